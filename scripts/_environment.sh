@@ -1,0 +1,39 @@
+# Sourced by demo.sh and test.sh: makes .venv in the project's root from the given lock files, or
+# reuses it when it was made from the same ones. Usage: make_environment LOCK...
+
+_find_python() {
+    local candidate
+    for candidate in ${PYTHON:+"$PYTHON"} python3.11 python3 python; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    echo "serkit: Python 3.11 was not found (tried: ${PYTHON:-} python3.11 python3 python)." \
+        "Install it, or name it: PYTHON=/path/to/python3.11 $0" >&2
+    return 1
+}
+
+make_environment() {
+    local lock stamp wanted python
+    [ -d .venv ] || { python=$(_find_python) && "$python" -m venv .venv; } || return 1
+    for lock in "$@"; do
+        # The stamp is written last, so an interrupted installation is taken up again.
+        stamp=.venv/installed-$lock
+        wanted=$(cksum < "$lock")
+        [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && continue
+        echo "== installing $lock into .venv (about 3 GB of disk for all of it)"
+        # Bytecode is compiled here even where PYTHONDONTWRITEBYTECODE is set: without it every
+        # start of TensorFlow costs five seconds more.
+        env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m pip install --quiet \
+            --disable-pip-version-check --compile -r "$lock" || return 1
+        echo "$wanted" > "$stamp"
+    done
+    stamp=.venv/installed-serkit
+    wanted="$(cksum < setup.cfg) $PWD"
+    if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+            --no-deps --no-build-isolation --editable . || return 1
+        echo "$wanted" > "$stamp"
+    fi
+}

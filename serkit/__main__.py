@@ -1,0 +1,8 @@
+"""``python -m serkit`` does what the ``serkit`` command does."""
+
+import sys
+
+from serkit.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

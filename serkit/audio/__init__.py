@@ -1,0 +1,1 @@
+"""Waveforms and spectrograms: TensorFlow ops only, usable inside any graph."""

@@ -1,0 +1,1 @@
+"""Recordings and their labels. Nothing in this package imports TensorFlow."""

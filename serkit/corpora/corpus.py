@@ -1,0 +1,157 @@
+"""Clips, and the corpus that holds them: serkit's manifest."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+import pandas as pd
+
+from serkit.corpora.labels import LABEL_SETS
+from serkit.errors import InputError, check_choice
+from serkit.files import replacing, write_json
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One recording: what its name says, and what the audit measured.
+
+    Attributes:
+        path: POSIX path relative to its root.
+        corpus: ``ravdess``, ``tess``, ``savee``, ``crema-d`` or a name of the user's.
+        speaker: unique across corpora, such as ``ravdess-07``.
+        gender: ``female`` or ``male``, as the corpus says.
+        emotion: one of :data:`serkit.corpora.labels.EMOTIONS`.
+        original_label: the corpus' own word for the emotion, such as ``calm``.
+        root: name of the folder tree the clip was found in, a key of :attr:`Corpus.roots`.
+        intensity: the corpus' own word, or empty.
+        sentence: code of the sentence or word spoken.
+        repetition: number of the take, counted from 1.
+        sample_rate: Hz; 0 until the audit measured it, as for the attributes that follow.
+        channels: number of channels in the file.
+        duration: seconds.
+        peak: largest absolute sample, 1.0 being full scale.
+        rms: root mean square of all samples, same scale.
+        sha256: of the decoded samples, their rate and channel count, not of the file's bytes.
+    """
+
+    path: str
+    corpus: str
+    speaker: str
+    gender: str
+    emotion: str
+    original_label: str
+    root: str = ""
+    intensity: str = ""
+    sentence: str = ""
+    repetition: int = 1
+    sample_rate: int = 0
+    channels: int = 0
+    duration: float = 0.0
+    peak: float = 0.0
+    rms: float = 0.0
+    sha256: str = ""
+
+    @property
+    def gender_emotion(self) -> str:
+        """One of the report's 14 categories (figure 13), such as ``male_surprise``."""
+        return f"{self.gender}_{self.emotion}"
+
+    def label(self, label_set: str) -> str:
+        """The clip's label in ``label_set``: ``emotion`` or ``gender_emotion``."""
+        check_choice("label_set", label_set, LABEL_SETS)
+        return getattr(self, label_set)
+
+
+_COLUMN_TYPES = {field.name: field.type for field in fields(Clip)}
+_COLUMNS = [*_COLUMN_TYPES, "gender_emotion"]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """An ordered set of clips and the folders that their paths start from.
+
+    Attributes:
+        clips: in manifest order.
+        roots: folder of each root name; not part of the manifest, so that the manifest does not
+            change when recordings move.
+    """
+
+    clips: tuple[Clip, ...]
+    roots: Mapping[str, Path] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def file(self, clip: Clip) -> Path:
+        """Where the clip lies on this machine."""
+        return Path(self.roots[clip.root]) / clip.path
+
+    def files(self) -> list[str]:
+        """Where each clip lies on this machine, in order."""
+        return [str(self.file(clip)) for clip in self.clips]
+
+    def where(self, keep: Callable[[Clip], bool]) -> "Corpus":
+        """The clips for which ``keep`` is true, in the same order."""
+        return Corpus(tuple(clip for clip in self.clips if keep(clip)), self.roots)
+
+    def speakers(self) -> set[str]:
+        return {clip.speaker for clip in self.clips}
+
+    def labels(self, label_set: str) -> list[str]:
+        """Each clip's label, in order; see :meth:`Clip.label`."""
+        return [clip.label(label_set) for clip in self.clips]
+
+    def classes(self, label_set: str) -> tuple[str, ...]:
+        """The labels that occur, in the label set's order."""
+        present = set(self.labels(label_set))
+        return tuple(label for label in LABEL_SETS[label_set] if label in present)
+
+    def counts(self, label_set: str) -> dict[str, int]:
+        """Clips per label that occurs, in the label set's order."""
+        counted = Counter(self.labels(label_set))
+        return {label: counted[label] for label in self.classes(label_set)}
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per clip, the columns being the clip's attributes and ``gender_emotion``."""
+        rows = [asdict(clip) | {"gender_emotion": clip.gender_emotion} for clip in self.clips]
+        return pd.DataFrame(rows, columns=_COLUMNS)
+
+    def write(self, path: Path | str) -> None:
+        """Write the manifest CSV, and the roots as ``roots.json`` beside it."""
+        path = Path(path)
+        with replacing(path) as partial:
+            self.to_frame().to_csv(partial, index=False, lineterminator="\n")
+        write_json(
+            path.with_name("roots.json"),
+            {name: str(Path(root).resolve()) for name, root in self.roots.items()},
+        )
+
+    @classmethod
+    def read(cls, path: Path | str, roots: Mapping[str, Path] | None = None) -> "Corpus":
+        """Read a manifest; ``roots`` stands in for the ``roots.json`` beside it.
+
+        Raises:
+            InputError: if the file is not there, lacks a column, or its roots are not known.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise InputError(f"manifest {path} does not exist")
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        missing = [name for name in _COLUMN_TYPES if name not in frame.columns]
+        if missing:
+            raise InputError(f"manifest {path} lacks the columns: {', '.join(missing)}")
+        for name, kind in _COLUMN_TYPES.items():
+            frame[name] = frame[name].astype(kind)
+        rows: Sequence[dict] = frame[list(_COLUMN_TYPES)].to_dict("records")
+        return cls(
+            tuple(Clip(**row) for row in rows), _read_roots(path) if roots is None else roots
+        )
+
+
+def _read_roots(manifest: Path) -> dict[str, Path]:
+    path = manifest.with_name("roots.json")
+    if not path.is_file():
+        raise InputError(f"{path} does not exist: pass roots= for manifest {manifest}")
+    return {name: Path(root) for name, root in json.loads(path.read_text("utf-8")).items()}

@@ -1,0 +1,43 @@
+"""SAVEE: ``DC/a01.wav`` or ``DC_a01.wav``, four men, 44.1 kHz.
+
+Source: Haq & Jackson (2010), in Machine Audition, IGI Global, chapter 17.
+"""
+
+import re
+from pathlib import PurePath
+
+from serkit.corpora.corpus import Clip
+
+NAME = "savee"
+SPEAKERS = ("DC", "JE", "JK", "KL")
+EMOTIONS = {
+    "a": "angry",
+    "d": "disgust",
+    "f": "fear",
+    "h": "happy",
+    "n": "neutral",
+    "sa": "sad",
+    "su": "surprise",
+}
+_GRAMMAR = re.compile(r"(?:(DC|JE|JK|KL)_)?(sa|su|a|d|f|h|n)(\d\d)\.wav", re.IGNORECASE)
+
+
+def parse(path: PurePath) -> Clip | None:
+    """Read a clip's labels off its name and folder; None if they are not SAVEE's."""
+    match = _GRAMMAR.fullmatch(path.name)
+    if match is None:
+        return None
+    speaker = (match[1] or path.parent.name).upper()
+    if speaker not in SPEAKERS:
+        return None
+    emotion = EMOTIONS[match[2].lower()]
+    return Clip(
+        path=path.name,
+        corpus=NAME,
+        speaker=f"{NAME}-{speaker}",
+        gender="male",
+        emotion=emotion,
+        original_label=emotion,
+        # Apart from three common sentences, numbers mean other sentences for other emotions.
+        sentence=f"{match[2].lower()}{match[3]}",
+    )

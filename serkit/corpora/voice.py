@@ -1,0 +1,197 @@
+"""A source-filter voice: glottal pulses and noise through moving formants.
+
+After Fant's source-filter model; Klatt (1980), JASA 67(3), gives the parts and the usual numbers.
+It makes signals that behave like speech (pitch, formants, syllables, breath, pauses), not words.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+SAMPLE_RATE = 16_000
+_HOP, _WINDOW, _FFT = 80, 320, 512
+# First three formants in Hz of a man's vowels (Peterson & Barney 1952), and a fixed fourth.
+_VOWELS = np.array(
+    [
+        [270, 2290, 3010, 3500],
+        [390, 1990, 2550, 3500],
+        [530, 1840, 2480, 3500],
+        [660, 1720, 2410, 3500],
+        [730, 1090, 2440, 3500],
+        [570, 840, 2410, 3500],
+        [300, 870, 2240, 3500],
+        [490, 1350, 1690, 3500],
+    ],
+    dtype=np.float64,
+)
+_BANDWIDTHS = np.array([70.0, 100.0, 140.0, 220.0])
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A speaker.
+
+    Attributes:
+        pitch: usual fundamental frequency in Hz.
+        tract: formant frequencies relative to the table's man; women about 1.17.
+        breathiness: share of aspiration noise in the source, 0 to 1.
+        tempo: syllables per second.
+        tilt: slope of the source spectrum in dB per octave, negative.
+    """
+
+    pitch: float
+    tract: float
+    breathiness: float
+    tempo: float
+    tilt: float
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How something is said, relative to the speaker's usual way.
+
+    Attributes:
+        pitch: shift of the fundamental in semitones.
+        pitch_range: size of the pitch accents in semitones.
+        rise: pitch movement over the whole utterance in semitones, negative falls.
+        tempo: factor on the tempo.
+        effort: vocal effort in dB: louder and with less spectral tilt.
+        breathiness: added to the voice's.
+        tremor: depth of a 6 Hz wobble in semitones.
+    """
+
+    pitch: float = 0.0
+    pitch_range: float = 3.0
+    rise: float = -2.0
+    tempo: float = 1.0
+    effort: float = 0.0
+    breathiness: float = 0.0
+    tremor: float = 0.0
+
+
+def speak(
+    voice: Voice, manner: Manner, sentence: np.random.Generator, take: np.random.Generator
+) -> np.ndarray:
+    """Say one utterance.
+
+    Args:
+        voice: who speaks.
+        manner: how.
+        sentence: draws the phones; an equal generator says the same sentence.
+        take: draws what differs between takes: timing, accents, noise.
+
+    Returns:
+        float32 waveform ``(samples,)`` at 16 kHz with a peak of about 0.1 to 1.0, no pauses at
+        its ends.
+    """
+    # Everything the sentence decides is drawn first, so that takes cannot move it.
+    syllables = int(sentence.integers(5, 9))
+    vowels = sentence.integers(0, len(_VOWELS), syllables)
+    fricative = sentence.random(syllables) < 0.45
+    stressed = sentence.random(syllables) < 0.4
+
+    lengths = take.normal(1.0, 0.12, syllables).clip(0.6, 1.5) * np.where(stressed, 1.2, 0.9)
+    frames = np.maximum(
+        (lengths * SAMPLE_RATE / _HOP / (voice.tempo * manner.tempo)).astype(int), 12
+    )
+    position, index = _positions(frames)
+    pitch = _pitch(voice, manner, position, index, stressed, take)
+    voiced, noise = _envelopes(position, index, stressed, fricative, manner)
+    source = _glottal_source(pitch, voice, manner, take)
+    spectra = _frame_spectra(source, len(index)) * (
+        voiced[:, None] * _vowel_response(vowels, index, position, voice, manner)
+    )
+    hiss = _frame_spectra(take.standard_normal(source.size), len(index))
+    spectra += hiss * (noise[:, None] * _hiss_response(voice))
+    wave = _overlap_add(spectra)
+    loudness = 0.35 * 10 ** (manner.effort / 20)
+    return (wave * (loudness / np.abs(wave).max())).clip(-1, 1).astype(np.float32)
+
+
+def _positions(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For every frame: how far through its syllable it is, 0 to 1, and which syllable."""
+    index = np.repeat(np.arange(len(frames)), frames)
+    position = np.concatenate([np.linspace(0, 1, count) for count in frames])
+    return position, index
+
+
+def _pitch(voice, manner, position, index, stressed, take) -> np.ndarray:
+    time = np.linspace(0, 1, len(index))
+    size = manner.pitch_range * np.where(stressed, 1.0, 0.25) * take.normal(1, 0.25, len(stressed))
+    semitones = manner.pitch + manner.rise * time + size[index] * np.sin(np.pi * position)
+    seconds = np.arange(len(index)) * _HOP / SAMPLE_RATE
+    semitones += manner.tremor * np.sin(2 * np.pi * 6 * seconds)
+    semitones += np.cumsum(take.normal(0, 0.06, len(index)))
+    return voice.pitch * 2 ** (semitones / 12)
+
+
+def _envelopes(position, index, stressed, fricative, manner) -> tuple[np.ndarray, np.ndarray]:
+    """Amplitude of the voice and of consonant noise in every frame."""
+    onset, offset = 0.22, 0.9
+    rise = ((position - onset) / 0.12).clip(0, 1)
+    fall = ((1 - position) / (1 - offset)).clip(0, 1)
+    decay = 1 - 0.35 * np.linspace(0, 1, len(index))
+    voiced = rise * (0.25 + 0.75 * fall) * np.where(stressed[index], 1.0, 0.65) * decay
+    hiss = np.sin(np.pi * (position / onset).clip(0, 1)) * 0.12
+    burst = np.exp(-(((position - 0.18) / 0.03) ** 2)) * 0.18
+    noise = np.where(fricative[index], hiss, burst) * 10 ** (manner.effort / 40)
+    return voiced, noise
+
+
+def _glottal_source(pitch, voice, manner, take) -> np.ndarray:
+    """Rosenberg's (1971) glottal pulses, differentiated by the lips, with aspiration noise."""
+    size = len(pitch) * _HOP
+    fundamental = np.interp(np.arange(size), np.arange(len(pitch)) * _HOP, pitch)
+    phase = np.cumsum(fundamental / SAMPLE_RATE) % 1.0
+    opening, closing = 0.4, 0.16
+    falling = (phase - opening) / closing
+    flow = np.where(
+        phase < opening,
+        0.5 * (1 - np.cos(np.pi * phase / opening)),
+        np.where(falling < 1, np.cos(0.5 * np.pi * falling.clip(0, 1)), 0.0),
+    )
+    pulses = np.diff(flow, prepend=0.0)
+    pulses /= pulses.std()
+    breath = np.clip(voice.breathiness + manner.breathiness, 0.0, 0.9)
+    return (1 - breath) * pulses + breath * take.standard_normal(size) * (0.3 + flow)
+
+
+def _frequencies() -> np.ndarray:
+    return np.fft.rfftfreq(_FFT, 1 / SAMPLE_RATE)
+
+
+def _vowel_response(vowels, index, position, voice, manner) -> np.ndarray:
+    """Magnitude of the vocal tract ``(frames, frequencies)``, gliding between vowels."""
+    following = _VOWELS[np.roll(vowels, -1)][index]
+    glide = (((position - 0.7) / 0.3).clip(0, 1) * 0.5)[:, None]
+    formants = ((1 - glide) * _VOWELS[vowels][index] + glide * following) * voice.tract
+    frequencies = _frequencies()
+    response = np.ones((len(index), len(frequencies)))
+    for number, bandwidth in enumerate(_BANDWIDTHS):
+        centre = formants[:, number, None]
+        real = centre**2 - frequencies**2
+        response *= centre**2 / np.hypot(real, frequencies * bandwidth)
+    tilt = voice.tilt + 0.35 * manner.effort
+    octaves = np.log2(np.maximum(frequencies, 125.0) / 500.0)
+    return response * 10 ** (tilt * octaves / 20)
+
+
+def _hiss_response(voice) -> np.ndarray:
+    frequencies = _frequencies()
+    return np.exp(-(((frequencies - 4500 * voice.tract) / 2200) ** 2)) * 6
+
+
+def _frame_spectra(wave: np.ndarray, frames: int) -> np.ndarray:
+    padded = np.pad(wave, (0, _WINDOW))
+    starts = np.arange(frames)[:, None] * _HOP + np.arange(_WINDOW)
+    return np.fft.rfft(padded[starts] * np.hanning(_WINDOW), _FFT)
+
+
+def _overlap_add(spectra: np.ndarray) -> np.ndarray:
+    pieces = np.fft.irfft(spectra, _FFT)
+    blocks = -(-_FFT // _HOP)
+    pieces = np.pad(pieces, ((0, 0), (0, blocks * _HOP - _FFT))).reshape(-1, blocks, _HOP)
+    wave = np.zeros((len(pieces) + blocks, _HOP))
+    for block in range(blocks):
+        wave[block : block + len(pieces)] += pieces[:, block]
+    return wave.reshape(-1)

@@ -1,0 +1,1 @@
+"""From a corpus to batches: tf.data pipelines around serkit.audio."""

@@ -1,0 +1,62 @@
+"""Files that are either whole or not there: written beside their place, then renamed into it."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def replacing(path: Path | str) -> Iterator[Path]:
+    """Give a path beside ``path`` to write a file or a folder to; rename it there at the end.
+
+    A killed process leaves the old content of ``path`` and a ``.partial-`` name beside it; an
+    exception inside the block removes what was written. A folder replaces only a folder that is
+    not there yet: what exists is never deleted to make room.
+
+    Raises:
+        FileExistsError: if a folder was written and ``path`` exists.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The suffix stays last: some writers (NumPy, Keras) choose the format by it or append it.
+    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    _remove(partial)
+    try:
+        yield partial
+        if partial.is_dir() and path.exists():
+            raise FileExistsError(f"{path} exists and is not overwritten")
+        os.replace(partial, path)
+    finally:
+        _remove(partial)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write ``text`` as UTF-8; readers see the old file or the new one, never half of it."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write ``value`` as indented JSON with sorted keys, so that equal values are equal bytes.
+
+    Raises:
+        ValueError: if ``value`` holds NaN or an infinity, which JSON does not have.
+    """
+    text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    write_text(path, text + "\n")
+
+
+def read_json(path: Path | str) -> Any:
+    """Read a JSON file written by :func:`write_json`."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
