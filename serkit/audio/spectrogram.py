@@ -81,6 +81,16 @@ def mel_weights(spec: SpectrogramSpec) -> np.ndarray:
     return weights.numpy().astype(np.float32)
 
 
+def band_centres(spec: SpectrogramSpec) -> np.ndarray:
+    """Frequency in Hz at the peak of each mel band, ``(bins,)``, ascending."""
+
+    def to_mel(hertz: np.ndarray) -> np.ndarray:
+        return 1127.0 * np.log1p(hertz / 700.0)
+
+    edges = np.linspace(*to_mel(np.array([spec.low_hz, spec.high_hz])), spec.bins + 2)
+    return 700.0 * np.expm1(edges[1:-1] / 1127.0)
+
+
 def fit_length(waveform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
     """Cut the middle out of a longer waveform, put zeros around a shorter one.
 

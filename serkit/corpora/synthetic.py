@@ -26,7 +26,7 @@ _TESS_WORDS = (
 )
 _RATES = {"ravdess": 48_000, "tess": 24_414, "savee": 44_100, "crema-d": 16_000}
 # Recording rooms: background noise in dB of full scale.
-_NOISE = {"ravdess": -62.0, "tess": -58.0, "savee": -56.0, "crema-d": -46.0}
+_NOISE = {"ravdess": -78.0, "tess": -70.0, "savee": -68.0, "crema-d": -58.0}
 
 MANNERS = {
     "neutral": Manner(),
@@ -183,11 +183,19 @@ def _record(take: _Take, settings: SyntheticSettings) -> np.ndarray:
     speech = speak(_voice(take, settings.seed), _manner(take, settings, rng), sentence, rng)
     before, after = (int(rng.uniform(0.25, 0.7) * SAMPLE_RATE) for _ in range(2))
     wave = np.pad(speech, (before, after))
-    wave += rng.standard_normal(wave.size) * 10 ** (_NOISE[take.corpus] / 20)
+    wave += _room_noise(wave.size, rng) * 10 ** (_NOISE[take.corpus] / 20)
     rate = _RATES[take.corpus]
     if rate != SAMPLE_RATE:
         wave = soxr.resample(wave, SAMPLE_RATE, rate)
     return wave.clip(-1, 1).astype(np.float32)
+
+
+def _room_noise(size: int, rng: np.random.Generator) -> np.ndarray:
+    """Noise of unit power that falls by 6 dB per octave above 100 Hz, as in quiet rooms."""
+    spectrum = np.fft.rfft(rng.standard_normal(size))
+    spectrum /= np.hypot(1.0, np.fft.rfftfreq(size, 1 / SAMPLE_RATE) / 100.0)
+    noise = np.fft.irfft(spectrum, size)
+    return noise / noise.std()
 
 
 def _voice(take: _Take, seed: int) -> Voice:
@@ -197,7 +205,7 @@ def _voice(take: _Take, seed: int) -> Voice:
         tract=(1.16 if take.female else 1.0) * rng.normal(1, 0.05),
         breathiness=rng.uniform(0.03, 0.2),
         tempo=rng.normal(4.6, 0.4),
-        tilt=rng.normal(-3.0, 1.0),
+        tilt=rng.normal(4.0, 1.0),
     )
 
 

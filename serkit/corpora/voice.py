@@ -36,7 +36,7 @@ class Voice:
         tract: formant frequencies relative to the table's man; women about 1.17.
         breathiness: share of aspiration noise in the source, 0 to 1.
         tempo: syllables per second.
-        tilt: slope of the source spectrum in dB per octave, negative.
+        tilt: slope in dB per octave on top of the glottal pulse's own.
     """
 
     pitch: float
@@ -87,7 +87,8 @@ def speak(
     # Everything the sentence decides is drawn first, so that takes cannot move it.
     syllables = int(sentence.integers(5, 9))
     vowels = sentence.integers(0, len(_VOWELS), syllables)
-    fricative = sentence.random(syllables) < 0.45
+    # What a syllable begins with: nothing but the vowel, a plosive or a fricative.
+    consonants = sentence.choice([0.0, 1.0, 2.0], syllables, p=[0.3, 0.35, 0.35])
     stressed = sentence.random(syllables) < 0.4
 
     lengths = take.normal(1.0, 0.12, syllables).clip(0.6, 1.5) * np.where(stressed, 1.2, 0.9)
@@ -96,7 +97,7 @@ def speak(
     )
     position, index = _positions(frames)
     pitch = _pitch(voice, manner, position, index, stressed, take)
-    voiced, noise = _envelopes(position, index, stressed, fricative, manner)
+    voiced, noise = _envelopes(position, index, stressed, consonants, manner)
     source = _glottal_source(pitch, voice, manner, take)
     spectra = _frame_spectra(source, len(index)) * (
         voiced[:, None] * _vowel_response(vowels, index, position, voice, manner)
@@ -125,16 +126,19 @@ def _pitch(voice, manner, position, index, stressed, take) -> np.ndarray:
     return voice.pitch * 2 ** (semitones / 12)
 
 
-def _envelopes(position, index, stressed, fricative, manner) -> tuple[np.ndarray, np.ndarray]:
+def _envelopes(position, index, stressed, consonants, manner) -> tuple[np.ndarray, np.ndarray]:
     """Amplitude of the voice and of consonant noise in every frame."""
-    onset, offset = 0.22, 0.9
-    rise = ((position - onset) / 0.12).clip(0, 1)
-    fall = ((1 - position) / (1 - offset)).clip(0, 1)
+    consonant = consonants[index]
+    onset = np.array([0.0, 0.2, 0.3])[consonant.astype(int)]
+    # A syllable that begins with its vowel hangs together with the one before.
+    rise = np.where(consonant == 0, 0.35 + 0.65 * position, (position - onset) / 0.1).clip(0, 1)
+    fall = ((1 - position) / 0.15).clip(0, 1)
     decay = 1 - 0.35 * np.linspace(0, 1, len(index))
-    voiced = rise * (0.25 + 0.75 * fall) * np.where(stressed[index], 1.0, 0.65) * decay
-    hiss = np.sin(np.pi * (position / onset).clip(0, 1)) * 0.12
-    burst = np.exp(-(((position - 0.18) / 0.03) ** 2)) * 0.18
-    noise = np.where(fricative[index], hiss, burst) * 10 ** (manner.effort / 40)
+    voiced = rise * (0.3 + 0.7 * fall) * np.where(stressed[index], 1.0, 0.65) * decay
+    burst = np.exp(-(((position - 0.16) / 0.03) ** 2)) * 0.06
+    hiss = np.sin(np.pi * (position / 0.3).clip(0, 1)) * 0.05
+    noise = np.select([consonant == 1, consonant == 2], [burst, hiss])
+    noise = noise * decay * 10 ** (manner.effort / 40)
     return voiced, noise
 
 
@@ -171,7 +175,7 @@ def _vowel_response(vowels, index, position, voice, manner) -> np.ndarray:
         centre = formants[:, number, None]
         real = centre**2 - frequencies**2
         response *= centre**2 / np.hypot(real, frequencies * bandwidth)
-    tilt = voice.tilt + 0.35 * manner.effort
+    tilt = voice.tilt + 0.25 * manner.effort
     octaves = np.log2(np.maximum(frequencies, 125.0) / 500.0)
     return response * 10 ** (tilt * octaves / 20)
 

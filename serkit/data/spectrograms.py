@@ -8,26 +8,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from serkit.audio.decoding import decode_wav
-from serkit.audio.resampling import resample
-from serkit.audio.spectrogram import SpectrogramSpec, fit_length, log_mel
+from serkit.audio.loading import load_waveform
+from serkit.audio.spectrogram import SpectrogramSpec, log_mel
 from serkit.corpora.corpus import Corpus
 from serkit.errors import RecordingError
 from serkit.files import replacing
-
-
-def load_waveform(data: tf.Tensor, spec: SpectrogramSpec) -> tuple[tf.Tensor, tf.Tensor]:
-    """Bytes of a WAV file to a waveform of the spec's rate and length.
-
-    Args:
-        data: scalar string, the whole file.
-
-    Returns:
-        float32 ``(spec.samples,)`` and the decoder's status, a scalar string that is empty when
-        all is well; otherwise the waveform is silence.
-    """
-    waveform, rate, status = decode_wav(data)
-    return fit_length(resample(waveform, rate, spec.sample_rate), spec), status
 
 
 def spectrogram_dataset(

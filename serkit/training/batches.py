@@ -19,7 +19,7 @@ def training_batches(
     """Batches for ``fit`` with ``steps_per_epoch``; a resumed run gets those it would have got.
 
     Every example comes once in each pass over the data; passes follow one another without a gap,
-    so that a batch may be larger than the data. tf.data's own ``shuffle`` keeps its order in
+    so a batch may be larger than the data. tf.data's own ``shuffle`` keeps its order in
     memory, which a killed process takes with it.
 
     Args:

@@ -1,0 +1,1 @@
+"""Networks that name the emotion in a spectrogram, and their training."""

@@ -1,0 +1,354 @@
+"""The demo's seven stages. Each is done once per run folder; a killed one goes on."""
+
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from serkit.audio.masking import mask
+from serkit.classifiers.compact import compact
+from serkit.classifiers.fitting import fit_classifier
+from serkit.corpora.audit import audit
+from serkit.corpora.corpus import Clip, Corpus
+from serkit.corpora.splits import Split, hold_out
+from serkit.corpora.synthetic import write_synthetic_corpus
+from serkit.data.spectrograms import compute_spectrograms
+from serkit.demo.settings import DemoSettings
+from serkit.demo.story import Story, write_story
+from serkit.errors import InputError
+from serkit.evaluation.bootstrap import uar_difference
+from serkit.evaluation.metrics import score
+from serkit.files import read_json, replacing, write_json
+from serkit.gans.dcgan import build_dcgan
+from serkit.gans.fitting import fit_dcgan
+from serkit.gans.sampling import sample
+from serkit.progress import Progress
+from serkit.runs import Run
+from serkit.seeds import derive_seed
+from serkit.serving.export import export_classifier
+
+ARMS = ("original", "augmented")
+
+
+def run_demo(settings: DemoSettings, out: Path, models: Path) -> None:
+    """Audit, split, spectrograms, GANs, two classifiers, report, export; see the README.
+
+    Args:
+        settings: what to do.
+        out: run folder; a second call with the same settings goes on where the first was killed.
+        models: gets the exported model as ``<name of out>/<version>``.
+
+    Raises:
+        SerkitError: for recordings or settings that do not work; the message says why.
+    """
+    Demo(settings, out, models).run()
+
+
+class Demo:
+    """One run of the demo: what its stages share."""
+
+    def __init__(self, settings: DemoSettings, out: Path, models: Path) -> None:
+        self.settings = settings
+        self.models = models / out.resolve().name
+        self.progress = Progress()
+        self.run_folder = Run(out, settings.to_json())
+        # Two convolutions of one batch may otherwise be summed in another order each time.
+        tf.config.experimental.enable_op_determinism()
+        keras.utils.set_random_seed(derive_seed(settings.seed, "global"))
+
+    @property
+    def out(self) -> Path:
+        return self.run_folder.folder
+
+    def run(self) -> None:
+        stage = self.progress.stage
+        with stage("1/7 audit: what is in the recordings"):
+            corpus = self.audit()
+        with stage("2/7 split by speaker"):
+            split = self.split(corpus)
+        with stage("3/7 spectrograms"):
+            spectrograms = self.spectrograms(corpus)
+        parts = Parts(corpus, split, spectrograms, self.settings.label_set)
+        with stage("4/7 a DCGAN for each rare class, on training speakers only"):
+            generated = self.generate(parts)
+        with stage("5/7 the same classifier without and with the generated spectrograms"):
+            metrics = self.compare(parts, generated)
+        with stage("6/7 report"):
+            report = self.report(parts, generated, metrics)
+        with stage("7/7 export, and a prediction with the exported model"):
+            model = self.export(parts, metrics)
+        self.progress.say(f"\nreport: {report}\nmodel:  {model}")
+
+    def audit(self) -> Corpus:
+        manifest = self.out / "manifest.csv"
+
+        def work() -> dict:
+            roots = [Path(root) for root in self.settings.roots]
+            if not roots:
+                roots = [self.out / "built-in"]
+                write_synthetic_corpus(
+                    roots[0], self.settings.synthetic, track=self.progress.track("speaking")
+                )
+            audited = audit(roots, track=self.progress.track("reading"))
+            audited.write(self.out)
+            return {"clips": len(audited.corpus), "rejected": len(audited.rejected)}
+
+        found = self.run_folder.stage("audit", work)
+        corpus = Corpus.read(manifest)
+        self.progress.counts(f"{len(corpus)} clips", corpus.counts(self.settings.label_set))
+        self.progress.say(
+            f"   {len(corpus.speakers())} speakers, {found['rejected']} files rejected "
+            f"(reasons in {self.out / 'rejected.csv'})"
+        )
+        return corpus
+
+    def split(self, corpus: Corpus) -> Split:
+        # Drawn anew each time: it takes a moment and depends on the manifest and seed alone.
+        split = hold_out(corpus, self.settings.label_set, self.settings.seed)
+        split.write(self.out / "split.json")
+        rows = [(name, len(p.speakers()), len(p)) for name, p in split.parts().items()]
+        self.progress.table("", ["part", "speakers", "clips"], rows)
+        return split
+
+    def spectrograms(self, corpus: Corpus) -> np.ndarray:
+        return compute_spectrograms(
+            corpus,
+            self.settings.spec,
+            cache=self.out / "spectrograms",
+            track=self.progress.track("computing"),
+        )
+
+    def generate(self, parts: "Parts") -> dict[str, np.ndarray]:
+        counts = parts.split.train.counts(self.settings.label_set)
+        plan = fill_plan(counts, self.settings.rare_below)
+        if not plan:
+            self.progress.say(
+                f"   no class has fewer than {self.settings.rare_below:.0%} of the largest one's "
+                "clips: there is nothing to fill, and both classifiers will be the same"
+            )
+        began, trained = time.monotonic(), 0
+        for number, (label, count) in enumerate(plan.items()):
+            name = f"gan-{label}"
+            if not self.run_folder.is_done(name):
+                left = ""
+                if trained:
+                    minutes = (time.monotonic() - began) / trained * (len(plan) - number) / 60
+                    left = f"; about {minutes:.0f} min left for this stage"
+                self.progress.say(
+                    f"   {label} ({number + 1} of {len(plan)}): {counts[label]} clips, "
+                    f"{count} to generate{left}"
+                )
+                trained += 1
+            self.run_folder.stage(
+                name, lambda label=label, count=count: self._gan(parts, label, count)
+            )
+        return {label: np.load(self._generated_file(label), mmap_mode="r") for label in plan}
+
+    def _generated_file(self, label: str) -> Path:
+        return self.out / "gans" / label / "generated.npy"
+
+    def _gan(self, parts: "Parts", label: str, count: int) -> dict:
+        clips = parts.split.train.where(lambda clip: clip.label(self.settings.label_set) == label)
+        parts.split.require_training(clips.clips)
+        seed = derive_seed(self.settings.seed, "gan", label)
+        gan = build_dcgan(self.settings.gan, seed)
+        folder = self._generated_file(label).parent
+        real = parts.of(clips)
+        fit_dcgan(gan, real, self.settings.gan, seed, folder, verbose=self.progress.verbose)
+        with replacing(folder / "generator.keras") as partial:
+            gan.generator.save(partial)
+        with replacing(self._generated_file(label)) as partial:
+            np.save(partial, sample(gan.generator, count, seed))
+        return {"clips": len(clips), "generated": count}
+
+    def compare(self, parts: "Parts", generated: dict[str, np.ndarray]) -> dict:
+        def work() -> dict:
+            write_json(self.out / "metrics.json", self._metrics(parts, generated))
+            return {}
+
+        for arm in ARMS:
+            added = generated if arm == "augmented" else {}
+            self.run_folder.stage(
+                f"classifier-{arm}", lambda arm=arm, added=added: self._classify(parts, arm, added)
+            )
+        self.run_folder.stage("metrics", work)
+        metrics = read_json(self.out / "metrics.json")
+        rows = [
+            (arm, *(f"{100 * metrics['arms'][arm]['test'][name]:.1f}" for name in _MEASURES))
+            for arm in ARMS
+        ]
+        self.progress.table("test speakers, per cent", ["arm", *_MEASURES.values()], rows)
+        return metrics
+
+    def _classify(self, parts: "Parts", arm: str, added: dict[str, np.ndarray]) -> dict:
+        settings = self.settings
+        parts.split.require_training(parts.split.train.clips)
+        self.progress.say(f"   {arm}: {sum(map(len, added.values()))} generated spectrograms added")
+        # The same initial weights and order of batches for both arms.
+        seed = derive_seed(settings.seed, "classifier")
+        model = compact(len(parts.classes), settings.spec.shape, settings.compact, seed)
+        fit_classifier(
+            model,
+            parts.training(added),
+            (parts.of(parts.split.validation), parts.labels(parts.split.validation)),
+            settings.fit,
+            seed,
+            self.out / "classifiers" / arm,
+            augment=lambda batch, seed: mask(batch, seed, settings.masks),
+            verbose=self.progress.verbose,
+        )
+        with replacing(self._classifier_file(arm)) as partial:
+            model.save(partial)
+        return {}
+
+    def _classifier_file(self, arm: str) -> Path:
+        return self.out / "classifiers" / arm / "model.keras"
+
+    def _metrics(self, parts: "Parts", generated: dict[str, np.ndarray]) -> dict:
+        split, classes = parts.split, len(parts.classes)
+        predicted: dict[str, dict[str, np.ndarray]] = {}
+        for arm in ARMS:
+            model = keras.models.load_model(self._classifier_file(arm))
+            predicted[arm] = {
+                part: model.predict(parts.of(corpus), batch_size=64, verbose=0).argmax(axis=1)
+                for part, corpus in split.parts().items()
+            }
+        arms = {
+            arm: {
+                part: asdict(score(parts.labels(corpus), predicted[arm][part], classes))
+                for part, corpus in split.parts().items()
+            }
+            for arm in ARMS
+        }
+        difference = uar_difference(
+            parts.labels(split.test),
+            *(predicted[arm]["test"] for arm in ARMS),
+            [clip.speaker for clip in split.test.clips],
+            classes,
+            seed=self.settings.seed,
+        )
+        return {
+            "protocol": "speaker-disjoint hold-out, one split, one seed",
+            "label_set": self.settings.label_set,
+            "classes": list(parts.classes),
+            "parts": {
+                name: {"clips": len(part), "speakers": len(part.speakers())}
+                for name, part in split.parts().items()
+            },
+            "training_clips": split.train.counts(self.settings.label_set),
+            "generated": {label: len(pictures) for label, pictures in generated.items()},
+            "arms": arms,
+            "uar_difference": dict(zip(("value", "low", "high"), difference, strict=True)),
+            # Chosen on validation speakers: the test part is for reporting alone.
+            "better": max(ARMS, key=lambda arm: arms[arm]["validation"]["uar"]),
+        }
+
+    def report(self, parts: "Parts", generated: dict[str, np.ndarray], metrics: dict) -> Path:
+        path = self.out / "report.html"
+        example = self._example(parts, generated)
+        files = parts.corpus.file(example)
+        story = Story(
+            settings=self.settings,
+            corpus=parts.corpus,
+            split=parts.split,
+            metrics=metrics,
+            example=example,
+            example_file=files,
+            example_spectrogram=parts.of(Corpus((example,)))[0, :, :, 0],
+            pictures={
+                label: (parts.of(parts.rare(label))[:4, :, :, 0], made[:4, :, :, 0])
+                for label, made in generated.items()
+            },
+            folder=self.out,
+            seconds=self.run_folder.seconds(),
+        )
+        write_story(path, story)
+        return path
+
+    def _example(self, parts: "Parts", generated: dict[str, np.ndarray]) -> Clip:
+        rarest = min(generated, key=lambda label: len(parts.rare(label)), default=None)
+        return (parts.rare(rarest) if rarest else parts.split.train).clips[0]
+
+    def export(self, parts: "Parts", metrics: dict) -> str:
+        def work() -> dict:
+            model = keras.models.load_model(self._classifier_file(metrics["better"]))
+            details = {"label_set": metrics["label_set"], "run": str(self.out.resolve().name)}
+            details["test"] = metrics["arms"][metrics["better"]]["test"]
+            version = export_classifier(
+                model, self.settings.spec, parts.classes, self.models, details
+            )
+            return {"model": str(version)}
+
+        model = self.run_folder.stage("export", work)["model"]
+        clip = parts.split.test.clips[0]
+        file = parts.corpus.file(clip)
+        self.progress.say(
+            f"   the arm that was better on validation speakers: {metrics['better']}\n"
+            f"   serkit predict {model} {file}\n"
+            f"   (a test recording, labelled {clip.label(self.settings.label_set)})"
+        )
+        # In a process of its own, as a user would: it has the SavedModel and nothing else.
+        command = [sys.executable, "-m", "serkit", "predict", model, str(file)]
+        subprocess.run(command, check=True)
+        return model
+
+
+_MEASURES = {"accuracy": "accuracy", "uar": "UAR", "macro_f1": "macro F1"}
+
+
+class Parts:
+    """Spectrograms and labels of any part of the corpus."""
+
+    def __init__(
+        self, corpus: Corpus, split: Split, spectrograms: np.ndarray, label_set: str
+    ) -> None:
+        self.corpus, self.split, self._label_set = corpus, split, label_set
+        self._spectrograms = spectrograms
+        self._rows = {(clip.root, clip.path): row for row, clip in enumerate(corpus.clips)}
+        self.classes = corpus.classes(label_set)
+
+    def of(self, part: Corpus) -> np.ndarray:
+        """Spectrograms ``(clips, frames, bins, 1)`` of a part, in its order."""
+        return self._spectrograms[[self._rows[clip.root, clip.path] for clip in part.clips]]
+
+    def labels(self, part: Corpus) -> np.ndarray:
+        """Class numbers ``(clips,)`` of a part, in its order."""
+        numbers = {label: number for number, label in enumerate(self.classes)}
+        return np.array([numbers[label] for label in part.labels(self._label_set)])
+
+    def rare(self, label: str) -> Corpus:
+        """The training clips of one class."""
+        return self.split.train.where(lambda clip: clip.label(self._label_set) == label)
+
+    def training(self, added: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Spectrograms and class numbers of the training part with generated ones behind it."""
+        numbers = [np.full(len(made), self.classes.index(label)) for label, made in added.items()]
+        return (
+            np.concatenate([self.of(self.split.train), *added.values()]),
+            np.concatenate([self.labels(self.split.train), *numbers]),
+        )
+
+
+def fill_plan(counts: dict[str, int], rare_below: float) -> dict[str, int]:
+    """How many spectrograms to generate per rare class so that it equals the largest.
+
+    Args:
+        counts: training clips per class.
+        rare_below: share of the largest class below which a class is rare, 0 to 1.
+
+    Raises:
+        InputError: if ``counts`` is empty.
+    """
+    if not counts:
+        raise InputError("counts is empty; valid is one number per class")
+    largest = max(counts.values())
+    return {
+        label: largest - count
+        for label, count in sorted(counts.items(), key=lambda item: item[1])
+        if count < rare_below * largest
+    }

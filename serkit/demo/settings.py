@@ -1,0 +1,71 @@
+"""All that decides what a demo run gives."""
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from serkit.audio.masking import MaskSettings
+from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.classifiers.compact import CompactSettings
+from serkit.classifiers.fitting import FitSettings
+from serkit.corpora.labels import LABEL_SETS
+from serkit.corpora.synthetic import SyntheticSettings
+from serkit.errors import check_choice, check_range
+from serkit.gans.dcgan import DCGANSettings
+
+_GAN = DCGANSettings(
+    width=0.5, batch_size=16, generator_rate=2e-4, discriminator_rate=5e-5, steps=300
+)
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """Settings of the demo; the defaults fit two cores.
+
+    Attributes:
+        roots: folders of recordings; none means the built-in corpus.
+        seed: of everything that is drawn.
+        label_set: what is told apart: ``gender_emotion``, the report's 14 categories, or
+            ``emotion``.
+        rare_below: a class with fewer training clips than this share of the largest is rare, gets
+            a GAN, and is filled up to the largest.
+        synthetic: the built-in corpus.
+        spec: spectrograms.
+        gan: the DCGAN of each rare class.
+        compact: the classifier of both arms.
+        masks: augmentation of both arms.
+        fit: training of both arms.
+    """
+
+    roots: tuple[str, ...] = ()
+    seed: int = 0
+    label_set: str = "gender_emotion"
+    rare_below: float = 0.7
+    synthetic: SyntheticSettings = field(default_factory=SyntheticSettings)
+    spec: SpectrogramSpec = field(default_factory=SpectrogramSpec)
+    gan: DCGANSettings = _GAN
+    compact: CompactSettings = field(default_factory=CompactSettings)
+    masks: MaskSettings = field(default_factory=MaskSettings)
+    fit: FitSettings = field(default_factory=FitSettings)
+
+    def __post_init__(self) -> None:
+        check_choice("label_set", self.label_set, LABEL_SETS)
+        check_range("rare_below", self.rare_below, 0.0, 1.0)
+
+    def shortened(self) -> "DemoSettings":
+        """The same in a few minutes less: enough to see that everything runs, no more."""
+        return replace(
+            self,
+            synthetic=replace(self.synthetic, size=0.03),
+            gan=replace(self.gan, width=0.125, steps=40, steps_per_epoch=10),
+            fit=replace(self.fit, epochs=4, steps_per_epoch=10),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values, for the run folder."""
+        return _plain(asdict(self))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

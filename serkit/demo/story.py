@@ -1,0 +1,273 @@
+"""The demo's report page: which figures, which tables, and what may be said about them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soundfile
+
+from serkit.audio.spectrogram import band_centres
+from serkit.corpora.corpus import Clip, Corpus
+from serkit.corpora.splits import Split
+from serkit.demo.settings import DemoSettings
+from serkit.files import read_json
+from serkit.reporting import figures
+from serkit.reporting.page import Section, Table, write_report
+
+
+@dataclass(frozen=True)
+class Story:
+    """What the page tells of.
+
+    Attributes:
+        settings: of the run.
+        corpus: all usable clips.
+        split: its parts.
+        metrics: content of ``metrics.json``.
+        example: a training clip for figures 14 and 15.
+        example_file: where it lies.
+        example_spectrogram: ``(frames, bins)`` in [-1, 1].
+        pictures: per rare class, some real and some generated spectrograms ``(n, frames, bins)``.
+        folder: the run folder.
+        seconds: that each stage took.
+    """
+
+    settings: DemoSettings
+    corpus: Corpus
+    split: Split
+    metrics: Mapping
+    example: Clip
+    example_file: Path
+    example_spectrogram: np.ndarray
+    pictures: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    folder: Path
+    seconds: Mapping[str, float]
+
+
+def write_story(path: Path, story: Story) -> None:
+    """Write the report page and its figures."""
+    corpora = sorted({clip.corpus for clip in story.corpus.clips})
+    source = "made-up voices" if not story.settings.roots else ", ".join(corpora)
+    sections = [_answer(story), _balance(story), _recording(story)]
+    if story.pictures:
+        sections.append(_gans(story))
+    sections += [_errors(story), _method(story)]
+    write_report(
+        path,
+        f"Does filling rare classes with generated spectrograms help? ({source})",
+        _summary(story.metrics),
+        _warnings(story),
+        sections,
+    )
+
+
+def _summary(metrics: Mapping) -> str:
+    if not metrics["generated"]:
+        return "No class is rare here, so nothing was generated and there is nothing to compare."
+    difference = metrics["uar_difference"]
+    points = {name: f"{100 * difference[name]:+.1f}" for name in ("value", "low", "high")}
+    if difference["low"] > 0:
+        verdict = "better on these test speakers"
+    elif difference["high"] < 0:
+        verdict = "worse on these test speakers"
+    else:
+        verdict = "no effect shown"
+    speakers = metrics["parts"]["test"]["speakers"]
+    return (
+        f"With {sum(metrics['generated'].values())} generated spectrograms added, unweighted "
+        f"average recall on {speakers} unseen speakers changed by {points['value']} points "
+        f"(95 % interval over speakers {points['low']} to {points['high']}): {verdict}."
+    )
+
+
+def _warnings(story: Story) -> list[str]:
+    test = story.metrics["parts"]["test"]
+    warnings = [
+        f"This run cannot prove anything about augmentation: it is one split, one seed, "
+        f"{test['clips']} test clips of {test['speakers']} speakers. The interval covers which "
+        "speakers were tested, not how the training happened to go, and with so few speakers it "
+        "is narrower than it should be."
+    ]
+    if not story.settings.roots:
+        warnings.append(
+            "The recordings are serkit's built-in corpus of synthetic voices. They show that "
+            "everything works; they say nothing about people's speech."
+        )
+    few = {label: n for label, n in story.metrics["training_clips"].items() if n < 8}
+    if few:
+        listed = ", ".join(f"{label} ({count})" for label, count in few.items())
+        warnings.append(f"Classes with fewer than 8 training clips: {listed}.")
+    scarce = _scarce_in_test(story)
+    if scarce:
+        warnings.append(
+            "Classes with fewer than 8 test clips, whose recall moves by 12 points or more with "
+            f"a single clip: {scarce}."
+        )
+    return warnings
+
+
+def _scarce_in_test(story: Story) -> str:
+    counts = story.split.test.counts(story.settings.label_set)
+    scarce = {label: counts.get(label, 0) for label in story.metrics["classes"]}
+    return ", ".join(f"{label} ({count})" for label, count in scarce.items() if count < 8)
+
+
+def _answer(story: Story) -> Section:
+    arms = story.metrics["arms"]
+    rows = [
+        [
+            f"{arm}, {part}",
+            *(_per_cent(arms[arm][part][name]) for name in ("accuracy", "uar", "macro_f1")),
+        ]
+        for arm in arms
+        for part in ("train", "validation", "test")
+    ]
+    scores = {arm: values["test"] for arm, values in arms.items()}
+    histories = {arm: _history(story.folder / "classifiers" / arm) for arm in arms}
+    return Section(
+        "Without and with generated spectrograms",
+        [
+            "Both classifiers are the same network with the same initial weights, the same number "
+            "of optimiser steps and the same light masking of training spectrograms. Each keeps "
+            "the weights of its best epoch on the validation speakers. Generated spectrograms "
+            "join the training part only; all rows below are real clips."
+        ],
+        [Table(["per cent", "accuracy", "UAR", "macro F1"], rows)],
+        {
+            "arms": (
+                figures.arms(scores),
+                "The same test speakers for both arms (report, figure 19).",
+            ),
+            "learning": (
+                figures.learning_curves(histories),
+                "Unweighted average recall while training.",
+            ),
+        },
+    )
+
+
+def _balance(story: Story) -> Section:
+    whole = story.corpus.counts(story.settings.label_set)
+    train, generated = story.metrics["training_clips"], story.metrics["generated"]
+    rejected = pd.read_csv(story.folder / "rejected.csv")
+    text = [
+        f"{len(story.corpus)} usable clips of {len(story.corpus.speakers())} speakers; "
+        f"{len(rejected)} files were rejected"
+        + (f", the first because: {rejected['reason'][0]}." if len(rejected) else "."),
+    ]
+    drawn = {
+        "balance-corpus": (
+            figures.balance(whole),
+            "All clips by class (report, figure 13).",
+        ),
+        "balance-training": (
+            figures.balance(train, generated),
+            "The training part with what was generated (report, figure 18).",
+        ),
+    }
+    rows = [
+        [name, ", ".join(sorted(part.speakers())), str(len(part))]
+        for name, part in story.split.parts().items()
+    ]
+    return Section(
+        "What is in the recordings", text, [Table(["part", "speakers", "clips"], rows)], drawn
+    )
+
+
+def _recording(story: Story) -> Section:
+    spec, clip = story.settings.spec, story.example
+    seconds = spec.samples / spec.sample_rate
+    samples, rate = soundfile.read(story.example_file, dtype="float32", always_2d=True)
+    figure = figures.waveform_and_spectrogram(
+        _fit(samples.mean(axis=1), round(seconds * rate)),
+        rate,
+        story.example_spectrogram,
+        seconds,
+        band_centres(spec),
+        f"{clip.path} ({clip.label(story.settings.label_set)})",
+    )
+    text = (
+        f"Recordings become {spec.frames} x {spec.bins} log-mel spectrograms by construction: "
+        f"{spec.sample_rate} Hz, Hann window of {spec.window} samples, one frame every {spec.hop}, "
+        f"FFT of {spec.fft}, mel bands from {spec.low_hz:.0f} to {spec.high_hz:.0f} Hz. Longer "
+        "ones lose their ends, shorter ones get silence; no picture is resized."
+    )
+    caption = "A training clip over time and as a spectrogram (report, figures 14 and 15)."
+    return Section("From recording to spectrogram", [text], [], {"recording": (figure, caption)})
+
+
+def _fit(samples: np.ndarray, length: int) -> np.ndarray:
+    """What serkit.audio.spectrogram.fit_length does, at the file's own rate."""
+    start = max(len(samples) - length, 0) // 2
+    samples = samples[start : start + length]
+    before = (length - len(samples)) // 2
+    return np.pad(samples, (before, length - len(samples) - before))
+
+
+def _gans(story: Story) -> Section:
+    gan = story.settings.gan
+    histories = {label: _history(story.folder / "gans" / label) for label in story.pictures}
+    counts = story.metrics["training_clips"]
+    rows = [[label, str(counts[label]), str(n)] for label, n in story.metrics["generated"].items()]
+    return Section(
+        "The GANs",
+        [
+            f"One DCGAN per rare class (report, section 6.1), trained on that class' clips of "
+            f"training speakers: {gan.steps} steps of {gan.batch_size} clips at {gan.width:g} of "
+            "the report's channel counts. Dotted lines: the losses when the discriminator cannot "
+            "tell real from generated."
+        ],
+        [Table(["class", "training clips", "generated"], rows)],
+        {
+            "gan-losses": (
+                figures.gan_losses(histories),
+                "Losses of generator and discriminator (report, figure 16).",
+            ),
+            "gan-grid": (
+                figures.real_beside_generated(story.pictures),
+                "Real training clips beside generated ones (report, figure 17).",
+            ),
+        },
+    )
+
+
+def _errors(story: Story) -> Section:
+    classes, arms = story.metrics["classes"], story.metrics["arms"]
+    counts = story.split.test.counts(story.settings.label_set)
+    rows = [
+        [label, str(counts.get(label, 0))]
+        + [_per_cent(arms[arm]["test"]["recalls"][number]) for arm in arms]
+        for number, label in enumerate(classes)
+    ]
+    drawn = {
+        f"confusion-{arm}": (
+            figures.confusion(values["test"]["confusion"], classes, f"{arm}, test speakers"),
+            f"Test clips by true and predicted class, {arm}.",
+        )
+        for arm, values in arms.items()
+    }
+    table = Table(["recall, per cent", "test clips", *arms], rows)
+    return Section("Where they are right and wrong", [], [table], drawn)
+
+
+def _method(story: Story) -> Section:
+    versions = read_json(story.folder / "versions.json")
+    settings = read_json(story.folder / "settings.json")
+    flat = pd.json_normalize(settings, sep=".").iloc[0]
+    tables = [
+        Table(["setting", "value"], [[name, str(value)] for name, value in flat.items()]),
+        Table(["version of", ""], [[name, value] for name, value in versions.items()]),
+        Table(["stage", "seconds"], [[n, f"{value:.1f}"] for n, value in story.seconds.items()]),
+    ]
+    text = f"Split: {story.metrics['protocol']}. No speaker is in two parts."
+    return Section("How this was made", [text], tables)
+
+
+def _history(folder: Path) -> list[dict[str, float]]:
+    return pd.read_csv(folder / "history.csv").to_dict("records")
+
+
+def _per_cent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f}"

@@ -1,0 +1,1 @@
+"""Generative adversarial networks for the spectrograms of rare classes."""

@@ -1,0 +1,58 @@
+"""Training of a GAN on one class: Keras' ``fit`` with what belongs around it."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from serkit.gans.dcgan import DCGAN, DCGANSettings
+from serkit.training.batches import training_batches
+from serkit.training.resume import Resume
+
+
+def fit_dcgan(
+    gan: DCGAN,
+    spectrograms: np.ndarray,
+    settings: DCGANSettings,
+    seed: int,
+    folder: Path,
+    *,
+    callbacks: tuple[keras.callbacks.Callback, ...] = (),
+    verbose: int | str = "auto",
+) -> list[dict[str, float]]:
+    """Train a compiled GAN on the spectrograms of one class, or of any set of clips.
+
+    A killed call, made again with the same arguments and a GAN with the same seed, goes on after
+    the last finished epoch and ends as if it had not been killed.
+
+    Args:
+        gan: from :func:`serkit.gans.dcgan.build_dcgan`.
+        spectrograms: float32 ``(n, 224, 224, 1)`` in [-1, 1], of training speakers only; ``n`` may
+            be smaller than a batch.
+        settings: steps and batch size.
+        seed: of the order of examples.
+        folder: gets ``state.npz`` and ``history.csv``.
+        callbacks: more Keras callbacks.
+        verbose: as for Keras' ``fit``.
+
+    Returns:
+        One dictionary per epoch: ``epoch``, ``d_loss``, ``g_loss``, ``d_real``, ``d_fake``.
+    """
+    resume = Resume(folder, gan.state)
+    batches = training_batches(
+        (spectrograms,),
+        settings.batch_size,
+        seed,
+        first_step=resume.epoch * settings.steps_per_epoch,
+    )
+    if resume.epoch < settings.epochs:
+        gan.fit(
+            batches,
+            initial_epoch=resume.epoch,
+            epochs=settings.epochs,
+            steps_per_epoch=settings.steps_per_epoch,
+            callbacks=[*callbacks, resume],
+            shuffle=False,
+            verbose=verbose,
+        )
+    return resume.history

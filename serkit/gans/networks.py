@@ -1,0 +1,156 @@
+"""The report's generator and discriminators (section 6.1), layer for layer.
+
+Paddings of PyTorch's convolutions are layers of their own: the backward pass of a padded TensorFlow
+convolution is many times slower. All networks are functional models, so that they save by
+themselves.
+"""
+
+from collections.abc import Sequence
+
+import keras
+from keras import layers
+
+from serkit.errors import check_range
+from serkit.seeds import derive_seed
+
+LATENT = 5
+"""Length of the report's noise vector."""
+
+IMAGE_SHAPE = (224, 224, 1)
+
+# (channels, kernel, stride, padding) of each block, in PyTorch's terms.
+_GENERATOR = ((512, 4, 1, 0), (256, 4, 2, 1), (128, 6, 2, 1), (64, 6, 3, 1), (64, 6, 2, 1))
+_DISCRIMINATOR1 = ((64, 6, 3, 2), (256, 6, 3, 2), (512, 6, 3, 2))
+_DISCRIMINATOR2 = (
+    *((64, 4, 2, 2), (256, 4, 2, 2), (512, 4, 2, 2)),
+    *((1024, 4, 2, 2), (1024, 5, 2, 2), (1024, 5, 2, 1)),
+)
+
+
+def generator(width: float = 1.0, latent: int = LATENT, seed: int = 0) -> keras.Model:
+    """Noise to spectrogram; sides 4, 8, 18, 55, 112, 224 and 3,763,200 parameters at width 1.
+
+    (PyTorch's count of parameters; Keras' ``count_params`` adds batch norm's moving statistics.)
+
+    Args:
+        width: factor on every inner channel count, for small machines; at least 8 remain.
+        latent: length of the noise vector.
+        seed: of the weights.
+
+    Returns:
+        A model from ``(batch, latent)`` to float32 ``(batch, 224, 224, 1)`` in (-1, 1).
+
+    Raises:
+        InputError: if ``width`` or ``latent`` is out of range.
+    """
+    check_range("width", width, 0.01, 4.0)
+    check_range("latent", latent, 1)
+    weights = _Weights(seed, "generator")
+    inputs = keras.Input((latent,), name="noise")
+    x = layers.Reshape((1, 1, latent))(inputs)
+    for channels, kernel, stride, padding in _GENERATOR:
+        x = _up(x, _scaled(channels, width), kernel, stride, padding, weights)
+        x = layers.ReLU()(_batch_norm(x, weights))
+    x = _up(x, 1, 4, 2, 1, weights)
+    # float32 out, whatever the policy: pictures meet real ones, and losses, in full precision.
+    x = layers.Activation("tanh", dtype="float32", name="spectrogram")(x)
+    return keras.Model(inputs, x, name="generator")
+
+
+def discriminator1(width: float = 1.0, seed: int = 0) -> keras.Model:
+    """The report's slower learner, with dropout; sides 75, 25, 8, 1 and 5,330,688 parameters.
+
+    The text of the report puts the dropout before the fourth convolution, its listing before the
+    third; this is the listing.
+
+    Args:
+        width: factor on every inner channel count; at least 8 remain.
+        seed: of the weights and the dropout.
+
+    Returns:
+        A model from ``(batch, 224, 224, 1)`` to one float32 logit ``(batch, 1)``.
+
+    Raises:
+        InputError: if ``width`` is out of range.
+    """
+    return _discriminator("discriminator1", _DISCRIMINATOR1, (6, 3, 0), width, seed, dropout=0.4)
+
+
+def discriminator2(width: float = 1.0, seed: int = 0) -> keras.Model:
+    """The report's deeper one; sides 113, 57, 29, 15, 8, 3, 1 and 63,194,624 parameters.
+
+    Arguments, result and errors as for :func:`discriminator1`.
+    """
+    return _discriminator("discriminator2", _DISCRIMINATOR2, (3, 2, 0), width, seed)
+
+
+DISCRIMINATORS = {"discriminator1": discriminator1, "discriminator2": discriminator2}
+
+
+def _discriminator(
+    name: str,
+    blocks: Sequence[tuple[int, int, int, int]],
+    last: tuple[int, int, int],
+    width: float,
+    seed: int,
+    dropout: float = 0.0,
+) -> keras.Model:
+    check_range("width", width, 0.01, 4.0)
+    weights = _Weights(seed, name)
+    inputs = keras.Input(IMAGE_SHAPE, name="spectrogram")
+    x = inputs
+    for number, (channels, kernel, stride, padding) in enumerate(blocks):
+        x = _down(x, _scaled(channels, width), kernel, stride, padding, weights)
+        if number > 0:
+            x = _batch_norm(x, weights)
+        x = layers.LeakyReLU(negative_slope=0.2)(x)
+        if dropout and number == 1:
+            x = layers.SpatialDropout2D(dropout, seed=derive_seed(seed, name, "dropout"))(x)
+    x = _down(x, 1, *last, weights)
+    x = layers.Flatten(dtype="float32", name="logit")(x)
+    return keras.Model(inputs, x, name=name)
+
+
+class _Weights:
+    """Initial weights of the DCGAN paper (Radford et al. 2016), each layer with its own seed."""
+
+    def __init__(self, seed: int, name: str) -> None:
+        self._seed, self._name, self._count = seed, name, 0
+
+    def _normal(self, mean: float) -> keras.initializers.Initializer:
+        self._count += 1
+        seed = derive_seed(self._seed, self._name, self._count)
+        return keras.initializers.RandomNormal(mean, 0.02, seed=seed)
+
+    def kernel(self) -> keras.initializers.Initializer:
+        return self._normal(0.0)
+
+    def scale(self) -> keras.initializers.Initializer:
+        return self._normal(1.0)
+
+
+def _scaled(channels: int, width: float) -> int:
+    return max(8, round(channels * width))
+
+
+def _batch_norm(x, weights: _Weights):
+    # PyTorch's momentum of 0.1 is Keras' 0.9.
+    norm = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=weights.scale())
+    return norm(x)
+
+
+def _down(x, channels: int, kernel: int, stride: int, padding: int, weights: _Weights):
+    if padding:
+        x = layers.ZeroPadding2D(padding)(x)
+    convolution = layers.Conv2D(
+        channels, kernel, stride, use_bias=False, kernel_initializer=weights.kernel()
+    )
+    return convolution(x)
+
+
+def _up(x, channels: int, kernel: int, stride: int, padding: int, weights: _Weights):
+    convolution = layers.Conv2DTranspose(
+        channels, kernel, stride, use_bias=False, kernel_initializer=weights.kernel()
+    )
+    x = convolution(x)
+    return layers.Cropping2D(padding)(x) if padding else x

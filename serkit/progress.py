@@ -1,0 +1,63 @@
+"""What a long command tells while it works: stages, times, tables, progress bars."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+import rich.progress
+import rich.table
+from rich.console import Console
+
+
+class Progress:
+    """Prints to standard output; bars move on a terminal and leave one line elsewhere."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        # Piped output gets whole lines of a fixed width, whatever the terminal's.
+        self._console = Console(width=None if sys.stdout.isatty() else 100, highlight=False)
+
+    @property
+    def verbose(self) -> int:
+        """For Keras' ``fit``: a moving bar on a terminal, else one line per epoch."""
+        return 1 if sys.stdout.isatty() else 2
+
+    def say(self, text: str) -> None:
+        self._console.print(text, markup=False, soft_wrap=True)
+
+    @contextmanager
+    def stage(self, title: str) -> Iterator[None]:
+        """Print the title now, and how long it took at the end."""
+        began = time.monotonic()
+        self.say(f"\n== {title}   (after {_clock(began - self._started)})")
+        yield
+        self.say(f"   done in {_clock(time.monotonic() - began)}")
+
+    def track(self, what: str):
+        """A ``track`` function for the parts of serkit that go through many files."""
+
+        def tracked(items: Iterable, total: int) -> Iterable:
+            return rich.progress.track(
+                items, description=f"   {what}", total=total, console=self._console
+            )
+
+        return tracked
+
+    def table(self, title: str, columns: list[str], rows: Iterable[Iterable[object]]) -> None:
+        table = rich.table.Table(title=title, title_justify="left", box=rich.box.SIMPLE_HEAD)
+        for number, column in enumerate(columns):
+            table.add_column(column, justify="right" if number else "left")
+        for row in rows:
+            table.add_row(*map(str, row))
+        self._console.print(table)
+
+    def counts(self, title: str, counts: Mapping[str, int]) -> None:
+        """A table of classes with their number of clips, largest first."""
+        rows = sorted(counts.items(), key=lambda item: -item[1])
+        self.table(title, ["class", "clips"], rows)
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
