@@ -48,12 +48,12 @@ def write_text(path: Path | str, text: str) -> None:
 
 
 def write_json(path: Path | str, value: Any) -> None:
-    """Write ``value`` as indented JSON with sorted keys, so that equal values are equal bytes.
+    """Write ``value`` as indented JSON; dictionaries keep their order.
 
     Raises:
         ValueError: if ``value`` holds NaN or an infinity, which JSON does not have.
     """
-    text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False)
     write_text(path, text + "\n")
 
 

@@ -67,19 +67,25 @@ def compact(
     x = layers.Conv2D(stem, 3, padding="same", use_bias=False, kernel_initializer=weights())(x)
     for channels in blocks:
         x = _residual(x, channels, weights)
-    x = layers.ReLU()(layers.BatchNormalization()(x))
+    x = layers.ReLU()(_norm()(x))
     x = _attention_pool(ops.mean(x, axis=2), weights)
     x = layers.Dropout(settings.dropout, seed=derive_seed(seed, "compact", "dropout"))(x)
     logits = layers.Dense(classes, kernel_initializer=weights(), dtype="float32", name="logits")(x)
     return keras.Model(inputs, logits, name="compact")
 
 
+def _norm() -> layers.Layer:
+    # Keras' momentum of 0.99 is for long trainings: after a few hundred steps its averages are
+    # still mostly their initial values.
+    return layers.BatchNormalization(momentum=0.9)
+
+
 def _residual(x, channels: int, weights):
     """Two convolutions after batch norm and ReLU, halving both sides, beside a 1x1 short cut."""
-    normed = layers.ReLU()(layers.BatchNormalization()(x))
+    normed = layers.ReLU()(_norm()(x))
     convolution = {"padding": "same", "use_bias": False}
     y = layers.Conv2D(channels, 3, 2, **convolution, kernel_initializer=weights())(normed)
-    y = layers.ReLU()(layers.BatchNormalization()(y))
+    y = layers.ReLU()(_norm()(y))
     y = layers.Conv2D(channels, 3, **convolution, kernel_initializer=weights())(y)
     short = layers.AveragePooling2D(2, padding="same")(normed)
     short = layers.Conv2D(channels, 1, **convolution, kernel_initializer=weights())(short)

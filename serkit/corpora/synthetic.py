@@ -55,13 +55,13 @@ class SyntheticSettings:
         overlap: how much single takes stray from their emotion's manner, as a share of the mean
             distance between emotions.
 
-    TESS always has its two women and SAVEE its four men: 22 speakers by default.
+    TESS always has its two women and SAVEE its four men: 23 speakers by default.
     """
 
     seed: int = 0
     size: float = 0.1
     ravdess_speakers: int = 8
-    cremad_speakers: int = 8
+    cremad_speakers: int = 9
     overlap: float = 0.45
 
     def __post_init__(self) -> None:
@@ -167,10 +167,10 @@ def _plan_cremad(speakers: int, per_speaker: Callable[[int, int, int], int]) -> 
 
 
 def _cremad_actors(speakers: int) -> list[int]:
-    """The first actors, women and men in turn as long as there are both."""
+    """The first actors, men and women in turn as long as there are both."""
     women = [actor for actor in cremad.ACTORS if actor in cremad.FEMALE_ACTORS]
     men = [actor for actor in cremad.ACTORS if actor not in cremad.FEMALE_ACTORS]
-    in_turn = [actor for pair in zip(women, men, strict=False) for actor in pair]
+    in_turn = [actor for pair in zip(men, women, strict=False) for actor in pair]
     return sorted((in_turn + men[len(women) :])[:speakers])
 
 
@@ -205,7 +205,7 @@ def _voice(take: _Take, seed: int) -> Voice:
         tract=(1.16 if take.female else 1.0) * rng.normal(1, 0.05),
         breathiness=rng.uniform(0.03, 0.2),
         tempo=rng.normal(4.6, 0.4),
-        tilt=rng.normal(4.0, 1.0),
+        tilt=rng.normal(2.0, 1.0),
     )
 
 

@@ -10,21 +10,22 @@ import numpy as np
 
 SAMPLE_RATE = 16_000
 _HOP, _WINDOW, _FFT = 80, 320, 512
-# First three formants in Hz of a man's vowels (Peterson & Barney 1952), and a fixed fourth.
-_VOWELS = np.array(
+# First three formants in Hz of a man's vowels (Peterson & Barney 1952); the others stay.
+_FIRST_FORMANTS = np.array(
     [
-        [270, 2290, 3010, 3500],
-        [390, 1990, 2550, 3500],
-        [530, 1840, 2480, 3500],
-        [660, 1720, 2410, 3500],
-        [730, 1090, 2440, 3500],
-        [570, 840, 2410, 3500],
-        [300, 870, 2240, 3500],
-        [490, 1350, 1690, 3500],
+        [270, 2290, 3010],
+        [390, 1990, 2550],
+        [530, 1840, 2480],
+        [660, 1720, 2410],
+        [730, 1090, 2440],
+        [570, 840, 2410],
+        [300, 870, 2240],
+        [490, 1350, 1690],
     ],
     dtype=np.float64,
 )
-_BANDWIDTHS = np.array([70.0, 100.0, 140.0, 220.0])
+_VOWELS = np.hstack([_FIRST_FORMANTS, np.tile([3500.0, 4500.0, 5500.0, 6600.0], (8, 1))])
+_BANDWIDTHS = np.array([70.0, 100.0, 140.0, 220.0, 300.0, 400.0, 500.0])
 
 
 @dataclass(frozen=True)

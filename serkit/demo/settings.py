@@ -12,8 +12,10 @@ from serkit.corpora.synthetic import SyntheticSettings
 from serkit.errors import check_choice, check_range
 from serkit.gans.dcgan import DCGANSettings
 
+# A quarter of the report's channels, few steps, and a discriminator that learns twice as fast as
+# the report's: on 48 clips of RAVDESS that gave the outline of speech in about a minute a class.
 _GAN = DCGANSettings(
-    width=0.5, batch_size=16, generator_rate=2e-4, discriminator_rate=5e-5, steps=300
+    width=0.25, batch_size=16, generator_rate=2e-4, discriminator_rate=1e-4, steps=600
 )
 
 

@@ -172,7 +172,10 @@ def _balance(story: Story) -> Section:
         for name, part in story.split.parts().items()
     ]
     return Section(
-        "What is in the recordings", text, [Table(["part", "speakers", "clips"], rows)], drawn
+        "What is in the recordings",
+        text,
+        [Table(["part", "speakers", "clips"], rows, words=True)],
+        drawn,
     )
 
 
@@ -257,8 +260,8 @@ def _method(story: Story) -> Section:
     settings = read_json(story.folder / "settings.json")
     flat = pd.json_normalize(settings, sep=".").iloc[0]
     tables = [
-        Table(["setting", "value"], [[name, str(value)] for name, value in flat.items()]),
-        Table(["version of", ""], [[name, value] for name, value in versions.items()]),
+        Table(["setting", "value"], [[name, str(value)] for name, value in flat.items()], True),
+        Table(["version of", ""], [[name, value] for name, value in versions.items()], True),
         Table(["stage", "seconds"], [[n, f"{value:.1f}"] for n, value in story.seconds.items()]),
     ]
     text = f"Split: {story.metrics['protocol']}. No speaker is in two parts."

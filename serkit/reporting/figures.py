@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 REAL, GENERATED, THIRD = "#2563a8", "#d97706", "#5b7f3a"
 _INK = "#444444"
 _MAP = "magma"
+_LOSSES = ("d_loss", "g_loss")
 
 
 def balance(real: Mapping[str, int], generated: Mapping[str, int] | None = None) -> Figure:
@@ -22,7 +24,7 @@ def balance(real: Mapping[str, int], generated: Mapping[str, int] | None = None)
     axes.barh(names, counts, color=REAL, label="real")
     if any(added):
         axes.barh(names, added, left=counts, color=GENERATED, label="generated")
-        axes.legend(frameon=False, loc="lower right")
+        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     totals = [a + b for a, b in zip(counts, added, strict=True)]
     for row, (count, extra, total) in enumerate(zip(counts, added, totals, strict=True)):
         text = f"{count} + {extra}" if extra else str(count)
@@ -89,8 +91,10 @@ def gan_losses(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure
         axes.axhline(2 * np.log(2), color=REAL, linewidth=0.6, linestyle=":")
         axes.axhline(np.log(2), color=GENERATED, linewidth=0.6, linestyle=":")
         axes.set_title(name, fontsize=9)
-        axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         _tidy(axes)
+    highest = max(row[n] for rows in histories.values() for row in rows for n in _LOSSES)
+    panels[0].set_ylim(0, 1.05 * highest)
     for axes in panels[len(histories) :]:
         axes.set_visible(False)
     panels[0].legend(frameon=False, fontsize=8)
@@ -160,6 +164,7 @@ def learning_curves(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> F
         axes.plot(epochs, training, color=colour, linewidth=0.9, linestyle="--")
         axes.plot(epochs, validation, color=colour, label=f"{arm}")
     axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     axes.set_ylabel("UAR, per cent")
     axes.set_title("solid: validation speakers, dashed: training batches", fontsize=9)
     axes.set_ylim(0, 100)

@@ -19,10 +19,12 @@ class Table:
     Attributes:
         columns: the header; the first column names the row.
         rows: as many cells as columns each, already formatted.
+        words: cells hold words rather than numbers, and start at the left.
     """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
+    words: bool = False
 
 
 @dataclass(frozen=True)
