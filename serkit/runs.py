@@ -29,6 +29,8 @@ class Run:
         folder: made if it is not there; one process at a time may use it.
         settings: JSON values; all that decides what comes out.
 
+    Use it in a ``with`` statement: the folder is free for others at its end.
+
     Raises:
         ResumeError: if the folder was made with other settings, or another process uses it.
     """
@@ -39,14 +41,24 @@ class Run:
         self._lock = open(self.folder / ".lock", "w")  # noqa: SIM115 - held while the run lives
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            known = self.folder / "settings.json"
+            if known.exists():
+                _require_same(read_json(known), settings, self.folder)
+            else:
+                write_json(self.folder / "versions.json", versions())
+                write_json(known, settings)
+        except BlockingIOError as error:
+            self._lock.close()
             raise ResumeError(f"{self.folder} is being used by another process") from error
-        known = self.folder / "settings.json"
-        if known.exists():
-            _require_same(read_json(known), settings, self.folder)
-        else:
-            write_json(self.folder / "versions.json", versions())
-            write_json(known, settings)
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._lock.close()
 
     def stage(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """The result of ``work``: recorded from before if the stage is done, else done now.

@@ -130,7 +130,9 @@ def log_mel(waveforms: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
     mel = tf.matmul(power, mel_weights(spec))
     loudest = tf.reduce_max(mel, axis=[1, 2], keepdims=True)
     relative = mel / tf.maximum(loudest, _SILENT_POWER)
-    floor = 10.0 ** (-spec.range_db / 10.0)
-    decibels = 10.0 / np.log(10.0) * tf.math.log(tf.maximum(relative, floor))
-    scaled = tf.clip_by_value(1.0 + decibels * (2.0 / spec.range_db), -1.0, 1.0)
+    # Cut off below the range, so that the floor is exactly -1 and not a rounding beside it. One
+    # factor, not two: a graph would multiply them first, and round otherwise than eager code.
+    floor = 0.5 * 10.0 ** (-spec.range_db / 10.0)
+    scale = 20.0 / (np.log(10.0) * spec.range_db)
+    scaled = tf.maximum(1.0 + scale * tf.math.log(tf.maximum(relative, floor)), -1.0)
     return tf.ensure_shape(scaled[..., tf.newaxis], [None, *spec.shape])

@@ -1,5 +1,6 @@
 """VGG16 with its first convolutions frozen: the report's best classifier (section 6.2)."""
 
+import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,7 +113,8 @@ def _imagenet_base() -> keras.Model:
         )
     # Keras wraps whatever its download raised into a plain Exception.
     except Exception as error:
-        cache = Path(keras.config.keras_home(), "models", IMAGENET_FILE)
+        home = os.environ.get("KERAS_HOME", Path.home() / ".keras")
+        cache = Path(home, "models", IMAGENET_FILE)
         raise SerkitError(
             f"VGG16's ImageNet weights could not be downloaded ({error}). Get {IMAGENET_FILE} "
             f"from the releases of keras-applications and put it at {cache}, or pass "
@@ -124,8 +126,11 @@ def _load(base: keras.Model, path: Path) -> None:
     if not path.is_file():
         raise InputError(f"weights={str(path)!r} is no file; valid are imagenet, none and a path")
     try:
-        base.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
+        with warnings.catch_warnings():
+            # Keras only warns where a file lacks a layer, and leaves its weights random.
+            warnings.filterwarnings("error", message="Skipping nested container")
+            base.load_weights(path)
+    except (ValueError, OSError, KeyError, UserWarning) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} does not hold the weights of VGG16: {reason}") from error
 

@@ -46,17 +46,18 @@ def run_demo(settings: DemoSettings, out: Path, models: Path) -> None:
     Raises:
         SerkitError: for recordings or settings that do not work; the message says why.
     """
-    Demo(settings, out, models).run()
+    with Run(out, settings.to_json()) as run_folder:
+        Demo(settings, run_folder, models).run()
 
 
 class Demo:
     """One run of the demo: what its stages share."""
 
-    def __init__(self, settings: DemoSettings, out: Path, models: Path) -> None:
+    def __init__(self, settings: DemoSettings, run_folder: Run, models: Path) -> None:
         self.settings = settings
-        self.models = models / out.resolve().name
+        self.run_folder = run_folder
+        self.models = models / run_folder.folder.resolve().name
         self.progress = Progress()
-        self.run_folder = Run(out, settings.to_json())
         # Two convolutions of one batch may otherwise be summed in another order each time.
         tf.config.experimental.enable_op_determinism()
         keras.utils.set_random_seed(derive_seed(settings.seed, "global"))

@@ -1,0 +1,57 @@
+"""Fixtures that more than one room of the tests uses."""
+
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from serkit.corpora.audit import audit
+from serkit.corpora.corpus import Corpus
+from serkit.corpora.synthetic import SyntheticSettings, write_synthetic_corpus
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+_RECORDINGS = Path(__file__).parents[2] / "shared" / "data" / "ravdess"
+
+
+@pytest.fixture(scope="session")
+def synthetic_root(tmp_path_factory) -> Path:
+    """A small built-in corpus on disk; do not write into it."""
+    folder = tmp_path_factory.mktemp("synthetic")
+    write_synthetic_corpus(folder, SyntheticSettings(size=0.005))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def synthetic_corpus(synthetic_root) -> Corpus:
+    return audit([synthetic_root]).corpus
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """The real recordings that measurements are made on."""
+    root = Path(os.environ.get("SERKIT_RAVDESS", _RECORDINGS))
+    if not root.is_dir():
+        pytest.skip(f"no recordings at {root}; set SERKIT_RAVDESS to a folder of RAVDESS speech")
+    return root
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def wav_bytes() -> Callable[..., bytes]:
+    """Makes a WAV file in memory, written by libsndfile: ``wav_bytes(samples, rate, subtype)``."""
+
+    def make(samples: np.ndarray, rate: int = 16_000, subtype: str = "PCM_16", **options) -> bytes:
+        buffer = io.BytesIO()
+        soundfile.write(buffer, samples, rate, subtype, format=options.get("format", "WAV"))
+        return buffer.getvalue()
+
+    return make

@@ -1,0 +1,140 @@
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from serkit.classifiers.compact import CompactSettings
+from serkit.classifiers.fitting import FitSettings
+from serkit.corpora.synthetic import SyntheticSettings
+from serkit.demo.pipeline import ARMS, fill_plan, run_demo
+from serkit.demo.settings import DemoSettings
+from serkit.errors import InputError, LeakError, ResumeError
+from serkit.files import read_json
+from serkit.gans.dcgan import DCGANSettings
+
+TINY = DemoSettings(
+    synthetic=SyntheticSettings(size=0.01),
+    gan=DCGANSettings(width=0.05, batch_size=4, steps=4, steps_per_epoch=2),
+    compact=CompactSettings(channels=(4, 8)),
+    fit=FitSettings(epochs=2, steps_per_epoch=3, batch_size=8),
+    rare_below=0.5,
+)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory) -> Path:
+    """The folder of a finished demo."""
+    out = tmp_path_factory.mktemp("runs") / "demo"
+    run_demo(TINY, out, out.parent / "models")
+    return out
+
+
+def test_everything_the_issue_of_a_run_needs_is_there(done):
+    for name in (
+        *("manifest.csv", "rejected.csv", "roots.json", "split.json", "settings.json"),
+        *("versions.json", "metrics.json", "report.html", "figures/gan-grid.png"),
+        *("gans/male_surprise/history.csv", "gans/male_surprise/generator.keras"),
+        *("classifiers/original/history.csv", "classifiers/augmented/model.keras"),
+    ):
+        assert (done / name).is_file(), name
+    assert (done.parent / "models" / "demo" / "1" / "saved_model.pb").is_file()
+    assert not list(done.rglob(".partial-*"))
+
+
+def test_metrics_are_of_both_arms_on_the_same_real_clips(done):
+    metrics, split = read_json(done / "metrics.json"), read_json(done / "split.json")
+    for arm in ARMS:
+        for part, members in split.items():
+            confusion = metrics["arms"][arm][part]["confusion"]
+            assert sum(map(sum, confusion)) == members["clips"]
+    plan = fill_plan(metrics["training_clips"], TINY.rare_below)
+    assert metrics["generated"] == plan
+    assert plan
+
+
+def test_no_speaker_is_in_two_parts(done):
+    split = read_json(done / "split.json")
+    for first, second in itertools.combinations(split.values(), 2):
+        assert not set(first["speakers"]) & set(second["speakers"])
+
+
+def test_report_admits_that_it_is_small(done):
+    page = (done / "report.html").read_text("utf-8")
+    assert "cannot prove anything" in page
+    assert "synthetic voices" in page
+    assert page.count("<img") == 9
+
+
+def test_a_finished_run_is_not_done_again(done, capfd):
+    before = {path: path.stat().st_mtime_ns for path in done.rglob("*.npz")}
+    report = (done / "report.html").read_bytes()
+    run_demo(TINY, done, done.parent / "models")
+    assert {path: path.stat().st_mtime_ns for path in done.rglob("*.npz")} == before
+    assert (done / "report.html").read_bytes() == report
+    assert "male_surprise" in capfd.readouterr().out
+
+
+def test_other_settings_need_another_folder(done):
+    with pytest.raises(ResumeError, match="seed was 0, now 1"):
+        run_demo(replace(TINY, seed=1), done, done.parent / "models")
+
+
+def test_a_gan_on_a_test_speaker_is_refused(done, monkeypatch):
+    from serkit.corpora.corpus import Corpus
+    from serkit.corpora.splits import hold_out
+
+    corpus = Corpus.read(done / "manifest.csv")
+    split = hold_out(corpus, TINY.label_set, TINY.seed)
+    with pytest.raises(LeakError, match=sorted(split.test.speakers())[0]):
+        split.require_training(corpus.clips)
+
+
+def test_fill_plan_fills_what_is_rare_to_the_largest():
+    counts = {"a": 100, "b": 69, "c": 70, "d": 10}
+    assert list(fill_plan(counts, 0.7).items()) == [("d", 90), ("b", 31)]
+    assert fill_plan(counts, 0.0) == {}
+    with pytest.raises(InputError, match="empty"):
+        fill_plan({}, 0.5)
+
+
+def _start(out: Path, *, wait: bool) -> subprocess.Popen:
+    """The short demo in a process of its own, as a user starts it."""
+    command = [sys.executable, "-m", "serkit", "demo", "--short", "--epochs", "2"]
+    command += ["--gan-steps", "20", "--out", str(out), "--models", str(out.parent / "models")]
+    with open(out.with_suffix(".log"), "ab") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    if wait:
+        assert process.wait(timeout=1800) == 0, out.with_suffix(".log").read_text()
+    return process
+
+
+def _kill_when(process: subprocess.Popen, condition) -> None:
+    while not condition():
+        assert process.poll() is None, "the demo ended before it could be killed"
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_of_a_gan_and_again_in_a_classifier(tmp_path):
+    """Same manifest and metrics as a run that was never killed: same seed twice, too."""
+    _start(tmp_path / "whole", wait=True)
+    parts = tmp_path / "parts"
+    state = parts / "gans" / "female_surprise" / "state.npz"
+    generated = state.with_name("generated.npy")
+    process = _start(parts, wait=False)
+    _kill_when(process, lambda: state.exists() and not generated.exists())
+    assert 0 < len(pd.read_csv(state.with_name("history.csv"))) <= 2
+    process = _start(parts, wait=False)
+    _kill_when(process, (parts / "classifiers" / "augmented" / "history.csv").exists)
+    _start(parts, wait=True)
+    for name in ("manifest.csv", "metrics.json", "split.json"):
+        assert (parts / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

@@ -1,0 +1,27 @@
+import json
+
+import pytest
+
+from serkit.demo.settings import DemoSettings
+from serkit.errors import InputError
+
+
+def test_json_values_survive_json():
+    values = DemoSettings(roots=("a",)).to_json()
+    assert json.loads(json.dumps(values)) == values
+    assert values["gan"]["discriminator"] == "discriminator1"
+
+
+def test_short_differs_in_size_alone():
+    full, short = DemoSettings(), DemoSettings().shortened()
+    assert short.spec == full.spec
+    assert short.synthetic.size < full.synthetic.size
+    assert short.gan.steps < full.gan.steps
+    assert short.fit.epochs < full.fit.epochs
+
+
+def test_values_are_checked():
+    with pytest.raises(InputError, match="label_set='mood'"):
+        DemoSettings(label_set="mood")
+    with pytest.raises(InputError, match="rare_below=2"):
+        DemoSettings(rare_below=2)

@@ -1,0 +1,97 @@
+import keras
+import numpy as np
+import pytest
+
+from serkit.errors import InputError
+from serkit.gans.networks import DISCRIMINATORS, discriminator1, discriminator2, generator
+
+
+def _sides(model: keras.Model, kind: type) -> list[int]:
+    """Side after each convolution, behind its cropping where there is one."""
+    found = []
+    for layer in model.layers:
+        if isinstance(layer, kind):
+            found.append(layer.output.shape[1])
+        elif isinstance(layer, keras.layers.Cropping2D):
+            found[-1] = layer.output.shape[1]
+    return found
+
+
+def _parameters(model: keras.Model) -> int:
+    """As PyTorch counts: without batch norm's moving statistics."""
+    return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+
+
+@pytest.mark.parametrize(
+    ("build", "kind", "sides", "parameters"),
+    [
+        (generator, keras.layers.Conv2DTranspose, [4, 8, 18, 55, 112, 224], 3_763_200),
+        (discriminator1, keras.layers.Conv2D, [75, 25, 8, 1], 5_330_688),
+        (discriminator2, keras.layers.Conv2D, [113, 57, 29, 15, 8, 3, 1], 63_194_624),
+    ],
+)
+def test_layer_for_layer_the_reports(build, kind, sides, parameters):
+    model = build()
+    # Conv2DTranspose is a class of its own, not a Conv2D.
+    assert _sides(model, kind) == sides
+    assert _parameters(model) == parameters
+
+
+def test_normalisation_activation_and_dropout_are_the_reports():
+    for model in (generator(0.05), discriminator1(0.05), discriminator2(0.05)):
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                assert (layer.epsilon, layer.momentum) == (1e-5, 0.9)
+            if isinstance(layer, keras.layers.LeakyReLU):
+                assert layer.negative_slope == pytest.approx(0.2)
+            assert not getattr(layer, "use_bias", False)
+    kinds = [type(layer).__name__ for layer in discriminator1(0.05).layers]
+    # The listing: behind the second block, before the third convolution; none after the first BN.
+    assert kinds.index("SpatialDropout2D") == kinds.index("BatchNormalization") + 2
+    assert kinds.count("BatchNormalization") == 2
+    assert "SpatialDropout2D" not in [type(layer).__name__ for layer in discriminator2(0.05).layers]
+
+
+def test_output_ranges():
+    noise = np.random.default_rng(0).normal(size=(3, 5)).astype("float32") * 10
+    pictures = generator(0.05).predict(noise, verbose=0)
+    assert pictures.shape == (3, 224, 224, 1)
+    assert np.abs(pictures).max() <= 1
+    logits = discriminator1(0.05).predict(pictures, verbose=0)
+    assert logits.shape == (3, 1)
+
+
+def test_initial_weights_are_the_dcgan_papers():
+    model = discriminator1(0.5, seed=3)
+    kernel = np.concatenate([np.ravel(v) for v in model.trainable_variables if v.name == "kernel"])
+    assert kernel.std() == pytest.approx(0.02, rel=0.02)
+    assert abs(kernel.mean()) < 1e-3
+    gamma = np.concatenate([np.ravel(v) for v in model.trainable_variables if v.name == "gamma"])
+    assert gamma.mean() == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("build", [generator, *DISCRIMINATORS.values()])
+def test_same_seed_same_weights_and_no_two_layers_alike(build):
+    first, second, other = build(0.05, seed=1), build(0.05, seed=1), build(0.05, seed=2)
+    for a, b, c in zip(first.weights, second.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+        if a.name == "kernel":
+            assert not np.array_equal(a, c)
+    kernels = [np.ravel(v)[:8].tolist() for v in first.weights if v.name == "kernel"]
+    assert len({tuple(values) for values in kernels}) == len(kernels)
+
+
+def test_a_saved_network_is_the_same_without_our_code(tmp_path):
+    model = generator(0.05)
+    model.save(tmp_path / "generator.keras")
+    noise = np.ones((2, 5), "float32")
+    loaded = keras.models.load_model(tmp_path / "generator.keras")
+    np.testing.assert_array_equal(loaded.predict(noise, verbose=0), model.predict(noise, verbose=0))
+
+
+@pytest.mark.parametrize("width", [0.0, 5.0])
+def test_width_is_checked(width):
+    with pytest.raises(InputError, match="width"):
+        generator(width)
+    with pytest.raises(InputError, match="width"):
+        discriminator2(width)

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from serkit.reporting import figures
+from serkit.reporting.page import png
+
+HISTORY = [
+    {"epoch": n, "d_loss": 1.5 - n / 10, "g_loss": 0.5 + n / 5, "uar": n / 9, "val_uar": n / 10}
+    for n in range(1, 6)
+]
+
+
+def test_balance_shows_every_class_and_both_numbers():
+    figure = figures.balance({"sad": 40, "surprise": 4}, {"surprise": 36})
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["surprise", "sad"]
+    assert {text.get_text() for text in axes.texts} == {"40", "4 + 36"}
+    assert axes.patches[2].get_x() + axes.patches[2].get_width() <= 40
+
+
+def test_spectrogram_axes_are_in_seconds_and_hertz(rng):
+    frequencies = np.geomspace(30, 8000, 50)
+    figure = figures.waveform_and_spectrogram(
+        rng.normal(size=16_000), 16_000, rng.uniform(-1, 1, (60, 50)), 1.0, frequencies, "a clip"
+    )
+    lower = figure.axes[1]
+    assert lower.get_xlim() == (0, 1)
+    labels = [label.get_text() for label in lower.get_yticklabels()]
+    assert labels[-1] == "8,000"
+    image = lower.images[0]
+    assert image.origin == "lower"
+    assert image.get_array().shape == (50, 60)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_losses_have_a_panel_per_class_and_fit_into_it(count):
+    histories = {f"class {n}": HISTORY for n in range(count)}
+    figure = figures.gan_losses(histories)
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    assert [axes.get_title() for axes in shown] == list(histories)
+    low, high = shown[0].get_ylim()
+    assert low == 0
+    assert high >= 1.5
+    np.testing.assert_allclose(shown[0].lines[0].get_ydata(), [r["d_loss"] for r in HISTORY])
+
+
+def test_grid_has_real_to_the_left_and_generated_to_the_right(rng):
+    real, made = np.full((2, 8, 8), -1.0), np.full((2, 8, 8), 1.0)
+    figure = figures.real_beside_generated({"sad": (real, made), "angry": (real, made)})
+    assert len(figure.axes) == 8
+    for axes in figure.axes:
+        centre = axes.get_position().x0
+        assert axes.images[0].get_array().mean() == (-1 if centre < 0.5 else 1)
+
+
+def test_arms_and_learning_curves_name_their_arms():
+    scores = {arm: {"accuracy": 0.5, "uar": 0.4, "macro_f1": 0.3} for arm in ("a", "b")}
+    for figure in (figures.arms(scores), figures.learning_curves({"a": HISTORY, "b": HISTORY})):
+        legend = figure.axes[0].get_legend()
+        assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
+    heights = [patch.get_height() for patch in figures.arms(scores).axes[0].patches]
+    assert heights == pytest.approx([50, 40, 30] * 2)
+
+
+def test_confusion_writes_the_counts_where_they_belong():
+    figure = figures.confusion([[3, 1], [0, 0]], ["sad", "angry"], "title")
+    cells = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
+    assert cells == {(0, 0): "3", (1, 0): "1"}
+
+
+def test_equal_figures_are_equal_bytes():
+    first, second = (png(figures.balance({"sad": 4})) for _ in range(2))
+    assert first == second
+    assert first.startswith(b"\x89PNG")

@@ -1,0 +1,31 @@
+"""One exported model for all tests of this room."""
+
+import numpy as np
+import pytest
+
+from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.classifiers.compact import CompactSettings, compact
+from serkit.serving.export import export_classifier
+
+CLASSES = ("angry", "happy", "sad")
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    """The Keras model and the folder it was exported to."""
+    spec = SpectrogramSpec()
+    model = compact(3, spec.shape, CompactSettings(channels=(4, 8)), seed=1)
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    export_classifier(model, spec, CLASSES, folder, {"run": "test"})
+    return model, folder
+
+
+@pytest.fixture
+def recordings_in_memory(wav_bytes) -> list[bytes]:
+    """Noise of several rates, widths and channel counts."""
+    rng = np.random.default_rng(7)
+    shapes = [(16_000, "PCM_16", 1), (44_100, "PCM_24", 2), (8_000, "FLOAT", 1)]
+    return [
+        wav_bytes(rng.uniform(-0.5, 0.5, (2 * rate, channels)), rate, subtype)
+        for rate, subtype, channels in shapes
+    ]

@@ -1,0 +1,95 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from serkit.audio.loading import load_waveform
+from serkit.audio.spectrogram import SpectrogramSpec, log_mel
+from serkit.errors import InputError
+from serkit.files import read_json
+from serkit.serving.export import DETAILS, export_classifier, versions
+
+SPEC = SpectrogramSpec()
+
+
+def _serve(folder, contents):
+    model = tf.saved_model.load(str(folder / "1"))
+    return model.signatures["serving_default"](wav_bytes=tf.constant(contents))
+
+
+def test_equals_the_keras_model(exported, recordings_in_memory):
+    model, folder = exported
+    outputs = _serve(folder, recordings_in_memory)
+    waves = tf.stack([load_waveform(data, SPEC)[0] for data in recordings_in_memory])
+    expected = tf.nn.softmax(model(log_mel(waves, SPEC), training=False))
+    np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-6)
+    names = np.array([b"angry", b"happy", b"sad"])
+    np.testing.assert_array_equal(outputs["label"], names[np.argmax(expected, axis=1)])
+
+
+def test_a_bad_file_fails_alone(exported, recordings_in_memory):
+    _, folder = exported
+    good, *_ = recordings_in_memory
+    outputs = _serve(folder, [b"<html>", good, b""])
+    status = [text.decode() for text in outputs["status"].numpy()]
+    assert status[1] == ""
+    assert all("not a WAV file" in status[n] for n in (0, 2))
+    sums = outputs["probabilities"].numpy().sum(axis=1)
+    np.testing.assert_allclose(sums, [0, 1, 0], atol=1e-6)
+    assert outputs["label"].numpy()[0] == b""
+    np.testing.assert_allclose(
+        outputs["probabilities"][1], _serve(folder, [good])["probabilities"][0], atol=1e-6
+    )
+
+
+@pytest.mark.slow
+def test_loads_without_serkit(exported, recordings_in_memory, tmp_path):
+    _, folder = exported
+    (tmp_path / "a.wav").write_bytes(recordings_in_memory[0])
+    code = (
+        "import sys, tensorflow as tf; sys.modules['serkit'] = None;"
+        f"m = tf.saved_model.load({str(folder / '1')!r});"
+        "out = m.signatures['serving_default'](wav_bytes=tf.constant([open('a.wav','rb').read()]));"
+        "print(out['label'].numpy()[0].decode())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() in ("angry", "happy", "sad")
+
+
+def test_versions_count_up_and_nothing_is_overwritten(exported, tmp_path):
+    model, _ = exported
+    (tmp_path / "m" / "7").mkdir(parents=True)
+    (tmp_path / "m" / "notes").mkdir()
+    written = export_classifier(model, SPEC, ("a", "b", "c"), tmp_path / "m")
+    assert written == tmp_path / "m" / "8"
+    assert versions(tmp_path / "m") == [7, 8]
+    assert list((tmp_path / "m" / "7").iterdir()) == []
+
+
+def test_details_say_what_the_model_is(exported):
+    _, folder = exported
+    details = read_json(folder / "1" / DETAILS)
+    assert details["classes"] == ["angry", "happy", "sad"]
+    assert details["spec"]["bins"] == 224
+    assert details["run"] == "test"
+
+
+def test_graph_holds_plain_tensorflow_ops_only(exported):
+    _, folder = exported
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    proto = SavedModel.FromString((folder / "1" / "saved_model.pb").read_bytes())
+    graph = proto.meta_graphs[0].graph_def
+    used = {node.op for node in graph.node}
+    used |= {node.op for function in graph.library.function for node in function.node_def}
+    assert not {op for op in used if op.startswith("IO>") or "PyFunc" in op}
+
+
+def test_wrong_number_of_classes_is_refused(exported, tmp_path):
+    model, _ = exported
+    with pytest.raises(InputError, match="2 classes for a model with 3 outputs"):
+        export_classifier(model, SPEC, ("a", "b"), tmp_path)

@@ -1,0 +1,69 @@
+"""The rules that ARCHITECTURE.md states, checked on the source."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import serkit
+
+ROOT = Path(serkit.__file__).parent
+GROUND = {"errors", "files", "seeds", "progress"}
+# Which rooms each room may import from, besides itself and the ground.
+ALLOWED = {
+    "corpora": set(),
+    "audio": set(),
+    "training": set(),
+    "evaluation": set(),
+    "runs": set(),
+    "gans": {"training"},
+    "classifiers": {"training"},
+    "data": {"corpora", "audio"},
+    "serving": {"audio"},
+    "reporting": {"evaluation"},
+    "demo": {
+        *("corpora", "audio", "training", "evaluation", "runs", "gans"),
+        *("classifiers", "data", "serving", "reporting"),
+    },
+    "cli": {"corpora", "demo", "serving"},
+    "__main__": {"cli"},
+    **{name: set() for name in GROUND},
+}
+MODULES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
+
+
+def _room(module: str) -> str:
+    return module.split(".")[1] if module.startswith("serkit.") else ""
+
+
+def _imports(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_imports_point_down(path):
+    if path.name == "__init__.py" and len(path.parts) == 1:
+        assert not {name for name in _imports(path) if name.startswith("serkit")}
+        return
+    own = path.parts[0].removesuffix(".py")
+    used = {_room(name) for name in _imports(path) if name.startswith("serkit")} - {"", own}
+    assert used <= ALLOWED[own] | GROUND
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p.parts[0] == "corpora"], ids=str)
+def test_corpora_import_no_tensorflow(path):
+    assert not {name.split(".")[0] for name in _imports(path)} & {"tensorflow", "keras"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_every_module_has_a_test_file(path):
+    lines = (ROOT / path).read_text("utf-8").count("\n")
+    if path.stem.startswith("__") or lines <= 25:
+        pytest.skip("too small for a test file of its own")
+    assert (Path(__file__).parent / path.parent / f"test_{path.stem}.py").is_file()

@@ -1,0 +1,23 @@
+import pytest
+
+from serkit.errors import InputError, check_choice, check_range
+
+
+def test_check_choice_names_argument_value_and_what_is_valid():
+    check_choice("label_set", "emotion", ["emotion", "gender_emotion"])
+    with pytest.raises(InputError, match=r"label_set='mood'.*emotion, gender_emotion"):
+        check_choice("label_set", "mood", ["gender_emotion", "emotion"])
+
+
+@pytest.mark.parametrize("value", [-1, 11, float("nan")])
+def test_check_range_refuses_what_is_outside(value):
+    with pytest.raises(InputError, match=r"epochs=.* valid is from 0 to 10"):
+        check_range("epochs", value, 0, 10)
+
+
+def test_check_range_takes_both_ends_and_may_be_open():
+    check_range("x", 0, 0, 10)
+    check_range("x", 10, 0, 10)
+    check_range("x", 10**9, 0)
+    with pytest.raises(InputError, match="0 or more"):
+        check_range("x", -1, 0)

@@ -1,0 +1,54 @@
+import pytest
+
+from serkit.errors import ResumeError
+from serkit.files import read_json
+from serkit.runs import Run, versions
+
+
+def test_a_stage_is_done_once_over_two_runs(tmp_path):
+    calls = []
+
+    def work():
+        calls.append(1)
+        return {"clips": 3}
+
+    for _ in range(2):
+        with Run(tmp_path, {"seed": 1}) as run:
+            assert run.stage("audit", work) == {"clips": 3}
+            assert run.is_done("audit")
+    assert len(calls) == 1
+
+
+def test_a_stage_that_raises_is_not_done(tmp_path):
+    with Run(tmp_path, {}) as run:
+        with pytest.raises(ZeroDivisionError):
+            run.stage("bad", lambda: 1 / 0)
+        assert not run.is_done("bad")
+
+
+def test_other_settings_are_refused_by_name(tmp_path):
+    with Run(tmp_path, {"seed": 1, "gan": {"steps": 10}}):
+        pass
+    with pytest.raises(ResumeError, match=r"gan was \{'steps': 10\}, now \{'steps': 20\}"):
+        Run(tmp_path, {"seed": 1, "gan": {"steps": 20}})
+    assert read_json(tmp_path / "settings.json") == {"seed": 1, "gan": {"steps": 10}}
+
+
+def test_two_runs_cannot_share_a_folder(tmp_path):
+    with Run(tmp_path, {}), pytest.raises(ResumeError, match="another process"):
+        Run(tmp_path, {})
+    with Run(tmp_path, {}) as free_again:
+        assert free_again.folder == tmp_path
+
+
+def test_versions_name_what_decides_the_numbers():
+    found = versions()
+    assert found["tensorflow"].startswith("2.")
+    assert {"serkit", "python", "git_commit", "keras", "numpy"} <= set(found)
+
+
+def test_run_folder_keeps_settings_versions_and_times(tmp_path):
+    with Run(tmp_path, {"seed": 1}) as run:
+        run.stage("a", dict)
+        assert set(run.seconds()) == {"a"}
+    assert (tmp_path / "versions.json").exists()
