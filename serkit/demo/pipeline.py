@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import keras
@@ -18,11 +17,10 @@ from serkit.corpora.corpus import Clip, Corpus
 from serkit.corpora.splits import Split, hold_out
 from serkit.corpora.synthetic import write_synthetic_corpus
 from serkit.data.spectrograms import compute_spectrograms
+from serkit.demo.parts import Parts, fill_plan
+from serkit.demo.scores import ARMS, compare_arms
 from serkit.demo.settings import DemoSettings
 from serkit.demo.story import Story, write_story
-from serkit.errors import InputError
-from serkit.evaluation.bootstrap import uar_difference
-from serkit.evaluation.metrics import score
 from serkit.files import read_json, replacing, write_json
 from serkit.gans.dcgan import build_dcgan
 from serkit.gans.fitting import fit_dcgan
@@ -32,7 +30,7 @@ from serkit.runs import Run
 from serkit.seeds import derive_seed
 from serkit.serving.export import export_classifier
 
-ARMS = ("original", "augmented")
+_MEASURES = {"accuracy": "accuracy", "uar": "UAR", "macro_f1": "macro F1"}
 
 
 def run_demo(settings: DemoSettings, out: Path, models: Path) -> None:
@@ -124,7 +122,7 @@ class Demo:
             track=self.progress.track("computing"),
         )
 
-    def generate(self, parts: "Parts") -> dict[str, np.ndarray]:
+    def generate(self, parts: Parts) -> dict[str, np.ndarray]:
         counts = parts.split.train.counts(self.settings.label_set)
         plan = fill_plan(counts, self.settings.rare_below)
         if not plan:
@@ -153,13 +151,12 @@ class Demo:
     def _generated_file(self, label: str) -> Path:
         return self.out / "gans" / label / "generated.npy"
 
-    def _gan(self, parts: "Parts", label: str, count: int) -> dict:
-        clips = parts.split.train.where(lambda clip: clip.label(self.settings.label_set) == label)
-        parts.split.require_training(clips.clips)
+    def _gan(self, parts: Parts, label: str, count: int) -> dict:
+        clips = parts.rare(label)
         seed = derive_seed(self.settings.seed, "gan", label)
         gan = build_dcgan(self.settings.gan, seed)
         folder = self._generated_file(label).parent
-        real = parts.of(clips)
+        real = parts.to_fit(clips)
         fit_dcgan(gan, real, self.settings.gan, seed, folder, verbose=self.progress.verbose)
         with replacing(folder / "generator.keras") as partial:
             gan.generator.save(partial)
@@ -167,9 +164,13 @@ class Demo:
             np.save(partial, sample(gan.generator, count, seed))
         return {"clips": len(clips), "generated": count}
 
-    def compare(self, parts: "Parts", generated: dict[str, np.ndarray]) -> dict:
+    def compare(self, parts: Parts, generated: dict[str, np.ndarray]) -> dict:
         def work() -> dict:
-            write_json(self.out / "metrics.json", self._metrics(parts, generated))
+            models = {arm: keras.models.load_model(self._classifier_file(arm)) for arm in ARMS}
+            added = {label: len(made) for label, made in generated.items()}
+            write_json(
+                self.out / "metrics.json", compare_arms(models, parts, added, self.settings.seed)
+            )
             return {}
 
         for arm in ARMS:
@@ -186,9 +187,8 @@ class Demo:
         self.progress.table("test speakers, per cent", ["arm", *_MEASURES.values()], rows)
         return metrics
 
-    def _classify(self, parts: "Parts", arm: str, added: dict[str, np.ndarray]) -> dict:
+    def _classify(self, parts: Parts, arm: str, added: dict[str, np.ndarray]) -> dict:
         settings = self.settings
-        parts.split.require_training(parts.split.train.clips)
         self.progress.say(f"   {arm}: {sum(map(len, added.values()))} generated spectrograms added")
         # The same initial weights and order of batches for both arms.
         seed = derive_seed(settings.seed, "classifier")
@@ -210,46 +210,7 @@ class Demo:
     def _classifier_file(self, arm: str) -> Path:
         return self.out / "classifiers" / arm / "model.keras"
 
-    def _metrics(self, parts: "Parts", generated: dict[str, np.ndarray]) -> dict:
-        split, classes = parts.split, len(parts.classes)
-        predicted: dict[str, dict[str, np.ndarray]] = {}
-        for arm in ARMS:
-            model = keras.models.load_model(self._classifier_file(arm))
-            predicted[arm] = {
-                part: model.predict(parts.of(corpus), batch_size=64, verbose=0).argmax(axis=1)
-                for part, corpus in split.parts().items()
-            }
-        arms = {
-            arm: {
-                part: asdict(score(parts.labels(corpus), predicted[arm][part], classes))
-                for part, corpus in split.parts().items()
-            }
-            for arm in ARMS
-        }
-        difference = uar_difference(
-            parts.labels(split.test),
-            *(predicted[arm]["test"] for arm in ARMS),
-            [clip.speaker for clip in split.test.clips],
-            classes,
-            seed=self.settings.seed,
-        )
-        return {
-            "protocol": "speaker-disjoint hold-out, one split, one seed",
-            "label_set": self.settings.label_set,
-            "classes": list(parts.classes),
-            "parts": {
-                name: {"clips": len(part), "speakers": len(part.speakers())}
-                for name, part in split.parts().items()
-            },
-            "training_clips": split.train.counts(self.settings.label_set),
-            "generated": {label: len(pictures) for label, pictures in generated.items()},
-            "arms": arms,
-            "uar_difference": dict(zip(("value", "low", "high"), difference, strict=True)),
-            # Chosen on validation speakers: the test part is for reporting alone.
-            "better": max(ARMS, key=lambda arm: arms[arm]["validation"]["uar"]),
-        }
-
-    def report(self, parts: "Parts", generated: dict[str, np.ndarray], metrics: dict) -> Path:
+    def report(self, parts: Parts, generated: dict[str, np.ndarray], metrics: dict) -> Path:
         path = self.out / "report.html"
         example = self._example(parts, generated)
         files = parts.corpus.file(example)
@@ -272,11 +233,11 @@ class Demo:
         write_story(path, story)
         return path
 
-    def _example(self, parts: "Parts", generated: dict[str, np.ndarray]) -> Clip:
+    def _example(self, parts: Parts, generated: dict[str, np.ndarray]) -> Clip:
         rarest = min(generated, key=lambda label: len(parts.rare(label)), default=None)
         return (parts.rare(rarest) if rarest else parts.split.train).clips[0]
 
-    def export(self, parts: "Parts", metrics: dict) -> str:
+    def export(self, parts: Parts, metrics: dict) -> str:
         def work() -> dict:
             model = keras.models.load_model(self._classifier_file(metrics["better"]))
             details = {"label_set": metrics["label_set"], "run": str(self.out.resolve().name)}
@@ -298,59 +259,3 @@ class Demo:
         command = [sys.executable, "-m", "serkit", "predict", model, str(file)]
         subprocess.run(command, check=True)
         return model
-
-
-_MEASURES = {"accuracy": "accuracy", "uar": "UAR", "macro_f1": "macro F1"}
-
-
-class Parts:
-    """Spectrograms and labels of any part of the corpus."""
-
-    def __init__(
-        self, corpus: Corpus, split: Split, spectrograms: np.ndarray, label_set: str
-    ) -> None:
-        self.corpus, self.split, self._label_set = corpus, split, label_set
-        self._spectrograms = spectrograms
-        self._rows = {(clip.root, clip.path): row for row, clip in enumerate(corpus.clips)}
-        self.classes = corpus.classes(label_set)
-
-    def of(self, part: Corpus) -> np.ndarray:
-        """Spectrograms ``(clips, frames, bins, 1)`` of a part, in its order."""
-        return self._spectrograms[[self._rows[clip.root, clip.path] for clip in part.clips]]
-
-    def labels(self, part: Corpus) -> np.ndarray:
-        """Class numbers ``(clips,)`` of a part, in its order."""
-        numbers = {label: number for number, label in enumerate(self.classes)}
-        return np.array([numbers[label] for label in part.labels(self._label_set)])
-
-    def rare(self, label: str) -> Corpus:
-        """The training clips of one class."""
-        return self.split.train.where(lambda clip: clip.label(self._label_set) == label)
-
-    def training(self, added: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Spectrograms and class numbers of the training part with generated ones behind it."""
-        numbers = [np.full(len(made), self.classes.index(label)) for label, made in added.items()]
-        return (
-            np.concatenate([self.of(self.split.train), *added.values()]),
-            np.concatenate([self.labels(self.split.train), *numbers]),
-        )
-
-
-def fill_plan(counts: dict[str, int], rare_below: float) -> dict[str, int]:
-    """How many spectrograms to generate per rare class so that it equals the largest.
-
-    Args:
-        counts: training clips per class.
-        rare_below: share of the largest class below which a class is rare, 0 to 1.
-
-    Raises:
-        InputError: if ``counts`` is empty.
-    """
-    if not counts:
-        raise InputError("counts is empty; valid is one number per class")
-    largest = max(counts.values())
-    return {
-        label: largest - count
-        for label, count in sorted(counts.items(), key=lambda item: item[1])
-        if count < rare_below * largest
-    }

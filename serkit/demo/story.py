@@ -12,6 +12,7 @@ from serkit.audio.spectrogram import band_centres
 from serkit.corpora.corpus import Clip, Corpus
 from serkit.corpora.splits import Split
 from serkit.demo.settings import DemoSettings
+from serkit.demo.verdict import clips_tested, summary, warnings
 from serkit.files import read_json
 from serkit.reporting import figures
 from serkit.reporting.page import Section, Table, write_report
@@ -57,61 +58,10 @@ def write_story(path: Path, story: Story) -> None:
     write_report(
         path,
         f"Does filling rare classes with generated spectrograms help? ({source})",
-        _summary(story.metrics),
-        _warnings(story),
+        summary(story.metrics),
+        warnings(story.metrics, built_in=not story.settings.roots),
         sections,
     )
-
-
-def _summary(metrics: Mapping) -> str:
-    if not metrics["generated"]:
-        return "No class is rare here, so nothing was generated and there is nothing to compare."
-    difference = metrics["uar_difference"]
-    points = {name: f"{100 * difference[name]:+.1f}" for name in ("value", "low", "high")}
-    if difference["low"] > 0:
-        verdict = "better on these test speakers"
-    elif difference["high"] < 0:
-        verdict = "worse on these test speakers"
-    else:
-        verdict = "no effect shown"
-    speakers = metrics["parts"]["test"]["speakers"]
-    return (
-        f"With {sum(metrics['generated'].values())} generated spectrograms added, unweighted "
-        f"average recall on {speakers} unseen speakers changed by {points['value']} points "
-        f"(95 % interval over speakers {points['low']} to {points['high']}): {verdict}."
-    )
-
-
-def _warnings(story: Story) -> list[str]:
-    test = story.metrics["parts"]["test"]
-    warnings = [
-        f"This run cannot prove anything about augmentation: it is one split, one seed, "
-        f"{test['clips']} test clips of {test['speakers']} speakers. The interval covers which "
-        "speakers were tested, not how the training happened to go, and with so few speakers it "
-        "is narrower than it should be."
-    ]
-    if not story.settings.roots:
-        warnings.append(
-            "The recordings are serkit's built-in corpus of synthetic voices. They show that "
-            "everything works; they say nothing about people's speech."
-        )
-    few = {label: n for label, n in story.metrics["training_clips"].items() if n < 8}
-    if few:
-        listed = ", ".join(f"{label} ({count})" for label, count in few.items())
-        warnings.append(f"Classes with fewer than 8 training clips: {listed}.")
-    scarce = _scarce_in_test(story)
-    if scarce:
-        warnings.append(
-            "Classes with fewer than 8 test clips, whose recall moves by 12 points or more with "
-            f"a single clip: {scarce}."
-        )
-    return warnings
-
-
-def _scarce_in_test(story: Story) -> str:
-    counts = story.split.test.counts(story.settings.label_set)
-    scarce = {label: counts.get(label, 0) for label in story.metrics["classes"]}
-    return ", ".join(f"{label} ({count})" for label, count in scarce.items() if count < 8)
 
 
 def _answer(story: Story) -> Section:
@@ -238,9 +188,9 @@ def _gans(story: Story) -> Section:
 
 def _errors(story: Story) -> Section:
     classes, arms = story.metrics["classes"], story.metrics["arms"]
-    counts = story.split.test.counts(story.settings.label_set)
+    tested = clips_tested(story.metrics)
     rows = [
-        [label, str(counts.get(label, 0))]
+        [label, str(tested[label])]
         + [_per_cent(arms[arm]["test"]["recalls"][number]) for arm in arms]
         for number, label in enumerate(classes)
     ]

@@ -13,9 +13,11 @@ import pytest
 from serkit.classifiers.compact import CompactSettings
 from serkit.classifiers.fitting import FitSettings
 from serkit.corpora.synthetic import SyntheticSettings
-from serkit.demo.pipeline import ARMS, fill_plan, run_demo
+from serkit.demo.parts import fill_plan
+from serkit.demo.pipeline import run_demo
+from serkit.demo.scores import ARMS
 from serkit.demo.settings import DemoSettings
-from serkit.errors import InputError, LeakError, ResumeError
+from serkit.errors import ResumeError
 from serkit.files import read_json
 from serkit.gans.dcgan import DCGANSettings
 
@@ -84,24 +86,6 @@ def test_a_finished_run_is_not_done_again(done, capfd):
 def test_other_settings_need_another_folder(done):
     with pytest.raises(ResumeError, match="seed was 0, now 1"):
         run_demo(replace(TINY, seed=1), done, done.parent / "models")
-
-
-def test_a_gan_on_a_test_speaker_is_refused(done, monkeypatch):
-    from serkit.corpora.corpus import Corpus
-    from serkit.corpora.splits import hold_out
-
-    corpus = Corpus.read(done / "manifest.csv")
-    split = hold_out(corpus, TINY.label_set, TINY.seed)
-    with pytest.raises(LeakError, match=sorted(split.test.speakers())[0]):
-        split.require_training(corpus.clips)
-
-
-def test_fill_plan_fills_what_is_rare_to_the_largest():
-    counts = {"a": 100, "b": 69, "c": 70, "d": 10}
-    assert list(fill_plan(counts, 0.7).items()) == [("d", 90), ("b", 31)]
-    assert fill_plan(counts, 0.0) == {}
-    with pytest.raises(InputError, match="empty"):
-        fill_plan({}, 0.5)
 
 
 def _start(out: Path, *, wait: bool) -> subprocess.Popen:

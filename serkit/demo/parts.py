@@ -1,0 +1,69 @@
+"""Spectrograms and labels of a split's parts, and what to add to the training part."""
+
+import numpy as np
+
+from serkit.corpora.corpus import Corpus
+from serkit.corpora.splits import Split
+from serkit.errors import InputError
+
+
+class Parts:
+    """Spectrograms and labels of any part of the corpus."""
+
+    def __init__(
+        self, corpus: Corpus, split: Split, spectrograms: np.ndarray, label_set: str
+    ) -> None:
+        self.corpus, self.split, self.label_set = corpus, split, label_set
+        self._spectrograms = spectrograms
+        self._rows = {(clip.root, clip.path): row for row, clip in enumerate(corpus.clips)}
+        self.classes = corpus.classes(label_set)
+
+    def of(self, part: Corpus) -> np.ndarray:
+        """Spectrograms ``(clips, frames, bins, 1)`` of a part, in its order."""
+        return self._spectrograms[[self._rows[clip.root, clip.path] for clip in part.clips]]
+
+    def to_fit(self, part: Corpus) -> np.ndarray:
+        """The same, for something that is fitted on them.
+
+        Raises:
+            LeakError: if a clip is not of a training speaker.
+        """
+        self.split.require_training(part.clips)
+        return self.of(part)
+
+    def labels(self, part: Corpus) -> np.ndarray:
+        """Class numbers ``(clips,)`` of a part, in its order."""
+        numbers = {label: number for number, label in enumerate(self.classes)}
+        return np.array([numbers[label] for label in part.labels(self.label_set)])
+
+    def rare(self, label: str) -> Corpus:
+        """The training clips of one class."""
+        return self.split.train.where(lambda clip: clip.label(self.label_set) == label)
+
+    def training(self, added: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Spectrograms and class numbers of the training part with generated ones behind it."""
+        numbers = [np.full(len(made), self.classes.index(label)) for label, made in added.items()]
+        return (
+            np.concatenate([self.to_fit(self.split.train), *added.values()]),
+            np.concatenate([self.labels(self.split.train), *numbers]),
+        )
+
+
+def fill_plan(counts: dict[str, int], rare_below: float) -> dict[str, int]:
+    """How many spectrograms to generate per rare class so that it equals the largest.
+
+    Args:
+        counts: training clips per class.
+        rare_below: share of the largest class below which a class is rare, 0 to 1.
+
+    Raises:
+        InputError: if ``counts`` is empty.
+    """
+    if not counts:
+        raise InputError("counts is empty; valid is one number per class")
+    largest = max(counts.values())
+    return {
+        label: largest - count
+        for label, count in sorted(counts.items(), key=lambda item: item[1])
+        if count < rare_below * largest
+    }

@@ -1,0 +1,66 @@
+"""What both arms did on every part: the content of ``metrics.json``."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import keras
+
+from serkit.demo.parts import Parts
+from serkit.evaluation.bootstrap import uar_difference
+from serkit.evaluation.metrics import score
+
+ARMS = ("original", "augmented")
+
+
+def compare_arms(
+    models: Mapping[str, keras.Model], parts: Parts, generated: Mapping[str, int], seed: int
+) -> dict[str, Any]:
+    """Score one classifier per arm on the real clips of every part.
+
+    Args:
+        models: the classifier of each of :data:`ARMS`.
+        parts: the split's clips.
+        generated: number of spectrograms added to the second arm's training, per class.
+        seed: of the bootstrap.
+
+    Returns:
+        JSON values. ``arms[arm][part]`` has the fields of
+        :class:`serkit.evaluation.metrics.Scores`; ``uar_difference`` is the second arm's UAR on
+        the test part minus the first's, with a 95 % interval over speakers; ``better`` is chosen
+        on validation speakers, since the test part is for reporting alone.
+    """
+    split, classes = parts.split, len(parts.classes)
+    predicted = {
+        arm: {
+            part: model.predict(parts.of(corpus), batch_size=64, verbose=0).argmax(axis=1)
+            for part, corpus in split.parts().items()
+        }
+        for arm, model in models.items()
+    }
+    truth = {part: parts.labels(corpus) for part, corpus in split.parts().items()}
+    arms = {
+        arm: {part: asdict(score(truth[part], calls[part], classes)) for part in truth}
+        for arm, calls in predicted.items()
+    }
+    difference = uar_difference(
+        truth["test"],
+        *(predicted[arm]["test"] for arm in ARMS),
+        [clip.speaker for clip in split.test.clips],
+        classes,
+        seed=seed,
+    )
+    return {
+        "protocol": "speaker-disjoint hold-out, one split, one seed",
+        "label_set": parts.label_set,
+        "classes": list(parts.classes),
+        "parts": {
+            name: {"clips": len(part), "speakers": len(part.speakers())}
+            for name, part in split.parts().items()
+        },
+        "training_clips": split.train.counts(parts.label_set),
+        "generated": dict(generated),
+        "arms": arms,
+        "uar_difference": dict(zip(("value", "low", "high"), difference, strict=True)),
+        "better": max(ARMS, key=lambda arm: arms[arm]["validation"]["uar"]),
+    }

@@ -1,0 +1,71 @@
+"""What may be said of a run, and what must be said with it."""
+
+from collections.abc import Mapping
+
+_FEW = 8
+
+
+def summary(metrics: Mapping) -> str:
+    """The answer in a sentence, no stronger than its interval.
+
+    Args:
+        metrics: content of ``metrics.json``, see :func:`serkit.demo.scores.compare_arms`.
+    """
+    if not metrics["generated"]:
+        return "No class is rare here, so nothing was generated and there is nothing to compare."
+    difference = metrics["uar_difference"]
+    points = {name: f"{100 * difference[name]:+.1f}" for name in ("value", "low", "high")}
+    if difference["low"] > 0:
+        verdict = "better on these test speakers"
+    elif difference["high"] < 0:
+        verdict = "worse on these test speakers"
+    else:
+        verdict = "no effect shown"
+    speakers = metrics["parts"]["test"]["speakers"]
+    return (
+        f"With {sum(metrics['generated'].values())} generated spectrograms added, unweighted "
+        f"average recall on {speakers} unseen speakers changed by {points['value']} points "
+        f"(95 % interval over speakers {points['low']} to {points['high']}): {verdict}."
+    )
+
+
+def warnings(metrics: Mapping, *, built_in: bool) -> list[str]:
+    """What a reader must know before believing the numbers.
+
+    Args:
+        metrics: as for :func:`summary`.
+        built_in: the recordings are the built-in corpus.
+    """
+    test = metrics["parts"]["test"]
+    found = [
+        f"This run cannot prove anything about augmentation: it is one split, one seed, "
+        f"{test['clips']} test clips of {test['speakers']} speakers. The interval covers which "
+        "speakers were tested, not how the training happened to go, and with so few speakers it "
+        "is narrower than it should be."
+    ]
+    if built_in:
+        found.append(
+            "The recordings are serkit's built-in corpus of synthetic voices. They show that "
+            "everything works; they say nothing about people's speech."
+        )
+    few = _fewer(metrics["training_clips"])
+    if few:
+        found.append(f"Classes with fewer than {_FEW} training clips: {few}.")
+    scarce = _fewer(clips_tested(metrics))
+    if scarce:
+        found.append(
+            f"Classes with fewer than {_FEW} test clips, whose recall moves by 12 points or more "
+            f"with a single clip: {scarce}."
+        )
+    return found
+
+
+def clips_tested(metrics: Mapping) -> dict[str, int]:
+    """Number of test clips of every class."""
+    first = next(iter(metrics["arms"].values()))
+    rows = first["test"]["confusion"]
+    return {label: sum(row) for label, row in zip(metrics["classes"], rows, strict=True)}
+
+
+def _fewer(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{label} ({count})" for label, count in counts.items() if count < _FEW)

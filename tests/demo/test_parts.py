@@ -1,0 +1,53 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from serkit.corpora.corpus import Clip, Corpus
+from serkit.corpora.splits import hold_out
+from serkit.demo.parts import Parts, fill_plan
+from serkit.errors import InputError, LeakError
+
+CLIP = Clip("x.wav", "c", "s", "male", "sad", "sad")
+
+
+@pytest.fixture
+def parts() -> Parts:
+    """Twelve speakers, two emotions, pictures that carry the clip's number."""
+    clips = [
+        replace(CLIP, path=f"{n}.wav", speaker=f"s{n // 2:02}", emotion=("sad", "angry")[n % 2])
+        for n in range(24)
+    ]
+    corpus = Corpus(tuple(clips))
+    pictures = np.arange(24, dtype="float32").reshape(24, 1, 1, 1)
+    return Parts(corpus, hold_out(corpus, "emotion", 0), pictures, "emotion")
+
+
+def test_pictures_and_labels_follow_their_clips(parts):
+    for part in parts.split.parts().values():
+        numbers = [int(clip.path.removesuffix(".wav")) for clip in part.clips]
+        assert parts.of(part).ravel().tolist() == numbers
+        assert parts.labels(part).tolist() == [1 - n % 2 for n in numbers]
+    assert parts.classes == ("angry", "sad")
+
+
+def test_generated_ones_stand_behind_the_real(parts):
+    x, y = parts.training({"sad": np.full((3, 1, 1, 1), -1.0, "float32")})
+    assert x[-3:].ravel().tolist() == [-1, -1, -1]
+    assert y[-3:].tolist() == [1, 1, 1]
+    assert len(x) == len(y) == len(parts.split.train) + 3
+
+
+def test_fitting_on_a_test_speaker_is_refused(parts):
+    assert len(parts.to_fit(parts.rare("sad"))) == len(parts.rare("sad")) > 0
+    for part in (parts.corpus, parts.split.test, parts.split.validation):
+        with pytest.raises(LeakError, match="not training speakers"):
+            parts.to_fit(part)
+
+
+def test_fill_plan_fills_what_is_rare_to_the_largest():
+    counts = {"a": 100, "b": 69, "c": 70, "d": 10}
+    assert list(fill_plan(counts, 0.7).items()) == [("d", 90), ("b", 31)]
+    assert fill_plan(counts, 0.0) == {}
+    with pytest.raises(InputError, match="empty"):
+        fill_plan({}, 0.5)

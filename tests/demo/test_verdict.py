@@ -1,0 +1,53 @@
+import pytest
+
+from serkit.demo.verdict import clips_tested, summary, warnings
+
+PARTS = {"test": {"speakers": 4, "clips": 200}}
+
+
+def _metrics(value, low, high):
+    return {
+        "generated": {"sad": 30},
+        "parts": PARTS,
+        "uar_difference": {"value": value, "low": low, "high": high},
+    }
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (-0.01, 0.04, "no effect shown"),
+        (0.01, 0.04, "better on these test speakers"),
+        (-0.04, -0.01, "worse on these test speakers"),
+    ],
+)
+def test_the_verdict_is_what_the_interval_carries(low, high, verdict):
+    text = summary(_metrics((low + high) / 2, low, high))
+    assert text.endswith(f": {verdict}.")
+    assert f"{100 * low:+.1f} to {100 * high:+.1f}" in text
+    assert "30 generated" in text
+
+
+def test_without_rare_classes_nothing_is_claimed():
+    assert "nothing to compare" in summary({"generated": {}, "parts": PARTS})
+
+
+FULL = {
+    **_metrics(0.0, -0.1, 0.1),
+    "classes": ["angry", "sad"],
+    "training_clips": {"angry": 7, "sad": 8},
+    "arms": {"original": {"test": {"confusion": [[9, 1], [2, 1]]}}},
+}
+
+
+def test_warnings_name_what_is_too_small():
+    text = warnings(FULL, built_in=True)
+    assert "one split, one seed, 200 test clips of 4 speakers" in text[0]
+    assert "synthetic voices" in text[1]
+    assert "training clips: angry (7)." in text[2]
+    assert text[3].endswith("sad (3).")
+    assert len(warnings(FULL, built_in=False)) == 3
+
+
+def test_clips_are_counted_by_their_true_class():
+    assert clips_tested(FULL) == {"angry": 10, "sad": 3}
