@@ -3,12 +3,14 @@
     python experiments/train_classifier.py ../shared/data/ravdess
     python experiments/train_classifier.py ROOT... --network vgg16 --weights imagenet
 
-Expected for `compact` on the 1,199 usable clips of RAVDESS actors 1 to 20, one split by speaker, in
-about two minutes on two cores: see the table in docs/first-results.md; guessing gives 14.3 % UAR.
-VGG16 half-freeze (report, section 6.2) takes hours without a GPU.
+Expected for `compact` on RAVDESS actors 1 to 20 (1,199 usable clips), seed 0, in a minute and a
+half on two cores: accuracy 0.546, UAR 0.546, macro F1 0.539 on the four test speakers, where
+guessing gives a UAR of 0.143. One split and one seed: others differ by several points. VGG16
+half-freeze (report, section 6.2) needs its ImageNet weights, and a GPU or patience.
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +61,7 @@ def main() -> None:
             settings.batch_size,
             options.seed,
             first_step=resume.epoch * settings.steps_per_epoch,
-            augment=lambda batch, seed: mask(batch, seed, MaskSettings()),
+            augment=partial(mask, settings=MaskSettings()),
         ),
         validation_data=tf.data.Dataset.from_tensor_slices(
             (x["validation"], y["validation"])

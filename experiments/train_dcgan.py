@@ -2,7 +2,7 @@
 
     python experiments/train_dcgan.py ../shared/data/ravdess --label female_surprise
 
-Expected on two cores in about two minutes: both losses stay within 0.5 to 2.5, neither runs to 0,
+Expected on two cores in about two minutes: both losses stay within 0.5 to 2.6, neither runs to 0,
 and the generated pictures in OUT/real-and-generated.png show a block of syllables between two
 pauses. Fine lines of pitch are not to be expected from so few steps at a quarter of the width.
 """

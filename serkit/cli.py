@@ -60,7 +60,7 @@ def _audit(options: argparse.Namespace) -> int:
     if len(found.rejected) > 20:
         progress.say(f"… and {len(found.rejected) - 20} more")
     progress.say(
-        f"{len(found.corpus.speakers())} speakers, {len(found.rejected)} files rejected; "
+        f"{len(found.corpus.speakers())} speakers; files rejected: {len(found.rejected)}; "
         f"written: {options.out / 'manifest.csv'}, {options.out / 'rejected.csv'}"
     )
     return 0

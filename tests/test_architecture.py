@@ -66,6 +66,6 @@ def _needs_tests(path: Path) -> bool:
     return not path.stem.startswith("__") and lines > 25
 
 
-@pytest.mark.parametrize("path", filter(_needs_tests, MODULES), ids=str)
+@pytest.mark.parametrize("path", list(filter(_needs_tests, MODULES)), ids=str)
 def test_every_module_has_a_test_file(path):
     assert (Path(__file__).parent / path.parent / f"test_{path.stem}.py").is_file()

@@ -24,7 +24,7 @@ def test_audit_writes_the_manifest_and_prints_a_table(synthetic_root, tmp_path, 
     assert main(["audit", str(synthetic_root), "--out", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert "male_surprise" in out
-    assert "23 speakers, 0 files rejected" in out
+    assert "23 speakers; files rejected: 0" in out
     assert len(pd.read_csv(tmp_path / "manifest.csv")) > 100
 
 

@@ -40,6 +40,12 @@ class Parts:
         """The training clips of one class."""
         return self.split.train.where(lambda clip: clip.label(self.label_set) == label)
 
+    def some(self, label: str, count: int) -> np.ndarray:
+        """Spectrograms of up to ``count`` training clips of a class, spread over its speakers."""
+        clips = self.rare(label).clips
+        rows = np.unique(np.linspace(0, len(clips) - 1, count).round().astype(int))
+        return self.of(Corpus(tuple(clips[row] for row in rows), self.corpus.roots))
+
     def training(self, added: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Spectrograms and class numbers of the training part with generated ones behind it."""
         numbers = [np.full(len(made), self.classes.index(label)) for label, made in added.items()]

@@ -1,5 +1,6 @@
 """The demo's seven stages. Each is done once per run folder; a killed one goes on."""
 
+import functools
 import subprocess
 import sys
 import time
@@ -101,7 +102,7 @@ class Demo:
         corpus = Corpus.read(manifest)
         self.progress.counts(f"{len(corpus)} clips", corpus.counts(self.settings.label_set))
         self.progress.say(
-            f"   {len(corpus.speakers())} speakers, {found['rejected']} files rejected "
+            f"   {len(corpus.speakers())} speakers; files rejected: {found['rejected']} "
             f"(reasons in {self.out / 'rejected.csv'})"
         )
         return corpus
@@ -200,7 +201,7 @@ class Demo:
             settings.fit,
             seed,
             self.out / "classifiers" / arm,
-            augment=lambda batch, seed: mask(batch, seed, settings.masks),
+            augment=functools.partial(mask, settings=settings.masks),
             verbose=self.progress.verbose,
         )
         with replacing(self._classifier_file(arm)) as partial:
@@ -223,7 +224,7 @@ class Demo:
             example_file=files,
             example_spectrogram=parts.of(Corpus((example,)))[0, :, :, 0],
             pictures={
-                label: (parts.of(parts.rare(label))[:4, :, :, 0], made[:4, :, :, 0])
+                label: (parts.some(label, 4)[..., 0], made[:4, :, :, 0])
                 for label, made in generated.items()
             },
             folder=self.out,

@@ -104,7 +104,7 @@ def _balance(story: Story) -> Section:
     rejected = pd.read_csv(story.folder / "rejected.csv")
     text = [
         f"{len(story.corpus)} usable clips of {len(story.corpus.speakers())} speakers; "
-        f"{len(rejected)} files were rejected"
+        f"files rejected: {len(rejected)}"
         + (f", the first because: {rejected['reason'][0]}." if len(rejected) else "."),
     ]
     drawn = {

@@ -27,5 +27,6 @@ def sample(generator: keras.Model, count: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(derive_seed(seed, "sample"))
     # Always whole batches: convolutions may round differently for other batch sizes.
     batches = -(-count // _BATCH)
-    noise = rng.standard_normal((batches * _BATCH, generator.input_shape[-1]), dtype=np.float32)
-    return generator.predict(noise, batch_size=_BATCH, verbose=0)[:count]
+    noise = rng.standard_normal((batches, _BATCH, generator.input_shape[-1]), dtype=np.float32)
+    made = [np.asarray(generator(batch, training=False)) for batch in noise]
+    return np.concatenate(made)[:count]

@@ -38,6 +38,13 @@ def test_generated_ones_stand_behind_the_real(parts):
     assert len(x) == len(y) == len(parts.split.train) + 3
 
 
+def test_some_are_spread_over_the_class(parts):
+    rare = parts.of(parts.rare("sad")).ravel().tolist()
+    some = parts.some("sad", 3).ravel().tolist()
+    assert (some[0], some[-1], len(some)) == (rare[0], rare[-1], 3)
+    assert parts.some("sad", 999).ravel().tolist() == rare
+
+
 def test_fitting_on_a_test_speaker_is_refused(parts):
     assert len(parts.to_fit(parts.rare("sad"))) == len(parts.rare("sad")) > 0
     for part in (parts.corpus, parts.split.test, parts.split.validation):
