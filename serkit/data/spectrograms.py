@@ -55,7 +55,7 @@ def compute_spectrograms(
         float32 ``(clips, frames, bins, 1)`` in [-1, 1], mapped from the file, read-only.
 
     Raises:
-        RecordingError: if a file cannot be decoded; the message names it.
+        RecordingError: if a file cannot be read or decoded; the message names it.
     """
     path = Path(cache, f"{_key(corpus, spec)}.npy")
     if not path.exists():
@@ -65,10 +65,14 @@ def compute_spectrograms(
                 partial, mode="w+", dtype=np.float32, shape=(len(corpus), *spec.shape)
             )
             start = 0
-            for spectrograms, status in track(batches, -(-len(corpus) // batch_size)):
-                _require_decoded(corpus, start, status.numpy())
-                out[start : start + len(status)] = spectrograms.numpy()
-                start += len(status)
+            try:
+                for spectrograms, status in track(batches, -(-len(corpus) // batch_size)):
+                    _require_decoded(corpus, start, status.numpy())
+                    out[start : start + len(status)] = spectrograms.numpy()
+                    start += len(status)
+            except tf.errors.OpError as error:
+                # Most often a file that was moved since the audit; the message names it.
+                raise RecordingError(f"a recording cannot be read: {error.message}") from error
             out.flush()
             del out
     return np.load(path, mmap_mode="r")

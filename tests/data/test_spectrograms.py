@@ -46,6 +46,12 @@ def test_a_file_that_went_bad_is_named_and_nothing_is_kept(few, tmp_path, wav_by
     assert list((tmp_path / "cache").iterdir()) == []
 
 
+def test_a_file_that_is_gone_is_named(few, tmp_path):
+    corpus = Corpus((replace(few.clips[0], path="gone.wav"),), few.roots)
+    with pytest.raises(RecordingError, match=r"cannot be read: .*gone\.wav"):
+        compute_spectrograms(corpus, SPEC, cache=tmp_path)
+
+
 def test_dataset_flags_bad_files_and_goes_on(few, tmp_path):
     (tmp_path / "bad.wav").write_bytes(b"")
     files = [few.files()[0], str(tmp_path / "bad.wav"), few.files()[1]]

@@ -1,0 +1,34 @@
+"""What README.md shows must work as it stands."""
+
+import re
+from pathlib import Path
+
+import serkit
+
+PROJECT = Path(serkit.__file__).parents[1]
+README = (PROJECT / "README.md").read_text("utf-8")
+
+
+def test_the_lines_of_python_run(synthetic_root, tmp_path, monkeypatch):
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    # The same lines on less: the small built-in corpus, a narrow network, two steps.
+    for old, new in {
+        '"recordings"': repr(str(synthetic_root)),
+        "width=0.25": "width=0.05",
+        "steps_per_epoch=20, epochs=30": "steps_per_epoch=2, epochs=1, verbose=0",
+    }.items():
+        assert old in code
+        code = code.replace(old, new)
+    names: dict = {}
+    exec(compile(code, "README.md", "exec"), names)
+    assert names["pictures"].shape[1:] == (224, 224, 1)
+    assert int(names["gan"].generator_optimizer.iterations) == 2
+
+
+def test_every_file_it_names_is_there():
+    linked = re.findall(r"\]\((?!http)([^)]+)\)", README)
+    named = re.findall(r"`((?:scripts|experiments|saved_models)/[\w./-]*|[A-Z]+\.md)`", README)
+    assert {"docs/images/gan-grid.png", "ARCHITECTURE.md"} <= {*linked, *named}
+    for name in {*linked, *named}:
+        assert (PROJECT / name).exists(), name
