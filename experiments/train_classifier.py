@@ -25,6 +25,7 @@ from serkit.corpora.audit import audit
 from serkit.corpora.splits import hold_out
 from serkit.data.spectrograms import compute_spectrograms
 from serkit.evaluation.metrics import score
+from serkit.runs import Run
 from serkit.training.batches import training_batches
 from serkit.training.resume import Resume
 
@@ -39,43 +40,49 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/train-classifier"))
     options = parser.parse_args()
+    tf.config.experimental.enable_op_determinism()
 
-    spec, settings = SpectrogramSpec(), FitSettings(epochs=options.epochs)
-    split = hold_out(audit(options.roots).corpus, options.labels, options.seed)
-    classes = split.train.classes(options.labels)
-    x, y = {}, {}
-    for name, part in split.parts().items():
-        x[name] = compute_spectrograms(part, spec, cache=options.out / "spectrograms")
-        y[name] = np.array([classes.index(label) for label in part.labels(options.labels)])
+    # Refuses a folder that was made with other options, rather than going on with its training.
+    asked = {name: str(value) for name, value in vars(options).items() if name != "out"}
+    with Run(options.out, asked):
+        spec, settings = SpectrogramSpec(), FitSettings(epochs=options.epochs)
+        split = hold_out(audit(options.roots).corpus, options.labels, options.seed)
+        classes = split.train.classes(options.labels)
+        x, y = {}, {}
+        for name, part in split.parts().items():
+            x[name] = compute_spectrograms(part, spec, cache=options.out / "spectrograms")
+            y[name] = np.array([classes.index(label) for label in part.labels(options.labels)])
 
-    if options.network == "compact":
-        model = compact(len(classes), spec.shape, seed=options.seed)
-    else:
-        model = vgg16_half_freeze(len(classes), options.weights, seed=options.seed)
-    compile_classifier(model, settings)
-    folder = options.out / f"{options.network}-{options.labels}-{options.seed}"
-    resume = Resume(folder, [*model.variables, *model.optimizer.variables])
-    model.fit(
-        training_batches(
-            (x["train"], y["train"]),
-            settings.batch_size,
-            options.seed,
-            first_step=resume.epoch * settings.steps_per_epoch,
-            augment=partial(mask, settings=MaskSettings()),
-        ),
-        validation_data=tf.data.Dataset.from_tensor_slices(
-            (x["validation"], y["validation"])
-        ).batch(64),
-        initial_epoch=resume.epoch,
-        epochs=settings.epochs,
-        steps_per_epoch=settings.steps_per_epoch,
-        callbacks=[resume],
-        shuffle=False,
-    )
-    model.save(folder / "model.keras")
-    found = score(y["test"], model.predict(x["test"], verbose=0).argmax(axis=1), len(classes))
-    values = f"accuracy {found.accuracy:.3f}, UAR {found.uar:.3f}, macro F1 {found.macro_f1:.3f}"
-    print(f"test speakers: {values}")
+        if options.network == "compact":
+            model = compact(len(classes), spec.shape, seed=options.seed)
+        else:
+            model = vgg16_half_freeze(len(classes), options.weights, seed=options.seed)
+        compile_classifier(model, settings)
+        folder = options.out / f"{options.network}-{options.labels}-{options.seed}"
+        resume = Resume(folder, [*model.variables, *model.optimizer.variables])
+        model.fit(
+            training_batches(
+                (x["train"], y["train"]),
+                settings.batch_size,
+                options.seed,
+                first_step=resume.epoch * settings.steps_per_epoch,
+                augment=partial(mask, settings=MaskSettings()),
+            ),
+            validation_data=tf.data.Dataset.from_tensor_slices(
+                (x["validation"], y["validation"])
+            ).batch(64),
+            initial_epoch=resume.epoch,
+            epochs=settings.epochs,
+            steps_per_epoch=settings.steps_per_epoch,
+            callbacks=[resume],
+            shuffle=False,
+        )
+        model.save(folder / "model.keras")
+        found = score(y["test"], model.predict(x["test"], verbose=0).argmax(axis=1), len(classes))
+        values = (
+            f"accuracy {found.accuracy:.3f}, UAR {found.uar:.3f}, macro F1 {found.macro_f1:.3f}"
+        )
+        print(f"test speakers: {values}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ pauses. Fine lines of pitch are not to be expected from so few steps at a quarte
 import argparse
 from pathlib import Path
 
+import tensorflow as tf
+
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.corpora.audit import audit
 from serkit.corpora.splits import hold_out
@@ -19,6 +21,7 @@ from serkit.gans.dcgan import DCGANSettings, build_dcgan
 from serkit.gans.sampling import sample
 from serkit.reporting.figures import gan_losses, real_beside_generated
 from serkit.reporting.page import png
+from serkit.runs import Run
 from serkit.training.batches import training_batches
 from serkit.training.resume import Resume
 
@@ -32,40 +35,43 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/train-dcgan"))
     options = parser.parse_args()
+    tf.config.experimental.enable_op_determinism()
 
-    split = hold_out(audit(options.roots).corpus, "gender_emotion", options.seed)
-    clips = split.train.where(lambda clip: clip.gender_emotion == options.label)
-    if not clips.clips:
-        parser.error(
-            f"no training clip is {options.label}; there are {split.train.counts('gender_emotion')}"
+    # Refuses a folder that was made with other options, rather than going on with its training.
+    asked = {name: str(value) for name, value in vars(options).items() if name != "out"}
+    with Run(options.out, asked):
+        split = hold_out(audit(options.roots).corpus, "gender_emotion", options.seed)
+        clips = split.train.where(lambda clip: clip.gender_emotion == options.label)
+        if not clips.clips:
+            known = ", ".join(split.train.classes("gender_emotion"))
+            parser.error(f"--label {options.label} is of no training clip; valid are: {known}")
+        real = compute_spectrograms(clips, SpectrogramSpec(), cache=options.out / "spectrograms")
+
+        settings = DCGANSettings(
+            width=options.width, batch_size=16, discriminator_rate=1e-4, steps=options.steps
         )
-    real = compute_spectrograms(clips, SpectrogramSpec(), cache=options.out / "spectrograms")
+        gan = build_dcgan(settings, options.seed)
+        resume = Resume(options.out / options.label, gan.state)
+        first_step = resume.epoch * settings.steps_per_epoch
+        gan.fit(
+            training_batches((real,), settings.batch_size, options.seed, first_step=first_step),
+            initial_epoch=resume.epoch,
+            epochs=settings.epochs,
+            steps_per_epoch=settings.steps_per_epoch,
+            callbacks=[resume],
+            shuffle=False,
+        )
 
-    settings = DCGANSettings(
-        width=options.width, batch_size=16, discriminator_rate=1e-4, steps=options.steps
-    )
-    gan = build_dcgan(settings, options.seed)
-    resume = Resume(options.out / options.label, gan.state)
-    first_step = resume.epoch * settings.steps_per_epoch
-    gan.fit(
-        training_batches((real,), settings.batch_size, options.seed, first_step=first_step),
-        initial_epoch=resume.epoch,
-        epochs=settings.epochs,
-        steps_per_epoch=settings.steps_per_epoch,
-        callbacks=[resume],
-        shuffle=False,
-    )
-
-    made = sample(gan.generator, 6, options.seed)
-    gan.generator.save(options.out / options.label / "generator.keras")
-    pairs = {options.label: (real[:6, :, :, 0], made[..., 0])}
-    for name, figure in {
-        "losses": gan_losses({options.label: resume.history}),
-        "real-and-generated": real_beside_generated(pairs),
-    }.items():
-        with replacing(options.out / f"{name}.png") as partial:
-            partial.write_bytes(png(figure))
-    print(f"written: {options.out}")
+        made = sample(gan.generator, 6, options.seed)
+        gan.generator.save(options.out / options.label / "generator.keras")
+        pairs = {options.label: (real[:6, :, :, 0], made[..., 0])}
+        for name, figure in {
+            "losses": gan_losses({options.label: resume.history}),
+            "real-and-generated": real_beside_generated(pairs),
+        }.items():
+            with replacing(options.out / f"{name}.png") as partial:
+                partial.write_bytes(png(figure))
+        print(f"written: {options.out}")
 
 
 if __name__ == "__main__":

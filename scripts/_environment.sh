@@ -16,7 +16,8 @@ _find_python() {
 
 make_environment() {
     local lock stamp wanted python
-    [ -d .venv ] || { python=$(_find_python) && "$python" -m venv .venv; } || return 1
+    # pip comes last: without it an earlier start was interrupted, and venv completes the folder.
+    [ -x .venv/bin/pip ] || { python=$(_find_python) && "$python" -m venv .venv; } || return 1
     for lock in "$@"; do
         # The stamp is written last, so an interrupted installation is taken up again.
         stamp=.venv/installed-$lock

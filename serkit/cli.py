@@ -21,6 +21,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SerkitError as error:
         print(f"serkit {options.command}: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
+    except OSError as error:
+        # A full disk, a folder that may not be written to: for the user to mend, all of them.
+        print(f"serkit {options.command}: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(f"\nserkit {options.command}: interrupted", file=sys.stderr)
         return 130
@@ -96,7 +100,7 @@ def _demo(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
     for root in options.roots:
-        if not root.exists():
+        if not os.path.exists(root):
             raise InputError(f"{root} does not exist")
     from serkit.corpora.synthetic import SyntheticSettings
     from serkit.demo.pipeline import run_demo

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+_PARTIAL = ".partial-"
+
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
@@ -23,7 +25,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last: some writers (NumPy, Keras) choose the format by it or append it.
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    partial = path.with_name(f"{_PARTIAL}{os.getpid()}-{path.name}")
     _remove(partial)
     try:
         yield partial
@@ -32,6 +34,15 @@ def replacing(path: Path | str) -> Iterator[Path]:
         os.replace(partial, path)
     finally:
         _remove(partial)
+
+
+def remove_partials(folder: Path | str) -> None:
+    """Remove what killed processes left half-written anywhere below ``folder``.
+
+    Only for a folder that no other process is writing to.
+    """
+    for path in list(Path(folder).rglob(f"{_PARTIAL}*")):
+        _remove(path)
 
 
 def _remove(path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import serkit
 from serkit.errors import ResumeError
-from serkit.files import read_json, write_json
+from serkit.files import read_json, remove_partials, write_json
 
 _PACKAGES = (
     *("tensorflow", "keras", "tensorflow-probability", "tensorflow-io", "librosa", "numpy"),
@@ -47,6 +47,8 @@ class Run:
             else:
                 write_json(self.folder / "versions.json", versions())
                 write_json(known, settings)
+            # Ours alone now: what a killed process was in the middle of writing is of no use.
+            remove_partials(self.folder)
         except BlockingIOError as error:
             self._lock.close()
             raise ResumeError(f"{self.folder} is being used by another process") from error
@@ -73,6 +75,10 @@ class Run:
             seconds = round(time.monotonic() - started, 1)
             write_json(record, {"result": result, "seconds": seconds})
         return read_json(record)["result"]
+
+    def forget(self, name: str) -> None:
+        """Have a stage done again, because what it left is gone."""
+        (self.folder / "stages" / f"{name}.json").unlink(missing_ok=True)
 
     def is_done(self, name: str) -> bool:
         return (self.folder / "stages" / f"{name}.json").exists()

@@ -41,6 +41,14 @@ def recordings() -> Path:
 
 
 @pytest.fixture
+def deterministic() -> None:
+    """For tests that compare two trainings bit by bit."""
+    import tensorflow as tf
+
+    tf.config.experimental.enable_op_determinism()
+
+
+@pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 

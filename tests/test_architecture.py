@@ -40,7 +40,10 @@ def _imports(path: Path) -> set[str]:
     names = set()
     for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom):
-            names.add(node.module or "")
+            assert node.level == 0, "imports are absolute"
+            names.add(node.module)
+            if node.module == "serkit":
+                names |= {f"serkit.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
     return names

@@ -47,6 +47,16 @@ def test_what_cannot_be_used_is_one_line_and_status_2(command, tmp_path, capsys)
         assert words in line
 
 
+def test_places_that_cannot_be_written_to_are_one_line(synthetic_root, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert main(["audit", str(synthetic_root), "--out", str(tmp_path / "file")]) == 1
+    arguments = ["--out", str(tmp_path / "run"), "--models", str(tmp_path / "file")]
+    assert main(["demo", str(synthetic_root), *arguments]) == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 2
+    assert all(str(tmp_path / "file") in line for line in lines)
+
+
 def test_predict_goes_on_after_a_bad_file(model, synthetic_corpus, tmp_path, capsys):
     bad = tmp_path / "bad.wav"
     bad.write_bytes(b"RIFF....")

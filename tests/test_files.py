@@ -1,6 +1,8 @@
+import os
+
 import pytest
 
-from serkit.files import read_json, replacing, write_json, write_text
+from serkit.files import read_json, remove_partials, replacing, write_json, write_text
 
 
 def test_an_error_while_writing_leaves_the_old_content(tmp_path):
@@ -29,11 +31,14 @@ def test_a_folder_that_exists_is_not_overwritten(tmp_path):
     assert (path / "kept").exists()
 
 
-def test_leftovers_of_a_killed_process_do_not_disturb(tmp_path):
-    with replacing(tmp_path / "folder") as partial:
-        partial.mkdir()
-        (partial / "file").touch()
-    assert (tmp_path / "folder" / "file").exists()
+def test_leftovers_of_a_killed_process_do_not_disturb_and_can_be_removed(tmp_path):
+    (tmp_path / "sub" / ".partial-1-folder").mkdir(parents=True)
+    (tmp_path / "sub" / ".partial-1-folder" / "half").touch()
+    (tmp_path / f".partial-{os.getpid()}-file").write_text("half")
+    write_text(tmp_path / "file", "whole")
+    remove_partials(tmp_path)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "sub"]
+    assert (tmp_path / "file").read_text() == "whole"
 
 
 def test_json_round_trip_and_no_nan(tmp_path):

@@ -1,5 +1,6 @@
 """What an installed serkit must be."""
 
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -22,8 +23,13 @@ def test_importing_serkit_imports_nothing_heavy():
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
+    # From a copy: an old build/ in the project would be packed along.
+    source = folder / "source"
+    shutil.copytree(PROJECT / "serkit", source / "serkit")
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(PROJECT / name, source)
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*build, "--wheel-dir", str(folder), str(PROJECT)], check=True)
+    subprocess.run([*build, "--wheel-dir", str(folder), str(source)], check=True)
     return next(folder.glob("*.whl"))
 
 

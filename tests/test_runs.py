@@ -52,3 +52,12 @@ def test_run_folder_keeps_settings_versions_and_times(tmp_path):
         run.stage("a", dict)
         assert set(run.seconds()) == {"a"}
     assert (tmp_path / "versions.json").exists()
+
+
+def test_a_forgotten_stage_is_done_again_and_leftovers_go(tmp_path):
+    (tmp_path / ".partial-1-x.npy").touch()
+    with Run(tmp_path, {}) as run:
+        assert not list(tmp_path.glob(".partial-*"))
+        run.stage("export", lambda: {"n": 1})
+        run.forget("export")
+        assert run.stage("export", lambda: {"n": 2}) == {"n": 2}

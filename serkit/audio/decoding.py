@@ -14,7 +14,7 @@ _GUARD = b"\0" * 64
 def decode_wav(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Decode one WAV file; never raises, so that one bad file cannot fail a batch.
 
-    PCM of 8, 16, 24 and 32 bits and float of 32 and 64 bits are read, plain or
+    PCM of up to 32 bits and float of 32 and 64 bits are read, plain or
     WAVE_FORMAT_EXTENSIBLE, with any number of channels (their mean is taken) and any other chunks
     around. A data chunk that claims more than the file holds is read to the file's end.
 
@@ -34,7 +34,8 @@ def decode_wav(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     code = tf.where(code == _EXTENSIBLE, _unsigned(header, 24, 2), code)
     channels = _unsigned(header, 2, 2)
     sample_rate = _unsigned(header, 4, 4)
-    bits = _unsigned(header, 14, 2)
+    # Samples of 12 or 20 bits fill whole bytes, left-justified: they are read like 16 and 24.
+    bits = (_unsigned(header, 14, 2) + 7) // 8 * 8
     kind = _kind(code, bits)
     frame = tf.maximum(channels * bits // 8, 1)
     length = length // frame * frame
@@ -44,7 +45,7 @@ def decode_wav(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         (fmt < 0, "WAV file without a fmt chunk"),
         (start < 0, "WAV file without a data chunk"),
         ((channels < 1) | (channels > 1024), "WAV header without a usable channel count"),
-        ((sample_rate < 100) | (sample_rate > 1_000_000), "WAV header without a usable rate"),
+        ((sample_rate < 1000) | (sample_rate > 1_000_000), "WAV header without a usable rate"),
         (kind < 0, "WAV codec other than PCM of 8 to 32 bits and float of 32 or 64"),
         (length < frame, "WAV file without samples"),
     )

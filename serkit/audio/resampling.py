@@ -20,8 +20,9 @@ def resample(waveform: tf.Tensor, rate: tf.Tensor, new_rate: int) -> tf.Tensor:
     Returns:
         float32 ``(ceil(samples * new_rate / rate),)``; the waveform itself if the rates are equal.
 
-    Source: FACTS of the project (agrees with soxr HQ within 5e-6 away from the ends); the method
-    is band-limited interpolation by the discrete Fourier transform.
+    Source: band-limited interpolation by the discrete Fourier transform (Oppenheim & Schafer,
+    Discrete-Time Signal Processing, section 4.6); tested against soxr HQ, within 2e-4 of the
+    peak on noise up to 0.42 of the lower rate, away from the ends.
     """
     rate = tf.cast(rate, tf.int32)
     return tf.cond(

@@ -25,6 +25,8 @@ class CompactSettings:
 
     def __post_init__(self) -> None:
         check_range("dropout", self.dropout, 0.0, 0.95)
+        if len(self.pool) != 2 or min(self.pool) < 1:
+            raise InputError(f"pool={self.pool!r}; valid are two positive numbers")
         if len(self.channels) < 2 or min(self.channels) < 1:
             raise InputError(f"channels={self.channels!r}; valid are two or more positive numbers")
 

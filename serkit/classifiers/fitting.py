@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from serkit.errors import check_range
 from serkit.training.batches import training_batches
+from serkit.training.best import KeepBest
 from serkit.training.recall import UnweightedAverageRecall
 from serkit.training.resume import Resume
 
@@ -76,6 +77,10 @@ def fit_classifier(
     A killed call, made again with the same arguments, goes on after the last finished epoch and
     ends as if it had not been killed.
 
+    "As if it had not been killed" is bit for bit with
+    ``tf.config.experimental.enable_op_determinism()``, which the demo and the experiments switch
+    on: without it convolutions may be summed in another order from one run to the next.
+
     Args:
         model: from spectrograms to logits; is compiled here.
         train: spectrograms ``(n, frames, bins, 1)`` and integer labels ``(n,)``.
@@ -94,14 +99,8 @@ def fit_classifier(
     compile_classifier(model, settings)
     resume = Resume(folder, [*model.variables, *model.optimizer.variables])
     best = Path(folder, "best.weights.h5")
-    keep_best = keras.callbacks.ModelCheckpoint(
-        best,
-        monitor="val_uar",
-        mode="max",
-        save_best_only=True,
-        save_weights_only=True,
-        initial_value_threshold=max((row["val_uar"] for row in resume.history), default=-1.0),
-    )
+    known = max((row["val_uar"] for row in resume.history), default=float("-inf"))
+    keep_best = KeepBest(best, "val_uar", known)
     batches = training_batches(
         train,
         settings.batch_size,

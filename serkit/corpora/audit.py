@@ -111,6 +111,12 @@ def _find(root: Path) -> Iterator[Path]:
 def _examine(root_name: str, path: Path, root: Path) -> Clip | Rejected:
     relative = path.relative_to(root).as_posix()
     try:
+        relative.encode()
+    except UnicodeEncodeError:
+        # As old archives leave them; no table or pipeline could hold such a name.
+        shown = relative.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        return Rejected(root_name, shown, "its name is not UTF-8")
+    try:
         clip = replace(describe(path.absolute()), root=root_name, path=relative)
         return replace(clip, **measure(path))
     except (InputError, RecordingError) as error:
@@ -138,10 +144,12 @@ def measure(path: Path) -> dict[str, int | float | str]:
     """
     try:
         with soundfile.SoundFile(path) as sound:
-            subtype, sample_rate = sound.subtype, sound.samplerate
+            kind, subtype, sample_rate = sound.format, sound.subtype, sound.samplerate
             samples = sound.read(dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as error:
         raise RecordingError(f"cannot be read: {_cause(error)}") from error
+    if kind not in ("WAV", "WAVEX"):
+        raise RecordingError(f"not a WAV file but {kind}, whatever its name says")
     if subtype not in _DECODABLE:
         raise RecordingError(f"codec {subtype} is not one of {', '.join(sorted(_DECODABLE))}")
     duration = len(samples) / sample_rate

@@ -53,15 +53,16 @@ class Split:
         if strangers:
             raise LeakError(f"not training speakers: {', '.join(sorted(strangers))}")
 
+    def summary(self) -> dict[str, dict]:
+        """Each part's speakers and number of clips, as JSON values."""
+        return {
+            name: {"speakers": sorted(part.speakers()), "clips": len(part)}
+            for name, part in self.parts().items()
+        }
+
     def write(self, path: Path | str) -> None:
-        """Write each part's speakers and number of clips as JSON."""
-        write_json(
-            path,
-            {
-                name: {"speakers": sorted(part.speakers()), "clips": len(part)}
-                for name, part in self.parts().items()
-            },
-        )
+        """Write :meth:`summary` as JSON."""
+        write_json(path, self.summary())
 
 
 def hold_out(corpus: Corpus, label_set: str, seed: int) -> Split:

@@ -48,9 +48,9 @@ class SyntheticSettings:
 
     Attributes:
         seed: same seed, same bytes.
-        size: number of clips as a share of the real four corpora's 12,162; the default gives
-            about 1,200. Per speaker and emotion there is always at least one clip.
-        ravdess_speakers: an even number up to 24; half are men.
+        size: number of clips as a share of the real four corpora's 12,162, up to 0.2; the default
+            gives about 1,200. Per speaker and emotion there is always at least one clip.
+        ravdess_speakers: up to 24; the odd ones are men.
         cremad_speakers: up to 91.
         overlap: how much single takes stray from their emotion's manner, as a share of the mean
             distance between emotions.
@@ -65,7 +65,7 @@ class SyntheticSettings:
     overlap: float = 0.45
 
     def __post_init__(self) -> None:
-        check_range("size", self.size, 0.001, 1.0)
+        check_range("size", self.size, 0.001, 0.2)
         check_range("ravdess_speakers", self.ravdess_speakers, 2, 24)
         check_range("cremad_speakers", self.cremad_speakers, 2, 91)
         check_range("overlap", self.overlap, 0.0, 2.0)

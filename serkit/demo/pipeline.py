@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
 from serkit.audio.masking import mask
@@ -22,6 +23,7 @@ from serkit.demo.parts import Parts, fill_plan
 from serkit.demo.scores import ARMS, compare_arms
 from serkit.demo.settings import DemoSettings
 from serkit.demo.story import Story, write_story
+from serkit.errors import ResumeError, SerkitError
 from serkit.files import read_json, replacing, write_json
 from serkit.gans.dcgan import build_dcgan
 from serkit.gans.fitting import fit_dcgan
@@ -55,7 +57,9 @@ class Demo:
     def __init__(self, settings: DemoSettings, run_folder: Run, models: Path) -> None:
         self.settings = settings
         self.run_folder = run_folder
-        self.models = models / run_folder.folder.resolve().name
+        self.models = models.resolve() / run_folder.folder.resolve().name
+        # Now rather than after all the training: a place that cannot be written to.
+        self.models.mkdir(parents=True, exist_ok=True)
         self.progress = Progress()
         # Two convolutions of one batch may otherwise be summed in another order each time.
         tf.config.experimental.enable_op_determinism()
@@ -85,43 +89,47 @@ class Demo:
         self.progress.say(f"\nreport: {report}\nmodel:  {model}")
 
     def audit(self) -> Corpus:
-        manifest = self.out / "manifest.csv"
-
-        def work() -> dict:
+        # Done anew until the spectrograms are there: what stops a run before that is most often
+        # something about the recordings, which somebody mends.
+        if not self.run_folder.is_done("spectrograms"):
             roots = [Path(root) for root in self.settings.roots]
             if not roots:
                 roots = [self.out / "built-in"]
                 write_synthetic_corpus(
                     roots[0], self.settings.synthetic, track=self.progress.track("speaking")
                 )
-            audited = audit(roots, track=self.progress.track("reading"))
-            audited.write(self.out)
-            return {"clips": len(audited.corpus), "rejected": len(audited.rejected)}
-
-        found = self.run_folder.stage("audit", work)
-        corpus = Corpus.read(manifest)
+            audit(roots, track=self.progress.track("reading")).write(self.out)
+        corpus = Corpus.read(self.out / "manifest.csv")
         self.progress.counts(f"{len(corpus)} clips", corpus.counts(self.settings.label_set))
+        rejected = self.out / "rejected.csv"
         self.progress.say(
-            f"   {len(corpus.speakers())} speakers; files rejected: {found['rejected']} "
-            f"(reasons in {self.out / 'rejected.csv'})"
+            f"   {len(corpus.speakers())} speakers; files rejected: {len(pd.read_csv(rejected))} "
+            f"(reasons in {rejected})"
         )
         return corpus
 
     def split(self, corpus: Corpus) -> Split:
-        # Drawn anew each time: it takes a moment and depends on the manifest and seed alone.
         split = hold_out(corpus, self.settings.label_set, self.settings.seed)
-        split.write(self.out / "split.json")
+        path = self.out / "split.json"
+        if not self.run_folder.is_done("spectrograms"):
+            split.write(path)
+        elif read_json(path) != split.summary():
+            # Another version of serkit or NumPy may draw otherwise; what is fitted by now has
+            # seen the old training part, which may hold the new test speakers.
+            raise ResumeError(f"{path} is not the split that is drawn now; choose another --out")
         rows = [(name, len(p.speakers()), len(p)) for name, p in split.parts().items()]
         self.progress.table("", ["part", "speakers", "clips"], rows)
         return split
 
     def spectrograms(self, corpus: Corpus) -> np.ndarray:
-        return compute_spectrograms(
+        found = compute_spectrograms(
             corpus,
             self.settings.spec,
             cache=self.out / "spectrograms",
             track=self.progress.track("computing"),
         )
+        self.run_folder.stage("spectrograms", lambda: {"clips": len(found)})
+        return found
 
     def generate(self, parts: Parts) -> dict[str, np.ndarray]:
         counts = parts.split.train.counts(self.settings.label_set)
@@ -249,6 +257,9 @@ class Demo:
             return {"model": str(version)}
 
         model = self.run_folder.stage("export", work)["model"]
+        if not Path(model).is_dir() or Path(model).parent != self.models:
+            self.run_folder.forget("export")
+            model = self.run_folder.stage("export", work)["model"]
         clip = parts.split.test.clips[0]
         file = parts.corpus.file(clip)
         self.progress.say(
@@ -258,5 +269,6 @@ class Demo:
         )
         # In a process of its own, as a user would: it has the SavedModel and nothing else.
         command = [sys.executable, "-m", "serkit", "predict", model, str(file)]
-        subprocess.run(command, check=True)
+        if subprocess.run(command, check=False).returncode:
+            raise SerkitError(f"the exported model {model} does not predict {file}; see above")
         return model

@@ -39,6 +39,9 @@ class DCGANSettings:
 
     def __post_init__(self) -> None:
         check_choice("discriminator", self.discriminator, DISCRIMINATORS)
+        check_range("width", self.width, 0.01, 4.0)
+        check_range("latent", self.latent, 1)
+        check_range("beta_1", self.beta_1, 0.0, 0.999)
         check_range("batch_size", self.batch_size, 2)
         check_range("steps_per_epoch", self.steps_per_epoch, 1)
         check_range("steps", self.steps, self.steps_per_epoch)

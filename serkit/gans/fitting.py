@@ -25,6 +25,10 @@ def fit_dcgan(
     A killed call, made again with the same arguments and a GAN with the same seed, goes on after
     the last finished epoch and ends as if it had not been killed.
 
+    "As if it had not been killed" is bit for bit with
+    ``tf.config.experimental.enable_op_determinism()``, which the demo and the experiments switch
+    on: without it convolutions may be summed in another order from one run to the next.
+
     Args:
         gan: from :func:`serkit.gans.dcgan.build_dcgan`.
         spectrograms: float32 ``(n, 224, 224, 1)`` in [-1, 1], of training speakers only; ``n`` may

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-REAL, GENERATED, THIRD = "#2563a8", "#d97706", "#5b7f3a"
+REAL, GENERATED = "#2563a8", "#d97706"
 _INK = "#444444"
 _MAP = "magma"
 _LOSSES = ("d_loss", "g_loss")
@@ -73,7 +73,7 @@ def waveform_and_spectrogram(
     _frequency_axis(lower, frequencies)
     lower.set_xlabel("seconds")
     bar = figure.colorbar(image, ax=lower, pad=0.01)
-    bar.set_label("1: loudest, -1: 80 dB below", fontsize=8)
+    bar.set_label("1: loudest, -1: cut off", fontsize=8)
     upper.set_xlim(0, seconds)
     return figure
 
@@ -195,7 +195,7 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], title: st
 
 
 def _arm_colour(number: int) -> str:
-    return (REAL, GENERATED, THIRD)[number % 3]
+    return (REAL, GENERATED)[number % 2]
 
 
 def _frequency_axis(axes: Axes, frequencies: np.ndarray) -> None:

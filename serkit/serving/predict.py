@@ -35,16 +35,20 @@ class Predictor:
         path: a version's folder, or the folder of all versions, of which the newest is taken.
 
     Raises:
-        InputError: if there is no such model, or it is not one of serkit's.
+        InputError: if there is no such model, or it is not one of serkit's, or it is damaged.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = _find_version(Path(path))
-        self.details = read_json(self.path / DETAILS)
         import tensorflow as tf
 
-        self._model = tf.saved_model.load(str(self.path))
-        self._serve = self._model.signatures["serving_default"]
+        try:
+            self.details = read_json(self.path / DETAILS)
+            self._model = tf.saved_model.load(str(self.path))
+            self._serve = self._model.signatures["serving_default"]
+        except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"model {self.path} cannot be loaded: {reason}") from error
 
     def predict(self, files: Sequence[Path | str]) -> Iterator[Prediction]:
         """Predict file after file, in their order; a bad one does not stop the others."""

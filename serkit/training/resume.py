@@ -22,8 +22,9 @@ class Resume(keras.callbacks.Callback):
         model.fit(training_batches(…, first_step=resume.epoch * steps), steps_per_epoch=steps,
                   initial_epoch=resume.epoch, epochs=epochs, callbacks=[resume])
 
-    With batches that depend on the step alone and a built optimizer, losses after a kill and a
-    second start equal those of an uninterrupted training. (Keras' BackupAndRestore leaves out the
+    With batches that depend on the step alone, a built optimizer and
+    ``tf.config.experimental.enable_op_determinism()``, losses after a kill and a second start
+    equal those of an uninterrupted training. (Keras' BackupAndRestore leaves out the
     state of random layers and knows nothing of the history.)
 
     Args:

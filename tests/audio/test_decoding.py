@@ -63,6 +63,12 @@ def test_a_size_past_the_end_is_read_to_the_end(claimed):
     assert waveform.shape == (4,)
 
 
+def test_twelve_bits_are_read_like_sixteen():
+    waveform, _, status = decode_wav(_wav(_fmt(bits=12), _chunk(b"data", PCM16)))
+    assert status == b""
+    np.testing.assert_array_equal(waveform, [0, 0.5, -1, 32767 / 32768])
+
+
 def test_a_torn_last_frame_is_left_out():
     waveform, _, status = decode_wav(_wav(_fmt(), b"data" + struct.pack("<I", 7) + PCM16[:7]))
     assert status == b""
@@ -83,7 +89,8 @@ def test_a_torn_last_frame_is_left_out():
         (_wav(_fmt(channels=0), _chunk(b"data", PCM16)), "channel count"),
         (_wav(_fmt(rate=0), _chunk(b"data", PCM16)), "usable rate"),
         (_wav(_fmt(code=7, bits=8), _chunk(b"data", PCM16)), "codec"),
-        (_wav(_fmt(bits=12), _chunk(b"data", PCM16)), "codec"),
+        (_wav(_fmt(bits=40), _chunk(b"data", PCM16)), "codec"),
+        (_wav(_fmt(rate=999), _chunk(b"data", PCM16)), "usable rate"),
         (_wav(_fmt(), _chunk(b"data", b"")), "without samples"),
         (_wav(_fmt(code=3, bits=32), _chunk(b"data", struct.pack("<f", float("nan")))), "finite"),
     ],

@@ -35,6 +35,7 @@ def test_it_learns_and_keeps_the_best_epochs_weights(data, tmp_path):
     assert np.mean(recalls) == pytest.approx(best)
 
 
+@pytest.mark.usefixtures("deterministic")
 def test_killed_and_made_again_equals_never_killed(data, tmp_path):
     class Killed(BaseException):
         pass

@@ -1,3 +1,4 @@
+import os
 import shutil
 
 import numpy as np
@@ -108,6 +109,21 @@ def test_written_tables_can_be_read_and_are_the_same_every_time(root, tmp_path):
         first, second = ((tmp_path / folder / name).read_bytes() for folder in ("one", "two"))
         assert first == second
     assert (tmp_path / "one" / "rejected.csv").read_text().count("\n") == 9
+
+
+def test_names_that_are_not_utf8_are_rejected_not_fatal(root, tmp_path):
+    (root / os.fsdecode(b"fr\xf6hlich.wav")).write_bytes(b"RIFF")
+    found = audit([root])
+    found.write(tmp_path / "out")
+    (odd,) = [item for item in found.rejected if "UTF-8" in item.reason]
+    assert odd.path == "fr\\xf6hlich.wav"
+
+
+@pytest.mark.parametrize("kind", ["AIFF", "FLAC", "W64"])
+def test_other_formats_under_a_wav_name_are_rejected(tmp_path, rng, wav_bytes, kind):
+    (tmp_path / "x.wav").write_bytes(wav_bytes(rng.uniform(-0.5, 0.5, RATE), format=kind))
+    with pytest.raises(RecordingError, match=f"not a WAV file but {kind}"):
+        measure(tmp_path / "x.wav")
 
 
 def test_nothing_to_use_is_one_clear_error(tmp_path):

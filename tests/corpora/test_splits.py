@@ -55,9 +55,24 @@ def test_same_seed_same_split_other_seed_other_split(synthetic_corpus):
     assert len({tuple(speakers(seed)) for seed in range(6)}) > 1
 
 
-def test_too_few_speakers_or_a_class_that_cannot_be_trained_on():
+def test_too_few_speakers_are_refused():
     with pytest.raises(InputError, match=r"4 speaker\(s\) are too few"):
         hold_out(_corpus(4), "emotion", 0)
+
+
+def test_a_class_that_cannot_be_trained_on_is_named(monkeypatch):
+    """With a single draw, that leaves the one speaker of a class out of training."""
+    lone = replace(CLIP, path="lone.wav", speaker="s00", emotion="fear")
+    corpus = Corpus((*_corpus(8).clips, lone))
+    monkeypatch.setattr("serkit.corpora.splits._ATTEMPTS", 1)
+    messages = []
+    for seed in range(20):
+        try:
+            hold_out(corpus, "emotion", seed)
+        except InputError as error:
+            messages.append(str(error))
+    assert messages
+    assert all("fear (1)" in message for message in messages)
 
 
 def test_a_leak_is_refused_by_name():

@@ -1,5 +1,6 @@
 import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,8 +18,8 @@ from serkit.demo.parts import fill_plan
 from serkit.demo.pipeline import run_demo
 from serkit.demo.scores import ARMS
 from serkit.demo.settings import DemoSettings
-from serkit.errors import ResumeError
-from serkit.files import read_json
+from serkit.errors import InputError, ResumeError
+from serkit.files import read_json, write_json
 from serkit.gans.dcgan import DCGANSettings
 
 TINY = DemoSettings(
@@ -81,6 +82,46 @@ def test_a_finished_run_is_not_done_again(done, capfd):
     assert {path: path.stat().st_mtime_ns for path in done.rglob("*.npz")} == before
     assert (done / "report.html").read_bytes() == report
     assert "male_surprise" in capfd.readouterr().out
+
+
+def test_another_split_than_the_fitted_one_is_refused(done):
+    path = done / "split.json"
+    before = path.read_bytes()
+    split = read_json(path)
+    split["train"]["speakers"], split["test"]["speakers"] = (
+        split["test"]["speakers"], split["train"]["speakers"],
+    )  # fmt: skip
+    write_json(path, split)
+    with pytest.raises(ResumeError, match="not the split that is drawn now"):
+        run_demo(TINY, done, done.parent / "models")
+    path.write_bytes(before)
+
+
+def test_a_model_that_was_removed_is_exported_again(done):
+    models = done.parent / "models" / "demo"
+    shutil.rmtree(models / "1")
+    run_demo(TINY, done, done.parent / "models")
+    assert (models / "1" / "saved_model.pb").is_file()
+
+
+def test_mended_recordings_are_audited_again(tmp_path, wav_bytes, rng):
+    """Too few speakers, then enough: the second start must see the new ones."""
+    root = tmp_path / "recordings"
+    root.mkdir()
+
+    def record(actors):
+        for actor, emotion in itertools.product(actors, (3, 4)):
+            name = f"03-01-{emotion:02}-01-01-01-{actor:02}.wav"
+            (root / name).write_bytes(wav_bytes(rng.uniform(-0.5, 0.5, 16_000)))
+
+    record(range(1, 4))
+    settings = replace(TINY, roots=(str(root),), label_set="emotion")
+    with pytest.raises(InputError, match="too few"):
+        run_demo(settings, tmp_path / "run", tmp_path / "models")
+    record(range(4, 9))
+    run_demo(settings, tmp_path / "run", tmp_path / "models")
+    assert (tmp_path / "run" / "report.html").is_file()
+    assert "No class is rare" in (tmp_path / "run" / "report.html").read_text("utf-8")
 
 
 def test_other_settings_need_another_folder(done):

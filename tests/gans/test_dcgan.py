@@ -46,6 +46,7 @@ def test_the_discriminator_learns_what_is_easy(pictures):
     assert history["d_real"][1] > history["d_fake"][1]
 
 
+@pytest.mark.usefixtures("deterministic")
 def test_same_seed_same_losses(pictures):
     def losses(seed):
         gan = build_dcgan(TINY, seed)

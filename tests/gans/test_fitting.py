@@ -16,6 +16,7 @@ class _Killed(BaseException):
     pass
 
 
+@pytest.mark.usefixtures("deterministic")
 def test_killed_and_made_again_equals_never_killed(pictures, tmp_path):
     import keras
 

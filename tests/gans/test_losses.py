@@ -33,5 +33,5 @@ def test_gradients_point_the_right_way():
     logits = tf.Variable([[0.5]])
     with tf.GradientTape(persistent=True) as tape:
         generator, discriminator = generator_loss(logits), discriminator_loss(-9 * logits, logits)
-    assert float(tape.gradient(generator, logits)) < 0
-    assert float(tape.gradient(discriminator, logits)) > 0
+    assert float(tape.gradient(generator, logits)[0, 0]) < 0
+    assert float(tape.gradient(discriminator, logits)[0, 0]) > 0

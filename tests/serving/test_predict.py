@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 
 from serkit.errors import InputError
@@ -44,4 +46,11 @@ def test_what_is_no_model_is_refused(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         Predictor(tmp_path / "gone")
     with pytest.raises(InputError, match="is not a model exported by serkit"):
+        Predictor(tmp_path)
+
+
+def test_a_damaged_model_is_refused(exported, tmp_path):
+    shutil.copytree(exported[1] / "1", tmp_path / "1")
+    (tmp_path / "1" / "saved_model.pb").write_bytes(b"torn")
+    with pytest.raises(InputError, match="cannot be loaded"):
         Predictor(tmp_path)

@@ -39,6 +39,7 @@ def _fit(folder, epochs: int, units: int = 8) -> tuple[keras.Model, Resume]:
     return model, resume
 
 
+@pytest.mark.usefixtures("deterministic")
 def test_stopped_and_resumed_equals_never_stopped(tmp_path):
     whole, uninterrupted = _fit(tmp_path / "whole", 5)
     _fit(tmp_path / "parts", 2)
