@@ -43,9 +43,12 @@ def recordings() -> Path:
 @pytest.fixture
 def deterministic() -> None:
     """For tests that compare two trainings bit by bit."""
+    import keras
     import tensorflow as tf
 
     tf.config.experimental.enable_op_determinism()
+    # It cannot be switched off again, and then refuses unseeded random ops in later tests.
+    keras.utils.set_random_seed(0)
 
 
 @pytest.fixture
