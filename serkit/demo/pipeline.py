@@ -15,7 +15,7 @@ from serkit.audio.masking import mask
 from serkit.classifiers.compact import compact
 from serkit.classifiers.fitting import fit_classifier
 from serkit.corpora.audit import audit
-from serkit.corpora.corpus import Clip, Corpus
+from serkit.corpora.corpus import Corpus
 from serkit.corpora.splits import Split, hold_out
 from serkit.corpora.synthetic import write_synthetic_corpus
 from serkit.data.spectrograms import compute_spectrograms
@@ -221,40 +221,20 @@ class Demo:
 
     def report(self, parts: Parts, generated: dict[str, np.ndarray], metrics: dict) -> Path:
         path = self.out / "report.html"
-        example = self._example(parts, generated)
-        files = parts.corpus.file(example)
-        story = Story(
-            settings=self.settings,
-            corpus=parts.corpus,
-            split=parts.split,
-            metrics=metrics,
-            example=example,
-            example_file=files,
-            example_spectrogram=parts.of(Corpus((example,)))[0, :, :, 0],
-            pictures={
-                label: (parts.some(label, 4)[..., 0], made[:4, :, :, 0])
-                for label, made in generated.items()
-            },
-            folder=self.out,
-            # Without what comes after the report, so that it is the same when made again.
-            seconds={n: s for n, s in self.run_folder.seconds().items() if n != "export"},
-        )
-        write_story(path, story)
+        # Without what comes after the report, so that it is the same when made again.
+        seconds = {n: s for n, s in self.run_folder.seconds().items() if n != "export"}
+        write_story(path, Story(self.settings, parts, generated, metrics, self.out, seconds))
         return path
-
-    def _example(self, parts: Parts, generated: dict[str, np.ndarray]) -> Clip:
-        rarest = min(generated, key=lambda label: len(parts.rare(label)), default=None)
-        return (parts.rare(rarest) if rarest else parts.split.train).clips[0]
 
     def export(self, parts: Parts, metrics: dict) -> str:
         def work() -> dict:
             model = keras.models.load_model(self._classifier_file(metrics["better"]))
-            details = {"label_set": metrics["label_set"], "run": str(self.out.resolve().name)}
-            details["test"] = metrics["arms"][metrics["better"]]["test"]
-            version = export_classifier(
-                model, self.settings.spec, parts.classes, self.models, details
-            )
-            return {"model": str(version)}
+            test = metrics["arms"][metrics["better"]]["test"]
+            details = {"label_set": metrics["label_set"], "run": self.models.name, "test": test}
+            spec = self.settings.spec
+            return {
+                "model": str(export_classifier(model, spec, parts.classes, self.models, details))
+            }
 
         model = self.run_folder.stage("export", work)["model"]
         if not Path(model).is_dir() or Path(model).parent != self.models:

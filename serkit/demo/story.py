@@ -10,7 +10,7 @@ import soundfile
 
 from serkit.audio.spectrogram import band_centres
 from serkit.corpora.corpus import Clip, Corpus
-from serkit.corpora.splits import Split
+from serkit.demo.parts import Parts
 from serkit.demo.settings import DemoSettings
 from serkit.demo.verdict import clips_tested, summary, warnings
 from serkit.files import read_json
@@ -24,35 +24,27 @@ class Story:
 
     Attributes:
         settings: of the run.
-        corpus: all usable clips.
-        split: its parts.
+        parts: the clips, their split and their spectrograms.
+        generated: spectrograms ``(n, frames, bins, 1)`` of each rare class.
         metrics: content of ``metrics.json``.
-        example: a training clip for figures 14 and 15.
-        example_file: where it lies.
-        example_spectrogram: ``(frames, bins)`` in [-1, 1].
-        pictures: per rare class, some real and some generated spectrograms ``(n, frames, bins)``.
         folder: the run folder.
         seconds: that each stage took.
     """
 
     settings: DemoSettings
-    corpus: Corpus
-    split: Split
+    parts: Parts
+    generated: Mapping[str, np.ndarray]
     metrics: Mapping
-    example: Clip
-    example_file: Path
-    example_spectrogram: np.ndarray
-    pictures: Mapping[str, tuple[np.ndarray, np.ndarray]]
     folder: Path
     seconds: Mapping[str, float]
 
 
 def write_story(path: Path, story: Story) -> None:
     """Write the report page and its figures."""
-    corpora = sorted({clip.corpus for clip in story.corpus.clips})
+    corpora = sorted({clip.corpus for clip in story.parts.corpus.clips})
     source = "made-up voices" if not story.settings.roots else ", ".join(corpora)
     sections = [_answer(story), _balance(story), _recording(story)]
-    if story.pictures:
+    if story.generated:
         sections.append(_gans(story))
     sections += [_errors(story), _method(story)]
     write_report(
@@ -99,11 +91,12 @@ def _answer(story: Story) -> Section:
 
 
 def _balance(story: Story) -> Section:
-    whole = story.corpus.counts(story.settings.label_set)
+    corpus = story.parts.corpus
+    whole = corpus.counts(story.settings.label_set)
     train, generated = story.metrics["training_clips"], story.metrics["generated"]
     rejected = pd.read_csv(story.folder / "rejected.csv")
     text = [
-        f"{len(story.corpus)} usable clips of {len(story.corpus.speakers())} speakers; "
+        f"{len(corpus)} usable clips of {len(corpus.speakers())} speakers; "
         f"files rejected: {len(rejected)}"
         + (f", the first because: {rejected['reason'][0]}." if len(rejected) else "."),
     ]
@@ -119,7 +112,7 @@ def _balance(story: Story) -> Section:
     }
     rows = [
         [name, ", ".join(sorted(part.speakers())), str(len(part))]
-        for name, part in story.split.parts().items()
+        for name, part in story.parts.split.parts().items()
     ]
     return Section(
         "What is in the recordings",
@@ -130,13 +123,13 @@ def _balance(story: Story) -> Section:
 
 
 def _recording(story: Story) -> Section:
-    spec, clip = story.settings.spec, story.example
+    spec, clip = story.settings.spec, _example(story)
     seconds = spec.samples / spec.sample_rate
-    samples, rate = soundfile.read(story.example_file, dtype="float32", always_2d=True)
+    samples, rate = soundfile.read(story.parts.corpus.file(clip), dtype="float32", always_2d=True)
     figure = figures.waveform_and_spectrogram(
         _fit(samples.mean(axis=1), round(seconds * rate)),
         rate,
-        story.example_spectrogram,
+        story.parts.of(Corpus((clip,)))[0, :, :, 0],
         seconds,
         band_centres(spec),
         f"{clip.path} ({clip.label(story.settings.label_set)})",
@@ -151,6 +144,12 @@ def _recording(story: Story) -> Section:
     return Section("From recording to spectrogram", [text], [], {"recording": (figure, caption)})
 
 
+def _example(story: Story) -> Clip:
+    """A training clip of the rarest class."""
+    counts = story.metrics["training_clips"]
+    return story.parts.rare(min(counts, key=counts.get)).clips[0]
+
+
 def _fit(samples: np.ndarray, length: int) -> np.ndarray:
     """What serkit.audio.spectrogram.fit_length does, at the file's own rate."""
     start = max(len(samples) - length, 0) // 2
@@ -161,7 +160,11 @@ def _fit(samples: np.ndarray, length: int) -> np.ndarray:
 
 def _gans(story: Story) -> Section:
     gan = story.settings.gan
-    histories = {label: _history(story.folder / "gans" / label) for label in story.pictures}
+    histories = {label: _history(story.folder / "gans" / label) for label in story.generated}
+    pairs = {
+        label: (story.parts.some(label, 4)[..., 0], made[:4, :, :, 0])
+        for label, made in story.generated.items()
+    }
     counts = story.metrics["training_clips"]
     rows = [[label, str(counts[label]), str(n)] for label, n in story.metrics["generated"].items()]
     return Section(
@@ -179,7 +182,7 @@ def _gans(story: Story) -> Section:
                 "Losses of generator and discriminator (report, figure 16).",
             ),
             "gan-grid": (
-                figures.real_beside_generated(story.pictures),
+                figures.real_beside_generated(pairs),
                 "Real training clips beside generated ones (report, figure 17).",
             ),
         },
