@@ -2,7 +2,7 @@ import pytest
 
 from serkit.demo.verdict import clips_tested, summary, warnings
 
-PARTS = {"test": {"speakers": 4, "clips": 200}}
+PARTS = {"test": {"speakers": 12, "clips": 200}}
 
 
 def _metrics(value, low, high):
@@ -28,6 +28,13 @@ def test_the_verdict_is_what_the_interval_carries(low, high, verdict):
     assert "30 generated" in text
 
 
+def test_with_few_speakers_there_is_no_verdict():
+    metrics = {**_metrics(0.05, 0.04, 0.07), "parts": {"test": {"speakers": 9, "clips": 200}}}
+    text = summary(metrics)
+    assert text.endswith(": too few speakers for a verdict.")
+    assert "+5.0 points" in text
+
+
 def test_without_rare_classes_nothing_is_claimed():
     assert "nothing to compare" in summary({"generated": {}, "parts": PARTS})
 
@@ -42,7 +49,7 @@ FULL = {
 
 def test_warnings_name_what_is_too_small():
     text = warnings(FULL, built_in=True)
-    assert "one split, one seed, 200 test clips of 4 speakers" in text[0]
+    assert "one split, one seed, 200 test clips of 12 speakers" in text[0]
     assert "synthetic voices" in text[1]
     assert "training clips: angry (7)." in text[2]
     assert text[3].endswith("sad (3).")
