@@ -1,26 +1,8 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from serkit.corpora.corpus import Clip, Corpus
-from serkit.corpora.splits import hold_out
-from serkit.demo.parts import Parts, fill_plan
+from serkit.demo.parts import fill_plan
 from serkit.errors import InputError, LeakError
-
-CLIP = Clip("x.wav", "c", "s", "male", "sad", "sad")
-
-
-@pytest.fixture
-def parts() -> Parts:
-    """Twelve speakers, two emotions, pictures that carry the clip's number."""
-    clips = [
-        replace(CLIP, path=f"{n}.wav", speaker=f"s{n // 2:02}", emotion=("sad", "angry")[n % 2])
-        for n in range(24)
-    ]
-    corpus = Corpus(tuple(clips))
-    pictures = np.arange(24, dtype="float32").reshape(24, 1, 1, 1)
-    return Parts(corpus, hold_out(corpus, "emotion", 0), pictures, "emotion")
 
 
 def test_pictures_and_labels_follow_their_clips(parts):

@@ -1,14 +1,6 @@
-from dataclasses import replace
-
 import numpy as np
-import pytest
 
-from serkit.corpora.corpus import Clip, Corpus
-from serkit.corpora.splits import hold_out
-from serkit.demo.parts import Parts
 from serkit.demo.scores import compare_arms
-
-CLIP = Clip("x.wav", "c", "s", "male", "sad", "sad")
 
 
 class _Oracle:
@@ -22,17 +14,6 @@ class _Oracle:
         truth = 1 - numbers % 2
         calls = np.where(np.isin(numbers // 2, list(self._wrong)), 1 - truth, truth)
         return np.eye(2)[calls]
-
-
-@pytest.fixture
-def parts() -> Parts:
-    clips = [
-        replace(CLIP, path=f"{n}.wav", speaker=f"s{n // 2:02}", emotion=("sad", "angry")[n % 2])
-        for n in range(40)
-    ]
-    corpus = Corpus(tuple(clips))
-    pictures = np.arange(40, dtype="float32").reshape(40, 1, 1, 1)
-    return Parts(corpus, hold_out(corpus, "emotion", 0), pictures, "emotion")
 
 
 def test_each_part_is_scored_and_the_better_arm_is_chosen_on_validation(parts):
