@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from serkit.errors import check_range
+from serkit.leaks import Speakers
 from serkit.training.batches import training_batches
 from serkit.training.best import KeepBest
+from serkit.training.examples import Examples
 from serkit.training.recall import UnweightedAverageRecall
 from serkit.training.resume import Resume
 
@@ -62,8 +63,9 @@ def compile_classifier(model: keras.Model, settings: FitSettings) -> None:
 
 def fit_classifier(
     model: keras.Model,
-    train: tuple[np.ndarray, np.ndarray],
-    validation: tuple[np.ndarray, np.ndarray],
+    train: Examples,
+    validation: Examples,
+    speakers: Speakers,
     settings: FitSettings,
     seed: int,
     folder: Path,
@@ -83,8 +85,9 @@ def fit_classifier(
 
     Args:
         model: from spectrograms to logits; is compiled here.
-        train: spectrograms ``(n, frames, bins, 1)`` and integer labels ``(n,)``.
-        validation: the same, of speakers that are not in ``train``.
+        train: real and generated examples with labels.
+        validation: real examples with labels.
+        speakers: who is in which part of the split.
         settings: epochs, batch size, optimiser.
         seed: of the order of examples and the augmentation.
         folder: gets ``state.npz``, ``history.csv`` and ``best.weights.h5``.
@@ -95,14 +98,20 @@ def fit_classifier(
     Returns:
         One dictionary per epoch: ``epoch``, ``loss``, ``accuracy``, ``uar`` and their ``val_``
         counterparts.
+
+    Raises:
+        LeakError: if anybody's voice is in ``train`` who is no training speaker, or in
+            ``validation`` who is no validation speaker.
     """
+    speakers.require_training(train.speakers)
+    speakers.require_validation(validation.speakers)
     compile_classifier(model, settings)
     resume = Resume(folder, [*model.variables, *model.optimizer.variables])
     best = Path(folder, "best.weights.h5")
     known = max((row["val_uar"] for row in resume.history), default=float("-inf"))
     keep_best = KeepBest(best, "val_uar", known)
     batches = training_batches(
-        train,
+        (train.spectrograms, train.labels),
         settings.batch_size,
         seed,
         first_step=resume.epoch * settings.steps_per_epoch,
@@ -114,7 +123,9 @@ def fit_classifier(
             initial_epoch=resume.epoch,
             epochs=settings.epochs,
             steps_per_epoch=settings.steps_per_epoch,
-            validation_data=tf.data.Dataset.from_tensor_slices(validation).batch(64),
+            validation_data=tf.data.Dataset.from_tensor_slices(
+                (validation.spectrograms, validation.labels)
+            ).batch(64),
             # The state is kept last: a kill before that repeats the epoch, best weights and all.
             callbacks=[*callbacks, keep_best, resume],
             shuffle=False,

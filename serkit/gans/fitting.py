@@ -3,16 +3,18 @@
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from serkit.gans.dcgan import DCGAN, DCGANSettings
+from serkit.leaks import Speakers
 from serkit.training.batches import training_batches
+from serkit.training.examples import Examples
 from serkit.training.resume import Resume
 
 
 def fit_dcgan(
     gan: DCGAN,
-    spectrograms: np.ndarray,
+    examples: Examples,
+    speakers: Speakers,
     settings: DCGANSettings,
     seed: int,
     folder: Path,
@@ -31,8 +33,8 @@ def fit_dcgan(
 
     Args:
         gan: from :func:`serkit.gans.dcgan.build_dcgan`.
-        spectrograms: float32 ``(n, 224, 224, 1)`` in [-1, 1], of training speakers only; ``n`` may
-            be smaller than a batch.
+        examples: ``(n, 224, 224, 1)`` in [-1, 1]; ``n`` may be smaller than a batch.
+        speakers: who is in which part of the split.
         settings: steps and batch size.
         seed: of the order of examples.
         folder: gets ``state.npz`` and ``history.csv``.
@@ -41,10 +43,14 @@ def fit_dcgan(
 
     Returns:
         One dictionary per epoch: ``epoch``, ``d_loss``, ``g_loss``, ``d_real``, ``d_fake``.
+
+    Raises:
+        LeakError: if anybody's voice is in the examples who is no training speaker.
     """
+    speakers.require_training(examples.speakers)
     resume = Resume(folder, gan.state)
     batches = training_batches(
-        (spectrograms,),
+        (examples.spectrograms,),
         settings.batch_size,
         seed,
         first_step=resume.epoch * settings.steps_per_epoch,

@@ -4,8 +4,11 @@ import pytest
 
 from serkit.classifiers.compact import CompactSettings, compact
 from serkit.classifiers.fitting import FitSettings, fit_classifier
-from serkit.errors import InputError
+from serkit.errors import InputError, LeakError
+from serkit.leaks import Speakers
+from serkit.training.examples import Examples
 
+SPEAKERS = Speakers(frozenset("ab"), frozenset("c"), frozenset("d"))
 SETTINGS = FitSettings(epochs=6, steps_per_epoch=6, batch_size=16, learning_rate=1e-2)
 
 
@@ -17,12 +20,15 @@ def data():
     x = rng.uniform(-1, -0.4, (90, 32, 32, 1)).astype("float32")
     for row, label in enumerate(labels):
         x[row, :, 4 + 10 * label : 10 + 10 * label] += 0.8
-    return (x[:60], labels[:60]), (x[60:], labels[60:])
+    return (
+        Examples(x[:60], frozenset("ab"), labels[:60]),
+        Examples(x[60:], frozenset("c"), labels[60:]),
+    )
 
 
 def _fit(data, folder, **options):
     model = compact(3, (32, 32, 1), CompactSettings(pool=(2, 2), channels=(4, 8)), seed=1)
-    history = fit_classifier(model, *data, SETTINGS, 2, folder, verbose=0, **options)
+    history = fit_classifier(model, *data, SPEAKERS, SETTINGS, 2, folder, verbose=0, **options)
     return model, history
 
 
@@ -30,7 +36,7 @@ def test_it_learns_and_keeps_the_best_epochs_weights(data, tmp_path):
     model, history = _fit(data, tmp_path)
     best = max(row["val_uar"] for row in history)
     assert best > 0.9
-    x, y = data[1]
+    x, y = data[1].spectrograms, data[1].labels
     recalls = [(model.predict(x[y == c], verbose=0).argmax(1) == c).mean() for c in range(3)]
     assert np.mean(recalls) == pytest.approx(best)
 
@@ -64,3 +70,22 @@ def test_settings_are_checked():
         FitSettings(epochs=0)
     with pytest.raises(InputError, match="learning_rate"):
         FitSettings(learning_rate=-1.0)
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "words"),
+    [
+        ("abd", "c", "not training speakers: d"),
+        ("abc", "c", "not training speakers: c"),
+        ("ab", "cd", "not validation speakers: d"),
+        ("ab", "b", "not validation speakers: b"),
+    ],
+)
+def test_a_leak_is_refused_before_anything_is_fitted(data, train, validation, words, tmp_path):
+    leak = [
+        Examples(part.spectrograms, frozenset(who), part.labels)
+        for part, who in zip(data, (train, validation), strict=True)
+    ]
+    with pytest.raises(LeakError, match=words):
+        _fit(leak, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

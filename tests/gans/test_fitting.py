@@ -1,15 +1,22 @@
 import numpy as np
 import pytest
 
+from serkit.errors import LeakError
 from serkit.gans.dcgan import DCGANSettings, build_dcgan
 from serkit.gans.fitting import fit_dcgan
+from serkit.leaks import Speakers
+from serkit.training.examples import Examples
 
 TINY = DCGANSettings(width=0.05, batch_size=4, steps=6, steps_per_epoch=2)
 
 
+SPEAKERS = Speakers(frozenset("ab"), frozenset("c"), frozenset("d"))
+
+
 @pytest.fixture(scope="module")
-def pictures() -> np.ndarray:
-    return np.random.default_rng(0).uniform(-1, 1, (3, 224, 224, 1)).astype("float32")
+def pictures() -> Examples:
+    drawn = np.random.default_rng(0).uniform(-1, 1, (3, 224, 224, 1)).astype("float32")
+    return Examples(drawn, frozenset("ab"))
 
 
 class _Killed(BaseException):
@@ -21,7 +28,7 @@ def test_killed_and_made_again_equals_never_killed(pictures, tmp_path):
     import keras
 
     whole = build_dcgan(TINY, seed=5)
-    expected = fit_dcgan(whole, pictures, TINY, 5, tmp_path / "whole", verbose=0)
+    expected = fit_dcgan(whole, pictures, SPEAKERS, TINY, 5, tmp_path / "whole", verbose=0)
 
     def stop(step, logs=None):
         if stop.steps == 3:
@@ -32,18 +39,28 @@ def test_killed_and_made_again_equals_never_killed(pictures, tmp_path):
     killer = keras.callbacks.LambdaCallback(on_train_batch_end=stop)
     with pytest.raises(_Killed):
         fit_dcgan(
-            build_dcgan(TINY, seed=5), pictures, TINY, 5, tmp_path / "parts",
+            build_dcgan(TINY, seed=5), pictures, SPEAKERS, TINY, 5, tmp_path / "parts",
             callbacks=(killer,), verbose=0,
         )  # fmt: skip
     again = build_dcgan(TINY, seed=5)
-    assert fit_dcgan(again, pictures, TINY, 5, tmp_path / "parts", verbose=0) == expected
+    assert fit_dcgan(again, pictures, SPEAKERS, TINY, 5, tmp_path / "parts", verbose=0) == expected
     for a, b in zip(whole.state, again.state, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 def test_a_finished_training_is_not_trained_again(pictures, tmp_path):
     gan = build_dcgan(TINY, seed=5)
-    first = fit_dcgan(gan, pictures, TINY, 5, tmp_path, verbose=0)
+    first = fit_dcgan(gan, pictures, SPEAKERS, TINY, 5, tmp_path, verbose=0)
     again = build_dcgan(TINY, seed=5)
-    assert fit_dcgan(again, pictures, TINY, 5, tmp_path, verbose=0) == first
+    assert fit_dcgan(again, pictures, SPEAKERS, TINY, 5, tmp_path, verbose=0) == first
     assert int(again.generator_optimizer.iterations) == 6
+
+
+@pytest.mark.parametrize("stranger", ["c", "d", "e"])
+def test_nobody_is_learned_from_but_training_speakers(pictures, stranger, tmp_path):
+    leak = Examples(pictures.spectrograms, frozenset({"a", stranger}))
+    gan = build_dcgan(TINY, seed=5)
+    with pytest.raises(LeakError, match=f"not training speakers: {stranger}"):
+        fit_dcgan(gan, leak, SPEAKERS, TINY, 5, tmp_path / "run", verbose=0)
+    assert int(gan.generator_optimizer.iterations) == 0
+    assert not (tmp_path / "run").exists()
