@@ -1,19 +1,20 @@
-"""Training, validation and test parts that share no speaker."""
+"""Training, validation and test parts that share no speaker; and the report's own, which do."""
 
+import csv
+import hashlib
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from serkit.corpora.corpus import Clip, Corpus
-from serkit.errors import InputError, LeakError
-from serkit.files import write_json
-from serkit.seeds import derive_seed
+from serkit.errors import LeakError
+from serkit.files import replacing, write_json
+from serkit.leaks import Speakers
 
-_SHARES = (0.6, 0.2, 0.2)
-_FEWEST_SPEAKERS = 5
-_ATTEMPTS = 3000
+RANDOM = "random"
 
 
 @dataclass(frozen=True)
@@ -24,106 +25,104 @@ class Split:
         train: what may be fitted on.
         validation: for early stopping and choices; nothing is fitted on it.
         test: what is reported.
+        protocol: how it was made: ``hold-out``, ``k-fold``, ``leave-one-speaker-out``,
+            ``leave-one-corpus-out``, or ``random``, the report's own.
+        detail: which of several it is, such as ``fold 2 of 5``.
+        left_out: clips that are in no part, because a sentence would be on both sides.
+        sentence_disjoint: no sentence of the test part is in the others either.
 
     Raises:
-        LeakError: if two parts share a speaker; the message names the speakers.
+        LeakError: if two parts share a speaker and the protocol is not ``random``, if they share a
+            clip, or a sentence where that was excluded; the message names them.
     """
 
     train: Corpus
     validation: Corpus
     test: Corpus
+    protocol: str = "hold-out"
+    detail: str = ""
+    left_out: tuple[Clip, ...] = field(default=(), repr=False)
+    sentence_disjoint: bool = False
 
     def __post_init__(self) -> None:
-        held_out = self.validation.speakers() | self.test.speakers()
-        shared = self.train.speakers() & held_out
-        shared |= self.validation.speakers() & self.test.speakers()
-        if shared:
-            raise LeakError(f"speakers in more than one part: {', '.join(sorted(shared))}")
+        _ = self.speakers
+        parts = self.parts().values()
+        times = Counter((clip.root, clip.path) for part in parts for clip in part.clips)
+        twice = [path for (_, path), count in times.items() if count > 1]
+        if twice:
+            raise LeakError(f"{len(twice)} clips in more than one part, such as {twice[0]}")
+        if self.sentence_disjoint:
+            fitted = {*_sentences(self.train), *_sentences(self.validation)}
+            shared = sorted(fitted & set(_sentences(self.test)))
+            if shared:
+                raise LeakError(f"sentences on both sides: {', '.join(map('/'.join, shared))}")
+
+    @cached_property
+    def speakers(self) -> Speakers:
+        """Who is in which part: what fitting functions check."""
+        parts = (frozenset(part.speakers()) for part in self.parts().values())
+        return Speakers(*parts, leaky=self.leaky)
+
+    @property
+    def leaky(self) -> bool:
+        """Whether speakers may be on both sides; then every result made from it has to say so."""
+        return self.protocol == RANDOM
 
     def parts(self) -> dict[str, Corpus]:
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
     def require_training(self, clips: Iterable[Clip]) -> None:
-        """Refuse to fit on anybody but training speakers.
+        """Refuse to fit on anything but clips of training speakers.
+
+        With the ``random`` protocol, on anything but training clips.
 
         Raises:
-            LeakError: if a clip's speaker is not one of the training part's.
+            LeakError: names the speakers.
         """
-        strangers = {clip.speaker for clip in clips} - self.train.speakers()
-        if strangers:
-            raise LeakError(f"not training speakers: {', '.join(sorted(strangers))}")
+        clips = list(clips)
+        self.speakers.require_training(clip.speaker for clip in clips)
+        if self.leaky:
+            held_out = {(c.root, c.path) for c in (*self.validation.clips, *self.test.clips)}
+            leaks = {clip.speaker for clip in clips if (clip.root, clip.path) in held_out}
+            if leaks:
+                raise LeakError(f"held-out clips of {', '.join(sorted(leaks))}")
 
-    def summary(self) -> dict[str, dict]:
-        """Each part's speakers and number of clips, as JSON values."""
+    def summary(self) -> dict[str, Any]:
+        """Protocol, and each part's speakers, number of clips and their digest, as JSON values."""
         return {
-            name: {"speakers": sorted(part.speakers()), "clips": len(part)}
-            for name, part in self.parts().items()
+            "protocol": self.protocol,
+            "detail": self.detail,
+            "leaky": self.leaky,
+            "speakers_in_several_parts": self.speakers.shared(),
+            "sentence_disjoint": self.sentence_disjoint,
+            "left_out": len(self.left_out),
+            "parts": {
+                name: {
+                    "speakers": sorted(part.speakers()),
+                    "clips": len(part),
+                    "sha256": _digest(part),
+                }
+                for name, part in self.parts().items()
+            },
         }
 
     def write(self, path: Path | str) -> None:
-        """Write :meth:`summary` as JSON."""
+        """Write :meth:`summary` as JSON, and each clip's part as a CSV of the same name."""
+        path = Path(path)
         write_json(path, self.summary())
+        table = path.with_suffix(".csv")
+        with replacing(table) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["root", "path", "part"])
+            for name, part in self.parts().items():
+                writer.writerows((clip.root, clip.path, name) for clip in part.clips)
+            writer.writerows((clip.root, clip.path, "") for clip in self.left_out)
 
 
-def hold_out(corpus: Corpus, label_set: str, seed: int) -> Split:
-    """Split by speaker into about 60 % training, 20 % validation and 20 % test clips.
-
-    Many random assignments of speakers are drawn and the best one is taken: the one with the
-    fewest classes missing in a part, then the one that gives every class, rare ones too, most
-    nearly those shares. (scikit-learn's StratifiedGroupKFold places speakers in the order of how
-    uneven they are, whatever its seed; with the few speakers who have a rare class it left whole
-    classes without test clips where this finds a split that has them.)
-
-    Args:
-        corpus: at least five speakers.
-        label_set: ``emotion`` or ``gender_emotion``; what the parts are stratified by.
-        seed: same seed, same split.
-
-    Raises:
-        InputError: if there are too few speakers, or no split has every class in training.
-    """
-    speakers, labels = sorted(corpus.speakers()), corpus.classes(label_set)
-    if len(speakers) < _FEWEST_SPEAKERS:
-        raise InputError(
-            f"{len(speakers)} speaker(s) are too few for a speaker-disjoint split; "
-            f"at least {_FEWEST_SPEAKERS} are needed"
-        )
-    counts = np.zeros((len(speakers), len(labels)), int)
-    for clip in corpus.clips:
-        counts[speakers.index(clip.speaker), labels.index(clip.label(label_set))] += 1
-    rng = np.random.default_rng(derive_seed(seed, "split"))
-    draws = (rng.choice(len(_SHARES), size=len(speakers), p=_SHARES) for _ in range(_ATTEMPTS))
-    best = min(draws, key=lambda draw: _score(counts, draw))
-    empty_parts, missing, *_ = _score(counts, best)
-    if empty_parts or missing:
-        few = [
-            f"{label} ({number})"
-            for label, number in zip(labels, (counts > 0).sum(axis=0), strict=True)
-            if number < _FEWEST_SPEAKERS
-        ]
-        raise InputError(
-            f"no split of {len(speakers)} speakers has every class of {label_set} in its "
-            f"training part; classes with few speakers: {', '.join(few)}"
-        )
-    part_of = dict(zip(speakers, best.tolist(), strict=True))
-    return Split(
-        *(
-            corpus.where(lambda clip, part=part: part_of[clip.speaker] == part)
-            for part in range(len(_SHARES))
-        )
-    )
+def _sentences(corpus: Corpus) -> Iterable[tuple[str, str]]:
+    return ((clip.corpus, clip.sentence) for clip in corpus.clips)
 
 
-def _score(counts: np.ndarray, draw: np.ndarray) -> tuple[int, int, int, int, float]:
-    """How bad an assignment of speakers is; compared from left to right.
-
-    Empty parts; classes missing in training, test and validation; then how far each class' shares,
-    and the shares of all clips, are from those wanted.
-    """
-    parts = np.stack([counts[draw == part].sum(axis=0) for part in range(len(_SHARES))])
-    empty_parts = int((parts.sum(axis=1) == 0).sum())
-    train, validation, test = (int((row == 0).sum()) for row in parts)
-    wanted = np.array(_SHARES)
-    per_class = np.abs(parts / parts.sum(axis=0) - wanted[:, None]).sum()
-    overall = np.abs(parts.sum(axis=1) / parts.sum() - wanted).sum() * counts.shape[1]
-    return empty_parts, train, test, validation, float(per_class + overall)
+def _digest(part: Corpus) -> str:
+    lines = (f"{clip.root}/{clip.path}\n" for clip in part.clips)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

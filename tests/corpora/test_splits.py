@@ -1,96 +1,84 @@
+import csv
 import itertools
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from serkit.corpora.corpus import Clip, Corpus
-from serkit.corpora.splits import Split, hold_out
-from serkit.errors import InputError, LeakError
+from serkit.corpora.splits import Split
+from serkit.errors import LeakError
 from serkit.files import read_json
 
-CLIP = Clip("x.wav", "c", "s", "male", "sad", "sad")
+CLIP = Clip("x.wav", "c", "s", "male", "sad", "sad", root="r", sentence="01")
 
 
-def _corpus(speakers: int, emotions=("sad", "angry"), each: int = 3) -> Corpus:
+def _part(*speakers: str, sentence: str = "01") -> Corpus:
     return Corpus(
         tuple(
-            replace(CLIP, path=f"{s}-{e}-{n}.wav", speaker=f"s{s:02}", emotion=e)
-            for s, e, n in itertools.product(range(speakers), emotions, range(each))
+            replace(CLIP, path=f"{s}-{sentence}-{n}.wav", speaker=s, sentence=sentence)
+            for s, n in itertools.product(speakers, range(2))
         )
     )
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_no_speaker_in_two_parts_and_every_clip_in_one(synthetic_corpus, seed):
-    split = hold_out(synthetic_corpus, "gender_emotion", seed)
-    parts = [part.speakers() for part in split.parts().values()]
-    assert all(not a & b for a, b in itertools.combinations(parts, 2))
-    clips = [clip for part in split.parts().values() for clip in part.clips]
-    assert sorted(clips, key=repr) == sorted(synthetic_corpus.clips, key=repr)
+def test_a_shared_speaker_is_refused_by_name():
+    with pytest.raises(LeakError, match="more than one part: b, c"):
+        Split(_part("a", "b", "c"), _part("b"), _part("c", "d"))
 
 
-def test_shares_are_near_what_is_promised():
-    split = hold_out(_corpus(40), "emotion", seed=0)
-    shares = np.array([len(part) for part in split.parts().values()]) / 240
-    assert np.abs(shares - [0.6, 0.2, 0.2]).max() <= 0.05
+def test_the_reports_random_split_may_share_speakers_and_says_so():
+    split = Split(_part("a", "b"), _part("a", sentence="02"), _part("c"), "random")
+    assert split.leaky
+    summary = split.summary()
+    assert (summary["leaky"], summary["speakers_in_several_parts"]) == (True, ["a"])
 
 
-def test_a_class_of_few_speakers_reaches_every_part():
-    """Three of 20 speakers have the rare class: one must go to each part."""
-    common = _corpus(20)
-    rare = tuple(
-        replace(CLIP, path=f"rare-{s}.wav", speaker=f"s{s:02}", emotion="surprise")
-        for s in (4, 9, 17)
-    )
-    split = hold_out(Corpus(common.clips + rare), "emotion", seed=3)
-    assert all("surprise" in part.classes("emotion") for part in split.parts().values())
+def test_no_split_may_share_a_clip():
+    with pytest.raises(LeakError, match=r"2 clips in more than one part, such as a-01-0\.wav"):
+        Split(_part("a"), _part("a"), _part("b"), "random")
 
 
-def test_same_seed_same_split_other_seed_other_split(synthetic_corpus):
-    def speakers(seed):
-        return sorted(hold_out(synthetic_corpus, "gender_emotion", seed).test.speakers())
-
-    assert speakers(0) == speakers(0)
-    assert len({tuple(speakers(seed)) for seed in range(6)}) > 1
-
-
-def test_too_few_speakers_are_refused():
-    with pytest.raises(InputError, match=r"4 speaker\(s\) are too few"):
-        hold_out(_corpus(4), "emotion", 0)
+def test_sentences_are_kept_apart_where_that_was_asked_for():
+    parts = (_part("a"), _part("b"), _part("c", sentence="02"))
+    assert Split(*parts, sentence_disjoint=True).sentence_disjoint
+    with pytest.raises(LeakError, match="sentences on both sides: c/01"):
+        Split(_part("a"), _part("b"), _part("c"), sentence_disjoint=True)
 
 
-def test_a_class_that_cannot_be_trained_on_is_named(monkeypatch):
-    """With a single draw, that leaves the one speaker of a class out of training."""
-    lone = replace(CLIP, path="lone.wav", speaker="s00", emotion="fear")
-    corpus = Corpus((*_corpus(8).clips, lone))
-    monkeypatch.setattr("serkit.corpora.splits._ATTEMPTS", 1)
-    messages = []
-    for seed in range(20):
-        try:
-            hold_out(corpus, "emotion", seed)
-        except InputError as error:
-            messages.append(str(error))
-    assert messages
-    assert all("fear (1)" in message for message in messages)
+def test_fitting_functions_get_who_is_where():
+    speakers = Split(_part("a", "b"), _part("c"), _part("d")).speakers
+    assert (speakers.train, speakers.test) == ({"a", "b"}, {"d"})
 
 
-def test_a_leak_is_refused_by_name():
-    corpus = _corpus(6)
-    some = corpus.where(lambda clip: clip.speaker in ("s00", "s01"))
-    with pytest.raises(LeakError, match="s00, s01"):
-        Split(corpus, some, Corpus(()))
-    split = hold_out(corpus, "emotion", 0)
+def test_only_clips_of_training_speakers_may_be_fitted_on():
+    split = Split(_part("a"), _part("b"), _part("c"))
     split.require_training(split.train.clips)
-    with pytest.raises(LeakError, match=sorted(split.test.speakers())[0]):
-        split.require_training([*split.train.clips, *split.test.clips])
+    with pytest.raises(LeakError, match="not training speakers: b, c"):
+        split.require_training([*split.train.clips, *split.validation.clips, *split.test.clips])
 
 
-def test_written_split_lists_its_speakers(tmp_path):
-    split = hold_out(_corpus(6), "emotion", 0)
+def test_a_leaky_split_still_keeps_its_test_clips_from_training():
+    split = Split(_part("a"), _part("b"), _part("a", sentence="02"), "random")
+    split.require_training(split.train.clips)
+    with pytest.raises(LeakError, match="held-out clips of a"):
+        split.require_training(split.test.clips)
+
+
+def test_written_split_lists_speakers_and_every_clip(tmp_path):
+    left = replace(CLIP, path="left.wav")
+    split = Split(_part("a", "b"), _part("c"), _part("d"), "k-fold", "fold 1 of 3", (left,))
     split.write(tmp_path / "split.json")
     written = read_json(tmp_path / "split.json")
-    assert written["train"] == {
-        "speakers": sorted(split.train.speakers()),
-        "clips": len(split.train),
-    }
+    assert written == split.summary()
+    assert written["parts"]["train"]["speakers"] == ["a", "b"]
+    assert (written["detail"], written["left_out"]) == ("fold 1 of 3", 1)
+    with open(tmp_path / "split.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["part"] for row in rows] == ["train"] * 4 + ["validation"] * 2 + ["test"] * 2 + [""]
+    assert rows[-1]["path"] == "left.wav"
+
+
+def test_the_summary_changes_with_any_clip():
+    one = Split(_part("a"), _part("b"), _part("c"))
+    other = Split(_part("a"), _part("b"), _part("c", sentence="02"))
+    assert one.summary() != other.summary()

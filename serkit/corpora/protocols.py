@@ -1,0 +1,237 @@
+"""The ways to split a corpus; all of them give the same parts for the same seed."""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from sklearn.model_selection import StratifiedKFold
+
+from serkit.corpora.corpus import Clip, Corpus
+from serkit.corpora.splits import RANDOM, Split
+from serkit.corpora.splitting.assignment import assign
+from serkit.corpora.splitting.folds import count_clips, fold_numbers, start_folds
+from serkit.corpora.splitting.sentences import keep_sentences_apart
+from serkit.errors import InputError, check_choice, check_range
+from serkit.seeds import derive_seed
+
+_SHARES = np.array([0.6, 0.2, 0.2])
+_PARTS_OF_FOLDS = (0, 0, 0, 1, 2)
+# A class missing in training cannot be learned, in test not be reported, in validation not chosen.
+_RANKS = np.array([2, 0, 1])
+_FEWEST_SPEAKERS = 5
+_FEW_FOLDS, _ORDERS = 6, 720
+
+
+def hold_out(
+    corpus: Corpus, label_set: str, seed: int, *, sentence_disjoint: bool = False
+) -> Split:
+    """Split by speaker into about 60 % training, 20 % validation and 20 % test clips.
+
+    Five folds of scikit-learn's StratifiedGroupKFold are put together, and then speakers are
+    exchanged until that brings the classes no nearer to their shares: by itself it places speakers
+    in the order of how uneven they are, and left whole classes without test clips where few
+    speakers have them.
+
+    Args:
+        corpus: at least five speakers.
+        label_set: ``emotion`` or ``gender_emotion``; what the parts are stratified by.
+        seed: same seed, same split; decides which folds are held out.
+        sentence_disjoint: also keep sentences apart: a third of each corpus' sentences is for
+            testing alone. Clips on the wrong side of that are left out.
+
+    Raises:
+        InputError: if there are too few speakers, no split has every class in training, or
+            sentences are to be kept apart and are not known, or there is only one.
+    """
+    speakers = _require_speakers(corpus, _FEWEST_SPEAKERS)
+    counts = count_clips(corpus, "speaker", speakers, label_set)
+    rng = np.random.default_rng(derive_seed(seed, "split"))
+    starts = []
+    for fold_of in start_folds(corpus, label_set, speakers, _FEWEST_SPEAKERS, rng):
+        starts.append(np.array(_PARTS_OF_FOLDS)[rng.permutation(5)][fold_of])
+    part_of = assign(counts, _SHARES, _RANKS, np.stack(starts), int(rng.integers(1 << 31)))
+    split = Split(*_parts(corpus, speakers, part_of, 3))
+    if sentence_disjoint:
+        split = keep_sentences_apart(split, label_set, seed)
+    _require_all_classes(corpus, split, label_set)
+    return split
+
+
+def k_fold(
+    corpus: Corpus,
+    label_set: str,
+    seed: int,
+    *,
+    folds: int = 5,
+    sentence_disjoint: bool = False,
+) -> tuple[Split, ...]:
+    """Split into folds of speakers; each is the test part once, and the next one validation.
+
+    The folds are those of scikit-learn's StratifiedGroupKFold, improved as in :func:`hold_out`.
+
+    Args:
+        corpus: at least as many speakers as folds.
+        label_set: ``emotion`` or ``gender_emotion``; what the folds are stratified by.
+        seed: same seed, same folds.
+        folds: at least 3.
+        sentence_disjoint: as for :func:`hold_out`.
+
+    Raises:
+        InputError: if there are too few speakers, or a class is of too few for every training part
+            to have it.
+    """
+    check_range("folds", folds, 3)
+    speakers = _require_speakers(corpus, folds)
+    counts = count_clips(corpus, "speaker", speakers, label_set)
+    rng = np.random.default_rng(derive_seed(seed, "folds"))
+    starts = np.stack(list(start_folds(corpus, label_set, speakers, folds, rng)))
+    shares, ranks = np.full(folds, 1 / folds), np.zeros(folds, int)
+    fold_of = assign(counts, shares, ranks, starts, int(rng.integers(1 << 31)))
+    order = _order(np.stack([counts[fold_of == fold].sum(axis=0) for fold in range(folds)]), rng)
+    parts = _parts(corpus, speakers, order[fold_of], folds)
+    splits = []
+    for number in range(folds):
+        test, validation = parts[number], parts[(number + 1) % folds]
+        held_out = test.speakers() | validation.speakers()
+        train = corpus.where(lambda clip, out=held_out: clip.speaker not in out)
+        split = Split(train, validation, test, "k-fold", f"fold {number + 1} of {folds}")
+        if sentence_disjoint:
+            split = keep_sentences_apart(split, label_set, seed)
+        _require_all_classes(corpus, split, label_set)
+        splits.append(split)
+    return tuple(splits)
+
+
+def leave_one_speaker_out(corpus: Corpus, label_set: str, seed: int) -> Iterator[Split]:
+    """Each speaker is the test part once; a fifth of the others' clips is for validation.
+
+    Raises:
+        InputError: if there are fewer than five speakers.
+    """
+    for speaker in _require_speakers(corpus, _FEWEST_SPEAKERS):
+        test = corpus.where(lambda clip, speaker=speaker: clip.speaker == speaker)
+        yield _without(corpus, test, label_set, seed, "leave-one-speaker-out", speaker)
+
+
+def leave_one_corpus_out(corpus: Corpus, label_set: str, seed: int) -> Iterator[Split]:
+    """Each corpus is the test part once; a fifth of the others' clips is for validation.
+
+    Raises:
+        InputError: if there is only one corpus, or too few speakers in the others.
+    """
+    names = sorted({clip.corpus for clip in corpus.clips})
+    if len(names) < 2:
+        raise InputError(f"only one corpus ({', '.join(names)}); at least two are needed")
+    for name in names:
+        test = corpus.where(lambda clip, name=name: clip.corpus == name)
+        yield _without(corpus, test, label_set, seed, "leave-one-corpus-out", name)
+
+
+def random_split(corpus: Corpus, label_set: str, seed: int) -> Split:
+    """The report's own split: 60, 20 and 20 % of each class' clips, whoever speaks them.
+
+    Speakers are on both sides, so that a classifier may know the voice instead of the emotion;
+    the split is marked as leaky, and so is everything that is made from it.
+
+    Raises:
+        InputError: if every class has fewer than five clips.
+    """
+    labels = corpus.labels(label_set)
+    rng = np.random.default_rng(derive_seed(seed, "random split"))
+    kfold = StratifiedKFold(5, shuffle=True, random_state=int(rng.integers(1 << 31)))
+    fold_of = fold_numbers(kfold, labels, None)
+    part_of = np.array(_PARTS_OF_FOLDS)[fold_of]
+    return Split(*_select(corpus, part_of, 3), RANDOM)
+
+
+PROTOCOLS: dict[str, Callable[..., Split | Sequence[Split] | Iterator[Split]]] = {
+    "hold-out": hold_out,
+    "k-fold": k_fold,
+    "leave-one-speaker-out": leave_one_speaker_out,
+    "leave-one-corpus-out": leave_one_corpus_out,
+    RANDOM: random_split,
+}
+
+
+def make_splits(protocol: str, corpus: Corpus, label_set: str, seed: int) -> tuple[Split, ...]:
+    """The splits of a protocol by its name, one of :data:`PROTOCOLS`.
+
+    Raises:
+        InputError: if there is no such protocol, or it does not fit the corpus.
+    """
+    check_choice("protocol", protocol, PROTOCOLS)
+    made = PROTOCOLS[protocol](corpus, label_set, seed)
+    return (made,) if isinstance(made, Split) else tuple(made)
+
+
+def _require_speakers(corpus: Corpus, fewest: int) -> list[str]:
+    speakers = sorted(corpus.speakers())
+    if len(speakers) < fewest:
+        raise InputError(
+            f"{len(speakers)} speaker(s) are too few for a speaker-disjoint split; "
+            f"at least {fewest} are needed"
+        )
+    return speakers
+
+
+def _order(counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """New numbers for folds ``(folds,)``: neighbours, which are held out together, share no class.
+
+    Otherwise a class of two speakers could be missing in training for no need.
+
+    Args:
+        counts: clips ``(folds, classes)``.
+        rng: decides between equally good orders.
+    """
+    folds = len(counts)
+    if folds <= _FEW_FOLDS:
+        orders = rng.permutation(list(itertools.permutations(range(folds))))
+    else:
+        orders = np.stack([rng.permutation(folds) for _ in range(_ORDERS)])
+    ordered = counts[orders]
+    trained = counts.sum(axis=0) - ordered - np.roll(ordered, -1, axis=1)
+    best = orders[np.argmin((trained == 0).sum(axis=(1, 2)))]
+    return np.argsort(best)
+
+
+def _parts(
+    corpus: Corpus, speakers: Sequence[str], part_of: np.ndarray, parts: int
+) -> list[Corpus]:
+    of = dict(zip(speakers, part_of.tolist(), strict=True))
+    return _select(corpus, np.array([of[clip.speaker] for clip in corpus.clips]), parts)
+
+
+def _select(corpus: Corpus, part_of: np.ndarray, parts: int) -> list[Corpus]:
+    chosen: list[list[Clip]] = [[] for _ in range(parts)]
+    for clip, part in zip(corpus.clips, part_of.tolist(), strict=True):
+        chosen[part].append(clip)
+    return [Corpus(tuple(clips), corpus.roots) for clips in chosen]
+
+
+def _without(
+    corpus: Corpus, test: Corpus, label_set: str, seed: int, protocol: str, name: str
+) -> Split:
+    """The rest in training and validation."""
+    out = test.speakers()
+    rest = corpus.where(lambda clip: clip.speaker not in out)
+    speakers = _require_speakers(rest, 2)
+    rng = np.random.default_rng(derive_seed(seed, protocol, name))
+    starts = np.stack([rng.permutation(np.arange(len(speakers)) % 5 == 0) for _ in range(3)])
+    counts = count_clips(rest, "speaker", speakers, label_set)
+    shares, ranks = np.array([0.8, 0.2]), np.array([1, 0])
+    part_of = assign(counts, shares, ranks, starts.astype(int), int(rng.integers(1 << 31)))
+    return Split(*_parts(rest, speakers, part_of, 2), test, protocol, f"without {name}")
+
+
+def _require_all_classes(corpus: Corpus, split: Split, label_set: str) -> None:
+    missing = set(corpus.classes(label_set)) - set(split.train.classes(label_set))
+    if missing:
+        few = {
+            label: len({clip.speaker for clip in corpus.clips if clip.label(label_set) == label})
+            for label in sorted(missing)
+        }
+        shown = ", ".join(f"{label} ({speakers})" for label, speakers in few.items())
+        raise InputError(
+            f"no split of {len(corpus.speakers())} speakers has every class of {label_set} in its "
+            f"training part; classes with few speakers: {shown}"
+        )

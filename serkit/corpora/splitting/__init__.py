@@ -1,0 +1,1 @@
+"""What :mod:`serkit.corpora.protocols` makes its splits with."""

@@ -1,0 +1,48 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from serkit.corpora.corpus import Clip, Corpus
+from serkit.corpora.splitting.folds import count_clips, fold_numbers, start_folds
+from serkit.errors import InputError
+
+CLIP = Clip("x.wav", "c", "s", "male", "sad", "sad")
+
+
+@pytest.fixture
+def corpus() -> Corpus:
+    clips = [
+        replace(CLIP, path=f"{n}.wav", speaker=f"s{n % 6}", emotion=("sad", "angry")[n % 2])
+        for n in range(24)
+    ]
+    return Corpus(tuple(clips))
+
+
+def test_clips_are_counted_by_attribute_and_class(corpus):
+    counts = count_clips(corpus, "speaker", [f"s{n}" for n in range(6)], "emotion")
+    assert counts.tolist() == [[0, 4], [4, 0]] * 3
+
+
+def test_the_first_start_is_scikit_learns_and_all_have_every_fold(corpus):
+    speakers = sorted(corpus.speakers())
+    starts = list(start_folds(corpus, "emotion", speakers, 3, np.random.default_rng(0)))
+    assert len(starts) > 1
+    assert all(set(start) == {0, 1, 2} for start in starts)
+    seed = int(np.random.default_rng(0).integers(1 << 31))
+    kfold = StratifiedGroupKFold(3, shuffle=True, random_state=seed)
+    of_clips = fold_numbers(
+        kfold, corpus.labels("emotion"), [clip.speaker for clip in corpus.clips]
+    )
+    assert [starts[0][int(c.speaker[1:])] for c in corpus.clips] == of_clips.tolist()
+
+
+def test_every_clip_is_tested_in_one_fold(corpus):
+    numbers = fold_numbers(StratifiedKFold(4), corpus.labels("emotion"), None)
+    assert np.bincount(numbers).tolist() == [6, 6, 6, 6]
+
+
+def test_what_scikit_learn_refuses_is_an_input_error():
+    with pytest.raises(InputError, match="cannot be split into folds"):
+        fold_numbers(StratifiedKFold(5), ["a", "b", "c"], None)
