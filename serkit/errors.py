@@ -23,6 +23,10 @@ class ResumeError(SerkitError):
     """A run folder was made with other settings than those asked for now."""
 
 
+class DownloadError(SerkitError):
+    """A download did not succeed; the message names the address and what to do."""
+
+
 def check_choice(name: str, value: str, valid: Collection[str]) -> None:
     """Raise InputError unless ``value`` is one of ``valid``; ``name`` is the argument's name."""
     if value not in valid:
