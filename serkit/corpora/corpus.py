@@ -1,9 +1,11 @@
 """Clips, and the corpus that holds them: serkit's manifest."""
 
+import csv
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from pathlib import Path
 
 import pandas as pd
@@ -12,17 +14,20 @@ from serkit.corpora.labels import LABEL_SETS
 from serkit.errors import InputError, check_choice
 from serkit.files import replacing, write_json
 
+UNKNOWN_SPEAKER = "unknown"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Clip:
     """One recording: what its name says, and what the audit measured.
 
     Attributes:
         path: POSIX path relative to its root.
         corpus: ``ravdess``, ``tess``, ``savee``, ``crema-d`` or a name of the user's.
-        speaker: unique across corpora, such as ``ravdess-07``.
-        gender: ``female`` or ``male``, as the corpus says.
-        emotion: one of :data:`serkit.corpora.labels.EMOTIONS`.
+        speaker: unique across corpora, such as ``ravdess-07``; ``<corpus>-unknown`` where nobody
+            said who speaks, so that all such clips stay on one side of a split.
+        gender: ``female`` or ``male``, or another word of the user's; empty if not known.
+        emotion: one of :data:`serkit.corpora.labels.EMOTIONS`, or a class of the user's own.
         original_label: the corpus' own word for the emotion, such as ``calm``.
         root: name of the folder tree the clip was found in, a key of :attr:`Corpus.roots`.
         intensity: the corpus' own word, or empty.
@@ -33,7 +38,8 @@ class Clip:
         duration: seconds.
         peak: largest absolute sample, 1.0 being full scale.
         rms: root mean square of all samples, same scale.
-        sha256: of the decoded samples, their rate and channel count, not of the file's bytes.
+        sha256: of the decoded samples, their rate and channel count, not of the file's bytes; see
+            :func:`serkit.corpora.auditing.probe.probe`.
     """
 
     path: str
@@ -55,17 +61,41 @@ class Clip:
 
     @property
     def gender_emotion(self) -> str:
-        """One of the report's 14 categories (figure 13), such as ``male_surprise``."""
-        return f"{self.gender}_{self.emotion}"
+        """One of the report's 14 categories (figure 13), such as ``male_surprise``.
+
+        Empty if the gender is not known.
+        """
+        return f"{self.gender}_{self.emotion}" if self.gender else ""
 
     def label(self, label_set: str) -> str:
-        """The clip's label in ``label_set``: ``emotion`` or ``gender_emotion``."""
+        """The clip's label in ``label_set``: ``emotion`` or ``gender_emotion``.
+
+        Raises:
+            InputError: if the label set is another, or the clip has no label in it.
+        """
         check_choice("label_set", label_set, LABEL_SETS)
-        return getattr(self, label_set)
+        label = getattr(self, label_set)
+        if not label:
+            raise InputError(
+                f"{self.path} has no label in gender_emotion because the gender of "
+                f"{self.speaker} is not known; use the label set emotion, or say the gender"
+            )
+        return label
+
+    @property
+    def speaker_known(self) -> bool:
+        """Whether anybody said who speaks."""
+        return self.speaker != f"{self.corpus}-{UNKNOWN_SPEAKER}"
+
+    @property
+    def category(self) -> str:
+        """The most that is known of the label: ``gender_emotion``, else the emotion alone."""
+        return self.gender_emotion or self.emotion
 
 
 _COLUMN_TYPES = {field.name: field.type for field in fields(Clip)}
 _COLUMNS = [*_COLUMN_TYPES, "gender_emotion"]
+_row = attrgetter(*_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -104,9 +134,10 @@ class Corpus:
         return [clip.label(label_set) for clip in self.clips]
 
     def classes(self, label_set: str) -> tuple[str, ...]:
-        """The labels that occur, in the label set's order."""
+        """The labels that occur, in the label set's order; the user's own after them, sorted."""
         present = set(self.labels(label_set))
-        return tuple(label for label in LABEL_SETS[label_set] if label in present)
+        known = [label for label in LABEL_SETS[label_set] if label in present]
+        return (*known, *sorted(present.difference(known)))
 
     def counts(self, label_set: str) -> dict[str, int]:
         """Clips per label that occurs, in the label set's order."""
@@ -115,14 +146,16 @@ class Corpus:
 
     def to_frame(self) -> pd.DataFrame:
         """One row per clip, the columns being the clip's attributes and ``gender_emotion``."""
-        rows = [asdict(clip) | {"gender_emotion": clip.gender_emotion} for clip in self.clips]
-        return pd.DataFrame(rows, columns=_COLUMNS)
+        return pd.DataFrame(map(_row, self.clips), columns=_COLUMNS)
 
     def write(self, path: Path | str) -> None:
         """Write the manifest CSV, and the roots as ``roots.json`` beside it."""
         path = Path(path)
-        with replacing(path) as partial:
-            self.to_frame().to_csv(partial, index=False, lineterminator="\n")
+        # Row by row: a frame of a hundred thousand clips would double the memory.
+        with replacing(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(_COLUMNS)
+            writer.writerows(map(_row, self.clips))
         write_json(
             path.with_name("roots.json"),
             {name: str(Path(root).resolve()) for name, root in self.roots.items()},

@@ -1,7 +1,8 @@
 """CREMA-D: ``1001_DFA_ANG_XX.wav``, 91 actors, 16 kHz, no surprise.
 
 Source: Cao et al. (2014), IEEE Transactions on Affective Computing 5(4); the actors' genders are
-those of its VideoDemographics.csv.
+those of its VideoDemographics.csv. The official set lacks 20 of the 7,462 names that its rule
+gives.
 """
 
 import re
@@ -11,6 +12,10 @@ from serkit.corpora.corpus import Clip
 from serkit.errors import InputError
 
 NAME = "crema-d"
+CLIPS = 7_442
+"""Recordings in the complete official set."""
+SAMPLE_RATE = 16_000
+"""Of the original recordings, in Hz."""
 EMOTIONS = {
     "ANG": "angry",
     "DIS": "disgust",
@@ -41,14 +46,23 @@ def parse(path: PurePath) -> Clip | None:
     """Read a clip's labels off its name; None if the name is not CREMA-D's.
 
     Raises:
-        InputError: for a CREMA-D name with an actor, emotion or intensity that it does not have.
+        InputError: for a CREMA-D name with an actor, sentence, emotion or intensity that it
+            does not have.
     """
     match = _GRAMMAR.fullmatch(path.name)
     if match is None:
         return None
     actor, sentence, emotion, intensity = (part.upper() for part in match.groups())
-    if int(actor) not in ACTORS or emotion not in EMOTIONS or intensity not in INTENSITIES:
-        raise InputError("CREMA-D name with an actor, emotion or intensity out of range")
+    if int(actor) not in ACTORS:
+        raise InputError(
+            f"CREMA-D name with actor {actor}, who is not one of {ACTORS[0]} to {ACTORS[-1]}"
+        )
+    codes = {"sentence": SENTENCES, "emotion": EMOTIONS, "intensity": INTENSITIES}
+    for (what, valid), code in zip(codes.items(), (sentence, emotion, intensity), strict=True):
+        if code not in valid:
+            raise InputError(
+                f"CREMA-D name with {what} {code}, which is not one of {', '.join(valid)}"
+            )
     return Clip(
         path=path.name,
         corpus=NAME,

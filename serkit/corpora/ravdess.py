@@ -4,12 +4,17 @@ Source: Livingstone & Russo (2018), PLoS ONE 13(5): e0196391.
 """
 
 import re
+from collections.abc import Collection
 from pathlib import PurePath
 
 from serkit.corpora.corpus import Clip
 from serkit.errors import InputError
 
 NAME = "ravdess"
+CLIPS = 1_440
+"""Recordings in the complete official set."""
+SAMPLE_RATE = 48_000
+"""Of the original recordings, in Hz."""
 EMOTIONS = {
     "01": ("neutral", "neutral"),
     "02": ("neutral", "calm"),
@@ -20,6 +25,7 @@ EMOTIONS = {
     "07": ("disgust", "disgust"),
     "08": ("surprise", "surprised"),
 }
+ACTORS = range(1, 25)
 _INTENSITIES = {"01": "normal", "02": "strong"}
 _GRAMMAR = re.compile(r"(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)\.wav", re.IGNORECASE)
 
@@ -28,16 +34,22 @@ def parse(path: PurePath) -> Clip | None:
     """Read a clip's labels off its name; None if the name is not RAVDESS's.
 
     Raises:
-        InputError: for a RAVDESS name that is not audio-only speech, or a code out of range.
+        InputError: for a RAVDESS name that is not audio-only speech, or has a code that there is
+            not.
     """
     match = _GRAMMAR.fullmatch(path.name)
     if match is None:
         return None
     modality, channel, emotion, intensity, sentence, repetition, actor = match.groups()
     if (modality, channel) != ("03", "01"):
-        raise InputError("RAVDESS, but not audio-only speech (03-01-…)")
-    if emotion not in EMOTIONS or intensity not in _INTENSITIES or not 1 <= int(actor) <= 24:
-        raise InputError("RAVDESS name with an emotion, intensity or actor code out of range")
+        raise InputError(f"RAVDESS, but {modality}-{channel} is not audio-only speech (03-01)")
+    _require("emotion", emotion, EMOTIONS)
+    _require("intensity", intensity, _INTENSITIES)
+    _require("sentence", sentence, ("01", "02"))
+    _require("repetition", repetition, ("01", "02"))
+    _require("actor", actor, [f"{number:02}" for number in ACTORS])
+    if (emotion, intensity) == ("01", "02"):
+        raise InputError("RAVDESS has no neutral of strong intensity (03-01-01-02-…)")
     label, original = EMOTIONS[emotion]
     return Clip(
         path=path.name,
@@ -50,3 +62,9 @@ def parse(path: PurePath) -> Clip | None:
         sentence=sentence,
         repetition=int(repetition),
     )
+
+
+def _require(what: str, code: str, valid: Collection[str]) -> None:
+    if code not in valid:
+        first, *_, last = valid
+        raise InputError(f"RAVDESS name with {what} {code}, which is not one of {first} to {last}")

@@ -7,8 +7,13 @@ import re
 from pathlib import PurePath
 
 from serkit.corpora.corpus import Clip
+from serkit.errors import InputError
 
 NAME = "savee"
+CLIPS = 480
+"""Recordings in the complete official set."""
+SAMPLE_RATE = 44_100
+"""Of the original recordings, in Hz."""
 SPEAKERS = ("DC", "JE", "JK", "KL")
 EMOTIONS = {
     "a": "angry",
@@ -23,7 +28,11 @@ _GRAMMAR = re.compile(r"(?:(DC|JE|JK|KL)_)?(sa|su|a|d|f|h|n)(\d\d)\.wav", re.IGN
 
 
 def parse(path: PurePath) -> Clip | None:
-    """Read a clip's labels off its name and folder; None if they are not SAVEE's."""
+    """Read a clip's labels off its name and folder; None if they are not SAVEE's.
+
+    Raises:
+        InputError: for a SAVEE name with a sentence number that it does not have.
+    """
     match = _GRAMMAR.fullmatch(path.name)
     if match is None:
         return None
@@ -31,6 +40,11 @@ def parse(path: PurePath) -> Clip | None:
     if speaker not in SPEAKERS:
         return None
     emotion = EMOTIONS[match[2].lower()]
+    sentences = 30 if emotion == "neutral" else 15
+    if not 1 <= int(match[3]) <= sentences:
+        raise InputError(
+            f"SAVEE name with sentence {match[3]}; valid for {emotion} is 01 to {sentences}"
+        )
     return Clip(
         path=path.name,
         corpus=NAME,

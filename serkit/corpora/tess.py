@@ -9,6 +9,10 @@ from pathlib import PurePath
 from serkit.corpora.corpus import Clip
 
 NAME = "tess"
+CLIPS = 2_800
+"""Recordings in the complete official set."""
+SAMPLE_RATE = 24_414
+"""Of the original recordings, in Hz."""
 EMOTIONS = {
     "angry": "angry",
     "disgust": "disgust",

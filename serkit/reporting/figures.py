@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-REAL, GENERATED = "#2563a8", "#d97706"
-_INK = "#444444"
+from serkit.reporting.style import GENERATED, REAL, tidy
+
 _MAP = "magma"
 _LOSSES = ("d_loss", "g_loss")
 
@@ -33,7 +33,7 @@ def balance(real: Mapping[str, int], generated: Mapping[str, int] | None = None)
         )
     axes.set_xlim(0, max(totals) * 1.15)
     axes.set_xlabel("clips")
-    _tidy(axes)
+    tidy(axes)
     return figure
 
 
@@ -60,7 +60,7 @@ def waveform_and_spectrogram(
     upper.plot(np.arange(len(waveform)) / sample_rate, waveform, color=REAL, linewidth=0.4)
     upper.set_ylabel("amplitude")
     upper.set_title(title, fontsize=10)
-    _tidy(upper)
+    tidy(upper)
     image = lower.imshow(
         spectrogram.T,
         cmap="gray_r",
@@ -92,7 +92,7 @@ def gan_losses(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure
         axes.axhline(np.log(2), color=GENERATED, linewidth=0.6, linestyle=":")
         axes.set_title(name, fontsize=9)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        _tidy(axes)
+        tidy(axes)
     highest = max(row[n] for rows in histories.values() for row in rows for n in _LOSSES)
     panels[0].set_ylim(0, 1.05 * highest)
     for axes in panels[len(histories) :]:
@@ -133,8 +133,13 @@ def real_beside_generated(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]) ->
     return figure
 
 
-def arms(scores: Mapping[str, Mapping[str, float]]) -> Figure:
-    """Accuracy, UAR and macro F1 in per cent, a bar per arm (report, figure 19)."""
+def arms(scores: Mapping[str, Mapping[str, float]], tested: str) -> Figure:
+    """Accuracy, UAR and macro F1 in per cent, a bar per arm (report, figure 19).
+
+    Args:
+        scores: shares from 0 to 1 by arm and name.
+        tested: what they were measured on.
+    """
     names = {"accuracy": "accuracy", "uar": "unweighted\naverage recall", "macro_f1": "macro F1"}
     figure = Figure(figsize=(6.5, 3.2), layout="constrained")
     axes = figure.subplots()
@@ -145,10 +150,10 @@ def arms(scores: Mapping[str, Mapping[str, float]]) -> Figure:
         bars = axes.bar(places, heights, width * 0.94, label=arm, color=_arm_colour(number))
         axes.bar_label(bars, fmt="%.1f", fontsize=8, padding=2)
     axes.set_xticks(range(len(names)), names.values())
-    axes.set_ylabel("per cent, test speakers")
+    axes.set_ylabel(f"per cent, {tested}", fontsize=9)
     axes.set_ylim(0, 1.15 * max(100 * values[n] for values in scores.values() for n in names) + 1)
     axes.legend(frameon=False, fontsize=8, ncols=len(scores), loc="upper right")
-    _tidy(axes)
+    tidy(axes)
     return figure
 
 
@@ -169,7 +174,7 @@ def learning_curves(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> F
     axes.set_title("solid: validation speakers, dashed: training batches", fontsize=9)
     axes.set_ylim(0, 100)
     axes.legend(frameon=False, fontsize=8, loc="upper left")
-    _tidy(axes)
+    tidy(axes)
     return figure
 
 
@@ -203,9 +208,3 @@ def _frequency_axis(axes: Axes, frequencies: np.ndarray) -> None:
     places = np.interp(marks, frequencies, np.arange(len(frequencies)) + 0.5)
     axes.set_yticks(places, [f"{mark:,}" for mark in marks])
     axes.set_ylabel("Hz (mel scale)")
-
-
-def _tidy(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(_INK)
-    axes.tick_params(colors=_INK, labelsize=8)

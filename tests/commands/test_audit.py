@@ -1,7 +1,6 @@
 import json
-import subprocess
-import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -9,91 +8,93 @@ from serkit.cli import main
 
 
 @pytest.fixture
-def model(tmp_path):
-    from serkit.audio.spectrogram import SpectrogramSpec
-    from serkit.classifiers.compact import CompactSettings, compact
-    from serkit.serving.export import export_classifier
+def root(tmp_path, wav_bytes):
+    """Names of somebody's own, a silent file, a stereo file and a label in German."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "calls"
+    folder.mkdir()
+    for name, channels in (("ann-angry-1", 1), ("ann-sad-1", 2), ("bob-wut-1", 1)):
+        sound = rng.normal(0, 0.1, (8000, channels)).squeeze()
+        (folder / f"{name}.wav").write_bytes(wav_bytes(sound))
+    (folder / "bob-sad-1.wav").write_bytes(wav_bytes(np.zeros(8000)))
+    return folder
 
-    spec = SpectrogramSpec()
-    network = compact(2, spec.shape, CompactSettings(channels=(4, 8)))
-    export_classifier(network, spec, ("angry", "sad"), tmp_path / "model")
-    return tmp_path / "model"
+
+PATTERN = r"(?P<speaker>\w+)-(?P<label>\w+)-(?P<repetition>\d)"
 
 
-def test_audit_writes_the_manifest_and_prints_a_table(synthetic_root, tmp_path, capsys):
-    assert main(["audit", str(synthetic_root), "--out", str(tmp_path)]) == 0
+def _audit(root, out, *arguments) -> int:
+    return main(["audit", str(root), "--out", str(out), *arguments])
+
+
+def test_it_writes_tables_and_figures_and_prints_what_matters(synthetic_root, tmp_path, capsys):
+    assert _audit(synthetic_root, tmp_path) == 0
     out = capsys.readouterr().out
-    assert "male_surprise" in out
-    assert "23 speakers; files rejected: 0" in out
-    assert len(pd.read_csv(tmp_path / "manifest.csv")) > 100
+    for words in (
+        *("male_surprise", "clips of 23 speakers", "files rejected: 0", "crema-d", "7442"),
+        *("emotion by corpus: Cramér's V", "! all ", "are female", "rejected.csv"),
+    ):
+        assert words in out
+    clips = len(pd.read_csv(tmp_path / "manifest.csv"))
+    assert clips > 100
+    assert json.loads((tmp_path / "audit.json").read_text("utf-8"))["clips"] == clips
+    for name in ("clips", "durations"):
+        assert (tmp_path / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("command", ["audit", "demo"])
-def test_what_cannot_be_used_is_one_line_and_status_2(command, tmp_path, capsys):
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "text").mkdir()
-    (tmp_path / "text" / "03-01-01-01-01-01-01.wav").write_text("not audio")
-    (tmp_path / "file.txt").write_text("x")
-    for name, words in {
-        "missing": "does not exist",
-        "empty": "no recordings",
-        "text": "no usable recording",
-        "file.txt": "is a file; a folder",
-    }.items():
-        out = ["--out", str(tmp_path / f"out-{name}")]
-        assert main([command, str(tmp_path / name), *out]) == 2
-        (line,) = capsys.readouterr().err.strip().splitlines()
-        assert line.startswith(f"serkit {command}: ")
-        assert words in line
+def test_names_of_ones_own_are_one_line(root, tmp_path, capsys):
+    options = ("--pattern", PATTERN, "--labels", "wut=angry", "--genders", "ann=f,bob=m")
+    assert _audit(root, tmp_path / "out", *options) == 0
+    manifest = pd.read_csv(tmp_path / "out" / "manifest.csv")
+    assert manifest["gender_emotion"].tolist() == ["female_angry", "female_sad", "male_angry"]
+    assert manifest["speaker"].tolist() == ["calls-ann", "calls-ann", "calls-bob"]
+    out = capsys.readouterr().out
+    assert "bob-sad-1.wav: silent" in out
+    assert "ann-sad-1.wav: 2 channels" in out
 
 
-def test_places_that_cannot_be_written_to_are_one_line(synthetic_root, tmp_path, capsys):
-    (tmp_path / "file").touch()
-    assert main(["audit", str(synthetic_root), "--out", str(tmp_path / "file")]) == 1
-    arguments = ["--out", str(tmp_path / "run"), "--models", str(tmp_path / "file")]
-    assert main(["demo", str(synthetic_root), *arguments]) == 1
-    lines = capsys.readouterr().err.strip().splitlines()
-    assert len(lines) == 2
-    assert all(str(tmp_path / "file") in line for line in lines)
+def test_labels_that_nobody_knows_are_rejected_with_the_remedy(root, tmp_path):
+    assert _audit(root, tmp_path / "out", "--pattern", PATTERN) == 0
+    rejected = pd.read_csv(tmp_path / "out" / "rejected.csv").set_index("path")
+    assert "--labels wut=EMOTION" in rejected.loc["bob-wut-1.wav", "reason"]
 
 
-def test_predict_goes_on_after_a_bad_file(model, synthetic_corpus, tmp_path, capsys):
-    bad = tmp_path / "bad.wav"
-    bad.write_bytes(b"RIFF....")
-    good = synthetic_corpus.files()[0]
-    assert main(["predict", str(model), str(bad), str(tmp_path / "gone.wav"), good]) == 1
-    printed = capsys.readouterr()
-    assert len(printed.err.strip().splitlines()) == 2
-    assert f"{bad}: not a WAV file" in printed.err
-    assert printed.out.startswith(f"{good}: ")
-    assert main(["predict", str(model), good]) == 0
+def test_strict_is_status_1_if_something_was_rejected(root, synthetic_root, tmp_path):
+    options = ("--pattern", PATTERN, "--labels", "wut=angry")
+    assert _audit(root, tmp_path / "out", *options, "--strict") == 1
+    assert (tmp_path / "out" / "manifest.csv").is_file()
+    assert _audit(synthetic_root, tmp_path / "good", "--strict") == 0
 
 
-def test_predict_as_json(model, synthetic_corpus, tmp_path, capsys):
-    good, bad = synthetic_corpus.files()[0], str(tmp_path / "gone.wav")
-    assert main(["predict", str(model), "--json", good, bad]) == 1
-    first, second = map(json.loads, capsys.readouterr().out.splitlines())
-    assert set(first["probabilities"]) == {"angry", "sad"}
-    assert first["problem"] == ""
-    assert (second["file"], second["label"]) == (bad, "")
-    assert second["problem"]
+def test_what_is_only_odd_can_be_rejected(root, tmp_path):
+    options = ("--pattern", PATTERN, "--labels", "wut=angry", "--reject", "stereo,clipped")
+    assert _audit(root, tmp_path / "out", *options) == 0
+    rejected = pd.read_csv(tmp_path / "out" / "rejected.csv")
+    assert set(rejected["kind"]) == {"silent", "stereo"}
 
 
-def test_predict_without_a_model(tmp_path, capsys):
-    assert main(["predict", str(tmp_path / "no-model"), "x.wav"]) == 2
-    assert "does not exist" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--labels", "wut"), "--labels 'wut' is not of the form A=B"),
+        (("--pattern", "("), "is no regular expression"),
+        (("--reject", "noise"), "reject='noise' is not known"),
+    ],
+)
+def test_bad_options_are_one_line_and_status_2(root, tmp_path, capsys, options, words):
+    assert _audit(root, tmp_path / "out", *options) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert words in line
 
 
-def test_the_command_answers_without_tensorflow():
-    """Help and audit must not wait for TensorFlow's start."""
-    code = "import sys; from serkit.cli import main; main(['audit', 'nowhere']);"
-    code += "print('tensorflow' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+def test_where_nothing_is_usable_the_reasons_are_written_all_the_same(root, tmp_path, capsys):
+    assert _audit(root, tmp_path / "out") == 2
+    assert "4 rejected, the first ann-angry-1.wav" in capsys.readouterr().err
+    assert len(pd.read_csv(tmp_path / "out" / "rejected.csv")) == 4
 
 
-def test_version_and_unknown_commands():
-    for arguments, status in ((["--version"], 0), (["dance"], 2), ([], 2)):
-        with pytest.raises(SystemExit) as stopped:
-            main(arguments)
-        assert stopped.value.code == status
+def test_two_corpora_by_their_names(synthetic_root, tmp_path):
+    roots = [f"tess={synthetic_root}/TESS", f"ravdess={synthetic_root}/RAVDESS"]
+    assert main(["audit", *roots, "--out", str(tmp_path)]) == 0
+    manifest = pd.read_csv(tmp_path / "manifest.csv")
+    assert set(manifest["root"]) == set(manifest["corpus"]) == {"tess", "ravdess"}

@@ -55,10 +55,15 @@ def test_grid_has_real_to_the_left_and_generated_to_the_right(rng):
 
 def test_arms_and_learning_curves_name_their_arms():
     scores = {arm: {"accuracy": 0.5, "uar": 0.4, "macro_f1": 0.3} for arm in ("a", "b")}
-    for figure in (figures.arms(scores), figures.learning_curves({"a": HISTORY, "b": HISTORY})):
+    for figure in (
+        figures.arms(scores, "test speakers"),
+        figures.learning_curves({"a": HISTORY, "b": HISTORY}),
+    ):
         legend = figure.axes[0].get_legend()
         assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
-    heights = [patch.get_height() for patch in figures.arms(scores).axes[0].patches]
+    heights = [
+        patch.get_height() for patch in figures.arms(scores, "test speakers").axes[0].patches
+    ]
     assert heights == pytest.approx([50, 40, 30] * 2)
 
 

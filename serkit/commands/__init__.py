@@ -1,0 +1,1 @@
+"""What each command of ``serkit`` asks for, calls and prints."""

@@ -1,0 +1,130 @@
+"""``serkit audit``: what is in my recordings, and can I trust it?"""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+from serkit.errors import InputError
+
+_SHOWN = 20
+
+
+def add_to(commands) -> None:
+    parser = commands.add_parser(
+        "audit",
+        help="what is in my recordings: manifest.csv, rejected.csv, shortcuts",
+        description="Reads every recording once and changes nothing. RAVDESS, TESS, SAVEE and "
+        "CREMA-D are known by their file names, at any depth; other recordings are read by a "
+        "folder per label, a CSV (path,label,speaker[,gender,sentence,intensity,repetition]) or "
+        "a pattern.",
+    )
+    parser.add_argument(
+        "roots", nargs="+", metavar="ROOT", help="folder, CSV, or NAME=FOLDER (ravdess=…, mine=…)"
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/audit"), help="default: %(default)s")
+    parser.add_argument(
+        "--pattern",
+        default="",
+        metavar="REGEX",
+        help="found in each path below ROOT; named groups: label, and where known speaker, "
+        "gender, sentence, intensity, repetition; for example "
+        r"'(?P<speaker>\d\d)(?P<sentence>[ab]\d\d)(?P<label>[A-Z])' for EMO-DB",
+    )
+    for name, example in (("labels", "W=angry,L=bored"), ("genders", "03=male,08=female")):
+        parser.add_argument(
+            f"--{name}", action="append", default=[], metavar="A=B,…", help=f"such as {example}"
+        )
+    parser.add_argument(
+        "--reject",
+        default="",
+        metavar="KIND,…",
+        help="keep these out of the manifest too: clipped, stereo, sample-rate, length",
+    )
+    parser.add_argument("--strict", action="store_true", help="status 1 if something was rejected")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the tables and figures, and print what matters of them."""
+    from serkit.corpora.audit import NothingUsable, audit
+    from serkit.corpora.findings import write_findings
+    from serkit.corpora.naming import Naming
+    from serkit.progress import Progress
+
+    progress = Progress()
+    naming = Naming(options.pattern, _pairs("labels", options), _pairs("genders", options))
+    reject = [kind for kind in options.reject.split(",") if kind]
+    try:
+        found = audit(options.roots, naming=naming, reject=reject, track=progress.track("reading"))
+    except NothingUsable as error:
+        write_findings(options.out / "rejected.csv", error.rejected)
+        raise
+    found.write(options.out)
+    _draw(found, options.out)
+    _show(found, progress)
+    progress.say(
+        f"\nwritten to {options.out}: manifest.csv, rejected.csv, noticed.csv, audit.json, figures/"
+    )
+    return 1 if options.strict and found.rejected else 0
+
+
+def _pairs(name: str, options: argparse.Namespace) -> dict[str, str]:
+    pairs = [pair for given in getattr(options, name) for pair in given.split(",") if pair]
+    wrong = [pair for pair in pairs if not all(pair.partition("=")[::2])]
+    if wrong:
+        raise InputError(f"--{name} {wrong[0]!r} is not of the form A=B")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def _draw(found, folder: Path) -> None:
+    from serkit.files import replacing
+    from serkit.reporting.corpus_figures import clips_by_class, durations
+    from serkit.reporting.page import png
+
+    for name, draw in {"clips": clips_by_class, "durations": durations}.items():
+        with replacing(folder / "figures" / f"{name}.png") as partial:
+            partial.write_bytes(png(draw(found.corpus.to_frame())))
+
+
+def _show(found, progress) -> None:
+    summary = found.summary()
+    progress.table(
+        "",
+        ["corpus", "clips", "official set", "speakers", "hours", "Hz"],
+        [_corpus_row(name, values) for name, values in summary["corpora"].items()],
+    )
+    progress.counts(
+        f"{summary['clips']} clips of {summary['speakers']} speakers", summary["categories"]
+    )
+    _show_findings("rejected", summary["rejected"], found.rejected, progress)
+    _show_findings("odd, and kept", summary["noticed"], found.noticed, progress)
+    for other in ("corpus", "speaker"):
+        values = summary["shortcuts"][f"emotion_by_{other}"]
+        progress.say(
+            f"emotion by {other}: Cramér's V {values['cramers_v']:.2f} "
+            f"({values['by_chance']:.2f} if they had nothing to do with each other)"
+        )
+    for warning in summary["warnings"]:
+        progress.say(f"! {warning}")
+
+
+def _corpus_row(name: str, values: Mapping) -> list[object]:
+    rates = " ".join(values["sample_rates"])
+    hours = f"{values['seconds'] / 3600:.2f}"
+    official = values["official"] or ""
+    return [name, values["clips"], official, values["speakers"], hours, rates]
+
+
+def _show_findings(what: str, counts: Mapping[str, int], findings, progress) -> None:
+    from serkit.corpora.findings import NOTICING, REJECTING
+
+    if not counts:
+        progress.say(f"files {what}: 0")
+        return
+    meaning = REJECTING | NOTICING
+    rows = [(f"{kind}: {meaning[kind]}", files) for kind, files in counts.items()]
+    progress.table(f"files {what}: {sum(counts.values())}", ["kind", "files"], rows)
+    for finding in findings[:_SHOWN]:
+        progress.say(f"  {finding.path}: {finding.reason}")
+    if len(findings) > _SHOWN:
+        progress.say(f"  … and {len(findings) - _SHOWN} more lines in the CSV")

@@ -1,0 +1,1 @@
+"""The steps of :func:`serkit.corpora.audit.audit`."""

@@ -1,0 +1,184 @@
+"""One recording, read once: is it whole, has it sound, and what are its numbers?"""
+
+import hashlib
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from serkit.corpora.auditing.riff import read_header
+from serkit.corpora.findings import Unusable
+
+# What serkit.audio.decoding decodes in the graph.
+_DECODABLE = frozenset({"PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"})
+_SHORTEST_SECONDS = 0.1
+# -80 dB of full scale: dither lies below it; the quietest of 1,200 RAVDESS recordings is at -55.
+_SILENCE = 1e-4
+# The last value but one of 16 bits; 8 bits are coarser and end below it.
+_FULL_SCALE, _FULL_SCALE_8_BIT = 32_766 / 32_768, 127 / 128
+# Fewer in a row at full scale are peaks that were just reached, not cut off.
+_CLIPPED_RUN = 3
+# One read for all but very long recordings, which then take no more memory than this.
+_BLOCK = 1 << 22
+_HALF = 32_768
+# Floats may exceed full scale, or hold integers; what is larger still are no samples.
+_LOUDEST = 2.0**32
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What :func:`probe` measured; see :class:`~serkit.corpora.corpus.Clip` for the units.
+
+    Attributes:
+        clipped: number of samples in runs of three or more at full scale.
+        length_unknown: the header gives no length, as when a recording was streamed.
+    """
+
+    sample_rate: int
+    channels: int
+    duration: float
+    peak: float
+    rms: float
+    sha256: str
+    clipped: int
+    length_unknown: bool
+
+
+def probe(path: Path | str) -> Probe:
+    """Read a recording and measure it.
+
+    The digest is of the samples, so that containers, chunks and sample widths do not matter: it is
+    of ``rate/channels/`` and the samples as little-endian int16 if all are 16-bit values, else as
+    float32.
+
+    Raises:
+        Unusable: if it is no WAV file that serkit decodes, cannot be read, is truncated, too
+            short, silent, or holds samples that are not finite.
+    """
+    header = read_header(path)
+    try:
+        with soundfile.SoundFile(path) as sound:
+            if sound.subtype not in _DECODABLE:
+                valid = ", ".join(sorted(_DECODABLE))
+                raise Unusable("format", f"codec {sound.subtype} is not one of {valid}")
+            if header.missing_seconds > 0:
+                raise Unusable("truncated", header.describe_missing())
+            # A damaged header may announce anything; what is read is never more than the file.
+            if sound.frames * sound.channels > os.path.getsize(path):
+                raise Unusable("unreadable", "cannot be read: its header is damaged")
+            return _measure(sound, header.length_unknown)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise Unusable("unreadable", f"cannot be read: {_cause(error)}") from error
+
+
+def _measure(sound: soundfile.SoundFile, length_unknown: bool) -> Probe:
+    rate, channels = sound.samplerate, sound.channels
+    duration = sound.frames / rate
+    if length_unknown and sound.frames == 0:
+        raise Unusable("unreadable", "cannot be read: its header says that it is empty")
+    if duration < _SHORTEST_SECONDS:
+        raise Unusable("short", f"only {duration:.3f} s long")
+    full_scale = _FULL_SCALE_8_BIT if sound.subtype == "PCM_U8" else _FULL_SCALE
+    meter = _Meter(rate, channels, full_scale)
+    dtype = "int16" if sound.subtype in ("PCM_16", "PCM_U8") else "float32"
+    while len(block := sound.read(_BLOCK, dtype=dtype, always_2d=True)):
+        meter.add(block.reshape(-1))
+    meter.require_sound()
+    return Probe(
+        sample_rate=rate,
+        channels=channels,
+        duration=round(duration, 6),
+        peak=round(meter.peak, 6),
+        rms=round(meter.rms, 6),
+        sha256=meter.sha256(),
+        clipped=meter.clipped,
+        length_unknown=length_unknown,
+    )
+
+
+class _Meter:
+    """Adds up a recording block by block; samples are int16, or float32 with 1.0 full scale."""
+
+    def __init__(self, rate: int, channels: int, full_scale: float) -> None:
+        self._full_scale = full_scale
+        # Windows of 50 ms, in which loudness is measured.
+        self._window = max(1, rate // 20) * channels
+        self._start = f"{rate}/{channels}/".encode()
+        self._narrow, self._wide = hashlib.sha256(self._start), hashlib.sha256(self._start)
+        self._all_16_bit = True
+        self._low, self._high = np.inf, -np.inf
+        self._energy, self._count = 0.0, 0
+        self._loudest = np.zeros(3)
+        self.clipped = 0
+
+    def add(self, values: np.ndarray) -> None:
+        scale = 1 / _HALF if values.dtype == np.int16 else 1.0
+        self._add_range(float(values.min()) * scale, float(values.max()) * scale)
+        if values.dtype == np.int16:
+            self._narrow.update(values)
+            values = values.astype(np.float32)
+        else:
+            self._add_wide(values)
+        whole = values[: len(values) // self._window * self._window].reshape(-1, self._window)
+        rest = values[whole.size :]
+        energies = np.einsum("ij,ij->i", whole, whole).astype(np.float64) * scale**2
+        self._energy += float(energies.sum()) + float(rest @ rest) * scale**2
+        self._count += len(values)
+        self._loudest = np.sort(np.concatenate([self._loudest, energies]))[-3:]
+        if self.peak >= self._full_scale:
+            self.clipped += _clipped(values * scale, self._full_scale)
+
+    def _add_range(self, low: float, high: float) -> None:
+        # Both are NaN if one sample is.
+        if not math.isfinite(low) or not math.isfinite(high):
+            raise Unusable("not-finite", "holds samples that are not finite numbers")
+        self._low, self._high = min(self._low, low), max(self._high, high)
+        if self.peak > _LOUDEST:
+            raise Unusable("unreadable", f"cannot be read: samples of {self.peak:.0e} x full scale")
+
+    def _add_wide(self, values: np.ndarray) -> None:
+        self._wide.update(values)
+        if self._all_16_bit:
+            scaled = values * _HALF
+            rounded = scaled.round().clip(-_HALF, _HALF - 1)
+            self._all_16_bit = bool((scaled == rounded).all())
+            self._narrow.update(rounded.astype(np.int16))
+
+    def require_sound(self) -> None:
+        """Raise unless at least 0.1 s of it is louder than silence: not a click, not an offset."""
+        if self._count == 0:
+            raise Unusable("unreadable", "cannot be read: it has a length but no samples")
+        level = float(np.sqrt(self._loudest[0] / self._window))
+        if self._count < 3 * self._window:
+            level = self.rms
+        if (self._high - self._low) / 2 < _SILENCE or level < _SILENCE:
+            raise Unusable("silent", f"silent: loudest at {level:.1e} of full scale for 0.1 s")
+
+    @property
+    def peak(self) -> float:
+        return max(-self._low, self._high)
+
+    @property
+    def rms(self) -> float:
+        return float(np.sqrt(self._energy / self._count))
+
+    def sha256(self) -> str:
+        return (self._narrow if self._all_16_bit else self._wide).hexdigest()
+
+
+def _clipped(values: np.ndarray, full_scale: float) -> int:
+    """Number of samples in runs of at least three at full scale, of one sign."""
+    total = 0
+    for full in (values >= full_scale, values <= -full_scale):
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], full, [False]]).astype(np.int8)))
+        runs = edges[1::2] - edges[::2]
+        total += int(runs[runs >= _CLIPPED_RUN].sum())
+    return total
+
+
+def _cause(error: Exception) -> str:
+    # libsndfile's message starts with the file's whole path, which the table already has.
+    return (getattr(error, "error_string", "") or str(error)).strip().rstrip(".")

@@ -1,0 +1,15 @@
+"""What the figures have in common."""
+
+from matplotlib.axes import Axes
+
+REAL, GENERATED = "#2563a8", "#d97706"
+CORPORA = ("#2563a8", "#d97706", "#4d8c57", "#8a5a9e", "#b0413e", "#5f6b76")
+"""Colours of corpora, in turn."""
+_INK = "#444444"
+
+
+def tidy(axes: Axes) -> None:
+    """Remove the frame's upper and right side, and take the ink back."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(_INK)
+    axes.tick_params(colors=_INK, labelsize=8)

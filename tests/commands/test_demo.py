@@ -1,0 +1,34 @@
+import pytest
+
+from serkit.cli import main
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What the demo would have been run with."""
+    calls = []
+    monkeypatch.setattr("serkit.demo.pipeline.run_demo", lambda *call: calls.append(call))
+    return calls
+
+
+def test_options_become_settings(asked, tmp_path):
+    command = ["demo", str(tmp_path), "--seed", "3", "--labels", "emotion", "--split", "random"]
+    assert main([*command, "--gan-steps", "40", "--epochs", "2", "--out", "there"]) == 0
+    ((settings, out, models),) = asked
+    assert (settings.seed, settings.label_set, settings.protocol) == (3, "emotion", "random")
+    assert settings.roots == (str(tmp_path.resolve()),)
+    assert (settings.gan.steps, settings.fit.epochs) == (40, 2)
+    assert (str(out), str(models)) == ("there", "saved_models")
+
+
+def test_without_options_it_is_the_built_in_corpus_split_by_speaker(asked):
+    assert main(["demo", "--short"]) == 0
+    ((settings, out, _),) = asked
+    assert (settings.roots, settings.protocol) == ((), "hold-out")
+    assert str(out) == "runs/built-in-short"
+
+
+def test_a_folder_that_is_not_there_is_told_before_anything_starts(asked, capsys):
+    assert main(["demo", "nowhere"]) == 2
+    assert "nowhere does not exist" in capsys.readouterr().err
+    assert asked == []

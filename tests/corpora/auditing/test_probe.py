@@ -1,0 +1,168 @@
+import numpy as np
+import pytest
+import soundfile
+
+from serkit.corpora.auditing import probe as module
+from serkit.corpora.auditing.probe import probe
+from serkit.corpora.findings import Unusable
+
+RATE = 16_000
+
+
+@pytest.fixture
+def write(tmp_path, wav_bytes):
+    """Write samples as a WAV file and return its path."""
+    made = []
+
+    def make(samples, rate=RATE, subtype="PCM_16", **options):
+        path = tmp_path / f"{len(made)}.wav"
+        path.write_bytes(wav_bytes(np.asarray(samples), rate, subtype, **options))
+        made.append(path)
+        return path
+
+    return make
+
+
+def _kind(path) -> str:
+    with pytest.raises(Unusable) as caught:
+        probe(path)
+    return caught.value.kind
+
+
+def test_measured_values_are_right(write):
+    tone = 0.5 * np.sin(2 * np.pi * 100 * np.arange(2 * 8000 + 77) / 8000)
+    found = probe(write(np.stack([tone, -tone], axis=1), 8000, "PCM_24"))
+    assert (found.sample_rate, found.channels) == (8000, 2)
+    assert found.duration == pytest.approx(2 + 77 / 8000, abs=1e-6)
+    assert found.peak == pytest.approx(0.5, abs=1e-6)
+    assert found.rms == pytest.approx(np.sqrt(np.mean(tone**2)), abs=2e-6)
+    assert (found.clipped, found.length_unknown) == (0, False)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_read_in_blocks_it_is_the_same(write, noise, monkeypatch, subtype, channels):
+    path = write(noise(0.7, channels=channels), subtype=subtype)
+    whole = probe(path)
+    monkeypatch.setattr(module, "_BLOCK", 800 * 3)
+    assert probe(path) == whole
+
+
+def test_the_digest_is_of_samples_whatever_holds_them(write, noise):
+    samples = (noise() * 32768).round() / 32768
+    files = [write(samples, subtype=s) for s in ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")]
+    padded = write(samples)
+    padded.write_bytes(padded.read_bytes() + b"LIST\x04\x00\x00\x00abcd")
+    assert len({probe(path).sha256 for path in (*files, padded)}) == 1
+
+
+def test_other_samples_rate_or_channels_give_another_digest(write, noise):
+    samples = noise()
+    changed = samples.copy()
+    changed[100] += 1e-6
+    digests = {
+        probe(write(samples, subtype="FLOAT")).sha256,
+        probe(write(changed, subtype="FLOAT")).sha256,
+        probe(write(samples)).sha256,
+        probe(write(samples, 2 * RATE)).sha256,
+        probe(write(samples.reshape(-1, 2))).sha256,
+    }
+    assert len(digests) == 5
+
+
+@pytest.mark.parametrize(
+    ("subtype", "bound"), [("PCM_16", 1), ("PCM_U8", 1), ("FLOAT", 1), ("PCM_32", 1)]
+)
+def test_cut_off_peaks_are_counted(write, noise, subtype, bound):
+    samples = noise()
+    samples[100:105] = bound
+    samples[200:203] = -bound
+    samples[300:302] = bound
+    samples[400] = -bound
+    assert probe(write(samples, subtype=subtype)).clipped == 8
+
+
+def test_a_loud_tone_that_is_not_cut_off_is_not_clipped(write):
+    tone = np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE + 0.3)
+    assert probe(write(tone * 0.999)).clipped == 0
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        np.zeros(RATE),
+        np.full(RATE, 0.3),
+        np.random.default_rng(0).integers(-1, 2, RATE) / 32768,
+        np.r_[np.zeros(5000), 0.9, np.zeros(RATE - 5001)],
+        np.full(2400, 2e-5),
+    ],
+    ids=["digital silence", "an offset", "dither", "a click", "short"],
+)
+def test_silence_is_what_has_no_sound_not_what_is_small(write, samples):
+    assert _kind(write(samples, subtype="FLOAT")) == "silent"
+
+
+def test_quiet_speech_is_not_silence(write, noise):
+    """The quietest RAVDESS recording has 0.0017 in its loudest 50 ms."""
+    quiet = np.r_[np.zeros(RATE), noise(0.2) * 0.01, np.zeros(RATE)]
+    assert probe(write(quiet)).peak < 0.01
+
+
+def test_what_is_no_recording(write, noise, tmp_path):
+    assert _kind(write(noise(0.09))) == "short"
+    assert _kind(write(noise(), subtype="ULAW")) == "format"
+    assert _kind(write(np.r_[noise(), np.nan], subtype="FLOAT")) == "not-finite"
+    assert _kind(write(np.r_[noise(), np.inf], subtype="DOUBLE")) == "not-finite"
+    assert _kind(tmp_path / "gone.wav") == "unreadable"
+    (tmp_path / "text.wav").write_text("not audio")
+    assert _kind(tmp_path / "text.wav") == "unreadable"
+
+
+@pytest.mark.parametrize("kind", ["AIFF", "FLAC", "W64"])
+def test_other_formats_under_a_wav_name(write, noise, kind):
+    with pytest.raises(Unusable, match=f"not a WAV file but {kind}") as caught:
+        probe(write(noise(), format=kind))
+    assert caught.value.kind == "format"
+
+
+def test_numbers_that_are_no_samples(write, noise):
+    """As a header gives them that says float where integers are."""
+    assert probe(write(noise() * 30_000, subtype="FLOAT")).peak > 10_000
+    for huge in (1e12, 3e38):
+        assert _kind(write(np.r_[noise(), huge], subtype="FLOAT")) == "unreadable"
+
+
+def test_half_a_file_is_truncated(write, noise):
+    path = write(noise(1.0))
+    path.write_bytes(path.read_bytes()[: 44 + RATE])
+    with pytest.raises(Unusable, match=r"says 1\.00 s, 0\.50 s are there") as caught:
+        probe(path)
+    assert caught.value.kind == "truncated"
+
+
+@pytest.mark.parametrize("length", [0, 0xFFFFFFFF, 0x7FFFFFFF])
+def test_a_header_without_a_length_is_read_to_the_end(write, noise, length):
+    path = write(noise())
+    data = bytearray(path.read_bytes())
+    expected = probe(path)
+    data[40:44] = length.to_bytes(4, "little")
+    path.write_bytes(data)
+    if length == 0:
+        with pytest.raises(Unusable, match="says that it is empty"):
+            probe(path)
+        return
+    found = probe(path)
+    assert found.length_unknown
+    assert (found.sha256, found.duration) == (expected.sha256, expected.duration)
+
+
+def test_a_header_that_announces_too_much_is_not_believed(write, noise, monkeypatch):
+    """No read is larger than the file, whatever libsndfile makes of the header."""
+    path = write(noise())
+
+    class Huge(soundfile.SoundFile):
+        frames = property(lambda self: 1 << 40)
+
+    monkeypatch.setattr(module.soundfile, "SoundFile", Huge)
+    with pytest.raises(Unusable, match="header is damaged"):
+        probe(path)

@@ -1,0 +1,50 @@
+import json
+from dataclasses import replace
+
+from serkit.corpora.auditing.summary import summarise
+from serkit.corpora.corpus import Clip, Corpus
+from serkit.corpora.findings import Finding
+
+CLIP = Clip(
+    "x.wav", "ravdess", "ravdess-01", "male", "sad", "sad",
+    sample_rate=48_000, channels=1, duration=1.5,
+)  # fmt: skip
+
+
+def test_counts_are_of_clips_and_files():
+    clips = [
+        CLIP,
+        replace(CLIP, path="y", speaker="ravdess-02", gender="female", channels=2),
+        replace(CLIP, path="z", corpus="mine", speaker="mine-unknown", gender="", duration=3600.0),
+    ]
+    rejected = [Finding("r", "a", "silent", ""), Finding("r", "b/", "duplicate", "", 7)]
+    noticed = [Finding("r", "y", "stereo", "")]
+    found = summarise(Corpus(tuple(clips)), rejected, noticed)
+    assert (found["clips"], found["speakers"], found["hours"]) == (3, 3, 1.001)
+    assert found["rejected"] == {"silent": 1, "duplicate": 7}
+    assert found["noticed"] == {"stereo": 1}
+    assert found["categories"] == {"female_sad": 1, "male_sad": 1, "sad": 1}
+    assert found["corpora"]["ravdess"] == {
+        "clips": 2,
+        "official": 1440,
+        "speakers": 2,
+        "seconds": 3.0,
+        "sample_rates": {"48000": 2},
+        "channels": {"1": 1, "2": 1},
+    }
+    assert found["corpora"]["mine"]["official"] is None
+    json.dumps(found, allow_nan=False)
+
+
+def test_what_is_not_known_is_warned_of():
+    clip = replace(CLIP, corpus="mine", speaker="mine-unknown", gender="")
+    warnings = summarise(Corpus((clip, clip)), [], [])["warnings"]
+    assert warnings[0].startswith("nobody said who speaks in 2 clips of mine")
+    assert warnings[1].startswith("the gender of the speaker is not known in 2 clips of mine")
+
+
+def test_resampled_corpora_are_warned_of():
+    clips = tuple(replace(CLIP, path=str(n), sample_rate=16_000) for n in range(3))
+    (warning,) = summarise(Corpus(clips), [], [])["warnings"]
+    assert warning == "3 of 3 clips of ravdess have 16000 Hz; the original recordings have 48000 Hz"
+    assert summarise(Corpus((CLIP,)), [], [])["warnings"] == []
