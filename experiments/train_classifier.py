@@ -22,7 +22,7 @@ from serkit.classifiers.compact import compact
 from serkit.classifiers.fitting import FitSettings, compile_classifier
 from serkit.classifiers.transfer import vgg16_half_freeze
 from serkit.corpora.audit import audit
-from serkit.corpora.splits import hold_out
+from serkit.corpora.protocols import hold_out
 from serkit.data.spectrograms import compute_spectrograms
 from serkit.evaluation.metrics import score
 from serkit.runs import Run

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.corpora.audit import audit
-from serkit.corpora.splits import hold_out
+from serkit.corpora.protocols import hold_out
 from serkit.data.spectrograms import compute_spectrograms
 from serkit.files import replacing
 from serkit.gans.dcgan import DCGANSettings, build_dcgan

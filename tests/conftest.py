@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 import soundfile
@@ -14,6 +15,10 @@ from serkit.corpora.corpus import Corpus
 from serkit.corpora.synthetic import SyntheticSettings, write_synthetic_corpus
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+# The same examples every time; HYPOTHESIS_PROFILE=default looks for new ones.
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 _RECORDINGS = Path(__file__).parents[2] / "shared" / "data" / "ravdess"
 

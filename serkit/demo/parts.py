@@ -5,6 +5,7 @@ import numpy as np
 from serkit.corpora.corpus import Corpus
 from serkit.corpora.splits import Split
 from serkit.errors import InputError
+from serkit.training.examples import Examples
 
 
 class Parts:
@@ -22,14 +23,18 @@ class Parts:
         """Spectrograms ``(clips, frames, bins, 1)`` of a part, in its order."""
         return self._spectrograms[[self._rows[clip.root, clip.path] for clip in part.clips]]
 
-    def to_fit(self, part: Corpus) -> np.ndarray:
+    def examples(self, part: Corpus) -> Examples:
+        """The same with their labels and speakers."""
+        return Examples(self.of(part), frozenset(part.speakers()), self.labels(part))
+
+    def to_fit(self, part: Corpus) -> Examples:
         """The same, for something that is fitted on them.
 
         Raises:
-            LeakError: if a clip is not of a training speaker.
+            LeakError: if a clip is not one that may be fitted on.
         """
         self.split.require_training(part.clips)
-        return self.of(part)
+        return self.examples(part)
 
     def labels(self, part: Corpus) -> np.ndarray:
         """Class numbers ``(clips,)`` of a part, in its order."""
@@ -46,12 +51,18 @@ class Parts:
         rows = np.unique(np.linspace(0, len(clips) - 1, count).round().astype(int))
         return self.of(Corpus(tuple(clips[row] for row in rows), self.corpus.roots))
 
-    def training(self, added: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Spectrograms and class numbers of the training part with generated ones behind it."""
+    def training(self, added: dict[str, np.ndarray]) -> Examples:
+        """The training part with generated spectrograms behind it.
+
+        A class' generated spectrograms have the voices of its training clips in them.
+        """
+        real = self.to_fit(self.split.train)
         numbers = [np.full(len(made), self.classes.index(label)) for label, made in added.items()]
-        return (
-            np.concatenate([self.to_fit(self.split.train), *added.values()]),
-            np.concatenate([self.labels(self.split.train), *numbers]),
+        voices = [self.rare(label).speakers() for label in added]
+        return Examples(
+            np.concatenate([real.spectrograms, *added.values()]),
+            real.speakers.union(*voices),
+            np.concatenate([real.labels, *numbers]),
         )
 
 

@@ -1,8 +1,6 @@
 """The demo's seven stages. Each is done once per run folder; a killed one goes on."""
 
 import functools
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,14 +14,17 @@ from serkit.classifiers.compact import compact
 from serkit.classifiers.fitting import fit_classifier
 from serkit.corpora.audit import audit
 from serkit.corpora.corpus import Corpus
-from serkit.corpora.splits import Split, hold_out
+from serkit.corpora.protocols import make_splits
+from serkit.corpora.splits import Split
 from serkit.corpora.synthetic import write_synthetic_corpus
 from serkit.data.spectrograms import compute_spectrograms
+from serkit.demo.delivery import export_better, try_out
 from serkit.demo.parts import Parts, fill_plan
 from serkit.demo.scores import ARMS, compare_arms
 from serkit.demo.settings import DemoSettings
 from serkit.demo.story import Story, write_story
-from serkit.errors import ResumeError, SerkitError
+from serkit.demo.verdict import LEAKY, measured_on
+from serkit.errors import ResumeError
 from serkit.files import read_json, replacing, write_json
 from serkit.gans.dcgan import build_dcgan
 from serkit.gans.fitting import fit_dcgan
@@ -31,7 +32,6 @@ from serkit.gans.sampling import sample
 from serkit.progress import Progress
 from serkit.runs import Run
 from serkit.seeds import derive_seed
-from serkit.serving.export import export_classifier
 
 _MEASURES = {"accuracy": "accuracy", "uar": "UAR", "macro_f1": "macro F1"}
 
@@ -73,12 +73,12 @@ class Demo:
         stage = self.progress.stage
         with stage("1/7 audit: what is in the recordings"):
             corpus = self.audit()
-        with stage("2/7 split by speaker"):
+        with stage(f"2/7 split: {self.settings.protocol}"):
             split = self.split(corpus)
         with stage("3/7 spectrograms"):
             spectrograms = self.spectrograms(corpus)
         parts = Parts(corpus, split, spectrograms, self.settings.label_set)
-        with stage("4/7 a DCGAN for each rare class, on training speakers only"):
+        with stage("4/7 a DCGAN for each rare class, on training clips only"):
             generated = self.generate(parts)
         with stage("5/7 the same classifier without and with the generated spectrograms"):
             metrics = self.compare(parts, generated)
@@ -109,7 +109,8 @@ class Demo:
         return corpus
 
     def split(self, corpus: Corpus) -> Split:
-        split = hold_out(corpus, self.settings.label_set, self.settings.seed)
+        settings = self.settings
+        (split,) = make_splits(settings.protocol, corpus, settings.label_set, settings.seed)
         path = self.out / "split.json"
         if not self.run_folder.is_done("spectrograms"):
             split.write(path)
@@ -119,6 +120,8 @@ class Demo:
             raise ResumeError(f"{path} is not the split that is drawn now; choose another --out")
         rows = [(name, len(p.speakers()), len(p)) for name, p in split.parts().items()]
         self.progress.table("", ["part", "speakers", "clips"], rows)
+        if split.leaky:
+            self.progress.say(f"   {LEAKY}")
         return split
 
     def spectrograms(self, corpus: Corpus) -> np.ndarray:
@@ -165,8 +168,10 @@ class Demo:
         seed = derive_seed(self.settings.seed, "gan", label)
         gan = build_dcgan(self.settings.gan, seed)
         folder = self._generated_file(label).parent
-        real = parts.to_fit(clips)
-        fit_dcgan(gan, real, self.settings.gan, seed, folder, verbose=self.progress.verbose)
+        real, speakers = parts.to_fit(clips), parts.split.speakers
+        fit_dcgan(
+            gan, real, speakers, self.settings.gan, seed, folder, verbose=self.progress.verbose
+        )
         with replacing(folder / "generator.keras") as partial:
             gan.generator.save(partial)
         with replacing(self._generated_file(label)) as partial:
@@ -193,7 +198,7 @@ class Demo:
             (arm, *(f"{100 * metrics['arms'][arm]['test'][name]:.1f}" for name in _MEASURES))
             for arm in ARMS
         ]
-        self.progress.table("test speakers, per cent", ["arm", *_MEASURES.values()], rows)
+        self.progress.table(f"{measured_on(metrics)}, per cent", ["arm", *_MEASURES.values()], rows)
         return metrics
 
     def _classify(self, parts: Parts, arm: str, added: dict[str, np.ndarray]) -> dict:
@@ -205,7 +210,8 @@ class Demo:
         fit_classifier(
             model,
             parts.training(added),
-            (parts.of(parts.split.validation), parts.labels(parts.split.validation)),
+            parts.examples(parts.split.validation),
+            parts.split.speakers,
             settings.fit,
             seed,
             self.out / "classifiers" / arm,
@@ -228,12 +234,9 @@ class Demo:
 
     def export(self, parts: Parts, metrics: dict) -> str:
         def work() -> dict:
-            model = keras.models.load_model(self._classifier_file(metrics["better"]))
-            test = metrics["arms"][metrics["better"]]["test"]
-            details = {"label_set": metrics["label_set"], "run": self.models.name, "test": test}
-            spec = self.settings.spec
+            classifier = self._classifier_file(metrics["better"])
             return {
-                "model": str(export_classifier(model, spec, parts.classes, self.models, details))
+                "model": str(export_better(classifier, self.settings.spec, metrics, self.models))
             }
 
         model = self.run_folder.stage("export", work)["model"]
@@ -243,12 +246,9 @@ class Demo:
         clip = parts.split.test.clips[0]
         file = parts.corpus.file(clip)
         self.progress.say(
-            f"   the arm that was better on validation speakers: {metrics['better']}\n"
+            f"   the arm that was better on the validation part: {metrics['better']}\n"
             f"   serkit predict {model} {file}\n"
             f"   (a test recording, labelled {clip.label(self.settings.label_set)})"
         )
-        # In a process of its own, as a user would: it has the SavedModel and nothing else.
-        command = [sys.executable, "-m", "serkit", "predict", model, str(file)]
-        if subprocess.run(command, check=False).returncode:
-            raise SerkitError(f"the exported model {model} does not predict {file}; see above")
+        try_out(model, file)
         return model

@@ -28,7 +28,8 @@ def compare_arms(
         JSON values. ``arms[arm][part]`` has the fields of
         :class:`serkit.evaluation.metrics.Scores`; ``uar_difference`` is the second arm's UAR on
         the test part minus the first's, with a 95 % interval over speakers; ``better`` is chosen
-        on validation speakers, since the test part is for reporting alone.
+        on the validation part, since the test part is for reporting alone; ``leaky`` says that
+        speakers were in training and test.
     """
     split, classes = parts.split, len(parts.classes)
     predicted = {
@@ -51,7 +52,8 @@ def compare_arms(
         seed=seed,
     )
     return {
-        "protocol": "speaker-disjoint hold-out, one split, one seed",
+        "protocol": f"{split.protocol}, one split, one seed",
+        "leaky": split.leaky,
         "label_set": parts.label_set,
         "classes": list(parts.classes),
         "parts": {

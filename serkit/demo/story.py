@@ -12,7 +12,7 @@ from serkit.audio.spectrogram import band_centres
 from serkit.corpora.corpus import Clip, Corpus
 from serkit.demo.parts import Parts
 from serkit.demo.settings import DemoSettings
-from serkit.demo.verdict import clips_tested, summary, warnings
+from serkit.demo.verdict import LEAKY, clips_tested, measured_on, summary, warnings
 from serkit.files import read_json
 from serkit.reporting import figures
 from serkit.reporting.page import Section, Table, write_report
@@ -43,13 +43,14 @@ def write_story(path: Path, story: Story) -> None:
     """Write the report page and its figures."""
     corpora = sorted({clip.corpus for clip in story.parts.corpus.clips})
     source = "made-up voices" if not story.settings.roots else ", ".join(corpora)
+    leaky = "LEAKY SPLIT: " if story.metrics["leaky"] else ""
     sections = [_answer(story), _balance(story), _recording(story)]
     if story.generated:
         sections.append(_gans(story))
     sections += [_errors(story), _method(story)]
     write_report(
         path,
-        f"Does filling rare classes with generated spectrograms help? ({source})",
+        f"{leaky}Does filling rare classes with generated spectrograms help? ({source})",
         summary(story.metrics),
         warnings(story.metrics, built_in=not story.settings.roots),
         sections,
@@ -68,19 +69,20 @@ def _answer(story: Story) -> Section:
     ]
     scores = {arm: values["test"] for arm, values in arms.items()}
     histories = {arm: _history(story.folder / "classifiers" / arm) for arm in arms}
+    tested = measured_on(story.metrics)
     return Section(
         "Without and with generated spectrograms",
         [
             "Both classifiers are the same network with the same initial weights, the same number "
             "of optimiser steps and the same light masking of training spectrograms. Each keeps "
-            "the weights of its best epoch on the validation speakers. Generated spectrograms "
+            "the weights of its best epoch on the validation part. Generated spectrograms "
             "join the training part only; all rows below are real clips."
         ],
         [Table(["per cent", "accuracy", "UAR", "macro F1"], rows)],
         {
             "arms": (
-                figures.arms(scores),
-                "The same test speakers for both arms (report, figure 19).",
+                figures.arms(scores, tested),
+                f"The same {tested} for both arms (report, figure 19).",
             ),
             "learning": (
                 figures.learning_curves(histories),
@@ -170,8 +172,8 @@ def _gans(story: Story) -> Section:
     return Section(
         "The GANs",
         [
-            f"One DCGAN per rare class (report, section 6.1), trained on that class' clips of "
-            f"training speakers: {gan.steps} steps of {gan.batch_size} clips at {gan.width:g} of "
+            f"One DCGAN per rare class (report, section 6.1), trained on that class' training "
+            f"clips: {gan.steps} steps of {gan.batch_size} clips at {gan.width:g} of "
             "the report's channel counts. Dotted lines: the losses when the discriminator cannot "
             "tell real from generated."
         ],
@@ -199,7 +201,9 @@ def _errors(story: Story) -> Section:
     ]
     drawn = {
         f"confusion-{arm}": (
-            figures.confusion(values["test"]["confusion"], classes, f"{arm}, test speakers"),
+            figures.confusion(
+                values["test"]["confusion"], classes, f"{arm}, {measured_on(story.metrics)}"
+            ),
             f"Test clips by true and predicted class, {arm}.",
         )
         for arm, values in arms.items()
@@ -217,7 +221,8 @@ def _method(story: Story) -> Section:
         Table(["version of", ""], [[name, value] for name, value in versions.items()], True),
         Table(["stage", "seconds"], [[n, f"{value:.1f}"] for n, value in story.seconds.items()]),
     ]
-    text = f"Split: {story.metrics['protocol']}. No speaker is in two parts."
+    apart = LEAKY if story.metrics["leaky"] else "No speaker is in two parts."
+    text = f"Split: {story.metrics['protocol']}. {apart}"
     return Section("How this was made", [text], tables)
 
 

@@ -8,6 +8,18 @@ _FEW = 8
 _FEWEST_SPEAKERS = 10
 
 
+LEAKY = (
+    "LEAKY: this is the report's random split. The same people are in training and in test, so the "
+    "numbers tell how well known voices are recognised, not how well emotion is."
+)
+"""What stands at the head of everything that was made with speakers on both sides."""
+
+
+def measured_on(metrics: Mapping) -> str:
+    """What the test part is, for headings: unseen speakers, or not."""
+    return "LEAKY test part, speakers known from training" if metrics["leaky"] else "test speakers"
+
+
 def summary(metrics: Mapping) -> str:
     """The answer in a sentence, no stronger than its interval.
 
@@ -19,7 +31,9 @@ def summary(metrics: Mapping) -> str:
     difference = metrics["uar_difference"]
     points = {name: f"{100 * difference[name]:+.1f}" for name in ("value", "low", "high")}
     speakers = metrics["parts"]["test"]["speakers"]
-    if speakers < _FEWEST_SPEAKERS:
+    if metrics["leaky"]:
+        verdict = "nothing can be concluded, because the split leaks speakers"
+    elif speakers < _FEWEST_SPEAKERS:
         verdict = "too few speakers for a verdict"
     elif difference["low"] > 0:
         verdict = "better on these test speakers"
@@ -27,9 +41,10 @@ def summary(metrics: Mapping) -> str:
         verdict = "worse on these test speakers"
     else:
         verdict = "no effect shown"
+    who = "already heard" if metrics["leaky"] else "unseen"
     return (
         f"With {sum(metrics['generated'].values())} generated spectrograms added, unweighted "
-        f"average recall on {speakers} unseen speakers changed by {points['value']} points "
+        f"average recall on {speakers} {who} speakers changed by {points['value']} points "
         f"(95 % interval over speakers {points['low']} to {points['high']}): {verdict}."
     )
 
@@ -42,7 +57,8 @@ def warnings(metrics: Mapping, *, built_in: bool) -> list[str]:
         built_in: the recordings are the built-in corpus.
     """
     test = metrics["parts"]["test"]
-    found = [
+    found = [LEAKY] if metrics["leaky"] else []
+    found += [
         f"This run cannot prove anything about augmentation: it is one split, one seed, "
         f"{test['clips']} test clips of {test['speakers']} speakers. The interval covers which "
         "speakers were tested, not how the training happened to go, and with so few speakers it "

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from serkit.corpora.corpus import Clip, Corpus
-from serkit.corpora.splits import hold_out
+from serkit.corpora.protocols import hold_out
 from serkit.demo.parts import Parts
 
 CLIP = Clip("x.wav", "c", "s", "male", "sad", "sad")

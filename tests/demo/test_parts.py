@@ -14,10 +14,11 @@ def test_pictures_and_labels_follow_their_clips(parts):
 
 
 def test_generated_ones_stand_behind_the_real(parts):
-    x, y = parts.training({"sad": np.full((3, 1, 1, 1), -1.0, "float32")})
-    assert x[-3:].ravel().tolist() == [-1, -1, -1]
-    assert y[-3:].tolist() == [1, 1, 1]
-    assert len(x) == len(y) == len(parts.split.train) + 3
+    found = parts.training({"sad": np.full((3, 1, 1, 1), -1.0, "float32")})
+    assert found.spectrograms[-3:].ravel().tolist() == [-1, -1, -1]
+    assert found.labels[-3:].tolist() == [1, 1, 1]
+    assert len(found) == len(parts.split.train) + 3
+    assert found.speakers == parts.split.train.speakers()
 
 
 def test_some_are_spread_over_the_class(parts):

@@ -18,16 +18,18 @@ from serkit.demo.parts import fill_plan
 from serkit.demo.pipeline import run_demo
 from serkit.demo.scores import ARMS
 from serkit.demo.settings import DemoSettings
+from serkit.demo.verdict import LEAKY
 from serkit.errors import InputError, ResumeError
 from serkit.files import read_json, write_json
 from serkit.gans.dcgan import DCGANSettings
+from serkit.serving.export import DETAILS
 
 TINY = DemoSettings(
     synthetic=SyntheticSettings(size=0.01),
     gan=DCGANSettings(width=0.05, batch_size=4, steps=4, steps_per_epoch=2),
     compact=CompactSettings(channels=(4, 8)),
     fit=FitSettings(epochs=2, steps_per_epoch=3, batch_size=8),
-    rare_below=0.5,
+    rare_below=0.55,
 )
 
 
@@ -54,7 +56,7 @@ def test_everything_the_issue_of_a_run_needs_is_there(done):
 def test_metrics_are_of_both_arms_on_the_same_real_clips(done):
     metrics, split = read_json(done / "metrics.json"), read_json(done / "split.json")
     for arm in ARMS:
-        for part, members in split.items():
+        for part, members in split["parts"].items():
             confusion = metrics["arms"][arm][part]["confusion"]
             assert sum(map(sum, confusion)) == members["clips"]
     plan = fill_plan(metrics["training_clips"], TINY.rare_below)
@@ -64,7 +66,8 @@ def test_metrics_are_of_both_arms_on_the_same_real_clips(done):
 
 def test_no_speaker_is_in_two_parts(done):
     split = read_json(done / "split.json")
-    for first, second in itertools.combinations(split.values(), 2):
+    assert (split["protocol"], split["leaky"]) == ("hold-out", False)
+    for first, second in itertools.combinations(split["parts"].values(), 2):
         assert not set(first["speakers"]) & set(second["speakers"])
 
 
@@ -88,9 +91,8 @@ def test_another_split_than_the_fitted_one_is_refused(done):
     path = done / "split.json"
     before = path.read_bytes()
     split = read_json(path)
-    split["train"]["speakers"], split["test"]["speakers"] = (
-        split["test"]["speakers"], split["train"]["speakers"],
-    )  # fmt: skip
+    parts = split["parts"]
+    parts["train"], parts["test"] = parts["test"], parts["train"]
     write_json(path, split)
     with pytest.raises(ResumeError, match="not the split that is drawn now"):
         run_demo(TINY, done, done.parent / "models")
@@ -122,6 +124,20 @@ def test_mended_recordings_are_audited_again(tmp_path, wav_bytes, rng):
     run_demo(settings, tmp_path / "run", tmp_path / "models")
     assert (tmp_path / "run" / "report.html").is_file()
     assert "No class is rare" in (tmp_path / "run" / "report.html").read_text("utf-8")
+
+
+def test_everything_made_from_the_random_split_says_that_it_leaks(tmp_path, capfd):
+    out = tmp_path / "leaky"
+    run_demo(replace(TINY, protocol="random"), out, tmp_path / "models")
+    split, metrics = read_json(out / "split.json"), read_json(out / "metrics.json")
+    assert split["leaky"]
+    assert len(split["speakers_in_several_parts"]) > 10
+    assert (metrics["leaky"], metrics["protocol"]) == (True, "random, one split, one seed")
+    assert read_json(tmp_path / "models" / "leaky" / "1" / DETAILS)["leaky"] is True
+    page = (out / "report.html").read_text("utf-8")
+    assert "<h1>LEAKY SPLIT: " in page
+    assert page.count(LEAKY.split(":")[0]) >= 4
+    assert "LEAKY test part" in capfd.readouterr().out
 
 
 def test_other_settings_need_another_folder(done):

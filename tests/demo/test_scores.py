@@ -32,4 +32,5 @@ def test_each_part_is_scored_and_the_better_arm_is_chosen_on_validation(parts):
     assert metrics["better"] == "augmented"
     assert metrics["uar_difference"] == {"value": -1, "low": -1, "high": -1}
     assert metrics["generated"] == {"sad": 5}
+    assert (metrics["protocol"], metrics["leaky"]) == ("hold-out, one split, one seed", False)
     assert metrics["parts"]["test"]["clips"] == len(parts.split.test)

@@ -1,6 +1,6 @@
 import pytest
 
-from serkit.demo.verdict import clips_tested, summary, warnings
+from serkit.demo.verdict import LEAKY, clips_tested, measured_on, summary, warnings
 
 PARTS = {"test": {"speakers": 12, "clips": 200}}
 
@@ -8,6 +8,7 @@ PARTS = {"test": {"speakers": 12, "clips": 200}}
 def _metrics(value, low, high):
     return {
         "generated": {"sad": 30},
+        "leaky": False,
         "parts": PARTS,
         "uar_difference": {"value": value, "low": low, "high": high},
     }
@@ -36,7 +37,18 @@ def test_with_few_speakers_there_is_no_verdict():
 
 
 def test_without_rare_classes_nothing_is_claimed():
-    assert "nothing to compare" in summary({"generated": {}, "parts": PARTS})
+    assert "nothing to compare" in summary({"generated": {}, "parts": PARTS, "leaky": False})
+
+
+def test_a_leaky_split_proves_nothing_and_every_text_says_so():
+    metrics = {**FULL, "leaky": True}
+    text = summary(metrics)
+    assert "12 already heard speakers" in text
+    assert text.endswith(": nothing can be concluded, because the split leaks speakers.")
+    assert warnings(metrics, built_in=False)[0] == LEAKY
+    assert LEAKY not in warnings(FULL, built_in=False)
+    assert measured_on(metrics).startswith("LEAKY")
+    assert measured_on(FULL) == "test speakers"
 
 
 FULL = {

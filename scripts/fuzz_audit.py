@@ -1,0 +1,196 @@
+"""Damaged recordings and odd names through the audit: nothing may crash, hang or be forgotten.
+
+    python scripts/fuzz_audit.py                # 20,000 of them, in the project's environment
+    python scripts/fuzz_audit.py --count 500 --seed 7
+
+Every file starts as a whole WAV file of one of the kinds that are about; then bytes of its header
+are changed, chunks are moved, doubled, cut off or given other lengths, or its name is. The audit
+runs in another process with a limit of memory and a watch on the time, a batch of files at a
+time. It has to account for every file, as a clip or as a rejected one, and all it measures has to
+be finite. A batch that fails is kept, and the command that repeats it is printed.
+"""
+
+import argparse
+import io
+import itertools
+import math
+import multiprocessing
+import os
+import resource
+import shutil
+import struct
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+_BATCH = 500
+_SECONDS = 120
+_MEMORY = 4 << 30
+_INTERESTING = (0, 1, 2, 3, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF)
+_CODECS = ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "IMA_ADPCM", "GSM610")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    kinds: Counter[str] = Counter()
+    for seed in itertools.count(options.seed):
+        folder = Path(tempfile.mkdtemp())
+        files = write_batch(folder, seed)
+        problem, found = run_watched(folder, files)
+        if problem:
+            print(f"seed {seed}: {problem}; kept in {folder}; again: --count 1 --seed {seed}")
+            return 1
+        kinds.update(found)
+        shutil.rmtree(folder)
+        # Some names fall together, so that a batch may have a file less.
+        if sum(kinds.values()) >= options.count:
+            break
+    print(f"{sum(kinds.values())} files, every one accounted for: {dict(kinds.most_common())}")
+    return 0
+
+
+def write_batch(folder: Path, seed: int) -> int:
+    """Write up to ``_BATCH`` damaged files and return their number."""
+    rng = np.random.default_rng(seed)
+    # One that is whole, so that the audit has something to end well with.
+    (folder / "DC").mkdir()
+    (folder / "DC" / "a01.wav").write_bytes(whole_file(rng))
+    for _ in range(_BATCH - 1):
+        content = bytearray(whole_file(rng))
+        for _ in range(rng.integers(0, 4)):
+            content = mutate(content, rng)
+        path = folder / os.fsdecode(odd_name(rng))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        except OSError:
+            # A file where a folder should be, or the other way round: the file system's business.
+            continue
+    return sum(len(names) for _, _, names in os.walk(os.fsencode(folder)))
+
+
+def whole_file(rng: np.random.Generator) -> bytes:
+    rate = int(rng.choice((8_000, 16_000, 24_414, 44_100, 48_000)))
+    samples = rng.normal(0, 0.2, (int(rate * rng.uniform(0.0, 0.4)), int(rng.integers(1, 3))))
+    buffer, codec = io.BytesIO(), str(rng.choice(_CODECS))
+    if codec == "GSM610":
+        samples = samples[:, :1]
+    kind = "WAVEX" if rng.random() < 0.2 and codec in _CODECS[:6] else "WAV"
+    soundfile.write(buffer, samples.clip(-1, 1), rate, codec, format=kind)
+    return buffer.getvalue()
+
+
+def mutate(content: bytearray, rng: np.random.Generator) -> bytearray:
+    """One change, mostly in the first hundred bytes, where the header is."""
+    header = min(len(content), 100)
+    place = int(rng.integers(0, max(header, 1)))
+    match rng.integers(0, 9):
+        case 0:  # a bit
+            if content:
+                content[place] ^= 1 << int(rng.integers(0, 8))
+        case 1:  # a field of four bytes
+            content[place : place + 4] = struct.pack("<I", int(rng.choice(_INTERESTING)))
+        case 2:  # a field of two bytes
+            content[place : place + 2] = struct.pack("<H", int(rng.choice(_INTERESTING)) & 0xFFFF)
+        case 3:  # cut off anywhere
+            del content[int(rng.integers(0, len(content) + 1)) :]
+        case 4:  # some bytes lost in the header
+            del content[place : place + int(rng.integers(1, 20))]
+        case 5:  # some bytes too many
+            content[place:place] = rng.bytes(int(rng.integers(1, 20)))
+        case 6:  # a chunk of odd or impossible length in front of the data
+            size = int(rng.choice((0, 1, 3, 7, 0xFFFFFFFF)))
+            content[36:36] = b"LIST" + struct.pack("<I", size) + b"abcdefg"
+        case 7:  # a second header
+            content[place:place] = content[:header]
+        case _:  # something else altogether
+            texts = (
+                b"",
+                b"<html>",
+                b"version https://git-lfs.github.com/spec/v1\n",
+                rng.bytes(200),
+            )
+            return bytearray(texts[int(rng.integers(0, len(texts)))])
+    return content
+
+
+def odd_name(rng: np.random.Generator) -> bytes:
+    """A name of one of the four corpora, most often changed somewhere."""
+    names = (
+        f"Actor_07/03-01-{rng.integers(1, 10):02}-01-02-01-07.wav",
+        f"1001_{rng.choice(('DFA', 'IEO', 'MTI', 'QQQ'))}_ANG_XX.wav",
+        f"KL/su{rng.integers(0, 17):02}.wav",
+        f"OAF_Fear/{rng.choice(('OAF', 'YAF', 'OA', 'XAF'))}_back_fear.wav",
+    )
+    name = bytearray(str(rng.choice(names)).encode())
+    for _ in range(int(rng.choice((0, 0, 0, 0, 0, 1, 2)))):
+        place = int(rng.integers(0, len(name) - 4))
+        odd = (
+            b" ",
+            b"\xff",
+            "ü".encode(),
+            b"=",
+            b",",
+            b'"',
+            b"\n",
+            b"'",
+            b"..",
+            b"\x01",
+            b"-",
+            b"0",
+        )
+        name[place : place + int(rng.integers(0, 2))] = odd[int(rng.integers(0, len(odd)))]
+    # Every file gets a folder of its own number, so that few names fall together.
+    return b"%d/" % int(rng.integers(0, 10_000)) + bytes(name).replace(b"/..", b"/_")
+
+
+def run_watched(folder: Path, files: int) -> tuple[str, Counter]:
+    """Audit in a process that is ended after a while; what went wrong, and files by kind."""
+    context = multiprocessing.get_context("spawn")
+    results = context.SimpleQueue()
+    process = context.Process(target=audit_batch, args=(folder, files, results))
+    process.start()
+    process.join(_SECONDS)
+    if process.is_alive():
+        process.kill()
+        process.join()
+        return f"still running after {_SECONDS} s", Counter()
+    if process.exitcode or results.empty():
+        return f"the process ended with status {process.exitcode}", Counter()
+    return results.get()
+
+
+def audit_batch(folder: Path, files: int, results) -> None:
+    from serkit.corpora.audit import audit
+
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    found = audit([folder])
+    found.write(folder.with_name(folder.name + "-out"))
+    shutil.rmtree(folder.with_name(folder.name + "-out"))
+    kinds = Counter({"usable": len(found.corpus)})
+    for finding in found.rejected:
+        kinds[finding.kind] += finding.files
+    numbers = [n for c in found.corpus.clips for n in (c.duration, c.peak, c.rms)]
+    problem = ""
+    # Names that start with a dot or end otherwise than in .wav are not recordings.
+    hidden = sum(
+        name.startswith(b".") or not name.lower().endswith(b".wav")
+        for _, _, names in os.walk(os.fsencode(folder))
+        for name in names
+    )
+    if sum(kinds.values()) != files - hidden:
+        problem = f"{sum(kinds.values())} files accounted for, {files - hidden} were there"
+    elif not all(map(math.isfinite, numbers)):
+        problem = "a measured number is not finite"
+    results.put((problem, kinds))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
