@@ -41,6 +41,7 @@ def main() -> None:
     asked = {name: str(value) for name, value in vars(options).items() if name != "out"}
     with Run(options.out, asked):
         split = hold_out(audit(options.roots).corpus, "gender_emotion", options.seed)
+        split.write(options.out / "split.json")
         clips = split.train.where(lambda clip: clip.gender_emotion == options.label)
         if not clips.clips:
             known = ", ".join(split.train.classes("gender_emotion"))

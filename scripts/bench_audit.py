@@ -4,8 +4,9 @@
 
 Speed: files per second of `audit` and of the peer, a loop of `soundfile.read`, SHA-256, peak and
 RMS in one process; each in the same run, in turn, several times, the fastest counting; what matters
-is the ratio. The second table repeats the folder under links until there are as many files as a
-researcher with all four corpora has. Memory: the peak of a process, and of its helpers, that audits
+is the ratio. The second line repeats the folder under links until there are as many files as a
+researcher with all four corpora has; all but the first are duplicates then, which the audit
+compares byte by byte and the peer does not see. Memory: the peak of a process, and of its helpers, that audits
 100,000 tiny recordings made for the purpose, counted from the process's start.
 """
 

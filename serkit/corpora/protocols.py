@@ -102,19 +102,35 @@ def k_fold(
     return tuple(splits)
 
 
-def leave_one_speaker_out(corpus: Corpus, label_set: str, seed: int) -> Iterator[Split]:
+def leave_one_speaker_out(
+    corpus: Corpus, label_set: str, seed: int, *, sentence_disjoint: bool = False
+) -> Iterator[Split]:
     """Each speaker is the test part once; a fifth of the others' clips is for validation.
+
+    Args:
+        corpus: at least five speakers.
+        label_set: ``emotion`` or ``gender_emotion``; what validation is stratified by.
+        seed: same seed, same splits.
+        sentence_disjoint: as for :func:`hold_out`.
 
     Raises:
         InputError: if there are fewer than five speakers.
     """
     for speaker in _require_speakers(corpus, _FEWEST_SPEAKERS):
         test = corpus.where(lambda clip, speaker=speaker: clip.speaker == speaker)
-        yield _without(corpus, test, label_set, seed, "leave-one-speaker-out", speaker)
+        split = _without(corpus, test, label_set, seed, "leave-one-speaker-out", speaker)
+        yield keep_sentences_apart(split, label_set, seed) if sentence_disjoint else split
 
 
 def leave_one_corpus_out(corpus: Corpus, label_set: str, seed: int) -> Iterator[Split]:
     """Each corpus is the test part once; a fifth of the others' clips is for validation.
+
+    Every corpus has sentences of its own, so that they are apart, too.
+
+    Args:
+        corpus: at least two corpora.
+        label_set: ``emotion`` or ``gender_emotion``; what validation is stratified by.
+        seed: same seed, same splits.
 
     Raises:
         InputError: if there is only one corpus, or too few speakers in the others.

@@ -203,6 +203,16 @@ def test_each_speaker_and_each_corpus_is_left_out_once(synthetic_corpus):
         assert 0.1 < len(split.validation) / rest < 0.3
 
 
+def test_left_out_speakers_may_say_what_nobody_said_before():
+    clips = [replace(clip, sentence=clip.path[-5]) for clip in _corpus(6).clips]
+    splits = list(leave_one_speaker_out(Corpus(tuple(clips)), "emotion", 0, sentence_disjoint=True))
+    assert len(splits) == 6
+    for split in splits:
+        heard = {clip.sentence for part in (split.train, split.validation) for clip in part.clips}
+        assert {clip.sentence for clip in split.test.clips}.isdisjoint(heard)
+        assert len(split.speakers.test) == 1
+
+
 def test_all_four_corpora_are_split_evenly(official_names, tmp_path):
     """The complete official sets by their names: every fold has a fifth of every class."""
     clips = [

@@ -104,7 +104,7 @@ def _one_corpus(category: str, inside: Sequence[Clip], others: Sequence[Clip]) -
     if share > 0.5 and 0 < usual < share / _OVERREPRESENTED:
         yield (
             f"{_share(clips, len(inside))} of {category} ({clips} of {len(inside)} clips) is from "
-            f"{corpus}, which has {usual:.0%} of the other classes"
+            f"{corpus}, which has {_share(usual, 1)} of the other classes"
         )
 
 
@@ -122,5 +122,5 @@ def _lacking(corpus: Corpus) -> Iterator[str]:
             yield f"all {len(part)} clips of {name} are {genders.pop()}"
 
 
-def _share(part: int, whole: int) -> str:
+def _share(part: float, whole: float) -> str:
     return f"{part / whole:.0%}".replace("%", " %")

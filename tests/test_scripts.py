@@ -1,0 +1,29 @@
+"""The scripts that measure must go on working; what they measure is for people to read."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import serkit
+
+SCRIPTS = Path(serkit.__file__).parents[1] / "scripts"
+
+
+def _run(name: str, *arguments: str) -> str:
+    command = [sys.executable, str(SCRIPTS / name), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_damaged_recordings_are_all_accounted_for():
+    out = _run("fuzz_audit.py", "--count", "500", "--seed", "99")
+    assert int(re.match(r"(\d+) files, every one accounted for", out)[1]) >= 500
+    assert "'usable': " in out
+
+
+def test_the_audits_bench_prints_ratios_and_memory(synthetic_root):
+    out = _run("bench_audit.py", str(synthetic_root), "--rounds", "1", "--files", "300")
+    assert len(re.findall(r"ratio \d+\.\d\d", out)) == 2
+    assert re.search(r"300 tiny files audited and written: peak \d+ MiB", out)
