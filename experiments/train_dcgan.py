@@ -2,9 +2,10 @@
 
     python experiments/train_dcgan.py ../shared/data/ravdess --label female_surprise
 
-Expected on two cores in about two minutes: both losses stay within 0.5 to 2.6, neither runs to 0,
-and the generated pictures in OUT/real-and-generated.png show a block of syllables between two
-pauses. Fine lines of pitch are not to be expected from so few steps at a quarter of the width.
+Expected on two cores in about two minutes: both losses, as means of epochs, stay within 0.5 to 2.8,
+neither runs to 0, and the generated pictures in OUT/real-and-generated.png show a block of
+syllables between two pauses. Fine lines of pitch are not to be expected from so few steps at a
+quarter of the width.
 """
 
 import argparse

@@ -6,8 +6,8 @@ Speed: files per second of `audit` and of the peer, a loop of `soundfile.read`, 
 RMS in one process; each in the same run, in turn, several times, the fastest counting; what matters
 is the ratio. The second line repeats the folder under links until there are as many files as a
 researcher with all four corpora has; all but the first are duplicates then, which the audit
-compares byte by byte and the peer does not see. Memory: the peak of a process, and of its helpers, that audits
-100,000 tiny recordings made for the purpose, counted from the process's start.
+compares byte by byte and the peer does not see. Memory: the peak of a process, and of its helpers,
+that audits 100,000 tiny recordings made for the purpose, counted from the process's start.
 """
 
 import argparse

@@ -17,7 +17,7 @@ LEAKY = (
 
 def measured_on(metrics: Mapping) -> str:
     """What the test part is, for headings: unseen speakers, or not."""
-    return "LEAKY test part, speakers known from training" if metrics["leaky"] else "test speakers"
+    return "LEAKY test part" if metrics["leaky"] else "test speakers"
 
 
 def summary(metrics: Mapping) -> str:

@@ -171,7 +171,7 @@ def learning_curves(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> F
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     axes.set_ylabel("UAR, per cent")
-    axes.set_title("solid: validation speakers, dashed: training batches", fontsize=9)
+    axes.set_title("solid: validation part, dashed: training batches", fontsize=9)
     axes.set_ylim(0, 100)
     axes.legend(frameon=False, fontsize=8, loc="upper left")
     tidy(axes)
