@@ -1,6 +1,7 @@
 """Recordings that are there twice: within a corpus, across corpora, or whole folder trees."""
 
 import filecmp
+import itertools
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -11,6 +12,9 @@ from serkit.corpora.findings import Finding
 _Key = tuple[str, str]
 # A folder with one file is told by that file's own line.
 _TREE = 2
+_NAMED = 8
+# A file's twin in another tree is one of the first that have its name and its samples.
+_TWINS = 5
 
 
 def drop_duplicates(
@@ -51,7 +55,9 @@ def _judge(group: Sequence[Clip], roots: Mapping[str, Path]) -> Iterable[Finding
     emotions = {clip.emotion for clip in group}
     genders = {clip.gender for clip in group} - {""}
     if len(emotions) > 1 or len(genders) > 1:
-        names = ", ".join(f"{_show(clip, first)} ({clip.category})" for clip in group)
+        names = ", ".join(f"{_show(clip, first)} ({clip.category})" for clip in group[:_NAMED])
+        if len(group) > _NAMED:
+            names += f" and {len(group) - _NAMED} more"
         reason = f"same samples under different labels: {names}"
         return [Finding(clip.root, clip.path, "contradiction", reason) for clip in group]
     found = []
@@ -84,8 +90,12 @@ class _Trees:
         unusable: Sequence[Finding],
         roots: Mapping[str, Path],
     ) -> None:
-        self._same, self._roots = same, roots
+        self._roots = roots
         self._digest = {key: digest for digest, keys in same.items() for key in keys}
+        self._named: dict[_Key, list[_Key]] = defaultdict(list)
+        for digest, keys in same.items():
+            for key in keys:
+                self._named[digest, PurePosixPath(key[1]).name].append(key)
         self._below: dict[_Key, list[str]] = defaultdict(list)
         for root, path in {*self._digest, *((f.root, f.path) for f in unusable)}:
             for folder in PurePosixPath(path).parents:
@@ -121,8 +131,8 @@ class _Trees:
 
     def _pairs(self, key: _Key) -> Iterator[tuple[_Key, _Key]]:
         """Folders around a file and around an earlier one of the same name, the topmost first."""
-        keys = self._same[self._digest[key]]
-        for root, path in keys[: keys.index(key)]:
+        twins = self._named[self._digest[key], PurePosixPath(key[1]).name][:_TWINS]
+        for root, path in itertools.takewhile(lambda twin: twin != key, twins):
             parts, others = PurePosixPath(key[1]).parts, PurePosixPath(path).parts
             common = 0
             while common < min(len(parts), len(others)) and parts[~common] == others[~common]:

@@ -6,6 +6,9 @@ import numpy as np
 
 _FEW = 20_000
 _GAIN = 1e-12
+# Among more groups than these a group is exchanged with so many of them, drawn anew each time, and
+# a round that brings less than a tenth is the last: they even out by their number alone.
+_PARTNERS, _WORTH_A_ROUND = 250, 0.9
 
 
 def assign(
@@ -13,9 +16,10 @@ def assign(
 ) -> np.ndarray:
     """Assign groups to parts so that every part has nearly its share of every class.
 
-    With few groups all assignments are tried and the best is taken. With many, each start is
+    With few groups all assignments are tried and the best is taken. With more, each start is
     improved until moving no one group and exchanging no two would bring the classes nearer to
-    their shares; the best of these is taken.
+    their shares; the best of these is taken. With more than 250 groups not every exchange is
+    tried.
 
     Args:
         counts: clips ``(groups, classes)``.
@@ -79,11 +83,13 @@ def _improve(
     best = float(_cost_of(sums, shares, ranks))
     improved = True
     while improved:
-        improved = False
+        improved, before = False, best
         for group in rng.permutation(len(counts)):
             here = part_of[group]
             # Alone into another part, or against each group that is in another part.
             others = np.flatnonzero(part_of != here)
+            if len(others) > _PARTNERS:
+                others = rng.choice(others, _PARTNERS, replace=False)
             there = np.concatenate([parts[parts != here], part_of[others]])
             back = np.concatenate([np.zeros((len(parts) - 1, counts.shape[1])), counts[others]])
             change = np.zeros((len(there), *sums.shape))
@@ -97,4 +103,6 @@ def _improve(
                 part_of[group] = there[choice]
                 if choice >= len(parts) - 1:
                     part_of[others[choice - len(parts) + 1]] = here
+        if len(counts) > _PARTNERS and best > _WORTH_A_ROUND * before:
+            break
     return part_of
