@@ -11,6 +11,7 @@ be finite. A batch that fails is kept, and the command that repeats it is printe
 """
 
 import argparse
+import csv
 import io
 import itertools
 import math
@@ -42,8 +43,8 @@ def main() -> int:
     kinds: Counter[str] = Counter()
     for seed in itertools.count(options.seed):
         folder = Path(tempfile.mkdtemp())
-        files = write_batch(folder, seed)
-        problem, found = run_watched(folder, files)
+        write_batch(folder, seed)
+        problem, found = run_watched(folder, seed)
         if problem:
             print(f"seed {seed}: {problem}; kept in {folder}; again: --count 1 --seed {seed}")
             return 1
@@ -56,8 +57,8 @@ def main() -> int:
     return 0
 
 
-def write_batch(folder: Path, seed: int) -> int:
-    """Write up to ``_BATCH`` damaged files and return their number."""
+def write_batch(folder: Path, seed: int) -> None:
+    """Write up to ``_BATCH`` damaged files."""
     rng = np.random.default_rng(seed)
     # One that is whole, so that the audit has something to end well with.
     (folder / "DC").mkdir()
@@ -73,7 +74,6 @@ def write_batch(folder: Path, seed: int) -> int:
         except OSError:
             # A file where a folder should be, or the other way round: the file system's business.
             continue
-    return sum(len(names) for _, _, names in os.walk(os.fsencode(folder)))
 
 
 def whole_file(rng: np.random.Generator) -> bytes:
@@ -151,11 +151,11 @@ def odd_name(rng: np.random.Generator) -> bytes:
     return b"%d/" % int(rng.integers(0, 10_000)) + bytes(name).replace(b"/..", b"/_")
 
 
-def run_watched(folder: Path, files: int) -> tuple[str, Counter]:
+def run_watched(folder: Path, seed: int) -> tuple[str, Counter]:
     """Audit in a process that is ended after a while; what went wrong, and files by kind."""
     context = multiprocessing.get_context("spawn")
     results = context.SimpleQueue()
-    process = context.Process(target=audit_batch, args=(folder, files, results))
+    process = context.Process(target=audit_batch, args=(folder, seed, results))
     process.start()
     process.join(_SECONDS)
     if process.is_alive():
@@ -167,29 +167,48 @@ def run_watched(folder: Path, files: int) -> tuple[str, Counter]:
     return results.get()
 
 
-def audit_batch(folder: Path, files: int, results) -> None:
+def audit_batch(folder: Path, seed: int, results) -> None:
     from serkit.corpora.audit import audit
+    from serkit.corpora.naming import Naming
 
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-    found = audit([folder])
-    found.write(folder.with_name(folder.name + "-out"))
-    shutil.rmtree(folder.with_name(folder.name + "-out"))
+    root, naming, files = reading(folder, seed)
+    found = audit([root], naming=Naming(naming))
+    out = folder.with_name(folder.name + "-out")
+    found.write(out)
+    shutil.rmtree(out)
     kinds = Counter({"usable": len(found.corpus)})
     for finding in found.rejected:
         kinds[finding.kind] += finding.files
     numbers = [n for c in found.corpus.clips for n in (c.duration, c.peak, c.rms)]
     problem = ""
-    # Names that start with a dot or end otherwise than in .wav are not recordings.
-    hidden = sum(
-        name.startswith(b".") or not name.lower().endswith(b".wav")
-        for _, _, names in os.walk(os.fsencode(folder))
-        for name in names
-    )
-    if sum(kinds.values()) != files - hidden:
-        problem = f"{sum(kinds.values())} files accounted for, {files - hidden} were there"
+    if sum(kinds.values()) != files:
+        problem = f"{sum(kinds.values())} files accounted for, {files} were there"
     elif not all(map(math.isfinite, numbers)):
         problem = "a measured number is not finite"
     results.put((problem, kinds))
+
+
+def reading(folder: Path, seed: int) -> tuple[str, str, int]:
+    """What to audit (the corpora's own names, a pattern, a table, in turn), and how many files."""
+    # Names that start with a dot or end otherwise than in .wav are not recordings.
+    names = [
+        os.path.relpath(os.path.join(where, name), os.fsencode(folder))
+        for where, _, names in os.walk(os.fsencode(folder))
+        for name in names
+        if name.lower().endswith(b".wav") and b"/." not in os.path.join(where, name)
+    ]
+    if seed % 3 == 0:
+        return str(folder), "", len(names)
+    if seed % 3 == 1:
+        pattern = r"(?P<speaker>\d*).*_(?P<label>ANG|fear)"
+        return f"mine={folder}", pattern, len(names)
+    table = folder / "table.csv"
+    with open(table, "w", newline="", encoding="utf-8", errors="replace") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "label", "speaker"])
+        writer.writerows((os.fsdecode(n), "sad", number % 7) for number, n in enumerate(names))
+    return str(table), "", len(names)
 
 
 if __name__ == "__main__":

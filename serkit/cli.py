@@ -13,6 +13,10 @@ from serkit.errors import InputError, SerkitError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0, 1 for bad files, 2 for bad arguments."""
     options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that lacks a letter gets a question mark for it.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
     # TensorFlow's start-up lines would bury ours; set before anything imports it.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import rich.progress
 import rich.table
 from rich.console import Console
+from rich.text import Text
 
 
 class Progress:
@@ -45,11 +46,11 @@ class Progress:
         return tracked
 
     def table(self, title: str, columns: list[str], rows: Iterable[Iterable[object]]) -> None:
-        table = rich.table.Table(title=title, title_justify="left", box=rich.box.SIMPLE_HEAD)
+        table = rich.table.Table(title=Text(title), title_justify="left", box=rich.box.SIMPLE_HEAD)
         for number, column in enumerate(columns):
             table.add_column(column, justify="right" if number else "left")
         for row in rows:
-            table.add_row(*map(str, row))
+            table.add_row(*(Text(str(cell)) for cell in row))
         self._console.print(table)
 
     def counts(self, title: str, counts: Mapping[str, int]) -> None:

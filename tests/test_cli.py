@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -48,3 +49,12 @@ def test_version_and_unknown_commands():
         with pytest.raises(SystemExit) as stopped:
             main(arguments)
         assert stopped.value.code == status
+
+
+def test_a_terminal_without_the_letters_gets_question_marks(synthetic_root, tmp_path):
+    command = [sys.executable, "-m", "serkit", "audit", str(synthetic_root), "--out", str(tmp_path)]
+    done = subprocess.run(
+        command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"Cram?r's V" in done.stdout

@@ -46,22 +46,26 @@ def add_to(commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the tables and figures, and print what matters of them."""
-    from serkit.corpora.audit import NothingUsable, audit
-    from serkit.corpora.findings import write_findings
+    from serkit.corpora.audit import NothingUsable, audit, require_own_tables
     from serkit.corpora.naming import Naming
     from serkit.progress import Progress
 
     progress = Progress()
     naming = Naming(options.pattern, _pairs("labels", options), _pairs("genders", options))
     reject = [kind for kind in options.reject.split(",") if kind]
+    # Now rather than after all the reading: a place that cannot be written to, or is not ours.
+    options.out.mkdir(parents=True, exist_ok=True)
+    require_own_tables(options.out)
     try:
         found = audit(options.roots, naming=naming, reject=reject, track=progress.track("reading"))
     except NothingUsable as error:
-        write_findings(options.out / "rejected.csv", error.rejected)
+        error.audit.write(options.out)
         raise
     found.write(options.out)
     _draw(found, options.out)
     _show(found, progress)
+    for unused in _unused(naming, found.corpus):
+        progress.say(f"! {unused}")
     progress.say(
         f"\nwritten to {options.out}: manifest.csv, rejected.csv, noticed.csv, audit.json, figures/"
     )
@@ -74,6 +78,15 @@ def _pairs(name: str, options: argparse.Namespace) -> dict[str, str]:
     if wrong:
         raise InputError(f"--{name} {wrong[0]!r} is not of the form A=B")
     return dict(pair.split("=", 1) for pair in pairs)
+
+
+def _unused(naming, corpus) -> list[str]:
+    """What was said of labels and speakers that no clip has: most often a slip of the pen."""
+    labels = {clip.original_label for clip in corpus.clips}
+    speakers = {clip.speaker.removeprefix(f"{clip.corpus}-") for clip in corpus.clips}
+    unused = [f"--labels {word}=…: no clip has that label" for word in {*naming.labels} - labels]
+    unused += [f"--genders {who}=…: no such speaker" for who in {*naming.genders} - speakers]
+    return sorted(unused)
 
 
 def _draw(found, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """What is in these folders, and can it be trusted? Every file is read once; nothing is changed."""
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,12 +10,15 @@ from serkit.corpora.auditing.duplicates import drop_duplicates
 from serkit.corpora.auditing.probe import Probe
 from serkit.corpora.auditing.summary import summarise
 from serkit.corpora.auditing.workers import probe_all
-from serkit.corpora.corpus import Clip, Corpus
-from serkit.corpora.findings import NOTICING, Finding, write_findings
+from serkit.corpora.corpus import MANIFEST_HEADER, Clip, Corpus
+from serkit.corpora.findings import FINDINGS_HEADER, NOTICING, Finding, write_findings
 from serkit.corpora.naming import Naming, UnknownName
 from serkit.corpora.roots import AUDIO_SUFFIXES, Root, open_roots
 from serkit.errors import InputError, check_choice
 from serkit.files import write_json
+
+# Line ends and the like: tables of others could not be read with them.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,13 @@ class Audit:
     noticed: tuple[Finding, ...] = ()
 
     def write(self, folder: Path | str) -> None:
-        """Write manifest.csv, roots.json, rejected.csv, noticed.csv and audit.json."""
+        """Write manifest.csv, roots.json, rejected.csv, noticed.csv and audit.json.
+
+        Raises:
+            InputError: if there are such files that are not serkit's.
+        """
         folder = Path(folder)
+        require_own_tables(folder)
         self.corpus.write(folder / "manifest.csv")
         write_findings(folder / "rejected.csv", self.rejected)
         write_findings(folder / "noticed.csv", self.noticed)
@@ -44,12 +53,30 @@ class Audit:
         return summarise(self.corpus, self.rejected, self.noticed)
 
 
-class NothingUsable(InputError):
-    """There is no recording that could be used; ``rejected`` says why, file by file."""
+def require_own_tables(folder: Path | str) -> None:
+    """Refuse a folder whose tables are of somebody else, rather than replacing them.
 
-    def __init__(self, message: str, rejected: tuple[Finding, ...]) -> None:
+    Raises:
+        InputError: names the file.
+    """
+    for name, header in {
+        "manifest.csv": MANIFEST_HEADER,
+        "rejected.csv": FINDINGS_HEADER,
+        "noticed.csv": FINDINGS_HEADER,
+    }.items():
+        file = Path(folder, name)
+        if file.exists():
+            with open(file, encoding="utf-8", errors="replace") as opened:
+                if opened.readline().rstrip("\n") != header:
+                    raise InputError(f"{file} is not serkit's and is not replaced; choose another")
+
+
+class NothingUsable(InputError):
+    """There is no recording that could be used; ``audit`` says why, file by file."""
+
+    def __init__(self, message: str, audit: Audit) -> None:
         super().__init__(message)
-        self.rejected = rejected
+        self.audit = audit
 
 
 def audit(
@@ -87,15 +114,18 @@ def audit(
             noticed += notice(clip, found)
         else:
             rejected.append(Finding(clip.root, clip.path, *found))
-    clips, rejected = drop_duplicates(clips, rejected, folders)
-    noticed = [*_about(clips, noticed), *odd_rates(clips)]
+    noticed += odd_rates(clips)
     unwanted = [*other_genders(clips), *(f for f in noticed if f.kind in reject)]
+    unwanted = list({_place(finding): finding for finding in unwanted}.values())
     out = {_place(finding) for finding in unwanted}
     clips = [clip for clip in clips if _place(clip) not in out]
+    # Last, so that the one that is kept is one that can be.
+    clips, rejected = drop_duplicates(clips, [*rejected, *unwanted], folders)
     noticed = _about(clips, noticed)
-    rejected = sorted([*rejected, *unwanted], key=_place)
+    rejected.sort(key=_place)
     if not clips:
-        raise NothingUsable(_nothing_usable(opened, rejected), tuple(rejected))
+        nothing = Audit(Corpus((), folders), tuple(rejected))
+        raise NothingUsable(_nothing_usable(opened, rejected), nothing)
     return Audit(Corpus(tuple(clips), folders), tuple(rejected), tuple(sorted(noticed, key=_place)))
 
 
@@ -114,6 +144,8 @@ def _read_names(roots: Sequence[Root], rejected: list[Finding]) -> Iterator[Clip
         for path in root.files:
             try:
                 path.encode()
+                if _CONTROL.search(path):
+                    raise UnknownName("its name has control characters")
                 yield replace(root.read(path), root=root.name, path=path)
             except UnicodeEncodeError:
                 # As old archives leave them; no table or pipeline could hold such a name.

@@ -96,6 +96,8 @@ class Clip:
 _COLUMN_TYPES = {field.name: field.type for field in fields(Clip)}
 _COLUMNS = [*_COLUMN_TYPES, "gender_emotion"]
 _row = attrgetter(*_COLUMNS)
+MANIFEST_HEADER = ",".join(_COLUMNS)
+"""First line of every manifest."""
 
 
 @dataclass(frozen=True)

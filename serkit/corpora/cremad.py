@@ -39,7 +39,7 @@ FEMALE_ACTORS = frozenset(
     )
 )
 # One file has a single X for its intensity: 1040_ITH_SAD_X.wav.
-_GRAMMAR = re.compile(r"(\d{4})_([A-Z]{3})_([A-Z]{3})_([A-Z]{1,2})\.wav", re.IGNORECASE)
+_GRAMMAR = re.compile(r"(\d{4})_([A-Z]{3})_([A-Z]{3})_([A-Z]{1,2})\.wav", re.IGNORECASE | re.ASCII)
 
 
 def parse(path: PurePath) -> Clip | None:

@@ -55,7 +55,8 @@ def download(
             be, or another process is downloading the same corpus to the same place.
         InputError: if the folder of a corpus that comes as a zip is there and not complete.
     """
-    folder = Path(to) / source.name
+    # A link to another disk is followed, so that the corpus is put there and not over the link.
+    folder = (Path(to) / source.name).resolve()
     complete = len(_recordings_in(folder)) >= source.recordings
     if complete and not _workshop_path(folder).exists():
         return folder

@@ -10,6 +10,7 @@ from serkit.errors import RecordingError
 from serkit.files import replacing
 
 REJECTING = {
+    "folder": "a folder that was not searched",
     "name": "no reader knows the file's name",
     "label": "no reader knows the label",
     "missing": "listed in a table, but not there",
@@ -55,6 +56,10 @@ class Finding:
     files: int = 1
 
 
+FINDINGS_HEADER = ",".join(field.name for field in fields(Finding))
+"""First line of every table of findings."""
+
+
 class Unusable(RecordingError):
     """A file is no usable recording; ``kind`` is a key of :data:`REJECTING`."""
 
@@ -72,7 +77,7 @@ def count_files(findings: Iterable[Finding]) -> dict[str, int]:
 
 
 def write_findings(path: Path, findings: Iterable[Finding]) -> None:
-    """Write a CSV with the columns root, path, kind, reason, files."""
+    """Write a CSV that begins with :data:`FINDINGS_HEADER`."""
     with replacing(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([field.name for field in fields(Finding)])

@@ -28,6 +28,7 @@ _GENDER_OF = {
     **dict.fromkeys(("female", "f", "woman", "w"), "female"),
     **dict.fromkeys(("male", "m", "man"), "male"),
 }
+_NOT_SAID = frozenset({"", "?", "-", "unknown", "unspecified", "n/a", "na", "nan", "none", "null"})
 
 
 def emotion_of(word: str) -> str | None:
@@ -39,6 +40,9 @@ def emotion_of(word: str) -> str | None:
 
 
 def gender_of(word: str) -> str:
-    """``female`` or ``male`` for the usual words and letters; any other word in lower case."""
+    """``female`` or ``male`` for the usual words and letters, empty for words that say nothing.
+
+    Any other word in lower case.
+    """
     word = word.strip().lower()
-    return _GENDER_OF.get(word, word)
+    return "" if word in _NOT_SAID else _GENDER_OF.get(word, word)

@@ -1,6 +1,7 @@
 """Anybody's own recordings: how a label, a speaker and the rest are read off their names."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -64,22 +65,25 @@ class Naming:
         match = re.search(self.pattern, path)
         if match is None:
             raise UnknownName("the pattern is not found in its name")
-        return self.clip(path, corpus, {k: v for k, v in match.groupdict().items() if v})
+        return self.clip(path, corpus, {k: v or "" for k, v in match.groupdict().items()})
 
     def by_folder(self, path: str, corpus: str) -> Clip:
         """Read a clip off ``…/<label>/<file>`` or ``…/<label>/<speaker>/<file>``.
 
         Raises:
-            InputError: if neither of the two folders is a label that is known.
+            InputError: if neither of the two folders is a label that is known, or both are.
         """
         *_, above, folder = ("", "", *PurePosixPath(path).parent.parts)
-        if self.emotion(folder) is None and self.emotion(above) is not None:
+        if self.emotion(folder) is not None and self.emotion(above) is not None:
+            raise InputError(f"{above} and {folder} are both labels; say in a CSV which is meant")
+        if self.emotion(above) is not None:
             return self.clip(path, corpus, {"label": above, "speaker": folder})
         return self.clip(path, corpus, {"label": folder})
 
     def emotion(self, label: str) -> str | None:
         """The emotion that a label means, or None."""
-        return self.labels.get(label) or emotion_of(label)
+        meant = self.labels.get(label, label)
+        return emotion_of(meant) or (meant if label in self.labels else None)
 
     def clip(self, path: str, corpus: str, said: Mapping[str, str]) -> Clip:
         """A clip from what was said of it.
@@ -92,6 +96,8 @@ class Naming:
         Raises:
             InputError: if the label is not known or the repetition is no number.
         """
+        # The same name may be written with one character or two, as é is.
+        said = {key: unicodedata.normalize("NFC", value) for key, value in said.items()}
         emotion = self.emotion(said["label"])
         if emotion is None:
             raise InputError(

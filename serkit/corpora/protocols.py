@@ -1,6 +1,5 @@
 """The ways to split a corpus; all of them give the same parts for the same seed."""
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -9,7 +8,12 @@ from sklearn.model_selection import StratifiedKFold
 from serkit.corpora.corpus import Clip, Corpus
 from serkit.corpora.splits import RANDOM, Split
 from serkit.corpora.splitting.assignment import assign
-from serkit.corpora.splitting.folds import count_clips, fold_numbers, start_folds
+from serkit.corpora.splitting.folds import (
+    count_clips,
+    fold_numbers,
+    order_folds,
+    start_folds,
+)
 from serkit.corpora.splitting.sentences import keep_sentences_apart
 from serkit.errors import InputError, check_choice, check_range
 from serkit.seeds import derive_seed
@@ -19,7 +23,6 @@ _PARTS_OF_FOLDS = (0, 0, 0, 1, 2)
 # A class missing in training cannot be learned, in test not be reported, in validation not chosen.
 _RANKS = np.array([2, 0, 1])
 _FEWEST_SPEAKERS = 5
-_FEW_FOLDS, _ORDERS = 6, 720
 
 
 def hold_out(
@@ -87,7 +90,9 @@ def k_fold(
     starts = np.stack(list(start_folds(corpus, label_set, speakers, folds, rng)))
     shares, ranks = np.full(folds, 1 / folds), np.zeros(folds, int)
     fold_of = assign(counts, shares, ranks, starts, int(rng.integers(1 << 31)))
-    order = _order(np.stack([counts[fold_of == fold].sum(axis=0) for fold in range(folds)]), rng)
+    order = order_folds(
+        np.stack([counts[fold_of == fold].sum(axis=0) for fold in range(folds)]), rng
+    )
     parts = _parts(corpus, speakers, order[fold_of], folds)
     splits = []
     for number in range(folds):
@@ -125,7 +130,8 @@ def leave_one_speaker_out(
 def leave_one_corpus_out(corpus: Corpus, label_set: str, seed: int) -> Iterator[Split]:
     """Each corpus is the test part once; a fifth of the others' clips is for validation.
 
-    Every corpus has sentences of its own, so that they are apart, too.
+    Every corpus has sentences of its own, so that these are apart, too. A class that only the one
+    left out has is tested without having been trained.
 
     Args:
         corpus: at least two corpora.
@@ -190,26 +196,6 @@ def _require_speakers(corpus: Corpus, fewest: int) -> list[str]:
     return speakers
 
 
-def _order(counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """New numbers for folds ``(folds,)``: neighbours, which are held out together, share no class.
-
-    Otherwise a class of two speakers could be missing in training for no need.
-
-    Args:
-        counts: clips ``(folds, classes)``.
-        rng: decides between equally good orders.
-    """
-    folds = len(counts)
-    if folds <= _FEW_FOLDS:
-        orders = rng.permutation(list(itertools.permutations(range(folds))))
-    else:
-        orders = np.stack([rng.permutation(folds) for _ in range(_ORDERS)])
-    ordered = counts[orders]
-    trained = counts.sum(axis=0) - ordered - np.roll(ordered, -1, axis=1)
-    best = orders[np.argmin((trained == 0).sum(axis=(1, 2)))]
-    return np.argsort(best)
-
-
 def _parts(
     corpus: Corpus, speakers: Sequence[str], part_of: np.ndarray, parts: int
 ) -> list[Corpus]:
@@ -247,7 +233,8 @@ def _require_all_classes(corpus: Corpus, split: Split, label_set: str) -> None:
             for label in sorted(missing)
         }
         shown = ", ".join(f"{label} ({speakers})" for label, speakers in few.items())
+        lack = "speakers or sentences" if split.sentence_disjoint else "speakers"
         raise InputError(
             f"no split of {len(corpus.speakers())} speakers has every class of {label_set} in its "
-            f"training part; classes with few speakers: {shown}"
+            f"training part; classes with few {lack}: {shown}"
         )

@@ -27,7 +27,7 @@ EMOTIONS = {
 }
 ACTORS = range(1, 25)
 _INTENSITIES = {"01": "normal", "02": "strong"}
-_GRAMMAR = re.compile(r"(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)\.wav", re.IGNORECASE)
+_GRAMMAR = re.compile("-".join([r"(\d\d)"] * 7) + r"\.wav", re.IGNORECASE | re.ASCII)
 
 
 def parse(path: PurePath) -> Clip | None:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from serkit.errors import InputError
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".ogg", ".aif", ".aiff", ".m4a"})
 GRAMMARS = {grammar.NAME: grammar for grammar in (ravdess, tess, savee, cremad)}
-_NAMED = re.compile(r"([A-Za-z][\w.-]*)=(.+)")
+_NAMED = re.compile(r"([^/\\=]+)=(.+)")
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Root:
         folder: where it is on this machine.
         files: POSIX paths of the recordings relative to it, in a fixed order.
         read: reads a clip off one of these paths; raises InputError if it cannot.
-        rejected: what was listed as a recording and is none.
+        rejected: what was listed as a recording and is none, and folders that were not searched.
     """
 
     name: str
@@ -50,7 +50,8 @@ def open_roots(roots: Sequence[Path | str], naming: Naming) -> list[Root]:
         naming: for what is not of the four corpora.
 
     Raises:
-        InputError: if a root does not exist or is neither a folder nor a CSV.
+        InputError: if a root does not exist, is neither a folder nor a CSV, or has a path that is
+            not UTF-8.
     """
     opened: dict[str, Root] = {}
     for given in roots:
@@ -74,58 +75,86 @@ def _split(given: Path | str) -> tuple[str, Path]:
 def _open(name: str, corpus: str, path: Path, naming: Naming) -> Root:
     if not path.exists():
         raise InputError(f"{path} does not exist")
+    try:
+        os.path.abspath(path).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{str(path)!r} is not UTF-8; rename the folder") from error
     if path.is_file():
         if path.suffix.lower() != ".csv":
             raise InputError(f"{path} is a file; a folder with recordings or a CSV is expected")
         table = read_table(path, name)
         read = partial(table.read, corpus=corpus or name, naming=naming)
-        return Root(name, path.parent, list(table.rows), read, table.rejected)
-    files = list(_find(path))
-    folder = path.absolute()
+        # As the table's paths are: with links to folders followed.
+        return Root(name, path.parent.resolve(), list(table.rows), read, table.rejected)
+    files, rejected = _find(path, name)
+    return Root(name, path, files, _choose_reader(name, corpus, path, files, naming), rejected)
+
+
+def _choose_reader(
+    name: str, corpus: str, path: Path, files: Sequence[str], naming: Naming
+) -> Callable[[str], Clip]:
+    # SAVEE's speaker may be the root's own name, by the path that was given or by a link's target.
+    folders = [Path(os.path.abspath(path)), path.resolve()]
     if corpus.lower() in GRAMMARS:
-        read = partial(_read_one, folder=folder, corpus=corpus.lower())
-    elif not corpus and not naming.pattern and any(_is_known(folder / file) for file in files):
-        read = partial(_read_any, folder=folder)
-    elif naming.pattern:
-        read = partial(naming.by_pattern, corpus=corpus or name)
-    elif any(naming.emotion(part) for file in files for part in file.split("/")[-3:-1]):
-        read = partial(naming.by_folder, corpus=corpus or name)
-    else:
-        read = partial(_read_any, folder=folder)
-    return Root(name, path, files, read)
+        return partial(_read_known, folders=folders, corpora=[corpus.lower()])
+    known = partial(_read_known, folders=folders, corpora=list(GRAMMARS))
+    if not corpus and any(_is_known(file, known) for file in files):
+        return known
+    if naming.pattern:
+        return partial(naming.by_pattern, corpus=corpus or name)
+    labels = any(naming.emotion(part) for file in files for part in file.split("/")[-3:-1])
+    return partial(naming.by_folder, corpus=corpus or name) if corpus or labels else known
 
 
-def _find(root: Path) -> Iterator[str]:
-    for folder, subfolders, names in os.walk(root):
-        subfolders.sort()
+def _find(root: Path, name: str) -> tuple[list[str], tuple[Finding, ...]]:
+    """Recordings below a folder, and folders that could not or would not be searched."""
+    found: list[str] = []
+    skipped: list[Finding] = []
+
+    def skip(folder: str | Path, reason: str) -> None:
+        below = Path(folder).relative_to(root).as_posix()
+        skipped.append(Finding(name, f"{below}/", "folder", reason))
+
+    def cannot(error: OSError) -> None:
+        skip(error.filename, f"cannot be searched: {error.strerror}")
+
+    for folder, subfolders, names in os.walk(root, onerror=cannot):
+        # What starts with a dot is other programs' and our own unfinished business.
+        subfolders[:] = sorted(sub for sub in subfolders if not sub.startswith("."))
+        for sub in subfolders:
+            if os.path.islink(os.path.join(folder, sub)):
+                skip(os.path.join(folder, sub), "a link to a folder; give its target as a root")
         below = Path(folder).relative_to(root).as_posix()
         prefix = "" if below == "." else f"{below}/"
-        for name in sorted(names):
-            # Names that start with a dot are other programs' notes about a file, not sound.
-            if os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES and not name.startswith("."):
-                yield prefix + name
+        for file in sorted(names):
+            if os.path.splitext(file)[1].lower() in AUDIO_SUFFIXES and not file.startswith("."):
+                found.append(prefix + file)
+    if not found and not skipped:
+        skip(root, f"no recordings ({', '.join(sorted(AUDIO_SUFFIXES))}) in it")
+    return found, tuple(skipped)
 
 
-def _is_known(path: Path) -> bool:
+def _is_known(file: str, read: Callable[[str], Clip]) -> bool:
     try:
-        return any(grammar.parse(path) for grammar in GRAMMARS.values())
+        read(file)
+    except UnknownName:
+        return False
     except InputError:
         return True
+    return True
 
 
-def _read_any(file: str, folder: Path) -> Clip:
-    for grammar in GRAMMARS.values():
-        clip = grammar.parse(folder / file)
-        if clip is not None:
-            return clip
+def _read_known(file: str, folders: Sequence[Path], corpora: Sequence[str]) -> Clip:
+    for folder in folders:
+        for corpus in corpora:
+            clip = GRAMMARS[corpus].parse(folder / file)
+            if clip is not None:
+                return clip
+    if not file.lower().endswith(".wav"):
+        raise UnknownName("not a WAV file by its name, and serkit reads no other: convert it")
+    if len(corpora) == 1:
+        raise UnknownName(f"name is not one of {corpora[0]}'s")
     raise UnknownName(
         "name is not one of RAVDESS, TESS, SAVEE or CREMA-D; recordings of your own are read by "
         "a folder per label, a CSV or --pattern"
     )
-
-
-def _read_one(file: str, folder: Path, corpus: str) -> Clip:
-    clip = GRAMMARS[corpus].parse(folder / file)
-    if clip is None:
-        raise UnknownName(f"name is not one of {corpus}'s")
-    return clip

@@ -24,7 +24,8 @@ EMOTIONS = {
     "sa": "sad",
     "su": "surprise",
 }
-_GRAMMAR = re.compile(r"(?:(DC|JE|JK|KL)_)?(sa|su|a|d|f|h|n)(\d\d)\.wav", re.IGNORECASE)
+_COMMON = 3
+_GRAMMAR = re.compile(r"(?:(DC|JE|JK|KL)_)?(sa|su|a|d|f|h|n)(\d\d)\.wav", re.IGNORECASE | re.ASCII)
 
 
 def parse(path: PurePath) -> Clip | None:
@@ -52,6 +53,11 @@ def parse(path: PurePath) -> Clip | None:
         gender="male",
         emotion=emotion,
         original_label=emotion,
-        # Apart from three common sentences, numbers mean other sentences for other emotions.
-        sentence=f"{match[2].lower()}{match[3]}",
+        sentence=_sentence(match[2].lower(), match[3]),
     )
+
+
+def _sentence(emotion: str, number: str) -> str:
+    # The first three are common to all emotions; the others have a number of their own in each.
+    # Neutral repeats the two specific ones of every emotion; under which numbers is not known here.
+    return f"common-{number}" if int(number) <= _COMMON else f"{emotion}{number}"

@@ -86,6 +86,10 @@ class Split:
             leaks = {clip.speaker for clip in clips if (clip.root, clip.path) in held_out}
             if leaks:
                 raise LeakError(f"held-out clips of {', '.join(sorted(leaks))}")
+        if self.sentence_disjoint:
+            shared = {(c.corpus, c.sentence) for c in clips} & set(_sentences(self.test))
+            if shared:
+                raise LeakError(f"test sentences: {', '.join(map('/'.join, sorted(shared)))}")
 
     def summary(self) -> dict[str, Any]:
         """Protocol, and each part's speakers, number of clips and their digest, as JSON values."""

@@ -21,8 +21,8 @@ class Table:
 
     Attributes:
         rows: what each row says, by POSIX path relative to the CSV's folder.
-        rejected: rows that cannot be used: too short or long, without a path, label or speaker,
-            listed twice, or whose file is not there.
+        rejected: rows that cannot be used: with too few or too many cells, without a path, label or
+            speaker, listed twice, or whose file is not there.
     """
 
     rows: dict[str, dict[str, str]]
@@ -62,6 +62,9 @@ def read_table(file: Path, name: str) -> Table:
     except csv.Error as error:
         raise InputError(f"{file} is not a CSV: {error}") from error
     columns = [column.strip().lower() for column in lines[0][1]] if lines else []
+    twice = sorted({column for column in columns if columns.count(column) > 1})
+    if twice:
+        raise InputError(f"{file} has the columns {', '.join(twice)} more than once")
     missing = [column for column in _NEEDED if column not in columns]
     if missing:
         raise InputError(
@@ -107,4 +110,5 @@ def _collect(
 def _relative(path: str, folder: Path) -> str:
     # As Windows writes them; a backslash is no part of a name that anybody gives a recording.
     path = path.replace("\\", "/")
-    return Path(os.path.relpath(Path(folder, path), folder)).as_posix()
+    where = os.path.realpath(Path(folder, path).parent)
+    return Path(os.path.relpath(where, os.path.realpath(folder)), Path(path).name).as_posix()

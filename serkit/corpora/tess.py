@@ -23,7 +23,7 @@ EMOTIONS = {
     "sad": "sad",
 }
 # One file of the set is named OA_bite_neutral.wav; its speaker is OAF all the same.
-_GRAMMAR = re.compile(r"(OAF|OA|YAF)_([a-z]+)_([a-z]+)\.wav", re.IGNORECASE)
+_GRAMMAR = re.compile(r"(OAF|OA|YAF)_([a-z]+)_([a-z]+)\.wav", re.IGNORECASE | re.ASCII)
 
 
 def parse(path: PurePath) -> Clip | None:

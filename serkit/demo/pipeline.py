@@ -20,7 +20,7 @@ from serkit.corpora.synthetic import write_synthetic_corpus
 from serkit.data.spectrograms import compute_spectrograms
 from serkit.demo.delivery import export_better, try_out
 from serkit.demo.parts import Parts, fill_plan
-from serkit.demo.scores import ARMS, compare_arms
+from serkit.demo.scores import ARMS, MEASURES, compare_arms, rows_of_test
 from serkit.demo.settings import DemoSettings
 from serkit.demo.story import Story, write_story
 from serkit.demo.verdict import LEAKY, measured_on
@@ -32,8 +32,6 @@ from serkit.gans.sampling import sample
 from serkit.progress import Progress
 from serkit.runs import Run
 from serkit.seeds import derive_seed
-
-_MEASURES = {"accuracy": "accuracy", "uar": "UAR", "macro_f1": "macro F1"}
 
 
 def run_demo(settings: DemoSettings, out: Path, models: Path) -> None:
@@ -102,9 +100,9 @@ class Demo:
         corpus = Corpus.read(self.out / "manifest.csv")
         self.progress.counts(f"{len(corpus)} clips", corpus.counts(self.settings.label_set))
         rejected = self.out / "rejected.csv"
+        files = pd.read_csv(rejected)["files"].sum()
         self.progress.say(
-            f"   {len(corpus.speakers())} speakers; files rejected: {len(pd.read_csv(rejected))} "
-            f"(reasons in {rejected})"
+            f"   {len(corpus.speakers())} speakers; files rejected: {files} (reasons in {rejected})"
         )
         return corpus
 
@@ -194,11 +192,8 @@ class Demo:
             )
         self.run_folder.stage("metrics", work)
         metrics = read_json(self.out / "metrics.json")
-        rows = [
-            (arm, *(f"{100 * metrics['arms'][arm]['test'][name]:.1f}" for name in _MEASURES))
-            for arm in ARMS
-        ]
-        self.progress.table(f"{measured_on(metrics)}, per cent", ["arm", *_MEASURES.values()], rows)
+        title = f"{measured_on(metrics)}, per cent"
+        self.progress.table(title, ["arm", *MEASURES.values()], rows_of_test(metrics))
         return metrics
 
     def _classify(self, parts: Parts, arm: str, added: dict[str, np.ndarray]) -> dict:

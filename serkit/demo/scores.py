@@ -11,6 +11,8 @@ from serkit.evaluation.bootstrap import uar_difference
 from serkit.evaluation.metrics import score
 
 ARMS = ("original", "augmented")
+MEASURES = {"accuracy": "accuracy", "uar": "UAR", "macro_f1": "macro F1"}
+"""Fields of :class:`serkit.evaluation.metrics.Scores` that sum a classifier up, and their names."""
 
 
 def compare_arms(
@@ -66,3 +68,9 @@ def compare_arms(
         "uar_difference": dict(zip(("value", "low", "high"), difference, strict=True)),
         "better": max(ARMS, key=lambda arm: arms[arm]["validation"]["uar"]),
     }
+
+
+def rows_of_test(metrics: Mapping[str, Any]) -> list[list[str]]:
+    """Each arm and its :data:`MEASURES` on the test part, in per cent, as text."""
+    tests = {arm: metrics["arms"][arm]["test"] for arm in ARMS}
+    return [[arm, *(f"{100 * test[name]:.1f}" for name in MEASURES)] for arm, test in tests.items()]

@@ -99,7 +99,7 @@ def _balance(story: Story) -> Section:
     rejected = pd.read_csv(story.folder / "rejected.csv")
     text = [
         f"{len(corpus)} usable clips of {len(corpus.speakers())} speakers; "
-        f"files rejected: {len(rejected)}"
+        f"files rejected: {rejected['files'].sum()}"
         + (f", the first because: {rejected['reason'][0]}." if len(rejected) else "."),
     ]
     drawn = {

@@ -16,7 +16,7 @@ def clips_by_class(clips: pd.DataFrame) -> Figure:
         clips: a row per clip, with the columns corpus, emotion and gender_emotion; a class is
             gender and emotion, or the emotion where the gender is not known.
     """
-    clips = clips.reset_index(drop=True)
+    clips = _drawable(clips)
     classes = clips["gender_emotion"].where(clips["gender_emotion"] != "", clips["emotion"])
     counts = pd.crosstab(classes, clips["corpus"])
     counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]
@@ -53,6 +53,7 @@ def durations(clips: pd.DataFrame) -> Figure:
     Args:
         clips: a row per clip, with the columns corpus and duration (seconds).
     """
+    clips = _drawable(clips)
     names = sorted(clips["corpus"].unique())
     end = clips["duration"].quantile(_LONGEST_QUANTILE) * 1.02
     bins = np.linspace(0, end, 61)
@@ -73,3 +74,10 @@ def durations(clips: pd.DataFrame) -> Figure:
     panels[-1].set_xlabel("seconds")
     panels[-1].set_xlim(0, end)
     return figure
+
+
+def _drawable(clips: pd.DataFrame) -> pd.DataFrame:
+    """The same with text that matplotlib does not take for formulas."""
+    words = [name for name in clips if not pd.api.types.is_numeric_dtype(clips[name])]
+    escaped = {name: clips[name].str.replace("$", r"\$", regex=False) for name in words}
+    return clips.assign(**escaped).reset_index(drop=True)

@@ -98,3 +98,34 @@ def test_two_corpora_by_their_names(synthetic_root, tmp_path):
     assert main(["audit", *roots, "--out", str(tmp_path)]) == 0
     manifest = pd.read_csv(tmp_path / "manifest.csv")
     assert set(manifest["root"]) == set(manifest["corpus"]) == {"tess", "ravdess"}
+
+
+def test_a_second_audit_without_a_result_leaves_no_stale_manifest(root, tmp_path):
+    options = ("--pattern", PATTERN, "--labels", "wut=angry")
+    assert _audit(root, tmp_path / "out", *options) == 0
+    assert _audit(root, tmp_path / "out") == 2
+    assert len(pd.read_csv(tmp_path / "out" / "manifest.csv")) == 0
+    assert json.loads((tmp_path / "out" / "audit.json").read_text("utf-8"))["clips"] == 0
+
+
+def test_the_tables_of_the_user_are_safe(root, capsys):
+    table = root / "manifest.csv"
+    table.write_text("path,label,speaker\nann-sad-1.wav,sad,ann\n")
+    assert main(["audit", str(table), "--out", str(root)]) == 2
+    assert "is not serkit's" in capsys.readouterr().err
+    assert table.read_text().startswith("path,label,speaker\nann")
+
+
+def test_slips_of_the_pen_are_told(root, tmp_path, capsys):
+    options = ("--labels", "wut=angry,mut=sad", "--genders", "an=f")
+    assert _audit(root, tmp_path / "out", "--pattern", PATTERN, *options) == 0
+    out = capsys.readouterr().out
+    assert "! --labels mut=…: no clip has that label" in out
+    assert "! --genders an=…: no such speaker" in out
+    assert "wut=…" not in out
+
+
+def test_names_with_signs_that_mean_something_elsewhere(root, tmp_path, capsys):
+    odd = root.rename(root.with_name("a$b_$c [old]"))
+    assert _audit(odd, tmp_path / "out", "--pattern", PATTERN, "--labels", "wut=angry") == 0
+    assert "a$b_$c [old]" in capsys.readouterr().out

@@ -89,7 +89,7 @@ def test_every_fault_is_found_with_its_reason(faulty, tmp_path):
     found.write(tmp_path / "out")
     rejected = pd.read_csv(tmp_path / "out" / "rejected.csv").set_index("path")
     words = {
-        _name(4): "silent: loudest at",
+        _name(4): "silent: its loudest 0.1 s have",
         _name(5): "a web page",
         _name(6): "the file is empty",
         _name(7): r"only 0.050 s long",
@@ -278,7 +278,7 @@ def test_nothing_to_use_is_one_clear_error(plant, tmp_path):
     root = plant({"x.wav": b"RIFF"})
     with pytest.raises(NothingUsable, match=r"1 rejected, the first x\.wav: name is not") as caught:
         audit([root])
-    assert [finding.path for finding in caught.value.rejected] == ["x.wav"]
+    assert [finding.path for finding in caught.value.audit.rejected] == ["x.wav"]
 
 
 @pytest.mark.recordings
@@ -292,3 +292,35 @@ def test_real_recordings_hold_one_duplicate(recordings: Path):
     assert duplicate.reason.endswith("Actor_07/03-01-03-01-02-01-07.wav")
     assert duplicate.reason.startswith("same bytes and label as")
     assert found.noticed == ()
+
+
+def test_the_one_that_is_kept_is_one_that_can_be(plant, wav_bytes, noise):
+    whole = wav_bytes(noise())
+    streamed = bytearray(whole)
+    streamed[40:44] = b"\xff\xff\xff\xff"
+    root = plant({_name(3): bytes(streamed), f"more/{_name(3)}": whole})
+    assert [clip.path for clip in audit([root]).corpus.clips] == [_name(3)]
+    found = audit([root], reject=["length"])
+    assert [clip.path for clip in found.corpus.clips] == [f"more/{_name(3)}"]
+    assert _kinds(found.rejected) == {_name(3): "length"}
+
+
+def test_names_that_no_table_could_hold_are_rejected(plant, tmp_path):
+    root = plant({"sad/a\rb.wav": None, 'sad/c,"d.wav': None})
+    found = audit([root])
+    assert [(f.path, f.kind) for f in found.rejected] == [("sad/a\rb.wav", "name")]
+    found.write(tmp_path / "out")
+    assert Corpus.read(tmp_path / "out" / "manifest.csv").clips == found.corpus.clips
+
+
+def test_tables_of_somebody_else_are_not_replaced(plant, tmp_path):
+    root = plant({"x.wav": None})
+    text = "path,label,speaker\nx.wav,sad,s\n"
+    (root / "manifest.csv").write_text(text)
+    found = audit([root / "manifest.csv"])
+    with pytest.raises(InputError, match=r"manifest\.csv is not serkit's"):
+        found.write(root)
+    assert (root / "manifest.csv").read_text() == text
+    assert not (root / "rejected.csv").exists()
+    found.write(tmp_path / "out")
+    found.write(tmp_path / "out")

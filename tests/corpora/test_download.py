@@ -204,6 +204,15 @@ def test_the_zip_comes_is_unpacked_and_not_asked_for_again(server, get, ravdess,
     assert folder.parent.stat().st_mtime_ns == before
 
 
+def test_a_folder_that_is_a_link_to_another_disk_is_filled(get, ravdess, tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "to").mkdir()
+    (tmp_path / "to" / "ravdess").symlink_to(tmp_path / "disk")
+    get(ravdess)
+    assert len(list((tmp_path / "to" / "ravdess").rglob("*.[wW][aA][vV]"))) == len(WAVS)
+    assert (tmp_path / "to" / "ravdess").is_symlink()
+
+
 def test_a_zip_is_gone_on_with_after_a_kill(server, get, ravdess, tmp_path):
     class KilledError(BaseException):
         pass

@@ -22,7 +22,15 @@ def test_words_for_emotions(word, emotion):
 
 @pytest.mark.parametrize(
     ("word", "gender"),
-    [("F", "female"), ("man", "male"), ("W", "female"), ("Diverse", "diverse"), ("", "")],
+    [
+        ("F", "female"),
+        ("man", "male"),
+        ("W", "female"),
+        ("Diverse", "diverse"),
+        ("", ""),
+        ("?", ""),
+        ("N/A", ""),
+    ],
 )
 def test_words_for_genders(word, gender):
     assert gender_of(word) == gender

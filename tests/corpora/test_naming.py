@@ -44,7 +44,8 @@ def test_folders_name_the_label_and_below_it_the_speaker():
     naming = Naming()
     assert naming.by_folder("train/angry/x.wav", "c").speaker == "c-unknown"
     assert naming.by_folder("angry/ann/x.wav", "c").speaker == "c-ann"
-    assert naming.by_folder("fear/happy/x.wav", "c").emotion == "happy"
+    with pytest.raises(InputError, match="fear and happy are both labels"):
+        naming.by_folder("fear/happy/x.wav", "c")
     for path in ("x.wav", "boredom/x.wav"):
         with pytest.raises(InputError, match="is not known; valid are angry"):
             naming.by_folder(path, "c")
@@ -58,3 +59,20 @@ def test_a_class_of_ones_own_is_one_that_was_asked_for():
 def test_a_repetition_is_a_number():
     with pytest.raises(InputError, match="repetition 'b' is not a number"):
         Naming().clip("x.wav", "c", {"label": "sad", "repetition": "b"})
+
+
+def test_a_pattern_that_leaves_the_label_out_is_a_label_that_is_not_known():
+    naming = Naming(r"(?P<speaker>\d\d)(?P<label>[A-Z])?")
+    with pytest.raises(InputError, match="label '' is not known"):
+        naming.by_pattern("03.wav", "c")
+
+
+def test_what_a_label_means_may_be_any_word_for_an_emotion():
+    naming = Naming(labels={"A": "Anger", "B": "joy", "C": "Bored"})
+    assert [naming.emotion(word) for word in "ABC"] == ["angry", "happy", "Bored"]
+
+
+def test_one_speaker_is_one_however_the_name_is_encoded():
+    composed, decomposed = "Jos\u00e9", "Jose\u0301"
+    clips = [Naming().by_folder(f"sad/{name}/x.wav", "c") for name in (composed, decomposed)]
+    assert clips[0].speaker == clips[1].speaker

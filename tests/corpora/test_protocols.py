@@ -243,6 +243,10 @@ def test_the_random_split_is_even_and_leaks():
 def test_what_does_not_fit_is_refused():
     with pytest.raises(InputError, match=r"4 speaker\(s\) are too few"):
         hold_out(_corpus(4), "emotion", 0)
+    lone = tuple(replace(CLIP, path=f"f{n}", speaker=f"s0{n}", emotion="fear") for n in range(2))
+    corpus = Corpus(tuple(c for c in _corpus(5).clips if c.speaker in ("s00", "s01", "s02")) + lone)
+    with pytest.raises(InputError, match=r"3 speaker\(s\) are too few"):
+        hold_out(corpus, "emotion", 0)
     with pytest.raises(InputError, match="at least 7 are needed"):
         k_fold(_corpus(6), "emotion", 0, folds=7)
     with pytest.raises(InputError, match="folds=2"):
@@ -260,3 +264,19 @@ def test_a_class_that_cannot_be_trained_on_is_named():
     lone = tuple(replace(CLIP, path=f"f{n}", speaker="s00", emotion="fear") for n in range(9))
     with pytest.raises(InputError, match=r"classes with few speakers: fear \(1\)"):
         k_fold(Corpus((*_corpus(8).clips, *lone)), "emotion", 0)
+
+
+def test_a_class_that_sentences_took_from_training_is_named():
+    """Fear is said in the rarer sentence alone, which is the one that is kept for testing."""
+    clips = [
+        replace(CLIP, path=f"{s}-{e}-{n}", speaker=f"s{s:02}", emotion=e, sentence=str(int(n > 0)))
+        for s, e, n in itertools.product(range(10), ("sad", "angry"), range(6))
+    ]
+    clips += [
+        replace(CLIP, path=f"f{s}", speaker=f"s{s:02}", emotion="fear", sentence="0")
+        for s in range(10)
+    ]
+    corpus = Corpus(tuple(clips))
+    assert "fear" in hold_out(corpus, "emotion", 0).train.classes("emotion")
+    with pytest.raises(InputError, match=r"with few speakers or sentences: fear \(10\)"):
+        hold_out(corpus, "emotion", 0, sentence_disjoint=True)

@@ -1,3 +1,4 @@
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -161,6 +162,66 @@ def test_what_exists_is_meant_even_with_an_equals_sign(tmp_path, monkeypatch):
     assert len(root.files) == 1
 
 
+def test_a_corpus_beside_names_of_ones_own_is_read_as_itself(tmp_path):
+    _touch(tmp_path / "known", ["03-01-05-01-01-01-01.wav"])
+    _touch(tmp_path / "own", ["03a01Wa.wav"])
+    pattern = r"(?P<speaker>\d\d)(?P<sentence>[ab]\d\d)(?P<label>[A-Z])"
+    known, own = _open(tmp_path / "known", tmp_path / "own", pattern=pattern, labels={"W": "angry"})
+    assert known.read("03-01-05-01-01-01-01.wav").corpus == "ravdess"
+    assert own.read("03a01Wa.wav").speaker == "own-03"
+
+
+def test_a_name_of_ones_own_is_never_one_of_the_four_corpora(tmp_path):
+    _touch(tmp_path, ["DC/a01.wav"])
+    (root,) = _open(f"my data={tmp_path}")
+    with pytest.raises(InputError, match="label 'DC' is not known"):
+        root.read("DC/a01.wav")
+
+
+def test_folders_that_are_not_searched_are_told(tmp_path, monkeypatch):
+    _touch(tmp_path / "root", ["sad/1.wav", ".git/2.wav"])
+    _touch(tmp_path / "elsewhere", ["3.wav"])
+    (tmp_path / "root" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "empty").mkdir()
+    root, empty = _open(tmp_path / "root", tmp_path / "empty")
+    assert root.files == ["sad/1.wav"]
+    assert [(f.path, f.kind) for f in root.rejected] == [("linked/", "folder")]
+    assert "a link to a folder" in root.rejected[0].reason
+    assert empty.rejected[0].reason.startswith("no recordings (.aif")
+
+    def refuse(folder, onerror, **_):
+        onerror(PermissionError(13, "Permission denied", f"{folder}/secret"))
+        yield from ()
+
+    monkeypatch.setattr("serkit.corpora.roots.os.walk", refuse)
+    (root,) = _open(tmp_path / "root")
+    (finding,) = root.rejected
+    assert (finding.path, finding.reason) == ("secret/", "cannot be searched: Permission denied")
+
+
+def test_a_speakers_folder_is_known_from_inside_and_by_a_link(tmp_path, monkeypatch):
+    _touch(tmp_path, ["DC/a01.wav", "DC/sub/x.txt"])
+    (tmp_path / "link").symlink_to(tmp_path / "DC")
+    monkeypatch.chdir(tmp_path / "DC" / "sub")
+    for given in ("..", tmp_path / "link"):
+        (root,) = _open(given)
+        assert root.read("a01.wav").speaker == "savee-DC"
+
+
+def test_digits_of_other_scripts_are_no_codes(tmp_path):
+    _touch(tmp_path, ["１００１_DFA_ANG_XX.wav"])
+    (root,) = _open(tmp_path)
+    with pytest.raises(InputError, match="name is not one of"):
+        root.read(root.files[0])
+
+
+def test_other_formats_by_their_names(tmp_path):
+    _touch(tmp_path, ["1001_DFA_ANG_XX.mp3"])
+    (root,) = _open(tmp_path)
+    with pytest.raises(InputError, match=r"not a WAV file by its name.*convert it"):
+        root.read(root.files[0])
+
+
 def test_notes_that_macos_leaves_are_not_recordings(tmp_path):
     _touch(tmp_path, ["sad/1.wav", "sad/._1.wav", "__MACOSX/sad/._1.wav", "sad/1.txt"])
     assert _open(tmp_path)[0].files == ["sad/1.wav"]
@@ -169,6 +230,9 @@ def test_notes_that_macos_leaves_are_not_recordings(tmp_path):
 def test_roots_that_are_none(tmp_path):
     with pytest.raises(InputError, match="nowhere does not exist"):
         _open(tmp_path / "nowhere")
+    (tmp_path / os.fsdecode(b"caf\xe9")).mkdir()
+    with pytest.raises(InputError, match="is not UTF-8"):
+        _open(tmp_path / os.fsdecode(b"caf\xe9"))
     (tmp_path / "x.wav").touch()
     with pytest.raises(InputError, match="a folder with recordings or a CSV is expected"):
         _open(tmp_path / "x.wav")

@@ -82,3 +82,12 @@ def test_the_summary_changes_with_any_clip():
     one = Split(_part("a"), _part("b"), _part("c"))
     other = Split(_part("a"), _part("b"), _part("c", sentence="02"))
     assert one.summary() != other.summary()
+
+
+def test_test_sentences_are_not_fitted_on_even_if_a_training_speaker_says_them():
+    parts = (_part("a"), _part("b"), _part("c", sentence="02"))
+    left = _part("a", sentence="02").clips
+    split = Split(*parts, left_out=left, sentence_disjoint=True)
+    split.require_training(split.train.clips)
+    with pytest.raises(LeakError, match="test sentences: c/02"):
+        split.require_training(left)

@@ -77,8 +77,18 @@ def test_what_is_no_table(folder):
         _read(folder, "path\nx\n")
     with pytest.raises(InputError, match="lacks the columns path, label, speaker"):
         _read(folder, "")
+    with pytest.raises(InputError, match="has the columns label more than once"):
+        _read(folder, "path,label,label,speaker\n")
     with pytest.raises(InputError, match="is not a CSV"):
         _read(folder, 'path,label,speaker\n"a"b,sad,s\n')
     (folder / "t.csv").write_bytes(b"path,label,speaker\nfr\xf6h.wav,sad,s\n")
     with pytest.raises(InputError, match="not UTF-8"):
         read_table(folder / "t.csv", "t")
+
+
+def test_a_table_may_be_reached_by_a_link(folder, tmp_path_factory):
+    link = tmp_path_factory.mktemp("elsewhere") / "link"
+    link.symlink_to(folder)
+    (folder / "t.csv").write_text(f"path,label,speaker\n{folder}/a.wav,sad,s\nb.wav,sad,s\n")
+    table = read_table(link / "t.csv", "t")
+    assert (list(table.rows), table.rejected) == (["a.wav", "b.wav"], ())

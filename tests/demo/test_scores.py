@@ -1,6 +1,6 @@
 import numpy as np
 
-from serkit.demo.scores import compare_arms
+from serkit.demo.scores import compare_arms, rows_of_test
 
 
 class _Oracle:
@@ -30,6 +30,10 @@ def test_each_part_is_scored_and_the_better_arm_is_chosen_on_validation(parts):
     assert uar["original"] == {"train": 1, "validation": 0, "test": 1}
     assert uar["augmented"] == {"train": 1, "validation": 1, "test": 0}
     assert metrics["better"] == "augmented"
+    assert rows_of_test(metrics) == [
+        ["original", "100.0", "100.0", "100.0"],
+        ["augmented", "0.0", "0.0", "0.0"],
+    ]
     assert metrics["uar_difference"] == {"value": -1, "low": -1, "high": -1}
     assert metrics["generated"] == {"sad": 5}
     assert (metrics["protocol"], metrics["leaky"]) == ("hold-out, one split, one seed", False)

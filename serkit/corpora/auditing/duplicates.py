@@ -107,7 +107,7 @@ class _Trees:
         folded = [f for f in findings if not _inside((f.root, f.path), doubled)]
         for (root, folder), (other_root, other) in doubled.items():
             count = len(self._below[root, folder])
-            place = "the folder above" if other == "." else f"{other}/"
+            place = "the root" if other == "." else f"{other}/"
             if root != other_root:
                 place = f"{other_root}: {other}/"
             reason = f"a second copy of {place}: all {count} files in it are there too"

@@ -15,6 +15,10 @@ from serkit.corpora.findings import Unusable
 # What serkit.audio.decoding decodes in the graph.
 _DECODABLE = frozenset({"PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"})
 _SHORTEST_SECONDS = 0.1
+_RATES = range(1_000, 1_000_001)
+# Loudness is measured in windows of 25 ms; four of them make up 0.1 s.
+_WINDOWS_PER_SECOND, _LOUD_WINDOWS = 40, 4
+_MOSTLY = 0.99
 # -80 dB of full scale: dither lies below it; the quietest of 1,200 RAVDESS recordings is at -55.
 _SILENCE = 1e-4
 # The last value but one of 16 bits; 8 bits are coarser and end below it.
@@ -81,11 +85,20 @@ def _measure(sound: soundfile.SoundFile, length_unknown: bool) -> Probe:
         raise Unusable("unreadable", "cannot be read: its header says that it is empty")
     if duration < _SHORTEST_SECONDS:
         raise Unusable("short", f"only {duration:.3f} s long")
+    if rate not in _RATES:
+        raise Unusable(
+            "format", f"sample rate {rate} Hz; valid is from {_RATES[0]} to {_RATES[-1]} Hz"
+        )
     full_scale = _FULL_SCALE_8_BIT if sound.subtype == "PCM_U8" else _FULL_SCALE
     meter = _Meter(rate, channels, full_scale)
     dtype = "int16" if sound.subtype in ("PCM_16", "PCM_U8") else "float32"
-    while len(block := sound.read(_BLOCK, dtype=dtype, always_2d=True)):
-        meter.add(block.reshape(-1))
+    # Whole windows, so that none is cut by the end of a block.
+    frames = max(_BLOCK // meter.window, 1) * meter.window
+    for _ in range(0, sound.frames, frames):
+        block = sound.read(frames, dtype=dtype, always_2d=True)
+        if not len(block):
+            raise Unusable("unreadable", "cannot be read: it has fewer samples than it says")
+        meter.add(block)
     meter.require_sound()
     return Probe(
         sample_rate=rate,
@@ -104,17 +117,19 @@ class _Meter:
 
     def __init__(self, rate: int, channels: int, full_scale: float) -> None:
         self._full_scale = full_scale
-        # Windows of 50 ms, in which loudness is measured.
-        self._window = max(1, rate // 20) * channels
+        self.window = max(1, rate // _WINDOWS_PER_SECOND)
+        self._channels = channels
         self._start = f"{rate}/{channels}/".encode()
         self._narrow, self._wide = hashlib.sha256(self._start), hashlib.sha256(self._start)
         self._all_16_bit = True
         self._low, self._high = np.inf, -np.inf
         self._energy, self._count = 0.0, 0
-        self._loudest = np.zeros(3)
+        self._loudest = np.zeros(_LOUD_WINDOWS)
         self.clipped = 0
 
-    def add(self, values: np.ndarray) -> None:
+    def add(self, block: np.ndarray) -> None:
+        """Add frames ``(frames, channels)``; all blocks but the last are of whole windows."""
+        values = block.reshape(-1)
         scale = 1 / _HALF if values.dtype == np.int16 else 1.0
         self._add_range(float(values.min()) * scale, float(values.max()) * scale)
         if values.dtype == np.int16:
@@ -122,14 +137,28 @@ class _Meter:
             values = values.astype(np.float32)
         else:
             self._add_wide(values)
-        whole = values[: len(values) // self._window * self._window].reshape(-1, self._window)
-        rest = values[whole.size :]
-        energies = np.einsum("ij,ij->i", whole, whole).astype(np.float64) * scale**2
-        self._energy += float(energies.sum()) + float(rest @ rest) * scale**2
-        self._count += len(values)
-        self._loudest = np.sort(np.concatenate([self._loudest, energies]))[-3:]
+        self._add_loudness(values, scale)
         if self.peak >= self._full_scale:
-            self.clipped += _clipped(values * scale, self._full_scale)
+            for channel in values.reshape(-1, self._channels).T:
+                self.clipped += _clipped(channel * scale, self._full_scale)
+
+    def _add_loudness(self, values: np.ndarray, scale: float) -> None:
+        size = self.window * self._channels
+        whole = values[: len(values) // size * size].reshape(-1, size)
+        rest = values[whole.size :].astype(np.float64)
+        energies = np.einsum("ij,ij->i", whole, whole).astype(np.float64)
+        rest_energy = float(rest @ rest)
+        self._energy += (float(energies.sum()) + rest_energy) * scale**2
+        self._count += len(values)
+        # An offset is no sound; where it is most of a window, float32 would not tell what is left.
+        sums = (whole @ np.ones(size, np.float32)).astype(np.float64)
+        offset = np.square(sums) / size > _MOSTLY * energies
+        if offset.any():
+            energies[offset] = whole[offset].var(axis=1, dtype=np.float64) * size
+        rest_energy -= float(rest.sum()) ** 2 / max(rest.size, 1)
+        levels = np.append(energies, rest_energy) * (scale**2 / size)
+        levels = np.concatenate([self._loudest, levels])
+        self._loudest = np.partition(levels, -_LOUD_WINDOWS)[-_LOUD_WINDOWS:]
 
     def _add_range(self, low: float, high: float) -> None:
         # Both are NaN if one sample is.
@@ -149,13 +178,9 @@ class _Meter:
 
     def require_sound(self) -> None:
         """Raise unless at least 0.1 s of it is louder than silence: not a click, not an offset."""
-        if self._count == 0:
-            raise Unusable("unreadable", "cannot be read: it has a length but no samples")
-        level = float(np.sqrt(self._loudest[0] / self._window))
-        if self._count < 3 * self._window:
-            level = self.rms
-        if (self._high - self._low) / 2 < _SILENCE or level < _SILENCE:
-            raise Unusable("silent", f"silent: loudest at {level:.1e} of full scale for 0.1 s")
+        level = float(np.sqrt(self._loudest.min()))
+        if level < _SILENCE:
+            raise Unusable("silent", f"silent: its loudest 0.1 s have {level:.1e} of full scale")
 
     @property
     def peak(self) -> float:

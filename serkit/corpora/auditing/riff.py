@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ _OTHER_FORMATS = {
     b"ID3": "MP3",
     b"\xff\xfb": "MP3",
     b"\xff\xf3": "MP3",
+    b"\xff\xfa": "MP3",
+    b"\xff\xf2": "MP3",
+    b"NIST_1A": "NIST SPHERE",
     b"riff": "W64",
     b"RF64": "RF64",
     b"RIFX": "RIFX (big-endian)",
@@ -58,7 +62,10 @@ def read_header(path: Path | str) -> Header:
             or with a codec that serkit does not decode.
     """
     try:
-        size = os.path.getsize(path)
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
+            raise Unusable("unreadable", "cannot be read: it is no regular file")
+        size = found.st_size
         with open(path, "rb") as file:
             head = file.read(512)
             if not head:
@@ -79,6 +86,8 @@ def read_header(path: Path | str) -> Header:
 
 
 def _not_wav(head: bytes) -> Unusable:
+    if head[4:8] == b"ftyp":
+        return Unusable("format", "not a WAV file but MPEG-4, whatever its name says")
     for magic, name in _OTHER_FORMATS.items():
         if head.startswith(magic):
             return Unusable("format", f"not a WAV file but {name}, whatever its name says")
@@ -113,7 +122,7 @@ def _bytes_per_second(fields: bytes) -> int:
     if codec not in (_PCM, _FLOAT, _EXTENSIBLE):
         name = _CODECS.get(codec, f"number {codec}")
         raise Unusable("format", f"codec {name}; valid are PCM of 8 to 32 bits and float")
-    return channels * rate * (bits // 8)
+    return channels * rate * (-(-bits // 8))
 
 
 def _compare(announced: int, there: int, bytes_per_second: int) -> Header:

@@ -39,7 +39,7 @@ def associate(corpus: Corpus, other: Callable[[Clip], str]) -> Association:
     follows from the expectation of chi-squared under independence.
 
     Args:
-        corpus: at least one clip.
+        corpus: its clips.
         other: the property, such as ``lambda clip: clip.speaker``.
     """
     pairs = Counter((clip.emotion, other(clip)) for clip in corpus.clips)
@@ -51,7 +51,7 @@ def associate(corpus: Corpus, other: Callable[[Clip], str]) -> Association:
         for emotion, row in zip(emotions, table, strict=True)
     }
     smaller, total = min(table.shape) - 1, int(table.sum())
-    if smaller == 0:
+    if smaller <= 0:
         return Association(counts, 0.0, 0.0)
     # Loading scipy.stats takes longer than an audit; most callers of this module need not.
     from scipy.stats.contingency import association

@@ -1,5 +1,6 @@
 """The audit in numbers: the content of audit.json."""
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -43,7 +44,7 @@ def summarise(
             "emotion_by_corpus": asdict(by_corpus),
             "emotion_by_speaker": asdict(by_speaker),
         },
-        "warnings": [*_unknown(parts), *_other_rates(parts), *warn(corpus)],
+        "warnings": [*_unknown(parts), *_same_people(parts), *_other_rates(parts), *warn(corpus)],
     }
 
 
@@ -70,12 +71,30 @@ def _unknown(parts: dict[str, list[Clip]]) -> list[str]:
         if speakers:
             found.append(
                 f"nobody said who speaks in {speakers} clips of {name}: they count as one speaker, "
-                "so that no split can leak"
+                f"so that no split of {name} can leak"
             )
         if genders:
             found.append(
                 f"the gender of the speaker is not known in {genders} clips of {name}: they have "
                 "no label in gender_emotion"
+            )
+    return found
+
+
+def _same_people(parts: dict[str, list[Clip]]) -> list[str]:
+    """Speakers of the user's own corpora that have one word for their name, or none."""
+    words = {
+        name: {clip.speaker.removeprefix(f"{name}-") for clip in clips}
+        for name, clips in parts.items()
+        if name not in GRAMMARS
+    }
+    found = []
+    for first, second in itertools.combinations(words, 2):
+        shared = sorted(words[first] & words[second])
+        if shared:
+            found.append(
+                f"{first} and {second} both have {', '.join(shared[:5])} for speakers, who count "
+                "as different people; if they are the same, give both roots one name: NAME=ROOT"
             )
     return found
 

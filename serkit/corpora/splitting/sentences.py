@@ -1,6 +1,7 @@
 """Splits whose test part says nothing that was heard in training."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,10 +27,13 @@ def keep_sentences_apart(split: Split, label_set: str, seed: int) -> Split:
         seed: same seed, same sentences.
 
     Raises:
-        InputError: if the sentence of a clip is not known, or a corpus has only one.
+        InputError: if the sentence of a clip is not known, a corpus has only one, or no clip would
+            be left in a part.
     """
     whole = Corpus(tuple(clip for part in split.parts().values() for clip in part.clips))
     _require_known(whole)
+    if not _sentences(split.test) & (_sentences(split.train) | _sentences(split.validation)):
+        return replace(split, sentence_disjoint=True)
     tested: set[tuple[str, str]] = set()
     for name in sorted({clip.corpus for clip in whole.clips}):
         part = whole.where(lambda clip, name=name: clip.corpus == name)
@@ -41,6 +45,9 @@ def keep_sentences_apart(split: Split, label_set: str, seed: int) -> Split:
     fitted = (split.train, split.validation)
     train, validation = (part.where(lambda clip: not is_tested(clip)) for part in fitted)
     test = split.test.where(is_tested)
+    for name, part in {"train": train, "validation": validation, "test": test}.items():
+        if not part.clips:
+            raise InputError(f"without shared sentences no clip is left in the {name} part")
     kept = {(c.root, c.path) for part in (train, validation, test) for c in part.clips}
     left_out = tuple(clip for clip in whole.clips if (clip.root, clip.path) not in kept)
     return Split(train, validation, test, split.protocol, split.detail, left_out, True)
@@ -57,6 +64,10 @@ def _test_sentences(corpus: Corpus, name: str, label_set: str, seed: int) -> set
     order = int(rng.integers(1 << 31))
     part_of = assign(counts, shares, np.zeros(2, int), starts.astype(int), order)
     return {sentence for sentence, part in zip(sentences, part_of, strict=True) if part}
+
+
+def _sentences(corpus: Corpus) -> set[tuple[str, str]]:
+    return {(clip.corpus, clip.sentence) for clip in corpus.clips}
 
 
 def _require_known(corpus: Corpus) -> None:

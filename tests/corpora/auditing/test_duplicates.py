@@ -100,7 +100,7 @@ def test_a_doubled_tree_is_one_line(drop):
         ("archive/", "duplicate", 4),
     ]
     (folded,) = (f for f in found if f.path == "archive/")
-    assert folded.reason == "a second copy of the folder above: all 4 files in it are there too"
+    assert folded.reason == "a second copy of the root: all 4 files in it are there too"
 
 
 def test_a_tree_that_lies_between_its_own_folders_is_kept_once(drop):
@@ -143,3 +143,31 @@ def test_three_copies_are_as_few_lines_as_can_be(drop):
     kept, (found,) = drop(files)
     assert _paths(kept) == ["A/1", "A/2"]
     assert (found.path, found.files) == ("B/", 4)
+
+
+def test_a_copy_within_a_copy_is_counted_once(drop):
+    """c/ is a copy of the root's a/; inside, c/x/ was found before as a copy of a/x/."""
+    tree = {"a/x/1": "p", "a/x/2": "q", "a/3": "r"}
+    files = tree | {f"c/{path}": content for path, content in tree.items()}
+    # A lone twin of the inner folder comes first by its name, before the outer one is looked at.
+    files |= {"b/x/1": "p", "b/x/2": "q"}
+    kept, found = drop(files)
+    assert len(kept) + sum(finding.files for finding in found) == len(files)
+    assert _paths(kept) == ["a/x/1", "a/x/2", "a/3"]
+
+
+def test_many_contradictions_are_named_in_part(drop):
+    clips = {f"{n:02}": ("x", {"emotion": ("sad", "happy")[n % 2]}) for n in range(20)}
+    kept, found = drop(clips)
+    assert kept == []
+    assert len(found) == 20
+    assert found[0].reason.count("male_") == 8
+    assert found[0].reason.endswith("and 12 more")
+
+
+def test_of_many_files_of_one_name_each_finds_its_twin(drop):
+    """x.wav is the same in every folder; the copy is found by the others."""
+    tree = {f"{n}/x": "same" for n in range(9)} | {f"{n}/y": f"own {n}" for n in range(9)}
+    kept, found = drop(tree | {f"copy/{path}": content for path, content in tree.items()})
+    assert [(f.path, f.files) for f in found if f.files > 1] == [("copy/", 18)]
+    assert len(kept) == 10

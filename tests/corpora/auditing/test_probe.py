@@ -166,3 +166,37 @@ def test_a_header_that_announces_too_much_is_not_believed(write, noise, monkeypa
     monkeypatch.setattr(module.soundfile, "SoundFile", Huge)
     with pytest.raises(Unusable, match="header is damaged"):
         probe(path)
+
+
+def test_cut_off_peaks_are_counted_in_each_channel(write, noise):
+    samples = noise(channels=2)
+    samples[100:110, 0] = 1.0
+    samples[200:202, :] = 1.0
+    assert probe(write(samples)).clipped == 10
+
+
+@pytest.mark.parametrize("value", [126, 127])
+def test_eight_bits_end_at_127(write, noise, value):
+    samples = noise()
+    samples[100:105] = value / 128
+    assert probe(write(samples, subtype="PCM_U8")).clipped == (5 if value == 127 else 0)
+
+
+@pytest.mark.parametrize("start", [0, 8000, RATE - 1600])
+def test_a_tenth_of_a_second_of_sound_is_sound_wherever_it_is(write, noise, start):
+    samples = np.zeros(RATE)
+    samples[start : start + 1600] = noise(0.1)
+    assert probe(write(samples)).rms > 0
+
+
+def test_a_click_on_an_offset_is_silence(write):
+    samples = np.full(RATE, 0.01)
+    samples[5000] = 0.5
+    assert _kind(write(samples, subtype="FLOAT")) == "silent"
+
+
+@pytest.mark.parametrize("rate", [100, 2_000_000])
+def test_rates_that_cannot_be_decoded_are_rejected(write, noise, rate):
+    samples = np.resize(noise(), rate // 5)
+    with pytest.raises(Unusable, match=f"sample rate {rate} Hz; valid is from 1000 to"):
+        probe(write(samples, rate))

@@ -1,3 +1,4 @@
+import os
 import struct
 
 import pytest
@@ -28,6 +29,12 @@ def test_a_whole_file(header):
     assert (found.seconds, found.missing_seconds, found.length_unknown) == (1.0, 0.0, False)
 
 
+def test_widths_that_are_no_whole_bytes_are_padded(header):
+    twelve_bits = FORMAT[:14] + b"\x0c\x00"
+    found = header(_riff((b"fmt ", 16, twelve_bits), (b"data", 16000, bytes(8000))))
+    assert (found.seconds, found.missing_seconds) == (1.0, 0.5)
+
+
 def test_chunks_of_odd_length_are_padded(header):
     odd = (b"LIST", 3, b"abc\0")
     found = header(_riff((b"fmt ", 16, FORMAT), odd, (b"data", 8000, bytes(4000))))
@@ -36,7 +43,12 @@ def test_chunks_of_odd_length_are_padded(header):
 
 
 def test_a_few_missing_samples_are_a_slip(header):
-    assert header(_riff((b"fmt ", 16, FORMAT), (b"data", 16100, bytes(16000)))).missing_seconds == 0
+    def missing(announced):
+        chunks = (b"fmt ", 16, FORMAT), (b"data", announced, bytes(16000))
+        return header(_riff(*chunks)).missing_seconds
+
+    assert missing(16_160) == 0
+    assert missing(16_200) == 0.0125
 
 
 @pytest.mark.parametrize("announced", [0, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF])
@@ -76,6 +88,7 @@ def test_what_says_nothing_of_a_length(header, content):
         (b"RIFF....AVI ", "unreadable"),
         (bytes(300), "unreadable"),
         (b"fLaC....", "format"),
+        (b"\0\0\0\x20ftypM4A ", "format"),
         (b"ID3\x04", "format"),
         (_riff((b"fmt ", 16, b"\x55\x00" + FORMAT[2:])), "format"),
         (_riff((b"fmt ", 40, b"\xfe\xff" + FORMAT[2:] + bytes(8) + b"\x06\x00")), "format"),
@@ -88,6 +101,7 @@ def test_what_is_saved_instead_of_a_recording(header, content, kind):
 
 
 def test_folders_and_missing_files_are_unreadable(tmp_path):
-    for path in (tmp_path, tmp_path / "gone"):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "gone", tmp_path / "pipe"):
         with pytest.raises(Unusable, match="cannot be read"):
             read_header(path)

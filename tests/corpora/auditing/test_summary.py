@@ -48,3 +48,18 @@ def test_resampled_corpora_are_warned_of():
     (warning,) = summarise(Corpus(clips), [], [])["warnings"]
     assert warning == "3 of 3 clips of ravdess have 16000 Hz; the original recordings have 48000 Hz"
     assert summarise(Corpus((CLIP,)), [], [])["warnings"] == []
+
+
+def test_people_of_one_name_in_two_corpora_are_warned_of():
+    clips = [
+        replace(CLIP, path=corpus, corpus=corpus, speaker=f"{corpus}-{who}", sample_rate=48_000)
+        for corpus, who in (("a", "anna"), ("b", "anna"), ("c", "ben"), ("savee", "anna"))
+    ]
+    warnings = summarise(Corpus(tuple(clips)), [], [])["warnings"]
+    (found,) = (warning for warning in warnings if "different people" in warning)
+    assert found.startswith("a and b both have anna for speakers")
+
+
+def test_nothing_at_all_can_be_summed_up():
+    found = summarise(Corpus(()), [Finding("r", "a", "silent", "")], [])
+    assert (found["clips"], found["rejected"], found["warnings"]) == (0, {"silent": 1}, [])

@@ -105,3 +105,15 @@ def test_cost_by_hand():
     assert even == 0
     # 0.25 twice for the class and twice for all clips; a class missing weighs 8, an empty part 24.
     assert all_in_one == pytest.approx(1.0 + 8 + 24)
+
+
+def test_thousands_of_groups_come_out_even():
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(rng.uniform(0, 5, (800, 4)))
+    shares = np.full(5, 0.2)
+    starts = np.stack([rng.permutation(np.arange(800) % 5)])
+    found = assign(counts, shares, np.zeros(5, int), starts, 0)
+    sums = np.stack([counts[found == part].sum(axis=0) for part in range(5)])
+    assert np.abs(sums / counts.sum(axis=0) - 0.2).max() < 0.003
+    drawn = np.stack([counts[starts[0] == part].sum(axis=0) for part in range(5)])
+    assert np.abs(drawn / counts.sum(axis=0) - 0.2).max() > 0.005

@@ -5,7 +5,7 @@ import pytest
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from serkit.corpora.corpus import Clip, Corpus
-from serkit.corpora.splitting.folds import count_clips, fold_numbers, start_folds
+from serkit.corpora.splitting.folds import count_clips, fold_numbers, order_folds, start_folds
 from serkit.errors import InputError
 
 CLIP = Clip("x.wav", "c", "s", "male", "sad", "sad")
@@ -46,3 +46,14 @@ def test_every_clip_is_tested_in_one_fold(corpus):
 def test_what_scikit_learn_refuses_is_an_input_error():
     with pytest.raises(InputError, match="cannot be split into folds"):
         fold_numbers(StratifiedKFold(5), ["a", "b", "c"], None)
+
+
+@pytest.mark.parametrize("folds", [4, 6, 9])
+def test_neighbouring_folds_are_not_the_only_ones_with_a_class(folds):
+    """Neighbours are held out together: what only they have could not be trained on."""
+    counts = np.full((folds, 2), [3, 0])
+    counts[[1, 2], 1] = 1
+    for seed in range(5):
+        order = order_folds(counts, np.random.default_rng(seed))
+        assert sorted(order) == list(range(folds))
+        assert abs(order[1] - order[2]) not in (1, folds - 1)

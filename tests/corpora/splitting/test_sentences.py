@@ -68,3 +68,24 @@ def test_sentences_must_be_known_and_more_than_one():
     split = Split(_part("a", ("1",)), _part("b", ("1",)), _part("c", ("1",)))
     with pytest.raises(InputError, match="c has one sentence only"):
         keep_sentences_apart(split, "emotion", 0)
+
+
+def test_what_is_apart_already_loses_nothing():
+    split = Split(_part("a", ("1", "2")), _part("b", ("2", "3")), _part("c", ("8", "9")))
+    found = keep_sentences_apart(split, "emotion", 0)
+    assert found.left_out == ()
+    assert found.sentence_disjoint
+    assert found.parts() == split.parts()
+
+
+def test_a_part_that_would_be_empty_is_an_error():
+    split = Split(_part("a", ("1", "2", "3")), _part("b", ("3",)), _part("c", ("1",)))
+    messages = set()
+    for seed in range(9):
+        try:
+            parts = keep_sentences_apart(split, "emotion", seed).parts()
+            assert all(len(part) for part in parts.values())
+        except InputError as error:
+            messages.add(str(error))
+    assert messages
+    assert all("no clip is left in the" in message for message in messages)
