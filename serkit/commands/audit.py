@@ -100,7 +100,7 @@ def _draw(found, folder: Path) -> None:
 
 
 def _show(found, progress) -> None:
-    summary = found.summary()
+    summary = found.summary
     progress.table(
         "",
         ["corpus", "clips", "official set", "speakers", "hours", "Hz"],

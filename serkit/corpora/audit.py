@@ -3,7 +3,9 @@
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from serkit.corpora.auditing.checks import notice, odd_rates, other_genders
 from serkit.corpora.auditing.duplicates import drop_duplicates
@@ -46,9 +48,10 @@ class Audit:
         self.corpus.write(folder / "manifest.csv")
         write_findings(folder / "rejected.csv", self.rejected)
         write_findings(folder / "noticed.csv", self.noticed)
-        write_json(folder / "audit.json", self.summary())
+        write_json(folder / "audit.json", self.summary)
 
-    def summary(self) -> dict:
+    @cached_property
+    def summary(self) -> dict[str, Any]:
         """The content of audit.json; see :func:`serkit.corpora.auditing.summary.summarise`."""
         return summarise(self.corpus, self.rejected, self.noticed)
 
