@@ -94,9 +94,10 @@ def _draw(found, folder: Path) -> None:
     from serkit.reporting.corpus_figures import clips_by_class, durations
     from serkit.reporting.page import png
 
+    clips = found.corpus.to_frame()
     for name, draw in {"clips": clips_by_class, "durations": durations}.items():
         with replacing(folder / "figures" / f"{name}.png") as partial:
-            partial.write_bytes(png(draw(found.corpus.to_frame())))
+            partial.write_bytes(png(draw(clips)))
 
 
 def _show(found, progress) -> None:

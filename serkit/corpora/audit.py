@@ -7,7 +7,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from serkit.corpora.auditing.checks import notice, odd_rates, other_genders
+from serkit.corpora.auditing.checks import (
+    notice,
+    odd_rates,
+    other_genders,
+    require_own_speakers,
+)
 from serkit.corpora.auditing.duplicates import drop_duplicates
 from serkit.corpora.auditing.probe import Probe
 from serkit.corpora.auditing.summary import summarise
@@ -99,8 +104,8 @@ def audit(
         track: wraps the iteration over files, for a progress bar; gets their number.
 
     Raises:
-        InputError: if a root does not exist or is neither a folder nor a CSV, or an argument is
-            not valid.
+        InputError: if a root does not exist or is neither a folder nor a CSV, an argument is not
+            valid, or people of two corpora would have one name.
         NothingUsable: if no recording below them is usable.
     """
     for kind in reject:
@@ -109,6 +114,7 @@ def audit(
     folders = {root.name: root.folder for root in opened}
     rejected = [finding for root in opened for finding in root.rejected]
     named = list(_read_names(opened, rejected))
+    require_own_speakers(named)
     clips, noticed = [], []
     files = [str(folders[clip.root] / clip.path) for clip in named]
     for clip, found in zip(named, track(probe_all(files), len(files)), strict=True):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from serkit.corpora.auditing.probe import Probe
 from serkit.corpora.corpus import Clip
 from serkit.corpora.findings import Finding
+from serkit.errors import InputError
 
 
 def notice(clip: Clip, found: Probe) -> Iterator[Finding]:
@@ -20,6 +21,22 @@ def notice(clip: Clip, found: Probe) -> Iterator[Finding]:
     if found.length_unknown:
         reason = "its header does not say how long it is; it was read to its end"
         yield Finding(clip.root, clip.path, "length", reason)
+
+
+def require_own_speakers(clips: Sequence[Clip]) -> None:
+    """Refuse two corpora that give one name to two people: ``a`` with ``b-1``, ``a-b`` with ``1``.
+
+    Raises:
+        InputError: names the speaker and the corpora.
+    """
+    corpus_of: dict[str, str] = {}
+    for clip in clips:
+        other = corpus_of.setdefault(clip.speaker, clip.corpus)
+        if other != clip.corpus:
+            raise InputError(
+                f"{clip.speaker} would be a speaker of {other} and of {clip.corpus}; "
+                "give one of them another name: NAME=ROOT"
+            )
 
 
 def odd_rates(clips: Sequence[Clip]) -> Iterator[Finding]:

@@ -119,8 +119,8 @@ class _Meter:
         self._full_scale = full_scale
         self.window = max(1, rate // _WINDOWS_PER_SECOND)
         self._channels = channels
-        self._start = f"{rate}/{channels}/".encode()
-        self._narrow, self._wide = hashlib.sha256(self._start), hashlib.sha256(self._start)
+        start = f"{rate}/{channels}/".encode()
+        self._narrow, self._wide = hashlib.sha256(start), hashlib.sha256(start)
         self._all_16_bit = True
         self._low, self._high = np.inf, -np.inf
         self._energy, self._count = 0.0, 0

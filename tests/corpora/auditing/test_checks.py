@@ -1,8 +1,16 @@
 from dataclasses import replace
 
-from serkit.corpora.auditing.checks import notice, odd_rates, other_genders
+import pytest
+
+from serkit.corpora.auditing.checks import (
+    notice,
+    odd_rates,
+    other_genders,
+    require_own_speakers,
+)
 from serkit.corpora.auditing.probe import Probe
 from serkit.corpora.corpus import Clip
+from serkit.errors import InputError
 
 CLIP = Clip("x.wav", "c", "c-1", "male", "sad", "sad", sample_rate=16_000)
 PROBE = Probe(16_000, 1, 2.0, 0.5, 0.1, "0", clipped=0, length_unknown=False)
@@ -17,6 +25,13 @@ def test_clipping_channels_and_unknown_lengths_are_noticed():
     found = list(notice(CLIP, odd))
     assert [finding.kind for finding in found] == ["clipped", "stereo", "length"]
     assert found[0].reason.startswith("64 samples (0.10%)")
+
+
+def test_one_name_for_people_of_two_corpora_is_refused():
+    first = replace(CLIP, corpus="a", speaker="a-b-1")
+    require_own_speakers([first, first, CLIP])
+    with pytest.raises(InputError, match="a-b-1 would be a speaker of a and of a-b"):
+        require_own_speakers([first, replace(CLIP, corpus="a-b", speaker="a-b-1")])
 
 
 def test_the_odd_rate_is_the_rare_one_of_its_corpus():
