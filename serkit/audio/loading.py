@@ -1,34 +1,76 @@
-"""Bytes to what a network takes; training, export and serving all go through here."""
+"""Bytes to waveforms of the spec's rate and length: the one way in for training and serving."""
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import tensorflow as tf
 
-from serkit.audio.decoding import decode_wav
+from serkit.audio.decoding import Decoded, decode_wav
+from serkit.audio.length import fit_length, trim_silence, windows
 from serkit.audio.resampling import resample
-from serkit.audio.spectrogram import SpectrogramSpec, fit_length
+from serkit.audio.spectrogram import SpectrogramSpec
 
 # Samples at the spec's rate that resampling may disturb at a cut, at either end.
 _MARGIN = 2048
+# Of what has to be had whole; a header that claims a strange rate must not fill the memory.
+_LONGEST_SECONDS = 600
 
 
-def load_waveform(data: tf.Tensor, spec: SpectrogramSpec) -> tuple[tf.Tensor, tf.Tensor]:
-    """Bytes of a WAV file to a waveform of the spec's rate and length.
+class Loaded(NamedTuple):
+    """What became of a recording; also a structure that ``Dataset.map`` and graphs take.
+
+    Attributes:
+        waveform: float32 ``(spec.samples,)``, or ``(windows, spec.samples)``; silence if the
+            recording cannot be used.
+        status: scalar string, empty when all is well, else what is wrong.
+        note: scalar string, empty, or what is odd about a recording that can be used.
+    """
+
+    waveform: tf.Tensor
+    status: tf.Tensor
+    note: tf.Tensor
+
+
+def load_waveform(
+    data: tf.Tensor,
+    spec: SpectrogramSpec,
+    decode: Callable[[tf.Tensor], Decoded] = decode_wav,
+) -> Loaded:
+    """Bytes of a recording to a waveform of the spec's rate and length.
 
     Args:
         data: scalar string, the whole file.
         spec: gives rate and length; longer recordings lose their ends, shorter ones get zeros.
-
-    Returns:
-        float32 ``(spec.samples,)`` and the decoder's status, a scalar string that is empty when
-        all is well; otherwise the waveform is silence.
+        decode: bytes to samples; the default is what can be exported.
     """
-    waveform, rate, status = decode_wav(data)
-    waveform = _middle(waveform, rate, spec)
-    return fit_length(resample(waveform, rate, spec.sample_rate), spec), status
+    decoded = decode(data)
+    # To trim, all of it is needed; else an hour's resampling would be for nothing.
+    enough = (spec.samples + 2 * _MARGIN) / spec.sample_rate
+    seconds = max(enough, _LONGEST_SECONDS) if spec.trim_db else enough
+    waveform = _at_rate(decoded, spec, seconds)
+    return Loaded(fit_length(waveform, spec), decoded.status, decoded.note)
 
 
-def _middle(waveform: tf.Tensor, rate: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
-    """What the spec's length needs, and a margin: an hour's FFT would be for nothing."""
-    wanted = tf.constant(spec.samples + 2 * _MARGIN, tf.int64) * tf.cast(rate, tf.int64)
-    wanted = tf.cast(-(-wanted // spec.sample_rate), tf.int32)
+def load_windows(
+    data: tf.Tensor,
+    spec: SpectrogramSpec,
+    decode: Callable[[tf.Tensor], Decoded] = decode_wav,
+) -> Loaded:
+    """Bytes of a recording to overlapping windows that cover all of it.
+
+    Of a recording longer than ten minutes it is the middle ten. Arguments as for
+    :func:`load_waveform`, which gives the same for a recording that fits into one window.
+    """
+    decoded = decode(data)
+    waveform = _at_rate(decoded, spec, _LONGEST_SECONDS)
+    return Loaded(windows(waveform, spec), decoded.status, decoded.note)
+
+
+def _at_rate(decoded: Decoded, spec: SpectrogramSpec, seconds: float) -> tf.Tensor:
+    """The middle of a recording, at the spec's rate, without silent ends if the spec says so."""
+    waveform, rate, *_ = decoded
+    wanted = tf.cast(tf.math.ceil(seconds * tf.cast(rate, tf.float64)), tf.int32)
     start = tf.maximum(tf.size(waveform) - wanted, 0) // 2
-    return waveform[start : start + wanted]
+    waveform = waveform[start : start + wanted]
+    waveform = resample(waveform, rate, spec.sample_rate)
+    return trim_silence(waveform, spec.trim_db) if spec.trim_db else waveform

@@ -1,4 +1,4 @@
-"""Log-mel spectrograms of a fixed size, by construction rather than by resizing pictures."""
+"""Spectrograms of a fixed size, by construction rather than by resizing pictures."""
 
 import functools
 from dataclasses import dataclass
@@ -6,10 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from serkit.errors import InputError, check_range
+from serkit.audio.bands import SCALES, bands, triangles
+from serkit.errors import InputError, check_choice, check_range
 
-# Below this power (of a full-scale signal's mel band) a clip counts as silent.
+# Below this power (of a full-scale signal's band) a clip counts as silent.
 _SILENT_POWER = 1e-10
+# Bands that one matrix product makes. All in one would be mostly zeros, one each mostly overhead.
+_TOGETHER = 32
 
 
 @dataclass(frozen=True)
@@ -19,13 +22,19 @@ class SpectrogramSpec:
     Attributes:
         sample_rate: Hz; recordings are resampled to it.
         frames: number of time steps.
-        bins: number of HTK mel bands.
+        bins: number of frequency bands.
         window: length of the Hann window in samples.
         hop: samples from one frame to the next.
         fft: FFT length in samples, at least ``window``.
-        low_hz: lower edge of the lowest band.
-        high_hz: upper edge of the highest band, at most half the sample rate.
+        low_hz: lower edge of the lowest band (``mel``), or its centre.
+        high_hz: upper edge of the highest band (``mel``), or its centre; at most half the sample
+            rate.
         range_db: what lies further below the clip's maximum than this is cut off.
+        kind: how the bands lie, ``mel`` (HTK), ``log`` or ``linear``; see
+            :func:`serkit.audio.bands.triangles`. ``linear`` from 0 Hz to half the sample rate with
+            ``fft // 2 + 1`` bins is the plain power spectrum.
+        trim_db: leading and trailing parts of a recording that are further below its loudest than
+            this are cut off before anything else, in dB; 0 leaves them.
 
     Raises:
         InputError: for a value out of range, or when a mel band would hold no FFT bin.
@@ -40,15 +49,20 @@ class SpectrogramSpec:
     low_hz: float = 20.0
     high_hz: float = 8000.0
     range_db: float = 80.0
+    kind: str = "mel"
+    trim_db: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("sample_rate", "frames", "bins", "window", "hop"):
             check_range(name, getattr(self, name), 1)
+        check_choice("kind", self.kind, SCALES)
         check_range("fft", self.fft, self.window)
         check_range("high_hz", self.high_hz, 1.0, self.sample_rate / 2)
-        check_range("low_hz", self.low_hz, 0.0, self.high_hz - 1.0)
+        # A logarithm has no 0 Hz.
+        check_range("low_hz", self.low_hz, 1.0 if self.kind == "log" else 0.0, self.high_hz - 1.0)
         check_range("range_db", self.range_db, 1.0)
-        empty = int((mel_weights(self).max(axis=0) <= 0).sum())
+        check_range("trim_db", self.trim_db, 0.0)
+        empty = int((band_weights(self).max(axis=0) <= 0).sum())
         if empty:
             raise InputError(
                 f"bins={self.bins} leaves {empty} mel band(s) without an FFT bin at "
@@ -67,49 +81,29 @@ class SpectrogramSpec:
 
 
 @functools.lru_cache(maxsize=8)
-def mel_weights(spec: SpectrogramSpec) -> np.ndarray:
-    """HTK mel triangles ``(fft // 2 + 1, bins)``, peak 1, as :func:`tf.signal` computes them."""
-    with tf.init_scope():
-        weights = tf.signal.linear_to_mel_weight_matrix(
-            num_mel_bins=spec.bins,
-            num_spectrogram_bins=spec.fft // 2 + 1,
-            sample_rate=spec.sample_rate,
-            lower_edge_hertz=spec.low_hz,
-            upper_edge_hertz=spec.high_hz,
-            dtype=tf.float64,
-        )
-    return weights.numpy().astype(np.float32)
+def band_weights(spec: SpectrogramSpec) -> np.ndarray:
+    """What each FFT bin gives to each band: float32 ``(fft // 2 + 1, bins)``, peaks of up to 1."""
+    return triangles(
+        spec.kind, spec.bins, spec.fft // 2 + 1, spec.sample_rate, spec.low_hz, spec.high_hz
+    )
 
 
 def band_centres(spec: SpectrogramSpec) -> np.ndarray:
-    """Frequency in Hz at the peak of each mel band, ``(bins,)``, ascending."""
-
-    def to_mel(hertz: np.ndarray) -> np.ndarray:
-        return 1127.0 * np.log1p(hertz / 700.0)
-
-    edges = np.linspace(*to_mel(np.array([spec.low_hz, spec.high_hz])), spec.bins + 2)
-    return 700.0 * np.expm1(edges[1:-1] / 1127.0)
+    """Frequency in Hz at the peak of each band, ``(bins,)``, ascending."""
+    return bands(spec.kind, spec.bins, spec.low_hz, spec.high_hz)
 
 
-def fit_length(waveform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
-    """Cut the middle out of a longer waveform, put zeros around a shorter one.
-
-    Args:
-        waveform: float32 ``(any,)`` at the spec's rate.
-
-    Returns:
-        float32 ``(spec.samples,)``.
-    """
-    surplus = tf.size(waveform) - spec.samples
-    start = tf.maximum(surplus, 0) // 2
-    waveform = waveform[start : start + spec.samples]
-    missing = tf.maximum(-surplus, 0)
-    waveform = tf.pad(waveform, [[missing // 2, missing - missing // 2]])
-    return tf.ensure_shape(waveform, [spec.samples])
+@functools.lru_cache(maxsize=8)
+def hann(length: int) -> np.ndarray:
+    """Periodic Hann window, float32 ``(length,)``, as :func:`tf.signal.hann_window` makes it."""
+    with tf.init_scope():
+        return tf.signal.hann_window(length).numpy()
 
 
-def log_mel(waveforms: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
-    """Mel spectrograms in decibels below each clip's own maximum.
+def to_spectrogram(
+    waveforms: tf.Tensor, spec: SpectrogramSpec, dtype: tf.DType = tf.float32
+) -> tf.Tensor:
+    """Spectrograms in decibels below each clip's own maximum.
 
     Every clip is scaled by itself: a quiet one beside a loud one in a batch comes out the same as
     alone. (Keras' MelSpectrogram clips against the maximum of the batch.) A silent clip is -1
@@ -117,22 +111,55 @@ def log_mel(waveforms: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
 
     Args:
         waveforms: float32 ``(batch, spec.samples)``.
+        spec: what to compute.
+        dtype: of the result, float32 or bfloat16; everything before is done in float32.
 
     Returns:
-        float32 ``(batch, frames, bins, 1)`` in [-1, 1]: 1 is the clip's loudest point, -1 is
+        ``(batch, frames, bins, 1)`` in [-1, 1]: 1 is the clip's loudest point, -1 is
         ``spec.range_db`` or more below it. The lowest band comes first.
 
-    Source: report, section 4.3; equal to librosa's ``melspectrogram(htk=True, norm=None)`` and
-    ``power_to_db(ref=max)`` on the same frames.
+    Source: report, section 4.3; with ``mel`` equal to librosa's ``melspectrogram(htk=True,
+    norm=None)`` and ``power_to_db(ref=max)`` on the same frames.
     """
-    transform = tf.signal.stft(waveforms, spec.window, spec.hop, spec.fft)
-    power = tf.square(tf.math.real(transform)) + tf.square(tf.math.imag(transform))
-    mel = tf.matmul(power, mel_weights(spec))
-    loudest = tf.reduce_max(mel, axis=[1, 2], keepdims=True)
-    relative = mel / tf.maximum(loudest, _SILENT_POWER)
+    frames = tf.signal.frame(waveforms, spec.window, spec.hop) * hann(spec.window)
+    # Rows of frames rather than batches of them: one matrix product instead of many small ones.
+    transform = tf.signal.rfft(tf.reshape(frames, [-1, spec.window]), [spec.fft])
+    power = _power_of_bands(transform, spec)
+    power = tf.reshape(power, [-1, spec.frames, spec.bins])
+    loudest = tf.reduce_max(power, axis=[1, 2], keepdims=True)
+    relative = power / tf.maximum(loudest, _SILENT_POWER)
     # Cut off below the range, so that the floor is exactly -1 and not a rounding beside it. One
     # factor, not two: a graph would multiply them first, and round otherwise than eager code.
     floor = 0.5 * 10.0 ** (-spec.range_db / 10.0)
     scale = 20.0 / (np.log(10.0) * spec.range_db)
     scaled = tf.maximum(1.0 + scale * tf.math.log(tf.maximum(relative, floor)), -1.0)
-    return tf.ensure_shape(scaled[..., tf.newaxis], [None, *spec.shape])
+    scaled = tf.ensure_shape(scaled[..., tf.newaxis], [None, *spec.shape])
+    return scaled if dtype == tf.float32 else tf.cast(scaled, dtype)
+
+
+def _power_of_bands(transform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
+    """Sums of power ``(rows, bins)`` out of a spectrum ``(rows, fft // 2 + 1)``.
+
+    Real and imaginary parts are squared as they lie in memory, in turn, and the weights are
+    written twice instead: taking them apart would cost more than the larger product.
+    """
+    parts = tf.bitcast(transform, tf.float32)
+    squares = tf.square(tf.reshape(parts, [-1, 2 * (spec.fft // 2 + 1)]))
+    groups = [
+        tf.matmul(squares[:, 2 * low : 2 * high], np.repeat(weights, 2, axis=0))
+        for low, high, weights in _groups(spec)
+    ]
+    return tf.concat(groups, axis=1)
+
+
+@functools.lru_cache(maxsize=8)
+def _groups(spec: SpectrogramSpec) -> tuple[tuple[int, int, np.ndarray], ...]:
+    """Neighbouring bands with the range of FFT bins that is not zero in all of them."""
+    found = []
+    weights = band_weights(spec)
+    for first in range(0, spec.bins, _TOGETHER):
+        columns = weights[:, first : first + _TOGETHER]
+        used = np.flatnonzero(columns.any(axis=1))
+        low, high = int(used[0]), int(used[-1]) + 1
+        found.append((low, high, columns[low:high]))
+    return tuple(found)

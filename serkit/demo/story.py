@@ -153,7 +153,7 @@ def _example(story: Story) -> Clip:
 
 
 def _fit(samples: np.ndarray, length: int) -> np.ndarray:
-    """What serkit.audio.spectrogram.fit_length does, at the file's own rate."""
+    """What serkit.audio.length.fit_length does, at the file's own rate."""
     start = max(len(samples) - length, 0) // 2
     samples = samples[start : start + length]
     before = (length - len(samples)) // 2

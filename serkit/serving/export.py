@@ -1,6 +1,6 @@
 """A classifier as a SavedModel that takes the bytes of WAV files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,10 +8,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from serkit.audio.loading import load_waveform
-from serkit.audio.spectrogram import SpectrogramSpec, log_mel
+from serkit.audio.loading import Loaded, load_windows
+from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
 from serkit.errors import InputError
 from serkit.files import replacing, write_json
+
+# Windows that pass the network at a time; a recording of ten minutes has over three hundred.
+_TOGETHER = 32
 
 DETAILS = "assets.extra/serkit.json"
 """Where a SavedModel of ours keeps its labels, its spec and what else is known of it."""
@@ -31,7 +34,11 @@ def export_classifier(
 
     - ``probabilities``: float32 ``(batch, classes)``, all 0 where ``status`` is not empty;
     - ``label``: string ``(batch,)``, the most probable class, empty where ``status`` is not;
-    - ``status``: string ``(batch,)``, empty, or what is wrong with the file.
+    - ``status``: string ``(batch,)``, empty, or what is wrong with the file;
+    - ``note``: string ``(batch,)``, empty, or what is odd about a file that was used.
+
+    Recordings longer than the spec's length are heard in overlapping windows, whose logits are
+    averaged (of more than ten minutes, the middle ten).
 
     The graph holds TensorFlow's own ops only and the very functions that training used.
 
@@ -53,16 +60,25 @@ def export_classifier(
     names = tf.constant(list(classes))
 
     def serve(wav_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        waveforms, status = tf.map_fn(
-            lambda data: load_waveform(data, spec),
+        ragged = tf.RaggedTensorSpec([None, spec.samples], tf.float32, ragged_rank=0)
+        text = tf.TensorSpec([], tf.string)
+        loaded = tf.map_fn(
+            lambda data: load_windows(data, spec),
             wav_bytes,
-            fn_output_signature=(tf.TensorSpec([spec.samples]), tf.TensorSpec([], tf.string)),
+            fn_output_signature=Loaded(ragged, text, text),
         )
-        logits = model(log_mel(waveforms, spec), training=False)
-        usable = tf.equal(status, "")
+        heard = loaded.waveform
+        logits = tf.math.segment_mean(
+            _in_turn(
+                lambda waves: model(to_spectrogram(waves, spec), training=False), heard.values
+            ),
+            heard.value_rowids(),
+        )
+        usable = tf.equal(loaded.status, "")
         probabilities = tf.where(usable[:, tf.newaxis], tf.nn.softmax(logits), 0.0)
         label = tf.where(usable, tf.gather(names, tf.argmax(logits, axis=-1)), "")
-        return {"probabilities": probabilities, "label": label, "status": status}
+        outputs = {"probabilities": probabilities, "label": label}
+        return outputs | {"status": loaded.status, "note": loaded.note}
 
     version = Path(folder, str(_next_version(Path(folder))))
     with replacing(version) as partial:
@@ -74,6 +90,23 @@ def export_classifier(
         known = {"classes": list(classes), "spec": asdict(spec), **(details or {})}
         write_json(partial / DETAILS, known)
     return version
+
+
+def _in_turn(function: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
+    """``function`` of many rows, some at a time, so that memory does not grow with their number."""
+    count = tf.shape(rows)[0]
+    pieces = -(-count // _TOGETHER)
+    results = tf.TensorArray(tf.float32, pieces, infer_shape=False, element_shape=None)
+
+    def step(number, results):
+        first = number * _TOGETHER
+        return number + 1, results.write(number, function(rows[first : first + _TOGETHER]))
+
+    # One at a time is the point.
+    _, results = tf.while_loop(
+        lambda number, _: number < pieces, step, (0, results), parallel_iterations=1
+    )
+    return results.concat()
 
 
 def _next_version(folder: Path) -> int:

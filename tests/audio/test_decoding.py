@@ -35,14 +35,14 @@ PCM16 = np.array([0, 16384, -32768, 32767], "<i2").tobytes()
 @pytest.mark.parametrize("form", ["WAV", "WAVEX"])
 def test_every_codec_equals_what_was_written(wav_bytes, rng, subtype, tolerance, form):
     samples = rng.uniform(-0.9, 0.9, 777)
-    waveform, rate, status = decode_wav(wav_bytes(samples, 44_100, subtype, format=form))
+    waveform, rate, status, _ = decode_wav(wav_bytes(samples, 44_100, subtype, format=form))
     assert (status.numpy(), int(rate)) == (b"", 44_100)
     np.testing.assert_allclose(waveform, samples, atol=tolerance)
 
 
 def test_channels_are_averaged(wav_bytes, rng):
     samples = rng.uniform(-0.9, 0.9, (500, 3))
-    waveform, _, _ = decode_wav(wav_bytes(samples, subtype="FLOAT"))
+    waveform, *_ = decode_wav(wav_bytes(samples, subtype="FLOAT"))
     np.testing.assert_allclose(waveform, samples.mean(axis=1), atol=1e-7)
 
 
@@ -51,26 +51,45 @@ def test_chunks_around_the_data_are_passed_over():
         _chunk(b"LIST", b"odd"), _fmt(), _chunk(b"junk", b""), _chunk(b"data", PCM16),
         _chunk(b"id3 ", b"behind"),
     )  # fmt: skip
-    waveform, _, status = decode_wav(data)
+    waveform, _, status, _ = decode_wav(data)
     assert status == b""
     np.testing.assert_array_equal(waveform, [0, 0.5, -1, 32767 / 32768])
 
 
-@pytest.mark.parametrize("claimed", [0xFFFFFFFF, 9_999])
-def test_a_size_past_the_end_is_read_to_the_end(claimed):
-    waveform, _, status = decode_wav(_wav(_fmt(), _chunk(b"data", PCM16, claimed)))
+@pytest.mark.parametrize("claimed", [0, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 9_999])
+def test_of_a_size_that_lies_all_that_is_there_is_read_and_noted(claimed):
+    waveform, _, status, note = decode_wav(_wav(_fmt(), _chunk(b"data", PCM16, claimed)))
     assert status == b""
-    assert waveform.shape == (4,)
+    assert b"does not give the right length" in note.numpy()
+    np.testing.assert_array_equal(waveform, [0, 0.5, -1, 32767 / 32768])
+
+
+def test_a_right_size_is_not_noted():
+    assert decode_wav(_wav(_fmt(), _chunk(b"data", PCM16))).note == b""
+
+
+def test_an_empty_data_chunk_before_another_chunk_is_empty():
+    waveform, _, status, _ = decode_wav(_wav(_fmt(), _chunk(b"data", b""), _chunk(b"LIST", PCM16)))
+    assert b"without samples" in status.numpy()
+    assert waveform.shape == (0,)
+
+
+def test_a_thousand_chunks_are_walked_and_no_more():
+    """What a hostile file of empty chunks could cost is bounded."""
+    empty = _chunk(b"junk", b"")
+    data = _chunk(b"data", PCM16)
+    assert decode_wav(_wav(_fmt(), *[empty] * 998, data)).status == b""
+    assert b"without a data chunk" in decode_wav(_wav(_fmt(), *[empty] * 1000, data)).status.numpy()
 
 
 def test_twelve_bits_are_read_like_sixteen():
-    waveform, _, status = decode_wav(_wav(_fmt(bits=12), _chunk(b"data", PCM16)))
+    waveform, _, status, _ = decode_wav(_wav(_fmt(bits=12), _chunk(b"data", PCM16)))
     assert status == b""
     np.testing.assert_array_equal(waveform, [0, 0.5, -1, 32767 / 32768])
 
 
 def test_a_torn_last_frame_is_left_out():
-    waveform, _, status = decode_wav(_wav(_fmt(), b"data" + struct.pack("<I", 7) + PCM16[:7]))
+    waveform, _, status, _ = decode_wav(_wav(_fmt(), b"data" + struct.pack("<I", 7) + PCM16[:7]))
     assert status == b""
     assert waveform.shape == (3,)
 
@@ -96,7 +115,7 @@ def test_a_torn_last_frame_is_left_out():
     ],
 )
 def test_bad_bytes_give_a_status_and_nothing_else(data, words):
-    waveform, rate, status = decode_wav(data)
+    waveform, rate, status, _ = decode_wav(data)
     assert words in status.numpy().decode()
     assert waveform.shape == (0,)
     assert int(rate) == 1
@@ -122,7 +141,7 @@ def test_mutated_headers_never_raise(wav_bytes, rng):
             mutants.append(bytes(mutant))
     mutants += [bytes(good[:length]) for length in range(0, 60, 3)]
     seen = 0
-    for waveform, _, status in tf.data.Dataset.from_tensor_slices(mutants).map(decode_wav):
+    for waveform, _, status, _ in tf.data.Dataset.from_tensor_slices(mutants).map(decode_wav):
         assert (status.numpy() == b"") == (len(waveform) > 0)
         seen += 1
     assert seen == len(mutants)

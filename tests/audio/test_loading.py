@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from serkit.audio.loading import load_waveform
+from serkit.audio.length import fit_length, trim_silence, windows
+from serkit.audio.loading import load_waveform, load_windows
 from serkit.audio.resampling import resample
-from serkit.audio.spectrogram import SpectrogramSpec, fit_length
+from serkit.audio.spectrogram import SpectrogramSpec
 
 SPEC = SpectrogramSpec()
 
@@ -13,7 +16,7 @@ SPEC = SpectrogramSpec()
 def test_any_rate_gives_the_same_tone_of_the_spec_s_length(wav_bytes, rate):
     seconds = np.arange(3 * rate) / rate
     data = wav_bytes(0.5 * np.sin(2 * np.pi * 440 * seconds), rate, "FLOAT")
-    waveform, status = load_waveform(data, SPEC)
+    waveform, status, _ = load_waveform(data, SPEC)
     assert status == b""
     assert waveform.shape == (SPEC.samples,)
     spectrum = np.abs(np.fft.rfft(waveform))
@@ -26,7 +29,7 @@ def test_of_a_long_recording_it_is_the_middle(wav_bytes, rng, rate):
     """The same as resampling all of it first, within rounding and half a sample's shift."""
     wave = np.cumsum(rng.standard_normal(20 * rate))
     wave = (0.5 * wave / np.abs(wave).max()).astype("float32")
-    waveform, _ = load_waveform(wav_bytes(wave, rate, "FLOAT"), SPEC)
+    waveform, *_ = load_waveform(wav_bytes(wave, rate, "FLOAT"), SPEC)
     whole = fit_length(resample(tf.constant(wave), tf.constant(rate), SPEC.sample_rate), SPEC)
     if rate == SPEC.sample_rate:
         np.testing.assert_array_equal(waveform, whole)
@@ -39,12 +42,54 @@ def test_a_header_that_claims_a_strange_rate_costs_nothing(wav_bytes, rng):
     data = bytearray(wav_bytes(rng.uniform(-0.5, 0.5, 3_000_000), subtype="PCM_U8"))
     for claimed in (1_000, 999_983):
         data[24:28] = claimed.to_bytes(4, "little")
-        waveform, status = load_waveform(bytes(data), SPEC)
+        waveform, status, _ = load_waveform(bytes(data), SPEC)
         assert status == b""
         assert waveform.shape == (SPEC.samples,)
 
 
 def test_bad_bytes_give_silence_and_a_status():
-    waveform, status = load_waveform(tf.constant(b"nothing"), SPEC)
+    waveform, status, _ = load_waveform(tf.constant(b"nothing"), SPEC)
     assert b"not a WAV file" in status.numpy()
     np.testing.assert_array_equal(waveform, np.zeros(SPEC.samples))
+
+
+def test_of_windows_the_first_of_a_short_recording_is_its_waveform(wav_bytes, rng):
+    data = wav_bytes(rng.uniform(-0.5, 0.5, 44_100), 44_100)
+    found = load_windows(data, SPEC)
+    assert found.waveform.shape == (1, SPEC.samples)
+    np.testing.assert_array_equal(found.waveform[0], load_waveform(data, SPEC).waveform)
+
+
+def test_windows_of_a_long_recording_cover_all_of_it(wav_bytes, rng):
+    wave = rng.uniform(-0.5, 0.5, 20 * 16_000).astype("float32")
+    found = load_windows(wav_bytes(wave, subtype="FLOAT"), SPEC)
+    np.testing.assert_array_equal(found.waveform, windows(tf.constant(wave), SPEC))
+    assert len(found.waveform) == 11
+
+
+def test_of_more_than_ten_minutes_the_middle_ten_are_taken(wav_bytes):
+    wave = np.zeros(700 * 8_000, "uint8") + 128
+    data = bytearray(wav_bytes(wave.astype("float32") / 256, 1_000, "PCM_U8"))
+    found = load_windows(bytes(data), SPEC)
+    assert found.status == b""
+    assert len(found.waveform) == 1 + -(-(600 * 16_000 - SPEC.samples) // (SPEC.samples // 2))
+
+
+def test_silent_ends_are_trimmed_where_the_spec_says_so(wav_bytes, rng):
+    wave = np.zeros(100_000, "float32")
+    wave[78_000:88_000] = rng.uniform(-0.5, 0.5, 10_000)
+    data = wav_bytes(wave, subtype="FLOAT")
+    assert np.abs(load_waveform(data, SPEC).waveform).sum() < np.abs(wave).sum() / 2
+    trimmed = load_waveform(data, replace(SPEC, trim_db=40.0)).waveform
+    expected = fit_length(trim_silence(tf.constant(wave), 40.0), SPEC)
+    np.testing.assert_array_equal(trimmed, expected)
+    np.testing.assert_allclose(np.abs(trimmed).sum(), np.abs(wave).sum(), rtol=1e-5)
+
+
+def test_a_header_that_lies_about_the_length_is_noted(wav_bytes, rng):
+    data = bytearray(wav_bytes(rng.uniform(-0.5, 0.5, 16_000)))
+    assert load_waveform(bytes(data), SPEC).note == b""
+    data[40:44] = b"\xff" * 4
+    found = load_waveform(bytes(data), SPEC)
+    assert found.status == b""
+    assert b"right length" in found.note.numpy()

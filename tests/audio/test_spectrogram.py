@@ -4,12 +4,13 @@ import pytest
 import soundfile
 import tensorflow as tf
 
+from serkit.audio.bands import SCALES
+from serkit.audio.length import fit_length
 from serkit.audio.spectrogram import (
     SpectrogramSpec,
     band_centres,
-    fit_length,
-    log_mel,
-    mel_weights,
+    band_weights,
+    to_spectrogram,
 )
 from serkit.errors import InputError
 
@@ -42,7 +43,7 @@ def _by_librosa(wave: np.ndarray) -> np.ndarray:
 
 
 def _compare_with_librosa(wave: np.ndarray) -> None:
-    ours = log_mel(wave[np.newaxis], SPEC).numpy()[0, :, :, 0]
+    ours = to_spectrogram(wave[np.newaxis], SPEC).numpy()[0, :, :, 0]
     padded = np.pad(wave, (0, SPEC.fft - SPEC.window))
     np.testing.assert_allclose(ours, _by_librosa(padded), atol=1e-3)
 
@@ -50,11 +51,11 @@ def _compare_with_librosa(wave: np.ndarray) -> None:
 def test_the_default_is_224_by_224_without_resizing():
     assert SPEC.samples == 58_112
     assert SPEC.shape == (224, 224, 1)
-    assert log_mel(np.zeros((2, SPEC.samples), "float32"), SPEC).shape == (2, 224, 224, 1)
+    assert to_spectrogram(np.zeros((2, SPEC.samples), "float32"), SPEC).shape == (2, 224, 224, 1)
 
 
 def test_no_mel_band_is_empty_and_a_spec_with_empty_ones_is_refused():
-    assert (mel_weights(SPEC) > 0).sum(axis=0).min() >= 1
+    assert (band_weights(SPEC) > 0).sum(axis=0).min() >= 1
     with pytest.raises(InputError, match="without an FFT bin at fft=1024"):
         SpectrogramSpec(fft=1024, window=512, bins=400)
 
@@ -73,7 +74,7 @@ def test_equals_librosa_on_real_recordings(recordings):
 def test_a_tone_lights_the_band_that_holds_it():
     for hertz in (200.0, 1000.0, 5000.0):
         wave = np.sin(2 * np.pi * hertz * np.arange(SPEC.samples) / SPEC.sample_rate)
-        picture = log_mel(wave[np.newaxis].astype("float32"), SPEC).numpy()[0, :, :, 0]
+        picture = to_spectrogram(wave[np.newaxis].astype("float32"), SPEC).numpy()[0, :, :, 0]
         band = picture.mean(axis=0).argmax()
         assert band_centres(SPEC)[band] == pytest.approx(hertz, rel=0.02)
 
@@ -81,7 +82,7 @@ def test_a_tone_lights_the_band_that_holds_it():
 def test_time_runs_along_the_first_axis(rng):
     wave = rng.uniform(-0.5, 0.5, (1, SPEC.samples)).astype("float32")
     wave[0, SPEC.samples // 4 :] = 0
-    picture = log_mel(wave, SPEC).numpy()[0, :, :, 0]
+    picture = to_spectrogram(wave, SPEC).numpy()[0, :, :, 0]
     assert picture[:56].max() == 1
     assert picture[:50].min() > -1
     assert picture[80:].max() == -1
@@ -90,41 +91,82 @@ def test_time_runs_along_the_first_axis(rng):
 def test_a_quiet_clip_beside_a_loud_one_is_the_same_as_alone(rng):
     waves = _speechlike(rng)
     waves[1] *= 1e-3
-    together = log_mel(waves, SPEC).numpy()
+    together = to_spectrogram(waves, SPEC).numpy()
     for number in range(3):
         np.testing.assert_array_equal(
-            together[number], log_mel(waves[number : number + 1], SPEC)[0]
+            together[number], to_spectrogram(waves[number : number + 1], SPEC)[0]
         )
 
 
 def test_range_is_used_and_silence_is_black(rng):
-    picture = log_mel(_speechlike(rng, 1), SPEC).numpy()
+    picture = to_spectrogram(_speechlike(rng, 1), SPEC).numpy()
     assert picture.max() == 1
     assert picture.min() >= -1
-    silent = log_mel(np.zeros((1, SPEC.samples), "float32"), SPEC).numpy()
+    silent = to_spectrogram(np.zeros((1, SPEC.samples), "float32"), SPEC).numpy()
     np.testing.assert_array_equal(silent, -1)
 
 
 def test_eager_graph_and_map_are_equal(rng):
     waves = _speechlike(rng)
-    eager = log_mel(waves, SPEC).numpy()
-    np.testing.assert_array_equal(eager, tf.function(lambda w: log_mel(w, SPEC))(waves))
-    mapped = tf.data.Dataset.from_tensors(waves).map(lambda w: log_mel(w, SPEC))
+    eager = to_spectrogram(waves, SPEC).numpy()
+    np.testing.assert_array_equal(eager, tf.function(lambda w: to_spectrogram(w, SPEC))(waves))
+    mapped = tf.data.Dataset.from_tensors(waves).map(lambda w: to_spectrogram(w, SPEC))
     np.testing.assert_array_equal(eager, next(iter(mapped)))
 
 
-@pytest.mark.parametrize(("length", "first"), [(58_112, 0), (58_115, 1), (116_224, 29_056)])
-def test_longer_waveforms_lose_their_ends(length, first):
-    out = fit_length(tf.range(length, dtype=tf.float32), SPEC).numpy()
-    assert (out[0], len(out)) == (first, SPEC.samples)
+@pytest.mark.parametrize("count", [1, 2, 7, 16])
+def test_batched_equals_single_exactly(rng, count):
+    waves = _speechlike(rng, count)
+    together = to_spectrogram(waves, SPEC).numpy()
+    for wave, picture in zip(waves, together, strict=True):
+        np.testing.assert_array_equal(to_spectrogram(wave[np.newaxis], SPEC)[0], picture)
 
 
-def test_shorter_waveforms_get_silence_around_them():
-    out = fit_length(tf.ones(1001), SPEC).numpy()
-    assert out.sum() == 1001
-    before, after = np.flatnonzero(out)[0], SPEC.samples - 1 - np.flatnonzero(out)[-1]
-    assert abs(before - after) <= 1
-    assert fit_length(tf.ones(0), SPEC).shape == (SPEC.samples,)
+@pytest.mark.parametrize("kind", SCALES)
+def test_exported_equals_eager_for_every_kind(rng, tmp_path, kind):
+    spec = SpectrogramSpec(kind=kind, frames=40, bins=50)
+    waves = _speechlike(rng)[:, : spec.samples]
+    module = tf.Module()
+    signature = [tf.TensorSpec([None, spec.samples])]
+    module.serve = tf.function(lambda w: to_spectrogram(w, spec), input_signature=signature)
+    tf.saved_model.save(module, str(tmp_path))
+    loaded = tf.saved_model.load(str(tmp_path))
+    np.testing.assert_array_equal(loaded.serve(waves), to_spectrogram(waves, spec))
+
+
+def _power_by_librosa(wave: np.ndarray) -> np.ndarray:
+    """On our frames; see :func:`_by_librosa` for the window."""
+    window = np.pad(librosa.filters.get_window("hann", SPEC.window), (0, SPEC.fft - SPEC.window))
+    padded = np.pad(wave, (0, SPEC.fft - SPEC.window))
+    transform = librosa.stft(
+        padded, n_fft=SPEC.fft, hop_length=SPEC.hop, window=window, center=False
+    )
+    return np.abs(transform) ** 2
+
+
+def test_linear_equals_librosa_s_power_spectrum(rng):
+    wave = _speechlike(rng, 1)[0]
+    spec = SpectrogramSpec(kind="linear", bins=1025, low_hz=0.0)
+    expected = 1 + librosa.power_to_db(_power_by_librosa(wave), ref=np.max, top_db=80).T / 40
+    found = to_spectrogram(wave[np.newaxis], spec).numpy()[0, :, :, 0]
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["log", "linear"])
+def test_other_kinds_are_sums_over_librosa_s_power_spectrum(rng, kind):
+    wave = _speechlike(rng, 1)[0]
+    spec = SpectrogramSpec(kind=kind)
+    power = band_weights(spec).T.astype(np.float64) @ _power_by_librosa(wave)
+    expected = 1 + librosa.power_to_db(power, ref=np.max, top_db=80).T / 40
+    found = to_spectrogram(wave[np.newaxis], spec).numpy()[0, :, :, 0]
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_bfloat16_is_the_float32_result_rounded(rng):
+    waves = _speechlike(rng)
+    found = to_spectrogram(waves, SPEC, tf.bfloat16)
+    assert found.dtype == tf.bfloat16
+    np.testing.assert_array_equal(found, tf.cast(to_spectrogram(waves, SPEC), tf.bfloat16))
 
 
 @pytest.mark.parametrize(
@@ -134,6 +176,9 @@ def test_shorter_waveforms_get_silence_around_them():
         ({"fft": 512}, "fft=512"),
         ({"high_hz": 9000.0}, "high_hz=9000.0"),
         ({"low_hz": 8000.0}, "low_hz=8000.0"),
+        ({"low_hz": 0.0, "kind": "log"}, "low_hz=0.0"),
+        ({"kind": "bark"}, "kind='bark'"),
+        ({"trim_db": -1.0}, "trim_db=-1.0"),
     ],
 )
 def test_settings_are_checked(values, words):

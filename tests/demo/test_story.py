@@ -6,7 +6,7 @@ from serkit.demo.story import _fit
 
 @pytest.mark.parametrize("length", [5, 10, 11, 20])
 def test_the_waveform_shown_is_the_part_the_spectrogram_has(length):
-    """As serkit.audio.spectrogram.fit_length: the middle, or zeros around."""
+    """As serkit.audio.length.fit_length: the middle, or zeros around."""
     out = _fit(np.arange(1, 11, dtype=float), length)
     assert len(out) == length
     if length <= 10:

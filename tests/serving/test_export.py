@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from serkit.audio.length import windows
 from serkit.audio.loading import load_waveform
-from serkit.audio.spectrogram import SpectrogramSpec, log_mel
+from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
 from serkit.errors import InputError
 from serkit.files import read_json
 from serkit.serving.export import DETAILS, export_classifier, versions
@@ -22,8 +23,8 @@ def _serve(folder, contents):
 def test_equals_the_keras_model(exported, recordings_in_memory):
     model, folder = exported
     outputs = _serve(folder, recordings_in_memory)
-    waves = tf.stack([load_waveform(data, SPEC)[0] for data in recordings_in_memory])
-    expected = tf.nn.softmax(model(log_mel(waves, SPEC), training=False))
+    waves = tf.stack([load_waveform(data, SPEC).waveform for data in recordings_in_memory])
+    expected = tf.nn.softmax(model(to_spectrogram(waves, SPEC), training=False))
     np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-6)
     names = np.array([b"angry", b"happy", b"sad"])
     np.testing.assert_array_equal(outputs["label"], names[np.argmax(expected, axis=1)])
@@ -42,6 +43,34 @@ def test_a_bad_file_fails_alone(exported, recordings_in_memory):
     np.testing.assert_allclose(
         outputs["probabilities"][1], _serve(folder, [good])["probabilities"][0], atol=1e-6
     )
+
+
+def test_long_recordings_are_heard_in_windows_whose_logits_are_averaged(
+    exported, recordings_in_memory, wav_bytes, rng
+):
+    model, folder = exported
+    # Enough for more than one pass through the network.
+    waves = [rng.uniform(-0.5, 0.5, samples).astype("float32") for samples in (200_000, 1_300_000)]
+    data = [wav_bytes(wave, subtype="FLOAT") for wave in waves]
+    outputs = _serve(folder, [data[0], recordings_in_memory[0], b"bad", data[1]])
+    for wave, row in zip(waves, (0, 3), strict=True):
+        heard = windows(tf.constant(wave), SPEC)
+        logits = model(to_spectrogram(heard, SPEC), training=False)
+        expected = tf.nn.softmax(tf.reduce_mean(logits, axis=0))
+        np.testing.assert_allclose(outputs["probabilities"][row], expected, atol=1e-6)
+    alone = _serve(folder, [recordings_in_memory[0]])["probabilities"][0]
+    np.testing.assert_allclose(outputs["probabilities"][1], alone, atol=1e-6)
+    assert [bool(text) for text in outputs["status"].numpy()] == [False, False, True, False]
+
+
+def test_a_header_that_lies_is_noted(exported, recordings_in_memory):
+    _, folder = exported
+    lying = bytearray(recordings_in_memory[0])
+    lying[40:44] = b"\0" * 4
+    outputs = _serve(folder, [bytes(lying), recordings_in_memory[0]])
+    assert b"right length" in outputs["note"].numpy()[0]
+    assert outputs["note"].numpy()[1] == b""
+    np.testing.assert_array_equal(outputs["probabilities"][0], outputs["probabilities"][1])
 
 
 @pytest.mark.slow

@@ -1,0 +1,114 @@
+"""Damaged WAV files through the decoder's graph: nothing may crash, hang or stay in memory.
+
+    python scripts/fuzz_decoder.py                 # 200,000 of them, in the project's environment
+    python scripts/fuzz_decoder.py --count 5000 --seed 7
+
+Every string starts as a whole WAV file of one of the kinds that are about; then up to six times a
+bit or a field of its header is changed, bytes are lost or added, chunks are doubled or given other
+lengths, or its end is cut off. They pass, 500 at a time, through a graph as an exported model has
+it. Of each, either samples come out, finite ones and no more than the bytes hold, with a rate, or
+a status that says why not. A batch that takes longer than a second is gone through one by one, and
+none may take a second by itself. Memory must not grow from the tenth batch to the last.
+"""
+
+import argparse
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from fuzz_audit import mutate, whole_file
+
+from serkit.audio.decoding import decode_wav
+
+_BATCH, _WARM = 500, 10
+_SECONDS, _GROWTH_MIB = 1.0, 64
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=200_000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    kinds: Counter[str] = Counter()
+    start, slowest = 0.0, 0.0
+    for number in range(-(-options.count // _BATCH)):
+        files = damaged(np.random.default_rng([options.seed, number]))
+        began = time.perf_counter()
+        found = [part.numpy() for part in decode_all(tf.constant(files))]
+        if time.perf_counter() - began > _SECONDS:
+            slowest = max(slowest, *map(seconds_of, files))
+        problem = check(files, *found)
+        if problem or slowest > _SECONDS:
+            print(f"seed {options.seed}, batch {number}: {problem or f'{slowest:.1f} s for one'}")
+            return 1
+        kinds.update(status.decode() or "decoded" for status in found[0])
+        kinds["decoded, with a note"] += int((found[1] != b"").sum())
+        if number == _WARM:
+            start = memory()
+        if number % 40 == 39:
+            print(f"{sum(kinds.values())} …", flush=True)
+    growth = memory() - start
+    total = sum(kinds.values()) - kinds["decoded, with a note"]
+    print(f"{total} files, seed {options.seed}: no crash, none took {_SECONDS:.0f} s")
+    for kind, count in kinds.most_common():
+        print(f"  {count:7} {kind}")
+    print(f"memory grew by {growth:.0f} MiB from batch {_WARM} to the last")
+    return int(growth > _GROWTH_MIB)
+
+
+def damaged(rng: np.random.Generator) -> list[bytes]:
+    """A batch of files; of each whole one, ten that are damaged differently."""
+    files = []
+    for _ in range(_BATCH // 10):
+        whole = whole_file(rng)
+        for _ in range(10):
+            content = bytearray(whole)
+            for _ in range(int(rng.integers(0, 7))):
+                content = mutate(content, rng)
+            files.append(bytes(content))
+    return files
+
+
+@tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+def decode_all(files: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """Status, note, number of samples, loudest sample and rate of each."""
+
+    def one(data: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        wave, rate, status, note = decode_wav(data)
+        loudest = tf.reduce_max(tf.abs(tf.concat([wave, [0.0]], 0)))
+        return status, note, tf.size(wave), loudest, rate
+
+    kinds = (tf.string, tf.string, tf.int32, tf.float32, tf.int32)
+    return tf.map_fn(one, files, fn_output_signature=kinds)
+
+
+def check(files, status, note, sizes, loudest, rates) -> str:
+    """What is wrong with what came out, empty if nothing is."""
+    good = status == b""
+    lengths = np.array([len(file) for file in files])
+    if not np.isfinite(loudest).all():
+        return "samples that are not finite"
+    if (good != (sizes > 0)).any() or (sizes > lengths).any():
+        return "a number of samples that cannot be"
+    if (rates[~good] != 1).any() or ((rates[good] < 1_000) | (rates[good] > 1_000_000)).any():
+        return "a rate that cannot be"
+    return "a note on what was not decoded" if (note[~good] != b"").any() else ""
+
+
+def seconds_of(file: bytes) -> float:
+    began = time.perf_counter()
+    decode_all(tf.constant([file]))
+    return time.perf_counter() - began
+
+
+def memory() -> float:
+    """Of this process now, in MiB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096 / 2**20
+
+
+if __name__ == "__main__":
+    sys.exit(main())
