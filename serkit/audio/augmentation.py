@@ -1,0 +1,187 @@
+"""Cheap disturbances of training waveforms: shift in time, gain, noise, speed.
+
+What a clip gets depends on the seed and on its place in the batch; the same clip at another place
+gets another draw. Training needs a new seed for every step.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from serkit.audio.speed import play
+from serkit.errors import InputError, check_range
+
+_MOST_DB = 120.0
+_SLOWEST, _FASTEST = 0.5, 2.0
+
+
+@dataclass(frozen=True)
+class WaveAugmentation:
+    """Which disturbances :func:`augment` applies, and how strong; all are off by default.
+
+    Attributes:
+        speed: lowest and highest speed factor, 0.5 to 2; None is off. See :func:`change_speed`.
+        shift: largest shift in time, as a share of the clip, 0 (off) to 1. See :func:`time_shift`.
+        snr_db: lowest and highest signal-to-noise ratio in dB, -120 to 120; None is off. See
+            :func:`add_noise`.
+        gain_db: lowest and highest gain in dB, -120 to 120; None is off. See :func:`gain`.
+
+    Raises:
+        InputError: for a value out of range, or a pair that is none or runs downwards.
+    """
+
+    speed: tuple[float, float] | None = None
+    shift: float = 0.0
+    snr_db: tuple[float, float] | None = None
+    gain_db: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        check_range("shift", self.shift, 0.0, 1.0)
+        _check_pair("speed", self.speed, _SLOWEST, _FASTEST)
+        _check_pair("snr_db", self.snr_db, -_MOST_DB, _MOST_DB)
+        _check_pair("gain_db", self.gain_db, -_MOST_DB, _MOST_DB)
+
+
+def augment(waveforms: tf.Tensor, seed: tf.Tensor, settings: WaveAugmentation) -> tf.Tensor:
+    """Apply what is on, in this order: speed, shift, noise, gain.
+
+    Each has a seed of its own: switching one on does not change what the others draw.
+
+    Args:
+        waveforms: float32 ``(batch, samples)``.
+        seed: int ``(2,)``; equal seeds give equal results.
+        settings: what is on.
+
+    Returns:
+        The same shape; the waveforms themselves if nothing is on.
+    """
+    seeds = tf.random.experimental.stateless_split(seed, 4)
+    if settings.speed is not None:
+        waveforms = change_speed(waveforms, seeds[0], *settings.speed)
+    if settings.shift:
+        waveforms = time_shift(waveforms, seeds[1], settings.shift)
+    if settings.snr_db is not None:
+        waveforms = add_noise(waveforms, seeds[2], *settings.snr_db)
+    if settings.gain_db is not None:
+        waveforms = gain(waveforms, seeds[3], *settings.gain_db)
+    return waveforms
+
+
+def time_shift(waveforms: tf.Tensor, seed: tf.Tensor, largest: float) -> tf.Tensor:
+    """Move each clip to a later or earlier time by whole samples; zeros come in, nothing wraps.
+
+    Args:
+        waveforms: float32 ``(batch, samples)``.
+        seed: int ``(2,)``; equal seeds give equal results.
+        largest: largest shift to either side as a share of ``samples``, 0 to 1; the shifts are
+            uniform up to it, one per clip.
+
+    Returns:
+        The same shape; the samples that stay are the same bit for bit.
+
+    Raises:
+        InputError: if ``largest`` is out of range.
+    """
+    check_range("largest", largest, 0.0, 1.0)
+    samples = tf.shape(waveforms)[1]
+    share = _draw(waveforms, seed, -largest, largest)
+    by = tf.cast(tf.round(share * tf.cast(samples, tf.float32)), tf.int32)
+    index = tf.range(samples)[tf.newaxis] - by
+    inside = (index >= 0) & (index < samples)
+    moved = tf.gather(waveforms, tf.where(inside, index, 0), batch_dims=1)
+    return tf.ensure_shape(tf.where(inside, moved, 0.0), waveforms.shape)
+
+
+def gain(waveforms: tf.Tensor, seed: tf.Tensor, low_db: float, high_db: float) -> tf.Tensor:
+    """Make each clip louder or quieter by a factor that is uniform in decibels.
+
+    Args:
+        waveforms: float32 ``(batch, samples)``.
+        seed: int ``(2,)``; equal seeds give equal results.
+        low_db: least gain in dB, -120 or more; below 0 is quieter.
+        high_db: largest gain in dB, ``low_db`` to 120.
+
+    Returns:
+        The same shape; nothing is clipped, so values may exceed 1.
+
+    Raises:
+        InputError: if a gain is out of range.
+    """
+    _check_order("low_db", low_db, "high_db", high_db, -_MOST_DB, _MOST_DB)
+    return waveforms * 10.0 ** (_draw(waveforms, seed, low_db, high_db) / 20.0)
+
+
+def add_noise(waveforms: tf.Tensor, seed: tf.Tensor, low_db: float, high_db: float) -> tf.Tensor:
+    """Add white Gaussian noise at a signal-to-noise ratio that is uniform in decibels.
+
+    The ratio is of the mean power of the whole clip, zeros around it included, to that of the very
+    noise that is added, and so is met exactly. A silent clip stays silent.
+
+    Args:
+        waveforms: float32 ``(batch, samples)``.
+        seed: int ``(2,)``; equal seeds give equal results.
+        low_db: lowest ratio in dB, -120 or more.
+        high_db: highest ratio in dB, ``low_db`` to 120.
+
+    Returns:
+        The same shape; values may exceed 1.
+
+    Raises:
+        InputError: if a ratio is out of range.
+    """
+    _check_order("low_db", low_db, "high_db", high_db, -_MOST_DB, _MOST_DB)
+    seeds = tf.random.experimental.stateless_split(seed, 2)
+    noise = tf.random.stateless_normal(tf.shape(waveforms), seeds[0])
+    ratio = 10.0 ** (_draw(waveforms, seeds[1], low_db, high_db) / 20.0)
+    level = _root_mean_square(waveforms) / (_root_mean_square(noise) * ratio)
+    return waveforms + level * noise
+
+
+def change_speed(waveforms: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> tf.Tensor:
+    """Play each clip faster or slower: pitch and tempo change together, by one factor per clip.
+
+    A slower clip loses its ends, a faster one gets zeros around it, and its middle stays in the
+    middle; see :func:`serkit.audio.speed.play`.
+
+    Args:
+        waveforms: float32 ``(batch, samples)``.
+        seed: int ``(2,)``; equal seeds give equal results.
+        low: least factor, 0.5 or more; below 1 is slower and lower.
+        high: largest factor, ``low`` to 2; factors are uniform between the two.
+
+    Returns:
+        The same shape; at a factor of exactly 1 the clip itself.
+
+    Raises:
+        InputError: if a factor is out of range.
+
+    Source: Ko et al. (2015), Audio augmentation for speech recognition, Interspeech, who take 0.9,
+    1 and 1.1.
+    """
+    _check_order("low", low, "high", high, _SLOWEST, _FASTEST)
+    return play(waveforms, _draw(waveforms, seed, low, high)[:, 0])
+
+
+def _draw(waveforms: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> tf.Tensor:
+    """Uniform float32 ``(batch, 1)``."""
+    return tf.random.stateless_uniform([tf.shape(waveforms)[0], 1], seed, low, high)
+
+
+def _root_mean_square(waveforms: tf.Tensor) -> tf.Tensor:
+    return tf.sqrt(tf.reduce_mean(tf.square(waveforms), axis=1, keepdims=True))
+
+
+def _check_pair(name: str, pair: Sequence[float] | None, least: float, most: float) -> None:
+    if pair is None:
+        return
+    if len(pair) != 2:
+        raise InputError(f"{name}={pair!r} is not valid; valid is a lowest and a highest value")
+    _check_order(f"{name}[0]", pair[0], f"{name}[1]", pair[1], least, most)
+
+
+def _check_order(
+    low_name: str, low: float, high_name: str, high: float, least: float, most: float
+) -> None:
+    check_range(low_name, low, least, most)
+    check_range(high_name, high, low, most)
