@@ -3,11 +3,11 @@
     python scripts/fuzz_audit.py                # 20,000 of them, in the project's environment
     python scripts/fuzz_audit.py --count 500 --seed 7
 
-Every file starts as a whole WAV file of one of the kinds that are about; then bytes of its header
-are changed, chunks are moved, doubled, cut off or given other lengths, or its name is. The audit
-runs in another process with a limit of memory and a watch on the time, a batch of files at a
-time. It has to account for every file, as a clip or as a rejected one, and all it measures has to
-be finite. A batch that fails is kept, and the command that repeats it is printed.
+Every file starts as a whole WAV, FLAC, MP3 or Ogg file of one of the kinds that are about; then
+bytes of its header are changed, chunks are moved, doubled, cut off or given other lengths, or its
+name is. The audit runs in another process with a limit of memory and a watch on the time, a batch
+of files at a time. It has to account for every file, as a clip or as a rejected one, and all it
+measures has to be finite. A batch that fails is kept, and the command that repeats it is printed.
 """
 
 import argparse
@@ -32,6 +32,7 @@ _BATCH = 500
 _SECONDS = 120
 _MEMORY = 4 << 30
 _INTERESTING = (0, 1, 2, 3, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF)
+_COMPRESSED = {"FLAC": "PCM_16", "MP3": "MPEG_LAYER_III", "OGG": "VORBIS"}
 _CODECS = ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "IMA_ADPCM", "GSM610")
 
 
@@ -80,6 +81,11 @@ def whole_file(rng: np.random.Generator) -> bytes:
     rate = int(rng.choice((8_000, 16_000, 24_414, 44_100, 48_000)))
     samples = rng.normal(0, 0.2, (int(rate * rng.uniform(0.0, 0.4)), int(rng.integers(1, 3))))
     buffer, codec = io.BytesIO(), str(rng.choice(_CODECS))
+    if rng.random() < 0.25:
+        kind = str(rng.choice(tuple(_COMPRESSED)))
+        rate = 16_000 if kind == "MP3" else rate
+        soundfile.write(buffer, samples.clip(-1, 1), rate, _COMPRESSED[kind], format=kind)
+        return buffer.getvalue()
     if codec == "GSM610":
         samples = samples[:, :1]
     kind = "WAVEX" if rng.random() < 0.2 and codec in _CODECS[:6] else "WAV"

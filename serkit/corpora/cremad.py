@@ -9,6 +9,7 @@ import re
 from pathlib import PurePath
 
 from serkit.corpora.corpus import Clip
+from serkit.corpora.suffixes import SUFFIX
 from serkit.errors import InputError
 
 NAME = "crema-d"
@@ -39,7 +40,9 @@ FEMALE_ACTORS = frozenset(
     )
 )
 # One file has a single X for its intensity: 1040_ITH_SAD_X.wav.
-_GRAMMAR = re.compile(r"(\d{4})_([A-Z]{3})_([A-Z]{3})_([A-Z]{1,2})\.wav", re.IGNORECASE | re.ASCII)
+_GRAMMAR = re.compile(
+    r"(\d{4})_([A-Z]{3})_([A-Z]{3})_([A-Z]{1,2})" + SUFFIX, re.IGNORECASE | re.ASCII
+)
 
 
 def parse(path: PurePath) -> Clip | None:

@@ -17,7 +17,7 @@ REJECTING = {
     "unreadable": "cannot be read",
     "lfs-pointer": "Git LFS pointer instead of the recording",
     "html": "web page saved as a recording",
-    "format": "not a WAV file of a kind that serkit decodes",
+    "format": "not WAV, FLAC, MP3 or Ogg Vorbis of a kind that serkit decodes",
     "truncated": "shorter than its header says",
     "short": "shorter than 0.1 s",
     "silent": "without sound",

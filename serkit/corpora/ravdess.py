@@ -8,6 +8,7 @@ from collections.abc import Collection
 from pathlib import PurePath
 
 from serkit.corpora.corpus import Clip
+from serkit.corpora.suffixes import SUFFIX
 from serkit.errors import InputError
 
 NAME = "ravdess"
@@ -27,7 +28,7 @@ EMOTIONS = {
 }
 ACTORS = range(1, 25)
 _INTENSITIES = {"01": "normal", "02": "strong"}
-_GRAMMAR = re.compile("-".join([r"(\d\d)"] * 7) + r"\.wav", re.IGNORECASE | re.ASCII)
+_GRAMMAR = re.compile("-".join([r"(\d\d)"] * 7) + SUFFIX, re.IGNORECASE | re.ASCII)
 
 
 def parse(path: PurePath) -> Clip | None:

@@ -8,13 +8,15 @@ from functools import partial
 from pathlib import Path
 
 from serkit.corpora import cremad, ravdess, savee, tess
+from serkit.corpora.auditing.copies import drop_lossy_copies
 from serkit.corpora.corpus import Clip
 from serkit.corpora.findings import Finding
 from serkit.corpora.naming import Naming, UnknownName
+from serkit.corpora.suffixes import AUDIO, READ
 from serkit.corpora.table import read_table
 from serkit.errors import InputError
 
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".ogg", ".aif", ".aiff", ".m4a"})
+AUDIO_SUFFIXES = AUDIO
 GRAMMARS = {grammar.NAME: grammar for grammar in (ravdess, tess, savee, cremad)}
 _NAMED = re.compile(r"([^/\\=]+)=(.+)")
 
@@ -87,7 +89,9 @@ def _open(name: str, corpus: str, path: Path, naming: Naming) -> Root:
         # As the table's paths are: with links to folders followed.
         return Root(name, path.parent.resolve(), list(table.rows), read, table.rejected)
     files, rejected = _find(path, name)
-    return Root(name, path, files, _choose_reader(name, corpus, path, files, naming), rejected)
+    read = _choose_reader(name, corpus, path, files, naming)
+    files, copies = drop_lossy_copies(name, files, read)
+    return Root(name, path, files, read, (*rejected, *copies))
 
 
 def _choose_reader(
@@ -150,8 +154,11 @@ def _read_known(file: str, folders: Sequence[Path], corpora: Sequence[str]) -> C
             clip = GRAMMARS[corpus].parse(folder / file)
             if clip is not None:
                 return clip
-    if not file.lower().endswith(".wav"):
-        raise UnknownName("not a WAV file by its name, and serkit reads no other: convert it")
+    if os.path.splitext(file)[1].lower() not in READ:
+        known = ", ".join(sorted(READ))
+        raise UnknownName(
+            f"its name ends in none of {known}, and serkit reads no other: convert it"
+        )
     if len(corpora) == 1:
         raise UnknownName(f"name is not one of {corpora[0]}'s")
     raise UnknownName(

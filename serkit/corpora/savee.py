@@ -7,6 +7,7 @@ import re
 from pathlib import PurePath
 
 from serkit.corpora.corpus import Clip
+from serkit.corpora.suffixes import SUFFIX
 from serkit.errors import InputError
 
 NAME = "savee"
@@ -25,7 +26,9 @@ EMOTIONS = {
     "su": "surprise",
 }
 _COMMON = 3
-_GRAMMAR = re.compile(r"(?:(DC|JE|JK|KL)_)?(sa|su|a|d|f|h|n)(\d\d)\.wav", re.IGNORECASE | re.ASCII)
+_GRAMMAR = re.compile(
+    r"(?:(DC|JE|JK|KL)_)?(sa|su|a|d|f|h|n)(\d\d)" + SUFFIX, re.IGNORECASE | re.ASCII
+)
 
 
 def parse(path: PurePath) -> Clip | None:

@@ -7,6 +7,7 @@ import re
 from pathlib import PurePath
 
 from serkit.corpora.corpus import Clip
+from serkit.corpora.suffixes import SUFFIX
 
 NAME = "tess"
 CLIPS = 2_800
@@ -23,7 +24,7 @@ EMOTIONS = {
     "sad": "sad",
 }
 # One file of the set is named OA_bite_neutral.wav; its speaker is OAF all the same.
-_GRAMMAR = re.compile(r"(OAF|OA|YAF)_([a-z]+)_([a-z]+)\.wav", re.IGNORECASE | re.ASCII)
+_GRAMMAR = re.compile(r"(OAF|OA|YAF)_([a-z]+)_([a-z]+)" + SUFFIX, re.IGNORECASE | re.ASCII)
 
 
 def parse(path: PurePath) -> Clip | None:

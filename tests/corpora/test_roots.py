@@ -216,10 +216,31 @@ def test_digits_of_other_scripts_are_no_codes(tmp_path):
 
 
 def test_other_formats_by_their_names(tmp_path):
-    _touch(tmp_path, ["1001_DFA_ANG_XX.mp3"])
+    _touch(tmp_path, ["1001_DFA_ANG_XX.m4a"])
     (root,) = _open(tmp_path)
-    with pytest.raises(InputError, match=r"not a WAV file by its name.*convert it"):
+    with pytest.raises(InputError, match=r"ends in none of \.flac, \.mp3.*convert it"):
         root.read(root.files[0])
+
+
+@pytest.mark.parametrize("suffix", [".flac", ".mp3", ".ogg", ".FLAC", ".Ogg"])
+def test_official_names_of_compressed_recordings(suffix, official_names, tmp_path):
+    firsts = [names[0].removesuffix(".wav") + suffix for names in official_names.values()]
+    _touch(tmp_path, firsts)
+    (root,) = _open(tmp_path)
+    assert {clip.corpus for clip in _read(root)} == set(COUNTS)
+
+
+def test_lossy_copies_are_not_counted_twice(tmp_path):
+    """CREMA-D's archive has AudioWAV and AudioMP3."""
+    name = "1001_DFA_ANG_XX"
+    _touch(
+        tmp_path, [f"AudioMP3/{name}.mp3", f"AudioWAV/{name}.wav", "AudioMP3/1001_DFA_HAP_XX.mp3"]
+    )
+    (root,) = _open(tmp_path)
+    assert root.files == ["AudioMP3/1001_DFA_HAP_XX.mp3", f"AudioWAV/{name}.wav"]
+    (copy,) = root.rejected
+    assert (copy.path, copy.kind) == (f"AudioMP3/{name}.mp3", "duplicate")
+    assert f"a lossy copy of AudioWAV/{name}.wav" in copy.reason
 
 
 def test_notes_that_macos_leaves_are_not_recordings(tmp_path):

@@ -1,50 +1,39 @@
-"""The first bytes of a file: what it really is, and how long its WAV header says it is."""
+"""A file before it is decoded: is it of a kind that is, and how long does its header say it is?"""
 
 import os
-import re
 import stat
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from serkit.corpora.auditing.containers import COMPRESSED, identify, ogg_is_whole
 from serkit.corpora.findings import Unusable
 
-_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
-_HTML = re.compile(rb"\s*(<!doctype html|<html|<head|<\?xml)", re.IGNORECASE)
-_OTHER_FORMATS = {
-    b"fLaC": "FLAC",
-    b"FORM": "AIFF",
-    b"OggS": "Ogg",
-    b"ID3": "MP3",
-    b"\xff\xfb": "MP3",
-    b"\xff\xf3": "MP3",
-    b"\xff\xfa": "MP3",
-    b"\xff\xf2": "MP3",
-    b"NIST_1A": "NIST SPHERE",
-    b"riff": "W64",
-    b"RF64": "RF64",
-    b"RIFX": "RIFX (big-endian)",
-}
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _CODECS = {2: "MS ADPCM", 6: "A-law", 7: "mu-law", 0x11: "IMA ADPCM", 0x31: "GSM 6.10", 0x55: "MP3"}
 # What programs write that do not know the length yet, or never come back to say it.
-_UNKNOWN_LENGTHS = (0, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
-# Headers that are off by a few samples are a writer's slip; nothing of the sound is missing.
-_TOLERATED_SECONDS = 0.01
+_UNKNOWN_LENGTHS = (0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+TOLERATED_SECONDS = 0.01
+"""Headers that are off by less are a writer's slip; nothing of the sound is missing."""
 _MOST_CHUNKS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a WAV header says of the length.
+    """What kind of file it is, and what a WAV header says of the length.
 
     Attributes:
+        kind: ``"WAV"`` or a key of :data:`~serkit.corpora.auditing.containers.COMPRESSED`.
+        data_start: place of the first sample of a WAV file whose header says that there are none
+            though some follow; 0 of any other.
         seconds: by the header; 0 if it does not say.
         missing_seconds: by how much the file is shorter; 0 if it is whole.
         length_unknown: it is a WAV file whose header does not say.
     """
 
+    kind: str = "WAV"
+    data_start: int = 0
     seconds: float = 0.0
     missing_seconds: float = 0.0
     length_unknown: bool = False
@@ -67,32 +56,36 @@ def read_header(path: Path | str) -> Header:
             raise Unusable("unreadable", "cannot be read: it is no regular file")
         size = found.st_size
         with open(path, "rb") as file:
-            head = file.read(512)
-            if not head:
-                raise Unusable("unreadable", "cannot be read: the file is empty")
-            if head.startswith(_LFS_POINTER):
-                raise Unusable(
-                    "lfs-pointer",
-                    f"a Git LFS pointer of {size} bytes, not the recording: run `git lfs pull` "
-                    "where it was cloned",
-                )
-            if _HTML.match(head.removeprefix(b"\xef\xbb\xbf")):
-                raise Unusable("html", "a web page, not a recording: the download failed")
-            if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
-                raise _not_wav(head)
-            return _read_chunks(file, size)
+            kind = identify(file)
+            if kind == "WAV":
+                return _read_chunks(file, size)
+            if kind not in COMPRESSED:
+                raise _not_decoded(kind, file, size)
+            if kind == "Ogg Vorbis" and not ogg_is_whole(file):
+                raise Unusable("truncated", "truncated: the last page of the Ogg file is missing")
+            return Header(kind)
     except OSError as error:
         raise Unusable("unreadable", f"cannot be read: {error.strerror or error}") from error
 
 
-def _not_wav(head: bytes) -> Unusable:
-    if head[4:8] == b"ftyp":
-        return Unusable("format", "not a WAV file but MPEG-4, whatever its name says")
-    for magic, name in _OTHER_FORMATS.items():
-        if head.startswith(magic):
-            return Unusable("format", f"not a WAV file but {name}, whatever its name says")
-    shown = head[:12].decode("ascii", "backslashreplace")
-    return Unusable("unreadable", f"cannot be read: it begins with {shown!r}, not as a WAV file")
+def _not_decoded(kind: str, file: BinaryIO, size: int) -> Unusable:
+    if kind == "an empty file":
+        return Unusable("unreadable", "cannot be read: the file is empty")
+    if kind == "a Git LFS pointer":
+        return Unusable(
+            "lfs-pointer",
+            f"a Git LFS pointer of {size} bytes, not the recording: run `git lfs pull` where it "
+            "was cloned",
+        )
+    if kind == "a web page":
+        return Unusable("html", "a web page, not a recording: the download failed")
+    if kind:
+        return Unusable(
+            "format", f"not WAV, FLAC, MP3 or Ogg Vorbis but {kind}, whatever its name says"
+        )
+    file.seek(0)
+    shown = file.read(12).decode("ascii", "backslashreplace")
+    return Unusable("unreadable", f"cannot be read: it begins with {shown!r}, as no recording does")
 
 
 def _read_chunks(file: BinaryIO, size: int) -> Header:
@@ -106,7 +99,10 @@ def _read_chunks(file: BinaryIO, size: int) -> Header:
         if name == b"fmt ":
             bytes_per_second = _bytes_per_second(file.read(min(length, 40)))
         elif name == b"data":
-            return _compare(length, size - place - 8, bytes_per_second)
+            start = place + 8
+            if length == 0 and size > start and not _is_chunk(file.read(8), size - start):
+                return Header(data_start=start, length_unknown=True)
+            return _compare(length, size - start, bytes_per_second)
         # Chunks start at even places.
         place += 8 + length + length % 2
     return Header()
@@ -125,6 +121,14 @@ def _bytes_per_second(fields: bytes) -> int:
     return channels * rate * (-(-bits // 8))
 
 
+def _is_chunk(head: bytes, there: int) -> bool:
+    """Whether another chunk follows, and not samples under a header that gives no length."""
+    if len(head) < 8:
+        return False
+    name, length = struct.unpack("<4sI", head)
+    return all(0x20 <= byte < 0x7F for byte in name) and length <= there - 8
+
+
 def _compare(announced: int, there: int, bytes_per_second: int) -> Header:
     if announced in _UNKNOWN_LENGTHS and there != announced:
         return Header(length_unknown=True)
@@ -132,4 +136,5 @@ def _compare(announced: int, there: int, bytes_per_second: int) -> Header:
         return Header()
     seconds = announced / bytes_per_second
     missing = (announced - there) / bytes_per_second
-    return Header(seconds, missing if missing > _TOLERATED_SECONDS else 0.0)
+    missing = missing if missing > TOLERATED_SECONDS else 0.0
+    return Header(seconds=seconds, missing_seconds=missing)

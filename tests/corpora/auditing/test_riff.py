@@ -51,9 +51,24 @@ def test_a_few_missing_samples_are_a_slip(header):
     assert missing(16_200) == 0.0125
 
 
+@pytest.mark.parametrize(
+    ("content", "kind"), [(b"fLaC....", "FLAC"), (b"ID3\4" + bytes(6) + b"\xff\xfb\x90\0", "MP3")]
+)
+def test_what_is_compressed_is_only_named(header, content, kind):
+    assert header(content).kind == kind
+
+
 @pytest.mark.parametrize("announced", [0, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF])
 def test_lengths_that_mean_not_known(header, announced):
     assert header(_riff((b"fmt ", 16, FORMAT), (b"data", announced, bytes(100)))).length_unknown
+
+
+def test_no_samples_before_another_chunk_is_no_unknown_length(header):
+    behind = (b"LIST", 4, b"abcd")
+    found = header(_riff((b"fmt ", 16, FORMAT), (b"data", 0, b""), behind))
+    assert (found.length_unknown, found.data_start) == (False, 0)
+    loud = (b"data", 0, b"\x7f\x7f\x80\x80" * 50)
+    assert header(_riff((b"fmt ", 16, FORMAT), loud)).data_start == 44
 
 
 def test_no_data_at_all_is_no_unknown_length(header):
@@ -87,9 +102,11 @@ def test_what_says_nothing_of_a_length(header, content):
         (b"RIFF", "unreadable"),
         (b"RIFF....AVI ", "unreadable"),
         (bytes(300), "unreadable"),
-        (b"fLaC....", "format"),
         (b"\0\0\0\x20ftypM4A ", "format"),
-        (b"ID3\x04", "format"),
+        (b"ID3\x04", "unreadable"),
+        (b"ID3\x04\0\0\0\0\0\0FORM....AIFF", "format"),
+        (b"OggS" + bytes(22) + b"\x01\x13OpusHead", "format"),
+        (b"OggS" + bytes(22) + b"\x01\x1e\x01vorbis", "truncated"),
         (_riff((b"fmt ", 16, b"\x55\x00" + FORMAT[2:])), "format"),
         (_riff((b"fmt ", 40, b"\xfe\xff" + FORMAT[2:] + bytes(8) + b"\x06\x00")), "format"),
     ],
