@@ -51,7 +51,7 @@ def main() -> None:
         classes = split.train.classes(options.labels)
         x, y = {}, {}
         for name, part in split.parts().items():
-            x[name] = compute_spectrograms(part, spec, cache=options.out / "spectrograms")
+            x[name] = compute_spectrograms(part, spec, cache=options.out / "spectrograms")[:]
             y[name] = np.array([classes.index(label) for label in part.labels(options.labels)])
 
         if options.network == "compact":

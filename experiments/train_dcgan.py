@@ -47,7 +47,7 @@ def main() -> None:
         if not clips.clips:
             known = ", ".join(split.train.classes("gender_emotion"))
             parser.error(f"--label {options.label} is of no training clip; valid are: {known}")
-        real = compute_spectrograms(clips, SpectrogramSpec(), cache=options.out / "spectrograms")
+        real = compute_spectrograms(clips, SpectrogramSpec(), cache=options.out / "spectrograms")[:]
 
         settings = DCGANSettings(
             width=options.width, batch_size=16, discriminator_rate=1e-4, steps=options.steps

@@ -18,6 +18,11 @@ def add_to(commands) -> None:
     parser.add_argument(
         "--models", type=Path, default=Path("saved_models"), help="default: %(default)s"
     )
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        help="folder of spectrograms, which runs may share; default: in the run folder",
+    )
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     parser.add_argument(
         "--labels",
@@ -66,5 +71,5 @@ def run(options: argparse.Namespace) -> int:
         settings = replace(settings, fit=replace(settings.fit, epochs=options.epochs))
     names = [root.resolve().name for root in options.roots] or ["built-in"]
     out = options.out or Path("runs", "-".join(names) + ("-short" if options.short else ""))
-    run_demo(settings, out, options.models)
+    run_demo(settings, out, options.models, options.cache)
     return 0

@@ -1,7 +1,8 @@
-"""A corpus' spectrograms, computed in a tf.data pipeline and kept on disk."""
+"""A corpus' spectrograms: recordings through tf.data, on an accelerator if there is one."""
 
-import hashlib
-from collections.abc import Callable, Iterable
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple
 from pathlib import Path
 
@@ -9,81 +10,175 @@ import numpy as np
 import tensorflow as tf
 
 from serkit.audio.loading import load_waveform
-from serkit.audio.spectrogram import SpectrogramSpec, log_mel
+from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
 from serkit.corpora.corpus import Corpus
+from serkit.data.cache import SpectrogramCache
+from serkit.data.compressed import decode_any
+from serkit.data.rows import Rows
+from serkit.data.skipped import Skipped
 from serkit.errors import RecordingError
-from serkit.files import replacing
+
+# To be counted up when the same samples and spec give other numbers than before.
+_RECIPE = "2"
 
 
 def spectrogram_dataset(
-    files: Iterable[str], spec: SpectrogramSpec, batch_size: int = 32
+    files: Sequence[str],
+    spec: SpectrogramSpec,
+    batch_size: int = 32,
+    *,
+    skipped: Skipped | None = None,
+    device: str | None = None,
+    together: int | None = None,
+    dtype: tf.DType = tf.float32,
 ) -> tf.data.Dataset:
-    """Spectrograms of files in their order.
+    """Spectrograms of recordings, in their order.
+
+    Args:
+        files: WAV, FLAC, MP3 or Ogg Vorbis.
+        spec: what to compute.
+        batch_size: spectrograms per batch; the last batch may have fewer.
+        skipped: gets the files that cannot be used, which are left out; without it, the first one
+            ends the iteration with an error that names it.
+        device: where the spectrograms are computed; default: the first accelerator, else the CPU.
+        together: clips that one transform takes; default: 1 on a CPU, whose cache holds one, and
+            ``batch_size`` on an accelerator, which only many fill.
+        dtype: float32 or bfloat16.
 
     Returns:
-        A dataset of ``(spectrograms, status)``: float32 ``(batch, frames, bins, 1)`` in [-1, 1],
-        and a string ``(batch,)``, empty for files that were decoded.
+        A dataset of ``(rows, spectrograms)``: int64 ``(batch,)``, places in ``files``, and
+        ``(batch, frames, bins, 1)`` in [-1, 1].
     """
-    dataset = tf.data.Dataset.from_tensor_slices(list(files))
-    dataset = dataset.map(
-        lambda path: load_waveform(tf.io.read_file(path), spec),
-        num_parallel_calls=tf.data.AUTOTUNE,
-    )
-    # One transform for a whole batch: tf.signal uses all cores, and a GPU fills up.
-    dataset = dataset.batch(batch_size).map(lambda waves, status: (log_mel(waves, spec), status))
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    device = accelerator() if device is None else device
+    together = together or (1 if "CPU" in device else batch_size)
+    workers = len(os.sched_getaffinity(0))
+    readable = range(len(files)) if skipped is None else skipped.readable(files)
+    rows = tf.constant(list(readable), tf.int64)
+    names = tf.constant([files[row] for row in readable], tf.string)
+
+    def transform(row: tf.Tensor, waves: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        # The map itself exists on the CPU only; its function's inputs are copied to the device.
+        with tf.device(device):
+            return row, to_spectrogram(waves, spec, dtype)
+
+    def transform_one(row: tf.Tensor, wave: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return row, transform(row, wave[tf.newaxis])[1][0]
+
+    dataset = _waveforms(tf.data.Dataset.from_tensor_slices((rows, names)), spec, skipped, workers)
+    if together == 1:
+        dataset = dataset.map(transform_one, workers).batch(batch_size)
+    else:
+        dataset = dataset.batch(together).map(transform, workers)
+        dataset = dataset if together == batch_size else dataset.rebatch(batch_size)
+    return dataset.prefetch(1)
+
+
+def _waveforms(
+    files: tf.data.Dataset, spec: SpectrogramSpec, skipped: Skipped | None, workers: int
+) -> tf.data.Dataset:
+    """``(row, path)`` to ``(row, waveform)``, without the files that cannot be used."""
+
+    def load(row: tf.Tensor, path: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        loaded = load_waveform(tf.io.read_file(path), spec, decode_any)
+        if skipped is not None:
+            return row, loaded.waveform, skipped.usable(path, loaded.status)
+        text = tf.strings.join([path, ": ", loaded.status])
+        with tf.control_dependencies([tf.debugging.Assert(loaded.status == b"", [text])]):
+            return row, tf.identity(loaded.waveform)
+
+    dataset = files.map(load, workers)
+    if skipped is None:
+        return dataset
+    dataset = dataset.filter(lambda row, wave, usable: usable)
+    return dataset.map(lambda row, wave, usable: (row, wave))
+
+
+def accelerator() -> str:
+    """Name of the first GPU, else of the CPU, such as ``/device:CPU:0``."""
+    found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return found[0].name
 
 
 def compute_spectrograms(
     corpus: Corpus,
     spec: SpectrogramSpec,
     *,
-    cache: Path | str,
+    cache: Path | str | SpectrogramCache,
+    skipped: Skipped | None = None,
     track: Callable[[Iterable, int], Iterable] = lambda items, total: items,
-    batch_size: int = 32,
-) -> np.ndarray:
-    """All spectrograms of a corpus, in its order; read from ``cache`` if they are there.
+) -> Rows:
+    """All spectrograms of a corpus, in its order; only those that ``cache`` lacks are computed.
 
     Args:
         corpus: audited clips: their ``sha256`` is what the cache goes by, not their paths.
         spec: what to compute.
-        cache: folder that keeps one ``.npy`` file per corpus and spec, written whole or not at
-            all; safe to delete.
-        track: wraps the iteration over batches, for a progress bar; gets their number.
+        cache: folder, which runs and processes may share; or a cache made for this spec by
+            :func:`open_cache`.
+        skipped: gets the files that cannot be used; then the result has the clips of
+            ``skipped.rest(corpus)``. Without it the first one is an error.
+        track: wraps the iteration over what is to be computed, for a progress bar; gets its number.
 
     Returns:
-        float32 ``(clips, frames, bins, 1)`` in [-1, 1], mapped from the file, read-only.
+        ``(clips, frames, bins, 1)`` in [-1, 1], read from disk when indexed, as float32 (rounded by
+        the cache by up to 0.00025).
 
     Raises:
-        RecordingError: if a file cannot be read or decoded; the message names it.
+        RecordingError: if a file cannot be read or decoded and ``skipped`` is None; the message
+            names it. What was computed before is kept.
+        OSError: if the cache cannot be written to, or does not keep what is written.
     """
-    path = Path(cache, f"{_key(corpus, spec)}.npy")
-    if not path.exists():
-        batches = spectrogram_dataset(corpus.files(), spec, batch_size)
-        with replacing(path) as partial:
-            out = np.lib.format.open_memmap(
-                partial, mode="w+", dtype=np.float32, shape=(len(corpus), *spec.shape)
-            )
-            start = 0
-            try:
-                for spectrograms, status in track(batches, -(-len(corpus) // batch_size)):
-                    _require_decoded(corpus, start, status.numpy())
-                    out[start : start + len(status)] = spectrograms.numpy()
-                    start += len(status)
-            except tf.errors.OpError as error:
-                # Most often a file that was moved since the audit; the message names it.
-                raise RecordingError(f"a recording cannot be read: {error.message}") from error
-            out.flush()
-            del out
-    return np.load(path, mmap_mode="r")
+    if not isinstance(cache, SpectrogramCache):
+        cache = open_cache(cache, spec)
+    # Once is enough, twice if a shard is damaged; what is left then is a disk that loses things.
+    for _ in range(3):
+        clips = (corpus if skipped is None else skipped.rest(corpus)).clips
+        keys = [clip.sha256 for clip in clips]
+        missing = [clips[place] for place in cache.missing(keys)]
+        if not missing and (rows := cache.read(keys)) is not None:
+            return rows
+        files = [str(corpus.file(clip)) for clip in missing]
+        batches = _computed(files, spec, skipped, cache.shard_clips)
+        pieces = -(-len(files) // cache.shard_clips)
+        for places, spectrograms in track(batches, pieces):
+            cache.write([missing[place].sha256 for place in places], spectrograms)
+    raise OSError(f"{cache.folder} does not keep what is written to it")
 
 
-def _key(corpus: Corpus, spec: SpectrogramSpec) -> str:
-    text = "\n".join([repr(astuple(spec)), *(clip.sha256 for clip in corpus.clips)])
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
+def open_cache(
+    folder: Path | str, spec: SpectrogramSpec, dtype: str = "float16", **limits: int
+) -> SpectrogramCache:
+    """The cache of a spec's spectrograms in a folder that other specs may use as well.
+
+    Args:
+        folder: made when it is first written to.
+        spec: what its spectrograms are made of.
+        dtype: ``float16``, or ``uint8`` at half the size, as coarse as a picture.
+        limits: see :class:`serkit.data.cache.SpectrogramCache`.
+    """
+    return SpectrogramCache(folder, repr((_RECIPE, *astuple(spec))), spec.shape, dtype, **limits)
 
 
-def _require_decoded(corpus: Corpus, start: int, status: np.ndarray) -> None:
-    for clip, problem in zip(corpus.clips[start : start + len(status)], status, strict=True):
-        if problem:
-            raise RecordingError(f"{corpus.file(clip)}: {problem.decode()}")
+def _computed(
+    files: Sequence[str], spec: SpectrogramSpec, skipped: Skipped | None, count: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Places in ``files`` and their spectrograms, ``count`` at a time."""
+    batches = iter(spectrogram_dataset(files, spec, min(count, 32), skipped=skipped))
+    while True:
+        try:
+            piece = list(itertools.islice(batches, -(-count // 32)))
+        except tf.errors.OpError as error:
+            raise RecordingError(_cause(error)) from error
+        if not piece:
+            return
+        yield tuple(
+            np.concatenate([part.numpy() for part in parts]) for parts in zip(*piece, strict=True)
+        )
+
+
+def _cause(error: tf.errors.OpError) -> str:
+    """What is wrong, out of TensorFlow's message, which has a page of where around it."""
+    message = error.message
+    if "assertion failed: [" in message:
+        return message.split("assertion failed: [", 1)[1].split("]", 1)[0].strip("'\"")
+    # Most often a file that was moved since the audit; the message names it.
+    return f"a recording cannot be read: {message}"

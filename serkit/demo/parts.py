@@ -4,6 +4,7 @@ import numpy as np
 
 from serkit.corpora.corpus import Corpus
 from serkit.corpora.splits import Split
+from serkit.data.rows import Rows
 from serkit.errors import InputError
 from serkit.training.examples import Examples
 
@@ -12,7 +13,7 @@ class Parts:
     """Spectrograms and labels of any part of the corpus."""
 
     def __init__(
-        self, corpus: Corpus, split: Split, spectrograms: np.ndarray, label_set: str
+        self, corpus: Corpus, split: Split, spectrograms: Rows | np.ndarray, label_set: str
     ) -> None:
         self.corpus, self.split, self.label_set = corpus, split, label_set
         self._spectrograms = spectrograms

@@ -17,6 +17,7 @@ from serkit.corpora.corpus import Corpus
 from serkit.corpora.protocols import make_splits
 from serkit.corpora.splits import Split
 from serkit.corpora.synthetic import write_synthetic_corpus
+from serkit.data.rows import Rows
 from serkit.data.spectrograms import compute_spectrograms
 from serkit.demo.delivery import export_better, try_out
 from serkit.demo.parts import Parts, fill_plan
@@ -34,27 +35,31 @@ from serkit.runs import Run
 from serkit.seeds import derive_seed
 
 
-def run_demo(settings: DemoSettings, out: Path, models: Path) -> None:
+def run_demo(settings: DemoSettings, out: Path, models: Path, cache: Path | None = None) -> None:
     """Audit, split, spectrograms, GANs, two classifiers, report, export; see the README.
 
     Args:
         settings: what to do.
         out: run folder; a second call with the same settings goes on where the first was killed.
         models: gets the exported model as ``<name of out>/<version>``.
+        cache: folder of spectrograms, which runs may share; default: in the run folder.
 
     Raises:
         SerkitError: for recordings or settings that do not work; the message says why.
     """
     with Run(out, settings.to_json()) as run_folder:
-        Demo(settings, run_folder, models).run()
+        Demo(settings, run_folder, models, cache).run()
 
 
 class Demo:
     """One run of the demo: what its stages share."""
 
-    def __init__(self, settings: DemoSettings, run_folder: Run, models: Path) -> None:
+    def __init__(
+        self, settings: DemoSettings, run_folder: Run, models: Path, cache: Path | None = None
+    ) -> None:
         self.settings = settings
         self.run_folder = run_folder
+        self.cache = cache or run_folder.folder / "spectrograms"
         self.models = models.resolve() / run_folder.folder.resolve().name
         # Now rather than after all the training: a place that cannot be written to.
         self.models.mkdir(parents=True, exist_ok=True)
@@ -122,13 +127,9 @@ class Demo:
             self.progress.say(f"   {LEAKY}")
         return split
 
-    def spectrograms(self, corpus: Corpus) -> np.ndarray:
-        found = compute_spectrograms(
-            corpus,
-            self.settings.spec,
-            cache=self.out / "spectrograms",
-            track=self.progress.track("computing"),
-        )
+    def spectrograms(self, corpus: Corpus) -> Rows:
+        track = self.progress.track("computing")
+        found = compute_spectrograms(corpus, self.settings.spec, cache=self.cache, track=track)
         self.run_folder.stage("spectrograms", lambda: {"clips": len(found)})
         return found
 
@@ -230,9 +231,8 @@ class Demo:
     def export(self, parts: Parts, metrics: dict) -> str:
         def work() -> dict:
             classifier = self._classifier_file(metrics["better"])
-            return {
-                "model": str(export_better(classifier, self.settings.spec, metrics, self.models))
-            }
+            written = export_better(classifier, self.settings.spec, metrics, self.models)
+            return {"model": str(written)}
 
         model = self.run_folder.stage("export", work)["model"]
         if not Path(model).is_dir() or Path(model).parent != self.models:

@@ -13,17 +13,21 @@ def asked(monkeypatch):
 
 def test_options_become_settings(asked, tmp_path):
     command = ["demo", str(tmp_path), "--seed", "3", "--labels", "emotion", "--split", "random"]
-    assert main([*command, "--gan-steps", "40", "--epochs", "2", "--out", "there"]) == 0
-    ((settings, out, models),) = asked
+    assert (
+        main([*command, "--gan-steps", "40", "--epochs", "2", "--out", "there", "--cache", "c"])
+        == 0
+    )
+    ((settings, out, models, cache),) = asked
     assert (settings.seed, settings.label_set, settings.protocol) == (3, "emotion", "random")
     assert settings.roots == (str(tmp_path.resolve()),)
     assert (settings.gan.steps, settings.fit.epochs) == (40, 2)
-    assert (str(out), str(models)) == ("there", "saved_models")
+    assert (str(out), str(models), str(cache)) == ("there", "saved_models", "c")
 
 
 def test_without_options_it_is_the_built_in_corpus_split_by_speaker(asked):
     assert main(["demo", "--short"]) == 0
-    ((settings, out, _),) = asked
+    ((settings, out, _, cache),) = asked
+    assert cache is None
     assert (settings.roots, settings.protocol) == ((), "hold-out")
     assert str(out) == "runs/built-in-short"
 

@@ -1,0 +1,200 @@
+"""Spectrograms on disk, computed once per content of a clip and setting, and used by every run."""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from serkit.data.coding import DTYPES, decoding_table, encode
+from serkit.data.rows import Rows
+from serkit.data.shards import DamagedShard, Shard, make_room, pack
+from serkit.errors import InputError, check_choice, check_range
+from serkit.files import remove_partials, replacing
+
+_FORMAT = 1
+_log = logging.getLogger(__name__)
+
+
+class SpectrogramCache:
+    """A folder of spectrograms that runs, arms and processes share.
+
+    A key is the digest of a clip's samples (:attr:`serkit.corpora.corpus.Clip.sha256`). With
+    ``spec_key``, ``shape``, ``dtype`` and the format's version it decides what is found, so a
+    change of any of them finds nothing old. Use it so::
+
+        while (rows := cache.read(keys)) is None:
+            for positions in batches_of(cache.missing(keys), cache.shard_clips):
+                cache.write([keys[i] for i in positions], compute(positions))
+
+    The loop ends after one round, or after two if a shard turns out to be damaged.
+
+    Several processes may do that at once: a writer locks out other writers and leaves out what is
+    there by then; readers wait for nobody. A killed process leaves nothing that is believed. A
+    file that is cut off, altered or does not belong is logged and removed, and its clips are
+    missing again; arrays are checked once per object, by the first :meth:`read` that needs them.
+
+    What a method found or wrote stays mapped, and no process evicts it, while this object or the
+    :class:`~serkit.data.rows.Rows` live. Each shard takes a file descriptor, so write many clips
+    at a time.
+
+    Args:
+        folder: the cache's own; made at the first write. Safe to delete when nobody uses it.
+        spec_key: all that decides a spectrogram beside the samples, the code's version included.
+        shape: of one spectrogram, such as ``(frames, bins, 1)``.
+        dtype: stored as ``float16`` (rounded by up to 0.000244) or ``uint8`` (up to 0.00392).
+        limit_bytes: what the folder may hold, all settings together; 4 GiB unless told. A write
+            that would exceed it first removes the shards that were used least recently and that
+            no process uses now. If that is not enough it writes all the same and logs a warning.
+        shard_clips: most spectrograms in one file.
+
+    Raises:
+        InputError: for an argument that is not valid.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str,
+        spec_key: str,
+        shape: tuple[int, ...],
+        dtype: str = "float16",
+        *,
+        limit_bytes: int = 4 * 2**30,
+        shard_clips: int = 256,
+    ) -> None:
+        check_choice("dtype", dtype, DTYPES)
+        check_range("limit_bytes", limit_bytes, 0)
+        check_range("shard_clips", shard_clips, 1)
+        if not spec_key:
+            raise InputError("spec_key is empty; valid is a text that names the setting")
+        self.folder, self.shape, self.dtype = Path(folder), tuple(map(int, shape)), dtype
+        self.limit_bytes, self.shard_clips = limit_bytes, shard_clips
+        text = json.dumps([_FORMAT, spec_key, self.shape, dtype])
+        self._entry = hashlib.sha256(text.encode()).hexdigest()[:24]
+        self._table = decoding_table(dtype)
+        self._known: set[Path] = set()
+        self._places: dict[str, tuple[Path, int]] = {}
+        self._held: dict[Path, Shard] = {}
+        self._checked: set[Path] = set()
+        self._warned = False
+
+    def missing(self, keys: Sequence[str]) -> list[int]:
+        """Positions whose spectrograms have to be computed, ascending; a repeated key's first.
+
+        Reads the shards' indexes, not their arrays.
+        """
+        found = self._find(keys)
+        first: dict[str, int] = {}
+        for position, key in enumerate(keys):
+            first.setdefault(key, position)
+        return [position for key, position in first.items() if key not in found]
+
+    def write(self, keys: Sequence[str], spectrograms: np.ndarray) -> None:
+        """Keep spectrograms; those of keys that are there already are left out.
+
+        Args:
+            keys: one per spectrogram.
+            spectrograms: float32 ``(len(keys), *shape)`` in [-1, 1].
+
+        Raises:
+            InputError: for other lengths, shapes or values, or an empty key.
+            OSError: if the disk is full or the folder cannot be written to.
+        """
+        codes = encode(spectrograms, self.shape, self.dtype)
+        if len(keys) != len(codes):
+            raise InputError(f"{len(keys)} keys for {len(codes)} spectrograms")
+        with self._writing():
+            new = self.missing(keys)
+            for start in range(0, len(new), self.shard_clips):
+                rows = new[start : start + self.shard_clips]
+                self._append([keys[row] for row in rows], codes[rows])
+
+    def read(self, keys: Sequence[str]) -> Rows | None:
+        """Spectrograms in the order of the keys, which may repeat; None if some are missing."""
+        found = self._find(keys)
+        for path in {path for path, _ in found.values()} - self._checked:
+            if self._held[path].is_intact():
+                self._checked.add(path)
+            else:
+                self._discard(path, "its array has a wrong CRC-32")
+        if any(key not in found or found[key][0] not in self._held for key in keys):
+            return None
+        codes = [self._held[path].codes[row] for path, row in map(found.get, keys)]
+        return Rows(codes, self.shape, self._table)
+
+    def _find(self, keys: Sequence[str]) -> dict[str, tuple[Path, int]]:
+        """Shard and row of each key that is there; the shards are held from now on."""
+        if not all(keys):
+            raise InputError("keys has an empty one; valid is the sha256 of an audited clip")
+        there = set(self.folder.glob(f"spectrograms-{self._entry}-*.npy"))
+        self._forget(self._known - there - self._held.keys())
+        for path in there - self._known:
+            self._open(path)
+        found = {key: self._places[key] for key in keys if key in self._places}
+        for path in {path for path, _ in found.values()} - self._held.keys():
+            self._hold(path)
+        return {key: place for key, place in found.items() if place[0] in self._held}
+
+    def _open(self, path: Path) -> Shard | None:
+        try:
+            shard = Shard(path, self._entry, self.shape, DTYPES[self.dtype])
+        except FileNotFoundError:
+            # Another process removed it since the folder was listed.
+            return None
+        except DamagedShard as error:
+            self._discard(path, str(error))
+            return None
+        self._known.add(path)
+        self._places.update((key, (path, row)) for row, key in enumerate(shard.keys))
+        return shard
+
+    def _hold(self, path: Path) -> None:
+        if shard := self._open(path):
+            self._held[path] = shard
+            # What was used last is evicted last; a folder that is read-only can still be read.
+            with contextlib.suppress(OSError):
+                os.utime(path)
+
+    def _discard(self, path: Path, reason: str) -> None:
+        _log.warning("%s is damaged: %s; its clips are computed again", path, reason)
+        self._held.pop(path, None)
+        self._forget({path})
+        # It stays known, without its clips: it may be where nothing can be removed.
+        self._known.add(path)
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+    def _forget(self, paths: set[Path]) -> None:
+        if paths:
+            self._known -= paths
+            self._places = {k: place for k, place in self._places.items() if place[0] not in paths}
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open(self.folder / ".lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            # Whoever wrote these was killed, or would hold the lock.
+            remove_partials(self.folder)
+            yield
+
+    def _append(self, keys: Sequence[str], codes: np.ndarray) -> None:
+        parts = pack(self._entry, keys, codes)
+        every = self.folder.glob("spectrograms-*.npy")
+        total = make_room(every, sum(map(len, parts)), self.limit_bytes)
+        if total > self.limit_bytes and not self._warned:
+            self._warned = True
+            _log.warning(
+                "%s holds %.1f MB, more than its limit of %.1f MB, and all of it is in use",
+                *(self.folder, total / 1e6, self.limit_bytes / 1e6),
+            )
+        path = self.folder / f"spectrograms-{self._entry}-{uuid.uuid4().hex}.npy"
+        with replacing(path) as partial, open(partial, "wb") as file:
+            file.writelines(parts)
+        self._hold(path)

@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+from serkit.data.coding import DTYPES, decoding_table, encode
+from serkit.errors import InputError
+
+
+def _kept(values: np.ndarray, dtype: str) -> np.ndarray:
+    codes = encode(values.astype(np.float32), (), dtype)
+    return decoding_table(dtype)[codes.view(DTYPES[dtype])]
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [("float16", 2.0**-12), ("uint8", 1 / 255)])
+def test_rounding_errors_are_as_documented(dtype, bound):
+    steps = np.linspace(-1, 1, 510 + 1)  # every level of uint8 and every middle between two
+    values = np.concatenate([np.linspace(-1, 1, 200_001), steps, [1 - 2.0**-12]])
+    values = values.astype(np.float32).astype(np.float64)
+    worst = np.abs(_kept(values, dtype).astype(np.float64) - values).max()
+    assert 0.999 * bound < worst < bound + 1e-7
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_ends_are_exact_and_order_is_kept(dtype):
+    np.testing.assert_array_equal(_kept(np.array([-1.0, 1.0]), dtype), [-1, 1])
+    beyond = np.array([-1 - 9e-6, 1 + 9e-6])
+    np.testing.assert_array_equal(_kept(beyond, dtype), [-1, 1])
+    assert (np.diff(_kept(np.linspace(-1, 1, 10_001), dtype)) >= 0).all()
+
+
+def test_uint8_is_linear():
+    np.testing.assert_array_equal(
+        encode(np.array([-1, -0.2, 0.2, 1]), (), "uint8"), [0, 102, *(153, 255)]
+    )
+
+
+def test_float16_numbers_come_back_as_they_are():
+    every = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    every = every[np.abs(every) <= 1]
+    np.testing.assert_array_equal(_kept(every, "float16"), every)
+
+
+def test_what_is_given_in_another_order_of_memory_is_stored_in_rows(rng):
+    values = np.asfortranarray(rng.uniform(-1, 1, (5, 4, 3)))
+    for dtype in DTYPES:
+        codes = encode(values, (4, 3), dtype)
+        assert codes.flags.c_contiguous
+        np.testing.assert_allclose(
+            decoding_table(dtype)[codes.view(DTYPES[dtype])], values, atol=1 / 255
+        )
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.zeros((2, 3)), r"shape \(2, 3\); valid is \('n', 3, 1\)"),
+        (np.zeros((3, 1)), "shape"),
+        (np.full((1, 3, 1), 1.01), "to 1.01; valid is from -1 to 1"),
+        (np.full((1, 3, 1), -1.01), "valid is from -1 to 1"),
+        (np.full((1, 3, 1), np.nan), "from nan"),
+    ],
+)
+def test_what_is_not_a_spectrogram_is_refused(values, message):
+    with pytest.raises(InputError, match=message):
+        encode(values, (3, 1), "float16")
+
+
+def test_an_unknown_type_is_refused():
+    with pytest.raises(InputError, match="valid are: float16, uint8"):
+        encode(np.zeros((1, 2)), (2,), "float32")
+    with pytest.raises(InputError, match="dtype='int8'"):
+        decoding_table("int8")
