@@ -25,7 +25,7 @@ ALLOWED = {
         *("corpora", "audio", "training", "evaluation", "runs", "gans"),
         *("classifiers", "data", "serving", "reporting"),
     },
-    "commands": {"corpora", "reporting", "serving", "demo"},
+    "commands": {"corpora", "audio", "data", "reporting", "serving", "demo"},
     "cli": {"commands"},
     "__main__": {"cli"},
     **{name: set() for name in GROUND},

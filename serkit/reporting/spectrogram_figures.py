@@ -1,0 +1,98 @@
+"""One spectrogram as a figure with axes, or as grey levels without any."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, MultipleLocator
+
+from serkit.reporting.style import tidy
+
+_MARKS = (20, 50, 100, 200, 500, 1000, 2000, 4000, 8000, 16_000)
+# As a share of the axis; nearer than this, the numbers would touch.
+_APART = 0.04
+_LONGEST_TITLE = 48
+
+
+def spectrogram_figure(
+    spectrogram: np.ndarray,
+    seconds: tuple[float, float],
+    frequencies: np.ndarray,
+    range_db: float,
+    title: str,
+    scale: str = "",
+) -> Figure:
+    """A spectrogram over seconds and Hz, with a colour bar in dB below its maximum.
+
+    Args:
+        spectrogram: ``(frames, bins)`` in [-1, 1]: 1 is 0 dB, -1 is ``-range_db``.
+        seconds: where the first frame begins and the last one ends, for the axis.
+        frequencies: Hz at the centre of each bin, ``(bins,)``, ascending.
+        range_db: above 0.
+        title: names the clip; very long ones lose their middle.
+        scale: word for how the frequencies are spread, such as ``mel``.
+    """
+    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(
+        (spectrogram.T - 1.0) / 2.0 * range_db,
+        cmap="magma",
+        vmin=-range_db,
+        vmax=0.0,
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+        extent=(*seconds, 0, len(frequencies)),
+    )
+    if len(title) > _LONGEST_TITLE:
+        title = f"{title[: _LONGEST_TITLE // 2]}…{title[-_LONGEST_TITLE // 2 :]}"
+    # A dollar sign in a file's name is no formula.
+    axes.set_title(title, fontsize=10, parse_math=False)
+    axes.set_xlabel("seconds")
+    axes.set_ylabel(f"Hz ({scale} scale)" if scale else "Hz")
+    _mark_frequencies(axes, frequencies)
+    tidy(axes)
+    bar = figure.colorbar(image, ax=axes, pad=0.01)
+    bar.set_label("dB below the maximum", fontsize=9)
+    bar.ax.tick_params(labelsize=8)
+    bar.ax.yaxis.set_major_locator(MultipleLocator(10 if range_db <= 90 else 20))
+    return figure
+
+
+def grey_levels(spectrogram: np.ndarray) -> np.ndarray:
+    """A spectrogram as a picture: time to the right, low frequencies at the bottom.
+
+    Args:
+        spectrogram: ``(frames, bins)`` in [-1, 1].
+
+    Returns:
+        uint8 ``(bins, frames)``, the top row first; 255 (white) is the loudest, 0 the floor.
+
+    Source: report, section 4.3, whose pictures are greyscale.
+    """
+    levels = np.clip((spectrogram.T[::-1] + 1.0) * 127.5, 0.0, 255.0)
+    return np.rint(levels).astype(np.uint8)
+
+
+def _mark_frequencies(axes: Axes, frequencies: np.ndarray) -> None:
+    count = len(frequencies)
+    steps = np.diff(frequencies)
+    # Bins are a step wide, the outermost ones too.
+    edges = frequencies[0] - steps[0] / 2, frequencies[-1] + steps[-1] / 2
+    known = [edges[0], *frequencies, edges[1]]
+    places = [0.0, *(np.arange(count) + 0.5), float(count)]
+    marks = _marks(frequencies, steps)
+    shown: list[tuple[float, float]] = []
+    for mark in marks:
+        place = float(np.interp(mark, known, places))
+        inside = edges[0] - steps[0] <= mark <= edges[1] + steps[-1]
+        if inside and (not shown or place - shown[-1][1] >= _APART * count):
+            shown.append((mark, place))
+    axes.set_yticks([place for _, place in shown], [f"{mark:,.0f}" for mark, _ in shown])
+
+
+def _marks(frequencies: np.ndarray, steps: np.ndarray) -> Sequence[float]:
+    if np.allclose(steps, steps[0], rtol=1e-3):
+        return MaxNLocator(9).tick_values(frequencies[0], frequencies[-1])
+    return _MARKS

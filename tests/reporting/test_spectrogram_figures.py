@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from serkit.reporting.page import png
+from serkit.reporting.spectrogram_figures import grey_levels, spectrogram_figure
+
+MEL = 700 * (10 ** (np.linspace(60, 2800, 90) / 2595) - 1)
+
+
+@pytest.fixture
+def picture(rng):
+    return rng.uniform(-1, 1, (60, 90))
+
+
+def test_axes_are_in_seconds_and_hertz_and_colours_in_decibels(picture):
+    figure = spectrogram_figure(picture, (-0.5, 2.0), MEL, 80.0, "a clip", "mel")
+    axes, bar = figure.axes
+    assert axes.get_title() == "a clip"
+    assert axes.get_xlabel() == "seconds"
+    assert axes.get_ylabel() == "Hz (mel scale)"
+    assert axes.get_xlim() == (-0.5, 2.0)
+    assert bar.get_ylabel() == "dB below the maximum"
+    assert bar.get_ylim() == (-80, 0)
+    (image,) = axes.images
+    assert image.origin == "lower"
+    shown = np.asarray(image.get_array())
+    np.testing.assert_allclose(shown, 40 * (picture.T - 1))
+
+
+@pytest.mark.parametrize(
+    ("frequencies", "expected"),
+    [
+        (MEL, ["200", "500", "1,000", "2,000", "4,000"]),
+        (np.linspace(0, 8000, 90), [f"{mark:,}" for mark in range(0, 8001, 1000)]),
+        (np.geomspace(25, 6000, 90), ["50", "100", "200", "500", "1,000", "2,000", "4,000"]),
+    ],
+)
+def test_marks_stand_at_the_bins_of_their_frequency(picture, frequencies, expected):
+    axes = spectrogram_figure(picture, (0, 1), frequencies, 80.0, "").axes[0]
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert set(expected) <= set(labels)
+    for place, label in zip(axes.get_yticks(), labels, strict=True):
+        # A bin's centre is half a step above its lower edge.
+        nearest = np.abs(frequencies - float(label.replace(",", ""))).argmin()
+        assert place == pytest.approx(nearest + 0.5, abs=0.51)
+    assert np.diff(axes.get_yticks()).min() >= 0.04 * 90
+
+
+def test_everything_lies_inside_the_picture(picture):
+    figure = spectrogram_figure(picture, (0, 3.6), MEL, 80.0, "W" * 300, "mel")
+    figure.draw_without_rendering()
+    box = figure.get_tightbbox()
+    assert box.x0 >= 0
+    assert box.y0 >= 0
+    width, height = figure.get_size_inches()
+    assert box.x1 <= width
+    assert box.y1 <= height
+
+
+def test_a_dollar_sign_is_no_formula(picture):
+    png(spectrogram_figure(picture, (0, 1), MEL, 80.0, r"a$b_$c$\bad"))
+
+
+def test_grey_is_lighter_where_it_is_louder_with_low_frequencies_at_the_bottom():
+    picture = np.full((4, 3), -1.0)
+    picture[0, 0] = 1.0
+    picture[3, 1] = 0.0
+    levels = grey_levels(picture)
+    assert levels.dtype == np.uint8
+    assert levels.tolist() == [[0, 0, 0, 0], [0, 0, 0, 128], [255, 0, 0, 0]]
+    # Rounding of a network's output may lie a little outside.
+    assert grey_levels(np.array([[1.01, -1.01]])).tolist() == [[0], [255]]
