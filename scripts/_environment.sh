@@ -1,5 +1,6 @@
-# Sourced by demo.sh and test.sh: makes .venv in the project's root from the given lock files, or
-# reuses it when it was made from the same ones. Usage: make_environment LOCK...
+# Sourced by demo.sh, test.sh and lock.sh. `make_environment LOCK...` makes the folder $environment
+# in the project's root from the given lock files, or reuses it when it was made from the same ones.
+environment=.venv
 
 _find_python() {
     local candidate
@@ -17,23 +18,24 @@ _find_python() {
 make_environment() {
     local lock stamp wanted python
     # pip comes last: without it an earlier start was interrupted, and venv completes the folder.
-    [ -x .venv/bin/pip ] || { python=$(_find_python) && "$python" -m venv .venv; } || return 1
+    [ -x "$environment/bin/pip" ] ||
+        { python=$(_find_python) && "$python" -m venv "$environment"; } || return 1
     for lock in "$@"; do
         # The stamp is written last, so an interrupted installation is taken up again.
-        stamp=.venv/installed-$lock
+        stamp=$environment/installed-$lock
         wanted=$(cksum < "$lock")
         [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && continue
-        echo "== installing $lock into .venv (about 3 GB of disk for all of it)"
+        echo "== installing $lock into $environment (about 3 GB of disk for all of it)"
         # Bytecode is compiled here even where PYTHONDONTWRITEBYTECODE is set: without it every
         # start of TensorFlow costs five seconds more.
-        env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m pip install --quiet \
+        env -u PYTHONDONTWRITEBYTECODE "$environment/bin/python" -m pip install --quiet \
             --disable-pip-version-check --compile -r "$lock" || return 1
         echo "$wanted" > "$stamp"
     done
-    stamp=.venv/installed-serkit
+    stamp=$environment/installed-serkit
     wanted="$(cksum < setup.cfg) $PWD"
     if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
-        .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+        "$environment/bin/python" -m pip install --quiet --disable-pip-version-check \
             --no-deps --no-build-isolation --editable . || return 1
         echo "$wanted" > "$stamp"
     fi

@@ -63,7 +63,10 @@ def fit_length(waveform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
     start = tf.maximum(surplus, 0) // 2
     waveform = waveform[start : start + spec.samples]
     missing = tf.maximum(-surplus, 0)
-    waveform = tf.pad(waveform, [[missing // 2, missing - missing // 2]])
+    # Copying, several times as fast as tf.pad.
+    waveform = tf.concat(
+        [tf.zeros([missing // 2]), waveform, tf.zeros([missing - missing // 2])], axis=0
+    )
     return tf.ensure_shape(waveform, [spec.samples])
 
 

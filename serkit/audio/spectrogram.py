@@ -94,6 +94,11 @@ def band_centres(spec: SpectrogramSpec) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=8)
+def hann_rows(length: int, rows: int) -> np.ndarray:
+    return np.tile(hann(length), [rows, 1])
+
+
+@functools.lru_cache(maxsize=8)
 def hann(length: int) -> np.ndarray:
     """Periodic Hann window, float32 ``(length,)``, as :func:`tf.signal.hann_window` makes it."""
     with tf.init_scope():
@@ -121,7 +126,8 @@ def to_spectrogram(
     Source: report, section 4.3; with ``mel`` equal to librosa's ``melspectrogram(htk=True,
     norm=None)`` and ``power_to_db(ref=max)`` on the same frames.
     """
-    frames = tf.signal.frame(waveforms, spec.window, spec.hop) * hann(spec.window)
+    frames = tf.signal.frame(waveforms, spec.window, spec.hop)
+    frames *= tf.constant(hann_rows(spec.window, spec.frames))
     # Rows of frames rather than batches of them: one matrix product instead of many small ones.
     transform = tf.signal.rfft(tf.reshape(frames, [-1, spec.window]), [spec.fft])
     power = _power_of_bands(transform, spec)

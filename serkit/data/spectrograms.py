@@ -70,7 +70,10 @@ def spectrogram_dataset(
     else:
         dataset = dataset.batch(together).map(transform, workers)
         dataset = dataset if together == batch_size else dataset.rebatch(batch_size)
-    return dataset.prefetch(1)
+    # There is nothing to tune: all numbers of workers are given.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.prefetch(1).with_options(options)
 
 
 def _waveforms(

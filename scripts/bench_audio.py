@@ -1,0 +1,151 @@
+"""How fast recordings become spectrograms: beside librosa, the report's way, and what is possible.
+
+    python scripts/bench_audio.py ../shared/data/ravdess        # in the project's environment
+
+All in one run, in turn, the fastest of several rounds counting; what matters are the ratios. The
+recordings are measured as they are and at 48 kHz, made from them by soxr. `bound` is what cannot be
+saved: decoding alone and the bare real FFT of the same frames, each by the fastest that is
+installed. Memory and linearity: the same files again and again, in a process of its own. Latency:
+one clip after another through an exported model of the default classifier.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import _audio_peers as peers
+import numpy as np
+import soundfile
+import soxr
+import tensorflow as tf
+
+from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.classifiers.compact import compact
+from serkit.data.spectrograms import spectrogram_dataset
+from serkit.serving.export import export_classifier
+
+# Each list is gone through so often in a round, so that what starting costs does not count.
+_PASSES = 3
+_PICTURES, _CALLS = 60, 300
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("root", help="folder with recordings at 16 kHz")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--files", type=int, help="use only so many, spread over all")
+    parser.add_argument("--many", type=int, default=12_000, help="files for memory and linearity")
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(measure_many(Path(options.measure), options.many)))
+        return
+    files = sorted(map(str, Path(options.root).resolve().rglob("*.wav")))
+    files = files[:: max(1, len(files) // options.files)] if options.files else files
+    print(f"{describe_machine()}; {len(files)} files, {options.rounds} rounds")
+    with tempfile.TemporaryDirectory() as scratch:
+        for rate in (16_000, 48_000):
+            chosen = files if rate == 16_000 else upsampled(files, rate, Path(scratch, str(rate)))
+            compare(chosen, rate, options.rounds, Path(scratch))
+        print_many(files, options, Path(scratch, "files.json"))
+        print_latency(files, Path(scratch, "model"))
+
+
+def describe_machine() -> str:
+    text = Path("/proc/cpuinfo").read_text()
+    model = next(line.split(":")[1] for line in text.splitlines() if "model name" in line)
+    return f"{len(os.sched_getaffinity(0))} cores of {model.strip()}"
+
+
+def upsampled(files: list[str], rate: int, folder: Path) -> list[str]:
+    """The same recordings as their originals were: 48 kHz, 16 bits."""
+    folder.mkdir()
+    made = []
+    for number, file in enumerate(files):
+        wave, known = soundfile.read(file, dtype="float32")
+        made.append(str(folder / f"{number}.wav"))
+        soundfile.write(made[-1], soxr.resample(wave, known, rate), rate, "PCM_16")
+    return made
+
+
+def compare(files: list[str], rate: int, rounds: int, scratch: Path) -> None:
+    workers = len(os.sched_getaffinity(0))
+    librosa = peers.LibrosaProcesses(workers)
+    seconds = sum(soundfile.info(file).duration for file in files) / len(files)
+    pictures = files[:: max(1, len(files) // _PICTURES)]
+    files = files * _PASSES
+    # Built once, as librosa's processes are started once.
+    dataset = spectrogram_dataset(files, SpectrogramSpec())
+    works = {
+        "serkit": lambda: [None for _ in dataset],
+        "librosa, a process per core": lambda: librosa.run(files),
+        **peers.decoders(files, workers),
+    }
+    best = {name: len(files) / value for name, value in peers.fastest(works, rounds).items()}
+    librosa.close()
+    fft = peers.fastest(peers.transforms(workers), 4 * rounds)
+    best |= {name: 32 / value for name, value in fft.items()}
+    drawn = peers.fastest({"drawn": lambda: peers.by_pictures(pictures, scratch)}, 1)["drawn"]
+    best["the report's way, one process"] = len(pictures) / drawn
+    print(f"\n{rate} Hz" + " " * 25 + "clips/s   x real time   serkit is")
+    for name, speed in best.items():
+        real_time = speed * seconds
+        print(f"  {name:30}{speed:8.0f}{real_time:14.0f}{best['serkit'] / speed:11.2f}x")
+    decoding = max(best["serkit's decoder"], best["tf.audio.decode_wav"])
+    bound = 1 / decoding + 1 / max(best[name] for name in fft)
+    print(f"  bound: {1000 * bound:.3f} ms a clip; serkit costs {1 / best['serkit'] / bound:.2f} x")
+
+
+def print_many(files: list[str], options: argparse.Namespace, listed: Path) -> None:
+    listed.write_text(json.dumps(files))
+    command = [sys.executable, __file__, options.root, "--measure", str(listed)]
+    command += ["--many", str(options.many)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    print("\nfiles and ms for each, in one process: ", end="")
+    print(", ".join(f"{count}: {1000 * s / int(count):.2f}" for count, s in found["times"].items()))
+    print(f"peak memory: {found['peak']:.0f} MiB, {found['start']:.0f} of it after the first batch")
+
+
+def measure_many(listed: Path, many: int) -> dict:
+    files = json.loads(listed.read_text())
+    dataset = spectrogram_dataset((files * (many // len(files) + 1))[:many], SpectrogramSpec())
+    for _ in dataset.take(1):
+        start = peak_memory()
+    times = {}
+    for count in (many // 120, many // 10, many):
+        began = time.perf_counter()
+        rows = sum(len(rows) for rows, _ in dataset.take(-(-count // 32)))
+        times[str(rows)] = time.perf_counter() - began
+    return {"start": start, "peak": peak_memory(), "times": times}
+
+
+def peak_memory() -> float:
+    """Of this process, in MiB; what getrusage says includes the process that started it."""
+    status = Path("/proc/self/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+def print_latency(files: list[str], folder: Path) -> None:
+    spec = SpectrogramSpec()
+    path = export_classifier(compact(7, spec.shape), spec, list("abcdefg"), folder)
+    loaded = tf.saved_model.load(str(path))
+    serve = loaded.signatures["serving_default"]
+    taken = []
+    for number in range(20 + _CALLS):
+        data = tf.constant([Path(files[number % len(files)]).read_bytes()])
+        began = time.perf_counter()
+        serve(wav_bytes=data)["probabilities"].numpy()
+        taken.append(1000 * (time.perf_counter() - began))
+    median, high = np.percentile(taken[20:], [50, 99])
+    print(f"one clip, bytes to probabilities: median {median:.1f} ms, 99th percentile {high:.1f}")
+
+
+if __name__ == "__main__":
+    main()
