@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import serkit
 
 SCRIPTS = Path(serkit.__file__).parents[1] / "scripts"
@@ -27,3 +29,21 @@ def test_the_audits_bench_prints_ratios_and_memory(synthetic_root):
     out = _run("bench_audit.py", str(synthetic_root), "--rounds", "1", "--files", "300")
     assert len(re.findall(r"ratio \d+\.\d\d", out)) == 2
     assert re.search(r"300 tiny files audited and written: peak \d+ MiB", out)
+
+
+@pytest.mark.slow
+def test_damaged_headers_give_samples_or_a_status():
+    out = _run("fuzz_decoder.py", "--count", "1000", "--seed", "99")
+    assert "1000 files, seed 99: no crash" in out
+    assert "decoded, with a note" in out
+
+
+@pytest.mark.slow
+def test_the_audio_bench_prints_ratios_memory_and_latency(synthetic_root):
+    out = _run(
+        "bench_audio.py", str(synthetic_root), "--files", "8", "--rounds", "1", "--many", "1200"
+    )
+    assert len(re.findall(r"^  serkit +\d+ +\d+ +1\.00x$", out, re.MULTILINE)) == 2
+    assert len(re.findall(r"bound: [\d.]+ ms a clip; serkit costs [\d.]+ x", out)) == 2
+    assert re.search(r"peak memory: \d+ MiB", out)
+    assert re.search(r"median [\d.]+ ms, 99th percentile [\d.]+", out)
