@@ -151,7 +151,10 @@ class SpectrogramCache:
             self._discard(path, str(error))
             return None
         self._known.add(path)
-        self._places.update((key, (path, row)) for row, key in enumerate(shard.keys))
+        for row, key in enumerate(shard.keys):
+            # A shard that is held cannot go away; one that another process wrote since may.
+            if self._places.get(key, (None,))[0] not in self._held:
+                self._places[key] = path, row
         return shard
 
     def _hold(self, path: Path) -> None:

@@ -308,6 +308,17 @@ def test_processes_that_write_and_read_at_once(make, tmp_path, limit):
     assert not list(tmp_path.glob(".partial-*"))
 
 
+def test_a_clip_that_is_held_is_not_lost_with_another_process_s_copy(make, tmp_path, monkeypatch):
+    ours = make()
+    _fill(ours, ["1"])
+    _shards(tmp_path)[0].unlink()
+    _fill(make(), ["1"])
+    # The copy is evicted when it has been seen and is not held yet.
+    monkeypatch.setattr(ours, "_hold", lambda path: path.unlink())
+    assert ours.missing(["1"]) == []
+    assert ours.read(["1"]) is not None
+
+
 # The kernel's signal for a file that grows too large comes within the write of the array.
 _KILLED_IN_THE_ARRAY = """
 cache = SpectrogramCache(folder, "spec", (4, 3, 1), shard_clips=4000)
