@@ -4,7 +4,7 @@
     python experiments/train_classifier.py ROOT... --network vgg16 --weights imagenet
 
 Expected for `compact` on RAVDESS actors 1 to 20 (1,199 usable clips), seed 0, in a minute and a
-half on two cores: accuracy 0.517, UAR 0.519, macro F1 0.498 on the four test speakers, where
+half on two cores: accuracy 0.512, UAR 0.507, macro F1 0.483 on the four test speakers, where
 guessing gives a UAR of 0.143. One split and one seed: others differ by several points. VGG16
 half-freeze (report, section 6.2) needs its ImageNet weights, and a GPU or patience.
 """
