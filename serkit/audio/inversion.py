@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from serkit.audio.spectrogram import SpectrogramSpec, band_weights
+from serkit.audio.spectrogram import SpectrogramSpec, band_weights, hann
 from serkit.errors import InputError, check_range
 from serkit.seeds import derive_seed
 
@@ -145,7 +145,7 @@ def inverse_stft(transform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
     Source: Griffin & Lim (1984), equation 6.
     """
     frames = tf.signal.irfft(transform, [spec.fft])[..., : spec.window]
-    frames *= tf.signal.hann_window(spec.window)
+    frames *= hann(spec.window)
     return tf.signal.overlap_and_add(frames, spec.hop) / _overlap(spec)
 
 
@@ -191,6 +191,6 @@ def _checked(spectrograms: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
 def _overlap(spec: SpectrogramSpec) -> np.ndarray:
     """Sum of the squared windows at each sample, ``(samples,)``, not below the least allowed."""
     with tf.init_scope():
-        squares = tf.square(tf.signal.hann_window(spec.window))
+        squares = tf.square(hann(spec.window))
         total = tf.signal.overlap_and_add(tf.tile(squares[tf.newaxis], [spec.frames, 1]), spec.hop)
         return tf.maximum(total, _LEAST_OVERLAP * tf.reduce_max(total)).numpy()

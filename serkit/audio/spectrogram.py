@@ -94,7 +94,8 @@ def band_centres(spec: SpectrogramSpec) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=8)
-def hann_rows(length: int, rows: int) -> np.ndarray:
+def _hann_rows(length: int, rows: int) -> np.ndarray:
+    """The window of every frame: written out, TensorFlow multiplies without broadcasting."""
     return np.tile(hann(length), [rows, 1])
 
 
@@ -127,7 +128,7 @@ def to_spectrogram(
     norm=None)`` and ``power_to_db(ref=max)`` on the same frames.
     """
     frames = tf.signal.frame(waveforms, spec.window, spec.hop)
-    frames *= tf.constant(hann_rows(spec.window, spec.frames))
+    frames *= tf.constant(_hann_rows(spec.window, spec.frames))
     # Rows of frames rather than batches of them: one matrix product instead of many small ones.
     transform = tf.signal.rfft(tf.reshape(frames, [-1, spec.window]), [spec.fft])
     power = _power_of_bands(transform, spec)

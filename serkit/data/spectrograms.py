@@ -56,22 +56,19 @@ def spectrogram_dataset(
     rows = tf.constant(list(readable), tf.int64)
     names = tf.constant([files[row] for row in readable], tf.string)
 
-    def transform(row: tf.Tensor, waves: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def transform(waves: tf.Tensor) -> tf.Tensor:
         # The map itself exists on the CPU only; its function's inputs are copied to the device.
         with tf.device(device):
-            return row, to_spectrogram(waves, spec, dtype)
-
-    def transform_one(wave: tf.Tensor) -> tf.Tensor:
-        with tf.device(device):
-            return to_spectrogram(wave[tf.newaxis], spec, dtype)[0]
+            return to_spectrogram(waves, spec, dtype)
 
     dataset = tf.data.Dataset.from_tensor_slices((rows, names))
     if together == 1:
         # In the map that decodes: handing over to another costs three per cent.
-        dataset = _loaded(dataset, spec, skipped, workers, transform_one).batch(batch_size)
+        one = _loaded(dataset, spec, skipped, workers, lambda wave: transform(wave[tf.newaxis])[0])
+        dataset = one.batch(batch_size)
     else:
-        dataset = _loaded(dataset, spec, skipped, workers, tf.identity)
-        dataset = dataset.batch(together).map(transform, workers)
+        dataset = _loaded(dataset, spec, skipped, workers, tf.identity).batch(together)
+        dataset = dataset.map(lambda row, waves: (row, transform(waves)), workers)
         dataset = dataset if together == batch_size else dataset.rebatch(batch_size)
     # There is nothing to tune: all numbers of workers are given.
     options = tf.data.Options()

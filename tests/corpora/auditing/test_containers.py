@@ -1,5 +1,4 @@
 import io
-import struct
 
 import numpy as np
 import pytest
@@ -15,19 +14,6 @@ from serkit.corpora.auditing.containers import (
 )
 
 ID3 = b"ID3\x04\0\0\0\0\x01\x02" + bytes(130)
-
-
-@pytest.fixture
-def untagged_mp3(rng) -> tuple[bytes, int]:
-    """Loud, quiet, loud, at a variable bit rate, without a Xing tag; and its samples."""
-    noise = rng.normal(0, 0.1, 88_200) * np.repeat([1, 1e-5, 1], [9_000, 70_200, 9_000])
-    buffer = io.BytesIO()
-    options = {"format": "MP3", "bitrate_mode": "VARIABLE", "compression_level": 0.3}
-    soundfile.write(buffer, noise, 44_100, **options)
-    data = buffer.getvalue()
-    (frames,) = struct.unpack(">I", data[29:33])
-    assert data[21:25] == b"Xing"
-    return data[data.index(data[:2], 4) :], 1152 * frames
 
 
 def _identify(data: bytes) -> str:
