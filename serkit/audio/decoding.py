@@ -6,7 +6,10 @@ the chunks are walked here. Layout: Microsoft's RIFF/WAVE specification (1991, 1
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
+
+from serkit.audio.rare import rare
 
 _EXTENSIBLE = 0xFFFE
 _PCM, _FLOAT = 1, 3
@@ -35,10 +38,20 @@ def _id(name: str) -> int:
     return int.from_bytes(name.encode(), "little")
 
 
-# The first eleven words of a file of one channel of 16 bits without other chunks, and what of them
-# is looked at: not the lengths, the rate and what follows from it.
-_USUAL = [_id("RIFF"), 0, _id("WAVE"), _id("fmt "), 16, 0x0001_0001, 0, 0, 16 << 16, _id("data"), 0]
-_USUAL_BITS = [-1, 0, -1, -1, -1, -1, 0, 0, -1 << 16, -1, 0]
+_FMT, _DATA = _id("fmt "), _id("data")
+_MOST = 2**31 - 1
+_ANY = (-_MOST - 1, _MOST)
+# Least and most that the words of a file of one channel of 16 bits are. Eleven from its beginning,
+# of which the file's length, what follows from the rate and the name of a chunk before the data do
+# not count; then the name of the data chunk, the bytes that it claims, and those behind them.
+_USUAL = np.array(
+    [
+        *((_id("RIFF"),) * 2, _ANY, (_id("WAVE"),) * 2, (_FMT,) * 2, (16, 16), (0x1_0001,) * 2),
+        *((1000, 1_000_000), _ANY, (16 << 16, (17 << 16) - 1), _ANY, (0, _MOST)),
+        *((_DATA,) * 2, (2, _MOST), (0, _MOST)),
+    ],
+    np.int32,
+)
 
 
 class Decoded(NamedTuple):
@@ -69,22 +82,30 @@ def decode_wav(data: tf.Tensor) -> Decoded:
     Args:
         data: scalar string, the whole file.
     """
+    data = tf.convert_to_tensor(data, tf.string)
     size = tf.strings.length(data, unit="BYTE")
-    words = _words(data, size, tf.constant(0), 11)
-    rate, claimed = words[6], words[10]
-    usual = tf.reduce_all((words & _USUAL_BITS) == _USUAL)
-    usual &= (claimed > 1) & (claimed <= size - 44) & (rate >= 1000) & (rate <= 1_000_000)
+    words = tf.unstack(tf.io.decode_raw(tf.strings.substr(data, 0, 44), tf.int32, fixed_length=44))
+    rate, name, length = words[6], words[9], words[10]
+    # One chunk may stand between the format and the data, as ffmpeg writes it.
+    between = tf.clip_by_value(8 + length + (length & 1), 0, size)
+    start = 44 + tf.where(name == _DATA, 0, between)
+    here, claimed = tf.unstack(_words(data, size, start - 8, 2))
+    looked_at = tf.stack([*words, here, claimed, size - start - claimed])
+    usual = tf.reduce_all((looked_at >= _USUAL[:, 0]) & (looked_at <= _USUAL[:, 1]))
     # Nearly all files; looking for chunks and kinds of samples costs several times as much.
     return tf.cond(
-        usual, lambda: _decode_usual(data, rate, claimed), lambda: _decode_any_wav(data, size)
+        usual & (name != _FMT),
+        lambda: _decode_usual(data, start, claimed, rate),
+        lambda: Decoded(*_decode_any_wav(data, size)),
     )
 
 
-def _decode_usual(data: tf.Tensor, rate: tf.Tensor, claimed: tf.Tensor) -> Decoded:
-    waveform = _pcm16(tf.strings.substr(data, 44, claimed // 2 * 2))
+def _decode_usual(data: tf.Tensor, start: tf.Tensor, length: tf.Tensor, rate: tf.Tensor) -> Decoded:
+    waveform = _pcm16(tf.strings.substr(data, start, length & ~1))
     return Decoded(waveform, rate, tf.constant(""), tf.constant(""))
 
 
+@rare
 def _decode_any_wav(data: tf.Tensor, size: tf.Tensor) -> Decoded:
     fmt, start, claimed = _walk_chunks(data, size)
     header = _words(data, size, tf.maximum(fmt, 0), 7)
@@ -142,8 +163,8 @@ def _walk_chunks(data: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor
     def step(position, fmt, start, claimed):
         words = _words(data, size, position, 2)
         body = position + 8
-        is_data = words[0] == _id("data")
-        fmt = tf.where(words[0] == _id("fmt "), body, fmt)
+        is_data = words[0] == _DATA
+        fmt = tf.where(words[0] == _FMT, body, fmt)
         start = tf.where(is_data, body, start)
         claimed = tf.where(is_data, words[1], claimed)
         # Unsigned lengths of 2 GiB and more are negative here: all of them lie past the end.

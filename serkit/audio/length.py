@@ -62,11 +62,10 @@ def fit_length(waveform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
     surplus = tf.size(waveform) - spec.samples
     start = tf.maximum(surplus, 0) // 2
     waveform = waveform[start : start + spec.samples]
-    missing = tf.maximum(-surplus, 0)
+    before = tf.maximum(-surplus, 0) // 2
+    behind = spec.samples - tf.size(waveform) - before
     # Copying, several times as fast as tf.pad.
-    waveform = tf.concat(
-        [tf.zeros([missing // 2]), waveform, tf.zeros([missing - missing // 2])], axis=0
-    )
+    waveform = tf.concat([tf.zeros([before]), waveform, tf.zeros([behind])], axis=0)
     return tf.ensure_shape(waveform, [spec.samples])
 
 

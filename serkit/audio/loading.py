@@ -44,10 +44,16 @@ def load_waveform(
         decode: bytes to samples; the default is what can be exported.
     """
     decoded = decode(data)
-    # To trim, all of it is needed; else an hour's resampling would be for nothing.
     enough = (spec.samples + 2 * _MARGIN) / spec.sample_rate
-    seconds = max(enough, _LONGEST_SECONDS) if spec.trim_db else enough
-    waveform = _at_rate(decoded, spec, seconds)
+    if spec.trim_db:
+        waveform = _at_rate(decoded, spec, max(enough, _LONGEST_SECONDS))
+    else:
+        # An hour's resampling would be for nothing; what needs none is cut just once.
+        waveform = tf.cond(
+            tf.equal(decoded.sample_rate, spec.sample_rate),
+            lambda: decoded.waveform,
+            lambda: _at_rate(decoded, spec, enough),
+        )
     return Loaded(fit_length(waveform, spec), decoded.status, decoded.note)
 
 

@@ -18,6 +18,7 @@ import soundfile
 import tensorflow as tf
 
 from serkit.audio.decoding import Decoded, decode_wav
+from serkit.audio.rare import rare
 from serkit.corpora.auditing.containers import (
     COMPRESSED,
     NO_LENGTH,
@@ -76,10 +77,11 @@ def decode_any(data: tf.Tensor, backend: str = "auto") -> Decoded:
     return tf.cond(
         tf.strings.substr(data, 0, 4) == b"RIFF",
         lambda: decode_wav(data),
-        lambda: _decode_compressed(data, backend),
+        lambda: Decoded(*_decode_compressed(data, backend)),
     )
 
 
+@rare
 def _decode_compressed(data: tf.Tensor, backend: str) -> Decoded:
     waveform, rate, status = tf.numpy_function(
         partial(_decode, backend=backend), [data], (tf.float32, tf.int32, tf.string)

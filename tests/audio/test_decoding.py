@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from serkit.audio import decoding
 from serkit.audio.decoding import decode_wav
 
 
@@ -145,3 +146,42 @@ def test_mutated_headers_never_raise(wav_bytes, rng):
         assert (status.numpy() == b"") == (len(waveform) > 0)
         seen += 1
     assert seen == len(mutants)
+
+
+LENGTHS = [1, 2, 100, 0x7FFFFFF7, 0x7FFFFFFF, 0x80000000, 0xFFFFFF9C, 0xFFFFFFFF]
+
+
+def test_the_short_way_through_usual_files_gives_what_the_long_way_gives(rng, monkeypatch):
+    """Whole files without and with a chunk before the data, and all their damaged headers."""
+    honest = [(), *((_chunk(b"LIST", body),) for body in (b"", b"odd", b"even"))]
+    honest += [(_chunk(b"junk", b"data" + PCM16),)]
+    whole = [_wav(_fmt(), *between, _chunk(b"data", PCM16)) for between in honest]
+    lying = [_chunk(b"LIST", b"odd", size) for size in LENGTHS]
+    files = [
+        *whole,
+        *(_wav(_fmt(), between, _chunk(b"data", PCM16)) for between in lying),
+        # The last format before the data counts.
+        _wav(_fmt(), _fmt(rate=8_000), _chunk(b"data", PCM16)),
+        _wav(_fmt(), _fmt(bits=8), _chunk(b"data", PCM16)),
+        *(_wav(_fmt(), _chunk(b"data", PCM16, size)) for size in LENGTHS),
+    ]
+    for file in (whole[0], whole[2]):
+        for position in range(len(file)):
+            for value in (0, 1, 0x10, 0x7F, 0x80, 0xFF, int(rng.integers(256))):
+                files.append(file[:position] + bytes([value]) + file[position + 1 :])
+        files += [file[:length] for length in range(len(file))]
+
+    def long_way(data: tf.Tensor) -> decoding.Decoded:
+        return decoding.Decoded(*decoding._decode_any_wav(data, tf.strings.length(data)))
+
+    taken = []
+    usual = decoding._decode_usual
+    monkeypatch.setattr(
+        decoding, "_decode_usual", lambda data, *where: taken.append(data) or usual(data, *where)
+    )
+    for data in map(tf.constant, files):
+        for mine, other in zip(decode_wav(data), long_way(data), strict=True):
+            np.testing.assert_array_equal(mine, other, err_msg=repr(data.numpy()))
+    short = {data.numpy() for data in taken}
+    assert set(whole) <= short
+    assert len(short) > 100
