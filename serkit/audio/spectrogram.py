@@ -151,9 +151,10 @@ def _power_of_bands(transform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
     written twice instead: taking them apart would cost more than the larger product.
     """
     parts = tf.bitcast(transform, tf.float32)
-    squares = tf.square(tf.reshape(parts, [-1, 2 * (spec.fft // 2 + 1)]))
+    parts = tf.reshape(parts, [-1, 2 * (spec.fft // 2 + 1)])
+    # Squared in pieces, in place and while the cache has them.
     groups = [
-        tf.matmul(squares[:, 2 * low : 2 * high], np.repeat(weights, 2, axis=0))
+        tf.matmul(tf.square(parts[:, 2 * low : 2 * high]), np.repeat(weights, 2, axis=0))
         for low, high, weights in _groups(spec)
     ]
     return tf.concat(groups, axis=1)
