@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Writes lock files anew from the ranges in setup.cfg.
 #
-#   scripts/lock.sh             requirements.lock and requirements-test.lock: TensorFlow and
-#                               tf-keras stay on the tried versions until somebody tries others
+#   scripts/lock.sh             requirements.lock, requirements-test.lock and, for tests beside
+#                               PyTorch, requirements-torch.lock: TensorFlow, tf-keras and torch
+#                               stay on the tried versions until somebody tries others
 #   scripts/lock.sh --latest    requirements-latest.lock: the newest of everything, without
 #                               tensorflow-io, whose library does not load there
 set -euo pipefail
@@ -29,5 +30,9 @@ if [ "$*" = --latest ]; then
 fi
 $pip install --quiet ".[dev]"
 freeze | grep -vxFf "$scratch/run" > "$scratch/test"
+$pip install --quiet torch==2.13.0
+# Without "+cpu", which only some indexes know.
+freeze | grep -vxFf "$scratch/run" | grep -vxFf "$scratch/test" | sed 's/+.*//' > "$scratch/torch"
 { echo "# What serkit runs on: $tried $made"; cat "$scratch/run"; } > requirements.lock
 { echo "# What the tests add to requirements.lock. $made"; cat "$scratch/test"; } > requirements-test.lock
+{ echo "# What the tests that compare with PyTorch add. $made"; cat "$scratch/torch"; } > requirements-torch.lock

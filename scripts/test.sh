@@ -3,6 +3,9 @@
 #
 #   scripts/test.sh                    everything
 #   scripts/test.sh -m "not slow"      arguments go to pytest
+#   scripts/test.sh --torch [...]      with PyTorch, beside which networks are tested; without it
+#                                      those tests are skipped (where pip has no build for the CPU
+#                                      alone, it brings gigabytes of CUDA)
 #   scripts/test.sh --latest [...]     on the newest TensorFlow, in .venv-latest: the fast tests,
 #                                      or what the arguments say; neither ruff nor coverage
 set -euo pipefail
@@ -23,7 +26,12 @@ if [ "${1:-}" = --latest ]; then
     echo "== pytest on the newest TensorFlow"
     exec .venv-latest/bin/python -m pytest --durations=10 "$@"
 fi
-make_environment requirements.lock requirements-test.lock
+locks=(requirements.lock requirements-test.lock)
+if [ "${1:-}" = --torch ]; then
+    shift
+    locks+=(requirements-torch.lock)
+fi
+make_environment "${locks[@]}"
 echo "== ruff"
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .

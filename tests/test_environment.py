@@ -59,6 +59,16 @@ def test_an_environment_is_made_once_and_again_when_its_lock_changes(project):
     assert _call(project, "scripts/test.sh", "-k", "this") == [tests, *_ruff, pytest_line]
 
 
+def test_pytorch_is_installed_only_when_asked_for(project):
+    plain = _call(project, "scripts/test.sh")
+    assert not [line for line in plain if "requirements-torch.lock" in line]
+    torch, *rest = _call(project, "scripts/test.sh", "--torch", "-k", "this")
+    assert torch.endswith("-r requirements-torch.lock")
+    assert rest[-1].endswith("-k this")
+    # A plain "torch", or a range, would bring a build for CUDA.
+    assert _pinned("requirements-torch.lock")["torch"] == "2.13.0"
+
+
 def test_the_latest_is_an_environment_of_its_own(project):
     _call(project, "scripts/test.sh")
     made = _call(project, "scripts/test.sh", "--latest")

@@ -1,4 +1,4 @@
-"""The report's generator and discriminators (section 6.1), layer for layer.
+"""The report's generator and discriminators (section 6.1) and critic (8.1), layer for layer.
 
 Paddings of PyTorch's convolutions are layers of their own: the backward pass of a padded TensorFlow
 convolution is many times slower. All networks are functional models, so that they save by
@@ -25,6 +25,7 @@ _DISCRIMINATOR2 = (
     *((64, 4, 2, 2), (256, 4, 2, 2), (512, 4, 2, 2)),
     *((1024, 4, 2, 2), (1024, 5, 2, 2), (1024, 5, 2, 1)),
 )
+_CRITIC = ((64, 6, 2, 0), (128, 6, 2, 0), (256, 6, 3, 0), (512, 6, 2, 0))
 
 
 def generator(width: float = 1.0, latent: int = LATENT, seed: int = 0) -> keras.Model:
@@ -84,6 +85,38 @@ def discriminator2(width: float = 1.0, seed: int = 0) -> keras.Model:
     return _discriminator("discriminator2", _DISCRIMINATOR2, (3, 2, 0), width, seed)
 
 
+def critic(width: float = 1.0, seed: int = 0) -> keras.Model:
+    """The report's critic, made to work; sides 110, 53, 16, 6, 1 and 6,216,769 parameters.
+
+    The listing takes three channels where spectrograms have one, and normalises over the batch,
+    which the gradient penalty forbids: it holds for each example by itself. Here it is layer
+    normalisation, over all of an example with a scale and an offset per channel, as the authors of
+    WGAN-GP recommend and do. Its convolutions have biases, unlike those of the discriminators.
+
+    Args:
+        width: factor on every inner channel count; at least 8 remain.
+        seed: of the weights.
+
+    Returns:
+        A model from ``(batch, 224, 224, 1)`` to one float32 score ``(batch, 1)``, unbounded.
+
+    Raises:
+        InputError: if ``width`` is out of range.
+
+    Source: report, section 8.1; Gulrajani et al. (2017), arXiv:1704.00028, section 4.
+    """
+    check_range("width", width, 0.01, 4.0)
+    weights = _Weights(seed, "critic")
+    x = inputs = keras.Input(IMAGE_SHAPE, name="spectrogram")
+    for channels, kernel, stride, padding in _CRITIC:
+        x = _down(x, _scaled(channels, width), kernel, stride, padding, weights, bias=True)
+        norm = layers.GroupNormalization(1, epsilon=1e-5, gamma_initializer=weights.scale())
+        x = layers.LeakyReLU(negative_slope=0.2)(norm(x))
+    x = _down(x, 1, 6, 2, 0, weights, bias=True)
+    x = layers.Flatten(dtype="float32", name="score")(x)
+    return keras.Model(inputs, x, name="critic")
+
+
 DISCRIMINATORS = {"discriminator1": discriminator1, "discriminator2": discriminator2}
 
 
@@ -139,11 +172,13 @@ def _batch_norm(x, weights: _Weights):
     return norm(x)
 
 
-def _down(x, channels: int, kernel: int, stride: int, padding: int, weights: _Weights):
+def _down(
+    x, channels: int, kernel: int, stride: int, padding: int, weights: _Weights, bias: bool = False
+):
     if padding:
         x = layers.ZeroPadding2D(padding)(x)
     convolution = layers.Conv2D(
-        channels, kernel, stride, use_bias=False, kernel_initializer=weights.kernel()
+        channels, kernel, stride, use_bias=bias, kernel_initializer=weights.kernel()
     )
     return convolution(x)
 

@@ -1,9 +1,17 @@
 import math
 
+import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 
-from serkit.gans.losses import discriminator_loss, generator_loss
+from serkit.gans.losses import (
+    discriminator_loss,
+    generator_loss,
+    gradient_penalty,
+    wasserstein_critic_loss,
+    wasserstein_generator_loss,
+)
 
 
 def test_a_discriminator_that_does_not_know():
@@ -35,3 +43,61 @@ def test_gradients_point_the_right_way():
         generator, discriminator = generator_loss(logits), discriminator_loss(-9 * logits, logits)
     assert float(tape.gradient(generator, logits)[0, 0]) < 0
     assert float(tape.gradient(discriminator, logits)[0, 0]) > 0
+
+
+def test_wasserstein_losses_by_hand():
+    real, fake = tf.constant([[3.0], [1.0]]), tf.constant([[-1.0], [0.5]], tf.bfloat16)
+    assert float(wasserstein_critic_loss(real, fake)) == -0.25 - 2.0
+    assert float(wasserstein_generator_loss(fake)) == 0.25
+    assert wasserstein_generator_loss(fake).dtype == tf.float32
+
+
+def _batch(rng, shape=(4, 3, 5, 1)):
+    parts = rng.standard_normal((2, *shape)).astype("float32")
+    return tf.constant(parts[0]), tf.constant(parts[1]), tf.constant([0.0, 0.3, 0.7, 1.0])
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.5, 1.0, 3.0])
+def test_the_penalty_of_a_linear_critic_is_exact_wherever_it_is_taken(rng, slope):
+    """A critic with the weights w has the gradient w everywhere: (|w| - 1) squared."""
+    weights = rng.standard_normal((3, 5, 1)).astype("float32")
+    weights *= slope / np.linalg.norm(weights)
+
+    def critic(x):
+        return tf.reduce_sum(x * weights, axis=[1, 2, 3])[:, None]
+
+    penalty = gradient_penalty(critic, *_batch(rng))
+    assert float(penalty) == pytest.approx((slope - 1) ** 2, abs=1e-5)
+    assert np.isfinite(penalty)
+
+
+def test_the_penalty_is_taken_between_and_for_each_pair_with_its_own_share():
+    """The critic x squared has the slope 2x: at 2 + share * (4 - 2) that is 4 to 8."""
+    real, fake = tf.fill([3, 1], 4.0), tf.fill([3, 1], 2.0)
+    penalty = gradient_penalty(tf.square, real, fake, tf.constant([0.0, 0.5, 1.0]))
+    assert float(penalty) == pytest.approx(((4 - 1) ** 2 + (6 - 1) ** 2 + (8 - 1) ** 2) / 3)
+
+
+def test_the_penalty_teaches_the_critic_its_slope(rng):
+    """Its gradient with respect to w of a linear critic: 2 (|w| - 1) w / |w|."""
+    layer = keras.layers.Dense(1, use_bias=False)
+    layer.build((None, 6))
+    weights = rng.standard_normal((6, 1)).astype("float32")
+    layer.kernel.assign(weights)
+    parts = tf.constant(rng.standard_normal((2, 4, 6)), tf.float32)
+    with tf.GradientTape() as tape:
+        penalty = gradient_penalty(layer, parts[0], parts[1], tf.fill([4], 0.5))
+    norm = np.linalg.norm(weights)
+    expected = 2 * (norm - 1) * weights / norm
+    found = tape.gradient(penalty, layer.trainable_variables)[0]
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_a_flat_critic_gives_no_nan():
+    weight = tf.Variable(0.0)
+    with tf.GradientTape() as tape:
+        penalty = gradient_penalty(
+            lambda x: x * weight, tf.ones([2, 3]), tf.zeros([2, 3]), [0.5] * 2
+        )
+    assert float(penalty) == pytest.approx(1, abs=1e-5)
+    assert np.isfinite(tape.gradient(penalty, weight))

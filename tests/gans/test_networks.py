@@ -3,7 +3,13 @@ import numpy as np
 import pytest
 
 from serkit.errors import InputError
-from serkit.gans.networks import DISCRIMINATORS, discriminator1, discriminator2, generator
+from serkit.gans.networks import (
+    DISCRIMINATORS,
+    critic,
+    discriminator1,
+    discriminator2,
+    generator,
+)
 
 
 def _sides(model: keras.Model, kind: type) -> list[int]:
@@ -28,6 +34,7 @@ def _parameters(model: keras.Model) -> int:
         (generator, keras.layers.Conv2DTranspose, [4, 8, 18, 55, 112, 224], 3_763_200),
         (discriminator1, keras.layers.Conv2D, [75, 25, 8, 1], 5_330_688),
         (discriminator2, keras.layers.Conv2D, [113, 57, 29, 15, 8, 3, 1], 63_194_624),
+        (critic, keras.layers.Conv2D, [110, 53, 16, 6, 1], 6_216_769),
     ],
 )
 def test_layer_for_layer_the_reports(build, kind, sides, parameters):
@@ -52,6 +59,20 @@ def test_normalisation_activation_and_dropout_are_the_reports():
     assert "SpatialDropout2D" not in [type(layer).__name__ for layer in discriminator2(0.05).layers]
 
 
+def test_the_critic_scores_each_example_by_itself(rng):
+    """What the gradient penalty needs, and batch normalisation would not give."""
+    model = critic(0.05)
+    pictures = rng.uniform(-1, 1, (3, 224, 224, 1)).astype("float32")
+    others = pictures.copy()
+    others[1:] = 5 * rng.uniform(-1, 1, others[1:].shape)
+    first, second = model(pictures, training=True), model(others, training=True)
+    np.testing.assert_allclose(first[0], second[0], rtol=1e-5)
+    assert not np.allclose(first[1:], second[1:], rtol=1e-2)
+    kinds = {type(layer).__name__ for layer in model.layers}
+    assert "BatchNormalization" not in kinds
+    assert all(layer.use_bias for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
+
+
 def test_output_ranges():
     noise = np.random.default_rng(0).normal(size=(3, 5)).astype("float32") * 10
     pictures = generator(0.05).predict(noise, verbose=0)
@@ -70,7 +91,7 @@ def test_initial_weights_are_the_dcgan_papers():
     assert gamma.mean() == pytest.approx(1, abs=0.01)
 
 
-@pytest.mark.parametrize("build", [generator, *DISCRIMINATORS.values()])
+@pytest.mark.parametrize("build", [generator, critic, *DISCRIMINATORS.values()])
 def test_same_seed_same_weights_and_no_two_layers_alike(build):
     first, second, other = build(0.05, seed=1), build(0.05, seed=1), build(0.05, seed=2)
     for a, b, c in zip(first.weights, second.weights, other.weights, strict=True):
