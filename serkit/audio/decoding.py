@@ -87,7 +87,7 @@ def decode_wav(data: tf.Tensor) -> Decoded:
     words = tf.unstack(tf.io.decode_raw(tf.strings.substr(data, 0, 44), tf.int32, fixed_length=44))
     rate, name, length = words[6], words[9], words[10]
     # One chunk may stand between the format and the data, as ffmpeg writes it.
-    between = tf.clip_by_value(8 + length + (length & 1), 0, size)
+    between = tf.clip_by_value(8 + length + (length & 1), 0, tf.maximum(size - 44, 0))
     start = 44 + tf.where(name == _DATA, 0, between)
     here, claimed = tf.unstack(_words(data, size, start - 8, 2))
     looked_at = tf.stack([*words, here, claimed, size - start - claimed])
