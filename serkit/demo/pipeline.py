@@ -28,7 +28,7 @@ from serkit.demo.verdict import LEAKY, measured_on
 from serkit.errors import ResumeError
 from serkit.files import read_json, replacing, write_json
 from serkit.gans.dcgan import build_dcgan
-from serkit.gans.fitting import fit_dcgan
+from serkit.gans.fitting import fit_gan
 from serkit.gans.sampling import sample
 from serkit.progress import Progress
 from serkit.runs import Run
@@ -168,9 +168,7 @@ class Demo:
         gan = build_dcgan(self.settings.gan, seed)
         folder = self._generated_file(label).parent
         real, speakers = parts.to_fit(clips), parts.split.speakers
-        fit_dcgan(
-            gan, real, speakers, self.settings.gan, seed, folder, verbose=self.progress.verbose
-        )
+        fit_gan(gan, real, speakers, self.settings.gan, seed, folder, verbose=self.progress.verbose)
         with replacing(folder / "generator.keras") as partial:
             gan.generator.save(partial)
         with replacing(self._generated_file(label)) as partial:

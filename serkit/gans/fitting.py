@@ -4,18 +4,18 @@ from pathlib import Path
 
 import keras
 
-from serkit.gans.dcgan import DCGAN, DCGANSettings
+from serkit.gans.adversarial import GAN, GANSettings
 from serkit.leaks import Speakers
 from serkit.training.batches import training_batches
 from serkit.training.examples import Examples
 from serkit.training.resume import Resume
 
 
-def fit_dcgan(
-    gan: DCGAN,
+def fit_gan(
+    gan: GAN,
     examples: Examples,
     speakers: Speakers,
-    settings: DCGANSettings,
+    settings: GANSettings,
     seed: int,
     folder: Path,
     *,
@@ -32,17 +32,18 @@ def fit_dcgan(
     on: without it convolutions may be summed in another order from one run to the next.
 
     Args:
-        gan: from :func:`serkit.gans.dcgan.build_dcgan`.
+        gan: from :func:`serkit.gans.dcgan.build_dcgan` or
+            :func:`serkit.gans.wgan_gp.build_wgan_gp`.
         examples: ``(n, 224, 224, 1)`` in [-1, 1]; ``n`` may be smaller than a batch.
         speakers: who is in which part of the split.
-        settings: steps and batch size.
+        settings: those that the GAN was built with.
         seed: of the order of examples.
         folder: gets ``state.npz`` and ``history.csv``.
         callbacks: more Keras callbacks.
         verbose: as for Keras' ``fit``.
 
     Returns:
-        One dictionary per epoch: ``epoch``, ``d_loss``, ``g_loss``, ``d_real``, ``d_fake``.
+        One dictionary per epoch: ``epoch``, counted from 1, and what the GAN tracks.
 
     Raises:
         LeakError: if anybody's voice is in the examples who is no training speaker.
@@ -51,7 +52,7 @@ def fit_dcgan(
     resume = Resume(folder, gan.state)
     batches = training_batches(
         (examples.spectrograms,),
-        settings.batch_size,
+        settings.examples_per_step,
         seed,
         first_step=resume.epoch * settings.steps_per_epoch,
     )

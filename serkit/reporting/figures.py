@@ -78,6 +78,12 @@ def waveform_and_spectrogram(
     return figure
 
 
+_CRITIC_CURVES = {
+    "distance": "distance of generated from real, as the critic sees it",
+    "penalty": "gradient penalty, without its weight",
+}
+
+
 def gan_losses(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
     """Losses of generator and discriminator, a panel per class (report, figure 16)."""
     columns = min(3, len(histories))
@@ -100,6 +106,26 @@ def gan_losses(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure
     panels[0].legend(frameon=False, fontsize=8)
     figure.supxlabel("epoch", fontsize=9)
     figure.supylabel("binary cross entropy", fontsize=9)
+    return figure
+
+
+def critic_curves(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
+    """What a WGAN-GP's critic makes of each epoch, a line per run: its distance and its penalty.
+
+    Args:
+        histories: per run, a row an epoch with ``epoch``, ``distance`` and ``penalty``.
+    """
+    figure = Figure(figsize=(7.6, 2.8), layout="constrained")
+    panels = figure.subplots(1, 2, sharex=True)
+    for axes, (name, title) in zip(panels, _CRITIC_CURVES.items(), strict=True):
+        for run, history in histories.items():
+            axes.plot([row["epoch"] for row in history], [row[name] for row in history], label=run)
+        axes.set_title(title, fontsize=9)
+        axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        tidy(axes)
+    panels[0].legend(frameon=False, fontsize=8)
+    figure.supxlabel("epoch", fontsize=9)
     return figure
 
 
