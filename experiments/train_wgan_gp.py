@@ -2,7 +2,11 @@
 
     python experiments/train_wgan_gp.py ../shared/data/ravdess --label female_surprise
 
-@EXPECTED@
+Expected on two cores in about four minutes: no loss is ever NaN. The distance rises from 9 to 257
+while the critic learns, and begins to fall before the last epoch (248); the unweighted penalty
+rises to 4, so the critic's slope is near 3 and the distance that many times too large. In
+OUT/real-and-generated.png most of the generated pictures show a block of sound between two pauses
+and nothing in it; some are still noise. It takes far more steps than these to show more.
 """
 
 import argparse
@@ -28,8 +32,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("roots", nargs="+", type=Path)
     parser.add_argument("--label", default="male_surprise")
-    parser.add_argument("--steps", type=int, default=600, help="of the generator")
-    parser.add_argument("--width", type=float, default=0.25, help="1 is the report's network")
+    parser.add_argument("--steps", type=int, default=300, help="of the generator")
+    parser.add_argument("--width", type=float, default=0.125, help="1 is the report's network")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--out", type=Path, default=Path("runs/train-wgan-gp"))
     options = parser.parse_args()
