@@ -23,6 +23,10 @@ class ResumeError(SerkitError):
     """A run folder was made with other settings than those asked for now."""
 
 
+class DivergedError(SerkitError):
+    """A training's numbers are no longer finite; the message names the step."""
+
+
 class DownloadError(SerkitError):
     """A download did not succeed; the message names the address and what to do."""
 

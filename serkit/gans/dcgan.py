@@ -1,15 +1,22 @@
 """The report's DCGAN as a Keras model: ``compile``, ``fit`` and a ``train_step`` of its own."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import keras
 import tensorflow as tf
 
 from serkit.errors import check_choice, check_range
-from serkit.gans.adversarial import GAN, GANSettings, descend
+from serkit.gans.adversarial import GAN, descend, share_out, step_seeds
+from serkit.gans.equilibrium import Equilibrium, EquilibriumStop
 from serkit.gans.losses import discriminator_loss, generator_loss
 from serkit.gans.networks import DISCRIMINATORS, generator
+from serkit.gans.precision import precision
+from serkit.gans.settings import GANSettings
+from serkit.gans.staging import Staging, StagingSettings
 from serkit.seeds import derive_seed
+
+STAGED = "staged"
 
 
 @dataclass(frozen=True)
@@ -17,28 +24,53 @@ class DCGANSettings(GANSettings):
     """How a DCGAN is built and trained; the defaults are the report's (section 6.1).
 
     Attributes:
-        discriminator: ``discriminator1`` or ``discriminator2``.
+        discriminator: ``discriminator1``, ``discriminator2``, or ``staged``: the first, then the
+            second.
+        staging: when the second takes over.
+        stop: the equilibrium at which training ends; None trains for all ``steps``.
+        discriminator_steps: of the discriminator for each step of ``fit``, on other examples each.
+        generator_steps: of the generator for each step of ``fit``.
         generator_rate: Adam's learning rate; the report gives 1.7e-4 to 2e-4.
         discriminator_rate: the report gives 2e-5 to 5e-5.
         beta_1: Adam's; 0.5 as in the DCGAN paper.
+        smoothing: what is taken from the label 1 of real examples in the discriminator's step
+            (one-sided label smoothing), 0 to 0.5.
 
-    The others are those of :class:`serkit.gans.adversarial.GANSettings`.
+    The others are those of :class:`serkit.gans.settings.GANSettings`.
 
     Raises:
         InputError: for a value out of range.
+
+    Source: report, section 6.1; label smoothing: Salimans et al. (2016), arXiv:1606.03498.
     """
 
     discriminator: str = "discriminator1"
+    staging: StagingSettings = field(default_factory=StagingSettings)
+    stop: Equilibrium | None = None
+    discriminator_steps: int = 1
+    generator_steps: int = 1
     generator_rate: float = 2e-4
     discriminator_rate: float = 5e-5
     beta_1: float = 0.5
+    smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_choice("discriminator", self.discriminator, DISCRIMINATORS)
+        check_choice("discriminator", self.discriminator, [*DISCRIMINATORS, STAGED])
+        for name in ("discriminator_steps", "generator_steps"):
+            check_range(name, getattr(self, name), 1)
         check_range("beta_1", self.beta_1, 0.0, 0.999)
+        check_range("smoothing", self.smoothing, 0.0, 0.5)
         for name in ("generator_rate", "discriminator_rate"):
             check_range(name, getattr(self, name), 0.0, 1.0)
+
+    @property
+    def examples_per_step(self) -> int:
+        return self.discriminator_steps * self.batch_size
+
+
+REPORT = DCGANSettings(discriminator=STAGED, stop=Equilibrium())
+"""The report's DCGAN: both discriminators, batches of 128, its learning rates, and no more."""
 
 
 class DCGAN(GAN):
@@ -50,46 +82,104 @@ class DCGAN(GAN):
     cannot when the generator is taught: the discriminator's loss fell to 0 in a hundred steps and
     the generator learned nothing.)
 
+    Reported are ``d_loss`` and ``g_loss``, without label smoothing, and ``d_real`` and ``d_fake``,
+    how real both kinds look to the discriminator, 0 to 1; of the last of several steps.
+
     Args:
         generator: from ``(batch, latent)`` to ``(batch, frames, bins, 1)``.
-        discriminator: from such a picture to a logit ``(batch, 1)``.
-        seed: of the noise.
+        discriminators: from such a picture to a logit ``(batch, 1)``; one, or two that are staged.
+        settings: how it is trained.
+        seed: of the noise and the augmentation.
 
     Call arguments:
-        noise: float32 ``(batch, latent)``.
+        noise: float32 ``(batch, latent)``; with classes, a list of it and int32 ``(batch,)``.
+
+    Raises:
+        InputError: by ``fit``, if the examples of a step cannot be shared out evenly.
 
     Source: report, section 6.1; Radford et al. (2016), arXiv:1511.06434.
     """
 
-    def __init__(self, generator: keras.Model, discriminator: keras.Model, seed: int = 0) -> None:
+    settings: DCGANSettings
+
+    def __init__(
+        self,
+        generator: keras.Model,
+        discriminators: Sequence[keras.Model],
+        settings: DCGANSettings,
+        seed: int = 0,
+    ) -> None:
         tracked = "d_loss", "g_loss", "d_real", "d_fake"
-        super().__init__(generator, discriminator, seed, tracked, "dcgan")
+        super().__init__(generator, discriminators, settings, seed, tracked, "dcgan")
+
+    def callbacks(self, history: Sequence[Mapping[str, float]]) -> list[keras.callbacks.Callback]:
+        found = []
+        if len(self.discriminators) > 1:
+            found.append(Staging(self.settings.staging, history))
+        if self.settings.stop:
+            found.append(EquilibriumStop(self.settings.stop, history))
+        return found
+
+    def is_finished(self, history: Sequence[Mapping[str, float]]) -> bool:
+        stop = self.settings.stop
+        return super().is_finished(history) or bool(stop and stop.reached(history))
 
     def train_step(self, data) -> dict[str, tf.Tensor]:
-        real = data[0] if isinstance(data, tuple) else data
-        noise = self.noise(tf.shape(real)[0], self.step_seed())
-        with tf.GradientTape() as generator_tape:
-            fake = self.generator(noise, training=True)
-            with tf.GradientTape() as discriminator_tape:
-                real_logits = self.discriminator(real, training=True)
-                fake_logits = self.discriminator(tf.stop_gradient(fake), training=True)
-                d_loss = discriminator_loss(real_logits, fake_logits)
-            descend(discriminator_tape, d_loss, self.discriminator, self.discriminator_optimizer)
-            g_loss = generator_loss(self.discriminator(fake, training=True))
-        descend(generator_tape, g_loss, self.generator, self.generator_optimizer)
-        return self.report(d_loss, g_loss, tf.sigmoid(real_logits), tf.sigmoid(fake_logits))
+        settings = self.settings
+        parts = share_out(data, settings.discriminator_steps)
+        seeds = step_seeds(self.step_seed(), len(parts) + settings.generator_steps - 1)
+        for (real, labels), seed in zip(parts[:-1], seeds, strict=False):
+            fake = self.generate(labels, tf.shape(real)[0], seed)
+            self._teach_discriminator(real, fake, labels, seed)
+        real, labels = parts[-1]
+        for number, seed in enumerate(seeds[len(parts) - 1 :]):
+            tape = tf.GradientTape()
+            with tape:
+                fake = self.generate(labels, tf.shape(real)[0], seed)
+            if number == 0:
+                # On the same generated examples: the generator runs once for both networks.
+                logits = self._teach_discriminator(real, fake, labels, seed)
+            with tape:
+                shown = self.show(fake, tf.random.experimental.stateless_fold_in(seed, 2))
+                g_loss = generator_loss(self.judge(shown, labels))
+            descend(tape, g_loss, self.generator, self.generator_optimizer)
+        shares = [tf.sigmoid(values) for values in logits]
+        return self.finish_step(discriminator_loss(*logits), g_loss, *shares)
+
+    def _teach_discriminator(
+        self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor | None, seed: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """One step of the discriminator; gives what it said of both before."""
+        real_seed, fake_seed = step_seeds(seed, 2)
+        with tf.GradientTape() as tape:
+            real_logits = self.judge(self.show(real, real_seed), labels)
+            fake_logits = self.judge(self.show(tf.stop_gradient(fake), fake_seed), labels)
+            loss = discriminator_loss(real_logits, fake_logits, self.settings.smoothing)
+        descend(tape, loss, self.discriminator, self.discriminator_optimizer)
+        return real_logits, fake_logits
 
 
 def build_dcgan(settings: DCGANSettings, seed: int) -> DCGAN:
     """A compiled DCGAN with fresh weights; same settings and seed, same weights."""
-    gan = DCGAN(
-        generator(settings.width, settings.latent, derive_seed(seed, "generator")),
-        DISCRIMINATORS[settings.discriminator](settings.width, derive_seed(seed, "discriminator")),
-        seed=derive_seed(seed, "noise"),
-    )
+    names = list(DISCRIMINATORS) if settings.discriminator == STAGED else [settings.discriminator]
+    with precision(settings.precision):
+        gan = DCGAN(
+            generator(
+                *(settings.width, settings.latent, derive_seed(seed, "generator")),
+                settings.classes,
+            ),
+            [
+                DISCRIMINATORS[name](
+                    settings.width, derive_seed(seed, "discriminator"), settings.classes
+                )
+                for name in names
+            ],
+            settings,
+            seed=derive_seed(seed, "noise"),
+        )
     adam = keras.optimizers.Adam
     gan.compile(
-        generator_optimizer=adam(settings.generator_rate, settings.beta_1),
-        discriminator_optimizer=adam(settings.discriminator_rate, settings.beta_1),
+        adam(settings.generator_rate, settings.beta_1),
+        [adam(settings.discriminator_rate, settings.beta_1) for _ in names],
     )
     return gan

@@ -1,14 +1,20 @@
-"""Training of a GAN on one class: Keras' ``fit`` with what belongs around it."""
+"""Training of a GAN: Keras' ``fit`` with what belongs around it."""
 
 from pathlib import Path
 
 import keras
 
-from serkit.gans.adversarial import GAN, GANSettings
+from serkit.errors import InputError, ResumeError
+from serkit.gans.adversarial import GAN
+from serkit.gans.settings import GANSettings
 from serkit.leaks import Speakers
 from serkit.training.batches import training_batches
+from serkit.training.diverging import StopWhenDiverged
 from serkit.training.examples import Examples
-from serkit.training.resume import Resume
+from serkit.training.resume import Resume, read_state
+
+FEWEST = 8
+"""Clips with which a GAN can be trained at all."""
 
 
 def fit_gan(
@@ -19,6 +25,7 @@ def fit_gan(
     seed: int,
     folder: Path,
     *,
+    init_from: Path | None = None,
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
     verbose: int | str = "auto",
 ) -> list[dict[str, float]]:
@@ -34,12 +41,15 @@ def fit_gan(
     Args:
         gan: from :func:`serkit.gans.dcgan.build_dcgan` or
             :func:`serkit.gans.wgan_gp.build_wgan_gp`.
-        examples: ``(n, 224, 224, 1)`` in [-1, 1]; ``n`` may be smaller than a batch.
+        examples: ``(n, 224, 224, 1)`` in [-1, 1], at least 8; ``n`` may be smaller than a batch. A
+            GAN of several classes takes their labels, others take none.
         speakers: who is in which part of the split.
         settings: those that the GAN was built with.
         seed: of the order of examples.
         folder: gets ``state.npz`` and ``history.csv``.
-        callbacks: more Keras callbacks.
+        init_from: such a folder of a GAN that was trained before, with the same networks and most
+            often on more clips; training begins with its weights.
+        callbacks: more Keras callbacks; what they add to an epoch's numbers is in the history.
         verbose: as for Keras' ``fit``.
 
     Returns:
@@ -47,23 +57,72 @@ def fit_gan(
 
     Raises:
         LeakError: if anybody's voice is in the examples who is no training speaker.
+        InputError: for fewer than 8 examples, or labels that do not fit the GAN.
+        ResumeError: if ``init_from`` holds no state of such networks.
+        DivergedError: if a loss or a weight is no longer finite; what was kept before stays.
     """
     speakers.require_training(examples.speakers)
+    arrays = _arrays(examples, settings.classes)
     resume = Resume(folder, gan.state)
+    if init_from and not resume.epoch:
+        start_from(gan, init_from)
     batches = training_batches(
-        (examples.spectrograms,),
+        arrays,
         settings.examples_per_step,
         seed,
         first_step=resume.epoch * settings.steps_per_epoch,
     )
-    if resume.epoch < settings.epochs:
+    if not gan.is_finished(resume.history):
         gan.fit(
             batches,
             initial_epoch=resume.epoch,
             epochs=settings.epochs,
             steps_per_epoch=settings.steps_per_epoch,
-            callbacks=[*callbacks, resume],
+            # The state is kept last: a kill before that repeats the epoch, with all that is in it.
+            callbacks=[
+                StopWhenDiverged(gan.state, settings.steps_per_epoch),
+                *gan.callbacks(resume.history),
+                *callbacks,
+                resume,
+            ],
             shuffle=False,
             verbose=verbose,
         )
     return resume.history
+
+
+def start_from(gan: GAN, folder: Path) -> None:
+    """Give a GAN the weights of one that was trained before; its optimizers start anew.
+
+    Args:
+        gan: with the same networks as the other one.
+        folder: that the other one was trained in.
+
+    Raises:
+        ResumeError: if ``folder`` holds no state, or that of other networks.
+    """
+    if not Path(folder, "state.npz").exists():
+        raise ResumeError(f"init_from={folder} holds no state.npz; valid is a folder of fit_gan's")
+    arrays, _ = read_state(folder)
+    variables = [variable for network in gan.networks for variable in network.variables]
+    if [array.shape for array in arrays[: len(variables)]] != [v.shape for v in variables]:
+        raise ResumeError(
+            f"init_from={folder} was made by a GAN with other networks; valid are the same width, "
+            "latent, classes and discriminator, and ema switched on in both or in neither"
+        )
+    for variable, array in zip(variables, arrays, strict=False):
+        variable.assign(array)
+
+
+def _arrays(examples: Examples, classes: int) -> tuple:
+    if len(examples) < FEWEST:
+        raise InputError(f"{len(examples)} clips to train a GAN on; valid are {FEWEST} or more")
+    if not classes:
+        return (examples.spectrograms,)
+    labels = examples.labels
+    if labels is None or labels.min() < 0 or labels.max() >= classes:
+        raise InputError(
+            f"labels={None if labels is None else sorted(set(labels.tolist()))} for a GAN of "
+            f"{classes} classes; valid are 0 to {classes - 1}"
+        )
+    return examples.spectrograms, labels

@@ -5,20 +5,25 @@ from collections.abc import Callable
 import tensorflow as tf
 
 
-def discriminator_loss(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
+def discriminator_loss(
+    real_logits: tf.Tensor, fake_logits: tf.Tensor, smoothing: float = 0.0
+) -> tf.Tensor:
     """Binary cross entropy of calling real ones 1 and generated ones 0.
 
     Args:
         real_logits: any shape, for real examples.
         fake_logits: any shape, for generated ones.
+        smoothing: what is taken from the label of real ones; generated ones keep theirs, or the
+            discriminator would favour what the generator already makes.
 
     Returns:
         float32 scalar: mean over the real plus mean over the generated ones, 2 ln 2 = 1.386 for a
         discriminator that does not know; the scale of the report's figure 16.
 
-    Source: Goodfellow et al. (2014); report, section 4.1.1.
+    Source: Goodfellow et al. (2014); report, section 4.1.1; one-sided label smoothing: Salimans et
+    al. (2016), arXiv:1606.03498, section 3.4.
     """
-    return _cross_entropy(1.0, real_logits) + _cross_entropy(0.0, fake_logits)
+    return _cross_entropy(1.0 - smoothing, real_logits) + _cross_entropy(0.0, fake_logits)
 
 
 def generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:

@@ -28,7 +28,9 @@ _DISCRIMINATOR2 = (
 _CRITIC = ((64, 6, 2, 0), (128, 6, 2, 0), (256, 6, 3, 0), (512, 6, 2, 0))
 
 
-def generator(width: float = 1.0, latent: int = LATENT, seed: int = 0) -> keras.Model:
+def generator(
+    width: float = 1.0, latent: int = LATENT, seed: int = 0, classes: int = 0
+) -> keras.Model:
     """Noise to spectrogram; sides 4, 8, 18, 55, 112, 224 and 3,763,200 parameters at width 1.
 
     (PyTorch's count of parameters; Keras' ``count_params`` adds batch norm's moving statistics.)
@@ -37,18 +39,29 @@ def generator(width: float = 1.0, latent: int = LATENT, seed: int = 0) -> keras.
         width: factor on every inner channel count, for small machines; at least 8 remain.
         latent: length of the noise vector.
         seed: of the weights.
+        classes: 0 for the report's network; else it is told which of so many classes to make, by a
+            learned vector of length ``latent`` behind the noise.
 
     Returns:
-        A model from ``(batch, latent)`` to float32 ``(batch, 224, 224, 1)`` in (-1, 1).
+        A model from ``(batch, latent)`` to float32 ``(batch, 224, 224, 1)`` in (-1, 1); with
+        classes, from that and int32 class numbers ``(batch,)``.
 
     Raises:
-        InputError: if ``width`` or ``latent`` is out of range.
+        InputError: if ``width``, ``latent`` or ``classes`` is out of range.
+
+    Source: report, section 6.1; for classes Mirza & Osindero (2014), arXiv:1411.1784.
     """
     check_range("width", width, 0.01, 4.0)
     check_range("latent", latent, 1)
     weights = _Weights(seed, "generator")
-    inputs = keras.Input((latent,), name="noise")
-    x = layers.Reshape((1, 1, latent))(inputs)
+    x = noise = keras.Input((latent,), name="noise")
+    inputs = noise
+    if classes:
+        inputs = [noise, _class_input(classes)]
+        # As large as the noise, so that neither drowns the other.
+        table = layers.Embedding(classes, latent, weights.normal(0.0, 1.0), name="class_vector")
+        x = layers.Concatenate()([noise, table(inputs[1])])
+    x = layers.Reshape((1, 1, x.shape[-1]))(x)
     for channels, kernel, stride, padding in _GENERATOR:
         x = _up(x, _scaled(channels, width), kernel, stride, padding, weights)
         x = layers.ReLU()(_batch_norm(x, weights))
@@ -58,7 +71,7 @@ def generator(width: float = 1.0, latent: int = LATENT, seed: int = 0) -> keras.
     return keras.Model(inputs, x, name="generator")
 
 
-def discriminator1(width: float = 1.0, seed: int = 0) -> keras.Model:
+def discriminator1(width: float = 1.0, seed: int = 0, classes: int = 0) -> keras.Model:
     """The report's slower learner, with dropout; sides 75, 25, 8, 1 and 5,330,688 parameters.
 
     The text of the report puts the dropout before the fourth convolution, its listing before the
@@ -67,25 +80,32 @@ def discriminator1(width: float = 1.0, seed: int = 0) -> keras.Model:
     Args:
         width: factor on every inner channel count; at least 8 remain.
         seed: of the weights and the dropout.
+        classes: 0 for the report's network; else it judges an example as one of its class, by a
+            learned vector whose product with the mean of the last features adds to the logit.
 
     Returns:
-        A model from ``(batch, 224, 224, 1)`` to one float32 logit ``(batch, 1)``.
+        A model from ``(batch, 224, 224, 1)`` to one float32 logit ``(batch, 1)``; with classes,
+        from that and int32 class numbers ``(batch,)``.
 
     Raises:
-        InputError: if ``width`` is out of range.
+        InputError: if ``width`` or ``classes`` is out of range.
+
+    Source: report, section 6.1; for classes Miyato & Koyama (2018), arXiv:1802.05637.
     """
-    return _discriminator("discriminator1", _DISCRIMINATOR1, (6, 3, 0), width, seed, dropout=0.4)
+    return _discriminator(
+        "discriminator1", _DISCRIMINATOR1, (6, 3, 0), width, seed, classes, dropout=0.4
+    )
 
 
-def discriminator2(width: float = 1.0, seed: int = 0) -> keras.Model:
+def discriminator2(width: float = 1.0, seed: int = 0, classes: int = 0) -> keras.Model:
     """The report's deeper one; sides 113, 57, 29, 15, 8, 3, 1 and 63,194,624 parameters.
 
     Arguments, result and errors as for :func:`discriminator1`.
     """
-    return _discriminator("discriminator2", _DISCRIMINATOR2, (3, 2, 0), width, seed)
+    return _discriminator("discriminator2", _DISCRIMINATOR2, (3, 2, 0), width, seed, classes)
 
 
-def critic(width: float = 1.0, seed: int = 0) -> keras.Model:
+def critic(width: float = 1.0, seed: int = 0, classes: int = 0) -> keras.Model:
     """The report's critic, made to work; sides 110, 53, 16, 6, 1 and 6,216,769 parameters.
 
     The listing takes three channels where spectrograms have one, and normalises over the batch,
@@ -96,25 +116,26 @@ def critic(width: float = 1.0, seed: int = 0) -> keras.Model:
     Args:
         width: factor on every inner channel count; at least 8 remain.
         seed: of the weights.
+        classes: as for :func:`discriminator1`.
 
     Returns:
-        A model from ``(batch, 224, 224, 1)`` to one float32 score ``(batch, 1)``, unbounded.
+        A model from ``(batch, 224, 224, 1)`` to one float32 score ``(batch, 1)``, unbounded; with
+        classes, from that and int32 class numbers ``(batch,)``.
 
     Raises:
-        InputError: if ``width`` is out of range.
+        InputError: if ``width`` or ``classes`` is out of range.
 
     Source: report, section 8.1; Gulrajani et al. (2017), arXiv:1704.00028, section 4.
     """
     check_range("width", width, 0.01, 4.0)
     weights = _Weights(seed, "critic")
-    x = inputs = keras.Input(IMAGE_SHAPE, name="spectrogram")
+    x = pictures = keras.Input(IMAGE_SHAPE, name="spectrogram")
     for channels, kernel, stride, padding in _CRITIC:
         x = _down(x, _scaled(channels, width), kernel, stride, padding, weights, bias=True)
         norm = layers.GroupNormalization(1, epsilon=1e-5, gamma_initializer=weights.scale())
         x = layers.LeakyReLU(negative_slope=0.2)(norm(x))
-    x = _down(x, 1, 6, 2, 0, weights, bias=True)
-    x = layers.Flatten(dtype="float32", name="score")(x)
-    return keras.Model(inputs, x, name="critic")
+    score = layers.Flatten()(_down(x, 1, 6, 2, 0, weights, bias=True))
+    return _judge("critic", "score", pictures, x, score, classes, weights)
 
 
 DISCRIMINATORS = {"discriminator1": discriminator1, "discriminator2": discriminator2}
@@ -126,12 +147,12 @@ def _discriminator(
     last: tuple[int, int, int],
     width: float,
     seed: int,
+    classes: int,
     dropout: float = 0.0,
 ) -> keras.Model:
     check_range("width", width, 0.01, 4.0)
     weights = _Weights(seed, name)
-    inputs = keras.Input(IMAGE_SHAPE, name="spectrogram")
-    x = inputs
+    x = pictures = keras.Input(IMAGE_SHAPE, name="spectrogram")
     for number, (channels, kernel, stride, padding) in enumerate(blocks):
         x = _down(x, _scaled(channels, width), kernel, stride, padding, weights)
         if number > 0:
@@ -139,9 +160,30 @@ def _discriminator(
         x = layers.LeakyReLU(negative_slope=0.2)(x)
         if dropout and number == 1:
             x = layers.SpatialDropout2D(dropout, seed=derive_seed(seed, name, "dropout"))(x)
-    x = _down(x, 1, *last, weights)
-    x = layers.Flatten(dtype="float32", name="logit")(x)
-    return keras.Model(inputs, x, name=name)
+    logit = layers.Flatten()(_down(x, 1, *last, weights))
+    return _judge(name, "logit", pictures, x, logit, classes, weights)
+
+
+def _judge(
+    name: str, output: str, pictures, features, verdict, classes: int, weights: "_Weights"
+) -> keras.Model:
+    """The network from pictures, and classes if there are any, to a verdict in float32."""
+    inputs = pictures
+    if classes:
+        inputs = [pictures, _class_input(classes)]
+        # Begins at nearly nothing: what makes a picture real is learned before what makes a class.
+        table = layers.Embedding(
+            classes, features.shape[-1], weights.normal(0.0), name="class_vector"
+        )
+        fit = layers.Dot(1)([table(inputs[1]), layers.GlobalAveragePooling2D()(features)])
+        verdict = layers.Add()([verdict, fit])
+    verdict = layers.Activation("linear", dtype="float32", name=output)(verdict)
+    return keras.Model(inputs, verdict, name=name)
+
+
+def _class_input(classes: int):
+    check_range("classes", classes, 2)
+    return keras.Input((), dtype="int32", name="class")
 
 
 class _Weights:
@@ -150,16 +192,16 @@ class _Weights:
     def __init__(self, seed: int, name: str) -> None:
         self._seed, self._name, self._count = seed, name, 0
 
-    def _normal(self, mean: float) -> keras.initializers.Initializer:
+    def normal(self, mean: float, deviation: float = 0.02) -> keras.initializers.Initializer:
         self._count += 1
         seed = derive_seed(self._seed, self._name, self._count)
-        return keras.initializers.RandomNormal(mean, 0.02, seed=seed)
+        return keras.initializers.RandomNormal(mean, deviation, seed=seed)
 
     def kernel(self) -> keras.initializers.Initializer:
-        return self._normal(0.0)
+        return self.normal(0.0)
 
     def scale(self) -> keras.initializers.Initializer:
-        return self._normal(1.0)
+        return self.normal(1.0)
 
 
 def _scaled(channels: int, width: float) -> int:

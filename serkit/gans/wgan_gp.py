@@ -5,14 +5,16 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from serkit.errors import InputError, check_range
-from serkit.gans.adversarial import GAN, GANSettings, descend
+from serkit.errors import check_range
+from serkit.gans.adversarial import GAN, descend, share_out, step_seeds
 from serkit.gans.losses import (
     gradient_penalty,
     wasserstein_critic_loss,
     wasserstein_generator_loss,
 )
 from serkit.gans.networks import critic, generator
+from serkit.gans.precision import precision
+from serkit.gans.settings import GANSettings
 from serkit.seeds import derive_seed
 
 
@@ -21,7 +23,7 @@ class WGANGPSettings(GANSettings):
     """How a WGAN-GP is built and trained; the defaults are its authors'.
 
     Attributes:
-        batch_size: as for :class:`serkit.gans.adversarial.GANSettings`; each of the critic's steps
+        batch_size: as for :class:`serkit.gans.settings.GANSettings`; each of the critic's steps
             gets other examples.
         critic_steps: steps of the critic before each step of the generator.
         penalty: weight of the gradient penalty.
@@ -69,12 +71,11 @@ class WGANGP(GAN):
     Args:
         generator: from ``(batch, latent)`` to ``(batch, frames, bins, 1)``.
         critic: from such a picture to a score ``(batch, 1)``; without batch normalisation.
-        seed: of the noise and of where the slope is taken.
-        critic_steps: see :class:`WGANGPSettings`.
-        penalty: see :class:`WGANGPSettings`.
+        settings: how it is trained.
+        seed: of the noise, the augmentation, and of where the slope is taken.
 
     Call arguments:
-        noise: float32 ``(batch, latent)``.
+        noise: float32 ``(batch, latent)``; with classes, a list of it and int32 ``(batch,)``.
 
     Raises:
         InputError: by ``fit``, if the examples of a step cannot be shared out evenly.
@@ -82,18 +83,17 @@ class WGANGP(GAN):
     Source: report, section 8.1; Gulrajani et al. (2017), arXiv:1704.00028.
     """
 
+    settings: WGANGPSettings
+
     def __init__(
         self,
         generator: keras.Model,
         critic: keras.Model,
+        settings: WGANGPSettings,
         seed: int = 0,
-        critic_steps: int = 5,
-        penalty: float = 10.0,
     ) -> None:
         tracked = "c_loss", "g_loss", "distance", "penalty"
-        super().__init__(generator, critic, seed, tracked, "wgan_gp")
-        self.critic_steps = critic_steps
-        self.penalty = penalty
+        super().__init__(generator, [critic], settings, seed, tracked, "wgan_gp")
 
     @property
     def critic(self) -> keras.Model:
@@ -101,58 +101,49 @@ class WGANGP(GAN):
         return self.discriminator
 
     def train_step(self, data) -> dict[str, tf.Tensor]:
-        real = data[0] if isinstance(data, tuple) else data
-        if real.shape[0] is not None and real.shape[0] % self.critic_steps:
-            raise InputError(
-                f"a step got {real.shape[0]} examples; valid is a multiple of "
-                f"critic_steps={self.critic_steps}"
-            )
-        step_seed = self.step_seed()
-        seeds = [
-            tf.random.experimental.stateless_fold_in(step_seed, number)
-            for number in range(self.critic_steps + 1)
-        ]
-        batches = tf.split(real, self.critic_steps)
-        for batch, seed in zip(batches, seeds[:-1], strict=True):
-            c_loss, distance, penalty = self._teach_critic(batch, seed)
-        noise = self.noise(tf.shape(batches[0])[0], seeds[-1])
+        parts = share_out(data, self.settings.critic_steps)
+        *seeds, last = step_seeds(self.step_seed(), len(parts) + 1)
+        for (real, labels), seed in zip(parts, seeds, strict=True):
+            c_loss, distance, penalty = self._teach_critic(real, labels, seed)
         with tf.GradientTape() as tape:
-            fake = self.generator(noise, training=True)
-            g_loss = wasserstein_generator_loss(self.critic(fake, training=True))
+            fake = self.generate(labels, tf.shape(real)[0], last)
+            shown = self.show(fake, tf.random.experimental.stateless_fold_in(last, 0))
+            g_loss = wasserstein_generator_loss(self.judge(shown, labels))
         descend(tape, g_loss, self.generator, self.generator_optimizer)
-        return self.report(c_loss, g_loss, distance, penalty)
+        return self.finish_step(c_loss, g_loss, distance, penalty)
 
-    def _teach_critic(self, real: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def _teach_critic(
+        self, real: tf.Tensor, labels: tf.Tensor | None, seed: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         batch = tf.shape(real)[0]
-        fake = self.generator(self.noise(batch, seed), training=True)
-        shares = tf.random.stateless_uniform(
-            [batch], tf.random.experimental.stateless_fold_in(seed, 1)
-        )
+        share_seed, *show_seeds = step_seeds(seed, 3)
+        fake = self.generate(labels, batch, seed)
+        real, fake = map(self.show, (real, fake), show_seeds)
+        both = None if labels is None else tf.concat([labels, labels], axis=0)
+        shares = tf.random.stateless_uniform([batch], share_seed)
         with tf.GradientTape() as tape:
             # Scored together: the critic looks at each example by itself.
-            scores = self.critic(tf.concat([real, fake], axis=0), training=True)
+            scores = self.judge(tf.concat([real, fake], axis=0), both)
             difference = wasserstein_critic_loss(scores[:batch], scores[batch:])
             penalty = gradient_penalty(
-                lambda between: self.critic(between, training=True), real, fake, shares
+                lambda between: self.judge(between, labels), real, fake, shares
             )
-            loss = difference + self.penalty * penalty
+            loss = difference + self.settings.penalty * penalty
         descend(tape, loss, self.critic, self.discriminator_optimizer)
         return loss, -difference, penalty
 
 
 def build_wgan_gp(settings: WGANGPSettings, seed: int) -> WGANGP:
     """A compiled WGAN-GP with fresh weights; same settings and seed, same weights."""
-    gan = WGANGP(
-        generator(settings.width, settings.latent, derive_seed(seed, "generator")),
-        critic(settings.width, derive_seed(seed, "critic")),
-        seed=derive_seed(seed, "noise"),
-        critic_steps=settings.critic_steps,
-        penalty=settings.penalty,
-    )
+    width, classes = settings.width, settings.classes
+    with precision(settings.precision):
+        gan = WGANGP(
+            generator(width, settings.latent, derive_seed(seed, "generator"), classes),
+            critic(width, derive_seed(seed, "critic"), classes),
+            settings,
+            seed=derive_seed(seed, "noise"),
+        )
     adam = keras.optimizers.Adam
     betas = settings.beta_1, settings.beta_2
-    gan.compile(
-        generator_optimizer=adam(settings.generator_rate, *betas),
-        discriminator_optimizer=adam(settings.critic_rate, *betas),
-    )
+    gan.compile(adam(settings.generator_rate, *betas), [adam(settings.critic_rate, *betas)])
     return gan

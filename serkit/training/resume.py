@@ -12,6 +12,8 @@ import pandas as pd
 from serkit.errors import ResumeError
 from serkit.files import replacing
 
+_STATE = "state.npz"
+
 
 class Resume(keras.callbacks.Callback):
     """Keeps all variables and the history after every epoch; restores them when made.
@@ -49,7 +51,7 @@ class Resume(keras.callbacks.Callback):
 
     @property
     def _state_file(self) -> Path:
-        return self._folder / "state.npz"
+        return self._folder / _STATE
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         logs = {name: float(value) for name, value in (logs or {}).items()}
@@ -64,12 +66,7 @@ class Resume(keras.callbacks.Callback):
     def _restore(self) -> None:
         if not self._state_file.exists():
             return
-        try:
-            with np.load(self._state_file) as state:
-                arrays = [state[f"v{i}"] for i in range(len(state.files) - 1)]
-                history = json.loads(str(state["history"]))
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise ResumeError(f"{self._state_file} cannot be read: {error}") from error
+        arrays, history = read_state(self._folder)
         expected = [tuple(variable.shape) for variable in self._variables]
         if [array.shape for array in arrays] != expected:
             raise ResumeError(
@@ -79,3 +76,18 @@ class Resume(keras.callbacks.Callback):
         for variable, array in zip(self._variables, arrays, strict=True):
             variable.assign(array)
         self.history, self.epoch = history, len(history)
+
+
+def read_state(folder: Path | str) -> tuple[list[np.ndarray], list[dict[str, float]]]:
+    """All variables, in their order, and the history that :class:`Resume` kept in a folder.
+
+    Raises:
+        ResumeError: if they cannot be read.
+    """
+    path = Path(folder, _STATE)
+    try:
+        with np.load(path) as state:
+            arrays = [state[f"v{i}"] for i in range(len(state.files) - 1)]
+            return arrays, json.loads(str(state["history"]))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ResumeError(f"{path} cannot be read: {error}") from error

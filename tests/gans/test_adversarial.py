@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from serkit.errors import InputError
-from serkit.gans.adversarial import GANSettings
 from serkit.gans.dcgan import DCGANSettings, build_dcgan
+from serkit.gans.settings import GANSettings
 from serkit.gans.wgan_gp import WGANGPSettings, build_wgan_gp
 from serkit.training.batches import training_batches
 

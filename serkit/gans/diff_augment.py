@@ -1,0 +1,97 @@
+"""Differentiable augmentation: what a network is shown of real and generated examples alike."""
+
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from serkit.errors import check_range
+
+
+@dataclass(frozen=True)
+class DiffAugmentSettings:
+    """How strongly examples are changed before the network that judges them; 0 leaves a part out.
+
+    There are no flips: speech does not run backwards, nor do formants stand on their head.
+
+    Attributes:
+        time_shift: largest shift to either side, as a share of the frames, 0 to 1.
+        frequency_shift: largest shift up or down, as a share of the bins, 0 to 1; small, since it
+            moves pitch and formants.
+        time_mask: longest stretch of frames that is taken out, as a share, 0 to 1.
+        frequency_mask: widest band that is taken out, as a share of the bins, 0 to 1.
+        gain: largest offset of the whole picture to either side, 0 to 2; 1 is half the range.
+
+    Raises:
+        InputError: for a value out of range.
+    """
+
+    time_shift: float = 0.125
+    frequency_shift: float = 0.03
+    time_mask: float = 0.25
+    frequency_mask: float = 0.25
+    gain: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("time_shift", "frequency_shift", "time_mask", "frequency_mask"):
+            check_range(name, getattr(self, name), 0.0, 1.0)
+        check_range("gain", self.gain, 0.0, 2.0)
+
+
+def diff_augment(
+    spectrograms: tf.Tensor, seed: tf.Tensor, settings: DiffAugmentSettings
+) -> tf.Tensor:
+    """Shift each spectrogram in time and frequency, offset its level, mask a stretch and a band.
+
+    A generator is taught through it: the result is linear in ``spectrograms`` and nothing is cut
+    off at the ends of the range, so a gradient reaches all that is still in the picture.
+
+    Args:
+        spectrograms: float32 ``(batch, frames, bins, 1)`` in [-1, 1].
+        seed: int ``(2,)``; equal seeds give equal results.
+        settings: how strongly.
+
+    Returns:
+        The same shape, in [-1 - gain, 1 + gain]. What comes in from outside, and what is masked,
+        is -1, the value of silence.
+
+    Source: Zhao et al. (2020), DiffAugment, arXiv:2006.10738 (translation, cutout, brightness);
+    the masks are SpecAugment's, Park et al. (2019), arXiv:1904.08779.
+    """
+    batch, frames, bins, _ = tf.unstack(tf.shape(spectrograms))
+    seeds = tf.random.experimental.stateless_split(seed, 5)
+    # Above silence, so that zeros are silence.
+    x = tf.squeeze(tf.cast(spectrograms, tf.float32), -1) + 1.0
+    if settings.time_shift:
+        x = tf.matmul(_shifts(batch, frames, settings.time_shift, seeds[0]), x)
+    if settings.frequency_shift:
+        shifts = _shifts(batch, bins, settings.frequency_shift, seeds[1])
+        x = tf.matmul(x, shifts, transpose_b=True)
+    if settings.gain:
+        x += tf.random.stateless_uniform([batch, 1, 1], seeds[2], -settings.gain, settings.gain)
+    if settings.time_mask:
+        x *= _keep(batch, frames, settings.time_mask, seeds[3])[:, :, tf.newaxis]
+    if settings.frequency_mask:
+        x *= _keep(batch, bins, settings.frequency_mask, seeds[4])[:, tf.newaxis]
+    return (x - 1.0)[..., tf.newaxis]
+
+
+def _shifts(batch: tf.Tensor, size: tf.Tensor, largest: float, seed: tf.Tensor) -> tf.Tensor:
+    """Matrices ``(batch, size, size)``, each of which moves what it is multiplied with.
+
+    As products, shifts have cheap gradients; those of a gather are scattered one by one.
+    """
+    extent = tf.cast(size, tf.float32)
+    by = tf.round(tf.random.stateless_uniform([batch, 1], seed, -largest, largest) * extent)
+    source = tf.range(size)[tf.newaxis] - tf.cast(by, tf.int32)
+    # Rows of zeros where the source lies outside.
+    return tf.one_hot(source, size)
+
+
+def _keep(batch: tf.Tensor, size: tf.Tensor, longest: float, seed: tf.Tensor) -> tf.Tensor:
+    """Ones ``(batch, size)`` with zeros inside one random interval per row."""
+    draws = tf.random.stateless_uniform([2, batch, 1], seed)
+    extent = tf.cast(size, tf.float32)
+    length = draws[0] * longest * extent
+    start = draws[1] * (extent - length)
+    position = tf.range(extent)[tf.newaxis]
+    return tf.cast((position < start) | (position >= start + length), tf.float32)
