@@ -20,7 +20,7 @@ from serkit.data.spectrograms import compute_spectrograms
 from serkit.files import replacing
 from serkit.gans.dcgan import DCGANSettings, build_dcgan
 from serkit.gans.sampling import sample
-from serkit.reporting.figures import gan_losses, real_beside_generated
+from serkit.reporting.gan_figures import gan_losses, real_beside_generated
 from serkit.reporting.page import png
 from serkit.runs import Run
 from serkit.training.batches import training_batches

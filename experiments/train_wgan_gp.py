@@ -21,7 +21,7 @@ from serkit.data.spectrograms import compute_spectrograms
 from serkit.files import replacing
 from serkit.gans.sampling import sample
 from serkit.gans.wgan_gp import WGANGPSettings, build_wgan_gp
-from serkit.reporting.figures import critic_curves, real_beside_generated
+from serkit.reporting.gan_figures import critic_curves, real_beside_generated
 from serkit.reporting.page import png
 from serkit.runs import Run
 from serkit.training.batches import training_batches

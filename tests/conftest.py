@@ -4,6 +4,7 @@ import io
 import os
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import hypothesis
@@ -12,7 +13,8 @@ import pytest
 import soundfile
 
 from serkit.corpora.audit import audit
-from serkit.corpora.corpus import Corpus
+from serkit.corpora.corpus import Clip, Corpus
+from serkit.corpora.protocols import hold_out
 from serkit.corpora.synthetic import SyntheticSettings, write_synthetic_corpus
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -85,3 +87,18 @@ def untagged_mp3(rng) -> tuple[bytes, int]:
     (frames,) = struct.unpack(">I", data[29:33])
     assert data[21:25] == b"Xing"
     return data[data.index(data[:2], 4) :], 1152 * frames
+
+
+@pytest.fixture
+def parts():
+    """Parts of a corpus of twelve speakers and two emotions; pictures carry the clip's number."""
+    from serkit.trials.parts import Parts
+
+    clip = Clip("x.wav", "c", "s", "male", "sad", "sad")
+    clips = [
+        replace(clip, path=f"{n}.wav", speaker=f"s{n // 2:02}", emotion=("sad", "angry")[n % 2])
+        for n in range(24)
+    ]
+    corpus = Corpus(tuple(clips))
+    pictures = np.arange(24, dtype="float32").reshape(24, 1, 1, 1)
+    return Parts(corpus, hold_out(corpus, "emotion", 0), pictures, "emotion")

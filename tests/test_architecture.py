@@ -18,14 +18,20 @@ ALLOWED = {
     "runs": set(),
     "gans": {"training"},
     "classifiers": {"training"},
+    "judging": {"training", "evaluation", "gans", "classifiers"},
     "data": {"corpora", "audio"},
     "serving": {"audio"},
     "reporting": {"evaluation"},
+    "trials": {
+        *("corpora", "audio", "data", "training", "evaluation", "gans", "classifiers", "judging"),
+    },
     "demo": {
         *("corpora", "audio", "training", "evaluation", "runs", "gans"),
-        *("classifiers", "data", "serving", "reporting"),
+        *("classifiers", "judging", "data", "serving", "reporting", "trials"),
     },
-    "commands": {"corpora", "audio", "data", "reporting", "serving", "demo"},
+    "commands": {
+        *("corpora", "audio", "gans", "judging", "data", "reporting", "serving", "demo"),
+    },
     "cli": {"commands"},
     "__main__": {"cli"},
     **{name: set() for name in GROUND},

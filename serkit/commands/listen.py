@@ -24,8 +24,8 @@ def add_to(commands) -> None:
         type=Path,
         metavar="FILE",
         help=".npy with spectrograms in [-1, 1], (n, 224, 224, 1) or one alone, as a run's "
-        "gans/<class>/generated.npy; .png, a grey picture of 224 x 224, time to the right, low "
-        "frequencies at the bottom; or a .wav, to a spectrogram and back",
+        "generated/<class>/spectrograms-000.npy; .png, a grey picture of 224 x 224, time to the "
+        "right, low frequencies at the bottom; or a .wav, to a spectrogram and back",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument(

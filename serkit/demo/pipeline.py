@@ -1,4 +1,4 @@
-"""The demo's seven stages. Each is done once per run folder; a killed one goes on."""
+"""The demo's eight stages. Each is done once per run folder; a killed one goes on."""
 
 import functools
 import time
@@ -14,25 +14,25 @@ from serkit.classifiers.compact import compact
 from serkit.classifiers.fitting import fit_classifier
 from serkit.corpora.audit import audit
 from serkit.corpora.corpus import Corpus
+from serkit.corpora.plans import balance_plan
 from serkit.corpora.protocols import make_splits
 from serkit.corpora.splits import Split
 from serkit.corpora.synthetic import write_synthetic_corpus
 from serkit.data.rows import Rows
 from serkit.data.spectrograms import compute_spectrograms
 from serkit.demo.delivery import export_better, try_out
-from serkit.demo.parts import Parts, fill_plan
+from serkit.demo.generation import read_generated, train_and_sample
 from serkit.demo.scores import ARMS, MEASURES, compare_arms, rows_of_test
 from serkit.demo.settings import DemoSettings
 from serkit.demo.story import Story, write_story
 from serkit.demo.verdict import LEAKY, measured_on
 from serkit.errors import ResumeError
 from serkit.files import read_json, replacing, write_json
-from serkit.gans.dcgan import build_dcgan
-from serkit.gans.fitting import fit_gan
-from serkit.gans.sampling import sample
+from serkit.judging.judge import Judge
 from serkit.progress import Progress
 from serkit.runs import Run
 from serkit.seeds import derive_seed
+from serkit.trials.parts import Parts
 
 
 def run_demo(settings: DemoSettings, out: Path, models: Path, cache: Path | None = None) -> None:
@@ -74,20 +74,22 @@ class Demo:
 
     def run(self) -> None:
         stage = self.progress.stage
-        with stage("1/7 audit: what is in the recordings"):
+        with stage("1/8 audit: what is in the recordings"):
             corpus = self.audit()
-        with stage(f"2/7 split: {self.settings.protocol}"):
+        with stage(f"2/8 split: {self.settings.protocol}"):
             split = self.split(corpus)
-        with stage("3/7 spectrograms"):
+        with stage("3/8 spectrograms"):
             spectrograms = self.spectrograms(corpus)
         parts = Parts(corpus, split, spectrograms, self.settings.label_set)
-        with stage("4/7 a DCGAN for each rare class, on training clips only"):
-            generated = self.generate(parts)
-        with stage("5/7 the same classifier without and with the generated spectrograms"):
+        with stage("4/8 a classifier on real clips alone, which will also judge what is generated"):
+            judge = self.judge(parts)
+        with stage("5/8 a DCGAN for each rare class, on training clips only"):
+            generated = self.generate(parts, judge)
+        with stage("6/8 the same classifier with the generated spectrograms"):
             metrics = self.compare(parts, generated)
-        with stage("6/7 report"):
+        with stage("7/8 report"):
             report = self.report(parts, generated, metrics)
-        with stage("7/7 export, and a prediction with the exported model"):
+        with stage("8/8 export, and a prediction with the exported model"):
             model = self.export(parts, metrics)
         self.progress.say(f"\nreport: {report}\nmodel:  {model}")
 
@@ -133,9 +135,23 @@ class Demo:
         self.run_folder.stage("spectrograms", lambda: {"clips": len(found)})
         return found
 
-    def generate(self, parts: Parts) -> dict[str, np.ndarray]:
+    def judge(self, parts: Parts) -> Judge:
+        self._train_classifier(parts, "original", {})
+
+        def work() -> dict:
+            train = parts.split.train
+            model = keras.models.load_model(self._classifier_file("original"))
+            voices = [clip.speaker for clip in train.clips]
+            real, speakers = parts.to_fit(train), parts.split.speakers
+            Judge.fit(model, real, voices, parts.classes, speakers).save(self.out / "judge")
+            return {}
+
+        self.run_folder.stage("judge", work)
+        return Judge.load(self.out / "judge")
+
+    def generate(self, parts: Parts, judge: Judge) -> dict[str, np.ndarray]:
         counts = parts.split.train.counts(self.settings.label_set)
-        plan = fill_plan(counts, self.settings.rare_below)
+        plan = balance_plan(counts, self.settings.rare_below)
         if not plan:
             self.progress.say(
                 f"   no class has fewer than {self.settings.rare_below:.0%} of the largest one's "
@@ -155,25 +171,14 @@ class Demo:
                 )
                 trained += 1
             self.run_folder.stage(
-                name, lambda label=label, count=count: self._gan(parts, label, count)
+                name, lambda label=label, count=count: self._gan(parts, judge, label, count)
             )
-        return {label: np.load(self._generated_file(label), mmap_mode="r") for label in plan}
+        sets = {label: read_generated(self.out, label) for label in plan}
+        return {label: made for label, made in sets.items() if made is not None}
 
-    def _generated_file(self, label: str) -> Path:
-        return self.out / "gans" / label / "generated.npy"
-
-    def _gan(self, parts: Parts, label: str, count: int) -> dict:
-        clips = parts.rare(label)
-        seed = derive_seed(self.settings.seed, "gan", label)
-        gan = build_dcgan(self.settings.gan, seed)
-        folder = self._generated_file(label).parent
-        real, speakers = parts.to_fit(clips), parts.split.speakers
-        fit_gan(gan, real, speakers, self.settings.gan, seed, folder, verbose=self.progress.verbose)
-        with replacing(folder / "generator.keras") as partial:
-            gan.generator.save(partial)
-        with replacing(self._generated_file(label)) as partial:
-            np.save(partial, sample(gan.generator, count, seed))
-        return {"clips": len(clips), "generated": count}
+    def _gan(self, parts: Parts, judge: Judge, label: str, count: int) -> dict:
+        judge = judge if self.settings.gated else None
+        return train_and_sample(self.settings, parts, judge, label, count, self.out, self.progress)
 
     def compare(self, parts: Parts, generated: dict[str, np.ndarray]) -> dict:
         def work() -> dict:
@@ -184,16 +189,15 @@ class Demo:
             )
             return {}
 
-        for arm in ARMS:
-            added = generated if arm == "augmented" else {}
-            self.run_folder.stage(
-                f"classifier-{arm}", lambda arm=arm, added=added: self._classify(parts, arm, added)
-            )
+        self._train_classifier(parts, "augmented", generated)
         self.run_folder.stage("metrics", work)
         metrics = read_json(self.out / "metrics.json")
         title = f"{measured_on(metrics)}, per cent"
         self.progress.table(title, ["arm", *MEASURES.values()], rows_of_test(metrics))
         return metrics
+
+    def _train_classifier(self, parts: Parts, arm: str, added: dict[str, np.ndarray]) -> None:
+        self.run_folder.stage(f"classifier-{arm}", lambda: self._classify(parts, arm, added))
 
     def _classify(self, parts: Parts, arm: str, added: dict[str, np.ndarray]) -> dict:
         settings = self.settings

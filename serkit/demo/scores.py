@@ -6,9 +6,9 @@ from typing import Any
 
 import keras
 
-from serkit.demo.parts import Parts
 from serkit.evaluation.bootstrap import uar_difference
 from serkit.evaluation.metrics import score
+from serkit.trials.parts import Parts
 
 ARMS = ("original", "augmented")
 MEASURES = {"accuracy": "accuracy", "uar": "UAR", "macro_f1": "macro F1"}

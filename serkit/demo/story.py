@@ -10,12 +10,12 @@ import soundfile
 
 from serkit.audio.spectrogram import band_centres
 from serkit.corpora.corpus import Clip, Corpus
-from serkit.demo.parts import Parts
 from serkit.demo.settings import DemoSettings
 from serkit.demo.verdict import LEAKY, clips_tested, measured_on, summary, warnings
 from serkit.files import read_json
-from serkit.reporting import figures
+from serkit.reporting import figures, gan_figures
 from serkit.reporting.page import Section, Table, write_report
+from serkit.trials.parts import Parts
 
 
 @dataclass(frozen=True)
@@ -180,11 +180,11 @@ def _gans(story: Story) -> Section:
         [Table(["class", "training clips", "generated"], rows)],
         {
             "gan-losses": (
-                figures.gan_losses(histories),
+                gan_figures.gan_losses(histories),
                 "Losses of generator and discriminator (report, figure 16).",
             ),
             "gan-grid": (
-                figures.real_beside_generated(pairs),
+                gan_figures.real_beside_generated(pairs),
                 "Real training clips beside generated ones (report, figure 17).",
             ),
         },

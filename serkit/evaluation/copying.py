@@ -6,7 +6,8 @@ import numpy as np
 from scipy.stats import rankdata
 
 from serkit.errors import InputError, check_range
-from serkit.evaluation.neighbours import check_features, nearest_distances
+from serkit.evaluation.features import check_features
+from serkit.evaluation.neighbours import nearest_distances
 
 
 def copying_score(training: np.ndarray, held_out: np.ndarray, generated: np.ndarray) -> float:
@@ -34,7 +35,7 @@ def copying_score(training: np.ndarray, held_out: np.ndarray, generated: np.ndar
 
     Raises:
         InputError: if the features are not fit to be compared (see
-            :func:`~serkit.evaluation.neighbours.check_features`).
+            :func:`~serkit.evaluation.features.check_features`).
 
     Source: Meehan et al. (2020), arXiv:2004.05675, the global test; ties as in Lehmann (1975).
     """

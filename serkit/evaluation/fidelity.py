@@ -6,9 +6,10 @@ import numpy as np
 
 from serkit.errors import check_range
 from serkit.evaluation.copying import copying_score
+from serkit.evaluation.features import check_features
 from serkit.evaluation.frechet import fid_is_reliable, frechet_distance
 from serkit.evaluation.kid import kid
-from serkit.evaluation.neighbours import check_features, overlap
+from serkit.evaluation.neighbours import overlap
 from serkit.seeds import derive_seed
 
 

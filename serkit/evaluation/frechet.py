@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from serkit.evaluation.neighbours import check_features
+from serkit.evaluation.features import check_features
 
 # Samples in each set from which on the distance is usually trusted.
 RELIABLE_FROM = 10_000
@@ -25,7 +25,7 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
 
     Raises:
         InputError: if the features are not fit to be compared (see
-            :func:`~serkit.evaluation.neighbours.check_features`).
+            :func:`~serkit.evaluation.features.check_features`).
 
     Source: Heusel et al. (2017), arXiv:1706.08500; Binkowski et al. (2018), arXiv:1801.01401, for
     the bias.

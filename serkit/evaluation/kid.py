@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from serkit.evaluation.neighbours import check_features
+from serkit.evaluation.features import check_features
 
 # Rows of a kernel matrix at a time, so that many generated samples do not fill the memory.
 _BLOCK = 1024
@@ -28,7 +28,7 @@ def kid(real: np.ndarray, generated: np.ndarray) -> tuple[float, float]:
 
     Raises:
         InputError: if the features are not fit to be compared (see
-            :func:`~serkit.evaluation.neighbours.check_features`).
+            :func:`~serkit.evaluation.features.check_features`).
 
     Source: Binkowski et al. (2018), arXiv:1801.01401; Efron & Stein (1981) for the jackknife.
     """

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from serkit.errors import InputError, check_range
+from serkit.errors import check_range
+from serkit.evaluation.features import check_features
 
 # Rows of a distance matrix at a time, so that many generated samples do not fill the memory.
 _BLOCK = 1024
@@ -48,7 +49,7 @@ def overlap(real: np.ndarray, generated: np.ndarray, neighbours: int = 5) -> Ove
 
     Raises:
         InputError: if ``neighbours`` is out of range or the features are not fit to be compared
-            (see :func:`check_features`).
+            (see :func:`~serkit.evaluation.features.check_features`).
 
     Source: Kynkaanniemi et al. (2019), arXiv:1904.06991, for precision and recall; Naeem et al.
     (2020), arXiv:2002.09797, for density and coverage.
@@ -72,35 +73,12 @@ def nearest_distances(samples: np.ndarray, others: np.ndarray) -> np.ndarray:
     0 for a copy, exactly: distances are not taken from inner products, which round.
 
     Raises:
-        InputError: if the features are not fit to be compared (see :func:`check_features`).
+        InputError: if the features are not fit to be compared (see
+            :func:`~serkit.evaluation.features.check_features`).
     """
     samples, others = check_features(1, samples=samples, others=others)
     blocks = np.array_split(samples, -(-len(samples) // _BLOCK))
     return np.concatenate([cdist(block, others).min(axis=1) for block in blocks])
-
-
-def check_features(at_least: int, **sets: np.ndarray) -> list[np.ndarray]:
-    """Features ``(n, d)`` of each of the named sets in float64, if they can be compared.
-
-    Raises:
-        InputError: unless each set has two dimensions, ``at_least`` samples, one or more features
-            that are all finite, and as many of them as the other sets.
-    """
-    checked = {name: np.asarray(values, dtype=np.float64) for name, values in sets.items()}
-    for name, values in checked.items():
-        if values.ndim != 2 or len(values) < at_least or values.shape[1] == 0:
-            raise InputError(
-                f"{name} has shape {values.shape}; valid are features (n, d) "
-                f"of {at_least} or more samples"
-            )
-        if not np.isfinite(values).all():
-            bad = int((~np.isfinite(values)).any(axis=1).sum())
-            raise InputError(f"{name} has {bad} samples with NaN or infinity; valid are finite")
-    widths = {name: values.shape[1] for name, values in checked.items()}
-    if len(set(widths.values())) > 1:
-        came = ", ".join(f"{width} in {name}" for name, width in widths.items())
-        raise InputError(f"features per sample differ: {came}; valid is one number for all")
-    return list(checked.values())
 
 
 def _radii(samples: np.ndarray, neighbours: int) -> np.ndarray:

@@ -48,6 +48,8 @@ class GAN(keras.Model):
         self.averaged = Averaged(generator, settings.ema) if settings.ema else None
         # None is "loss": Keras has a tracker of that name, and two of them show 0.
         self.trackers = [keras.metrics.Mean(name=name) for name in tracked]
+        # They are, and Keras would have a strategy try it with pictures for noise.
+        self.built = True
 
     def call(self, noise, training=False):
         return self.generator(noise, training=training)

@@ -170,7 +170,7 @@ def build_dcgan(settings: DCGANSettings, seed: int) -> DCGAN:
             ),
             [
                 DISCRIMINATORS[name](
-                    settings.width, derive_seed(seed, "discriminator"), settings.classes
+                    settings.opponent_width, derive_seed(seed, "discriminator"), settings.classes
                 )
                 for name in names
             ],

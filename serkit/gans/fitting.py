@@ -1,5 +1,6 @@
 """Training of a GAN: Keras' ``fit`` with what belongs around it."""
 
+import warnings
 from pathlib import Path
 
 import keras
@@ -14,7 +15,7 @@ from serkit.training.examples import Examples
 from serkit.training.resume import Resume, read_state
 
 FEWEST = 8
-"""Clips with which a GAN can be trained at all."""
+"""With fewer clips a GAN can hardly do anything but learn them by heart."""
 
 
 def fit_gan(
@@ -41,8 +42,8 @@ def fit_gan(
     Args:
         gan: from :func:`serkit.gans.dcgan.build_dcgan` or
             :func:`serkit.gans.wgan_gp.build_wgan_gp`.
-        examples: ``(n, 224, 224, 1)`` in [-1, 1], at least 8; ``n`` may be smaller than a batch. A
-            GAN of several classes takes their labels, others take none.
+        examples: ``(n, 224, 224, 1)`` in [-1, 1]; ``n`` may be smaller than a batch. Fewer than 8
+            are worth a warning. A GAN of several classes takes their labels, others take none.
         speakers: who is in which part of the split.
         settings: those that the GAN was built with.
         seed: of the order of examples.
@@ -57,7 +58,7 @@ def fit_gan(
 
     Raises:
         LeakError: if anybody's voice is in the examples who is no training speaker.
-        InputError: for fewer than 8 examples, or labels that do not fit the GAN.
+        InputError: for no examples, or labels that do not fit the GAN.
         ResumeError: if ``init_from`` holds no state of such networks.
         DivergedError: if a loss or a weight is no longer finite; what was kept before stays.
     """
@@ -115,8 +116,14 @@ def start_from(gan: GAN, folder: Path) -> None:
 
 
 def _arrays(examples: Examples, classes: int) -> tuple:
+    if not len(examples):
+        raise InputError(f"0 clips to train a GAN on; valid are 1 or more, better {FEWEST}")
     if len(examples) < FEWEST:
-        raise InputError(f"{len(examples)} clips to train a GAN on; valid are {FEWEST} or more")
+        warnings.warn(
+            f"a GAN is trained on {len(examples)} clips; with fewer than {FEWEST} it can hardly do "
+            "anything but learn them by heart",
+            stacklevel=3,
+        )
     if not classes:
         return (examples.spectrograms,)
     labels = examples.labels

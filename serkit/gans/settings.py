@@ -15,6 +15,8 @@ class GANSettings:
 
     Attributes:
         width: factor on the channel counts of both networks.
+        discriminator_width: the same for the discriminator or critic alone; None is ``width``. A
+            generator costs a small part of what it is trained against costs.
         latent: length of the noise vector.
         classes: 0 for a GAN of one class, or of clips whose class does not matter; else the number
             of classes that one generator makes, as it is told.
@@ -36,6 +38,7 @@ class GANSettings:
     """
 
     width: float = 1.0
+    discriminator_width: float | None = None
     latent: int = LATENT
     classes: int = 0
     batch_size: int = 128
@@ -48,6 +51,8 @@ class GANSettings:
 
     def __post_init__(self) -> None:
         check_range("width", self.width, 0.01, 4.0)
+        if self.discriminator_width is not None:
+            check_range("discriminator_width", self.discriminator_width, 0.01, 4.0)
         check_range("latent", self.latent, 1)
         if self.classes:
             check_range("classes", self.classes, 2)
@@ -58,6 +63,11 @@ class GANSettings:
         check_choice("precision", self.precision, PRECISIONS)
         if self.jit_compile not in (True, False, "auto"):
             raise InputError(f"jit_compile={self.jit_compile!r}; valid are True, False and 'auto'")
+
+    @property
+    def opponent_width(self) -> float:
+        """Width of the discriminator or critic."""
+        return self.width if self.discriminator_width is None else self.discriminator_width
 
     @property
     def epochs(self) -> int:

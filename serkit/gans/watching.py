@@ -80,5 +80,5 @@ class Watch(keras.callbacks.Callback):
 
     def _sample(self) -> np.ndarray:
         classes = self.model.settings.classes
-        labels = np.arange(self._count) % classes if classes else None
+        labels = np.arange(classes) if classes else None
         return sample(self.model.sampler, self._count, self._seed, labels)

@@ -135,11 +135,11 @@ class WGANGP(GAN):
 
 def build_wgan_gp(settings: WGANGPSettings, seed: int) -> WGANGP:
     """A compiled WGAN-GP with fresh weights; same settings and seed, same weights."""
-    width, classes = settings.width, settings.classes
+    classes = settings.classes
     with precision(settings.precision):
         gan = WGANGP(
-            generator(width, settings.latent, derive_seed(seed, "generator"), classes),
-            critic(width, derive_seed(seed, "critic"), classes),
+            generator(settings.width, settings.latent, derive_seed(seed, "generator"), classes),
+            critic(settings.opponent_width, derive_seed(seed, "critic"), classes),
             settings,
             seed=derive_seed(seed, "noise"),
         )

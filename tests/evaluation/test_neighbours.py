@@ -3,7 +3,7 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from serkit.errors import InputError
-from serkit.evaluation.neighbours import Overlap, check_features, nearest_distances, overlap
+from serkit.evaluation.neighbours import Overlap, nearest_distances, overlap
 
 
 def _column(*values) -> np.ndarray:
@@ -82,23 +82,3 @@ def test_a_copy_is_at_no_distance_even_far_from_the_origin(rng):
 def test_neighbours_out_of_range_are_refused(rng, neighbours):
     with pytest.raises(InputError, match=rf"neighbours={neighbours} .* from 1 to 3"):
         overlap(rng.normal(size=(9, 2)), rng.normal(size=(4, 2)), neighbours)
-
-
-def test_features_become_float64():
-    (found,) = check_features(1, real=np.ones((2, 3), np.float16))
-    assert found.dtype == np.float64
-
-
-@pytest.mark.parametrize(
-    ("sets", "message"),
-    [
-        ({"real": np.ones(5)}, r"real has shape \(5,\)"),
-        ({"real": np.ones((1, 5))}, r"real has shape \(1, 5\).* 2 or more"),
-        ({"real": np.ones((5, 0))}, r"real has shape \(5, 0\)"),
-        ({"a": np.ones((3, 2)), "b": np.array([[0, 1], [np.nan, 1], [2, np.inf]])}, "b has 2 samp"),
-        ({"a": np.ones((3, 2)), "b": np.ones((3, 4))}, "2 in a, 4 in b"),
-    ],
-)
-def test_features_that_cannot_be_compared_are_refused(sets, message):
-    with pytest.raises(InputError, match=message):
-        check_features(2, **sets)

@@ -101,3 +101,28 @@ def test_a_flat_critic_gives_no_nan():
         )
     assert float(penalty) == pytest.approx(1, abs=1e-5)
     assert np.isfinite(tape.gradient(penalty, weight))
+
+
+def test_smoothing_of_a_discriminator_that_does_not_know():
+    """At a logit of 0 both labels cost ln 2, so any mixture of them does."""
+    zeros = tf.zeros((4, 1))
+    found = discriminator_loss(zeros, zeros, smoothing=0.1)
+    assert float(found) == pytest.approx(2 * math.log(2))
+
+
+def test_smoothing_by_hand_is_of_the_real_ones_alone():
+    """Label 0.9 at 2: 0.9 softplus(-2) + 0.1 softplus(2). Label 0 at 1, as ever: softplus(1)."""
+    real = 0.9 * math.log1p(math.exp(-2)) + 0.1 * math.log1p(math.exp(2))
+    fake = math.log1p(math.exp(1))
+    found = discriminator_loss(tf.constant([[2.0]]), tf.constant([[1.0]]), smoothing=0.1)
+    assert float(found) == pytest.approx(real + fake, rel=1e-6)
+
+
+def test_with_smoothing_a_discriminator_is_sure_enough_at_nine_to_one():
+    """The slope sigmoid(logit) - 0.9 is 0 at ln 9; that of generated ones is not touched."""
+    real, fake = tf.Variable([[math.log(9)]]), tf.Variable([[math.log(9)]])
+    with tf.GradientTape() as tape:
+        loss = discriminator_loss(real, fake, smoothing=0.1)
+    slopes = tape.gradient(loss, [real, fake])
+    assert float(slopes[0][0, 0]) == pytest.approx(0, abs=1e-6)
+    assert float(slopes[1][0, 0]) == pytest.approx(0.9, rel=1e-6)

@@ -116,3 +116,71 @@ def test_width_is_checked(width):
         generator(width)
     with pytest.raises(InputError, match="width"):
         discriminator2(width)
+
+
+@pytest.mark.parametrize(
+    ("build", "extra"),
+    [
+        # Three class vectors as long as the noise, which the first kernel takes beside it.
+        (generator, 3 * 5 + 4 * 4 * 5 * 26),
+        # Three class vectors as long as the last features.
+        (discriminator1, 3 * 26),
+        (discriminator2, 3 * 51),
+        (critic, 3 * 26),
+    ],
+)
+def test_classes_cost_their_vectors_and_what_takes_them_in(build, extra):
+    assert _parameters(build(0.05, classes=3)) == _parameters(build(0.05)) + extra
+
+
+@pytest.mark.parametrize("build", [generator, critic, *DISCRIMINATORS.values()])
+def test_without_classes_a_network_is_told_of_none(build):
+    model = build(0.05, classes=0)
+    assert len(model.inputs) == 1
+    assert not [layer for layer in model.layers if isinstance(layer, keras.layers.Embedding)]
+
+
+@pytest.mark.parametrize("build", [generator, critic, *DISCRIMINATORS.values()])
+def test_one_class_is_none_to_be_told_apart(build):
+    with pytest.raises(InputError, match="classes=1"):
+        build(0.05, classes=1)
+    with pytest.raises(InputError, match="classes=-1"):
+        build(0.05, classes=-1)
+
+
+def test_of_the_same_noise_each_class_has_its_own_picture(rng):
+    model = generator(0.05, classes=3, seed=1)
+    noise = np.repeat(rng.standard_normal((1, 5)).astype("float32"), 3, axis=0)
+    # Batch norm of the batch: with what a fresh one remembers the pictures would be nearly 0.
+    pictures = model([noise, np.array([0, 1, 2])], training=True)
+    assert pictures.shape == (3, 224, 224, 1)
+    for one, other in ((0, 1), (1, 2), (0, 2)):
+        assert np.abs(pictures[one] - pictures[other]).max() > 0.01
+    again = model([noise, np.array([2, 1, 0])], training=True)
+    np.testing.assert_allclose(again, pictures[::-1], atol=1e-5)
+
+
+@pytest.mark.parametrize("build", [critic, *DISCRIMINATORS.values()])
+def test_a_class_adds_the_product_of_its_vector_with_the_mean_features(build, rng):
+    model = build(0.05, classes=3, seed=1)
+    pictures = rng.uniform(-1, 1, (2, 224, 224, 1)).astype("float32")
+    (pooling,) = [
+        layer for layer in model.layers if isinstance(layer, keras.layers.GlobalAveragePooling2D)
+    ]
+    features = np.array(keras.Model(model.inputs[0], pooling.input)(pictures)).mean(axis=(1, 2))
+    # A fresh network's are nearly nothing.
+    vectors = rng.standard_normal((3, features.shape[1])) / features.std()
+    model.get_layer("class_vector").embeddings.assign(vectors)
+    verdicts = [np.array(model([pictures, np.full(2, number)]))[:, 0] for number in range(3)]
+    for one, other in ((0, 1), (1, 2)):
+        expected = features @ (vectors[one] - vectors[other])
+        np.testing.assert_allclose(verdicts[one] - verdicts[other], expected, rtol=1e-3)
+
+
+def test_conditional_networks_save_and_load_without_our_code(tmp_path):
+    for build in (generator, critic):
+        model = build(0.05, classes=3)
+        model.save(tmp_path / "network.keras")
+        loaded = keras.models.load_model(tmp_path / "network.keras")
+        inputs = [np.ones((2, *model.inputs[0].shape[1:]), "float32"), np.array([0, 2])]
+        np.testing.assert_array_equal(loaded(inputs), model(inputs))

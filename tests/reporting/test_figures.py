@@ -32,39 +32,6 @@ def test_spectrogram_axes_are_in_seconds_and_hertz(rng):
     assert image.get_array().shape == (50, 60)
 
 
-@pytest.mark.parametrize("count", [1, 2, 5])
-def test_losses_have_a_panel_per_class_and_fit_into_it(count):
-    histories = {f"class {n}": HISTORY for n in range(count)}
-    figure = figures.gan_losses(histories)
-    shown = [axes for axes in figure.axes if axes.get_visible()]
-    assert [axes.get_title() for axes in shown] == list(histories)
-    low, high = shown[0].get_ylim()
-    assert low == 0
-    assert high >= 1.5
-    np.testing.assert_allclose(shown[0].lines[0].get_ydata(), [r["d_loss"] for r in HISTORY])
-
-
-def test_critic_curves_have_a_line_per_run_in_both_panels():
-    history = [{"epoch": n, "distance": 9.0 - n, "penalty": 0.5 / n} for n in range(1, 6)]
-    other = [{**row, "distance": -row["distance"]} for row in history]
-    distance, penalty = figures.critic_curves({"seed 0": history, "seed 1": other}).axes
-    assert [text.get_text() for text in distance.get_legend().get_texts()] == ["seed 0", "seed 1"]
-    np.testing.assert_allclose(distance.lines[1].get_ydata(), [-8, -7, -6, -5, -4])
-    np.testing.assert_allclose(penalty.lines[0].get_ydata(), [r["penalty"] for r in history])
-    # Zero is in sight, and so is what lies below it.
-    assert distance.get_ylim()[0] < -8 < 0 < distance.get_ylim()[1]
-    assert penalty.get_ylim()[0] == 0
-
-
-def test_grid_has_real_to_the_left_and_generated_to_the_right(rng):
-    real, made = np.full((2, 8, 8), -1.0), np.full((2, 8, 8), 1.0)
-    figure = figures.real_beside_generated({"sad": (real, made), "angry": (real, made)})
-    assert len(figure.axes) == 8
-    for axes in figure.axes:
-        centre = axes.get_position().x0
-        assert axes.images[0].get_array().mean() == (-1 if centre < 0.5 else 1)
-
-
 def test_arms_and_learning_curves_name_their_arms():
     scores = {arm: {"accuracy": 0.5, "uar": 0.4, "macro_f1": 0.3} for arm in ("a", "b")}
     for figure in (

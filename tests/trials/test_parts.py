@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from serkit.demo.parts import fill_plan
-from serkit.errors import InputError, LeakError
+from serkit.errors import LeakError
 
 
 def test_pictures_and_labels_follow_their_clips(parts):
@@ -33,11 +32,3 @@ def test_fitting_on_a_test_speaker_is_refused(parts):
     for part in (parts.corpus, parts.split.test, parts.split.validation):
         with pytest.raises(LeakError, match="not training speakers"):
             parts.to_fit(part)
-
-
-def test_fill_plan_fills_what_is_rare_to_the_largest():
-    counts = {"a": 100, "b": 69, "c": 70, "d": 10}
-    assert list(fill_plan(counts, 0.7).items()) == [("d", 90), ("b", 31)]
-    assert fill_plan(counts, 0.0) == {}
-    with pytest.raises(InputError, match="empty"):
-        fill_plan({}, 0.5)

@@ -5,7 +5,6 @@ import numpy as np
 from serkit.corpora.corpus import Corpus
 from serkit.corpora.splits import Split
 from serkit.data.rows import Rows
-from serkit.errors import InputError
 from serkit.training.examples import Examples
 
 
@@ -65,23 +64,3 @@ class Parts:
             real.speakers.union(*voices),
             np.concatenate([real.labels, *numbers]),
         )
-
-
-def fill_plan(counts: dict[str, int], rare_below: float) -> dict[str, int]:
-    """How many spectrograms to generate per rare class so that it equals the largest.
-
-    Args:
-        counts: training clips per class.
-        rare_below: share of the largest class below which a class is rare, 0 to 1.
-
-    Raises:
-        InputError: if ``counts`` is empty.
-    """
-    if not counts:
-        raise InputError("counts is empty; valid is one number per class")
-    largest = max(counts.values())
-    return {
-        label: largest - count
-        for label, count in sorted(counts.items(), key=lambda item: item[1])
-        if count < rare_below * largest
-    }

@@ -1,0 +1,1 @@
+"""What generated spectrograms are worth: in an embedding, to a classifier, as training data."""

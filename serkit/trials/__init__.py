@@ -1,0 +1,1 @@
+"""Set-ups that several experiments share: what is measured, and against what."""

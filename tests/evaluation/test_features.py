@@ -1,0 +1,25 @@
+import numpy as np
+import pytest
+
+from serkit.errors import InputError
+from serkit.evaluation.features import check_features
+
+
+def test_features_become_float64():
+    (found,) = check_features(1, real=np.ones((2, 3), np.float16))
+    assert found.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("sets", "message"),
+    [
+        ({"real": np.ones(5)}, r"real has shape \(5,\)"),
+        ({"real": np.ones((1, 5))}, r"real has shape \(1, 5\).* 2 or more"),
+        ({"real": np.ones((5, 0))}, r"real has shape \(5, 0\)"),
+        ({"a": np.ones((3, 2)), "b": np.array([[0, 1], [np.nan, 1], [2, np.inf]])}, "b has 2 samp"),
+        ({"a": np.ones((3, 2)), "b": np.ones((3, 4))}, "2 in a, 4 in b"),
+    ],
+)
+def test_features_that_cannot_be_compared_are_refused(sets, message):
+    with pytest.raises(InputError, match=message):
+        check_features(2, **sets)

@@ -1,0 +1,94 @@
+"""GANs of a few weights, for what does not depend on the networks: a real one takes seconds."""
+
+import keras
+import numpy as np
+import pytest
+
+from serkit.gans.adversarial import GAN
+from serkit.gans.dcgan import DCGAN, DCGANSettings
+from serkit.gans.settings import GANSettings
+from serkit.gans.wgan_gp import WGANGP
+from serkit.leaks import Speakers
+from serkit.training.examples import Examples
+
+SHAPE = (4, 3, 1)
+
+
+def _dense(units: int, seed: int):
+    start = keras.initializers.GlorotUniform(seed=seed)
+    return keras.layers.Dense(units, kernel_initializer=start)
+
+
+def _classes(classes: int, length: int, seed: int) -> tuple:
+    number = keras.Input((), dtype="int32", name="class")
+    start = keras.initializers.RandomNormal(seed=seed)
+    return number, keras.layers.Embedding(classes, length, start, name="class_vector")(number)
+
+
+def small_generator(classes: int = 0, seed: int = 0, latent: int = 5) -> keras.Model:
+    inputs = x = keras.Input((latent,), name="noise")
+    if classes:
+        number, vector = _classes(classes, latent, seed)
+        inputs, x = [x, number], keras.layers.Concatenate()([x, vector])
+    x = keras.layers.BatchNormalization()(_dense(12, seed)(x))
+    x = keras.layers.Activation("tanh")(keras.layers.Reshape(SHAPE)(x))
+    return keras.Model(inputs, x, name="generator")
+
+
+def small_judge(name: str, classes: int = 0, seed: int = 0, dropout: float = 0.0) -> keras.Model:
+    inputs = x = keras.Input(SHAPE, name="spectrogram")
+    x = keras.layers.Flatten()(x)
+    if classes:
+        number, vector = _classes(classes, 5, seed)
+        inputs, x = [inputs, number], keras.layers.Concatenate()([x, vector])
+    x = keras.layers.LeakyReLU()(_dense(6, seed)(x))
+    if dropout:
+        x = keras.layers.Dropout(dropout, seed=seed)(x)
+    return keras.Model(inputs, _dense(1, seed + 1)(x), name=name)
+
+
+@pytest.fixture(scope="session")
+def small_gan():
+    """Makes a GAN as the settings say, but for its width: ``small_gan(settings, seed)``."""
+
+    def make(settings: GANSettings, seed: int = 0, run_eagerly: bool = False) -> GAN:
+        classes, adam = settings.classes, keras.optimizers.Adam
+        made = small_generator(classes, seed, settings.latent)
+        if isinstance(settings, DCGANSettings):
+            names = [settings.discriminator]
+            if settings.discriminator == "staged":
+                names = ["discriminator1", "discriminator2"]
+            judges = [
+                small_judge(name, classes, seed + number, dropout=0.4)
+                for number, name in enumerate(names)
+            ]
+            gan = DCGAN(made, judges, settings, seed)
+            rate = settings.discriminator_rate
+        else:
+            judges = [small_judge("critic", classes, seed)]
+            gan = WGANGP(made, judges[0], settings, seed)
+            rate = settings.critic_rate
+        gan.compile(
+            adam(settings.generator_rate), [adam(rate) for _ in judges], run_eagerly=run_eagerly
+        )
+        return gan
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def small_networks():
+    """``(small_generator, small_judge)``, what :func:`small_gan` is made of."""
+    return small_generator, small_judge
+
+
+@pytest.fixture(scope="session")
+def speakers() -> Speakers:
+    return Speakers(frozenset("ab"), frozenset("c"), frozenset("d"))
+
+
+@pytest.fixture(scope="session")
+def small_examples() -> Examples:
+    """Eight clips of three classes, of a size for :func:`small_gan`."""
+    drawn = np.random.default_rng(0).uniform(-1, 1, (8, *SHAPE)).astype("float32")
+    return Examples(drawn, frozenset("ab"), np.arange(8) % 3)

@@ -1,0 +1,156 @@
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+
+from serkit.errors import InputError
+from serkit.gans.dcgan import DCGANSettings
+from serkit.gans.fitting import fit_gan
+from serkit.gans.sampling import sample
+from serkit.gans.watching import BEST, Watch
+
+
+def _offset(model):
+    (norm,) = [layer for layer in model.sampler.layers if hasattr(layer, "beta")]
+    return norm.beta
+
+
+def _epochs(watch: Watch, model, numbers, epochs: int = 100) -> list[dict]:
+    """What the history gets in these epochs, each of which leaves other weights."""
+    watch.set_model(model)
+    watch.set_params({"epochs": epochs})
+    found = []
+    for number in numbers:
+        offset = _offset(model)
+        offset.assign(np.full(offset.shape, number / 10))
+        found.append({"g_loss": 1.0})
+        watch.on_epoch_end(number - 1, found[-1])
+    return found
+
+
+@pytest.fixture
+def model(small_networks):
+    """A GAN as far as a watch knows one."""
+    make, _ = small_networks
+    return SimpleNamespace(sampler=make(), settings=SimpleNamespace(classes=0))
+
+
+def _judge(kids):
+    """Gives these numbers one after the other."""
+    left = iter(kids)
+    return lambda pictures: {"kid": next(left), "spread": float(pictures.std())}
+
+
+def test_what_the_judge_says_of_the_same_noise_joins_the_history(model, tmp_path):
+    seen = []
+
+    def judge(pictures):
+        seen.append(pictures)
+        return {"kid": 0.5, "mean": float(pictures.mean())}
+
+    watch = Watch(tmp_path, judge=judge, count=40, drawn=3, seed=7)
+    history = _epochs(watch, model, [1, 2, 2])
+    assert [row["kid"] for row in history] == [0.5] * 3
+    assert [row["mean"] for row in history] == [float(pictures.mean()) for pictures in seen]
+    assert seen[0].shape == (40, 4, 3, 1)
+    assert not np.array_equal(seen[0], seen[1])
+    np.testing.assert_array_equal(seen[1], seen[2])
+    np.testing.assert_array_equal(seen[2], sample(model.sampler, 40, 7))
+
+
+def test_the_generator_with_the_lowest_kid_is_kept(model, tmp_path):
+    _epochs(
+        Watch(tmp_path / "run", judge=_judge([0.5, 0.3, 0.4, 0.3]), count=4, drawn=1),
+        model,
+        [1, 2, 3, 4],
+    )
+    assert [item.name for item in (tmp_path / "run").iterdir()] == [BEST]
+    kept = keras.models.load_model(tmp_path / "run" / BEST)
+    offset = _offset(model)
+    assert not np.array_equal(sample(kept, 5, 1), sample(model.sampler, 5, 1))
+    # As it was after epoch 2; epoch 4 is no better.
+    offset.assign(np.full(offset.shape, 0.2))
+    np.testing.assert_array_equal(sample(kept, 5, 1), sample(model.sampler, 5, 1))
+
+
+def test_a_resumed_training_knows_what_was_best(model, tmp_path):
+    history = [{"epoch": 1, "kid": 0.4}, {"epoch": 2, "kid": 0.2}, {"epoch": 3}]
+    watch = Watch(tmp_path, judge=_judge([0.3, 0.2]), history=history, count=4, drawn=1)
+    _epochs(watch, model, [4, 5])
+    assert not (tmp_path / BEST).exists()
+    watch = Watch(tmp_path, judge=_judge([0.1]), history=history, count=4, drawn=1)
+    _epochs(watch, model, [4])
+    assert (tmp_path / BEST).exists()
+
+
+def test_without_a_kid_none_is_best(model, tmp_path):
+    watch = Watch(tmp_path, judge=lambda pictures: {"spread": 1.0}, count=4, drawn=1)
+    assert _epochs(watch, model, [1]) == [{"g_loss": 1.0, "spread": 1.0}]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_first_the_last_and_every_so_manieth_epoch_are_drawn(model, tmp_path):
+    drawn = []
+
+    def draw(pictures):
+        drawn.append(pictures)
+        return f"picture {len(drawn)}".encode()
+
+    watch = Watch(tmp_path, draw=draw, count=6, drawn=3, every=3, seed=2)
+    assert _epochs(watch, model, range(1, 9), epochs=8) == [{"g_loss": 1.0}] * 8
+    files = sorted((tmp_path / "samples").iterdir())
+    assert [file.name for file in files] == [f"epoch-0000{n}.png" for n in (1, 3, 6, 8)]
+    assert [file.read_bytes() for file in files] == [b"picture %d" % n for n in (1, 2, 3, 4)]
+    np.testing.assert_array_equal(drawn[-1], sample(model.sampler, 6, 2)[:3])
+    assert not (tmp_path / BEST).exists()
+
+
+def test_nothing_is_generated_for_nobody(tmp_path):
+    """Neither between pictures, nor without anybody to judge or draw."""
+    draw = Watch(tmp_path, draw=lambda pictures: b"", count=4, drawn=1, every=5)
+    for watch, epoch in ((draw, 3), (Watch(tmp_path), 0)):
+        watch.set_model(None)
+        watch.set_params({"epochs": 20})
+        watch.on_epoch_end(epoch, {})
+
+
+def test_classes_take_turns(small_networks, tmp_path):
+    make, _ = small_networks
+    model = SimpleNamespace(sampler=make(classes=3), settings=SimpleNamespace(classes=3))
+    seen = []
+    judge = lambda pictures: seen.append(pictures) or {}  # noqa: E731
+    _epochs(Watch(tmp_path, judge=judge, count=7, drawn=1, seed=5), model, [1])
+    turns = np.array([0, 1, 2, 0, 1, 2, 0])
+    np.testing.assert_array_equal(seen[0], sample(model.sampler, 7, 5, turns))
+    alone = sample(model.sampler, 7, 5, 1)
+    equal = [np.array_equal(a, b) for a, b in zip(seen[0], alone, strict=True)]
+    assert equal == [False, True, False, False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"count": 1, "drawn": 1}, {"drawn": 0}, {"drawn": 65}, {"every": 0}]
+)
+def test_arguments_are_checked(wrong, tmp_path):
+    name, value = next(iter(wrong.items()))
+    with pytest.raises(InputError, match=f"{name}={value}"):
+        Watch(tmp_path, **wrong)
+
+
+def test_beside_a_training_its_numbers_are_kept_with_the_others(
+    small_gan, small_examples, speakers, tmp_path
+):
+    settings = DCGANSettings(batch_size=4, steps=4, steps_per_epoch=2, ema=0.5)
+    gan = small_gan(settings)
+    watch = Watch(tmp_path, judge=_judge([0.2, 0.1]), count=4, drawn=1)
+    history = fit_gan(
+        *(gan, small_examples, speakers, settings, 0, tmp_path), callbacks=(watch,), verbose=0
+    )
+    assert [row["kid"] for row in history] == [0.2, 0.1]
+    assert set(history[0]) > {"epoch", "d_loss", "g_loss", "kid", "spread"}
+    header = (tmp_path / "history.csv").read_text().splitlines()[0]
+    assert header.split(",")[-2:] == ["kid", "spread"]
+    # What is sampled from is the average.
+    kept = keras.models.load_model(tmp_path / BEST)
+    np.testing.assert_array_equal(sample(kept, 5, 1), sample(gan.averaged.network, 5, 1))
+    assert not np.array_equal(sample(kept, 5, 1), sample(gan.generator, 5, 1))

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from serkit.classifiers.fitting import FitSettings
+from serkit.errors import InputError
+from serkit.trials.rare_class import RareClass, RareClassSettings
+
+SETTINGS = RareClassSettings(
+    "male_neutral", clips=9, judged=14, fit=FitSettings(epochs=1, steps_per_epoch=2, batch_size=8)
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("trial")
+
+
+@pytest.fixture(scope="module")
+def trial(synthetic_root, folder) -> RareClass:
+    return RareClass([synthetic_root], SETTINGS, folder)
+
+
+def test_the_class_is_rare_in_training_and_whole_elsewhere(trial):
+    train, split = trial.parts.split.train, trial.parts.split
+    assert train.counts("gender_emotion")["male_neutral"] == len(trial.real) == 9
+    others = [
+        part.counts("gender_emotion")["male_neutral"] for part in (split.validation, split.test)
+    ]
+    assert len(trial.held_out) == sum(others) == 7
+    assert len(trial.training) == len(train)
+    assert split.left_out
+
+
+def test_nobody_who_is_held_out_is_learned_from(trial):
+    assert trial.real.speakers <= trial.training.speakers == trial.parts.split.speakers.train
+    assert trial.judge.clips["male_neutral"] == 9
+
+
+def test_references_stand_beside_what_is_generated(trial):
+    rows = trial.fidelity({"copies": trial.real.spectrograms.repeat(2, axis=0)})
+    names = [row["set"] for row in rows]
+    assert names == ["real", "noise", "blurred real", "oversampled real", "copies"]
+    found = dict(zip(names, rows, strict=True))
+    assert found["real"]["copying"] is None
+    assert found["copies"]["copying"] == found["oversampled real"]["copying"] < -2
+    assert (found["copies"]["copies"], found["noise"]["copies"]) == (1.0, 0.0)
+    assert found["copies"]["refused"] == found["real"]["refused"]
+    assert found["noise"]["count"] == 14
+
+
+@pytest.mark.slow
+def test_made_again_it_is_the_same(trial, synthetic_root, folder):
+    again = RareClass([synthetic_root], SETTINGS, folder)
+    np.testing.assert_array_equal(again.held_out, trial.held_out)
+    assert again.fidelity({}) == trial.fidelity({})
+
+
+def test_a_class_that_is_not_there_is_refused(synthetic_root, tmp_path):
+    with pytest.raises(InputError, match=r"label='calm'.*male_neutral"):
+        RareClass([synthetic_root], RareClassSettings("calm"), tmp_path)
