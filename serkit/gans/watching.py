@@ -1,18 +1,19 @@
 """What a GAN makes of the same noise, while it is trained: numbers, pictures, the best one kept."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from serkit.errors import check_range
-from serkit.files import replacing
+from serkit.files import read_json, replacing, write_json
 from serkit.gans.sampling import sample
 
 KID = "kid"
 BEST = "best-generator.keras"
+_NUMBERS = "best-generator.json"
 
 Judge = Callable[[np.ndarray], Mapping[str, float]]
 Draw = Callable[[np.ndarray], bytes]
@@ -24,11 +25,12 @@ class Watch(keras.callbacks.Callback):
     The judge must not have seen validation or test speakers: it chooses what is kept.
 
     Args:
-        folder: gets ``best-generator.keras``, and ``samples/epoch-00010.png`` every so often.
+        folder: gets ``best-generator.keras`` with its numbers in ``best-generator.json``, and
+            ``samples/epoch-00010.png`` every so often. A training that is resumed goes on with
+            the best one that is there.
         judge: gives numbers for float32 ``(count, frames, bins, 1)``; they join the history. By
             its ``kid``, lower being better, the best generator is chosen.
         draw: gives a PNG of some pictures.
-        history: epochs that went before, of a training that is resumed.
         count: how many are judged; with classes, they take turns.
         drawn: how many are drawn.
         every: epochs from one picture to the next; the first and the last one have theirs.
@@ -44,7 +46,6 @@ class Watch(keras.callbacks.Callback):
         *,
         judge: Judge | None = None,
         draw: Draw | None = None,
-        history: Sequence[Mapping[str, float]] = (),
         count: int = 64,
         drawn: int = 16,
         every: int = 5,
@@ -56,8 +57,8 @@ class Watch(keras.callbacks.Callback):
         check_range("every", every, 1)
         self._folder, self._judge, self._draw = Path(folder), judge, draw
         self._count, self._drawn, self._every, self._seed = count, drawn, every, seed
-        known = [row[KID] for row in history if KID in row]
-        self._best = min(known, default=math.inf)
+        known = self._folder / _NUMBERS
+        self._best = read_json(known)[KID] if known.exists() else math.inf
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         number = epoch + 1
@@ -74,6 +75,8 @@ class Watch(keras.callbacks.Callback):
                 self._best = found[KID]
                 with replacing(self._folder / BEST) as partial:
                     self.model.sampler.save(partial)
+                numbers = {name: float(value) for name, value in found.items()}
+                write_json(self._folder / _NUMBERS, {"epoch": number, **numbers})
         if drawing:
             with replacing(self._folder / "samples" / f"epoch-{number:05}.png") as partial:
                 partial.write_bytes(self._draw(pictures[: self._drawn]))

@@ -1,10 +1,16 @@
+import dataclasses
 import itertools
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from serkit.errors import InputError
-from serkit.gans.dcgan import DCGANSettings, build_dcgan
+from serkit.gans import adversarial, dcgan
+from serkit.gans.dcgan import REPORT, DCGANSettings, build_dcgan
+from serkit.gans.diff_augment import DiffAugmentSettings
+from serkit.gans.equilibrium import Equilibrium
+from serkit.gans.losses import discriminator_loss
 from serkit.training.batches import training_batches
 
 TINY = DCGANSettings(width=0.05, batch_size=4, steps=4, steps_per_epoch=2)
@@ -75,8 +81,156 @@ def test_state_holds_everything_that_changes(pictures):
         assert any(part in name for name in names), part
 
 
-def test_settings_are_checked():
-    with pytest.raises(InputError, match=r"discriminator='d3'.*discriminator1, discriminator2"):
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"beta_1": 1.0}, {"smoothing": 0.6}, {"smoothing": -0.1}),
+        *({"discriminator_steps": 0}, {"generator_steps": 0}),
+        *({"generator_rate": 2.0}, {"discriminator_rate": -1.0}),
+    ],
+)
+def test_ranges_are_checked(wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(InputError, match=f"{name}={value}"):
+        DCGANSettings(**wrong)
+
+
+def test_the_discriminator_is_one_that_is_known():
+    match = r"discriminator='d3'.*discriminator1, discriminator2, staged"
+    with pytest.raises(InputError, match=match):
         DCGANSettings(discriminator="d3")
-    with pytest.raises(InputError, match=r"beta_1=1\.0"):
-        DCGANSettings(beta_1=1.0)
+    gan = build_dcgan(dataclasses.replace(TINY, discriminator="staged"), 0)
+    assert [network.name for network in gan.discriminators] == ["discriminator1", "discriminator2"]
+
+
+def test_the_reports_settings_are_the_reports():
+    found = REPORT.discriminator, REPORT.batch_size, REPORT.beta_1, REPORT.width, REPORT.latent
+    assert found == ("staged", 128, 0.5, 1.0, 5)
+    assert 1.7e-4 <= REPORT.generator_rate <= 2e-4
+    assert 2e-5 <= REPORT.discriminator_rate <= 5e-5
+    assert (REPORT.discriminator_steps, REPORT.generator_steps) == (1, 1)
+    assert (REPORT.smoothing, REPORT.ema, REPORT.augment, REPORT.classes) == (0.0, 0.0, None, 0)
+    assert REPORT.stop == Equilibrium(1.1, 1.3)
+    assert DCGANSettings().stop is None
+
+
+STEPS = DCGANSettings(batch_size=2, discriminator_steps=3, generator_steps=2)
+# Each picture is its own number.
+NUMBERS = np.arange(6, dtype="float32")[:, None, None, None] * np.ones((1, 4, 3, 1), "float32")
+
+
+def test_both_networks_take_as_many_steps_as_the_settings_say(small_gan):
+    gan = small_gan(STEPS, run_eagerly=True)
+    assert STEPS.examples_per_step == 6
+    gan.train_on_batch(NUMBERS)
+    assert int(gan.discriminator_optimizer.iterations) == 3
+    assert int(gan.generator_optimizer.iterations) == 2
+    gan.train_on_batch(NUMBERS)
+    assert int(gan.discriminator_optimizer.iterations) == 6
+    assert int(gan.generator_optimizer.iterations) == 4
+
+
+def test_each_step_sees_other_examples_and_other_noise(small_gan, monkeypatch):
+    gan, judged, made = small_gan(STEPS, run_eagerly=True), [], []
+    judge, noise = gan.judge, gan.noise
+    monkeypatch.setattr(gan, "judge", lambda x, y: (judged.append(x.numpy()), judge(x, y))[1])
+    monkeypatch.setattr(gan, "noise", lambda n, s: made.append(noise(n, s).numpy()) or made[-1])
+    gan.train_on_batch(NUMBERS)
+    # Real and generated ones for each step of the discriminator, generated ones for the generator.
+    assert len(judged) == 3 * 2 + 2
+    assert [judged[place][:, 0, 0, 0].tolist() for place in (0, 2, 4)] == [[0, 1], [2, 3], [4, 5]]
+    # The generator's first step is on what the discriminator's last was on.
+    np.testing.assert_array_equal(judged[6], judged[5])
+    assert len(made) == 4
+    gan.train_on_batch(NUMBERS)
+    assert len({values.tobytes() for values in made}) == 8
+
+
+def test_examples_that_cannot_be_shared_out_are_refused(small_gan):
+    with pytest.raises(InputError, match=r"got 5 examples.*multiple of its 3 parts"):
+        small_gan(STEPS).train_step(tf.zeros([5, 4, 3, 1]))
+
+
+def test_all_that_is_judged_is_augmented_each_time_by_another_seed(small_gan, monkeypatch):
+    settings = dataclasses.replace(STEPS, augment=DiffAugmentSettings(gain=0.5))
+    gan, judged, seeds = small_gan(settings, run_eagerly=True), [], []
+
+    def augment(pictures, seed, given):
+        assert given == settings.augment
+        seeds.append(tuple(seed.numpy().tolist()))
+        return pictures + 100
+
+    judge = gan.judge
+    monkeypatch.setattr(adversarial, "diff_augment", augment)
+    monkeypatch.setattr(gan, "judge", lambda x, y: (judged.append(x.numpy()), judge(x, y))[1])
+    gan.train_on_batch(NUMBERS)
+    assert len(judged) == len(seeds) == len(set(seeds)) == 8
+    assert min(pictures.min() for pictures in judged) > 98
+    # The generator is taught through it.
+    assert int(gan.generator_optimizer.iterations) == 2
+
+
+def test_only_real_ones_are_smoothed_and_only_where_the_discriminator_is_taught(
+    small_gan, monkeypatch
+):
+    settings = dataclasses.replace(STEPS, smoothing=0.2)
+    gan, calls = small_gan(settings, run_eagerly=True), []
+
+    def loss(real, fake, smoothing=0.0):
+        calls.append((real.numpy(), fake.numpy(), smoothing))
+        return discriminator_loss(real, fake, smoothing)
+
+    monkeypatch.setattr(dcgan, "discriminator_loss", loss)
+    found = gan.train_on_batch(NUMBERS, return_dict=True)
+    assert [smoothing for *_, smoothing in calls] == [0.2, 0.2, 0.2, 0.0]
+    # What is reported is the last step's, without smoothing.
+    real, fake, _ = calls[-1]
+    np.testing.assert_array_equal(real, calls[-2][0])
+    assert found["d_loss"] == pytest.approx(
+        np.log1p(np.exp(-real)).mean() + np.log1p(np.exp(fake)).mean()
+    )
+    assert found["d_real"] == pytest.approx((1 / (1 + np.exp(-real))).mean())
+    assert found["d_fake"] == pytest.approx((1 / (1 + np.exp(-fake))).mean())
+
+
+def test_both_networks_are_told_the_same_classes(small_gan, monkeypatch):
+    settings = dataclasses.replace(STEPS, classes=3)
+    gan, told = small_gan(settings, run_eagerly=True), []
+    for name in ("generate", "judge"):
+        method = getattr(gan, name)
+
+        def spy(*arguments, method=method, name=name):
+            labels = arguments[0] if name == "generate" else arguments[1]
+            told.append((name, labels.numpy().tolist()))
+            return method(*arguments)
+
+        monkeypatch.setattr(gan, name, spy)
+    before = [np.array(n.get_layer("class_vector").embeddings) for n in gan.networks]
+    gan.train_on_batch(NUMBERS, np.array([0, 1, 2, 0, 2, 1]))
+    teaching = ["generate", "judge", "judge"]
+    assert told == [
+        *((name, [0, 1]) for name in teaching),
+        *((name, [2, 0]) for name in teaching),
+        *((name, [2, 1]) for name in [*teaching, "judge"]),
+        *((name, [2, 1]) for name in ["generate", "judge"]),
+    ]
+    # Each has learned from them.
+    for old, network in zip(before, gan.networks, strict=True):
+        new = np.array(network.get_layer("class_vector").embeddings)
+        assert (new != old).all(axis=1)[1:].all()
+
+
+def test_a_real_one_of_classes_takes_a_step_in_half_precision(rng):
+    settings = dataclasses.replace(
+        *(TINY,),
+        **{"classes": 3, "ema": 0.9, "augment": DiffAugmentSettings(), "smoothing": 0.1},
+        precision="mixed_bfloat16",
+    )
+    gan = build_dcgan(settings, 0)
+    before = _weights(gan.generator), _weights(gan.discriminator)
+    pictures = rng.uniform(-1, 1, (4, 224, 224, 1)).astype("float32")
+    found = gan.train_step((tf.constant(pictures), tf.constant([0, 1, 2, 0])))
+    assert all(np.isfinite(float(value)) for value in found.values())
+    assert float(found["d_loss"]) == pytest.approx(2 * np.log(2), abs=0.5)
+    for old, network in zip(before, (gan.generator, gan.discriminator), strict=True):
+        assert all(np.any(a != b) for a, b in zip(old, _weights(network), strict=True))

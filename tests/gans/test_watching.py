@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from serkit.errors import InputError
+from serkit.files import read_json
 from serkit.gans.dcgan import DCGANSettings
 from serkit.gans.fitting import fit_gan
 from serkit.gans.sampling import sample
@@ -65,7 +66,7 @@ def test_the_generator_with_the_lowest_kid_is_kept(model, tmp_path):
         model,
         [1, 2, 3, 4],
     )
-    assert [item.name for item in (tmp_path / "run").iterdir()] == [BEST]
+    assert {item.name for item in (tmp_path / "run").iterdir()} == {BEST, "best-generator.json"}
     kept = keras.models.load_model(tmp_path / "run" / BEST)
     offset = _offset(model)
     assert not np.array_equal(sample(kept, 5, 1), sample(model.sampler, 5, 1))
@@ -75,13 +76,16 @@ def test_the_generator_with_the_lowest_kid_is_kept(model, tmp_path):
 
 
 def test_a_resumed_training_knows_what_was_best(model, tmp_path):
-    history = [{"epoch": 1, "kid": 0.4}, {"epoch": 2, "kid": 0.2}, {"epoch": 3}]
-    watch = Watch(tmp_path, judge=_judge([0.3, 0.2]), history=history, count=4, drawn=1)
-    _epochs(watch, model, [4, 5])
-    assert not (tmp_path / BEST).exists()
-    watch = Watch(tmp_path, judge=_judge([0.1]), history=history, count=4, drawn=1)
-    _epochs(watch, model, [4])
-    assert (tmp_path / BEST).exists()
+    _epochs(Watch(tmp_path, judge=_judge([0.4, 0.2]), count=4, drawn=1), model, [1, 2])
+    kept = (tmp_path / BEST).read_bytes()
+    numbers = tmp_path / "best-generator.json"
+    best = read_json(numbers)
+    assert (best["epoch"], best["kid"]) == (2, 0.2)
+    _epochs(Watch(tmp_path, judge=_judge([0.3, 0.2]), count=4, drawn=1), model, [3, 4])
+    assert (tmp_path / BEST).read_bytes() == kept
+    _epochs(Watch(tmp_path, judge=_judge([0.1]), count=4, drawn=1), model, [5])
+    assert (tmp_path / BEST).read_bytes() != kept
+    assert read_json(numbers)["kid"] == 0.1
 
 
 def test_without_a_kid_none_is_best(model, tmp_path):

@@ -5,6 +5,8 @@ import pytest
 import tensorflow as tf
 
 from serkit.errors import InputError
+from serkit.gans import adversarial
+from serkit.gans.diff_augment import DiffAugmentSettings
 from serkit.gans.wgan_gp import WGANGP, WGANGPSettings, build_wgan_gp
 from serkit.training.batches import training_batches
 
@@ -116,3 +118,75 @@ def test_defaults_are_the_authors():
     assert found == (5, 10.0, 1e-4, 1e-4)
     assert (settings.beta_1, settings.beta_2) == (0.0, 0.9)
     assert settings.examples_per_step == 5 * 64
+
+
+SMALL = WGANGPSettings(batch_size=2, critic_steps=2)
+# Each picture is its own number.
+NUMBERS = np.arange(4, dtype="float32")[:, None, None, None] * np.ones((1, 4, 3, 1), "float32")
+
+
+def test_all_that_is_judged_is_augmented_each_time_by_another_seed(small_gan, monkeypatch):
+    """For each critic step real and generated ones; what is between them is of both as shown."""
+    settings = dataclasses.replace(SMALL, augment=DiffAugmentSettings(gain=0.5))
+    gan, judged, seeds = small_gan(settings, run_eagerly=True), [], []
+
+    def augment(pictures, seed, given):
+        assert given == settings.augment
+        seeds.append(tuple(seed.numpy().tolist()))
+        return pictures + 100
+
+    judge = gan.judge
+    monkeypatch.setattr(adversarial, "diff_augment", augment)
+    monkeypatch.setattr(gan, "judge", lambda x, y: (judged.append(x.numpy()), judge(x, y))[1])
+    gan.train_on_batch(NUMBERS)
+    assert [len(pictures) for pictures in judged] == [4, 2, 4, 2, 2]
+    assert len(seeds) == len(set(seeds)) == 5
+    assert min(pictures.min() for pictures in judged) > 98
+    assert [judged[place][:2, 0, 0, 0].tolist() for place in (0, 2)] == [[100, 101], [102, 103]]
+    # The generator is taught through it.
+    assert int(gan.generator_optimizer.iterations) == 1
+
+
+def test_both_networks_are_told_the_same_classes(small_gan, monkeypatch):
+    gan, told = small_gan(dataclasses.replace(SMALL, classes=3), run_eagerly=True), []
+    generate, judge = gan.generate, gan.judge
+
+    def spy_generate(labels, batch, seed):
+        told.append(("made", labels.numpy().tolist()))
+        return generate(labels, batch, seed)
+
+    def spy_judge(pictures, labels):
+        told.append(("judged", labels.numpy().tolist()))
+        return judge(pictures, labels)
+
+    monkeypatch.setattr(gan, "generate", spy_generate)
+    monkeypatch.setattr(gan, "judge", spy_judge)
+    before = [np.array(n.get_layer("class_vector").embeddings) for n in gan.networks]
+    gan.train_on_batch(NUMBERS, np.array([0, 1, 2, 1]))
+    assert told == [
+        # Real and generated ones together, then those between them.
+        *(("made", [0, 1]), ("judged", [0, 1, 0, 1]), ("judged", [0, 1])),
+        *(("made", [2, 1]), ("judged", [2, 1, 2, 1]), ("judged", [2, 1])),
+        *(("made", [2, 1]), ("judged", [2, 1])),
+    ]
+    # Each has learned from them.
+    for old, network in zip(before, gan.networks, strict=True):
+        new = np.array(network.get_layer("class_vector").embeddings)
+        assert (new != old).all(axis=1)[1:].all()
+
+
+def test_a_real_one_of_classes_takes_a_step_in_half_precision(rng):
+    settings = WGANGPSettings(
+        **{"width": 0.05, "batch_size": 3, "critic_steps": 1, "classes": 3, "ema": 0.9},
+        augment=DiffAugmentSettings(),
+        precision="mixed_bfloat16",
+    )
+    gan = build_wgan_gp(settings, 0)
+    before = [[np.array(v) for v in network.trainable_variables] for network in gan.networks]
+    pictures = rng.uniform(-1, 1, (3, 224, 224, 1)).astype("float32")
+    found = gan.train_step((tf.constant(pictures), tf.constant([0, 1, 2])))
+    assert all(np.isfinite(float(value)) for value in found.values())
+    assert 0 < float(found["penalty"]) < 2
+    for old, network in zip(before, gan.networks, strict=True):
+        pairs = zip(old, network.trainable_variables, strict=True)
+        assert all(np.any(a != v.numpy()) for a, v in pairs if v.name != "bias")

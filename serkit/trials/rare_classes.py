@@ -1,4 +1,4 @@
-"""One class made rare on purpose, and all that a GAN of it is measured by."""
+"""Classes made rare on purpose, and all that GANs of them are measured by."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -27,19 +27,19 @@ LABEL_SET = "gender_emotion"
 
 
 @dataclass(frozen=True)
-class RareClassSettings:
-    """Which class is made rare, and what judges it.
+class RareClassesSettings:
+    """Which classes are made rare, and what judges their GANs.
 
     Attributes:
-        label: the class, of the label set ``gender_emotion``.
-        clips: training clips of it that are left; 0 leaves all.
+        labels: the classes, of the label set ``gender_emotion``.
+        clips: training clips that are left of each; 0 leaves all.
         judged: samples that are generated to be judged.
         seed: of the split, of which clips are left, and of the judge's classifier.
         spec: spectrograms.
         fit: training of the judge's classifier.
     """
 
-    label: str
+    labels: tuple[str, ...]
     clips: int = 40
     judged: int = 320
     seed: int = 0
@@ -47,19 +47,19 @@ class RareClassSettings:
     fit: FitSettings = field(default_factory=FitSettings)
 
 
-class RareClass:
-    """Recordings of which one class has few training clips, and a judge that saw training clips.
+class RareClasses:
+    """Recordings of which some classes have few training clips, and a judge of what is generated.
 
     Args:
         roots: folders of recordings.
-        settings: see :class:`RareClassSettings`.
+        settings: see :class:`RareClassesSettings`.
         folder: gets the split, the spectrograms and the judge; made again, it is read from there.
 
     Attributes:
         parts: the clips, their split, thinned, and their spectrograms.
-        real: the training clips of the class.
+        real: of each class, its training clips.
         training: the whole training part, with labels.
-        held_out: spectrograms ``(n, frames, bins, 1)`` of the class by validation and test
+        held_out: of each class, spectrograms ``(n, frames, bins, 1)`` by validation and test
             speakers: what samples are measured against, and nothing is chosen by.
         judge: its classifier and embedding have seen the training part alone.
 
@@ -67,27 +67,27 @@ class RareClass:
         InputError: if there are no such clips.
     """
 
-    def __init__(self, roots: Sequence[Path], settings: RareClassSettings, folder: Path) -> None:
+    def __init__(self, roots: Sequence[Path], settings: RareClassesSettings, folder: Path) -> None:
         self.settings, self.folder = settings, folder
         corpus = audit(roots).corpus
         spectrograms = compute_spectrograms(corpus, settings.spec, cache=folder / "spectrograms")
         split = hold_out(corpus, LABEL_SET, settings.seed)
-        if settings.clips:
-            split = make_rare(split, LABEL_SET, settings.label, settings.clips, settings.seed)
+        for label in settings.labels if settings.clips else ():
+            split = make_rare(split, LABEL_SET, label, settings.clips, settings.seed)
         split.write(folder / "split.json")
         self.parts = Parts(corpus, split, spectrograms, LABEL_SET)
-        check_choice("label", settings.label, self.parts.classes)
-        self.real = self.parts.to_fit(self.parts.rare(settings.label))
+        for label in settings.labels:
+            check_choice("label", label, self.parts.classes)
+        self.real = {label: self.parts.to_fit(self.parts.rare(label)) for label in settings.labels}
         self.training = self.parts.to_fit(split.train)
-        held_out = [*split.validation.clips, *split.test.clips]
-        mine = [clip for clip in held_out if clip.label(LABEL_SET) == settings.label]
-        self.held_out = self.parts.of(Corpus(tuple(mine), corpus.roots))
+        self.held_out = {label: self._held_out(label) for label in settings.labels}
         self.judge = self._judge()
 
-    def fidelity(self, generated: Mapping[str, np.ndarray]) -> list[dict]:
+    def fidelity(self, label: str, generated: Mapping[str, np.ndarray]) -> list[dict]:
         """A row of :class:`serkit.evaluation.fidelity.Fidelity` for each set, and the references.
 
         Args:
+            label: the class.
             generated: spectrograms ``(n, frames, bins, 1)`` of each set, as many as are held out
                 or more.
 
@@ -95,18 +95,24 @@ class RareClass:
             Rows as dictionaries with ``set``, and ``copies`` and ``refused``, the shares that the
             judge rejects. First the real training clips and the references, then ``generated``.
         """
-        settings, real = self.settings, self.real.spectrograms
-        per_draw = min(len(self.held_out), len(real))
+        settings, real = self.settings, self.real[label].spectrograms
+        per_draw = min(len(self.held_out[label]), len(real))
         references = reference_sets(real, settings.judged, settings.seed)
-        held_out, seen = self.judge.embedding(self.held_out), self.judge.embedding(real)
+        held_out, seen = self.judge.embedding(self.held_out[label]), self.judge.embedding(real)
         rows = []
         for name, pictures in {"real": real, **references, **generated}.items():
             training = None if pictures is real else seen
             found = fidelity(held_out, self.judge.embedding(pictures), training, per_draw=per_draw)
-            verdicts = self.judge.verdicts(pictures, settings.label)
+            verdicts = self.judge.verdicts(pictures, label)
             shares = {"copies": verdicts.copies.mean(), "refused": verdicts.refused.mean()}
             rows.append({"set": name, **asdict(found), **shares})
         return rows
+
+    def _held_out(self, label: str) -> np.ndarray:
+        split = self.parts.split
+        clips = [*split.validation.clips, *split.test.clips]
+        mine = tuple(clip for clip in clips if clip.label(LABEL_SET) == label)
+        return self.parts.of(Corpus(mine, self.parts.corpus.roots))
 
     def _judge(self) -> Judge:
         settings, folder = self.settings, self.folder / "judge"

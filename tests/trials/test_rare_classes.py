@@ -3,10 +3,11 @@ import pytest
 
 from serkit.classifiers.fitting import FitSettings
 from serkit.errors import InputError
-from serkit.trials.rare_class import RareClass, RareClassSettings
+from serkit.trials.rare_classes import RareClasses, RareClassesSettings
 
-SETTINGS = RareClassSettings(
-    "male_neutral", clips=9, judged=14, fit=FitSettings(epochs=1, steps_per_epoch=2, batch_size=8)
+LABEL = "male_neutral"
+SETTINGS = RareClassesSettings(
+    (LABEL,), clips=9, judged=14, fit=FitSettings(epochs=1, steps_per_epoch=2, batch_size=8)
 )
 
 
@@ -16,28 +17,26 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trial(synthetic_root, folder) -> RareClass:
-    return RareClass([synthetic_root], SETTINGS, folder)
+def trial(synthetic_root, folder) -> RareClasses:
+    return RareClasses([synthetic_root], SETTINGS, folder)
 
 
 def test_the_class_is_rare_in_training_and_whole_elsewhere(trial):
     train, split = trial.parts.split.train, trial.parts.split
-    assert train.counts("gender_emotion")["male_neutral"] == len(trial.real) == 9
-    others = [
-        part.counts("gender_emotion")["male_neutral"] for part in (split.validation, split.test)
-    ]
-    assert len(trial.held_out) == sum(others) == 7
+    assert train.counts("gender_emotion")[LABEL] == len(trial.real[LABEL]) == 9
+    others = [part.counts("gender_emotion")[LABEL] for part in (split.validation, split.test)]
+    assert len(trial.held_out[LABEL]) == sum(others) == 7
     assert len(trial.training) == len(train)
     assert split.left_out
 
 
 def test_nobody_who_is_held_out_is_learned_from(trial):
-    assert trial.real.speakers <= trial.training.speakers == trial.parts.split.speakers.train
-    assert trial.judge.clips["male_neutral"] == 9
+    assert trial.real[LABEL].speakers <= trial.training.speakers == trial.parts.split.speakers.train
+    assert trial.judge.clips[LABEL] == 9
 
 
 def test_references_stand_beside_what_is_generated(trial):
-    rows = trial.fidelity({"copies": trial.real.spectrograms.repeat(2, axis=0)})
+    rows = trial.fidelity(LABEL, {"copies": trial.real[LABEL].spectrograms.repeat(2, axis=0)})
     names = [row["set"] for row in rows]
     assert names == ["real", "noise", "blurred real", "oversampled real", "copies"]
     found = dict(zip(names, rows, strict=True))
@@ -50,11 +49,11 @@ def test_references_stand_beside_what_is_generated(trial):
 
 @pytest.mark.slow
 def test_made_again_it_is_the_same(trial, synthetic_root, folder):
-    again = RareClass([synthetic_root], SETTINGS, folder)
-    np.testing.assert_array_equal(again.held_out, trial.held_out)
-    assert again.fidelity({}) == trial.fidelity({})
+    again = RareClasses([synthetic_root], SETTINGS, folder)
+    np.testing.assert_array_equal(again.held_out[LABEL], trial.held_out[LABEL])
+    assert again.fidelity(LABEL, {}) == trial.fidelity(LABEL, {})
 
 
 def test_a_class_that_is_not_there_is_refused(synthetic_root, tmp_path):
     with pytest.raises(InputError, match=r"label='calm'.*male_neutral"):
-        RareClass([synthetic_root], RareClassSettings("calm"), tmp_path)
+        RareClasses([synthetic_root], RareClassesSettings(("calm",)), tmp_path)

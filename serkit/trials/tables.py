@@ -1,0 +1,40 @@
+"""Rows of numbers as a Markdown table, as they stand in the documentation."""
+
+from collections.abc import Mapping, Sequence
+
+_MINUS = "\N{MINUS SIGN}"
+
+
+def fidelity_table(rows: Sequence[Mapping]) -> str:
+    """What :meth:`serkit.trials.rare_classes.RareClasses.fidelity` gives, as Markdown.
+
+    KID has its standard error; FID is in brackets where there are too few samples for it to mean
+    something.
+    """
+    head = ["", "samples", "KID", "FID", "precision", "recall", "density", "coverage"]
+    head += ["copying, Z", "near-copies", "refused"]
+    return markdown_table(head, [_cells(row) for row in rows])
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table whose first column is text and whose others are numbers."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _cells(row: Mapping) -> list[str]:
+    fid = f"{row['fid']:.0f}"
+    shares = [f"{row[name]:.2f}" for name in ("precision", "recall", "density", "coverage")]
+    return [
+        row["set"],
+        str(row["count"]),
+        f"{_signed(row['kid'])} ± {row['kid_error']:.2f}",
+        fid if row["fid_reliable"] else f"({fid})",
+        *shares,
+        "" if row["copying"] is None else _signed(row["copying"], 1),
+        *(f"{100 * row[name]:.0f} %" for name in ("copies", "refused")),
+    ]
+
+
+def _signed(value: float, digits: int = 2) -> str:
+    return f"{value:.{digits}f}".replace("-", _MINUS)

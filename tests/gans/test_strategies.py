@@ -1,0 +1,174 @@
+"""GANs on two devices: two logical ones of the CPU, which a process has to set up at its start."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.slow
+
+SCRIPT = """
+import json
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from serkit.gans.adversarial import descend
+from serkit.gans.dcgan import DCGANSettings, build_dcgan
+from serkit.gans.diff_augment import DiffAugmentSettings
+from serkit.gans.fitting import fit_gan
+from serkit.gans.wgan_gp import WGANGPSettings, build_wgan_gp
+from serkit.leaks import Speakers
+from serkit.training.examples import Examples
+
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+SIZE = {"width": 0.05, "batch_size": 4, "steps": 2, "steps_per_epoch": 2, "ema": 0.9}
+SIZE["augment"] = DiffAugmentSettings()
+rng = np.random.default_rng(0)
+
+
+def on_each(value):
+    return [np.asarray(part) for part in strategy.experimental_local_results(value)]
+
+
+def shared_out(array):
+    halves = np.split(array, 2)
+    return strategy.experimental_distribute_values_from_function(
+        lambda context: tf.constant(halves[context.replica_id_in_sync_group])
+    )
+
+
+def train(build, settings, folder):
+    drawn = rng.uniform(-1, 1, (8, 224, 224, 1)).astype("float32")
+    examples = Examples(drawn, frozenset("a"))
+    speakers = Speakers(frozenset("a"), frozenset("b"), frozenset("c"))
+    fit = examples, speakers, settings, 0, folder
+    with strategy.scope():
+        gan, again = build(settings, 0), build(settings, 0)
+    begin = [np.array(variable) for variable in gan.state]
+    noise = on_each(strategy.run(tf.function(lambda: gan.noise(2, gan.step_seed()))))
+    history = fit_gan(gan, *fit, verbose=0)
+    resumed = fit_gan(again, *fit, verbose=0)
+    parts = {n: on_each(v.value) for n, v in enumerate(gan.state)}
+    # Batch norm remembers what each device has seen; reading it gives the mean.
+    own = {n for n, v in enumerate(gan.state) if "moving_" in v.path}
+    trained = [v for network in gan.networks for v in network.trainable_variables]
+    trained = {id(v) for v in trained if v.name != "bias"}
+    return {
+        "history": history,
+        "resumed": resumed,
+        "noise": [values.tolist() for values in noise],
+        "devices": sorted({len(values) for values in parts.values()}),
+        "finite": all(np.isfinite(value).all() for values in parts.values() for value in values),
+        "unlike": [
+            gan.state[n].path for n, (a, b) in parts.items() if n not in own and (a != b).any()
+        ],
+        "unmoved": [
+            v.path for old, v in zip(begin, gan.state) if id(v) in trained and (old == v).all()
+        ],
+        "iterations": [
+            int(np.asarray(optimizer.iterations))
+            for optimizer in (gan.generator_optimizer, gan.discriminator_optimizer)
+        ],
+        "restored": all(np.array_equal(a, b) for a, b in zip(gan.state, again.state)),
+    }
+
+
+def network():
+    start = keras.initializers.GlorotUniform
+    inputs = keras.Input((3,))
+    x = keras.layers.Dense(4, "tanh", kernel_initializer=start(seed=1))(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(1, kernel_initializer=start(seed=2))(x))
+    optimizer = keras.optimizers.SGD(0.5)
+    optimizer.build(model.trainable_variables)
+
+    @tf.function
+    def step(x, y):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(model(x) - y))
+        descend(tape, loss, model, optimizer)
+
+    return model, step
+
+
+def descended():
+    x = rng.standard_normal((3, 6, 3)).astype("float32")
+    y = x[..., :1] ** 2
+    model, step = network()
+    begin = [v.numpy() for v in model.trainable_variables]
+    with strategy.scope():
+        mirrored, each = network()
+    for batch, truth in zip(x, y):
+        step(batch, truth)
+        strategy.run(each, [shared_out(batch), shared_out(truth)])
+    flat = lambda arrays: np.concatenate([np.ravel(a) for a in arrays]).tolist()
+    parts = [on_each(v.value) for v in mirrored.trainable_variables]
+    return {
+        "begin": flat(begin),
+        "one": flat(model.trainable_variables),
+        "two": [flat(first for first, _ in parts), flat(second for _, second in parts)],
+    }
+
+
+dcgan, wgan_gp = DCGANSettings(**SIZE), WGANGPSettings(**SIZE, critic_steps=2)
+found = {
+    "dcgan": train(build_dcgan, dcgan, sys.argv[1] + "/dcgan"),
+    "wgan_gp": train(build_wgan_gp, wgan_gp, sys.argv[1] + "/wgan_gp"),
+    "descended": descended(),
+}
+print("FOUND", json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory) -> dict:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(tmp_path_factory.mktemp("runs"))],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("FOUND ")]
+    return json.loads(line.removeprefix("FOUND "))
+
+
+@pytest.mark.parametrize(("kind", "steps"), [("dcgan", [2, 2]), ("wgan_gp", [2, 4])])
+def test_both_devices_train_one_gan(found, kind, steps):
+    """With the average and the augmentation switched on."""
+    run = found[kind]
+    assert run["devices"] == [2]
+    assert run["finite"]
+    assert run["unlike"] == []
+    assert run["unmoved"] == []
+    assert run["iterations"] == steps
+    (row,) = run["history"]
+    assert all(np.isfinite(value) for value in row.values())
+
+
+@pytest.mark.parametrize("kind", ["dcgan", "wgan_gp"])
+def test_each_device_draws_its_own_noise(found, kind):
+    first, second = map(np.array, found[kind]["noise"])
+    assert first.shape == second.shape == (2, 5)
+    assert not np.isclose(first, second).any()
+
+
+@pytest.mark.parametrize("kind", ["dcgan", "wgan_gp"])
+def test_what_they_trained_is_kept_and_restored(found, kind):
+    assert found[kind]["resumed"] == found[kind]["history"]
+    assert found[kind]["restored"]
+
+
+def test_two_devices_with_half_the_batch_each_descend_as_one_with_all_of_it(found):
+    run = found["descended"]
+    for weights in run["two"]:
+        np.testing.assert_allclose(weights, run["one"], atol=1e-5)
+    assert np.abs(np.subtract(run["one"], run["begin"])).max() > 0.05

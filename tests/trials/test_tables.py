@@ -1,0 +1,35 @@
+from serkit.trials.tables import fidelity_table, markdown_table
+
+ROW = {
+    "set": "real",
+    "count": 40,
+    "kid": -0.123,
+    "kid_error": 0.456,
+    "fid": 37.2,
+    "fid_reliable": False,
+    "precision": 0.656,
+    "recall": 0.75,
+    "density": 0.469,
+    "coverage": 1.0,
+    "copying": None,
+    "copies": 0.051,
+    "refused": 0.0,
+}
+
+
+def test_a_table_has_a_line_per_row_and_numbers_to_the_right():
+    assert markdown_table(["", "a"], [["x", "1"], ["y", "2"]]) == (
+        "|  | a |\n| --- | ---: |\n| x | 1 |\n| y | 2 |\n"
+    )
+
+
+def test_numbers_are_rounded_and_doubtful_ones_in_brackets():
+    *_, first, second = fidelity_table(
+        [ROW, ROW | {"set": "made", "fid_reliable": True, "copying": -6.98}]
+    ).splitlines()
+    assert first.split("|")[1:7] == [
+        *(" real ", " 40 ", " \N{MINUS SIGN}0.12 ± 0.46 ", " (37) ", " 0.66 ", " 0.75 "),
+    ]
+    assert first.endswith("| 0.47 | 1.00 |  | 5 % | 0 % |")
+    assert "| 37 |" in second
+    assert "| \N{MINUS SIGN}7.0 |" in second
