@@ -1,5 +1,6 @@
 """Files that are either whole or not there: written beside their place, then renamed into it."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -71,3 +72,9 @@ def write_json(path: Path | str, value: Any) -> None:
 def read_json(path: Path | str) -> Any:
     """Read a JSON file written by :func:`write_json`."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def file_digest(path: Path | str) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

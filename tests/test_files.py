@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from serkit.files import read_json, remove_partials, replacing, write_json, write_text
+from serkit.files import file_digest, read_json, remove_partials, replacing, write_json, write_text
 
 
 def test_an_error_while_writing_leaves_the_old_content(tmp_path):
@@ -48,3 +48,9 @@ def test_json_round_trip_and_no_nan(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "x.json", {"x": float("nan")})
     assert read_json(tmp_path / "x.json") == value
+
+
+def test_a_digest_is_that_of_the_bytes(tmp_path):
+    """SHA-256 of "abc", from FIPS 180-2."""
+    (tmp_path / "x").write_bytes(b"abc")
+    assert file_digest(tmp_path / "x").startswith("ba7816bf8f01cfea414140de5dae2223b00361a39617")

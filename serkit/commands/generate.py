@@ -38,7 +38,7 @@ def add_to(commands) -> None:
         help="with --plan balance: fill up to this share of the largest; default: %(default)s",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the noise; default: %(default)s")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="default: RUN/generated")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: RUN/samples")
     parser.add_argument(
         "--wav",
         type=int,
@@ -51,7 +51,7 @@ def add_to(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Generate what was asked for; what cannot be done is said before anything is written."""
+    """Generate what was asked for, a class after the other; those that are written stay."""
     if bool(options.plan) == bool(options.label or options.count is not None):
         raise InputError("valid are --class with --count, or --plan")
     if options.label and options.count is None:
@@ -122,7 +122,7 @@ def _write(
     from serkit.reporting.gan_figures import grid
     from serkit.reporting.page import png
 
-    folder = (options.out or options.run_folder / "generated") / label
+    folder = (options.out or options.run_folder / "samples") / label
     origin = Origin(
         label=label,
         seed=seed,

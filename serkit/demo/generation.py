@@ -1,23 +1,105 @@
-"""The demo's GANs: one is trained for a rare class, sampled, and what it made is kept."""
+"""The demo's GANs: one is trained for each rare class, sampled, and what it made is kept."""
 
-from dataclasses import asdict
+import functools
+import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
+from serkit.corpora.plans import balance_plan
 from serkit.data.synthetic_set import Origin, read_synthetic_set, write_synthetic_set
 from serkit.demo.settings import DemoSettings
-from serkit.gans.dcgan import build_dcgan
+from serkit.gans.dcgan import DCGANSettings, build_dcgan
 from serkit.gans.fitting import fit_gan
 from serkit.gans.storing import GeneratorCard, load_generator, store_generator
 from serkit.judging.gated import sample_gated
 from serkit.judging.judge import Judge
 from serkit.progress import Progress
+from serkit.runs import Run
 from serkit.seeds import derive_seed
 from serkit.trials.parts import Parts
 
+_OF_ALL = "gan-of-all"
 
-def train_and_sample(
+
+def generate(
+    settings: DemoSettings, parts: Parts, judge: Judge, run: Run, progress: Progress
+) -> dict[str, np.ndarray]:
+    """Fill each rare class with what a GAN of it makes, one stage of the run after the other.
+
+    Args:
+        settings: of the run.
+        parts: the clips and their spectrograms.
+        judge: rejects copies and what is taken for another class, if the settings say so.
+        run: the run folder.
+        progress: says what is being done.
+
+    Returns:
+        By class float32 ``(n, frames, bins, 1)``; a class of which nothing was accepted is left
+        out.
+    """
+    counts = parts.split.train.counts(settings.label_set)
+    plan = balance_plan(counts, settings.rare_below)
+    if not plan:
+        progress.say(
+            f"   no class has fewer than {settings.rare_below:.0%} of the largest one's "
+            "clips: there is nothing to fill, and both classifiers will be the same"
+        )
+    elif settings.pretraining_steps:
+        if not run.is_done(_OF_ALL):
+            progress.say("   first one on all training clips, for the others to begin with")
+        run.stage(_OF_ALL, lambda: _pretrain(settings, parts, run.folder, progress))
+    gate = judge if settings.gated else None
+    began, trained = time.monotonic(), 0
+    for number, (label, count) in enumerate(plan.items()):
+        name = f"gan-{label}"
+        if not run.is_done(name):
+            left = ""
+            if trained:
+                minutes = (time.monotonic() - began) / trained * (len(plan) - number) / 60
+                left = f"; about {minutes:.0f} min left for this stage"
+            progress.say(
+                f"   {label} ({number + 1} of {len(plan)}): {counts[label]} clips, "
+                f"{count} to generate{left}"
+            )
+            trained += 1
+        work = functools.partial(_train_and_sample, settings, parts, gate, label, count)
+        run.stage(name, functools.partial(work, run.folder, progress))
+    places = {label: _place(run.folder, label) for label in plan}
+    return {
+        label: read_synthetic_set(place)[0] for label, place in places.items() if place.is_dir()
+    }
+
+
+def _pretrain(
+    settings: DemoSettings, parts: Parts, out: Path, progress: Progress
+) -> dict[str, int]:
+    """Train a DCGAN on all training clips, for those of the rare classes to begin with.
+
+    Args:
+        settings: of the run.
+        parts: the clips and their spectrograms.
+        out: the run folder; ``gan-of-all`` is written.
+        progress: says how verbose to be.
+
+    Returns:
+        How many clips it saw, for the run's records.
+    """
+    real, seed = parts.to_fit(parts.split.train), derive_seed(settings.seed, "gan-of-all")
+    gan_settings = _of_all(settings)
+    gan = build_dcgan(gan_settings, seed)
+    speakers, folder = parts.split.speakers, out / _OF_ALL
+    fit_gan(gan, real, speakers, gan_settings, seed, folder, verbose=progress.verbose)
+    return {"clips": len(real)}
+
+
+def _of_all(settings: DemoSettings) -> DCGANSettings:
+    per_epoch = min(settings.gan.steps_per_epoch, settings.pretraining_steps)
+    return replace(settings.gan, steps=settings.pretraining_steps, steps_per_epoch=per_epoch)
+
+
+def _train_and_sample(
     settings: DemoSettings,
     parts: Parts,
     judge: Judge | None,
@@ -27,6 +109,8 @@ def train_and_sample(
     progress: Progress,
 ) -> dict[str, int]:
     """Train a DCGAN on one class' training clips and generate as many as it gives, up to a count.
+
+    It begins with what pretraining left, if the settings say so.
 
     Args:
         settings: of the run.
@@ -48,8 +132,14 @@ def train_and_sample(
     real, speakers = parts.to_fit(clips), parts.split.speakers
     seed = derive_seed(settings.seed, "gan", label)
     gan, folder = build_dcgan(settings.gan, seed), out / "gans" / label
-    fit_gan(gan, real, speakers, settings.gan, seed, folder, verbose=progress.verbose)
-    voices = tuple(sorted(real.speakers))
+    fit_gan(
+        *(gan, real, speakers, settings.gan, seed, folder),
+        init_from=out / _OF_ALL if settings.pretraining_steps else None,
+        verbose=progress.verbose,
+    )
+    # Beginning with the GAN of all clips, it has heard everybody.
+    heard = parts.split.train.speakers() if settings.pretraining_steps else real.speakers
+    voices = tuple(sorted(heard))
     card = GeneratorCard((label,), voices, len(clips), gan.name, asdict(settings.spec))
     store_generator(gan.sampler, card, folder)
     samples = sample_gated(
@@ -74,12 +164,6 @@ def train_and_sample(
     if len(samples.numbers):
         write_synthetic_set(_place(out, label), samples.spectrograms, samples.numbers, origin)
     return {"clips": len(clips), "generated": len(samples.numbers)}
-
-
-def read_generated(out: Path, label: str) -> np.ndarray | None:
-    """What was generated of a class, float32 ``(n, frames, bins, 1)``; None if nothing was."""
-    folder = _place(out, label)
-    return read_synthetic_set(folder)[0] if folder.is_dir() else None
 
 
 def _place(out: Path, label: str) -> Path:

@@ -1,7 +1,6 @@
 """The demo's eight stages. Each is done once per run folder; a killed one goes on."""
 
 import functools
-import time
 from pathlib import Path
 
 import keras
@@ -14,14 +13,13 @@ from serkit.classifiers.compact import compact
 from serkit.classifiers.fitting import fit_classifier
 from serkit.corpora.audit import audit
 from serkit.corpora.corpus import Corpus
-from serkit.corpora.plans import balance_plan
 from serkit.corpora.protocols import make_splits
 from serkit.corpora.splits import Split
 from serkit.corpora.synthetic import write_synthetic_corpus
 from serkit.data.rows import Rows
 from serkit.data.spectrograms import compute_spectrograms
 from serkit.demo.delivery import export_better, try_out
-from serkit.demo.generation import read_generated, train_and_sample
+from serkit.demo.generation import generate
 from serkit.demo.scores import ARMS, MEASURES, compare_arms, rows_of_test
 from serkit.demo.settings import DemoSettings
 from serkit.demo.story import Story, write_story
@@ -84,7 +82,7 @@ class Demo:
         with stage("4/8 a classifier on real clips alone, which will also judge what is generated"):
             judge = self.judge(parts)
         with stage("5/8 a DCGAN for each rare class, on training clips only"):
-            generated = self.generate(parts, judge)
+            generated = generate(self.settings, parts, judge, self.run_folder, self.progress)
         with stage("6/8 the same classifier with the generated spectrograms"):
             metrics = self.compare(parts, generated)
         with stage("7/8 report"):
@@ -148,37 +146,6 @@ class Demo:
 
         self.run_folder.stage("judge", work)
         return Judge.load(self.out / "judge")
-
-    def generate(self, parts: Parts, judge: Judge) -> dict[str, np.ndarray]:
-        counts = parts.split.train.counts(self.settings.label_set)
-        plan = balance_plan(counts, self.settings.rare_below)
-        if not plan:
-            self.progress.say(
-                f"   no class has fewer than {self.settings.rare_below:.0%} of the largest one's "
-                "clips: there is nothing to fill, and both classifiers will be the same"
-            )
-        began, trained = time.monotonic(), 0
-        for number, (label, count) in enumerate(plan.items()):
-            name = f"gan-{label}"
-            if not self.run_folder.is_done(name):
-                left = ""
-                if trained:
-                    minutes = (time.monotonic() - began) / trained * (len(plan) - number) / 60
-                    left = f"; about {minutes:.0f} min left for this stage"
-                self.progress.say(
-                    f"   {label} ({number + 1} of {len(plan)}): {counts[label]} clips, "
-                    f"{count} to generate{left}"
-                )
-                trained += 1
-            self.run_folder.stage(
-                name, lambda label=label, count=count: self._gan(parts, judge, label, count)
-            )
-        sets = {label: read_generated(self.out, label) for label in plan}
-        return {label: made for label, made in sets.items() if made is not None}
-
-    def _gan(self, parts: Parts, judge: Judge, label: str, count: int) -> dict:
-        judge = judge if self.settings.gated else None
-        return train_and_sample(self.settings, parts, judge, label, count, self.out, self.progress)
 
     def compare(self, parts: Parts, generated: dict[str, np.ndarray]) -> dict:
         def work() -> dict:

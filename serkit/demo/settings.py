@@ -11,12 +11,18 @@ from serkit.corpora.labels import LABEL_SETS
 from serkit.corpora.synthetic import SyntheticSettings
 from serkit.errors import check_choice, check_range
 from serkit.gans.dcgan import DCGANSettings
+from serkit.gans.diff_augment import DiffAugmentSettings
 
 DEMO_PROTOCOLS = ("hold-out", "random")
-# A quarter of the report's channels, few steps, and a discriminator that learns twice as fast as
-# the report's: on 48 clips of RAVDESS that gave the outline of speech in about a minute a class.
+# A quarter of the report's channels, few steps, a discriminator that learns faster than the
+# report's, and what small data needs; docs/gans.md has what each of it gives.
 _GAN = DCGANSettings(
-    width=0.25, batch_size=16, generator_rate=2e-4, discriminator_rate=1e-4, steps=600
+    width=0.25,
+    batch_size=16,
+    discriminator_rate=2e-4,
+    steps=300,
+    augment=DiffAugmentSettings(),
+    ema=0.99,
 )
 
 
@@ -36,6 +42,8 @@ class DemoSettings:
         synthetic: the built-in corpus.
         spec: spectrograms.
         gan: the DCGAN of each rare class.
+        pretraining_steps: that a DCGAN is trained on all training clips, before it goes on with
+            each rare class by itself; 0 begins each from nothing.
         gated: generated spectrograms are rejected if they are near-copies of training clips, or
             if the classifier that was trained on real clips takes them for another class.
         compact: the classifier of both arms.
@@ -51,6 +59,7 @@ class DemoSettings:
     synthetic: SyntheticSettings = field(default_factory=SyntheticSettings)
     spec: SpectrogramSpec = field(default_factory=SpectrogramSpec)
     gan: DCGANSettings = _GAN
+    pretraining_steps: int = 800
     gated: bool = True
     compact: CompactSettings = field(default_factory=CompactSettings)
     masks: MaskSettings = field(default_factory=MaskSettings)
@@ -60,6 +69,7 @@ class DemoSettings:
         check_choice("protocol", self.protocol, DEMO_PROTOCOLS)
         check_choice("label_set", self.label_set, LABEL_SETS)
         check_range("rare_below", self.rare_below, 0.0, 1.0)
+        check_range("pretraining_steps", self.pretraining_steps, 0)
 
     def shortened(self) -> "DemoSettings":
         """The same in a few minutes less: enough to see that everything runs, no more."""
@@ -67,6 +77,7 @@ class DemoSettings:
             self,
             synthetic=replace(self.synthetic, size=0.03),
             gan=replace(self.gan, width=0.125, steps=40, steps_per_epoch=10),
+            pretraining_steps=20,
             # So few steps give nothing that would get past a judge.
             gated=False,
             fit=replace(self.fit, epochs=4, steps_per_epoch=10),

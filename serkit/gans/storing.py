@@ -1,6 +1,5 @@
 """Trained generators on disk, with what has to be known of them to use them."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import keras
 
 from serkit.errors import InputError, SerkitError, check_choice
-from serkit.files import read_json, replacing, write_json
+from serkit.files import file_digest, read_json, replacing, write_json
 
 _NETWORK, _CARD = "generator.keras", "generator.json"
 
@@ -64,7 +63,7 @@ def store_generator(network: keras.Model, card: GeneratorCard, folder: Path) -> 
     with replacing(path) as partial:
         network.save(partial)
     # The card last: without one there is no generator.
-    write_json(folder / _CARD, asdict(card) | {"sha256": _digest(path)})
+    write_json(folder / _CARD, asdict(card) | {"sha256": file_digest(path)})
 
 
 def load_generator(folder: Path) -> StoredGenerator:
@@ -79,7 +78,7 @@ def load_generator(folder: Path) -> StoredGenerator:
         for name in ("labels", "speakers"):
             values[name] = tuple(values[name])
         card = GeneratorCard(**values)
-        if _digest(path) != card.sha256:
+        if file_digest(path) != card.sha256:
             raise SerkitError(f"{path} is not the file that {folder / _CARD} was written for")
         return StoredGenerator(keras.models.load_model(path), card)
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -98,7 +97,8 @@ def find_generators(folder: Path) -> dict[str, Path]:
         for label in _labels(card):
             if label in found:
                 raise InputError(
-                    f"{found[label]} and {card.parent} both make {label}; give one of them"
+                    f"{found[label]} and {card.parent} both make {label}; "
+                    "valid is one for each class"
                 )
             found[label] = card.parent
     if not found:
@@ -111,8 +111,3 @@ def _labels(card: Path) -> Sequence[str]:
         return read_json(card)["labels"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SerkitError(f"{card} cannot be read: {error}") from error
-
-
-def _digest(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,7 +12,7 @@ import numpy as np
 from serkit.errors import InputError, SerkitError, check_choice
 from serkit.evaluation.copying import copy_threshold, near_copies
 from serkit.evaluation.kid import kid
-from serkit.files import replacing
+from serkit.files import file_digest, replacing
 from serkit.judging.embedding import Embedding, in_batches, penultimate
 from serkit.leaks import Speakers
 from serkit.training.examples import Examples
@@ -139,9 +139,11 @@ class Judge:
         with replacing(folder / "classifier.keras") as partial:
             self.classifier.save(partial)
         embedding = {"mean": self.embedding.mean, "scale": self.embedding.scale}
+        digest = file_digest(folder / "classifier.keras")
         with replacing(folder / "judge.npz") as partial:
             np.savez(
                 partial,
+                classifier=digest,
                 classes=json.dumps(self.classes),
                 thresholds=json.dumps(self._thresholds),
                 **embedding,
@@ -158,6 +160,8 @@ class Judge:
         try:
             classifier = keras.models.load_model(folder / "classifier.keras")
             with np.load(folder / "judge.npz") as stored:
+                if str(stored["classifier"]) != file_digest(folder / "classifier.keras"):
+                    raise SerkitError(f"{folder}: judge.npz belongs to another classifier.keras")
                 features = {
                     name.removeprefix("of-"): stored[name]
                     for name in stored.files

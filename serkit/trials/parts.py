@@ -54,7 +54,7 @@ class Parts:
     def training(self, added: dict[str, np.ndarray]) -> Examples:
         """The training part with generated spectrograms behind it.
 
-        A class' generated spectrograms have the voices of its training clips in them.
+        Generated spectrograms have voices of the training part in them and no others.
         """
         real = self.to_fit(self.split.train)
         numbers = [np.full(len(made), self.classes.index(label)) for label, made in added.items()]

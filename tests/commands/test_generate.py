@@ -115,8 +115,9 @@ def test_a_set_a_picture_and_sounds_are_written(generate):
         assert (rate, heard.shape) == (8000, (SOUND,))
         assert np.abs(heard).max() == pytest.approx(0.5, abs=1e-3)
     assert soundfile.info(folder / "sound-000.wav").subtype == "PCM_16"
-    # Pictures of their own: the first and the last place of the second row are filled and empty.
+    # Two rows of eight places, of which the second row's first is filled and its last empty.
     picture = matplotlib.image.imread(folder / "grid.png")[..., :3]
+    assert picture.shape[1] == pytest.approx(4 * picture.shape[0], rel=0.02)
     height, width = np.array(picture.shape[:2]) // (2, 8)
     assert np.ptp(picture[-height:, :width], axis=(0, 1)).max() > 0
     assert (picture[-height:, -width:] == 1).all()
@@ -225,12 +226,14 @@ def test_balance_needs_the_judges_counts_but_may_go_ungated(generate):
     out = generate("--plan", "balance", "--wav", "0", "--ungated")
     spectrograms, origin = read_synthetic_set(out / "male_surprise")
     assert (len(spectrograms), origin.gated) == (6, False)
+    # Here the judge would have found some.
+    assert (origin.copies, origin.refused) == (0, 0)
 
 
 def test_without_another_place_it_goes_into_the_run(run_folder, tmp_path):
     shutil.copytree(run_folder, tmp_path / "run")
     assert main(["generate", str(tmp_path / "run"), *_of("female_sad", 1), "--wav", "0"]) == 0
-    assert len(read_synthetic_set(tmp_path / "run" / "generated" / "female_sad")[0]) == 1
+    assert len(read_synthetic_set(tmp_path / "run" / "samples" / "female_sad")[0]) == 1
 
 
 @pytest.mark.parametrize(
@@ -285,9 +288,9 @@ def test_without_a_judge_samples_can_be_had_ungated_only(run_folder, tmp_path, c
     arguments = ["generate", str(run), *_of("female_sad", 3), "--wav", "0"]
     assert main(arguments) == 1
     assert f"no judge can be read from {run / 'judge'}" in capsys.readouterr().err
-    assert not (run / "generated").exists()
+    assert not (run / "samples").exists()
     assert main([*arguments, "--ungated"]) == 0
-    assert len(read_synthetic_set(run / "generated" / "female_sad")[0]) == 3
+    assert len(read_synthetic_set(run / "samples" / "female_sad")[0]) == 3
 
 
 def test_a_run_without_the_reports_classes_has_no_part_in_its_plan(run_folder, tmp_path, capsys):

@@ -32,6 +32,7 @@ TINY = DemoSettings(
     compact=CompactSettings(channels=(4, 8)),
     fit=FitSettings(epochs=2, steps_per_epoch=3, batch_size=8),
     rare_below=0.55,
+    pretraining_steps=2,
     gated=False,
 )
 

@@ -18,7 +18,7 @@ def test_ranges_are_checked(wrong):
 
 
 def test_choices_are_checked():
-    with pytest.raises(InputError, match="precision='float16'.*float32, mixed_bfloat16"):
+    with pytest.raises(InputError, match=r"precision='float16'.*float32, mixed_bfloat16"):
         GANSettings(precision="float16")
     with pytest.raises(InputError, match="jit_compile='yes'; valid are True, False and 'auto'"):
         GANSettings(jit_compile="yes")

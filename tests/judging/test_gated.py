@@ -61,17 +61,20 @@ def test_without_a_judge_all_are_good_enough(generator):
     np.testing.assert_array_equal(samples.spectrograms, sample(generator, 35, 7))
     assert samples.numbers.tolist() == list(range(35))
     assert (samples.tried, samples.copies, samples.refused) == (64, 0, 0)
+    assert sample_gated(generator, 32, 7, "whatever", None).tried == 32
 
 
-@pytest.mark.parametrize(("tries", "tried"), [(1, 32), (10, 32), (11, 64), (20, 64)])
-def test_a_gate_that_lets_nothing_through_says_why(generator, judge, tries, tried):
-    """Three were wanted: whole batches of 32 until that many tries are reached."""
+@pytest.mark.parametrize(
+    ("count", "tries", "tried"), [(3, 1, 32), (3, 10, 32), (3, 11, 64), (3, 20, 64), (8, 4, 32)]
+)
+def test_a_gate_that_lets_nothing_through_says_why(generator, judge, count, tries, tried):
+    """Whole batches of 32 until so many tries are reached for each one that is wanted."""
     words = (
-        f"sad: only 0 of {tried} samples are good enough, 3 were wanted; 0 were near-copies of "
-        f"training clips, {tried} taken for another class"
+        f"sad: only 0 of {tried} samples are good enough, {count} were wanted; 0 were near-copies "
+        f"of training clips, {tried} taken for another class"
     )
     with pytest.raises(GateClosed, match=words) as caught:
-        sample_gated(generator, 3, 0, "sad", _closed(judge), tries=tries)
+        sample_gated(generator, count, 0, "sad", _closed(judge), tries=tries)
     assert isinstance(caught.value, SerkitError)
     assert not isinstance(caught.value, InputError)
 

@@ -149,3 +149,13 @@ def test_a_judge_that_is_not_whole_is_not_read(judge, tmp_path, name, damage):
 def test_nor_one_that_is_not_there(tmp_path):
     with pytest.raises(SerkitError, match=re.escape(str(tmp_path / "gone"))):
         Judge.load(tmp_path / "gone")
+
+
+def test_nor_one_whose_classifier_is_another(judge, classifier, tmp_path):
+    """As after a kill between its two files."""
+    judge.save(tmp_path)
+    first = classifier.trainable_variables[0]
+    first.assign(first + 1.0)
+    classifier.save(tmp_path / "classifier.keras")
+    with pytest.raises(SerkitError, match=r"judge\.npz belongs to another"):
+        Judge.load(tmp_path)
