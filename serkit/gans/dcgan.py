@@ -152,8 +152,8 @@ class DCGAN(GAN):
         """One step of the discriminator; gives what it said of both before."""
         real_seed, fake_seed = step_seeds(seed, 2)
         with tf.GradientTape() as tape:
-            real_logits = self.judge(self.show(real, real_seed), labels)
-            fake_logits = self.judge(self.show(tf.stop_gradient(fake), fake_seed), labels)
+            shown = self.show(real, real_seed), self.show(tf.stop_gradient(fake), fake_seed)
+            real_logits, fake_logits = self.judge_both(*shown, labels)
             loss = discriminator_loss(real_logits, fake_logits, self.settings.smoothing)
         descend(tape, loss, self.discriminator, self.discriminator_optimizer)
         return real_logits, fake_logits
