@@ -227,12 +227,4 @@ def descend(
     gradients = tape.gradient(loss, variables)
     if replicas > 1:
         gradients = [gradient / replicas for gradient in gradients]
-        optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        return
-
-    # Adam by itself is three times as fast when it is compiled; convolutions are not.
-    @tf.function(jit_compile=True)
-    def apply(gradients):
-        optimizer.apply_gradients(zip(gradients, variables, strict=True))
-
-    apply(gradients)
+    optimizer.apply_gradients(zip(gradients, variables, strict=True))

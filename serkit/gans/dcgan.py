@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from serkit.errors import check_choice, check_range
+from serkit.gans.adam import Adam
 from serkit.gans.adversarial import GAN, descend, share_out, step_seeds
 from serkit.gans.equilibrium import Equilibrium, EquilibriumStop
 from serkit.gans.losses import discriminator_loss, generator_loss
@@ -177,9 +178,8 @@ def build_dcgan(settings: DCGANSettings, seed: int) -> DCGAN:
             settings,
             seed=derive_seed(seed, "noise"),
         )
-    adam = keras.optimizers.Adam
     gan.compile(
-        adam(settings.generator_rate, settings.beta_1),
-        [adam(settings.discriminator_rate, settings.beta_1) for _ in names],
+        Adam(settings.generator_rate, settings.beta_1),
+        [Adam(settings.discriminator_rate, settings.beta_1) for _ in names],
     )
     return gan
