@@ -16,6 +16,15 @@ def scaled(channels: int, width: float) -> int:
     return channels if channels == 1 else max(8, round(channels * width))
 
 
+def flops_of_a_step(width: float) -> float:
+    """For one picture: eight passes of the discriminator, forward or backward, three of the other.
+
+    Without what nobody needs: the discriminator's gradients by its own pictures, or by its weights
+    when the generator learns.
+    """
+    return 2 * (8 * products("discriminator", width) + 3 * products("generator", width))
+
+
 def products(network: str, width: float) -> int:
     """Multiplications of one picture's way through a network, padding included."""
     total, down = 0, network == "discriminator"

@@ -19,10 +19,11 @@ import sys
 import time
 from pathlib import Path
 
+from _gan_sizes import flops_of_a_step
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 _TORCH = ("torch contiguous", "torch channels_last")
-_SIDE = 224
 
 
 def main() -> None:
@@ -120,7 +121,7 @@ def compare(batch: int, dtype: str, options: argparse.Namespace) -> None:
     ratio = best[theirs_name] / best["serkit"]
     print(f"\n{dtype}, batch {batch}: serkit / PyTorch = ratio {ratio:.2f}; matmul {peak:.0f} GF/s")
     for name, answers in taken.items():
-        share = flops(options.width) * batch / best[name] / peak / 1e9
+        share = flops_of_a_step(options.width) * batch / best[name] / peak / 1e9
         print(
             f"  {name:22}{batch / best[name]:8.2f} images/s, {100 * share:3.0f} % of matmul, "
             f"peak memory {answers[-1]['memory']:.0f} MiB"
@@ -130,13 +131,6 @@ def compare(batch: int, dtype: str, options: argparse.Namespace) -> None:
 def trial(name: str, batch: int, dtype: str, options: argparse.Namespace) -> float:
     with Contender(name, batch, dtype, options) as contender:
         return min(contender.ask("steps")["seconds"])
-
-
-def flops(width: float) -> float:
-    """Arithmetic of a step for one picture: eight passes of one network, three of the other."""
-    from _gan_sizes import products
-
-    return 2 * (8 * products("discriminator", width) + 3 * products("generator", width))
 
 
 def print_profile(parts: dict[str, float], batch: int, dtype: str) -> None:
