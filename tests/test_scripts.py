@@ -10,6 +10,7 @@ import pytest
 import serkit
 
 SCRIPTS = Path(serkit.__file__).parents[1] / "scripts"
+_TINY_GAN = ("--width", "0.02", "--batch", "2", "--dtype", "float32")
 
 
 def _run(name: str, *arguments: str) -> str:
@@ -47,3 +48,18 @@ def test_the_audio_bench_prints_ratios_memory_and_latency(synthetic_root):
     assert len(re.findall(r"bound: [\d.]+ ms a clip; serkit costs [\d.]+ x", out)) == 2
     assert re.search(r"peak memory: \d+ MiB", out)
     assert re.search(r"median [\d.]+ ms, 99th percentile [\d.]+", out)
+
+
+@pytest.mark.slow
+def test_the_gan_bench_prints_ratios_and_memory():
+    pytest.importorskip(
+        "torch", reason="PyTorch is not installed; scripts/test.sh --torch installs it"
+    )
+    out = _run("bench_gan.py", *_TINY_GAN, "--rounds", "1", "--steps", "1")
+    assert re.search(r"float32, batch 2: serkit / PyTorch = ratio \d+\.\d\d; matmul \d+ GF/s", out)
+    assert len(re.findall(r"images/s, +\d+ % of matmul, peak memory \d+ MiB", out)) == 2
+
+
+def test_the_gan_bench_says_where_a_step_goes():
+    out = _run("bench_gan.py", *_TINY_GAN, "--profile")
+    assert len(re.findall(r"^  [\w', ]+ +\d+$", out, re.MULTILINE)) == 8

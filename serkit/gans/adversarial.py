@@ -9,6 +9,7 @@ from serkit.errors import InputError, check_range
 from serkit.gans.averaging import Averaged
 from serkit.gans.diff_augment import diff_augment
 from serkit.gans.settings import GANSettings
+from serkit.gans.trained_form import TrainedForm
 
 
 class GAN(keras.Model):
@@ -42,6 +43,8 @@ class GAN(keras.Model):
         super().__init__(name=name)
         self.generator = generator
         self.discriminators = list(discriminators)
+        self._generating = TrainedForm(generator)
+        self._judging = [TrainedForm(network) for network in discriminators]
         self.stage = 0
         self.settings = settings
         self.noise_seed = seed
@@ -150,12 +153,19 @@ class GAN(keras.Model):
     def generate(self, labels: tf.Tensor | None, batch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """As many pictures as ``batch`` says, of these classes, in training mode."""
         noise = self.noise(batch, seed)
-        return self.generator(noise if labels is None else [noise, labels], training=True)
+        return self._generating(noise if labels is None else [noise, labels])
 
     def judge(self, pictures: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor:
         """What the discriminator or critic says of pictures of these classes, in training mode."""
         inputs = pictures if labels is None else [pictures, labels]
-        return self.discriminator(inputs, training=True)
+        return self._judging[self.stage](inputs)
+
+    def judge_both(
+        self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """What it says of either of two batches, which batch norm keeps apart, in one pass."""
+        batches = (real, fake) if labels is None else ([real, labels], [fake, labels])
+        return self._judging[self.stage].both(*batches)
 
     def show(self, pictures: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Pictures as the discriminator gets to see them: augmented, if that is switched on."""

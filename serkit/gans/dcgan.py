@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from serkit.errors import check_choice, check_range
+from serkit.gans.adam import Adam
 from serkit.gans.adversarial import GAN, descend, share_out, step_seeds
 from serkit.gans.equilibrium import Equilibrium, EquilibriumStop
 from serkit.gans.losses import discriminator_loss, generator_loss
@@ -152,8 +153,8 @@ class DCGAN(GAN):
         """One step of the discriminator; gives what it said of both before."""
         real_seed, fake_seed = step_seeds(seed, 2)
         with tf.GradientTape() as tape:
-            real_logits = self.judge(self.show(real, real_seed), labels)
-            fake_logits = self.judge(self.show(tf.stop_gradient(fake), fake_seed), labels)
+            shown = self.show(real, real_seed), self.show(tf.stop_gradient(fake), fake_seed)
+            real_logits, fake_logits = self.judge_both(*shown, labels)
             loss = discriminator_loss(real_logits, fake_logits, self.settings.smoothing)
         descend(tape, loss, self.discriminator, self.discriminator_optimizer)
         return real_logits, fake_logits
@@ -177,9 +178,8 @@ def build_dcgan(settings: DCGANSettings, seed: int) -> DCGAN:
             settings,
             seed=derive_seed(seed, "noise"),
         )
-    adam = keras.optimizers.Adam
     gan.compile(
-        adam(settings.generator_rate, settings.beta_1),
-        [adam(settings.discriminator_rate, settings.beta_1) for _ in names],
+        Adam(settings.generator_rate, settings.beta_1),
+        [Adam(settings.discriminator_rate, settings.beta_1) for _ in names],
     )
     return gan

@@ -1,0 +1,40 @@
+"""The networks that bench_gan.py measures, in PyTorch's terms."""
+
+GENERATOR = (
+    *((512, 4, 1, 0), (256, 4, 2, 1), (128, 6, 2, 1), (64, 6, 3, 1), (64, 6, 2, 1)),
+    (1, 4, 2, 1),
+)
+DISCRIMINATOR = (
+    *((64, 4, 2, 2), (256, 4, 2, 2), (512, 4, 2, 2)),
+    *((1024, 4, 2, 2), (1024, 5, 2, 2), (1024, 5, 2, 1), (1, 3, 2, 0)),
+)
+LATENT = 5
+
+
+def scaled(channels: int, width: float) -> int:
+    """Channels of a layer that has so many at width 1."""
+    return channels if channels == 1 else max(8, round(channels * width))
+
+
+def flops_of_a_step(width: float) -> float:
+    """For one picture: eight passes of the discriminator, forward or backward, three of the other.
+
+    Without what nobody needs: the discriminator's gradients by its own pictures, or by its weights
+    when the generator learns.
+    """
+    return 2 * (8 * products("discriminator", width) + 3 * products("generator", width))
+
+
+def products(network: str, width: float) -> int:
+    """Multiplications of one picture's way through a network, padding included."""
+    total, down = 0, network == "discriminator"
+    old, side = (1, 224) if down else (LATENT, 1)
+    for channels, kernel, stride, padding in DISCRIMINATOR if down else GENERATOR:
+        new, few = scaled(channels, width), side
+        if down:
+            side = few = (side + 2 * padding - kernel) // stride + 1
+        else:
+            side = (side - 1) * stride - 2 * padding + kernel
+        total += few**2 * kernel**2 * old * new
+        old = new
+    return total

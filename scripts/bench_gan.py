@@ -1,0 +1,156 @@
+"""How fast a step of the full-size DCGAN with Discriminator2 is, beside PyTorch, and what it costs.
+
+    python scripts/bench_gan.py                  # with requirements-torch.lock installed
+    python scripts/bench_gan.py --profile        # where a step of serkit's goes; without PyTorch
+
+The same networks and the same algorithm in both: real and generated pictures as two batches, the
+generator run once and taught through the discriminator that has just learned. Each contender is a
+process of its own, with its own threads and its own peak memory; they take turns, so that whatever
+else the machine does falls on both. PyTorch runs in the memory format in which it is faster, found
+before. What counts is each one's fastest step; `of matmul` is the useful arithmetic of a step, at
+its width, beside the faster of both libraries' big matrix products in the same precision.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from _gan_sizes import flops_of_a_step
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+_TORCH = ("torch contiguous", "torch channels_last")
+
+
+def main() -> None:
+    options = parse()
+    if options.contender:
+        return serve(options.contender, options)
+    print(f"{len(os.sched_getaffinity(0))} cores, width {options.width}, {options.rounds} rounds")
+    for dtype in options.dtype:
+        for batch in options.batch:
+            if options.profile:
+                with Contender("serkit", batch, dtype, options) as ours:
+                    print_profile(ours.ask("profile"), batch, dtype)
+            else:
+                compare(batch, dtype, options)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--batch", type=int, nargs="+", default=[16, 64])
+    parser.add_argument("--dtype", nargs="+", default=["float32", "bfloat16"])
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=2, help="steps of each contender a round")
+    parser.add_argument("--width", type=float, default=1.0)
+    parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--contender", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+class Contender:
+    """A process that makes steps when it is asked to."""
+
+    def __init__(self, name: str, batch: int, dtype: str, options: argparse.Namespace) -> None:
+        command = [sys.executable, __file__, "--contender", name, "--batch", str(batch)]
+        command += ["--dtype", dtype, "--width", str(options.width), "--steps", str(options.steps)]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def ask(self, what: str):
+        self._process.stdin.write(what + "\n")
+        self._process.stdin.flush()
+        # Libraries write to stdout, too.
+        for line in self._process.stdout:
+            if line.startswith("{"):
+                return json.loads(line)
+        raise SystemExit("a contender ended before its time")
+
+    def __enter__(self) -> "Contender":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def serve(name: str, options: argparse.Namespace) -> None:
+    """What a contender's process does: the first step at the start, then what it is asked."""
+    step = make_step(name, options.batch[0], options.dtype[0], options.width)
+    step.run()
+    for line in sys.stdin:
+        if line.strip() == "steps":
+            answer = {"seconds": [seconds(step.run) for _ in range(options.steps)]}
+            answer["memory"] = peak_memory()
+        elif line.strip() == "matmul":
+            answer = {"seconds": min(seconds(step.multiply) for _ in range(3))}
+        else:
+            answer = step.profile()
+        print(json.dumps(answer), flush=True)
+
+
+def make_step(name: str, batch: int, dtype: str, width: float):
+    if name == "serkit":
+        from _gan_step import SerkitStep
+
+        return SerkitStep(batch, dtype == "bfloat16", width)
+    from _gan_peers import TorchStep
+
+    return TorchStep(batch, dtype == "bfloat16", name.endswith("channels_last"), width)
+
+
+def compare(batch: int, dtype: str, options: argparse.Namespace) -> None:
+    with Contender("serkit", batch, dtype, options) as ours:
+        first = {name: trial(name, batch, dtype, options) for name in _TORCH}
+        theirs_name = min(first, key=first.get)
+        with Contender(theirs_name, batch, dtype, options) as theirs:
+            both = {"serkit": ours, theirs_name: theirs}
+            taken, matmul = {name: [] for name in both}, []
+            for _ in range(options.rounds):
+                for name, contender in both.items():
+                    answer = contender.ask("steps")
+                    taken[name].append(answer)
+                    matmul.append(contender.ask("matmul")["seconds"])
+    best = {name: min(min(a["seconds"]) for a in answers) for name, answers in taken.items()}
+    peak = 2 * 2048**3 / min(matmul) / 1e9
+    ratio = best[theirs_name] / best["serkit"]
+    print(f"\n{dtype}, batch {batch}: serkit / PyTorch = ratio {ratio:.2f}; matmul {peak:.0f} GF/s")
+    for name, answers in taken.items():
+        share = flops_of_a_step(options.width) * batch / best[name] / peak / 1e9
+        print(
+            f"  {name:22}{batch / best[name]:8.2f} images/s, {100 * share:3.0f} % of matmul, "
+            f"peak memory {answers[-1]['memory']:.0f} MiB"
+        )
+
+
+def trial(name: str, batch: int, dtype: str, options: argparse.Namespace) -> float:
+    with Contender(name, batch, dtype, options) as contender:
+        return min(contender.ask("steps")["seconds"])
+
+
+def print_profile(parts: dict[str, float], batch: int, dtype: str) -> None:
+    print(f"\n{dtype}, batch {batch}: ms of the fastest of several calls")
+    for name, milliseconds in parts.items():
+        print(f"  {name:58}{milliseconds:8.0f}")
+
+
+def seconds(work) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def peak_memory() -> float:
+    """Of this process, in MiB."""
+    status = Path("/proc/self/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""A network in the form in which it trains fastest on a CPU; what is saved stays plain Keras."""
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+from serkit.gans.kernels import batch_normalized, convolution, leaky_relu
+
+
+class TrainedForm:
+    """A network for training: the same layers' variables, faster ops, two batches in one pass.
+
+    Not a Keras object, so that a model that has one does not count its variables twice.
+
+    Args:
+        network: a functional model; its variables are used, and changed, as by itself.
+    """
+
+    def __init__(self, network: keras.Model) -> None:
+        self._one = keras.models.clone_model(network, clone_function=_Faster(1))
+        self._two = keras.models.clone_model(network, clone_function=_Faster(2))
+
+    def __call__(self, inputs):
+        """As ``network(inputs, training=True)``, within rounding."""
+        return self._one(inputs, training=True)
+
+    def both(self, first, second) -> tuple[tf.Tensor, tf.Tensor]:
+        """As two such calls, one after the other: batch norm and dropout keep them apart.
+
+        Convolutions take both at once: weights are read, and their gradients written, once.
+
+        Args:
+            first: inputs of one batch.
+            second: of another of the same size, in the same structure.
+        """
+        joined = tf.nest.map_structure(lambda a, b: tf.concat([a, b], 0), first, second)
+        return tuple(tf.split(self._two(joined, training=True), 2))
+
+
+class _Faster:
+    """Gives the layer that stands for another; the same for those that are fast as they are."""
+
+    def __init__(self, batches: int) -> None:
+        self._batches = batches
+
+    def __call__(self, layer: keras.Layer) -> keras.Layer:
+        if isinstance(layer, layers.Conv2D) and min(layer.kernel.shape[2:]) > 1:
+            layer = _Convolution(layer)
+        elif isinstance(layer, layers.BatchNormalization):
+            layer = _BatchNormalization(layer)
+        elif isinstance(layer, (layers.LeakyReLU, layers.ReLU)):
+            layer = _LeakyReLU(layer)
+        if self._batches > 1 and isinstance(layer, (_BatchNormalization, layers.SpatialDropout2D)):
+            layer = _Apart(layer, self._batches)
+        return layer
+
+
+class _Standing(layers.Layer):
+    """For another layer, whose variables it uses."""
+
+    def __init__(self, layer: keras.Layer) -> None:
+        super().__init__(name=layer.name, dtype=layer.dtype_policy)
+        self.layer = layer
+        self.built = True
+
+    def compute_output_shape(self, input_shape):
+        return self.layer.compute_output_shape(input_shape)
+
+
+class _Convolution(_Standing):
+    def call(self, x):
+        y = convolution(x, tf.convert_to_tensor(self.layer.kernel), self.layer.strides[0])
+        return y if self.layer.bias is None else y + self.layer.bias
+
+
+class _BatchNormalization(_Standing):
+    def call(self, x, training=False, mask=None):
+        norm = self.layer
+        scale, offset = norm.gamma, norm.beta
+        y, mean, variance = batch_normalized(x, scale.value, offset.value, norm.epsilon)
+        for known, new in ((norm.moving_mean, mean), (norm.moving_variance, variance)):
+            known.assign(known * norm.momentum + new * (1.0 - norm.momentum))
+        return y
+
+
+class _LeakyReLU(_Standing):
+    def call(self, x):
+        return leaky_relu(x, float(self.layer.negative_slope))
+
+
+class _Apart(_Standing):
+    """A layer on each of several batches that come as one."""
+
+    def __init__(self, layer: keras.Layer, batches: int) -> None:
+        super().__init__(layer)
+        self._batches = batches
+
+    def call(self, x, training=False, mask=None):
+        return tf.concat(
+            [self.layer(part, training=training) for part in tf.split(x, self._batches)], axis=0
+        )
