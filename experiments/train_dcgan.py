@@ -30,9 +30,8 @@ def main() -> None:
     parser.add_argument("roots", nargs="+", type=Path)
     parser.add_argument("--label", default="female_surprise")
     parser.add_argument("--clips", type=int, default=40, help="of the class; 0 takes all")
-    parser.add_argument("--steps", type=int, nargs=2, default=(800, 500), metavar=("ALL", "CLASS"))
-    parser.add_argument("--width", type=float, default=0.5, help="1 is the report's generator")
-    parser.add_argument("--discriminator-width", type=float, default=0.125)
+    parser.add_argument("--steps", type=int, nargs=2, default=(800, 600), metavar=("ALL", "CLASS"))
+    parser.add_argument("--width", type=float, default=0.25, help="1 is the report's networks")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/train-dcgan"))
     options = parser.parse_args()
@@ -50,10 +49,8 @@ def main() -> None:
         for (name, examples), steps in zip(stages.items(), options.steps, strict=True):
             settings = DCGANSettings(
                 width=options.width,
-                discriminator_width=options.discriminator_width,
                 batch_size=16,
                 steps=steps,
-                discriminator="discriminator2",
                 discriminator_rate=2e-4,
                 augment=DiffAugmentSettings(),
                 ema=0.99,

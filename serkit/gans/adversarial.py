@@ -9,7 +9,7 @@ from serkit.errors import InputError, check_range
 from serkit.gans.averaging import Averaged
 from serkit.gans.diff_augment import diff_augment
 from serkit.gans.settings import GANSettings
-from serkit.gans.trained_form import TrainedForm
+from serkit.gans.trained_form import trained_form
 
 
 class GAN(keras.Model):
@@ -43,8 +43,8 @@ class GAN(keras.Model):
         super().__init__(name=name)
         self.generator = generator
         self.discriminators = list(discriminators)
-        self._generating = TrainedForm(generator)
-        self._judging = [TrainedForm(network) for network in discriminators]
+        self._generating = trained_form(generator)
+        self._judging = [trained_form(network) for network in discriminators]
         self.stage = 0
         self.settings = settings
         self.noise_seed = seed

@@ -30,8 +30,8 @@ def small_generator(classes: int = 0, seed: int = 0, latent: int = 5) -> keras.M
     if classes:
         number, vector = _classes(classes, latent, seed)
         inputs, x = [x, number], keras.layers.Concatenate()([x, vector])
-    x = keras.layers.BatchNormalization()(_dense(12, seed)(x))
-    x = keras.layers.Activation("tanh")(keras.layers.Reshape(SHAPE)(x))
+    x = keras.layers.Reshape(SHAPE)(_dense(12, seed)(x))
+    x = keras.layers.Activation("tanh")(keras.layers.BatchNormalization()(x))
     return keras.Model(inputs, x, name="generator")
 
 

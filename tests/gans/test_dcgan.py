@@ -119,6 +119,23 @@ STEPS = DCGANSettings(batch_size=2, discriminator_steps=3, generator_steps=2)
 NUMBERS = np.arange(6, dtype="float32")[:, None, None, None] * np.ones((1, 4, 3, 1), "float32")
 
 
+def _listen(gan, monkeypatch, hear) -> None:
+    """Hears of all pictures and labels that the discriminator judges, in their order."""
+    judge, judge_both = gan.judge, gan.judge_both
+
+    def one(pictures, labels):
+        hear(pictures, labels)
+        return judge(pictures, labels)
+
+    def both(real, fake, labels):
+        hear(real, labels)
+        hear(fake, labels)
+        return judge_both(real, fake, labels)
+
+    monkeypatch.setattr(gan, "judge", one)
+    monkeypatch.setattr(gan, "judge_both", both)
+
+
 def test_both_networks_take_as_many_steps_as_the_settings_say(small_gan):
     gan = small_gan(STEPS, run_eagerly=True)
     assert STEPS.examples_per_step == 6
@@ -132,8 +149,8 @@ def test_both_networks_take_as_many_steps_as_the_settings_say(small_gan):
 
 def test_each_step_sees_other_examples_and_other_noise(small_gan, monkeypatch):
     gan, judged, made = small_gan(STEPS, run_eagerly=True), [], []
-    judge, noise = gan.judge, gan.noise
-    monkeypatch.setattr(gan, "judge", lambda x, y: (judged.append(x.numpy()), judge(x, y))[1])
+    noise = gan.noise
+    _listen(gan, monkeypatch, lambda pictures, labels: judged.append(pictures.numpy()))
     monkeypatch.setattr(gan, "noise", lambda n, s: made.append(noise(n, s).numpy()) or made[-1])
     gan.train_on_batch(NUMBERS)
     # Real and generated ones for each step of the discriminator, generated ones for the generator.
@@ -160,9 +177,8 @@ def test_all_that_is_judged_is_augmented_each_time_by_another_seed(small_gan, mo
         seeds.append(tuple(seed.numpy().tolist()))
         return pictures + 100
 
-    judge = gan.judge
     monkeypatch.setattr(adversarial, "diff_augment", augment)
-    monkeypatch.setattr(gan, "judge", lambda x, y: (judged.append(x.numpy()), judge(x, y))[1])
+    _listen(gan, monkeypatch, lambda pictures, labels: judged.append(pictures.numpy()))
     gan.train_on_batch(NUMBERS)
     assert len(judged) == len(seeds) == len(set(seeds)) == 8
     assert min(pictures.min() for pictures in judged) > 98
@@ -196,15 +212,14 @@ def test_only_real_ones_are_smoothed_and_only_where_the_discriminator_is_taught(
 def test_both_networks_are_told_the_same_classes(small_gan, monkeypatch):
     settings = dataclasses.replace(STEPS, classes=3)
     gan, told = small_gan(settings, run_eagerly=True), []
-    for name in ("generate", "judge"):
-        method = getattr(gan, name)
+    generate = gan.generate
 
-        def spy(*arguments, method=method, name=name):
-            labels = arguments[0] if name == "generate" else arguments[1]
-            told.append((name, labels.numpy().tolist()))
-            return method(*arguments)
+    def spy(labels, batch, seed):
+        told.append(("generate", labels.numpy().tolist()))
+        return generate(labels, batch, seed)
 
-        monkeypatch.setattr(gan, name, spy)
+    monkeypatch.setattr(gan, "generate", spy)
+    _listen(gan, monkeypatch, lambda _, labels: told.append(("judge", labels.numpy().tolist())))
     before = [np.array(n.get_layer("class_vector").embeddings) for n in gan.networks]
     gan.train_on_batch(NUMBERS, np.array([0, 1, 2, 0, 2, 1]))
     teaching = ["generate", "judge", "judge"]

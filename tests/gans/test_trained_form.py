@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from serkit.gans.dcgan import DCGANSettings, build_dcgan
 from serkit.gans.networks import critic, discriminator1, discriminator2, generator
-from serkit.gans.trained_form import TrainedForm
+from serkit.gans.trained_form import PlainForm, TrainedForm, trained_form
 
 BUILDS = generator, discriminator1, discriminator2, critic
 
@@ -94,3 +94,14 @@ def test_a_gans_losses_are_those_of_keras_layers_within_rounding():
     ours, theirs = (_losses(gan, gan.train_on_batch) for gan in (fast, plain))
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
     assert not np.allclose(theirs[0], theirs[2], atol=1e-2)
+
+
+def test_with_a_gpu_networks_stay_as_they_are(monkeypatch):
+    network = keras.Sequential([keras.Input((2,)), keras.layers.BatchNormalization()])
+    assert isinstance(trained_form(network), TrainedForm)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+    form = trained_form(network)
+    assert isinstance(form, PlainForm)
+    first, second = form.both(np.array([[1.0, 2.0], [3.0, 6.0]]), np.array([[5.0, 5.0]] * 2))
+    np.testing.assert_allclose(first, [[-1, -1], [1, 1]], atol=1e-2)
+    np.testing.assert_allclose(second, np.zeros((2, 2)), atol=1e-6)
