@@ -2,8 +2,12 @@
 
     python experiments/train_dcgan.py ../shared/data/ravdess --label female_surprise
 
-Source: report, section 6.1. First it sees all training clips, then the class alone. Expected:
-TO BE MEASURED
+Source: report, section 6.1. First it sees all training clips, then the class alone, with
+differentiable augmentation and an averaged generator. Expected on two cores in about a quarter of
+an hour, most of it beside other work when it was measured: KID 1.00 +- 0.26 to unseen speakers'
+clips, where the real training clips have 0.57 +- 0.39, noise 12.1 and blurred real clips 13.5;
+coverage 0.76, as real clips (0.78); copying Z of -0.3, so no copies. Recall is lower, 0.38 against
+0.84: it makes fewer kinds of clips than there are. docs/gans.md has the table and the pictures.
 """
 
 import argparse

@@ -140,21 +140,17 @@ def _part(examples: Examples, count: int) -> Examples:
 
 
 def test_few_clips_are_worth_a_warning_none_an_error(
-    small_gan, small_examples, speakers, tmp_path, recwarn
+    small_gan, small_examples, speakers, tmp_path, monkeypatch, recwarn
 ):
-    settings = dataclasses.replace(SMALL, steps=2)
+    gan = small_gan(SMALL)
+    monkeypatch.setattr(gan, "fit", lambda *batches, **options: None)
     for count in (7, 8):
-        recwarn.clear()
-        part = _part(small_examples, count)
-        fit_gan(small_gan(settings), part, speakers, settings, 5, tmp_path / str(count), verbose=0)
+        fit_gan(gan, _part(small_examples, count), speakers, SMALL, 5, tmp_path)
         said = [str(w.message) for w in recwarn if "learn them by heart" in str(w.message)]
         assert len(said) == (count < 8)
-    assert not said
+        recwarn.clear()
     with pytest.raises(InputError, match="0 clips to train a GAN on"):
-        fit_gan(
-            *(small_gan(settings), _part(small_examples, 0), speakers, settings, 5),
-            tmp_path / "none",
-        )
+        fit_gan(gan, _part(small_examples, 0), speakers, SMALL, 5, tmp_path)
 
 
 @pytest.mark.parametrize("labels", [None, [0, 1, 2, 3] * 2, [0, 1, 2, -1] * 2])
