@@ -123,7 +123,8 @@ class DCGAN(GAN):
 
     def is_finished(self, history: Sequence[Mapping[str, float]]) -> bool:
         stop = self.settings.stop
-        return super().is_finished(history) or bool(stop and stop.reached(history))
+        balanced = stop is not None and stop.reached(history, len(self.discriminators))
+        return balanced or super().is_finished(history)
 
     def train_step(self, data) -> dict[str, tf.Tensor]:
         settings = self.settings

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import keras
 
 from serkit.errors import check_range
+from serkit.gans.staging import STAGE
 
 _LOSSES = ("d_loss", "g_loss")
 
@@ -34,11 +35,19 @@ class Equilibrium:
         check_range("high", self.high, self.low)
         check_range("epochs", self.epochs, 1)
 
-    def reached(self, history: Sequence[Mapping[str, float]]) -> bool:
-        """Whether the last epochs of a history with ``d_loss`` and ``g_loss`` are in balance."""
+    def reached(self, history: Sequence[Mapping[str, float]], stage: int = 1) -> bool:
+        """Whether the last epochs of a history with ``d_loss`` and ``g_loss`` are in balance.
+
+        Args:
+            history: a row an epoch.
+            stage: with discriminators that take over from each other, only epochs against this
+                one count, numbered from 1: balance with an easy one is no end.
+        """
         last = history[-self.epochs :]
         return len(last) == self.epochs and all(
-            self.low <= row[name] <= self.high for row in last for name in _LOSSES
+            row.get(STAGE, 1) == stage and self.low <= row[name] <= self.high
+            for row in last
+            for name in _LOSSES
         )
 
 
@@ -59,11 +68,11 @@ class EquilibriumStop(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self._settings, self._say = settings, say
-        self._history = [{name: row[name] for name in _LOSSES} for row in history]
+        self._history = list(history)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        self._history.append({name: float(logs[name]) for name in _LOSSES})
-        if self._settings.reached(self._history):
+        self._history.append({name: float(value) for name, value in logs.items()})
+        if self._settings.reached(self._history, len(self.model.discriminators)):
             band = f"{self._settings.low} to {self._settings.high}"
             self._say(
                 f"epoch {epoch + 1}: both losses were within {band} for "

@@ -109,7 +109,7 @@ def start_from(gan: GAN, folder: Path) -> None:
     if [array.shape for array in arrays[: len(variables)]] != [v.shape for v in variables]:
         raise ResumeError(
             f"init_from={folder} was made by a GAN with other networks; valid are the same width, "
-            "latent, classes and discriminator, and ema switched on in both or in neither"
+            "latent, classes and discriminator, and ema switched on there if it is here"
         )
     for variable, array in zip(variables, arrays, strict=False):
         variable.assign(array)

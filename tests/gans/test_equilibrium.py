@@ -49,12 +49,19 @@ def test_settings_are_checked(wrong):
 
 def _epochs(callback: EquilibriumStop, losses, first: int = 0) -> list[bool]:
     """Whether training is over, after each epoch."""
-    callback.set_model(SimpleNamespace(stop_training=False))
+    callback.set_model(SimpleNamespace(stop_training=False, discriminators=[None]))
     over = []
     for epoch, logs in enumerate(_rows(*losses), start=first):
         callback.on_epoch_end(epoch, logs)
         over.append(callback.model.stop_training)
     return over
+
+
+def test_balance_with_a_discriminator_that_is_replaced_is_no_end():
+    balanced = _rows(*[(1.2, 1.2)] * 4)
+    rows = [{**row, "stage": stage} for row, stage in zip(balanced, (1, 1, 2, 2), strict=True)]
+    found = [SETTINGS.reached(rows[:count], 2) for count in range(1, 5)]
+    assert found == [False, False, False, True]
 
 
 def test_it_ends_a_training_and_says_so():
