@@ -8,8 +8,9 @@ many weights; there the patches are gathered, which costs next to nothing, and m
 import numpy as np
 import tensorflow as tf
 
-_FEW_POSITIONS = 8
-"""A side up to which matmul beats TensorFlow's strided convolutions."""
+_FEW_FORWARD, _FEW_BACKWARD = 4, 8
+"""Sides up to which matmul beats TensorFlow's strided convolutions enough to be worth its memory:
+a graph keeps patches that it has made on the way forward until it needs them on the way back."""
 
 
 def convolution(x: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
@@ -23,16 +24,20 @@ def convolution(x: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
     Returns:
         ``(batch, (height - side) // stride + 1, …, filters)``, of the same dtype.
     """
-    few = _positions(max(x.shape[1:3]), kernel.shape[0], stride) <= _FEW_POSITIONS
+    positions = _positions(max(x.shape[1:3]), kernel.shape[0], stride)
+    few = positions <= _FEW_BACKWARD
 
     @tf.custom_gradient
     def convolve(x, kernel):
         def gradient(dy):
             by_x = _by_input_of_few if few else _by_input
-            return by_x(x, kernel, dy, stride), _by_kernel(x, kernel, dy, stride)
+            # In float32 TensorFlow's own way to the many is as fast, and takes less memory.
+            by_kernel = _by_patches if few or x.dtype == tf.bfloat16 else _by_kernel
+            return by_x(x, kernel, dy, stride), by_kernel(x, kernel, dy, stride)
 
-        y = _of_few(x, kernel, stride) if few else tf.nn.conv2d(x, kernel, stride, "VALID")
-        return y, gradient
+        if positions <= _FEW_FORWARD:
+            return _of_few(x, kernel, stride), gradient
+        return tf.nn.conv2d(x, kernel, stride, "VALID"), gradient
 
     return convolve(x, kernel)
 
@@ -85,6 +90,13 @@ def _of_few(x: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
 
 
 def _by_kernel(x: tf.Tensor, kernel: tf.Tensor, dy: tf.Tensor, stride: int) -> tf.Tensor:
+    return tf.raw_ops.Conv2DBackpropFilter(
+        input=x, filter_sizes=tf.shape(kernel), out_backprop=dy,
+        strides=[1, stride, stride, 1], padding="VALID",
+    )  # fmt: skip
+
+
+def _by_patches(x: tf.Tensor, kernel: tf.Tensor, dy: tf.Tensor, stride: int) -> tf.Tensor:
     patches = _patches(x, kernel.shape[0], stride)
     flat = tf.reshape(dy, [-1, kernel.shape[3]])
     return tf.reshape(tf.matmul(patches, flat, transpose_a=True), kernel.shape)

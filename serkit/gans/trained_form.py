@@ -71,15 +71,48 @@ class _Faster:
         self._batches = batches
 
     def __call__(self, layer: keras.Layer) -> keras.Layer:
-        if isinstance(layer, layers.Conv2D) and min(layer.kernel.shape[2:]) > 1:
+        if _is_known_convolution(layer):
             layer = _Convolution(layer)
-        elif isinstance(layer, layers.BatchNormalization):
+        elif _is_known_normalization(layer):
             layer = _BatchNormalization(layer)
-        elif isinstance(layer, (layers.LeakyReLU, layers.ReLU)):
+        elif _is_known_activation(layer):
             layer = _LeakyReLU(layer)
-        if self._batches > 1 and isinstance(layer, (_BatchNormalization, layers.SpatialDropout2D)):
+        if self._batches > 1 and isinstance(layer, (_BatchNormalization, *_OF_BATCHES)):
             layer = _Apart(layer, self._batches)
         return layer
+
+
+# Layers in which an example's result depends on the batch that it is in.
+_OF_BATCHES = layers.BatchNormalization, layers.Dropout, layers.SpatialDropout2D
+
+
+def _is_known_convolution(layer: keras.Layer) -> bool:
+    # With one channel on either side there is little to multiply.
+    return (
+        type(layer) is layers.Conv2D
+        and (layer.padding, layer.data_format, layer.groups) == ("valid", "channels_last", 1)
+        and layer.activation is keras.activations.linear
+        and max(layer.dilation_rate) == 1
+        and len({*layer.strides}) == len({*layer.kernel_size}) == 1
+        and min(layer.kernel.shape[2:]) > 1
+    )
+
+
+def _is_known_normalization(layer: keras.Layer) -> bool:
+    return (
+        type(layer) is layers.BatchNormalization
+        and (layer.input_spec.ndim, layer.axis) in ((4, -1), (4, 3))
+        and layer.trainable
+        and layer.scale
+        and layer.center
+        and not (layer.renorm or layer.synchronized)
+    )
+
+
+def _is_known_activation(layer: keras.Layer) -> bool:
+    if type(layer) is layers.ReLU:
+        return layer.max_value is None and layer.threshold == 0 and 0 <= layer.negative_slope < 1
+    return type(layer) is layers.LeakyReLU and 0 <= layer.negative_slope < 1
 
 
 class _Standing(layers.Layer):

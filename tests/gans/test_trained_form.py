@@ -57,9 +57,32 @@ def test_a_network_with_a_form_is_saved_as_plain_keras(tmp_path, rng):
     np.testing.assert_array_equal(loaded(first), network(first))
 
 
+def test_layers_of_other_kinds_stay_as_they_are(rng):
+    """Such as those of the tests' small networks, or of users' own."""
+
+    def build():
+        keras.utils.set_random_seed(3)
+        layers = keras.layers
+        return keras.Sequential([
+            keras.Input((8, 8, 2)),
+            layers.Conv2D(4, 3, 2, padding="same", activation="relu"),
+            layers.BatchNormalization(scale=False),
+            layers.ReLU(max_value=1.0),
+            layers.Flatten(), layers.Dense(6), layers.BatchNormalization(),
+        ])  # fmt: skip
+
+    network, plain = build(), build()
+    first, second = (tf.constant(rng.normal(size=(4, 8, 8, 2)), tf.float32) for _ in range(2))
+    expected = plain(first, training=True), plain(second, training=True)
+    for one, other in zip(TrainedForm(network).both(first, second), expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    for one, other in zip(network.variables, plain.variables, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
 def _losses(gan, step) -> list[list[float]]:
     found = []
-    for number in range(3):
+    for number in range(5):
         gan.reset_metrics()
         real = np.random.default_rng(number).uniform(-1, 1, (8, 224, 224, 1)).astype("float32")
         found.append([float(value) for value in step(real)])
@@ -67,7 +90,7 @@ def _losses(gan, step) -> list[list[float]]:
 
 
 def _plain(gan) -> None:
-    """Have a GAN train Keras' own layers, batch by batch, with Keras' Adam."""
+    """Have a GAN train Keras' own layers, one batch after the other."""
     generator, discriminator = gan.generator, gan.discriminator
     gan._generating = lambda inputs: generator(inputs, training=True)
 
@@ -79,21 +102,22 @@ def _plain(gan) -> None:
             return self(first), self(second)
 
     gan._judging = [Judging()]
-    adams = [
-        keras.optimizers.Adam(float(adam.learning_rate), adam.beta_1)
-        for adam in (gan.generator_optimizer, *gan.discriminator_optimizers)
-    ]
-    gan.compile(adams[0], adams[1:])
 
 
 def test_a_gans_losses_are_those_of_keras_layers_within_rounding():
-    """Over some steps: Adam's divisions make rounding grow with each."""
+    """Over several steps of descent; Adam, which divides by what is nearly 0, makes rounding grow.
+
+    Keras' own layers with weights changed by 1e-7 were 1e-5 off at Adam's third step and 1e-3 at
+    its sixth.
+    """
     settings = DCGANSettings(width=0.1, batch_size=8, discriminator="discriminator2")
     fast, plain = build_dcgan(settings, seed=0), build_dcgan(settings, seed=0)
     _plain(plain)
+    for gan in (fast, plain):
+        gan.compile(keras.optimizers.SGD(0.02), [keras.optimizers.SGD(0.02)])
     ours, theirs = (_losses(gan, gan.train_on_batch) for gan in (fast, plain))
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
-    assert not np.allclose(theirs[0], theirs[2], atol=1e-2)
+    assert not np.allclose(theirs[0], theirs[-1], atol=1e-2)
 
 
 def test_with_a_gpu_networks_stay_as_they_are(monkeypatch):
