@@ -1,10 +1,12 @@
-"""Claim: what is done for small data helps a GAN of 40 clips, each measure by itself.
+"""Question: does what is done for small data help a GAN of 40 clips, each measure by itself?
 
     python experiments/small_data.py ../shared/data/ravdess --label female_surprise
 
 Source: the measures' own papers, see serkit/gans. A DCGAN with all of them is trained from three
-seeds, and again without each one; KID is taken without the moving average, too. Expected:
-TO BE MEASURED
+seeds, and again without each one; KID is taken without the moving average, too. Not run in full
+yet: it takes about half an hour of two cores. In single runs of one seed, 800 steps on the 40 clips
+alone gave KID 7.5 without augmentation and 3.0 with it (noise: 8.7), and 600 steps with it after
+pretraining 1.5.
 """
 
 import argparse

@@ -3,8 +3,10 @@
     python experiments/train_wgan_gp.py ../shared/data/ravdess --label female_surprise
 
 Source: report, section 8.1, whose authors could not balance it. It sees all training clips first,
-once, then the class alone, from five seeds. Expected:
-TO BE MEASURED
+once, then the class alone, from five seeds. Not run in full yet. A first run of one seed and 350
+steps on all clips, a quarter of an hour beside other work: nothing diverges, the penalty stays
+below 2, the distance comes down from 58 to 36; pictures have the outline of speech and flat areas
+in it. It takes more steps than that, or another weight of the penalty.
 """
 
 import argparse
@@ -32,8 +34,7 @@ def main() -> None:
     parser.add_argument("--label", default="female_surprise")
     parser.add_argument("--clips", type=int, default=40, help="of the class; 0 takes all")
     parser.add_argument("--steps", type=int, nargs=2, default=(400, 150), metavar=("ALL", "CLASS"))
-    parser.add_argument("--width", type=float, default=0.5, help="1 is the report's generator")
-    parser.add_argument("--critic-width", type=float, default=0.125)
+    parser.add_argument("--width", type=float, default=0.25, help="1 is the report's networks")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--out", type=Path, default=Path("runs/train-wgan-gp"))
     options = parser.parse_args()
@@ -52,13 +53,15 @@ def main() -> None:
             first = name == "all classes"
             settings = WGANGPSettings(
                 width=options.width,
-                discriminator_width=options.critic_width,
-                batch_size=16,
+                batch_size=8,
+                critic_steps=3,
                 steps=options.steps[0 if first else 1],
-                generator_rate=4e-4,
-                critic_rate=4e-4,
-                augment=DiffAugmentSettings(),
-                ema=0.99,
+                generator_rate=5e-4,
+                critic_rate=5e-4,
+                # All clips are enough without; and the critic is too slow to see through masks:
+                # with them, the generator learned to leave holes.
+                augment=None if first else DiffAugmentSettings(time_mask=0.0, frequency_mask=0.0),
+                ema=0.98,
             )
             folder = options.out / name.replace(" ", "-")
             watch = Watch(
