@@ -30,6 +30,8 @@ def main() -> None:
     options = parse()
     if options.contender:
         return serve(options.contender, options)
+    # Hours may pass; what is known should be seen, also in a file.
+    sys.stdout.reconfigure(line_buffering=True)
     print(f"{len(os.sched_getaffinity(0))} cores, width {options.width}, {options.rounds} rounds")
     for dtype in options.dtype:
         for batch in options.batch:
