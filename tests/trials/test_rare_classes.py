@@ -5,6 +5,8 @@ from serkit.classifiers.fitting import FitSettings
 from serkit.errors import InputError
 from serkit.trials.rare_classes import RareClasses, RareClassesSettings
 
+# Nothing in here that other tests do not try on the newest TensorFlow.
+pytestmark = pytest.mark.slow
 LABEL = "male_neutral"
 SETTINGS = RareClassesSettings(
     (LABEL,), clips=9, judged=14, fit=FitSettings(epochs=1, steps_per_epoch=2, batch_size=8)
@@ -47,7 +49,6 @@ def test_references_stand_beside_what_is_generated(trial):
     assert found["noise"]["count"] == 14
 
 
-@pytest.mark.slow
 def test_made_again_it_is_the_same(trial, synthetic_root, folder):
     again = RareClasses([synthetic_root], SETTINGS, folder)
     np.testing.assert_array_equal(again.held_out[LABEL], trial.held_out[LABEL])
