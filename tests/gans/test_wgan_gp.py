@@ -50,6 +50,7 @@ def test_the_critic_is_taught_several_times_a_step_the_generator_once(pictures):
         assert all(v.path in moved for v in network.trainable_variables if v.name != "bias")
 
 
+@pytest.mark.slow
 def test_what_is_reported_adds_up(pictures):
     gan = build_wgan_gp(TINY, seed=0)
     history = _fit(gan, TINY, pictures)
