@@ -3,10 +3,9 @@
     python experiments/train_wgan_gp.py ../shared/data/ravdess --label female_surprise
 
 Source: report, section 8.1, whose authors could not balance it. It sees all training clips first,
-once, then the class alone, from five seeds. Not run in full yet. A first run of one seed and 350
-steps on all clips, a quarter of an hour beside other work: nothing diverges, the penalty stays
-below 2, the distance comes down from 58 to 36; pictures have the outline of speech and flat areas
-in it. It takes more steps than that, or another weight of the penalty.
+once, then the class alone, from five seeds. Not run in full yet. Shorter trainings did not diverge,
+and their pictures had the outline of speech with flat areas in it: it takes more steps, or another
+weight of the penalty.
 """
 
 import argparse
