@@ -51,6 +51,14 @@ class Speakers:
         """
         _require("validation", speakers, self.validation)
 
+    def require_test(self, speakers: Iterable[str]) -> None:
+        """Refuse to report on anybody but test speakers.
+
+        Raises:
+            LeakError: names those who are none.
+        """
+        _require("test", speakers, self.test)
+
 
 def _require(part: str, speakers: Iterable[str], allowed: frozenset[str]) -> None:
     strangers = sorted(set(speakers) - allowed)

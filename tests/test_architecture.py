@@ -16,7 +16,7 @@ ALLOWED = {
     "training": set(),
     "evaluation": set(),
     "runs": set(),
-    "gans": {"training"},
+    "gans": {"audio", "training"},
     "classifiers": {"training"},
     "judging": {"training", "evaluation", "gans", "classifiers"},
     "data": {"corpora", "audio"},

@@ -17,7 +17,10 @@ def test_each_part_takes_its_own_speakers_only():
     speakers = Speakers(*ABC)
     speakers.require_training(["a", "b", "a"])
     speakers.require_validation(["c"])
+    speakers.require_test({"d"})
     with pytest.raises(LeakError, match="not training speakers: c, d"):
         speakers.require_training(["a", "d", "c"])
     with pytest.raises(LeakError, match="not validation speakers: a, d"):
         speakers.require_validation("acd")
+    with pytest.raises(LeakError, match="not test speakers: a, c"):
+        speakers.require_test("acd")

@@ -42,16 +42,27 @@ def mask(spectrograms: tf.Tensor, seed: tf.Tensor, settings: MaskSettings) -> tf
     """
     shape = tf.shape(spectrograms)
     seeds = tf.random.experimental.stateless_split(seed, 3)
-    keep_time = _keep(shape[0], shape[1], settings.time, seeds[0])[:, :, tf.newaxis, tf.newaxis]
-    keep_bins = _keep(shape[0], shape[2], settings.frequency, seeds[1])[
+    keep_time = outside_an_interval(shape[0], shape[1], settings.time, seeds[0])[
+        :, :, tf.newaxis, tf.newaxis
+    ]
+    keep_bins = outside_an_interval(shape[0], shape[2], settings.frequency, seeds[1])[
         :, tf.newaxis, :, tf.newaxis
     ]
     shifted = _shift(spectrograms, settings.shift, seeds[2])
     return tf.where(keep_time & keep_bins, shifted, -1.0)
 
 
-def _keep(batch: tf.Tensor, size: tf.Tensor, longest: float, seed: tf.Tensor) -> tf.Tensor:
-    """Boolean ``(batch, size)``, false inside one random interval per row."""
+def outside_an_interval(
+    batch: tf.Tensor, size: tf.Tensor, longest: float, seed: tf.Tensor
+) -> tf.Tensor:
+    """Boolean ``(batch, size)``, false inside one random interval per row.
+
+    Args:
+        batch: number of rows.
+        size: their length.
+        longest: of the interval, as a share of the row, 0 to 1.
+        seed: int ``(2,)``; equal seeds give equal results.
+    """
     draws = tf.random.stateless_uniform([2, batch, 1], seed)
     extent = tf.cast(size, tf.float32)
     length = draws[0] * longest * extent

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from serkit.audio.masking import outside_an_interval
 from serkit.errors import check_range
 
 
@@ -69,9 +70,11 @@ def diff_augment(
     if settings.gain:
         x += tf.random.stateless_uniform([batch, 1, 1], seeds[2], -settings.gain, settings.gain)
     if settings.time_mask:
-        x *= _keep(batch, frames, settings.time_mask, seeds[3])[:, :, tf.newaxis]
+        keep = outside_an_interval(batch, frames, settings.time_mask, seeds[3])
+        x *= tf.cast(keep, tf.float32)[:, :, tf.newaxis]
     if settings.frequency_mask:
-        x *= _keep(batch, bins, settings.frequency_mask, seeds[4])[:, tf.newaxis]
+        keep = outside_an_interval(batch, bins, settings.frequency_mask, seeds[4])
+        x *= tf.cast(keep, tf.float32)[:, tf.newaxis]
     return (x - 1.0)[..., tf.newaxis]
 
 
@@ -85,13 +88,3 @@ def _shifts(batch: tf.Tensor, size: tf.Tensor, largest: float, seed: tf.Tensor) 
     source = tf.range(size)[tf.newaxis] - tf.cast(by, tf.int32)
     # Rows of zeros where the source lies outside.
     return tf.one_hot(source, size)
-
-
-def _keep(batch: tf.Tensor, size: tf.Tensor, longest: float, seed: tf.Tensor) -> tf.Tensor:
-    """Ones ``(batch, size)`` with zeros inside one random interval per row."""
-    draws = tf.random.stateless_uniform([2, batch, 1], seed)
-    extent = tf.cast(size, tf.float32)
-    length = draws[0] * longest * extent
-    start = draws[1] * (extent - length)
-    position = tf.range(extent)[tf.newaxis]
-    return tf.cast((position < start) | (position >= start + length), tf.float32)

@@ -18,12 +18,15 @@ from serkit.corpora.splitting.thinning import make_rare
 from serkit.data.spectrograms import compute_spectrograms
 from serkit.errors import check_choice
 from serkit.evaluation.fidelity import fidelity
+from serkit.evaluation.metrics import Scores
 from serkit.evaluation.references import reference_sets
+from serkit.judging.accuracy_score import RealParts, classification_accuracy_score
 from serkit.judging.judge import Judge
 from serkit.seeds import derive_seed
 from serkit.trials.parts import Parts
 
 LABEL_SET = "gender_emotion"
+_AUGMENT = functools.partial(mask, settings=MaskSettings())
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,35 @@ class RareClasses:
             rows.append({"set": name, **asdict(found), **shares})
         return rows
 
+    def accuracy_score(
+        self, name: str, generated: Mapping[str, np.ndarray], seed: int = 0
+    ) -> Scores:
+        """What the judge's kind of classifier does if it learns classes from generated examples.
+
+        Args:
+            name: of the arm: its training is kept in a folder of that name.
+            generated: of each class, spectrograms ``(n, frames, bins, 1)``, which take the place
+                of its real training clips; none for what real clips give.
+            seed: of the classifier.
+
+        Returns:
+            Scores on the test speakers' clips, see
+            :func:`serkit.judging.accuracy_score.classification_accuracy_score`.
+        """
+        settings, split = self.settings, self.parts.split
+        validation, test = map(self.parts.examples, (split.validation, split.test))
+        numbered = {self.parts.classes.index(label): made for label, made in generated.items()}
+        return classification_accuracy_score(
+            compact(len(self.parts.classes), settings.spec.shape, None, seed),
+            numbered,
+            RealParts(self.training, validation, test, split.speakers),
+            settings.fit,
+            seed,
+            self.folder / "accuracy-score" / f"{name.replace(' ', '-')}-{seed}",
+            augment=_AUGMENT,
+            verbose=2,
+        )
+
     def _held_out(self, label: str) -> np.ndarray:
         split = self.parts.split
         clips = [*split.validation.clips, *split.test.clips]
@@ -128,7 +160,7 @@ class RareClasses:
                 settings.fit,
                 seed,
                 folder,
-                augment=functools.partial(mask, settings=MaskSettings()),
+                augment=_AUGMENT,
                 verbose=2,
             )
             voices = [clip.speaker for clip in split.train.clips]

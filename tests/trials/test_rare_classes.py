@@ -58,3 +58,21 @@ def test_made_again_it_is_the_same(trial, synthetic_root, folder):
 def test_a_class_that_is_not_there_is_refused(synthetic_root, tmp_path):
     with pytest.raises(InputError, match=r"label='calm'.*male_neutral"):
         RareClasses([synthetic_root], RareClassesSettings(("calm",)), tmp_path)
+
+
+def test_a_class_can_be_learned_from_samples_alone(trial, monkeypatch):
+    """What counts is what the classifier gets: 5 samples for 9 clips, all others as they are."""
+    seen = {}
+
+    def fit(model, train, validation, *args, **options):
+        seen.update(train=train, validation=validation)
+
+    monkeypatch.setattr("serkit.judging.accuracy_score.fit_classifier", fit)
+    number = trial.parts.classes.index(LABEL)
+    scores = trial.accuracy_score("noise", {LABEL: trial.real[LABEL].spectrograms[:5]})
+    counts, before = (np.bincount(e.labels) for e in (seen["train"], trial.training))
+    before[number] = 5
+    np.testing.assert_array_equal(counts, before)
+    test = trial.parts.split.test
+    assert np.sum(scores.confusion) == len(test)
+    assert seen["validation"].speakers == trial.parts.split.speakers.validation
