@@ -7,43 +7,27 @@ seeds, and again without each one; KID is taken without the moving average, too.
 yet: it takes about half an hour of two cores.
 """
 
-import argparse
 from dataclasses import replace
-from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 
 from serkit.files import write_text
 from serkit.gans.dcgan import DCGANSettings, build_dcgan
 from serkit.gans.diff_augment import DiffAugmentSettings
 from serkit.gans.fitting import fit_gan
 from serkit.gans.sampling import sample
-from serkit.runs import Run
-from serkit.trials.rare_classes import RareClasses, RareClassesSettings
+from serkit.trials.command_line import rare_classes_parser, rare_classes_trial
 from serkit.trials.tables import markdown_table
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("roots", nargs="+", type=Path)
-    parser.add_argument("--label", default="female_surprise")
-    parser.add_argument("--clips", type=int, default=40, help="of the class; 0 takes all")
+    parser = rare_classes_parser(__doc__.splitlines()[0], "runs/small-data")
     parser.add_argument("--steps", type=int, nargs=2, default=(800, 400), metavar=("ALL", "CLASS"))
-    parser.add_argument("--width", type=float, default=0.25, help="1 is the report's networks")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--out", type=Path, default=Path("runs/small-data"))
     options = parser.parse_args()
-    tf.config.experimental.enable_op_determinism()
-    keras.utils.set_random_seed(0)
-
-    asked = {name: str(value) for name, value in vars(options).items() if name != "out"}
-    with Run(options.out, asked):
-        trial = RareClasses(
-            options.roots, RareClassesSettings((options.label,), options.clips), options.out
-        )
+    (label,) = options.label
+    with rare_classes_trial(options) as trial:
         everything = DCGANSettings(
             width=options.width,
             batch_size=16,
@@ -68,7 +52,7 @@ def main() -> None:
             for seed in options.seeds:
                 gan = build_dcgan(settings, seed)
                 fit_gan(
-                    *(gan, trial.real[options.label], speakers, settings, seed),
+                    *(gan, trial.real[label], speakers, settings, seed),
                     options.out / f"{arm.replace(' ', '-')}-{seed}",
                     init_from=None if arm == "without pretraining" else before,
                     verbose=2,
@@ -80,7 +64,7 @@ def main() -> None:
                     name: sample(generator, trial.settings.judged, seed)
                     for name, generator in generators.items()
                 }
-                rows = trial.fidelity(options.label, made)[-len(made) :]
+                rows = trial.fidelity(label, made)[-len(made) :]
                 found += [{**row, "seed": seed} for row in rows]
 
         table = pd.DataFrame(found).groupby("set", sort=False)[

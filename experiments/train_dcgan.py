@@ -10,11 +10,7 @@ coverage 0.76, as real clips (0.78); copying Z of -0.3, so no copies. Recall is 
 0.84: it makes fewer kinds of clips than there are. docs/gans.md has the table and the pictures.
 """
 
-import argparse
-from pathlib import Path
-
 import keras
-import tensorflow as tf
 
 from serkit.files import replacing, write_text
 from serkit.gans.dcgan import DCGANSettings, build_dcgan
@@ -24,32 +20,19 @@ from serkit.gans.sampling import sample
 from serkit.gans.watching import Watch
 from serkit.reporting.gan_figures import gan_losses, grid, real_beside_generated
 from serkit.reporting.page import png
-from serkit.runs import Run
-from serkit.trials.rare_classes import RareClasses, RareClassesSettings
+from serkit.trials.command_line import rare_classes_parser, rare_classes_trial
 from serkit.trials.tables import fidelity_table
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("roots", nargs="+", type=Path)
-    parser.add_argument("--label", default="female_surprise")
-    parser.add_argument("--clips", type=int, default=40, help="of the class; 0 takes all")
+    parser = rare_classes_parser(__doc__.splitlines()[0], "runs/train-dcgan")
     parser.add_argument("--steps", type=int, nargs=2, default=(800, 600), metavar=("ALL", "CLASS"))
-    parser.add_argument("--width", type=float, default=0.25, help="1 is the report's networks")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("runs/train-dcgan"))
     options = parser.parse_args()
-    tf.config.experimental.enable_op_determinism()
-    keras.utils.set_random_seed(options.seed)
-
-    # Refuses a folder that was made with other options, rather than going on with its training.
-    asked = {name: str(value) for name, value in vars(options).items() if name != "out"}
-    with Run(options.out, asked):
-        trial = RareClasses(
-            options.roots, RareClassesSettings((options.label,), options.clips), options.out
-        )
+    (label,) = options.label
+    with rare_classes_trial(options) as trial:
         speakers, histories, before = trial.parts.split.speakers, {}, None
-        stages = {"all classes": trial.training, options.label: trial.real[options.label]}
+        stages = {"all classes": trial.training, label: trial.real[label]}
         for (name, examples), steps in zip(stages.items(), options.steps, strict=True):
             settings = DCGANSettings(
                 width=options.width,
@@ -62,7 +45,7 @@ def main() -> None:
             folder = options.out / name.replace(" ", "-")
             watch = Watch(
                 folder,
-                judge=trial.judge.kid_of(options.label),
+                judge=trial.judge.kid_of(label),
                 draw=lambda pictures: png(grid(pictures[..., 0])),
             )
             gan = build_dcgan(settings, options.seed)
@@ -74,11 +57,9 @@ def main() -> None:
             before = folder
 
         made = sample(gan.sampler, trial.settings.judged, options.seed)
-        table = fidelity_table(trial.fidelity(options.label, {"DCGAN": made}))
+        table = fidelity_table(trial.fidelity(label, {"DCGAN": made}))
         write_text(options.out / "fidelity.md", table)
-        pairs = {
-            options.label: (trial.real[options.label].spectrograms[:8, :, :, 0], made[:8, :, :, 0])
-        }
+        pairs = {label: (trial.real[label].spectrograms[:8, :, :, 0], made[:8, :, :, 0])}
         for name, figure in {
             "losses": gan_losses(histories),
             "real-and-generated": real_beside_generated(pairs),

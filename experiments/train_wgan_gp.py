@@ -8,11 +8,7 @@ and their pictures had the outline of speech with flat areas in it: it takes mor
 weight of the penalty.
 """
 
-import argparse
-from pathlib import Path
-
 import keras
-import tensorflow as tf
 
 from serkit.files import replacing, write_text
 from serkit.gans.diff_augment import DiffAugmentSettings
@@ -22,30 +18,17 @@ from serkit.gans.watching import Watch
 from serkit.gans.wgan_gp import WGANGPSettings, build_wgan_gp
 from serkit.reporting.gan_figures import critic_curves, grid, real_beside_generated
 from serkit.reporting.page import png
-from serkit.runs import Run
-from serkit.trials.rare_classes import RareClasses, RareClassesSettings
+from serkit.trials.command_line import rare_classes_parser, rare_classes_trial
 from serkit.trials.tables import fidelity_table
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("roots", nargs="+", type=Path)
-    parser.add_argument("--label", default="female_surprise")
-    parser.add_argument("--clips", type=int, default=40, help="of the class; 0 takes all")
+    parser = rare_classes_parser(__doc__.splitlines()[0], "runs/train-wgan-gp")
     parser.add_argument("--steps", type=int, nargs=2, default=(400, 150), metavar=("ALL", "CLASS"))
-    parser.add_argument("--width", type=float, default=0.25, help="1 is the report's networks")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--out", type=Path, default=Path("runs/train-wgan-gp"))
     options = parser.parse_args()
-    tf.config.experimental.enable_op_determinism()
-    keras.utils.set_random_seed(0)
-
-    # Refuses a folder that was made with other options, rather than going on with its training.
-    asked = {name: str(value) for name, value in vars(options).items() if name != "out"}
-    with Run(options.out, asked):
-        trial = RareClasses(
-            options.roots, RareClassesSettings((options.label,), options.clips), options.out
-        )
+    (label,) = options.label
+    with rare_classes_trial(options) as trial:
         speakers, histories, made = trial.parts.split.speakers, {}, {}
         # The first one is what the others begin with.
         for name, seed in [("all classes", 0), *((f"seed {seed}", seed) for seed in options.seeds)]:
@@ -65,14 +48,14 @@ def main() -> None:
             folder = options.out / name.replace(" ", "-")
             watch = Watch(
                 folder,
-                judge=trial.judge.kid_of(options.label),
+                judge=trial.judge.kid_of(label),
                 draw=lambda pictures: png(grid(pictures[..., 0])),
             )
             gan = build_wgan_gp(settings, seed)
             histories[name] = fit_gan(
                 *(
                     gan,
-                    trial.training if first else trial.real[options.label],
+                    trial.training if first else trial.real[label],
                     speakers,
                     settings,
                     seed,
@@ -84,9 +67,9 @@ def main() -> None:
             if not first:
                 made[f"WGAN-GP, {name}"] = sample(gan.sampler, trial.settings.judged, seed)
 
-        table = fidelity_table(trial.fidelity(options.label, made))
+        table = fidelity_table(trial.fidelity(label, made))
         write_text(options.out / "fidelity.md", table)
-        real = trial.real[options.label].spectrograms[:6, :, :, 0]
+        real = trial.real[label].spectrograms[:6, :, :, 0]
         pairs = {name: (real, pictures[:6, :, :, 0]) for name, pictures in made.items()}
         for name, figure in {
             "critic": critic_curves(histories),

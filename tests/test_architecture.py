@@ -24,6 +24,7 @@ ALLOWED = {
     "reporting": {"evaluation"},
     "trials": {
         *("corpora", "audio", "data", "training", "evaluation", "gans", "classifiers", "judging"),
+        "runs",
     },
     "demo": {
         *("corpora", "audio", "training", "evaluation", "runs", "gans"),

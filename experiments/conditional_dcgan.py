@@ -1,0 +1,78 @@
+"""Question: one GAN of several rare classes, or one for each, if both may take as many steps?
+
+    python experiments/conditional_dcgan.py ../shared/data/ravdess
+
+Source: Mirza & Osindero (2014), arXiv:1411.1784; Miyato & Koyama (2018), arXiv:1802.05637. Both
+see all training clips first, the conditional GAN with their classes. Then it gets all steps on the
+clips of all rare classes, where the others share them out.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from serkit.files import write_text
+from serkit.gans.dcgan import DCGANSettings, build_dcgan
+from serkit.gans.diff_augment import DiffAugmentSettings
+from serkit.gans.fitting import fit_gan
+from serkit.gans.sampling import sample
+from serkit.training.examples import Examples
+from serkit.trials.command_line import rare_classes_parser, rare_classes_trial
+from serkit.trials.tables import fidelity_table
+
+
+def main() -> None:
+    labels = "female_surprise", "male_surprise"
+    parser = rare_classes_parser(__doc__.splitlines()[0], "runs/conditional-dcgan", labels)
+    parser.add_argument("--steps", type=int, nargs=2, default=(800, 400), metavar=("ALL", "CLASS"))
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    with rare_classes_trial(options) as trial:
+        real, seed = trial.real, options.seed
+        together = Examples(
+            np.concatenate([examples.spectrograms for examples in real.values()]),
+            frozenset().union(*(examples.speakers for examples in real.values())),
+            np.concatenate([examples.labels for examples in real.values()]),
+        )
+        alone = DCGANSettings(
+            width=options.width,
+            batch_size=16,
+            steps=options.steps[0],
+            discriminator_rate=2e-4,
+            augment=DiffAugmentSettings(),
+            ema=0.99,
+        )
+        of_all = replace(alone, classes=len(trial.parts.classes))
+        to_train = {
+            "all": (alone, trial.training, None),
+            **{label: (alone, real[label], "all") for label in real},
+            "all-conditional": (of_all, trial.training, None),
+            "rare-conditional": (of_all, together, "all-conditional"),
+        }
+        samplers = {}
+        for name, (settings, examples, before) in to_train.items():
+            share = len(real) if name == "rare-conditional" else 1
+            if before:
+                settings = replace(settings, steps=share * options.steps[1])
+            gan = build_dcgan(settings, seed)
+            fit_gan(
+                *(gan, examples, trial.parts.split.speakers, settings, seed, options.out / name),
+                init_from=options.out / before if before else None,
+                verbose=2,
+            )
+            samplers[name] = gan.sampler
+
+        text, count = "", trial.settings.judged
+        for label in real:
+            number = np.array([trial.parts.classes.index(label)])
+            made = {
+                "one for each class": sample(samplers[label], count, seed),
+                "one of all classes": sample(samplers["rare-conditional"], count, seed, number),
+            }
+            text += f"{label}\n\n{fidelity_table(trial.fidelity(label, made))}\n"
+        write_text(options.out / "conditional.md", text)
+        print(f"{text}written: {options.out}")
+
+
+if __name__ == "__main__":
+    main()
