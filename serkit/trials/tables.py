@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from serkit.evaluation.metrics import Scores
+
 _MINUS = "\N{MINUS SIGN}"
 
 
@@ -14,6 +16,22 @@ def fidelity_table(rows: Sequence[Mapping]) -> str:
     head = ["", "samples", "KID", "FID", "precision", "recall", "density", "coverage"]
     head += ["copying, Z", "near-copies", "refused"]
     return markdown_table(head, [_cells(row) for row in rows])
+
+
+def accuracy_table(classes: Sequence[str], label: str, scores: Mapping[str, Scores]) -> str:
+    """Classification accuracy scores as Markdown: what a classifier learns a class from.
+
+    Args:
+        classes: names of all classes.
+        label: the class that is learned from something else than its real clips.
+        scores: by what it is learned from, on the real test clips.
+    """
+    number = classes.index(label)
+    rows = [
+        [name, *(f"{100 * value:.1f} %" for value in (s.recalls[number], s.uar, s.accuracy))]
+        for name, s in scores.items()
+    ]
+    return markdown_table([f"{label} from", "its recall", "UAR", "accuracy"], rows)
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -1,4 +1,5 @@
-from serkit.trials.tables import fidelity_table, markdown_table
+from serkit.evaluation.metrics import Scores
+from serkit.trials.tables import accuracy_table, fidelity_table, markdown_table
 
 ROW = {
     "set": "real",
@@ -33,3 +34,11 @@ def test_numbers_are_rounded_and_doubtful_ones_in_brackets():
     assert first.endswith("| 0.47 | 1.00 |  | 5 % | 0 % |")
     assert "| 37 |" in second
     assert "| \N{MINUS SIGN}7.0 |" in second
+
+
+def test_what_a_class_is_learned_from():
+    score = Scores(0.5, 0.625, 0.0, (0.25, 1.0), ())
+    assert accuracy_table(("sad", "angry"), "angry", {"real clips": score}) == (
+        "| angry from | its recall | UAR | accuracy |\n| --- | ---: | ---: | ---: |\n"
+        "| real clips | 100.0 % | 62.5 % | 50.0 % |\n"
+    )
