@@ -94,7 +94,8 @@ class Naming:
             said: some of :data:`GROUPS`; ``label`` must be there.
 
         Raises:
-            InputError: if the label is not known or the repetition is no number.
+            InputError: if the label is not known, the repetition is no number, or emotion or
+                gender cannot be the name of a folder.
         """
         # The same name may be written with one character or two, as é is.
         said = {key: unicodedata.normalize("NFC", value) for key, value in said.items()}
@@ -108,12 +109,19 @@ class Naming:
         repetition = said.get("repetition") or "1"
         if not repetition.isdecimal():
             raise InputError(f"repetition {repetition!r} is not a number")
-        gender = said.get("gender") or self.genders.get(speaker, "")
+        gender = gender_of(said.get("gender") or self.genders.get(speaker, ""))
+        for word in (emotion, gender):
+            # A class is a folder in a run.
+            if word.startswith(".") or any(character in word for character in "/\\\0"):
+                raise InputError(
+                    f"{word!r} cannot be a class; valid are names without / and \\ that do not "
+                    "begin with a dot"
+                )
         return Clip(
             path=path,
             corpus=corpus,
             speaker=f"{corpus}-{speaker}",
-            gender=gender_of(gender),
+            gender=gender,
             emotion=emotion,
             original_label=said["label"],
             intensity=said.get("intensity", ""),

@@ -60,6 +60,11 @@ class Watch(keras.callbacks.Callback):
         known = self._folder / _NUMBERS
         self._best = read_json(known)[KID] if known.exists() else math.inf
 
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        if epoch == 0:
+            # What is there was left by a training that somebody began anew.
+            self._best = math.inf
+
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         number = epoch + 1
         # fit knows how many there are to be; a training that stops early has a picture near it.

@@ -72,6 +72,15 @@ def test_what_a_label_means_may_be_any_word_for_an_emotion():
     assert [naming.emotion(word) for word in "ABC"] == ["angry", "happy", "Bored"]
 
 
+@pytest.mark.parametrize("word", ["mixed/other", "a\\b", "..", ".hidden"])
+def test_a_class_has_to_be_a_folders_name(word):
+    naming = Naming(labels={"X": word})
+    with pytest.raises(InputError, match="cannot be a class; valid are names without /"):
+        naming.clip("x.wav", "c", {"label": "X"})
+    with pytest.raises(InputError, match="cannot be a class"):
+        naming.clip("x.wav", "c", {"label": "sad", "gender": word})
+
+
 def test_one_speaker_is_one_however_the_name_is_encoded():
     composed, decomposed = "Jos\u00e9", "Jose\u0301"
     clips = [Naming().by_folder(f"sad/{name}/x.wav", "c") for name in (composed, decomposed)]

@@ -23,6 +23,7 @@ def _epochs(watch: Watch, model, numbers, epochs: int = 100) -> list[dict]:
     watch.set_params({"epochs": epochs})
     found = []
     for number in numbers:
+        watch.on_epoch_begin(number - 1)
         offset = _offset(model)
         offset.assign(np.full(offset.shape, number / 10))
         found.append({"g_loss": 1.0})
@@ -86,6 +87,13 @@ def test_a_resumed_training_knows_what_was_best(model, tmp_path):
     _epochs(Watch(tmp_path, judge=_judge([0.1]), count=4, drawn=1), model, [5])
     assert (tmp_path / BEST).read_bytes() != kept
     assert read_json(numbers)["kid"] == 0.1
+
+
+def test_a_training_that_begins_anew_has_a_best_of_its_own(model, tmp_path):
+    """Its state was removed, and the best generator of the old one was left."""
+    _epochs(Watch(tmp_path, judge=_judge([0.1]), count=4, drawn=1), model, [1])
+    _epochs(Watch(tmp_path, judge=_judge([0.4, 0.5]), count=4, drawn=1), model, [1, 2])
+    assert read_json(tmp_path / "best-generator.json")["kid"] == 0.4
 
 
 def test_without_a_kid_none_is_best(model, tmp_path):
