@@ -53,11 +53,12 @@ def test_the_discriminator_learns_what_is_easy(pictures):
 
 
 @pytest.mark.usefixtures("deterministic")
-def test_same_seed_same_losses(pictures):
+def test_same_seed_same_losses(small_gan, small_examples):
+    """Of the real networks: in ``test_fitting.py``, where two trainings are one in two parts."""
+
     def losses(seed):
-        gan = build_dcgan(TINY, seed)
-        fit = gan.fit(
-            training_batches((pictures,), 4, 0),
+        fit = small_gan(TINY, seed).fit(
+            training_batches((small_examples.spectrograms,), 4, 0),
             steps_per_epoch=2, epochs=2, verbose=0, shuffle=False,
         )  # fmt: skip
         return fit.history

@@ -40,6 +40,8 @@ def test_the_critic_is_taught_several_times_a_step_the_generator_once(pictures):
     history = _fit(gan, TINY, pictures)
     assert set(history) == {"c_loss", "g_loss", "distance", "penalty"}
     assert all(np.isfinite(values).all() for values in history.values())
+    together = -np.array(history["distance"]) + 10.0 * np.array(history["penalty"])
+    np.testing.assert_allclose(history["c_loss"], together, rtol=1e-4, atol=1e-4)
     assert int(gan.generator_optimizer.iterations) == 4
     assert int(gan.discriminator_optimizer.iterations) == 8
     for old, network in zip(before, (gan.generator, gan.critic), strict=True):
@@ -48,14 +50,6 @@ def test_the_critic_is_taught_several_times_a_step_the_generator_once(pictures):
         # A bias behind which layer normalisation follows may move by rounding only; the last
         # bias cancels out of the loss.
         assert all(v.path in moved for v in network.trainable_variables if v.name != "bias")
-
-
-@pytest.mark.slow
-def test_what_is_reported_adds_up(pictures):
-    gan = build_wgan_gp(TINY, seed=0)
-    history = _fit(gan, TINY, pictures)
-    together = -np.array(history["distance"]) + 10.0 * np.array(history["penalty"])
-    np.testing.assert_allclose(history["c_loss"], together, rtol=1e-4, atol=1e-4)
 
 
 def test_each_critic_step_sees_other_examples_and_other_noise(monkeypatch):
@@ -79,15 +73,13 @@ def test_each_critic_step_sees_other_examples_and_other_noise(monkeypatch):
     assert len({noise.tobytes() for _, noise in seen}) == 2
 
 
-@pytest.mark.slow
-def test_the_critic_learns_what_is_easy_and_the_penalty_holds_its_slope(pictures):
-    settings = WGANGPSettings(
-        width=0.05, batch_size=4, critic_steps=2, steps=6, steps_per_epoch=6, critic_rate=4e-3
-    )
+def test_the_critic_learns_what_is_easy_and_the_penalty_holds_its_slope(small_gan, small_examples):
+    settings = dataclasses.replace(TINY, steps=20, steps_per_epoch=20, critic_rate=1e-2)
     free = dataclasses.replace(settings, penalty=0.0)
-    held, loose = (_fit(build_wgan_gp(one, seed=0), one, pictures) for one in (settings, free))
+    pictures = np.full_like(small_examples.spectrograms, -0.9)
+    held, loose = (_fit(small_gan(one), one, pictures) for one in (settings, free))
     assert loose["distance"][0] > held["distance"][0] > 1
-    assert loose["penalty"][0] > 3 * held["penalty"][0]
+    assert loose["penalty"][0] > 10 * held["penalty"][0]
 
 
 def test_examples_that_cannot_be_shared_out_are_refused():
@@ -96,11 +88,15 @@ def test_examples_that_cannot_be_shared_out_are_refused():
         gan.train_step(tf.zeros([5, 224, 224, 1]))
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("deterministic")
-def test_same_seed_same_losses(pictures):
-    first = _fit(build_wgan_gp(TINY, seed=1), TINY, pictures)
-    assert _fit(build_wgan_gp(TINY, seed=1), TINY, pictures) == first
+def test_same_seed_same_losses(small_gan, small_examples):
+    """Of the real networks: in ``test_fitting.py``, where two trainings are one in two parts."""
+
+    def losses(seed):
+        return _fit(small_gan(TINY, seed), TINY, small_examples.spectrograms)
+
+    assert losses(1) == losses(1)
+    assert losses(1) != losses(2)
 
 
 @pytest.mark.parametrize(
