@@ -4,8 +4,9 @@
 
 Source: the measures' own papers, see serkit/gans. A DCGAN with all of them is trained from three
 seeds, and again without each one; samples are taken without the moving average, too. Expected in
-half an hour of one core: coverage 0.76 with all, 0.38 without pretraining, 0.43 without
-augmentation, 0.54 without the average; label smoothing shows no effect. docs/gans.md has the table.
+three quarters of an hour of one core: coverage 0.76 with all, 0.38 without pretraining, 0.43
+without augmentation, 0.54 without the average; label smoothing shows no effect. docs/gans.md has
+the table.
 """
 
 from dataclasses import replace
