@@ -20,7 +20,7 @@ from serkit.gans.fitting import fit_gan
 from serkit.gans.sampling import sample
 from serkit.training.examples import Examples
 from serkit.trials.command_line import rare_classes_parser, rare_classes_trial
-from serkit.trials.tables import fidelity_table
+from serkit.trials.tables import fidelity_table, markdown_table
 
 
 def main() -> None:
@@ -72,6 +72,21 @@ def main() -> None:
                 "one of all classes": sample(samplers["rare-conditional"], count, seed, number),
             }
             text += f"{label}\n\n{fidelity_table(trial.fidelity(label, made))}\n"
+        # The conditional GAN of all classes can make a whole training part.
+        imitated = {
+            name: sample(samplers["all-conditional"], clips, seed, np.array([number]))
+            for number, name in enumerate(trial.parts.classes)
+            if (clips := int((trial.training.labels == number).sum()))
+        }
+        learned_from = {
+            "real clips": trial.accuracy_score("real", {}),
+            "generated ones of all classes": trial.accuracy_score("imitated", imitated),
+        }
+        rows = [
+            [name, f"{100 * scores.uar:.1f} %", f"{100 * scores.accuracy:.1f} %"]
+            for name, scores in learned_from.items()
+        ]
+        text += markdown_table(["learned from", "UAR", "accuracy"], rows)
         write_text(options.out / "conditional.md", text)
         print(f"{text}written: {options.out}")
 

@@ -21,7 +21,7 @@ from serkit.gans.watching import Watch
 from serkit.reporting.gan_figures import gan_losses, grid, real_beside_generated
 from serkit.reporting.page import png
 from serkit.trials.command_line import rare_classes_parser, rare_classes_trial
-from serkit.trials.tables import accuracy_table, fidelity_table
+from serkit.trials.tables import accuracy_table, fidelity_table, nearest_table
 
 
 def main() -> None:
@@ -63,6 +63,7 @@ def main() -> None:
             "DCGAN": trial.accuracy_score("DCGAN", {label: made[:clips]}),
         }
         table = fidelity_table(trial.fidelity(label, {"DCGAN": made}))
+        table += "\n" + nearest_table(trial.nearest(label, {"DCGAN": made}))
         table += "\n" + accuracy_table(trial.parts.classes, label, scores)
         write_text(options.out / "fidelity.md", table)
         pairs = {label: (trial.real[label].spectrograms[:8, :, :, 0], made[:8, :, :, 0])}

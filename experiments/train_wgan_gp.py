@@ -19,7 +19,7 @@ from serkit.gans.wgan_gp import WGANGPSettings, build_wgan_gp
 from serkit.reporting.gan_figures import critic_curves, grid, real_beside_generated
 from serkit.reporting.page import png
 from serkit.trials.command_line import rare_classes_parser, rare_classes_trial
-from serkit.trials.tables import accuracy_table, fidelity_table
+from serkit.trials.tables import accuracy_table, fidelity_table, nearest_table
 
 
 def main() -> None:
@@ -78,6 +78,7 @@ def main() -> None:
             first: trial.accuracy_score("WGAN-GP", {label: pictures[: len(real)]}),
         }
         table = fidelity_table(trial.fidelity(label, made))
+        table += "\n" + nearest_table(trial.nearest(label, made))
         table += "\n" + accuracy_table(trial.parts.classes, label, scores)
         write_text(options.out / "fidelity.md", table)
         pairs = {

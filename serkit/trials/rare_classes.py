@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial.distance import pdist, squareform
 
 from serkit.audio.masking import MaskSettings, mask
 from serkit.audio.spectrogram import SpectrogramSpec
@@ -19,6 +20,7 @@ from serkit.data.spectrograms import compute_spectrograms
 from serkit.errors import check_choice
 from serkit.evaluation.fidelity import fidelity
 from serkit.evaluation.metrics import Scores
+from serkit.evaluation.neighbours import nearest_distances
 from serkit.evaluation.references import reference_sets
 from serkit.judging.accuracy_score import RealParts, classification_accuracy_score
 from serkit.judging.judge import Judge
@@ -111,6 +113,42 @@ class RareClasses:
             rows.append({"set": name, **asdict(found), **shares})
         return rows
 
+    def nearest(self, label: str, generated: Mapping[str, np.ndarray]) -> list[dict]:
+        """How near each set comes to the training clips as pictures, whatever a classifier thinks.
+
+        The judge's embedding was trained on these very clips and draws each class together: there
+        a sample in the middle of the class is nearer to them than an unseen clip is, without being
+        a copy of any. Here pictures are compared, in means of 8 by 8 frames and bins.
+
+        Args:
+            label: the class.
+            generated: spectrograms ``(n, frames, bins, 1)`` of each set.
+
+        Returns:
+            Rows as dictionaries with ``set``, ``count``, and ``least``, ``lowest`` and ``median``:
+            the least, the 5 % quantile and the median of the distances to the nearest training
+            clip (of training clips: another one). First the training clips, then clips that were
+            left out of them, of the same speakers, if there are any; then those that are held
+            out, then ``generated``.
+        """
+        real, clips = self.real[label].spectrograms, self.parts.split.left_out
+        unseen = tuple(clip for clip in clips if clip.label(LABEL_SET) == label)
+        sets = {"unseen, same speakers": self.parts.of(Corpus(unseen, self.parts.corpus.roots))}
+        sets = sets if unseen else {}
+        sets |= {"unseen, other speakers": self.held_out[label], **generated}
+        seen = _coarse(real)
+        between = squareform(pdist(seen))
+        np.fill_diagonal(between, np.inf)
+        distances = {"real": between.min(axis=1)}
+        distances |= {name: nearest_distances(_coarse(some), seen) for name, some in sets.items()}
+        return [
+            {
+                **{"set": name, "count": len(found), "least": found.min()},
+                **{"lowest": np.quantile(found, 0.05), "median": np.median(found)},
+            }
+            for name, found in distances.items()
+        ]
+
     def accuracy_score(
         self, name: str, generated: Mapping[str, np.ndarray], seed: int = 0
     ) -> Scores:
@@ -166,3 +204,10 @@ class RareClasses:
             voices = [clip.speaker for clip in split.train.clips]
             Judge.fit(model, self.training, voices, classes, split.speakers).save(folder)
         return Judge.load(folder)
+
+
+def _coarse(spectrograms: np.ndarray) -> np.ndarray:
+    """Means of 8 by 8, flat: sharp enough to know a clip again, and no matter of a frame."""
+    count, frames, bins, _ = spectrograms.shape
+    blocks = np.asarray(spectrograms)[:, : frames // 8 * 8, : bins // 8 * 8, 0]
+    return blocks.reshape(count, frames // 8, 8, bins // 8, 8).mean(axis=(2, 4)).reshape(count, -1)

@@ -18,6 +18,14 @@ def fidelity_table(rows: Sequence[Mapping]) -> str:
     return markdown_table(head, [_cells(row) for row in rows])
 
 
+def nearest_table(rows: Sequence[Mapping]) -> str:
+    """What :meth:`serkit.trials.rare_classes.RareClasses.nearest` gives, as Markdown."""
+    columns = "least", "lowest", "median"
+    head = ["to the nearest training clip, as pictures", "clips", "least", "5 %", "median"]
+    cells = [[row["set"], str(row["count"]), *(f"{row[c]:.2f}" for c in columns)] for row in rows]
+    return markdown_table(head, cells)
+
+
 def accuracy_table(classes: Sequence[str], label: str, scores: Mapping[str, Scores]) -> str:
     """Classification accuracy scores as Markdown: what a classifier learns a class from.
 

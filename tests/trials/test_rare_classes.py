@@ -76,3 +76,18 @@ def test_a_class_can_be_learned_from_samples_alone(trial, monkeypatch):
     test = trial.parts.split.test
     assert np.sum(scores.confusion) == len(test)
     assert seen["validation"].speakers == trial.parts.split.speakers.validation
+
+
+def test_copies_are_seen_in_the_pictures_themselves(trial):
+    """Also those that are a little brighter: 28 by 28 means, all 0.01 off, are 0.28 away."""
+    real = trial.real[LABEL].spectrograms
+    sets = {"copies": real[:5], "brighter": real[:5] + 0.01}
+    rows = {row["set"]: row for row in trial.nearest(LABEL, sets)}
+    others = ["unseen, same speakers", "unseen, other speakers"]
+    assert list(rows) == ["real", *others, "copies", "brighter"]
+    assert rows["unseen, same speakers"]["count"] == len(trial.parts.split.left_out)
+    assert rows["unseen, other speakers"]["count"] == 7
+    assert [rows["copies"][name] for name in ("least", "lowest", "median")] == [0.0] * 3
+    assert rows["brighter"]["median"] == pytest.approx(0.28, rel=1e-3)
+    # The nearest of two is at least as near to the other.
+    assert 0.28 < rows["real"]["least"] <= rows["real"]["lowest"] <= rows["real"]["median"]

@@ -1,5 +1,5 @@
 from serkit.evaluation.metrics import Scores
-from serkit.trials.tables import accuracy_table, fidelity_table, markdown_table
+from serkit.trials.tables import accuracy_table, fidelity_table, markdown_table, nearest_table
 
 ROW = {
     "set": "real",
@@ -42,3 +42,8 @@ def test_what_a_class_is_learned_from():
         "| angry from | its recall | UAR | accuracy |\n| --- | ---: | ---: | ---: |\n"
         "| real clips | 100.0 % | 62.5 % | 50.0 % |\n"
     )
+
+
+def test_how_near_a_set_comes():
+    row = {"set": "real", "count": 4, "least": 1.0, "lowest": 1.234, "median": 2.0}
+    assert nearest_table([row]).splitlines()[2] == "| real | 4 | 1.00 | 1.23 | 2.00 |"
