@@ -158,7 +158,8 @@ class Judge:
             SerkitError: if it is not there or cannot be read.
         """
         try:
-            classifier = keras.models.load_model(folder / "classifier.keras")
+            # As it judges; what it was trained with need not be known here.
+            classifier = keras.models.load_model(folder / "classifier.keras", compile=False)
             with np.load(folder / "judge.npz") as stored:
                 if str(stored["classifier"]) != file_digest(folder / "classifier.keras"):
                     raise SerkitError(f"{folder}: judge.npz belongs to another classifier.keras")

@@ -1,5 +1,6 @@
 import re
 
+import keras
 import numpy as np
 import pytest
 
@@ -7,6 +8,7 @@ from serkit.errors import InputError, LeakError, SerkitError
 from serkit.evaluation.kid import kid
 from serkit.judging.judge import Judge
 from serkit.training.examples import Examples
+from serkit.training.recall import UnweightedAverageRecall
 
 CLASSES = ("angry", "happy", "sad")
 SECOND = (-0.7, -0.1, 0.1, 0.7)
@@ -120,6 +122,18 @@ def test_a_feature_that_was_left_out_stays_out(classifier, speakers, pictures, t
     Judge.fit(classifier, real, ["cid"] * 3, CLASSES, speakers).save(tmp_path)
     found = Judge.load(tmp_path).verdicts(pictures((0.5, -0.3), (0.6, 0.3)), "angry")
     assert found.copies.tolist() == [True, False]
+
+
+def test_it_needs_nothing_that_its_classifier_was_trained_with(judge, tmp_path, monkeypatch):
+    """As in a process that trains nothing, where nobody has told Keras of serkit's metric."""
+    judge.classifier.compile(loss="mse", metrics=[UnweightedAverageRecall(3)])
+    judge.save(tmp_path)
+    known = keras.saving.get_custom_objects()
+    for name in [name for name, value in known.items() if value is UnweightedAverageRecall]:
+        monkeypatch.delitem(known, name)
+    with pytest.raises(TypeError, match="UnweightedAverageRecall"):
+        keras.models.load_model(tmp_path / "classifier.keras")
+    assert Judge.load(tmp_path).classes == CLASSES
 
 
 def _cut(data: bytes) -> bytes:
