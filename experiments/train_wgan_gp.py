@@ -85,16 +85,20 @@ def main() -> None:
         table += "\n" + nearest_table(trial.nearest(label, made))
         table += "\n" + accuracy_table(trial.parts.classes, label, scores)
         write_text(options.out / "fidelity.md", table)
+        # Other real clips beside each seed's.
         pairs = {
-            name: (real.spectrograms[:6, :, :, 0], pictures[:6, :, :, 0])
-            for name, pictures in made.items()
+            name.removeprefix("WGAN-GP, "): (
+                real.spectrograms[at : at + 3, :, :, 0],
+                some[:3, ..., 0],
+            )
+            for at, (name, some) in zip(range(0, 3 * len(made), 3), made.items(), strict=True)
         }
         for name, figure in {
             "critic": critic_curves(histories),
             "real-and-generated": real_beside_generated(pairs),
         }.items():
             with replacing(options.out / f"{name}.png") as partial:
-                partial.write_bytes(png(figure))
+                partial.write_bytes(png(figure, 100))
         print(f"{table}\nwritten: {options.out}")
 
 
