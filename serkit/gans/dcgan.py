@@ -12,10 +12,10 @@ from serkit.gans.adversarial import GAN, descend, share_out, step_seeds
 from serkit.gans.equilibrium import Equilibrium, EquilibriumStop
 from serkit.gans.losses import discriminator_loss, generator_loss
 from serkit.gans.networks import DISCRIMINATORS, generator
-from serkit.gans.precision import precision
 from serkit.gans.settings import GANSettings
 from serkit.gans.staging import Staging, StagingSettings
 from serkit.seeds import derive_seed
+from serkit.training.precision import precision
 
 STAGED = "staged"
 

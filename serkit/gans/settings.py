@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from serkit.errors import InputError, check_choice, check_range
 from serkit.gans.diff_augment import DiffAugmentSettings
 from serkit.gans.networks import LATENT
-
-PRECISIONS = ("float32", "mixed_bfloat16")
+from serkit.training.precision import PRECISIONS
 
 
 @dataclass(frozen=True)

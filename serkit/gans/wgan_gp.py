@@ -13,9 +13,9 @@ from serkit.gans.losses import (
     wasserstein_generator_loss,
 )
 from serkit.gans.networks import critic, generator
-from serkit.gans.precision import precision
 from serkit.gans.settings import GANSettings
 from serkit.seeds import derive_seed
+from serkit.training.precision import precision
 
 
 @dataclass(frozen=True)

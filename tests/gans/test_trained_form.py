@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from serkit.gans.networks import critic, discriminator1, discriminator2, generator
-from serkit.gans.precision import precision
+from serkit.training.precision import precision
 from serkit.gans.trained_form import PlainForm, TrainedForm, trained_form
 
 BUILDS = generator, discriminator1, discriminator2, critic

@@ -1,9 +1,12 @@
-"""Which precision a GAN's networks compute in."""
+"""Which precision a network computes in."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import keras
+
+PRECISIONS = ("float32", "mixed_bfloat16")
+"""Computing in float32, or in bfloat16 with weights in float32."""
 
 
 @contextmanager

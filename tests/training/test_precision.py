@@ -4,7 +4,7 @@ import pytest
 
 from serkit.gans.averaging import Averaged
 from serkit.gans.networks import critic, discriminator1, generator
-from serkit.gans.precision import precision
+from serkit.training.precision import precision
 
 
 def test_the_policy_is_what_it_was_before_even_after_an_exception():
