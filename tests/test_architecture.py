@@ -13,22 +13,23 @@ GROUND = {"errors", "files", "seeds", "progress", "leaks"}
 ALLOWED = {
     "corpora": set(),
     "audio": set(),
-    "training": set(),
+    "caching": set(),
+    "training": {"caching"},
     "evaluation": set(),
     "runs": set(),
     "gans": {"audio", "training"},
-    "classifiers": {"training"},
+    "classifiers": {"caching", "training"},
     "judging": {"training", "evaluation", "gans", "classifiers"},
-    "data": {"corpora", "audio"},
+    "data": {"corpora", "audio", "caching"},
     "serving": {"audio"},
     "reporting": {"evaluation"},
     "trials": {
         *("corpora", "audio", "data", "training", "evaluation", "gans", "classifiers", "judging"),
-        "runs",
+        *("caching", "runs"),
     },
     "demo": {
         *("corpora", "audio", "training", "evaluation", "runs", "gans"),
-        *("classifiers", "judging", "data", "serving", "reporting", "trials"),
+        *("caching", "classifiers", "judging", "data", "serving", "reporting", "trials"),
     },
     "commands": {
         *("corpora", "audio", "gans", "judging", "data", "reporting", "serving", "demo"),

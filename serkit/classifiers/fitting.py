@@ -1,64 +1,45 @@
 """Training of a classifier: Keras' ``fit`` with what belongs around it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
-import tensorflow as tf
 
-from serkit.errors import check_range
+from serkit.classifiers.losses import class_weights, make_loss
+from serkit.classifiers.material import Augment, check_labels, prepare
+from serkit.classifiers.settings import FitSettings
 from serkit.leaks import Speakers
-from serkit.training.batches import training_batches
+from serkit.training.batches import batches_in_order, training_batches
 from serkit.training.best import KeepBest
+from serkit.training.diverging import StopWhenDiverged
 from serkit.training.examples import Examples
 from serkit.training.recall import UnweightedAverageRecall
 from serkit.training.resume import Resume
+from serkit.training.stopping import StopEarly
 
 
-@dataclass(frozen=True)
-class FitSettings:
-    """How a classifier is trained.
+def compiled(model: keras.Model, settings: FitSettings, steps: int) -> keras.Model:
+    """A model of the same layers and variables, compiled; the given one stays as it is.
 
-    Attributes:
-        epochs: passes; each has ``steps_per_epoch`` steps whatever the size of the data, so that
-            arms with and without added samples are trained equally long.
-        steps_per_epoch: batches per epoch.
-        batch_size: examples per step.
-        learning_rate: AdamW's, after a warm-up and before it falls on a cosine to 0.
-        weight_decay: AdamW's.
+    What is not compiled can be saved, and loaded where serkit's metric is not known.
+
+    Args:
+        model: from inputs to logits ``(batch, classes)``.
+        settings: optimiser and loss.
+        steps: per epoch.
+
+    Returns:
+        It reports accuracy and UAR, and is of the ``tf.distribute`` strategy that the caller is in.
     """
-
-    epochs: int = 30
-    steps_per_epoch: int = 24
-    batch_size: int = 32
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-2
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "steps_per_epoch", "batch_size"):
-            check_range(name, getattr(self, name), 1)
-        check_range("learning_rate", self.learning_rate, 0.0, 10.0)
-        check_range("weight_decay", self.weight_decay, 0.0, 1.0)
-
-
-def compile_classifier(model: keras.Model, settings: FitSettings) -> None:
-    """Compile with cross entropy on logits, AdamW, and accuracy and UAR as metrics."""
-    steps = settings.epochs * settings.steps_per_epoch
-    warmup = max(1, steps // 20)
-    rate = keras.optimizers.schedules.CosineDecay(
-        settings.learning_rate / 20,
-        decay_steps=max(1, steps - warmup),
-        warmup_target=settings.learning_rate,
-        warmup_steps=warmup,
-    )
-    model.compile(
-        optimizer=keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    trainer = keras.Model(model.input, model.output, name=model.name)
+    trainer.compile(
+        optimizer=settings.build_optimizer(steps),
+        loss=make_loss(settings.loss, settings.label_smoothing, settings.focal_gamma),
         metrics=["accuracy", UnweightedAverageRecall(model.output_shape[-1])],
+        jit_compile="auto" if settings.jit_compile is None else settings.jit_compile,
     )
     # Built now, so that a checkpoint can be restored before the first step.
-    model.optimizer.build(model.trainable_variables)
+    trainer.optimizer.build(trainer.trainable_variables)
+    return trainer
 
 
 def fit_classifier(
@@ -70,29 +51,37 @@ def fit_classifier(
     seed: int,
     folder: Path,
     *,
-    augment: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
+    augment: Augment | None = None,
+    features: Path | None = None,
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
     verbose: int | str = "auto",
 ) -> list[dict[str, float]]:
-    """Train, and leave the model with the weights of its best epoch on the validation speakers.
+    """Train, and leave the model with the weights of its best epoch, or of its last.
+
+    Where the first layers of the model are frozen (:func:`serkit.classifiers.frozen.cut`) and there
+    is no augmentation, their outputs are computed once, kept on disk, and only the rest is trained:
+    the same training, rounded to 16 bits, in a fraction of the time. With augmentation the same is
+    done with ``settings.views`` augmented views of each example, if that is not 0. A line says so.
 
     A killed call, made again with the same arguments, goes on after the last finished epoch and
-    ends as if it had not been killed.
-
-    "As if it had not been killed" is bit for bit with
+    ends as if it had not been killed. That is bit for bit with
     ``tf.config.experimental.enable_op_determinism()``, which the demo and the experiments switch
     on: without it convolutions may be summed in another order from one run to the next.
 
     Args:
-        model: from spectrograms to logits; is compiled here.
+        model: any functional or sequential Keras model from spectrograms to logits
+            ``(batch, classes)``. It is not compiled here: it can be saved, and loaded where serkit
+            is not known. Made under a ``tf.distribute`` strategy, it is trained under it.
         train: real and generated examples with labels.
         validation: real examples with labels.
         speakers: who is in which part of the split.
-        settings: epochs, batch size, optimiser.
+        settings: epochs, batch size, optimiser, loss.
         seed: of the order of examples and the augmentation.
         folder: gets ``state.npz``, ``history.csv`` and ``best.weights.h5``.
         augment: gets a training batch and an int ``(2,)`` seed.
-        callbacks: more Keras callbacks.
+        features: folder of the frozen part's outputs, which trainings may share; default: in
+            ``folder``.
+        callbacks: more Keras callbacks, such as ``keras.callbacks.TensorBoard``.
         verbose: as for Keras' ``fit``.
 
     Returns:
@@ -102,34 +91,51 @@ def fit_classifier(
     Raises:
         LeakError: if anybody's voice is in ``train`` who is no training speaker, or in
             ``validation`` who is no validation speaker.
+        InputError: if labels do not fit the model, or a class has no training example.
+        DivergedError: if a loss or a weight is no longer finite; what was kept before stays.
     """
     speakers.require_training(train.speakers)
     speakers.require_validation(validation.speakers)
-    compile_classifier(model, settings)
-    resume = Resume(folder, [*model.variables, *model.optimizer.variables])
+    classes = model.output_shape[-1]
+    check_labels(train, validation, classes)
+    steps = settings.steps(len(train))
+    material = prepare(
+        *(model, train, validation, augment, settings.views, seed, features or folder / "features"),
+        say=print if verbose else lambda line: None,
+    )
+    with model.distribute_strategy.scope():
+        trainer = compiled(material.network, settings, steps)
+    state = [*trainer.variables, *trainer.optimizer.variables]
+    resume = Resume(folder, state)
     best = Path(folder, "best.weights.h5")
     known = max((row["val_uar"] for row in resume.history), default=float("-inf"))
-    keep_best = KeepBest(best, "val_uar", known)
-    batches = training_batches(
-        (train.spectrograms, train.labels),
-        settings.batch_size,
-        seed,
-        first_step=resume.epoch * settings.steps_per_epoch,
-        augment=augment,
-    )
-    if resume.epoch < settings.epochs:
-        model.fit(
-            batches,
+    keeping = [KeepBest(best, "val_uar", known)] if settings.keep == "best" else []
+    stop = StopEarly("val_uar", settings.patience or settings.epochs, resume.history)
+    if resume.epoch < settings.epochs and not stop.is_over:
+        trainer.fit(
+            training_batches(
+                (material.inputs, material.labels),
+                settings.batch_size,
+                seed,
+                first_step=resume.epoch * steps,
+                augment=material.augment,
+            ),
             initial_epoch=resume.epoch,
             epochs=settings.epochs,
-            steps_per_epoch=settings.steps_per_epoch,
-            validation_data=tf.data.Dataset.from_tensor_slices(
-                (validation.spectrograms, validation.labels)
-            ).batch(64),
+            steps_per_epoch=steps,
+            validation_data=batches_in_order((material.validation, validation.labels), 64),
+            class_weight=class_weights(material.labels, classes, settings.class_weights),
             # The state is kept last: a kill before that repeats the epoch, best weights and all.
-            callbacks=[*callbacks, keep_best, resume],
+            callbacks=[
+                StopWhenDiverged(state, steps),
+                *callbacks,
+                *keeping,
+                resume,
+                stop,
+            ],
             shuffle=False,
             verbose=verbose,
         )
-    model.load_weights(best)
+    if keeping:
+        trainer.load_weights(best)
     return resume.history

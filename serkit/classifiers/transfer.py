@@ -1,38 +1,47 @@
-"""VGG16 with its first convolutions frozen: the report's best classifier (section 6.2)."""
+"""The report's three classifiers: networks trained on ImageNet, and a new head on top of them."""
 
-import os
-import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
 from keras import layers
 
-from serkit.errors import InputError, SerkitError, check_range
+from serkit.classifiers.pretrained import RESNET50, VGG16, load_base, warn_if_random
+from serkit.errors import InputError, check_choice, check_range
 from serkit.seeds import derive_seed
+from serkit.training.precision import PRECISIONS, precision
 
-IMAGENET_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
-# Behind these layers the report's listing puts spatial dropout: its modules 20, 23 and 25.
-_DROPOUT_BEHIND = ("block4_conv2", "block4_pool", "block5_conv1")
+# Behind these layers the report's listing puts spatial dropout: its modules 20, 23 and 25. To each
+# the number of convolutions that come before it.
+_DROPOUT_BEHIND = {"block4_conv2": 9, "block4_pool": 10, "block5_conv1": 11}
 _CONVOLUTIONS = 13
+_SHAPE = (224, 224, 1)
 
 
 @dataclass(frozen=True)
-class VGG16Settings:
-    """How much of VGG16 is frozen, and its head.
+class TransferSettings:
+    """What is frozen, and the head.
 
     Attributes:
-        frozen_convs: number of convolutions, from the input, that keep their weights: 10 as in the
-            report's text, 8 as in its listing, 13 for the head alone.
+        frozen_convs: number of VGG16's 13 convolutions, from the input, that keep their weights: 10
+            as in the report's text, 8 as in its listing. The networks of which the head alone is
+            trained take no notice.
         head: units of the fully connected layers before the last; ``(4096, 4096)`` in the report.
-        spatial_dropout: between the last convolutions, 0 to 1.
+        spatial_dropout: between the last convolutions of VGG16, 0 to 1, where what follows is
+            trained: what is frozen computes the same at every step.
         dropout: behind each fully connected layer of the head, 0 to 1.
+        precision: ``float32``, or ``mixed_bfloat16`` to compute in bfloat16, with weights and
+            logits in float32.
+
+    Raises:
+        InputError: for a value out of range.
     """
 
     frozen_convs: int = 10
     head: tuple[int, ...] = (4096, 4096)
     spatial_dropout: float = 0.4
     dropout: float = 0.5
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         check_range("frozen_convs", self.frozen_convs, 0, _CONVOLUTIONS)
@@ -40,20 +49,24 @@ class VGG16Settings:
             raise InputError(f"head={self.head!r}; valid are positive numbers of units")
         check_range("spatial_dropout", self.spatial_dropout, 0.0, 0.95)
         check_range("dropout", self.dropout, 0.0, 0.95)
+        check_choice("precision", self.precision, PRECISIONS)
 
 
 def vgg16_half_freeze(
     classes: int,
     weights: str | Path,
-    settings: VGG16Settings | None = None,
+    settings: TransferSettings | None = None,
     seed: int = 0,
 ) -> keras.Model:
-    """VGG16 on greyscale spectrograms, the first convolutions frozen, a new head.
+    """VGG16 on grey spectrograms: the first convolutions frozen, the others and a new head trained.
+
+    The report's text freezes ten of the 13 convolutions, its listing eight; see
+    :attr:`TransferSettings.frozen_convs`.
 
     Args:
         classes: number of classes, at least 2.
-        weights: ``imagenet`` (Keras downloads them once), ``none``, or the path of a weights file
-            of ``keras.applications.VGG16(include_top=False)``.
+        weights: ``imagenet`` (Keras downloads them once), ``none``, or the path of a file; see
+            :func:`serkit.classifiers.pretrained.load_base`.
         settings: what is frozen, and the head.
         seed: of new weights and dropout.
 
@@ -64,91 +77,107 @@ def vgg16_half_freeze(
         InputError: if a value is out of range, or the file is missing or of another network.
         SerkitError: if the ImageNet weights cannot be downloaded; says where to put the file.
 
-    Source: report, section 6.2 and figure 20; Simonyan & Zisserman (2015), arXiv:1409.1556.
+    Source: report, section 6.2 and its listing; Simonyan & Zisserman (2015), arXiv:1409.1556.
     """
-    check_range("classes", classes, 2)
-    settings = settings or VGG16Settings()
-    base = _base(weights, seed)
-    if str(weights) == "none" and settings.frozen_convs:
-        warnings.warn(
-            f"weights='none': the {settings.frozen_convs} frozen convolutions of VGG16 are random "
-            "and stay so; use imagenet or a weights file for a result that means anything",
-            stacklevel=2,
-        )
-    _freeze(base, settings.frozen_convs)
+    settings = settings or TransferSettings()
+    if settings.frozen_convs:
+        warn_if_random(VGG16, weights, f"{settings.frozen_convs} convolutions")
+    return _vgg16("vgg16_half_freeze", classes, weights, settings, seed)
 
-    inputs = keras.Input((224, 224, 1), name="spectrogram")
-    x = _to_imagenet_colours(inputs)
-    for layer in base.layers[1:]:
-        x = layer(x)
-        if layer.name in _DROPOUT_BEHIND and settings.spatial_dropout:
-            seed_here = derive_seed(seed, "spatial", layer.name)
-            x = layers.SpatialDropout2D(settings.spatial_dropout, seed=seed_here)(x)
-    x = layers.Flatten()(x)
+
+def vgg16_head(
+    classes: int,
+    weights: str | Path,
+    settings: TransferSettings | None = None,
+    seed: int = 0,
+) -> keras.Model:
+    """VGG16, all convolutions frozen, a new head; arguments as for :func:`vgg16_half_freeze`.
+
+    Source: report, section 6.2, ``VGG_16_only_fl``.
+    """
+    settings = replace(settings or TransferSettings(), frozen_convs=_CONVOLUTIONS)
+    warn_if_random(VGG16, weights, "all convolutions")
+    return _vgg16("vgg16_head", classes, weights, settings, seed)
+
+
+def resnet50_head(
+    classes: int,
+    weights: str | Path,
+    settings: TransferSettings | None = None,
+    seed: int = 0,
+) -> keras.Model:
+    """ResNet50, all of it frozen, a new head on its mean over time and frequency.
+
+    Its batch normalisation stays in inference mode: it uses the statistics that came with the
+    weights, in training, too. Arguments, result and errors as for :func:`vgg16_half_freeze`. The
+    original has a single fully connected layer; ``head=()`` gives that.
+
+    Source: report, sections 4.2.4 and 6.2, ``ResNET50_only_fl``; He et al. (2016),
+    arXiv:1512.03385.
+    """
+    settings = settings or TransferSettings()
+    check_range("classes", classes, 2)
+    warn_if_random(RESNET50, weights, "all convolutions")
+    with precision(settings.precision):
+        base = load_base(RESNET50, weights, seed)
+        base.trainable = False
+        inputs = keras.Input(_SHAPE, name="spectrogram")
+        x = layers.GlobalAveragePooling2D()(base(_to_imagenet_colours(inputs)))
+        logits = _head(x, classes, settings, seed)
+    return keras.Model(inputs, logits, name="resnet50_head")
+
+
+TRANSFER = {
+    "resnet50-head": resnet50_head,
+    "vgg16-head": vgg16_head,
+    "vgg16-half-freeze": vgg16_half_freeze,
+}
+"""The report's three classifiers by name."""
+
+
+def _vgg16(
+    name: str, classes: int, weights: str | Path, settings: TransferSettings, seed: int
+) -> keras.Model:
+    check_range("classes", classes, 2)
+    frozen = settings.frozen_convs
+    with precision(settings.precision):
+        base = load_base(VGG16, weights, seed)
+        inputs = keras.Input(_SHAPE, name="spectrogram")
+        x = _to_imagenet_colours(inputs)
+        passed = 0
+        for original in base.layers[1:]:
+            # Layers of their own, rather than the base's: these belong to one model alone.
+            layer = type(original).from_config(original.get_config())
+            x = layer(x)
+            layer.set_weights(original.get_weights())
+            if isinstance(layer, layers.Conv2D):
+                passed += 1
+                layer.trainable = passed > frozen
+            if _DROPOUT_BEHIND.get(layer.name, -1) >= frozen and settings.spatial_dropout:
+                own_seed = derive_seed(seed, "spatial", layer.name)
+                x = layers.SpatialDropout2D(settings.spatial_dropout, seed=own_seed)(x)
+        logits = _head(layers.Flatten()(x), classes, settings, seed)
+    return keras.Model(inputs, logits, name=name)
+
+
+def _head(x, classes: int, settings: TransferSettings, seed: int):
     for number, units in enumerate(settings.head):
         glorot = keras.initializers.GlorotUniform(derive_seed(seed, "head", number))
         x = layers.Dense(units, "relu", kernel_initializer=glorot, name=f"fc{number + 1}")(x)
         x = layers.Dropout(settings.dropout, seed=derive_seed(seed, "dropout", number))(x)
     glorot = keras.initializers.GlorotUniform(derive_seed(seed, "head", "logits"))
-    logits = layers.Dense(classes, kernel_initializer=glorot, dtype="float32", name="logits")(x)
-    return keras.Model(inputs, logits, name="vgg16_half_freeze")
-
-
-def _base(weights: str | Path, seed: int) -> keras.Model:
-    if str(weights) == "imagenet":
-        return _imagenet_base()
-    base = keras.applications.VGG16(weights=None, include_top=False, input_shape=(224, 224, 3))
-    if str(weights) != "none":
-        _load(base, Path(weights))
-        return base
-    for number, variable in enumerate(base.trainable_variables):
-        if len(variable.shape) == 4:
-            glorot = keras.initializers.GlorotUniform(derive_seed(seed, "vgg16", number))
-            variable.assign(glorot(variable.shape))
-    return base
-
-
-def _imagenet_base() -> keras.Model:
-    try:
-        return keras.applications.VGG16(
-            weights="imagenet", include_top=False, input_shape=(224, 224, 3)
-        )
-    # Keras wraps whatever its download raised into a plain Exception.
-    except Exception as error:
-        home = os.environ.get("KERAS_HOME", Path.home() / ".keras")
-        cache = Path(home, "models", IMAGENET_FILE)
-        raise SerkitError(
-            f"VGG16's ImageNet weights could not be downloaded ({error}). Get {IMAGENET_FILE} "
-            f"from the releases of keras-applications and put it at {cache}, or pass "
-            "weights=PATH, or weights='none' to train without them"
-        ) from error
-
-
-def _load(base: keras.Model, path: Path) -> None:
-    if not path.is_file():
-        raise InputError(f"weights={str(path)!r} is no file; valid are imagenet, none and a path")
-    try:
-        with warnings.catch_warnings():
-            # Keras only warns where a file lacks a layer, and leaves its weights random.
-            warnings.filterwarnings("error", message="Skipping nested container")
-            base.load_weights(path)
-    except (ValueError, OSError, KeyError, UserWarning) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path} does not hold the weights of VGG16: {reason}") from error
-
-
-def _freeze(base: keras.Model, count: int) -> None:
-    convolutions = [layer for layer in base.layers if isinstance(layer, layers.Conv2D)]
-    for layer in convolutions[:count]:
-        layer.trainable = False
+    return layers.Dense(classes, kernel_initializer=glorot, dtype="float32", name="logits")(x)
 
 
 def _to_imagenet_colours(x):
-    """[-1, 1] grey to what VGG16 was trained on: three channels of 0 to 255, the means taken."""
+    """[-1, 1] grey to what both networks were trained on: blue, green, red, 0 to 255, less a mean.
+
+    The same as ``preprocess_input`` of ``keras.applications.vgg16`` and ``.resnet``.
+    """
     x = layers.Concatenate()([x, x, x])
     means = [103.939, 116.779, 123.68]
-    shift = [127.5 - mean for mean in means]
-    rescale = layers.Normalization(
-        mean=[-offset / 127.5 for offset in shift], variance=[1 / 127.5**2] * 3, name="imagenet"
-    )
-    return rescale(x)
+    return layers.Normalization(
+        mean=[(mean - 127.5) / 127.5 for mean in means],
+        variance=[1 / 127.5**2] * 3,
+        name="imagenet",
+    )(x)

@@ -11,10 +11,10 @@ import tensorflow as tf
 
 from serkit.audio.loading import load_waveform
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
+from serkit.caching.cache import ArrayCache
+from serkit.caching.rows import Rows
 from serkit.corpora.corpus import Corpus
-from serkit.data.cache import SpectrogramCache
 from serkit.data.compressed import decode_any
-from serkit.data.rows import Rows
 from serkit.data.skipped import Skipped
 from serkit.errors import RecordingError
 
@@ -114,7 +114,7 @@ def compute_spectrograms(
     corpus: Corpus,
     spec: SpectrogramSpec,
     *,
-    cache: Path | str | SpectrogramCache,
+    cache: Path | str | ArrayCache,
     skipped: Skipped | None = None,
     track: Callable[[Iterable, int], Iterable] = lambda items, total: items,
 ) -> Rows:
@@ -138,7 +138,7 @@ def compute_spectrograms(
             names it. What was computed before is kept.
         OSError: if the cache cannot be written to, or does not keep what is written.
     """
-    if not isinstance(cache, SpectrogramCache):
+    if not isinstance(cache, ArrayCache):
         cache = open_cache(cache, spec)
     # Once is enough, twice if a shard is damaged; what is left then is a disk that loses things.
     for _ in range(3):
@@ -157,16 +157,16 @@ def compute_spectrograms(
 
 def open_cache(
     folder: Path | str, spec: SpectrogramSpec, dtype: str = "float16", **limits: int
-) -> SpectrogramCache:
+) -> ArrayCache:
     """The cache of a spec's spectrograms in a folder that other specs may use as well.
 
     Args:
         folder: made when it is first written to.
         spec: what its spectrograms are made of.
         dtype: ``float16``, or ``uint8`` at half the size, as coarse as a picture.
-        limits: see :class:`serkit.data.cache.SpectrogramCache`.
+        limits: see :class:`serkit.caching.cache.ArrayCache`.
     """
-    return SpectrogramCache(folder, repr((_RECIPE, *astuple(spec))), spec.shape, dtype, **limits)
+    return ArrayCache(folder, repr((_RECIPE, *astuple(spec))), spec.shape, dtype, **limits)
 
 
 def _computed(

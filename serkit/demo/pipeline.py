@@ -9,6 +9,7 @@ import pandas as pd
 import tensorflow as tf
 
 from serkit.audio.masking import mask
+from serkit.caching.rows import Rows
 from serkit.classifiers.compact import compact
 from serkit.classifiers.fitting import fit_classifier
 from serkit.corpora.audit import audit
@@ -16,7 +17,6 @@ from serkit.corpora.corpus import Corpus
 from serkit.corpora.protocols import make_splits
 from serkit.corpora.splits import Split
 from serkit.corpora.synthetic import write_synthetic_corpus
-from serkit.data.rows import Rows
 from serkit.data.spectrograms import compute_spectrograms
 from serkit.demo.delivery import export_better, try_out
 from serkit.demo.generation import generate

@@ -6,7 +6,7 @@ from typing import Any
 from serkit.audio.masking import MaskSettings
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.compact import CompactSettings
-from serkit.classifiers.fitting import FitSettings
+from serkit.classifiers.settings import FitSettings
 from serkit.corpora.labels import LABEL_SETS
 from serkit.corpora.synthetic import SyntheticSettings
 from serkit.errors import check_choice, check_range

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from serkit.errors import check_range
+from serkit.errors import InputError, check_range
 from serkit.evaluation.metrics import average_recall, confusion_matrix
 from serkit.seeds import derive_seed
+
+_LEVEL = 0.95
 
 
 def uar_difference(
@@ -38,25 +40,50 @@ def uar_difference(
     Returns:
         ``(difference, low, high)``: second minus first, as a share (0.01 is one point).
 
+    Raises:
+        InputError: if there are no clips, or lengths differ.
+
     Source: Davison & Hinkley (1997), section 3.8; percentile intervals.
     """
+    both = [per_speaker(truth, predicted, speakers, classes) for predicted in (first, second)]
+    one, two = (average_recall(drawn(counts, seed, draws)) for counts in both)
+    low, high = np.quantile(two - one, ends())
+    one, two = (average_recall(counts.sum(axis=0)) for counts in both)
+    return float(two - one), float(low), float(high)
+
+
+def per_speaker(
+    truth: np.ndarray, predicted: np.ndarray, speakers: Sequence[str], classes: int
+) -> np.ndarray:
+    """Confusion matrices ``(speakers, classes, classes)``, speakers in the order of their names.
+
+    Raises:
+        InputError: if there are no clips, or lengths differ.
+    """
+    truth, predicted, speakers = map(np.asarray, (truth, predicted, speakers))
+    if len(speakers) != len(truth):
+        raise InputError(f"{len(speakers)} speakers for {len(truth)} clips; valid is one for each")
+    parts = [speakers == name for name in np.unique(speakers)]
+    # For its errors, where there is nobody.
+    parts = parts or [slice(None)]
+    return np.stack([confusion_matrix(truth[p], predicted[p], classes) for p in parts])
+
+
+def drawn(counts: np.ndarray, seed: int, draws: int) -> np.ndarray:
+    """Confusion matrices ``(draws, classes, classes)`` of as many speakers drawn at random.
+
+    Args:
+        counts: of :func:`per_speaker`.
+        seed: of the draws.
+        draws: how many, 1 or more.
+    """
     check_range("draws", draws, 1)
-    names = sorted(set(speakers))
-    who = np.array([names.index(speaker) for speaker in speakers])
-
-    def per_speaker(predicted: np.ndarray) -> np.ndarray:
-        parts = [who == number for number in range(len(names))]
-        return np.stack([confusion_matrix(truth[p], predicted[p], classes) for p in parts])
-
-    def differences(weights: np.ndarray) -> np.ndarray:
-        uars = [
-            average_recall(np.tensordot(weights, per_speaker(predicted), axes=1))
-            for predicted in (first, second)
-        ]
-        return uars[1] - uars[0]
-
-    truth, first, second = (np.asarray(values) for values in (truth, first, second))
+    count = len(counts)
     rng = np.random.default_rng(derive_seed(seed, "bootstrap"))
-    weights = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)
-    low, high = np.quantile(differences(weights), [0.025, 0.975])
-    return float(differences(np.ones((1, len(names)), int))[0]), float(low), float(high)
+    weights = rng.multinomial(count, np.full(count, 1 / count), size=draws)
+    return np.tensordot(weights, counts, axes=1)
+
+
+def ends() -> tuple[float, float]:
+    """Quantiles of the draws at which an interval ends."""
+    return (1 - _LEVEL) / 2, (1 + _LEVEL) / 2

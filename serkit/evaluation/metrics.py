@@ -41,16 +41,11 @@ def score(truth: np.ndarray, predicted: np.ndarray, classes: int) -> Scores:
     ``balanced_accuracy_score`` and ``f1_score(average="macro")``.
     """
     confusion = confusion_matrix(truth, predicted, classes)
-    hits, seen, called = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
-    occurs = (seen + called) > 0
-    f1 = 2 * hits[occurs] / (seen + called)[occurs]
     return Scores(
-        accuracy=float(hits.sum() / seen.sum()),
+        accuracy=float(accuracy(confusion)),
         uar=float(average_recall(confusion)),
-        macro_f1=float(f1.mean()),
-        recalls=tuple(
-            float(hit / count) if count else None for hit, count in zip(hits, seen, strict=True)
-        ),
+        macro_f1=float(macro_f1(confusion)),
+        recalls=tuple(None if np.isnan(r) else float(r) for r in class_recalls(confusion)),
         confusion=tuple(tuple(map(int, row)) for row in confusion),
     )
 
@@ -68,9 +63,28 @@ def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, classes: int) -> 
     return counts
 
 
+def accuracy(confusion: np.ndarray) -> np.ndarray:
+    """Share that was right in confusion matrices ``(…, classes, classes)``, each with clips."""
+    return np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum(axis=(-2, -1))
+
+
 def average_recall(confusion: np.ndarray) -> np.ndarray:
     """UAR of confusion matrices ``(…, classes, classes)``; classes without clips do not count."""
+    recalls = class_recalls(confusion)
+    occurs = ~np.isnan(recalls)
+    return np.where(occurs, recalls, 0.0).sum(axis=-1) / np.maximum(occurs.sum(axis=-1), 1)
+
+
+def macro_f1(confusion: np.ndarray) -> np.ndarray:
+    """Mean F1 of confusion matrices over the classes that have clips or were predicted."""
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+    both = confusion.sum(axis=-1) + confusion.sum(axis=-2)
+    f1 = np.divide(2.0 * hits, both, out=np.zeros(hits.shape), where=both > 0)
+    return f1.sum(axis=-1) / np.maximum((both > 0).sum(axis=-1), 1)
+
+
+def class_recalls(confusion: np.ndarray) -> np.ndarray:
+    """Recalls ``(…, classes)`` in confusion matrices; NaN for a class without clips."""
     hits = np.diagonal(confusion, axis1=-2, axis2=-1).astype(float)
     seen = confusion.sum(axis=-1)
-    recalls = np.divide(hits, seen, out=np.zeros_like(hits), where=seen > 0)
-    return recalls.sum(axis=-1) / np.maximum((seen > 0).sum(axis=-1), 1)
+    return np.divide(hits, seen, out=np.full(hits.shape, np.nan), where=seen > 0)

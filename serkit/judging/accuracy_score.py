@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from serkit.classifiers.fitting import FitSettings, fit_classifier
+from serkit.classifiers.fitting import fit_classifier
+from serkit.classifiers.settings import FitSettings
 from serkit.errors import InputError
 from serkit.evaluation.metrics import Scores, score
 from serkit.judging.embedding import in_batches

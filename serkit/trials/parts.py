@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from serkit.caching.rows import Rows
 from serkit.corpora.corpus import Corpus
 from serkit.corpora.splits import Split
-from serkit.data.rows import Rows
 from serkit.training.examples import Examples
 
 
@@ -24,8 +24,11 @@ class Parts:
         return self._spectrograms[[self._rows[clip.root, clip.path] for clip in part.clips]]
 
     def examples(self, part: Corpus) -> Examples:
-        """The same with their labels and speakers."""
-        return Examples(self.of(part), frozenset(part.speakers()), self.labels(part))
+        """The same with labels and speakers; what lies on disk stays there until it is used."""
+        rows = [self._rows[clip.root, clip.path] for clip in part.clips]
+        kept = self._spectrograms
+        found = kept.select(rows) if isinstance(kept, Rows) else kept[rows]
+        return Examples(found, frozenset(part.speakers()), self.labels(part))
 
     def to_fit(self, part: Corpus) -> Examples:
         """The same, for something that is fitted on them.

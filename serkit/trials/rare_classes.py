@@ -11,7 +11,8 @@ from scipy.spatial.distance import pdist, squareform
 from serkit.audio.masking import MaskSettings, mask
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.compact import compact
-from serkit.classifiers.fitting import FitSettings, fit_classifier
+from serkit.classifiers.fitting import fit_classifier
+from serkit.classifiers.settings import FitSettings
 from serkit.corpora.audit import audit
 from serkit.corpora.corpus import Corpus
 from serkit.corpora.protocols import hold_out
@@ -83,7 +84,10 @@ class RareClasses:
         self.parts = Parts(corpus, split, spectrograms, LABEL_SET)
         for label in settings.labels:
             check_choice("label", label, self.parts.classes)
-        self.real = {label: self.parts.to_fit(self.parts.rare(label)) for label in settings.labels}
+        self.real = {
+            label: self.parts.to_fit(self.parts.rare(label)).in_memory()
+            for label in settings.labels
+        }
         self.training = self.parts.to_fit(split.train)
         self.held_out = {label: self._held_out(label) for label in settings.labels}
         self.judge = self._judge()

@@ -1,10 +1,18 @@
+import subprocess
+import sys
+from dataclasses import replace
+
 import keras
 import numpy as np
+import pandas as pd
 import pytest
+import tensorflow as tf
+from keras import layers
 
 from serkit.classifiers.compact import CompactSettings, compact
-from serkit.classifiers.fitting import FitSettings, fit_classifier
-from serkit.errors import InputError, LeakError
+from serkit.classifiers.fitting import fit_classifier
+from serkit.classifiers.settings import REPORT, FitSettings
+from serkit.errors import LeakError
 from serkit.leaks import Speakers
 from serkit.training.examples import Examples
 
@@ -26,9 +34,9 @@ def data():
     )
 
 
-def _fit(data, folder, **options):
+def _fit(data, folder, settings=SETTINGS, **options):
     model = compact(3, (32, 32, 1), CompactSettings(pool=(2, 2), channels=(4, 8)), seed=1)
-    history = fit_classifier(model, *data, SPEAKERS, SETTINGS, 2, folder, verbose=0, **options)
+    history = fit_classifier(model, *data, SPEAKERS, settings, 2, folder, verbose=0, **options)
     return model, history
 
 
@@ -43,21 +51,12 @@ def test_it_learns_and_keeps_the_best_epochs_weights(data, tmp_path):
 
 @pytest.mark.usefixtures("deterministic")
 def test_killed_and_made_again_equals_never_killed(data, tmp_path):
-    class Killed(BaseException):
-        pass
-
-    def stop(epoch, logs=None):
-        if epoch == 3:
-            raise Killed
-
     def augment(batch, seed):
-        import tensorflow as tf
-
         return batch + tf.random.stateless_normal(tf.shape(batch), seed, stddev=0.1)
 
     whole, expected = _fit(data, tmp_path / "whole", augment=augment)
-    killer = keras.callbacks.LambdaCallback(on_epoch_begin=stop)
-    with pytest.raises(Killed):
+    killer = keras.callbacks.LambdaCallback(on_epoch_begin=_kill_in_epoch_3)
+    with pytest.raises(_Killed):
         _fit(data, tmp_path / "parts", augment=augment, callbacks=(killer,))
     again, history = _fit(data, tmp_path / "parts", augment=augment)
     assert history == expected
@@ -65,11 +64,183 @@ def test_killed_and_made_again_equals_never_killed(data, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
-def test_settings_are_checked():
-    with pytest.raises(InputError, match="epochs=0"):
-        FitSettings(epochs=0)
-    with pytest.raises(InputError, match="learning_rate"):
-        FitSettings(learning_rate=-1.0)
+def _half_frozen(seed=3):
+    """Two convolutions, the first of them frozen, as if it came from elsewhere."""
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((32, 32, 1))
+    first = layers.Conv2D(4, 3, strides=2, activation="relu", name="first")
+    x = first(inputs)
+    first.trainable = False
+    x = layers.Conv2D(8, 3, strides=4, activation="relu", name="second")(x)
+    x = layers.Dropout(0.2, seed=7)(layers.Flatten()(x))
+    return keras.Model(inputs, layers.Dense(3, name="logits")(x), name="half_frozen")
+
+
+def _half_frozen_history(data, folder, augment=None, settings=SETTINGS, **options):
+    model = _half_frozen()
+    before = {variable.path: np.array(variable) for variable in model.weights}
+    history = fit_classifier(
+        *(model, *data, SPEAKERS, settings, 2, folder),
+        **{"augment": augment, "verbose": 0, **options},
+    )
+    moved = {v.path for v in model.weights if not np.array_equal(before[v.path], v)}
+    assert moved == {variable.path for variable in model.trainable_variables}
+    return model, history
+
+
+def test_frozen_features_give_the_losses_of_the_whole_network(data, tmp_path, capsys):
+    """The whole network is what an augmentation that changes nothing leaves no way around."""
+    cached, found = _half_frozen_history(data, tmp_path / "cached", verbose=2)
+    assert "half_frozen: the frozen part, 40 of" in capsys.readouterr().out
+    whole, expected = _half_frozen_history(
+        data, tmp_path / "whole", augment=lambda batch, seed: batch, verbose=2
+    )
+    assert "frozen part" not in capsys.readouterr().out
+    assert found[-1]["val_uar"] > 0.8
+    for name in ("loss", "val_loss"):
+        pairs = [(a[name], b[name]) for a, b in zip(found, expected, strict=True)]
+        np.testing.assert_allclose(*zip(*pairs, strict=True), rtol=0.02, atol=0.003)
+    x = data[1].spectrograms
+    np.testing.assert_allclose(cached(x), whole(x), atol=0.1)
+
+
+def test_views_stand_for_augmentation(data, tmp_path):
+    def brighter(batch, seed):
+        return batch + tf.random.stateless_uniform([len(batch), 1, 1, 1], seed, 0.0, 0.1)
+
+    settings = replace(SETTINGS, views=2)
+    _, history = _half_frozen_history(data, tmp_path, augment=brighter, settings=settings)
+    assert history[-1]["val_uar"] > 0.8
+    shards = list((tmp_path / "features").glob("*.npy"))
+    assert len(shards) == 3
+
+
+@pytest.mark.usefixtures("deterministic")
+def test_killed_on_features_and_made_again_equals_never_killed(data, tmp_path):
+    whole, expected = _half_frozen_history(data, tmp_path / "whole")
+    killer = keras.callbacks.LambdaCallback(on_epoch_begin=_kill_in_epoch_3)
+    with pytest.raises(_Killed):
+        _half_frozen_history(data, tmp_path / "parts", callbacks=(killer,))
+    again, history = _half_frozen_history(data, tmp_path / "parts")
+    assert history == expected
+    for a, b in zip(whole.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+class _Killed(BaseException):
+    pass
+
+
+def _kill_in_epoch_3(epoch, logs=None):
+    if epoch == 3:
+        raise _Killed
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        replace(REPORT, epochs=6, batch_size=10, learning_rate=0.5, momentum=0.9),
+        replace(SETTINGS, loss="focal", label_smoothing=0.1, class_weights="balanced"),
+        replace(SETTINGS, class_weights=(1.0, 2.0, 1.0)),
+    ],
+    ids=["report", "focal and balanced", "own weights"],
+)
+def test_other_losses_learn_too(data, tmp_path, settings):
+    _, history = _fit(data, tmp_path, settings=settings)
+    assert max(row["val_uar"] for row in history) > 0.8
+
+
+def test_a_class_of_weight_0_is_not_learned(data, tmp_path):
+    """So the weights get where they belong."""
+    model, _ = _fit(data, tmp_path, settings=replace(SETTINGS, class_weights=(1.0, 0.0, 1.0)))
+    assert (model.predict(data[1].spectrograms, verbose=0).argmax(axis=1) != 1).all()
+
+
+def test_it_ends_early_and_made_again_does_nothing(data, tmp_path):
+    settings = replace(SETTINGS, epochs=30, patience=2)
+    model, history = _fit(data, tmp_path, settings=settings)
+    values = [row["val_uar"] for row in history]
+    assert len(values) == values.index(max(values)) + 3 < 30
+    again, same = _fit(data, tmp_path, settings=settings)
+    assert same == history
+    for a, b in zip(model.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert len(pd.read_csv(tmp_path / "history.csv")) == len(history)
+
+
+def test_the_last_epochs_weights_may_be_wanted(data, tmp_path):
+    settings = replace(SETTINGS, keep="last")
+    model, history = _fit(data, tmp_path, settings=settings)
+    x, y = data[1].spectrograms, data[1].labels
+    recalls = [(model.predict(x[y == c], verbose=0).argmax(1) == c).mean() for c in range(3)]
+    assert np.mean(recalls) == pytest.approx(history[-1]["val_uar"])
+    again, _ = _fit(data, tmp_path, settings=settings)
+    for a, b in zip(model.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_tensorboard_gets_the_epochs(data, tmp_path):
+    board = keras.callbacks.TensorBoard(tmp_path / "board")
+    _fit(data, tmp_path / "run", callbacks=(board,))
+    written = list((tmp_path / "board").rglob("events.out.tfevents*"))
+    assert {path.parent.name for path in written} == {"train", "validation"}
+
+
+@pytest.mark.slow
+def test_bfloat16_and_xla_learn_too(data, tmp_path):
+    small = CompactSettings(pool=(2, 2), channels=(4, 8), precision="mixed_bfloat16")
+    model = compact(3, (32, 32, 1), small, seed=1)
+    settings = replace(SETTINGS, jit_compile=True)
+    history = fit_classifier(model, *data, SPEAKERS, settings, 2, tmp_path, verbose=0)
+    assert max(row["val_uar"] for row in history) > 0.8
+
+
+@pytest.mark.slow
+def test_what_was_trained_loads_in_a_process_without_serkit(data, tmp_path):
+    model, _ = _fit(data, tmp_path / "run")
+    model.save(tmp_path / "model.keras")
+    x = data[1].spectrograms
+    np.save(tmp_path / "x.npy", x)
+    code = (
+        "import keras, numpy, sys; m = keras.models.load_model('model.keras');"
+        "numpy.save('y.npy', m.predict(numpy.load('x.npy'), verbose=0));"
+        "assert 'serkit' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), model.predict(x, verbose=0), atol=1e-5)
+
+
+_ON_TWO_DEVICES = """
+import sys
+import keras, numpy as np, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from serkit.classifiers.compact import CompactSettings, compact
+from serkit.classifiers.fitting import fit_classifier
+from serkit.classifiers.settings import FitSettings
+from serkit.leaks import Speakers
+from serkit.training.examples import Examples
+with np.load("data.npz") as stored:
+    x, y = stored["x"], stored["y"]
+train, validation = Examples(x[:60], {"a"}, y[:60]), Examples(x[60:], {"c"}, y[60:])
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+with strategy.scope():
+    model = compact(3, (32, 32, 1), CompactSettings(pool=(2, 2), channels=(4, 8)), seed=1)
+assert len(model.variables[0].value.values) == 2
+speakers = Speakers(frozenset("ab"), frozenset("c"), frozenset("d"))
+settings = FitSettings(epochs=6, steps_per_epoch=6, batch_size=16, learning_rate=1e-2)
+from pathlib import Path
+history = fit_classifier(model, train, validation, speakers, settings, 2, Path("run"), verbose=0)
+assert max(row["val_uar"] for row in history) > 0.8, history
+"""
+
+
+@pytest.mark.slow
+def test_under_a_mirrored_strategy(data, tmp_path):
+    """Two logical CPUs stand for two GPUs; they are set up at the start of a process."""
+    x = np.concatenate([part.spectrograms for part in data])
+    np.savez(tmp_path / "data.npz", x=x, y=np.concatenate([part.labels for part in data]))
+    subprocess.run([sys.executable, "-c", _ON_TWO_DEVICES], cwd=tmp_path, check=True)
 
 
 @pytest.mark.parametrize(

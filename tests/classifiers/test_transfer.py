@@ -1,25 +1,37 @@
-import http.server
-import threading
 import warnings
 
 import keras
 import numpy as np
 import pytest
 
-from serkit.classifiers.transfer import IMAGENET_FILE, VGG16Settings, vgg16_half_freeze
-from serkit.errors import InputError, SerkitError
+from serkit.classifiers.frozen import cut
+from serkit.classifiers.transfer import (
+    TRANSFER,
+    TransferSettings,
+    resnet50_head,
+    vgg16_half_freeze,
+    vgg16_head,
+)
+from serkit.errors import InputError
 
-SMALL = VGG16Settings(head=(8,))
+SMALL = TransferSettings(head=(8,))
+HEAD = ["fc1", "logits"]
 
 
-def _build(settings=SMALL, weights="none", **options):
+def _build(build=vgg16_half_freeze, settings=SMALL, weights="none", **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        return vgg16_half_freeze(7, weights, settings, **options)
+        return build(7, weights, settings, **options)
 
 
 def _convolutions(model):
     return [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+
+
+def _trained(model):
+    """Layers whose variables train, in their order, and the number of these variables."""
+    names = [variable.path.split("/")[0] for variable in model.trainable_variables]
+    return list(dict.fromkeys(names)), len(names)
 
 
 @pytest.fixture(scope="module")
@@ -27,56 +39,114 @@ def model():
     return _build(seed=3)
 
 
-@pytest.mark.parametrize("frozen", [0, 8, 10, 13])
-def test_the_first_convolutions_are_frozen_and_no_others(frozen):
-    model = _build(VGG16Settings(frozen_convs=frozen, head=(8,)))
-    trainable = [layer.trainable for layer in _convolutions(model)]
-    assert trainable == [False] * frozen + [True] * (13 - frozen)
-    # A kernel and a bias per convolution that trains, and per dense layer.
-    assert len(model.trainable_variables) == 2 * (13 - frozen) + 4
+@pytest.fixture(scope="module")
+def batch():
+    x = np.random.default_rng(0).uniform(-1, 1, (2, 224, 224, 1)).astype("float32")
+    return x, np.array([0, 1])
+
+
+@pytest.mark.parametrize(
+    ("frozen", "names"),
+    [
+        (10, ["block5_conv1", "block5_conv2", "block5_conv3", *HEAD]),
+        (
+            8,
+            ["block4_conv2", "block4_conv3", "block5_conv1", "block5_conv2", "block5_conv3", *HEAD],
+        ),
+        (13, HEAD),
+    ],
+)
+def test_what_trains_in_half_frozen_vgg16(frozen, names):
+    model = _build(settings=TransferSettings(frozen_convs=frozen, head=(8,)))
+    # A kernel and a bias each.
+    assert _trained(model) == (names, 2 * len(names))
+    assert len(model.non_trainable_variables) >= 2 * frozen
+
+
+@pytest.mark.parametrize("build", [vgg16_head, resnet50_head])
+def test_of_the_others_the_head_alone_trains(build):
+    assert _trained(_build(build)) == (HEAD, 4)
 
 
 @pytest.mark.slow
-def test_frozen_layers_stay_and_the_others_move(model, rng):
-    names = {layer.name: layer.trainable for layer in _convolutions(model)}
-    before = {name: np.array(model.get_layer(name).kernel) for name in names}
+@pytest.mark.parametrize("name", TRANSFER)
+def test_a_fit_moves_what_trains_and_nothing_else(name, batch):
+    """Batch normalisation's averages included, which training would move."""
+    model = _build(TRANSFER[name])
+    before = {variable.path: np.array(variable) for variable in model.weights}
+    trains = {variable.path for variable in model.trainable_variables}
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    model.fit(rng.uniform(-1, 1, (2, 224, 224, 1)).astype("float32"), np.array([0, 1]), verbose=0)
-    for name, trains in names.items():
-        same = np.array_equal(before[name], model.get_layer(name).kernel)
-        assert same != trains, name
+    model.fit(*batch, verbose=0)
+    moved = {v.path for v in model.weights if not np.array_equal(before[v.path], v)}
+    assert moved == trains
+    assert {variable.path for variable in model.trainable_variables} == trains
 
 
-def test_dropout_stands_where_the_listing_has_it(model):
+@pytest.mark.parametrize(
+    ("name", "ends", "shape"),
+    [
+        ("resnet50-head", "global_average_pooling2d", (2048,)),
+        ("vgg16-head", "flatten", (25088,)),
+        ("vgg16-half-freeze", "block4_pool", (14, 14, 512)),
+    ],
+)
+def test_the_frozen_part_is_all_that_does_not_train(name, ends, shape, batch):
+    model = _build(TRANSFER[name])
+    pieces = cut(model)
+    assert pieces.frozen.layers[-1].name.startswith(ends)
+    assert pieces.frozen.output_shape[1:] == shape
+    features = pieces.frozen(batch[0], training=True)
+    np.testing.assert_array_equal(features, pieces.frozen(batch[0], training=False))
+    np.testing.assert_array_equal(pieces.rest(features), model(batch[0]))
+
+
+@pytest.mark.parametrize(
+    ("frozen", "behind"),
+    [
+        (8, ["block4_conv2", "block4_pool", "block5_conv1"]),
+        (10, ["block4_pool", "block5_conv1"]),
+        (13, []),
+    ],
+)
+def test_dropout_stands_where_the_listing_has_it_and_something_trains_behind_it(frozen, behind):
+    model = _build(settings=TransferSettings(frozen_convs=frozen, head=(8,)))
     order = [layer.name for layer in model.layers]
     spatial = [n for n, layer in enumerate(model.layers) if "spatial" in layer.name]
-    assert [order[n - 1] for n in spatial] == ["block4_conv2", "block4_pool", "block5_conv1"]
+    assert [order[n - 1] for n in spatial] == behind
 
 
-def test_grey_becomes_what_vgg16_was_trained_on(model):
+@pytest.mark.parametrize("build", [vgg16_half_freeze, resnet50_head])
+def test_grey_becomes_what_the_networks_were_trained_on(build):
     """-1 is black, 0 minus the mean of each channel in blue, green, red; 1 is 255 minus it."""
-    colours = keras.Model(model.inputs, model.get_layer("imagenet").output)
-    for grey, level in ((-1.0, 0.0), (1.0, 255.0)):
+    model = _build(build)
+    colours = keras.Model(model.input, model.get_layer("imagenet").output)
+    module = keras.applications.resnet if build is resnet50_head else keras.applications.vgg16
+    for grey, level in ((-1.0, 0.0), (0.0, 127.5), (1.0, 255.0)):
         picture = np.full((1, 224, 224, 1), grey, "float32")
-        expected = keras.applications.vgg16.preprocess_input(np.full((1, 1, 1, 3), level))
+        expected = module.preprocess_input(np.full((1, 1, 1, 3), level))
         found = colours.predict(picture, verbose=0)[0, 0, 0]
         np.testing.assert_allclose(found, expected[0, 0, 0], atol=1e-3)
 
 
 @pytest.mark.slow
 def test_full_head_is_the_reports():
-    model = _build(VGG16Settings())
+    model = _build(settings=TransferSettings())
     shapes = [tuple(layer.kernel.shape) for layer in model.layers if layer.name.startswith("fc")]
     assert shapes == [(25088, 4096), (4096, 4096)]
     assert model.output_shape == (None, 7)
+    assert [layer.rate for layer in model.layers if type(layer).__name__ == "Dropout"] == [0.5, 0.5]
 
 
 def test_random_frozen_layers_warn_loudly():
-    with pytest.warns(UserWarning, match="10 frozen convolutions of VGG16 are random"):
+    with pytest.warns(UserWarning, match="10 convolutions of VGG16 are random"):
         vgg16_half_freeze(7, "none", SMALL)
+    with pytest.warns(UserWarning, match="all convolutions of VGG16 are random"):
+        vgg16_head(7, "none", SMALL)
+    with pytest.warns(UserWarning, match="all convolutions of ResNet50 are random"):
+        resnet50_head(7, "none", SMALL)
 
 
-def test_weights_from_a_file(model, tmp_path):
+def test_weights_from_a_file(tmp_path):
     base = keras.applications.VGG16(weights=None, include_top=False, input_shape=(224, 224, 3))
     base.save_weights(tmp_path / "vgg.weights.h5")
     loaded = _build(weights=tmp_path / "vgg.weights.h5")
@@ -84,39 +154,22 @@ def test_weights_from_a_file(model, tmp_path):
         np.testing.assert_array_equal(loaded.get_layer(name).kernel, base.get_layer(name).kernel)
 
 
-def test_missing_or_wrong_files_are_clear_errors(tmp_path):
-    with pytest.raises(InputError, match="is no file; valid are imagenet, none and a path"):
-        vgg16_half_freeze(7, tmp_path / "gone.h5", SMALL)
-    other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
-    other.save_weights(tmp_path / "other.weights.h5")
-    with pytest.raises(InputError, match="does not hold the weights of VGG16"):
-        vgg16_half_freeze(7, tmp_path / "other.weights.h5", SMALL)
-
-
-def test_without_a_network_the_message_says_what_to_do(monkeypatch, tmp_path):
-    """Against a server on this machine that has nothing."""
-    from keras.src.applications import vgg16
-    from keras.src.utils import file_utils
-
-    server = http.server.HTTPServer(("127.0.0.1", 0), _Nothing)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_port}/{IMAGENET_FILE}"
-    monkeypatch.setattr(vgg16, "WEIGHTS_PATH_NO_TOP", address)
-    monkeypatch.setattr(file_utils.config, "keras_home", lambda: str(tmp_path))
-    with pytest.raises(SerkitError, match=f"404.*Get {IMAGENET_FILE}.*weights='none'"):
-        vgg16_half_freeze(7, "imagenet", SMALL)
-    server.shutdown()
-    server.server_close()
-
-
-class _Nothing(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_error(404)
-
-    def log_message(self, *arguments):
-        pass
+def test_same_seed_same_weights_and_bfloat16_keeps_them_in_float32(batch):
+    first, second = (_build(seed=4) for _ in range(2))
+    for a, b in zip(first.weights, second.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    half = _build(settings=TransferSettings(head=(8,), precision="mixed_bfloat16"), seed=4)
+    assert {variable.dtype for variable in half.trainable_variables} == {"float32"}
+    assert {layer.compute_dtype for layer in _convolutions(half)} == {"bfloat16"}
+    found, expected = np.asarray(half(batch[0])), np.asarray(first(batch[0]))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=0.05 * np.abs(expected).max())
 
 
 def test_settings_are_checked():
     with pytest.raises(InputError, match="frozen_convs=14"):
-        VGG16Settings(frozen_convs=14)
+        TransferSettings(frozen_convs=14)
+    with pytest.raises(InputError, match="precision='float16'"):
+        TransferSettings(precision="float16")
+    with pytest.raises(InputError, match="classes=1"):
+        _ = resnet50_head(1, "none", SMALL)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from serkit.classifiers.compact import CompactSettings
-from serkit.classifiers.fitting import FitSettings
+from serkit.classifiers.settings import FitSettings
 from serkit.corpora.plans import balance_plan
 from serkit.corpora.synthetic import SyntheticSettings
 from serkit.demo.pipeline import run_demo

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from serkit.errors import InputError
 from serkit.evaluation.bootstrap import uar_difference
 
 
@@ -54,3 +55,9 @@ def test_speakers_are_drawn_whole():
     who = ["a"] * 50 + ["b"] * 50
     value, low, high = uar_difference(truth, first, second, who, 2, seed=0)
     assert (value, low, high) == (0.5, 0.0, 1.0)
+
+
+def test_lengths_are_checked():
+    calls = np.array([0, 1])
+    with pytest.raises(InputError, match="3 speakers for 2 clips; valid is one for each"):
+        uar_difference(calls, calls, calls, ["a", "b", "c"], 2, seed=0)

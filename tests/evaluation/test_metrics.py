@@ -3,7 +3,14 @@ import pytest
 from sklearn import metrics as sk
 
 from serkit.errors import InputError
-from serkit.evaluation.metrics import average_recall, confusion_matrix, score
+from serkit.evaluation.metrics import (
+    accuracy,
+    average_recall,
+    class_recalls,
+    confusion_matrix,
+    macro_f1,
+    score,
+)
 
 
 def test_by_hand():
@@ -36,3 +43,12 @@ def test_average_recall_of_many_at_once(rng):
 def test_unequal_or_no_clips_are_refused(predicted):
     with pytest.raises(InputError, match="equal numbers above 0"):
         confusion_matrix(np.array([0] if predicted else []), np.array(predicted), 2)
+
+
+def test_all_measures_of_many_at_once(rng):
+    stack = rng.integers(0, 9, (5, 4, 4))
+    stack[2, 1], stack[3, 1], stack[3, :, 1] = 0, 0, 0
+    for measure in (accuracy, macro_f1, class_recalls):
+        np.testing.assert_allclose(measure(stack), [measure(one) for one in stack])
+    assert np.isnan(class_recalls(stack)[2, 1])
+    assert not np.isnan(macro_f1(stack)).any()

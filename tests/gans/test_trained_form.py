@@ -4,8 +4,8 @@ import pytest
 import tensorflow as tf
 
 from serkit.gans.networks import critic, discriminator1, discriminator2, generator
-from serkit.training.precision import precision
 from serkit.gans.trained_form import PlainForm, TrainedForm, trained_form
+from serkit.training.precision import precision
 
 BUILDS = generator, discriminator1, discriminator2, critic
 

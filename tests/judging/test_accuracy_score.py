@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from serkit.classifiers.compact import CompactSettings, compact
-from serkit.classifiers.fitting import FitSettings
+from serkit.classifiers.settings import FitSettings
 from serkit.errors import InputError, LeakError
 from serkit.judging.accuracy_score import RealParts, classification_accuracy_score
 from serkit.leaks import Speakers

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from serkit.caching.coding import decoding_table, encode
+from serkit.caching.rows import Rows
 from serkit.errors import InputError
-from serkit.training.batches import training_batches
+from serkit.training.batches import batches_in_order, training_batches
 
 
 def _take(count: int, steps: int, batch_size: int = 4, seed: int = 1, **options) -> np.ndarray:
@@ -48,3 +50,42 @@ def test_arrays_stay_together_and_seeds_matter():
 def test_empty_or_unequal_arrays_are_refused(arrays):
     with pytest.raises(InputError, match="length"):
         training_batches(arrays, 2, 0)
+
+
+class _OnDisk(Rows):
+    """Rows that tell what is read of them."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        codes = encode(values, values.shape[1:], "wide-float16").view("<u2")
+        super().__init__(codes, values.shape[1:], decoding_table("wide-float16"))
+        self.read: list[int] = []
+
+    def __getitem__(self, index):
+        found = super().__getitem__(index)
+        self.read.append(len(found))
+        return found
+
+    def __array__(self, dtype=None, copy=None):
+        raise AssertionError("all of it is read at once")
+
+
+@pytest.mark.parametrize("first_step", [0, 3])
+def test_rows_on_disk_give_the_same_batches_and_are_read_a_batch_at_a_time(first_step):
+    values = np.arange(44, dtype=np.float32).reshape(11, 2, 2)
+    rows, labels = _OnDisk(values), np.arange(11)
+    found = training_batches((rows, labels), 4, 1, first_step=first_step)
+    expected = training_batches((values, labels), 4, 1, first_step=first_step)
+    for ours, theirs in zip(found.take(6), expected.take(6), strict=True):
+        np.testing.assert_array_equal(ours[0], theirs[0])
+        np.testing.assert_array_equal(ours[1], theirs[1])
+    assert found.element_spec[0].shape == (4, 2, 2)
+    assert set(rows.read) == {4}
+
+
+@pytest.mark.parametrize("kind", [np.asarray, _OnDisk])
+def test_in_order_everything_comes_once(kind):
+    values = np.arange(20, dtype=np.float32).reshape(10, 2)
+    batches = list(batches_in_order((kind(values), np.arange(10)), 4))
+    assert [len(labels) for _, labels in batches] == [4, 4, 2]
+    np.testing.assert_array_equal(np.concatenate([x for x, _ in batches]), values)
+    np.testing.assert_array_equal(np.concatenate([y for _, y in batches]), np.arange(10))

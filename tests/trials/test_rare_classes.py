@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from serkit.classifiers.fitting import FitSettings
+from serkit.classifiers.settings import FitSettings
 from serkit.errors import InputError
 from serkit.trials.rare_classes import RareClasses, RareClassesSettings
 

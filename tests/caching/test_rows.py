@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from serkit.data.rows import Rows
+from serkit.caching.rows import Rows
+from serkit.errors import InputError
 
 TABLE = (np.arange(256) / 127.5 - 1).astype(np.float32)
 
@@ -92,3 +93,17 @@ def test_only_what_is_asked_for_is_read(codes):
     assert _Counted.reads == 0
     np.testing.assert_array_equal(part[[1, 0, 1]], TABLE[codes[[6, 5, 6]]])
     assert _Counted.reads == 3
+
+
+def test_joined_rows_come_one_after_another_and_nothing_is_read(codes):
+    counted = [_Counted(code) for code in codes]
+    rows = Rows(counted, (4, 3, 1), TABLE)
+    _Counted.reads = 0
+    both = Rows.joined([rows.select([2, 0]), rows])
+    assert both.shape == (9, 4, 3, 1)
+    assert _Counted.reads == 0
+    np.testing.assert_array_equal(both[:], TABLE[codes[[2, 0, *range(7)]]])
+    with pytest.raises(InputError, match="2 rows of 2 kinds; valid is one kind"):
+        Rows.joined([rows, Rows(list(codes), (4, 3, 1), TABLE + 1)])
+    with pytest.raises(InputError, match="0 rows"):
+        Rows.joined([])

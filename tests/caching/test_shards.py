@@ -4,7 +4,7 @@ import os
 import numpy as np
 import pytest
 
-from serkit.data.shards import DamagedShard, Shard, make_room, pack
+from serkit.caching.shards import DamagedShard, Shard, make_room, pack
 
 KEYS = ["a1", "b2", "c3"]
 CODES = np.arange(18, dtype=np.uint16).reshape(3, 2, 3)

@@ -1,13 +1,15 @@
-"""Spectrograms that lie on disk and are read as they are asked for."""
+"""Spectrograms, or features, that lie on disk and are read as they are asked for."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from serkit.errors import InputError
+
 
 class Rows:
-    """Reads like a float32 array ``(n, *shape)`` in [-1, 1], but holds no values in memory.
+    """Reads like a float32 array ``(n, *shape)``, but holds no values in memory.
 
     ``rows[3]``, ``rows[10:20]``, ``rows[[5, 2, 2]]`` and boolean masks give new arrays, as NumPy
     would, along the first axis only; ``np.asarray(rows)`` reads everything. :meth:`select` gives
@@ -17,7 +19,7 @@ class Rows:
     Args:
         codes: one array of codes per spectrogram.
         shape: of one spectrogram.
-        table: what each code means, float32 (:func:`serkit.data.coding.decoding_table`).
+        table: what each code means, float32 (:func:`serkit.caching.coding.decoding_table`).
     """
 
     dtype = np.dtype(np.float32)
@@ -28,6 +30,19 @@ class Rows:
         self._codes, self._table = list(codes), table
         self._positions = np.arange(len(self._codes))
         self.shape = (len(self._codes), *shape)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Rows"]) -> "Rows":
+        """All rows of several, one after another, none of them read yet.
+
+        Raises:
+            InputError: if there are none, or their shapes or codings differ.
+        """
+        kinds = {(part.shape[1:], part._table.tobytes()) for part in parts}
+        if len(kinds) != 1:
+            raise InputError(f"{len(parts)} rows of {len(kinds)} kinds; valid is one kind")
+        codes = [part._codes[position] for part in parts for position in part._positions]
+        return cls(codes, parts[0].shape[1:], parts[0]._table)
 
     @property
     def ndim(self) -> int:

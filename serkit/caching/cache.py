@@ -1,4 +1,4 @@
-"""Spectrograms on disk, computed once per content of a clip and setting, and used by every run."""
+"""Spectrograms, or features, on disk: computed once per content and setting, used by every run."""
 
 import contextlib
 import fcntl
@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from serkit.data.coding import DTYPES, decoding_table, encode
-from serkit.data.rows import Rows
-from serkit.data.shards import DamagedShard, Shard, make_room, pack
+from serkit.caching.coding import DTYPES, decoding_table, encode
+from serkit.caching.rows import Rows
+from serkit.caching.shards import DamagedShard, Shard, make_room, pack
 from serkit.errors import InputError, check_choice, check_range
 from serkit.files import remove_partials, replacing
 
@@ -22,10 +22,11 @@ _FORMAT = 1
 _log = logging.getLogger(__name__)
 
 
-class SpectrogramCache:
-    """A folder of spectrograms that runs, arms and processes share.
+class ArrayCache:
+    """A folder of spectrograms, or of networks' features of them, that runs and processes share.
 
-    A key is the digest of a clip's samples (:attr:`serkit.corpora.corpus.Clip.sha256`). With
+    A key is the digest of what a spectrogram is made of, such as a clip's samples
+    (:attr:`serkit.corpora.corpus.Clip.sha256`), or features, such as a spectrogram. With
     ``spec_key``, ``shape``, ``dtype`` and the format's version it decides what is found, so a
     change of any of them finds nothing old. Use it so::
 
@@ -41,14 +42,17 @@ class SpectrogramCache:
     missing again; arrays are checked once per object, by the first :meth:`read` that needs them.
 
     What a method found or wrote stays mapped, and no process evicts it, while this object or the
-    :class:`~serkit.data.rows.Rows` live. Each shard takes a file descriptor, so write many clips
+    :class:`~serkit.caching.rows.Rows` live. Each shard takes a file descriptor, so write many clips
     at a time.
 
     Args:
         folder: the cache's own; made at the first write. Safe to delete when nobody uses it.
-        spec_key: all that decides a spectrogram beside the samples, the code's version included.
+        spec_key: all that decides a value beside what the key stands for, the code's version
+            included.
         shape: of one spectrogram, such as ``(frames, bins, 1)``.
-        dtype: stored as ``float16`` (rounded by up to 0.000244) or ``uint8`` (up to 0.00392).
+        dtype: spectrograms are stored as ``float16`` (rounded by up to 0.000244) or ``uint8`` (up
+            to 0.00392), features as ``wide-float16`` or ``bfloat16``; see
+            :func:`serkit.caching.coding.encode`.
         limit_bytes: what the folder may hold, all settings together; 4 GiB unless told. A write
             that would exceed it first removes the shards that were used least recently and that
             no process uses now. If that is not enough it writes all the same and logs a warning.
@@ -100,7 +104,8 @@ class SpectrogramCache:
 
         Args:
             keys: one per spectrogram.
-            spectrograms: float32 ``(len(keys), *shape)`` in [-1, 1].
+            spectrograms: float32 ``(len(keys), *shape)``; what values are valid, the storage type
+                decides.
 
         Raises:
             InputError: for other lengths, shapes or values, or an empty key.

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
 
-from serkit.data.coding import DTYPES, decoding_table, encode
+from serkit.caching.coding import DTYPES, decoding_table, encode
 from serkit.errors import InputError
+
+SPECTROGRAMS = ("float16", "uint8")
+FEATURES = ("wide-float16", "bfloat16")
 
 
 def _kept(values: np.ndarray, dtype: str) -> np.ndarray:
@@ -19,7 +22,7 @@ def test_rounding_errors_are_as_documented(dtype, bound):
     assert 0.999 * bound < worst < bound + 1e-7
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", SPECTROGRAMS)
 def test_the_ends_are_exact_and_order_is_kept(dtype):
     np.testing.assert_array_equal(_kept(np.array([-1.0, 1.0]), dtype), [-1, 1])
     beyond = np.array([-1 - 9e-6, 1 + 9e-6])
@@ -54,8 +57,8 @@ def test_what_is_given_in_another_order_of_memory_is_stored_in_rows(rng):
     [
         (np.zeros((2, 3)), r"shape \(2, 3\); valid is \('n', 3, 1\)"),
         (np.zeros((3, 1)), "shape"),
-        (np.full((1, 3, 1), 1.01), "to 1.01; valid is from -1 to 1"),
-        (np.full((1, 3, 1), -1.01), "valid is from -1 to 1"),
+        (np.full((1, 3, 1), 1.01), "to 1.01; valid for float16 is from -1 to 1"),
+        (np.full((1, 3, 1), -1.01), "is from -1 to 1"),
         (np.full((1, 3, 1), np.nan), "from nan"),
     ],
 )
@@ -65,7 +68,35 @@ def test_what_is_not_a_spectrogram_is_refused(values, message):
 
 
 def test_an_unknown_type_is_refused():
-    with pytest.raises(InputError, match="valid are: float16, uint8"):
+    with pytest.raises(InputError, match="valid are: bfloat16, float16, uint8, wide-float16"):
         encode(np.zeros((1, 2)), (2,), "float32")
     with pytest.raises(InputError, match="dtype='int8'"):
         decoding_table("int8")
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [("wide-float16", 2.0**-11), ("bfloat16", 2.0**-8)])
+def test_features_are_rounded_by_a_share_of_themselves(dtype, bound, rng):
+    values = rng.uniform(0.5, 1, 100_000) * 2.0 ** rng.integers(-13, 16, 100_000)
+    values = np.concatenate([values, -values]).astype(np.float32).astype(np.float64)
+    share = np.abs(_kept(values, dtype).astype(np.float64) / values - 1)
+    assert 0.9 * bound < share.max() <= bound
+    assert (_kept(np.zeros(1), dtype) == 0).all()
+
+
+def test_bfloat16_is_tensorflows(rng):
+    import tensorflow as tf
+
+    values = (rng.normal(size=10_000) * 10.0 ** rng.integers(-30, 30, 10_000)).astype("float32")
+    middles = (np.arange(0x3F80, 0x4080, dtype="<u4") * 0x10000 + 0x8000).view("<f4")
+    values = np.concatenate([values, middles, [0.0, -0.0]]).astype("float32")
+    expected = tf.cast(tf.cast(values, tf.bfloat16), tf.float32)
+    np.testing.assert_array_equal(_kept(values, "bfloat16"), expected)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [(d, v) for d in FEATURES for v in (np.nan, np.inf, -np.inf)] + [("wide-float16", 7e4)],
+)
+def test_features_that_cannot_be_kept_are_refused(dtype, value):
+    with pytest.raises(InputError, match=f"valid for {dtype} is from -"):
+        encode(np.array([1.0, value], "float32"), (), dtype)

@@ -11,9 +11,9 @@ import sys
 import numpy as np
 import pytest
 
-from serkit.data import cache as cache_module
-from serkit.data.cache import SpectrogramCache
-from serkit.data.rows import Rows
+from serkit.caching import cache as cache_module
+from serkit.caching.cache import ArrayCache
+from serkit.caching.rows import Rows
 from serkit.errors import InputError
 
 SHAPE = (4, 3, 1)
@@ -33,7 +33,7 @@ def _keys(count: int, first: int = 1) -> list[str]:
     return [f"{number:064x}" for number in range(first, first + count)]
 
 
-def _fill(cache: SpectrogramCache, keys: list[str]) -> tuple[Rows, list[str]]:
+def _fill(cache: ArrayCache, keys: list[str]) -> tuple[Rows, list[str]]:
     """As the cache's docstring says; also which keys had to be computed."""
     computed = []
     while (rows := cache.read(keys)) is None:
@@ -54,9 +54,9 @@ def _shards(folder) -> list:
 def make(tmp_path):
     """A cache of small shards in the same folder, as another run would open it."""
 
-    def cache(spec_key="spec", shape=SHAPE, dtype="float16", **options) -> SpectrogramCache:
+    def cache(spec_key="spec", shape=SHAPE, dtype="float16", **options) -> ArrayCache:
         options = {"shard_clips": 4, **options}
-        return SpectrogramCache(tmp_path, spec_key, shape, dtype, **options)
+        return ArrayCache(tmp_path, spec_key, shape, dtype, **options)
 
     return cache
 
@@ -215,7 +215,7 @@ def test_what_was_found_outlives_its_file(make, tmp_path):
 
 
 def test_nothing_is_made_before_the_first_write(tmp_path):
-    cache = SpectrogramCache(tmp_path / "deep" / "cache", "spec", SHAPE)
+    cache = ArrayCache(tmp_path / "deep" / "cache", "spec", SHAPE)
     assert cache.missing(_keys(2)) == [0, 1]
     assert cache.read([]).shape == (0, *SHAPE)
     assert list(tmp_path.iterdir()) == []
@@ -243,7 +243,7 @@ def test_arguments_that_are_not_valid_are_refused(make):
 _PROGRAM = f"""
 import os, resource, signal, sys
 import numpy as np
-from serkit.data.cache import SpectrogramCache
+from serkit.caching.cache import ArrayCache
 {inspect.getsource(spectrogram)}
 def write(cache, keys):
     cache.write(keys, np.stack([spectrogram(key) for key in keys]))
@@ -257,7 +257,7 @@ _RUNS = """
 rng = np.random.default_rng(int(sys.argv[2]))
 computed = 0
 for number in range(40):
-    cache = SpectrogramCache(folder, "spec", (4, 3, 1), limit_bytes=int(sys.argv[3]))
+    cache = ArrayCache(folder, "spec", (4, 3, 1), limit_bytes=int(sys.argv[3]))
     keys = [f"{clip:x}" for clip in rng.permutation(np.arange(1, 201))[:20]]
     missing = cache.missing(keys)
     computed += len(missing)
@@ -321,14 +321,14 @@ def test_a_clip_that_is_held_is_not_lost_with_another_process_s_copy(make, tmp_p
 
 # The kernel's signal for a file that grows too large comes within the write of the array.
 _KILLED_IN_THE_ARRAY = """
-cache = SpectrogramCache(folder, "spec", (4, 3, 1), shard_clips=4000)
+cache = ArrayCache(folder, "spec", (4, 3, 1), shard_clips=4000)
 write(cache, [f"{clip:x}" for clip in range(1, 9)])
 signal.signal(signal.SIGXFSZ, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
 resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
 write(cache, [f"{clip:x}" for clip in range(9, 4000)])
 """
 _KILLED_BEFORE_IT_IS_RENAMED = """
-cache = SpectrogramCache(folder, "spec", (4, 3, 1), shard_clips=4000)
+cache = ArrayCache(folder, "spec", (4, 3, 1), shard_clips=4000)
 write(cache, [f"{clip:x}" for clip in range(1, 9)])
 os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 write(cache, [f"{clip:x}" for clip in range(9, 4000)])
@@ -355,7 +355,7 @@ def test_killed_while_writing(make, tmp_path, caplog, program, half):
 
 
 _WRITES_WITHOUT_END = """
-cache = SpectrogramCache(folder, "spec", (4, 3, 1))
+cache = ArrayCache(folder, "spec", (4, 3, 1))
 for clip in range(1, 10**9, 50):
     write(cache, [f"{number:x}" for number in range(clip, clip + 50)])
 """

@@ -1,0 +1,165 @@
+"""Every clip is tested once per seed, by a classifier that has never heard its speaker."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import pandas as pd
+
+from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.classifiers.fitting import fit_classifier
+from serkit.classifiers.material import Augment
+from serkit.classifiers.settings import FitSettings
+from serkit.corpora.audit import audit
+from serkit.corpora.protocols import k_fold
+from serkit.corpora.splits import Split
+from serkit.data.spectrograms import compute_spectrograms
+from serkit.errors import InputError
+from serkit.files import replacing
+from serkit.seeds import derive_seed
+from serkit.trials.parts import Parts
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One training and what it is tested with.
+
+    Attributes:
+        seed: of the folds and the training.
+        number: of the fold, from 1.
+        parts: spectrograms and labels of the split's parts.
+        folder: of this training.
+        features: of frozen networks' outputs, which all trainings share.
+    """
+
+    seed: int
+    number: int
+    parts: Parts
+    folder: Path
+    features: Path
+
+    @property
+    def network_seed(self) -> int:
+        """Of weights, dropout, order and augmentation."""
+        return derive_seed(self.seed, "fold", self.number)
+
+    @property
+    def name(self) -> str:
+        return f"seed {self.seed}, fold {self.number}"
+
+    def fit(
+        self, model: keras.Model, settings: FitSettings, *, augment: Augment | None = None
+    ) -> list[dict[str, float]]:
+        """Train on the training part, see :func:`serkit.classifiers.fitting.fit_classifier`."""
+        split = self.parts.split
+        return fit_classifier(
+            *(model, self.parts.to_fit(split.train), self.parts.examples(split.validation)),
+            *(split.speakers, settings, self.network_seed, self.folder),
+            augment=augment,
+            features=self.features,
+            verbose=2,
+        )
+
+    def test(self, model: keras.Model) -> pd.DataFrame:
+        """Predictions on the test part; they and the model are kept in the fold's folder.
+
+        Returns:
+            A row per clip: ``seed``, ``fold``, ``root``, ``path``, ``corpus``, ``speaker``,
+            ``gender``, ``truth`` and ``predicted`` (labels), and the logits ``logit_<label>``.
+        """
+        test, classes = self.parts.split.test, self.parts.classes
+        logits = model.predict(self.parts.of(test), batch_size=64, verbose=0)
+        clips = pd.DataFrame(
+            {
+                "seed": self.seed,
+                "fold": self.number,
+                "path": [clip.path for clip in test.clips],
+                "corpus": [clip.corpus for clip in test.clips],
+                "speaker": [clip.speaker for clip in test.clips],
+                "gender": [clip.gender for clip in test.clips],
+                "truth": test.labels(self.parts.label_set),
+                "predicted": [classes[number] for number in logits.argmax(axis=1)],
+            }
+        )
+        values = pd.DataFrame(logits, columns=[f"logit_{label}" for label in classes])
+        with replacing(self.folder / "model.keras") as partial:
+            model.save(partial)
+        found = pd.concat([clips, values], axis=1)
+        # Last: where it is, the fold is done.
+        with replacing(self.folder / "predictions.csv") as partial:
+            found.to_csv(partial, index=False, lineterminator="\n")
+        return found
+
+
+class CrossValidation:
+    """Speaker-disjoint folds of recordings, for several seeds.
+
+    Args:
+        roots: folders of recordings.
+        label_set: ``emotion`` or ``gender_emotion``.
+        spec: spectrograms.
+        folder: gets the spectrograms and a folder for each training.
+        seeds: one round of all folds for each.
+        folds: how many, at least 3; each is the test part once.
+        cache: of spectrograms, which trials may share; default: in ``folder``.
+
+    Attributes:
+        classes: their names, in the order of the logits.
+
+    Raises:
+        InputError: if there is only one class, or too few speakers.
+    """
+
+    def __init__(
+        self,
+        roots: Sequence[Path],
+        label_set: str,
+        spec: SpectrogramSpec,
+        folder: Path,
+        seeds: Sequence[int],
+        folds: int = 5,
+        cache: Path | None = None,
+    ) -> None:
+        self.folder, self.seeds, self.folds, self.label_set = folder, seeds, folds, label_set
+        self._corpus = audit(roots).corpus
+        self.classes = self._corpus.classes(label_set)
+        if len(self.classes) < 2:
+            raise InputError(
+                f"only one class of {label_set} in {', '.join(map(str, roots))}: "
+                f"{', '.join(self.classes) or 'none'}; valid are two or more"
+            )
+        self._cache = cache or folder / "spectrograms"
+        self._spectrograms = compute_spectrograms(self._corpus, spec, cache=self._cache)
+
+    def __iter__(self) -> Iterator[Fold]:
+        """The folds that are not done yet, a killed one first."""
+        for seed in self.seeds:
+            splits = k_fold(self._corpus, self.label_set, seed, folds=self.folds)
+            for number, split in enumerate(splits, 1):
+                folder = self._folder(seed, number)
+                if not (folder / "predictions.csv").exists():
+                    split.write(folder / "split.json")
+                    yield self._fold(seed, number, split, folder)
+
+    def predictions(self) -> pd.DataFrame:
+        """Those of all folds that are done, see :meth:`Fold.test`."""
+        every = [(seed, number) for seed in self.seeds for number in range(1, self.folds + 1)]
+        paths = [self._folder(*each) / "predictions.csv" for each in every]
+        return pd.concat([pd.read_csv(path) for path in paths if path.exists()])
+
+    def _folder(self, seed: int, number: int) -> Path:
+        return self.folder / f"seed-{seed}" / f"fold-{number}"
+
+    def _fold(self, seed: int, number: int, split: Split, folder: Path) -> Fold:
+        parts = Parts(self._corpus, split, self._spectrograms, self.label_set)
+        return Fold(seed, number, parts, folder, self.folder / "features")
+
+
+def mean_over_folds(predictions: pd.DataFrame, measure) -> tuple[float, float]:
+    """A measure of each fold: its mean over all of them, and the deviation of the seeds' means."""
+    folds = predictions.groupby(["seed", "fold"])[["truth", "predicted"]].apply(
+        lambda rows: measure(rows["truth"].to_numpy(), rows["predicted"].to_numpy())
+    )
+    seeds = folds.groupby("seed").mean()
+    return float(folds.mean()), float(seeds.std(ddof=1)) if len(seeds) > 1 else float("nan")

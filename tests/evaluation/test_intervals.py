@@ -1,0 +1,86 @@
+import warnings
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from serkit.errors import InputError
+from serkit.evaluation.intervals import Interval, intervals
+
+
+def _data(rng, speakers=12, each=20, spread=0.0):
+    """Right with a chance of a half, which varies by speaker as far as ``spread``."""
+    truth = rng.integers(0, 4, speakers * each)
+    skill = np.repeat(0.5 + spread * np.linspace(-1, 1, speakers), each)
+    predicted = np.where(rng.random(truth.size) < skill, truth, (truth + 1) % 4)
+    return truth, predicted, np.repeat([f"s{n:02}" for n in range(speakers)], each)
+
+
+def test_values_are_scikit_learns_and_lie_inside(rng):
+    truth, predicted, who = _data(rng)
+    found = intervals(truth, predicted, who, 4, seed=0)
+    assert found.accuracy.value == pytest.approx(sk.accuracy_score(truth, predicted))
+    assert found.uar.value == pytest.approx(sk.balanced_accuracy_score(truth, predicted))
+    assert found.macro_f1.value == pytest.approx(sk.f1_score(truth, predicted, average="macro"))
+    expected = sk.recall_score(truth, predicted, average=None)
+    assert [r.value for r in found.recalls] == pytest.approx(list(expected))
+    for one in (found.accuracy, found.uar, found.macro_f1, *found.recalls):
+        assert one.low < one.value < one.high
+
+
+def test_two_speakers_of_whom_one_is_always_right_give_three_results():
+    """0, a half or 1, the half at least half of the time."""
+    truth = np.tile([0, 1], 20)
+    predicted = np.where(np.arange(40) < 20, truth, 1 - truth)
+    found = intervals(truth, predicted, ["a"] * 20 + ["b"] * 20, 2, seed=0)
+    assert found.uar == Interval(0.5, 0.0, 1.0)
+    assert str(found.uar) == "50.0 [0.0, 100.0]"
+
+
+def test_more_speakers_give_a_narrower_interval_more_trainings_do_not(rng):
+    truth, predicted, who = _data(rng, spread=0.3)
+    width = _width(truth, predicted, who)
+    assert _width(*_data(rng, speakers=100, spread=0.3)) < 0.6 * width
+    thrice = [np.tile(values, 3) for values in (truth, predicted, who)]
+    assert _width(*thrice) == pytest.approx(width)
+
+
+def _width(truth, predicted, who):
+    found = intervals(truth, predicted, who, 4, seed=0).uar
+    return found.high - found.low
+
+
+def test_speakers_who_differ_give_a_wider_interval_than_those_who_do_not(rng):
+    assert _width(*_data(rng, each=100, spread=0.4)) > 2 * _width(*_data(rng, each=100))
+
+
+def test_one_speaker_has_no_interval_and_a_class_without_clips_no_recall():
+    found = intervals(np.array([0, 0, 2]), np.array([0, 2, 2]), ["a"] * 3, 3, seed=0)
+    assert found.uar == Interval(0.75, None, None)
+    assert str(found.uar) == "75.0"
+    assert found.recalls == (Interval(0.5, None, None), None, Interval(1.0, None, None))
+
+
+def test_a_class_of_few_speakers_is_missing_in_some_draws_without_a_warning(rng):
+    truth, predicted, who = _data(rng, speakers=6)
+    truth[who != "s00"] %= 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = intervals(truth, predicted, who, 4, seed=0)
+    # It is drawn whole or not at all.
+    assert found.recalls[3].low == found.recalls[3].high == found.recalls[3].value
+
+
+def test_same_seed_same_interval(rng):
+    data = _data(rng)
+    assert intervals(*data, 4, seed=3) == intervals(*data, 4, seed=3)
+    assert intervals(*data, 4, seed=3) != intervals(*data, 4, seed=4)
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(InputError, match="1 speakers for 2 clips"):
+        intervals(np.zeros(2, int), np.zeros(2, int), ["a"], 2, seed=0)
+    with pytest.raises(InputError, match="0 clips"):
+        intervals(np.zeros(0, int), np.zeros(0, int), [], 2, seed=0)
+    with pytest.raises(InputError, match="draws=0"):
+        intervals(np.zeros(2, int), np.zeros(2, int), ["a", "b"], 2, seed=0, draws=0)
