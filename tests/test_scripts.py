@@ -63,3 +63,20 @@ def test_the_gan_bench_prints_ratios_and_memory():
 def test_the_gan_bench_says_where_a_step_goes():
     out = _run("bench_gan.py", *_TINY_GAN, "--profile")
     assert len(re.findall(r"^  [\w', ]+ +\d+$", out, re.MULTILINE)) == 8
+
+
+@pytest.mark.slow
+def test_the_classifier_bench_prints_ratios_break_even_and_memory():
+    pytest.importorskip(
+        "torch", reason="PyTorch is not installed; scripts/test.sh --torch installs it"
+    )
+    out = _run(
+        *("bench_classifier.py", "--networks", "resnet50-head", "--batch", "2"),
+        *("--rounds", "1", "--steps", "1", "--for-clips", "300"),
+    )
+    ratio = r"serkit / PyTorch = ratio [\d.]+ \([\d.]+ against channels_last\); 30 is (NOT )?met"
+    assert re.search(rf"resnet50-head, batch 2: {ratio}", out)
+    assert len(re.findall(r"images/s in training", out)) == 6
+    assert len(re.findall(r"break-even with torch .* on 300 clips: epoch \d+", out)) == 2
+    assert re.search(r"resnet50-head, prediction, batch 32: serkit [\d.]+ images/s", out)
+    assert re.search(r"300 clips, .* peak memory [\d.]+ GiB", out)

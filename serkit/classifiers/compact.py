@@ -20,6 +20,7 @@ class CompactSettings:
 
     Attributes:
         pool: frames and bins that are averaged into one before anything else.
+        stride: of the stem, a convolution, in frames and bins.
         channels: of the stem and of each residual block; every block halves both sides.
         squeeze: channels that one unit of a block's squeeze-and-excitation stands for.
         attention: units of the attention over time.
@@ -32,6 +33,7 @@ class CompactSettings:
     """
 
     pool: tuple[int, int] = (2, 4)
+    stride: tuple[int, int] = (1, 1)
     channels: tuple[int, ...] = (24, 32, 64, 128)
     squeeze: int = 8
     attention: int = 32
@@ -43,8 +45,10 @@ class CompactSettings:
         check_range("squeeze", self.squeeze, 1)
         check_range("attention", self.attention, 1)
         check_choice("precision", self.precision, PRECISIONS)
-        if len(self.pool) != 2 or min(self.pool) < 1:
-            raise InputError(f"pool={self.pool!r}; valid are two positive numbers")
+        for name in ("pool", "stride"):
+            value = getattr(self, name)
+            if len(value) != 2 or min(value) < 1:
+                raise InputError(f"{name}={value!r}; valid are two positive numbers")
         if len(self.channels) < 2 or min(self.channels) < 1:
             raise InputError(f"channels={self.channels!r}; valid are two or more positive numbers")
 
@@ -62,7 +66,8 @@ def compact(
 
     Args:
         classes: number of classes, at least 2.
-        shape: ``(frames, bins, 1)`` of the spectrograms, each side at least 8 after pooling.
+        shape: ``(frames, bins, 1)`` of the spectrograms, each side at least 8 after pooling and
+            the stem's stride.
         settings: shape of the network.
         seed: of weights and dropout.
 
@@ -83,11 +88,14 @@ def compact(
     with precision(settings.precision):
         inputs = keras.Input(shape, name="spectrogram")
         x = layers.AveragePooling2D(settings.pool)(inputs)
-        x = layers.Conv2D(stem, 3, padding="same", use_bias=False, kernel_initializer=weights())(x)
+        x = layers.Conv2D(
+            *(stem, 3, settings.stride, "same"), use_bias=False, kernel_initializer=weights()
+        )(x)
         for channels in blocks:
             x = _residual(x, channels, settings.squeeze, weights)
         x = layers.ReLU()(_norm()(x))
-        heard = _heard(inputs, settings.pool[0] * 2 ** len(blocks), x.shape[1])
+        frames = settings.pool[0] * settings.stride[0] * 2 ** len(blocks)
+        heard = _heard(inputs, frames, x.shape[1])
         x = _attentive_statistics(ops.mean(x, axis=2), heard, settings.attention, weights)
         x = layers.Dropout(settings.dropout, seed=derive_seed(seed, "compact", "dropout"))(x)
         last = layers.Dense(classes, kernel_initializer=weights(), dtype="float32", name="logits")
@@ -126,10 +134,10 @@ def _squeeze_and_excite(x, channels: int, squeeze: int, weights):
     return layers.Multiply()([x, gate])
 
 
-def _heard(inputs, stride: int, steps: int):
-    """Float32 ``(batch, steps, 1)``: 1 where a step has a frame that is not padding, else 0."""
+def _heard(inputs, frames: int, steps: int):
+    """Float32 ``(batch, steps, 1)``: 1 where one of a step's frames is not padding, else 0."""
     heard = ops.cast(ops.max(inputs, axis=(2, 3)) > _PADDING, "float32")[..., None]
-    return ops.max_pool(heard, stride, padding="same")[:, :steps]
+    return ops.max_pool(heard, frames, padding="same")[:, :steps]
 
 
 def _attentive_statistics(x, heard, units: int, weights):

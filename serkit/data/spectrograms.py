@@ -11,15 +11,17 @@ import tensorflow as tf
 
 from serkit.audio.loading import load_waveform
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
+from serkit.audio.speed import play
 from serkit.caching.cache import ArrayCache
 from serkit.caching.rows import Rows
 from serkit.corpora.corpus import Corpus
 from serkit.data.compressed import decode_any
 from serkit.data.skipped import Skipped
-from serkit.errors import RecordingError
+from serkit.errors import RecordingError, check_range
 
 # To be counted up when the same samples and spec give other numbers than before.
 _RECIPE = "3"
+_SPEEDS = (0.5, 2.0)
 
 
 def spectrogram_dataset(
@@ -31,6 +33,7 @@ def spectrogram_dataset(
     device: str | None = None,
     together: int | None = None,
     dtype: tf.DType = tf.float32,
+    speed: float = 1.0,
 ) -> tf.data.Dataset:
     """Spectrograms of recordings, in their order.
 
@@ -44,11 +47,16 @@ def spectrogram_dataset(
         together: clips that one transform takes; default: 1 on a CPU, whose cache holds one, and
             ``batch_size`` on an accelerator, which only many fill.
         dtype: float32 or bfloat16.
+        speed: recordings are played at, 0.5 to 2; see :func:`serkit.audio.speed.play`.
+
+    Raises:
+        InputError: if ``speed`` is out of range.
 
     Returns:
         A dataset of ``(rows, spectrograms)``: int64 ``(batch,)``, places in ``files``, and
         ``(batch, frames, bins, 1)`` in [-1, 1].
     """
+    check_range("speed", speed, *_SPEEDS)
     device = accelerator() if device is None else device
     together = together or (1 if "CPU" in device else batch_size)
     cores = len(os.sched_getaffinity(0))
@@ -59,6 +67,8 @@ def spectrogram_dataset(
     def transform(waves: tf.Tensor) -> tf.Tensor:
         # The map itself exists on the CPU only; its function's inputs are copied to the device.
         with tf.device(device):
+            if speed != 1.0:
+                waves = play(waves, tf.fill(tf.shape(waves)[:1], speed))
             return to_spectrogram(waves, spec, dtype)
 
     dataset = tf.data.Dataset.from_tensor_slices((rows, names))
@@ -116,6 +126,7 @@ def compute_spectrograms(
     *,
     cache: Path | str | ArrayCache,
     skipped: Skipped | None = None,
+    speed: float = 1.0,
     track: Callable[[Iterable, int], Iterable] = lambda items, total: items,
 ) -> Rows:
     """All spectrograms of a corpus, in its order; only those that ``cache`` lacks are computed.
@@ -123,10 +134,11 @@ def compute_spectrograms(
     Args:
         corpus: audited clips: their ``sha256`` is what the cache goes by, not their paths.
         spec: what to compute.
-        cache: folder, which runs and processes may share; or a cache made for this spec by
-            :func:`open_cache`.
+        cache: folder, which runs and processes may share; or a cache made for this spec and speed
+            by :func:`open_cache`.
         skipped: gets the files that cannot be used; then the result has the clips of
             ``skipped.rest(corpus)``. Without it the first one is an error.
+        speed: as for :func:`spectrogram_dataset`: other views of the same recordings to train on.
         track: wraps the iteration over what is to be computed, for a progress bar; gets its number.
 
     Returns:
@@ -139,7 +151,7 @@ def compute_spectrograms(
         OSError: if the cache cannot be written to, or does not keep what is written.
     """
     if not isinstance(cache, ArrayCache):
-        cache = open_cache(cache, spec)
+        cache = open_cache(cache, spec, speed=speed)
     # Once is enough, twice if a shard is damaged; what is left then is a disk that loses things.
     for _ in range(3):
         clips = (corpus if skipped is None else skipped.rest(corpus)).clips
@@ -148,7 +160,7 @@ def compute_spectrograms(
         if not missing and (rows := cache.read(keys)) is not None:
             return rows
         files = [str(corpus.file(clip)) for clip in missing]
-        batches = _computed(files, spec, skipped, cache.shard_clips)
+        batches = _computed(files, spec, skipped, cache.shard_clips, speed)
         pieces = -(-len(files) // cache.shard_clips)
         for places, spectrograms in track(batches, pieces):
             cache.write([missing[place].sha256 for place in places], spectrograms)
@@ -156,7 +168,11 @@ def compute_spectrograms(
 
 
 def open_cache(
-    folder: Path | str, spec: SpectrogramSpec, dtype: str = "float16", **limits: int
+    folder: Path | str,
+    spec: SpectrogramSpec,
+    dtype: str = "float16",
+    speed: float = 1.0,
+    **limits: int,
 ) -> ArrayCache:
     """The cache of a spec's spectrograms in a folder that other specs may use as well.
 
@@ -164,16 +180,18 @@ def open_cache(
         folder: made when it is first written to.
         spec: what its spectrograms are made of.
         dtype: ``float16``, or ``uint8`` at half the size, as coarse as a picture.
+        speed: that recordings are played at.
         limits: see :class:`serkit.caching.cache.ArrayCache`.
     """
-    return ArrayCache(folder, repr((_RECIPE, *astuple(spec))), spec.shape, dtype, **limits)
+    key = (_RECIPE, *astuple(spec)) if speed == 1.0 else (_RECIPE, *astuple(spec), speed)
+    return ArrayCache(folder, repr(key), spec.shape, dtype, **limits)
 
 
 def _computed(
-    files: Sequence[str], spec: SpectrogramSpec, skipped: Skipped | None, count: int
+    files: Sequence[str], spec: SpectrogramSpec, skipped: Skipped | None, count: int, speed: float
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Places in ``files`` and their spectrograms, ``count`` at a time."""
-    batches = iter(spectrogram_dataset(files, spec, min(count, 32), skipped=skipped))
+    batches = iter(spectrogram_dataset(files, spec, min(count, 32), skipped=skipped, speed=speed))
     while True:
         try:
             piece = list(itertools.islice(batches, -(-count // 32)))

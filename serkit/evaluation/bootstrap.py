@@ -8,8 +8,6 @@ from serkit.errors import InputError, check_range
 from serkit.evaluation.metrics import average_recall, confusion_matrix
 from serkit.seeds import derive_seed
 
-_LEVEL = 0.95
-
 
 def uar_difference(
     truth: np.ndarray,
@@ -61,8 +59,9 @@ def per_speaker(
         InputError: if there are no clips, or lengths differ.
     """
     truth, predicted, speakers = map(np.asarray, (truth, predicted, speakers))
-    if len(speakers) != len(truth):
-        raise InputError(f"{len(speakers)} speakers for {len(truth)} clips; valid is one for each")
+    for name, values in (("predictions", predicted), ("speakers", speakers)):
+        if len(values) != len(truth):
+            raise InputError(f"{len(values)} {name} for {len(truth)} clips; valid is one for each")
     parts = [speakers == name for name in np.unique(speakers)]
     # For its errors, where there is nobody.
     parts = parts or [slice(None)]
@@ -85,5 +84,6 @@ def drawn(counts: np.ndarray, seed: int, draws: int) -> np.ndarray:
 
 
 def ends() -> tuple[float, float]:
-    """Quantiles of the draws at which an interval ends."""
-    return (1 - _LEVEL) / 2, (1 + _LEVEL) / 2
+    """Quantiles of the draws at which a 95 % interval ends."""
+    # Not computed from 0.95: (1 - 0.95) / 2 is a bit above 0.025, and results change in last bits.
+    return 0.025, 0.975

@@ -17,7 +17,7 @@ class Group:
 
     Attributes:
         attribute: what they have in common, such as ``corpus``; ``all`` for all clips.
-        value: of the attribute, such as ``ravdess``; empty for all clips.
+        value: of the attribute, such as ``ravdess``; empty for all clips, or if it is not known.
         clips: how many predictions there are; several of a clip count each.
         speakers: how many speakers.
         measures: with intervals over these speakers.
@@ -53,7 +53,8 @@ def breakdown(
         predicted: the same.
         speakers: of each clip.
         classes: number of classes.
-        attributes: by name, such as ``corpus`` or ``gender``, the value of each clip.
+        attributes: by name, such as ``corpus`` or ``gender``, the value of each clip; empty if it
+            is not known.
         seed: of the bootstrap, see :func:`serkit.evaluation.intervals.intervals`.
         draws: number of bootstrap samples.
 
@@ -65,9 +66,12 @@ def breakdown(
     """
     truth, predicted, speakers = map(np.asarray, (truth, predicted, speakers))
     chosen = {("all", ""): np.ones(len(truth), bool)}
-    for name, values in attributes.items():
+    given = {"predictions": predicted, "speakers": speakers}
+    given |= {f"values of {name}": values for name, values in attributes.items()}
+    for what, values in given.items():
         if len(values) != len(truth):
-            raise InputError(f"{len(values)} values of {name} for {len(truth)} clips")
+            raise InputError(f"{len(values)} {what} for {len(truth)} clips; valid is one for each")
+    for name, values in attributes.items():
         for value in np.unique(values):
             chosen[name, str(value)] = np.asarray(values) == value
     groups = []
@@ -117,4 +121,6 @@ def confusion_cells(group: Group, classes: Sequence[str]) -> tuple[list[str], li
 
 
 def _name(group: Group) -> str:
-    return f"{group.attribute}: {group.value}" if group.value else group.attribute
+    if group.attribute == "all":
+        return group.attribute
+    return f"{group.attribute}: {group.value or 'unknown'}"

@@ -81,13 +81,12 @@ def intervals(
     counts = per_speaker(truth, predicted, speakers, classes)
     whole = counts.sum(axis=0)
     sampled = drawn(counts, seed, draws) if len(counts) > 1 else None
+    several = counts.any(axis=2).sum(axis=0) > 1
     recalls = [
-        None if np.isnan(value) else _interval(value, column)
-        for value, column in zip(
-            class_recalls(whole),
-            [None] * classes if sampled is None else class_recalls(sampled).T,
-            strict=True,
-        )
+        None
+        if np.isnan(value)
+        else _interval(value, class_recalls(sampled)[:, label] if several[label] else None)
+        for label, value in enumerate(class_recalls(whole))
     ]
     three = [
         _interval(measure(whole), None if sampled is None else measure(sampled))
@@ -97,7 +96,8 @@ def intervals(
 
 
 def _interval(value: float, sampled: np.ndarray | None) -> Interval:
-    if sampled is None:
+    known = [] if sampled is None else sampled[~np.isnan(sampled)]
+    if len(known) == 0:
         return Interval(float(value), None, None)
-    low, high = np.quantile(sampled[~np.isnan(sampled)], ends())
+    low, high = np.quantile(known, ends())
     return Interval(float(value), float(low), float(high))

@@ -1,5 +1,6 @@
 """Spectrograms together with whose voices are in them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,6 +35,24 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.spectrograms)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Examples"]) -> "Examples":
+        """All examples of several, one after another; rows stay on disk if all are such.
+
+        Raises:
+            InputError: if there are none, or some have labels and others none.
+        """
+        if len({part.labels is None for part in parts}) != 1:
+            raise InputError(f"{len(parts)} sets, some with labels; valid are all or none")
+        pictures = [part.spectrograms for part in parts]
+        on_disk = all(isinstance(each, Rows) for each in pictures)
+        labels = [part.labels for part in parts]
+        return cls(
+            Rows.joined(pictures) if on_disk else np.concatenate(pictures),
+            frozenset().union(*(part.speakers for part in parts)),
+            None if labels[0] is None else np.concatenate(labels),
+        )
 
     def in_memory(self) -> "Examples":
         """The same, its spectrograms read into an array."""

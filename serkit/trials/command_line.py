@@ -1,14 +1,19 @@
-"""What the experiments with rare classes have in common on the command line."""
+"""What experiments have in common on the command line."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
+from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.corpora.labels import LABEL_SETS
+from serkit.files import write_text
 from serkit.runs import Run
+from serkit.trials.classifier_report import classifier_report
+from serkit.trials.cross_validation import CrossValidation
 from serkit.trials.rare_classes import RareClasses, RareClassesSettings
 
 
@@ -49,9 +54,62 @@ def rare_classes_trial(options: argparse.Namespace) -> Iterator[RareClasses]:
         ResumeError: if the folder was made with other options.
         InputError: if a class has no clips.
     """
+    with _run(options):
+        settings = RareClassesSettings(tuple(options.label), options.clips)
+        yield RareClasses(options.roots, settings, options.out)
+
+
+def cross_validation_parser(description: str, out: str) -> argparse.ArgumentParser:
+    """Options of every experiment with a classifier; each adds its own.
+
+    Args:
+        description: what it claims or asks.
+        out: folder of the results, if none is given.
+
+    Returns:
+        A parser of ``roots``, ``--labels``, ``--seeds``, ``--folds`` and ``--out``.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("roots", nargs="+", type=Path, help="folders of recordings")
+    parser.add_argument("--labels", choices=LABEL_SETS, default="emotion")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--out", type=Path, default=Path(out))
+    return parser
+
+
+@contextmanager
+def cross_validation(
+    options: argparse.Namespace, spec: SpectrogramSpec, speeds: Sequence[float] = ()
+) -> Iterator[CrossValidation]:
+    """The folds that the options ask for; at the end the tables are printed and written.
+
+    Operations are deterministic from here on. ``report.md`` in the folder gets the tables. Seeds
+    may be added to a folder later.
+
+    Args:
+        options: of :func:`cross_validation_parser` and any others.
+        spec: spectrograms.
+        speeds: that recordings are played at to train on, beside their own.
+
+    Raises:
+        ResumeError: if the folder was made with other options.
+        InputError: if there is only one class, or too few speakers.
+    """
+    with _run(options, "seeds"):
+        trial = CrossValidation(
+            *(options.roots, options.labels, spec, options.out, options.seeds, options.folds),
+            speeds,
+        )
+        yield trial
+        text = classifier_report(trial.predictions(), trial.classes)
+        write_text(options.out / "report.md", text)
+        print(f"{text}\nper cent; written: {options.out / 'report.md'}")
+
+
+def _run(options: argparse.Namespace, *free: str) -> Run:
+    """The run folder of the options; those that are ``free`` may change between calls."""
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(0)
-    asked = {name: str(value) for name, value in vars(options).items() if name != "out"}
-    settings = RareClassesSettings(tuple(options.label), options.clips)
-    with Run(options.out, asked):
-        yield RareClasses(options.roots, settings, options.out)
+    shown = {name: value for name, value in vars(options).items() if name not in ("out", *free)}
+    return Run(options.out, {name: str(value) for name, value in shown.items()})

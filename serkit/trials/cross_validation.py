@@ -18,6 +18,7 @@ from serkit.data.spectrograms import compute_spectrograms
 from serkit.errors import InputError
 from serkit.files import replacing
 from serkit.seeds import derive_seed
+from serkit.training.examples import Examples
 from serkit.trials.parts import Parts
 
 
@@ -29,6 +30,7 @@ class Fold:
         seed: of the folds and the training.
         number: of the fold, from 1.
         parts: spectrograms and labels of the split's parts.
+        views: the same of recordings at other speeds.
         folder: of this training.
         features: of frozen networks' outputs, which all trainings share.
     """
@@ -36,6 +38,7 @@ class Fold:
     seed: int
     number: int
     parts: Parts
+    views: tuple[Parts, ...]
     folder: Path
     features: Path
 
@@ -51,10 +54,11 @@ class Fold:
     def fit(
         self, model: keras.Model, settings: FitSettings, *, augment: Augment | None = None
     ) -> list[dict[str, float]]:
-        """Train on the training part, see :func:`serkit.classifiers.fitting.fit_classifier`."""
+        """Train on all views of the training part, see :mod:`serkit.classifiers.fitting`."""
         split = self.parts.split
+        train = [view.to_fit(split.train) for view in (self.parts, *self.views)]
         return fit_classifier(
-            *(model, self.parts.to_fit(split.train), self.parts.examples(split.validation)),
+            *(model, Examples.joined(train), self.parts.examples(split.validation)),
             *(split.speakers, settings, self.network_seed, self.folder),
             augment=augment,
             features=self.features,
@@ -102,7 +106,7 @@ class CrossValidation:
         folder: gets the spectrograms and a folder for each training.
         seeds: one round of all folds for each.
         folds: how many, at least 3; each is the test part once.
-        cache: of spectrograms, which trials may share; default: in ``folder``.
+        speeds: that recordings are played at to train on, beside their own.
 
     Attributes:
         classes: their names, in the order of the logits.
@@ -119,7 +123,7 @@ class CrossValidation:
         folder: Path,
         seeds: Sequence[int],
         folds: int = 5,
-        cache: Path | None = None,
+        speeds: Sequence[float] = (),
     ) -> None:
         self.folder, self.seeds, self.folds, self.label_set = folder, seeds, folds, label_set
         self._corpus = audit(roots).corpus
@@ -129,8 +133,10 @@ class CrossValidation:
                 f"only one class of {label_set} in {', '.join(map(str, roots))}: "
                 f"{', '.join(self.classes) or 'none'}; valid are two or more"
             )
-        self._cache = cache or folder / "spectrograms"
-        self._spectrograms = compute_spectrograms(self._corpus, spec, cache=self._cache)
+        self._views = [
+            compute_spectrograms(self._corpus, spec, cache=folder / "spectrograms", speed=speed)
+            for speed in (1.0, *speeds)
+        ]
 
     def __iter__(self) -> Iterator[Fold]:
         """The folds that are not done yet, a killed one first."""
@@ -146,20 +152,13 @@ class CrossValidation:
         """Those of all folds that are done, see :meth:`Fold.test`."""
         every = [(seed, number) for seed in self.seeds for number in range(1, self.folds + 1)]
         paths = [self._folder(*each) / "predictions.csv" for each in every]
-        return pd.concat([pd.read_csv(path) for path in paths if path.exists()])
+        return pd.concat(
+            [pd.read_csv(path, keep_default_na=False) for path in paths if path.exists()]
+        )
 
     def _folder(self, seed: int, number: int) -> Path:
         return self.folder / f"seed-{seed}" / f"fold-{number}"
 
     def _fold(self, seed: int, number: int, split: Split, folder: Path) -> Fold:
-        parts = Parts(self._corpus, split, self._spectrograms, self.label_set)
-        return Fold(seed, number, parts, folder, self.folder / "features")
-
-
-def mean_over_folds(predictions: pd.DataFrame, measure) -> tuple[float, float]:
-    """A measure of each fold: its mean over all of them, and the deviation of the seeds' means."""
-    folds = predictions.groupby(["seed", "fold"])[["truth", "predicted"]].apply(
-        lambda rows: measure(rows["truth"].to_numpy(), rows["predicted"].to_numpy())
-    )
-    seeds = folds.groupby("seed").mean()
-    return float(folds.mean()), float(seeds.std(ddof=1)) if len(seeds) > 1 else float("nan")
+        parts, *views = (Parts(self._corpus, split, view, self.label_set) for view in self._views)
+        return Fold(seed, number, parts, tuple(views), folder, self.folder / "features")

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from serkit.audio.loading import load_waveform
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
+from serkit.audio.speed import play
 from serkit.corpora.corpus import Corpus
 from serkit.data import spectrograms as module
 from serkit.data.skipped import Skipped
@@ -20,7 +21,7 @@ from serkit.data.spectrograms import (
     open_cache,
     spectrogram_dataset,
 )
-from serkit.errors import RecordingError
+from serkit.errors import InputError, RecordingError
 
 SPEC = SpectrogramSpec()
 HALF_A_STEP = 2**-12
@@ -58,6 +59,26 @@ def test_pipeline_in_bfloat16(few):
     ((_, found),) = spectrogram_dataset(few.files(), SPEC, dtype=tf.bfloat16)
     ((_, wide),) = spectrogram_dataset(few.files(), SPEC)
     np.testing.assert_array_equal(found, tf.cast(wide, tf.bfloat16))
+
+
+@pytest.mark.parametrize("together", [1, 3])
+def test_another_speed_is_what_playing_the_recording_so_gives(few, together):
+    ((_, found),) = spectrogram_dataset(few.files(), SPEC, speed=1.2, together=together)
+    for picture, clip in zip(found, few.clips, strict=True):
+        waveform = load_waveform(few.file(clip).read_bytes(), SPEC).waveform
+        played = play(waveform[np.newaxis], tf.constant([1.2]))
+        np.testing.assert_allclose(picture, to_spectrogram(played, SPEC)[0], atol=1e-3)
+
+
+def test_each_speed_has_its_own_place_in_the_cache(few, tmp_path):
+    plain = compute_spectrograms(few, SPEC, cache=tmp_path)[:]
+    faster = compute_spectrograms(few, SPEC, cache=tmp_path, speed=1.2)[:]
+    assert not np.array_equal(plain, faster)
+    np.testing.assert_array_equal(compute_spectrograms(few, SPEC, cache=tmp_path)[:], plain)
+    cache = open_cache(tmp_path, SPEC, speed=1.2)
+    assert cache.missing([clip.sha256 for clip in few.clips]) == []
+    with pytest.raises(InputError, match=r"speed=3\.0 is out of range; valid is from 0\.5 to 2\.0"):
+        compute_spectrograms(few, SPEC, cache=tmp_path / "new", speed=3.0)
 
 
 def test_computed_ones_are_the_pipeline_s_as_the_cache_rounds_them(few, tmp_path):

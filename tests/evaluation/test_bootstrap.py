@@ -61,3 +61,21 @@ def test_lengths_are_checked():
     calls = np.array([0, 1])
     with pytest.raises(InputError, match="3 speakers for 2 clips; valid is one for each"):
         uar_difference(calls, calls, calls, ["a", "b", "c"], 2, seed=0)
+    with pytest.raises(InputError, match="1 predictions for 2 clips"):
+        uar_difference(calls, calls[:1], calls, ["a", "b"], 2, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("draws", "low", "high"),
+    [
+        (100, -0.1772625968992248, -0.04159903424609312),
+        (2000, -0.17903885495730554, -0.04514493532602467),
+    ],
+)
+def test_results_are_to_the_bit_what_they_once_were(draws, low, high):
+    """Computed with the first version; stored results of runs stay comparable."""
+    clips = np.arange(150)
+    truth, first, second = clips * clips % 7 % 5, clips * 3 % 11 % 5, clips * clips // 3 % 7 % 5
+    who = [f"s{n}" for n in np.sqrt(clips).astype(int)]
+    found = uar_difference(truth, first, second, who, 5, seed=2, draws=draws)
+    assert found == (-0.11196264975334741, low, high)

@@ -61,5 +61,16 @@ def test_it_is_json(groups):
 def test_lengths_are_checked():
     with pytest.raises(InputError, match="5 values of gender for 6 clips"):
         breakdown(TRUTH, PREDICTED, SPEAKERS, 2, {"gender": GENDER[:5]}, seed=0)
+    with pytest.raises(InputError, match="5 predictions for 6 clips"):
+        breakdown(TRUTH, PREDICTED[:5], SPEAKERS, 2, {}, seed=0)
+    with pytest.raises(InputError, match="7 speakers for 6 clips; valid is one for each"):
+        breakdown(TRUTH, PREDICTED, [*SPEAKERS, "d"], 2, {}, seed=0)
     with pytest.raises(InputError, match="0 clips"):
         breakdown([], [], [], 2, {}, seed=0)
+
+
+def test_clips_of_unknown_gender_are_called_so():
+    genders = ["", "", *GENDER[2:]]
+    groups = breakdown(TRUTH, PREDICTED, SPEAKERS, 2, {"gender": genders}, seed=0)
+    assert [g.value for g in groups] == ["", "", "female", "male"]
+    assert [row[0] for row in measure_cells(groups)[1][:2]] == ["all", "gender: unknown"]

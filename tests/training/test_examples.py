@@ -28,3 +28,20 @@ def test_in_memory_reads_rows():
     assert isinstance(found.spectrograms, np.ndarray)
     np.testing.assert_array_equal(found.spectrograms, [[-1], [1], [-1]])
     np.testing.assert_array_equal(found.labels, np.arange(3))
+
+
+def test_joined_examples_have_everybodys_voice_and_rows_stay_on_disk():
+    table = decoding_table("uint8")
+    rows = Rows(list(np.array([[0], [255]], "u1")), (1,), table)
+    first = Examples(rows, frozenset("a"), np.array([0, 1]))
+    second = Examples(rows.select([1]), frozenset("b"), np.array([2]))
+    both = Examples.joined([first, second])
+    assert isinstance(both.spectrograms, Rows)
+    np.testing.assert_array_equal(both.spectrograms[:], [[-1], [1], [1]])
+    assert (both.speakers, both.labels.tolist()) == (frozenset("ab"), [0, 1, 2])
+    mixed = Examples.joined([first, second.in_memory()])
+    np.testing.assert_array_equal(mixed.spectrograms, both.spectrograms[:])
+    with pytest.raises(InputError, match="some with labels; valid are all or none"):
+        Examples.joined([first, Examples(rows, frozenset("a"))])
+    with pytest.raises(InputError, match="0 sets"):
+        Examples.joined([])

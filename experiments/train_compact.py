@@ -1,0 +1,40 @@
+"""Claim: 0.3 million parameters and minutes on two cores tell 7 emotions of strangers apart.
+
+    python experiments/train_compact.py ../shared/data/ravdess
+    python experiments/train_compact.py ROOT... --spectrograms report    # 224 x 224, as the GANs'
+
+RESULT_PLACE
+"""
+
+from functools import partial
+
+from serkit.audio.masking import MaskSettings, mask
+from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.classifiers.compact import CompactSettings, compact
+from serkit.classifiers.settings import FitSettings
+from serkit.trials.command_line import cross_validation, cross_validation_parser
+
+# The silence around speech cut off, and 80 bands: twice as fast as the report's pictures.
+OWN = SpectrogramSpec(frames=160, bins=80, window=512, trim_db=30.0)
+
+
+def main() -> None:
+    parser = cross_validation_parser(__doc__.splitlines()[0], "runs/train-compact")
+    parser.add_argument("--spectrograms", choices=["own", "report"], default="own")
+    parser.add_argument("--epochs", type=int, default=60)
+    options = parser.parse_args()
+
+    own = options.spectrograms == "own"
+    spec = OWN if own else SpectrogramSpec()
+    network = CompactSettings(pool=(1, 1), stride=(1, 2)) if own else CompactSettings()
+    settings = FitSettings(epochs=options.epochs, label_smoothing=0.1, keep="last")
+    augment = partial(mask, settings=MaskSettings())
+    with cross_validation(options, spec, speeds=(0.9, 1.1)) as trial:
+        for fold in trial:
+            model = compact(len(trial.classes), spec.shape, network, fold.network_seed)
+            fold.fit(model, settings, augment=augment)
+            fold.test(model)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""CLAIM_vgg16_half_freeze
+
+    python experiments/train_vgg16_half_freeze.py ../shared/data/ravdess
+    python experiments/train_vgg16_half_freeze.py ROOT... --weights PATH.h5
+
+RESULT_vgg16_half_freeze
+"""
+
+from dataclasses import replace
+
+from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.classifiers.settings import REPORT
+from serkit.classifiers.transfer import TransferSettings, vgg16_half_freeze
+from serkit.trials.command_line import cross_validation, cross_validation_parser
+
+
+def main() -> None:
+    parser = cross_validation_parser(__doc__.splitlines()[0], "runs/train-vgg16-half-freeze")
+    parser.add_argument("--weights", default="imagenet", help="imagenet, none, or a file")
+    parser.add_argument("--epochs", type=int, default=REPORT.epochs)
+    parser.add_argument("--frozen-convs", type=int, default=10, help="8 as in the listing")
+    parser.add_argument("--learning-rate", type=float, default=REPORT.learning_rate)
+    options = parser.parse_args()
+
+    network = TransferSettings(options.frozen_convs, precision="mixed_bfloat16")
+    settings = replace(REPORT, epochs=options.epochs, learning_rate=options.learning_rate)
+    with cross_validation(options, SpectrogramSpec()) as trial:
+        for fold in trial:
+            model = vgg16_half_freeze(
+                len(trial.classes), options.weights, network, fold.network_seed
+            )
+            fold.fit(model, settings)
+            fold.test(model)
+
+
+if __name__ == "__main__":
+    main()

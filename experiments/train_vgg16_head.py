@@ -1,0 +1,34 @@
+"""CLAIM_vgg16_head
+
+    python experiments/train_vgg16_head.py ../shared/data/ravdess
+    python experiments/train_vgg16_head.py ROOT... --weights PATH.h5
+
+RESULT_vgg16_head
+"""
+
+from dataclasses import replace
+
+from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.classifiers.settings import REPORT
+from serkit.classifiers.transfer import TransferSettings, vgg16_head
+from serkit.trials.command_line import cross_validation, cross_validation_parser
+
+
+def main() -> None:
+    parser = cross_validation_parser(__doc__.splitlines()[0], "runs/train-vgg16-head")
+    parser.add_argument("--weights", default="imagenet", help="imagenet, none, or a file")
+    parser.add_argument("--epochs", type=int, default=REPORT.epochs)
+    parser.add_argument("--learning-rate", type=float, default=REPORT.learning_rate)
+    options = parser.parse_args()
+
+    network = TransferSettings(precision="mixed_bfloat16")
+    settings = replace(REPORT, epochs=options.epochs, learning_rate=options.learning_rate)
+    with cross_validation(options, SpectrogramSpec()) as trial:
+        for fold in trial:
+            model = vgg16_head(len(trial.classes), options.weights, network, fold.network_seed)
+            fold.fit(model, settings)
+            fold.test(model)
+
+
+if __name__ == "__main__":
+    main()

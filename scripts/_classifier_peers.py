@@ -1,0 +1,111 @@
+"""What bench_classifier.py compares with: the same networks in PyTorch, eager."""
+
+import numpy as np
+import torch
+from torch import nn
+
+_VGG16 = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512, "M")
+_RESNET50 = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
+# Layers of VGG16 up to the fourth pool: what half-freeze freezes.
+_HALF = 24
+
+
+def vgg16() -> list[nn.Module]:
+    parts, old = [], 3
+    for new in _VGG16:
+        if new == "M":
+            parts.append(nn.MaxPool2d(2))
+        else:
+            parts += [nn.Conv2d(old, new, 3, padding=1), nn.ReLU(inplace=True)]
+            old = new
+    return parts
+
+
+class Bottleneck(nn.Module):
+    def __init__(self, old: int, channels: int, stride: int, shortcut: bool) -> None:
+        super().__init__()
+        new = 4 * channels
+        self.path = nn.Sequential(
+            *_normed(nn.Conv2d(old, channels, 1, stride)), nn.ReLU(inplace=True),
+            *_normed(nn.Conv2d(channels, channels, 3, padding=1)), nn.ReLU(inplace=True),
+            *_normed(nn.Conv2d(channels, new, 1)),
+        )  # fmt: skip
+        self.short = nn.Identity()
+        if shortcut:
+            self.short = nn.Sequential(*_normed(nn.Conv2d(old, new, 1, stride)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.relu(self.path(x) + self.short(x))
+
+
+def _normed(convolution: nn.Conv2d) -> tuple[nn.Module, nn.Module]:
+    return convolution, nn.BatchNorm2d(convolution.out_channels, eps=1.001e-5)
+
+
+def resnet50() -> nn.Sequential:
+    parts = [*_normed(nn.Conv2d(3, 64, 7, 2, 3)), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1)]
+    old = 64
+    for channels, blocks, stride in _RESNET50:
+        for number in range(blocks):
+            step = stride if number == 0 else 1
+            parts.append(Bottleneck(old, channels, step, shortcut=number == 0))
+            old = 4 * channels
+    return nn.Sequential(*parts, nn.AdaptiveAvgPool2d(1))
+
+
+def head(features: int, classes: int) -> list[nn.Module]:
+    return [
+        *(nn.Flatten(), nn.Linear(features, 4096), nn.ReLU(inplace=True), nn.Dropout(0.5)),
+        *(nn.Linear(4096, 4096), nn.ReLU(inplace=True), nn.Dropout(0.5)),
+        nn.Linear(4096, classes),
+    ]
+
+
+def network(name: str, classes: int) -> tuple[nn.Module, nn.Module]:
+    """The frozen part and the rest."""
+    if name == "resnet50-head":
+        return resnet50(), nn.Sequential(*head(2048, classes))
+    layers = vgg16()
+    if name == "vgg16-head":
+        return nn.Sequential(*layers), nn.Sequential(*head(25088, classes))
+    rest = [nn.Dropout2d(0.4), *layers[_HALF : _HALF + 2], nn.Dropout2d(0.4), *layers[_HALF + 2 :]]
+    return nn.Sequential(*layers[:_HALF]), nn.Sequential(*rest, *head(25088, classes))
+
+
+class TorchClassifier:
+    """A training that runs its frozen layers at every step, without gradients, as people write it.
+
+    Args:
+        name: of the network.
+        batch: pictures a step.
+        bfloat16: whether it runs under autocast.
+        channels_last: the memory format; False is PyTorch's own.
+    """
+
+    def __init__(self, name: str, batch: int, bfloat16: bool, channels_last: bool) -> None:
+        torch.manual_seed(0)
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        parts = network(name, 7)
+        self._frozen, self._rest = (part.to(memory_format=layout) for part in parts)
+        self._frozen.eval()
+        self._sgd = torch.optim.SGD(self._rest.parameters(), 1e-2)
+        pictures = np.random.default_rng(0).normal(0, 60, (batch, 3, 224, 224)).astype("float32")
+        self._pictures = torch.from_numpy(pictures).contiguous(memory_format=layout)
+        self._targets = nn.functional.one_hot(torch.arange(batch) % 7, 7).float()
+        self._autocast = lambda: torch.autocast("cpu", torch.bfloat16, enabled=bfloat16)
+
+    def step(self) -> None:
+        self._rest.train()
+        with self._autocast():
+            with torch.no_grad():
+                features = self._frozen(self._pictures)
+            logits = self._rest(features)
+        loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), self._targets)
+        self._sgd.zero_grad()
+        loss.backward()
+        self._sgd.step()
+
+    def predict(self) -> None:
+        self._rest.eval()
+        with torch.inference_mode(), self._autocast():
+            self._rest(self._frozen(self._pictures))

@@ -1,0 +1,108 @@
+"""serkit's side of bench_classifier.py: what ``fit_classifier`` does, and how long it takes."""
+
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from serkit.caching.cache import ArrayCache
+from serkit.classifiers.compact import CompactSettings, compact
+from serkit.classifiers.features import compute_features, open_feature_cache
+from serkit.classifiers.fitting import compiled
+from serkit.classifiers.frozen import cut
+from serkit.classifiers.settings import REPORT
+from serkit.classifiers.transfer import TRANSFER, TransferSettings
+from serkit.training.batches import training_batches
+
+_CLASSES = 7
+
+
+def build(name: str, precision: str) -> keras.Model:
+    if name == "compact":
+        return compact(_CLASSES, (224, 224, 1), CompactSettings(precision=precision))
+    with warnings.catch_warnings():
+        # Random weights are as fast as any.
+        warnings.simplefilter("ignore")
+        return TRANSFER[name](_CLASSES, "none", TransferSettings(precision=precision))
+
+
+class SerkitClassifier:
+    """A training from the second epoch on: the rest of the network on features from disk.
+
+    Args:
+        name: of the network.
+        batch: examples a step.
+        precision: a Keras policy.
+    """
+
+    def __init__(self, name: str, batch: int, precision: str) -> None:
+        self._model, self._batch = build(name, precision), batch
+        rng = np.random.default_rng(0)
+        self._pictures = rng.uniform(-1, 1, (2 * batch, 224, 224, 1)).astype("float32")
+        self._infer = tf.function(lambda x: self._model(x, training=False))
+        pieces = cut(self._model)
+        if pieces is None:
+            return
+        self._folder = tempfile.TemporaryDirectory()
+        self._frozen = pieces.frozen
+        cache = open_feature_cache(Path(self._folder.name), pieces.frozen)
+        # Traced, and warm.
+        rows = compute_features(pieces.frozen, self._pictures, cache)
+        self._trainer = compiled(pieces.rest, REPORT, 4)
+        labels = np.arange(len(rows)) % _CLASSES
+        self._batches = training_batches((rows, labels), batch, 0)
+        self.steps(2)
+
+    def steps(self, count: int) -> list[float]:
+        """Seconds of each of so many steps in ``fit``, the wait for its batch included."""
+        clock = _Clock()
+        self._trainer.fit(
+            self._batches, steps_per_epoch=count + 1, callbacks=[clock], shuffle=False, verbose=0
+        )
+        return np.diff(clock.times).tolist()
+
+    def features(self) -> float:
+        """Seconds that computing and keeping the features of a batch takes."""
+        with tempfile.TemporaryDirectory() as folder:
+            cache = open_feature_cache(Path(folder), self._frozen)
+            began = time.perf_counter()
+            compute_features(self._frozen, self._pictures, cache)
+            return (time.perf_counter() - began) / 2
+
+    def predict(self) -> None:
+        self._infer(self._pictures[: self._batch]).numpy()
+
+
+class _Clock(keras.callbacks.Callback):
+    def __init__(self) -> None:
+        super().__init__()
+        self.times: list[float] = []
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self.times.append(time.perf_counter())
+
+
+def train_many(clips: int, batch: int, steps: int, peak: Callable[[], dict]) -> dict:
+    """Train half-freeze on so many clips' features, and say what memory that took.
+
+    The features are random: what they are does not matter, that they lie on disk does.
+    """
+    pieces = cut(build("vgg16-half-freeze", "mixed_bfloat16"))
+    shape = tuple(pieces.frozen.output_shape[1:])
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        cache = ArrayCache(folder, "random", shape, "bfloat16", limit_bytes=2**40)
+        keys = [f"{number:064x}" for number in range(clips)]
+        for start in range(0, clips, cache.shard_clips):
+            some = keys[start : start + cache.shard_clips]
+            cache.write(some, rng.random((len(some), *shape), np.float32))
+        rows = cache.read(keys)
+        trainer = compiled(pieces.rest, REPORT, steps)
+        batches = training_batches((rows, np.arange(clips) % _CLASSES), batch, 0)
+        trainer.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0)
+        return {"bytes": clips * int(np.prod(shape)) * 2, **peak()}

@@ -1,0 +1,197 @@
+"""How fast classifiers train and predict, beside the same networks in PyTorch.
+
+    python scripts/bench_classifier.py           # with requirements-torch.lock installed
+
+The report's three networks. PyTorch runs its frozen layers at every step; serkit computes them once
+a clip and trains the rest on what it kept on disk, so that what counts is an epoch from the second
+one on. Each contender is a process of its own; they take turns, so that whatever else the machine
+does falls on both, and each one's fastest step counts. PyTorch's rate is its best of float32 and
+autocast bfloat16, in its own memory format and, in brackets, in channels_last, which is faster on
+some CPUs and has to be asked for. Absolute rates are the machine's as much as anything's.
+
+`break-even` is the first epoch at whose end serkit, which computes features first, is ahead on
+`--for-clips` clips.
+"""
+
+import argparse
+import contextlib
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+_NETWORKS = ("vgg16-half-freeze", "vgg16-head", "resnet50-head")
+_TARGETS = {"vgg16-half-freeze": 8, "vgg16-head": 30, "resnet50-head": 30}
+_OURS = ("serkit float32", "serkit mixed_bfloat16")
+_THEIRS = ("torch float32", "torch bfloat16")
+_LAST = tuple(f"{name} channels_last" for name in _THEIRS)
+
+
+def main() -> None:
+    options = parse()
+    if options.contender:
+        return serve(options)
+    sys.stdout.reconfigure(line_buffering=True)
+    print(f"{len(os.sched_getaffinity(0))} cores, {options.rounds} rounds of {options.steps} steps")
+    for network in options.networks:
+        for batch in options.batch:
+            compare(network, batch, options)
+    for network in options.networks:
+        predict(network, options)
+    alone("compact", options)
+    memory(options)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--networks", nargs="+", choices=_NETWORKS, default=list(_NETWORKS))
+    parser.add_argument("--batch", type=int, nargs="+", default=[16, 32, 64])
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=2, help="of each contender a round")
+    parser.add_argument("--for-clips", type=int, default=12_000)
+    parser.add_argument("--contender", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+class Contender:
+    """A process that does what it is asked to."""
+
+    def __init__(self, name: str, network: str, batch: int, options: argparse.Namespace) -> None:
+        command = [sys.executable, __file__, "--contender", f"{name}/{network}"]
+        command += ["--batch", str(batch), "--steps", str(options.steps)]
+        command += ["--for-clips", str(options.for_clips)]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def ask(self, what: str) -> dict:
+        self._process.stdin.write(what + "\n")
+        self._process.stdin.flush()
+        # Libraries write to stdout, too.
+        for line in self._process.stdout:
+            if line.startswith("{"):
+                return json.loads(line)
+        raise SystemExit("a contender ended before its time")
+
+    def __enter__(self) -> "Contender":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def serve(options: argparse.Namespace) -> None:
+    """What a contender's process does."""
+    name, network = options.contender.split("/")
+    (batch,) = options.batch
+    if name == "memory":
+        from _classifier_step import train_many
+
+        answers = {"memory": lambda: train_many(options.for_clips, batch, 20, peak_memory)}
+    elif name.startswith("serkit"):
+        from _classifier_step import SerkitClassifier
+
+        ours = SerkitClassifier(network, batch, name.split()[1])
+        answers = {
+            "steps": lambda: {"seconds": ours.steps(options.steps)},
+            "features": lambda: {"seconds": [ours.features()]},
+            "predict": lambda: {"seconds": timed(ours.predict, options.steps)},
+        }
+    else:
+        from _classifier_peers import TorchClassifier
+
+        theirs = TorchClassifier(network, batch, "bfloat16" in name, "channels_last" in name)
+        answers = {
+            "steps": lambda: {"seconds": timed(theirs.step, options.steps)},
+            "predict": lambda: {"seconds": timed(theirs.predict, options.steps)},
+        }
+    for line in sys.stdin:
+        print(json.dumps({} if line == "ready\n" else answers[line.strip()]()), flush=True)
+
+
+def timed(work, count: int) -> list[float]:
+    taken = []
+    for _ in range(count):
+        began = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - began)
+    return taken
+
+
+def race(names, network: str, batch: int, what: str, options) -> dict[str, float]:
+    """Images a second of each contender's fastest try; all live, and take turns."""
+    best = dict.fromkeys(names, math.inf)
+    with contextlib.ExitStack() as living:
+        contenders = {
+            name: living.enter_context(Contender(name, network, batch, options)) for name in names
+        }
+        # Nobody is measured while another one still starts.
+        for contender in contenders.values():
+            contender.ask("ready")
+        for _ in range(options.rounds):
+            for name, contender in contenders.items():
+                best[name] = min(best[name], *contender.ask(what)["seconds"])
+    return {name: batch / seconds for name, seconds in best.items()}
+
+
+def compare(network: str, batch: int, options: argparse.Namespace) -> None:
+    rates = race((*_OURS, *_THEIRS, *_LAST), network, batch, "steps", options)
+    ours, theirs, last = (max(names, key=rates.get) for names in (_OURS, _THEIRS, _LAST))
+    once = race((ours,), network, batch, "features", options)[ours]
+    ratios = [rates[ours] / rates[name] for name in (theirs, last)]
+    met = ["met" if ratio >= _TARGETS[network] else "NOT met" for ratio in ratios]
+    print(
+        f"\n{network}, batch {batch}: serkit / PyTorch = ratio {ratios[0]:.1f} ({ratios[1]:.1f} "
+        f"against channels_last); {_TARGETS[network]} is {met[0]} ({met[1]})"
+    )
+    for name, rate in rates.items():
+        print(f"  {name:28}{rate:8.1f} images/s in training")
+    print(f"  {ours:28}{once:8.1f} images/s through the frozen part, once")
+    clips = options.for_clips
+    for name in (theirs, last):
+        lead = clips / rates[name] - clips / rates[ours]
+        epoch = max(1, math.ceil(clips / once / lead)) if lead > 0 else None
+        print(f"  break-even with {name} on {clips} clips: epoch {epoch or 'never'}")
+
+
+def predict(network: str, options: argparse.Namespace) -> None:
+    rates = race((*_OURS, *_THEIRS, *_LAST), network, 32, "predict", options)
+    ours, theirs, last = (max(rates[n] for n in names) for names in (_OURS, _THEIRS, _LAST))
+    print(
+        f"\n{network}, prediction, batch 32: serkit {ours:.1f} images/s, PyTorch {theirs:.1f} "
+        f"(channels_last {last:.1f}): ratio {ours / theirs:.2f} ({ours / last:.2f})"
+    )
+
+
+def alone(network: str, options: argparse.Namespace) -> None:
+    rates = race(_OURS, network, 32, "predict", options)
+    shown = ", ".join(f"{name.split()[1]} {rate:.0f}" for name, rate in rates.items())
+    print(f"\n{network}, prediction, batch 32, images/s: {shown} (a network of serkit's own)")
+
+
+def memory(options: argparse.Namespace) -> None:
+    with Contender("memory", "vgg16-half-freeze", 32, options) as contender:
+        found = contender.ask("memory")
+    print(
+        f"\nvgg16-half-freeze, {options.for_clips} clips, {found['bytes'] / 2**30:.1f} GiB of "
+        f"features on disk: peak memory {found['peak'] / 2**10:.1f} GiB, of which "
+        f"{found['mapped'] / 2**10:.1f} GiB are pages of these files, which the system may drop"
+    )
+
+
+def peak_memory() -> dict[str, float]:
+    """Of this process, in MiB: the most it ever had, and what of files it has mapped now."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    values = dict(line.split(":", 1) for line in lines)
+    peak, mapped = (int(values[name].split()[0]) / 1024 for name in ("VmHWM", "RssFile"))
+    return {"peak": peak, "mapped": mapped}
+
+
+if __name__ == "__main__":
+    main()

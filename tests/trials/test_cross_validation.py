@@ -1,0 +1,105 @@
+import json
+
+import numpy as np
+import pytest
+
+from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.classifiers.compact import CompactSettings, compact
+from serkit.classifiers.settings import FitSettings
+from serkit.corpora.synthetic import SyntheticSettings, write_synthetic_corpus
+from serkit.errors import InputError, ResumeError
+from serkit.trials.command_line import cross_validation, cross_validation_parser
+from serkit.trials.cross_validation import CrossValidation
+
+SPEC = SpectrogramSpec(frames=48, bins=32, hop=1024)
+SMALL = CompactSettings(pool=(1, 1), channels=(4, 8))
+SETTINGS = FitSettings(epochs=1, steps_per_epoch=2, batch_size=8)
+
+
+@pytest.fixture
+def trial(synthetic_root, tmp_path):
+    return CrossValidation([synthetic_root], "emotion", SPEC, tmp_path, [0], 3, speeds=(1.2,))
+
+
+def _run(fold, classes):
+    model = compact(classes, SPEC.shape, SMALL, fold.network_seed)
+    history = fold.fit(model, SETTINGS)
+    return model, history, fold.test(model)
+
+
+@pytest.mark.slow
+def test_every_clip_is_tested_once_by_who_never_heard_its_speaker(trial, synthetic_corpus):
+    for fold in trial:
+        model, _, found = _run(fold, len(trial.classes))
+        split = fold.parts.split
+        assert set(found["speaker"]) == split.test.speakers()
+        assert not split.test.speakers() & split.train.speakers()
+        logits = found[[f"logit_{label}" for label in trial.classes]].to_numpy()
+        np.testing.assert_allclose(logits, model.predict(fold.parts.of(split.test), verbose=0))
+        called = [trial.classes[number] for number in logits.argmax(axis=1)]
+        assert called == list(found["predicted"])
+    every = trial.predictions()
+    assert sorted(every["path"]) == sorted(clip.path for clip in synthetic_corpus.clips)
+    truth = {clip.path: clip.emotion for clip in synthetic_corpus.clips}
+    assert [truth[path] for path in every["path"]] == list(every["truth"])
+    # What is done is not done again.
+    assert list(trial) == []
+
+
+def test_other_speeds_are_trained_on_and_never_tested_with(trial, monkeypatch):
+    from serkit.trials import cross_validation as module
+
+    seen = {}
+
+    def instead(model, train, validation, *_, **options):
+        seen.update(train=train, validation=validation)
+        return []
+
+    monkeypatch.setattr(module, "fit_classifier", instead)
+    fold = next(iter(trial))
+    _, _, found = _run(fold, len(trial.classes))
+    split = fold.parts.split
+    assert len(seen["train"]) == 2 * len(split.train)
+    assert len(seen["validation"]) == len(split.validation)
+    assert len(found) == len(split.test)
+    plain, faster = np.split(seen["train"].spectrograms[:], 2)
+    np.testing.assert_array_equal(plain, fold.parts.of(split.train))
+    assert not np.array_equal(plain, faster)
+    # Faster is shorter: more of it is silence.
+    assert (faster == -1).mean() > (plain == -1).mean()
+    np.testing.assert_array_equal(*np.split(seen["train"].labels, 2))
+
+
+def test_one_class_alone_is_refused(tmp_path):
+    root = tmp_path / "one"
+    write_synthetic_corpus(root, SyntheticSettings(size=0.005))
+    for path in root.rglob("*.wav"):
+        if "RAVDESS" not in str(path).upper() or "-05-" not in path.name:
+            path.unlink()
+    with pytest.raises(InputError, match=r"only one class of emotion in .*: angry; valid are two"):
+        CrossValidation([root], "emotion", SPEC, tmp_path / "out", [0])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("deterministic")
+def test_from_the_command_line_to_the_tables(synthetic_root, tmp_path, capsys):
+    def options(*more):
+        arguments = [str(synthetic_root), "--folds", "3", "--out", str(tmp_path), *more]
+        return cross_validation_parser("Claim: none.", "runs/none").parse_args(arguments)
+
+    with cross_validation(options("--seeds", "0"), SPEC) as trial:
+        for fold in trial:
+            _run(fold, len(trial.classes))
+    text = (tmp_path / "report.md").read_text()
+    assert text in capsys.readouterr().out
+    assert "| mean over folds, seed | UAR | accuracy | macro F1 |" in text
+    assert "| gender: female |" in text
+    # A seed may be added, other options may not be changed.
+    with cross_validation(options("--seeds", "0", "1"), SPEC) as trial:
+        assert [fold.name for fold in trial][:1] == ["seed 1, fold 1"]
+    with (
+        pytest.raises(ResumeError, match="labels was 'emotion', now 'gender_emotion'"),
+        cross_validation(options("--labels", "gender_emotion"), SPEC),
+    ):
+        pass
+    assert json.loads((tmp_path / "settings.json").read_text())["folds"] == "3"
