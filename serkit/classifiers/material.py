@@ -76,7 +76,7 @@ def prepare(
         + (f"each of {views} augmented views of a clip" if augment else "each clip")
         + f" and kept in {folder} as {cache.dtype}; the rest is trained on its outputs"
     )
-    rows = [compute_features(pieces.frozen, views, cache) for views in pictures]
+    rows = [compute_features(pieces.frozen, each, cache) for each in pictures]
     return Material(
         pieces.rest,
         Rows.joined(rows),

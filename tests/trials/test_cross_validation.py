@@ -38,6 +38,9 @@ def test_every_clip_is_tested_once_by_who_never_heard_its_speaker(trial, synthet
         np.testing.assert_allclose(logits, model.predict(fold.parts.of(split.test), verbose=0))
         called = [trial.classes[number] for number in logits.argmax(axis=1)]
         assert called == list(found["predicted"])
+        kept = {path.name for path in fold.folder.iterdir()}
+        files = {"history.csv", "model.keras", "predictions.csv", "split.csv", "split.json"}
+        assert kept == files
     every = trial.predictions()
     assert sorted(every["path"]) == sorted(clip.path for clip in synthetic_corpus.clips)
     truth = {clip.path: clip.emotion for clip in synthetic_corpus.clips}
