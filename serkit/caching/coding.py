@@ -16,8 +16,8 @@ DTYPES = {
 are for anything finite, such as a network's features.
 """
 
-_WIDE = ("wide-float16", "bfloat16")
-_LARGEST_FLOAT16 = 65504
+# The largest number of each type that is for anything finite; both are exact in float32.
+_LARGEST = {"wide-float16": 65504, "bfloat16": (2 - 2.0**-7) * 2.0**127}
 
 # A device's last digit may lie beyond 1; that is rounded to 1 by both types.
 _FURTHEST = 1 + 1e-5
@@ -29,11 +29,12 @@ def encode(values: np.ndarray, shape: Sequence[int], dtype: str) -> np.ndarray:
     Largest rounding error: ``float16`` 2 ** -12 = 0.000244, ``uint8`` (linear, 0 is -1 and 255
     is 1) 1 / 255 = 0.00392. Where -1 to 1 stands for 80 dB these are 0.0098 dB and 0.157 dB. Both
     keep -1 and 1 exactly, so silence stays silence. ``wide-float16`` rounds by a share of
-    2 ** -11 of a value, or by 2 ** -25 below 2 ** -14; ``bfloat16`` by a share of 2 ** -8.
+    2 ** -11 of a value, or by 2 ** -25 below 2 ** -14; ``bfloat16`` by a share of 2 ** -8, or by
+    2 ** -134 below 2 ** -126.
 
     Args:
         values: float32 ``(n, *shape)``; for ``float16`` and ``uint8`` in [-1, 1], give or take
-            1e-5, for ``wide-float16`` within 65,504 of 0.
+            1e-5, for ``wide-float16`` within 65,504 of 0, for ``bfloat16`` within 3.389e38.
         shape: of one of them.
         dtype: one of :data:`DTYPES`.
 
@@ -61,10 +62,10 @@ def _check_range(values: np.ndarray, dtype: str) -> None:
     if not values.size:
         return
     low, high = values.min(), values.max()
-    largest = {"wide-float16": _LARGEST_FLOAT16, "bfloat16": 3.38e38}.get(dtype, _FURTHEST)
+    largest = _LARGEST.get(dtype, _FURTHEST)
     # Not (low < -largest or high > largest), which would let NaN pass.
     if not (low >= -largest and high <= largest):
-        valid = f"-{largest} to {largest}" if dtype in _WIDE else "-1 to 1"
+        valid = f"-{largest} to {largest}" if dtype in _LARGEST else "-1 to 1"
         raise InputError(f"values from {low} to {high}; valid for {dtype} is from {valid}")
 
 

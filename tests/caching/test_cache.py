@@ -72,6 +72,17 @@ def test_computed_once_and_read_in_the_order_asked_for(make, tmp_path):
     assert computed == []
 
 
+@pytest.mark.parametrize(
+    ("dtype", "entry"),
+    [("float16", "ce986c6f8e2c531a2f142748"), ("uint8", "2cf28fe2bac5322daa9c4b66")],
+)
+def test_spectrograms_are_found_where_the_first_version_wrote_them(make, tmp_path, dtype, entry):
+    """The names are those that the code wrote before it could keep features."""
+    make(dtype=dtype).write(_keys(1), _spectrograms(_keys(1)))
+    (shard,) = _shards(tmp_path)
+    assert shard.name.startswith(f"spectrograms-{entry}-")
+
+
 def test_only_what_is_missing_is_computed(make):
     cache, keys = make(), _keys(6)
     cache.write(keys[2:4], _spectrograms(keys[2:4]))
@@ -107,6 +118,25 @@ def test_values_are_rounded_as_documented(make, rng, dtype, bound):
     rows = cache.read(_keys(9))
     np.testing.assert_allclose(rows, values, rtol=0, atol=bound)
     np.testing.assert_array_equal(rows[[8, 1]], np.asarray(rows)[[8, 1]])
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [("wide-float16", 2.0**-11), ("bfloat16", 2.0**-8)])
+def test_features_are_kept_in_the_same_folder_as_spectrograms(make, rng, dtype, bound):
+    values = rng.normal(scale=100, size=(9, *SHAPE)).astype(np.float32)
+    values[0, 0, :, 0] = 0, 3e4, -3e4
+    cache = make(dtype=dtype)
+    cache.write(_keys(9), values)
+    rows = make(dtype=dtype).read(_keys(9))
+    np.testing.assert_allclose(rows, values, rtol=bound, atol=2.0**-25)
+    np.testing.assert_array_equal(rows[[8, 1]], np.asarray(rows)[[8, 1]])
+    with pytest.raises(InputError, match=f"valid for {dtype}"):
+        cache.write(_keys(1, 10), np.full((1, *SHAPE), np.inf, np.float32))
+    assert cache.missing(_keys(10)) == [9]
+    # All settings share one limit.
+    del rows, cache
+    gc.collect()
+    _fill(make(limit_bytes=1), _keys(4))
+    assert make(dtype=dtype).missing(_keys(9)) == list(range(9))
 
 
 def _truncate(path):

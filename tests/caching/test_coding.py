@@ -83,6 +83,25 @@ def test_features_are_rounded_by_a_share_of_themselves(dtype, bound, rng):
     assert (_kept(np.zeros(1), dtype) == 0).all()
 
 
+@pytest.mark.parametrize(
+    ("dtype", "smallest", "bound"),
+    [("wide-float16", 2.0**-14, 2.0**-25), ("bfloat16", 2.0**-126, 2.0**-134)],
+)
+def test_tiny_features_are_rounded_by_an_absolute_amount(dtype, smallest, bound, rng):
+    values = (rng.uniform(-1, 1, 10_000) * smallest).astype(np.float32).astype(np.float64)
+    worst = np.abs(_kept(values, dtype).astype(np.float64) - values).max()
+    assert 0.99 * bound < worst <= bound
+
+
+@pytest.mark.parametrize(("dtype", "largest"), [("wide-float16", 0x7BFF), ("bfloat16", 0x7F7F)])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_each_types_largest_number_is_kept_and_nothing_beyond(dtype, largest, sign):
+    value = sign * decoding_table(dtype)[largest]
+    np.testing.assert_array_equal(_kept(np.array([value, sign]), dtype), [value, sign])
+    with pytest.raises(InputError, match=f"valid for {dtype} is from -"):
+        encode(np.nextafter([value], np.float32(sign * np.inf)), (), dtype)
+
+
 def test_bfloat16_is_tensorflows(rng):
     import tensorflow as tf
 
