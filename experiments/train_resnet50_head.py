@@ -1,9 +1,11 @@
-"""CLAIM_resnet50_head
+"""Claim (report, section 6.2): ResNet50's frozen features and a new head tell emotions apart.
 
     python experiments/train_resnet50_head.py ../shared/data/ravdess
     python experiments/train_resnet50_head.py ROOT... --weights PATH.h5
 
-RESULT_resnet50_head
+The report has 47.8 % validation accuracy, on a random split. Expected without ImageNet weights
+(`--weights none --seeds 0 --epochs 20`, RAVDESS actors 1 to 20): a UAR of 19.9 % where guessing
+gives 14.3 %, since frozen random layers see little. docs/classifiers.md has the table.
 """
 
 from dataclasses import replace

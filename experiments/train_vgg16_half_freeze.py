@@ -1,9 +1,9 @@
-"""CLAIM_vgg16_half_freeze
+"""Claim (report, section 6.2): training VGG16's last block as well is better than its head alone.
 
     python experiments/train_vgg16_half_freeze.py ../shared/data/ravdess
     python experiments/train_vgg16_half_freeze.py ROOT... --weights PATH.h5
 
-RESULT_vgg16_half_freeze
+The report has 73.9 % validation accuracy, on a random split. RES_HALF
 """
 
 from dataclasses import replace

@@ -1,9 +1,9 @@
-"""CLAIM_vgg16_head
+"""Claim (report, section 6.2): VGG16's frozen features and a new head tell emotions apart.
 
     python experiments/train_vgg16_head.py ../shared/data/ravdess
     python experiments/train_vgg16_head.py ROOT... --weights PATH.h5
 
-RESULT_vgg16_head
+The report has 67.7 % validation accuracy, on a random split. RES_VGGHEAD
 """
 
 from dataclasses import replace

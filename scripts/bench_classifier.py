@@ -39,8 +39,15 @@ def main() -> None:
     sys.stdout.reconfigure(line_buffering=True)
     print(f"{len(os.sched_getaffinity(0))} cores, {options.rounds} rounds of {options.steps} steps")
     for network in options.networks:
+        best = {}
         for batch in options.batch:
-            compare(network, batch, options)
+            for name, rate in compare(network, batch, options).items():
+                best[name] = max(rate, best.get(name, 0.0))
+        ours, theirs, last = (max(best[n] for n in names) for names in (_OURS, _THEIRS, _LAST))
+        print(
+            f"{network}, each at its best batch: serkit {ours:.0f} images/s, ratio "
+            f"{ours / theirs:.1f} ({ours / last:.1f} against channels_last)"
+        )
     for network in options.networks:
         predict(network, options)
     alone("compact", options)
@@ -140,7 +147,7 @@ def race(names, network: str, batch: int, what: str, options) -> dict[str, float
     return {name: batch / seconds for name, seconds in best.items()}
 
 
-def compare(network: str, batch: int, options: argparse.Namespace) -> None:
+def compare(network: str, batch: int, options: argparse.Namespace) -> dict[str, float]:
     rates = race((*_OURS, *_THEIRS, *_LAST), network, batch, "steps", options)
     ours, theirs, last = (max(names, key=rates.get) for names in (_OURS, _THEIRS, _LAST))
     once = race((ours,), network, batch, "features", options)[ours]
@@ -158,6 +165,7 @@ def compare(network: str, batch: int, options: argparse.Namespace) -> None:
         lead = clips / rates[name] - clips / rates[ours]
         epoch = max(1, math.ceil(clips / once / lead)) if lead > 0 else None
         print(f"  break-even with {name} on {clips} clips: epoch {epoch or 'never'}")
+    return rates
 
 
 def predict(network: str, options: argparse.Namespace) -> None:

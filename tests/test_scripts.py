@@ -77,6 +77,7 @@ def test_the_classifier_bench_prints_ratios_break_even_and_memory():
     ratio = r"serkit / PyTorch = ratio [\d.]+ \([\d.]+ against channels_last\); 30 is (NOT )?met"
     assert re.search(rf"resnet50-head, batch 2: {ratio}", out)
     assert len(re.findall(r"images/s in training", out)) == 6
+    assert re.search(r"resnet50-head, each at its best batch: serkit \d+ images/s", out)
     assert len(re.findall(r"break-even with torch .* on 300 clips: epoch \d+", out)) == 2
     assert re.search(r"resnet50-head, prediction, batch 32: serkit [\d.]+ images/s", out)
     assert re.search(r"300 clips, .* peak memory [\d.]+ GiB", out)

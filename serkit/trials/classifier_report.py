@@ -39,9 +39,12 @@ def scores_of_folds(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.Dat
 def groups_of_clips(predictions: pd.DataFrame, classes: Sequence[str]) -> list[Group]:
     """Measures over all predictions, per corpus and per gender, with intervals over speakers.
 
-    Arguments as for :func:`scores_of_folds`.
+    Without the corpora if there is but one, or the genders. Arguments as for
+    :func:`scores_of_folds`.
     """
-    attributes = {name: predictions[name] for name in ("corpus", "gender")}
+    attributes = {
+        name: predictions[name] for name in ("corpus", "gender") if predictions[name].nunique() > 1
+    }
     truth, predicted = _numbers(predictions, classes)
     return breakdown(truth, predicted, predictions["speaker"], len(classes), attributes, seed=0)
 

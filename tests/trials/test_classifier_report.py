@@ -34,6 +34,8 @@ def test_groups_by_hand(predictions):
     assert groups["all", ""].confusion == ((3, 1), (2, 2))
     assert groups["gender", "male"].measures.uar.value == 0.75
     assert groups["corpus", "b"].clips == 4
+    one = groups_of_clips(predictions.assign(corpus="a"), CLASSES)
+    assert {group.attribute for group in one} == {"all", "gender"}
 
 
 def test_as_markdown(predictions):
