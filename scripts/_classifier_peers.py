@@ -53,6 +53,58 @@ def resnet50() -> nn.Sequential:
     return nn.Sequential(*parts, nn.AdaptiveAvgPool2d(1))
 
 
+class Residual(nn.Module):
+    """A block of :mod:`serkit.classifiers.compact`; where it halves sides, these are even."""
+
+    def __init__(self, old: int, new: int, units: int) -> None:
+        super().__init__()
+        self.norm = _compact_norm(old)
+        self.path = nn.Sequential(
+            # TensorFlow's "same": an odd row and column of zeros lie behind, not before.
+            *(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(old, new, 3, 2, bias=False)),
+            *(_compact_norm(new), nn.ReLU(inplace=True)),
+            nn.Conv2d(new, new, 3, padding=1, bias=False),
+        )
+        self.gate = nn.Sequential(
+            *(nn.AdaptiveAvgPool2d(1), nn.Conv2d(new, units, 1), nn.ReLU(inplace=True)),
+            *(nn.Conv2d(units, new, 1), nn.Sigmoid()),
+        )
+        self.short = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(old, new, 1, bias=False))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = nn.functional.relu(self.norm(x))
+        y = self.path(x)
+        return y * self.gate(y) + self.short(x)
+
+
+class Compact(nn.Module):
+    """:func:`serkit.classifiers.compact.compact` with its default settings."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *(nn.AvgPool2d((2, 4)), nn.Conv2d(1, 24, 3, padding=1, bias=False)),
+            *(Residual(24, 32, 4), Residual(32, 64, 8), Residual(64, 128, 16)),
+            *(_compact_norm(128), nn.ReLU(inplace=True)),
+        )
+        self.score = nn.Sequential(nn.Linear(128, 32), nn.Tanh(), nn.Linear(32, 128))
+        self.logits = nn.Linear(256, classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        heard = (x.amax((1, 3)) > -0.999).float()[:, None]
+        heard = nn.functional.max_pool1d(heard, 16).transpose(1, 2)
+        x = self.body(x).mean(3).transpose(1, 2)
+        share = (self.score(x).float() + 1e4 * (heard - 1)).softmax(1)
+        x = x.float()
+        mean = (share * x).sum(1)
+        variance = (share * x.square()).sum(1) - mean.square()
+        return self.logits(torch.cat([mean, variance.clamp(min=1e-4).sqrt()], 1))
+
+
+def _compact_norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1e-3)
+
+
 def head(features: int, classes: int) -> list[nn.Module]:
     return [
         *(nn.Flatten(), nn.Linear(features, 4096), nn.ReLU(inplace=True), nn.Dropout(0.5)),
@@ -63,6 +115,8 @@ def head(features: int, classes: int) -> list[nn.Module]:
 
 def network(name: str, classes: int) -> tuple[nn.Module, nn.Module]:
     """The frozen part and the rest."""
+    if name == "compact":
+        return nn.Identity(), Compact(classes)
     if name == "resnet50-head":
         return resnet50(), nn.Sequential(*head(2048, classes))
     layers = vgg16()
@@ -88,8 +142,12 @@ class TorchClassifier:
         parts = network(name, 7)
         self._frozen, self._rest = (part.to(memory_format=layout) for part in parts)
         self._frozen.eval()
-        self._sgd = torch.optim.SGD(self._rest.parameters(), 1e-2)
-        pictures = np.random.default_rng(0).normal(0, 60, (batch, 3, 224, 224)).astype("float32")
+        self._sgd = torch.optim.SGD(self._rest.parameters(), 1e-5)
+        rng = np.random.default_rng(0)
+        if name == "compact":
+            pictures = rng.uniform(-1, 1, (batch, 1, 224, 224)).astype("float32")
+        else:
+            pictures = rng.normal(0, 60, (batch, 3, 224, 224)).astype("float32")
         self._pictures = torch.from_numpy(pictures).contiguous(memory_format=layout)
         self._targets = nn.functional.one_hot(torch.arange(batch) % 7, 7).float()
         self._autocast = lambda: torch.autocast("cpu", torch.bfloat16, enabled=bfloat16)

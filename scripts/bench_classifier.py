@@ -2,12 +2,13 @@
 
     python scripts/bench_classifier.py           # with requirements-torch.lock installed
 
-The report's three networks. PyTorch runs its frozen layers at every step; serkit computes them once
-a clip and trains the rest on what it kept on disk, so that what counts is an epoch from the second
-one on. Each contender is a process of its own; they take turns, so that whatever else the machine
-does falls on both, and each one's fastest step counts. PyTorch's rate is its best of float32 and
-autocast bfloat16, in its own memory format and, in brackets, in channels_last, which is faster on
-some CPUs and has to be asked for. Absolute rates are the machine's as much as anything's.
+The report's three networks in training, and these and compact in prediction. PyTorch runs its
+frozen layers at every step; serkit computes them once a clip and trains the rest on what it kept on
+disk, so that what counts is an epoch from the second one on. Contenders are processes of their own;
+they take turns, so that whatever else the machine does falls on both; the fastest step counts.
+PyTorch's rate is its best of float32 and autocast bfloat16, in its own memory format and, in
+brackets, in channels_last, which is faster on some CPUs and has to be asked for. Absolute rates are
+the machine's as much as anything's.
 
 `break-even` is the first epoch at whose end serkit, which computes features first, is ahead on
 `--for-clips` clips.
@@ -26,6 +27,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 _NETWORKS = ("vgg16-half-freeze", "vgg16-head", "resnet50-head")
+_PARTS = ("training", "prediction", "memory")
 _TARGETS = {"vgg16-half-freeze": 8, "vgg16-head": 30, "resnet50-head": 30}
 _OURS = ("serkit float32", "serkit mixed_bfloat16")
 _THEIRS = ("torch float32", "torch bfloat16")
@@ -38,25 +40,20 @@ def main() -> None:
         return serve(options)
     sys.stdout.reconfigure(line_buffering=True)
     print(f"{len(os.sched_getaffinity(0))} cores, {options.rounds} rounds of {options.steps} steps")
-    for network in options.networks:
-        best = {}
-        for batch in options.batch:
-            for name, rate in compare(network, batch, options).items():
-                best[name] = max(rate, best.get(name, 0.0))
-        ours, theirs, last = (max(best[n] for n in names) for names in (_OURS, _THEIRS, _LAST))
-        print(
-            f"{network}, each at its best batch: serkit {ours:.0f} images/s, ratio "
-            f"{ours / theirs:.1f} ({ours / last:.1f} against channels_last)"
-        )
-    for network in options.networks:
-        predict(network, options)
-    alone("compact", options)
-    memory(options)
+    if "training" in options.parts:
+        for network in options.networks:
+            train(network, options)
+    if "prediction" in options.parts:
+        for network in (*options.networks, "compact"):
+            predict(network, options)
+    if "memory" in options.parts:
+        memory(options)
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--networks", nargs="+", choices=_NETWORKS, default=list(_NETWORKS))
+    parser.add_argument("--networks", nargs="*", choices=_NETWORKS, default=list(_NETWORKS))
+    parser.add_argument("--parts", nargs="+", choices=_PARTS, default=list(_PARTS))
     parser.add_argument("--batch", type=int, nargs="+", default=[16, 32, 64])
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=2, help="of each contender a round")
@@ -147,6 +144,18 @@ def race(names, network: str, batch: int, what: str, options) -> dict[str, float
     return {name: batch / seconds for name, seconds in best.items()}
 
 
+def train(network: str, options: argparse.Namespace) -> None:
+    best = {}
+    for batch in options.batch:
+        for name, rate in compare(network, batch, options).items():
+            best[name] = max(rate, best.get(name, 0.0))
+    ours, theirs, last = (max(best[n] for n in names) for names in (_OURS, _THEIRS, _LAST))
+    print(
+        f"{network}, each at its best batch: serkit {ours:.0f} images/s, ratio "
+        f"{ours / theirs:.1f} ({ours / last:.1f} against channels_last)"
+    )
+
+
 def compare(network: str, batch: int, options: argparse.Namespace) -> dict[str, float]:
     rates = race((*_OURS, *_THEIRS, *_LAST), network, batch, "steps", options)
     ours, theirs, last = (max(names, key=rates.get) for names in (_OURS, _THEIRS, _LAST))
@@ -175,12 +184,6 @@ def predict(network: str, options: argparse.Namespace) -> None:
         f"\n{network}, prediction, batch 32: serkit {ours:.1f} images/s, PyTorch {theirs:.1f} "
         f"(channels_last {last:.1f}): ratio {ours / theirs:.2f} ({ours / last:.2f})"
     )
-
-
-def alone(network: str, options: argparse.Namespace) -> None:
-    rates = race(_OURS, network, 32, "predict", options)
-    shown = ", ".join(f"{name.split()[1]} {rate:.0f}" for name, rate in rates.items())
-    print(f"\n{network}, prediction, batch 32, images/s: {shown} (a network of serkit's own)")
 
 
 def memory(options: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import serkit
+from serkit.classifiers.compact import compact
 from serkit.classifiers.transfer import TransferSettings, resnet50_head, vgg16_half_freeze
 
 torch = pytest.importorskip(
@@ -124,3 +125,9 @@ def test_resnet50(peers, pictures):
     assert sum(p.numel() for p in body.parameters()) == 23_534_592
     expected = _run(body, _head(model, 1, 1), pictures)
     _assert_close(model.predict(pictures, verbose=0), expected)
+
+
+def test_what_compact_is_timed_against_is_as_large(peers):
+    model = compact(7, (224, 224, 1))
+    ours = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+    assert sum(part.numel() for part in peers.Compact(7).parameters()) == ours
