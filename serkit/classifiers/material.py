@@ -13,6 +13,7 @@ from serkit.classifiers.features import Augmented, compute_features, open_featur
 from serkit.classifiers.frozen import cut
 from serkit.errors import InputError
 from serkit.seeds import derive_seed
+from serkit.training.batches import training_batches
 from serkit.training.examples import Examples
 
 Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -35,6 +36,14 @@ class Material:
     labels: np.ndarray
     validation: np.ndarray | Rows
     augment: Augment | None
+
+    def batches(self, batch_size: int, seed: int, first_step: int) -> tf.data.Dataset:
+        """Of inputs and labels; see :func:`serkit.training.batches.training_batches`."""
+        return training_batches(
+            *((self.inputs, self.labels), batch_size, seed),
+            first_step=first_step,
+            augment=self.augment,
+        )
 
 
 def prepare(
