@@ -24,6 +24,7 @@ def main() -> None:
     parser = cross_validation_parser(__doc__.splitlines()[0], "runs/train-compact")
     parser.add_argument("--spectrograms", choices=["own", "report"], default="own")
     parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--speeds", type=float, nargs="*", default=[0.9, 1.1], help="also heard at")
     options = parser.parse_args()
 
     own = options.spectrograms == "own"
@@ -31,7 +32,7 @@ def main() -> None:
     network = CompactSettings(pool=(1, 1), stride=(1, 2)) if own else CompactSettings()
     settings = FitSettings(epochs=options.epochs, label_smoothing=0.1, keep="last")
     augment = partial(mask, settings=MaskSettings())
-    with cross_validation(options, spec, speeds=(0.9, 1.1)) as trial:
+    with cross_validation(options, spec, options.speeds) as trial:
         for fold in trial:
             model = compact(len(trial.classes), spec.shape, network, fold.network_seed)
             fold.fit(model, settings, augment=augment)

@@ -16,13 +16,15 @@ the machine's as much as anything's.
 
 import argparse
 import contextlib
+import importlib.util
 import json
 import math
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
+
+from _contender import Contender
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -38,6 +40,10 @@ def main() -> None:
     options = parse()
     if options.contender:
         return serve(options)
+    if options.parts != ["memory"] and importlib.util.find_spec("torch") is None:
+        raise SystemExit(
+            "PyTorch is not installed; requirements-torch.lock has it, --parts memory needs none"
+        )
     sys.stdout.reconfigure(line_buffering=True)
     print(f"{len(os.sched_getaffinity(0))} cores, {options.rounds} rounds of {options.steps} steps")
     if "training" in options.parts:
@@ -62,32 +68,9 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-class Contender:
-    """A process that does what it is asked to."""
-
-    def __init__(self, name: str, network: str, batch: int, options: argparse.Namespace) -> None:
-        command = [sys.executable, __file__, "--contender", f"{name}/{network}"]
-        command += ["--batch", str(batch), "--steps", str(options.steps)]
-        command += ["--for-clips", str(options.for_clips)]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def ask(self, what: str) -> dict:
-        self._process.stdin.write(what + "\n")
-        self._process.stdin.flush()
-        # Libraries write to stdout, too.
-        for line in self._process.stdout:
-            if line.startswith("{"):
-                return json.loads(line)
-        raise SystemExit("a contender ended before its time")
-
-    def __enter__(self) -> "Contender":
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._process.stdin.close()
-        self._process.wait()
+def contender(name: str, network: str, batch: int, options: argparse.Namespace) -> Contender:
+    asked = ("--contender", f"{name}/{network}", "--batch", batch, "--steps", options.steps)
+    return Contender(__file__, *asked, "--for-clips", options.for_clips)
 
 
 def serve(options: argparse.Namespace) -> None:
@@ -133,14 +116,14 @@ def race(names, network: str, batch: int, what: str, options) -> dict[str, float
     best = dict.fromkeys(names, math.inf)
     with contextlib.ExitStack() as living:
         contenders = {
-            name: living.enter_context(Contender(name, network, batch, options)) for name in names
+            name: living.enter_context(contender(name, network, batch, options)) for name in names
         }
         # Nobody is measured while another one still starts.
-        for contender in contenders.values():
-            contender.ask("ready")
+        for one in contenders.values():
+            one.ask("ready")
         for _ in range(options.rounds):
-            for name, contender in contenders.items():
-                best[name] = min(best[name], *contender.ask(what)["seconds"])
+            for name, one in contenders.items():
+                best[name] = min(best[name], *one.ask(what)["seconds"])
     return {name: batch / seconds for name, seconds in best.items()}
 
 
@@ -187,8 +170,8 @@ def predict(network: str, options: argparse.Namespace) -> None:
 
 
 def memory(options: argparse.Namespace) -> None:
-    with Contender("memory", "vgg16-half-freeze", 32, options) as contender:
-        found = contender.ask("memory")
+    with contender("memory", "vgg16-half-freeze", 32, options) as one:
+        found = one.ask("memory")
     print(
         f"\nvgg16-half-freeze, {options.for_clips} clips, {found['bytes'] / 2**30:.1f} GiB of "
         f"features on disk: peak memory {found['peak'] / 2**10:.1f} GiB, of which "

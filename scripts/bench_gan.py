@@ -14,11 +14,11 @@ its width, beside the faster of both libraries' big matrix products in the same 
 import argparse
 import json
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
 
+from _contender import Contender
 from _gan_sizes import flops_of_a_step
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -36,7 +36,7 @@ def main() -> None:
     for dtype in options.dtype:
         for batch in options.batch:
             if options.profile:
-                with Contender("serkit", batch, dtype, options) as ours:
+                with contender("serkit", batch, dtype, options) as ours:
                     print_profile(ours.ask("profile"), batch, dtype)
             else:
                 compare(batch, dtype, options)
@@ -54,31 +54,9 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-class Contender:
-    """A process that makes steps when it is asked to."""
-
-    def __init__(self, name: str, batch: int, dtype: str, options: argparse.Namespace) -> None:
-        command = [sys.executable, __file__, "--contender", name, "--batch", str(batch)]
-        command += ["--dtype", dtype, "--width", str(options.width), "--steps", str(options.steps)]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def ask(self, what: str):
-        self._process.stdin.write(what + "\n")
-        self._process.stdin.flush()
-        # Libraries write to stdout, too.
-        for line in self._process.stdout:
-            if line.startswith("{"):
-                return json.loads(line)
-        raise SystemExit("a contender ended before its time")
-
-    def __enter__(self) -> "Contender":
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._process.stdin.close()
-        self._process.wait()
+def contender(name: str, batch: int, dtype: str, options: argparse.Namespace) -> Contender:
+    asked = ("--contender", name, "--batch", batch, "--dtype", dtype)
+    return Contender(__file__, *asked, "--width", options.width, "--steps", options.steps)
 
 
 def serve(name: str, options: argparse.Namespace) -> None:
@@ -107,17 +85,17 @@ def make_step(name: str, batch: int, dtype: str, width: float):
 
 
 def compare(batch: int, dtype: str, options: argparse.Namespace) -> None:
-    with Contender("serkit", batch, dtype, options) as ours:
+    with contender("serkit", batch, dtype, options) as ours:
         first = {name: trial(name, batch, dtype, options) for name in _TORCH}
         theirs_name = min(first, key=first.get)
-        with Contender(theirs_name, batch, dtype, options) as theirs:
+        with contender(theirs_name, batch, dtype, options) as theirs:
             both = {"serkit": ours, theirs_name: theirs}
             taken, matmul = {name: [] for name in both}, []
             for _ in range(options.rounds):
-                for name, contender in both.items():
-                    answer = contender.ask("steps")
+                for name, one in both.items():
+                    answer = one.ask("steps")
                     taken[name].append(answer)
-                    matmul.append(contender.ask("matmul")["seconds"])
+                    matmul.append(one.ask("matmul")["seconds"])
     best = {name: min(min(a["seconds"]) for a in answers) for name, answers in taken.items()}
     peak = 2 * 2048**3 / min(matmul) / 1e9
     ratio = best[theirs_name] / best["serkit"]
@@ -131,8 +109,8 @@ def compare(batch: int, dtype: str, options: argparse.Namespace) -> None:
 
 
 def trial(name: str, batch: int, dtype: str, options: argparse.Namespace) -> float:
-    with Contender(name, batch, dtype, options) as contender:
-        return min(contender.ask("steps")["seconds"])
+    with contender(name, batch, dtype, options) as one:
+        return min(one.ask("steps")["seconds"])
 
 
 def print_profile(parts: dict[str, float], batch: int, dtype: str) -> None:

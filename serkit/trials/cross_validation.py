@@ -47,10 +47,6 @@ class Fold:
         """Of weights, dropout, order and augmentation."""
         return derive_seed(self.seed, "fold", self.number)
 
-    @property
-    def name(self) -> str:
-        return f"seed {self.seed}, fold {self.number}"
-
     def fit(
         self, model: keras.Model, settings: FitSettings, *, augment: Augment | None = None
     ) -> list[dict[str, float]]:

@@ -99,7 +99,7 @@ def test_from_the_command_line_to_the_tables(synthetic_root, tmp_path, capsys):
     assert "| gender: female |" in text
     # A seed may be added, other options may not be changed.
     with cross_validation(options("--seeds", "0", "1"), SPEC) as trial:
-        assert [fold.name for fold in trial][:1] == ["seed 1, fold 1"]
+        assert [(fold.seed, fold.number) for fold in trial][:1] == [(1, 1)]
     with (
         pytest.raises(ResumeError, match="labels was 'emotion', now 'gender_emotion'"),
         cross_validation(options("--labels", "gender_emotion"), SPEC),
