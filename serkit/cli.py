@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import serkit
-from serkit.commands import audit, demo, download, generate, listen, predict, spectrogram
+from serkit.commands import audit, compare, demo, download, generate, listen, predict, spectrogram
 from serkit.errors import InputError, SerkitError
 
 
@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"serkit {serkit.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (audit, demo, download, generate, listen, predict, spectrogram):
+    for command in (audit, compare, demo, download, generate, listen, predict, spectrogram):
         command.add_to(commands)
     return parser
 

@@ -8,7 +8,6 @@ from serkit.classifiers.losses import class_weights, make_loss
 from serkit.classifiers.material import Augment, check_labels, prepare
 from serkit.classifiers.settings import FitSettings
 from serkit.leaks import Speakers
-from serkit.training.batches import batches_in_order
 from serkit.training.best import KeepBest
 from serkit.training.diverging import StopWhenDiverged
 from serkit.training.examples import Examples
@@ -113,11 +112,11 @@ def fit_classifier(
     stop = StopEarly("val_uar", settings.patience or settings.epochs, resume.history)
     if resume.epoch < settings.epochs and not stop.is_over:
         trainer.fit(
-            material.batches(settings.batch_size, seed, resume.epoch * steps),
+            material.batches(*(settings.batch_size, seed, resume.epoch * steps, settings.mixup)),
             initial_epoch=resume.epoch,
             epochs=settings.epochs,
             steps_per_epoch=steps,
-            validation_data=batches_in_order((material.validation, validation.labels), 64),
+            validation_data=material.validation_batches(validation.labels, 64, settings.mixup),
             class_weight=class_weights(material.labels, classes, settings.class_weights),
             # The state is kept last: a kill before that repeats the epoch, best weights and all.
             callbacks=[StopWhenDiverged(state, steps), *callbacks, *keeping, resume, stop],

@@ -16,7 +16,7 @@ def cross_entropy(labels, logits, smoothing: float = 0.0):
     """Categorical cross entropy of a softmax.
 
     Args:
-        labels: integers ``(batch,)``, 0 to classes - 1.
+        labels: integers ``(batch,)``, 0 to classes - 1, or shares ``(batch, classes)``.
         logits: ``(batch, classes)``.
         smoothing: share of the target, 0 to below 1, that is spread evenly over all classes
             (Szegedy et al. 2016, arXiv:1512.00567).
@@ -101,5 +101,8 @@ def class_weights(
 
 
 def _one_hot(labels, logits):
+    labels, logits = ops.convert_to_tensor(labels), ops.convert_to_tensor(logits)
+    if len(labels.shape) == 2 and labels.shape[-1] == logits.shape[-1]:
+        return ops.cast(labels, logits.dtype)
     labels = ops.cast(ops.reshape(labels, [-1]), "int32")
     return ops.one_hot(labels, logits.shape[-1], dtype=logits.dtype)

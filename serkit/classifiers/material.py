@@ -13,8 +13,9 @@ from serkit.classifiers.features import Augmented, compute_features, open_featur
 from serkit.classifiers.frozen import cut
 from serkit.errors import InputError
 from serkit.seeds import derive_seed
-from serkit.training.batches import training_batches
+from serkit.training.batches import batches_in_order, training_batches
 from serkit.training.examples import Examples
+from serkit.training.mixing import mixed
 
 Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
@@ -37,13 +38,31 @@ class Material:
     validation: np.ndarray | Rows
     augment: Augment | None
 
-    def batches(self, batch_size: int, seed: int, first_step: int) -> tf.data.Dataset:
-        """Of inputs and labels; see :func:`serkit.training.batches.training_batches`."""
-        return training_batches(
+    def batches(
+        self, batch_size: int, seed: int, first_step: int, mixup: float = 0.0
+    ) -> tf.data.Dataset:
+        """Of inputs and labels; see :func:`serkit.training.batches.training_batches`.
+
+        Args:
+            batch_size: examples per batch.
+            seed: of their order, augmentation and mixing.
+            first_step: number of batches to leave out.
+            mixup: alpha; above 0, labels are shares ``(batch, classes)``.
+        """
+        batches = training_batches(
             *((self.inputs, self.labels), batch_size, seed),
             first_step=first_step,
             augment=self.augment,
         )
+        classes = self.network.output_shape[-1]
+        return mixed(batches, classes, mixup, seed, first_step) if mixup else batches
+
+    def validation_batches(
+        self, labels: np.ndarray, batch_size: int, mixup: float = 0.0
+    ) -> tf.data.Dataset:
+        """Of the validation examples, in order; labels are coded as those of :meth:`batches`."""
+        coded = np.eye(self.network.output_shape[-1], dtype=np.float32)[labels] if mixup else labels
+        return batches_in_order((self.validation, coded), batch_size)
 
 
 def prepare(

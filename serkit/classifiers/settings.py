@@ -33,6 +33,9 @@ class FitSettings:
         label_smoothing: share of the target that is spread over all classes, 0 to below 1.
         focal_gamma: of ``focal``.
         class_weights: ``none``, ``balanced``, or a weight for each class.
+        mixup: alpha of mixup (:func:`serkit.training.mixing.mixed`): what is trained, the network
+            or what follows its frozen part, is trained on weighted means of two examples; 0 for
+            none.
         patience: ends the training after so many epochs without a higher UAR on the validation
             speakers; None goes on to the end.
         keep: which epoch's weights the model is left with: ``best``, by the UAR on the validation
@@ -58,6 +61,7 @@ class FitSettings:
     label_smoothing: float = 0.0
     focal_gamma: float = 2.0
     class_weights: str | Sequence[float] = "none"
+    mixup: float = 0.0
     patience: int | None = None
     keep: str = "best"
     views: int = 0
@@ -79,6 +83,7 @@ class FitSettings:
             check_range(name, getattr(self, name), 0.0, 0.999)
         check_range("focal_gamma", self.focal_gamma, 0.0, 10.0)
         check_range("views", self.views, 0)
+        check_range("mixup", self.mixup, 0.0, 10.0)
         if isinstance(self.class_weights, str):
             check_choice("class_weights", self.class_weights, CLASS_WEIGHTS)
         elif not all(weight >= 0 for weight in self.class_weights):

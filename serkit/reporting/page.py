@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import jinja2
+import matplotlib
 from matplotlib.figure import Figure
 
 from serkit.files import replacing, write_text
@@ -28,6 +29,19 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Sound:
+    """A sound that the page can play.
+
+    Attributes:
+        caption: what it is.
+        mp3: its bytes.
+    """
+
+    caption: str
+    mp3: bytes
+
+
+@dataclass(frozen=True)
 class Section:
     """A part of the page.
 
@@ -36,12 +50,14 @@ class Section:
         text: paragraphs.
         tables: shown before the figures.
         figures: name of the picture file to figure and caption.
+        sounds: by heading, to be played one beside the other; behind the figures.
     """
 
     title: str
     text: Sequence[str] = ()
     tables: Sequence[Table] = ()
     figures: Mapping[str, tuple[Figure, str]] = field(default_factory=dict)
+    sounds: Mapping[str, Sequence[Sound]] = field(default_factory=dict)
 
 
 def write_report(
@@ -51,7 +67,7 @@ def write_report(
     warnings: Sequence[str],
     sections: Sequence[Section],
 ) -> None:
-    """Write the page, and every figure as PNG into ``figures/`` beside it.
+    """Write the page, and every figure as PNG and SVG into ``figures/`` beside it.
 
     Args:
         path: of the HTML file.
@@ -65,15 +81,17 @@ def write_report(
     for section in sections:
         for name, (figure, _) in section.figures.items():
             pictures[name] = png(figure)
-            with replacing(path.parent / "figures" / f"{name}.png") as partial:
-                partial.write_bytes(pictures[name])
+            for suffix, content in {"png": pictures[name], "svg": svg(figure)}.items():
+                with replacing(path.parent / "figures" / f"{name}.{suffix}") as partial:
+                    partial.write_bytes(content)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("serkit.reporting"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["data_uri"] = lambda name: _data_uri(pictures[name])
+    environment.globals["picture"] = lambda name: _data_uri("image/png", pictures[name])
+    environment.globals["playable"] = lambda mp3: _data_uri("audio/mpeg", mp3)
     page = environment.get_template("report.html").render(
         title=title, summary=summary, warnings=warnings, sections=sections
     )
@@ -87,5 +105,14 @@ def png(figure: Figure, dots_per_inch: int = 130) -> bytes:
     return buffer.getvalue()
 
 
-def _data_uri(picture: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(picture).decode()
+def svg(figure: Figure) -> bytes:
+    """The figure as an SVG for papers; equal figures give equal bytes."""
+    buffer = io.BytesIO()
+    # Names of clips in it are otherwise random.
+    with matplotlib.rc_context({"svg.hashsalt": "serkit", "svg.fonttype": "none"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def _data_uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64," + base64.b64encode(content).decode()

@@ -16,7 +16,8 @@ class UnweightedAverageRecall(keras.metrics.Metric):
         name: of the metric.
 
     Call arguments:
-        y_true: integers ``(batch,)``, 0 to ``classes`` - 1.
+        y_true: integers ``(batch,)``, 0 to ``classes`` - 1, or shares ``(batch, classes)``, of
+            which the largest counts.
         y_pred: scores ``(batch, classes)``; the largest counts.
     """
 
@@ -27,6 +28,9 @@ class UnweightedAverageRecall(keras.metrics.Metric):
         self.seen = self.add_weight(shape=(classes,), initializer="zeros", name="seen")
 
     def update_state(self, y_true, y_pred, sample_weight=None) -> None:
+        y_true = ops.convert_to_tensor(y_true)
+        if len(y_true.shape) == 2 and y_true.shape[-1] == self.classes:
+            y_true = ops.argmax(y_true, axis=-1)
         y_true = ops.reshape(ops.cast(y_true, "int32"), [-1])
         truth = ops.one_hot(y_true, self.classes, dtype=self.dtype)
         if sample_weight is not None:

@@ -20,6 +20,7 @@ from serkit.files import replacing
 from serkit.seeds import derive_seed
 from serkit.training.examples import Examples
 from serkit.trials.parts import Parts
+from serkit.trials.predictions import predict_part
 
 
 @dataclass(frozen=True)
@@ -67,28 +68,14 @@ class Fold:
         What the training would have gone on from is removed: of VGG16 it is half a gigabyte.
 
         Returns:
-            A row per clip: ``seed``, ``fold``, ``root``, ``path``, ``corpus``, ``speaker``,
-            ``gender``, ``truth`` and ``predicted`` (labels), and the logits ``logit_<label>``.
+            A row per clip: ``seed``, ``fold`` and what
+            :func:`serkit.trials.predictions.predict_part` gives.
         """
-        test, classes = self.parts.split.test, self.parts.classes
-        logits = model.predict(self.parts.of(test), batch_size=64, verbose=0)
-        clips = pd.DataFrame(
-            {
-                "seed": self.seed,
-                "fold": self.number,
-                "root": [clip.root for clip in test.clips],
-                "path": [clip.path for clip in test.clips],
-                "corpus": [clip.corpus for clip in test.clips],
-                "speaker": [clip.speaker for clip in test.clips],
-                "gender": [clip.gender for clip in test.clips],
-                "truth": test.labels(self.parts.label_set),
-                "predicted": [classes[number] for number in logits.argmax(axis=1)],
-            }
-        )
-        values = pd.DataFrame(logits, columns=[f"logit_{label}" for label in classes])
+        clips = predict_part(model, self.parts, self.parts.split.test)
+        found = clips.assign(seed=self.seed, fold=self.number)
+        found = found[["seed", "fold", *clips.columns]]
         with replacing(self.folder / "model.keras") as partial:
             model.save(partial)
-        found = pd.concat([clips, values], axis=1)
         # Last: where it is, the fold is done.
         with replacing(self.folder / "predictions.csv") as partial:
             found.to_csv(partial, index=False, lineterminator="\n")

@@ -19,6 +19,11 @@ class Parts:
         self._rows = {(clip.root, clip.path): row for row, clip in enumerate(corpus.clips)}
         self.classes = corpus.classes(label_set)
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """``(frames, bins, 1)``."""
+        return self._spectrograms.shape[1:]
+
     def of(self, part: Corpus) -> np.ndarray:
         """Spectrograms ``(clips, frames, bins, 1)`` of a part, in its order."""
         return self._spectrograms[[self._rows[clip.root, clip.path] for clip in part.clips]]

@@ -49,16 +49,19 @@ def test_it_learns_and_keeps_the_best_epochs_weights(data, tmp_path):
     assert np.mean(recalls) == pytest.approx(best)
 
 
+@pytest.mark.parametrize("mixup", [0.0, 0.3])
 @pytest.mark.usefixtures("deterministic")
-def test_killed_and_made_again_equals_never_killed(data, tmp_path):
+def test_killed_and_made_again_equals_never_killed(data, tmp_path, mixup):
+    settings = replace(SETTINGS, mixup=mixup)
+
     def augment(batch, seed):
         return batch + tf.random.stateless_normal(tf.shape(batch), seed, stddev=0.1)
 
-    whole, expected = _fit(data, tmp_path / "whole", augment=augment)
+    whole, expected = _fit(data, tmp_path / "whole", settings=settings, augment=augment)
     killer = keras.callbacks.LambdaCallback(on_epoch_begin=_kill_in_epoch_3)
     with pytest.raises(_Killed):
-        _fit(data, tmp_path / "parts", augment=augment, callbacks=(killer,))
-    again, history = _fit(data, tmp_path / "parts", augment=augment)
+        _fit(data, tmp_path / "parts", settings=settings, augment=augment, callbacks=(killer,))
+    again, history = _fit(data, tmp_path / "parts", settings=settings, augment=augment)
     assert history == expected
     for a, b in zip(whole.weights, again.weights, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -142,8 +145,9 @@ def _kill_in_epoch_3(epoch, logs=None):
         replace(REPORT, epochs=6, batch_size=10, learning_rate=0.5, momentum=0.9),
         replace(SETTINGS, loss="focal", label_smoothing=0.1, class_weights="balanced"),
         replace(SETTINGS, class_weights=(1.0, 2.0, 1.0)),
+        replace(SETTINGS, mixup=0.3, class_weights="balanced"),
     ],
-    ids=["report", "focal and balanced", "own weights"],
+    ids=["report", "focal and balanced", "own weights", "mixup"],
 )
 def test_other_losses_learn_too(data, tmp_path, settings):
     _, history = _fit(data, tmp_path, settings=settings)

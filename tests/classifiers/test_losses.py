@@ -79,3 +79,20 @@ def test_balanced_weights_are_scikit_learns():
 def test_other_weights_are_refused(how):
     with pytest.raises(InputError, match="for 3 classes; valid are none, balanced and a weight"):
         class_weights(np.array([0, 1, 2]), 3, how)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_shares_of_classes_are_labels_too(name, rng):
+    """Of mixup: with one class alone the same loss, with two the mean of both losses."""
+    logits = rng.normal(size=(6, 4)).astype("float32")
+    loss, one, two = (
+        make_loss(name, 0.1),
+        np.array([0, 1, 2, 3, 0, 1]),
+        np.array([3, 2, 1, 0, 1, 0]),
+    )
+    shares = np.eye(4, dtype="float32")
+    np.testing.assert_allclose(loss(shares[one], logits), loss(one, logits), rtol=1e-5)
+    if name != "focal":
+        mixed = 0.3 * shares[one] + 0.7 * shares[two]
+        expected = 0.3 * np.array(loss(one, logits)) + 0.7 * np.array(loss(two, logits))
+        np.testing.assert_allclose(loss(mixed, logits), expected, rtol=1e-4)

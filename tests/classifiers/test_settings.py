@@ -22,6 +22,7 @@ from serkit.errors import InputError
         ({"class_weights": "even"}, "valid are: balanced, none"),
         ({"class_weights": (1.0, -2.0)}, "class_weights=(1.0, -2.0); valid are 0 or more"),
         ({"views": -1}, "views=-1"),
+        ({"mixup": -0.1}, "mixup=-0.1"),
     ],
 )
 def test_values_are_checked(values, words):

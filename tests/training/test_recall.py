@@ -25,6 +25,13 @@ def test_equals_scikit_learn_over_several_batches(rng):
     assert float(metric.result()) == 0
 
 
+def test_of_shares_the_largest_class_counts():
+    metric = UnweightedAverageRecall(3)
+    shares = np.array([[0.7, 0.3, 0.0], [0.9, 0.0, 0.1], [0.4, 0.0, 0.6]])
+    metric.update_state(shares, np.eye(3)[[0, 1, 2]])
+    assert float(metric.result()) == pytest.approx(0.75)
+
+
 def test_sample_weights_count():
     metric = UnweightedAverageRecall(2)
     metric.update_state([0, 0], np.eye(2)[[0, 1]], sample_weight=[3, 1])

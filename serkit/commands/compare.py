@@ -1,0 +1,203 @@
+"""``serkit compare``: does filling rare classes help, and more than cheap alternatives?"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from serkit.comparison.arms import ARMS, DEFAULT_ARMS, NONE
+from serkit.errors import InputError
+
+if TYPE_CHECKING:
+    from serkit.comparison.settings import CompareSettings
+
+_EVERYWHERE = [name for name, arm in ARMS.items() if not arm.fill and name != NONE]
+_CLASSIFIERS = ("compact", "resnet50-head", "vgg16-head", "vgg16-half-freeze")
+
+
+def add_to(commands) -> None:
+    parser = commands.add_parser(
+        "compare",
+        help="does the augmentation help? arms on the same folds of speakers, with intervals",
+        description="For every fold and seed, trains every arm on the same training clips and "
+        "tests it on the same clips of speakers whom it has not heard. Killed, and started again, "
+        "it goes on where it was; arms, classifiers and seeds may be added later.",
+    )
+    parser.add_argument(
+        "recordings", nargs="+", type=Path, metavar="ROOT|MANIFEST", help="as for audit, or its CSV"
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/compare"), help="%(default)s")
+    _add_what(parser)
+    _add_how(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_what(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--arms",
+        nargs="+",
+        choices=ARMS,
+        default=list(DEFAULT_ARMS),
+        metavar="ARM",
+        help=f"of {', '.join(ARMS)}; default: all but mixup, speed and conditional-gan",
+    )
+    add(
+        "--everywhere",
+        nargs="+",
+        choices=_EVERYWHERE,
+        default=[],
+        metavar="ARM",
+        help=f"what every arm gets as well, none included: {', '.join(_EVERYWHERE)}",
+    )
+    add(
+        "--classifier",
+        nargs="+",
+        choices=_CLASSIFIERS,
+        default=["compact"],
+        help="default: compact",
+    )
+    add(
+        "--labels",
+        choices=["emotion", "gender_emotion"],
+        default="emotion",
+        help="default: %(default)s",
+    )
+    add(
+        "--protocol",
+        choices=["k-fold", "random", "both", "leave-one-corpus-out"],
+        default="k-fold",
+        help="k-fold keeps speakers apart; random is the report's own, which "
+        "leaks them, and every result says so; default: %(default)s",
+    )
+    add("--without", nargs="+", default=[], metavar="CORPUS", help="such as tess")
+    add(
+        "--rarify",
+        default="",
+        metavar="CLASS=SHARE,…",
+        help="leave only so much of these classes' training clips, such as surprise=0.15",
+    )
+    add("--folds", type=int, default=5, help="default: %(default)s")
+    add("--seeds", type=int, nargs="+", default=[0], help="of trainings; default: 0")
+    add(
+        "--more-seeds",
+        type=int,
+        nargs="+",
+        default=[],
+        metavar="SEED",
+        help="of none and of the arms that were best on validation speakers",
+    )
+    add("--best", type=int, default=2, help="how many these are; default: %(default)s")
+    add("--seed", type=int, default=0, help="of folds, GANs and samples; default: %(default)s")
+
+
+def _add_how(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--rare-below",
+        type=float,
+        default=0.5,
+        metavar="SHARE",
+        help="of the largest class; what is smaller is filled; default: %(default)s",
+    )
+    add(
+        "--filled-to",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="of the largest class; default: %(default)s",
+    )
+    add(
+        "--generated-share",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="of what is added by arms with GANs or noise, the rest being copies of clips",
+    )
+    add("--gated", action="store_true", help="generated samples have to get past a judge")
+    add("--weights", default="imagenet", help="of VGG16 and ResNet50: imagenet, none or a file")
+    add("--gan-width", type=float, default=0.25, help="1 is the report's; default: %(default)s")
+    add(
+        "--gan-steps",
+        type=int,
+        nargs=2,
+        default=(800, 400),
+        metavar=("ALL", "CLASS"),
+        help="of the generator on all training clips, 0 for none, then on each rare class; half "
+        "as many again for a WGAN-GP, whose batches are smaller; default: 800 400",
+    )
+    add("--epochs", type=int, help="of each classifier")
+    add("--cache", type=Path, help="of what is trained, which runs may share one after the other")
+    add("--short", action="store_true", help="as little as possible, to see that everything runs")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compare in the run folder."""
+    for given in options.recordings:
+        if not given.exists() and "=" not in str(given):
+            raise InputError(f"{given} does not exist")
+    from serkit.comparison.whole import compare
+
+    compare(settings_of(options), options.out, options.cache)
+    return 0
+
+
+def settings_of(options: argparse.Namespace) -> "CompareSettings":
+    """What the options ask for.
+
+    Raises:
+        InputError: for values that are not valid.
+    """
+    from serkit.comparison.gan_kinds import GanSizes
+    from serkit.comparison.settings import CompareSettings
+
+    settings = CompareSettings(
+        roots=tuple(map(_absolute, options.recordings)),
+        arms=tuple(options.arms),
+        everywhere=tuple(options.everywhere),
+        classifiers=tuple(options.classifier),
+        label_set=options.labels,
+        protocol=options.protocol,
+        without=tuple(options.without),
+        folds=options.folds,
+        seed=options.seed,
+        seeds=tuple(options.seeds),
+        more_seeds=tuple(options.more_seeds),
+        best=options.best,
+        rarify=_shares(options.rarify),
+        rare_below=options.rare_below,
+        filled_to=options.filled_to,
+        generated_share=options.generated_share,
+        gated=options.gated,
+        weights=options.weights,
+        gans=GanSizes(options.gan_width, *options.gan_steps),
+    )
+    if options.short:
+        settings = settings.shortened()
+    if options.epochs is not None:
+        fit = {
+            name: replace(settings.fit_of(name), epochs=options.epochs)
+            for name in settings.classifiers
+        }
+        settings = replace(settings, fit=fit)
+    return settings
+
+
+def _absolute(given: Path) -> str:
+    name, mark, folder = str(given).rpartition("=")
+    if mark and not given.exists():
+        return f"{name}={Path(folder).resolve()}"
+    return str(given.resolve())
+
+
+def _shares(text: str) -> tuple[tuple[str, float], ...]:
+    found = []
+    for part in filter(None, text.split(",")):
+        label, _, share = part.partition("=")
+        try:
+            found.append((label, float(share)))
+        except ValueError as error:
+            raise InputError(
+                f"--rarify {part!r} is not valid; valid is CLASS=SHARE, such as surprise=0.15"
+            ) from error
+    return tuple(found)

@@ -1,0 +1,53 @@
+"""The classifiers that arms are tried with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import keras
+
+from serkit.classifiers.compact import CompactSettings, compact
+from serkit.classifiers.settings import REPORT, FitSettings
+from serkit.classifiers.transfer import TRANSFER, TransferSettings
+from serkit.errors import InputError
+
+_SIDE = 224
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A kind of classifier.
+
+    Attributes:
+        build: from the number of classes, ``(frames, bins, 1)``, weights and seed to a model from
+            spectrograms to logits.
+        network: settings of its network, which results depend on.
+        fit: how it is trained, if nobody says otherwise.
+        pretrained: it begins with weights that were trained before.
+    """
+
+    build: Callable[[int, tuple[int, int, int], str, int], keras.Model]
+    network: object
+    fit: FitSettings
+    pretrained: bool = False
+
+
+def _compact(classes: int, shape: tuple[int, int, int], weights: str, seed: int) -> keras.Model:
+    return compact(classes, shape, _COMPACT, seed)
+
+
+def _transfer(name: str) -> Contender:
+    def build(classes: int, shape: tuple[int, int, int], weights: str, seed: int) -> keras.Model:
+        if shape[:2] != (_SIDE, _SIDE):
+            raise InputError(f"{name} takes {_SIDE} x {_SIDE} spectrograms, not {shape[:2]}")
+        return TRANSFER[name](classes, weights, _TRANSFER, seed)
+
+    # Features of two views stand for augmentation: the frozen part is most of the work.
+    return Contender(build, _TRANSFER, replace(REPORT, views=2), pretrained=True)
+
+
+_COMPACT, _TRANSFER = CompactSettings(), TransferSettings(precision="mixed_bfloat16")
+CLASSIFIERS = {
+    "compact": Contender(_compact, _COMPACT, FitSettings(label_smoothing=0.1, keep="last")),
+    **{name: _transfer(name) for name in TRANSFER},
+}
+"""By name: serkit's own, and the report's three (section 6.2)."""

@@ -1,0 +1,206 @@
+"""A comparison from recordings to results; what is done is never done again."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from serkit.caching.rows import Rows
+from serkit.comparison.arms import GANS, NONE, Arm, choose_arms
+from serkit.comparison.filling import Filling
+from serkit.comparison.folds import Fold, make_folds
+from serkit.comparison.gates import TrainedGate
+from serkit.comparison.generators import Generators
+from serkit.comparison.plan import Plan, Work
+from serkit.comparison.settings import CompareSettings
+from serkit.comparison.trainings import Training
+from serkit.corpora.corpus import Corpus
+from serkit.corpora.opening import open_recordings
+from serkit.data.spectrograms import compute_spectrograms
+from serkit.errors import InputError
+from serkit.progress import Progress
+from serkit.runs import Run
+from serkit.seeds import derive_seed
+
+_JUDGE = "compact"
+
+
+class Comparison:
+    """Arms, folds and trainings of one comparison.
+
+    Made in a run folder that it has to itself; operations are deterministic from here on.
+
+    Args:
+        settings: what is compared.
+        run: the run folder.
+        cache: folder of spectrograms, GANs and trainings, which comparisons may share, one after
+            the other; default: in the run folder.
+        progress: says what is being done.
+
+    Attributes:
+        arms: ``none`` first.
+        corpus: audited clips.
+        pictures: spectrograms of all of them.
+        folds: of all protocols.
+    """
+
+    def __init__(
+        self,
+        settings: CompareSettings,
+        run: Run,
+        cache: Path | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        tf.config.experimental.enable_op_determinism()
+        keras.utils.set_random_seed(derive_seed(settings.seed, "global"))
+        self.settings, self.out = settings, run.folder
+        self.cache = cache or run.folder / "cache"
+        self.progress = progress or Progress()
+        self.arms = choose_arms(settings.arms, settings.everywhere)
+        self.corpus = self._open()
+        views = self._views()
+        self.pictures = views[1.0]
+        self.folds = list(make_folds(settings, self.corpus, views))
+        for fold in self.folds:
+            fold.split.write(self.out / "splits" / f"{fold.protocol}-{fold.number}.json")
+        self._generators = {
+            (kind, id(fold)): Generators(kind, fold, settings, self.cache / "gans")
+            for fold in self.folds
+            for kind in GANS
+        }
+
+    def run(self) -> None:
+        """Train everything: every arm first, then with more seeds what was best."""
+        settings, say = self.settings, self.progress.say
+        pairs = len(settings.protocols) * len(settings.classifiers)
+        per_pair = len(self.folds) // len(settings.protocols)
+        more = len(settings.more_seeds) * (1 + min(settings.best, len(self.arms) - 1)) * per_pair
+        later = {
+            f"{name} to train": more * len(settings.protocols) for name in settings.classifiers
+        }
+        first = list(self._pieces(self.arms, settings.seeds))
+        Plan(first, later if more and pairs else {}).run(say, self.progress.verbose)
+        again = [
+            piece
+            for protocol in settings.protocols
+            for classifier in settings.classifiers
+            for piece in self._again(protocol, classifier)
+        ]
+        Plan([*first, *again]).run(say, self.progress.verbose)
+
+    def trainings(self, protocol: str, classifier: str, arm: Arm) -> list[Training]:
+        """Those of an arm that are done, by seed and fold; a seed's only if all its folds are."""
+        folds = [fold for fold in self.folds if fold.protocol == protocol]
+        found = []
+        for seed in (*self.settings.seeds, *self.settings.more_seeds):
+            mine = [self.training(fold, classifier, arm, seed) for fold in folds]
+            if all(training.is_done for training in mine):
+                found += mine
+        return found
+
+    def best(self, protocol: str, classifier: str) -> list[Arm]:
+        """The arms that were best on the validation speakers with the first seeds, best first.
+
+        ``none`` is not among them. Test speakers have no say in it.
+        """
+
+        def validated(arm: Arm) -> float:
+            mine = [
+                self.training(fold, classifier, arm, seed).record()["validation_uar"]
+                for fold in self.folds
+                if fold.protocol == protocol
+                for seed in self.settings.seeds
+            ]
+            return float(np.mean(mine))
+
+        others = [arm for arm in self.arms if arm.name != NONE]
+        return sorted(others, key=validated, reverse=True)[: self.settings.best]
+
+    def training(self, fold: Fold, classifier: str, arm: Arm, seed: int) -> Training:
+        """One training, done or not."""
+        generators = {arm.fill: self.generators(arm.fill, fold)} if arm.fill in GANS else {}
+        gate = self._gate(fold) if self.settings.gated and generators else None
+        filling = Filling(arm, fold, self.settings, generators, gate)
+        keep = self.settings.gated and self._judges(classifier, arm, seed)
+        return Training(classifier, filling, seed, self.settings, self.cache, keep)
+
+    def generators(self, kind: str, fold: Fold) -> Generators:
+        """The GANs of one kind that a fold needs."""
+        return self._generators[kind, id(fold)]
+
+    def _pieces(self, arms: Sequence[Arm], seeds: Sequence[int]) -> Iterator[tuple[str, Work]]:
+        """GANs before who needs them; arms without any first, whose results come soonest."""
+        for arm in sorted(arms, key=lambda arm: arm.fill in GANS):
+            for fold in self.folds:
+                yield from self._of_fold(fold, arm, self.settings.classifiers, seeds)
+
+    def _again(self, protocol: str, classifier: str) -> Iterator[tuple[str, Work]]:
+        if not self.settings.more_seeds:
+            return
+        for arm in (self.arms[0], *self.best(protocol, classifier)):
+            for fold in self.folds:
+                if fold.protocol == protocol:
+                    yield from self._of_fold(fold, arm, [classifier], self.settings.more_seeds)
+
+    def _of_fold(
+        self, fold: Fold, arm: Arm, classifiers: Sequence[str], seeds: Sequence[int]
+    ) -> Iterator[tuple[str, Work]]:
+        if arm.fill in GANS:
+            if self.settings.gated:
+                yield f"{_JUDGE} to train", _Clean(self._gate(fold).training)
+            for gan in self.generators(arm.fill, fold).trainings():
+                what = "of all clips" if gan.before is None and gan.name == "all" else "of a class"
+                yield f"{arm.fill} {what}", _Clean(gan)
+        for classifier in classifiers:
+            for seed in seeds:
+                training = self.training(fold, classifier, arm, seed)
+                yield f"{classifier} to train", _Clean(training)
+
+    def _gate(self, fold: Fold) -> TrainedGate:
+        return TrainedGate(self.training(fold, _JUDGE, self.arms[0], self.settings.seeds[0]))
+
+    def _judges(self, classifier: str, arm: Arm, seed: int) -> bool:
+        first = self.arms[0].name, self.settings.seeds[0]
+        return classifier == _JUDGE and (arm.name, seed) == first
+
+    def _open(self) -> Corpus:
+        settings, manifest = self.settings, self.out / "manifest.csv"
+        if not manifest.exists():
+            found = open_recordings(settings.roots, self.progress.track("reading"))
+            found.write(self.out)
+        corpus = Corpus.read(manifest)
+        names = {clip.corpus for clip in corpus.clips}
+        if unknown := sorted(set(settings.without) - names):
+            raise InputError(
+                f"without={', '.join(unknown)}; valid are the corpora: {', '.join(sorted(names))}"
+            )
+        corpus = corpus.where(lambda clip: clip.corpus not in settings.without)
+        self.progress.counts(f"{len(corpus)} clips", corpus.counts(settings.label_set))
+        return corpus
+
+    def _views(self) -> dict[float, Rows]:
+        speeds = dict.fromkeys([1.0, *(speed for arm in self.arms for speed in arm.speeds)])
+        spec, folder, track = self.settings.spec, self.cache / "spectrograms", self.progress.track
+        return {
+            speed: compute_spectrograms(
+                *(self.corpus, spec), cache=folder, speed=speed, track=track(f"at speed {speed:g}")
+            )
+            for speed in speeds
+        }
+
+
+class _Clean:
+    """Work after which Keras forgets its graphs: hundreds of networks in one process add up."""
+
+    def __init__(self, work: Work) -> None:
+        self._work, self.place = work, work.place
+
+    @property
+    def is_done(self) -> bool:
+        return self._work.is_done
+
+    def run(self, verbose: int) -> None:
+        self._work.run(verbose)
+        keras.utils.clear_session()

@@ -1,0 +1,105 @@
+"""What rare classes are filled up with: copies, noise, or what a GAN made."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from serkit.comparison.arms import COPIES, NOISE, Arm
+from serkit.comparison.folds import Fold
+from serkit.comparison.generators import Generators
+from serkit.comparison.samples import Gate, Samples
+from serkit.comparison.settings import CompareSettings
+from serkit.seeds import derive_seed
+from serkit.training.examples import Examples
+
+
+@dataclass(frozen=True)
+class Filling:
+    """What one arm adds to the training part of one fold.
+
+    Attributes:
+        arm: of the comparison.
+        fold: of the comparison; its plan says how many are added.
+        settings: of the comparison.
+        generators: by kind of GAN, at least the arm's.
+        gate: what generated samples have to get past; what is missing then is made up for with
+            copies.
+    """
+
+    arm: Arm
+    fold: Fold
+    settings: CompareSettings
+    generators: dict[str, Generators]
+    gate: Gate | None = None
+
+    @property
+    def key(self) -> Any:
+        """JSON values that change with everything that is added."""
+        if not self.arm.fill:
+            return None
+        found = {"seed": self.settings.seed, "plan": self.fold.plan, "fill": self.arm.fill}
+        if self.arm.fill == COPIES:
+            return found
+        found["share"] = self.settings.generated_share
+        if self.arm.fill in self.generators:
+            generators = self.generators[self.arm.fill]
+            found["gans"] = [generators.of(label).key for label in self.fold.plan]
+            found["gate"] = self.gate.key if self.gate else None
+        return found
+
+    def examples(self) -> list[Examples]:
+        """For each class of the plan, what is added, with the voices that are in it."""
+        if not self.arm.fill:
+            return []
+        return [
+            part for label, count in self.fold.plan.items() for part in self._of_class(label, count)
+        ]
+
+    def _of_class(self, label: str, count: int) -> list[Examples]:
+        parts, seed = self.fold.parts, derive_seed(self.settings.seed, "filling", label)
+        number = parts.classes.index(label)
+        real = parts.to_fit(parts.rare(label))
+        made: list[Examples] = []
+        wanted = 0 if self.arm.fill == COPIES else round(self.settings.generated_share * count)
+        if wanted and self.arm.fill == NOISE:
+            made = [noise_like(parts.to_fit(self.fold.split.train), wanted, number, seed)]
+        elif wanted:
+            training = self.generators[self.arm.fill].of(label)
+            made = [Samples(training, label, wanted, seed, self.gate).examples(number)]
+        copied = count - sum(map(len, made))
+        return [part for part in (*made, copies_of(real, copied, seed)) if len(part)]
+
+
+def copies_of(real: Examples, count: int, seed: int) -> Examples:
+    """Some examples again, each as often as any other, give or take one.
+
+    Args:
+        real: of one class.
+        count: how many copies.
+        seed: decides which ones come once more.
+    """
+    rng = np.random.default_rng(derive_seed(seed, "copies"))
+    chosen = np.resize(rng.permutation(len(real)), count)
+    pictures = real.spectrograms
+    some = pictures.select(chosen) if hasattr(pictures, "select") else pictures[chosen]
+    return Examples(some, real.speakers, real.labels[chosen])
+
+
+def noise_like(real: Examples, count: int, label: int, seed: int) -> Examples:
+    """Noise with the mean and deviation of all pixels of some spectrograms, cut to [-1, 1].
+
+    Nothing in it tells a class, a speaker or where speech is: a control.
+
+    Args:
+        real: training examples; the two numbers are theirs, and so the noise belongs where they do.
+        count: how many.
+        label: the class number that they get.
+        seed: of the noise.
+    """
+    pictures = np.asarray(real.spectrograms)
+    mean, deviation = pictures.mean(dtype=np.float64), pictures.std(dtype=np.float64)
+    rng = np.random.default_rng(derive_seed(seed, "noise"))
+    noise = rng.standard_normal((count, *pictures.shape[1:]), dtype=np.float32)
+    noise = np.clip(np.float32(mean) + np.float32(deviation) * noise, -1, 1)
+    return Examples(noise, real.speakers, np.full(count, label))

@@ -1,0 +1,116 @@
+"""The folds of a comparison: who is tested, which classes are rare, and how many are added."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from serkit.caching.rows import Rows
+from serkit.comparison.settings import CORPORA, LEAKY, CompareSettings
+from serkit.corpora.corpus import Clip, Corpus
+from serkit.corpora.plans import balance_plan
+from serkit.corpora.protocols import k_fold, leave_one_corpus_out
+from serkit.corpora.random_folds import random_folds
+from serkit.corpora.splits import Split
+from serkit.corpora.splitting.thinning import make_rare
+from serkit.errors import InputError, check_choice
+from serkit.trials.parts import Parts
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One split that all arms are trained and tested on.
+
+    Attributes:
+        protocol: ``k-fold``, ``random`` or ``leave-one-corpus-out``.
+        number: of the fold, from 1.
+        split: its training part thinned as the settings say.
+        plan: how many are added to which class.
+        views: the whole corpus' spectrograms, at the speeds that recordings are played at, 1 first.
+        corpus: what they are of.
+        label_set: ``emotion`` or ``gender_emotion``.
+    """
+
+    protocol: str
+    number: int
+    split: Split
+    plan: dict[str, int]
+    views: dict[float, Rows]
+    corpus: Corpus
+    label_set: str
+
+    @cached_property
+    def parts(self) -> Parts:
+        """Spectrograms and labels of its parts."""
+        return self.at(1.0)
+
+    def at(self, speed: float) -> Parts:
+        """The same of recordings that are played at another speed."""
+        return Parts(self.corpus, self.split, self.views[speed], self.label_set)
+
+
+def make_folds(
+    settings: CompareSettings, corpus: Corpus, views: dict[float, Rows]
+) -> Iterator[Fold]:
+    """All folds of all protocols, in the order in which they are worked on.
+
+    Args:
+        settings: of the comparison.
+        corpus: audited clips.
+        views: spectrograms of all of them at each speed that an arm needs; 1 is among these.
+
+    Raises:
+        InputError: if a class that is to be rare has no clips, too few would be left of it, or
+            there are too few speakers or corpora.
+    """
+    classes = corpus.classes(settings.label_set)
+    if len(classes) < 2:
+        raise InputError(f"only one class of {settings.label_set}: {', '.join(classes)}")
+    for protocol in settings.protocols:
+        for number, split in enumerate(_splits(protocol, settings, corpus), 1):
+            fold = Fold(protocol, number, split, {}, views, corpus, settings.label_set)
+            if protocol == CORPORA:
+                fold = _of_known_classes(fold)
+            for label, share in settings.rarify:
+                fold = replace(fold, split=_rarified(fold.split, settings, label, share))
+            counts = fold.split.train.counts(settings.label_set)
+            plan = balance_plan(counts, settings.rare_below, settings.filled_to)
+            yield replace(fold, plan=plan)
+
+
+def _splits(protocol: str, settings: CompareSettings, corpus: Corpus) -> Iterator[Split]:
+    given = corpus, settings.label_set, settings.seed
+    if protocol == LEAKY:
+        yield from random_folds(*given, folds=settings.folds)
+    elif protocol == CORPORA:
+        yield from leave_one_corpus_out(*given)
+    else:
+        yield from k_fold(*given, folds=settings.folds)
+
+
+def _rarified(split: Split, settings: CompareSettings, label: str, share: float) -> Split:
+    counts = split.train.counts(settings.label_set)
+    check_choice("rarify", label, counts)
+    left = round(share * counts[label])
+    if left < 1:
+        raise InputError(
+            f"rarify {label}={share} leaves none of {counts[label]} training clips; "
+            f"valid is {1 / counts[label]:.3f} or more"
+        )
+    return make_rare(split, settings.label_set, label, left, settings.seed)
+
+
+def _of_known_classes(fold: Fold) -> Fold:
+    """Without clips of classes that no training clip has: nobody could tell them."""
+    known = set(fold.split.train.classes(fold.label_set))
+
+    def is_known(clip: Clip) -> bool:
+        return clip.label(fold.label_set) in known
+
+    kept = [row for row, clip in enumerate(fold.corpus.clips) if is_known(clip)]
+    split = replace(
+        fold.split,
+        validation=fold.split.validation.where(is_known),
+        test=fold.split.test.where(is_known),
+    )
+    views = {speed: rows.select(kept) for speed, rows in fold.views.items()}
+    return replace(fold, split=split, views=views, corpus=fold.corpus.where(is_known))

@@ -1,0 +1,102 @@
+"""The kinds of GAN that arms fill classes with, and how large they are."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from serkit.comparison.arms import CONDITIONAL, DCGAN, WGAN_GP
+from serkit.errors import check_range
+from serkit.gans.adversarial import GAN
+from serkit.gans.dcgan import DCGANSettings, build_dcgan
+from serkit.gans.diff_augment import DiffAugmentSettings
+from serkit.gans.settings import GANSettings
+from serkit.gans.wgan_gp import WGANGPSettings, build_wgan_gp
+
+
+@dataclass(frozen=True)
+class GanSizes:
+    """How large GANs are and how long they are trained.
+
+    Attributes:
+        width: factor on the report's channel counts.
+        pretraining: steps of the generator on all training clips, before it goes on with a rare
+            class; 0 begins each from nothing.
+        steps: on the clips of a rare class; a conditional GAN gets as many for each of them.
+
+    Raises:
+        InputError: for a value out of range.
+    """
+
+    width: float = 0.25
+    pretraining: int = 800
+    steps: int = 400
+
+    def __post_init__(self) -> None:
+        check_range("width", self.width, 0.01, 4.0)
+        check_range("pretraining", self.pretraining, 0)
+        check_range("steps", self.steps, 1)
+
+    def shortened(self) -> "GanSizes":
+        """Enough to see that it runs, no more."""
+        return GanSizes(width=0.0625, pretraining=2, steps=2)
+
+
+@dataclass(frozen=True)
+class GanKind:
+    """How a kind of GAN is trained.
+
+    Attributes:
+        build: from settings and seed to a compiled GAN.
+        of_all: settings on all training clips, but for width and steps.
+        of_rare: the same on rare classes' clips.
+        conditional: one GAN of all classes.
+        longer: factor on the numbers of steps, for kinds whose steps see fewer clips.
+    """
+
+    build: Callable[[GANSettings, int], GAN]
+    of_all: GANSettings
+    of_rare: GANSettings
+    conditional: bool = False
+    longer: float = 1.0
+
+    def settings(self, sizes: GanSizes, rare: int, classes: int) -> GANSettings:
+        """Settings of one GAN.
+
+        Args:
+            sizes: width and steps.
+            rare: how many rare classes' clips it is trained on; 0 for all clips.
+            classes: how many classes there are.
+        """
+        base = self.of_rare if rare else self.of_all
+        # Only a conditional GAN is trained on several rare classes.
+        steps = rare * sizes.steps if rare else sizes.pretraining
+        steps = round(self.longer * steps)
+        return replace(
+            base,
+            width=sizes.width,
+            steps=steps,
+            steps_per_epoch=min(base.steps_per_epoch, steps),
+            classes=classes if self.conditional else 0,
+        )
+
+
+# docs/gans.md has what each of these settings gives.
+_DCGAN = DCGANSettings(
+    batch_size=16, discriminator_rate=2e-4, augment=DiffAugmentSettings(), ema=0.99
+)
+_WGAN_GP = WGANGPSettings(
+    batch_size=8,
+    critic_steps=1,
+    generator_rate=3e-4,
+    critic_rate=1e-3,
+    beta_2=0.99,
+    ema=0.99,
+    precision="mixed_bfloat16",
+)
+# Masks leak into what a critic's generator makes.
+_MOVED = DiffAugmentSettings(time_mask=0.0, frequency_mask=0.0)
+KINDS = {
+    DCGAN: GanKind(build_dcgan, _DCGAN, _DCGAN),
+    WGAN_GP: GanKind(build_wgan_gp, _WGAN_GP, replace(_WGAN_GP, augment=_MOVED), longer=1.5),
+    CONDITIONAL: GanKind(build_dcgan, _DCGAN, _DCGAN, conditional=True),
+}
+"""By the names that arms use."""

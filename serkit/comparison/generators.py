@@ -1,0 +1,147 @@
+"""The GANs of a fold: trained once for each class, whatever is done with their samples later."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+from serkit.comparison.content import clips_key, content_key
+from serkit.comparison.folds import Fold
+from serkit.comparison.gan_kinds import KINDS
+from serkit.comparison.settings import CompareSettings
+from serkit.corpora.corpus import Corpus
+from serkit.gans.fitting import fit_gan
+from serkit.gans.settings import GANSettings
+from serkit.gans.storing import GeneratorCard, StoredGenerator, load_generator, store_generator
+from serkit.seeds import derive_seed
+
+
+@dataclass(frozen=True, eq=False)
+class GanTraining:
+    """A GAN to be trained on clips of a fold.
+
+    Attributes:
+        kind: key of :data:`serkit.comparison.gan_kinds.KINDS`.
+        name: of the class, ``all`` or ``rare``, for folders and messages.
+        clips: that it is trained on.
+        settings: of the GAN.
+        fold: that it belongs to.
+        seed: of the comparison.
+        spec: of the spectrograms, as JSON values.
+        before: whose weights it begins with.
+        folder: that all GANs are kept in.
+    """
+
+    kind: str
+    name: str
+    clips: Corpus
+    settings: GANSettings
+    fold: Fold
+    seed: int
+    spec: dict
+    before: "GanTraining | None"
+    folder: Path
+
+    @cached_property
+    def key(self) -> str:
+        """Changes with everything that the trained generator depends on."""
+        return content_key(
+            kind=self.kind,
+            name=self.name,
+            clips=clips_key(self.clips.clips, self.fold.label_set),
+            settings=asdict(self.settings),
+            seed=self.seed,
+            spec=self.spec,
+            before=self.before.key if self.before else None,
+        )
+
+    @property
+    def place(self) -> Path:
+        """Its own folder."""
+        return self.folder / f"{self.kind}-{self.name}-{self.key}"
+
+    @property
+    def is_done(self) -> bool:
+        return (self.place / "generator.json").exists()
+
+    @property
+    def voices(self) -> frozenset[str]:
+        """Everybody whom the generator has heard, in what it began with, too."""
+        own = frozenset(self.clips.speakers())
+        return own | self.before.voices if self.before else own
+
+    def run(self, verbose: int) -> None:
+        """Train, or go on training, and store the generator.
+
+        Raises:
+            LeakError: if a clip is not one that may be fitted on.
+        """
+        parts = self.fold.parts
+        real = parts.to_fit(self.clips)
+        seed = derive_seed(self.seed, "gan", self.kind, self.name)
+        gan = KINDS[self.kind].build(self.settings, seed)
+        fit_gan(
+            *(gan, real, self.fold.split.speakers, self.settings, seed, self.place),
+            init_from=self.before.place if self.before else None,
+            verbose=verbose,
+        )
+        labels = parts.classes if self.settings.classes else (self.name,)
+        voices = tuple(sorted(self.voices))
+        card = GeneratorCard(labels, voices, len(self.clips), gan.name, self.spec)
+        store_generator(gan.sampler, card, self.place)
+
+    def load(self) -> StoredGenerator:
+        """The trained generator."""
+        return load_generator(self.place)
+
+
+class Generators:
+    """All GANs of one kind that a fold's plan needs.
+
+    Args:
+        kind: key of :data:`serkit.comparison.gan_kinds.KINDS`.
+        fold: of the comparison.
+        settings: of the comparison.
+        folder: that all GANs are kept in.
+    """
+
+    def __init__(self, kind: str, fold: Fold, settings: CompareSettings, folder: Path) -> None:
+        self._kind, self._fold, self._settings, self._folder = kind, fold, settings, folder
+
+    def trainings(self) -> Iterator[GanTraining]:
+        """In the order in which they have to be run."""
+        if not self._fold.plan:
+            return
+        if self._of_all:
+            yield self._of_all
+        yield from dict.fromkeys(map(self.of, self._fold.plan))
+
+    def of(self, label: str) -> GanTraining:
+        """The GAN that makes a class, which the plan has."""
+        return self._rare[label]
+
+    @cached_property
+    def _of_all(self) -> GanTraining | None:
+        if not self._settings.gans.pretraining:
+            return None
+        return self._training("all", self._fold.split.train, 0, None)
+
+    @cached_property
+    def _rare(self) -> dict[str, GanTraining]:
+        labels, label_set = list(self._fold.plan), self._fold.label_set
+        if KINDS[self._kind].conditional:
+            clips = self._fold.split.train.where(lambda clip: clip.label(label_set) in labels)
+            together = self._training("rare", clips, len(labels), self._of_all)
+            return dict.fromkeys(labels, together)
+        rare = self._fold.parts.rare
+        return {label: self._training(label, rare(label), 1, self._of_all) for label in labels}
+
+    def _training(
+        self, name: str, clips: Corpus, rare: int, before: GanTraining | None
+    ) -> GanTraining:
+        settings, classes = self._settings, len(self._fold.parts.classes)
+        own = KINDS[self._kind].settings(settings.gans, rare, classes)
+        spec = asdict(settings.spec)
+        return GanTraining(
+            *(self._kind, name, clips, own, self._fold, settings.seed, spec, before, self._folder)
+        )

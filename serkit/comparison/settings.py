@@ -1,0 +1,123 @@
+"""All that decides what a comparison gives."""
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from serkit.audio.masking import MaskSettings
+from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.classifiers.settings import FitSettings
+from serkit.comparison.arms import DEFAULT_ARMS, choose_arms
+from serkit.comparison.contenders import CLASSIFIERS
+from serkit.comparison.gan_kinds import GanSizes
+from serkit.corpora.labels import LABEL_SETS
+from serkit.errors import InputError, check_choice, check_range
+
+HONEST, LEAKY, BOTH, CORPORA = "k-fold", "random", "both", "leave-one-corpus-out"
+COMPARED = (HONEST, LEAKY, BOTH, CORPORA)
+
+
+@dataclass(frozen=True)
+class CompareSettings:
+    """Settings of a comparison; the defaults fit two cores.
+
+    Attributes:
+        roots: folders of recordings, CSV files, or manifests of an audit.
+        arms: names of arms, see :data:`serkit.comparison.arms.ARMS`.
+        everywhere: arms whose doing every arm gets as well.
+        classifiers: keys of :data:`serkit.comparison.contenders.CLASSIFIERS`.
+        label_set: ``emotion`` or ``gender_emotion``.
+        protocol: ``k-fold``, whose folds share no speaker; ``random``, the report's own, which
+            does, and every result says so; ``both``; or ``leave-one-corpus-out``.
+        without: corpora that are left out.
+        folds: how many, at least 3; every clip is tested once.
+        seed: of folds, rare classes, GANs and what is drawn from them.
+        seeds: of trainings: every arm is trained once with each on every fold.
+        more_seeds: of trainings of ``none`` and of the arms that were best, up to ``best``, on the
+            validation speakers with ``seeds``.
+        best: how many these are.
+        rarify: labels and the share, above 0 and at most 1, that is left of their training clips.
+        rare_below: a class with fewer training clips than this share of the largest is filled.
+        filled_to: up to this share of the largest.
+        generated_share: of what rare classes are filled with, the rest being copies of clips; of
+            all arms that fill but oversampling.
+        gated: generated samples have to get past a judge, see :mod:`serkit.judging`.
+        weights: of the report's networks: ``imagenet``, ``none`` or a file.
+        spec: spectrograms; GANs and the report's networks need 224 by 224.
+        masks: of the arm ``specaugment``.
+        gans: how large GANs are and how long they are trained.
+        fit: how each classifier is trained where it is not as the classifier's own settings say.
+
+    Raises:
+        InputError: for a value out of range or a name that is not known.
+    """
+
+    roots: tuple[str, ...]
+    arms: tuple[str, ...] = DEFAULT_ARMS
+    everywhere: tuple[str, ...] = ()
+    classifiers: tuple[str, ...] = ("compact",)
+    label_set: str = "emotion"
+    protocol: str = HONEST
+    without: tuple[str, ...] = ()
+    folds: int = 5
+    seed: int = 0
+    seeds: tuple[int, ...] = (0,)
+    more_seeds: tuple[int, ...] = ()
+    best: int = 2
+    rarify: tuple[tuple[str, float], ...] = ()
+    rare_below: float = 0.5
+    filled_to: float = 1.0
+    generated_share: float = 1.0
+    gated: bool = False
+    weights: str = "imagenet"
+    spec: SpectrogramSpec = field(default_factory=SpectrogramSpec)
+    masks: MaskSettings = field(default_factory=MaskSettings)
+    gans: GanSizes = field(default_factory=GanSizes)
+    fit: dict[str, FitSettings] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        choose_arms(self.arms, self.everywhere)
+        for name in (*self.classifiers, *self.fit):
+            check_choice("classifier", name, CLASSIFIERS)
+        check_choice("label_set", self.label_set, LABEL_SETS)
+        check_choice("protocol", self.protocol, COMPARED)
+        check_range("folds", self.folds, 3)
+        check_range("best", self.best, 0)
+        for name in ("rare_below", "filled_to", "generated_share"):
+            check_range(name, getattr(self, name), 0.0, 1.0)
+        for label, share in self.rarify:
+            if not 0 < share <= 1:
+                raise InputError(f"rarify {label}={share}; valid is above 0 and at most 1")
+        for name in ("roots", "classifiers", "seeds"):
+            values = getattr(self, name)
+            if not values or len(set(values)) < len(values):
+                raise InputError(f"{name}={values!r}; valid is one or more, each once")
+        if set(self.more_seeds) & set(self.seeds):
+            raise InputError(f"more_seeds={self.more_seeds} has seeds of {self.seeds}")
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """The protocols that are run."""
+        return (HONEST, LEAKY) if self.protocol == BOTH else (self.protocol,)
+
+    def fit_of(self, classifier: str) -> FitSettings:
+        """How a classifier is trained."""
+        return self.fit.get(classifier, CLASSIFIERS[classifier].fit)
+
+    def shortened(self) -> "CompareSettings":
+        """As little as possible: enough to see that everything runs, no more."""
+        fit = {
+            name: replace(self.fit_of(name), epochs=2, steps_per_epoch=4, batch_size=16)
+            for name in self.classifiers
+        }
+        return replace(self, gans=self.gans.shortened(), fit=fit, folds=3)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values, for the run folder."""
+        return plain(asdict(self))
+
+
+def plain(value: Any) -> Any:
+    """Tuples as lists, all the way down."""
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value

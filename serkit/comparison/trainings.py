@@ -1,0 +1,159 @@
+"""One classifier trained on one arm of one fold, and what it makes of the test part."""
+
+import functools
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import keras
+import pandas as pd
+
+from serkit.audio.masking import mask
+from serkit.classifiers.fitting import fit_classifier
+from serkit.classifiers.settings import FitSettings
+from serkit.comparison.contenders import CLASSIFIERS
+from serkit.comparison.content import clips_key, content_key
+from serkit.comparison.filling import Filling
+from serkit.comparison.settings import CompareSettings
+from serkit.evaluation.metrics import score
+from serkit.files import read_json, replacing, write_json
+from serkit.seeds import derive_seed
+from serkit.training.examples import Examples
+from serkit.trials.predictions import predict_part
+
+_STATE = ("state.npz", "best.weights.h5")
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """A classifier to be trained.
+
+    Attributes:
+        classifier: key of :data:`serkit.comparison.contenders.CLASSIFIERS`.
+        filling: the arm, the fold, and what is added.
+        seed: of weights, dropout, order and augmentation.
+        settings: of the comparison.
+        folder: that all trainings are kept in; networks' features are kept there, too.
+        keep_model: whether the trained network is kept.
+    """
+
+    classifier: str
+    filling: Filling
+    seed: int
+    settings: CompareSettings
+    folder: Path
+    keep_model: bool = False
+
+    @cached_property
+    def key(self) -> str:
+        """Changes with everything that the predictions depend on."""
+        arm, fold = self.filling.arm, self.filling.fold
+        contender = CLASSIFIERS[self.classifier]
+        parts = fold.split.parts().items()
+        return content_key(
+            classifier=self.classifier,
+            network=asdict(contender.network),
+            weights=self.settings.weights if contender.pretrained else None,
+            fit=asdict(self.fit),
+            masks=asdict(self.settings.masks) if arm.masks else None,
+            speeds=arm.speeds,
+            filling=self.filling.key,
+            clips={name: clips_key(part.clips, fold.label_set) for name, part in parts},
+            classes=fold.parts.classes,
+            spec=asdict(self.settings.spec),
+            seed=self._seed,
+        )
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        fold = self.filling.fold
+        what = f"{self.classifier}-{self.filling.arm.name}"
+        return f"{what}-{fold.protocol}-{fold.number}-seed-{self.seed}"
+
+    @property
+    def place(self) -> Path:
+        """Its own folder."""
+        return self.folder / "trainings" / f"{self.name}-{self.key}"
+
+    @property
+    def model_file(self) -> Path:
+        """The trained network, where it is kept."""
+        return self.place / "model.keras"
+
+    @property
+    def is_done(self) -> bool:
+        there = (self.place / "record.json").exists()
+        return there and (self.model_file.exists() or not self.keep_model)
+
+    @cached_property
+    def fit(self) -> FitSettings:
+        """How it is trained: as many steps in every arm, whatever it adds."""
+        arm, fold = self.filling.arm, self.filling.fold
+        settings = self.settings.fit_of(self.classifier)
+        filled = len(fold.split.train) + sum(fold.plan.values())
+        return replace(
+            settings,
+            steps_per_epoch=settings.steps(filled),
+            class_weights=arm.class_weights,
+            mixup=arm.mixup,
+        )
+
+    def run(self, verbose: int) -> None:
+        """Train, or go on training, and predict the validation and test parts.
+
+        Raises:
+            LeakError: if anything that is trained on has a voice of another part in it.
+        """
+        split, parts = self.filling.fold.split, self.filling.fold.parts
+        build = CLASSIFIERS[self.classifier].build
+        model = build(len(parts.classes), parts.shape, self.settings.weights, self._seed)
+        masks = functools.partial(mask, settings=self.settings.masks)
+        train = self._train()
+        fit_classifier(
+            *(model, train, parts.examples(split.validation), split.speakers),
+            *(self.fit, self._seed, self.place),
+            augment=masks if self.filling.arm.masks else None,
+            features=self.folder / "features",
+            verbose=verbose,
+        )
+        self._keep(model, len(train))
+
+    def predictions(self) -> pd.DataFrame:
+        """Of the test part; see :func:`serkit.trials.predictions.predict_part`."""
+        return pd.read_csv(self.place / "predictions.csv", keep_default_na=False)
+
+    def history(self) -> list[dict[str, float]]:
+        """A row per epoch."""
+        return pd.read_csv(self.place / "history.csv").to_dict("records")
+
+    def record(self) -> dict:
+        """UAR on the validation part, and how many examples it was trained on."""
+        return read_json(self.place / "record.json")
+
+    @property
+    def _seed(self) -> int:
+        fold = self.filling.fold
+        # Without the arm: all of them begin with the same weights.
+        return derive_seed(self.seed, fold.protocol, fold.number, self.classifier)
+
+    def _train(self) -> Examples:
+        fold = self.filling.fold
+        views = [fold.at(speed) for speed in (1.0, *self.filling.arm.speeds)]
+        real = [view.to_fit(fold.split.train) for view in views]
+        return Examples.joined([*real, *self.filling.examples()])
+
+    def _keep(self, model: keras.Model, examples: int) -> None:
+        split, parts = self.filling.fold.split, self.filling.fold.parts
+        if self.keep_model:
+            with replacing(self.model_file) as partial:
+                model.save(partial)
+        logits = model.predict(parts.of(split.validation), batch_size=64, verbose=0)
+        found = score(parts.labels(split.validation), logits.argmax(axis=1), len(parts.classes))
+        with replacing(self.place / "predictions.csv") as partial:
+            clips = predict_part(model, parts, split.test)
+            clips.to_csv(partial, index=False, lineterminator="\n")
+        # Last: where it is, the training is done.
+        write_json(self.place / "record.json", {"validation_uar": found.uar, "examples": examples})
+        for name in _STATE:
+            (self.place / name).unlink(missing_ok=True)

@@ -1,0 +1,73 @@
+"""What may be said of an arm, no stronger than its numbers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from serkit.evaluation.paired import Difference
+
+FEWEST_SPEAKERS = 10
+"""With fewer speakers no verdict is given, whatever the interval."""
+_LEVEL = 0.05
+
+
+def verdict(arm: str, uar: Difference, p_holm: float, speakers: int, *, leaky: bool) -> str:
+    """One sentence: the difference to ``none``, its interval, and what follows from these.
+
+    An effect is only called one if the interval leaves out 0 and the test, corrected for the number
+    of arms, says so, too.
+
+    Args:
+        arm: its name.
+        uar: difference in UAR to ``none``.
+        p_holm: of the permutation test, corrected.
+        speakers: in the test parts.
+        leaky: speakers are in training and test.
+    """
+    found = uar.estimate
+    head = f"{arm}: {points(found.value)} points UAR"
+    if found.low is None:
+        return f"{head}: one speaker alone gives no interval, so nothing can be concluded"
+    head += f" (95 % interval {points(found.low)} to {points(found.high)})"
+    if leaky:
+        return f"{head}: LEAKY, speakers are in training and test, so nothing can be concluded"
+    if speakers < FEWEST_SPEAKERS:
+        return f"{head}: {speakers} speakers are too few for a verdict"
+    if found.low <= 0 <= found.high:
+        return f"{head}: no effect shown"
+    better = "better" if found.value > 0 else "worse"
+    if p_holm > _LEVEL:
+        return f"{head}: {better}, but not beyond chance once all arms are counted (p {p_holm:.2f})"
+    return f"{head}: {better} on unseen speakers"
+
+
+def headline(arms: Mapping[str, Any], *, leaky: bool) -> str:
+    """The answer in a sentence or two.
+
+    Args:
+        arms: by name, as in ``comparison.json``.
+        leaky: speakers are in training and test.
+    """
+    apart = {name: arm["difference"] for name, arm in arms.items() if "difference" in arm}
+    if not apart:
+        return "Nothing was compared: there is no arm beside none."
+    speakers = next(iter(apart.values()))["speakers"]
+    if leaky:
+        return f"LEAKY: {speakers} speakers are in training and test; nothing can be concluded."
+    if speakers < FEWEST_SPEAKERS:
+        return f"{speakers} speakers are too few to say whether any of {len(apart)} arms helps."
+    kinds: dict[str, list[str]] = {"better": [], "worse": [], "no effect shown": []}
+    for name, found in apart.items():
+        ends = found["uar"]["estimate"]
+        sure = found["p_holm"] <= _LEVEL and not ends["low"] <= 0 <= ends["high"]
+        kind = ("better" if ends["value"] > 0 else "worse") if sure else "no effect shown"
+        kinds[kind].append(f"{name} ({points(ends['value'])})")
+    said = [f"{kind}: {', '.join(names)}" for kind, names in kinds.items() if names]
+    return (
+        f"On {speakers} speakers who were not heard in training, points of unweighted average "
+        f"recall beside the same classifier without anything: {'; '.join(said)}."
+    )
+
+
+def points(share: float) -> str:
+    """A difference in points with its sign, such as ``+1.2``."""
+    return f"{100 * share:+.1f}"

@@ -1,0 +1,190 @@
+"""How much better one arm is than another, on the same clips, and whether chance explains it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from serkit.errors import InputError, check_range
+from serkit.evaluation.cells import Cells, drawn_speakers
+from serkit.evaluation.training_noise import Measure, training_noise
+from serkit.seeds import derive_seed
+
+_CONFIDENCE, _POWER = 0.95, 0.8
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with what is known of its precision.
+
+    Attributes:
+        value: as measured.
+        low: lower end of the 95 % interval; None where one speaker cannot give any.
+        high: upper end.
+        error: standard error; None like the ends.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    error: float | None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Second less first.
+
+    Attributes:
+        estimate: of the difference, with its interval.
+        p: two-sided, of the permutation test: how often a difference as large or larger comes
+            about if both arms are alike.
+        visible: the smallest difference that data like these show in four cases of five, at the 5 %
+            level; None like the interval.
+        visible_with_more_seeds: the same if each arm were trained with very many seeds; None where
+            one seed alone cannot tell.
+    """
+
+    estimate: Estimate
+    p: float
+    visible: float | None
+    visible_with_more_seeds: float | None
+
+    def speakers_for(self, effect: float, speakers: int) -> int | None:
+        """How many such speakers it takes to see an effect in four cases of five.
+
+        Args:
+            effect: as a share, above 0.
+            speakers: how many there were.
+        """
+        if self.visible is None:
+            return None
+        return int(np.ceil(speakers * (self.visible / effect) ** 2))
+
+
+def estimate(cells: Cells, measure: Measure, *, seed: int, draws: int = 2000) -> Estimate:
+    """A measure over all cells, with a 95 % interval over speakers.
+
+    Args:
+        cells: of one arm.
+        measure: what is measured.
+        seed: of the draws.
+        draws: number of bootstrap samples.
+
+    Source: as for :func:`difference`.
+    """
+    sampled = measure(drawn_speakers(cells, seed, draws))
+    return _summary(float(measure(cells.pooled)), sampled, cells.speaker_count)
+
+
+def difference(
+    first: Cells, second: Cells, measure: Measure, *, seed: int, draws: int = 2000
+) -> Difference:
+    """How much higher ``second`` measures than ``first``, both on the same clips.
+
+    The interval is of a bootstrap that draws speakers with replacement, the same for both arms. Its
+    ends are quantiles of the draws, taken farther out the fewer speakers there are, by the ratio of
+    Student's t to the normal and for the bias of a variance over a sample: plain percentiles are
+    too narrow. The test exchanges the arms of some speakers at random, all clips of a speaker
+    together, and asks how often that gives as large a difference.
+
+    Of several seeds, what trainings have in common over all speakers of a fold widens the interval
+    (:mod:`serkit.evaluation.training_noise`) and makes the test as much stricter. Of one seed that
+    cannot be known: the interval covers who was tested, not how a training happened to go.
+
+    Args:
+        first: of one arm.
+        second: of the other; the same clips and as many seeds.
+        measure: what is measured.
+        seed: of the draws.
+        draws: number of bootstrap samples and of permutations.
+
+    Raises:
+        InputError: if the two are not of the same clips.
+
+    Source: Davison & Hinkley (1997), sections 3.8 and 4.3; Hesterberg (2015), What Teachers Should
+    Know About the Bootstrap, The American Statistician 69(4), section 3.3, for the ends.
+    """
+    if not np.array_equal(first.counts.sum(axis=3), second.counts.sum(axis=3)):
+        raise InputError("the arms have predicted different clips; valid are the same, by speaker")
+    value = float(measure(second.pooled) - measure(first.pooled))
+    one, two = (measure(drawn_speakers(cells, seed, draws)) for cells in (first, second))
+    noise, speakers = training_noise(first, second, measure), first.speaker_count
+    found = _summary(value, two - one, speakers)
+    widened = 1.0
+    if found.error:
+        widened = float(np.sqrt(1 + noise.variance / found.error**2))
+        found = _summary(value, value + widened * (two - one - value), speakers)
+    p = permutation_test(first, second, measure, seed=seed, draws=draws, stricter=widened)
+    fewer = None
+    if found.error is not None and noise.removable is not None:
+        fewer = _visible(np.sqrt(max(found.error**2 - noise.removable, 0.0)))
+    return Difference(found, p, _visible(found.error), fewer)
+
+
+def permutation_test(
+    first: Cells,
+    second: Cells,
+    measure: Measure,
+    *,
+    seed: int,
+    draws: int = 2000,
+    stricter: float = 1.0,
+) -> float:
+    """Two-sided p value of the hypothesis that which arm is which does not matter.
+
+    Args:
+        first: of one arm.
+        second: of the other.
+        measure: what is measured.
+        seed: of the permutations.
+        draws: their number; what was measured counts as one more, so that p is never 0.
+        stricter: what the measured difference is divided by, at least 1, for what exchanging
+            speakers does not cover.
+    """
+    check_range("draws", draws, 1)
+    check_range("stricter", stricter, 1.0)
+    rng = np.random.default_rng(derive_seed(seed, "permutation"))
+    exchanged = rng.integers(2, size=(draws, first.speakers.max() + 1))[:, first.speakers]
+    one, two = first.counts.sum(axis=0), second.counts.sum(axis=0)
+    moved = np.tensordot(exchanged, two - one, axes=1)
+    apart = measure(two.sum(axis=0) - moved) - measure(one.sum(axis=0) + moved)
+    value = measure(two.sum(axis=0)) - measure(one.sum(axis=0))
+    # Equal ones may differ by rounding.
+    known = np.abs(apart[~np.isnan(apart)])
+    as_large = known >= np.abs(value) / stricter - 1e-12
+    return float((1 + as_large.sum()) / (1 + len(known)))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P values that may be compared with 5 % though several were looked at, in their order.
+
+    Source: Holm (1979), Scandinavian Journal of Statistics 6(2).
+    """
+    count, found, least = len(p_values), [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(np.argsort(p_values, kind="stable")):
+        least = max(least, min(1.0, (count - rank) * p_values[place]))
+        found[place] = least
+    return found
+
+
+def ends(count: int) -> tuple[float, float]:
+    """Quantiles of the draws at which a 95 % interval ends, of ``count`` things drawn from."""
+    reach = stats.t.ppf((1 + _CONFIDENCE) / 2, count - 1) * np.sqrt(count / (count - 1))
+    low = float(stats.norm.cdf(-reach))
+    return low, 1 - low
+
+
+def _summary(value: float, sampled: np.ndarray, count: int) -> Estimate:
+    known = sampled[~np.isnan(sampled)]
+    if count < 2 or not len(known):
+        return Estimate(value, None, None, None)
+    low, high = np.quantile(known, ends(count))
+    error = known.std() * np.sqrt(count / (count - 1))
+    return Estimate(value, float(low), float(high), float(error))
+
+
+def _visible(error: float | None) -> float | None:
+    if error is None:
+        return None
+    return float((stats.norm.ppf((1 + _CONFIDENCE) / 2) + stats.norm.ppf(_POWER)) * error)

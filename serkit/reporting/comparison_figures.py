@@ -1,0 +1,178 @@
+"""Figures of a comparison of arms."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from serkit.reporting.style import CORPORA, GENERATED, REAL, tidy
+
+_UNSURE, _WORSE = "#7a828a", "#b0413e"
+
+
+def forest(differences: Mapping[str, Mapping[str, float | None]], measured: str) -> Figure:
+    """Differences to ``none`` with their intervals, an arm per line.
+
+    Blue: the interval lies above 0; red: below; grey: it holds 0.
+
+    Args:
+        differences: by arm ``value``, ``low`` and ``high``, as shares; ends may be None.
+        measured: what, for the axis.
+    """
+    figure = Figure(figsize=(7.5, 1.1 + 0.36 * len(differences)), layout="constrained")
+    axes = figure.subplots()
+    axes.axvline(0, color="#222222", linewidth=0.8)
+    for row, found in enumerate(differences.values()):
+        low, high = (found[end] if found[end] is not None else found["value"] for end in _ENDS)
+        colour = REAL if low > 0 else _WORSE if high < 0 else _UNSURE
+        axes.plot([100 * low, 100 * high], [row, row], color=colour, linewidth=2)
+        axes.plot(100 * found["value"], row, "o", color=colour, markersize=6)
+        axes.annotate(
+            f"{100 * found['value']:+.1f}".replace("-", "\N{MINUS SIGN}"),
+            (100 * found["value"], row),
+            (0, 7),
+            **{"textcoords": "offset points", "ha": "center", "fontsize": 8, "color": colour},
+        )
+    axes.set_yticks(range(len(differences)), list(differences))
+    axes.set_ylim(len(differences) - 0.4, -0.8)
+    axes.set_xlabel(f"points of {measured} more or less than without anything, 95 % interval")
+    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    tidy(axes)
+    return figure
+
+
+def speaker_differences(differences: Mapping[str, Mapping[str, float]], measured: str) -> Figure:
+    """How much better or worse each arm is on each speaker than ``none``, a dot per speaker.
+
+    Args:
+        differences: by arm and speaker, as shares.
+        measured: what, for the axis.
+    """
+    figure = Figure(figsize=(7.5, 1.1 + 0.42 * len(differences)), layout="constrained")
+    axes = figure.subplots()
+    axes.axvline(0, color="#222222", linewidth=0.8)
+    for row, speakers in enumerate(differences.values()):
+        values = 100 * np.array(list(speakers.values()))
+        # Side by side where several are alike, in an order that does not hang on chance.
+        order = np.argsort(np.argsort(values, kind="stable"))
+        offsets = 0.22 * ((order % 3) - 1)
+        axes.plot(values, row + offsets, "o", color=REAL, markersize=4, alpha=0.6, mew=0)
+        axes.plot([values.mean()] * 2, [row - 0.36, row + 0.36], color=GENERATED, linewidth=2)
+    axes.set_yticks(range(len(differences)), list(differences))
+    axes.set_ylim(len(differences) - 0.5, -0.5)
+    axes.set_xlabel(f"points of {measured} to none; a dot is a speaker, the bar their mean")
+    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    tidy(axes)
+    return figure
+
+
+def recalls(arms: Mapping[str, Mapping[str, float]], rare: Sequence[str]) -> Figure:
+    """Recall of every class in every arm, as shades with numbers.
+
+    Args:
+        arms: by arm and class, as shares.
+        rare: classes that have few training clips; their names are marked.
+    """
+    classes = list(next(iter(arms.values())))
+    shares = np.array([[found.get(label, np.nan) for label in classes] for found in arms.values()])
+    figure = Figure(
+        figsize=(1.6 + 0.75 * len(classes), 0.9 + 0.3 * len(arms)), layout="constrained"
+    )
+    axes = figure.subplots()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for (row, column), share in np.ndenumerate(shares):
+        if not np.isnan(share):
+            ink = "white" if share > 0.55 else "#222222"
+            axes.text(
+                *(column, row, f"{100 * share:.0f}"),
+                **{"ha": "center", "va": "center", "fontsize": 8, "color": ink},
+            )
+    names = [f"{label}\n(rare)" if label in rare else label for label in classes]
+    axes.set_xticks(range(len(classes)), names, fontsize=8)
+    axes.set_yticks(range(len(arms)), list(arms), fontsize=8)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def calibration(arms: Mapping[str, Mapping]) -> Figure:
+    """How often each arm was right, by how sure it was.
+
+    Args:
+        arms: by name ``confidence``, ``accuracy`` and ``ece``, as
+            :class:`serkit.evaluation.calibration.Reliability` has them.
+    """
+    figure = Figure(figsize=(5.2, 4.4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 100], [0, 100], color="#222222", linewidth=0.8, linestyle=":")
+    for number, (name, found) in enumerate(arms.items()):
+        pairs = zip(found["confidence"], found["accuracy"], strict=True)
+        known = 100 * np.array([pair for pair in pairs if pair[0] is not None])
+        axes.plot(
+            *known.T,
+            "o-",
+            color=_colour(number),
+            markersize=3.5,
+            linewidth=1.2,
+            label=f"{name} (ECE {100 * found['ece']:.1f})",
+        )
+    axes.set_xlim(0, 100)
+    axes.set_ylim(0, 100)
+    axes.set_xlabel("highest probability, per cent")
+    axes.set_ylabel("clips that were right, per cent")
+    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    tidy(axes)
+    return figure
+
+
+def mean_curves(histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]) -> Figure:
+    """Loss and UAR over the epochs, the mean of an arm's trainings; dashed: training batches.
+
+    Args:
+        histories: by arm, of each training a row per epoch with ``loss``, ``val_loss``, ``uar`` and
+            ``val_uar``.
+    """
+    figure = Figure(figsize=(7.8, 3.4), layout="constrained")
+    panels = figure.subplots(1, 2)
+    for number, (arm, trainings) in enumerate(histories.items()):
+        for axes, name in zip(panels, ("loss", "uar"), strict=True):
+            _curve(axes, trainings, name, _colour(number), dashed=True)
+            _curve(axes, trainings, f"val_{name}", _colour(number), label=arm)
+    panels[0].set_ylabel("loss")
+    panels[1].set_ylabel("UAR")
+    panels[1].set_ylim(0, 1)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, fontsize=8, ncols=4, loc="outside lower center")
+    for axes in panels:
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        tidy(axes)
+    return figure
+
+
+def _curve(
+    axes: Axes,
+    trainings: Sequence[Sequence[Mapping[str, float]]],
+    name: str,
+    colour: str,
+    *,
+    dashed: bool = False,
+    label: str | None = None,
+) -> None:
+    epochs = min(len(rows) for rows in trainings)
+    means = [np.mean([rows[epoch][name] for rows in trainings]) for epoch in range(epochs)]
+    style = {"linestyle": "--", "linewidth": 0.8} if dashed else {"linewidth": 1.3}
+    axes.plot(range(1, epochs + 1), means, color=colour, label=label, **style)
+
+
+def _colour(number: int) -> str:
+    more = (*CORPORA, "#2f9aa0", "#c26ba0", "#8c7a2b", "#222222")
+    return more[number % len(more)]
+
+
+_ENDS = ("low", "high")

@@ -1,0 +1,71 @@
+import argparse
+from pathlib import Path
+
+import pytest
+
+from serkit.cli import main
+from serkit.commands import compare
+from serkit.comparison.contenders import CLASSIFIERS
+from serkit.comparison.settings import COMPARED, CompareSettings
+from serkit.errors import InputError
+
+
+def _options(*arguments):
+    parser = argparse.ArgumentParser()
+    compare.add_to(parser.add_subparsers())
+    return parser.parse_args(["compare", *arguments])
+
+
+def test_without_options_it_is_the_defaults(tmp_path):
+    settings = compare.settings_of(_options(str(tmp_path)))
+    assert settings == CompareSettings(roots=(str(tmp_path),))
+
+
+def test_everything_can_be_said(tmp_path):
+    settings = compare.settings_of(
+        _options(
+            *(str(tmp_path), "--arms", "none", "dcgan", "--classifier", "resnet50-head"),
+            *("--protocol", "both", "--without", "tess", "--rarify", "surprise=0.15,sad=0.5"),
+            *("--folds", "4", "--seeds", "1", "2", "--more-seeds", "3", "--best", "1"),
+            *("--gan-steps", "0", "7", "--gan-width", "0.1", "--generated-share", "0.5"),
+            *("--gated", "--weights", "none", "--labels", "gender_emotion", "--epochs", "3"),
+            *("--everywhere", "specaugment"),
+        )
+    )
+    assert settings.arms == ("none", "dcgan")
+    assert settings.rarify == (("surprise", 0.15), ("sad", 0.5))
+    assert (settings.gans.width, settings.gans.pretraining, settings.gans.steps) == (0.1, 0, 7)
+    assert settings.fit_of("resnet50-head").epochs == 3
+    assert settings.fit_of("resnet50-head").loss == "one_vs_rest"
+    assert (settings.seeds, settings.more_seeds, settings.best) == ((1, 2), (3,), 1)
+    assert settings.gated
+    assert settings.everywhere == ("specaugment",)
+
+
+def test_a_folder_is_meant_from_here_and_a_corpus_may_be_named(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path)
+    found = compare.settings_of(_options("mine", "own=mine")).roots
+    assert found == (str(tmp_path / "mine"), f"own={tmp_path / 'mine'}")
+
+
+def test_choices_are_those_that_there_are():
+    parser = argparse.ArgumentParser()
+    compare.add_to(parser.add_subparsers())
+    made = parser._subparsers._group_actions[0].choices["compare"]
+    choices = {action.dest: action.choices for action in made._actions}
+    assert set(choices["classifier"]) == set(CLASSIFIERS)
+    assert set(choices["protocol"]) == set(COMPARED)
+    for name in choices["everywhere"]:
+        CompareSettings(roots=("x",), arms=("none",), everywhere=(name,))
+
+
+def test_wrong_shares_are_refused(tmp_path):
+    with pytest.raises(InputError, match="--rarify 'surprise' is not valid; valid is CLASS=SHARE"):
+        compare.settings_of(_options(str(tmp_path), "--rarify", "surprise"))
+
+
+def test_what_is_not_there_is_one_line(tmp_path, capsys):
+    assert main(["compare", str(tmp_path / "none"), "--out", str(tmp_path / "run")]) == 2
+    assert "none does not exist" in capsys.readouterr().err
+    assert not Path(tmp_path / "run").exists()

@@ -1,0 +1,138 @@
+from dataclasses import replace
+
+import pytest
+
+from serkit.comparison.arms import GANS
+from serkit.comparison.engine import Comparison
+from serkit.comparison.generators import GanTraining
+from serkit.comparison.trainings import Training
+from serkit.errors import InputError, LeakError
+from serkit.files import read_json, write_json
+from serkit.progress import Progress
+from serkit.runs import Run
+
+
+class _Quiet(Progress):
+    def say(self, text):
+        self.said = [*getattr(self, "said", []), text]
+
+
+@pytest.fixture
+def comparison(synthetic_root, settings_of, tmp_path):
+    """Makes a comparison in a folder of its own, or in one that was used before."""
+    opened = []
+
+    def make(name="run", **changed):
+        if opened:
+            opened.pop().__exit__()
+        opened.append(Run(tmp_path / name, {}))
+        settings = settings_of(synthetic_root, **{"classifiers": ("compact",)} | changed)
+        return Comparison(settings, opened[0], tmp_path / "cache", _Quiet())
+
+    yield make
+    for run in opened:
+        run.__exit__()
+
+
+@pytest.fixture
+def trained(monkeypatch, pretend):
+    """Names of what was trained, in order."""
+    names = []
+    for kind in (Training, GanTraining):
+        monkeypatch.setattr(kind, "run", _noting(names, kind.run))
+    return names
+
+
+def _noting(names, run):
+    def noted(self, verbose):
+        names.append(self.place.name.rsplit("-", 1)[0])
+        run(self, verbose)
+
+    return noted
+
+
+def test_cheap_arms_come_first_and_gans_before_who_needs_them(comparison, trained):
+    comparison().run()
+    assert trained[:6] == [
+        f"compact-{arm}-k-fold-{fold}-seed-0"
+        for arm in ("none", "oversampling")
+        for fold in (1, 2, 3)
+    ]
+    assert trained[6:9] == ["dcgan-all", "dcgan-surprise", "compact-dcgan-k-fold-1-seed-0"]
+    assert len(trained) == 15
+
+
+def test_more_seeds_are_of_none_and_of_what_was_best_in_validation(comparison, trained):
+    made = comparison(more_seeds=(1, 2), best=1)
+    made.run()
+    again = [name for name in trained if "seed-0" not in name and not name.startswith("dcgan")]
+    arms = [name.split("-")[1] for name in again]
+    assert arms == ["none"] * 6 + ["oversampling"] * 6
+    assert [arm.name for arm in made.best("k-fold", "compact")] == ["oversampling"]
+    assert "0 of 27 done" in made.progress.said[0]
+    assert len(trained) == 27
+
+
+def test_what_is_done_is_known_by_its_content_and_not_done_again(comparison, trained):
+    comparison().run()
+    comparison("other", arms=("none", "dcgan", "mixup"), seeds=(0, 5)).run()
+    assert trained[15:] == [
+        *(f"compact-none-k-fold-{fold}-seed-5" for fold in (1, 2, 3)),
+        *(f"compact-mixup-k-fold-{fold}-seed-{seed}" for fold in (1, 2, 3) for seed in (0, 5)),
+        *(f"compact-dcgan-k-fold-{fold}-seed-5" for fold in (1, 2, 3)),
+    ]
+    # Other GANs are other work; oversampling does not hang on them.
+    del trained[:]
+    gans = replace(comparison().settings.gans, steps=3)
+    comparison("third", gans=gans).run()
+    assert not any("oversampling" in name for name in trained)
+    assert sum(name == "dcgan-all" for name in trained) == 0
+    assert sum("compact-dcgan" in name for name in trained) == 3
+
+
+def test_gated_samples_need_the_judges_classifier_first(comparison, trained):
+    made = comparison(gated=True, arms=("none", "dcgan"), classifiers=("resnet50-head",))
+    first = made.training(made.folds[0], "resnet50-head", made.arms[1], 0)
+    gate = first.filling.gate
+    assert gate.training.keep_model
+    assert (gate.training.classifier, gate.training.filling.arm.name) == ("compact", "none")
+    pieces = [work.place.name for _, work in made._pieces(made.arms, (0,))]
+    assert pieces.index(gate.training.place.name) < pieces.index(first.place.name)
+    plain = comparison(arms=("none", "dcgan"), classifiers=("resnet50-head",))
+    assert plain.training(plain.folds[0], "resnet50-head", plain.arms[1], 0).key != first.key
+
+
+def test_a_gan_that_heard_a_test_speaker_is_refused(comparison, pretend, monkeypatch, small):
+    """Planted in the cache: its samples would go into training."""
+    made = comparison(arms=("none", "dcgan"))
+    fold = made.folds[0]
+    for gan in made.generators("dcgan", fold).trainings():
+        gan.run(0)
+        card = read_json(gan.place / "generator.json")
+        heard = sorted({*card["speakers"], *fold.split.test.speakers()})
+        write_json(gan.place / "generator.json", card | {"speakers": heard})
+    monkeypatch.undo()
+    training = made.training(fold, "compact", made.arms[1], 0)
+    with pytest.raises(LeakError, match="not training speakers"):
+        training.run(0)
+    assert not training.is_done
+
+
+def test_corpora_can_be_left_out(comparison):
+    made = comparison(without=("tess", "savee"))
+    assert {clip.corpus for clip in made.corpus.clips} == {"ravdess", "crema-d"}
+    with pytest.raises(InputError, match="without=iemocap; valid are the corpora: crema-d, rav"):
+        comparison(without=("iemocap",))
+
+
+def test_splits_are_written_and_speeds_computed_only_if_an_arm_needs_them(comparison):
+    made = comparison(arms=("none",))
+    assert read_json(made.out / "splits" / "k-fold-1.json")["protocol"] == "k-fold"
+    assert list(made.folds[0].views) == [1.0]
+    assert list(comparison(arms=("none", "speed")).folds[0].views) == [1.0, 0.9, 1.1]
+
+
+def test_all_kinds_of_gan_can_be_asked_for(comparison, trained):
+    comparison(arms=("none", "dcgan", "wgan-gp", "conditional-gan")).run()
+    for kind in GANS:
+        assert sum(name == f"{kind}-all" for name in trained) == 3

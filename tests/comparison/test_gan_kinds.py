@@ -1,0 +1,36 @@
+import pytest
+
+from serkit.comparison.arms import GANS
+from serkit.comparison.gan_kinds import KINDS, GanSizes
+from serkit.errors import InputError
+
+
+def test_there_is_a_kind_for_every_arm_with_a_gan():
+    assert set(KINDS) == set(GANS)
+
+
+@pytest.mark.parametrize("kind", GANS)
+def test_steps_and_width_are_those_that_are_asked_for(kind):
+    sizes = GanSizes(width=0.5, pretraining=100, steps=30)
+    of_all, of_rare = (KINDS[kind].settings(sizes, rare, 7) for rare in (0, 2))
+    longer = KINDS[kind].longer
+    assert (of_all.steps, of_rare.steps) == (100 * longer, 60 * longer)
+    assert of_all.width == of_rare.width == 0.5
+    assert of_all.classes == (7 if KINDS[kind].conditional else 0)
+
+
+def test_few_steps_make_one_epoch():
+    settings = KINDS["dcgan"].settings(GanSizes(steps=3), 1, 7)
+    assert (settings.steps_per_epoch, settings.epochs) == (3, 1)
+
+
+def test_it_runs_in_little_time_when_shortened():
+    short = GanSizes().shortened()
+    assert short.width < 0.1
+    assert short.pretraining + short.steps < 10
+
+
+@pytest.mark.parametrize("wrong", [{"width": 0}, {"pretraining": -1}, {"steps": 0}])
+def test_values_out_of_range_are_refused(wrong):
+    with pytest.raises(InputError, match=f"{next(iter(wrong))}=.* is out of range"):
+        GanSizes(**wrong)

@@ -1,0 +1,48 @@
+import json
+
+import pytest
+
+from serkit.classifiers.settings import FitSettings
+from serkit.comparison.settings import CompareSettings
+from serkit.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"arms": ("x",)}, "arm='x' is not known"),
+        ({"classifiers": ("x",)}, "classifier='x' is not known; valid are: compact"),
+        ({"label_set": "mood"}, "label_set='mood' is not known"),
+        ({"protocol": "hold-out"}, "protocol='hold-out' is not known; valid are: both, k-fold"),
+        ({"folds": 2}, "folds=2 is out of range; valid is 3 or more"),
+        ({"rarify": (("sad", 0.0),)}, "rarify sad=0.0; valid is above 0 and at most 1"),
+        ({"filled_to": 1.5}, "filled_to=1.5 is out of range"),
+        ({"roots": ()}, "valid is one or more, each once"),
+        ({"seeds": (1, 1)}, r"seeds=\(1, 1\); valid is one or more, each once"),
+        ({"seeds": (0,), "more_seeds": (0, 1)}, "has seeds of"),
+        ({"best": -1}, "best=-1 is out of range"),
+    ],
+)
+def test_what_is_not_valid_is_refused(wrong, message):
+    with pytest.raises(InputError, match=message):
+        CompareSettings(**{"roots": ("x",)} | wrong)
+
+
+def test_both_is_the_honest_protocol_and_the_leaky_one():
+    assert CompareSettings(("x",), protocol="both").protocols == ("k-fold", "random")
+    assert CompareSettings(("x",)).protocols == ("k-fold",)
+
+
+def test_a_classifiers_own_training_can_be_changed():
+    changed = FitSettings(epochs=3)
+    settings = CompareSettings(("x",), fit={"compact": changed})
+    assert settings.fit_of("compact") == changed
+    assert CompareSettings(("x",)).fit_of("compact").keep == "last"
+
+
+def test_they_are_json_and_a_short_run_differs_in_sizes_alone():
+    settings = CompareSettings(("x",), rarify=(("sad", 0.5),))
+    assert json.loads(json.dumps(settings.to_json())) == settings.to_json()
+    short = settings.shortened()
+    assert short.arms == settings.arms
+    assert short.fit_of("compact").epochs == 2

@@ -1,0 +1,62 @@
+import re
+
+import pytest
+
+from serkit.comparison.story import write_story
+
+
+@pytest.fixture(scope="module")
+def page(pretended, tmp_path_factory):
+    comparison, results = pretended
+    path = tmp_path_factory.mktemp("story") / "report.html"
+    write_story(path, comparison, results)
+    return path
+
+
+def test_the_answer_comes_first_and_what_leaks_says_so(page, pretended):
+    text = page.read_text()
+    assert text.index("who were not heard in training") < text.index("<table")
+    assert "LEAKY: in the protocol random" in text
+    assert "angry was made rare on purpose: 50% of its training clips are left." in text
+    for found in pretended[1]["protocols"].values():
+        for classifier in found["classifiers"].values():
+            for arm in classifier["arms"].values():
+                if "difference" in arm:
+                    assert arm["difference"]["verdict"] in text
+
+
+def test_every_part_of_the_comparison_is_on_it(page):
+    text = page.read_text()
+    heads = re.findall(r"<h2>(.*?)</h2>", text)
+    for wanted in (
+        *("compact, k-fold: what helps", "resnet50-head, random: speaker by speaker"),
+        *("compact, k-fold: what could be seen at all", "Balance before and after"),
+        *("What the GANs of dcgan make", "Leaky beside honest", "Which corpus is it?"),
+        *("What listeners make of crema-d", "How this was made"),
+    ):
+        assert wanted in heads
+    assert text.count("<audio") == 2 * 2 * 3
+    assert "CC BY-NC-SA 4.0" in text
+
+
+def test_it_is_one_file_and_figures_lie_beside_it_for_papers(page):
+    text = page.read_text()
+    assert not re.search(r'(src|href)="(?!data:)', text)
+    assert page.stat().st_size < 10e6
+    names = {path.stem for path in (page.parent / "figures").glob("*.svg")}
+    assert {"forest-k-fold-compact", "balance", "real-and-dcgan", "losses-dcgan"} <= names
+    assert names == {path.stem for path in (page.parent / "figures").glob("*.png")}
+    assert text.count("<img") == len(names)
+
+
+def test_the_same_results_make_the_same_page(page, pretended, tmp_path):
+    write_story(tmp_path / "report.html", *pretended)
+    assert (tmp_path / "report.html").read_bytes() == page.read_bytes()
+
+
+@pytest.mark.parametrize("width", [1200, 500])
+def test_a_browser_shows_all_of_it(page, chromium, width):
+    found = chromium(page, f"--window-size={width},900")
+    assert (found["errors"], found["wide"]) == ([], [])
+    assert all(found["images"])
+    assert found["scroll"] <= found["width"]

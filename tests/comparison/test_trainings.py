@@ -1,0 +1,98 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from serkit.comparison.arms import ARMS
+from serkit.comparison.filling import Filling
+from serkit.comparison.trainings import Training
+from serkit.errors import LeakError
+from serkit.training.examples import Examples
+
+pytestmark = pytest.mark.usefixtures("small")
+
+
+@pytest.fixture
+def training(pretended, fold, tmp_path):
+    """Makes a training."""
+    settings = pretended[0].settings
+
+    def make(arm="none", seed=0, keep=False, **changed):
+        own = replace(settings, **changed)
+        filling = Filling(ARMS[arm], fold, own, {})
+        return Training("compact", filling, seed, own, tmp_path, keep)
+
+    return make
+
+
+def test_it_is_trained_and_what_it_makes_of_the_test_part_is_kept(training, fold):
+    one = training("oversampling", keep=True)
+    assert not one.is_done
+    one.run(0)
+    assert one.is_done
+    found = one.predictions()
+    assert list(found["path"]) == [clip.path for clip in fold.split.test.clips]
+    assert list(found["truth"]) == fold.split.test.labels("emotion")
+    assert one.record()["examples"] == len(fold.split.train) + sum(fold.plan.values())
+    assert 0 <= one.record()["validation_uar"] <= 1
+    assert len(one.history()) == 2
+    kept = {path.name for path in one.place.iterdir()}
+    assert kept == {"history.csv", "model.keras", "predictions.csv", "record.json"}
+
+
+@pytest.mark.parametrize("arm", ["mixup", "specaugment", "class-weights"])
+def test_arms_that_add_nothing_change_the_training(training, arm):
+    plain, other = training(), training(arm)
+    for one in (plain, other):
+        one.run(0)
+    assert plain.record()["examples"] == other.record()["examples"]
+    logits = [one.predictions().filter(like="logit_").to_numpy() for one in (plain, other)]
+    assert not np.array_equal(*logits)
+
+
+def test_all_arms_take_as_many_steps_from_the_same_weights(training, fold):
+    fits = [training(arm).fit for arm in ("none", "oversampling", "mixup")]
+    assert {(fit.epochs, fit.steps_per_epoch) for fit in fits} == {(2, 2)}
+    assert fits[2].mixup > 0
+    assert training()._seed == training("oversampling")._seed != training(seed=1)._seed
+    # Without a number of steps they are one pass over what the largest arm has.
+    free = {"compact": replace(fits[0], steps_per_epoch=None)}
+    wanted = -(-(len(fold.split.train) + sum(fold.plan.values())) // 8)
+    for arm in ("none", "oversampling"):
+        assert training(arm, fit=free).fit.steps_per_epoch == wanted
+
+
+def test_the_key_changes_with_what_predictions_depend_on(training, fold):
+    known = training().key
+    assert training().key == known
+    changed = [
+        training("oversampling"),
+        training("mixup"),
+        training(seed=1),
+        training(fit={"compact": replace(training().fit, epochs=3)}),
+        training("specaugment"),
+        training("specaugment", masks=replace(training().settings.masks, time=0.3)),
+    ]
+    assert len({known, *(one.key for one in changed)}) == len(changed) + 1
+    # Weights are none of the compact network's, nor masks of an arm that has none.
+    assert training(weights="imagenet").key == known
+    assert training(masks=replace(training().settings.masks, time=0.3)).key == known
+
+
+class _Leaking(Filling):
+    """A statistic of all clips, test speakers' too, goes into what is added."""
+
+    def examples(self):
+        parts = self.fold.parts
+        pictures = np.full((4, *parts.shape), np.mean(parts.of(parts.corpus)), np.float32)
+        everybody = frozenset(parts.corpus.speakers())
+        return [Examples(pictures, everybody, np.zeros(4, int))]
+
+
+def test_a_statistic_that_was_fitted_on_everybody_is_refused(training, fold):
+    one = training("oversampling")
+    leaking = _Leaking(*(ARMS["oversampling"], fold, one.settings, {}))
+    with pytest.raises(LeakError, match="not training speakers: ") as caught:
+        replace(one, filling=leaking).run(0)
+    assert all(name in str(caught.value) for name in fold.split.test.speakers())
+    assert not replace(one, filling=leaking).is_done

@@ -1,0 +1,48 @@
+import pytest
+
+from serkit.comparison.verdicts import headline, verdict
+from serkit.evaluation.paired import Difference, Estimate
+
+
+def _uar(value, low, high):
+    return Difference(Estimate(value, low, high, 0.01), 0.01, 0.03, None)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "p", "speakers", "leaky", "said"),
+    [
+        ((0.012, -0.004, 0.029), 0.2, 20, False, "(95 % interval -0.4 to +2.9): no effect shown"),
+        ((0.03, 0.01, 0.05), 0.01, 20, False, "better on unseen speakers"),
+        ((-0.03, -0.05, -0.01), 0.01, 20, False, "-3.0 points UAR (95 % interval -5.0 to -1.0)"),
+        ((-0.03, -0.05, -0.01), 0.01, 20, False, "worse on unseen speakers"),
+        ((0.03, 0.01, 0.05), 0.09, 20, False, "not beyond chance once all arms are counted"),
+        ((0.03, 0.01, 0.05), 0.01, 9, False, "9 speakers are too few for a verdict"),
+        ((0.03, 0.01, 0.05), 0.01, 20, True, "LEAKY, speakers are in training and test"),
+        ((0.03, None, None), 0.01, 1, False, "one speaker alone gives no interval"),
+    ],
+)
+def test_no_stronger_than_the_numbers(numbers, p, speakers, leaky, said):
+    found = verdict("dcgan", _uar(*numbers), p, speakers, leaky=leaky)
+    assert found.startswith("dcgan: ")
+    assert said in found
+
+
+def _arm(value, low, high, p, speakers=20):
+    ends = {"value": value, "low": low, "high": high}
+    return {"difference": {"uar": {"estimate": ends}, "p_holm": p, "speakers": speakers}}
+
+
+def test_the_headline_sorts_arms_by_what_was_shown():
+    arms = {
+        "none": {},
+        "a": _arm(0.03, 0.01, 0.05, 0.01),
+        "b": _arm(-0.03, -0.05, -0.01, 0.01),
+        "c": _arm(0.02, -0.01, 0.05, 0.3),
+        "d": _arm(0.03, 0.01, 0.05, 0.2),
+    }
+    found = headline(arms, leaky=False)
+    assert found.startswith("On 20 speakers who were not heard in training")
+    assert found.endswith("better: a (+3.0); worse: b (-3.0); no effect shown: c (+2.0), d (+3.0).")
+    assert headline(arms, leaky=True).startswith("LEAKY")
+    assert "too few" in headline({"a": _arm(0.03, 0.01, 0.05, 0.01, 5)}, leaky=False)
+    assert headline({"none": {}}, leaky=False).startswith("Nothing was compared")

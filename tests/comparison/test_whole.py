@@ -1,0 +1,93 @@
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from serkit.comparison.whole import compare, verdicts
+from serkit.errors import ResumeError
+from serkit.files import read_json
+
+pytestmark = pytest.mark.filterwarnings("ignore:a GAN is trained on")
+
+
+def test_everything_is_written_and_arms_may_be_added(
+    synthetic_root, settings_of, pretend, tmp_path
+):
+    out = tmp_path / "run"
+    settings = settings_of(synthetic_root, classifiers=("compact",), arms=("none",))
+    first = compare(settings, out)
+    assert verdicts(first) == []
+    more = settings_of(synthetic_root, classifiers=("compact",), arms=("none", "oversampling"))
+    found = compare(more, out)
+    assert read_json(out / "comparison.json") == found
+    assert [line.split(":")[0] for line in verdicts(found)] == ["oversampling"]
+    for name in (
+        *("report.html", "tables/arms.csv", "figures/forest-k-fold-compact.svg", "manifest.csv"),
+        *("splits/k-fold-1.csv", "settings.json", "versions.json"),
+    ):
+        assert (out / name).is_file(), name
+    with pytest.raises(ResumeError, match="folds was 3, now 4"):
+        compare(settings_of(synthetic_root, folds=4), out)
+
+
+def _start(root: Path, folder: Path, *classifiers: str) -> subprocess.Popen:
+    with open(folder.with_suffix(".log"), "a") as log:
+        return subprocess.Popen(
+            [sys.executable, __file__, str(root), str(folder), "compact", *classifiers],
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            start_new_session=True,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def _done(folder: Path) -> int:
+    cache = folder / "cache"
+    return len([*cache.rglob("record.json"), *cache.rglob("generator.json")])
+
+
+@pytest.mark.slow
+def test_killed_at_three_random_points(synthetic_root, tmp_path):
+    """Three arms: the same JSON as a run that was never killed, to which a classifier is added."""
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    _finish(_start(synthetic_root, whole))
+    wanted, total = (whole / "comparison.json").read_bytes(), _done(whole)
+    assert total == 3 * 3 + 2 * 3
+    points = random.Random(7)
+    for pieces in sorted(points.sample(range(total), 3)):
+        process = _start(synthetic_root, parts)
+        while _done(parts) < pieces:
+            assert process.poll() is None, parts.with_suffix(".log").read_text()
+            time.sleep(0.02)
+        # Somewhere in the middle of what comes next.
+        time.sleep(points.uniform(0, 2))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    _finish(_start(synthetic_root, parts))
+    assert (parts / "comparison.json").read_bytes() == wanted
+    _finish(_start(synthetic_root, whole, "resnet50-head"))
+    two = read_json(whole / "comparison.json")["protocols"]["k-fold"]["classifiers"]
+    assert _done(whole) == total + 3 * 3
+    one = read_json(parts / "comparison.json")["protocols"]["k-fold"]["classifiers"]
+    assert two["compact"] == one["compact"]
+    assert list(two["resnet50-head"]["arms"]) == ["none", "oversampling", "dcgan"]
+
+
+def _finish(process: subprocess.Popen) -> None:
+    assert process.wait() == 0, Path(process.args[3]).with_suffix(".log").read_text()
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent))
+    from conftest import SMALL_CONTENDERS, small_settings
+
+    from serkit.comparison.contenders import CLASSIFIERS
+
+    CLASSIFIERS.update(SMALL_CONTENDERS)
+    root, out = map(Path, sys.argv[1:3])
+    compare(small_settings(root, classifiers=tuple(sys.argv[3:])), out)

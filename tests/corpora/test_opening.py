@@ -1,0 +1,45 @@
+import shutil
+
+import pytest
+
+from serkit.corpora.audit import audit
+from serkit.corpora.opening import open_recordings
+from serkit.errors import InputError
+
+
+@pytest.fixture
+def halves(synthetic_root, tmp_path):
+    """Two folders, each with the recordings of some corpora."""
+    folders = sorted(path for path in synthetic_root.iterdir() if path.is_dir())
+    for number, folder in enumerate(folders):
+        shutil.copytree(folder, tmp_path / f"half-{number % 2}" / folder.name)
+    return tmp_path / "half-0", tmp_path / "half-1"
+
+
+def test_a_manifest_stands_for_its_recordings_without_reading_them(halves, tmp_path):
+    audited = audit([halves[0]])
+    audited.write(tmp_path / "run")
+    for path in halves[0].rglob("*.wav"):
+        path.write_bytes(b"")
+    found = open_recordings([tmp_path / "run" / "manifest.csv"])
+    assert found.corpus.clips == audited.corpus.clips
+    assert found.corpus.file(found.corpus.clips[0]).is_relative_to(halves[0].resolve())
+
+
+def test_folders_and_manifests_together(halves, tmp_path):
+    audit([halves[0]]).write(tmp_path / "run")
+    both = open_recordings([tmp_path / "run" / "manifest.csv", halves[1]]).corpus
+    wanted = audit(list(halves)).corpus
+    assert {clip.sha256 for clip in both.clips} == {clip.sha256 for clip in wanted.clips}
+    assert all(both.file(clip).is_file() for clip in both.clips)
+
+
+def test_what_is_in_two_of_them_is_refused(halves, tmp_path):
+    audit([halves[0]]).write(tmp_path / "run")
+    manifest = tmp_path / "run" / "manifest.csv"
+    with pytest.raises(InputError, match="several of what is given have a root half-0"):
+        open_recordings([manifest, halves[0]])
+    renamed = tmp_path / "renamed"
+    halves[0].rename(renamed)
+    with pytest.raises(InputError, match=r"is the same recording as .*\.wav"):
+        open_recordings([manifest, renamed])

@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+
+from serkit.errors import InputError
+from serkit.evaluation.calibration import reliability, softmax
+
+
+def test_by_hand():
+    sure = np.array([0.95, 0.95, 0.65, 0.65])
+    found = reliability(np.stack([sure, 1 - sure], axis=1), np.array([0, 1, 0, 0]))
+    assert found.counts == (0, 0, 0, 0, 0, 0, 2, 0, 0, 2)
+    assert (found.confidence[6], found.accuracy[6]) == (pytest.approx(0.65), 1.0)
+    assert found.accuracy[9] == 0.5
+    assert found.confidence[0] is None
+    # Half of the clips are off by 0.35, half by 0.45.
+    assert found.ece == pytest.approx(0.40)
+
+
+def test_probabilities_that_mean_what_they_say_have_no_error(rng):
+    sure = rng.uniform(0.5, 1, 50_000)
+    truth = (rng.random(50_000) > sure).astype(int)
+    found = reliability(np.stack([sure, 1 - sure], axis=1), truth)
+    assert found.ece < 0.01
+
+
+def test_lengths_must_fit():
+    with pytest.raises(InputError, match="2 predictions of 1 clips"):
+        reliability(np.full((2, 2), 0.5), np.array([0]))
+
+
+def test_a_class_that_was_not_known_gets_nothing():
+    found = softmax(np.array([[0.0, np.nan, 0.0], [1000.0, 0.0, 0.0]]))
+    np.testing.assert_allclose(found, [[0.5, 0, 0.5], [1, 0, 0]], atol=1e-12)
