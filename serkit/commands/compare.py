@@ -1,7 +1,6 @@
 """``serkit compare``: does filling rare classes help, and more than cheap alternatives?"""
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,6 +77,7 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         help="leave only so much of these classes' training clips, such as surprise=0.15",
     )
     add("--folds", type=int, default=5, help="default: %(default)s")
+    add("--first-folds", type=int, default=0, metavar="N", help="run these alone; default: all")
     add("--seeds", type=int, nargs="+", default=[0], help="of trainings; default: 0")
     add(
         "--more-seeds",
@@ -93,6 +93,13 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
 
 def _add_how(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
+    add(
+        "--plan",
+        choices=["balance", "report"],
+        default="balance",
+        help="how many are added: balance as the next two say; report what the report added to "
+        "its gender_emotion categories (figure 18); default: %(default)s",
+    )
     add(
         "--rare-below",
         type=float,
@@ -165,6 +172,8 @@ def settings_of(options: argparse.Namespace) -> "CompareSettings":
         more_seeds=tuple(options.more_seeds),
         best=options.best,
         rarify=_shares(options.rarify),
+        first_folds=options.first_folds,
+        plan=options.plan,
         rare_below=options.rare_below,
         filled_to=options.filled_to,
         generated_share=options.generated_share,
@@ -174,13 +183,7 @@ def settings_of(options: argparse.Namespace) -> "CompareSettings":
     )
     if options.short:
         settings = settings.shortened()
-    if options.epochs is not None:
-        fit = {
-            name: replace(settings.fit_of(name), epochs=options.epochs)
-            for name in settings.classifiers
-        }
-        settings = replace(settings, fit=fit)
-    return settings
+    return settings.trained_for(options.epochs)
 
 
 def _absolute(given: Path) -> str:

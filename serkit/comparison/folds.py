@@ -1,13 +1,14 @@
 """The folds of a comparison: who is tested, which classes are rare, and how many are added."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from serkit.caching.rows import Rows
-from serkit.comparison.settings import CORPORA, LEAKY, CompareSettings
+from serkit.comparison.settings import CORPORA, LEAKY, REPORTED, CompareSettings
 from serkit.corpora.corpus import Clip, Corpus
-from serkit.corpora.plans import balance_plan
+from serkit.corpora.plans import balance_plan, report_plan
 from serkit.corpora.protocols import k_fold, leave_one_corpus_out
 from serkit.corpora.random_folds import random_folds
 from serkit.corpora.splits import Split
@@ -60,21 +61,27 @@ def make_folds(
 
     Raises:
         InputError: if a class that is to be rare has no clips, too few would be left of it, or
-            there are too few speakers or corpora.
+            there are too few speakers or corpora; or the report's plan fits no class.
     """
     classes = corpus.classes(settings.label_set)
     if len(classes) < 2:
         raise InputError(f"only one class of {settings.label_set}: {', '.join(classes)}")
     for protocol in settings.protocols:
-        for number, split in enumerate(_splits(protocol, settings, corpus), 1):
+        splits = itertools.islice(_splits(protocol, settings, corpus), settings.first_folds or None)
+        for number, split in enumerate(splits, 1):
             fold = Fold(protocol, number, split, {}, views, corpus, settings.label_set)
             if protocol == CORPORA:
                 fold = _of_known_classes(fold)
             for label, share in settings.rarify:
                 fold = replace(fold, split=_rarified(fold.split, settings, label, share))
             counts = fold.split.train.counts(settings.label_set)
-            plan = balance_plan(counts, settings.rare_below, settings.filled_to)
-            yield replace(fold, plan=plan)
+            yield replace(fold, plan=_plan(settings, counts))
+
+
+def _plan(settings: CompareSettings, counts: dict[str, int]) -> dict[str, int]:
+    if settings.plan == REPORTED:
+        return report_plan(counts)
+    return balance_plan(counts, settings.rare_below, settings.filled_to)
 
 
 def _splits(protocol: str, settings: CompareSettings, corpus: Corpus) -> Iterator[Split]:

@@ -14,6 +14,8 @@ from serkit.errors import InputError, check_choice, check_range
 
 HONEST, LEAKY, BOTH, CORPORA = "k-fold", "random", "both", "leave-one-corpus-out"
 COMPARED = (HONEST, LEAKY, BOTH, CORPORA)
+BALANCE, REPORTED = "balance", "report"
+PLANS = (BALANCE, REPORTED)
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class CompareSettings:
             validation speakers with ``seeds``.
         best: how many these are.
         rarify: labels and the share, above 0 and at most 1, that is left of their training clips.
+        first_folds: how many of the folds are run, the first ones; 0 for all.
+        plan: ``balance``, as the next two say, or ``report``, what the report added (figure 18).
         rare_below: a class with fewer training clips than this share of the largest is filled.
         filled_to: up to this share of the largest.
         generated_share: of what rare classes are filled with, the rest being copies of clips; of
@@ -64,6 +68,8 @@ class CompareSettings:
     more_seeds: tuple[int, ...] = ()
     best: int = 2
     rarify: tuple[tuple[str, float], ...] = ()
+    first_folds: int = 0
+    plan: str = BALANCE
     rare_below: float = 0.5
     filled_to: float = 1.0
     generated_share: float = 1.0
@@ -81,7 +87,9 @@ class CompareSettings:
         check_choice("label_set", self.label_set, LABEL_SETS)
         check_choice("protocol", self.protocol, COMPARED)
         check_range("folds", self.folds, 3)
-        check_range("best", self.best, 0)
+        check_choice("plan", self.plan, PLANS)
+        for name in ("best", "first_folds"):
+            check_range(name, getattr(self, name), 0)
         for name in ("rare_below", "filled_to", "generated_share"):
             check_range(name, getattr(self, name), 0.0, 1.0)
         for label, share in self.rarify:
@@ -102,6 +110,13 @@ class CompareSettings:
     def fit_of(self, classifier: str) -> FitSettings:
         """How a classifier is trained."""
         return self.fit.get(classifier, CLASSIFIERS[classifier].fit)
+
+    def trained_for(self, epochs: int | None) -> "CompareSettings":
+        """The same with so many epochs of every classifier; None leaves each its own."""
+        if epochs is None:
+            return self
+        fit = {name: replace(self.fit_of(name), epochs=epochs) for name in self.classifiers}
+        return replace(self, fit=fit)
 
     def shortened(self) -> "CompareSettings":
         """As little as possible: enough to see that everything runs, no more."""

@@ -127,6 +127,11 @@ class Training:
         """A row per epoch."""
         return pd.read_csv(self.place / "history.csv").to_dict("records")
 
+    def kept_epoch(self) -> dict[str, float]:
+        """The row of :meth:`history` whose weights were kept."""
+        rows = self.history()
+        return rows[-1] if self.fit.keep == "last" else max(rows, key=lambda row: row["val_uar"])
+
     def record(self) -> dict:
         """UAR on the validation part, and how many examples it was trained on."""
         return read_json(self.place / "record.json")

@@ -58,6 +58,17 @@ def test_a_class_is_made_rare_in_training_alone_and_filled_up(synthetic_corpus, 
         assert after.split.validation == before.split.validation
 
 
+def test_the_reports_plan_and_the_first_folds_alone(synthetic_corpus, folds_of):
+    (fold,) = folds_of(
+        synthetic_corpus, plan="report", label_set="gender_emotion", first_folds=1, folds=3
+    )
+    assert fold.split.detail == "fold 1 of 3"
+    assert fold.plan["male_surprise"] == fold.plan["female_surprise"] == 400
+    assert fold.plan["male_sad"] == 250
+    with pytest.raises(InputError, match="the report's plan is for"):
+        folds_of(synthetic_corpus, plan="report")
+
+
 def test_what_cannot_be_rare_is_refused(synthetic_corpus, folds_of):
     with pytest.raises(InputError, match="rarify='joy' is not known; valid are: angry"):
         folds_of(synthetic_corpus, rarify=(("joy", 0.5),))

@@ -20,6 +20,7 @@ from serkit.errors import InputError
         ({"roots": ()}, "valid is one or more, each once"),
         ({"seeds": (1, 1)}, r"seeds=\(1, 1\); valid is one or more, each once"),
         ({"seeds": (0,), "more_seeds": (0, 1)}, "has seeds of"),
+        ({"plan": "none"}, "plan='none' is not known; valid are: balance, report"),
         ({"best": -1}, "best=-1 is out of range"),
     ],
 )
@@ -46,3 +47,11 @@ def test_they_are_json_and_a_short_run_differs_in_sizes_alone():
     short = settings.shortened()
     assert short.arms == settings.arms
     assert short.fit_of("compact").epochs == 2
+
+
+def test_epochs_of_all_classifiers_can_be_changed_at_once():
+    settings = CompareSettings(("x",), classifiers=("compact", "vgg16-head"))
+    assert settings.trained_for(None) is settings
+    longer = settings.trained_for(77)
+    assert [longer.fit_of(name).epochs for name in longer.classifiers] == [77, 77]
+    assert longer.fit_of("vgg16-head").loss == "one_vs_rest"

@@ -79,6 +79,20 @@ def test_the_key_changes_with_what_predictions_depend_on(training, fold):
     assert training(masks=replace(training().settings.masks, time=0.3)).key == known
 
 
+def test_the_epoch_that_was_kept(training, monkeypatch):
+    rows = [
+        {"epoch": 1, "val_uar": 0.3},
+        {"epoch": 2, "val_uar": 0.5},
+        {"epoch": 3, "val_uar": 0.4},
+    ]
+    monkeypatch.setattr(Training, "history", lambda self: rows)
+    fit = training().fit
+    best, last = (
+        training(fit={"compact": replace(fit, keep=keep)}).kept_epoch() for keep in ("best", "last")
+    )
+    assert (best["epoch"], last["epoch"]) == (2, 3)
+
+
 class _Leaking(Filling):
     """A statistic of all clips, test speakers' too, goes into what is added."""
 
