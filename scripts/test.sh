@@ -21,6 +21,8 @@ if [ "${1:-}" = --latest ]; then
     pipeline=tests/demo/test_pipeline.py
     [ $# -gt 0 ] || set -- -m "not slow" --ignore=tests/test_architecture.py \
         --ignore=tests/test_packaging.py --ignore=tests/test_scripts.py \
+        --ignore=tests/comparison/test_engine.py --ignore=tests/comparison/test_story.py \
+        --ignore=tests/comparison/test_whole.py --ignore=tests/evaluation/test_paired.py \
         --deselect=$pipeline::test_everything_made_from_the_random_split_says_that_it_leaks \
         --deselect=$pipeline::test_mended_recordings_are_audited_again
     echo "== pytest on the newest TensorFlow"

@@ -133,6 +133,13 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
         help="of the generator on all training clips, 0 for none, then on each rare class; half "
         "as many again for a WGAN-GP, whose batches are smaller; default: 800 400",
     )
+    add(
+        "--gan-tuned",
+        choices=["all", "norms"],
+        default="all",
+        help="what of a generator goes on being trained with a rare class; norms alone keep it "
+        "from learning a dozen clips by heart; default: %(default)s",
+    )
     add("--epochs", type=int, help="of each classifier")
     add("--cache", type=Path, help="of what is trained, which runs may share one after the other")
     add("--short", action="store_true", help="as little as possible, to see that everything runs")
@@ -179,7 +186,7 @@ def settings_of(options: argparse.Namespace) -> "CompareSettings":
         generated_share=options.generated_share,
         gated=options.gated,
         weights=options.weights,
-        gans=GanSizes(options.gan_width, *options.gan_steps),
+        gans=GanSizes(options.gan_width, *options.gan_steps, options.gan_tuned),
     )
     if options.short:
         settings = settings.shortened()

@@ -4,12 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from serkit.comparison.arms import CONDITIONAL, DCGAN, WGAN_GP
-from serkit.errors import check_range
+from serkit.errors import InputError, check_choice, check_range
 from serkit.gans.adversarial import GAN
 from serkit.gans.dcgan import DCGANSettings, build_dcgan
 from serkit.gans.diff_augment import DiffAugmentSettings
 from serkit.gans.settings import GANSettings
 from serkit.gans.wgan_gp import WGANGPSettings, build_wgan_gp
+
+ALL, NORMS = "all", "norms"
+TUNED = (ALL, NORMS)
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,8 @@ class GanSizes:
         pretraining: steps of the generator on all training clips, before it goes on with a rare
             class; 0 begins each from nothing.
         steps: on the clips of a rare class; a conditional GAN gets as many for each of them.
+        tuned: what of a generator goes on being trained with a rare class: ``all``, or ``norms``,
+            see :func:`serkit.gans.adapting.tune_norms_alone`, which needs pretraining.
 
     Raises:
         InputError: for a value out of range.
@@ -29,15 +34,19 @@ class GanSizes:
     width: float = 0.25
     pretraining: int = 800
     steps: int = 400
+    tuned: str = ALL
 
     def __post_init__(self) -> None:
+        check_choice("tuned", self.tuned, TUNED)
+        if self.tuned == NORMS and not self.pretraining:
+            raise InputError("tuned='norms' without pretraining; valid is more than 0 steps of it")
         check_range("width", self.width, 0.01, 4.0)
         check_range("pretraining", self.pretraining, 0)
         check_range("steps", self.steps, 1)
 
     def shortened(self) -> "GanSizes":
         """Enough to see that it runs, no more."""
-        return GanSizes(width=0.0625, pretraining=2, steps=2)
+        return replace(self, width=0.0625, pretraining=min(self.pretraining, 2), steps=2)
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from serkit.comparison.content import clips_key, content_key
 from serkit.comparison.folds import Fold
-from serkit.comparison.gan_kinds import KINDS
+from serkit.comparison.gan_kinds import KINDS, NORMS
 from serkit.comparison.settings import CompareSettings
 from serkit.corpora.corpus import Corpus
+from serkit.gans.adapting import tune_norms_alone
 from serkit.gans.fitting import fit_gan
 from serkit.gans.settings import GANSettings
 from serkit.gans.storing import GeneratorCard, StoredGenerator, load_generator, store_generator
@@ -29,6 +30,7 @@ class GanTraining:
         seed: of the comparison.
         spec: of the spectrograms, as JSON values.
         before: whose weights it begins with.
+        norms_alone: only the generator's norms are trained.
         folder: that all GANs are kept in.
     """
 
@@ -40,12 +42,16 @@ class GanTraining:
     seed: int
     spec: dict
     before: "GanTraining | None"
+    norms_alone: bool
     folder: Path
 
     @cached_property
     def key(self) -> str:
         """Changes with everything that the trained generator depends on."""
+        # Only where it says something, so that other keys stay what they were.
+        more = {"norms_alone": True} if self.norms_alone else {}
         return content_key(
+            **more,
             kind=self.kind,
             name=self.name,
             clips=clips_key(self.clips.clips, self.fold.label_set),
@@ -80,6 +86,8 @@ class GanTraining:
         real = parts.to_fit(self.clips)
         seed = derive_seed(self.seed, "gan", self.kind, self.name)
         gan = KINDS[self.kind].build(self.settings, seed)
+        if self.norms_alone:
+            tune_norms_alone(gan.generator)
         fit_gan(
             *(gan, real, self.fold.split.speakers, self.settings, seed, self.place),
             init_from=self.before.place if self.before else None,
@@ -141,7 +149,8 @@ class Generators:
     ) -> GanTraining:
         settings, classes = self._settings, len(self._fold.parts.classes)
         own = KINDS[self._kind].settings(settings.gans, rare, classes)
-        spec = asdict(settings.spec)
+        norms = before is not None and settings.gans.tuned == NORMS
         return GanTraining(
-            *(self._kind, name, clips, own, self._fold, settings.seed, spec, before, self._folder)
+            *(self._kind, name, clips, own, self._fold, settings.seed, asdict(settings.spec)),
+            *(before, norms, self._folder),
         )

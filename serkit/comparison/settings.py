@@ -40,7 +40,8 @@ class CompareSettings:
         rarify: labels and the share, above 0 and at most 1, that is left of their training clips.
         first_folds: how many of the folds are run, the first ones; 0 for all.
         plan: ``balance``, as the next two say, or ``report``, what the report added (figure 18).
-        rare_below: a class with fewer training clips than this share of the largest is filled.
+        rare_below: a class with fewer training clips than this share of the largest is filled;
+            above 1 all classes are.
         filled_to: up to this share of the largest.
         generated_share: of what rare classes are filled with, the rest being copies of clips; of
             all arms that fill but oversampling.
@@ -90,8 +91,9 @@ class CompareSettings:
         check_choice("plan", self.plan, PLANS)
         for name in ("best", "first_folds"):
             check_range(name, getattr(self, name), 0)
-        for name in ("rare_below", "filled_to", "generated_share"):
-            check_range(name, getattr(self, name), 0.0, 1.0)
+        check_range("generated_share", self.generated_share, 0.0, 1.0)
+        for name in ("rare_below", "filled_to"):
+            check_range(name, getattr(self, name), 0.0, 10.0)
         for label, share in self.rarify:
             if not 0 < share <= 1:
                 raise InputError(f"rarify {label}={share}; valid is above 0 and at most 1")

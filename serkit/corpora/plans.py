@@ -41,8 +41,9 @@ def balance_plan(
 
     Args:
         counts: training clips per class.
-        rare_below: share of the largest class below which a class is rare, 0 to 1.
-        share: what a rare class is filled up to, as a share of the largest, 0 to 1.
+        rare_below: share of the largest class below which a class is rare, 0 to 10; above 1 all
+            classes are.
+        share: what a rare class is filled up to, as a share of the largest, 0 to 10.
 
     Returns:
         How many to add, rarest first; a rare class that needs none is left out.
@@ -52,8 +53,8 @@ def balance_plan(
     """
     if not counts:
         raise InputError("counts is empty; valid is one number per class")
-    check_range("rare_below", rare_below, 0.0, 1.0)
-    check_range("share", share, 0.0, 1.0)
+    check_range("rare_below", rare_below, 0.0, 10.0)
+    check_range("share", share, 0.0, 10.0)
     largest = max(counts.values())
     wanted = round(share * largest)
     return {

@@ -59,6 +59,7 @@ def test_the_key_changes_with_what_the_generator_depends_on(fold, settings, tmp_
     assert key(seed=1) != known
     assert key(gans=replace(settings.gans, steps=3)) != known
     assert key(gans=replace(settings.gans, pretraining=3)) != known
+    assert key(gans=replace(settings.gans, tuned="norms")) != known
     fewer = fold.split.train.clips[1:]
     thinner = replace(fold.split, train=replace(fold.split.train, clips=fewer))
     assert key(replace(fold, split=thinner)) != known
@@ -75,6 +76,19 @@ def test_it_is_trained_stored_and_knows_whom_it_has_heard(fold, settings, tmp_pa
     # It began with the voices of all training speakers.
     assert set(card.speakers) == fold.split.train.speakers()
     assert then.load().network.output_shape == (None, 224, 224, 1)
+
+
+def test_norms_alone_are_tuned_where_there_is_something_to_begin_with(
+    fold, settings, tmp_path, monkeypatch
+):
+    settings = replace(settings, gans=replace(settings.gans, tuned="norms"))
+    first, then, *_ = _of("dcgan", fold, settings, tmp_path).trainings()
+    assert (first.norms_alone, then.norms_alone) == (False, True)
+    first.run(0)
+    tuned = []
+    monkeypatch.setattr("serkit.comparison.generators.tune_norms_alone", tuned.append)
+    then.run(0)
+    assert [network.name for network in tuned] == ["generator"]
 
 
 def test_clips_of_a_test_speaker_are_refused(fold, settings, tmp_path):

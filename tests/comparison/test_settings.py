@@ -16,7 +16,7 @@ from serkit.errors import InputError
         ({"protocol": "hold-out"}, "protocol='hold-out' is not known; valid are: both, k-fold"),
         ({"folds": 2}, "folds=2 is out of range; valid is 3 or more"),
         ({"rarify": (("sad", 0.0),)}, "rarify sad=0.0; valid is above 0 and at most 1"),
-        ({"filled_to": 1.5}, "filled_to=1.5 is out of range"),
+        ({"filled_to": 11}, "filled_to=11 is out of range"),
         ({"roots": ()}, "valid is one or more, each once"),
         ({"seeds": (1, 1)}, r"seeds=\(1, 1\); valid is one or more, each once"),
         ({"seeds": (0,), "more_seeds": (0, 1)}, "has seeds of"),

@@ -17,6 +17,11 @@ def test_or_to_a_share_of_it():
     assert balance_plan(COUNTS, share=0.05) == {}
 
 
+def test_all_classes_can_be_filled_up_past_the_largest():
+    assert balance_plan(COUNTS, 2.0, 1.5) == {"d": 140, "b": 81, "c": 80, "a": 50}
+    assert "a" not in balance_plan(COUNTS, 1.0, 1.5)
+
+
 def test_the_reports_plan_adds_2300_to_eight_classes():
     """6 x 250 + 2 x 400."""
     every = {
@@ -36,7 +41,7 @@ def test_the_reports_plan_adds_2300_to_eight_classes():
 def test_what_cannot_be_planned_is_refused():
     with pytest.raises(InputError, match="counts is empty"):
         balance_plan({})
-    with pytest.raises(InputError, match=r"share=1\.5"):
-        balance_plan(COUNTS, share=1.5)
+    with pytest.raises(InputError, match="share=11"):
+        balance_plan(COUNTS, share=11)
     with pytest.raises(InputError, match=r"male_neutral.*there are happy, sad"):
         report_plan({"happy": 3, "sad": 4})
