@@ -14,6 +14,9 @@ from serkit.judging.gated import GatedSamples, sample_gated
 from serkit.judging.judge import Judge
 from serkit.training.examples import Examples
 
+TRIES = 20
+"""Samples that are looked at for each one that is wanted, at most."""
+
 
 class Gate(Protocol):
     """What samples have to get past."""
@@ -73,9 +76,11 @@ class Samples:
             pictures, origin = read_synthetic_set(self.place)
         except SerkitError:
             return None
-        # A gate may have left fewer than were wanted: as many were tried as may be.
-        short = len(pictures) < self.count and self.gate is None
-        return None if short else (pictures[: self.count], origin)
+        # A gate may leave fewer than are wanted; then as many were tried as may be.
+        exhausted = self.gate is not None and origin.tried >= TRIES * self.count
+        if len(pictures) < self.count and not exhausted:
+            return None
+        return pictures[: self.count], origin
 
     def _sample(self) -> None:
         stored = self.training.load()
@@ -83,6 +88,7 @@ class Samples:
         samples = sample_gated(
             *(stored.network, self.count, self.seed, self.label, judge),
             number=stored.number(self.label),
+            tries=TRIES,
             strict=False,
             say=print if self.gate else None,
         )
