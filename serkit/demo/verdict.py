@@ -29,7 +29,9 @@ def summary(metrics: Mapping) -> str:
     if not metrics["generated"]:
         return "No class is rare here, so nothing was generated and there is nothing to compare."
     difference = metrics["uar_difference"]
-    points = {name: f"{100 * difference[name]:+.1f}" for name in ("value", "low", "high")}
+    points = {
+        name: f"{100 * share:+.1f}" for name, share in difference.items() if share is not None
+    }
     speakers = metrics["parts"]["test"]["speakers"]
     if metrics["leaky"]:
         verdict = "nothing can be concluded, because the split leaks speakers"
@@ -41,11 +43,12 @@ def summary(metrics: Mapping) -> str:
         verdict = "worse on these test speakers"
     else:
         verdict = "no effect shown"
+    ends = f"{points['low']} to {points['high']}" if "low" in points else "unknown of one"
     who = "already heard" if metrics["leaky"] else "unseen"
     return (
         f"With {sum(metrics['generated'].values())} generated spectrograms added, unweighted "
         f"average recall on {speakers} {who} speakers changed by {points['value']} points "
-        f"(95 % interval over speakers {points['low']} to {points['high']}): {verdict}."
+        f"(95 % interval over speakers {ends}): {verdict}."
     )
 
 

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from serkit.evaluation.bootstrap import drawn, ends, per_speaker
+from serkit.errors import InputError
+from serkit.evaluation.cells import Cells, tabulate
 from serkit.evaluation.metrics import accuracy, average_recall, class_recalls, macro_f1
+from serkit.evaluation.paired import estimate
+from serkit.evaluation.training_noise import Measure
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,10 @@ def intervals(
 ) -> Intervals:
     """Accuracy, UAR, macro F1 and recalls with 95 % intervals over speakers.
 
-    Speakers, not clips, are drawn with replacement (a cluster bootstrap), as in
-    :func:`serkit.evaluation.bootstrap.uar_difference`. A clip may be there several times, predicted
-    by several trainings: it is drawn with its speaker, so that more trainings do not make an
-    interval narrower, as more speakers would.
+    Speakers, not clips, are drawn with replacement (a cluster bootstrap), see
+    :func:`serkit.evaluation.paired.estimate`. A clip may be there several times, predicted by
+    several trainings: it is drawn with its speaker, so that more trainings do not make an interval
+    narrower, as more speakers would.
 
     Args:
         truth: integers ``(clips,)``, 0 to ``classes`` - 1.
@@ -75,29 +78,28 @@ def intervals(
     Raises:
         InputError: if there are no clips, or lengths differ.
 
-    Source: Davison & Hinkley (1997), section 3.8; percentile intervals. Draws in which a class has
-    no clips do not count for its recall.
+    Source: as for :func:`serkit.evaluation.paired.difference`. Draws in which a class has no clips
+    do not count for its recall.
     """
-    counts = per_speaker(truth, predicted, speakers, classes)
-    whole = counts.sum(axis=0)
-    sampled = drawn(counts, seed, draws) if len(counts) > 1 else None
-    several = counts.any(axis=2).sum(axis=0) > 1
+    truth, predicted, speakers = map(np.asarray, (truth, predicted, speakers))
+    for name, values in (("predictions", predicted), ("speakers", speakers)):
+        if len(values) != len(truth):
+            raise InputError(f"{len(values)} {name} for {len(truth)} clips; valid is one for each")
+    if not len(truth):
+        raise InputError("0 clips; valid are 1 or more")
+    same = np.zeros(len(truth))
+    cells = tabulate(truth, predicted, same, same, speakers, classes)
+    several = cells.counts[0].any(axis=2).sum(axis=0) > 1
+    three = (_of(cells, measure, seed, draws) for measure in (accuracy, average_recall, macro_f1))
     recalls = [
-        None
-        if np.isnan(value)
-        else _interval(value, class_recalls(sampled)[:, label] if several[label] else None)
-        for label, value in enumerate(class_recalls(whole))
-    ]
-    three = [
-        _interval(measure(whole), None if sampled is None else measure(sampled))
-        for measure in (accuracy, average_recall, macro_f1)
+        _of(cells, lambda c, n=number: class_recalls(c)[..., n], seed, draws, several[number])
+        if cells.pooled[number].any()
+        else None
+        for number in range(classes)
     ]
     return Intervals(*three, tuple(recalls))
 
 
-def _interval(value: float, sampled: np.ndarray | None) -> Interval:
-    known = [] if sampled is None else sampled[~np.isnan(sampled)]
-    if len(known) == 0:
-        return Interval(float(value), None, None)
-    low, high = np.quantile(known, ends())
-    return Interval(float(value), float(low), float(high))
+def _of(cells: Cells, measure: Measure, seed: int, draws: int, several: bool = True) -> Interval:
+    found = estimate(cells, measure, seed=seed, draws=draws)
+    return Interval(found.value, *((found.low, found.high) if several else (None, None)))

@@ -36,6 +36,11 @@ def test_with_few_speakers_there_is_no_verdict():
     assert "+5.0 points" in text
 
 
+def test_one_speaker_gives_no_interval():
+    metrics = {**_metrics(0.05, None, None), "parts": {"test": {"speakers": 1, "clips": 20}}}
+    assert "(95 % interval over speakers unknown of one)" in summary(metrics)
+
+
 def test_without_rare_classes_nothing_is_claimed():
     assert "nothing to compare" in summary({"generated": {}, "parts": PARTS, "leaky": False})
 
