@@ -34,6 +34,7 @@ from serkit.gans.dcgan import DCGANSettings, build_dcgan
 from serkit.gans.diff_augment import DiffAugmentSettings
 from serkit.gans.fitting import fit_gan
 from serkit.gans.sampling import sample
+from serkit.runs import Run
 from serkit.training.examples import Examples
 from serkit.trials.parts import Parts
 from serkit.trials.predictions import predict_part
@@ -50,6 +51,9 @@ def main() -> None:
     options = parser.parse_args()
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(0)
+
+    # A folder that was made with other options is refused.
+    Run(options.out, {name: str(value) for name, value in vars(options).items() if name != "out"})
 
     spec, (label, share) = SpectrogramSpec(), options.rarify.split("=")
     corpus = audit(options.roots).corpus
@@ -95,8 +99,8 @@ def main() -> None:
     for arm in ("oversampling", "dcgan"):
         apart = difference(cells["none"], cells[arm], average_recall, seed=0)
         speakers = cells[arm].speaker_count
-        # Two arms are compared: the least that Holm would do is to double p.
-        print(verdict(arm, apart, min(1.0, 2 * apart.p), speakers, leaky=False))
+        # Two arms are compared: the most that Holm would do is to double p.
+        print(verdict(arm, apart, min(1.0, 2 * apart.p), speakers, 1, leaky=False))
 
 
 if __name__ == "__main__":

@@ -185,12 +185,16 @@ def settings_of(options: argparse.Namespace) -> "CompareSettings":
         filled_to=options.filled_to,
         generated_share=options.generated_share,
         gated=options.gated,
-        weights=options.weights,
+        weights=_weights(options.weights),
         gans=GanSizes(options.gan_width, *options.gan_steps, options.gan_tuned),
     )
     if options.short:
         settings = settings.shortened()
     return settings.trained_for(options.epochs)
+
+
+def _weights(given: str) -> str:
+    return given if given in ("imagenet", "none") else str(Path(given).resolve())
 
 
 def _absolute(given: Path) -> str:
@@ -203,7 +207,7 @@ def _absolute(given: Path) -> str:
 def _shares(text: str) -> tuple[tuple[str, float], ...]:
     found = []
     for part in filter(None, text.split(",")):
-        label, _, share = part.partition("=")
+        label, _, share = part.rpartition("=")
         try:
             found.append((label, float(share)))
         except ValueError as error:

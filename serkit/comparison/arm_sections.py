@@ -34,14 +34,22 @@ class ArmSections:
         self.name = f"{protocol}-{classifier}"
         self.measured = "UAR, LEAKY" if found["leaky"] else "UAR"
         several = len(results["protocols"]) > 1 or len(found["classifiers"]) > 1
-        self.head = f"{classifier}, {protocol}: " if several else ""
+        self.leaky = found["leaky"]
+        marked = "LEAKY, " if self.leaky else ""
+        self.head = f"{marked}{classifier}, {protocol}: " if several or self.leaky else ""
 
     def _title(self, text: str) -> str:
         return self.head + text if self.head else text.capitalize()
 
     def sections(self) -> list[Section]:
         """In the order in which a reader asks."""
-        return [self._answer(), self._power(), self._errors(), self._speakers(), self._learning()]
+        made = [self._answer(), self._power(), self._errors(), self._speakers(), self._learning()]
+        for figure, _ in (pair for section in made for pair in section.figures.values()):
+            if self.leaky:
+                # A picture may leave the page.
+                stamp = "LEAKY: speakers in training and test"
+                figure.text(0.995, 0.005, stamp, color="#b0413e", fontsize=7, ha="right")
+        return made
 
     def _answer(self) -> Section:
         head, rows = arm_cells(self.arms)
@@ -52,7 +60,7 @@ class ArmSections:
         }
         drawing = {}
         if apart:
-            caption = "Each arm less the same classifier without anything, on the same clips."
+            caption = "Each arm less none, the same classifier on the same clips."
             drawing[f"forest-{self.name}"] = drawn.forest(apart, self.measured), caption
         text = [
             arm["difference"]["verdict"] + "." for arm in self.arms.values() if "difference" in arm
@@ -80,8 +88,9 @@ class ArmSections:
         columns = ["arm", "speakers", "points that would be seen", "with very many seeds"]
         columns += [f"speakers for {100 * effect:g}" for effect in EFFECTS]
         text = (
-            "How large a difference this comparison would have seen in four cases of five, at the "
-            "5 % level; what it would see if each arm were trained with very many seeds (known "
+            "How large a difference this comparison would have seen in four cases of five, of one "
+            "arm alone at the 5 % level (several arms, corrected for their number, take more); "
+            "what it would see if each arm were trained with very many seeds (known "
             "where an arm has several); and how many such speakers it takes to see a difference of "
             f"{', '.join(f'{100 * effect:g}' for effect in EFFECTS)} points."
         )

@@ -63,6 +63,7 @@ class Comparison:
         views = self._views()
         self.pictures = views[1.0]
         self.folds = list(make_folds(settings, self.corpus, views))
+        self._require_something_to_fill()
         for fold in self.folds:
             fold.split.write(self.out / "splits" / f"{fold.protocol}-{fold.number}.json")
         self._generators = {
@@ -91,32 +92,53 @@ class Comparison:
         Plan([*first, *again]).run(say, self.progress.verbose)
 
     def trainings(self, protocol: str, classifier: str, arm: Arm) -> list[Training]:
-        """Those of an arm that are done, by seed and fold; a seed's only if all its folds are."""
+        """Those of an arm, by seed and fold; a seed's only if they are done in all folds.
+
+        With more seeds only of ``none`` and of what is :meth:`best`: others may lie in the cache.
+        """
         folds = [fold for fold in self.folds if fold.protocol == protocol]
         found = []
-        for seed in (*self.settings.seeds, *self.settings.more_seeds):
+        seeds = self.settings.seeds
+        if self.settings.more_seeds and (
+            arm.name == NONE or arm in self.best(protocol, classifier)
+        ):
+            seeds = (*seeds, *self.settings.more_seeds)
+        for seed in seeds:
             mine = [self.training(fold, classifier, arm, seed) for fold in folds]
             if all(training.is_done for training in mine):
                 found += mine
         return found
 
     def best(self, protocol: str, classifier: str) -> list[Arm]:
-        """The arms that were best on the validation speakers with the first seeds, best first.
+        """The arms that were best in the folds' validation parts with the first seeds, best first.
 
-        ``none`` is not among them. Test speakers have no say in it.
+        ``none`` is not among them, nor is one of which a training is missing. Test parts have no
+        say in it, though over all folds the same people are in both.
         """
-
-        def validated(arm: Arm) -> float:
+        found = {}
+        for arm in self.arms:
             mine = [
-                self.training(fold, classifier, arm, seed).record()["validation_uar"]
+                self.training(fold, classifier, arm, seed)
                 for fold in self.folds
                 if fold.protocol == protocol
                 for seed in self.settings.seeds
             ]
-            return float(np.mean(mine))
+            if arm.name != NONE and all(training.is_done for training in mine):
+                found[arm] = np.mean([one.record()["validation_uar"] for one in mine])
+        return sorted(found, key=found.get, reverse=True)[: self.settings.best]
 
-        others = [arm for arm in self.arms if arm.name != NONE]
-        return sorted(others, key=validated, reverse=True)[: self.settings.best]
+    @property
+    def failures(self) -> dict[str, str]:
+        """Trainings that diverged, or whose GAN did, and why."""
+        settings = self.settings
+        every = (
+            self.training(fold, classifier, arm, seed)
+            for fold in self.folds
+            for classifier in settings.classifiers
+            for arm in self.arms
+            for seed in (*settings.seeds, *settings.more_seeds)
+        )
+        return {training.name: why for training in every if (why := training.failure)}
 
     def training(self, fold: Fold, classifier: str, arm: Arm, seed: int) -> Training:
         """One training, done or not."""
@@ -165,6 +187,18 @@ class Comparison:
         first = self.arms[0].name, self.settings.seeds[0]
         return classifier == _JUDGE and (arm.name, seed) == first
 
+    def _require_something_to_fill(self) -> None:
+        filling = [arm.name for arm in self.arms if arm.fill]
+        counts = self.folds[0].split.train.counts(self.settings.label_set)
+        if filling and not any(fold.plan for fold in self.folds):
+            least = min(counts, key=counts.get)
+            raise InputError(
+                f"nothing to fill for {', '.join(filling)}: no class is below "
+                f"{self.settings.rare_below:.0%} of the largest, {least} with {counts[least]} of "
+                f"{max(counts.values())} comes nearest; valid is another rare_below, or to rarify "
+                "classes, or arms that fill none"
+            )
+
     def _open(self) -> Corpus:
         settings, manifest = self.settings, self.out / "manifest.csv"
         if not manifest.exists():
@@ -200,6 +234,10 @@ class _Clean:
     @property
     def is_done(self) -> bool:
         return self._work.is_done
+
+    @property
+    def failure(self) -> str | None:
+        return self._work.failure
 
     def run(self, verbose: int) -> None:
         self._work.run(verbose)

@@ -23,8 +23,10 @@ def write_tables(results: dict[str, Any], folder: Path) -> None:
     rows = []
     for protocol, found in results["protocols"].items():
         for classifier, arms in found["classifiers"].items():
-            rows += [_flat(protocol, classifier, name, arm) for name, arm in arms["arms"].items()]
+            given = protocol, found["leaky"], classifier
+            rows += [_flat(*given, name, arm) for name, arm in arms["arms"].items()]
             head, cells = arm_cells(arms["arms"])
+            head[0] = "arm, LEAKY" if found["leaky"] else "arm"
             name = f"{protocol}-{classifier}"
             write_text(folder / f"{name}.md", markdown_table(head, cells))
             note = "LEAKY: speakers in training and test. " if found["leaky"] else ""
@@ -43,6 +45,8 @@ def arm_cells(arms: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     head = ["arm", "seeds", "UAR", "difference to none", "p, Holm"]
     head += ["recall of rare classes", "macro F1", "accuracy"] if rare else ["macro F1", "accuracy"]
     measures = ["rare_recall"] if rare else []
+    made = any(arm["generated"] for arm in arms.values())
+    head += ["generated"] if made else []
     rows = []
     for name, arm in arms.items():
         apart = arm.get("difference")
@@ -50,6 +54,8 @@ def arm_cells(arms: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
         if apart:
             compared[1] = f"{apart['p_holm']:.3f}"
         others = [per_cent(arm[each]["value"]) for each in (*measures, "macro_f1", "accuracy")]
+        if made:
+            others.append("" if arm["generated"] is None else f"{arm['generated']:.0f}")
         rows.append([name, str(len(arm["seeds"])), interval(arm["uar"]), *compared, *others])
     return head, rows
 
@@ -101,8 +107,11 @@ def _signed(share: float) -> str:
     return f"{100 * share:+.1f}".replace("-", _MINUS)
 
 
-def _flat(protocol: str, classifier: str, name: str, arm: dict[str, Any]) -> dict[str, Any]:
-    row = {"protocol": protocol, "classifier": classifier, "arm": name, "seeds": len(arm["seeds"])}
+def _flat(
+    protocol: str, leaky: bool, classifier: str, name: str, arm: dict[str, Any]
+) -> dict[str, Any]:
+    row = {"protocol": protocol, "leaky": leaky, "classifier": classifier, "arm": name}
+    row |= {"seeds": len(arm["seeds"]), "generated_per_training": arm["generated"]}
     measures = [each for each in ("uar", "rare_recall", "macro_f1", "accuracy") if each in arm]
     for measure in measures:
         row |= {

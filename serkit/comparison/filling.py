@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from serkit.caching.rows import Rows
 from serkit.comparison.arms import COPIES, NOISE, Arm
 from serkit.comparison.folds import Fold
 from serkit.comparison.generators import Generators
@@ -12,6 +13,19 @@ from serkit.comparison.samples import Gate, Samples
 from serkit.comparison.settings import CompareSettings
 from serkit.seeds import derive_seed
 from serkit.training.examples import Examples
+
+
+@dataclass(frozen=True)
+class Added:
+    """What joins the training part.
+
+    Attributes:
+        examples: with labels and the voices that are in them.
+        generated: how many of them were made, by a GAN or as noise; the others are copies.
+    """
+
+    examples: list[Examples]
+    generated: int
 
 
 @dataclass(frozen=True)
@@ -48,27 +62,37 @@ class Filling:
             found["gate"] = self.gate.key if self.gate else None
         return found
 
-    def examples(self) -> list[Examples]:
-        """For each class of the plan, what is added, with the voices that are in it."""
-        if not self.arm.fill:
-            return []
-        return [
-            part for label, count in self.fold.plan.items() for part in self._of_class(label, count)
-        ]
+    @property
+    def failure(self) -> str | None:
+        """Why it cannot be made: a GAN of it has diverged."""
+        generators = self.generators.get(self.arm.fill)
+        gans = (generators.of(label) for label in self.fold.plan) if generators else ()
+        return next(filter(None, (gan.failure for gan in gans)), None)
 
-    def _of_class(self, label: str, count: int) -> list[Examples]:
+    def added(self) -> Added:
+        """For each class of the plan, what is added, with the voices that are in it."""
+        found: list[Examples] = []
+        generated = 0
+        for label, count in self.fold.plan.items() if self.arm.fill else ():
+            made, copied = self._of_class(label, count)
+            generated += len(made) if made else 0
+            found += [part for part in (made, copied) if part]
+        return Added(found, generated)
+
+    def _of_class(self, label: str, count: int) -> tuple[Examples | None, Examples]:
+        """What was generated, if anything, and copies; either may be empty."""
         parts, seed = self.fold.parts, derive_seed(self.settings.seed, "filling", label)
         number = parts.classes.index(label)
         real = parts.to_fit(parts.rare(label))
-        made: list[Examples] = []
+        made = None
         wanted = 0 if self.arm.fill == COPIES else round(self.settings.generated_share * count)
         if wanted and self.arm.fill == NOISE:
-            made = [noise_like(parts.to_fit(self.fold.split.train), wanted, number, seed)]
+            made = noise_like(parts.to_fit(self.fold.split.train), wanted, number, seed)
         elif wanted:
             training = self.generators[self.arm.fill].of(label)
-            made = [Samples(training, label, wanted, seed, self.gate).examples(number)]
-        copied = count - sum(map(len, made))
-        return [part for part in (*made, copies_of(real, copied, seed)) if len(part)]
+            made = Samples(training, label, wanted, seed, self.gate).examples(number)
+        missing = count - (len(made) if made else 0)
+        return made, copies_of(real, missing, seed)
 
 
 def copies_of(real: Examples, count: int, seed: int) -> Examples:
@@ -97,9 +121,17 @@ def noise_like(real: Examples, count: int, label: int, seed: int) -> Examples:
         label: the class number that they get.
         seed: of the noise.
     """
-    pictures = np.asarray(real.spectrograms)
-    mean, deviation = pictures.mean(dtype=np.float64), pictures.std(dtype=np.float64)
+    pictures = real.spectrograms
+    mean, deviation = _mean_and_deviation(pictures)
     rng = np.random.default_rng(derive_seed(seed, "noise"))
     noise = rng.standard_normal((count, *pictures.shape[1:]), dtype=np.float32)
     noise = np.clip(np.float32(mean) + np.float32(deviation) * noise, -1, 1)
     return Examples(noise, real.speakers, np.full(count, label))
+
+
+def _mean_and_deviation(pictures: np.ndarray | Rows) -> tuple[float, float]:
+    """Of all pixels, a picture at a time: twelve thousand of them are gigabytes."""
+    places = range(len(pictures))
+    mean = np.mean([pictures[place].mean(dtype=np.float64) for place in places])
+    squares = [np.square(pictures[place] - mean).mean(dtype=np.float64) for place in places]
+    return float(mean), float(np.sqrt(np.mean(squares)))

@@ -1,14 +1,14 @@
 """The folds of a comparison: who is tested, which classes are rare, and how many are added."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from serkit.caching.rows import Rows
 from serkit.comparison.settings import CORPORA, LEAKY, REPORTED, CompareSettings
 from serkit.corpora.corpus import Clip, Corpus
-from serkit.corpora.plans import balance_plan, report_plan
+from serkit.corpora.plans import REPORTED_CLASSES, balance_plan, report_plan
 from serkit.corpora.protocols import k_fold, leave_one_corpus_out
 from serkit.corpora.random_folds import random_folds
 from serkit.corpora.splits import Split
@@ -60,27 +60,47 @@ def make_folds(
         views: spectrograms of all of them at each speed that an arm needs; 1 is among these.
 
     Raises:
-        InputError: if a class that is to be rare has no clips, too few would be left of it, or
-            there are too few speakers or corpora; or the report's plan fits no class.
+        InputError: if a class that is to be rare has no clips, too few would be left of it, a
+            training part lacks a class, or there are too few speakers or corpora.
     """
     classes = corpus.classes(settings.label_set)
     if len(classes) < 2:
         raise InputError(f"only one class of {settings.label_set}: {', '.join(classes)}")
+    for label, _ in settings.rarify:
+        check_choice("rarify", label, classes)
     for protocol in settings.protocols:
         splits = itertools.islice(_splits(protocol, settings, corpus), settings.first_folds or None)
         for number, split in enumerate(splits, 1):
             fold = Fold(protocol, number, split, {}, views, corpus, settings.label_set)
             if protocol == CORPORA:
                 fold = _of_known_classes(fold)
-            for label, share in settings.rarify:
+            for label, share in _there(settings.rarify, fold):
                 fold = replace(fold, split=_rarified(fold.split, settings, label, share))
             counts = fold.split.train.counts(settings.label_set)
+            _require_all_classes(fold)
             yield replace(fold, plan=_plan(settings, counts))
+
+
+def _there(rarify: Iterable[tuple[str, float]], fold: Fold) -> Iterator[tuple[str, float]]:
+    """Those that the fold's training part has; without a corpus, a class may be missing."""
+    known = fold.split.train.classes(fold.label_set)
+    return ((label, share) for label, share in rarify if label in known)
+
+
+def _require_all_classes(fold: Fold) -> None:
+    of_all, of_train = (set(c.classes(fold.label_set)) for c in (fold.corpus, fold.split.train))
+    if missing := of_all - of_train:
+        raise InputError(
+            f"{fold.split.detail}: no training clip of {', '.join(sorted(missing))}; a class needs "
+            "clips enough for every training part to have some"
+        )
 
 
 def _plan(settings: CompareSettings, counts: dict[str, int]) -> dict[str, int]:
     if settings.plan == REPORTED:
-        return report_plan(counts)
+        # Of a fold without any of the report's classes nothing is filled.
+        known = any(label in counts for label in REPORTED_CLASSES)
+        return report_plan(counts) if known else {}
     return balance_plan(counts, settings.rare_below, settings.filled_to)
 
 
@@ -96,7 +116,6 @@ def _splits(protocol: str, settings: CompareSettings, corpus: Corpus) -> Iterato
 
 def _rarified(split: Split, settings: CompareSettings, label: str, share: float) -> Split:
     counts = split.train.counts(settings.label_set)
-    check_choice("rarify", label, counts)
     left = round(share * counts[label])
     if left < 1:
         raise InputError(

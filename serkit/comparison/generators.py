@@ -8,6 +8,7 @@ from pathlib import Path
 from serkit.comparison.content import clips_key, content_key
 from serkit.comparison.folds import Fold
 from serkit.comparison.gan_kinds import KINDS, NORMS
+from serkit.comparison.plan import failure_at
 from serkit.comparison.settings import CompareSettings
 from serkit.corpora.corpus import Corpus
 from serkit.gans.adapting import tune_norms_alone
@@ -49,7 +50,9 @@ class GanTraining:
     def key(self) -> str:
         """Changes with everything that the trained generator depends on."""
         # Only where it says something, so that other keys stay what they were.
-        more = {"norms_alone": True} if self.norms_alone else {}
+        more: dict = {"norms_alone": True} if self.norms_alone else {}
+        if self.settings.classes:
+            more["classes"] = self.fold.parts.classes
         return content_key(
             **more,
             kind=self.kind,
@@ -69,6 +72,11 @@ class GanTraining:
     @property
     def is_done(self) -> bool:
         return (self.place / "generator.json").exists()
+
+    @property
+    def failure(self) -> str | None:
+        """Why it, or what it begins with, cannot be trained."""
+        return (self.before and self.before.failure) or failure_at(self.place)
 
     @property
     def voices(self) -> frozenset[str]:

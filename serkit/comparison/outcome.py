@@ -1,6 +1,6 @@
 """What one arm did: all its predictions, as measures with intervals."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -14,8 +14,9 @@ from serkit.evaluation.calibration import reliability, softmax
 from serkit.evaluation.cells import Cells, tabulate
 from serkit.evaluation.metrics import accuracy, average_recall, class_recalls, macro_f1
 from serkit.evaluation.paired import estimate
+from serkit.evaluation.training_noise import Measure
 
-MEASURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+MEASURES: dict[str, Measure] = {
     "uar": average_recall,
     "macro_f1": macro_f1,
     "accuracy": accuracy,
@@ -23,7 +24,7 @@ MEASURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 """What arms are measured by, the first above all."""
 
 
-def mean_recall(numbers: Sequence[int]) -> Callable[[np.ndarray], np.ndarray]:
+def mean_recall(numbers: Sequence[int]) -> Measure:
     """The mean recall of some classes, as a measure; of those that have clips."""
 
     def measure(confusion: np.ndarray) -> np.ndarray:
@@ -65,6 +66,14 @@ class Outcome:
         ]
         return pd.concat(tables, ignore_index=True)
 
+    @property
+    def measures(self) -> dict[str, Measure]:
+        """:data:`MEASURES`, and the recall of the rare classes if any of them is tested."""
+        pooled = self.cells(self.seeds).pooled
+        places = [self.classes.index(label) for label in self.rare]
+        tested = [place for place in places if pooled[place].any()]
+        return MEASURES | ({"rare_recall": mean_recall(tested)} if tested else {})
+
     def cells(self, seeds: Sequence[int], clips: pd.Series | None = None) -> Cells:
         """Confusion matrices by seed, fold and speaker.
 
@@ -96,8 +105,7 @@ class Outcome:
             seed: of the bootstrap.
         """
         cells, records = self.cells(self.seeds), [one.record() for one in self.trainings]
-        rare = [self.classes.index(label) for label in self.rare]
-        measures = MEASURES | ({"rare_recall": mean_recall(rare)} if rare else {})
+        measures = self.measures
         recalls = {
             label: estimate(cells, mean_recall([number]), seed=seed)
             for number, label in enumerate(self.classes)
@@ -107,6 +115,7 @@ class Outcome:
             "meaning": self.arm.meaning,
             "seeds": self.seeds,
             "trainings": len(self.trainings),
+            "generated": _mean([record.get("generated") for record in records]),
             "validation_uar": float(np.mean([record["validation_uar"] for record in records])),
             **{
                 name: asdict(estimate(cells, measure, seed=seed))
@@ -147,3 +156,8 @@ class Outcome:
         place = {label: number for number, label in enumerate(self.classes)}
         truth = self.predictions["truth"].map(place).to_numpy()
         return asdict(reliability(softmax(logits.to_numpy()), truth))
+
+
+def _mean(values: Sequence[int | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

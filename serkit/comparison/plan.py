@@ -8,9 +8,10 @@ from typing import Protocol
 
 import numpy as np
 
+from serkit.errors import DivergedError
 from serkit.files import read_json, write_json
 
-_SECONDS = "seconds.json"
+_SECONDS, FAILED = "seconds.json", "failed.json"
 
 
 class Work(Protocol):
@@ -20,6 +21,8 @@ class Work(Protocol):
     """Its own folder."""
     is_done: bool
     """Whether it need not be run."""
+    failure: str | None
+    """Why it, or what it needs, cannot be done."""
 
     def run(self, verbose: int) -> None:
         """Do it, or go on with it."""
@@ -44,19 +47,27 @@ class Plan:
     def run(self, say: Callable[[str], None], verbose: int) -> None:
         """Do what is not done, and say before each piece what is left.
 
+        A training whose numbers are no longer finite is noted as failed, and the rest goes on; what
+        needs it is left out. It would diverge again, so that it is not tried again.
+
         Args:
             say: gets a line.
             verbose: as for Keras' ``fit``.
         """
         for kind, work in self.pieces:
-            if work.is_done:
+            if work.is_done or work.failure:
                 continue
-            done = sum(one.is_done for _, one in self.pieces)
+            done = len(self.pieces) - sum(self._open().values())
             total = len(self.pieces) + sum(self._later.values())
             say(f"   {work.place.name}: {done} of {total} done; {self.left()}")
             began = time.monotonic()
             afresh = not work.place.exists()
-            work.run(verbose)
+            try:
+                work.run(verbose)
+            except DivergedError as error:
+                say(f"   {work.place.name} failed: {error}")
+                write_json(work.place / FAILED, {"why": str(error)})
+                continue
             if afresh:
                 # Of a piece that went on, this would be the last part only.
                 seconds = round(time.monotonic() - began, 1)
@@ -64,7 +75,7 @@ class Plan:
 
     def left(self) -> str:
         """How long the rest will take, by what pieces of the same kind took, here or before."""
-        open_ = Counter(kind for kind, work in self.pieces if not work.is_done) + self._later
+        open_ = self._open() + self._later
         if not open_:
             return "nothing left"
         measured = {kind: self._measured(kind) for kind in open_}
@@ -76,6 +87,9 @@ class Plan:
             parts.append(f"not measured yet: {', '.join(unknown)}")
         return "left: " + "; ".join(parts)
 
+    def _open(self) -> Counter[str]:
+        return Counter(kind for kind, work in self.pieces if not (work.is_done or work.failure))
+
     def _measured(self, kind: str) -> Sequence[float]:
         files = (work.place / _SECONDS for mine, work in self.pieces if mine == kind)
         return [read_json(file)["seconds"] for file in files if file.exists()]
@@ -85,3 +99,9 @@ def _spoken(minutes: float) -> str:
     if minutes < 1:
         return "less than a minute"
     return f"about {minutes:.0f} min" if minutes < 90 else f"about {minutes / 60:.1f} h"
+
+
+def failure_at(place: Path) -> str | None:
+    """Why the work of a folder has failed; None if it has not."""
+    file = place / FAILED
+    return read_json(file)["why"] if file.exists() else None

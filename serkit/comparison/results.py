@@ -6,10 +6,11 @@ from typing import Any
 
 from serkit.comparison.arms import NONE
 from serkit.comparison.engine import Comparison
-from serkit.comparison.outcome import MEASURES, Outcome, mean_recall
+from serkit.comparison.outcome import Outcome
 from serkit.comparison.settings import HONEST, LEAKY, plain
 from serkit.comparison.verdicts import verdict
 from serkit.corpora.listeners import LISTENERS
+from serkit.errors import InputError
 from serkit.evaluation.paired import Difference, difference, holm
 from serkit.judging.corpus_probe import tell_corpora
 
@@ -58,8 +59,14 @@ def make_results(comparison: Comparison) -> dict[str, Any]:
     }
     if len(settings.protocols) > 1:
         found["gap"] = _gap(found["protocols"])
+    if comparison.failures:
+        found["failed"] = comparison.failures
     if len(_corpora(comparison)) > 1:
-        found["corpora"] = tell_corpora(comparison.corpus, comparison.pictures, settings.seed)
+        try:
+            probed = tell_corpora(comparison.corpus, comparison.pictures, settings.seed)
+        except InputError as error:
+            probed = {"not_told": str(error)}
+        found["corpora"] = probed
     if settings.label_set == "emotion":
         found["listeners"] = {
             corpus: known for corpus, known in LISTENERS.items() if corpus in _corpora(comparison)
@@ -102,28 +109,26 @@ def _arms(
         if (trainings := comparison.trainings(protocol, classifier, arm))
     }
     found = {name: outcome.to_json(seed) for name, outcome in outcomes.items()}
+    if NONE not in outcomes:
+        return found
     none, others = outcomes[NONE], [name for name in outcomes if name != NONE]
-    apart = {name: _difference(none, outcomes[name], rare, seed) for name in others}
+    apart = {name: _difference(none, outcomes[name], seed) for name in others}
     corrected = holm([each["uar"].p for each in apart.values()])
     for (name, measured), p_holm in zip(apart.items(), corrected, strict=True):
         found[name]["difference"] = _to_json(measured, p_holm, none, outcomes[name], protocol)
     if CHEAP in outcomes:
         for name in others:
             if name != CHEAP and outcomes[name].arm.fill:
-                beside = _difference(outcomes[CHEAP], outcomes[name], rare, seed)
+                beside = _difference(outcomes[CHEAP], outcomes[name], seed)
                 found[name]["beside_copies"] = {key: asdict(each) for key, each in beside.items()}
     return found
 
 
-def _difference(
-    first: Outcome, other: Outcome, rare: Sequence[str], seed: int
-) -> dict[str, Difference]:
+def _difference(first: Outcome, other: Outcome, seed: int) -> dict[str, Difference]:
     # With the seeds that both have, so that every pair of trainings began alike.
     seeds = [each for each in other.seeds if each in first.seeds]
-    numbers = [first.classes.index(label) for label in rare]
-    measures = MEASURES | ({"rare_recall": mean_recall(numbers)} if numbers else {})
     pair = first.cells(seeds), other.cells(seeds)
-    return {name: difference(*pair, measure, seed=seed) for name, measure in measures.items()}
+    return {name: difference(*pair, measure, seed=seed) for name, measure in first.measures.items()}
 
 
 def _to_json(
@@ -144,7 +149,9 @@ def _to_json(
         },
     }
     return found | {
-        "verdict": verdict(other.arm.name, uar, p_holm, speakers, leaky=protocol == LEAKY)
+        "verdict": verdict(
+            *(other.arm.name, uar, p_holm, speakers, len(seeds)), leaky=protocol == LEAKY
+        )
     }
 
 

@@ -9,13 +9,14 @@ import numpy as np
 from serkit.comparison.generators import GanTraining
 from serkit.data.synthetic_set import Origin, read_synthetic_set, write_synthetic_set
 from serkit.errors import SerkitError
+from serkit.files import write_json
 from serkit.gans.storing import GeneratorCard
 from serkit.judging.gated import GatedSamples, sample_gated
 from serkit.judging.judge import Judge
 from serkit.training.examples import Examples
 
-TRIES = 20
-"""Samples that are looked at for each one that is wanted, at most."""
+# Written where a gate let nothing through, so that it is not tried again.
+_NOTHING = "nothing.json"
 
 
 class Gate(Protocol):
@@ -49,7 +50,8 @@ class Samples:
     @property
     def place(self) -> Path:
         """Folder that they are kept in."""
-        gated = f"-{self.gate.key}" if self.gate else ""
+        # Of a gate the number wanted decides how many are tried.
+        gated = f"-{self.gate.key}-{self.count}" if self.gate else ""
         return self.training.place / "samples" / f"{self.label}-{self.seed}{gated}"
 
     def examples(self, number: int) -> Examples:
@@ -61,9 +63,10 @@ class Samples:
         Raises:
             SerkitError: if the generator cannot be read.
         """
-        if self._kept() is None:
-            self._sample()
         found = self._kept()
+        if found is None and not (self.place / _NOTHING).exists():
+            self._sample()
+            found = self._kept()
         if found is None:
             # Nothing got past the gate.
             shape = (0, *self.training.fold.parts.shape)
@@ -76,9 +79,8 @@ class Samples:
             pictures, origin = read_synthetic_set(self.place)
         except SerkitError:
             return None
-        # A gate may leave fewer than are wanted; then as many were tried as may be.
-        exhausted = self.gate is not None and origin.tried >= TRIES * self.count
-        if len(pictures) < self.count and not exhausted:
+        # A gate may leave fewer than are wanted.
+        if len(pictures) < self.count and self.gate is None:
             return None
         return pictures[: self.count], origin
 
@@ -88,13 +90,14 @@ class Samples:
         samples = sample_gated(
             *(stored.network, self.count, self.seed, self.label, judge),
             number=stored.number(self.label),
-            tries=TRIES,
             strict=False,
             say=print if self.gate else None,
         )
         if len(samples.numbers):
             origin = self._origin(stored.card, samples)
             write_synthetic_set(self.place, samples.spectrograms, samples.numbers, origin)
+        else:
+            write_json(self.place / _NOTHING, {"tried": samples.tried})
 
     def _origin(self, card: GeneratorCard, samples: GatedSamples) -> Origin:
         return Origin(

@@ -117,14 +117,15 @@ class CompareSettings:
         """The same with so many epochs of every classifier; None leaves each its own."""
         if epochs is None:
             return self
-        fit = {name: replace(self.fit_of(name), epochs=epochs) for name in self.classifiers}
+        # Of those that are not compared now, too: they may be added later.
+        fit = {name: replace(self.fit_of(name), epochs=epochs) for name in CLASSIFIERS}
         return replace(self, fit=fit)
 
     def shortened(self) -> "CompareSettings":
         """As little as possible: enough to see that everything runs, no more."""
         fit = {
             name: replace(self.fit_of(name), epochs=2, steps_per_epoch=4, batch_size=16)
-            for name in self.classifiers
+            for name in CLASSIFIERS
         }
         return replace(self, gans=self.gans.shortened(), fit=fit, folds=3)
 

@@ -37,13 +37,14 @@ def write_story(path: Path, comparison: Comparison, results: dict[str, Any]) -> 
             sections += ArmSections(comparison, results, protocol, classifier).sections()
     sections += [_balance(results), *gan_section(comparison)]
     sections += [*_corpora(results), _method(comparison, results)]
-    first = next(iter(results["protocols"].values()))
-    arms = next(iter(first["classifiers"].values()))["arms"]
+    protocol, first = next(iter(results["protocols"].items()))
+    classifier, arms = next(iter(first["classifiers"].items()))
+    arms = arms["arms"]
     write_report(
         path,
         f"{'LEAKY SPLIT: ' if first['leaky'] else ''}Does the augmentation help? "
         f"({', '.join(results['settings']['roots'])})",
-        headline(arms, leaky=first["leaky"]),
+        headline(arms, f"{classifier}, {protocol},", leaky=first["leaky"]),
         list(_warnings(results)),
         sections,
     )
@@ -55,6 +56,14 @@ def _warnings(results: dict[str, Any]) -> Iterator[str]:
         yield _LEAKY
     for label, share in settings["rarify"]:
         yield f"{label} was made rare on purpose: {share:.0%} of its training clips are left."
+    if everywhere := settings["everywhere"]:
+        yield f"Every arm, none included, also gets: {', '.join(everywhere)}."
+    folds = [one for found in results["protocols"].values() for one in found["folds"]]
+    if any(one["added"] for one in folds) and not all(one["added"] for one in folds):
+        empty = [one["detail"] for one in folds if not one["added"]]
+        yield f"Nothing is filled in {', '.join(empty)}: no class is rare enough there."
+    for name, why in results.get("failed", {}).items():
+        yield f"{name} failed, and its arm is left out: {why}"
     arms = [
         arm
         for found in results["protocols"].values()
@@ -98,7 +107,7 @@ def _corpora(results: dict[str, Any]) -> Iterator[Section]:
         ]
         text = "How much higher the UAR is where test speakers were heard in training."
         yield Section("Leaky beside honest", [text], [Table(["", "points"], rows)])
-    if probe := results.get("corpora"):
+    if (probe := results.get("corpora")) and "uar" in probe:
         rows = [[name, per_cent(recall)] for name, recall in probe["recalls"].items()]
         text = (
             f"A linear classifier names the corpus of unseen speakers from means and deviations of "
@@ -145,8 +154,9 @@ def _method(comparison: Comparison, results: dict[str, Any]) -> Section:
         "optimiser steps. What an arm adds joins the training part only, in the same number for "
         "all that fill classes; GANs are trained once for each fold and class, on training clips. "
         "All numbers are of real test clips.",
-        "Intervals: bootstrap over speakers, widened for their number and, where there are several "
-        "seeds, for what trainings have in common. p: exchange of arms by speaker, corrected for "
+        "Intervals: bootstrap over speakers, widened for their number; those of differences, where "
+        "there are several seeds, also for what trainings have in common. p: exchange of arms by "
+        "speaker, corrected for "
         "the number of arms (Holm). Differences are of the seeds that both arms have.",
         "This page holds sound and pictures made from the recordings; their licences hold for "
         "those, too. Mind them before you publish it.",

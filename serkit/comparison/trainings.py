@@ -14,14 +14,17 @@ from serkit.classifiers.settings import FitSettings
 from serkit.comparison.contenders import CLASSIFIERS
 from serkit.comparison.content import clips_key, content_key
 from serkit.comparison.filling import Filling
+from serkit.comparison.plan import failure_at
 from serkit.comparison.settings import CompareSettings
 from serkit.evaluation.metrics import score
-from serkit.files import read_json, replacing, write_json
+from serkit.files import file_digest, read_json, replacing, write_json
 from serkit.seeds import derive_seed
 from serkit.training.examples import Examples
 from serkit.trials.predictions import predict_part
 
 _STATE = ("state.npz", "best.weights.h5")
+# Classes that are called 1 and 2 are no numbers.
+_WORDS = dict.fromkeys(("root", "path", "corpus", "speaker", "gender", "truth", "predicted"), str)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +56,7 @@ class Training:
         return content_key(
             classifier=self.classifier,
             network=asdict(contender.network),
-            weights=self.settings.weights if contender.pretrained else None,
+            weights=weights_key(self.settings.weights) if contender.pretrained else None,
             fit=asdict(self.fit),
             masks=asdict(self.settings.masks) if arm.masks else None,
             speeds=arm.speeds,
@@ -86,6 +89,11 @@ class Training:
         there = (self.place / "record.json").exists()
         return there and (self.model_file.exists() or not self.keep_model)
 
+    @property
+    def failure(self) -> str | None:
+        """Why it, or a GAN that it needs, cannot be trained."""
+        return self.filling.failure or failure_at(self.place)
+
     @cached_property
     def fit(self) -> FitSettings:
         """How it is trained: as many steps in every arm, whatever it adds."""
@@ -109,7 +117,7 @@ class Training:
         build = CLASSIFIERS[self.classifier].build
         model = build(len(parts.classes), parts.shape, self.settings.weights, self._seed)
         masks = functools.partial(mask, settings=self.settings.masks)
-        train = self._train()
+        train, generated = self._train()
         fit_classifier(
             *(model, train, parts.examples(split.validation), split.speakers),
             *(self.fit, self._seed, self.place),
@@ -117,11 +125,16 @@ class Training:
             features=self.folder / "features",
             verbose=verbose,
         )
-        self._keep(model, len(train))
+        self._keep(model, {"examples": len(train), "generated": generated})
 
     def predictions(self) -> pd.DataFrame:
         """Of the test part; see :func:`serkit.trials.predictions.predict_part`."""
-        return pd.read_csv(self.place / "predictions.csv", keep_default_na=False)
+        split = self.filling.fold.split
+        found = pd.read_csv(self.place / "predictions.csv", keep_default_na=False, dtype=_WORDS)
+        # As the manifest has them now: what is known of a clip may have been mended since.
+        for name in ("root", "path", "corpus", "speaker", "gender"):
+            found[name] = [getattr(clip, name) for clip in split.test.clips]
+        return found
 
     def history(self) -> list[dict[str, float]]:
         """A row per epoch."""
@@ -133,7 +146,10 @@ class Training:
         return rows[-1] if self.fit.keep == "last" else max(rows, key=lambda row: row["val_uar"])
 
     def record(self) -> dict:
-        """UAR on the validation part, and how many examples it was trained on."""
+        """UAR on the validation part, and how many examples it was trained on.
+
+        ``generated`` are those that a GAN or the noise made.
+        """
         return read_json(self.place / "record.json")
 
     @property
@@ -142,13 +158,14 @@ class Training:
         # Without the arm: all of them begin with the same weights.
         return derive_seed(self.seed, fold.protocol, fold.number, self.classifier)
 
-    def _train(self) -> Examples:
+    def _train(self) -> tuple[Examples, int]:
         fold = self.filling.fold
         views = [fold.at(speed) for speed in (1.0, *self.filling.arm.speeds)]
         real = [view.to_fit(fold.split.train) for view in views]
-        return Examples.joined([*real, *self.filling.examples()])
+        added = self.filling.added()
+        return Examples.joined([*real, *added.examples]), added.generated
 
-    def _keep(self, model: keras.Model, examples: int) -> None:
+    def _keep(self, model: keras.Model, counts: dict[str, int]) -> None:
         split, parts = self.filling.fold.split, self.filling.fold.parts
         if self.keep_model:
             with replacing(self.model_file) as partial:
@@ -159,6 +176,11 @@ class Training:
             clips = predict_part(model, parts, split.test)
             clips.to_csv(partial, index=False, lineterminator="\n")
         # Last: where it is, the training is done.
-        write_json(self.place / "record.json", {"validation_uar": found.uar, "examples": examples})
+        write_json(self.place / "record.json", {"validation_uar": found.uar, **counts})
         for name in _STATE:
             (self.place / name).unlink(missing_ok=True)
+
+
+def weights_key(weights: str) -> str:
+    """What is known of weights: ``imagenet``, ``none``, or a file's content."""
+    return file_digest(weights) if Path(weights).is_file() else weights

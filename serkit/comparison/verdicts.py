@@ -7,10 +7,13 @@ from serkit.evaluation.paired import Difference
 
 FEWEST_SPEAKERS = 10
 """With fewer speakers no verdict is given, whatever the interval."""
+ONE_SEED = ", by trainings of one seed, whose own luck no interval here covers"
 _LEVEL = 0.05
 
 
-def verdict(arm: str, uar: Difference, p_holm: float, speakers: int, *, leaky: bool) -> str:
+def verdict(
+    arm: str, uar: Difference, p_holm: float, speakers: int, seeds: int, *, leaky: bool
+) -> str:
     """One sentence: the difference to ``none``, its interval, and what follows from these.
 
     An effect is only called one if the interval leaves out 0 and the test, corrected for the number
@@ -21,12 +24,13 @@ def verdict(arm: str, uar: Difference, p_holm: float, speakers: int, *, leaky: b
         uar: difference in UAR to ``none``.
         p_holm: of the permutation test, corrected.
         speakers: in the test parts.
+        seeds: that both were trained with.
         leaky: speakers are in training and test.
     """
     found = uar.estimate
     head = f"{arm}: {points(found.value)} points UAR"
     if found.low is None:
-        return f"{head}: one speaker alone gives no interval, so nothing can be concluded"
+        return f"{head}: {speakers} speakers are too few for an interval"
     head += f" (95 % interval {points(found.low)} to {points(found.high)})"
     if leaky:
         return f"{head}: LEAKY, speakers are in training and test, so nothing can be concluded"
@@ -37,19 +41,20 @@ def verdict(arm: str, uar: Difference, p_holm: float, speakers: int, *, leaky: b
     better = "better" if found.value > 0 else "worse"
     if p_holm > _LEVEL:
         return f"{head}: {better}, but not beyond chance once all arms are counted (p {p_holm:.2f})"
-    return f"{head}: {better} on unseen speakers"
+    return f"{head}: {better} on unseen speakers{ONE_SEED if seeds == 1 else ''}"
 
 
-def headline(arms: Mapping[str, Any], *, leaky: bool) -> str:
+def headline(arms: Mapping[str, Any], what: str, *, leaky: bool) -> str:
     """The answer in a sentence or two.
 
     Args:
         arms: by name, as in ``comparison.json``.
+        what: they are arms of, such as ``compact``.
         leaky: speakers are in training and test.
     """
     apart = {name: arm["difference"] for name, arm in arms.items() if "difference" in arm}
     if not apart:
-        return "Nothing was compared: there is no arm beside none."
+        return "Nothing was compared: there is no arm that is done beside none."
     speakers = next(iter(apart.values()))["speakers"]
     if leaky:
         return f"LEAKY: {speakers} speakers are in training and test; nothing can be concluded."
@@ -58,13 +63,16 @@ def headline(arms: Mapping[str, Any], *, leaky: bool) -> str:
     kinds: dict[str, list[str]] = {"better": [], "worse": [], "no effect shown": []}
     for name, found in apart.items():
         ends = found["uar"]["estimate"]
-        sure = found["p_holm"] <= _LEVEL and not ends["low"] <= 0 <= ends["high"]
+        known = ends["low"] is not None
+        sure = known and found["p_holm"] <= _LEVEL and not ends["low"] <= 0 <= ends["high"]
         kind = ("better" if ends["value"] > 0 else "worse") if sure else "no effect shown"
         kinds[kind].append(f"{name} ({points(ends['value'])})")
     said = [f"{kind}: {', '.join(names)}" for kind, names in kinds.items() if names]
+    once = all(len(found["seeds"]) == 1 for found in apart.values())
     return (
-        f"On {speakers} speakers who were not heard in training, points of unweighted average "
-        f"recall beside the same classifier without anything: {'; '.join(said)}."
+        f"{what} on {speakers} speakers who were not heard in training, points of unweighted "
+        f"average recall more or less than with none: {'; '.join(said)}."
+        + (" All of one seed." if once else "")
     )
 
 

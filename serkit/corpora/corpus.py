@@ -153,15 +153,16 @@ class Corpus:
     def write(self, path: Path | str) -> None:
         """Write the manifest CSV, and the roots as ``roots.json`` beside it."""
         path = Path(path)
+        # First: a manifest whose roots nobody knows could not be read.
+        write_json(
+            path.with_name("roots.json"),
+            {name: str(Path(root).resolve()) for name, root in self.roots.items()},
+        )
         # Row by row: a frame of a hundred thousand clips would double the memory.
         with replacing(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(_COLUMNS)
             writer.writerows(map(_row, self.clips))
-        write_json(
-            path.with_name("roots.json"),
-            {name: str(Path(root).resolve()) for name, root in self.roots.items()},
-        )
 
     @classmethod
     def read(cls, path: Path | str, roots: Mapping[str, Path] | None = None) -> "Corpus":

@@ -11,6 +11,10 @@ _REPORT = {
 }
 
 
+REPORTED_CLASSES = tuple(_REPORT)
+"""The classes that the report added to."""
+
+
 def report_plan(counts: Mapping[str, int]) -> dict[str, int]:
     """What the report added: 250 to six male classes, 400 to surprise, men's and women's.
 

@@ -33,6 +33,13 @@ class Cells:
         return len(np.unique(self.speakers))
 
     @property
+    def by_speaker(self) -> np.ndarray:
+        """Confusion matrices ``(speakers, classes, classes)``, of all seeds and folds."""
+        found = np.zeros((self.speakers.max() + 1, *self.counts.shape[2:]), dtype=np.int64)
+        np.add.at(found, self.speakers, self.counts.sum(axis=0))
+        return found
+
+    @property
     def pooled(self) -> np.ndarray:
         """One confusion matrix ``(classes, classes)`` of everything."""
         return self.counts.sum(axis=(0, 1))
@@ -92,6 +99,6 @@ def drawn_speakers(cells: Cells, seed: int, draws: int) -> np.ndarray:
     """
     check_range("draws", draws, 1)
     rng = np.random.default_rng(derive_seed(seed, "cells"))
-    count = cells.speakers.max() + 1
-    often = rng.multinomial(count, np.full(count, 1 / count), size=draws)
-    return np.tensordot(often[:, cells.speakers], cells.counts.sum(axis=0), axes=1)
+    counts = cells.by_speaker
+    often = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=draws)
+    return np.tensordot(often, counts, axes=1)

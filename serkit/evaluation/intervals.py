@@ -18,7 +18,7 @@ class Interval:
 
     Attributes:
         value: as measured.
-        low: lower end; None where there is no interval, which one speaker cannot give.
+        low: lower end; None where too few speakers have such clips.
         high: upper end.
     """
 
@@ -89,10 +89,9 @@ def intervals(
         raise InputError("0 clips; valid are 1 or more")
     same = np.zeros(len(truth))
     cells = tabulate(truth, predicted, same, same, speakers, classes)
-    several = cells.counts[0].any(axis=2).sum(axis=0) > 1
     three = (_of(cells, measure, seed, draws) for measure in (accuracy, average_recall, macro_f1))
     recalls = [
-        _of(cells, lambda c, n=number: class_recalls(c)[..., n], seed, draws, several[number])
+        _of(cells, lambda c, n=number: class_recalls(c)[..., n], seed, draws)
         if cells.pooled[number].any()
         else None
         for number in range(classes)
@@ -100,6 +99,6 @@ def intervals(
     return Intervals(*three, tuple(recalls))
 
 
-def _of(cells: Cells, measure: Measure, seed: int, draws: int, several: bool = True) -> Interval:
+def _of(cells: Cells, measure: Measure, seed: int, draws: int) -> Interval:
     found = estimate(cells, measure, seed=seed, draws=draws)
-    return Interval(found.value, *((found.low, found.high) if several else (None, None)))
+    return Interval(found.value, found.low, found.high)

@@ -12,6 +12,8 @@ from serkit.evaluation.training_noise import Measure, training_noise
 from serkit.seeds import derive_seed
 
 _CONFIDENCE, _POWER = 0.95, 0.8
+FEWEST = 6
+"""With fewer speakers there is no interval: of four it holds the truth too seldom."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,8 @@ class Estimate:
 
     Attributes:
         value: as measured.
-        low: lower end of the 95 % interval; None where one speaker cannot give any.
+        low: lower end of the 95 % interval; None where fewer than :data:`FEWEST` speakers have
+            clips that are measured, since nothing made of so few holds what it says.
         high: upper end.
         error: standard error; None like the ends.
     """
@@ -39,16 +42,19 @@ class Difference:
         estimate: of the difference, with its interval.
         p: two-sided, of the permutation test: how often a difference as large or larger comes
             about if both arms are alike.
-        visible: the smallest difference that data like these show in four cases of five, at the 5 %
-            level; None like the interval.
+        visible: the smallest difference that data like these show in four cases of five, of one
+            arm alone at the 5 % level; None like the interval.
         visible_with_more_seeds: the same if each arm were trained with very many seeds; None where
             one seed alone cannot tell.
+        common: the part of the squared error that more speakers would not take away, being of
+            trainings; 0 where one seed alone cannot tell.
     """
 
     estimate: Estimate
     p: float
     visible: float | None
     visible_with_more_seeds: float | None
+    common: float
 
     def speakers_for(self, effect: float, speakers: int) -> int | None:
         """How many such speakers it takes to see an effect in four cases of five.
@@ -56,10 +62,18 @@ class Difference:
         Args:
             effect: as a share, above 0.
             speakers: how many there were.
+
+        Returns:
+            None if it is not known, or if it takes more seeds or folds first.
         """
-        if self.visible is None:
+        error = self.estimate.error
+        if not error or self.visible is None:
             return None
-        return int(np.ceil(speakers * (self.visible / effect) ** 2))
+        wanted = (effect * error / self.visible) ** 2 - self.common
+        if wanted <= 0:
+            return None
+        # Equal ones may differ by rounding.
+        return int(np.ceil(speakers * (error**2 - self.common) / wanted - 1e-9))
 
 
 def estimate(cells: Cells, measure: Measure, *, seed: int, draws: int = 2000) -> Estimate:
@@ -74,7 +88,7 @@ def estimate(cells: Cells, measure: Measure, *, seed: int, draws: int = 2000) ->
     Source: as for :func:`difference`.
     """
     sampled = measure(drawn_speakers(cells, seed, draws))
-    return _summary(float(measure(cells.pooled)), sampled, cells.speaker_count)
+    return _summary(float(measure(cells.pooled)), sampled, _measured(cells, measure))
 
 
 def difference(
@@ -109,7 +123,7 @@ def difference(
         raise InputError("the arms have predicted different clips; valid are the same, by speaker")
     value = float(measure(second.pooled) - measure(first.pooled))
     one, two = (measure(drawn_speakers(cells, seed, draws)) for cells in (first, second))
-    noise, speakers = training_noise(first, second, measure), first.speaker_count
+    noise, speakers = training_noise(first, second, measure), _measured(first, measure)
     found = _summary(value, two - one, speakers)
     widened = 1.0
     if found.error:
@@ -118,8 +132,8 @@ def difference(
     p = permutation_test(first, second, measure, seed=seed, draws=draws, stricter=widened)
     fewer = None
     if found.error is not None and noise.removable is not None:
-        fewer = _visible(np.sqrt(max(found.error**2 - noise.removable, 0.0)))
-    return Difference(found, p, _visible(found.error), fewer)
+        fewer = _visible(np.sqrt(max(found.error**2 - noise.removable, 0.0)), speakers)
+    return Difference(found, p, _visible(found.error, speakers), fewer, noise.variance)
 
 
 def permutation_test(
@@ -177,14 +191,20 @@ def ends(count: int) -> tuple[float, float]:
 
 def _summary(value: float, sampled: np.ndarray, count: int) -> Estimate:
     known = sampled[~np.isnan(sampled)]
-    if count < 2 or not len(known):
+    if count < FEWEST or not len(known):
         return Estimate(value, None, None, None)
     low, high = np.quantile(known, ends(count))
     error = known.std() * np.sqrt(count / (count - 1))
     return Estimate(value, float(low), float(high), float(error))
 
 
-def _visible(error: float | None) -> float | None:
+def _measured(cells: Cells, measure: Measure) -> int:
+    """Speakers with clips of what is measured."""
+    return int((~np.isnan(measure(cells.by_speaker))).sum())
+
+
+def _visible(error: float | None, speakers: int) -> float | None:
     if error is None:
         return None
-    return float((stats.norm.ppf((1 + _CONFIDENCE) / 2) + stats.norm.ppf(_POWER)) * error)
+    ends_at = stats.t.ppf([(1 + _CONFIDENCE) / 2, _POWER], speakers - 1)
+    return float(ends_at.sum() * error)

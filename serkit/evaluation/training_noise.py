@@ -51,7 +51,9 @@ def training_noise(first: Cells, second: Cells, measure: Measure) -> TrainingNoi
     if not known:
         return TrainingNoise(0.0, None)
     common, own = np.mean(known, axis=0)
-    variance = max(common, 0.0) / (len(parts) * seeds)
+    clips = first.counts.sum(axis=(0, 2, 3))
+    shares = np.array([clips[first.folds == fold].sum() for fold in np.unique(first.folds)])
+    variance = max(common, 0.0) * ((shares / shares.sum()) ** 2).sum() / seeds
     return TrainingNoise(float(variance), float(variance + own / (seeds * apart.shape[1])))
 
 

@@ -1,5 +1,6 @@
 """How well a clip's corpus is told from its spectrogram: what a classifier could go by instead."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -46,8 +47,7 @@ def tell_corpora(corpus: Corpus, pictures: Rows | np.ndarray, seed: int) -> dict
             f"corpora with two speakers or more: {', '.join(names) or 'none'}; valid are two"
         )
     rows = np.array([row for row, clip in enumerate(corpus.clips) if clip.corpus in names])
-    if len(rows) > _MOST:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, _MOST, replace=False))
+    rows = _some_of_each(rows, [corpus.clips[row].speaker for row in rows], seed)
     features = _features(pictures, rows)
     truth = np.array([names.index(corpus.clips[row].corpus) for row in rows])
     groups = np.array([corpus.clips[row].speaker for row in rows])
@@ -70,6 +70,17 @@ def tell_corpora(corpus: Corpus, pictures: Rows | np.ndarray, seed: int) -> dict
         "clips": len(rows),
         "left_out": left_out,
     }
+
+
+def _some_of_each(rows: np.ndarray, speakers: Sequence[str], seed: int) -> np.ndarray:
+    """Of very many clips some of every speaker, so that no corpus loses its few."""
+    if len(rows) <= _MOST:
+        return rows
+    speakers = np.asarray(speakers)
+    rng, names = np.random.default_rng(seed), np.unique(speakers)
+    most = max(1, _MOST // len(names))
+    chosen = [rng.permutation(rows[speakers == name])[:most] for name in names]
+    return np.sort(np.concatenate(chosen))
 
 
 def _features(pictures: Rows | np.ndarray, rows: np.ndarray) -> np.ndarray:

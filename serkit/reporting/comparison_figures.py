@@ -37,7 +37,7 @@ def forest(differences: Mapping[str, Mapping[str, float | None]], measured: str)
         )
     axes.set_yticks(range(len(differences)), list(differences))
     axes.set_ylim(len(differences) - 0.4, -0.8)
-    axes.set_xlabel(f"points of {measured} more or less than without anything, 95 % interval")
+    axes.set_xlabel(f"points of {measured} more or less than with none, 95 % interval")
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     tidy(axes)
@@ -92,6 +92,7 @@ def recalls(arms: Mapping[str, Mapping[str, float]], rare: Sequence[str]) -> Fig
                 **{"ha": "center", "va": "center", "fontsize": 8, "color": ink},
             )
     names = [f"{label}\n(rare)" if label in rare else label for label in classes]
+    names = [name.replace("$", r"\$") for name in names]
     axes.set_xticks(range(len(classes)), names, fontsize=8)
     axes.set_yticks(range(len(arms)), list(arms), fontsize=8)
     axes.xaxis.tick_top()

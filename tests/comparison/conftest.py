@@ -87,7 +87,9 @@ def pretend_to_train(training: Training, verbose: int) -> None:
     row = {"loss": 1.0, "val_loss": 1.1, "uar": 0.5, "val_uar": chance}
     history = [{"epoch": epoch, **row} for epoch in (1, 2)]
     pd.DataFrame(history).to_csv(training.place / "history.csv", index=False)
-    write_json(training.place / "record.json", {"validation_uar": chance, "examples": 1})
+    write_json(
+        training.place / "record.json", {"validation_uar": chance, "examples": 1, "generated": 0}
+    )
 
 
 _COLUMNS = ("root", "path", "corpus", "speaker", "gender")

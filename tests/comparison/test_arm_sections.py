@@ -47,3 +47,6 @@ def test_what_leaks_says_so_in_its_figures(pretended):
     found = ArmSections(*pretended, "random", "compact")
     axes = found.sections()[0].figures["forest-random-compact"][0].axes[0]
     assert "LEAKY" in axes.get_xlabel()
+    assert all(section.title.startswith("LEAKY, ") for section in found.sections())
+    figures = [figure for s in found.sections() for figure, _ in s.figures.values()]
+    assert all(any("LEAKY" in text.get_text() for text in figure.texts) for figure in figures)

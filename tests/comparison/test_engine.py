@@ -5,8 +5,9 @@ import pytest
 from serkit.comparison.arms import GANS
 from serkit.comparison.engine import Comparison
 from serkit.comparison.generators import GanTraining
+from serkit.comparison.results import make_results
 from serkit.comparison.trainings import Training
-from serkit.errors import InputError, LeakError
+from serkit.errors import DivergedError, InputError, LeakError
 from serkit.files import read_json, write_json
 from serkit.progress import Progress
 from serkit.runs import Run
@@ -136,3 +137,38 @@ def test_all_kinds_of_gan_can_be_asked_for(comparison, trained):
     comparison(arms=("none", "dcgan", "wgan-gp", "conditional-gan")).run()
     for kind in GANS:
         assert sum(name == f"{kind}-all" for name in trained) == 3
+
+
+def test_where_no_class_is_rare_arms_that_fill_are_refused(comparison):
+    words = (
+        r"nothing to fill for oversampling, dcgan: no class is below 10% of the largest, \w+ with"
+    )
+    with pytest.raises(InputError, match=words):
+        comparison(rare_below=0.1)
+    assert comparison("other", rare_below=0.1, arms=("none", "mixup")).folds
+
+
+def test_a_gan_that_diverges_takes_its_arm_along_and_no_other(comparison, pretend, monkeypatch):
+    def diverge(self, verbose):
+        raise DivergedError("a loss is no number")
+
+    monkeypatch.setattr(GanTraining, "run", diverge)
+    made = comparison(more_seeds=(1,), best=2)
+    made.run()
+    assert set(made.failures.values()) == {"a loss is no number"}
+    assert all("dcgan" in name for name in made.failures)
+    arms = {arm.name: made.trainings("k-fold", "compact", arm) for arm in made.arms}
+    assert {name: len(mine) for name, mine in arms.items()} == {
+        **{"none": 6, "oversampling": 6, "dcgan": 0}
+    }
+    results = make_results(made)
+    assert list(results["failed"]) == list(made.failures)
+    assert "dcgan" not in results["protocols"]["k-fold"]["classifiers"]["compact"]["arms"]
+
+
+def test_more_seeds_that_lie_in_the_cache_do_not_count_for_other_arms(comparison, trained):
+    comparison(more_seeds=(1,), best=2).run()
+    made = comparison("other", more_seeds=(1,), best=1)
+    made.run()
+    counts = [len(made.trainings("k-fold", "compact", arm)) for arm in made.arms]
+    assert counts == [6, 6, 3]

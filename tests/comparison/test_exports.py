@@ -11,6 +11,7 @@ def test_csv_has_every_arm_as_shares_and_the_others_per_cent(pretended, tmp_path
     assert len(table) == 2 * 2 * 3
     arms = results["protocols"]["k-fold"]["classifiers"]["compact"]["arms"]
     row = table.query("protocol == 'k-fold' and classifier == 'compact' and arm == 'dcgan'").iloc[0]
+    assert not row["leaky"]
     assert row["uar"] == pytest.approx(arms["dcgan"]["uar"]["value"])
     assert row["difference_low"] == pytest.approx(
         arms["dcgan"]["difference"]["uar"]["estimate"]["low"]
@@ -20,6 +21,7 @@ def test_csv_has_every_arm_as_shares_and_the_others_per_cent(pretended, tmp_path
     assert f"{100 * row['accuracy']:.1f}" in text
     latex = (tmp_path / "random-compact.tex").read_text()
     assert r"\caption{LEAKY: speakers in training and test. random}" in latex
+    assert latex.splitlines()[4].startswith("arm, LEAKY & ")
     assert latex.count(r"\\") == 4
     assert "LEAKY" not in (tmp_path / "k-fold-compact.tex").read_text()
 

@@ -31,18 +31,18 @@ def _counts(examples, classes):
 @pytest.mark.parametrize("name", ["oversampling", "noise-images", "dcgan"])
 @pytest.mark.parametrize("share", [1.0, 0.5])
 def test_every_arm_adds_the_same_number_of_the_same_classes(filling, fold, name, share):
-    found = filling(name, generated_share=share).examples()
+    found = filling(name, generated_share=share).added().examples
     assert _counts(found, fold.parts.classes) == fold.plan
     assert all(part.speakers <= fold.split.train.speakers() for part in found)
 
 
 def test_arms_that_fill_nothing_add_nothing(filling):
-    assert filling("specaugment").examples() == []
+    assert filling("specaugment").added().examples == []
     assert filling("specaugment").key is None
 
 
 def test_copies_are_of_the_class_each_as_often_as_any_other(filling, fold):
-    found = filling("oversampling").examples()
+    found = filling("oversampling").added().examples
     for label, part in zip(fold.plan, found, strict=True):
         real = fold.parts.of(fold.parts.rare(label))
         pictures = np.asarray(part.spectrograms)
@@ -54,9 +54,18 @@ def test_copies_are_of_the_class_each_as_often_as_any_other(filling, fold):
 
 def test_half_of_what_is_generated_can_be_copies(filling, fold):
     label, count = next(iter(fold.plan.items()))
-    made, copied = filling("dcgan", generated_share=0.5).examples()[:2]
+    made, copied = filling("dcgan", generated_share=0.5).added().examples[:2]
     assert (len(made), len(copied)) == (round(count / 2), count - round(count / 2))
     assert copied.speakers == frozenset(fold.parts.rare(label).speakers())
+
+
+@pytest.mark.parametrize(
+    ("name", "share", "made"),
+    [("dcgan", 0.5, 0.5), ("noise-images", 1.0, 1.0), ("oversampling", 1, 0)],
+)
+def test_it_is_counted_what_was_generated(filling, fold, name, share, made):
+    wanted = sum(round(made * count) for count in fold.plan.values())
+    assert filling(name, generated_share=share).added().generated == wanted
 
 
 def test_the_key_changes_with_what_is_added(filling, fold):

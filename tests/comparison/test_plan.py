@@ -2,16 +2,25 @@ import json
 
 import pytest
 
-from serkit.comparison.plan import Plan
+from serkit.comparison.plan import Plan, failure_at
+from serkit.errors import DivergedError
 
 
 class _Work:
     def __init__(self, place):
         self.place, self.is_done, self.runs = place, False, 0
+        self.diverges = False
+
+    @property
+    def failure(self):
+        return failure_at(self.place)
 
     def run(self, verbose):
         self.place.mkdir(exist_ok=True)
-        self.is_done, self.runs = True, self.runs + 1
+        self.runs += 1
+        if self.diverges:
+            raise DivergedError("a loss is no number")
+        self.is_done = True
 
 
 @pytest.fixture
@@ -50,3 +59,17 @@ def test_a_piece_that_went_on_is_no_measure(work):
     Plan([("net", work[0]), ("net", work[1])]).run(lambda line: None, 0)
     assert not (work[0].place / "seconds.json").exists()
     assert json.loads((work[1].place / "seconds.json").read_text())["kind"] == "net"
+
+
+def test_what_diverges_is_noted_and_the_rest_goes_on(work):
+    said = []
+    work[0].diverges = True
+    plan = Plan([("gan", work[0]), ("net", work[1])])
+    plan.run(said.append, 0)
+    assert work[0].failure == "a loss is no number"
+    assert (work[1].is_done, work[1].failure) == (True, None)
+    assert any("w0 failed: a loss is no number" in line for line in said)
+    # It would diverge again.
+    plan.run(said.append, 0)
+    assert work[0].runs == 1
+    assert plan.left() == "nothing left"

@@ -29,7 +29,7 @@ def test_every_part_of_the_comparison_is_on_it(page):
     text = page.read_text()
     heads = re.findall(r"<h2>(.*?)</h2>", text)
     for wanted in (
-        *("compact, k-fold: what helps", "resnet50-head, random: speaker by speaker"),
+        *("compact, k-fold: what helps", "LEAKY, resnet50-head, random: speaker by speaker"),
         *("compact, k-fold: what could be seen at all", "Balance before and after"),
         *("What the GANs of dcgan make", "Leaky beside honest", "Which corpus is it?"),
         *("What listeners make of crema-d", "How this was made"),

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from serkit.comparison.arms import ARMS
-from serkit.comparison.filling import Filling
-from serkit.comparison.trainings import Training
+from serkit.comparison.filling import Added, Filling
+from serkit.comparison.trainings import Training, weights_key
 from serkit.errors import LeakError
 from serkit.training.examples import Examples
 
@@ -34,6 +34,7 @@ def test_it_is_trained_and_what_it_makes_of_the_test_part_is_kept(training, fold
     assert list(found["path"]) == [clip.path for clip in fold.split.test.clips]
     assert list(found["truth"]) == fold.split.test.labels("emotion")
     assert one.record()["examples"] == len(fold.split.train) + sum(fold.plan.values())
+    assert one.record()["generated"] == 0
     assert 0 <= one.record()["validation_uar"] <= 1
     assert len(one.history()) == 2
     kept = {path.name for path in one.place.iterdir()}
@@ -93,14 +94,45 @@ def test_the_epoch_that_was_kept(training, monkeypatch):
     assert (best["epoch"], last["epoch"]) == (2, 3)
 
 
+def test_what_is_known_of_a_clip_is_as_the_manifest_has_it_now(training, fold, monkeypatch):
+    one = training()
+    one.run(0)
+    clips = tuple(replace(clip, gender="other") for clip in fold.split.test.clips)
+    mended = replace(fold.split, test=replace(fold.split.test, clips=clips))
+    again = replace(one, filling=replace(one.filling, fold=replace(fold, split=mended)))
+    assert again.key == one.key
+    assert set(again.predictions()["gender"]) == {"other"}
+
+
+def test_classes_may_be_called_by_numbers(training):
+    one = training()
+    one.place.mkdir(parents=True)
+    split = one.filling.fold.split
+    rows = "".join("r,p,c,s,0,1,2,0.5\n" for _ in split.test.clips)
+    head = "root,path,corpus,speaker,gender,truth,predicted,logit_1\n"
+    (one.place / "predictions.csv").write_text(head + rows)
+    found = one.predictions()
+    assert (found["truth"].iloc[0], found["predicted"].iloc[0]) == ("1", "2")
+    assert found["logit_1"].iloc[0] == 0.5
+
+
+def test_weights_are_known_by_their_content(tmp_path):
+    file = tmp_path / "weights.h5"
+    file.write_bytes(b"one")
+    first = weights_key(str(file))
+    file.write_bytes(b"two")
+    assert weights_key(str(file)) != first
+    assert weights_key("imagenet") == "imagenet"
+
+
 class _Leaking(Filling):
     """A statistic of all clips, test speakers' too, goes into what is added."""
 
-    def examples(self):
+    def added(self):
         parts = self.fold.parts
         pictures = np.full((4, *parts.shape), np.mean(parts.of(parts.corpus)), np.float32)
         everybody = frozenset(parts.corpus.speakers())
-        return [Examples(pictures, everybody, np.zeros(4, int))]
+        return Added([Examples(pictures, everybody, np.zeros(4, int))], 0)
 
 
 def test_a_statistic_that_was_fitted_on_everybody_is_refused(training, fold):

@@ -1,11 +1,11 @@
 import pytest
 
-from serkit.comparison.verdicts import headline, verdict
+from serkit.comparison.verdicts import ONE_SEED, headline, verdict
 from serkit.evaluation.paired import Difference, Estimate
 
 
 def _uar(value, low, high):
-    return Difference(Estimate(value, low, high, 0.01), 0.01, 0.03, None)
+    return Difference(Estimate(value, low, high, 0.01), 0.01, 0.03, None, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -18,18 +18,20 @@ def _uar(value, low, high):
         ((0.03, 0.01, 0.05), 0.09, 20, False, "not beyond chance once all arms are counted"),
         ((0.03, 0.01, 0.05), 0.01, 9, False, "9 speakers are too few for a verdict"),
         ((0.03, 0.01, 0.05), 0.01, 20, True, "LEAKY, speakers are in training and test"),
-        ((0.03, None, None), 0.01, 1, False, "one speaker alone gives no interval"),
+        ((0.03, None, None), 0.01, 1, False, "1 speakers are too few for an interval"),
     ],
 )
 def test_no_stronger_than_the_numbers(numbers, p, speakers, leaky, said):
-    found = verdict("dcgan", _uar(*numbers), p, speakers, leaky=leaky)
+    found = verdict("dcgan", _uar(*numbers), p, speakers, 3, leaky=leaky)
     assert found.startswith("dcgan: ")
     assert said in found
 
 
 def _arm(value, low, high, p, speakers=20):
     ends = {"value": value, "low": low, "high": high}
-    return {"difference": {"uar": {"estimate": ends}, "p_holm": p, "speakers": speakers}}
+    return {
+        "difference": {"uar": {"estimate": ends}, "p_holm": p, "speakers": speakers, "seeds": [0]}
+    }
 
 
 def test_the_headline_sorts_arms_by_what_was_shown():
@@ -40,9 +42,15 @@ def test_the_headline_sorts_arms_by_what_was_shown():
         "c": _arm(0.02, -0.01, 0.05, 0.3),
         "d": _arm(0.03, 0.01, 0.05, 0.2),
     }
-    found = headline(arms, leaky=False)
-    assert found.startswith("On 20 speakers who were not heard in training")
-    assert found.endswith("better: a (+3.0); worse: b (-3.0); no effect shown: c (+2.0), d (+3.0).")
-    assert headline(arms, leaky=True).startswith("LEAKY")
-    assert "too few" in headline({"a": _arm(0.03, 0.01, 0.05, 0.01, 5)}, leaky=False)
-    assert headline({"none": {}}, leaky=False).startswith("Nothing was compared")
+    found = headline(arms, "compact", leaky=False)
+    assert found.startswith("compact on 20 speakers who were not heard in training")
+    assert "better: a (+3.0); worse: b (-3.0); no effect shown: c (+2.0), d (+3.0)." in found
+    assert found.endswith("All of one seed.")
+    assert headline(arms, "compact", leaky=True).startswith("LEAKY")
+    assert "too few" in headline({"a": _arm(0.03, 0.01, 0.05, 0.01, 5)}, "x", leaky=False)
+    assert headline({"none": {}}, "x", leaky=False).startswith("Nothing was compared")
+
+
+def test_of_one_seed_a_verdict_says_so():
+    found = verdict("a", _uar(0.03, 0.01, 0.05), 0.01, 20, 1, leaky=False)
+    assert found.endswith("better on unseen speakers" + ONE_SEED)

@@ -34,7 +34,7 @@ def test_each_part_is_scored_and_the_better_arm_is_chosen_on_validation(parts):
         ["original", "100.0", "100.0", "100.0"],
         ["augmented", "0.0", "0.0", "0.0"],
     ]
-    assert metrics["uar_difference"] == {"value": -1, "low": -1, "high": -1}
+    assert metrics["uar_difference"] == {"value": -1, "low": None, "high": None}
     assert metrics["generated"] == {"sad": 5}
     assert (metrics["protocol"], metrics["leaky"]) == ("hold-out, one split, one seed", False)
     assert metrics["parts"]["test"]["clips"] == len(parts.split.test)

@@ -8,6 +8,7 @@ from serkit.evaluation.breakdown import breakdown, confusion_cells, measure_cell
 
 TRUTH = np.array([0, 0, 1, 1, 0, 1])
 PREDICTED = np.array([0, 1, 1, 1, 0, 0])
+# Too few for intervals.
 SPEAKERS = ["a", "a", "b", "b", "c", "c"]
 GENDER = ["male", "male", "female", "female", "male", "male"]
 
@@ -45,7 +46,7 @@ def test_as_tables(groups):
     assert head == ["", "speakers", "predictions", "UAR", "accuracy", "macro F1"]
     assert rows[1] == ["gender: female", "1", "2", "100.0", "100.0", "100.0"]
     assert rows[0][:3] == ["all", "3", "6"]
-    assert rows[0][3].startswith("66.7 [")
+    assert rows[0][3] == "66.7"
     head, rows = recall_cells(groups, ["sad", "happy"])
     assert head == ["recall", "sad", "happy"]
     assert rows[1] == ["gender: female", "", "100.0"]

@@ -28,13 +28,20 @@ def test_values_are_scikit_learns_and_lie_inside(rng):
         assert one.low < one.value < one.high
 
 
-def test_two_speakers_of_whom_one_is_always_right_give_three_results():
-    """0, a half or 1, the half at least half of the time."""
+def test_speakers_of_whom_half_are_always_right_give_a_wide_interval():
+    """The mean of eight tosses of a coin."""
+    truth = np.tile([0, 1], 40)
+    predicted = np.where(np.arange(80) < 40, truth, 1 - truth)
+    found = intervals(truth, predicted, np.repeat(list("abcdefgh"), 10), 2, seed=0)
+    assert (found.uar.value, found.uar.high - found.uar.low >= 0.75) == (0.5, True)
+    assert str(found.uar).startswith("50.0 [")
+
+
+def test_too_few_speakers_have_no_interval():
     truth = np.tile([0, 1], 20)
-    predicted = np.where(np.arange(40) < 20, truth, 1 - truth)
-    found = intervals(truth, predicted, ["a"] * 20 + ["b"] * 20, 2, seed=0)
-    assert found.uar == Interval(0.5, 0.0, 1.0)
-    assert str(found.uar) == "50.0 [0.0, 100.0]"
+    found = intervals(truth, truth, ["a"] * 20 + ["b"] * 20, 2, seed=0)
+    assert found.uar == Interval(1.0, None, None)
+    assert str(found.uar) == "100.0"
 
 
 def test_more_speakers_give_a_narrower_interval_more_trainings_do_not(rng):

@@ -6,7 +6,7 @@ from scipy import stats
 
 from serkit.errors import InputError
 from serkit.evaluation.cells import Cells
-from serkit.evaluation.metrics import accuracy, average_recall
+from serkit.evaluation.metrics import accuracy, average_recall, class_recalls
 from serkit.evaluation.paired import difference, ends, estimate, holm, permutation_test
 
 EXPERIMENTS = 400
@@ -58,6 +58,23 @@ def test_an_arm_beside_itself(simulated, rng):
     assert found.p == 1
 
 
+@pytest.mark.parametrize("speakers", [2, 4])
+def test_few_speakers_have_no_interval_since_it_would_not_hold(simulated, speakers, monkeypatch):
+    arms = simulated(np.random.default_rng(0), 0.0, speakers=speakers)
+    assert difference(*arms, average_recall, seed=0).estimate.low is None
+    monkeypatch.setattr("serkit.evaluation.paired.FEWEST", 2)
+    held, _ = _trials(simulated, 0.0, speakers=speakers)
+    assert held < 0.92
+
+
+def test_speakers_without_clips_of_what_is_measured_do_not_count():
+    counts = np.zeros((1, 12, 2, 2), int)
+    counts[..., 0, 0], counts[0, :3, 1, 1], counts[0, :3, 1, 0] = 4, 2, 2
+    cells = Cells(counts, np.zeros(12, int), np.arange(12))
+    assert estimate(cells, lambda c: class_recalls(c)[..., 1], seed=0).low is None
+    assert estimate(cells, average_recall, seed=0).low is not None
+
+
 def test_one_speaker_gives_no_interval():
     counts = np.array([[[[3, 1], [0, 4]]]])
     cells = Cells(counts, np.zeros(1, int), np.zeros(1, int))
@@ -93,7 +110,8 @@ def test_more_speakers_see_smaller_effects(simulated, rng):
     assert many.visible == pytest.approx(few.visible / 2, rel=0.35)
     needed = few.speakers_for(few.visible / 2, 20)
     assert needed == 80
-    assert few.visible == pytest.approx(2.8016 * few.estimate.error, rel=1e-4)
+    # Student's t of 19 degrees at 97.5 and 80 %.
+    assert few.visible == pytest.approx((2.0930 + 0.8610) * few.estimate.error, rel=1e-4)
 
 
 def test_what_would_be_seen_is_seen_in_four_cases_of_five(simulated):
@@ -114,6 +132,11 @@ def test_more_seeds_see_more_where_trainings_vary(simulated, rng):
         *simulated(rng, 0.0, seeds=3, trainings_vary_by=0.05), average_recall, seed=0
     )
     assert found.visible_with_more_seeds < 0.8 * found.visible
+    # What trainings have in common does not go away with more speakers.
+    assert found.common > 0
+    assert found.speakers_for(found.visible / 50, 20) is None
+    halved = found.speakers_for(0.9 * found.visible, 20)
+    assert halved > 20 / 0.9**2
 
 
 def test_holm_by_hand():
