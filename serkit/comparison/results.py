@@ -7,11 +7,12 @@ from typing import Any
 from serkit.comparison.arms import NONE
 from serkit.comparison.engine import Comparison
 from serkit.comparison.outcome import Outcome
-from serkit.comparison.settings import HONEST, LEAKY, plain
+from serkit.comparison.settings import HONEST, LEAKY
 from serkit.comparison.verdicts import verdict
 from serkit.corpora.listeners import LISTENERS
 from serkit.errors import InputError
 from serkit.evaluation.paired import Difference, difference, holm
+from serkit.files import plain
 from serkit.judging.corpus_probe import tell_corpora
 
 EFFECTS = (0.01, 0.02, 0.05)

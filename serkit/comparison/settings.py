@@ -11,6 +11,7 @@ from serkit.comparison.contenders import CLASSIFIERS
 from serkit.comparison.gan_kinds import GanSizes
 from serkit.corpora.labels import LABEL_SETS
 from serkit.errors import InputError, check_choice, check_range
+from serkit.files import plain
 
 HONEST, LEAKY, BOTH, CORPORA = "k-fold", "random", "both", "leave-one-corpus-out"
 COMPARED = (HONEST, LEAKY, BOTH, CORPORA)
@@ -132,10 +133,3 @@ class CompareSettings:
     def to_json(self) -> dict[str, Any]:
         """As JSON values, for the run folder."""
         return plain(asdict(self))
-
-
-def plain(value: Any) -> Any:
-    """Tuples as lists, all the way down."""
-    if isinstance(value, dict):
-        return {name: plain(item) for name, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, list | tuple) else value

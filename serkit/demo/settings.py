@@ -10,6 +10,7 @@ from serkit.classifiers.settings import FitSettings
 from serkit.corpora.labels import LABEL_SETS
 from serkit.corpora.synthetic import SyntheticSettings
 from serkit.errors import check_choice, check_range
+from serkit.files import plain
 from serkit.gans.dcgan import DCGANSettings
 from serkit.gans.diff_augment import DiffAugmentSettings
 
@@ -85,10 +86,4 @@ class DemoSettings:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values, for the run folder."""
-        return _plain(asdict(self))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+        return plain(asdict(self))

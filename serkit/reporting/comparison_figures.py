@@ -21,9 +21,8 @@ def forest(differences: Mapping[str, Mapping[str, float | None]], measured: str)
         differences: by arm ``value``, ``low`` and ``high``, as shares; ends may be None.
         measured: what, for the axis.
     """
-    figure = Figure(figsize=(7.5, 1.1 + 0.36 * len(differences)), layout="constrained")
-    axes = figure.subplots()
-    axes.axvline(0, color="#222222", linewidth=0.8)
+    text = f"points of {measured} more or less than with none, 95 % interval"
+    figure, axes = _beside_zero(list(differences), text)
     for row, found in enumerate(differences.values()):
         low, high = (found[end] if found[end] is not None else found["value"] for end in _ENDS)
         colour = REAL if low > 0 else _WORSE if high < 0 else _UNSURE
@@ -35,12 +34,6 @@ def forest(differences: Mapping[str, Mapping[str, float | None]], measured: str)
             (0, 7),
             **{"textcoords": "offset points", "ha": "center", "fontsize": 8, "color": colour},
         )
-    axes.set_yticks(range(len(differences)), list(differences))
-    axes.set_ylim(len(differences) - 0.4, -0.8)
-    axes.set_xlabel(f"points of {measured} more or less than with none, 95 % interval")
-    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
-    tidy(axes)
     return figure
 
 
@@ -51,9 +44,8 @@ def speaker_differences(differences: Mapping[str, Mapping[str, float]], measured
         differences: by arm and speaker, as shares.
         measured: what, for the axis.
     """
-    figure = Figure(figsize=(7.5, 1.1 + 0.42 * len(differences)), layout="constrained")
-    axes = figure.subplots()
-    axes.axvline(0, color="#222222", linewidth=0.8)
+    text = f"points of {measured} to none; a dot is a speaker, the bar their mean"
+    figure, axes = _beside_zero(list(differences), text)
     for row, speakers in enumerate(differences.values()):
         values = 100 * np.array(list(speakers.values()))
         # Side by side where several are alike, in an order that does not hang on chance.
@@ -61,12 +53,6 @@ def speaker_differences(differences: Mapping[str, Mapping[str, float]], measured
         offsets = 0.22 * ((order % 3) - 1)
         axes.plot(values, row + offsets, "o", color=REAL, markersize=4, alpha=0.6, mew=0)
         axes.plot([values.mean()] * 2, [row - 0.36, row + 0.36], color=GENERATED, linewidth=2)
-    axes.set_yticks(range(len(differences)), list(differences))
-    axes.set_ylim(len(differences) - 0.5, -0.5)
-    axes.set_xlabel(f"points of {measured} to none; a dot is a speaker, the bar their mean")
-    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
-    tidy(axes)
     return figure
 
 
@@ -154,6 +140,20 @@ def mean_curves(histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         tidy(axes)
     return figure
+
+
+def _beside_zero(names: Sequence[str], text: str) -> tuple[Figure, Axes]:
+    """A row for each name, and a line at 0."""
+    figure = Figure(figsize=(7.5, 1.1 + 0.4 * len(names)), layout="constrained")
+    axes = figure.subplots()
+    axes.axvline(0, color="#222222", linewidth=0.8)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.8)
+    axes.set_xlabel(text)
+    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    tidy(axes)
+    return figure, axes
 
 
 def _curve(
