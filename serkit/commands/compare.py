@@ -26,12 +26,12 @@ def add_to(commands) -> None:
         "recordings", nargs="+", type=Path, metavar="ROOT|MANIFEST", help="as for audit, or its CSV"
     )
     parser.add_argument("--out", type=Path, default=Path("runs/compare"), help="%(default)s")
-    _add_what(parser)
-    _add_how(parser)
+    for group in (_add_arms, _add_protocol, _add_filling, _add_training):
+        group(parser)
     parser.set_defaults(run=run)
 
 
-def _add_what(parser: argparse.ArgumentParser) -> None:
+def _add_arms(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--arms",
@@ -56,6 +56,10 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         default=["compact"],
         help="default: compact",
     )
+
+
+def _add_protocol(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add(
         "--labels",
         choices=["emotion", "gender_emotion"],
@@ -91,7 +95,7 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, help="of folds, GANs and samples; default: %(default)s")
 
 
-def _add_how(parser: argparse.ArgumentParser) -> None:
+def _add_filling(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--plan",
@@ -122,6 +126,10 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
         help="of what is added by arms with GANs or noise, the rest being copies of clips",
     )
     add("--gated", action="store_true", help="generated samples have to get past a judge")
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add("--weights", default="imagenet", help="of VGG16 and ResNet50: imagenet, none or a file")
     add("--gan-width", type=float, default=0.25, help="1 is the report's; default: %(default)s")
     add(

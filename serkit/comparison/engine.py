@@ -75,14 +75,11 @@ class Comparison:
     def run(self) -> None:
         """Train everything: every arm first, then with more seeds what was best."""
         settings, say = self.settings, self.progress.say
-        pairs = len(settings.protocols) * len(settings.classifiers)
-        per_pair = len(self.folds) // len(settings.protocols)
-        more = len(settings.more_seeds) * (1 + min(settings.best, len(self.arms) - 1)) * per_pair
-        later = {
-            f"{name} to train": more * len(settings.protocols) for name in settings.classifiers
-        }
+        arms = 1 + min(settings.best, len(self.arms) - 1)
+        more = arms * len(settings.more_seeds) * len(self.folds)
         first = list(self._pieces(self.arms, settings.seeds))
-        Plan(first, later if more and pairs else {}).run(say, self.progress.verbose)
+        later = {f"{name} to train": more for name in settings.classifiers}
+        Plan(first, later).run(say, self.progress.verbose)
         again = [
             piece
             for protocol in settings.protocols
