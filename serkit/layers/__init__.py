@@ -1,0 +1,1 @@
+"""Bayesian Keras 3 layers: weights that are distributions, over tfp.distributions."""

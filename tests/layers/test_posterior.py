@@ -1,0 +1,103 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from serkit.errors import InputError
+from serkit.layers.posterior import _unsoftplus
+from serkit.layers.priors import NormalPrior, ScaleMixturePrior
+from serkit.layers.variational import Conv2DFlipout, DenseFlipout, DenseReparameterization
+
+
+def _built(**kwargs):
+    layer = DenseFlipout(3, seed=1, **kwargs)
+    layer.build((None, 5))
+    return layer
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e-3, 0.05, 1.0, 20.0])
+def test_posterior_starts_with_the_scale_that_was_asked_for(scale):
+    np.testing.assert_allclose(_built(posterior_scale=scale).posterior.scale, scale, rtol=1e-5)
+    np.testing.assert_allclose(tf.nn.softplus(_unsoftplus(np.array([scale]))), scale, rtol=1e-5)
+
+
+def test_variables_have_the_names_of_tfp():
+    names = [variable.name for variable in _built().trainable_variables]
+    assert names == ["kernel_posterior_loc", "kernel_posterior_untransformed_scale", "bias"]
+
+
+def test_a_centred_prior_lies_where_the_posterior_starts():
+    layer = _built(kernel_prior=NormalPrior(0.1, centred=True), posterior_scale=0.1)
+    np.testing.assert_array_equal(layer.kernel_prior_loc, layer.kernel_posterior_loc)
+    assert float(layer.divergence()) == pytest.approx(0, abs=1e-5)
+    layer.kernel_posterior_loc.assign_add(tf.ones((5, 3)))
+    # 15 weights, each 10 deviations away: 15 * 100 / 2.
+    assert float(layer.divergence()) == pytest.approx(750, rel=1e-4)
+
+
+def test_set_posterior_moves_a_centred_prior():
+    layer = _built(kernel_prior=NormalPrior(0.1, centred=True))
+    loc = np.arange(15, dtype="float32").reshape(5, 3)
+    layer.set_posterior(loc, 0.1 * np.abs(loc))
+    np.testing.assert_array_equal(layer.kernel_prior_loc, loc)
+    np.testing.assert_allclose(layer.posterior.scale, 0.1 * loc, rtol=1e-5, atol=1e-11)
+
+
+def test_a_drawn_kernel_depends_on_the_seed_alone():
+    layer = _built(posterior_scale=0.5)
+    np.testing.assert_array_equal(layer.draw((1, 2)), layer.draw((1, 2)))
+    assert not np.allclose(layer.draw((1, 2)), layer.draw((1, 3)))
+    draws = np.stack([layer.draw((7, number)) for number in range(800)])
+    np.testing.assert_allclose(draws.std(axis=0), 0.5, rtol=0.12)
+    np.testing.assert_allclose(draws.mean(axis=0), layer.posterior.loc, atol=0.09)
+
+
+def test_calls_draw_anew_whether_training_or_not(rng):
+    layer, x = _built(posterior_scale=0.5), rng.normal(size=(2, 5)).astype("float32")
+    for training in (False, True):
+        assert not np.allclose(layer(x, training=training), layer(x, training=training))
+
+
+def test_layers_of_the_same_seed_draw_the_same(rng):
+    x = rng.normal(size=(2, 5)).astype("float32")
+    first, second = (_built(posterior_scale=0.5, kernel_initializer="ones") for _ in range(2))
+    np.testing.assert_array_equal(first(x), second(x))
+
+
+def test_the_divergence_counts_as_often_as_it_is_told(rng):
+    layer = _built(kl_weight=0.25)
+    layer(rng.normal(size=(2, 5)).astype("float32"))
+    (loss,) = layer.losses
+    np.testing.assert_allclose(loss, 0.25 * layer.divergence(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("prior", [NormalPrior(), ScaleMixturePrior()])
+def test_mixed_precision_keeps_posterior_and_divergence_in_float32(rng, policy, prior):
+    layer = Conv2DFlipout(4, 3, dtype=policy, kernel_prior=prior)
+    model = keras.Sequential([keras.Input((8, 8, 1)), layer, keras.layers.Flatten()])
+    model.compile("adam", "mse")
+    x = rng.normal(size=(4, 8, 8, 1)).astype("float32")
+    history = model.fit(x, np.zeros((4, 144), "float32"), epochs=2, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    assert layer(x).dtype == policy.removeprefix("mixed_")
+    assert layer.losses[-1].dtype == "float32"
+    assert {v.dtype for v in layer.trainable_variables if "posterior" in v.name} == {"float32"}
+
+
+def test_mean_and_scale_both_get_gradients(rng):
+    layer = DenseReparameterization(2, posterior_scale=0.1, use_bias=False)
+    x = rng.normal(size=(3, 5)).astype("float32")
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(layer(x) ** 2) + sum(layer.losses)
+    gradients = tape.gradient(loss, layer.trainable_variables)
+    assert all(np.abs(gradient).min() > 0 for gradient in gradients)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [({"posterior_scale": 0.0}, "posterior_scale=0.0"), ({"kl_weight": -1.0}, "kl_weight=-1.0")],
+)
+def test_refuses(arguments, word):
+    with pytest.raises(InputError, match=word):
+        DenseFlipout(3, **arguments)
