@@ -20,6 +20,7 @@ ALLOWED = {
     "runs": set(),
     "gans": {"audio", "training"},
     "classifiers": {"caching", "training", "layers"},
+    "uncertainty": {"training", "layers", "evaluation"},
     "judging": {"corpora", "caching", "training", "evaluation", "gans", "classifiers"},
     "data": {"corpora", "audio", "caching"},
     "serving": {"audio"},

@@ -27,7 +27,8 @@ class FitSettings:
         schedule: ``cosine``, a warm-up over a twentieth of the steps and a fall to 0, or
             ``constant``.
         momentum: of ``sgd``, 0 to below 1.
-        weight_decay: of ``adamw``; biases and the scales of batch normalisation are left out.
+        weight_decay: of ``adamw``; biases, the scales of batch normalisation and the posteriors of
+            Bayesian layers are left out.
         loss: ``cross_entropy``, ``focal`` or ``one_vs_rest``, see
             :mod:`serkit.classifiers.losses`.
         label_smoothing: share of the target that is spread over all classes, 0 to below 1.
@@ -108,7 +109,8 @@ class FitSettings:
         if self.optimizer == "sgd":
             return keras.optimizers.SGD(rate, momentum=self.momentum)
         optimizer = keras.optimizers.AdamW(rate, weight_decay=self.weight_decay)
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        # Posteriors have a prior already.
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "posterior"])
         return optimizer
 
 

@@ -37,10 +37,7 @@ def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int = 10) ->
 
     Source: Guo et al. (2017), arXiv:1706.04599.
     """
-    check_range("bins", bins, 1)
-    probabilities, truth = np.asarray(probabilities), np.asarray(truth)
-    if len(probabilities) != len(truth) or not len(truth):
-        raise InputError(f"{len(probabilities)} predictions of {len(truth)} clips")
+    probabilities, truth = _checked(probabilities, truth, bins)
     sure = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == truth
     place = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
@@ -54,8 +51,52 @@ def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int = 10) ->
     return Reliability(confidence, accuracy, tuple(map(int, counts)), ece)
 
 
+def adaptive_calibration_error(
+    probabilities: np.ndarray, truth: np.ndarray, bins: int = 10
+) -> float:
+    """Expected calibration error over bins of as many clips each, 0 to 1.
+
+    Bins of equal width leave some nearly empty, and what is in one of few clips is mostly chance.
+    Arguments and errors as for :func:`reliability`; of fewer clips than bins each is its own.
+
+    Source: Nixon et al. (2019), arXiv:1904.01685.
+    """
+    probabilities, truth = _checked(probabilities, truth, bins)
+    sure = probabilities.max(axis=1)
+    gap = sure - (probabilities.argmax(axis=1) == truth)
+    parts = np.array_split(gap[np.argsort(sure, kind="stable")], min(bins, len(gap)))
+    return float(sum(abs(part.sum()) for part in parts) / len(gap))
+
+
+def classwise_calibration_error(
+    probabilities: np.ndarray, truth: np.ndarray, bins: int = 10
+) -> float:
+    """Mean over classes of how far a class's probability lies from how often it is true, 0 to 1.
+
+    The highest probability can mean what it says while those of single classes do not. Bins are of
+    equal width. Arguments and errors as for :func:`reliability`.
+
+    Source: Kull et al. (2019), arXiv:1910.12656.
+    """
+    probabilities, truth = _checked(probabilities, truth, bins)
+    place = np.clip(np.ceil(probabilities * bins).astype(int) - 1, 0, bins - 1)
+    errors = []
+    for number in range(probabilities.shape[1]):
+        gap = probabilities[:, number] - (truth == number)
+        errors.append(np.abs(np.bincount(place[:, number], weights=gap)).sum() / len(truth))
+    return float(np.mean(errors))
+
+
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities of logits ``(…, classes)``; NaN, for a class that was not known, becomes 0."""
     shifted = np.where(np.isnan(logits), -np.inf, logits)
     shifted = np.exp(shifted - shifted.max(axis=-1, keepdims=True))
     return shifted / shifted.sum(axis=-1, keepdims=True)
+
+
+def _checked(probabilities, truth, bins: int) -> tuple[np.ndarray, np.ndarray]:
+    check_range("bins", bins, 1)
+    probabilities, truth = np.asarray(probabilities), np.asarray(truth)
+    if len(probabilities) != len(truth) or not len(truth):
+        raise InputError(f"{len(probabilities)} predictions of {len(truth)} clips")
+    return probabilities, truth

@@ -1,6 +1,6 @@
 """Measures of a classifier with intervals over speakers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from serkit.errors import InputError
 from serkit.evaluation.cells import Cells, tabulate
 from serkit.evaluation.metrics import accuracy, average_recall, class_recalls, macro_f1
-from serkit.evaluation.paired import estimate
+from serkit.evaluation.paired import FEWEST, ends, estimate
 from serkit.evaluation.training_noise import Measure
 
 
@@ -97,6 +97,44 @@ def intervals(
         for number in range(classes)
     ]
     return Intervals(*three, tuple(recalls))
+
+
+def speaker_interval(
+    measure: Callable[[np.ndarray], float],
+    speakers: Sequence[str],
+    *,
+    seed: int,
+    draws: int = 500,
+) -> Interval:
+    """Any measure of clips with a 95 % interval over speakers.
+
+    Args:
+        measure: gets numbers of clips, some several times, others not at all; NaN where it cannot
+            be measured on these.
+        speakers: of each clip.
+        seed: of the draws.
+        draws: number of bootstrap samples.
+
+    Raises:
+        InputError: if there are no clips.
+
+    Source: as for :func:`serkit.evaluation.paired.difference`.
+    """
+    if not len(speakers):
+        raise InputError("0 clips; valid are 1 or more")
+    _, place = np.unique(np.asarray(speakers), return_inverse=True)
+    clips = [np.flatnonzero(place == number) for number in range(place.max() + 1)]
+    value = float(measure(np.arange(len(place))))
+    if len(clips) < FEWEST:
+        return Interval(value, None, None)
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(0, len(clips), (draws, len(clips)))
+    found = np.array([measure(np.concatenate([clips[n] for n in row])) for row in drawn])
+    found = found[~np.isnan(found)]
+    if not len(found):
+        return Interval(value, None, None)
+    low, high = np.quantile(found, ends(len(clips)))
+    return Interval(value, float(low), float(high))
 
 
 def _of(cells: Cells, measure: Measure, seed: int, draws: int) -> Interval:

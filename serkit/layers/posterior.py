@@ -1,6 +1,8 @@
 """Weights of a layer that are independent normals rather than numbers."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import keras
 import numpy as np
@@ -63,6 +65,7 @@ class VariationalLayer(keras.layers.Layer):
         self._kl_weight = float(kl_weight)
         self.seed = seed
         self.noise = keras.random.SeedGenerator(seed)
+        self._drawn = None
 
     def add_kernel(self, shape: tuple[int, ...], biases: int) -> None:
         """The layer's variables: of a kernel of that shape, and of so many biases."""
@@ -117,9 +120,12 @@ class VariationalLayer(keras.layers.Layer):
             linear: see :mod:`serkit.layers.estimators`.
             inputs: ``(batch, …, channels)``.
         """
-        self.add_loss(ops.convert_to_tensor(self.kl_weight) * self.divergence())
-        posterior = self.posterior
-        outputs = self.estimator(linear, inputs, posterior.loc, posterior.scale, self.noise)
+        if self._drawn is not None:
+            outputs = linear(inputs, ops.cast(self._drawn, inputs.dtype))
+        else:
+            self.add_loss(ops.convert_to_tensor(self.kl_weight) * self.divergence())
+            posterior = self.posterior
+            outputs = self.estimator(linear, inputs, posterior.loc, posterior.scale, self.noise)
         if self.use_bias:
             outputs = outputs + ops.cast(self.bias, outputs.dtype)
         return self.activation(outputs)
@@ -133,6 +139,19 @@ class VariationalLayer(keras.layers.Layer):
         posterior = self.posterior
         noise = tf.random.stateless_normal(posterior.loc.shape, seed)
         return posterior.loc + posterior.scale * noise
+
+    @contextmanager
+    def drawing(self, seed) -> Iterator[None]:
+        """Calls inside all have the kernel of that seed (see :meth:`draw`), whatever their batch.
+
+        So the layer is one of the functions that it believes in, rather than another one for each
+        example; there is no KL.
+        """
+        self._drawn = self.draw(seed)
+        try:
+            yield
+        finally:
+            self._drawn = None
 
     def set_posterior(self, loc: np.ndarray, scale: np.ndarray | float) -> None:
         """Set mean and standard deviation of each weight; a centred prior moves to the mean.

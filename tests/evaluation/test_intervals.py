@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics as sk
 
 from serkit.errors import InputError
-from serkit.evaluation.intervals import Interval, intervals
+from serkit.evaluation.intervals import Interval, intervals, speaker_interval
 
 
 def _data(rng, speakers=12, each=20, spread=0.0):
@@ -91,3 +91,21 @@ def test_what_does_not_fit_is_refused():
         intervals(np.zeros(0, int), np.zeros(0, int), [], 2, seed=0)
     with pytest.raises(InputError, match="draws=0"):
         intervals(np.zeros(2, int), np.zeros(2, int), ["a", "b"], 2, seed=0, draws=0)
+
+
+def test_any_measure_over_speakers_agrees_with_its_own_way(rng):
+    truth, predicted, who = _data(rng)
+    found = speaker_interval(
+        lambda clips: (truth[clips] == predicted[clips]).mean(), who, seed=1, draws=3000
+    )
+    expected = intervals(truth, predicted, who, 4, seed=1).accuracy
+    assert found.value == pytest.approx(expected.value)
+    assert found.low == pytest.approx(expected.low, abs=0.01)
+    assert found.high == pytest.approx(expected.high, abs=0.01)
+
+
+def test_any_measure_of_few_speakers_has_no_interval():
+    assert speaker_interval(len, list("aabcde"), seed=0) == Interval(6.0, None, None)
+    assert speaker_interval(lambda clips: np.nan, list("abcdef"), seed=0).low is None
+    with pytest.raises(InputError, match="0 clips"):
+        speaker_interval(len, [], seed=0)

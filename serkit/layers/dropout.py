@@ -1,0 +1,42 @@
+"""Dropout that goes on in prediction."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable("serkit")
+class MonteCarloDropout(keras.layers.Dropout):
+    """``keras.layers.Dropout`` that drops in prediction as it does in training.
+
+    Arguments as there. Inputs and outputs are ``(batch, …)`` of the same shape; what is kept is
+    divided by the share that is kept.
+
+    Source: Gal & Ghahramani (2016), arXiv:1506.02142.
+    """
+
+    _drawn = None
+
+    def call(self, inputs, training=None):
+        if self._drawn is None:
+            return super().call(inputs, training=True)
+        sides = self.noise_shape or (None,) * len(inputs.shape)
+        given = zip(sides[1:], inputs.shape[1:], strict=True)
+        shape = (1, *(own if own is not None else side for own, side in given))
+        kept = tf.random.stateless_uniform(shape, self._drawn) >= self.rate
+        return inputs * tf.cast(kept, inputs.dtype) / (1.0 - self.rate)
+
+    @contextmanager
+    def drawing(self, seed) -> Iterator[None]:
+        """Calls inside all drop the same units, whatever their batch.
+
+        Args:
+            seed: int ``(2,)``: the same seed drops the same units, in every process.
+        """
+        self._drawn = seed
+        try:
+            yield
+        finally:
+            self._drawn = None

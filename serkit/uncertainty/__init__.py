@@ -1,0 +1,1 @@
+"""How sure a classifier is, by several answers of its own or of several classifiers."""

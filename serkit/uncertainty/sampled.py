@@ -1,0 +1,109 @@
+"""Networks that draw: of variational layers, or of dropout that goes on in prediction."""
+
+from contextlib import ExitStack
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from serkit.errors import InputError, check_range
+from serkit.layers.dropout import MonteCarloDropout
+from serkit.layers.posterior import VariationalLayer
+from serkit.training.batches import batches_in_order
+
+_DRAWING = VariationalLayer, MonteCarloDropout
+
+
+class SampledNetwork:
+    """A network with layers that draw, asked many times.
+
+    What comes before the first such layer is computed once. The samples are taken in one graph, by
+    a loop of TensorFlow's own over what comes behind, with a kernel or a mask drawn once for each
+    sample rather than for each clip: that takes one convolution where Flipout takes two.
+
+    Args:
+        model: functional, from spectrograms to logits, with variational layers or
+            :class:`serkit.layers.dropout.MonteCarloDropout`.
+
+    Raises:
+        InputError: if no layer of the model draws.
+
+    Source: Blundell et al. (2015), arXiv:1505.05424; Gal & Ghahramani (2016), arXiv:1506.02142.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self.model = model
+        self._layers = list(_drawing_layers(model))
+        if not self._layers:
+            raise InputError(
+                f"no layer of {model.name} draws; valid are variational layers or "
+                "dropout that goes on in prediction"
+            )
+        self._before, self._behind = _pieces(model)
+        self._compiled = tf.function(self.sample, reduce_retracing=True)
+
+    def sample(self, x: tf.Tensor, n: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """The same for one batch, usable in a graph.
+
+        Args:
+            x: float32 ``(batch, frames, bins, 1)``.
+            n: int32, number of samples.
+            seed: int32.
+
+        Returns:
+            float32 logits ``(n, batch, classes)``.
+        """
+        found = self._before(x, training=False) if self._before else x
+
+        def one(number: tf.Tensor) -> tf.Tensor:
+            with ExitStack() as draws:
+                for place, layer in enumerate(self._layers):
+                    own = tf.random.experimental.stateless_fold_in(tf.stack([seed, number]), place)
+                    draws.enter_context(layer.drawing(own))
+                return self._behind(found, training=False)
+
+        return tf.map_fn(one, tf.range(n), fn_output_signature=tf.float32)
+
+    def predict_logits(
+        self, x: np.ndarray, n: int = 30, seed: int = 0, batch_size: int = 64
+    ) -> np.ndarray:
+        """See :meth:`serkit.uncertainty.predictor.Predictor.predict_logits`."""
+        check_range("n", n, 1)
+        batches = (batch for (batch,) in batches_in_order((x,), batch_size))
+        found = [self._compiled(batch, tf.constant(n), tf.constant(seed)) for batch in batches]
+        return np.concatenate(found, axis=1)
+
+
+def _drawing_layers(model):
+    for layer in model.layers:
+        if isinstance(layer, _DRAWING):
+            yield layer
+        elif hasattr(layer, "layers"):
+            yield from _drawing_layers(layer)
+
+
+def _pieces(model: keras.Model) -> tuple[keras.Model | None, keras.Model]:
+    """What does not depend on draws, and what does, which takes the outputs of the former."""
+    known, random, crossing = {id(each) for each in model.inputs}, set(), {}
+    # Of a sequential model, too, its operations in the order of computation.
+    for operation in keras.Model(model.inputs, model.outputs).operations:
+        if isinstance(operation, keras.layers.InputLayer):
+            continue
+        inputs = keras.tree.flatten(operation.input)
+        if not {id(each) for each in inputs} <= known:
+            # A layer that is used several times: what belongs to which use is not told.
+            return None, model
+        outputs = {id(each) for each in keras.tree.flatten(operation.output)}
+        if _draws(operation) or any(id(each) in random for each in inputs):
+            random |= outputs
+            crossing |= {id(each): each for each in inputs if id(each) not in random}
+        known |= outputs
+    if set(crossing) <= {id(each) for each in model.inputs}:
+        return None, model
+    tensors = list(crossing.values())
+    return keras.Model(model.inputs, tensors), keras.Model(tensors, model.outputs[0])
+
+
+def _draws(operation) -> bool:
+    inside = any(_drawing_layers(operation)) if hasattr(operation, "layers") else False
+    return inside or isinstance(operation, _DRAWING)

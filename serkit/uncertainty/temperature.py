@@ -1,0 +1,72 @@
+"""One number that makes a classifier as sure as it should be."""
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from serkit.errors import InputError
+from serkit.evaluation.calibration import softmax
+from serkit.evaluation.proper_scores import negative_log_likelihood
+from serkit.leaks import Speakers
+from serkit.training.examples import Examples
+from serkit.uncertainty.predictor import Predictor
+
+_RANGE = (0.05, 20.0)
+
+
+class TemperatureScaled:
+    """A predictor whose logits are divided by one number; what it answers stays the same.
+
+    Args:
+        predictor: any.
+        temperature: above 1 for less sure answers.
+
+    Source: Guo et al. (2017), arXiv:1706.04599.
+    """
+
+    def __init__(self, predictor: Predictor, temperature: float) -> None:
+        self.predictor, self.temperature = predictor, float(temperature)
+
+    def predict_logits(self, x: np.ndarray, n: int = 30, seed: int = 0) -> np.ndarray:
+        """See :meth:`serkit.uncertainty.predictor.Predictor.predict_logits`."""
+        return self.predictor.predict_logits(x, n, seed) / np.float32(self.temperature)
+
+
+def scale_temperature(
+    predictor: Predictor, validation: Examples, speakers: Speakers, n: int = 30, seed: int = 0
+) -> TemperatureScaled:
+    """Choose the temperature on validation speakers.
+
+    Args:
+        predictor: any.
+        validation: real examples with labels.
+        speakers: who is in which part of the split.
+        n: samples of the predictor.
+        seed: of them.
+
+    Raises:
+        LeakError: if anybody's voice is in ``validation`` who is no validation speaker.
+        InputError: if there are no labels.
+    """
+    speakers.require_validation(validation.speakers)
+    if validation.labels is None or not len(validation):
+        raise InputError("validation has no labels; valid is a class number for each example")
+    logits = predictor.predict_logits(validation.spectrograms, n, seed)
+    return TemperatureScaled(predictor, best_temperature(logits, validation.labels))
+
+
+def best_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The temperature, 0.05 to 20, at which the labels are likeliest.
+
+    Args:
+        logits: ``(samples, clips, classes)``; probabilities are averaged over samples.
+        labels: class numbers ``(clips,)``.
+    """
+    logits = np.asarray(logits, np.float64)
+
+    def loss(log_temperature: float) -> float:
+        return negative_log_likelihood(
+            softmax(logits / np.exp(log_temperature)).mean(axis=0), labels
+        )
+
+    found = minimize_scalar(loss, bounds=tuple(np.log(_RANGE)), method="bounded")
+    return float(np.exp(found.x))

@@ -1,0 +1,22 @@
+import numpy as np
+import pytest
+
+from serkit.classifiers.lenet import lenet5
+from serkit.errors import InputError
+from serkit.uncertainty.ensemble import Ensemble
+
+
+def test_each_network_is_a_sample(rng):
+    models = [lenet5(3, (32, 32, 1), seed=seed) for seed in (1, 2)]
+    x = rng.uniform(-1, 1, (5, 32, 32, 1)).astype("float32")
+    found = Ensemble(models).predict_logits(x, 30)
+    assert found.shape == (2, 5, 3)
+    for number, model in enumerate(models):
+        np.testing.assert_allclose(found[number], model(x), atol=1e-5)
+
+
+def test_refuses():
+    with pytest.raises(InputError, match="networks of none classes"):
+        Ensemble([])
+    with pytest.raises(InputError, match="networks of 3, 4 classes"):
+        Ensemble([lenet5(classes, (32, 32, 1)) for classes in (3, 4)])
