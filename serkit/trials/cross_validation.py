@@ -22,6 +22,9 @@ from serkit.training.examples import Examples
 from serkit.trials.parts import Parts
 from serkit.trials.predictions import predict_part
 
+PREDICTIONS = "predictions.csv"
+"""What a fold's folder holds as soon as the fold is done."""
+
 
 @dataclass(frozen=True)
 class Fold:
@@ -48,19 +51,47 @@ class Fold:
         """Of weights, dropout, order and augmentation."""
         return derive_seed(self.seed, "fold", self.number)
 
+    @property
+    def validation(self) -> Examples:
+        """Of the validation part."""
+        return self.parts.examples(self.parts.split.validation)
+
     def fit(
-        self, model: keras.Model, settings: FitSettings, *, augment: Augment | None = None
+        self,
+        model: keras.Model,
+        settings: FitSettings,
+        *,
+        augment: Augment | None = None,
+        callbacks: tuple[keras.callbacks.Callback, ...] = (),
+        folder: Path | None = None,
     ) -> list[dict[str, float]]:
-        """Train on all views of the training part, see :mod:`serkit.classifiers.fitting`."""
+        """Train on all views of the training part, see :mod:`serkit.classifiers.fitting`.
+
+        Args:
+            model: from spectrograms to logits.
+            settings: of the training.
+            augment: of its batches.
+            callbacks: Keras' own and others.
+            folder: of the training; default: the fold's own.
+        """
         split = self.parts.split
         train = [view.to_fit(split.train) for view in (self.parts, *self.views)]
         return fit_classifier(
-            *(model, Examples.joined(train), self.parts.examples(split.validation)),
-            *(split.speakers, settings, self.network_seed, self.folder),
+            *(model, Examples.joined(train), self.validation),
+            *(split.speakers, settings, self.network_seed, folder or self.folder),
             augment=augment,
             features=self.features,
+            callbacks=callbacks,
             verbose=2,
         )
+
+    def keep(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
+        """A table of results in the fold's folder, with the fold's seed and number."""
+        found = table.assign(seed=self.seed, fold=self.number)
+        found = found[["seed", "fold", *table.columns]]
+        with replacing(self.folder / name) as partial:
+            found.to_csv(partial, index=False, lineterminator="\n")
+        return found
 
     def test(self, model: keras.Model) -> pd.DataFrame:
         """Predict the test part, and keep that and the model in the fold's folder: it is done.
@@ -71,17 +102,18 @@ class Fold:
             A row per clip: ``seed``, ``fold`` and what
             :func:`serkit.trials.predictions.predict_part` gives.
         """
-        clips = predict_part(model, self.parts, self.parts.split.test)
-        found = clips.assign(seed=self.seed, fold=self.number)
-        found = found[["seed", "fold", *clips.columns]]
         with replacing(self.folder / "model.keras") as partial:
             model.save(partial)
-        # Last: where it is, the fold is done.
-        with replacing(self.folder / "predictions.csv") as partial:
-            found.to_csv(partial, index=False, lineterminator="\n")
-        for name in ("state.npz", "best.weights.h5"):
-            (self.folder / name).unlink(missing_ok=True)
+        # Where it is, the fold is done.
+        found = self.keep(predict_part(model, self.parts, self.parts.split.test), PREDICTIONS)
+        forget_training(self.folder)
         return found
+
+
+def forget_training(folder: Path) -> None:
+    """Remove what a training would go on from, once its model is kept."""
+    for name in ("state.npz", "best.weights.h5"):
+        (folder / name).unlink(missing_ok=True)
 
 
 class CrossValidation:
@@ -95,6 +127,7 @@ class CrossValidation:
         seeds: one round of all folds for each.
         folds: how many, at least 3; each is the test part once.
         speeds: that recordings are played at to train on, beside their own.
+        results: name of the table that a fold keeps last, see :meth:`Fold.keep`.
 
     Attributes:
         classes: their names, in the order of the logits.
@@ -112,8 +145,10 @@ class CrossValidation:
         seeds: Sequence[int],
         folds: int = 5,
         speeds: Sequence[float] = (),
+        results: str = PREDICTIONS,
     ) -> None:
         self.folder, self.seeds, self.folds, self.label_set = folder, seeds, folds, label_set
+        self._results = results
         self._corpus = audit(roots).corpus
         self.classes = self._corpus.classes(label_set)
         if len(self.classes) < 2:
@@ -132,14 +167,14 @@ class CrossValidation:
             splits = k_fold(self._corpus, self.label_set, seed, folds=self.folds)
             for number, split in enumerate(splits, 1):
                 folder = self._folder(seed, number)
-                if not (folder / "predictions.csv").exists():
+                if not (folder / self._results).exists():
                     split.write(folder / "split.json")
                     yield self._fold(seed, number, split, folder)
 
     def predictions(self) -> pd.DataFrame:
-        """Those of all folds that are done, see :meth:`Fold.test`."""
+        """Results of all folds that are done, see :meth:`Fold.test`."""
         every = [(seed, number) for seed in self.seeds for number in range(1, self.folds + 1)]
-        paths = [self._folder(*each) / "predictions.csv" for each in every]
+        paths = [self._folder(*each) / self._results for each in every]
         return pd.concat(
             [pd.read_csv(path, keep_default_na=False) for path in paths if path.exists()]
         )

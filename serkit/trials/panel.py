@@ -1,0 +1,98 @@
+"""Several ways to answer, all asked about the same clips of one fold."""
+
+from collections.abc import Callable, Mapping
+
+import keras
+import numpy as np
+import pandas as pd
+
+from serkit.classifiers.material import Augment
+from serkit.classifiers.settings import FitSettings
+from serkit.evaluation.uncertainty import uncertainty
+from serkit.files import replacing
+from serkit.seeds import derive_seed
+from serkit.trials.cross_validation import Fold, forget_training
+from serkit.uncertainty.predictor import Predictor, predict_samples
+
+ANSWERS = "answers.csv"
+"""What a fold's folder holds as soon as all have answered."""
+
+
+class Panel:
+    """Trains networks for a fold, and asks predictors about its test part and about strangers.
+
+    Args:
+        fold: whom it is tested with.
+        strangers: spectrograms that have no right answer, by kind.
+        samples: of each predictor.
+    """
+
+    def __init__(self, fold: Fold, strangers: Mapping[str, np.ndarray], samples: int = 30) -> None:
+        self.fold, self.samples = fold, samples
+        self._strangers = dict(strangers)
+        self._tables: list[pd.DataFrame] = []
+
+    def trained(
+        self,
+        name: str,
+        build: Callable[[int], keras.Model],
+        settings: FitSettings,
+        *,
+        augment: Augment | None = None,
+        callbacks: tuple[keras.callbacks.Callback, ...] = (),
+    ) -> keras.Model:
+        """A network, trained on the fold's training part or loaded if that was done before.
+
+        Args:
+            name: of its folder in that of the fold.
+            build: gets a seed.
+            settings: of the training.
+            augment: of its batches.
+            callbacks: Keras' own and others.
+        """
+        folder = self.fold.folder / name
+        kept = folder / "model.keras"
+        if kept.exists():
+            return keras.models.load_model(kept)
+        model = build(derive_seed(self.fold.network_seed, name))
+        self.fold.fit(model, settings, augment=augment, callbacks=callbacks, folder=folder)
+        with replacing(kept) as partial:
+            model.save(partial)
+        forget_training(folder)
+        return model
+
+    def ask(self, method: str, predictor: Predictor) -> None:
+        """What a predictor says about the test part and the strangers."""
+        parts = self.fold.parts
+        test = parts.split.test
+        known = self._answers(predictor, parts.of(test)).assign(
+            truth=test.labels(parts.label_set), speaker=[clip.speaker for clip in test.clips]
+        )
+        tables = [known.assign(kind="known")]
+        for kind, pictures in self._strangers.items():
+            answers = self._answers(predictor, pictures)
+            tables.append(answers.assign(truth="", speaker="", kind=kind))
+        self._tables.append(pd.concat(tables).assign(method=method))
+
+    def keep(self) -> pd.DataFrame:
+        """All answers, in the fold's folder: it is done.
+
+        Returns:
+            A row for each method and clip: ``seed``, ``fold``, ``method``, ``kind`` (``known`` or
+            that of a stranger), ``speaker``, ``truth``, ``total``, ``aleatoric``, ``epistemic`` (in
+            nats), and the probabilities ``p_<label>``.
+        """
+        found = pd.concat(self._tables)
+        first = ["method", "kind", "speaker", "truth"]
+        return self.fold.keep(
+            found[[*first, *found.columns.difference(first, sort=False)]], ANSWERS
+        )
+
+    def _answers(self, predictor: Predictor, pictures: np.ndarray) -> pd.DataFrame:
+        samples = predict_samples(predictor, pictures, self.samples, self.fold.network_seed)
+        unsure = uncertainty(samples)
+        names = ("total", "aleatoric", "epistemic")
+        values = {name: getattr(unsure, name) for name in names}
+        for number, label in enumerate(self.fold.parts.classes):
+            values[f"p_{label}"] = samples.mean(axis=0)[:, number]
+        return pd.DataFrame(values)
