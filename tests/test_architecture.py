@@ -27,7 +27,7 @@ ALLOWED = {
     "reporting": {"evaluation"},
     "trials": {
         *("corpora", "audio", "data", "training", "evaluation", "gans", "classifiers", "judging"),
-        *("caching", "runs"),
+        *("caching", "runs", "layers", "uncertainty"),
     },
     "comparison": {
         *("corpora", "audio", "data", "training", "evaluation", "gans", "classifiers", "judging"),

@@ -14,7 +14,9 @@ from serkit.files import write_text
 from serkit.runs import Run
 from serkit.trials.classifier_report import classifier_report
 from serkit.trials.cross_validation import CrossValidation
+from serkit.trials.panel import ANSWERS
 from serkit.trials.rare_classes import RareClasses, RareClassesSettings
+from serkit.trials.uncertainty_report import uncertainty_report
 
 
 def rare_classes_parser(
@@ -105,6 +107,25 @@ def cross_validation(
         text = classifier_report(trial.predictions(), trial.classes)
         write_text(options.out / "report.md", text)
         print(f"{text}\nper cent; written: {options.out / 'report.md'}")
+
+
+@contextmanager
+def uncertainty_trial(
+    options: argparse.Namespace, spec: SpectrogramSpec, speeds: Sequence[float] = ()
+) -> Iterator[CrossValidation]:
+    """As :func:`cross_validation`, for experiments whose folds each keep a panel's answers.
+
+    Arguments and errors as there; see :class:`serkit.trials.panel.Panel`.
+    """
+    with _run(options, "seeds"):
+        trial = CrossValidation(
+            *(options.roots, options.labels, spec, options.out, options.seeds, options.folds),
+            *(speeds, ANSWERS),
+        )
+        yield trial
+        text = uncertainty_report(trial.predictions(), trial.classes)
+        write_text(options.out / "report.md", text)
+        print(f"{text}\nwritten: {options.out / 'report.md'}")
 
 
 def _run(options: argparse.Namespace, *free: str) -> Run:

@@ -10,6 +10,7 @@ from serkit.classifiers.material import Augment
 from serkit.classifiers.settings import FitSettings
 from serkit.evaluation.uncertainty import uncertainty
 from serkit.files import replacing
+from serkit.layers.divergence import KLWarmup
 from serkit.seeds import derive_seed
 from serkit.trials.cross_validation import Fold, forget_training
 from serkit.uncertainty.predictor import Predictor, predict_samples
@@ -37,9 +38,8 @@ class Panel:
         name: str,
         build: Callable[[int], keras.Model],
         settings: FitSettings,
-        *,
         augment: Augment | None = None,
-        callbacks: tuple[keras.callbacks.Callback, ...] = (),
+        warmup: float | None = None,
     ) -> keras.Model:
         """A network, trained on the fold's training part or loaded if that was done before.
 
@@ -48,14 +48,16 @@ class Panel:
             build: gets a seed.
             settings: of the training.
             augment: of its batches.
-            callbacks: Keras' own and others.
+            warmup: of a Bayesian network, the share of its epochs until the KL counts in full.
         """
         folder = self.fold.folder / name
         kept = folder / "model.keras"
         if kept.exists():
             return keras.models.load_model(kept)
         model = build(derive_seed(self.fold.network_seed, name))
-        self.fold.fit(model, settings, augment=augment, callbacks=callbacks, folder=folder)
+        clips = len(self.fold.parts.split.train)
+        warm = () if warmup is None else (KLWarmup(clips, round(warmup * settings.epochs)),)
+        self.fold.fit(model, settings, augment=augment, callbacks=warm, folder=folder)
         with replacing(kept) as partial:
             model.save(partial)
         forget_training(folder)

@@ -1,14 +1,24 @@
 """Sounds that a classifier of emotion has no answer to."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import tensorflow as tf
 
 from serkit.audio.length import fit_length, trim_silence
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
+from serkit.corpora.audit import audit
+from serkit.data.spectrograms import compute_spectrograms
+from serkit.errors import LeakError
 from serkit.seeds import derive_seed
+from serkit.trials.cross_validation import Fold
 
 STRANGERS = ("noise", "silence", "tones")
 """What :func:`strangers` makes."""
+
+WRONG_SPEEDS = {"fast": 1.5, "slow": 0.67}
+"""That recordings are played at to be strange."""
 
 # Of a quiet recorder: its noise lies about 80 dB below full scale.
 _QUIET = 1e-4
@@ -38,6 +48,39 @@ def strangers(
         rngs = [np.random.default_rng(derive_seed(seed, kind, n)) for n in range(count)]
         waves = [makers[kind](rng, n, samples, spec.sample_rate) for n, rng in enumerate(rngs)]
         found[kind] = np.concatenate([_spectrogram(wave, spec) for wave in waves])
+    return found
+
+
+def all_strangers(
+    fold: Fold, spec: SpectrogramSpec, corpora: Sequence[Path], cache: Path
+) -> dict[str, np.ndarray]:
+    """Those of :func:`strangers`, a fold's test part at wrong speeds, and other corpora.
+
+    Args:
+        fold: whose test part it is.
+        spec: of the spectrograms.
+        corpora: folders of recordings whose speakers are in no part.
+        cache: folder of a ``spectrograms`` folder, which gets those that are computed.
+
+    Returns:
+        float32 ``(clips, frames, bins, 1)`` by kind: also ``fast`` and ``slow``, and ``other
+        corpus`` where there is one.
+
+    Raises:
+        LeakError: if somebody of a corpus is in a part of the fold.
+    """
+    found = strangers(spec)
+    parts = fold.parts
+    kept = cache / "spectrograms"
+    for kind, speed in WRONG_SPEEDS.items():
+        found[kind] = compute_spectrograms(parts.split.test, spec, cache=kept, speed=speed)[:]
+    if corpora:
+        other = audit(corpora).corpus
+        speakers = parts.split.speakers
+        known = speakers.train | speakers.validation | speakers.test
+        if shared := sorted(known & other.speakers()):
+            raise LeakError(f"{', '.join(shared)} of {', '.join(map(str, corpora))} is no stranger")
+        found["other corpus"] = compute_spectrograms(other, spec, cache=kept)[:]
     return found
 
 

@@ -1,0 +1,52 @@
+import pytest
+
+from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.classifiers.bayesian import from_deterministic
+from serkit.classifiers.lenet import lenet5
+from serkit.classifiers.settings import FitSettings
+from serkit.trials.command_line import cross_validation_parser, uncertainty_trial
+from serkit.trials.panel import Panel
+from serkit.trials.strangers import strangers
+from serkit.uncertainty.ensemble import Ensemble
+from serkit.uncertainty.sampled import SampledNetwork
+
+SPEC = SpectrogramSpec(frames=32, bins=32, hop=1536)
+SETTINGS = FitSettings(epochs=2, steps_per_epoch=2, batch_size=8, keep="last")
+
+
+def _ask(fold, classes):
+    panel = Panel(fold, strangers(SPEC, 3), samples=4)
+    twin = panel.trained("twin", lambda seed: lenet5(classes, SPEC.shape, seed=seed), SETTINGS)
+    bayesian = panel.trained(
+        "bayesian", lambda seed: from_deterministic(twin, 0.2, seed=seed), SETTINGS, warmup=0.5
+    )
+    panel.ask("twin", Ensemble([twin]))
+    panel.ask("bayesian", SampledNetwork(bayesian))
+    return panel.keep()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("deterministic")
+def test_from_the_command_line_to_the_tables(synthetic_root, tmp_path, capsys):
+    arguments = [str(synthetic_root), "--folds", "3", "--seeds", "0", "--out", str(tmp_path)]
+    options = cross_validation_parser("Question: none.", "runs/none").parse_args(arguments)
+    with uncertainty_trial(options, SPEC) as trial:
+        for fold in trial:
+            found = _ask(fold, len(trial.classes))
+            known = found[found["kind"] == "known"]
+            assert set(known["speaker"]) == fold.parts.split.test.speakers()
+            assert len(known) == 2 * len(fold.parts.split.test)
+            chances = found[[f"p_{label}" for label in trial.classes]]
+            assert chances.sum(axis=1).to_numpy() == pytest.approx(1)
+            epistemic = found.groupby("method")["epistemic"].max()
+            assert epistemic["twin"] < 1e-6 < epistemic["bayesian"]
+            kept = {path.name for path in (fold.folder / "bayesian").iterdir()}
+            assert kept == {"history.csv", "model.keras"}
+            # Trained once, and loaded when it is asked for again.
+            again = _ask(fold, len(trial.classes))
+            assert (again["total"] - found["total"]).abs().max() < 1e-5
+        assert list(trial) == []
+    text = (tmp_path / "report.md").read_text()
+    assert text in capsys.readouterr().out
+    assert "| bayesian |" in text
+    assert "strangers found by total uncertainty | noise | silence | tones |" in text
