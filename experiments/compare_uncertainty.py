@@ -13,9 +13,11 @@ from pathlib import Path
 
 from serkit.audio.masking import MaskSettings, mask
 from serkit.audio.spectrogram import SpectrogramSpec
-from serkit.classifiers.bayesian import from_deterministic, last_block, with_monte_carlo_dropout
+from serkit.classifiers.bayesian import last_block
 from serkit.classifiers.compact import CompactSettings, compact
 from serkit.classifiers.lenet import LeNet5Settings, lenet5
+from serkit.classifiers.monte_carlo import with_monte_carlo_dropout
+from serkit.classifiers.moped import from_deterministic
 from serkit.classifiers.settings import FitSettings
 from serkit.trials.command_line import cross_validation_parser, uncertainty_trial
 from serkit.trials.panel import Panel

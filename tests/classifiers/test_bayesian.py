@@ -1,56 +1,19 @@
-import keras
 import numpy as np
 import pytest
 
 from serkit.classifiers.bayesian import (
-    BayesianSettings,
+    bayesian_compact,
     bayesian_lenet5,
-    from_deterministic,
+    bayesian_vgg16,
     last_block,
-    linear_layers,
-    with_monte_carlo_dropout,
 )
 from serkit.classifiers.compact import CompactSettings, compact
-from serkit.classifiers.fitting import fit_classifier
 from serkit.classifiers.lenet import lenet5
-from serkit.classifiers.settings import FitSettings
+from serkit.classifiers.moped import from_deterministic, linear_layers
 from serkit.classifiers.transfer import TransferSettings, vgg16_half_freeze
 from serkit.errors import InputError
-from serkit.layers.divergence import KLWarmup, variational_layers
-from serkit.layers.variational import (
-    Conv2DFlipout,
-    Conv2DLocalReparameterization,
-    DenseLocalReparameterization,
-)
-from serkit.leaks import Speakers
-from serkit.training.examples import Examples
-
-SMALL = CompactSettings(channels=(4, 8))
-
-
-def _compact(seed=3):
-    return compact(3, (32, 32, 1), SMALL, seed=seed)
-
-
-def _batch(rng, clips=4):
-    return rng.uniform(-0.9, 1, (clips, 32, 32, 1)).astype("float32")
-
-
-def test_with_hardly_any_deviation_it_answers_as_before(rng):
-    model, x = _compact(), _batch(rng)
-    model.get_layer("logits").bias.assign([0.5, -0.5, 0.1])
-    made = from_deterministic(model, delta=1e-6)
-    np.testing.assert_allclose(made(x), model(x), atol=1e-4)
-    assert not {id(each) for each in made.variables} & {id(each) for each in model.variables}
-    assert [layer.name for layer in made.layers] == [layer.name for layer in model.layers]
-
-
-def test_weights_deviate_in_proportion_to_their_size():
-    model = _compact()
-    made = from_deterministic(model, delta=0.2)
-    posterior, kernel = made.get_layer("logits").posterior, model.get_layer("logits").kernel
-    np.testing.assert_array_equal(posterior.loc, kernel)
-    np.testing.assert_allclose(posterior.scale, 0.2 * np.abs(kernel), rtol=1e-4)
+from serkit.layers.divergence import variational_layers
+from serkit.layers.variational import Conv2DFlipout, DenseLocalReparameterization
 
 
 def test_new_weights_all_start_with_the_same_deviation():
@@ -65,24 +28,6 @@ def test_lenet5_is_bayesian_throughout():
     np.testing.assert_array_equal(
         made.get_layer("fc1").posterior.loc, lenet5(3, (32, 32, 1), seed=2).get_layer("fc1").kernel
     )
-
-
-def test_priors_lie_where_they_are_told(rng):
-    model = _compact()
-    size = np.sqrt(np.mean(np.square(model.get_layer("logits").kernel)))
-    centred = from_deterministic(model, settings=BayesianSettings(prior=0.5)).get_layer("logits")
-    assert centred.kernel_prior.scale == pytest.approx(0.5 * size, rel=1e-5)
-    np.testing.assert_array_equal(centred.kernel_prior_loc, centred.posterior.loc)
-    settings = BayesianSettings(centred=False, convolution="local")
-    around_zero = from_deterministic(model, settings=settings)
-    assert not hasattr(around_zero.get_layer("logits"), "kernel_prior_loc")
-    assert any(isinstance(each, Conv2DLocalReparameterization) for each in around_zero.layers)
-
-
-def test_chosen_layers_alone():
-    model = _compact()
-    made = from_deterministic(model, layers=linear_layers(model)[-2:])
-    assert [layer.name for layer in variational_layers(made)] == linear_layers(model)[-2:]
 
 
 def test_last_block_of_compact():
@@ -107,67 +52,25 @@ def test_vgg16_with_its_last_block_bayesian_keeps_the_rest(rng):
     )
 
 
-def test_dropout_goes_on_in_the_copy_alone(rng):
-    model, x = _compact(), _batch(rng)
-    made = with_monte_carlo_dropout(model, 0.5)
-    assert not np.array_equal(made(x), made(x))
-    np.testing.assert_array_equal(model(x), model(x))
-    np.testing.assert_allclose(with_monte_carlo_dropout(model, 0.0)(x), model(x), atol=1e-6)
+def test_compact_is_bayesian_at_its_end_or_throughout():
+    small = CompactSettings(channels=(4, 8, 16))
+    end = bayesian_compact(3, (64, 64, 1), small, seed=1)
+    plain = compact(3, (64, 64, 1), small, seed=1)
+    assert len(list(variational_layers(end))) == len(last_block(plain))
+    through = bayesian_compact(3, (64, 64, 1), small, seed=1, throughout=True)
+    assert len(list(variational_layers(through))) == len(linear_layers(plain))
 
 
-def test_trains_as_any_classifier_and_resumes(rng, tmp_path):
-    """The KL's warm-up and the state of all draws go on where they were."""
-    labels = np.arange(24) % 3
-    x = rng.normal(0, 0.3, (24, 32, 32, 1)).astype("float32")
-    x[np.arange(24), 4 + 8 * labels] += 0.8
-    train = Examples(x[:18], frozenset("a"), labels[:18])
-    validation = Examples(x[18:], frozenset("b"), labels[18:])
-    speakers = Speakers(frozenset("a"), frozenset("b"), frozenset())
-    settings = FitSettings(epochs=4, steps_per_epoch=3, batch_size=6, keep="last")
-
-    def fit(folder, epochs=4):
-        model = from_deterministic(_compact(), 0.1, seed=5)
-        stop = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: _stop(epoch, epochs))
-        try:
-            fit_classifier(
-                *(model, train, validation, speakers, settings, 1, folder),
-                callbacks=(KLWarmup(18, 3), stop),
-                verbose=0,
-            )
-        except KeyboardInterrupt:
-            return None
-        return model.get_weights()
-
-    whole = fit(tmp_path / "whole")
-    assert fit(tmp_path / "killed", epochs=2) is None
-    for first, second in zip(whole, fit(tmp_path / "killed"), strict=True):
-        np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-5)
+@pytest.mark.slow
+def test_vgg16_is_bayesian_at_its_end_or_throughout():
+    settings = TransferSettings(frozen_convs=0, head=(16,))
+    end = list(variational_layers(bayesian_vgg16(3, "none", settings)))
+    assert [layer.name for layer in end][:2] == ["block5_conv1", "block5_conv2"]
+    assert len(end) == 5
+    through = bayesian_vgg16(3, "none", settings, throughout=True)
+    assert len(list(variational_layers(through))) == 13 + 2
 
 
-def _stop(epoch, epochs):
-    if epoch >= epochs:
-        raise KeyboardInterrupt
-
-
-@pytest.mark.parametrize(
-    ("call", "word"),
-    [
-        (lambda: from_deterministic(_compact(), layers=["relu"]), "layers relu of compact"),
-        (lambda: from_deterministic(_compact(), delta=0.0), "delta=0.0"),
-        (lambda: BayesianSettings(prior=0.0), "prior=0.0"),
-        (lambda: BayesianSettings(dense="exact"), "dense='exact'"),
-        (lambda: last_block(lenet5(3, (32, 32, 1))), "lenet5 has no block"),
-        (lambda: with_monte_carlo_dropout(lenet5(3, (32, 32, 1))), "no dropout"),
-        (lambda: with_monte_carlo_dropout(_compact(), 1.0), "rate=1.0"),
-    ],
-)
-def test_refuses(call, word):
-    with pytest.raises(InputError, match=word):
-        call()
-
-
-def test_refuses_convolutions_that_are_not_plain():
-    inputs = keras.Input((8, 8, 2))
-    outputs = keras.layers.Conv2D(4, 3, dilation_rate=2, name="wide")(inputs)
-    with pytest.raises(InputError, match="wide has groups or is dilated"):
-        from_deterministic(keras.Model(inputs, outputs))
+def test_refuses_networks_whose_last_block_is_not_known():
+    with pytest.raises(InputError, match="lenet5 has no block"):
+        last_block(lenet5(3, (32, 32, 1)))

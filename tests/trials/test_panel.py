@@ -1,8 +1,8 @@
 import pytest
 
 from serkit.audio.spectrogram import SpectrogramSpec
-from serkit.classifiers.bayesian import from_deterministic
 from serkit.classifiers.lenet import lenet5
+from serkit.classifiers.moped import from_deterministic
 from serkit.classifiers.settings import FitSettings
 from serkit.trials.command_line import cross_validation_parser, uncertainty_trial
 from serkit.trials.panel import Panel

@@ -6,14 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serkit.classifiers.bayesian import (
-    bayesian_lenet5,
-    from_deterministic,
-    linear_layers,
-    with_monte_carlo_dropout,
-)
+from serkit.classifiers.bayesian import bayesian_lenet5
 from serkit.classifiers.compact import CompactSettings, compact
 from serkit.classifiers.lenet import LeNet5Settings, lenet5
+from serkit.classifiers.monte_carlo import with_monte_carlo_dropout
+from serkit.classifiers.moped import from_deterministic, linear_layers
 from serkit.errors import InputError
 from serkit.uncertainty.sampled import SampledNetwork, _pieces
 
