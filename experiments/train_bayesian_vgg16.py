@@ -1,0 +1,66 @@
+"""Claim (report, section 8.2.1): a Bayesian VGG-16, of which its authors got no result, trains.
+
+    python experiments/train_bayesian_vgg16.py ../shared/data/ravdess --weights none --first-folds 1
+    python experiments/train_bayesian_vgg16.py ROOT... --throughout   # all layers, as the report
+
+VGG16 is trained as :mod:`train_vgg16_half_freeze` does, and its last block and head, or all layers,
+go on from there as distributions. What came out without ImageNet weights, whose frozen layers see
+little, is in docs/uncertainty.md.
+"""
+
+from dataclasses import replace
+
+from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.classifiers.bayesian import last_block
+from serkit.classifiers.moped import from_deterministic
+from serkit.classifiers.settings import FitSettings
+from serkit.classifiers.transfer import TransferSettings, vgg16_half_freeze
+from serkit.trials.command_line import cross_validation_parser, uncertainty_trial
+from serkit.trials.panel import Panel
+from serkit.trials.strangers import all_strangers
+from serkit.uncertainty.ensemble import Ensemble
+from serkit.uncertainty.sampled import SampledNetwork
+
+SPEC = SpectrogramSpec()
+
+
+def main() -> None:
+    parser = cross_validation_parser(__doc__.splitlines()[0], "runs/train-bayesian-vgg16")
+    parser.add_argument("--weights", default="imagenet", help="imagenet, none, or a file")
+    parser.add_argument("--throughout", action="store_true", help="all layers, none frozen")
+    parser.add_argument("--head", type=int, nargs="*", default=[4096, 4096])
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--bayesian-epochs", type=int, default=10)
+    parser.add_argument("--delta", type=float, default=0.1, help="of MOPED")
+    parser.add_argument("--samples", type=int, default=30)
+    parser.add_argument("--first-folds", type=int, help="of all; default: all")
+    options = parser.parse_args()
+
+    network = TransferSettings(0 if options.throughout else 10, tuple(options.head))
+    settings = FitSettings(epochs=options.epochs, learning_rate=2e-4, keep="last")
+    going_on = replace(settings, epochs=options.bayesian_epochs, learning_rate=1e-4)
+    with uncertainty_trial(options, SPEC) as trial:
+        for fold in trial:
+            if options.first_folds and fold.number > options.first_folds:
+                continue
+            panel = Panel(fold, all_strangers(fold, SPEC, [], trial.folder), options.samples)
+            plain = panel.trained(
+                "plain",
+                lambda seed: vgg16_half_freeze(len(trial.classes), options.weights, network, seed),
+                settings,
+            )
+            layers = None if options.throughout else last_block(plain)
+            bayesian = panel.trained(
+                "bayesian",
+                lambda seed, plain=plain, layers=layers: from_deterministic(
+                    plain, options.delta, layers=layers, seed=seed
+                ),
+                *(going_on, None, 0.8),
+            )
+            panel.ask("plain", Ensemble([plain]))
+            panel.ask("Bayesian", SampledNetwork(bayesian))
+            panel.keep()
+
+
+if __name__ == "__main__":
+    main()

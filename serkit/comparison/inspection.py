@@ -1,0 +1,165 @@
+"""What arms add to rare classes, seen by somebody who has heard all clips of these classes."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from scipy.spatial.distance import pdist
+
+from serkit.audio.masking import MaskSettings, mask
+from serkit.classifiers.compact import compact
+from serkit.classifiers.fitting import fit_classifier
+from serkit.classifiers.settings import FitSettings
+from serkit.comparison.engine import Comparison
+from serkit.comparison.folds import Fold
+from serkit.corpora.corpus import Corpus
+from serkit.evaluation.neighbours import nearest_distances, overlap
+from serkit.files import replacing
+from serkit.judging.embedding import Embedding, penultimate
+from serkit.seeds import derive_seed
+
+_NEIGHBOURS = 3
+_SIDE = 8
+
+
+class Listener:
+    """A classifier of a fold's training speakers with the clips that were taken away to be rare.
+
+    What it does not recognise, nobody would learn a class from; what it does recognise may still be
+    too little alike to, or too much like, the clips that are there.
+
+    Args:
+        fold: of a comparison.
+        folder: that it is trained in.
+        fit: how.
+        seed: of weights, order and masks.
+    """
+
+    def __init__(self, fold: Fold, folder: Path, fit: FitSettings, seed: int = 0) -> None:
+        self.fold, self._folder, self._fit = fold, folder, fit
+        self._seed = derive_seed(seed, "listener", fold.number)
+
+    @cached_property
+    def whole(self) -> Corpus:
+        """The training part as it was before classes were made rare."""
+        split = self.fold.split
+        return Corpus((*split.train.clips, *split.left_out), split.train.roots)
+
+    @cached_property
+    def model(self) -> keras.Model:
+        """Trained, or read from the folder."""
+        kept = self._folder / "listener.keras"
+        if kept.exists():
+            return keras.models.load_model(kept)
+        parts, split = self.fold.parts, self.fold.split
+        unthinned = replace(split, train=self.whole, left_out=())
+        unthinned.require_training(self.whole.clips)
+        model = compact(len(parts.classes), parts.shape, None, self._seed)
+        fit_classifier(
+            *(model, parts.examples(self.whole), parts.examples(split.validation)),
+            *(unthinned.speakers, self._fit, self._seed, self._folder),
+            augment=partial(mask, settings=MaskSettings()),
+            verbose=2,
+        )
+        with replacing(kept) as partial_file:
+            model.save(partial_file)
+        return model
+
+    @cached_property
+    def embedding(self) -> Embedding:
+        """Its last features, of mean 0 and deviation 1 on training clips."""
+        real = self.fold.parts.examples(self.whole)
+        return Embedding.fit(penultimate(self.model), real, self.fold.split.speakers)
+
+    def hear(self, pictures: np.ndarray, label: str) -> float:
+        """Share of spectrograms that it gives this label."""
+        logits = self.model.predict(pictures, batch_size=64, verbose=0)
+        return float((logits.argmax(axis=1) == self.fold.parts.classes.index(label)).mean())
+
+
+def inspect(
+    comparison: Comparison, listener: Listener, arms: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """A row for each rare class of a fold and each set of examples of it.
+
+    The sets are ``clips``, which arms begin with; ``taken away``, clips of the same speakers;
+    ``strangers``, those of validation and test speakers, which nothing but this is done with; and
+    what each arm adds.
+
+    Args:
+        comparison: whose GANs are trained.
+        listener: of one of its folds.
+        arms: that fill classes.
+
+    Returns:
+        Dictionaries with ``fold``, ``label``, ``set``, ``count``, and: ``recognised``, the share
+        that the listener calls by the label; ``spread``, the mean distance of two of the set as
+        pictures, as a share of that of the clips taken away; ``distance``, the median distance to
+        the nearest of the clips, as a share of the same; and ``coverage``, the share of the
+        strangers' clips that have one of the set among their neighbours in what the listener makes
+        of them (all sets cut to as many as there are clips).
+    """
+    fold = listener.fold
+    for label in fold.plan:
+        sets = _sets(comparison, fold, label, arms)
+        clips, away, strangers = (
+            _flat(sets[name]) for name in ("clips", "taken away", "strangers")
+        )
+        del strangers
+        spread = pdist(away).mean()
+        distance = np.median(nearest_distances(away, clips))
+        held_out = listener.embedding(sets["strangers"])
+        for name, pictures in sets.items():
+            flat, some = _flat(pictures), pictures[: len(clips)]
+            near = min(_NEIGHBOURS, len(held_out) - 1, len(some) - 1)
+            found = overlap(held_out, listener.embedding(some), near)
+            yield {
+                "fold": fold.number,
+                "label": label,
+                "set": name,
+                "count": len(pictures),
+                "recognised": listener.hear(pictures, label),
+                "spread": float(pdist(flat).mean() / spread),
+                "distance": None
+                if name == "clips"
+                else float(np.median(nearest_distances(flat, clips)) / distance),
+                "coverage": None if name == "strangers" else found.coverage,
+            }
+
+
+def _sets(
+    comparison: Comparison, fold: Fold, label: str, arms: Sequence[str]
+) -> dict[str, np.ndarray]:
+    parts, split = fold.parts, fold.split
+    number = parts.classes.index(label)
+    held_out = (*split.validation.clips, *split.test.clips)
+    sets = {
+        "clips": parts.of(parts.rare(label)),
+        "taken away": _of(fold, split.left_out, label),
+        "strangers": _of(fold, held_out, label),
+    }
+    for arm in comparison.arms:
+        if arm.name not in arms:
+            continue
+        training = comparison.training(fold, comparison.settings.classifiers[0], arm, 0)
+        added = training.filling.added().examples
+        mine = [each.spectrograms[:] for each in added if (each.labels == number).all()]
+        sets[arm.name] = np.concatenate(mine)
+    return sets
+
+
+def _of(fold: Fold, clips: Sequence, label: str) -> np.ndarray:
+    mine = tuple(clip for clip in clips if clip.label(fold.label_set) == label)
+    return fold.parts.of(Corpus(mine, fold.corpus.roots))
+
+
+def _flat(pictures: np.ndarray) -> np.ndarray:
+    """Means of 8 by 8 frames and bins, ``(n, …)``: pictures without their finest grain."""
+    frames, bins = (side // _SIDE * _SIDE for side in pictures.shape[1:3])
+    cut = pictures[:, :frames, :bins, 0]
+    blocks = cut.reshape(len(cut), frames // _SIDE, _SIDE, bins // _SIDE, _SIDE)
+    return blocks.mean(axis=(2, 4)).reshape(len(cut), -1)
