@@ -84,7 +84,7 @@ class Listener:
 def inspect(
     comparison: Comparison, listener: Listener, arms: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
-    """A row for each rare class of a fold and each set of examples of it.
+    """A row for each class that was made rare in a fold, and each set of examples of it.
 
     The sets are ``clips``, which arms begin with; ``taken away``, clips of the same speakers;
     ``strangers``, those of validation and test speakers, which nothing but this is done with; and
@@ -104,7 +104,8 @@ def inspect(
         of them (all sets cut to as many as there are clips).
     """
     fold = listener.fold
-    for label in fold.plan:
+    taken = {clip.label(fold.label_set) for clip in fold.split.left_out}
+    for label in filter(taken.__contains__, fold.plan):
         sets = _sets(comparison, fold, label, arms)
         clips, away, strangers = (
             _flat(sets[name]) for name in ("clips", "taken away", "strangers")
