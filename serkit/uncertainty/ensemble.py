@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from serkit.errors import InputError
+from serkit.training.batches import batches_in_order
 
 
 class Ensemble:
@@ -35,5 +36,6 @@ class Ensemble:
 
         See :meth:`serkit.uncertainty.predictor.Predictor.predict_logits`.
         """
-        found = [model.predict(x, batch_size=batch_size, verbose=0) for model in self.models]
+        batches = batches_in_order((x,), batch_size)
+        found = [model.predict(batches, verbose=0) for model in self.models]
         return np.stack(found).astype(np.float32)

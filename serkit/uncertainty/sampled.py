@@ -60,7 +60,7 @@ class SampledNetwork:
                 for place, layer in enumerate(self._layers):
                     own = tf.random.experimental.stateless_fold_in(tf.stack([seed, number]), place)
                     draws.enter_context(layer.drawing(own))
-                return self._behind(found, training=False)
+                return tf.cast(self._behind(found, training=False), tf.float32)
 
         return tf.map_fn(one, tf.range(n), fn_output_signature=tf.float32)
 

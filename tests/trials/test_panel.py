@@ -9,6 +9,7 @@ from serkit.trials.panel import Panel
 from serkit.trials.strangers import strangers
 from serkit.uncertainty.ensemble import Ensemble
 from serkit.uncertainty.sampled import SampledNetwork
+from serkit.uncertainty.temperature import scale_temperature
 
 SPEC = SpectrogramSpec(frames=32, bins=32, hop=1536)
 SETTINGS = FitSettings(epochs=2, steps_per_epoch=2, batch_size=8, keep="last")
@@ -20,7 +21,8 @@ def _ask(fold, classes):
     bayesian = panel.trained(
         "bayesian", lambda seed: from_deterministic(twin, 0.2, seed=seed), SETTINGS, warmup=0.5
     )
-    panel.ask("twin", Ensemble([twin]))
+    speakers = fold.parts.split.speakers
+    panel.ask("twin", scale_temperature(Ensemble([twin]), fold.validation, speakers))
     panel.ask("bayesian", SampledNetwork(bayesian))
     return panel.keep()
 

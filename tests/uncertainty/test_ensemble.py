@@ -9,7 +9,7 @@ from serkit.uncertainty.ensemble import Ensemble
 def test_each_network_is_a_sample(rng):
     models = [lenet5(3, (32, 32, 1), seed=seed) for seed in (1, 2)]
     x = rng.uniform(-1, 1, (5, 32, 32, 1)).astype("float32")
-    found = Ensemble(models).predict_logits(x, 30)
+    found = Ensemble(models).predict_logits(x, 30, batch_size=2)
     assert found.shape == (2, 5, 3)
     for number, model in enumerate(models):
         np.testing.assert_allclose(found[number], model(x), atol=1e-5)
