@@ -135,7 +135,7 @@ class Comparison:
             for arm in self.arms
             for seed in (*settings.seeds, *settings.more_seeds)
         )
-        return {training.name: why for training in every if (why := training.failure)}
+        return {training.title: why for training in every if (why := training.failure)}
 
     def training(self, fold: Fold, classifier: str, arm: Arm, seed: int) -> Training:
         """One training, done or not."""
@@ -226,7 +226,7 @@ class _Clean:
     """Work after which Keras forgets its graphs: hundreds of networks in one process add up."""
 
     def __init__(self, work: Work) -> None:
-        self._work, self.place = work, work.place
+        self._work, self.place, self.title = work, work.place, work.title
 
     @property
     def is_done(self) -> bool:

@@ -70,6 +70,11 @@ class GanTraining:
         return self.folder / f"{self.kind}-{self.name}-{self.key}"
 
     @property
+    def title(self) -> str:
+        """For people."""
+        return f"{self.kind}-{self.name}-{self.fold.protocol}-{self.fold.number}"
+
+    @property
     def is_done(self) -> bool:
         return (self.place / "generator.json").exists()
 

@@ -17,6 +17,8 @@ _SECONDS, FAILED = "seconds.json", "failed.json"
 class Work(Protocol):
     """Something that takes long and is done once: a GAN or a classifier to be trained."""
 
+    title: str
+    """For people."""
     place: Path
     """Its own folder."""
     is_done: bool
@@ -59,13 +61,13 @@ class Plan:
                 continue
             done = len(self.pieces) - sum(self._open().values())
             total = len(self.pieces) + sum(self._later.values())
-            say(f"   {work.place.name}: {done} of {total} done; {self.left()}")
+            say(f"   {work.title}: {done} of {total} done; {self.left()}")
             began = time.monotonic()
             afresh = not work.place.exists()
             try:
                 work.run(verbose)
             except DivergedError as error:
-                say(f"   {work.place.name} failed: {error}")
+                say(f"   {work.title} failed: {error}")
                 write_json(work.place / FAILED, {"why": str(error)})
                 continue
             if afresh:

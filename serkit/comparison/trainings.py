@@ -68,7 +68,7 @@ class Training:
         )
 
     @property
-    def name(self) -> str:
+    def title(self) -> str:
         """For people."""
         fold = self.filling.fold
         what = f"{self.classifier}-{self.filling.arm.name}"
@@ -76,8 +76,8 @@ class Training:
 
     @property
     def place(self) -> Path:
-        """Its own folder."""
-        return self.folder / "trainings" / f"{self.name}-{self.key}"
+        """Its own folder: what two arms would do alike, one does for both."""
+        return self.folder / "trainings" / f"{self.classifier}-{self.key}"
 
     @property
     def model_file(self) -> Path:

@@ -46,7 +46,7 @@ def trained(monkeypatch, pretend):
 
 def _noting(names, run):
     def noted(self, verbose):
-        names.append(self.place.name.rsplit("-", 1)[0])
+        names.append(self.title)
         run(self, verbose)
 
     return noted
@@ -59,7 +59,10 @@ def test_cheap_arms_come_first_and_gans_before_who_needs_them(comparison, traine
         for arm in ("none", "oversampling")
         for fold in (1, 2, 3)
     ]
-    assert trained[6:9] == ["dcgan-all", "dcgan-surprise", "compact-dcgan-k-fold-1-seed-0"]
+    assert trained[6:9] == [
+        *("dcgan-all-k-fold-1", "dcgan-surprise-k-fold-1"),
+        "compact-dcgan-k-fold-1-seed-0",
+    ]
     assert len(trained) == 15
 
 
@@ -87,8 +90,18 @@ def test_what_is_done_is_known_by_its_content_and_not_done_again(comparison, tra
     gans = replace(comparison().settings.gans, steps=3)
     comparison("third", gans=gans).run()
     assert not any("oversampling" in name for name in trained)
-    assert sum(name == "dcgan-all" for name in trained) == 0
+    assert not any(name.startswith("dcgan-all") for name in trained)
     assert sum("compact-dcgan" in name for name in trained) == 3
+
+
+def test_what_two_arms_do_alike_is_done_once(comparison, trained):
+    comparison(arms=("none", "specaugment")).run()
+    del trained[:]
+    made = comparison("other", arms=("none", "oversampling"), everywhere=("specaugment",))
+    made.run()
+    # None with masks everywhere is the arm specaugment.
+    assert trained == [f"compact-oversampling-k-fold-{fold}-seed-0" for fold in (1, 2, 3)]
+    assert len(made.trainings("k-fold", "compact", made.arms[0])) == 3
 
 
 def test_gated_samples_need_the_judges_classifier_first(comparison, trained):
@@ -97,8 +110,8 @@ def test_gated_samples_need_the_judges_classifier_first(comparison, trained):
     gate = first.filling.gate
     assert gate.training.keep_model
     assert (gate.training.classifier, gate.training.filling.arm.name) == ("compact", "none")
-    pieces = [work.place.name for _, work in made._pieces(made.arms, (0,))]
-    assert pieces.index(gate.training.place.name) < pieces.index(first.place.name)
+    pieces = [work.place for _, work in made._pieces(made.arms, (0,))]
+    assert pieces.index(gate.training.place) < pieces.index(first.place)
     plain = comparison(arms=("none", "dcgan"), classifiers=("resnet50-head",))
     assert plain.training(plain.folds[0], "resnet50-head", plain.arms[1], 0).key != first.key
 
@@ -136,7 +149,7 @@ def test_splits_are_written_and_speeds_computed_only_if_an_arm_needs_them(compar
 def test_all_kinds_of_gan_can_be_asked_for(comparison, trained):
     comparison(arms=("none", "dcgan", "wgan-gp", "conditional-gan")).run()
     for kind in GANS:
-        assert sum(name == f"{kind}-all" for name in trained) == 3
+        assert sum(name.startswith(f"{kind}-all-") for name in trained) == 3
 
 
 def test_where_no_class_is_rare_arms_that_fill_are_refused(comparison):

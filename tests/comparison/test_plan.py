@@ -9,6 +9,7 @@ from serkit.errors import DivergedError
 class _Work:
     def __init__(self, place):
         self.place, self.is_done, self.runs = place, False, 0
+        self.title = place.name
         self.diverges = False
 
     @property
