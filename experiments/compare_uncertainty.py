@@ -19,9 +19,10 @@ from serkit.classifiers.lenet import LeNet5Settings, lenet5
 from serkit.classifiers.monte_carlo import with_monte_carlo_dropout
 from serkit.classifiers.moped import from_deterministic
 from serkit.classifiers.settings import FitSettings
-from serkit.trials.command_line import cross_validation_parser, uncertainty_trial
-from serkit.trials.panel import Panel
+from serkit.trials.command_line import cross_validation, cross_validation_parser
+from serkit.trials.panel import ANSWERS, Panel
 from serkit.trials.strangers import all_strangers
+from serkit.trials.uncertainty_report import uncertainty_report
 from serkit.uncertainty.ensemble import Ensemble
 from serkit.uncertainty.sampled import SampledNetwork
 from serkit.uncertainty.temperature import scale_temperature
@@ -43,7 +44,7 @@ def main() -> None:
     going_on = FitSettings(epochs=options.bayesian_epochs, learning_rate=3e-4, keep="last")
     shape, network = OWN.shape, CompactSettings(pool=(1, 1), stride=(1, 2))
     small = LeNet5Settings(pool=(2, 2), dropout=0.3)
-    with uncertainty_trial(options, OWN, [0.9, 1.1]) as trial:
+    with cross_validation(options, OWN, [0.9, 1.1], ANSWERS, uncertainty_report) as trial:
         classes = len(trial.classes)
         for fold in trial:
             panel = Panel(fold, all_strangers(fold, OWN, options.held_out, trial.folder))
@@ -75,11 +76,11 @@ def main() -> None:
             panel.ask("compact", one)
             validation, speakers = fold.validation, fold.parts.split.speakers
             panel.ask("compact, temperature", scale_temperature(one, validation, speakers))
-            panel.ask("compact, dropout", SampledNetwork(with_monte_carlo_dropout(twin)))
-            panel.ask(f"compact, ensemble of {options.members}", Ensemble(members))
-            panel.ask("compact, variational", SampledNetwork(bayesian))
+            panel.ask("compact, dropout", SampledNetwork(with_monte_carlo_dropout(twin)), "compact")
+            panel.ask(f"compact, ensemble of {options.members}", Ensemble(members), "compact")
+            panel.ask("compact, variational", SampledNetwork(bayesian), "compact")
             panel.ask("lenet5", Ensemble([lenet]))
-            panel.ask("lenet5, variational", SampledNetwork(bayesian_lenet))
+            panel.ask("lenet5, variational", SampledNetwork(bayesian_lenet), "lenet5")
             panel.keep()
 
 

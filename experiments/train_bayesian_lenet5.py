@@ -15,9 +15,10 @@ from serkit.classifiers.bayesian import bayesian_lenet5
 from serkit.classifiers.lenet import LeNet5Settings, lenet5
 from serkit.classifiers.moped import from_deterministic
 from serkit.classifiers.settings import FitSettings
-from serkit.trials.command_line import cross_validation_parser, uncertainty_trial
-from serkit.trials.panel import Panel
+from serkit.trials.command_line import cross_validation, cross_validation_parser
+from serkit.trials.panel import ANSWERS, Panel
 from serkit.trials.strangers import all_strangers
+from serkit.trials.uncertainty_report import uncertainty_report
 from serkit.uncertainty.ensemble import Ensemble
 from serkit.uncertainty.sampled import SampledNetwork
 
@@ -35,7 +36,7 @@ def main() -> None:
     settings = FitSettings(epochs=options.epochs, label_smoothing=0.1, keep="last")
     going_on = FitSettings(epochs=options.bayesian_epochs, learning_rate=3e-4, keep="last")
     network = LeNet5Settings(pool=(2, 2), dropout=0.3)
-    with uncertainty_trial(options, OWN, [0.9, 1.1]) as trial:
+    with cross_validation(options, OWN, [0.9, 1.1], ANSWERS, uncertainty_report) as trial:
         sizes = len(trial.classes), OWN.shape, network
         for fold in trial:
             panel = Panel(fold, all_strangers(fold, OWN, [], trial.folder))
@@ -51,8 +52,8 @@ def main() -> None:
                 *(settings, augment, 0.8),
             )
             panel.ask("plain", Ensemble([plain]))
-            panel.ask("Bayesian, from the plain one", SampledNetwork(started))
-            panel.ask("Bayesian, from new weights", SampledNetwork(anew))
+            panel.ask("Bayesian, from the plain one", SampledNetwork(started), "plain")
+            panel.ask("Bayesian, from new weights", SampledNetwork(anew), "plain")
             panel.keep()
 
 

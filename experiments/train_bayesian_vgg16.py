@@ -15,9 +15,10 @@ from serkit.classifiers.bayesian import last_block
 from serkit.classifiers.moped import from_deterministic
 from serkit.classifiers.settings import FitSettings
 from serkit.classifiers.transfer import TransferSettings, vgg16_half_freeze
-from serkit.trials.command_line import cross_validation_parser, uncertainty_trial
-from serkit.trials.panel import Panel
+from serkit.trials.command_line import cross_validation, cross_validation_parser
+from serkit.trials.panel import ANSWERS, Panel
 from serkit.trials.strangers import all_strangers
+from serkit.trials.uncertainty_report import uncertainty_report
 from serkit.uncertainty.ensemble import Ensemble
 from serkit.uncertainty.sampled import SampledNetwork
 
@@ -39,7 +40,7 @@ def main() -> None:
     network = TransferSettings(0 if options.throughout else 10, tuple(options.head))
     settings = FitSettings(epochs=options.epochs, learning_rate=2e-4, keep="last")
     going_on = replace(settings, epochs=options.bayesian_epochs, learning_rate=1e-4)
-    with uncertainty_trial(options, SPEC) as trial:
+    with cross_validation(options, SPEC, (), ANSWERS, uncertainty_report) as trial:
         for fold in trial:
             if options.first_folds and fold.number > options.first_folds:
                 continue
@@ -58,7 +59,7 @@ def main() -> None:
                 *(going_on, None, 0.8),
             )
             panel.ask("plain", Ensemble([plain]))
-            panel.ask("Bayesian", SampledNetwork(bayesian))
+            panel.ask("Bayesian", SampledNetwork(bayesian), "plain")
             panel.keep()
 
 

@@ -24,6 +24,7 @@ from serkit.classifiers.fitting import compiled
 from serkit.classifiers.moped import from_deterministic
 from serkit.classifiers.settings import FitSettings
 from serkit.layers.divergence import set_kl_weight
+from serkit.trials.tables import markdown_table
 from serkit.uncertainty.sampled import SampledNetwork
 
 SPEC = SpectrogramSpec(frames=160, bins=80, window=512, trim_db=30.0)
@@ -53,8 +54,11 @@ def main() -> None:
         steps[name] = stepping(compiled(network, FitSettings(), 24), x, y)
     for name in list(networks)[1:]:
         passes[name] = sampling(SampledNetwork(networks[name]), x, options.samples)
-    report("a training step", fastest(steps, options.rounds), STEP)
-    report(f"{options.samples} samples", fastest(passes, options.rounds), SAMPLES)
+    rows = [
+        *report("a training step", fastest(steps, options.rounds), STEP),
+        *report(f"{options.samples} samples", fastest(passes, options.rounds), SAMPLES),
+    ]
+    print(markdown_table(["", "ratio to the deterministic", "at most"], rows))
 
 
 def stepping(network, x, y):
@@ -81,12 +85,14 @@ def fastest(works: dict, rounds: int) -> dict[str, float]:
     return best
 
 
-def report(what: str, seconds: dict[str, float], target: float) -> None:
+def report(what: str, seconds: dict[str, float], target: float) -> list[list[str]]:
     ours = seconds.pop("deterministic")
-    for name, taken in seconds.items():
-        ratio = taken / ours
-        verdict = "met" if ratio <= target else "NOT met"
-        print(f"{what}, {name}: ratio {ratio:.2f} to the deterministic; {target} is {verdict}")
+    ratios = {name: taken / ours for name, taken in seconds.items()}
+    met = {name: "met" if ratio <= target else "NOT met" for name, ratio in ratios.items()}
+    return [
+        [f"{what}, {name}", f"{ratio:.2f}", f"{target} {met[name]}"]
+        for name, ratio in ratios.items()
+    ]
 
 
 if __name__ == "__main__":

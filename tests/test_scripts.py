@@ -82,3 +82,11 @@ def test_the_classifier_bench_prints_ratios_break_even_and_memory():
     assert re.search(r"resnet50-head, each at its best batch: serkit \d+ images/s", out)
     assert len(re.findall(r"break-even with torch .* on 300 clips: epoch \d+", out)) == 2
     assert re.search(r"300 clips, .* peak memory [\d.]+ GiB", out)
+
+
+@pytest.mark.slow
+def test_the_bayesian_bench_prints_a_table_of_ratios():
+    out = _run("bench_bayesian.py", "--batch", "2", "--samples", "2", "--rounds", "1")
+    assert (
+        len(re.findall(r"^\| .*, .* \| [\d.]+ \| [\d.]+ (?:NOT )?met \|$", out, re.MULTILINE)) == 4
+    )

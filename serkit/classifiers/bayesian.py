@@ -33,9 +33,7 @@ def bayesian_lenet5(
 
     Source: report, section 8.2.1.
     """
-    return from_deterministic(
-        lenet5(classes, shape, network, seed), None, settings=settings, seed=seed
-    )
+    return _made(lenet5(classes, shape, network, seed), True, settings, seed)
 
 
 def bayesian_compact(

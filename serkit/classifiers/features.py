@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from serkit.caching.cache import ArrayCache
 from serkit.caching.rows import Rows
-from serkit.classifiers.frozen import parts
+from serkit.layers.parts import parts
 
 _BATCH = 32
 # To be counted up when the same network and spectrogram give other numbers than before.

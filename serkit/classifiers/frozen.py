@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import keras
 
+from serkit.layers.parts import parts
+
 
 @dataclass(frozen=True)
 class Cut:
@@ -64,13 +66,6 @@ def is_frozen(layer: keras.layers.Layer) -> bool:
         isinstance(part, keras.layers.BatchNormalization) and part.trainable
         for part in parts(layer)
     )
-
-
-def parts(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
-    """A layer or model itself, and all layers inside, at any depth."""
-    yield layer
-    for part in getattr(layer, "layers", ()):
-        yield from parts(part)
 
 
 def _at(model: keras.Model, layer: keras.layers.Layer) -> Cut | None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from serkit.comparison.arms import NONE
 from serkit.comparison.engine import Comparison
-from serkit.comparison.exports import arm_cells, interval, per_cent, signed_interval
+from serkit.comparison.exports import arm_cells, beside_cells, interval, per_cent
 from serkit.comparison.results import EFFECTS
 from serkit.reporting import comparison_figures as drawn
 from serkit.reporting import figures
@@ -66,13 +66,9 @@ class ArmSections:
             arm["difference"]["verdict"] + "." for arm in self.arms.values() if "difference" in arm
         ]
         tables = [Table(head, rows)]
-        beside = [
-            [name, signed_interval(found["uar"]["estimate"]), f"{found['uar']['p']:.3f}"]
-            for name, arm in self.arms.items()
-            if (found := arm.get("beside_copies"))
-        ]
+        head, beside = beside_cells(self.arms)
         if beside:
-            tables.append(Table(["more than oversampling", "UAR", "p"], beside))
+            tables.append(Table(head, beside))
         return Section(self._title("what helps"), text, tables, drawing)
 
     def _power(self) -> Section:

@@ -28,7 +28,10 @@ def write_tables(results: dict[str, Any], folder: Path) -> None:
             head, cells = arm_cells(arms["arms"])
             head[0] = "arm, LEAKY" if found["leaky"] else "arm"
             name = f"{protocol}-{classifier}"
-            write_text(folder / f"{name}.md", markdown_table(head, cells))
+            text = [markdown_table(head, cells)]
+            head_beside, beside = beside_cells(arms["arms"])
+            text += [markdown_table(head_beside, beside)] if beside else []
+            write_text(folder / f"{name}.md", "\n".join(text))
             note = "LEAKY: speakers in training and test. " if found["leaky"] else ""
             write_text(folder / f"{name}.tex", latex_table(head, cells, note + protocol))
     with replacing(folder / "arms.csv") as partial:
@@ -58,6 +61,20 @@ def arm_cells(arms: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
             others.append("" if arm["generated"] is None else f"{arm['generated']:.0f}")
         rows.append([name, str(len(arm["seeds"])), interval(arm["uar"]), *compared, *others])
     return head, rows
+
+
+def beside_cells(arms: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of how much more arms are than copies; no rows if there is no such arm.
+
+    Args:
+        arms: by name, as in ``comparison.json``.
+    """
+    rows = [
+        [name, signed_interval(found["uar"]["estimate"]), f"{found['uar']['p']:.3f}"]
+        for name, arm in arms.items()
+        if (found := arm.get("beside_copies"))
+    ]
+    return ["more than oversampling", "UAR", "p"], rows
 
 
 def interval(found: dict[str, float | None]) -> str:

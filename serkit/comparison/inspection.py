@@ -17,13 +17,13 @@ from serkit.classifiers.settings import FitSettings
 from serkit.comparison.engine import Comparison
 from serkit.comparison.folds import Fold
 from serkit.corpora.corpus import Corpus
+from serkit.evaluation.features import coarse
 from serkit.evaluation.neighbours import nearest_distances, overlap
 from serkit.files import replacing
 from serkit.judging.embedding import Embedding, penultimate
 from serkit.seeds import derive_seed
 
 _NEIGHBOURS = 3
-_SIDE = 8
 
 
 class Listener:
@@ -108,14 +108,14 @@ def inspect(
     for label in filter(taken.__contains__, fold.plan):
         sets = _sets(comparison, fold, label, arms)
         clips, away, strangers = (
-            _flat(sets[name]) for name in ("clips", "taken away", "strangers")
+            coarse(sets[name]) for name in ("clips", "taken away", "strangers")
         )
         del strangers
         spread = pdist(away).mean()
         distance = np.median(nearest_distances(away, clips))
         held_out = listener.embedding(sets["strangers"])
         for name, pictures in sets.items():
-            flat, some = _flat(pictures), pictures[: len(clips)]
+            flat, some = coarse(pictures), pictures[: len(clips)]
             near = min(_NEIGHBOURS, len(held_out) - 1, len(some) - 1)
             found = overlap(held_out, listener.embedding(some), near)
             yield {
@@ -156,11 +156,3 @@ def _sets(
 def _of(fold: Fold, clips: Sequence, label: str) -> np.ndarray:
     mine = tuple(clip for clip in clips if clip.label(fold.label_set) == label)
     return fold.parts.of(Corpus(mine, fold.corpus.roots))
-
-
-def _flat(pictures: np.ndarray) -> np.ndarray:
-    """Means of 8 by 8 frames and bins, ``(n, …)``: pictures without their finest grain."""
-    frames, bins = (side // _SIDE * _SIDE for side in pictures.shape[1:3])
-    cut = pictures[:, :frames, :bins, 0]
-    blocks = cut.reshape(len(cut), frames // _SIDE, _SIDE, bins // _SIDE, _SIDE)
-    return blocks.mean(axis=(2, 4)).reshape(len(cut), -1)

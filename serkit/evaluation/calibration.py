@@ -37,7 +37,8 @@ def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int = 10) ->
 
     Source: Guo et al. (2017), arXiv:1706.04599.
     """
-    probabilities, truth = _checked(probabilities, truth, bins)
+    check_range("bins", bins, 1)
+    probabilities, truth = check_predictions(probabilities, truth)
     sure = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == truth
     place = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
@@ -61,7 +62,8 @@ def adaptive_calibration_error(
 
     Source: Nixon et al. (2019), arXiv:1904.01685.
     """
-    probabilities, truth = _checked(probabilities, truth, bins)
+    check_range("bins", bins, 1)
+    probabilities, truth = check_predictions(probabilities, truth)
     sure = probabilities.max(axis=1)
     gap = sure - (probabilities.argmax(axis=1) == truth)
     parts = np.array_split(gap[np.argsort(sure, kind="stable")], min(bins, len(gap)))
@@ -78,7 +80,8 @@ def classwise_calibration_error(
 
     Source: Kull et al. (2019), arXiv:1910.12656.
     """
-    probabilities, truth = _checked(probabilities, truth, bins)
+    check_range("bins", bins, 1)
+    probabilities, truth = check_predictions(probabilities, truth)
     place = np.clip(np.ceil(probabilities * bins).astype(int) - 1, 0, bins - 1)
     errors = []
     for number in range(probabilities.shape[1]):
@@ -94,9 +97,13 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return shifted / shifted.sum(axis=-1, keepdims=True)
 
 
-def _checked(probabilities, truth, bins: int) -> tuple[np.ndarray, np.ndarray]:
-    check_range("bins", bins, 1)
-    probabilities, truth = np.asarray(probabilities), np.asarray(truth)
+def check_predictions(probabilities, truth) -> tuple[np.ndarray, np.ndarray]:
+    """Both as arrays.
+
+    Raises:
+        InputError: if lengths differ or there are no clips.
+    """
+    probabilities, truth = np.asarray(probabilities, float), np.asarray(truth, int)
     if len(probabilities) != len(truth) or not len(truth):
         raise InputError(f"{len(probabilities)} predictions of {len(truth)} clips")
     return probabilities, truth

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from serkit.errors import InputError
+from serkit.evaluation.calibration import check_predictions
 
 # What a probability of 0 is taken for: the loss of a clip stays finite, at 27.6.
 _LEAST = 1e-12
@@ -20,7 +20,7 @@ def negative_log_likelihood(probabilities: np.ndarray, truth: np.ndarray) -> flo
 
     Source: Gneiting & Raftery (2007), section 4.1.
     """
-    probabilities, truth = _checked(probabilities, truth)
+    probabilities, truth = check_predictions(probabilities, truth)
     right = probabilities[np.arange(len(truth)), truth]
     return float(-np.log(np.maximum(right, _LEAST)).mean())
 
@@ -32,13 +32,6 @@ def brier(probabilities: np.ndarray, truth: np.ndarray) -> float:
 
     Source: Brier (1950), Monthly Weather Review 78(1).
     """
-    probabilities, truth = _checked(probabilities, truth)
+    probabilities, truth = check_predictions(probabilities, truth)
     distance = probabilities - np.eye(probabilities.shape[1])[truth]
     return float(np.square(distance).sum(axis=1).mean())
-
-
-def _checked(probabilities, truth) -> tuple[np.ndarray, np.ndarray]:
-    probabilities, truth = np.asarray(probabilities, float), np.asarray(truth, int)
-    if len(probabilities) != len(truth) or not len(truth):
-        raise InputError(f"{len(probabilities)} predictions of {len(truth)} clips")
-    return probabilities, truth

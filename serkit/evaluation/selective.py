@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 from serkit.errors import InputError, check_range
 
@@ -70,10 +71,8 @@ def auroc(lower: np.ndarray, higher: np.ndarray) -> float:
     lower, higher = np.asarray(lower, float), np.asarray(higher, float)
     if not len(lower) or not len(higher) or np.isnan(lower).any() or np.isnan(higher).any():
         raise InputError(f"{len(lower)} and {len(higher)} values; valid are numbers in both")
-    ordered = np.sort(lower)
-    below = np.searchsorted(ordered, higher, "left")
-    upto = np.searchsorted(ordered, higher, "right")
-    return float((below + upto).mean() / 2 / len(lower))
+    ranks = stats.rankdata(np.concatenate([higher, lower]))[: len(higher)]
+    return float((ranks.mean() - (len(higher) + 1) / 2) / len(lower))
 
 
 def threshold_for_coverage(unsure: np.ndarray, coverage: float) -> float:

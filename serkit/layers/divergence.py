@@ -5,16 +5,13 @@ from collections.abc import Iterator
 import keras
 
 from serkit.errors import InputError, check_range
+from serkit.layers.parts import parts
 from serkit.layers.posterior import VariationalLayer
 
 
 def variational_layers(model: keras.Model) -> Iterator[VariationalLayer]:
     """Those of a model, at any depth, in its order."""
-    for layer in model.layers:
-        if isinstance(layer, VariationalLayer):
-            yield layer
-        elif hasattr(layer, "layers"):
-            yield from variational_layers(layer)
+    return (layer for layer in parts(model) if isinstance(layer, VariationalLayer))
 
 
 def set_kl_weight(model: keras.Model, weight: float) -> None:

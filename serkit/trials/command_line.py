@@ -1,11 +1,12 @@
 """What experiments have in common on the command line."""
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import keras
+import pandas as pd
 import tensorflow as tf
 
 from serkit.audio.spectrogram import SpectrogramSpec
@@ -13,10 +14,8 @@ from serkit.corpora.labels import LABEL_SETS
 from serkit.files import write_text
 from serkit.runs import Run
 from serkit.trials.classifier_report import classifier_report
-from serkit.trials.cross_validation import CrossValidation
-from serkit.trials.panel import ANSWERS
+from serkit.trials.cross_validation import PREDICTIONS, CrossValidation
 from serkit.trials.rare_classes import RareClasses, RareClassesSettings
-from serkit.trials.uncertainty_report import uncertainty_report
 
 
 def rare_classes_parser(
@@ -82,7 +81,11 @@ def cross_validation_parser(description: str, out: str) -> argparse.ArgumentPars
 
 @contextmanager
 def cross_validation(
-    options: argparse.Namespace, spec: SpectrogramSpec, speeds: Sequence[float] = ()
+    options: argparse.Namespace,
+    spec: SpectrogramSpec,
+    speeds: Sequence[float] = (),
+    results: str = PREDICTIONS,
+    report: Callable[[pd.DataFrame, Sequence[str]], str] = classifier_report,
 ) -> Iterator[CrossValidation]:
     """The folds that the options ask for; at the end the tables are printed and written.
 
@@ -93,6 +96,8 @@ def cross_validation(
         options: of :func:`cross_validation_parser` and any others.
         spec: spectrograms.
         speeds: that recordings are played at to train on, beside their own.
+        results: name of the table that each fold keeps last.
+        report: makes the tables of these and of the names of all classes, as Markdown.
 
     Raises:
         ResumeError: if the folder was made with other options.
@@ -101,31 +106,12 @@ def cross_validation(
     with _run(options, "seeds"):
         trial = CrossValidation(
             *(options.roots, options.labels, spec, options.out, options.seeds, options.folds),
-            speeds,
+            *(speeds, results),
         )
         yield trial
-        text = classifier_report(trial.predictions(), trial.classes)
+        text = report(trial.predictions(), trial.classes)
         write_text(options.out / "report.md", text)
-        print(f"{text}\nper cent; written: {options.out / 'report.md'}")
-
-
-@contextmanager
-def uncertainty_trial(
-    options: argparse.Namespace, spec: SpectrogramSpec, speeds: Sequence[float] = ()
-) -> Iterator[CrossValidation]:
-    """As :func:`cross_validation`, for experiments whose folds each keep a panel's answers.
-
-    Arguments and errors as there; see :class:`serkit.trials.panel.Panel`.
-    """
-    with _run(options, "seeds"):
-        trial = CrossValidation(
-            *(options.roots, options.labels, spec, options.out, options.seeds, options.folds),
-            *(speeds, ANSWERS),
-        )
-        yield trial
-        text = uncertainty_report(trial.predictions(), trial.classes)
-        write_text(options.out / "report.md", text)
-        print(f"{text}\nwritten: {options.out / 'report.md'}")
+        print(f"{text}\nper cent where nothing else is said; written: {options.out / 'report.md'}")
 
 
 def _run(options: argparse.Namespace, *free: str) -> Run:

@@ -63,8 +63,14 @@ class Panel:
         forget_training(folder)
         return model
 
-    def ask(self, method: str, predictor: Predictor) -> None:
-        """What a predictor says about the test part and the strangers."""
+    def ask(self, method: str, predictor: Predictor, twin: str = "") -> None:
+        """What a predictor says about the test part and the strangers.
+
+        Args:
+            method: its name.
+            predictor: any.
+            twin: name of the method that it is to be compared with.
+        """
         parts = self.fold.parts
         test = parts.split.test
         known = self._answers(predictor, parts.of(test)).assign(
@@ -74,18 +80,18 @@ class Panel:
         for kind, pictures in self._strangers.items():
             answers = self._answers(predictor, pictures)
             tables.append(answers.assign(truth="", speaker="", kind=kind))
-        self._tables.append(pd.concat(tables).assign(method=method))
+        self._tables.append(pd.concat(tables).assign(method=method, twin=twin))
 
     def keep(self) -> pd.DataFrame:
         """All answers, in the fold's folder: it is done.
 
         Returns:
-            A row for each method and clip: ``seed``, ``fold``, ``method``, ``kind`` (``known`` or
-            that of a stranger), ``speaker``, ``truth``, ``total``, ``aleatoric``, ``epistemic`` (in
-            nats), and the probabilities ``p_<label>``.
+            A row for each method and clip: ``seed``, ``fold``, ``method``, ``twin``, ``kind``
+            (``known`` or that of a stranger), ``speaker``, ``truth``, ``total``, ``aleatoric``,
+            ``epistemic`` (in nats), and the probabilities ``p_<label>``.
         """
         found = pd.concat(self._tables)
-        first = ["method", "kind", "speaker", "truth"]
+        first = ["method", "twin", "kind", "speaker", "truth"]
         return self.fold.keep(
             found[[*first, *found.columns.difference(first, sort=False)]], ANSWERS
         )

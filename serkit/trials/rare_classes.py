@@ -19,6 +19,7 @@ from serkit.corpora.protocols import hold_out
 from serkit.corpora.splitting.thinning import make_rare
 from serkit.data.spectrograms import compute_spectrograms
 from serkit.errors import check_choice
+from serkit.evaluation.features import coarse
 from serkit.evaluation.fidelity import fidelity
 from serkit.evaluation.metrics import Scores
 from serkit.evaluation.neighbours import nearest_distances
@@ -140,11 +141,11 @@ class RareClasses:
         sets = {"unseen, same speakers": self.parts.of(Corpus(unseen, self.parts.corpus.roots))}
         sets = sets if unseen else {}
         sets |= {"unseen, other speakers": self.held_out[label], **generated}
-        seen = _coarse(real)
+        seen = coarse(real)
         between = squareform(pdist(seen))
         np.fill_diagonal(between, np.inf)
         distances = {"real": between.min(axis=1)}
-        distances |= {name: nearest_distances(_coarse(some), seen) for name, some in sets.items()}
+        distances |= {name: nearest_distances(coarse(some), seen) for name, some in sets.items()}
         return [
             {
                 **{"set": name, "count": len(found), "least": found.min()},
@@ -208,10 +209,3 @@ class RareClasses:
             voices = [clip.speaker for clip in split.train.clips]
             Judge.fit(model, self.training, voices, classes, split.speakers).save(folder)
         return Judge.load(folder)
-
-
-def _coarse(spectrograms: np.ndarray) -> np.ndarray:
-    """Means of 8 by 8, flat: sharp enough to know a clip again, and no matter of a frame."""
-    count, frames, bins, _ = spectrograms.shape
-    blocks = np.asarray(spectrograms)[:, : frames // 8 * 8, : bins // 8 * 8, 0]
-    return blocks.reshape(count, frames // 8, 8, bins // 8, 8).mean(axis=(2, 4)).reshape(count, -1)

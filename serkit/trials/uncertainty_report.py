@@ -147,6 +147,16 @@ def uncertainty_report(answers: pd.DataFrame, classes: Sequence[str]) -> str:
     for method, found in measure_methods(answers, classes).items():
         rows.append([method, *(_shown(name, found[name]) for name in MEASURES)])
     text = [markdown_table(["", *(_head(name) for name in MEASURES)], rows)]
+    pairs = answers.loc[answers["twin"] != "", ["twin", "method"]].drop_duplicates()
+    rows = [
+        [
+            f"{method} less {twin}",
+            *(str(differences(answers, classes, twin, method, name)) for name in _OF_TWINS),
+        ]
+        for twin, method in pairs.itertuples(index=False)
+    ]
+    if rows:
+        text.append(markdown_table(["", *(f"{name}, points" for name in _OF_TWINS)], rows))
     for unsure in ("total", "epistemic"):
         found = strangers_found(answers, unsure)
         kinds = list(next(iter(found.values())))
@@ -174,6 +184,7 @@ def _interval(measure: Measured, probabilities, truth, unsure, speakers) -> Inte
     )
 
 
+_OF_TWINS = ("UAR", "adaptive ECE")
 _PLAIN = ("NLL", "Brier", "AURC", "errors found")
 
 

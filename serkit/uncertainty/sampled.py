@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from serkit.errors import InputError, check_range
 from serkit.layers.dropout import MonteCarloDropout
+from serkit.layers.parts import parts
 from serkit.layers.posterior import VariationalLayer
 from serkit.training.batches import batches_in_order
 
@@ -33,7 +34,7 @@ class SampledNetwork:
 
     def __init__(self, model: keras.Model) -> None:
         self.model = model
-        self._layers = list(_drawing_layers(model))
+        self._layers = [layer for layer in parts(model) if isinstance(layer, _DRAWING)]
         if not self._layers:
             raise InputError(
                 f"no layer of {model.name} draws; valid are variational layers or "
@@ -74,14 +75,6 @@ class SampledNetwork:
         return np.concatenate(found, axis=1)
 
 
-def _drawing_layers(model):
-    for layer in model.layers:
-        if isinstance(layer, _DRAWING):
-            yield layer
-        elif hasattr(layer, "layers"):
-            yield from _drawing_layers(layer)
-
-
 def _pieces(model: keras.Model) -> tuple[keras.Model | None, keras.Model]:
     """What does not depend on draws, and what does, which takes the outputs of the former."""
     known, random, crossing = {id(each) for each in model.inputs}, set(), {}
@@ -105,5 +98,4 @@ def _pieces(model: keras.Model) -> tuple[keras.Model | None, keras.Model]:
 
 
 def _draws(operation) -> bool:
-    inside = any(_drawing_layers(operation)) if hasattr(operation, "layers") else False
-    return inside or isinstance(operation, _DRAWING)
+    return any(isinstance(part, _DRAWING) for part in parts(operation))

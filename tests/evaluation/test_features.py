@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from serkit.errors import InputError
-from serkit.evaluation.features import check_features
+from serkit.evaluation.features import check_features, coarse
 
 
 def test_features_become_float64():
@@ -23,3 +23,11 @@ def test_features_become_float64():
 def test_features_that_cannot_be_compared_are_refused(sets, message):
     with pytest.raises(InputError, match=message):
         check_features(2, **sets)
+
+
+def test_coarse_pictures_are_means_of_blocks():
+    picture = np.arange(17 * 16, dtype=float).reshape(1, 17, 16, 1)
+    found = coarse(picture)
+    # Rows of 16: the mean of 8 rows and 8 columns lies at row 3.5 and column 3.5 of the block.
+    expected = [16 * (3.5 + r) + 3.5 + c for r in (0, 8) for c in (0, 8)]
+    np.testing.assert_allclose(found, [expected])

@@ -4,9 +4,10 @@ from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.lenet import lenet5
 from serkit.classifiers.moped import from_deterministic
 from serkit.classifiers.settings import FitSettings
-from serkit.trials.command_line import cross_validation_parser, uncertainty_trial
-from serkit.trials.panel import Panel
+from serkit.trials.command_line import cross_validation, cross_validation_parser
+from serkit.trials.panel import ANSWERS, Panel
 from serkit.trials.strangers import strangers
+from serkit.trials.uncertainty_report import uncertainty_report
 from serkit.uncertainty.ensemble import Ensemble
 from serkit.uncertainty.sampled import SampledNetwork
 from serkit.uncertainty.temperature import scale_temperature
@@ -23,7 +24,7 @@ def _ask(fold, classes):
     )
     speakers = fold.parts.split.speakers
     panel.ask("twin", scale_temperature(Ensemble([twin]), fold.validation, speakers))
-    panel.ask("bayesian", SampledNetwork(bayesian))
+    panel.ask("bayesian", SampledNetwork(bayesian), "twin")
     return panel.keep()
 
 
@@ -32,7 +33,7 @@ def _ask(fold, classes):
 def test_from_the_command_line_to_the_tables(synthetic_root, tmp_path, capsys):
     arguments = [str(synthetic_root), "--folds", "3", "--seeds", "0", "--out", str(tmp_path)]
     options = cross_validation_parser("Question: none.", "runs/none").parse_args(arguments)
-    with uncertainty_trial(options, SPEC) as trial:
+    with cross_validation(options, SPEC, (), ANSWERS, uncertainty_report) as trial:
         for fold in trial:
             found = _ask(fold, len(trial.classes))
             known = found[found["kind"] == "known"]

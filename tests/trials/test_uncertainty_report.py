@@ -26,7 +26,12 @@ def _answers(rng, sharpness, method, clips=240):
     rows["speaker"] = [f"s{number % 12}" for number in range(clips)]
     strange = rows.assign(kind="noise", truth="", speaker="", total=rows["total"] + 5)
     rows = pd.concat([rows.assign(kind="known"), strange])
-    return rows.assign(method=method, seed=0, fold=np.arange(2 * clips) % 2)
+    return rows.assign(
+        method=method,
+        twin="" if sharpness == 1 else "honest",
+        seed=0,
+        fold=np.arange(2 * clips) % 2,
+    )
 
 
 @pytest.fixture
@@ -68,5 +73,6 @@ def test_tables(answers):
     assert "| honest |" in text
     assert "| too sure | 1.00 |" in text
     assert "strangers found by epistemic uncertainty" in text
+    assert "| too sure less honest | 0.0 [0.0, 0.0] |" in text
     nobody = uncertainty_report(answers[answers["kind"] == "known"], CLASSES)
     assert "strangers" not in nobody

@@ -1,0 +1,10 @@
+import keras
+
+from serkit.layers.parts import parts
+
+
+def test_all_layers_at_any_depth():
+    inner = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="deep")])
+    model = keras.Sequential([keras.Input((4,)), inner, keras.layers.ReLU(name="flat")])
+    assert [part.name for part in parts(model)] == [model.name, inner.name, "deep", "flat"]
+    assert list(parts(inner.layers[0])) == [inner.layers[0]]
