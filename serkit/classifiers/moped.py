@@ -20,6 +20,7 @@ _WAYS = {
         variational.Conv2DReparameterization,
     ),
 }
+_UNITS = ("start", "layer")
 # What a plain layer and a variational one have in common.
 _VARIATIONAL = ("kernel_initializer", "bias_initializer", "use_bias", "activation", "name", "dtype")
 
@@ -29,8 +30,10 @@ class BayesianSettings:
     """What is believed of weights at first, and how they are drawn in training.
 
     Attributes:
-        prior: standard deviation of the prior, as a multiple of the root mean square of a layer's
-            weights, above 0.
+        prior: standard deviation of the prior, above 0, as a multiple of
+        unit: ``start``, the deviation that each weight starts with, or ``layer``, the root mean
+            square of a layer's weights. The latter is so wide for weights that were trained, each
+            of which starts a few nats away from it, that a few hundred clips cannot make up for it.
         centred: whether the prior lies around the weights that the layer starts with, rather than
             around 0.
         dense: how dense layers are drawn, ``local`` (reparameterisation), ``flipout`` or
@@ -42,14 +45,20 @@ class BayesianSettings:
     """
 
     prior: float = 1.0
+    unit: str = "start"
     centred: bool = True
     dense: str = "local"
     convolution: str = "flipout"
 
     def __post_init__(self) -> None:
         check_range("prior", self.prior, 1e-6, 1e6)
+        check_choice("unit", self.unit, _UNITS)
         check_choice("dense", self.dense, _WAYS)
         check_choice("convolution", self.convolution, _WAYS)
+
+
+# Weights that are not trained yet say nothing about where they will lie.
+_NEW = BayesianSettings(unit="layer", centred=False)
 
 
 def linear_layers(model: keras.Model) -> list[str]:
@@ -76,7 +85,8 @@ def from_deterministic(
             0; None for 1e-3 all over, for weights that are not trained yet.
         layers: names of the dense layers and convolutions that become Bayesian, see
             :func:`linear_layers`; default: all.
-        settings: of priors and draws.
+        settings: of priors and draws; default: for trained weights :class:`BayesianSettings`, for
+            new ones a prior around 0, as wide as a layer's weights are large.
         seed: of the weights that are drawn.
 
     Returns:
@@ -89,7 +99,8 @@ def from_deterministic(
 
     Source: Krishnan et al. (2020), MOPED, arXiv:1906.05323.
     """
-    settings = settings or BayesianSettings()
+    if settings is None:
+        settings = _NEW if delta is None else BayesianSettings()
     if delta is not None:
         check_range("delta", delta, 1e-6, 10.0)
     known = linear_layers(model)
@@ -118,8 +129,9 @@ def _variational(layer, settings: BayesianSettings, seed: int) -> VariationalLay
     config = layer.get_config()
     common = {name: config[name] for name in _VARIATIONAL}
     common["trainable"] = layer.trainable
-    size = float(np.sqrt(np.mean(np.square(layer.kernel)))) or 1.0
-    common["kernel_prior"] = NormalPrior(settings.prior * size, settings.centred)
+    relative = settings.unit == "start"
+    size = 1.0 if relative else float(np.sqrt(np.mean(np.square(layer.kernel)))) or 1.0
+    common["kernel_prior"] = NormalPrior(settings.prior * size, settings.centred, relative)
     common["seed"] = seed
     if isinstance(layer, keras.layers.Dense):
         return _WAYS[settings.dense][0](config["units"], **common)

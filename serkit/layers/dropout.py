@@ -17,11 +17,11 @@ class MonteCarloDropout(keras.layers.Dropout):
     Source: Gal & Ghahramani (2016), arXiv:1506.02142.
     """
 
-    _drawn = None
+    _drawn, _drops = None, True
 
     def call(self, inputs, training=None):
         if self._drawn is None:
-            return super().call(inputs, training=True)
+            return super().call(inputs, training=self._drops)
         sides = self.noise_shape or (None,) * len(inputs.shape)
         given = zip(sides[1:], inputs.shape[1:], strict=True)
         shape = (1, *(own if own is not None else side for own, side in given))
@@ -40,3 +40,12 @@ class MonteCarloDropout(keras.layers.Dropout):
             yield
         finally:
             self._drawn = None
+
+    @contextmanager
+    def at_mean(self) -> Iterator[None]:
+        """Calls inside drop nothing."""
+        self._drops = False
+        try:
+            yield
+        finally:
+            self._drops = True

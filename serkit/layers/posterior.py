@@ -84,6 +84,9 @@ class VariationalLayer(keras.layers.Layer):
         if self.kernel_prior.centred:
             self.kernel_prior_loc = self._own("kernel_prior_loc", shape, zero, trainable=False)
             self.kernel_prior_loc.assign(self.kernel_posterior_loc)
+        if self.kernel_prior.relative:
+            start = keras.initializers.Constant(self.posterior_scale)
+            self.kernel_prior_unit = self._own("kernel_prior_unit", shape, start, trainable=False)
         weight = keras.initializers.Constant(self._kl_weight)
         self.kl_weight = self._own("kl_weight", (), weight, trainable=False)
 
@@ -109,8 +112,9 @@ class VariationalLayer(keras.layers.Layer):
     def divergence(self) -> tf.Tensor:
         """KL of the posterior from the prior, in nats, over all weights: float32, ()."""
         centre = self.kernel_prior_loc if self.kernel_prior.centred else 0.0
+        unit = self.kernel_prior_unit if self.kernel_prior.relative else 1.0
         return self.kernel_prior.divergence(
-            self.posterior, tf.convert_to_tensor(centre), self.noise
+            self.posterior, tf.convert_to_tensor(centre), tf.convert_to_tensor(unit), self.noise
         )
 
     def activated(self, linear: Linear, inputs):
@@ -147,24 +151,37 @@ class VariationalLayer(keras.layers.Layer):
         So the layer is one of the functions that it believes in, rather than another one for each
         example; there is no KL.
         """
-        self._drawn = self.draw(seed)
+        with self._fixed(self.draw(seed)):
+            yield
+
+    @contextmanager
+    def at_mean(self) -> Iterator[None]:
+        """Calls inside all have the mean of the posterior as kernel; there is no KL."""
+        with self._fixed(tf.convert_to_tensor(self.kernel_posterior_loc)):
+            yield
+
+    @contextmanager
+    def _fixed(self, kernel: tf.Tensor) -> Iterator[None]:
+        self._drawn = kernel
         try:
             yield
         finally:
             self._drawn = None
 
     def set_posterior(self, loc: np.ndarray, scale: np.ndarray | float) -> None:
-        """Set mean and standard deviation of each weight; a centred prior moves to the mean.
+        """Set where the posterior starts; a centred or relative prior goes by that.
 
         Args:
-            loc: of the kernel's shape.
-            scale: of its shape or one for all, above 0.
+            loc: mean of each weight, of the kernel's shape.
+            scale: standard deviation of each, of its shape or one for all, above 0.
         """
         scale = np.broadcast_to(np.maximum(scale, 1e-12), loc.shape)
         self.kernel_posterior_loc.assign(loc)
         self.kernel_posterior_untransformed_scale.assign(_unsoftplus(scale))
         if self.kernel_prior.centred:
             self.kernel_prior_loc.assign(loc)
+        if self.kernel_prior.relative:
+            self.kernel_prior_unit.assign(scale)
 
     def get_config(self) -> dict:
         return {

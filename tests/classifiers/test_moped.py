@@ -40,10 +40,21 @@ def test_weights_deviate_in_proportion_to_their_size():
     np.testing.assert_allclose(posterior.scale, 0.2 * np.abs(kernel), rtol=1e-4)
 
 
+def test_by_default_trained_weights_start_at_their_prior_and_new_ones_around_zero():
+    model = _compact()
+    for layer in variational_layers(from_deterministic(model, 0.2)):
+        assert float(layer.divergence()) == pytest.approx(0, abs=1e-3)
+    new = from_deterministic(model, None).get_layer("logits").kernel_prior
+    size = np.sqrt(np.mean(np.square(model.get_layer("logits").kernel)))
+    assert (new.centred, new.relative) == (False, False)
+    assert new.scale == pytest.approx(size, rel=1e-5)
+
+
 def test_priors_lie_where_they_are_told(rng):
     model = _compact()
     size = np.sqrt(np.mean(np.square(model.get_layer("logits").kernel)))
-    centred = from_deterministic(model, settings=BayesianSettings(prior=0.5)).get_layer("logits")
+    settings = BayesianSettings(prior=0.5, unit="layer")
+    centred = from_deterministic(model, settings=settings).get_layer("logits")
     assert centred.kernel_prior.scale == pytest.approx(0.5 * size, rel=1e-5)
     np.testing.assert_array_equal(centred.kernel_prior_loc, centred.posterior.loc)
     settings = BayesianSettings(centred=False, convolution="local")
@@ -98,6 +109,7 @@ def _stop(epoch, epochs):
         (lambda: from_deterministic(_compact(), layers=["relu"]), "layers relu of compact"),
         (lambda: from_deterministic(_compact(), delta=0.0), "delta=0.0"),
         (lambda: BayesianSettings(prior=0.0), "prior=0.0"),
+        (lambda: BayesianSettings(unit="clip"), "unit='clip'"),
         (lambda: BayesianSettings(dense="exact"), "dense='exact'"),
     ],
 )

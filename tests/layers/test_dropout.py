@@ -25,6 +25,13 @@ def test_a_drawn_mask_is_the_same_for_all_clips_and_depends_on_the_seed_alone():
     assert not np.array_equal(layer(x)[0], layer(x)[1])
 
 
+def test_at_the_mean_nothing_is_dropped():
+    layer, x = MonteCarloDropout(0.5, seed=1), np.ones((6, 64), "float32")
+    with layer.at_mean():
+        np.testing.assert_array_equal(layer(x), x)
+    assert (layer(x).numpy() == 0).any()
+
+
 def test_whole_channels_where_that_is_wanted():
     layer = MonteCarloDropout(0.5, noise_shape=(None, 1, 1, None), seed=2)
     x = np.ones((2, 5, 4, 32), "float32")

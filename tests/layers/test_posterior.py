@@ -35,6 +35,24 @@ def test_a_centred_prior_lies_where_the_posterior_starts():
     assert float(layer.divergence()) == pytest.approx(750, rel=1e-4)
 
 
+def test_a_relative_prior_is_as_wide_as_the_posterior_starts():
+    layer = _built(kernel_prior=NormalPrior(1.0, True, relative=True), posterior_scale=0.3)
+    assert float(layer.divergence()) == pytest.approx(0, abs=1e-5)
+    loc = np.arange(15, dtype="float32").reshape(5, 3)
+    layer.set_posterior(loc, 0.1 * np.abs(loc) + 0.1)
+    assert float(layer.divergence()) == pytest.approx(0, abs=1e-5)
+    np.testing.assert_allclose(layer.kernel_prior_unit, 0.1 * loc + 0.1, rtol=1e-6)
+
+
+def test_at_the_mean_it_is_the_plain_layer(rng):
+    layer, x = _built(posterior_scale=0.5), rng.normal(size=(2, 5)).astype("float32")
+    with layer.at_mean():
+        found = layer(x)
+        assert not layer.losses
+    np.testing.assert_allclose(found, x @ layer.kernel_posterior_loc + layer.bias, rtol=1e-5)
+    assert not np.allclose(layer(x), found)
+
+
 def test_set_posterior_moves_a_centred_prior():
     layer = _built(kernel_prior=NormalPrior(0.1, centred=True))
     loc = np.arange(15, dtype="float32").reshape(5, 3)
