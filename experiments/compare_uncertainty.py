@@ -3,11 +3,12 @@
     python experiments/compare_uncertainty.py ../shared/data/ravdess --seeds 0
     python experiments/compare_uncertainty.py ROOT... --held-out OTHER   # are strangers
 
-Deterministic, temperature scaling, dropout that goes on, an ensemble, and variational networks that
-start from trained ones (report, section 8.2; Krishnan et al. 2020), all on the same folds of
-speakers. What came out is in docs/uncertainty.md.
+Deterministic, label smoothing, temperature scaling, dropout that goes on, an ensemble, and
+variational networks that start from trained ones (report, section 8.2; Krishnan et al. 2020), all
+on the same folds of speakers. What came out is in docs/uncertainty.md.
 """
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,10 +23,10 @@ from serkit.classifiers.settings import FitSettings
 from serkit.trials.command_line import cross_validation, cross_validation_parser
 from serkit.trials.panel import ANSWERS, Panel
 from serkit.trials.strangers import all_strangers
+from serkit.trials.uncertainty_figures import write_uncertainty_figures
 from serkit.trials.uncertainty_report import uncertainty_report
 from serkit.uncertainty.ensemble import Ensemble
 from serkit.uncertainty.sampled import SampledNetwork
-from serkit.uncertainty.temperature import scale_temperature
 
 OWN = SpectrogramSpec(frames=160, bins=80, window=512, trim_db=30.0)
 
@@ -34,54 +35,56 @@ def main() -> None:
     parser = cross_validation_parser(__doc__.splitlines()[0], "runs/compare-uncertainty")
     parser.add_argument("--held-out", type=Path, nargs="*", default=[], help="other corpora")
     parser.add_argument("--epochs", type=int, default=60)
-    parser.add_argument("--bayesian-epochs", type=int, default=20)
+    parser.add_argument("--bayesian-epochs", type=int, default=10)
     parser.add_argument("--members", type=int, default=4, help="of the ensemble")
-    parser.add_argument("--delta", type=float, default=0.1, help="of MOPED")
+    parser.add_argument(
+        "--deltas", type=float, nargs="+", default=[0.3, 0.5, 0.7], help="of MOPED, to choose from"
+    )
     options = parser.parse_args()
 
     augment = partial(mask, settings=MaskSettings())
-    settings = FitSettings(epochs=options.epochs, label_smoothing=0.1, keep="last")
-    going_on = FitSettings(epochs=options.bayesian_epochs, learning_rate=3e-4, keep="last")
-    shape, network = OWN.shape, CompactSettings(pool=(1, 1), stride=(1, 2))
-    small = LeNet5Settings(pool=(2, 2), dropout=0.3)
+    settings = FitSettings(epochs=options.epochs, keep="last")
+    smooth = replace(settings, label_smoothing=0.1)
+    going_on = replace(settings, epochs=options.bayesian_epochs, learning_rate=3e-4)
+    network, small = (
+        CompactSettings(pool=(1, 1), stride=(1, 2)),
+        LeNet5Settings((2, 2), dropout=0.3),
+    )
     with cross_validation(options, OWN, [0.9, 1.1], ANSWERS, uncertainty_report) as trial:
-        classes = len(trial.classes)
+        builders = {
+            "compact": partial(compact, len(trial.classes), OWN.shape, network),
+            "lenet5": partial(lenet5, len(trial.classes), OWN.shape, small),
+        }
         for fold in trial:
             panel = Panel(fold, all_strangers(fold, OWN, options.held_out, trial.folder))
+            for name, build in builders.items():
+                twin = panel.trained(f"{name}-twin", build, settings, augment)
+                layers = last_block(twin) if name == "compact" else None
+                bayesian = {
+                    f"{name}-bayesian-{delta}": panel.trained(
+                        f"{name}-bayesian-{delta}",
+                        partial(from_deterministic, twin, delta, layers=layers),
+                        *(going_on, augment, 0.5),
+                    )
+                    for delta in options.deltas
+                }
+                ways = {key: SampledNetwork(model) for key, model in bayesian.items()}
+                best = panel.likeliest(ways)
+                one, dropping = Ensemble([twin]), SampledNetwork(with_monte_carlo_dropout(twin))
+                panel.ask(name, one, [twin])
+                panel.ask(f"{name}, temperature", panel.tempered(one), [twin], name)
+                panel.ask(f"{name}, dropout", dropping, [twin], name)
+                panel.ask(f"{name}, variational", ways[best], [bayesian[best]], name)
             members = [
-                panel.trained(
-                    f"compact-{number}",
-                    lambda seed: compact(classes, shape, network, seed),
-                    *(settings, augment),
-                )
+                panel.trained(f"compact-{number}", builders["compact"], smooth, augment)
                 for number in range(options.members)
             ]
-            twin = members[0]
-            bayesian = panel.trained(
-                "compact-bayesian",
-                lambda seed, twin=twin: from_deterministic(
-                    twin, options.delta, layers=last_block(twin), seed=seed
-                ),
-                *(going_on, augment, 0.8),
-            )
-            lenet = panel.trained(
-                "lenet5", lambda seed: lenet5(classes, shape, small, seed), settings, augment
-            )
-            bayesian_lenet = panel.trained(
-                "lenet5-bayesian",
-                lambda seed, lenet=lenet: from_deterministic(lenet, options.delta, seed=seed),
-                *(going_on, augment, 0.8),
-            )
-            one = Ensemble([twin])
-            panel.ask("compact", one)
-            validation, speakers = fold.validation, fold.parts.split.speakers
-            panel.ask("compact, temperature", scale_temperature(one, validation, speakers))
-            panel.ask("compact, dropout", SampledNetwork(with_monte_carlo_dropout(twin)), "compact")
-            panel.ask(f"compact, ensemble of {options.members}", Ensemble(members), "compact")
-            panel.ask("compact, variational", SampledNetwork(bayesian), "compact")
-            panel.ask("lenet5", Ensemble([lenet]))
-            panel.ask("lenet5, variational", SampledNetwork(bayesian_lenet), "lenet5")
+            every, name = Ensemble(members), f"compact, ensemble of {options.members}"
+            panel.ask("compact, label smoothing", Ensemble(members[:1]), members[:1], "compact")
+            panel.ask(name, every, members, "compact")
+            panel.ask(f"{name}, temperature", panel.tempered(every), members, "compact")
             panel.keep()
+    write_uncertainty_figures(trial.predictions(), trial.classes, options.out)
 
 
 if __name__ == "__main__":

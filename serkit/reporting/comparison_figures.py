@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from serkit.reporting.style import CORPORA, GENERATED, REAL, tidy
+from serkit.reporting.style import GENERATED, REAL, colour, tidy
 
 _UNSURE, _WORSE = "#7a828a", "#b0413e"
 
@@ -103,7 +103,7 @@ def calibration(arms: Mapping[str, Mapping]) -> Figure:
         axes.plot(
             *known.T,
             "o-",
-            color=_colour(number),
+            color=colour(number),
             markersize=3.5,
             linewidth=1.2,
             label=f"{name} (ECE {100 * found['ece']:.1f})",
@@ -128,8 +128,8 @@ def mean_curves(histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]
     panels = figure.subplots(1, 2)
     for number, (arm, trainings) in enumerate(histories.items()):
         for axes, name in zip(panels, ("loss", "uar"), strict=True):
-            _curve(axes, trainings, name, _colour(number), dashed=True)
-            _curve(axes, trainings, f"val_{name}", _colour(number), label=arm)
+            _curve(axes, trainings, name, colour(number), dashed=True)
+            _curve(axes, trainings, f"val_{name}", colour(number), label=arm)
     panels[0].set_ylabel("loss")
     panels[1].set_ylabel("UAR")
     panels[1].set_ylim(0, 1)
@@ -169,11 +169,6 @@ def _curve(
     means = [np.mean([rows[epoch][name] for rows in trainings]) for epoch in range(epochs)]
     style = {"linestyle": "--", "linewidth": 0.8} if dashed else {"linewidth": 1.3}
     axes.plot(range(1, epochs + 1), means, color=colour, label=label, **style)
-
-
-def _colour(number: int) -> str:
-    more = (*CORPORA, "#2f9aa0", "#c26ba0", "#8c7a2b", "#222222")
-    return more[number % len(more)]
 
 
 _ENDS = ("low", "high")

@@ -5,7 +5,13 @@ from matplotlib.axes import Axes
 REAL, GENERATED = "#2563a8", "#d97706"
 CORPORA = ("#2563a8", "#d97706", "#4d8c57", "#8a5a9e", "#b0413e", "#5f6b76")
 """Colours of corpora, in turn."""
+_MORE = (*CORPORA, "#2f9aa0", "#c26ba0", "#8c7a2b", "#222222")
 _INK = "#444444"
+
+
+def colour(number: int) -> str:
+    """One of ten colours for curves in turn."""
+    return _MORE[number % len(_MORE)]
 
 
 def tidy(axes: Axes) -> None:

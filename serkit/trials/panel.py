@@ -1,6 +1,6 @@
 """Several ways to answer, all asked about the same clips of one fold."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -8,12 +8,15 @@ import pandas as pd
 
 from serkit.classifiers.material import Augment
 from serkit.classifiers.settings import FitSettings
+from serkit.evaluation.proper_scores import negative_log_likelihood
 from serkit.evaluation.uncertainty import uncertainty
 from serkit.files import replacing
 from serkit.layers.divergence import KLWarmup
 from serkit.seeds import derive_seed
 from serkit.trials.cross_validation import Fold, forget_training
+from serkit.uncertainty.density import FeatureDensity
 from serkit.uncertainty.predictor import Predictor, predict_samples
+from serkit.uncertainty.temperature import scale_temperature
 
 ANSWERS = "answers.csv"
 """What a fold's folder holds as soon as all have answered."""
@@ -32,6 +35,7 @@ class Panel:
         self.fold, self.samples = fold, samples
         self._strangers = dict(strangers)
         self._tables: list[pd.DataFrame] = []
+        self._densities: dict[keras.Model, FeatureDensity] = {}
 
     def trained(
         self,
@@ -63,22 +67,47 @@ class Panel:
         forget_training(folder)
         return model
 
-    def ask(self, method: str, predictor: Predictor, twin: str = "") -> None:
+    def likeliest(self, candidates: Mapping[str, Predictor]) -> str:
+        """The name of the one by which the validation speakers' labels are likeliest.
+
+        Args:
+            candidates: by name.
+        """
+        validation, losses = self.fold.validation, {}
+        for name, predictor in candidates.items():
+            samples = self._samples(predictor, validation.spectrograms)
+            losses[name] = negative_log_likelihood(samples.mean(axis=0), validation.labels)
+        best = min(losses, key=losses.get)
+        found = ", ".join(f"{name} {loss:.3f}" for name, loss in losses.items())
+        print(f"NLL of validation speakers: {found}; {best} it is", flush=True)
+        return best
+
+    def tempered(self, predictor: Predictor) -> Predictor:
+        """The same with a temperature chosen on the validation speakers."""
+        return scale_temperature(
+            *(predictor, self.fold.validation, self.fold.parts.split.speakers),
+            *(self.samples, self.fold.network_seed),
+        )
+
+    def ask(
+        self, method: str, predictor: Predictor, models: Sequence[keras.Model], twin: str = ""
+    ) -> None:
         """What a predictor says about the test part and the strangers.
 
         Args:
             method: its name.
             predictor: any.
+            models: the networks that it asks; how strange something is, is a mean over them.
             twin: name of the method that it is to be compared with.
         """
         parts = self.fold.parts
         test = parts.split.test
-        known = self._answers(predictor, parts.of(test)).assign(
+        known = self._answers(predictor, models, parts.of(test)).assign(
             truth=test.labels(parts.label_set), speaker=[clip.speaker for clip in test.clips]
         )
         tables = [known.assign(kind="known")]
         for kind, pictures in self._strangers.items():
-            answers = self._answers(predictor, pictures)
+            answers = self._answers(predictor, models, pictures)
             tables.append(answers.assign(truth="", speaker="", kind=kind))
         self._tables.append(pd.concat(tables).assign(method=method, twin=twin))
 
@@ -88,7 +117,9 @@ class Panel:
         Returns:
             A row for each method and clip: ``seed``, ``fold``, ``method``, ``twin``, ``kind``
             (``known`` or that of a stranger), ``speaker``, ``truth``, ``total``, ``aleatoric``,
-            ``epistemic`` (in nats), and the probabilities ``p_<label>``.
+            ``epistemic`` (in nats), ``strangeness`` (of
+            :class:`serkit.uncertainty.density.FeatureDensity`), and the probabilities
+            ``p_<label>``.
         """
         found = pd.concat(self._tables)
         first = ["method", "twin", "kind", "speaker", "truth"]
@@ -96,11 +127,27 @@ class Panel:
             found[[*first, *found.columns.difference(first, sort=False)]], ANSWERS
         )
 
-    def _answers(self, predictor: Predictor, pictures: np.ndarray) -> pd.DataFrame:
-        samples = predict_samples(predictor, pictures, self.samples, self.fold.network_seed)
+    def _answers(
+        self, predictor: Predictor, models: Sequence[keras.Model], pictures: np.ndarray
+    ) -> pd.DataFrame:
+        samples = self._samples(predictor, pictures)
         unsure = uncertainty(samples)
         names = ("total", "aleatoric", "epistemic")
         values = {name: getattr(unsure, name) for name in names}
+        strange = [self._density(model).strangeness(pictures) for model in models]
+        values["strangeness"] = np.mean(strange, axis=0)
         for number, label in enumerate(self.fold.parts.classes):
             values[f"p_{label}"] = samples.mean(axis=0)[:, number]
         return pd.DataFrame(values)
+
+    def _samples(self, predictor: Predictor, pictures: np.ndarray) -> np.ndarray:
+        return predict_samples(predictor, pictures, self.samples, self.fold.network_seed)
+
+    def _density(self, model: keras.Model) -> FeatureDensity:
+        if model not in self._densities:
+            parts = self.fold.parts
+            train = parts.examples(parts.split.train)
+            self._densities[model] = FeatureDensity(
+                model, train, self.fold.validation, parts.split.speakers
+            )
+        return self._densities[model]

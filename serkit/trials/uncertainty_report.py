@@ -79,7 +79,7 @@ def measure_methods(
     """
     found = {}
     for method, rows in _known(answers).groupby("method", sort=False):
-        columns = _columns(rows, classes, unsure)
+        columns = known_columns(rows, classes, unsure)
         found[method] = {
             name: _interval(measure, *columns, rows["speaker"])
             for name, measure in MEASURES.items()
@@ -101,7 +101,7 @@ def differences(
     """
     known, of = _known(answers), MEASURES[measure]
     one, other = (known[known["method"] == method] for method in (first, second))
-    sides = [_columns(rows, classes, "total") for rows in (one, other)]
+    sides = [known_columns(rows, classes) for rows in (one, other)]
 
     def less(clips: np.ndarray) -> float:
         here, there = (of(*(column[clips] for column in side)) for side in sides)
@@ -115,7 +115,8 @@ def strangers_found(answers: pd.DataFrame, unsure: str = "total") -> dict[str, d
 
     Args:
         answers: as for :func:`measure_methods`.
-        unsure: column that should be higher for strangers.
+        unsure: column that should be higher for strangers, ``total``, ``epistemic`` or
+            ``strangeness``.
 
     Returns:
         For each method the kinds of strangers.
@@ -141,6 +142,21 @@ def strangers_found(answers: pd.DataFrame, unsure: str = "total") -> dict[str, d
     return found
 
 
+def known_columns(
+    answers: pd.DataFrame, classes: Sequence[str], unsure: str = "total"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probabilities ``(clips, classes)``, class numbers, and how unsure, of the test part.
+
+    Args:
+        answers: of one method, as for :func:`measure_methods`.
+        classes: names of all classes.
+        unsure: column by which answers are more or less sure.
+    """
+    rows, place = _known(answers), {label: number for number, label in enumerate(classes)}
+    probabilities = rows[[f"p_{label}" for label in classes]].to_numpy()
+    return probabilities, rows["truth"].map(place).to_numpy(), rows[unsure].to_numpy()
+
+
 def uncertainty_report(answers: pd.DataFrame, classes: Sequence[str]) -> str:
     """All of it as Markdown. Arguments as for :func:`measure_methods`."""
     rows = []
@@ -157,23 +173,17 @@ def uncertainty_report(answers: pd.DataFrame, classes: Sequence[str]) -> str:
     ]
     if rows:
         text.append(markdown_table(["", *(f"{name}, points" for name in _OF_TWINS)], rows))
-    for unsure in ("total", "epistemic"):
+    for unsure, name in _FINDERS.items():
         found = strangers_found(answers, unsure)
         kinds = list(next(iter(found.values())))
         rows = [[m, *(f"{values[kind]:.2f}" for kind in kinds)] for m, values in found.items()]
         if kinds:
-            text.append(markdown_table([f"strangers found by {unsure} uncertainty", *kinds], rows))
+            text.append(markdown_table([f"strangers found by {name}", *kinds], rows))
     return "\n".join(text)
 
 
 def _known(answers: pd.DataFrame) -> pd.DataFrame:
     return answers[answers["kind"] == "known"]
-
-
-def _columns(rows: pd.DataFrame, classes: Sequence[str], unsure: str) -> tuple[np.ndarray, ...]:
-    place = {label: number for number, label in enumerate(classes)}
-    probabilities = rows[[f"p_{label}" for label in classes]].to_numpy()
-    return probabilities, rows["truth"].map(place).to_numpy(), rows[unsure].to_numpy()
 
 
 def _interval(measure: Measured, probabilities, truth, unsure, speakers) -> Interval:
@@ -184,6 +194,11 @@ def _interval(measure: Measured, probabilities, truth, unsure, speakers) -> Inte
     )
 
 
+_FINDERS = {
+    "total": "total uncertainty",
+    "epistemic": "epistemic uncertainty",
+    "strangeness": "feature density",
+}
 _OF_TWINS = ("UAR", "adaptive ECE")
 _PLAIN = ("NLL", "Brier", "AURC", "errors found")
 

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from serkit.audio.spectrogram import SpectrogramSpec
@@ -9,6 +10,7 @@ from serkit.trials.panel import ANSWERS, Panel
 from serkit.trials.strangers import strangers
 from serkit.trials.uncertainty_report import uncertainty_report
 from serkit.uncertainty.ensemble import Ensemble
+from serkit.uncertainty.predictor import predict_samples
 from serkit.uncertainty.sampled import SampledNetwork
 from serkit.uncertainty.temperature import scale_temperature
 
@@ -23,8 +25,16 @@ def _ask(fold, classes):
         "bayesian", lambda seed: from_deterministic(twin, 0.2, seed=seed), SETTINGS, warmup=0.5
     )
     speakers = fold.parts.split.speakers
-    panel.ask("twin", scale_temperature(Ensemble([twin]), fold.validation, speakers))
-    panel.ask("bayesian", SampledNetwork(bayesian), "twin")
+    one, drawn = Ensemble([twin]), SampledNetwork(bayesian)
+    panel.ask("twin", scale_temperature(one, fold.validation, speakers), [twin])
+    panel.ask("bayesian", drawn, [bayesian], "twin")
+    losses = {}
+    for name, predictor in {"one": one, "drawn": drawn}.items():
+        samples = predict_samples(
+            predictor, fold.validation.spectrograms, 4, fold.network_seed
+        ).mean(axis=0)
+        losses[name] = -np.log(samples[np.arange(len(samples)), fold.validation.labels]).mean()
+    assert panel.likeliest({"one": one, "drawn": drawn}) == min(losses, key=losses.get)
     return panel.keep()
 
 
@@ -43,6 +53,8 @@ def test_from_the_command_line_to_the_tables(synthetic_root, tmp_path, capsys):
             assert chances.sum(axis=1).to_numpy() == pytest.approx(1)
             epistemic = found.groupby("method")["epistemic"].max()
             assert epistemic["twin"] < 1e-6 < epistemic["bayesian"]
+            strangeness = found.groupby("kind")["strangeness"].mean()
+            assert strangeness["silence"] > strangeness["known"]
             kept = {path.name for path in (fold.folder / "bayesian").iterdir()}
             assert kept == {"history.csv", "model.keras"}
             # Trained once, and loaded when it is asked for again.

@@ -22,6 +22,7 @@ def _answers(rng, sharpness, method, clips=240):
     rows = pd.DataFrame(said, columns=[f"p_{label}" for label in CLASSES])
     rows["total"] = -(said * np.log(said)).sum(axis=1)
     rows["epistemic"] = 0.0
+    rows["strangeness"] = rng.normal(size=clips)
     rows["truth"] = [CLASSES[number] for number in truth]
     rows["speaker"] = [f"s{number % 12}" for number in range(clips)]
     strange = rows.assign(kind="noise", truth="", speaker="", total=rows["total"] + 5)
@@ -73,6 +74,7 @@ def test_tables(answers):
     assert "| honest |" in text
     assert "| too sure | 1.00 |" in text
     assert "strangers found by epistemic uncertainty" in text
+    assert "strangers found by feature density" in text
     assert "| too sure less honest | 0.0 [0.0, 0.0] |" in text
     nobody = uncertainty_report(answers[answers["kind"] == "known"], CLASSES)
     assert "strangers" not in nobody
