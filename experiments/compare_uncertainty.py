@@ -63,7 +63,9 @@ def main() -> None:
                 bayesian = {
                     f"{name}-bayesian-{delta}": panel.trained(
                         f"{name}-bayesian-{delta}",
-                        partial(from_deterministic, twin, delta, layers=layers),
+                        lambda seed, twin=twin, delta=delta, layers=layers: from_deterministic(
+                            twin, delta, layers=layers, seed=seed
+                        ),
                         *(going_on, augment, 0.5),
                     )
                     for delta in options.deltas
