@@ -18,7 +18,6 @@ from serkit.classifiers.bayesian import last_block
 from serkit.classifiers.compact import CompactSettings, compact
 from serkit.classifiers.lenet import LeNet5Settings, lenet5
 from serkit.classifiers.monte_carlo import with_monte_carlo_dropout
-from serkit.classifiers.moped import from_deterministic
 from serkit.classifiers.settings import FitSettings
 from serkit.trials.command_line import cross_validation, cross_validation_parser
 from serkit.trials.panel import ANSWERS, Panel
@@ -60,23 +59,14 @@ def main() -> None:
             for name, build in builders.items():
                 twin = panel.trained(f"{name}-twin", build, settings, augment)
                 layers = last_block(twin) if name == "compact" else None
-                bayesian = {
-                    f"{name}-bayesian-{delta}": panel.trained(
-                        f"{name}-bayesian-{delta}",
-                        lambda seed, twin=twin, delta=delta, layers=layers: from_deterministic(
-                            twin, delta, layers=layers, seed=seed
-                        ),
-                        *(going_on, augment, 0.5),
-                    )
-                    for delta in options.deltas
-                }
-                ways = {key: SampledNetwork(model) for key, model in bayesian.items()}
-                best = panel.likeliest(ways)
+                bayesian = panel.moped(
+                    f"{name}-bayesian", twin, options.deltas, going_on, augment, layers
+                )
                 one, dropping = Ensemble([twin]), SampledNetwork(with_monte_carlo_dropout(twin))
                 panel.ask(name, one, [twin])
                 panel.ask(f"{name}, temperature", panel.tempered(one), [twin], name)
                 panel.ask(f"{name}, dropout", dropping, [twin], name)
-                panel.ask(f"{name}, variational", ways[best], [bayesian[best]], name)
+                panel.ask(f"{name}, variational", SampledNetwork(bayesian), [bayesian], name)
             members = [
                 panel.trained(f"compact-{number}", builders["compact"], smooth, augment)
                 for number in range(options.members)

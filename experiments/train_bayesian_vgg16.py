@@ -12,7 +12,6 @@ from dataclasses import replace
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.bayesian import last_block
-from serkit.classifiers.moped import from_deterministic
 from serkit.classifiers.settings import FitSettings
 from serkit.classifiers.transfer import TransferSettings, vgg16_half_freeze
 from serkit.trials.command_line import cross_validation, cross_validation_parser
@@ -32,7 +31,9 @@ def main() -> None:
     parser.add_argument("--head", type=int, nargs="*", default=[4096, 4096])
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--bayesian-epochs", type=int, default=10)
-    parser.add_argument("--delta", type=float, default=0.1, help="of MOPED")
+    parser.add_argument(
+        "--deltas", type=float, nargs="+", default=[0.3, 0.5, 0.7], help="of MOPED, to choose from"
+    )
     parser.add_argument("--samples", type=int, default=30)
     parser.add_argument("--first-folds", type=int, help="of all; default: all")
     options = parser.parse_args()
@@ -51,15 +52,10 @@ def main() -> None:
                 settings,
             )
             layers = None if options.throughout else last_block(plain)
-            bayesian = panel.trained(
-                "bayesian",
-                lambda seed, plain=plain, layers=layers: from_deterministic(
-                    plain, options.delta, layers=layers, seed=seed
-                ),
-                *(going_on, None, 0.8),
-            )
-            panel.ask("plain", Ensemble([plain]))
-            panel.ask("Bayesian", SampledNetwork(bayesian), "plain")
+            bayesian = panel.moped("bayesian", plain, options.deltas, going_on, layers=layers)
+            panel.ask("plain", Ensemble([plain]), [plain])
+            panel.ask("plain, temperature", panel.tempered(Ensemble([plain])), [plain], "plain")
+            panel.ask("Bayesian", SampledNetwork(bayesian), [bayesian], "plain")
             panel.keep()
 
 

@@ -1,12 +1,13 @@
 """Several ways to answer, all asked about the same clips of one fold."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import keras
 import numpy as np
 import pandas as pd
 
 from serkit.classifiers.material import Augment
+from serkit.classifiers.moped import from_deterministic
 from serkit.classifiers.settings import FitSettings
 from serkit.evaluation.proper_scores import negative_log_likelihood
 from serkit.evaluation.uncertainty import uncertainty
@@ -16,6 +17,7 @@ from serkit.seeds import derive_seed
 from serkit.trials.cross_validation import Fold, forget_training
 from serkit.uncertainty.density import FeatureDensity
 from serkit.uncertainty.predictor import Predictor, predict_samples
+from serkit.uncertainty.sampled import SampledNetwork
 from serkit.uncertainty.temperature import scale_temperature
 
 ANSWERS = "answers.csv"
@@ -43,7 +45,7 @@ class Panel:
         build: Callable[[int], keras.Model],
         settings: FitSettings,
         augment: Augment | None = None,
-        warmup: float | None = None,
+        kl: float | None = None,
     ) -> keras.Model:
         """A network, trained on the fold's training part or loaded if that was done before.
 
@@ -52,7 +54,8 @@ class Panel:
             build: gets a seed.
             settings: of the training.
             augment: of its batches.
-            warmup: of a Bayesian network, the share of its epochs until the KL counts in full.
+            kl: of a Bayesian network, what the KL counts in the end, see
+                :class:`serkit.layers.divergence.KLWarmup`; it takes half of the epochs.
         """
         folder = self.fold.folder / name
         kept = folder / "model.keras"
@@ -60,26 +63,46 @@ class Panel:
             return keras.models.load_model(kept)
         model = build(derive_seed(self.fold.network_seed, name))
         clips = len(self.fold.parts.split.train)
-        warm = () if warmup is None else (KLWarmup(clips, round(warmup * settings.epochs)),)
+        warm = () if kl is None else (KLWarmup(clips, settings.epochs // 2, kl),)
         self.fold.fit(model, settings, augment=augment, callbacks=warm, folder=folder)
         with replacing(kept) as partial:
             model.save(partial)
         forget_training(folder)
         return model
 
-    def likeliest(self, candidates: Mapping[str, Predictor]) -> str:
-        """The name of the one by which the validation speakers' labels are likeliest.
+    def moped(
+        self,
+        name: str,
+        twin: keras.Model,
+        deltas: Sequence[float],
+        settings: FitSettings,
+        augment: Augment | None = None,
+        layers: Collection[str] | None = None,
+    ) -> keras.Model:
+        """The best of some Bayesian networks that go on from a trained one.
 
         Args:
-            candidates: by name.
+            name: of their folders in that of the fold; the delta is added.
+            twin: what they start from.
+            deltas: what each weight starts with as deviation; the one by which the validation
+                speakers' labels are likeliest is kept.
+            settings: of the trainings.
+            augment: of their batches.
+            layers: see :func:`serkit.classifiers.moped.from_deterministic`.
         """
-        validation, losses = self.fold.validation, {}
-        for name, predictor in candidates.items():
-            samples = self._samples(predictor, validation.spectrograms)
-            losses[name] = negative_log_likelihood(samples.mean(axis=0), validation.labels)
-        best = min(losses, key=losses.get)
-        found = ", ".join(f"{name} {loss:.3f}" for name, loss in losses.items())
-        print(f"NLL of validation speakers: {found}; {best} it is", flush=True)
+        best, least = None, np.inf
+        validation = self.fold.validation
+        for delta in deltas:
+
+            def build(seed: int, delta: float = delta) -> keras.Model:
+                return from_deterministic(twin, delta, layers=layers, seed=seed)
+
+            model = self.trained(f"{name}-{delta}", build, settings, augment, kl=1.0)
+            samples = self._samples(SampledNetwork(model), validation.spectrograms)
+            loss = negative_log_likelihood(samples.mean(axis=0), validation.labels)
+            print(f"{name}, delta {delta}: NLL of validation speakers {loss:.3f}", flush=True)
+            if loss < least:
+                best, least = model, loss
         return best
 
     def tempered(self, predictor: Predictor) -> Predictor:

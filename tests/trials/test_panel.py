@@ -1,9 +1,9 @@
+import keras
 import numpy as np
 import pytest
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.lenet import lenet5
-from serkit.classifiers.moped import from_deterministic
 from serkit.classifiers.settings import FitSettings
 from serkit.trials.command_line import cross_validation, cross_validation_parser
 from serkit.trials.panel import ANSWERS, Panel
@@ -21,21 +21,22 @@ SETTINGS = FitSettings(epochs=2, steps_per_epoch=2, batch_size=8, keep="last")
 def _ask(fold, classes):
     panel = Panel(fold, strangers(SPEC, 3), samples=4)
     twin = panel.trained("twin", lambda seed: lenet5(classes, SPEC.shape, seed=seed), SETTINGS)
-    bayesian = panel.trained(
-        "bayesian", lambda seed: from_deterministic(twin, 0.2, seed=seed), SETTINGS, warmup=0.5
-    )
+    bayesian = panel.moped("bayesian", twin, [0.2, 0.9], SETTINGS)
     speakers = fold.parts.split.speakers
     one, drawn = Ensemble([twin]), SampledNetwork(bayesian)
     panel.ask("twin", scale_temperature(one, fold.validation, speakers), [twin])
     panel.ask("bayesian", drawn, [bayesian], "twin")
-    losses = {}
-    for name, predictor in {"one": one, "drawn": drawn}.items():
-        samples = predict_samples(
-            predictor, fold.validation.spectrograms, 4, fold.network_seed
-        ).mean(axis=0)
-        losses[name] = -np.log(samples[np.arange(len(samples)), fold.validation.labels]).mean()
-    assert panel.likeliest({"one": one, "drawn": drawn}) == min(losses, key=losses.get)
+    assert _loss(fold, bayesian) == min(
+        _loss(fold, keras.models.load_model(fold.folder / f"bayesian-{delta}" / "model.keras"))
+        for delta in (0.2, 0.9)
+    )
     return panel.keep()
+
+
+def _loss(fold, model):
+    x, labels = fold.validation.spectrograms, fold.validation.labels
+    chances = predict_samples(SampledNetwork(model), x, 4, fold.network_seed).mean(axis=0)
+    return -np.log(chances[np.arange(len(labels)), labels]).mean()
 
 
 @pytest.mark.slow
@@ -55,7 +56,7 @@ def test_from_the_command_line_to_the_tables(synthetic_root, tmp_path, capsys):
             assert epistemic["twin"] < 1e-6 < epistemic["bayesian"]
             strangeness = found.groupby("kind")["strangeness"].mean()
             assert strangeness["silence"] > strangeness["known"]
-            kept = {path.name for path in (fold.folder / "bayesian").iterdir()}
+            kept = {path.name for path in (fold.folder / "bayesian-0.2").iterdir()}
             assert kept == {"history.csv", "model.keras"}
             # Trained once, and loaded when it is asked for again.
             again = _ask(fold, len(trial.classes))
