@@ -61,7 +61,8 @@ class FeatureDensity:
         self._network = keras.Model(model.inputs, [*convolutions, model.layers[-1].input])
         drawing = VariationalLayer, MonteCarloDropout
         self._drawing = [layer for layer in parts(model) if isinstance(layer, drawing)]
-        self._compiled = tf.function(self._features, reduce_retracing=True)
+        clips = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
+        self._compiled = tf.function(self._features, input_signature=(clips,))
         known = self._all_features(train.spectrograms)
         new = self._all_features(validation.spectrograms)
         self._layers = [

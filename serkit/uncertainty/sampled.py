@@ -41,7 +41,10 @@ class SampledNetwork:
                 "dropout that goes on in prediction"
             )
         self._before, self._behind = _pieces(model)
-        self._compiled = tf.function(self.sample, reduce_retracing=True)
+        clips = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
+        number = tf.TensorSpec((), tf.int32)
+        # One graph for batches of all sizes: to trace it again for the last one takes seconds.
+        self._compiled = tf.function(self.sample, input_signature=(clips, number, number))
 
     def sample(self, x: tf.Tensor, n: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """The same for one batch, usable in a graph.
