@@ -38,7 +38,9 @@ def main() -> None:
     parser.add_argument("--first-folds", type=int, help="of all; default: all")
     options = parser.parse_args()
 
-    network = TransferSettings(0 if options.throughout else 10, tuple(options.head))
+    network = TransferSettings(
+        0 if options.throughout else 10, tuple(options.head), precision="mixed_bfloat16"
+    )
     settings = FitSettings(epochs=options.epochs, learning_rate=2e-4, keep="last")
     going_on = replace(settings, epochs=options.bayesian_epochs, learning_rate=1e-4)
     with cross_validation(options, SPEC, (), ANSWERS, uncertainty_report) as trial:
