@@ -12,7 +12,7 @@ from serkit.files import replacing
 from serkit.reporting.comparison_figures import calibration
 from serkit.reporting.page import png
 from serkit.reporting.uncertainty_figures import risk_coverage_curves
-from serkit.trials.uncertainty_report import known_columns
+from serkit.trials.uncertainty_measures import known_columns
 
 
 def write_uncertainty_figures(
