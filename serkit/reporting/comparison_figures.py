@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from serkit.reporting.style import GENERATED, REAL, colour, tidy
+from serkit.reporting.style import GENERATED, REAL, colour, legend, tidy
 
 _UNSURE, _WORSE = "#7a828a", "#b0413e"
 
@@ -112,7 +112,7 @@ def calibration(arms: Mapping[str, Mapping]) -> Figure:
     axes.set_ylim(0, 100)
     axes.set_xlabel("highest probability, per cent")
     axes.set_ylabel("clips that were right, per cent")
-    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    legend(figure, axes)
     tidy(axes)
     return figure
 

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from serkit.evaluation.selective import RiskCoverage
-from serkit.reporting.style import colour, tidy
+from serkit.reporting.style import colour, legend, tidy
 
 
 def risk_coverage_curves(methods: Mapping[str, RiskCoverage]) -> Figure:
@@ -27,9 +27,9 @@ def risk_coverage_curves(methods: Mapping[str, RiskCoverage]) -> Figure:
             label=f"{name} (area {found.area:.3f})",
         )
     axes.set_xlim(0, 100)
-    axes.set_ylim(0, 1.25 * max(1.0, 100 * np.max([each.risk[-1] for each in methods.values()])))
+    axes.set_ylim(0, 1.3 * max(1.0, 100 * np.max([each.risk[-1] for each in methods.values()])))
     axes.set_xlabel("clips that are answered, per cent")
     axes.set_ylabel("wrong answers among them, per cent")
-    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    legend(figure, axes)
     tidy(axes)
     return figure
