@@ -21,6 +21,9 @@ _WAYS = {
     ),
 }
 _UNITS = ("start", "layer")
+# The smallest weights would otherwise start so narrow, and their priors with them, that one step
+# of a training is thousands of nats away.
+_LEAST = 0.1
 # What a plain layer and a variational one have in common.
 _VARIATIONAL = ("kernel_initializer", "bias_initializer", "use_bias", "activation", "name", "dtype")
 
@@ -82,7 +85,8 @@ def from_deterministic(
     Args:
         model: a functional model of plain dense layers and convolutions, among others.
         delta: each weight starts with so much of its own size as standard deviation (MOPED), above
-            0; None for 1e-3 all over, for weights that are not trained yet.
+            0, and of a tenth of its layer's root mean square at least; None for 1e-3 all over, for
+            weights that are not trained yet.
         layers: names of the dense layers and convolutions that become Bayesian, see
             :func:`linear_layers`; default: all.
         settings: of priors and draws; default: for trained weights :class:`BayesianSettings`, for
@@ -146,6 +150,10 @@ def _take_over(made, layer, delta: float | None) -> None:
         made.set_weights(layer.get_weights())
         return
     loc = np.asarray(layer.kernel)
-    made.set_posterior(loc, made.posterior_scale if delta is None else delta * np.abs(loc))
+    scale = made.posterior_scale
+    if delta is not None:
+        size = np.sqrt(np.mean(np.square(loc)))
+        scale = delta * np.maximum(np.abs(loc), _LEAST * size)
+    made.set_posterior(loc, scale)
     if made.use_bias:
         made.bias.assign(layer.bias)

@@ -37,7 +37,22 @@ def test_weights_deviate_in_proportion_to_their_size():
     made = from_deterministic(model, delta=0.2)
     posterior, kernel = made.get_layer("logits").posterior, model.get_layer("logits").kernel
     np.testing.assert_array_equal(posterior.loc, kernel)
-    np.testing.assert_allclose(posterior.scale, 0.2 * np.abs(kernel), rtol=1e-4)
+    size = np.sqrt(np.mean(np.square(kernel)))
+    expected = 0.2 * np.maximum(np.abs(kernel), 0.1 * size)
+    np.testing.assert_allclose(posterior.scale, expected, rtol=1e-4)
+    assert (np.abs(kernel) > 0.1 * size).mean() > 0.8
+
+
+def test_a_small_step_from_the_start_costs_little():
+    """However small the smallest weights are."""
+    model = _compact()
+    kernel = np.asarray(model.get_layer("logits").kernel)
+    model.get_layer("logits").kernel.assign(
+        np.where(np.arange(kernel.size).reshape(kernel.shape) % 2, kernel, 1e-9)
+    )
+    layer = from_deterministic(model, delta=0.3).get_layer("logits")
+    layer.kernel_posterior_loc.assign_add(np.full(kernel.shape, 3e-4))
+    assert 0 < float(layer.divergence()) / kernel.size < 0.01
 
 
 def test_by_default_trained_weights_start_at_their_prior_and_new_ones_around_zero():
