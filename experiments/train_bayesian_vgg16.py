@@ -42,7 +42,7 @@ def main() -> None:
         0 if options.throughout else 10, tuple(options.head), precision="mixed_bfloat16"
     )
     settings = FitSettings(epochs=options.epochs, learning_rate=2e-4, keep="last")
-    going_on = replace(settings, epochs=options.bayesian_epochs, learning_rate=1e-4)
+    going_on = replace(settings, epochs=options.bayesian_epochs, learning_rate=3e-5)
     with cross_validation(options, SPEC, (), ANSWERS, uncertainty_report) as trial:
         for fold in trial:
             if options.first_folds and fold.number > options.first_folds:
