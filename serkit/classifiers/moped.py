@@ -134,7 +134,7 @@ def _variational(layer, settings: BayesianSettings, seed: int) -> VariationalLay
     common = {name: config[name] for name in _VARIATIONAL}
     common["trainable"] = layer.trainable
     relative = settings.unit == "start"
-    size = 1.0 if relative else float(np.sqrt(np.mean(np.square(layer.kernel)))) or 1.0
+    size = 1.0 if relative else _size(layer.kernel)
     common["kernel_prior"] = NormalPrior(settings.prior * size, settings.centred, relative)
     common["seed"] = seed
     if isinstance(layer, keras.layers.Dense):
@@ -152,8 +152,12 @@ def _take_over(made, layer, delta: float | None) -> None:
     loc = np.asarray(layer.kernel)
     scale = made.posterior_scale
     if delta is not None:
-        size = np.sqrt(np.mean(np.square(loc)))
-        scale = delta * np.maximum(np.abs(loc), _LEAST * size)
+        scale = delta * np.maximum(np.abs(loc), _LEAST * _size(loc))
     made.set_posterior(loc, scale)
     if made.use_bias:
         made.bias.assign(layer.bias)
+
+
+def _size(kernel) -> float:
+    """Root mean square of weights; 1 if they are all 0."""
+    return float(np.sqrt(np.mean(np.square(kernel)))) or 1.0
