@@ -5,7 +5,9 @@
 
 Deterministic, label smoothing, temperature scaling, dropout that goes on, an ensemble, and
 variational networks that start from trained ones (report, section 8.2; Krishnan et al. 2020), all
-on the same folds of speakers. What came out is in docs/uncertainty.md.
+on the same folds of speakers. Expected (RAVDESS actors 1 to 20, seed 0): compact has a UAR of 64.8
+and a calibration error of 16.6 %, variational 63.8 and 3.7, tempered 64.8 and 3.4, an ensemble of
+four 67.8 and 3.5. docs/uncertainty.md has the tables.
 """
 
 from dataclasses import replace
