@@ -101,8 +101,8 @@ class Panel:
             samples = self._samples(SampledNetwork(model), validation.spectrograms)
             loss = negative_log_likelihood(samples.mean(axis=0), validation.labels)
             print(f"{name}, delta {delta}: NLL of validation speakers {loss:.3f}", flush=True)
-            if loss < least:
-                best, least = model, loss
+            if best is None or loss < least:
+                best, least = model, np.nan_to_num(loss, nan=np.inf)
         return best
 
     def tempered(self, predictor: Predictor) -> Predictor:
