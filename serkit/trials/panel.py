@@ -38,6 +38,8 @@ class Panel:
         self._strangers = dict(strangers)
         self._tables: list[pd.DataFrame] = []
         self._densities: dict[keras.Model, FeatureDensity] = {}
+        # Several methods ask the same network about the same pictures.
+        self._strangeness: dict[tuple[keras.Model, str], np.ndarray] = {}
 
     def trained(
         self,
@@ -125,12 +127,12 @@ class Panel:
         """
         parts = self.fold.parts
         test = parts.split.test
-        known = self._answers(predictor, models, parts.of(test)).assign(
+        known = self._answers(predictor, models, "known", parts.of(test)).assign(
             truth=test.labels(parts.label_set), speaker=[clip.speaker for clip in test.clips]
         )
         tables = [known.assign(kind="known")]
         for kind, pictures in self._strangers.items():
-            answers = self._answers(predictor, models, pictures)
+            answers = self._answers(predictor, models, kind, pictures)
             tables.append(answers.assign(truth="", speaker="", kind=kind))
         self._tables.append(pd.concat(tables).assign(method=method, twin=twin))
 
@@ -151,13 +153,13 @@ class Panel:
         )
 
     def _answers(
-        self, predictor: Predictor, models: Sequence[keras.Model], pictures: np.ndarray
+        self, predictor: Predictor, models: Sequence[keras.Model], kind: str, pictures: np.ndarray
     ) -> pd.DataFrame:
         samples = self._samples(predictor, pictures)
         unsure = uncertainty(samples)
         names = ("total", "aleatoric", "epistemic")
         values = {name: getattr(unsure, name) for name in names}
-        strange = [self._density(model).strangeness(pictures) for model in models]
+        strange = [self._strange(model, kind, pictures) for model in models]
         values["strangeness"] = np.mean(strange, axis=0)
         for number, label in enumerate(self.fold.parts.classes):
             values[f"p_{label}"] = samples.mean(axis=0)[:, number]
@@ -165,6 +167,11 @@ class Panel:
 
     def _samples(self, predictor: Predictor, pictures: np.ndarray) -> np.ndarray:
         return predict_samples(predictor, pictures, self.samples, self.fold.network_seed)
+
+    def _strange(self, model: keras.Model, kind: str, pictures: np.ndarray) -> np.ndarray:
+        if (model, kind) not in self._strangeness:
+            self._strangeness[model, kind] = self._density(model).strangeness(pictures)
+        return self._strangeness[model, kind]
 
     def _density(self, model: keras.Model) -> FeatureDensity:
         if model not in self._densities:
