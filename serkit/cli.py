@@ -6,13 +6,25 @@ import sys
 from collections.abc import Sequence
 
 import serkit
-from serkit.commands import audit, compare, demo, download, generate, listen, predict, spectrogram
+from serkit.commands import (
+    audit,
+    compare,
+    demo,
+    download,
+    generate,
+    listen,
+    predict,
+    spectrogram,
+    tune,
+)
 from serkit.errors import InputError, SerkitError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0, 1 for bad files, 2 for bad arguments."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    # A command that starts others of its kind needs them.
+    options = _parser().parse_args(given, argparse.Namespace(given=given))
     for stream in (sys.stdout, sys.stderr):
         # A terminal that lacks a letter gets a question mark for it.
         if hasattr(stream, "reconfigure"):
@@ -39,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"serkit {serkit.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (audit, compare, demo, download, generate, listen, predict, spectrogram):
+    for command in (audit, compare, demo, download, generate, listen, predict, spectrogram, tune):
         command.add_to(commands)
     return parser
 

@@ -8,7 +8,7 @@ import pytest
 import serkit
 
 ROOT = Path(serkit.__file__).parent
-GROUND = {"errors", "files", "seeds", "progress", "leaks"}
+GROUND = {"errors", "files", "seeds", "progress", "leaks", "content", "values"}
 # Which rooms each room may import from, besides itself and the ground.
 ALLOWED = {
     "corpora": set(),
@@ -33,6 +33,10 @@ ALLOWED = {
         *("corpora", "audio", "data", "training", "evaluation", "gans", "classifiers", "judging"),
         *("caching", "runs", "reporting", "trials"),
     },
+    "tuning": {
+        *("corpora", "audio", "data", "training", "evaluation", "gans", "classifiers", "judging"),
+        *("layers", "runs", "uncertainty", "trials", "comparison"),
+    },
     "demo": {
         *("corpora", "audio", "training", "evaluation", "runs", "gans"),
         *("caching", "classifiers", "judging", "data", "serving", "reporting", "trials"),
@@ -48,6 +52,8 @@ ALLOWED = {
             "serving",
             "demo",
             "comparison",
+            "tuning",
+            "classifiers",
         ),
     },
     "cli": {"commands"},

@@ -4,7 +4,6 @@ import pytest
 
 from serkit.files import (
     file_digest,
-    plain,
     read_json,
     remove_partials,
     replacing,
@@ -62,10 +61,3 @@ def test_a_digest_is_that_of_the_bytes(tmp_path):
     """SHA-256 of "abc", from FIPS 180-2."""
     (tmp_path / "x").write_bytes(b"abc")
     assert file_digest(tmp_path / "x").startswith("ba7816bf8f01cfea414140de5dae2223b00361a39617")
-
-
-def test_plain_values_are_what_json_gives_back(tmp_path):
-    value = {"a": (1, [2, (3, None)]), "b": {"c": ()}}
-    write_json(tmp_path / "x.json", value)
-    wanted = {"a": [1, [2, [3, None]]], "b": {"c": []}}
-    assert plain(value) == read_json(tmp_path / "x.json") == wanted

@@ -1,20 +1,9 @@
-"""What a result depends on, as a name: the same content, the same name, whatever it is called."""
+"""A name for clips: the same sound, label and speaker, the same name, whatever they are called."""
 
 import hashlib
-import json
 from collections.abc import Iterable
-from typing import Any
 
 from serkit.corpora.corpus import Clip
-
-# To be counted up when the same content gives other results than before.
-_RECIPE = 1
-
-
-def content_key(**parts: Any) -> str:
-    """A name of 16 hexadecimal digits for JSON values by name."""
-    text = json.dumps({"recipe": _RECIPE, **parts}, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def clips_key(clips: Iterable[Clip], label_set: str) -> str:

@@ -5,11 +5,12 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from serkit.comparison.content import clips_key, content_key
+from serkit.comparison.content import clips_key
 from serkit.comparison.folds import Fold
 from serkit.comparison.gan_kinds import KINDS, NORMS
 from serkit.comparison.plan import failure_at
 from serkit.comparison.settings import CompareSettings
+from serkit.content import content_key
 from serkit.corpora.corpus import Corpus
 from serkit.gans.adapting import tune_norms_alone
 from serkit.gans.fitting import fit_gan

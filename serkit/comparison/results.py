@@ -12,8 +12,8 @@ from serkit.comparison.verdicts import verdict
 from serkit.corpora.listeners import LISTENERS
 from serkit.errors import InputError
 from serkit.evaluation.paired import Difference, difference, holm
-from serkit.files import plain
 from serkit.judging.corpus_probe import tell_corpora
+from serkit.values import plain
 
 EFFECTS = (0.01, 0.02, 0.05)
 """For which it is said how many speakers it would take to see them."""

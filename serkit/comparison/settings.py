@@ -11,7 +11,7 @@ from serkit.comparison.contenders import CLASSIFIERS
 from serkit.comparison.gan_kinds import GanSizes
 from serkit.corpora.labels import LABEL_SETS
 from serkit.errors import InputError, check_choice, check_range
-from serkit.files import plain
+from serkit.values import plain
 
 HONEST, LEAKY, BOTH, CORPORA = "k-fold", "random", "both", "leave-one-corpus-out"
 COMPARED = (HONEST, LEAKY, BOTH, CORPORA)

@@ -12,10 +12,11 @@ from serkit.audio.masking import mask
 from serkit.classifiers.fitting import fit_classifier
 from serkit.classifiers.settings import FitSettings
 from serkit.comparison.contenders import CLASSIFIERS
-from serkit.comparison.content import clips_key, content_key
+from serkit.comparison.content import clips_key
 from serkit.comparison.filling import Filling
 from serkit.comparison.plan import failure_at
 from serkit.comparison.settings import CompareSettings
+from serkit.content import content_key
 from serkit.evaluation.metrics import score
 from serkit.files import file_digest, read_json, replacing, write_json
 from serkit.seeds import derive_seed

@@ -10,9 +10,9 @@ from serkit.classifiers.settings import FitSettings
 from serkit.corpora.labels import LABEL_SETS
 from serkit.corpora.synthetic import SyntheticSettings
 from serkit.errors import check_choice, check_range
-from serkit.files import plain
 from serkit.gans.dcgan import DCGANSettings
 from serkit.gans.diff_augment import DiffAugmentSettings
+from serkit.values import plain
 
 DEMO_PROTOCOLS = ("hold-out", "random")
 # A quarter of the report's channels, few steps, a discriminator that learns faster than the

@@ -57,7 +57,7 @@ def rare_classes_trial(options: argparse.Namespace) -> Iterator[RareClasses]:
     """
     with _run(options):
         settings = RareClassesSettings(tuple(options.label), options.clips)
-        yield RareClasses(options.roots, settings, options.out)
+        yield RareClasses.of_recordings(options.roots, settings, options.out)
 
 
 def cross_validation_parser(description: str, out: str) -> argparse.ArgumentParser:

@@ -24,6 +24,10 @@ class Parts:
         """``(frames, bins, 1)``."""
         return self._spectrograms.shape[1:]
 
+    def split_by(self, split: Split) -> "Parts":
+        """The same recordings in other parts."""
+        return Parts(self.corpus, split, self._spectrograms, self.label_set)
+
     def of(self, part: Corpus) -> np.ndarray:
         """Spectrograms ``(clips, frames, bins, 1)`` of a part, in its order."""
         return self._spectrograms[[self._rows[clip.root, clip.path] for clip in part.clips]]

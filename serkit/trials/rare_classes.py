@@ -58,9 +58,10 @@ class RareClasses:
     """Recordings of which some classes have few training clips, and a judge of what is generated.
 
     Args:
-        roots: folders of recordings.
+        parts: spectrograms of a split's parts, labelled by ``gender_emotion``; classes that are to
+            be rare are made so in its training part.
         settings: see :class:`RareClassesSettings`.
-        folder: gets the split, the spectrograms and the judge; made again, it is read from there.
+        folder: gets the split and the judge; made again, it is read from there.
 
     Attributes:
         parts: the clips, their split, thinned, and their spectrograms.
@@ -74,15 +75,14 @@ class RareClasses:
         InputError: if there are no such clips.
     """
 
-    def __init__(self, roots: Sequence[Path], settings: RareClassesSettings, folder: Path) -> None:
+    def __init__(self, parts: Parts, settings: RareClassesSettings, folder: Path) -> None:
         self.settings, self.folder = settings, folder
-        corpus = audit(roots).corpus
-        spectrograms = compute_spectrograms(corpus, settings.spec, cache=folder / "spectrograms")
-        split = hold_out(corpus, LABEL_SET, settings.seed)
+        split = parts.split
         for label in settings.labels if settings.clips else ():
+            check_choice("label", label, parts.classes)
             split = make_rare(split, LABEL_SET, label, settings.clips, settings.seed)
         split.write(folder / "split.json")
-        self.parts = Parts(corpus, split, spectrograms, LABEL_SET)
+        self.parts = parts.split_by(split)
         for label in settings.labels:
             check_choice("label", label, self.parts.classes)
         self.real = {
@@ -92,6 +92,25 @@ class RareClasses:
         self.training = self.parts.to_fit(split.train)
         self.held_out = {label: self._held_out(label) for label in settings.labels}
         self.judge = self._judge()
+
+    @classmethod
+    def of_recordings(
+        cls, roots: Sequence[Path], settings: RareClassesSettings, folder: Path
+    ) -> "RareClasses":
+        """Of all recordings, split by speaker into about 60 % training clips and 40 % held out.
+
+        Args:
+            roots: folders of recordings.
+            settings: see :class:`RareClassesSettings`.
+            folder: gets the spectrograms, too.
+
+        Raises:
+            InputError: if there are no such clips.
+        """
+        corpus = audit(roots).corpus
+        spectrograms = compute_spectrograms(corpus, settings.spec, cache=folder / "spectrograms")
+        split = hold_out(corpus, LABEL_SET, settings.seed)
+        return cls(Parts(corpus, split, spectrograms, LABEL_SET), settings, folder)
 
     def fidelity(self, label: str, generated: Mapping[str, np.ndarray]) -> list[dict]:
         """A row of :class:`serkit.evaluation.fidelity.Fidelity` for each set, and the references.

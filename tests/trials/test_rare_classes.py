@@ -20,7 +20,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trial(synthetic_root, folder) -> RareClasses:
-    return RareClasses([synthetic_root], SETTINGS, folder)
+    return RareClasses.of_recordings([synthetic_root], SETTINGS, folder)
 
 
 def test_the_class_is_rare_in_training_and_whole_elsewhere(trial):
@@ -50,14 +50,14 @@ def test_references_stand_beside_what_is_generated(trial):
 
 
 def test_made_again_it_is_the_same(trial, synthetic_root, folder):
-    again = RareClasses([synthetic_root], SETTINGS, folder)
+    again = RareClasses.of_recordings([synthetic_root], SETTINGS, folder)
     np.testing.assert_array_equal(again.held_out[LABEL], trial.held_out[LABEL])
     assert again.fidelity(LABEL, {}) == trial.fidelity(LABEL, {})
 
 
 def test_a_class_that_is_not_there_is_refused(synthetic_root, tmp_path):
     with pytest.raises(InputError, match=r"label='calm'.*male_neutral"):
-        RareClasses([synthetic_root], RareClassesSettings(("calm",)), tmp_path)
+        RareClasses.of_recordings([synthetic_root], RareClassesSettings(("calm",)), tmp_path)
 
 
 def test_a_class_can_be_learned_from_samples_alone(trial, monkeypatch):

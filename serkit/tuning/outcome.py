@@ -1,0 +1,110 @@
+"""What a trial's settings gave, kept by what they are, so that no settings are tried twice."""
+
+import fcntl
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from serkit.content import content_key
+from serkit.errors import SerkitError
+from serkit.files import read_json, write_json
+from serkit.values import plain
+
+
+class TrialFailedError(SerkitError):
+    """A trial's settings gave no result; the message says why."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What settings are worth.
+
+    Attributes:
+        score: what the search is for, a mean over folds of speakers.
+        folds: the same of each fold.
+        details: other numbers by name; the search does not look at them.
+
+    Raises:
+        TrialFailedError: if the score is not a finite number: it would compare with nothing.
+    """
+
+    score: float
+    folds: tuple[float, ...]
+    details: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.score):
+            raise TrialFailedError(f"its score is {self.score}; valid is a finite number")
+
+
+class Outcomes:
+    """Outcomes in a folder, by settings and by the share of a training that they got.
+
+    What failed is kept with its reason, too: it would fail again.
+
+    Args:
+        folder: gets a folder for each settings and share.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def place(self, settings: Any, share: float) -> Path:
+        """The folder of a trial.
+
+        Args:
+            settings: JSON values.
+            share: of a whole training, above 0 and at most 1.
+        """
+        return self._folder / content_key(settings=plain(settings), share=share)
+
+    def get(self, settings: Any, share: float, work: Callable[[Path], Outcome]) -> Outcome:
+        """The outcome that is kept, or else that of ``work``, which is kept from now on.
+
+        Args:
+            settings: JSON values.
+            share: of a whole training.
+            work: gets the trial's folder. If it is killed it is called again by the next process,
+                and goes on with what it finds there. Processes wait for each other.
+
+        Raises:
+            TrialFailedError: if ``work`` raised it, now or before.
+        """
+        place = self.place(settings, share)
+        with _alone_in(place):
+            known = place / "outcome.json"
+            if not known.exists():
+                try:
+                    found = asdict(work(place))
+                except TrialFailedError as error:
+                    found = {"failed": str(error)}
+                write_json(known, {"settings": plain(settings), "share": share, **found})
+            return _outcome(known)
+
+    def known(self, settings: Any, share: float) -> Outcome | None:
+        """The outcome, if there is one.
+
+        Raises:
+            TrialFailedError: if it is that the trial failed.
+        """
+        file = self.place(settings, share) / "outcome.json"
+        return _outcome(file) if file.exists() else None
+
+
+def _outcome(file: Path) -> Outcome:
+    found = read_json(file)
+    if "failed" in found:
+        raise TrialFailedError(found["failed"])
+    return Outcome(found["score"], tuple(found["folds"]), found["details"])
+
+
+@contextmanager
+def _alone_in(place: Path) -> Iterator[None]:
+    # A worker whose chief was killed may still be at a trial that another one is given again.
+    place.mkdir(parents=True, exist_ok=True)
+    with open(place / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,143 @@
+"""KerasTuner's loop, guarded: what fails says why, and nothing that is not a result can win."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+import keras_tuner
+
+from serkit.errors import InputError, SerkitError
+from serkit.tuning.outcome import Outcome, Outcomes, TrialFailedError
+from serkit.tuning.settings import SearchSettings
+
+_IN_A_ROW = 3
+_SHARE = "tuner/epochs"
+Work = Callable[[Any, float, Path], Outcome]
+
+
+class SearchError(SerkitError):
+    """A search cannot go on; the message says why. Made again, it goes on where it was."""
+
+
+class Objective(Protocol):
+    """What settings are scored by."""
+
+    name: str
+    """Of the score, for people."""
+    goal: str
+    """``min`` or ``max``."""
+
+    def prepare(self) -> None:
+        """Do what all trials share."""
+
+    def score(self, settings: Any, share: float, place: Path, verbose: int = 0) -> Outcome:
+        """Train with settings, for a share of a whole training, and score the result.
+
+        Raises:
+            TrialFailedError: if these settings give no result.
+        """
+
+
+class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
+    """A KerasTuner tuner whose trials are settings of ours, scored by an objective of ours.
+
+    A trial fails, with its reason, if its settings are not valid or its training gives no finite
+    number; after three in a row the search ends. Anything else that goes wrong, a full disk or a
+    mistake in the code, ends the search at once and fails no trial.
+
+    Args:
+        settings: how the search goes about it.
+        space: from ``hp`` to settings.
+        objective: what settings are scored by.
+        outcomes: where that is kept.
+        folder: of KerasTuner's own files.
+        say: gets lines.
+        require_answer: of a worker, waits for its chief.
+
+    Raises:
+        InputError: if the space's own defaults are not valid.
+    """
+
+    def __init__(
+        self,
+        settings: SearchSettings,
+        space: Callable[[Any], Any],
+        objective: Objective,
+        outcomes: Outcomes,
+        folder: Path,
+        say: Callable[[str], None],
+        require_answer: Callable[[], None],
+    ) -> None:
+        self._settings, self._space, self._objective = settings, space, objective
+        self._outcomes, self._say = outcomes, say
+        self._failures: list[str] = []
+        self._require_answer = require_answer
+        super().__init__(
+            settings.oracle(objective.name, objective.goal),
+            hypermodel=space,
+            directory=str(folder.parent),
+            project_name=folder.name,
+        )
+
+    def run_trial(self, trial: Any) -> dict[str, float]:
+        """Score a trial's settings, or take the score that is kept."""
+        began = time.monotonic()
+        try:
+            found = self.outcome(trial, self._scored)
+        except TrialFailedError as error:
+            self._failures.append(str(error))
+            self._say(f"   trial {trial.trial_id} failed: {error}")
+            raise keras_tuner.errors.FailedTrialError(str(error)) from error
+        except Exception as error:
+            # KerasTuner would take it for the fault of the settings, and go on.
+            raise keras_tuner.errors.FatalRuntimeError(str(error)) from error
+        self._failures.clear()
+        seconds = time.monotonic() - began
+        name = self._objective.name
+        self._say(f"   trial {trial.trial_id}: {name} {found.score:.4g}   ({seconds:.0f} s)")
+        return {name: found.score}
+
+    def pre_create_trial(self) -> None:
+        """Ask for what to try next only if somebody answers."""
+        self._require_answer()
+
+    def on_trial_end(self, trial: Any) -> None:
+        """Report a trial; end the search if too many failed."""
+        self._require_answer()
+        super().on_trial_end(trial)
+        if len(self._failures) >= _IN_A_ROW:
+            raise SearchError(
+                f"{len(self._failures)} trials in a row failed, the last because "
+                f"{self._failures[-1]}; valid is a space whose settings work"
+            )
+
+    def outcome(self, trial: Any, work: Work | None = None) -> Outcome | None:
+        """What a trial gave, see :meth:`serkit.tuning.outcome.Outcomes.get`.
+
+        Args:
+            trial: KerasTuner's.
+            work: what gives it, from settings, share and folder; None only looks for it.
+
+        Raises:
+            TrialFailedError: if it gave none.
+        """
+        share = self.share(trial)
+        try:
+            settings = self._space(trial.hyperparameters)
+        except InputError as error:
+            raise TrialFailedError(f"no valid settings: {error}") from error
+        if work is None:
+            return self._outcomes.known(asdict(settings), share)
+        return self._outcomes.get(
+            asdict(settings), share, lambda place: work(settings, share, place)
+        )
+
+    def share(self, trial: Any) -> float:
+        """The share of a whole training that a trial gets."""
+        values = trial.hyperparameters.values
+        return values[_SHARE] / self._settings.longest if _SHARE in values else 1.0
+
+    def _scored(self, settings: Any, share: float, place: Path) -> Outcome:
+        return self._objective.score(settings, share, place)

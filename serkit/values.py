@@ -1,0 +1,52 @@
+"""Settings as JSON values, and back."""
+
+import dataclasses
+import types
+import typing
+from typing import Any
+
+from serkit.errors import InputError
+
+
+def plain(value: Any) -> Any:
+    """Tuples as lists, all the way down: as a value comes back from JSON."""
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def restored(kind: type, values: Any) -> Any:
+    """A frozen dataclass from what :func:`plain` made of ``dataclasses.asdict`` of one.
+
+    Args:
+        kind: the dataclass; its fields are numbers, words, tuples, or such dataclasses.
+        values: fields by name; those that are missing keep their defaults.
+
+    Raises:
+        InputError: for a name that is not a field, or a value that the dataclass refuses.
+    """
+    if not isinstance(values, dict):
+        raise InputError(f"{kind.__name__} from {values!r}; valid are its fields by name")
+    hints = typing.get_type_hints(kind)
+    known = [field.name for field in dataclasses.fields(kind)]
+    if unknown := sorted(set(values) - set(known)):
+        raise InputError(
+            f"{kind.__name__} has no {', '.join(unknown)}; valid are: {', '.join(known)}"
+        )
+    try:
+        return kind(**{name: _field(hints[name], value) for name, value in values.items()})
+    except TypeError as error:
+        raise InputError(f"{kind.__name__} from {values!r}: {error}") from error
+
+
+def _field(hint: Any, value: Any) -> Any:
+    union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    for kind in typing.get_args(hint) if union else (hint,):
+        if dataclasses.is_dataclass(kind) and isinstance(value, dict):
+            return restored(kind, value)
+    return _tuples(value)
+
+
+def _tuples(value: Any) -> Any:
+    """Lists as tuples, all the way down."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -1,0 +1,64 @@
+import argparse
+
+import pytest
+
+from serkit.cli import main
+from serkit.commands import tune
+from serkit.tuning.classifier_objective import ClassifierSearch
+from serkit.tuning.gan_objective import GanSearch
+from serkit.tuning.kinds import SPACES
+from serkit.tuning.settings import ALGORITHMS
+
+
+def _options(*arguments):
+    parser = argparse.ArgumentParser()
+    tune.add_to(parser.add_subparsers())
+    return parser.parse_args(["tune", *arguments])
+
+
+@pytest.mark.parametrize("kind", SPACES)
+def test_without_options_it_is_the_defaults(tmp_path, kind):
+    found = tune.search_of(_options(kind, str(tmp_path)))
+    root = str(tmp_path)
+    is_gan = kind in ("dcgan", "wgan-gp")
+    assert found == (GanSearch((root,), kind=kind) if is_gan else ClassifierSearch((root,)))
+
+
+def test_everything_can_be_said(tmp_path):
+    root = str(tmp_path)
+    found = tune.search_of(
+        _options(
+            *("dcgan", root, "--label", "male_sad", "--clips", "9", "--width", "0.5"),
+            *("--examples", "7", "8", "--folds", "3", "--seed", "4"),
+        )
+    )
+    assert found == GanSearch((root,), "dcgan", "male_sad", 9, 3, 0.5, (7, 8), seed=4)
+    found = tune.search_of(
+        _options("classifier", root, "--labels", "gender_emotion", "--epochs", "3", "--folds", "4")
+    )
+    assert found == ClassifierSearch((root,), "gender_emotion", 4, 3)
+
+
+def test_choices_are_those_that_there_are():
+    parser = argparse.ArgumentParser()
+    tune.add_to(parser.add_subparsers())
+    made = parser._subparsers._group_actions[0].choices["tune"]
+    choices = {action.dest: action.choices for action in made._actions}
+    assert set(choices["what"]) == set(SPACES)
+    assert set(choices["algorithm"]) == set(ALGORITHMS)
+
+
+def test_recordings_that_are_not_there_are_said(tmp_path, capsys):
+    assert main(["tune", "classifier", str(tmp_path / "no")]) == 2
+    assert "no does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_search_with_a_worker_ends_with_all_trials(synthetic_root, tmp_path, capsys):
+    command = ["tune", "classifier", str(synthetic_root), "--out", str(tmp_path), "--short"]
+    assert main([*command, "--trials", "1", "--workers", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "worker-1 is process" in said
+    assert "best of 1: trial" in said
+    assert (tmp_path / "best.json").exists()
+    assert "trial 0: UAR" in (tmp_path / "logs" / "worker-1.log").read_text()

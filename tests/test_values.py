@@ -1,0 +1,50 @@
+from dataclasses import asdict, replace
+
+import pytest
+
+from serkit.errors import InputError
+from serkit.files import read_json, write_json
+from serkit.gans.dcgan import REPORT, DCGANSettings
+from serkit.gans.diff_augment import DiffAugmentSettings
+from serkit.gans.wgan_gp import WGANGPSettings
+from serkit.values import plain, restored
+
+
+def test_plain_values_are_what_json_gives_back(tmp_path):
+    value = {"a": (1, [2, (3, None)]), "b": {"c": ()}}
+    write_json(tmp_path / "x.json", value)
+    wanted = {"a": [1, [2, [3, None]]], "b": {"c": []}}
+    assert plain(value) == read_json(tmp_path / "x.json") == wanted
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        WGANGPSettings(),
+        REPORT,
+        replace(REPORT, augment=DiffAugmentSettings(gain=0.5), stop=None),
+    ],
+    ids=["plain", "nested", "nothing"],
+)
+def test_settings_come_back_from_json(tmp_path, settings):
+    write_json(tmp_path / "x.json", plain(asdict(settings)))
+    assert restored(type(settings), read_json(tmp_path / "x.json")) == settings
+
+
+def test_what_is_missing_keeps_its_default():
+    assert restored(DCGANSettings, {"batch_size": 5}) == DCGANSettings(batch_size=5)
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"rate": 1}, r"has no rate; valid are: width, .*beta_1"),
+        ({"batch_size": 1}, "batch_size=1"),
+        ({"augment": {"gain": 3}}, "gain=3"),
+        ({"batch_size": "many"}, "DCGANSettings from"),
+        ([1], r"from \[1\]"),
+    ],
+)
+def test_what_settings_do_not_have_is_refused(values, problem):
+    with pytest.raises(InputError, match=problem):
+        restored(DCGANSettings, values)

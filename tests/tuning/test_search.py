@@ -1,0 +1,155 @@
+import json
+
+import pandas as pd
+import pytest
+
+from serkit.errors import InputError
+from serkit.files import read_json
+from serkit.tuning.outcome import Outcome, TrialFailedError
+from serkit.tuning.tuner import SearchError
+
+
+@pytest.fixture
+def objective(toy, tmp_path):
+    return toy.ToyObjective(tmp_path)
+
+
+@pytest.mark.parametrize("algorithm", ["random", "bayesian"])
+def test_the_best_trial_wins(toy, objective, tmp_path, algorithm):
+    found = toy.make(tmp_path, objective, algorithm=algorithm, trials=12).run()
+    table = pd.read_csv(tmp_path / "trials.csv", dtype={"trial": str})
+    assert list(table["trial"]) == ["as it was", *(f"{number:02}" for number in range(12))]
+    scored = table.dropna(subset="score")
+    best = scored.loc[scored["score"].idxmin()]
+    assert found == read_json(tmp_path / "best.json")
+    assert (found["trial"], found["score"]["value"]) == (best["trial"], best["score"])
+    assert found["score"]["as it was"] == 3.0
+    assert found["settings"] == {"rate": best["hp rate"], "kind": best["hp kind"]}
+    assert found["trials"] == len(scored) - 1
+    text = (tmp_path / "trials.md").read_text()
+    assert text.splitlines()[2].startswith(f"| {best['trial']} | ")
+    assert "fold 1" in text
+    assert "| share |" not in text
+
+
+def test_what_a_space_should_not_hold_fails_with_its_reason_and_does_not_win(
+    toy, objective, tmp_path
+):
+    toy.make(tmp_path, objective, trials=12).run()
+    table = pd.read_csv(tmp_path / "trials.csv", keep_default_na=False)
+    impossible = [float(rate) > 8 for rate in table["hp rate"].iloc[1:]]
+    assert 0 < sum(impossible) < 12
+    for row, wanted in zip(table.iloc[1:].to_dict("records"), impossible, strict=True):
+        assert ("no valid settings: rate=" in row["failed"]) == wanted
+        assert (row["score"] == "") == wanted
+    assert "failed: no valid settings: rate=" in (tmp_path / "trials.md").read_text()
+
+
+def test_hyperband_lengthens_what_is_good(toy, objective, tmp_path):
+    found = toy.make(tmp_path, objective, algorithm="hyperband", rounds=2, factor=3).run()
+    table = pd.read_csv(tmp_path / "trials.csv", dtype={"trial": str})
+    shares = table["share"].round(4).value_counts()
+    assert set(shares.index) == {0.3333, 1.0}
+    # What was not trained to the end is not compared with what was.
+    whole = table[table["share"] == 1].dropna(subset="score")
+    assert found["score"]["value"] == whole["score"].min()
+    assert "| share |" in (tmp_path / "trials.md").read_text().replace("---:", "")
+
+
+def test_a_second_call_tries_nothing_again(toy, objective, tmp_path):
+    found = toy.make(tmp_path, objective, trials=6).run()
+    asked = objective.log("began")
+    assert len(asked) == len(set(asked))
+    assert toy.make(tmp_path, objective, trials=6).run() == found
+    assert objective.log("began") == asked
+
+
+@pytest.mark.parametrize("damage", ["cut", "no tuner", "a trial more"])
+def test_without_kerastuners_files_nothing_is_tried_again(toy, objective, tmp_path, damage):
+    found = toy.make(tmp_path, objective, trials=6).run()
+    asked = objective.log("began")
+    oracle = tmp_path / "oracle" / "oracle.json"
+    if damage == "cut":
+        oracle.write_text(oracle.read_text()[:100])
+    elif damage == "no tuner":
+        (tmp_path / "oracle" / "tuner0.json").unlink()
+    else:
+        # As a kill between KerasTuner's two files leaves it.
+        state = json.loads(oracle.read_text())
+        state["start_order"].pop()
+        oracle.write_text(json.dumps(state))
+    assert toy.make(tmp_path, objective, trials=6).run() == found
+    assert objective.log("began") == asked
+
+
+class _Breaks:
+    """Raises an error at some call, once; then all is well."""
+
+    name, goal = "distance", "min"
+
+    def __init__(self, objective, error, at):
+        self._objective, self._error, self._at, self.calls = objective, error, at, 0
+
+    def prepare(self):
+        self._objective.prepare()
+
+    def score(self, settings, share, place, verbose=0):
+        self.calls += 1
+        if self.calls == self._at:
+            raise self._error
+        return self._objective.score(settings, share, place)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("a mistake")])
+def test_what_is_not_the_settings_fault_ends_the_search_which_goes_on_later(
+    toy, objective, tmp_path, error
+):
+    broken = _Breaks(objective, error, at=3)
+    with pytest.raises(type(error), match=str(error.args[-1])):
+        toy.make(tmp_path / "a", broken, trials=6).run()
+    went_on = toy.make(tmp_path / "a", broken, trials=6).run()
+    assert went_on == toy.make(tmp_path / "b", objective, trials=6).run()
+    assert "a mistake" not in (tmp_path / "a" / "trials.md").read_text()
+
+
+class _Fails:
+    name, goal = "distance", "min"
+
+    def prepare(self):
+        pass
+
+    def score(self, settings, share, place, verbose=0):
+        if settings.rate == 1.0:
+            return Outcome(1.0, (1.0,))
+        raise TrialFailedError("no luck")
+
+
+def test_three_failures_in_a_row_end_it(toy, tmp_path):
+    for _ in range(2):
+        with pytest.raises(
+            SearchError, match=r"3 trials in a row failed, the last .*(no luck|rate)"
+        ):
+            toy.make(tmp_path, _Fails(), trials=20).run()
+    assert not (tmp_path / "best.json").exists()
+
+
+def test_where_all_failed_nothing_is_the_best(toy, tmp_path):
+    with pytest.raises(SearchError, match="no trial of a whole training gave a score: no luck"):
+        toy.make(tmp_path, _Fails(), trials=1).run()
+    assert "failed: no luck" in (tmp_path / "trials.md").read_text()
+
+
+def test_what_is_to_be_beaten_has_to_have_a_score(toy, tmp_path):
+    class Never(_Fails):
+        def score(self, settings, share, place, verbose=0):
+            raise TrialFailedError("no luck")
+
+    with pytest.raises(SearchError, match="to be beaten give no score: no luck"):
+        toy.make(tmp_path, Never(), trials=3).run()
+
+
+def test_a_space_whose_own_defaults_are_not_valid_is_refused(toy, objective, tmp_path):
+    search = toy.make(tmp_path, objective, trials=3)
+    search._space = lambda hp: toy.Toy(rate=hp.Float("rate", 9.0, 10.0))
+    with pytest.raises(InputError, match=r"rate=9.0 is out of range"):
+        search.run()

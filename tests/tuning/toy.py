@@ -1,0 +1,73 @@
+"""A search without any training, to be watched, killed and gone on with.
+
+Run as a script it is a member of such a search, as the environment says, or all of it.
+"""
+
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from serkit.errors import check_range
+from serkit.tuning.outcome import Outcome
+from serkit.tuning.search import Search
+from serkit.tuning.settings import SearchSettings
+from serkit.tuning.workers import follow_parent
+
+
+@dataclass(frozen=True)
+class Toy:
+    """Best at ``rate`` 3 and ``kind`` b."""
+
+    rate: float = 1.0
+    kind: str = "a"
+
+    def __post_init__(self) -> None:
+        check_range("rate", self.rate, 0.0, 8.0)
+
+
+def space(hp: Any) -> Toy:
+    """Up to rates that are not valid."""
+    return replace(Toy(), rate=hp.Float("rate", 0.0, 10.0), kind=hp.Choice("kind", ["a", "b"]))
+
+
+class ToyObjective:
+    """Says in a file that it was asked, waits, and gives a score."""
+
+    name, goal = "distance", "min"
+
+    def __init__(self, folder: Path, seconds: float = 0.0) -> None:
+        self._folder, self._seconds = folder, seconds
+
+    def prepare(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def score(self, settings: Toy, share: float, place: Path, verbose: int = 0) -> Outcome:
+        self._log("began", settings)
+        time.sleep(self._seconds)
+        self._log("ended", settings)
+        distance = abs(settings.rate - 3) + (settings.kind == "a")
+        return Outcome(distance, (distance - 0.5, distance + 0.5), {"extra": share})
+
+    def log(self, what: str) -> list[str]:
+        """The rates of which something was said, in that order."""
+        file = self._folder / "log.txt"
+        lines = file.read_text().splitlines() if file.exists() else []
+        return [line.split()[1] for line in lines if line.startswith(what)]
+
+    def _log(self, what: str, settings: Toy) -> None:
+        with open(self._folder / "log.txt", "a") as file:
+            file.write(f"{what} {settings.rate:.4f}\n")
+
+
+def make(folder: Path, objective: Any, **settings: Any) -> Search:
+    """A search in a folder."""
+    how = SearchSettings(**settings)
+    return Search(how, objective, space, Toy(), "toy", folder, lambda line: print(line, flush=True))
+
+
+if __name__ == "__main__":
+    follow_parent()
+    out, seconds, trials = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
+    make(out, ToyObjective(out, seconds), trials=trials).run()
