@@ -54,6 +54,7 @@ ALLOWED = {
             "comparison",
             "tuning",
             "classifiers",
+            "trials",
         ),
     },
     "cli": {"commands"},

@@ -148,6 +148,14 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         help="what of a generator goes on being trained with a rare class; norms alone keep it "
         "from learning a dozen clips by heart; default: %(default)s",
     )
+    add(
+        "--tuned",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="BEST.JSON",
+        help="of serkit tune, in place of serkit's own settings of what it was for",
+    )
     add("--epochs", type=int, help="of each classifier")
     add("--cache", type=Path, help="of what is trained, which runs may share one after the other")
     add("--short", action="store_true", help="as little as possible, to see that everything runs")
@@ -172,6 +180,7 @@ def settings_of(options: argparse.Namespace) -> "CompareSettings":
     """
     from serkit.comparison.gan_kinds import GanSizes
     from serkit.comparison.settings import CompareSettings
+    from serkit.trials.tuned import read_tuned
 
     settings = CompareSettings(
         roots=tuple(map(_absolute, options.recordings)),
@@ -194,6 +203,7 @@ def settings_of(options: argparse.Namespace) -> "CompareSettings":
         generated_share=options.generated_share,
         gated=options.gated,
         weights=_weights(options.weights),
+        tuned=dict(map(read_tuned, options.tuned)),
         gans=GanSizes(options.gan_width, *options.gan_steps, options.gan_tuned),
     )
     if options.short:

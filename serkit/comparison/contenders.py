@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 import keras
 
-from serkit.classifiers.compact import CompactSettings, compact
+from serkit.classifiers.compact import compact
 from serkit.classifiers.settings import REPORT, FitSettings
+from serkit.classifiers.spaces import CompactRecipe
 from serkit.classifiers.transfer import TRANSFER, TransferSettings
 from serkit.errors import InputError
 
@@ -31,8 +32,13 @@ class Contender:
     pretrained: bool = False
 
 
-def _compact(classes: int, shape: tuple[int, int, int], weights: str, seed: int) -> keras.Model:
-    return compact(classes, shape, _COMPACT, seed)
+def compact_contender(recipe: CompactRecipe) -> Contender:
+    """A compact network as a recipe says."""
+
+    def build(classes: int, shape: tuple[int, int, int], weights: str, seed: int) -> keras.Model:
+        return compact(classes, shape, recipe.network, seed)
+
+    return Contender(build, recipe.network, recipe.fit)
 
 
 def _transfer(name: str) -> Contender:
@@ -45,9 +51,9 @@ def _transfer(name: str) -> Contender:
     return Contender(build, _TRANSFER, replace(REPORT, views=2), pretrained=True)
 
 
-_COMPACT, _TRANSFER = CompactSettings(), TransferSettings(precision="mixed_bfloat16")
+_TRANSFER = TransferSettings(precision="mixed_bfloat16")
 CLASSIFIERS = {
-    "compact": Contender(_compact, _COMPACT, FitSettings(label_smoothing=0.1, keep="last")),
+    "compact": compact_contender(CompactRecipe()),
     **{name: _transfer(name) for name in TRANSFER},
 }
 """By name: serkit's own, and the report's three (section 6.2)."""

@@ -67,6 +67,16 @@ class GanKind:
     conditional: bool = False
     longer: float = 1.0
 
+    def tuned(self, settings: GANSettings) -> "GanKind":
+        """The same kind with settings that a search found for it, on as many examples.
+
+        Args:
+            settings: as for rare classes; on all clips all but the augmentation is the same.
+        """
+        longer = self.longer * self.of_rare.examples_per_step / settings.examples_per_step
+        of_all = replace(settings, augment=self.of_all.augment)
+        return replace(self, of_all=of_all, of_rare=settings, longer=longer)
+
     def settings(self, sizes: GanSizes, rare: int, classes: int) -> GANSettings:
         """Settings of one GAN.
 
@@ -78,7 +88,7 @@ class GanKind:
         base = self.of_rare if rare else self.of_all
         # Only a conditional GAN is trained on several rare classes.
         steps = rare * sizes.steps if rare else sizes.pretraining
-        steps = round(self.longer * steps)
+        steps = max(1, round(self.longer * steps)) if steps else 0
         return replace(
             base,
             width=sizes.width,

@@ -162,7 +162,7 @@ class Generators:
         self, name: str, clips: Corpus, rare: int, before: GanTraining | None
     ) -> GanTraining:
         settings, classes = self._settings, len(self._fold.parts.classes)
-        own = KINDS[self._kind].settings(settings.gans, rare, classes)
+        own = settings.gan_kind(self._kind).settings(settings.gans, rare, classes)
         norms = before is not None and settings.gans.tuned == NORMS
         return GanTraining(
             *(self._kind, name, clips, own, self._fold, settings.seed, asdict(settings.spec)),

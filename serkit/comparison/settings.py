@@ -6,17 +6,21 @@ from typing import Any
 from serkit.audio.masking import MaskSettings
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.settings import FitSettings
-from serkit.comparison.arms import DEFAULT_ARMS, choose_arms
-from serkit.comparison.contenders import CLASSIFIERS
-from serkit.comparison.gan_kinds import GanSizes
+from serkit.classifiers.spaces import CompactRecipe
+from serkit.comparison.arms import DCGAN, DEFAULT_ARMS, WGAN_GP, choose_arms
+from serkit.comparison.contenders import CLASSIFIERS, Contender, compact_contender
+from serkit.comparison.gan_kinds import KINDS, GanKind, GanSizes
 from serkit.corpora.labels import LABEL_SETS
 from serkit.errors import InputError, check_choice, check_range
+from serkit.gans.settings import GANSettings
 from serkit.values import plain
 
 HONEST, LEAKY, BOTH, CORPORA = "k-fold", "random", "both", "leave-one-corpus-out"
 COMPARED = (HONEST, LEAKY, BOTH, CORPORA)
 BALANCE, REPORTED = "balance", "report"
 PLANS = (BALANCE, REPORTED)
+TUNED_CLASSIFIER = "classifier"
+_TUNABLE = (TUNED_CLASSIFIER, DCGAN, WGAN_GP)
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,9 @@ class CompareSettings:
         gans: how large GANs are and how long they are trained.
         fit: how each classifier is trained where it is not as the classifier's own settings say.
 
+        tuned: what searches found, see :func:`serkit.trials.tuned.read_tuned`, in place of serkit's
+            own settings: of ``classifier``, the compact network, ``dcgan`` or ``wgan-gp``.
+
     Raises:
         InputError: for a value out of range or a name that is not known.
     """
@@ -81,6 +88,7 @@ class CompareSettings:
     masks: MaskSettings = field(default_factory=MaskSettings)
     gans: GanSizes = field(default_factory=GanSizes)
     fit: dict[str, FitSettings] = field(default_factory=dict)
+    tuned: dict[str, CompactRecipe | GANSettings] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         choose_arms(self.arms, self.everywhere)
@@ -95,6 +103,8 @@ class CompareSettings:
         check_range("generated_share", self.generated_share, 0.0, 1.0)
         for name in ("rare_below", "filled_to"):
             check_range(name, getattr(self, name), 0.0, 10.0)
+        for name in self.tuned:
+            check_choice("tuned", name, _TUNABLE)
         for label, share in self.rarify:
             if not 0 < share <= 1:
                 raise InputError(f"rarify {label}={share}; valid is above 0 and at most 1")
@@ -112,7 +122,17 @@ class CompareSettings:
 
     def fit_of(self, classifier: str) -> FitSettings:
         """How a classifier is trained."""
-        return self.fit.get(classifier, CLASSIFIERS[classifier].fit)
+        return self.fit.get(classifier, self.contender(classifier).fit)
+
+    def contender(self, classifier: str) -> Contender:
+        """A kind of classifier, as a search found it if one did."""
+        if classifier == "compact" and TUNED_CLASSIFIER in self.tuned:
+            return compact_contender(self.tuned[TUNED_CLASSIFIER])
+        return CLASSIFIERS[classifier]
+
+    def gan_kind(self, kind: str) -> GanKind:
+        """A kind of GAN, as a search found it if one did."""
+        return KINDS[kind].tuned(self.tuned[kind]) if kind in self.tuned else KINDS[kind]
 
     def trained_for(self, epochs: int | None) -> "CompareSettings":
         """The same with so many epochs of every classifier; None leaves each its own."""
@@ -132,4 +152,8 @@ class CompareSettings:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values, for the run folder."""
-        return plain(asdict(self))
+        found = plain(asdict(self))
+        if not self.tuned:
+            # Folders of earlier comparisons know nothing of it.
+            del found["tuned"]
+        return found

@@ -11,7 +11,6 @@ import pandas as pd
 from serkit.audio.masking import mask
 from serkit.classifiers.fitting import fit_classifier
 from serkit.classifiers.settings import FitSettings
-from serkit.comparison.contenders import CLASSIFIERS
 from serkit.comparison.content import clips_key
 from serkit.comparison.filling import Filling
 from serkit.comparison.plan import failure_at
@@ -52,7 +51,7 @@ class Training:
     def key(self) -> str:
         """Changes with everything that the predictions depend on."""
         arm, fold = self.filling.arm, self.filling.fold
-        contender = CLASSIFIERS[self.classifier]
+        contender = self.settings.contender(self.classifier)
         parts = fold.split.parts().items()
         return content_key(
             classifier=self.classifier,
@@ -115,7 +114,7 @@ class Training:
             LeakError: if anything that is trained on has a voice of another part in it.
         """
         split, parts = self.filling.fold.split, self.filling.fold.parts
-        build = CLASSIFIERS[self.classifier].build
+        build = self.settings.contender(self.classifier).build
         model = build(len(parts.classes), parts.shape, self.settings.weights, self._seed)
         masks = functools.partial(mask, settings=self.settings.masks)
         train, generated = self._train()

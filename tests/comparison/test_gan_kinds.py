@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from serkit.comparison.arms import GANS
@@ -17,6 +19,21 @@ def test_steps_and_width_are_those_that_are_asked_for(kind):
     assert (of_all.steps, of_rare.steps) == (100 * longer, 60 * longer)
     assert of_all.width == of_rare.width == 0.5
     assert of_all.classes == (7 if KINDS[kind].conditional else 0)
+
+
+def test_what_a_search_found_is_shown_as_many_examples():
+    kind, sizes = KINDS["wgan-gp"], GanSizes(pretraining=100, steps=30)
+    found = replace(kind.of_rare, batch_size=16, critic_steps=2, penalty=3.0)
+    tuned = kind.tuned(found)
+    of_all, of_rare = (tuned.settings(sizes, rare, 7) for rare in (0, 1))
+    assert of_all.penalty == of_rare.penalty == 3.0
+    assert (of_all.augment, of_rare.augment) == (None, found.augment)
+    for mine, before in (
+        (of_all, kind.settings(sizes, 0, 7)),
+        (of_rare, kind.settings(sizes, 1, 7)),
+    ):
+        shown = before.steps * before.examples_per_step
+        assert abs(mine.steps * mine.examples_per_step - shown) <= mine.examples_per_step / 2
 
 
 def test_few_steps_make_one_epoch():

@@ -3,8 +3,12 @@ import json
 import pytest
 
 from serkit.classifiers.settings import FitSettings
+from serkit.classifiers.spaces import CompactRecipe
+from serkit.comparison.contenders import CLASSIFIERS
+from serkit.comparison.gan_kinds import KINDS
 from serkit.comparison.settings import CompareSettings
 from serkit.errors import InputError
+from serkit.gans.wgan_gp import WGANGPSettings
 
 
 @pytest.mark.parametrize(
@@ -47,6 +51,20 @@ def test_they_are_json_and_a_short_run_differs_in_sizes_alone():
     short = settings.shortened()
     assert short.arms == settings.arms
     assert short.fit_of("compact").epochs == 2
+
+
+def test_what_a_search_found_takes_the_place_of_what_there_is():
+    recipe = CompactRecipe(fit=FitSettings(epochs=5, keep="last"))
+    gan = WGANGPSettings(penalty=3.0)
+    settings = CompareSettings(("x",), tuned={"classifier": recipe, "wgan-gp": gan})
+    assert settings.fit_of("compact") == recipe.fit
+    assert settings.gan_kind("wgan-gp").of_rare == gan
+    assert settings.contender("vgg16-head") is CLASSIFIERS["vgg16-head"]
+    assert settings.gan_kind("dcgan") is KINDS["dcgan"]
+    assert settings.to_json()["tuned"]["wgan-gp"]["penalty"] == 3.0
+    assert "tuned" not in CompareSettings(("x",)).to_json()
+    with pytest.raises(InputError, match="tuned='bayesian' is not known"):
+        CompareSettings(("x",), tuned={"bayesian": recipe})
 
 
 def test_epochs_of_all_classifiers_can_be_changed_at_once():
