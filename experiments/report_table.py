@@ -52,7 +52,7 @@ def main() -> None:
         first_folds=options.first_folds,
     ).trained_for(options.epochs)
     with Run(options.out, settings.to_json()) as run:
-        comparison = Comparison(settings, run)
+        comparison = Comparison(settings, run.folder)
         comparison.run()
         rows = []
         for name, reported in REPORT.items():

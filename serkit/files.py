@@ -1,5 +1,6 @@
 """Files that are either whole or not there: written beside their place, then renamed into it."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -44,6 +45,15 @@ def remove_partials(folder: Path | str) -> None:
     """
     for path in list(Path(folder).rglob(f"{_PARTIAL}*")):
         _remove(path)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes that ask for the same folder waiting; it is made if it is not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _remove(path: Path) -> None:

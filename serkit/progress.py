@@ -59,6 +59,14 @@ class Progress:
         self.table(title, ["class", "clips"], rows)
 
 
+class Silent(Progress):
+    """Says nothing, for processes that work for others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._console.quiet = True
+
+
 def _clock(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"

@@ -29,13 +29,15 @@ ALLOWED = {
         *("corpora", "audio", "data", "training", "evaluation", "gans", "classifiers", "judging"),
         *("caching", "runs", "layers", "uncertainty", "reporting"),
     },
+    "grid": set(),
     "comparison": {
+        "grid",
         *("corpora", "audio", "data", "training", "evaluation", "gans", "classifiers", "judging"),
         *("caching", "runs", "reporting", "trials"),
     },
     "tuning": {
         *("corpora", "audio", "data", "training", "evaluation", "gans", "classifiers", "judging"),
-        *("layers", "runs", "uncertainty", "trials", "comparison"),
+        *("layers", "runs", "uncertainty", "trials", "comparison", "grid"),
     },
     "demo": {
         *("corpora", "audio", "training", "evaluation", "runs", "gans"),
@@ -53,6 +55,7 @@ ALLOWED = {
             "demo",
             "comparison",
             "tuning",
+            "grid",
             "classifiers",
             "trials",
         ),

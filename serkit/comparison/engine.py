@@ -1,5 +1,7 @@
 """A comparison from recordings to results; what is done is never done again."""
 
+import functools
+import pickle
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,15 +15,16 @@ from serkit.comparison.filling import Filling
 from serkit.comparison.folds import Fold, make_folds
 from serkit.comparison.gates import TrainedGate
 from serkit.comparison.generators import Generators
-from serkit.comparison.plan import Plan, Work
 from serkit.comparison.settings import CompareSettings
 from serkit.comparison.trainings import Training
 from serkit.corpora.corpus import Corpus
 from serkit.corpora.opening import open_recordings
 from serkit.data.spectrograms import compute_spectrograms
 from serkit.errors import InputError
-from serkit.progress import Progress
-from serkit.runs import Run
+from serkit.grid.engine import Engine, LocalEngine, Workshop
+from serkit.grid.plan import Plan
+from serkit.grid.work import Work
+from serkit.progress import Progress, Silent
 from serkit.seeds import derive_seed
 
 _JUDGE = "compact"
@@ -30,11 +33,11 @@ _JUDGE = "compact"
 class Comparison:
     """Arms, folds and trainings of one comparison.
 
-    Made in a run folder that it has to itself; operations are deterministic from here on.
+    Operations are deterministic from here on.
 
     Args:
         settings: what is compared.
-        run: the run folder.
+        out: the run folder, which nobody else uses but those who do some of the same comparison.
         cache: folder of spectrograms, GANs and trainings, which comparisons may share, one after
             the other; default: in the run folder.
         progress: says what is being done.
@@ -49,14 +52,14 @@ class Comparison:
     def __init__(
         self,
         settings: CompareSettings,
-        run: Run,
+        out: Path,
         cache: Path | None = None,
         progress: Progress | None = None,
     ) -> None:
         tf.config.experimental.enable_op_determinism()
         keras.utils.set_random_seed(derive_seed(settings.seed, "global"))
-        self.settings, self.out = settings, run.folder
-        self.cache = cache or run.folder / "cache"
+        self.settings, self.out = settings, out
+        self.cache = cache or out / "cache"
         self.progress = progress or Progress()
         self.arms = choose_arms(settings.arms, settings.everywhere)
         self.corpus = self._open()
@@ -72,21 +75,45 @@ class Comparison:
             for kind in GANS
         }
 
-    def run(self) -> None:
-        """Train everything: every arm first, then with more seeds what was best."""
-        settings, say = self.settings, self.progress.say
+    def run(self, engine: Engine | None = None) -> None:
+        """Train everything: every arm first, then with more seeds what was best.
+
+        Args:
+            engine: who does it; default: this process.
+        """
+        engine = engine or LocalEngine()
+        settings, say, verbose = self.settings, self.progress.say, self.progress.verbose
+        workshop = Workshop(
+            *(functools.partial(reopened, settings), self.out, self.cache),
+            inputs=(("out", "manifest.csv"), ("cache", "spectrograms")),
+        )
         arms = 1 + min(settings.best, len(self.arms) - 1)
         more = arms * len(settings.more_seeds) * len(self.folds)
         first = list(self._pieces(self.arms, settings.seeds))
         later = {f"{name} to train": more for name in settings.classifiers}
-        Plan(first, later).run(say, self.progress.verbose)
+        engine.run(Plan(first, later), workshop, say, verbose)
         again = [
             piece
             for protocol in settings.protocols
             for classifier in settings.classifiers
             for piece in self._again(protocol, classifier)
         ]
-        Plan([*first, *again]).run(say, self.progress.verbose)
+        engine.run(Plan([*first, *again]), workshop, say, verbose)
+
+    def work_at(self, name: str) -> Work:
+        """A piece of work.
+
+        Args:
+            name: its place below the cache.
+
+        Raises:
+            InputError: if there is none of that name.
+        """
+        settings, wanted = self.settings, self.cache / name
+        for _, work in self._pieces(self.arms, (*settings.seeds, *settings.more_seeds)):
+            if work.place == wanted:
+                return work
+        raise InputError(f"no work of this comparison is at {name}; its settings are others")
 
     def trainings(self, protocol: str, classifier: str, arm: Arm) -> list[Training]:
         """Those of an arm, by seed and fold; a seed's only if they are done in all folds.
@@ -222,11 +249,32 @@ class Comparison:
         }
 
 
+def reopened(settings: CompareSettings, out: Path, cache: Path, name: str) -> Work:
+    """A piece of a comparison's work, in another process than that of the comparison.
+
+    Args:
+        settings: of the comparison.
+        out: the run folder, with the manifest.
+        cache: with the spectrograms, and with what the piece needs.
+        name: of the piece, its place below ``cache``.
+
+    Raises:
+        InputError: if there is no such piece.
+    """
+    return _comparison(pickle.dumps(settings), out, cache).work_at(name)
+
+
+@functools.lru_cache(maxsize=1)
+def _comparison(settings: bytes, out: Path, cache: Path) -> Comparison:
+    return Comparison(pickle.loads(settings), out, cache, Silent())
+
+
 class _Clean:
     """Work after which Keras forgets its graphs: hundreds of networks in one process add up."""
 
     def __init__(self, work: Work) -> None:
         self._work, self.place, self.title = work, work.place, work.title
+        self.needs = work.needs
 
     @property
     def is_done(self) -> bool:

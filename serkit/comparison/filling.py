@@ -1,6 +1,7 @@
 """What rare classes are filled up with: copies, noise, or what a GAN made."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,16 @@ class Filling:
             found["gans"] = [generators.of(label).key for label in self.fold.plan]
             found["gate"] = self.gate.key if self.gate else None
         return found
+
+    @property
+    def needs(self) -> tuple[Path, ...]:
+        """Folders of what has to be trained before: the GANs, and the classifier of the gate."""
+        if self.arm.fill not in self.generators:
+            return ()
+        generators = self.generators[self.arm.fill]
+        gans = [generators.of(label).place for label in self.fold.plan]
+        gate = [self.gate.place] if self.gate else []
+        return tuple(dict.fromkeys([*gans, *gate]))
 
     @property
     def failure(self) -> str | None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import keras
 
@@ -23,6 +24,11 @@ class TrainedGate:
     def key(self) -> str:
         """Changes with the judge."""
         return self.training.key
+
+    @property
+    def place(self) -> Path:
+        """Folder of the classifier."""
+        return self.training.place
 
     def judge(self) -> Judge:
         """The judge; made again, since that takes a second, rather than kept.

@@ -8,7 +8,6 @@ from pathlib import Path
 from serkit.comparison.content import clips_key
 from serkit.comparison.folds import Fold
 from serkit.comparison.gan_kinds import KINDS, NORMS
-from serkit.comparison.plan import failure_at
 from serkit.comparison.settings import CompareSettings
 from serkit.content import content_key
 from serkit.corpora.corpus import Corpus
@@ -16,6 +15,7 @@ from serkit.gans.adapting import tune_norms_alone
 from serkit.gans.fitting import fit_gan
 from serkit.gans.settings import GANSettings
 from serkit.gans.storing import GeneratorCard, StoredGenerator, load_generator, store_generator
+from serkit.grid.work import failure_at
 from serkit.seeds import derive_seed
 
 
@@ -74,6 +74,11 @@ class GanTraining:
     def title(self) -> str:
         """For people."""
         return f"{self.kind}-{self.name}-{self.fold.protocol}-{self.fold.number}"
+
+    @property
+    def needs(self) -> tuple[Path, ...]:
+        """Where the GAN is that it begins with."""
+        return (self.before.place,) if self.before else ()
 
     @property
     def is_done(self) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from serkit.comparison.generators import GanTraining
 from serkit.data.synthetic_set import Origin, read_synthetic_set, write_synthetic_set
 from serkit.errors import SerkitError
-from serkit.files import write_json
+from serkit.files import alone_in, write_json
 from serkit.gans.storing import GeneratorCard
 from serkit.judging.gated import GatedSamples, sample_gated
 from serkit.judging.judge import Judge
@@ -24,6 +24,8 @@ class Gate(Protocol):
 
     key: str
     """Changes with the judge."""
+    place: Path
+    """Where its classifier is."""
 
     def judge(self) -> Judge:
         """The judge."""
@@ -63,10 +65,12 @@ class Samples:
         Raises:
             SerkitError: if the generator cannot be read.
         """
-        found = self._kept()
-        if found is None and not (self.place / _NOTHING).exists():
-            self._sample()
+        # Of several trainings that need them one makes them.
+        with alone_in(self.place):
             found = self._kept()
+            if found is None and not (self.place / _NOTHING).exists():
+                self._sample()
+                found = self._kept()
         if found is None:
             # Nothing got past the gate.
             shape = (0, *self.training.fold.parts.shape)

@@ -13,11 +13,11 @@ from serkit.classifiers.fitting import fit_classifier
 from serkit.classifiers.settings import FitSettings
 from serkit.comparison.content import clips_key
 from serkit.comparison.filling import Filling
-from serkit.comparison.plan import failure_at
 from serkit.comparison.settings import CompareSettings
 from serkit.content import content_key
 from serkit.evaluation.metrics import score
 from serkit.files import file_digest, read_json, replacing, write_json
+from serkit.grid.work import failure_at
 from serkit.seeds import derive_seed
 from serkit.training.examples import Examples
 from serkit.trials.predictions import predict_part
@@ -83,6 +83,11 @@ class Training:
     def model_file(self) -> Path:
         """The trained network, where it is kept."""
         return self.place / "model.keras"
+
+    @property
+    def needs(self) -> tuple[Path, ...]:
+        """Where GANs are that it gets samples of, and their judge."""
+        return self.filling.needs
 
     @property
     def is_done(self) -> bool:

@@ -9,6 +9,7 @@ from serkit.comparison.results import make_results
 from serkit.comparison.settings import CompareSettings
 from serkit.comparison.story import write_story
 from serkit.files import write_json
+from serkit.grid.engine import Engine
 from serkit.progress import Progress
 from serkit.runs import Run
 
@@ -21,6 +22,7 @@ def compare(
     out: Path,
     cache: Path | None = None,
     progress: Progress | None = None,
+    engine: Engine | None = None,
 ) -> dict[str, Any]:
     """Compare arms; a second call goes on where the first was killed, and ends with the same.
 
@@ -31,6 +33,7 @@ def compare(
         cache: folder of spectrograms, GANs and trainings, known by what they were made of, which
             comparisons may share, one after the other; default: in the run folder.
         progress: says what is being done.
+        engine: who trains; default: this process.
 
     Returns:
         What ``comparison.json`` holds, see :func:`serkit.comparison.results.make_results`.
@@ -43,9 +46,9 @@ def compare(
     fixed = {name: value for name, value in settings.to_json().items() if name not in _MAY_CHANGE}
     with Run(out, fixed) as run:
         with progress.stage("recordings, splits and spectrograms"):
-            comparison = Comparison(settings, run, cache, progress)
+            comparison = Comparison(settings, run.folder, cache, progress)
         with progress.stage("trainings"):
-            comparison.run()
+            comparison.run(engine)
         with progress.stage("results"):
             results = make_results(comparison)
             write_json(out / "comparison.json", results)

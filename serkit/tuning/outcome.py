@@ -1,16 +1,14 @@
 """What a trial's settings gave, kept by what they are, so that no settings are tried twice."""
 
-import fcntl
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from serkit.content import content_key
 from serkit.errors import SerkitError
-from serkit.files import read_json, write_json
+from serkit.files import alone_in, read_json, write_json
 from serkit.values import plain
 
 
@@ -74,7 +72,8 @@ class Outcomes:
             TrialFailedError: if ``work`` raised it, now or before.
         """
         place = self.place(settings, share)
-        with _alone_in(place):
+        # A worker whose chief was killed may still be at a trial that another one is given again.
+        with alone_in(place):
             known = place / "outcome.json"
             if not known.exists():
                 try:
@@ -99,12 +98,3 @@ def _outcome(file: Path) -> Outcome:
     if "failed" in found:
         raise TrialFailedError(found["failed"])
     return Outcome(found["score"], tuple(found["folds"]), found["details"])
-
-
-@contextmanager
-def _alone_in(place: Path) -> Iterator[None]:
-    # A worker whose chief was killed may still be at a trial that another one is given again.
-    place.mkdir(parents=True, exist_ok=True)
-    with open(place / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

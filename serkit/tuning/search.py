@@ -1,9 +1,7 @@
 """A search from recordings to the best settings; what is done is never done again."""
 
-import fcntl
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import keras_tuner
 import pandas as pd
 import tensorflow as tf
 
-from serkit.files import read_json, replacing, write_json, write_text
+from serkit.files import alone_in, read_json, replacing, write_json, write_text
 from serkit.seeds import derive_seed
 from serkit.trials.tables import markdown_table
 from serkit.tuning.outcome import Outcome, Outcomes, TrialFailedError
@@ -75,7 +73,8 @@ class Search:
             # All trials' outcomes are kept elsewhere: it asks for the same, and gets them at once.
             self._say("   KerasTuner's files are damaged; it starts again with what is known")
             shutil.rmtree(kept)
-        with self._alone():
+        # Workers on one machine share what is computed once.
+        with alone_in(self._folder / "prepared"):
             self._objective.prepare()
         if member.role == ALONE:
             self._score_base()
@@ -99,14 +98,6 @@ class Search:
             # Now, since workers should not wait.
             self._score_base()
         return self._results(tuner)
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Workers on one machine share what is computed once."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with open(self._folder / ".prepare", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
     def _score_base(self) -> None:
         found = self._of_base(lambda place: self._objective.score(self._base, 1.0, place))

@@ -132,7 +132,7 @@ def pretended(synthetic_root, tmp_path_factory) -> tuple[Comparison, dict]:
     out = tmp_path_factory.mktemp("pretended") / "run"
     with pytest.MonkeyPatch.context() as patch, Run(out, {}) as run:
         _pretend(patch)
-        comparison = Comparison(settings, run)
+        comparison = Comparison(settings, run.folder)
         comparison.run()
         return comparison, make_results(comparison)
 

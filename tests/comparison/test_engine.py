@@ -28,7 +28,7 @@ def comparison(synthetic_root, settings_of, tmp_path):
             opened.pop().__exit__()
         opened.append(Run(tmp_path / name, {}))
         settings = settings_of(synthetic_root, **{"classifiers": ("compact",)} | changed)
-        return Comparison(settings, opened[0], tmp_path / "cache", _Quiet())
+        return Comparison(settings, opened[0].folder, tmp_path / "cache", _Quiet())
 
     yield make
     for run in opened:

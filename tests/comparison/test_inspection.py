@@ -22,7 +22,7 @@ def comparison(synthetic_root, tmp_path):
         rare_below=0.7,
     )
     with Run(tmp_path / "run", {}) as run:
-        yield Comparison(settings, run)
+        yield Comparison(settings, run.folder)
 
 
 @pytest.mark.slow

@@ -1,0 +1,253 @@
+"""The same work on a Ray cluster: as many pieces at a time as it has room for."""
+
+import os
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from serkit.content import content_key
+from serkit.errors import InputError, check_choice, check_range
+from serkit.files import alone_in
+from serkit.grid.engine import GridError, LocalEngine, Workshop
+from serkit.grid.plan import Plan
+from serkit.grid.share import Share
+from serkit.grid.work import Work, do
+
+_INSTALL = "pip install 'serkit[ray]'"
+
+
+@dataclass(frozen=True)
+class RaySettings:
+    """Where work is done, and what a piece of it takes.
+
+    Attributes:
+        address: of a cluster, ``host:port`` or ``ray://host:port``; empty for one of this machine
+            alone, which ends with this process.
+        cpus: that Ray sets aside for a piece.
+        gpus: the same; 0.5 for two pieces on a GPU.
+        threads: that TensorFlow has for a piece; 0 for as many as the machine has cores, as it has
+            by itself. Numbers depend on it in their last bits.
+        retries: of a piece whose node was lost.
+        share: an address that fsspec knows, for machines that have no folder in common, see
+            :class:`serkit.grid.share.Share`; empty where they have.
+        patience: seconds to wait for an answer from ``address``.
+
+    Raises:
+        InputError: for a value out of range.
+    """
+
+    address: str = ""
+    cpus: float = 1.0
+    gpus: float = 0.0
+    threads: int = 0
+    retries: int = 3
+    share: str = ""
+    patience: float = 10.0
+
+    def __post_init__(self) -> None:
+        for name in ("cpus", "gpus", "threads", "retries", "patience"):
+            check_range(name, getattr(self, name), 0)
+
+
+class RayEngine:
+    """Does pieces on a Ray cluster, each as soon as what it needs is done.
+
+    A piece is opened again where it is done, from what the workshop says, so that numbers are those
+    of :class:`serkit.grid.engine.LocalEngine`, bit for bit on machines of one type. A piece whose
+    node is lost is done again elsewhere, where it goes on if the folder is a shared one. If this
+    process is killed a new one goes on with what is not done.
+
+    Use it in a ``with`` statement.
+
+    Args:
+        settings: where, and what a piece takes.
+
+    Raises:
+        InputError: if Ray is not installed.
+        GridError: if nobody answers at the address.
+    """
+
+    def __init__(self, settings: RaySettings) -> None:
+        # Ray reports to its makers unless it is told not to.
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        try:
+            import ray
+        except ImportError as error:
+            raise InputError(f"Ray is not installed ({error}); {_INSTALL}") from error
+        self._ray, self.settings = ray, settings
+        if settings.address:
+            _require_answer(settings.address, settings.patience)
+        # Whoever has a cluster already, has to say so.
+        self._own = not ray.is_initialized()
+        if self._own:
+            where = {"address": settings.address} if settings.address else {"address": "local"}
+            ray.init(**where, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+
+    def __enter__(self) -> "RayEngine":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._own:
+            self._ray.shutdown()
+
+    def run(self, plan: Plan, workshop: Workshop, say: Callable[[str], None], verbose: int) -> None:
+        """See :meth:`serkit.grid.engine.Engine.run`; nothing is printed by what is done elsewhere.
+
+        Raises:
+            GridError: if a piece was lost with its node more often than it may be.
+        """
+        share = Share(self.settings.share) if self.settings.share else None
+        if share:
+            _exchange_with(share, workshop, plan)
+        piece = self._remote(_piece)
+        waiting, running = plan.open(), {}
+        # Files are asked once: there may be thousands of pieces.
+        unfinished, failed = {work.place for _, work in waiting}, plan.failed()
+        while waiting or running:
+            later = []
+            for kind, work in waiting:
+                if not unfinished.isdisjoint(work.needs):
+                    later.append((kind, work))
+                elif work.failure or not failed.isdisjoint(work.needs):
+                    # What it needs has failed, and comes before it.
+                    unfinished.discard(work.place)
+                    failed.add(work.place)
+                else:
+                    call = kind, workshop, _name(work, workshop), _needs(work, workshop)
+                    running[piece.remote(*call, self.settings.share)] = work
+            waiting = later
+            if running:
+                say(f"   {len(running)} pieces handed out: {plan.progress()}")
+                (one, *_), _ = self._ray.wait(list(running), num_returns=1)
+                work = running.pop(one)
+                if self._take_in(one, work, workshop, share, say):
+                    failed.add(work.place)
+                unfinished.discard(work.place)
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """See :meth:`serkit.grid.engine.Engine.call`; several threads may call at a time.
+
+        Raises:
+            GridError: if the call was lost with its node more often than it may be.
+        """
+        return self._result(self._remote(_called).remote(function, *arguments))
+
+    def _remote(self, function: Callable) -> Any:
+        settings = self.settings
+        threads = settings.threads or os.cpu_count() or 1
+        # Set before TensorFlow is imported; Ray itself would set OpenMP's to the CPUs of a piece.
+        names = "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"
+        variables = dict.fromkeys(names, str(threads))
+        variables |= {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+        return self._ray.remote(
+            num_cpus=settings.cpus,
+            num_gpus=settings.gpus,
+            max_retries=settings.retries,
+            runtime_env={"env_vars": variables},
+        )(function)
+
+    def _take_in(
+        self,
+        reference: Any,
+        work: Work,
+        workshop: Workshop,
+        share: Share | None,
+        say: Callable[[str], None],
+    ) -> str | None:
+        why = self._result(reference)
+        if share:
+            share.get(f"cache/{_name(work, workshop)}", work.place)
+        if why:
+            say(f"   {work.title} failed: {why}")
+        return why
+
+    def _result(self, reference: Any) -> Any:
+        lost = self._ray.exceptions
+        try:
+            return self._ray.get(reference)
+        except (lost.WorkerCrashedError, lost.NodeDiedError, lost.ObjectLostError) as error:
+            raise GridError(
+                f"a piece was lost with its node more than {self.settings.retries} times "
+                f"({str(error).splitlines()[0]}); started again, the run goes on"
+            ) from error
+        except lost.RayTaskError as error:
+            # What went wrong there, as if it had gone wrong here.
+            raise error.cause from None
+
+
+def _piece(kind: str, workshop: Workshop, name: str, needs: list[str], address: str) -> str | None:
+    """Do a piece of work; runs where Ray says."""
+    if not address:
+        return do(kind, workshop.reopen(workshop.out, workshop.cache, name), 0)
+    share = Share(address)
+    scratch = Path(tempfile.gettempdir()) / f"serkit-{content_key(share=address)}"
+    folders = {"out": scratch / "out", "cache": scratch / "cache"}
+    with alone_in(scratch):
+        wanted = [*workshop.inputs, *(("cache", need) for need in needs)]
+        for folder, inner in wanted:
+            if not (folders[folder] / inner).exists():
+                share.get(f"{folder}/{inner}", folders[folder] / inner)
+    work = workshop.reopen(folders["out"], folders["cache"], name)
+    why = do(kind, work, 0)
+    share.put(work.place, f"cache/{name}")
+    return why
+
+
+def _called(function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(*arguments)
+
+
+def _exchange_with(share: Share, workshop: Workshop, plan: Plan) -> None:
+    """Give what all pieces need, and take what was done before."""
+    for folder, inner in workshop.inputs:
+        share.put(getattr(workshop, folder) / inner, f"{folder}/{inner}")
+    for _, work in plan.pieces:
+        name = f"cache/{_name(work, workshop)}"
+        if work.is_done and not share.has(name):
+            share.put(work.place, name)
+        elif not work.is_done and share.has(name):
+            share.get(name, work.place)
+
+
+def _name(work: Work, workshop: Workshop) -> str:
+    return work.place.relative_to(workshop.cache).as_posix()
+
+
+def _needs(work: Work, workshop: Workshop) -> list[str]:
+    return [place.relative_to(workshop.cache).as_posix() for place in work.needs]
+
+
+def _require_answer(address: str, patience: float) -> None:
+    """Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if address == "auto":
+        return
+    if not host or not port.isdigit():
+        raise InputError(f"address={address!r}; valid are host:port, ray://host:port and auto")
+    try:
+        socket.create_connection((host, int(port)), timeout=patience).close()
+    except OSError as error:
+        raise GridError(
+            f"nobody answers at {address} ({error}); valid is the address that "
+            "`ray start --head` says"
+        ) from error
+
+
+@contextmanager
+def engine_of(name: str, settings: RaySettings) -> Iterator[Any]:
+    """The engine of a name, ``local`` or ``ray``, which ends with the block.
+
+    Raises:
+        InputError: for another name, or if Ray is not installed.
+        GridError: if nobody answers at the address.
+    """
+    check_choice("engine", name, ("local", "ray"))
+    if name == "local":
+        yield LocalEngine()
+    else:
+        with RayEngine(settings) as engine:
+            yield engine

@@ -1,0 +1,77 @@
+import pytest
+
+from serkit.errors import InputError
+from serkit.grid.share import Share
+
+fsspec = pytest.importorskip("fsspec")
+
+
+@pytest.fixture(params=["memory", "file"])
+def share(request, tmp_path):
+    if request.param == "file":
+        return Share(f"file://{tmp_path}/share")
+    fsspec.filesystem("memory").store.clear()
+    return Share("memory://share")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "made"
+    (made / "inner").mkdir(parents=True)
+    (made / "x.txt").write_text("x")
+    (made / "inner" / "y.bin").write_bytes(b"\0\1")
+    (made / ".lock").write_text("")
+    return made
+
+
+def _content(folder):
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name[0] != ".")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_a_folder_comes_back_as_it_was(share, folder, tmp_path):
+    assert not share.has("a/b")
+    share.put(folder, "a/b")
+    assert share.has("a/b")
+    share.get("a/b", tmp_path / "got")
+    assert _content(tmp_path / "got") == _content(folder) == {"x.txt": b"x", "inner/y.bin": b"\0\1"}
+    assert not (tmp_path / "got" / ".lock").exists()
+
+
+def test_what_is_there_is_replaced(share, folder, tmp_path):
+    share.put(folder, "a")
+    got = tmp_path / "got"
+    got.mkdir()
+    (got / "old.txt").write_text("old")
+    share.get("a", got)
+    assert _content(got) == _content(folder)
+    (folder / "x.txt").write_text("new")
+    share.put(folder, "a")
+    share.get("a", got)
+    assert (got / "x.txt").read_text() == "new"
+
+
+def test_a_file_comes_back(share, folder, tmp_path):
+    share.put(folder / "x.txt", "deep/er/x.txt")
+    assert share.has("deep/er/x.txt")
+    share.get("deep/er/x.txt", tmp_path / "new" / "x.txt")
+    assert (tmp_path / "new" / "x.txt").read_text() == "x"
+
+
+def test_half_a_folder_is_not_there(share, folder, tmp_path):
+    share.put(folder, "a")
+    share._files.rm_file(share._path("a/.done"))
+    assert not share.has("a")
+    (tmp_path / "got").mkdir()
+    (tmp_path / "got" / "old.txt").write_text("old")
+    with pytest.raises(FileNotFoundError, match="a is not there, or not whole"):
+        share.get("a", tmp_path / "got")
+    assert (tmp_path / "got" / "old.txt").exists()
+
+
+@pytest.mark.parametrize("address", ["nosuch://x", "s3://bucket/x"])
+def test_an_address_that_cannot_be_used_is_refused(address):
+    if address.startswith("s3") and fsspec.utils.get_package_version_without_import("s3fs"):
+        pytest.skip("s3fs is installed")
+    with pytest.raises(InputError, match=f"{address} cannot be used.*fsspec"):
+        Share(address)
