@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from serkit.commands.engines import add_engine, engine
 from serkit.comparison.arms import ARMS, DEFAULT_ARMS, NONE
 from serkit.errors import InputError
 
@@ -28,6 +29,7 @@ def add_to(commands) -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/compare"), help="%(default)s")
     for group in (_add_arms, _add_protocol, _add_filling, _add_training):
         group(parser)
+    add_engine(parser)
     parser.set_defaults(run=run)
 
 
@@ -168,7 +170,8 @@ def run(options: argparse.Namespace) -> int:
             raise InputError(f"{given} does not exist")
     from serkit.comparison.whole import compare
 
-    compare(settings_of(options), options.out, options.cache)
+    with engine(options) as chosen:
+        compare(settings_of(options), options.out, options.cache, engine=chosen)
     return 0
 
 

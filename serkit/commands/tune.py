@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from serkit.commands.engines import add_engine, engine
 from serkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ def add_to(commands) -> None:
     add("--workers", type=int, default=0, help="processes on this machine; default: none besides")
     add("--seed", type=int, default=0, help="default: %(default)s")
     add("--folds", type=int, help="default: 3, of GANs 2")
+    add("--parallel", type=int, default=1, help="trials at a time, of --engine ray; default: 1")
     _add_training(parser)
+    add_engine(parser)
     parser.set_defaults(run=run)
 
 
@@ -68,7 +71,12 @@ def run(options: argparse.Namespace) -> int:
     if options.workers and Member.of_environment().role == ALONE:
         found = tune_with_workers(options.given, options.workers, out)
     else:
-        found = tune(options.what, search_of(options), settings, out)
+        with engine(options) as chosen:
+            found = tune(
+                *(options.what, search_of(options), settings, out),
+                engine=chosen,
+                parallel=options.parallel,
+            )
     if found:
         score = found["score"]
         print(

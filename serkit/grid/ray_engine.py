@@ -79,6 +79,7 @@ class RayEngine:
         except ImportError as error:
             raise InputError(f"Ray is not installed ({error}); {_INSTALL}") from error
         self._ray, self.settings = ray, settings
+        self._given: set[Path] = set()
         if settings.address:
             _require_answer(settings.address, settings.patience)
         # Whoever has a cluster already, has to say so.
@@ -102,7 +103,7 @@ class RayEngine:
         """
         share = Share(self.settings.share) if self.settings.share else None
         if share:
-            _exchange_with(share, workshop, plan)
+            self._exchange_with(share, workshop, plan)
         piece = self._remote(_piece)
         waiting, running = plan.open(), {}
         # Files are asked once: there may be thousands of pieces.
@@ -149,6 +150,21 @@ class RayEngine:
             max_retries=settings.retries,
             runtime_env={"env_vars": variables},
         )(function)
+
+    def _exchange_with(self, share: Share, workshop: Workshop, plan: Plan) -> None:
+        """Give what all pieces need, and take what was done before."""
+        for folder, inner in workshop.inputs:
+            path = getattr(workshop, folder) / inner
+            # Once; a search has a plan for each of its trials.
+            if path not in self._given:
+                share.put(path, f"{folder}/{inner}")
+                self._given.add(path)
+        for _, work in plan.pieces:
+            name = f"cache/{_name(work, workshop)}"
+            if work.is_done and not share.has(name):
+                share.put(work.place, name)
+            elif not work.is_done and share.has(name):
+                share.get(name, work.place)
 
     def _take_in(
         self,
@@ -199,18 +215,6 @@ def _piece(kind: str, workshop: Workshop, name: str, needs: list[str], address: 
 
 def _called(function: Callable[..., Any], *arguments: Any) -> Any:
     return function(*arguments)
-
-
-def _exchange_with(share: Share, workshop: Workshop, plan: Plan) -> None:
-    """Give what all pieces need, and take what was done before."""
-    for folder, inner in workshop.inputs:
-        share.put(getattr(workshop, folder) / inner, f"{folder}/{inner}")
-    for _, work in plan.pieces:
-        name = f"cache/{_name(work, workshop)}"
-        if work.is_done and not share.has(name):
-            share.put(work.place, name)
-        elif not work.is_done and share.has(name):
-            share.get(name, work.place)
 
 
 def _name(work: Work, workshop: Workshop) -> str:

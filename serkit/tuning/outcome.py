@@ -8,7 +8,7 @@ from typing import Any
 
 from serkit.content import content_key
 from serkit.errors import SerkitError
-from serkit.files import alone_in, read_json, write_json
+from serkit.files import read_json, write_json
 from serkit.values import plain
 
 
@@ -59,29 +59,30 @@ class Outcomes:
         """
         return self._folder / content_key(settings=plain(settings), share=share)
 
-    def get(self, settings: Any, share: float, work: Callable[[Path], Outcome]) -> Outcome:
-        """The outcome that is kept, or else that of ``work``, which is kept from now on.
+    def has(self, settings: Any, share: float) -> bool:
+        """Whether something came of settings, be it that they failed."""
+        return self._file(settings, share).exists()
+
+    def make(self, settings: Any, share: float, work: Callable[[Path], Outcome]) -> None:
+        """Do the work of a trial, and keep what comes of it.
 
         Args:
             settings: JSON values.
             share: of a whole training.
             work: gets the trial's folder. If it is killed it is called again by the next process,
-                and goes on with what it finds there. Processes wait for each other.
-
-        Raises:
-            TrialFailedError: if ``work`` raised it, now or before.
+                and goes on with what it finds there. What it raises but TrialFailedError is no
+                outcome.
         """
-        place = self.place(settings, share)
-        # A worker whose chief was killed may still be at a trial that another one is given again.
-        with alone_in(place):
-            known = place / "outcome.json"
-            if not known.exists():
-                try:
-                    found = asdict(work(place))
-                except TrialFailedError as error:
-                    found = {"failed": str(error)}
-                write_json(known, {"settings": plain(settings), "share": share, **found})
-            return _outcome(known)
+        try:
+            found = asdict(work(self.place(settings, share)))
+        except TrialFailedError as error:
+            found = {"failed": str(error)}
+        write_json(
+            self._file(settings, share), {"settings": plain(settings), "share": share, **found}
+        )
+
+    def _file(self, settings: Any, share: float) -> Path:
+        return self.place(settings, share) / "outcome.json"
 
     def known(self, settings: Any, share: float) -> Outcome | None:
         """The outcome, if there is one.
@@ -89,7 +90,7 @@ class Outcomes:
         Raises:
             TrialFailedError: if it is that the trial failed.
         """
-        file = self.place(settings, share) / "outcome.json"
+        file = self._file(settings, share)
         return _outcome(file) if file.exists() else None
 
 

@@ -1,7 +1,9 @@
 """A search from recordings to the best settings; what is done is never done again."""
 
+import copy
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,13 @@ import keras_tuner
 import pandas as pd
 import tensorflow as tf
 
+from serkit.errors import check_range
 from serkit.files import alone_in, read_json, replacing, write_json, write_text
 from serkit.seeds import derive_seed
 from serkit.trials.tables import markdown_table
-from serkit.tuning.outcome import Outcome, Outcomes, TrialFailedError
+from serkit.tuning.outcome import Outcome, TrialFailedError
 from serkit.tuning.settings import SearchSettings
+from serkit.tuning.trials import Trials
 from serkit.tuning.tuner import GuardedTuner, Objective, SearchError
 from serkit.tuning.workers import ALONE, CHIEF, WORKER, Member
 from serkit.values import plain
@@ -30,29 +34,32 @@ class Search:
 
     Args:
         settings: how it goes about it.
-        objective: what settings are scored by.
+        trials: runs trials, each once.
         space: from ``hp`` to settings.
         base: the settings that are to be beaten; they are scored, too.
         kind: of what is searched for, as ``best.json`` names it.
-        folder: gets ``trials.csv``, ``trials.md``, ``best.json``, and a folder for each trial.
+        folder: gets ``trials.csv``, ``trials.md`` and ``best.json``.
         say: gets lines.
+        parallel: trials at a time, for an engine that has room for several.
     """
 
     def __init__(
         self,
         settings: SearchSettings,
-        objective: Objective,
+        trials: Trials,
         space: Callable[[Any], Any],
         base: Any,
         kind: str,
         folder: Path,
         say: Callable[[str], None] = print,
+        parallel: int = 1,
     ) -> None:
         tf.config.experimental.enable_op_determinism()
         keras.utils.set_random_seed(derive_seed(settings.seed, "global"))
-        self._settings, self._objective, self._space = settings, objective, space
+        check_range("parallel", parallel, 1)
+        self._settings, self._trials, self._space = settings, trials, space
+        self._objective, self._parallel = trials.objective, parallel
         self._base, self._kind, self._folder, self._say = base, kind, folder, say
-        self._outcomes = Outcomes(folder / "trials")
 
     def run(self) -> dict[str, Any] | None:
         """Try settings until all trials are done, then write tables and the best settings.
@@ -80,14 +87,13 @@ class Search:
             self._score_base()
         member.require_answer()
         tuner = GuardedTuner(
-            *(self._settings, self._space, self._objective, self._outcomes, kept, self._say),
-            member.require_answer,
+            *(self._settings, self._space, self._trials, kept, self._say, member.require_answer)
         )
         # Nor does it print a traceback for what is said in a line.
         keras_tuner.src.config.DEBUG = False
         try:
             tuner.oracle.verbose = 0
-            tuner.search()
+            self._search(tuner)
         except keras_tuner.errors.FatalError as error:
             raise error.__cause__ or error from None
         except grpc.RpcError as error:
@@ -99,18 +105,33 @@ class Search:
             self._score_base()
         return self._results(tuner)
 
-    def _score_base(self) -> None:
-        found = self._of_base(lambda place: self._objective.score(self._base, 1.0, place))
-        self._say(f"   {_BASE}: {self._objective.name} {found.score:.4g}")
+    def _search(self, tuner: GuardedTuner) -> None:
+        if self._parallel == 1:
+            tuner.search()
+            return
+        # Of one oracle several tuners, each with a name of its own, as workers have them.
+        tuners = [copy.copy(tuner) for _ in range(self._parallel)]
+        for number, one in enumerate(tuners):
+            one.tuner_id = f"{tuner.tuner_id}-{number}"
+        with ThreadPoolExecutor(self._parallel) as pool:
+            running = [pool.submit(one.search) for one in tuners]
+            for one in as_completed(running):
+                if one.exception():
+                    tuner.stop()
+        for one in running:
+            one.result()
+        # Its file is what KerasTuner looks for, to go on with.
+        tuner.save()
 
-    def _of_base(self, work: Callable[[Path], Outcome]) -> Outcome:
+    def _score_base(self) -> None:
         try:
-            return self._outcomes.get(asdict(self._base), 1.0, work)
+            found = self._trials.get(self._base, 1.0)
         except TrialFailedError as error:
             raise SearchError(f"the settings to be beaten give no score: {error}") from error
+        self._say(f"   {_BASE}: {self._objective.name} {found.score:.4g}")
 
     def _results(self, tuner: GuardedTuner) -> dict[str, Any]:
-        rows = [_row(_BASE, {}, 1.0, self._outcomes.known(asdict(self._base), 1.0))]
+        rows = [_row(_BASE, {}, 1.0, self._trials.known(self._base, 1.0))]
         trials = sorted(tuner.oracle.trials.values(), key=lambda trial: trial.trial_id)
         for trial in trials:
             values = trial.hyperparameters.values

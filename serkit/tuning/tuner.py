@@ -1,20 +1,22 @@
 """KerasTuner's loop, guarded: what fails says why, and nothing that is not a result can win."""
 
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
 import keras_tuner
 
 from serkit.errors import InputError, SerkitError
-from serkit.tuning.outcome import Outcome, Outcomes, TrialFailedError
+from serkit.tuning.outcome import Outcome, TrialFailedError
 from serkit.tuning.settings import SearchSettings
+from serkit.tuning.trials import Trials
 
 _IN_A_ROW = 3
 _SHARE = "tuner/epochs"
-Work = Callable[[Any, float, Path], Outcome]
+# KerasTuner asks again at once if there is nothing to do yet.
+_PAUSE = 0.05
 
 
 class SearchError(SerkitError):
@@ -50,8 +52,7 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
     Args:
         settings: how the search goes about it.
         space: from ``hp`` to settings.
-        objective: what settings are scored by.
-        outcomes: where that is kept.
+        trials: runs them.
         folder: of KerasTuner's own files.
         say: gets lines.
         require_answer: of a worker, waits for its chief.
@@ -64,16 +65,15 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
         self,
         settings: SearchSettings,
         space: Callable[[Any], Any],
-        objective: Objective,
-        outcomes: Outcomes,
+        trials: Trials,
         folder: Path,
         say: Callable[[str], None],
         require_answer: Callable[[], None],
     ) -> None:
-        self._settings, self._space, self._objective = settings, space, objective
-        self._outcomes, self._say = outcomes, say
+        self._settings, self._space, self._trials, self._say = settings, space, trials, say
+        objective = trials.objective
         self._failures: list[str] = []
-        self._require_answer = require_answer
+        self._require_answer, self._stopped = require_answer, threading.Event()
         super().__init__(
             settings.oracle(objective.name, objective.goal),
             hypermodel=space,
@@ -85,7 +85,7 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
         """Score a trial's settings, or take the score that is kept."""
         began = time.monotonic()
         try:
-            found = self.outcome(trial, self._scored)
+            found = self._trials.get(self._valid(trial), self.share(trial))
         except TrialFailedError as error:
             self._failures.append(str(error))
             self._say(f"   trial {trial.trial_id} failed: {error}")
@@ -95,13 +95,20 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
             raise keras_tuner.errors.FatalRuntimeError(str(error)) from error
         self._failures.clear()
         seconds = time.monotonic() - began
-        name = self._objective.name
+        name = self._trials.objective.name
         self._say(f"   trial {trial.trial_id}: {name} {found.score:.4g}   ({seconds:.0f} s)")
         return {name: found.score}
 
     def pre_create_trial(self) -> None:
         """Ask for what to try next only if somebody answers."""
+        time.sleep(_PAUSE)
+        if self._stopped.is_set():
+            raise SearchError("it was stopped, since a trial at the same time ended the search")
         self._require_answer()
+
+    def stop(self) -> None:
+        """Let it, and its copies, try nothing more."""
+        self._stopped.set()
 
     def on_trial_end(self, trial: Any) -> None:
         """Report a trial; end the search if too many failed."""
@@ -113,31 +120,24 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
                 f"{self._failures[-1]}; valid is a space whose settings work"
             )
 
-    def outcome(self, trial: Any, work: Work | None = None) -> Outcome | None:
-        """What a trial gave, see :meth:`serkit.tuning.outcome.Outcomes.get`.
+    def outcome(self, trial: Any) -> Outcome | None:
+        """What a trial gave, if it was run.
 
         Args:
             trial: KerasTuner's.
-            work: what gives it, from settings, share and folder; None only looks for it.
 
         Raises:
-            TrialFailedError: if it gave none.
+            TrialFailedError: if it gave no score.
         """
-        share = self.share(trial)
-        try:
-            settings = self._space(trial.hyperparameters)
-        except InputError as error:
-            raise TrialFailedError(f"no valid settings: {error}") from error
-        if work is None:
-            return self._outcomes.known(asdict(settings), share)
-        return self._outcomes.get(
-            asdict(settings), share, lambda place: work(settings, share, place)
-        )
+        return self._trials.known(self._valid(trial), self.share(trial))
 
     def share(self, trial: Any) -> float:
         """The share of a whole training that a trial gets."""
         values = trial.hyperparameters.values
         return values[_SHARE] / self._settings.longest if _SHARE in values else 1.0
 
-    def _scored(self, settings: Any, share: float, place: Path) -> Outcome:
-        return self._objective.score(settings, share, place)
+    def _valid(self, trial: Any) -> Any:
+        try:
+            return self._space(trial.hyperparameters)
+        except InputError as error:
+            raise TrialFailedError(f"no valid settings: {error}") from error

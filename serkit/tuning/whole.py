@@ -1,12 +1,15 @@
 """The whole search: its folder, its members, its tables."""
 
+import functools
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from serkit.errors import InputError
 from serkit.files import read_json
+from serkit.grid.engine import Engine, LocalEngine
 from serkit.progress import Progress
 from serkit.runs import Run
 from serkit.tuning.classifier_objective import ClassifierSearch
@@ -14,6 +17,7 @@ from serkit.tuning.gan_objective import GanSearch
 from serkit.tuning.kinds import make_objective, space_of
 from serkit.tuning.search import BEST, Search
 from serkit.tuning.settings import SearchSettings
+from serkit.tuning.trials import Trials
 from serkit.tuning.workers import WORKER, Crew, Member, follow_parent
 from serkit.values import plain
 
@@ -24,6 +28,8 @@ def tune(
     settings: SearchSettings,
     out: Path,
     progress: Progress | None = None,
+    engine: Engine | None = None,
+    parallel: int = 1,
 ) -> dict[str, Any] | None:
     """Search for settings; a second call goes on where the first was killed.
 
@@ -36,6 +42,8 @@ def tune(
         settings: how the search goes about it.
         out: run folder; gets ``best.json``, ``trials.csv`` and ``trials.md``.
         progress: says what is being done.
+        engine: where trials are run; default: in this process.
+        parallel: how many at a time, where the engine has room for several.
 
     Returns:
         What ``best.json`` holds, see :class:`serkit.tuning.search.Search`; None of a worker.
@@ -48,9 +56,13 @@ def tune(
     progress = progress or Progress()
     follow_parent()
     objective = make_objective(kind, search, out)
+    engine = engine or LocalEngine()
+    if parallel > 1 and isinstance(engine, LocalEngine):
+        raise InputError(f"parallel={parallel} with the local engine; valid is 1, or --engine ray")
+    trials = Trials(objective, functools.partial(make_objective, kind, search), out, engine)
     made = Search(
-        *(settings, objective, space_of(kind, objective.base), objective.base, kind, out),
-        progress.say,
+        *(settings, trials, space_of(kind, objective.base), objective.base, kind, out),
+        *(progress.say, parallel),
     )
     if Member.of_environment().role == WORKER:
         # The folder is the chief's.

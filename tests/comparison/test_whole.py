@@ -3,14 +3,19 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from serkit.classifiers.compact import CompactSettings
+from serkit.classifiers.settings import FitSettings
+from serkit.classifiers.spaces import CompactRecipe
 from serkit.comparison.whole import compare, verdicts
 from serkit.errors import ResumeError
 from serkit.files import read_json
+from serkit.grid.ray_engine import RayEngine, RaySettings
 
 pytestmark = pytest.mark.filterwarnings("ignore:a GAN is trained on")
 
@@ -73,6 +78,52 @@ def test_killed_at_three_random_points(synthetic_root, tmp_path):
     two = read_json(whole / "both" / "comparison.json")["protocols"]["k-fold"]["classifiers"]
     assert list(two) == ["compact", "resnet50-head"]
     assert list(two["resnet50-head"]["arms"]) == ["none", "oversampling", "dcgan"]
+
+
+@pytest.mark.slow
+def test_on_a_cluster_that_loses_a_node_it_is_the_same_bit_for_bit(
+    synthetic_root, settings_of, tmp_path, two_nodes
+):
+    # What is small has to be said by the settings: elsewhere nothing is patched.
+    recipe = CompactRecipe(
+        CompactSettings(pool=(8, 8), channels=(4, 8)),
+        FitSettings(epochs=2, steps_per_epoch=2, batch_size=8),
+    )
+    settings = settings_of(
+        *(synthetic_root,),
+        arms=("none", "dcgan"),
+        classifiers=("compact",),
+        first_folds=2,
+        tuned={"classifier": recipe},
+    )
+    compare(settings, tmp_path / "local")
+    address, lose_a_node = two_nodes
+
+    def lose() -> None:
+        while not list((tmp_path / "ray" / "cache").glob("*/*/history.csv")):
+            time.sleep(0.05)
+        lose_a_node()
+
+    losing = threading.Thread(target=lose)
+    losing.start()
+    with RayEngine(RaySettings(address)) as engine:
+        compare(settings, tmp_path / "ray", engine=engine)
+    losing.join()
+    both = [(tmp_path / name / "comparison.json").read_bytes() for name in ("local", "ray")]
+    assert both[0] == both[1]
+
+
+@pytest.fixture
+def two_nodes():
+    """Address of a cluster of two nodes on this machine, and what kills one of them."""
+    cluster_utils = pytest.importorskip("ray.cluster_utils")
+    memory = {"object_store_memory": 80_000_000}
+    cluster = cluster_utils.Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **memory}
+    )
+    nodes = [cluster.add_node(num_cpus=1, **memory) for _ in range(2)]
+    yield cluster.address, lambda: cluster.remove_node(nodes[0], allow_graceful=False)
+    cluster.shutdown()
 
 
 def _finish(process: subprocess.Popen) -> None:

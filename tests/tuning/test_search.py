@@ -133,6 +133,29 @@ def test_three_failures_in_a_row_end_it(toy, tmp_path):
     assert not (tmp_path / "best.json").exists()
 
 
+@pytest.mark.parametrize("algorithm", ["random", "hyperband"])
+def test_several_trials_at_a_time_are_the_same_trials(toy, tmp_path, algorithm):
+    one, three = toy.ToyObjective(tmp_path / "1"), toy.ToyObjective(tmp_path / "3", seconds=0.05)
+    settings = {"algorithm": algorithm, "trials": 8, "rounds": 2}
+    first = toy.make(tmp_path / "1", one, **settings).run()
+    found = toy.make(tmp_path / "3", three, parallel=3, **settings).run()
+    if algorithm == "random":
+        assert found["settings"] == first["settings"]
+        assert sorted(three.log("began")) == sorted(one.log("began"))
+    assert found["trials"] == first["trials"]
+    asked = three.log("began")
+    assert toy.make(tmp_path / "3", three, parallel=3, **settings).run() == found
+    assert three.log("began") == asked
+
+
+def test_an_error_of_one_of_several_ends_all(toy, objective, tmp_path):
+    broken = _Breaks(objective, OSError(28, "No space left on device"), at=4)
+    with pytest.raises((OSError, SearchError), match=r"No space left|was stopped"):
+        toy.make(tmp_path, broken, parallel=2, trials=30).run()
+    assert broken.calls < 30
+    assert toy.make(tmp_path, broken, parallel=2, trials=30).run()["trials"] > 10
+
+
 def test_where_all_failed_nothing_is_the_best(toy, tmp_path):
     with pytest.raises(SearchError, match="no trial of a whole training gave a score: no luck"):
         toy.make(tmp_path, _Fails(), trials=1).run()

@@ -1,16 +1,16 @@
 import keras_tuner
 import pytest
 
-from serkit.tuning.outcome import Outcome, Outcomes, TrialFailedError
+from serkit.tuning.outcome import Outcome, TrialFailedError
 from serkit.tuning.settings import SearchSettings
 from serkit.tuning.tuner import GuardedTuner
 
 
 @pytest.fixture
 def tuner(toy, tmp_path):
-    given = SearchSettings(trials=3), toy.space, toy.ToyObjective(tmp_path)
+    trials = toy.trials_of(tmp_path, toy.ToyObjective(tmp_path))
     return GuardedTuner(
-        *(*given, Outcomes(tmp_path / "trials"), tmp_path / "oracle", print),
+        *(SearchSettings(trials=3), toy.space, trials, tmp_path / "oracle", print),
         require_answer=lambda: None,
     )
 
@@ -44,7 +44,7 @@ def test_what_is_nobodys_settings_fault_is_fatal(tuner):
     def full(settings, share, place, verbose=0):
         raise OSError(28, "No space left on device")
 
-    tuner._objective.score = full
+    tuner._trials.objective.score = full
     with pytest.raises(keras_tuner.errors.FatalError, match="No space left") as caught:
         tuner.run_trial(_trial(tuner, 5.0))
     assert isinstance(caught.value.__cause__, OSError)
@@ -52,10 +52,9 @@ def test_what_is_nobodys_settings_fault_is_fatal(tuner):
 
 def test_hyperband_says_which_share_a_trial_gets(toy, tmp_path):
     settings = SearchSettings("hyperband", rounds=3, factor=3)
-    given = settings, toy.space, toy.ToyObjective(tmp_path)
+    trials = toy.trials_of(tmp_path, toy.ToyObjective(tmp_path))
     tuner = GuardedTuner(
-        *(*given, Outcomes(tmp_path / "trials"), tmp_path / "oracle", print),
-        require_answer=lambda: None,
+        *(settings, toy.space, trials, tmp_path / "oracle", print), require_answer=lambda: None
     )
     assert tuner.share(_trial(tuner, 5.0)) == 1.0
     assert tuner.share(_trial(tuner, 5.0, **{"tuner/epochs": 3})) == pytest.approx(1 / 3)

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from serkit.errors import check_range
+from serkit.grid.engine import Engine, LocalEngine
 from serkit.tuning.outcome import Outcome
 from serkit.tuning.search import Search
 from serkit.tuning.settings import SearchSettings
+from serkit.tuning.trials import Trials
 from serkit.tuning.workers import follow_parent
 
 
@@ -61,10 +63,22 @@ class ToyObjective:
             file.write(f"{what} {settings.rate:.4f}\n")
 
 
-def make(folder: Path, objective: Any, **settings: Any) -> Search:
+def say(line: str) -> None:
+    """At once, whoever listens."""
+    print(line, flush=True)
+
+
+def trials_of(folder: Path, objective: Any, engine: Engine | None = None) -> Trials:
+    """Trials in a folder."""
+    return Trials(objective, ToyObjective, folder, engine or LocalEngine())
+
+
+def make(
+    folder: Path, objective: Any, engine: Engine | None = None, parallel: int = 1, **settings: Any
+) -> Search:
     """A search in a folder."""
-    how = SearchSettings(**settings)
-    return Search(how, objective, space, Toy(), "toy", folder, lambda line: print(line, flush=True))
+    how, trials = SearchSettings(**settings), trials_of(folder, objective, engine)
+    return Search(how, trials, space, Toy(), "toy", folder, say, parallel)
 
 
 if __name__ == "__main__":
