@@ -2,7 +2,10 @@
 
 import argparse
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from serkit.grid.ray_engine import RaySettings
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
@@ -43,12 +46,8 @@ def engine(options: argparse.Namespace) -> AbstractContextManager[Any]:
         GridError: if nobody answers at the address.
     """
     from serkit.errors import InputError
-    from serkit.grid.ray_engine import RaySettings, engine_of
+    from serkit.grid.ray_engine import engine_of
 
-    settings = RaySettings(
-        *(options.address, options.cpus, options.gpus, options.threads, options.retries),
-        share=options.share,
-    )
     if options.engine == "local":
         for name in ("address", "share"):
             if getattr(options, name):
@@ -58,4 +57,18 @@ def engine(options: argparse.Namespace) -> AbstractContextManager[Any]:
 
             tf.config.threading.set_intra_op_parallelism_threads(options.threads)
             tf.config.threading.set_inter_op_parallelism_threads(options.threads)
-    return engine_of(options.engine, settings)
+    return engine_of(options.engine, ray_settings(options))
+
+
+def ray_settings(options: argparse.Namespace) -> "RaySettings":
+    """What the options say of Ray.
+
+    Raises:
+        InputError: for values that are not valid.
+    """
+    from serkit.grid.ray_engine import RaySettings
+
+    return RaySettings(
+        *(options.address, options.cpus, options.gpus, options.threads, options.retries),
+        share=options.share,
+    )

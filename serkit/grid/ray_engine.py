@@ -137,18 +137,22 @@ class RayEngine:
         """
         return self._result(self._remote(_called).remote(function, *arguments))
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """Of the environment of what is done elsewhere, set before TensorFlow is imported."""
+        threads = self.settings.threads or os.cpu_count() or 1
+        # Ray itself would set OpenMP's to the CPUs of a piece.
+        names = "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"
+        found = dict.fromkeys(names, str(threads))
+        return found | {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+
     def _remote(self, function: Callable) -> Any:
         settings = self.settings
-        threads = settings.threads or os.cpu_count() or 1
-        # Set before TensorFlow is imported; Ray itself would set OpenMP's to the CPUs of a piece.
-        names = "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"
-        variables = dict.fromkeys(names, str(threads))
-        variables |= {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
         return self._ray.remote(
             num_cpus=settings.cpus,
             num_gpus=settings.gpus,
             max_retries=settings.retries,
-            runtime_env={"env_vars": variables},
+            runtime_env={"env_vars": self.variables},
         )(function)
 
     def _exchange_with(self, share: Share, workshop: Workshop, plan: Plan) -> None:
