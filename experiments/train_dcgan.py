@@ -11,6 +11,9 @@ coverage 0.76, as real clips (0.78); copying Z of -0.3, so no copies. Recall is 
 alone finds 6 % of the real ones, 81 % with real clips. docs/gans.md has the tables and pictures.
 """
 
+from dataclasses import replace
+from pathlib import Path
+
 import keras
 
 from serkit.files import replacing, write_text
@@ -23,26 +26,27 @@ from serkit.reporting.gan_figures import gan_losses, grid, real_beside_generated
 from serkit.reporting.page import png
 from serkit.trials.command_line import rare_classes_parser, rare_classes_trial
 from serkit.trials.tables import accuracy_table, fidelity_table, nearest_table
+from serkit.trials.tuned import tuned_or
 
 
 def main() -> None:
     parser = rare_classes_parser(__doc__.splitlines()[0], "runs/train-dcgan")
     parser.add_argument("--steps", type=int, nargs=2, default=(800, 600), metavar=("ALL", "CLASS"))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--tuned", type=Path, help="best.json of serkit tune dcgan")
     options = parser.parse_args()
     (label,) = options.label
     with rare_classes_trial(options) as trial:
         speakers, histories, before = trial.parts.split.speakers, {}, None
         stages = {"all classes": trial.training, label: trial.real[label]}
         for (name, examples), steps in zip(stages.items(), options.steps, strict=True):
-            settings = DCGANSettings(
-                width=options.width,
-                batch_size=16,
-                steps=steps,
-                discriminator_rate=2e-4,
-                augment=DiffAugmentSettings(),
-                ema=0.99,
+            usual = DCGANSettings(
+                batch_size=16, discriminator_rate=2e-4, augment=DiffAugmentSettings(), ema=0.99
             )
+            settings = tuned_or(options.tuned, usual)
+            # The discriminator is shown as many examples, whatever its batches.
+            steps = 16 * steps // settings.examples_per_step
+            settings = replace(settings, width=options.width, steps=steps)
             folder = options.out / name.replace(" ", "-")
             watch = Watch(
                 folder,

@@ -11,6 +11,7 @@ alone. docs/gans.md has the tables and the pictures.
 """
 
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 
@@ -24,32 +25,37 @@ from serkit.reporting.gan_figures import critic_curves, grid, real_beside_genera
 from serkit.reporting.page import png
 from serkit.trials.command_line import rare_classes_parser, rare_classes_trial
 from serkit.trials.tables import accuracy_table, fidelity_table, nearest_table
+from serkit.trials.tuned import tuned_or
 
 
 def main() -> None:
     parser = rare_classes_parser(__doc__.splitlines()[0], "runs/train-wgan-gp")
     parser.add_argument("--steps", type=int, nargs=2, default=(1200, 400), metavar=("ALL", "CLASS"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--tuned", type=Path, help="best.json of serkit tune wgan-gp")
     options = parser.parse_args()
     (label,) = options.label
     with rare_classes_trial(options) as trial:
         real = trial.real[label]
-        everything = WGANGPSettings(
-            width=options.width,
+        usual = WGANGPSettings(
             batch_size=8,
             # A critic that learns faster needs no more steps than the generator.
             critic_steps=1,
             generator_rate=3e-4,
             critic_rate=1e-3,
             beta_2=0.99,
-            steps=options.steps[0],
             steps_per_epoch=50,
             ema=0.99,
             precision="mixed_bfloat16",
+            # Masks leak: the generator learned to leave holes.
+            augment=DiffAugmentSettings(time_mask=0.0, frequency_mask=0.0),
         )
-        # All clips are enough without; and masks leak: the generator learned to leave holes.
-        moved = DiffAugmentSettings(time_mask=0.0, frequency_mask=0.0)
-        one_class = replace(everything, steps=options.steps[1], augment=moved)
+        found = replace(tuned_or(options.tuned, usual), width=options.width, steps_per_epoch=50)
+        # The critic is shown as many examples, whatever its batches.
+        steps = [8 * steps // found.examples_per_step for steps in options.steps]
+        one_class = replace(found, steps=steps[1])
+        # All clips are enough without augmentation.
+        everything = replace(found, steps=steps[0], augment=None)
         histories, made = {}, {}
         for seed in options.seeds:
             name, before = f"seed {seed}", None

@@ -118,6 +118,19 @@ def untagged_mp3(rng) -> tuple[bytes, int]:
 
 
 @pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a file system of a megabyte, and what makes that sixteen."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no file system may be mounted here")
+    larger = ["mount", "-o", "remount,size=16m", str(folder)]
+    yield folder, lambda: subprocess.run(larger, check=True)
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture
 def parts():
     """Parts of a corpus of twelve speakers and two emotions; pictures carry the clip's number."""
     from serkit.trials.parts import Parts

@@ -132,6 +132,7 @@ class Search:
 
     def _results(self, tuner: GuardedTuner) -> dict[str, Any]:
         rows = [_row(_BASE, {}, 1.0, self._trials.known(self._base, 1.0))]
+        rows[0]["folder"] = self._trials.place(self._base, 1.0).name
         trials = sorted(tuner.oracle.trials.values(), key=lambda trial: trial.trial_id)
         for trial in trials:
             values = trial.hyperparameters.values
@@ -140,7 +141,9 @@ class Search:
                 found, failed = tuner.outcome(trial), ""
             except TrialFailedError as error:
                 found, failed = None, str(error)
-            rows.append(_row(trial.trial_id, values, tuner.share(trial), found, failed))
+            row = _row(trial.trial_id, values, tuner.share(trial), found, failed)
+            place = tuner.place(trial) if found else None
+            rows.append(row | {"folder": place.name if place else ""})
         table = pd.DataFrame(rows)
         with replacing(self._folder / "trials.csv") as partial:
             table.to_csv(partial, index=False, lineterminator="\n")

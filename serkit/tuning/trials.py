@@ -74,6 +74,10 @@ class Trials:
         self._make, self._folder, self._engine = make, folder, engine
         self._outcomes = Outcomes(folder / TRIALS)
 
+    def place(self, settings: Any, share: float) -> Path:
+        """Folder of a trial."""
+        return self._outcomes.place(asdict(settings), share)
+
     def known(self, settings: Any, share: float) -> Outcome | None:
         """What came of settings, if they were tried.
 

@@ -131,6 +131,10 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
         """
         return self._trials.known(self._valid(trial), self.share(trial))
 
+    def place(self, trial: Any) -> Path:
+        """Where a trial that gave a score was run."""
+        return self._trials.place(self._valid(trial), self.share(trial))
+
     def share(self, trial: Any) -> float:
         """The share of a whole training that a trial gets."""
         values = trial.hyperparameters.values

@@ -44,3 +44,19 @@ def test_an_error_ends_it_and_a_second_call_goes_on(toy, tmp_path):
 
 def test_a_call_is_a_call():
     assert LocalEngine().call(divmod, 7, 3) == (2, 1)
+
+
+def test_on_a_full_disk_it_is_said_and_with_room_it_goes_on(toy, small_disk):
+    """Results that need more room than there is, on a file system of a megabyte."""
+    out, more = small_disk
+    given = {f"p{number}": [[], 0.0, "", 300_000] for number in range(6)}
+    plan = Plan(toy.graph(out, out / "cache", given))
+    with pytest.raises(OSError, match="No space left on device"):
+        LocalEngine().run(plan, None, print, 0)
+    done = set(toy.results(out))
+    assert 0 < len(done) < 6
+    more()
+    LocalEngine().run(plan, None, print, 0)
+    assert len(toy.results(out)) == 6
+    for name in done:
+        assert len((out / "cache" / name / "runs.txt").read_text().splitlines()) == 1

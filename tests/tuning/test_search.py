@@ -112,6 +112,20 @@ def test_what_is_not_the_settings_fault_ends_the_search_which_goes_on_later(
     assert "a mistake" not in (tmp_path / "a" / "trials.md").read_text()
 
 
+def test_on_a_full_disk_it_is_said_and_with_room_it_goes_on(toy, small_disk, tmp_path):
+    out, more = small_disk
+    objective = toy.ToyObjective(tmp_path / "log", size=150_000)
+    with pytest.raises(OSError, match="No space left on device"):
+        toy.make(out, objective, trials=12).run()
+    done = objective.log("ended")
+    assert done
+    more()
+    found = toy.make(out, objective, trials=12).run()
+    assert found == toy.make(tmp_path / "whole", toy.ToyObjective(tmp_path / "x"), trials=12).run()
+    asked = objective.log("ended")
+    assert len(asked) == len(set(asked))
+
+
 class _Fails:
     name, goal = "distance", "min"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from serkit.errors import check_range
+from serkit.files import replacing
 from serkit.grid.engine import Engine, LocalEngine
 from serkit.tuning.outcome import Outcome
 from serkit.tuning.search import Search
@@ -39,8 +40,8 @@ class ToyObjective:
 
     name, goal = "distance", "min"
 
-    def __init__(self, folder: Path, seconds: float = 0.0) -> None:
-        self._folder, self._seconds = folder, seconds
+    def __init__(self, folder: Path, seconds: float = 0.0, size: int = 0) -> None:
+        self._folder, self._seconds, self._size = folder, seconds, size
 
     def prepare(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -48,6 +49,9 @@ class ToyObjective:
     def score(self, settings: Toy, share: float, place: Path, verbose: int = 0) -> Outcome:
         self._log("began", settings)
         time.sleep(self._seconds)
+        place.mkdir(parents=True, exist_ok=True)
+        with replacing(place / "large.bin") as partial:
+            partial.write_bytes(bytes(self._size))
         self._log("ended", settings)
         distance = abs(settings.rate - 3) + (settings.kind == "a")
         return Outcome(distance, (distance - 0.5, distance + 0.5), {"extra": share})

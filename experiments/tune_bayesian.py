@@ -1,0 +1,46 @@
+"""Question: how wide should a Bayesian network start, and how much should its prior count?
+
+    python experiments/tune_bayesian.py ../shared/data/ravdess --trials 20
+
+What `serkit tune bayesian` does: one compact network is trained for each fold of the training
+part's speakers; every trial goes on from these, with its last block and its head Bayesian (MOPED),
+and is scored by the negative log likelihood of speakers whom it has not heard.
+"""
+
+import argparse
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from serkit.corpora.labels import LABEL_SETS
+from serkit.tuning.classifier_objective import ClassifierSearch
+from serkit.tuning.settings import ALGORITHMS, SearchSettings
+from serkit.tuning.whole import tune
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("roots", nargs="+", help="folders of recordings")
+    parser.add_argument("--labels", choices=LABEL_SETS, default="emotion")
+    parser.add_argument("--epochs", type=int, default=30, help="of what trials go on from")
+    parser.add_argument("--bayesian-epochs", type=int, default=10)
+    parser.add_argument("--algorithm", choices=ALGORITHMS, default="bayesian")
+    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--out", type=Path, default=Path("runs/tune-bayesian"))
+    options = parser.parse_args()
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(0)
+
+    search = ClassifierSearch(
+        tuple(options.roots),
+        label_set=options.labels,
+        epochs=options.epochs,
+        bayesian_epochs=options.bayesian_epochs,
+    )
+    tune("bayesian", search, SearchSettings(options.algorithm, options.trials), options.out)
+    print(f"{(options.out / 'trials.md').read_text()}\nwritten: {options.out}")
+
+
+if __name__ == "__main__":
+    main()
