@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import json
 import os
+import platform
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +28,8 @@ def replacing(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last: some writers (NumPy, Keras) choose the format by it or append it.
-    partial = path.with_name(f"{_PARTIAL}{os.getpid()}-{path.name}")
+    # In containers that share a folder processes have the same number.
+    partial = path.with_name(f"{_PARTIAL}{platform.node()}-{os.getpid()}-{path.name}")
     _remove(partial)
     try:
         yield partial

@@ -11,6 +11,7 @@ from serkit.leaks import Speakers
 from serkit.training.best import KeepBest
 from serkit.training.diverging import StopWhenDiverged
 from serkit.training.examples import Examples
+from serkit.training.machines import fit
 from serkit.training.recall import UnweightedAverageRecall
 from serkit.training.resume import Resume
 from serkit.training.stopping import StopEarly
@@ -111,7 +112,8 @@ def fit_classifier(
     keeping = [KeepBest(best, "val_uar", known)] if settings.keep == "best" else []
     stop = StopEarly("val_uar", settings.patience or settings.epochs, resume.history)
     if resume.epoch < settings.epochs and not stop.is_over:
-        trainer.fit(
+        fit(
+            trainer,
             material.batches(*(settings.batch_size, seed, resume.epoch * steps, settings.mixup)),
             initial_epoch=resume.epoch,
             epochs=settings.epochs,
@@ -120,7 +122,6 @@ def fit_classifier(
             class_weight=class_weights(material.labels, classes, settings.class_weights),
             # The state is kept last: a kill before that repeats the epoch, best weights and all.
             callbacks=[StopWhenDiverged(state, steps), *callbacks, *keeping, resume, stop],
-            shuffle=False,
             verbose=verbose,
         )
     if keeping:

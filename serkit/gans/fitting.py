@@ -12,6 +12,7 @@ from serkit.leaks import Speakers
 from serkit.training.batches import training_batches
 from serkit.training.diverging import StopWhenDiverged
 from serkit.training.examples import Examples
+from serkit.training.machines import fit
 from serkit.training.resume import Resume, read_state
 
 FEWEST = 8
@@ -74,7 +75,8 @@ def fit_gan(
         first_step=resume.epoch * settings.steps_per_epoch,
     )
     if not gan.is_finished(resume.history):
-        gan.fit(
+        fit(
+            gan,
             batches,
             initial_epoch=resume.epoch,
             epochs=settings.epochs,
@@ -86,7 +88,6 @@ def fit_gan(
                 *callbacks,
                 resume,
             ],
-            shuffle=False,
             verbose=verbose,
         )
     return resume.history

@@ -1,0 +1,173 @@
+"""What the full study costs on this machine, from measured steps, and how it spreads over more.
+
+    python scripts/study_cost.py                   # one accelerator if there is one, else the CPU
+    python scripts/study_cost.py --width 0.25      # GANs of a quarter of the report's channels
+
+The study: four corpora (12,162 clips), 14 categories, 5 folds, 5 seeds, 8 arms, 3 networks. Steps
+of each GAN and classifier are measured here, multiplied by how many there are, and put on 1, 8 and
+64 machines like this one, each piece where there is room first once what it needs is done.
+"""
+
+import argparse
+import heapq
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from serkit.classifiers.fitting import fit_classifier
+from serkit.comparison.contenders import CLASSIFIERS
+from serkit.comparison.gan_kinds import KINDS, GanSizes
+from serkit.leaks import Speakers
+from serkit.training.batches import training_batches
+from serkit.training.examples import Examples
+from serkit.trials.tables import markdown_table
+
+CLIPS, CLASSES, FOLDS, SEEDS = 12_162, 14, 5, 5
+TRAINED = round(CLIPS * 3 / 5)
+CHEAP_ARMS, GAN_ARMS = 6, ("dcgan", "wgan-gp")
+NETWORKS = ("compact", "resnet50-head", "vgg16-half-freeze")
+_SPEAKERS = Speakers(frozenset("a"), frozenset("b"), frozenset("c"))
+
+
+@dataclass
+class Kind:
+    """Pieces that take the same time."""
+
+    name: str
+    count: int
+    steps: int
+    seconds_per_step: float
+    besides: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        return self.steps * self.seconds_per_step + self.besides
+
+
+def pictures(count: int) -> Examples:
+    drawn = np.random.default_rng(0).uniform(-1, 1, (count, 224, 224, 1)).astype("float32")
+    return Examples(drawn, frozenset("a"), np.arange(count) % CLASSES)
+
+
+def per_step(step: Callable[[], object], count: int) -> float:
+    """Seconds, the median of so many after the first, which compiles."""
+    step()
+    times = []
+    for _ in range(count):
+        began = time.monotonic()
+        step()
+        times.append(time.monotonic() - began)
+    return float(np.median(times))
+
+
+def of_gan(name: str, sizes: GanSizes, count: int) -> tuple[Kind, Kind]:
+    """GANs of all clips, and of each category."""
+    kind = KINDS[name]
+    of_all, of_rare = (kind.settings(sizes, rare, CLASSES) for rare in (0, 1))
+    gan = kind.build(of_all, 0)
+    shown = (pictures(of_all.examples_per_step).spectrograms,)
+    batches = iter(training_batches(shown, of_all.examples_per_step, 0))
+    # A step as fit takes it, losses read each time.
+    seconds = per_step(lambda: gan.train_on_batch(next(batches)[0]), count)
+    return (
+        Kind(f"{name} of all clips", FOLDS, of_all.steps, seconds),
+        Kind(f"{name} of a category", FOLDS * CLASSES, of_rare.steps, seconds),
+    )
+
+
+def of_network(name: str, count: int) -> Kind:
+    """A network's trainings: what two lengths of training differ by is the time of steps."""
+    contender = CLASSIFIERS[name]
+    model = contender.build(CLASSES, (224, 224, 1), "none", 0)
+    train, validation = pictures(64), replace(pictures(28), speakers=frozenset("b"))
+    seconds = []
+    for epochs in (1, 1, 2):
+        settings = replace(
+            *(contender.fit,), epochs=epochs, steps_per_epoch=count, views=0, patience=None
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            began = time.monotonic()
+            fit_classifier(
+                *(model, train, validation, _SPEAKERS, settings, 0, Path(folder)), verbose=0
+            )
+            seconds.append(time.monotonic() - began)
+    fit = contender.fit
+    steps = fit.steps(TRAINED) * fit.epochs
+    arms = CHEAP_ARMS + len(GAN_ARMS)
+    besides = _features(model, name) if contender.pretrained else 0.0
+    each = (seconds[2] - seconds[1]) / count
+    return Kind(name, FOLDS * SEEDS * arms, steps, each, besides)
+
+
+def _features(model, name: str) -> float:
+    """Of a frozen part, which is passed once for all trainings; its share of each of them."""
+    batch = tf.constant(pictures(16).spectrograms)
+    forward = tf.function(lambda x: model(x, training=False))
+    seconds = per_step(lambda: forward(batch).numpy(), 3) / 16
+    return seconds * CLIPS / (FOLDS * SEEDS * (CHEAP_ARMS + len(GAN_ARMS)))
+
+
+def spread(kinds: dict[str, Kind], machines: int) -> float:
+    """Seconds until all is done: GANs of a fold one after another, then the classifiers."""
+    free = [0.0] * machines
+    heapq.heapify(free)
+
+    def do(seconds: float, after: float = 0.0) -> float:
+        end = max(heapq.heappop(free), after) + seconds
+        heapq.heappush(free, end)
+        return end
+
+    ready = {}
+    for arm in GAN_ARMS:
+        for fold in range(FOLDS):
+            before = do(kinds[f"{arm} of all clips"].seconds)
+            ends = [do(kinds[f"{arm} of a category"].seconds, before) for _ in range(CLASSES)]
+            ready[arm, fold] = max(ends)
+    cheap = [(0.0, name) for name in NETWORKS for _ in range(CHEAP_ARMS * FOLDS * SEEDS)]
+    made = [(after, name) for after in ready.values() for name in NETWORKS for _ in range(SEEDS)]
+    for after, name in sorted(cheap + made, key=lambda one: (one[0], -kinds[one[1]].seconds)):
+        do(kinds[name].seconds, after)
+    return max(free)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--width", type=float, default=1.0, help="of GANs, 1 is the report's")
+    parser.add_argument("--steps", type=int, default=3, help="that are measured of each")
+    options = parser.parse_args()
+    sizes = GanSizes(width=options.width)
+    found = [kind for name in GAN_ARMS for kind in of_gan(name, sizes, options.steps)]
+    found += [of_network(name, options.steps) for name in NETWORKS]
+    rows = [
+        [
+            kind.name,
+            f"{kind.count}",
+            f"{kind.steps}",
+            f"{1000 * kind.seconds_per_step:.0f}",
+            f"{kind.seconds / 60:.1f}",
+            f"{kind.count * kind.seconds / 3600:.1f}",
+        ]
+        for kind in found
+    ]
+    total = sum(kind.count * kind.seconds for kind in found)
+    rows.append(["all", f"{sum(kind.count for kind in found)}", "", "", "", f"{total / 3600:.1f}"])
+    devices = tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("CPU")
+    name = tf.config.experimental.get_device_details(devices[0]).get("device_name", "CPU")
+    head = [f"on {name}", "pieces", "steps each", "ms a step", "minutes each", "hours"]
+    print(markdown_table(head, rows))
+    kinds = {kind.name: kind for kind in found}
+    hours = {machines: spread(kinds, machines) / 3600 for machines in (1, 8, 64)}
+    rows = [
+        [f"{machines}", f"{value:.1f}", f"{hours[1] / value:.1f}"]
+        for machines, value in hours.items()
+    ]
+    print(markdown_table(["machines", "hours until all is done", "times as fast"], rows))
+
+
+if __name__ == "__main__":
+    main()
