@@ -90,3 +90,11 @@ def test_the_bayesian_bench_prints_a_table_of_ratios():
     assert (
         len(re.findall(r"^\| .*, .* \| [\d.]+ \| [\d.]+ (?:NOT )?met \|$", out, re.MULTILINE)) == 4
     )
+
+
+@pytest.mark.slow
+def test_the_bench_of_scheduling_prints_overhead_and_how_much_faster_two_are():
+    pytest.importorskip("ray", reason="Ray is not installed; it is the extra ray")
+    out = _run("bench_grid.py", "--tasks", "2", "--seconds", "0.2")
+    assert len(re.findall(r"^\| (?:bare loop|local engine|Ray, \d CPU) \|", out, re.MULTILINE)) == 4
+    assert re.search(r"two workers are [\d.]+ times as fast as one", out)

@@ -27,6 +27,8 @@ from serkit.values import plain
 
 BEST = "best.json"
 _BASE = "as it was"
+# Of a worker, after each of which its chief was started again.
+_CALLS = 6
 
 
 class Search:
@@ -93,11 +95,9 @@ class Search:
         keras_tuner.src.config.DEBUG = False
         try:
             tuner.oracle.verbose = 0
-            self._search(tuner)
+            self._search(tuner, member)
         except keras_tuner.errors.FatalError as error:
             raise error.__cause__ or error from None
-        except grpc.RpcError as error:
-            raise SearchError(f"the chief does not answer any more: {error.details()}") from error
         if member.role == WORKER:
             return None
         if member.role == CHIEF:
@@ -105,7 +105,10 @@ class Search:
             self._score_base()
         return self._results(tuner)
 
-    def _search(self, tuner: GuardedTuner) -> None:
+    def _search(self, tuner: GuardedTuner, member: Member) -> None:
+        if member.role == WORKER:
+            _work(tuner, member)
+            return
         if self._parallel == 1:
             tuner.search()
             return
@@ -168,6 +171,19 @@ class Search:
         found["score"] |= {"value": float(row["score"]), _BASE: float(whole.iloc[0]["score"])}
         write_json(self._folder / BEST, found)
         return found
+
+
+def _work(tuner: GuardedTuner, member: Member) -> None:
+    """A worker's side; a chief that was killed in the middle of a call is asked again."""
+    for left in reversed(range(_CALLS)):
+        try:
+            tuner.search()
+            return
+        except grpc.RpcError as error:
+            if not left:
+                raise SearchError(f"the chief answers {error.code()}: {error.details()}") from error
+            # What was under way is asked for anew, and known if it was done.
+            member.require_answer()
 
 
 def trials_table(trials: pd.DataFrame, objective: Objective) -> str:

@@ -61,7 +61,7 @@ def test_killed_at_three_random_points(synthetic_root, tmp_path):
     """Three arms: the same JSON as a run that was never killed; and a second classifier."""
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     _finish(_start(synthetic_root, whole, "resnet50-head"))
-    total = 3 * 3 + 2 * 3
+    total = 3 * 2 + 2 * 2
     assert _done(whole) == total + 3
     points = random.Random(7)
     for pieces in sorted(points.sample(range(total), 3)):
@@ -93,7 +93,7 @@ def test_on_a_cluster_that_loses_a_node_it_is_the_same_bit_for_bit(
         *(synthetic_root,),
         arms=("none", "dcgan"),
         classifiers=("compact",),
-        first_folds=2,
+        first_folds=1,
         tuned={"classifier": recipe},
     )
     compare(settings, tmp_path / "local")
@@ -138,7 +138,8 @@ if __name__ == "__main__":
 
     CLASSIFIERS.update(SMALL_CONTENDERS)
     root, out = map(Path, sys.argv[1:3])
-    compare(small_settings(root, classifiers=("compact",)), out)
+    # Two of three folds: enough to be killed in.
+    compare(small_settings(root, classifiers=("compact",), first_folds=2), out)
     if sys.argv[3:]:
         # Of what is in the cache only the other classifier is missing; one fold shows that it runs.
         settings = small_settings(root, classifiers=("compact", *sys.argv[3:]), first_folds=1)

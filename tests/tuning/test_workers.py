@@ -100,7 +100,7 @@ def _trials(out: Path) -> pd.DataFrame:
 
 @pytest.mark.slow
 def test_of_killed_members_nothing_but_a_trial_is_lost(toy, tmp_path):
-    trials, objective = 8, toy.ToyObjective(tmp_path)
+    trials, objective = 6, toy.ToyObjective(tmp_path)
     crew = _Watched(tmp_path, 1.0, trials)
     _until(lambda: len(objective.log("began")) >= 2)
     os.kill(crew.process("worker-1"), signal.SIGKILL)
