@@ -1,7 +1,7 @@
 """Options of commands whose work may be done on a Ray cluster."""
 
 import argparse
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ def engine(options: argparse.Namespace) -> AbstractContextManager[Any]:
         GridError: if nobody answers at the address.
     """
     from serkit.errors import InputError
-    from serkit.grid.ray_engine import engine_of
+    from serkit.grid.engine import LocalEngine
+    from serkit.grid.ray_engine import RayEngine
 
     if options.engine == "local":
         for name in ("address", "share"):
@@ -57,7 +58,8 @@ def engine(options: argparse.Namespace) -> AbstractContextManager[Any]:
 
             tf.config.threading.set_intra_op_parallelism_threads(options.threads)
             tf.config.threading.set_inter_op_parallelism_threads(options.threads)
-    return engine_of(options.engine, ray_settings(options))
+        return nullcontext(LocalEngine())
+    return RayEngine(ray_settings(options))
 
 
 def ray_settings(options: argparse.Namespace) -> "RaySettings":

@@ -1,7 +1,5 @@
 """A comparison from recordings to results; what is done is never done again."""
 
-import functools
-import pickle
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -24,7 +22,7 @@ from serkit.errors import InputError
 from serkit.grid.engine import Engine, LocalEngine, Workshop
 from serkit.grid.plan import Plan
 from serkit.grid.work import Work
-from serkit.progress import Progress, Silent
+from serkit.progress import Progress
 from serkit.seeds import derive_seed
 
 _JUDGE = "compact"
@@ -75,18 +73,15 @@ class Comparison:
             for kind in GANS
         }
 
-    def run(self, engine: Engine | None = None) -> None:
+    def run(self, engine: Engine | None = None, workshop: Workshop | None = None) -> None:
         """Train everything: every arm first, then with more seeds what was best.
 
         Args:
             engine: who does it; default: this process.
+            workshop: for doing it elsewhere, see :func:`serkit.comparison.reopening.workshop_of`.
         """
         engine = engine or LocalEngine()
         settings, say, verbose = self.settings, self.progress.say, self.progress.verbose
-        workshop = Workshop(
-            *(functools.partial(reopened, settings), self.out, self.cache),
-            inputs=(("out", "manifest.csv"), ("cache", "spectrograms")),
-        )
         arms = 1 + min(settings.best, len(self.arms) - 1)
         more = arms * len(settings.more_seeds) * len(self.folds)
         first = list(self._pieces(self.arms, settings.seeds))
@@ -195,14 +190,13 @@ class Comparison:
     ) -> Iterator[tuple[str, Work]]:
         if arm.fill in GANS:
             if self.settings.gated:
-                yield f"{_JUDGE} to train", _Clean(self._gate(fold).training)
+                yield f"{_JUDGE} to train", self._gate(fold).training
             for gan in self.generators(arm.fill, fold).trainings():
                 what = "of all clips" if gan.before is None and gan.name == "all" else "of a class"
-                yield f"{arm.fill} {what}", _Clean(gan)
+                yield f"{arm.fill} {what}", gan
         for classifier in classifiers:
             for seed in seeds:
-                training = self.training(fold, classifier, arm, seed)
-                yield f"{classifier} to train", _Clean(training)
+                yield f"{classifier} to train", self.training(fold, classifier, arm, seed)
 
     def _gate(self, fold: Fold) -> TrainedGate:
         return TrainedGate(self.training(fold, _JUDGE, self.arms[0], self.settings.seeds[0]))
@@ -247,43 +241,3 @@ class Comparison:
             )
             for speed in speeds
         }
-
-
-def reopened(settings: CompareSettings, out: Path, cache: Path, name: str) -> Work:
-    """A piece of a comparison's work, in another process than that of the comparison.
-
-    Args:
-        settings: of the comparison.
-        out: the run folder, with the manifest.
-        cache: with the spectrograms, and with what the piece needs.
-        name: of the piece, its place below ``cache``.
-
-    Raises:
-        InputError: if there is no such piece.
-    """
-    return _comparison(pickle.dumps(settings), out, cache).work_at(name)
-
-
-@functools.lru_cache(maxsize=1)
-def _comparison(settings: bytes, out: Path, cache: Path) -> Comparison:
-    return Comparison(pickle.loads(settings), out, cache, Silent())
-
-
-class _Clean:
-    """Work after which Keras forgets its graphs: hundreds of networks in one process add up."""
-
-    def __init__(self, work: Work) -> None:
-        self._work, self.place, self.title = work, work.place, work.title
-        self.needs = work.needs
-
-    @property
-    def is_done(self) -> bool:
-        return self._work.is_done
-
-    @property
-    def failure(self) -> str | None:
-        return self._work.failure
-
-    def run(self, verbose: int) -> None:
-        self._work.run(verbose)
-        keras.utils.clear_session()

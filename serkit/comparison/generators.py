@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
+import keras
+
 from serkit.comparison.content import clips_key
 from serkit.comparison.folds import Fold
 from serkit.comparison.gan_kinds import KINDS, NORMS
@@ -116,6 +118,8 @@ class GanTraining:
         voices = tuple(sorted(self.voices))
         card = GeneratorCard(labels, voices, len(self.clips), gan.name, self.spec)
         store_generator(gan.sampler, card, self.place)
+        # Of hundreds of networks in one process the graphs add up.
+        keras.utils.clear_session()
 
     def load(self) -> StoredGenerator:
         """The trained generator."""

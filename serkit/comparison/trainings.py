@@ -184,6 +184,8 @@ class Training:
         write_json(self.place / "record.json", {"validation_uar": found.uar, **counts})
         for name in _STATE:
             (self.place / name).unlink(missing_ok=True)
+        # Of hundreds of networks in one process the graphs add up.
+        keras.utils.clear_session()
 
 
 def weights_key(weights: str) -> str:

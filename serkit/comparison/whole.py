@@ -5,6 +5,7 @@ from typing import Any
 
 from serkit.comparison.engine import Comparison
 from serkit.comparison.exports import write_tables
+from serkit.comparison.reopening import workshop_of
 from serkit.comparison.results import make_results
 from serkit.comparison.settings import CompareSettings
 from serkit.comparison.story import write_story
@@ -48,7 +49,7 @@ def compare(
         with progress.stage("recordings, splits and spectrograms"):
             comparison = Comparison(settings, run.folder, cache, progress)
         with progress.stage("trainings"):
-            comparison.run(engine)
+            comparison.run(engine, workshop_of(comparison))
         with progress.stage("results"):
             results = make_results(comparison)
             write_json(out / "comparison.json", results)

@@ -2,20 +2,17 @@
 
 import os
 import socket
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from serkit.content import content_key
-from serkit.errors import InputError, check_choice, check_range
-from serkit.files import alone_in
-from serkit.grid.engine import GridError, LocalEngine, Workshop
+from serkit.errors import InputError, check_range
+from serkit.grid.elsewhere import call, do_elsewhere, name_of, needs_of
+from serkit.grid.engine import GridError, Workshop
 from serkit.grid.plan import Plan
 from serkit.grid.share import Share
-from serkit.grid.work import Work, do
+from serkit.grid.work import Work
 
 _INSTALL = "pip install 'serkit[ray]'"
 
@@ -104,7 +101,7 @@ class RayEngine:
         share = Share(self.settings.share) if self.settings.share else None
         if share:
             self._exchange_with(share, workshop, plan)
-        piece = self._remote(_piece)
+        piece = self._remote(do_elsewhere)
         waiting, running = plan.open(), {}
         # Files are asked once: there may be thousands of pieces.
         unfinished, failed = {work.place for _, work in waiting}, plan.failed()
@@ -118,8 +115,8 @@ class RayEngine:
                     unfinished.discard(work.place)
                     failed.add(work.place)
                 else:
-                    call = kind, workshop, _name(work, workshop), _needs(work, workshop)
-                    running[piece.remote(*call, self.settings.share)] = work
+                    given = kind, workshop, name_of(work, workshop), needs_of(work, workshop)
+                    running[piece.remote(*given, self.settings.share)] = work
             waiting = later
             if running:
                 say(f"   {len(running)} pieces handed out: {plan.progress()}")
@@ -135,7 +132,7 @@ class RayEngine:
         Raises:
             GridError: if the call was lost with its node more often than it may be.
         """
-        return self._result(self._remote(_called).remote(function, *arguments))
+        return self._result(self._remote(call).remote(function, *arguments))
 
     @property
     def variables(self) -> dict[str, str]:
@@ -164,7 +161,7 @@ class RayEngine:
                 share.put(path, f"{folder}/{inner}")
                 self._given.add(path)
         for _, work in plan.pieces:
-            name = f"cache/{_name(work, workshop)}"
+            name = f"cache/{name_of(work, workshop)}"
             if work.is_done and not share.has(name):
                 share.put(work.place, name)
             elif not work.is_done and share.has(name):
@@ -180,7 +177,7 @@ class RayEngine:
     ) -> str | None:
         why = self._result(reference)
         if share:
-            share.get(f"cache/{_name(work, workshop)}", work.place)
+            share.get(f"cache/{name_of(work, workshop)}", work.place)
         if why:
             say(f"   {work.title} failed: {why}")
         return why
@@ -199,36 +196,6 @@ class RayEngine:
             raise error.cause from None
 
 
-def _piece(kind: str, workshop: Workshop, name: str, needs: list[str], address: str) -> str | None:
-    """Do a piece of work; runs where Ray says."""
-    if not address:
-        return do(kind, workshop.reopen(workshop.out, workshop.cache, name), 0)
-    share = Share(address)
-    scratch = Path(tempfile.gettempdir()) / f"serkit-{content_key(share=address)}"
-    folders = {"out": scratch / "out", "cache": scratch / "cache"}
-    with alone_in(scratch):
-        wanted = [*workshop.inputs, *(("cache", need) for need in needs)]
-        for folder, inner in wanted:
-            if not (folders[folder] / inner).exists():
-                share.get(f"{folder}/{inner}", folders[folder] / inner)
-    work = workshop.reopen(folders["out"], folders["cache"], name)
-    why = do(kind, work, 0)
-    share.put(work.place, f"cache/{name}")
-    return why
-
-
-def _called(function: Callable[..., Any], *arguments: Any) -> Any:
-    return function(*arguments)
-
-
-def _name(work: Work, workshop: Workshop) -> str:
-    return work.place.relative_to(workshop.cache).as_posix()
-
-
-def _needs(work: Work, workshop: Workshop) -> list[str]:
-    return [place.relative_to(workshop.cache).as_posix() for place in work.needs]
-
-
 def _require_answer(address: str, patience: float) -> None:
     """Ray itself would try for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
@@ -243,19 +210,3 @@ def _require_answer(address: str, patience: float) -> None:
             f"nobody answers at {address} ({error}); valid is the address that "
             "`ray start --head` says"
         ) from error
-
-
-@contextmanager
-def engine_of(name: str, settings: RaySettings) -> Iterator[Any]:
-    """The engine of a name, ``local`` or ``ray``, which ends with the block.
-
-    Raises:
-        InputError: for another name, or if Ray is not installed.
-        GridError: if nobody answers at the address.
-    """
-    check_choice("engine", name, ("local", "ray"))
-    if name == "local":
-        yield LocalEngine()
-    else:
-        with RayEngine(settings) as engine:
-            yield engine

@@ -1,6 +1,7 @@
 """A folder that machines share which have no disk in common: any address that fsspec knows."""
 
 import shutil
+import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -8,13 +9,16 @@ from serkit.errors import InputError
 from serkit.files import remove_partials, replacing
 
 _DONE = ".done"
+# Of a folder's copy on one machine alone.
+_OWN = (".lock", _DONE)
 
 
 class Share:
     """Files and folders at an address, whole or not there.
 
-    A folder counts as there once an empty file ``.done`` is in it, which is written last: a machine
-    that is killed while it puts something there leaves nothing that others take for a result.
+    A folder counts as there once a file ``.done`` is in it, which is written last: a machine that
+    is killed while it puts something there leaves nothing that others take for a result. What is
+    in it is another one each time, by which copies are known.
 
     Args:
         address: such as ``s3://bucket/run``, ``gs://…``, ``memory://run`` or ``file:///run``.
@@ -42,6 +46,13 @@ class Share:
             return self._files.exists(f"{path}/{_DONE}")
         return self._files.exists(path)
 
+    def is_same(self, name: str, path: Path) -> bool:
+        """Whether ``path`` is the folder that was put there last; of files it is not known."""
+        mine, mark = path / _DONE, f"{self._path(name)}/{_DONE}"
+        if not mine.exists() or not self._files.exists(mark):
+            return False
+        return mine.read_bytes() == self._files.cat_file(mark)
+
     def put(self, path: Path, name: str) -> None:
         """Put a file or a folder there, in place of what is."""
         target = self._path(name)
@@ -57,7 +68,7 @@ class Share:
             self._files.makedirs(there.rpartition("/")[0], exist_ok=True)
             self._files.put_file(str(file), there)
         self._files.makedirs(target, exist_ok=True)
-        self._files.pipe_file(mark, b"")
+        self._files.pipe_file(mark, uuid.uuid4().bytes)
 
     def get(self, name: str, path: Path) -> None:
         """Get a file or a folder, in place of what is at ``path``.
@@ -88,4 +99,4 @@ class Share:
 
 def _files_in(folder: Path) -> Iterable[Path]:
     remove_partials(folder)
-    return (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != ".lock")
+    return (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in _OWN)

@@ -17,11 +17,11 @@ import tensorflow as tf
 from serkit.errors import check_range
 from serkit.files import alone_in, read_json, replacing, write_json, write_text
 from serkit.seeds import derive_seed
-from serkit.trials.tables import markdown_table
-from serkit.tuning.outcome import Outcome, TrialFailedError
+from serkit.tuning.outcome import TrialFailedError
 from serkit.tuning.settings import SearchSettings
+from serkit.tuning.table import trial_row, trials_table
 from serkit.tuning.trials import Trials
-from serkit.tuning.tuner import GuardedTuner, Objective, SearchError
+from serkit.tuning.tuner import GuardedTuner, SearchError
 from serkit.tuning.workers import ALONE, CHIEF, WORKER, Member
 from serkit.values import plain
 
@@ -134,7 +134,7 @@ class Search:
         self._say(f"   {_BASE}: {self._objective.name} {found.score:.4g}")
 
     def _results(self, tuner: GuardedTuner) -> dict[str, Any]:
-        rows = [_row(_BASE, {}, 1.0, self._trials.known(self._base, 1.0))]
+        rows = [trial_row(_BASE, {}, 1.0, self._trials.known(self._base, 1.0))]
         rows[0]["folder"] = self._trials.place(self._base, 1.0).name
         trials = sorted(tuner.oracle.trials.values(), key=lambda trial: trial.trial_id)
         for trial in trials:
@@ -144,7 +144,7 @@ class Search:
                 found, failed = tuner.outcome(trial), ""
             except TrialFailedError as error:
                 found, failed = None, str(error)
-            row = _row(trial.trial_id, values, tuner.share(trial), found, failed)
+            row = trial_row(trial.trial_id, values, tuner.share(trial), found, failed)
             place = tuner.place(trial) if found else None
             rows.append(row | {"folder": place.name if place else ""})
         table = pd.DataFrame(rows)
@@ -184,49 +184,6 @@ def _work(tuner: GuardedTuner, member: Member) -> None:
                 raise SearchError(f"the chief answers {error.code()}: {error.details()}") from error
             # What was under way is asked for anew, and known if it was done.
             member.require_answer()
-
-
-def trials_table(trials: pd.DataFrame, objective: Objective) -> str:
-    """All trials as Markdown, best first; what failed comes last, with its reason.
-
-    Args:
-        trials: as in ``trials.csv``.
-        objective: what they were scored by.
-    """
-    ordered = trials.sort_values("score", ascending=objective.goal == "min", kind="stable")
-    folds = [name for name in trials.columns if name.startswith("fold ")]
-    values = [name for name in trials.columns if name.startswith("hp ")]
-    details = [name for name in trials.columns if name.startswith("detail ")]
-    names = ["trial", "score", *folds, *details, *values]
-    shared = trials["share"].nunique() > 1
-    head = ["trial", objective.name, *(name.split(" ", 1)[-1] for name in folds + details + values)]
-    head[2 : 2 + len(folds)] = folds
-    rows = [
-        [_cell(row[name]) for name in names] + ([f"{row['share']:.2g}"] if shared else [])
-        for _, row in ordered[ordered["score"].notna()].iterrows()
-    ]
-    text = markdown_table([*head, *(["share"] if shared else [])], rows)
-    failed = trials[trials["failed"] != ""]
-    return text + "".join(
-        f"\nTrial {row['trial']} failed: {row['failed']}.\n" for _, row in failed.iterrows()
-    )
-
-
-def _row(
-    trial: str, values: dict, share: float, found: Outcome | None, failed: str = ""
-) -> dict[str, Any]:
-    row = {"trial": trial, "share": share, "score": found.score if found else None}
-    if found:
-        row |= {f"fold {number}": score for number, score in enumerate(found.folds, 1)}
-        row |= {f"detail {name}": value for name, value in found.details.items()}
-    row |= {f"hp {name}": value for name, value in values.items()}
-    return row | {"failed": failed}
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return "" if pd.isna(value) else f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
-    return str(value)
 
 
 def _is_damaged(folder: Path) -> bool:

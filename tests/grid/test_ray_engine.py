@@ -11,7 +11,7 @@ import pytest
 from serkit.errors import InputError
 from serkit.grid.engine import GridError, LocalEngine
 from serkit.grid.plan import Plan
-from serkit.grid.ray_engine import RayEngine, RaySettings, engine_of
+from serkit.grid.ray_engine import RayEngine, RaySettings
 
 ray = pytest.importorskip("ray")
 cluster_utils = pytest.importorskip("ray.cluster_utils")
@@ -172,16 +172,6 @@ def test_without_ray_it_is_said_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match=r"Ray is not installed .*pip install 'serkit\[ray\]'"):
         RayEngine(RaySettings())
-
-
-def test_engines_have_names():
-    with engine_of("local", RaySettings()) as engine:
-        assert isinstance(engine, LocalEngine)
-    with (
-        pytest.raises(InputError, match="engine='spark' is not known; valid are: local, ray"),
-        engine_of("spark", RaySettings()),
-    ):
-        pass
 
 
 @pytest.mark.parametrize("wrong", [{"cpus": -1}, {"retries": -1}, {"threads": -2}])

@@ -38,6 +38,17 @@ def test_a_folder_comes_back_as_it_was(share, folder, tmp_path):
     assert not (tmp_path / "got" / ".lock").exists()
 
 
+def test_a_copy_is_known_until_something_else_is_put_there(share, folder, tmp_path):
+    got = tmp_path / "got"
+    assert not share.is_same("a", got)
+    share.put(folder, "a")
+    assert not share.is_same("a", folder)
+    share.get("a", got)
+    assert share.is_same("a", got)
+    share.put(folder, "a")
+    assert not share.is_same("a", got)
+
+
 def test_what_is_there_is_replaced(share, folder, tmp_path):
     share.put(folder, "a")
     got = tmp_path / "got"
