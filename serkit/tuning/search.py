@@ -17,7 +17,7 @@ import tensorflow as tf
 from serkit.errors import check_range
 from serkit.files import alone_in, read_json, replacing, write_json, write_text
 from serkit.seeds import derive_seed
-from serkit.tuning.outcome import TrialFailedError
+from serkit.tuning.outcome import Outcome, TrialFailedError
 from serkit.tuning.settings import SearchSettings
 from serkit.tuning.table import trial_row, trials_table
 from serkit.tuning.trials import Trials
@@ -27,6 +27,7 @@ from serkit.values import plain
 
 BEST = "best.json"
 _BASE = "as it was"
+_COMPLETED = keras_tuner.engine.trial.TrialStatus.COMPLETED
 # Of a worker, after each of which its chief was started again.
 _CALLS = 6
 
@@ -116,6 +117,8 @@ class Search:
         tuners = [copy.copy(tuner) for _ in range(self._parallel)]
         for number, one in enumerate(tuners):
             one.tuner_id = f"{tuner.tuner_id}-{number}"
+        # Its file is what KerasTuner looks for, to go on with.
+        tuner.save()
         with ThreadPoolExecutor(self._parallel) as pool:
             running = [pool.submit(one.search) for one in tuners]
             for one in as_completed(running):
@@ -123,8 +126,6 @@ class Search:
                     tuner.stop()
         for one in running:
             one.result()
-        # Its file is what KerasTuner looks for, to go on with.
-        tuner.save()
 
     def _score_base(self) -> None:
         try:
@@ -142,10 +143,12 @@ class Search:
             values = {name: value for name, value in values.items() if "/" not in name}
             try:
                 found, failed = tuner.outcome(trial), ""
+                if found is None:
+                    found, failed = _told(trial)
             except TrialFailedError as error:
                 found, failed = None, str(error)
             row = trial_row(trial.trial_id, values, tuner.share(trial), found, failed)
-            place = tuner.place(trial) if found else None
+            place = tuner.place(trial) if found and found.folds else None
             rows.append(row | {"folder": place.name if place else ""})
         table = pd.DataFrame(rows)
         with replacing(self._folder / "trials.csv") as partial:
@@ -171,6 +174,13 @@ class Search:
         found["score"] |= {"value": float(row["score"]), _BASE: float(whole.iloc[0]["score"])}
         write_json(self._folder / BEST, found)
         return found
+
+
+def _told(trial: Any) -> tuple[Outcome | None, str]:
+    """What KerasTuner knows of a trial that was run where this process sees no files."""
+    if trial.status == _COMPLETED:
+        return Outcome(trial.score, ()), ""
+    return None, "its worker has said why"
 
 
 def _work(tuner: GuardedTuner, member: Member) -> None:

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -80,6 +81,18 @@ def test_without_kerastuners_files_nothing_is_tried_again(toy, objective, tmp_pa
         oracle.write_text(json.dumps(state))
     assert toy.make(tmp_path, objective, trials=6).run() == found
     assert objective.log("began") == asked
+
+
+def test_of_trials_whose_files_are_elsewhere_the_score_is_known(toy, objective, tmp_path):
+    """As of workers that share no folder with their chief."""
+    found = toy.make(tmp_path, objective, trials=6).run()
+    base = toy.trials_of(tmp_path, objective).place(toy.Toy(), 1.0)
+    for folder in (tmp_path / "trials").iterdir():
+        if folder != base:
+            shutil.rmtree(folder)
+    assert toy.make(tmp_path, objective, trials=6).run() == found
+    text = (tmp_path / "trials.md").read_text()
+    assert f"| {found['trial']} | {found['score']['value']:.3g} |" in text
 
 
 class _Breaks:

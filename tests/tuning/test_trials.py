@@ -1,5 +1,6 @@
 import pytest
 
+from serkit.grid.ray_engine import RayEngine, RaySettings
 from serkit.tuning.outcome import Outcome, TrialFailedError
 
 
@@ -52,3 +53,20 @@ def test_elsewhere_it_is_the_same_trial(toy, objective, tmp_path):
     trials = toy.trials_of(tmp_path, objective, engine)
     assert trials.get(toy.Toy(5.0, "b"), 1.0).score == 2.0
     assert engine.inputs == (("cache", "fold-1"),)
+
+
+@pytest.mark.slow
+def test_on_a_cluster_without_a_common_folder_it_is_the_same_search(toy, objective, tmp_path):
+    ray = pytest.importorskip("ray")
+    ray.cloudpickle.register_pickle_by_value(toy)
+    share = f"file://{tmp_path}/share"
+    out = tmp_path / "ray"
+    (out / "fold-1").mkdir(parents=True)
+    (out / "fold-1" / "judge.txt").write_text("of all trials")
+    with RayEngine(RaySettings(share=share, threads=1)) as engine:
+        there = toy.ToyObjective(out)
+        found = toy.make(out, there, engine, parallel=2, trials=4).run()
+    # Nothing was tried here, and what came of it is here.
+    assert there.log("began") == []
+    assert len(list((tmp_path / "share" / "cache" / "trials").glob("*/outcome.json"))) > 2
+    assert found == toy.make(tmp_path / "local", objective, trials=4).run()
