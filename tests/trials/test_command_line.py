@@ -12,8 +12,8 @@ from serkit.trials.command_line import rare_classes_parser, rare_classes_trial
 def no_trial(monkeypatch):
     """What would be made rare, without doing it."""
     monkeypatch.setattr(
-        command_line,
-        "RareClasses",
+        command_line.RareClasses,
+        "of_recordings",
         lambda roots, settings, folder: SimpleNamespace(
             roots=roots, settings=settings, folder=folder
         ),

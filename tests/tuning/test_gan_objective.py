@@ -25,7 +25,9 @@ def objective(synthetic_root, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_a_gan_is_measured_by_speakers_whom_nothing_has_heard(objective, tmp_path, deterministic):
+def test_a_gan_is_measured_by_speakers_whom_nothing_has_heard(
+    objective, tmp_path, monkeypatch, deterministic
+):
     found = objective.score(objective.base, 1.0, tmp_path)
     assert len(found.folds) == 2
     assert set(found.details) == {"kid_error", "copies", "refused"}
@@ -39,10 +41,15 @@ def test_a_gan_is_measured_by_speakers_whom_nothing_has_heard(objective, tmp_pat
     # What a killed training would go on from is of no use any more.
     assert not list(tmp_path.rglob("state.npz"))
     assert len(list(tmp_path.rglob("generator.keras"))) == 2
-    again = objective.score(objective.base, 1.0, tmp_path / "again")
-    assert again == found
-    other = objective.score(replace(objective.base, critic_rate=1e-4), 1.0, tmp_path / "other")
-    assert other.score != found.score
+    # Two folds took it; with one it is the same number.
+    fold, other = objective.folds[0], replace(objective.base, critic_rate=1e-4)
+    once, changed = (
+        objective.measured(fold, settings, 1.0, tmp_path / name, 0)
+        for name, settings in (("again", objective.base), ("other", other))
+    )
+    assert once["score"] == pytest.approx(found.folds[0], rel=1e-9)
+    assert changed["score"] != once["score"]
+    monkeypatch.setitem(objective.__dict__, "folds", objective.folds[:1])
     rows = objective.check({"base": tmp_path})
     assert [row["set"] for row in rows] == ["real clips", "base"]
     assert all(0 <= row["uar"] <= 1 for row in rows)
