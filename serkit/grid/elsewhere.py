@@ -1,9 +1,7 @@
 """What is done on the nodes of a cluster."""
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from serkit.content import content_key
 from serkit.files import alone_in
@@ -42,11 +40,6 @@ def do_elsewhere(
     why = do(kind, work, 0)
     share.put(work.place, f"cache/{name}")
     return why
-
-
-def call(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a function gives."""
-    return function(*arguments)
 
 
 def name_of(work: Work, workshop: Workshop) -> str:

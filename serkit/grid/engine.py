@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from serkit.errors import SerkitError
 from serkit.grid.plan import Plan
@@ -50,9 +50,6 @@ class Engine(Protocol):
             verbose: as for Keras' ``fit``.
         """
 
-    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """What a function gives that is called where the work is done."""
-
 
 class LocalEngine:
     """Does one piece after the other, in this process."""
@@ -71,7 +68,3 @@ class LocalEngine:
                 if why := do(kind, work, verbose):
                     failed.add(work.place)
                     say(f"   {work.title} failed: {why}")
-
-    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """See :meth:`Engine.call`."""
-        return function(*arguments)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from serkit.errors import InputError, check_range
-from serkit.grid.elsewhere import call, do_elsewhere, name_of, needs_of
+from serkit.grid.elsewhere import do_elsewhere, name_of, needs_of
 from serkit.grid.engine import GridError, Workshop
 from serkit.grid.plan import Plan
 from serkit.grid.share import Share
@@ -125,14 +125,6 @@ class RayEngine:
                 if self._take_in(one, work, workshop, share, say):
                     failed.add(work.place)
                 unfinished.discard(work.place)
-
-    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """See :meth:`serkit.grid.engine.Engine.call`; several threads may call at a time.
-
-        Raises:
-            GridError: if the call was lost with its node more often than it may be.
-        """
-        return self._result(self._remote(call).remote(function, *arguments))
 
     @property
     def variables(self) -> dict[str, str]:

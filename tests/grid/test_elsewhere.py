@@ -1,6 +1,6 @@
 import pytest
 
-from serkit.grid.elsewhere import call, do_elsewhere, name_of, needs_of
+from serkit.grid.elsewhere import do_elsewhere, name_of, needs_of
 from serkit.grid.share import Share
 
 GRAPH = {"a": [[]], "b": [["a"]], "bad": [[], 0.0, "diverges"]}
@@ -46,7 +46,3 @@ def test_where_they_are_not_what_is_needed_is_fetched(toy, shop, tmp_path, monke
     again.unlink()
     do_elsewhere("kind", shop, "b", ["a"], address)
     assert again.read_text().split() == ["{", '"sum":', "102", "}"]
-
-
-def test_a_call_is_a_call():
-    assert call(divmod, 7, 3) == (2, 1)

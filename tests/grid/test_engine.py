@@ -42,10 +42,6 @@ def test_an_error_ends_it_and_a_second_call_goes_on(toy, tmp_path):
     assert len((tmp_path / "cache" / "a" / "runs.txt").read_text().splitlines()) == 1
 
 
-def test_a_call_is_a_call():
-    assert LocalEngine().call(divmod, 7, 3) == (2, 1)
-
-
 def test_on_a_full_disk_it_is_said_and_with_room_it_goes_on(toy, small_disk):
     """Results that need more room than there is, on a file system of a megabyte."""
     out, more = small_disk

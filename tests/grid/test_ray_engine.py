@@ -150,13 +150,6 @@ with RayEngine(RaySettings({cluster.address!r})) as engine:
         assert len((tmp_path / "cache" / name / "runs.txt").read_text().splitlines()) == 1
 
 
-@pytest.mark.slow
-def test_a_call_is_made_there(engine):
-    assert engine.call(os.getpid) != os.getpid()
-    with pytest.raises(ZeroDivisionError):
-        engine.call(divmod, 1, 0)
-
-
 def test_an_address_that_nobody_answers_is_said():
     with pytest.raises(GridError, match=r"nobody answers at 127\.0\.0\.1:1 .*ray start --head"):
         RayEngine(RaySettings("127.0.0.1:1", patience=0.5))
