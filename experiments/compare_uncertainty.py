@@ -21,9 +21,11 @@ from serkit.classifiers.compact import CompactSettings, compact
 from serkit.classifiers.lenet import LeNet5Settings, lenet5
 from serkit.classifiers.monte_carlo import with_monte_carlo_dropout
 from serkit.classifiers.settings import FitSettings
+from serkit.classifiers.spaces import BayesianRecipe
 from serkit.trials.command_line import cross_validation, cross_validation_parser
 from serkit.trials.panel import ANSWERS, Panel
 from serkit.trials.strangers import all_strangers
+from serkit.trials.tuned import tuned_or
 from serkit.trials.uncertainty_figures import write_uncertainty_figures
 from serkit.trials.uncertainty_report import uncertainty_report
 from serkit.uncertainty.ensemble import Ensemble
@@ -41,12 +43,15 @@ def main() -> None:
     parser.add_argument(
         "--deltas", type=float, nargs="+", default=[0.3, 0.5, 0.7], help="of MOPED, to choose from"
     )
+    parser.add_argument("--tuned", type=Path, help="best.json of serkit tune bayesian")
     options = parser.parse_args()
 
     augment = partial(mask, settings=MaskSettings())
     settings = FitSettings(epochs=options.epochs, keep="last")
     smooth = replace(settings, label_smoothing=0.1)
     going_on = replace(settings, epochs=options.bayesian_epochs, learning_rate=3e-4)
+    recipe = tuned_or(options.tuned, BayesianRecipe(fit=going_on))
+    deltas = [recipe.delta] if options.tuned else options.deltas
     network, small = (
         CompactSettings(pool=(1, 1), stride=(1, 2)),
         LeNet5Settings((2, 2), dropout=0.3),
@@ -61,9 +66,7 @@ def main() -> None:
             for name, build in builders.items():
                 twin = panel.trained(f"{name}-twin", build, settings, augment)
                 layers = last_block(twin) if name == "compact" else None
-                bayesian = panel.moped(
-                    f"{name}-bayesian", twin, options.deltas, going_on, augment, layers
-                )
+                bayesian = panel.moped(f"{name}-bayesian", twin, deltas, recipe, augment, layers)
                 one, dropping = Ensemble([twin]), SampledNetwork(with_monte_carlo_dropout(twin))
                 panel.ask(name, one, [twin])
                 panel.ask(f"{name}, temperature", panel.tempered(one), [twin], name)

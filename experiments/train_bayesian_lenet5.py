@@ -11,15 +11,18 @@ docs/uncertainty.md has the tables.
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from serkit.audio.masking import MaskSettings, mask
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.bayesian import bayesian_lenet5
 from serkit.classifiers.lenet import LeNet5Settings, lenet5
 from serkit.classifiers.settings import FitSettings
+from serkit.classifiers.spaces import BayesianRecipe
 from serkit.trials.command_line import cross_validation, cross_validation_parser
 from serkit.trials.panel import ANSWERS, Panel
 from serkit.trials.strangers import all_strangers
+from serkit.trials.tuned import tuned_or
 from serkit.trials.uncertainty_figures import write_uncertainty_figures
 from serkit.trials.uncertainty_report import uncertainty_report
 from serkit.uncertainty.ensemble import Ensemble
@@ -35,18 +38,21 @@ def main() -> None:
     parser.add_argument(
         "--deltas", type=float, nargs="+", default=[0.3, 0.5, 0.7], help="of MOPED, to choose from"
     )
+    parser.add_argument("--tuned", type=Path, help="best.json of serkit tune bayesian")
     options = parser.parse_args()
 
     augment = partial(mask, settings=MaskSettings())
     settings = FitSettings(epochs=options.epochs, keep="last")
     going_on = replace(settings, epochs=options.bayesian_epochs, learning_rate=3e-4)
+    recipe = tuned_or(options.tuned, BayesianRecipe(fit=going_on))
+    deltas = [recipe.delta] if options.tuned else options.deltas
     network = LeNet5Settings(pool=(2, 2), dropout=0.3)
     with cross_validation(options, OWN, [0.9, 1.1], ANSWERS, uncertainty_report) as trial:
         sizes = len(trial.classes), OWN.shape, network
         for fold in trial:
             panel = Panel(fold, all_strangers(fold, OWN, [], trial.folder))
             plain = panel.trained("lenet5-twin", partial(lenet5, *sizes), settings, augment)
-            started = panel.moped("lenet5-bayesian", plain, options.deltas, going_on, augment)
+            started = panel.moped("lenet5-bayesian", plain, deltas, recipe, augment)
             panel.ask("plain", Ensemble([plain]), [plain])
             panel.ask("Bayesian, from it", SampledNetwork(started), [started], "plain")
             for weight in (1.0, 0.01):

@@ -13,6 +13,7 @@ from dataclasses import replace
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.bayesian import last_block
 from serkit.classifiers.settings import FitSettings
+from serkit.classifiers.spaces import BayesianRecipe
 from serkit.classifiers.transfer import TransferSettings, vgg16_half_freeze
 from serkit.trials.command_line import cross_validation, cross_validation_parser
 from serkit.trials.panel import ANSWERS, Panel
@@ -43,6 +44,7 @@ def main() -> None:
     )
     settings = FitSettings(epochs=options.epochs, learning_rate=2e-4, keep="last")
     going_on = replace(settings, epochs=options.bayesian_epochs, learning_rate=3e-5)
+    recipe = BayesianRecipe(fit=going_on)
     with cross_validation(options, SPEC, (), ANSWERS, uncertainty_report) as trial:
         for fold in trial:
             if options.first_folds and fold.number > options.first_folds:
@@ -54,7 +56,7 @@ def main() -> None:
                 settings,
             )
             layers = None if options.throughout else last_block(plain)
-            bayesian = panel.moped("bayesian", plain, options.deltas, going_on, layers=layers)
+            bayesian = panel.moped("bayesian", plain, options.deltas, recipe, layers=layers)
             panel.ask("plain", Ensemble([plain]), [plain])
             panel.ask("plain, temperature", panel.tempered(Ensemble([plain])), [plain], "plain")
             panel.ask("Bayesian", SampledNetwork(bayesian), [bayesian], "plain")

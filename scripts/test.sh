@@ -26,7 +26,7 @@ if [ "${1:-}" = --latest ]; then
         --deselect=$pipeline::test_everything_made_from_the_random_split_says_that_it_leaks \
         --deselect=$pipeline::test_mended_recordings_are_audited_again
     echo "== pytest on the newest TensorFlow"
-    exec .venv-latest/bin/python -m pytest --durations=10 "$@"
+    exec .venv-latest/bin/python -m pytest --durations=40 "$@"
 fi
 locks=(requirements.lock requirements-test.lock)
 if [ "${1:-}" = --torch ]; then
@@ -38,4 +38,7 @@ echo "== ruff"
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 echo "== pytest"
-exec .venv/bin/python -m pytest --cov --cov-report=term --durations=10 "$@"
+# Two at once: most tests leave one core idle most of the time. The tests of a file stay together,
+# for what they share is made once.
+exec .venv/bin/python -m pytest --numprocesses=2 --dist=loadfile \
+    --cov --cov-report=term --durations=40 "$@"

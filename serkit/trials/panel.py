@@ -9,6 +9,7 @@ import pandas as pd
 from serkit.classifiers.material import Augment
 from serkit.classifiers.moped import from_deterministic
 from serkit.classifiers.settings import FitSettings
+from serkit.classifiers.spaces import BayesianRecipe
 from serkit.evaluation.proper_scores import negative_log_likelihood
 from serkit.evaluation.uncertainty import uncertainty
 from serkit.files import replacing
@@ -77,7 +78,7 @@ class Panel:
         name: str,
         twin: keras.Model,
         deltas: Sequence[float],
-        settings: FitSettings,
+        recipe: BayesianRecipe,
         augment: Augment | None = None,
         layers: Collection[str] | None = None,
     ) -> keras.Model:
@@ -88,7 +89,7 @@ class Panel:
             twin: what they start from.
             deltas: what each weight starts with as deviation; the one by which the validation
                 speakers' labels are likeliest is kept.
-            settings: of the trainings.
+            recipe: of the networks and their trainings, but for the delta.
             augment: of their batches.
             layers: see :func:`serkit.classifiers.moped.from_deterministic`.
         """
@@ -97,9 +98,11 @@ class Panel:
         for delta in deltas:
 
             def build(seed: int, delta: float = delta) -> keras.Model:
-                return from_deterministic(twin, delta, layers=layers, seed=seed)
+                return from_deterministic(
+                    twin, delta, layers=layers, settings=recipe.weights, seed=seed
+                )
 
-            model = self.trained(f"{name}-{delta}", build, settings, augment, kl=1.0)
+            model = self.trained(f"{name}-{delta}", build, recipe.fit, augment, recipe.kl)
             samples = self._samples(SampledNetwork(model), validation.spectrograms)
             loss = negative_log_likelihood(samples.mean(axis=0), validation.labels)
             print(f"{name}, delta {delta}: NLL of validation speakers {loss:.3f}", flush=True)

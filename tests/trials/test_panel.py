@@ -4,7 +4,9 @@ import pytest
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.lenet import lenet5
+from serkit.classifiers.moped import BayesianSettings
 from serkit.classifiers.settings import FitSettings
+from serkit.classifiers.spaces import BayesianRecipe
 from serkit.trials.command_line import cross_validation, cross_validation_parser
 from serkit.trials.panel import ANSWERS, Panel
 from serkit.trials.strangers import strangers
@@ -16,12 +18,13 @@ from serkit.uncertainty.temperature import scale_temperature
 
 SPEC = SpectrogramSpec(frames=32, bins=32, hop=1536)
 SETTINGS = FitSettings(epochs=2, steps_per_epoch=2, batch_size=8, keep="last")
+RECIPE = BayesianRecipe(kl=0.5, weights=BayesianSettings(prior=2.0), fit=SETTINGS)
 
 
 def _ask(fold, classes):
     panel = Panel(fold, strangers(SPEC, 3), samples=4)
     twin = panel.trained("twin", lambda seed: lenet5(classes, SPEC.shape, seed=seed), SETTINGS)
-    bayesian = panel.moped("bayesian", twin, [0.2, 0.9], SETTINGS)
+    bayesian = panel.moped("bayesian", twin, [0.2, 0.9], RECIPE)
     speakers = fold.parts.split.speakers
     one, drawn = Ensemble([twin]), SampledNetwork(bayesian)
     panel.ask("twin", scale_temperature(one, fold.validation, speakers), [twin])
@@ -56,6 +59,9 @@ def test_from_the_command_line_to_the_tables(synthetic_root, tmp_path, capsys):
             assert epistemic["twin"] < 1e-6 < epistemic["bayesian"]
             strangeness = found.groupby("kind")["strangeness"].mean()
             assert strangeness["silence"] > strangeness["known"]
+            model = keras.models.load_model(fold.folder / "bayesian-0.2" / "model.keras")
+            drawn = [layer for layer in model.layers if hasattr(layer, "kernel_prior")]
+            assert {layer.kernel_prior.scale for layer in drawn} == {2.0}
             kept = {path.name for path in (fold.folder / "bayesian-0.2").iterdir()}
             assert kept == {"history.csv", "model.keras"}
             # Trained once, and loaded when it is asked for again.
