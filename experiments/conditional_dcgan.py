@@ -19,9 +19,10 @@ from serkit.gans.dcgan import DCGANSettings, build_dcgan
 from serkit.gans.diff_augment import DiffAugmentSettings
 from serkit.gans.fitting import fit_gan
 from serkit.gans.sampling import sample
+from serkit.markdown import markdown_table
 from serkit.training.examples import Examples
 from serkit.trials.command_line import rare_classes_parser, rare_classes_trial
-from serkit.trials.tables import fidelity_table, markdown_table
+from serkit.trials.tables import fidelity_table
 
 
 def main() -> None:

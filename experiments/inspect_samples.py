@@ -20,8 +20,8 @@ from serkit.comparison.gan_kinds import TUNED, GanSizes
 from serkit.comparison.inspection import Listener, inspect
 from serkit.comparison.settings import CompareSettings
 from serkit.files import replacing
+from serkit.markdown import markdown_table
 from serkit.runs import Run
-from serkit.trials.tables import markdown_table
 
 
 def main() -> None:

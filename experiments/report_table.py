@@ -18,8 +18,8 @@ from serkit.comparison.engine import Comparison
 from serkit.comparison.gan_kinds import GanSizes
 from serkit.comparison.settings import CompareSettings
 from serkit.files import write_text
+from serkit.markdown import markdown_table
 from serkit.runs import Run
-from serkit.trials.tables import markdown_table
 
 # Training and validation accuracy, original and augmented.
 REPORT = {

@@ -19,8 +19,8 @@ from serkit.gans.dcgan import DCGANSettings, build_dcgan
 from serkit.gans.diff_augment import DiffAugmentSettings
 from serkit.gans.fitting import fit_gan
 from serkit.gans.sampling import sample
+from serkit.markdown import markdown_table
 from serkit.trials.command_line import rare_classes_parser, rare_classes_trial
-from serkit.trials.tables import markdown_table
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ import pandas as pd
 import tensorflow as tf
 
 from serkit.files import write_text
-from serkit.trials.tables import markdown_table
+from serkit.markdown import markdown_table
 from serkit.tuning.gan_objective import GanObjective, GanSearch
 from serkit.tuning.settings import ALGORITHMS, SearchSettings
 from serkit.tuning.whole import tune

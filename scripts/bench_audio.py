@@ -28,6 +28,7 @@ import tensorflow as tf
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.compact import compact
 from serkit.data.spectrograms import spectrogram_dataset
+from serkit.serving.answering import Answering
 from serkit.serving.export import export_classifier
 
 # Each list is gone through so often in a round, so that what starting costs does not count.
@@ -143,7 +144,7 @@ def peak_memory() -> float:
 
 def print_latency(files: list[str], folder: Path) -> None:
     spec = SpectrogramSpec()
-    path = export_classifier(compact(7, spec.shape), spec, list("abcdefg"), folder)
+    path = export_classifier(Answering([compact(7, spec.shape)], spec, "abcdefg"), folder)
     loaded = tf.saved_model.load(str(path))
     serve = loaded.signatures["serving_default"]
     taken = []

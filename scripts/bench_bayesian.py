@@ -24,7 +24,7 @@ from serkit.classifiers.fitting import compiled
 from serkit.classifiers.moped import from_deterministic
 from serkit.classifiers.settings import FitSettings
 from serkit.layers.divergence import set_kl_weight
-from serkit.trials.tables import markdown_table
+from serkit.markdown import markdown_table
 from serkit.uncertainty.sampled import SampledNetwork
 
 SPEC = SpectrogramSpec(frames=160, bins=80, window=512, trim_db=30.0)

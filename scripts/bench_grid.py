@@ -22,7 +22,7 @@ from serkit.files import read_json, write_json
 from serkit.grid.engine import LocalEngine, Workshop
 from serkit.grid.plan import Plan
 from serkit.grid.ray_engine import RayEngine, RaySettings
-from serkit.trials.tables import markdown_table
+from serkit.markdown import markdown_table
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,9 @@ from serkit.classifiers.fitting import fit_classifier
 from serkit.comparison.contenders import CLASSIFIERS
 from serkit.comparison.gan_kinds import KINDS, GanSizes
 from serkit.leaks import Speakers
+from serkit.markdown import markdown_table
 from serkit.training.batches import training_batches
 from serkit.training.examples import Examples
-from serkit.trials.tables import markdown_table
 
 CLIPS, CLASSES, FOLDS, SEEDS = 12_162, 14, 5, 5
 TRAINED = round(CLIPS * 3 / 5)

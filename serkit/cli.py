@@ -11,6 +11,7 @@ from serkit.commands import (
     compare,
     demo,
     download,
+    export,
     generate,
     listen,
     predict,
@@ -51,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"serkit {serkit.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (audit, compare, demo, download, generate, listen, predict, spectrogram, tune):
+    for command in (
+        *(audit, compare, demo, download, export, generate, listen, predict, spectrogram, tune),
+    ):
         command.add_to(commands)
     return parser
 

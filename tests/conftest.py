@@ -68,6 +68,34 @@ def synthetic_corpus(synthetic_root) -> Corpus:
 
 
 @pytest.fixture(scope="session")
+def finished_run(tmp_path_factory, synthetic_root) -> Path:
+    """What a run of the demo leaves for an export, of networks that learned nothing."""
+    from serkit.audio.spectrogram import SpectrogramSpec
+    from serkit.classifiers.compact import CompactSettings, compact
+    from serkit.demo.finished import classifier_file
+    from serkit.demo.settings import DemoSettings
+    from serkit.files import write_json
+
+    folder = tmp_path_factory.mktemp("runs") / "mine"
+    settings = DemoSettings(
+        (str(synthetic_root),),
+        label_set="emotion",
+        spec=SpectrogramSpec(frames=32, bins=32, hop=1536),
+    )
+    corpus = audit([synthetic_root]).corpus
+    corpus.write(folder / "manifest.csv")
+    hold_out(corpus, "emotion", 0).write(folder / "split.json")
+    write_json(folder / "settings.json", settings.to_json())
+    known = {"better": "augmented", "protocol": "hold-out, one split, one seed", "leaky": False}
+    write_json(folder / "metrics.json", {**known, "generated": {"surprise": 7}})
+    for seed, arm in enumerate(("original", "augmented")):
+        model = compact(7, settings.spec.shape, CompactSettings(channels=(4, 8)), seed)
+        classifier_file(folder, arm).parent.mkdir(parents=True)
+        model.save(classifier_file(folder, arm))
+    return folder
+
+
+@pytest.fixture(scope="session")
 def recordings() -> Path:
     """The real recordings that measurements are made on."""
     root = Path(os.environ.get("SERKIT_RAVDESS", _RECORDINGS))

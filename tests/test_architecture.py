@@ -8,7 +8,7 @@ import pytest
 import serkit
 
 ROOT = Path(serkit.__file__).parent
-GROUND = {"errors", "files", "seeds", "progress", "leaks", "content", "values"}
+GROUND = {"errors", "files", "seeds", "progress", "leaks", "content", "values", "markdown"}
 # Which rooms each room may import from, besides itself and the ground.
 ALLOWED = {
     "corpora": set(),
@@ -23,7 +23,7 @@ ALLOWED = {
     "uncertainty": {"training", "layers", "evaluation"},
     "judging": {"corpora", "caching", "training", "evaluation", "gans", "classifiers"},
     "data": {"corpora", "audio", "caching"},
-    "serving": {"audio", "grid"},
+    "serving": {"audio", "grid", "layers", "uncertainty"},
     "reporting": {"evaluation"},
     "trials": {
         *("corpora", "audio", "data", "training", "evaluation", "gans", "classifiers", "judging"),
@@ -41,7 +41,16 @@ ALLOWED = {
     },
     "demo": {
         *("corpora", "audio", "training", "evaluation", "runs", "gans"),
-        *("caching", "classifiers", "judging", "data", "serving", "reporting", "trials"),
+        *(
+            "caching",
+            "classifiers",
+            "judging",
+            "data",
+            "serving",
+            "reporting",
+            "trials",
+            "uncertainty",
+        ),
     },
     "commands": {
         *(

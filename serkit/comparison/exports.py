@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from serkit.files import replacing, write_text
-from serkit.trials.tables import markdown_table
+from serkit.markdown import markdown_table
 
 _MINUS = "\N{MINUS SIGN}"
 

@@ -3,34 +3,90 @@
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-import keras
-
 from serkit.audio.spectrogram import SpectrogramSpec
-from serkit.errors import SerkitError
+from serkit.errors import InputError, SerkitError
+from serkit.serving.answering import Answering, AnswerSettings
 from serkit.serving.export import export_classifier
+from serkit.serving.networks import load_network
+from serkit.trials.evidence import calibrated, gather
+from serkit.trials.parts import Parts
+from serkit.uncertainty.ensemble import Ensemble
+from serkit.uncertainty.sampled import SampledNetwork, draws
 
 
-def export_better(classifier: Path, spec: SpectrogramSpec, metrics: Mapping, models: Path) -> Path:
-    """Export the classifier of the better arm as the next version below ``models``.
+@dataclass(frozen=True)
+class DeliverySettings:
+    """When a delivered model abstains; chosen on validation speakers.
+
+    Attributes:
+        coverage: share of their clips that it answers, above 0 to 1, or
+        accuracy: share of its answers that are right. One of the two is None.
+        samples: how often a network that draws is asked.
+        seed: of draws and bootstraps.
+
+    Raises:
+        InputError: if both or none are given.
+    """
+
+    coverage: float | None = 0.9
+    accuracy: float | None = None
+    samples: int = 30
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.coverage is None) == (self.accuracy is None):
+            raise InputError(
+                f"coverage={self.coverage!r}, accuracy={self.accuracy!r}; valid is one of the two"
+            )
+
+
+def deliver(
+    classifier: Path,
+    spec: SpectrogramSpec,
+    parts: Parts,
+    known: Mapping,
+    out: Path,
+    settings: DeliverySettings | None = None,
+) -> Path:
+    """Calibrate a classifier on the validation part, measure it on the test part, and export it.
 
     Args:
         classifier: its ``.keras`` file.
         spec: what it was trained on.
-        metrics: content of ``metrics.json``, see :func:`serkit.demo.scores.compare_arms`; the
-            model carries its own test scores, and whether they come from a leaky split.
-        models: folder of all versions of this model.
+        parts: of the split that it was trained on.
+        known: ``run``, ``arm``, ``protocol``, ``leaky``, ``generated`` (spectrograms that were
+            added, by class) and ``synthetic`` (whether the recordings are the built-in corpus).
+        out: see :func:`serkit.serving.export.export_classifier`.
+        settings: when it abstains.
+
+    Raises:
+        InputError: if the version exists, or the accuracy cannot be reached.
     """
-    details = {
-        "label_set": metrics["label_set"],
-        "run": models.name,
-        "protocol": metrics["protocol"],
-        "leaky": metrics["leaky"],
-        "test": metrics["arms"][metrics["better"]]["test"],
-    }
-    model = keras.models.load_model(classifier)
-    return export_classifier(model, spec, metrics["classes"], models, details)
+    settings = settings or DeliverySettings()
+    model = load_network(classifier)
+    predictor = SampledNetwork(model) if draws(model) else Ensemble([model])
+    chosen = calibrated(
+        *(predictor, parts),
+        coverage=settings.coverage,
+        accuracy=settings.accuracy,
+        samples=settings.samples,
+        seed=settings.seed,
+    )
+    evidence = gather(chosen, parts, known["generated"], settings.seed)
+    evidence["data"]["synthetic"] = known["synthetic"]
+    answers = AnswerSettings(
+        chosen.predictor.temperature,
+        # To answer nothing is to abstain above 0 nats.
+        max(float(chosen.threshold), 0.0),
+        settings.samples,
+        settings.seed,
+    )
+    named = {name: known[name] for name in ("run", "arm", "protocol", "leaky")}
+    details = {"label_set": parts.label_set, **named, **evidence}
+    return export_classifier(Answering([model], spec, parts.classes, answers), out, details)
 
 
 def try_out(model: Path | str, file: Path) -> None:

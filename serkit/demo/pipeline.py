@@ -18,7 +18,8 @@ from serkit.corpora.protocols import make_splits
 from serkit.corpora.splits import Split
 from serkit.corpora.synthetic import write_synthetic_corpus
 from serkit.data.spectrograms import compute_spectrograms
-from serkit.demo.delivery import export_better, try_out
+from serkit.demo.delivery import deliver, try_out
+from serkit.demo.finished import classifier_file, known_of
 from serkit.demo.generation import generate
 from serkit.demo.scores import ARMS, MEASURES, compare_arms, rows_of_test
 from serkit.demo.settings import DemoSettings
@@ -188,7 +189,7 @@ class Demo:
         return {}
 
     def _classifier_file(self, arm: str) -> Path:
-        return self.out / "classifiers" / arm / "model.keras"
+        return classifier_file(self.out, arm)
 
     def report(self, parts: Parts, generated: dict[str, np.ndarray], metrics: dict) -> Path:
         path = self.out / "report.html"
@@ -199,8 +200,11 @@ class Demo:
 
     def export(self, parts: Parts, metrics: dict) -> str:
         def work() -> dict:
-            classifier = self._classifier_file(metrics["better"])
-            written = export_better(classifier, self.settings.spec, metrics, self.models)
+            arm = metrics["better"]
+            known = known_of(self.settings, metrics, arm, self.models.name)
+            written = deliver(
+                *(self._classifier_file(arm), self.settings.spec, parts, known, self.models)
+            )
             return {"model": str(written)}
 
         model = self.run_folder.stage("export", work)["model"]

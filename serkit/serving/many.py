@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from serkit.grid.ray_engine import RayEngine, RaySettings
-from serkit.serving.predict import Prediction, Predictor
+from serkit.serving.predict import Predictor
+from serkit.serving.prediction import Prediction
 
 
 def predict_on_ray(

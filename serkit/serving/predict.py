@@ -1,31 +1,15 @@
 """Prediction with an exported model."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from serkit.errors import InputError
 from serkit.files import read_json
-from serkit.serving.export import DETAILS, versions
+from serkit.serving import signatures
+from serkit.serving.prediction import Prediction
+from serkit.serving.versions import DETAILS, find_version
 
 _BATCH = 16
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the model says of one file.
-
-    Attributes:
-        file: as it was given.
-        label: the most probable class, empty if the file could not be used.
-        probabilities: by class, summing to 1; empty if the file could not be used.
-        problem: empty, or why the file could not be used.
-    """
-
-    file: str
-    label: str
-    probabilities: dict[str, float]
-    problem: str = ""
 
 
 class Predictor:
@@ -39,7 +23,7 @@ class Predictor:
     """
 
     def __init__(self, path: Path | str) -> None:
-        self.path = _find_version(Path(path))
+        self.path = find_version(Path(path))
         import tensorflow as tf
 
         try:
@@ -60,14 +44,13 @@ class Predictor:
 
         contents, problems = zip(*map(_read, files), strict=True)
         outputs = self._serve(wav_bytes=tf.constant(contents))
-        rows = (outputs[name].numpy() for name in ("probabilities", "label", "status"))
-        for file, problem, values, label, status in zip(files, problems, *rows, strict=True):
-            problem = problem or status.decode()
+        found = {name: outputs[name].numpy() for name in signatures.OUTPUTS}
+        for row, (file, problem) in enumerate(zip(files, problems, strict=True)):
             if problem:
-                yield Prediction(str(file), "", {}, problem)
+                yield Prediction.failed(str(file), problem)
             else:
-                named = dict(zip(self.details["classes"], map(float, values), strict=True))
-                yield Prediction(str(file), label.decode(), named)
+                values = {name: found[name][row] for name in found}
+                yield Prediction.of_outputs(str(file), self.details["classes"], values)
 
 
 def _read(file: Path | str) -> tuple[bytes, str]:
@@ -75,13 +58,3 @@ def _read(file: Path | str) -> tuple[bytes, str]:
         return Path(file).read_bytes(), ""
     except OSError as error:
         return b"", (error.strerror or str(error)).lower()
-
-
-def _find_version(path: Path) -> Path:
-    if not path.is_dir():
-        raise InputError(f"model {path} does not exist; a SavedModel's folder is expected")
-    numbers = versions(path)
-    version = path / str(numbers[-1]) if numbers else path
-    if not (version / "saved_model.pb").is_file() or not (version / DETAILS).is_file():
-        raise InputError(f"{path} is not a model exported by serkit: no saved_model.pb, {DETAILS}")
-    return version

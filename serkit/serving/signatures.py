@@ -10,18 +10,21 @@ signature           input                                        shape
 ``sampled``         ``wav_bytes``, and ``samples``: int32, how    ``(batch,)`` and ``()``
                     often a model that draws is asked
 ``features``        ``wav_bytes``                                ``(batch,)``
+``classes``         ``any``: int32, whatever                     ``(batch,)``
 =================== ============================================ ==========================
 
-All but ``features`` answer with :data:`OUTPUTS`. ``sampled`` is there only in models that draw
+All but the last two answer with :data:`OUTPUTS`. ``sampled`` is there only in models that draw
 (Bayesian ones); the others take the number that was exported. It is a signature of its own because
 TF Serving fills in the default of an input over gRPC, but refuses a JSON request that leaves one
 out. ``features`` gives ``spectrogram``, float32 ``(batch, frames, bins, 1)``: what the network is
-shown of a recording (the middle of a long one), and ``status``.
+shown of a recording (the middle of a long one), and ``status``. ``classes`` gives ``classes``,
+string ``(batch, classes)``, the labels in the order of the probabilities, to clients that cannot
+read the model's folder; it has an input because none cannot be sent as JSON.
 """
 
 WAV, WAVEFORM, SPECTROGRAM = "serving_default", "waveform", "spectrogram"
-SAMPLED, FEATURES = "sampled", "features"
-WAV_BYTES, SAMPLES = "wav_bytes", "samples"
+SAMPLED, FEATURES, CLASSES = "sampled", "features", "classes"
+WAV_BYTES, SAMPLES, ANY = "wav_bytes", "samples", "any"
 
 PROBABILITIES = "probabilities"
 """float32 ``(batch, classes)``, summing to 1; all 0 where ``status`` is not empty."""

@@ -13,7 +13,7 @@ from serkit.evaluation.breakdown import (
     recall_cells,
 )
 from serkit.evaluation.metrics import score
-from serkit.trials.tables import markdown_table
+from serkit.markdown import markdown_table
 
 _MEASURES = ("uar", "accuracy", "macro_f1")
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from serkit.evaluation.metrics import Scores
+from serkit.markdown import markdown_table
 
 _MINUS = "\N{MINUS SIGN}"
 
@@ -40,12 +41,6 @@ def accuracy_table(classes: Sequence[str], label: str, scores: Mapping[str, Scor
         for name, s in scores.items()
     ]
     return markdown_table([f"{label} from", "its recall", "UAR", "accuracy"], rows)
-
-
-def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table whose first column is text and whose others are numbers."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _cells(row: Mapping) -> list[str]:

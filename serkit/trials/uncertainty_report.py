@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from serkit.evaluation.intervals import Interval
-from serkit.trials.tables import markdown_table
+from serkit.markdown import markdown_table
 from serkit.trials.uncertainty_measures import (
     MEASURES,
     differences,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from serkit.trials.tables import markdown_table
+from serkit.markdown import markdown_table
 from serkit.tuning.outcome import Outcome
 from serkit.tuning.tuner import Objective
 

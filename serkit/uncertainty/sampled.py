@@ -90,7 +90,7 @@ def _pieces(model: keras.Model) -> tuple[keras.Model | None, keras.Model]:
             # A layer that is used several times: what belongs to which use is not told.
             return None, model
         outputs = {id(each) for each in keras.tree.flatten(operation.output)}
-        if _draws(operation) or any(id(each) in random for each in inputs):
+        if draws(operation) or any(id(each) in random for each in inputs):
             random |= outputs
             crossing |= {id(each): each for each in inputs if id(each) not in random}
         known |= outputs
@@ -100,5 +100,6 @@ def _pieces(model: keras.Model) -> tuple[keras.Model | None, keras.Model]:
     return keras.Model(model.inputs, tensors), keras.Model(tensors, model.outputs[0])
 
 
-def _draws(operation) -> bool:
-    return any(isinstance(part, _DRAWING) for part in parts(operation))
+def draws(layer: keras.layers.Layer) -> bool:
+    """Whether a layer or model, or anything inside, gives other outputs each time."""
+    return any(isinstance(part, _DRAWING) for part in parts(layer))

@@ -9,11 +9,12 @@ from serkit.cli import main
 def model(tmp_path):
     from serkit.audio.spectrogram import SpectrogramSpec
     from serkit.classifiers.compact import CompactSettings, compact
+    from serkit.serving.answering import Answering
     from serkit.serving.export import export_classifier
 
     spec = SpectrogramSpec()
     network = compact(2, spec.shape, CompactSettings(channels=(4, 8)))
-    export_classifier(network, spec, ("angry", "sad"), tmp_path / "model")
+    export_classifier(Answering([network], spec, ("angry", "sad")), tmp_path / "model")
     return tmp_path / "model"
 
 

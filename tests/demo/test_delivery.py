@@ -1,42 +1,84 @@
 from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
+import tensorflow as tf
 
-from serkit.audio.spectrogram import SpectrogramSpec
-from serkit.classifiers.compact import CompactSettings, compact
-from serkit.demo.delivery import export_better, try_out
-from serkit.errors import SerkitError
+from serkit.demo.delivery import DeliverySettings, deliver, try_out
+from serkit.demo.finished import FinishedRun, known_of
+from serkit.errors import InputError, SerkitError
 from serkit.files import read_json
-from serkit.serving.export import DETAILS
+from serkit.serving.versions import DETAILS
+from serkit.uncertainty.temperature import best_temperature
+
+
+def _deliver(run: Path, out: Path, **settings) -> Path:
+    finished = FinishedRun(run)
+    arm, classifier = finished.classifier(None)
+    known = known_of(finished.settings, finished.metrics | {"leaky": True}, arm, run.name)
+    spec = finished.settings.spec
+    chosen = DeliverySettings(**settings)
+    return deliver(classifier, spec, finished.parts(), known, out, chosen)
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("delivery")
-    spec = SpectrogramSpec()
-    compact(2, spec.shape, CompactSettings(channels=(4, 8))).save(folder / "model.keras")
-    metrics = {
-        "label_set": "emotion",
-        "protocol": "random, one split, one seed",
-        "leaky": True,
-        "classes": ["angry", "sad"],
-        "better": "augmented",
-        "arms": {"original": {"test": {"uar": 0.1}}, "augmented": {"test": {"uar": 0.2}}},
-    }
-    return export_better(folder / "model.keras", spec, metrics, folder / "models" / "run")
+def delivered(finished_run, tmp_path_factory) -> Path:
+    return _deliver(finished_run, tmp_path_factory.mktemp("models") / "mine", coverage=0.5)
 
 
-def test_the_model_says_where_its_numbers_come_from(model):
-    details = read_json(model / DETAILS)
+def test_the_model_says_where_its_numbers_come_from(delivered):
+    details = read_json(delivered / DETAILS)
     assert details["leaky"] is True
-    assert (details["run"], details["protocol"]) == ("run", "random, one split, one seed")
-    assert details["test"] == {"uar": 0.2}
-    assert details["classes"] == ["angry", "sad"]
+    assert (details["run"], details["arm"]) == ("mine", "augmented")
+    assert details["data"]["generated"] == {"surprise": 7}
+    assert set(details["data"]["licences"]) == {"crema-d", "ravdess", "savee", "tess"}
+    card = (delivered / "assets.extra" / "model-card.md").read_text("utf-8")
+    assert "**The same people were in training and test.**" in card
+    assert "two women" in card
 
 
-def test_it_predicts_in_a_process_of_its_own(model, synthetic_corpus, capfd):
+def test_it_is_calibrated_and_abstains_as_chosen_on_validation_speakers(delivered, finished_run):
+    finished = FinishedRun(finished_run)
+    parts = finished.parts()
+    validation = parts.split.validation
+    model = keras.models.load_model(finished.classifier("augmented")[1])
+    logits = model.predict(parts.of(validation), verbose=0)[None]
+    details = read_json(delivered / DETAILS)
+    expected = best_temperature(logits, parts.labels(validation))
+    assert details["answers"]["temperature"] == pytest.approx(expected)
+    serve = tf.saved_model.load(str(delivered)).signatures["spectrogram"]
+    for part, coverage in (
+        (validation, details["abstention"]["validation_coverage"]),
+        (parts.split.test, details["abstention"]["coverage"]),
+    ):
+        pictures = parts.of(part)[:].astype("float32")
+        answered = ~serve(spectrogram=tf.constant(pictures))["abstain"].numpy()
+        # One clip lies at the threshold itself, in the last bits of a float.
+        assert abs(answered.sum() - coverage * len(part)) <= 1
+    assert details["abstention"]["validation_coverage"] == pytest.approx(0.5, abs=0.02)
+
+
+def test_to_answer_nothing_is_possible(finished_run, tmp_path):
+    version = _deliver(finished_run, tmp_path / "shy", coverage=0.0)
+    details = read_json(version / DETAILS)
+    assert details["abstention"] == {
+        **{"validation_coverage": 0.0, "coverage": 0.0, "accuracy": None},
+        "accuracy_of_all": details["test"]["groups"][0]["measures"]["accuracy"]["value"],
+    }
+    assert np.isfinite(details["answers"]["threshold"])
+
+
+def test_one_of_coverage_and_accuracy():
+    with pytest.raises(InputError, match="valid is one of the two"):
+        DeliverySettings(coverage=0.5, accuracy=0.5)
+    with pytest.raises(InputError, match="valid is one of the two"):
+        DeliverySettings(coverage=None)
+
+
+def test_it_predicts_in_a_process_of_its_own(delivered, synthetic_corpus, capfd):
     file = Path(synthetic_corpus.files()[0])
-    try_out(model, file)
+    try_out(delivered, file)
     assert capfd.readouterr().out.startswith(f"{file}: ")
     with pytest.raises(SerkitError, match="does not predict"):
-        try_out(model, file.with_name("gone.wav"))
+        try_out(delivered, file.with_name("gone.wav"))

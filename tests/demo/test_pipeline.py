@@ -22,7 +22,7 @@ from serkit.demo.verdict import LEAKY
 from serkit.errors import InputError, ResumeError
 from serkit.files import read_json, write_json
 from serkit.gans.dcgan import DCGANSettings
-from serkit.serving.export import DETAILS
+from serkit.serving.versions import DETAILS
 
 # So few clips are all that a test has time for.
 pytestmark = pytest.mark.filterwarnings("ignore:a GAN is trained on")

@@ -5,6 +5,7 @@ import pytest
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.compact import CompactSettings, compact
+from serkit.serving.answering import Answering
 from serkit.serving.export import export_classifier
 
 CLASSES = ("angry", "happy", "sad")
@@ -16,7 +17,7 @@ def exported(tmp_path_factory):
     spec = SpectrogramSpec()
     model = compact(3, spec.shape, CompactSettings(channels=(4, 8)), seed=1)
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    export_classifier(model, spec, CLASSES, folder, {"run": "test"})
+    export_classifier(Answering([model], spec, CLASSES), folder, {"run": "test"})
     return model, folder
 
 

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from serkit.audio.loading import load_waveform
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
 from serkit.errors import InputError
 from serkit.files import read_json
-from serkit.serving.export import DETAILS, export_classifier, versions
+from serkit.serving.answering import Answering
+from serkit.serving.export import export_classifier
+from serkit.serving.versions import DETAILS, versions
 
 SPEC = SpectrogramSpec()
 
@@ -89,11 +92,33 @@ def test_loads_without_serkit(exported, recordings_in_memory, tmp_path):
     assert done.stdout.strip() in ("angry", "happy", "sad")
 
 
+@pytest.mark.slow
+def test_tensorflows_own_command_runs_it(exported, recordings_in_memory, tmp_path):
+    _, folder = exported
+    np.save(tmp_path / "files.npy", np.array(recordings_in_memory[:1]))
+    command = Path(sys.executable).with_name("saved_model_cli")
+    model = ["--dir", str(folder / "1"), "--tag_set", "serve", "--signature_def", "serving_default"]
+    inputs = ["--inputs", f"wav_bytes={tmp_path / 'files.npy'}", "--outdir", str(tmp_path)]
+    subprocess.run([command, "run", *model, *inputs], capture_output=True, check=True)
+    expected = _serve(folder, recordings_in_memory[:1])
+    np.testing.assert_array_equal(np.load(tmp_path / "label.npy"), expected["label"])
+    np.testing.assert_allclose(
+        np.load(tmp_path / "probabilities.npy"), expected["probabilities"], atol=1e-6
+    )
+
+
+def test_what_is_known_lies_beside_the_graph(exported):
+    extra = exported[1] / "1" / "assets.extra"
+    assert (extra / "labels.txt").read_text() == "angry\nhappy\nsad\n"
+    assert (extra / "model-card.md").read_text().startswith("# tiny, version 1\n")
+    assert not list(exported[1].glob(".partial-*"))
+
+
 def test_versions_count_up_and_nothing_is_overwritten(exported, tmp_path):
     model, _ = exported
     (tmp_path / "m" / "7").mkdir(parents=True)
     (tmp_path / "m" / "notes").mkdir()
-    written = export_classifier(model, SPEC, ("a", "b", "c"), tmp_path / "m")
+    written = export_classifier(Answering([model], SPEC, ("a", "b", "c")), tmp_path / "m")
     assert written == tmp_path / "m" / "8"
     assert versions(tmp_path / "m") == [7, 8]
     assert list((tmp_path / "m" / "7").iterdir()) == []
@@ -118,7 +143,7 @@ def test_graph_holds_plain_tensorflow_ops_only(exported):
     assert not {op for op in used if op.startswith("IO>") or "PyFunc" in op}
 
 
-def test_wrong_number_of_classes_is_refused(exported, tmp_path):
+def test_wrong_number_of_classes_is_refused(exported):
     model, _ = exported
     with pytest.raises(InputError, match="2 classes for a model with 3 outputs"):
-        export_classifier(model, SPEC, ("a", "b"), tmp_path)
+        Answering([model], SPEC, ("a", "b"))

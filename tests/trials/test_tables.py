@@ -1,5 +1,5 @@
 from serkit.evaluation.metrics import Scores
-from serkit.trials.tables import accuracy_table, fidelity_table, markdown_table, nearest_table
+from serkit.trials.tables import accuracy_table, fidelity_table, nearest_table
 
 ROW = {
     "set": "real",
@@ -16,12 +16,6 @@ ROW = {
     "copies": 0.051,
     "refused": 0.0,
 }
-
-
-def test_a_table_has_a_line_per_row_and_numbers_to_the_right():
-    assert markdown_table(["", "a"], [["x", "1"], ["y", "2"]]) == (
-        "|  | a |\n| --- | ---: |\n| x | 1 |\n| y | 2 |\n"
-    )
 
 
 def test_numbers_are_rounded_and_doubtful_ones_in_brackets():

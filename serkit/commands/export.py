@@ -1,0 +1,110 @@
+"""``serkit export``: a model for TF Serving, from a run of the demo or from Keras files."""
+
+import argparse
+from pathlib import Path
+
+from serkit.errors import InputError
+
+
+def add_to(commands) -> None:
+    parser = commands.add_parser(
+        "export", help="a SavedModel that TF Serving and serkit serve take"
+    )
+    parser.add_argument(
+        "sources",
+        nargs="+",
+        type=Path,
+        metavar="RUN|MODEL",
+        help="a folder of serkit demo, or a .keras file; several files are an ensemble",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="saved_models/NAME[/VERSION]",
+        help="without a version the next free one; an existing one is never overwritten",
+    )
+    of_run = parser.add_argument_group("of a run")
+    of_run.add_argument("--arm", help="original or augmented; default: the better one")
+    of_run.add_argument(
+        "--coverage",
+        type=float,
+        help="share of the validation speakers' clips to answer, 0 to 1; of others the model says "
+        "that it does not know; default: 0.9",
+    )
+    of_run.add_argument("--accuracy", type=float, help="or: share of answers to be right")
+    of_run.add_argument("--cache", type=Path, help="of its spectrograms, if it had one")
+    of_file = parser.add_argument_group("of Keras files")
+    of_file.add_argument("--classes", nargs="+", help="labels in the order of the outputs")
+    of_file.add_argument(
+        "--spec", type=Path, metavar="JSON", help="what the model was trained on; default: serkit's"
+    )
+    of_file.add_argument("--temperature", type=float, help="of the probabilities; default: 1")
+    of_file.add_argument("--threshold", type=float, help="entropy in nats to abstain above")
+    parser.add_argument(
+        "--samples", type=int, default=30, help="of a Bayesian network; default: %(default)s"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Export, and say where to."""
+    first = options.sources[0]
+    if first.is_dir():
+        if len(options.sources) > 1:
+            raise InputError(f"{len(options.sources)} sources; valid is one run, or .keras files")
+        _refuse(options, "a run", "classes", "spec", "temperature", "threshold")
+        version = _of_run(options, first)
+    else:
+        _refuse(options, "Keras files", "arm", "coverage", "accuracy", "cache")
+        version = _of_files(options)
+    print(
+        f"{version}\n"
+        f"what it is: {version / 'assets.extra' / 'model-card.md'}\n"
+        f"try it:     serkit predict {version} FILE.wav\n"
+        f"serve it:   serkit serve {version.parent}"
+    )
+    return 0
+
+
+def _refuse(options: argparse.Namespace, kind: str, *names: str) -> None:
+    given = [f"--{name}" for name in names if getattr(options, name) is not None]
+    if given:
+        raise InputError(f"{', '.join(given)} with {kind}; see serkit export --help")
+
+
+def _of_run(options: argparse.Namespace, folder: Path) -> Path:
+    from serkit.demo.delivery import DeliverySettings, deliver
+    from serkit.demo.finished import FinishedRun, known_of
+
+    coverage = options.coverage
+    if coverage is None and options.accuracy is None:
+        coverage = DeliverySettings.coverage
+    finished = FinishedRun(folder, options.cache)
+    settings = DeliverySettings(coverage, options.accuracy, options.samples, finished.settings.seed)
+    arm, classifier = finished.classifier(options.arm)
+    known = known_of(finished.settings, finished.metrics, arm, folder.resolve().name)
+    spec = finished.settings.spec
+    return deliver(classifier, spec, finished.parts(), known, options.out, settings)
+
+
+def _of_files(options: argparse.Namespace) -> Path:
+    if not options.classes:
+        raise InputError("no --classes; valid are the labels, in the order of the model's outputs")
+    from serkit.audio.spectrogram import SpectrogramSpec
+    from serkit.files import read_json
+    from serkit.serving.answering import Answering, AnswerSettings
+    from serkit.serving.export import export_classifier
+    from serkit.serving.networks import load_network
+    from serkit.values import restored
+
+    spec = SpectrogramSpec()
+    if options.spec is not None:
+        try:
+            spec = restored(SpectrogramSpec, read_json(options.spec))
+        except (OSError, ValueError) as error:
+            raise InputError(f"--spec {options.spec}: {error}") from error
+    networks = [load_network(file) for file in options.sources]
+    temperature = 1.0 if options.temperature is None else options.temperature
+    settings = AnswerSettings(temperature, options.threshold, options.samples)
+    return export_classifier(Answering(networks, spec, options.classes, settings), options.out)

@@ -1,0 +1,40 @@
+"""What is promised of an exported model, against what is in one."""
+
+import re
+
+import tensorflow as tf
+
+from serkit.serving import signatures
+
+
+def _shape(spec):
+    return tuple(spec.shape.as_list())
+
+
+def test_an_exported_model_has_what_is_promised(exported):
+    loaded = tf.saved_model.load(str(exported[1] / "1")).signatures
+    own = {"waveform": (None, None), "spectrogram": (None, 224, 224, 1)}
+    names = (signatures.WAV, signatures.WAVEFORM, signatures.SPECTROGRAM)
+    # This one does not draw.
+    assert set(loaded) == {*names, signatures.FEATURES, signatures.CLASSES}
+    for name in names:
+        inputs = loaded[name].structured_input_signature[1]
+        (key,) = inputs
+        assert key == ("wav_bytes" if name == signatures.WAV else name)
+        assert _shape(inputs[key]) == own.get(name, (None,))
+        outputs = loaded[name].structured_outputs
+        assert set(outputs) == set(signatures.OUTPUTS)
+        types = {key: spec.dtype for key, spec in outputs.items()}
+        assert types[signatures.ABSTAIN] == tf.bool
+        for key in (signatures.PROBABILITIES, signatures.ENTROPY, signatures.MUTUAL_INFORMATION):
+            assert types[key] == tf.float32
+        for key in (signatures.LABEL, signatures.STATUS, signatures.NOTE):
+            assert types[key] == tf.string
+    features = loaded[signatures.FEATURES].structured_outputs
+    assert _shape(features["spectrogram"]) == (None, 224, 224, 1)
+
+
+def test_the_table_has_every_signature():
+    named = set(re.findall(r"^``(\w+)``", signatures.__doc__, re.MULTILINE))
+    given = (signatures.WAV, signatures.WAVEFORM, signatures.SPECTROGRAM)
+    assert named == {*given, signatures.SAMPLED, signatures.FEATURES, signatures.CLASSES}

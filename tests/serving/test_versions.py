@@ -1,0 +1,33 @@
+from pathlib import Path
+
+import pytest
+
+from serkit.errors import InputError
+from serkit.serving.versions import find_version, next_version, version_for, versions
+
+
+def test_versions_are_integers_and_count_up(tmp_path):
+    assert versions(tmp_path / "gone") == []
+    assert next_version(tmp_path / "gone") == tmp_path / "gone" / "1"
+    for name in ("2", "10", "notes", "1.5", ".partial-3"):
+        (tmp_path / name).mkdir()
+    assert versions(tmp_path) == [2, 10]
+    assert next_version(tmp_path) == tmp_path / "11"
+
+
+def test_a_version_that_is_there_is_refused(tmp_path):
+    (tmp_path / "m" / "3").mkdir(parents=True)
+    assert version_for(tmp_path / "m") == tmp_path / "m" / "4"
+    assert version_for(tmp_path / "m" / "7") == tmp_path / "m" / "7"
+    with pytest.raises(InputError, match=r"m/3 exists and is not overwritten.*m/4"):
+        version_for(tmp_path / "m" / "3")
+
+
+def test_the_newest_version_is_found_and_what_is_no_model_refused(exported, tmp_path):
+    folder: Path = exported[1]
+    assert find_version(folder) == find_version(folder / "1") == folder / "1"
+    with pytest.raises(InputError, match="does not exist"):
+        find_version(tmp_path / "gone")
+    (tmp_path / "1").mkdir()
+    with pytest.raises(InputError, match="not a model exported by serkit"):
+        find_version(tmp_path)
