@@ -101,7 +101,8 @@ def test_tensorflows_own_command_runs_it(exported, recordings_in_memory, tmp_pat
     inputs = ["--inputs", f"wav_bytes={tmp_path / 'files.npy'}", "--outdir", str(tmp_path)]
     subprocess.run([command, "run", *model, *inputs], capture_output=True, check=True)
     expected = _serve(folder, recordings_in_memory[:1])
-    np.testing.assert_array_equal(np.load(tmp_path / "label.npy"), expected["label"])
+    label = np.load(tmp_path / "label.npy", allow_pickle=True)
+    np.testing.assert_array_equal(label, expected["label"])
     np.testing.assert_allclose(
         np.load(tmp_path / "probabilities.npy"), expected["probabilities"], atol=1e-6
     )
