@@ -10,18 +10,23 @@ signature           input                                        shape
 ``sampled``         ``wav_bytes``, and ``samples``: int32, how    ``(batch,)`` and ``()``
                     often a model that draws is asked
 ``features``        ``wav_bytes``                                ``(batch,)``
+``classes``         ``any``: int32, whatever it is               ``(batch,)``
 =================== ============================================ ==========================
 
-All but ``features`` answer with :data:`OUTPUTS`. ``sampled`` is there only in models that draw
-(Bayesian ones); the others take the number that was exported. It is a signature of its own because
-TF Serving fills in the default of an input over gRPC, but refuses a JSON request that leaves one
-out. ``features`` gives ``spectrogram``, float32 ``(batch, frames, bins, 1)``: what the network is
-shown of a recording (the middle of a long one), and ``status``.
+All but ``features`` and ``classes`` answer with :data:`OUTPUTS`. ``sampled`` is there only in
+models that draw (Bayesian ones); the others take the number that was exported. It is a signature
+of its own because TF Serving fills in the default of an input over gRPC, but refuses a JSON request
+that leaves one out. ``features`` gives ``spectrogram``, float32 ``(batch, frames, bins, 1)``: what
+the network is shown of a recording (the middle of a long one), and ``status``.
+
+``classes`` gives ``classes``, string ``(batch, classes)``: the labels in the order of the
+probabilities, in every row. Nothing else that a server tells says what they are. It has an input,
+which it does not look at, because TF Serving answers no JSON request to a signature without one.
 """
 
 WAV, WAVEFORM, SPECTROGRAM = "serving_default", "waveform", "spectrogram"
-SAMPLED, FEATURES = "sampled", "features"
-WAV_BYTES, SAMPLES = "wav_bytes", "samples"
+SAMPLED, FEATURES, CLASSES = "sampled", "features", "classes"
+WAV_BYTES, SAMPLES, ANY = "wav_bytes", "samples", "any"
 
 PROBABILITIES = "probabilities"
 """float32 ``(batch, classes)``, summing to 1; all 0 where ``status`` is not empty."""
