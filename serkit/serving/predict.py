@@ -1,31 +1,17 @@
-"""Prediction with an exported model."""
+"""Prediction with an exported model at hand."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from serkit.errors import InputError
+from serkit.errors import InputError, check_range
 from serkit.files import read_json
+from serkit.serving import signatures
+from serkit.serving.example import read_example
 from serkit.serving.export import DETAILS, versions
+from serkit.serving.prediction import Prediction
 
 _BATCH = 16
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the model says of one file.
-
-    Attributes:
-        file: as it was given.
-        label: the most probable class, empty if the file could not be used.
-        probabilities: by class, summing to 1; empty if the file could not be used.
-        problem: empty, or why the file could not be used.
-    """
-
-    file: str
-    label: str
-    probabilities: dict[str, float]
-    problem: str = ""
 
 
 class Predictor:
@@ -35,7 +21,8 @@ class Predictor:
         path: a version's folder, or the folder of all versions, of which the newest is taken.
 
     Raises:
-        InputError: if there is no such model, or it is not one of serkit's, or it is damaged.
+        InputError: if there is no such model, or it is not one of serkit's, or of an older one
+            that told less, or it is damaged.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -45,36 +32,72 @@ class Predictor:
         try:
             self.details = read_json(self.path / DETAILS)
             self._model = tf.saved_model.load(str(self.path))
-            self._serve = self._model.signatures["serving_default"]
+            known = self._model.signatures[signatures.WAV].structured_outputs
         except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"model {self.path} cannot be loaded: {reason}") from error
+        if missing := sorted({*signatures.OUTPUTS} - {*known}):
+            raise InputError(
+                f"model {self.path} does not tell {', '.join(missing)}; valid is one that this "
+                "version of serkit exported: export it again"
+            )
 
-    def predict(self, files: Sequence[Path | str]) -> Iterator[Prediction]:
-        """Predict file after file, in their order; a bad one does not stop the others."""
+    def predict(
+        self, files: Sequence[Path | str], samples: int | None = None
+    ) -> Iterator[Prediction]:
+        """Predict file after file, in their order; a bad one does not stop the others.
+
+        Args:
+            files: WAV files.
+            samples: how often a model that draws is asked, 1 or more; by default as often as was
+                exported with it.
+
+        Raises:
+            InputError: if ``samples`` is given and the model does not draw.
+        """
+        self.check(samples)
         for start in range(0, len(files), _BATCH):
-            yield from self._predict_batch(files[start : start + _BATCH])
+            yield from self._predict_batch(files[start : start + _BATCH], samples)
 
-    def _predict_batch(self, files: Sequence[Path | str]) -> Iterator[Prediction]:
+    def check(self, samples: int | None) -> None:
+        """Whether the model can be asked so; arguments and errors as for :meth:`predict`."""
+        if samples is None:
+            return
+        check_range("samples", samples, 1)
+        if signatures.SAMPLED not in self._model.signatures:
+            raise InputError(
+                f"samples={samples} for model {self.path}, which always answers the same; valid is "
+                f"a model that draws, with the signature {signatures.SAMPLED!r}"
+            )
+
+    def _question(self, samples: int | None, count: int) -> tuple[Any, dict[str, Any]]:
+        """A signature, and what goes into it beside ``count`` files."""
         import tensorflow as tf
 
-        contents, problems = zip(*map(_read, files), strict=True)
-        outputs = self._serve(wav_bytes=tf.constant(contents))
-        rows = (outputs[name].numpy() for name in ("probabilities", "label", "status"))
-        for file, problem, values, label, status in zip(files, problems, *rows, strict=True):
-            problem = problem or status.decode()
-            if problem:
-                yield Prediction(str(file), "", {}, problem)
+        if samples is None:
+            return self._model.signatures[signatures.WAV], {}
+        signature = self._model.signatures[signatures.SAMPLED]
+        shape = signature.structured_input_signature[1][signatures.SAMPLES].shape
+        # Once, or once per file: a server that batches takes no scalars.
+        value = tf.fill([count] if shape.rank else [], tf.constant(samples, tf.int32))
+        return signature, {signatures.SAMPLES: value}
+
+    def _predict_batch(
+        self, files: Sequence[Path | str], samples: int | None
+    ) -> Iterator[Prediction]:
+        import tensorflow as tf
+
+        examples = list(map(read_example, files))
+        contents = tf.constant([example.value for example in examples])
+        signature, more = self._question(samples, len(examples))
+        found = signature(**{signatures.WAV_BYTES: contents}, **more)
+        outputs = {name: found[name].numpy() for name in signatures.OUTPUTS}
+        for row, example in enumerate(examples):
+            if example.problem:
+                yield Prediction.failed(example.name, example.problem)
             else:
-                named = dict(zip(self.details["classes"], map(float, values), strict=True))
-                yield Prediction(str(file), label.decode(), named)
-
-
-def _read(file: Path | str) -> tuple[bytes, str]:
-    try:
-        return Path(file).read_bytes(), ""
-    except OSError as error:
-        return b"", (error.strerror or str(error)).lower()
+                values = {name: value[row] for name, value in outputs.items()}
+                yield Prediction.of_outputs(example.name, self.details["classes"], values)
 
 
 def _find_version(path: Path) -> Path:
