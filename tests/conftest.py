@@ -1,5 +1,6 @@
 """Fixtures that more than one room of the tests uses."""
 
+import contextlib
 import html
 import io
 import json
@@ -8,9 +9,11 @@ import re
 import shutil
 import struct
 import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from socketserver import BaseServer
 
 import hypothesis
 import numpy as np
@@ -23,6 +26,9 @@ from serkit.corpora.protocols import hold_out
 from serkit.corpora.synthetic import SyntheticSettings, write_synthetic_corpus
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+# In tests/fixtures: what rooms share that deal with served models.
+pytest_plugins = ["contract_model", "rest_server", "grpc_server"]
 
 # The same examples every time; HYPOTHESIS_PROFILE=default looks for new ones.
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None, database=None)
@@ -192,3 +198,20 @@ def chromium(tmp_path) -> Callable[..., dict]:
         return json.loads(html.unescape(found[1])) if found else {"said": done.stderr[-2000:]}
 
     return look
+
+
+@pytest.fixture
+def running(monkeypatch) -> Iterator[Callable[[BaseServer], BaseServer]]:
+    """Runs a server on 127.0.0.1 in a thread until the test is over: ``running(Server())``."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with contextlib.ExitStack() as stack:
+
+        def run(server: BaseServer) -> BaseServer:
+            stack.enter_context(server)
+            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(server.shutdown)
+            return server
+
+        yield run

@@ -14,7 +14,10 @@ from serkit.serving.prediction import Prediction
 
 
 def predict_on_ray(
-    model: Path | str, files: Sequence[Path | str], settings: RaySettings
+    model: Path | str,
+    files: Sequence[Path | str],
+    settings: RaySettings,
+    samples: int | None = None,
 ) -> Iterator[Prediction]:
     """What a model says of files, in their order, by as many processes as there is room for.
 
@@ -25,13 +28,17 @@ def predict_on_ray(
         model: as for :class:`serkit.serving.predict.Predictor`; all nodes need to find it there.
         files: the same.
         settings: where, and what a process takes.
+        samples: as for :meth:`serkit.serving.predict.Predictor.predict`.
 
     Raises:
-        InputError: if there is no such model, or Ray is not installed.
+        InputError: if there is no such model, or it does not draw and ``samples`` is given, or Ray
+            is not installed.
         GridError: if nobody answers at the address.
     """
     # Known to be one before anybody is asked for anything.
-    path = Predictor(model).path.resolve()
+    predictor = Predictor(model)
+    predictor.check(samples)
+    path = predictor.path.resolve()
     with RayEngine(settings) as engine:
         import ray
 
@@ -42,7 +49,7 @@ def predict_on_ray(
         rows = [{"given": str(file), "file": os.path.abspath(file)} for file in files]
         found = ray.data.from_items(rows, override_num_blocks=_blocks(len(rows))).map_batches(
             _Process,
-            fn_constructor_args=(str(path),),
+            fn_constructor_args=(str(path), samples),
             batch_size=_BATCH,
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, int(room))),
             num_cpus=settings.cpus,
@@ -50,9 +57,8 @@ def predict_on_ray(
             runtime_env={"env_vars": engine.variables},
         )
         for row in found.iter_rows():
-            yield Prediction(
-                *(row["given"], row["label"], json.loads(row["probabilities"]), row["problem"])
-            )
+            # With the path as it was given, not as it is looked for elsewhere.
+            yield Prediction(**json.loads(row["prediction"]) | {"file": row["given"]})
 
 
 _BATCH = 64
@@ -66,15 +72,13 @@ def _blocks(files: int) -> int:
 class _Process:
     """A process that has loaded the model."""
 
-    def __init__(self, model: str) -> None:
-        self._predictor = Predictor(model)
+    def __init__(self, model: str, samples: int | None) -> None:
+        self._predictor, self._samples = Predictor(model), samples
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        found = list(self._predictor.predict(list(batch["file"])))
+        found = self._predictor.predict(list(batch["file"]), self._samples)
+        # Classes are not columns: what they are only the model knows.
         return {
             "given": batch["given"],
-            "label": np.array([one.label for one in found]),
-            # Classes are not columns: what they are only the model knows.
-            "probabilities": np.array([json.dumps(one.probabilities) for one in found]),
-            "problem": np.array([one.problem for one in found]),
+            "prediction": np.array([json.dumps(vars(one)) for one in found]),
         }

@@ -7,20 +7,12 @@ signature           input                                        shape
 ``waveform``        ``waveform``: samples in [-1, 1], float32,    ``(batch, samples)``
                     at the rate of the model's spec (16 kHz)
 ``spectrogram``     ``spectrogram``: in [-1, 1], float32          ``(batch, frames, bins, 1)``
-``sampled``         ``wav_bytes``, and ``samples``: int32, how    ``(batch,)`` and ``()``
-                    often a model that draws is asked
+``sampled``         ``wav_bytes``, and ``samples``: int32, how   both ``(batch,)``
+                    often a model that draws is asked; the
+                    highest number counts for all
 ``features``        ``wav_bytes``                                ``(batch,)``
 ``classes``         ``any``: int32, whatever                     ``(batch,)``
-=================== ============================================ ==========================
-
-All but the last two answer with :data:`OUTPUTS`. ``sampled`` is there only in models that draw
-(Bayesian ones); the others take the number that was exported. It is a signature of its own because
-TF Serving fills in the default of an input over gRPC, but refuses a JSON request that leaves one
-out. ``features`` gives ``spectrogram``, float32 ``(batch, frames, bins, 1)``: what the network is
-shown of a recording (the middle of a long one), and ``status``. ``classes`` gives ``classes``,
-string ``(batch, classes)``, the labels in the order of the probabilities, to clients that cannot
-read the model's folder; it has an input because none cannot be sent as JSON.
-"""
+=================== ============================================ ==================="""
 
 WAV, WAVEFORM, SPECTROGRAM = "serving_default", "waveform", "spectrogram"
 SAMPLED, FEATURES, CLASSES = "sampled", "features", "classes"

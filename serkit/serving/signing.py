@@ -20,11 +20,12 @@ def sign(answering: Answering) -> dict[str, tf.types.experimental.PolymorphicFun
     Recordings longer than the spec's length are heard in overlapping windows, whose logits are
     averaged, sample by sample (of more than ten minutes, the middle ten).
     """
-    spec, default = answering.spec, tf.constant(answering.settings.samples)
+    spec, usual = answering.spec, answering.settings.samples
+    default = tf.constant(usual)
     waves = tf.TensorSpec([None, None], tf.float32, name=signatures.WAVEFORM)
     pictures = tf.TensorSpec([None, *spec.shape], tf.float32, name=signatures.SPECTROGRAM)
     files = tf.TensorSpec([None], tf.string, name=signatures.WAV_BYTES)
-    number = tf.TensorSpec([], tf.int32, name=signatures.SAMPLES)
+    number = tf.TensorSpec([None], tf.int32, name=signatures.SAMPLES)
     anything = tf.TensorSpec([None], tf.int32, name=signatures.ANY)
 
     # An argument's name is what a signature calls its input.
@@ -41,9 +42,9 @@ def sign(answering: Answering) -> dict[str, tf.types.experimental.PolymorphicFun
         status = tf.where(finite, "", _NOT_FINITE)
         return answering.answer(logits, status, tf.zeros_like(status))
 
-    def of_files_sampled(wav_bytes, samples=default):
-        samples = tf.clip_by_value(samples, 1, MOST_SAMPLES)
-        return _of_recordings(answering, wav_bytes, samples, decode_wav)
+    def of_files_sampled(wav_bytes, samples=tf.constant([usual])):  # noqa: B008 - a constant
+        most = tf.clip_by_value(tf.reduce_max(samples), 1, MOST_SAMPLES)
+        return _of_recordings(answering, wav_bytes, most, decode_wav)
 
     def features(wav_bytes):
         return _features(wav_bytes, spec)

@@ -63,7 +63,7 @@ def _requests(answering: Answering) -> Iterator[tuple[str, dict[str, np.ndarray]
         yield signatures.SPECTROGRAM, {signatures.SPECTROGRAM: pictures}
     yield signatures.CLASSES, {signatures.ANY: np.zeros(1, "int32")}
     if answering.draws:
-        samples = np.array(answering.settings.samples, "int32")
+        samples = np.array([answering.settings.samples], "int32")
         some = {signatures.WAV_BYTES: np.array([usual], object), signatures.SAMPLES: samples}
         yield signatures.SAMPLED, some
 

@@ -1,12 +1,9 @@
 """The complete official file lists, by rule, and ways to make small corpora of noise."""
 
-import contextlib
 import itertools
 import re
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from socketserver import BaseServer
 
 import numpy as np
 import pytest
@@ -114,20 +111,3 @@ def plant(tmp_path, noise, wav_bytes) -> Callable[..., Path]:
         return tmp_path / folder
 
     return write
-
-
-@pytest.fixture
-def running(monkeypatch) -> Iterator[Callable[[BaseServer], BaseServer]]:
-    """Runs a server on 127.0.0.1 in a thread until the test is over: ``running(Server())``."""
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with contextlib.ExitStack() as stack:
-
-        def run(server: BaseServer) -> BaseServer:
-            stack.enter_context(server)
-            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-            thread.start()
-            stack.callback(thread.join)
-            stack.callback(server.shutdown)
-            return server
-
-        yield run

@@ -1,14 +1,17 @@
 import shutil
 
+import numpy as np
 import pytest
 
 from serkit.errors import InputError
+from serkit.files import write_json
+from serkit.serving.export import DETAILS
 from serkit.serving.predict import Predictor
 
 
 @pytest.fixture(scope="module")
-def predictor(exported):
-    return Predictor(exported[1])
+def predictor(contract_model):
+    return Predictor(contract_model)
 
 
 @pytest.fixture
@@ -36,8 +39,8 @@ def test_more_files_than_a_batch_keep_their_order(predictor, files):
     assert [prediction.file for prediction in predictor.predict(many)] == [str(f) for f in many]
 
 
-def test_newest_version_or_the_one_named(exported, tmp_path):
-    _, folder = exported
+def test_newest_version_or_the_one_named(contract_model):
+    folder = contract_model
     assert Predictor(folder).path == folder / "1"
     assert Predictor(folder / "1").path == folder / "1"
 
@@ -49,8 +52,40 @@ def test_what_is_no_model_is_refused(tmp_path):
         Predictor(tmp_path)
 
 
-def test_a_damaged_model_is_refused(exported, tmp_path):
-    shutil.copytree(exported[1] / "1", tmp_path / "1")
+def test_a_damaged_model_is_refused(contract_model, tmp_path):
+    shutil.copytree(contract_model / "1", tmp_path / "1")
     (tmp_path / "1" / "saved_model.pb").write_bytes(b"torn")
     with pytest.raises(InputError, match="cannot be loaded"):
+        Predictor(tmp_path)
+
+
+def test_all_that_the_model_tells(predictor, files):
+    found = next(predictor.predict(files))
+    values = np.array(list(found.probabilities.values()))
+    assert found.entropy == pytest.approx(-(values * np.log(values)).sum(), abs=1e-6)
+    assert 0 < found.mutual_information < found.entropy
+    assert found.abstain is (found.entropy > 0.9)
+
+
+def test_as_often_as_is_asked_for(predictor, files):
+    usual, often, again = (next(predictor.predict(files, n)) for n in (None, 40, 40))
+    assert often == again != usual
+    with pytest.raises(InputError, match="samples=0 is out of range"):
+        next(predictor.predict(files, 0))
+
+
+def test_a_model_that_does_not_draw(plain_contract_model, files):
+    with pytest.raises(InputError, match=r"samples=9 .* always answers the same; valid is"):
+        next(Predictor(plain_contract_model).predict(files, 9))
+
+
+def test_a_model_of_an_older_serkit(tmp_path):
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.serve = tf.function(lambda wav_bytes: {"label": wav_bytes, "status": wav_bytes})
+    text = tf.TensorSpec([None], tf.string, name="wav_bytes")
+    tf.saved_model.save(module, str(tmp_path), module.serve.get_concrete_function(text))
+    write_json(tmp_path / DETAILS, {"classes": ["sad"]})
+    with pytest.raises(InputError, match=r"does not tell abstain, entropy, .*: export it again"):
         Predictor(tmp_path)

@@ -1,0 +1,236 @@
+"""A client of a served model: the same predictions as with the model's folder at hand."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from serkit.errors import InputError, check_range
+from serkit.serving import signatures
+from serkit.serving.addresses import Address, parse_address
+from serkit.serving.client_settings import ClientSettings
+from serkit.serving.example import Example, read_example
+from serkit.serving.failures import RefusedError, ServerError
+from serkit.serving.portions import portions
+from serkit.serving.prediction import Prediction
+from serkit.serving.question import Question
+from serkit.serving.served_model import Metadata, Signature, VersionStatus
+from serkit.serving.transport import Transport
+
+
+def connect(
+    address: str,
+    settings: ClientSettings | None = None,
+    *,
+    model: str = "",
+    version: int | None = None,
+) -> "Client":
+    """A client of a model that TF Serving, or ``serkit serve``, has loaded.
+
+    Nothing is asked yet: a server that is not there is known with the first question.
+
+    Args:
+        address: ``http://HOST:8501/v1/models/NAME``, ``https://…`` or ``grpc://HOST:8500/NAME``;
+            ``/versions/N`` may follow. The name may be missing if ``model`` is given.
+        settings: how patient to be, and how much to ask at a time.
+        model: the model's name at the server. There is no default: TF Serving's image calls its
+            only one ``model`` unless told otherwise, but lists none.
+        version: the newest by default.
+
+    Raises:
+        InputError: if the address is none.
+    """
+    where = parse_address(address, model, version)
+    settings = settings or ClientSettings()
+    # Each with what it needs: requests alone is there in a tenth of TensorFlow's time.
+    if where.scheme == "grpc":
+        from serkit.serving.grpc_client import GrpcTransport
+
+        return Client(GrpcTransport(where, settings), settings)
+    from serkit.serving.rest_client import RestTransport
+
+    return Client(RestTransport(where, settings), settings)
+
+
+class Client:
+    """Asks one model; made by :func:`connect`. Not for several threads at a time.
+
+    The ``predict`` methods raise InputError if the address does not lead to a model of serkit's,
+    and ServerError if the server does not answer, or not as it should, after all attempts. An
+    example that the server refuses, or a file that cannot be read, is a prediction with a
+    ``problem``; the others get theirs. Requests are made as predictions are taken.
+    """
+
+    def __init__(self, transport: Transport, settings: ClientSettings) -> None:
+        self._transport, self._settings = transport, settings
+        self._classes: tuple[str, ...] = ()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    @property
+    def address(self) -> Address:
+        return self._transport.address
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Labels in the order of the probabilities; asked for once."""
+        if not self._classes:
+            name = signatures.CLASSES
+            try:
+                (row,) = self._transport.ask(name, {signatures.ANY: [0]}, [name])
+            except RefusedError as error:
+                self._require(name)
+                raise ServerError(str(error)) from error
+            if name not in row:
+                raise self._unlike(f"a signature {name!r} that gives {', '.join(sorted(row))}")
+            self._classes = tuple(_text(label) for label in row[name])
+        return self._classes
+
+    def status(self) -> tuple[VersionStatus, ...]:
+        """The model's versions at the server, newest first, and whether they can be asked."""
+        return self._transport.status()
+
+    def metadata(self) -> Metadata:
+        """The signatures of the version that answers."""
+        return self._transport.metadata()
+
+    def predict(
+        self, files: Sequence[Path | str], samples: int | None = None
+    ) -> Iterator[Prediction]:
+        """Predictions of WAV files in their order, which are read some at a time.
+
+        Args:
+            files: paths on this machine.
+            samples: how often a model that draws is asked, 1 or more; by default as often as was
+                exported with it.
+        """
+        return self._predict(self._wav_question(samples), map(read_example, files))
+
+    def predict_wav(
+        self, contents: Iterable[bytes], samples: int | None = None
+    ) -> Iterator[Prediction]:
+        """The same of whole WAV files in memory, which are called "0", "1", …"""
+        examples = (Example(str(n), bytes(data)) for n, data in enumerate(contents))
+        return self._predict(self._wav_question(samples), examples)
+
+    def predict_waveforms(self, waveforms: Iterable[Any]) -> Iterator[Prediction]:
+        """Predictions of samples in [-1, 1] at the rate of the model's spec, called "0", "1", …
+
+        Args:
+            waveforms: float32 ``(samples,)`` each. Neighbours of one length go together.
+        """
+        question = Question(signatures.WAVEFORM, signatures.WAVEFORM)
+        return self._predict(question, _arrays(waveforms, "waveform", 1))
+
+    def predict_spectrograms(self, spectrograms: Iterable[Any]) -> Iterator[Prediction]:
+        """Predictions of float32 ``(frames, bins, 1)`` in [-1, 1], called "0", "1", …"""
+        question = Question(signatures.SPECTROGRAM, signatures.SPECTROGRAM)
+        return self._predict(question, _arrays(spectrograms, "spectrogram", 3))
+
+    def _wav_question(self, samples: int | None) -> Question:
+        if samples is None:
+            return Question(signatures.WAV, signatures.WAV_BYTES)
+        check_range("samples", samples, 1)
+        return Question(signatures.SAMPLED, signatures.WAV_BYTES, {signatures.SAMPLES: samples})
+
+    def _predict(self, question: Question, examples: Iterable[Example]) -> Iterator[Prediction]:
+        def shape(value: Any) -> Any:
+            return getattr(value, "shape", None)
+
+        checked = question.signature == signatures.WAV
+        for portion in portions(examples, self._settings, self._transport.weigh, shape):
+            if not checked:
+                self._require(question.signature)
+                checked = True
+            usable = [example for example in portion if not example.problem]
+            found = iter(self._answers(question, usable))
+            for example in portion:
+                if example.problem:
+                    yield Prediction.failed(example.name, example.problem)
+                else:
+                    yield next(found)
+
+    def _answers(self, question: Question, examples: Sequence[Example]) -> list[Prediction]:
+        if not examples:
+            return []
+        columns = question.columns(examples)
+        # Twice: a server that has loaded another version may have other classes.
+        for _ in range(2):
+            classes = self.classes
+            try:
+                rows = self._transport.ask(question.signature, columns, signatures.OUTPUTS)
+            except RefusedError as error:
+                return self._apart(question, examples, error)
+            if missing := sorted({*signatures.OUTPUTS} - {*rows[0]}):
+                raise self._unlike(f"no outputs {', '.join(missing)}")
+            if all(_fits(row, classes) for row in rows):
+                names = (example.name for example in examples)
+                return [
+                    Prediction.of_outputs(name, classes, row)
+                    for name, row in zip(names, rows, strict=True)
+                ]
+            self._classes = ()
+        raise ServerError(
+            f"{self.address} says that its classes are {', '.join(classes)}, but its answers are "
+            "of others"
+        )
+
+    def _apart(
+        self, question: Question, examples: Sequence[Example], error: RefusedError
+    ) -> list[Prediction]:
+        """In halves, until what is refused is alone."""
+        if len(examples) == 1:
+            return [Prediction.failed(examples[0].name, str(error))]
+        half = len(examples) // 2
+        return self._answers(question, examples[:half]) + self._answers(question, examples[half:])
+
+    def _require(self, name: str) -> Signature:
+        known = self.metadata().signatures
+        if name not in known:
+            there = f"no signature {name!r}, only {', '.join(known) or 'none'}"
+            if name == signatures.SAMPLED:
+                raise InputError(
+                    f"samples= for the model at {self.address}, which always answers the same "
+                    f"({there}); valid is a model that draws"
+                )
+            raise self._unlike(there)
+        return known[name]
+
+    def _unlike(self, what: str) -> InputError:
+        return InputError(
+            f"the model at {self.address} has {what}; valid is one that this version of serkit "
+            "exported: export it again"
+        )
+
+
+def _arrays(values: Iterable[Any], name: str, sides: int) -> Iterator[Example]:
+    for number, value in enumerate(values):
+        array = np.asarray(value, np.float32)
+        if array.ndim != sides:
+            raise InputError(
+                f"{name} {number} has the shape {array.shape}; valid are {sides} side(s)"
+            )
+        yield Example(str(number), array)
+
+
+def _fits(row: Mapping[str, Any], classes: Sequence[str]) -> bool:
+    """Whether the label of a row is what its probabilities say."""
+    if _text(row[signatures.STATUS]):
+        return True
+    values, label = row[signatures.PROBABILITIES], _text(row[signatures.LABEL])
+    if len(values) != len(classes) or label not in classes:
+        return False
+    return values[classes.index(label)] == max(values)
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
