@@ -70,7 +70,7 @@ def test_each_scheme_has_its_way():
 
 def test_requests_are_neither_too_many_nor_too_large(client, transport):
     list(client.predict_wav([b"1"] * 9 + [b"1" * 60] * 3))
-    assert [count for _, count, _ in transport.asked] == [4, 4, 2, 1, 1]
+    assert [count for _, count in transport.asked] == [4, 4, 2, 1, 1]
 
 
 def test_requests_are_made_as_predictions_are_taken(client, transport, tmp_path):
@@ -84,7 +84,7 @@ def test_requests_are_made_as_predictions_are_taken(client, transport, tmp_path)
 def test_what_is_refused_is_found_by_halves(client, transport):
     found = list(client.predict_wav([b"1", b"1", b"bad", b"1"]))
     assert [one.problem for one in found] == ["", "", "no", ""]
-    assert [count for _, count, _ in transport.asked] == [4, 2, 2, 1, 1]
+    assert [count for _, count in transport.asked] == [4, 2, 2, 1, 1]
 
 
 def test_files_that_cannot_be_read_are_not_sent(client, transport, tmp_path):
