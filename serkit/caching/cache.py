@@ -99,6 +99,10 @@ class ArrayCache:
             first.setdefault(key, position)
         return [position for key, position in first.items() if key not in found]
 
+    def files(self, keys: Sequence[str]) -> set[Path]:
+        """The shards that hold what is there of some keys; they may hold more."""
+        return {path for path, _ in self._find(keys).values()}
+
     def write(self, keys: Sequence[str], spectrograms: np.ndarray) -> None:
         """Keep spectrograms; those of keys that are there already are left out.
 

@@ -13,11 +13,10 @@ from serkit.comparison.filling import Filling
 from serkit.comparison.folds import Fold, make_folds
 from serkit.comparison.gates import TrainedGate
 from serkit.comparison.generators import Generators
+from serkit.comparison.recordings import open_corpus
 from serkit.comparison.settings import CompareSettings
 from serkit.comparison.trainings import Training
-from serkit.corpora.corpus import Corpus
-from serkit.corpora.opening import open_recordings
-from serkit.data.spectrograms import compute_spectrograms
+from serkit.comparison.views import Views
 from serkit.errors import InputError
 from serkit.grid.engine import Engine, LocalEngine, Workshop
 from serkit.grid.plan import Plan
@@ -31,7 +30,8 @@ _JUDGE = "compact"
 class Comparison:
     """Arms, folds and trainings of one comparison.
 
-    Operations are deterministic from here on.
+    Operations are deterministic from here on. Spectrograms need not be there yet: they are pieces
+    of work like the trainings.
 
     Args:
         settings: what is compared.
@@ -43,7 +43,7 @@ class Comparison:
     Attributes:
         arms: ``none`` first.
         corpus: audited clips.
-        pictures: spectrograms of all of them.
+        views: spectrograms of all of them.
         folds: of all protocols.
     """
 
@@ -60,10 +60,9 @@ class Comparison:
         self.cache = cache or out / "cache"
         self.progress = progress or Progress()
         self.arms = choose_arms(settings.arms, settings.everywhere)
-        self.corpus = self._open()
-        views = self._views()
-        self.pictures = views[1.0]
-        self.folds = list(make_folds(settings, self.corpus, views))
+        self.corpus = open_corpus(settings, out, self.progress)
+        self.views = Views(settings, self.corpus, out, self.cache)
+        self.folds = list(make_folds(settings, self.corpus, self.views))
         self._require_something_to_fill()
         for fold in self.folds:
             fold.split.write(self.out / "splits" / f"{fold.protocol}-{fold.number}.json")
@@ -73,13 +72,22 @@ class Comparison:
             for kind in GANS
         }
 
+    @property
+    def pictures(self) -> Rows:
+        """Spectrograms ``(clips, frames, bins, 1)`` of all clips, computed if they are not."""
+        return self.views[1.0]
+
     def run(self, engine: Engine | None = None, workshop: Workshop | None = None) -> None:
-        """Train everything: every arm first, then with more seeds what was best.
+        """Do everything: spectrograms, every arm, then with more seeds what was best.
 
         Args:
             engine: who does it; default: this process.
             workshop: for doing it elsewhere, see :func:`serkit.comparison.reopening.workshop_of`.
+
+        Raises:
+            RecordingError: if a recording cannot be read or decoded; the message names it.
         """
+        self.views.settle()
         engine = engine or LocalEngine()
         settings, say, verbose = self.settings, self.progress.say, self.progress.verbose
         arms = 1 + min(settings.best, len(self.arms) - 1)
@@ -172,7 +180,7 @@ class Comparison:
         return self._generators[kind, id(fold)]
 
     def _pieces(self, arms: Sequence[Arm], seeds: Sequence[int]) -> Iterator[tuple[str, Work]]:
-        """GANs before who needs them; arms without any first, whose results come soonest."""
+        """What is needed before who needs it; arms without GANs, who are soonest done, first."""
         for arm in sorted(arms, key=lambda arm: arm.fill in GANS):
             for fold in self.folds:
                 yield from self._of_fold(fold, arm, self.settings.classifiers, seeds)
@@ -188,6 +196,8 @@ class Comparison:
     def _of_fold(
         self, fold: Fold, arm: Arm, classifiers: Sequence[str], seeds: Sequence[int]
     ) -> Iterator[tuple[str, Work]]:
+        for part in self.views.parts((1.0, *arm.speeds)):
+            yield f"spectrograms at speed {part.speed:g}", part
         if arm.fill in GANS:
             if self.settings.gated:
                 yield f"{_JUDGE} to train", self._gate(fold).training
@@ -216,28 +226,3 @@ class Comparison:
                 f"{max(counts.values())} comes nearest; valid is another rare_below, or to rarify "
                 "classes, or arms that fill none"
             )
-
-    def _open(self) -> Corpus:
-        settings, manifest = self.settings, self.out / "manifest.csv"
-        if not manifest.exists():
-            found = open_recordings(settings.roots, self.progress.track("reading"))
-            found.write(self.out)
-        corpus = Corpus.read(manifest)
-        names = {clip.corpus for clip in corpus.clips}
-        if unknown := sorted(set(settings.without) - names):
-            raise InputError(
-                f"without={', '.join(unknown)}; valid are the corpora: {', '.join(sorted(names))}"
-            )
-        corpus = corpus.where(lambda clip: clip.corpus not in settings.without)
-        self.progress.counts(f"{len(corpus)} clips", corpus.counts(settings.label_set))
-        return corpus
-
-    def _views(self) -> dict[float, Rows]:
-        speeds = dict.fromkeys([1.0, *(speed for arm in self.arms for speed in arm.speeds)])
-        spec, folder, track = self.settings.spec, self.cache / "spectrograms", self.progress.track
-        return {
-            speed: compute_spectrograms(
-                *(self.corpus, spec), cache=folder, speed=speed, track=track(f"at speed {speed:g}")
-            )
-            for speed in speeds
-        }

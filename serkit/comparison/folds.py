@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from serkit.caching.rows import Rows
 from serkit.comparison.settings import CORPORA, LEAKY, REPORTED, CompareSettings
+from serkit.comparison.views import Views
 from serkit.corpora.corpus import Clip, Corpus
 from serkit.corpora.plans import REPORTED_CLASSES, balance_plan, report_plan
 from serkit.corpora.protocols import k_fold, leave_one_corpus_out
@@ -26,18 +26,30 @@ class Fold:
         number: of the fold, from 1.
         split: its training part thinned as the settings say.
         plan: how many are added to which class.
-        views: the whole corpus' spectrograms, at the speeds that recordings are played at, 1 first.
-        corpus: what they are of.
+        views: all clips' spectrograms, at the speeds that recordings are played at, 1 first. They
+            need not be computed yet where a fold is made.
+        corpus: the fold's clips.
         label_set: ``emotion`` or ``gender_emotion``.
+        kept: which of all clips these are; None for all.
     """
 
     protocol: str
     number: int
     split: Split
     plan: dict[str, int]
-    views: dict[float, Rows]
+    views: Views
     corpus: Corpus
     label_set: str
+    kept: tuple[int, ...] | None = None
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Labels of its clips, in the label set's order."""
+        return self.corpus.classes(self.label_set)
+
+    def rare(self, label: str) -> Corpus:
+        """The training clips of one class."""
+        return self.split.train.where(lambda clip: clip.label(self.label_set) == label)
 
     @cached_property
     def parts(self) -> Parts:
@@ -46,12 +58,12 @@ class Fold:
 
     def at(self, speed: float) -> Parts:
         """The same of recordings that are played at another speed."""
-        return Parts(self.corpus, self.split, self.views[speed], self.label_set)
+        rows = self.views[speed]
+        rows = rows if self.kept is None else rows.select(list(self.kept))
+        return Parts(self.corpus, self.split, rows, self.label_set)
 
 
-def make_folds(
-    settings: CompareSettings, corpus: Corpus, views: dict[float, Rows]
-) -> Iterator[Fold]:
+def make_folds(settings: CompareSettings, corpus: Corpus, views: Views) -> Iterator[Fold]:
     """All folds of all protocols, in the order in which they are worked on.
 
     Args:
@@ -132,11 +144,10 @@ def _of_known_classes(fold: Fold) -> Fold:
     def is_known(clip: Clip) -> bool:
         return clip.label(fold.label_set) in known
 
-    kept = [row for row, clip in enumerate(fold.corpus.clips) if is_known(clip)]
+    kept = tuple(row for row, clip in enumerate(fold.corpus.clips) if is_known(clip))
     split = replace(
         fold.split,
         validation=fold.split.validation.where(is_known),
         test=fold.split.test.where(is_known),
     )
-    views = {speed: rows.select(kept) for speed, rows in fold.views.items()}
-    return replace(fold, split=split, views=views, corpus=fold.corpus.where(is_known))
+    return replace(fold, split=split, kept=kept, corpus=fold.corpus.where(is_known))

@@ -55,7 +55,7 @@ class GanTraining:
         # Only where it says something, so that other keys stay what they were.
         more: dict = {"norms_alone": True} if self.norms_alone else {}
         if self.settings.classes:
-            more["classes"] = self.fold.parts.classes
+            more["classes"] = self.fold.classes
         return content_key(
             **more,
             kind=self.kind,
@@ -79,8 +79,9 @@ class GanTraining:
 
     @property
     def needs(self) -> tuple[Path, ...]:
-        """Where the GAN is that it begins with."""
-        return (self.before.place,) if self.before else ()
+        """Where the spectrograms are, and the GAN that it begins with."""
+        before = (self.before.place,) if self.before else ()
+        return (*self.fold.views.needs([1.0]), *before)
 
     @property
     def is_done(self) -> bool:
@@ -164,13 +165,13 @@ class Generators:
             clips = self._fold.split.train.where(lambda clip: clip.label(label_set) in labels)
             together = self._training("rare", clips, len(labels), self._of_all)
             return dict.fromkeys(labels, together)
-        rare = self._fold.parts.rare
+        rare = self._fold.rare
         return {label: self._training(label, rare(label), 1, self._of_all) for label in labels}
 
     def _training(
         self, name: str, clips: Corpus, rare: int, before: GanTraining | None
     ) -> GanTraining:
-        settings, classes = self._settings, len(self._fold.parts.classes)
+        settings, classes = self._settings, len(self._fold.classes)
         own = settings.gan_kind(self._kind).settings(settings.gans, rare, classes)
         norms = before is not None and settings.gans.tuned == NORMS
         return GanTraining(

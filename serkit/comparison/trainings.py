@@ -62,7 +62,7 @@ class Training:
             speeds=arm.speeds,
             filling=self.filling.key,
             clips={name: clips_key(part.clips, fold.label_set) for name, part in parts},
-            classes=fold.parts.classes,
+            classes=fold.classes,
             spec=asdict(self.settings.spec),
             seed=self._seed,
         )
@@ -86,8 +86,8 @@ class Training:
 
     @property
     def needs(self) -> tuple[Path, ...]:
-        """Where GANs are that it gets samples of, and their judge."""
-        return self.filling.needs
+        """Where the spectrograms are, GANs that it gets samples of, and their judge."""
+        return (*self.filling.fold.views.needs(self._speeds), *self.filling.needs)
 
     @property
     def is_done(self) -> bool:
@@ -163,9 +163,13 @@ class Training:
         # Without the arm: all of them begin with the same weights.
         return derive_seed(self.seed, fold.protocol, fold.number, self.classifier)
 
+    @property
+    def _speeds(self) -> tuple[float, ...]:
+        return (1.0, *self.filling.arm.speeds)
+
     def _train(self) -> tuple[Examples, int]:
         fold = self.filling.fold
-        views = [fold.at(speed) for speed in (1.0, *self.filling.arm.speeds)]
+        views = [fold.at(speed) for speed in self._speeds]
         real = [view.to_fit(fold.split.train) for view in views]
         added = self.filling.added()
         return Examples.joined([*real, *added.examples]), added.generated

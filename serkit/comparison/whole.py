@@ -46,9 +46,9 @@ def compare(
     progress = progress or Progress()
     fixed = {name: value for name, value in settings.to_json().items() if name not in _MAY_CHANGE}
     with Run(out, fixed) as run:
-        with progress.stage("recordings, splits and spectrograms"):
+        with progress.stage("recordings and splits"):
             comparison = Comparison(settings, run.folder, cache, progress)
-        with progress.stage("trainings"):
+        with progress.stage("spectrograms and trainings"):
             comparison.run(engine, workshop_of(comparison))
         with progress.stage("results"):
             results = make_results(comparison)

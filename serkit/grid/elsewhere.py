@@ -1,6 +1,7 @@
 """What is done on the nodes of a cluster."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from serkit.content import content_key
@@ -11,7 +12,12 @@ from serkit.grid.work import Work, do
 
 
 def do_elsewhere(
-    kind: str, workshop: Workshop, name: str, needs: list[str], address: str
+    kind: str,
+    workshop: Workshop,
+    name: str,
+    needs: list[str],
+    address: str,
+    sources: Sequence[str] = (),
 ) -> str | None:
     """Do a piece of work, opened again from its name.
 
@@ -22,6 +28,7 @@ def do_elsewhere(
         needs: names of those that it needs.
         address: of a share, if this machine does not see the workshop's folders; they are then
             folders of this machine's own, with what is needed fetched. Empty if it does.
+        sources: names of copies, on the share, of what else it reads.
 
     Returns:
         Why it failed; None if it did not.
@@ -36,6 +43,7 @@ def do_elsewhere(
         for folder, inner in wanted:
             if not share.is_same(f"{folder}/{inner}", folders[folder] / inner):
                 share.get(f"{folder}/{inner}", folders[folder] / inner)
+    share.get_files("out", sources, folders["out"])
     work = workshop.reopen(folders["out"], folders["cache"], name)
     why = do(kind, work, 0)
     share.put(work.place, f"cache/{name}")

@@ -1,6 +1,6 @@
 """Who does the work of a plan."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +12,11 @@ from serkit.grid.work import Work, do
 
 class GridError(SerkitError):
     """Work cannot be done where it was to be done; the message says why."""
+
+
+def no_sources(work: Work) -> Mapping[str, Path]:
+    """Of pieces that read nothing else."""
+    return {}
 
 
 @dataclass(frozen=True)
@@ -26,12 +31,16 @@ class Workshop:
         cache: the folder that all results are in.
         inputs: what has to be there before any piece is done, paths of files and folders below
             either folder: ``("out", "manifest.csv")``, ``("cache", "spectrograms")``.
+        sources: from a piece to the files that it reads which are neither in these folders nor
+            given by other pieces, such as recordings, by the names that copies of them get below
+            the run folder of a machine that has folders of its own.
     """
 
     reopen: Callable[[Path, Path, str], Work]
     out: Path
     cache: Path
     inputs: tuple[tuple[str, str], ...] = ()
+    sources: Callable[[Work], Mapping[str, Path]] = no_sources
 
 
 class Engine(Protocol):

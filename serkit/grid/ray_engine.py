@@ -116,7 +116,8 @@ class RayEngine:
                     failed.add(work.place)
                 else:
                     given = kind, workshop, name_of(work, workshop), needs_of(work, workshop)
-                    running[piece.remote(*given, self.settings.share)] = work
+                    sources = self._give(share, workshop, work) if share else []
+                    running[piece.remote(*given, self.settings.share, sources)] = work
             waiting = later
             if running:
                 say(f"   {len(running)} pieces handed out: {plan.progress()}")
@@ -158,6 +159,15 @@ class RayEngine:
                 share.put(work.place, name)
             elif not work.is_done and share.has(name):
                 share.get(name, work.place)
+
+    def _give(self, share: Share, workshop: Workshop, work: Work) -> list[str]:
+        """Give what else a piece reads; names of it."""
+        found = workshop.sources(work)
+        # Several may read the same.
+        new = {name: path for name, path in found.items() if path not in self._given}
+        share.put_files(new, "out")
+        self._given.update(new.values())
+        return list(found)
 
     def _take_in(
         self,

@@ -1,8 +1,9 @@
 """A folder that machines share which have no disk in common: any address that fsspec knows."""
 
 import shutil
+import tempfile
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from serkit.errors import InputError
@@ -92,6 +93,37 @@ class Share:
             self._files.get_file(there, str(file))
         shutil.rmtree(path, ignore_errors=True)
         beside.rename(path)
+
+    def put_files(self, files: Mapping[str, Path], folder: str) -> None:
+        """Put files into a folder, many at a time where the address can; replaces what is there.
+
+        Args:
+            files: by their names below ``folder``, which may have folders in them.
+            folder: need not count as there as a whole.
+        """
+        there = [self._path(f"{folder}/{name}") for name in files]
+        for parent in {path.rpartition("/")[0] for path in there}:
+            self._files.makedirs(parent, exist_ok=True)
+        if there:
+            self._files.put(list(map(str, files.values())), there)
+
+    def get_files(self, folder: str, names: Sequence[str], path: Path) -> None:
+        """Get files of a folder to the same names below ``path``, in place of what is there.
+
+        Raises:
+            FileNotFoundError: if one is not there.
+        """
+        if not names:
+            return
+        path.mkdir(parents=True, exist_ok=True)
+        # Beside what is there, which another process may be reading.
+        with tempfile.TemporaryDirectory(prefix=".fetched-", dir=path) as beside:
+            found = {name: Path(beside, str(number)) for number, name in enumerate(names)}
+            there = [self._path(f"{folder}/{name}") for name in names]
+            self._files.get(there, list(map(str, found.values())))
+            for name, file in found.items():
+                (path / name).parent.mkdir(parents=True, exist_ok=True)
+                file.replace(path / name)
 
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}"

@@ -1,13 +1,16 @@
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from serkit.comparison.arms import GANS
+from serkit.comparison.audio import AudioPart
 from serkit.comparison.engine import Comparison
 from serkit.comparison.generators import GanTraining
 from serkit.comparison.results import make_results
 from serkit.comparison.trainings import Training
-from serkit.errors import DivergedError, InputError, LeakError
+from serkit.errors import DivergedError, InputError, LeakError, RecordingError
 from serkit.files import read_json, write_json
 from serkit.progress import Progress
 from serkit.runs import Run
@@ -73,7 +76,7 @@ def test_more_seeds_are_of_none_and_of_what_was_best_in_validation(comparison, t
     arms = [name.split("-")[1] for name in again]
     assert arms == ["none"] * 6 + ["oversampling"] * 6
     assert [arm.name for arm in made.best("k-fold", "compact")] == ["oversampling"]
-    assert "0 of 27 done" in made.progress.said[0]
+    assert "0 of 28 done" in made.progress.said[0]
     assert len(trained) == 27
 
 
@@ -132,18 +135,45 @@ def test_a_gan_that_heard_a_test_speaker_is_refused(comparison, pretend, monkeyp
     assert not training.is_done
 
 
-def test_corpora_can_be_left_out(comparison):
-    made = comparison(without=("tess", "savee"))
-    assert {clip.corpus for clip in made.corpus.clips} == {"ravdess", "crema-d"}
-    with pytest.raises(InputError, match="without=iemocap; valid are the corpora: crema-d, rav"):
-        comparison(without=("iemocap",))
-
-
 def test_splits_are_written_and_speeds_computed_only_if_an_arm_needs_them(comparison):
     made = comparison(arms=("none",))
     assert read_json(made.out / "splits" / "k-fold-1.json")["protocol"] == "k-fold"
     assert list(made.folds[0].views) == [1.0]
     assert list(comparison(arms=("none", "speed")).folds[0].views) == [1.0, 0.9, 1.1]
+
+
+def test_spectrograms_are_pieces_before_what_needs_them(comparison):
+    made = comparison(arms=("none", "speed", "dcgan"))
+    assert not made.cache.exists()
+    pieces = [work for _, work in made._pieces(made.arms, (0,))]
+    places = [work.place for work in pieces]
+    assert not made.cache.exists()
+    for work in pieces:
+        speeds = [1.0, 0.9, 1.1] if "compact-speed" in work.title else [1.0]
+        needs = {place for place in work.needs if place.parent.name == "audio"}
+        assert needs == set() if isinstance(work, AudioPart) else set(made.views.needs(speeds))
+        assert all(places.index(place) < places.index(work.place) for place in needs)
+    # Those of other speeds when their arm's turn has come.
+    assert places.index(*made.views.needs([0.9])) > places.index(
+        made.training(made.folds[2], "compact", made.arms[0], 0).place
+    )
+
+
+def test_a_recording_that_went_bad_ends_the_run_before_any_training(
+    synthetic_root, comparison, trained, tmp_path
+):
+    root = tmp_path / "root"
+    shutil.copytree(synthetic_root, root)
+    made = comparison(roots=(str(root),))
+    bad = made.corpus.files()[100]
+    good = Path(bad).read_bytes()
+    Path(bad).write_bytes(b"RIFF")
+    with pytest.raises(RecordingError, match=rf"^{bad}: not a WAV file[^\n]*$"):
+        made.run()
+    assert trained == []
+    Path(bad).write_bytes(good)
+    comparison(roots=(str(root),)).run()
+    assert len(trained) == 15
 
 
 def test_all_kinds_of_gan_can_be_asked_for(comparison, trained):

@@ -92,7 +92,9 @@ def test_without_a_corpus_what_only_it_has_is_not_tested(synthetic_corpus, folds
     assert len(folds) == len({clip.corpus for clip in clips})
     without = next(fold for fold in folds if fold.split.detail == f"without {odd}")
     assert {clip.corpus for clip in without.split.test.clips} == {odd}
-    assert "odd" not in without.parts.classes
+    assert "odd" not in without.classes
+    assert without.parts.classes == without.classes
+    assert without.rare("sad") == without.parts.rare("sad")
     assert "odd" not in without.split.test.counts("emotion")
     # Spectrograms are still those of the clips.
     places = [clips.index(clip) for clip in without.split.test.clips]

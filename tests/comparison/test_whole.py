@@ -1,10 +1,12 @@
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,11 @@ import pytest
 from serkit.classifiers.compact import CompactSettings
 from serkit.classifiers.settings import FitSettings
 from serkit.classifiers.spaces import CompactRecipe
+from serkit.comparison.engine import Comparison
+from serkit.comparison.reopening import workshop_of
+from serkit.comparison.settings import CompareSettings
 from serkit.comparison.whole import compare, verdicts
-from serkit.errors import ResumeError
+from serkit.errors import RecordingError, ResumeError
 from serkit.files import read_json
 from serkit.grid.ray_engine import RayEngine, RaySettings
 
@@ -111,6 +116,37 @@ def test_on_a_cluster_that_loses_a_node_it_is_the_same_bit_for_bit(
     losing.join()
     both = [(tmp_path / name / "comparison.json").read_bytes() for name in ("local", "ray")]
     assert both[0] == both[1]
+    # The same where an address is all that driver and nodes share; one arm shows it.
+    few, share = replace(settings, arms=("none",)), f"file://{tmp_path}/share"
+    with RayEngine(RaySettings(address, share=share)) as engine:
+        compare(few, tmp_path / "apart", engine=engine)
+        _require_name_of_bad_file(synthetic_root, few, tmp_path / "bad", engine)
+    local, apart = (_predictions(tmp_path / name) for name in ("local", "apart"))
+    assert apart
+    assert apart.items() <= local.items()
+    # The spectrograms, too, were computed there: from recordings that were sent.
+    assert not (tmp_path / "apart" / "cache" / "spectrograms").exists()
+    assert list(tmp_path.glob("share/cache/audio/speed-1-*/spectrograms-*.npy"))
+    assert len(list(tmp_path.glob("share/out/recordings/*"))) > 100
+
+
+def _require_name_of_bad_file(
+    root: Path, settings: CompareSettings, folder: Path, engine: RayEngine
+) -> None:
+    """What is wrong elsewhere ends the run here, and names the file here."""
+    shutil.copytree(root, folder / "root")
+    # Another speed, so that nothing is there yet.
+    settings = replace(settings, roots=(str(folder / "root"),), arms=("none", "speed"))
+    comparison = Comparison(settings, folder / "run", folder / "cache")
+    bad = comparison.corpus.files()[100]
+    Path(bad).write_bytes(b"RIFF")
+    with pytest.raises(RecordingError, match=rf"^{bad}: not a WAV file[^\n]*$"):
+        comparison.run(engine, workshop_of(comparison))
+
+
+def _predictions(folder: Path) -> dict[str, bytes]:
+    found = (folder / "cache" / "trainings").glob("*/predictions.csv")
+    return {path.parent.name: path.read_bytes() for path in found}
 
 
 @pytest.fixture
