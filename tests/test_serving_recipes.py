@@ -1,4 +1,4 @@
-"""The recipes for TF Serving, and what docs/serving-client.md shows."""
+"""The recipes for TF Serving, and what docs/serving.md shows."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from serkit.serving.client_settings import ClientSettings
 
 PROJECT = Path(serkit.__file__).parents[1]
 RECIPES = PROJECT / "docs" / "serving"
-DOCUMENT = (PROJECT / "docs" / "serving-client.md").read_text("utf-8")
+DOCUMENT = (PROJECT / "docs" / "serving.md").read_text("utf-8")
 FLAGS = {
     "--enable_batching": "true",
     "--batching_parameters_file": "/etc/serving/batching.txt",
@@ -191,13 +191,13 @@ def test_the_lines_of_curl(speech, rest_server):
     assert names == list(expected.probabilities)
     assert row["label"] == expected.label
     assert row["probabilities"] == pytest.approx(list(expected.probabilities.values()), abs=1e-6)
-    found = sampled["outputs"]["probabilities"][0]
+    found = sampled["predictions"][0]["probabilities"]
     assert found == pytest.approx(list(often.probabilities.values()), abs=1e-6)
 
 
 def test_the_lines_of_python(speech, rest_server, capsys):
     (code,) = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
-    exec(compile(_here(code, rest_server), "serving-client.md", "exec"), {})
+    exec(compile(_here(code, rest_server), "serving.md", "exec"), {})
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("speech.wav ")
     assert second.startswith("('angry', 'happy', 'sad') AVAILABLE [")
