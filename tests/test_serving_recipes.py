@@ -11,7 +11,7 @@ import yaml
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
 import serkit
-from serkit.serving.addresses import GRPC_PORT, REST_PORT
+from serkit.serving.asking.addresses import GRPC_PORT, REST_PORT
 from serkit.serving.client_settings import ClientSettings
 
 PROJECT = Path(serkit.__file__).parents[1]

@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
 def _predictions(options: argparse.Namespace) -> Iterator["Prediction"]:
     # Each with what it needs: a server is asked long before TensorFlow would be there.
     from serkit.errors import InputError
-    from serkit.serving.addresses import is_address
+    from serkit.serving.asking.addresses import is_address
 
     model, files, samples = options.model, options.files, options.samples
     if is_address(model):

@@ -8,15 +8,15 @@ import numpy as np
 
 from serkit.errors import InputError, check_range
 from serkit.serving import signatures
-from serkit.serving.addresses import Address, parse_address
+from serkit.serving.asking.addresses import Address, parse_address
+from serkit.serving.asking.failures import RefusedError, ServerError
+from serkit.serving.asking.portions import portions
+from serkit.serving.asking.question import Question
+from serkit.serving.asking.served_model import Metadata, Signature, VersionStatus
+from serkit.serving.asking.transport import Transport
 from serkit.serving.client_settings import ClientSettings
 from serkit.serving.example import Example, read_example
-from serkit.serving.failures import RefusedError, ServerError
-from serkit.serving.portions import portions
 from serkit.serving.prediction import Prediction
-from serkit.serving.question import Question
-from serkit.serving.served_model import Metadata, Signature, VersionStatus
-from serkit.serving.transport import Transport
 
 
 def connect(
@@ -45,10 +45,10 @@ def connect(
     settings = settings or ClientSettings()
     # Each with what it needs: requests alone is there in a tenth of TensorFlow's time.
     if where.scheme == "grpc":
-        from serkit.serving.grpc_client import GrpcTransport
+        from serkit.serving.asking.grpc_client import GrpcTransport
 
         return Client(GrpcTransport(where, settings), settings)
-    from serkit.serving.rest_client import RestTransport
+    from serkit.serving.asking.rest_client import RestTransport
 
     return Client(RestTransport(where, settings), settings)
 

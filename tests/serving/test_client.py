@@ -5,11 +5,11 @@ import pytest
 
 from serkit.errors import InputError
 from serkit.serving import signatures
-from serkit.serving.addresses import Address, parse_address
+from serkit.serving.asking.addresses import Address, parse_address
+from serkit.serving.asking.failures import RefusedError, ServerError
+from serkit.serving.asking.served_model import Metadata, Signature, Tensor
 from serkit.serving.client import Client, connect
 from serkit.serving.client_settings import ClientSettings
-from serkit.serving.failures import RefusedError, ServerError
-from serkit.serving.served_model import Metadata, Signature, Tensor
 
 SETTINGS = ClientSettings(batch_examples=4, batch_bytes=100)
 

@@ -1,5 +1,5 @@
+from serkit.serving.asking.question import Question
 from serkit.serving.example import Example
-from serkit.serving.question import Question
 
 EXAMPLES = [Example("a", b"1"), Example("b", b"2")]
 

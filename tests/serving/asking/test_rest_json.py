@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from serkit.serving.client_json import reason_in, shortened, to_body, to_rows
+from serkit.serving.asking.rest_json import reason_in, shortened, to_body, to_rows
 
 
 def test_rows_of_base64():

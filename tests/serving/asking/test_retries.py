@@ -1,7 +1,7 @@
 import pytest
 
+from serkit.serving.asking.retries import Again, GaveUp, Retries, seconds_asked_for
 from serkit.serving.client_settings import ClientSettings
-from serkit.serving.retries import Again, GaveUp, Retries, seconds_asked_for
 
 
 class Time:

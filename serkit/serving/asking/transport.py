@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from serkit.serving.addresses import Address
-from serkit.serving.served_model import Metadata, VersionStatus
+from serkit.serving.asking.addresses import Address
+from serkit.serving.asking.served_model import Metadata, VersionStatus
 
 
 class Transport(Protocol):

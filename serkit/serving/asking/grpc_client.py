@@ -18,11 +18,11 @@ from tensorflow_serving.apis import (
 )
 
 from serkit.errors import InputError
-from serkit.serving.addresses import GRPC_PORT, Address
+from serkit.serving.asking.addresses import GRPC_PORT, Address
+from serkit.serving.asking.failures import RefusedError, ServerError
+from serkit.serving.asking.retries import Again, GaveUp, Retries
+from serkit.serving.asking.served_model import Metadata, VersionStatus, read_metadata, read_status
 from serkit.serving.client_settings import ClientSettings
-from serkit.serving.failures import RefusedError, ServerError
-from serkit.serving.retries import Again, GaveUp, Retries
-from serkit.serving.served_model import Metadata, VersionStatus, read_metadata, read_status
 
 _Code = grpc.StatusCode
 _PASSING = {_Code.UNAVAILABLE, _Code.RESOURCE_EXHAUSTED, _Code.DEADLINE_EXCEEDED}
@@ -59,7 +59,7 @@ class GrpcTransport:
     def ask(
         self, signature: str, columns: Mapping[str, Sequence[Any]], outputs: Sequence[str]
     ) -> list[dict[str, Any]]:
-        """Rows of outputs, one per example; see :class:`serkit.serving.transport.Transport`."""
+        """Rows of outputs, one per example; :class:`.transport.Transport` has the arguments."""
         count = len(next(iter(columns.values())))
         request = predict_pb2.PredictRequest(model_spec=self._model)
         request.model_spec.signature_name = signature

@@ -5,9 +5,9 @@ import pytest
 
 from serkit.errors import InputError
 from serkit.serving import signatures
+from serkit.serving.asking.failures import RefusedError, ServerError
 from serkit.serving.client import connect
 from serkit.serving.client_settings import ClientSettings
-from serkit.serving.failures import RefusedError, ServerError
 from serkit.serving.predict import Predictor
 
 SETTINGS = ClientSettings(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from serkit.serving.served_model import Tensor, VersionStatus, read_metadata, read_status
+from serkit.serving.asking.served_model import Tensor, VersionStatus, read_metadata, read_status
 
 STATUS = {
     "model_version_status": [

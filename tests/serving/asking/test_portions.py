@@ -1,6 +1,6 @@
+from serkit.serving.asking.portions import portions
 from serkit.serving.client_settings import ClientSettings
 from serkit.serving.example import Example
-from serkit.serving.portions import portions
 
 
 def _split(values, examples=3, most_bytes=10, shape=lambda value: None):

@@ -11,12 +11,12 @@ import urllib3
 
 import serkit
 from serkit.errors import InputError
-from serkit.serving.addresses import GRPC_PORT, REST_PORT, Address
-from serkit.serving.client_json import reason_in, shortened, to_body, to_rows
+from serkit.serving.asking.addresses import GRPC_PORT, REST_PORT, Address
+from serkit.serving.asking.failures import RefusedError, ServerError
+from serkit.serving.asking.rest_json import reason_in, shortened, to_body, to_rows
+from serkit.serving.asking.retries import Again, GaveUp, Retries, seconds_asked_for
+from serkit.serving.asking.served_model import Metadata, VersionStatus, read_metadata, read_status
 from serkit.serving.client_settings import ClientSettings
-from serkit.serving.failures import RefusedError, ServerError
-from serkit.serving.retries import Again, GaveUp, Retries, seconds_asked_for
-from serkit.serving.served_model import Metadata, VersionStatus, read_metadata, read_status
 
 # Over which a server, or a proxy before it, may be well again.
 _PASSING = {429, 502, 503, 504}
@@ -48,7 +48,7 @@ class RestTransport:
     def ask(
         self, signature: str, columns: Mapping[str, Sequence[Any]], outputs: Sequence[str]
     ) -> list[dict[str, Any]]:
-        """Rows of outputs, one per example; see :class:`serkit.serving.transport.Transport`."""
+        """Rows of outputs, one per example; :class:`.transport.Transport` has the arguments."""
         count = len(next(iter(columns.values())))
         answer = self._call("POST", ":predict", to_body(signature, columns))
         try:

@@ -13,12 +13,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from serkit.errors import InputError
-from serkit.serving.addresses import parse_address
+from serkit.serving.asking.addresses import parse_address
+from serkit.serving.asking.failures import RefusedError, ServerError
+from serkit.serving.asking.rest_client import RestTransport
+from serkit.serving.asking.retries import Retries
 from serkit.serving.client import connect
 from serkit.serving.client_settings import ClientSettings
-from serkit.serving.failures import RefusedError, ServerError
-from serkit.serving.rest_client import RestTransport
-from serkit.serving.retries import Retries
 
 SETTINGS = ClientSettings(
     attempts=3, connect_seconds=2, read_seconds=0.5, pause_seconds=0.01, longest_pause_seconds=0.02

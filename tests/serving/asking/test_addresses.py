@@ -1,7 +1,7 @@
 import pytest
 
 from serkit.errors import InputError
-from serkit.serving.addresses import Address, is_address, parse_address
+from serkit.serving.asking.addresses import Address, is_address, parse_address
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from serkit.errors import InputError
-from serkit.serving.addresses import parse_address
+from serkit.serving.asking.addresses import parse_address
+from serkit.serving.asking.failures import RefusedError, ServerError
+from serkit.serving.asking.grpc_client import GrpcTransport
+from serkit.serving.asking.retries import Retries
 from serkit.serving.client import connect
 from serkit.serving.client_settings import ClientSettings
-from serkit.serving.failures import RefusedError, ServerError
-from serkit.serving.grpc_client import GrpcTransport
-from serkit.serving.retries import Retries
 
 SETTINGS = ClientSettings(
     attempts=3, connect_seconds=0.5, read_seconds=1, pause_seconds=0.01, longest_pause_seconds=0.02

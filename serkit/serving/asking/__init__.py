@@ -1,0 +1,1 @@
+"""How a client asks a server: ways to it, and what it says."""
