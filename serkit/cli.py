@@ -14,6 +14,7 @@ from serkit.commands import (
     generate,
     listen,
     predict,
+    serve,
     spectrogram,
     tune,
 )
@@ -51,7 +52,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"serkit {serkit.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (audit, compare, demo, download, generate, listen, predict, spectrogram, tune):
+    known = (audit, compare, demo, download, generate, listen, predict, serve, spectrogram, tune)
+    for command in known:
         command.add_to(commands)
     return parser
 

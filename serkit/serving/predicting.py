@@ -1,0 +1,82 @@
+"""How a request for a prediction is answered."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from serkit.serving.answers import written
+from serkit.serving.body import read_body
+from serkit.serving.refusal import Refusal
+from serkit.serving.rest_answer import write_answer
+from serkit.serving.rest_json import read_document, read_tensors, signature_name
+from serkit.serving.service import Service
+
+if TYPE_CHECKING:
+    from serkit.serving.loaded import LoadedVersion
+
+
+async def predict(service: Service, request: Request, name: str, number: int | None) -> Response:
+    """The answer to ``POST …:predict``.
+
+    Args:
+        service: whom to ask.
+        request: its body is read; ``state.signature`` is set once it is known to be one.
+        name, number: of the model and the version, None for the newest.
+
+    Raises:
+        Refusal: with any of its codes.
+    """
+    settings = service.settings
+    version = service.find(name, number)
+    # Under a load that is too high nothing is cheaper than not to read.
+    service.batcher.check_room()
+    with service.allowance.share() as share:
+        body = await read_body(request, share, settings.max_bytes, settings.time_out)
+        request.state.is_read = True
+        try:
+            async with asyncio.timeout(settings.time_out):
+                return await _while_there(request, _answer(service, version, request, [body]))
+        except TimeoutError:
+            raise Refusal(504, f"no answer within {settings.time_out:g} s") from None
+
+
+async def _answer(
+    service: Service, version: "LoadedVersion", request: Request, bodies: list[bytes]
+) -> Response:
+    def aside(function: Callable, *arguments: Any) -> Awaitable:
+        return asyncio.get_running_loop().run_in_executor(service.json_thread, function, *arguments)
+
+    document = await aside(read_document, bodies.pop())
+    asked = signature_name(document)
+    if asked not in version.signatures:
+        raise Refusal(400, f'Serving signature name: "{asked[:100]}" not found in signature def')
+    request.state.signature = asked
+    signature = version.signatures[asked]
+    tensors, rows = await aside(read_tensors, document, signature.spec.inputs)
+    # What it was made from is larger than what is kept while it waits.
+    del document
+    signature.spec.check(tensors)
+    outputs = await service.batcher.ask(signature, tensors)
+    service.metrics.count_outputs(outputs, signature.spec.examples(tensors))
+    return written(await aside(write_answer, outputs, rows))
+
+
+async def _while_there(request: Request, work: Awaitable[Response]) -> Response:
+    """The answer, unless whoever asked hangs up: then nothing is worked out for him."""
+    answer, left = asyncio.ensure_future(work), asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait({answer, left}, return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            raise Refusal(499, "nobody is there any more")
+        return answer.result()
+    finally:
+        answer.cancel()
+        left.cancel()
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
