@@ -83,7 +83,7 @@ class _Bands(tf.Module):
             "label": tf.where(used, tf.gather(tf.constant(CLASSES), tf.argmax(logits, -1)), ""),
             "entropy": entropy,
             "mutual_information": entropy / 4,
-            "abstain": tf.logical_or(entropy > 0.95, tf.logical_not(used)),
+            "abstain": tf.logical_or(entropy > 1.0, tf.logical_not(used)),
             "status": status,
             "note": empty if note is None else note,
         }
