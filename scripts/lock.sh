@@ -28,7 +28,7 @@ if [ "$*" = --latest ]; then
         > requirements-latest.lock
     exit
 fi
-$pip install --quiet ".[dev,ray]"
+$pip install --quiet ".[dev,ray,serve]"
 freeze | grep -vxFf "$scratch/run" > "$scratch/test"
 $pip install --quiet torch==2.13.0
 # Without "+cpu", which only some indexes know.

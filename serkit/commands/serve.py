@@ -50,6 +50,12 @@ def add_to(commands) -> None:
             default=getattr(_DEFAULT, name),
             help=f"{help} (default %(default)s)",
         )
+    parser.add_argument(
+        "--no-warm-up",
+        dest="warm_up",
+        action="store_false",
+        help="be ready sooner, and slow with the first request",
+    )
     parser.set_defaults(run=run)
 
 

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import numpy as np
 
@@ -34,7 +34,7 @@ class Batcher:
         self._since: dict[Piece, float] = {}
         self._arrived = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "model")
-        self._examples = 0
+        self._examples = self._expected = 0
         self.is_busy = False
         """Whether the model is being asked at the moment."""
 
@@ -60,8 +60,23 @@ class Batcher:
         Raises:
             Refusal: 503, if not.
         """
-        if self._examples and self._examples + examples > self._settings.queue:
-            raise Refusal(503, f"the queue is full: {self._examples} examples wait; try again")
+        there = self._examples + self._expected
+        if there and there + examples > self._settings.queue:
+            raise Refusal(503, f"the queue is full: {there} examples wait; try again")
+
+    @contextmanager
+    def expecting(self) -> Iterator[None]:
+        """Keep room for a request of which it is not known yet how many examples it has.
+
+        Raises:
+            Refusal: 503, if there is none: before anybody takes the trouble to find out.
+        """
+        self.check_room()
+        self._expected += 1
+        try:
+            yield
+        finally:
+            self._expected -= 1
 
     async def ask(self, model: Model, tensors: Tensors) -> dict[str, np.ndarray]:
         """Outputs for a request's tensors, which the model's spec admits.

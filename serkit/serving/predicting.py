@@ -49,16 +49,19 @@ async def _answer(
     def aside(function: Callable, *arguments: Any) -> Awaitable:
         return asyncio.get_running_loop().run_in_executor(service.json_thread, function, *arguments)
 
-    document = await aside(read_document, bodies.pop())
-    asked = signature_name(document)
-    if asked not in version.signatures:
-        raise Refusal(400, f'Serving signature name: "{asked[:100]}" not found in signature def')
-    request.state.signature = asked
-    signature = version.signatures[asked]
-    tensors, rows = await aside(read_tensors, document, signature.spec.inputs)
-    # What it was made from is larger than what is kept while it waits.
-    del document
-    signature.spec.check(tensors)
+    with service.batcher.expecting():
+        document = await aside(read_document, bodies.pop())
+        asked = signature_name(document)
+        if asked not in version.signatures:
+            raise Refusal(
+                400, f'Serving signature name: "{asked[:100]}" not found in signature def'
+            )
+        request.state.signature = asked
+        signature = version.signatures[asked]
+        tensors, rows = await aside(read_tensors, document, signature.spec.inputs)
+        # What it was made from is larger than what is kept while it waits.
+        del document
+        signature.spec.check(tensors)
     outputs = await service.batcher.ask(signature, tensors)
     service.metrics.count_outputs(outputs, signature.spec.examples(tensors))
     return written(await aside(write_answer, outputs, rows))

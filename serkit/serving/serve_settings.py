@@ -20,6 +20,7 @@ class ServeSettings:
         time_out: seconds until a request is given up (504), or the sending of its body (408).
         max_bytes: of a request's body; more are refused with 413. The bodies of all requests
             together may have four times as many.
+        warm_up: whether the slow first calls are made before the server is ready.
 
     Raises:
         InputError: for a value out of range.
@@ -32,6 +33,7 @@ class ServeSettings:
     queue: int = 64
     time_out: float = 30.0
     max_bytes: int = 32 * 2**20
+    warm_up: bool = True
 
     def __post_init__(self) -> None:
         if self.name and not re.fullmatch(r"[^/:\x00-\x20]+", self.name):

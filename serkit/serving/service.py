@@ -62,7 +62,8 @@ class Service:
         loop = asyncio.get_running_loop()
         try:
             for number, path in reversed(self.paths.items()):
-                loaded = loop.run_in_executor(self._loading_thread, _load, number, path)
+                asked = number, path, self.settings.warm_up
+                loaded = loop.run_in_executor(self._loading_thread, _load, *asked)
                 self.versions[number] = await loaded
         # Nobody awaits this: whoever started the server looks at it.
         except Exception as error:
@@ -114,11 +115,12 @@ class Service:
         }
 
 
-def _load(number: int, path: Path) -> "LoadedVersion":
+def _load(number: int, path: Path, warm: bool) -> "LoadedVersion":
     # TensorFlow takes seconds to import; the server answers in the meantime.
     from serkit.serving.loaded import load_version
     from serkit.serving.warm_up import warm_up
 
     version = load_version(number, path)
-    warm_up(version)
+    if warm:
+        warm_up(version)
     return version

@@ -170,3 +170,19 @@ def test_a_part_that_fails_fails_its_request_and_nothing_is_left(fake_model, slo
         return (await batcher.ask(model, _x(4)))["y"].item()
 
     assert _run(ServeSettings(max_batch=1, batch_delay=0), test)[0] == 8
+
+
+def test_room_is_kept_for_what_is_expected(fake_model, slow):
+    model = fake_model(slow)
+    slow.go.set()
+
+    async def test(batcher):
+        with batcher.expecting(), batcher.expecting():
+            with pytest.raises(Refusal, match="2 examples wait"), batcher.expecting():
+                pass
+            with pytest.raises(Refusal):
+                await batcher.ask(model, _x(1))
+        with batcher.expecting():
+            return (await batcher.ask(model, _x(1)))["y"].item()
+
+    assert _run(ServeSettings(queue=2, batch_delay=0), test)[0] == 2
