@@ -28,14 +28,22 @@ class Allowance:
         finally:
             self._left += share.taken
 
+    def check(self, count: int) -> None:
+        """That so many bytes are left.
+
+        Raises:
+            Refusal: 503, if not.
+        """
+        if count > self._left:
+            raise Refusal(503, "too many bytes are being worked on; try again")
+
     def take(self, count: int) -> None:
         """Take so many bytes.
 
         Raises:
             Refusal: 503, if there are not so many left.
         """
-        if count > self._left:
-            raise Refusal(503, "too many bytes are being worked on; try again")
+        self.check(count)
         self._left -= count
 
 
@@ -43,17 +51,16 @@ class Share:
     """A request's bytes; attribute ``taken`` says how many."""
 
     def __init__(self, allowance: Allowance) -> None:
-        self._allowance, self.taken = allowance, 0
+        self.allowance, self.taken = allowance, 0
 
-    def extend_to(self, count: int) -> None:
-        """Have so many bytes at least.
+    def add(self, count: int) -> None:
+        """Have so many bytes more.
 
         Raises:
             Refusal: 503, if there are not so many left.
         """
-        if count > self.taken:
-            self._allowance.take(count - self.taken)
-            self.taken = count
+        self.allowance.take(count)
+        self.taken += count
 
 
 async def read_body(request: Request, share: Share, most: int, seconds: float) -> bytes:
@@ -64,7 +71,8 @@ async def read_body(request: Request, share: Share, most: int, seconds: float) -
             it is not there after so many seconds; 503 if too much is being worked on; 499 if
             nobody is there any more.
     """
-    share.extend_to(check_length(request, most))
+    # What is announced is not taken yet: who announces much and sends nothing keeps nobody out.
+    share.allowance.check(check_length(request, most))
     chunks, length = [], 0
     try:
         async with asyncio.timeout(seconds):
@@ -72,7 +80,7 @@ async def read_body(request: Request, share: Share, most: int, seconds: float) -
                 length += len(chunk)
                 if length > most:
                     raise _too_long(most)
-                share.extend_to(length)
+                share.add(len(chunk))
                 chunks.append(chunk)
     except TimeoutError:
         raise Refusal(408, f"the body was not there after {seconds:g} s") from None

@@ -58,7 +58,7 @@ def test_what_is_not_read(request_, code):
 def test_all_together_have_an_allowance_that_is_given_back():
     allowance = Allowance(15)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(allowance.share()).extend_to(9)
+        stack.enter_context(allowance.share()).add(9)
         with pytest.raises(Refusal, match="too many bytes") as caught:
             _read(_request(b"", length=7), allowance)
         assert caught.value.code == 503
@@ -70,6 +70,21 @@ def test_all_together_have_an_allowance_that_is_given_back():
     with pytest.raises(Refusal):
         allowance.take(16)
     allowance.take(15)
+
+
+def test_who_announces_much_and_sends_little_keeps_nobody_out():
+    allowance = Allowance(15)
+
+    async def inside():
+        with allowance.share() as slow, allowance.share() as other:
+            waiting = asyncio.create_task(
+                read_body(_request(b"1", length=14, then="stop"), slow, 20, 5.0)
+            )
+            await asyncio.sleep(0.01)
+            assert await read_body(_request(b"1234567890", length=10), other, 20, 5.0)
+            waiting.cancel()
+
+    asyncio.run(inside())
 
 
 def test_lengths_that_are_none_count_as_unknown():

@@ -49,12 +49,17 @@ def test_a_full_queue_is_503_and_over_within_a_second(fake_service, run_app):
     service = fake_service(run, queue=2, max_batch=1)
     address = run_app(service)
     with ThreadPoolExecutor(8) as pool:
-        asked = [pool.submit(_post, address) for _ in range(8)]
+        asked = [pool.submit(_post, address)]
+        while not service.batcher.is_busy:
+            time.sleep(0.01)
+        asked += [pool.submit(_post, address) for _ in range(7)]
         while sum(one.done() for one in asked) < 5:
             time.sleep(0.01)
         refused = [one.result() for one in asked if one.done()]
         # Alive, and says how it stands.
         assert requests.get(f"{address}healthz", timeout=5).status_code == 200
+        while service.batcher.waiting < 2:
+            time.sleep(0.01)
         assert "serkit_queue_examples 2.0" in requests.get(f"{address}metrics", timeout=5).text
         go.set()
         began = time.monotonic()
