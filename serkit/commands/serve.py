@@ -40,7 +40,7 @@ def add_to(commands) -> None:
     for name, kind, help in (
         ("max_batch", int, "examples that pass the model at a time; 1 puts no requests together"),
         ("batch_delay", float, "milliseconds to wait for others with an idle model"),
-        ("queue", int, "examples that may wait; more are refused (503)"),
+        ("queue", int, "examples that may wait, and of a request; more are refused (503)"),
         ("time_out", float, "seconds until a request is given up (504)"),
         ("max_bytes", int, "of a request; longer ones are refused (413)"),
     ):

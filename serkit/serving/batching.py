@@ -55,13 +55,13 @@ class Batcher:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def check_room(self, examples: int = 1) -> None:
-        """That so many examples may wait; any number may where none does.
+        """That so many examples may wait.
 
         Raises:
             Refusal: 503, if not.
         """
         there = self._examples + self._expected
-        if there and there + examples > self._settings.queue:
+        if there + examples > self._settings.queue:
             raise Refusal(503, f"the queue is full: {there} examples wait; try again")
 
     @contextmanager

@@ -11,7 +11,12 @@ from serkit.serving.answers import written
 from serkit.serving.body import read_body
 from serkit.serving.refusal import Refusal
 from serkit.serving.rest_answer import write_answer
-from serkit.serving.rest_json import read_document, read_tensors, signature_name
+from serkit.serving.rest_json import (
+    check_examples,
+    read_document,
+    read_tensors,
+    signature_name,
+)
 from serkit.serving.service import Service
 
 if TYPE_CHECKING:
@@ -34,23 +39,24 @@ async def predict(service: Service, request: Request, name: str, number: int | N
     # Under a load that is too high nothing is cheaper than not to read.
     service.batcher.check_room()
     with service.allowance.share() as share:
-        body = await read_body(request, share, settings.max_bytes, settings.time_out)
+        # In a list, from which it is taken: otherwise it would be kept until the answer.
+        body = [await read_body(request, share, settings.max_bytes, settings.time_out)]
         request.state.is_read = True
         try:
             async with asyncio.timeout(settings.time_out):
-                return await _while_there(request, _answer(service, version, request, [body]))
+                return await _while_there(request, _answer(service, version, request, body))
         except TimeoutError:
             raise Refusal(504, f"no answer within {settings.time_out:g} s") from None
 
 
 async def _answer(
-    service: Service, version: "LoadedVersion", request: Request, bodies: list[bytes]
+    service: Service, version: "LoadedVersion", request: Request, body: list[bytes]
 ) -> Response:
     def aside(function: Callable, *arguments: Any) -> Awaitable:
         return asyncio.get_running_loop().run_in_executor(service.json_thread, function, *arguments)
 
     with service.batcher.expecting():
-        document = await aside(read_document, bodies.pop())
+        document = await aside(read_document, body.pop())
         asked = signature_name(document)
         if asked not in version.signatures:
             raise Refusal(
@@ -58,7 +64,10 @@ async def _answer(
             )
         request.state.signature = asked
         signature = version.signatures[asked]
-        tensors, rows = await aside(read_tensors, document, signature.spec.inputs)
+        inputs = signature.spec.inputs
+        if signature.spec.is_batched:
+            check_examples(document, inputs, service.settings.queue)
+        tensors, rows = await aside(read_tensors, document, inputs)
         # What it was made from is larger than what is kept while it waits.
         del document
         signature.spec.check(tensors)

@@ -36,6 +36,9 @@ class RestApi:
         try:
             response = await self._respond(request)
         except Refusal as refusal:
+            # A task and its error know each other by this; what was sent would stay in memory
+            # until Python looks for such circles.
+            refusal.__traceback__ = None
             response = refused(refusal, request, most)
         # The server outlives its own mistakes; what they are is for the log, not for strangers.
         except Exception:

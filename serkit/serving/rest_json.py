@@ -17,6 +17,9 @@ _FLOATS = {"float16": 11, "float32": 24, "float64": 53}
 """Binary digits of whole numbers that each holds exactly."""
 _DEEPEST = 32
 """NumPy has no more axes."""
+_MOST_VALUES = 4_000_000
+"""Numbers, lists and objects: of a text of 32 MiB they could take gigabytes. Seventy recordings of
+three seconds as samples are as many; base64 holds none."""
 
 
 def read_document(body: bytes) -> dict[str, Any]:
@@ -25,10 +28,13 @@ def read_document(body: bytes) -> dict[str, Any]:
     As TF Serving does it takes NaN and Infinity, and refuses numbers too large for a double.
 
     Raises:
-        Refusal: 400, if it is not a JSON object in UTF-8, or too deeply nested.
+        Refusal: 400, if it is not a JSON object in UTF-8, or too deeply nested, or has more than
+            four million values.
     """
     if not body:
         raise Refusal(400, "JSON Parse error: the document is empty")
+    if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        raise Refusal(400, f"more than {_MOST_VALUES} values; send sound as base64")
     try:
         document = _DECODER.decode(body.decode("utf-8-sig"))
     except RecursionError:
@@ -52,6 +58,26 @@ def signature_name(document: Mapping[str, Any]) -> str:
     if not isinstance(name, str):
         raise Refusal(400, f"signature_name must be a string value, not {shown(name)}")
     return name or "serving_default"
+
+
+def check_examples(document: Mapping[str, Any], inputs: Mapping[str, Spec], most: int) -> None:
+    """That a request has at most so many examples, before any of them is looked at.
+
+    Args:
+        document: the request.
+        inputs: of a signature that takes batches.
+        most: that are valid.
+
+    Raises:
+        Refusal: 400, if there are more.
+    """
+    asked = document.get("inputs")
+    batches = [document.get("instances"), asked]
+    if isinstance(asked, dict):
+        batches += [asked.get(name) for name, spec in inputs.items() if not spec.is_scalar]
+    for batch in batches:
+        if isinstance(batch, list) and len(batch) > most:
+            raise Refusal(400, f"{len(batch)} examples in a request; valid are at most {most}")
 
 
 def read_tensors(

@@ -16,7 +16,8 @@ class ServeSettings:
         versions: ``newest`` or ``all`` of those in the folder.
         max_batch: examples that pass the model at a time; 1 puts no requests together.
         batch_delay: milliseconds that an example waits for others while the model is idle.
-        queue: examples that may wait; more are refused with 503.
+        queue: examples that may wait; more are refused with 503. A request with more is refused
+            with 400.
         time_out: seconds until a request is given up (504), or the sending of its body (408).
         max_bytes: of a request's body; more are refused with 413. The bodies of all requests
             together may have four times as many.

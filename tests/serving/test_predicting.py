@@ -1,8 +1,10 @@
 """Requests and what becomes of them, with a model that is a Python function."""
 
+import gc
 import socket
 import threading
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -71,6 +73,14 @@ def test_a_full_queue_is_503_and_over_within_a_second(fake_service, run_app):
     assert "the queue is full" in refused[0].json()["error"]
 
 
+def test_more_examples_than_may_wait_are_no_request(fake_service, run_app):
+    address = run_app(fake_service(lambda x: x, queue=3, max_batch=2))
+    assert _post(address, {"instances": [[1]] * 3}).json() == {"predictions": [[1]] * 3}
+    found = _post(address, {"instances": [[1]] * 4})
+    assert found.status_code == 400
+    assert found.json()["error"] == "4 examples in a request; valid are at most 3"
+
+
 def test_who_hangs_up_is_not_worked_for(fake_service, run_app):
     go, seen = threading.Event(), []
 
@@ -124,3 +134,21 @@ def test_a_mistake_of_ours_is_500_and_the_next_is_answered(fake_service, run_app
     assert "inside" not in found.text
     assert "KeyError" in caplog.text
     assert _post(address).status_code == 200
+
+
+def test_what_was_sent_is_forgotten_with_the_answer(fake_service, run_app):
+    address = run_app(fake_service(lambda x: x, time_out=0.5))
+    bodies = [b"[" + b" " * 2**20, b'{"instances": ["' + b"x" * 2**20 + b'"]}']
+    for body in bodies:
+        assert requests.post(address + URL, data=body, timeout=20).status_code == 400
+    # Not only when Python looks for circles of objects, which it does when it likes.
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for body in bodies * 10:
+            assert requests.post(address + URL, data=body, timeout=20).status_code == 400
+        assert tracemalloc.get_traced_memory()[0] < 5 * 2**20
+    finally:
+        tracemalloc.stop()
+        gc.enable()

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 
 from serkit.serving.refusal import Refusal
 from serkit.serving.rest_answer import write_answer
-from serkit.serving.rest_json import read_document, read_tensors, signature_name
+from serkit.serving.rest_json import check_examples, read_document, read_tensors, signature_name
 from serkit.serving.specs import Spec
 
 WORDS = {"w": Spec("string", (None,))}
@@ -44,7 +44,8 @@ def _one(value, dtype="float32"):
             b"\xff",
         ),
         *(b'{"instances":' * 200_000, b"[" * 5_000_000, b'{"a":' + b"9" * 5000 + b"}"),
-        *(b'{"instances": [1e999]}', b"\x00", b'{"instances": [-1e400]}', b"\xef\xbb\xbf"),
+        *(b'{"instances": [' + b"{}," * 3_000_000 + b"{}]}", b'{"instances": [1e999]}'),
+        *(b"\x00", b'{"instances": [-1e400]}', b"\xef\xbb\xbf"),
     ],
     ids=lambda body: repr(body[:20]),
 )
@@ -129,6 +130,20 @@ def test_what_is_refused(document, inputs, message):
     with pytest.raises(Refusal, match=message) as caught:
         read_tensors(document, inputs)
     assert caught.value.code == 400
+
+
+def test_examples_are_counted_before_they_are_looked_at():
+    inputs = {"w": Spec("string", (None,)), "n": Spec("int32", ())}
+    for document in (
+        {"instances": ["a"] * 3},
+        {"inputs": ["a"] * 3},
+        {"inputs": {"w": ["a"] * 3, "n": 1}},
+    ):
+        check_examples(document, inputs, 3)
+        with pytest.raises(Refusal, match="3 examples in a request; valid are at most 2"):
+            check_examples(document, inputs, 2)
+    for document in ({}, {"inputs": 3}, {"instances": None}, {"inputs": {"w": 3, "n": [1] * 9}}):
+        check_examples(document, inputs, 2)
 
 
 def test_whole_numbers_keep_to_their_type():
