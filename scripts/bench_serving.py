@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from serkit.serving.model_folder import model_name, versions_to_serve
+from serkit.serving.server.model_folder import model_name, versions_to_serve
 from serkit.trials.tables import markdown_table
 
 

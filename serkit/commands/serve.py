@@ -7,8 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from serkit.errors import check_range
-from serkit.serving.model_folder import CHOICES
-from serkit.serving.serve_settings import ServeSettings
+from serkit.serving.server.model_folder import CHOICES
+from serkit.serving.server.serve_settings import ServeSettings
 
 _DEFAULT = ServeSettings()
 
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     settings = ServeSettings(
         **{field.name: getattr(options, field.name) for field in fields(ServeSettings)}
     )
-    from serkit.serving.server import serve
+    from serkit.serving.server.process import serve
 
     service = serve(options.model, settings, options.host, options.port, _say)
     if service.is_busy:
