@@ -10,8 +10,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/_environment.sh
 case "$*" in
-    "") wanted=("tensorflow==2.17.1" "tf-keras==2.17.0" ".[tfio]") ;;
-    --latest) wanted=(.) ;;
+    "") wanted=("tensorflow==2.17.1" "tf-keras==2.17.0" ".[tfio,serve]") ;;
+    --latest) wanted=(".[serve]") ;;
     *) echo "usage: $0 [--latest]" >&2; exit 2 ;;
 esac
 scratch=$(mktemp -d)
@@ -28,7 +28,7 @@ if [ "$*" = --latest ]; then
         > requirements-latest.lock
     exit
 fi
-$pip install --quiet ".[dev,ray]"
+$pip install --quiet ".[dev,ray,serve]"
 freeze | grep -vxFf "$scratch/run" > "$scratch/test"
 $pip install --quiet torch==2.13.0
 # Without "+cpu", which only some indexes know.

@@ -15,6 +15,7 @@ from serkit.commands import (
     generate,
     listen,
     predict,
+    serve,
     spectrogram,
     tune,
 )
@@ -52,9 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"serkit {serkit.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (
-        *(audit, compare, demo, download, export, generate, listen, predict, spectrogram, tune),
-    ):
+    known = (audit, compare, demo, download, export, generate, listen, predict, serve, spectrogram)
+    for command in (*known, tune):
         command.add_to(commands)
     return parser
 

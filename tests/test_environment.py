@@ -119,8 +119,8 @@ def _ranges(*extras: str) -> list[Requirement]:
 @pytest.mark.parametrize(
     ("locks", "extras"),
     [
-        (["requirements.lock", "requirements-test.lock"], ["tfio", "dev", "ray"]),
-        (["requirements-latest.lock", "requirements-test.lock"], ["dev", "ray"]),
+        (["requirements.lock", "requirements-test.lock"], ["tfio", "serve", "dev", "ray"]),
+        (["requirements-latest.lock", "requirements-test.lock"], ["serve", "dev", "ray"]),
     ],
 )
 def test_every_range_admits_what_is_locked(locks, extras):

@@ -38,6 +38,12 @@ def test_wheel_holds_every_module_and_data_file(wheel):
     here = {path.relative_to(PROJECT).as_posix() for path in PROJECT.glob("serkit/**/*.py")}
     assert here <= held
     assert "serkit/reporting/templates/report.html" in held
+    page = {
+        path.relative_to(PROJECT).as_posix()
+        for path in PROJECT.glob("serkit/serving/server/page/*")
+    }
+    assert page
+    assert page <= held
     assert not {name for name in held if name.startswith(("tests/", "experiments/"))}
 
 

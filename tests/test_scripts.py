@@ -98,3 +98,17 @@ def test_the_bench_of_scheduling_prints_overhead_and_how_much_faster_two_are():
     out = _run("bench_grid.py", "--tasks", "2", "--seconds", "0.2")
     assert len(re.findall(r"^\| (?:bare loop|local engine|Ray, \d CPU) \|", out, re.MULTILINE)) == 4
     assert re.search(r"two workers are [\d.]+ times as fast as one", out)
+
+
+@pytest.mark.slow
+def test_the_bench_of_serving_prints_starts_speeds_memory_and_overload():
+    pytest.importorskip("uvicorn", reason="no web server; it is in the extra serve")
+    out = _run(
+        *("bench_serving.py", "--requests", "20", "--clients", "1", "4"),
+        *("--memory", "50", "--overload", "1", "--length", "1"),
+    )
+    assert re.search(r"^\| with warm-up \|( [\d.]+ \|){4}$", out, re.MULTILINE)
+    assert len(re.findall(r"^\| (?:no )?batches \| \d \|( [\d.]+ \|){5}$", out, re.MULTILINE)) == 4
+    assert re.search(r"memory: \d+ MiB after 5 requests", out)
+    assert len(re.findall(r"overload, \w+, 128 clients for [\d.]+ s: 200: \d+", out)) == 2
+    assert len(re.findall(r"next request: 200 after \d\.\d+ s", out)) == 2

@@ -1,0 +1,107 @@
+"""A running server: the socket, signals, and the end."""
+
+import contextlib
+import math
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from serkit.errors import InputError
+from serkit.serving.server.serve_settings import ServeSettings
+
+try:
+    import uvicorn
+
+    from serkit.serving.server.app import build_app
+    from serkit.serving.server.service import Service
+except ImportError as error:
+    raise InputError(f"{error.name} is missing; pip install 'serkit[serve]'") from error
+
+_CONNECTIONS = 512
+"""At a time; beyond it uvicorn says 503. Most systems allow a process 1024 files."""
+
+
+def serve(
+    model: Path, settings: ServeSettings, host: str, port: int, say: Callable[[str], None]
+) -> Service:
+    """Serve a model until SIGTERM or SIGINT.
+
+    Then no connection is accepted any more, what is being answered is answered, for at most
+    ``settings.time_out`` seconds, and the function returns.
+
+    Args:
+        model: a folder of versions, or of one.
+        settings: how.
+        host, port: where to listen; port 0 takes one that is free.
+        say: gets a line when the server listens, and one when it is ready.
+
+    Returns:
+        What was served; ``is_busy`` if a thread is still at it.
+
+    Raises:
+        InputError: if there is no model, or it cannot be loaded, or the extra is not installed.
+        OSError: if the address is taken.
+    """
+    service = Service(model, settings)
+    with _listening(host, port) as listener:
+        shown = f"[{host}]" if ":" in host else host
+        address = f"http://{shown}:{listener.getsockname()[1]}/"
+        versions = ", ".join(map(str, service.paths))
+        say(f"{service.name}, version {versions}, at {address}")
+        config = uvicorn.Config(
+            build_app(service),
+            log_level="error",
+            access_log=False,
+            limit_concurrency=_CONNECTIONS,
+            timeout_graceful_shutdown=math.ceil(settings.time_out),
+            server_header=False,
+        )
+        _Server(config, service, say).run(sockets=[listener])
+    if service.failure:
+        raise service.failure
+    return service
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Only where it is said to be TCP asyncio switches off the wait for fuller packets, which makes
+    # an answer that goes out in two pieces 40 ms late.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_CONNECTIONS)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+class _Server(uvicorn.Server):
+    """Ends with the function's return, and when its model cannot be loaded."""
+
+    def __init__(
+        self, config: uvicorn.Config, service: Service, say: Callable[[str], None]
+    ) -> None:
+        super().__init__(config)
+        self._service, self._say, self._began = service, say, time.monotonic()
+        self._said = False
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._service.is_ready and not self._said:
+            self._said = True
+            self._say(f"ready after {time.monotonic() - self._began:.1f} s")
+        return bool(self._service.failure) or await super().on_tick(counter)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """uvicorn's own raises the signal again at the end, of which the process would die."""
+        numbers = signal.SIGTERM, signal.SIGINT
+        before = {number: signal.signal(number, self.handle_exit) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,235 @@
+"""A request as TF Serving's REST interface takes it: JSON in, tensors out."""
+
+import base64
+import binascii
+import json
+import math
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from serkit.serving.server.refusal import Refusal, shown
+from serkit.serving.server.specs import Spec
+
+_FLOATS = {"float16": 11, "float32": 24, "float64": 53}
+"""Binary digits of whole numbers that each holds exactly."""
+_DEEPEST = 32
+"""NumPy has no more axes."""
+_MOST_VALUES = 4_000_000
+"""Numbers, lists and objects: of a text of 32 MiB they could take gigabytes. Seventy recordings of
+three seconds as samples are as many; base64 holds none."""
+
+
+def read_document(body: bytes) -> dict[str, Any]:
+    """The request's JSON object.
+
+    As TF Serving does it takes NaN and Infinity, and refuses numbers too large for a double.
+
+    Raises:
+        Refusal: 400, if it is not a JSON object in UTF-8, or too deeply nested, or has more than
+            four million values.
+    """
+    if not body:
+        raise Refusal(400, "JSON Parse error: the document is empty")
+    if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        raise Refusal(400, f"more than {_MOST_VALUES} values; send sound as base64")
+    try:
+        document = _DECODER.decode(body.decode("utf-8-sig"))
+    except RecursionError:
+        raise Refusal(400, "JSON Parse error: too deeply nested") from None
+    except ValueError as error:
+        # Python's message of a bad byte shows all that was sent; this one's reason does not.
+        reason = error.reason if isinstance(error, UnicodeError) else str(error)
+        raise Refusal(400, f"JSON Parse error: {reason}") from None
+    if not isinstance(document, dict):
+        raise Refusal(400, f"JSON value {shown(document)} is not an object")
+    return document
+
+
+def signature_name(document: Mapping[str, Any]) -> str:
+    """What the request asks, ``serving_default`` if it does not say.
+
+    Raises:
+        Refusal: 400, if the name is not text.
+    """
+    name = document.get("signature_name", "")
+    if not isinstance(name, str):
+        raise Refusal(400, f"signature_name must be a string value, not {shown(name)}")
+    return name or "serving_default"
+
+
+def check_examples(document: Mapping[str, Any], inputs: Mapping[str, Spec], most: int) -> None:
+    """That a request has at most so many examples, before any of them is looked at.
+
+    Args:
+        document: the request.
+        inputs: of a signature that takes batches.
+        most: that are valid.
+
+    Raises:
+        Refusal: 400, if there are more.
+    """
+    asked = document.get("inputs")
+    batches = [document.get("instances"), asked]
+    if isinstance(asked, dict):
+        batches += [asked.get(name) for name, spec in inputs.items() if not spec.is_scalar]
+    for batch in batches:
+        if isinstance(batch, list) and len(batch) > most:
+            raise Refusal(400, f"{len(batch)} examples in a request; valid are at most {most}")
+
+
+def read_tensors(
+    document: Mapping[str, Any], inputs: Mapping[str, Spec]
+) -> tuple[dict[str, np.ndarray], bool]:
+    """Tensors by the names of a signature's inputs, and whether they came in rows.
+
+    ``instances`` is a list of examples: values if the signature has one input, or objects with a
+    value for each; all of the same shape. ``inputs`` is one value, or an object with a value for
+    each, in batches. Bytes are ``{"b64": "…"}``; plain text is taken as UTF-8.
+
+    Returns:
+        Arrays of the inputs' types, those of strings with ``bytes`` in them; their shapes are for
+        :meth:`serkit.serving.server.specs.SignatureSpec.check` to judge.
+
+    Raises:
+        Refusal: 400, for what is none of that.
+    """
+    if ("instances" in document) == ("inputs" in document):
+        raise Refusal(400, "a request has one of the keys 'inputs' and 'instances', and only one")
+    if "instances" in document:
+        columns, rows = _columns(document["instances"], inputs), True
+    else:
+        columns, rows = _named(document["inputs"], inputs), False
+    return {name: _array(columns[name], name, spec) for name, spec in inputs.items()}, rows
+
+
+def _columns(instances: Any, inputs: Mapping[str, Spec]) -> dict[str, list]:
+    if not isinstance(instances, list) or not instances:
+        raise Refusal(400, f"'instances' is {shown(instances)}; valid is a list that is not empty")
+    named = _is_object(instances[0])
+    if not named and len(inputs) > 1:
+        raise Refusal(400, f"instances must be objects with the keys {', '.join(inputs)}")
+    for number, instance in enumerate(instances):
+        if _is_object(instance) != named:
+            raise Refusal(400, f"instance {number}: objects and plain values are mixed")
+        if named and instance.keys() != inputs.keys():
+            raise Refusal(400, f"instance {number}: keys must be equal to {', '.join(inputs)}")
+    if named:
+        return {name: [instance[name] for instance in instances] for name in inputs}
+    return dict.fromkeys(inputs, instances)
+
+
+def _named(value: Any, inputs: Mapping[str, Spec]) -> Mapping[str, Any]:
+    if not _is_object(value):
+        if len(inputs) > 1:
+            raise Refusal(400, f"'inputs' must be an object with the keys {', '.join(inputs)}")
+        return dict.fromkeys(inputs, value)
+    for name in inputs:
+        if name not in value:
+            raise Refusal(400, f"'inputs' has no value for {name}")
+    return value
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict) and not _is_base64(value)
+
+
+def _is_base64(value: dict) -> bool:
+    return len(value) == 1 and isinstance(value.get("b64"), str)
+
+
+def _array(value: Any, name: str, spec: Spec) -> np.ndarray:
+    shape, leaves = _flattened(value, name)
+    if spec.dtype == "string":
+        array = np.empty(len(leaves), object)
+        array[:] = [_bytes(leaf, name) for leaf in leaves]
+    else:
+        array = _numbers(leaves, name, spec.dtype)
+    return array.reshape(shape)
+
+
+def _flattened(value: Any, name: str) -> tuple[tuple[int, ...], list]:
+    """Shape of nested lists, by what is first in each, and all that is in them.
+
+    A level at a time, which is an order faster than a call for each of a recording's samples.
+    """
+    shape: list[int] = []
+    level = [value]
+    while level and isinstance(level[0], list) and len(shape) < _DEEPEST:
+        if set(map(type, level)) != {list} or len(set(map(len, level))) > 1:
+            raise Refusal(400, f"{name}: lists of different sizes at level {len(shape)}")
+        shape.append(len(level[0]))
+        level = list(chain.from_iterable(level))
+    if list in set(map(type, level)):
+        raise Refusal(400, f"{name}: a list at level {len(shape)}, where none is expected")
+    return tuple(shape), level
+
+
+def _bytes(value: Any, name: str) -> bytes:
+    if isinstance(value, str):
+        try:
+            return value.encode()
+        except UnicodeEncodeError:
+            raise Refusal(400, f"{name}: half a surrogate pair in a text") from None
+    if not isinstance(value, dict) or not _is_base64(value):
+        raise Refusal(400, f'{name}: {shown(value)} is not text, nor {{"b64": "…"}}')
+    try:
+        return _decoded(value["b64"])
+    except ValueError:
+        raise Refusal(400, f"{name}: unable to base64 decode") from None
+
+
+def _decoded(text: str) -> bytes:
+    """Padding may be left out, and white space is skipped, as TF Serving has it."""
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except binascii.Error:
+        text = "".join(text.split())
+        if not text.endswith("="):
+            text += "=" * (-len(text) % 4)
+        return base64.b64decode(text, validate=True)
+
+
+def _numbers(leaves: Sequence[Any], name: str, dtype: str) -> np.ndarray:
+    kinds = set(map(type, leaves))
+    valid = {bool} if dtype == "bool" else {int, float} if dtype in _FLOATS else {int}
+    if not kinds <= valid:
+        strange = next(leaf for leaf in leaves if type(leaf) not in valid)
+        raise Refusal(400, f"{name}: {shown(strange)} is not of expected type {dtype}")
+    try:
+        if dtype in _FLOATS:
+            return _floats(leaves, dtype, int in kinds)
+        kind = np.dtype(dtype)
+        if kind.kind in "iu" and leaves:
+            info = np.iinfo(kind)
+            if min(leaves) < info.min or max(leaves) > info.max:
+                raise OverflowError
+        elif kind.kind not in "iub":
+            raise TypeError
+        return np.array(leaves, kind)
+    except OverflowError:
+        raise Refusal(400, f"{name}: a number does not fit into {dtype}") from None
+    except TypeError:
+        raise Refusal(400, f"{name}: values of type {dtype} cannot be sent as JSON") from None
+
+
+def _floats(leaves: Sequence[Any], dtype: str, some_whole: bool) -> np.ndarray:
+    wide = np.array(leaves, "float64")
+    # Beyond 64 bits TF Serving reads whole numbers as decimal ones, which are rounded silently.
+    whole = max((abs(leaf) for leaf in leaves if type(leaf) is int), default=0) if some_whole else 0
+    most = np.finfo(dtype).max
+    if 2 ** _FLOATS[dtype] <= whole < 2**64 or (np.isfinite(wide) & (np.abs(wide) > most)).any():
+        raise OverflowError
+    return wide.astype(dtype)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("number too big to be stored in double")
+    return number
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite)

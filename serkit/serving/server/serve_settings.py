@@ -1,0 +1,50 @@
+"""What a server may be told."""
+
+import re
+from dataclasses import dataclass
+
+from serkit.errors import InputError, check_choice, check_range
+from serkit.serving.server.model_folder import CHOICES
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """How ``serkit serve`` serves.
+
+    Attributes:
+        name: of the model, in addresses; empty for its folder's name.
+        versions: ``newest`` or ``all`` of those in the folder.
+        max_batch: examples that pass the model at a time; 1 puts no requests together.
+        batch_delay: milliseconds that an example waits for others while the model is idle.
+        queue: examples that may wait; more are refused with 503. A request with more is refused
+            with 400.
+        time_out: seconds until a request is given up (504), or the sending of its body (408).
+        max_bytes: of a request's body; more are refused with 413. The bodies of all requests
+            together may have four times as many.
+        warm_up: whether the slow first calls are made before the server is ready.
+
+    Raises:
+        InputError: for a value out of range.
+    """
+
+    name: str = ""
+    versions: str = "newest"
+    max_batch: int = 16
+    batch_delay: float = 2.0
+    queue: int = 64
+    time_out: float = 30.0
+    max_bytes: int = 32 * 2**20
+    warm_up: bool = True
+
+    def __post_init__(self) -> None:
+        if self.name and not re.fullmatch(r"[^/:\x00-\x20]+", self.name):
+            raise InputError(
+                f"name={self.name!r} cannot stand in an address; valid is a name without "
+                "'/', ':' and spaces"
+            )
+        check_choice("versions", self.versions, CHOICES)
+        check_range("max_batch", self.max_batch, 1, 1024)
+        check_range("batch_delay", self.batch_delay, 0, 10_000)
+        check_range("queue", self.queue, 1, 100_000)
+        check_range("time_out", self.time_out, 0.1, 3600)
+        check_range("max_bytes", self.max_bytes, 1024, 2**30)

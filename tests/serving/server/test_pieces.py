@@ -1,0 +1,112 @@
+import asyncio
+
+import numpy as np
+import pytest
+
+from serkit.serving.server import pieces
+from serkit.serving.server.specs import SignatureSpec, Spec
+
+
+@pytest.fixture
+def loop_around():
+    """Pieces carry futures, which belong to a loop."""
+
+    def run(function):
+        async def inside():
+            return function()
+
+        return asyncio.run(inside())
+
+    return run
+
+
+def _x(*shape):
+    return {"x": np.ones(shape, "float32")}
+
+
+def test_a_request_is_cut_by_examples_and_by_bytes(fake_model, loop_around):
+    model = fake_model(lambda x: x)
+
+    def sizes(count, width, most):
+        return [piece.examples for piece in pieces.cut(model, _x(count, width), most)]
+
+    assert loop_around(lambda: sizes(10, 1, 4)) == [4, 4, 2]
+    # Eight mebibytes at a time, and never less than one example.
+    assert loop_around(lambda: sizes(5, 2**20, 16)) == [2, 2, 1]
+    assert loop_around(lambda: sizes(2, 2**22, 16)) == [1, 1]
+
+
+def test_strings_cost_what_they_hold(fake_model, loop_around):
+    model = fake_model(None)
+    model.spec = SignatureSpec({"w": Spec("string", (None,))}, {"y": Spec("float32", (None,))})
+    words = {"w": np.array([b"a" * 1000, b"b"], object)}
+    (piece,) = loop_around(lambda: list(pieces.cut(model, words, 16)))
+    assert piece.cost == 1001
+
+
+def test_only_equal_shapes_scalars_and_models_go_together(fake_model, loop_around):
+    model, other = fake_model(None), fake_model(None)
+    scalar = fake_model(None)
+    scalar.spec = SignatureSpec(
+        {"x": Spec("float32", (None, None)), "n": Spec("int32", ())},
+        {"y": Spec("float32", (None,))},
+    )
+
+    def chosen(*asked, most=16):
+        waiting = [piece for model, tensors in asked for piece in pieces.cut(model, tensors, 16)]
+        return [waiting.index(piece) for piece in pieces.together(waiting, most)]
+
+    def with_number(number):
+        return scalar, _x(1, 2) | {"n": np.array(number, "int32")}
+
+    assert loop_around(
+        lambda: chosen((model, _x(1, 2)), (model, _x(1, 3)), (other, _x(1, 2)), (model, _x(2, 2)))
+    ) == [0, 3]
+    assert loop_around(lambda: chosen(with_number(3), with_number(4), with_number(3))) == [0, 2]
+    assert loop_around(lambda: chosen(*[(model, _x(2, 1))] * 4, most=5)) == [0, 1]
+
+
+def test_a_model_without_batches_is_asked_alone(fake_model, loop_around):
+    model = fake_model(lambda x: x.sum())
+    model.spec = SignatureSpec({"x": Spec("float32", None)}, {"y": Spec("float32", ())})
+
+    def chosen():
+        waiting = [*pieces.cut(model, _x(3, 2), 2), *pieces.cut(model, _x(3, 2), 2)]
+        return len(waiting), len(pieces.together(waiting, 16))
+
+    assert loop_around(chosen) == (2, 1)
+
+
+def _ask(model, loop_around, *tensors):
+    return loop_around(
+        lambda: pieces.run([piece for one in tensors for piece in pieces.cut(model, one, 16)])
+    )
+
+
+def test_each_gets_its_rows(fake_model, loop_around):
+    calls = []
+
+    def double(x):
+        calls.append(len(x))
+        return 2 * x
+
+    first, second = _ask(fake_model(double), loop_around, _x(1, 2), {"x": np.zeros((2, 2), "f4")})
+    assert calls == [3]
+    np.testing.assert_array_equal(first["y"], [[2, 2]])
+    np.testing.assert_array_equal(second["y"], [[0, 0], [0, 0]])
+
+
+def test_who_makes_the_model_fail_fails_alone(fake_model, loop_around):
+    def refuse_zeros(x):
+        if (x == 0).any():
+            raise ValueError("a zero")
+        return x
+
+    good, bad = _ask(fake_model(refuse_zeros), loop_around, _x(1, 2), {"x": np.zeros((1, 2))})
+    assert good["y"].tolist() == [[1, 1]]
+    assert isinstance(bad, ValueError)
+
+
+def test_a_model_that_loses_rows_is_asked_one_by_one(fake_model, loop_around):
+    found = _ask(fake_model(lambda x: x[:1] + len(x)), loop_around, _x(1, 1), _x(1, 1))
+    assert [one["y"].tolist() for one in found] == [[[2]], [[2]]]

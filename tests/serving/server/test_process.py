@@ -1,0 +1,60 @@
+"""The process: its start, its signals, its end."""
+
+import base64
+import signal
+import socket
+import threading
+import time
+
+import pytest
+import requests
+
+from serkit.cli import main
+
+pytest.importorskip("uvicorn", reason="no web server; it is in the extra serve")
+
+
+def test_a_signal_ends_it_with_0_after_what_is_in_flight(start_server, served_model, tone):
+    address, process = start_server(served_model, "--max-batch", "1", "--name", "other")
+    body = {"instances": [{"b64": base64.b64encode(tone(200, 20)).decode()}] * 10}
+    found = []
+
+    def ask():
+        url = f"{address}v1/models/other:predict"
+        found.append(requests.post(url, json=body, timeout=30))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    while "serkit_queue_examples 0.0" in requests.get(f"{address}metrics", timeout=10).text:
+        assert asking.is_alive()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    asking.join(10)
+    assert found[0].status_code == 200
+    assert len(found[0].json()["predictions"]) == 10
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{address}healthz", timeout=5)
+
+
+def test_a_signal_while_loading_ends_it_too(start_server, served_model):
+    address, process = start_server(served_model, ready=False)
+    assert requests.get(f"{address}healthz", timeout=10).status_code == 200
+    time.sleep(0.1)
+    # A connection that never says anything is nobody's reason to wait.
+    host, port = address.split("/")[2].split(":")
+    with socket.create_connection((host, int(port))):
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+
+
+def test_an_address_that_is_taken_is_one_line(served_model, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["serve", str(served_model), "--port", str(port)]) == 1
+    assert "Address already in use" in capsys.readouterr().err
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_server(tmp_path, capsys):
+    (tmp_path / "saved_model.pb").write_bytes(b"torn")
+    assert main(["serve", str(tmp_path), "--port", "0"]) == 2
+    assert "cannot be loaded" in capsys.readouterr().err

@@ -1,0 +1,15 @@
+from serkit.serving.server.refusal import Refusal, shown
+
+
+def test_messages_are_bounded_whatever_was_sent():
+    refusal = Refusal(400, "x" * 100_000)
+    assert len(refusal.message) == 500
+    assert refusal.message.endswith("…")
+    assert str(Refusal(404, "short")) == "short"
+
+
+def test_what_is_shown_of_a_value_is_short():
+    assert shown("a" * 1_000_000) == repr("a" * 80)[:80] + "…"
+    assert shown([[1] * 1000]) == "a list"
+    assert shown({"a": 1}) == "an object"
+    assert (shown(1.5), shown(None), shown(True)) == ("1.5", "None", "True")
