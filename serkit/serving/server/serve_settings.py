@@ -29,7 +29,7 @@ class ServeSettings:
 
     name: str = ""
     versions: str = "newest"
-    max_batch: int = 16
+    max_batch: int = 8
     batch_delay: float = 2.0
     queue: int = 64
     time_out: float = 30.0
