@@ -98,6 +98,32 @@ def test_the_default_of_samples_is_in_the_signature(drawing):
     assert defaults == {"samples": [4]}
 
 
+def test_whatever_comes_gets_an_answer_or_a_status(loaded, wav_bytes, rng):
+    noise = rng.uniform(-0.5, 0.5, 16_000)
+    lying = bytearray(wav_bytes(noise))
+    lying[40:44] = b"\xff" * 4
+    cases = {
+        "empty": (b"", "not a WAV file"),
+        "one byte": (b"R", "not a WAV file"),
+        "HTML": (b"<html><body>404</body></html>", "not a WAV file"),
+        "a stub of Git LFS": (b"version https://git-lfs.github.com/spec/v1\n", "not a WAV file"),
+        "a header that lies": (bytes(lying), ""),
+        "NaN": (wav_bytes(np.array([0.1, np.nan, 0.2]), subtype="FLOAT"), "not finite"),
+        "no samples": (wav_bytes(np.zeros(0)), "without samples"),
+        "one sample": (wav_bytes(np.array([0.5])), ""),
+        "192 kHz": (wav_bytes(rng.uniform(-0.5, 0.5, 192_000), 192_000), ""),
+        "eight channels": (wav_bytes(rng.uniform(-0.5, 0.5, (16_000, 8))), ""),
+        "silence": (wav_bytes(np.zeros(16_000)), ""),
+    }
+    files = tf.constant([data for data, _ in cases.values()])
+    found = {name: value.numpy() for name, value in loaded["serving_default"](files).items()}
+    for row, (name, (_, words)) in enumerate(cases.items()):
+        status = found["status"][row].decode()
+        assert words in status if words else status == "", (name, status)
+        assert found["probabilities"][row].sum() == pytest.approx(0 if words else 1, abs=1e-5)
+        assert np.isfinite(found["entropy"][row])
+
+
 def test_an_hour_is_heard_in_its_middle_and_memory_holds(loaded, wav_bytes):
     long = np.zeros(8_000 * 3600, "int16")
     long[::7] = 1000

@@ -73,12 +73,12 @@ class _Bands(tf.Module):
     @tf.function(
         input_signature=[
             tf.TensorSpec([None], tf.string, name="wav_bytes"),
-            tf.TensorSpec([], tf.int32, name="samples"),
+            tf.TensorSpec([None], tf.int32, name="samples"),
         ]
     )
     def sampled(self, wav_bytes, samples):
         return self.wav(wav_bytes) | {
-            "note": tf.fill(tf.shape(wav_bytes), tf.strings.as_string(samples))
+            "note": tf.fill(tf.shape(wav_bytes), tf.strings.as_string(tf.reduce_max(samples)))
         }
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="wav_bytes")])

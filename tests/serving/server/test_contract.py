@@ -71,13 +71,14 @@ def test_versions_and_named_signatures(ask, sound, version):
     assert ask(document | {"signature_name": ""}, version).status_code == 200
 
 
-def test_scalars_are_asked_for_in_columns_only(ask, sound):
+def test_samples_come_with_each_example(ask, sound):
     asked = {"signature_name": signatures.SAMPLED}
-    found = ask(asked | {"inputs": {"wav_bytes": [sound], "samples": 3}})
-    assert set(found.json()["outputs"]) == set(signatures.OUTPUTS)
-    # In rows there would be one for each.
-    assert ask(asked | {"instances": [{"wav_bytes": sound, "samples": 3}]}).status_code == 400
+    (row,) = ask(asked | {"instances": [{"wav_bytes": sound, "samples": 3}]}).json()["predictions"]
+    columns = ask(asked | {"inputs": {"wav_bytes": [sound], "samples": [3]}}).json()["outputs"]
+    assert {name: value[0] for name, value in columns.items()} == row
+    # In JSON no input has a default.
     assert ask(asked | {"inputs": {"wav_bytes": [sound]}}).status_code == 400
+    assert ask(asked | {"instances": [sound]}).status_code == 400
 
 
 def test_numbers_in_nested_lists(ask, sound):
@@ -173,4 +174,5 @@ def test_metadata_names_inputs_and_outputs(models, version):
         "unknown_rank": False,
     }
     assert set(wav["outputs"]) == set(signatures.OUTPUTS)
-    assert known[signatures.SAMPLED]["inputs"][signatures.SAMPLES]["tensor_shape"]["dim"] == []
+    (side,) = known[signatures.SAMPLED]["inputs"][signatures.SAMPLES]["tensor_shape"]["dim"]
+    assert side["size"] == "-1"

@@ -19,7 +19,7 @@ def test_signatures_say_what_they_take_and_give(version):
         *(signatures.SAMPLED, signatures.FEATURES),
     }
     sampled = version.signatures["sampled"].spec
-    assert sampled.inputs["samples"].shape == ()
+    assert sampled.inputs["samples"].shape == (None,)
     assert sampled.inputs["wav_bytes"].dtype == "string"
     assert set(sampled.outputs) == set(signatures.OUTPUTS)
     assert all(signature.spec.is_batched for signature in version.signatures.values())
