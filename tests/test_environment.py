@@ -98,7 +98,8 @@ def test_the_quick_choice_leaves_out_what_is_there(project):
     left_out = re.findall(r"--(?:ignore|deselect)=(\S+)", line)
     assert left_out
     for path, _, name in (item.partition("::") for item in left_out):
-        assert f"def {name}" in (PROJECT / path).read_text("utf-8")
+        there = PROJECT / path
+        assert there.is_dir() or f"def {name}" in there.read_text("utf-8")
 
 
 def _pinned(lock: str) -> dict[str, str]:
