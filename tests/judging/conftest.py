@@ -26,7 +26,7 @@ def pictures() -> Callable[..., np.ndarray]:
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def classifier() -> keras.Model:
     """Angry where the first feature is above 0, happy where it is below, never sad."""
     inputs = keras.Input((2, 2, 1))
