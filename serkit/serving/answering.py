@@ -103,6 +103,8 @@ class Answering:
             status: string ``(batch,)``, why an example cannot be used.
             note: string ``(batch,)``.
         """
+        # A loop has forgotten it, and TensorFlow would say so of each call.
+        logits = tf.ensure_shape(logits, [None, None, len(self.classes)])
         usable = tf.equal(status, "")
         each = tf.nn.softmax(logits / tf.constant(self.settings.temperature))
         mean = tf.reduce_mean(each, axis=1)
