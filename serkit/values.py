@@ -19,7 +19,8 @@ def restored(kind: type, values: Any) -> Any:
     """A frozen dataclass from what :func:`plain` made of ``dataclasses.asdict`` of one.
 
     Args:
-        kind: the dataclass; its fields are numbers, words, tuples, or such dataclasses.
+        kind: the dataclass; its fields are numbers, words, tuples, such dataclasses, or any of
+            these by name.
         values: fields by name; those that are missing keep their defaults.
 
     Raises:
@@ -40,8 +41,10 @@ def restored(kind: type, values: Any) -> Any:
 
 
 def _field(hint: Any, value: Any) -> Any:
-    union = typing.get_origin(hint) in (typing.Union, types.UnionType)
-    for kind in typing.get_args(hint) if union else (hint,):
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is dict and isinstance(value, dict):
+        return {name: _field(inner[1], item) for name, item in value.items()}
+    for kind in inner if origin in (typing.Union, types.UnionType) else (hint,):
         if dataclasses.is_dataclass(kind) and isinstance(value, dict):
             return restored(kind, value)
     return _tuples(value)

@@ -27,7 +27,7 @@ ALLOWED = {
     "reporting": {"evaluation"},
     "trials": {
         *("corpora", "audio", "data", "training", "evaluation", "gans", "classifiers", "judging"),
-        *("caching", "runs", "layers", "uncertainty", "reporting"),
+        *("caching", "runs", "layers", "uncertainty", "reporting", "serving"),
     },
     "grid": set(),
     "comparison": {

@@ -1,9 +1,13 @@
-"""``serkit export``: a model for TF Serving, from a run of the demo or from Keras files."""
+"""``serkit export``: a model for TF Serving, from a run or from Keras files."""
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from serkit.errors import InputError
+
+if TYPE_CHECKING:
+    from serkit.trials.delivery import Deliverable
 
 
 def add_to(commands) -> None:
@@ -15,7 +19,8 @@ def add_to(commands) -> None:
         nargs="+",
         type=Path,
         metavar="RUN|MODEL",
-        help="a folder of serkit demo, or a .keras file; several files are an ensemble",
+        help="a folder of serkit demo or serkit compare, or a .keras file; several files are an "
+        "ensemble",
     )
     parser.add_argument(
         "--out",
@@ -25,7 +30,11 @@ def add_to(commands) -> None:
         help="without a version the next free one; an existing one is never overwritten",
     )
     of_run = parser.add_argument_group("of a run")
-    of_run.add_argument("--arm", help="original or augmented; default: the better one")
+    of_run.add_argument(
+        "--arm",
+        help="original or augmented, or one that was compared; default: what was best on the "
+        "validation speakers",
+    )
     of_run.add_argument(
         "--coverage",
         type=float,
@@ -33,7 +42,14 @@ def add_to(commands) -> None:
         "that it does not know; default: 0.9",
     )
     of_run.add_argument("--accuracy", type=float, help="or: share of answers to be right")
-    of_run.add_argument("--cache", type=Path, help="of its spectrograms, if it had one")
+    of_run.add_argument("--cache", type=Path, help="of it, if it had one")
+    of_comparison = parser.add_argument_group(
+        "of a comparison, whose networks are trained once more, one per seed, to be kept"
+    )
+    of_comparison.add_argument("--classifier", help="default: the comparison's first")
+    of_comparison.add_argument(
+        "--fold", type=int, help="whose training speakers it is to know; default: 1"
+    )
     of_file = parser.add_argument_group("of Keras files")
     of_file.add_argument("--classes", nargs="+", help="labels in the order of the outputs")
     of_file.add_argument(
@@ -54,9 +70,12 @@ def run(options: argparse.Namespace) -> int:
         if len(options.sources) > 1:
             raise InputError(f"{len(options.sources)} sources; valid is one run, or .keras files")
         _refuse(options, "a run", "classes", "spec", "temperature", "threshold")
+        if not _is_comparison(first):
+            _refuse(options, "a run of serkit demo", "classifier", "fold")
         version = _of_run(options, first)
     else:
-        _refuse(options, "Keras files", "arm", "coverage", "accuracy", "cache")
+        of_runs = ("arm", "coverage", "accuracy", "cache", "classifier", "fold")
+        _refuse(options, "Keras files", *of_runs)
         version = _of_files(options)
     print(
         f"{version}\n"
@@ -73,19 +92,33 @@ def _refuse(options: argparse.Namespace, kind: str, *names: str) -> None:
         raise InputError(f"{', '.join(given)} with {kind}; see serkit export --help")
 
 
+def _is_comparison(folder: Path) -> bool:
+    return (folder / "comparison.json").exists()
+
+
 def _of_run(options: argparse.Namespace, folder: Path) -> Path:
-    from serkit.demo.delivery import DeliverySettings, deliver
-    from serkit.demo.finished import FinishedRun, known_of
+    from serkit.trials.delivery import DeliverySettings, deliver
 
     coverage = options.coverage
     if coverage is None and options.accuracy is None:
         coverage = DeliverySettings.coverage
-    finished = FinishedRun(folder, options.cache)
-    settings = DeliverySettings(coverage, options.accuracy, options.samples, finished.settings.seed)
-    arm, classifier = finished.classifier(options.arm)
-    known = known_of(finished.settings, finished.metrics, arm, folder.resolve().name)
-    spec = finished.settings.spec
-    return deliver(classifier, spec, finished.parts(), known, options.out, settings)
+    # Before anything is trained: what cannot be meant is said at once.
+    settings = DeliverySettings(coverage, options.accuracy, options.samples)
+    found = _of_comparison if _is_comparison(folder) else _of_demo
+    return deliver(found(options, folder), options.out, settings)
+
+
+def _of_demo(options: argparse.Namespace, folder: Path) -> "Deliverable":
+    from serkit.demo.finished import FinishedRun
+
+    return FinishedRun(folder, options.cache).deliverable(options.arm)
+
+
+def _of_comparison(options: argparse.Namespace, folder: Path) -> "Deliverable":
+    from serkit.comparison.finished import FinishedComparison
+
+    fold = 1 if options.fold is None else options.fold
+    return FinishedComparison(folder, options.cache).keep(options.arm, options.classifier, fold)
 
 
 def _of_files(options: argparse.Namespace) -> Path:

@@ -167,35 +167,33 @@ class Comparison:
         )
         return {training.title: why for training in every if (why := training.failure)}
 
-    def training(self, fold: Fold, classifier: str, arm: Arm, seed: int) -> Training:
-        """One training, done or not."""
+    def training(
+        self, fold: Fold, classifier: str, arm: Arm, seed: int, keep: bool = False
+    ) -> Training:
+        """One training, done or not; with ``keep`` it is done once its network lies there, too."""
         generators = {arm.fill: self.generators(arm.fill, fold)} if arm.fill in GANS else {}
         gate = self._gate(fold) if self.settings.gated and generators else None
         filling = Filling(arm, fold, self.settings, generators, gate)
-        keep = self.settings.gated and self._judges(classifier, arm, seed)
+        keep = keep or (self.settings.gated and self._judges(classifier, arm, seed))
         return Training(classifier, filling, seed, self.settings, self.cache, keep)
 
-    def generators(self, kind: str, fold: Fold) -> Generators:
-        """The GANs of one kind that a fold needs."""
-        return self._generators[kind, id(fold)]
-
-    def _pieces(self, arms: Sequence[Arm], seeds: Sequence[int]) -> Iterator[tuple[str, Work]]:
-        """What is needed before who needs it; arms without GANs, who are soonest done, first."""
-        for arm in sorted(arms, key=lambda arm: arm.fill in GANS):
-            for fold in self.folds:
-                yield from self._of_fold(fold, arm, self.settings.classifiers, seeds)
-
-    def _again(self, protocol: str, classifier: str) -> Iterator[tuple[str, Work]]:
-        if not self.settings.more_seeds:
-            return
-        for arm in (self.arms[0], *self.best(protocol, classifier)):
-            for fold in self.folds:
-                if fold.protocol == protocol:
-                    yield from self._of_fold(fold, arm, [classifier], self.settings.more_seeds)
-
-    def _of_fold(
-        self, fold: Fold, arm: Arm, classifiers: Sequence[str], seeds: Sequence[int]
+    def pieces(
+        self,
+        fold: Fold,
+        arm: Arm,
+        classifiers: Sequence[str],
+        seeds: Sequence[int],
+        keep: bool = False,
     ) -> Iterator[tuple[str, Work]]:
+        """All work of an arm on a fold, by kind, what is needed before what needs it.
+
+        Args:
+            fold: of the comparison.
+            arm: of the comparison.
+            classifiers: to be trained.
+            seeds: of trainings.
+            keep: whether trained networks are kept.
+        """
         for part in self.views.parts((1.0, *arm.speeds)):
             yield f"spectrograms at speed {part.speed:g}", part
         if arm.fill in GANS:
@@ -206,7 +204,25 @@ class Comparison:
                 yield f"{arm.fill} {what}", gan
         for classifier in classifiers:
             for seed in seeds:
-                yield f"{classifier} to train", self.training(fold, classifier, arm, seed)
+                yield f"{classifier} to train", self.training(fold, classifier, arm, seed, keep)
+
+    def generators(self, kind: str, fold: Fold) -> Generators:
+        """The GANs of one kind that a fold needs."""
+        return self._generators[kind, id(fold)]
+
+    def _pieces(self, arms: Sequence[Arm], seeds: Sequence[int]) -> Iterator[tuple[str, Work]]:
+        """What is needed before who needs it; arms without GANs, who are soonest done, first."""
+        for arm in sorted(arms, key=lambda arm: arm.fill in GANS):
+            for fold in self.folds:
+                yield from self.pieces(fold, arm, self.settings.classifiers, seeds)
+
+    def _again(self, protocol: str, classifier: str) -> Iterator[tuple[str, Work]]:
+        if not self.settings.more_seeds:
+            return
+        for arm in (self.arms[0], *self.best(protocol, classifier)):
+            for fold in self.folds:
+                if fold.protocol == protocol:
+                    yield from self.pieces(fold, arm, [classifier], self.settings.more_seeds)
 
     def _gate(self, fold: Fold) -> TrainedGate:
         return TrainedGate(self.training(fold, _JUDGE, self.arms[0], self.settings.seeds[0]))

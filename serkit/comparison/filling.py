@@ -22,11 +22,12 @@ class Added:
 
     Attributes:
         examples: with labels and the voices that are in them.
-        generated: how many of them were made, by a GAN or as noise; the others are copies.
+        generated: how many of them were made, by a GAN or as noise, by class; the others are
+            copies.
     """
 
     examples: list[Examples]
-    generated: int
+    generated: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -83,10 +84,11 @@ class Filling:
     def added(self) -> Added:
         """For each class of the plan, what is added, with the voices that are in it."""
         found: list[Examples] = []
-        generated = 0
+        generated: dict[str, int] = {}
         for label, count in self.fold.plan.items() if self.arm.fill else ():
             made, copied = self._of_class(label, count)
-            generated += len(made) if made else 0
+            if made:
+                generated[label] = len(made)
             found += [part for part in (made, copied) if part]
         return Added(found, generated)
 

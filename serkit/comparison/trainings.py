@@ -172,7 +172,7 @@ class Training:
         views = [fold.at(speed) for speed in self._speeds]
         real = [view.to_fit(fold.split.train) for view in views]
         added = self.filling.added()
-        return Examples.joined([*real, *added.examples]), added.generated
+        return Examples.joined([*real, *added.examples]), sum(added.generated.values())
 
     def _keep(self, model: keras.Model, counts: dict[str, int]) -> None:
         split, parts = self.filling.fold.split, self.filling.fold.parts

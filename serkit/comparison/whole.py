@@ -44,8 +44,7 @@ def compare(
         LeakError: if anything would be fitted on somebody who is validated or tested with.
     """
     progress = progress or Progress()
-    fixed = {name: value for name, value in settings.to_json().items() if name not in _MAY_CHANGE}
-    with Run(out, fixed) as run:
+    with Run(out, fixed(settings)) as run:
         with progress.stage("recordings and splits"):
             comparison = Comparison(settings, run.folder, cache, progress)
         with progress.stage("spectrograms and trainings"):
@@ -60,6 +59,11 @@ def compare(
             write_story(out / "report.html", comparison, results)
         progress.say(f"\nreport: {out / 'report.html'}\nnumbers: {out / 'comparison.json'}")
     return results
+
+
+def fixed(settings: CompareSettings) -> dict[str, Any]:
+    """What of a comparison's settings has to stay as it is in its run folder, as JSON values."""
+    return {name: value for name, value in settings.to_json().items() if name not in _MAY_CHANGE}
 
 
 def verdicts(results: dict[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ from serkit.demo.scores import ARMS
 from serkit.demo.settings import DemoSettings
 from serkit.errors import InputError, ResumeError, check_choice
 from serkit.files import read_json
+from serkit.trials.delivery import Deliverable
 from serkit.trials.parts import Parts
 from serkit.values import restored
 
@@ -47,6 +48,12 @@ class FinishedRun:
                 "it was given as --out"
             ) from error
         self.settings = restored(DemoSettings, settings)
+
+    def deliverable(self, arm: str | None = None) -> Deliverable:
+        """An arm's classifier to be deployed, see :meth:`classifier` and :meth:`parts`."""
+        arm, file = self.classifier(arm)
+        known = known_of(self.settings, self.metrics, arm, self.folder.resolve().name)
+        return Deliverable([file], self.settings.spec, self.parts(), known, self.settings.seed)
 
     def classifier(self, arm: str | None) -> tuple[str, Path]:
         """An arm and the file of its classifier.
@@ -85,7 +92,7 @@ class FinishedRun:
 
 
 def known_of(settings: DemoSettings, metrics: Mapping, arm: str, run: str) -> dict[str, Any]:
-    """What :func:`serkit.demo.delivery.deliver` has to know of a run.
+    """What a :class:`serkit.trials.delivery.Deliverable` has to know of a run.
 
     Args:
         settings: of the run.

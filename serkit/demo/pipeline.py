@@ -18,7 +18,6 @@ from serkit.corpora.protocols import make_splits
 from serkit.corpora.splits import Split
 from serkit.corpora.synthetic import write_synthetic_corpus
 from serkit.data.spectrograms import compute_spectrograms
-from serkit.demo.delivery import deliver, try_out
 from serkit.demo.finished import classifier_file, known_of
 from serkit.demo.generation import generate
 from serkit.demo.scores import ARMS, MEASURES, compare_arms, rows_of_test
@@ -31,6 +30,7 @@ from serkit.judging.judge import Judge
 from serkit.progress import Progress
 from serkit.runs import Run
 from serkit.seeds import derive_seed
+from serkit.trials.delivery import Deliverable, deliver, try_out
 from serkit.trials.parts import Parts
 
 
@@ -202,10 +202,9 @@ class Demo:
         def work() -> dict:
             arm = metrics["better"]
             known = known_of(self.settings, metrics, arm, self.models.name)
-            written = deliver(
-                *(self._classifier_file(arm), self.settings.spec, parts, known, self.models)
-            )
-            return {"model": str(written)}
+            files, settings = [self._classifier_file(arm)], self.settings
+            given = Deliverable(files, settings.spec, parts, known, settings.seed)
+            return {"model": str(deliver(given, self.models))}
 
         model = self.run_folder.stage("export", work)["model"]
         if not Path(model).is_dir() or Path(model).parent != self.models:

@@ -36,7 +36,8 @@ def model_card(details: Mapping[str, Any]) -> str:
             ``classes``, ``spec``, ``answers`` (fields of
             :class:`serkit.serving.answering.AnswerSettings`, ``draws``, ``networks``). Shown if
             there: ``run``, ``protocol``, ``leaky``, and ``data``, ``test``, ``abstention``, see
-            :func:`serkit.trials.evidence.gather`.
+            :func:`serkit.trials.evidence.gather`, and ``comparison``, see
+            :meth:`serkit.comparison.finished.FinishedComparison.keep`.
 
     Source: Mitchell et al. (2019), Model Cards for Model Reporting, arXiv:1810.03993.
     """
@@ -62,6 +63,8 @@ def _sections(details: Mapping[str, Any]) -> Iterator[str]:
     yield _answers(spec, answers)
     yield "## What it was trained on"
     yield _data(details["data"]) if details.get("data") else _UNKNOWN
+    if details.get("comparison"):
+        yield _arm(details["arm"], details["comparison"])
     yield "## How good it is"
     if details.get("leaky"):
         yield (
@@ -69,6 +72,8 @@ def _sections(details: Mapping[str, Any]) -> Iterator[str]:
             "strangers get."
         )
     yield _results(details) if details.get("test") else _UNKNOWN
+    if details.get("comparison"):
+        yield _compared(details["arm"], details["comparison"])
     yield "## Limits"
     yield "".join(f"- {line}\n" for line in _limits(details))
     yield "## Licences of the recordings"
@@ -115,6 +120,21 @@ def _data(data: Mapping[str, Any]) -> str:
 
 def _counted(part: Mapping[str, int] | None) -> str:
     return f"{part['clips']} ({part['speakers']})" if part else "0"
+
+
+def _arm(arm: str, found: Mapping[str, Any]) -> str:
+    everywhere = "".join(f", with {name} as everywhere" for name in found["everywhere"])
+    return f"Arm `{arm}` of the comparison: {found['meaning']}{everywhere}."
+
+
+def _compared(arm: str, found: Mapping[str, Any]) -> str:
+    verdict = f" The comparison's verdict: {found['verdict']}" if found["verdict"] else ""
+    return (
+        f"In all folds of the comparison, each of its {found['speakers']} speakers tested by "
+        f"networks that had not heard them ({found['trainings']} trainings of "
+        f"`{found['classifier']}`, arm `{arm}`): UAR {_percent(found['uar'])}. That is of single "
+        f"networks, and of more people than the table above.{verdict}"
+    )
 
 
 def _results(details: Mapping[str, Any]) -> str:

@@ -50,16 +50,21 @@ def small_settings(root: Path, **changed) -> CompareSettings:
     return CompareSettings(**wanted | changed)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def settings_of():
     """Makes settings of a small comparison."""
     return small_settings
 
 
+@pytest.fixture(scope="session")
+def small_contenders() -> dict[str, Contender]:
+    return SMALL_CONTENDERS
+
+
 @pytest.fixture
-def small(monkeypatch) -> None:
+def small(monkeypatch, small_contenders) -> None:
     """Classifiers that are trained in a moment."""
-    for name, contender in SMALL_CONTENDERS.items():
+    for name, contender in small_contenders.items():
         monkeypatch.setitem(contenders.CLASSIFIERS, name, contender)
 
 

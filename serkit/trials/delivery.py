@@ -1,10 +1,11 @@
-"""The demo's last stage: the better classifier as a model to deploy, tried out as a user would."""
+"""A classifier that a run chose as a model to deploy, tried out as a user would."""
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.errors import InputError, SerkitError
@@ -16,6 +17,29 @@ from serkit.trials.parts import Parts
 from serkit.uncertainty.ensemble import Ensemble
 from serkit.uncertainty.sampled import SampledNetwork, draws
 
+_NAMED = ("run", "arm", "protocol", "leaky", "comparison")
+
+
+@dataclass(frozen=True)
+class Deliverable:
+    """What a run has chosen to be deployed.
+
+    Attributes:
+        classifiers: a ``.keras`` file; several are an ensemble, and then none of them draws.
+        spec: what they were trained on.
+        parts: of the split that they were trained on.
+        known: ``run``, ``arm``, ``protocol``, ``leaky``, ``generated`` (spectrograms that were
+            added, by class) and ``synthetic`` (whether the recordings are the built-in corpus); of
+            a comparison's ``comparison``, too.
+        seed: of draws and bootstraps.
+    """
+
+    classifiers: Sequence[Path]
+    spec: SpectrogramSpec
+    parts: Parts
+    known: Mapping[str, Any]
+    seed: int = 0
+
 
 @dataclass(frozen=True)
 class DeliverySettings:
@@ -25,7 +49,6 @@ class DeliverySettings:
         coverage: share of their clips that it answers, above 0 to 1, or
         accuracy: share of its answers that are right. One of the two is None.
         samples: how often a network that draws is asked.
-        seed: of draws and bootstraps.
 
     Raises:
         InputError: if both or none are given.
@@ -34,7 +57,6 @@ class DeliverySettings:
     coverage: float | None = 0.9
     accuracy: float | None = None
     samples: int = 30
-    seed: int = 0
 
     def __post_init__(self) -> None:
         if (self.coverage is None) == (self.accuracy is None):
@@ -43,50 +65,39 @@ class DeliverySettings:
             )
 
 
-def deliver(
-    classifier: Path,
-    spec: SpectrogramSpec,
-    parts: Parts,
-    known: Mapping,
-    out: Path,
-    settings: DeliverySettings | None = None,
-) -> Path:
+def deliver(given: Deliverable, out: Path, settings: DeliverySettings | None = None) -> Path:
     """Calibrate a classifier on the validation part, measure it on the test part, and export it.
 
     Args:
-        classifier: its ``.keras`` file.
-        spec: what it was trained on.
-        parts: of the split that it was trained on.
-        known: ``run``, ``arm``, ``protocol``, ``leaky``, ``generated`` (spectrograms that were
-            added, by class) and ``synthetic`` (whether the recordings are the built-in corpus).
+        given: the classifier, and what is known of it.
         out: see :func:`serkit.serving.export.export_classifier`.
         settings: when it abstains.
 
     Raises:
         InputError: if the version exists, or the accuracy cannot be reached.
     """
-    settings = settings or DeliverySettings()
-    model = load_network(classifier)
-    predictor = SampledNetwork(model) if draws(model) else Ensemble([model])
+    settings, parts, known = settings or DeliverySettings(), given.parts, given.known
+    models = [load_network(file) for file in given.classifiers]
+    predictor = SampledNetwork(models[0]) if draws(models[0]) else Ensemble(models)
     chosen = calibrated(
         *(predictor, parts),
         coverage=settings.coverage,
         accuracy=settings.accuracy,
         samples=settings.samples,
-        seed=settings.seed,
+        seed=given.seed,
     )
-    evidence = gather(chosen, parts, known["generated"], settings.seed)
+    evidence = gather(chosen, parts, known["generated"], given.seed)
     evidence["data"]["synthetic"] = known["synthetic"]
     answers = AnswerSettings(
         chosen.predictor.temperature,
         # To answer nothing is to abstain above 0 nats.
         max(float(chosen.threshold), 0.0),
         settings.samples,
-        settings.seed,
+        given.seed,
     )
-    named = {name: known[name] for name in ("run", "arm", "protocol", "leaky")}
+    named = {name: known[name] for name in _NAMED if name in known}
     details = {"label_set": parts.label_set, **named, **evidence}
-    return export_classifier(Answering([model], spec, parts.classes, answers), out, details)
+    return export_classifier(Answering(models, given.spec, parts.classes, answers), out, details)
 
 
 def try_out(model: Path | str, file: Path) -> None:

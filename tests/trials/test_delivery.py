@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -5,21 +6,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serkit.demo.delivery import DeliverySettings, deliver, try_out
-from serkit.demo.finished import FinishedRun, known_of
+from serkit.demo.finished import FinishedRun
 from serkit.errors import InputError, SerkitError
 from serkit.files import read_json
 from serkit.serving.versions import DETAILS
+from serkit.trials.delivery import DeliverySettings, deliver, try_out
 from serkit.uncertainty.temperature import best_temperature
 
 
 def _deliver(run: Path, out: Path, **settings) -> Path:
-    finished = FinishedRun(run)
-    arm, classifier = finished.classifier(None)
-    known = known_of(finished.settings, finished.metrics | {"leaky": True}, arm, run.name)
-    spec = finished.settings.spec
-    chosen = DeliverySettings(**settings)
-    return deliver(classifier, spec, finished.parts(), known, out, chosen)
+    given = FinishedRun(run).deliverable()
+    return deliver(
+        replace(given, known={**given.known, "leaky": True}), out, DeliverySettings(**settings)
+    )
 
 
 @pytest.fixture(scope="module")
