@@ -15,6 +15,7 @@ try:
     import uvicorn
 
     from serkit.serving.server.app import build_app
+    from serkit.serving.server.protocol import Protocol
     from serkit.serving.server.service import Service
 except ImportError as error:
     raise InputError(f"{error.name} is missing; pip install 'serkit[serve]'") from error
@@ -52,6 +53,7 @@ def serve(
         say(f"{service.name}, version {versions}, at {address}")
         config = uvicorn.Config(
             build_app(service),
+            http=Protocol,
             log_level="error",
             access_log=False,
             limit_concurrency=_CONNECTIONS,

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -134,14 +135,18 @@ def tone() -> Callable[..., bytes]:
 def start_server() -> Iterator[Callable[..., tuple[str, subprocess.Popen]]]:
     """Runs ``serkit serve`` with arguments; gives its address and the process.
 
-    It returns once the server is ready, or with ``ready=False`` once it listens.
+    It returns once the server is ready, or with ``ready=False`` once it listens. What it complains
+    about goes to ``log``.
     """
     pytest.importorskip("uvicorn", reason="no web server; it is in the extra serve")
     started = []
 
-    def start(*arguments: object, ready: bool = True) -> tuple[str, subprocess.Popen]:
+    def start(
+        *arguments: object, ready: bool = True, log: Path | None = None
+    ) -> tuple[str, subprocess.Popen]:
         command = [sys.executable, "-m", "serkit", "serve", *map(str, arguments), "--port", "0"]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        with open(log, "w") if log else nullcontext() as errors:
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
         started.append(process)
         line = process.stdout.readline()
         address = re.search(r"http://\S+", line)
@@ -158,9 +163,15 @@ def start_server() -> Iterator[Callable[..., tuple[str, subprocess.Popen]]]:
 
 
 @pytest.fixture(scope="session")
-def server(start_server, served_model) -> str:
+def server_log(tmp_path_factory) -> Path:
+    """What :func:`server` complains about."""
+    return tmp_path_factory.mktemp("server") / "log"
+
+
+@pytest.fixture(scope="session")
+def server(start_server, served_model, server_log) -> str:
     """Address of a server of both versions of the small model."""
-    return start_server(served_model, "--versions", "all")[0]
+    return start_server(served_model, "--versions", "all", log=server_log)[0]
 
 
 @pytest.fixture

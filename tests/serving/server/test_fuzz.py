@@ -36,9 +36,10 @@ _KEYS = ["instances", "inputs", "signature_name", "wav_bytes", "samples", "wavef
 
 
 @pytest.fixture(scope="module")
-def attacked(request, start_server) -> str:
+def attacked(request, start_server, server_log) -> str:
     if MODEL:
-        return start_server(MODEL, "--versions", "all", "--name", "tones")[0]
+        of_all = ("--versions", "all", "--name", "tones")
+        return start_server(MODEL, *of_all, log=server_log)[0]
     return request.getfixturevalue("server")
 
 
@@ -151,7 +152,7 @@ def _answer(server: str, sent: bytes, is_whole: bool) -> bytes:
         return received
 
 
-def test_nothing_makes_the_server_fail(attacked, sound):
+def test_nothing_makes_the_server_fail(attacked, server_log, sound):
     url, good = f"{attacked}v1/models/tones:predict", _instances(sound)
     expected = requests.post(url, json=good, timeout=30).json()
     assert expected["predictions"][0]["status"] == ""
@@ -171,4 +172,5 @@ def test_nothing_makes_the_server_fail(attacked, sound):
     assert requests.post(url, json=good, timeout=30).json() == expected
     # Some were answered, some refused: what is sent is neither all rubbish nor all fine.
     assert {200, 400, 404} <= set(codes), codes
+    assert "Traceback" not in server_log.read_text()
     print(f"{COUNT} requests, seed {SEED}: {dict(sorted(codes.items()))}")
