@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# The tests, from nothing: environment, ruff, pytest with coverage.
+# The tests, from nothing: environment, ruff, pytest.
 #
 #   scripts/test.sh                    everything
 #   scripts/test.sh -m "not slow"      arguments go to pytest
+#   scripts/test.sh --cov              what of serkit they go through, which takes half as long again
 #   scripts/test.sh --torch [...]      with PyTorch, beside which networks are tested; without it
 #                                      those tests are skipped (where pip has no build for the CPU
 #                                      alone, it brings gigabytes of CUDA)
 #   scripts/test.sh --latest [...]     on the newest TensorFlow, in .venv-latest: the fast tests,
-#                                      or what the arguments say; neither ruff nor coverage
+#                                      or what the arguments say; no ruff
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/_environment.sh
@@ -43,4 +44,4 @@ echo "== pytest"
 # Two at once: most tests leave one core idle most of the time. The tests of a file stay together,
 # for what they share is made once, and come in their own order, or else the longest would be last.
 exec .venv/bin/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder \
-    --cov --cov-report=term --durations=10 "$@"
+    --durations=10 "$@"

@@ -45,10 +45,10 @@ def test_everything_is_written_and_arms_may_be_added(
         compare(settings_of(synthetic_root, folds=4), out)
 
 
-def _start(root: Path, folder: Path, *classifiers: str) -> subprocess.Popen:
+def _start(root: Path, folder: Path) -> subprocess.Popen:
     with open(folder.with_suffix(".log"), "a") as log:
         return subprocess.Popen(
-            [sys.executable, __file__, str(root), str(folder), *classifiers],
+            [sys.executable, __file__, str(root), str(folder)],
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
             start_new_session=True,
             stdout=log,
@@ -62,10 +62,13 @@ def _done(folder: Path) -> int:
 
 
 @pytest.mark.slow
-def test_killed_at_three_random_points(synthetic_root, tmp_path):
+def test_killed_at_three_random_points(synthetic_root, settings_of, small, tmp_path):
     """Three arms: the same JSON as a run that was never killed; and a second classifier."""
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    _finish(_start(synthetic_root, whole, "resnet50-head"))
+    # Two of three folds: enough to be killed in.
+    compare(settings_of(synthetic_root, classifiers=("compact",), first_folds=2), whole)
+    # Of what is in the cache only the other classifier is missing; one fold shows that it runs.
+    compare(settings_of(synthetic_root, first_folds=1), whole / "both", whole / "cache")
     total = 3 * 2 + 2 * 2
     assert _done(whole) == total + 3
     points = random.Random(7)
@@ -78,7 +81,8 @@ def test_killed_at_three_random_points(synthetic_root, tmp_path):
         time.sleep(points.uniform(0, 2))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    _finish(_start(synthetic_root, parts))
+    process = _start(synthetic_root, parts)
+    assert process.wait() == 0, parts.with_suffix(".log").read_text()
     assert (parts / "comparison.json").read_bytes() == (whole / "comparison.json").read_bytes()
     two = read_json(whole / "both" / "comparison.json")["protocols"]["k-fold"]["classifiers"]
     assert list(two) == ["compact", "resnet50-head"]
@@ -162,10 +166,6 @@ def two_nodes():
     cluster.shutdown()
 
 
-def _finish(process: subprocess.Popen) -> None:
-    assert process.wait() == 0, Path(process.args[3]).with_suffix(".log").read_text()
-
-
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent))
     from conftest import SMALL_CONTENDERS, small_settings
@@ -173,10 +173,5 @@ if __name__ == "__main__":
     from serkit.comparison.contenders import CLASSIFIERS
 
     CLASSIFIERS.update(SMALL_CONTENDERS)
-    root, out = map(Path, sys.argv[1:3])
-    # Two of three folds: enough to be killed in.
+    root, out = map(Path, sys.argv[1:])
     compare(small_settings(root, classifiers=("compact",), first_folds=2), out)
-    if sys.argv[3:]:
-        # Of what is in the cache only the other classifier is missing; one fold shows that it runs.
-        settings = small_settings(root, classifiers=("compact", *sys.argv[3:]), first_folds=1)
-        compare(settings, out / "both", out / "cache")

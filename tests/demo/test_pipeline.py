@@ -28,7 +28,7 @@ from serkit.serving.versions import DETAILS
 pytestmark = pytest.mark.filterwarnings("ignore:a GAN is trained on")
 TINY = DemoSettings(
     synthetic=SyntheticSettings(size=0.01),
-    gan=DCGANSettings(width=0.05, batch_size=4, steps=4, steps_per_epoch=2),
+    gan=DCGANSettings(width=0.05, batch_size=4, steps=20, steps_per_epoch=2),
     compact=CompactSettings(channels=(4, 8)),
     fit=FitSettings(epochs=2, steps_per_epoch=3, batch_size=8),
     rare_below=0.55,
@@ -169,9 +169,8 @@ def _kill_when(process: subprocess.Popen, condition) -> None:
 
 
 @pytest.mark.slow
-def test_killed_in_the_middle_of_a_gan_and_again_in_a_classifier(tmp_path):
+def test_killed_in_the_middle_of_a_gan_and_again_in_a_classifier(done, tmp_path):
     """Same manifest and metrics as a run that was never killed: same seed twice, too."""
-    _start(tmp_path / "whole", wait=True)
     parts = tmp_path / "parts"
     state = parts / "gans" / "female_surprise" / "state.npz"
     generated = parts / "generated" / "female_surprise" / "manifest.csv"
@@ -182,9 +181,9 @@ def test_killed_in_the_middle_of_a_gan_and_again_in_a_classifier(tmp_path):
     _kill_when(process, (parts / "classifiers" / "augmented" / "history.csv").exists)
     _start(parts, wait=True)
     for name in ("manifest.csv", "metrics.json", "split.json"):
-        assert (parts / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+        assert (parts / name).read_bytes() == (done / name).read_bytes()
 
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    run_demo(replace(TINY, gan=replace(TINY.gan, steps=20)), folder, folder.parent / "models")
+    run_demo(TINY, folder, folder.parent / "models")

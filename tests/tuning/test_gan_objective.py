@@ -41,14 +41,10 @@ def test_a_gan_is_measured_by_speakers_whom_nothing_has_heard(
     # What a killed training would go on from is of no use any more.
     assert not list(tmp_path.rglob("state.npz"))
     assert len(list(tmp_path.rglob("generator.keras"))) == 2
-    # Two folds took it; with one it is the same number.
-    fold, other = objective.folds[0], replace(objective.base, critic_rate=1e-4)
-    once, changed = (
-        objective.measured(fold, settings, 1.0, tmp_path / name, 0)
-        for name, settings in (("again", objective.base), ("other", other))
-    )
-    assert once["score"] == pytest.approx(found.folds[0], rel=1e-9)
-    assert changed["score"] != once["score"]
+    # Other settings, another number.
+    other = replace(objective.base, critic_rate=1e-4)
+    changed = objective.measured(objective.folds[0], other, 1.0, tmp_path / "other", 0)
+    assert changed["score"] != found.folds[0]
     monkeypatch.setitem(objective.__dict__, "folds", objective.folds[:1])
     rows = objective.check({"base": tmp_path})
     assert [row["set"] for row in rows] == ["real clips", "base"]
