@@ -14,6 +14,7 @@ from serkit.audio.spectrogram import SpectrogramSpec
 _MARGIN = 2048
 # Of what has to be had whole; a header that claims a strange rate must not fill the memory.
 _LONGEST_SECONDS = 600
+_CUT = "longer than {0} minutes, of which the middle {0} are used".format(_LONGEST_SECONDS // 60)
 
 
 class Loaded(NamedTuple):
@@ -64,12 +65,19 @@ def load_windows(
 ) -> Loaded:
     """Bytes of a recording to overlapping windows that cover all of it.
 
-    Of a recording longer than ten minutes it is the middle ten. Arguments as for
-    :func:`load_waveform`, which gives the same for a recording that fits into one window.
+    Of a recording longer than ten minutes it is the middle ten, and the note says so. Arguments as
+    for :func:`load_waveform`, which gives the same for a recording that fits into one window.
     """
     decoded = decode(data)
     waveform = _at_rate(decoded, spec, _LONGEST_SECONDS)
-    return Loaded(windows(waveform, spec), decoded.status, decoded.note)
+    seconds = tf.size(decoded.waveform) / decoded.sample_rate
+    note = _joined(decoded.note, tf.where(seconds > _LONGEST_SECONDS, _CUT, ""))
+    return Loaded(windows(waveform, spec), decoded.status, note)
+
+
+def _joined(note: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+    both = tf.logical_and(tf.not_equal(note, ""), tf.not_equal(other, ""))
+    return tf.strings.join([note, tf.where(both, "; ", ""), other])
 
 
 def _at_rate(decoded: Decoded, spec: SpectrogramSpec, seconds: float) -> tf.Tensor:

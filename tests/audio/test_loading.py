@@ -72,6 +72,12 @@ def test_of_more_than_ten_minutes_the_middle_ten_are_taken(wav_bytes):
     data = bytearray(wav_bytes(wave.astype("float32") / 256, 1_000, "PCM_U8"))
     found = load_windows(bytes(data), SPEC)
     assert found.status == b""
+    assert found.note == b"longer than 10 minutes, of which the middle 10 are used"
+    # A header that promises more than there is, too.
+    place = data.index(b"data") + 4
+    data[place : place + 4] = b"\xff\xff\xff\x7f"
+    short = load_windows(bytes(data[:500_000]), SPEC).note.numpy()
+    assert load_windows(bytes(data), SPEC).note == short + b"; " + found.note.numpy()
     assert len(found.waveform) == 1 + -(-(600 * 16_000 - SPEC.samples) // (SPEC.samples // 2))
 
 

@@ -129,6 +129,7 @@ def test_an_hour_is_heard_in_its_middle_and_memory_holds(loaded, wav_bytes):
     long[::7] = 1000
     found = loaded["serving_default"](wav_bytes=tf.constant([wav_bytes(long, 8_000)]))
     assert found["status"].numpy().tolist() == [b""]
+    assert found["note"].numpy()[0].startswith(b"longer than 10 minutes")
 
 
 @pytest.mark.recordings
