@@ -1,24 +1,23 @@
 """HTTP from people who break off in the middle of it."""
 
+from contextlib import suppress
+
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
-
-_NOTHING_SENT = {h11.IDLE, h11.SEND_RESPONSE}
 
 
 class Protocol(H11Protocol):
     """uvicorn's, for a request whose body turns out not to be HTTP while it is being answered.
 
-    It says 400 then, whatever the application has said already or is about to say, and both end as
-    errors of the server in the log, with all that called them.
+    It says 400 then, whatever the application has said already or is about to say, and with a body
+    even to HEAD, which has none; all of these end as errors of the server in the log.
     """
 
     def send_400_response(self, msg: str) -> None:
-        """Answer if nothing was answered yet, and hang up."""
-        if self.conn.our_state in _NOTHING_SENT:
+        """Answer as far as that is still possible, and hang up."""
+        with suppress(h11.LocalProtocolError):
             super().send_400_response(msg)
-        else:
-            self.transport.close()
+        self.transport.close()
         if self.cycle is not None:
             # What the application says from now on is dropped.
             self.cycle.disconnected = True

@@ -56,8 +56,12 @@ def ask(caplog):
 
 @pytest.mark.parametrize(
     ("app", "pieces", "code"),
-    [(_hasty, [_HEAD + b"no number\r\n"], b"400"), (_slow, [_HEAD, b"no number\r\n"], b"404")],
-    ids=["in one piece", "later"],
+    [
+        (_hasty, [_HEAD + b"no number\r\n"], b"400"),
+        (_slow, [_HEAD, b"no number\r\n"], b"404"),
+        (_hasty, [_HEAD.replace(b"POST", b"HEAD") + b"no number\r\n"], b"400"),
+    ],
+    ids=["in one piece", "later", "HEAD"],
 )
 def test_a_body_that_is_no_http_is_no_error_of_the_server(ask, app, pieces, code):
     received, logged = ask(app, Protocol, *pieces)
