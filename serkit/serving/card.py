@@ -128,12 +128,13 @@ def _arm(arm: str, found: Mapping[str, Any]) -> str:
 
 
 def _compared(arm: str, found: Mapping[str, Any]) -> str:
-    verdict = f" The comparison's verdict: {found['verdict']}" if found["verdict"] else ""
+    count = found["trainings"]
+    trainings = "one training" if count == 1 else f"{count} trainings"
+    verdict = f" The comparison's verdict: {found['verdict']}." if found["verdict"] else ""
     return (
-        f"In all folds of the comparison, each of its {found['speakers']} speakers tested by "
-        f"networks that had not heard them ({found['trainings']} trainings of "
-        f"`{found['classifier']}`, arm `{arm}`): UAR {_percent(found['uar'])}. That is of single "
-        f"networks, and of more people than the table above.{verdict}"
+        f"In the comparison, single networks of this kind ({trainings} of `{found['classifier']}`, "
+        f"arm `{arm}`) reached UAR {_percent(found['uar'])} on {found['speakers']} speakers whom "
+        f"they had not heard.{verdict}"
     )
 
 

@@ -96,3 +96,18 @@ def test_it_says_how_it_answers():
 def test_nothing_answered_has_no_accuracy():
     card = model_card(FULL | {"abstention": FULL["abstention"] | {"accuracy": None, "coverage": 0}})
     assert "answers 0.0 %; without" in card
+
+
+def test_what_a_comparison_says_is_told():
+    found = {
+        **{"classifier": "compact", "meaning": "other masks", "everywhere": ["mixup"]},
+        **{"trainings": 10, "speakers": 20, "uar": {"value": 0.6, "low": 0.5, "high": 0.7}},
+        "verdict": "specaugment: no effect shown",
+    }
+    card = model_card(FULL | {"arm": "specaugment", "comparison": found})
+    assert "Arm `specaugment` of the comparison: other masks, with mixup as everywhere." in card
+    assert "(10 trainings of `compact`, arm `specaugment`) reached UAR 60.0 [50.0, 70.0]" in card
+    assert "verdict: specaugment: no effect shown." in card
+    alone = model_card(FULL | {"arm": "none", "comparison": found | {"verdict": None}})
+    assert "verdict" not in alone
+    assert "comparison" not in model_card(FULL)
