@@ -132,7 +132,7 @@ class _Leaking(Filling):
         parts = self.fold.parts
         pictures = np.full((4, *parts.shape), np.mean(parts.of(parts.corpus)), np.float32)
         everybody = frozenset(parts.corpus.speakers())
-        return Added([Examples(pictures, everybody, np.zeros(4, int))], 0)
+        return Added([Examples(pictures, everybody, np.zeros(4, int))], {})
 
 
 def test_a_statistic_that_was_fitted_on_everybody_is_refused(training, fold):

@@ -54,6 +54,8 @@ def serve(
         config = uvicorn.Config(
             build_app(service),
             http=Protocol,
+            # Its own would close others' handlers, absl's together with the stream it writes to.
+            log_config=None,
             log_level="error",
             access_log=False,
             limit_concurrency=_CONNECTIONS,

@@ -184,7 +184,7 @@ def run_app() -> Iterator[Callable[..., str]]:
 
     def run(service, wait: bool = True) -> str:
         listener = socket.create_server(("127.0.0.1", 0))
-        config = uvicorn.Config(build_app(service), log_level="error")
+        config = uvicorn.Config(build_app(service), log_config=None, log_level="error")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()

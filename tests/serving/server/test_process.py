@@ -1,6 +1,7 @@
 """The process: its start, its signals, its end."""
 
 import base64
+import logging
 import signal
 import socket
 import threading
@@ -56,5 +57,9 @@ def test_an_address_that_is_taken_is_one_line(served_model, capsys):
 
 def test_a_model_that_cannot_be_loaded_ends_the_server(tmp_path, capsys):
     (tmp_path / "saved_model.pb").write_bytes(b"torn")
+    closed = []
+    others = logging.NullHandler()
+    others.close = lambda: closed.append("others")
     assert main(["serve", str(tmp_path), "--port", "0"]) == 2
     assert "cannot be loaded" in capsys.readouterr().err
+    assert closed == []
