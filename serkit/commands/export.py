@@ -29,6 +29,15 @@ def add_to(commands) -> None:
         metavar="saved_models/NAME[/VERSION]",
         help="without a version the next free one; an existing one is never overwritten",
     )
+    parser.add_argument(
+        "--samples", type=int, default=30, help="of a Bayesian network; default: %(default)s"
+    )
+    _add_of_run(parser)
+    _add_of_file(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_of_run(parser: argparse.ArgumentParser) -> None:
     of_run = parser.add_argument_group("of a run")
     of_run.add_argument(
         "--arm",
@@ -50,6 +59,9 @@ def add_to(commands) -> None:
     of_comparison.add_argument(
         "--fold", type=int, help="whose training speakers it is to know; default: 1"
     )
+
+
+def _add_of_file(parser: argparse.ArgumentParser) -> None:
     of_file = parser.add_argument_group("of Keras files")
     of_file.add_argument("--classes", nargs="+", help="labels in the order of the outputs")
     of_file.add_argument(
@@ -57,10 +69,6 @@ def add_to(commands) -> None:
     )
     of_file.add_argument("--temperature", type=float, help="of the probabilities; default: 1")
     of_file.add_argument("--threshold", type=float, help="entropy in nats to abstain above")
-    parser.add_argument(
-        "--samples", type=int, default=30, help="of a Bayesian network; default: %(default)s"
-    )
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
