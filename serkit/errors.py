@@ -1,5 +1,6 @@
 """Errors that a user can mend; the command line prints them as one line, without a traceback."""
 
+import errno
 from collections.abc import Collection
 
 
@@ -42,3 +43,33 @@ def check_range(name: str, value: float, low: float, high: float | None = None) 
     if not value >= low or (high is not None and not value <= high):
         valid = f"{low} or more" if high is None else f"from {low} to {high}"
         raise InputError(f"{name}={value!r} is out of range; valid is {valid}")
+
+
+_MENDED = {
+    errno.EEXIST: "a file is where a folder has to be; choose another place, or move it away",
+    errno.ENOTDIR: "a file is where a folder has to be; choose another place, or move it away",
+    errno.EISDIR: "a folder is where a file has to be; choose another name, or move it away",
+    errno.ENOENT: "check the path",
+    errno.EACCES: "choose another place, or change who may use it",
+    errno.EPERM: "choose another place, or change who may use it",
+    errno.EROFS: "choose another place",
+    errno.ENOSPC: "make room, then give the same command again",
+    errno.EDQUOT: "make room, then give the same command again",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EMFILE: "allow more open files: ulimit -n",
+}
+
+
+def describe_os_error(error: OSError) -> str:
+    """One line: the path, what the system says of it, and what to do.
+
+    Example:
+        >>> describe_os_error(OSError(28, "No space left on device", "runs"))
+        'runs: no space left on device; make room, then give the same command again'
+    """
+    if error.errno is None:
+        return str(error)
+    paths = " to ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+    what = (error.strerror or str(error)).lower()
+    advice = _MENDED.get(error.errno, "")
+    return (f"{paths}: " if paths else "") + what + (f"; {advice}" if advice else "")

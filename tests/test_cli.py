@@ -1,9 +1,14 @@
+import importlib
+import io
 import os
+import pkgutil
+import signal
 import subprocess
 import sys
 
 import pytest
 
+import serkit.commands
 from serkit.cli import main
 
 
@@ -51,6 +56,49 @@ def test_version_and_unknown_commands():
         assert stopped.value.code == status
 
 
+@pytest.mark.parametrize(
+    "after", ["serkit.commands", "argparse", "numpy.core.multiarray", "serkit.commands.tune"]
+)
+def test_ctrl_c_during_the_imports_is_one_line(after):
+    """Python says what it has imported; the signal comes when it has come so far."""
+    command = [sys.executable, "-X", "importtime", "-m", "serkit", "audit", "nowhere"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:
+            if line.split("|")[-1].strip() == after:
+                process.send_signal(signal.SIGINT)
+                break
+        rest = [line for line in process.stderr if not line.startswith("import time:")]
+    assert "".join(rest).split() in (
+        ["serkit:", "interrupted"],
+        ["serkit", "audit:", "interrupted"],
+    )
+    assert process.returncode == 130
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["audit", "{nowhere}", "--out", "{out}"],
+        ["audit", "mine={nowhere}", "--out", "{out}"],
+        ["audit", "{there}", "--reject", "colour", "--out", "{out}"],
+        ["compare", "{nowhere}", "--out", "{out}"],
+        ["demo", "{nowhere}", "--out", "{out}", "--models", "{out}"],
+        ["tune", "classifier", "{nowhere}", "--out", "{out}"],
+        ["spectrogram", "{nowhere}", "--pictures", "{out}"],
+        ["listen", "{nowhere}", "--out", "{out}"],
+        ["generate", "{nowhere}", "--plan", "balance", "--out", "{out}"],
+        ["export", "{nowhere}", "--classes", "sad", "--out", "{out}"],
+        ["download", "{nowhere}", "--to", "{out}"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_not_there_makes_no_folder(arguments, tmp_path):
+    (tmp_path / "there").mkdir()
+    places = {name: tmp_path / name for name in ("nowhere", "there", "out")}
+    assert main([word.format(**places) for word in arguments]) == 2
+    assert not places["out"].exists()
+
+
 def test_a_terminal_without_the_letters_gets_question_marks(synthetic_root, tmp_path):
     command = [sys.executable, "-m", "serkit", "audit", str(synthetic_root), "--out", str(tmp_path)]
     done = subprocess.run(
@@ -58,3 +106,19 @@ def test_a_terminal_without_the_letters_gets_question_marks(synthetic_root, tmp_
     )
     assert done.returncode == 0, done.stderr
     assert b"Cram?r's V" in done.stdout
+
+
+def _commands() -> list[str]:
+    modules = [module.name for module in pkgutil.iter_modules(serkit.commands.__path__)]
+    imported = [importlib.import_module(f"serkit.commands.{name}") for name in modules]
+    return [n for n, module in zip(modules, imported, strict=True) if hasattr(module, "add_to")]
+
+
+@pytest.mark.parametrize("command", _commands())
+def test_help_for_a_terminal_without_the_letters(command, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "ascii"))
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "--help"])
+    assert stopped.value.code == 0
+    sys.stdout.flush()
+    assert sys.stdout.buffer.getvalue().startswith(f"usage: serkit {command}".encode())

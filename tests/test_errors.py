@@ -1,6 +1,8 @@
+import errno
+
 import pytest
 
-from serkit.errors import InputError, check_choice, check_range
+from serkit.errors import InputError, check_choice, check_range, describe_os_error
 
 
 def test_check_choice_names_argument_value_and_what_is_valid():
@@ -21,3 +23,16 @@ def test_check_range_takes_both_ends_and_may_be_open():
     check_range("x", 10**9, 0)
     with pytest.raises(InputError, match="0 or more"):
         check_range("x", -1, 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError("other words"), "other words"),
+        (OSError(errno.ENOSPC, "No space left on device", "a"), "a: no space left on device; make"),
+        (OSError(errno.EACCES, "Permission denied", "a", None, "b"), "a to b: permission denied; "),
+        (OSError(errno.EIO, "Input/output error"), "input/output error"),
+    ],
+)
+def test_what_the_system_refuses_is_a_path_a_cause_and_what_to_do(error, line):
+    assert describe_os_error(error).startswith(line)

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from serkit.errors import InputError
+from serkit.errors import InputError, check_choice
 
 _SHOWN = 20
 
@@ -47,12 +47,17 @@ def add_to(commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write the tables and figures, and print what matters of them."""
     from serkit.corpora.audit import NothingUsable, audit, require_own_tables
+    from serkit.corpora.findings import NOTICING
     from serkit.corpora.naming import Naming
+    from serkit.corpora.roots import require_there
     from serkit.progress import Progress
 
     progress = Progress()
     naming = Naming(options.pattern, _pairs("labels", options), _pairs("genders", options))
     reject = [kind for kind in options.reject.split(",") if kind]
+    require_there(options.roots)
+    for kind in reject:
+        check_choice("reject", kind, NOTICING)
     # Now rather than after all the reading: a place that cannot be written to, or is not ours.
     options.out.mkdir(parents=True, exist_ok=True)
     require_own_tables(options.out)

@@ -55,6 +55,7 @@ def open_roots(roots: Sequence[Path | str], naming: Naming) -> list[Root]:
         InputError: if a root does not exist, is neither a folder nor a CSV, or has a path that is
             not UTF-8.
     """
+    require_there(roots)
     opened: dict[str, Root] = {}
     for given in roots:
         corpus, path = _split(given)
@@ -66,6 +67,13 @@ def open_roots(roots: Sequence[Path | str], naming: Naming) -> list[Root]:
     return list(opened.values())
 
 
+def require_there(roots: Sequence[Path | str]) -> None:
+    """Raise InputError unless each root, as for :func:`open_roots`, exists; nothing is read."""
+    for path in (_split(given)[1] for given in roots):
+        if not path.exists():
+            raise InputError(f"{path} does not exist")
+
+
 def _split(given: Path | str) -> tuple[str, Path]:
     match = _NAMED.fullmatch(str(given))
     # A folder may have such a name; what exists is meant.
@@ -75,8 +83,6 @@ def _split(given: Path | str) -> tuple[str, Path]:
 
 
 def _open(name: str, corpus: str, path: Path, naming: Naming) -> Root:
-    if not path.exists():
-        raise InputError(f"{path} does not exist")
     try:
         os.path.abspath(path).encode()
     except UnicodeEncodeError as error:

@@ -253,7 +253,7 @@ def test_without_another_place_it_goes_into_the_run(run_folder, tmp_path):
         (("--count", "3"), "--count needs --class", 2),
         (("--count", "3", "--ungated"), "--count needs --class", 2),
         ((*_of("female_sad", 3), "--wav", "-1"), "--wav=-1 is out of range", 2),
-        (("--plan", "balance", "--share", "11"), "share=11.0 is out of range", 2),
+        (("--plan", "balance", "--share", "11"), "--share 11.0 is out of range", 2),
         (("--plan", "balance", "--share", "0.4"), "no class needs more clips to reach 40% of", 2),
         (
             _of("male_calm", 3),

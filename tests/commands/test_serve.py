@@ -10,8 +10,8 @@ from serkit.cli import main
     ("arguments", "message"),
     [
         (["gone"], "does not exist"),
-        ([".", "--queue", "0"], "queue=0 is out of range"),
-        ([".", "--port", "70000"], "port=70000 is out of range; valid is from 0 to 65535"),
+        ([".", "--queue", "0"], "--queue 0 is out of range"),
+        ([".", "--port", "70000"], "--port 70000 is out of range; valid is from 0 to 65535"),
         ([".", "--name", "a/b"], "cannot stand in an address"),
         (["."], "has no saved_model.pb"),
     ],

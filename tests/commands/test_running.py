@@ -1,0 +1,78 @@
+import argparse
+import errno
+import subprocess
+import sys
+import warnings
+
+import pytest
+
+from serkit.commands.running import as_options, run
+from serkit.errors import InputError, ResumeError
+
+SPELLED = {"weights": "--weights", "rare_below": "--rare-below", "out": "--out"}
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("weights='none': random", "--weights none: random"),
+        ("pass weights=PATH, or weights='none'", "pass --weights PATH, or --weights none"),
+        ("weights='/a b' is no file", "--weights '/a b' is no file"),
+        ("valid is another rare_below, or", "valid is another --rare-below, or"),
+        ("`rare_below` must be 1 or less. Received: 2.", None),
+        (
+            "no weights of it; a/out=3, /rare_below/x, my.out=4",
+            "no weights of it; a/out=3, /rare_below/x, my.out=4",
+        ),
+        ("folds=2 is out of range", "folds=2 is out of range"),
+    ],
+)
+def test_arguments_are_called_what_the_options_are_called(message, shown):
+    assert as_options(message, SPELLED) == (shown or message.replace("rare_below", "--rare-below"))
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (InputError("rare_below=2"), 2, "serkit dance: --rare-below 2"),
+        (ResumeError("other"), 1, "serkit dance: other"),
+        (
+            FileExistsError(errno.EEXIST, "File exists", "/x/y"),
+            1,
+            "serkit dance: /x/y: file exists; ",
+        ),
+    ],
+)
+def test_errors_are_one_line_and_a_status(error, status, line, capsys):
+    def fail(_):
+        raise error
+
+    options = argparse.Namespace(command="dance", run=fail, spelled=SPELLED)
+    assert run(options) == status
+    (printed,) = capsys.readouterr().err.splitlines()
+    assert printed.startswith(line)
+
+
+def test_warnings_are_one_line_without_a_place(capsys):
+    def warn(_):
+        warnings.warn("weights='none':\n random", stacklevel=1)
+        warnings.warn("for programmers", DeprecationWarning, stacklevel=1)
+        return 0
+
+    before = warnings.showwarning
+    with pytest.warns(DeprecationWarning, match="for programmers"):
+        assert run(argparse.Namespace(command="dance", run=warn, spelled=SPELLED)) == 0
+    assert capsys.readouterr().err == "! --weights none: random\n"
+    assert warnings.showwarning is before
+
+
+def test_a_reader_who_has_enough_is_no_error():
+    code = "import argparse, os, sys; from serkit.commands.running import run\n"
+    code += "def show(_):\n    while True:\n        print('x' * 1000)\n"
+    code += "sys.exit(run(argparse.Namespace(command='dance', run=show, spelled={})))"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert (process.wait(), process.stderr.read()) == (1, b"")
