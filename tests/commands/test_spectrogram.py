@@ -171,7 +171,7 @@ def test_pictures_of_two_kinds_do_not_get_into_one_folder(root, tmp_path, capsys
     assert main(command) == 0
     before = _pictures(tmp_path / "out")
     assert main([*command, "--kind", "linear"]) == 1
-    assert "holds pictures of kind='mel', not 'linear'" in capsys.readouterr().err
+    assert "holds pictures of --kind mel, not 'linear'" in capsys.readouterr().err
     assert _pictures(tmp_path / "out").keys() == before.keys()
     assert json.loads((tmp_path / "out" / "spectrogram.json").read_text())["kind"] == "mel"
 
