@@ -46,7 +46,7 @@ def hold_out(
         InputError: if there are too few speakers, no split has every class in training, or
             sentences are to be kept apart and are not known, or there is only one.
     """
-    speakers = _require_speakers(corpus, _FEWEST_SPEAKERS)
+    speakers = _require_speakers(corpus, _FEWEST_SPEAKERS, "into training, validation and test")
     counts = count_clips(corpus, "speaker", speakers, label_set)
     rng = np.random.default_rng(derive_seed(seed, "split"))
     starts = []
@@ -84,7 +84,7 @@ def k_fold(
             to have it.
     """
     check_range("folds", folds, 3)
-    speakers = _require_speakers(corpus, folds)
+    speakers = _require_speakers(corpus, folds, f"into {folds} folds")
     counts = count_clips(corpus, "speaker", speakers, label_set)
     rng = np.random.default_rng(derive_seed(seed, "folds"))
     starts = np.stack(list(start_folds(corpus, label_set, speakers, folds, rng)))
@@ -121,7 +121,7 @@ def leave_one_speaker_out(
     Raises:
         InputError: if there are fewer than five speakers.
     """
-    for speaker in _require_speakers(corpus, _FEWEST_SPEAKERS):
+    for speaker in _require_speakers(corpus, _FEWEST_SPEAKERS, "by leaving one speaker out"):
         test = corpus.where(lambda clip, speaker=speaker: clip.speaker == speaker)
         split = _without(corpus, test, label_set, seed, "leave-one-speaker-out", speaker)
         yield keep_sentences_apart(split, label_set, seed) if sentence_disjoint else split
@@ -186,12 +186,14 @@ def make_splits(protocol: str, corpus: Corpus, label_set: str, seed: int) -> tup
     return (made,) if isinstance(made, Split) else tuple(made)
 
 
-def _require_speakers(corpus: Corpus, fewest: int) -> list[str]:
+def _require_speakers(corpus: Corpus, fewest: int, how: str) -> list[str]:
+    """All of them; InputError if there are fewer than a split ``how`` needs."""
     speakers = sorted(corpus.speakers())
     if len(speakers) < fewest:
+        found = "1 speaker" if len(speakers) == 1 else f"{len(speakers)} speakers"
         raise InputError(
-            f"{len(speakers)} speaker(s) are too few for a speaker-disjoint split; "
-            f"at least {fewest} are needed"
+            f"the {len(corpus)} clips are of {found} ({', '.join(speakers)}); to split by speaker "
+            f"{how} takes {fewest} or more"
         )
     return speakers
 
@@ -216,7 +218,7 @@ def _without(
     """The rest in training and validation."""
     out = test.speakers()
     rest = corpus.where(lambda clip: clip.speaker not in out)
-    speakers = _require_speakers(rest, 2)
+    speakers = _require_speakers(rest, 2, f"into training and validation, {name} being left out")
     rng = np.random.default_rng(derive_seed(seed, protocol, name))
     starts = np.stack([rng.permutation(np.arange(len(speakers)) % 5 == 0) for _ in range(3)])
     counts = count_clips(rest, "speaker", speakers, label_set)

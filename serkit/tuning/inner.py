@@ -13,7 +13,7 @@ from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.corpora.audit import audit
 from serkit.corpora.protocols import hold_out, k_fold
 from serkit.data.spectrograms import compute_spectrograms
-from serkit.errors import DivergedError
+from serkit.errors import DivergedError, InputError
 from serkit.files import replacing
 from serkit.trials.parts import Parts
 from serkit.tuning.outcome import Outcome, TrialFailedError
@@ -48,6 +48,12 @@ def inner_parts(
     spectrograms = compute_spectrograms(corpus, spec, cache=folder / "spectrograms")
     outer = hold_out(corpus, label_set, seed)
     outer.write(folder / "split.json")
+    if len(inside := sorted(outer.train.speakers())) < folds:
+        raise InputError(
+            f"{len(inside)} of the {len(corpus.speakers())} speakers are in the training part "
+            f"({', '.join(inside)}), too few to split it into {folds} for the search; choose "
+            "fewer folds, or give recordings of more speakers"
+        )
     splits = k_fold(outer.train, label_set, seed, folds=folds)
     return [Parts(corpus, split, spectrograms, label_set) for split in splits]
 

@@ -3,7 +3,7 @@ import pytest
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.corpora.protocols import hold_out
-from serkit.errors import DivergedError
+from serkit.errors import DivergedError, InputError
 from serkit.files import read_json
 from serkit.tuning.inner import OverFolds, inner_parts
 from serkit.tuning.outcome import TrialFailedError
@@ -23,6 +23,12 @@ def test_folds_are_of_training_speakers_and_of_each_of_them(
         assert not set.union(*map(set, known)) & (outer.speakers.validation | outer.speakers.test)
     written = read_json(tmp_path / "split.json")["parts"]
     assert written["train"]["speakers"] == sorted(outer.speakers.train)
+
+
+def test_too_few_training_speakers_are_counted_and_named(synthetic_root, tmp_path):
+    with pytest.raises(InputError, match=r"^14 of the 23 speakers .*ravdess-.* into 15 ") as found:
+        inner_parts([synthetic_root], "emotion", SPEC, 15, 0, tmp_path)
+    assert str(found.value).count("-") >= 14
 
 
 class _Three(OverFolds):

@@ -1,6 +1,7 @@
 """A running server: the socket, signals, and the end."""
 
 import contextlib
+import errno
 import math
 import signal
 import socket
@@ -8,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from serkit.errors import InputError
+from serkit.errors import InputError, SerkitError
 from serkit.serving.server.serve_settings import ServeSettings
 
 try:
@@ -43,7 +44,7 @@ def serve(
 
     Raises:
         InputError: if there is no model, or it cannot be loaded, or the extra is not installed.
-        OSError: if the address is taken.
+        SerkitError: if it cannot listen there.
     """
     service = Service(model, settings)
     with _listening(host, port) as listener:
@@ -77,10 +78,21 @@ def _listening(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(_CONNECTIONS)
-    except OSError:
+    except OSError as error:
         listener.close()
-        raise
+        raise SerkitError(
+            f"cannot listen at port={port} of host={host!r}: "
+            f"{(error.strerror or str(error)).lower()}; {_what_to_do(error)}"
+        ) from error
     return listener
+
+
+def _what_to_do(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "end what listens there, or choose another port, 0 for any"
+    if error.errno == errno.EACCES:
+        return "choose a port of 1024 or more"
+    return "valid is an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of them"
 
 
 class _Server(uvicorn.Server):

@@ -52,7 +52,16 @@ def test_an_address_that_is_taken_is_one_line(served_model, capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert main(["serve", str(served_model), "--port", str(port)]) == 1
-    assert "Address already in use" in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"--port {port} of --host 127.0.0.1: address already in use; " in line
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
+def test_an_address_of_another_machine_is_one_line(served_model, capsys, host):
+    assert main(["serve", str(served_model), "--port", "0", "--host", host]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"--port 0 of --host {host}: " in line
+    assert "valid is an address of this machine" in line
 
 
 def test_a_model_that_cannot_be_loaded_ends_the_server(tmp_path, capsys):
