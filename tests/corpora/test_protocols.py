@@ -245,9 +245,9 @@ def test_what_does_not_fit_is_refused():
         hold_out(_corpus(4), "emotion", 0)
     lone = tuple(replace(CLIP, path=f"f{n}", speaker=f"s0{n}", emotion="fear") for n in range(2))
     corpus = Corpus(tuple(c for c in _corpus(5).clips if c.speaker in ("s00", "s01", "s02")) + lone)
-    with pytest.raises(InputError, match="3 speakers .* 5 or more"):
+    with pytest.raises(InputError, match=r"3 speakers .* 5 or more"):
         hold_out(corpus, "emotion", 0)
-    with pytest.raises(InputError, match="6 speakers .* 7 folds takes 7 or more"):
+    with pytest.raises(InputError, match=r"6 speakers .* 7 folds takes 7 or more"):
         k_fold(_corpus(6), "emotion", 0, folds=7)
     with pytest.raises(InputError, match="folds=2"):
         k_fold(_corpus(6), "emotion", 0, folds=2)
