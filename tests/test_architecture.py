@@ -23,7 +23,7 @@ ALLOWED = {
     "uncertainty": {"training", "layers", "evaluation"},
     "judging": {"corpora", "caching", "training", "evaluation", "gans", "classifiers"},
     "data": {"corpora", "audio", "caching"},
-    "serving": {"audio", "grid", "layers", "uncertainty"},
+    "serving": {"audio", "data", "grid", "layers", "uncertainty"},
     "reporting": {"evaluation"},
     "trials": {
         *("corpora", "audio", "data", "training", "evaluation", "gans", "classifiers", "judging"),

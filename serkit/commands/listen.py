@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from serkit.corpora.suffixes import READ
 from serkit.errors import InputError, RecordingError, check_range
 
 _SIDE = 224
@@ -25,7 +26,8 @@ def add_to(commands) -> None:
         metavar="FILE",
         help=".npy with spectrograms in [-1, 1], (n, 224, 224, 1) or one alone, as a run's "
         "generated/<class>/spectrograms-000.npy; .png, a grey picture of 224 x 224, time to the "
-        "right, low frequencies at the bottom; or a .wav, to a spectrogram and back",
+        "right, low frequencies at the bottom; or a recording (.wav, .flac, .mp3, .ogg), to a "
+        "spectrogram and back",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument(
@@ -53,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     jobs = [(file, job) for file in inputs for job in zip(inputs[file], outputs[file], strict=True)]
     for file, (spectrogram, path) in progress.track("sound")(jobs, total=len(jobs)):
         convergence = _write(spectrogram, path, options)
-        if file.suffix.lower() == ".wav":
+        if file.suffix.lower() in READ:
             progress.say(
                 f"{file}: spectral convergence {convergence:.3f} after the way there and back; "
                 "0 would be perfect"
@@ -103,15 +105,19 @@ def _outputs(inputs: dict[Path, np.ndarray], options: argparse.Namespace) -> dic
 def _read(file: Path, options: argparse.Namespace) -> np.ndarray:
     """Spectrograms of one file, float32 ``(n, 224, 224, 1)`` in [-1, 1]."""
     if not file.is_file():
-        raise InputError(f"{file} is no file; a .npy, .png or .wav is expected")
+        what = "is a pipe, a device or a folder" if file.exists() else "does not exist"
+        raise InputError(f"{file} {what}; valid is a .npy, a .png or a recording")
     suffix = file.suffix.lower()
     if suffix == ".npy":
         return _read_array(file, options.first)
     if suffix == ".png":
         return _read_picture(file, options.dark_is_loud)
-    if suffix == ".wav":
+    if suffix in READ:
         return _read_recording(file)
-    raise InputError(f"{file} is not a .npy with spectrograms, a .png picture or a .wav recording")
+    recordings = ", ".join(sorted(READ))
+    raise InputError(
+        f"{file} is not a .npy with spectrograms, a .png picture or a recording ({recordings})"
+    )
 
 
 def _read_array(file: Path, first: int | None) -> np.ndarray:
@@ -170,9 +176,10 @@ def _read_recording(file: Path) -> np.ndarray:
 
     from serkit.audio.loading import load_waveform
     from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
+    from serkit.data.compressed import decode_any
 
     spec = SpectrogramSpec()
-    loaded = load_waveform(tf.constant(file.read_bytes()), spec)
+    loaded = load_waveform(tf.constant(file.read_bytes()), spec, decode_any)
     if problem := loaded.status.numpy().decode():
         raise RecordingError(f"{file}: {problem}")
     return to_spectrogram(loaded.waveform[tf.newaxis], spec).numpy()

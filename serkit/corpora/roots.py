@@ -94,7 +94,7 @@ def _open(name: str, corpus: str, path: Path, naming: Naming) -> Root:
         read = partial(table.read, corpus=corpus or name, naming=naming)
         # As the table's paths are: with links to folders followed.
         return Root(name, path.parent.resolve(), list(table.rows), read, table.rejected)
-    files, rejected = _find(path, name)
+    files, rejected = find_recordings(path, name)
     read = _choose_reader(name, corpus, path, files, naming)
     files, copies = drop_lossy_copies(name, files, read)
     return Root(name, path, files, read, (*rejected, *copies))
@@ -116,8 +116,17 @@ def _choose_reader(
     return partial(naming.by_folder, corpus=corpus or name) if corpus or labels else known
 
 
-def _find(root: Path, name: str) -> tuple[list[str], tuple[Finding, ...]]:
-    """Recordings below a folder, and folders that could not or would not be searched."""
+def find_recordings(root: Path, name: str) -> tuple[list[str], tuple[Finding, ...]]:
+    """Recordings below a folder, by the ends of their names.
+
+    Args:
+        root: the folder; it is searched at any depth, but for hidden folders and links to folders.
+        name: of the root, in findings.
+
+    Returns:
+        POSIX paths relative to ``root`` in a fixed order, and folders that could not or would not
+        be searched, ``root`` itself if it holds no recordings.
+    """
     found: list[str] = []
     skipped: list[Finding] = []
 
@@ -133,7 +142,10 @@ def _find(root: Path, name: str) -> tuple[list[str], tuple[Finding, ...]]:
         subfolders[:] = sorted(sub for sub in subfolders if not sub.startswith("."))
         for sub in subfolders:
             if os.path.islink(os.path.join(folder, sub)):
-                skip(os.path.join(folder, sub), "a link to a folder; give its target as a root")
+                skip(
+                    os.path.join(folder, sub),
+                    "a link to a folder, not followed; give its target, too",
+                )
         below = Path(folder).relative_to(root).as_posix()
         prefix = "" if below == "." else f"{below}/"
         for file in sorted(names):

@@ -7,25 +7,17 @@ that hangs cannot be made into a status.
 """
 
 import functools
-import io
 import logging
 import threading
 from functools import partial
 from types import ModuleType
 
 import numpy as np
-import soundfile
 import tensorflow as tf
 
 from serkit.audio.decoding import Decoded, decode_wav
 from serkit.audio.rare import rare
-from serkit.corpora.auditing.containers import (
-    COMPRESSED,
-    NO_LENGTH,
-    describe_error,
-    identify,
-    mend_mp3,
-)
+from serkit.data.by_soundfile import decode_file, open_sound, read_all
 from serkit.errors import check_choice
 
 BACKENDS = ("auto", "soundfile", "tensorflow-io")
@@ -40,13 +32,11 @@ _FLAC = {
     # Left-justified, of 24 bits as well.
     "PCM_24": (tf.int32, 0, 2.0**31),
 }
-_RATES = range(1_000, 1_000_001)
 # Of any MPEG decoder, in samples. libsndfile's takes it off wherever a Xing tag gives the number
 # of frames; tensorflow-io's only where there is a LAME tag, too.
 _DECODER_DELAY = 529
 # The lowest bit rates have 576 samples in 24 bytes.
 _MOST_SAMPLES_A_BYTE = 24
-_BLOCK = 1 << 20
 
 
 def decode_any(data: tf.Tensor, backend: str = "auto") -> Decoded:
@@ -93,57 +83,22 @@ def _decode_compressed(data: tf.Tensor, backend: str) -> Decoded:
 def _decode(data: bytes | np.ndarray, backend: str) -> tuple[np.ndarray, np.int32, bytes]:
     # An array of one object comes outside of graphs. NumPy's own strings lose zeros at their ends.
     data = data if isinstance(data, bytes) else data.item()
-    problem, waveform, rate = "", np.zeros(0, np.float32), 1
-    kind = identify(io.BytesIO(data))
-    if kind not in COMPRESSED:
-        problem = f"not WAV, FLAC, MP3 or Ogg Vorbis but {kind or 'of no format that is known'}"
-    else:
-        try:
-            samples, rate = _read(data, kind, backend)
-            waveform = samples.mean(axis=1, dtype=np.float32)
-            problem = _problem(waveform, rate)
-        # Whatever a decoder raises: one bad file must not be the end of an epoch.
-        except Exception as error:
-            problem = f"that cannot be decoded: {describe_error(error)}"
-        problem = problem and f"{kind} file {problem}"
-    if problem:
-        waveform, rate = waveform[:0], 1
+    waveform, rate, problem = decode_file(data, partial(_read, backend=backend))
     return waveform, np.int32(rate), problem.encode()
-
-
-def _problem(waveform: np.ndarray, rate: int) -> str:
-    if rate not in _RATES:
-        return "without a usable rate"
-    if not len(waveform):
-        return "without samples"
-    return "" if np.isfinite(waveform).all() else "with samples that are not finite"
 
 
 def _read(data: bytes, kind: str, backend: str) -> tuple[np.ndarray, int]:
     """Samples, float32 ``(samples, channels)``, and the rate in Hz."""
-    source, tells_length = mend_mp3(data) if kind == "MP3" else (data, True)
-    with soundfile.SoundFile(io.BytesIO(source)) as sound:
-        if sound.subtype not in COMPRESSED[kind]:
-            raise ValueError(f"its codec is {sound.subtype}")
-        if sound.frames == NO_LENGTH:
-            raise ValueError("its header does not say how long it is")
+    with open_sound(data, kind) as (sound, tells_length):
         samples = None
         # Where no tag gives the length, nothing would tell whether both decoders found the same.
         if kind != "FLAC" and backend != "soundfile" and tells_length:
             samples = _by_tensorflow_io(data, kind, sound.frames)
         if samples is None:
-            samples = _by_soundfile(sound)
+            samples = read_all(sound)
         if kind == "FLAC" and backend == "tensorflow-io" and len(samples) == sound.frames:
             samples = _flac_by_tensorflow_io(data, sound.subtype, samples)
         return samples, sound.samplerate
-
-
-def _by_soundfile(sound: soundfile.SoundFile) -> np.ndarray:
-    """All samples; in blocks, as a header may announce any number of them."""
-    blocks = []
-    while not blocks or len(blocks[-1]) == _BLOCK:
-        blocks.append(sound.read(_BLOCK, dtype="float32", always_2d=True))
-    return np.concatenate(blocks)
 
 
 def _by_tensorflow_io(data: bytes, kind: str, length: int) -> np.ndarray | None:

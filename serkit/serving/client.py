@@ -106,10 +106,10 @@ class Client:
     def predict(
         self, files: Sequence[Path | str], samples: int | None = None
     ) -> Iterator[Prediction]:
-        """Predictions of WAV files in their order, which are read some at a time.
+        """Predictions of files in their order, which are read some at a time.
 
         Args:
-            files: paths on this machine.
+            files: paths on this machine, of WAV, FLAC, MP3 and Ogg Vorbis files.
             samples: how often a model that draws is asked, 1 or more; by default as often as was
                 exported with it.
         """

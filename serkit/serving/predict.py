@@ -48,7 +48,7 @@ class Predictor:
         """Predict file after file, in their order; a bad one does not stop the others.
 
         Args:
-            files: WAV files.
+            files: WAV, FLAC, MP3 and Ogg Vorbis files.
             samples: how often a model that draws is asked, 1 or more; by default as often as was
                 exported with it.
 

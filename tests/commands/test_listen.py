@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import soundfile
@@ -104,6 +106,28 @@ def test_a_recording_comes_back_with_what_it_lost(tmp_path, wav_bytes, capsys):
     assert hertz == pytest.approx(1000, rel=0.03)
 
 
+@pytest.mark.parametrize(
+    ("name", "form", "subtype"),
+    [("a.flac", "FLAC", "PCM_16"), ("a.mp3", "MP3", "MPEG_LAYER_III"), ("a.ogg", "OGG", "VORBIS")],
+)
+def test_other_formats_sound_as_wav_does(tmp_path, wav_bytes, name, form, subtype):
+    tone = 0.1 * np.sin(2 * np.pi * 1000 * np.arange(44_100) / 44_100)
+    (tmp_path / name).write_bytes(wav_bytes(tone, 44_100, subtype, format=form))
+    assert _listen(tmp_path / name, "--out", tmp_path / "out") == 0
+    seconds, hertz, _ = _heard(tmp_path / "out" / "a-000.wav")
+    assert seconds == pytest.approx(58_112 / 32_000, abs=0.05)
+    assert hertz == pytest.approx(1000, rel=0.03)
+
+
+def test_what_may_have_no_end_is_not_read(tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "zeros.npy").symlink_to("/dev/zero")
+    for name in ("pipe.wav", "zeros.npy"):
+        assert _listen(tmp_path / name, "--out", tmp_path / "out") == 2
+        assert "is a pipe, a device or a folder" in _error(capsys)
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_is_there_stays_unless_it_may_be_replaced(pictures, tmp_path, capsys):
     file = _save(tmp_path / "made.npy", pictures)
     there = tmp_path / "out" / "made-001.wav"
@@ -154,8 +178,8 @@ def _picture(path, mode="L", size=(224, 224), colour=0):
 @pytest.mark.parametrize(
     ("name", "write", "words"),
     [
-        ("gone.npy", lambda path: None, "is no file; a .npy, .png or .wav"),
-        ("a.mp3", lambda path: path.touch(), "is not a .npy with spectrograms"),
+        ("gone.npy", lambda path: None, "does not exist; valid is a .npy, a .png"),
+        ("a.txt", lambda path: path.touch(), "is not a .npy with spectrograms"),
         ("a.npy", lambda path: path.write_text("text"), "is not an array of numbers"),
         ("b.npy", lambda path: path.touch(), "is not an array of numbers"),
         ("a.png", lambda path: path.write_text("text"), "is no PNG; a grey PNG of 224 x 224"),

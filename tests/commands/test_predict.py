@@ -1,8 +1,12 @@
+import csv
+import io
 import json
+import os
 import subprocess
 import sys
 
 import pytest
+import soundfile
 
 from serkit.cli import main
 
@@ -79,6 +83,82 @@ def test_predict_as_json(rest_server, files, capsys):
     assert second["problem"]
 
 
+@pytest.fixture
+def folder(files, wav_bytes, tmp_path):
+    """The same recording as WAV and FLAC at two depths, what is none, and what is not looked at."""
+    found = tmp_path / "found"
+    (found / "deeper").mkdir(parents=True)
+    (found / ".hidden").mkdir()
+    samples, rate = soundfile.read(files[0], dtype="int16")
+    (found / "a.wav").write_bytes(wav_bytes(samples, rate))
+    (found / "deeper" / "b.flac").write_bytes(wav_bytes(samples, rate, format="FLAC"))
+    os.mkfifo(found / "deeper" / "c.ogg")
+    for name in ("notes.txt", ".hidden/d.wav", ".e.wav"):
+        (found / name).write_text("no sound")
+    return found
+
+
+def test_folders_and_other_formats_the_same_from_everywhere(
+    contract_model, rest_server, grpc_server, folder, capsys
+):
+    outputs = []
+    for model in (str(contract_model), rest_server.address, grpc_server.address):
+        assert main(["predict", model, "--json", str(folder)]) == 1
+        outputs.append([json.loads(line) for line in capsys.readouterr().out.splitlines()])
+    names = [str(folder / name) for name in ("a.wav", "deeper/b.flac", "deeper/c.ogg")]
+    for wav, flac, pipe in outputs:
+        assert [found["file"] for found in (wav, flac, pipe)] == names
+        assert (
+            flac["probabilities"]
+            == wav["probabilities"]
+            == pytest.approx(outputs[0][0]["probabilities"], rel=1e-4)
+        )
+        assert "is a pipe" in pipe["problem"]
+
+
+def test_folders_that_are_not_searched_are_told(contract_model, folder, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    (folder / "link").symlink_to(tmp_path)
+    (folder / "deeper" / "c.ogg").unlink()
+    for given, words in ((folder, "link: a link to a folder"), (tmp_path / "empty", "no record")):
+        assert main(["predict", str(contract_model), str(given)]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"serkit predict: {given}")
+        assert words in line
+
+
+@pytest.mark.parametrize("top", [None, 1, 2, 9])
+def test_a_table_and_the_most_probable_classes(contract_model, files, capsys, top):
+    more = [] if top is None else ["--top", str(top)]
+    good, bad = files[0], files[1]
+    assert main(["predict", str(contract_model), "--csv", *more, bad, good, bad]) == 1
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert main(["predict", str(contract_model), "--json", good]) == 0
+    whole = json.loads(capsys.readouterr().out)
+    assert [row["file"] for row in rows] == [bad, good, bad]
+    assert [bool(row["problem"]) for row in rows] == [True, False, True]
+    assert list(rows[0])[-3:] == ["p_angry", "p_happy", "p_sad"]
+    assert rows[0]["p_sad"] == rows[0]["entropy"] == ""
+    ranked = sorted(whole["probabilities"].items(), key=lambda item: -item[1])[:top]
+    cells = {label: rows[1][f"p_{label}"] for label in whole["probabilities"]}
+    # With other files beside it, the last digits are others.
+    found = {label: float(cell) for label, cell in cells.items() if cell}
+    assert found == pytest.approx(dict(ranked), rel=1e-4)
+    assert float(rows[1]["entropy"]) == pytest.approx(whole["entropy"], rel=1e-4)
+    assert main(["predict", str(contract_model), "--json", *more, good]) == 0
+    told = json.loads(capsys.readouterr().out)
+    if top is not None:
+        assert list(told["probabilities"].items()) == ranked
+    assert told | {"probabilities": whole["probabilities"]} == whole
+
+
+def test_a_table_of_nothing_that_could_be_used(contract_model, files, capsys):
+    assert main(["predict", str(contract_model), "--csv", files[1]]) == 1
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.split(",")[0] == "file"
+    assert row.startswith(files[1])
+
+
 def test_predict_without_a_model(tmp_path, capsys):
     assert main(["predict", str(tmp_path / "no-model"), "x.wav"]) == 2
     assert "does not exist" in capsys.readouterr().err
@@ -114,6 +194,7 @@ def test_patience(rest_server, files, capsys):
         (["http://a/v1/models/m", "--engine", "ray", "x.wav"], "valid is it for a model's folder"),
         (["folder", "--attempts", "2", "x.wav"], "--attempts for the folder 'folder'; valid"),
         (["folder", "--time-out", "2", "x.wav"], "--time-out for the folder"),
+        (["folder", "--top", "0", "x.wav"], "--top 0 is out of range"),
         (["http://a/v1/models/m", "--attempts", "0", "x.wav"], "--attempts 0 is out of range"),
         (["http://a/v1/models/m", "--samples", "0", "x.wav"], "--samples 0 is out of range"),
     ],
