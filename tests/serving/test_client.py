@@ -74,7 +74,7 @@ def test_requests_are_neither_too_many_nor_too_large(client, transport):
 
 
 def test_requests_are_made_as_predictions_are_taken(client, transport, tmp_path):
-    (tmp_path / "a.wav").write_bytes(b"1")
+    (tmp_path / "a.wav").write_bytes(b"RIFF")
     found = client.predict([tmp_path / "a.wav"] * 100)
     assert transport.asked == []
     assert next(found).label == "sad"
