@@ -92,7 +92,6 @@ class FinishedComparison:
             "protocol": f"{protocol}, {parts.split.detail or f'fold {fold}'}",
             "leaky": parts.split.leaky,
             "generated": generated,
-            "synthetic": False,
             "comparison": self._said(chosen, classifier, arms[arm]),
         }
         files = [one.model_file for one in trained]

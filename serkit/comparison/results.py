@@ -9,6 +9,7 @@ from serkit.comparison.engine import Comparison
 from serkit.comparison.outcome import Outcome
 from serkit.comparison.settings import HONEST, LEAKY
 from serkit.comparison.verdicts import verdict
+from serkit.corpora.built_in import synthetic_clips
 from serkit.corpora.listeners import LISTENERS
 from serkit.errors import InputError
 from serkit.evaluation.paired import Difference, difference, holm
@@ -37,7 +38,8 @@ def make_results(comparison: Comparison) -> dict[str, Any]:
         ``beside_copies``, how much better they are than ``oversampling``; both are of the seeds
         that the two have. ``gap``: what is gained by speakers on both sides, where both protocols
         were run. ``corpora``: how well corpora are told apart, where there are several.
-        ``listeners``: what people recall of the same recordings.
+        ``listeners``: what people recall of the same recordings. ``synthetic``: true where some
+        are the built-in corpus, else not there.
     """
     settings = comparison.settings
     classes = list(comparison.corpus.classes(settings.label_set))
@@ -68,10 +70,12 @@ def make_results(comparison: Comparison) -> dict[str, Any]:
         except InputError as error:
             probed = {"not_told": str(error)}
         found["corpora"] = probed
+    made = synthetic_clips(comparison.corpus)
+    if made:
+        found["synthetic"] = True
     if settings.label_set == "emotion":
-        found["listeners"] = {
-            corpus: known for corpus, known in LISTENERS.items() if corpus in _corpora(comparison)
-        }
+        heard = {clip.corpus for clip in comparison.corpus.clips if clip not in made}
+        found["listeners"] = {name: known for name, known in LISTENERS.items() if name in heard}
     return plain(found)
 
 

@@ -12,7 +12,8 @@ from serkit.comparison.engine import Comparison
 from serkit.comparison.examples import gan_section
 from serkit.comparison.exports import per_cent, signed_interval
 from serkit.comparison.verdicts import FEWEST_SPEAKERS, headline
-from serkit.corpora.licences import LICENCES
+from serkit.corpora.built_in import WARNING
+from serkit.corpora.licences import licences_of
 from serkit.files import read_json
 from serkit.reporting import figures
 from serkit.reporting.page import Section, Table, write_report
@@ -43,7 +44,7 @@ def write_story(path: Path, comparison: Comparison, results: dict[str, Any]) -> 
     write_report(
         path,
         f"{'LEAKY SPLIT: ' if first['leaky'] else ''}Does the augmentation help? "
-        f"({', '.join(results['settings']['roots'])})",
+        f"({', '.join(licences_of(comparison.corpus))})",
         headline(arms, f"{classifier}, {protocol},", leaky=first["leaky"]),
         list(_warnings(results)),
         sections,
@@ -54,6 +55,8 @@ def _warnings(results: dict[str, Any]) -> Iterator[str]:
     settings = results["settings"]
     if any(found["leaky"] for found in results["protocols"].values()):
         yield _LEAKY
+    if results.get("synthetic"):
+        yield WARNING
     for label, share in settings["rarify"]:
         yield f"{label} was made rare on purpose: {share:.0%} of its training clips are left."
     if everywhere := settings["everywhere"]:
@@ -141,8 +144,7 @@ def _beside_listeners(results: dict[str, Any], corpus: str, known: dict[str, Any
 def _method(comparison: Comparison, results: dict[str, Any]) -> Section:
     versions = read_json(comparison.out / "versions.json")
     flat = pd.json_normalize(results["settings"], sep=".").iloc[0]
-    corpora = sorted({clip.corpus for clip in comparison.corpus.clips})
-    licences = [[name, LICENCES.get(name, "the owner's; ask them")] for name in corpora]
+    licences = [[name, licence] for name, licence in licences_of(comparison.corpus).items()]
     tables = [
         Table(["arm", ""], [[arm.name, arm.meaning] for arm in comparison.arms], True),
         Table(["setting", "value"], [[name, str(value)] for name, value in flat.items()], True),

@@ -13,6 +13,7 @@ import soundfile
 import soxr
 
 from serkit.corpora import cremad, ravdess, savee, tess
+from serkit.corpora.built_in import mark
 from serkit.corpora.voice import SAMPLE_RATE, Manner, Voice, speak
 from serkit.errors import check_range
 from serkit.files import replacing
@@ -94,11 +95,12 @@ def write_synthetic_corpus(
 
     Args:
         folder: gets ``RAVDESS/Actor_01/…``, ``TESS/OAF_angry/…``, ``SAVEE/DC/…`` and
-            ``CREMA-D/AudioWAV/…``.
+            ``CREMA-D/AudioWAV/…``, and a file that marks them as made by a program.
         settings: size and seed.
         track: wraps the iteration over files, for a progress bar; gets their number.
     """
     settings = settings or SyntheticSettings()
+    mark(folder)
     takes = list(_plan(settings))
     for take in track(takes, len(takes)):
         path = Path(folder, take.path)

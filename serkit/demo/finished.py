@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from serkit.corpora.built_in import mark
 from serkit.corpora.corpus import Corpus
 from serkit.corpora.protocols import make_splits
 from serkit.data.spectrograms import compute_spectrograms
@@ -80,6 +81,9 @@ class FinishedRun:
                 speakers of its other parts.
         """
         settings = self.settings
+        if not settings.roots:
+            # Of a run before there were marks.
+            mark(self.folder / "built-in")
         corpus = Corpus.read(self.folder / "manifest.csv")
         (split,) = make_splits(settings.protocol, corpus, settings.label_set, settings.seed)
         if read_json(self.folder / "split.json") != split.summary():
@@ -106,5 +110,4 @@ def known_of(settings: DemoSettings, metrics: Mapping, arm: str, run: str) -> di
         "protocol": metrics["protocol"],
         "leaky": metrics["leaky"],
         "generated": {} if arm == ARMS[0] else metrics["generated"],
-        "synthetic": not settings.roots,
     }

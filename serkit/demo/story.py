@@ -9,6 +9,7 @@ import pandas as pd
 import soundfile
 
 from serkit.audio.spectrogram import band_centres
+from serkit.corpora.built_in import synthetic_clips
 from serkit.corpora.corpus import Clip, Corpus
 from serkit.demo.settings import DemoSettings
 from serkit.demo.verdict import LEAKY, clips_tested, measured_on, summary, warnings
@@ -52,7 +53,7 @@ def write_story(path: Path, story: Story) -> None:
         path,
         f"{leaky}Does filling rare classes with generated spectrograms help? ({source})",
         summary(story.metrics),
-        warnings(story.metrics, built_in=not story.settings.roots),
+        warnings(story.metrics, built_in=bool(synthetic_clips(story.parts.corpus))),
         sections,
     )
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from serkit.corpora.built_in import WARNING
+
 _FEW = 8
 # Below this a bootstrap over speakers has too little to draw from: on three test speakers of the
 # built-in corpus two runs that differed in rounding alone gave +0.2 points and +5.4 (4.2 to 7.1).
@@ -68,10 +70,7 @@ def warnings(metrics: Mapping, *, built_in: bool) -> list[str]:
         "is narrower than it should be."
     ]
     if built_in:
-        found.append(
-            "The recordings are serkit's built-in corpus of synthetic voices. They show that "
-            "everything works; they say nothing about people's speech."
-        )
+        found.append(WARNING)
     few = _fewer(metrics["training_clips"])
     if few:
         found.append(f"Classes with fewer than {_FEW} training clips: {few}.")

@@ -184,11 +184,12 @@ def _abstention(found: Mapping[str, Any]) -> str:
 
 def _limits(details: Mapping[str, Any]) -> Iterator[str]:
     data = details.get("data", {})
-    if data.get("synthetic"):
+    licences, synthetic = data.get("licences", {}), data.get("synthetic", False)
+    if synthetic:
         yield _SYNTHETIC
-    else:
+    if not synthetic or len(licences) > 1:
         yield _ACTED
-        yield from (_LIMITS[name] for name in data.get("licences", {}) if name in _LIMITS)
+        yield from (_LIMITS[name] for name in licences if name in _LIMITS)
     if any("surprise" in label for label in details["classes"]):
         yield _SURPRISE
     yield (

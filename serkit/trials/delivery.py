@@ -28,9 +28,8 @@ class Deliverable:
         classifiers: a ``.keras`` file; several are an ensemble, and then none of them draws.
         spec: what they were trained on.
         parts: of the split that they were trained on.
-        known: ``run``, ``arm``, ``protocol``, ``leaky``, ``generated`` (spectrograms that were
-            added, by class) and ``synthetic`` (whether the recordings are the built-in corpus); of
-            a comparison's ``comparison``, too.
+        known: ``run``, ``arm``, ``protocol``, ``leaky``, and ``generated`` (spectrograms
+            that were added, by class); of a comparison's ``comparison``, too.
         seed: of draws and bootstraps.
     """
 
@@ -87,7 +86,6 @@ def deliver(given: Deliverable, out: Path, settings: DeliverySettings | None = N
         seed=given.seed,
     )
     evidence = gather(chosen, parts, known["generated"], given.seed)
-    evidence["data"]["synthetic"] = known["synthetic"]
     answers = AnswerSettings(
         chosen.predictor.temperature,
         # To answer nothing is to abstain above 0 nats.

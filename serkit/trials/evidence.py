@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from serkit.corpora.built_in import synthetic_clips
 from serkit.corpora.corpus import Corpus
-from serkit.corpora.licences import LICENCES
+from serkit.corpora.licences import licences_of
 from serkit.evaluation.breakdown import breakdown
 from serkit.evaluation.calibration import reliability
 from serkit.evaluation.proper_scores import negative_log_likelihood
@@ -65,8 +66,9 @@ def gather(
 
     Returns:
         ``data``: ``parts`` (clips and speakers, all and by corpus), ``classes`` (training clips),
-        ``generated``, ``licences`` by corpus. ``test``, of the real clips of the test part:
-        ``groups`` (:class:`serkit.evaluation.breakdown.Group`, all and by corpus and gender) and
+        ``generated``, ``licences`` by corpus, ``synthetic`` (whether some clips are of the built-in
+        corpus). ``test``, of the real clips of the test part: ``groups``
+        (:class:`serkit.evaluation.breakdown.Group`, all and by corpus and gender) and
         ``calibration`` (``error`` and ``nll`` without and with the temperature). ``abstention``:
         ``validation_coverage``, ``coverage``, ``accuracy`` of what is answered (None if nothing
         is) and ``accuracy_of_all``.
@@ -78,7 +80,8 @@ def gather(
         "parts": {name: _summary(part, list(names)) for name, part in split.parts().items()},
         "classes": {label: counted.get(label, 0) for label in parts.classes},
         "generated": dict(generated),
-        "licences": {name: LICENCES.get(name, "its owner's") for name in names},
+        "licences": licences_of(parts.corpus),
+        "synthetic": bool(synthetic_clips(parts.corpus)),
     }
     test, truth = split.test, parts.labels(split.test)
     answers = chosen.answer(parts.of(test))

@@ -50,7 +50,7 @@ def test_ways_of_filling_are_compared_with_the_cheapest(pretended):
     assert "beside_copies" not in arms["oversampling"]
 
 
-def test_the_gap_the_corpora_and_listeners(pretended):
+def test_the_gap_and_the_corpora(pretended):
     _, results = pretended
     values = [
         results["protocols"][p]["classifiers"]["compact"]["arms"]["dcgan"]["uar"]["value"]
@@ -58,7 +58,15 @@ def test_the_gap_the_corpora_and_listeners(pretended):
     ]
     assert results["gap"]["compact"]["dcgan"] == pytest.approx(values[0] - values[1])
     assert results["corpora"]["uar"] > results["corpora"]["chance"]
-    assert results["listeners"]["crema-d"]["recalls"]["neutral"] == 0.76
+
+
+def test_listeners_heard_people_and_not_the_built_in_corpus(pretended, monkeypatch):
+    comparison, results = pretended
+    assert (results["synthetic"], results["listeners"]) == (True, {})
+    monkeypatch.setattr("serkit.comparison.results.synthetic_clips", lambda corpus: frozenset())
+    of_people = make_results(comparison)
+    assert "synthetic" not in of_people
+    assert of_people["listeners"]["crema-d"]["recalls"]["neutral"] == 0.76
 
 
 def test_json_that_holds_neither_times_nor_paths_and_is_the_same_again(pretended):

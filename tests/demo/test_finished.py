@@ -23,7 +23,6 @@ def test_nothing_was_added_to_the_first_arm(finished_run):
     finished = FinishedRun(finished_run)
     known = known_of(finished.settings, finished.metrics, "original", "mine")
     assert known["generated"] == {}
-    assert known["synthetic"] is False
     known = known_of(finished.settings, finished.metrics, "augmented", "mine")
     assert known["generated"] == {"surprise": 7}
 

@@ -78,10 +78,14 @@ def test_limits_are_those_of_the_recordings():
     assert "same people were in training and test" not in card
     leaky = model_card(FULL | {"leaky": True})
     assert "**The same people were in training and test.**" in leaky
-    data = FULL["data"] | {"synthetic": True, "licences": {"crema-d": "ODbL"}}
+    data = FULL["data"] | {"synthetic": True, "licences": {"built-in corpus": "serkit's"}}
     made = model_card(FULL | {"data": data, "classes": ["angry", "sad"]})
     assert "made by a program" in made
     assert "two women" not in made
+    assert "acted" not in made
+    both = FULL["data"] | {"synthetic": True, "licences": {"tess": "x", "built-in corpus": "y"}}
+    mixed = model_card(FULL | {"data": both})
+    assert all(words in mixed for words in ("made by a program", "acted", "two women"))
     assert "*Surprise*" not in made
 
 

@@ -31,10 +31,12 @@ def test_the_model_says_where_its_numbers_come_from(delivered):
     assert details["leaky"] is True
     assert (details["run"], details["arm"]) == ("mine", "augmented")
     assert details["data"]["generated"] == {"surprise": 7}
-    assert set(details["data"]["licences"]) == {"crema-d", "ravdess", "savee", "tess"}
+    assert set(details["data"]["licences"]) == {"built-in corpus"}
+    assert details["data"]["synthetic"] is True
     card = (delivered / "assets.extra" / "model-card.md").read_text("utf-8")
     assert "**The same people were in training and test.**" in card
-    assert "two women" in card
+    assert "made by a program" in card
+    assert "CC BY-NC-SA" not in card
 
 
 def test_it_is_calibrated_and_abstains_as_chosen_on_validation_speakers(delivered, finished_run):

@@ -46,7 +46,8 @@ def test_evidence_is_of_the_test_part_and_counts_all_parts(parts):
     assert counted == {name: len(part) for name, part in split.parts().items()}
     assert found["data"]["generated"] == {"sad": 5}
     assert sum(found["data"]["classes"].values()) == len(split.train)
-    assert found["data"]["licences"] == {"c": "its owner's"}
+    assert found["data"]["licences"] == {"c": "the owner's; ask them"}
+    assert found["data"]["synthetic"] is False
     everybody = found["test"]["groups"][0]
     numbers = parts.of(test).reshape(-1)
     right = float(np.mean(numbers % 3 != 0))
