@@ -42,7 +42,7 @@ _BEFORE = """<script>const errors = [];
 addEventListener("error", e => errors.push(e.message || "resource"), true);
 console.error = (...words) => errors.push(words.join(" "));</script>"""
 _AFTER = """<script>addEventListener("load", () => {
-const wide = [...document.querySelectorAll("body *")].filter(e => !e.closest(".table") &&
+const wide = [...document.querySelectorAll("body *")].filter(e => !e.closest(".scroll") &&
   e.getBoundingClientRect().right > document.documentElement.clientWidth + 1).map(e => e.tagName);
 const button = document.querySelector("th:nth-child(2) button");
 const column = () => [...document.querySelectorAll("table")][0].tBodies[0].rows;
@@ -51,7 +51,12 @@ const orders = [order()];
 if (button) { button.click(); orders.push(order()); button.click(); orders.push(order()); }
 const images = [...document.images].map(i => i.naturalWidth > 0 && i.complete);
 const sounds = [...document.querySelectorAll("audio")];
-const out = {errors, wide, orders, images, width: document.documentElement.clientWidth,
+const hints = [...document.querySelectorAll(".hint")].filter(e => e.offsetWidth).length;
+const lines = [...column()[0].cells].map(cell => {
+  const range = document.createRange(); range.selectNodeContents(cell);
+  return new Set([...range.getClientRects()].map(r => Math.round(r.top))).size; });
+const out = {errors, wide, hints, lines, orders, images,
+  width: document.documentElement.clientWidth,
   scroll: document.documentElement.scrollWidth, sounds: sounds.length,
   playable: sounds.map(s => s.canPlayType("audio/mpeg")),
   ground: getComputedStyle(document.body).backgroundColor};

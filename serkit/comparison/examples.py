@@ -13,6 +13,7 @@ from serkit.comparison.folds import Fold
 from serkit.comparison.generators import GanTraining
 from serkit.gans.sampling import sample
 from serkit.reporting import gan_figures
+from serkit.reporting.flat_samples import what_is_flat
 from serkit.reporting.page import Section, Sound
 from serkit.reporting.sounds import mp3
 from serkit.seeds import derive_seed
@@ -54,7 +55,8 @@ def _of_kind(comparison: Comparison, fold: Fold, arm: Arm) -> Section:
     figures: dict[str, Any] = {
         f"real-and-{arm.name}": (
             gan_figures.real_beside_generated(pairs),
-            "Training clips to the left, samples to the right; first fold.",
+            "Training clips to the left, samples to the right; first fold. Contrast is the "
+            f"deviation of the values in a spectrogram. {' '.join(what_is_flat(pairs))}",
         ),
         f"losses-{arm.name}": (draw(histories), "Losses of the first fold's GANs."),
     }

@@ -15,6 +15,7 @@ from serkit.demo.settings import DemoSettings
 from serkit.demo.verdict import LEAKY, clips_tested, measured_on, summary, warnings
 from serkit.files import read_json
 from serkit.reporting import figures, gan_figures
+from serkit.reporting.flat_samples import what_is_flat
 from serkit.reporting.page import Section, Table, write_report
 from serkit.trials.parts import Parts
 
@@ -186,7 +187,8 @@ def _gans(story: Story) -> Section:
             ),
             "gan-grid": (
                 gan_figures.real_beside_generated(pairs),
-                "Real training clips beside generated ones (report, figure 17).",
+                "Real training clips beside generated ones (report, figure 17). Contrast is the "
+                f"deviation of the values in a spectrogram. {' '.join(what_is_flat(pairs))}",
             ),
         },
     )

@@ -11,6 +11,7 @@ from serkit.reporting.style import GENERATED, REAL, tidy
 
 _MAP = "magma"
 _LOSSES = ("d_loss", "g_loss")
+_CURVES = tuple(zip(_LOSSES, (REAL, GENERATED), ("discriminator", "generator"), strict=True))
 _IN_POINTS = {"textcoords": "offset points"}
 _CRITIC_CURVES = {
     "distance": "distance of generated from real, as the critic sees it",
@@ -26,8 +27,11 @@ def gan_losses(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     for axes, (name, history) in zip(panels, histories.items(), strict=False):
         epochs = [row["epoch"] for row in history]
-        axes.plot(epochs, [row["d_loss"] for row in history], color=REAL, label="discriminator")
-        axes.plot(epochs, [row["g_loss"] for row in history], color=GENERATED, label="generator")
+        # A line of one epoch would not be seen.
+        marker = "o" if len(history) == 1 else None
+        for name_of, colour, label in _CURVES:
+            values = [row[name_of] for row in history]
+            axes.plot(epochs, values, color=colour, label=label, marker=marker)
         axes.axhline(2 * np.log(2), color=REAL, linewidth=0.6, linestyle=":")
         axes.axhline(np.log(2), color=GENERATED, linewidth=0.6, linestyle=":")
         for epoch in _changes(history):
@@ -64,7 +68,9 @@ def critic_curves(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> Fig
     panels = figure.subplots(1, 2, sharex=True)
     for axes, (name, title) in zip(panels, _CRITIC_CURVES.items(), strict=True):
         for run, history in histories.items():
-            axes.plot([row["epoch"] for row in history], [row[name] for row in history], label=run)
+            marker = "o" if len(history) == 1 else None
+            epochs, values = ([row[key] for row in history] for key in ("epoch", name))
+            axes.plot(epochs, values, label=run, marker=marker)
         axes.set_title(title, fontsize=9)
         axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))

@@ -42,6 +42,21 @@ def test_every_figure_shows_nothing_overflows_and_the_console_is_silent(page, ch
     assert found["scroll"] <= found["width"]
 
 
+@pytest.mark.parametrize(("width", "cut_off"), [(1200, 1), (500, 4)])
+def test_where_something_is_cut_off_it_says_so(page, chromium, width, cut_off):
+    """On a desk the table of long names alone; on a phone all tables and figures."""
+    assert chromium(page, f"--window-size={width},900")["hints"] == cut_off
+
+
+def test_names_in_a_table_of_words_are_not_broken(chromium, tmp_path):
+    """As narrow as a phone, one line each: the first column and others but that of values."""
+    rows = [["validation", ", ".join(f"crema-d-{n}" for n in range(1001, 1015)), "79"]]
+    table = Table(["part", "speakers", "clips"], rows, True)
+    write_report(tmp_path / "report.html", "", "", [], [Section("s", tables=[table])])
+    seen = chromium(tmp_path / "report.html", "--window-size=500,900")
+    assert seen["lines"][0] == 1
+
+
 def test_tables_sort_by_what_stands_before_a_bracket(page, chromium):
     as_written, descending, ascending = chromium(page)["orders"]
     assert as_written == ["one", "two", "three", "four"]
