@@ -1,6 +1,7 @@
 """Errors that a user can mend; the command line prints them as one line, without a traceback."""
 
 import errno
+import re
 from collections.abc import Collection
 
 
@@ -58,6 +59,8 @@ _MENDED = {
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.EMFILE: "allow more open files: ulimit -n",
 }
+# What serkit.files puts before the name of a file that it is writing.
+_PARTIAL = re.compile(r"\.partial-[^/]*?-\d+-(?=[^/]*$)")
 
 
 def describe_os_error(error: OSError) -> str:
@@ -69,7 +72,8 @@ def describe_os_error(error: OSError) -> str:
     """
     if error.errno is None:
         return str(error)
-    paths = " to ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+    names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    paths = " to ".join(_PARTIAL.sub("", name) for name in names)
     what = (error.strerror or str(error)).lower()
     advice = _MENDED.get(error.errno, "")
     return (f"{paths}: " if paths else "") + what + (f"; {advice}" if advice else "")

@@ -32,6 +32,10 @@ def test_check_range_takes_both_ends_and_may_be_open():
         (OSError(errno.ENOSPC, "No space left on device", "a"), "a: no space left on device; make"),
         (OSError(errno.EACCES, "Permission denied", "a", None, "b"), "a to b: permission denied; "),
         (OSError(errno.EIO, "Input/output error"), "input/output error"),
+        (
+            OSError(errno.ENOENT, "No such", "/a/.partial-my-pc-42-x-7-b.png"),
+            "/a/x-7-b.png: no such",
+        ),
     ],
 )
 def test_what_the_system_refuses_is_a_path_a_cause_and_what_to_do(error, line):

@@ -59,8 +59,8 @@ def run(options: argparse.Namespace) -> int:
     if options.count is not None and not options.label:
         raise InputError("--count needs --class")
     if options.count is not None:
-        check_range("--count", options.count, 1)
-    check_range("--wav", options.wav, 0)
+        check_range("count", options.count, 1)
+    check_range("wav", options.wav, 0)
     if not options.run_folder.is_dir():
         raise InputError(f"RUN {options.run_folder} is no folder")
     from serkit.gans.storing import find_generators, load_generator
@@ -96,7 +96,7 @@ def _plan(options: argparse.Namespace, found: dict[str, Path], judge) -> dict[st
     from serkit.corpora.plans import balance_plan, report_plan
 
     if options.label:
-        check_choice("--class", options.label, found)
+        check_choice("label", options.label, found)
         return {options.label: options.count}
     if options.plan == "report":
         return report_plan(dict.fromkeys(found, 1))

@@ -44,9 +44,9 @@ def add_to(commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Read everything, then write a WAV file per spectrogram; a bad file stops it before."""
-    check_range("--iterations", options.iterations, 1)
+    check_range("iterations", options.iterations, 1)
     if options.first is not None:
-        check_range("--first", options.first, 1)
+        check_range("first", options.first, 1)
     from serkit.progress import Progress
 
     inputs = {file: _read(file, options) for file in options.files}

@@ -58,8 +58,11 @@ def run(options: argparse.Namespace) -> int:
     if options.out.suffix.lower() != ".png":
         raise InputError(f"-o {options.out} is not valid; valid is a name that ends in .png")
     file = Path(options.recordings[0])
+    if file.is_dir():
+        raise InputError(f"-o with the folder {file}; --pictures DIR draws all recordings in it")
     if not file.is_file():
-        raise InputError(f"{file} is not a file" if file.exists() else f"{file} does not exist")
+        what = "is a pipe or a device" if file.exists() else "does not exist"
+        raise InputError(f"{file} {what}; valid is a recording")
     _draw(file, options)
     return 0
 

@@ -47,5 +47,23 @@ def find_version(path: Path) -> Path:
     numbers = versions(path)
     version = path / str(numbers[-1]) if numbers else path
     if not (version / "saved_model.pb").is_file() or not (version / DETAILS).is_file():
-        raise InputError(f"{path} is not a model exported by serkit: no saved_model.pb, {DETAILS}")
+        raise InputError(
+            f"{path} is not a model exported by serkit: no saved_model.pb, {DETAILS}"
+            + instead_of(path)
+        )
     return version
+
+
+def instead_of(path: Path) -> str:
+    """What is to be given in place of a folder that is no model, to be put behind that message.
+
+    Returns:
+        Empty where that is not known; else it begins with a semicolon.
+    """
+    if (path / "settings.json").is_file():
+        name = path.resolve().name
+        return (
+            f"; it is a run's: serkit export {path} --out saved_models/{name} makes a model of it"
+        )
+    models = sorted(folder.name for folder in path.iterdir() if versions(folder))
+    return f"; give one of the models in it: {', '.join(models)}" if models else ""

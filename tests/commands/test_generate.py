@@ -241,18 +241,18 @@ def test_without_another_place_it_goes_into_the_run(run_folder, tmp_path):
     [
         (
             _of("male_angry", 3),
-            "--class='male_angry' is not known; valid are: female_sad, male_calm, male_surprise",
+            "--class male_angry is not known; valid are: female_sad, male_calm, male_surprise",
             2,
         ),
-        (_of("angry", 3), "--class='angry' is not known", 2),
-        (_of("female_sad", 0), "--count=0 is out of range; valid is 1 or more", 2),
+        (_of("angry", 3), "--class angry is not known", 2),
+        (_of("female_sad", 0), "--count 0 is out of range; valid is 1 or more", 2),
         ((), "valid are --class with --count, or --plan", 2),
         ((*_of("female_sad", 3), "--plan", "report"), "valid are --class with --count, or", 2),
         (("--count", "3", "--plan", "balance"), "valid are --class with --count, or --plan", 2),
         (("--class", "female_sad"), "--class needs --count", 2),
         (("--count", "3"), "--count needs --class", 2),
         (("--count", "3", "--ungated"), "--count needs --class", 2),
-        ((*_of("female_sad", 3), "--wav", "-1"), "--wav=-1 is out of range", 2),
+        ((*_of("female_sad", 3), "--wav", "-1"), "--wav -1 is out of range", 2),
         (("--plan", "balance", "--share", "11"), "--share 11.0 is out of range", 2),
         (("--plan", "balance", "--share", "0.4"), "no class needs more clips to reach 40% of", 2),
         (

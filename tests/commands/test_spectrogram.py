@@ -189,7 +189,7 @@ def test_labels_that_are_no_folder_names_stay_inside_and_apart(root, tmp_path):
     ("arguments", "words", "status"),
     [
         (("nowhere.wav", "-o", "x.png"), "nowhere.wav does not exist", 2),
-        ((".", "-o", "x.png"), ". is not a file", 2),
+        ((".", "-o", "x.png"), "-o with the folder .", 2),
         (("a.wav", "b.wav", "-o", "x.png"), "-o takes one FILE, not 2", 2),
         (("bad.wav", "-o", "x.jpg"), "-o x.jpg is not valid", 2),
         (("bad.wav", "-o", "x.png"), "bad.wav: ", 1),

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from serkit.errors import InputError
+from serkit.serving.server.model_folder import versions_to_serve
 from serkit.serving.versions import find_version, next_version, version_for, versions
 
 
@@ -21,6 +22,21 @@ def test_a_version_that_is_there_is_refused(tmp_path):
     assert version_for(tmp_path / "m" / "7") == tmp_path / "m" / "7"
     with pytest.raises(InputError, match=r"m/3 exists and is not overwritten.*m/4"):
         version_for(tmp_path / "m" / "3")
+
+
+def test_what_to_give_instead_is_said(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "settings.json").touch()
+    (tmp_path / "models" / "emotions" / "3").mkdir(parents=True)
+    (tmp_path / "models" / "empty").mkdir()
+    for folder, words in (
+        ("run", f"serkit export {tmp_path / 'run'} --out saved_models/run "),
+        ("models", "give one of the models in it: emotions"),
+        ("models/empty", r"serkit.json$"),
+    ):
+        for find in (find_version, versions_to_serve) if words[-1] != "$" else (find_version,):
+            with pytest.raises(InputError, match=words):
+                find(tmp_path / folder)
 
 
 def test_the_newest_version_is_found_and_what_is_no_model_refused(exported, tmp_path):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from serkit.errors import InputError, check_choice
+from serkit.serving.versions import instead_of
 
 CHOICES = ("newest", "all")
 
@@ -28,6 +29,7 @@ def versions_to_serve(model: Path, which: str = "newest") -> dict[int, Path]:
     if not numbers:
         raise InputError(
             f"model {model} has no saved_model.pb, nor a folder named by a whole number with one"
+            + instead_of(model)
         )
     return {number: found[number] for number in (numbers if which == "all" else numbers[-1:])}
 
