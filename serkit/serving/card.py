@@ -77,7 +77,7 @@ def _sections(details: Mapping[str, Any]) -> Iterator[str]:
     yield "## Limits"
     yield "".join(f"- {line}\n" for line in _limits(details))
     yield "## Licences of the recordings"
-    yield _licences(details.get("data", {}).get("licences", {}))
+    yield _licences(details.get("data", {}))
 
 
 def _answers(spec: Mapping[str, Any], answers: Mapping[str, Any]) -> str:
@@ -198,11 +198,16 @@ def _limits(details: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _licences(found: Mapping[str, str]) -> str:
+def _licences(data: Mapping[str, Any]) -> str:
+    found = data.get("licences", {})
     if not found:
         return _UNKNOWN
-    return "".join(f"- {name}: {text}\n" for name, text in found.items()) + (
-        "\nWhether a model made from them may be passed on or sold is for their owners to say.\n"
+    listed = "".join(f"- {name}: {text}\n" for name, text in found.items())
+    if data.get("synthetic") and len(found) == 1:
+        return listed
+    return (
+        f"{listed}\n"
+        "Whether a model made from them may be passed on or sold is for their owners to say.\n"
     )
 
 

@@ -83,6 +83,8 @@ def test_limits_are_those_of_the_recordings():
     assert "made by a program" in made
     assert "two women" not in made
     assert "acted" not in made
+    assert "for their owners to say" not in made
+    assert "for their owners to say" in card
     both = FULL["data"] | {"synthetic": True, "licences": {"tess": "x", "built-in corpus": "y"}}
     mixed = model_card(FULL | {"data": both})
     assert all(words in mixed for words in ("made by a program", "acted", "two women"))
