@@ -16,6 +16,8 @@ _ARGUMENT = re.compile(
     r"`(?P<quoted>\w+)`|(?<![\w.`/-])(?:(?P<given>[a-z]\w*)=(?:'(?P<value>[\w.-]+)')?"
     r"|(?P<long>[a-z]+_\w+)(?![\w=.`/]))"
 )
+# Of an error of the system; its words follow.
+_NUMBER = re.compile(r"\[Errno -?\d+\] ")
 _FOR_PROGRAMMERS = (
     DeprecationWarning,
     PendingDeprecationWarning,
@@ -72,7 +74,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def as_options(message: str, spelled: Mapping[str, str]) -> str:
-    """A message about arguments of Python, in terms of the command's options.
+    """A message about arguments of Python, in terms of the command's options, without numbers of
+    the system's errors.
 
     Args:
         message: as the package words it, such as "weights='none': …".
@@ -91,7 +94,7 @@ def as_options(message: str, spelled: Mapping[str, str]) -> str:
             return f"`{spelled[name]}`"
         return spelled[name] + (f" {found['value'] or ''}" if found["given"] else "")
 
-    return _ARGUMENT.sub(option, message)
+    return _ARGUMENT.sub(option, _NUMBER.sub("", message))
 
 
 def _say(options: argparse.Namespace, what: object) -> None:

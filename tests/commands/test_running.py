@@ -25,6 +25,7 @@ SPELLED = {"weights": "--weights", "rare_below": "--rare-below", "out": "--out"}
             "no weights of it; a/out=3, /rare_below/x, my.out=4",
         ),
         ("folds=2 is out of range", "folds=2 is out of range"),
+        ("no run ([Errno 2] No such file: 'x')", "no run (No such file: 'x')"),
     ],
 )
 def test_arguments_are_called_what_the_options_are_called(message, shown):
