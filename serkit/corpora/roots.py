@@ -94,6 +94,10 @@ def _open(name: str, corpus: str, path: Path, naming: Naming) -> Root:
         read = partial(table.read, corpus=corpus or name, naming=naming)
         # As the table's paths are: with links to folders followed.
         return Root(name, path.parent.resolve(), list(table.rows), read, table.rejected)
+    if not path.is_dir():
+        raise InputError(
+            f"{path} is a pipe or a device; a folder with recordings or a CSV is expected"
+        )
     files, rejected = find_recordings(path, name)
     read = _choose_reader(name, corpus, path, files, naming)
     files, copies = drop_lossy_copies(name, files, read)

@@ -18,7 +18,7 @@ from serkit.corpora.auditing.containers import (
 
 _RATES = range(1_000, 1_000_001)
 _BLOCK = 1 << 20
-_FLOAT, _HEADER = 3, struct.Struct("<4sI4s4sIHHIIHH4sI")
+_PCM, _FLOAT, _HEADER = 1, 3, struct.Struct("<4sI4s4sIHHIIHH4sI")
 
 
 @contextmanager
@@ -95,19 +95,24 @@ def as_wav(data: bytes) -> tuple[bytes, str]:
         data: a whole file.
 
     Returns:
-        A WAV file as it is, or one of 32-bit floats and one channel; and an empty text, or why
-        there is none.
+        A WAV file as it is, or one of one channel, of 32-bit floats, or of 16 bits where these
+        hold the samples exactly; and an empty text, or why there is none.
     """
     if data.startswith(b"RIFF"):
         return data, ""
     waveform, rate, problem = decode_file(data)
-    samples = waveform.astype("<f4").tobytes()
+    whole = waveform * np.float32(2**15)
+    # Half the bytes for a server, and the same samples: of FLAC of 16 bits and one channel.
+    if (whole == np.rint(whole)).all() and (np.abs(whole + 0.5) < 2**15).all():
+        code, width, samples = _PCM, 2, whole.astype("<i2").tobytes()
+    else:
+        code, width, samples = _FLOAT, 4, waveform.astype("<f4").tobytes()
     sizes = 36 + len(samples), len(samples)
     if not problem and max(sizes) > 0xFFFFFFFF:
         problem = "longer than what fits into a WAV file, 4 GiB"
     if problem:
         return b"", problem
-    form = (16, _FLOAT, 1, rate, 4 * rate, 4, 32)
+    form = (16, code, 1, rate, width * rate, width, 8 * width)
     return _HEADER.pack(b"RIFF", sizes[0], b"WAVE", b"fmt ", *form, b"data", sizes[1]) + samples, ""
 
 

@@ -7,7 +7,7 @@ import pytest
 from serkit.corpora.corpus import Clip
 from serkit.corpora.labels import CATEGORIES
 from serkit.corpora.naming import Naming
-from serkit.corpora.roots import Root, open_roots
+from serkit.corpora.roots import Root, open_roots, require_there
 from serkit.errors import InputError
 
 COUNTS = {"ravdess": 1440, "tess": 2800, "savee": 480, "crema-d": 7442}
@@ -257,3 +257,17 @@ def test_roots_that_are_none(tmp_path):
     (tmp_path / "x.wav").touch()
     with pytest.raises(InputError, match="a folder with recordings or a CSV is expected"):
         _open(tmp_path / "x.wav")
+
+
+def test_a_pipe_is_no_root(tmp_path):
+    os.mkfifo(tmp_path / "table.csv")
+    with pytest.raises(InputError, match="is a pipe or a device"):
+        open_roots([tmp_path / "table.csv"], Naming())
+
+
+def test_roots_that_are_not_there_are_known_before_anything_is_read(tmp_path):
+    (tmp_path / "there").mkdir()
+    require_there([tmp_path / "there", f"mine={tmp_path / 'there'}"])
+    for given in (tmp_path / "gone", f"mine={tmp_path / 'gone'}"):
+        with pytest.raises(InputError, match=r"/gone does not exist$"):
+            require_there([given])

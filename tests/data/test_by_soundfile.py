@@ -20,6 +20,14 @@ def test_a_model_gets_of_flac_what_training_has(wav_bytes, rng, subtype, channel
     found, trained = decode_wav(heard), decode_any(data)
     assert (problem, int(found.sample_rate), found.note.numpy()) == ("", 44_100, b"")
     np.testing.assert_array_equal(found.waveform.numpy(), trained.waveform.numpy())
+    exact = subtype == "PCM_S8" or (channels == 1 and subtype == "PCM_16")
+    assert len(heard) == 44 + (2 if exact else 4) * 5_000
+
+
+def test_full_scale_stays_what_it_is(wav_bytes):
+    samples = np.array([-(2**15), 2**15 - 1, 0, -1, 1], np.int16)
+    heard, _ = as_wav(wav_bytes(samples, 16_000, "PCM_16", format="FLAC"))
+    assert heard[44:] == samples.astype("<i2").tobytes()
 
 
 @pytest.mark.parametrize(("form", "subtype"), [("MP3", "MPEG_LAYER_III"), ("OGG", "VORBIS")])
