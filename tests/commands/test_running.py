@@ -1,5 +1,6 @@
 import argparse
 import errno
+import os
 import subprocess
 import sys
 import warnings
@@ -77,3 +78,12 @@ def test_a_reader_who_has_enough_is_no_error():
         process.stdout.readline()
         process.stdout.close()
         assert (process.wait(), process.stderr.read()) == (1, b"")
+
+
+def test_what_tensorflow_remarks_on_its_own_work_does_not_reach_the_user():
+    code = "from serkit.commands.running import prepare\nprepare()\nimport tensorflow as tf\n"
+    code += "f = tf.function(lambda n: tf.constant(n))\nfor n in range(9):\n    f(n)\n"
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, capture_output=True, env=environment, check=True)
+    assert b"retracing" not in done.stderr
