@@ -108,6 +108,13 @@ def test_a_terminal_without_the_letters_gets_question_marks(synthetic_root, tmp_
     assert b"Cram?r's V" in done.stdout
 
 
+def test_without_a_standard_output_it_works_as_well(synthetic_root, tmp_path):
+    command = f'"{sys.executable}" -m serkit audit "{synthetic_root / "SAVEE"}" --out "{tmp_path}"'
+    done = subprocess.run(f"{command} >&-", shell=True, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (tmp_path / "manifest.csv").exists()
+
+
 def _commands() -> list[str]:
     modules = [module.name for module in pkgutil.iter_modules(serkit.commands.__path__)]
     imported = [importlib.import_module(f"serkit.commands.{name}") for name in modules]

@@ -1,6 +1,7 @@
 """A command's surroundings: what of TensorFlow, Python and the system reaches the user, and how."""
 
 import argparse
+import contextlib
 import logging
 import os
 import re
@@ -28,10 +29,13 @@ _FOR_PROGRAMMERS = (
 
 def prepare() -> None:
     """Have streams that take any letter, and TensorFlow keep its remarks. Before any output."""
-    for stream in (sys.stdout, sys.stderr):
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # Closed by whoever started it.
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - as long as the process
         # A terminal that lacks a letter gets a question mark for it.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+        if hasattr(getattr(sys, name), "reconfigure"):
+            getattr(sys, name).reconfigure(errors="replace")
     # TensorFlow's start-up lines would bury ours; set before anything imports it.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -53,8 +57,7 @@ def run(options: argparse.Namespace) -> int:
             # Python shows them to those alone who ask for them.
             return before(message, category, *place)
         line = " ".join(as_options(str(message), options.spelled).split())
-        sys.stdout.flush()
-        print(f"! {line}", file=sys.stderr, flush=True)
+        _tell(f"! {line}")
 
     try:
         with warnings.catch_warnings():
@@ -98,6 +101,11 @@ def as_options(message: str, spelled: Mapping[str, str]) -> str:
 
 
 def _say(options: argparse.Namespace, what: object) -> None:
-    # Where both go to one file, in the order in which it happened.
-    sys.stdout.flush()
-    print(f"serkit {options.command}: {as_options(str(what), options.spelled)}", file=sys.stderr)
+    _tell(f"serkit {options.command}: {as_options(str(what), options.spelled)}")
+
+
+def _tell(line: str) -> None:
+    # Where both go to one file, in the order in which it happened; of nobody who reads, no more.
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.flush()
+    print(line, file=sys.stderr, flush=True)
