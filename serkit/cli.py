@@ -33,6 +33,11 @@ def main(arguments: list[str] | None = None) -> int:
             name = interrupts.name = f"serkit {options.command}"
             return running.run(options)
     except KeyboardInterrupt:
+        if arguments is None:
+            import signal
+
+            # Once more ends the process at once, whatever the interpreter still waits for.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
         print(f"\n{name}: interrupted", file=sys.stderr)
         return 130
 

@@ -34,11 +34,9 @@ class Interrupts:
             signal.signal(signal.SIGINT, self._handle)
         return self
 
-    def __exit__(self, kind: type | None, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._ours:
-            # Once more ends it at once, whatever the interpreter still waits for.
-            ended = kind is not None and issubclass(kind, KeyboardInterrupt)
-            signal.signal(signal.SIGINT, signal.SIG_DFL if ended else self._before)
+            signal.signal(signal.SIGINT, self._before)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         while frame is not None:

@@ -7,26 +7,25 @@ import pytest
 from serkit.commands.interrupts import Interrupts
 
 
+@pytest.fixture(autouse=True)
+def as_python_starts():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_elsewhere_than_in_an_import_it_is_an_exception():
     with pytest.raises(KeyboardInterrupt), Interrupts():
         signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def test_what_was_there_before_comes_back():
-    with Interrupts():
-        assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    # As it was before.
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_who_ignores_it_goes_on_ignoring_it():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with Interrupts():
-            signal.raise_signal(signal.SIGINT)
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    with Interrupts():
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 def test_in_an_import_that_would_swallow_it_the_process_ends(tmp_path):
