@@ -12,10 +12,8 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.compact import compact
@@ -23,7 +21,8 @@ from serkit.classifiers.fitting import fit_classifier
 from serkit.classifiers.settings import FitSettings
 from serkit.comparison.filling import copies_of
 from serkit.comparison.verdicts import verdict
-from serkit.corpora.audit import audit
+from serkit.corpora.arguments import add_recordings, naming_of
+from serkit.corpora.opening import open_recordings
 from serkit.corpora.protocols import k_fold
 from serkit.corpora.splitting.thinning import make_rare
 from serkit.data.spectrograms import compute_spectrograms
@@ -34,29 +33,29 @@ from serkit.gans.dcgan import DCGANSettings, build_dcgan
 from serkit.gans.diff_augment import DiffAugmentSettings
 from serkit.gans.fitting import fit_gan
 from serkit.gans.sampling import sample
-from serkit.runs import Run
 from serkit.training.examples import Examples
+from serkit.trials.command_line import run_of
 from serkit.trials.parts import Parts
 from serkit.trials.predictions import predict_part
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("roots", nargs="+", type=Path, help="folders of recordings")
+    add_recordings(parser)
     parser.add_argument("--rarify", default="surprise=0.15", metavar="CLASS=SHARE")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--gan-steps", type=int, nargs=2, default=(800, 400))
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=Path("runs/compare-augmentation"))
     options = parser.parse_args()
-    tf.config.experimental.enable_op_determinism()
-    keras.utils.set_random_seed(0)
+    # Made with other options, or in use, the folder is refused.
+    with run_of(options):
+        compare(options)
 
-    # A folder that was made with other options is refused.
-    Run(options.out, {name: str(value) for name, value in vars(options).items() if name != "out"})
 
+def compare(options: argparse.Namespace) -> None:
     spec, (label, share) = SpectrogramSpec(), options.rarify.split("=")
-    corpus = audit(options.roots).corpus
+    corpus = open_recordings(options.roots, naming=naming_of(options)).corpus
     pictures = compute_spectrograms(corpus, spec, cache=options.out / "spectrograms")
     classes, fit = corpus.classes("emotion"), FitSettings(epochs=options.epochs, keep="last")
     gan_settings = partial(

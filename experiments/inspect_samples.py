@@ -19,6 +19,7 @@ from serkit.comparison.engine import Comparison
 from serkit.comparison.gan_kinds import TUNED, GanSizes
 from serkit.comparison.inspection import Listener, inspect
 from serkit.comparison.settings import CompareSettings
+from serkit.corpora.arguments import add_recordings, naming_of
 from serkit.files import replacing
 from serkit.markdown import markdown_table
 from serkit.runs import Run
@@ -26,7 +27,7 @@ from serkit.runs import Run
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("roots", nargs="+", type=Path, help="folders of recordings")
+    add_recordings(parser)
     parser.add_argument("--rare", nargs="+", default=["disgust", "surprise"], help="classes")
     parser.add_argument("--left", type=float, default=0.15, help="share of their clips")
     parser.add_argument("--filled-to", type=float, default=0.667, help="of the largest class")
@@ -47,6 +48,7 @@ def main() -> None:
         filled_to=options.filled_to,
         first_folds=options.first_folds,
         gans=GanSizes(options.gan_width, *options.gan_steps, options.gan_tuned),
+        naming=naming_of(options),
     )
     rows = []
     with Run(options.out, {"epochs": options.epochs, **settings.to_json()}) as run:

@@ -17,6 +17,7 @@ import numpy as np
 from serkit.comparison.engine import Comparison
 from serkit.comparison.gan_kinds import GanSizes
 from serkit.comparison.settings import CompareSettings
+from serkit.corpora.arguments import add_recordings, naming_of, recordings_of
 from serkit.files import write_text
 from serkit.markdown import markdown_table
 from serkit.runs import Run
@@ -31,7 +32,7 @@ REPORT = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("roots", nargs="+", type=Path, help="folders of recordings")
+    add_recordings(parser)
     parser.add_argument("--weights", default="imagenet", help="imagenet, none, or a file")
     parser.add_argument("--gan-width", type=float, default=0.25)
     parser.add_argument("--gan-steps", type=int, nargs=2, default=(800, 400))
@@ -41,7 +42,7 @@ def main() -> None:
     options = parser.parse_args()
 
     settings = CompareSettings(
-        roots=tuple(str(root.resolve()) for root in options.roots),
+        roots=recordings_of(options),
         arms=("none", "dcgan"),
         classifiers=tuple(REPORT),
         label_set="gender_emotion",
@@ -50,6 +51,7 @@ def main() -> None:
         weights=options.weights,
         gans=GanSizes(options.gan_width, *options.gan_steps),
         first_folds=options.first_folds,
+        naming=naming_of(options),
     ).trained_for(options.epochs)
     with Run(options.out, settings.to_json()) as run:
         comparison = Comparison(settings, run.folder)

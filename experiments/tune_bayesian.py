@@ -13,6 +13,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from serkit.corpora.arguments import add_recordings, naming_of
 from serkit.corpora.labels import LABEL_SETS
 from serkit.tuning.classifier_objective import ClassifierSearch
 from serkit.tuning.settings import ALGORITHMS, SearchSettings
@@ -21,7 +22,7 @@ from serkit.tuning.whole import tune
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("roots", nargs="+", help="folders of recordings")
+    add_recordings(parser)
     parser.add_argument("--labels", choices=LABEL_SETS, default="emotion")
     parser.add_argument("--epochs", type=int, default=30, help="of what trials go on from")
     parser.add_argument("--bayesian-epochs", type=int, default=10)
@@ -33,10 +34,11 @@ def main() -> None:
     keras.utils.set_random_seed(0)
 
     search = ClassifierSearch(
-        tuple(options.roots),
+        tuple(map(str, options.roots)),
         label_set=options.labels,
         epochs=options.epochs,
         bayesian_epochs=options.bayesian_epochs,
+        naming=naming_of(options),
     )
     tune("bayesian", search, SearchSettings(options.algorithm, options.trials), options.out)
     print(f"{(options.out / 'trials.md').read_text()}\nwritten: {options.out}")

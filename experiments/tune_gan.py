@@ -15,6 +15,7 @@ import keras
 import pandas as pd
 import tensorflow as tf
 
+from serkit.corpora.arguments import add_recordings, naming_of
 from serkit.files import write_text
 from serkit.markdown import markdown_table
 from serkit.tuning.gan_objective import GanObjective, GanSearch
@@ -24,7 +25,7 @@ from serkit.tuning.whole import tune
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("roots", nargs="+", help="folders of recordings")
+    add_recordings(parser)
     parser.add_argument("--kind", choices=["wgan-gp", "dcgan"], default="wgan-gp")
     parser.add_argument("--label", default="female_surprise")
     parser.add_argument("--width", type=float, default=0.25, help="1 is the report's networks")
@@ -37,11 +38,12 @@ def main() -> None:
     keras.utils.set_random_seed(0)
 
     search = GanSearch(
-        tuple(options.roots),
+        tuple(map(str, options.roots)),
         kind=options.kind,
         label=options.label,
         width=options.width,
         examples=tuple(options.examples),
+        naming=naming_of(options),
     )
     tune(options.kind, search, SearchSettings(options.algorithm, options.trials), options.out)
 

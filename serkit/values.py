@@ -3,6 +3,7 @@
 import dataclasses
 import types
 import typing
+from collections.abc import Sequence
 from typing import Any
 
 from serkit.errors import InputError
@@ -13,6 +14,23 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: plain(item) for name, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def recorded(settings: Any, later: Sequence[str]) -> Any:
+    """Settings as JSON values, for a run folder.
+
+    Args:
+        settings: a dataclass.
+        later: fields that folders of earlier versions do not know; left out at their defaults, so
+            that those folders stay valid.
+    """
+    found = plain(dataclasses.asdict(settings))
+    for field in dataclasses.fields(settings):
+        made = field.default_factory is not dataclasses.MISSING
+        default = field.default_factory() if made else field.default
+        if field.name in later and getattr(settings, field.name) == default:
+            del found[field.name]
+    return found
 
 
 def restored(kind: type, values: Any) -> Any:

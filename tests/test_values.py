@@ -1,4 +1,4 @@
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import pytest
 
@@ -7,7 +7,7 @@ from serkit.files import read_json, write_json
 from serkit.gans.dcgan import REPORT, DCGANSettings
 from serkit.gans.diff_augment import DiffAugmentSettings
 from serkit.gans.wgan_gp import WGANGPSettings
-from serkit.values import plain, restored
+from serkit.values import plain, recorded, restored
 
 
 def test_plain_values_are_what_json_gives_back(tmp_path):
@@ -48,3 +48,17 @@ def test_what_is_missing_keeps_its_default():
 def test_what_settings_do_not_have_is_refused(values, problem):
     with pytest.raises(InputError, match=problem):
         restored(DCGANSettings, values)
+
+
+@dataclass(frozen=True)
+class _Grown:
+    old: tuple[int, ...] = (1,)
+    new: int = 2
+    made: dict = field(default_factory=dict)
+
+
+def test_settings_of_later_versions_are_recorded_where_they_are_given():
+    assert recorded(_Grown(), ("new", "made")) == {"old": [1]}
+    given = _Grown(new=3, made={"a": (1,)})
+    assert recorded(given, ("new", "made")) == {"old": [1], "new": 3, "made": {"a": [1]}}
+    assert recorded(_Grown(), ()) == {"old": [1], "new": 2, "made": {}}

@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from serkit.errors import InputError, check_choice
+from serkit.corpora.arguments import add_recordings, naming_of
+from serkit.errors import check_choice
 
 _SHOWN = 20
 
@@ -18,22 +19,8 @@ def add_to(commands) -> None:
         "folder per label, a CSV (path,label,speaker[,gender,sentence,intensity,repetition]) or "
         "a pattern.",
     )
-    parser.add_argument(
-        "roots", nargs="+", metavar="ROOT", help="folder, CSV, or NAME=FOLDER (ravdess=…, mine=…)"
-    )
+    add_recordings(parser, aliases=["--labels"])
     parser.add_argument("--out", type=Path, default=Path("runs/audit"), help="default: %(default)s")
-    parser.add_argument(
-        "--pattern",
-        default="",
-        metavar="REGEX",
-        help="found in each path below ROOT; named groups: label, and where known speaker, "
-        "gender, sentence, intensity, repetition; for example "
-        r"'(?P<speaker>\d\d)(?P<sentence>[ab]\d\d)(?P<label>[A-Z])' for EMO-DB",
-    )
-    for name, example in (("labels", "W=angry,L=bored"), ("genders", "03=male,08=female")):
-        parser.add_argument(
-            f"--{name}", action="append", default=[], metavar="A=B,…", help=f"such as {example}"
-        )
     parser.add_argument(
         "--reject",
         default="",
@@ -46,14 +33,14 @@ def add_to(commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the tables and figures, and print what matters of them."""
-    from serkit.corpora.audit import NothingUsable, audit, require_own_tables
+    from serkit.corpora.audit import NothingUsable, require_own_tables
     from serkit.corpora.findings import NOTICING
-    from serkit.corpora.naming import Naming
+    from serkit.corpora.opening import open_recordings, require_other_folder
     from serkit.corpora.roots import require_there
     from serkit.progress import Progress
 
     progress = Progress()
-    naming = Naming(options.pattern, _pairs("labels", options), _pairs("genders", options))
+    naming = naming_of(options)
     reject = [kind for kind in options.reject.split(",") if kind]
     require_there(options.roots)
     for kind in reject:
@@ -61,8 +48,10 @@ def run(options: argparse.Namespace) -> int:
     # Now rather than after all the reading: a place that cannot be written to, or is not ours.
     options.out.mkdir(parents=True, exist_ok=True)
     require_own_tables(options.out)
+    require_other_folder(options.out, options.roots)
     try:
-        found = audit(options.roots, naming=naming, reject=reject, track=progress.track("reading"))
+        track = progress.track("reading")
+        found = open_recordings(options.roots, track, naming=naming, reject=reject)
     except NothingUsable as error:
         error.audit.write(options.out)
         raise
@@ -77,19 +66,12 @@ def run(options: argparse.Namespace) -> int:
     return 1 if options.strict and found.rejected else 0
 
 
-def _pairs(name: str, options: argparse.Namespace) -> dict[str, str]:
-    pairs = [pair for given in getattr(options, name) for pair in given.split(",") if pair]
-    wrong = [pair for pair in pairs if not all(pair.partition("=")[::2])]
-    if wrong:
-        raise InputError(f"--{name} {wrong[0]!r} is not of the form A=B")
-    return dict(pair.split("=", 1) for pair in pairs)
-
-
 def _unused(naming, corpus) -> list[str]:
     """What was said of labels and speakers that no clip has: most often a slip of the pen."""
     labels = {clip.original_label for clip in corpus.clips}
     speakers = {clip.speaker.removeprefix(f"{clip.corpus}-") for clip in corpus.clips}
-    unused = [f"--labels {word}=…: no clip has that label" for word in {*naming.labels} - labels]
+    unknown = {*naming.labels} - labels
+    unused = [f"--label-names {word}=…: no clip has that label" for word in unknown]
     unused += [f"--genders {who}=…: no such speaker" for who in {*naming.genders} - speakers]
     return sorted(unused)
 

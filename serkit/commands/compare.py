@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from serkit.commands.engines import add_engine, engine
 from serkit.comparison.arms import ARMS, DEFAULT_ARMS, NONE
+from serkit.corpora.arguments import add_recordings, naming_of, recordings_of
 from serkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,9 +24,7 @@ def add_to(commands) -> None:
         "tests it on the same clips of speakers whom it has not heard. Killed, and started again, "
         "it goes on where it was; arms, classifiers and seeds may be added later.",
     )
-    parser.add_argument(
-        "recordings", nargs="+", type=Path, metavar="ROOT|MANIFEST", help="as for audit, or its CSV"
-    )
+    add_recordings(parser)
     parser.add_argument("--out", type=Path, default=Path("runs/compare"), help="%(default)s")
     for group in (_add_arms, _add_protocol, _add_filling, _add_training):
         group(parser)
@@ -165,13 +164,11 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Compare in the run folder."""
-    for given in options.recordings:
-        if not given.exists() and "=" not in str(given):
-            raise InputError(f"{given} does not exist")
     from serkit.comparison.whole import compare
 
+    settings = settings_of(options)
     with engine(options) as chosen:
-        compare(settings_of(options), options.out, options.cache, engine=chosen)
+        compare(settings, options.out, options.cache, engine=chosen)
     return 0
 
 
@@ -186,7 +183,8 @@ def settings_of(options: argparse.Namespace) -> "CompareSettings":
     from serkit.trials.tuned import read_tuned
 
     settings = CompareSettings(
-        roots=tuple(map(_absolute, options.recordings)),
+        roots=recordings_of(options),
+        naming=naming_of(options),
         arms=tuple(options.arms),
         everywhere=tuple(options.everywhere),
         classifiers=tuple(options.classifier),
@@ -216,13 +214,6 @@ def settings_of(options: argparse.Namespace) -> "CompareSettings":
 
 def _weights(given: str) -> str:
     return given if given in ("imagenet", "none") else str(Path(given).resolve())
-
-
-def _absolute(given: Path) -> str:
-    name, mark, folder = str(given).rpartition("=")
-    if mark and not given.exists():
-        return f"{name}={Path(folder).resolve()}"
-    return str(given.resolve())
 
 
 def _shares(text: str) -> tuple[tuple[str, float], ...]:

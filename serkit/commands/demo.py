@@ -1,19 +1,16 @@
 """``serkit demo``: the whole job from recordings to a report and a model."""
 
 import argparse
-import os
 from pathlib import Path
 
-from serkit.errors import InputError
+from serkit.corpora.arguments import add_recordings, name_of, naming_of, recordings_of
 
 
 def add_to(commands) -> None:
     parser = commands.add_parser(
         "demo", help="the whole job: audit, GANs, comparison, report, exported model"
     )
-    parser.add_argument(
-        "roots", nargs="*", type=Path, metavar="FOLDER", help="default: the built-in corpus"
-    )
+    add_recordings(parser, "*", "the built-in corpus")
     parser.add_argument("--out", type=Path, help="run folder; default: runs/ and the data's name")
     parser.add_argument(
         "--models", type=Path, default=Path("saved_models"), help="default: %(default)s"
@@ -49,19 +46,18 @@ def run(options: argparse.Namespace) -> int:
     """Run the demo in its run folder."""
     from dataclasses import replace
 
-    for root in options.roots:
-        if not os.path.exists(root):
-            raise InputError(f"{root} does not exist")
+    roots, naming = recordings_of(options), naming_of(options)
     from serkit.corpora.synthetic import SyntheticSettings
     from serkit.demo.pipeline import run_demo
     from serkit.demo.settings import DemoSettings
 
     settings = DemoSettings(
-        roots=tuple(str(root.resolve()) for root in options.roots),
+        roots=roots,
         seed=options.seed,
         label_set=options.labels,
         protocol=options.split,
         synthetic=SyntheticSettings(seed=options.seed),
+        naming=naming,
     )
     if options.short:
         settings = settings.shortened()
@@ -69,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
         settings = replace(settings, gan=replace(settings.gan, steps=options.gan_steps))
     if options.epochs is not None:
         settings = replace(settings, fit=replace(settings.fit, epochs=options.epochs))
-    names = [root.resolve().name for root in options.roots] or ["built-in"]
+    names = list(map(name_of, roots)) or ["built-in"]
     out = options.out or Path("runs", "-".join(names) + ("-short" if options.short else ""))
     run_demo(settings, out, options.models, options.cache)
     return 0

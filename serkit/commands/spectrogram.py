@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from serkit.corpora.arguments import add_recordings, naming_of
 from serkit.errors import InputError, RecordingError, ResumeError
 
 if TYPE_CHECKING:
@@ -34,9 +35,7 @@ def add_to(commands) -> None:
         "frequencies are at the bottom, louder is lighter. Pictures that are there stay; the same "
         "command goes on where one was broken off. Status 1 if a recording could not be used.",
     )
-    parser.add_argument(
-        "recordings", nargs="+", metavar="FILE|ROOT", help="one file, or as for serkit audit"
-    )
+    add_recordings(parser)
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("-o", "--out", type=Path, metavar="PNG", help="the picture of one FILE")
     where.add_argument("--pictures", type=Path, metavar="DIR", help="pictures of all below ROOT…")
@@ -53,11 +52,11 @@ def run(options: argparse.Namespace) -> int:
     """Draw one recording, or write pictures of many; status 1 if one of them has none."""
     if options.pictures:
         return _write_pictures(options)
-    if len(options.recordings) > 1:
-        raise InputError(f"-o takes one FILE, not {len(options.recordings)}; --pictures takes more")
+    if len(options.roots) > 1:
+        raise InputError(f"-o takes one FILE, not {len(options.roots)}; --pictures takes more")
     if options.out.suffix.lower() != ".png":
         raise InputError(f"-o {options.out} is not valid; valid is a name that ends in .png")
-    file = Path(options.recordings[0])
+    file = Path(options.roots[0])
     if file.is_dir():
         raise InputError(f"-o with the folder {file}; --pictures DIR draws all recordings in it")
     if not file.is_file():
@@ -105,7 +104,7 @@ def _start(file: Path, spec: "SpectrogramSpec") -> float:
 
 def _write_pictures(options: argparse.Namespace) -> int:
     from serkit.audio.spectrogram import SpectrogramSpec
-    from serkit.corpora.audit import audit
+    from serkit.corpora.opening import open_recordings
     from serkit.data.skipped import Skipped
     from serkit.files import write_json
     from serkit.progress import Progress
@@ -113,7 +112,7 @@ def _write_pictures(options: argparse.Namespace) -> int:
     progress = Progress()
     spec = SpectrogramSpec(kind=options.kind)
     _require_same_settings(options.pictures, spec)
-    found = audit(options.recordings, track=progress.track("reading"))
+    found = open_recordings(options.roots, progress.track("reading"), naming=naming_of(options))
     write_json(options.pictures / _SETTINGS, asdict(spec))
     places = {clip: _place(clip, options.pictures) for clip in found.corpus.clips}
     missing = found.corpus.where(lambda clip: not places[clip].exists())

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from serkit.commands.engines import add_engine, engine
-from serkit.errors import InputError
+from serkit.corpora.arguments import add_recordings, naming_of, recordings_of
 
 if TYPE_CHECKING:
     from serkit.tuning.classifier_objective import ClassifierSearch
@@ -25,7 +25,7 @@ def add_to(commands) -> None:
     )
     add = parser.add_argument
     add("what", choices=["classifier", *_GANS, "bayesian"], metavar="WHAT", help="%(choices)s")
-    add("recordings", nargs="+", type=Path, metavar="ROOT", help="folders of recordings")
+    add_recordings(parser)
     add("--out", type=Path, help="default: runs/tune-WHAT")
     add("--algorithm", choices=["random", "bayesian", "hyperband"], default="random")
     add("--trials", type=int, default=20, help="default: %(default)s; of hyperband they follow")
@@ -58,9 +58,7 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Search in the run folder."""
-    for given in options.recordings:
-        if not given.exists():
-            raise InputError(f"{given} does not exist")
+    recordings_of(options)
     from serkit.tuning.settings import SearchSettings
     from serkit.tuning.whole import tune, tune_with_workers
     from serkit.tuning.workers import ALONE, Member
@@ -97,7 +95,7 @@ def search_of(options: argparse.Namespace) -> "ClassifierSearch | GanSearch":
     from serkit.tuning.classifier_objective import ClassifierSearch
     from serkit.tuning.gan_objective import GanSearch
 
-    roots = tuple(str(root.resolve()) for root in options.recordings)
+    roots, naming = recordings_of(options), naming_of(options)
     short = options.short
     if options.what in _GANS:
         return GanSearch(
@@ -111,6 +109,7 @@ def search_of(options: argparse.Namespace) -> "ClassifierSearch | GanSearch":
             judged=16 if short else 128,
             seed=options.seed,
             fit=FitSettings(epochs=2, steps_per_epoch=4) if short else FitSettings(),
+            naming=naming,
         )
     return ClassifierSearch(
         roots,
@@ -120,4 +119,5 @@ def search_of(options: argparse.Namespace) -> "ClassifierSearch | GanSearch":
         steps_per_epoch=2 if short else 24,
         bayesian_epochs=1 if short else 10,
         seed=options.seed,
+        naming=naming,
     )

@@ -22,7 +22,7 @@ def open_corpus(settings: CompareSettings, out: Path, progress: Progress) -> Cor
     """
     manifest = out / "manifest.csv"
     if not manifest.exists():
-        found = open_recordings(settings.roots, progress.track("reading"))
+        found = open_recordings(settings.roots, progress.track("reading"), naming=settings.naming)
         found.write(out)
     corpus = Corpus.read(manifest)
     names = {clip.corpus for clip in corpus.clips}

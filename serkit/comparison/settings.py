@@ -1,6 +1,6 @@
 """All that decides what a comparison gives."""
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from serkit.audio.masking import MaskSettings
@@ -11,9 +11,10 @@ from serkit.comparison.arms import DCGAN, DEFAULT_ARMS, WGAN_GP, choose_arms
 from serkit.comparison.contenders import CLASSIFIERS, Contender, compact_contender
 from serkit.comparison.gan_kinds import KINDS, GanKind, GanSizes
 from serkit.corpora.labels import LABEL_SETS
+from serkit.corpora.naming import Naming
 from serkit.errors import InputError, check_choice, check_range
 from serkit.gans.settings import GANSettings
-from serkit.values import plain
+from serkit.values import recorded
 
 HONEST, LEAKY, BOTH, CORPORA = "k-fold", "random", "both", "leave-one-corpus-out"
 COMPARED = (HONEST, LEAKY, BOTH, CORPORA)
@@ -21,6 +22,8 @@ BALANCE, REPORTED = "balance", "report"
 PLANS = (BALANCE, REPORTED)
 TUNED_CLASSIFIER = "classifier"
 _TUNABLE = (TUNED_CLASSIFIER, DCGAN, WGAN_GP)
+# Folders of earlier comparisons do not have these settings.
+_LATER = ("tuned", "naming")
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class CompareSettings:
 
         tuned: what searches found, see :func:`serkit.trials.tuned.read_tuned`, in place of serkit's
             own settings: of ``classifier``, the compact network, ``dcgan`` or ``wgan-gp``.
+        naming: how recordings of the user's own are named.
 
     Raises:
         InputError: for a value out of range or a name that is not known.
@@ -89,6 +93,7 @@ class CompareSettings:
     gans: GanSizes = field(default_factory=GanSizes)
     fit: dict[str, FitSettings] = field(default_factory=dict)
     tuned: dict[str, CompactRecipe | GANSettings] = field(default_factory=dict)
+    naming: Naming = field(default_factory=Naming)
 
     def __post_init__(self) -> None:
         choose_arms(self.arms, self.everywhere)
@@ -152,8 +157,4 @@ class CompareSettings:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values, for the run folder."""
-        found = plain(asdict(self))
-        if not self.tuned:
-            # Folders of earlier comparisons know nothing of it.
-            del found["tuned"]
-        return found
+        return recorded(self, _LATER)

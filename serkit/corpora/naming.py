@@ -103,7 +103,7 @@ class Naming:
         if emotion is None:
             raise InputError(
                 f"label {said['label']!r} is not known; valid are {', '.join(EMOTIONS)} and words "
-                f"for them, or say what it means: --labels {said['label'] or 'LABEL'}=EMOTION"
+                f"for them, or say what it means: --label-names {said['label'] or 'LABEL'}=EMOTION"
             )
         speaker = said.get("speaker") or UNKNOWN_SPEAKER
         repetition = said.get("repetition") or "1"

@@ -58,7 +58,7 @@ def open_roots(roots: Sequence[Path | str], naming: Naming) -> list[Root]:
     require_there(roots)
     opened: dict[str, Root] = {}
     for given in roots:
-        corpus, path = _split(given)
+        corpus, path = split_root(given)
         base = corpus or (path.resolve().stem if path.is_file() else path.resolve().name) or "root"
         name, number = base, 2
         while name in opened:
@@ -69,12 +69,13 @@ def open_roots(roots: Sequence[Path | str], naming: Naming) -> list[Root]:
 
 def require_there(roots: Sequence[Path | str]) -> None:
     """Raise InputError unless each root, as for :func:`open_roots`, exists; nothing is read."""
-    for path in (_split(given)[1] for given in roots):
+    for path in (split_root(given)[1] for given in roots):
         if not path.exists():
             raise InputError(f"{path} does not exist")
 
 
-def _split(given: Path | str) -> tuple[str, Path]:
+def split_root(given: Path | str) -> tuple[str, Path]:
+    """``NAME=FOLDER`` as name and path; the name of a plain path is empty."""
     match = _NAMED.fullmatch(str(given))
     # A folder may have such a name; what exists is meant.
     if match is None or os.path.exists(given):

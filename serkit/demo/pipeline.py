@@ -12,8 +12,8 @@ from serkit.audio.masking import mask
 from serkit.caching.rows import Rows
 from serkit.classifiers.compact import compact
 from serkit.classifiers.fitting import fit_classifier
-from serkit.corpora.audit import audit
 from serkit.corpora.corpus import Corpus
+from serkit.corpora.opening import open_recordings
 from serkit.corpora.protocols import make_splits
 from serkit.corpora.splits import Split
 from serkit.corpora.synthetic import write_synthetic_corpus
@@ -96,13 +96,16 @@ class Demo:
         # Done anew until the spectrograms are there: what stops a run before that is most often
         # something about the recordings, which somebody mends.
         if not self.run_folder.is_done("spectrograms"):
-            roots = [Path(root) for root in self.settings.roots]
+            roots = self.settings.roots
             if not roots:
-                roots = [self.out / "built-in"]
+                roots = (str(self.out / "built-in"),)
                 write_synthetic_corpus(
                     roots[0], self.settings.synthetic, track=self.progress.track("speaking")
                 )
-            audit(roots, track=self.progress.track("reading")).write(self.out)
+            found = open_recordings(
+                roots, self.progress.track("reading"), naming=self.settings.naming
+            )
+            found.write(self.out)
         corpus = Corpus.read(self.out / "manifest.csv")
         self.progress.counts(f"{len(corpus)} clips", corpus.counts(self.settings.label_set))
         rejected = self.out / "rejected.csv"

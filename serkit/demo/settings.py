@@ -1,6 +1,6 @@
 """All that decides what a demo run gives."""
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from serkit.audio.masking import MaskSettings
@@ -8,11 +8,12 @@ from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.compact import CompactSettings
 from serkit.classifiers.settings import FitSettings
 from serkit.corpora.labels import LABEL_SETS
+from serkit.corpora.naming import Naming
 from serkit.corpora.synthetic import SyntheticSettings
 from serkit.errors import check_choice, check_range
 from serkit.gans.dcgan import DCGANSettings
 from serkit.gans.diff_augment import DiffAugmentSettings
-from serkit.values import plain
+from serkit.values import recorded
 
 DEMO_PROTOCOLS = ("hold-out", "random")
 # A quarter of the report's channels, few steps, a discriminator that learns faster than the
@@ -50,6 +51,7 @@ class DemoSettings:
         compact: the classifier of both arms.
         masks: augmentation of both arms.
         fit: training of both arms.
+        naming: how recordings of the user's own are named.
     """
 
     roots: tuple[str, ...] = ()
@@ -65,6 +67,7 @@ class DemoSettings:
     compact: CompactSettings = field(default_factory=CompactSettings)
     masks: MaskSettings = field(default_factory=MaskSettings)
     fit: FitSettings = field(default_factory=FitSettings)
+    naming: Naming = field(default_factory=Naming)
 
     def __post_init__(self) -> None:
         check_choice("protocol", self.protocol, DEMO_PROTOCOLS)
@@ -86,4 +89,4 @@ class DemoSettings:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values, for the run folder."""
-        return plain(asdict(self))
+        return recorded(self, ("naming",))

@@ -10,6 +10,7 @@ import pandas as pd
 import tensorflow as tf
 
 from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.corpora.arguments import NAMING, add_recordings, naming_of
 from serkit.corpora.labels import LABEL_SETS
 from serkit.files import write_text
 from serkit.runs import Run
@@ -32,7 +33,7 @@ def rare_classes_parser(
         A parser of ``roots``, ``--label`` (a list), ``--clips``, ``--width`` and ``--out``.
     """
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("roots", nargs="+", type=Path, help="folders of recordings")
+    add_recordings(parser)
     count = 1 if len(labels) == 1 else "+"
     parser.add_argument("--label", nargs=count, default=list(labels), help="is made rare")
     parser.add_argument("--clips", type=int, default=40, help="left of it; 0 leaves all")
@@ -55,9 +56,9 @@ def rare_classes_trial(options: argparse.Namespace) -> Iterator[RareClasses]:
         ResumeError: if the folder was made with other options.
         InputError: if a class has no clips.
     """
-    with _run(options):
+    with run_of(options):
         settings = RareClassesSettings(tuple(options.label), options.clips)
-        yield RareClasses.of_recordings(options.roots, settings, options.out)
+        yield RareClasses.of_recordings(options.roots, settings, options.out, naming_of(options))
 
 
 def cross_validation_parser(description: str, out: str) -> argparse.ArgumentParser:
@@ -71,7 +72,7 @@ def cross_validation_parser(description: str, out: str) -> argparse.ArgumentPars
         A parser of ``roots``, ``--labels``, ``--seeds``, ``--folds`` and ``--out``.
     """
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("roots", nargs="+", type=Path, help="folders of recordings")
+    add_recordings(parser)
     parser.add_argument("--labels", choices=LABEL_SETS, default="emotion")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--folds", type=int, default=5)
@@ -103,10 +104,17 @@ def cross_validation(
         ResumeError: if the folder was made with other options.
         InputError: if there is only one class, or too few speakers.
     """
-    with _run(options, "seeds"):
+    with run_of(options, "seeds"):
         trial = CrossValidation(
-            *(options.roots, options.labels, spec, options.out, options.seeds, options.folds),
-            *(speeds, results),
+            *(
+                options.roots,
+                options.labels,
+                spec,
+                options.out,
+                options.seeds,
+                options.folds,
+            ),
+            *(speeds, results, naming_of(options)),
         )
         yield trial
         text = report(trial.predictions(), trial.classes)
@@ -114,9 +122,21 @@ def cross_validation(
         print(f"{text}\nper cent where nothing else is said; written: {options.out / 'report.md'}")
 
 
-def _run(options: argparse.Namespace, *free: str) -> Run:
-    """The run folder of the options; those that are ``free`` may change between calls."""
+def run_of(options: argparse.Namespace, *free: str) -> Run:
+    """The run folder of an experiment's options, for a ``with`` statement.
+
+    Operations are deterministic from here on, and Keras' random numbers begin with 0.
+
+    Args:
+        options: of the experiment; ``--out`` is the folder.
+        free: options that may change between calls.
+
+    Raises:
+        ResumeError: if the folder was made with other options, or another process uses it.
+    """
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(0)
-    shown = {name: value for name, value in vars(options).items() if name not in ("out", *free)}
+    # Folders of earlier experiments do not have the options that say how recordings are named.
+    free = ("out", *free, *(name for name in NAMING if not getattr(options, name)))
+    shown = {name: value for name, value in vars(options).items() if name not in free}
     return Run(options.out, {name: str(value) for name, value in shown.items()})

@@ -11,7 +11,8 @@ from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.fitting import fit_classifier
 from serkit.classifiers.material import Augment
 from serkit.classifiers.settings import FitSettings
-from serkit.corpora.audit import audit
+from serkit.corpora.naming import Naming
+from serkit.corpora.opening import open_recordings
 from serkit.corpora.protocols import k_fold
 from serkit.corpora.splits import Split
 from serkit.data.spectrograms import compute_spectrograms
@@ -128,6 +129,7 @@ class CrossValidation:
         folds: how many, at least 3; each is the test part once.
         speeds: that recordings are played at to train on, beside their own.
         results: name of the table that a fold keeps last, see :meth:`Fold.keep`.
+        naming: how recordings of the user's own are named.
 
     Attributes:
         classes: their names, in the order of the logits.
@@ -138,7 +140,7 @@ class CrossValidation:
 
     def __init__(
         self,
-        roots: Sequence[Path],
+        roots: Sequence[Path | str],
         label_set: str,
         spec: SpectrogramSpec,
         folder: Path,
@@ -146,10 +148,11 @@ class CrossValidation:
         folds: int = 5,
         speeds: Sequence[float] = (),
         results: str = PREDICTIONS,
+        naming: Naming | None = None,
     ) -> None:
         self.folder, self.seeds, self.folds, self.label_set = folder, seeds, folds, label_set
         self._results = results
-        self._corpus = audit(roots).corpus
+        self._corpus = open_recordings(roots, naming=naming).corpus
         self.classes = self._corpus.classes(label_set)
         if len(self.classes) < 2:
             raise InputError(

@@ -13,8 +13,9 @@ from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.compact import compact
 from serkit.classifiers.fitting import fit_classifier
 from serkit.classifiers.settings import FitSettings
-from serkit.corpora.audit import audit
 from serkit.corpora.corpus import Corpus
+from serkit.corpora.naming import Naming
+from serkit.corpora.opening import open_recordings
 from serkit.corpora.protocols import hold_out
 from serkit.corpora.splitting.thinning import make_rare
 from serkit.data.spectrograms import compute_spectrograms
@@ -95,7 +96,11 @@ class RareClasses:
 
     @classmethod
     def of_recordings(
-        cls, roots: Sequence[Path], settings: RareClassesSettings, folder: Path
+        cls,
+        roots: Sequence[Path | str],
+        settings: RareClassesSettings,
+        folder: Path,
+        naming: Naming | None = None,
     ) -> "RareClasses":
         """Of all recordings, split by speaker into about 60 % training clips and 40 % held out.
 
@@ -103,11 +108,12 @@ class RareClasses:
             roots: folders of recordings.
             settings: see :class:`RareClassesSettings`.
             folder: gets the spectrograms, too.
+            naming: how recordings of the user's own are named.
 
         Raises:
             InputError: if there are no such clips.
         """
-        corpus = audit(roots).corpus
+        corpus = open_recordings(roots, naming=naming).corpus
         spectrograms = compute_spectrograms(corpus, settings.spec, cache=folder / "spectrograms")
         split = hold_out(corpus, LABEL_SET, settings.seed)
         return cls(Parts(corpus, split, spectrograms, LABEL_SET), settings, folder)

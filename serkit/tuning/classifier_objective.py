@@ -15,6 +15,7 @@ from serkit.classifiers.fitting import fit_classifier
 from serkit.classifiers.settings import FitSettings
 from serkit.classifiers.spaces import CompactRecipe
 from serkit.corpora.labels import LABEL_SETS
+from serkit.corpora.naming import Naming
 from serkit.errors import DivergedError, check_choice, check_range
 from serkit.evaluation.calibration import softmax
 from serkit.evaluation.metrics import score
@@ -40,6 +41,7 @@ class ClassifierSearch:
         seed: of the split, the folds and the trainings.
         spec: spectrograms.
         masks: augmentation.
+        naming: how recordings of the user's own are named.
 
     Raises:
         InputError: for a value out of range.
@@ -54,6 +56,7 @@ class ClassifierSearch:
     seed: int = 0
     spec: SpectrogramSpec = field(default_factory=SpectrogramSpec)
     masks: MaskSettings = field(default_factory=MaskSettings)
+    naming: Naming = field(default_factory=Naming)
 
     def __post_init__(self) -> None:
         check_choice("label_set", self.label_set, LABEL_SETS)
@@ -63,7 +66,10 @@ class ClassifierSearch:
 
     def parts(self, folder: Path) -> list[Parts]:
         """The folds, see :func:`serkit.tuning.inner.inner_parts`."""
-        return inner_parts(self.roots, self.label_set, self.spec, self.folds, self.seed, folder)
+        return inner_parts(
+            *(self.roots, self.label_set, self.spec, self.folds, self.seed, folder),
+            naming=self.naming,
+        )
 
 
 class ClassifierObjective(OverFolds):

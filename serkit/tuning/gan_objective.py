@@ -11,6 +11,7 @@ import numpy as np
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.settings import FitSettings
 from serkit.comparison.gan_kinds import KINDS
+from serkit.corpora.naming import Naming
 from serkit.errors import InputError, check_choice, check_range
 from serkit.evaluation.kid import kid
 from serkit.files import replacing
@@ -43,6 +44,7 @@ class GanSearch:
         seed: of the split, the folds, the judges, the GANs and their samples.
         spec: spectrograms.
         fit: training of the judges' classifiers.
+        naming: how recordings of the user's own are named.
 
     Raises:
         InputError: for a value out of range.
@@ -59,6 +61,7 @@ class GanSearch:
     seed: int = 0
     spec: SpectrogramSpec = field(default_factory=SpectrogramSpec)
     fit: FitSettings = field(default_factory=FitSettings)
+    naming: Naming = field(default_factory=Naming)
 
     def __post_init__(self) -> None:
         one_class = [name for name, kind in KINDS.items() if not kind.conditional]
@@ -102,7 +105,8 @@ class GanObjective(OverFolds):
         # Of each, both test and validation are held out here: every other one, and each speaker
         # is held out once.
         every = inner_parts(
-            *(search.roots, LABEL_SET, search.spec, 2 * search.folds, search.seed, self._folder)
+            *(search.roots, LABEL_SET, search.spec, 2 * search.folds, search.seed, self._folder),
+            naming=search.naming,
         )
         found = []
         for number, parts in enumerate(every[::2], 1):

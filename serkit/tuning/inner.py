@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from serkit.audio.spectrogram import SpectrogramSpec
-from serkit.corpora.audit import audit
+from serkit.corpora.naming import Naming
+from serkit.corpora.opening import open_recordings
 from serkit.corpora.protocols import hold_out, k_fold
 from serkit.data.spectrograms import compute_spectrograms
 from serkit.errors import DivergedError, InputError
@@ -26,6 +27,7 @@ def inner_parts(
     folds: int,
     seed: int,
     folder: Path,
+    naming: Naming | None = None,
 ) -> list[Parts]:
     """Folds of the speakers of the training part that ``hold_out`` gives for the same seed.
 
@@ -36,6 +38,7 @@ def inner_parts(
         folds: how many, at least 3.
         seed: of both splits.
         folder: gets the spectrograms, and ``split.json`` of the outer split.
+        naming: how recordings of the user's own are named.
 
     Returns:
         For each fold its parts, all of training speakers: ``train`` to be fitted on,
@@ -44,7 +47,7 @@ def inner_parts(
     Raises:
         InputError: if there are too few speakers.
     """
-    corpus = audit([Path(root) for root in roots]).corpus
+    corpus = open_recordings(roots, naming=naming).corpus
     spectrograms = compute_spectrograms(corpus, spec, cache=folder / "spectrograms")
     outer = hold_out(corpus, label_set, seed)
     outer.write(folder / "split.json")

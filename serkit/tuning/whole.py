@@ -19,7 +19,7 @@ from serkit.tuning.search import BEST, Search
 from serkit.tuning.settings import SearchSettings
 from serkit.tuning.trials import Trials
 from serkit.tuning.workers import WORKER, Crew, Member, follow_parent
-from serkit.values import plain
+from serkit.values import plain, recorded
 
 
 def tune(
@@ -67,7 +67,7 @@ def tune(
     if Member.of_environment().role == WORKER:
         # The folder is the chief's.
         return made.run()
-    wanted = {"kind": kind, "search": plain(asdict(search)), "how": plain(asdict(settings))}
+    wanted = {"kind": kind, "search": recorded(search, ("naming",)), "how": plain(asdict(settings))}
     with Run(out, wanted):
         return made.run()
 

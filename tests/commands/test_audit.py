@@ -43,7 +43,7 @@ def test_it_writes_tables_and_figures_and_prints_what_matters(synthetic_root, tm
 
 
 def test_names_of_ones_own_are_one_line(root, tmp_path, capsys):
-    options = ("--pattern", PATTERN, "--labels", "wut=angry", "--genders", "ann=f,bob=m")
+    options = ("--pattern", PATTERN, "--label-names", "wut=angry", "--genders", "ann=f,bob=m")
     assert _audit(root, tmp_path / "out", *options) == 0
     manifest = pd.read_csv(tmp_path / "out" / "manifest.csv")
     assert manifest["gender_emotion"].tolist() == ["female_angry", "female_sad", "male_angry"]
@@ -56,18 +56,18 @@ def test_names_of_ones_own_are_one_line(root, tmp_path, capsys):
 def test_labels_that_nobody_knows_are_rejected_with_the_remedy(root, tmp_path):
     assert _audit(root, tmp_path / "out", "--pattern", PATTERN) == 0
     rejected = pd.read_csv(tmp_path / "out" / "rejected.csv").set_index("path")
-    assert "--labels wut=EMOTION" in rejected.loc["bob-wut-1.wav", "reason"]
+    assert "--label-names wut=EMOTION" in rejected.loc["bob-wut-1.wav", "reason"]
 
 
 def test_strict_is_status_1_if_something_was_rejected(root, synthetic_root, tmp_path):
-    options = ("--pattern", PATTERN, "--labels", "wut=angry")
+    options = ("--pattern", PATTERN, "--label-names", "wut=angry")
     assert _audit(root, tmp_path / "out", *options, "--strict") == 1
     assert (tmp_path / "out" / "manifest.csv").is_file()
     assert _audit(synthetic_root, tmp_path / "good", "--strict") == 0
 
 
 def test_what_is_only_odd_can_be_rejected(root, tmp_path):
-    options = ("--pattern", PATTERN, "--labels", "wut=angry", "--reject", "stereo,clipped")
+    options = ("--pattern", PATTERN, "--label-names", "wut=angry", "--reject", "stereo,clipped")
     assert _audit(root, tmp_path / "out", *options) == 0
     rejected = pd.read_csv(tmp_path / "out" / "rejected.csv")
     assert set(rejected["kind"]) == {"silent", "stereo"}
@@ -76,7 +76,7 @@ def test_what_is_only_odd_can_be_rejected(root, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--labels", "wut"), "--labels 'wut' is not of the form A=B"),
+        (("--labels", "wut"), "--label-names 'wut' is not of the form A=B"),
         (("--pattern", "("), "is no regular expression"),
         (("--reject", "noise"), "--reject noise is not known"),
     ],
@@ -101,7 +101,7 @@ def test_two_corpora_by_their_names(synthetic_root, tmp_path):
 
 
 def test_a_second_audit_without_a_result_leaves_no_stale_manifest(root, tmp_path):
-    options = ("--pattern", PATTERN, "--labels", "wut=angry")
+    options = ("--pattern", PATTERN, "--label-names", "wut=angry")
     assert _audit(root, tmp_path / "out", *options) == 0
     assert _audit(root, tmp_path / "out") == 2
     assert len(pd.read_csv(tmp_path / "out" / "manifest.csv")) == 0
@@ -117,15 +117,15 @@ def test_the_tables_of_the_user_are_safe(root, capsys):
 
 
 def test_slips_of_the_pen_are_told(root, tmp_path, capsys):
-    options = ("--labels", "wut=angry,mut=sad", "--genders", "an=f")
+    options = ("--label-names", "wut=angry,mut=sad", "--genders", "an=f")
     assert _audit(root, tmp_path / "out", "--pattern", PATTERN, *options) == 0
     out = capsys.readouterr().out
-    assert "! --labels mut=…: no clip has that label" in out
+    assert "! --label-names mut=…: no clip has that label" in out
     assert "! --genders an=…: no such speaker" in out
     assert "wut=…" not in out
 
 
 def test_names_with_signs_that_mean_something_elsewhere(root, tmp_path, capsys):
     odd = root.rename(root.with_name("a$b_$c [old]"))
-    assert _audit(odd, tmp_path / "out", "--pattern", PATTERN, "--labels", "wut=angry") == 0
+    assert _audit(odd, tmp_path / "out", "--pattern", PATTERN, "--label-names", "wut=angry") == 0
     assert "a$b_$c [old]" in capsys.readouterr().out

@@ -8,6 +8,7 @@ from serkit.commands import compare
 from serkit.comparison.contenders import CLASSIFIERS
 from serkit.comparison.settings import COMPARED, CompareSettings
 from serkit.errors import InputError
+from serkit.values import restored
 
 
 def _options(*arguments):
@@ -47,6 +48,14 @@ def test_a_folder_is_meant_from_here_and_a_corpus_may_be_named(tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     found = compare.settings_of(_options("mine", "own=mine")).roots
     assert found == (str(tmp_path / "mine"), f"own={tmp_path / 'mine'}")
+
+
+def test_names_of_ones_own_are_part_of_the_settings(tmp_path):
+    given = compare.settings_of(_options(str(tmp_path), "--pattern", "(?P<label>x)"))
+    assert given.naming.pattern == "(?P<label>x)"
+    assert given.to_json()["naming"]["pattern"] == "(?P<label>x)"
+    assert restored(CompareSettings, given.to_json()) == given
+    assert "naming" not in compare.settings_of(_options(str(tmp_path))).to_json()
 
 
 def test_choices_are_those_that_there_are():

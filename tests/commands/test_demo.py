@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from serkit.cli import main
+from serkit.corpora.naming import Naming
 
 
 @pytest.fixture
@@ -36,3 +39,15 @@ def test_a_folder_that_is_not_there_is_told_before_anything_starts(asked, capsys
     assert main(["demo", "nowhere"]) == 2
     assert "nowhere does not exist" in capsys.readouterr().err
     assert asked == []
+
+
+def test_a_named_folder_and_names_of_ones_own(asked, tmp_path):
+    pattern = "(?P<label>[A-Z])"
+    command = ["demo", f"mine={tmp_path}", "--pattern", pattern, "--label-names", "W=angry"]
+    assert main(command) == 0
+    ((settings, out, _, _),) = asked
+    assert settings.roots == (f"mine={tmp_path.resolve()}",)
+    assert settings.naming == Naming(pattern, {"W": "angry"})
+    assert str(out) == "runs/mine"
+    assert settings.to_json()["naming"]["pattern"] == pattern
+    assert "naming" not in replace(settings, naming=Naming()).to_json()

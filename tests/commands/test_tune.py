@@ -39,6 +39,13 @@ def test_everything_can_be_said(tmp_path):
     assert found == ClassifierSearch((root,), "gender_emotion", 4, 3)
 
 
+@pytest.mark.parametrize("kind", SPACES)
+def test_names_of_ones_own(tmp_path, kind):
+    given = tune.search_of(_options(kind, f"own={tmp_path}", "--pattern", "(?P<label>x)"))
+    assert given.roots == (f"own={tmp_path}",)
+    assert given.naming.pattern == "(?P<label>x)"
+
+
 def test_choices_are_those_that_there_are():
     parser = argparse.ArgumentParser()
     tune.add_to(parser.add_subparsers())

@@ -3,7 +3,8 @@ import shutil
 import pytest
 
 from serkit.corpora.audit import audit
-from serkit.corpora.opening import open_recordings
+from serkit.corpora.naming import Naming
+from serkit.corpora.opening import open_recordings, require_other_folder
 from serkit.errors import InputError
 
 
@@ -43,3 +44,25 @@ def test_what_is_in_two_of_them_is_refused(halves, tmp_path):
     halves[0].rename(renamed)
     with pytest.raises(InputError, match=r"is the same recording as .*\.wav"):
         open_recordings([manifest, renamed])
+
+
+def test_recordings_of_the_users_own_beside_a_manifest(halves, tmp_path):
+    audit([halves[0]]).write(tmp_path / "run")
+    mine = tmp_path / "mine"
+    for number, path in enumerate(sorted(halves[1].rglob("*.wav"))[:4]):
+        (mine / "x").mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, mine / "x" / f"who-{'WV'[number % 2]}-{number}.wav")
+    naming = Naming("(?P<speaker>who)-(?P<label>[WV])", {"W": "angry", "V": "sad"})
+    given = [tmp_path / "run" / "manifest.csv", f"own={mine}"]
+    found = open_recordings(given, naming=naming).corpus
+    own = [clip for clip in found.clips if clip.corpus == "own"]
+    assert sorted(clip.emotion for clip in own) == ["angry", "angry", "sad", "sad"]
+    assert len(found) == len(own) + len(audit([halves[0]]).corpus)
+
+
+def test_tables_are_not_written_beside_a_manifest_that_is_read(halves, tmp_path):
+    audit([halves[0]]).write(tmp_path / "run")
+    manifest = tmp_path / "run" / "manifest.csv"
+    require_other_folder(tmp_path / "other", [manifest, halves[1]])
+    with pytest.raises(InputError, match="another folder"):
+        require_other_folder(tmp_path / "run", [manifest])

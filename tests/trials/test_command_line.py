@@ -14,7 +14,7 @@ def no_trial(monkeypatch):
     monkeypatch.setattr(
         command_line.RareClasses,
         "of_recordings",
-        lambda roots, settings, folder: SimpleNamespace(
+        lambda roots, settings, folder, naming: SimpleNamespace(
             roots=roots, settings=settings, folder=folder
         ),
     )
