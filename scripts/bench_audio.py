@@ -6,12 +6,14 @@ All in one run, in turn, the fastest of several rounds counting; what matters ar
 recordings are measured as they are and at 48 kHz, made from them by soxr. `bound` is what cannot be
 saved: decoding alone and the bare real FFT of the same frames, each by the fastest that is
 installed; at 48 kHz also with soxr's resampling alone. Memory and linearity: the same files again
-and again, in a process of its own. Latency: one clip after another through an exported model of the
-default classifier.
+and again, in a process of its own. Determinism: serkit's pipeline with and without
+`enable_op_determinism`, which every training switches on, in two processes that take turns.
+Latency: one clip after another through an exported model of the default classifier.
 """
 
 import argparse
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -27,6 +29,7 @@ import tensorflow as tf
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.compact import compact
+from serkit.data.skipped import Skipped
 from serkit.data.spectrograms import spectrogram_dataset
 from serkit.serving.answering import Answering
 from serkit.serving.export import export_classifier
@@ -54,6 +57,7 @@ def main() -> None:
         for rate in (16_000, 48_000):
             chosen = files if rate == 16_000 else upsampled(files, rate, Path(scratch, str(rate)))
             compare(chosen, rate, options.rounds, Path(scratch))
+        print_determinism(files, options.rounds)
         print_many(files, options, Path(scratch, "files.json"))
         print_latency(files, Path(scratch, "model"))
 
@@ -109,6 +113,38 @@ def compare(files: list[str], rate: int, rounds: int, scratch: Path) -> None:
         bound += 1 / best["soxr HQ"]
         cost = 1 / best["serkit"] / bound
         print(f"  with resampling: {1000 * bound:.3f} ms a clip; serkit costs {cost:.2f} x")
+
+
+def print_determinism(files: list[str], rounds: int) -> None:
+    """It cannot be switched off again, so that each way has a process of its own."""
+    spawn = multiprocessing.get_context("spawn")
+    best = {False: float("inf"), True: float("inf")}
+    with spawn.Pool(1, start_run, (False,)) as off, spawn.Pool(1, start_run, (True,)) as on:
+        for _ in range(rounds):
+            for deterministic, pool in ((False, off), (True, on)):
+                taken = pool.apply(run_once, (files,))
+                best[deterministic] = min(best[deterministic], taken)
+    speed = {deterministic: len(files) / seconds for deterministic, seconds in best.items()}
+    print(
+        f"\nwith deterministic ops {speed[True]:.0f} clips/s, without {speed[False]:.0f}, "
+        f"ratio {speed[True] / speed[False]:.2f}",
+        flush=True,
+    )
+
+
+def start_run(deterministic: bool) -> None:
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
+
+
+def run_once(files: list[str]) -> float:
+    """Seconds for all files, once the graph is built, as the log of bad ones is asked for."""
+    dataset = spectrogram_dataset(files, SpectrogramSpec(), skipped=Skipped())
+    for _ in dataset.take(1):
+        began = time.perf_counter()
+    for _ in dataset:
+        pass
+    return time.perf_counter() - began
 
 
 def print_many(files: list[str], options: argparse.Namespace, listed: Path) -> None:

@@ -73,8 +73,10 @@ def decode_any(data: tf.Tensor, backend: str = "auto") -> Decoded:
 
 @rare
 def _decode_compressed(data: tf.Tensor, backend: str) -> Decoded:
+    kinds = (tf.float32, tf.int32, tf.string)
+    # Stateful, it would make tf.data read one file after another where ops are deterministic.
     waveform, rate, status = tf.numpy_function(
-        partial(_decode, backend=backend), [data], (tf.float32, tf.int32, tf.string)
+        partial(_decode, backend=backend), [data], kinds, stateful=False
     )
     shapes = zip((waveform, rate, status), ([None], [], []), strict=True)
     return Decoded(*(tf.ensure_shape(*pair) for pair in shapes), note=tf.constant(""))

@@ -53,6 +53,10 @@ class Skipped:
     def usable(self, path: tf.Tensor, status: tf.Tensor) -> tf.Tensor:
         """In a graph: whether ``status`` is empty; else the file is added.
 
+        TensorFlow takes the Python call to have no state, as tf.data would otherwise read one file
+        after another where ops are deterministic. A call whose result nobody uses may therefore be
+        left out: this belongs into ``Dataset.filter``, which also keeps the order.
+
         Args:
             path: scalar string.
             status: scalar string, as :func:`serkit.audio.decoding.decode_wav` gives it.
@@ -69,7 +73,7 @@ class Skipped:
         told = tf.cond(
             status == b"",
             lambda: tf.constant(True),
-            lambda: tf.numpy_function(tell, [path, status], tf.bool, stateful=True),
+            lambda: tf.numpy_function(tell, [path, status], tf.bool, stateful=False),
         )
         return tf.ensure_shape(told, [])
 

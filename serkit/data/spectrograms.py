@@ -102,7 +102,7 @@ def _loaded(
     def load(row: tf.Tensor, path: tf.Tensor) -> tuple[tf.Tensor, ...]:
         loaded = load_waveform(tf.io.read_file(path), spec, decode_any)
         if skipped is not None:
-            return row, transform(loaded.waveform), skipped.usable(path, loaded.status)
+            return row, transform(loaded.waveform), path, loaded.status
         text = tf.strings.join([path, ": ", loaded.status])
         with tf.control_dependencies([tf.debugging.Assert(loaded.status == b"", [text])]):
             return row, transform(loaded.waveform)
@@ -110,8 +110,9 @@ def _loaded(
     dataset = files.map(load, workers)
     if skipped is None:
         return dataset
-    dataset = dataset.filter(lambda row, values, usable: usable)
-    return dataset.map(lambda row, values, usable: (row, values))
+    # One after another, so that bad files are told in their order.
+    dataset = dataset.filter(lambda row, values, path, status: skipped.usable(path, status))
+    return dataset.map(lambda row, values, path, status: (row, values))
 
 
 def accelerator() -> str:

@@ -2,17 +2,20 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import tensorflow as tf
 
 from serkit.audio.loading import load_waveform
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
 from serkit.audio.speed import play
 from serkit.corpora.corpus import Corpus
+from serkit.data import compressed
 from serkit.data import spectrograms as module
 from serkit.data.skipped import Skipped
 from serkit.data.spectrograms import (
@@ -53,6 +56,41 @@ def test_pipeline_equals_clip_by_clip_exactly(few, batch_size, together):
     for found, clip in zip(np.concatenate([b for _, b in batches]), few.clips, strict=True):
         waveform = load_waveform(few.file(clip).read_bytes(), SPEC).waveform
         np.testing.assert_array_equal(found, to_spectrogram(waveform[np.newaxis], SPEC)[0])
+
+
+@pytest.mark.parametrize("skipped", [None, Skipped()])
+def test_files_are_read_side_by_side_where_ops_are_deterministic(
+    few, tmp_path, monkeypatch, deterministic, skipped
+):
+    files = [few.files()[0]]
+    for number in range(4):
+        files.append(str(tmp_path / f"{number}.flac"))
+        soundfile.write(files[-1], np.full(1600, 0.1 * number), 16_000)
+    # Each decoder waits for another: one file after another, none would come back.
+    both = threading.Barrier(2)
+    decode = compressed._decode
+
+    def waiting(data: bytes, backend: str) -> tuple:
+        both.wait(timeout=20)
+        return decode(data, backend)
+
+    monkeypatch.setattr(compressed, "_decode", waiting)
+    rows = [row.numpy() for row, _ in spectrogram_dataset(files, SPEC, skipped=skipped)]
+    np.testing.assert_array_equal(np.concatenate(rows), range(5))
+    assert not skipped
+
+
+def test_bad_files_are_told_in_their_order_where_ops_are_deterministic(
+    few, tmp_path, deterministic
+):
+    files = few.files()
+    for number in range(20):
+        files.append(str(tmp_path / f"{number}.wav"))
+        Path(files[-1]).write_bytes(b"RIFF" if number % 2 else b"fLaC")
+    skipped = Skipped(log=False)
+    ((rows, _),) = spectrogram_dataset(files, SPEC, skipped=skipped)
+    np.testing.assert_array_equal(rows, range(4))
+    assert list(skipped.files) == files[4:]
 
 
 def test_pipeline_in_bfloat16(few):
