@@ -33,6 +33,7 @@ from serkit.gans.dcgan import DCGANSettings, build_dcgan
 from serkit.gans.diff_augment import DiffAugmentSettings
 from serkit.gans.fitting import fit_gan
 from serkit.gans.sampling import sample
+from serkit.runs import Run
 from serkit.training.examples import Examples
 from serkit.trials.command_line import run_of
 from serkit.trials.parts import Parts
@@ -49,11 +50,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/compare-augmentation"))
     options = parser.parse_args()
     # Made with other options, or in use, the folder is refused.
-    with run_of(options):
-        compare(options)
+    with run_of(options) as run:
+        compare(options, run)
 
 
-def compare(options: argparse.Namespace) -> None:
+def compare(options: argparse.Namespace, run: Run) -> None:
     spec, (label, share) = SpectrogramSpec(), options.rarify.split("=")
     corpus = open_recordings(options.roots, naming=naming_of(options)).corpus
     pictures = compute_spectrograms(corpus, spec, cache=options.out / "spectrograms")
@@ -63,8 +64,9 @@ def compare(options: argparse.Namespace) -> None:
         **{"width": 0.25, "batch_size": 16, "discriminator_rate": 2e-4, "ema": 0.99},
         augment=DiffAugmentSettings(),
     )
-    tables = []
-    for fold, split in enumerate(k_fold(corpus, "emotion", 0, folds=options.folds)):
+    tables, splits = [], list(k_fold(corpus, "emotion", 0, folds=options.folds))
+    run.begin_work()
+    for fold, split in enumerate(splits):
         clips = split.train.counts("emotion")[label]
         split = make_rare(split, "emotion", label, round(float(share) * clips), 0)
         parts, speakers = Parts(corpus, split, pictures, "emotion"), split.speakers

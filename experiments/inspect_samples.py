@@ -53,6 +53,7 @@ def main() -> None:
     rows = []
     with Run(options.out, {"epochs": options.epochs, **settings.to_json()}) as run:
         comparison = Comparison(settings, run.folder, options.cache)
+        run.begin_work()
         for fold in comparison.folds:
             for kind in options.arms:
                 for gan in comparison.generators(kind, fold).trainings():

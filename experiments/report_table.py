@@ -55,6 +55,7 @@ def main() -> None:
     ).trained_for(options.epochs)
     with Run(options.out, settings.to_json()) as run:
         comparison = Comparison(settings, run.folder)
+        run.begin_work()
         comparison.run()
         rows = []
         for name, reported in REPORT.items():

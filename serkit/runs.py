@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import serkit
-from serkit.errors import ResumeError
+from serkit.errors import InputError, ResumeError
 from serkit.files import read_json, remove_partials, write_json
 
 _PACKAGES = (
@@ -29,7 +29,11 @@ class Run:
         folder: made if it is not there; one process at a time may use it.
         settings: JSON values; all that decides what comes out.
 
-    Use it in a ``with`` statement: the folder is free for others at its end.
+    Use it in a ``with`` statement: the folder is free for others at its end. If an InputError ends
+    it before work has begun, the settings are forgotten, so that corrected ones may be used.
+
+    Attributes:
+        is_new: no earlier call has begun work in the folder.
 
     Raises:
         ResumeError: if the folder was made with other settings, or another process uses it.
@@ -42,7 +46,8 @@ class Run:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             known = self.folder / "settings.json"
-            if known.exists():
+            self.is_new, self._begun = not known.exists(), False
+            if not self.is_new:
                 _require_same(read_json(known), settings, self.folder)
             else:
                 write_json(self.folder / "versions.json", versions())
@@ -59,8 +64,16 @@ class Run:
     def __enter__(self) -> "Run":
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        mendable = kind is not None and issubclass(kind, InputError)
+        if mendable and self.is_new and not self._begun:
+            for name in ("settings.json", "versions.json"):
+                (self.folder / name).unlink(missing_ok=True)
         self._lock.close()
+
+    def begin_work(self) -> None:
+        """Keep the settings from here on, whatever happens; a stage that begins does so, too."""
+        self._begun = True
 
     def stage(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """The result of ``work``: recorded from before if the stage is done, else done now.
@@ -70,6 +83,7 @@ class Run:
         """
         record = self.folder / "stages" / f"{name}.json"
         if not record.exists():
+            self.begin_work()
             started = time.monotonic()
             result = work()
             seconds = round(time.monotonic() - started, 1)

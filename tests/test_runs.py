@@ -1,6 +1,8 @@
+import contextlib
+
 import pytest
 
-from serkit.errors import ResumeError
+from serkit.errors import InputError, ResumeError
 from serkit.files import read_json
 from serkit.runs import Run, versions
 
@@ -32,6 +34,37 @@ def test_other_settings_are_refused_by_name(tmp_path):
     with pytest.raises(ResumeError, match=r"gan was \{'steps': 10\}, now \{'steps': 20\}"):
         Run(tmp_path, {"seed": 1, "gan": {"steps": 20}})
     assert read_json(tmp_path / "settings.json") == {"seed": 1, "gan": {"steps": 10}}
+
+
+def _failing(folder, error, settings, before=lambda run: None):
+    with contextlib.suppress(type(error)), Run(folder, settings) as run:
+        before(run)
+        raise error
+
+
+def test_bad_input_before_any_work_does_not_bind_the_folder_to_its_settings(tmp_path):
+    _failing(tmp_path, InputError("no such class"), {"seed": 1})
+    assert not (tmp_path / "settings.json").exists()
+    with Run(tmp_path, {"seed": 2}) as run:
+        assert run.is_new
+    with pytest.raises(ResumeError):
+        Run(tmp_path, {"seed": 1})
+
+
+@pytest.mark.parametrize(
+    ("error", "before"),
+    [
+        (InputError("x"), lambda run: run.stage("audit", dict)),
+        (InputError("x"), lambda run: run.begin_work()),
+        (KeyboardInterrupt(), lambda run: None),
+    ],
+)
+def test_otherwise_the_settings_stay(tmp_path, error, before):
+    _failing(tmp_path, error, {"seed": 1}, before)
+    with pytest.raises(ResumeError):
+        Run(tmp_path, {"seed": 2})
+    _failing(tmp_path, InputError("later"), {"seed": 1})
+    assert read_json(tmp_path / "settings.json") == {"seed": 1}
 
 
 def test_two_runs_cannot_share_a_folder(tmp_path):

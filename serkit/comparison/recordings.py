@@ -8,6 +8,8 @@ from serkit.corpora.opening import open_recordings
 from serkit.errors import InputError
 from serkit.progress import Progress
 
+MANIFEST = "manifest.csv"
+
 
 def open_corpus(settings: CompareSettings, out: Path, progress: Progress) -> Corpus:
     """Audited clips, without the corpora that are left out.
@@ -20,7 +22,7 @@ def open_corpus(settings: CompareSettings, out: Path, progress: Progress) -> Cor
     Raises:
         InputError: if there are no recordings, or a corpus that is to be left out is not there.
     """
-    manifest = out / "manifest.csv"
+    manifest = out / MANIFEST
     if not manifest.exists():
         found = open_recordings(settings.roots, progress.track("reading"), naming=settings.naming)
         found.write(out)

@@ -5,6 +5,7 @@ from typing import Any
 
 from serkit.comparison.engine import Comparison
 from serkit.comparison.exports import write_tables
+from serkit.comparison.recordings import MANIFEST
 from serkit.comparison.reopening import workshop_of
 from serkit.comparison.results import make_results
 from serkit.comparison.settings import CompareSettings
@@ -46,7 +47,11 @@ def compare(
     progress = progress or Progress()
     with Run(out, fixed(settings)) as run:
         with progress.stage("recordings and splits"):
+            if run.is_new:
+                # Of a call that failed before any work; its recordings may have been others.
+                (out / MANIFEST).unlink(missing_ok=True)
             comparison = Comparison(settings, run.folder, cache, progress)
+        run.begin_work()
         with progress.stage("spectrograms and trainings"):
             comparison.run(engine, workshop_of(comparison))
         with progress.stage("results"):

@@ -56,9 +56,12 @@ def rare_classes_trial(options: argparse.Namespace) -> Iterator[RareClasses]:
         ResumeError: if the folder was made with other options.
         InputError: if a class has no clips.
     """
-    with run_of(options):
+    with run_of(options) as run:
         settings = RareClassesSettings(tuple(options.label), options.clips)
-        yield RareClasses.of_recordings(options.roots, settings, options.out, naming_of(options))
+        given = options.roots, settings, options.out, naming_of(options)
+        trial = RareClasses.of_recordings(*given)
+        run.begin_work()
+        yield trial
 
 
 def cross_validation_parser(description: str, out: str) -> argparse.ArgumentParser:
@@ -104,7 +107,7 @@ def cross_validation(
         ResumeError: if the folder was made with other options.
         InputError: if there is only one class, or too few speakers.
     """
-    with run_of(options, "seeds"):
+    with run_of(options, "seeds") as run:
         trial = CrossValidation(
             *(
                 options.roots,
@@ -116,6 +119,7 @@ def cross_validation(
             ),
             *(speeds, results, naming_of(options)),
         )
+        run.begin_work()
         yield trial
         text = report(trial.predictions(), trial.classes)
         write_text(options.out / "report.md", text)

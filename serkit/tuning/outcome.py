@@ -63,6 +63,10 @@ class Outcomes:
         """Whether something came of settings, be it that they failed."""
         return self._file(settings, share).exists()
 
+    def any(self) -> bool:
+        """Whether anything is kept."""
+        return any(self._folder.glob("*/outcome.json"))
+
     def make(self, settings: Any, share: float, work: Callable[[Path], Outcome]) -> None:
         """Do the work of a trial, and keep what comes of it.
 

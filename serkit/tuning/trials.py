@@ -86,6 +86,10 @@ class Trials:
         """
         return self._outcomes.known(asdict(settings), share)
 
+    def any_known(self) -> bool:
+        """Whether something came of any settings."""
+        return self._outcomes.any()
+
     def get(self, settings: Any, share: float) -> Outcome:
         """What comes of settings: what is kept, or else what a trial gives now.
 

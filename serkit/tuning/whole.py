@@ -68,8 +68,12 @@ def tune(
         # The folder is the chief's.
         return made.run()
     wanted = {"kind": kind, "search": recorded(search, ("naming",)), "how": plain(asdict(settings))}
-    with Run(out, wanted):
-        return made.run()
+    with Run(out, wanted) as run:
+        try:
+            return made.run()
+        finally:
+            if trials.any_known():
+                run.begin_work()
 
 
 def tune_with_workers(

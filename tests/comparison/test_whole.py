@@ -18,7 +18,8 @@ from serkit.comparison.engine import Comparison
 from serkit.comparison.reopening import workshop_of
 from serkit.comparison.settings import CompareSettings
 from serkit.comparison.whole import compare, verdicts
-from serkit.errors import RecordingError, ResumeError
+from serkit.corpora.corpus import Corpus
+from serkit.errors import InputError, RecordingError, ResumeError
 from serkit.files import read_json
 from serkit.grid.ray_engine import RayEngine, RaySettings
 
@@ -43,6 +44,25 @@ def test_everything_is_written_and_arms_may_be_added(
         assert (out / name).is_file(), name
     with pytest.raises(ResumeError, match="folds was 3, now 4"):
         compare(settings_of(synthetic_root, folds=4), out)
+
+
+def test_after_a_call_that_failed_before_any_work_other_recordings_may_be_given(
+    synthetic_root, settings_of, tmp_path, monkeypatch
+):
+    shutil.copytree(synthetic_root, tmp_path / "other")
+    with pytest.raises(InputError, match="rarify"):
+        compare(settings_of(synthetic_root, rarify=(("boredom", 0.5),)), tmp_path / "run")
+
+    def stop(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Comparison, "run", stop)
+    with pytest.raises(KeyboardInterrupt):
+        compare(settings_of(tmp_path / "other"), tmp_path / "run")
+    manifest = Corpus.read(tmp_path / "run" / "manifest.csv")
+    assert set(manifest.roots) == {"other"}
+    with pytest.raises(ResumeError):
+        compare(settings_of(synthetic_root), tmp_path / "run")
 
 
 def _start(root: Path, folder: Path) -> subprocess.Popen:

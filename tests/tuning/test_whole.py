@@ -14,7 +14,9 @@ from serkit.tuning.whole import tune
 @pytest.mark.slow
 def test_a_search_has_a_folder_of_its_own(synthetic_root, tmp_path, monkeypatch):
     # One fold is enough to see.
-    monkeypatch.setattr(classifier_objective, "inner_parts", lambda *given: inner_parts(*given)[:1])
+    monkeypatch.setattr(
+        classifier_objective, "inner_parts", lambda *a, **b: inner_parts(*a, **b)[:1]
+    )
     search = ClassifierSearch(
         (str(synthetic_root),),
         epochs=1,
