@@ -1,10 +1,12 @@
 """Spectrograms of a fixed size, by construction rather than by resizing pictures."""
 
 import functools
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
+from scipy.fft import next_fast_len
 
 from serkit.audio.bands import SCALES, bands, triangles
 from serkit.errors import InputError, check_choice, check_range
@@ -68,6 +70,36 @@ class SpectrogramSpec:
                 f"bins={self.bins} leaves {empty} mel band(s) without an FFT bin at "
                 f"fft={self.fft}; use fewer bins or a longer fft"
             )
+
+    @classmethod
+    def at_rate(cls, sample_rate: int, kind: str = "mel") -> "SpectrogramSpec":
+        """As the default, at another sample rate: as many frames and bands over as many seconds.
+
+        Window, hop and FFT last as long as the default's (window and hop to the nearest sample, the
+        FFT up to the next length that factors into 2, 3 and 5), so that the shape, which the
+        networks need, stays. Bands reach up to half the rate.
+
+        Args:
+            sample_rate: Hz, from 1,000.
+            kind: how the bands lie.
+
+        Raises:
+            InputError: for a rate out of range, or at which a mel band would hold no FFT bin.
+
+        Source: the 2021 report, section 4.3, whose spectrograms have a logarithmic axis and
+        librosa's default rate: ``SpectrogramSpec.at_rate(22_050, "log")``.
+        """
+        check_range("sample_rate", sample_rate, 1_000, 192_000)
+        default = cls()
+        factor = sample_rate / default.sample_rate
+        return cls(
+            sample_rate=sample_rate,
+            window=round(default.window * factor),
+            hop=round(default.hop * factor),
+            fft=2 * next_fast_len(math.ceil(default.fft * factor / 2), real=True),
+            high_hz=sample_rate / 2,
+            kind=kind,
+        )
 
     @property
     def samples(self) -> int:

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from serkit.audio.arguments import add_spectrograms, spec_of
 from serkit.commands.engines import add_engine, engine
 from serkit.comparison.arms import ARMS, DEFAULT_ARMS, NONE
 from serkit.corpora.arguments import add_recordings, naming_of, recordings_of
@@ -25,6 +26,7 @@ def add_to(commands) -> None:
         "it goes on where it was; arms, classifiers and seeds may be added later.",
     )
     add_recordings(parser)
+    add_spectrograms(parser)
     parser.add_argument("--out", type=Path, default=Path("runs/compare"), help="%(default)s")
     for group in (_add_arms, _add_protocol, _add_filling, _add_training):
         group(parser)
@@ -185,6 +187,7 @@ def settings_of(options: argparse.Namespace) -> "CompareSettings":
     settings = CompareSettings(
         roots=recordings_of(options),
         naming=naming_of(options),
+        spec=spec_of(options),
         arms=tuple(options.arms),
         everywhere=tuple(options.everywhere),
         classifiers=tuple(options.classifier),

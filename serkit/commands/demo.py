@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from serkit.audio.arguments import add_spectrograms, spec_of
 from serkit.corpora.arguments import add_recordings, name_of, naming_of, recordings_of
 
 
@@ -11,6 +12,7 @@ def add_to(commands) -> None:
         "demo", help="the whole job: audit, GANs, comparison, report, exported model"
     )
     add_recordings(parser, "*", "the built-in corpus")
+    add_spectrograms(parser)
     parser.add_argument("--out", type=Path, help="run folder; default: runs/ and the data's name")
     parser.add_argument(
         "--models", type=Path, default=Path("saved_models"), help="default: %(default)s"
@@ -58,6 +60,7 @@ def run(options: argparse.Namespace) -> int:
         protocol=options.split,
         synthetic=SyntheticSettings(seed=options.seed),
         naming=naming,
+        spec=spec_of(options),
     )
     if options.short:
         settings = settings.shortened()

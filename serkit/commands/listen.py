@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from serkit.audio.arguments import add_spectrograms, spec_of
 from serkit.corpora.suffixes import READ
 from serkit.errors import InputError, RecordingError, check_range
 
@@ -29,6 +30,7 @@ def add_to(commands) -> None:
         "right, low frequencies at the bottom; or a recording (.wav, .flac, .mp3, .ogg), to a "
         "spectrogram and back",
     )
+    add_spectrograms(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument(
         "--iterations", type=int, default=32, metavar="N", help="default: %(default)s"
@@ -71,10 +73,9 @@ def _write(spectrogram: np.ndarray, path: Path, options: argparse.Namespace) -> 
     import soundfile
 
     from serkit.audio.inversion import spectral_convergence, to_waveform
-    from serkit.audio.spectrogram import SpectrogramSpec
     from serkit.files import replacing
 
-    spec = SpectrogramSpec()
+    spec = spec_of(options)
     wanted = spectrogram[np.newaxis]
     made = to_waveform(wanted, spec, iterations=options.iterations, seed=options.seed)
     with replacing(path) as partial:
@@ -113,7 +114,7 @@ def _read(file: Path, options: argparse.Namespace) -> np.ndarray:
     if suffix == ".png":
         return _read_picture(file, options.dark_is_loud)
     if suffix in READ:
-        return _read_recording(file)
+        return _read_recording(file, options)
     recordings = ", ".join(sorted(READ))
     raise InputError(
         f"{file} is not a .npy with spectrograms, a .png picture or a recording ({recordings})"
@@ -171,14 +172,14 @@ def _read_picture(file: Path, dark_is_loud: bool) -> np.ndarray:
     return (loud.astype(np.float32) / 127.5 - 1.0)[np.newaxis, ..., np.newaxis]
 
 
-def _read_recording(file: Path) -> np.ndarray:
+def _read_recording(file: Path, options: argparse.Namespace) -> np.ndarray:
     import tensorflow as tf
 
     from serkit.audio.loading import load_waveform
-    from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
+    from serkit.audio.spectrogram import to_spectrogram
     from serkit.data.compressed import decode_any
 
-    spec = SpectrogramSpec()
+    spec = spec_of(options)
     loaded = load_waveform(tf.constant(file.read_bytes()), spec, decode_any)
     if problem := loaded.status.numpy().decode():
         raise RecordingError(f"{file}: {problem}")

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from serkit.audio.arguments import add_spectrograms, spec_of
 from serkit.corpora.arguments import add_recordings, naming_of
 from serkit.errors import InputError, RecordingError, ResumeError
 
@@ -39,12 +40,7 @@ def add_to(commands) -> None:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("-o", "--out", type=Path, metavar="PNG", help="the picture of one FILE")
     where.add_argument("--pictures", type=Path, metavar="DIR", help="pictures of all below ROOT…")
-    parser.add_argument(
-        "--kind",
-        choices=["mel", "log", "linear"],
-        default="mel",
-        help="how frequencies are spread; default: %(default)s",
-    )
+    add_spectrograms(parser)
     parser.set_defaults(run=run)
 
 
@@ -67,13 +63,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _draw(file: Path, options: argparse.Namespace) -> None:
-    from serkit.audio.spectrogram import SpectrogramSpec, band_centres
+    from serkit.audio.spectrogram import band_centres
     from serkit.data.skipped import Skipped
     from serkit.files import replacing
     from serkit.reporting.page import png
     from serkit.reporting.spectrogram_figures import spectrogram_figure
 
-    spec, skipped = SpectrogramSpec(kind=options.kind), Skipped(log=False)
+    spec, skipped = spec_of(options), Skipped(log=False)
     made = list(_spectrograms([str(file)], spec, skipped))
     for path, problem in skipped.files.items():
         raise RecordingError(f"{path}: {problem}")
@@ -103,14 +99,13 @@ def _start(file: Path, spec: "SpectrogramSpec") -> float:
 
 
 def _write_pictures(options: argparse.Namespace) -> int:
-    from serkit.audio.spectrogram import SpectrogramSpec
     from serkit.corpora.opening import open_recordings
     from serkit.data.skipped import Skipped
     from serkit.files import write_json
     from serkit.progress import Progress
 
     progress = Progress()
-    spec = SpectrogramSpec(kind=options.kind)
+    spec = spec_of(options)
     _require_same_settings(options.pictures, spec)
     found = open_recordings(options.roots, progress.track("reading"), naming=naming_of(options))
     write_json(options.pictures / _SETTINGS, asdict(spec))

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from serkit.audio.arguments import add_spectrograms, spec_of
 from serkit.commands.engines import add_engine, engine
 from serkit.corpora.arguments import add_recordings, naming_of, recordings_of
 
@@ -26,6 +27,7 @@ def add_to(commands) -> None:
     add = parser.add_argument
     add("what", choices=["classifier", *_GANS, "bayesian"], metavar="WHAT", help="%(choices)s")
     add_recordings(parser)
+    add_spectrograms(parser)
     add("--out", type=Path, help="default: runs/tune-WHAT")
     add("--algorithm", choices=["random", "bayesian", "hyperband"], default="random")
     add("--trials", type=int, default=20, help="default: %(default)s; of hyperband they follow")
@@ -110,6 +112,7 @@ def search_of(options: argparse.Namespace) -> "ClassifierSearch | GanSearch":
             seed=options.seed,
             fit=FitSettings(epochs=2, steps_per_epoch=4) if short else FitSettings(),
             naming=naming,
+            spec=spec_of(options),
         )
     return ClassifierSearch(
         roots,
@@ -120,4 +123,5 @@ def search_of(options: argparse.Namespace) -> "ClassifierSearch | GanSearch":
         bayesian_epochs=1 if short else 10,
         seed=options.seed,
         naming=naming,
+        spec=spec_of(options),
     )

@@ -35,7 +35,13 @@ def _correlations(one: tf.Tensor, other: tf.Tensor) -> list[float]:
     return [np.corrcoef(first.ravel(), second.ravel())[0, 1] for first, second in pairs]
 
 
-@pytest.mark.parametrize("spec", [SPEC, SMALL, SpectrogramSpec(fft=1024, window=1024, bins=80)])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        *(SPEC, SMALL, SpectrogramSpec(fft=1024, window=1024, bins=80)),
+        SpectrogramSpec.at_rate(22_050, "log"),
+    ],
+)
 def test_inverse_stft_undoes_stft(rng, spec):
     waves = rng.standard_normal((2, spec.samples)).astype("float32")
     back = inverse_stft(tf.signal.stft(waves, spec.window, spec.hop, spec.fft), spec).numpy()

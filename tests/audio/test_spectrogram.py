@@ -60,6 +60,17 @@ def test_no_mel_band_is_empty_and_a_spec_with_empty_ones_is_refused():
         SpectrogramSpec(fft=1024, window=512, bins=400)
 
 
+@pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 44_100, 48_000])
+def test_other_rates_have_the_same_shape_over_the_same_seconds(rate):
+    spec = SpectrogramSpec.at_rate(rate, "log")
+    assert spec.shape == SPEC.shape
+    assert spec.samples / rate == pytest.approx(SPEC.samples / SPEC.sample_rate, rel=2e-3)
+    assert spec.fft / rate == pytest.approx(SPEC.fft / SPEC.sample_rate, rel=0.07)
+    assert spec.fft % 2 == 0
+    assert spec.high_hz == rate / 2
+    assert SpectrogramSpec.at_rate(16_000) == SPEC
+
+
 def test_equals_librosa(rng):
     _compare_with_librosa(_speechlike(rng, 1)[0])
 

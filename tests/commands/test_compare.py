@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.cli import main
 from serkit.commands import compare
 from serkit.comparison.contenders import CLASSIFIERS
@@ -48,6 +49,12 @@ def test_a_folder_is_meant_from_here_and_a_corpus_may_be_named(tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     found = compare.settings_of(_options("mine", "own=mine")).roots
     assert found == (str(tmp_path / "mine"), f"own={tmp_path / 'mine'}")
+
+
+def test_kind_and_rate_of_spectrograms(tmp_path):
+    given = ("--kind", "log", "--sample-rate", "22050")
+    settings = compare.settings_of(_options(str(tmp_path), *given, "--short"))
+    assert settings.spec == SpectrogramSpec.at_rate(22_050, "log")
 
 
 def test_names_of_ones_own_are_part_of_the_settings(tmp_path):

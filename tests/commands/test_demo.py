@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.cli import main
 from serkit.corpora.naming import Naming
 
@@ -51,3 +52,9 @@ def test_a_named_folder_and_names_of_ones_own(asked, tmp_path):
     assert str(out) == "runs/mine"
     assert settings.to_json()["naming"]["pattern"] == pattern
     assert "naming" not in replace(settings, naming=Naming()).to_json()
+
+
+def test_kind_and_rate_of_spectrograms(asked):
+    assert main(["demo", "--short", "--kind", "log", "--sample-rate", "22050"]) == 0
+    ((settings, *_),) = asked
+    assert settings.spec == SpectrogramSpec.at_rate(22_050, "log")

@@ -2,6 +2,7 @@ import argparse
 
 import pytest
 
+from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.cli import main
 from serkit.commands import tune
 from serkit.tuning.classifier_objective import ClassifierSearch
@@ -44,6 +45,13 @@ def test_names_of_ones_own(tmp_path, kind):
     given = tune.search_of(_options(kind, f"own={tmp_path}", "--pattern", "(?P<label>x)"))
     assert given.roots == (f"own={tmp_path}",)
     assert given.naming.pattern == "(?P<label>x)"
+
+
+@pytest.mark.parametrize("kind", SPACES)
+def test_kind_and_rate_of_spectrograms(tmp_path, kind):
+    given = ("--kind", "log", "--sample-rate", "22050")
+    found = tune.search_of(_options(kind, str(tmp_path), *given))
+    assert found.spec == SpectrogramSpec.at_rate(22_050, "log")
 
 
 def test_choices_are_those_that_there_are():

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import tensorflow as tf
 from serkit.audio.length import windows
 from serkit.audio.loading import load_waveform
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
+from serkit.classifiers.compact import CompactSettings, compact
+from serkit.data.spectrograms import spectrogram_dataset
 from serkit.errors import InputError
 from serkit.files import read_json
 from serkit.serving.answering import Answering
@@ -31,6 +34,21 @@ def test_equals_the_keras_model(exported, recordings_in_memory):
     np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-6)
     names = np.array([b"angry", b"happy", b"sad"])
     np.testing.assert_array_equal(outputs["label"], names[np.argmax(expected, axis=1)])
+
+
+def test_kind_and_rate_are_those_of_training(recordings_in_memory, tmp_path):
+    spec = SpectrogramSpec.at_rate(22_050, "log")
+    model = compact(3, spec.shape, CompactSettings(channels=(4, 8)), seed=1)
+    export_classifier(Answering([model], spec, ("angry", "happy", "sad")), tmp_path / "model")
+    files = []
+    for number, data in enumerate(recordings_in_memory):
+        files.append(str(tmp_path / f"{number}.wav"))
+        Path(files[-1]).write_bytes(data)
+    ((_, pictures),) = spectrogram_dataset(files, spec)
+    expected = tf.nn.softmax(model(pictures, training=False))
+    outputs = _serve(tmp_path / "model", recordings_in_memory)
+    np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-6)
+    assert read_json(tmp_path / "model" / "1" / DETAILS)["spec"] == asdict(spec)
 
 
 def test_a_bad_file_fails_alone(exported, recordings_in_memory):

@@ -1,0 +1,30 @@
+import argparse
+
+import pytest
+
+from serkit.audio.arguments import add_spectrograms, spec_of
+from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.errors import InputError
+
+
+def _spec(*given):
+    parser = argparse.ArgumentParser()
+    add_spectrograms(parser)
+    return spec_of(parser.parse_args(given))
+
+
+def test_without_options_it_is_the_default():
+    assert _spec() == SpectrogramSpec()
+
+
+def test_kind_and_rate():
+    assert _spec("--kind", "linear") == SpectrogramSpec(kind="linear")
+    assert _spec("--kind", "log", "--sample-rate", "22050") == SpectrogramSpec(
+        *(22_050, 224, 224, 1411, 353, 2880), high_hz=11_025.0, kind="log"
+    )
+
+
+@pytest.mark.parametrize("rate", ["0", "-16000", "500", "1000000"])
+def test_rates_that_cannot_be_are_refused(rate):
+    with pytest.raises(InputError, match="sample_rate"):
+        _spec("--sample-rate", rate)
