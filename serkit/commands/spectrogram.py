@@ -15,6 +15,7 @@ from serkit.errors import InputError, RecordingError, ResumeError
 
 if TYPE_CHECKING:
     import numpy as np
+    from matplotlib.figure import Figure
 
     from serkit.audio.spectrogram import SpectrogramSpec
     from serkit.corpora.corpus import Clip
@@ -40,6 +41,11 @@ def add_to(commands) -> None:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("-o", "--out", type=Path, metavar="PNG", help="the picture of one FILE")
     where.add_argument("--pictures", type=Path, metavar="DIR", help="pictures of all below ROOT…")
+    parser.add_argument(
+        "--waveform",
+        action="store_true",
+        help="with -o: draw the whole recording's amplitude over time instead",
+    )
     add_spectrograms(parser)
     parser.set_defaults(run=run)
 
@@ -47,6 +53,8 @@ def add_to(commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Draw one recording, or write pictures of many; status 1 if one of them has none."""
     if options.pictures:
+        if options.waveform:
+            raise InputError("--waveform goes with -o, not with --pictures")
         return _write_pictures(options)
     if len(options.roots) > 1:
         raise InputError(f"-o takes one FILE, not {len(options.roots)}; --pictures takes more")
@@ -58,15 +66,32 @@ def run(options: argparse.Namespace) -> int:
     if not file.is_file():
         what = "is a pipe or a device" if file.exists() else "does not exist"
         raise InputError(f"{file} {what}; valid is a recording")
-    _draw(file, options)
+    figure = _waveform(file) if options.waveform else _spectrogram(file, options)
+    from serkit.files import replacing
+    from serkit.reporting.page import png
+
+    with replacing(options.out) as partial:
+        partial.write_bytes(png(figure))
+    print(f"written to {options.out}")
     return 0
 
 
-def _draw(file: Path, options: argparse.Namespace) -> None:
+def _waveform(file: Path) -> "Figure":
+    """Of a recording at its own rate, the mean of its channels."""
+    import tensorflow as tf
+
+    from serkit.data.compressed import decode_any
+    from serkit.reporting.spectrogram_figures import waveform_figure
+
+    found = decode_any(tf.constant(file.read_bytes()))
+    if problem := found.status.numpy().decode():
+        raise RecordingError(f"{file}: {problem}")
+    return waveform_figure(found.waveform.numpy(), int(found.sample_rate), _title(file))
+
+
+def _spectrogram(file: Path, options: argparse.Namespace) -> "Figure":
     from serkit.audio.spectrogram import band_centres
     from serkit.data.skipped import Skipped
-    from serkit.files import replacing
-    from serkit.reporting.page import png
     from serkit.reporting.spectrogram_figures import spectrogram_figure
 
     spec, skipped = spec_of(options), Skipped(log=False)
@@ -74,17 +99,18 @@ def _draw(file: Path, options: argparse.Namespace) -> None:
     for path, problem in skipped.files.items():
         raise RecordingError(f"{path}: {problem}")
     start = _start(file, spec)
-    figure = spectrogram_figure(
+    return spectrogram_figure(
         made[0][1],
         (start, start + spec.frames * spec.hop / spec.sample_rate),
         band_centres(spec),
         spec.range_db,
-        title=os.fsencode(file.name).decode("utf-8", "replace"),
+        title=_title(file),
         scale=spec.kind,
     )
-    with replacing(options.out) as partial:
-        partial.write_bytes(png(figure))
-    print(f"written to {options.out}")
+
+
+def _title(file: Path) -> str:
+    return os.fsencode(file.name).decode("utf-8", "replace")
 
 
 def _start(file: Path, spec: "SpectrogramSpec") -> float:

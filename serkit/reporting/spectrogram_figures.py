@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
-from serkit.reporting.style import tidy
+from serkit.reporting.style import REAL, tidy
 
 _MARKS = (20, 50, 100, 200, 500, 1000, 2000, 4000, 8000, 16_000)
 # As a share of the axis; nearer than this, the numbers would touch.
@@ -45,10 +45,8 @@ def spectrogram_figure(
         interpolation="nearest",
         extent=(*seconds, 0, len(frequencies)),
     )
-    if len(title) > _LONGEST_TITLE:
-        title = f"{title[: _LONGEST_TITLE // 2]}…{title[-_LONGEST_TITLE // 2 :]}"
     # A dollar sign in a file's name is no formula.
-    axes.set_title(title, fontsize=10, parse_math=False)
+    axes.set_title(_short(title), fontsize=10, parse_math=False)
     axes.set_xlabel("seconds")
     axes.set_ylabel(f"Hz ({scale} scale)" if scale else "Hz")
     _mark_frequencies(axes, frequencies)
@@ -57,6 +55,29 @@ def spectrogram_figure(
     bar.set_label("dB below the maximum", fontsize=9)
     bar.ax.tick_params(labelsize=8)
     bar.ax.yaxis.set_major_locator(MultipleLocator(10 if range_db <= 90 else 20))
+    return figure
+
+
+def waveform_figure(waveform: np.ndarray, sample_rate: int, title: str) -> Figure:
+    """A recording over time, as :func:`librosa.display.waveshow` draws it.
+
+    Args:
+        waveform: ``(samples,)``; 1 is full scale.
+        sample_rate: Hz.
+        title: names the clip; very long ones lose their middle.
+
+    Source: the 2021 report, figure 14.
+    """
+    # Slow to import, and used for this figure alone.
+    import librosa.display
+
+    figure = Figure(figsize=(7.5, 2.8), layout="constrained")
+    axes = figure.subplots()
+    librosa.display.waveshow(waveform, sr=sample_rate, ax=axes, axis="s", color=REAL)
+    axes.set_title(_short(title), fontsize=10, parse_math=False)
+    axes.set_xlabel("seconds")
+    axes.set_ylabel("amplitude (1 is full scale)")
+    tidy(axes)
     return figure
 
 
@@ -73,6 +94,12 @@ def grey_levels(spectrogram: np.ndarray) -> np.ndarray:
     """
     levels = np.clip((spectrogram.T[::-1] + 1.0) * 127.5, 0.0, 255.0)
     return np.rint(levels).astype(np.uint8)
+
+
+def _short(title: str) -> str:
+    if len(title) <= _LONGEST_TITLE:
+        return title
+    return f"{title[: _LONGEST_TITLE // 2]}…{title[-_LONGEST_TITLE // 2 :]}"
 
 
 def _mark_frequencies(axes: Axes, frequencies: np.ndarray) -> None:

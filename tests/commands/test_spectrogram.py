@@ -222,3 +222,12 @@ def test_a_real_recording(recordings, tmp_path, figures):
     length = soundfile.info(file).duration
     assert sum(figures[0]["seconds"]) == pytest.approx(length)
     assert figures[0]["spectrogram"].max() == pytest.approx(1)
+
+
+def test_a_waveform_is_drawn_of_a_recording_alone(root, tmp_path, capsys):
+    file, out = root / "sad" / "ann" / "take.wav", tmp_path / "wave.png"
+    assert main(["spectrogram", str(file), "--waveform", "-o", str(out)]) == 0
+    assert out.read_bytes().startswith(b"\x89PNG")
+    assert main(["spectrogram", str(root), "--waveform", "--pictures", str(tmp_path / "p")]) == 2
+    assert "--waveform" in capsys.readouterr().err
+    assert not (tmp_path / "p").exists()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from serkit.reporting.page import png
-from serkit.reporting.spectrogram_figures import grey_levels, spectrogram_figure
+from serkit.reporting.spectrogram_figures import grey_levels, spectrogram_figure, waveform_figure
 
 MEL = 700 * (10 ** (np.linspace(60, 2800, 90) / 2595) - 1)
 
@@ -10,6 +10,20 @@ MEL = 700 * (10 ** (np.linspace(60, 2800, 90) / 2595) - 1)
 @pytest.fixture
 def picture(rng):
     return rng.uniform(-1, 1, (60, 90))
+
+
+def test_a_waveform_is_drawn_in_seconds_and_full_scale():
+    wave = np.zeros(3000)
+    wave[1000:2000] = 0.5
+    figure = waveform_figure(wave, 1000, "be$p" + 60 * "x")
+    (axes,) = figure.axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("seconds", "amplitude (1 is full scale)")
+    (line,) = axes.lines
+    drawn = [x for x, y in zip(*line.get_data(), strict=True) if y > 0.4]
+    assert (min(drawn), max(drawn)) == pytest.approx((1.0, 2.0), abs=0.01)
+    assert axes.get_title().startswith("be$p")
+    assert len(axes.get_title()) == 49
+    assert png(figure).startswith(b"\x89PNG")
 
 
 def test_axes_are_in_seconds_and_hertz_and_colours_in_decibels(picture):
