@@ -64,7 +64,7 @@ class Run:
     def __enter__(self) -> "Run":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None = None, *exception: object) -> None:
         mendable = kind is not None and issubclass(kind, InputError)
         if mendable and self.is_new and not self._begun:
             for name in ("settings.json", "versions.json"):

@@ -8,7 +8,17 @@ import pytest
 import serkit
 
 ROOT = Path(serkit.__file__).parent
-GROUND = {"errors", "files", "seeds", "progress", "leaks", "content", "values", "markdown"}
+GROUND = {
+    "errors",
+    "files",
+    "seeds",
+    "progress",
+    "leaks",
+    "content",
+    "values",
+    "markdown",
+    "wording",
+}
 # Which rooms each room may import from, besides itself and the ground.
 ALLOWED = {
     "corpora": set(),

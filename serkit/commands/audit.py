@@ -6,6 +6,7 @@ from pathlib import Path
 
 from serkit.corpora.arguments import add_recordings, naming_of
 from serkit.errors import check_choice
+from serkit.wording import counted
 
 _SHOWN = 20
 
@@ -95,7 +96,8 @@ def _show(found, progress) -> None:
         [_corpus_row(name, values) for name, values in summary["corpora"].items()],
     )
     progress.counts(
-        f"{summary['clips']} clips of {summary['speakers']} speakers", summary["categories"]
+        f"{counted(summary['clips'], 'clip')} of {counted(summary['speakers'], 'speaker')}",
+        summary["categories"],
     )
     _show_findings("rejected", summary["rejected"], found.rejected, progress)
     _show_findings("odd, and kept", summary["noticed"], found.noticed, progress)

@@ -1,13 +1,15 @@
 """``serkit compare``: does filling rare classes help, and more than cheap alternatives?"""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from serkit.audio.arguments import add_spectrograms, spec_of
 from serkit.commands.engines import add_engine, engine
 from serkit.comparison.arms import ARMS, DEFAULT_ARMS, NONE
 from serkit.corpora.arguments import add_recordings, naming_of, recordings_of
+from serkit.corpora.plans import RARE_BELOW
 from serkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -83,7 +85,7 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
         metavar="CLASS=SHARE,…",
         help="leave only so much of these classes' training clips, such as surprise=0.15",
     )
-    add("--folds", type=int, default=5, help="default: %(default)s")
+    add("--folds", type=int, help="default: 5")
     add("--first-folds", type=int, default=0, metavar="N", help="run these alone; default: all")
     add("--seeds", type=int, nargs="+", default=[0], help="of trainings; default: 0")
     add(
@@ -110,7 +112,7 @@ def _add_filling(parser: argparse.ArgumentParser) -> None:
     add(
         "--rare-below",
         type=float,
-        default=0.5,
+        default=RARE_BELOW,
         metavar="SHARE",
         help="of the largest class; what is smaller is filled; default: %(default)s",
     )
@@ -134,12 +136,11 @@ def _add_filling(parser: argparse.ArgumentParser) -> None:
 def _add_training(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--weights", default="imagenet", help="of VGG16 and ResNet50: imagenet, none or a file")
-    add("--gan-width", type=float, default=0.25, help="1 is the report's; default: %(default)s")
+    add("--gan-width", type=float, help="1 is the report's; default: 0.25")
     add(
         "--gan-steps",
         type=int,
         nargs=2,
-        default=(800, 400),
         metavar=("ALL", "CLASS"),
         help="of the generator on all training clips, 0 for none, then on each rare class; half "
         "as many again for a WGAN-GP, whose batches are smaller; default: 800 400",
@@ -161,7 +162,11 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     )
     add("--epochs", type=int, help="of each classifier")
     add("--cache", type=Path, help="of what is trained, which runs may share one after the other")
-    add("--short", action="store_true", help="as little as possible, to see that everything runs")
+    add(
+        "--short",
+        action="store_true",
+        help="as little as possible where no option says more, to see that everything runs",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -194,7 +199,6 @@ def settings_of(options: argparse.Namespace) -> "CompareSettings":
         label_set=options.labels,
         protocol=options.protocol,
         without=tuple(options.without),
-        folds=options.folds,
         seed=options.seed,
         seeds=tuple(options.seeds),
         more_seeds=tuple(options.more_seeds),
@@ -208,11 +212,20 @@ def settings_of(options: argparse.Namespace) -> "CompareSettings":
         gated=options.gated,
         weights=_weights(options.weights),
         tuned=dict(map(read_tuned, options.tuned)),
-        gans=GanSizes(options.gan_width, *options.gan_steps, options.gan_tuned),
+        gans=GanSizes(tuned=options.gan_tuned),
     )
     if options.short:
         settings = settings.shortened()
+    # After --short: what was given explicitly stays as it was given.
+    settings = replace(settings, **_given(folds=options.folds))
+    all_clips, of_class = options.gan_steps or (None, None)
+    sizes = _given(width=options.gan_width, pretraining=all_clips, steps=of_class)
+    settings = replace(settings, gans=replace(settings.gans, **sizes))
     return settings.trained_for(options.epochs)
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _weights(given: str) -> str:

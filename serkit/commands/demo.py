@@ -5,6 +5,7 @@ from pathlib import Path
 
 from serkit.audio.arguments import add_spectrograms, spec_of
 from serkit.corpora.arguments import add_recordings, name_of, naming_of, recordings_of
+from serkit.corpora.plans import RARE_BELOW
 
 
 def add_to(commands) -> None:
@@ -39,7 +40,18 @@ def add_to(commands) -> None:
     parser.add_argument("--gan-steps", type=int, help="optimiser steps per GAN")
     parser.add_argument("--epochs", type=int, help="epochs per classifier")
     parser.add_argument(
-        "--short", action="store_true", help="as little as possible, to see that everything runs"
+        "--rare-below",
+        type=float,
+        default=RARE_BELOW,
+        metavar="FRACTION",
+        help="of the largest class' training clips; what has fewer gets a GAN; "
+        "default: %(default)s",
+    )
+    parser.add_argument(
+        "--short",
+        action="store_true",
+        help="as little as possible where no option says more, to see that everything runs; GANs "
+        "of two rare classes at most",
     )
     parser.set_defaults(run=run)
 
@@ -61,6 +73,7 @@ def run(options: argparse.Namespace) -> int:
         synthetic=SyntheticSettings(seed=options.seed),
         naming=naming,
         spec=spec_of(options),
+        rare_below=options.rare_below,
     )
     if options.short:
         settings = settings.shortened()

@@ -2,7 +2,7 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from serkit.audio.arguments import add_spectrograms, spec_of
 from serkit.commands.engines import add_engine, engine
@@ -43,19 +43,22 @@ def add_to(commands) -> None:
 def _add_training(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--labels", choices=["emotion", "gender_emotion"], default="emotion", help="not of GANs")
-    add("--epochs", type=int, default=30, help="of a classifier; default: %(default)s")
+    add("--epochs", type=int, help="of a classifier; default: 30")
     add("--label", default="female_surprise", help="a GAN's class; default: %(default)s")
     add("--clips", type=int, default=0, help="left of that class; default: all")
-    add("--width", type=float, default=0.25, help="of GANs, 1 is the report's; default: 0.25")
+    add("--width", type=float, help="of GANs, 1 is the report's; default: 0.25")
     add(
         "--examples",
         type=int,
         nargs=2,
-        default=(2400, 800),
         metavar=("ALL", "CLASS"),
         help="that a critic or discriminator is shown in a trial; default: 2400 800",
     )
-    add("--short", action="store_true", help="as little as possible, to see that everything runs")
+    add(
+        "--short",
+        action="store_true",
+        help="as little as possible where no option says more, to see that everything runs",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -105,9 +108,9 @@ def search_of(options: argparse.Namespace) -> "ClassifierSearch | GanSearch":
             kind=options.what,
             label=options.label,
             clips=options.clips,
-            folds=options.folds or 2,
-            width=0.0625 if short else options.width,
-            examples=(64, 32) if short else tuple(options.examples),
+            folds=_first(options.folds, 2),
+            width=_first(options.width, 0.0625 if short else 0.25),
+            examples=tuple(_first(options.examples, (64, 32) if short else (2400, 800))),
             judged=16 if short else 128,
             seed=options.seed,
             fit=FitSettings(epochs=2, steps_per_epoch=4) if short else FitSettings(),
@@ -117,11 +120,15 @@ def search_of(options: argparse.Namespace) -> "ClassifierSearch | GanSearch":
     return ClassifierSearch(
         roots,
         label_set=options.labels,
-        folds=options.folds or 3,
-        epochs=1 if short else options.epochs,
+        folds=_first(options.folds, 3),
+        epochs=_first(options.epochs, 1 if short else 30),
         steps_per_epoch=2 if short else 24,
         bayesian_epochs=1 if short else 10,
         seed=options.seed,
         naming=naming,
         spec=spec_of(options),
     )
+
+
+def _first(given: Any, otherwise: Any) -> Any:
+    return otherwise if given is None else given

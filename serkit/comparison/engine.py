@@ -17,6 +17,7 @@ from serkit.comparison.recordings import open_corpus
 from serkit.comparison.settings import CompareSettings
 from serkit.comparison.trainings import Training
 from serkit.comparison.views import Views
+from serkit.corpora.plans import nothing_rare
 from serkit.errors import InputError
 from serkit.grid.engine import Engine, LocalEngine, Workshop
 from serkit.grid.plan import Plan
@@ -45,6 +46,7 @@ class Comparison:
         corpus: audited clips.
         views: spectrograms of all of them.
         folds: of all protocols.
+        left_out: which arms are left out because no class is rare, and why; empty for none.
     """
 
     def __init__(
@@ -63,7 +65,7 @@ class Comparison:
         self.corpus = open_corpus(settings, out, self.progress)
         self.views = Views(settings, self.corpus, out, self.cache)
         self.folds = list(make_folds(settings, self.corpus, self.views))
-        self._require_something_to_fill()
+        self.left_out = self._leave_out_unfilled()
         for fold in self.folds:
             fold.split.write(self.out / "splits" / f"{fold.protocol}-{fold.number}.json")
         self._generators = {
@@ -231,14 +233,20 @@ class Comparison:
         first = self.arms[0].name, self.settings.seeds[0]
         return classifier == _JUDGE and (arm.name, seed) == first
 
-    def _require_something_to_fill(self) -> None:
+    def _leave_out_unfilled(self) -> str:
         filling = [arm.name for arm in self.arms if arm.fill]
+        if not filling or any(fold.plan for fold in self.folds):
+            return ""
         counts = self.folds[0].split.train.counts(self.settings.label_set)
-        if filling and not any(fold.plan for fold in self.folds):
-            least = min(counts, key=counts.get)
+        why = f"nothing to fill for {', '.join(filling)}: " + nothing_rare(
+            counts, self.settings.rare_below
+        )
+        kept = tuple(arm for arm in self.arms if not arm.fill)
+        if len(kept) == 1:
             raise InputError(
-                f"nothing to fill for {', '.join(filling)}: no class is below "
-                f"{self.settings.rare_below:.0%} of the largest, {least} with {counts[least]} of "
-                f"{max(counts.values())} comes nearest; valid is another rare_below, or to rarify "
-                "classes, or arms that fill none"
+                f"{why}; valid is a `rare_below` above that, to make classes rare with `rarify`, "
+                "or `arms` that fill none"
             )
+        self.arms = kept
+        self.progress.say(f"! {why}")
+        return why

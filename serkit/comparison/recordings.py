@@ -7,6 +7,7 @@ from serkit.corpora.corpus import Corpus
 from serkit.corpora.opening import open_recordings
 from serkit.errors import InputError
 from serkit.progress import Progress
+from serkit.wording import counted
 
 MANIFEST = "manifest.csv"
 
@@ -33,5 +34,5 @@ def open_corpus(settings: CompareSettings, out: Path, progress: Progress) -> Cor
             f"without={', '.join(unknown)}; valid are the corpora: {', '.join(sorted(names))}"
         )
     corpus = corpus.where(lambda clip: clip.corpus not in settings.without)
-    progress.counts(f"{len(corpus)} clips", corpus.counts(settings.label_set))
+    progress.counts(counted(len(corpus), "clip"), corpus.counts(settings.label_set))
     return corpus

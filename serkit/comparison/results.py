@@ -37,7 +37,8 @@ def make_results(comparison: Comparison) -> dict[str, Any]:
         ``difference``, with a ``verdict`` in words, and for arms that fill classes
         ``beside_copies``, how much better they are than ``oversampling``; both are of the seeds
         that the two have. ``gap``: what is gained by speakers on both sides, where both protocols
-        were run. ``corpora``: how well corpora are told apart, where there are several.
+        were run. ``left_out``: why arms that fill classes are not there, where no class is rare.
+        ``corpora``: how well corpora are told apart, where there are several.
         ``listeners``: what people recall of the same recordings. ``synthetic``: true where some
         are the built-in corpus, else not there.
     """
@@ -62,6 +63,8 @@ def make_results(comparison: Comparison) -> dict[str, Any]:
     }
     if len(settings.protocols) > 1:
         found["gap"] = _gap(found["protocols"])
+    if comparison.left_out:
+        found["left_out"] = comparison.left_out
     if comparison.failures:
         found["failed"] = comparison.failures
     if len(_corpora(comparison)) > 1:

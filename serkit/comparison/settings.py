@@ -12,6 +12,7 @@ from serkit.comparison.contenders import CLASSIFIERS, Contender, compact_contend
 from serkit.comparison.gan_kinds import KINDS, GanKind, GanSizes
 from serkit.corpora.labels import LABEL_SETS
 from serkit.corpora.naming import Naming
+from serkit.corpora.plans import RARE_BELOW
 from serkit.errors import InputError, check_choice, check_range
 from serkit.gans.settings import GANSettings
 from serkit.values import recorded
@@ -83,7 +84,7 @@ class CompareSettings:
     rarify: tuple[tuple[str, float], ...] = ()
     first_folds: int = 0
     plan: str = BALANCE
-    rare_below: float = 0.5
+    rare_below: float = RARE_BELOW
     filled_to: float = 1.0
     generated_share: float = 1.0
     gated: bool = False

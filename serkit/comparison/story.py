@@ -65,6 +65,8 @@ def _warnings(results: dict[str, Any]) -> Iterator[str]:
     if any(one["added"] for one in folds) and not all(one["added"] for one in folds):
         empty = [one["detail"] for one in folds if not one["added"]]
         yield f"Nothing is filled in {', '.join(empty)}: no class is rare enough there."
+    if why := results.get("left_out"):
+        yield f"{why}; so these arms are left out."
     for name, why in results.get("failed", {}).items():
         yield f"{name} failed, and its arm is left out: {why}"
     arms = [

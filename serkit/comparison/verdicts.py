@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from serkit.evaluation.paired import Difference
+from serkit.wording import counted, too_few
 
 FEWEST_SPEAKERS = 10
 """With fewer speakers no verdict is given, whatever the interval."""
@@ -30,12 +31,12 @@ def verdict(
     found = uar.estimate
     head = f"{arm}: {points(found.value)} points UAR"
     if found.low is None:
-        return f"{head}: {speakers} speakers are too few for an interval"
+        return f"{head}: {too_few(speakers, 'speaker')} for an interval"
     head += f" (95 % interval {points(found.low)} to {points(found.high)})"
     if leaky:
         return f"{head}: LEAKY, speakers are in training and test, so nothing can be concluded"
     if speakers < FEWEST_SPEAKERS:
-        return f"{head}: {speakers} speakers are too few for a verdict"
+        return f"{head}: {too_few(speakers, 'speaker')} for a verdict"
     if found.low <= 0 <= found.high:
         return f"{head}: no effect shown"
     better = "better" if found.value > 0 else "worse"
@@ -59,7 +60,8 @@ def headline(arms: Mapping[str, Any], what: str, *, leaky: bool) -> str:
     if leaky:
         return f"LEAKY: {speakers} speakers are in training and test; nothing can be concluded."
     if speakers < FEWEST_SPEAKERS:
-        return f"{speakers} speakers are too few to say whether any of {len(apart)} arms helps."
+        which = next(iter(apart)) if len(apart) == 1 else f"any of {len(apart)} arms"
+        return f"{too_few(speakers, 'speaker')} to say whether {which} helps."
     kinds: dict[str, list[str]] = {"better": [], "worse": [], "no effect shown": []}
     for name, found in apart.items():
         ends = found["uar"]["estimate"]
@@ -70,8 +72,8 @@ def headline(arms: Mapping[str, Any], what: str, *, leaky: bool) -> str:
     said = [f"{kind}: {', '.join(names)}" for kind, names in kinds.items() if names]
     once = all(len(found["seeds"]) == 1 for found in apart.values())
     return (
-        f"{what} on {speakers} speakers who were not heard in training, points of unweighted "
-        f"average recall more or less than with none: {'; '.join(said)}."
+        f"{what} on {counted(speakers, 'speaker')} who were not heard in training, points "
+        f"of unweighted average recall more or less than with none: {'; '.join(said)}."
         + (" All of one seed." if once else "")
     )
 

@@ -11,8 +11,24 @@ _REPORT = {
 }
 
 
+RARE_BELOW = 0.5
+"""A class with fewer training clips than this fraction of the largest is rare, if nobody says."""
 REPORTED_CLASSES = tuple(_REPORT)
 """The classes that the report added to."""
+
+
+def nothing_rare(counts: Mapping[str, int], rare_below: float) -> str:
+    """A sentence for where :func:`balance_plan` is empty: which class comes nearest.
+
+    Args:
+        counts: training clips per class.
+        rare_below: as for :func:`balance_plan`.
+    """
+    least, largest = min(counts, key=counts.get), max(counts.values())
+    return (
+        f"no class has fewer than {rare_below:.0%} of the largest one's clips; {least}, with "
+        f"{counts[least]} of {largest} ({counts[least] / largest:.0%}), comes nearest"
+    )
 
 
 def report_plan(counts: Mapping[str, int]) -> dict[str, int]:

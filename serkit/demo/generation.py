@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from serkit.corpora.plans import balance_plan
+from serkit.corpora.plans import balance_plan, nothing_rare
 from serkit.data.synthetic_set import Origin, read_synthetic_set, write_synthetic_set
 from serkit.demo.settings import DemoSettings
 from serkit.gans.dcgan import DCGANSettings, build_dcgan
@@ -19,6 +19,7 @@ from serkit.progress import Progress
 from serkit.runs import Run
 from serkit.seeds import derive_seed
 from serkit.trials.parts import Parts
+from serkit.wording import counted, time_left
 
 _OF_ALL = "gan-of-all"
 
@@ -41,10 +42,12 @@ def generate(
     """
     counts = parts.split.train.counts(settings.label_set)
     plan = balance_plan(counts, settings.rare_below)
+    if settings.most_rare:
+        plan = dict(list(plan.items())[: settings.most_rare])
     if not plan:
         progress.say(
-            f"   no class has fewer than {settings.rare_below:.0%} of the largest one's "
-            "clips: there is nothing to fill, and both classifiers will be the same"
+            f"   {nothing_rare(counts, settings.rare_below)}: there is nothing to fill, and both "
+            "classifiers will be the same; --rare-below makes more classes count as rare"
         )
     elif settings.pretraining_steps:
         if not run.is_done(_OF_ALL):
@@ -57,10 +60,10 @@ def generate(
         if not run.is_done(name):
             left = ""
             if trained:
-                minutes = (time.monotonic() - began) / trained * (len(plan) - number) / 60
-                left = f"; about {minutes:.0f} min left for this stage"
+                seconds = (time.monotonic() - began) / trained * (len(plan) - number)
+                left = f"; {time_left(seconds)} for this stage"
             progress.say(
-                f"   {label} ({number + 1} of {len(plan)}): {counts[label]} clips, "
+                f"   {label} ({number + 1} of {len(plan)}): {counted(counts[label], 'clip')}, "
                 f"{count} to generate{left}"
             )
             trained += 1

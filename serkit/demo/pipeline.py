@@ -32,6 +32,7 @@ from serkit.runs import Run
 from serkit.seeds import derive_seed
 from serkit.trials.delivery import Deliverable, deliver, try_out
 from serkit.trials.parts import Parts
+from serkit.wording import counted
 
 
 def run_demo(settings: DemoSettings, out: Path, models: Path, cache: Path | None = None) -> None:
@@ -107,11 +108,12 @@ class Demo:
             )
             found.write(self.out)
         corpus = Corpus.read(self.out / "manifest.csv")
-        self.progress.counts(f"{len(corpus)} clips", corpus.counts(self.settings.label_set))
+        self.progress.counts(counted(len(corpus), "clip"), corpus.counts(self.settings.label_set))
         rejected = self.out / "rejected.csv"
         files = pd.read_csv(rejected)["files"].sum()
         self.progress.say(
-            f"   {len(corpus.speakers())} speakers; files rejected: {files} (reasons in {rejected})"
+            f"   {counted(len(corpus.speakers()), 'speaker')}; files rejected: {files} "
+            f"(reasons in {rejected})"
         )
         return corpus
 

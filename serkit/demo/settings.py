@@ -9,6 +9,7 @@ from serkit.classifiers.compact import CompactSettings
 from serkit.classifiers.settings import FitSettings
 from serkit.corpora.labels import LABEL_SETS
 from serkit.corpora.naming import Naming
+from serkit.corpora.plans import RARE_BELOW
 from serkit.corpora.synthetic import SyntheticSettings
 from serkit.errors import check_choice, check_range
 from serkit.gans.dcgan import DCGANSettings
@@ -52,13 +53,14 @@ class DemoSettings:
         masks: augmentation of both arms.
         fit: training of both arms.
         naming: how recordings of the user's own are named.
+        most_rare: how many of the rare classes get a GAN, the rarest ones; 0 for all.
     """
 
     roots: tuple[str, ...] = ()
     seed: int = 0
     protocol: str = "hold-out"
     label_set: str = "gender_emotion"
-    rare_below: float = 0.7
+    rare_below: float = RARE_BELOW
     synthetic: SyntheticSettings = field(default_factory=SyntheticSettings)
     spec: SpectrogramSpec = field(default_factory=SpectrogramSpec)
     gan: DCGANSettings = _GAN
@@ -68,12 +70,14 @@ class DemoSettings:
     masks: MaskSettings = field(default_factory=MaskSettings)
     fit: FitSettings = field(default_factory=FitSettings)
     naming: Naming = field(default_factory=Naming)
+    most_rare: int = 0
 
     def __post_init__(self) -> None:
         check_choice("protocol", self.protocol, DEMO_PROTOCOLS)
         check_choice("label_set", self.label_set, LABEL_SETS)
         check_range("rare_below", self.rare_below, 0.0, 1.0)
         check_range("pretraining_steps", self.pretraining_steps, 0)
+        check_range("most_rare", self.most_rare, 0)
 
     def shortened(self) -> "DemoSettings":
         """The same in a few minutes less: enough to see that everything runs, no more."""
@@ -82,6 +86,7 @@ class DemoSettings:
             synthetic=replace(self.synthetic, size=0.03),
             gan=replace(self.gan, width=0.125, steps=40, steps_per_epoch=10),
             pretraining_steps=20,
+            most_rare=2,
             # So few steps give nothing that would get past a judge.
             gated=False,
             fit=replace(self.fit, epochs=4, steps_per_epoch=10),
@@ -89,4 +94,4 @@ class DemoSettings:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values, for the run folder."""
-        return recorded(self, ("naming",))
+        return recorded(self, ("naming", "most_rare"))

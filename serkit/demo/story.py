@@ -18,6 +18,7 @@ from serkit.reporting import figures, gan_figures
 from serkit.reporting.flat_samples import what_is_flat
 from serkit.reporting.page import Section, Table, write_report
 from serkit.trials.parts import Parts
+from serkit.wording import counted
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def _balance(story: Story) -> Section:
     train, generated = story.metrics["training_clips"], story.metrics["generated"]
     rejected = pd.read_csv(story.folder / "rejected.csv")
     text = [
-        f"{len(corpus)} usable clips of {len(corpus.speakers())} speakers; "
+        f"{counted(len(corpus), 'usable clip')} of {counted(len(corpus.speakers()), 'speaker')}; "
         f"files rejected: {rejected['files'].sum()}"
         + (f", the first because: {rejected['reason'][0]}." if len(rejected) else "."),
     ]

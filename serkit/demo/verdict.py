@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 
 from serkit.corpora.built_in import WARNING
+from serkit.evaluation.paired import FEWEST
+from serkit.wording import counted, too_few
 
 _FEW = 8
 # Below this a bootstrap over speakers has too little to draw from: on three test speakers of the
@@ -45,12 +47,16 @@ def summary(metrics: Mapping) -> str:
         verdict = "worse on these test speakers"
     else:
         verdict = "no effect shown"
-    ends = f"{points['low']} to {points['high']}" if "low" in points else "unknown of one"
+    if "low" in points:
+        ends = f"95 % interval over speakers {points['low']} to {points['high']}"
+    else:
+        ends = f"no interval: {too_few(speakers, 'test speaker')}, it takes {FEWEST}"
     who = "already heard" if metrics["leaky"] else "unseen"
     return (
         f"With {sum(metrics['generated'].values())} generated spectrograms added, unweighted "
-        f"average recall on {speakers} {who} speakers changed by {points['value']} points "
-        f"(95 % interval over speakers {ends}): {verdict}."
+        f"average recall on {counted(speakers, f'{who} speaker')} changed by "
+        f"{points['value']} points "
+        f"({ends}): {verdict}."
     )
 
 
@@ -65,9 +71,9 @@ def warnings(metrics: Mapping, *, built_in: bool) -> list[str]:
     found = [LEAKY] if metrics["leaky"] else []
     found += [
         f"This run cannot prove anything about augmentation: it is one split, one seed, "
-        f"{test['clips']} test clips of {test['speakers']} speakers. The interval covers which "
-        "speakers were tested, not how the training happened to go, and with so few speakers it "
-        "is narrower than it should be."
+        f"{counted(test['clips'], 'test clip')} of {counted(test['speakers'], 'speaker')}. The "
+        "interval covers which speakers were tested, not how the training happened to go, and "
+        "with so few speakers it is narrower than it should be."
     ]
     if built_in:
         found.append(WARNING)

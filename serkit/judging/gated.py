@@ -9,6 +9,7 @@ import numpy as np
 from serkit.errors import SerkitError, check_range
 from serkit.gans.sampling import sample_stream
 from serkit.judging.judge import Judge
+from serkit.wording import counted
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class GatedSamples:
         tried: samples that were looked at.
         copies: of these, near-copies of a training clip.
         refused: of these, taken for another class; some may be copies, too.
+        gated: whether they were checked for either.
     """
 
     spectrograms: np.ndarray
@@ -28,8 +30,11 @@ class GatedSamples:
     tried: int
     copies: int
     refused: int
+    gated: bool = True
 
     def __str__(self) -> str:
+        if not self.gated:
+            return f"{counted(len(self.numbers), 'sample')}, not filtered"
         return (
             f"{len(self.numbers)} of {self.tried} samples accepted; {self.copies} were near-copies "
             f"of training clips, {self.refused} taken for another class"
@@ -92,7 +97,12 @@ def sample_gated(
             "Train the GAN for longer, or take samples ungated"
         )
     samples = GatedSamples(
-        np.concatenate(kept)[:count], np.concatenate(numbers)[:count], tried, copies, refused
+        np.concatenate(kept)[:count],
+        np.concatenate(numbers)[:count],
+        tried,
+        copies,
+        refused,
+        judge is not None,
     )
     if say:
         say(f"{label}: {samples}")

@@ -65,6 +65,17 @@ def test_names_of_ones_own_are_part_of_the_settings(tmp_path):
     assert "naming" not in compare.settings_of(_options(str(tmp_path))).to_json()
 
 
+def test_short_leaves_what_was_given_as_it_was_given(tmp_path):
+    short = compare.settings_of(_options(str(tmp_path), "--short"))
+    assert (short.folds, short.gans.steps, short.gans.pretraining) == (3, 2, 2)
+    options = ("--folds", "50", "--gan-steps", "7", "9", "--gan-width", "0.5", "--epochs", "8")
+    given = compare.settings_of(_options(str(tmp_path), "--short", *options))
+    assert (given.folds, given.gans.pretraining, given.gans.steps) == (50, 7, 9)
+    assert (given.gans.width, given.fit_of("compact").epochs) == (0.5, 8)
+    some = compare.settings_of(_options(str(tmp_path), "--short", "--gan-width", "0.5"))
+    assert (some.gans.width, some.gans.steps) == (0.5, 2)
+
+
 def test_choices_are_those_that_there_are():
     parser = argparse.ArgumentParser()
     compare.add_to(parser.add_subparsers())

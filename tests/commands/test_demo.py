@@ -4,7 +4,9 @@ import pytest
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.cli import main
+from serkit.comparison.settings import CompareSettings
 from serkit.corpora.naming import Naming
+from serkit.corpora.plans import RARE_BELOW
 
 
 @pytest.fixture
@@ -34,6 +36,16 @@ def test_without_options_it_is_the_built_in_corpus_split_by_speaker(asked):
     assert cache is None
     assert (settings.roots, settings.protocol) == ((), "hold-out")
     assert str(out) == "runs/built-in-short"
+
+
+def test_short_takes_two_rare_classes_and_leaves_what_was_given(asked):
+    assert main(["demo", "--short", "--gan-steps", "50", "--rare-below", "0.9"]) == 0
+    assert main(["demo"]) == 0
+    (short, *_), (plain, *_) = asked
+    assert (short.most_rare, short.gan.steps, short.rare_below) == (2, 50, 0.9)
+    assert (plain.most_rare, plain.rare_below) == (0, RARE_BELOW)
+    assert CompareSettings(roots=("x",)).rare_below == RARE_BELOW
+    assert "most_rare" not in plain.to_json()
 
 
 def test_a_folder_that_is_not_there_is_told_before_anything_starts(asked, capsys):

@@ -54,6 +54,17 @@ def test_kind_and_rate_of_spectrograms(tmp_path, kind):
     assert found.spec == SpectrogramSpec.at_rate(22_050, "log")
 
 
+def test_short_leaves_what_was_given_as_it_was_given(tmp_path):
+    command = ("dcgan", str(tmp_path), "--short")
+    short = tune.search_of(_options(*command))
+    assert (short.width, short.examples) == (0.0625, (64, 32))
+    given = tune.search_of(_options(*command, "--width", "0.5", "--examples", "7", "8"))
+    assert (given.width, given.examples) == (0.5, (7, 8))
+    command = ("classifier", str(tmp_path), "--short")
+    assert tune.search_of(_options(*command)).epochs == 1
+    assert tune.search_of(_options(*command, "--epochs", "4")).epochs == 4
+
+
 def test_choices_are_those_that_there_are():
     parser = argparse.ArgumentParser()
     tune.add_to(parser.add_subparsers())

@@ -182,13 +182,14 @@ def test_all_kinds_of_gan_can_be_asked_for(comparison, trained):
         assert sum(name.startswith(f"{kind}-all-") for name in trained) == 3
 
 
-def test_where_no_class_is_rare_arms_that_fill_are_refused(comparison):
-    words = (
-        r"nothing to fill for oversampling, dcgan: no class is below 10% of the largest, \w+ with"
-    )
+def test_where_no_class_is_rare_arms_that_fill_are_left_out_but_not_all_arms(comparison):
+    words = r"nothing to fill for oversampling, dcgan: no class has fewer than 10%.*`rare_below`"
     with pytest.raises(InputError, match=words):
         comparison(rare_below=0.1)
-    assert comparison("other", rare_below=0.1, arms=("none", "mixup")).folds
+    some = comparison("other", rare_below=0.1, arms=("none", "mixup", "oversampling", "dcgan"))
+    assert [arm.name for arm in some.arms] == ["none", "mixup"]
+    assert "oversampling, dcgan" in some.left_out
+    assert comparison("all", rare_below=0.6).left_out == ""
 
 
 def test_a_gan_that_diverges_takes_its_arm_along_and_no_other(comparison, pretend, monkeypatch):

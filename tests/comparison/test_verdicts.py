@@ -18,7 +18,7 @@ def _uar(value, low, high):
         ((0.03, 0.01, 0.05), 0.09, 20, False, "not beyond chance once all arms are counted"),
         ((0.03, 0.01, 0.05), 0.01, 9, False, "9 speakers are too few for a verdict"),
         ((0.03, 0.01, 0.05), 0.01, 20, True, "LEAKY, speakers are in training and test"),
-        ((0.03, None, None), 0.01, 1, False, "1 speakers are too few for an interval"),
+        ((0.03, None, None), 0.01, 1, False, "1 speaker is too few for an interval"),
     ],
 )
 def test_no_stronger_than_the_numbers(numbers, p, speakers, leaky, said):

@@ -1,6 +1,6 @@
 import pytest
 
-from serkit.corpora.plans import balance_plan, report_plan
+from serkit.corpora.plans import balance_plan, nothing_rare, report_plan
 from serkit.errors import InputError
 
 COUNTS = {"a": 100, "b": 69, "c": 70, "d": 10}
@@ -45,3 +45,9 @@ def test_what_cannot_be_planned_is_refused():
         balance_plan(COUNTS, share=11)
     with pytest.raises(InputError, match=r"male_neutral.*there are happy, sad"):
         report_plan({"happy": 3, "sad": 4})
+
+
+def test_where_nothing_is_rare_it_says_what_comes_nearest():
+    found = nothing_rare({"happy": 288, "sad": 192}, 0.5)
+    assert "50%" in found
+    assert "sad, with 192 of 288 (67%)" in found

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -96,6 +97,13 @@ def test_without_pretraining_a_gan_begins_from_nothing(uneven, calls, tmp_path):
     assert [call.start for call in calls] == [None]
     origin = read_json(tmp_path / "generated" / "sad" / "origin.json")
     assert set(origin["speakers"]) == uneven.rare("sad").speakers()
+
+
+def test_of_many_rare_classes_the_rarest_get_a_gan(uneven, calls, tmp_path, monkeypatch):
+    monkeypatch.setattr(generation, "balance_plan", lambda *given: {"sad": 1, "happy": 1})
+    settings = replace(SETTINGS, pretraining_steps=0, gated=False, most_rare=1)
+    assert set(_generate(settings, uneven, _Judge(0), tmp_path)) == {"sad"}
+    assert len(calls) == 1
 
 
 def test_where_nothing_is_rare_nothing_is_trained(parts, calls, tmp_path, capfd):

@@ -38,7 +38,7 @@ def test_with_few_speakers_there_is_no_verdict():
 
 def test_one_speaker_gives_no_interval():
     metrics = {**_metrics(0.05, None, None), "parts": {"test": {"speakers": 1, "clips": 20}}}
-    assert "(95 % interval over speakers unknown of one)" in summary(metrics)
+    assert "(no interval: 1 test speaker is too few, it takes 6)" in summary(metrics)
 
 
 def test_without_rare_classes_nothing_is_claimed():

@@ -111,6 +111,13 @@ def test_the_counts_are_said(generator, judge):
     ]
 
 
+def test_without_a_judge_it_says_that_nothing_was_checked(generator):
+    said = []
+    samples = sample_gated(generator, 9, 0, "angry", None, say=said.append)
+    assert said == ["angry: 9 samples, not filtered"]
+    assert not samples.gated
+
+
 def test_a_generator_of_several_classes_makes_the_one_that_is_asked_for(generator_of_two, judge):
     for number, label, first in ((0, "angry", np.tanh(1)), (1, "happy", np.tanh(-1))):
         samples = sample_gated(generator_of_two, 40, 7, label, judge, number=number)
