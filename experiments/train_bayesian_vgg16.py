@@ -4,8 +4,8 @@
     python experiments/train_bayesian_vgg16.py ROOT... --throughout   # all layers, as the report
 
 VGG16 is trained as :mod:`train_vgg16_half_freeze` does, and its last block and head, or all layers,
-go on from there as distributions. What came out without ImageNet weights, whose frozen layers see
-little, is in docs/uncertainty.md.
+go on from there as distributions. What came out of random frozen layers, in an earlier form of
+`--weights none`, is in docs/uncertainty.md.
 """
 
 from dataclasses import replace

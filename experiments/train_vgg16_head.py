@@ -3,10 +3,8 @@
     python experiments/train_vgg16_head.py ../shared/data/ravdess
     python experiments/train_vgg16_head.py ROOT... --weights PATH.h5
 
-The report has 67.7 % validation accuracy, on a random split. Expected without
-ImageNet weights (`--weights none --seeds 0 --epochs 5`, RAVDESS actors 1 to 20): a UAR of 16.0 %
-where guessing gives 14.3 %, since frozen random layers see little. docs/classifiers.md has the
-table.
+The 2021 report has 67.7 % validation accuracy, on a random split. What an earlier form of
+`--weights none` reached is in docs/classifiers.md.
 """
 
 from dataclasses import replace

@@ -50,6 +50,9 @@ def lenet5(
 ) -> keras.Model:
     """Two convolutions, each followed by pooling, and three fully connected layers.
 
+    Pooling takes the maximum. The original's takes the mean, times a trained factor, plus a trained
+    offset, and its second convolution is connected to some of the channels only.
+
     Args:
         classes: number of classes, at least 2.
         shape: ``(frames, bins, 1)`` of the spectrograms, each side at least 16 after pooling.

@@ -44,7 +44,7 @@ def load_base(base: Base, weights: str | Path, seed: int) -> keras.Model:
             of the network without its top (``.h5`` as Keras 2 and ``keras.applications`` write
             them, ``.weights.h5``), or a whole model with these layers in it (``.keras``), such as
             one that serkit trained.
-        seed: of the weights for ``none``.
+        seed: of the kernels for ``none``, drawn as in He et al. (2015), arXiv:1502.01852.
 
     Raises:
         InputError: if the file is missing or of another network.
@@ -74,8 +74,8 @@ def _draw(model: keras.Model, seed: int) -> None:
     """Kernels from a seed of our own: those of ``keras.applications`` come from a global one."""
     for number, variable in enumerate(model.trainable_variables):
         if len(variable.shape) == 4:
-            # As Keras draws them, too: the outputs of fifty layers stay within what float16 holds.
-            initializer = keras.initializers.GlorotUniform(derive_seed(seed, number))
+            # Keras' own, Glorot's, lose half of the variance at each ReLU.
+            initializer = keras.initializers.HeNormal(derive_seed(seed, number))
             variable.assign(initializer(variable.shape))
 
 

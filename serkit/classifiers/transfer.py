@@ -26,7 +26,8 @@ class TransferSettings:
         frozen_convs: number of VGG16's 13 convolutions, from the input, that keep their weights: 10
             as in the report's text, 8 as in its listing. The networks of which the head alone is
             trained take no notice.
-        head: units of the fully connected layers before the last; ``(4096, 4096)`` in the report.
+        head: units of the fully connected layers before the last; ``(4096, 4096)`` on VGG16 in the
+            2021 report, ``()`` on ResNet50, see :data:`RESNET50_HEAD`.
         spatial_dropout: between the last convolutions of VGG16, 0 to 1, where what follows is
             trained: what is frozen computes the same at every step.
         dropout: behind each fully connected layer of the head, 0 to 1.
@@ -52,6 +53,10 @@ class TransferSettings:
         check_choice("precision", self.precision, PRECISIONS)
 
 
+RESNET50_HEAD = TransferSettings(head=())
+"""Of :func:`resnet50_head`: the network's own single fully connected layer, trained anew."""
+
+
 def vgg16_half_freeze(
     classes: int,
     weights: str | Path,
@@ -60,8 +65,13 @@ def vgg16_half_freeze(
 ) -> keras.Model:
     """VGG16 on grey spectrograms: the first convolutions frozen, the others and a new head trained.
 
-    The report's text freezes ten of the 13 convolutions, its listing eight; see
-    :attr:`TransferSettings.frozen_convs`.
+    The 2021 report's text freezes ten of the 13 convolutions, its listing eight; see
+    :attr:`TransferSettings.frozen_convs`. The listing as printed freezes none: it looks for layers
+    whose names contain "Features1", and they are called "features1".
+
+    With ``none`` the kernels are He's, spectrograms come in as they are, in [-1, 1], rather than
+    with ImageNet's preprocessing, and the frozen part's outputs are standardised by channel, with
+    mean and variance of the training batches.
 
     Args:
         classes: number of classes, at least 2.
@@ -106,23 +116,27 @@ def resnet50_head(
     settings: TransferSettings | None = None,
     seed: int = 0,
 ) -> keras.Model:
-    """ResNet50, all of it frozen, a new head on its mean over time and frequency.
+    """ResNet50, all of it frozen, and its fully connected layer, on the mean over position, anew.
 
     Its batch normalisation stays in inference mode: it uses the statistics that came with the
-    weights, in training, too. Arguments, result and errors as for :func:`vgg16_half_freeze`. The
-    original has a single fully connected layer; ``head=()`` gives that.
+    weights, in training, too. (Where it is trained, Keras' moving variance is that of the batch,
+    PyTorch's is the unbiased one, n / (n - 1) times as large.) Arguments, result and errors as for
+    :func:`vgg16_half_freeze`, but that ``settings`` are :data:`RESNET50_HEAD` by default: 2,049
+    variables a class. ``head=(4096, 4096)`` gives it a head like VGG16's.
 
-    Source: report, sections 4.2.4 and 6.2, ``ResNET50_only_fl``; He et al. (2016),
+    Source: the 2021 report, sections 4.2.4 and 6.2, ``ResNET50_only_fl``; He et al. (2016),
     arXiv:1512.03385.
     """
-    settings = settings or TransferSettings()
+    settings = settings or RESNET50_HEAD
     check_range("classes", classes, 2)
     warn_if_random(RESNET50, weights, "all convolutions")
     with precision(settings.precision):
         base = load_base(RESNET50, weights, seed)
         base.trainable = False
         inputs = keras.Input(_SHAPE, name="spectrogram")
-        x = layers.GlobalAveragePooling2D()(base(_to_imagenet_colours(inputs)))
+        x = layers.GlobalAveragePooling2D()(base(_colours(inputs, weights)))
+        if str(weights) == "none":
+            x = _standardised(x)
         logits = _head(x, classes, settings, seed)
     return keras.Model(inputs, logits, name="resnet50_head")
 
@@ -143,7 +157,8 @@ def _vgg16(
     with precision(settings.precision):
         base = load_base(VGG16, weights, seed)
         inputs = keras.Input(_SHAPE, name="spectrogram")
-        x = _to_imagenet_colours(inputs)
+        x = _colours(inputs, weights)
+        last_frozen = _last_frozen(base, frozen) if str(weights) == "none" else None
         passed = 0
         for original in base.layers[1:]:
             # Layers of their own, rather than the base's: these belong to one model alone.
@@ -153,6 +168,8 @@ def _vgg16(
             if isinstance(layer, layers.Conv2D):
                 passed += 1
                 layer.trainable = passed > frozen
+            if layer.name == last_frozen:
+                x = _standardised(x)
             if _DROPOUT_BEHIND.get(layer.name, -1) >= frozen and settings.spatial_dropout:
                 own_seed = derive_seed(seed, "spatial", layer.name)
                 x = layers.SpatialDropout2D(settings.spatial_dropout, seed=own_seed)(x)
@@ -169,12 +186,34 @@ def _head(x, classes: int, settings: TransferSettings, seed: int):
     return layers.Dense(classes, kernel_initializer=glorot, dtype="float32", name="logits")(x)
 
 
-def _to_imagenet_colours(x):
-    """[-1, 1] grey to what both networks were trained on: blue, green, red, 0 to 255, less a mean.
+def _last_frozen(base: keras.Model, frozen: int) -> str | None:
+    """Name of the last layer before the first convolution that trains; None if all train."""
+    names = [layer.name for layer in base.layers[1:]]
+    convolutions = [n for n, name in enumerate(names) if "conv" in name]
+    if not frozen:
+        return None
+    return names[convolutions[frozen] - 1] if frozen < len(convolutions) else names[-1]
 
-    The same as ``preprocess_input`` of ``keras.applications.vgg16`` and ``.resnet``.
+
+def _standardised(x):
+    """Each channel less its mean over its deviation, both of training batches alone.
+
+    Without weights that train: what a frozen random network gives has any scale.
+    """
+    return layers.BatchNormalization(momentum=0.9, center=False, scale=False, name="standardised")(
+        x
+    )
+
+
+def _colours(x, weights: str | Path):
+    """[-1, 1] grey to what the network expects, three channels.
+
+    Weights of ImageNet, or of a file: blue, green, red, 0 to 255, less a mean, the same as
+    ``preprocess_input`` of ``keras.applications.vgg16`` and ``.resnet``. Random ones: [-1, 1].
     """
     x = layers.Concatenate()([x, x, x])
+    if str(weights) == "none":
+        return x
     means = [103.939, 116.779, 123.68]
     return layers.Normalization(
         mean=[(mean - 127.5) / 127.5 for mean in means],

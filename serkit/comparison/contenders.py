@@ -8,7 +8,7 @@ import keras
 from serkit.classifiers.compact import compact
 from serkit.classifiers.settings import REPORT, FitSettings
 from serkit.classifiers.spaces import CompactRecipe
-from serkit.classifiers.transfer import TRANSFER, TransferSettings
+from serkit.classifiers.transfer import RESNET50_HEAD, TRANSFER, TransferSettings
 from serkit.errors import InputError
 
 _SIDE = 224
@@ -42,16 +42,18 @@ def compact_contender(recipe: CompactRecipe) -> Contender:
 
 
 def _transfer(name: str) -> Contender:
+    own = RESNET50_HEAD if name == "resnet50-head" else TransferSettings()
+    network = replace(own, precision="mixed_bfloat16")
+
     def build(classes: int, shape: tuple[int, int, int], weights: str, seed: int) -> keras.Model:
         if shape[:2] != (_SIDE, _SIDE):
             raise InputError(f"{name} takes {_SIDE} x {_SIDE} spectrograms, not {shape[:2]}")
-        return TRANSFER[name](classes, weights, _TRANSFER, seed)
+        return TRANSFER[name](classes, weights, network, seed)
 
     # Features of two views stand for augmentation: the frozen part is most of the work.
-    return Contender(build, _TRANSFER, replace(REPORT, views=2), pretrained=True)
+    return Contender(build, network, replace(REPORT, views=2), pretrained=True)
 
 
-_TRANSFER = TransferSettings(precision="mixed_bfloat16")
 CLASSIFIERS = {
     "compact": compact_contender(CompactRecipe()),
     **{name: _transfer(name) for name in TRANSFER},

@@ -194,4 +194,7 @@ class Training:
 
 def weights_key(weights: str) -> str:
     """What is known of weights: ``imagenet``, ``none``, or a file's content."""
-    return file_digest(weights) if Path(weights).is_file() else weights
+    if Path(weights).is_file():
+        return file_digest(weights)
+    # What random ones are was changed once.
+    return "none, He" if weights == "none" else weights

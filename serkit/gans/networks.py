@@ -209,7 +209,7 @@ def _scaled(channels: int, width: float) -> int:
 
 
 def _batch_norm(x, weights: _Weights):
-    # PyTorch's momentum of 0.1 is Keras' 0.9.
+    # PyTorch's momentum of 0.1 is Keras' 0.9. Its moving variance is unbiased, Keras' is not.
     norm = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=weights.scale())
     return norm(x)
 

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from serkit.classifiers.frozen import cut
+from serkit.classifiers.pretrained import RESNET50, VGG16, load_base
 from serkit.classifiers.transfer import (
+    RESNET50_HEAD,
     TRANSFER,
     TransferSettings,
     resnet50_head,
@@ -63,6 +65,13 @@ def test_what_trains_in_half_frozen_vgg16(frozen, names):
     assert len(model.non_trainable_variables) >= 2 * frozen
 
 
+def test_resnet50s_own_layer_is_what_trains_by_default():
+    model = _build(resnet50_head, None)
+    assert RESNET50_HEAD.head == ()
+    assert _trained(model) == (["logits"], 2)
+    assert sum(int(np.prod(v.shape)) for v in model.trainable_variables) == 14_343
+
+
 @pytest.mark.parametrize("build", [vgg16_head, resnet50_head])
 def test_of_the_others_the_head_alone_trains(build):
     assert _trained(_build(build)) == (HEAD, 4)
@@ -78,7 +87,8 @@ def test_a_fit_moves_what_trains_and_nothing_else(name, batch):
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.fit(*batch, verbose=0)
     moved = {v.path for v in model.weights if not np.array_equal(before[v.path], v)}
-    assert moved == trains
+    averages = {f"standardised/moving_{name}" for name in ("mean", "variance")}
+    assert moved == trains | averages
     assert {variable.path for variable in model.trainable_variables} == trains
 
 
@@ -86,7 +96,7 @@ def test_a_fit_moves_what_trains_and_nothing_else(name, batch):
     ("name", "ends", "shape"),
     [
         ("resnet50-head", "global_average_pooling2d", (2048,)),
-        ("vgg16-head", "flatten", (25088,)),
+        ("vgg16-head", "block5_pool", (7, 7, 512)),
         ("vgg16-half-freeze", "block4_pool", (14, 14, 512)),
     ],
 )
@@ -112,13 +122,17 @@ def test_dropout_stands_where_the_listing_has_it_and_something_trains_behind_it(
     model = _build(settings=TransferSettings(frozen_convs=frozen, head=(8,)))
     order = [layer.name for layer in model.layers]
     spatial = [n for n, layer in enumerate(model.layers) if "spatial" in layer.name]
-    assert [order[n - 1] for n in spatial] == behind
+    before = [[name for name in order[:n] if name != "standardised"] for n in spatial]
+    assert [names[-1] for names in before] == behind
 
 
 @pytest.mark.parametrize("build", [vgg16_half_freeze, resnet50_head])
-def test_grey_becomes_what_the_networks_were_trained_on(build):
+def test_grey_becomes_what_the_networks_were_trained_on(build, tmp_path):
     """-1 is black, 0 minus the mean of each channel in blue, green, red; 1 is 255 minus it."""
-    model = _build(build)
+    base = RESNET50 if build is resnet50_head else VGG16
+    load_base(base, "none", 0).save_weights(tmp_path / "base.weights.h5")
+    model = _build(build, weights=tmp_path / "base.weights.h5")
+    assert "standardised" not in [layer.name for layer in model.layers]
     colours = keras.Model(model.input, model.get_layer("imagenet").output)
     module = keras.applications.resnet if build is resnet50_head else keras.applications.vgg16
     for grey, level in ((-1.0, 0.0), (0.0, 127.5), (1.0, 255.0)):
@@ -126,6 +140,30 @@ def test_grey_becomes_what_the_networks_were_trained_on(build):
         expected = module.preprocess_input(np.full((1, 1, 1, 3), level))
         found = colours.predict(picture, verbose=0)[0, 0, 0]
         np.testing.assert_allclose(found, expected[0, 0, 0], atol=1e-3)
+
+
+@pytest.mark.parametrize("build", [vgg16_half_freeze, vgg16_head, resnet50_head])
+def test_features_of_random_networks_are_standardised_on_training_batches(build, batch):
+    model = _build(build)
+    layer = model.get_layer("standardised")
+    rest = keras.Model(model.input, layer.output)
+    features = np.asarray(rest(batch[0], training=True))
+    axes = tuple(range(features.ndim - 1))
+    assert np.abs(features.mean(axes)).max() < 1e-2
+    assert features.std(axes).max() < 1.01
+    cut_off = cut(model).frozen(batch[0])
+    np.testing.assert_allclose(
+        layer.moving_mean, 0.1 * np.mean(cut_off, axes), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_random_kernels_keep_the_scale_of_what_comes_in(batch):
+    """In [-1, 1], without ImageNet's preprocessing; Glorot's lose half at each of 10 ReLUs."""
+    model = _build()
+    assert "imagenet" not in [layer.name for layer in model.layers]
+    features = np.asarray(cut(model).frozen(batch[0]))
+    level = np.sqrt(np.mean(np.square(batch[0])))
+    assert 0.3 < np.sqrt(np.mean(np.square(features))) / level < 10
 
 
 @pytest.mark.slow
