@@ -161,10 +161,7 @@ def to_spectrogram(
     """
     frames = tf.signal.frame(waveforms, spec.window, spec.hop)
     frames *= tf.constant(_hann_rows(spec.window, spec.frames))
-    # Rows of frames rather than batches of them: one matrix product instead of many small ones.
-    transform = tf.signal.rfft(tf.reshape(frames, [-1, spec.window]), [spec.fft])
-    power = _power_of_bands(transform, spec)
-    power = tf.reshape(power, [-1, spec.frames, spec.bins])
+    power = _power_of_bands(tf.signal.rfft(frames, [spec.fft]), spec)
     loudest = tf.reduce_max(power, axis=[1, 2], keepdims=True)
     relative = power / tf.maximum(loudest, _SILENT_POWER)
     # Cut off below the range, so that the floor is exactly -1 and not a rounding beside it. One
@@ -177,19 +174,22 @@ def to_spectrogram(
 
 
 def _power_of_bands(transform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
-    """Sums of power ``(rows, bins)`` out of a spectrum ``(rows, fft // 2 + 1)``.
+    """Sums of power ``(batch, frames, bins)`` of spectra ``(batch, frames, fft // 2 + 1)``.
+
+    Each clip has a product of its own, so that its sums are the same in any batch: the order in
+    which TensorFlow adds depends on the number of rows.
 
     Real and imaginary parts are squared as they lie in memory, in turn, and the weights are
     written twice instead: taking them apart would cost more than the larger product.
     """
     parts = tf.bitcast(transform, tf.float32)
-    parts = tf.reshape(parts, [-1, 2 * (spec.fft // 2 + 1)])
+    parts = tf.reshape(parts, [-1, spec.frames, 2 * (spec.fft // 2 + 1)])
     # Squared in pieces, in place and while the cache has them.
     groups = [
-        tf.matmul(tf.square(parts[:, 2 * low : 2 * high]), np.repeat(weights, 2, axis=0))
+        tf.matmul(tf.square(parts[..., 2 * low : 2 * high]), np.repeat(weights, 2, axis=0))
         for low, high, weights in _groups(spec)
     ]
-    return tf.concat(groups, axis=1)
+    return tf.concat(groups, axis=2)
 
 
 @functools.lru_cache(maxsize=8)

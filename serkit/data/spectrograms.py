@@ -87,6 +87,9 @@ def spectrogram_dataset(
     options = tf.data.Options()
     options.autotune.enabled = False
     options.threading.private_threadpool_size = cores + -(-cores // 2)
+    # As many threads for an operation as elsewhere, where tf.data would give it one: on processors
+    # where TensorFlow multiplies matrices by Eigen, the last bits of sums depend on that number.
+    options.threading.max_intra_op_parallelism = 0
     return dataset.prefetch(1).with_options(options)
 
 

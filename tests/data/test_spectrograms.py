@@ -226,7 +226,7 @@ def test_the_transform_runs_on_the_device_and_decoding_does_not(few, asked, toge
     )
     placed = re.findall(r"\((\w+)\): \S*device:CPU:(\d)", done.stdout + done.stderr)
     # Resampling has transforms of its own, so the test goes by the product with the bands' weights.
-    assert {place for op, place in placed if op == "MatMul"} == {str(number)}
+    assert {place for op, place in placed if op == "BatchMatMulV2"} == {str(number)}
     assert ("RFFT", str(number)) in placed
     assert {place for op, place in placed if op == "DecodePaddedRaw"} == {"0"}
 
