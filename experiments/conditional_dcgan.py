@@ -15,9 +15,9 @@ from dataclasses import replace
 import numpy as np
 
 from serkit.files import write_text
-from serkit.gans.dcgan import DCGANSettings, build_dcgan
-from serkit.gans.diff_augment import DiffAugmentSettings
+from serkit.gans.dcgan import build_dcgan
 from serkit.gans.fitting import fit_gan
+from serkit.gans.recipes import DCGAN_RECIPES, SMALL_DATA
 from serkit.gans.sampling import sample
 from serkit.markdown import markdown_table
 from serkit.training.examples import Examples
@@ -38,14 +38,8 @@ def main() -> None:
             frozenset().union(*(examples.speakers for examples in real.values())),
             np.concatenate([examples.labels for examples in real.values()]),
         )
-        alone = DCGANSettings(
-            width=options.width,
-            batch_size=16,
-            steps=options.steps[0],
-            discriminator_rate=2e-4,
-            augment=DiffAugmentSettings(),
-            ema=0.99,
-        )
+        small_data = DCGAN_RECIPES[SMALL_DATA]
+        alone = replace(small_data, width=options.width, steps=options.steps[0])
         of_all = replace(alone, classes=len(trial.parts.classes))
         to_train = {
             "all": (alone, trial.training, None),

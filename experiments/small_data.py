@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 
 from serkit.files import write_text
-from serkit.gans.dcgan import DCGANSettings, build_dcgan
-from serkit.gans.diff_augment import DiffAugmentSettings
+from serkit.gans.dcgan import build_dcgan
 from serkit.gans.fitting import fit_gan
+from serkit.gans.recipes import DCGAN_RECIPES, SMALL_DATA
 from serkit.gans.sampling import sample
 from serkit.markdown import markdown_table
 from serkit.trials.command_line import rare_classes_parser, rare_classes_trial
@@ -30,14 +30,8 @@ def main() -> None:
     options = parser.parse_args()
     (label,) = options.label
     with rare_classes_trial(options) as trial:
-        everything = DCGANSettings(
-            width=options.width,
-            batch_size=16,
-            steps=options.steps[1],
-            discriminator_rate=2e-4,
-            augment=DiffAugmentSettings(),
-            ema=0.99,
-            smoothing=0.1,
+        everything = replace(
+            DCGAN_RECIPES[SMALL_DATA], width=options.width, steps=options.steps[1], smoothing=0.1
         )
         pretraining = replace(everything, steps=options.steps[0])
         arms = {

@@ -1,16 +1,21 @@
 """Claim: with 40 clips of a class the report's DCGAN gets near to unseen speakers' clips of it.
 
     python experiments/train_dcgan.py ../shared/data/ravdess --label female_surprise
+    python experiments/train_dcgan.py ../shared/data/ravdess --recipe report --clips 0 \\
+        --out runs/train-dcgan-report
 
-Source: report, section 6.1. First it sees all training clips, then the class alone, with
-differentiable augmentation and an averaged generator. Expected on two cores in about a quarter of
-an hour, most of it beside other work when it was measured: KID 1.00 +- 0.26 to unseen speakers'
+Source: 2021 report, section 6.1. The second line is its own recipe, see serkit.gans.recipes: the
+class alone, all clips of it in a batch, both discriminators. The first is ``small-data``: the GAN
+sees all training clips, then the class alone, with differentiable augmentation and an averaged
+generator. Expected of that on two cores in about a quarter of an hour, most of it beside other work
+when it was measured: KID 1.00 +- 0.26 to unseen speakers'
 clips, where the real training clips have 0.57 +- 0.39, noise 12.1 and blurred real clips 13.5;
 coverage 0.76, as real clips (0.78); copying Z of -0.3, so no copies. Recall is lower, 0.38 against
 0.84: it makes fewer kinds of clips than there are; and a classifier that learns the class from them
 alone finds 6 % of the real ones, 81 % with real clips. docs/gans.md has the tables and pictures.
 """
 
+import argparse
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +23,9 @@ import keras
 
 from serkit.files import replacing, write_text
 from serkit.gans.dcgan import DCGANSettings, build_dcgan
-from serkit.gans.diff_augment import DiffAugmentSettings
+from serkit.gans.equilibrium import Equilibrium
 from serkit.gans.fitting import fit_gan
+from serkit.gans.recipes import DCGAN_RECIPES, REPORT, SMALL_DATA, dcgan_recipe
 from serkit.gans.sampling import sample
 from serkit.gans.watching import Watch
 from serkit.reporting.gan_figures import gan_losses, grid, real_beside_generated
@@ -28,25 +34,60 @@ from serkit.trials.command_line import rare_classes_parser, rare_classes_trial
 from serkit.trials.tables import accuracy_table, fidelity_table, nearest_table
 from serkit.trials.tuned import tuned_or
 
+# What ends the recipe of the 2021 report (section 4.1.3).
+STOPS = {
+    "losses": Equilibrium(),
+    "accuracy": Equilibrium(0.5, 0.7, measure="accuracy"),
+    "none": None,
+}
+
+
+def steps_of(options: argparse.Namespace) -> tuple[int, int]:
+    """Steps on all training clips, and on the class."""
+    return options.steps or ((0, 2000) if options.recipe == REPORT else (800, 600))
+
+
+def settings_of(options: argparse.Namespace, clips: int, steps: int) -> DCGANSettings:
+    """Settings of a DCGAN on so many clips."""
+    settings = dcgan_recipe(options.recipe, clips)
+    if options.recipe == REPORT:
+        stop = STOPS[options.stop or "losses"]
+        return replace(settings, width=options.width, steps=steps, stop=stop)
+    settings = tuned_or(options.tuned, settings)
+    # The discriminator is shown as many examples, whatever its batches.
+    steps = 16 * steps // settings.examples_per_step
+    return replace(settings, width=options.width, steps=steps)
+
 
 def main() -> None:
     parser = rare_classes_parser(__doc__.splitlines()[0], "runs/train-dcgan")
-    parser.add_argument("--steps", type=int, nargs=2, default=(800, 600), metavar=("ALL", "CLASS"))
+    parser.add_argument("--recipe", choices=DCGAN_RECIPES, default=SMALL_DATA)
+    parser.add_argument(
+        "--steps",
+        type=int,
+        nargs=2,
+        metavar=("ALL", "CLASS"),
+        help="default: 800 600; --recipe report: 0 2000, at most",
+    )
+    parser.add_argument(
+        "--stop",
+        choices=STOPS,
+        help="what ends --recipe report: losses that stay between 1.1 and 1.3, the discriminator's "
+        "accuracy between 0.5 and 0.7, or the last step; default: losses",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tuned", type=Path, help="best.json of serkit tune dcgan")
     options = parser.parse_args()
+    if options.stop and options.recipe != REPORT:
+        parser.error(f"--stop {options.stop} goes with --recipe report alone")
     (label,) = options.label
     with rare_classes_trial(options) as trial:
         speakers, histories, before = trial.parts.split.speakers, {}, None
         stages = {"all classes": trial.training, label: trial.real[label]}
-        for (name, examples), steps in zip(stages.items(), options.steps, strict=True):
-            usual = DCGANSettings(
-                batch_size=16, discriminator_rate=2e-4, augment=DiffAugmentSettings(), ema=0.99
-            )
-            settings = tuned_or(options.tuned, usual)
-            # The discriminator is shown as many examples, whatever its batches.
-            steps = 16 * steps // settings.examples_per_step
-            settings = replace(settings, width=options.width, steps=steps)
+        for (name, examples), steps in zip(stages.items(), steps_of(options), strict=True):
+            if not steps:
+                continue
+            settings = settings_of(options, len(examples), steps)
             folder = options.out / name.replace(" ", "-")
             watch = Watch(
                 folder,

@@ -4,8 +4,9 @@ import pytest
 
 from serkit.errors import InputError
 from serkit.files import read_json, write_json
-from serkit.gans.dcgan import REPORT, DCGANSettings
+from serkit.gans.dcgan import DCGANSettings
 from serkit.gans.diff_augment import DiffAugmentSettings
+from serkit.gans.recipes import DCGAN_RECIPES, REPORT
 from serkit.gans.wgan_gp import WGANGPSettings
 from serkit.values import plain, recorded, restored
 
@@ -21,8 +22,8 @@ def test_plain_values_are_what_json_gives_back(tmp_path):
     "settings",
     [
         WGANGPSettings(),
-        REPORT,
-        replace(REPORT, augment=DiffAugmentSettings(gain=0.5), stop=None),
+        DCGAN_RECIPES[REPORT],
+        replace(DCGAN_RECIPES[REPORT], augment=DiffAugmentSettings(gain=0.5), stop=None),
     ],
     ids=["plain", "nested", "nothing"],
 )

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from serkit.comparison.settings import CompareSettings
 
 _EVERYWHERE = [name for name, arm in ARMS.items() if not arm.fill and name != NONE]
+# The recipe of the 2021 report begins each class from nothing.
+_RECIPE_STEPS = {"small-data": {}, "report": {"steps": 2000}}
 _CLASSIFIERS = ("compact", "resnet50-head", "vgg16-head", "vgg16-half-freeze")
 
 
@@ -138,12 +140,20 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     add("--weights", default="imagenet", help="of VGG16 and ResNet50: imagenet, none or a file")
     add("--gan-width", type=float, help="1 is the report's; default: 0.25")
     add(
+        "--gan-recipe",
+        choices=_RECIPE_STEPS,
+        default="small-data",
+        help="how the arm dcgan is trained; report is the 2021 report's way: both discriminators, "
+        "batches of 128, no pretraining, no augmentation; default: %(default)s",
+    )
+    add(
         "--gan-steps",
         type=int,
         nargs=2,
         metavar=("ALL", "CLASS"),
         help="of the generator on all training clips, 0 for none, then on each rare class; half "
-        "as many again for a WGAN-GP, whose batches are smaller; default: 800 400",
+        "as many again for a WGAN-GP, whose batches are smaller; default: 800 400, with "
+        "--gan-recipe report 800 2000",
     )
     add(
         "--gan-tuned",
@@ -212,7 +222,8 @@ def settings_of(options: argparse.Namespace) -> "CompareSettings":
         gated=options.gated,
         weights=_weights(options.weights),
         tuned=dict(map(read_tuned, options.tuned)),
-        gans=GanSizes(tuned=options.gan_tuned),
+        gans=GanSizes(tuned=options.gan_tuned, **_RECIPE_STEPS[options.gan_recipe]),
+        gan_recipe=options.gan_recipe,
     )
     if options.short:
         settings = settings.shortened()

@@ -37,7 +37,18 @@ def add_to(commands) -> None:
         help="hold-out keeps speakers apart; random is the report's own, which leaks them, and "
         "every result says so; default: %(default)s",
     )
-    parser.add_argument("--gan-steps", type=int, help="optimiser steps per GAN")
+    parser.add_argument(
+        "--gan-recipe",
+        choices=["small-data", "report"],
+        default="small-data",
+        help="how GANs are trained; report is the 2021 report's way: both discriminators, batches "
+        "of 128, no pretraining, no augmentation; default: %(default)s",
+    )
+    parser.add_argument(
+        "--gan-steps",
+        type=int,
+        help="optimiser steps per GAN; default: 300, with --gan-recipe report 2000",
+    )
     parser.add_argument("--epochs", type=int, help="epochs per classifier")
     parser.add_argument(
         "--rare-below",
@@ -74,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
         naming=naming,
         spec=spec_of(options),
         rare_below=options.rare_below,
-    )
+    ).with_gan_recipe(options.gan_recipe)
     if options.short:
         settings = settings.shortened()
     if options.gan_steps is not None:

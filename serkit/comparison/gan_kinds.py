@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from serkit.comparison.arms import CONDITIONAL, DCGAN, WGAN_GP
 from serkit.errors import InputError, check_choice, check_range
 from serkit.gans.adversarial import GAN
-from serkit.gans.dcgan import DCGANSettings, build_dcgan
+from serkit.gans.dcgan import build_dcgan
 from serkit.gans.diff_augment import DiffAugmentSettings
+from serkit.gans.recipes import DCGAN_RECIPES, REPORT, SMALL_DATA
 from serkit.gans.settings import GANSettings
 from serkit.gans.wgan_gp import WGANGPSettings, build_wgan_gp
 
@@ -59,6 +60,8 @@ class GanKind:
         of_rare: the same on rare classes' clips.
         conditional: one GAN of all classes.
         longer: factor on the numbers of steps, for kinds whose steps see fewer clips.
+        pretrained: it begins with a GAN of all training clips, if there is to be one.
+        whole_class: no batch is larger than the number of clips.
     """
 
     build: Callable[[GANSettings, int], GAN]
@@ -66,6 +69,8 @@ class GanKind:
     of_rare: GANSettings
     conditional: bool = False
     longer: float = 1.0
+    pretrained: bool = True
+    whole_class: bool = False
 
     def tuned(self, settings: GANSettings) -> "GanKind":
         """The same kind with settings that a search found for it, on as many examples.
@@ -99,9 +104,7 @@ class GanKind:
 
 
 # docs/gans.md has what each of these settings gives.
-_DCGAN = DCGANSettings(
-    batch_size=16, discriminator_rate=2e-4, augment=DiffAugmentSettings(), ema=0.99
-)
+_DCGAN = DCGAN_RECIPES[SMALL_DATA]
 _WGAN_GP = WGANGPSettings(
     batch_size=8,
     critic_steps=1,
@@ -119,3 +122,7 @@ KINDS = {
     CONDITIONAL: GanKind(build_dcgan, _DCGAN, _DCGAN, conditional=True),
 }
 """By the names that arms use."""
+
+_REPORT = DCGAN_RECIPES[REPORT]
+REPORT_DCGAN = GanKind(build_dcgan, _REPORT, _REPORT, pretrained=False, whole_class=True)
+"""The DCGAN of the recipe ``report``."""

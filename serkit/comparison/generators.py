@@ -15,6 +15,7 @@ from serkit.content import content_key
 from serkit.corpora.corpus import Corpus
 from serkit.gans.adapting import tune_norms_alone
 from serkit.gans.fitting import fit_gan
+from serkit.gans.recipes import limit_batch
 from serkit.gans.settings import GANSettings
 from serkit.gans.storing import GeneratorCard, StoredGenerator, load_generator, store_generator
 from serkit.grid.work import failure_at
@@ -154,7 +155,8 @@ class Generators:
 
     @cached_property
     def _of_all(self) -> GanTraining | None:
-        if not self._settings.gans.pretraining:
+        pretrained = self._settings.gan_kind(self._kind).pretrained
+        if not (pretrained and self._settings.gans.pretraining):
             return None
         return self._training("all", self._fold.split.train, 0, None)
 
@@ -172,7 +174,10 @@ class Generators:
         self, name: str, clips: Corpus, rare: int, before: GanTraining | None
     ) -> GanTraining:
         settings, classes = self._settings, len(self._fold.classes)
-        own = settings.gan_kind(self._kind).settings(settings.gans, rare, classes)
+        kind = settings.gan_kind(self._kind)
+        own = kind.settings(settings.gans, rare, classes)
+        if kind.whole_class:
+            own = limit_batch(own, len(clips))
         norms = before is not None and settings.gans.tuned == NORMS
         return GanTraining(
             *(self._kind, name, clips, own, self._fold, settings.seed, asdict(settings.spec)),

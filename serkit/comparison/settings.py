@@ -9,11 +9,12 @@ from serkit.classifiers.settings import FitSettings
 from serkit.classifiers.spaces import CompactRecipe
 from serkit.comparison.arms import DCGAN, DEFAULT_ARMS, WGAN_GP, choose_arms
 from serkit.comparison.contenders import CLASSIFIERS, Contender, compact_contender
-from serkit.comparison.gan_kinds import KINDS, GanKind, GanSizes
+from serkit.comparison.gan_kinds import KINDS, REPORT_DCGAN, GanKind, GanSizes
 from serkit.corpora.labels import LABEL_SETS
 from serkit.corpora.naming import Naming
 from serkit.corpora.plans import RARE_BELOW
 from serkit.errors import InputError, check_choice, check_range
+from serkit.gans.recipes import DCGAN_RECIPES, REPORT, SMALL_DATA
 from serkit.gans.settings import GANSettings
 from serkit.values import recorded
 
@@ -24,7 +25,7 @@ PLANS = (BALANCE, REPORTED)
 TUNED_CLASSIFIER = "classifier"
 _TUNABLE = (TUNED_CLASSIFIER, DCGAN, WGAN_GP)
 # Folders of earlier comparisons do not have these settings.
-_LATER = ("tuned", "naming")
+_LATER = ("tuned", "naming", "gan_recipe")
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class CompareSettings:
         spec: spectrograms; GANs and the report's networks need 224 by 224.
         masks: of the arm ``specaugment``.
         gans: how large GANs are and how long they are trained.
+        gan_recipe: of the arm ``dcgan``, see :data:`serkit.gans.recipes.DCGAN_RECIPES`; ``report``
+            begins from nothing, whatever ``gans`` says of pretraining.
         fit: how each classifier is trained where it is not as the classifier's own settings say.
 
         tuned: what searches found, see :func:`serkit.trials.tuned.read_tuned`, in place of serkit's
@@ -92,6 +95,7 @@ class CompareSettings:
     spec: SpectrogramSpec = field(default_factory=SpectrogramSpec)
     masks: MaskSettings = field(default_factory=MaskSettings)
     gans: GanSizes = field(default_factory=GanSizes)
+    gan_recipe: str = SMALL_DATA
     fit: dict[str, FitSettings] = field(default_factory=dict)
     tuned: dict[str, CompactRecipe | GANSettings] = field(default_factory=dict)
     naming: Naming = field(default_factory=Naming)
@@ -111,6 +115,9 @@ class CompareSettings:
             check_range(name, getattr(self, name), 0.0, 10.0)
         for name in self.tuned:
             check_choice("tuned", name, _TUNABLE)
+        check_choice("gan_recipe", self.gan_recipe, DCGAN_RECIPES)
+        if DCGAN in self.tuned and self.gan_recipe == REPORT:
+            raise InputError("a DCGAN of a search and the recipe report were given; valid is one")
         for label, share in self.rarify:
             if not 0 < share <= 1:
                 raise InputError(f"rarify {label}={share}; valid is above 0 and at most 1")
@@ -137,7 +144,9 @@ class CompareSettings:
         return CLASSIFIERS[classifier]
 
     def gan_kind(self, kind: str) -> GanKind:
-        """A kind of GAN, as a search found it if one did."""
+        """A kind of GAN, by the recipe of the 2021 report or as a search found it, if asked for."""
+        if kind == DCGAN and self.gan_recipe == REPORT:
+            return REPORT_DCGAN
         return KINDS[kind].tuned(self.tuned[kind]) if kind in self.tuned else KINDS[kind]
 
     def trained_for(self, epochs: int | None) -> "CompareSettings":

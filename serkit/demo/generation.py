@@ -12,6 +12,7 @@ from serkit.data.synthetic_set import Origin, read_synthetic_set, write_syntheti
 from serkit.demo.settings import DemoSettings
 from serkit.gans.dcgan import DCGANSettings, build_dcgan
 from serkit.gans.fitting import fit_gan
+from serkit.gans.recipes import REPORT, limit_batch
 from serkit.gans.storing import GeneratorCard, load_generator, store_generator
 from serkit.judging.gated import sample_gated
 from serkit.judging.judge import Judge
@@ -134,9 +135,12 @@ def _train_and_sample(
     clips = parts.rare(label)
     real, speakers = parts.to_fit(clips), parts.split.speakers
     seed = derive_seed(settings.seed, "gan", label)
-    gan, folder = build_dcgan(settings.gan, seed), out / "gans" / label
+    of_class = settings.gan
+    if settings.gan_recipe == REPORT:
+        of_class = limit_batch(of_class, len(real))
+    gan, folder = build_dcgan(of_class, seed), out / "gans" / label
     fit_gan(
-        *(gan, real, speakers, settings.gan, seed, folder),
+        *(gan, real, speakers, of_class, seed, folder),
         init_from=out / _OF_ALL if settings.pretraining_steps else None,
         verbose=progress.verbose,
     )

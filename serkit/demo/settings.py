@@ -13,20 +13,12 @@ from serkit.corpora.plans import RARE_BELOW
 from serkit.corpora.synthetic import SyntheticSettings
 from serkit.errors import check_choice, check_range
 from serkit.gans.dcgan import DCGANSettings
-from serkit.gans.diff_augment import DiffAugmentSettings
+from serkit.gans.recipes import DCGAN_RECIPES, REPORT, SMALL_DATA
 from serkit.values import recorded
 
 DEMO_PROTOCOLS = ("hold-out", "random")
-# A quarter of the report's channels, few steps, a discriminator that learns faster than the
-# report's, and what small data needs; docs/gans.md has what each of it gives.
-_GAN = DCGANSettings(
-    width=0.25,
-    batch_size=16,
-    discriminator_rate=2e-4,
-    steps=300,
-    augment=DiffAugmentSettings(),
-    ema=0.99,
-)
+# A quarter of the channels, few steps; docs/gans.md has what small data needs.
+_GAN = replace(DCGAN_RECIPES[SMALL_DATA], width=0.25, steps=300)
 
 
 @dataclass(frozen=True)
@@ -45,6 +37,8 @@ class DemoSettings:
         synthetic: the built-in corpus.
         spec: spectrograms.
         gan: the DCGAN of each rare class.
+        gan_recipe: name of the recipe that ``gan`` follows, see
+            :data:`serkit.gans.recipes.DCGAN_RECIPES`.
         pretraining_steps: that a DCGAN is trained on all training clips, before it goes on with
             each rare class by itself; 0 begins each from nothing.
         gated: generated spectrograms are rejected if they are near-copies of training clips, or
@@ -64,6 +58,7 @@ class DemoSettings:
     synthetic: SyntheticSettings = field(default_factory=SyntheticSettings)
     spec: SpectrogramSpec = field(default_factory=SpectrogramSpec)
     gan: DCGANSettings = _GAN
+    gan_recipe: str = SMALL_DATA
     pretraining_steps: int = 800
     gated: bool = True
     compact: CompactSettings = field(default_factory=CompactSettings)
@@ -78,6 +73,18 @@ class DemoSettings:
         check_range("rare_below", self.rare_below, 0.0, 1.0)
         check_range("pretraining_steps", self.pretraining_steps, 0)
         check_range("most_rare", self.most_rare, 0)
+        check_choice("gan_recipe", self.gan_recipe, DCGAN_RECIPES)
+
+    def with_gan_recipe(self, name: str) -> "DemoSettings":
+        """The same with GANs by a recipe; ``report`` has no pretraining and 2,000 steps.
+
+        Raises:
+            InputError: if there is no such recipe.
+        """
+        if name == REPORT:
+            gan = replace(DCGAN_RECIPES[REPORT], width=self.gan.width, steps=2000)
+            return replace(self, gan=gan, gan_recipe=name, pretraining_steps=0)
+        return replace(self, gan_recipe=name)
 
     def shortened(self) -> "DemoSettings":
         """The same in a few minutes less: enough to see that everything runs, no more."""
@@ -85,7 +92,7 @@ class DemoSettings:
             self,
             synthetic=replace(self.synthetic, size=0.03),
             gan=replace(self.gan, width=0.125, steps=40, steps_per_epoch=10),
-            pretraining_steps=20,
+            pretraining_steps=min(20, self.pretraining_steps),
             most_rare=2,
             # So few steps give nothing that would get past a judge.
             gated=False,
@@ -94,4 +101,4 @@ class DemoSettings:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values, for the run folder."""
-        return recorded(self, ("naming", "most_rare"))
+        return recorded(self, ("naming", "most_rare", "gan_recipe"))

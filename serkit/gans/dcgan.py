@@ -10,7 +10,7 @@ from serkit.errors import check_choice, check_range
 from serkit.gans.adam import Adam
 from serkit.gans.adversarial import GAN, descend, share_out, step_seeds
 from serkit.gans.equilibrium import Equilibrium, EquilibriumStop
-from serkit.gans.losses import discriminator_loss, generator_loss
+from serkit.gans.losses import discriminator_accuracy, discriminator_loss, generator_loss
 from serkit.gans.networks import DISCRIMINATORS, generator
 from serkit.gans.settings import GANSettings
 from serkit.gans.staging import Staging, StagingSettings
@@ -22,13 +22,13 @@ STAGED = "staged"
 
 @dataclass(frozen=True)
 class DCGANSettings(GANSettings):
-    """How a DCGAN is built and trained; the defaults are the report's (section 6.1).
+    """How a DCGAN is built and trained; :mod:`serkit.gans.recipes` has settings by name.
 
     Attributes:
         discriminator: ``discriminator1``, ``discriminator2``, or ``staged``: the first, then the
             second.
         staging: when the second takes over.
-        stop: the equilibrium at which training ends; None trains for all ``steps``.
+        stop: the balance at which training ends; None trains for all ``steps``.
         discriminator_steps: of the discriminator for each step of ``fit``, on other examples each.
         generator_steps: of the generator for each step of ``fit``.
         generator_rate: Adam's learning rate; the report gives 1.7e-4 to 2e-4.
@@ -70,10 +70,6 @@ class DCGANSettings(GANSettings):
         return self.discriminator_steps * self.batch_size
 
 
-REPORT = DCGANSettings(discriminator=STAGED, stop=Equilibrium())
-"""The report's DCGAN: both discriminators, batches of 128, its learning rates, and no more."""
-
-
 class DCGAN(GAN):
     """A generator and a discriminator trained against each other.
 
@@ -83,8 +79,9 @@ class DCGAN(GAN):
     cannot when the generator is taught: the discriminator's loss fell to 0 in a hundred steps and
     the generator learned nothing.)
 
-    Reported are ``d_loss`` and ``g_loss``, without label smoothing, and ``d_real`` and ``d_fake``,
-    how real both kinds look to the discriminator, 0 to 1; of the last of several steps.
+    Reported are ``d_loss`` and ``g_loss``, without label smoothing; ``d_real`` and ``d_fake``, the
+    mean probability of being real that the discriminator gives to real and to generated examples;
+    and ``d_accuracy``, the fraction of both that it tells right; of the last of several steps.
 
     Args:
         generator: from ``(batch, latent)`` to ``(batch, frames, bins, 1)``.
@@ -110,7 +107,7 @@ class DCGAN(GAN):
         settings: DCGANSettings,
         seed: int = 0,
     ) -> None:
-        tracked = "d_loss", "g_loss", "d_real", "d_fake"
+        tracked = "d_loss", "g_loss", "d_real", "d_fake", "d_accuracy"
         super().__init__(generator, discriminators, settings, seed, tracked, "dcgan")
 
     def callbacks(self, history: Sequence[Mapping[str, float]]) -> list[keras.callbacks.Callback]:
@@ -145,8 +142,9 @@ class DCGAN(GAN):
                 shown = self.show(fake, tf.random.experimental.stateless_fold_in(seed, 2))
                 g_loss = generator_loss(self.judge(shown, labels))
             descend(tape, g_loss, self.generator, self.generator_optimizer)
-        shares = [tf.sigmoid(values) for values in logits]
-        return self.finish_step(discriminator_loss(*logits), g_loss, *shares)
+        probabilities = [tf.sigmoid(values) for values in logits]
+        accuracy = discriminator_accuracy(*logits)
+        return self.finish_step(discriminator_loss(*logits), g_loss, *probabilities, accuracy)
 
     def _teach_discriminator(
         self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor | None, seed: tf.Tensor

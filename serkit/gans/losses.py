@@ -40,6 +40,21 @@ def generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
     return _cross_entropy(1.0, fake_logits)
 
 
+def discriminator_accuracy(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
+    """Fraction of real and of generated examples that the discriminator tells right.
+
+    Args:
+        real_logits: any shape, for real examples.
+        fake_logits: any shape, for generated ones.
+
+    Returns:
+        float32 scalar, 0 to 1: mean of the two fractions; a logit of 0 counts as generated.
+
+    Source: 2021 report, section 4.1.3.
+    """
+    return (_mean(real_logits > 0) + _mean(fake_logits <= 0)) / 2
+
+
 def wasserstein_critic_loss(real_scores: tf.Tensor, fake_scores: tf.Tensor) -> tf.Tensor:
     """How far the critic is from telling real from generated ones apart.
 

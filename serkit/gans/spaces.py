@@ -48,8 +48,11 @@ def dcgan_space(hp: Any, base: DCGANSettings) -> DCGANSettings:
         hp: is asked for values.
         base: what is not asked for, such as width and steps.
 
-    Source: the ranges hold the report's settings (section 6.1), and those of Radford et al. (2016),
-    arXiv:1511.06434.
+    The recipe ``report`` is not among them: its batches of 128 and its change of discriminator are
+    trained by ``--gan-recipe report``, see :mod:`serkit.gans.recipes`.
+
+    Source: the ranges hold the learning rates of the 2021 report (section 6.1), and the settings of
+    Radford et al. (2016), arXiv:1511.06434.
     """
     return replace(
         base,

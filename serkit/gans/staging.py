@@ -11,17 +11,27 @@ STAGE = "stage"
 """Name of the history's column that says which discriminator an epoch was trained against."""
 
 
+_SMOOTHED = 3
+_NEEDED = ("g_loss", "d_real", "d_fake")
+
+
 @dataclass(frozen=True)
 class StagingSettings:
     """When the next discriminator takes over.
 
+    All numbers are means over the last three epochs. The loss that counts as the highest is one
+    that the generator had while the discriminator was ahead, that is, gave real examples a higher
+    probability of being real than generated ones. A loss that is low because the discriminator has
+    not learned anything yet, or is fooled from the start, is no decrease.
+
     Attributes:
-        share: once the generator's loss, mean over an epoch, has fallen by this share of the
-            highest that it ever was; 0 to 1.
+        share: the fraction of that highest loss by which the generator's loss has to fall; 0 to 1.
         epochs: after so many epochs at the latest.
 
     Raises:
         InputError: for a value out of range.
+
+    Source: 2021 report, section 6.1: "after some significant decrease in the generator's loss".
     """
 
     share: float = 0.3
@@ -31,12 +41,22 @@ class StagingSettings:
         check_range("share", self.share, 0.0, 1.0)
         check_range("epochs", self.epochs, 1)
 
-    def is_due(self, losses: Sequence[float]) -> bool:
-        """Whether it is time, after epochs with these losses of the generator."""
-        if not losses:
-            return False
-        fallen = len(losses) > 1 and losses[-1] <= (1 - self.share) * max(losses)
-        return fallen or len(losses) >= self.epochs
+    def is_due(self, history: Sequence[Mapping[str, float]]) -> bool:
+        """Whether it is time, after epochs with ``g_loss``, ``d_real`` and ``d_fake``."""
+        if len(history) >= self.epochs:
+            return True
+        ends = range(_SMOOTHED, len(history) + 1)
+        means = [_mean(history[end - _SMOOTHED : end]) for end in ends]
+        ahead = [row["g_loss"] for row in means[:-1] if row["d_real"] > row["d_fake"]]
+        return bool(ahead) and means[-1]["g_loss"] <= (1 - self.share) * max(ahead)
+
+    def was_due(self, history: Sequence[Mapping[str, float]]) -> bool:
+        """Whether it was time after any of these epochs."""
+        return any(self.is_due(history[:length]) for length in range(1, len(history) + 1))
+
+
+def _mean(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: sum(row[name] for row in rows) / len(rows) for name in _NEEDED}
 
 
 class Staging(keras.callbacks.Callback):
@@ -44,10 +64,11 @@ class Staging(keras.callbacks.Callback):
 
     Args:
         settings: when.
-        history: epochs that went before, of a training that is resumed, with ``g_loss``.
+        history: epochs that went before, of a training that is resumed, with ``g_loss``,
+            ``d_real`` and ``d_fake``.
         say: gets a line when the change comes.
 
-    Source: report, section 6.1: two discriminators, the first one slowed down on purpose.
+    Source: 2021 report, section 6.1: two discriminators, the first one slowed down on purpose.
     """
 
     def __init__(
@@ -58,23 +79,21 @@ class Staging(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self._settings, self._say = settings, say
-        self._losses = [row["g_loss"] for row in history]
+        self._history = list(history)
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        # Which stage it is follows from the losses: a resumed training needs nothing else.
-        lengths = range(1, len(self._losses) + 1)
-        if any(self._settings.is_due(self._losses[:length]) for length in lengths):
+        # Which stage it is follows from the history: a resumed training needs nothing else.
+        if self._settings.was_due(self._history):
             self.model.go_to_stage(1)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         stage = self.model.stage
         logs[STAGE] = stage + 1
-        self._losses.append(float(logs["g_loss"]))
-        if stage == 0 and self._settings.is_due(self._losses):
-            highest, last = max(self._losses), self._losses[-1]
+        self._history.append({name: float(logs[name]) for name in _NEEDED})
+        if stage == 0 and self._settings.is_due(self._history):
             names = [network.name for network in self.model.discriminators]
             self._say(
-                f"epoch {epoch + 1}: the generator's loss is {last:.3f}, at most it was "
-                f"{highest:.3f}; {names[1]} takes over from {names[0]}"
+                f"epoch {epoch + 1}: the generator's loss is {self._history[-1]['g_loss']:.3f}; "
+                f"{names[1]} takes over from {names[0]}"
             )
             self.model.go_to_stage(1)

@@ -44,6 +44,13 @@ def test_everything_can_be_said(tmp_path):
     assert settings.everywhere == ("specaugment",)
 
 
+def test_the_recipe_of_the_2021_report_has_more_steps_of_its_own(tmp_path):
+    given = (str(tmp_path), "--gan-recipe", "report")
+    settings = compare.settings_of(_options(*given))
+    assert (settings.gan_recipe, settings.gans.steps) == ("report", 2000)
+    assert compare.settings_of(_options(*given, "--gan-steps", "0", "30")).gans.steps == 30
+
+
 def test_a_folder_is_meant_from_here_and_a_corpus_may_be_named(tmp_path, monkeypatch):
     (tmp_path / "mine").mkdir()
     monkeypatch.chdir(tmp_path)

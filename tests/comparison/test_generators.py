@@ -44,6 +44,19 @@ def test_without_pretraining_each_begins_from_nothing(fold, settings, tmp_path):
     assert all(one.before is None for one in trainings)
 
 
+def test_the_recipe_of_the_2021_report_begins_from_nothing_with_all_clips_in_a_batch(
+    fold, settings, tmp_path
+):
+    report = replace(settings, gan_recipe="report")
+    for one in _of("dcgan", fold, report, tmp_path).trainings():
+        assert one.before is None
+        assert (one.settings.discriminator, one.settings.augment) == ("staged", None)
+        assert one.settings.batch_size == max(2, len(one.clips))
+        assert one.settings.width == settings.gans.width
+    # The other kinds of GAN are what they were.
+    assert next(_of("wgan-gp", fold, report, tmp_path).trainings()).name == "all"
+
+
 def test_no_gan_is_needed_where_no_class_is_rare(fold, settings, tmp_path):
     assert not list(_of("dcgan", replace(fold, plan={}), settings, tmp_path).trainings())
 

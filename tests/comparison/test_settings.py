@@ -8,6 +8,7 @@ from serkit.comparison.contenders import CLASSIFIERS
 from serkit.comparison.gan_kinds import KINDS
 from serkit.comparison.settings import CompareSettings
 from serkit.errors import InputError
+from serkit.gans.dcgan import DCGANSettings
 from serkit.gans.wgan_gp import WGANGPSettings
 
 
@@ -65,6 +66,18 @@ def test_what_a_search_found_takes_the_place_of_what_there_is():
     assert "tuned" not in CompareSettings(("x",)).to_json()
     with pytest.raises(InputError, match="tuned='bayesian' is not known"):
         CompareSettings(("x",), tuned={"bayesian": recipe})
+
+
+def test_a_recipe_is_recorded_where_it_is_not_the_usual_one():
+    assert "gan_recipe" not in CompareSettings(("x",)).to_json()
+    settings = CompareSettings(("x",), gan_recipe="report")
+    assert settings.to_json()["gan_recipe"] == "report"
+    assert not settings.gan_kind("dcgan").pretrained
+    assert settings.gan_kind("wgan-gp") is KINDS["wgan-gp"]
+    with pytest.raises(InputError, match="gan_recipe='2021'"):
+        CompareSettings(("x",), gan_recipe="2021")
+    with pytest.raises(InputError, match="recipe report"):
+        CompareSettings(("x",), gan_recipe="report", tuned={"dcgan": DCGANSettings()})
 
 
 def test_epochs_of_all_classifiers_can_be_changed_at_once():

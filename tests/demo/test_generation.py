@@ -41,7 +41,8 @@ def calls(monkeypatch) -> list:
 
     def fit_gan(gan, examples, speakers, settings, seed, folder, *, init_from=None, verbose):
         speakers.require_training(examples.speakers)
-        found.append(SimpleNamespace(clips=len(examples), steps=settings.steps, start=init_from))
+        call = {"clips": len(examples), "steps": settings.steps, "start": init_from}
+        found.append(SimpleNamespace(settings=settings, **call))
 
     monkeypatch.setattr(generation, "fit_gan", fit_gan)
     return found
@@ -97,6 +98,16 @@ def test_without_pretraining_a_gan_begins_from_nothing(uneven, calls, tmp_path):
     assert [call.start for call in calls] == [None]
     origin = read_json(tmp_path / "generated" / "sad" / "origin.json")
     assert set(origin["speakers"]) == uneven.rare("sad").speakers()
+
+
+def test_the_recipe_of_the_2021_report_puts_all_clips_of_a_class_into_a_batch(
+    uneven, calls, tmp_path
+):
+    report = DemoSettings(label_set="emotion", rare_below=1.0, gated=False)
+    report = report.with_gan_recipe("report")
+    _generate(report, uneven, _Judge(0), tmp_path)
+    (call,) = calls
+    assert call.settings.batch_size == max(2, len(uneven.rare("sad")))
 
 
 def test_of_many_rare_classes_the_rarest_get_a_gan(uneven, calls, tmp_path, monkeypatch):

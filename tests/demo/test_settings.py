@@ -20,6 +20,16 @@ def test_short_differs_in_size_alone():
     assert short.fit.epochs < full.fit.epochs
 
 
+def test_gans_by_the_recipe_of_the_2021_report():
+    settings = DemoSettings().with_gan_recipe("report")
+    assert (settings.gan.discriminator, settings.gan.augment) == ("staged", None)
+    assert settings.gan.width == DemoSettings().gan.width
+    assert settings.shortened().pretraining_steps == settings.pretraining_steps == 0
+    assert settings.to_json()["gan_recipe"] == "report"
+    assert DemoSettings().with_gan_recipe("small-data") == DemoSettings()
+    assert "gan_recipe" not in DemoSettings().to_json()
+
+
 def test_values_are_checked():
     with pytest.raises(InputError, match="label_set='mood'"):
         DemoSettings(label_set="mood")

@@ -40,6 +40,17 @@ def test_defaults_are_the_reports():
     assert Equilibrium().reached(_rows(*[(1.2, 1.2)] * 10))
 
 
+def test_the_accuracy_of_the_discriminator_can_be_watched_instead():
+    settings = Equilibrium(0.5, 0.7, epochs=2, measure="accuracy")
+    rows = [{"d_accuracy": value, "stage": 2} for value in (0.9, 0.7, 0.5, 0.49)]
+    found = [settings.reached(rows[:count], 2) for count in range(1, 5)]
+    assert found == [False, False, True, False]
+    with pytest.raises(InputError, match=r"high=1\.3"):
+        Equilibrium(measure="accuracy")
+    with pytest.raises(InputError, match="accuracy, losses"):
+        Equilibrium(measure="loss")
+
+
 @pytest.mark.parametrize("wrong", [{"low": -0.1}, {"high": 1.0}, {"epochs": 0}])
 def test_settings_are_checked(wrong):
     ((name, value),) = wrong.items()

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from serkit.gans.losses import (
+    discriminator_accuracy,
     discriminator_loss,
     generator_loss,
     gradient_penalty,
@@ -26,6 +27,12 @@ def test_by_hand():
     found = discriminator_loss(tf.constant([[2.0]]), tf.constant([[1.0]]))
     assert float(found) == pytest.approx(expected, rel=1e-6)
     assert float(generator_loss(tf.constant([[1.0]]))) == pytest.approx(math.log1p(math.exp(-1)))
+
+
+def test_accuracy_by_hand():
+    """Three of four real and one of two generated examples are told right."""
+    real, fake = tf.constant([[1.0], [2.0], [-1.0], [0.1]]), tf.constant([[0.0], [3.0]])
+    assert float(discriminator_accuracy(real, fake)) == pytest.approx((3 / 4 + 1 / 2) / 2)
 
 
 def test_mean_over_the_batch_and_float32_whatever_comes_in():
