@@ -10,8 +10,9 @@ from serkit.errors import check_range
 STAGE = "stage"
 """Name of the history's column that says which discriminator an epoch was trained against."""
 
-
 _SMOOTHED = 3
+# At the start either side leads by a few hundredths, by chance.
+_LEAD = 0.1
 _NEEDED = ("g_loss", "d_real", "d_fake")
 
 
@@ -20,9 +21,10 @@ class StagingSettings:
     """When the next discriminator takes over.
 
     All numbers are means over the last three epochs. The loss that counts as the highest is one
-    that the generator had while the discriminator was ahead, that is, gave real examples a higher
-    probability of being real than generated ones. A loss that is low because the discriminator has
-    not learned anything yet, or is fooled from the start, is no decrease.
+    that the generator had while the discriminator was ahead, that is, gave real examples a
+    probability of being real that is at least 0.1 higher than that of generated ones. A loss that
+    is low because the discriminator has not learned anything yet, or is fooled from the start, is
+    no decrease.
 
     Attributes:
         share: the fraction of that highest loss by which the generator's loss has to fall; 0 to 1.
@@ -47,7 +49,7 @@ class StagingSettings:
             return True
         ends = range(_SMOOTHED, len(history) + 1)
         means = [_mean(history[end - _SMOOTHED : end]) for end in ends]
-        ahead = [row["g_loss"] for row in means[:-1] if row["d_real"] > row["d_fake"]]
+        ahead = [row["g_loss"] for row in means[:-1] if row["d_real"] - row["d_fake"] >= _LEAD]
         return bool(ahead) and means[-1]["g_loss"] <= (1 - self.share) * max(ahead)
 
     def was_due(self, history: Sequence[Mapping[str, float]]) -> bool:

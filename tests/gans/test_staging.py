@@ -63,6 +63,15 @@ def test_a_loss_that_is_low_because_the_discriminator_is_fooled_is_no_fall():
     assert settings.was_due([*fooled, *ahead, *_rows([1.0, 1.0])])
 
 
+def test_a_discriminator_that_cannot_tell_yet_is_not_ahead():
+    """It gives both about the same probability; which of them a little more is chance."""
+    settings = StagingSettings(share=0.25)
+    fallen = _rows([0.7, 0.7, 0.7], ahead=False)
+    for d_real, due in ((0.52, False), (0.62, True)):
+        before = [{"g_loss": 2.0, "d_real": d_real, "d_fake": 0.5}] * 3
+        assert settings.was_due([*before, *fallen]) == due
+
+
 def test_without_a_fall_it_is_due_at_the_latest_epoch():
     settings = StagingSettings(share=0.25, epochs=5)
     rows = _rows([2.0, 1.9, 2.0, 1.9, 2.0], ahead=False)
