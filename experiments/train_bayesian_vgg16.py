@@ -54,6 +54,7 @@ def main() -> None:
                 "plain",
                 lambda seed: vgg16_half_freeze(len(trial.classes), options.weights, network, seed),
                 settings,
+                weights=options.weights,
             )
             layers = None if options.throughout else last_block(plain)
             bayesian = panel.moped("bayesian", plain, options.deltas, recipe, layers=layers)

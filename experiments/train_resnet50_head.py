@@ -28,7 +28,7 @@ def main() -> None:
     with cross_validation(options, SpectrogramSpec()) as trial:
         for fold in trial:
             model = resnet50_head(len(trial.classes), options.weights, network, fold.network_seed)
-            fold.fit(model, settings)
+            fold.fit(model, settings, weights=options.weights)
             fold.test(model)
 
 

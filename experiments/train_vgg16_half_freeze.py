@@ -30,7 +30,7 @@ def main() -> None:
             model = vgg16_half_freeze(
                 len(trial.classes), options.weights, network, fold.network_seed
             )
-            fold.fit(model, settings)
+            fold.fit(model, settings, weights=options.weights)
             fold.test(model)
 
 

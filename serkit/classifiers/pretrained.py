@@ -3,14 +3,17 @@
 import os
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import keras
 
-from serkit.errors import InputError, SerkitError
+from serkit.errors import InputError, SerkitError, check_choice
+from serkit.files import read_json, write_json
 from serkit.seeds import derive_seed
+from serkit.values import restored
 
+IMAGENET, PLAIN = "imagenet", "plain"
 _SHAPE = (224, 224, 3)
 
 
@@ -35,6 +38,77 @@ RESNET50 = Base(
 )
 
 
+@dataclass(frozen=True)
+class WeightsCard:
+    """What is known of a file of weights that serkit trained; kept beside it as JSON.
+
+    Attributes:
+        network: name of the :class:`Base`.
+        speakers: whose recordings it was trained on.
+        scaling: of its inputs: ``plain``, [-1, 1], or ``imagenet``, as ``preprocess_input`` of
+            ``keras.applications.vgg16`` and ``.resnet`` does it.
+        seed: of the folds and the training.
+        fold: the number of the fold whose training part was used, from 1.
+        uar: on the fold's test speakers, 0 to 1.
+
+    Raises:
+        InputError: if the scaling is not known, or there are no speakers.
+
+    Example:
+        >>> WeightsCard("VGG16", ("ravdess/01",), "plain", seed=0, fold=1, uar=0.5).scaling
+        'plain'
+    """
+
+    network: str
+    speakers: tuple[str, ...]
+    scaling: str
+    seed: int
+    fold: int
+    uar: float
+
+    def __post_init__(self) -> None:
+        check_choice("scaling", self.scaling, (IMAGENET, PLAIN))
+        if not self.speakers:
+            raise InputError("`speakers` must name everybody it was trained on. Received: none.")
+
+    def write(self, weights: Path) -> None:
+        """Keep it beside the file of weights, as ``<name of the file>.json``."""
+        write_json(_card_file(weights), asdict(self))
+
+
+def read_card(weights: str | Path) -> WeightsCard | None:
+    """The card beside a file of weights; None if there is none, or ``weights`` is no file.
+
+    Raises:
+        InputError: if the card cannot be read.
+    """
+    path = _card_file(Path(weights))
+    if not path.is_file():
+        return None
+    try:
+        return restored(WeightsCard, read_json(path))
+    except (ValueError, InputError) as error:
+        raise InputError(f"{path} is not a card of weights: {error}") from error
+
+
+def scaling_of(weights: str | Path) -> str:
+    """How inputs are scaled: as the card says; ``plain`` for ``none``, otherwise ``imagenet``."""
+    if str(weights) == "none":
+        return PLAIN
+    card = read_card(weights)
+    return card.scaling if card else IMAGENET
+
+
+def speakers_of(weights: str | Path) -> frozenset[str]:
+    """Whose recordings weights were trained on, as far as a card says; for the leakage guard."""
+    card = read_card(weights)
+    return frozenset(card.speakers if card else ())
+
+
+def _card_file(weights: Path) -> Path:
+    return weights.with_name(f"{weights.name}.json")
+
+
 def load_base(base: Base, weights: str | Path, seed: int) -> keras.Model:
     """A network without its top, for pictures ``(batch, 224, 224, 3)``.
 
@@ -43,7 +117,7 @@ def load_base(base: Base, weights: str | Path, seed: int) -> keras.Model:
         weights: ``imagenet`` (Keras downloads them once), ``none``, or the path of a file: weights
             of the network without its top (``.h5`` as Keras 2 and ``keras.applications`` write
             them, ``.weights.h5``), or a whole model with these layers in it (``.keras``), such as
-            one that serkit trained.
+            one that serkit trained. If a card lies beside it, it has to be of this network.
         seed: of the kernels for ``none``, drawn as in He et al. (2015), arXiv:1502.01852.
 
     Raises:
@@ -54,7 +128,7 @@ def load_base(base: Base, weights: str | Path, seed: int) -> keras.Model:
         return _imagenet(base)
     model = base.build(weights=None, include_top=False, input_shape=_SHAPE)
     if str(weights) == "none":
-        _draw(model, derive_seed(seed, base.name))
+        draw_kernels(model, derive_seed(seed, base.name))
     else:
         _load(base, model, Path(weights))
     return model
@@ -70,8 +144,8 @@ def warn_if_random(base: Base, weights: str | Path, frozen: str) -> None:
         )
 
 
-def _draw(model: keras.Model, seed: int) -> None:
-    """Kernels from a seed of our own: those of ``keras.applications`` come from a global one."""
+def draw_kernels(model: keras.Model, seed: int) -> None:
+    """Draw He's kernels, from a seed: those of ``keras.applications`` come from a global one."""
     for number, variable in enumerate(model.trainable_variables):
         if len(variable.shape) == 4:
             # Keras' own, Glorot's, lose half of the variance at each ReLU.
@@ -95,6 +169,11 @@ def _imagenet(base: Base) -> keras.Model:
 def _load(base: Base, model: keras.Model, path: Path) -> None:
     if not path.is_file():
         raise InputError(f"weights={str(path)!r} is no file; valid are imagenet, none and a path")
+    card = read_card(path)
+    if card and card.network != base.name:
+        raise InputError(
+            f"`weights` must be those of {base.name}. Received: {card.network}'s ({path})."
+        )
     try:
         if path.suffix == ".keras":
             _copy(keras.models.load_model(path, compile=False), model)

@@ -6,7 +6,14 @@ from pathlib import Path
 import keras
 from keras import layers
 
-from serkit.classifiers.pretrained import RESNET50, VGG16, load_base, warn_if_random
+from serkit.classifiers.pretrained import (
+    PLAIN,
+    RESNET50,
+    VGG16,
+    load_base,
+    scaling_of,
+    warn_if_random,
+)
 from serkit.errors import InputError, check_choice, check_range
 from serkit.seeds import derive_seed
 from serkit.training.precision import PRECISIONS, precision
@@ -208,11 +215,12 @@ def _standardised(x):
 def _colours(x, weights: str | Path):
     """[-1, 1] grey to what the network expects, three channels.
 
-    Weights of ImageNet, or of a file: blue, green, red, 0 to 255, less a mean, the same as
-    ``preprocess_input`` of ``keras.applications.vgg16`` and ``.resnet``. Random ones: [-1, 1].
+    Weights of ImageNet, or of a file without a card: blue, green, red, 0 to 255, less a mean, the
+    same as ``preprocess_input`` of ``keras.applications.vgg16`` and ``.resnet``. Random ones:
+    [-1, 1]. Those with a card: as the card says.
     """
     x = layers.Concatenate()([x, x, x])
-    if str(weights) == "none":
+    if scaling_of(weights) == PLAIN:
         return x
     means = [103.939, 116.779, 123.68]
     return layers.Normalization(

@@ -10,6 +10,7 @@ import pandas as pd
 
 from serkit.audio.masking import mask
 from serkit.classifiers.fitting import fit_classifier
+from serkit.classifiers.pretrained import PLAIN, scaling_of, speakers_of
 from serkit.classifiers.settings import FitSettings
 from serkit.comparison.content import clips_key
 from serkit.comparison.filling import Filling
@@ -116,11 +117,14 @@ class Training:
         """Train, or go on training, and predict the validation and test parts.
 
         Raises:
-            LeakError: if anything that is trained on has a voice of another part in it.
+            LeakError: if anything that is trained on, or the weights that the network begins with,
+                has a voice of another part in it.
         """
         split, parts = self.filling.fold.split, self.filling.fold.parts
-        build = self.settings.contender(self.classifier).build
-        model = build(len(parts.classes), parts.shape, self.settings.weights, self._seed)
+        contender = self.settings.contender(self.classifier)
+        if contender.pretrained:
+            split.speakers.require_training(speakers_of(self.settings.weights))
+        model = contender.build(len(parts.classes), parts.shape, self.settings.weights, self._seed)
         masks = functools.partial(mask, settings=self.settings.masks)
         train, generated = self._train()
         fit_classifier(
@@ -193,8 +197,10 @@ class Training:
 
 
 def weights_key(weights: str) -> str:
-    """What is known of weights: ``imagenet``, ``none``, or a file's content."""
+    """What is known of weights: ``imagenet``, ``none``, or a file's content and scaling."""
     if Path(weights).is_file():
-        return file_digest(weights)
+        # Without a card a file was always taken for one of ImageNet's scaling.
+        plain = ", plain" if scaling_of(weights) == PLAIN else ""
+        return file_digest(weights) + plain
     # What random ones are was changed once.
     return "none, He" if weights == "none" else weights

@@ -10,6 +10,7 @@ import pandas as pd
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.fitting import fit_classifier
 from serkit.classifiers.material import Augment
+from serkit.classifiers.pretrained import speakers_of
 from serkit.classifiers.settings import FitSettings
 from serkit.corpora.naming import Naming
 from serkit.corpora.opening import open_recordings
@@ -65,6 +66,7 @@ class Fold:
         augment: Augment | None = None,
         callbacks: tuple[keras.callbacks.Callback, ...] = (),
         folder: Path | None = None,
+        weights: str | Path = "none",
     ) -> list[dict[str, float]]:
         """Train on all views of the training part, see :mod:`serkit.classifiers.fitting`.
 
@@ -74,8 +76,14 @@ class Fold:
             augment: of its batches.
             callbacks: Keras' own and others.
             folder: of the training; default: the fold's own.
+            weights: that the model begins with; a card beside such a file says whose recordings it
+                was trained on.
+
+        Raises:
+            LeakError: if these weights were trained on anybody but training speakers.
         """
         split = self.parts.split
+        split.speakers.require_training(speakers_of(weights))
         train = [view.to_fit(split.train) for view in (self.parts, *self.views)]
         return fit_classifier(
             *(model, Examples.joined(train), self.validation),

@@ -1,6 +1,7 @@
 """Several ways to answer, all asked about the same clips of one fold."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -49,6 +50,7 @@ class Panel:
         settings: FitSettings,
         augment: Augment | None = None,
         kl: float | None = None,
+        weights: str | Path = "none",
     ) -> keras.Model:
         """A network, trained on the fold's training part or loaded if that was done before.
 
@@ -59,6 +61,7 @@ class Panel:
             augment: of its batches.
             kl: of a Bayesian network, what the KL counts in the end, see
                 :class:`serkit.layers.divergence.KLWarmup`; it takes half of the epochs.
+            weights: that it begins with, see :meth:`serkit.trials.cross_validation.Fold.fit`.
         """
         folder = self.fold.folder / name
         kept = folder / "model.keras"
@@ -67,7 +70,8 @@ class Panel:
         model = build(derive_seed(self.fold.network_seed, name))
         clips = len(self.fold.parts.split.train)
         warm = () if kl is None else (KLWarmup(clips, settings.epochs // 2, kl),)
-        self.fold.fit(model, settings, augment=augment, callbacks=warm, folder=folder)
+        options = {"augment": augment, "callbacks": warm, "folder": folder, "weights": weights}
+        self.fold.fit(model, settings, **options)
         with replacing(kept) as partial:
             model.save(partial)
         forget_training(folder)

@@ -1,11 +1,22 @@
 import http.server
 import threading
+from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
 
-from serkit.classifiers.pretrained import RESNET50, VGG16, load_base, warn_if_random
+from serkit.classifiers.pretrained import (
+    PLAIN,
+    RESNET50,
+    VGG16,
+    WeightsCard,
+    load_base,
+    read_card,
+    scaling_of,
+    speakers_of,
+    warn_if_random,
+)
 from serkit.errors import InputError, SerkitError
 
 
@@ -81,6 +92,40 @@ def test_vgg16s_weights_are_not_resnet50s(original, tmp_path):
     original.save_weights(tmp_path / "vgg.weights.h5")
     with pytest.raises(InputError, match="does not hold the weights of ResNet50"):
         load_base(RESNET50, tmp_path / "vgg.weights.h5", 0)
+
+
+CARD = WeightsCard("VGG16", ("c/01", "c/02"), PLAIN, seed=0, fold=1, uar=0.5)
+
+
+def test_a_card_says_how_inputs_are_scaled_and_who_was_heard(original, tmp_path):
+    path = tmp_path / "vgg.weights.h5"
+    original.save_weights(path)
+    assert (read_card(path), scaling_of(path), speakers_of(path)) == (None, "imagenet", frozenset())
+    CARD.write(path)
+    assert read_card(path) == CARD
+    assert (scaling_of(path), speakers_of(str(path))) == ("plain", {"c/01", "c/02"})
+    assert _same(load_base(VGG16, path, 0), original)
+    with pytest.raises(InputError, match=r"must be those of ResNet50. Received: VGG16's"):
+        load_base(RESNET50, path, 0)
+
+
+@pytest.mark.parametrize(("weights", "scaling"), [("none", "plain"), ("imagenet", "imagenet")])
+def test_what_is_no_file_has_no_card(weights, scaling):
+    assert (read_card(weights), scaling_of(weights)) == (None, scaling)
+    assert not speakers_of(weights)
+
+
+@pytest.mark.parametrize("text", ["[", "{}", '{"speakers": ["a"], "fold": 1, "more": 2}', "3"])
+def test_a_broken_card_is_a_clear_error_rather_than_no_card(tmp_path, text):
+    (tmp_path / "vgg.weights.h5.json").write_text(text)
+    with pytest.raises(InputError, match=r"vgg\.weights\.h5\.json is not a card of weights"):
+        speakers_of(tmp_path / "vgg.weights.h5")
+
+
+@pytest.mark.parametrize("changed", [{"scaling": "none"}, {"speakers": ()}])
+def test_a_card_needs_speakers_and_a_known_scaling(changed):
+    with pytest.raises(InputError, match=next(iter(changed))):
+        replace(CARD, **changed)
 
 
 def test_garbage_is_a_clear_error(tmp_path):

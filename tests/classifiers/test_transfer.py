@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from serkit.classifiers.frozen import cut
-from serkit.classifiers.pretrained import RESNET50, VGG16, load_base
+from serkit.classifiers.pretrained import RESNET50, VGG16, WeightsCard, load_base
 from serkit.classifiers.transfer import (
     RESNET50_HEAD,
     TRANSFER,
@@ -211,3 +211,15 @@ def test_settings_are_checked():
         TransferSettings(precision="float16")
     with pytest.raises(InputError, match="classes=1"):
         _ = resnet50_head(1, "none", SMALL)
+
+
+def test_inputs_are_scaled_as_the_card_of_the_weights_says(tmp_path):
+    path = tmp_path / "vgg.weights.h5"
+    load_base(VGG16, "none", 3).save_weights(path)
+    assert _has_normalization(_build(weights=path))
+    WeightsCard("VGG16", ("a",), "plain", seed=0, fold=1, uar=0.5).write(path)
+    assert not _has_normalization(_build(weights=path))
+
+
+def _has_normalization(model):
+    return any(isinstance(layer, keras.layers.Normalization) for layer in model.layers)

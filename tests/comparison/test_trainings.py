@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from serkit.classifiers.pretrained import WeightsCard
 from serkit.comparison.arms import ARMS
 from serkit.comparison.filling import Added, Filling
 from serkit.comparison.trainings import Training, weights_key
@@ -121,10 +122,27 @@ def test_weights_are_known_by_their_content(tmp_path):
     file.write_bytes(b"one")
     first = weights_key(str(file))
     file.write_bytes(b"two")
-    assert weights_key(str(file)) != first
+    second = weights_key(str(file))
+    assert second != first
+    # What a card says of the scaling changes what comes of the same content.
+    WeightsCard("VGG16", ("a",), "imagenet", 0, 1, 0.5).write(file)
+    assert weights_key(str(file)) == second
+    WeightsCard("VGG16", ("a",), "plain", 0, 1, 0.5).write(file)
+    assert weights_key(str(file)) != second
     assert weights_key("imagenet") == "imagenet"
     # Trainings on random weights as they once were are not taken for those of today.
     assert weights_key("none") != "none"
+
+
+def test_weights_that_heard_a_test_speaker_are_refused(training, fold, tmp_path):
+    file = tmp_path / "vgg.weights.h5"
+    stranger = min(fold.split.test.speakers())
+    speakers = {stranger, *fold.split.train.speakers()}
+    WeightsCard("VGG16", tuple(sorted(speakers)), "plain", 0, 1, 0.5).write(file)
+    one = replace(training(weights=str(file)), classifier="resnet50-head")
+    with pytest.raises(LeakError, match=f"not training speakers: {stranger}"):
+        one.run(0)
+    assert not one.is_done
 
 
 class _Leaking(Filling):

@@ -5,9 +5,10 @@ import pytest
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.compact import CompactSettings, compact
+from serkit.classifiers.pretrained import WeightsCard
 from serkit.classifiers.settings import FitSettings
 from serkit.corpora.synthetic import SyntheticSettings, write_synthetic_corpus
-from serkit.errors import InputError, ResumeError
+from serkit.errors import InputError, LeakError, ResumeError
 from serkit.trials.command_line import cross_validation, cross_validation_parser
 from serkit.trials.cross_validation import CrossValidation
 
@@ -71,6 +72,22 @@ def test_other_speeds_are_trained_on_and_never_tested_with(trial, monkeypatch):
     # Faster is shorter: more of it is silence.
     assert (faster == -1).mean() > (plain == -1).mean()
     np.testing.assert_array_equal(*np.split(seen["train"].labels, 2))
+
+
+def test_weights_that_heard_a_test_speaker_are_refused(trial, tmp_path):
+    fold = next(iter(trial))
+    split = fold.parts.split
+    file = tmp_path / "vgg.weights.h5"
+    model = compact(len(trial.classes), SPEC.shape, SMALL, fold.network_seed)
+    stranger = min(split.test.speakers())
+    for speakers in ({stranger, *split.train.speakers()}, split.validation.speakers()):
+        WeightsCard("VGG16", tuple(sorted(speakers)), "plain", 0, 1, 0.5).write(file)
+        with pytest.raises(LeakError, match="not training speakers: ") as caught:
+            fold.fit(model, SETTINGS, weights=file)
+        assert (stranger in str(caught.value)) == (stranger in speakers)
+    assert not (fold.folder / "history.csv").exists()
+    WeightsCard("VGG16", tuple(split.train.speakers()), "plain", 0, 1, 0.5).write(file)
+    assert len(fold.fit(model, SETTINGS, weights=file)) == 1
 
 
 def test_one_class_alone_is_refused(tmp_path):
