@@ -18,7 +18,7 @@ def objective(toy, tmp_path):
 @pytest.mark.parametrize("algorithm", ["random", "bayesian"])
 def test_the_best_trial_wins(toy, objective, tmp_path, algorithm):
     found = toy.make(tmp_path, objective, algorithm=algorithm, trials=12).run()
-    table = pd.read_csv(tmp_path / "trials.csv", dtype={"trial": str})
+    table = pd.read_csv(tmp_path / "trials.csv", dtype={"trial": str}, float_precision="round_trip")
     assert list(table["trial"]) == ["as it was", *(f"{number:02}" for number in range(12))]
     scored = table.dropna(subset="score")
     best = scored.loc[scored["score"].idxmin()]
