@@ -33,12 +33,17 @@ def test_axes_are_in_seconds_and_hertz_and_colours_in_decibels(picture):
     assert axes.get_xlabel() == "seconds"
     assert axes.get_ylabel() == "Hz (mel scale)"
     assert axes.get_xlim() == (-0.5, 2.0)
+    assert {"0", "1", "2"} <= {
+        label.get_text().removesuffix(".0") for label in axes.get_xticklabels()
+    }
     assert bar.get_ylabel() == "dB below the maximum"
     assert bar.get_ylim() == (-80, 0)
-    (image,) = axes.images
-    assert image.origin == "lower"
-    shown = np.asarray(image.get_array())
+    (image,) = axes.collections
+    shown = np.asarray(image.get_array()).reshape(90, 60)
     np.testing.assert_allclose(shown, 40 * (picture.T - 1))
+    corners = image.get_coordinates()
+    assert corners[0, 0].tolist() == [-0.5, 0.0]
+    assert corners[-1, -1].tolist() == [2.0, 90.0]
 
 
 @pytest.mark.parametrize(
