@@ -37,6 +37,11 @@ def add_to(commands) -> None:
         help="hold-out keeps speakers apart; random is the report's own, which leaks them, and "
         "every result says so; default: %(default)s",
     )
+    _add_training(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--gan-recipe",
         choices=["small-data", "report"],
@@ -64,7 +69,6 @@ def add_to(commands) -> None:
         help="as little as possible where no option says more, to see that everything runs; GANs "
         "of two rare classes at most",
     )
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
