@@ -170,7 +170,7 @@ def predict(network: str, options: argparse.Namespace) -> None:
 
 
 def memory(options: argparse.Namespace) -> None:
-    with contender("memory", "vgg16-half-freeze", 32, options) as one:
+    with contender("memory", "vgg16-half-freeze", min(32, max(options.batch)), options) as one:
         found = one.ask("memory")
     print(
         f"\nvgg16-half-freeze, {options.for_clips} clips, {found['bytes'] / 2**30:.1f} GiB of "

@@ -43,7 +43,10 @@ def test_references_stand_beside_what_is_generated(trial):
     assert names == ["real", "noise", "blurred real", "oversampled real", "copies"]
     found = dict(zip(names, rows, strict=True))
     assert found["real"]["copying"] is None
-    assert found["copies"]["copying"] == found["oversampled real"]["copying"] < -2
+    # The last bits of features, which differ by the place in a batch, may move one to another cell.
+    oversampled = found["oversampled real"]["copying"]
+    assert found["copies"]["copying"] == pytest.approx(oversampled, rel=0.05)
+    assert oversampled < -2
     assert (found["copies"]["copies"], found["noise"]["copies"]) == (1.0, 0.0)
     assert found["copies"]["refused"] == found["real"]["refused"]
     assert found["noise"]["count"] == 14
