@@ -2,6 +2,8 @@
 
     python experiments/train_vgg16_half_freeze.py ../shared/data/ravdess
     python experiments/train_vgg16_half_freeze.py ROOT... --weights PATH.h5
+    python experiments/train_vgg16_half_freeze.py ROOT... --seeds 0 --first-folds 1 \\
+        --weights runs/pretrain-vgg16/seed-0/fold-1/vgg16.weights.h5   # of pretrain_vgg16.py
 
 The 2021 report has 73.9 % validation accuracy, on a random split. What an earlier form of
 `--weights none` reached is in docs/classifiers.md.
@@ -21,12 +23,17 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=REPORT.epochs)
     parser.add_argument("--frozen-convs", type=int, default=10, help="8 as in the listing")
     parser.add_argument("--learning-rate", type=float, default=REPORT.learning_rate)
+    parser.add_argument("--first-folds", type=int, default=0, help="of all; default: all")
     options = parser.parse_args()
+    # Folds may be added to a folder later.
+    first_folds = vars(options).pop("first_folds")
 
     network = TransferSettings(options.frozen_convs, precision="mixed_bfloat16")
     settings = replace(REPORT, epochs=options.epochs, learning_rate=options.learning_rate)
     with cross_validation(options, SpectrogramSpec()) as trial:
         for fold in trial:
+            if first_folds and fold.number > first_folds:
+                continue
             model = vgg16_half_freeze(
                 len(trial.classes), options.weights, network, fold.network_seed
             )

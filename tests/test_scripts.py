@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 
 import serkit
+from serkit.classifiers.pretrained import read_card
+from serkit.files import read_json
 
 SCRIPTS = Path(serkit.__file__).parents[1] / "scripts"
+EXPERIMENTS = SCRIPTS.parent / "experiments"
 _TINY_GAN = ("--width", "0.02", "--batch", "2", "--dtype", "float32")
 
 
-def _run(name: str, *arguments: str) -> str:
-    command = [sys.executable, str(SCRIPTS / name), *arguments]
+def _run(name: str, *arguments: str, folder: Path = SCRIPTS) -> str:
+    command = [sys.executable, str(folder / name), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -112,3 +115,19 @@ def test_the_bench_of_serving_prints_starts_speeds_memory_and_overload():
     assert re.search(r"memory: \d+ MiB after 5 requests", out)
     assert len(re.findall(r"overload, \w+, 128 clients for [\d.]+ s: 200: \d+", out)) == 2
     assert len(re.findall(r"next request: 200 after \d\.\d+ s", out)) == 2
+
+
+@pytest.mark.slow
+def test_vgg16_is_trained_from_nothing_in_two_stages(synthetic_root, tmp_path):
+    arguments = [str(synthetic_root), "--folds", "3", "--first-folds", "1", "--out", str(tmp_path)]
+    small = ["--sides", "32", "32", "--epochs", "2", "1"]
+    out = _run("pretrain_vgg16.py", *arguments, *small, folder=EXPERIMENTS)
+    assert len(re.findall(r"\d+\.\d\d images/s", out)) == 3
+    fold = tmp_path / "seed-0" / "fold-1"
+    weights, split = fold / "vgg16.weights.h5", read_json(fold / "split.json")
+    card = read_card(weights)
+    assert (card.scaling, card.seed, card.fold) == ("plain", 0, 1)
+    assert 0 < card.uar < 1
+    assert list(card.speakers) == split["parts"]["train"]["speakers"]
+    # Nothing is left to be done.
+    assert "images/s" not in _run("pretrain_vgg16.py", *arguments, *small, folder=EXPERIMENTS)
