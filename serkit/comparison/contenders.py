@@ -12,6 +12,8 @@ from serkit.classifiers.transfer import RESNET50_HEAD, TRANSFER, TransferSetting
 from serkit.errors import InputError
 
 _SIDE = 224
+FROZEN_CONVS = TransferSettings().frozen_convs
+PRECISION = "mixed_bfloat16"
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,20 @@ def compact_contender(recipe: CompactRecipe) -> Contender:
     return Contender(build, recipe.network, recipe.fit)
 
 
-def _transfer(name: str) -> Contender:
+def transfer_contender(
+    name: str, frozen_convs: int = FROZEN_CONVS, precision: str = PRECISION
+) -> Contender:
+    """One of the 2021 report's networks.
+
+    Args:
+        name: key of :data:`serkit.classifiers.transfer.TRANSFER`.
+        frozen_convs: of ``vgg16-half-freeze``; the others take no notice.
+        precision: one of :data:`serkit.training.precision.PRECISIONS`.
+    """
     own = RESNET50_HEAD if name == "resnet50-head" else TransferSettings()
-    network = replace(own, precision="mixed_bfloat16")
+    network = replace(own, precision=precision)
+    if name == "vgg16-half-freeze":
+        network = replace(network, frozen_convs=frozen_convs)
 
     def build(classes: int, shape: tuple[int, int, int], weights: str, seed: int) -> keras.Model:
         if shape[:2] != (_SIDE, _SIDE):
@@ -56,6 +69,6 @@ def _transfer(name: str) -> Contender:
 
 CLASSIFIERS = {
     "compact": compact_contender(CompactRecipe()),
-    **{name: _transfer(name) for name in TRANSFER},
+    **{name: transfer_contender(name) for name in TRANSFER},
 }
 """By name: serkit's own, and the report's three (section 6.2)."""

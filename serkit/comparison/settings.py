@@ -7,8 +7,16 @@ from serkit.audio.masking import MaskSettings
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.settings import FitSettings
 from serkit.classifiers.spaces import CompactRecipe
+from serkit.classifiers.transfer import TRANSFER, TransferSettings
 from serkit.comparison.arms import DCGAN, DEFAULT_ARMS, WGAN_GP, choose_arms
-from serkit.comparison.contenders import CLASSIFIERS, Contender, compact_contender
+from serkit.comparison.contenders import (
+    CLASSIFIERS,
+    FROZEN_CONVS,
+    PRECISION,
+    Contender,
+    compact_contender,
+    transfer_contender,
+)
 from serkit.comparison.gan_kinds import KINDS, REPORT_DCGAN, GanKind, GanSizes
 from serkit.corpora.labels import LABEL_SETS
 from serkit.corpora.naming import Naming
@@ -25,7 +33,7 @@ PLANS = (BALANCE, REPORTED)
 TUNED_CLASSIFIER = "classifier"
 _TUNABLE = (TUNED_CLASSIFIER, DCGAN, WGAN_GP)
 # Folders of earlier comparisons do not have these settings.
-_LATER = ("tuned", "naming", "gan_recipe")
+_LATER = ("tuned", "naming", "gan_recipe", "frozen_convs", "precision")
 
 
 @dataclass(frozen=True)
@@ -63,10 +71,12 @@ class CompareSettings:
         gan_recipe: of the arm ``dcgan``, see :data:`serkit.gans.recipes.DCGAN_RECIPES`; ``report``
             begins from nothing, whatever ``gans`` says of pretraining.
         fit: how each classifier is trained where it is not as the classifier's own settings say.
-
         tuned: what searches found, see :func:`serkit.trials.tuned.read_tuned`, in place of serkit's
             own settings: of ``classifier``, the compact network, ``dcgan`` or ``wgan-gp``.
         naming: how recordings of the user's own are named.
+        frozen_convs: of ``vgg16-half-freeze``, 0 to 13: 10 as in the 2021 report's text, 8 as in
+            its listing.
+        precision: that the 2021 report's networks compute in, ``float32`` or ``mixed_bfloat16``.
 
     Raises:
         InputError: for a value out of range or a name that is not known.
@@ -99,6 +109,8 @@ class CompareSettings:
     fit: dict[str, FitSettings] = field(default_factory=dict)
     tuned: dict[str, CompactRecipe | GANSettings] = field(default_factory=dict)
     naming: Naming = field(default_factory=Naming)
+    frozen_convs: int = FROZEN_CONVS
+    precision: str = PRECISION
 
     def __post_init__(self) -> None:
         choose_arms(self.arms, self.everywhere)
@@ -116,6 +128,8 @@ class CompareSettings:
         for name in self.tuned:
             check_choice("tuned", name, _TUNABLE)
         check_choice("gan_recipe", self.gan_recipe, DCGAN_RECIPES)
+        # These know what is valid.
+        TransferSettings(self.frozen_convs, precision=self.precision)
         if DCGAN in self.tuned and self.gan_recipe == REPORT:
             raise InputError("a DCGAN of a search and the recipe report were given; valid is one")
         for label, share in self.rarify:
@@ -138,9 +152,12 @@ class CompareSettings:
         return self.fit.get(classifier, self.contender(classifier).fit)
 
     def contender(self, classifier: str) -> Contender:
-        """A kind of classifier, as a search found it if one did."""
+        """A kind of classifier, as a search found it, or as settings of its network say."""
         if classifier == "compact" and TUNED_CLASSIFIER in self.tuned:
             return compact_contender(self.tuned[TUNED_CLASSIFIER])
+        changed = (self.frozen_convs, self.precision) != (FROZEN_CONVS, PRECISION)
+        if classifier in TRANSFER and changed:
+            return transfer_contender(classifier, self.frozen_convs, self.precision)
         return CLASSIFIERS[classifier]
 
     def gan_kind(self, kind: str) -> GanKind:

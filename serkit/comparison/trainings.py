@@ -6,10 +6,12 @@ from functools import cached_property
 from pathlib import Path
 
 import keras
+import numpy as np
 import pandas as pd
 
 from serkit.audio.masking import mask
 from serkit.classifiers.fitting import fit_classifier
+from serkit.classifiers.material import prepare
 from serkit.classifiers.pretrained import PLAIN, scaling_of, speakers_of
 from serkit.classifiers.settings import FitSettings
 from serkit.comparison.content import clips_key
@@ -20,6 +22,7 @@ from serkit.evaluation.metrics import score
 from serkit.files import file_digest, read_json, replacing, write_json
 from serkit.grid.work import failure_at
 from serkit.seeds import derive_seed
+from serkit.training.batches import batches_in_order
 from serkit.training.examples import Examples
 from serkit.trials.predictions import predict_part
 
@@ -134,7 +137,8 @@ class Training:
             features=self.folder / "features",
             verbose=verbose,
         )
-        self._keep(model, {"examples": len(train), "generated": generated})
+        counts = {"examples": len(train), "generated": generated}
+        self._keep(model, {**counts, "train_accuracy": self._accuracy(model, train)})
 
     def predictions(self) -> pd.DataFrame:
         """Of the test part; see :func:`serkit.trials.predictions.predict_part`."""
@@ -157,7 +161,9 @@ class Training:
     def record(self) -> dict:
         """UAR on the validation part, and how many examples it was trained on.
 
-        ``generated`` are those that a GAN or the noise made.
+        ``generated`` are those that a GAN or the noise made; ``train_accuracy`` is of all examples,
+        by the weights that were kept, without dropout and augmentation. Trainings of earlier
+        versions do not have it.
         """
         return read_json(self.place / "record.json")
 
@@ -177,6 +183,15 @@ class Training:
         real = [view.to_fit(fold.split.train) for view in views]
         added = self.filling.added()
         return Examples.joined([*real, *added.examples]), sum(added.generated.values())
+
+    def _accuracy(self, model: keras.Model, train: Examples) -> float:
+        # Of a frozen part the outputs lie there already.
+        known = prepare(
+            model, train, train, None, 0, self._seed, self.folder / "features", lambda line: None
+        )
+        batches = batches_in_order((known.inputs,), 64)
+        found = known.network.predict(batches, verbose=0).argmax(axis=1)
+        return float(np.mean(found == train.labels))
 
     def _keep(self, model: keras.Model, counts: dict[str, int]) -> None:
         split, parts = self.filling.fold.split, self.filling.fold.parts

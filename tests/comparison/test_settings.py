@@ -80,6 +80,24 @@ def test_a_recipe_is_recorded_where_it_is_not_the_usual_one():
         CompareSettings(("x",), gan_recipe="report", tuned={"dcgan": DCGANSettings()})
 
 
+def test_the_reports_networks_may_freeze_less_and_compute_in_another_precision():
+    usual = CompareSettings(("x",))
+    assert not {"frozen_convs", "precision"} & set(usual.to_json())
+    assert usual.contender("vgg16-half-freeze") is CLASSIFIERS["vgg16-half-freeze"]
+    settings = CompareSettings(("x",), frozen_convs=8, precision="float32")
+    assert settings.to_json()["frozen_convs"] == 8
+    network = settings.contender("vgg16-half-freeze").network
+    assert (network.frozen_convs, network.precision) == (8, "float32")
+    # The others freeze all: what was trained of them is still of use.
+    less = CompareSettings(("x",), frozen_convs=8)
+    for name in ("vgg16-head", "resnet50-head", "compact"):
+        assert less.contender(name).network == CLASSIFIERS[name].network
+        assert less.contender(name).fit == CLASSIFIERS[name].fit
+    for changed in ({"frozen_convs": 14}, {"precision": "float16"}):
+        with pytest.raises(InputError, match=next(iter(changed))):
+            CompareSettings(("x",), **changed)
+
+
 def test_epochs_of_all_classifiers_can_be_changed_at_once():
     settings = CompareSettings(("x",), classifiers=("compact", "vgg16-head"))
     assert settings.trained_for(None) is settings

@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 
@@ -38,6 +39,10 @@ def test_it_is_trained_and_what_it_makes_of_the_test_part_is_kept(training, fold
     assert one.record()["generated"] == 0
     assert 0 <= one.record()["validation_uar"] <= 1
     assert len(one.history()) == 2
+    # Of all that it was trained on, copies as well, by the network that was kept.
+    network, (train, _) = keras.models.load_model(one.model_file), one._train()
+    called = network.predict(train.spectrograms[:], verbose=0).argmax(axis=1)
+    assert one.record()["train_accuracy"] == pytest.approx(np.mean(called == train.labels))
     kept = {path.name for path in one.place.iterdir()}
     assert kept == {"history.csv", "model.keras", "predictions.csv", "record.json"}
 
