@@ -42,9 +42,14 @@ STOPS = {
 }
 
 
-def steps_of(options: argparse.Namespace) -> tuple[int, int]:
-    """Steps on all training clips, and on the class."""
-    return options.steps or ((0, 2000) if options.recipe == REPORT else (800, 600))
+STEPS = {REPORT: (0, 2000), SMALL_DATA: (800, 600)}
+
+
+def recorded(options: argparse.Namespace) -> argparse.Namespace:
+    """Without the recipe if it is small-data: folders of earlier runs know of no other."""
+    later = {"recipe": SMALL_DATA, "stop": None}
+    kept = {name: value for name, value in vars(options).items() if later.get(name, "") != value}
+    return argparse.Namespace(**kept)
 
 
 def settings_of(options: argparse.Namespace, clips: int, steps: int) -> DCGANSettings:
@@ -81,10 +86,11 @@ def main() -> None:
     if options.stop and options.recipe != REPORT:
         parser.error(f"--stop {options.stop} goes with --recipe report alone")
     (label,) = options.label
-    with rare_classes_trial(options) as trial:
+    options.steps = options.steps or STEPS[options.recipe]
+    with rare_classes_trial(recorded(options)) as trial:
         speakers, histories, before = trial.parts.split.speakers, {}, None
         stages = {"all classes": trial.training, label: trial.real[label]}
-        for (name, examples), steps in zip(stages.items(), steps_of(options), strict=True):
+        for (name, examples), steps in zip(stages.items(), options.steps, strict=True):
             if not steps:
                 continue
             settings = settings_of(options, len(examples), steps)

@@ -39,12 +39,13 @@ class RareClassesSettings:
     """Which classes are made rare, and what judges their GANs.
 
     Attributes:
-        labels: the classes, of the label set ``gender_emotion``.
+        labels: the classes, of the label set.
         clips: training clips that are left of each; 0 leaves all.
         judged: samples that are generated to be judged.
         seed: of the split, of which clips are left, and of the judge's classifier.
         spec: spectrograms.
         fit: training of the judge's classifier.
+        label_set: what the classes are of; the split is made by it, too.
     """
 
     labels: tuple[str, ...]
@@ -53,14 +54,15 @@ class RareClassesSettings:
     seed: int = 0
     spec: SpectrogramSpec = field(default_factory=SpectrogramSpec)
     fit: FitSettings = field(default_factory=FitSettings)
+    label_set: str = LABEL_SET
 
 
 class RareClasses:
     """Recordings of which some classes have few training clips, and a judge of what is generated.
 
     Args:
-        parts: spectrograms of a split's parts, labelled by ``gender_emotion``; classes that are to
-            be rare are made so in its training part.
+        parts: spectrograms of a split's parts, labelled by the settings' label set; classes that
+            are to be rare are made so in its training part.
         settings: see :class:`RareClassesSettings`.
         folder: gets the split and the judge; made again, it is read from there.
 
@@ -81,7 +83,7 @@ class RareClasses:
         split = parts.split
         for label in settings.labels if settings.clips else ():
             check_choice("label", label, parts.classes)
-            split = make_rare(split, LABEL_SET, label, settings.clips, settings.seed)
+            split = make_rare(split, settings.label_set, label, settings.clips, settings.seed)
         split.write(folder / "split.json")
         self.parts = parts.split_by(split)
         for label in settings.labels:
@@ -115,8 +117,8 @@ class RareClasses:
         """
         corpus = open_recordings(roots, naming=naming).corpus
         spectrograms = compute_spectrograms(corpus, settings.spec, cache=folder / "spectrograms")
-        split = hold_out(corpus, LABEL_SET, settings.seed)
-        return cls(Parts(corpus, split, spectrograms, LABEL_SET), settings, folder)
+        split = hold_out(corpus, settings.label_set, settings.seed)
+        return cls(Parts(corpus, split, spectrograms, settings.label_set), settings, folder)
 
     def fidelity(self, label: str, generated: Mapping[str, np.ndarray]) -> list[dict]:
         """A row of :class:`serkit.evaluation.fidelity.Fidelity` for each set, and the references.
@@ -162,7 +164,7 @@ class RareClasses:
             out, then ``generated``.
         """
         real, clips = self.real[label].spectrograms, self.parts.split.left_out
-        unseen = tuple(clip for clip in clips if clip.label(LABEL_SET) == label)
+        unseen = tuple(clip for clip in clips if clip.label(self.settings.label_set) == label)
         sets = {"unseen, same speakers": self.parts.of(Corpus(unseen, self.parts.corpus.roots))}
         sets = sets if unseen else {}
         sets |= {"unseen, other speakers": self.held_out[label], **generated}
@@ -211,7 +213,7 @@ class RareClasses:
     def _held_out(self, label: str) -> np.ndarray:
         split = self.parts.split
         clips = [*split.validation.clips, *split.test.clips]
-        mine = tuple(clip for clip in clips if clip.label(LABEL_SET) == label)
+        mine = tuple(clip for clip in clips if clip.label(self.settings.label_set) == label)
         return self.parts.of(Corpus(mine, self.parts.corpus.roots))
 
     def _judge(self) -> Judge:

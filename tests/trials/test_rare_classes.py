@@ -61,6 +61,9 @@ def test_made_again_it_is_the_same(trial, synthetic_root, folder):
 def test_a_class_that_is_not_there_is_refused(synthetic_root, tmp_path):
     with pytest.raises(InputError, match=r"label='calm'.*male_neutral"):
         RareClasses.of_recordings([synthetic_root], RareClassesSettings(("calm",)), tmp_path)
+    of_emotions = RareClassesSettings((LABEL,), label_set="emotion")
+    with pytest.raises(InputError, match=rf"label='{LABEL}'.* neutral"):
+        RareClasses.of_recordings([synthetic_root], of_emotions, tmp_path)
 
 
 def test_a_class_can_be_learned_from_samples_alone(trial, monkeypatch):
