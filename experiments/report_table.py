@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 
-from serkit.comparison.contenders import PRECISION
 from serkit.comparison.cost import cost_table, estimate_cost
 from serkit.comparison.engine import Comparison
 from serkit.comparison.gan_kinds import GanSizes
@@ -28,7 +27,7 @@ from serkit.files import write_text
 from serkit.gans.recipes import REPORT as REPORT_RECIPE
 from serkit.markdown import markdown_table
 from serkit.runs import Run
-from serkit.training.precision import PRECISIONS
+from serkit.training.precision import PRECISIONS, fastest_precision
 
 # Training and validation accuracy, original and augmented.
 REPORT = {
@@ -47,7 +46,7 @@ def main() -> None:
     parser.add_argument(
         "--frozen-convs", type=int, choices=[8, 10], default=10, help="8 as in the listing"
     )
-    parser.add_argument("--precision", choices=PRECISIONS, default=PRECISION)
+    parser.add_argument("--precision", choices=PRECISIONS, default=fastest_precision())
     parser.add_argument("--epochs", type=int, help="default: each network's own")
     parser.add_argument("--first-folds", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/report-table"))

@@ -15,6 +15,7 @@ from serkit.classifiers.bayesian import last_block
 from serkit.classifiers.settings import FitSettings
 from serkit.classifiers.spaces import BayesianRecipe
 from serkit.classifiers.transfer import TransferSettings, vgg16_half_freeze
+from serkit.training.precision import fastest_precision
 from serkit.trials.command_line import cross_validation, cross_validation_parser
 from serkit.trials.panel import ANSWERS, Panel
 from serkit.trials.strangers import all_strangers
@@ -40,7 +41,7 @@ def main() -> None:
     options = parser.parse_args()
 
     network = TransferSettings(
-        0 if options.throughout else 10, tuple(options.head), precision="mixed_bfloat16"
+        0 if options.throughout else 10, tuple(options.head), precision=fastest_precision()
     )
     settings = FitSettings(epochs=options.epochs, learning_rate=2e-4, keep="last")
     going_on = replace(settings, epochs=options.bayesian_epochs, learning_rate=3e-5)

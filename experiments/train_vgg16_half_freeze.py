@@ -14,6 +14,7 @@ from dataclasses import replace
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.settings import REPORT
 from serkit.classifiers.transfer import TransferSettings, vgg16_half_freeze
+from serkit.training.precision import fastest_precision
 from serkit.trials.command_line import cross_validation, cross_validation_parser
 
 
@@ -28,7 +29,7 @@ def main() -> None:
     # Folds may be added to a folder later.
     first_folds = vars(options).pop("first_folds")
 
-    network = TransferSettings(options.frozen_convs, precision="mixed_bfloat16")
+    network = TransferSettings(options.frozen_convs, precision=fastest_precision())
     settings = replace(REPORT, epochs=options.epochs, learning_rate=options.learning_rate)
     with cross_validation(options, SpectrogramSpec()) as trial:
         for fold in trial:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.settings import REPORT
 from serkit.classifiers.transfer import TransferSettings, vgg16_head
+from serkit.training.precision import fastest_precision
 from serkit.trials.command_line import cross_validation, cross_validation_parser
 
 
@@ -22,7 +23,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=REPORT.learning_rate)
     options = parser.parse_args()
 
-    network = TransferSettings(precision="mixed_bfloat16")
+    network = TransferSettings(precision=fastest_precision())
     settings = replace(REPORT, epochs=options.epochs, learning_rate=options.learning_rate)
     with cross_validation(options, SpectrogramSpec()) as trial:
         for fold in trial:

@@ -23,6 +23,7 @@ from serkit.gans.watching import Watch
 from serkit.gans.wgan_gp import WGANGPSettings, build_wgan_gp
 from serkit.reporting.gan_figures import critic_curves, grid, real_beside_generated
 from serkit.reporting.page import png
+from serkit.training.precision import fastest_precision
 from serkit.trials.command_line import rare_classes_parser, rare_classes_trial
 from serkit.trials.tables import accuracy_table, fidelity_table, nearest_table
 from serkit.trials.tuned import tuned_or
@@ -46,7 +47,7 @@ def main() -> None:
             beta_2=0.99,
             steps_per_epoch=50,
             ema=0.99,
-            precision="mixed_bfloat16",
+            precision=fastest_precision(),
             # Masks leak: the generator learned to leave holes.
             augment=DiffAugmentSettings(time_mask=0.0, frequency_mask=0.0),
         )

@@ -11,6 +11,7 @@ from serkit.gans.diff_augment import DiffAugmentSettings
 from serkit.gans.recipes import DCGAN_RECIPES, REPORT, SMALL_DATA
 from serkit.gans.settings import GANSettings
 from serkit.gans.wgan_gp import WGANGPSettings, build_wgan_gp
+from serkit.training.precision import fastest_precision
 
 ALL, NORMS = "all", "norms"
 TUNED = (ALL, NORMS)
@@ -112,7 +113,7 @@ _WGAN_GP = WGANGPSettings(
     critic_rate=1e-3,
     beta_2=0.99,
     ema=0.99,
-    precision="mixed_bfloat16",
+    precision=fastest_precision(),
 )
 # Masks leak into what a critic's generator makes.
 _MOVED = DiffAugmentSettings(time_mask=0.0, frequency_mask=0.0)

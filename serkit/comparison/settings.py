@@ -12,7 +12,6 @@ from serkit.comparison.arms import DCGAN, DEFAULT_ARMS, WGAN_GP, choose_arms
 from serkit.comparison.contenders import (
     CLASSIFIERS,
     FROZEN_CONVS,
-    PRECISION,
     Contender,
     compact_contender,
     transfer_contender,
@@ -24,6 +23,7 @@ from serkit.corpora.plans import RARE_BELOW
 from serkit.errors import InputError, check_choice, check_range
 from serkit.gans.recipes import DCGAN_RECIPES, REPORT, SMALL_DATA
 from serkit.gans.settings import GANSettings
+from serkit.training.precision import fastest_precision
 from serkit.values import recorded
 
 HONEST, LEAKY, BOTH, CORPORA = "k-fold", "random", "both", "leave-one-corpus-out"
@@ -76,7 +76,8 @@ class CompareSettings:
         naming: how recordings of the user's own are named.
         frozen_convs: of ``vgg16-half-freeze``, 0 to 13: 10 as in the 2021 report's text, 8 as in
             its listing.
-        precision: that the 2021 report's networks compute in, ``float32`` or ``mixed_bfloat16``.
+        precision: that the 2021 report's networks compute in, ``float32`` or ``mixed_bfloat16``;
+            the faster one on this machine.
 
     Raises:
         InputError: for a value out of range or a name that is not known.
@@ -110,7 +111,7 @@ class CompareSettings:
     tuned: dict[str, CompactRecipe | GANSettings] = field(default_factory=dict)
     naming: Naming = field(default_factory=Naming)
     frozen_convs: int = FROZEN_CONVS
-    precision: str = PRECISION
+    precision: str = field(default_factory=fastest_precision)
 
     def __post_init__(self) -> None:
         choose_arms(self.arms, self.everywhere)
@@ -155,7 +156,7 @@ class CompareSettings:
         """A kind of classifier, as a search found it, or as settings of its network say."""
         if classifier == "compact" and TUNED_CLASSIFIER in self.tuned:
             return compact_contender(self.tuned[TUNED_CLASSIFIER])
-        changed = (self.frozen_convs, self.precision) != (FROZEN_CONVS, PRECISION)
+        changed = (self.frozen_convs, self.precision) != (FROZEN_CONVS, fastest_precision())
         if classifier in TRANSFER and changed:
             return transfer_contender(classifier, self.frozen_convs, self.precision)
         return CLASSIFIERS[classifier]

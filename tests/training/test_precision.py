@@ -1,10 +1,11 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from serkit.gans.averaging import Averaged
 from serkit.gans.networks import critic, discriminator1, generator
-from serkit.training.precision import precision
+from serkit.training.precision import BFLOAT16, FLOAT32, fastest_precision, precision
 
 
 def test_the_policy_is_what_it_was_before_even_after_an_exception():
@@ -40,3 +41,44 @@ def test_the_average_of_such_a_network_computes_as_it_does():
     kinds = [[layer.compute_dtype for layer in model.layers[1:]] for model in (source, average)]
     assert kinds[0] == kinds[1]
     assert "bfloat16" in kinds[0]
+
+
+@pytest.fixture
+def machine(monkeypatch, tmp_path):
+    """Sets the GPUs' compute capabilities and the processor's features, and asks."""
+
+    def ask(text: str, *gpus: dict) -> str:
+        monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
+        details = tf.config.experimental
+        monkeypatch.setattr(details, "get_device_details", lambda gpu: gpu)
+        file = tmp_path / "cpuinfo"
+        file.write_text(text)
+        monkeypatch.setattr("serkit.training.precision._PROCESSOR", file)
+        return fastest_precision.__wrapped__()
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("processor\t: 0\nflags\t\t: fpu avx2 avx512f\n", FLOAT32),
+        ("processor\t: 0\nflags\t\t: fpu avx512_bf16 amx_tile\n", BFLOAT16),
+        ("Features\t: fp asimd bf16\n", BFLOAT16),
+        ("", FLOAT32),
+    ],
+)
+def test_bfloat16_where_the_processor_has_units_for_it(machine, text, expected):
+    assert machine(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("details", "expected"),
+    [
+        ({"compute_capability": (7, 5)}, FLOAT32),
+        ({"compute_capability": (8, 0)}, BFLOAT16),
+        ({}, FLOAT32),
+    ],
+)
+def test_a_gpu_decides_if_there_is_one(machine, details, expected):
+    assert machine("flags : avx512_bf16", details) == expected
