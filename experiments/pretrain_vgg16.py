@@ -4,10 +4,11 @@
     python experiments/train_vgg16_half_freeze.py ../shared/data/ravdess --seeds 0 \\
         --first-folds 1 --weights runs/pretrain-vgg16/seed-0/fold-1/vgg16.weights.h5
 
-All of VGG16 is trained, on spectrograms averaged to 112 x 112 first, which is a quarter of the
-work, then on whole ones: He's kernels, AdamW with a warm-up and a cosine, SpecAugment, recordings
-at three speeds, gradients clipped, dropout. A step at 224 x 224 is 93 GFLOP a spectrogram. Killed,
-and started again, it goes on after the last finished epoch.
+All of VGG16 is trained, with batch normalisation that is folded into its weights at the end: on
+spectrograms averaged to 56 x 56 first, which is a sixteenth of the work, then on larger and on
+whole ones. He's kernels, AdamW with a warm-up and a cosine, SpecAugment, recordings at three
+speeds, gradients clipped, dropout. A step at 224 x 224 is 93 GFLOP a spectrogram. Killed, and
+started again, it resumes after the last finished epoch.
 
 The file that ``--weights`` takes has a card beside it: no fold is trained from it that has one of
 its speakers in another part. The last epoch is kept, so validation speakers choose nothing.
@@ -24,7 +25,7 @@ import keras
 from serkit.audio.masking import MaskSettings, mask
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.pretrained import PLAIN, VGG16, WeightsCard
-from serkit.classifiers.scratch import base_of, vgg16_from_scratch
+from serkit.classifiers.scratch import plain_base, vgg16_from_scratch
 from serkit.classifiers.settings import FitSettings
 from serkit.evaluation.metrics import score
 from serkit.files import replacing
@@ -102,16 +103,18 @@ def keep(fold: Fold, model: keras.Model) -> None:
     # The card first: weights without one would be taken for some that heard nobody.
     card.write(fold.folder / _WEIGHTS)
     with replacing(fold.folder / _WEIGHTS) as partial_file:
-        base_of(model).save_weights(partial_file)
+        plain_base(model).save_weights(partial_file)
     fold.test(model)
     print(f"written: {Path(fold.folder, _WEIGHTS)}", flush=True)
 
 
 def main() -> None:
     parser = cross_validation_parser(__doc__.splitlines()[0], "runs/pretrain-vgg16")
-    parser.add_argument("--sides", type=int, nargs="+", default=[112, 224], help="of each stage")
-    parser.add_argument("--epochs", type=int, nargs="+", default=[30, 4], help="of each stage")
-    parser.add_argument("--learning-rates", type=float, nargs="+", default=[3e-4, 1e-4])
+    lists = {"type": int, "nargs": "+", "help": "of each stage; default: %(default)s"}
+    parser.add_argument("--sides", default=[56, 112, 224], **lists)
+    parser.add_argument("--epochs", default=[20, 5, 2], **lists)
+    rates = lists | {"type": float}
+    parser.add_argument("--learning-rates", default=[5e-4, 3e-4, 1e-4], **rates)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--first-folds", type=int, default=0, help="of all; default: all")
     # One seed is hours of work.
