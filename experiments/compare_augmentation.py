@@ -10,22 +10,23 @@ has the numbers of the whole comparison.
 
 import argparse
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.audio.arguments import spec_of
 from serkit.classifiers.compact import compact
 from serkit.classifiers.fitting import fit_classifier
 from serkit.classifiers.settings import FitSettings
+from serkit.commands.running import run_experiment
 from serkit.comparison.filling import copies_of
 from serkit.comparison.verdicts import verdict
-from serkit.corpora.arguments import add_recordings, naming_of
+from serkit.corpora.arguments import naming_of
 from serkit.corpora.opening import open_recordings
 from serkit.corpora.protocols import k_fold
 from serkit.corpora.splitting.thinning import make_rare
 from serkit.data.spectrograms import compute_spectrograms
+from serkit.errors import check_choice
 from serkit.evaluation.cells import tabulate
 from serkit.evaluation.metrics import average_recall
 from serkit.evaluation.paired import difference
@@ -35,30 +36,38 @@ from serkit.gans.fitting import fit_gan
 from serkit.gans.sampling import sample
 from serkit.runs import Run
 from serkit.training.examples import Examples
-from serkit.trials.command_line import run_of
+from serkit.trials.command_line import experiment_parser, run_of
 from serkit.trials.parts import Parts
 from serkit.trials.predictions import predict_part
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add_recordings(parser)
-    parser.add_argument("--rarify", default="surprise=0.15", metavar="CLASS=SHARE")
+def parse() -> argparse.Namespace:
+    parser = experiment_parser(__doc__.splitlines()[0], "runs/compare-augmentation")
+    parser.add_argument("--rarify", type=share, default="surprise=0.15", metavar="CLASS=SHARE")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--gan-steps", type=int, nargs=2, default=(800, 400))
     parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=Path("runs/compare-augmentation"))
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def share(text: str) -> str:
+    """``CLASS=SHARE`` as it stands; ValueError if it has no number."""
+    float(text.rpartition("=")[2])
+    return text
+
+
+def main(options: argparse.Namespace) -> None:
     # Made with other options, or in use, the folder is refused.
     with run_of(options) as run:
         compare(options, run)
 
 
 def compare(options: argparse.Namespace, run: Run) -> None:
-    spec, (label, share) = SpectrogramSpec(), options.rarify.split("=")
+    spec, (label, _, left) = spec_of(options), options.rarify.rpartition("=")
     corpus = open_recordings(options.roots, naming=naming_of(options)).corpus
-    pictures = compute_spectrograms(corpus, spec, cache=options.out / "spectrograms")
     classes, fit = corpus.classes("emotion"), FitSettings(epochs=options.epochs, keep="last")
+    check_choice("rarify", label, classes)
+    pictures = compute_spectrograms(corpus, spec, cache=options.out / "spectrograms")
     gan_settings = partial(
         DCGANSettings,
         **{"width": 0.25, "batch_size": 16, "discriminator_rate": 2e-4, "ema": 0.99},
@@ -68,7 +77,7 @@ def compare(options: argparse.Namespace, run: Run) -> None:
     run.begin_work()
     for fold, split in enumerate(splits):
         clips = split.train.counts("emotion")[label]
-        split = make_rare(split, "emotion", label, round(float(share) * clips), 0)
+        split = make_rare(split, "emotion", label, round(float(left) * clips), 0)
         parts, speakers = Parts(corpus, split, pictures, "emotion"), split.speakers
         train, rare = parts.to_fit(split.train), parts.to_fit(parts.rare(label))
         for name, steps, some in zip(("all", label), options.gan_steps, (train, rare), strict=True):
@@ -105,4 +114,4 @@ def compare(options: argparse.Namespace, run: Run) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_experiment(main, parse())

@@ -10,6 +10,7 @@ and a calibration error of 16.6 %, variational 63.8 and 3.7, tempered 64.8 and 3
 four 67.8 and 3.5. docs/uncertainty.md has the tables.
 """
 
+import argparse
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from serkit.classifiers.lenet import LeNet5Settings, lenet5
 from serkit.classifiers.monte_carlo import with_monte_carlo_dropout
 from serkit.classifiers.settings import FitSettings
 from serkit.classifiers.spaces import BayesianRecipe
+from serkit.commands.running import run_experiment
 from serkit.trials.command_line import cross_validation, cross_validation_parser
 from serkit.trials.panel import ANSWERS, Panel
 from serkit.trials.strangers import all_strangers
@@ -34,7 +36,7 @@ from serkit.uncertainty.sampled import SampledNetwork
 OWN = SpectrogramSpec(frames=160, bins=80, window=512, trim_db=30.0)
 
 
-def main() -> None:
+def parse() -> argparse.Namespace:
     parser = cross_validation_parser(__doc__.splitlines()[0], "runs/compare-uncertainty")
     parser.add_argument("--held-out", type=Path, nargs="*", default=[], help="other corpora")
     parser.add_argument("--epochs", type=int, default=60)
@@ -44,8 +46,10 @@ def main() -> None:
         "--deltas", type=float, nargs="+", default=[0.3, 0.5, 0.7], help="of MOPED, to choose from"
     )
     parser.add_argument("--tuned", type=Path, help="best.json of serkit tune bayesian")
-    options = parser.parse_args()
+    return parser.parse_args()
 
+
+def main(options: argparse.Namespace) -> None:
     augment = partial(mask, settings=MaskSettings())
     settings = FitSettings(epochs=options.epochs, keep="last")
     smooth = replace(settings, label_smoothing=0.1)
@@ -58,11 +62,11 @@ def main() -> None:
     )
     with cross_validation(options, OWN, [0.9, 1.1], ANSWERS, uncertainty_report) as trial:
         builders = {
-            "compact": partial(compact, len(trial.classes), OWN.shape, network),
-            "lenet5": partial(lenet5, len(trial.classes), OWN.shape, small),
+            "compact": partial(compact, len(trial.classes), trial.spec.shape, network),
+            "lenet5": partial(lenet5, len(trial.classes), trial.spec.shape, small),
         }
         for fold in trial:
-            panel = Panel(fold, all_strangers(fold, OWN, options.held_out, trial.folder))
+            panel = Panel(fold, all_strangers(fold, trial.spec, options.held_out, trial.folder))
             for name, build in builders.items():
                 twin = panel.trained(f"{name}-twin", build, settings, augment)
                 layers = last_block(twin) if name == "compact" else None
@@ -85,4 +89,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_experiment(main, parse())

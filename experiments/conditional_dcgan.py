@@ -10,10 +10,12 @@ male_surprise, coverage 0.69 against 0.15 and 0.47 against 0.28. A classifier th
 clips of the conditional one alone, all 14 classes, stays at chance. docs/gans.md has the tables.
 """
 
+import argparse
 from dataclasses import replace
 
 import numpy as np
 
+from serkit.commands.running import run_experiment
 from serkit.files import write_text
 from serkit.gans.dcgan import build_dcgan
 from serkit.gans.fitting import fit_gan
@@ -25,12 +27,15 @@ from serkit.trials.command_line import rare_classes_parser, rare_classes_trial
 from serkit.trials.tables import fidelity_table
 
 
-def main() -> None:
+def parse() -> argparse.Namespace:
     labels = "female_surprise", "male_surprise"
     parser = rare_classes_parser(__doc__.splitlines()[0], "runs/conditional-dcgan", labels)
     parser.add_argument("--steps", type=int, nargs=2, default=(800, 400), metavar=("ALL", "CLASS"))
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main(options: argparse.Namespace) -> None:
     with rare_classes_trial(options) as trial:
         real, seed = trial.real, options.seed
         together = Examples(
@@ -88,4 +93,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_experiment(main, parse())

@@ -14,20 +14,22 @@ from pathlib import Path
 
 import pandas as pd
 
+from serkit.audio.arguments import spec_of
 from serkit.classifiers.settings import FitSettings
+from serkit.commands.running import run_experiment
 from serkit.comparison.engine import Comparison
 from serkit.comparison.gan_kinds import TUNED, GanSizes
 from serkit.comparison.inspection import Listener, inspect
 from serkit.comparison.settings import CompareSettings
-from serkit.corpora.arguments import add_recordings, naming_of
+from serkit.corpora.arguments import naming_of
 from serkit.files import replacing
 from serkit.markdown import markdown_table
 from serkit.runs import Run
+from serkit.trials.command_line import experiment_parser
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add_recordings(parser)
+def parse() -> argparse.Namespace:
+    parser = experiment_parser(__doc__.splitlines()[0], "runs/inspect-samples")
     parser.add_argument("--rare", nargs="+", default=["disgust", "surprise"], help="classes")
     parser.add_argument("--left", type=float, default=0.15, help="share of their clips")
     parser.add_argument("--filled-to", type=float, default=0.667, help="of the largest class")
@@ -38,15 +40,17 @@ def main() -> None:
     parser.add_argument("--first-folds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=30, help="of who has heard all clips")
     parser.add_argument("--cache", type=Path, help="of a comparison")
-    parser.add_argument("--out", type=Path, default=Path("runs/inspect-samples"))
-    options = parser.parse_args()
+    return parser.parse_args()
 
+
+def main(options: argparse.Namespace) -> None:
     settings = CompareSettings(
         roots=tuple(map(str, options.roots)),
         arms=("noise-images", *options.arms),
         rarify=tuple((label, options.left) for label in options.rare),
         filled_to=options.filled_to,
         first_folds=options.first_folds,
+        spec=spec_of(options),
         gans=GanSizes(options.gan_width, *options.gan_steps, options.gan_tuned),
         naming=naming_of(options),
     )
@@ -72,4 +76,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_experiment(main, parse())

@@ -16,6 +16,7 @@ its speakers in another part. The last epoch is kept, so validation speakers cho
 On RAVDESS actors 1 to 20 guessing gives a UAR of 14.3 %; there is no table of it here yet.
 """
 
+import argparse
 import time
 from functools import partial
 from pathlib import Path
@@ -23,10 +24,10 @@ from pathlib import Path
 import keras
 
 from serkit.audio.masking import MaskSettings, mask
-from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.pretrained import PLAIN, VGG16, WeightsCard
 from serkit.classifiers.scratch import plain_base, vgg16_from_scratch
 from serkit.classifiers.settings import FitSettings
+from serkit.commands.running import run_experiment
 from serkit.evaluation.metrics import score
 from serkit.files import replacing
 from serkit.trials.command_line import cross_validation, cross_validation_parser
@@ -108,7 +109,7 @@ def keep(fold: Fold, model: keras.Model) -> None:
     print(f"written: {Path(fold.folder, _WEIGHTS)}", flush=True)
 
 
-def main() -> None:
+def parse() -> argparse.Namespace:
     parser = cross_validation_parser(__doc__.splitlines()[0], "runs/pretrain-vgg16")
     lists = {"type": int, "nargs": "+", "help": "of each stage; default: %(default)s"}
     parser.add_argument("--sides", default=[56, 112, 224], **lists)
@@ -126,6 +127,10 @@ def main() -> None:
             "`--sides`, `--epochs` and `--learning-rates` must be equally many. Received: "
             + ", ".join(map(str, given))
         )
+    return options
+
+
+def main(options: argparse.Namespace) -> None:
     # Folds may be added to a folder later.
     first_folds = vars(options).pop("first_folds")
     stages = [
@@ -140,11 +145,11 @@ def main() -> None:
         )
         for epochs, rate in zip(options.epochs, options.learning_rates, strict=True)
     ]
-    with cross_validation(options, SpectrogramSpec(), SPEEDS) as trial:
+    with cross_validation(options, speeds=SPEEDS) as trial:
         for fold in trial:
             if not first_folds or fold.number <= first_folds:
                 keep(fold, pretrained(fold, len(trial.classes), options.sides, stages))
 
 
 if __name__ == "__main__":
-    main()
+    run_experiment(main, parse())

@@ -10,6 +10,7 @@ speakers. What a network with random frozen layers (``--weights none``) has to b
 On RAVDESS actors 1 to 20 guessing gives a UAR of 14.3 %; there is no table of it here yet.
 """
 
+import argparse
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -20,11 +21,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.caching.cache import ArrayCache
 from serkit.caching.rows import Rows
 from serkit.classifiers.features import compute_features, open_feature_cache
 from serkit.classifiers.pretrained import VGG16, load_base
+from serkit.commands.running import run_experiment
 from serkit.evaluation.features import coarse
 from serkit.evaluation.metrics import score
 from serkit.markdown import markdown_table
@@ -89,10 +90,13 @@ def report(found: pd.DataFrame, classes: Sequence[str]) -> str:
     return markdown_table(head, rows)
 
 
-def main() -> None:
+def parse() -> argparse.Namespace:
     parser = cross_validation_parser(__doc__.splitlines()[0], "runs/random-features")
-    options = parser.parse_args()
-    with cross_validation(options, SpectrogramSpec(), (), ANSWERS, report) as trial:
+    return parser.parse_args()
+
+
+def main(options: argparse.Namespace) -> None:
+    with cross_validation(options, results=ANSWERS, report=report) as trial:
         for fold in trial:
             # The same kernels in all folds: they are drawn, not fitted.
             network = random_block_3(fold.seed)
@@ -107,4 +111,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_experiment(main, parse())

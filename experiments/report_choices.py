@@ -14,13 +14,14 @@ batch normalisation tells real and generated examples apart. Not measured yet.
 import argparse
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from serkit.corpora.arguments import add_recordings, naming_of
+from serkit.audio.arguments import spec_of
+from serkit.commands.running import run_experiment
+from serkit.corpora.arguments import naming_of
 from serkit.files import replacing, write_text
 from serkit.gans.dcgan import DCGAN, DCGANSettings, build_dcgan
 from serkit.gans.fitting import fit_gan
@@ -30,17 +31,17 @@ from serkit.markdown import markdown_table
 from serkit.reporting.gan_figures import gan_losses
 from serkit.reporting.page import png
 from serkit.seeds import derive_seed
-from serkit.trials.command_line import run_of
+from serkit.trials.command_line import experiment_parser, run_of
 from serkit.trials.rare_classes import RareClasses, RareClassesSettings
 from serkit.trials.tables import fidelity_table
 
 TRACKED = "d_loss", "g_loss", "d_real", "d_fake", "d_accuracy"
 
 
-def main() -> None:
-    options = parse()
+def main(options: argparse.Namespace) -> None:
     with run_of(options) as run:
-        settings = RareClassesSettings((options.label,), clips=0, label_set="emotion")
+        spec = spec_of(options)
+        settings = RareClassesSettings((options.label,), clips=0, spec=spec, label_set="emotion")
         given = options.roots, settings, options.out, naming_of(options)
         trial = RareClasses.of_recordings(*given)
         run.begin_work()
@@ -68,13 +69,11 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add_recordings(parser)
+    parser = experiment_parser(__doc__.splitlines()[0], "runs/report-choices")
     parser.add_argument("--label", default="surprise", help="emotion; default: %(default)s")
     parser.add_argument("--width", type=float, default=0.25, help="1 is the 2021 report's networks")
     parser.add_argument("--steps", type=int, default=300, help="of each; default: %(default)s")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("runs/report-choices"))
     return parser.parse_args()
 
 
@@ -120,4 +119,4 @@ BUILDERS: dict[str, Callable[[DCGANSettings, int], DCGAN]] = {
 
 
 if __name__ == "__main__":
-    main()
+    run_experiment(main, parse())

@@ -19,7 +19,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from serkit.corpora.arguments import add_recordings, naming_of
+from serkit.audio.arguments import spec_of
+from serkit.commands.running import run_experiment
+from serkit.corpora.arguments import naming_of
 from serkit.files import replacing, write_text
 from serkit.gans.dcgan import DCGAN, DCGANSettings, build_dcgan
 from serkit.gans.equilibrium import Equilibrium
@@ -32,7 +34,7 @@ from serkit.markdown import markdown_table
 from serkit.reporting.gan_figures import gan_losses, grid, real_beside_generated
 from serkit.reporting.page import png
 from serkit.training.resume import Resume
-from serkit.trials.command_line import run_of
+from serkit.trials.command_line import experiment_parser, run_of
 from serkit.trials.rare_classes import RareClasses, RareClassesSettings
 from serkit.trials.tables import fidelity_table, nearest_table
 
@@ -45,10 +47,10 @@ STOPS = {
 Rows = Sequence[Mapping[str, float]]
 
 
-def main() -> None:
-    options = parse()
+def main(options: argparse.Namespace) -> None:
     with run_of(options) as run:
-        settings = RareClassesSettings((options.label,), clips=0, label_set="emotion")
+        spec = spec_of(options)
+        settings = RareClassesSettings((options.label,), clips=0, spec=spec, label_set="emotion")
         given = options.roots, settings, options.out, naming_of(options)
         trial = RareClasses.of_recordings(*given)
         run.begin_work()
@@ -77,8 +79,7 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add_recordings(parser)
+    parser = experiment_parser(__doc__.splitlines()[0], "runs/report-recipe")
     parser.add_argument("--label", default="surprise", help="emotion; default: %(default)s")
     parser.add_argument("--width", type=float, default=0.25, help="1 is the 2021 report's networks")
     parser.add_argument(
@@ -86,7 +87,6 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--steps-per-epoch", type=int, default=20, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("runs/report-recipe"))
     return parser.parse_args()
 
 
@@ -230,4 +230,4 @@ def draw(
 
 
 if __name__ == "__main__":
-    main()
+    run_experiment(main, parse())

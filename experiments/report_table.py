@@ -14,20 +14,22 @@ Needs ImageNet weights to mean anything.
 """
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 
+from serkit.audio.arguments import spec_of
+from serkit.commands.running import run_experiment
 from serkit.comparison.cost import cost_table, estimate_cost
 from serkit.comparison.engine import Comparison
 from serkit.comparison.gan_kinds import GanSizes
 from serkit.comparison.settings import CompareSettings
-from serkit.corpora.arguments import add_recordings, naming_of, recordings_of
+from serkit.corpora.arguments import naming_of, recordings_of
 from serkit.files import write_text
 from serkit.gans.recipes import REPORT as REPORT_RECIPE
 from serkit.markdown import markdown_table
 from serkit.runs import Run
 from serkit.training.precision import PRECISIONS, fastest_precision
+from serkit.trials.command_line import experiment_parser
 
 # Training and validation accuracy, original and augmented.
 REPORT = {
@@ -37,9 +39,8 @@ REPORT = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add_recordings(parser)
+def parse() -> argparse.Namespace:
+    parser = experiment_parser(__doc__.splitlines()[0], "runs/report-table")
     parser.add_argument("--weights", default="imagenet", help="imagenet, none, or a file")
     parser.add_argument("--gan-width", type=float, default=0.25)
     parser.add_argument("--gan-steps", type=int, default=2000)
@@ -49,9 +50,10 @@ def main() -> None:
     parser.add_argument("--precision", choices=PRECISIONS, default=fastest_precision())
     parser.add_argument("--epochs", type=int, help="default: each network's own")
     parser.add_argument("--first-folds", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("runs/report-table"))
-    options = parser.parse_args()
+    return parser.parse_args()
 
+
+def main(options: argparse.Namespace) -> None:
     settings = CompareSettings(
         roots=recordings_of(options),
         arms=("none", "dcgan"),
@@ -60,6 +62,7 @@ def main() -> None:
         protocol="both",
         plan="report",
         weights=options.weights,
+        spec=spec_of(options),
         gans=GanSizes(options.gan_width, pretraining=0, steps=options.gan_steps),
         gan_recipe=REPORT_RECIPE,
         first_folds=options.first_folds,
@@ -90,4 +93,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_experiment(main, parse())

@@ -9,11 +9,13 @@ without augmentation, 0.54 without the average; label smoothing shows no effect.
 the table.
 """
 
+import argparse
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+from serkit.commands.running import run_experiment
 from serkit.files import write_text
 from serkit.gans.dcgan import build_dcgan
 from serkit.gans.fitting import fit_gan
@@ -23,11 +25,14 @@ from serkit.markdown import markdown_table
 from serkit.trials.command_line import rare_classes_parser, rare_classes_trial
 
 
-def main() -> None:
+def parse() -> argparse.Namespace:
     parser = rare_classes_parser(__doc__.splitlines()[0], "runs/small-data")
     parser.add_argument("--steps", type=int, nargs=2, default=(800, 400), metavar=("ALL", "CLASS"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main(options: argparse.Namespace) -> None:
     (label,) = options.label
     with rare_classes_trial(options) as trial:
         everything = replace(
@@ -77,4 +82,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_experiment(main, parse())

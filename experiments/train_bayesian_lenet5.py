@@ -9,6 +9,7 @@ starts from it 52.2, from new weights 14.3 (guessing) with all of the KL and 51.
 docs/uncertainty.md has the tables.
 """
 
+import argparse
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from serkit.classifiers.bayesian import bayesian_lenet5
 from serkit.classifiers.lenet import LeNet5Settings, lenet5
 from serkit.classifiers.settings import FitSettings
 from serkit.classifiers.spaces import BayesianRecipe
+from serkit.commands.running import run_experiment
 from serkit.trials.command_line import cross_validation, cross_validation_parser
 from serkit.trials.panel import ANSWERS, Panel
 from serkit.trials.strangers import all_strangers
@@ -31,7 +33,7 @@ from serkit.uncertainty.sampled import SampledNetwork
 OWN = SpectrogramSpec(frames=160, bins=80, window=512, trim_db=30.0)
 
 
-def main() -> None:
+def parse() -> argparse.Namespace:
     parser = cross_validation_parser(__doc__.splitlines()[0], "runs/train-bayesian-lenet5")
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--bayesian-epochs", type=int, default=10, help="after those")
@@ -39,8 +41,10 @@ def main() -> None:
         "--deltas", type=float, nargs="+", default=[0.3, 0.5, 0.7], help="of MOPED, to choose from"
     )
     parser.add_argument("--tuned", type=Path, help="best.json of serkit tune bayesian")
-    options = parser.parse_args()
+    return parser.parse_args()
 
+
+def main(options: argparse.Namespace) -> None:
     augment = partial(mask, settings=MaskSettings())
     settings = FitSettings(epochs=options.epochs, keep="last")
     going_on = replace(settings, epochs=options.bayesian_epochs, learning_rate=3e-4)
@@ -48,9 +52,9 @@ def main() -> None:
     deltas = [recipe.delta] if options.tuned else options.deltas
     network = LeNet5Settings(pool=(2, 2), dropout=0.3)
     with cross_validation(options, OWN, [0.9, 1.1], ANSWERS, uncertainty_report) as trial:
-        sizes = len(trial.classes), OWN.shape, network
+        sizes = len(trial.classes), trial.spec.shape, network
         for fold in trial:
-            panel = Panel(fold, all_strangers(fold, OWN, [], trial.folder))
+            panel = Panel(fold, all_strangers(fold, trial.spec, [], trial.folder))
             plain = panel.trained("lenet5-twin", partial(lenet5, *sizes), settings, augment)
             started = panel.moped("lenet5-bayesian", plain, deltas, recipe, augment)
             panel.ask("plain", Ensemble([plain]), [plain])
@@ -68,4 +72,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_experiment(main, parse())

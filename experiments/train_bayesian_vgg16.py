@@ -8,13 +8,14 @@ go on from there as distributions. What came out of random frozen layers, in an 
 `--weights none`, is in docs/uncertainty.md.
 """
 
+import argparse
 from dataclasses import replace
 
-from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.bayesian import last_block
 from serkit.classifiers.settings import FitSettings
 from serkit.classifiers.spaces import BayesianRecipe
 from serkit.classifiers.transfer import TransferSettings, vgg16_half_freeze
+from serkit.commands.running import run_experiment
 from serkit.training.precision import fastest_precision
 from serkit.trials.command_line import cross_validation, cross_validation_parser
 from serkit.trials.panel import ANSWERS, Panel
@@ -23,10 +24,8 @@ from serkit.trials.uncertainty_report import uncertainty_report
 from serkit.uncertainty.ensemble import Ensemble
 from serkit.uncertainty.sampled import SampledNetwork
 
-SPEC = SpectrogramSpec()
 
-
-def main() -> None:
+def parse() -> argparse.Namespace:
     parser = cross_validation_parser(__doc__.splitlines()[0], "runs/train-bayesian-vgg16")
     parser.add_argument("--weights", default="imagenet", help="imagenet, none, or a file")
     parser.add_argument("--throughout", action="store_true", help="all layers, none frozen")
@@ -38,19 +37,21 @@ def main() -> None:
     )
     parser.add_argument("--samples", type=int, default=30)
     parser.add_argument("--first-folds", type=int, help="of all; default: all")
-    options = parser.parse_args()
+    return parser.parse_args()
 
+
+def main(options: argparse.Namespace) -> None:
     network = TransferSettings(
         0 if options.throughout else 10, tuple(options.head), precision=fastest_precision()
     )
     settings = FitSettings(epochs=options.epochs, learning_rate=2e-4, keep="last")
     going_on = replace(settings, epochs=options.bayesian_epochs, learning_rate=3e-5)
     recipe = BayesianRecipe(fit=going_on)
-    with cross_validation(options, SPEC, (), ANSWERS, uncertainty_report) as trial:
+    with cross_validation(options, results=ANSWERS, report=uncertainty_report) as trial:
         for fold in trial:
             if options.first_folds and fold.number > options.first_folds:
                 continue
-            panel = Panel(fold, all_strangers(fold, SPEC, [], trial.folder), options.samples)
+            panel = Panel(fold, all_strangers(fold, trial.spec, [], trial.folder), options.samples)
             plain = panel.trained(
                 "plain",
                 lambda seed: vgg16_half_freeze(len(trial.classes), options.weights, network, seed),
@@ -66,4 +67,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_experiment(main, parse())

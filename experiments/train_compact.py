@@ -8,6 +8,7 @@ minutes on two cores: a mean UAR of 65.7 % (62.4 to 67.5 by seed), where guessin
 docs/classifiers.md has the tables, and what was tried before.
 """
 
+import argparse
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.compact import CompactSettings, compact
 from serkit.classifiers.settings import FitSettings
 from serkit.classifiers.spaces import CompactRecipe
+from serkit.commands.running import run_experiment
 from serkit.trials.command_line import cross_validation, cross_validation_parser
 from serkit.trials.tuned import tuned_or
 
@@ -24,27 +26,28 @@ from serkit.trials.tuned import tuned_or
 OWN = SpectrogramSpec(frames=160, bins=80, window=512, trim_db=30.0)
 
 
-def main() -> None:
+def parse() -> argparse.Namespace:
     parser = cross_validation_parser(__doc__.splitlines()[0], "runs/train-compact")
     parser.add_argument("--spectrograms", choices=["own", "report"], default="own")
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--speeds", type=float, nargs="*", default=[0.9, 1.1], help="also heard at")
     parser.add_argument("--tuned", type=Path, help="best.json of serkit tune classifier")
-    options = parser.parse_args()
+    return parser.parse_args()
 
+
+def main(options: argparse.Namespace) -> None:
     own = options.spectrograms == "own"
-    spec = OWN if own else SpectrogramSpec()
     network = CompactSettings(pool=(1, 1), stride=(1, 2)) if own else CompactSettings()
     settings = FitSettings(epochs=options.epochs, label_smoothing=0.1, keep="last")
     recipe = tuned_or(options.tuned, CompactRecipe(network, settings))
     settings = replace(recipe.fit, epochs=options.epochs)
     augment = partial(mask, settings=MaskSettings())
-    with cross_validation(options, spec, options.speeds) as trial:
+    with cross_validation(options, OWN if own else None, options.speeds) as trial:
         for fold in trial:
-            model = compact(len(trial.classes), spec.shape, recipe.network, fold.network_seed)
+            model = compact(len(trial.classes), trial.spec.shape, recipe.network, fold.network_seed)
             fold.fit(model, settings, augment=augment)
             fold.test(model)
 
 
 if __name__ == "__main__":
-    main()
+    run_experiment(main, parse())

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import keras
 
+from serkit.commands.running import run_experiment
 from serkit.files import replacing, write_text
 from serkit.gans.dcgan import DCGANSettings, build_dcgan
 from serkit.gans.equilibrium import Equilibrium
@@ -64,7 +65,7 @@ def settings_of(options: argparse.Namespace, clips: int, steps: int) -> DCGANSet
     return replace(settings, width=options.width, steps=steps)
 
 
-def main() -> None:
+def parse() -> argparse.Namespace:
     parser = rare_classes_parser(__doc__.splitlines()[0], "runs/train-dcgan")
     parser.add_argument("--recipe", choices=DCGAN_RECIPES, default=SMALL_DATA)
     parser.add_argument(
@@ -85,6 +86,10 @@ def main() -> None:
     options = parser.parse_args()
     if options.stop and options.recipe != REPORT:
         parser.error(f"--stop {options.stop} goes with --recipe report alone")
+    return options
+
+
+def main(options: argparse.Namespace) -> None:
     (label,) = options.label
     options.steps = options.steps or STEPS[options.recipe]
     with rare_classes_trial(recorded(options)) as trial:
@@ -129,4 +134,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_experiment(main, parse())

@@ -9,29 +9,33 @@ The 2021 report has 73.9 % validation accuracy, on a random split. What an earli
 `--weights none` reached is in docs/classifiers.md.
 """
 
+import argparse
 from dataclasses import replace
 
-from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.settings import REPORT
 from serkit.classifiers.transfer import TransferSettings, vgg16_half_freeze
+from serkit.commands.running import run_experiment
 from serkit.training.precision import fastest_precision
 from serkit.trials.command_line import cross_validation, cross_validation_parser
 
 
-def main() -> None:
+def parse() -> argparse.Namespace:
     parser = cross_validation_parser(__doc__.splitlines()[0], "runs/train-vgg16-half-freeze")
     parser.add_argument("--weights", default="imagenet", help="imagenet, none, or a file")
     parser.add_argument("--epochs", type=int, default=REPORT.epochs)
     parser.add_argument("--frozen-convs", type=int, default=10, help="8 as in the listing")
     parser.add_argument("--learning-rate", type=float, default=REPORT.learning_rate)
     parser.add_argument("--first-folds", type=int, default=0, help="of all; default: all")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main(options: argparse.Namespace) -> None:
     # Folds may be added to a folder later.
     first_folds = vars(options).pop("first_folds")
 
     network = TransferSettings(options.frozen_convs, precision=fastest_precision())
     settings = replace(REPORT, epochs=options.epochs, learning_rate=options.learning_rate)
-    with cross_validation(options, SpectrogramSpec()) as trial:
+    with cross_validation(options) as trial:
         for fold in trial:
             if first_folds and fold.number > first_folds:
                 continue
@@ -43,4 +47,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_experiment(main, parse())

@@ -10,11 +10,13 @@ though the judge's features say so of many. A classifier cannot learn the class 
 alone. docs/gans.md has the tables and the pictures.
 """
 
+import argparse
 from dataclasses import replace
 from pathlib import Path
 
 import keras
 
+from serkit.commands.running import run_experiment
 from serkit.files import replacing, write_text
 from serkit.gans.diff_augment import DiffAugmentSettings
 from serkit.gans.fitting import fit_gan
@@ -29,12 +31,15 @@ from serkit.trials.tables import accuracy_table, fidelity_table, nearest_table
 from serkit.trials.tuned import tuned_or
 
 
-def main() -> None:
+def parse() -> argparse.Namespace:
     parser = rare_classes_parser(__doc__.splitlines()[0], "runs/train-wgan-gp")
     parser.add_argument("--steps", type=int, nargs=2, default=(1200, 400), metavar=("ALL", "CLASS"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--tuned", type=Path, help="best.json of serkit tune wgan-gp")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main(options: argparse.Namespace) -> None:
     (label,) = options.label
     with rare_classes_trial(options) as trial:
         real = trial.real[label]
@@ -110,4 +115,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_experiment(main, parse())

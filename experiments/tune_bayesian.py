@@ -8,28 +8,31 @@ and is scored by the negative log likelihood of speakers whom it has not heard.
 """
 
 import argparse
-from pathlib import Path
 
 import keras
 import tensorflow as tf
 
-from serkit.corpora.arguments import add_recordings, naming_of
+from serkit.audio.arguments import spec_of
+from serkit.commands.running import run_experiment
+from serkit.corpora.arguments import naming_of
 from serkit.corpora.labels import LABEL_SETS
+from serkit.trials.command_line import experiment_parser
 from serkit.tuning.classifier_objective import ClassifierSearch
 from serkit.tuning.settings import ALGORITHMS, SearchSettings
 from serkit.tuning.whole import tune
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add_recordings(parser)
+def parse() -> argparse.Namespace:
+    parser = experiment_parser(__doc__.splitlines()[0], "runs/tune-bayesian")
     parser.add_argument("--labels", choices=LABEL_SETS, default="emotion")
     parser.add_argument("--epochs", type=int, default=30, help="of what trials go on from")
     parser.add_argument("--bayesian-epochs", type=int, default=10)
     parser.add_argument("--algorithm", choices=ALGORITHMS, default="bayesian")
     parser.add_argument("--trials", type=int, default=20)
-    parser.add_argument("--out", type=Path, default=Path("runs/tune-bayesian"))
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main(options: argparse.Namespace) -> None:
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(0)
 
@@ -38,6 +41,7 @@ def main() -> None:
         label_set=options.labels,
         epochs=options.epochs,
         bayesian_epochs=options.bayesian_epochs,
+        spec=spec_of(options),
         naming=naming_of(options),
     )
     tune("bayesian", search, SearchSettings(options.algorithm, options.trials), options.out)
@@ -45,4 +49,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_experiment(main, parse())

@@ -1,6 +1,6 @@
 """Question: which settings bring a GAN nearer to speakers whom it has not heard, for as much work?
 
-    python experiments/tune_gan.py ../shared/data/ravdess --kind wgan-gp --trials 24
+    python experiments/tune_gan.py ../shared/data/ravdess --gan wgan-gp --trials 24
 
 The report's authors could not tune their Wasserstein GAN (section 8.1). What `serkit tune` does:
 settings are tried on halves of the training part's speakers, trained on one, measured by KID on the
@@ -9,43 +9,47 @@ before, alone: KID does not say whether samples teach one. docs/tuning.md has th
 """
 
 import argparse
-from pathlib import Path
 
 import keras
 import pandas as pd
 import tensorflow as tf
 
-from serkit.corpora.arguments import add_recordings, naming_of
+from serkit.audio.arguments import spec_of
+from serkit.commands.running import run_experiment
+from serkit.corpora.arguments import naming_of
 from serkit.files import write_text
 from serkit.markdown import markdown_table
+from serkit.trials.command_line import experiment_parser
 from serkit.tuning.gan_objective import GanObjective, GanSearch
 from serkit.tuning.settings import ALGORITHMS, SearchSettings
 from serkit.tuning.whole import tune
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add_recordings(parser)
-    parser.add_argument("--kind", choices=["wgan-gp", "dcgan"], default="wgan-gp")
+def parse() -> argparse.Namespace:
+    parser = experiment_parser(__doc__.splitlines()[0], "runs/tune-gan")
+    parser.add_argument("--gan", choices=["wgan-gp", "dcgan"], default="wgan-gp")
     parser.add_argument("--label", default="female_surprise")
     parser.add_argument("--width", type=float, default=0.25, help="1 is the report's networks")
     parser.add_argument("--examples", type=int, nargs=2, default=(2400, 800))
     parser.add_argument("--algorithm", choices=ALGORITHMS, default="random")
     parser.add_argument("--trials", type=int, default=24)
-    parser.add_argument("--out", type=Path, default=Path("runs/tune-gan"))
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main(options: argparse.Namespace) -> None:
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(0)
 
     search = GanSearch(
         tuple(map(str, options.roots)),
-        kind=options.kind,
+        kind=options.gan,
         label=options.label,
         width=options.width,
         examples=tuple(options.examples),
+        spec=spec_of(options),
         naming=naming_of(options),
     )
-    tune(options.kind, search, SearchSettings(options.algorithm, options.trials), options.out)
+    tune(options.gan, search, SearchSettings(options.algorithm, options.trials), options.out)
 
     trials = pd.read_csv(options.out / "trials.csv").dropna(subset="score")
     trials["trial"] = trials["trial"].astype(str)
@@ -64,4 +68,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_experiment(main, parse())

@@ -1,4 +1,4 @@
-"""Spectrograms on the command line: the same options for every command that trains."""
+"""Spectrograms on the command line: the same options for all that trains."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ def add_spectrograms(parser: argparse.ArgumentParser) -> None:
     """Add ``--kind`` and ``--sample-rate``.
 
     Args:
-        parser: of a command; :func:`spec_of` reads what it parsed.
+        parser: of a command or an experiment; :func:`spec_of` reads what it parsed.
     """
     parser.add_argument(
         "--kind",
@@ -31,12 +31,18 @@ def add_spectrograms(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def spec_of(options: argparse.Namespace) -> "SpectrogramSpec":
+def spec_of(
+    options: argparse.Namespace, base: "SpectrogramSpec | None" = None
+) -> "SpectrogramSpec":
     """The spectrograms that were asked for.
+
+    Args:
+        options: of :func:`add_spectrograms`.
+        base: what they are like in all but kind and rate; default: the default.
 
     Raises:
         InputError: for a rate at which they cannot be computed.
     """
     from serkit.audio.spectrogram import SpectrogramSpec
 
-    return SpectrogramSpec.at_rate(options.sample_rate, options.kind)
+    return SpectrogramSpec.at_rate(options.sample_rate, options.kind, base)

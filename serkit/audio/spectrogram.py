@@ -2,7 +2,7 @@
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
@@ -72,16 +72,19 @@ class SpectrogramSpec:
             )
 
     @classmethod
-    def at_rate(cls, sample_rate: int, kind: str = "mel") -> "SpectrogramSpec":
-        """As the default, at another sample rate: as many frames and bands over as many seconds.
+    def at_rate(
+        cls, sample_rate: int, kind: str = "mel", of: "SpectrogramSpec | None" = None
+    ) -> "SpectrogramSpec":
+        """As another, at this sample rate: as many frames and bands over as many seconds.
 
-        Window, hop and FFT last as long as the default's (window and hop to the nearest sample, the
+        Window, hop and FFT last as long as the other's (window and hop to the nearest sample, the
         FFT up to the next length that factors into 2, 3 and 5), so that the shape, which the
-        networks need, stays. Bands reach up to half the rate.
+        networks need, stays. Bands reach up to the same fraction of the rate.
 
         Args:
             sample_rate: Hz, from 1,000.
             kind: how the bands lie.
+            of: the other one; default: the default.
 
         Raises:
             InputError: for a rate out of range, or at which a mel band would hold no FFT bin.
@@ -90,14 +93,15 @@ class SpectrogramSpec:
         librosa's default rate: ``SpectrogramSpec.at_rate(22_050, "log")``.
         """
         check_range("sample_rate", sample_rate, 1_000, 192_000)
-        default = cls()
-        factor = sample_rate / default.sample_rate
-        return cls(
+        of = of or cls()
+        factor = sample_rate / of.sample_rate
+        return replace(
+            of,
             sample_rate=sample_rate,
-            window=round(default.window * factor),
-            hop=round(default.hop * factor),
-            fft=2 * next_fast_len(math.ceil(default.fft * factor / 2), real=True),
-            high_hz=sample_rate / 2,
+            window=round(of.window * factor),
+            hop=round(of.hop * factor),
+            fft=2 * next_fast_len(math.ceil(of.fft * factor / 2), real=True),
+            high_hz=of.high_hz * sample_rate / of.sample_rate,
             kind=kind,
         )
 

@@ -1,4 +1,4 @@
-"""A command's surroundings: what of TensorFlow, Python and the system reaches the user, and how."""
+"""What of TensorFlow, Python and the system reaches the user of a command or of an experiment."""
 
 import argparse
 import contextlib
@@ -7,8 +7,9 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
 
 from serkit.errors import InputError, SerkitError, describe_os_error
 
@@ -50,21 +51,61 @@ def run(options: argparse.Namespace) -> int:
     Returns:
         0, or 1 for bad files and what the system refuses, 2 for bad arguments.
     """
+    name = f"serkit {options.command}"
+    return _status_of(lambda: options.run(options), name, options.spelled)
+
+
+def run_experiment(
+    main: Callable[[argparse.Namespace], None], options: argparse.Namespace
+) -> NoReturn:
+    """Do what a script of ``experiments/`` does, and exit as ``serkit`` would.
+
+    Args:
+        main: does it.
+        options: that it gets, with ``roots``; all others are called what their values are called.
+
+    Raises:
+        SystemExit: with the status, see :func:`run`; 130 after Ctrl-C.
+    """
+    from serkit.corpora.roots import require_there
+
+    name = Path(sys.argv[0]).name
+    spelled = {each: f"--{each.replace('_', '-')}" for each in vars(options) if each != "roots"}
+
+    def work() -> int:
+        # Before a folder of results is made.
+        require_there(options.roots)
+        main(options)
+        return 0
+
+    prepare()
+    try:
+        status = _status_of(work, name, spelled)
+    except KeyboardInterrupt:
+        _tell(f"\n{name}: interrupted")
+        status = 130
+    sys.exit(status)
+
+
+def _status_of(work: Callable[[], int], name: str, spelled: Mapping[str, str]) -> int:
     before = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
         if issubclass(category, _FOR_PROGRAMMERS):
             # Python shows them to those alone who ask for them.
             return before(message, category, *place)
-        line = " ".join(as_options(str(message), options.spelled).split())
+        line = " ".join(as_options(str(message), spelled).split())
         _tell(f"! {line}")
+
+    def say(what: object) -> None:
+        _tell(f"{name}: {as_options(str(what), spelled)}")
 
     try:
         with warnings.catch_warnings():
             warnings.showwarning = show
-            return options.run(options)
+            return work()
     except SerkitError as error:
-        _say(options, error)
+        say(error)
         return 2 if isinstance(error, InputError) else 1
     except BrokenPipeError:
         # Whoever read the output has enough, as head has. Python would complain at its end.
@@ -72,7 +113,7 @@ def run(options: argparse.Namespace) -> int:
         return 1
     except OSError as error:
         # A full disk, a folder that may not be written to: for the user to mend, all of them.
-        _say(options, describe_os_error(error))
+        say(describe_os_error(error))
         return 1
 
 
@@ -98,10 +139,6 @@ def as_options(message: str, spelled: Mapping[str, str]) -> str:
         return spelled[name] + (f" {found['value'] or ''}" if found["given"] else "")
 
     return _ARGUMENT.sub(option, _NUMBER.sub("", message))
-
-
-def _say(options: argparse.Namespace, what: object) -> None:
-    _tell(f"serkit {options.command}: {as_options(str(what), options.spelled)}")
 
 
 def _tell(line: str) -> None:

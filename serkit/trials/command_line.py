@@ -9,6 +9,7 @@ import keras
 import pandas as pd
 import tensorflow as tf
 
+from serkit.audio.arguments import add_spectrograms, spec_of
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.corpora.arguments import NAMING, add_recordings, naming_of
 from serkit.corpora.labels import LABEL_SETS
@@ -18,11 +19,32 @@ from serkit.trials.classifier_report import classifier_report
 from serkit.trials.cross_validation import PREDICTIONS, CrossValidation
 from serkit.trials.rare_classes import RareClasses, RareClassesSettings
 
+# Options that came later, and their default: folders of earlier experiments do not have them.
+_LATER = {"kind": "mel", "sample_rate": 16_000}
+
+
+def experiment_parser(description: str, out: str) -> argparse.ArgumentParser:
+    """Options of every experiment; each adds its own.
+
+    Args:
+        description: what it claims or asks.
+        out: folder of the results, if none is given.
+
+    Returns:
+        A parser of recordings, spectrograms and ``--out``, see
+        :mod:`serkit.corpora.arguments` and :mod:`serkit.audio.arguments`.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    add_recordings(parser)
+    add_spectrograms(parser)
+    parser.add_argument("--out", type=Path, default=Path(out), help="default: %(default)s")
+    return parser
+
 
 def rare_classes_parser(
     description: str, out: str, labels: tuple[str, ...] = ("female_surprise",)
 ) -> argparse.ArgumentParser:
-    """Options of every such experiment; each adds its own.
+    """Options of every experiment with rare classes; each adds its own.
 
     Args:
         description: what it claims or asks.
@@ -30,15 +52,13 @@ def rare_classes_parser(
         labels: classes that are made rare, if none are given; where this is one, it stays one.
 
     Returns:
-        A parser of ``roots``, ``--label`` (a list), ``--clips``, ``--width`` and ``--out``.
+        That of :func:`experiment_parser`, with ``--label`` (a list), ``--clips`` and ``--width``.
     """
-    parser = argparse.ArgumentParser(description=description)
-    add_recordings(parser)
+    parser = experiment_parser(description, out)
     count = 1 if len(labels) == 1 else "+"
     parser.add_argument("--label", nargs=count, default=list(labels), help="is made rare")
     parser.add_argument("--clips", type=int, default=40, help="left of it; 0 leaves all")
     parser.add_argument("--width", type=float, default=0.25, help="1 is the report's networks")
-    parser.add_argument("--out", type=Path, default=Path(out))
     return parser
 
 
@@ -57,7 +77,8 @@ def rare_classes_trial(options: argparse.Namespace) -> Iterator[RareClasses]:
         InputError: if a class has no clips.
     """
     with run_of(options) as run:
-        settings = RareClassesSettings(tuple(options.label), options.clips)
+        spec = spec_of(options)
+        settings = RareClassesSettings(tuple(options.label), options.clips, spec=spec)
         given = options.roots, settings, options.out, naming_of(options)
         trial = RareClasses.of_recordings(*given)
         run.begin_work()
@@ -72,21 +93,19 @@ def cross_validation_parser(description: str, out: str) -> argparse.ArgumentPars
         out: folder of the results, if none is given.
 
     Returns:
-        A parser of ``roots``, ``--labels``, ``--seeds``, ``--folds`` and ``--out``.
+        That of :func:`experiment_parser`, with ``--labels``, ``--seeds`` and ``--folds``.
     """
-    parser = argparse.ArgumentParser(description=description)
-    add_recordings(parser)
+    parser = experiment_parser(description, out)
     parser.add_argument("--labels", choices=LABEL_SETS, default="emotion")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=Path(out))
     return parser
 
 
 @contextmanager
 def cross_validation(
     options: argparse.Namespace,
-    spec: SpectrogramSpec,
+    spec: SpectrogramSpec | None = None,
     speeds: Sequence[float] = (),
     results: str = PREDICTIONS,
     report: Callable[[pd.DataFrame, Sequence[str]], str] = classifier_report,
@@ -98,7 +117,7 @@ def cross_validation(
 
     Args:
         options: of :func:`cross_validation_parser` and any others.
-        spec: spectrograms.
+        spec: spectrograms, in all but kind and rate; default: the default.
         speeds: that recordings are played at to train on, beside their own.
         results: name of the table that each fold keeps last.
         report: makes the tables of these and of the names of all classes, as Markdown.
@@ -112,7 +131,7 @@ def cross_validation(
             *(
                 options.roots,
                 options.labels,
-                spec,
+                spec_of(options, spec),
                 options.out,
                 options.seeds,
                 options.folds,
@@ -140,7 +159,11 @@ def run_of(options: argparse.Namespace, *free: str) -> Run:
     """
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(0)
-    # Folders of earlier experiments do not have the options that say how recordings are named.
+    # Nor do these have the options that say how recordings are named.
     free = ("out", *free, *(name for name in NAMING if not getattr(options, name)))
-    shown = {name: value for name, value in vars(options).items() if name not in free}
+    shown = {
+        name: value
+        for name, value in vars(options).items()
+        if name not in free and (name not in _LATER or value != _LATER[name])
+    }
     return Run(options.out, {name: str(value) for name, value in shown.items()})

@@ -141,6 +141,7 @@ class CrossValidation:
 
     Attributes:
         classes: their names, in the order of the logits.
+        spec: spectrograms.
 
     Raises:
         InputError: if there is only one class, or too few speakers.
@@ -159,7 +160,7 @@ class CrossValidation:
         naming: Naming | None = None,
     ) -> None:
         self.folder, self.seeds, self.folds, self.label_set = folder, seeds, folds, label_set
-        self._results = results
+        self.spec, self._results = spec, results
         self._corpus = open_recordings(roots, naming=naming).corpus
         self.classes = self._corpus.classes(label_set)
         if len(self.classes) < 2:

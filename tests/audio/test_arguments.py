@@ -7,10 +7,10 @@ from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.errors import InputError
 
 
-def _spec(*given):
+def _spec(*given, base=None):
     parser = argparse.ArgumentParser()
     add_spectrograms(parser)
-    return spec_of(parser.parse_args(given))
+    return spec_of(parser.parse_args(given), base)
 
 
 def test_without_options_it_is_the_default():
@@ -21,6 +21,14 @@ def test_kind_and_rate():
     assert _spec("--kind", "linear") == SpectrogramSpec(kind="linear")
     assert _spec("--kind", "log", "--sample-rate", "22050") == SpectrogramSpec(
         *(22_050, 224, 224, 1411, 353, 2880), high_hz=11_025.0, kind="log"
+    )
+
+
+def test_kind_and_rate_of_spectrograms_of_ones_own():
+    own = SpectrogramSpec(frames=160, bins=80, window=512, trim_db=30.0)
+    assert _spec(base=own) == own
+    assert _spec("--kind", "log", "--sample-rate", "32000", base=own) == SpectrogramSpec(
+        *(32_000, 160, 80, 1024, 512, 4096), high_hz=16_000.0, kind="log", trim_db=30.0
     )
 
 

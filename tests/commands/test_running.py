@@ -1,5 +1,6 @@
 import argparse
 import errno
+import logging
 import os
 import subprocess
 import sys
@@ -7,10 +8,20 @@ import warnings
 
 import pytest
 
-from serkit.commands.running import as_options, run
+from serkit.commands.running import as_options, run, run_experiment
 from serkit.errors import InputError, ResumeError
 
 SPELLED = {"weights": "--weights", "rare_below": "--rare-below", "out": "--out"}
+
+
+@pytest.fixture
+def tensorflow_remarks():
+    """The logger, loud at first, as where TensorFlow was imported before us."""
+    logger = logging.getLogger("tensorflow")
+    before = logger.level
+    logger.setLevel(logging.INFO)
+    yield logger
+    logger.setLevel(before)
 
 
 @pytest.mark.parametrize(
@@ -66,6 +77,40 @@ def test_warnings_are_one_line_without_a_place(capsys):
         assert run(argparse.Namespace(command="dance", run=warn, spelled=SPELLED)) == 0
     assert capsys.readouterr().err == "! --weights none: random\n"
     assert warnings.showwarning is before
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (InputError("rare_below=2, roots=3"), 2, "dance.py: --rare-below 2, roots=3"),
+        (ResumeError("other"), 1, "dance.py: other"),
+        (KeyboardInterrupt(), 130, "dance.py: interrupted"),
+    ],
+)
+def test_an_experiment_ends_as_a_command_does(
+    error, status, line, monkeypatch, capsys, tmp_path, tensorflow_remarks
+):
+    def fail(options):
+        warnings.warn(f"rare_below={options.rare_below}", stacklevel=1)
+        raise error
+
+    monkeypatch.setattr(sys, "argv", ["experiments/dance.py"])
+    with pytest.raises(SystemExit) as ended:
+        run_experiment(fail, argparse.Namespace(roots=[tmp_path], rare_below=3))
+    assert ended.value.code == status
+    told = [found for found in capsys.readouterr().err.splitlines() if found]
+    assert told == ["! --rare-below 3", line]
+    assert not tensorflow_remarks.isEnabledFor(logging.WARNING)
+
+
+def test_an_experiment_begins_with_recordings_that_are_there(monkeypatch, capsys, tmp_path):
+    done = []
+    monkeypatch.setattr(sys, "argv", ["experiments/dance.py"])
+    for roots, status, works in (([tmp_path / "none"], 2, 0), ([tmp_path], 0, 1)):
+        with pytest.raises(SystemExit) as ended:
+            run_experiment(done.append, argparse.Namespace(roots=roots))
+        assert (ended.value.code, len(done)) == (status, works)
+    assert capsys.readouterr().err == f"dance.py: {tmp_path / 'none'} does not exist\n"
 
 
 def test_a_reader_who_has_enough_is_no_error():

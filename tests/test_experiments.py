@@ -1,0 +1,26 @@
+"""Every experiment takes the same options and fails as a command does."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+import serkit
+from serkit.audio.arguments import spec_of
+
+EXPERIMENTS = sorted((Path(serkit.__file__).parents[1] / "experiments").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_it_takes_recordings_spectrograms_and_a_folder(path, monkeypatch, tmp_path):
+    assert path.read_text("utf-8").endswith("    run_experiment(main, parse())\n")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    experiment = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(experiment)
+    words = ["nowhere", "--kind", "log", "--sample-rate", "22050", "--out", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", [path.name, *words])
+    options = experiment.parse()
+    assert [str(root) for root in options.roots] == ["nowhere"]
+    assert (spec_of(options).kind, spec_of(options).sample_rate) == ("log", 22_050)
+    assert options.out == tmp_path / "out"
