@@ -17,6 +17,7 @@ from serkit.corpora.splitting.folds import (
 from serkit.corpora.splitting.sentences import keep_sentences_apart
 from serkit.errors import InputError, check_choice, check_range
 from serkit.seeds import derive_seed
+from serkit.wording import counted
 
 _SHARES = np.array([0.6, 0.2, 0.2])
 _PARTS_OF_FOLDS = (0, 0, 0, 1, 2)
@@ -190,10 +191,10 @@ def _require_speakers(corpus: Corpus, fewest: int, how: str) -> list[str]:
     """All of them; InputError if there are fewer than a split ``how`` needs."""
     speakers = sorted(corpus.speakers())
     if len(speakers) < fewest:
-        found = "1 speaker" if len(speakers) == 1 else f"{len(speakers)} speakers"
+        found = f"{counted(len(corpus), 'clip')} of {counted(len(speakers), 'speaker')}"
         raise InputError(
-            f"the {len(corpus)} clips are of {found} ({', '.join(speakers)}); to split by speaker "
-            f"{how} takes {fewest} or more"
+            f"the recordings are {found} ({', '.join(speakers)}); to split by speaker {how} takes "
+            f"{fewest} or more"
         )
     return speakers
 

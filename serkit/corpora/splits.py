@@ -13,6 +13,7 @@ from serkit.corpora.corpus import Clip, Corpus
 from serkit.errors import LeakError
 from serkit.files import replacing, write_json
 from serkit.leaks import Speakers
+from serkit.wording import counted
 
 RANDOM = "random"
 
@@ -50,7 +51,9 @@ class Split:
         times = Counter((clip.root, clip.path) for part in parts for clip in part.clips)
         twice = [path for (_, path), count in times.items() if count > 1]
         if twice:
-            raise LeakError(f"{len(twice)} clips in more than one part, such as {twice[0]}")
+            raise LeakError(
+                f"{counted(len(twice), 'clip')} in more than one part, such as {twice[0]}"
+            )
         if self.sentence_disjoint:
             fitted = {*_sentences(self.train), *_sentences(self.validation)}
             shared = sorted(fitted & set(_sentences(self.test)))

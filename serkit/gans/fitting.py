@@ -14,6 +14,7 @@ from serkit.training.diverging import StopWhenDiverged
 from serkit.training.examples import Examples
 from serkit.training.machines import fit
 from serkit.training.resume import Resume, read_state
+from serkit.wording import counted
 
 FEWEST = 8
 """With fewer clips a GAN can hardly do anything but learn them by heart."""
@@ -121,8 +122,8 @@ def _arrays(examples: Examples, classes: int) -> tuple:
         raise InputError(f"0 clips to train a GAN on; valid are 1 or more, better {FEWEST}")
     if len(examples) < FEWEST:
         warnings.warn(
-            f"a GAN is trained on {len(examples)} clips; with fewer than {FEWEST} it can hardly do "
-            "anything but learn them by heart",
+            f"a GAN is trained on {counted(len(examples), 'clip')}; with fewer than {FEWEST} it "
+            "can hardly do anything but learn them by heart",
             stacklevel=3,
         )
     if not classes:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from serkit.markdown import markdown_table
+from serkit.wording import counted
 
 _UNKNOWN = "Not known: the model was exported from a file, without the run that it came from.\n"
 _ACTED = (
@@ -128,19 +129,20 @@ def _arm(arm: str, found: Mapping[str, Any]) -> str:
 
 
 def _compared(arm: str, found: Mapping[str, Any]) -> str:
-    count = found["trainings"]
-    trainings = "one training" if count == 1 else f"{count} trainings"
+    trainings = counted(found["trainings"], "training")
+    speakers = counted(found["speakers"], "speaker")
     verdict = f" The comparison's verdict: {found['verdict']}." if found["verdict"] else ""
     return (
         f"In the comparison, single networks of this kind ({trainings} of `{found['classifier']}`, "
-        f"arm `{arm}`) reached UAR {_percent(found['uar'])} on {found['speakers']} speakers whom "
-        f"they had not heard.{verdict}"
+        f"arm `{arm}`) reached UAR {_percent(found['uar'])} on {speakers} whom they "
+        f"had not heard.{verdict}"
     )
 
 
 def _results(details: Mapping[str, Any]) -> str:
     test, classes = details["test"], details["classes"]
     groups = test["groups"]
+    clips, speakers = (groups[0][name] for name in ("clips", "speakers"))
     head = ["", "speakers", "clips", "UAR", "accuracy", "macro F1"]
     rows = [
         [_name(group), str(group["speakers"]), str(group["clips"])]
@@ -152,7 +154,7 @@ def _results(details: Mapping[str, Any]) -> str:
         for label, found in zip(classes, groups[0]["measures"]["recalls"], strict=True)
     ]
     text = [
-        f"On {groups[0]['clips']} real clips of {groups[0]['speakers']} speakers"
+        f"On {counted(clips, 'real clip')} of {counted(speakers, 'speaker')}"
         + (f" ({details['protocol']})" if details.get("protocol") else "")
         + ", in per cent, with 95 % intervals over speakers where there are enough of them.\n",
         markdown_table(head, rows),

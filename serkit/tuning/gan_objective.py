@@ -21,6 +21,7 @@ from serkit.gans.settings import GANSettings
 from serkit.seeds import derive_seed
 from serkit.trials.rare_classes import LABEL_SET, RareClasses, RareClassesSettings
 from serkit.tuning.inner import OverFolds, inner_parts
+from serkit.wording import counted
 
 # With fewer KID has no error.
 _FEWEST = 3
@@ -114,8 +115,8 @@ class GanObjective(OverFolds):
             count = sum(clip.label(LABEL_SET) == search.label for clip in held_out)
             if count < _FEWEST:
                 raise InputError(
-                    f"{count} clips of {search.label} held out in fold {number}; valid is "
-                    f"{_FEWEST} or more: another class, fewer folds, or more recordings"
+                    f"{counted(count, 'clip')} of {search.label} held out in fold {number}; valid "
+                    f"is {_FEWEST} or more: another class, fewer folds, or more recordings"
                 )
             found.append(RareClasses(parts, settings, self._folder / f"fold-{number}"))
         return found

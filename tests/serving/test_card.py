@@ -114,6 +114,9 @@ def test_what_a_comparison_says_is_told():
     assert "Arm `specaugment` of the comparison: other masks, with mixup as everywhere." in card
     assert "(10 trainings of `compact`, arm `specaugment`) reached UAR 60.0 [50.0, 70.0]" in card
     assert "verdict: specaugment: no effect shown." in card
-    alone = model_card(FULL | {"arm": "none", "comparison": found | {"verdict": None}})
+    found |= {"verdict": None, "trainings": 1, "speakers": 1}
+    alone = model_card(FULL | {"arm": "none", "comparison": found})
     assert "verdict" not in alone
+    assert "(1 training of `compact`, arm `none`)" in alone
+    assert " on 1 speaker whom they had not heard." in alone
     assert "comparison" not in model_card(FULL)

@@ -59,7 +59,7 @@ def test_a_gan_that_diverges_fails_its_trial(objective, tmp_path):
 
 
 def test_a_class_of_which_too_few_are_held_out_is_refused(synthetic_root, tmp_path):
-    with pytest.raises(InputError, match=r"\d clips of female_surprise held out in fold 1; valid"):
+    with pytest.raises(InputError, match=r"\d clips? of female_surprise held out in fold 1; valid"):
         GanObjective(_search(synthetic_root, label="female_surprise"), tmp_path).prepare()
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from serkit.corpora.corpus import Clip, Corpus
+from serkit.wording import counted
 
 # A class is said to come from few speakers if this share of those who could have it has most.
 _FEW_SPEAKERS = 0.1
@@ -81,20 +82,17 @@ def warn(corpus: Corpus) -> list[str]:
 
 
 def _few_speakers(category: str, inside: Sequence[Clip], peers: Sequence[Clip]) -> Iterator[str]:
-    counted = Counter(clip.speaker for clip in inside).most_common()
+    ranked = Counter(clip.speaker for clip in inside).most_common()
     able = len({clip.speaker for clip in peers})
     few = max(1, int(_FEW_SPEAKERS * able))
-    for number in range(1, min(few, len(counted)) + 1):
-        clips = sum(count for _, count in counted[:number])
+    for number in range(1, min(few, len(ranked)) + 1):
+        clips = sum(count for _, count in ranked[:number])
         if able > number and clips > len(inside) / 2:
-            names = ", ".join(name for name, _ in counted[:number])
-            yield (
-                f"{_share(clips, len(inside))} of {category} ({clips} of {len(inside)} clips) is "
-                f"{number} of {able} speakers: {names}"
-            )
+            names = ", ".join(name for name, _ in ranked[:number])
+            yield (f"{_part(clips, len(inside), category)} is {number} of {able} speakers: {names}")
             return
-    if len(counted) < able / 2:
-        yield f"{category} is of {len(counted)} of {able} speakers; the others never show it"
+    if len(ranked) < able / 2:
+        yield f"{category} is of {len(ranked)} of {able} speakers; the others never show it"
 
 
 def _one_corpus(category: str, inside: Sequence[Clip], others: Sequence[Clip]) -> Iterator[str]:
@@ -103,8 +101,8 @@ def _one_corpus(category: str, inside: Sequence[Clip], others: Sequence[Clip]) -
     usual = sum(clip.corpus == corpus for clip in others) / max(len(others), 1)
     if share > 0.5 and 0 < usual < share / _OVERREPRESENTED:
         yield (
-            f"{_share(clips, len(inside))} of {category} ({clips} of {len(inside)} clips) is from "
-            f"{corpus}, which has {_share(usual, 1)} of the other classes"
+            f"{_part(clips, len(inside), category)} is from {corpus}, which has "
+            f"{_share(usual, 1)} of the other classes"
         )
 
 
@@ -119,7 +117,12 @@ def _lacking(corpus: Corpus) -> Iterator[str]:
             yield f"{name} has no {' and no '.join(missing)}: there the corpus tells the emotion"
         genders = {clip.gender for clip in part.clips}
         if len(genders) == 1 and genders != {""}:
-            yield f"all {len(part)} clips of {name} are {genders.pop()}"
+            those = f"all {len(part)} clips of {name} are"
+            yield f"{those if len(part) > 1 else f'the only clip of {name} is'} {genders.pop()}"
+
+
+def _part(clips: int, of: int, category: str) -> str:
+    return f"{_share(clips, of)} of {category} ({clips} of {counted(of, 'clip')})"
 
 
 def _share(part: float, whole: float) -> str:

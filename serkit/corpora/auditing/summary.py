@@ -10,6 +10,7 @@ from serkit.corpora.auditing.shortcuts import associate, warn
 from serkit.corpora.corpus import Clip, Corpus
 from serkit.corpora.findings import Finding, count_files
 from serkit.corpora.roots import GRAMMARS
+from serkit.wording import counted
 
 
 def summarise(
@@ -70,12 +71,12 @@ def _unknown(parts: dict[str, list[Clip]]) -> list[str]:
         genders = sum(not clip.gender for clip in clips)
         if speakers:
             found.append(
-                f"nobody said who speaks in {speakers} clips of {name}: they count as one speaker, "
-                f"so that no split of {name} can leak"
+                f"nobody said who speaks in {counted(speakers, 'clip')} of {name}: one speaker for "
+                f"all of them, so that no split of {name} can leak"
             )
         if genders:
             found.append(
-                f"the gender of the speaker is not known in {genders} clips of {name}: they have "
+                f"the gender of the speaker is not known in {counted(genders, 'clip')} of {name}: "
                 "no label in gender_emotion"
             )
     return found
@@ -106,7 +107,7 @@ def _other_rates(parts: dict[str, list[Clip]]) -> list[str]:
         official = GRAMMARS[name].SAMPLE_RATE
         if rate != official:
             found.append(
-                f"{count} of {len(parts[name])} clips of {name} have {rate} Hz; the original "
-                f"recordings have {official} Hz"
+                f"{rate} Hz in {count} of {counted(len(parts[name]), 'clip')} of {name}; the "
+                f"original recordings have {official} Hz"
             )
     return sorted(found)

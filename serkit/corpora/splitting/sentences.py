@@ -11,6 +11,7 @@ from serkit.corpora.splitting.assignment import assign
 from serkit.corpora.splitting.folds import count_clips
 from serkit.errors import InputError
 from serkit.seeds import derive_seed
+from serkit.wording import counted
 
 _TEST_SENTENCES = 1 / 3
 
@@ -73,7 +74,7 @@ def _sentences(corpus: Corpus) -> set[tuple[str, str]]:
 def _require_known(corpus: Corpus) -> None:
     unknown = Counter(clip.corpus for clip in corpus.clips if not clip.sentence)
     if unknown:
-        shown = ", ".join(f"{count} clips of {name}" for name, count in sorted(unknown.items()))
+        shown = ", ".join(f"{counted(n, 'clip')} of {name}" for name, n in sorted(unknown.items()))
         raise InputError(
             f"a split without shared sentences needs to know what is spoken; it is not in {shown}"
         )

@@ -70,6 +70,13 @@ def test_81_per_cent_of_female_surprise_is_two_women(four_corpora):
     assert not [w for w in warnings if "angry" in w or "sad" in w]
 
 
+def test_one_clip_is_no_clips():
+    corpus = _corpus(("1", "sad", "a", 1), ("2", "sad", "b", 1), ("3", "sad", "b", 1))
+    found = " ".join(warn(corpus))
+    assert "the only clip of a is male" in found
+    assert "1 clips" not in found
+
+
 def test_one_even_corpus_has_nothing_to_warn_of(four_corpora):
     for name in ("ravdess", "crema-d"):
         assert warn(four_corpora.where(lambda clip, name=name: clip.corpus == name)) == []

@@ -41,12 +41,14 @@ def test_what_is_not_known_is_warned_of():
     warnings = summarise(Corpus((clip, clip)), [], [])["warnings"]
     assert warnings[0].startswith("nobody said who speaks in 2 clips of mine")
     assert warnings[1].startswith("the gender of the speaker is not known in 2 clips of mine")
+    warnings = summarise(Corpus((clip,)), [], [])["warnings"]
+    assert all(" in 1 clip of mine: " in warning for warning in warnings[:2])
 
 
 def test_resampled_corpora_are_warned_of():
     clips = tuple(replace(CLIP, path=str(n), sample_rate=16_000) for n in range(3))
     (warning,) = summarise(Corpus(clips), [], [])["warnings"]
-    assert warning == "3 of 3 clips of ravdess have 16000 Hz; the original recordings have 48000 Hz"
+    assert warning == "16000 Hz in 3 of 3 clips of ravdess; the original recordings have 48000 Hz"
     assert summarise(Corpus((CLIP,)), [], [])["warnings"] == []
 
 
