@@ -2,9 +2,12 @@
 
 import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import soundfile
 
 from serkit.corpora.auditing.containers import (
@@ -59,6 +62,27 @@ def probe(path: Path | str) -> Probe:
         Unusable: if it is no WAV, FLAC, MP3 or Ogg Vorbis file that serkit decodes, cannot be
             read, is truncated, too short, silent, or holds samples that are not finite.
     """
+    with _opened(path) as (sound, announced, header):
+        return _measure(sound, announced, header.length_unknown)
+
+
+def read_waveform(path: Path | str) -> tuple[np.ndarray, int]:
+    """Read a recording as :func:`probe` does.
+
+    Returns:
+        The mean of its channels, float32 ``(samples,)``, 1.0 being full scale, and the rate in Hz.
+
+    Raises:
+        Unusable: if it is no file that serkit decodes, cannot be read or is truncated.
+    """
+    with _opened(path) as (sound, _, _):
+        blocks = [block.mean(axis=1) for block in _read_blocks(sound, _BLOCK, "float32")]
+        return np.concatenate([np.zeros(0, np.float32), *blocks]), sound.samplerate
+
+
+@contextmanager
+def _opened(path: Path | str) -> Iterator[tuple[soundfile.SoundFile, int | None, Header]]:
+    """A recording that can be read, its number of samples if it tells, and its header."""
     header = read_header(path)
     try:
         source, tells_length = _open(path, header)
@@ -74,7 +98,13 @@ def probe(path: Path | str) -> Probe:
                 raise Unusable("unreadable", "cannot be read: its header is damaged")
             if sound.frames == NO_LENGTH:
                 raise Unusable("unreadable", "cannot be read: it does not say how long it is")
-            return _measure(sound, sound.frames if tells_length else None, header.length_unknown)
+            if sound.samplerate not in _RATES:
+                raise Unusable(
+                    "format",
+                    f"sample rate {sound.samplerate} Hz; valid is from {_RATES[0]} to "
+                    f"{_RATES[-1]} Hz",
+                )
+            yield sound, sound.frames if tells_length else None, header
     except (soundfile.SoundFileError, OSError) as error:
         raise Unusable("unreadable", f"cannot be read: {describe_error(error)}") from error
 
@@ -91,10 +121,6 @@ def _open(path: Path | str, header: Header) -> tuple[Path | str | io.BytesIO, bo
 
 def _measure(sound: soundfile.SoundFile, announced: int | None, length_unknown: bool) -> Probe:
     rate, channels = sound.samplerate, sound.channels
-    if rate not in _RATES:
-        raise Unusable(
-            "format", f"sample rate {rate} Hz; valid is from {_RATES[0]} to {_RATES[-1]} Hz"
-        )
     eight_bits = sound.subtype in ("PCM_U8", "PCM_S8")
     meter = Meter(rate, channels, eight_bits)
     found = _read(sound, meter, "int16" if eight_bits or sound.subtype == "PCM_16" else "float32")
@@ -122,10 +148,14 @@ def _read(sound: soundfile.SoundFile, meter: Meter, dtype: str) -> int:
     """Pass all samples on to the meter; their number in each channel."""
     # Whole windows, so that none is cut by the end of a block.
     frames, found = max(_BLOCK // meter.window, 1) * meter.window, 0
-    while True:
-        block = sound.read(frames, dtype=dtype, always_2d=True)
+    for block in _read_blocks(sound, frames, dtype):
         found += len(block)
-        if len(block):
-            meter.add(block)
+        meter.add(block)
+    return found
+
+
+def _read_blocks(sound: soundfile.SoundFile, frames: int, dtype: str) -> Iterator[np.ndarray]:
+    while len(block := sound.read(frames, dtype=dtype, always_2d=True)):
+        yield block
         if len(block) < frames:
-            return found
+            return

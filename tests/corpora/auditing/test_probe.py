@@ -3,7 +3,7 @@ import pytest
 import soundfile
 
 from serkit.corpora.auditing import probe as module
-from serkit.corpora.auditing.probe import probe
+from serkit.corpora.auditing.probe import probe, read_waveform
 from serkit.corpora.findings import Unusable
 
 RATE = 16_000
@@ -46,6 +46,28 @@ def test_read_in_blocks_it_is_the_same(write, noise, monkeypatch, subtype, chann
     whole = probe(path)
     monkeypatch.setattr(module, "_BLOCK", 800 * 3)
     assert probe(path) == whole
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "FLOAT"])
+def test_waveforms_are_the_mean_of_channels_in_blocks_or_not(write, noise, monkeypatch, subtype):
+    samples = noise(0.7, channels=2)
+    path = write(samples, 8_000, subtype)
+    waveform, rate = read_waveform(path)
+    assert rate == 8_000
+    assert waveform.dtype == np.float32
+    np.testing.assert_allclose(
+        waveform, samples.mean(axis=1), atol=1 / (100 if subtype == "PCM_U8" else 20_000)
+    )
+    monkeypatch.setattr(module, "_BLOCK", 1_000)
+    np.testing.assert_array_equal(read_waveform(path)[0], waveform)
+
+
+def test_waveforms_of_what_is_cut_off_are_refused(write, noise):
+    path = write(noise())
+    path.write_bytes(path.read_bytes()[:9_000])
+    with pytest.raises(Unusable) as caught:
+        read_waveform(path)
+    assert caught.value.kind == "truncated"
 
 
 def test_the_digest_is_of_samples_whatever_holds_them(write, noise):

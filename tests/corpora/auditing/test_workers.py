@@ -1,5 +1,6 @@
 from serkit.corpora.auditing import workers
 from serkit.corpora.auditing.probe import Probe, probe
+from serkit.corpora.findings import Unusable
 
 
 def test_many_processes_give_what_one_gives_in_the_same_order(plant, monkeypatch):
@@ -16,3 +17,13 @@ def test_many_processes_give_what_one_gives_in_the_same_order(plant, monkeypatch
 
 def test_no_files_are_no_work():
     assert list(workers.probe_all([])) == []
+
+
+def test_what_is_wrong_with_a_file_is_its_result():
+    def measure(file: str) -> int:
+        if file == "b":
+            raise Unusable("html", "a web page")
+        return len(file)
+
+    found = workers.measure_all(measure, ["a", "b", "ccc"], worth_processes=9, chunk=2)
+    assert list(found) == [1, ("html", "a web page"), 3]
