@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from serkit.corpora.arguments import add_recordings, naming_of
@@ -27,6 +28,11 @@ def add_to(commands) -> None:
         default="",
         metavar="KIND,…",
         help="keep these out of the manifest too: clipped, stereo, sample-rate, length",
+    )
+    parser.add_argument(
+        "--prosody",
+        action="store_true",
+        help="measure fundamental frequency, level, voiced fraction and speaking rate: prosody.csv",
     )
     parser.add_argument("--strict", action="store_true", help="status 1 if something was rejected")
     parser.set_defaults(run=run)
@@ -56,14 +62,18 @@ def run(options: argparse.Namespace) -> int:
     except NothingUsable as error:
         error.audit.write(options.out)
         raise
+    if options.prosody:
+        from serkit.corpora.auditing.prosody_table import measure_corpus
+
+        measured = measure_corpus(found.corpus, progress.track("measuring prosody"))
+        found = replace(found, prosody=measured)
     found.write(options.out)
     _draw(found, options.out)
     _show(found, progress)
     for unused in _unused(naming, found.corpus):
         progress.say(f"! {unused}")
-    progress.say(
-        f"\nwritten to {options.out}: manifest.csv, rejected.csv, noticed.csv, audit.json, figures/"
-    )
+    tables = ["manifest.csv", "rejected.csv", "noticed.csv", *["prosody.csv"] * options.prosody]
+    progress.say(f"\nwritten to {options.out}: {', '.join(tables)}, audit.json, figures/")
     return 1 if options.strict and found.rejected else 0
 
 
@@ -79,13 +89,19 @@ def _unused(naming, corpus) -> list[str]:
 
 def _draw(found, folder: Path) -> None:
     from serkit.files import replacing
-    from serkit.reporting.corpus_figures import clips_by_class, durations
+    from serkit.reporting.corpus_figures import clips_by_class, durations, prosody_by_class
     from serkit.reporting.page import png
 
     clips = found.corpus.to_frame()
-    for name, draw in {"clips": clips_by_class, "durations": durations}.items():
+    figures = {"clips": clips_by_class(clips), "durations": durations(clips)}
+    if found.prosody is None:
+        (folder / "figures" / "prosody.png").unlink(missing_ok=True)
+    else:
+        emotions = found.corpus.classes("emotion")
+        figures["prosody"] = prosody_by_class(found.prosody, emotions)
+    for name, figure in figures.items():
         with replacing(folder / "figures" / f"{name}.png") as partial:
-            partial.write_bytes(png(draw(clips)))
+            partial.write_bytes(png(figure))
 
 
 def _show(found, progress) -> None:
@@ -101,6 +117,8 @@ def _show(found, progress) -> None:
     )
     _show_findings("rejected", summary["rejected"], found.rejected, progress)
     _show_findings("odd, and kept", summary["noticed"], found.noticed, progress)
+    if "prosody" in summary:
+        _show_prosody(summary["prosody"], progress)
     for other in ("corpus", "speaker"):
         values = summary["shortcuts"][f"emotion_by_{other}"]
         progress.say(
@@ -131,3 +149,33 @@ def _show_findings(what: str, counts: Mapping[str, int], findings, progress) -> 
         progress.say(f"  {finding.path}: {finding.reason}")
     if len(findings) > _SHOWN:
         progress.say(f"  … and {len(findings) - _SHOWN} more lines in the CSV")
+
+
+def _show_prosody(found: Mapping, progress) -> None:
+    for corpus in dict.fromkeys(group["corpus"] for group in found["groups"]):
+        groups = [group for group in found["groups"] if group["corpus"] == corpus]
+        progress.table(
+            f"prosody of {corpus}: median and quartiles over clips",
+            ["", "clips", "F0, Hz", "level, dB", "voiced, %", "syllables/s"],
+            map(_prosody_row, groups),
+        )
+    for problem, clips in found["problems"].items():
+        progress.say(f"! {counted(clips, 'clip')} with missing prosody: {problem}")
+
+
+def _prosody_row(group: Mapping) -> list[object]:
+    names = [group["gender"], group["emotion"] or "all"]
+    cells = (
+        _quartiles(group["f0_hz"], 0),
+        _quartiles(group["level_db"], 0),
+        _quartiles(group["voiced_fraction"], 0, 100),
+        _quartiles(group["syllables_per_second"], 1),
+    )
+    return [" ".join(filter(None, names)), group["clips"], *cells]
+
+
+def _quartiles(values: list[float] | None, digits: int, times: int = 1) -> str:
+    if values is None:
+        return "-"
+    low, median, high = (f"{times * value:.{digits}f}" for value in values)
+    return f"{median} ({low} to {high})"

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from serkit.corpora.auditing.checks import (
     notice,
@@ -15,6 +17,11 @@ from serkit.corpora.auditing.checks import (
 )
 from serkit.corpora.auditing.duplicates import drop_duplicates
 from serkit.corpora.auditing.probe import Probe
+from serkit.corpora.auditing.prosody_table import (
+    PROSODY_HEADER,
+    summarise_prosody,
+    write_prosody,
+)
 from serkit.corpora.auditing.summary import summarise
 from serkit.corpora.auditing.workers import probe_all
 from serkit.corpora.corpus import MANIFEST_HEADER, Clip, Corpus
@@ -36,14 +43,19 @@ class Audit:
         corpus: what can be used.
         rejected: what cannot, with the reason; by root and path.
         noticed: what is odd about clips that can be used.
+        prosody: of the clips of ``corpus``, by
+            :func:`~serkit.corpora.auditing.prosody_table.measure_corpus`; None if not measured.
     """
 
     corpus: Corpus
     rejected: tuple[Finding, ...]
     noticed: tuple[Finding, ...] = ()
+    prosody: pd.DataFrame | None = field(default=None, compare=False, repr=False)
 
     def write(self, folder: Path | str) -> None:
-        """Write manifest.csv, roots.json, rejected.csv, noticed.csv and audit.json.
+        """Write manifest.csv, roots.json, rejected.csv, noticed.csv, prosody.csv and audit.json.
+
+        A prosody.csv that is there is removed if no prosody was measured: it is of other clips.
 
         Raises:
             InputError: if there are such files that are not serkit's.
@@ -53,12 +65,23 @@ class Audit:
         self.corpus.write(folder / "manifest.csv")
         write_findings(folder / "rejected.csv", self.rejected)
         write_findings(folder / "noticed.csv", self.noticed)
+        if self.prosody is None:
+            (folder / "prosody.csv").unlink(missing_ok=True)
+        else:
+            write_prosody(folder / "prosody.csv", self.prosody)
         write_json(folder / "audit.json", self.summary)
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """The content of audit.json; see :func:`serkit.corpora.auditing.summary.summarise`."""
-        return summarise(self.corpus, self.rejected, self.noticed)
+        """The content of audit.json; see :func:`serkit.corpora.auditing.summary.summarise`.
+
+        And ``prosody``, where it was measured; see
+        :func:`serkit.corpora.auditing.prosody_table.summarise_prosody`.
+        """
+        found = summarise(self.corpus, self.rejected, self.noticed)
+        if self.prosody is None:
+            return found
+        return found | {"prosody": summarise_prosody(self.prosody, self.corpus.classes("emotion"))}
 
 
 def require_own_tables(folder: Path | str) -> None:
@@ -71,6 +94,7 @@ def require_own_tables(folder: Path | str) -> None:
         "manifest.csv": MANIFEST_HEADER,
         "rejected.csv": FINDINGS_HEADER,
         "noticed.csv": FINDINGS_HEADER,
+        "prosody.csv": PROSODY_HEADER,
     }.items():
         file = Path(folder, name)
         if file.exists():

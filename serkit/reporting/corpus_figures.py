@@ -1,12 +1,22 @@
 """Figures of what an audit found."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from serkit.reporting.style import CORPORA, tidy
+from serkit.reporting.style import CORPORA, colour, tidy
 
 _LONGEST_QUANTILE = 0.995
+_PROSODY = {
+    "f0_hz": "fundamental frequency, Hz",
+    "level_db": "level, dB of full scale",
+    "voiced_fraction": "voiced fraction",
+    "syllables_per_second": "syllables per second",
+}
+_MARKERS = "osD^v"
 
 
 def clips_by_class(clips: pd.DataFrame) -> Figure:
@@ -74,6 +84,63 @@ def durations(clips: pd.DataFrame) -> Figure:
     panels[-1].set_xlabel("seconds")
     panels[-1].set_xlim(0, end)
     return figure
+
+
+def prosody_by_class(clips: pd.DataFrame, emotions: Sequence[str]) -> Figure:
+    """Medians and quartiles of prosody by class and gender, a row of panels per corpus.
+
+    Args:
+        clips: a row per clip, with the columns corpus, gender, emotion, f0_hz, level_db,
+            voiced_fraction and syllables_per_second; NaN is left out.
+        emotions: the classes in their order, the first at the top.
+    """
+    clips = _drawable(clips)
+    # A class of the user's own may have a sign in it that matplotlib takes for a formula.
+    emotions = [emotion.replace("$", r"\$") for emotion in emotions]
+    names, genders = sorted(clips["corpus"].unique()), sorted(clips["gender"].unique())
+    spacing = 0.2 + 0.08 * len(genders)
+    height = 0.7 + len(names) * (0.7 + len(emotions) * spacing)
+    figure = Figure(figsize=(10, height), layout="constrained")
+    panels = figure.subplots(len(names), len(_PROSODY), squeeze=False, sharex="col", sharey=True)
+    for row, name in zip(panels, names, strict=True):
+        own = clips[clips["corpus"] == name]
+        row[0].set_title(f"{name}: {len(own)} clips", fontsize=9, loc="left")
+        for axes, measure in zip(row, _PROSODY, strict=True):
+            for number, gender in enumerate(genders):
+                spread = _quartiles(own[own["gender"] == gender], measure, emotions)
+                offset = 0.5 * ((number + 0.5) / len(genders) - 0.5)
+                _draw_spread(axes, spread, offset, number, gender or "gender not known")
+            axes.grid(axis="y", color="#e5e5e5", linewidth=0.6)
+            tidy(axes)
+    panels[0, 0].set_yticks(range(len(emotions)), emotions)
+    panels[0, 0].set_ylim(len(emotions) - 0.5, -0.5)
+    for axes, label in zip(panels[-1], _PROSODY.values(), strict=True):
+        axes.set_xlabel(label, fontsize=9)
+    handles = panels[0, 0].get_legend_handles_labels()
+    figure.legend(
+        *handles, loc="outside upper right", ncols=len(genders), frameon=False, fontsize=8
+    )
+    return figure
+
+
+def _quartiles(clips: pd.DataFrame, measure: str, emotions: Sequence[str]) -> np.ndarray:
+    """Lower quartile, median and upper quartile of each class, ``(classes, 3)``; NaN if none."""
+    found = clips.groupby("emotion")[measure].quantile([0.25, 0.5, 0.75]).unstack()
+    return found.reindex(index=emotions, columns=[0.25, 0.5, 0.75]).to_numpy(float)
+
+
+def _draw_spread(axes: Axes, spread: np.ndarray, offset: float, number: int, label: str) -> None:
+    low, median, high = spread.T
+    axes.errorbar(
+        median,
+        np.arange(len(median)) + offset,
+        xerr=np.stack([median - low, high - median]),
+        fmt=_MARKERS[number % len(_MARKERS)],
+        color=colour(number),
+        markersize=4,
+        linewidth=1.2,
+        label=label,
+    )
 
 
 def _drawable(clips: pd.DataFrame) -> pd.DataFrame:

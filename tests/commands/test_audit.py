@@ -42,6 +42,45 @@ def test_it_writes_tables_and_figures_and_prints_what_matters(synthetic_root, tm
         assert (tmp_path / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_prosody_is_measured_if_asked_for_and_removed_with_its_recordings(
+    root, tmp_path, wav_bytes, capsys
+):
+    tone = 0.2 * np.sin(2 * np.pi * 220 * np.arange(16_000) / 16_000)
+    (root / "ann-happy-1.wav").write_bytes(wav_bytes(tone))
+    out, names = tmp_path / "out", ("--pattern", PATTERN, "--label-names", "wut=angry")
+    for _ in range(2):
+        assert _audit(root, out, *names, "--prosody", "--genders", "ann=f") == 0
+    table = pd.read_csv(out / "prosody.csv").set_index("path")
+    assert len(table) == len(pd.read_csv(out / "manifest.csv")) == 4
+    assert table.loc["ann-happy-1.wav", "f0_hz"] == pytest.approx(220, rel=0.01)
+    summary = json.loads((out / "audit.json").read_text("utf-8"))["prosody"]
+    assert summary["problems"] == {"no frame is voiced": 3}
+    totals = [group for group in summary["groups"] if group["emotion"] is None]
+    assert [(group["gender"], group["clips"]) for group in totals] == [("", 1), ("female", 3)]
+    printed = capsys.readouterr().out
+    assert "female happy" in printed
+    assert "! 3 clips with missing prosody: no frame is voiced" in printed
+    assert (out / "figures" / "prosody.png").read_bytes().startswith(b"\x89PNG")
+    assert _audit(root, out, *names) == 0
+    assert not {"prosody.csv", "prosody.png"} & {path.name for path in out.rglob("*")}
+    assert "prosody" not in json.loads((out / "audit.json").read_text("utf-8"))
+
+
+def test_prosody_of_a_manifest_is_that_of_its_recordings(root, tmp_path):
+    names = ("--pattern", PATTERN, "--label-names", "wut=angry", "--prosody")
+    assert _audit(root, tmp_path / "one", *names) == 0
+    assert _audit(tmp_path / "one" / "manifest.csv", tmp_path / "two", "--prosody") == 0
+    one, two = (tmp_path / name / "prosody.csv" for name in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_somebodys_own_table_of_prosody_is_safe(root, tmp_path, capsys):
+    (tmp_path / "prosody.csv").write_text("speaker,f0\n")
+    assert _audit(root, tmp_path, "--pattern", PATTERN, "--prosody") == 2
+    assert "prosody.csv is not serkit's" in capsys.readouterr().err
+    assert (tmp_path / "prosody.csv").read_text() == "speaker,f0\n"
+
+
 def test_names_of_ones_own_are_one_line(root, tmp_path, capsys):
     options = ("--pattern", PATTERN, "--label-names", "wut=angry", "--genders", "ann=f,bob=m")
     assert _audit(root, tmp_path / "out", *options) == 0

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from serkit.reporting.corpus_figures import clips_by_class, durations
+from serkit.reporting.corpus_figures import clips_by_class, durations, prosody_by_class
 from serkit.reporting.page import png
 
 CLIPS = pd.DataFrame(
@@ -36,3 +36,34 @@ def test_many_corpora_and_clips_can_be_drawn(draw):
     clips = pd.concat([CLIPS.assign(corpus=f"c{n}") for n in range(9)])
     clips["duration"] = rng.uniform(0.1, 9, len(clips))
     assert png(draw(clips)).startswith(b"\x89PNG")
+
+
+def _prosody(rows) -> pd.DataFrame:
+    table = pd.DataFrame(rows, columns=["corpus", "gender", "emotion", "f0_hz"])
+    return table.assign(level_db=-30.0, voiced_fraction=0.7, syllables_per_second=np.nan)
+
+
+def test_prosody_has_a_row_of_panels_per_corpus_and_a_median_per_class_and_gender():
+    rows = [("a", "female", "sad", f0) for f0 in (200, 210, 260)]
+    rows += [("a", "male", "sad", 100), ("a", "male", "cost$", 120), ("b", "", "cost$", np.nan)]
+    figure = prosody_by_class(_prosody(rows), ("sad", "cost$"))
+    assert len(figure.axes) == 2 * 4
+    first = figure.axes[0]
+    assert [label.get_text() for label in first.get_yticklabels()] == ["sad", r"cost\$"]
+    nameless, female, male = (container.lines[0].get_xdata() for container in first.containers)
+    np.testing.assert_array_equal(female, [210, np.nan])
+    np.testing.assert_array_equal(male, [100, 120])
+    assert np.isnan(nameless).all()
+    ((start, end), _) = first.containers[1].lines[2][0].get_segments()
+    assert (start[0], end[0]) == (205, 235)
+    (legend,) = figure.legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names == ["gender not known", "female", "male"]
+    assert first.get_title(loc="left") == "a: 5 clips"
+
+
+def test_prosody_of_many_corpora_genders_and_classes_can_be_drawn():
+    rng = np.random.default_rng(0)
+    rows = [(f"c{n % 2}", f"g{n % 7}", f"e{n % 9}", rng.uniform(60, 500)) for n in range(2 * 7 * 9)]
+    drawn = prosody_by_class(_prosody(rows), [f"e{n}" for n in range(9)])
+    assert png(drawn).startswith(b"\x89PNG")
