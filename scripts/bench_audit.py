@@ -6,8 +6,10 @@ Speed: files per second of `audit` and of the peer, a loop of `soundfile.read`, 
 RMS in one process; each in the same run, in turn, several times, the fastest counting; what matters
 is the ratio. The second line repeats the folder under links until there are as many files as a
 researcher with all four corpora has; all but the first are duplicates then, which the audit
-compares byte by byte and the peer does not see. Memory: the peak of a process, and of its helpers,
-that audits 100,000 tiny recordings made for the purpose, counted from the process's start.
+compares byte by byte and the peer does not see. The third and the fourth are the audit without and
+with prosody (`serkit audit --prosody`), in one process and in two; the first round also imports
+librosa. Memory: the peak of a process, and of its helpers, that audits 100,000 tiny recordings made
+for the purpose, counted from the process's start.
 """
 
 import argparse
@@ -26,8 +28,11 @@ import numpy as np
 import soundfile
 
 from serkit.corpora.audit import audit
+from serkit.corpora.auditing.prosody_table import measure_corpus
+from serkit.wording import counted
 
 _MANY, _RATE = 100_000, 8_000
+_PROSODY_ROUNDS = 3
 
 
 def main() -> None:
@@ -46,6 +51,8 @@ def main() -> None:
             if times > 1:
                 root = repeat(root, Path(scratch, f"times-{times}"), times)
             compare_speed(root, options.rounds if times == 1 else 2)
+        for workers in (1, 2):
+            compare_prosody(Path(options.root), min(options.rounds, _PROSODY_ROUNDS), workers)
         print_memory(options, Path(scratch, "tiny"))
 
 
@@ -71,6 +78,25 @@ def compare_speed(root: Path, rounds: int) -> None:
     print(
         f"{len(files)} files, {os.cpu_count()} cores: audit {speed['audit']:.0f} files/s, "
         f"plain loop {speed['peer']:.0f} files/s, ratio {speed['audit'] / speed['peer']:.2f}",
+        flush=True,
+    )
+
+
+def compare_prosody(root: Path, rounds: int, workers: int) -> None:
+    # What joblib takes for the number of cores.
+    os.environ["LOKY_MAX_CPU_COUNT"] = str(workers)
+    alone, both = [], []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        corpus = audit([root]).corpus
+        alone.append(time.perf_counter() - began)
+        measure_corpus(corpus)
+        both.append(time.perf_counter() - began)
+    del os.environ["LOKY_MAX_CPU_COUNT"]
+    print(
+        f"{len(corpus)} clips, {counted(workers, 'worker')}: audit {len(corpus) / min(alone):.0f} "
+        f"clips/s, with prosody {len(corpus) / min(both):.0f} clips/s "
+        f"({len(corpus) / both[0]:.0f} in the first round)",
         flush=True,
     )
 

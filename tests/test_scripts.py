@@ -29,9 +29,10 @@ def test_damaged_recordings_are_all_accounted_for():
     assert "'usable': " in out
 
 
-def test_the_audits_bench_prints_ratios_and_memory(synthetic_root):
+def test_the_audits_bench_prints_ratios_prosody_and_memory(synthetic_root):
     out = _run("bench_audit.py", str(synthetic_root), "--rounds", "1", "--files", "300")
     assert len(re.findall(r"ratio \d+\.\d\d", out)) == 2
+    assert re.findall(r"(\d) workers?: audit \d+ clips/s, with prosody \d+", out) == ["1", "2"]
     assert re.search(r"300 tiny files audited and written: peak \d+ MiB", out)
 
 
