@@ -1,0 +1,56 @@
+"""Commands that README.md, docs/ and experiments show have the options that are shown with them."""
+
+import ast
+import importlib.util
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+import serkit
+from serkit.commands.parser import build_parser
+
+PROJECT = Path(serkit.__file__).parents[1]
+PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
+EXPERIMENTS = sorted((PROJECT / "experiments").glob("*.py"))
+_COMMAND = re.compile(r"(?:serkit [a-z]+|python experiments/\w+\.py|scripts/demo\.sh) (?!\.\.\.).*")
+
+
+def _commands(page: Path) -> list[str]:
+    text = page.read_text("utf-8")
+    if page.suffix == ".py":
+        text = f"```\n{ast.get_docstring(ast.parse(text))}\n```"
+    text = text.replace("\\\n", " ")
+    blocks = re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    lines = [line.strip() for block in blocks for line in block.splitlines()]
+    inline = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S))
+    return [shown for shown in (*lines, *inline) if _COMMAND.fullmatch(shown)]
+
+
+def _words(command: str) -> list[str]:
+    # What may be left out is shown in brackets, other choices behind a bar.
+    shown = re.sub(r"\|[\w-]+|[\[\]]", "", command.split(" #")[0])
+    return [word for word in shlex.split(shown) if word != "&"]
+
+
+COMMANDS = [(page.name, command) for page in (*PAGES, *EXPERIMENTS) for command in _commands(page)]
+
+
+def test_there_are_commands():
+    assert len(COMMANDS) > 50
+
+
+@pytest.mark.parametrize(("page", "command"), COMMANDS, ids=str)
+def test_the_options_are_there(page, command, monkeypatch):
+    program, *words = _words(command)
+    if program == "python":
+        path = PROJECT / words[0]
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        experiment = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(experiment)
+        monkeypatch.setattr(sys, "argv", words)
+        experiment.parse()
+    else:
+        build_parser().parse_args(words if program == "serkit" else ["demo", *words])
