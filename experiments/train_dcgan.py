@@ -46,13 +46,6 @@ STOPS = {
 STEPS = {REPORT: (0, 2000), SMALL_DATA: (800, 600)}
 
 
-def recorded(options: argparse.Namespace) -> argparse.Namespace:
-    """Without the recipe if it is small-data: folders of earlier runs know of no other."""
-    later = {"recipe": SMALL_DATA, "stop": None}
-    kept = {name: value for name, value in vars(options).items() if later.get(name, "") != value}
-    return argparse.Namespace(**kept)
-
-
 def settings_of(options: argparse.Namespace, clips: int, steps: int) -> DCGANSettings:
     """Settings of a DCGAN on so many clips."""
     settings = dcgan_recipe(options.recipe, clips)
@@ -92,7 +85,7 @@ def parse() -> argparse.Namespace:
 def main(options: argparse.Namespace) -> None:
     (label,) = options.label
     options.steps = options.steps or STEPS[options.recipe]
-    with rare_classes_trial(recorded(options)) as trial:
+    with rare_classes_trial(options) as trial:
         speakers, histories, before = trial.parts.split.speakers, {}, None
         stages = {"all classes": trial.training, label: trial.real[label]}
         for (name, examples), steps in zip(stages.items(), options.steps, strict=True):

@@ -8,10 +8,12 @@ import pytest
 
 import serkit
 from serkit.audio.arguments import spec_of
+from serkit.errors import InputError
 
 EXPERIMENTS = sorted((Path(serkit.__file__).parents[1] / "experiments").glob("*.py"))
 
 
+@pytest.mark.usefixtures("deterministic")
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
 def test_it_takes_recordings_spectrograms_and_a_folder(path, monkeypatch, tmp_path):
     assert path.read_text("utf-8").endswith("    run_experiment(main, parse())\n")
@@ -24,3 +26,5 @@ def test_it_takes_recordings_spectrograms_and_a_folder(path, monkeypatch, tmp_pa
     assert [str(root) for root in options.roots] == ["nowhere"]
     assert (spec_of(options).kind, spec_of(options).sample_rate) == ("log", 22_050)
     assert options.out == tmp_path / "out"
+    with pytest.raises(InputError, match=r"nowhere does not exist$"):
+        experiment.main(options)

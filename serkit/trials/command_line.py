@@ -14,13 +14,14 @@ from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.corpora.arguments import NAMING, add_recordings, naming_of
 from serkit.corpora.labels import LABEL_SETS
 from serkit.files import write_text
+from serkit.gans.recipes import SMALL_DATA
 from serkit.runs import Run
 from serkit.trials.classifier_report import classifier_report
 from serkit.trials.cross_validation import PREDICTIONS, CrossValidation
 from serkit.trials.rare_classes import RareClasses, RareClassesSettings
 
 # Options that came later, and their default: folders of earlier experiments do not have them.
-_LATER = {"kind": "mel", "sample_rate": 16_000}
+_LATER = {"kind": "mel", "sample_rate": 16_000, "recipe": SMALL_DATA, "stop": None}
 
 
 def experiment_parser(description: str, out: str) -> argparse.ArgumentParser:
@@ -138,8 +139,11 @@ def cross_validation(
             ),
             *(speeds, results, naming_of(options)),
         )
-        run.begin_work()
-        yield trial
+        try:
+            yield trial
+        finally:
+            if trial.has_begun():
+                run.begin_work()
         text = report(trial.predictions(), trial.classes)
         write_text(options.out / "report.md", text)
         print(f"{text}\nper cent where nothing else is said; written: {options.out / 'report.md'}")

@@ -183,6 +183,11 @@ class CrossValidation:
                     split.write(folder / "split.json")
                     yield self._fold(seed, number, split, folder)
 
+    def has_begun(self) -> bool:
+        """Whether a training of any fold has left something."""
+        left = self.folder.glob("seed-*/fold-*/**/*")
+        return any(path.is_file() and path.stem != "split" for path in left)
+
     def predictions(self) -> pd.DataFrame:
         """Results of all folds that are done, see :meth:`Fold.test`."""
         every = [(seed, number) for seed in self.seeds for number in range(1, self.folds + 1)]

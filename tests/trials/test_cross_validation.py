@@ -92,6 +92,28 @@ def test_weights_that_heard_a_test_speaker_are_refused(trial, tmp_path):
     assert len(fold.fit(model, SETTINGS, weights=file)) == 1
 
 
+@pytest.mark.usefixtures("deterministic")
+def test_a_call_that_failed_before_a_training_may_be_corrected(synthetic_root, tmp_path):
+    def options(folds):
+        arguments = [str(synthetic_root), "--folds", folds, "--out", str(tmp_path)]
+        return cross_validation_parser("Claim: none.", "runs/none").parse_args(arguments)
+
+    with pytest.raises(InputError, match="folds=2"), cross_validation(options("2"), SPEC) as trial:
+        next(iter(trial))
+
+    def fail_later():
+        with cross_validation(options("3"), SPEC) as trial:
+            fold = next(iter(trial))
+            (fold.folder / "history.csv").touch()
+            raise InputError("later")
+
+    with pytest.raises(InputError, match="later"):
+        fail_later()
+    other = cross_validation(options("4"), SPEC)
+    with pytest.raises(ResumeError, match="folds was '3', now '4'"), other:
+        pass
+
+
 def test_one_class_alone_is_refused(tmp_path):
     root = tmp_path / "one"
     write_synthetic_corpus(root, SyntheticSettings(size=0.005))
