@@ -138,12 +138,14 @@ def _recording(story: Story) -> Section:
         seconds,
         band_centres(spec),
         f"{clip.path} ({clip.label(story.settings.label_set)})",
+        spec.kind,
     )
     text = (
-        f"Recordings become {spec.frames} x {spec.bins} log-mel spectrograms by construction: "
+        f"Recordings become {spec.frames} x {spec.bins} spectrograms by construction: "
         f"{spec.sample_rate} Hz, Hann window of {spec.window} samples, one frame every {spec.hop}, "
-        f"FFT of {spec.fft}, mel bands from {spec.low_hz:.0f} to {spec.high_hz:.0f} Hz. Longer "
-        "ones lose their ends, shorter ones get silence; no picture is resized."
+        f"FFT of {spec.fft}, decibels in bands on a {spec.kind} scale from {spec.low_hz:.0f} to "
+        f"{spec.high_hz:.0f} Hz. Longer ones lose their ends, shorter ones get silence; no picture "
+        "is resized."
     )
     caption = "A training clip over time and as a spectrogram (report, figures 14 and 15)."
     return Section("From recording to spectrogram", [text], [], {"recording": (figure, caption)})

@@ -41,6 +41,7 @@ def waveform_and_spectrogram(
     seconds: float,
     frequencies: np.ndarray,
     title: str,
+    scale: str,
 ) -> Figure:
     """One clip over time and as a greyscale spectrogram (report, figures 14 and 15).
 
@@ -51,6 +52,7 @@ def waveform_and_spectrogram(
         seconds: that the spectrogram spans.
         frequencies: Hz of each bin, ascending.
         title: names the clip.
+        scale: word for how the frequencies are spread, such as ``mel``.
     """
     figure = Figure(figsize=(7.5, 5.6), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[1, 1.7])
@@ -68,6 +70,7 @@ def waveform_and_spectrogram(
         extent=(0, seconds, 0, len(frequencies)),
     )
     _frequency_axis(lower, frequencies)
+    lower.set_ylabel(f"Hz ({scale} scale)")
     lower.set_xlabel("seconds")
     bar = figure.colorbar(image, ax=lower, pad=0.01)
     bar.set_label("1: loudest, -1: cut off", fontsize=8)
@@ -149,4 +152,3 @@ def _frequency_axis(axes: Axes, frequencies: np.ndarray) -> None:
     marks = [f for f in (100, 250, 500, 1000, 2000, 4000, 8000) if f <= frequencies[-1] * 1.02]
     places = np.interp(marks, frequencies, np.arange(len(frequencies)) + 0.5)
     axes.set_yticks(places, [f"{mark:,}" for mark in marks])
-    axes.set_ylabel("Hz (mel scale)")

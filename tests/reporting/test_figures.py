@@ -21,12 +21,13 @@ def test_balance_shows_every_class_and_both_numbers():
 def test_spectrogram_axes_are_in_seconds_and_hertz(rng):
     frequencies = np.geomspace(30, 8000, 50)
     figure = figures.waveform_and_spectrogram(
-        rng.normal(size=16_000), 16_000, rng.uniform(-1, 1, (60, 50)), 1.0, frequencies, "a clip"
+        rng.normal(size=16_000), 16_000, rng.uniform(-1, 1, (60, 50)), 1.0, frequencies, "", "log"
     )
     lower = figure.axes[1]
     assert lower.get_xlim() == (0, 1)
     labels = [label.get_text() for label in lower.get_yticklabels()]
     assert labels[-1] == "8,000"
+    assert lower.get_ylabel() == "Hz (log scale)"
     image = lower.images[0]
     assert image.origin == "lower"
     assert image.get_array().shape == (50, 60)
