@@ -11,6 +11,8 @@ has the numbers of the whole comparison.
 import argparse
 from functools import partial
 
+from serkit.commands.running import run_experiment
+
 import numpy as np
 import pandas as pd
 
@@ -18,7 +20,6 @@ from serkit.audio.arguments import spec_of
 from serkit.classifiers.compact import compact
 from serkit.classifiers.fitting import fit_classifier
 from serkit.classifiers.settings import FitSettings
-from serkit.commands.running import run_experiment
 from serkit.comparison.filling import copies_of
 from serkit.comparison.verdicts import verdict
 from serkit.corpora.arguments import naming_of

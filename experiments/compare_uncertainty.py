@@ -15,6 +15,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from serkit.commands.running import run_experiment
+
 from serkit.audio.masking import MaskSettings, mask
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.bayesian import last_block
@@ -23,7 +25,6 @@ from serkit.classifiers.lenet import LeNet5Settings, lenet5
 from serkit.classifiers.monte_carlo import with_monte_carlo_dropout
 from serkit.classifiers.settings import FitSettings
 from serkit.classifiers.spaces import BayesianRecipe
-from serkit.commands.running import run_experiment
 from serkit.trials.command_line import cross_validation, cross_validation_parser
 from serkit.trials.panel import ANSWERS, Panel
 from serkit.trials.strangers import all_strangers

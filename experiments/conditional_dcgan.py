@@ -13,9 +13,10 @@ clips of the conditional one alone, all 14 classes, stays at chance. docs/gans.m
 import argparse
 from dataclasses import replace
 
+from serkit.commands.running import run_experiment
+
 import numpy as np
 
-from serkit.commands.running import run_experiment
 from serkit.files import write_text
 from serkit.gans.dcgan import build_dcgan
 from serkit.gans.fitting import fit_gan

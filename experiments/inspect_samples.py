@@ -12,11 +12,12 @@ docs/augmentation.md.
 import argparse
 from pathlib import Path
 
+from serkit.commands.running import run_experiment
+
 import pandas as pd
 
 from serkit.audio.arguments import spec_of
 from serkit.classifiers.settings import FitSettings
-from serkit.commands.running import run_experiment
 from serkit.comparison.engine import Comparison
 from serkit.comparison.gan_kinds import TUNED, GanSizes
 from serkit.comparison.inspection import Listener, inspect

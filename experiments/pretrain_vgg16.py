@@ -21,13 +21,14 @@ import time
 from functools import partial
 from pathlib import Path
 
+from serkit.commands.running import run_experiment
+
 import keras
 
 from serkit.audio.masking import MaskSettings, mask
 from serkit.classifiers.pretrained import PLAIN, VGG16, WeightsCard
 from serkit.classifiers.scratch import plain_base, vgg16_from_scratch
 from serkit.classifiers.settings import FitSettings
-from serkit.commands.running import run_experiment
 from serkit.evaluation.metrics import score
 from serkit.files import replacing
 from serkit.trials.command_line import cross_validation, cross_validation_parser

@@ -14,6 +14,8 @@ import argparse
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from serkit.commands.running import run_experiment
+
 import keras
 import numpy as np
 import pandas as pd
@@ -25,7 +27,6 @@ from serkit.caching.cache import ArrayCache
 from serkit.caching.rows import Rows
 from serkit.classifiers.features import compute_features, open_feature_cache
 from serkit.classifiers.pretrained import VGG16, load_base
-from serkit.commands.running import run_experiment
 from serkit.evaluation.features import coarse
 from serkit.evaluation.metrics import score
 from serkit.markdown import markdown_table

@@ -15,12 +15,13 @@ import argparse
 from collections.abc import Callable
 from dataclasses import replace
 
+from serkit.commands.running import run_experiment
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from serkit.audio.arguments import spec_of
-from serkit.commands.running import run_experiment
 from serkit.corpora.arguments import naming_of
 from serkit.files import replacing, write_text
 from serkit.gans.dcgan import DCGAN, DCGANSettings, build_dcgan

@@ -16,11 +16,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from serkit.commands.running import run_experiment
+
 import keras
 import numpy as np
 
 from serkit.audio.arguments import spec_of
-from serkit.commands.running import run_experiment
 from serkit.corpora.arguments import naming_of
 from serkit.files import replacing, write_text
 from serkit.gans.dcgan import DCGAN, DCGANSettings, build_dcgan

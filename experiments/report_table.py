@@ -15,10 +15,11 @@ Needs ImageNet weights to mean anything.
 
 import argparse
 
+from serkit.commands.running import run_experiment
+
 import numpy as np
 
 from serkit.audio.arguments import spec_of
-from serkit.commands.running import run_experiment
 from serkit.comparison.cost import cost_table, estimate_cost
 from serkit.comparison.engine import Comparison
 from serkit.comparison.gan_kinds import GanSizes

@@ -12,10 +12,11 @@ the table.
 import argparse
 from dataclasses import replace
 
+from serkit.commands.running import run_experiment
+
 import numpy as np
 import pandas as pd
 
-from serkit.commands.running import run_experiment
 from serkit.files import write_text
 from serkit.gans.dcgan import build_dcgan
 from serkit.gans.fitting import fit_gan

@@ -11,11 +11,12 @@ go on from there as distributions. What came out of random frozen layers, in an 
 import argparse
 from dataclasses import replace
 
+from serkit.commands.running import run_experiment
+
 from serkit.classifiers.bayesian import last_block
 from serkit.classifiers.settings import FitSettings
 from serkit.classifiers.spaces import BayesianRecipe
 from serkit.classifiers.transfer import TransferSettings, vgg16_half_freeze
-from serkit.commands.running import run_experiment
 from serkit.training.precision import fastest_precision
 from serkit.trials.command_line import cross_validation, cross_validation_parser
 from serkit.trials.panel import ANSWERS, Panel

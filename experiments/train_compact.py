@@ -13,12 +13,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from serkit.commands.running import run_experiment
+
 from serkit.audio.masking import MaskSettings, mask
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.compact import CompactSettings, compact
 from serkit.classifiers.settings import FitSettings
 from serkit.classifiers.spaces import CompactRecipe
-from serkit.commands.running import run_experiment
 from serkit.trials.command_line import cross_validation, cross_validation_parser
 from serkit.trials.tuned import tuned_or
 

@@ -19,9 +19,10 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from serkit.commands.running import run_experiment
+
 import keras
 
-from serkit.commands.running import run_experiment
 from serkit.files import replacing, write_text
 from serkit.gans.dcgan import DCGANSettings, build_dcgan
 from serkit.gans.equilibrium import Equilibrium

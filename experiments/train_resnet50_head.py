@@ -10,9 +10,10 @@ like VGG16's on it. What an earlier form of `--weights none` reached is in docs/
 import argparse
 from dataclasses import replace
 
+from serkit.commands.running import run_experiment
+
 from serkit.classifiers.settings import REPORT
 from serkit.classifiers.transfer import RESNET50_HEAD, resnet50_head
-from serkit.commands.running import run_experiment
 from serkit.training.precision import fastest_precision
 from serkit.trials.command_line import cross_validation, cross_validation_parser
 

@@ -12,9 +12,10 @@ The 2021 report has 73.9 % validation accuracy, on a random split. What an earli
 import argparse
 from dataclasses import replace
 
+from serkit.commands.running import run_experiment
+
 from serkit.classifiers.settings import REPORT
 from serkit.classifiers.transfer import TransferSettings, vgg16_half_freeze
-from serkit.commands.running import run_experiment
 from serkit.training.precision import fastest_precision
 from serkit.trials.command_line import cross_validation, cross_validation_parser
 

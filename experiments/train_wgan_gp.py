@@ -14,9 +14,10 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from serkit.commands.running import run_experiment
+
 import keras
 
-from serkit.commands.running import run_experiment
 from serkit.files import replacing, write_text
 from serkit.gans.diff_augment import DiffAugmentSettings
 from serkit.gans.fitting import fit_gan

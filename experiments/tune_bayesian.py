@@ -9,11 +9,12 @@ and is scored by the negative log likelihood of speakers whom it has not heard.
 
 import argparse
 
+from serkit.commands.running import run_experiment
+
 import keras
 import tensorflow as tf
 
 from serkit.audio.arguments import spec_of
-from serkit.commands.running import run_experiment
 from serkit.corpora.arguments import naming_of
 from serkit.corpora.labels import LABEL_SETS
 from serkit.trials.command_line import experiment_parser

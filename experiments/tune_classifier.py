@@ -9,11 +9,12 @@ the best settings are worth: `experiments/train_compact.py --tuned runs/tune-cla
 
 import argparse
 
+from serkit.commands.running import run_experiment
+
 import keras
 import tensorflow as tf
 
 from serkit.audio.arguments import spec_of
-from serkit.commands.running import run_experiment
 from serkit.corpora.arguments import naming_of
 from serkit.corpora.labels import LABEL_SETS
 from serkit.trials.command_line import experiment_parser

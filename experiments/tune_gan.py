@@ -10,12 +10,13 @@ before, alone: KID does not say whether samples teach one. docs/tuning.md has th
 
 import argparse
 
+from serkit.commands.running import run_experiment
+
 import keras
 import pandas as pd
 import tensorflow as tf
 
 from serkit.audio.arguments import spec_of
-from serkit.commands.running import run_experiment
 from serkit.corpora.arguments import naming_of
 from serkit.files import write_text
 from serkit.markdown import markdown_table

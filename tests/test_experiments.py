@@ -1,6 +1,8 @@
 """Every experiment takes the same options and fails as a command does."""
 
 import importlib.util
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -28,3 +30,14 @@ def test_it_takes_recordings_spectrograms_and_a_folder(path, monkeypatch, tmp_pa
     assert options.out == tmp_path / "out"
     with pytest.raises(InputError, match=r"nowhere does not exist$"):
         experiment.main(options)
+
+
+def test_nothing_but_our_line_reaches_the_user():
+    (path,) = (path for path in EXPERIMENTS if path.stem == "report_choices")
+    # It imports Keras and TensorFlow itself, before the rest of serkit.
+    assert "\nimport tensorflow" in path.read_text("utf-8")
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    words = [sys.executable, str(path), "nowhere"]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "report_choices.py: nowhere does not exist\n"

@@ -1,4 +1,7 @@
-"""What of TensorFlow, Python and the system reaches the user of a command or of an experiment."""
+"""What of TensorFlow, Python and the system reaches the user of a command or of an experiment.
+
+Importing this before TensorFlow keeps its lines of C++ off the screen, where they would bury ours.
+"""
 
 import argparse
 import contextlib
@@ -12,6 +15,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from serkit.errors import InputError, SerkitError, describe_os_error
+
+# TensorFlow reads it once, when it is imported.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # A name in backquotes, before "=", with a word in quotes behind it or not, or of several words.
 _ARGUMENT = re.compile(
@@ -29,7 +35,7 @@ _FOR_PROGRAMMERS = (
 
 
 def prepare() -> None:
-    """Have streams that take any letter, and TensorFlow keep its remarks. Before any output."""
+    """Have streams that take any letter, and TensorFlow's Python keep its remarks."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             # Closed by whoever started it.
@@ -37,8 +43,6 @@ def prepare() -> None:
         # A terminal that lacks a letter gets a question mark for it.
         if hasattr(getattr(sys, name), "reconfigure"):
             getattr(sys, name).reconfigure(errors="replace")
-    # TensorFlow's start-up lines would bury ours; set before anything imports it.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 

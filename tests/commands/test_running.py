@@ -6,9 +6,10 @@ import subprocess
 import sys
 import warnings
 
+from serkit.commands.running import as_options, run, run_experiment
+
 import pytest
 
-from serkit.commands.running import as_options, run, run_experiment
 from serkit.errors import InputError, ResumeError
 
 SPELLED = {"weights": "--weights", "rare_below": "--rare-below", "out": "--out"}
