@@ -1,6 +1,8 @@
 """Many recordings measured at once."""
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import joblib
@@ -12,7 +14,7 @@ Measured = TypeVar("Measured")
 
 # Other processes need about half a second to start, in which one reads this many files.
 _WORTH_PROCESSES = 2000
-_CHUNK = 64
+_CHUNK = 128
 
 
 def probe_all(files: Sequence[str]) -> Iterator[Probe | tuple[str, str]]:
@@ -46,10 +48,25 @@ def measure_all(
     if len(files) < worth_processes or joblib.cpu_count() == 1:
         results = (_measure_some(measure, some) for some in chunks)
     else:
-        parallel = joblib.Parallel(n_jobs=-1, return_as="generator", pre_dispatch="4*n_jobs")
-        results = parallel(joblib.delayed(_measure_some)(measure, some) for some in chunks)
+        # With more calls waiting than this joblib prints a traceback when it is interrupted.
+        parallel = joblib.Parallel(n_jobs=-1, return_as="generator", pre_dispatch="2*n_jobs")
+        with _shielded():
+            results = parallel(joblib.delayed(_measure_some)(measure, some) for some in chunks)
     for result in results:
         yield from result
+
+
+@contextmanager
+def _shielded() -> Iterator[None]:
+    """Let processes that start here not hear of Ctrl-C, which reaches all that a terminal has.
+
+    The first one ends the others; by themselves each of them would print a traceback.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _measure_some(

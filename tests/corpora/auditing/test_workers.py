@@ -1,3 +1,9 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
 from serkit.corpora.auditing import workers
 from serkit.corpora.auditing.probe import Probe, probe
 from serkit.corpora.findings import Unusable
@@ -27,3 +33,35 @@ def test_what_is_wrong_with_a_file_is_its_result():
 
     found = workers.measure_all(measure, ["a", "b", "ccc"], worth_processes=9, chunk=2)
     assert list(found) == [1, ("html", "a web page"), 3]
+
+
+def test_ctrl_c_ends_all_processes_without_a_traceback(tmp_path):
+    began = tmp_path / "began"
+    code = f"""
+from serkit.corpora.auditing.workers import measure_all
+work = "import time; open({str(began)!r}, 'w').close(); time.sleep(60)"
+try:
+    list(measure_all(exec, 9 * [work], worth_processes=1, chunk=1))
+except KeyboardInterrupt:
+    print("stopped")
+"""
+
+    def heed() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    # A group of its own, all of which gets the signal, as from a terminal.
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=heed,
+        env=os.environ | {"LOKY_MAX_CPU_COUNT": "2"},
+    )
+    with process:
+        while not began.exists() and process.poll() is None:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        said, complaints = process.communicate(timeout=30)
+    assert (said, complaints) == ("stopped\n", "")
