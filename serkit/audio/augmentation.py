@@ -1,4 +1,4 @@
-"""Cheap disturbances of training waveforms: shift in time, gain, noise, speed.
+"""Cheap disturbances of training waveforms: speed, tempo, pitch, shift in time, noise, gain.
 
 What a clip gets depends on the seed and on its place in the batch; the same clip at another place
 gets another draw. Training needs a new seed for every step.
@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from serkit.audio.speed import play
+from serkit.audio.speed import change_pitch, change_tempo, play
 from serkit.errors import InputError, check_range
 
 _MOST_DB = 120.0
 _SLOWEST, _FASTEST = 0.5, 2.0
+_MOST_SEMITONES = 12.0
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,10 @@ class WaveAugmentation:
         snr_db: lowest and highest signal-to-noise ratio in dB, -120 to 120; None is off. See
             :func:`add_noise`.
         gain_db: lowest and highest gain in dB, -120 to 120; None is off. See :func:`gain`.
+        stretch: lowest and highest factor of the tempo alone, 0.5 to 2; None is off. See
+            :func:`stretch`.
+        pitch: lowest and highest change of the pitch alone in semitones, -12 to 12; None is off.
+            See :func:`pitch`.
 
     Raises:
         InputError: for a value out of range, or a pair that is none or runs downwards.
@@ -35,16 +40,20 @@ class WaveAugmentation:
     shift: float = 0.0
     snr_db: tuple[float, float] | None = None
     gain_db: tuple[float, float] | None = None
+    stretch: tuple[float, float] | None = None
+    pitch: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         check_range("shift", self.shift, 0.0, 1.0)
         _check_pair("speed", self.speed, _SLOWEST, _FASTEST)
         _check_pair("snr_db", self.snr_db, -_MOST_DB, _MOST_DB)
         _check_pair("gain_db", self.gain_db, -_MOST_DB, _MOST_DB)
+        _check_pair("stretch", self.stretch, _SLOWEST, _FASTEST)
+        _check_pair("pitch", self.pitch, -_MOST_SEMITONES, _MOST_SEMITONES)
 
 
 def augment(waveforms: tf.Tensor, seed: tf.Tensor, settings: WaveAugmentation) -> tf.Tensor:
-    """Apply what is on, in this order: speed, shift, noise, gain.
+    """Apply what is on, in this order: speed, stretch, pitch, shift, noise, gain.
 
     Each has a seed of its own: switching one on does not change what the others draw.
 
@@ -59,6 +68,12 @@ def augment(waveforms: tf.Tensor, seed: tf.Tensor, settings: WaveAugmentation) -
     seeds = tf.random.experimental.stateless_split(seed, 4)
     if settings.speed is not None:
         waveforms = change_speed(waveforms, seeds[0], *settings.speed)
+    if settings.stretch is not None:
+        own_seed = tf.random.experimental.stateless_fold_in(seed, 1)
+        waveforms = stretch(waveforms, own_seed, *settings.stretch)
+    if settings.pitch is not None:
+        own_seed = tf.random.experimental.stateless_fold_in(seed, 2)
+        waveforms = pitch(waveforms, own_seed, *settings.pitch)
     if settings.shift:
         waveforms = time_shift(waveforms, seeds[1], settings.shift)
     if settings.snr_db is not None:
@@ -161,6 +176,50 @@ def change_speed(waveforms: tf.Tensor, seed: tf.Tensor, low: float, high: float)
     """
     _check_order("low", low, "high", high, _SLOWEST, _FASTEST)
     return play(waveforms, _draw(waveforms, seed, low, high)[:, 0])
+
+
+def stretch(waveforms: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> tf.Tensor:
+    """Make each clip slower or faster by a factor of its own; its pitch stays.
+
+    A slower clip loses its ends, a faster one gets zeros around it, and its middle stays in the
+    middle; see :func:`serkit.audio.speed.change_tempo`.
+
+    Args:
+        waveforms: float32 ``(batch, samples)``.
+        seed: int ``(2,)``; equal seeds give equal results.
+        low: least factor of the tempo, 0.5 or more; below 1 is slower.
+        high: largest factor, ``low`` to 2; factors are uniform between the two.
+
+    Returns:
+        The same shape; at a factor of exactly 1 the clip itself.
+
+    Raises:
+        InputError: if a factor is out of range.
+    """
+    _check_order("low", low, "high", high, _SLOWEST, _FASTEST)
+    return change_tempo(waveforms, _draw(waveforms, seed, low, high)[:, 0])
+
+
+def pitch(waveforms: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> tf.Tensor:
+    """Make each clip higher or lower by semitones of its own; its tempo stays.
+
+    See :func:`serkit.audio.speed.change_pitch`.
+
+    Args:
+        waveforms: float32 ``(batch, samples)``.
+        seed: int ``(2,)``; equal seeds give equal results.
+        low: least change in semitones, -12 or more; below 0 is lower.
+        high: largest change, ``low`` to 12; changes are uniform between the two.
+
+    Returns:
+        The same shape; at exactly 0 semitones the clip itself.
+
+    Raises:
+        InputError: if a change is out of range.
+    """
+    _check_order("low", low, "high", high, -_MOST_SEMITONES, _MOST_SEMITONES)
+    factors = 2.0 ** (_draw(waveforms, seed, low, high)[:, 0] / 12.0)
+    return change_pitch(waveforms, factors, 2.0 ** (high / 12.0))
 
 
 def _draw(waveforms: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> tf.Tensor:

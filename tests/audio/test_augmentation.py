@@ -10,20 +10,32 @@ from serkit.audio.augmentation import (
     augment,
     change_speed,
     gain,
+    pitch,
+    stretch,
     time_shift,
 )
-from serkit.audio.speed import play
+from serkit.audio.speed import change_pitch, change_tempo, play
 from serkit.errors import InputError
 
 SEED = tf.constant([1, 2])
-EVERYTHING = WaveAugmentation(speed=(0.9, 1.1), shift=0.2, snr_db=(5, 20), gain_db=(-6, 6))
+EVERYTHING = WaveAugmentation(
+    speed=(0.9, 1.1),
+    shift=0.2,
+    snr_db=(5, 20),
+    gain_db=(-6, 6),
+    stretch=(0.8, 1.25),
+    pitch=(-2, 2),
+)
 ALL = {
     "shift": partial(time_shift, largest=0.3),
     "gain": partial(gain, low_db=-6, high_db=6),
     "noise": partial(add_noise, low_db=5, high_db=20),
     "speed": partial(change_speed, low=0.8, high=1.2),
+    "stretch": partial(stretch, low=0.8, high=1.2),
+    "pitch": partial(pitch, low=-3, high=3),
     "augment": partial(augment, settings=EVERYTHING),
 }
+HIGH = ((change_speed, "high"), (stretch, "high"), (pitch, "high"))
 anything = pytest.mark.parametrize("change", ALL.values(), ids=ALL)
 
 
@@ -131,9 +143,40 @@ def test_each_clip_has_a_speed_of_its_own_in_the_range():
     np.testing.assert_array_equal(change_speed(tone[None], SEED, 0.9, 0.9), fixed)
 
 
+def test_each_clip_has_a_pitch_of_its_own_in_the_range():
+    tone = np.cos(0.2 * np.pi * np.arange(4000)).astype("float32")
+    changed = pitch(np.repeat(tone[None], 40, axis=0), SEED, -3, 2).numpy()
+    middle = changed[:, 500:3500] * np.hanning(3000)
+    found = np.abs(np.fft.rfft(middle, 60_000)).argmax(axis=1) / 60_000 / 0.1
+    semitones = 12 * np.log2(found)
+    assert -3.05 <= semitones.min() < -2.5
+    assert 1.5 < semitones.max() <= 2.05
+    fixed = change_pitch(tone[None], tf.constant([2 ** (2 / 12)], tf.float32), 2 ** (2 / 12))
+    np.testing.assert_allclose(pitch(tone[None], SEED, 2, 2), fixed, atol=1e-5)
+
+
+def test_each_clip_has_a_tempo_of_its_own_in_the_range():
+    """How long two seconds of noise last, by their power; clips are four seconds long."""
+    noise = np.random.default_rng(3).normal(0, 0.1, 8000)
+    clip = np.pad(noise, 4000).astype("float32")
+    changed = stretch(np.repeat(clip[None], 40, axis=0), SEED, 0.8, 1.25).numpy()
+    lasting = (np.square(changed) > 1e-4).sum(axis=1) / (np.square(clip) > 1e-4).sum()
+    assert 1 / 1.25 - 0.06 < lasting.min() < 0.86
+    assert 1.15 < lasting.max() < 1 / 0.8 + 0.06
+    fixed = change_tempo(clip[None], tf.constant([0.9]))
+    np.testing.assert_array_equal(stretch(clip[None], SEED, 0.9, 0.9), fixed)
+
+
+def test_tempo_comes_after_speed_and_before_pitch_and_all_before_shift(clips):
+    fixed = WaveAugmentation(speed=(1.1, 1.1), stretch=(0.9, 0.9), pitch=(1, 1), gain_db=(3, 3))
+    wanted = change_tempo(play(clips, tf.fill([6], 1.1)), tf.fill([6], 0.9))
+    wanted = pitch(wanted, SEED, 1, 1) * 10 ** (3 / 20)
+    np.testing.assert_allclose(augment(clips, SEED, fixed), wanted, atol=1e-5)
+
+
 def test_nothing_happens_by_default_and_at_zero_strength(clips):
     np.testing.assert_array_equal(augment(clips, SEED, WaveAugmentation()), clips)
-    still = WaveAugmentation(speed=(1, 1), shift=0.0, gain_db=(0, 0))
+    still = WaveAugmentation(speed=(1, 1), shift=0.0, gain_db=(0, 0), stretch=(1, 1), pitch=(0, 0))
     np.testing.assert_array_equal(augment(clips, SEED, still), clips)
 
 
@@ -142,6 +185,8 @@ def test_switching_one_on_leaves_the_draws_of_the_others(clips):
     without = augment(clips, SEED, WaveAugmentation(shift=0.2, snr_db=(5, 20)))
     both = augment(clips, SEED, WaveAugmentation(shift=0.2, snr_db=(5, 20), gain_db=(3, 3)))
     np.testing.assert_allclose(both, without * 10 ** (3 / 20), rtol=1e-5)
+    others = WaveAugmentation(shift=0.2, snr_db=(5, 20), stretch=(1, 1), pitch=(0, 0))
+    np.testing.assert_array_equal(augment(clips, SEED, others), without)
 
 
 def test_single_clips_are_what_the_batch_of_them_is(clips):
@@ -160,6 +205,10 @@ def test_single_clips_are_what_the_batch_of_them_is(clips):
         ({"speed": (1.1, 0.9)}, r"speed\[1\]=0\.9 .* from 1\.1 to 2"),
         ({"snr_db": (0, float("inf"))}, r"snr_db\[1\]=inf"),
         ({"gain_db": (float("nan"), 0)}, r"gain_db\[0\]=nan"),
+        ({"stretch": (0.8, 2.1)}, r"stretch\[1\]=2\.1 .* from 0\.8 to 2"),
+        ({"stretch": (0.8,)}, r"stretch=\(0\.8,\)"),
+        ({"pitch": (-13, 0)}, r"pitch\[0\]=-13 .* from -12\.0 to 12"),
+        ({"pitch": (2, -2)}, r"pitch\[1\]=-2"),
         ({"gain_db": (1, 2, 3)}, r"gain_db=\(1, 2, 3\)"),
     ],
 )
@@ -169,7 +218,7 @@ def test_settings_are_checked(settings, words):
 
 
 def test_arguments_are_checked(clips):
-    for function, name in ((gain, "high_db"), (add_noise, "high_db"), (change_speed, "high")):
+    for function, name in ((gain, "high_db"), (add_noise, "high_db"), *HIGH):
         with pytest.raises(InputError, match=f"{name}=0.7 is out of range; valid is from 0.8"):
             function(clips, SEED, 0.8, 0.7)
     with pytest.raises(InputError, match="largest=-1"):
