@@ -93,7 +93,10 @@ def report(found: pd.DataFrame, classes: Sequence[str]) -> str:
 
 def parse() -> argparse.Namespace:
     parser = cross_validation_parser(__doc__.splitlines()[0], "runs/random-features")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.live is not None:
+        parser.error("nothing is trained in steps here, so that --live has no meaning")
+    return options
 
 
 def main(options: argparse.Namespace) -> None:

@@ -72,7 +72,8 @@ def fit_classifier(
         model: any functional or sequential Keras model from spectrograms to logits
             ``(batch, classes)``. It is not compiled here: it can be saved, and loaded where serkit
             is not known. Made under a ``tf.distribute`` strategy, it is trained under it.
-        train: real and generated examples with labels.
+        train: real and generated examples with labels; live spectrograms are computed from
+            waveforms at each step, see :class:`serkit.training.live.LiveSpectrograms`.
         validation: real examples with labels.
         speakers: who is in which part of the split.
         settings: epochs, batch size, optimiser, loss.
@@ -91,7 +92,8 @@ def fit_classifier(
     Raises:
         LeakError: if anybody's voice is in ``train`` who is no training speaker, or in
             ``validation`` who is no validation speaker.
-        InputError: if labels do not fit the model, or a class has no training example.
+        InputError: if labels do not fit the model, a class has no training example, or there are
+            ``settings.views`` of live spectrograms.
         DivergedError: if a loss or a weight is no longer finite; what was kept before stays.
     """
     speakers.require_training(train.speakers)

@@ -15,6 +15,7 @@ from serkit.errors import InputError
 from serkit.seeds import derive_seed
 from serkit.training.batches import batches_in_order, training_batches
 from serkit.training.examples import Examples
+from serkit.training.live import LiveSpectrograms
 from serkit.training.mixing import mixed
 
 Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -26,14 +27,14 @@ class Material:
 
     Attributes:
         network: to be trained; shares its variables with the model that it comes from.
-        inputs: float32 ``(n, …)``, spectrograms or features, for training.
+        inputs: float32 ``(n, …)``, spectrograms, live ones included, or features, for training.
         labels: class numbers ``(n,)``.
         validation: inputs ``(m, …)`` of the validation examples.
         augment: of training batches, if it is to be done at each step.
     """
 
     network: keras.Model
-    inputs: np.ndarray | Rows
+    inputs: np.ndarray | Rows | LiveSpectrograms
     labels: np.ndarray
     validation: np.ndarray | Rows
     augment: Augment | None
@@ -77,8 +78,8 @@ def prepare(
 ) -> Material:
     """Take the frozen part's outputs for the network's input where that changes nothing.
 
-    That is where there is a frozen part and no augmentation; or where ``views`` augmented views of
-    each example are to stand for all that there could be.
+    That is where there is a frozen part and no augmentation, of waveforms or of spectrograms; or
+    where ``views`` augmented views of each example are to stand for all that there could be.
 
     Args:
         model: from spectrograms to logits.
@@ -89,8 +90,18 @@ def prepare(
         seed: of the views.
         folder: of the frozen part's outputs.
         say: gets a line if they are used.
+
+    Raises:
+        InputError: for views of live spectrograms.
     """
-    pieces = cut(model) if augment is None or views else None
+    live = isinstance(train.spectrograms, LiveSpectrograms)
+    if live and views:
+        raise InputError(
+            f"`views` must be 0 for live spectrograms, which are others at each step. "
+            f"Received: {views}."
+        )
+    fixed = augment is None and not (live and train.spectrograms.is_random)
+    pieces = cut(model) if fixed or views else None
     if pieces is None:
         return Material(model, train.spectrograms, train.labels, validation.spectrograms, augment)
     pictures = [train.spectrograms]

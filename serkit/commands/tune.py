@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from serkit.audio.arguments import add_spectrograms, spec_of
+from serkit.audio.strengths import add_live
 from serkit.commands.engines import add_engine, engine
 from serkit.corpora.arguments import add_recordings, naming_of, recordings_of
+from serkit.errors import InputError
 
 if TYPE_CHECKING:
     from serkit.tuning.classifier_objective import ClassifierSearch
@@ -44,6 +46,7 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--labels", choices=["emotion", "gender_emotion"], default="emotion", help="not of GANs")
     add("--epochs", type=int, help="of a classifier; default: 30")
+    add_live(parser)
     add("--label", default="female_surprise", help="a GAN's class; default: %(default)s")
     add("--clips", type=int, default=0, help="left of that class; default: all")
     add("--width", type=float, help="of GANs, 1 is the report's; default: 0.25")
@@ -103,6 +106,11 @@ def search_of(options: argparse.Namespace) -> "ClassifierSearch | GanSearch":
     roots, naming = recordings_of(options), naming_of(options)
     short = options.short
     if options.what in _GANS:
+        if options.live is not None:
+            raise InputError(
+                f"`--live` must not be given for {options.what}: GANs train on spectrograms that "
+                "are computed once. Valid are classifier and bayesian."
+            )
         return GanSearch(
             roots,
             kind=options.what,
@@ -127,6 +135,7 @@ def search_of(options: argparse.Namespace) -> "ClassifierSearch | GanSearch":
         seed=options.seed,
         naming=naming,
         spec=spec_of(options),
+        live=None if options.live is None else tuple(options.live),
     )
 
 

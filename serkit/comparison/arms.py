@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from serkit.audio.strengths import SPEED, STRENGTHS
 from serkit.errors import InputError, check_choice
 
 COPIES, NOISE, DCGAN, WGAN_GP, CONDITIONAL = "copies", "noise", "dcgan", "wgan-gp", "conditional"
@@ -22,10 +23,13 @@ class Arm:
             :class:`serkit.classifiers.settings.FitSettings`.
         masks: SpecAugment's masks and a shift in time, new ones at each step.
         mixup: alpha of mixup; 0 for none.
-        speeds: that recordings are also played at.
+        speeds: that recordings are also played at; where spectrograms are computed from waveforms
+            at each step, any speed of a range instead, see :attr:`augmentations`.
+        waves: augmentation of waveforms at each step, keys of
+            :data:`serkit.audio.strengths.STRENGTHS`.
 
     Raises:
-        InputError: if the fill is not known.
+        InputError: if the fill or an augmentation is not known.
     """
 
     name: str
@@ -35,9 +39,17 @@ class Arm:
     masks: bool = False
     mixup: float = 0.0
     speeds: tuple[float, ...] = ()
+    waves: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_choice("fill", self.fill, FILLS)
+        for name in self.waves:
+            check_choice("waves", name, STRENGTHS)
+
+    @property
+    def augmentations(self) -> tuple[str, ...]:
+        """Of waveforms, the speed included, where training batches are computed from these."""
+        return (*self.waves, SPEED) if self.speeds else self.waves
 
     def beside(self, other: "Arm") -> "Arm":
         """This arm, with what another one does as well.
@@ -54,6 +66,7 @@ class Arm:
             masks=self.masks or other.masks,
             mixup=self.mixup or other.mixup,
             speeds=self.speeds or other.speeds,
+            waves=tuple(sorted({*self.waves, *other.waves})),
         )
 
 
@@ -74,6 +87,9 @@ ARMS = {
         Arm("specaugment", "masks and a shift, other ones at each step", masks=True),
         Arm("mixup", "weighted means of two clips and of their labels", mixup=0.3),
         Arm("speed", "recordings also at 0.9 and 1.1 of their speed", speeds=(0.9, 1.1)),
+        Arm("noise", "white noise, 10 to 30 dB below the clip", waves=("noise",)),
+        Arm("gain", "up to 10 dB louder or quieter", waves=("gain",)),
+        Arm("time-shift", "up to a tenth earlier or later", waves=("time-shift",)),
         Arm("noise-images", "as many pictures of noise, without content", fill=NOISE),
         Arm("dcgan", "samples of a DCGAN of each rare class", fill=DCGAN),
         Arm("wgan-gp", "samples of a WGAN-GP of each rare class", fill=WGAN_GP),

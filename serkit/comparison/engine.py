@@ -196,7 +196,7 @@ class Comparison:
             seeds: of trainings.
             keep: whether trained networks are kept.
         """
-        for part in self.views.parts((1.0, *arm.speeds)):
+        for part in self.views.parts(self.settings.speeds_of(arm)):
             yield f"spectrograms at speed {part.speed:g}", part
         if arm.fill in GANS:
             if self.settings.gated:

@@ -1,6 +1,7 @@
 """What rare classes are filled up with: copies, noise, or what a GAN made."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from serkit.comparison.samples import Gate, Samples
 from serkit.comparison.settings import CompareSettings
 from serkit.seeds import derive_seed
 from serkit.training.examples import Examples
+from serkit.trials.parts import Parts
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,14 @@ class Filling:
         gans = (generators.of(label) for label in self.fold.plan) if generators else ()
         return next(filter(None, (gan.failure for gan in gans)), None)
 
+    @cached_property
+    def parts(self) -> tuple[Parts, ...]:
+        """Of the fold, the arm's training clips at each speed, or their waveforms; 1 first."""
+        waves = self.settings.waves_of(self.arm)
+        if waves is not None:
+            return (self.fold.live(waves),)
+        return tuple(self.fold.at(speed) for speed in self.settings.speeds_of(self.arm))
+
     def added(self) -> Added:
         """For each class of the plan, what is added, with the voices that are in it."""
         found: list[Examples] = []
@@ -94,7 +104,7 @@ class Filling:
 
     def _of_class(self, label: str, count: int) -> tuple[Examples | None, Examples]:
         """What was generated, if anything, and copies; either may be empty."""
-        parts, seed = self.fold.parts, derive_seed(self.settings.seed, "filling", label)
+        parts, seed = self.parts[0], derive_seed(self.settings.seed, "filling", label)
         number = parts.classes.index(label)
         real = parts.to_fit(parts.rare(label))
         made = None

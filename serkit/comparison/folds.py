@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from serkit.audio.augmentation import WaveAugmentation
+from serkit.caching.rows import Rows
 from serkit.comparison.settings import CORPORA, LEAKY, REPORTED, CompareSettings
 from serkit.comparison.views import Views
 from serkit.corpora.corpus import Clip, Corpus
@@ -14,6 +16,7 @@ from serkit.corpora.random_folds import random_folds
 from serkit.corpora.splits import Split
 from serkit.corpora.splitting.thinning import make_rare
 from serkit.errors import InputError, check_choice
+from serkit.training.live import LiveSpectrograms
 from serkit.trials.parts import Parts
 
 
@@ -58,7 +61,13 @@ class Fold:
 
     def at(self, speed: float) -> Parts:
         """The same of recordings that are played at another speed."""
-        rows = self.views[speed]
+        return self._parts(self.views[speed])
+
+    def live(self, augmentation: WaveAugmentation) -> Parts:
+        """The same, of which training batches are computed from waveforms at each step."""
+        return self._parts(self.views.live(augmentation))
+
+    def _parts(self, rows: Rows | LiveSpectrograms) -> Parts:
         rows = rows if self.kept is None else rows.select(list(self.kept))
         return Parts(self.corpus, self.split, rows, self.label_set)
 

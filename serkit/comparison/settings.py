@@ -1,14 +1,17 @@
 """All that decides what a comparison gives."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from serkit.audio.augmentation import WaveAugmentation
 from serkit.audio.masking import MaskSettings
 from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.audio.strengths import augmentation_of
 from serkit.classifiers.settings import FitSettings
 from serkit.classifiers.spaces import CompactRecipe
 from serkit.classifiers.transfer import TRANSFER, TransferSettings
-from serkit.comparison.arms import DCGAN, DEFAULT_ARMS, WGAN_GP, choose_arms
+from serkit.comparison.arms import DCGAN, DEFAULT_ARMS, WGAN_GP, Arm, choose_arms
 from serkit.comparison.contenders import (
     CLASSIFIERS,
     FROZEN_CONVS,
@@ -33,7 +36,7 @@ PLANS = (BALANCE, REPORTED)
 TUNED_CLASSIFIER = "classifier"
 _TUNABLE = (TUNED_CLASSIFIER, DCGAN, WGAN_GP)
 # Folders of earlier comparisons do not have these settings.
-_LATER = ("tuned", "naming", "gan_recipe", "frozen_convs", "precision")
+_LATER = ("tuned", "naming", "gan_recipe", "frozen_convs", "precision", "live")
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,8 @@ class CompareSettings:
             its listing.
         precision: that the 2021 report's networks compute in, ``float32`` or ``mixed_bfloat16``;
             the faster one on this machine.
+        live: training batches are computed from waveforms at each step, in all arms; otherwise in
+            those that augment waveforms.
 
     Raises:
         InputError: for a value out of range or a name that is not known.
@@ -112,9 +117,10 @@ class CompareSettings:
     naming: Naming = field(default_factory=Naming)
     frozen_convs: int = FROZEN_CONVS
     precision: str = field(default_factory=fastest_precision)
+    live: bool = False
 
     def __post_init__(self) -> None:
-        choose_arms(self.arms, self.everywhere)
+        arms = choose_arms(self.arms, self.everywhere)
         for name in (*self.classifiers, *self.fit):
             check_choice("classifier", name, CLASSIFIERS)
         check_choice("label_set", self.label_set, LABEL_SETS)
@@ -142,6 +148,39 @@ class CompareSettings:
                 raise InputError(f"{name}={values!r}; valid is one or more, each once")
         if set(self.more_seeds) & set(self.seeds):
             raise InputError(f"more_seeds={self.more_seeds} has seeds of {self.seeds}")
+        self._check_live(arms)
+
+    def _check_live(self, arms: Sequence[Arm]) -> None:
+        live = [arm for arm in arms if self.waves_of(arm) is not None]
+        names = ", ".join(arm.name for arm in live)
+        for name in self.classifiers if live else ():
+            if views := self.fit_of(name).views:
+                raise InputError(
+                    f"`classifiers` must be without {name} where spectrograms are computed at each "
+                    f"step (the arms {names}), since it is trained on {views} fixed views of each "
+                    "clip; compact is not."
+                )
+        if len(live) < len(arms) and any(arm.speeds for arm in live):
+            raise InputError(
+                "`live` must be true where all arms have `speed` and some augment waveforms "
+                f"({names}): these draw a speed at each step, the others have fixed ones. "
+                "Received: False."
+            )
+
+    @property
+    def is_live(self) -> bool:
+        """Whether some training needs the recordings themselves."""
+        return any(
+            self.waves_of(arm) is not None for arm in choose_arms(self.arms, self.everywhere)
+        )
+
+    def waves_of(self, arm: Arm) -> WaveAugmentation | None:
+        """How an arm's waveforms are augmented at each step; None if spectrograms are kept."""
+        return augmentation_of(arm.augmentations) if self.live or arm.waves else None
+
+    def speeds_of(self, arm: Arm) -> tuple[float, ...]:
+        """The speeds that an arm's spectrograms are computed at before training, 1 first."""
+        return (1.0,) if self.waves_of(arm) is not None else (1.0, *arm.speeds)
 
     @property
     def protocols(self) -> tuple[str, ...]:

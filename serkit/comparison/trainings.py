@@ -1,9 +1,10 @@
 """One classifier trained on one arm of one fold, and what it makes of the test part."""
 
 import functools
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -25,6 +26,7 @@ from serkit.seeds import derive_seed
 from serkit.training.batches import batches_in_order
 from serkit.training.examples import Examples
 from serkit.trials.predictions import predict_part
+from serkit.values import recorded
 
 _STATE = ("state.npz", "best.weights.h5")
 # Classes that are called 1 and 2 are no numbers.
@@ -63,12 +65,13 @@ class Training:
             weights=weights_key(self.settings.weights) if contender.pretrained else None,
             fit=asdict(self.fit),
             masks=asdict(self.settings.masks) if arm.masks else None,
-            speeds=arm.speeds,
+            speeds=self.settings.speeds_of(arm)[1:],
             filling=self.filling.key,
             clips={name: clips_key(part.clips, fold.label_set) for name, part in parts},
             classes=fold.classes,
             spec=asdict(self.settings.spec),
             seed=self._seed,
+            **self._live,
         )
 
     @property
@@ -91,7 +94,8 @@ class Training:
     @property
     def needs(self) -> tuple[Path, ...]:
         """Where the spectrograms are, GANs that it gets samples of, and their judge."""
-        return (*self.filling.fold.views.needs(self._speeds), *self.filling.needs)
+        speeds = self.settings.speeds_of(self.filling.arm)
+        return (*self.filling.fold.views.needs(speeds), *self.filling.needs)
 
     @property
     def is_done(self) -> bool:
@@ -174,13 +178,16 @@ class Training:
         return derive_seed(self.seed, fold.protocol, fold.number, self.classifier)
 
     @property
-    def _speeds(self) -> tuple[float, ...]:
-        return (1.0, *self.filling.arm.speeds)
+    def _live(self) -> dict[str, Any]:
+        waves = self.settings.waves_of(self.filling.arm)
+        if waves is None:
+            return {}
+        # What is off is left out: more may be known to a later version.
+        return {"waves": recorded(waves, [one.name for one in fields(waves)])}
 
     def _train(self) -> tuple[Examples, int]:
         fold = self.filling.fold
-        views = [fold.at(speed) for speed in self._speeds]
-        real = [view.to_fit(fold.split.train) for view in views]
+        real = [view.to_fit(fold.split.train) for view in self.filling.parts]
         added = self.filling.added()
         return Examples.joined([*real, *added.examples]), sum(added.generated.values())
 

@@ -3,12 +3,15 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from serkit.audio.augmentation import WaveAugmentation
 from serkit.caching.rows import Rows
 from serkit.comparison.arms import choose_arms
 from serkit.comparison.audio import AudioPart
 from serkit.comparison.settings import CompareSettings
 from serkit.comparison.store import take_in
 from serkit.corpora.corpus import Corpus
+from serkit.training.live import LiveSpectrograms
+from serkit.trials.parts import live_spectrograms
 
 # Some seconds each; a whole number of the store's files, so that each file is of one part.
 _PART = 512
@@ -31,7 +34,8 @@ class Views:
         self, settings: CompareSettings, corpus: Corpus, out: Path, cache: Path, size: int = _PART
     ) -> None:
         arms = choose_arms(settings.arms, settings.everywhere)
-        speeds = dict.fromkeys([1.0, *(speed for arm in arms for speed in arm.speeds)])
+        speeds = dict.fromkeys(speed for arm in arms for speed in settings.speeds_of(arm))
+        self._settings, self._corpus = settings, corpus
         self._cache = cache
         self._parts = {
             speed: [
@@ -44,6 +48,7 @@ class Views:
             for speed in speeds
         }
         self._rows: dict[float, Rows] = {}
+        self._live: LiveSpectrograms | None = None
 
     def __iter__(self) -> Iterator[float]:
         """The speeds."""
@@ -59,6 +64,20 @@ class Views:
         if speed not in self._rows:
             self._rows[speed] = Rows.joined([part.rows() for part in self._parts[speed]])
         return self._rows[speed]
+
+    def live(self, augmentation: WaveAugmentation) -> LiveSpectrograms:
+        """The same at speed 1, computed anew for training batches; waveforms are read once.
+
+        Args:
+            augmentation: of the waveforms, at each step.
+
+        Raises:
+            RecordingError: if a recording cannot be read.
+        """
+        if self._live is None:
+            given = self._corpus, self[1.0], self._settings.spec
+            self._live = live_spectrograms(*given, augmentation)
+        return self._live.augmented(augmentation)
 
     def parts(self, speeds: Iterable[float]) -> Iterator[AudioPart]:
         """The pieces of work that give the spectrograms at some speeds."""

@@ -171,6 +171,31 @@ def compute_spectrograms(
     raise OSError(f"{cache.folder} does not keep what is written to it")
 
 
+def read_waveforms(corpus: Corpus, spec: SpectrogramSpec) -> np.ndarray:
+    """Waveforms of a corpus, in its order, as its spectrograms are computed from them.
+
+    Args:
+        corpus: audited clips.
+        spec: gives rate and length.
+
+    Returns:
+        Float32 ``(clips, spec.samples)``; a thousand clips of the default spec are 232 MB.
+
+    Raises:
+        RecordingError: if a file cannot be read or decoded; the message names it.
+    """
+    found = np.empty((len(corpus), spec.samples), np.float32)
+    files = [str(corpus.file(clip)) for clip in corpus.clips]
+    dataset = tf.data.Dataset.from_tensor_slices((np.arange(len(files)), files))
+    workers = 2 * len(os.sched_getaffinity(0))
+    try:
+        for rows, waves in _loaded(dataset, spec, None, workers, tf.identity).batch(32):
+            found[rows] = waves
+    except tf.errors.OpError as error:
+        raise RecordingError(_cause(error)) from error
+    return found
+
+
 def open_cache(
     folder: Path | str,
     spec: SpectrogramSpec,

@@ -7,6 +7,7 @@ import numpy as np
 
 from serkit.caching.rows import Rows
 from serkit.errors import InputError
+from serkit.training.live import LiveSpectrograms, one_after_another
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class Examples:
     """What something is fitted on or checked with.
 
     Attributes:
-        spectrograms: float32 ``(n, frames, bins, 1)`` in [-1, 1]; an array, or rows on disk.
+        spectrograms: float32 ``(n, frames, bins, 1)`` in [-1, 1]; an array, rows on disk, or those
+            whose training batches are computed from waveforms.
         speakers: everybody whose recordings went into them; generated spectrograms have the voices
             of the clips that their GAN was trained on.
         labels: class numbers ``(n,)``, or None where there is one class only.
@@ -23,7 +25,7 @@ class Examples:
         InputError: if nobody's voice is in them, or there are not as many labels as spectrograms.
     """
 
-    spectrograms: np.ndarray | Rows
+    spectrograms: np.ndarray | Rows | LiveSpectrograms
     speakers: frozenset[str]
     labels: np.ndarray | None = None
 
@@ -40,16 +42,17 @@ class Examples:
     def joined(cls, parts: Sequence["Examples"]) -> "Examples":
         """All examples of several, one after another; rows stay on disk if all are such.
 
+        Where some have waveforms, the others are taken as they are at each step.
+
         Raises:
             InputError: if there are none, or some have labels and others none.
         """
         if len({part.labels is None for part in parts}) != 1:
             raise InputError(f"{len(parts)} sets, some with labels; valid are all or none")
         pictures = [part.spectrograms for part in parts]
-        on_disk = all(isinstance(each, Rows) for each in pictures)
         labels = [part.labels for part in parts]
         return cls(
-            Rows.joined(pictures) if on_disk else np.concatenate(pictures),
+            one_after_another(pictures),
             frozenset().union(*(part.speakers for part in parts)),
             None if labels[0] is None else np.concatenate(labels),
         )

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -10,7 +11,9 @@ import pandas as pd
 import tensorflow as tf
 
 from serkit.audio.arguments import add_spectrograms, spec_of
+from serkit.audio.augmentation import WaveAugmentation
 from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.audio.strengths import add_live, augmentation_of
 from serkit.corpora.arguments import NAMING, add_recordings, naming_of
 from serkit.corpora.labels import LABEL_SETS
 from serkit.files import write_text
@@ -21,7 +24,13 @@ from serkit.trials.cross_validation import PREDICTIONS, CrossValidation
 from serkit.trials.rare_classes import RareClasses, RareClassesSettings
 
 # Options that came later, and their default: folders of earlier experiments do not have them.
-_LATER = {"kind": "mel", "sample_rate": 16_000, "recipe": SMALL_DATA, "stop": None}
+_LATER = {
+    "kind": "mel",
+    "sample_rate": 16_000,
+    "recipe": SMALL_DATA,
+    "stop": None,
+    "live": None,
+}
 
 
 def experiment_parser(description: str, out: str) -> argparse.ArgumentParser:
@@ -94,12 +103,14 @@ def cross_validation_parser(description: str, out: str) -> argparse.ArgumentPars
         out: folder of the results, if none is given.
 
     Returns:
-        That of :func:`experiment_parser`, with ``--labels``, ``--seeds`` and ``--folds``.
+        That of :func:`experiment_parser`, with ``--labels``, ``--seeds``, ``--folds`` and
+        ``--live``.
     """
     parser = experiment_parser(description, out)
     parser.add_argument("--labels", choices=LABEL_SETS, default="emotion")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--folds", type=int, default=5)
+    add_live(parser)
     return parser
 
 
@@ -119,7 +130,8 @@ def cross_validation(
     Args:
         options: of :func:`cross_validation_parser` and any others.
         spec: spectrograms, in all but kind and rate; default: the default.
-        speeds: that recordings are played at to train on, beside their own.
+        speeds: that recordings are played at to train on, beside their own; with ``--live`` any
+            speed between the lowest and the highest of these and their own, anew at each step.
         results: name of the table that each fold keeps last.
         report: makes the tables of these and of the names of all classes, as Markdown.
 
@@ -127,6 +139,7 @@ def cross_validation(
         ResumeError: if the folder was made with other options.
         InputError: if there is only one class, or too few speakers.
     """
+    live = None if options.live is None else _live(options.live, speeds)
     with run_of(options, "seeds") as run:
         trial = CrossValidation(
             *(
@@ -137,7 +150,8 @@ def cross_validation(
                 options.seeds,
                 options.folds,
             ),
-            *(speeds, results, naming_of(options)),
+            *(speeds if live is None else (), results, naming_of(options)),
+            live=live,
         )
         try:
             yield trial
@@ -147,6 +161,11 @@ def cross_validation(
         text = report(trial.predictions(), trial.classes)
         write_text(options.out / "report.md", text)
         print(f"{text}\nper cent where nothing else is said; written: {options.out / 'report.md'}")
+
+
+def _live(names: Sequence[str], speeds: Sequence[float]) -> WaveAugmentation:
+    found = augmentation_of(names)
+    return replace(found, speed=(min(1.0, *speeds), max(1.0, *speeds))) if speeds else found
 
 
 def run_of(options: argparse.Namespace, *free: str) -> Run:

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import pandas as pd
 
+from serkit.audio.augmentation import WaveAugmentation
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.fitting import fit_classifier
 from serkit.classifiers.material import Augment
@@ -21,7 +22,7 @@ from serkit.errors import InputError
 from serkit.files import replacing
 from serkit.seeds import derive_seed
 from serkit.training.examples import Examples
-from serkit.trials.parts import Parts
+from serkit.trials.parts import Parts, live_spectrograms
 from serkit.trials.predictions import predict_part
 
 PREDICTIONS = "predictions.csv"
@@ -138,13 +139,15 @@ class CrossValidation:
         speeds: that recordings are played at to train on, beside their own.
         results: name of the table that a fold keeps last, see :meth:`Fold.keep`.
         naming: how recordings of the user's own are named.
+        live: augmentation of waveforms, of which the spectrograms of training batches are then
+            computed at each step; None trains on those that are computed once.
 
     Attributes:
         classes: their names, in the order of the logits.
         spec: spectrograms.
 
     Raises:
-        InputError: if there is only one class, or too few speakers.
+        InputError: if there is only one class, too few speakers, or ``speeds`` beside ``live``.
     """
 
     def __init__(
@@ -158,7 +161,13 @@ class CrossValidation:
         speeds: Sequence[float] = (),
         results: str = PREDICTIONS,
         naming: Naming | None = None,
+        live: WaveAugmentation | None = None,
     ) -> None:
+        if speeds and live is not None:
+            raise InputError(
+                f"`speeds` must be empty with `live`, which has a range of speeds of its own. "
+                f"Received: {tuple(speeds)}."
+            )
         self.folder, self.seeds, self.folds, self.label_set = folder, seeds, folds, label_set
         self.spec, self._results = spec, results
         self._corpus = open_recordings(roots, naming=naming).corpus
@@ -172,6 +181,8 @@ class CrossValidation:
             compute_spectrograms(self._corpus, spec, cache=folder / "spectrograms", speed=speed)
             for speed in (1.0, *speeds)
         ]
+        if live is not None:
+            self._views = [live_spectrograms(self._corpus, *self._views, spec, live)]
 
     def __iter__(self) -> Iterator[Fold]:
         """The folds that are not done yet, a killed one first."""

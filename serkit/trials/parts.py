@@ -2,17 +2,43 @@
 
 import numpy as np
 
+from serkit.audio.augmentation import WaveAugmentation
+from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.caching.rows import Rows
 from serkit.corpora.corpus import Corpus
 from serkit.corpora.splits import Split
+from serkit.data.spectrograms import accelerator, read_waveforms
 from serkit.training.examples import Examples
+from serkit.training.live import LiveSpectrograms
+
+
+def live_spectrograms(
+    corpus: Corpus, kept: Rows, spec: SpectrogramSpec, augmentation: WaveAugmentation
+) -> LiveSpectrograms:
+    """Spectrograms whose training batches are computed from waveforms, which are read now.
+
+    Args:
+        corpus: audited clips.
+        kept: their spectrograms, in their order.
+        spec: of these.
+        augmentation: of the waveforms, anew at each step.
+
+    Raises:
+        RecordingError: if a recording cannot be read; the message names it.
+    """
+    waveforms = read_waveforms(corpus, spec)
+    return LiveSpectrograms(kept, waveforms, spec, augmentation, accelerator())
 
 
 class Parts:
     """Spectrograms and labels of any part of the corpus."""
 
     def __init__(
-        self, corpus: Corpus, split: Split, spectrograms: Rows | np.ndarray, label_set: str
+        self,
+        corpus: Corpus,
+        split: Split,
+        spectrograms: Rows | LiveSpectrograms | np.ndarray,
+        label_set: str,
     ) -> None:
         self.corpus, self.split, self.label_set = corpus, split, label_set
         self._spectrograms = spectrograms
@@ -36,7 +62,7 @@ class Parts:
         """The same with labels and speakers; what lies on disk stays there until it is used."""
         rows = [self._rows[clip.root, clip.path] for clip in part.clips]
         kept = self._spectrograms
-        found = kept.select(rows) if isinstance(kept, Rows) else kept[rows]
+        found = kept.select(rows) if hasattr(kept, "select") else kept[rows]
         return Examples(found, frozenset(part.speakers()), self.labels(part))
 
     def to_fit(self, part: Corpus) -> Examples:

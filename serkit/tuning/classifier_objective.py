@@ -10,6 +10,7 @@ import numpy as np
 
 from serkit.audio.masking import MaskSettings, mask
 from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.audio.strengths import augmentation_of
 from serkit.classifiers.compact import compact
 from serkit.classifiers.fitting import fit_classifier
 from serkit.classifiers.settings import FitSettings
@@ -42,6 +43,9 @@ class ClassifierSearch:
         spec: spectrograms.
         masks: augmentation.
         naming: how recordings of the user's own are named.
+        live: keys of :data:`serkit.audio.strengths.STRENGTHS`, augmentation of the waveforms of
+            which the spectrograms of training batches are then computed at each step; None trains
+            on those that are computed once.
 
     Raises:
         InputError: for a value out of range.
@@ -57,10 +61,12 @@ class ClassifierSearch:
     spec: SpectrogramSpec = field(default_factory=SpectrogramSpec)
     masks: MaskSettings = field(default_factory=MaskSettings)
     naming: Naming = field(default_factory=Naming)
+    live: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         check_choice("label_set", self.label_set, LABEL_SETS)
         check_range("folds", self.folds, 3)
+        augmentation_of(self.live or ())
         for name in ("epochs", "steps_per_epoch", "bayesian_epochs"):
             check_range(name, getattr(self, name), 1)
 
@@ -69,6 +75,7 @@ class ClassifierSearch:
         return inner_parts(
             *(self.roots, self.label_set, self.spec, self.folds, self.seed, folder),
             naming=self.naming,
+            live=None if self.live is None else augmentation_of(self.live),
         )
 
 

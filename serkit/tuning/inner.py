@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from serkit.audio.augmentation import WaveAugmentation
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.corpora.naming import Naming
 from serkit.corpora.opening import open_recordings
@@ -16,7 +17,7 @@ from serkit.corpora.protocols import hold_out, k_fold
 from serkit.data.spectrograms import compute_spectrograms
 from serkit.errors import DivergedError, InputError
 from serkit.files import replacing
-from serkit.trials.parts import Parts
+from serkit.trials.parts import Parts, live_spectrograms
 from serkit.tuning.outcome import Outcome, TrialFailedError
 
 
@@ -28,6 +29,7 @@ def inner_parts(
     seed: int,
     folder: Path,
     naming: Naming | None = None,
+    live: WaveAugmentation | None = None,
 ) -> list[Parts]:
     """Folds of the speakers of the training part that ``hold_out`` gives for the same seed.
 
@@ -39,6 +41,7 @@ def inner_parts(
         seed: of both splits.
         folder: gets the spectrograms, and ``split.json`` of the outer split.
         naming: how recordings of the user's own are named.
+        live: as for :class:`serkit.trials.cross_validation.CrossValidation`.
 
     Returns:
         For each fold its parts, all of training speakers: ``train`` to be fitted on,
@@ -57,6 +60,8 @@ def inner_parts(
             f"({', '.join(inside)}), too few to split it into {folds} for the search; choose "
             "fewer folds, or give recordings of more speakers"
         )
+    if live is not None:
+        spectrograms = live_spectrograms(corpus, spectrograms, spec, live)
     splits = k_fold(outer.train, label_set, seed, folds=folds)
     return [Parts(corpus, split, spectrograms, label_set) for split in splits]
 

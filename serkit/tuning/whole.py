@@ -67,7 +67,11 @@ def tune(
     if Member.of_environment().role == WORKER:
         # The folder is the chief's.
         return made.run()
-    wanted = {"kind": kind, "search": recorded(search, ("naming",)), "how": plain(asdict(settings))}
+    wanted = {
+        "kind": kind,
+        "search": recorded(search, ("naming", "live")),
+        "how": plain(asdict(settings)),
+    }
     with Run(out, wanted) as run:
         try:
             return made.run()

@@ -9,12 +9,15 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from serkit.audio.augmentation import WaveAugmentation
+from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.compact import CompactSettings, compact
 from serkit.classifiers.fitting import fit_classifier
 from serkit.classifiers.settings import REPORT, FitSettings
-from serkit.errors import LeakError
+from serkit.errors import InputError, LeakError
 from serkit.leaks import Speakers
 from serkit.training.examples import Examples
+from serkit.training.live import LiveSpectrograms
 
 SPEAKERS = Speakers(frozenset("ab"), frozenset("c"), frozenset("d"))
 SETTINGS = FitSettings(epochs=6, steps_per_epoch=6, batch_size=16, learning_rate=1e-2)
@@ -65,6 +68,43 @@ def test_killed_and_made_again_equals_never_killed(data, tmp_path, mixup):
     assert history == expected
     for a, b in zip(whole.weights, again.weights, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def _live(data, augmentation):
+    """The same training examples with waveforms, one of them generated: it has none."""
+    spec = SpectrogramSpec(frames=32, bins=32)
+    train, validation = data
+    waves = np.random.default_rng(1).standard_normal((60, spec.samples)).astype("f4")
+    rows = np.where(np.arange(60) == 5, -1, np.arange(60))
+    given = train.spectrograms, waves, spec, augmentation, "/device:CPU:0", rows
+    return replace(train, spectrograms=LiveSpectrograms(*given)), validation
+
+
+@pytest.mark.usefixtures("deterministic")
+def test_killed_on_waveforms_and_made_again_equals_never_killed(data, tmp_path):
+    live = _live(data, WaveAugmentation(snr_db=(0.0, 20.0), shift=0.1))
+    short = replace(SETTINGS, epochs=4, steps_per_epoch=2)
+    whole, expected = _fit(live, tmp_path / "whole", short)
+    killer = keras.callbacks.LambdaCallback(on_epoch_begin=_kill_in_epoch_3)
+    with pytest.raises(_Killed):
+        _fit(live, tmp_path / "parts", short, callbacks=(killer,))
+    again, history = _fit(live, tmp_path / "parts", short)
+    assert history == expected
+    for a, b in zip(whole.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_views_of_waveforms_are_refused(data, tmp_path):
+    with pytest.raises(InputError, match="`views` must be 0 for live spectrograms"):
+        _fit(_live(data, WaveAugmentation()), tmp_path, replace(SETTINGS, views=2))
+
+
+def test_a_frozen_part_is_computed_at_each_step_where_waveforms_are_augmented(data, tmp_path):
+    short = replace(SETTINGS, epochs=1, steps_per_epoch=1)
+    for augmentation, kept in ((WaveAugmentation(), 2), (WaveAugmentation(shift=0.1), 0)):
+        folder = tmp_path / str(kept)
+        _half_frozen_history(_live(data, augmentation), folder, settings=short)
+        assert len(list(folder.glob("features/*.npy"))) == kept
 
 
 def _half_frozen(seed=3):

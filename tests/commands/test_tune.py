@@ -5,6 +5,7 @@ import pytest
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.cli import main
 from serkit.commands import tune
+from serkit.errors import InputError
 from serkit.tuning.classifier_objective import ClassifierSearch
 from serkit.tuning.gan_objective import GanSearch
 from serkit.tuning.kinds import SPACES
@@ -88,3 +89,11 @@ def test_a_search_with_a_worker_ends_with_all_trials(synthetic_root, tmp_path, c
     assert "best of 1: trial" in said
     assert (tmp_path / "best.json").exists()
     assert "trial 0: UAR" in (tmp_path / "logs" / "worker-1.log").read_text()
+
+
+def test_live_training_is_of_classifiers(tmp_path):
+    found = tune.search_of(_options("classifier", str(tmp_path), "--live", "noise", "speed"))
+    assert found.live == ("noise", "speed")
+    assert tune.search_of(_options("bayesian", str(tmp_path), "--live")).live == ()
+    with pytest.raises(InputError, match="`--live` must not be given for dcgan"):
+        tune.search_of(_options("dcgan", str(tmp_path), "--live"))

@@ -43,3 +43,13 @@ def test_two_ways_of_filling_are_refused():
         ARMS["dcgan"].beside(ARMS["oversampling"])
     with pytest.raises(InputError, match="fill='gan' is not known"):
         Arm("x", "y", fill="gan")
+
+
+def test_waveforms_are_augmented_in_all_ways_that_are_asked_for():
+    both = ARMS["noise"].beside(ARMS["gain"])
+    assert both.waves == ARMS["gain"].beside(ARMS["noise"]).waves == ("gain", "noise")
+    assert ARMS["noise"].beside(ARMS["speed"]).augmentations == ("noise", "speed")
+    assert ARMS["speed"].augmentations == ("speed",)
+    assert ARMS["dcgan"].augmentations == ()
+    with pytest.raises(InputError, match="waves='echo' is not known"):
+        Arm("x", "y", waves=("echo",))

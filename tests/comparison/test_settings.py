@@ -2,8 +2,10 @@ import json
 
 import pytest
 
+from serkit.audio.augmentation import WaveAugmentation
 from serkit.classifiers.settings import FitSettings
 from serkit.classifiers.spaces import CompactRecipe
+from serkit.comparison.arms import ARMS
 from serkit.comparison.contenders import CLASSIFIERS
 from serkit.comparison.gan_kinds import KINDS
 from serkit.comparison.settings import CompareSettings
@@ -104,3 +106,35 @@ def test_epochs_of_all_classifiers_can_be_changed_at_once():
     longer = settings.trained_for(77)
     assert [longer.fit_of(name).epochs for name in longer.classifiers] == [77, 77]
     assert longer.fit_of("vgg16-head").loss == "one_vs_rest"
+
+
+def test_waveforms_are_kept_where_they_are_asked_for():
+    plain = CompareSettings(("x",), arms=("none", "speed"))
+    assert "live" not in plain.to_json()
+    assert not plain.is_live
+    assert plain.waves_of(ARMS["speed"]) is None
+    assert plain.speeds_of(ARMS["speed"]) == (1.0, 0.9, 1.1)
+    noisy = CompareSettings(("x",), arms=("none", "speed", "noise"))
+    assert "live" not in noisy.to_json()
+    assert noisy.is_live
+    assert noisy.waves_of(ARMS["noise"]) == WaveAugmentation(snr_db=(10.0, 30.0))
+    assert noisy.speeds_of(ARMS["speed"]) == (1.0, 0.9, 1.1)
+    live = CompareSettings(("x",), arms=("none", "speed"), live=True)
+    assert live.to_json()["live"]
+    assert live.waves_of(ARMS["none"]) == WaveAugmentation()
+    assert live.waves_of(ARMS["speed"]) == WaveAugmentation(speed=(0.9, 1.1))
+    assert live.speeds_of(ARMS["speed"]) == (1.0,)
+
+
+@pytest.mark.parametrize("given", [{"live": True}, {"arms": ("none", "noise")}])
+def test_networks_that_are_trained_on_fixed_views_are_refused_by_name(given):
+    with pytest.raises(InputError, match="`classifiers` must be without vgg16-head"):
+        CompareSettings(("x",), classifiers=("compact", "vgg16-head"), **given)
+
+
+def test_arms_do_not_differ_in_how_speeds_are_drawn():
+    given = {"roots": ("x",), "arms": ("none", "noise")}
+    with pytest.raises(InputError, match="`live` must be true"):
+        CompareSettings(**given, everywhere=("speed",))
+    for others in ({"live": True, "everywhere": ("speed",)}, {"everywhere": ("gain", "speed")}):
+        assert CompareSettings(**given, **others).is_live

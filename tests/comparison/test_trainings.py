@@ -10,6 +10,7 @@ from serkit.comparison.filling import Added, Filling
 from serkit.comparison.trainings import Training, weights_key
 from serkit.errors import LeakError
 from serkit.training.examples import Examples
+from serkit.training.live import LiveSpectrograms
 
 pytestmark = pytest.mark.usefixtures("small")
 
@@ -47,7 +48,7 @@ def test_it_is_trained_and_what_it_makes_of_the_test_part_is_kept(training, fold
     assert kept == {"history.csv", "model.keras", "predictions.csv", "record.json"}
 
 
-@pytest.mark.parametrize("arm", ["mixup", "specaugment", "class-weights"])
+@pytest.mark.parametrize("arm", ["mixup", "specaugment", "class-weights", "noise"])
 def test_arms_that_add_nothing_change_the_training(training, arm):
     plain, other = training(), training(arm)
     for one in (plain, other):
@@ -84,6 +85,31 @@ def test_the_key_changes_with_what_predictions_depend_on(training, fold):
     # Weights are none of the compact network's, nor masks of an arm that has none.
     assert training(weights="imagenet").key == known
     assert training(masks=replace(training().settings.masks, time=0.3)).key == known
+
+
+@pytest.mark.usefixtures("deterministic")
+def test_live_training_without_randomness_predicts_the_same(training):
+    """Copies of rare classes' clips included, which have waveforms as well."""
+    cached, live = training("oversampling"), training("oversampling", live=True)
+    assert cached.key != live.key
+    for one in (cached, live):
+        one.run(0)
+    (parts,) = live.filling.parts
+    assert isinstance(live._train()[0].spectrograms, LiveSpectrograms)
+    assert (live._train()[0].spectrograms.rows >= 0).all()
+    assert parts.classes == cached.filling.fold.classes
+    assert cached.history() == live.history()
+    assert cached.predictions().equals(live.predictions())
+    assert cached.record() == live.record()
+
+
+def test_live_and_what_waveforms_go_through_are_part_of_the_key(training):
+    made = [training("noise"), training("gain"), training("speed", live=True)]
+    plain = [training(), training("speed"), training(live=True)]
+    assert len({one.key for one in made + plain}) == 6
+    assert training("noise", live=True).key == training("noise").key
+    # Spectrograms of other speeds are not waited for.
+    assert training("speed", live=True).needs == training().needs
 
 
 def test_the_epoch_that_was_kept(training, monkeypatch):

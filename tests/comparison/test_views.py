@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from serkit.audio.augmentation import WaveAugmentation
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.comparison.views import Views
 from serkit.corpora.corpus import Corpus
@@ -93,3 +94,11 @@ def test_what_other_machines_did_is_found_by_others_too(few, views_of, nothing_c
     other.settle()
     assert all(part.is_done for part in other.parts([1.0]))
     assert len(os.listdir(tmp_path / "cache" / "spectrograms")) == 2
+
+
+def test_waveforms_are_read_once_whatever_is_done_with_them(few, views_of):
+    views = views_of(few)
+    one, other = views.live(WaveAugmentation()), views.live(WaveAugmentation(shift=0.1))
+    assert one.waveforms is other.waveforms
+    assert (len(one), other.is_random, one.is_random) == (7, True, False)
+    np.testing.assert_array_equal(other[:], views[1.0][:])

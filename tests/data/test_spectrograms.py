@@ -22,6 +22,7 @@ from serkit.data.spectrograms import (
     accelerator,
     compute_spectrograms,
     open_cache,
+    read_waveforms,
     spectrogram_dataset,
 )
 from serkit.errors import InputError, RecordingError
@@ -236,3 +237,16 @@ def test_without_a_gpu_the_accelerator_is_the_cpu():
         assert "GPU" in accelerator()
     else:
         assert accelerator().endswith("CPU:0")
+
+
+@pytest.mark.parametrize("spec", [SPEC, replace(SPEC, trim_db=30.0)], ids=["whole", "trimmed"])
+def test_waveforms_are_those_that_spectrograms_are_computed_from(few, spec):
+    found = read_waveforms(few, spec)
+    for waveform, clip in zip(found, few.clips, strict=True):
+        loaded = load_waveform(few.file(clip).read_bytes(), spec)
+        np.testing.assert_array_equal(waveform, loaded.waveform)
+
+
+def test_a_waveform_that_cannot_be_read_is_an_error_that_names_its_file(with_bad):
+    with pytest.raises(RecordingError, match=r"(bad|gone)\.wav"):
+        read_waveforms(with_bad, SPEC)

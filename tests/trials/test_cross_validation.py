@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from serkit.audio.augmentation import WaveAugmentation
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.classifiers.compact import CompactSettings, compact
 from serkit.classifiers.pretrained import WeightsCard
@@ -74,6 +75,32 @@ def test_other_speeds_are_trained_on_and_never_tested_with(trial, monkeypatch):
     # Faster is shorter: more of it is silence.
     assert (faster == -1).mean() > (plain == -1).mean()
     np.testing.assert_array_equal(*np.split(seen["train"].labels, 2))
+
+
+@pytest.mark.usefixtures("deterministic")
+def test_live_training_is_on_waveforms_of_training_speakers(synthetic_root, tmp_path, monkeypatch):
+    from serkit.trials import cross_validation as module
+
+    seen = []
+    monkeypatch.setattr(module, "fit_classifier", lambda model, train, *_, **__: seen.append(train))
+    options = cross_validation_parser("Claim: none.", "runs/none").parse_args(
+        [str(synthetic_root), "--folds", "3", "--out", str(tmp_path), "--live", "noise"]
+    )
+    monkeypatch.setattr(module.CrossValidation, "predictions", lambda self: None)
+    with cross_validation(options, SPEC, (0.8, 0.9), report=lambda *_: "") as trial:
+        fold = next(iter(trial))
+        fold.fit(None, SETTINGS)
+    (train,) = seen
+    assert len(train) == len(fold.parts.split.train)
+    expected = WaveAugmentation(speed=(0.8, 1.0), snr_db=(10.0, 30.0))
+    assert train.spectrograms.augmentation == expected
+    assert train.speakers == fold.parts.split.train.speakers()
+
+
+def test_fixed_speeds_beside_live_training_are_refused(synthetic_root, tmp_path):
+    given = [synthetic_root], "emotion", SPEC, tmp_path, [0], 3
+    with pytest.raises(InputError, match="`speeds` must be empty"):
+        CrossValidation(*given, speeds=(1.2,), live=WaveAugmentation())
 
 
 def test_weights_that_heard_a_test_speaker_are_refused(trial, tmp_path):

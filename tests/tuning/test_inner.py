@@ -1,6 +1,7 @@
 import pandas as pd
 import pytest
 
+from serkit.audio.augmentation import WaveAugmentation
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.corpora.protocols import hold_out
 from serkit.errors import DivergedError, InputError
@@ -23,6 +24,12 @@ def test_folds_are_of_training_speakers_and_of_each_of_them(
         assert not set.union(*map(set, known)) & (outer.speakers.validation | outer.speakers.test)
     written = read_json(tmp_path / "split.json")["parts"]
     assert written["train"]["speakers"] == sorted(outer.speakers.train)
+
+
+def test_folds_may_have_waveforms_to_train_on(synthetic_root, tmp_path):
+    live = WaveAugmentation(shift=0.1)
+    for parts in inner_parts([synthetic_root], "emotion", SPEC, 3, 0, tmp_path, live=live):
+        assert parts.to_fit(parts.split.train).spectrograms.augmentation == live
 
 
 def test_too_few_training_speakers_are_counted_and_named(synthetic_root, tmp_path):
