@@ -10,14 +10,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
+from serkit.audio.strengths import STRENGTHS, augmentation_of
 from serkit.caching.cache import ArrayCache
 from serkit.classifiers.compact import CompactSettings, compact
 from serkit.classifiers.features import compute_features, open_feature_cache
 from serkit.classifiers.fitting import compiled
 from serkit.classifiers.frozen import cut
-from serkit.classifiers.settings import REPORT
+from serkit.classifiers.settings import REPORT, FitSettings
 from serkit.classifiers.transfer import TRANSFER, TransferSettings
+from serkit.data.spectrograms import accelerator, open_cache
 from serkit.training.batches import training_batches
+from serkit.training.live import LiveSpectrograms
 
 _CLASSES = 7
 
@@ -76,6 +80,56 @@ class SerkitClassifier:
 
     def predict(self) -> None:
         self._infer(self._pictures[: self._batch]).numpy()
+
+
+class LiveAndCached:
+    """Compact, trained on spectrograms of the cache, and on those that are computed at each step.
+
+    What is to be heard is noise: what it is does not matter.
+
+    Args:
+        batch: clips a step.
+
+    Attributes:
+        batches: by what is done at each step.
+    """
+
+    def __init__(self, batch: int) -> None:
+        tf.config.experimental.enable_op_determinism()
+        spec, clips = SpectrogramSpec(), 8 * batch
+        rng = np.random.default_rng(0)
+        waves = 0.1 * rng.standard_normal((clips, spec.samples), np.float32)
+        self._folder = tempfile.TemporaryDirectory()
+        cache = open_cache(self._folder.name, spec)
+        keys = [f"{number:064x}" for number in range(clips)]
+        for start in range(0, clips, batch):
+            pictures = to_spectrogram(waves[start : start + batch], spec)
+            cache.write(keys[start : start + batch], pictures.numpy())
+        live = LiveSpectrograms(cache.read(keys), waves, spec, augmentation_of([]), accelerator())
+        sources = {"cached": live.kept, "live": live} | {
+            f"live, {name}": live.augmented(augmentation_of([name])) for name in STRENGTHS
+        }
+        labels = np.arange(clips) % _CLASSES
+        self.batches = {
+            name: training_batches((source, labels), batch, 0) for name, source in sources.items()
+        }
+        self._batch = batch
+        self._trainer = compiled(build("compact", "float32"), FitSettings(), 4)
+
+    def seconds(self, name: str, count: int) -> float:
+        """Of a clip in training, the wait for its batch included.
+
+        The mean of ten times so many steps: some batches lie ready when they begin.
+        """
+        clock = _Clock()
+        self._trainer.fit(
+            self.batches[name],
+            steps_per_epoch=10 * count + 1,
+            callbacks=[clock],
+            shuffle=False,
+            verbose=0,
+        )
+        return (clock.times[-1] - clock.times[0]) / (10 * count * self._batch)
 
 
 class _Clock(keras.callbacks.Callback):

@@ -10,6 +10,9 @@ PyTorch's rate is its best of float32 and autocast bfloat16, in its own memory f
 brackets, in channels_last, which is faster on some CPUs and has to be asked for. Absolute rates are
 the machine's as much as anything's.
 
+`--parts live` trains compact on spectrograms of the cache, and on those that are computed from
+waveforms at each step, without and with augmentation of these (`--live`).
+
 `break-even` is the first epoch at whose end serkit, which computes features first, is ahead on
 `--for-clips` clips.
 """
@@ -29,7 +32,9 @@ from _contender import Contender
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 _NETWORKS = ("vgg16-half-freeze", "vgg16-head", "resnet50-head")
-_PARTS = ("training", "prediction", "memory")
+_PARTS = ("training", "prediction", "memory", "live")
+# That have no PyTorch beside them.
+_ALONE = {"memory", "live"}
 _TARGETS = {"vgg16-half-freeze": 8, "vgg16-head": 30, "resnet50-head": 30}
 _OURS = ("serkit float32", "serkit mixed_bfloat16")
 _THEIRS = ("torch float32", "torch bfloat16")
@@ -40,9 +45,10 @@ def main() -> None:
     options = parse()
     if options.contender:
         return serve(options)
-    if options.parts != ["memory"] and importlib.util.find_spec("torch") is None:
+    if not _ALONE.issuperset(options.parts) and importlib.util.find_spec("torch") is None:
         raise SystemExit(
-            "PyTorch is not installed; requirements-torch.lock has it, --parts memory needs none"
+            "PyTorch is not installed; requirements-torch.lock has it, --parts memory live do "
+            "without"
         )
     sys.stdout.reconfigure(line_buffering=True)
     print(f"{len(os.sched_getaffinity(0))} cores, {options.rounds} rounds of {options.steps} steps")
@@ -54,6 +60,8 @@ def main() -> None:
             predict(network, options)
     if "memory" in options.parts:
         memory(options)
+    if "live" in options.parts:
+        live(options)
 
 
 def parse() -> argparse.Namespace:
@@ -177,6 +185,20 @@ def memory(options: argparse.Namespace) -> None:
         f"features on disk: peak memory {found['peak'] / 2**10:.1f} GiB, of which "
         f"{found['mapped'] / 2**10:.1f} GiB are pages of these files, which the system may drop"
     )
+
+
+def live(options: argparse.Namespace) -> None:
+    """Compact from spectrograms of the cache, and from waveforms at each step, in one process."""
+    from _classifier_step import LiveAndCached
+
+    contenders = LiveAndCached(min(32, max(options.batch)))
+    best = dict.fromkeys(contenders.batches, math.inf)
+    for _ in range(options.rounds):
+        for name in best:
+            best[name] = min(best[name], contenders.seconds(name, options.steps))
+    print("\ncompact, clips/s in training:")
+    for name, seconds in best.items():
+        print(f"  {name:28}{1 / seconds:8.1f}, ratio {best['cached'] / seconds:.2f}")
 
 
 def peak_memory() -> dict[str, float]:

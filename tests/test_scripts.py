@@ -55,6 +55,15 @@ def test_the_audio_bench_prints_ratios_memory_and_latency(synthetic_root):
 
 
 @pytest.mark.slow
+def test_the_classifier_bench_prints_ratios_of_live_training():
+    options = ("--parts", "live", "--batch", "4", "--rounds", "1", "--steps", "1")
+    out = _run("bench_classifier.py", *options)
+    names = re.findall(r"^  (\S.*?) +[\d.]+, ratio \d+\.\d\d$", out, re.MULTILINE)
+    assert names[:2] == ["cached", "live"]
+    assert "live, pitch" in names
+
+
+@pytest.mark.slow
 def test_the_gan_bench_prints_ratios_and_memory():
     pytest.importorskip(
         "torch", reason="PyTorch is not installed; scripts/test.sh --torch installs it"

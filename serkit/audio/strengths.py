@@ -15,6 +15,8 @@ STRENGTHS: dict[str, tuple[str, Any]] = {
     "noise": ("snr_db", (10.0, 30.0)),
     "gain": ("gain_db", (-10.0, 10.0)),
     "time-shift": ("shift", 0.1),
+    "stretch": ("stretch", (0.8, 1.25)),
+    "pitch": ("pitch", (-2.0, 2.0)),
 }
 """The setting of :class:`serkit.audio.augmentation.WaveAugmentation` that each switches on."""
 
