@@ -5,8 +5,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 import serkit
 from serkit.audio.arguments import spec_of
@@ -15,13 +18,18 @@ from serkit.errors import InputError
 EXPERIMENTS = sorted((Path(serkit.__file__).parents[1] / "experiments").glob("*.py"))
 
 
+def load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    experiment = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(experiment)
+    return experiment
+
+
 @pytest.mark.usefixtures("deterministic")
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
 def test_it_takes_recordings_spectrograms_and_a_folder(path, monkeypatch, tmp_path):
     assert path.read_text("utf-8").endswith("    run_experiment(main, parse())\n")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    experiment = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(experiment)
+    experiment = load(path)
     words = ["nowhere", "--kind", "log", "--sample-rate", "22050", "--out", str(tmp_path / "out")]
     monkeypatch.setattr(sys, "argv", [path.name, *words])
     options = experiment.parse()
@@ -41,3 +49,39 @@ def test_nothing_but_our_line_reaches_the_user():
     done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "report_choices.py: nowhere does not exist\n"
+
+
+def test_image_transforms_do_what_their_names_say():
+    """To a block of sound, 40 of 160 frames by 20 of 80 bands, in the middle of its spectrogram."""
+    (path,) = (path for path in EXPERIMENTS if path.stem == "image_transforms")
+    experiment = load(path)
+    clips, seed = np.full((40, 160, 80, 1), -1.0, "float32"), tf.constant([1, 2])
+    clips[:, 60:100, 30:50] = 1.0
+    clips[:, 60:80, 30:50] = 0.5
+    made = {}
+    for name, transform in experiment.TRANSFORMS.items():
+        if transform is None:
+            continue
+        made[name] = transform(clips, seed).numpy()
+        mapped = tf.data.Dataset.from_tensors(clips).map(lambda x, t=transform: t(x, seed))
+        assert mapped.element_spec.shape.is_compatible_with(clips.shape)
+        np.testing.assert_allclose(next(iter(mapped)), made[name], atol=1e-5)
+        assert np.abs(made[name]).max() <= 1
+        assert not np.array_equal(made[name], transform(clips, tf.constant([1, 3])))
+    size = {name: (found > 0).sum(axis=(1, 2, 3)) / 800 for name, found in made.items()}
+    time = {name: [np.argwhere(clip > 0)[:, 0].mean() for clip in made[name]] for name in made}
+    np.testing.assert_allclose(size["rotate"], 1, atol=0.06)
+    np.testing.assert_allclose(time["rotate"], 79.5, atol=0.5)
+    tilted = [np.ptp(np.argwhere(clip > 0)[:, 0]) for clip in made["rotate"]]
+    # 20 bands are a quarter of the picture, as 40 frames are: each end of the block moves by up to
+    # half of that, by the sine of 10 degrees.
+    assert 39 <= min(tilted) < 41 < 44 < max(tilted) <= 47
+    assert 0.64 * 0.9 < size["scale"].min() < 0.8 < 1.3 < size["scale"].max() < 1.5625 * 1.1
+    np.testing.assert_allclose(time["scale"], 79.5, atol=0.5)
+    assert 0.95 < size["crop"].min() < 1.1 < 1.4 < size["crop"].max() < 1.5625 * 1.1
+    assert np.std(time["crop"]) > 3
+    backwards = (made["flip"][:, 60, 40, 0] == 1.0).sum()
+    assert 12 <= backwards <= 28
+    assert (made["flip"] == clips).all(axis=(1, 2, 3)).sum() == 40 - backwards
+    quiet = (made["noise"] - clips)[:, 60:80, 30:50].std(axis=(1, 2, 3))
+    assert quiet.min() < 0.02 < 0.08 < quiet.max() < 0.105
