@@ -18,6 +18,7 @@ from serkit.corpora.arguments import NAMING, add_recordings, naming_of
 from serkit.corpora.labels import LABEL_SETS
 from serkit.files import write_text
 from serkit.gans.recipes import SMALL_DATA
+from serkit.gans.settings import GANSettings
 from serkit.runs import Run
 from serkit.trials.classifier_report import classifier_report
 from serkit.trials.cross_validation import PREDICTIONS, CrossValidation
@@ -84,8 +85,10 @@ def rare_classes_trial(options: argparse.Namespace) -> Iterator[RareClasses]:
 
     Raises:
         ResumeError: if the folder was made with other options.
-        InputError: if a class has no clips.
+        InputError: if a class has no clips, or the width is out of range.
     """
+    # Knows what is valid, before anything is trained.
+    GANSettings(width=options.width)
     with run_of(options) as run:
         spec = spec_of(options)
         settings = RareClassesSettings(tuple(options.label), options.clips, spec=spec)

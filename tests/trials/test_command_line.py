@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from serkit.errors import ResumeError
+from serkit.errors import InputError, ResumeError
 from serkit.trials import command_line
 from serkit.trials.command_line import rare_classes_parser, rare_classes_trial
 
@@ -73,3 +73,14 @@ def test_a_folder_of_other_options_is_refused(tmp_path):
         rare_classes_trial(_options("a", "--seed", "1", "--out", str(tmp_path))),
     ):
         pass
+
+
+@pytest.mark.usefixtures("no_trial", "deterministic")
+def test_a_width_out_of_range_leaves_no_folder(tmp_path):
+    out = tmp_path / "out"
+    with (
+        pytest.raises(InputError, match="width"),
+        rare_classes_trial(_options("a", "--width", "-1", "--out", str(out))),
+    ):
+        pass
+    assert not out.exists()
