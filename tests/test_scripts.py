@@ -130,7 +130,7 @@ def test_the_bench_of_serving_prints_starts_speeds_memory_and_overload():
 @pytest.mark.slow
 def test_vgg16_is_trained_from_nothing_in_two_stages(synthetic_root, tmp_path):
     arguments = [str(synthetic_root), "--folds", "3", "--first-folds", "1", "--out", str(tmp_path)]
-    small = ["--sides", "32", "32", "--epochs", "2", "1"]
+    small = ["--sides", "32", "32", "--epochs", "2", "1", "--learning-rates", "1e-3", "1e-3"]
     out = _run("pretrain_vgg16.py", *arguments, *small, folder=EXPERIMENTS)
     assert len(re.findall(r"\d+\.\d\d images/s", out)) == 3
     fold = tmp_path / "seed-0" / "fold-1"

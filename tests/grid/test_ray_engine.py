@@ -99,7 +99,7 @@ def _files(folder: Path) -> set[str]:
 
 @pytest.mark.slow
 def test_what_was_on_a_lost_node_is_done_elsewhere(toy, cluster, engine, tmp_path):
-    graph = {f"p{number}": [[], 2.0] for number in range(6)}
+    graph = {f"p{number}": [[], 5.0] for number in range(6)}
     node = cluster.add_node(num_cpus=1, object_store_memory=_MEMORY)
     begun = tmp_path / "cache"
 
