@@ -12,7 +12,6 @@ import argparse
 import heapq
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +21,7 @@ import tensorflow as tf
 
 from serkit.classifiers.fitting import fit_classifier
 from serkit.comparison.contenders import CLASSIFIERS
+from serkit.comparison.cost import median_seconds
 from serkit.comparison.gan_kinds import KINDS, GanSizes
 from serkit.leaks import Speakers
 from serkit.markdown import markdown_table
@@ -55,17 +55,6 @@ def pictures(count: int) -> Examples:
     return Examples(drawn, frozenset("a"), np.arange(count) % CLASSES)
 
 
-def per_step(step: Callable[[], object], count: int) -> float:
-    """Seconds, the median of so many after the first, which compiles."""
-    step()
-    times = []
-    for _ in range(count):
-        began = time.monotonic()
-        step()
-        times.append(time.monotonic() - began)
-    return float(np.median(times))
-
-
 def of_gan(name: str, sizes: GanSizes, count: int) -> tuple[Kind, Kind]:
     """GANs of all clips, and of each category."""
     kind = KINDS[name]
@@ -74,7 +63,7 @@ def of_gan(name: str, sizes: GanSizes, count: int) -> tuple[Kind, Kind]:
     shown = (pictures(of_all.examples_per_step).spectrograms,)
     batches = iter(training_batches(shown, of_all.examples_per_step, 0))
     # A step as fit takes it, losses read each time.
-    seconds = per_step(lambda: gan.train_on_batch(next(batches)[0]), count)
+    seconds = median_seconds(lambda: gan.train_on_batch(next(batches)[0]), count)
     return (
         Kind(f"{name} of all clips", FOLDS, of_all.steps, seconds),
         Kind(f"{name} of a category", FOLDS * CLASSES, of_rare.steps, seconds),
@@ -124,7 +113,7 @@ def _features(model, name: str) -> float:
     """Of a frozen part, which is passed once for all trainings; its share of each of them."""
     batch = tf.constant(pictures(16).spectrograms)
     forward = tf.function(lambda x: model(x, training=False))
-    seconds = per_step(lambda: forward(batch).numpy(), 3) / 16
+    seconds = median_seconds(lambda: forward(batch).numpy(), 3) / 16
     return seconds * CLIPS / (FOLDS * SEEDS * (CHEAP_ARMS + len(GAN_ARMS)))
 
 

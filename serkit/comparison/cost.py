@@ -86,7 +86,7 @@ def _of_gans(comparison: Comparison, gans: Sequence[GanTraining], steps: int) ->
     pictures = _noise((examples, *comparison.settings.spec.shape))
     labels = (np.arange(examples) % small.classes,) if small.classes else ()
     batch = (pictures, *labels) if labels else pictures
-    each = _seconds(lambda: gan.train_on_batch(batch), steps) / examples
+    each = median_seconds(lambda: gan.train_on_batch(batch), steps) / examples
     keras.utils.clear_session()
     shown = sum(one.settings.steps * one.settings.examples_per_step for one in gans)
     return Cost(kind, len(gans), each * shown)
@@ -102,9 +102,9 @@ def _of_classifier(comparison: Comparison, trainings: Sequence[Training], steps:
     size = first.fit.batch_size
     trainer = compiled(trained, first.fit, 1)
     inputs, labels = _noise((size, *trained.input_shape[1:])), np.arange(size) % classes
-    step = _seconds(lambda: trainer.train_on_batch(inputs, labels), steps)
+    step = median_seconds(lambda: trainer.train_on_batch(inputs, labels), steps)
     few = _noise((_FEW, *settings.spec.shape))
-    forward = _seconds(lambda: model.predict_on_batch(few), steps) / _FEW
+    forward = median_seconds(lambda: model.predict_on_batch(few), steps) / _FEW
     keras.utils.clear_session()
     total = sum(_of_training(one, step, forward) for one in trainings)
     # What is frozen is passed once for each spectrogram.
@@ -136,8 +136,8 @@ def _noise(shape: tuple[int, ...]) -> np.ndarray:
     return np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
 
 
-def _seconds(step: Callable[[], object], count: int) -> float:
-    """Of a step, the median of so many after the first."""
+def median_seconds(step: Callable[[], object], count: int) -> float:
+    """Of a step, the median of so many after the first, which compiles."""
     step()
     times = []
     for _ in range(count):
