@@ -32,7 +32,9 @@ class DCGANSettings(GANSettings):
         discriminator_steps: of the discriminator for each step of ``fit``, on other examples each.
         generator_steps: of the generator for each step of ``fit``.
         generator_rate: Adam's learning rate; the report gives 1.7e-4 to 2e-4.
-        discriminator_rate: the report gives 2e-5 to 5e-5.
+        discriminator_rate: of the discriminator, or of the first of two; the report gives 2e-5 to
+            5e-5.
+        second_discriminator_rate: of the second of two.
         beta_1: Adam's; 0.5 as in the DCGAN paper.
         smoothing: what is taken from the label 1 of real examples in the discriminator's step
             (one-sided label smoothing), 0 to 0.5.
@@ -52,6 +54,7 @@ class DCGANSettings(GANSettings):
     generator_steps: int = 1
     generator_rate: float = 2e-4
     discriminator_rate: float = 5e-5
+    second_discriminator_rate: float = 3e-5
     beta_1: float = 0.5
     smoothing: float = 0.0
 
@@ -62,7 +65,7 @@ class DCGANSettings(GANSettings):
             check_range(name, getattr(self, name), 1)
         check_range("beta_1", self.beta_1, 0.0, 0.999)
         check_range("smoothing", self.smoothing, 0.0, 0.5)
-        for name in ("generator_rate", "discriminator_rate"):
+        for name in ("generator_rate", "discriminator_rate", "second_discriminator_rate"):
             check_range(name, getattr(self, name), 0.0, 1.0)
 
     @property
@@ -177,8 +180,9 @@ def build_dcgan(settings: DCGANSettings, seed: int) -> DCGAN:
             settings,
             seed=derive_seed(seed, "noise"),
         )
+    rates = settings.discriminator_rate, settings.second_discriminator_rate
     gan.compile(
         Adam(settings.generator_rate, settings.beta_1),
-        [Adam(settings.discriminator_rate, settings.beta_1) for _ in names],
+        [Adam(rate, settings.beta_1) for rate, _ in zip(rates, names, strict=False)],
     )
     return gan

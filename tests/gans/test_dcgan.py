@@ -88,6 +88,7 @@ def test_state_holds_everything_that_changes(pictures):
         *({"beta_1": 1.0}, {"smoothing": 0.6}, {"smoothing": -0.1}),
         *({"discriminator_steps": 0}, {"generator_steps": 0}),
         *({"generator_rate": 2.0}, {"discriminator_rate": -1.0}),
+        {"second_discriminator_rate": 1.5},
     ],
 )
 def test_ranges_are_checked(wrong):
@@ -102,6 +103,8 @@ def test_the_discriminator_is_one_that_is_known():
         DCGANSettings(discriminator="d3")
     gan = build_dcgan(dataclasses.replace(TINY, discriminator="staged"), 0)
     assert [network.name for network in gan.discriminators] == ["discriminator1", "discriminator2"]
+    rates = [float(optimizer.learning_rate) for optimizer in gan.discriminator_optimizers]
+    assert rates == pytest.approx([TINY.discriminator_rate, TINY.second_discriminator_rate])
 
 
 STEPS = DCGANSettings(batch_size=2, discriminator_steps=3, generator_steps=2)
