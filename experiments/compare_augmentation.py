@@ -11,35 +11,31 @@ has the numbers of the whole comparison.
 import argparse
 from functools import partial
 
-from serkit.commands.running import run_experiment
+from serkit.cli.running import run_experiment
 
 import numpy as np
 import pandas as pd
 
-from serkit.audio.arguments import spec_of
-from serkit.classifiers.compact import compact
-from serkit.classifiers.fitting import fit_classifier
-from serkit.classifiers.settings import FitSettings
-from serkit.comparison.filling import copies_of
-from serkit.comparison.verdicts import verdict
-from serkit.corpora.arguments import naming_of
-from serkit.corpora.opening import open_recordings
-from serkit.corpora.protocols import k_fold
-from serkit.corpora.splitting.thinning import make_rare
-from serkit.data.spectrograms import compute_spectrograms
+from serkit.cli.arguments import naming_of, spec_of
+from serkit.cli.experiments import experiment_parser, run_of
+from serkit.datasets.audit import open_recordings
+from serkit.datasets.imbalance import make_rare
+from serkit.datasets.protocols import k_fold
 from serkit.errors import check_choice
-from serkit.evaluation.cells import tabulate
-from serkit.evaluation.metrics import average_recall
-from serkit.evaluation.paired import difference
 from serkit.gans.dcgan import DCGANSettings, build_dcgan
-from serkit.gans.diff_augment import DiffAugmentSettings
 from serkit.gans.fitting import fit_gan
 from serkit.gans.sampling import sample
-from serkit.runs import Run
+from serkit.gans.small_data import DiffAugmentSettings
+from serkit.metrics.classification import average_recall, tabulate
+from serkit.metrics.paired import difference
+from serkit.models.compact import compact
+from serkit.models.fitting import FitSettings, fit_classifier
+from serkit.reporting.verdicts import verdict
+from serkit.studies.filling import copies_of
+from serkit.studies.parts import Parts, predict_part
+from serkit.studies.run_folder import Run
 from serkit.training.examples import Examples
-from serkit.trials.command_line import experiment_parser, run_of
-from serkit.trials.parts import Parts
-from serkit.trials.predictions import predict_part
+from serkit.training.spectrograms import compute_spectrograms
 
 
 def parse() -> argparse.Namespace:

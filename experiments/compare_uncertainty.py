@@ -15,24 +15,20 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from serkit.commands.running import run_experiment
+from serkit.cli.running import run_experiment
 
-from serkit.audio.masking import MaskSettings, mask
+from serkit.audio.spec_augment import MaskSettings, mask
 from serkit.audio.spectrogram import SpectrogramSpec
-from serkit.classifiers.bayesian import last_block
-from serkit.classifiers.compact import CompactSettings, compact
-from serkit.classifiers.lenet import LeNet5Settings, lenet5
-from serkit.classifiers.monte_carlo import with_monte_carlo_dropout
-from serkit.classifiers.settings import FitSettings
-from serkit.classifiers.spaces import BayesianRecipe
-from serkit.trials.command_line import cross_validation, cross_validation_parser
-from serkit.trials.panel import ANSWERS, Panel
-from serkit.trials.strangers import all_strangers
-from serkit.trials.tuned import tuned_or
-from serkit.trials.uncertainty_figures import write_uncertainty_figures
-from serkit.trials.uncertainty_report import uncertainty_report
-from serkit.uncertainty.ensemble import Ensemble
-from serkit.uncertainty.sampled import SampledNetwork
+from serkit.cli.experiments import cross_validation, cross_validation_parser
+from serkit.models.bayesian import last_block, with_monte_carlo_dropout
+from serkit.models.compact import CompactSettings, compact
+from serkit.models.fitting import FitSettings
+from serkit.models.lenet import LeNet5Settings, lenet5
+from serkit.studies.ood_sounds import all_strangers
+from serkit.studies.search_spaces import BayesianRecipe, tuned_or
+from serkit.studies.uncertainty_panel import ANSWERS, Panel
+from serkit.studies.uncertainty_results import uncertainty_report, write_uncertainty_figures
+from serkit.uncertainty.predictors import Ensemble, SampledNetwork
 
 OWN = SpectrogramSpec(frames=160, bins=80, window=512, trim_db=30.0)
 

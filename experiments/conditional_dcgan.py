@@ -13,19 +13,18 @@ clips of the conditional one alone, all 14 classes, stays at chance. docs/gans.m
 import argparse
 from dataclasses import replace
 
-from serkit.commands.running import run_experiment
+from serkit.cli.running import run_experiment
 
 import numpy as np
 
+from serkit.cli.experiments import rare_classes_parser, rare_classes_trial
 from serkit.files import write_text
-from serkit.gans.dcgan import build_dcgan
+from serkit.formatting import markdown_table
+from serkit.gans.dcgan import DCGAN_RECIPES, SMALL_DATA, build_dcgan
 from serkit.gans.fitting import fit_gan
-from serkit.gans.recipes import DCGAN_RECIPES, SMALL_DATA
 from serkit.gans.sampling import sample
-from serkit.markdown import markdown_table
+from serkit.reporting.tables import fidelity_table
 from serkit.training.examples import Examples
-from serkit.trials.command_line import rare_classes_parser, rare_classes_trial
-from serkit.trials.tables import fidelity_table
 
 
 def parse() -> argparse.Namespace:

@@ -15,26 +15,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from serkit.commands.running import run_experiment
+from serkit.cli.running import run_experiment
 
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
 from serkit.audio.spectrogram import SpectrogramSpec
-from serkit.classifiers.compact import CompactSettings, compact
-from serkit.classifiers.settings import FitSettings
-from serkit.comparison.exports import interval, per_cent, signed_interval
-from serkit.evaluation.cells import Cells, tabulate
-from serkit.evaluation.metrics import accuracy, average_recall, macro_f1
-from serkit.evaluation.paired import difference, estimate, holm
+from serkit.cli.experiments import cross_validation, cross_validation_parser
 from serkit.files import replacing
-from serkit.markdown import markdown_table
+from serkit.formatting import markdown_table
+from serkit.metrics.classification import Cells, accuracy, average_recall, macro_f1, tabulate
+from serkit.metrics.paired import difference, estimate, holm
+from serkit.models.compact import CompactSettings, compact
+from serkit.models.fitting import FitSettings
 from serkit.reporting.gan_figures import grid
 from serkit.reporting.page import png
-from serkit.trials.command_line import cross_validation, cross_validation_parser
-from serkit.trials.cross_validation import Fold, forget_training
-from serkit.trials.predictions import predict_part
+from serkit.studies.cross_validation import Fold, forget_training
+from serkit.studies.exports import interval, per_cent, signed_interval
+from serkit.studies.parts import predict_part
 
 ANSWERS = "answers.csv"
 OWN = SpectrogramSpec(frames=160, bins=80, window=512, trim_db=30.0)

@@ -12,21 +12,20 @@ docs/augmentation.md.
 import argparse
 from pathlib import Path
 
-from serkit.commands.running import run_experiment
+from serkit.cli.running import run_experiment
 
 import pandas as pd
 
-from serkit.audio.arguments import spec_of
-from serkit.classifiers.settings import FitSettings
-from serkit.comparison.engine import Comparison
-from serkit.comparison.gan_kinds import TUNED, GanSizes
-from serkit.comparison.inspection import Listener, inspect
-from serkit.comparison.settings import CompareSettings
-from serkit.corpora.arguments import naming_of
+from serkit.cli.arguments import naming_of, spec_of
+from serkit.cli.experiments import experiment_parser
 from serkit.files import replacing
-from serkit.markdown import markdown_table
-from serkit.runs import Run
-from serkit.trials.command_line import experiment_parser
+from serkit.formatting import markdown_table
+from serkit.models.fitting import FitSettings
+from serkit.studies.comparison_settings import CompareSettings
+from serkit.studies.engine import Comparison
+from serkit.studies.gan_kinds import TUNED, GanSizes
+from serkit.studies.inspection import Listener, inspect
+from serkit.studies.run_folder import Run
 
 
 def parse() -> argparse.Namespace:

@@ -21,18 +21,17 @@ import time
 from functools import partial
 from pathlib import Path
 
-from serkit.commands.running import run_experiment
+from serkit.cli.running import run_experiment
 
 import keras
 
-from serkit.audio.masking import MaskSettings, mask
-from serkit.classifiers.pretrained import PLAIN, VGG16, WeightsCard
-from serkit.classifiers.scratch import plain_base, vgg16_from_scratch
-from serkit.classifiers.settings import FitSettings
-from serkit.evaluation.metrics import score
+from serkit.audio.spec_augment import MaskSettings, mask
+from serkit.cli.experiments import cross_validation, cross_validation_parser
 from serkit.files import replacing
-from serkit.trials.command_line import cross_validation, cross_validation_parser
-from serkit.trials.cross_validation import Fold, forget_training
+from serkit.metrics.classification import score
+from serkit.models.fitting import FitSettings
+from serkit.models.pretrained import PLAIN, VGG16, WeightsCard, plain_base, vgg16_from_scratch
+from serkit.studies.cross_validation import Fold, forget_training
 
 SPEEDS = (0.9, 1.1)
 _WEIGHTS = "vgg16.weights.h5"

@@ -14,7 +14,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from serkit.commands.running import run_experiment
+from serkit.cli.running import run_experiment
 
 import keras
 import numpy as np
@@ -23,16 +23,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from serkit.caching.cache import ArrayCache
-from serkit.caching.rows import Rows
-from serkit.classifiers.features import compute_features, open_feature_cache
-from serkit.classifiers.pretrained import VGG16, load_base
-from serkit.evaluation.features import coarse
-from serkit.evaluation.metrics import score
-from serkit.markdown import markdown_table
-from serkit.trials.classifier_report import groups_of_clips, scores_of_folds
-from serkit.trials.command_line import cross_validation, cross_validation_parser
-from serkit.trials.cross_validation import Fold
+from serkit.cli.experiments import cross_validation, cross_validation_parser
+from serkit.formatting import markdown_table
+from serkit.metrics.classification import score
+from serkit.metrics.neighbours import coarse
+from serkit.models.frozen_features import compute_features, open_feature_cache
+from serkit.models.pretrained import VGG16, load_base
+from serkit.reporting.tables import groups_of_clips, scores_of_folds
+from serkit.studies.cross_validation import Fold
+from serkit.training.cache import ArrayCache
+from serkit.training.shards import Rows
 
 ANSWERS = "answers.csv"
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)

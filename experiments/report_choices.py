@@ -2,7 +2,7 @@
 
     python experiments/report_choices.py ../shared/data/ravdess --out runs/report-choices
 
-Source: 2021 report, sections 4.1.1 and 6.1. Its recipe (``report`` of serkit.gans.recipes) on one
+Source: 2021 report, sections 4.1.1 and 6.1. Its recipe (``report`` of serkit.gans.dcgan) on one
 class, as chosen there, and with one choice changed at a time: Adam's beta_1 0.9 in place of 0.5;
 PyTorch's default initial weights in place of DCGAN's; real and generated examples in one batch of
 the discriminator in place of two. ``report-choices.md`` has where the losses are at the end, and
@@ -15,26 +15,24 @@ import argparse
 from collections.abc import Callable
 from dataclasses import replace
 
-from serkit.commands.running import run_experiment
+from serkit.cli.running import run_experiment
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from serkit.audio.arguments import spec_of
-from serkit.corpora.arguments import naming_of
+from serkit.cli.arguments import naming_of, spec_of
+from serkit.cli.experiments import experiment_parser, run_of
 from serkit.files import replacing, write_text
-from serkit.gans.dcgan import DCGAN, DCGANSettings, build_dcgan
+from serkit.formatting import markdown_table
+from serkit.gans.dcgan import DCGAN, REPORT, DCGANSettings, build_dcgan, dcgan_recipe
 from serkit.gans.fitting import fit_gan
-from serkit.gans.recipes import REPORT, dcgan_recipe
 from serkit.gans.sampling import sample
-from serkit.markdown import markdown_table
 from serkit.reporting.gan_figures import gan_losses
 from serkit.reporting.page import png
+from serkit.reporting.tables import fidelity_table
 from serkit.seeds import derive_seed
-from serkit.trials.command_line import experiment_parser, run_of
-from serkit.trials.rare_classes import RareClasses, RareClassesSettings
-from serkit.trials.tables import fidelity_table
+from serkit.studies.rare_classes import RareClasses, RareClassesSettings
 
 TRACKED = "d_loss", "g_loss", "d_real", "d_fake", "d_accuracy"
 

@@ -16,28 +16,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from serkit.commands.running import run_experiment
+from serkit.cli.running import run_experiment
 
 import keras
 import numpy as np
 
-from serkit.audio.arguments import spec_of
-from serkit.corpora.arguments import naming_of
+from serkit.cli.arguments import naming_of, spec_of
+from serkit.cli.experiments import experiment_parser, run_of
 from serkit.files import replacing, write_text
-from serkit.gans.dcgan import DCGAN, DCGANSettings, build_dcgan
-from serkit.gans.equilibrium import Equilibrium
-from serkit.gans.fitting import fit_gan
-from serkit.gans.recipes import REPORT, SMALL_DATA, dcgan_recipe
+from serkit.formatting import markdown_table
+from serkit.gans.dcgan import DCGAN, REPORT, SMALL_DATA, DCGANSettings, build_dcgan, dcgan_recipe
+from serkit.gans.fitting import Watch, fit_gan
 from serkit.gans.sampling import sample
-from serkit.gans.staging import STAGE
-from serkit.gans.watching import Watch
-from serkit.markdown import markdown_table
+from serkit.gans.staging import STAGE, Equilibrium
 from serkit.reporting.gan_figures import gan_losses, grid, real_beside_generated
 from serkit.reporting.page import png
-from serkit.training.resume import Resume
-from serkit.trials.command_line import experiment_parser, run_of
-from serkit.trials.rare_classes import RareClasses, RareClassesSettings
-from serkit.trials.tables import fidelity_table, nearest_table
+from serkit.reporting.tables import fidelity_table, nearest_table
+from serkit.studies.rare_classes import RareClasses, RareClassesSettings
+from serkit.training.callbacks import Resume
 
 # Of small-data's steps, those on all training clips, as in train_dcgan.py: 800 of 1,400.
 PRETRAINING = 800 / 1400

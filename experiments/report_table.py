@@ -9,28 +9,27 @@ kept, without dropout.
 
 Source: report, section 7 and figures 18 and 19: three networks, original and augmented clips,
 training and validation accuracy, 14 categories, the 2021 report's plan, its GAN (the recipe
-``report`` of serkit.gans.recipes) and its random split; beside these the same on folds of speakers.
+``report`` of serkit.gans.dcgan) and its random split; beside these the same on folds of speakers.
 Needs ImageNet weights to mean anything.
 """
 
 import argparse
 
-from serkit.commands.running import run_experiment
+from serkit.cli.running import run_experiment
 
 import numpy as np
 
-from serkit.audio.arguments import spec_of
-from serkit.comparison.cost import cost_table, estimate_cost
-from serkit.comparison.engine import Comparison
-from serkit.comparison.gan_kinds import GanSizes
-from serkit.comparison.settings import CompareSettings
-from serkit.corpora.arguments import naming_of, recordings_of
+from serkit.cli.arguments import naming_of, recordings_of, spec_of
+from serkit.cli.experiments import experiment_parser
 from serkit.files import write_text
-from serkit.gans.recipes import REPORT as REPORT_RECIPE
-from serkit.markdown import markdown_table
-from serkit.runs import Run
+from serkit.formatting import markdown_table
+from serkit.gans.dcgan import REPORT as REPORT_RECIPE
+from serkit.studies.comparison_settings import CompareSettings
+from serkit.studies.cost import cost_table, estimate_cost
+from serkit.studies.engine import Comparison
+from serkit.studies.gan_kinds import GanSizes
+from serkit.studies.run_folder import Run
 from serkit.training.precision import PRECISIONS, fastest_precision
-from serkit.trials.command_line import experiment_parser
 
 # Training and validation accuracy, original and augmented.
 REPORT = {

@@ -12,18 +12,17 @@ the table.
 import argparse
 from dataclasses import replace
 
-from serkit.commands.running import run_experiment
+from serkit.cli.running import run_experiment
 
 import numpy as np
 import pandas as pd
 
+from serkit.cli.experiments import rare_classes_parser, rare_classes_trial
 from serkit.files import write_text
-from serkit.gans.dcgan import build_dcgan
+from serkit.formatting import markdown_table
+from serkit.gans.dcgan import DCGAN_RECIPES, SMALL_DATA, build_dcgan
 from serkit.gans.fitting import fit_gan
-from serkit.gans.recipes import DCGAN_RECIPES, SMALL_DATA
 from serkit.gans.sampling import sample
-from serkit.markdown import markdown_table
-from serkit.trials.command_line import rare_classes_parser, rare_classes_trial
 
 
 def parse() -> argparse.Namespace:

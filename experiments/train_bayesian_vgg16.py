@@ -11,19 +11,18 @@ go on from there as distributions. What came out of random frozen layers, in an 
 import argparse
 from dataclasses import replace
 
-from serkit.commands.running import run_experiment
+from serkit.cli.running import run_experiment
 
-from serkit.classifiers.bayesian import last_block
-from serkit.classifiers.settings import FitSettings
-from serkit.classifiers.spaces import BayesianRecipe
-from serkit.classifiers.transfer import TransferSettings, vgg16_half_freeze
+from serkit.cli.experiments import cross_validation, cross_validation_parser
+from serkit.models.bayesian import last_block
+from serkit.models.fitting import FitSettings
+from serkit.models.transfer import TransferSettings, vgg16_half_freeze
+from serkit.studies.ood_sounds import all_strangers
+from serkit.studies.search_spaces import BayesianRecipe
+from serkit.studies.uncertainty_panel import ANSWERS, Panel
+from serkit.studies.uncertainty_results import uncertainty_report
 from serkit.training.precision import fastest_precision
-from serkit.trials.command_line import cross_validation, cross_validation_parser
-from serkit.trials.panel import ANSWERS, Panel
-from serkit.trials.strangers import all_strangers
-from serkit.trials.uncertainty_report import uncertainty_report
-from serkit.uncertainty.ensemble import Ensemble
-from serkit.uncertainty.sampled import SampledNetwork
+from serkit.uncertainty.predictors import Ensemble, SampledNetwork
 
 
 def parse() -> argparse.Namespace:

@@ -13,15 +13,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from serkit.commands.running import run_experiment
+from serkit.cli.running import run_experiment
 
-from serkit.audio.masking import MaskSettings, mask
+from serkit.audio.spec_augment import MaskSettings, mask
 from serkit.audio.spectrogram import SpectrogramSpec
-from serkit.classifiers.compact import CompactSettings, compact
-from serkit.classifiers.settings import FitSettings
-from serkit.classifiers.spaces import CompactRecipe
-from serkit.trials.command_line import cross_validation, cross_validation_parser
-from serkit.trials.tuned import tuned_or
+from serkit.cli.experiments import cross_validation, cross_validation_parser
+from serkit.models.compact import CompactSettings, compact
+from serkit.models.fitting import FitSettings
+from serkit.studies.search_spaces import CompactRecipe, tuned_or
 
 # The silence around speech cut off, and frames that are sharper in time.
 OWN = SpectrogramSpec(frames=160, bins=80, window=512, trim_db=30.0)

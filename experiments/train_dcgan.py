@@ -4,7 +4,7 @@
     python experiments/train_dcgan.py ../shared/data/ravdess --recipe report --clips 0 \\
         --out runs/train-dcgan-report
 
-Source: 2021 report, section 6.1. The second line is its own recipe, see serkit.gans.recipes: the
+Source: 2021 report, section 6.1. The second line is its own recipe, see serkit.gans.dcgan: the
 class alone, all clips of it in a batch, both discriminators. The first is ``small-data``: the GAN
 sees all training clips, then the class alone, with differentiable augmentation and an averaged
 generator. Expected of that on two cores in about a quarter of an hour, most of it beside other work
@@ -19,22 +19,27 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from serkit.commands.running import run_experiment
+from serkit.cli.running import run_experiment
 
 import keras
 
+from serkit.cli.experiments import rare_classes_parser, rare_classes_trial
 from serkit.files import replacing, write_text
-from serkit.gans.dcgan import DCGANSettings, build_dcgan
-from serkit.gans.equilibrium import Equilibrium
-from serkit.gans.fitting import fit_gan
-from serkit.gans.recipes import DCGAN_RECIPES, REPORT, SMALL_DATA, dcgan_recipe
+from serkit.gans.dcgan import (
+    DCGAN_RECIPES,
+    REPORT,
+    SMALL_DATA,
+    DCGANSettings,
+    build_dcgan,
+    dcgan_recipe,
+)
+from serkit.gans.fitting import Watch, fit_gan
 from serkit.gans.sampling import sample
-from serkit.gans.watching import Watch
+from serkit.gans.staging import Equilibrium
 from serkit.reporting.gan_figures import gan_losses, grid, real_beside_generated
 from serkit.reporting.page import png
-from serkit.trials.command_line import rare_classes_parser, rare_classes_trial
-from serkit.trials.tables import accuracy_table, fidelity_table, nearest_table
-from serkit.trials.tuned import tuned_or
+from serkit.reporting.tables import accuracy_table, fidelity_table, nearest_table
+from serkit.studies.search_spaces import tuned_or
 
 # What ends the recipe of the 2021 report (section 4.1.3).
 STOPS = {

@@ -10,26 +10,26 @@ like VGG16's on it. What an earlier form of `--weights none` reached is in docs/
 import argparse
 from dataclasses import replace
 
-from serkit.commands.running import run_experiment
+from serkit.cli.running import run_experiment
 
-from serkit.classifiers.settings import REPORT
-from serkit.classifiers.transfer import RESNET50_HEAD, resnet50_head
+from serkit.cli.experiments import cross_validation, cross_validation_parser
+from serkit.models.fitting import REPORT_FIT
+from serkit.models.transfer import RESNET50_HEAD, resnet50_head
 from serkit.training.precision import fastest_precision
-from serkit.trials.command_line import cross_validation, cross_validation_parser
 
 
 def parse() -> argparse.Namespace:
     parser = cross_validation_parser(__doc__.splitlines()[0], "runs/train-resnet50-head")
     parser.add_argument("--weights", default="imagenet", help="imagenet, none, or a file")
     parser.add_argument("--head", type=int, nargs="*", default=[], help="4096 4096 as VGG16's")
-    parser.add_argument("--epochs", type=int, default=REPORT.epochs)
-    parser.add_argument("--learning-rate", type=float, default=REPORT.learning_rate)
+    parser.add_argument("--epochs", type=int, default=REPORT_FIT.epochs)
+    parser.add_argument("--learning-rate", type=float, default=REPORT_FIT.learning_rate)
     return parser.parse_args()
 
 
 def main(options: argparse.Namespace) -> None:
     network = replace(RESNET50_HEAD, head=tuple(options.head), precision=fastest_precision())
-    settings = replace(REPORT, epochs=options.epochs, learning_rate=options.learning_rate)
+    settings = replace(REPORT_FIT, epochs=options.epochs, learning_rate=options.learning_rate)
     with cross_validation(options) as trial:
         for fold in trial:
             model = resnet50_head(len(trial.classes), options.weights, network, fold.network_seed)

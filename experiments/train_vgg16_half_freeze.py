@@ -12,20 +12,20 @@ The 2021 report has 73.9 % validation accuracy, on a random split. What an earli
 import argparse
 from dataclasses import replace
 
-from serkit.commands.running import run_experiment
+from serkit.cli.running import run_experiment
 
-from serkit.classifiers.settings import REPORT
-from serkit.classifiers.transfer import TransferSettings, vgg16_half_freeze
+from serkit.cli.experiments import cross_validation, cross_validation_parser
+from serkit.models.fitting import REPORT_FIT
+from serkit.models.transfer import TransferSettings, vgg16_half_freeze
 from serkit.training.precision import fastest_precision
-from serkit.trials.command_line import cross_validation, cross_validation_parser
 
 
 def parse() -> argparse.Namespace:
     parser = cross_validation_parser(__doc__.splitlines()[0], "runs/train-vgg16-half-freeze")
     parser.add_argument("--weights", default="imagenet", help="imagenet, none, or a file")
-    parser.add_argument("--epochs", type=int, default=REPORT.epochs)
+    parser.add_argument("--epochs", type=int, default=REPORT_FIT.epochs)
     parser.add_argument("--frozen-convs", type=int, default=10, help="8 as in the listing")
-    parser.add_argument("--learning-rate", type=float, default=REPORT.learning_rate)
+    parser.add_argument("--learning-rate", type=float, default=REPORT_FIT.learning_rate)
     parser.add_argument("--first-folds", type=int, default=0, help="of all; default: all")
     return parser.parse_args()
 
@@ -35,7 +35,7 @@ def main(options: argparse.Namespace) -> None:
     first_folds = vars(options).pop("first_folds")
 
     network = TransferSettings(options.frozen_convs, precision=fastest_precision())
-    settings = replace(REPORT, epochs=options.epochs, learning_rate=options.learning_rate)
+    settings = replace(REPORT_FIT, epochs=options.epochs, learning_rate=options.learning_rate)
     with cross_validation(options) as trial:
         for fold in trial:
             if first_folds and fold.number > first_folds:

@@ -10,25 +10,25 @@ The 2021 report has 67.7 % validation accuracy, on a random split. What an earli
 import argparse
 from dataclasses import replace
 
-from serkit.commands.running import run_experiment
+from serkit.cli.running import run_experiment
 
-from serkit.classifiers.settings import REPORT
-from serkit.classifiers.transfer import TransferSettings, vgg16_head
+from serkit.cli.experiments import cross_validation, cross_validation_parser
+from serkit.models.fitting import REPORT_FIT
+from serkit.models.transfer import TransferSettings, vgg16_head
 from serkit.training.precision import fastest_precision
-from serkit.trials.command_line import cross_validation, cross_validation_parser
 
 
 def parse() -> argparse.Namespace:
     parser = cross_validation_parser(__doc__.splitlines()[0], "runs/train-vgg16-head")
     parser.add_argument("--weights", default="imagenet", help="imagenet, none, or a file")
-    parser.add_argument("--epochs", type=int, default=REPORT.epochs)
-    parser.add_argument("--learning-rate", type=float, default=REPORT.learning_rate)
+    parser.add_argument("--epochs", type=int, default=REPORT_FIT.epochs)
+    parser.add_argument("--learning-rate", type=float, default=REPORT_FIT.learning_rate)
     return parser.parse_args()
 
 
 def main(options: argparse.Namespace) -> None:
     network = TransferSettings(precision=fastest_precision())
-    settings = replace(REPORT, epochs=options.epochs, learning_rate=options.learning_rate)
+    settings = replace(REPORT_FIT, epochs=options.epochs, learning_rate=options.learning_rate)
     with cross_validation(options) as trial:
         for fold in trial:
             model = vgg16_head(len(trial.classes), options.weights, network, fold.network_seed)

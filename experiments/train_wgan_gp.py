@@ -14,22 +14,21 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from serkit.commands.running import run_experiment
+from serkit.cli.running import run_experiment
 
 import keras
 
+from serkit.cli.experiments import rare_classes_parser, rare_classes_trial
 from serkit.files import replacing, write_text
-from serkit.gans.diff_augment import DiffAugmentSettings
-from serkit.gans.fitting import fit_gan
+from serkit.gans.fitting import Watch, fit_gan
 from serkit.gans.sampling import sample
-from serkit.gans.watching import Watch
+from serkit.gans.small_data import DiffAugmentSettings
 from serkit.gans.wgan_gp import WGANGPSettings, build_wgan_gp
 from serkit.reporting.gan_figures import critic_curves, grid, real_beside_generated
 from serkit.reporting.page import png
+from serkit.reporting.tables import accuracy_table, fidelity_table, nearest_table
+from serkit.studies.search_spaces import tuned_or
 from serkit.training.precision import fastest_precision
-from serkit.trials.command_line import rare_classes_parser, rare_classes_trial
-from serkit.trials.tables import accuracy_table, fidelity_table, nearest_table
-from serkit.trials.tuned import tuned_or
 
 
 def parse() -> argparse.Namespace:

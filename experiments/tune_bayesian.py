@@ -9,18 +9,17 @@ and is scored by the negative log likelihood of speakers whom it has not heard.
 
 import argparse
 
-from serkit.commands.running import run_experiment
+from serkit.cli.running import run_experiment
 
 import keras
 import tensorflow as tf
 
-from serkit.audio.arguments import spec_of
-from serkit.corpora.arguments import naming_of
-from serkit.corpora.labels import LABEL_SETS
-from serkit.trials.command_line import experiment_parser
-from serkit.tuning.classifier_objective import ClassifierSearch
-from serkit.tuning.settings import ALGORITHMS, SearchSettings
-from serkit.tuning.whole import tune
+from serkit.cli.arguments import naming_of, spec_of
+from serkit.cli.experiments import experiment_parser
+from serkit.datasets.corpus import LABEL_SETS
+from serkit.studies.tuning.classifier_objective import ClassifierSearch
+from serkit.studies.tuning.records import ALGORITHMS, SearchSettings
+from serkit.studies.tuning.tuning import tune
 
 
 def parse() -> argparse.Namespace:

@@ -10,20 +10,19 @@ before, alone: KID does not say whether samples teach one. docs/tuning.md has th
 
 import argparse
 
-from serkit.commands.running import run_experiment
+from serkit.cli.running import run_experiment
 
 import keras
 import pandas as pd
 import tensorflow as tf
 
-from serkit.audio.arguments import spec_of
-from serkit.corpora.arguments import naming_of
+from serkit.cli.arguments import naming_of, spec_of
+from serkit.cli.experiments import experiment_parser
 from serkit.files import write_text
-from serkit.markdown import markdown_table
-from serkit.trials.command_line import experiment_parser
-from serkit.tuning.gan_objective import GanObjective, GanSearch
-from serkit.tuning.settings import ALGORITHMS, SearchSettings
-from serkit.tuning.whole import tune
+from serkit.formatting import markdown_table
+from serkit.studies.tuning.gan_objective import GanObjective, GanSearch
+from serkit.studies.tuning.records import ALGORITHMS, SearchSettings
+from serkit.studies.tuning.tuning import tune
 
 
 def parse() -> argparse.Namespace:

@@ -54,7 +54,7 @@ def resnet50() -> nn.Sequential:
 
 
 class Residual(nn.Module):
-    """A block of :mod:`serkit.classifiers.compact`; where it halves sides, these are even."""
+    """A block of :mod:`serkit.models.compact`; where it halves sides, these are even."""
 
     def __init__(self, old: int, new: int, units: int) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class Residual(nn.Module):
 
 
 class Compact(nn.Module):
-    """:func:`serkit.classifiers.compact.compact` with its default settings."""
+    """:func:`serkit.models.compact.compact` with its default settings."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()

@@ -11,17 +11,15 @@ import numpy as np
 import tensorflow as tf
 
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
-from serkit.audio.strengths import STRENGTHS, augmentation_of
-from serkit.caching.cache import ArrayCache
-from serkit.classifiers.compact import CompactSettings, compact
-from serkit.classifiers.features import compute_features, open_feature_cache
-from serkit.classifiers.fitting import compiled
-from serkit.classifiers.frozen import cut
-from serkit.classifiers.settings import REPORT, FitSettings
-from serkit.classifiers.transfer import TRANSFER, TransferSettings
-from serkit.data.spectrograms import accelerator, open_cache
+from serkit.augmentation.arms import STRENGTHS, augmentation_of
+from serkit.models.compact import CompactSettings, compact
+from serkit.models.fitting import REPORT_FIT, FitSettings, compiled
+from serkit.models.frozen_features import compute_features, cut, open_feature_cache
+from serkit.models.transfer import TRANSFER, TransferSettings
 from serkit.training.batches import training_batches
+from serkit.training.cache import ArrayCache
 from serkit.training.live import LiveSpectrograms
+from serkit.training.spectrograms import accelerator, open_cache
 
 _CLASSES = 7
 
@@ -57,7 +55,7 @@ class SerkitClassifier:
         cache = open_feature_cache(Path(self._folder.name), pieces.frozen)
         # Traced, and warm.
         rows = compute_features(pieces.frozen, self._pictures, cache)
-        self._trainer = compiled(pieces.rest, REPORT, 4)
+        self._trainer = compiled(pieces.rest, REPORT_FIT, 4)
         labels = np.arange(len(rows)) % _CLASSES
         self._batches = training_batches((rows, labels), batch, 0)
         self.steps(2)
@@ -156,7 +154,7 @@ def train_many(clips: int, batch: int, steps: int, peak: Callable[[], dict]) -> 
             some = keys[start : start + cache.shard_clips]
             cache.write(some, rng.random((len(some), *shape), np.float32))
         rows = cache.read(keys)
-        trainer = compiled(pieces.rest, REPORT, steps)
+        trainer = compiled(pieces.rest, REPORT_FIT, steps)
         batches = training_batches((rows, np.arange(clips) % _CLASSES), batch, 0)
         trainer.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0)
         return {"bytes": clips * int(np.prod(shape)) * 2, **peak()}

@@ -28,11 +28,10 @@ import soxr
 import tensorflow as tf
 
 from serkit.audio.spectrogram import SpectrogramSpec
-from serkit.classifiers.compact import compact
-from serkit.data.skipped import Skipped
-from serkit.data.spectrograms import spectrogram_dataset
-from serkit.serving.answering import Answering
-from serkit.serving.export import export_classifier
+from serkit.export.answering import Answering
+from serkit.export.saved_model import export_classifier
+from serkit.models.compact import compact
+from serkit.training.spectrograms import Skipped, spectrogram_dataset
 
 # Each list is gone through so often in a round, so that what starting costs does not count.
 _PASSES = 3

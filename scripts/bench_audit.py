@@ -27,9 +27,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from serkit.corpora.audit import audit
-from serkit.corpora.auditing.prosody_table import measure_corpus
-from serkit.wording import counted
+from serkit.datasets.audit import audit
+from serkit.datasets.prosody import measure_corpus
+from serkit.formatting import counted
 
 _MANY, _RATE = 100_000, 8_000
 _PROSODY_ROUNDS = 3

@@ -18,14 +18,12 @@ import numpy as np
 import tensorflow as tf
 
 from serkit.audio.spectrogram import SpectrogramSpec
-from serkit.classifiers.bayesian import last_block
-from serkit.classifiers.compact import CompactSettings, compact
-from serkit.classifiers.fitting import compiled
-from serkit.classifiers.moped import from_deterministic
-from serkit.classifiers.settings import FitSettings
-from serkit.layers.divergence import set_kl_weight
-from serkit.markdown import markdown_table
-from serkit.uncertainty.sampled import SampledNetwork
+from serkit.formatting import markdown_table
+from serkit.layers.variational import set_kl_weight
+from serkit.models.bayesian import from_deterministic, last_block
+from serkit.models.compact import CompactSettings, compact
+from serkit.models.fitting import FitSettings, compiled
+from serkit.uncertainty.predictors import SampledNetwork
 
 SPEC = SpectrogramSpec(frames=160, bins=80, window=512, trim_db=30.0)
 STEP, SAMPLES = 2.2, 12.0

@@ -19,10 +19,9 @@ from pathlib import Path
 import ray
 
 from serkit.files import read_json, write_json
-from serkit.grid.engine import LocalEngine, Workshop
-from serkit.grid.plan import Plan
-from serkit.grid.ray_engine import RayEngine, RaySettings
-from serkit.markdown import markdown_table
+from serkit.formatting import markdown_table
+from serkit.tasks.graph import LocalEngine, Plan, Workshop
+from serkit.tasks.ray import RayEngine, RaySettings
 
 
 @dataclass(frozen=True)

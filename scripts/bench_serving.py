@@ -29,8 +29,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from serkit.markdown import markdown_table
-from serkit.serving.server.model_folder import model_name, versions_to_serve
+from serkit.formatting import markdown_table
+from serkit.serving.server.settings import model_name, versions_to_serve
 
 
 @dataclass
@@ -163,9 +163,9 @@ def in_process(model: Path, sound: bytes, count: int) -> float:
 def export(folder: Path) -> Path:
     """A compact network with random weights."""
     from serkit.audio.spectrogram import SpectrogramSpec
-    from serkit.classifiers.compact import compact
-    from serkit.serving.answering import Answering
-    from serkit.serving.export import export_classifier
+    from serkit.export.answering import Answering
+    from serkit.export.saved_model import export_classifier
+    from serkit.models.compact import compact
 
     spec = SpectrogramSpec()
     classes = ("angry", "calm", "fearful", "happy", "neutral", "sad", "surprised")

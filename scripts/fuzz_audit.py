@@ -174,8 +174,8 @@ def run_watched(folder: Path, seed: int) -> tuple[str, Counter]:
 
 
 def audit_batch(folder: Path, seed: int, results) -> None:
-    from serkit.corpora.audit import audit
-    from serkit.corpora.naming import Naming
+    from serkit.datasets.audit import audit
+    from serkit.datasets.custom import Naming
 
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     root, naming, files = reading(folder, seed)

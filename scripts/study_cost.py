@@ -19,12 +19,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from serkit.classifiers.fitting import fit_classifier
-from serkit.comparison.contenders import CLASSIFIERS
-from serkit.comparison.cost import median_seconds
-from serkit.comparison.gan_kinds import KINDS, GanSizes
-from serkit.leaks import Speakers
-from serkit.markdown import markdown_table
+from serkit.datasets.splits import Speakers
+from serkit.formatting import markdown_table
+from serkit.models.fitting import fit_classifier
+from serkit.studies.comparison_settings import CLASSIFIERS
+from serkit.studies.cost import median_seconds
+from serkit.studies.gan_kinds import KINDS, GanSizes
 from serkit.training.batches import training_batches
 from serkit.training.examples import Examples
 

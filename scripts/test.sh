@@ -18,15 +18,15 @@ if [ "${1:-}" = --latest ]; then
     environment=.venv-latest
     make_environment requirements-latest.lock requirements-test.lock
     # Left out: what TensorFlow and NumPy cannot break, such as file names and HTTP; what is put
-    # together from trainings that other rooms test; and all of the demo but one whole run. The
+    # together from trainings that other packages test; and all of the demo but one whole run. The
     # default suite has them all.
-    pipeline=tests/demo/test_pipeline.py
+    pipeline=tests/studies/demo/test_pipeline.py
     [ $# -gt 0 ] || set -- -m "not slow" --ignore=tests/test_architecture.py \
         --ignore=tests/test_packaging.py --ignore=tests/test_scripts.py \
-        --ignore=tests/comparison --ignore=tests/corpora --ignore=tests/grid --ignore=tests/tuning \
-        --ignore=tests/trials --ignore=tests/judging \
-        --ignore=tests/evaluation/test_paired.py --ignore=tests/test_serving_recipes.py \
-        --ignore=tests/serving/asking --ignore=tests/serving/server \
+        --ignore=tests/test_serving_recipes.py --ignore=tests/augmentation --ignore=tests/datasets \
+        --ignore=tests/metrics/test_paired.py --ignore=tests/serving/server \
+        --ignore=tests/studies/comparison --ignore=tests/studies/trials \
+        --ignore=tests/studies/tuning --ignore=tests/tasks \
         --deselect=$pipeline::test_everything_made_from_the_random_split_says_that_it_leaks \
         --deselect=$pipeline::test_mended_recordings_are_audited_again \
         --deselect=$pipeline::test_a_finished_run_is_not_done_again \

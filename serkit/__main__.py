@@ -2,7 +2,7 @@
 
 import sys
 
-from serkit.cli import main
+from serkit.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

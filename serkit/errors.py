@@ -1,4 +1,4 @@
-"""Errors that a user can mend; the command line prints them as one line, without a traceback."""
+"""Errors that a user can correct; the command line prints them as one line."""
 
 import errno
 import re

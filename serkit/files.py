@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: written beside their place, then renamed into it."""
+"""Write files beside their place and rename them into it, so that none is half written."""
 
 import fcntl
 import hashlib

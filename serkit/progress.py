@@ -1,4 +1,4 @@
-"""What a long command tells while it works: stages, times, tables, progress bars."""
+"""Progress of a long command: stages, times, tables, progress bars."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""One seed in, as many independent ones out as there are names for them."""
+"""Derive independent seeds from one seed and names."""
 
 import hashlib
 

@@ -20,10 +20,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from serkit.corpora.audit import audit
-from serkit.corpora.corpus import Clip, Corpus
-from serkit.corpora.protocols import hold_out
-from serkit.corpora.synthetic import SyntheticSettings, write_synthetic_corpus
+from serkit.datasets.audit import audit
+from serkit.datasets.corpus import Clip, Corpus
+from serkit.datasets.protocols import hold_out
+from serkit.datasets.synthetic import SyntheticSettings, write_synthetic_corpus
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -82,10 +82,10 @@ def synthetic_corpus(synthetic_root) -> Corpus:
 def finished_run(tmp_path_factory, synthetic_root) -> Path:
     """What a run of the demo leaves for an export, of networks that learned nothing."""
     from serkit.audio.spectrogram import SpectrogramSpec
-    from serkit.classifiers.compact import CompactSettings, compact
-    from serkit.demo.finished import classifier_file
-    from serkit.demo.settings import DemoSettings
     from serkit.files import write_json
+    from serkit.models.compact import CompactSettings, compact
+    from serkit.studies.demo_settings import DemoSettings
+    from serkit.studies.finished_demo import classifier_file
 
     folder = tmp_path_factory.mktemp("runs") / "mine"
     settings = DemoSettings(
@@ -172,7 +172,7 @@ def small_disk(tmp_path):
 @pytest.fixture
 def parts():
     """Parts of a corpus of twelve speakers and two emotions; pictures carry the clip's number."""
-    from serkit.trials.parts import Parts
+    from serkit.studies.parts import Parts
 
     clip = Clip("x.wav", "c", "s", "male", "sad", "sad")
     clips = [

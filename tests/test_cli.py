@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-import serkit.commands
-from serkit.cli import main
+import serkit.cli
+from serkit.cli.main import main
 
 
 @pytest.mark.parametrize("command", ["audit", "demo"])
@@ -43,7 +43,7 @@ def test_places_that_cannot_be_written_to_are_one_line(synthetic_root, tmp_path,
 
 def test_the_command_answers_without_what_is_slow_to_import():
     """Help and audit must not wait for TensorFlow's start, nor for librosa's and numba's."""
-    code = "import sys; from serkit.cli import main; main(['audit', 'nowhere']);"
+    code = "import sys; from serkit.cli.main import main; main(['audit', 'nowhere']);"
     code += "print({'tensorflow', 'librosa', 'numba'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
@@ -57,7 +57,7 @@ def test_version_and_unknown_commands():
 
 
 @pytest.mark.parametrize(
-    "after", ["serkit.commands", "argparse", "numpy.core.multiarray", "serkit.commands.tune"]
+    "after", ["serkit.cli", "argparse", "numpy.core.multiarray", "serkit.cli.tune"]
 )
 def test_ctrl_c_during_the_imports_is_one_line(after):
     """Python says what it has imported; the signal comes when it has come so far."""
@@ -123,8 +123,8 @@ def test_without_a_standard_output_it_works_as_well(synthetic_root, tmp_path):
 
 
 def _commands() -> list[str]:
-    modules = [module.name for module in pkgutil.iter_modules(serkit.commands.__path__)]
-    imported = [importlib.import_module(f"serkit.commands.{name}") for name in modules]
+    modules = [module.name for module in pkgutil.iter_modules(serkit.cli.__path__)]
+    imported = [importlib.import_module(f"serkit.cli.{name}") for name in modules]
     return [n for n, module in zip(modules, imported, strict=True) if hasattr(module, "add_to")]
 
 

@@ -1,4 +1,4 @@
-from serkit.content import content_key
+from serkit.serialization import content_key
 
 
 def test_the_same_values_have_the_same_key_in_any_order():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import serkit
-from serkit.commands.parser import build_parser
+from serkit.cli.parser import build_parser
 
 PROJECT = Path(serkit.__file__).parents[1]
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 import serkit
-from serkit.audio.arguments import spec_of
+from serkit.cli.arguments import spec_of
 from serkit.errors import InputError
 
 EXPERIMENTS = sorted((Path(serkit.__file__).parents[1] / "experiments").glob("*.py"))

@@ -2,14 +2,7 @@ import os
 
 import pytest
 
-from serkit.files import (
-    file_digest,
-    read_json,
-    remove_partials,
-    replacing,
-    write_json,
-    write_text,
-)
+from serkit.files import file_digest, read_json, remove_partials, replacing, write_json, write_text
 
 
 def test_an_error_while_writing_leaves_the_old_content(tmp_path):

@@ -1,7 +1,7 @@
 import pytest
 
+from serkit.datasets.splits import Speakers
 from serkit.errors import LeakError
-from serkit.leaks import Speakers
 
 ABC = (frozenset("ab"), frozenset("c"), frozenset("d"))
 

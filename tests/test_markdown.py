@@ -1,4 +1,4 @@
-from serkit.markdown import markdown_table
+from serkit.formatting import markdown_table
 
 
 def test_a_table_has_a_line_per_row_and_numbers_to_the_right():

@@ -4,7 +4,7 @@ import pytest
 
 from serkit.errors import InputError, ResumeError
 from serkit.files import read_json
-from serkit.runs import Run, versions
+from serkit.studies.run_folder import Run, versions
 
 
 def test_a_stage_is_done_once_over_two_runs(tmp_path):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import serkit
-from serkit.classifiers.pretrained import read_card
 from serkit.files import read_json
+from serkit.models.pretrained import read_card
 
 SCRIPTS = Path(serkit.__file__).parents[1] / "scripts"
 EXPERIMENTS = SCRIPTS.parent / "experiments"

@@ -11,8 +11,8 @@ import yaml
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
 import serkit
-from serkit.serving.asking.addresses import GRPC_PORT, REST_PORT
-from serkit.serving.client_settings import ClientSettings
+from serkit.serving.retries import ClientSettings
+from serkit.serving.transport import GRPC_PORT, REST_PORT
 
 PROJECT = Path(serkit.__file__).parents[1]
 RECIPES = PROJECT / "docs" / "serving"

@@ -4,11 +4,10 @@ import pytest
 
 from serkit.errors import InputError
 from serkit.files import read_json, write_json
-from serkit.gans.dcgan import DCGANSettings
-from serkit.gans.diff_augment import DiffAugmentSettings
-from serkit.gans.recipes import DCGAN_RECIPES, REPORT
+from serkit.gans.dcgan import DCGAN_RECIPES, REPORT, DCGANSettings
+from serkit.gans.small_data import DiffAugmentSettings
 from serkit.gans.wgan_gp import WGANGPSettings
-from serkit.values import plain, recorded, restored
+from serkit.serialization import plain, recorded, restored
 
 
 def test_plain_values_are_what_json_gives_back(tmp_path):

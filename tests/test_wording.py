@@ -1,4 +1,4 @@
-from serkit.wording import counted, time_left, too_few
+from serkit.formatting import counted, time_left, too_few
 
 
 def test_numbers_with_their_nouns():

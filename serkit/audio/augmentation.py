@@ -1,4 +1,4 @@
-"""Cheap disturbances of training waveforms: speed, tempo, pitch, shift in time, noise, gain.
+"""Random augmentation of training waveforms: speed, tempo, pitch, time shift, noise, gain.
 
 What a clip gets depends on the seed and on its place in the batch; the same clip at another place
 gets another draw. Training needs a new seed for every step.

@@ -1,4 +1,4 @@
-"""The way back from spectrograms to sound, to hear what a generator has made."""
+"""Spectrograms back to waveforms, by Griffin-Lim."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""Change of sample rate inside the graph: a filter for simple ratios, the spectrum for the rest."""
+"""Change the sample rate inside a TensorFlow graph."""
 
 import functools
 import math
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from serkit.audio.rare import rare
+from serkit.audio.decoding import rare
 
 # Up to 0.45 of the lower rate all passes, from 0.5 of it on nothing.
 _PASS, _STOP = 0.45, 0.5

@@ -1,4 +1,4 @@
-"""Speed, tempo and pitch of whole batches, changed by one factor per clip."""
+"""Change the speed, tempo or pitch of batches by a given factor per clip."""
 
 import numpy as np
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""The report's generator and discriminators (section 6.1) and critic (8.1), layer for layer.
+"""Generator, discriminators (section 6.1) and critic (8.1) of the 2021 report, layer for layer.
 
 Paddings of PyTorch's convolutions are layers of their own: the backward pass of a padded TensorFlow
 convolution is many times slower. All networks are functional models, so that they save by

@@ -1,4 +1,4 @@
-"""The report's Wasserstein GAN, which its authors could not balance, with a gradient penalty."""
+"""The Wasserstein GAN of the 2021 report, with a gradient penalty."""
 
 from dataclasses import dataclass
 
@@ -6,14 +6,9 @@ import keras
 import tensorflow as tf
 
 from serkit.errors import check_range
-from serkit.gans.adversarial import GAN, descend, share_out, step_seeds
-from serkit.gans.losses import (
-    gradient_penalty,
-    wasserstein_critic_loss,
-    wasserstein_generator_loss,
-)
+from serkit.gans.base import GAN, GANSettings, descend, share_out, step_seeds
+from serkit.gans.losses import gradient_penalty, wasserstein_critic_loss, wasserstein_generator_loss
 from serkit.gans.networks import critic, generator
-from serkit.gans.settings import GANSettings
 from serkit.seeds import derive_seed
 from serkit.training.precision import precision
 
@@ -23,7 +18,7 @@ class WGANGPSettings(GANSettings):
     """How a WGAN-GP is built and trained; the defaults are its authors'.
 
     Attributes:
-        batch_size: as for :class:`serkit.gans.settings.GANSettings`; each of the critic's steps
+        batch_size: as for :class:`serkit.gans.base.GANSettings`; each of the critic's steps
             gets other examples.
         critic_steps: steps of the critic before each step of the generator.
         penalty: weight of the gradient penalty.

@@ -1,10 +1,17 @@
-"""Dropout that goes on in prediction."""
+"""Monte Carlo dropout, and the layers that a model consists of."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import keras
 import tensorflow as tf
+
+
+def parts(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
+    """A layer or model itself, and all layers inside, at any depth."""
+    yield layer
+    for part in getattr(layer, "layers", ()):
+        yield from parts(part)
 
 
 @keras.saving.register_keras_serializable("serkit")

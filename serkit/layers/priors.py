@@ -1,4 +1,4 @@
-"""What is believed about weights before any data."""
+"""Priors of weights."""
 
 import keras
 import tensorflow as tf

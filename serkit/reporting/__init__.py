@@ -1,1 +1,1 @@
-"""Figures and the report page. Figures are drawn from numbers; nothing is computed here."""
+"""Figures, tables, verdicts and the report page, from numbers computed elsewhere."""

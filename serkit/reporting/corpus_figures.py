@@ -1,4 +1,4 @@
-"""Figures of what an audit found."""
+"""Figures of an audit."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from serkit.reporting.style import CORPORA, colour, tidy
+from serkit.reporting.figures import CORPORA, colour, tidy
 
 _LONGEST_QUANTILE = 0.995
 _PROSODY = {

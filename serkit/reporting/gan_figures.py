@@ -1,13 +1,60 @@
-"""Figures of GANs: their losses, and what they make beside what is real."""
+"""Figures of GANs, and samples as MP3."""
 
+import io
 import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import soundfile
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from serkit.reporting.style import GENERATED, REAL, tidy
+from serkit.errors import InputError
+from serkit.reporting.figures import GENERATED, REAL, tidy
+
+FLAT, ALIKE = 0.5, 0.25
+"""Below these fractions of what clips have, samples are called flat, and all alike."""
+
+
+def contrast(spectrograms: np.ndarray) -> float:
+    """Standard deviation of the values within a spectrogram, the mean of all.
+
+    Args:
+        spectrograms: ``(n, frames, bins)`` in [-1, 1], ``n`` at least 1.
+
+    Returns:
+        0 where each is of one value, up to 1.
+    """
+    return float(np.asarray(spectrograms, np.float64).std(axis=(1, 2)).mean())
+
+
+def variety(spectrograms: np.ndarray) -> float:
+    """Standard deviation over spectrograms, the mean of all frames and bins; as :func:`contrast`.
+
+    Returns:
+        0 where all are the same, up to 1.
+    """
+    return float(np.asarray(spectrograms, np.float64).std(axis=0).mean())
+
+
+def what_is_flat(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> list[str]:
+    """A sentence on the contrast of each class, which says so where there is next to none.
+
+    Args:
+        pairs: by class, real and generated spectrograms, ``(n, frames, bins)`` in [-1, 1] each.
+    """
+    return [_sentence(label, *pair) for label, pair in pairs.items()]
+
+
+def _sentence(label: str, real: np.ndarray, made: np.ndarray) -> str:
+    of_real, of_made = contrast(real), contrast(made)
+    text = f"{label}: contrast {of_made:.2f}, that of clips {of_real:.2f}"
+    if of_made < FLAT * of_real:
+        return f"{text}. These samples are nearly flat: the generator has learned little."
+    if min(len(real), len(made)) > 1 and variety(made) < ALIKE * variety(real):
+        return f"{text}. These samples are nearly all alike."
+    return f"{text}."
+
 
 _MAP = "magma"
 _LOSSES = ("d_loss", "g_loss")
@@ -122,3 +169,28 @@ def grid(pictures: np.ndarray, columns: int = 8) -> Figure:
     for axes, picture in zip(panels, pictures, strict=False):
         axes.imshow(picture.T, cmap=_MAP, vmin=-1, vmax=1, origin="lower", aspect="auto")
     return figure
+
+
+def mp3(samples: np.ndarray, sample_rate: int) -> bytes:
+    """Encode mono sound.
+
+    Args:
+        samples: floats ``(n,)``, at least one; louder ones than 1 make all of it quieter.
+        sample_rate: Hz, one that MPEG knows: 8,000 to 48,000.
+
+    Returns:
+        About 6 KB a second or less.
+
+    Raises:
+        InputError: if there are no samples, or MP3 does not have the rate.
+    """
+    samples = np.asarray(samples, np.float32)
+    if samples.ndim != 1 or not len(samples):
+        raise InputError(f"samples of shape {samples.shape}; valid is (n,) with n of 1 or more")
+    loudest = np.abs(samples).max()
+    buffer = io.BytesIO()
+    try:
+        soundfile.write(buffer, samples / max(1.0, loudest), sample_rate, format="MP3")
+    except soundfile.LibsndfileError as error:
+        raise InputError(f"sample_rate={sample_rate} cannot be MP3: {error}") from error
+    return buffer.getvalue()

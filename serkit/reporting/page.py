@@ -1,4 +1,4 @@
-"""The self-contained report page: one HTML file, pictures inside, no network."""
+"""The report page: one self-contained HTML file."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""One spectrogram as a figure with axes, or as grey levels without any."""
+"""Draw one spectrogram or waveform."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
-from serkit.reporting.style import REAL, tidy
+from serkit.reporting.figures import REAL, tidy
 
 _MARKS = (20, 50, 100, 200, 500, 1000, 2000, 4000, 8000, 16_000)
 # As a share of the axis; nearer than this, the numbers would touch.

@@ -1,1 +1,1 @@
-"""The model that leaves the house: export as a SavedModel, and prediction with one."""
+"""Prediction with an exported model: at hand, or with a client and a server."""

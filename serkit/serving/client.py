@@ -1,22 +1,51 @@
-"""A client of a served model: the same predictions as with the model's folder at hand."""
+"""A client for a served model; it predicts as the exported model does."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from serkit.errors import InputError, check_range
-from serkit.serving import signatures
-from serkit.serving.asking.addresses import Address, parse_address
-from serkit.serving.asking.failures import RefusedError, ServerError
-from serkit.serving.asking.portions import portions
-from serkit.serving.asking.question import Question
-from serkit.serving.asking.served_model import Metadata, Signature, VersionStatus
-from serkit.serving.asking.transport import Transport
-from serkit.serving.client_settings import ClientSettings
-from serkit.serving.example import Example, read_example
-from serkit.serving.prediction import Prediction
+from serkit.export import signatures
+from serkit.serving.prediction import Example, Prediction, Question, read_example
+from serkit.serving.retries import ClientSettings, RefusedError, ServerError
+from serkit.serving.transport import (
+    Address,
+    Metadata,
+    Signature,
+    Transport,
+    VersionStatus,
+    parse_address,
+)
+
+
+def portions(
+    examples: Iterable[Example],
+    settings: ClientSettings,
+    weigh: Callable[[Any], int],
+    shape: Callable[[Any], Hashable] = lambda value: None,
+) -> Iterator[list[Example]]:
+    """Lists of neighbours, in their order; examples are taken as they are needed, not before.
+
+    Args:
+        examples: those with a problem count as well, and weigh nothing.
+        settings: the most examples and bytes of a list; one by itself may have more bytes.
+        weigh: bytes of a value on its way.
+        shape: values of different shapes do not fit into one array.
+    """
+    portion: list[Example] = []
+    weight, common = 0, None
+    for example in examples:
+        own, like = (0, None) if example.problem else (weigh(example.value), shape(example.value))
+        full = len(portion) == settings.batch_examples or weight + own > settings.batch_bytes
+        if portion and (full or (None not in (common, like) and common != like)):
+            yield portion
+            portion, weight, common = [], 0, None
+        portion.append(example)
+        weight, common = weight + own, common if like is None else like
+    if portion:
+        yield portion
 
 
 def connect(
@@ -45,10 +74,10 @@ def connect(
     settings = settings or ClientSettings()
     # Each with what it needs: requests alone is there in a tenth of TensorFlow's time.
     if where.scheme == "grpc":
-        from serkit.serving.asking.grpc_client import GrpcTransport
+        from serkit.serving.grpc_client import GrpcTransport
 
         return Client(GrpcTransport(where, settings), settings)
-    from serkit.serving.asking.rest_client import RestTransport
+    from serkit.serving.rest_client import RestTransport
 
     return Client(RestTransport(where, settings), settings)
 

@@ -1,1 +1,1 @@
-"""What every training needs, GAN or classifier: exact resume, the history, Keras metrics."""
+"""What every training run needs, GAN or classifier: data, exact resume, callbacks."""

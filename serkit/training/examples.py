@@ -1,13 +1,13 @@
-"""Spectrograms together with whose voices are in them."""
+"""Spectrograms together with the speakers in them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from serkit.caching.rows import Rows
 from serkit.errors import InputError
 from serkit.training.live import LiveSpectrograms, one_after_another
+from serkit.training.shards import Rows
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Spectrograms of training batches, computed from waveforms at each step."""
+"""Compute the spectrograms of training batches from waveforms at each step."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from serkit.audio.augmentation import WaveAugmentation, augment
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
-from serkit.caching.rows import Rows
 from serkit.errors import InputError
+from serkit.training.shards import Rows
 
 _NO_WAVEFORM = -1
 
@@ -166,7 +166,8 @@ def one_after_another(
     """Spectrograms of several sets; rows stay on disk if all are such, waveforms stay with theirs.
 
     Raises:
-        InputError: as :meth:`LiveSpectrograms.joined` and :meth:`serkit.caching.rows.Rows.joined`.
+        InputError: as :meth:`LiveSpectrograms.joined` and
+            :meth:`serkit.training.shards.Rows.joined`.
     """
     if any(isinstance(part, LiveSpectrograms) for part in parts):
         return LiveSpectrograms.joined(parts)

@@ -1,4 +1,4 @@
-"""``fit``, also over several machines, which Keras 3's own cannot do."""
+"""``fit`` over several machines."""
 
 from collections.abc import Callable, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Which precision a network computes in."""
+"""The numeric precision that a network computes in."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,1 +1,1 @@
-"""How sure a classifier is, by several answers of its own or of several classifiers."""
+"""Uncertainty of a classifier, and abstention."""

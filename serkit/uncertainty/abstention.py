@@ -1,18 +1,18 @@
-"""Saying "I do not know"."""
+"""Abstain from uncertain predictions."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from serkit.datasets.splits import Speakers
 from serkit.errors import InputError, check_choice
-from serkit.evaluation.selective import threshold_for_accuracy, threshold_for_coverage
-from serkit.evaluation.uncertainty import Uncertainty, uncertainty
-from serkit.leaks import Speakers
+from serkit.metrics.calibration import Uncertainty, uncertainty
+from serkit.metrics.selective import threshold_for_accuracy, threshold_for_coverage
 from serkit.training.examples import Examples
-from serkit.uncertainty.predictor import Predictor, predict_samples
+from serkit.uncertainty.predictors import Predictor, predict_samples
 
 MEASURES = ("total", "aleatoric", "epistemic")
-"""Fields of :class:`serkit.evaluation.uncertainty.Uncertainty`."""
+"""Fields of :class:`serkit.metrics.calibration.Uncertainty`."""
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,13 @@
-"""One number that makes a classifier as sure as it should be."""
+"""Temperature scaling."""
 
 import numpy as np
 from scipy.optimize import minimize_scalar
 
+from serkit.datasets.splits import Speakers
 from serkit.errors import InputError
-from serkit.evaluation.calibration import softmax
-from serkit.evaluation.proper_scores import negative_log_likelihood
-from serkit.leaks import Speakers
+from serkit.metrics.calibration import negative_log_likelihood, softmax
 from serkit.training.examples import Examples
-from serkit.uncertainty.predictor import Predictor
+from serkit.uncertainty.predictors import Predictor
 
 _RANGE = (0.05, 20.0)
 
@@ -27,7 +26,7 @@ class TemperatureScaled:
         self.predictor, self.temperature = predictor, float(temperature)
 
     def predict_logits(self, x: np.ndarray, n: int = 30, seed: int = 0) -> np.ndarray:
-        """See :meth:`serkit.uncertainty.predictor.Predictor.predict_logits`."""
+        """See :meth:`serkit.uncertainty.predictors.Predictor.predict_logits`."""
         return self.predictor.predict_logits(x, n, seed) / np.float32(self.temperature)
 
 

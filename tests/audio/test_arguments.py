@@ -2,8 +2,8 @@ import argparse
 
 import pytest
 
-from serkit.audio.arguments import add_spectrograms, spec_of
 from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.cli.arguments import add_spectrograms, spec_of
 from serkit.errors import InputError
 
 

@@ -2,7 +2,7 @@ import librosa
 import numpy as np
 import pytest
 
-from serkit.audio.bands import SCALES, bands, triangles
+from serkit.audio.spectrogram import SCALES, bands, triangles
 from serkit.errors import InputError
 
 

@@ -5,7 +5,7 @@ import soundfile
 import tensorflow as tf
 
 from serkit.audio.inversion import inverse_stft, linear_power, spectral_convergence, to_waveform
-from serkit.audio.length import fit_length
+from serkit.audio.loading import fit_length
 from serkit.audio.spectrogram import SpectrogramSpec, band_weights, to_spectrogram
 from serkit.errors import InputError
 

@@ -4,7 +4,7 @@ import pytest
 import soundfile
 import tensorflow as tf
 
-from serkit.audio.length import fit_length, trim_silence, windows
+from serkit.audio.loading import fit_length, trim_silence, windows
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.errors import InputError
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serkit.audio.length import fit_length, trim_silence, windows
-from serkit.audio.loading import load_waveform, load_windows
+from serkit.audio.loading import fit_length, load_waveform, load_windows, trim_silence, windows
 from serkit.audio.resampling import resample
 from serkit.audio.spectrogram import SpectrogramSpec
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serkit.audio.masking import MaskSettings, mask
+from serkit.audio.spec_augment import MaskSettings, mask
 from serkit.errors import InputError
 
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serkit.audio.mixing import mixing_coefficients, mixup
 from serkit.errors import InputError
+from serkit.training.batches import mixing_coefficients, mixup
 
 SEED = tf.constant([1, 2])
 

@@ -1,7 +1,7 @@
 import numpy as np
 import tensorflow as tf
 
-from serkit.audio.rare import rare
+from serkit.audio.decoding import rare
 
 
 @rare

@@ -4,9 +4,9 @@ import pytest
 import soundfile
 import tensorflow as tf
 
-from serkit.audio.bands import SCALES
-from serkit.audio.length import fit_length
+from serkit.audio.loading import fit_length
 from serkit.audio.spectrogram import (
+    SCALES,
     SpectrogramSpec,
     band_centres,
     band_weights,

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from serkit.audio.augmentation import WaveAugmentation
-from serkit.audio.strengths import STRENGTHS, add_live, augmentation_of
+from serkit.augmentation.arms import STRENGTHS, add_live, augmentation_of
 from serkit.errors import InputError
 
 
@@ -30,5 +30,5 @@ def test_the_option_is_none_or_names(given, expected):
 
 
 def test_help_needs_no_tensorflow():
-    code = "import sys, serkit.audio.strengths; assert 'tensorflow' not in sys.modules"
+    code = "import sys, serkit.augmentation.arms; assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

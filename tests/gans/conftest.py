@@ -4,11 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from serkit.gans.adversarial import GAN
+from serkit.datasets.splits import Speakers
+from serkit.gans.base import GAN, GANSettings
 from serkit.gans.dcgan import DCGAN, DCGANSettings
-from serkit.gans.settings import GANSettings
 from serkit.gans.wgan_gp import WGANGP
-from serkit.leaks import Speakers
 from serkit.training.examples import Examples
 
 SHAPE = (4, 3, 1)

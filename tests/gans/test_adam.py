@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serkit.gans.adam import Adam
+from serkit.gans.cpu_fast_path import Adam
 
 
 @pytest.mark.parametrize("amsgrad", [False, True])

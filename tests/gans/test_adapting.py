@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 
+from serkit.datasets.splits import Speakers
 from serkit.errors import InputError
-from serkit.gans.adapting import tune_norms_alone
 from serkit.gans.dcgan import DCGANSettings, build_dcgan
 from serkit.gans.fitting import fit_gan
-from serkit.leaks import Speakers
+from serkit.gans.small_data import tune_norms_alone
 from serkit.training.examples import Examples
 
 SETTINGS = DCGANSettings(width=0.02, batch_size=4, steps=2, steps_per_epoch=1, ema=0.9)

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from serkit.errors import InputError
-from serkit.gans.adversarial import share_out, step_seeds
+from serkit.gans.base import share_out, step_seeds
 from serkit.gans.dcgan import DCGANSettings, build_dcgan
 from serkit.gans.wgan_gp import WGANGPSettings, build_wgan_gp
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serkit.gans.averaging import Averaged
+from serkit.gans.small_data import Averaged
 
 
 def _weight(value: float) -> keras.Model:

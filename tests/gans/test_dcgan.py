@@ -6,10 +6,11 @@ import pytest
 import tensorflow as tf
 
 from serkit.errors import InputError
-from serkit.gans import adversarial, dcgan
+from serkit.gans import base as adversarial
+from serkit.gans import dcgan
 from serkit.gans.dcgan import DCGANSettings, build_dcgan
-from serkit.gans.diff_augment import DiffAugmentSettings
 from serkit.gans.losses import discriminator_loss
+from serkit.gans.small_data import DiffAugmentSettings
 from serkit.training.batches import training_batches
 
 TINY = DCGANSettings(width=0.05, batch_size=4, steps=4, steps_per_epoch=2)

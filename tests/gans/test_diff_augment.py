@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from serkit.errors import InputError
-from serkit.gans.diff_augment import DiffAugmentSettings, diff_augment
+from serkit.gans.small_data import DiffAugmentSettings, diff_augment
 
 OFF = {
     "time_shift": 0.0,

@@ -4,8 +4,8 @@ import pytest
 
 from serkit.errors import InputError
 from serkit.gans.dcgan import DCGANSettings
-from serkit.gans.equilibrium import Equilibrium, EquilibriumStop
 from serkit.gans.fitting import fit_gan
+from serkit.gans.staging import Equilibrium, EquilibriumStop
 
 SETTINGS = Equilibrium(low=1.0, high=1.5, epochs=2)
 

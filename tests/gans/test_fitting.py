@@ -8,12 +8,12 @@ import pytest
 
 from serkit.errors import DivergedError, InputError, LeakError, ResumeError
 from serkit.gans.dcgan import DCGANSettings, build_dcgan
-from serkit.gans.diff_augment import DiffAugmentSettings
 from serkit.gans.fitting import fit_gan
+from serkit.gans.small_data import DiffAugmentSettings
 from serkit.gans.staging import StagingSettings
 from serkit.gans.wgan_gp import WGANGPSettings, build_wgan_gp
+from serkit.training.callbacks import read_state
 from serkit.training.examples import Examples
-from serkit.training.resume import read_state
 
 SHORT = {"steps": 6, "steps_per_epoch": 2}
 TINY = DCGANSettings(width=0.05, batch_size=4, **SHORT)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serkit.gans.kernels import batch_normalized, convolution, leaky_relu
+from serkit.gans.cpu_fast_path import batch_normalized, convolution, leaky_relu
 
 
 def _gradients(work, *inputs):

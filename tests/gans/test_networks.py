@@ -3,13 +3,7 @@ import numpy as np
 import pytest
 
 from serkit.errors import InputError
-from serkit.gans.networks import (
-    DISCRIMINATORS,
-    critic,
-    discriminator1,
-    discriminator2,
-    generator,
-)
+from serkit.gans.networks import DISCRIMINATORS, critic, discriminator1, discriminator2, generator
 
 
 def _sides(model: keras.Model, kind: type) -> list[int]:

@@ -1,8 +1,8 @@
 import pytest
 
 from serkit.errors import InputError
-from serkit.gans.equilibrium import Equilibrium
-from serkit.gans.recipes import DCGAN_RECIPES, REPORT, SMALL_DATA, dcgan_recipe
+from serkit.gans.dcgan import DCGAN_RECIPES, REPORT, SMALL_DATA, dcgan_recipe
+from serkit.gans.staging import Equilibrium
 
 
 def test_report_is_what_the_2021_report_says():

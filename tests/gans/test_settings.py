@@ -1,7 +1,7 @@
 import pytest
 
 from serkit.errors import InputError
-from serkit.gans.settings import GANSettings
+from serkit.gans.base import GANSettings
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@ import keras_tuner
 import pytest
 
 from serkit.gans.dcgan import DCGANSettings
-from serkit.gans.spaces import dcgan_space, wgan_gp_space
 from serkit.gans.wgan_gp import WGANGPSettings
+from serkit.studies.search_spaces import dcgan_space, wgan_gp_space
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,14 @@ import pytest
 
 from serkit.errors import InputError, SerkitError
 from serkit.files import read_json, write_json
-from serkit.gans import storing
-from serkit.gans.sampling import sample
-from serkit.gans.storing import GeneratorCard, find_generators, load_generator, store_generator
+from serkit.gans import sampling as storing
+from serkit.gans.sampling import (
+    GeneratorCard,
+    find_generators,
+    load_generator,
+    sample,
+    store_generator,
+)
 
 CARD = GeneratorCard(("male_sad",), ("ann", "bob"), 12, "dcgan", {"frames": 4, "low_hz": 20.0})
 

@@ -20,12 +20,12 @@ import tensorflow as tf
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from serkit.gans.adversarial import descend
+from serkit.gans.base import descend
 from serkit.gans.dcgan import DCGANSettings, build_dcgan
-from serkit.gans.diff_augment import DiffAugmentSettings
+from serkit.gans.small_data import DiffAugmentSettings
 from serkit.gans.fitting import fit_gan
 from serkit.gans.wgan_gp import WGANGPSettings, build_wgan_gp
-from serkit.leaks import Speakers
+from serkit.datasets.splits import Speakers
 from serkit.training.examples import Examples
 
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

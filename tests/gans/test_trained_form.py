@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from serkit.gans.cpu_fast_path import PlainForm, TrainedForm, trained_form
 from serkit.gans.networks import critic, discriminator1, discriminator2, generator
-from serkit.gans.trained_form import PlainForm, TrainedForm, trained_form
 from serkit.training.precision import precision
 
 BUILDS = generator, discriminator1, discriminator2, critic

@@ -7,9 +7,8 @@ import pytest
 from serkit.errors import InputError
 from serkit.files import read_json
 from serkit.gans.dcgan import DCGANSettings
-from serkit.gans.fitting import fit_gan
+from serkit.gans.fitting import BEST, Watch, fit_gan
 from serkit.gans.sampling import sample
-from serkit.gans.watching import BEST, Watch
 
 
 def _offset(model):

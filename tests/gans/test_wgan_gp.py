@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from serkit.errors import InputError
-from serkit.gans import adversarial
-from serkit.gans.diff_augment import DiffAugmentSettings
+from serkit.gans import base as adversarial
+from serkit.gans.small_data import DiffAugmentSettings
 from serkit.gans.wgan_gp import WGANGP, WGANGPSettings, build_wgan_gp
 from serkit.training.batches import training_batches
 

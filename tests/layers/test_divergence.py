@@ -4,8 +4,13 @@ import pytest
 import tensorflow as tf
 
 from serkit.errors import InputError
-from serkit.layers.divergence import KLWarmup, set_kl_weight, variational_layers
-from serkit.layers.variational import DenseFlipout, DenseLocalReparameterization
+from serkit.layers.variational import (
+    DenseFlipout,
+    DenseLocalReparameterization,
+    KLWarmup,
+    set_kl_weight,
+    variational_layers,
+)
 
 
 def _model(**kwargs):

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from serkit.layers.estimators import flipout, local_reparameterization, reparameterization
+from serkit.layers.posterior import flipout, local_reparameterization, reparameterization
 
 WAYS = {
     "reparameterization": reparameterization,

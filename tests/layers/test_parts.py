@@ -1,6 +1,6 @@
 import keras
 
-from serkit.layers.parts import parts
+from serkit.layers.dropout import parts
 
 
 def test_all_layers_at_any_depth():

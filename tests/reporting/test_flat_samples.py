@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from serkit.reporting.flat_samples import contrast, variety, what_is_flat
+from serkit.reporting.gan_figures import contrast, variety, what_is_flat
 
 
 def test_contrast_and_variety_by_hand():

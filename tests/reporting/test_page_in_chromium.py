@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from serkit.reporting import comparison_figures, figures
+from serkit.reporting.gan_figures import mp3
 from serkit.reporting.page import Section, Sound, Table, write_report
-from serkit.reporting.sounds import mp3
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from serkit.errors import InputError
-from serkit.reporting.sounds import mp3
+from serkit.reporting.gan_figures import mp3
 
 
 def test_it_sounds_as_before(rng):

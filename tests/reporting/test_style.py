@@ -2,7 +2,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from serkit.reporting.style import colour, legend, tidy
+from serkit.reporting.figures import colour, legend, tidy
 
 
 def test_ten_colours_in_turn():

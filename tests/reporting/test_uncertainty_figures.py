@@ -1,8 +1,8 @@
 import numpy as np
 
-from serkit.evaluation.selective import risk_coverage
+from serkit.metrics.selective import risk_coverage
+from serkit.reporting.comparison_figures import risk_coverage_curves
 from serkit.reporting.page import png
-from serkit.reporting.uncertainty_figures import risk_coverage_curves
 
 
 def test_a_curve_for_each_method_ends_at_its_share_of_errors(rng):

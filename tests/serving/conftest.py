@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from serkit.audio.spectrogram import SpectrogramSpec
-from serkit.classifiers.compact import CompactSettings, compact
-from serkit.serving.answering import Answering
-from serkit.serving.export import export_classifier
+from serkit.export.answering import Answering
+from serkit.export.saved_model import export_classifier
+from serkit.models.compact import CompactSettings, compact
 
 CLASSES = ("angry", "happy", "sad")
 

@@ -4,11 +4,11 @@ import pytest
 import tensorflow as tf
 
 from serkit.audio.spectrogram import SpectrogramSpec
-from serkit.classifiers.bayesian import bayesian_lenet5
 from serkit.errors import InputError
-from serkit.evaluation.uncertainty import uncertainty
-from serkit.serving.answering import Answering, AnswerSettings, in_turn
-from serkit.uncertainty.sampled import SampledNetwork
+from serkit.export.answering import Answering, AnswerSettings, in_turn
+from serkit.metrics.calibration import uncertainty
+from serkit.models.bayesian import bayesian_lenet5
+from serkit.uncertainty.predictors import SampledNetwork
 
 SPEC = SpectrogramSpec(frames=32, bins=32, hop=1536)
 CLASSES = ("angry", "sad")

@@ -1,4 +1,4 @@
-from serkit.serving.card import model_card
+from serkit.export.model_card import model_card
 
 BARE = {
     "name": "tiny",

@@ -4,12 +4,10 @@ import numpy as np
 import pytest
 
 from serkit.errors import InputError
-from serkit.serving import signatures
-from serkit.serving.asking.addresses import Address, parse_address
-from serkit.serving.asking.failures import RefusedError, ServerError
-from serkit.serving.asking.served_model import Metadata, Signature, Tensor
+from serkit.export import signatures
 from serkit.serving.client import Client, connect
-from serkit.serving.client_settings import ClientSettings
+from serkit.serving.retries import ClientSettings, RefusedError, ServerError
+from serkit.serving.transport import Address, Metadata, Signature, Tensor, parse_address
 
 SETTINGS = ClientSettings(batch_examples=4, batch_bytes=100)
 

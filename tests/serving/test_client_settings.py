@@ -1,7 +1,7 @@
 import pytest
 
 from serkit.errors import InputError
-from serkit.serving.client_settings import ClientSettings
+from serkit.serving.retries import ClientSettings
 
 
 @pytest.mark.parametrize(

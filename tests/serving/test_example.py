@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from serkit.audio.decoding import decode_wav
-from serkit.serving.example import Example, read_example
+from serkit.serving.prediction import Example, read_example
 
 
 def test_files_and_what_is_wrong_with_them(tmp_path):

@@ -7,16 +7,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serkit.audio.length import windows
-from serkit.audio.loading import load_waveform
+from serkit.audio.loading import load_waveform, windows
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
-from serkit.classifiers.compact import CompactSettings, compact
-from serkit.data.spectrograms import spectrogram_dataset
 from serkit.errors import InputError
+from serkit.export.answering import Answering
+from serkit.export.saved_model import export_classifier
+from serkit.export.versions import DETAILS, versions
 from serkit.files import read_json
-from serkit.serving.answering import Answering
-from serkit.serving.export import export_classifier
-from serkit.serving.versions import DETAILS, versions
+from serkit.models.compact import CompactSettings, compact
+from serkit.training.spectrograms import spectrogram_dataset
 
 SPEC = SpectrogramSpec()
 

@@ -1,9 +1,8 @@
 import pytest
 
 from serkit.errors import InputError
-from serkit.grid.ray_engine import RaySettings
-from serkit.serving.many import predict_on_ray
-from serkit.serving.predict import Predictor
+from serkit.serving.local import Predictor, predict_on_ray
+from serkit.tasks.ray import RaySettings
 
 pytest.importorskip("ray.data")
 

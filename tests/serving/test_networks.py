@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from serkit.classifiers.bayesian import bayesian_lenet5
 from serkit.errors import InputError
-from serkit.serving.networks import load_network
+from serkit.export.answering import load_network
+from serkit.models.bayesian import bayesian_lenet5
 
 
 def test_bayesian_layers_are_known(tmp_path):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from serkit.errors import InputError
+from serkit.export.saved_model import DETAILS
 from serkit.files import write_json
-from serkit.serving.export import DETAILS
-from serkit.serving.predict import Predictor
+from serkit.serving.local import Predictor
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from serkit.serving import signatures
+from serkit.export import signatures
 from serkit.serving.prediction import Prediction
 
 ROW = {

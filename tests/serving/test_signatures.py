@@ -4,7 +4,7 @@ import re
 
 import tensorflow as tf
 
-from serkit.serving import signatures
+from serkit.export import signatures
 
 
 def _shape(spec):

@@ -7,13 +7,13 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from serkit.audio.loading import load_waveform, load_windows
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
-from serkit.classifiers.bayesian import bayesian_lenet5
-from serkit.corpora.audit import audit
-from serkit.data.spectrograms import compute_spectrograms, spectrogram_dataset
-from serkit.serving import signatures
-from serkit.serving.answering import Answering, AnswerSettings
-from serkit.serving.export import export_classifier
-from serkit.serving.versions import find_version
+from serkit.datasets.audit import audit
+from serkit.export import signatures
+from serkit.export.answering import Answering, AnswerSettings
+from serkit.export.saved_model import export_classifier
+from serkit.export.versions import find_version
+from serkit.models.bayesian import bayesian_lenet5
+from serkit.training.spectrograms import compute_spectrograms, spectrogram_dataset
 
 SMALL = SpectrogramSpec(frames=32, bins=32, hop=1536)
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from serkit.errors import InputError
-from serkit.serving.server.model_folder import versions_to_serve
-from serkit.serving.versions import find_version, next_version, version_for, versions
+from serkit.export.versions import find_version, next_version, version_for, versions
+from serkit.serving.server.settings import versions_to_serve
 
 
 def test_versions_are_integers_and_count_up(tmp_path):

@@ -1,8 +1,8 @@
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from serkit.serving import signatures
-from serkit.serving.warm_up import REQUESTS
+from serkit.export import signatures
+from serkit.export.saved_model import REQUESTS
 
 
 def _logs(version):

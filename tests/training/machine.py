@@ -22,13 +22,12 @@ if _ALONE:
 else:
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
 
-from serkit.classifiers.compact import CompactSettings, compact  # noqa: E402
-from serkit.classifiers.fitting import fit_classifier  # noqa: E402
-from serkit.classifiers.settings import FitSettings  # noqa: E402
+from serkit.datasets.splits import Speakers  # noqa: E402
 from serkit.gans.dcgan import DCGANSettings, build_dcgan  # noqa: E402
 from serkit.gans.fitting import fit_gan  # noqa: E402
 from serkit.gans.wgan_gp import WGANGPSettings, build_wgan_gp  # noqa: E402
-from serkit.leaks import Speakers  # noqa: E402
+from serkit.models.compact import CompactSettings, compact  # noqa: E402
+from serkit.models.fitting import FitSettings, fit_classifier  # noqa: E402
 from serkit.training.examples import Examples  # noqa: E402
 
 SPEAKERS = Speakers(frozenset("a"), frozenset("b"), frozenset("c"))

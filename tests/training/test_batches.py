@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serkit.caching.coding import decoding_table, encode
-from serkit.caching.rows import Rows
 from serkit.errors import InputError
 from serkit.training.batches import batches_in_order, training_batches
+from serkit.training.cache import decoding_table, encode
+from serkit.training.shards import Rows
 
 
 def _take(count: int, steps: int, batch_size: int = 4, seed: int = 1, **options) -> np.ndarray:

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from serkit.training.best import KeepBest
+from serkit.training.callbacks import KeepBest
 
 
 @pytest.fixture

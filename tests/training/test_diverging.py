@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from serkit.errors import DivergedError
-from serkit.training.diverging import StopWhenDiverged
+from serkit.training.callbacks import StopWhenDiverged
 
 STEPS = 3
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from serkit.caching.coding import decoding_table
-from serkit.caching.rows import Rows
 from serkit.errors import InputError
+from serkit.training.cache import decoding_table
 from serkit.training.examples import Examples
+from serkit.training.shards import Rows
 
 PICTURES = np.zeros((3, 2, 2, 1), "float32")
 

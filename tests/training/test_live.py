@@ -9,14 +9,14 @@ import pytest
 import tensorflow as tf
 
 from serkit.audio.augmentation import WaveAugmentation
-from serkit.audio.masking import MaskSettings, mask
+from serkit.audio.spec_augment import MaskSettings, mask
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
-from serkit.caching.coding import decoding_table, encode
-from serkit.caching.rows import Rows
 from serkit.errors import InputError
 from serkit.training import live as module
 from serkit.training.batches import batches_in_order, training_batches
+from serkit.training.cache import decoding_table, encode
 from serkit.training.live import LiveSpectrograms, one_after_another
+from serkit.training.shards import Rows
 
 SPEC = SpectrogramSpec(frames=24, bins=40)
 NOTHING = WaveAugmentation()

@@ -1,8 +1,7 @@
 import numpy as np
 import tensorflow as tf
 
-from serkit.training.batches import training_batches
-from serkit.training.mixing import mixed
+from serkit.training.batches import mixed, training_batches
 
 PICTURES = np.arange(40, dtype="float32").reshape(40, 1, 1, 1)
 LABELS = np.arange(40) % 4

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serkit.gans.averaging import Averaged
 from serkit.gans.networks import critic, discriminator1, generator
+from serkit.gans.small_data import Averaged
 from serkit.training.precision import BFLOAT16, FLOAT32, fastest_precision, precision
 
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from serkit.training.recall import UnweightedAverageRecall
+from serkit.training.uar import UnweightedAverageRecall
 
 
 def test_by_hand():

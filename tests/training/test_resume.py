@@ -5,7 +5,7 @@ import pytest
 
 from serkit.errors import ResumeError
 from serkit.training.batches import training_batches
-from serkit.training.resume import Resume
+from serkit.training.callbacks import Resume
 
 STEPS = 5
 

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from serkit.training.stopping import StopEarly, epochs_without_gain
+from serkit.training.callbacks import StopEarly, epochs_without_gain
 
 
 @pytest.mark.parametrize(

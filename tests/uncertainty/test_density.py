@@ -2,14 +2,13 @@ import keras
 import numpy as np
 import pytest
 
-from serkit.classifiers.compact import CompactSettings, compact
-from serkit.classifiers.lenet import LeNet5Settings, lenet5
-from serkit.classifiers.monte_carlo import with_monte_carlo_dropout
-from serkit.classifiers.moped import from_deterministic
+from serkit.datasets.splits import Speakers
 from serkit.errors import InputError, LeakError
-from serkit.leaks import Speakers
+from serkit.models.bayesian import from_deterministic, with_monte_carlo_dropout
+from serkit.models.compact import CompactSettings, compact
+from serkit.models.lenet import LeNet5Settings, lenet5
 from serkit.training.examples import Examples
-from serkit.uncertainty.density import FeatureDensity
+from serkit.uncertainty.ood import FeatureDensity
 
 SHAPE = (32, 32, 1)
 SPEAKERS = Speakers(frozenset("a"), frozenset("b"), frozenset("c"))

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from serkit.classifiers.lenet import lenet5
 from serkit.errors import InputError
-from serkit.uncertainty.ensemble import Ensemble
+from serkit.models.lenet import lenet5
+from serkit.uncertainty.predictors import Ensemble
 
 
 def test_each_network_is_a_sample(rng):

@@ -1,6 +1,6 @@
 import numpy as np
 
-from serkit.uncertainty.predictor import predict_samples
+from serkit.uncertainty.predictors import predict_samples
 
 
 class _Fixed:

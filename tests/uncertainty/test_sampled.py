@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serkit.classifiers.bayesian import bayesian_lenet5
-from serkit.classifiers.compact import CompactSettings, compact
-from serkit.classifiers.lenet import LeNet5Settings, lenet5
-from serkit.classifiers.monte_carlo import with_monte_carlo_dropout
-from serkit.classifiers.moped import from_deterministic, linear_layers
 from serkit.errors import InputError
-from serkit.uncertainty.sampled import SampledNetwork, _pieces
+from serkit.models.bayesian import (
+    bayesian_lenet5,
+    from_deterministic,
+    linear_layers,
+    with_monte_carlo_dropout,
+)
+from serkit.models.compact import CompactSettings, compact
+from serkit.models.lenet import LeNet5Settings, lenet5
+from serkit.uncertainty.predictors import SampledNetwork, _pieces
 
 SHAPE = (32, 32, 1)
 
@@ -113,7 +116,7 @@ def test_another_process_gives_the_same_samples(rng, tmp_path):
     np.save(tmp_path / "x.npy", x)
     code = (
         "import sys, keras, numpy as np, serkit.layers.variational\n"
-        "from serkit.uncertainty.sampled import SampledNetwork\n"
+        "from serkit.uncertainty.predictors import SampledNetwork\n"
         "network = SampledNetwork(keras.models.load_model(sys.argv[1] + '/model.keras'))\n"
         "x = np.load(sys.argv[1] + '/x.npy')\n"
         "np.save(sys.argv[1] + '/found.npy', network.predict_logits(x, 4, seed=9))\n"

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from serkit.datasets.splits import Speakers
 from serkit.errors import InputError, LeakError
-from serkit.leaks import Speakers
 from serkit.training.examples import Examples
 from serkit.uncertainty.temperature import best_temperature, scale_temperature
 

@@ -1,1 +1,1 @@
-"""A server for machines without TF Serving: its REST interface, and a page to try a model."""
+"""``serkit serve``: a REST server for machines without TF Serving, with a page to try a model."""

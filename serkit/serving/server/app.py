@@ -1,20 +1,182 @@
 """The server as an ASGI application."""
 
 import asyncio
+import logging
+import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib import resources
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
-from serkit.serving.server.answers import json_answer, refused, written
-from serkit.serving.server.refusal import Refusal
-from serkit.serving.server.rest_api import RestApi
+from serkit.serving.server.http import Refusal, json_answer, read_body, refused, written
+from serkit.serving.server.rest_json import (
+    check_examples,
+    read_document,
+    read_tensors,
+    signature_name,
+    write_answer,
+)
 from serkit.serving.server.service import Service
+
+if TYPE_CHECKING:
+    from serkit.serving.server.loaded import LoadedVersion
+
+
+async def predict(service: Service, request: Request, name: str, number: int | None) -> Response:
+    """The answer to ``POST …:predict``.
+
+    Args:
+        service: whom to ask.
+        request: its body is read; ``state.signature`` is set once it is known to be one.
+        name, number: of the model and the version, None for the newest.
+
+    Raises:
+        Refusal: with any of its codes.
+    """
+    settings = service.settings
+    version = service.find(name, number)
+    # Under a load that is too high nothing is cheaper than not to read.
+    service.batcher.check_room()
+    with service.allowance.share() as share:
+        # In a list, from which it is taken: otherwise it would be kept until the answer.
+        body = [await read_body(request, share, settings.max_bytes, settings.time_out)]
+        request.state.is_read = True
+        try:
+            async with asyncio.timeout(settings.time_out):
+                return await _while_there(request, _answer(service, version, request, body))
+        except TimeoutError:
+            raise Refusal(504, f"no answer within {settings.time_out:g} s") from None
+
+
+async def _answer(
+    service: Service, version: "LoadedVersion", request: Request, body: list[bytes]
+) -> Response:
+    def aside(function: Callable, *arguments: Any) -> Awaitable:
+        return asyncio.get_running_loop().run_in_executor(service.json_thread, function, *arguments)
+
+    with service.batcher.expecting():
+        document = await aside(read_document, body.pop())
+        asked = signature_name(document)
+        if asked not in version.signatures:
+            raise Refusal(
+                400, f'Serving signature name: "{asked[:100]}" not found in signature def'
+            )
+        request.state.signature = asked
+        signature = version.signatures[asked]
+        inputs = signature.spec.inputs
+        if signature.spec.is_batched:
+            check_examples(document, inputs, service.settings.queue)
+        tensors, rows = await aside(read_tensors, document, inputs)
+        # What it was made from is larger than what is kept while it waits.
+        del document
+        signature.spec.check(tensors)
+    outputs = await service.batcher.ask(signature, tensors)
+    service.metrics.count_outputs(outputs, signature.spec.examples(tensors))
+    return written(await aside(write_answer, outputs, rows))
+
+
+async def _while_there(request: Request, work: Awaitable[Response]) -> Response:
+    """The answer, unless whoever asked hangs up: then nothing is worked out for him."""
+    answer, left = asyncio.ensure_future(work), asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait({answer, left}, return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            raise Refusal(499, "nobody is there any more")
+        return answer.result()
+    finally:
+        answer.cancel()
+        left.cancel()
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+_MODEL = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
+_ASKED = re.compile(_MODEL + r":(?P<method>classify|regress|predict)", re.IGNORECASE | re.ASCII)
+_SHOWN = re.compile(_MODEL + r"(?P<metadata>/metadata)?", re.IGNORECASE | re.ASCII)
+
+
+class RestApi:
+    """An ASGI application for ``/v1/…``; any error is an answer ``{"error": …}``.
+
+    Upper and lower case are the same in all but the model's name.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        began = time.monotonic()
+        most = self._service.settings.max_bytes
+        try:
+            response = await self._respond(request)
+        except Refusal as refusal:
+            # A task and its error know each other by this; what was sent would stay in memory
+            # until Python looks for such circles.
+            refusal.__traceback__ = None
+            response = refused(refusal, request, most)
+        # The server outlives its own mistakes; what they are is for the log, not for strangers.
+        except Exception:
+            logging.getLogger("serkit").exception("a request failed")
+            response = refused(
+                Refusal(500, "internal error; the server's log has it"), request, most
+            )
+        if request.method == "POST":
+            signature = getattr(request.state, "signature", "")
+            seconds = time.monotonic() - began
+            self._service.metrics.count_request(response.status_code, signature, seconds)
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
+        # Not decoded: an escaped slash is part of a name.
+        path = request.scope.get("raw_path", b"").partition(b"?")[0].decode("latin-1")
+        if not path.lower().startswith("/v1/"):
+            raise Refusal(404, f"Not Found: {path}")
+        if request.method == "POST" and (found := _ASKED.fullmatch(path)):
+            name, number = _model(found)
+            if found["method"].lower() != "predict":
+                raise Refusal(400, f"{found['method']} is not served; valid is predict")
+            return await predict(self._service, request, name, number)
+        if request.method == "GET" and (found := _SHOWN.fullmatch(path)):
+            name, number = _model(found)
+            if found["metadata"]:
+                return json_answer(self._metadata(name, number))
+            return json_answer(self._service.status(name, number))
+        raise Refusal(400, f"Malformed request: {request.method[:20]} {path}")
+
+    def _metadata(self, name: str, number: int | None) -> dict[str, Any]:
+        version = self._service.find(name, number)
+        return {
+            "model_spec": {
+                "name": name,
+                "signature_name": "",
+                "version": str(version.number),
+            },
+            "metadata": {"signature_def": {"signature_def": version.metadata}},
+        }
+
+
+def _model(found: re.Match) -> tuple[str, int | None]:
+    if found["label"]:
+        raise Refusal(400, "labels of versions are not served; valid is /versions/NUMBER")
+    digits = found["version"]
+    # TF Serving's numbers have 64 bits; Python refuses to read those of thousands of digits.
+    if digits and (len(digits) > 19 or int(digits) >= 2**63):
+        raise Refusal(400, f"Failed to convert version: {digits[:30]} to numeric.")
+    return unquote(found["name"]), int(digits) if digits else None
+
 
 _PAGE = {
     "index.html": "text/html",
@@ -71,7 +233,7 @@ def build_app(service: Service) -> Starlette:
         "/healthz": lambda request: json_answer({"status": "alive"}),
         "/readyz": lambda request: _ready(service),
         "/metrics": lambda request: written(service.metrics.text(), service.metrics.content_type),
-        "/model.json": lambda request: _model(service),
+        "/model.json": lambda request: _model_of(service),
     }
     return Starlette(
         routes=[
@@ -89,7 +251,7 @@ def _ready(service: Service) -> Response:
     return json_answer({"status": "ready"})
 
 
-def _model(service: Service) -> Response:
+def _model_of(service: Service) -> Response:
     version = service.newest()
     serving = {"name": service.name, "version": version.number}
     serving["max_bytes"] = service.settings.max_bytes

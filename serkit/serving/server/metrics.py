@@ -1,4 +1,4 @@
-"""What a server counts, in Prometheus' format."""
+"""Counters of the server, in Prometheus' format."""
 
 from collections.abc import Callable, Mapping
 
@@ -6,7 +6,7 @@ import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from serkit.serving import signatures
+from serkit.export import signatures
 
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 _EXAMPLES = (1, 2, 4, 8, 16, 32, 64, 128)

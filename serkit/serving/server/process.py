@@ -1,4 +1,4 @@
-"""A running server: the socket, signals, and the end."""
+"""The server process: socket, signals, shutdown."""
 
 import contextlib
 import errno
@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from serkit.errors import InputError, SerkitError
-from serkit.serving.server.serve_settings import ServeSettings
+from serkit.serving.server.settings import ServeSettings
 
 try:
     import uvicorn
 
     from serkit.serving.server.app import build_app
-    from serkit.serving.server.protocol import Protocol
+    from serkit.serving.server.http import Protocol
     from serkit.serving.server.service import Service
 except ImportError as error:
     raise InputError(f"{error.name} is missing; pip install 'serkit[serve]'") from error

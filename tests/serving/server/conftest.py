@@ -22,7 +22,7 @@ import tensorflow as tf
 from serkit.audio.loading import Loaded, load_waveform
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
 from serkit.files import write_json
-from serkit.serving.server.specs import SignatureSpec, Spec
+from serkit.serving.server.tensors import SignatureSpec, Spec
 
 CLASSES = ("angry", "happy", "sad")
 
@@ -208,8 +208,8 @@ def fake_service(tmp_path) -> Callable[..., object]:
     """
     pytest.importorskip("starlette", reason="no web server; it is in the extra serve")
     from serkit.serving.server.loaded import LoadedVersion
-    from serkit.serving.server.serve_settings import ServeSettings
     from serkit.serving.server.service import Service
+    from serkit.serving.server.settings import ServeSettings
 
     def make(run: Callable, **settings) -> Service:
         (tmp_path / "fake" / "1").mkdir(parents=True, exist_ok=True)

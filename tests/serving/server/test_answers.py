@@ -7,8 +7,7 @@ pytest.importorskip("starlette", reason="no web server; it is in the extra serve
 
 from starlette.requests import Request
 
-from serkit.serving.server.answers import json_answer, refused
-from serkit.serving.server.refusal import Refusal
+from serkit.serving.server.http import Refusal, json_answer, refused
 
 
 def _request(**headers):

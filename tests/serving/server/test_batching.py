@@ -5,9 +5,9 @@ import time
 import numpy as np
 import pytest
 
-from serkit.serving.server.batching import Batcher
-from serkit.serving.server.refusal import Refusal
-from serkit.serving.server.serve_settings import ServeSettings
+from serkit.serving.server.http import Refusal
+from serkit.serving.server.service import Batcher
+from serkit.serving.server.settings import ServeSettings
 
 
 class Slow:

@@ -7,8 +7,7 @@ pytest.importorskip("starlette", reason="no web server; it is in the extra serve
 
 from starlette.requests import Request
 
-from serkit.serving.server.body import Allowance, check_length, read_body
-from serkit.serving.server.refusal import Refusal
+from serkit.serving.server.http import Allowance, Refusal, check_length, read_body
 
 
 def _request(*chunks, length=None, then="end"):

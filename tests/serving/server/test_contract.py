@@ -2,7 +2,7 @@
 
 These tests talk to ``serkit serve``. With ``SERKIT_TF_SERVING=host:port`` they talk to TF Serving
 instead, which has to serve the model that ``SERKIT_TF_SERVING_MODEL`` names (default ``tones``), as
-the newest version and as version 1: one with all signatures in ``serkit.serving.signatures``, for
+the newest version and as version 1: one with all signatures in ``serkit.export.signatures``, for
 example the one that the fixture ``served_model`` makes (``pytest --basetemp`` keeps it).
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import requests
 
-from serkit.serving import signatures
+from serkit.export import signatures
 
 REAL = os.environ.get("SERKIT_TF_SERVING", "")
 NAME = os.environ.get("SERKIT_TF_SERVING_MODEL", "tones") if REAL else "tones"

@@ -3,9 +3,9 @@ import pytest
 import tensorflow as tf
 
 from serkit.errors import InputError
-from serkit.serving import signatures
+from serkit.export import signatures
+from serkit.serving.server.http import Refusal
 from serkit.serving.server.loaded import load_version
-from serkit.serving.server.refusal import Refusal
 
 
 @pytest.fixture(scope="module")

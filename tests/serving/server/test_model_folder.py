@@ -1,7 +1,7 @@
 import pytest
 
 from serkit.errors import InputError
-from serkit.serving.server.model_folder import model_name, versions_to_serve
+from serkit.serving.server.settings import model_name, versions_to_serve
 
 
 @pytest.fixture

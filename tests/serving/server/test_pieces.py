@@ -3,8 +3,8 @@ import asyncio
 import numpy as np
 import pytest
 
-from serkit.serving.server import pieces
-from serkit.serving.server.specs import SignatureSpec, Spec
+from serkit.serving.server import tensors as pieces
+from serkit.serving.server.tensors import SignatureSpec, Spec
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import time
 import pytest
 import requests
 
-from serkit.cli import main
+from serkit.cli.main import main
 
 pytest.importorskip("uvicorn", reason="no web server; it is in the extra serve")
 

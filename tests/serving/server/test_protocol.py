@@ -8,7 +8,7 @@ uvicorn = pytest.importorskip("uvicorn", reason="no web server; it is in the ext
 
 from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: E402
 
-from serkit.serving.server.protocol import Protocol  # noqa: E402
+from serkit.serving.server.http import Protocol  # noqa: E402
 
 _HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 _START = {"type": "http.response.start", "status": 404, "headers": []}

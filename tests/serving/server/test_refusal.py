@@ -1,4 +1,4 @@
-from serkit.serving.server.refusal import Refusal, shown
+from serkit.serving.server.http import Refusal, shown
 
 
 def test_messages_are_bounded_whatever_was_sent():

@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from serkit.serving.server.refusal import Refusal
-from serkit.serving.server.rest_answer import write_answer
+from serkit.serving.server.http import Refusal
+from serkit.serving.server.rest_json import write_answer
 
 TWO = {
     "p": np.array([[0.2, 0.8], [1.0, 0.0]], "float32"),

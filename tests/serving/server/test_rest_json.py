@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from serkit.serving.server.refusal import Refusal
-from serkit.serving.server.rest_answer import write_answer
+from serkit.serving.server.http import Refusal
 from serkit.serving.server.rest_json import (
     check_examples,
     read_document,
     read_tensors,
     signature_name,
+    write_answer,
 )
-from serkit.serving.server.specs import Spec
+from serkit.serving.server.tensors import Spec
 
 WORDS = {"w": Spec("string", (None,))}
 NUMBERS = {"x": Spec("float32", (None, None))}

@@ -1,7 +1,7 @@
 import pytest
 
 from serkit.errors import InputError
-from serkit.serving.server.serve_settings import ServeSettings
+from serkit.serving.server.settings import ServeSettings
 
 
 @pytest.mark.parametrize(

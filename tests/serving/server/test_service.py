@@ -5,9 +5,9 @@ import pytest
 pytest.importorskip("starlette", reason="no web server; it is in the extra serve")
 
 from serkit.errors import InputError
-from serkit.serving.server.refusal import Refusal
-from serkit.serving.server.serve_settings import ServeSettings
+from serkit.serving.server.http import Refusal
 from serkit.serving.server.service import Service
+from serkit.serving.server.settings import ServeSettings
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from serkit.serving.server.refusal import Refusal
-from serkit.serving.server.specs import SignatureSpec, Spec
+from serkit.serving.server.http import Refusal
+from serkit.serving.server.tensors import SignatureSpec, Spec
 
 WAVES = Spec("string", (None,))
 ANSWER = Spec("float32", (None, 3))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serkit.serving.server import loaded, warm_up
+from serkit.serving.server import loaded
+from serkit.serving.server import loaded as warm_up
 
 
 @pytest.fixture

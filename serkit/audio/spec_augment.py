@@ -1,0 +1,79 @@
+"""SpecAugment: random masks in time and frequency, and a random time shift."""
+
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from serkit.errors import check_range
+
+
+@dataclass(frozen=True)
+class MaskSettings:
+    """How strongly training spectrograms are disturbed; all values are shares of the axis.
+
+    Attributes:
+        time: longest mask along time, 0 to 1.
+        frequency: longest mask along frequency, 0 to 1.
+        shift: largest shift in time to either side, 0 to 1; what leaves at one end comes in at
+            the other, where there is silence in most recordings.
+    """
+
+    time: float = 0.1
+    frequency: float = 0.1
+    shift: float = 0.08
+
+    def __post_init__(self) -> None:
+        for name in ("time", "frequency", "shift"):
+            check_range(name, getattr(self, name), 0.0, 1.0)
+
+
+def mask(spectrograms: tf.Tensor, seed: tf.Tensor, settings: MaskSettings) -> tf.Tensor:
+    """Shift each spectrogram in time and put one time and one frequency mask over it.
+
+    Args:
+        spectrograms: float32 ``(batch, frames, bins, 1)`` in [-1, 1].
+        seed: int ``(2,)``; equal seeds give equal results.
+        settings: sizes of the masks.
+
+    Returns:
+        The same shape; masked parts are -1, the value of silence.
+
+    Source: Park et al. (2019), SpecAugment, arXiv:1904.08779 (without its time warping).
+    """
+    shape = tf.shape(spectrograms)
+    seeds = tf.random.experimental.stateless_split(seed, 3)
+    keep_time = outside_an_interval(shape[0], shape[1], settings.time, seeds[0])[
+        :, :, tf.newaxis, tf.newaxis
+    ]
+    keep_bins = outside_an_interval(shape[0], shape[2], settings.frequency, seeds[1])[
+        :, tf.newaxis, :, tf.newaxis
+    ]
+    shifted = _shift(spectrograms, settings.shift, seeds[2])
+    return tf.where(keep_time & keep_bins, shifted, -1.0)
+
+
+def outside_an_interval(
+    batch: tf.Tensor, size: tf.Tensor, longest: float, seed: tf.Tensor
+) -> tf.Tensor:
+    """Boolean ``(batch, size)``, false inside one random interval per row.
+
+    Args:
+        batch: number of rows.
+        size: their length.
+        longest: of the interval, as a share of the row, 0 to 1.
+        seed: int ``(2,)``; equal seeds give equal results.
+    """
+    draws = tf.random.stateless_uniform([2, batch, 1], seed)
+    extent = tf.cast(size, tf.float32)
+    length = draws[0] * longest * extent
+    start = draws[1] * (extent - length)
+    position = tf.range(extent)[tf.newaxis]
+    return (position < start) | (position >= start + length)
+
+
+def _shift(spectrograms: tf.Tensor, largest: float, seed: tf.Tensor) -> tf.Tensor:
+    shape = tf.shape(spectrograms)
+    frames = tf.cast(shape[1], tf.float32)
+    by = tf.random.stateless_uniform([shape[0], 1], seed, -largest, largest) * frames
+    index = (tf.range(shape[1])[tf.newaxis] + tf.cast(tf.round(by), tf.int32)) % shape[1]
+    return tf.gather(spectrograms, index, batch_dims=1)

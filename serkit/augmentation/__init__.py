@@ -1,0 +1,1 @@
+"""Augmentation methods for rare classes, and the filter for generated samples."""

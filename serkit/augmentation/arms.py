@@ -1,0 +1,183 @@
+"""Augmentation methods by name: the arms of a comparison. Imports no TensorFlow."""
+
+import argparse
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from serkit.errors import InputError, check_choice
+
+if TYPE_CHECKING:
+    from serkit.audio.augmentation import WaveAugmentation
+
+SPEED = "speed"
+STRENGTHS: dict[str, tuple[str, Any]] = {
+    SPEED: ("speed", (0.9, 1.1)),
+    "noise": ("snr_db", (10.0, 30.0)),
+    "gain": ("gain_db", (-10.0, 10.0)),
+    "time-shift": ("shift", 0.1),
+    "stretch": ("stretch", (0.8, 1.25)),
+    "pitch": ("pitch", (-2.0, 2.0)),
+}
+"""The setting of :class:`serkit.audio.augmentation.WaveAugmentation` that each switches on."""
+
+
+def augmentation_of(names: Iterable[str]) -> "WaveAugmentation":
+    """The augmentation that does all of some.
+
+    Args:
+        names: keys of :data:`STRENGTHS`.
+
+    Raises:
+        InputError: if a name is not known.
+    """
+    from serkit.audio.augmentation import WaveAugmentation
+
+    names = tuple(names)
+    for name in names:
+        check_choice("augmentation", name, STRENGTHS)
+    return WaveAugmentation(**dict(STRENGTHS[name] for name in names))
+
+
+def add_live(parser: argparse.ArgumentParser) -> None:
+    """Add ``--live``: None if it is not given, else a list of names.
+
+    Args:
+        parser: of a command that trains classifiers.
+    """
+    parser.add_argument(
+        "--live",
+        nargs="*",
+        choices=STRENGTHS,
+        metavar="AUGMENTATION",
+        help="compute spectrograms from waveforms at each step, and augment these before, anew at "
+        f"each step: any of {', '.join(STRENGTHS)}, such as --live noise speed; default: train on "
+        "spectrograms that are computed once",
+    )
+
+
+COPIES, NOISE, DCGAN, WGAN_GP, CONDITIONAL = "copies", "noise", "dcgan", "wgan-gp", "conditional"
+GANS = (DCGAN, WGAN_GP, CONDITIONAL)
+FILLS = ("", COPIES, NOISE, *GANS)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is done to the training part, and to it alone.
+
+    Attributes:
+        name: of the arm.
+        meaning: in a few words, for the report.
+        fill: what rare classes are filled up with, one of :data:`FILLS`; empty for nothing.
+        class_weights: ``none`` or ``balanced``, see
+            :class:`serkit.models.fitting.FitSettings`.
+        masks: SpecAugment's masks and a shift in time, new ones at each step.
+        mixup: alpha of mixup; 0 for none.
+        speeds: that recordings are also played at; where spectrograms are computed from waveforms
+            at each step, any speed of a range instead, see :attr:`augmentations`.
+        waves: augmentation of waveforms at each step, keys of
+            :data:`STRENGTHS`.
+
+    Raises:
+        InputError: if the fill or an augmentation is not known.
+    """
+
+    name: str
+    meaning: str
+    fill: str = ""
+    class_weights: str = "none"
+    masks: bool = False
+    mixup: float = 0.0
+    speeds: tuple[float, ...] = ()
+    waves: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_choice("fill", self.fill, FILLS)
+        for name in self.waves:
+            check_choice("waves", name, STRENGTHS)
+
+    @property
+    def augmentations(self) -> tuple[str, ...]:
+        """Of waveforms, the speed included, where training batches are computed from these."""
+        return (*self.waves, SPEED) if self.speeds else self.waves
+
+    def beside(self, other: "Arm") -> "Arm":
+        """This arm, with what another one does as well.
+
+        Raises:
+            InputError: if both fill classes.
+        """
+        if self.fill and other.fill:
+            raise InputError(f"{self.name} and {other.name} both fill rare classes; valid is one")
+        return replace(
+            self,
+            fill=self.fill or other.fill,
+            class_weights=max(self.class_weights, other.class_weights, key=_is_balanced),
+            masks=self.masks or other.masks,
+            mixup=self.mixup or other.mixup,
+            speeds=self.speeds or other.speeds,
+            waves=tuple(sorted({*self.waves, *other.waves})),
+        )
+
+
+def _is_balanced(how: str) -> bool:
+    return how == "balanced"
+
+
+NONE = "none"
+DEFAULT_ARMS = (
+    *(NONE, "class-weights", "oversampling", "specaugment", "noise-images", "dcgan", "wgan-gp"),
+)
+ARMS = {
+    arm.name: arm
+    for arm in (
+        Arm(NONE, "the training clips as they are"),
+        Arm("class-weights", "examples of rare classes count more", class_weights="balanced"),
+        Arm("oversampling", "copies of rare classes' clips", fill=COPIES),
+        Arm("specaugment", "masks and a shift, other ones at each step", masks=True),
+        Arm("mixup", "weighted means of two clips and of their labels", mixup=0.3),
+        Arm("speed", "recordings also at 0.9 and 1.1 of their speed", speeds=(0.9, 1.1)),
+        Arm("noise", "white noise, 10 to 30 dB below the clip", waves=("noise",)),
+        Arm("gain", "up to 10 dB louder or quieter", waves=("gain",)),
+        Arm("time-shift", "up to a tenth earlier or later", waves=("time-shift",)),
+        Arm("stretch", "at 0.8 to 1.25 of the tempo, as high as before", waves=("stretch",)),
+        Arm("pitch", "up to 2 semitones higher or lower, as fast as before", waves=("pitch",)),
+        Arm("noise-images", "as many pictures of noise, without content", fill=NOISE),
+        Arm("dcgan", "samples of a DCGAN of each rare class", fill=DCGAN),
+        Arm("wgan-gp", "samples of a WGAN-GP of each rare class", fill=WGAN_GP),
+        Arm("conditional-gan", "samples of one DCGAN of all classes", fill=CONDITIONAL),
+    )
+}
+"""The arms by name; ``none`` is what the others are compared with."""
+
+
+def choose_arms(names: Sequence[str], everywhere: Sequence[str] = ()) -> tuple[Arm, ...]:
+    """Arms by their names, ``none`` first.
+
+    Args:
+        names: keys of :data:`ARMS`; ``none`` is taken without being named.
+        everywhere: arms whose doing every arm gets as well, ``none`` included. They fill nothing.
+
+    Raises:
+        InputError: if a name is not known, comes twice, or one that is to be everywhere fills
+            classes.
+    """
+    for name in (*names, *everywhere):
+        check_choice("arm", name, ARMS)
+    if len(set(names)) < len(names):
+        raise InputError(f"arms={', '.join(names)}; valid is each once")
+    for name in everywhere:
+        if ARMS[name].fill:
+            raise InputError(f"everywhere={name!r} fills rare classes; valid are arms that do not")
+    chosen = [ARMS[name] for name in (NONE, *(name for name in names if name != NONE))]
+    for name in everywhere:
+        chosen = [arm.beside(ARMS[name]) for arm in chosen]
+    same = [
+        (one.name, two.name)
+        for place, one in enumerate(chosen)
+        for two in chosen[:place]
+        if replace(one, name="", meaning="") == replace(two, name="", meaning="")
+    ]
+    if same:
+        raise InputError(f"with {', '.join(everywhere)} everywhere {same[0]} are the same arm")
+    return tuple(chosen)

@@ -1,0 +1,275 @@
+"""The sample filter: rejects near-copies and samples classified as another class."""
+
+import json
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from serkit.augmentation.reference_classifier import Embedding, in_batches, penultimate
+from serkit.datasets.splits import Speakers
+from serkit.errors import InputError, SerkitError, check_choice, check_range
+from serkit.files import file_digest, replacing
+from serkit.formatting import counted
+from serkit.gans.sampling import sample_stream
+from serkit.metrics.fidelity import kid
+from serkit.metrics.neighbours import copy_threshold, near_copies
+from serkit.training.examples import Examples
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What is wrong with each of some generated spectrograms.
+
+    Attributes:
+        copies: bool ``(n,)``, so near to a training clip that it may be a copy.
+        refused: bool ``(n,)``, taken for another class by the classifier.
+    """
+
+    copies: np.ndarray
+    refused: np.ndarray
+
+    @property
+    def accepted(self) -> np.ndarray:
+        """bool ``(n,)``, nothing is wrong with it."""
+        return ~(self.copies | self.refused)
+
+
+class Judge:
+    """Judges generated spectrograms by the real training clips and a classifier trained on them.
+
+    Args:
+        classifier: from spectrograms to logits ``(batch, classes)``.
+        embedding: the space that distances are taken in.
+        classes: their names, in the order of the logits.
+        features: of the training clips of each class, float32 ``(clips, d)``.
+        thresholds: of each class, the distance to a training clip at which a copy begins.
+
+    Source: the copies as in :func:`serkit.metrics.neighbours.near_copies`.
+    """
+
+    def __init__(
+        self,
+        classifier: keras.Model,
+        embedding: Embedding,
+        classes: Sequence[str],
+        features: Mapping[str, np.ndarray],
+        thresholds: Mapping[str, float],
+    ) -> None:
+        self.classifier, self.embedding, self.classes = classifier, embedding, tuple(classes)
+        self._features, self._thresholds = dict(features), dict(thresholds)
+
+    @property
+    def clips(self) -> dict[str, int]:
+        """Training clips of each class."""
+        return {name: len(values) for name, values in self._features.items()}
+
+    @classmethod
+    def fit(
+        cls,
+        classifier: keras.Model,
+        real: Examples,
+        voices: Sequence[str],
+        classes: Sequence[str],
+        speakers: Speakers,
+        quantile: float = 0.05,
+    ) -> "Judge":
+        """A judge by the classifier's own features.
+
+        Args:
+            classifier: trained on the real training part; its last layer takes the features.
+            real: the training part with its labels.
+            voices: the speaker of each of its clips.
+            classes: names of the class numbers.
+            speakers: who is in which part of the split.
+            quantile: for :func:`serkit.metrics.neighbours.copy_threshold`, which is applied to
+                each class by itself. A class of one speaker has no distances across speakers: only
+                exact copies are rejected there.
+
+        Raises:
+            LeakError: if anybody's voice is in ``real`` who is no training speaker.
+            InputError: if labels are missing, or the numbers of clips and voices differ.
+        """
+        if real.labels is None or len(voices) != len(real):
+            raise InputError(
+                f"{len(voices)} voices and {'no' if real.labels is None else len(real.labels)} "
+                f"labels for {len(real)} clips; valid is one of each for each clip"
+            )
+        embedding = Embedding.fit(penultimate(classifier), real, speakers)
+        all_features, voices = embedding(real.spectrograms), np.asarray(voices)
+        features, thresholds = {}, {}
+        for number, name in enumerate(classes):
+            mine = real.labels == number
+            if mine.any():
+                features[name] = all_features[mine]
+                several = len(set(voices[mine])) > 1
+                thresholds[name] = (
+                    copy_threshold(features[name], voices[mine], quantile) if several else 0.0
+                )
+        return cls(classifier, embedding, classes, features, thresholds)
+
+    def verdicts(self, spectrograms: np.ndarray, label: str) -> Verdicts:
+        """What is wrong with spectrograms ``(n, frames, bins, 1)`` that are to be of a class.
+
+        Raises:
+            InputError: if there are no training clips of the class.
+        """
+        check_choice("label", label, self._features)
+        logits = in_batches(self.classifier, spectrograms)
+        near = near_copies(
+            self._features[label], self.embedding(spectrograms), self._thresholds[label]
+        )
+        return Verdicts(near, logits.argmax(axis=1) != self.classes.index(label))
+
+    def kid_of(self, label: str) -> Callable[[np.ndarray], dict[str, float]]:
+        """For :class:`serkit.gans.fitting.Watch`: KID against the training clips of a class.
+
+        Not against held-out speakers, whom nothing that is chosen may have seen.
+
+        Raises:
+            InputError: if there are no training clips of the class.
+        """
+        check_choice("label", label, self._features)
+        real = self._features[label]
+        return lambda spectrograms: {"kid": kid(real, self.embedding(spectrograms))[0]}
+
+    def save(self, folder: Path) -> None:
+        """Write ``classifier.keras`` and ``judge.npz`` into a folder."""
+        with replacing(folder / "classifier.keras") as partial:
+            self.classifier.save(partial)
+        embedding = {"mean": self.embedding.mean, "scale": self.embedding.scale}
+        digest = file_digest(folder / "classifier.keras")
+        with replacing(folder / "judge.npz") as partial:
+            np.savez(
+                partial,
+                classifier=digest,
+                classes=json.dumps(self.classes),
+                thresholds=json.dumps(self._thresholds),
+                **embedding,
+                **{f"of-{name}": values for name, values in self._features.items()},
+            )
+
+    @classmethod
+    def load(cls, folder: Path) -> "Judge":
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            SerkitError: if it is not there or cannot be read.
+        """
+        try:
+            # As it judges; what it was trained with need not be known here.
+            classifier = keras.models.load_model(folder / "classifier.keras", compile=False)
+            with np.load(folder / "judge.npz") as stored:
+                if str(stored["classifier"]) != file_digest(folder / "classifier.keras"):
+                    raise SerkitError(f"{folder}: judge.npz belongs to another classifier.keras")
+                features = {
+                    name.removeprefix("of-"): stored[name]
+                    for name in stored.files
+                    if name.startswith("of-")
+                }
+                embedding = Embedding(penultimate(classifier), stored["mean"], stored["scale"])
+                classes = json.loads(str(stored["classes"]))
+                thresholds = json.loads(str(stored["thresholds"]))
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise SerkitError(f"no judge can be read from {folder}: {error}") from error
+        return cls(classifier, embedding, classes, features, thresholds)
+
+
+@dataclass(frozen=True)
+class GatedSamples:
+    """What was accepted, and what it took.
+
+    Attributes:
+        spectrograms: float32 ``(count, frames, bins, 1)`` in [-1, 1].
+        numbers: int ``(count,)``, places in the generator's stream of samples for the seed.
+        tried: samples that were looked at.
+        copies: of these, near-copies of a training clip.
+        refused: of these, taken for another class; some may be copies, too.
+        gated: whether they were checked for either.
+    """
+
+    spectrograms: np.ndarray
+    numbers: np.ndarray
+    tried: int
+    copies: int
+    refused: int
+    gated: bool = True
+
+    def __str__(self) -> str:
+        if not self.gated:
+            return f"{counted(len(self.numbers), 'sample')}, not filtered"
+        return (
+            f"{len(self.numbers)} of {self.tried} samples accepted; {self.copies} were near-copies "
+            f"of training clips, {self.refused} taken for another class"
+        )
+
+
+class GateClosed(SerkitError):
+    """Too few samples get past the judge; the message has the counts."""
+
+
+def sample_gated(
+    generator: keras.Model,
+    count: int,
+    seed: int,
+    label: str,
+    judge: Judge | None,
+    *,
+    number: int | None = None,
+    tries: int = 20,
+    strict: bool = True,
+    say: Callable[[str], None] | None = None,
+) -> GatedSamples:
+    """Generate spectrograms of one class that are neither copies nor taken for another class.
+
+    Args:
+        generator: of the class, or of several.
+        count: how many are wanted, at least 1.
+        seed: of the noise; the first ones accepted are the same whatever the count.
+        label: name of the class.
+        judge: who decides; None accepts everything.
+        number: of the class, for a generator of several.
+        tries: how many samples are looked at for each one wanted, at most; at least 1.
+        strict: False gives what there is, which may be nothing, if that is too little.
+        say: gets a line with the counts at the end.
+
+    Raises:
+        InputError: if ``count`` or ``tries`` is below 1, or the class does not fit the generator.
+        GateClosed: if that many tries did not give enough, and ``strict`` is set.
+    """
+    check_range("count", count, 1)
+    check_range("tries", tries, 1)
+    kept, numbers, tried, copies, refused = [], [], 0, 0, 0
+    for batch in sample_stream(generator, seed, number):
+        accepted = np.ones(len(batch), bool)
+        if judge is not None:
+            verdicts = judge.verdicts(batch, label)
+            accepted = verdicts.accepted
+            copies += int(verdicts.copies.sum())
+            refused += int(verdicts.refused.sum())
+        kept.append(batch[accepted])
+        numbers.append(tried + np.flatnonzero(accepted))
+        tried += len(batch)
+        found = sum(map(len, kept))
+        if found >= count or tried >= tries * count:
+            break
+    if strict and found < count:
+        raise GateClosed(
+            f"{label}: only {found} of {tried} samples are good enough, {count} were wanted; "
+            f"{copies} were near-copies of training clips, {refused} taken for another class. "
+            "Train the GAN for longer, or take samples ungated"
+        )
+    samples = GatedSamples(
+        np.concatenate(kept)[:count],
+        np.concatenate(numbers)[:count],
+        tried,
+        copies,
+        refused,
+        judge is not None,
+    )
+    if say:
+        say(f"{label}: {samples}")
+    return samples

@@ -1,1 +1,0 @@
-"""Arrays on disk, known by content: computed once, shared by runs, believed only if whole."""

@@ -1,1 +1,0 @@
-"""Networks that name the emotion in a spectrogram, and their training."""

@@ -1,0 +1,1 @@
+"""The ``serkit`` command: one module per subcommand."""

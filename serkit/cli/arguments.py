@@ -1,0 +1,224 @@
+"""Options that several commands and experiments share."""
+
+import argparse
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from serkit.errors import InputError
+
+if TYPE_CHECKING:
+    from serkit.datasets.custom import Naming
+
+NAMING = ("pattern", "label_names", "genders")
+"""Destinations of the options that say how recordings of the user's own are named."""
+
+
+def add_recordings(
+    parser: argparse.ArgumentParser,
+    nargs: str = "+",
+    default: str = "",
+    aliases: Sequence[str] = (),
+) -> None:
+    """Add ``ROOT…``, ``--pattern``, ``--label-names`` and ``--genders``.
+
+    Args:
+        parser: of a command or an experiment; :func:`recordings_of` and :func:`naming_of` read
+            what it parsed.
+        nargs: ``+``, or ``*`` where the command has recordings of its own.
+        default: what is used where none is given, for the help text.
+        aliases: other names of ``--label-names``.
+    """
+    parser.add_argument(
+        "roots",
+        nargs=nargs,
+        type=Path,
+        metavar="ROOT",
+        help="folder, NAME=FOLDER (ravdess=…, mine=…), CSV (path,label,speaker), or the "
+        "manifest.csv of an audit" + (f"; default: {default}" if default else ""),
+    )
+    parser.add_argument(
+        "--pattern",
+        default="",
+        metavar="REGEX",
+        help="read labels from paths below ROOT by this; named groups: label, and where known "
+        "speaker, gender, sentence, intensity, repetition; for example "
+        r"'(?P<speaker>\d\d)(?P<sentence>[ab]\d\d)(?P<label>[A-Z])' for EMO-DB",
+    )
+    for names, example in (
+        (("--label-names", *aliases), "W=angry,L=bored"),
+        (("--genders",), "03=male,08=female"),
+    ):
+        parser.add_argument(
+            *names, action="append", default=[], metavar="A=B,…", help=f"such as {example}"
+        )
+
+
+def recordings_of(options: argparse.Namespace) -> tuple[str, ...]:
+    """The recordings that were given, by absolute paths.
+
+    Raises:
+        InputError: if one of them does not exist.
+    """
+    from serkit.datasets.roots import require_there
+
+    require_there(options.roots)
+    return tuple(map(_absolute, options.roots))
+
+
+def name_of(root: str) -> str:
+    """A short name of what :func:`recordings_of` returned, for a folder of results."""
+    from serkit.datasets.audit import is_manifest
+    from serkit.datasets.roots import split_root
+
+    name, path = split_root(root)
+    # All manifests are called so; the audit's folder tells them apart.
+    return name or (path.parent.name if is_manifest(path) else path.name)
+
+
+def naming_of(options: argparse.Namespace) -> "Naming":
+    """How they are named.
+
+    Raises:
+        InputError: for a pattern or a pair that is not valid.
+    """
+    from serkit.datasets.custom import Naming
+
+    return Naming(
+        options.pattern,
+        _pairs("label-names", options.label_names),
+        _pairs("genders", options.genders),
+    )
+
+
+def _absolute(given: Path) -> str:
+    from serkit.datasets.roots import split_root
+
+    name, path = split_root(given)
+    return f"{name}={path.resolve()}" if name else str(path.resolve())
+
+
+def _pairs(option: str, given: Sequence[str]) -> dict[str, str]:
+    pairs = [pair for each in given for pair in each.split(",") if pair]
+    wrong = [pair for pair in pairs if not all(pair.partition("=")[::2])]
+    if wrong:
+        raise InputError(f"--{option} {wrong[0]!r} is not of the form A=B")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+if TYPE_CHECKING:
+    from serkit.audio.spectrogram import SpectrogramSpec
+
+_KINDS = ("mel", "log", "linear")
+
+
+def add_spectrograms(parser: argparse.ArgumentParser) -> None:
+    """Add ``--kind`` and ``--sample-rate``.
+
+    Args:
+        parser: of a command or an experiment; :func:`spec_of` reads what it parsed.
+    """
+    parser.add_argument(
+        "--kind",
+        choices=_KINDS,
+        default="mel",
+        help="how the frequencies of spectrograms are spread; default: %(default)s",
+    )
+    parser.add_argument(
+        "--sample-rate",
+        type=int,
+        default=16_000,
+        metavar="HZ",
+        help="resample recordings to this, such as 22050; spectrograms then reach up to half of "
+        "it and cover the same 3.6 s; default: %(default)s",
+    )
+
+
+def spec_of(
+    options: argparse.Namespace, base: "SpectrogramSpec | None" = None
+) -> "SpectrogramSpec":
+    """The spectrograms that were asked for.
+
+    Args:
+        options: of :func:`add_spectrograms`.
+        base: what they are like in all but kind and rate; default: the default.
+
+    Raises:
+        InputError: for a rate at which they cannot be computed.
+    """
+    from serkit.audio.spectrogram import SpectrogramSpec
+
+    return SpectrogramSpec.at_rate(options.sample_rate, options.kind, base)
+
+
+if TYPE_CHECKING:
+    from serkit.tasks.ray import RaySettings
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """The options, all of one group."""
+    group = parser.add_argument_group("where the work is done")
+    add = group.add_argument
+    add(
+        "--engine",
+        choices=["local", "ray"],
+        default="local",
+        help="local: one piece after the other, in this process; ray: as many at a time as a "
+        "cluster has room for, pip install 'serkit[ray]'; default: %(default)s",
+    )
+    add("--address", default="", help="of a cluster, host:port; default: this machine alone")
+    add("--cpus", type=float, default=1.0, help="that Ray sets aside for a piece; default: 1")
+    add("--gpus", type=float, default=0.0, help="the same, such as 0.5; default: 0")
+    add(
+        "--threads",
+        type=int,
+        default=0,
+        help="that TensorFlow has for a piece; numbers depend on it in their last bits; default: "
+        "as many as the machine has cores",
+    )
+    add("--retries", type=int, default=3, help="of a piece whose node was lost; default: 3")
+    add(
+        "--share",
+        default="",
+        metavar="URL",
+        help="where machines without a common folder exchange results, such as s3://bucket/run",
+    )
+
+
+def engine(options: argparse.Namespace) -> AbstractContextManager[Any]:
+    """The engine that the options ask for, which ends with the block.
+
+    Raises:
+        InputError: for values that are not valid, or if Ray is not installed.
+        GridError: if nobody answers at the address.
+    """
+    from serkit.errors import InputError
+    from serkit.tasks.graph import LocalEngine
+    from serkit.tasks.ray import RayEngine
+
+    if options.engine == "local":
+        for name in ("address", "share"):
+            if getattr(options, name):
+                raise InputError(f"--{name} without --engine ray; valid are both, or neither")
+        if options.threads:
+            import tensorflow as tf
+
+            tf.config.threading.set_intra_op_parallelism_threads(options.threads)
+            tf.config.threading.set_inter_op_parallelism_threads(options.threads)
+        return nullcontext(LocalEngine())
+    return RayEngine(ray_settings(options))
+
+
+def ray_settings(options: argparse.Namespace) -> "RaySettings":
+    """What the options say of Ray.
+
+    Raises:
+        InputError: for values that are not valid.
+    """
+    from serkit.tasks.ray import RaySettings
+
+    return RaySettings(
+        *(options.address, options.cpus, options.gpus, options.threads, options.retries),
+        share=options.share,
+    )

@@ -1,0 +1,275 @@
+"""``serkit compare``: compare augmentation methods on the same folds."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from serkit.augmentation.arms import ARMS, DEFAULT_ARMS, NONE
+from serkit.cli.arguments import (
+    add_engine,
+    add_recordings,
+    add_spectrograms,
+    engine,
+    naming_of,
+    recordings_of,
+    spec_of,
+)
+from serkit.datasets.imbalance import RARE_BELOW
+from serkit.errors import InputError
+
+if TYPE_CHECKING:
+    from serkit.studies.comparison_settings import CompareSettings
+
+_EVERYWHERE = [name for name, arm in ARMS.items() if not arm.fill and name != NONE]
+# The recipe of the 2021 report begins each class from nothing.
+_RECIPE_STEPS = {"small-data": {}, "report": {"steps": 2000}}
+_CLASSIFIERS = ("compact", "resnet50-head", "vgg16-head", "vgg16-half-freeze")
+
+
+def add_to(commands) -> None:
+    parser = commands.add_parser(
+        "compare",
+        help="does the augmentation help? arms on the same folds of speakers, with intervals",
+        description="For every fold and seed, trains every arm on the same training clips and "
+        "tests it on the same clips of speakers whom it has not heard. Killed, and started again, "
+        "it goes on where it was; arms, classifiers and seeds may be added later.",
+    )
+    add_recordings(parser)
+    add_spectrograms(parser)
+    parser.add_argument("--out", type=Path, default=Path("runs/compare"), help="%(default)s")
+    for group in (_add_arms, _add_protocol, _add_filling, _add_training):
+        group(parser)
+    add_engine(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_arms(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--arms",
+        nargs="+",
+        choices=ARMS,
+        default=list(DEFAULT_ARMS),
+        metavar="ARM",
+        help=f"of {', '.join(ARMS)}; default: {', '.join(DEFAULT_ARMS)}",
+    )
+    add(
+        "--everywhere",
+        nargs="+",
+        choices=_EVERYWHERE,
+        default=[],
+        metavar="ARM",
+        help=f"what every arm gets as well, none included: {', '.join(_EVERYWHERE)}",
+    )
+    add(
+        "--classifier",
+        nargs="+",
+        choices=_CLASSIFIERS,
+        default=["compact"],
+        help="default: compact",
+    )
+
+
+def _add_protocol(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--labels",
+        choices=["emotion", "gender_emotion"],
+        default="emotion",
+        help="default: %(default)s",
+    )
+    add(
+        "--protocol",
+        choices=["k-fold", "random", "both", "leave-one-corpus-out"],
+        default="k-fold",
+        help="k-fold keeps speakers apart; random is the report's own, which "
+        "leaks them, and every result says so; default: %(default)s",
+    )
+    add("--without", nargs="+", default=[], metavar="CORPUS", help="such as tess")
+    add(
+        "--rarify",
+        default="",
+        metavar="CLASS=SHARE,…",
+        help="leave only so much of these classes' training clips, such as surprise=0.15",
+    )
+    add("--folds", type=int, help="default: 5")
+    add("--first-folds", type=int, default=0, metavar="N", help="run these alone; default: all")
+    add("--seeds", type=int, nargs="+", default=[0], help="of trainings; default: 0")
+    add(
+        "--more-seeds",
+        type=int,
+        nargs="+",
+        default=[],
+        metavar="SEED",
+        help="of none and of the arms that were best on validation speakers",
+    )
+    add("--best", type=int, default=2, help="how many these are; default: %(default)s")
+    add("--seed", type=int, default=0, help="of folds, GANs and samples; default: %(default)s")
+
+
+def _add_filling(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--plan",
+        choices=["balance", "report"],
+        default="balance",
+        help="how many are added: balance as the next two say; report what the report added to "
+        "its gender_emotion categories (figure 18); default: %(default)s",
+    )
+    add(
+        "--rare-below",
+        type=float,
+        default=RARE_BELOW,
+        metavar="SHARE",
+        help="of the largest class; what is smaller is filled; default: %(default)s",
+    )
+    add(
+        "--filled-to",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="of the largest class; default: %(default)s",
+    )
+    add(
+        "--generated-share",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="of what is added by arms with GANs or noise, the rest being copies of clips",
+    )
+    add("--gated", action="store_true", help="generated samples have to get past a judge")
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--weights", default="imagenet", help="of VGG16 and ResNet50: imagenet, none or a file")
+    add("--gan-width", type=float, help="1 is the report's; default: 0.25")
+    add(
+        "--gan-recipe",
+        choices=_RECIPE_STEPS,
+        default="small-data",
+        help="how the arm dcgan is trained; report is the 2021 report's way: both discriminators, "
+        "batches of 128, no pretraining, no augmentation; default: %(default)s",
+    )
+    add(
+        "--gan-steps",
+        type=int,
+        nargs=2,
+        metavar=("ALL", "CLASS"),
+        help="of the generator on all training clips, 0 for none, then on each rare class; half "
+        "as many again for a WGAN-GP, whose batches are smaller; default: 800 400, with "
+        "--gan-recipe report 800 2000",
+    )
+    add(
+        "--gan-tuned",
+        choices=["all", "norms"],
+        default="all",
+        help="what of a generator goes on being trained with a rare class; norms alone keep it "
+        "from learning a dozen clips by heart; default: %(default)s",
+    )
+    add(
+        "--tuned",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="BEST.JSON",
+        help="of serkit tune, in place of serkit's own settings of what it was for",
+    )
+    add("--epochs", type=int, help="of each classifier")
+    add(
+        "--live",
+        action="store_true",
+        help="compute the spectrograms of training batches from waveforms at each step, in all "
+        "arms, speed as a new one of 0.9 to 1.1 at each step; default: in arms that augment "
+        "waveforms",
+    )
+    add("--cache", type=Path, help="of what is trained, which runs may share one after the other")
+    add(
+        "--short",
+        action="store_true",
+        help="as little as possible where no option says more, to see that everything runs",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compare in the run folder."""
+    from serkit.studies.comparison import compare
+
+    settings = settings_of(options)
+    if options.share and settings.is_live:
+        raise InputError(
+            "`--share` must not be given with --live or with arms that augment waveforms, which "
+            f"read the recordings where they are. Received: {options.share}"
+        )
+    with engine(options) as chosen:
+        compare(settings, options.out, options.cache, engine=chosen)
+    return 0
+
+
+def settings_of(options: argparse.Namespace) -> "CompareSettings":
+    """What the options ask for.
+
+    Raises:
+        InputError: for values that are not valid.
+    """
+    from serkit.studies.comparison_settings import CompareSettings
+    from serkit.studies.gan_kinds import GanSizes
+    from serkit.studies.search_spaces import read_tuned
+
+    settings = CompareSettings(
+        roots=recordings_of(options),
+        naming=naming_of(options),
+        spec=spec_of(options),
+        arms=tuple(options.arms),
+        everywhere=tuple(options.everywhere),
+        classifiers=tuple(options.classifier),
+        label_set=options.labels,
+        protocol=options.protocol,
+        without=tuple(options.without),
+        seed=options.seed,
+        seeds=tuple(options.seeds),
+        more_seeds=tuple(options.more_seeds),
+        best=options.best,
+        rarify=_shares(options.rarify),
+        first_folds=options.first_folds,
+        plan=options.plan,
+        rare_below=options.rare_below,
+        filled_to=options.filled_to,
+        generated_share=options.generated_share,
+        gated=options.gated,
+        weights=_weights(options.weights),
+        tuned=dict(map(read_tuned, options.tuned)),
+        gans=GanSizes(tuned=options.gan_tuned, **_RECIPE_STEPS[options.gan_recipe]),
+        gan_recipe=options.gan_recipe,
+        live=options.live,
+    )
+    if options.short:
+        settings = settings.shortened()
+    # After --short: what was given explicitly stays as it was given.
+    settings = replace(settings, **_given(folds=options.folds))
+    all_clips, of_class = options.gan_steps or (None, None)
+    sizes = _given(width=options.gan_width, pretraining=all_clips, steps=of_class)
+    settings = replace(settings, gans=replace(settings.gans, **sizes))
+    return settings.trained_for(options.epochs)
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _weights(given: str) -> str:
+    return given if given in ("imagenet", "none") else str(Path(given).resolve())
+
+
+def _shares(text: str) -> tuple[tuple[str, float], ...]:
+    found = []
+    for part in filter(None, text.split(",")):
+        label, _, share = part.rpartition("=")
+        try:
+            found.append((label, float(share)))
+        except ValueError as error:
+            raise InputError(
+                f"--rarify {part!r} is not valid; valid is CLASS=SHARE, such as surprise=0.15"
+            ) from error
+    return tuple(found)

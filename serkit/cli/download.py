@@ -1,0 +1,47 @@
+"""``serkit download``: download corpora from their authors' servers."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from serkit.errors import InputError
+
+
+def add_to(commands) -> None:
+    parser = commands.add_parser(
+        "download",
+        help="RAVDESS, TESS or CREMA-D from where their authors put them",
+        description="Shows licence and citation, asks, and downloads with checksums. Broken off, "
+        "the same command goes on where it was. SAVEE has to be asked for from its owners.",
+    )
+    parser.add_argument("corpus", metavar="CORPUS", help="ravdess, tess or crema-d")
+    parser.add_argument(
+        "--to", type=Path, default=Path("data"), metavar="DIR", help="default: %(default)s"
+    )
+    parser.add_argument("--yes", action="store_true", help="the licence is accepted: do not ask")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Show what binds the user, ask, download."""
+    from serkit.datasets.download import download, find_source
+    from serkit.progress import Progress
+
+    source = find_source(options.corpus)
+    progress = Progress()
+    progress.say(
+        f"{source.title}: {source.recordings} recordings, about {source.size / 1e6:.0f} MB\n"
+        f"licence: {source.licence}\ncite: {source.citation}\npage: {source.homepage}"
+    )
+    if not options.yes:
+        _confirm(options.corpus)
+    folder = download(source, options.to, track=progress.track("downloading"))
+    progress.say(f"{source.recordings} recordings are in {folder}; next: serkit audit {folder}")
+    return 0
+
+
+def _confirm(corpus: str) -> None:
+    if not sys.stdin.isatty():
+        raise InputError(f"nobody is there to accept the licence of {corpus}; --yes accepts it")
+    if input("Do you accept the licence? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise InputError(f"the licence of {corpus} was not accepted; nothing was downloaded")

@@ -1,0 +1,150 @@
+"""``serkit export``: export a model for TF Serving, from a run or from Keras files."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from serkit.errors import InputError
+
+if TYPE_CHECKING:
+    from serkit.studies.deployment import Deliverable
+
+
+def add_to(commands) -> None:
+    parser = commands.add_parser(
+        "export", help="a SavedModel that TF Serving and serkit serve take"
+    )
+    parser.add_argument(
+        "sources",
+        nargs="+",
+        type=Path,
+        metavar="RUN|MODEL",
+        help="a folder of serkit demo or serkit compare, or a .keras file; several files are an "
+        "ensemble",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="saved_models/NAME[/VERSION]",
+        help="without a version the next free one; an existing one is never overwritten",
+    )
+    parser.add_argument(
+        "--samples", type=int, default=30, help="of a Bayesian network; default: %(default)s"
+    )
+    _add_of_run(parser)
+    _add_of_file(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_of_run(parser: argparse.ArgumentParser) -> None:
+    of_run = parser.add_argument_group("of a run")
+    of_run.add_argument(
+        "--arm",
+        help="original or augmented, or one that was compared; default: what was best on the "
+        "validation speakers",
+    )
+    of_run.add_argument(
+        "--coverage",
+        type=float,
+        help="share of the validation speakers' clips to answer, 0 to 1; of others the model says "
+        "that it does not know; default: 0.9",
+    )
+    of_run.add_argument("--accuracy", type=float, help="or: share of answers to be right")
+    of_run.add_argument("--cache", type=Path, help="of it, if it had one")
+    of_comparison = parser.add_argument_group(
+        "of a comparison, whose networks are trained once more, one per seed, to be kept"
+    )
+    of_comparison.add_argument("--classifier", help="default: the comparison's first")
+    of_comparison.add_argument(
+        "--fold", type=int, help="whose training speakers it is to know; default: 1"
+    )
+
+
+def _add_of_file(parser: argparse.ArgumentParser) -> None:
+    of_file = parser.add_argument_group("of Keras files")
+    of_file.add_argument("--classes", nargs="+", help="labels in the order of the outputs")
+    of_file.add_argument(
+        "--spec", type=Path, metavar="JSON", help="what the model was trained on; default: serkit's"
+    )
+    of_file.add_argument("--temperature", type=float, help="of the probabilities; default: 1")
+    of_file.add_argument("--threshold", type=float, help="entropy in nats to abstain above")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Export, and say where to."""
+    first = options.sources[0]
+    if first.is_dir():
+        if len(options.sources) > 1:
+            raise InputError(f"{len(options.sources)} sources; valid is one run, or .keras files")
+        _refuse(options, "a run", "classes", "spec", "temperature", "threshold")
+        if not _is_comparison(first):
+            _refuse(options, "a run of serkit demo", "classifier", "fold")
+        version = _of_run(options, first)
+    else:
+        of_runs = ("arm", "coverage", "accuracy", "cache", "classifier", "fold")
+        _refuse(options, "Keras files", *of_runs)
+        version = _of_files(options)
+    print(
+        f"{version}\n"
+        f"what it is: {version / 'assets.extra' / 'model-card.md'}\n"
+        f"try it:     serkit predict {version} FILE.wav\n"
+        f"serve it:   serkit serve {version.parent}"
+    )
+    return 0
+
+
+def _refuse(options: argparse.Namespace, kind: str, *names: str) -> None:
+    given = [f"--{name}" for name in names if getattr(options, name) is not None]
+    if given:
+        raise InputError(f"{', '.join(given)} with {kind}; see serkit export --help")
+
+
+def _is_comparison(folder: Path) -> bool:
+    return (folder / "comparison.json").exists()
+
+
+def _of_run(options: argparse.Namespace, folder: Path) -> Path:
+    from serkit.studies.deployment import DeliverySettings, deliver
+
+    coverage = options.coverage
+    if coverage is None and options.accuracy is None:
+        coverage = DeliverySettings.coverage
+    # Before anything is trained: what cannot be meant is said at once.
+    settings = DeliverySettings(coverage, options.accuracy, options.samples)
+    found = _of_comparison if _is_comparison(folder) else _of_demo
+    return deliver(found(options, folder), options.out, settings)
+
+
+def _of_demo(options: argparse.Namespace, folder: Path) -> "Deliverable":
+    from serkit.studies.finished_demo import FinishedRun
+
+    return FinishedRun(folder, options.cache).deliverable(options.arm)
+
+
+def _of_comparison(options: argparse.Namespace, folder: Path) -> "Deliverable":
+    from serkit.studies.finished_comparison import FinishedComparison
+
+    fold = 1 if options.fold is None else options.fold
+    return FinishedComparison(folder, options.cache).keep(options.arm, options.classifier, fold)
+
+
+def _of_files(options: argparse.Namespace) -> Path:
+    if not options.classes:
+        raise InputError("no --classes; valid are the labels, in the order of the model's outputs")
+    from serkit.audio.spectrogram import SpectrogramSpec
+    from serkit.export.answering import Answering, AnswerSettings, load_network
+    from serkit.export.saved_model import export_classifier
+    from serkit.files import read_json
+    from serkit.serialization import restored
+
+    spec = SpectrogramSpec()
+    if options.spec is not None:
+        try:
+            spec = restored(SpectrogramSpec, read_json(options.spec))
+        except (OSError, ValueError) as error:
+            raise InputError(f"--spec {options.spec}: {error}") from error
+    networks = [load_network(file) for file in options.sources]
+    temperature = 1.0 if options.temperature is None else options.temperature
+    settings = AnswerSettings(temperature, options.threshold, options.samples)
+    return export_classifier(Answering(networks, spec, options.classes, settings), options.out)

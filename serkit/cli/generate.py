@@ -1,0 +1,157 @@
+"""``serkit generate``: sample spectrograms of rare classes from a run's GANs."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from serkit.errors import InputError, check_choice, check_range
+
+if TYPE_CHECKING:
+    from serkit.augmentation.sample_filter import GatedSamples
+    from serkit.gans.sampling import StoredGenerator
+
+PLANS = ("report", "balance")
+
+
+def add_to(commands) -> None:
+    parser = commands.add_parser(
+        "generate",
+        help="spectrograms of rare classes from the GANs of a run",
+        description="Writes DIR/CLASS: shards of float16 spectrograms, a manifest with class, seed "
+        "and generator of each, a picture of the first ones, and some as sound. Near-copies of "
+        "training clips and samples that the run's classifier takes for another class are "
+        "rejected and replaced by others.",
+    )
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a run with GANs")
+    parser.add_argument("--class", dest="label", metavar="CLASS", help="such as male_surprise")
+    parser.add_argument("--count", type=int, metavar="N", help="how many of the class")
+    parser.add_argument(
+        "--plan",
+        choices=PLANS,
+        help="instead of --class and --count: report adds what the report added (figure 18), as "
+        "far as the run has generators; balance fills each class that has one up to the largest",
+    )
+    parser.add_argument(
+        "--share",
+        type=float,
+        default=1.0,
+        help="with --plan balance: fill up to this share of the largest; default: %(default)s",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the noise; default: %(default)s")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: RUN/samples")
+    parser.add_argument(
+        "--wav",
+        type=int,
+        default=8,
+        metavar="N",
+        help="as sound, the first N; default: %(default)s",
+    )
+    parser.add_argument("--ungated", action="store_true", help="reject nothing")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Generate what was asked for, a class after the other; those that are written stay."""
+    if bool(options.plan) == bool(options.label or options.count is not None):
+        raise InputError("valid are --class with --count, or --plan")
+    if options.label and options.count is None:
+        raise InputError("--class needs --count")
+    if options.count is not None and not options.label:
+        raise InputError("--count needs --class")
+    if options.count is not None:
+        check_range("count", options.count, 1)
+    check_range("wav", options.wav, 0)
+    if not options.run_folder.is_dir():
+        raise InputError(f"RUN {options.run_folder} is no folder")
+    from serkit.augmentation.sample_filter import Judge, sample_gated
+    from serkit.gans.sampling import find_generators, load_generator
+    from serkit.progress import Progress
+    from serkit.seeds import derive_seed
+
+    found = find_generators(options.run_folder / "gans")
+    judge_folder = options.run_folder / "judge"
+    judge = None
+    if not options.ungated or options.plan == "balance":
+        judge = Judge.load(judge_folder)
+    plan = _plan(options, found, judge)
+    say = Progress().say
+    for label, count in plan.items():
+        stored = load_generator(found[label])
+        seed = derive_seed(options.seed, "generate", label)
+        samples = sample_gated(
+            stored.network,
+            count,
+            seed,
+            label,
+            None if options.ungated else judge,
+            number=stored.number(label),
+            say=say,
+        )
+        say(f"   written: {_write(options, label, seed, stored, samples)}")
+    return 0
+
+
+def _plan(options: argparse.Namespace, found: dict[str, Path], judge) -> dict[str, int]:
+    from serkit.datasets.imbalance import balance_plan, report_plan
+
+    if options.label:
+        check_choice("label", options.label, found)
+        return {options.label: options.count}
+    if options.plan == "report":
+        return report_plan(dict.fromkeys(found, 1))
+    plan = balance_plan(judge.clips, share=options.share)
+    wanted = {label: count for label, count in plan.items() if label in found}
+    if not wanted:
+        raise InputError(
+            f"no class needs more clips to reach {options.share:.0%} of the largest, of those with "
+            f"a generator: {', '.join(found)}"
+        )
+    return wanted
+
+
+def _write(
+    options: argparse.Namespace,
+    label: str,
+    seed: int,
+    stored: "StoredGenerator",
+    samples: "GatedSamples",
+) -> Path:
+    from serkit.augmentation.synthetic_set import Origin, write_synthetic_set
+    from serkit.files import replacing
+    from serkit.reporting.gan_figures import grid
+    from serkit.reporting.page import png
+
+    folder = (options.out or options.run_folder / "samples") / label
+    origin = Origin(
+        label=label,
+        seed=seed,
+        generator=stored.card.sha256,
+        speakers=stored.card.speakers,
+        gated=not options.ungated,
+        tried=samples.tried,
+        copies=samples.copies,
+        refused=samples.refused,
+    )
+    write_synthetic_set(folder, samples.spectrograms, samples.numbers, origin)
+    with replacing(folder / "grid.png") as partial:
+        partial.write_bytes(png(grid(samples.spectrograms[:64, :, :, 0])))
+    _write_sound(folder, samples, stored, options.wav)
+    return folder
+
+
+def _write_sound(
+    folder: Path, samples: "GatedSamples", stored: "StoredGenerator", count: int
+) -> None:
+    import soundfile
+
+    from serkit.audio.inversion import to_waveform
+    from serkit.audio.spectrogram import SpectrogramSpec
+    from serkit.files import replacing
+
+    for old in folder.glob("sound-*.wav"):
+        old.unlink()
+    spec = SpectrogramSpec(**stored.card.spectrograms)
+    for number, picture in enumerate(samples.spectrograms[:count]):
+        made = to_waveform(picture[None], spec)[0].numpy()
+        with replacing(folder / f"sound-{number:03}.wav") as partial:
+            soundfile.write(partial, made, spec.sample_rate, "PCM_16", format="WAV")

@@ -1,0 +1,186 @@
+"""``serkit listen``: turn spectrograms into WAV files."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from serkit.audio.containers import READ
+from serkit.cli.arguments import add_spectrograms, spec_of
+from serkit.errors import InputError, RecordingError, check_range
+
+_SIDE = 224
+
+
+def add_to(commands) -> None:
+    parser = commands.add_parser(
+        "listen",
+        help="sound from spectrograms, such as those that a GAN made",
+        description="Writes 16-bit WAV files, DIR/<stem>-000.wav and so on. The phase is made up "
+        "(Griffin-Lim), so even a real recording sounds a little rough: give one to hear what is "
+        "the best to expect. Of a recording it is the middle 3.6 seconds.",
+    )
+    parser.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help=".npy with spectrograms in [-1, 1], (n, 224, 224, 1) or one alone, as a run's "
+        "generated/<class>/spectrograms-000.npy; .png, a grey picture of 224 x 224, time to the "
+        "right, low frequencies at the bottom; or a recording (.wav, .flac, .mp3, .ogg), to a "
+        "spectrogram and back",
+    )
+    add_spectrograms(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--iterations", type=int, default=32, metavar="N", help="default: %(default)s"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
+    parser.add_argument("--first", type=int, metavar="N", help="of each .npy only the first N")
+    parser.add_argument(
+        "--dark-is-loud", action="store_true", help="in pictures; else white is loud"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace files in DIR")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read everything, then write a WAV file per spectrogram; a bad file stops it before."""
+    check_range("iterations", options.iterations, 1)
+    if options.first is not None:
+        check_range("first", options.first, 1)
+    from serkit.progress import Progress
+
+    inputs = {file: _read(file, options) for file in options.files}
+    outputs = _outputs(inputs, options)
+    progress = Progress()
+    jobs = [(file, job) for file in inputs for job in zip(inputs[file], outputs[file], strict=True)]
+    for file, (spectrogram, path) in progress.track("sound")(jobs, total=len(jobs)):
+        convergence = _write(spectrogram, path, options)
+        if file.suffix.lower() in READ:
+            progress.say(
+                f"{file}: spectral convergence {convergence:.3f} after the way there and back; "
+                "0 would be perfect"
+            )
+    for file, paths in outputs.items():
+        last = f" to {paths[-1].name}" if len(paths) > 1 else ""
+        progress.say(f"{file}: {paths[0]}{last}")
+    return 0
+
+
+def _write(spectrogram: np.ndarray, path: Path, options: argparse.Namespace) -> float:
+    """Write the sound of one spectrogram; how far its own spectrogram is from the wanted one."""
+    import soundfile
+
+    from serkit.audio.inversion import spectral_convergence, to_waveform
+    from serkit.files import replacing
+
+    spec = spec_of(options)
+    wanted = spectrogram[np.newaxis]
+    made = to_waveform(wanted, spec, iterations=options.iterations, seed=options.seed)
+    with replacing(path) as partial:
+        soundfile.write(partial, made[0].numpy(), spec.sample_rate, "PCM_16", format="WAV")
+    return float(spectral_convergence(wanted, made, spec)[0])
+
+
+def _outputs(inputs: dict[Path, np.ndarray], options: argparse.Namespace) -> dict[Path, list[Path]]:
+    """A path per spectrogram; none is given twice, and none is there unless it may be replaced."""
+    stems: dict[str, Path] = {}
+    for file in inputs:
+        other = stems.setdefault(file.stem, file)
+        if other != file:
+            raise InputError(
+                f"{other} and {file} would both become {file.stem}-000.wav; "
+                "give them one after the other, with an --out of their own"
+            )
+    outputs = {
+        file: [options.out / f"{file.stem}-{number:03}.wav" for number in range(len(pictures))]
+        for file, pictures in inputs.items()
+    }
+    there = [path for paths in outputs.values() for path in paths if path.exists()]
+    if there and not options.overwrite:
+        raise InputError(f"{there[0]} exists; --overwrite replaces it, or choose another --out")
+    return outputs
+
+
+def _read(file: Path, options: argparse.Namespace) -> np.ndarray:
+    """Spectrograms of one file, float32 ``(n, 224, 224, 1)`` in [-1, 1]."""
+    if not file.is_file():
+        what = "is a pipe, a device or a folder" if file.exists() else "does not exist"
+        raise InputError(f"{file} {what}; valid is a .npy, a .png or a recording")
+    suffix = file.suffix.lower()
+    if suffix == ".npy":
+        return _read_array(file, options.first)
+    if suffix == ".png":
+        return _read_picture(file, options.dark_is_loud)
+    if suffix in READ:
+        return _read_recording(file, options)
+    recordings = ", ".join(sorted(READ))
+    raise InputError(
+        f"{file} is not a .npy with spectrograms, a .png picture or a recording ({recordings})"
+    )
+
+
+def _read_array(file: Path, first: int | None) -> np.ndarray:
+    try:
+        # Mapped, so that of a large file only what is asked for is read.
+        values = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise InputError(f"{file} is not an array of numbers as numpy.save writes it") from error
+    one = (_SIDE, _SIDE)
+    shape = getattr(values, "shape", ())
+    if shape in (one, (*one, 1)):
+        values = values.reshape(1, *one, 1)
+    elif shape[1:] != (*one, 1) or shape[0] == 0:
+        raise InputError(
+            f"{file} has the shape {shape}; valid are (n, 224, 224, 1), (224, 224, 1) and "
+            "(224, 224), frames before bins, as the default SpectrogramSpec makes them"
+        )
+    if values.dtype.kind != "f":
+        raise InputError(f"{file} holds {values.dtype}; floating point in [-1, 1] is expected")
+    values = values[:first]
+    if not np.isfinite(values).all():
+        raise InputError(f"{file} holds values that are not finite; valid is -1 to 1")
+    low, high = float(values.min()), float(values.max())
+    if low < -1 or high > 1:
+        raise InputError(f"{file} holds values from {low:g} to {high:g}; valid is -1 to 1")
+    return np.array(values, np.float32)
+
+
+def _read_picture(file: Path, dark_is_loud: bool) -> np.ndarray:
+    import tensorflow as tf
+
+    data = file.read_bytes()
+    valid = f"a grey PNG of {_SIDE} x {_SIDE} is expected"
+    if not data.startswith(b"\x89PNG"):
+        raise InputError(f"{file} is no PNG; {valid}")
+    try:
+        picture = tf.io.decode_png(data).numpy()
+    except tf.errors.InvalidArgumentError as error:
+        raise InputError(f"{file} is a damaged PNG; {valid}") from error
+    height, width, channels = picture.shape
+    if (height, width) != (_SIDE, _SIDE):
+        raise InputError(f"{file} is {width} x {height}; {valid}")
+    if channels in (2, 4) and picture[..., -1].min() < 255:
+        raise InputError(f"{file} is transparent in places; {valid}")
+    colours = picture[..., : 1 if channels < 3 else 3]
+    if (colours != colours[..., :1]).any():
+        raise InputError(f"{file} is in colour, which does not say what is loud; {valid}")
+    # Rows run from the top, which is the highest band; frames come first in a spectrogram.
+    grey = colours[::-1, :, 0].T
+    loud = 255 - grey if dark_is_loud else grey
+    return (loud.astype(np.float32) / 127.5 - 1.0)[np.newaxis, ..., np.newaxis]
+
+
+def _read_recording(file: Path, options: argparse.Namespace) -> np.ndarray:
+    import tensorflow as tf
+
+    from serkit.audio.compressed import decode_any
+    from serkit.audio.loading import load_waveform
+    from serkit.audio.spectrogram import to_spectrogram
+
+    spec = spec_of(options)
+    loaded = load_waveform(tf.constant(file.read_bytes()), spec, decode_any)
+    if problem := loaded.status.numpy().decode():
+        raise RecordingError(f"{file}: {problem}")
+    return to_spectrogram(loaded.waveform[tf.newaxis], spec).numpy()

@@ -1,0 +1,206 @@
+"""``serkit predict``: classify recordings with an exported model."""
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from serkit.cli.arguments import add_engine, ray_settings
+from serkit.errors import check_range
+
+if TYPE_CHECKING:
+    from serkit.serving.prediction import Prediction
+
+_COLUMNS = ("file", "label", "abstain", "entropy", "mutual_information", "note", "problem")
+
+
+def add_to(commands) -> None:
+    parser = commands.add_parser(
+        "predict",
+        help="what an exported model says of recordings",
+        description="Reads WAV, FLAC, MP3 and Ogg Vorbis. A recording that cannot be used is one "
+        "line, and the others go on; then the status is 1.",
+    )
+    add = parser.add_argument
+    add(
+        "model",
+        metavar="MODEL",
+        help="folder of a SavedModel, or where one is served: http://HOST:8501/v1/models/NAME, "
+        "https://HOST/v1/models/NAME, grpc://HOST:8500/NAME",
+    )
+    add("files", nargs="+", metavar="FILE|FOLDER", help="folders are searched at any depth")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object per file")
+    form.add_argument(
+        "--csv", action="store_true", help="a table: a row per file, a column per class"
+    )
+    add("--top", type=int, metavar="N", help="the N most probable classes alone; default: all")
+    add(
+        "--samples",
+        type=int,
+        metavar="N",
+        help="how often a model that draws is asked; default: as often as was exported with it",
+    )
+    group = parser.add_argument_group("a served model")
+    group.add_argument(
+        "--time-out",
+        type=float,
+        metavar="SECONDS",
+        help="for an answer about some files, in each attempt; default: 60",
+    )
+    group.add_argument(
+        "--attempts",
+        type=int,
+        metavar="N",
+        help="how often a server is asked that does not answer, or has too much to do; default: 4",
+    )
+    add_engine(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what is said of each file; status 1 if one could not be used."""
+    if options.top is not None:
+        check_range("top", options.top, 1)
+    files, unsearched = _files(options.files)
+    for line in unsearched:
+        _complain(line)
+    bad = len(unsearched)
+    show = _Table(options.top) if options.csv else _show_json if options.json else _show_text
+    for prediction in _predictions(options, files):
+        bad += bool(prediction.problem)
+        show(prediction if options.csv else _most_probable(prediction, options.top))
+    if options.csv:
+        show.end()
+    return 1 if bad else 0
+
+
+def _files(given: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Files, and those in folders; and what was wrong with folders."""
+    files: list[str] = []
+    unsearched: list[str] = []
+    for path in map(Path, given):
+        if not path.is_dir():
+            files.append(str(path))
+            continue
+        # It brings the audit with it, which files do not have to wait for.
+        from serkit.datasets.roots import find_recordings
+
+        found, findings = find_recordings(path, "")
+        files += [str(path / file) for file in found]
+        unsearched += [f"{path / finding.path}: {finding.reason}" for finding in findings]
+    return files, unsearched
+
+
+def _most_probable(prediction: "Prediction", top: int | None) -> "Prediction":
+    """With that many classes, the most probable first; as it is without a number."""
+    if top is None:
+        return prediction
+    ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
+    return replace(prediction, probabilities=dict(ranked[:top]))
+
+
+def _complain(line: str) -> None:
+    print(f"serkit predict: {line}", file=sys.stderr)
+
+
+def _show_json(prediction: "Prediction") -> None:
+    print(json.dumps(vars(prediction), ensure_ascii=False), flush=True)
+
+
+def _show_text(prediction: "Prediction") -> None:
+    if prediction.problem:
+        _complain(f"{prediction.file}: {prediction.problem}")
+    else:
+        print(_as_text(prediction), flush=True)
+
+
+class _Table:
+    """CSV on standard output; of classes that are not among the ``top``, the cells are empty."""
+
+    def __init__(self, top: int | None) -> None:
+        self._top = top
+        self._writer: csv.DictWriter | None = None
+        self._waiting: list[dict[str, object]] = []
+
+    def __call__(self, prediction: "Prediction") -> None:
+        self._waiting.append(self._row(prediction))
+        if self._writer is None and prediction.probabilities:
+            self._begin(list(prediction.probabilities))
+        if self._writer is not None:
+            self._writer.writerows(self._waiting)
+            self._waiting.clear()
+            sys.stdout.flush()
+
+    def end(self) -> None:
+        """Write what waits for a file that could be used; its answer would have the classes."""
+        if self._writer is None:
+            self._begin([])
+            self._writer.writerows(self._waiting)
+
+    def _begin(self, classes: Sequence[str]) -> None:
+        header = [*_COLUMNS, *(f"p_{label}" for label in classes)]
+        self._writer = csv.DictWriter(sys.stdout, header, lineterminator="\n")
+        self._writer.writeheader()
+
+    def _row(self, prediction: "Prediction") -> dict[str, object]:
+        if prediction.problem:
+            return {"file": prediction.file, "abstain": True, "problem": prediction.problem}
+        row = {name: getattr(prediction, name) for name in _COLUMNS}
+        kept = _most_probable(prediction, self._top).probabilities
+        return row | {f"p_{label}": value for label, value in kept.items()}
+
+
+def _predictions(options: argparse.Namespace, files: Sequence[str]) -> Iterator["Prediction"]:
+    # Each with what it needs: a server is asked long before TensorFlow would be there.
+    from serkit.errors import InputError
+    from serkit.serving.transport import is_address
+
+    model, samples = options.model, options.samples
+    if is_address(model):
+        if options.engine == "ray":
+            raise InputError(f"--engine ray for {model!r}; valid is it for a model's folder")
+        return _ask_server(options, files)
+    for name in ("time_out", "attempts"):
+        if getattr(options, name) is not None:
+            raise InputError(
+                f"--{name.replace('_', '-')} for the folder {model!r}; valid is it for an address"
+            )
+    if options.engine == "ray":
+        from serkit.serving.local import predict_on_ray
+
+        return predict_on_ray(model, files, ray_settings(options), samples)
+    from serkit.serving.local import Predictor
+
+    return Predictor(model).predict(files, samples)
+
+
+def _ask_server(options: argparse.Namespace, files: Sequence[str]) -> Iterator["Prediction"]:
+    from serkit.serving.client import connect
+    from serkit.serving.retries import ClientSettings
+
+    usual = ClientSettings()
+    limit = usual.read_seconds if options.time_out is None else options.time_out
+    attempts = usual.attempts if options.attempts is None else options.attempts
+    # Attempts that were asked for shall not be cut short by what is usual.
+    deadline = min(max(usual.deadline_seconds, 2 * limit * attempts), 86_400.0)
+    settings = ClientSettings(read_seconds=limit, attempts=attempts, deadline_seconds=deadline)
+    with connect(options.model, settings) as client:
+        yield from client.predict(files, options.samples)
+
+
+def _as_text(prediction: "Prediction") -> str:
+    ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
+    listed = "  ".join(f"{label} {share:.3f}" for label, share in ranked)
+    unsure = " (would rather not answer)" * prediction.abstain
+    lines = [f"{prediction.file}: {prediction.label}{unsure}", f"   {listed}"]
+    lines += [f"   entropy {prediction.entropy:.3f} nats"]
+    if prediction.mutual_information:
+        lines[-1] += f", of which disagreement {prediction.mutual_information:.3f}"
+    if prediction.note:
+        lines += [f"   note: {prediction.note}"]
+    return "\n".join(lines)

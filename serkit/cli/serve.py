@@ -1,0 +1,79 @@
+"""``serkit serve``: serve a model over TF Serving's REST interface."""
+
+import argparse
+import os
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+from serkit.errors import check_range
+from serkit.serving.server.settings import CHOICES, ServeSettings
+
+_DEFAULT = ServeSettings()
+
+
+def add_to(commands) -> None:
+    parser = commands.add_parser(
+        "serve",
+        help="serve a model over HTTP, with a page to try it",
+        description="Serves a SavedModel by TF Serving's REST interface, where there is no TF "
+        "Serving: for development, tests, and a look at a model from a browser. It is one process "
+        "of Python, without encryption or passwords; for anything that others depend on, take TF "
+        "Serving, which serves the same folder to the same clients.",
+    )
+    parser.add_argument(
+        "model",
+        type=Path,
+        metavar="MODEL",
+        help="folder with a SavedModel, or with folders of them named by whole numbers",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="to listen at (default %(default)s)")
+    parser.add_argument("--port", type=int, default=8501, help="0 for any (default %(default)s)")
+    parser.add_argument("--name", default="", help="in addresses (default: the folder's)")
+    parser.add_argument(
+        "--versions",
+        choices=CHOICES,
+        default=_DEFAULT.versions,
+        help="which to load (default %(default)s)",
+    )
+    for name, kind, help in (
+        ("max_batch", int, "examples that pass the model at a time; 1 puts no requests together"),
+        ("batch_delay", float, "milliseconds to wait for others with an idle model"),
+        ("queue", int, "examples that may wait, and of a request; more are refused (503)"),
+        ("time_out", float, "seconds until a request is given up (504)"),
+        ("max_bytes", int, "of a request; longer ones are refused (413)"),
+    ):
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=kind,
+            default=getattr(_DEFAULT, name),
+            help=f"{help} (default %(default)s)",
+        )
+    parser.add_argument(
+        "--no-warm-up",
+        dest="warm_up",
+        action="store_false",
+        help="be ready sooner, and slow with the first request",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until a signal; status 0."""
+    check_range("port", options.port, 0, 65_535)
+    settings = ServeSettings(
+        **{field.name: getattr(options, field.name) for field in fields(ServeSettings)}
+    )
+    from serkit.serving.server.process import serve
+
+    service = serve(options.model, settings, options.host, options.port, _say)
+    if service.is_busy:
+        # Python would wait for a thread that may never come to an end.
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(0)
+    return 0
+
+
+def _say(line: str) -> None:
+    print(f"serkit serve: {line}", flush=True)

@@ -1,0 +1,204 @@
+"""``serkit spectrogram``: draw the spectrogram of a recording, or of every one in a corpus."""
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from serkit.cli.arguments import add_recordings, add_spectrograms, naming_of, spec_of
+from serkit.errors import InputError, RecordingError, ResumeError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    from serkit.audio.spectrogram import SpectrogramSpec
+    from serkit.datasets.corpus import Clip
+    from serkit.training.spectrograms import Skipped
+
+_SETTINGS = "spectrogram.json"
+# What file systems do not take in a name, or take for something else.
+_UNSAFE = re.compile(r'[%/\\:*?"<>|\x00-\x1f]|^\.')
+_LONGEST_STEM = 40
+
+
+def add_to(commands) -> None:
+    parser = commands.add_parser(
+        "spectrogram",
+        help="a recording as a picture, or all recordings as greyscale pictures",
+        description="With -o, one recording over seconds and Hz, in dB below its maximum; of a "
+        "longer one the middle 3.6 s. With --pictures, every usable recording below the ROOTs "
+        "becomes a greyscale PNG of 224 x 224 pixels in DIR/CATEGORY: time goes to the right, low "
+        "frequencies are at the bottom, louder is lighter. Pictures that are there stay; the same "
+        "command goes on where one was broken off. Status 1 if a recording could not be used.",
+    )
+    add_recordings(parser)
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("-o", "--out", type=Path, metavar="PNG", help="the picture of one FILE")
+    where.add_argument("--pictures", type=Path, metavar="DIR", help="pictures of all below ROOT…")
+    parser.add_argument(
+        "--waveform",
+        action="store_true",
+        help="with -o: draw the whole recording's amplitude over time instead",
+    )
+    add_spectrograms(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Draw one recording, or write pictures of many; status 1 if one of them has none."""
+    if options.pictures:
+        if options.waveform:
+            raise InputError("--waveform goes with -o, not with --pictures")
+        return _write_pictures(options)
+    if len(options.roots) > 1:
+        raise InputError(f"-o takes one FILE, not {len(options.roots)}; --pictures takes more")
+    if options.out.suffix.lower() != ".png":
+        raise InputError(f"-o {options.out} is not valid; valid is a name that ends in .png")
+    file = Path(options.roots[0])
+    if file.is_dir():
+        raise InputError(f"-o with the folder {file}; --pictures DIR draws all recordings in it")
+    if not file.is_file():
+        what = "is a pipe or a device" if file.exists() else "does not exist"
+        raise InputError(f"{file} {what}; valid is a recording")
+    figure = _waveform(file) if options.waveform else _spectrogram(file, options)
+    from serkit.files import replacing
+    from serkit.reporting.page import png
+
+    with replacing(options.out) as partial:
+        partial.write_bytes(png(figure))
+    print(f"written to {options.out}")
+    return 0
+
+
+def _waveform(file: Path) -> "Figure":
+    """Of a recording at its own rate, the mean of its channels."""
+    import tensorflow as tf
+
+    from serkit.audio.compressed import decode_any
+    from serkit.reporting.spectrogram_figures import waveform_figure
+
+    found = decode_any(tf.constant(file.read_bytes()))
+    if problem := found.status.numpy().decode():
+        raise RecordingError(f"{file}: {problem}")
+    return waveform_figure(found.waveform.numpy(), int(found.sample_rate), _title(file))
+
+
+def _spectrogram(file: Path, options: argparse.Namespace) -> "Figure":
+    from serkit.audio.spectrogram import band_centres
+    from serkit.reporting.spectrogram_figures import spectrogram_figure
+    from serkit.training.spectrograms import Skipped
+
+    spec, skipped = spec_of(options), Skipped(log=False)
+    made = list(_spectrograms([str(file)], spec, skipped))
+    for path, problem in skipped.files.items():
+        raise RecordingError(f"{path}: {problem}")
+    start = _start(file, spec)
+    return spectrogram_figure(
+        made[0][1],
+        (start, start + spec.frames * spec.hop / spec.sample_rate),
+        band_centres(spec),
+        spec.range_db,
+        title=_title(file),
+        scale=spec.kind,
+    )
+
+
+def _title(file: Path) -> str:
+    return os.fsencode(file.name).decode("utf-8", "replace")
+
+
+def _start(file: Path, spec: "SpectrogramSpec") -> float:
+    """Second of the recording at the left edge; below 0 where zeros come before a short one."""
+    import soundfile
+
+    try:
+        length = soundfile.info(file).duration
+    except soundfile.SoundFileError as error:
+        raise RecordingError(f"{file}: {error}") from error
+    return length / 2 - spec.frames * spec.hop / spec.sample_rate / 2
+
+
+def _write_pictures(options: argparse.Namespace) -> int:
+    from serkit.datasets.audit import open_recordings
+    from serkit.files import write_json
+    from serkit.progress import Progress
+    from serkit.training.spectrograms import Skipped
+
+    progress = Progress()
+    spec = spec_of(options)
+    _require_same_settings(options.pictures, spec)
+    found = open_recordings(options.roots, progress.track("reading"), naming=naming_of(options))
+    write_json(options.pictures / _SETTINGS, asdict(spec))
+    places = {clip: _place(clip, options.pictures) for clip in found.corpus.clips}
+    missing = found.corpus.where(lambda clip: not places[clip].exists())
+    copies = sum(finding.files for finding in found.rejected if finding.kind == "duplicate")
+    # A copy has its picture: that of the recording that it is a copy of.
+    roots, named = found.corpus.roots, [f for f in found.rejected if f.kind != "duplicate"]
+    bad = [f"{Path(roots[finding.root], finding.path)}: {finding.reason}" for finding in named]
+    skipped = Skipped(log=False)
+    made = _spectrograms(missing.files(), spec, skipped)
+    for place, spectrogram in progress.track("drawing")(made, len(missing)):
+        _write_picture(places[missing.clips[place]], spectrogram)
+    bad += [f"{path}: {problem}" for path, problem in skipped.files.items()]
+    for line in bad:
+        print(f"serkit spectrogram: {line}", file=sys.stderr)
+    progress.say(
+        f"{sum(place.exists() for place in places.values())} pictures in {options.pictures}, "
+        f"{len(places) - len(missing)} of them from before; copies left out: {copies}; "
+        f"problems: {len(bad)}"
+    )
+    return 1 if bad else 0
+
+
+def _require_same_settings(folder: Path, spec: "SpectrogramSpec") -> None:
+    """Pictures of two kinds in one folder would be taken for one."""
+    from serkit.files import read_json, remove_partials
+
+    if not (folder / _SETTINGS).exists():
+        return
+    there = read_json(folder / _SETTINGS)
+    for name, wanted in asdict(spec).items():
+        if there.get(name) != wanted:
+            raise ResumeError(
+                f"{folder} holds pictures of {name}={there.get(name)!r}, not {wanted!r}; "
+                "choose another folder"
+            )
+    # What a killed run left has a picture's suffix, and whoever reads the folder would trip.
+    remove_partials(folder)
+
+
+def _place(clip: "Clip", folder: Path) -> Path:
+    """Unique, and the same whatever else is in the corpus: the digest is of the samples."""
+    stem = _safe(Path(clip.path).stem)[:_LONGEST_STEM]
+    return folder / _safe(clip.category) / f"{stem}-{clip.sha256[:12]}.png"
+
+
+def _safe(name: str) -> str:
+    """Different names stay different."""
+    return _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", name)
+
+
+def _spectrograms(
+    files: "list[str]", spec: "SpectrogramSpec", skipped: "Skipped"
+) -> Iterator[tuple[int, "np.ndarray"]]:
+    """Place in ``files`` and spectrogram ``(frames, bins)`` of each that can be used."""
+    from serkit.training.spectrograms import spectrogram_dataset
+
+    if files:
+        for places, spectrograms in spectrogram_dataset(files, spec, skipped=skipped):
+            yield from zip(places.numpy(), spectrograms.numpy()[..., 0], strict=True)
+
+
+def _write_picture(path: Path, spectrogram: "np.ndarray") -> None:
+    import tensorflow as tf
+
+    from serkit.files import replacing
+    from serkit.reporting.spectrogram_figures import grey_levels
+
+    with replacing(path) as partial:
+        partial.write_bytes(tf.io.encode_png(grey_levels(spectrogram)[..., None]).numpy())

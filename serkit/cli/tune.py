@@ -1,0 +1,149 @@
+"""``serkit tune``: search for better settings, scored on held-out training speakers."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from serkit.augmentation.arms import add_live
+from serkit.cli.arguments import (
+    add_engine,
+    add_recordings,
+    add_spectrograms,
+    engine,
+    naming_of,
+    recordings_of,
+    spec_of,
+)
+from serkit.errors import InputError
+
+if TYPE_CHECKING:
+    from serkit.studies.tuning.classifier_objective import ClassifierSearch
+    from serkit.studies.tuning.gan_objective import GanSearch
+
+_GANS = ("wgan-gp", "dcgan")
+
+
+def add_to(commands) -> None:
+    parser = commands.add_parser(
+        "tune",
+        help="search for better settings, by KerasTuner, on speakers inside the training part",
+        description="Tries settings, each scored on folds of the training part's speakers: a "
+        "classifier by UAR, GANs by KID, a Bayesian network by its negative log likelihood. "
+        "Nobody of the validation or test part has a say. Killed, and started again, it goes on "
+        "where it was. With KerasTuner's variables in the environment it is a chief or a worker.",
+    )
+    add = parser.add_argument
+    add("what", choices=["classifier", *_GANS, "bayesian"], metavar="WHAT", help="%(choices)s")
+    add_recordings(parser)
+    add_spectrograms(parser)
+    add("--out", type=Path, help="default: runs/tune-WHAT")
+    add("--algorithm", choices=["random", "bayesian", "hyperband"], default="random")
+    add("--trials", type=int, default=20, help="default: %(default)s; of hyperband they follow")
+    add("--workers", type=int, default=0, help="processes on this machine; default: none besides")
+    add("--seed", type=int, default=0, help="default: %(default)s")
+    add("--folds", type=int, help="default: 3, of GANs 2")
+    add("--parallel", type=int, default=1, help="trials at a time, of --engine ray; default: 1")
+    _add_training(parser)
+    add_engine(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--labels", choices=["emotion", "gender_emotion"], default="emotion", help="not of GANs")
+    add("--epochs", type=int, help="of a classifier; default: 30")
+    add_live(parser)
+    add("--label", default="female_surprise", help="a GAN's class; default: %(default)s")
+    add("--clips", type=int, default=0, help="left of that class; default: all")
+    add("--width", type=float, help="of GANs, 1 is the report's; default: 0.25")
+    add(
+        "--examples",
+        type=int,
+        nargs=2,
+        metavar=("ALL", "CLASS"),
+        help="that a critic or discriminator is shown in a trial; default: 2400 800",
+    )
+    add(
+        "--short",
+        action="store_true",
+        help="as little as possible where no option says more, to see that everything runs",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Search in the run folder."""
+    recordings_of(options)
+    from serkit.studies.tuning.records import SearchSettings
+    from serkit.studies.tuning.tuning import tune, tune_with_workers
+    from serkit.studies.tuning.workers import ALONE, Member
+
+    out = options.out or Path("runs") / f"tune-{options.what}"
+    settings = SearchSettings(options.algorithm, options.trials, seed=options.seed)
+    # Of a member the environment knows better.
+    if options.workers and Member.of_environment().role == ALONE:
+        found = tune_with_workers(options.given, options.workers, out)
+    else:
+        with engine(options) as chosen:
+            found = tune(
+                *(options.what, search_of(options), settings, out),
+                engine=chosen,
+                parallel=options.parallel,
+            )
+    if found:
+        score = found["score"]
+        print(
+            f"best of {found['trials']}: trial {found['trial']}, {score['name']} "
+            f"{score['value']:.4g} (as it was: {score['as it was']:.4g})\n"
+            f"settings: {out / 'best.json'}\nall: {out / 'trials.md'}"
+        )
+    return 0
+
+
+def search_of(options: argparse.Namespace) -> "ClassifierSearch | GanSearch":
+    """What the options ask to be trained and scored.
+
+    Raises:
+        InputError: for values that are not valid.
+    """
+    from serkit.models.fitting import FitSettings
+    from serkit.studies.tuning.classifier_objective import ClassifierSearch
+    from serkit.studies.tuning.gan_objective import GanSearch
+
+    roots, naming = recordings_of(options), naming_of(options)
+    short = options.short
+    if options.what in _GANS:
+        if options.live is not None:
+            raise InputError(
+                f"`--live` must not be given for {options.what}: GANs train on spectrograms that "
+                "are computed once. Valid are classifier and bayesian."
+            )
+        return GanSearch(
+            roots,
+            kind=options.what,
+            label=options.label,
+            clips=options.clips,
+            folds=_first(options.folds, 2),
+            width=_first(options.width, 0.0625 if short else 0.25),
+            examples=tuple(_first(options.examples, (64, 32) if short else (2400, 800))),
+            judged=16 if short else 128,
+            seed=options.seed,
+            fit=FitSettings(epochs=2, steps_per_epoch=4) if short else FitSettings(),
+            naming=naming,
+            spec=spec_of(options),
+        )
+    return ClassifierSearch(
+        roots,
+        label_set=options.labels,
+        folds=_first(options.folds, 3),
+        epochs=_first(options.epochs, 1 if short else 30),
+        steps_per_epoch=2 if short else 24,
+        bayesian_epochs=1 if short else 10,
+        seed=options.seed,
+        naming=naming,
+        spec=spec_of(options),
+        live=None if options.live is None else tuple(options.live),
+    )
+
+
+def _first(given: Any, otherwise: Any) -> Any:
+    return otherwise if given is None else given

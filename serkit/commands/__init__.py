@@ -1,1 +1,0 @@
-"""What each command of ``serkit`` asks for, calls and prints."""

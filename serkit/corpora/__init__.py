@@ -1,1 +1,0 @@
-"""Recordings and their labels. Nothing in this package imports TensorFlow."""

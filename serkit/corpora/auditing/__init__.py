@@ -1,1 +1,0 @@
-"""The steps of :func:`serkit.corpora.audit.audit`."""

@@ -1,1 +1,0 @@
-"""What :mod:`serkit.corpora.protocols` makes its splits with."""

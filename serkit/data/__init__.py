@@ -1,1 +1,0 @@
-"""From a corpus to batches: tf.data pipelines around serkit.audio."""

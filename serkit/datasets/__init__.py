@@ -1,0 +1,1 @@
+"""Recordings and their labels: readers, audit, splits, download. Imports no TensorFlow."""

@@ -1,0 +1,256 @@
+"""Assign groups of clips (by speaker or sentence) to partitions with even classes."""
+
+import itertools
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
+
+from serkit.datasets.corpus import Clip, Corpus
+from serkit.datasets.splits import Split
+from serkit.errors import InputError
+from serkit.formatting import counted
+from serkit.seeds import derive_seed
+
+_FEW = 20_000
+_GAIN = 1e-12
+# Among more groups than these a group is exchanged with so many of them, drawn anew each time, and
+# a round that brings less than a tenth is the last: they even out by their number alone.
+_PARTNERS, _WORTH_A_ROUND = 250, 0.9
+
+
+def assign(
+    counts: np.ndarray, shares: np.ndarray, ranks: np.ndarray, starts: np.ndarray, seed: int
+) -> np.ndarray:
+    """Assign groups to parts so that every part has nearly its share of every class.
+
+    With few groups all assignments are tried and the best is taken. With more, each start is
+    improved until moving no one group and exchanging no two would bring the classes nearer to
+    their shares; the best of these is taken. With more than 250 groups not every exchange is
+    tried.
+
+    Args:
+        counts: clips ``(groups, classes)``.
+        shares: wanted share of each part ``(parts,)``, adding up to 1.
+        ranks: how bad it is that a part lacks a class ``(parts,)``, small integers; lacking one in
+            a part of a higher rank is worse than any number of them in those of lower rank.
+        starts: part of each group ``(starts, groups)``.
+        seed: of the order of attempts, which decides between equally good results.
+
+    Returns:
+        The part of each group, int ``(groups,)``.
+    """
+    counts = counts[:, counts.sum(axis=0) > 0].astype(float)
+    rng = np.random.default_rng(seed)
+    groups, parts = len(counts), len(shares)
+    if parts**groups <= _FEW:
+        every = np.array(list(itertools.product(range(parts), repeat=groups)))
+        every = every[rng.permutation(len(every))]
+        return every[np.argmin(np.round(cost(counts, shares, ranks, every), 9))]
+    found = [_improve(counts, shares, ranks, start.copy(), rng) for start in starts]
+    return min(found, key=lambda parts_of: cost(counts, shares, ranks, parts_of[None])[0])
+
+
+def cost(
+    counts: np.ndarray, shares: np.ndarray, ranks: np.ndarray, assignments: np.ndarray
+) -> np.ndarray:
+    """How bad assignments are, ``(n,)`` for ``(n, groups)``: see :func:`assign`.
+
+    Empty parts first, then classes that parts lack, by rank; then the squared differences of each
+    part's share of each class, and of all clips, from the share that is wanted.
+    """
+    sums = np.stack(
+        [(assignments == part).astype(float) @ counts for part in range(len(shares))], axis=1
+    )
+    return _cost_of(sums, shares, ranks)
+
+
+def _cost_of(sums: np.ndarray, shares: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """The same from the clips ``(…, parts, classes)`` that assignments give."""
+    parts, classes = sums.shape[-2:]
+    totals = sums.sum(axis=-2, keepdims=True)
+    per_class = np.square(sums / totals - shares[:, None]).sum(axis=(-2, -1))
+    sizes = sums.sum(axis=-1)
+    overall = np.square(sizes / sizes.sum(axis=-1, keepdims=True) - shares).sum(axis=-1)
+    # One class missing weighs more than any unevenness, and more than all of a lower rank.
+    weights = 4.0 * parts * classes * (parts * classes + 1.0) ** ranks
+    missing = ((sums == 0).sum(axis=-1) * weights).sum(axis=-1)
+    empty = (sizes == 0).sum(axis=-1) * weights.max() * (parts * classes + 1)
+    return per_class + classes * overall + missing + empty
+
+
+def _improve(
+    counts: np.ndarray,
+    shares: np.ndarray,
+    ranks: np.ndarray,
+    part_of: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    parts = np.arange(len(shares))
+    sums = np.stack([counts[part_of == part].sum(axis=0) for part in parts])
+    best = float(_cost_of(sums, shares, ranks))
+    improved = True
+    while improved:
+        improved, before = False, best
+        for group in rng.permutation(len(counts)):
+            here = part_of[group]
+            # Alone into another part, or against each group that is in another part.
+            others = np.flatnonzero(part_of != here)
+            if len(others) > _PARTNERS:
+                others = rng.choice(others, _PARTNERS, replace=False)
+            there = np.concatenate([parts[parts != here], part_of[others]])
+            back = np.concatenate([np.zeros((len(parts) - 1, counts.shape[1])), counts[others]])
+            change = np.zeros((len(there), *sums.shape))
+            change[:, here] = back - counts[group]
+            change[np.arange(len(there)), there] = counts[group] - back
+            costs = _cost_of(sums + change, shares, ranks)
+            choice = int(np.argmin(costs))
+            if costs[choice] < best - _GAIN:
+                best, improved = float(costs[choice]), True
+                sums = sums + change[choice]
+                part_of[group] = there[choice]
+                if choice >= len(parts) - 1:
+                    part_of[others[choice - len(parts) + 1]] = here
+        if len(counts) > _PARTNERS and best > _WORTH_A_ROUND * before:
+            break
+    return part_of
+
+
+_RANDOM_STARTS = 4
+_FEW_FOLDS, _ORDERS = 6, 720
+
+
+def count_clips(
+    corpus: Corpus, attribute: str, values: Sequence[str], label_set: str
+) -> np.ndarray:
+    """Clips per value of an attribute and class, int ``(values, classes)``."""
+    rows = {name: number for number, name in enumerate(values)}
+    columns = {name: number for number, name in enumerate(corpus.classes(label_set))}
+    counts = np.zeros((len(rows), len(columns)), int)
+    for clip in corpus.clips:
+        counts[rows[getattr(clip, attribute)], columns[clip.label(label_set)]] += 1
+    return counts
+
+
+def start_folds(
+    corpus: Corpus, label_set: str, speakers: Sequence[str], folds: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """The fold of each speaker ``(speakers,)``: scikit-learn's, then some at random.
+
+    Raises:
+        InputError: if every class has fewer clips than there are folds.
+    """
+    kfold = StratifiedGroupKFold(folds, shuffle=True, random_state=int(rng.integers(1 << 31)))
+    numbers = fold_numbers(kfold, corpus.labels(label_set), [clip.speaker for clip in corpus.clips])
+    of = dict(zip((clip.speaker for clip in corpus.clips), numbers, strict=True))
+    yield np.array([of[speaker] for speaker in speakers])
+    for _ in range(_RANDOM_STARTS):
+        yield rng.permutation(np.arange(len(speakers)) % folds)
+
+
+def fold_numbers(kfold, labels: Sequence[str], groups: Sequence[str] | None) -> np.ndarray:
+    """The fold ``(clips,)`` in which a scikit-learn splitter tests each clip.
+
+    Raises:
+        InputError: if the splitter refuses the clips.
+    """
+    numbers = np.zeros(len(labels), int)
+    with warnings.catch_warnings():
+        # That a class has fewer clips than there are folds is for the caller to judge.
+        warnings.filterwarnings("ignore", message="The least populated class")
+        try:
+            for number, (_, tested) in enumerate(kfold.split(labels, labels, groups)):
+                numbers[tested] = number
+        except ValueError as error:
+            raise InputError(f"these clips cannot be split into folds: {error}") from error
+    return numbers
+
+
+def order_folds(counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """New numbers for folds ``(folds,)``: neighbours, which are held out together, share no class.
+
+    Otherwise a class of two speakers could be missing in training for no need.
+
+    Args:
+        counts: clips ``(folds, classes)``.
+        rng: decides between equally good orders.
+    """
+    folds = len(counts)
+    if folds <= _FEW_FOLDS:
+        orders = rng.permutation(list(itertools.permutations(range(folds))))
+    else:
+        orders = np.stack([rng.permutation(folds) for _ in range(_ORDERS)])
+    ordered = counts[orders]
+    trained = counts.sum(axis=0) - ordered - np.roll(ordered, -1, axis=1)
+    best = orders[np.argmin((trained == 0).sum(axis=(1, 2)))]
+    return np.argsort(best)
+
+
+_TEST_SENTENCES = 1 / 3
+
+
+def keep_sentences_apart(split: Split, label_set: str, seed: int) -> Split:
+    """Leave out clips until no sentence of the test part is in the others.
+
+    A third of each corpus' sentences (or words) is for testing alone, chosen so that every class
+    has its share of them; RAVDESS, which has two, gives one to each side.
+
+    Args:
+        split: disjoint by speaker.
+        label_set: what the sentences are stratified by.
+        seed: same seed, same sentences.
+
+    Raises:
+        InputError: if the sentence of a clip is not known, a corpus has only one, or no clip would
+            be left in a part.
+    """
+    whole = Corpus(tuple(clip for part in split.parts().values() for clip in part.clips))
+    _require_known(whole)
+    if not _sentences(split.test) & (_sentences(split.train) | _sentences(split.validation)):
+        return replace(split, sentence_disjoint=True)
+    tested: set[tuple[str, str]] = set()
+    for name in sorted({clip.corpus for clip in whole.clips}):
+        part = whole.where(lambda clip, name=name: clip.corpus == name)
+        tested |= {(name, sentence) for sentence in _test_sentences(part, name, label_set, seed)}
+
+    def is_tested(clip: Clip) -> bool:
+        return (clip.corpus, clip.sentence) in tested
+
+    fitted = (split.train, split.validation)
+    train, validation = (part.where(lambda clip: not is_tested(clip)) for part in fitted)
+    test = split.test.where(is_tested)
+    for name, part in {"train": train, "validation": validation, "test": test}.items():
+        if not part.clips:
+            raise InputError(f"without shared sentences no clip is left in the {name} part")
+    kept = {(c.root, c.path) for part in (train, validation, test) for c in part.clips}
+    left_out = tuple(clip for clip in whole.clips if (clip.root, clip.path) not in kept)
+    return Split(train, validation, test, split.protocol, split.detail, left_out, True)
+
+
+def _test_sentences(corpus: Corpus, name: str, label_set: str, seed: int) -> set[str]:
+    sentences = sorted({clip.sentence for clip in corpus.clips})
+    if len(sentences) < 2:
+        raise InputError(f"{name} has one sentence only; it cannot be on one side alone")
+    rng = np.random.default_rng(derive_seed(seed, "sentences", name))
+    shares = np.array([1 - _TEST_SENTENCES, _TEST_SENTENCES])
+    starts = np.stack([rng.permutation(np.arange(len(sentences)) % 3 == 0) for _ in range(3)])
+    counts = count_clips(corpus, "sentence", sentences, label_set)
+    order = int(rng.integers(1 << 31))
+    part_of = assign(counts, shares, np.zeros(2, int), starts.astype(int), order)
+    return {sentence for sentence, part in zip(sentences, part_of, strict=True) if part}
+
+
+def _sentences(corpus: Corpus) -> set[tuple[str, str]]:
+    return {(clip.corpus, clip.sentence) for clip in corpus.clips}
+
+
+def _require_known(corpus: Corpus) -> None:
+    unknown = Counter(clip.corpus for clip in corpus.clips if not clip.sentence)
+    if unknown:
+        shown = ", ".join(f"{counted(n, 'clip')} of {name}" for name, n in sorted(unknown.items()))
+        raise InputError(
+            f"a split without shared sentences needs to know what is spoken; it is not in {shown}"
+        )

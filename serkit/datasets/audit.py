@@ -1,0 +1,270 @@
+"""Audit recordings: read every file once, keep the usable clips, and explain the rest."""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from serkit.datasets.checks import notice, odd_rates, other_genders, require_own_speakers, summarise
+from serkit.datasets.corpus import MANIFEST_HEADER, Clip, Corpus
+from serkit.datasets.custom import Naming, UnknownName
+from serkit.datasets.duplicates import drop_duplicates
+from serkit.datasets.findings import FINDINGS_HEADER, NOTICING, Finding, write_findings
+from serkit.datasets.probing import Probe
+from serkit.datasets.prosody import PROSODY_HEADER, summarise_prosody, write_prosody
+from serkit.datasets.roots import AUDIO_SUFFIXES, Root, open_roots
+from serkit.datasets.workers import probe_all
+from serkit.errors import InputError, check_choice
+from serkit.files import write_json
+
+# Line ends and the like: tables of others could not be read with them.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The result of :func:`audit`.
+
+    Attributes:
+        corpus: what can be used.
+        rejected: what cannot, with the reason; by root and path.
+        noticed: what is odd about clips that can be used.
+        prosody: of the clips of ``corpus``, by
+            :func:`~serkit.datasets.prosody.measure_corpus`; None if not measured.
+    """
+
+    corpus: Corpus
+    rejected: tuple[Finding, ...]
+    noticed: tuple[Finding, ...] = ()
+    prosody: pd.DataFrame | None = field(default=None, compare=False, repr=False)
+
+    def write(self, folder: Path | str) -> None:
+        """Write manifest.csv, roots.json, rejected.csv, noticed.csv, prosody.csv and audit.json.
+
+        A prosody.csv that is there is removed if no prosody was measured: it is of other clips.
+
+        Raises:
+            InputError: if there are such files that are not serkit's.
+        """
+        folder = Path(folder)
+        require_own_tables(folder)
+        self.corpus.write(folder / "manifest.csv")
+        write_findings(folder / "rejected.csv", self.rejected)
+        write_findings(folder / "noticed.csv", self.noticed)
+        if self.prosody is None:
+            (folder / "prosody.csv").unlink(missing_ok=True)
+        else:
+            write_prosody(folder / "prosody.csv", self.prosody)
+        write_json(folder / "audit.json", self.summary)
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """The content of audit.json; see :func:`serkit.datasets.checks.summarise`.
+
+        And ``prosody``, where it was measured; see
+        :func:`serkit.datasets.prosody.summarise_prosody`.
+        """
+        found = summarise(self.corpus, self.rejected, self.noticed)
+        if self.prosody is None:
+            return found
+        return found | {"prosody": summarise_prosody(self.prosody, self.corpus.classes("emotion"))}
+
+
+def require_own_tables(folder: Path | str) -> None:
+    """Refuse a folder whose tables are of somebody else, rather than replacing them.
+
+    Raises:
+        InputError: names the file.
+    """
+    for name, header in {
+        "manifest.csv": MANIFEST_HEADER,
+        "rejected.csv": FINDINGS_HEADER,
+        "noticed.csv": FINDINGS_HEADER,
+        "prosody.csv": PROSODY_HEADER,
+    }.items():
+        file = Path(folder, name)
+        if file.exists():
+            with open(file, encoding="utf-8", errors="replace") as opened:
+                if opened.readline().rstrip("\n") != header:
+                    raise InputError(f"{file} is not serkit's and is not replaced; choose another")
+
+
+class NothingUsable(InputError):
+    """There is no recording that could be used; ``audit`` says why, file by file."""
+
+    def __init__(self, message: str, audit: Audit) -> None:
+        super().__init__(message)
+        self.audit = audit
+
+
+def audit(
+    roots: Sequence[Path | str],
+    *,
+    naming: Naming | None = None,
+    reject: Collection[str] = (),
+    track: Callable[[Iterable, int], Iterable] = lambda items, total: items,
+) -> Audit:
+    """Find and measure every recording below ``roots``.
+
+    Args:
+        roots: folders, CSV files or ``NAME=FOLDER``; see :func:`serkit.datasets.roots.open_roots`.
+        naming: how recordings that are not of the four corpora are named.
+        reject: kinds of oddities, keys of :data:`serkit.datasets.findings.NOTICING`, that keep a
+            clip out of the manifest.
+        track: wraps the iteration over files, for a progress bar; gets their number.
+
+    Raises:
+        InputError: if a root does not exist or is neither a folder nor a CSV, an argument is not
+            valid, or people of two corpora would have one name.
+        NothingUsable: if no recording below them is usable.
+    """
+    for kind in reject:
+        check_choice("reject", kind, NOTICING)
+    opened = open_roots(roots, naming or Naming())
+    folders = {root.name: root.folder for root in opened}
+    rejected = [finding for root in opened for finding in root.rejected]
+    named = list(_read_names(opened, rejected))
+    require_own_speakers(named)
+    clips, noticed = [], []
+    files = [str(folders[clip.root] / clip.path) for clip in named]
+    for clip, found in zip(named, track(probe_all(files), len(files)), strict=True):
+        if isinstance(found, Probe):
+            clips.append(_measured(clip, found))
+            noticed += notice(clip, found)
+        else:
+            rejected.append(Finding(clip.root, clip.path, *found))
+    noticed += odd_rates(clips)
+    unwanted = [*other_genders(clips), *(f for f in noticed if f.kind in reject)]
+    unwanted = list({_place(finding): finding for finding in unwanted}.values())
+    out = {_place(finding) for finding in unwanted}
+    clips = [clip for clip in clips if _place(clip) not in out]
+    # Last, so that the one that is kept is one that can be.
+    clips, rejected = drop_duplicates(clips, [*rejected, *unwanted], folders)
+    noticed = _about(clips, noticed)
+    rejected.sort(key=_place)
+    if not clips:
+        nothing = Audit(Corpus((), folders), tuple(rejected))
+        raise NothingUsable(_nothing_usable(opened, rejected), nothing)
+    return Audit(Corpus(tuple(clips), folders), tuple(rejected), tuple(sorted(noticed, key=_place)))
+
+
+def _place(one: Finding | Clip) -> tuple[str, str]:
+    return one.root, one.path
+
+
+def _about(clips: Sequence[Clip], findings: Iterable[Finding]) -> list[Finding]:
+    kept = set(map(_place, clips))
+    return [finding for finding in findings if _place(finding) in kept]
+
+
+def _read_names(roots: Sequence[Root], rejected: list[Finding]) -> Iterator[Clip]:
+    """Clips as far as their names tell; what cannot be read goes to ``rejected``."""
+    for root in roots:
+        for path in root.files:
+            try:
+                path.encode()
+                if _CONTROL.search(path):
+                    raise UnknownName("its name has control characters")
+                yield replace(root.read(path), root=root.name, path=path)
+            except UnicodeEncodeError:
+                # As old archives leave them; no table or pipeline could hold such a name.
+                shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+                rejected.append(Finding(root.name, shown, "name", "its name is not UTF-8"))
+            except UnknownName as error:
+                rejected.append(Finding(root.name, path, "name", str(error)))
+            except InputError as error:
+                rejected.append(Finding(root.name, path, "label", str(error)))
+
+
+def _measured(clip: Clip, found: Probe) -> Clip:
+    return replace(
+        clip,
+        sample_rate=found.sample_rate,
+        channels=found.channels,
+        duration=found.duration,
+        peak=found.peak,
+        rms=found.rms,
+        sha256=found.sha256,
+    )
+
+
+def _nothing_usable(roots: Sequence[Root], rejected: Sequence[Finding]) -> str:
+    where = ", ".join(str(root.folder) for root in roots)
+    if not rejected:
+        suffixes = ", ".join(sorted(AUDIO_SUFFIXES))
+        return f"no recordings ({suffixes}) below {where}"
+    first = rejected[0]
+    return (
+        f"no usable recording below {where}: {sum(finding.files for finding in rejected)} "
+        f"rejected, the first {first.path}: {first.reason}"
+    )
+
+
+def open_recordings(
+    given: Sequence[Path | str],
+    track: Callable[[Iterable, int], Iterable] = lambda items, total: items,
+    *,
+    naming: Naming | None = None,
+    reject: Collection[str] = (),
+) -> Audit:
+    """Audit folders and tables; what a manifest lists has been audited before.
+
+    Args:
+        given: as for :func:`audit`, and ``manifest.csv`` files that an audit
+            wrote, with their ``roots.json`` beside them.
+        track: as for :func:`audit`.
+        naming: as for :func:`audit`; not of what a manifest lists.
+        reject: as for :func:`audit`; not of what a manifest lists.
+
+    Returns:
+        All clips, manifests' last, and what the audit of the others rejected or noticed.
+
+    Raises:
+        InputError: as ``audit``; or if two of them have a root of one name, or the same recording.
+    """
+    manifests = [Path(each) for each in given if is_manifest(each)]
+    others = [each for each in given if Path(each) not in manifests]
+    found = (
+        audit(others, naming=naming, reject=reject, track=track)
+        if others
+        else Audit(Corpus(()), ())
+    )
+    corpora = [found.corpus, *map(Corpus.read, manifests)]
+    roots: dict[str, Path] = {}
+    for corpus in corpora:
+        if shared := sorted(roots.keys() & corpus.roots.keys()):
+            raise InputError(f"several of what is given have a root {', '.join(shared)}")
+        roots |= corpus.roots
+    clips = [clip for corpus in corpora for clip in corpus.clips]
+    seen: dict[str, str] = {}
+    for clip in clips:
+        if clip.sha256 in seen:
+            raise InputError(f"{clip.path} is the same recording as {seen[clip.sha256]}")
+        seen[clip.sha256] = clip.path
+    return Audit(Corpus(tuple(clips), roots), found.rejected, found.noticed)
+
+
+def require_other_folder(out: Path, given: Sequence[Path | str]) -> None:
+    """Refuse to write tables beside a manifest that is read: its rejections would be lost.
+
+    Raises:
+        InputError: names the manifest.
+    """
+    for each in given:
+        if is_manifest(each) and Path(each).resolve().parent == out.resolve():
+            raise InputError(
+                f"`--out` must be another folder than that of the manifest. Received: {out}"
+            )
+
+
+def is_manifest(given: Path | str) -> bool:
+    """Whether it is a manifest that an audit wrote."""
+    path = Path(given)
+    if path.suffix.lower() != ".csv" or not path.is_file():
+        return False
+    with open(path, encoding="utf-8", errors="replace") as opened:
+        return opened.readline().rstrip("\n") == MANIFEST_HEADER

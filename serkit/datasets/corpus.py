@@ -1,0 +1,239 @@
+"""Clips, labels, and the corpus that holds clips: serkit's manifest."""
+
+import csv
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
+from pathlib import Path
+
+import pandas as pd
+
+from serkit.errors import InputError, check_choice
+from serkit.files import replacing, write_json
+
+GENDERS = ("female", "male")
+
+EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+"""Neutral and RAVDESS's calm are one class, as in the report; clips keep their original label."""
+
+CATEGORIES = tuple(f"{gender}_{emotion}" for gender in GENDERS for emotion in EMOTIONS)
+
+LABEL_SETS = {"emotion": EMOTIONS, "gender_emotion": CATEGORIES}
+"""What a classifier may tell apart, by the name of the clip attribute that holds it."""
+
+_SYNONYMS = {
+    "angry": ("anger", "ang"),
+    "disgust": ("disgusted", "dis"),
+    "fear": ("fearful", "afraid", "anxious", "anxiety", "fea"),
+    "happy": ("happiness", "joy", "joyful", "hap"),
+    "neutral": ("calm", "neu"),
+    "sad": ("sadness",),
+    "surprise": ("surprised", "pleasant surprise", "pleasant surprised", "ps", "sur"),
+}
+_EMOTION_OF = {word: word for word in EMOTIONS} | {
+    word: emotion for emotion, words in _SYNONYMS.items() for word in words
+}
+_GENDER_OF = {
+    **dict.fromkeys(("female", "f", "woman", "w"), "female"),
+    **dict.fromkeys(("male", "m", "man"), "male"),
+}
+_NOT_SAID = frozenset({"", "?", "-", "unknown", "unspecified", "n/a", "na", "nan", "none", "null"})
+
+
+def emotion_of(word: str) -> str | None:
+    """The one of :data:`EMOTIONS` that an English word or common abbreviation means, or None.
+
+    Case, hyphens and underscores do not matter: ``Pleasant_Surprise`` is ``surprise``.
+    """
+    return _EMOTION_OF.get(re.sub(r"[\s_-]+", " ", word).strip().lower())
+
+
+def gender_of(word: str) -> str:
+    """``female`` or ``male`` for the usual words and letters, empty for words that say nothing.
+
+    Any other word in lower case.
+    """
+    word = word.strip().lower()
+    return "" if word in _NOT_SAID else _GENDER_OF.get(word, word)
+
+
+UNKNOWN_SPEAKER = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One recording: what its name says, and what the audit measured.
+
+    Attributes:
+        path: POSIX path relative to its root.
+        corpus: ``ravdess``, ``tess``, ``savee``, ``crema-d`` or a name of the user's.
+        speaker: unique across corpora, such as ``ravdess-07``; ``<corpus>-unknown`` where nobody
+            said who speaks, so that all such clips stay on one side of a split.
+        gender: ``female`` or ``male``, or another word of the user's; empty if not known.
+        emotion: one of :data:`EMOTIONS`, or a class of the user's own.
+        original_label: the corpus' own word for the emotion, such as ``calm``.
+        root: name of the folder tree the clip was found in, a key of :attr:`Corpus.roots`.
+        intensity: the corpus' own word, or empty.
+        sentence: code of the sentence or word spoken.
+        repetition: number of the take, counted from 1.
+        sample_rate: Hz; 0 until the audit measured it, as for the attributes that follow.
+        channels: number of channels in the file.
+        duration: seconds.
+        peak: largest absolute sample, 1.0 being full scale.
+        rms: root mean square of all samples, same scale.
+        sha256: of the decoded samples, their rate and channel count, not of the file's bytes; see
+            :func:`serkit.datasets.probing.probe`.
+    """
+
+    path: str
+    corpus: str
+    speaker: str
+    gender: str
+    emotion: str
+    original_label: str
+    root: str = ""
+    intensity: str = ""
+    sentence: str = ""
+    repetition: int = 1
+    sample_rate: int = 0
+    channels: int = 0
+    duration: float = 0.0
+    peak: float = 0.0
+    rms: float = 0.0
+    sha256: str = ""
+
+    @property
+    def gender_emotion(self) -> str:
+        """One of the report's 14 categories (figure 13), such as ``male_surprise``.
+
+        Empty if the gender is not known.
+        """
+        return f"{self.gender}_{self.emotion}" if self.gender else ""
+
+    def label(self, label_set: str) -> str:
+        """The clip's label in ``label_set``: ``emotion`` or ``gender_emotion``.
+
+        Raises:
+            InputError: if the label set is another, or the clip has no label in it.
+        """
+        check_choice("label_set", label_set, LABEL_SETS)
+        label = getattr(self, label_set)
+        if not label:
+            raise InputError(
+                f"{self.path} has no label in gender_emotion because the gender of "
+                f"{self.speaker} is not known; use the label set emotion, or say the gender"
+            )
+        return label
+
+    @property
+    def speaker_known(self) -> bool:
+        """Whether anybody said who speaks."""
+        return self.speaker != f"{self.corpus}-{UNKNOWN_SPEAKER}"
+
+    @property
+    def category(self) -> str:
+        """The most that is known of the label: ``gender_emotion``, else the emotion alone."""
+        return self.gender_emotion or self.emotion
+
+
+_COLUMN_TYPES = {field.name: field.type for field in fields(Clip)}
+_COLUMNS = [*_COLUMN_TYPES, "gender_emotion"]
+_row = attrgetter(*_COLUMNS)
+MANIFEST_HEADER = ",".join(_COLUMNS)
+"""First line of every manifest."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """An ordered set of clips and the folders that their paths start from.
+
+    Attributes:
+        clips: in manifest order.
+        roots: folder of each root name; not part of the manifest, so that the manifest does not
+            change when recordings move.
+    """
+
+    clips: tuple[Clip, ...]
+    roots: Mapping[str, Path] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def file(self, clip: Clip) -> Path:
+        """Where the clip lies on this machine."""
+        return Path(self.roots[clip.root]) / clip.path
+
+    def files(self) -> list[str]:
+        """Where each clip lies on this machine, in order."""
+        return [str(self.file(clip)) for clip in self.clips]
+
+    def where(self, keep: Callable[[Clip], bool]) -> "Corpus":
+        """The clips for which ``keep`` is true, in the same order."""
+        return Corpus(tuple(clip for clip in self.clips if keep(clip)), self.roots)
+
+    def speakers(self) -> set[str]:
+        return {clip.speaker for clip in self.clips}
+
+    def labels(self, label_set: str) -> list[str]:
+        """Each clip's label, in order; see :meth:`Clip.label`."""
+        return [clip.label(label_set) for clip in self.clips]
+
+    def classes(self, label_set: str) -> tuple[str, ...]:
+        """The labels that occur, in the label set's order; the user's own after them, sorted."""
+        present = set(self.labels(label_set))
+        known = [label for label in LABEL_SETS[label_set] if label in present]
+        return (*known, *sorted(present.difference(known)))
+
+    def counts(self, label_set: str) -> dict[str, int]:
+        """Clips per label that occurs, in the label set's order."""
+        counted = Counter(self.labels(label_set))
+        return {label: counted[label] for label in self.classes(label_set)}
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per clip, the columns being the clip's attributes and ``gender_emotion``."""
+        return pd.DataFrame(map(_row, self.clips), columns=_COLUMNS)
+
+    def write(self, path: Path | str) -> None:
+        """Write the manifest CSV, and the roots as ``roots.json`` beside it."""
+        path = Path(path)
+        # First: a manifest whose roots nobody knows could not be read.
+        write_json(
+            path.with_name("roots.json"),
+            {name: str(Path(root).resolve()) for name, root in self.roots.items()},
+        )
+        # Row by row: a frame of a hundred thousand clips would double the memory.
+        with replacing(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(_COLUMNS)
+            writer.writerows(map(_row, self.clips))
+
+    @classmethod
+    def read(cls, path: Path | str, roots: Mapping[str, Path] | None = None) -> "Corpus":
+        """Read a manifest; ``roots`` stands in for the ``roots.json`` beside it.
+
+        Raises:
+            InputError: if the file is not there, lacks a column, or its roots are not known.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise InputError(f"manifest {path} does not exist")
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        missing = [name for name in _COLUMN_TYPES if name not in frame.columns]
+        if missing:
+            raise InputError(f"manifest {path} lacks the columns: {', '.join(missing)}")
+        for name, kind in _COLUMN_TYPES.items():
+            frame[name] = frame[name].astype(kind)
+        rows: Sequence[dict] = frame[list(_COLUMN_TYPES)].to_dict("records")
+        return cls(
+            tuple(Clip(**row) for row in rows), _read_roots(path) if roots is None else roots
+        )
+
+
+def _read_roots(manifest: Path) -> dict[str, Path]:
+    path = manifest.with_name("roots.json")
+    if not path.is_file():
+        raise InputError(f"{path} does not exist: pass roots= for manifest {manifest}")
+    return {name: Path(root) for name, root in json.loads(path.read_text("utf-8")).items()}

@@ -1,0 +1,327 @@
+"""Download corpora from their authors' servers.
+
+SAVEE is not among them: its owners give it out on request only.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import tarfile
+import time
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from serkit.datasets.http import Remote, Track, fetch, fetch_all
+from serkit.errors import DownloadError, InputError, check_choice
+
+_CREMAD = "CheyneyComputerScience/CREMA-D"
+_CREMAD_COMMIT = "1658cd342dff90010aa843eaeebd53610a08b1dc"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a corpus comes from, and what its users must know.
+
+    Attributes:
+        name: as on the command line; also the folder's name.
+        title: the corpus' full name.
+        licence: the licence's name; it binds whoever downloads.
+        citation: the publication to cite.
+        homepage: where a person can read about it, and download by hand.
+        kind: what stands at ``address``: ``zip`` the recordings; ``dataverse`` a list of files as
+            JSON; ``git-lfs`` a tar.gz of Git LFS pointers.
+        address: of the archive or list.
+        size: bytes of all that is downloaded, for telling the user; TESS' is an estimate.
+        recordings: number of .wav files.
+        checksum: ``md5:`` of the zip; ``sha256:`` of the pointers' table, see ``_pointers``; empty
+            where the list, which can change, gives the checksums.
+        files_address: what single files' addresses begin with; empty for a zip.
+    """
+
+    name: str
+    title: str
+    licence: str
+    citation: str
+    homepage: str
+    kind: str
+    address: str
+    size: int
+    recordings: int
+    checksum: str = ""
+    files_address: str = ""
+
+
+SOURCES = {
+    source.name: source
+    for source in (
+        Source(
+            name="ravdess",
+            title="Ryerson Audio-Visual Database of Emotional Speech and Song, speech only",
+            licence="CC BY-NC-SA 4.0",
+            citation="Livingstone SR, Russo FA (2018), The Ryerson Audio-Visual Database of "
+            "Emotional Speech and Song (RAVDESS), PLoS ONE 13(5): e0196391, "
+            "https://doi.org/10.1371/journal.pone.0196391",
+            homepage="https://zenodo.org/records/1188976",
+            kind="zip",
+            address="https://zenodo.org/records/1188976/files/"
+            "Audio_Speech_Actors_01-24.zip?download=1",
+            size=208_468_073,
+            recordings=1_440,
+            checksum="md5:bc696df654c87fed845eb13823edef8a",
+        ),
+        Source(
+            name="tess",
+            title="Toronto emotional speech set",
+            licence="CC BY-NC-ND 4.0 (the archive's page has the last word)",
+            citation="Pichora-Fuller MK, Dupuis K (2020), Toronto emotional speech set (TESS), "
+            "Borealis, https://doi.org/10.5683/SP2/E8H2MF",
+            homepage="https://doi.org/10.5683/SP2/E8H2MF",
+            kind="dataverse",
+            address="https://borealisdata.ca/api/datasets/:persistentId/"
+            "?persistentId=doi:10.5683/SP2/E8H2MF",
+            size=280_000_000,
+            recordings=2_800,
+            files_address="https://borealisdata.ca/api/access/datafile/",
+        ),
+        Source(
+            name="crema-d",
+            title="Crowd-sourced Emotional Multimodal Actors Dataset",
+            licence="Open Database License (ODbL) 1.0, contents under the Database Contents "
+            "License (DbCL) 1.0",
+            citation="Cao H, Cooper DG, Keutmann MK, Gur RC, Nenkova A, Verma R (2014), CREMA-D: "
+            "Crowd-sourced Emotional Multimodal Actors Dataset, IEEE Transactions on Affective "
+            "Computing 5(4):377-390, https://doi.org/10.1109/TAFFC.2014.2336244",
+            homepage=f"https://github.com/{_CREMAD}",
+            kind="git-lfs",
+            address=f"https://github.com/{_CREMAD}/archive/{_CREMAD_COMMIT}.tar.gz",
+            size=605_899_936,
+            recordings=7_442,
+            checksum="sha256:2b62f27621ccc4c90a0705aa8282a4ec60db60e82047edc50ebeac62371fdcd4",
+            files_address="https://media.githubusercontent.com/media/"
+            f"{_CREMAD}/{_CREMAD_COMMIT}/AudioWAV/",
+        ),
+    )
+}
+
+
+def find_source(name: str) -> Source:
+    """The source of a corpus by its name.
+
+    Raises:
+        InputError: for SAVEE, with the address to ask at, and for an unknown name.
+    """
+    if name == "savee":
+        raise InputError(
+            "corpus='savee' cannot be downloaded by a program: ask its owners, the University of "
+            "Surrey, at http://kahlan.eps.surrey.ac.uk/savee/Download.html (free for research "
+            "after registration)"
+        )
+    check_choice("corpus", name, SOURCES)
+    return SOURCES[name]
+
+
+_POINTER = re.compile(
+    rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\nsize (\d+)\n"
+)
+_POINTER_PATH = re.compile(r"[^/]+/AudioWAV/([^/]+\.wav)")
+_SEPARATOR = r"[/\\]"
+_ALGORITHMS = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-512": "sha512"}
+
+
+def download(
+    source: Source,
+    to: Path | str,
+    *,
+    track: Track = lambda items, total: items,
+    pause: Callable[[float], object] = time.sleep,
+) -> Path:
+    """Download a corpus into ``<to>/<name>`` and return that folder.
+
+    An interrupted call is finished by the next one. A folder with at least as many recordings as
+    the corpus has counts as complete and is returned at once, without a request: what this
+    function puts there is checked before. Until the end ``<to>/.partial-<name>-download`` holds
+    what is in the making. Other files are left as they are, save one at a recording's own path
+    with another checksum, which the right one replaces.
+
+    Args:
+        source: of :data:`SOURCES`.
+        to: the folder that gets the corpus' folder; made if it is not there.
+        track: wraps an iteration for a progress bar: over MiB for a zip, over files otherwise;
+            gets their number.
+        pause: waits for a number of seconds before another attempt.
+
+    Raises:
+        DownloadError: if a file cannot be had as it should be, the archive is not what it should
+            be, or another process is downloading the same corpus to the same place.
+        InputError: if the folder of a corpus that comes as a zip is there and not complete.
+    """
+    # A link to another disk is followed, so that the corpus is put there and not over the link.
+    folder = (Path(to) / source.name).resolve()
+    complete = len(_recordings_in(folder)) >= source.recordings
+    if complete and not _workshop_path(folder).exists():
+        return folder
+    with _workshop(folder) as work:
+        try:
+            if not complete:
+                _METHODS[source.kind](source, folder, work, track, pause)
+        except DownloadError as error:
+            raise DownloadError(f"{error} (by hand: {source.homepage})") from error
+    return folder
+
+
+def _recordings_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if _is_recording(path.name) and path.is_file()]
+
+
+def _is_recording(name: str) -> bool:
+    # As the audit sees it: a name with a dot in front is some program's own.
+    return name.lower().endswith(".wav") and not name.startswith(".")
+
+
+def _workshop_path(folder: Path) -> Path:
+    return folder.with_name(f".partial-{folder.name}-download")
+
+
+@contextmanager
+def _workshop(folder: Path) -> Iterator[Path]:
+    """A folder beside ``folder`` for one process at a time; removed at the end unless needed."""
+    work = _workshop_path(folder)
+    work.mkdir(parents=True, exist_ok=True)
+    lock = work / ".lock"
+    with open(lock, "w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DownloadError(
+                f"another process is downloading to {folder}; wait for it or end it"
+            ) from error
+        try:
+            yield work
+            shutil.rmtree(work)
+        except BaseException:
+            # A zip that has come in part is gone on with; with nothing in it, away with it.
+            lock.unlink(missing_ok=True)
+            with suppress(OSError):
+                work.rmdir()
+            raise
+
+
+def _get_zip(source: Source, folder: Path, work: Path, track: Track, pause: Callable) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(
+            f"{folder} is there and does not hold the {source.recordings} recordings; it is left "
+            "as it is: move it away or choose another folder"
+        )
+    archive = Remote(source.address, work / "archive.zip", source.checksum, source.size)
+    fetch(archive, pause=pause, track=track)
+    unpacked = work / "unpacked"
+    if unpacked.exists():
+        shutil.rmtree(unpacked)
+    try:
+        with zipfile.ZipFile(archive.path) as opened:
+            for name in opened.namelist():
+                if name.startswith("/") or ".." in re.split(_SEPARATOR, name):
+                    raise DownloadError(f"{source.address} is refused: it would write to {name!r}")
+            opened.extractall(unpacked)
+    except zipfile.BadZipFile as error:
+        raise DownloadError(f"{source.address} is no sound zip file: {error}") from error
+    _check_count(source, len(_recordings_in(unpacked)))
+    # Not over anything: renaming a folder fails unless there is none or an empty one.
+    os.rename(unpacked, folder)
+
+
+def _get_dataverse(source: Source, folder: Path, work: Path, track: Track, pause: Callable) -> None:
+    listing = fetch(Remote(source.address, work / "listing.json", None), pause=pause)
+    try:
+        entries = json.loads(listing.read_bytes())["data"]["latestVersion"]["files"]
+        names = [entry["dataFile"]["filename"] for entry in entries]
+        remotes = [
+            _listed(entry, source, folder)
+            for entry, name in zip(entries, names, strict=True)
+            if _is_recording(re.split(_SEPARATOR, name)[-1])
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DownloadError(
+            f"{source.address} is not the list that was expected ({error!r}); "
+            "is there a newer serkit?"
+        ) from error
+    for path, times in Counter(remote.path for remote in remotes).items():
+        if times > 1:
+            raise DownloadError(f"{source.address} is refused: it lists {path.name} {times} times")
+    fetch_all(remotes, pause=pause, track=track)
+    _check_count(source, len(remotes))
+
+
+def _listed(entry: dict, source: Source, folder: Path) -> Remote:
+    file = entry["dataFile"]
+    parts = [*filter(None, (entry.get("directoryLabel") or "").split("/")), file["filename"]]
+    for part in parts:
+        if part in (".", "..") or set(part) & set("/\\\0"):
+            raise DownloadError(f"{source.address} is refused: it names a file {parts}")
+    if file.get("md5"):
+        known_hash = f"md5:{file['md5']}"
+    else:
+        known_hash = f"{_ALGORITHMS[file['checksum']['type']]}:{file['checksum']['value']}"
+    return Remote(f"{source.files_address}{int(file['id'])}", folder.joinpath(*parts), known_hash)
+
+
+def _get_git_lfs(source: Source, folder: Path, work: Path, track: Track, pause: Callable) -> None:
+    archive = fetch(Remote(source.address, work / "pointers.tar.gz", None), pause=pause)
+    try:
+        table = _pointers(archive)
+    except (tarfile.TarError, ValueError) as error:
+        raise DownloadError(
+            f"{source.address} is not the archive that was expected: {error}"
+        ) from error
+    lines = (f"{oid} {size} {name}\n" for name, (oid, size) in sorted(table.items()))
+    digest = "sha256:" + hashlib.sha256("".join(lines).encode()).hexdigest()
+    if digest != source.checksum:
+        raise DownloadError(
+            f"{source.address} has a table of checksums with the checksum {digest} instead of "
+            f"{source.checksum}; nothing is downloaded by it"
+        )
+    remotes = [
+        Remote(source.files_address + quote(name), folder / "AudioWAV" / name, f"sha256:{oid}")
+        for name, (oid, _) in table.items()
+    ]
+    fetch_all(remotes, pause=pause, track=track)
+    _check_count(source, len(remotes))
+
+
+def _pointers(archive: Path) -> dict[str, tuple[str, str]]:
+    """Checksum and size of each recording by its name, read off a repository's LFS pointers.
+
+    Raises:
+        ValueError: if a recording is something else than a pointer.
+    """
+    table = {}
+    with tarfile.open(archive, "r|gz") as opened:
+        for member in opened:
+            path = _POINTER_PATH.fullmatch(member.name)
+            if path is None:
+                continue
+            text = opened.extractfile(member).read(1024) if member.isfile() else b""
+            pointer = _POINTER.fullmatch(text)
+            if pointer is None:
+                raise ValueError(f"{member.name} is no Git LFS pointer")
+            table[path[1]] = (pointer[1].decode(), pointer[2].decode())
+    return table
+
+
+def _check_count(source: Source, found: int) -> None:
+    if found != source.recordings:
+        raise DownloadError(
+            f"{source.address} has {found} recordings instead of {source.recordings}; it is "
+            "another version now: is there a newer serkit?"
+        )
+
+
+_METHODS = {"zip": _get_zip, "dataverse": _get_dataverse, "git-lfs": _get_git_lfs}

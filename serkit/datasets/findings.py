@@ -1,0 +1,84 @@
+"""What an audit found wrong or odd, one finding per line."""
+
+import csv
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+from serkit.errors import RecordingError
+from serkit.files import replacing
+
+REJECTING = {
+    "folder": "a folder that was not searched",
+    "name": "no reader knows the file's name",
+    "label": "no reader knows the label",
+    "missing": "listed in a table, but not there",
+    "unreadable": "cannot be read",
+    "lfs-pointer": "Git LFS pointer instead of the recording",
+    "html": "web page saved as a recording",
+    "format": "not WAV, FLAC, MP3 or Ogg Vorbis of a kind that serkit decodes",
+    "truncated": "shorter than its header says",
+    "short": "shorter than 0.1 s",
+    "silent": "without sound",
+    "not-finite": "samples that are not finite numbers",
+    "duplicate": "same samples and label as another recording",
+    "contradiction": "same samples under different labels",
+    "gender": "its speaker has another gender in other recordings",
+}
+"""Kinds of findings that keep a recording out of the manifest, and what they mean."""
+
+NOTICING = {
+    "clipped": "samples cut off at full scale",
+    "stereo": "more than one channel",
+    "sample-rate": "another sample rate than most of its corpus",
+    "length": "its header does not say how long it is",
+}
+"""Kinds of findings that a recording can be used with; the caller may reject them too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about a file, or about a folder of files.
+
+    Attributes:
+        root: name of the folder tree, as in :class:`~serkit.datasets.corpus.Clip`.
+        path: POSIX path relative to it; of a folder, with a slash at the end.
+        kind: a key of :data:`REJECTING` or :data:`NOTICING`.
+        reason: what was found, in words for a person.
+        files: number of files that this line stands for.
+    """
+
+    root: str
+    path: str
+    kind: str
+    reason: str
+    files: int = 1
+
+
+FINDINGS_HEADER = ",".join(field.name for field in fields(Finding))
+"""First line of every table of findings."""
+
+
+class Unusable(RecordingError):
+    """A file is no usable recording; ``kind`` is a key of :data:`REJECTING`."""
+
+    def __init__(self, kind: str, reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
+
+
+def count_files(findings: Iterable[Finding]) -> dict[str, int]:
+    """Number of files per kind, in the order of :data:`REJECTING` and :data:`NOTICING`."""
+    counted: Counter[str] = Counter()
+    for finding in findings:
+        counted[finding.kind] += finding.files
+    return {kind: counted[kind] for kind in (*REJECTING, *NOTICING) if kind in counted}
+
+
+def write_findings(path: Path, findings: Iterable[Finding]) -> None:
+    """Write a CSV that begins with :data:`FINDINGS_HEADER`."""
+    with replacing(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([field.name for field in fields(Finding)])
+        writer.writerows(map(astuple, findings))

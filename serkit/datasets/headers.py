@@ -1,0 +1,140 @@
+"""Read the header of an audio file: its format and the length that it declares."""
+
+import os
+import stat
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from serkit.audio.containers import COMPRESSED, identify, ogg_is_whole
+from serkit.datasets.findings import Unusable
+
+_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+_CODECS = {2: "MS ADPCM", 6: "A-law", 7: "mu-law", 0x11: "IMA ADPCM", 0x31: "GSM 6.10", 0x55: "MP3"}
+# What programs write that do not know the length yet, or never come back to say it.
+_UNKNOWN_LENGTHS = (0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+TOLERATED_SECONDS = 0.01
+"""Headers that are off by less are a writer's slip; nothing of the sound is missing."""
+_MOST_CHUNKS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What kind of file it is, and what a WAV header says of the length.
+
+    Attributes:
+        kind: ``"WAV"`` or a key of :data:`~serkit.audio.containers.COMPRESSED`.
+        data_start: place of the first sample of a WAV file whose header says that there are none
+            though some follow; 0 of any other.
+        seconds: by the header; 0 if it does not say.
+        missing_seconds: by how much the file is shorter; 0 if it is whole.
+        length_unknown: it is a WAV file whose header does not say.
+    """
+
+    kind: str = "WAV"
+    data_start: int = 0
+    seconds: float = 0.0
+    missing_seconds: float = 0.0
+    length_unknown: bool = False
+
+    def describe_missing(self) -> str:
+        there = self.seconds - self.missing_seconds
+        return f"truncated: its header says {self.seconds:.2f} s, {there:.2f} s are there"
+
+
+def read_header(path: Path | str) -> Header:
+    """Look at a file's first bytes and its RIFF chunks, before a decoder may guess at them.
+
+    Raises:
+        Unusable: if it cannot be opened, is empty, a Git LFS pointer, a web page, of another format
+            or with a codec that serkit does not decode.
+    """
+    try:
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
+            raise Unusable("unreadable", "cannot be read: it is no regular file")
+        size = found.st_size
+        with open(path, "rb") as file:
+            kind = identify(file)
+            if kind == "WAV":
+                return _read_chunks(file, size)
+            if kind not in COMPRESSED:
+                raise _not_decoded(kind, file, size)
+            if kind == "Ogg Vorbis" and not ogg_is_whole(file):
+                raise Unusable("truncated", "truncated: the last page of the Ogg file is missing")
+            return Header(kind)
+    except OSError as error:
+        raise Unusable("unreadable", f"cannot be read: {error.strerror or error}") from error
+
+
+def _not_decoded(kind: str, file: BinaryIO, size: int) -> Unusable:
+    if kind == "an empty file":
+        return Unusable("unreadable", "cannot be read: the file is empty")
+    if kind == "a Git LFS pointer":
+        return Unusable(
+            "lfs-pointer",
+            f"a Git LFS pointer of {size} bytes, not the recording: run `git lfs pull` where it "
+            "was cloned",
+        )
+    if kind == "a web page":
+        return Unusable("html", "a web page, not a recording: the download failed")
+    if kind:
+        return Unusable(
+            "format", f"not WAV, FLAC, MP3 or Ogg Vorbis but {kind}, whatever its name says"
+        )
+    file.seek(0)
+    shown = file.read(12).decode("ascii", "backslashreplace")
+    return Unusable("unreadable", f"cannot be read: it begins with {shown!r}, as no recording does")
+
+
+def _read_chunks(file: BinaryIO, size: int) -> Header:
+    place, bytes_per_second = 12, 0
+    for _ in range(_MOST_CHUNKS):
+        file.seek(place)
+        chunk = file.read(8)
+        if len(chunk) < 8:
+            break
+        name, length = struct.unpack("<4sI", chunk)
+        if name == b"fmt ":
+            bytes_per_second = _bytes_per_second(file.read(min(length, 40)))
+        elif name == b"data":
+            start = place + 8
+            if length == 0 and size > start and not _is_chunk(file.read(8), size - start):
+                return Header(data_start=start, length_unknown=True)
+            return _compare(length, size - start, bytes_per_second)
+        # Chunks start at even places.
+        place += 8 + length + length % 2
+    return Header()
+
+
+def _bytes_per_second(fields: bytes) -> int:
+    """By the content of a ``fmt `` chunk; 0 if that is too short."""
+    if len(fields) < 16:
+        return 0
+    codec, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", fields)
+    if codec == _EXTENSIBLE and len(fields) >= 26:
+        (codec,) = struct.unpack_from("<H", fields, 24)
+    if codec not in (_PCM, _FLOAT, _EXTENSIBLE):
+        name = _CODECS.get(codec, f"number {codec}")
+        raise Unusable("format", f"codec {name}; valid are PCM of 8 to 32 bits and float")
+    return channels * rate * (-(-bits // 8))
+
+
+def _is_chunk(head: bytes, there: int) -> bool:
+    """Whether another chunk follows, and not samples under a header that gives no length."""
+    if len(head) < 8:
+        return False
+    name, length = struct.unpack("<4sI", head)
+    return all(0x20 <= byte < 0x7F for byte in name) and length <= there - 8
+
+
+def _compare(announced: int, there: int, bytes_per_second: int) -> Header:
+    if announced in _UNKNOWN_LENGTHS and there != announced:
+        return Header(length_unknown=True)
+    if not bytes_per_second:
+        return Header()
+    seconds = announced / bytes_per_second
+    missing = (announced - there) / bytes_per_second
+    missing = missing if missing > TOLERATED_SECONDS else 0.0
+    return Header(seconds=seconds, missing_seconds=missing)

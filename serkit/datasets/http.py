@@ -1,0 +1,261 @@
+"""Download files over HTTP: resumed after a break, kept only with the right checksum.
+
+pooch checks the checksums. Its ``retrieve`` is not used: it starts anew after every break and
+leaves an empty temporary file in the user's folder when it is killed.
+"""
+
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import pooch
+import requests
+import urllib3
+
+import serkit
+from serkit.errors import DownloadError, check_choice, check_range
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file to be fetched.
+
+    Attributes:
+        url: its address.
+        path: where it goes.
+        known_hash: ``md5:`` or ``sha256:`` (or ``sha1:``, ``sha512:``) and hexadecimal digits;
+            None if the file has no fixed content, which is then taken as it comes, never
+            resumed, and fetched again even where it exists.
+        size: bytes, for the progress bar alone; 0 if not known.
+    """
+
+    url: str
+    path: Path
+    known_hash: str | None
+    size: int = 0
+
+
+STEP = 1 << 20
+"""Bytes per item that :func:`fetch` gives to ``track``."""
+_TIMEOUT = (30.0, 60.0)  # seconds: to connect, between two reads
+_LONGEST_PAUSE = 60.0
+_READ = 1 << 17
+# Ranges and checksums are of the bytes as stored, so nothing may be compressed on the way.
+_HEADERS = {"Accept-Encoding": "identity", "User-Agent": f"serkit/{serkit.__version__}"}
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+
+Track = Callable[[Iterable, int], Iterable]
+
+
+class _BrokenOff(Exception):
+    """Worth another attempt, after ``wait`` seconds (None: as long as is usual)."""
+
+    def __init__(self, reason: str, wait: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+def fetch(
+    remote: Remote,
+    *,
+    attempts: int = 5,
+    pause: Callable[[float], object] = time.sleep,
+    session: requests.Session | None = None,
+    track: Track = lambda items, total: items,
+) -> Path:
+    """Download one file and return its path; a file that is there and right is left alone.
+
+    What has come is kept as ``.partial-<name>`` beside the path, where the next call, of this
+    process or another, goes on. Its content never stands at the path before its checksum is
+    right; until then what stands there stays. One process at a time may fetch a file.
+
+    Args:
+        remote: what, and where to.
+        attempts: how often the server is asked before giving up, 1 or more.
+        pause: waits for a number of seconds between two attempts: 1, 2, 4, … or what the server
+            asks for, at most 60.
+        session: to keep connections open over several files.
+        track: wraps the iteration over the file's MiB (:data:`STEP`), those of an earlier call
+            included, for a progress bar; gets their number, 0 if ``size`` is not known.
+
+    Raises:
+        DownloadError: if the server cannot be reached, does not have the file, breaks off every
+            time, or sends another content twice.
+        InputError: if the checksum's algorithm or ``attempts`` is not valid.
+    """
+    check_range("attempts", attempts, 1)
+    if remote.known_hash is not None:
+        algorithm = remote.known_hash.partition(":")[0]
+        check_choice("known_hash", algorithm, ("md5", "sha1", "sha256", "sha512"))
+        if remote.path.is_file():
+            there = _checksum(remote.path, remote.known_hash)
+            if there == remote.known_hash.lower():
+                return remote.path
+    remote.path.parent.mkdir(parents=True, exist_ok=True)
+    with nullcontext(session) if session else requests.Session() as opened:
+        transfer = _Transfer(remote, opened, attempts, pause)
+        for _ in track(_in_steps(transfer.run()), -(-remote.size // STEP)):
+            pass
+    return remote.path
+
+
+def fetch_all(
+    remotes: Sequence[Remote],
+    *,
+    workers: int = 4,
+    pause: Callable[[float], object] = time.sleep,
+    track: Track = lambda items, total: items,
+) -> None:
+    """Download several files at a time, each as :func:`fetch` does; stop at the first failure.
+
+    Args:
+        remotes: what, and where to; no two to the same path.
+        workers: files at a time, 1 or more.
+        pause: as in :func:`fetch`.
+        track: wraps the iteration over files, for a progress bar; gets their number.
+
+    Raises:
+        DownloadError: as :func:`fetch`; the files that had come are in their places.
+    """
+    stopping = threading.Event()
+
+    def wait(seconds: float) -> None:
+        pause(seconds)
+        if stopping.is_set():
+            raise DownloadError("stopped")
+
+    with requests.Session() as session, ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(fetch, one, pause=wait, session=session) for one in remotes]
+        try:
+            for future in track(as_completed(futures), len(futures)):
+                future.result()
+        finally:
+            # Otherwise an error or Ctrl-C would have to wait for thousands of files.
+            stopping.set()
+            pool.shutdown(cancel_futures=True)
+
+
+@dataclass(frozen=True)
+class _Transfer:
+    remote: Remote
+    session: requests.Session
+    attempts: int
+    pause: Callable[[float], object]
+
+    @property
+    def partial(self) -> Path:
+        return self.remote.path.with_name(f".partial-{self.remote.path.name}")
+
+    def run(self) -> Iterator[int]:
+        """Fetch, check and put in place; yields how many bytes there are, now and then."""
+        for _ in range(2):
+            yield from self._persist()
+            came = _checksum(self.partial, self.remote.known_hash)
+            if came == (self.remote.known_hash or "").lower():
+                os.replace(self.partial, self.remote.path)
+                return
+            # Old bytes may be to blame, so the second round has none; nor has the next call.
+            self.partial.unlink()
+        raise DownloadError(
+            f"{self.remote.url} came with the checksum {came} instead of "
+            f"{self.remote.known_hash}, twice; it was thrown away. Try again later: the file was "
+            "damaged on the way or is another one now"
+        )
+
+    def _persist(self) -> Iterator[int]:
+        """All bytes into the partial file, in up to ``attempts`` attempts."""
+        for attempt in range(1, self.attempts + 1):
+            wait = None
+            try:
+                yield from self._append()
+                return
+            except _BrokenOff as error:
+                reason, wait = str(error), error.wait
+            except (requests.ConnectionError, requests.Timeout) as error:
+                reason = f"no connection: {_cause(error)}; is the network up?"
+            except urllib3.exceptions.HTTPError as error:
+                reason = _cause(error)
+            except requests.RequestException as error:
+                raise DownloadError(f"{self.remote.url} cannot be asked for: {error}") from error
+            if attempt < self.attempts:
+                usual = 2.0 ** (attempt - 1)
+                self.pause(min(usual if wait is None else wait, _LONGEST_PAUSE))
+        raise DownloadError(
+            f"{self.remote.url} did not come in {self.attempts} attempts ({reason}). What has come "
+            "is kept: the same command goes on from there"
+        )
+
+    def _append(self) -> Iterator[int]:
+        """One request for what is missing."""
+        headers = dict(_HEADERS)
+        if have := self._resumable_bytes():
+            headers["Range"] = f"bytes={have}-"
+        with self.session.get(
+            self.remote.url, headers=headers, stream=True, timeout=_TIMEOUT
+        ) as response:
+            start, size = self._placement(response, have)
+            with open(self.partial, "ab" if start else "wb") as file:
+                done = start
+                # Not iter_content: it drops what it had read of a chunk when the connection breaks.
+                while data := response.raw.read1(_READ, decode_content=False):
+                    file.write(data)
+                    done += len(data)
+                    yield done
+        if size is not None and done < size:
+            raise _BrokenOff(f"only {done} of {size} bytes came")
+
+    def _resumable_bytes(self) -> int:
+        # Without a checksum nothing would tell a file from one put together of two versions.
+        if self.remote.known_hash is None or not self.partial.exists():
+            return 0
+        return self.partial.stat().st_size
+
+    def _placement(self, response: requests.Response, have: int) -> tuple[int, int | None]:
+        """Where in the file the answer's bytes begin, and the file's size if it says so."""
+        answer = f"{response.status_code} {response.reason}"
+        if response.status_code == 200:
+            length = response.headers.get("Content-Length", "")
+            return 0, int(length) if length.isdecimal() else None
+        if response.status_code == 206:
+            match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+            if match and int(match[1]) == have:
+                return have, None if match[2] == "*" else int(match[2])
+        if have and response.status_code in (206, 416):
+            self.partial.unlink()
+            raise _BrokenOff(f"{answer} to a request for the rest", wait=0.0)
+        if response.status_code == 429 or response.status_code >= 500:
+            wait = response.headers.get("Retry-After", "")
+            raise _BrokenOff(f"it answers {answer}", float(wait) if wait.isdecimal() else None)
+        raise DownloadError(
+            f"{self.remote.url} answers {answer}; it may have moved: is there a newer serkit?"
+        )
+
+
+def _in_steps(positions: Iterator[int]) -> Iterator[None]:
+    """Yield once for each STEP, begun or whole, that was not there before."""
+    steps = 0
+    for position in positions:
+        reached = -(-position // STEP)
+        yield from [None] * (reached - steps)
+        steps = max(steps, reached)
+
+
+def _checksum(path: Path, known_hash: str | None) -> str:
+    """In the form of ``known_hash``; empty if there is none."""
+    if known_hash is None:
+        return ""
+    algorithm = known_hash.partition(":")[0]
+    return f"{algorithm}:{pooch.file_hash(path, alg=algorithm)}"
+
+
+def _cause(error: Exception) -> str:
+    """The innermost reason in requests' and urllib3's nested errors, without their names."""
+    inner = error.args[0] if error.args else error
+    reason = str(getattr(inner, "reason", inner))
+    return reason.partition("): ")[2] or reason

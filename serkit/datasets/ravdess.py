@@ -1,0 +1,71 @@
+"""RAVDESS speech: ``03-01-EE-II-SS-RR-AA.wav``, 24 actors, 48 kHz.
+
+Source: Livingstone & Russo (2018), PLoS ONE 13(5): e0196391.
+"""
+
+import re
+from collections.abc import Collection
+from pathlib import PurePath
+
+from serkit.audio.containers import SUFFIX
+from serkit.datasets.corpus import Clip
+from serkit.errors import InputError
+
+NAME = "ravdess"
+CLIPS = 1_440
+"""Recordings in the complete official set."""
+SAMPLE_RATE = 48_000
+"""Of the original recordings, in Hz."""
+EMOTIONS = {
+    "01": ("neutral", "neutral"),
+    "02": ("neutral", "calm"),
+    "03": ("happy", "happy"),
+    "04": ("sad", "sad"),
+    "05": ("angry", "angry"),
+    "06": ("fear", "fearful"),
+    "07": ("disgust", "disgust"),
+    "08": ("surprise", "surprised"),
+}
+ACTORS = range(1, 25)
+_INTENSITIES = {"01": "normal", "02": "strong"}
+_GRAMMAR = re.compile("-".join([r"(\d\d)"] * 7) + SUFFIX, re.IGNORECASE | re.ASCII)
+
+
+def parse(path: PurePath) -> Clip | None:
+    """Read a clip's labels off its name; None if the name is not RAVDESS's.
+
+    Raises:
+        InputError: for a RAVDESS name that is not audio-only speech, or has a code that there is
+            not.
+    """
+    match = _GRAMMAR.fullmatch(path.name)
+    if match is None:
+        return None
+    modality, channel, emotion, intensity, sentence, repetition, actor = match.groups()
+    if (modality, channel) != ("03", "01"):
+        raise InputError(f"RAVDESS, but {modality}-{channel} is not audio-only speech (03-01)")
+    _require("emotion", emotion, EMOTIONS)
+    _require("intensity", intensity, _INTENSITIES)
+    _require("sentence", sentence, ("01", "02"))
+    _require("repetition", repetition, ("01", "02"))
+    _require("actor", actor, [f"{number:02}" for number in ACTORS])
+    if (emotion, intensity) == ("01", "02"):
+        raise InputError("RAVDESS has no neutral of strong intensity (03-01-01-02-…)")
+    label, original = EMOTIONS[emotion]
+    return Clip(
+        path=path.name,
+        corpus=NAME,
+        speaker=f"{NAME}-{actor}",
+        gender="male" if int(actor) % 2 else "female",
+        emotion=label,
+        original_label=original,
+        intensity=_INTENSITIES[intensity],
+        sentence=sentence,
+        repetition=int(repetition),
+    )
+
+
+def _require(what: str, code: str, valid: Collection[str]) -> None:
+    if code not in valid:
+        first, *_, last = valid
+        raise InputError(f"RAVDESS name with {what} {code}, which is not one of {first} to {last}")

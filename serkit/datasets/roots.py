@@ -1,0 +1,189 @@
+"""Folders of recordings, and which reader parses their file names."""
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from serkit.audio.containers import AUDIO, READ
+from serkit.datasets import cremad, ravdess, savee, tess
+from serkit.datasets.corpus import Clip
+from serkit.datasets.custom import Naming, UnknownName, read_table
+from serkit.datasets.duplicates import drop_lossy_copies
+from serkit.datasets.findings import Finding
+from serkit.errors import InputError
+
+AUDIO_SUFFIXES = AUDIO
+GRAMMARS = {grammar.NAME: grammar for grammar in (ravdess, tess, savee, cremad)}
+_NAMED = re.compile(r"([^/\\=]+)=(.+)")
+
+
+@dataclass(frozen=True)
+class Root:
+    """A folder of recordings.
+
+    Attributes:
+        name: unique among the roots of one audit.
+        folder: where it is on this machine.
+        files: POSIX paths of the recordings relative to it, in a fixed order.
+        read: reads a clip off one of these paths; raises InputError if it cannot.
+        rejected: what was listed as a recording and is none, and folders that were not searched.
+    """
+
+    name: str
+    folder: Path
+    files: Sequence[str]
+    read: Callable[[str], Clip]
+    rejected: tuple[Finding, ...] = ()
+
+
+def open_roots(roots: Sequence[Path | str], naming: Naming) -> list[Root]:
+    """Look at every root and decide how its names are read.
+
+    Args:
+        roots: folders, which are searched at any depth (links to folders are not followed), or CSV
+            files. ``ravdess=FOLDER`` (``tess``, ``savee``, ``crema-d``) is read as that corpus
+            alone; ``NAME=FOLDER`` with another name, as a corpus of the user's of that name. A
+            plain folder is read as the four corpora where one file name in it is theirs, by the
+            pattern if there is one, else as a folder per label.
+        naming: for what is not of the four corpora.
+
+    Raises:
+        InputError: if a root does not exist, is neither a folder nor a CSV, or has a path that is
+            not UTF-8.
+    """
+    require_there(roots)
+    opened: dict[str, Root] = {}
+    for given in roots:
+        corpus, path = split_root(given)
+        base = corpus or (path.resolve().stem if path.is_file() else path.resolve().name) or "root"
+        name, number = base, 2
+        while name in opened:
+            name, number = f"{base}-{number}", number + 1
+        opened[name] = _open(name, corpus, path, naming)
+    return list(opened.values())
+
+
+def require_there(roots: Sequence[Path | str]) -> None:
+    """Raise InputError unless each root, as for :func:`open_roots`, exists; nothing is read."""
+    for path in (split_root(given)[1] for given in roots):
+        if not path.exists():
+            raise InputError(f"{path} does not exist")
+
+
+def split_root(given: Path | str) -> tuple[str, Path]:
+    """``NAME=FOLDER`` as name and path; the name of a plain path is empty."""
+    match = _NAMED.fullmatch(str(given))
+    # A folder may have such a name; what exists is meant.
+    if match is None or os.path.exists(given):
+        return "", Path(given)
+    return match[1], Path(match[2])
+
+
+def _open(name: str, corpus: str, path: Path, naming: Naming) -> Root:
+    try:
+        os.path.abspath(path).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{str(path)!r} is not UTF-8; rename the folder") from error
+    if path.is_file():
+        if path.suffix.lower() != ".csv":
+            raise InputError(f"{path} is a file; a folder with recordings or a CSV is expected")
+        table = read_table(path, name)
+        read = partial(table.read, corpus=corpus or name, naming=naming)
+        # As the table's paths are: with links to folders followed.
+        return Root(name, path.parent.resolve(), list(table.rows), read, table.rejected)
+    if not path.is_dir():
+        raise InputError(
+            f"{path} is a pipe or a device; a folder with recordings or a CSV is expected"
+        )
+    files, rejected = find_recordings(path, name)
+    read = _choose_reader(name, corpus, path, files, naming)
+    files, copies = drop_lossy_copies(name, files, read)
+    return Root(name, path, files, read, (*rejected, *copies))
+
+
+def _choose_reader(
+    name: str, corpus: str, path: Path, files: Sequence[str], naming: Naming
+) -> Callable[[str], Clip]:
+    # SAVEE's speaker may be the root's own name, by the path that was given or by a link's target.
+    folders = [Path(os.path.abspath(path)), path.resolve()]
+    if corpus.lower() in GRAMMARS:
+        return partial(_read_known, folders=folders, corpora=[corpus.lower()])
+    known = partial(_read_known, folders=folders, corpora=list(GRAMMARS))
+    if not corpus and any(_is_known(file, known) for file in files):
+        return known
+    if naming.pattern:
+        return partial(naming.by_pattern, corpus=corpus or name)
+    labels = any(naming.emotion(part) for file in files for part in file.split("/")[-3:-1])
+    return partial(naming.by_folder, corpus=corpus or name) if corpus or labels else known
+
+
+def find_recordings(root: Path, name: str) -> tuple[list[str], tuple[Finding, ...]]:
+    """Recordings below a folder, by the ends of their names.
+
+    Args:
+        root: the folder; it is searched at any depth, but for hidden folders and links to folders.
+        name: of the root, in findings.
+
+    Returns:
+        POSIX paths relative to ``root`` in a fixed order, and folders that could not or would not
+        be searched, ``root`` itself if it holds no recordings.
+    """
+    found: list[str] = []
+    skipped: list[Finding] = []
+
+    def skip(folder: str | Path, reason: str) -> None:
+        below = Path(folder).relative_to(root).as_posix()
+        skipped.append(Finding(name, f"{below}/", "folder", reason))
+
+    def cannot(error: OSError) -> None:
+        skip(error.filename, f"cannot be searched: {error.strerror}")
+
+    for folder, subfolders, names in os.walk(root, onerror=cannot):
+        # What starts with a dot is other programs' and our own unfinished business.
+        subfolders[:] = sorted(sub for sub in subfolders if not sub.startswith("."))
+        for sub in subfolders:
+            if os.path.islink(os.path.join(folder, sub)):
+                skip(
+                    os.path.join(folder, sub),
+                    "a link to a folder, not followed; give its target, too",
+                )
+        below = Path(folder).relative_to(root).as_posix()
+        prefix = "" if below == "." else f"{below}/"
+        for file in sorted(names):
+            if os.path.splitext(file)[1].lower() in AUDIO_SUFFIXES and not file.startswith("."):
+                found.append(prefix + file)
+    if not found and not skipped:
+        skip(root, f"no recordings ({', '.join(sorted(AUDIO_SUFFIXES))}) in it")
+    return found, tuple(skipped)
+
+
+def _is_known(file: str, read: Callable[[str], Clip]) -> bool:
+    try:
+        read(file)
+    except UnknownName:
+        return False
+    except InputError:
+        return True
+    return True
+
+
+def _read_known(file: str, folders: Sequence[Path], corpora: Sequence[str]) -> Clip:
+    for folder in folders:
+        for corpus in corpora:
+            clip = GRAMMARS[corpus].parse(folder / file)
+            if clip is not None:
+                return clip
+    if os.path.splitext(file)[1].lower() not in READ:
+        known = ", ".join(sorted(READ))
+        raise UnknownName(
+            f"its name ends in none of {known}, and serkit reads no other: convert it"
+        )
+    if len(corpora) == 1:
+        raise UnknownName(f"name is not one of {corpora[0]}'s")
+    raise UnknownName(
+        "name is not one of RAVDESS, TESS, SAVEE or CREMA-D; recordings of your own are read by "
+        "a folder per label, a CSV or --pattern"
+    )

@@ -1,0 +1,44 @@
+"""TESS: ``OAF_back_angry.wav``, two women saying "say the word …", 24,414 Hz.
+
+Source: Pichora-Fuller & Dupuis (2020), doi:10.5683/SP2/E8H2MF.
+"""
+
+import re
+from pathlib import PurePath
+
+from serkit.audio.containers import SUFFIX
+from serkit.datasets.corpus import Clip
+
+NAME = "tess"
+CLIPS = 2_800
+"""Recordings in the complete official set."""
+SAMPLE_RATE = 24_414
+"""Of the original recordings, in Hz."""
+EMOTIONS = {
+    "angry": "angry",
+    "disgust": "disgust",
+    "fear": "fear",
+    "happy": "happy",
+    "neutral": "neutral",
+    "ps": "surprise",
+    "sad": "sad",
+}
+# One file of the set is named OA_bite_neutral.wav; its speaker is OAF all the same.
+_GRAMMAR = re.compile(r"(OAF|OA|YAF)_([a-z]+)_([a-z]+)" + SUFFIX, re.IGNORECASE | re.ASCII)
+
+
+def parse(path: PurePath) -> Clip | None:
+    """Read a clip's labels off its name; None if the name is not TESS's."""
+    match = _GRAMMAR.fullmatch(path.name)
+    if match is None or match[3].lower() not in EMOTIONS:
+        return None
+    speaker, word, emotion = match[1].upper(), match[2].lower(), match[3].lower()
+    return Clip(
+        path=path.name,
+        corpus=NAME,
+        speaker=f"{NAME}-{'YAF' if speaker == 'YAF' else 'OAF'}",
+        gender="female",
+        emotion=EMOTIONS[emotion],
+        original_label="pleasant surprise" if emotion == "ps" else emotion,
+        sentence=word,
+    )

@@ -1,0 +1,1 @@
+"""Classifiers as SavedModels, with model card and versions."""

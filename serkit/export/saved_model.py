@@ -1,0 +1,241 @@
+"""Export a classifier as a SavedModel that takes the bytes of WAV files."""
+
+import io
+import wave
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+import serkit
+from serkit.audio.decoding import Decoded, decode_wav
+from serkit.audio.loading import Loaded, load_waveform, load_windows
+from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
+from serkit.export import signatures
+from serkit.export.answering import MOST_SAMPLES, Answering, in_turn
+from serkit.export.model_card import model_card
+from serkit.export.versions import DETAILS, version_for
+from serkit.files import replacing, write_json, write_text
+
+_NOT_FINITE = "values that are not finite"
+_EMPTY = "a waveform without samples"
+
+
+def sign(answering: Answering) -> dict[str, tf.types.experimental.PolymorphicFunction]:
+    """Each signature's function by its name, see :mod:`serkit.export.signatures`.
+
+    Recordings longer than the spec's length are heard in overlapping windows, whose logits are
+    averaged, sample by sample (of more than ten minutes, the middle ten).
+    """
+    spec, usual = answering.spec, answering.settings.samples
+    default = tf.constant(usual)
+    waves = tf.TensorSpec([None, None], tf.float32, name=signatures.WAVEFORM)
+    pictures = tf.TensorSpec([None, *spec.shape], tf.float32, name=signatures.SPECTROGRAM)
+    files = tf.TensorSpec([None], tf.string, name=signatures.WAV_BYTES)
+    number = tf.TensorSpec([None], tf.int32, name=signatures.SAMPLES)
+    anything = tf.TensorSpec([None], tf.int32, name=signatures.ANY)
+
+    # An argument's name is what a signature calls its input.
+    def of_files(wav_bytes):
+        return _of_recordings(answering, wav_bytes, default, decode_wav)
+
+    def of_waveforms(waveform):
+        return _of_recordings(answering, waveform, default, lambda wave: _as_it_is(wave, spec))
+
+    def of_spectrograms(spectrogram):
+        finite = tf.reduce_all(tf.math.is_finite(spectrogram), axis=[1, 2, 3])
+        pictures = _or_zeros(finite, spectrogram)
+        logits = in_turn(lambda some: answering.logits(some, default), pictures)
+        status = tf.where(finite, "", _NOT_FINITE)
+        return answering.answer(logits, status, tf.zeros_like(status))
+
+    def of_files_sampled(wav_bytes, samples=tf.constant([usual])):  # noqa: B008 - a constant
+        most = tf.clip_by_value(tf.reduce_max(samples), 1, MOST_SAMPLES)
+        return _of_recordings(answering, wav_bytes, most, decode_wav)
+
+    def features(wav_bytes):
+        return _features(wav_bytes, spec)
+
+    def classes(any):
+        return {"classes": tf.tile([answering.classes], [tf.size(any), 1])}
+
+    made = {
+        signatures.WAV: (of_files, [files]),
+        signatures.WAVEFORM: (of_waveforms, [waves]),
+        signatures.SPECTROGRAM: (of_spectrograms, [pictures]),
+        signatures.FEATURES: (features, [files]),
+        signatures.CLASSES: (classes, [anything]),
+    }
+    if answering.draws:
+        made[signatures.SAMPLED] = (of_files_sampled, [files, number])
+    return {name: tf.function(work, signature) for name, (work, signature) in made.items()}
+
+
+def _of_recordings(
+    answering: Answering,
+    recordings: tf.Tensor,
+    samples: tf.Tensor,
+    decode: Callable[[tf.Tensor], Decoded],
+) -> dict[str, tf.Tensor]:
+    spec, text = answering.spec, tf.TensorSpec([], tf.string)
+    ragged = tf.RaggedTensorSpec([None, spec.samples], tf.float32, ragged_rank=0)
+    loaded = tf.map_fn(
+        lambda data: load_windows(data, spec, decode),
+        recordings,
+        fn_output_signature=Loaded(ragged, text, text),
+    )
+    heard = loaded.waveform
+    logits = in_turn(
+        lambda some: answering.logits(to_spectrogram(some, spec), samples), heard.values
+    )
+    together = tf.math.segment_mean(logits, heard.value_rowids())
+    return answering.answer(together, loaded.status, loaded.note)
+
+
+def _features(wav_bytes: tf.Tensor, spec: SpectrogramSpec) -> dict[str, tf.Tensor]:
+    text = tf.TensorSpec([], tf.string)
+    loaded = tf.map_fn(
+        lambda data: load_waveform(data, spec),
+        wav_bytes,
+        fn_output_signature=Loaded(tf.TensorSpec([spec.samples], tf.float32), text, text),
+    )
+    pictures = in_turn(lambda some: to_spectrogram(some, spec), loaded.waveform)
+    pictures = tf.ensure_shape(pictures, [None, *spec.shape])
+    return {signatures.SPECTROGRAM: pictures, signatures.STATUS: loaded.status}
+
+
+def _as_it_is(waveform: tf.Tensor, spec: SpectrogramSpec) -> Decoded:
+    """A waveform that needs no decoding, but for a look at its values."""
+    finite = tf.reduce_all(tf.math.is_finite(waveform))
+    status = tf.where(finite, tf.where(tf.size(waveform) > 0, "", _EMPTY), _NOT_FINITE)
+    rate = tf.constant(spec.sample_rate)
+    return Decoded(tf.where(finite, waveform, 0.0), rate, status, tf.constant(""))
+
+
+def _or_zeros(keep: tf.Tensor, pictures: tf.Tensor) -> tf.Tensor:
+    return tf.where(keep[:, tf.newaxis, tf.newaxis, tf.newaxis], pictures, 0.0)
+
+
+REQUESTS = "assets.extra/tf_serving_warmup_requests"
+"""Where TF Serving looks for them: a TFRecord of ``PredictionLog``, at most 1,000."""
+
+# Rates and channel counts whose branches of the graph differ.
+_KINDS = ((16_000, 1), (48_000, 1), (44_100, 2))
+_BATCHES = (1, 8)
+
+
+def write_warm_up(path: Path, name: str, answering: Answering) -> int:
+    """Write requests that touch every signature, with quiet noise that is nobody's voice.
+
+    Args:
+        path: of the file.
+        name: of the model, as it will be served.
+        answering: says which signatures there are, and what they take.
+
+    Returns:
+        How many requests were written.
+    """
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    count = 0
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for signature, inputs in _requests(answering):
+            log = prediction_log_pb2.PredictionLog()
+            request = log.predict_log.request
+            request.model_spec.name, request.model_spec.signature_name = name, signature
+            for key, value in inputs.items():
+                request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
+            writer.write(log.SerializeToString())
+            count += 1
+    return count
+
+
+def _requests(answering: Answering) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    rng, spec = np.random.default_rng(0), answering.spec
+    files = [_noise(rng, rate, channels) for rate, channels in _KINDS]
+    usual = files[0]
+    # Of several windows.
+    files.append(_noise(rng, spec.sample_rate, 1, 1.5 * spec.samples / spec.sample_rate))
+    for signature in (signatures.WAV, signatures.FEATURES):
+        for file in files:
+            yield signature, {signatures.WAV_BYTES: np.array([file], object)}
+    for size in _BATCHES[1:]:
+        yield signatures.WAV, {signatures.WAV_BYTES: np.array([usual] * size, object)}
+    for size in _BATCHES:
+        noise = 0.01 * rng.standard_normal((size, spec.sample_rate))
+        yield signatures.WAVEFORM, {signatures.WAVEFORM: noise.astype("float32")}
+        pictures = rng.uniform(-1, 1, (size, *spec.shape)).astype("float32")
+        yield signatures.SPECTROGRAM, {signatures.SPECTROGRAM: pictures}
+    yield signatures.CLASSES, {signatures.ANY: np.zeros(1, "int32")}
+    if answering.draws:
+        samples = np.array([answering.settings.samples], "int32")
+        some = {signatures.WAV_BYTES: np.array([usual], object), signatures.SAMPLES: samples}
+        yield signatures.SAMPLED, some
+
+
+def _noise(rng: np.random.Generator, rate: int, channels: int, seconds: float = 1.0) -> bytes:
+    """A WAV file of 16 bits."""
+    samples = rng.normal(0, 300, (int(seconds * rate), channels)).astype("<i2")
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(samples.tobytes())
+    return buffer.getvalue()
+
+
+CARD, LABELS = "assets.extra/model-card.md", "assets.extra/labels.txt"
+
+
+def export_classifier(
+    answering: Answering, out: Path | str, details: Mapping[str, Any] | None = None
+) -> Path:
+    """Write a version of a model, as TF Serving wants it.
+
+    :mod:`serkit.export.signatures` says what it takes and gives. The graph holds TensorFlow's own
+    ops only and the very functions that training used. Beside it, in ``assets.extra``: the labels,
+    ``serkit.json`` with the spec and all that is known of the model, a model card made of that, and
+    requests that warm it up.
+
+    Args:
+        answering: what is exported.
+        out: ``NAME/3``, or ``NAME`` for the next version of it.
+        details: what is known of the model, see :func:`serkit.export.model_card.model_card`.
+
+    Returns:
+        The folder of the version.
+
+    Raises:
+        InputError: if the version exists: it is not overwritten.
+    """
+    version = version_for(Path(out))
+    settings = asdict(answering.settings)
+    known = {
+        "serkit": serkit.__version__,
+        "name": version.parent.name,
+        "version": int(version.name),
+        "classes": list(answering.classes),
+        "spec": asdict(answering.spec),
+        "answers": settings | {"draws": answering.draws, "networks": len(answering.networks)},
+        **(details or {}),
+    }
+    with replacing(version) as partial:
+        tf.saved_model.save(_module(answering), str(partial), sign(answering))
+        write_json(partial / DETAILS, known)
+        write_text(partial / LABELS, "".join(f"{label}\n" for label in answering.classes))
+        write_text(partial / CARD, model_card(known))
+        write_warm_up(partial / REQUESTS, version.parent.name, answering)
+    return version
+
+
+def _module(answering: Answering) -> tf.Module:
+    """What a SavedModel keeps: the variables, and none of Keras' objects around them."""
+    module = tf.Module()
+    module.weights = [
+        variable.value for network in answering.networks for variable in network.variables
+    ]
+    return module

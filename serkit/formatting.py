@@ -1,0 +1,34 @@
+"""Markdown tables, numbers and plurals in sentences."""
+
+from collections.abc import Sequence
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table whose first column is text and whose others are numbers."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, such as ``1 speaker`` or ``3 speakers``.
+
+    Args:
+        number: how many.
+        noun: in the singular; its plural ends in s.
+
+    Example:
+        >>> counted(1, "test speaker"), counted(0, "clip")
+        ('1 test speaker', '0 clips')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def too_few(number: int, noun: str) -> str:
+    """``1 speaker is too few``, or ``3 speakers are too few``."""
+    return f"{counted(number, noun)} {'is' if number == 1 else 'are'} too few"
+
+
+def time_left(seconds: float) -> str:
+    """About how many minutes, such as ``about 3 min left``."""
+    minutes = round(seconds / 60)
+    return f"about {minutes} min left" if minutes else "less than a minute left"

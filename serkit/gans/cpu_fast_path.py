@@ -1,0 +1,342 @@
+"""Faster training of GANs on CPUs: the same networks and optimizer in another form.
+
+TensorFlow's own ops are near what matmul reaches when a convolution goes forward over many
+positions. Its gradients of strided convolutions are not, nor anything that meets few positions and
+many weights; there the patches are gathered, which costs next to nothing, and multiplied.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+_FEW_FORWARD, _FEW_BACKWARD = 4, 8
+"""Sides up to which matmul beats TensorFlow's strided convolutions enough to be worth its memory:
+a graph keeps patches that it has made on the way forward until it needs them on the way back."""
+
+
+def convolution(x: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
+    """A convolution without padding; ``tf.nn.conv2d`` with faster gradients.
+
+    Args:
+        x: ``(batch, height, width, channels)``, sides known when the graph is built.
+        kernel: ``(side, side, channels, filters)``, of the same dtype.
+        stride: in both directions.
+
+    Returns:
+        ``(batch, (height - side) // stride + 1, …, filters)``, of the same dtype.
+    """
+    positions = _positions(max(x.shape[1:3]), kernel.shape[0], stride)
+    few = positions <= _FEW_BACKWARD
+
+    @tf.custom_gradient
+    def convolve(x, kernel):
+        def gradient(dy):
+            by_x = _by_input_of_few if few else _by_input
+            # In float32 TensorFlow's own way to the many is as fast, and takes less memory.
+            by_kernel = _by_patches if few or x.dtype == tf.bfloat16 else _by_kernel
+            return by_x(x, kernel, dy, stride), by_kernel(x, kernel, dy, stride)
+
+        if positions <= _FEW_FORWARD:
+            return _of_few(x, kernel, stride), gradient
+        return tf.nn.conv2d(x, kernel, stride, "VALID"), gradient
+
+    return convolve(x, kernel)
+
+
+def batch_normalized(
+    x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor, epsilon: float
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Batch normalisation over all but the last axis, in one op.
+
+    Args:
+        x: ``(batch, height, width, channels)``, float32 or bfloat16.
+        scale: float32 ``(channels,)``.
+        offset: float32 ``(channels,)``.
+        epsilon: added to the variance.
+
+    Returns:
+        The same shape and dtype as ``x``; the batch's float32 mean and (biased) variance.
+    """
+    y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=x, scale=scale, offset=offset, mean=[], variance=[], epsilon=epsilon, is_training=True
+    )
+    # The op gives the unbiased variance, as PyTorch; Keras remembers the other.
+    count = tf.cast(tf.size(x, tf.int64) // x.shape[-1], tf.float32)
+    return y, mean, variance * (count - 1) / count
+
+
+def leaky_relu(x: tf.Tensor, slope: float) -> tf.Tensor:
+    """``x`` where positive, else ``slope`` times it, ``slope`` in [0, 1)."""
+
+    @tf.custom_gradient
+    def bend(x):
+        y = tf.nn.leaky_relu(x, slope) if slope else tf.nn.relu(x)
+
+        def gradient(dy):
+            # In bfloat16 TensorFlow's is ten times slower than in float32.
+            steep, features = tf.cast(dy, tf.float32), tf.cast(y, tf.float32)
+            by_x = tf.raw_ops.LeakyReluGrad(gradients=steep, features=features, alpha=slope)
+            return tf.cast(by_x, x.dtype)
+
+        return y, gradient
+
+    return bend(x)
+
+
+def _of_few(x: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
+    side, filters = kernel.shape[0], kernel.shape[3]
+    rows, columns = (_positions(length, side, stride) for length in x.shape[1:3])
+    made = tf.matmul(_patches(x, side, stride), tf.reshape(kernel, [-1, filters]))
+    return tf.reshape(made, [-1, rows, columns, filters])
+
+
+def _by_kernel(x: tf.Tensor, kernel: tf.Tensor, dy: tf.Tensor, stride: int) -> tf.Tensor:
+    return tf.raw_ops.Conv2DBackpropFilter(
+        input=x, filter_sizes=tf.shape(kernel), out_backprop=dy,
+        strides=[1, stride, stride, 1], padding="VALID",
+    )  # fmt: skip
+
+
+def _by_patches(x: tf.Tensor, kernel: tf.Tensor, dy: tf.Tensor, stride: int) -> tf.Tensor:
+    patches = _patches(x, kernel.shape[0], stride)
+    flat = tf.reshape(dy, [-1, kernel.shape[3]])
+    return tf.reshape(tf.matmul(patches, flat, transpose_a=True), kernel.shape)
+
+
+def _by_input_of_few(x: tf.Tensor, kernel: tf.Tensor, dy: tf.Tensor, stride: int) -> tf.Tensor:
+    side, _, channels, filters = kernel.shape
+    rows, columns = dy.shape[1:3]
+    kernel = tf.reshape(kernel, [-1, filters])
+    patches = tf.matmul(tf.reshape(dy, [-1, filters]), kernel, transpose_b=True)
+    patches = tf.reshape(patches, [-1, rows, columns, side, side, channels])
+    return _sum_of_patches(patches, stride, *x.shape[1:3])
+
+
+def _by_input(x: tf.Tensor, kernel: tf.Tensor, dy: tf.Tensor, stride: int) -> tf.Tensor:
+    return tf.raw_ops.Conv2DBackpropInput(
+        input_sizes=tf.shape(x), filter=kernel, out_backprop=dy,
+        strides=[1, stride, stride, 1], padding="VALID",
+    )  # fmt: skip
+
+
+def _positions(length: int, side: int, stride: int) -> int:
+    return (length - side) // stride + 1
+
+
+def _patches(x: tf.Tensor, side: int, stride: int) -> tf.Tensor:
+    """Each position's ``(side, side, channels)`` as a row: ``(batch * positions, values)``."""
+    _, height, width, channels = x.shape
+    starts = [stride * np.arange(_positions(length, side, stride)) for length in (height, width)]
+    steps = np.arange(side)
+    rows = starts[0][:, None, None, None] + steps[:, None]
+    columns = starts[1][:, None, None] + steps
+    pixels = tf.reshape(x, [-1, height * width, channels])
+    places = tf.constant((rows * width + columns).ravel(), tf.int32)
+    return tf.reshape(tf.gather(pixels, places, axis=1), [-1, side * side * channels])
+
+
+def _sum_of_patches(patches: tf.Tensor, stride: int, height: int, width: int) -> tf.Tensor:
+    """Patches ``(batch, rows, columns, side, side, channels)`` added up where they lie."""
+    _, rows, columns, side, _, channels = patches.shape
+    high, wide = -(-height // stride), -(-width // stride)
+    phases = []
+    # Places that have the same remainder by the stride lie in a grid of their own.
+    for first in range(stride):
+        for second in range(stride):
+            parts = []
+            for i in range(first, side, stride):
+                for j in range(second, side, stride):
+                    above, left = i // stride, j // stride
+                    around = [[0, 0], [above, high - rows - above], [left, wide - columns - left]]
+                    parts.append(tf.pad(patches[:, :, :, i, j], [*around, [0, 0]]))
+            phases.append(tf.add_n(parts))
+    together = tf.reshape(tf.stack(phases, 3), [-1, high, wide, stride, stride, channels])
+    together = tf.transpose(together, [0, 1, 3, 2, 4, 5])
+    whole = tf.reshape(together, [-1, high * stride, wide * stride, channels])
+    return whole[:, :height, :width]
+
+
+def trained_form(network: keras.Model) -> "PlainForm | TrainedForm":
+    """The form that a network trains fastest in on this machine.
+
+    With a GPU that is the network as it is: cuDNN is faster than what is made of its parts.
+    """
+    return PlainForm(network) if tf.config.list_physical_devices("GPU") else TrainedForm(network)
+
+
+class PlainForm:
+    """A network in training mode, as it is.
+
+    Args:
+        network: any model.
+    """
+
+    def __init__(self, network: keras.Model) -> None:
+        self._network = network
+
+    def __call__(self, inputs):
+        """``network(inputs, training=True)``."""
+        return self._network(inputs, training=True)
+
+    def both(self, first, second) -> tuple[tf.Tensor, tf.Tensor]:
+        """Two such calls, one after the other."""
+        return self(first), self(second)
+
+
+class TrainedForm:
+    """A network for training: the same layers' variables, faster ops, two batches in one pass.
+
+    Not a Keras object, so that a model that has one does not count its variables twice.
+
+    Args:
+        network: a functional model; its variables are used, and changed, as by itself.
+    """
+
+    def __init__(self, network: keras.Model) -> None:
+        self._one = keras.models.clone_model(network, clone_function=_Faster(1))
+        self._two = keras.models.clone_model(network, clone_function=_Faster(2))
+
+    def __call__(self, inputs):
+        """As ``network(inputs, training=True)``, within rounding."""
+        return self._one(inputs, training=True)
+
+    def both(self, first, second) -> tuple[tf.Tensor, tf.Tensor]:
+        """As two such calls, one after the other: batch norm and dropout keep them apart.
+
+        Convolutions take both at once: weights are read, and their gradients written, once.
+
+        Args:
+            first: inputs of one batch.
+            second: of another of the same size, in the same structure.
+        """
+        joined = tf.nest.map_structure(lambda a, b: tf.concat([a, b], 0), first, second)
+        return tuple(tf.split(self._two(joined, training=True), 2))
+
+
+class _Faster:
+    """Gives the layer that stands for another; the same for those that are fast as they are."""
+
+    def __init__(self, batches: int) -> None:
+        self._batches = batches
+
+    def __call__(self, layer: keras.Layer) -> keras.Layer:
+        if _is_known_convolution(layer):
+            layer = _Convolution(layer)
+        elif _is_known_normalization(layer):
+            layer = _BatchNormalization(layer)
+        elif _is_known_activation(layer):
+            layer = _LeakyReLU(layer)
+        if self._batches > 1 and isinstance(layer, (_BatchNormalization, *_OF_BATCHES)):
+            layer = _Apart(layer, self._batches)
+        return layer
+
+
+# Layers in which an example's result depends on the batch that it is in.
+_OF_BATCHES = layers.BatchNormalization, layers.Dropout, layers.SpatialDropout2D
+
+
+def _is_known_convolution(layer: keras.Layer) -> bool:
+    # With one channel on either side there is little to multiply.
+    return (
+        type(layer) is layers.Conv2D
+        and (layer.padding, layer.data_format, layer.groups) == ("valid", "channels_last", 1)
+        and layer.activation is keras.activations.linear
+        and max(layer.dilation_rate) == 1
+        and len({*layer.strides}) == len({*layer.kernel_size}) == 1
+        and min(layer.kernel.shape[2:]) > 1
+    )
+
+
+def _is_known_normalization(layer: keras.Layer) -> bool:
+    return (
+        type(layer) is layers.BatchNormalization
+        and (layer.input_spec.ndim, layer.axis) in ((4, -1), (4, 3))
+        and layer.trainable
+        and layer.scale
+        and layer.center
+        and not (layer.renorm or layer.synchronized)
+    )
+
+
+def _is_known_activation(layer: keras.Layer) -> bool:
+    if type(layer) is layers.ReLU:
+        return layer.max_value is None and layer.threshold == 0 and 0 <= layer.negative_slope < 1
+    return type(layer) is layers.LeakyReLU and 0 <= layer.negative_slope < 1
+
+
+class _Standing(layers.Layer):
+    """For another layer, whose variables it uses."""
+
+    def __init__(self, layer: keras.Layer) -> None:
+        super().__init__(name=layer.name, dtype=layer.dtype_policy)
+        self.layer = layer
+        self.built = True
+
+    def compute_output_shape(self, input_shape):
+        return self.layer.compute_output_shape(input_shape)
+
+
+class _Convolution(_Standing):
+    def call(self, x):
+        y = convolution(x, tf.convert_to_tensor(self.layer.kernel), self.layer.strides[0])
+        return y if self.layer.bias is None else y + self.layer.bias
+
+
+class _BatchNormalization(_Standing):
+    def call(self, x, training=False, mask=None):
+        norm = self.layer
+        scale, offset = norm.gamma, norm.beta
+        y, mean, variance = batch_normalized(x, scale.value, offset.value, norm.epsilon)
+        for known, new in ((norm.moving_mean, mean), (norm.moving_variance, variance)):
+            known.assign(known * norm.momentum + new * (1.0 - norm.momentum))
+        return y
+
+
+class _LeakyReLU(_Standing):
+    def call(self, x):
+        return leaky_relu(x, float(self.layer.negative_slope))
+
+
+class _Apart(_Standing):
+    """A layer on each of several batches that come as one."""
+
+    def __init__(self, layer: keras.Layer, batches: int) -> None:
+        super().__init__(layer)
+        self._batches = batches
+
+    def call(self, x, training=False, mask=None):
+        return tf.concat(
+            [self.layer(part, training=training) for part in tf.split(x, self._batches)], axis=0
+        )
+
+
+class Adam(keras.optimizers.Adam):
+    """The same steps within rounding, each in one pass over memory and without copies of it.
+
+    Keras makes a step of ten ops, each of which reads and writes as much as there are weights.
+
+    Source: Kingma & Ba (2015), arXiv:1412.6980, in the form of its section 2, last paragraph.
+    """
+
+    def update_step(self, gradient, variable, learning_rate) -> None:
+        if self.amsgrad:
+            return super().update_step(gradient, variable, learning_rate)
+        gradient = tf.convert_to_tensor(gradient)
+        dtype = gradient.dtype
+        step = tf.cast(self.iterations + 1, dtype)
+        index = self._get_variable_index(variable)
+        betas = tf.cast(self.beta_1, dtype), tf.cast(self.beta_2, dtype)
+        places = map(_handle, (variable, self._momentums[index], self._velocities[index]))
+        tf.raw_ops.ResourceApplyAdam(
+            **dict(zip(("var", "m", "v"), places, strict=True)),
+            beta1_power=betas[0] ** step, beta2_power=betas[1] ** step,
+            lr=tf.cast(learning_rate, dtype), beta1=betas[0], beta2=betas[1],
+            epsilon=tf.cast(self.epsilon, dtype), grad=gradient,
+        )  # fmt: skip
+        return None
+
+
+def _handle(variable) -> tf.Tensor:
+    """Of Keras' variable or the one of TensorFlow behind it; Keras hands over both."""
+    return (variable.value if isinstance(variable, keras.Variable) else variable).handle

@@ -1,0 +1,188 @@
+"""Calibration of probabilities, proper scoring rules, and measures of uncertainty."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from serkit.errors import InputError, check_range
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How often a classifier was right, by how sure it was.
+
+    Attributes:
+        confidence: mean of the highest probability in each bin; None for an empty one.
+        accuracy: share of clips that were right in each bin; None for an empty one.
+        counts: clips in each bin.
+        ece: expected calibration error: the mean distance of the two, weighted by clips, 0 to 1.
+    """
+
+    confidence: tuple[float | None, ...]
+    accuracy: tuple[float | None, ...]
+    counts: tuple[int, ...]
+    ece: float
+
+
+def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int = 10) -> Reliability:
+    """Compare how sure a classifier was with how often it was right.
+
+    Args:
+        probabilities: ``(clips, classes)``, each row adding up to 1.
+        truth: class numbers ``(clips,)``.
+        bins: of equal width, of the highest probability.
+
+    Raises:
+        InputError: if lengths differ or there are no clips.
+
+    Source: Guo et al. (2017), arXiv:1706.04599.
+    """
+    check_range("bins", bins, 1)
+    probabilities, truth = check_predictions(probabilities, truth)
+    sure = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == truth
+    place = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
+    counts = np.bincount(place, minlength=bins)
+    sums = [np.bincount(place, weights=values, minlength=bins) for values in (sure, right)]
+    confidence, accuracy = (
+        tuple(float(s / c) if c else None for s, c in zip(total, counts, strict=True))
+        for total in sums
+    )
+    ece = float(np.abs(sums[0] - sums[1]).sum() / len(truth))
+    return Reliability(confidence, accuracy, tuple(map(int, counts)), ece)
+
+
+def adaptive_calibration_error(
+    probabilities: np.ndarray, truth: np.ndarray, bins: int = 10
+) -> float:
+    """Expected calibration error over bins of as many clips each, 0 to 1.
+
+    Bins of equal width leave some nearly empty, and what is in one of few clips is mostly chance.
+    Arguments and errors as for :func:`reliability`; of fewer clips than bins each is its own.
+
+    Source: Nixon et al. (2019), arXiv:1904.01685.
+    """
+    check_range("bins", bins, 1)
+    probabilities, truth = check_predictions(probabilities, truth)
+    sure = probabilities.max(axis=1)
+    gap = sure - (probabilities.argmax(axis=1) == truth)
+    parts = np.array_split(gap[np.argsort(sure, kind="stable")], min(bins, len(gap)))
+    return float(sum(abs(part.sum()) for part in parts) / len(gap))
+
+
+def classwise_calibration_error(
+    probabilities: np.ndarray, truth: np.ndarray, bins: int = 10
+) -> float:
+    """Mean over classes of how far a class's probability lies from how often it is true, 0 to 1.
+
+    The highest probability can mean what it says while those of single classes do not. Bins are of
+    equal width. Arguments and errors as for :func:`reliability`.
+
+    Source: Kull et al. (2019), arXiv:1910.12656.
+    """
+    check_range("bins", bins, 1)
+    probabilities, truth = check_predictions(probabilities, truth)
+    place = np.clip(np.ceil(probabilities * bins).astype(int) - 1, 0, bins - 1)
+    errors = []
+    for number in range(probabilities.shape[1]):
+        gap = probabilities[:, number] - (truth == number)
+        errors.append(np.abs(np.bincount(place[:, number], weights=gap)).sum() / len(truth))
+    return float(np.mean(errors))
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities of logits ``(…, classes)``; NaN, for a class that was not known, becomes 0."""
+    shifted = np.where(np.isnan(logits), -np.inf, logits)
+    shifted = np.exp(shifted - shifted.max(axis=-1, keepdims=True))
+    return shifted / shifted.sum(axis=-1, keepdims=True)
+
+
+def check_predictions(probabilities, truth) -> tuple[np.ndarray, np.ndarray]:
+    """Both as arrays.
+
+    Raises:
+        InputError: if lengths differ or there are no clips.
+    """
+    probabilities, truth = np.asarray(probabilities, float), np.asarray(truth, int)
+    if len(probabilities) != len(truth) or not len(truth):
+        raise InputError(f"{len(probabilities)} predictions of {len(truth)} clips")
+    return probabilities, truth
+
+
+# What a probability of 0 is taken for: the loss of a clip stays finite, at 27.6.
+_LEAST = 1e-12
+
+
+def negative_log_likelihood(probabilities: np.ndarray, truth: np.ndarray) -> float:
+    """Mean over clips, in nats, 0 or more.
+
+    Args:
+        probabilities: ``(clips, classes)``, each row adding up to 1.
+        truth: class numbers ``(clips,)``.
+
+    Raises:
+        InputError: if lengths differ or there are no clips.
+
+    Source: Gneiting & Raftery (2007), section 4.1.
+    """
+    probabilities, truth = check_predictions(probabilities, truth)
+    right = probabilities[np.arange(len(truth)), truth]
+    return float(-np.log(np.maximum(right, _LEAST)).mean())
+
+
+def brier(probabilities: np.ndarray, truth: np.ndarray) -> float:
+    """Mean over clips of the squared distance from the truth, 0 to 2.
+
+    Arguments and errors as for :func:`negative_log_likelihood`.
+
+    Source: Brier (1950), Monthly Weather Review 78(1).
+    """
+    probabilities, truth = check_predictions(probabilities, truth)
+    distance = probabilities - np.eye(probabilities.shape[1])[truth]
+    return float(np.square(distance).sum(axis=1).mean())
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """Of each clip, in nats, 0 to the logarithm of the number of classes.
+
+    Attributes:
+        total: entropy of the mean probabilities (predictive entropy).
+        aleatoric: mean entropy of the samples (expected entropy): what is unclear in the recording
+            whichever network listens.
+        epistemic: their difference (mutual information): what the networks disagree about, and more
+            recordings to train on would settle.
+    """
+
+    total: np.ndarray
+    aleatoric: np.ndarray
+    epistemic: np.ndarray
+
+
+def uncertainty(samples: np.ndarray) -> Uncertainty:
+    """Split how unsure a classifier is.
+
+    Args:
+        samples: probabilities ``(samples, clips, classes)``.
+
+    Raises:
+        InputError: for another shape, no sample, or rows that do not add up to 1.
+
+    Source: Depeweg et al. (2018), arXiv:1710.07283; Houlsby et al. (2011), arXiv:1112.5745.
+    """
+    samples = np.asarray(samples, np.float64)
+    if samples.ndim != 3 or not len(samples):
+        raise InputError(
+            f"samples of shape {samples.shape}; valid is (samples, clips, classes), one or more"
+        )
+    if not np.allclose(samples.sum(axis=-1), 1, atol=1e-4) or samples.min() < 0:
+        raise InputError("samples are no probabilities: rows do not add up to 1")
+    total = _entropy(samples.mean(axis=0))
+    aleatoric = _entropy(samples).mean(axis=0)
+    # Roundings aside, entropy is concave.
+    return Uncertainty(total, aleatoric, np.maximum(total - aleatoric, 0.0))
+
+
+def _entropy(probabilities: np.ndarray) -> np.ndarray:
+    logs = np.log(np.where(probabilities > 0, probabilities, 1.0))
+    return -(probabilities * logs).sum(axis=-1)

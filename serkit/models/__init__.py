@@ -1,0 +1,1 @@
+"""Networks that classify the emotion in a spectrogram, and their training."""

@@ -1,0 +1,250 @@
+"""Train a classifier."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+
+from serkit.datasets.splits import Speakers
+from serkit.errors import InputError, check_choice, check_range
+from serkit.models.frozen_features import Augment, check_labels, prepare
+from serkit.models.losses import CLASS_WEIGHTS, LOSSES, class_weights, make_loss
+from serkit.training.callbacks import KeepBest, Resume, StopEarly, StopWhenDiverged
+from serkit.training.examples import Examples
+from serkit.training.machines import fit
+from serkit.training.uar import UnweightedAverageRecall
+
+_OPTIMIZERS = ("adamw", "sgd")
+_SCHEDULES = ("cosine", "constant")
+_KEEP = ("best", "last")
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How a classifier is trained; the defaults suit the compact network.
+
+    Attributes:
+        epochs: how many there are, at most.
+        steps_per_epoch: batches per epoch, whatever the size of the data, so that arms with and
+            without added samples are trained equally long; None for one pass over the data.
+        batch_size: examples per step.
+        optimizer: ``adamw`` (Loshchilov & Hutter 2019, arXiv:1711.05101) or ``sgd``.
+        learning_rate: the highest of the schedule.
+        schedule: ``cosine``, a warm-up over a twentieth of the steps and a fall to 0, or
+            ``constant``.
+        momentum: of ``sgd``, 0 to below 1.
+        weight_decay: of ``adamw``; biases, the scales of batch normalisation and the posteriors of
+            Bayesian layers are left out.
+        loss: ``cross_entropy``, ``focal`` or ``one_vs_rest``, see
+            :mod:`serkit.models.losses`.
+        label_smoothing: share of the target that is spread over all classes, 0 to below 1.
+        focal_gamma: of ``focal``.
+        class_weights: ``none``, ``balanced``, or a weight for each class.
+        mixup: alpha of mixup (:func:`serkit.training.batches.mixed`): what is trained, the network
+            or what follows its frozen part, is trained on weighted means of two examples; 0 for
+            none.
+        patience: ends the training after so many epochs without a higher UAR on the validation
+            speakers; None goes on to the end.
+        keep: which epoch's weights the model is left with: ``best``, by the UAR on the validation
+            speakers, or ``last``, after which a ``cosine`` has come to rest.
+        views: where there is augmentation and a frozen part: the number of augmented views of each
+            example whose features are kept; 0 computes all at each step instead.
+        jit_compile: True compiles steps with XLA, which makes convolutions slower on a CPU; None
+            leaves it to Keras.
+
+    Raises:
+        InputError: for a value out of range.
+    """
+
+    epochs: int = 30
+    steps_per_epoch: int | None = 24
+    batch_size: int = 32
+    optimizer: str = "adamw"
+    learning_rate: float = 2e-3
+    schedule: str = "cosine"
+    momentum: float = 0.0
+    weight_decay: float = 1e-2
+    loss: str = "cross_entropy"
+    label_smoothing: float = 0.0
+    focal_gamma: float = 2.0
+    class_weights: str | Sequence[float] = "none"
+    mixup: float = 0.0
+    patience: int | None = None
+    keep: str = "best"
+    views: int = 0
+    jit_compile: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            check_range(name, getattr(self, name), 1)
+        for name in ("steps_per_epoch", "patience"):
+            if getattr(self, name) is not None:
+                check_range(name, getattr(self, name), 1)
+        check_choice("optimizer", self.optimizer, _OPTIMIZERS)
+        check_choice("schedule", self.schedule, _SCHEDULES)
+        check_choice("keep", self.keep, _KEEP)
+        check_choice("loss", self.loss, LOSSES)
+        check_range("learning_rate", self.learning_rate, 0.0, 10.0)
+        check_range("weight_decay", self.weight_decay, 0.0, 1.0)
+        for name in ("momentum", "label_smoothing"):
+            check_range(name, getattr(self, name), 0.0, 0.999)
+        check_range("focal_gamma", self.focal_gamma, 0.0, 10.0)
+        check_range("views", self.views, 0)
+        check_range("mixup", self.mixup, 0.0, 10.0)
+        if isinstance(self.class_weights, str):
+            check_choice("class_weights", self.class_weights, CLASS_WEIGHTS)
+        elif not all(weight >= 0 for weight in self.class_weights):
+            raise InputError(f"class_weights={self.class_weights!r}; valid are 0 or more")
+
+    def steps(self, examples: int) -> int:
+        """Batches per epoch with that many training examples."""
+        return self.steps_per_epoch or -(-examples // self.batch_size)
+
+    def build_optimizer(self, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+        """A new optimizer; the schedule ends after ``epochs`` of ``steps_per_epoch``."""
+        rate = self.learning_rate
+        if self.schedule == "cosine":
+            steps = self.epochs * steps_per_epoch
+            warmup = max(1, steps // 20)
+            rate = keras.optimizers.schedules.CosineDecay(
+                self.learning_rate / 20,
+                decay_steps=max(1, steps - warmup),
+                warmup_target=self.learning_rate,
+                warmup_steps=warmup,
+            )
+        if self.optimizer == "sgd":
+            return keras.optimizers.SGD(rate, momentum=self.momentum)
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=self.weight_decay)
+        # Posteriors have a prior already.
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "posterior"])
+        return optimizer
+
+
+REPORT_FIT = FitSettings(
+    epochs=30,
+    steps_per_epoch=None,
+    optimizer="sgd",
+    learning_rate=1e-2,
+    schedule="constant",
+    loss="one_vs_rest",
+)
+"""The report's: one-vs-rest binary cross entropy and plain SGD (section 6.2).
+
+It states neither rate, batch size nor epochs; these are ours.
+"""
+
+
+def compiled(model: keras.Model, settings: FitSettings, steps: int) -> keras.Model:
+    """A model of the same layers and variables, compiled; the given one stays as it is.
+
+    What is not compiled can be saved, and loaded where serkit's metric is not known.
+
+    Args:
+        model: from inputs to logits ``(batch, classes)``.
+        settings: optimiser and loss.
+        steps: per epoch.
+
+    Returns:
+        It reports accuracy and UAR, and is of the ``tf.distribute`` strategy that the caller is in.
+    """
+    trainer = keras.Model(model.input, model.output, name=model.name)
+    trainer.compile(
+        optimizer=settings.build_optimizer(steps),
+        loss=make_loss(settings.loss, settings.label_smoothing, settings.focal_gamma),
+        metrics=["accuracy", UnweightedAverageRecall(model.output_shape[-1])],
+        jit_compile="auto" if settings.jit_compile is None else settings.jit_compile,
+    )
+    # Built now, so that a checkpoint can be restored before the first step.
+    trainer.optimizer.build(trainer.trainable_variables)
+    return trainer
+
+
+def fit_classifier(
+    model: keras.Model,
+    train: Examples,
+    validation: Examples,
+    speakers: Speakers,
+    settings: FitSettings,
+    seed: int,
+    folder: Path,
+    *,
+    augment: Augment | None = None,
+    features: Path | None = None,
+    callbacks: tuple[keras.callbacks.Callback, ...] = (),
+    verbose: int | str = "auto",
+) -> list[dict[str, float]]:
+    """Train, and leave the model with the weights of its best epoch, or of its last.
+
+    Where the first layers of the model are frozen (:func:`serkit.models.frozen_features.cut`) and
+    there is no augmentation, their outputs are computed once, kept on disk, and only the rest is
+    trained: the same training, rounded to 16 bits, in a fraction of the time. With augmentation the
+    same is done with ``settings.views`` augmented views of each example, if that is not 0. A line
+    says so.
+
+    A killed call, made again with the same arguments, goes on after the last finished epoch and
+    ends as if it had not been killed. That is bit for bit with
+    ``tf.config.experimental.enable_op_determinism()``, which the demo and the experiments switch
+    on: without it convolutions may be summed in another order from one run to the next.
+
+    Args:
+        model: any functional or sequential Keras model from spectrograms to logits
+            ``(batch, classes)``. It is not compiled here: it can be saved, and loaded where serkit
+            is not known. Made under a ``tf.distribute`` strategy, it is trained under it.
+        train: real and generated examples with labels; live spectrograms are computed from
+            waveforms at each step, see :class:`serkit.training.live.LiveSpectrograms`.
+        validation: real examples with labels.
+        speakers: who is in which part of the split.
+        settings: epochs, batch size, optimiser, loss.
+        seed: of the order of examples and the augmentation.
+        folder: gets ``state.npz``, ``history.csv`` and ``best.weights.h5``.
+        augment: gets a training batch and an int ``(2,)`` seed.
+        features: folder of the frozen part's outputs, which trainings may share; default: in
+            ``folder``.
+        callbacks: more Keras callbacks, such as ``keras.callbacks.TensorBoard``.
+        verbose: as for Keras' ``fit``.
+
+    Returns:
+        One dictionary per epoch: ``epoch``, ``loss``, ``accuracy``, ``uar`` and their ``val_``
+        counterparts.
+
+    Raises:
+        LeakError: if anybody's voice is in ``train`` who is no training speaker, or in
+            ``validation`` who is no validation speaker.
+        InputError: if labels do not fit the model, a class has no training example, or there are
+            ``settings.views`` of live spectrograms.
+        DivergedError: if a loss or a weight is no longer finite; what was kept before stays.
+    """
+    speakers.require_training(train.speakers)
+    speakers.require_validation(validation.speakers)
+    classes = model.output_shape[-1]
+    check_labels(train, validation, classes)
+    steps = settings.steps(len(train))
+    material = prepare(
+        *(model, train, validation, augment, settings.views, seed, features or folder / "features"),
+        say=print if verbose else lambda line: None,
+    )
+    with model.distribute_strategy.scope():
+        trainer = compiled(material.network, settings, steps)
+    state = [*trainer.variables, *trainer.optimizer.variables]
+    resume = Resume(folder, state)
+    best = Path(folder, "best.weights.h5")
+    known = max((row["val_uar"] for row in resume.history), default=float("-inf"))
+    keeping = [KeepBest(best, "val_uar", known)] if settings.keep == "best" else []
+    stop = StopEarly("val_uar", settings.patience or settings.epochs, resume.history)
+    if resume.epoch < settings.epochs and not stop.is_over:
+        fit(
+            trainer,
+            material.batches(*(settings.batch_size, seed, resume.epoch * steps, settings.mixup)),
+            initial_epoch=resume.epoch,
+            epochs=settings.epochs,
+            steps_per_epoch=steps,
+            validation_data=material.validation_batches(validation.labels, 64, settings.mixup),
+            class_weight=class_weights(material.labels, classes, settings.class_weights),
+            # The state is kept last: a kill before that repeats the epoch, best weights and all.
+            callbacks=[StopWhenDiverged(state, steps), *callbacks, *keeping, resume, stop],
+            verbose=verbose,
+        )
+    if keeping:
+        trainer.load_weights(best)
+    return resume.history

@@ -1,0 +1,98 @@
+"""LeNet-5, the smaller of the two Bayesian networks of the 2021 report."""
+
+from dataclasses import dataclass
+
+import keras
+from keras import layers
+
+from serkit.errors import InputError, check_choice, check_range
+from serkit.seeds import derive_seed
+
+_ACTIVATIONS = ("relu", "tanh")
+
+
+@dataclass(frozen=True)
+class LeNet5Settings:
+    """Shape of the network; the defaults are the original's but for its activation.
+
+    Attributes:
+        pool: frames and bins that are averaged into one before anything else: the original saw
+            pictures of 32 x 32.
+        channels: of the two convolutions.
+        units: of the two fully connected layers before the last.
+        activation: ``relu``, or ``tanh`` as in the original.
+        dropout: behind each fully connected layer but the last, 0 to 1; the original has none.
+
+    Raises:
+        InputError: for a value out of range.
+    """
+
+    pool: tuple[int, int] = (1, 1)
+    channels: tuple[int, int] = (6, 16)
+    units: tuple[int, int] = (120, 84)
+    activation: str = "relu"
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_choice("activation", self.activation, _ACTIVATIONS)
+        check_range("dropout", self.dropout, 0.0, 0.95)
+        for name in ("pool", "channels", "units"):
+            value = getattr(self, name)
+            if len(value) != 2 or min(value) < 1:
+                raise InputError(f"{name}={value!r}; valid are two positive numbers")
+
+
+def lenet5(
+    classes: int,
+    shape: tuple[int, int, int],
+    settings: LeNet5Settings | None = None,
+    seed: int = 0,
+) -> keras.Model:
+    """Two convolutions, each followed by pooling, and three fully connected layers.
+
+    Pooling takes the maximum. The original's takes the mean, times a trained factor, plus a trained
+    offset, and its second convolution is connected to some of the channels only.
+
+    Args:
+        classes: number of classes, at least 2.
+        shape: ``(frames, bins, 1)`` of the spectrograms, each side at least 16 after pooling.
+        settings: shape of the network.
+        seed: of weights and dropout.
+
+    Returns:
+        A model from float32 ``(batch, frames, bins, 1)`` in [-1, 1] to logits ``(batch, classes)``.
+
+    Raises:
+        InputError: if ``classes`` is below 2, or the spectrograms are too small.
+
+    Source: report, section 8.2.1; LeCun et al. (1998), section II.B.
+    """
+    check_range("classes", classes, 2)
+    settings = settings or LeNet5Settings()
+    if min(shape[0] // settings.pool[0], shape[1] // settings.pool[1]) < 16:
+        raise InputError(f"shape={shape!r}, pool={settings.pool!r}; valid are 16 or more a side")
+    inputs = keras.Input(shape, name="spectrogram")
+    x = layers.AveragePooling2D(settings.pool)(inputs) if settings.pool != (1, 1) else inputs
+    activation = settings.activation
+    for number, channels in enumerate(settings.channels, 1):
+        weights = _weights(seed, "convolution", number)
+        x = layers.Conv2D(
+            channels, 5, activation=activation, kernel_initializer=weights, name=f"conv{number}"
+        )(x)
+        x = layers.MaxPooling2D(2)(x)
+    x = layers.Flatten()(x)
+    for number, units in enumerate(settings.units, 1):
+        weights = _weights(seed, "dense", number)
+        x = layers.Dense(
+            units, activation=activation, kernel_initializer=weights, name=f"fc{number}"
+        )(x)
+        if settings.dropout:
+            own_seed = derive_seed(seed, "lenet5", "dropout", number)
+            x = layers.Dropout(settings.dropout, seed=own_seed)(x)
+    weights = _weights(seed, "logits", 0)
+    last = layers.Dense(classes, kernel_initializer=weights, dtype="float32", name="logits")
+    return keras.Model(inputs, last(x), name="lenet5")
+
+
+def _weights(seed: int, kind: str, number: int) -> keras.initializers.Initializer:
+    return keras.initializers.GlorotUniform(derive_seed(seed, "lenet5", kind, number))

@@ -1,0 +1,108 @@
+"""Losses of a classifier, from logits, one number per example."""
+
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+from keras import ops
+
+from serkit.errors import InputError
+
+LOSSES = ("cross_entropy", "focal", "one_vs_rest")
+CLASS_WEIGHTS = ("none", "balanced")
+
+
+def cross_entropy(labels, logits, smoothing: float = 0.0):
+    """Categorical cross entropy of a softmax.
+
+    Args:
+        labels: integers ``(batch,)``, 0 to classes - 1, or shares ``(batch, classes)``.
+        logits: ``(batch, classes)``.
+        smoothing: share of the target, 0 to below 1, that is spread evenly over all classes
+            (Szegedy et al. 2016, arXiv:1512.00567).
+
+    Returns:
+        Float ``(batch,)``, 0 or more.
+    """
+    targets = _one_hot(labels, logits)
+    return keras.losses.categorical_crossentropy(
+        targets, logits, from_logits=True, label_smoothing=smoothing
+    )
+
+
+def focal(labels, logits, smoothing: float = 0.0, gamma: float = 2.0):
+    """Cross entropy in which examples count less the surer the network is of them.
+
+    Each term is multiplied by ``(1 - p) ** gamma``, with p the probability of its class; with
+    ``gamma`` 0 it is :func:`cross_entropy`. Arguments and result as there.
+
+    Source: Lin et al. (2017), arXiv:1708.02002, without its weight of the classes.
+    """
+    targets = _one_hot(labels, logits)
+    targets = targets * (1.0 - smoothing) + smoothing / logits.shape[-1]
+    log_p = ops.log_softmax(logits, axis=-1)
+    return -ops.sum(targets * (1.0 - ops.exp(log_p)) ** gamma * log_p, axis=-1)
+
+
+def one_vs_rest(labels, logits, smoothing: float = 0.0):
+    """Binary cross entropy of each class against the rest, mean over the classes.
+
+    Arguments and result as for :func:`cross_entropy`; smoothing moves both targets towards 0.5.
+
+    Source: report, section 6.2.
+    """
+    targets = _one_hot(labels, logits)
+    return keras.losses.binary_crossentropy(
+        targets, logits, from_logits=True, label_smoothing=smoothing
+    )
+
+
+def make_loss(name: str, smoothing: float = 0.0, gamma: float = 2.0) -> Callable:
+    """One of :data:`LOSSES`, as Keras' ``compile`` takes it: from labels and logits."""
+    functions = {"cross_entropy": cross_entropy, "focal": focal, "one_vs_rest": one_vs_rest}
+    more = {"gamma": gamma} if name == "focal" else {}
+
+    def loss(labels, logits):
+        return functions[name](labels, logits, smoothing, **more)
+
+    return loss
+
+
+def class_weights(
+    labels: np.ndarray, classes: int, how: str | Sequence[float]
+) -> dict[int, float] | None:
+    """How much each class' examples count, as Keras' ``fit`` takes it.
+
+    Args:
+        labels: of the training examples, integers ``(n,)``.
+        classes: number of classes.
+        how: ``none``; ``balanced``, in inverse proportion to the number of examples, 1 on average
+            over these; or a weight for each class, 0 or more.
+
+    Raises:
+        InputError: for another number of weights, a negative one, or anything else.
+
+    Source: King & Zeng (2001), Political Analysis 9(2); as scikit-learn's
+    ``compute_class_weight("balanced")``.
+    """
+    if how == "none":
+        return None
+    if how == "balanced":
+        counts = np.bincount(labels, minlength=classes)
+        present = counts > 0
+        weights = np.where(present, len(labels) / (present.sum() * np.maximum(counts, 1)), 0.0)
+        return {number: float(weight) for number, weight in enumerate(weights)}
+    if isinstance(how, str) or len(how) != classes or min(how) < 0:
+        raise InputError(
+            f"class_weights={how!r} for {classes} classes; valid are {', '.join(CLASS_WEIGHTS)} "
+            "and a weight of 0 or more for each class"
+        )
+    return {number: float(weight) for number, weight in enumerate(how)}
+
+
+def _one_hot(labels, logits):
+    labels, logits = ops.convert_to_tensor(labels), ops.convert_to_tensor(logits)
+    if len(labels.shape) == 2 and labels.shape[-1] == logits.shape[-1]:
+        return ops.cast(labels, logits.dtype)
+    labels = ops.cast(ops.reshape(labels, [-1]), "int32")
+    return ops.one_hot(labels, logits.shape[-1], dtype=logits.dtype)

@@ -1,0 +1,294 @@
+"""ImageNet networks and their weights: downloaded, from a file, or untrained."""
+
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers
+
+from serkit.errors import InputError, SerkitError, check_choice, check_range
+from serkit.files import read_json, write_json
+from serkit.seeds import derive_seed
+from serkit.serialization import restored
+
+IMAGENET, PLAIN = "imagenet", "plain"
+_SHAPE = (224, 224, 3)
+
+
+@dataclass(frozen=True)
+class Base:
+    """One of the networks in ``keras.applications``.
+
+    Attributes:
+        name: as people write it.
+        build: its function there.
+        file: name of its ImageNet weights without the top, as Keras downloads and keeps them.
+    """
+
+    name: str
+    build: Callable[..., keras.Model]
+    file: str
+
+
+VGG16 = Base("VGG16", keras.applications.VGG16, "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5")
+RESNET50 = Base(
+    "ResNet50", keras.applications.ResNet50, "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
+)
+
+
+@dataclass(frozen=True)
+class WeightsCard:
+    """What is known of a file of weights that serkit trained; kept beside it as JSON.
+
+    Attributes:
+        network: name of the :class:`Base`.
+        speakers: whose recordings it was trained on.
+        scaling: of its inputs: ``plain``, [-1, 1], or ``imagenet``, as ``preprocess_input`` of
+            ``keras.applications.vgg16`` and ``.resnet`` does it.
+        seed: of the folds and the training.
+        fold: the number of the fold whose training part was used, from 1.
+        uar: on the fold's test speakers, 0 to 1.
+
+    Raises:
+        InputError: if the scaling is not known, or there are no speakers.
+
+    Example:
+        >>> WeightsCard("VGG16", ("ravdess/01",), "plain", seed=0, fold=1, uar=0.5).scaling
+        'plain'
+    """
+
+    network: str
+    speakers: tuple[str, ...]
+    scaling: str
+    seed: int
+    fold: int
+    uar: float
+
+    def __post_init__(self) -> None:
+        check_choice("scaling", self.scaling, (IMAGENET, PLAIN))
+        if not self.speakers:
+            raise InputError("`speakers` must name everybody it was trained on. Received: none.")
+
+    def write(self, weights: Path) -> None:
+        """Keep it beside the file of weights, as ``<name of the file>.json``."""
+        write_json(_card_file(weights), asdict(self))
+
+
+def read_card(weights: str | Path) -> WeightsCard | None:
+    """The card beside a file of weights; None if there is none, or ``weights`` is no file.
+
+    Raises:
+        InputError: if the card cannot be read.
+    """
+    path = _card_file(Path(weights))
+    if not path.is_file():
+        return None
+    try:
+        return restored(WeightsCard, read_json(path))
+    except (ValueError, InputError) as error:
+        raise InputError(f"{path} is not a card of weights: {error}") from error
+
+
+def scaling_of(weights: str | Path) -> str:
+    """How inputs are scaled: as the card says; ``plain`` for ``none``, otherwise ``imagenet``."""
+    if str(weights) == "none":
+        return PLAIN
+    card = read_card(weights)
+    return card.scaling if card else IMAGENET
+
+
+def speakers_of(weights: str | Path) -> frozenset[str]:
+    """Whose recordings weights were trained on, as far as a card says; for the leakage guard."""
+    card = read_card(weights)
+    return frozenset(card.speakers if card else ())
+
+
+def _card_file(weights: Path) -> Path:
+    return weights.with_name(f"{weights.name}.json")
+
+
+def load_base(base: Base, weights: str | Path, seed: int) -> keras.Model:
+    """A network without its top, for pictures ``(batch, 224, 224, 3)``.
+
+    Args:
+        base: which one.
+        weights: ``imagenet`` (Keras downloads them once), ``none``, or the path of a file: weights
+            of the network without its top (``.h5`` as Keras 2 and ``keras.applications`` write
+            them, ``.weights.h5``), or a whole model with these layers in it (``.keras``), such as
+            one that serkit trained. If a card lies beside it, it has to be of this network.
+        seed: of the kernels for ``none``, drawn as in He et al. (2015), arXiv:1502.01852.
+
+    Raises:
+        InputError: if the file is missing or of another network.
+        SerkitError: if the ImageNet weights cannot be downloaded; says where to put the file.
+    """
+    if str(weights) == "imagenet":
+        return _imagenet(base)
+    model = base.build(weights=None, include_top=False, input_shape=_SHAPE)
+    if str(weights) == "none":
+        draw_kernels(model, derive_seed(seed, base.name))
+    else:
+        _load(base, model, Path(weights))
+    return model
+
+
+def warn_if_random(base: Base, weights: str | Path, frozen: str) -> None:
+    """Say loudly that a frozen part is random, if it is; ``frozen`` is what it is made of."""
+    if str(weights) == "none":
+        warnings.warn(
+            f"weights='none': {frozen} of {base.name} are random and stay so, since they are "
+            "frozen; use imagenet or a weights file for a result that means anything",
+            stacklevel=3,
+        )
+
+
+def draw_kernels(model: keras.Model, seed: int) -> None:
+    """Draw He's kernels, from a seed: those of ``keras.applications`` come from a global one."""
+    for number, variable in enumerate(model.trainable_variables):
+        if len(variable.shape) == 4:
+            # Keras' own, Glorot's, lose half of the variance at each ReLU.
+            initializer = keras.initializers.HeNormal(derive_seed(seed, number))
+            variable.assign(initializer(variable.shape))
+
+
+def _imagenet(base: Base) -> keras.Model:
+    try:
+        return base.build(weights="imagenet", include_top=False, input_shape=_SHAPE)
+    # Keras wraps whatever its download raised into a plain Exception.
+    except Exception as error:
+        home = os.environ.get("KERAS_HOME", Path.home() / ".keras")
+        raise SerkitError(
+            f"{base.name}'s ImageNet weights could not be downloaded ({error}). Get {base.file} "
+            f"from the releases of keras-applications and put it at {Path(home, 'models')}"
+            f"{os.sep}{base.file}, or pass weights=PATH, or weights='none' to train without them"
+        ) from error
+
+
+def _load(base: Base, model: keras.Model, path: Path) -> None:
+    if not path.is_file():
+        raise InputError(f"weights={str(path)!r} is no file; valid are imagenet, none and a path")
+    card = read_card(path)
+    if card and card.network != base.name:
+        raise InputError(
+            f"`weights` must be those of {base.name}. Received: {card.network}'s ({path})."
+        )
+    try:
+        if path.suffix == ".keras":
+            _copy(keras.models.load_model(path, compile=False), model)
+            return
+        with warnings.catch_warnings():
+            # Keras only warns where a file lacks a layer, and leaves its weights random.
+            warnings.filterwarnings("error", message="Skipping nested container")
+            model.load_weights(path)
+    except (ValueError, OSError, KeyError, UserWarning) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"{path} does not hold the weights of {base.name} without its top: {reason}"
+        ) from error
+
+
+def _copy(source: keras.Model, target: keras.Model) -> None:
+    """Weights of all layers, found by name at any depth of ``source``."""
+    there = {layer.name: layer for layer in _all_layers(source)}
+    for layer in target.layers:
+        if not layer.weights:
+            continue
+        if layer.name not in there:
+            raise ValueError(f"{source.name} has no layer {layer.name}")
+        layer.set_weights(there[layer.name].get_weights())
+
+
+def _all_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    nested = [_all_layers(layer) for layer in model.layers if isinstance(layer, keras.Model)]
+    return [*model.layers, *(layer for layers in nested for layer in layers)]
+
+
+_SIDE, _SIDES = 224, (32, 56, 112, 224)
+_NORM = "_norm"
+
+
+def vgg16_from_scratch(
+    classes: int, side: int = _SIDE, dropout: float = 0.5, seed: int = 0
+) -> keras.Model:
+    """VGG16 with batch normalisation, the mean over positions, dropout and one dense layer.
+
+    Batch normalisation lets it learn in fewer steps, and follows when the spectrograms become
+    larger; :func:`plain_base` has it folded into VGG16's own weights. The variables are the same
+    for every side, so that a network that was trained on small spectrograms can go on with large
+    ones. Half the side is a quarter of the work.
+
+    Args:
+        classes: number of classes, at least 2.
+        side: what spectrograms are averaged to before the first convolution: 32, 56, 112 or 224.
+        dropout: before the dense layer, 0 to 0.95.
+        seed: of the kernels, He et al.'s (2015), arXiv:1502.01852, and of dropout.
+
+    Returns:
+        A model from float32 ``(batch, 224, 224, 1)`` in [-1, 1] to logits ``(batch, classes)``.
+
+    Raises:
+        InputError: if a value is out of range.
+
+    Example:
+        >>> vgg16_from_scratch(7, side=112).output_shape
+        (None, 7)
+
+    Source: Simonyan & Zisserman (2015), arXiv:1409.1556; Ioffe & Szegedy (2015), arXiv:1502.03167;
+    the mean over positions, Lin et al. (2014), arXiv:1312.4400.
+    """
+    check_range("classes", classes, 2)
+    check_range("dropout", dropout, 0.0, 0.95)
+    if side not in _SIDES:
+        raise InputError(f"`side` must be 32, 56, 112 or 224. Received: {side}.")
+    inputs = keras.Input((_SIDE, _SIDE, 1), name="spectrogram")
+    x = layers.AveragePooling2D(_SIDE // side)(inputs) if side < _SIDE else inputs
+    x = layers.Concatenate()([x, x, x])
+    for layer in _plain().layers[1:]:
+        if not isinstance(layer, layers.Conv2D):
+            x = layers.MaxPooling2D(2, name=layer.name)(x)
+            continue
+        convolution = layers.Conv2D(
+            layer.filters, 3, padding="same", use_bias=False, name=layer.name
+        )
+        # Of a few hundred steps, the last ones count.
+        x = layers.BatchNormalization(momentum=0.9, name=layer.name + _NORM)(convolution(x))
+        x = layers.ReLU()(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    x = layers.Dropout(dropout, seed=derive_seed(seed, "dropout"))(x)
+    glorot = keras.initializers.GlorotUniform(derive_seed(seed, "head", "logits"))
+    logits = layers.Dense(classes, kernel_initializer=glorot, name="logits")(x)
+    model = keras.Model(inputs, logits, name="vgg16_from_scratch")
+    draw_kernels(model, derive_seed(seed, VGG16.name))
+    return model
+
+
+def plain_base(model: keras.Model) -> keras.Model:
+    """The convolutions of :func:`vgg16_from_scratch` as VGG16's own, normalisation folded in.
+
+    Each kernel takes up its channel's scale, and the bias the rest; outputs are those of the model
+    in inference. Its weights are what ``weights=PATH`` takes.
+
+    Returns:
+        VGG16 without its head, from ``(batch, height, width, 3)`` in [-1, 1].
+
+    Example:
+        >>> plain_base(vgg16_from_scratch(7)).output_shape
+        (None, None, None, 512)
+    """
+    base = _plain()
+    for layer in base.layers:
+        if isinstance(layer, layers.Conv2D):
+            (kernel,) = model.get_layer(layer.name).get_weights()
+            norm = model.get_layer(layer.name + _NORM)
+            gamma, beta, mean, variance = norm.get_weights()
+            scale = gamma / np.sqrt(variance + norm.epsilon)
+            layer.set_weights([kernel * scale, beta - mean * scale])
+    return base
+
+
+def _plain() -> keras.Model:
+    return VGG16.build(weights=None, include_top=False, input_shape=(None, None, 3))

@@ -1,0 +1,223 @@
+"""The three classifiers of the 2021 report: ImageNet networks with a new head."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+from keras import layers
+
+from serkit.errors import InputError, check_choice, check_range
+from serkit.models.pretrained import PLAIN, RESNET50, VGG16, load_base, scaling_of, warn_if_random
+from serkit.seeds import derive_seed
+from serkit.training.precision import PRECISIONS, precision
+
+# Behind these layers the report's listing puts spatial dropout: its modules 20, 23 and 25. To each
+# the number of convolutions that come before it.
+_DROPOUT_BEHIND = {"block4_conv2": 9, "block4_pool": 10, "block5_conv1": 11}
+_CONVOLUTIONS = 13
+_SHAPE = (224, 224, 1)
+
+
+@dataclass(frozen=True)
+class TransferSettings:
+    """What is frozen, and the head.
+
+    Attributes:
+        frozen_convs: number of VGG16's 13 convolutions, from the input, that keep their weights: 10
+            as in the report's text, 8 as in its listing. The networks of which the head alone is
+            trained take no notice.
+        head: units of the fully connected layers before the last; ``(4096, 4096)`` on VGG16 in the
+            2021 report, ``()`` on ResNet50, see :data:`RESNET50_HEAD`.
+        spatial_dropout: between the last convolutions of VGG16, 0 to 1, where what follows is
+            trained: what is frozen computes the same at every step.
+        dropout: behind each fully connected layer of the head, 0 to 1.
+        precision: ``float32``, or ``mixed_bfloat16`` to compute in bfloat16, with weights and
+            logits in float32.
+
+    Raises:
+        InputError: for a value out of range.
+    """
+
+    frozen_convs: int = 10
+    head: tuple[int, ...] = (4096, 4096)
+    spatial_dropout: float = 0.4
+    dropout: float = 0.5
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        check_range("frozen_convs", self.frozen_convs, 0, _CONVOLUTIONS)
+        if any(units < 1 for units in self.head):
+            raise InputError(f"head={self.head!r}; valid are positive numbers of units")
+        check_range("spatial_dropout", self.spatial_dropout, 0.0, 0.95)
+        check_range("dropout", self.dropout, 0.0, 0.95)
+        check_choice("precision", self.precision, PRECISIONS)
+
+
+RESNET50_HEAD = TransferSettings(head=())
+"""Of :func:`resnet50_head`: the network's own single fully connected layer, trained anew."""
+
+
+def vgg16_half_freeze(
+    classes: int,
+    weights: str | Path,
+    settings: TransferSettings | None = None,
+    seed: int = 0,
+) -> keras.Model:
+    """VGG16 on grey spectrograms: the first convolutions frozen, the others and a new head trained.
+
+    The 2021 report's text freezes ten of the 13 convolutions, its listing eight; see
+    :attr:`TransferSettings.frozen_convs`. The listing as printed freezes none: it looks for layers
+    whose names contain "Features1", and they are called "features1".
+
+    With ``none`` the kernels are He's, spectrograms come in as they are, in [-1, 1], rather than
+    with ImageNet's preprocessing, and the frozen part's outputs are standardised by channel, with
+    mean and variance of the training batches.
+
+    Args:
+        classes: number of classes, at least 2.
+        weights: ``imagenet`` (Keras downloads them once), ``none``, or the path of a file; see
+            :func:`serkit.models.pretrained.load_base`.
+        settings: what is frozen, and the head.
+        seed: of new weights and dropout.
+
+    Returns:
+        A model from float32 ``(batch, 224, 224, 1)`` in [-1, 1] to logits ``(batch, classes)``.
+
+    Raises:
+        InputError: if a value is out of range, or the file is missing or of another network.
+        SerkitError: if the ImageNet weights cannot be downloaded; says where to put the file.
+
+    Source: report, section 6.2 and its listing; Simonyan & Zisserman (2015), arXiv:1409.1556.
+    """
+    settings = settings or TransferSettings()
+    if settings.frozen_convs:
+        warn_if_random(VGG16, weights, f"{settings.frozen_convs} convolutions")
+    return _vgg16("vgg16_half_freeze", classes, weights, settings, seed)
+
+
+def vgg16_head(
+    classes: int,
+    weights: str | Path,
+    settings: TransferSettings | None = None,
+    seed: int = 0,
+) -> keras.Model:
+    """VGG16, all convolutions frozen, a new head; arguments as for :func:`vgg16_half_freeze`.
+
+    Source: report, section 6.2, ``VGG_16_only_fl``.
+    """
+    settings = replace(settings or TransferSettings(), frozen_convs=_CONVOLUTIONS)
+    warn_if_random(VGG16, weights, "all convolutions")
+    return _vgg16("vgg16_head", classes, weights, settings, seed)
+
+
+def resnet50_head(
+    classes: int,
+    weights: str | Path,
+    settings: TransferSettings | None = None,
+    seed: int = 0,
+) -> keras.Model:
+    """ResNet50, all of it frozen, and its fully connected layer, on the mean over position, anew.
+
+    Its batch normalisation stays in inference mode: it uses the statistics that came with the
+    weights, in training, too. (Where it is trained, Keras' moving variance is that of the batch,
+    PyTorch's is the unbiased one, n / (n - 1) times as large.) Arguments, result and errors as for
+    :func:`vgg16_half_freeze`, but that ``settings`` are :data:`RESNET50_HEAD` by default: 2,049
+    variables a class. ``head=(4096, 4096)`` gives it a head like VGG16's.
+
+    Source: the 2021 report, sections 4.2.4 and 6.2, ``ResNET50_only_fl``; He et al. (2016),
+    arXiv:1512.03385.
+    """
+    settings = settings or RESNET50_HEAD
+    check_range("classes", classes, 2)
+    warn_if_random(RESNET50, weights, "all convolutions")
+    with precision(settings.precision):
+        base = load_base(RESNET50, weights, seed)
+        base.trainable = False
+        inputs = keras.Input(_SHAPE, name="spectrogram")
+        x = layers.GlobalAveragePooling2D()(base(_colours(inputs, weights)))
+        if str(weights) == "none":
+            x = _standardised(x)
+        logits = _head(x, classes, settings, seed)
+    return keras.Model(inputs, logits, name="resnet50_head")
+
+
+TRANSFER = {
+    "resnet50-head": resnet50_head,
+    "vgg16-head": vgg16_head,
+    "vgg16-half-freeze": vgg16_half_freeze,
+}
+"""The report's three classifiers by name."""
+
+
+def _vgg16(
+    name: str, classes: int, weights: str | Path, settings: TransferSettings, seed: int
+) -> keras.Model:
+    check_range("classes", classes, 2)
+    frozen = settings.frozen_convs
+    with precision(settings.precision):
+        base = load_base(VGG16, weights, seed)
+        inputs = keras.Input(_SHAPE, name="spectrogram")
+        x = _colours(inputs, weights)
+        last_frozen = _last_frozen(base, frozen) if str(weights) == "none" else None
+        passed = 0
+        for original in base.layers[1:]:
+            # Layers of their own, rather than the base's: these belong to one model alone.
+            layer = type(original).from_config(original.get_config())
+            x = layer(x)
+            layer.set_weights(original.get_weights())
+            if isinstance(layer, layers.Conv2D):
+                passed += 1
+                layer.trainable = passed > frozen
+            if layer.name == last_frozen:
+                x = _standardised(x)
+            if _DROPOUT_BEHIND.get(layer.name, -1) >= frozen and settings.spatial_dropout:
+                own_seed = derive_seed(seed, "spatial", layer.name)
+                x = layers.SpatialDropout2D(settings.spatial_dropout, seed=own_seed)(x)
+        logits = _head(layers.Flatten()(x), classes, settings, seed)
+    return keras.Model(inputs, logits, name=name)
+
+
+def _head(x, classes: int, settings: TransferSettings, seed: int):
+    for number, units in enumerate(settings.head):
+        glorot = keras.initializers.GlorotUniform(derive_seed(seed, "head", number))
+        x = layers.Dense(units, "relu", kernel_initializer=glorot, name=f"fc{number + 1}")(x)
+        x = layers.Dropout(settings.dropout, seed=derive_seed(seed, "dropout", number))(x)
+    glorot = keras.initializers.GlorotUniform(derive_seed(seed, "head", "logits"))
+    return layers.Dense(classes, kernel_initializer=glorot, dtype="float32", name="logits")(x)
+
+
+def _last_frozen(base: keras.Model, frozen: int) -> str | None:
+    """Name of the last layer before the first convolution that trains; None if all train."""
+    names = [layer.name for layer in base.layers[1:]]
+    convolutions = [n for n, name in enumerate(names) if "conv" in name]
+    if not frozen:
+        return None
+    return names[convolutions[frozen] - 1] if frozen < len(convolutions) else names[-1]
+
+
+def _standardised(x):
+    """Each channel less its mean over its deviation, both of training batches alone.
+
+    Without weights that train: what a frozen random network gives has any scale.
+    """
+    return layers.BatchNormalization(momentum=0.9, center=False, scale=False, name="standardised")(
+        x
+    )
+
+
+def _colours(x, weights: str | Path):
+    """[-1, 1] grey to what the network expects, three channels.
+
+    Weights of ImageNet, or of a file without a card: blue, green, red, 0 to 255, less a mean, the
+    same as ``preprocess_input`` of ``keras.applications.vgg16`` and ``.resnet``. Random ones:
+    [-1, 1]. Those with a card: as the card says.
+    """
+    x = layers.Concatenate()([x, x, x])
+    if scaling_of(weights) == PLAIN:
+        return x
+    means = [103.939, 116.779, 123.68]
+    return layers.Normalization(
+        mean=[(mean - 127.5) / 127.5 for mean in means],
+        variance=[1 / 127.5**2] * 3,
+        name="imagenet",
+    )(x)

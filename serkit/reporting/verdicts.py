@@ -1,0 +1,178 @@
+"""Verdicts: what may be said of a difference, given its confidence interval."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from serkit.datasets.corpus_info import WARNING
+from serkit.formatting import counted, too_few
+from serkit.metrics.paired import FEWEST, Difference
+
+FEWEST_SPEAKERS = 10
+"""With fewer speakers no verdict is given, whatever the interval."""
+ONE_SEED = ", by trainings of one seed, whose own luck no interval here covers"
+_LEVEL = 0.05
+
+
+def verdict(
+    arm: str, uar: Difference, p_holm: float, speakers: int, seeds: int, *, leaky: bool
+) -> str:
+    """One sentence: the difference to ``none``, its interval, and what follows from these.
+
+    An effect is only called one if the interval leaves out 0 and the test, corrected for the number
+    of arms, says so, too.
+
+    Args:
+        arm: its name.
+        uar: difference in UAR to ``none``.
+        p_holm: of the permutation test, corrected.
+        speakers: in the test parts.
+        seeds: that both were trained with.
+        leaky: speakers are in training and test.
+    """
+    found = uar.estimate
+    head = f"{arm}: {points(found.value)} points UAR"
+    if found.low is None:
+        return f"{head}: {too_few(speakers, 'speaker')} for an interval"
+    head += f" (95 % interval {points(found.low)} to {points(found.high)})"
+    if leaky:
+        return f"{head}: LEAKY, speakers are in training and test, so nothing can be concluded"
+    if speakers < FEWEST_SPEAKERS:
+        return f"{head}: {too_few(speakers, 'speaker')} for a verdict"
+    if found.low <= 0 <= found.high:
+        return f"{head}: no effect shown"
+    better = "better" if found.value > 0 else "worse"
+    if p_holm > _LEVEL:
+        return f"{head}: {better}, but not beyond chance once all arms are counted (p {p_holm:.2f})"
+    return f"{head}: {better} on unseen speakers{ONE_SEED if seeds == 1 else ''}"
+
+
+def headline(arms: Mapping[str, Any], what: str, *, leaky: bool) -> str:
+    """The answer in a sentence or two.
+
+    Args:
+        arms: by name, as in ``comparison.json``.
+        what: they are arms of, such as ``compact``.
+        leaky: speakers are in training and test.
+    """
+    apart = {name: arm["difference"] for name, arm in arms.items() if "difference" in arm}
+    if not apart:
+        return "Nothing was compared: there is no arm that is done beside none."
+    speakers = next(iter(apart.values()))["speakers"]
+    if leaky:
+        return f"LEAKY: {speakers} speakers are in training and test; nothing can be concluded."
+    if speakers < FEWEST_SPEAKERS:
+        which = next(iter(apart)) if len(apart) == 1 else f"any of {len(apart)} arms"
+        return f"{too_few(speakers, 'speaker')} to say whether {which} helps."
+    kinds: dict[str, list[str]] = {"better": [], "worse": [], "no effect shown": []}
+    for name, found in apart.items():
+        ends = found["uar"]["estimate"]
+        known = ends["low"] is not None
+        sure = known and found["p_holm"] <= _LEVEL and not ends["low"] <= 0 <= ends["high"]
+        kind = ("better" if ends["value"] > 0 else "worse") if sure else "no effect shown"
+        kinds[kind].append(f"{name} ({points(ends['value'])})")
+    said = [f"{kind}: {', '.join(names)}" for kind, names in kinds.items() if names]
+    once = all(len(found["seeds"]) == 1 for found in apart.values())
+    return (
+        f"{what} on {counted(speakers, 'speaker')} who were not heard in training, points "
+        f"of unweighted average recall more or less than with none: {'; '.join(said)}."
+        + (" All of one seed." if once else "")
+    )
+
+
+def points(share: float) -> str:
+    """A difference in points with its sign, such as ``+1.2``."""
+    return f"{100 * share:+.1f}"
+
+
+_FEW = 8
+# Below this a bootstrap over speakers has too little to draw from: on three test speakers of the
+# built-in corpus two runs that differed in rounding alone gave +0.2 points and +5.4 (4.2 to 7.1).
+_FEWEST_SPEAKERS = 10
+
+
+LEAKY = (
+    "LEAKY: this is the report's random split. The same people are in training and in test, so the "
+    "numbers tell how well known voices are recognised, not how well emotion is."
+)
+"""What stands at the head of everything that was made with speakers on both sides."""
+
+
+def measured_on(metrics: Mapping) -> str:
+    """What the test part is, for headings: unseen speakers, or not."""
+    return "LEAKY test part" if metrics["leaky"] else "test speakers"
+
+
+def summary(metrics: Mapping) -> str:
+    """The answer in a sentence, no stronger than its interval.
+
+    Args:
+        metrics: content of ``metrics.json``, see :func:`serkit.studies.demo_settings.compare_arms`.
+    """
+    if not metrics["generated"]:
+        return "No class is rare here, so nothing was generated and there is nothing to compare."
+    difference = metrics["uar_difference"]
+    points = {
+        name: f"{100 * share:+.1f}" for name, share in difference.items() if share is not None
+    }
+    speakers = metrics["parts"]["test"]["speakers"]
+    if metrics["leaky"]:
+        verdict = "nothing can be concluded, because the split leaks speakers"
+    elif speakers < _FEWEST_SPEAKERS:
+        verdict = "too few speakers for a verdict"
+    elif difference["low"] > 0:
+        verdict = "better on these test speakers"
+    elif difference["high"] < 0:
+        verdict = "worse on these test speakers"
+    else:
+        verdict = "no effect shown"
+    if "low" in points:
+        ends = f"95 % interval over speakers {points['low']} to {points['high']}"
+    else:
+        ends = f"no interval: {too_few(speakers, 'test speaker')}, it takes {FEWEST}"
+    who = "already heard" if metrics["leaky"] else "unseen"
+    return (
+        f"With {sum(metrics['generated'].values())} generated spectrograms added, unweighted "
+        f"average recall on {counted(speakers, f'{who} speaker')} changed by "
+        f"{points['value']} points "
+        f"({ends}): {verdict}."
+    )
+
+
+def warnings(metrics: Mapping, *, built_in: bool) -> list[str]:
+    """What a reader must know before believing the numbers.
+
+    Args:
+        metrics: as for :func:`summary`.
+        built_in: the recordings are the built-in corpus.
+    """
+    test = metrics["parts"]["test"]
+    found = [LEAKY] if metrics["leaky"] else []
+    found += [
+        f"This run cannot prove anything about augmentation: it is one split, one seed, "
+        f"{counted(test['clips'], 'test clip')} of {counted(test['speakers'], 'speaker')}. The "
+        "interval covers which speakers were tested, not how the training happened to go, and "
+        "with so few speakers it is narrower than it should be."
+    ]
+    if built_in:
+        found.append(WARNING)
+    few = _fewer(metrics["training_clips"])
+    if few:
+        found.append(f"Classes with fewer than {_FEW} training clips: {few}.")
+    scarce = _fewer(clips_tested(metrics))
+    if scarce:
+        found.append(
+            f"Classes with fewer than {_FEW} test clips, whose recall moves by 12 points or more "
+            f"with a single clip: {scarce}."
+        )
+    return found
+
+
+def clips_tested(metrics: Mapping) -> dict[str, int]:
+    """Number of test clips of every class."""
+    first = next(iter(metrics["arms"].values()))
+    rows = first["test"]["confusion"]
+    return {label: sum(row) for label, row in zip(metrics["classes"], rows, strict=True)}
+
+
+def _fewer(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{label} ({count})" for label, count in counts.items() if count < _FEW)

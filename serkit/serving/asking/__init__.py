@@ -1,1 +1,0 @@
-"""How a client asks a server: ways to it, and what it says."""

@@ -1,0 +1,162 @@
+"""TF Serving's gRPC API. Imports TensorFlow for its messages."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import grpc
+import numpy as np
+import tensorflow as tf
+from google.protobuf import json_format
+from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
+
+from serkit.errors import InputError
+from serkit.serving.retries import Again, ClientSettings, GaveUp, RefusedError, Retries, ServerError
+from serkit.serving.transport import (
+    GRPC_PORT,
+    Address,
+    Metadata,
+    VersionStatus,
+    read_metadata,
+    read_status,
+)
+
+_Code = grpc.StatusCode
+_PASSING = {_Code.UNAVAILABLE, _Code.RESOURCE_EXHAUSTED, _Code.DEADLINE_EXCEEDED}
+# Of this request: its content, or what the model makes of it.
+_REFUSED = {
+    *(_Code.INVALID_ARGUMENT, _Code.FAILED_PRECONDITION, _Code.OUT_OF_RANGE, _Code.INTERNAL),
+}
+# How long a server that gRPC's own retries know wants to be left alone.
+_PUSHBACK = "grpc-retry-pushback-ms"
+
+
+class GrpcTransport:
+    """Asks one model over gRPC without TLS.
+
+    Args:
+        address: ``grpc``.
+        settings: how patient to be.
+        retries: asks again; made from the settings if it is not given.
+    """
+
+    def __init__(
+        self, address: Address, settings: ClientSettings, retries: Retries | None = None
+    ) -> None:
+        self.address = address
+        self._settings = settings
+        self._retries = retries or Retries(settings)
+        self._channel = grpc.insecure_channel(address.server, _options(settings))
+        self._predicting = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
+        self._watching = model_service_pb2_grpc.ModelServiceStub(self._channel)
+        self._model = model_pb2.ModelSpec(name=address.model)
+        if address.version is not None:
+            self._model.version.value = address.version
+
+    def ask(
+        self, signature: str, columns: Mapping[str, Sequence[Any]], outputs: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        """Rows of outputs, one per example; :class:`.transport.Transport` has the arguments."""
+        count = len(next(iter(columns.values())))
+        request = predict_pb2.PredictRequest(model_spec=self._model)
+        request.model_spec.signature_name = signature
+        for name, values in columns.items():
+            request.inputs[name].CopyFrom(_as_tensor(values))
+        answer = self._call(self._predicting.Predict, request)
+        found = {name: tf.make_ndarray(tensor) for name, tensor in answer.outputs.items()}
+        if not {len(values) if values.ndim else 0 for values in found.values()} <= {count}:
+            shapes = ", ".join(f"{name} {values.shape}" for name, values in sorted(found.items()))
+            raise ServerError(
+                f"{self.address} answers {shapes}, which is not {count} times {', '.join(outputs)}"
+            )
+        return [{name: values[row] for name, values in found.items()} for row in range(count)]
+
+    def status(self) -> tuple[VersionStatus, ...]:
+        request = get_model_status_pb2.GetModelStatusRequest(model_spec=self._model)
+        return read_status(_as_json(self._call(self._watching.GetModelStatus, request)))
+
+    def metadata(self) -> Metadata:
+        request = get_model_metadata_pb2.GetModelMetadataRequest(
+            model_spec=self._model, metadata_field=["signature_def"]
+        )
+        return read_metadata(_as_json(self._call(self._predicting.GetModelMetadata, request)))
+
+    def weigh(self, value: Any) -> int:
+        return len(value) if isinstance(value, bytes) else value.nbytes
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def _call(self, method: Callable[..., Any], request: Any) -> Any:
+        try:
+            return self._retries.run(lambda left: self._once(method, request, left))
+        except GaveUp as error:
+            raise ServerError(
+                f"{self.address}: {error}; TF Serving's port for gRPC is usually {GRPC_PORT}"
+            ) from error
+
+    def _once(self, method: Callable[..., Any], request: Any, left: float) -> Any:
+        limit = min(left, self._settings.read_seconds)
+        try:
+            return method(request, timeout=limit)
+        except grpc.RpcError as error:
+            code, said = error.code(), error.details() or "no reason given"
+            if code is _Code.DEADLINE_EXCEEDED:
+                raise Again(f"no answer within {limit:g} s") from error
+            if code in _PASSING:
+                raise Again(f"{code.name}: {said}", _pushback(error)) from error
+            raise self._refusal(code, said) from error
+
+    def _refusal(self, code: grpc.StatusCode, said: str) -> Exception:
+        if code in _REFUSED:
+            return RefusedError(f"{self.address} answers {code.name}: {said}")
+        if code is _Code.NOT_FOUND:
+            return InputError(
+                f"{self.address} is not there: {said}; valid are the name of a model that this "
+                "server has loaded (its --model_name) and one of its versions"
+            )
+        if code is _Code.UNIMPLEMENTED:
+            return ServerError(f"{self.address} answers unlike TF Serving: {code.name}: {said}")
+        return ServerError(f"{self.address} answers {code.name}: {said}")
+
+
+def _options(settings: ClientSettings) -> list[tuple[str, int]]:
+    connect = max(1, round(settings.connect_seconds * 1000))
+    pause = max(100, round(settings.pause_seconds * 1000))
+    return [
+        # A batch of long recordings is more than the usual 4 MiB.
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_receive_message_length", -1),
+        # Asking again is ours; how soon a broken connection is tried again is the channel's.
+        ("grpc.enable_retries", 0),
+        ("grpc.min_reconnect_backoff_ms", connect),
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", pause),
+    ]
+
+
+def _as_tensor(values: Sequence[Any]) -> Any:
+    if isinstance(values[0], bytes):
+        return tf.make_tensor_proto(list(values), tf.string)
+    if isinstance(values[0], np.ndarray):
+        return tf.make_tensor_proto(np.stack(values), tf.float32)
+    return tf.make_tensor_proto(list(values), tf.int32)
+
+
+def _as_json(message: Any) -> Any:
+    """The form that the same message has over REST."""
+    return json.loads(json_format.MessageToJson(message, preserving_proto_field_name=True))
+
+
+def _pushback(error: Any) -> float:
+    for key, value in error.trailing_metadata() or ():
+        if key == _PUSHBACK and str(value).isdecimal():
+            return int(value) / 1000
+    return 0.0

@@ -1,0 +1,172 @@
+"""Predict with an exported model on disk, here or on a Ray cluster."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from serkit.errors import InputError, check_range
+from serkit.export import signatures
+from serkit.export.versions import DETAILS, find_version
+from serkit.files import read_json
+from serkit.serving.prediction import Prediction, read_example
+from serkit.tasks.ray import RayEngine, RaySettings
+
+_BATCH_AT_HAND = 16
+
+
+class Predictor:
+    """A SavedModel written by :func:`serkit.export.saved_model.export_classifier`.
+
+    Args:
+        path: a version's folder, or the folder of all versions, of which the newest is taken.
+
+    Raises:
+        InputError: if there is no such model, or it is not one of serkit's, or of an older one
+            that told less, or it is damaged.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = find_version(Path(path))
+        import tensorflow as tf
+
+        try:
+            self.details = read_json(self.path / DETAILS)
+            self._model = tf.saved_model.load(str(self.path))
+            known = self._model.signatures[signatures.WAV].structured_outputs
+        except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"model {self.path} cannot be loaded: {reason}") from error
+        if missing := sorted({*signatures.OUTPUTS} - {*known}):
+            raise InputError(
+                f"model {self.path} does not tell {', '.join(missing)}; valid is one that this "
+                "version of serkit exported: export it again"
+            )
+
+    def predict(
+        self, files: Sequence[Path | str], samples: int | None = None
+    ) -> Iterator[Prediction]:
+        """Predict file after file, in their order; a bad one does not stop the others.
+
+        Args:
+            files: WAV, FLAC, MP3 and Ogg Vorbis files.
+            samples: how often a model that draws is asked, 1 or more; by default as often as was
+                exported with it.
+
+        Raises:
+            InputError: if ``samples`` is given and the model does not draw.
+        """
+        self.check(samples)
+        for start in range(0, len(files), _BATCH_AT_HAND):
+            yield from self._predict_batch(files[start : start + _BATCH_AT_HAND], samples)
+
+    def check(self, samples: int | None) -> None:
+        """Whether the model can be asked so; arguments and errors as for :meth:`predict`."""
+        if samples is None:
+            return
+        check_range("samples", samples, 1)
+        if signatures.SAMPLED not in self._model.signatures:
+            raise InputError(
+                f"samples={samples} for model {self.path}, which always answers the same; valid is "
+                f"a model that draws, with the signature {signatures.SAMPLED!r}"
+            )
+
+    def _question(self, samples: int | None, count: int) -> tuple[Any, dict[str, Any]]:
+        """A signature, and what goes into it beside ``count`` files."""
+        import tensorflow as tf
+
+        if samples is None:
+            return self._model.signatures[signatures.WAV], {}
+        numbers = tf.fill([count], tf.constant(samples, tf.int32))
+        return self._model.signatures[signatures.SAMPLED], {signatures.SAMPLES: numbers}
+
+    def _predict_batch(
+        self, files: Sequence[Path | str], samples: int | None
+    ) -> Iterator[Prediction]:
+        import tensorflow as tf
+
+        examples = list(map(read_example, files))
+        contents = tf.constant([example.value for example in examples])
+        signature, more = self._question(samples, len(examples))
+        found = signature(**{signatures.WAV_BYTES: contents}, **more)
+        outputs = {name: found[name].numpy() for name in signatures.OUTPUTS}
+        for row, example in enumerate(examples):
+            if example.problem:
+                yield Prediction.failed(example.name, example.problem)
+            else:
+                values = {name: value[row] for name, value in outputs.items()}
+                yield Prediction.of_outputs(example.name, self.details["classes"], values)
+
+
+def predict_on_ray(
+    model: Path | str,
+    files: Sequence[Path | str],
+    settings: RaySettings,
+    samples: int | None = None,
+) -> Iterator[Prediction]:
+    """What a model says of files, in their order, by as many processes as there is room for.
+
+    The files go through Ray Data in batches; each process loads the model once. A process whose
+    node is lost is replaced, and its batches are predicted again.
+
+    Args:
+        model: as for :class:`Predictor`; all nodes need to find it there.
+        files: the same.
+        settings: where, and what a process takes.
+        samples: as for :meth:`Predictor.predict`.
+
+    Raises:
+        InputError: if there is no such model, or it does not draw and ``samples`` is given, or Ray
+            is not installed.
+        GridError: if nobody answers at the address.
+    """
+    # Known to be one before anybody is asked for anything.
+    predictor = Predictor(model)
+    predictor.check(samples)
+    path = predictor.path.resolve()
+    with RayEngine(settings) as engine:
+        import ray
+
+        context = ray.data.DataContext.get_current()
+        context.execution_options.preserve_order = True
+        context.enable_progress_bars = False
+        room = ray.cluster_resources().get("CPU", 1) // (settings.cpus or 1)
+        rows = [{"given": str(file), "file": os.path.abspath(file)} for file in files]
+        found = ray.data.from_items(rows, override_num_blocks=_blocks(len(rows))).map_batches(
+            _Process,
+            fn_constructor_args=(str(path), samples),
+            batch_size=_BATCH_OF_A_TASK,
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, int(room))),
+            num_cpus=settings.cpus,
+            num_gpus=settings.gpus,
+            runtime_env={"env_vars": engine.variables},
+        )
+        for row in found.iter_rows():
+            # With the path as it was given, not as it is looked for elsewhere.
+            yield Prediction(**json.loads(row["prediction"]) | {"file": row["given"]})
+
+
+_BATCH_OF_A_TASK = 64
+
+
+def _blocks(files: int) -> int:
+    """A block is what one process is handed at a time."""
+    return max(1, -(-files // _BATCH_OF_A_TASK))
+
+
+class _Process:
+    """A process that has loaded the model."""
+
+    def __init__(self, model: str, samples: int | None) -> None:
+        self._predictor, self._samples = Predictor(model), samples
+
+    def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        found = self._predictor.predict(list(batch["file"]), self._samples)
+        # Classes are not columns: what they are only the model knows.
+        return {
+            "given": batch["given"],
+            "prediction": np.array([json.dumps(vars(one)) for one in found]),
+        }

@@ -1,0 +1,258 @@
+"""TF Serving's REST API: recordings as base64 in JSON. Imports no TensorFlow."""
+
+import base64
+import http.client
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import requests
+import urllib3
+
+import serkit
+from serkit.errors import InputError
+from serkit.export import signatures
+from serkit.serving.retries import (
+    Again,
+    ClientSettings,
+    GaveUp,
+    RefusedError,
+    Retries,
+    ServerError,
+    seconds_asked_for,
+)
+from serkit.serving.transport import (
+    GRPC_PORT,
+    REST_PORT,
+    Address,
+    Metadata,
+    VersionStatus,
+    read_metadata,
+    read_status,
+)
+
+_FLOATS = {signatures.PROBABILITIES, signatures.ENTROPY, signatures.MUTUAL_INFORMATION}
+_LONGEST = 120
+
+
+def to_body(signature: str, columns: Mapping[str, Sequence[Any]]) -> bytes:
+    """A request in rows.
+
+    Args:
+        signature: its name.
+        columns: by name, a value per example: bytes, arrays or integers.
+    """
+    rows = zip(*columns.values(), strict=True)
+    instances = [dict(zip(columns, map(_as_json, row), strict=True)) for row in rows]
+    return json.dumps({"signature_name": signature, "instances": instances}).encode()
+
+
+def to_rows(answer: Any, outputs: Sequence[str], count: int) -> list[dict[str, Any]]:
+    """Outputs by name, a row per example; what is float32 in :mod:`signatures` is so again.
+
+    Args:
+        answer: in rows or in columns. Where a signature has one output, its name is left out.
+        outputs: names that are expected.
+        count: of examples.
+
+    Raises:
+        KeyError, TypeError, ValueError: if it is something else.
+    """
+    if "outputs" in answer:
+        found = answer["outputs"]
+        columns = found if isinstance(found, dict) else {outputs[0]: found}
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    else:
+        found = answer["predictions"]
+        rows = [row if isinstance(row, dict) else {outputs[0]: row} for row in found]
+    if len(rows) != count:
+        raise ValueError(f"{len(rows)} rows")
+    return [
+        {name: np.asarray(v, np.float32) if name in _FLOATS else v for name, v in row.items()}
+        for row in rows
+    ]
+
+
+def reason_in(content: bytes) -> str:
+    """TF Serving's reason for an error, or the beginning of whatever else came."""
+    try:
+        return str(json.loads(content)["error"])
+    except (ValueError, KeyError, TypeError):
+        return shortened(content) if content else ""
+
+
+def shortened(answer: Any) -> str:
+    """A line of up to 120 letters, of bytes or of what came as JSON."""
+    text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else json.dumps(answer)
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return {"b64": base64.b64encode(value).decode("ascii")}
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+# Over which a server, or a proxy before it, may be well again.
+_PASSING = {429, 502, 503, 504}
+# Of this request: its content, its size, or what the model makes of it.
+_REFUSED = {400, 413, 500}
+_HEADERS = {"Content-Type": "application/json", "User-Agent": f"serkit/{serkit.__version__}"}
+# Digits and a comma of a float32 in JSON, which has the digits of a float64.
+_BYTES_PER_NUMBER = 22
+_READ = 1 << 16
+
+
+class RestTransport:
+    """Asks one model over HTTP; proxies, certificates and .netrc as for ``requests``.
+
+    Args:
+        address: ``http`` or ``https``.
+        settings: how patient to be.
+        retries: asks again; made from the settings if it is not given.
+    """
+
+    def __init__(
+        self, address: Address, settings: ClientSettings, retries: Retries | None = None
+    ) -> None:
+        self.address = address
+        self._settings = settings
+        self._retries = retries or Retries(settings)
+        self._session = requests.Session()
+
+    def ask(
+        self, signature: str, columns: Mapping[str, Sequence[Any]], outputs: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        """Rows of outputs, one per example; :class:`.transport.Transport` has the arguments."""
+        count = len(next(iter(columns.values())))
+        answer = self._call("POST", ":predict", to_body(signature, columns))
+        try:
+            return to_rows(answer, outputs, count)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ServerError(
+                f"{self.address} answers {shortened(answer)}, which is not {count} times "
+                f"{', '.join(outputs)}"
+            ) from error
+
+    def status(self) -> tuple[VersionStatus, ...]:
+        answer = self._call("GET", "")
+        try:
+            return read_status(answer)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self._strange(answer) from error
+
+    def metadata(self) -> Metadata:
+        answer = self._call("GET", "/metadata")
+        try:
+            return read_metadata(answer)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self._strange(answer) from error
+
+    def weigh(self, value: Any) -> int:
+        if isinstance(value, bytes):
+            return 4 * -(-len(value) // 3)
+        return _BYTES_PER_NUMBER * value.size
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _call(self, method: str, what: str, body: bytes | None = None) -> Any:
+        try:
+            response, content = self._retries.run(lambda left: self._once(method, what, body, left))
+        except GaveUp as error:
+            raise ServerError(f"{self.address}: {error}") from error
+        if response.status_code != 200:
+            raise self._refusal(response, content)
+        try:
+            return json.loads(content)
+        except ValueError as error:
+            kind = response.headers.get("Content-Type", "no type")
+            raise ServerError(
+                f"{self.address} answers with no JSON, but {kind}: {shortened(content)}; TF "
+                f"Serving's port for HTTP is usually {REST_PORT}"
+            ) from error
+
+    def _once(
+        self, method: str, what: str, body: bytes | None, left: float
+    ) -> tuple[requests.Response, bytes]:
+        end = time.monotonic() + min(left, self._settings.read_seconds)
+        limits = (min(left, self._settings.connect_seconds), min(left, self._settings.read_seconds))
+        try:
+            with self._session.request(
+                *(method, self.address.url + what),
+                **{"data": body, "headers": _HEADERS, "timeout": limits},
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                content = _read(response, end)
+        except requests.exceptions.SSLError as error:
+            raise InputError(
+                f"{self.address}: no TLS that can be trusted: {_cause(error)}; valid are http:// "
+                "for a server without TLS, or its authority's certificate in $REQUESTS_CA_BUNDLE"
+            ) from error
+        except requests.ConnectTimeout as error:
+            raise Again(f"nobody takes a connection within {limits[0]:g} s") from error
+        except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as error:
+            raise Again(f"no answer within {limits[1]:g} s") from error
+        except (requests.ConnectionError, urllib3.exceptions.HTTPError) as error:
+            raise Again(_broken(error)) from error
+        except requests.RequestException as error:
+            raise ServerError(f"{self.address} cannot be asked: {error}") from error
+        if response.status_code in _PASSING:
+            reason = f"it answers {response.status_code} {reason_in(content)}"
+            raise Again(reason, seconds_asked_for(response.headers.get("Retry-After", "")))
+        return response, content
+
+    def _refusal(self, response: requests.Response, content: bytes) -> Exception:
+        said = f"{response.status_code} {reason_in(content) or response.reason}"
+        if response.status_code in _REFUSED:
+            return RefusedError(f"{self.address} answers {said}")
+        if response.status_code == 404:
+            return InputError(
+                f"{self.address} is not there: {said}; valid are the name of a model that this "
+                "server has loaded (its --model_name) and one of its versions"
+            )
+        if response.is_redirect:
+            return InputError(f"{self.address} has moved to {response.headers['Location']}")
+        return ServerError(f"{self.address} answers {said}")
+
+    def _strange(self, answer: Any) -> ServerError:
+        return ServerError(f"{self.address} answers unlike TF Serving: {shortened(answer)}")
+
+
+def _read(response: requests.Response, end: float) -> bytes:
+    """All that comes until ``end``; requests' own limit begins anew with every byte."""
+    content = bytearray()
+    while data := response.raw.read1(_READ, decode_content=True):
+        content += data
+        if time.monotonic() > end:
+            raise TimeoutError
+    missing = response.raw.length_remaining
+    if missing:
+        raise requests.ConnectionError(f"{missing} bytes of the answer did not come")
+    return bytes(content)
+
+
+def _broken(error: Exception) -> str:
+    inner, cause = _innermost(error), _cause(error)
+    if not isinstance(inner, http.client.BadStatusLine) or isinstance(inner, ConnectionError):
+        return f"no connection: {cause}"
+    # A record of TLS begins so, which is an alert here.
+    if "\x15\x03" in cause:
+        return "it speaks TLS; valid is https://"
+    return f"no HTTP comes back, but {cause!r}; {GRPC_PORT} is usually gRPC, {REST_PORT} HTTP"
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """What requests and urllib3 wrap in errors of theirs."""
+    inner = getattr(error, "reason", None) or (error.args[-1] if error.args else None)
+    return _innermost(inner) if isinstance(inner, BaseException) else error
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason, without the name of the connection that urllib3 puts before it."""
+    reason = str(_innermost(error))
+    return reason.partition("): ")[2] or reason

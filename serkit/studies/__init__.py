@@ -1,0 +1,1 @@
+"""Training on folds and comparing what comes of it: comparison, demo, searches."""

@@ -1,0 +1,152 @@
+"""Run a whole comparison: training runs, numbers, tables and the report page."""
+
+import functools
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from serkit.errors import InputError
+from serkit.files import write_json
+from serkit.progress import Progress, Silent
+from serkit.studies.comparison_page import write_story
+from serkit.studies.comparison_settings import CompareSettings
+from serkit.studies.comparison_spectrograms import AUDIO, AudioPart, Views
+from serkit.studies.engine import MANIFEST, Comparison, open_corpus
+from serkit.studies.exports import write_tables
+from serkit.studies.results import make_results
+from serkit.studies.run_folder import Run
+from serkit.tasks.graph import Engine, Work, Workshop
+
+
+def workshop_of(comparison: Comparison) -> Workshop:
+    """What an engine needs to do a comparison's work elsewhere."""
+    return Workshop(
+        functools.partial(reopened, comparison.settings),
+        comparison.out,
+        comparison.cache,
+        inputs=(("out", "manifest.csv"), ("out", "roots.json")),
+        sources=sources_of,
+    )
+
+
+def sources_of(work: Work) -> Mapping[str, Path]:
+    """The recordings that a piece reads, see :class:`serkit.tasks.graph.Workshop`.
+
+    Raises:
+        RecordingError: if one cannot be read; the message names it.
+    """
+    return work.sources if isinstance(work, AudioPart) else {}
+
+
+def reopened(settings: CompareSettings, out: Path, cache: Path, name: str) -> Work:
+    """A piece of a comparison's work.
+
+    Args:
+        settings: of the comparison.
+        out: the run folder, with the manifest.
+        cache: with what the piece needs.
+        name: of the piece, its place below ``cache``.
+
+    Raises:
+        InputError: if there is no such piece.
+    """
+    given = pickle.dumps(settings), out, cache
+    if Path(name).parts[0] == AUDIO:
+        # Who is tested, and what is rare, is nothing to spectrograms.
+        return _find(_views(*given), cache / name)
+    return _comparison(*given).work_at(name)
+
+
+def _find(views: Views, place: Path) -> AudioPart:
+    for part in views.parts(views):
+        if part.place == place:
+            return part
+    raise InputError(
+        f"no spectrograms of this comparison are at {place.name}; its clips are others"
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _views(settings: bytes, out: Path, cache: Path) -> Views:
+    # As for all of a comparison.
+    tf.config.experimental.enable_op_determinism()
+    wanted = pickle.loads(settings)
+    return Views(wanted, open_corpus(wanted, out, Silent()), out, cache)
+
+
+@functools.lru_cache(maxsize=1)
+def _comparison(settings: bytes, out: Path, cache: Path) -> Comparison:
+    return Comparison(pickle.loads(settings), out, cache, Silent())
+
+
+# What may grow in a folder: all of it is trained by itself and put together anew.
+_MAY_CHANGE = ("arms", "classifiers", "protocol", "seeds", "more_seeds", "best")
+
+
+def compare(
+    settings: CompareSettings,
+    out: Path,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+    engine: Engine | None = None,
+) -> dict[str, Any]:
+    """Compare arms; a second call goes on where the first was killed, and ends with the same.
+
+    Args:
+        settings: what is compared. Arms, classifiers, protocols and seeds may be others in a second
+            call: what was trained before is not trained again.
+        out: run folder; gets ``comparison.json``, ``report.html``, ``figures/`` and ``tables/``.
+        cache: folder of spectrograms, GANs and trainings, known by what they were made of, which
+            comparisons may share, one after the other; default: in the run folder.
+        progress: says what is being done.
+        engine: who trains; default: this process.
+
+    Returns:
+        What ``comparison.json`` holds, see :func:`serkit.studies.results.make_results`.
+
+    Raises:
+        SerkitError: for recordings or settings that do not work; the message says why.
+        LeakError: if anything would be fitted on somebody who is validated or tested with.
+    """
+    progress = progress or Progress()
+    with Run(out, fixed(settings)) as run:
+        with progress.stage("recordings and splits"):
+            if run.is_new:
+                # Of a call that failed before any work; its recordings may have been others.
+                (out / MANIFEST).unlink(missing_ok=True)
+            comparison = Comparison(settings, run.folder, cache, progress)
+        run.begin_work()
+        with progress.stage("spectrograms and trainings"):
+            comparison.run(engine, workshop_of(comparison))
+        with progress.stage("results"):
+            results = make_results(comparison)
+            write_json(out / "comparison.json", results)
+            write_tables(results, out / "tables")
+            for line in verdicts(results):
+                progress.say(f"   {line}")
+        with progress.stage("report"):
+            write_story(out / "report.html", comparison, results)
+        progress.say(f"\nreport: {out / 'report.html'}\nnumbers: {out / 'comparison.json'}")
+    return results
+
+
+def fixed(settings: CompareSettings) -> dict[str, Any]:
+    """What of a comparison's settings has to stay as it is in its run folder, as JSON values."""
+    return {name: value for name, value in settings.to_json().items() if name not in _MAY_CHANGE}
+
+
+def verdicts(results: dict[str, Any]) -> list[str]:
+    """A sentence for each protocol, classifier and arm."""
+    several = len(results["protocols"]) > 1 or len(results["settings"]["classifiers"]) > 1
+    return [
+        f"{protocol}, {classifier}: {arm['difference']['verdict']}"
+        if several
+        else arm["difference"]["verdict"]
+        for protocol, found in results["protocols"].items()
+        for classifier, arms in found["classifiers"].items()
+        for arm in arms["arms"].values()
+        if "difference" in arm
+    ]

@@ -1,0 +1,285 @@
+"""Settings of a comparison, and the classifiers it may train."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import keras
+
+from serkit.audio.augmentation import WaveAugmentation
+from serkit.audio.spec_augment import MaskSettings
+from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.augmentation.arms import DCGAN, DEFAULT_ARMS, WGAN_GP, Arm, augmentation_of, choose_arms
+from serkit.datasets.corpus import LABEL_SETS
+from serkit.datasets.custom import Naming
+from serkit.datasets.imbalance import RARE_BELOW
+from serkit.errors import InputError, check_choice, check_range
+from serkit.gans.base import GANSettings
+from serkit.gans.dcgan import DCGAN_RECIPES, REPORT, SMALL_DATA
+from serkit.models.compact import compact
+from serkit.models.fitting import REPORT_FIT, FitSettings
+from serkit.models.transfer import RESNET50_HEAD, TRANSFER, TransferSettings
+from serkit.serialization import recorded
+from serkit.studies.gan_kinds import KINDS, REPORT_DCGAN, GanKind, GanSizes
+from serkit.studies.search_spaces import CompactRecipe
+from serkit.training.precision import fastest_precision
+
+_SIDE = 224
+FROZEN_CONVS = TransferSettings().frozen_convs
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A kind of classifier.
+
+    Attributes:
+        build: from the number of classes, ``(frames, bins, 1)``, weights and seed to a model from
+            spectrograms to logits.
+        network: settings of its network, which results depend on.
+        fit: how it is trained, if nobody says otherwise.
+        pretrained: it begins with weights that were trained before.
+    """
+
+    build: Callable[[int, tuple[int, int, int], str, int], keras.Model]
+    network: object
+    fit: FitSettings
+    pretrained: bool = False
+
+
+def compact_contender(recipe: CompactRecipe) -> Contender:
+    """A compact network as a recipe says."""
+
+    def build(classes: int, shape: tuple[int, int, int], weights: str, seed: int) -> keras.Model:
+        return compact(classes, shape, recipe.network, seed)
+
+    return Contender(build, recipe.network, recipe.fit)
+
+
+def transfer_contender(
+    name: str, frozen_convs: int = FROZEN_CONVS, precision: str | None = None
+) -> Contender:
+    """One of the 2021 report's networks.
+
+    Args:
+        name: key of :data:`serkit.models.transfer.TRANSFER`.
+        frozen_convs: of ``vgg16-half-freeze``; the others take no notice.
+        precision: one of :data:`serkit.training.precision.PRECISIONS`; None is the fastest here.
+    """
+    own = RESNET50_HEAD if name == "resnet50-head" else TransferSettings()
+    network = replace(own, precision=precision or fastest_precision())
+    if name == "vgg16-half-freeze":
+        network = replace(network, frozen_convs=frozen_convs)
+
+    def build(classes: int, shape: tuple[int, int, int], weights: str, seed: int) -> keras.Model:
+        if shape[:2] != (_SIDE, _SIDE):
+            raise InputError(f"{name} takes {_SIDE} x {_SIDE} spectrograms, not {shape[:2]}")
+        return TRANSFER[name](classes, weights, network, seed)
+
+    # Features of two views stand for augmentation: the frozen part is most of the work.
+    return Contender(build, network, replace(REPORT_FIT, views=2), pretrained=True)
+
+
+CLASSIFIERS = {
+    "compact": compact_contender(CompactRecipe()),
+    **{name: transfer_contender(name) for name in TRANSFER},
+}
+"""By name: serkit's own, and the report's three (section 6.2)."""
+
+
+HONEST, LEAKY, BOTH, CORPORA = "k-fold", "random", "both", "leave-one-corpus-out"
+COMPARED = (HONEST, LEAKY, BOTH, CORPORA)
+BALANCE, REPORTED = "balance", "report"
+PLANS = (BALANCE, REPORTED)
+TUNED_CLASSIFIER = "classifier"
+_TUNABLE = (TUNED_CLASSIFIER, DCGAN, WGAN_GP)
+# Folders of earlier comparisons do not have these settings.
+_LATER = ("tuned", "naming", "gan_recipe", "frozen_convs", "precision", "live")
+
+
+@dataclass(frozen=True)
+class CompareSettings:
+    """Settings of a comparison; the defaults fit two cores.
+
+    Attributes:
+        roots: folders of recordings, CSV files, or manifests of an audit.
+        arms: names of arms, see :data:`serkit.augmentation.arms.ARMS`.
+        everywhere: arms whose doing every arm gets as well.
+        classifiers: keys of :data:`CLASSIFIERS`.
+        label_set: ``emotion`` or ``gender_emotion``.
+        protocol: ``k-fold``, whose folds share no speaker; ``random``, the report's own, which
+            does, and every result says so; ``both``; or ``leave-one-corpus-out``.
+        without: corpora that are left out.
+        folds: how many, at least 3; every clip is tested once.
+        seed: of folds, rare classes, GANs and what is drawn from them.
+        seeds: of trainings: every arm is trained once with each on every fold.
+        more_seeds: of trainings of ``none`` and of the arms that were best, up to ``best``, on the
+            validation speakers with ``seeds``.
+        best: how many these are.
+        rarify: labels and the share, above 0 and at most 1, that is left of their training clips.
+        first_folds: how many of the folds are run, the first ones; 0 for all.
+        plan: ``balance``, as the next two say, or ``report``, what the report added (figure 18).
+        rare_below: a class with fewer training clips than this share of the largest is filled;
+            above 1 all classes are.
+        filled_to: up to this share of the largest.
+        generated_share: of what rare classes are filled with, the rest being copies of clips; of
+            all arms that fill but oversampling.
+        gated: generated samples have to get past a judge, see :mod:`serkit.augmentation`.
+        weights: of the report's networks: ``imagenet``, ``none`` or a file.
+        spec: spectrograms; GANs and the report's networks need 224 by 224.
+        masks: of the arm ``specaugment``.
+        gans: how large GANs are and how long they are trained.
+        gan_recipe: of the arm ``dcgan``, see :data:`serkit.gans.dcgan.DCGAN_RECIPES`; ``report``
+            begins from nothing, whatever ``gans`` says of pretraining.
+        fit: how each classifier is trained where it is not as the classifier's own settings say.
+        tuned: what searches found, see :func:`serkit.studies.search_spaces.read_tuned`, in place
+            of serkit's own settings: of ``classifier``, the compact network, ``dcgan`` or
+            ``wgan-gp``.
+        naming: how recordings of the user's own are named.
+        frozen_convs: of ``vgg16-half-freeze``, 0 to 13: 10 as in the 2021 report's text, 8 as in
+            its listing.
+        precision: that the 2021 report's networks compute in, ``float32`` or ``mixed_bfloat16``;
+            the faster one on this machine.
+        live: training batches are computed from waveforms at each step, in all arms; otherwise in
+            those that augment waveforms.
+
+    Raises:
+        InputError: for a value out of range or a name that is not known.
+    """
+
+    roots: tuple[str, ...]
+    arms: tuple[str, ...] = DEFAULT_ARMS
+    everywhere: tuple[str, ...] = ()
+    classifiers: tuple[str, ...] = ("compact",)
+    label_set: str = "emotion"
+    protocol: str = HONEST
+    without: tuple[str, ...] = ()
+    folds: int = 5
+    seed: int = 0
+    seeds: tuple[int, ...] = (0,)
+    more_seeds: tuple[int, ...] = ()
+    best: int = 2
+    rarify: tuple[tuple[str, float], ...] = ()
+    first_folds: int = 0
+    plan: str = BALANCE
+    rare_below: float = RARE_BELOW
+    filled_to: float = 1.0
+    generated_share: float = 1.0
+    gated: bool = False
+    weights: str = "imagenet"
+    spec: SpectrogramSpec = field(default_factory=SpectrogramSpec)
+    masks: MaskSettings = field(default_factory=MaskSettings)
+    gans: GanSizes = field(default_factory=GanSizes)
+    gan_recipe: str = SMALL_DATA
+    fit: dict[str, FitSettings] = field(default_factory=dict)
+    tuned: dict[str, CompactRecipe | GANSettings] = field(default_factory=dict)
+    naming: Naming = field(default_factory=Naming)
+    frozen_convs: int = FROZEN_CONVS
+    precision: str = field(default_factory=fastest_precision)
+    live: bool = False
+
+    def __post_init__(self) -> None:
+        arms = choose_arms(self.arms, self.everywhere)
+        for name in (*self.classifiers, *self.fit):
+            check_choice("classifier", name, CLASSIFIERS)
+        check_choice("label_set", self.label_set, LABEL_SETS)
+        check_choice("protocol", self.protocol, COMPARED)
+        check_range("folds", self.folds, 3)
+        check_choice("plan", self.plan, PLANS)
+        for name in ("best", "first_folds"):
+            check_range(name, getattr(self, name), 0)
+        check_range("generated_share", self.generated_share, 0.0, 1.0)
+        for name in ("rare_below", "filled_to"):
+            check_range(name, getattr(self, name), 0.0, 10.0)
+        for name in self.tuned:
+            check_choice("tuned", name, _TUNABLE)
+        check_choice("gan_recipe", self.gan_recipe, DCGAN_RECIPES)
+        # These know what is valid.
+        TransferSettings(self.frozen_convs, precision=self.precision)
+        if DCGAN in self.tuned and self.gan_recipe == REPORT:
+            raise InputError("a DCGAN of a search and the recipe report were given; valid is one")
+        for label, share in self.rarify:
+            if not 0 < share <= 1:
+                raise InputError(f"rarify {label}={share}; valid is above 0 and at most 1")
+        for name in ("roots", "classifiers", "seeds"):
+            values = getattr(self, name)
+            if not values or len(set(values)) < len(values):
+                raise InputError(f"{name}={values!r}; valid is one or more, each once")
+        if set(self.more_seeds) & set(self.seeds):
+            raise InputError(f"more_seeds={self.more_seeds} has seeds of {self.seeds}")
+        self._check_live(arms)
+
+    def _check_live(self, arms: Sequence[Arm]) -> None:
+        live = [arm for arm in arms if self.waves_of(arm) is not None]
+        names = ", ".join(arm.name for arm in live)
+        for name in self.classifiers if live else ():
+            if views := self.fit_of(name).views:
+                raise InputError(
+                    f"`classifiers` must be without {name} where spectrograms are computed at each "
+                    f"step (the arms {names}), since it is trained on {views} fixed views of each "
+                    "clip; compact is not."
+                )
+        if len(live) < len(arms) and any(arm.speeds for arm in live):
+            raise InputError(
+                "`live` must be true where all arms have `speed` and some augment waveforms "
+                f"({names}): these draw a speed at each step, the others have fixed ones. "
+                "Received: False."
+            )
+
+    @property
+    def is_live(self) -> bool:
+        """Whether some training needs the recordings themselves."""
+        return any(
+            self.waves_of(arm) is not None for arm in choose_arms(self.arms, self.everywhere)
+        )
+
+    def waves_of(self, arm: Arm) -> WaveAugmentation | None:
+        """How an arm's waveforms are augmented at each step; None if spectrograms are kept."""
+        return augmentation_of(arm.augmentations) if self.live or arm.waves else None
+
+    def speeds_of(self, arm: Arm) -> tuple[float, ...]:
+        """The speeds that an arm's spectrograms are computed at before training, 1 first."""
+        return (1.0,) if self.waves_of(arm) is not None else (1.0, *arm.speeds)
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """The protocols that are run."""
+        return (HONEST, LEAKY) if self.protocol == BOTH else (self.protocol,)
+
+    def fit_of(self, classifier: str) -> FitSettings:
+        """How a classifier is trained."""
+        return self.fit.get(classifier, self.contender(classifier).fit)
+
+    def contender(self, classifier: str) -> Contender:
+        """A kind of classifier, as a search found it, or as settings of its network say."""
+        if classifier == "compact" and TUNED_CLASSIFIER in self.tuned:
+            return compact_contender(self.tuned[TUNED_CLASSIFIER])
+        changed = (self.frozen_convs, self.precision) != (FROZEN_CONVS, fastest_precision())
+        if classifier in TRANSFER and changed:
+            return transfer_contender(classifier, self.frozen_convs, self.precision)
+        return CLASSIFIERS[classifier]
+
+    def gan_kind(self, kind: str) -> GanKind:
+        """A kind of GAN, by the recipe of the 2021 report or as a search found it, if asked for."""
+        if kind == DCGAN and self.gan_recipe == REPORT:
+            return REPORT_DCGAN
+        return KINDS[kind].tuned(self.tuned[kind]) if kind in self.tuned else KINDS[kind]
+
+    def trained_for(self, epochs: int | None) -> "CompareSettings":
+        """The same with so many epochs of every classifier; None leaves each its own."""
+        if epochs is None:
+            return self
+        # Of those that are not compared now, too: they may be added later.
+        fit = {name: replace(self.fit_of(name), epochs=epochs) for name in CLASSIFIERS}
+        return replace(self, fit=fit)
+
+    def shortened(self) -> "CompareSettings":
+        """As little as possible: enough to see that everything runs, no more."""
+        fit = {
+            name: replace(self.fit_of(name), epochs=2, steps_per_epoch=4, batch_size=16)
+            for name in CLASSIFIERS
+        }
+        return replace(self, gans=self.gans.shortened(), fit=fit, folds=3)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values, for the run folder."""
+        return recorded(self, _LATER)

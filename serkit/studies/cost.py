@@ -1,0 +1,147 @@
+"""Estimate the time of a comparison from a few measured steps of each network."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import keras
+import numpy as np
+
+from serkit.augmentation.arms import COPIES
+from serkit.formatting import markdown_table
+from serkit.models.fitting import compiled
+from serkit.models.frozen_features import cut
+from serkit.studies.classifier_runs import Training
+from serkit.studies.engine import Comparison
+from serkit.studies.generators import GanTraining
+from serkit.tasks.graph import Work
+
+_FEW = 8
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of all trainings of one kind that are not done yet.
+
+    Attributes:
+        kind: a classifier's or a GAN's name.
+        trainings: how many there are.
+        seconds: of all of them, one after another.
+    """
+
+    kind: str
+    trainings: int
+    seconds: float
+
+
+def estimate_cost(comparison: Comparison, steps: int = 3) -> list[Cost]:
+    """Measure some steps of each network, and multiply them by what is to be done.
+
+    Spectrograms and samples of GANs are left out, which take little beside trainings. A GAN that
+    stops at an equilibrium may take less.
+
+    Args:
+        comparison: before :meth:`serkit.studies.engine.Comparison.run`; more seeds of the best
+            arms are left out.
+        steps: how many are measured of each network, after the first, which compiles.
+    """
+    work = _not_done(comparison)
+    gans = [each for each in work if isinstance(each, GanTraining)]
+    kinds = dict.fromkeys(gan.kind for gan in gans)
+    found = [_of_gans(comparison, [g for g in gans if g.kind == kind], steps) for kind in kinds]
+    for name in comparison.settings.classifiers:
+        own = [each for each in work if isinstance(each, Training) and each.classifier == name]
+        if own:
+            found.append(_of_classifier(comparison, own, steps))
+    return found
+
+
+def cost_table(costs: Sequence[Cost]) -> str:
+    """Markdown: trainings and minutes of each kind, and of all together."""
+    total = Cost("all", sum(each.trainings for each in costs), sum(each.seconds for each in costs))
+    rows = [
+        [each.kind, f"{each.trainings}", f"{each.seconds / 60:.1f}"] for each in (*costs, total)
+    ]
+    return markdown_table(["to do, about", "trainings", "minutes"], rows)
+
+
+def _not_done(comparison: Comparison) -> list[Work]:
+    settings = comparison.settings
+    every = {
+        work.place: work
+        for arm in comparison.arms
+        for fold in comparison.folds
+        for _, work in comparison.pieces(fold, arm, settings.classifiers, settings.seeds)
+        if isinstance(work, GanTraining | Training)
+    }
+    return [work for work in every.values() if not work.is_done]
+
+
+def _of_gans(comparison: Comparison, gans: Sequence[GanTraining], steps: int) -> Cost:
+    """Of one kind: a step takes as long as it has examples."""
+    kind, first = gans[0].kind, gans[0].settings
+    small = replace(first, batch_size=min(_FEW, first.batch_size))
+    gan = comparison.settings.gan_kind(kind).build(small, 0)
+    examples = small.examples_per_step
+    pictures = _noise((examples, *comparison.settings.spec.shape))
+    labels = (np.arange(examples) % small.classes,) if small.classes else ()
+    batch = (pictures, *labels) if labels else pictures
+    each = median_seconds(lambda: gan.train_on_batch(batch), steps) / examples
+    keras.utils.clear_session()
+    shown = sum(one.settings.steps * one.settings.examples_per_step for one in gans)
+    return Cost(kind, len(gans), each * shown)
+
+
+def _of_classifier(comparison: Comparison, trainings: Sequence[Training], steps: int) -> Cost:
+    settings, first = comparison.settings, trainings[0]
+    classes = len(first.filling.fold.classes)
+    build = settings.contender(first.classifier).build
+    model = build(classes, settings.spec.shape, settings.weights, 0)
+    pieces = cut(model)
+    trained = pieces.rest if pieces else model
+    size = first.fit.batch_size
+    trainer = compiled(trained, first.fit, 1)
+    inputs, labels = _noise((size, *trained.input_shape[1:])), np.arange(size) % classes
+    step = median_seconds(lambda: trainer.train_on_batch(inputs, labels), steps)
+    few = _noise((_FEW, *settings.spec.shape))
+    forward = median_seconds(lambda: model.predict_on_batch(few), steps) / _FEW
+    keras.utils.clear_session()
+    total = sum(_of_training(one, step, forward) for one in trainings)
+    # What is frozen is passed once for each spectrogram.
+    views = max(1, first.fit.views) if any(one.filling.arm.masks for one in trainings) else 1
+    total += forward * views * _pictures(comparison, trainings) if pieces else 0.0
+    return Cost(first.classifier, len(trainings), total)
+
+
+def _of_training(training: Training, step: float, forward: float) -> float:
+    """Steps, validation after each epoch, and the predictions at the end."""
+    split, fit = training.filling.fold.split, training.fit
+    # Without gradients it is a third of the work.
+    validation = step / 3 * len(split.validation) / fit.batch_size
+    epochs = fit.epochs * (fit.steps(0) * step + validation)
+    return epochs + forward * (len(split.validation) + len(split.test))
+
+
+def _pictures(comparison: Comparison, trainings: Sequence[Training]) -> int:
+    """Of all clips, and of what is added to folds that is no copy."""
+    added = {
+        (id(one.filling.fold), one.filling.arm.fill): sum(one.filling.fold.plan.values())
+        for one in trainings
+        if one.filling.arm.fill and one.filling.arm.fill != COPIES
+    }
+    return len(comparison.corpus) + sum(added.values())
+
+
+def _noise(shape: tuple[int, ...]) -> np.ndarray:
+    return np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+
+
+def median_seconds(step: Callable[[], object], count: int) -> float:
+    """Of a step, the median of so many after the first, which compiles."""
+    step()
+    times = []
+    for _ in range(count):
+        began = time.monotonic()
+        step()
+        times.append(time.monotonic() - began)
+    return float(np.median(times))

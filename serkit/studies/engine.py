@@ -1,0 +1,280 @@
+"""The tasks of a comparison, from recordings to results."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from serkit.augmentation.arms import GANS, NONE, Arm, choose_arms
+from serkit.datasets.audit import open_recordings
+from serkit.datasets.corpus import Corpus
+from serkit.datasets.imbalance import nothing_rare
+from serkit.errors import InputError
+from serkit.formatting import counted
+from serkit.progress import Progress
+from serkit.seeds import derive_seed
+from serkit.studies.classifier_runs import TrainedGate, Training
+from serkit.studies.comparison_settings import CompareSettings
+from serkit.studies.comparison_spectrograms import Views
+from serkit.studies.filling import Filling
+from serkit.studies.folds import Fold, make_folds
+from serkit.studies.generators import Generators
+from serkit.tasks.graph import Engine, LocalEngine, Plan, Work, Workshop
+from serkit.training.shards import Rows
+
+MANIFEST = "manifest.csv"
+
+
+def open_corpus(settings: CompareSettings, out: Path, progress: Progress) -> Corpus:
+    """Audited clips, without the corpora that are left out.
+
+    Args:
+        settings: of the comparison.
+        out: the run folder; gets the manifest if it has none.
+        progress: says how many there are.
+
+    Raises:
+        InputError: if there are no recordings, or a corpus that is to be left out is not there.
+    """
+    manifest = out / MANIFEST
+    if not manifest.exists():
+        found = open_recordings(settings.roots, progress.track("reading"), naming=settings.naming)
+        found.write(out)
+    corpus = Corpus.read(manifest)
+    names = {clip.corpus for clip in corpus.clips}
+    if unknown := sorted(set(settings.without) - names):
+        raise InputError(
+            f"without={', '.join(unknown)}; valid are the corpora: {', '.join(sorted(names))}"
+        )
+    corpus = corpus.where(lambda clip: clip.corpus not in settings.without)
+    progress.counts(counted(len(corpus), "clip"), corpus.counts(settings.label_set))
+    return corpus
+
+
+_JUDGE = "compact"
+
+
+class Comparison:
+    """Arms, folds and trainings of one comparison.
+
+    Operations are deterministic from here on. Spectrograms need not be there yet: they are pieces
+    of work like the trainings.
+
+    Args:
+        settings: what is compared.
+        out: the run folder, which nobody else uses but those who do some of the same comparison.
+        cache: folder of spectrograms, GANs and trainings, which comparisons may share, one after
+            the other; default: in the run folder.
+        progress: says what is being done.
+
+    Attributes:
+        arms: ``none`` first.
+        corpus: audited clips.
+        views: spectrograms of all of them.
+        folds: of all protocols.
+        left_out: which arms are left out because no class is rare, and why; empty for none.
+    """
+
+    def __init__(
+        self,
+        settings: CompareSettings,
+        out: Path,
+        cache: Path | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        tf.config.experimental.enable_op_determinism()
+        keras.utils.set_random_seed(derive_seed(settings.seed, "global"))
+        self.settings, self.out = settings, out
+        self.cache = cache or out / "cache"
+        self.progress = progress or Progress()
+        self.arms = choose_arms(settings.arms, settings.everywhere)
+        self.corpus = open_corpus(settings, out, self.progress)
+        self.views = Views(settings, self.corpus, out, self.cache)
+        self.folds = list(make_folds(settings, self.corpus, self.views))
+        self.left_out = self._leave_out_unfilled()
+        for fold in self.folds:
+            fold.split.write(self.out / "splits" / f"{fold.protocol}-{fold.number}.json")
+        self._generators = {
+            (kind, id(fold)): Generators(kind, fold, settings, self.cache / "gans")
+            for fold in self.folds
+            for kind in GANS
+        }
+
+    @property
+    def pictures(self) -> Rows:
+        """Spectrograms ``(clips, frames, bins, 1)`` of all clips, computed if they are not."""
+        return self.views[1.0]
+
+    def run(self, engine: Engine | None = None, workshop: Workshop | None = None) -> None:
+        """Do everything: spectrograms, every arm, then with more seeds what was best.
+
+        Args:
+            engine: who does it; default: this process.
+            workshop: for doing it elsewhere, see :func:`serkit.studies.comparison.workshop_of`.
+
+        Raises:
+            RecordingError: if a recording cannot be read or decoded; the message names it.
+        """
+        self.views.settle()
+        engine = engine or LocalEngine()
+        settings, say, verbose = self.settings, self.progress.say, self.progress.verbose
+        arms = 1 + min(settings.best, len(self.arms) - 1)
+        more = arms * len(settings.more_seeds) * len(self.folds)
+        first = list(self._pieces(self.arms, settings.seeds))
+        later = {f"{name} to train": more for name in settings.classifiers}
+        engine.run(Plan(first, later), workshop, say, verbose)
+        again = [
+            piece
+            for protocol in settings.protocols
+            for classifier in settings.classifiers
+            for piece in self._again(protocol, classifier)
+        ]
+        engine.run(Plan([*first, *again]), workshop, say, verbose)
+
+    def work_at(self, name: str) -> Work:
+        """A piece of work.
+
+        Args:
+            name: its place below the cache.
+
+        Raises:
+            InputError: if there is none of that name.
+        """
+        settings, wanted = self.settings, self.cache / name
+        for _, work in self._pieces(self.arms, (*settings.seeds, *settings.more_seeds)):
+            if work.place == wanted:
+                return work
+        raise InputError(f"no work of this comparison is at {name}; its settings are others")
+
+    def trainings(self, protocol: str, classifier: str, arm: Arm) -> list[Training]:
+        """Those of an arm, by seed and fold; a seed's only if they are done in all folds.
+
+        With more seeds only of ``none`` and of what is :meth:`best`: others may lie in the cache.
+        """
+        folds = [fold for fold in self.folds if fold.protocol == protocol]
+        found = []
+        seeds = self.settings.seeds
+        if self.settings.more_seeds and (
+            arm.name == NONE or arm in self.best(protocol, classifier)
+        ):
+            seeds = (*seeds, *self.settings.more_seeds)
+        for seed in seeds:
+            mine = [self.training(fold, classifier, arm, seed) for fold in folds]
+            if all(training.is_done for training in mine):
+                found += mine
+        return found
+
+    def best(self, protocol: str, classifier: str) -> list[Arm]:
+        """The arms that were best in the folds' validation parts with the first seeds, best first.
+
+        ``none`` is not among them, nor is one of which a training is missing. Test parts have no
+        say in it, though over all folds the same people are in both.
+        """
+        found = {}
+        for arm in self.arms:
+            mine = [
+                self.training(fold, classifier, arm, seed)
+                for fold in self.folds
+                if fold.protocol == protocol
+                for seed in self.settings.seeds
+            ]
+            if arm.name != NONE and all(training.is_done for training in mine):
+                found[arm] = np.mean([one.record()["validation_uar"] for one in mine])
+        return sorted(found, key=found.get, reverse=True)[: self.settings.best]
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Trainings that diverged, or whose GAN did, and why."""
+        settings = self.settings
+        every = (
+            self.training(fold, classifier, arm, seed)
+            for fold in self.folds
+            for classifier in settings.classifiers
+            for arm in self.arms
+            for seed in (*settings.seeds, *settings.more_seeds)
+        )
+        return {training.title: why for training in every if (why := training.failure)}
+
+    def training(
+        self, fold: Fold, classifier: str, arm: Arm, seed: int, keep: bool = False
+    ) -> Training:
+        """One training, done or not; with ``keep`` it is done once its network lies there, too."""
+        generators = {arm.fill: self.generators(arm.fill, fold)} if arm.fill in GANS else {}
+        gate = self._gate(fold) if self.settings.gated and generators else None
+        filling = Filling(arm, fold, self.settings, generators, gate)
+        keep = keep or (self.settings.gated and self._judges(classifier, arm, seed))
+        return Training(classifier, filling, seed, self.settings, self.cache, keep)
+
+    def pieces(
+        self,
+        fold: Fold,
+        arm: Arm,
+        classifiers: Sequence[str],
+        seeds: Sequence[int],
+        keep: bool = False,
+    ) -> Iterator[tuple[str, Work]]:
+        """All work of an arm on a fold, by kind, what is needed before what needs it.
+
+        Args:
+            fold: of the comparison.
+            arm: of the comparison.
+            classifiers: to be trained.
+            seeds: of trainings.
+            keep: whether trained networks are kept.
+        """
+        for part in self.views.parts(self.settings.speeds_of(arm)):
+            yield f"spectrograms at speed {part.speed:g}", part
+        if arm.fill in GANS:
+            if self.settings.gated:
+                yield f"{_JUDGE} to train", self._gate(fold).training
+            for gan in self.generators(arm.fill, fold).trainings():
+                what = "of all clips" if gan.before is None and gan.name == "all" else "of a class"
+                yield f"{arm.fill} {what}", gan
+        for classifier in classifiers:
+            for seed in seeds:
+                yield f"{classifier} to train", self.training(fold, classifier, arm, seed, keep)
+
+    def generators(self, kind: str, fold: Fold) -> Generators:
+        """The GANs of one kind that a fold needs."""
+        return self._generators[kind, id(fold)]
+
+    def _pieces(self, arms: Sequence[Arm], seeds: Sequence[int]) -> Iterator[tuple[str, Work]]:
+        """What is needed before who needs it; arms without GANs, who are soonest done, first."""
+        for arm in sorted(arms, key=lambda arm: arm.fill in GANS):
+            for fold in self.folds:
+                yield from self.pieces(fold, arm, self.settings.classifiers, seeds)
+
+    def _again(self, protocol: str, classifier: str) -> Iterator[tuple[str, Work]]:
+        if not self.settings.more_seeds:
+            return
+        for arm in (self.arms[0], *self.best(protocol, classifier)):
+            for fold in self.folds:
+                if fold.protocol == protocol:
+                    yield from self.pieces(fold, arm, [classifier], self.settings.more_seeds)
+
+    def _gate(self, fold: Fold) -> TrainedGate:
+        return TrainedGate(self.training(fold, _JUDGE, self.arms[0], self.settings.seeds[0]))
+
+    def _judges(self, classifier: str, arm: Arm, seed: int) -> bool:
+        first = self.arms[0].name, self.settings.seeds[0]
+        return classifier == _JUDGE and (arm.name, seed) == first
+
+    def _leave_out_unfilled(self) -> str:
+        filling = [arm.name for arm in self.arms if arm.fill]
+        if not filling or any(fold.plan for fold in self.folds):
+            return ""
+        counts = self.folds[0].split.train.counts(self.settings.label_set)
+        why = f"nothing to fill for {', '.join(filling)}: " + nothing_rare(
+            counts, self.settings.rare_below
+        )
+        kept = tuple(arm for arm in self.arms if not arm.fill)
+        if len(kept) == 1:
+            raise InputError(
+                f"{why}; valid is a `rare_below` above that, to make classes rare with `rarify`, "
+                "or `arms` that fill none"
+            )
+        self.arms = kept
+        self.progress.say(f"! {why}")
+        return why

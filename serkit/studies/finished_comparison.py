@@ -1,0 +1,128 @@
+"""Open a finished comparison for the networks of one arm."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from serkit.augmentation.arms import NONE, Arm
+from serkit.errors import InputError, check_choice
+from serkit.files import read_json
+from serkit.progress import Progress
+from serkit.serialization import restored
+from serkit.studies.classifier_runs import Training
+from serkit.studies.comparison import fixed
+from serkit.studies.comparison_settings import CompareSettings
+from serkit.studies.deployment import Deliverable
+from serkit.studies.engine import Comparison
+from serkit.studies.folds import Fold
+from serkit.studies.run_folder import Run
+from serkit.studies.search_spaces import SETTINGS
+from serkit.tasks.graph import LocalEngine, Plan
+
+
+class FinishedComparison:
+    """What :func:`serkit.studies.comparison.compare` left.
+
+    Args:
+        folder: of the run.
+        cache: of what was trained; default: in the run folder. What is not there is computed and
+            trained again.
+        progress: says what is being done.
+
+    Attributes:
+        settings: it was run with.
+        results: content of ``comparison.json``.
+
+    Raises:
+        InputError: if the folder holds no comparison that came to its end.
+    """
+
+    def __init__(
+        self, folder: Path, cache: Path | None = None, progress: Progress | None = None
+    ) -> None:
+        self.folder, self.cache = folder, cache
+        self.progress = progress or Progress()
+        try:
+            self.results = read_json(folder / "comparison.json")
+            # The last one's arms, classifiers and seeds; where the recordings are is in the other.
+            values = self.results["settings"] | read_json(folder / "settings.json")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{folder} is no finished run of serkit compare ({error}); valid is the folder "
+                "that it was given as --out"
+            ) from error
+        self.settings = _settings(values)
+
+    def keep(
+        self, arm: str | None = None, classifier: str | None = None, fold: int = 1
+    ) -> Deliverable:
+        """Train an arm's networks on a fold once more, and keep them.
+
+        A comparison keeps what its networks said, and not the networks. From the same clips and
+        seeds the same networks come again, one for each seed that the arm was trained with.
+
+        Args:
+            arm: of the comparison; None for the one that was best on the validation speakers.
+            classifier: of the comparison; None for its first.
+            fold: number of the fold whose training part they are trained on.
+
+        Raises:
+            InputError: if there is no such arm, classifier or fold, or a training failed.
+            ResumeError: if another process uses the folder.
+        """
+        protocol = self.settings.protocols[0]
+        classifier = self.settings.classifiers[0] if classifier is None else classifier
+        check_choice("classifier", classifier, self.settings.classifiers)
+        arms = self.results["protocols"][protocol]["classifiers"][classifier]["arms"]
+        arm = max(arms, key=lambda name: arms[name]["validation_uar"]) if arm is None else arm
+        check_choice("arm", arm, arms)
+        with Run(self.folder, fixed(self.settings)) as run:
+            comparison = Comparison(self.settings, run.folder, self.cache, self.progress)
+            chosen = next(one for one in comparison.arms if one.name == arm)
+            folds = {one.number: one for one in comparison.folds if one.protocol == protocol}
+            check_choice("fold", str(fold), [str(number) for number in folds])
+            trained = self._train(comparison, folds[fold], classifier, chosen, arms[arm]["seeds"])
+            generated = trained[0].filling.added().generated
+        parts = folds[fold].parts
+        known = {
+            "run": self.folder.resolve().name,
+            "arm": arm,
+            "protocol": f"{protocol}, {parts.split.detail or f'fold {fold}'}",
+            "leaky": parts.split.leaky,
+            "generated": generated,
+            "comparison": self._said(chosen, classifier, arms[arm]),
+        }
+        files = [one.model_file for one in trained]
+        return Deliverable(files, self.settings.spec, parts, known, self.settings.seed)
+
+    def _train(
+        self, comparison: Comparison, fold: Fold, classifier: str, arm: Arm, seeds: list[int]
+    ) -> list[Training]:
+        pieces = list(comparison.pieces(fold, arm, [classifier], seeds, keep=True))
+        comparison.views.settle()
+        LocalEngine().run(Plan(pieces), None, self.progress.say, self.progress.verbose)
+        trained = [work for _, work in pieces if isinstance(work, Training)][-len(seeds) :]
+        for one in trained:
+            if not one.is_done:
+                raise InputError(f"{one.title} cannot be trained: {one.failure}")
+        return trained
+
+    def _said(self, arm: Arm, classifier: str, found: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "classifier": classifier,
+            "meaning": arm.meaning,
+            "everywhere": list(self.settings.everywhere),
+            "trainings": found["trainings"],
+            "speakers": len(found["uar_of_speakers"]),
+            "uar": found["uar"],
+            "verdict": None if arm.name == NONE else found["difference"]["verdict"],
+        }
+
+
+def _settings(values: dict[str, Any]) -> CompareSettings:
+    # Whose settings they are, their kind says and not their content.
+    tuned = {kind: restored(SETTINGS[kind], one) for kind, one in values.get("tuned", {}).items()}
+    known = {name: value for name, value in values.items() if name != "tuned"}
+    settings: CompareSettings = restored(CompareSettings, known | {"tuned": {}})
+    return replace(settings, tuned=tuned)

@@ -1,0 +1,169 @@
+"""The folds of a comparison: splits, rare classes, and how many examples to add."""
+
+import hashlib
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from serkit.audio.augmentation import WaveAugmentation
+from serkit.datasets.corpus import Clip, Corpus
+from serkit.datasets.imbalance import REPORTED_CLASSES, balance_plan, make_rare, report_plan
+from serkit.datasets.protocols import k_fold, leave_one_corpus_out, random_folds
+from serkit.datasets.splits import Split
+from serkit.errors import InputError, check_choice
+from serkit.studies.comparison_settings import CORPORA, LEAKY, REPORTED, CompareSettings
+from serkit.studies.comparison_spectrograms import Views
+from serkit.studies.parts import Parts
+from serkit.training.live import LiveSpectrograms
+from serkit.training.shards import Rows
+
+
+def clips_key(clips: Iterable[Clip], label_set: str) -> str:
+    """A name for clips in their order, by their sound, label and speaker; not by their paths."""
+    digest = hashlib.sha256()
+    for clip in clips:
+        digest.update(f"{clip.sha256}/{clip.label(label_set)}/{clip.speaker}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One split that all arms are trained and tested on.
+
+    Attributes:
+        protocol: ``k-fold``, ``random`` or ``leave-one-corpus-out``.
+        number: of the fold, from 1.
+        split: its training part thinned as the settings say.
+        plan: how many are added to which class.
+        views: all clips' spectrograms, at the speeds that recordings are played at, 1 first. They
+            need not be computed yet where a fold is made.
+        corpus: the fold's clips.
+        label_set: ``emotion`` or ``gender_emotion``.
+        kept: which of all clips these are; None for all.
+    """
+
+    protocol: str
+    number: int
+    split: Split
+    plan: dict[str, int]
+    views: Views
+    corpus: Corpus
+    label_set: str
+    kept: tuple[int, ...] | None = None
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Labels of its clips, in the label set's order."""
+        return self.corpus.classes(self.label_set)
+
+    def rare(self, label: str) -> Corpus:
+        """The training clips of one class."""
+        return self.split.train.where(lambda clip: clip.label(self.label_set) == label)
+
+    @cached_property
+    def parts(self) -> Parts:
+        """Spectrograms and labels of its parts."""
+        return self.at(1.0)
+
+    def at(self, speed: float) -> Parts:
+        """The same of recordings that are played at another speed."""
+        return self._parts(self.views[speed])
+
+    def live(self, augmentation: WaveAugmentation) -> Parts:
+        """The same, of which training batches are computed from waveforms at each step."""
+        return self._parts(self.views.live(augmentation))
+
+    def _parts(self, rows: Rows | LiveSpectrograms) -> Parts:
+        rows = rows if self.kept is None else rows.select(list(self.kept))
+        return Parts(self.corpus, self.split, rows, self.label_set)
+
+
+def make_folds(settings: CompareSettings, corpus: Corpus, views: Views) -> Iterator[Fold]:
+    """All folds of all protocols, in the order in which they are worked on.
+
+    Args:
+        settings: of the comparison.
+        corpus: audited clips.
+        views: spectrograms of all of them at each speed that an arm needs; 1 is among these.
+
+    Raises:
+        InputError: if a class that is to be rare has no clips, too few would be left of it, a
+            training part lacks a class, or there are too few speakers or corpora.
+    """
+    classes = corpus.classes(settings.label_set)
+    if len(classes) < 2:
+        raise InputError(f"only one class of {settings.label_set}: {', '.join(classes)}")
+    for label, _ in settings.rarify:
+        check_choice("rarify", label, classes)
+    for protocol in settings.protocols:
+        splits = itertools.islice(_splits(protocol, settings, corpus), settings.first_folds or None)
+        for number, split in enumerate(splits, 1):
+            fold = Fold(protocol, number, split, {}, views, corpus, settings.label_set)
+            if protocol == CORPORA:
+                fold = _of_known_classes(fold)
+            for label, share in _there(settings.rarify, fold):
+                fold = replace(fold, split=_rarified(fold.split, settings, label, share))
+            counts = fold.split.train.counts(settings.label_set)
+            _require_all_classes(fold)
+            yield replace(fold, plan=_plan(settings, counts))
+
+
+def _there(rarify: Iterable[tuple[str, float]], fold: Fold) -> Iterator[tuple[str, float]]:
+    """Those that the fold's training part has; without a corpus, a class may be missing."""
+    known = fold.split.train.classes(fold.label_set)
+    return ((label, share) for label, share in rarify if label in known)
+
+
+def _require_all_classes(fold: Fold) -> None:
+    of_all, of_train = (set(c.classes(fold.label_set)) for c in (fold.corpus, fold.split.train))
+    if missing := of_all - of_train:
+        raise InputError(
+            f"{fold.split.detail}: no training clip of {', '.join(sorted(missing))}; a class needs "
+            "clips enough for every training part to have some"
+        )
+
+
+def _plan(settings: CompareSettings, counts: dict[str, int]) -> dict[str, int]:
+    if settings.plan == REPORTED:
+        # Of a fold without any of the report's classes nothing is filled.
+        known = any(label in counts for label in REPORTED_CLASSES)
+        return report_plan(counts) if known else {}
+    return balance_plan(counts, settings.rare_below, settings.filled_to)
+
+
+def _splits(protocol: str, settings: CompareSettings, corpus: Corpus) -> Iterator[Split]:
+    given = corpus, settings.label_set, settings.seed
+    if protocol == LEAKY:
+        yield from random_folds(*given, folds=settings.folds)
+    elif protocol == CORPORA:
+        yield from leave_one_corpus_out(*given)
+    else:
+        yield from k_fold(*given, folds=settings.folds)
+
+
+def _rarified(split: Split, settings: CompareSettings, label: str, share: float) -> Split:
+    counts = split.train.counts(settings.label_set)
+    left = round(share * counts[label])
+    if left < 1:
+        raise InputError(
+            f"rarify {label}={share} leaves none of {counts[label]} training clips; "
+            f"valid is {1 / counts[label]:.3f} or more"
+        )
+    return make_rare(split, settings.label_set, label, left, settings.seed)
+
+
+def _of_known_classes(fold: Fold) -> Fold:
+    """Without clips of classes that no training clip has: nobody could tell them."""
+    known = set(fold.split.train.classes(fold.label_set))
+
+    def is_known(clip: Clip) -> bool:
+        return clip.label(fold.label_set) in known
+
+    kept = tuple(row for row, clip in enumerate(fold.corpus.clips) if is_known(clip))
+    split = replace(
+        fold.split,
+        validation=fold.split.validation.where(is_known),
+        test=fold.split.test.where(is_known),
+    )
+    return replace(fold, split=split, kept=kept, corpus=fold.corpus.where(is_known))

@@ -1,0 +1,335 @@
+"""The numbers of a comparison, as JSON values without times or paths."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from serkit.augmentation.arms import NONE, Arm
+from serkit.datasets.corpus_info import LISTENERS, synthetic_clips
+from serkit.errors import InputError
+from serkit.metrics.calibration import reliability, softmax
+from serkit.metrics.classification import (
+    Cells,
+    accuracy,
+    average_recall,
+    class_recalls,
+    macro_f1,
+    tabulate,
+)
+from serkit.metrics.paired import Difference, Measure, difference, estimate, holm
+from serkit.reporting.verdicts import verdict
+from serkit.serialization import plain
+from serkit.studies.classifier_runs import Training
+from serkit.studies.comparison_settings import HONEST, LEAKY
+from serkit.studies.corpus_probe import tell_corpora
+from serkit.studies.engine import Comparison
+
+MEASURES: dict[str, Measure] = {
+    "uar": average_recall,
+    "macro_f1": macro_f1,
+    "accuracy": accuracy,
+}
+"""What arms are measured by, the first above all."""
+
+
+def mean_recall(numbers: Sequence[int]) -> Measure:
+    """The mean recall of some classes, as a measure; of those that have clips."""
+
+    def measure(confusion: np.ndarray) -> np.ndarray:
+        recalls = class_recalls(confusion)[..., list(numbers)]
+        there = ~np.isnan(recalls)
+        total = np.where(there, recalls, 0.0).sum(axis=-1)
+        return np.where(there.any(axis=-1), total / np.maximum(there.sum(axis=-1), 1), np.nan)
+
+    return measure
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one classifier made of all test clips of one protocol in one arm.
+
+    Attributes:
+        arm: of the comparison.
+        trainings: by seed and fold.
+        classes: names of the class numbers.
+        rare: names of the classes that were filled in some fold.
+    """
+
+    arm: Arm
+    trainings: Sequence[Training]
+    classes: Sequence[str]
+    rare: Sequence[str]
+
+    @property
+    def seeds(self) -> list[int]:
+        """Of trainings, in their order."""
+        return list(dict.fromkeys(training.seed for training in self.trainings))
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """Of all trainings, with ``seed`` and ``fold``."""
+        tables = [
+            one.predictions().assign(seed=one.seed, fold=one.filling.fold.number)
+            for one in self.trainings
+        ]
+        return pd.concat(tables, ignore_index=True)
+
+    @property
+    def measures(self) -> dict[str, Measure]:
+        """:data:`MEASURES`, and the recall of the rare classes if any of them is tested."""
+        pooled = self.cells(self.seeds).pooled
+        places = [self.classes.index(label) for label in self.rare]
+        tested = [place for place in places if pooled[place].any()]
+        return MEASURES | ({"rare_recall": mean_recall(tested)} if tested else {})
+
+    def cells(self, seeds: Sequence[int], clips: pd.Series | None = None) -> Cells:
+        """Confusion matrices by seed, fold and speaker.
+
+        Args:
+            seeds: whose predictions count.
+            clips: which of :attr:`predictions` count; default: all.
+        """
+        rows = self.predictions["seed"].isin(seeds)
+        some = self.predictions[rows if clips is None else rows & clips]
+        place = {label: number for number, label in enumerate(self.classes)}
+        truth, predicted = (some[name].map(place).to_numpy() for name in ("truth", "predicted"))
+        return tabulate(
+            truth, predicted, some["seed"], some["fold"], some["speaker"], len(self.classes)
+        )
+
+    def uar_of_speakers(self, cells: Cells) -> dict[str, float]:
+        """UAR of each speaker by name, of some of :meth:`cells` of all clips."""
+        names = sorted(self.predictions["speaker"].unique())
+        counts = cells.counts.sum(axis=0)
+        return {
+            name: float(average_recall(counts[cells.speakers == number].sum(axis=0)))
+            for number, name in enumerate(names)
+        }
+
+    def to_json(self, seed: int) -> dict[str, Any]:
+        """Measures of all seeds, as JSON values.
+
+        Args:
+            seed: of the bootstrap.
+        """
+        cells, records = self.cells(self.seeds), [one.record() for one in self.trainings]
+        measures = self.measures
+        recalls = {
+            label: estimate(cells, mean_recall([number]), seed=seed)
+            for number, label in enumerate(self.classes)
+            if cells.pooled[number].any()
+        }
+        return {
+            "meaning": self.arm.meaning,
+            "seeds": self.seeds,
+            "trainings": len(self.trainings),
+            "generated": _mean([record.get("generated") for record in records]),
+            "validation_uar": float(np.mean([record["validation_uar"] for record in records])),
+            **{
+                name: asdict(estimate(cells, measure, seed=seed))
+                for name, measure in measures.items()
+            },
+            "recalls": {label: asdict(found) for label, found in recalls.items()},
+            "uar_of_seeds": self._uar_of_seeds(),
+            "uar_of_speakers": self.uar_of_speakers(cells),
+            "groups": self._groups(seed),
+            "confusion": cells.pooled.tolist(),
+            "calibration": self._calibration(),
+        }
+
+    def _uar_of_seeds(self) -> dict[str, float]:
+        return {str(s): float(average_recall(self.cells([s]).pooled)) for s in self.seeds}
+
+    def _groups(self, seed: int) -> list[dict[str, Any]]:
+        """UAR of each corpus and gender, if there are several, and of all corpora but TESS."""
+        found = []
+        wanted: list[tuple[str, str, pd.Series]] = []
+        for name in ("corpus", "gender"):
+            column = self.predictions[name]
+            values = sorted(column.unique())
+            if len(values) > 1:
+                wanted += [(name, value, column == value) for value in values]
+            if name == "corpus" and "tess" in values and len(values) > 1:
+                wanted.append((name, "all but tess", column != "tess"))
+        for name, value, clips in wanted:
+            cells = self.cells(self.seeds, clips)
+            uar = asdict(estimate(cells, average_recall, seed=seed))
+            group = {"attribute": name, "value": value, "speakers": cells.speaker_count}
+            found.append(group | {"clips": int(cells.counts[0].sum()), "uar": uar})
+        return found
+
+    def _calibration(self) -> dict[str, Any]:
+        columns = [f"logit_{label}" for label in self.classes]
+        logits = self.predictions.reindex(columns=columns).apply(pd.to_numeric, errors="coerce")
+        place = {label: number for number, label in enumerate(self.classes)}
+        truth = self.predictions["truth"].map(place).to_numpy()
+        return asdict(reliability(softmax(logits.to_numpy()), truth))
+
+
+def _mean(values: Sequence[int | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+EFFECTS = (0.01, 0.02, 0.05)
+"""For which it is said how many speakers it would take to see them."""
+
+
+CHEAP = "oversampling"
+"""The cheapest way to fill a class: what other ways have to beat."""
+
+
+def make_results(comparison: Comparison) -> dict[str, Any]:
+    """Put together what all trainings that are done have predicted.
+
+    Args:
+        comparison: which was run.
+
+    Returns:
+        ``settings``; ``classes``; ``rare``; ``protocols``: by name, its ``folds`` and its
+        ``classifiers``: by name, its ``arms``: by name, what
+        :meth:`Outcome.to_json` gives and, but for ``none``,
+        ``difference``, with a ``verdict`` in words, and for arms that fill classes
+        ``beside_copies``, how much better they are than ``oversampling``; both are of the seeds
+        that the two have. ``gap``: what is gained by speakers on both sides, where both protocols
+        were run. ``left_out``: why arms that fill classes are not there, where no class is rare.
+        ``corpora``: how well corpora are told apart, where there are several.
+        ``listeners``: what people recall of the same recordings. ``synthetic``: true where some
+        are the built-in corpus, else not there.
+    """
+    settings = comparison.settings
+    classes = list(comparison.corpus.classes(settings.label_set))
+    rare = sorted({label for fold in comparison.folds for label in fold.plan}, key=classes.index)
+    found = {
+        "settings": settings.to_json() | {"roots": _corpora(comparison)},
+        "classes": classes,
+        "rare": rare,
+        "protocols": {
+            protocol: {
+                "leaky": protocol == LEAKY,
+                "folds": _folds(comparison, protocol),
+                "classifiers": {
+                    classifier: {"arms": _arms(comparison, protocol, classifier, classes, rare)}
+                    for classifier in settings.classifiers
+                },
+            }
+            for protocol in settings.protocols
+        },
+    }
+    if len(settings.protocols) > 1:
+        found["gap"] = _gap(found["protocols"])
+    if comparison.left_out:
+        found["left_out"] = comparison.left_out
+    if comparison.failures:
+        found["failed"] = comparison.failures
+    if len(_corpora(comparison)) > 1:
+        try:
+            probed = tell_corpora(comparison.corpus, comparison.pictures, settings.seed)
+        except InputError as error:
+            probed = {"not_told": str(error)}
+        found["corpora"] = probed
+    made = synthetic_clips(comparison.corpus)
+    if made:
+        found["synthetic"] = True
+    if settings.label_set == "emotion":
+        heard = {clip.corpus for clip in comparison.corpus.clips if clip not in made}
+        found["listeners"] = {name: known for name, known in LISTENERS.items() if name in heard}
+    return plain(found)
+
+
+def _corpora(comparison: Comparison) -> list[str]:
+    return sorted({clip.corpus for clip in comparison.corpus.clips})
+
+
+def _folds(comparison: Comparison, protocol: str) -> list[dict[str, Any]]:
+    label_set = comparison.settings.label_set
+    return [
+        {
+            "detail": fold.split.detail,
+            "parts": {
+                name: {"clips": len(part), "speakers": len(part.speakers())}
+                for name, part in fold.split.parts().items()
+            },
+            "training_clips": fold.split.train.counts(label_set),
+            "added": fold.plan,
+        }
+        for fold in comparison.folds
+        if fold.protocol == protocol
+    ]
+
+
+def _arms(
+    comparison: Comparison,
+    protocol: str,
+    classifier: str,
+    classes: Sequence[str],
+    rare: Sequence[str],
+) -> dict[str, dict[str, Any]]:
+    seed = comparison.settings.seed
+    outcomes = {
+        arm.name: Outcome(arm, trainings, classes, rare)
+        for arm in comparison.arms
+        if (trainings := comparison.trainings(protocol, classifier, arm))
+    }
+    found = {name: outcome.to_json(seed) for name, outcome in outcomes.items()}
+    if NONE not in outcomes:
+        return found
+    none, others = outcomes[NONE], [name for name in outcomes if name != NONE]
+    apart = {name: _difference(none, outcomes[name], seed) for name in others}
+    corrected = holm([each["uar"].p for each in apart.values()])
+    for (name, measured), p_holm in zip(apart.items(), corrected, strict=True):
+        found[name]["difference"] = _to_json(measured, p_holm, none, outcomes[name], protocol)
+    if CHEAP in outcomes:
+        for name in others:
+            if name != CHEAP and outcomes[name].arm.fill:
+                beside = _difference(outcomes[CHEAP], outcomes[name], seed)
+                found[name]["beside_copies"] = {key: asdict(each) for key, each in beside.items()}
+    return found
+
+
+def _difference(first: Outcome, other: Outcome, seed: int) -> dict[str, Difference]:
+    # With the seeds that both have, so that every pair of trainings began alike.
+    seeds = [each for each in other.seeds if each in first.seeds]
+    pair = first.cells(seeds), other.cells(seeds)
+    return {name: difference(*pair, measure, seed=seed) for name, measure in first.measures.items()}
+
+
+def _to_json(
+    measured: dict[str, Difference], p_holm: float, none: Outcome, other: Outcome, protocol: str
+) -> dict[str, Any]:
+    uar = measured["uar"]
+    speakers = none.predictions["speaker"].nunique()
+    found = {name: asdict(each) for name, each in measured.items()}
+    seeds = [each for each in other.seeds if each in none.seeds]
+    before, after = (outcome.uar_of_speakers(outcome.cells(seeds)) for outcome in (none, other))
+    found |= {
+        "seeds": seeds,
+        "uar_of_speakers": {name: after[name] - before[name] for name in before},
+        "speakers": speakers,
+        "p_holm": p_holm,
+        "speakers_needed": {
+            f"{100 * effect:g}": uar.speakers_for(effect, speakers) for effect in EFFECTS
+        },
+    }
+    return found | {
+        "verdict": verdict(
+            *(other.arm.name, uar, p_holm, speakers, len(seeds)), leaky=protocol == LEAKY
+        )
+    }
+
+
+def _gap(protocols: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """How much higher each arm's UAR is where the test speakers were heard in training."""
+    honest, leaky = (protocols[name]["classifiers"] for name in (HONEST, LEAKY))
+    return {
+        classifier: {
+            arm: leaky[classifier]["arms"][arm]["uar"]["value"] - values["uar"]["value"]
+            for arm, values in found["arms"].items()
+            if arm in leaky[classifier]["arms"]
+        }
+        for classifier, found in honest.items()
+    }

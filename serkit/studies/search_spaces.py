@@ -1,0 +1,226 @@
+"""Search spaces of networks and GANs, and settings that a search found.
+
+Each function takes KerasTuner's ``hp`` (``keras_tuner.HyperParameters``) and gives settings.
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from serkit.errors import InputError, check_choice, check_range
+from serkit.files import read_json
+from serkit.gans.dcgan import DCGANSettings
+from serkit.gans.small_data import DiffAugmentSettings
+from serkit.gans.wgan_gp import WGANGPSettings
+from serkit.models.bayesian import BayesianSettings
+from serkit.models.compact import CompactSettings
+from serkit.models.fitting import FitSettings
+from serkit.serialization import restored
+
+_CHANNELS = {
+    "narrow": (16, 24, 48, 96),
+    "usual": (24, 32, 64, 128),
+    "wide": (32, 48, 96, 192),
+}
+
+
+@dataclass(frozen=True)
+class CompactRecipe:
+    """A compact network and its training.
+
+    Attributes:
+        network: its shape.
+        fit: its training.
+    """
+
+    network: CompactSettings = field(default_factory=CompactSettings)
+    fit: FitSettings = field(default_factory=lambda: FitSettings(label_smoothing=0.1, keep="last"))
+
+
+@dataclass(frozen=True)
+class BayesianRecipe:
+    """A Bayesian network that goes on from a trained one, and its training.
+
+    Attributes:
+        delta: see :func:`serkit.models.bayesian.from_deterministic`.
+        kl: what the KL counts in the end, see :class:`serkit.layers.variational.KLWarmup`; it takes
+            half of the epochs.
+        weights: priors and draws.
+        fit: its training.
+
+    Raises:
+        InputError: for a value out of range.
+    """
+
+    delta: float = 0.5
+    kl: float = 1.0
+    weights: BayesianSettings = field(default_factory=BayesianSettings)
+    fit: FitSettings = field(
+        default_factory=lambda: FitSettings(epochs=10, learning_rate=3e-4, keep="last")
+    )
+
+    def __post_init__(self) -> None:
+        check_range("delta", self.delta, 1e-6, 10.0)
+        check_range("kl", self.kl, 0.0, 10.0)
+
+
+def compact_space(hp: Any, base: CompactRecipe) -> CompactRecipe:
+    """A compact network of other channels and dropout, trained with other rates and targets.
+
+    Batches of another size come in as many examples per epoch as ``base`` has.
+
+    Args:
+        hp: is asked for values.
+        base: what is not asked for, such as epochs.
+    """
+    batch_size = hp.Choice("batch_size", [16, 32, 64])
+    steps = base.fit.steps_per_epoch
+    if steps is not None:
+        steps = max(1, round(steps * base.fit.batch_size / batch_size))
+    network = replace(
+        base.network,
+        channels=_CHANNELS[hp.Choice("channels", list(_CHANNELS), default="usual")],
+        dropout=hp.Choice("dropout", [0.1, 0.3, 0.5], default=0.3),
+    )
+    fit = replace(
+        base.fit,
+        batch_size=batch_size,
+        steps_per_epoch=steps,
+        learning_rate=hp.Float("learning_rate", 5e-4, 8e-3, sampling="log"),
+        weight_decay=hp.Float("weight_decay", 1e-3, 1e-1, sampling="log"),
+        label_smoothing=hp.Choice("label_smoothing", [0.0, 0.1, 0.2]),
+        mixup=hp.Choice("mixup", [0.0, 0.3]),
+    )
+    return CompactRecipe(network, fit)
+
+
+def bayesian_space(hp: Any, base: BayesianRecipe) -> BayesianRecipe:
+    """Other deviations at the start, priors, weights of the KL, and rates.
+
+    Args:
+        hp: is asked for values.
+        base: what is not asked for, such as epochs.
+
+    Source: Krishnan et al. (2020), arXiv:1906.05323, for ``delta``, of which they used 0.05 to 0.2.
+    """
+    return replace(
+        base,
+        delta=hp.Float("delta", 0.05, 1.0, sampling="log"),
+        kl=hp.Choice("kl", [0.1, 0.3, 1.0]),
+        weights=replace(
+            base.weights,
+            prior=hp.Float("prior", 0.3, 3.0, sampling="log"),
+            centred=hp.Boolean("centred", default=True),
+        ),
+        fit=replace(base.fit, learning_rate=hp.Float("learning_rate", 1e-4, 1e-3, sampling="log")),
+    )
+
+
+_AUGMENTS = {
+    "none": None,
+    "moved": DiffAugmentSettings(time_mask=0.0, frequency_mask=0.0),
+    "masked": DiffAugmentSettings(),
+}
+
+
+def wgan_gp_space(hp: Any, base: WGANGPSettings) -> WGANGPSettings:
+    """A WGAN-GP with other rates, momenta, penalty, batches, augmentation and averaging.
+
+    Args:
+        hp: is asked for values.
+        base: what is not asked for, such as width and steps.
+
+    Source: what section 8.1 of the report's appendix left open; the ranges hold the settings of
+    Gulrajani et al. (2017), arXiv:1704.00028, and of Zhao et al. (2020), arXiv:2006.10738.
+    """
+    return replace(
+        base,
+        generator_rate=hp.Float("generator_rate", 5e-5, 1e-3, sampling="log"),
+        critic_rate=hp.Float("critic_rate", 1e-4, 2e-3, sampling="log"),
+        critic_steps=hp.Choice("critic_steps", [1, 2, 5]),
+        penalty=hp.Float("penalty", 1.0, 30.0, sampling="log"),
+        beta_1=hp.Choice("beta_1", [0.0, 0.5]),
+        beta_2=hp.Choice("beta_2", [0.9, 0.99, 0.999]),
+        batch_size=hp.Choice("batch_size", [8, 16]),
+        augment=_AUGMENTS[hp.Choice("augment", list(_AUGMENTS))],
+        ema=hp.Choice("ema", [0.9, 0.97, 0.99]),
+    )
+
+
+def dcgan_space(hp: Any, base: DCGANSettings) -> DCGANSettings:
+    """A DCGAN with other rates, momentum, batches, steps, smoothing, augmentation and averaging.
+
+    Args:
+        hp: is asked for values.
+        base: what is not asked for, such as width and steps.
+
+    The recipe ``report`` is not among them: its batches of 128 and its change of discriminator are
+    trained by ``--gan-recipe report``, see :mod:`serkit.gans.dcgan`.
+
+    Source: the ranges hold the learning rates of the 2021 report (section 6.1), and the settings of
+    Radford et al. (2016), arXiv:1511.06434.
+    """
+    return replace(
+        base,
+        generator_rate=hp.Float("generator_rate", 5e-5, 1e-3, sampling="log"),
+        discriminator_rate=hp.Float("discriminator_rate", 2e-5, 1e-3, sampling="log"),
+        generator_steps=hp.Choice("generator_steps", [1, 2]),
+        beta_1=hp.Choice("beta_1", [0.0, 0.5]),
+        batch_size=hp.Choice("batch_size", [8, 16, 32]),
+        smoothing=hp.Choice("smoothing", [0.0, 0.1]),
+        augment=_AUGMENTS[hp.Choice("augment", list(_AUGMENTS))],
+        ema=hp.Choice("ema", [0.9, 0.97, 0.99]),
+    )
+
+
+SETTINGS = {
+    "classifier": CompactRecipe,
+    "bayesian": BayesianRecipe,
+    "dcgan": DCGANSettings,
+    "wgan-gp": WGANGPSettings,
+}
+"""What settings of a kind are."""
+
+
+def read_tuned(path: Path | str) -> tuple[str, Any]:
+    """Kind and settings of a ``best.json``.
+
+    Args:
+        path: of the file, or of the folder of a search.
+
+    Returns:
+        A key of :data:`SETTINGS`, and an instance of what it stands for.
+
+    Raises:
+        InputError: if there is no such file, or it holds something else.
+    """
+    path = Path(path)
+    file = path / "best.json" if path.is_dir() else path
+    try:
+        found = read_json(file)
+        kind, values = found["kind"], found["settings"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{file} holds no tuned settings ({error}); valid is best.json of serkit tune"
+        ) from error
+    check_choice("kind", kind, SETTINGS)
+    return kind, restored(SETTINGS[kind], values)
+
+
+def tuned_or(path: Path | None, settings: Any) -> Any:
+    """The settings of a ``best.json`` that somebody may have given, or else these.
+
+    Args:
+        path: of the file; None for none.
+        settings: those that are taken without one; they say of which kind it has to be.
+
+    Raises:
+        InputError: if the file is not there, or has settings of another kind.
+    """
+    if path is None:
+        return settings
+    kind, found = read_tuned(path)
+    if type(found) is not type(settings):
+        names = {made: name for name, made in SETTINGS.items()}
+        raise InputError(f"{path} was tuned for {kind}; valid is {names[type(settings)]}")
+    return found

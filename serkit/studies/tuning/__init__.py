@@ -1,0 +1,1 @@
+"""Searches for settings by KerasTuner, scored on held-out training speakers."""

@@ -1,0 +1,265 @@
+"""The score of a classifier's settings on held-out training speakers."""
+
+import functools
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from serkit.audio.spec_augment import MaskSettings, mask
+from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.augmentation.arms import augmentation_of
+from serkit.augmentation.reference_classifier import in_batches
+from serkit.datasets.corpus import LABEL_SETS
+from serkit.datasets.custom import Naming
+from serkit.errors import DivergedError, check_choice, check_range
+from serkit.files import replacing
+from serkit.layers.variational import KLWarmup
+from serkit.metrics.calibration import negative_log_likelihood, reliability, softmax
+from serkit.metrics.classification import score
+from serkit.models.bayesian import from_deterministic, last_block
+from serkit.models.compact import compact
+from serkit.models.fitting import FitSettings, fit_classifier
+from serkit.seeds import derive_seed
+from serkit.studies.cross_validation import forget_training
+from serkit.studies.parts import Parts
+from serkit.studies.search_spaces import BayesianRecipe, CompactRecipe
+from serkit.studies.tuning.inner import OverFolds, inner_parts
+from serkit.uncertainty.predictors import SampledNetwork, predict_samples
+
+
+@dataclass(frozen=True)
+class ClassifierSearch:
+    """What classifiers are trained on and scored by.
+
+    Attributes:
+        roots: folders of recordings.
+        label_set: ``emotion`` or ``gender_emotion``.
+        folds: of the training part's speakers, at least 3; each is scored on once.
+        epochs: of a whole training; of Bayesian networks, of those that they go on from.
+        steps_per_epoch: batches of 32, or as many examples in others.
+        bayesian_epochs: of a whole training of Bayesian networks.
+        seed: of the split, the folds and the trainings.
+        spec: spectrograms.
+        masks: augmentation.
+        naming: how recordings of the user's own are named.
+        live: keys of :data:`serkit.augmentation.arms.STRENGTHS`, augmentation of the waveforms of
+            which the spectrograms of training batches are then computed at each step; None trains
+            on those that are computed once.
+
+    Raises:
+        InputError: for a value out of range.
+    """
+
+    roots: tuple[str, ...]
+    label_set: str = "emotion"
+    folds: int = 3
+    epochs: int = 30
+    steps_per_epoch: int = 24
+    bayesian_epochs: int = 10
+    seed: int = 0
+    spec: SpectrogramSpec = field(default_factory=SpectrogramSpec)
+    masks: MaskSettings = field(default_factory=MaskSettings)
+    naming: Naming = field(default_factory=Naming)
+    live: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        check_choice("label_set", self.label_set, LABEL_SETS)
+        check_range("folds", self.folds, 3)
+        augmentation_of(self.live or ())
+        for name in ("epochs", "steps_per_epoch", "bayesian_epochs"):
+            check_range(name, getattr(self, name), 1)
+
+    def parts(self, folder: Path) -> list[Parts]:
+        """The folds, see :func:`serkit.studies.tuning.inner.inner_parts`."""
+        return inner_parts(
+            *(self.roots, self.label_set, self.spec, self.folds, self.seed, folder),
+            naming=self.naming,
+            live=None if self.live is None else augmentation_of(self.live),
+        )
+
+
+class ClassifierObjective(OverFolds):
+    """UAR of compact networks on training speakers whom they have not heard.
+
+    Args:
+        search: what is trained on what.
+        folder: gets the spectrograms.
+
+    Raises:
+        InputError: if there are too few speakers.
+    """
+
+    name, goal = "UAR", "max"
+
+    def __init__(self, search: ClassifierSearch, folder: Path) -> None:
+        self.search, self._folder = search, folder
+
+    @property
+    def base(self) -> CompactRecipe:
+        """serkit's own, which is to beat."""
+        found, search = CompactRecipe(), self.search
+        fit = replace(found.fit, epochs=search.epochs, steps_per_epoch=search.steps_per_epoch)
+        return replace(found, fit=fit)
+
+    @cached_property
+    def folds(self) -> list[Parts]:
+        """Of each, ``test`` is scored on."""
+        return self.search.parts(self._folder)
+
+    def measured(
+        self, fold: Parts, settings: CompactRecipe, share: float, folder: Path, verbose: int
+    ) -> dict[str, float]:
+        """Train a network, for a share of its epochs, and score it.
+
+        Arguments and errors as for :meth:`serkit.studies.tuning.inner.OverFolds.measured`.
+
+        Returns:
+            ``score``, the UAR, ``accuracy``, and ``nll``, the negative log likelihood in nats.
+        """
+        number = self.folds.index(fold)
+        seed = derive_seed(self.search.seed, "fold", number)
+        model = trained_compact(fold, self.search, settings, share, seed, folder, verbose)
+        logits = in_batches(model, fold.of(fold.split.test))
+        if not np.isfinite(logits).all():
+            # Weights may be finite, and what comes of them is not.
+            raise DivergedError("logits of the trained network are not finite")
+        truth = fold.labels(fold.split.test)
+        found = score(truth, logits.argmax(axis=1), len(fold.classes))
+        loss = negative_log_likelihood(softmax(logits), truth)
+        return {"score": found.uar, "accuracy": found.accuracy, "nll": loss}
+
+
+def trained_compact(
+    fold: Parts,
+    search: ClassifierSearch,
+    recipe: CompactRecipe,
+    share: float,
+    seed: int,
+    folder: Path,
+    verbose: int,
+) -> keras.Model:
+    """A compact network, trained on a fold's training part.
+
+    Args:
+        fold: of the training part's speakers.
+        search: has the augmentation.
+        recipe: network and training.
+        share: of its epochs, above 0 and at most 1.
+        seed: of weights, dropout, order and augmentation.
+        folder: of the training.
+        verbose: as for Keras' ``fit``.
+
+    Raises:
+        DivergedError: if a loss or a weight is no longer finite.
+    """
+    split = fold.split
+    model = compact(len(fold.classes), fold.shape, recipe.network, seed)
+    fit_classifier(
+        *(model, fold.to_fit(split.train), fold.examples(split.validation), split.speakers),
+        *(shortened(recipe.fit, share), seed, folder),
+        augment=functools.partial(mask, settings=search.masks),
+        verbose=verbose,
+    )
+    forget_training(folder)
+    return model
+
+
+def shortened(fit: FitSettings, share: float) -> FitSettings:
+    """The same training for a share of its epochs, 1 at least."""
+    return replace(fit, epochs=max(1, round(share * fit.epochs)))
+
+
+_SAMPLES = 30
+
+
+@dataclass(frozen=True)
+class BayesianFold:
+    """A fold, and the trained network that all trials go on from."""
+
+    parts: Parts
+    twin: keras.Model
+    seed: int
+
+
+class BayesianObjective(OverFolds):
+    """Negative log likelihood, in nats, of compact networks whose last block and head are Bayesian.
+
+    Args:
+        search: what is trained on what.
+        folder: gets the spectrograms, and the networks that all trials go on from.
+
+    Raises:
+        InputError: if there are too few speakers.
+    """
+
+    name, goal = "NLL", "min"
+
+    def __init__(self, search: ClassifierSearch, folder: Path) -> None:
+        self.search, self._folder = search, folder
+
+    @property
+    def base(self) -> BayesianRecipe:
+        """serkit's own, which is to beat."""
+        found, search = BayesianRecipe(), self.search
+        epochs, steps = search.bayesian_epochs, search.steps_per_epoch
+        return replace(found, fit=replace(found.fit, epochs=epochs, steps_per_epoch=steps))
+
+    @cached_property
+    def folds(self) -> list[BayesianFold]:
+        """Of each, ``test`` is scored on."""
+        return [
+            self._fold(parts, number)
+            for number, parts in enumerate(self.search.parts(self._folder))
+        ]
+
+    def measured(
+        self, fold: BayesianFold, settings: BayesianRecipe, share: float, folder: Path, verbose: int
+    ) -> dict[str, float]:
+        """Go on from the trained network, for a share of the epochs, and score what comes of it.
+
+        Arguments and errors as for :meth:`serkit.studies.tuning.inner.OverFolds.measured`.
+
+        Returns:
+            ``score``, the negative log likelihood of 30 samples' mean; its ``uar``, and ``ece``,
+            the calibration error, both from 0 to 1.
+        """
+        parts, fit = fold.parts, shortened(settings.fit, share)
+        split = parts.split
+        model = from_deterministic(
+            fold.twin,
+            settings.delta,
+            layers=last_block(fold.twin),
+            settings=settings.weights,
+            seed=fold.seed,
+        )
+        fit_classifier(
+            *(model, parts.to_fit(split.train), parts.examples(split.validation), split.speakers),
+            *(fit, fold.seed, folder),
+            augment=functools.partial(mask, settings=self.search.masks),
+            callbacks=(KLWarmup(len(split.train), fit.epochs // 2, settings.kl),),
+            verbose=verbose,
+        )
+        forget_training(folder)
+        network, pictures = SampledNetwork(model), parts.of(split.test)
+        found = predict_samples(network, pictures, _SAMPLES, fold.seed).mean(axis=0)
+        truth = parts.labels(split.test)
+        uar = score(truth, found.argmax(axis=1), len(parts.classes)).uar
+        loss, ece = negative_log_likelihood(found, truth), reliability(found, truth).ece
+        return {"score": loss, "uar": uar, "ece": ece}
+
+    def _fold(self, parts: Parts, number: int) -> BayesianFold:
+        seed = derive_seed(self.search.seed, "fold", number)
+        folder = self._folder / f"fold-{number + 1}"
+        kept = folder / "twin.keras"
+        if not kept.exists():
+            # Without smoothing: its probabilities are what is to be mended.
+            epochs, steps = self.search.epochs, self.search.steps_per_epoch
+            fit = FitSettings(epochs=epochs, steps_per_epoch=steps, keep="last")
+            recipe = CompactRecipe(fit=fit)
+            model = trained_compact(parts, self.search, recipe, 1.0, seed, folder, verbose=0)
+            with replacing(kept) as partial:
+                model.save(partial)
+        return BayesianFold(parts, keras.models.load_model(kept), seed)

@@ -1,0 +1,262 @@
+"""A search from its first trial to the best settings, and the table of its trials."""
+
+import copy
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import grpc
+import keras
+import keras_tuner
+import pandas as pd
+import tensorflow as tf
+
+from serkit.errors import check_range
+from serkit.files import alone_in, read_json, replacing, write_json, write_text
+from serkit.formatting import markdown_table
+from serkit.seeds import derive_seed
+from serkit.serialization import plain
+from serkit.studies.tuning.records import Outcome, SearchSettings, TrialFailedError
+from serkit.studies.tuning.tuner import GuardedTuner, Objective, SearchError, Trials
+from serkit.studies.tuning.workers import ALONE, CHIEF, WORKER, Member
+
+
+def trial_row(
+    trial: str, values: dict, share: float, found: Outcome | None, failed: str = ""
+) -> dict[str, Any]:
+    """A row of ``trials.csv``.
+
+    Args:
+        trial: its name.
+        values: that the search chose, by name.
+        share: of a whole training.
+        found: what came of it; None if it failed.
+        failed: why.
+    """
+    row = {"trial": trial, "share": share, "score": found.score if found else None}
+    if found:
+        row |= {f"fold {number}": score for number, score in enumerate(found.folds, 1)}
+        row |= {f"detail {name}": value for name, value in found.details.items()}
+    row |= {f"hp {name}": value for name, value in values.items()}
+    return row | {"failed": failed}
+
+
+def trials_table(trials: pd.DataFrame, objective: Objective) -> str:
+    """All trials as Markdown, best first; what failed comes last, with its reason.
+
+    Args:
+        trials: as in ``trials.csv``.
+        objective: what they were scored by.
+    """
+    ordered = trials.sort_values("score", ascending=objective.goal == "min", kind="stable")
+    folds = [name for name in trials.columns if name.startswith("fold ")]
+    values = [name for name in trials.columns if name.startswith("hp ")]
+    details = [name for name in trials.columns if name.startswith("detail ")]
+    names = ["trial", "score", *folds, *details, *values]
+    shared = trials["share"].nunique() > 1
+    head = ["trial", objective.name, *(name.split(" ", 1)[-1] for name in folds + details + values)]
+    head[2 : 2 + len(folds)] = folds
+    rows = [
+        [_cell(row[name]) for name in names] + ([f"{row['share']:.2g}"] if shared else [])
+        for _, row in ordered[ordered["score"].notna()].iterrows()
+    ]
+    text = markdown_table([*head, *(["share"] if shared else [])], rows)
+    failed = trials[trials["failed"] != ""]
+    return text + "".join(
+        f"\nTrial {row['trial']} failed: {row['failed']}.\n" for _, row in failed.iterrows()
+    )
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "" if pd.isna(value) else f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
+    return str(value)
+
+
+BEST = "best.json"
+_BASE = "as it was"
+_COMPLETED = keras_tuner.engine.trial.TrialStatus.COMPLETED
+# Of a worker, after each of which its chief was started again.
+_CALLS = 6
+
+
+class Search:
+    """A search in a folder.
+
+    Args:
+        settings: how it goes about it.
+        trials: runs trials, each once.
+        space: from ``hp`` to settings.
+        base: the settings that are to be beaten; they are scored, too.
+        kind: of what is searched for, as ``best.json`` names it.
+        folder: gets ``trials.csv``, ``trials.md`` and ``best.json``.
+        say: gets lines.
+        parallel: trials at a time, for an engine that has room for several.
+    """
+
+    def __init__(
+        self,
+        settings: SearchSettings,
+        trials: Trials,
+        space: Callable[[Any], Any],
+        base: Any,
+        kind: str,
+        folder: Path,
+        say: Callable[[str], None] = print,
+        parallel: int = 1,
+    ) -> None:
+        tf.config.experimental.enable_op_determinism()
+        keras.utils.set_random_seed(derive_seed(settings.seed, "global"))
+        check_range("parallel", parallel, 1)
+        self._settings, self._trials, self._space = settings, trials, space
+        self._objective, self._parallel = trials.objective, parallel
+        self._base, self._kind, self._folder, self._say = base, kind, folder, say
+
+    def run(self) -> dict[str, Any] | None:
+        """Try settings until all trials are done, then write tables and the best settings.
+
+        With KerasTuner's variables in the environment this process is the chief, or a worker, which
+        tries what the chief says; see :mod:`serkit.studies.tuning.workers`.
+
+        Returns:
+            What ``best.json`` holds; None of a worker.
+
+        Raises:
+            SearchError: if the search cannot go on, or no trial gave a score. Made again, it goes
+                on where it was.
+        """
+        member = Member.of_environment()
+        kept = self._folder / "oracle"
+        if member.role != WORKER and _is_damaged(kept):
+            # All trials' outcomes are kept elsewhere: it asks for the same, and gets them at once.
+            self._say("   KerasTuner's files are damaged; it starts again with what is known")
+            shutil.rmtree(kept)
+        # Workers on one machine share what is computed once.
+        with alone_in(self._folder / "prepared"):
+            self._objective.prepare()
+        if member.role == ALONE:
+            self._score_base()
+        member.require_answer()
+        tuner = GuardedTuner(
+            *(self._settings, self._space, self._trials, kept, self._say, member.require_answer)
+        )
+        # Nor does it print a traceback for what is said in a line.
+        keras_tuner.src.config.DEBUG = False
+        try:
+            tuner.oracle.verbose = 0
+            self._search(tuner, member)
+        except keras_tuner.errors.FatalError as error:
+            raise error.__cause__ or error from None
+        if member.role == WORKER:
+            return None
+        if member.role == CHIEF:
+            # Now, since workers should not wait.
+            self._score_base()
+        return self._results(tuner)
+
+    def _search(self, tuner: GuardedTuner, member: Member) -> None:
+        if member.role == WORKER:
+            _work(tuner, member)
+            return
+        if self._parallel == 1:
+            tuner.search()
+            return
+        # Of one oracle several tuners, each with a name of its own, as workers have them.
+        tuners = [copy.copy(tuner) for _ in range(self._parallel)]
+        for number, one in enumerate(tuners):
+            one.tuner_id = f"{tuner.tuner_id}-{number}"
+        # Its file is what KerasTuner looks for, to go on with.
+        tuner.save()
+        with ThreadPoolExecutor(self._parallel) as pool:
+            running = [pool.submit(one.search) for one in tuners]
+            for one in as_completed(running):
+                if one.exception():
+                    tuner.stop()
+        for one in running:
+            one.result()
+
+    def _score_base(self) -> None:
+        try:
+            found = self._trials.get(self._base, 1.0)
+        except TrialFailedError as error:
+            raise SearchError(f"the settings to be beaten give no score: {error}") from error
+        self._say(f"   {_BASE}: {self._objective.name} {found.score:.4g}")
+
+    def _results(self, tuner: GuardedTuner) -> dict[str, Any]:
+        rows = [trial_row(_BASE, {}, 1.0, self._trials.known(self._base, 1.0))]
+        rows[0]["folder"] = self._trials.place(self._base, 1.0).name
+        trials = sorted(tuner.oracle.trials.values(), key=lambda trial: trial.trial_id)
+        for trial in trials:
+            values = trial.hyperparameters.values
+            values = {name: value for name, value in values.items() if "/" not in name}
+            try:
+                found, failed = tuner.outcome(trial), ""
+                if found is None:
+                    found, failed = _told(trial)
+            except TrialFailedError as error:
+                found, failed = None, str(error)
+            row = trial_row(trial.trial_id, values, tuner.share(trial), found, failed)
+            place = tuner.place(trial) if found and found.folds else None
+            rows.append(row | {"folder": place.name if place else ""})
+        table = pd.DataFrame(rows)
+        with replacing(self._folder / "trials.csv") as partial:
+            table.to_csv(partial, index=False, lineterminator="\n")
+        write_text(self._folder / "trials.md", trials_table(table, self._objective))
+        whole = table[(table["share"] == 1.0) & table["score"].notna()]
+        if len(whole) < 2:
+            reasons = "; ".join(sorted(set(table["failed"]) - {""}))
+            raise SearchError(f"no trial of a whole training gave a score: {reasons or 'none ran'}")
+        order = whole["score"].rank(ascending=self._objective.goal == "min", method="first")
+        return self._best(whole.loc[order.idxmin()], whole, tuner)
+
+    def _best(self, row: pd.Series, whole: pd.DataFrame, tuner: GuardedTuner) -> dict[str, Any]:
+        trial = tuner.oracle.trials.get(row["trial"])
+        settings = self._space(trial.hyperparameters) if trial else self._base
+        found = {
+            "kind": self._kind,
+            "settings": plain(asdict(settings)),
+            "trial": row["trial"],
+            "score": {"name": self._objective.name, "goal": self._objective.goal},
+            "trials": len(whole) - 1,
+        }
+        found["score"] |= {"value": float(row["score"]), _BASE: float(whole.iloc[0]["score"])}
+        write_json(self._folder / BEST, found)
+        return found
+
+
+def _told(trial: Any) -> tuple[Outcome | None, str]:
+    """What KerasTuner knows of a trial that was run where this process sees no files."""
+    if trial.status == _COMPLETED:
+        return Outcome(trial.score, ()), ""
+    return None, "its worker has said why"
+
+
+def _work(tuner: GuardedTuner, member: Member) -> None:
+    """A worker's side; a chief that was killed in the middle of a call is asked again."""
+    for left in reversed(range(_CALLS)):
+        try:
+            tuner.search()
+            return
+        except grpc.RpcError as error:
+            if not left:
+                raise SearchError(f"the chief answers {error.code()}: {error.details()}") from error
+            # What was under way is asked for anew, and known if it was done.
+            member.require_answer()
+
+
+def _is_damaged(folder: Path) -> bool:
+    """Whether KerasTuner was killed while it wrote: it does not write beside and rename."""
+    file = folder / "oracle.json"
+    if not file.exists():
+        return folder.exists()
+    try:
+        known = set(read_json(file)["start_order"])
+        trials = {path.parent.name.removeprefix("trial_") for path in folder.glob("trial_*/*")}
+        for path in folder.glob("trial_*/trial.json"):
+            read_json(path)
+    except (ValueError, KeyError):
+        return True
+    return trials != known

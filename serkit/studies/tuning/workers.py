@@ -1,0 +1,168 @@
+"""KerasTuner's chief and workers, on one machine or several."""
+
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from serkit.errors import InputError, check_range
+from serkit.studies.tuning.tuner import SearchError
+
+IP, PORT, ID = "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID"
+CHIEF, WORKER, ALONE = "chief", "worker", "alone"
+_PARENT, _WAIT = "SERKIT_TUNE_PARENT", "SERKIT_TUNE_WAIT"
+_RESTARTS = 5
+
+
+@dataclass(frozen=True)
+class Member:
+    """What this process is in a search.
+
+    Attributes:
+        role: ``chief``, which says what to try next, ``worker``, which tries it, or ``alone``.
+        address: ``(ip, port)`` of the chief; None if alone.
+        patience: seconds that a worker waits for an answer.
+    """
+
+    role: str = ALONE
+    address: tuple[str, int] | None = None
+    patience: float = 600.0
+
+    @classmethod
+    def of_environment(cls) -> "Member":
+        """As KerasTuner's variables say.
+
+        Raises:
+            InputError: if one of them is missing, or the port is no number.
+        """
+        given = {name: os.environ.get(name) for name in (IP, PORT, ID)}
+        if given[IP] is None:
+            return cls()
+        missing = [name for name, value in given.items() if not value]
+        if missing:
+            raise InputError(f"{IP} is set, {', '.join(missing)} not; valid are all three, or none")
+        if not given[PORT].isdigit():
+            raise InputError(f"{PORT}={given[PORT]!r}; valid is a number")
+        # As KerasTuner tells them apart.
+        role = CHIEF if "chief" in given[ID] else WORKER
+        patience = float(os.environ.get(_WAIT, cls.patience))
+        return cls(role, (given[IP], int(given[PORT])), patience)
+
+    def require_answer(self) -> None:
+        """Wait until the chief answers.
+
+        Raises:
+            SearchError: if it does not. KerasTuner by itself would wait for an hour.
+        """
+        if self.role != WORKER:
+            return
+        until = time.monotonic() + self.patience
+        while True:
+            try:
+                socket.create_connection(self.address, timeout=5).close()
+                return
+            except OSError as error:
+                if time.monotonic() > until:
+                    ip, port = self.address
+                    raise SearchError(
+                        f"nobody answers at {ip}:{port} after {self.patience:g} s ({error}); "
+                        f"there the same command has to run with {ID}=chief. What was done is "
+                        "kept: started again, this worker goes on"
+                    ) from error
+                time.sleep(0.2)
+
+
+def follow_parent() -> None:
+    """End this process when the one that started it as a member ends, however it does."""
+    parent = os.environ.get(_PARENT)
+    if parent is None:
+        return
+
+    def watch() -> None:
+        while os.getppid() == int(parent):
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+class Crew:
+    """A chief and workers on this machine, restarted if they are killed.
+
+    Args:
+        command: of each of them, a program and its arguments; which it is, the environment says.
+        workers: how many.
+        logs: folder of what each of them prints.
+        say: gets lines.
+
+    Raises:
+        InputError: if there are fewer than one worker.
+    """
+
+    def __init__(
+        self, command: Sequence[str], workers: int, logs: Path, say: Callable[[str], None] = print
+    ) -> None:
+        check_range("workers", workers, 1)
+        self._command, self._logs, self._say = list(command), logs, say
+        self._names = [CHIEF, *(f"worker-{number}" for number in range(1, workers + 1))]
+        self._port = _free_port()
+        # Each with all cores would be slower than one after the other.
+        self._threads = max(1, (os.cpu_count() or 1) // workers)
+
+    def run(self) -> None:
+        """Run until the chief has ended; a member that is killed is started again.
+
+        Raises:
+            SearchError: if a member fails by itself, with the last it said, or is killed too often.
+        """
+        self._logs.mkdir(parents=True, exist_ok=True)
+        members = {name: self._start(name) for name in self._names}
+        restarts = dict.fromkeys(self._names, 0)
+        try:
+            while members[CHIEF].poll() != 0:
+                for name, process in members.items():
+                    status = process.poll()
+                    if status is None or status == 0:
+                        continue
+                    if status > 0 or restarts[name] == _RESTARTS:
+                        raise SearchError(f"{name} failed: {self._last_line(name)}")
+                    restarts[name] += 1
+                    self._say(f"   {name} was killed (signal {-status}); it is started again")
+                    members[name] = self._start(name)
+                time.sleep(0.2)
+        finally:
+            for process in members.values():
+                process.terminate()
+            for process in members.values():
+                process.wait()
+
+    def _start(self, name: str) -> subprocess.Popen:
+        mine = {IP: "127.0.0.1", PORT: str(self._port), ID: name, _PARENT: str(os.getpid())}
+        environment = {**os.environ, **mine}
+        for threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+            environment.setdefault(threads, str(self._threads))
+        with open(self._logs / f"{name}.log", "a") as log:
+            process = subprocess.Popen(
+                self._command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self._say(f"   {name} is process {process.pid}")
+        return process
+
+    def _last_line(self, name: str) -> str:
+        file = self._logs / f"{name}.log"
+        lines = file.read_text(encoding="utf-8", errors="replace").split("\n")
+        return f"{next((line for line in reversed(lines) if line), 'nothing said')} ({file})"
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]

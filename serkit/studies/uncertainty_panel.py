@@ -1,0 +1,188 @@
+"""Several predictors on the same clips of a fold."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from serkit.files import replacing
+from serkit.layers.variational import KLWarmup
+from serkit.metrics.calibration import negative_log_likelihood, uncertainty
+from serkit.models.bayesian import from_deterministic
+from serkit.models.fitting import FitSettings
+from serkit.models.frozen_features import Augment
+from serkit.seeds import derive_seed
+from serkit.studies.cross_validation import Fold, forget_training
+from serkit.studies.search_spaces import BayesianRecipe
+from serkit.uncertainty.ood import FeatureDensity
+from serkit.uncertainty.predictors import Predictor, SampledNetwork, predict_samples
+from serkit.uncertainty.temperature import scale_temperature
+
+ANSWERS = "answers.csv"
+"""What a fold's folder holds as soon as all have answered."""
+
+
+class Panel:
+    """Trains networks for a fold, and asks predictors about its test part and about strangers.
+
+    Args:
+        fold: whom it is tested with.
+        strangers: spectrograms that have no right answer, by kind.
+        samples: of each predictor.
+    """
+
+    def __init__(self, fold: Fold, strangers: Mapping[str, np.ndarray], samples: int = 30) -> None:
+        self.fold, self.samples = fold, samples
+        self._strangers = dict(strangers)
+        self._tables: list[pd.DataFrame] = []
+        self._densities: dict[keras.Model, FeatureDensity] = {}
+        # Several methods ask the same network about the same pictures.
+        self._strangeness: dict[tuple[keras.Model, str], np.ndarray] = {}
+
+    def trained(
+        self,
+        name: str,
+        build: Callable[[int], keras.Model],
+        settings: FitSettings,
+        augment: Augment | None = None,
+        kl: float | None = None,
+        weights: str | Path = "none",
+    ) -> keras.Model:
+        """A network, trained on the fold's training part or loaded if that was done before.
+
+        Args:
+            name: of its folder in that of the fold.
+            build: gets a seed.
+            settings: of the training.
+            augment: of its batches.
+            kl: of a Bayesian network, what the KL counts in the end, see
+                :class:`serkit.layers.variational.KLWarmup`; it takes half of the epochs.
+            weights: that it begins with, see :meth:`serkit.studies.cross_validation.Fold.fit`.
+        """
+        folder = self.fold.folder / name
+        kept = folder / "model.keras"
+        if kept.exists():
+            return keras.models.load_model(kept)
+        model = build(derive_seed(self.fold.network_seed, name))
+        clips = len(self.fold.parts.split.train)
+        warm = () if kl is None else (KLWarmup(clips, settings.epochs // 2, kl),)
+        options = {"augment": augment, "callbacks": warm, "folder": folder, "weights": weights}
+        self.fold.fit(model, settings, **options)
+        with replacing(kept) as partial:
+            model.save(partial)
+        forget_training(folder)
+        return model
+
+    def moped(
+        self,
+        name: str,
+        twin: keras.Model,
+        deltas: Sequence[float],
+        recipe: BayesianRecipe,
+        augment: Augment | None = None,
+        layers: Collection[str] | None = None,
+    ) -> keras.Model:
+        """The best of some Bayesian networks that go on from a trained one.
+
+        Args:
+            name: of their folders in that of the fold; the delta is added.
+            twin: what they start from.
+            deltas: what each weight starts with as deviation; the one by which the validation
+                speakers' labels are likeliest is kept.
+            recipe: of the networks and their trainings, but for the delta.
+            augment: of their batches.
+            layers: see :func:`serkit.models.bayesian.from_deterministic`.
+        """
+        best, least = None, np.inf
+        validation = self.fold.validation
+        for delta in deltas:
+
+            def build(seed: int, delta: float = delta) -> keras.Model:
+                return from_deterministic(
+                    twin, delta, layers=layers, settings=recipe.weights, seed=seed
+                )
+
+            model = self.trained(f"{name}-{delta}", build, recipe.fit, augment, recipe.kl)
+            samples = self._samples(SampledNetwork(model), validation.spectrograms)
+            loss = negative_log_likelihood(samples.mean(axis=0), validation.labels)
+            print(f"{name}, delta {delta}: NLL of validation speakers {loss:.3f}", flush=True)
+            if best is None or loss < least:
+                best, least = model, np.nan_to_num(loss, nan=np.inf)
+        return best
+
+    def tempered(self, predictor: Predictor) -> Predictor:
+        """The same with a temperature chosen on the validation speakers."""
+        return scale_temperature(
+            *(predictor, self.fold.validation, self.fold.parts.split.speakers),
+            *(self.samples, self.fold.network_seed),
+        )
+
+    def ask(
+        self, method: str, predictor: Predictor, models: Sequence[keras.Model], twin: str = ""
+    ) -> None:
+        """What a predictor says about the test part and the strangers.
+
+        Args:
+            method: its name.
+            predictor: any.
+            models: the networks that it asks; how strange something is, is a mean over them.
+            twin: name of the method that it is to be compared with.
+        """
+        parts = self.fold.parts
+        test = parts.split.test
+        known = self._answers(predictor, models, "known", parts.of(test)).assign(
+            truth=test.labels(parts.label_set), speaker=[clip.speaker for clip in test.clips]
+        )
+        tables = [known.assign(kind="known")]
+        for kind, pictures in self._strangers.items():
+            answers = self._answers(predictor, models, kind, pictures)
+            tables.append(answers.assign(truth="", speaker="", kind=kind))
+        self._tables.append(pd.concat(tables).assign(method=method, twin=twin))
+
+    def keep(self) -> pd.DataFrame:
+        """All answers, in the fold's folder: it is done.
+
+        Returns:
+            A row for each method and clip: ``seed``, ``fold``, ``method``, ``twin``, ``kind``
+            (``known`` or that of a stranger), ``speaker``, ``truth``, ``total``, ``aleatoric``,
+            ``epistemic`` (in nats), ``strangeness`` (of
+            :class:`serkit.uncertainty.ood.FeatureDensity`), and the probabilities
+            ``p_<label>``.
+        """
+        found = pd.concat(self._tables)
+        first = ["method", "twin", "kind", "speaker", "truth"]
+        return self.fold.keep(
+            found[[*first, *found.columns.difference(first, sort=False)]], ANSWERS
+        )
+
+    def _answers(
+        self, predictor: Predictor, models: Sequence[keras.Model], kind: str, pictures: np.ndarray
+    ) -> pd.DataFrame:
+        samples = self._samples(predictor, pictures)
+        unsure = uncertainty(samples)
+        names = ("total", "aleatoric", "epistemic")
+        values = {name: getattr(unsure, name) for name in names}
+        strange = [self._strange(model, kind, pictures) for model in models]
+        values["strangeness"] = np.mean(strange, axis=0)
+        for number, label in enumerate(self.fold.parts.classes):
+            values[f"p_{label}"] = samples.mean(axis=0)[:, number]
+        return pd.DataFrame(values)
+
+    def _samples(self, predictor: Predictor, pictures: np.ndarray) -> np.ndarray:
+        return predict_samples(predictor, pictures, self.samples, self.fold.network_seed)
+
+    def _strange(self, model: keras.Model, kind: str, pictures: np.ndarray) -> np.ndarray:
+        if (model, kind) not in self._strangeness:
+            self._strangeness[model, kind] = self._density(model).strangeness(pictures)
+        return self._strangeness[model, kind]
+
+    def _density(self, model: keras.Model) -> FeatureDensity:
+        if model not in self._densities:
+            parts = self.fold.parts
+            train = parts.examples(parts.split.train)
+            self._densities[model] = FeatureDensity(
+                model, train, self.fold.validation, parts.split.speakers
+            )
+        return self._densities[model]

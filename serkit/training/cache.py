@@ -1,0 +1,287 @@
+"""Spectrograms or features on disk, computed once per content and settings."""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from serkit.errors import InputError, check_choice, check_range
+from serkit.files import remove_partials, replacing
+from serkit.training.shards import DamagedShard, Rows, Shard, make_room, pack
+
+DTYPES = {
+    **{"float16": np.dtype("<u2"), "uint8": np.dtype("u1")},
+    **{"wide-float16": np.dtype("<u2"), "bfloat16": np.dtype("<u2")},
+}
+"""How values can be stored, and the unsigned type that their codes are read as.
+
+``float16`` and ``uint8`` are for spectrograms, within [-1, 1]. ``wide-float16`` and ``bfloat16``
+are for anything finite, such as a network's features.
+"""
+
+# The largest number of each type that is for anything finite; both are exact in float32.
+_LARGEST = {"wide-float16": 65504, "bfloat16": (2 - 2.0**-7) * 2.0**127}
+
+# A device's last digit may lie beyond 1; that is rounded to 1 by both types.
+_FURTHEST = 1 + 1e-5
+
+
+def encode(values: np.ndarray, shape: Sequence[int], dtype: str) -> np.ndarray:
+    """Values as they are stored.
+
+    Largest rounding error: ``float16`` 2 ** -12 = 0.000244, ``uint8`` (linear, 0 is -1 and 255
+    is 1) 1 / 255 = 0.00392. Where -1 to 1 stands for 80 dB these are 0.0098 dB and 0.157 dB. Both
+    keep -1 and 1 exactly, so silence stays silence. ``wide-float16`` rounds by a share of
+    2 ** -11 of a value, or by 2 ** -25 below 2 ** -14; ``bfloat16`` by a share of 2 ** -8, or by
+    2 ** -134 below 2 ** -126.
+
+    Args:
+        values: float32 ``(n, *shape)``; for ``float16`` and ``uint8`` in [-1, 1], give or take
+            1e-5, for ``wide-float16`` within 65,504 of 0, for ``bfloat16`` within 3.389e38.
+        shape: of one of them.
+        dtype: one of :data:`DTYPES`.
+
+    Returns:
+        ``(n, *shape)`` of that type (``bfloat16``: of its bits), little-endian, contiguous.
+
+    Raises:
+        InputError: for another shape, or a value that is out of range or not a number.
+    """
+    check_choice("dtype", dtype, DTYPES)
+    values = np.asarray(values)
+    if values.shape[1:] != tuple(shape) or values.ndim != len(shape) + 1:
+        raise InputError(f"values of shape {values.shape}; valid is {('n', *shape)}")
+    _check_range(values, dtype)
+    if dtype in ("float16", "wide-float16"):
+        return np.ascontiguousarray(values, "<f2")
+    if dtype == "bfloat16":
+        bits = np.ascontiguousarray(values, "<f4").view("<u4")
+        # To the nearest, to the even one of two that are as near.
+        return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("<u2")
+    return np.rint((values + np.float32(1)) * np.float32(127.5)).astype(np.uint8, order="C")
+
+
+def _check_range(values: np.ndarray, dtype: str) -> None:
+    if not values.size:
+        return
+    low, high = values.min(), values.max()
+    largest = _LARGEST.get(dtype, _FURTHEST)
+    # Not (low < -largest or high > largest), which would let NaN pass.
+    if not (low >= -largest and high <= largest):
+        valid = f"-{largest} to {largest}" if dtype in _LARGEST else "-1 to 1"
+        raise InputError(f"values from {low} to {high}; valid for {dtype} is from {valid}")
+
+
+def decoding_table(dtype: str) -> np.ndarray:
+    """What each code means: float32 ``(256,)`` for ``uint8``, ``(65536,)`` for the others.
+
+    A table's entry for a float16 is that of its two bytes read as an unsigned number. NumPy looks
+    values up in it faster than it converts them.
+    """
+    check_choice("dtype", dtype, DTYPES)
+    if dtype == "uint8":
+        return (np.arange(256) / 127.5 - 1).astype(np.float32)
+    if dtype == "bfloat16":
+        return (np.arange(2**16, dtype="<u4") << 16).view("<f4").astype(np.float32)
+    return np.arange(2**16, dtype="<u2").view("<f2").astype(np.float32)
+
+
+_FORMAT = 1
+_log = logging.getLogger(__name__)
+
+
+class ArrayCache:
+    """A folder of spectrograms, or of networks' features of them, that runs and processes share.
+
+    A key is the digest of what a spectrogram is made of, such as a clip's samples
+    (:attr:`serkit.datasets.corpus.Clip.sha256`), or features, such as a spectrogram. With
+    ``spec_key``, ``shape``, ``dtype`` and the format's version it decides what is found, so a
+    change of any of them finds nothing old. Use it so::
+
+        while (rows := cache.read(keys)) is None:
+            for positions in batches_of(cache.missing(keys), cache.shard_clips):
+                cache.write([keys[i] for i in positions], compute(positions))
+
+    The loop ends after one round, or after two if a shard turns out to be damaged.
+
+    Several processes may do that at once: a writer locks out other writers and leaves out what is
+    there by then; readers wait for nobody. A killed process leaves nothing that is believed. A
+    file that is cut off, altered or does not belong is logged and removed, and its clips are
+    missing again; arrays are checked once per object, by the first :meth:`read` that needs them.
+
+    What a method found or wrote stays mapped, and no process evicts it, while this object or the
+    :class:`~serkit.training.shards.Rows` live. Each shard takes a file descriptor, so write many
+    clips at a time.
+
+    Args:
+        folder: the cache's own; made at the first write. Safe to delete when nobody uses it.
+        spec_key: all that decides a value beside what the key stands for, the code's version
+            included.
+        shape: of one spectrogram, such as ``(frames, bins, 1)``.
+        dtype: spectrograms are stored as ``float16`` (rounded by up to 0.000244) or ``uint8`` (up
+            to 0.00392), features as ``wide-float16`` or ``bfloat16``; see
+            :func:`encode`.
+        limit_bytes: what the folder may hold, all settings together; 4 GiB unless told. A write
+            that would exceed it first removes the shards that were used least recently and that
+            no process uses now. If that is not enough it writes all the same and logs a warning.
+        shard_clips: most spectrograms in one file.
+
+    Raises:
+        InputError: for an argument that is not valid.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str,
+        spec_key: str,
+        shape: tuple[int, ...],
+        dtype: str = "float16",
+        *,
+        limit_bytes: int = 4 * 2**30,
+        shard_clips: int = 256,
+    ) -> None:
+        check_choice("dtype", dtype, DTYPES)
+        check_range("limit_bytes", limit_bytes, 0)
+        check_range("shard_clips", shard_clips, 1)
+        if not spec_key:
+            raise InputError("spec_key is empty; valid is a text that names the setting")
+        self.folder, self.shape, self.dtype = Path(folder), tuple(map(int, shape)), dtype
+        self.limit_bytes, self.shard_clips = limit_bytes, shard_clips
+        text = json.dumps([_FORMAT, spec_key, self.shape, dtype])
+        self._entry = hashlib.sha256(text.encode()).hexdigest()[:24]
+        self._table = decoding_table(dtype)
+        self._known: set[Path] = set()
+        self._places: dict[str, tuple[Path, int]] = {}
+        self._held: dict[Path, Shard] = {}
+        self._checked: set[Path] = set()
+        self._warned = False
+
+    def missing(self, keys: Sequence[str]) -> list[int]:
+        """Positions whose spectrograms have to be computed, ascending; a repeated key's first.
+
+        Reads the shards' indexes, not their arrays.
+        """
+        found = self._find(keys)
+        first: dict[str, int] = {}
+        for position, key in enumerate(keys):
+            first.setdefault(key, position)
+        return [position for key, position in first.items() if key not in found]
+
+    def files(self, keys: Sequence[str]) -> set[Path]:
+        """The shards that hold what is there of some keys; they may hold more."""
+        return {path for path, _ in self._find(keys).values()}
+
+    def write(self, keys: Sequence[str], spectrograms: np.ndarray) -> None:
+        """Keep spectrograms; those of keys that are there already are left out.
+
+        Args:
+            keys: one per spectrogram.
+            spectrograms: float32 ``(len(keys), *shape)``; what values are valid, the storage type
+                decides.
+
+        Raises:
+            InputError: for other lengths, shapes or values, or an empty key.
+            OSError: if the disk is full or the folder cannot be written to.
+        """
+        codes = encode(spectrograms, self.shape, self.dtype)
+        if len(keys) != len(codes):
+            raise InputError(f"{len(keys)} keys for {len(codes)} spectrograms")
+        with self._writing():
+            new = self.missing(keys)
+            for start in range(0, len(new), self.shard_clips):
+                rows = new[start : start + self.shard_clips]
+                self._append([keys[row] for row in rows], codes[rows])
+
+    def read(self, keys: Sequence[str]) -> Rows | None:
+        """Spectrograms in the order of the keys, which may repeat; None if some are missing."""
+        found = self._find(keys)
+        for path in {path for path, _ in found.values()} - self._checked:
+            if self._held[path].is_intact():
+                self._checked.add(path)
+            else:
+                self._discard(path, "its array has a wrong CRC-32")
+        if any(key not in found or found[key][0] not in self._held for key in keys):
+            return None
+        codes = [self._held[path].codes[row] for path, row in map(found.get, keys)]
+        return Rows(codes, self.shape, self._table)
+
+    def _find(self, keys: Sequence[str]) -> dict[str, tuple[Path, int]]:
+        """Shard and row of each key that is there; the shards are held from now on."""
+        if not all(keys):
+            raise InputError("keys has an empty one; valid is the sha256 of an audited clip")
+        there = set(self.folder.glob(f"spectrograms-{self._entry}-*.npy"))
+        self._forget(self._known - there - self._held.keys())
+        for path in there - self._known:
+            self._open(path)
+        found = {key: self._places[key] for key in keys if key in self._places}
+        for path in {path for path, _ in found.values()} - self._held.keys():
+            self._hold(path)
+        return {key: place for key, place in found.items() if place[0] in self._held}
+
+    def _open(self, path: Path) -> Shard | None:
+        try:
+            shard = Shard(path, self._entry, self.shape, DTYPES[self.dtype])
+        except FileNotFoundError:
+            # Another process removed it since the folder was listed.
+            return None
+        except DamagedShard as error:
+            self._discard(path, str(error))
+            return None
+        self._known.add(path)
+        for row, key in enumerate(shard.keys):
+            # A shard that is held cannot go away; one that another process wrote since may.
+            if self._places.get(key, (None,))[0] not in self._held:
+                self._places[key] = path, row
+        return shard
+
+    def _hold(self, path: Path) -> None:
+        if shard := self._open(path):
+            self._held[path] = shard
+            # What was used last is evicted last; a folder that is read-only can still be read.
+            with contextlib.suppress(OSError):
+                os.utime(path)
+
+    def _discard(self, path: Path, reason: str) -> None:
+        _log.warning("%s is damaged: %s; its clips are computed again", path, reason)
+        self._held.pop(path, None)
+        self._forget({path})
+        # It stays known, without its clips: it may be where nothing can be removed.
+        self._known.add(path)
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+    def _forget(self, paths: set[Path]) -> None:
+        if paths:
+            self._known -= paths
+            self._places = {k: place for k, place in self._places.items() if place[0] not in paths}
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open(self.folder / ".lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            # Whoever wrote these was killed, or would hold the lock.
+            remove_partials(self.folder)
+            yield
+
+    def _append(self, keys: Sequence[str], codes: np.ndarray) -> None:
+        parts = pack(self._entry, keys, codes)
+        every = self.folder.glob("spectrograms-*.npy")
+        total = make_room(every, sum(map(len, parts)), self.limit_bytes)
+        if total > self.limit_bytes and not self._warned:
+            self._warned = True
+            _log.warning(
+                "%s holds %.1f MB, more than its limit of %.1f MB, and all of it is in use",
+                *(self.folder, total / 1e6, self.limit_bytes / 1e6),
+            )
+        path = self.folder / f"spectrograms-{self._entry}-{uuid.uuid4().hex}.npy"
+        with replacing(path) as partial, open(partial, "wb") as file:
+            file.writelines(parts)
+        self._hold(path)

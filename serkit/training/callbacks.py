@@ -1,0 +1,190 @@
+"""Keras callbacks: exact resume, best weights, early stopping, stop on NaN."""
+
+import json
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from serkit.errors import DivergedError, ResumeError
+from serkit.files import replacing
+
+_STATE = "state.npz"
+
+
+class Resume(keras.callbacks.Callback):
+    """Keeps all variables and the history after every epoch; restores them when made.
+
+    ``fit`` has to be told where to go on::
+
+        resume = Resume(folder, model.variables + model.optimizer.variables)
+        model.fit(training_batches(…, first_step=resume.epoch * steps), steps_per_epoch=steps,
+                  initial_epoch=resume.epoch, epochs=epochs, callbacks=[resume])
+
+    With batches that depend on the step alone, a built optimizer and
+    ``tf.config.experimental.enable_op_determinism()``, losses after a kill and a second start
+    equal those of an uninterrupted training. (Keras' BackupAndRestore leaves out the
+    state of random layers and knows nothing of the history.)
+
+    Args:
+        folder: gets ``state.npz`` and ``history.csv``, each replaced as a whole.
+        variables: everything that training changes, in an order that does not change.
+
+    Attributes:
+        epoch: number of finished epochs.
+        history: one dictionary of metrics per finished epoch, ``epoch`` counted from 1.
+
+    Raises:
+        ResumeError: if the state in ``folder`` has other variables than those given.
+    """
+
+    def __init__(self, folder: Path | str, variables: Sequence[keras.Variable]) -> None:
+        super().__init__()
+        self._folder = Path(folder)
+        self._variables = list(variables)
+        self.epoch = 0
+        self.history: list[dict[str, float]] = []
+        self._restore()
+
+    @property
+    def _state_file(self) -> Path:
+        return self._folder / _STATE
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        logs = {name: float(value) for name, value in (logs or {}).items()}
+        self.history.append({"epoch": epoch + 1, **logs})
+        self.epoch = epoch + 1
+        with replacing(self._folder / "history.csv") as partial:
+            pd.DataFrame(self.history).to_csv(partial, index=False, lineterminator="\n")
+        arrays = {f"v{i}": np.asarray(variable) for i, variable in enumerate(self._variables)}
+        with replacing(self._state_file) as partial:
+            np.savez(partial, history=json.dumps(self.history), **arrays)
+
+    def _restore(self) -> None:
+        if not self._state_file.exists():
+            return
+        arrays, history = read_state(self._folder)
+        expected = [tuple(variable.shape) for variable in self._variables]
+        if [array.shape for array in arrays] != expected:
+            raise ResumeError(
+                f"{self._state_file} was made by a training with other variables; "
+                "choose another folder, or remove it to start again"
+            )
+        for variable, array in zip(self._variables, arrays, strict=True):
+            variable.assign(array)
+        self.history, self.epoch = history, len(history)
+
+
+def read_state(folder: Path | str) -> tuple[list[np.ndarray], list[dict[str, float]]]:
+    """All variables, in their order, and the history that :class:`Resume` kept in a folder.
+
+    Raises:
+        ResumeError: if they cannot be read.
+    """
+    path = Path(folder, _STATE)
+    try:
+        with np.load(path) as state:
+            arrays = [state[f"v{i}"] for i in range(len(state.files) - 1)]
+            return arrays, json.loads(str(state["history"]))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ResumeError(f"{path} cannot be read: {error}") from error
+
+
+class KeepBest(keras.callbacks.Callback):
+    """Saves the model's weights whenever a metric is higher than ever before.
+
+    Keras' ModelCheckpoint writes in place, and a kill in the middle leaves a torn file; here the
+    old file stays until the new one is whole.
+
+    Args:
+        path: a file that ends in ``.weights.h5``.
+        monitor: name of the metric; higher is better.
+        best: its highest value so far, of a training that is resumed.
+    """
+
+    def __init__(self, path: Path | str, monitor: str, best: float = float("-inf")) -> None:
+        super().__init__()
+        self._path, self._monitor, self._best = Path(path), monitor, best
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        value = float((logs or {})[self._monitor])
+        if value > self._best:
+            with replacing(self._path) as partial:
+                self.model.save_weights(partial)
+            self._best = value
+
+
+def epochs_without_gain(history: Sequence[dict[str, float]], monitor: str) -> int:
+    """Number of epochs since the best one, 0 for none; higher is better, the first best counts."""
+    values = [row[monitor] for row in history]
+    return len(values) - 1 - values.index(max(values)) if values else 0
+
+
+class StopEarly(keras.callbacks.Callback):
+    """Ends ``fit`` after an epoch that makes ``patience`` of them in a row without a gain.
+
+    What it knows are the epochs that went before, so that a resumed training ends where it would
+    have ended anyway; Keras' EarlyStopping begins to count anew.
+
+    Args:
+        monitor: name of the metric; higher is better.
+        patience: epochs, 1 or more.
+        history: of the epochs so far, to which somebody else, such as
+            :class:`Resume`, adds each new one *before* this callback's turn.
+    """
+
+    def __init__(self, monitor: str, patience: int, history: Sequence[dict[str, float]]) -> None:
+        super().__init__()
+        self._monitor, self._patience, self._history = monitor, patience, history
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the epochs so far were enough."""
+        return epochs_without_gain(self._history, self._monitor) >= self._patience
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        if self.is_over:
+            self.model.stop_training = True
+
+
+class StopWhenDiverged(keras.callbacks.Callback):
+    """Ends ``fit`` at the step at which a reported number, or a weight, is NaN or infinite.
+
+    What other callbacks have kept of earlier epochs stays as it is, if they come after this one.
+
+    Args:
+        variables: what is looked at at the end of each epoch: a last step may spoil the weights
+            after its loss was computed.
+        steps_per_epoch: to count steps.
+
+    Raises:
+        DivergedError: by ``fit``; names what is not finite, the step and the epoch.
+    """
+
+    def __init__(self, variables: Sequence[keras.Variable], steps_per_epoch: int) -> None:
+        super().__init__()
+        self._variables, self._steps, self._epoch = list(variables), steps_per_epoch, 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        # Means over the epoch so far: once one is NaN it stays so.
+        for name, value in (logs or {}).items():
+            if not np.isfinite(float(value)):
+                self._stop(f"{name} is {float(value)}", batch + 1)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        for variable in self._variables:
+            if not np.isfinite(np.asarray(variable)).all():
+                self._stop(f"{variable.path} is not finite", self._steps)
+
+    def _stop(self, what: str, step: int) -> None:
+        kept = f"the state after epoch {self._epoch} is kept" if self._epoch else "nothing was kept"
+        raise DivergedError(
+            f"{what} at step {self._epoch * self._steps + step} (epoch {self._epoch + 1}); {kept}. "
+            "Lower learning rates help most often"
+        )

@@ -1,0 +1,213 @@
+"""Files of the spectrogram cache, and reading their rows on demand.
+
+A shard is a ``.npy`` file, which ``np.load`` reads, with an index behind the array: JSON with the
+clips' keys and a CRC-32 of all that comes before it, then the index' own length and CRC-32. One
+file is there or not; of two, one could be there without the other.
+"""
+
+import contextlib
+import fcntl
+import io
+import json
+import mmap
+import os
+import struct
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from serkit.errors import InputError, SerkitError
+
+
+class Rows:
+    """Reads like a float32 array ``(n, *shape)``, but holds no values in memory.
+
+    ``rows[3]``, ``rows[10:20]``, ``rows[[5, 2, 2]]`` and boolean masks give new arrays, as NumPy
+    would, along the first axis only; ``np.asarray(rows)`` reads everything. :meth:`select` gives
+    a part without reading it. Threads may read at the same time. What is mapped stays readable
+    after its file was removed.
+
+    Args:
+        codes: one array of codes per spectrogram.
+        shape: of one spectrogram.
+        table: what each code means, float32 (:func:`serkit.training.cache.decoding_table`).
+    """
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(
+        self, codes: Sequence[np.ndarray], shape: tuple[int, ...], table: np.ndarray
+    ) -> None:
+        self._codes, self._table = list(codes), table
+        self._positions = np.arange(len(self._codes))
+        self.shape = (len(self._codes), *shape)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Rows"]) -> "Rows":
+        """All rows of several, one after another, none of them read yet.
+
+        Raises:
+            InputError: if there are none, or their shapes or codings differ.
+        """
+        kinds = {(part.shape[1:], part._table.tobytes()) for part in parts}
+        if len(kinds) != 1:
+            raise InputError(f"{len(parts)} rows of {len(kinds)} kinds; valid is one kind")
+        codes = [part._codes[position] for part in parts for position in part._positions]
+        return cls(codes, parts[0].shape[1:], parts[0]._table)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        """Raises IndexError for an index out of range or of another kind, as NumPy does."""
+        positions = self._positions[index]
+        out = np.empty((*np.shape(positions), *self.shape[1:]), self.dtype)
+        flat = out.reshape(-1, *self.shape[1:])
+        for place, position in enumerate(np.ravel(positions)):
+            # Every code is in the table; "clip" only spares NumPy a second buffer.
+            np.take(self._table, self._codes[position], out=flat[place], mode="clip")
+        return out
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError("Rows are on disk; an array of them is always a copy")
+        return self[:].astype(dtype or self.dtype, copy=False)
+
+    def select(self, index: Any) -> "Rows":
+        """The rows at a slice, integers ``(m,)`` or a mask ``(n,)``, none of them read yet."""
+        chosen = [self._codes[position] for position in self._positions[index]]
+        return Rows(chosen, self.shape[1:], self._table)
+
+
+_TAIL = struct.Struct("<8sII")
+_MAGIC = b"serkitS1"
+
+
+class DamagedShard(SerkitError):
+    """A file is not the whole, unchanged shard that it should be; the message says why."""
+
+
+def pack(entry: str, keys: Sequence[str], codes: np.ndarray) -> list[bytes | memoryview]:
+    """A shard's bytes, in parts.
+
+    Args:
+        entry: what the spectrograms were made with; :class:`Shard` must be asked for the same.
+        keys: one per spectrogram.
+        codes: ``(n, *shape)``, contiguous.
+    """
+    buffer = io.BytesIO()
+    description = np.lib.format.header_data_from_array_1_0(codes)
+    np.lib.format.write_array_header_1_0(buffer, description)
+    header, data = buffer.getvalue(), memoryview(codes).cast("B")
+    checksum = zlib.crc32(data, zlib.crc32(header))
+    text = json.dumps(
+        {"entry": entry, "start": len(header), "crc32": checksum, "keys": list(keys)}
+    ).encode()
+    return [header, data, text, _TAIL.pack(_MAGIC, len(text), zlib.crc32(text))]
+
+
+class Shard:
+    """A shard, mapped into memory.
+
+    While this object or an array of its codes lives, the file is locked against
+    :func:`make_room` in this and other processes.
+
+    Args:
+        path: the file.
+        entry: what it was made with, as given to :func:`pack`.
+        shape: of one spectrogram.
+        dtype: unsigned type that the codes are read as.
+
+    Attributes:
+        keys: one per spectrogram.
+        codes: read-only ``(n, *shape)``.
+
+    Raises:
+        DamagedShard: if the file is cut off, too long, of another entry, or its index is damaged.
+            The array is not read; see :meth:`is_intact`.
+        OSError: if the file is not there or cannot be opened.
+    """
+
+    def __init__(self, path: Path, entry: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        with open(path, "rb") as file:
+            # The mapping keeps a duplicate of the file's descriptor, and with it the lock.
+            fcntl.flock(file, fcntl.LOCK_SH)
+            index, self._end = _read_index(file)
+            if index["entry"] != entry:
+                raise DamagedShard("it belongs to another setting of the cache")
+            self.keys: tuple[str, ...] = tuple(index["keys"])
+            self._checksum, start = index["crc32"], index["start"]
+            full = (len(self.keys), *shape)
+            expected = start + int(np.prod(full)) * dtype.itemsize
+            if self._end != expected:
+                raise DamagedShard(f"its array ends at byte {self._end}, not {expected}")
+            self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        count = int(np.prod(full))
+        self.codes = np.frombuffer(self._mapped, dtype, count, start).reshape(full)
+
+    def is_intact(self) -> bool:
+        """Whether the array is what was written, by its CRC-32; reads all of it."""
+        with memoryview(self._mapped) as view:
+            return zlib.crc32(view[: self._end]) == self._checksum
+
+
+def _read_index(file: BinaryIO) -> tuple[dict, int]:
+    size = os.fstat(file.fileno()).st_size
+    if size < _TAIL.size:
+        raise DamagedShard(f"it has {size} bytes only")
+    file.seek(size - _TAIL.size)
+    magic, length, checksum = _TAIL.unpack(file.read(_TAIL.size))
+    end = size - _TAIL.size - length
+    if magic != _MAGIC or end < 0:
+        raise DamagedShard("it has no index at its end")
+    file.seek(end)
+    text = file.read(length)
+    if zlib.crc32(text) != checksum:
+        raise DamagedShard("its index has a wrong CRC-32")
+    return json.loads(text), end
+
+
+def make_room(paths: Iterable[Path], needed: int, limit: int) -> int:
+    """Remove shards, least recently used first, until ``needed`` more bytes keep within ``limit``.
+
+    A shard that any process has open as a :class:`Shard` stays. (Locks are seen on one machine.
+    A network file system may not pass them on; then a shard in use may go.) Only one process at a
+    time may do this for the same paths.
+
+    Args:
+        paths: shards; when they were used last is their time of modification.
+        needed: bytes that will be added.
+        limit: bytes that all may hold then.
+
+    Returns:
+        Bytes that all hold then, above ``limit`` if too many are in use.
+    """
+    shards = []
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            state = path.stat()
+            shards.append((state.st_mtime_ns, state.st_size, path))
+    total = needed + sum(size for _, size, _ in shards)
+    for _, size, path in sorted(shards):
+        if total > limit and _remove_unused(path):
+            total -= size
+    return total
+
+
+def _remove_unused(path: Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True

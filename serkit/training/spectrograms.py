@@ -1,0 +1,316 @@
+"""The spectrograms of a corpus, computed by tf.data."""
+
+import itertools
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import astuple
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from serkit.audio.compressed import decode_any
+from serkit.audio.loading import load_waveform
+from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
+from serkit.audio.speed import play
+from serkit.datasets.corpus import Corpus
+from serkit.errors import RecordingError, check_range
+from serkit.training.cache import ArrayCache
+from serkit.training.shards import Rows
+
+_log = logging.getLogger(__name__)
+
+
+class Skipped:
+    """Gets every file that a pipeline leaves out.
+
+    Args:
+        log: whether each is logged, once, as a warning; False is for who tells of them otherwise.
+
+    Attributes:
+        files: what was wrong with each, by its path, in the order of finding.
+    """
+
+    def __init__(self, log: bool = True) -> None:
+        self.files: dict[str, str] = {}
+        self._log = log
+        # tf.data calls from threads of its own.
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """How many files were left out."""
+        return len(self.files)
+
+    def add(self, path: str, problem: str) -> None:
+        """Name a file that was left out; once is enough, whatever the number of epochs."""
+        with self._lock:
+            if path not in self.files:
+                self.files[path] = problem
+                if self._log:
+                    _log.warning("skipped %s: %s", path, problem)
+
+    def readable(self, files: Sequence[str]) -> list[int]:
+        """Places of the files that are there and may be read; the others are added."""
+        places = []
+        for place, path in enumerate(files):
+            if os.path.isfile(path) and os.access(path, os.R_OK):
+                places.append(place)
+            else:
+                self.add(path, "cannot be opened" if os.path.exists(path) else "is not there")
+        return places
+
+    def usable(self, path: tf.Tensor, status: tf.Tensor) -> tf.Tensor:
+        """In a graph: whether ``status`` is empty; else the file is added.
+
+        TensorFlow takes the Python call to have no state, as tf.data would otherwise read one file
+        after another where ops are deterministic. A call whose result nobody uses may therefore be
+        left out: this belongs into ``Dataset.filter``, which also keeps the order.
+
+        Args:
+            path: scalar string.
+            status: scalar string, as :func:`serkit.audio.decoding.decode_wav` gives it.
+
+        Returns:
+            bool scalar.
+        """
+
+        def tell(path: bytes, status: bytes) -> bool:
+            self.add(os.fsdecode(path), status.decode())
+            return False
+
+        # Python is called for bad files only; the good ones do not wait for its lock.
+        told = tf.cond(
+            status == b"",
+            lambda: tf.constant(True),
+            lambda: tf.numpy_function(tell, [path, status], tf.bool, stateful=False),
+        )
+        return tf.ensure_shape(told, [])
+
+    def rest(self, corpus: Corpus) -> Corpus:
+        """The clips of a corpus that were not left out, in order."""
+        return corpus.where(lambda clip: str(corpus.file(clip)) not in self.files)
+
+
+# To be counted up when the same samples and spec give other numbers than before.
+_RECIPE = "3"
+_SPEEDS = (0.5, 2.0)
+
+
+def spectrogram_dataset(
+    files: Sequence[str],
+    spec: SpectrogramSpec,
+    batch_size: int = 32,
+    *,
+    skipped: Skipped | None = None,
+    device: str | None = None,
+    together: int | None = None,
+    dtype: tf.DType = tf.float32,
+    speed: float = 1.0,
+) -> tf.data.Dataset:
+    """Spectrograms of recordings, in their order.
+
+    Args:
+        files: WAV, FLAC, MP3 or Ogg Vorbis.
+        spec: what to compute.
+        batch_size: spectrograms per batch; the last batch may have fewer.
+        skipped: gets the files that cannot be used, which are left out; without it, the first one
+            ends the iteration with an error that names it.
+        device: where the spectrograms are computed; default: the first accelerator, else the CPU.
+        together: clips that one transform takes; default: 1 on a CPU, whose cache holds one, and
+            ``batch_size`` on an accelerator, which only many fill.
+        dtype: float32 or bfloat16.
+        speed: recordings are played at, 0.5 to 2; see :func:`serkit.audio.speed.play`.
+
+    Raises:
+        InputError: if ``speed`` is out of range.
+
+    Returns:
+        A dataset of ``(rows, spectrograms)``: int64 ``(batch,)``, places in ``files``, and
+        ``(batch, frames, bins, 1)`` in [-1, 1].
+    """
+    check_range("speed", speed, *_SPEEDS)
+    device = accelerator() if device is None else device
+    together = together or (1 if "CPU" in device else batch_size)
+    cores = len(os.sched_getaffinity(0))
+    readable = range(len(files)) if skipped is None else skipped.readable(files)
+    rows = tf.constant(list(readable), tf.int64)
+    names = tf.constant([files[row] for row in readable], tf.string)
+
+    def transform(waves: tf.Tensor) -> tf.Tensor:
+        # The map itself exists on the CPU only; its function's inputs are copied to the device.
+        with tf.device(device):
+            if speed != 1.0:
+                waves = play(waves, tf.fill(tf.shape(waves)[:1], speed))
+            return to_spectrogram(waves, spec, dtype)
+
+    dataset = tf.data.Dataset.from_tensor_slices((rows, names))
+    if together == 1:
+        # In the map that decodes: handing over to another costs three per cent.
+        one = _loaded(
+            dataset, spec, skipped, 2 * cores, lambda wave: transform(wave[tf.newaxis])[0]
+        )
+        dataset = one.batch(batch_size)
+    else:
+        dataset = _loaded(dataset, spec, skipped, 2 * cores, tf.identity).batch(together)
+        dataset = dataset.map(lambda row, waves: (row, transform(waves)), cores)
+        dataset = dataset if together == batch_size else dataset.rebatch(batch_size)
+    # There is nothing to tune: all numbers of workers are given. The FFT has helpers of its own, so
+    # a thread that waits for them leaves a core to another; with one per core cores were idle.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.threading.private_threadpool_size = cores + -(-cores // 2)
+    # As many threads for an operation as elsewhere, where tf.data would give it one: on processors
+    # where TensorFlow multiplies matrices by Eigen, the last bits of sums depend on that number.
+    options.threading.max_intra_op_parallelism = 0
+    return dataset.prefetch(1).with_options(options)
+
+
+def _loaded(
+    files: tf.data.Dataset,
+    spec: SpectrogramSpec,
+    skipped: Skipped | None,
+    workers: int,
+    transform: Callable[[tf.Tensor], tf.Tensor],
+) -> tf.data.Dataset:
+    """``(row, path)`` to ``(row, transform(waveform))``, without files that cannot be used."""
+
+    def load(row: tf.Tensor, path: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        loaded = load_waveform(tf.io.read_file(path), spec, decode_any)
+        if skipped is not None:
+            return row, transform(loaded.waveform), path, loaded.status
+        text = tf.strings.join([path, ": ", loaded.status])
+        with tf.control_dependencies([tf.debugging.Assert(loaded.status == b"", [text])]):
+            return row, transform(loaded.waveform)
+
+    dataset = files.map(load, workers)
+    if skipped is None:
+        return dataset
+    # One after another, so that bad files are told in their order.
+    dataset = dataset.filter(lambda row, values, path, status: skipped.usable(path, status))
+    return dataset.map(lambda row, values, path, status: (row, values))
+
+
+def accelerator() -> str:
+    """Name of the first GPU, else of the CPU, such as ``/device:CPU:0``."""
+    found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return found[0].name
+
+
+def compute_spectrograms(
+    corpus: Corpus,
+    spec: SpectrogramSpec,
+    *,
+    cache: Path | str | ArrayCache,
+    skipped: Skipped | None = None,
+    speed: float = 1.0,
+    track: Callable[[Iterable, int], Iterable] = lambda items, total: items,
+) -> Rows:
+    """All spectrograms of a corpus, in its order; only those that ``cache`` lacks are computed.
+
+    Args:
+        corpus: audited clips: their ``sha256`` is what the cache goes by, not their paths.
+        spec: what to compute.
+        cache: folder, which runs and processes may share; or a cache made for this spec and speed
+            by :func:`open_cache`.
+        skipped: gets the files that cannot be used; then the result has the clips of
+            ``skipped.rest(corpus)``. Without it the first one is an error.
+        speed: as for :func:`spectrogram_dataset`: other views of the same recordings to train on.
+        track: wraps the iteration over what is to be computed, for a progress bar; gets its number.
+
+    Returns:
+        ``(clips, frames, bins, 1)`` in [-1, 1], read from disk when indexed, as float32 (rounded by
+        the cache by up to 0.00025).
+
+    Raises:
+        RecordingError: if a file cannot be read or decoded and ``skipped`` is None; the message
+            names it. What was computed before is kept.
+        OSError: if the cache cannot be written to, or does not keep what is written.
+    """
+    if not isinstance(cache, ArrayCache):
+        cache = open_cache(cache, spec, speed=speed)
+    # Once is enough, twice if a shard is damaged; what is left then is a disk that loses things.
+    for _ in range(3):
+        clips = (corpus if skipped is None else skipped.rest(corpus)).clips
+        keys = [clip.sha256 for clip in clips]
+        missing = [clips[place] for place in cache.missing(keys)]
+        if not missing and (rows := cache.read(keys)) is not None:
+            return rows
+        files = [str(corpus.file(clip)) for clip in missing]
+        batches = _computed(files, spec, skipped, cache.shard_clips, speed)
+        pieces = -(-len(files) // cache.shard_clips)
+        for places, spectrograms in track(batches, pieces):
+            cache.write([missing[place].sha256 for place in places], spectrograms)
+    raise OSError(f"{cache.folder} does not keep what is written to it")
+
+
+def read_waveforms(corpus: Corpus, spec: SpectrogramSpec) -> np.ndarray:
+    """Waveforms of a corpus, in its order, as its spectrograms are computed from them.
+
+    Args:
+        corpus: audited clips.
+        spec: gives rate and length.
+
+    Returns:
+        Float32 ``(clips, spec.samples)``; a thousand clips of the default spec are 232 MB.
+
+    Raises:
+        RecordingError: if a file cannot be read or decoded; the message names it.
+    """
+    found = np.empty((len(corpus), spec.samples), np.float32)
+    files = [str(corpus.file(clip)) for clip in corpus.clips]
+    dataset = tf.data.Dataset.from_tensor_slices((np.arange(len(files)), files))
+    workers = 2 * len(os.sched_getaffinity(0))
+    try:
+        for rows, waves in _loaded(dataset, spec, None, workers, tf.identity).batch(32):
+            found[rows] = waves
+    except tf.errors.OpError as error:
+        raise RecordingError(_cause(error)) from error
+    return found
+
+
+def open_cache(
+    folder: Path | str,
+    spec: SpectrogramSpec,
+    dtype: str = "float16",
+    speed: float = 1.0,
+    **limits: int,
+) -> ArrayCache:
+    """The cache of a spec's spectrograms in a folder that other specs may use as well.
+
+    Args:
+        folder: made when it is first written to.
+        spec: what its spectrograms are made of.
+        dtype: ``float16``, or ``uint8`` at half the size, as coarse as a picture.
+        speed: that recordings are played at.
+        limits: see :class:`serkit.training.cache.ArrayCache`.
+    """
+    key = (_RECIPE, *astuple(spec)) if speed == 1.0 else (_RECIPE, *astuple(spec), speed)
+    return ArrayCache(folder, repr(key), spec.shape, dtype, **limits)
+
+
+def _computed(
+    files: Sequence[str], spec: SpectrogramSpec, skipped: Skipped | None, count: int, speed: float
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Places in ``files`` and their spectrograms, ``count`` at a time."""
+    batches = iter(spectrogram_dataset(files, spec, min(count, 32), skipped=skipped, speed=speed))
+    while True:
+        try:
+            piece = list(itertools.islice(batches, -(-count // 32)))
+        except tf.errors.OpError as error:
+            raise RecordingError(_cause(error)) from error
+        if not piece:
+            return
+        yield tuple(
+            np.concatenate([part.numpy() for part in parts]) for parts in zip(*piece, strict=True)
+        )
+
+
+def _cause(error: tf.errors.OpError) -> str:
+    """What is wrong, out of TensorFlow's message, which has a page of where around it."""
+    message = error.message
+    if "assertion failed: [" in message:
+        return message.split("assertion failed: [", 1)[1].split("]", 1)[0].strip("'\"")
+    # Most often a file that was moved since the audit; the message names it.
+    return f"a recording cannot be read: {message}"

@@ -1,1 +1,0 @@
-"""Set-ups that several experiments share: what is measured, and against what."""

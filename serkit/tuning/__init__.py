@@ -1,1 +1,0 @@
-"""Searches for settings by KerasTuner, scored on speakers inside the training part."""

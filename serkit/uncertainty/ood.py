@@ -1,0 +1,126 @@
+"""Out-of-distribution scores by the density of a network's features."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from serkit.datasets.splits import Speakers
+from serkit.errors import InputError
+from serkit.layers import variational
+from serkit.layers.dropout import MonteCarloDropout, parts
+from serkit.layers.posterior import VariationalLayer
+from serkit.training.batches import batches_in_order
+from serkit.training.examples import Examples
+
+_CONVOLUTIONS = (
+    keras.layers.Conv2D,
+    variational.Conv2DReparameterization,
+    variational.Conv2DFlipout,
+    variational.Conv2DLocalReparameterization,
+)
+# Share of their mean variance that is added to that of all channels: some never vary.
+_SHRINKAGE = 0.01
+
+
+class FeatureDensity:
+    """Normal densities of a network's features, one for each class, in each of several layers.
+
+    An uncertainty asks how much the classes compete for a recording, and noise may look like one
+    class alone; this asks whether it looks like anything that the network was trained on. It goes
+    by the layer in which a recording is strangest: silence is far from speech behind the first
+    convolution of LeNet-5, and in the midst of it before the logits.
+
+    The layers are the convolutions, each channel averaged over frames and bins, and what goes into
+    the last layer. Layers that draw have the mean of their weights, and drop nothing.
+
+    Args:
+        model: functional, from spectrograms to logits, trained on
+        train: real examples with labels.
+        validation: real examples, which say how far away speakers lie who are new.
+        speakers: who is in which part of the split.
+
+    Raises:
+        LeakError: if anybody's voice is in ``validation`` who is no validation speaker.
+        InputError: if ``train`` has no labels.
+
+    Source: Lee et al. (2018), arXiv:1807.03888, sections 2.1 and 2.2, whose weighted sum of layers
+    needs strangers to be fitted on, where the largest needs none.
+    """
+
+    def __init__(
+        self, model: keras.Model, train: Examples, validation: Examples, speakers: Speakers
+    ) -> None:
+        speakers.require_validation(validation.speakers)
+        if train.labels is None:
+            raise InputError("train has no labels; valid is a class number for each example")
+        convolutions = [each.output for each in model.layers if isinstance(each, _CONVOLUTIONS)]
+        self._network = keras.Model(model.inputs, [*convolutions, model.layers[-1].input])
+        drawing = VariationalLayer, MonteCarloDropout
+        self._drawing = [layer for layer in parts(model) if isinstance(layer, drawing)]
+        clips = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
+        self._compiled = tf.function(self._features, input_signature=(clips,))
+        known = self._all_features(train.spectrograms)
+        new = self._all_features(validation.spectrograms)
+        self._layers = [
+            _Layer.fitted(features, np.asarray(train.labels), others)
+            for features, others in zip(known, new, strict=True)
+        ]
+
+    def strangeness(self, x: np.ndarray) -> np.ndarray:
+        """How much farther off clips lie than those of validation speakers.
+
+        Args:
+            x: float32 ``(clips, frames, bins, 1)`` in [-1, 1].
+
+        Returns:
+            float64 ``(clips,)``, in standard deviations of the logarithm of validation speakers'
+            distances, in the layer where it is most; 0 is as they are in the mean.
+        """
+        features = self._all_features(x)
+        each = [layer.farther(own) for layer, own in zip(self._layers, features, strict=True)]
+        return np.max(each, axis=0)
+
+    def _features(self, x: tf.Tensor) -> list[tf.Tensor]:
+        with ExitStack() as means:
+            for layer in self._drawing:
+                means.enter_context(layer.at_mean())
+            found = self._network(x, training=False)
+        found = [tf.cast(each, tf.float32) for each in keras.tree.flatten(found)]
+        return [tf.reduce_mean(each, (1, 2)) if each.shape.rank == 4 else each for each in found]
+
+    def _all_features(self, x: np.ndarray) -> list[np.ndarray]:
+        batches = [self._compiled(batch) for (batch,) in batches_in_order((x,), 64)]
+        return [np.concatenate(own).astype(np.float64) for own in zip(*batches, strict=True)]
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """Densities of one layer's features: each class' mean, and what they have in common."""
+
+    means: np.ndarray
+    precision: np.ndarray
+    centre: float
+    spread: float
+
+    @classmethod
+    def fitted(cls, features: np.ndarray, labels: np.ndarray, others: np.ndarray) -> "_Layer":
+        classes, place = np.unique(labels, return_inverse=True)
+        means = np.stack([features[place == number].mean(axis=0) for number in range(len(classes))])
+        apart = features - means[place]
+        covariance = apart.T @ apart / len(features)
+        least = max(_SHRINKAGE * np.trace(covariance) / len(covariance), 1e-12)
+        precision = np.linalg.inv(covariance + least * np.eye(len(covariance)))
+        plain = cls(means, precision, 0.0, 1.0).farther(others)
+        return cls(means, precision, plain.mean(), max(plain.std(), 1e-6))
+
+    def farther(self, features: np.ndarray) -> np.ndarray:
+        squares = [
+            np.einsum(
+                "ni,ij,nj->n", features - mean, self.precision, features - mean, optimize=True
+            )
+            for mean in self.means
+        ]
+        return (np.log(np.maximum(np.min(squares, axis=0), 1e-12)) - self.centre) / self.spread

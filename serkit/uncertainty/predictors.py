@@ -1,0 +1,172 @@
+"""Several predictions per clip: by an ensemble, or by sampling one network."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from serkit.errors import InputError, check_range
+from serkit.layers.dropout import MonteCarloDropout, parts
+from serkit.layers.posterior import VariationalLayer
+from serkit.metrics.calibration import softmax
+from serkit.training.batches import batches_in_order
+
+
+class Predictor(Protocol):
+    """A way to answer several times.
+
+    Sample number ``i`` is one network, the same for all clips, and given the predictor and the
+    seed it depends on ``i`` alone: not on how many samples are taken, nor on what a clip is
+    predicted together with.
+    """
+
+    def predict_logits(self, x: np.ndarray, n: int = 30, seed: int = 0) -> np.ndarray:
+        """Answer.
+
+        Args:
+            x: float32 ``(clips, frames, bins, 1)`` in [-1, 1].
+            n: how many samples are wanted, at least 1. Predictors that have a number of their own,
+                networks that always answer the same, and ensembles, give that many.
+            seed: of the samples.
+
+        Returns:
+            float32 logits ``(samples, clips, classes)``.
+        """
+        ...
+
+
+def predict_samples(predictor: Predictor, x: np.ndarray, n: int = 30, seed: int = 0) -> np.ndarray:
+    """Probabilities of each sample, float64 ``(samples, clips, classes)``.
+
+    Arguments as for :meth:`Predictor.predict_logits`. Their mean over samples is the answer; see
+    :mod:`serkit.metrics.calibration` for what the differences between them mean.
+    """
+    return softmax(predictor.predict_logits(x, n, seed).astype(np.float64))
+
+
+class Ensemble:
+    """Each network is a sample.
+
+    Args:
+        models: from spectrograms to logits, one or more, of the same classes: for a deep ensemble
+            of other seeds. They may have been trained on other clips, but on none of a speaker whom
+            another one is tested with.
+
+    Raises:
+        InputError: if there is none, or they differ in classes.
+
+    Source: Lakshminarayanan et al. (2017), arXiv:1612.01474.
+    """
+
+    def __init__(self, models: Sequence[keras.Model]) -> None:
+        if len({model.output_shape[-1] for model in models}) != 1:
+            found = ", ".join(str(model.output_shape[-1]) for model in models) or "none"
+            raise InputError(f"networks of {found} classes; valid are one or more of the same")
+        self.models = tuple(models)
+
+    def predict_logits(
+        self, x: np.ndarray, n: int = 30, seed: int = 0, batch_size: int = 64
+    ) -> np.ndarray:
+        """As many samples as there are networks, whatever ``n`` and ``seed``.
+
+        See :meth:`Predictor.predict_logits`.
+        """
+        batches = batches_in_order((x,), batch_size)
+        found = [model.predict(batches, verbose=0) for model in self.models]
+        return np.stack(found).astype(np.float32)
+
+
+_DRAWING = VariationalLayer, MonteCarloDropout
+
+
+class SampledNetwork:
+    """A network with layers that draw, asked many times.
+
+    What comes before the first such layer is computed once. The samples are taken in one graph, by
+    a loop of TensorFlow's own over what comes behind, with a kernel or a mask drawn once for each
+    sample rather than for each clip: that takes one convolution where Flipout takes two.
+
+    Args:
+        model: functional, from spectrograms to logits, with variational layers or
+            :class:`serkit.layers.dropout.MonteCarloDropout`.
+
+    Raises:
+        InputError: if no layer of the model draws.
+
+    Source: Blundell et al. (2015), arXiv:1505.05424; Gal & Ghahramani (2016), arXiv:1506.02142.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self.model = model
+        self._layers = [layer for layer in parts(model) if isinstance(layer, _DRAWING)]
+        if not self._layers:
+            raise InputError(
+                f"no layer of {model.name} draws; valid are variational layers or "
+                "dropout that goes on in prediction"
+            )
+        self._before, self._behind = _pieces(model)
+        clips = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
+        number = tf.TensorSpec((), tf.int32)
+        # One graph for batches of all sizes: to trace it again for the last one takes seconds.
+        self._compiled = tf.function(self.sample, input_signature=(clips, number, number))
+
+    def sample(self, x: tf.Tensor, n: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """The same for one batch, usable in a graph.
+
+        Args:
+            x: float32 ``(batch, frames, bins, 1)``.
+            n: int32, number of samples.
+            seed: int32.
+
+        Returns:
+            float32 logits ``(n, batch, classes)``.
+        """
+        found = self._before(x, training=False) if self._before else x
+
+        def one(number: tf.Tensor) -> tf.Tensor:
+            with ExitStack() as draws:
+                for place, layer in enumerate(self._layers):
+                    own = tf.random.experimental.stateless_fold_in(tf.stack([seed, number]), place)
+                    draws.enter_context(layer.drawing(own))
+                return tf.cast(self._behind(found, training=False), tf.float32)
+
+        return tf.map_fn(one, tf.range(n), fn_output_signature=tf.float32)
+
+    def predict_logits(
+        self, x: np.ndarray, n: int = 30, seed: int = 0, batch_size: int = 64
+    ) -> np.ndarray:
+        """See :meth:`Predictor.predict_logits`."""
+        check_range("n", n, 1)
+        batches = (batch for (batch,) in batches_in_order((x,), batch_size))
+        found = [self._compiled(batch, tf.constant(n), tf.constant(seed)) for batch in batches]
+        return np.concatenate(found, axis=1)
+
+
+def _pieces(model: keras.Model) -> tuple[keras.Model | None, keras.Model]:
+    """What does not depend on draws, and what does, which takes the outputs of the former."""
+    known, random, crossing = {id(each) for each in model.inputs}, set(), {}
+    # Of a sequential model, too, its operations in the order of computation.
+    for operation in keras.Model(model.inputs, model.outputs).operations:
+        if isinstance(operation, keras.layers.InputLayer):
+            continue
+        inputs = keras.tree.flatten(operation.input)
+        if not {id(each) for each in inputs} <= known:
+            # A layer that is used several times: what belongs to which use is not told.
+            return None, model
+        outputs = {id(each) for each in keras.tree.flatten(operation.output)}
+        if draws(operation) or any(id(each) in random for each in inputs):
+            random |= outputs
+            crossing |= {id(each): each for each in inputs if id(each) not in random}
+        known |= outputs
+    if set(crossing) <= {id(each) for each in model.inputs}:
+        return None, model
+    tensors = list(crossing.values())
+    return keras.Model(model.inputs, tensors), keras.Model(tensors, model.outputs[0])
+
+
+def draws(layer: keras.layers.Layer) -> bool:
+    """Whether a layer or model, or anything inside, gives other outputs each time."""
+    return any(isinstance(part, _DRAWING) for part in parts(layer))

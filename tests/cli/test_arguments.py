@@ -1,0 +1,48 @@
+import argparse
+
+import pytest
+
+from serkit.cli.arguments import add_recordings, name_of, naming_of, recordings_of
+from serkit.datasets.audit import audit
+from serkit.datasets.custom import Naming
+from serkit.errors import InputError
+
+
+def _options(*given, nargs="+", **more):
+    parser = argparse.ArgumentParser()
+    add_recordings(parser, nargs, **more)
+    return parser.parse_args([str(each) for each in given])
+
+
+def test_folders_named_folders_and_tables_by_absolute_paths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "some" / "mine").mkdir(parents=True)
+    (tmp_path / "t.csv").touch()
+    found = recordings_of(_options("some/mine", "own=some/mine", "t.csv"))
+    mine = tmp_path / "some" / "mine"
+    assert found == (str(mine), f"own={mine}", str(tmp_path / "t.csv"))
+    assert [name_of(root) for root in found] == ["mine", "own", "t.csv"]
+    assert recordings_of(_options(nargs="*")) == ()
+
+
+@pytest.mark.parametrize("given", ["nowhere", "mine=nowhere"])
+def test_what_is_not_there_is_refused(given):
+    with pytest.raises(InputError, match=r"^nowhere does not exist"):
+        recordings_of(_options(given))
+
+
+def test_a_manifest_is_named_after_its_folder(synthetic_root, tmp_path):
+    audit([synthetic_root]).write(tmp_path / "checked")
+    (root,) = recordings_of(_options(tmp_path / "checked" / "manifest.csv"))
+    assert name_of(root) == "checked"
+
+
+def test_how_recordings_are_named(tmp_path):
+    given = ("--pattern", "(?P<label>x)", "--genders", "3=male", "--label-names", "W=angry,L=bored")
+    wanted = Naming("(?P<label>x)", {"W": "angry", "L": "bored"}, {"3": "male"})
+    assert naming_of(_options(tmp_path, *given)) == wanted
+    again = _options(tmp_path, "--labels", "W=angry", aliases=["--labels"])
+    assert naming_of(again) == Naming(labels={"W": "angry"})
+    assert naming_of(_options(tmp_path)) == Naming()
+    with pytest.raises(InputError, match="--genders 'ann' is not of the form A=B"):
+        naming_of(_options(tmp_path, "--genders", "ann"))

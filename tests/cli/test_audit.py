@@ -1,0 +1,170 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from serkit.cli.main import main
+
+
+@pytest.fixture
+def root(tmp_path, wav_bytes):
+    """Names of somebody's own, a silent file, a stereo file and a label in German."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "calls"
+    folder.mkdir()
+    for name, channels in (("ann-angry-1", 1), ("ann-sad-1", 2), ("bob-wut-1", 1)):
+        sound = rng.normal(0, 0.1, (8000, channels)).squeeze()
+        (folder / f"{name}.wav").write_bytes(wav_bytes(sound))
+    (folder / "bob-sad-1.wav").write_bytes(wav_bytes(np.zeros(8000)))
+    return folder
+
+
+PATTERN = r"(?P<speaker>\w+)-(?P<label>\w+)-(?P<repetition>\d)"
+
+
+def _audit(root, out, *arguments) -> int:
+    return main(["audit", str(root), "--out", str(out), *arguments])
+
+
+def test_it_writes_tables_and_figures_and_prints_what_matters(synthetic_root, tmp_path, capsys):
+    assert _audit(synthetic_root, tmp_path) == 0
+    out = capsys.readouterr().out
+    for words in (
+        *("male_surprise", "clips of 23 speakers", "files rejected: 0", "crema-d", "7442"),
+        *("emotion by corpus: Cramér's V", "! all ", "are female", "rejected.csv"),
+    ):
+        assert words in out
+    clips = len(pd.read_csv(tmp_path / "manifest.csv"))
+    assert clips > 100
+    assert json.loads((tmp_path / "audit.json").read_text("utf-8"))["clips"] == clips
+    for name in ("clips", "durations"):
+        assert (tmp_path / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_prosody_is_measured_if_asked_for_and_removed_with_its_recordings(
+    root, tmp_path, wav_bytes, capsys
+):
+    tone = 0.2 * np.sin(2 * np.pi * 220 * np.arange(16_000) / 16_000)
+    (root / "ann-happy-1.wav").write_bytes(wav_bytes(tone))
+    out, names = tmp_path / "out", ("--pattern", PATTERN, "--label-names", "wut=angry")
+    for _ in range(2):
+        assert _audit(root, out, *names, "--prosody", "--genders", "ann=f") == 0
+    table = pd.read_csv(out / "prosody.csv").set_index("path")
+    assert len(table) == len(pd.read_csv(out / "manifest.csv")) == 4
+    assert table.loc["ann-happy-1.wav", "f0_hz"] == pytest.approx(220, rel=0.01)
+    summary = json.loads((out / "audit.json").read_text("utf-8"))["prosody"]
+    assert summary["problems"] == {"no frame is voiced": 3}
+    totals = [group for group in summary["groups"] if group["emotion"] is None]
+    assert [(group["gender"], group["clips"]) for group in totals] == [("", 1), ("female", 3)]
+    printed = capsys.readouterr().out
+    assert "female happy" in printed
+    assert "! 3 clips with missing prosody: no frame is voiced" in printed
+    assert (out / "figures" / "prosody.png").read_bytes().startswith(b"\x89PNG")
+    assert _audit(root, out, *names) == 0
+    assert not {"prosody.csv", "prosody.png"} & {path.name for path in out.rglob("*")}
+    assert "prosody" not in json.loads((out / "audit.json").read_text("utf-8"))
+
+
+def test_prosody_of_a_manifest_is_that_of_its_recordings(root, tmp_path):
+    names = ("--pattern", PATTERN, "--label-names", "wut=angry", "--prosody")
+    assert _audit(root, tmp_path / "one", *names) == 0
+    assert _audit(tmp_path / "one" / "manifest.csv", tmp_path / "two", "--prosody") == 0
+    one, two = (tmp_path / name / "prosody.csv" for name in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_somebodys_own_table_of_prosody_is_safe(root, tmp_path, capsys):
+    (tmp_path / "prosody.csv").write_text("speaker,f0\n")
+    assert _audit(root, tmp_path, "--pattern", PATTERN, "--prosody") == 2
+    assert "prosody.csv is not serkit's" in capsys.readouterr().err
+    assert (tmp_path / "prosody.csv").read_text() == "speaker,f0\n"
+
+
+def test_names_of_ones_own_are_one_line(root, tmp_path, capsys):
+    options = ("--pattern", PATTERN, "--label-names", "wut=angry", "--genders", "ann=f,bob=m")
+    assert _audit(root, tmp_path / "out", *options) == 0
+    manifest = pd.read_csv(tmp_path / "out" / "manifest.csv")
+    assert manifest["gender_emotion"].tolist() == ["female_angry", "female_sad", "male_angry"]
+    assert manifest["speaker"].tolist() == ["calls-ann", "calls-ann", "calls-bob"]
+    out = capsys.readouterr().out
+    assert "bob-sad-1.wav: silent" in out
+    assert "ann-sad-1.wav: 2 channels" in out
+
+
+def test_labels_that_nobody_knows_are_rejected_with_the_remedy(root, tmp_path):
+    assert _audit(root, tmp_path / "out", "--pattern", PATTERN) == 0
+    rejected = pd.read_csv(tmp_path / "out" / "rejected.csv").set_index("path")
+    assert "--label-names wut=EMOTION" in rejected.loc["bob-wut-1.wav", "reason"]
+
+
+def test_strict_is_status_1_if_something_was_rejected(root, synthetic_root, tmp_path):
+    options = ("--pattern", PATTERN, "--label-names", "wut=angry")
+    assert _audit(root, tmp_path / "out", *options, "--strict") == 1
+    assert (tmp_path / "out" / "manifest.csv").is_file()
+    assert _audit(synthetic_root, tmp_path / "good", "--strict") == 0
+
+
+def test_what_is_only_odd_can_be_rejected(root, tmp_path):
+    options = ("--pattern", PATTERN, "--label-names", "wut=angry", "--reject", "stereo,clipped")
+    assert _audit(root, tmp_path / "out", *options) == 0
+    rejected = pd.read_csv(tmp_path / "out" / "rejected.csv")
+    assert set(rejected["kind"]) == {"silent", "stereo"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--labels", "wut"), "--label-names 'wut' is not of the form A=B"),
+        (("--pattern", "("), "is no regular expression"),
+        (("--reject", "noise"), "--reject noise is not known"),
+    ],
+)
+def test_bad_options_are_one_line_and_status_2(root, tmp_path, capsys, options, words):
+    assert _audit(root, tmp_path / "out", *options) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert words in line
+
+
+def test_where_nothing_is_usable_the_reasons_are_written_all_the_same(root, tmp_path, capsys):
+    assert _audit(root, tmp_path / "out") == 2
+    assert "4 rejected, the first ann-angry-1.wav" in capsys.readouterr().err
+    assert len(pd.read_csv(tmp_path / "out" / "rejected.csv")) == 4
+
+
+def test_two_corpora_by_their_names(synthetic_root, tmp_path):
+    roots = [f"tess={synthetic_root}/TESS", f"ravdess={synthetic_root}/RAVDESS"]
+    assert main(["audit", *roots, "--out", str(tmp_path)]) == 0
+    manifest = pd.read_csv(tmp_path / "manifest.csv")
+    assert set(manifest["root"]) == set(manifest["corpus"]) == {"tess", "ravdess"}
+
+
+def test_a_second_audit_without_a_result_leaves_no_stale_manifest(root, tmp_path):
+    options = ("--pattern", PATTERN, "--label-names", "wut=angry")
+    assert _audit(root, tmp_path / "out", *options) == 0
+    assert _audit(root, tmp_path / "out") == 2
+    assert len(pd.read_csv(tmp_path / "out" / "manifest.csv")) == 0
+    assert json.loads((tmp_path / "out" / "audit.json").read_text("utf-8"))["clips"] == 0
+
+
+def test_the_tables_of_the_user_are_safe(root, capsys):
+    table = root / "manifest.csv"
+    table.write_text("path,label,speaker\nann-sad-1.wav,sad,ann\n")
+    assert main(["audit", str(table), "--out", str(root)]) == 2
+    assert "is not serkit's" in capsys.readouterr().err
+    assert table.read_text().startswith("path,label,speaker\nann")
+
+
+def test_slips_of_the_pen_are_told(root, tmp_path, capsys):
+    options = ("--label-names", "wut=angry,mut=sad", "--genders", "an=f")
+    assert _audit(root, tmp_path / "out", "--pattern", PATTERN, *options) == 0
+    out = capsys.readouterr().out
+    assert "! --label-names mut=…: no clip has that label" in out
+    assert "! --genders an=…: no such speaker" in out
+    assert "wut=…" not in out
+
+
+def test_names_with_signs_that_mean_something_elsewhere(root, tmp_path, capsys):
+    odd = root.rename(root.with_name("a$b_$c [old]"))
+    assert _audit(odd, tmp_path / "out", "--pattern", PATTERN, "--label-names", "wut=angry") == 0
+    assert "a$b_$c [old]" in capsys.readouterr().out

@@ -1,0 +1,86 @@
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from serkit.cli import experiments as command_line
+from serkit.cli.experiments import rare_classes_parser, rare_classes_trial
+from serkit.errors import InputError, ResumeError
+
+
+@pytest.fixture
+def no_trial(monkeypatch):
+    """What would be made rare, without doing it."""
+    monkeypatch.setattr(
+        command_line.RareClasses,
+        "of_recordings",
+        lambda roots, settings, folder, naming: SimpleNamespace(
+            roots=roots, settings=settings, folder=folder
+        ),
+    )
+
+
+def _options(*arguments: str, labels=("sad",), seed: int = 0):
+    parser = rare_classes_parser("Claim: none.", "runs/none", labels)
+    parser.add_argument("--seed", type=int, default=seed)
+    return parser.parse_args(arguments)
+
+
+def test_one_class_stays_one(capsys):
+    assert _options("a", "b").label == ["sad"]
+    assert _options("a", "--label", "happy").label == ["happy"]
+    with pytest.raises(SystemExit):
+        _options("a", "--label", "happy", "sad", "--width", "1")
+    assert "unrecognized arguments: sad" in capsys.readouterr().err
+    several = _options("a", "--label", "happy", labels=("sad", "angry"))
+    assert several.label == ["happy"]
+
+
+@pytest.mark.usefixtures("no_trial", "deterministic")
+def test_the_trial_is_what_the_options_say(tmp_path):
+    options = _options("a", "--clips", "12", "--out", str(tmp_path), labels=("sad", "angry"))
+    with rare_classes_trial(options) as trial:
+        assert (trial.settings.labels, trial.settings.clips) == (("sad", "angry"), 12)
+        assert [str(root) for root in trial.roots] == ["a"]
+        assert trial.folder == tmp_path
+        with pytest.raises(ResumeError, match="used by another"), rare_classes_trial(options):
+            pass
+    asked = json.loads((tmp_path / "settings.json").read_text())
+    assert asked["clips"] == "12"
+
+
+@pytest.mark.usefixtures("no_trial", "deterministic")
+def test_folders_know_of_later_options_only_what_was_given(tmp_path):
+    for given, recorded in (
+        ((), {}),
+        (("--kind", "log", "--sample-rate", "22050"), {"kind": "log", "sample_rate": "22050"}),
+    ):
+        out = tmp_path / str(len(given))
+        with rare_classes_trial(_options("a", *given, "--out", str(out))) as trial:
+            assert trial.settings.spec.kind == recorded.get("kind", "mel")
+        kept = json.loads((out / "settings.json").read_text())
+        assert {name: kept[name] for name in ("kind", "sample_rate") if name in kept} == recorded
+
+
+@pytest.mark.usefixtures("no_trial", "deterministic")
+def test_a_folder_of_other_options_is_refused(tmp_path):
+    with rare_classes_trial(_options("a", "--out", str(tmp_path))):
+        pass
+    with rare_classes_trial(_options("a", "--out", str(tmp_path))):
+        pass
+    with (
+        pytest.raises(ResumeError, match="seed was '0', now '1'"),
+        rare_classes_trial(_options("a", "--seed", "1", "--out", str(tmp_path))),
+    ):
+        pass
+
+
+@pytest.mark.usefixtures("no_trial", "deterministic")
+def test_a_width_out_of_range_leaves_no_folder(tmp_path):
+    out = tmp_path / "out"
+    with (
+        pytest.raises(InputError, match="width"),
+        rare_classes_trial(_options("a", "--width", "-1", "--out", str(out))),
+    ):
+        pass
+    assert not out.exists()

@@ -1,0 +1,112 @@
+import argparse
+from pathlib import Path
+
+import pytest
+
+from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.cli import compare
+from serkit.cli.main import main
+from serkit.errors import InputError
+from serkit.serialization import restored
+from serkit.studies.comparison_settings import CLASSIFIERS, COMPARED, CompareSettings
+
+
+def _options(*arguments):
+    parser = argparse.ArgumentParser()
+    compare.add_to(parser.add_subparsers())
+    return parser.parse_args(["compare", *arguments])
+
+
+def test_without_options_it_is_the_defaults(tmp_path):
+    settings = compare.settings_of(_options(str(tmp_path)))
+    assert settings == CompareSettings(roots=(str(tmp_path),))
+
+
+def test_everything_can_be_said(tmp_path):
+    settings = compare.settings_of(
+        _options(
+            *(str(tmp_path), "--arms", "none", "dcgan", "--classifier", "resnet50-head"),
+            *("--protocol", "both", "--without", "tess", "--rarify", "surprise=0.15,sad=0.5"),
+            *("--folds", "4", "--seeds", "1", "2", "--more-seeds", "3", "--best", "1"),
+            *("--gan-steps", "0", "7", "--gan-width", "0.1", "--generated-share", "0.5"),
+            *("--gated", "--weights", "none", "--labels", "gender_emotion", "--epochs", "3"),
+            *("--everywhere", "specaugment"),
+        )
+    )
+    assert settings.arms == ("none", "dcgan")
+    assert settings.rarify == (("surprise", 0.15), ("sad", 0.5))
+    assert (settings.gans.width, settings.gans.pretraining, settings.gans.steps) == (0.1, 0, 7)
+    assert settings.fit_of("resnet50-head").epochs == 3
+    assert settings.fit_of("resnet50-head").loss == "one_vs_rest"
+    assert (settings.seeds, settings.more_seeds, settings.best) == ((1, 2), (3,), 1)
+    assert settings.gated
+    assert settings.everywhere == ("specaugment",)
+
+
+def test_the_recipe_of_the_2021_report_has_more_steps_of_its_own(tmp_path):
+    given = (str(tmp_path), "--gan-recipe", "report")
+    settings = compare.settings_of(_options(*given))
+    assert (settings.gan_recipe, settings.gans.steps) == ("report", 2000)
+    assert compare.settings_of(_options(*given, "--gan-steps", "0", "30")).gans.steps == 30
+
+
+def test_a_folder_is_meant_from_here_and_a_corpus_may_be_named(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path)
+    found = compare.settings_of(_options("mine", "own=mine")).roots
+    assert found == (str(tmp_path / "mine"), f"own={tmp_path / 'mine'}")
+
+
+def test_kind_and_rate_of_spectrograms(tmp_path):
+    given = ("--kind", "log", "--sample-rate", "22050")
+    settings = compare.settings_of(_options(str(tmp_path), *given, "--short"))
+    assert settings.spec == SpectrogramSpec.at_rate(22_050, "log")
+
+
+def test_names_of_ones_own_are_part_of_the_settings(tmp_path):
+    given = compare.settings_of(_options(str(tmp_path), "--pattern", "(?P<label>x)"))
+    assert given.naming.pattern == "(?P<label>x)"
+    assert given.to_json()["naming"]["pattern"] == "(?P<label>x)"
+    assert restored(CompareSettings, given.to_json()) == given
+    assert "naming" not in compare.settings_of(_options(str(tmp_path))).to_json()
+
+
+def test_short_leaves_what_was_given_as_it_was_given(tmp_path):
+    short = compare.settings_of(_options(str(tmp_path), "--short"))
+    assert (short.folds, short.gans.steps, short.gans.pretraining) == (3, 2, 2)
+    options = ("--folds", "50", "--gan-steps", "7", "9", "--gan-width", "0.5", "--epochs", "8")
+    given = compare.settings_of(_options(str(tmp_path), "--short", *options))
+    assert (given.folds, given.gans.pretraining, given.gans.steps) == (50, 7, 9)
+    assert (given.gans.width, given.fit_of("compact").epochs) == (0.5, 8)
+    some = compare.settings_of(_options(str(tmp_path), "--short", "--gan-width", "0.5"))
+    assert (some.gans.width, some.gans.steps) == (0.5, 2)
+
+
+def test_choices_are_those_that_there_are():
+    parser = argparse.ArgumentParser()
+    compare.add_to(parser.add_subparsers())
+    made = parser._subparsers._group_actions[0].choices["compare"]
+    choices = {action.dest: action.choices for action in made._actions}
+    assert set(choices["classifier"]) == set(CLASSIFIERS)
+    assert set(choices["protocol"]) == set(COMPARED)
+    for name in choices["everywhere"]:
+        CompareSettings(roots=("x",), arms=("none",), everywhere=(name,))
+
+
+def test_wrong_shares_are_refused(tmp_path):
+    with pytest.raises(InputError, match="--rarify 'surprise' is not valid; valid is CLASS=SHARE"):
+        compare.settings_of(_options(str(tmp_path), "--rarify", "surprise"))
+
+
+def test_what_is_not_there_is_one_line(tmp_path, capsys):
+    assert main(["compare", str(tmp_path / "none"), "--out", str(tmp_path / "run")]) == 2
+    assert "none does not exist" in capsys.readouterr().err
+    assert not Path(tmp_path / "run").exists()
+
+
+def test_live_training_reads_recordings_that_a_share_does_not_have(tmp_path):
+    assert compare.settings_of(_options(str(tmp_path), "--live")).live
+    share = ("--engine", "ray", "--share", "memory://x")
+    for given in (["--live"], ["--arms", "none", "noise"]):
+        with pytest.raises(InputError, match="`--share` must not be given"):
+            compare.run(_options(str(tmp_path), *given, *share))

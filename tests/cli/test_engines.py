@@ -1,0 +1,43 @@
+import argparse
+
+import pytest
+
+from serkit.cli.arguments import add_engine, engine, ray_settings
+from serkit.errors import InputError
+from serkit.tasks.graph import GridError, LocalEngine
+from serkit.tasks.ray import RaySettings
+
+
+def _options(*arguments):
+    parser = argparse.ArgumentParser()
+    add_engine(parser)
+    return parser.parse_args(arguments)
+
+
+def test_without_options_work_is_done_here():
+    with engine(_options()) as chosen:
+        assert isinstance(chosen, LocalEngine)
+    assert ray_settings(_options()) == RaySettings()
+
+
+def test_everything_can_be_said():
+    found = ray_settings(
+        _options(
+            *("--engine", "ray", "--address", "host:1", "--cpus", "2", "--gpus", "0.5"),
+            *("--threads", "3", "--retries", "4", "--share", "s3://bucket/run"),
+        )
+    )
+    assert found == RaySettings("host:1", 2.0, 0.5, 3, 4, "s3://bucket/run")
+
+
+@pytest.mark.parametrize("given", [("--address", "host:1"), ("--share", "memory://x")])
+def test_what_ray_alone_knows_is_refused_without_it(given):
+    with pytest.raises(InputError, match=f"{given[0]} without --engine ray"):
+        engine(_options(*given))
+
+
+def test_an_address_that_nobody_answers_is_said():
+    pytest.importorskip("ray")
+    options = _options("--engine", "ray", "--address", "127.0.0.1:1")
+    with pytest.raises(GridError, match="nobody answers"), engine(options):
+        pass

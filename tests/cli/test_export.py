@@ -1,0 +1,76 @@
+import pytest
+import tensorflow as tf
+
+from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.cli.main import main
+from serkit.export.versions import DETAILS
+from serkit.files import read_json, write_json
+from serkit.models.bayesian import bayesian_lenet5
+from serkit.models.compact import CompactSettings, compact
+
+
+def test_a_run_becomes_a_model_that_is_not_overwritten(finished_run, tmp_path, capsys):
+    out = tmp_path / "mine" / "5"
+    arguments = ["export", str(finished_run), "--out", str(out), "--arm", "original"]
+    assert main([*arguments, "--coverage", "0.8"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"{out}\n")
+    assert f"serkit serve {out.parent}" in said
+    details = read_json(out / DETAILS)
+    assert (details["arm"], details["version"], details["name"]) == ("original", 5, "mine")
+    assert details["abstention"]["validation_coverage"] == pytest.approx(0.8, abs=0.02)
+    before = (out / "saved_model.pb").read_bytes()
+    assert main(arguments) == 2
+    assert "is not overwritten" in capsys.readouterr().err
+    assert (out / "saved_model.pb").read_bytes() == before
+    assert main(["export", str(finished_run), "--out", str(out.parent)]) == 0
+    assert (out.parent / "6" / "saved_model.pb").is_file()
+
+
+def test_keras_files_become_an_ensemble(tmp_path):
+    spec = SpectrogramSpec()
+    files = [str(tmp_path / f"{seed}.keras") for seed in range(2)]
+    for seed, file in enumerate(files):
+        compact(2, spec.shape, CompactSettings(channels=(4, 8)), seed).save(file)
+    settings = ["--temperature", "1.5", "--threshold", "0.6", "--classes", "angry", "sad"]
+    assert main(["export", *files, "--out", str(tmp_path / "two"), *settings]) == 0
+    details = read_json(tmp_path / "two" / "1" / DETAILS)
+    assert details["answers"]["networks"] == 2
+    assert (details["answers"]["temperature"], details["answers"]["threshold"]) == (1.5, 0.6)
+
+
+def test_a_bayesian_network_of_another_spec(tmp_path, wav_bytes, rng):
+    spec = {"frames": 32, "bins": 32, "hop": 1536}
+    write_json(tmp_path / "spec.json", spec)
+    bayesian_lenet5(2, (32, 32, 1), seed=0).save(tmp_path / "b.keras")
+    arguments = [str(tmp_path / "b.keras"), "--spec", str(tmp_path / "spec.json"), "--samples", "5"]
+    classes = ["--classes", "angry", "sad"]
+    assert main(["export", *arguments, *classes, "--out", str(tmp_path / "b")]) == 0
+    loaded = tf.saved_model.load(str(tmp_path / "b" / "1")).signatures
+    files = tf.constant([wav_bytes(rng.uniform(-0.5, 0.5, 16_000))])
+    assert loaded["serving_default"](wav_bytes=files)["mutual_information"].numpy()[0] > 0
+    assert "sampled" in loaded
+
+
+def test_what_does_not_go_together_is_one_line(finished_run, tmp_path, capsys):
+    (tmp_path / "x.keras").write_text("no network")
+    (tmp_path / "spec.json").write_text("{")
+    out = ["--out", str(tmp_path / "m")]
+    run, file, classes = str(finished_run), str(tmp_path / "x.keras"), ["--classes", "a", "b"]
+    for arguments, words in (
+        ([str(tmp_path)], "no finished run of serkit demo"),
+        ([run, run], "valid is one run"),
+        ([run, *classes], "--classes with a run"),
+        ([run, "--arm", "third"], "arm"),
+        ([run, "--coverage", "0.5", "--accuracy", "0.5"], "valid is one of the two"),
+        ([file], "no --classes"),
+        ([file, *classes], "no model that Keras can load"),
+        ([file, *classes, "--spec", str(tmp_path / "spec.json")], "--spec"),
+        ([file, *classes, "--arm", "original"], "--arm with Keras files"),
+        ([str(tmp_path / "gone.keras"), *classes], "is no file"),
+    ):
+        assert main(["export", *arguments, *out]) == 2, arguments
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert line.startswith("serkit export: ")
+        assert words in line
+    assert not (tmp_path / "m").exists()

@@ -1,0 +1,49 @@
+import pytest
+
+from serkit.cli.main import main
+from serkit.cli.parser import build_parser, suggestion
+
+
+@pytest.mark.parametrize(
+    ("arguments", "prog", "meant"),
+    [
+        (["compare", "x", "--clasifier", "compact"], "serkit compare", "--classifier"),
+        (["audit", "x", "--pattrn=(?P<label>x)"], "serkit audit", "--pattern"),
+        # argparse itself would only say that --out is missing.
+        (["export", "x", "--ouput", "y"], "serkit export", "--out"),
+        (["serv", "x"], "serkit", "serve"),
+        (["--verson"], "serkit", "--version"),
+        (["compare", "x", "--arms", "dcgn"], "serkit compare", "dcgan"),
+        (["tune", "wgangp", "x"], "serkit tune", "wgan-gp"),
+    ],
+)
+def test_a_slip_of_the_pen_gets_the_commands_usage_and_what_was_meant(
+    arguments, prog, meant, capsys
+):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    lines = capsys.readouterr().err.splitlines()
+    assert stopped.value.code == 2
+    assert lines[0].startswith(f"usage: {prog} [")
+    assert lines[-1].startswith(f"{prog}: error: ")
+    assert lines[-1].endswith(f"did you mean {meant}?")
+
+
+@pytest.mark.parametrize(
+    ("message", "given"),
+    [
+        ("unrecognized arguments: --zzzzzz", ["--zzzzzz"]),
+        ("unrecognized arguments: b", ["a", "b"]),
+        ("argument --seed: invalid int value: 'x'", ["--seed", "x"]),
+        # Beginnings of options are taken for them, and what stands behind "--" is none.
+        ("the following arguments are required: ROOT", ["--se=1", "--"]),
+    ],
+)
+def test_nothing_is_suggested_where_nothing_is_near(message, given):
+    assert suggestion(message, given, ["--out", "--seed"]) == ""
+
+
+def test_options_by_the_names_of_their_values():
+    options = build_parser().parse_args(["predict", "model", "file"])
+    assert options.spelled["time_out"] == "--time-out"
+    assert not {"model", "files"} & set(options.spelled)

@@ -1,0 +1,215 @@
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import soundfile
+
+from serkit.cli.main import main
+
+
+@pytest.fixture
+def files(synthetic_corpus, tmp_path):
+    """Two good ones, and between them a bad one and one that is not there."""
+    (tmp_path / "bad.wav").write_bytes(b"RIFF....")
+    first, second, *_ = synthetic_corpus.files()
+    return [first, str(tmp_path / "bad.wav"), str(tmp_path / "gone.wav"), second]
+
+
+def test_predict_goes_on_after_a_bad_file(contract_model, files, capsys):
+    good, bad, gone, _ = files
+    assert main(["predict", str(contract_model), bad, gone, good]) == 1
+    printed = capsys.readouterr()
+    assert len(printed.err.strip().splitlines()) == 2
+    assert f"{bad}: not a WAV file" in printed.err
+    assert printed.out.startswith(f"{good}: ")
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_the_same_from_a_folder_over_http_and_over_grpc(
+    contract_model, rest_server, grpc_server, files, capsys, form
+):
+    outputs = []
+    for model in (str(contract_model), rest_server.address, grpc_server.address):
+        assert main(["predict", model, *form, *files]) == 1
+        outputs.append(capsys.readouterr())
+    assert outputs[0] == outputs[1] == outputs[2]
+
+
+def test_predict_as_text(rest_server, files, wav_bytes, tmp_path, capsys):
+    # Silence is as unsure as this model gets; its header says that nothing is in it.
+    odd = tmp_path / "odd.wav"
+    data = bytearray(wav_bytes([0.5, -0.5] * 8_000))
+    data[40:44] = b"\0" * 4
+    odd.write_bytes(data)
+    assert main(["predict", rest_server.address, "--json", str(odd), files[0]]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert main(["predict", rest_server.address, str(odd), files[0]]) == 0
+    first, second = capsys.readouterr().out.split(f"{files[0]}: ")
+    for text, told in ((first, found[0]), (second, found[1])):
+        assert ("(would rather not answer)" in text) is told["abstain"]
+        assert f"   entropy {told['entropy']:.3f} nats, of which disagreement 0." in text
+        assert ("note: " + told["note"] in text) is bool(told["note"])
+    assert "right length" in first
+    assert "note" not in second
+
+
+def test_what_the_model_would_rather_not_answer(capsys):
+    from serkit.cli.predict import _as_text
+    from serkit.serving.prediction import Prediction
+
+    found = Prediction("a.wav", "sad", {"angry": 0.25, "sad": 0.75}, "", 0.5623, 0.0, True, "odd")
+    assert _as_text(found).splitlines() == [
+        "a.wav: sad (would rather not answer)",
+        "   sad 0.750  angry 0.250",
+        "   entropy 0.562 nats",
+        "   note: odd",
+    ]
+
+
+def test_predict_as_json(rest_server, files, capsys):
+    assert main(["predict", rest_server.address, "--json", files[0], files[2]]) == 1
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert list(first) == [
+        *("file", "label", "probabilities", "problem", "entropy", "mutual_information"),
+        *("abstain", "note"),
+    ]
+    assert set(first["probabilities"]) == {"angry", "happy", "sad"}
+    assert first["problem"] == ""
+    assert (second["file"], second["label"], second["abstain"]) == (files[2], "", True)
+    assert second["problem"]
+
+
+@pytest.fixture
+def folder(files, wav_bytes, tmp_path):
+    """The same recording as WAV and FLAC at two depths, what is none, and what is not looked at."""
+    found = tmp_path / "found"
+    (found / "deeper").mkdir(parents=True)
+    (found / ".hidden").mkdir()
+    samples, rate = soundfile.read(files[0], dtype="int16")
+    (found / "a.wav").write_bytes(wav_bytes(samples, rate))
+    (found / "deeper" / "b.flac").write_bytes(wav_bytes(samples, rate, format="FLAC"))
+    os.mkfifo(found / "deeper" / "c.ogg")
+    for name in ("notes.txt", ".hidden/d.wav", ".e.wav"):
+        (found / name).write_text("no sound")
+    return found
+
+
+def test_folders_and_other_formats_the_same_from_everywhere(
+    contract_model, rest_server, grpc_server, folder, capsys
+):
+    outputs = []
+    for model in (str(contract_model), rest_server.address, grpc_server.address):
+        assert main(["predict", model, "--json", str(folder)]) == 1
+        outputs.append([json.loads(line) for line in capsys.readouterr().out.splitlines()])
+    names = [str(folder / name) for name in ("a.wav", "deeper/b.flac", "deeper/c.ogg")]
+    for wav, flac, pipe in outputs:
+        assert [found["file"] for found in (wav, flac, pipe)] == names
+        assert (
+            flac["probabilities"]
+            == wav["probabilities"]
+            == pytest.approx(outputs[0][0]["probabilities"], rel=1e-4)
+        )
+        assert "is a pipe" in pipe["problem"]
+
+
+def test_folders_that_are_not_searched_are_told(contract_model, folder, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    (folder / "link").symlink_to(tmp_path)
+    (folder / "deeper" / "c.ogg").unlink()
+    for given, words in ((folder, "link: a link to a folder"), (tmp_path / "empty", "no record")):
+        assert main(["predict", str(contract_model), str(given)]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"serkit predict: {given}")
+        assert words in line
+
+
+@pytest.mark.parametrize("top", [None, 1, 2, 9])
+def test_a_table_and_the_most_probable_classes(contract_model, files, capsys, top):
+    more = [] if top is None else ["--top", str(top)]
+    good, bad = files[0], files[1]
+    assert main(["predict", str(contract_model), "--csv", *more, bad, good, bad]) == 1
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert main(["predict", str(contract_model), "--json", good]) == 0
+    whole = json.loads(capsys.readouterr().out)
+    assert [row["file"] for row in rows] == [bad, good, bad]
+    assert [bool(row["problem"]) for row in rows] == [True, False, True]
+    assert list(rows[0])[-3:] == ["p_angry", "p_happy", "p_sad"]
+    assert rows[0]["p_sad"] == rows[0]["entropy"] == ""
+    ranked = sorted(whole["probabilities"].items(), key=lambda item: -item[1])[:top]
+    cells = {label: rows[1][f"p_{label}"] for label in whole["probabilities"]}
+    # With other files beside it, the last digits are others.
+    found = {label: float(cell) for label, cell in cells.items() if cell}
+    assert found == pytest.approx(dict(ranked), rel=1e-4)
+    assert float(rows[1]["entropy"]) == pytest.approx(whole["entropy"], rel=1e-4)
+    assert main(["predict", str(contract_model), "--json", *more, good]) == 0
+    told = json.loads(capsys.readouterr().out)
+    if top is not None:
+        assert list(told["probabilities"].items()) == ranked
+    assert told | {"probabilities": whole["probabilities"]} == whole
+
+
+def test_a_table_of_nothing_that_could_be_used(contract_model, files, capsys):
+    assert main(["predict", str(contract_model), "--csv", files[1]]) == 1
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.split(",")[0] == "file"
+    assert row.startswith(files[1])
+
+
+def test_predict_without_a_model(tmp_path, capsys):
+    assert main(["predict", str(tmp_path / "no-model"), "x.wav"]) == 2
+    assert "does not exist" in capsys.readouterr().err
+
+
+def test_as_often_as_is_asked_for(contract_model, rest_server, files, capsys):
+    outputs = []
+    for model, more in (
+        (rest_server.address, []),
+        (rest_server.address, ["--samples", "40"]),
+        (str(contract_model), ["--samples", "40"]),
+    ):
+        assert main(["predict", model, *more, files[0]]) == 0
+        outputs.append(capsys.readouterr().out)
+    assert outputs[0] != outputs[1] == outputs[2]
+
+
+def test_patience(rest_server, files, capsys):
+    rest_server.plan = ["hang"]
+    limits = ["--time-out", "0.3", "--attempts", "1"]
+    assert main(["predict", rest_server.address, *limits, files[0]]) == 1
+    assert "no answer within 0.3 s (the only attempt)" in capsys.readouterr().err
+    rest_server.plan = ["hang"]
+    limits[3] = "2"
+    assert main(["predict", rest_server.address, "--time-out", "2", *limits[2:], files[0]]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["http://a:8501", "x.wav"], "does not name a model"),
+        (["ftp://a/v1/models/m", "x.wav"], "cannot be asked; valid are"),
+        (["http://a/v1/models/m", "--engine", "ray", "x.wav"], "valid is it for a model's folder"),
+        (["folder", "--attempts", "2", "x.wav"], "--attempts for the folder 'folder'; valid"),
+        (["folder", "--time-out", "2", "x.wav"], "--time-out for the folder"),
+        (["folder", "--top", "0", "x.wav"], "--top 0 is out of range"),
+        (["http://a/v1/models/m", "--attempts", "0", "x.wav"], "--attempts 0 is out of range"),
+        (["http://a/v1/models/m", "--samples", "0", "x.wav"], "--samples 0 is out of range"),
+    ],
+)
+def test_options_that_do_not_fit(arguments, message, capsys):
+    assert main(["predict", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_server_is_asked_without_tensorflow(rest_server, files):
+    code = (
+        "import sys; from serkit.cli.main import main;"
+        f"status = main(['predict', {rest_server.address!r}, {files[0]!r}]);"
+        "heavy = {'tensorflow', 'keras', 'grpc', 'pandas', 'librosa'} & set(sys.modules);"
+        "print(status, heavy)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 set()"

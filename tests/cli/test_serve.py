@@ -1,0 +1,47 @@
+import subprocess
+import sys
+
+import pytest
+
+from serkit.cli.main import main
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["gone"], "does not exist"),
+        ([".", "--queue", "0"], "--queue 0 is out of range"),
+        ([".", "--port", "70000"], "--port 70000 is out of range; valid is from 0 to 65535"),
+        ([".", "--name", "a/b"], "cannot stand in an address"),
+        (["."], "has no saved_model.pb"),
+    ],
+)
+def test_what_cannot_be_served_is_one_line_and_status_2(
+    arguments, message, tmp_path, monkeypatch, capsys
+):
+    pytest.importorskip("uvicorn", reason="no web server; it is in the extra serve")
+    monkeypatch.chdir(tmp_path)
+    assert main(["serve", *arguments]) == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
+
+
+def test_without_the_extra_it_says_how_to_get_it(tmp_path):
+    code = (
+        "import sys; sys.modules['uvicorn'] = None; from serkit.cli.main import main;"
+        "sys.exit(main(['serve', '.']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == "serkit serve: uvicorn is missing; pip install 'serkit[serve]'\n"
+
+
+def test_the_help_says_what_it_is_for(capsys):
+    with pytest.raises(SystemExit):
+        main(["serve", "--help"])
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "for development, tests" in printed
+    assert "take TF Serving" in printed

@@ -1,0 +1,78 @@
+import filecmp
+from collections import Counter
+
+import numpy as np
+import pytest
+import soundfile
+
+from serkit.datasets.audit import audit
+from serkit.datasets.synthetic import SyntheticSettings, write_synthetic_corpus
+from serkit.errors import InputError
+
+TINY = SyntheticSettings(size=0.001, ravdess_speakers=2, cremad_speakers=2)
+
+
+def test_same_seed_same_bytes_other_seed_other_bytes(tmp_path):
+    for folder, seed in (("a", 0), ("b", 0), ("c", 1)):
+        settings = SyntheticSettings(seed=seed, size=0.001, ravdess_speakers=2, cremad_speakers=2)
+        write_synthetic_corpus(tmp_path / folder, settings)
+    names = [path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.wav")]
+    same = filecmp.cmpfiles(tmp_path / "a", tmp_path / "b", names, shallow=False)
+    assert len(same[0]) == len(names) > 0
+    other = filecmp.cmpfiles(tmp_path / "a", tmp_path / "c", names, shallow=False)
+    assert len(other[1]) == len(names)
+
+
+def test_an_interrupted_corpus_is_finished(tmp_path):
+    count = write_synthetic_corpus(tmp_path, TINY)
+    files = sorted(tmp_path.rglob("*.wav"))
+    content = files[3].read_bytes()
+    files[3].unlink()
+    assert write_synthetic_corpus(tmp_path, TINY) == count
+    assert files[3].read_bytes() == content
+
+
+def test_every_file_is_usable_and_distinct(synthetic_root):
+    found = audit([synthetic_root])
+    assert found.rejected == ()
+    assert len(found.corpus.speakers()) == 23
+
+
+def test_layouts_rates_and_imbalance_are_the_four_corpora_s(synthetic_corpus):
+    rates = {clip.corpus: clip.sample_rate for clip in synthetic_corpus.clips}
+    assert rates == {"ravdess": 48_000, "tess": 24_414, "savee": 44_100, "crema-d": 16_000}
+    pairs = {(clip.corpus, clip.emotion) for clip in synthetic_corpus.clips}
+    assert ("crema-d", "surprise") not in pairs
+    genders = {(clip.corpus, clip.gender) for clip in synthetic_corpus.clips}
+    assert ("tess", "male") not in genders
+    assert ("savee", "female") not in genders
+    speakers = Counter(clip.corpus for clip in synthetic_corpus.clips if clip.emotion == "sad")
+    assert speakers["tess"] >= 2
+
+
+def test_default_size_has_the_reports_rare_classes(tmp_path):
+    """By the plan alone, without a sound: male surprise is rarest, female surprise next."""
+    from serkit.datasets.synthetic import _plan
+
+    counts = Counter((take.female, take.emotion) for take in _plan(SyntheticSettings()))
+    total = {key: n for key, n in counts.items() if key[1] not in ("neutral", "calm")}
+    (rarest, least), (second, _), *_ = sorted(total.items(), key=lambda item: item[1])
+    assert (rarest, second) == ((False, "surprise"), (True, "surprise"))
+    # The report's figure 13: 156 of 827.
+    assert least / total[False, "sad"] == pytest.approx(156 / 827, abs=0.03)
+
+
+def test_recordings_begin_and_end_with_a_pause(synthetic_corpus):
+    for clip in synthetic_corpus.clips[:10]:
+        samples, rate = soundfile.read(synthetic_corpus.file(clip))
+        edge = int(0.2 * rate)
+        loudest = np.abs(samples).max()
+        assert np.abs(samples[:edge]).max() < 0.1 * loudest
+        assert np.abs(samples[-edge:]).max() < 0.1 * loudest
+
+
+def test_settings_are_checked():
+    with pytest.raises(InputError, match="cremad_speakers=92"):
+        SyntheticSettings(cremad_speakers=92)
+    with pytest.raises(InputError, match="size=0"):
+        SyntheticSettings(size=0)

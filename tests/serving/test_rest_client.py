@@ -1,0 +1,231 @@
+"""What a server may do wrong over HTTP; what it does right is in test_transport.py."""
+
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from serkit.errors import InputError
+from serkit.serving.client import connect
+from serkit.serving.rest_client import RestTransport
+from serkit.serving.retries import ClientSettings, RefusedError, Retries, ServerError
+from serkit.serving.transport import parse_address
+
+SETTINGS = ClientSettings(
+    attempts=3, connect_seconds=2, read_seconds=0.5, pause_seconds=0.01, longest_pause_seconds=0.02
+)
+
+
+@pytest.fixture
+def transport(rest_server):
+    """One that writes down its pauses instead of making them."""
+    slept = []
+    settings = replace(SETTINGS, read_seconds=5)
+    retries = Retries(settings, time.monotonic, slept.append)
+    transport = RestTransport(parse_address(rest_server.address), settings, retries)
+    transport.slept = slept
+    yield transport
+    transport.close()
+
+
+def _classes(transport):
+    (row,) = transport.ask("classes", {"any": [0]}, ["classes"])
+    return row["classes"]
+
+
+def test_busy_twice_and_then_not(transport, rest_server):
+    rest_server.plan = [503, (429, {"Retry-After": "7"})]
+    assert _classes(transport) == ["angry", "happy", "sad"]
+    assert len(rest_server.asked) == 3
+    assert transport.slept[0] < 1
+    assert transport.slept[1] == 7
+
+
+@pytest.mark.parametrize("order", [502, 504, "close", "short"])
+def test_what_passes(transport, rest_server, order):
+    rest_server.plan = [order]
+    assert _classes(transport) == ["angry", "happy", "sad"]
+    assert len(rest_server.asked) == 2
+
+
+def test_busy_for_good(transport, rest_server):
+    rest_server.plan = [503] * 3
+    with pytest.raises(ServerError, match=r"emotions: it answers 503 so ordered \(3 attempts\)"):
+        _classes(transport)
+
+
+@pytest.mark.parametrize("order", ["hang", "drip"])
+def test_an_answer_that_takes_too_long_is_asked_for_again(rest_server, order):
+    transport = RestTransport(parse_address(rest_server.address), SETTINGS)
+    rest_server.plan = [order]
+    assert _classes(transport) == ["angry", "happy", "sad"]
+    rest_server.plan = [order] * 3
+    started = time.monotonic()
+    with pytest.raises(ServerError, match=r"no answer within 0\.5 s \(3 attempts\)"):
+        _classes(transport)
+    assert time.monotonic() - started < 5
+
+
+def test_all_attempts_end_at_the_deadline(rest_server):
+    settings = replace(SETTINGS, read_seconds=30, deadline_seconds=0.6)
+    rest_server.plan = ["drip"] * 3
+    started = time.monotonic()
+    with pytest.raises(ServerError, match="no answer within"):
+        _classes(RestTransport(parse_address(rest_server.address), settings))
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("order", [400, 413, 500])
+def test_a_refusal_is_not_asked_again(transport, rest_server, order):
+    rest_server.plan = [order]
+    with pytest.raises(RefusedError, match=f"answers {order} so ordered"):
+        _classes(transport)
+    assert len(rest_server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("order", "message"),
+    [
+        ("html", "with no JSON, but text/html: <html>Welcome to nginx!</html>; .* usually 8501"),
+        ("torn", "with no JSON, but application/json: "),
+        (b'{"predictions": []}', "which is not 1 times classes"),
+        (b"[1, 2]", r"answers \[1, 2\], which is not"),
+        (403, "answers 403 so ordered"),
+    ],
+)
+def test_what_is_no_tf_serving(transport, rest_server, order, message):
+    rest_server.plan = [order]
+    with pytest.raises(ServerError, match=message):
+        _classes(transport)
+    assert len(rest_server.asked) == 1
+    for ask in (transport.status, transport.metadata):
+        rest_server.plan = [b'{"unlike": 1}']
+        with pytest.raises(ServerError, match="answers unlike TF Serving"):
+            ask()
+
+
+def test_moved(transport, rest_server):
+    rest_server.plan = [(308, {"Location": "https://elsewhere/v1/models/emotions"})]
+    with pytest.raises(InputError, match="has moved to https://elsewhere"):
+        _classes(transport)
+
+
+def test_nobody_there(monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    with (
+        connect(f"http://127.0.0.1:{port}/v1/models/m", SETTINGS) as client,
+        pytest.raises(ServerError, match=r"m: no connection: .*refused \(3 attempts\)"),
+    ):
+        client.status()
+
+
+def test_tls_where_there_is_none(rest_server):
+    with (
+        connect(rest_server.address.replace("http", "https"), SETTINGS) as client,
+        pytest.raises(InputError, match=r"no TLS that can be trusted.*valid are http://"),
+    ):
+        client.status()
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    if not shutil.which("openssl"):
+        pytest.skip("no openssl to make a certificate with")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += [
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+        "-keyout",
+        "key",
+        "-out",
+        "pem",
+    ]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    return tmp_path
+
+
+def test_certificates(certificate, running, monkeypatch):
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = b'{"model_version_status": [{"version": "3", "state": "AVAILABLE"}]}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    server.handle_error = lambda *_: None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate / "pem", certificate / "key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    running(server)
+    address = f"https://127.0.0.1:{server.server_port}/v1/models/m"
+    with connect(address, SETTINGS) as client:
+        with pytest.raises(InputError, match=r"certificate verify failed.*REQUESTS_CA_BUNDLE"):
+            client.status()
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate / "pem"))
+        assert client.status()[0].version == 3
+
+
+@pytest.mark.parametrize(
+    ("first", "message"),
+    [
+        # An alert of TLS, and how HTTP/2 begins.
+        (b"\x15\x03\x01\x00\x02\x02\x16", "it speaks TLS; valid is https://"),
+        (b"\x00\x00\x12\x04\x00\x00\x00", "no HTTP comes back.*8500 is usually gRPC, 8501 HTTP"),
+        (b"", "no connection: Remote end closed connection"),
+    ],
+)
+def test_something_else_behind_the_port(first, message, monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer():
+            one, _ = listening.accept()
+            with one:
+                one.recv(10_000)
+                one.sendall(first)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}/v1/models/m"
+        with (
+            connect(address, replace(SETTINGS, attempts=1)) as client,
+            pytest.raises(ServerError, match=message),
+        ):
+            client.status()
+        thread.join()
+
+
+def test_grpc_behind_the_port(grpc_server):
+    address = grpc_server.address.replace("grpc://", "http://").replace("/em", "/v1/models/em")
+    with connect(address, SETTINGS) as client, pytest.raises(ServerError, match="8501 HTTP"):
+        client.status()
+
+
+def test_how_much_is_on_its_way(rng):
+    transport = RestTransport(parse_address("http://a/v1/models/m"), SETTINGS)
+    assert transport.weigh(b"1234") == 8
+    assert transport.weigh(rng.normal(size=(10, 2)).astype("float32")) == 440
+
+
+def test_no_tensorflow():
+    code = (
+        "import sys; from serkit.serving.client import connect;"
+        "connect('http://localhost:1/v1/models/m').close();"
+        "print([name for name in ('tensorflow', 'keras', 'grpc') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,61 @@
+import json
+
+import numpy as np
+import pytest
+
+from serkit.serving.rest_client import reason_in, shortened, to_body, to_rows
+
+
+def test_rows_of_base64():
+    body = json.loads(to_body("s", {"wav_bytes": [b"\0\xff", b""], "n": [1, 2]}))
+    assert body == {
+        "signature_name": "s",
+        "instances": [
+            {"wav_bytes": {"b64": "AP8="}, "n": 1},
+            {"wav_bytes": {"b64": ""}, "n": 2},
+        ],
+    }
+
+
+def test_floats_are_the_same_at_the_other_end(rng):
+    wave = rng.normal(size=1000).astype("float32") * np.float32(1e-3)
+    (row,) = json.loads(to_body("s", {"waveform": [wave]}))["instances"]
+    np.testing.assert_array_equal(np.array(row["waveform"], "float32"), wave)
+    # And back, with the nine digits that TF Serving writes at most.
+    text = ", ".join(f"{value:.9g}" for value in wave)
+    answer = json.loads(f'{{"predictions": [{{"probabilities": [{text}], "label": "a"}}]}}')
+    (row,) = to_rows(answer, ["probabilities", "label"], 1)
+    np.testing.assert_array_equal(row["probabilities"], wave)
+    assert row["probabilities"].dtype == np.float32
+
+
+def test_answers_in_rows_in_columns_and_without_a_name():
+    expected = [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
+    assert to_rows({"predictions": expected}, ["a", "b"], 2) == expected
+    assert to_rows({"outputs": {"a": [1, 2], "b": ["x", "y"]}}, ["a", "b"], 2) == expected
+    assert to_rows({"predictions": [["x", "y"]]}, ["classes"], 1) == [{"classes": ["x", "y"]}]
+    assert to_rows({"outputs": [["x"], ["y"]]}, ["c"], 2) == [{"c": ["x"]}, {"c": ["y"]}]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        [],
+        7,
+        {"predictions": 7},
+        {"predictions": [1]},
+        {"outputs": {"a": [1], "b": [1, 2]}},
+        {"predictions": [{"probabilities": "x"}] * 2},
+    ],
+)
+def test_what_is_something_else(answer):
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        to_rows(answer, ["a"], 2)
+
+
+def test_reasons_on_one_line():
+    assert reason_in(b'{"error": "no such model"}') == "no such model"
+    assert reason_in(b"<html>\n  Hello\n</html>") == "<html> Hello </html>"
+    assert reason_in(b"") == ""
+    assert len(shortened(b"x" * 1000)) == 120

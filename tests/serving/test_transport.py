@@ -1,0 +1,205 @@
+"""What holds for both ways to a server, and beside the model at hand."""
+
+import numpy as np
+import pytest
+
+from serkit.errors import InputError
+from serkit.export import signatures
+from serkit.serving.client import connect
+from serkit.serving.local import Predictor
+from serkit.serving.retries import ClientSettings, RefusedError, ServerError
+
+SETTINGS = ClientSettings(
+    batch_examples=2, pause_seconds=0.01, longest_pause_seconds=0.02, attempts=3, read_seconds=20
+)
+
+
+@pytest.fixture(params=["rest", "grpc"])
+def server(request):
+    return request.getfixturevalue(f"{request.param}_server")
+
+
+@pytest.fixture
+def client(server):
+    with connect(server.address, SETTINGS) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def predictor(contract_model):
+    return Predictor(contract_model)
+
+
+@pytest.fixture
+def files(recordings_in_memory, tmp_path):
+    lying = bytearray(recordings_in_memory[0])
+    lying[40:44] = b"\0" * 4
+    contents = [*recordings_in_memory, b"no audio", bytes(lying)]
+    for number, content in enumerate(contents):
+        (tmp_path / f"{number}.wav").write_bytes(content)
+    return [tmp_path / f"{name}.wav" for name in ("0", "3", "1", "missing", "2", "4")]
+
+
+def _alike(found, expected):
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        for name in ("file", "label", "problem", "abstain", "note"):
+            assert getattr(one, name) == getattr(other, name)
+        assert list(one.probabilities) == list(other.probabilities)
+        for name in ("entropy", "mutual_information"):
+            assert getattr(one, name) == pytest.approx(getattr(other, name), abs=1e-6)
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-6)
+
+
+def test_the_same_predictions_as_at_hand(client, predictor, files):
+    expected = list(predictor.predict(files))
+    assert [bool(one.problem) for one in expected] == [False, True, False, True, False, False]
+    assert "right length" in expected[5].note
+    assert expected[0].mutual_information > 0
+    _alike(list(client.predict(files)), expected)
+    assert client.classes == ("angry", "happy", "sad")
+
+
+def test_as_often_as_is_asked_for(client, predictor, files):
+    usual, often = (list(client.predict(files, samples)) for samples in (None, 40))
+    _alike(often, list(predictor.predict(files, 40)))
+    assert often[0].probabilities != usual[0].probabilities
+    with pytest.raises(InputError, match="samples=0 is out of range"):
+        client.predict(files, 0)
+
+
+def test_bytes_of_floats_are_those_at_the_server(client, served, recordings_in_memory):
+    data = recordings_in_memory[:1]
+    (found,) = client.predict_wav(data)
+    expected = served("serving_default", {"wav_bytes": np.array(data, object)})
+    values = np.array(list(found.probabilities.values()), "float32")
+    np.testing.assert_array_equal(values, expected["probabilities"][0])
+    assert found.entropy == float(expected["entropy"][0])
+    assert found.file == "0"
+
+
+def test_waveforms_and_spectrograms(server, client, served, rng):
+    waves = [rng.uniform(-0.5, 0.5, n).astype("float32") for n in (16_000, 16_000, 60_000)]
+    for found, wave in zip(client.predict_waveforms(waves), waves, strict=True):
+        expected = served("waveform", {"waveform": wave[np.newaxis]})
+        values = list(found.probabilities.values())
+        np.testing.assert_allclose(values, expected["probabilities"][0], atol=1e-6)
+    # Two of one length, and then one of another.
+    assert len(server.asked) == 4
+    pictures = rng.uniform(-1, 1, (3, 224, 224, 1))
+    expected = served("spectrogram", {"spectrogram": pictures.astype("float32")})
+    found = [list(one.probabilities.values()) for one in client.predict_spectrograms(pictures)]
+    np.testing.assert_allclose(found, expected["probabilities"], atol=1e-6)
+
+
+def test_what_is_no_waveform_is_refused_here(client):
+    with pytest.raises(InputError, match=r"waveform 0 has the shape \(2, 3\)"):
+        list(client.predict_waveforms(np.zeros((1, 2, 3))))
+
+
+def test_status_and_metadata(client):
+    (status,) = client.status()
+    assert (status.version, status.state, status.problem) == (1, "AVAILABLE", "")
+    metadata = client.metadata()
+    assert (metadata.model, metadata.version) == ("emotions", 1)
+    assert set(metadata.signatures) >= {"serving_default", "sampled", "classes"}
+    found = metadata.signatures["spectrogram"]
+    assert found.inputs["spectrogram"].shape == (None, 224, 224, 1)
+    assert found.inputs["spectrogram"].dtype == "float32"
+    assert set(found.outputs) == set(signatures.OUTPUTS)
+    assert metadata.signatures["sampled"].inputs["samples"].shape == (None,)
+
+
+def test_one_that_is_refused_fails_alone(client, recordings_in_memory):
+    good = recordings_in_memory[0]
+    found = list(client.predict_wav([good, b"refuse me", good, good]))
+    assert [bool(one.problem) for one in found] == [False, True, False, False]
+    assert "refused" in found[1].problem
+    assert found[1].abstain
+
+
+@pytest.mark.parametrize(("model", "version"), [("other", None), ("emotions", 7)])
+def test_a_model_that_is_not_there(server, model, version):
+    address = server.address.replace("emotions", model)
+    with (
+        connect(address, SETTINGS, version=version) as client,
+        pytest.raises(InputError, match=r"not there: .*Servable not found.*--model_name"),
+    ):
+        list(client.predict_wav([b""]))
+
+
+def test_a_named_version(server, recordings_in_memory):
+    with connect(server.address, SETTINGS, version=1) as client:
+        assert not next(client.predict_wav(recordings_in_memory)).problem
+        assert client.status()[0].version == 1
+
+
+def test_a_model_without_our_signatures(server, served, monkeypatch):
+    def few(signature, inputs):
+        return served(signature, inputs)
+
+    few.signatures = {"serving_default": served.signatures["serving_default"]}
+    monkeypatch.setattr(server, "served", few)
+    with (
+        connect(server.address, SETTINGS) as client,
+        pytest.raises(InputError, match="no signature 'classes', only serving_default"),
+    ):
+        list(client.predict_wav([b""]))
+    few.signatures |= {"classes": served.signatures["classes"]}
+    with (
+        connect(server.address, SETTINGS) as client,
+        pytest.raises(
+            InputError, match=r"no signature 'sampled', only .* valid is a model that draws"
+        ),
+    ):
+        list(client.predict_wav([b""], samples=3))
+
+
+def test_a_model_that_tells_less(server, served, monkeypatch, recordings_in_memory):
+    def old(signature, inputs):
+        found = served(signature, inputs)
+        return {name: v for name, v in found.items() if name not in ("entropy", "abstain")}
+
+    old.signatures = served.signatures
+    monkeypatch.setattr(server, "served", old)
+    with (
+        connect(server.address, SETTINGS) as client,
+        pytest.raises(InputError, match=r"no outputs abstain, entropy.*export it again"),
+    ):
+        list(client.predict_wav(recordings_in_memory))
+
+
+def test_another_version_with_other_classes(server, client, recordings_in_memory, monkeypatch):
+    list(client.predict_wav(recordings_in_memory))
+    original = server.served
+
+    def renamed(signature, inputs):
+        # As if another version had been loaded meanwhile.
+        found = original(signature, inputs)
+        if signature == "classes":
+            return {"classes": np.array([[b"x", b"y", b"z"]])}
+        names = dict(zip((b"angry", b"happy", b"sad"), (b"x", b"y", b"z"), strict=True))
+        return found | {"label": np.array([names[label] for label in found["label"]])}
+
+    renamed.signatures = original.signatures
+    monkeypatch.setattr(server, "served", renamed)
+    found = list(client.predict_wav(recordings_in_memory))
+    assert [set(one.probabilities) for one in found] == [{"x", "y", "z"}] * 3
+    assert {one.label for one in found} <= {"x", "y", "z"}
+
+
+def test_classes_that_never_fit(server, client, served, recordings_in_memory, monkeypatch):
+    def wrong(signature, inputs):
+        found = served(signature, inputs)
+        return {"classes": np.array([[b"x", b"y"]])} if signature == "classes" else found
+
+    wrong.signatures = served.signatures
+    monkeypatch.setattr(server, "served", wrong)
+    with pytest.raises(ServerError, match="classes are x, y, but its answers are of others"):
+        list(client.predict_wav(recordings_in_memory))
+
+
+def test_refused_for_good(client, server, recordings_in_memory):
+    client.classes  # noqa: B018
+    with pytest.raises(RefusedError, match="refused"):
+        client._transport.ask("serving_default", {"wav_bytes": [b"refuse me"]}, ["label"])

@@ -1,0 +1,147 @@
+"""A small comparison: one really trained, one whose trainings are made up."""
+
+import functools
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from serkit.files import write_json
+from serkit.gans.networks import generator
+from serkit.gans.sampling import GeneratorCard, store_generator
+from serkit.models.compact import CompactSettings, compact
+from serkit.models.fitting import FitSettings
+from serkit.models.transfer import TransferSettings, resnet50_head
+from serkit.studies import comparison_settings as contenders
+from serkit.studies.classifier_runs import Training
+from serkit.studies.comparison_settings import CompareSettings, Contender
+from serkit.studies.engine import Comparison
+from serkit.studies.gan_kinds import GanSizes
+from serkit.studies.generators import GanTraining
+from serkit.studies.results import make_results
+from serkit.studies.run_folder import Run
+
+_FIT = FitSettings(epochs=2, steps_per_epoch=2, batch_size=8)
+_COMPACT = CompactSettings(pool=(8, 8), channels=(4, 8))
+_RESNET = TransferSettings(head=(8,))
+SMALL_CONTENDERS = {
+    "compact": Contender(lambda n, shape, _, s: compact(n, shape, _COMPACT, s), _COMPACT, _FIT),
+    "resnet50-head": Contender(
+        lambda n, _, weights, s: resnet50_head(n, weights, _RESNET, s), _RESNET, _FIT, True
+    ),
+}
+"""Contenders as they are, but small."""
+
+
+def small_settings(root: Path, **changed) -> CompareSettings:
+    """A comparison that takes a minute: surprise, of which there is least, is filled."""
+    wanted = {
+        "roots": (str(root),),
+        "arms": ("none", "oversampling", "dcgan"),
+        "classifiers": ("compact", "resnet50-head"),
+        "folds": 3,
+        "weights": "none",
+        "rare_below": 0.6,
+        "gans": GanSizes(width=0.05, pretraining=2, steps=2),
+    }
+    return CompareSettings(**wanted | changed)
+
+
+@pytest.fixture(scope="session")
+def settings_of():
+    """Makes settings of a small comparison."""
+    return small_settings
+
+
+@pytest.fixture(scope="session")
+def small_contenders() -> dict[str, Contender]:
+    return SMALL_CONTENDERS
+
+
+@pytest.fixture
+def small(monkeypatch, small_contenders) -> None:
+    """Classifiers that are trained in a moment."""
+    for name, contender in small_contenders.items():
+        monkeypatch.setitem(contenders.CLASSIFIERS, name, contender)
+
+
+def pretend_to_train(training: Training, verbose: int) -> None:
+    """Predictions at random, right the more often the better the arm is meant to be."""
+    fold = training.filling.fold
+    rng = np.random.default_rng(int(training.key, 16))
+    classes = fold.parts.classes
+    chance = {"none": 0.4, "oversampling": 0.7}.get(training.filling.arm.name, 0.45)
+    clips = fold.split.test.clips
+    truth = np.array([classes.index(clip.label(fold.label_set)) for clip in clips])
+    right = rng.random(len(truth)) < chance
+    predicted = np.where(right, truth, rng.integers(len(classes), size=len(truth)))
+    table = pd.DataFrame(
+        {
+            **{name: [getattr(clip, name) for clip in clips] for name in _COLUMNS},
+            "truth": [classes[number] for number in truth],
+            "predicted": [classes[number] for number in predicted],
+        }
+    )
+    logits = pd.DataFrame(2.0 * np.eye(len(classes))[predicted], columns=classes)
+    training.place.mkdir(parents=True, exist_ok=True)
+    table = pd.concat([table, logits.add_prefix("logit_")], axis=1)
+    table.to_csv(training.place / "predictions.csv", index=False)
+    row = {"loss": 1.0, "val_loss": 1.1, "uar": 0.5, "val_uar": chance}
+    history = [{"epoch": epoch, **row} for epoch in (1, 2)]
+    pd.DataFrame(history).to_csv(training.place / "history.csv", index=False)
+    write_json(
+        training.place / "record.json", {"validation_uar": chance, "examples": 1, "generated": 0}
+    )
+
+
+_COLUMNS = ("root", "path", "corpus", "speaker", "gender")
+
+
+def pretend_to_train_gan(gan: GanTraining, verbose: int) -> None:
+    """A generator as it begins."""
+    labels = gan.fold.parts.classes if gan.settings.classes else (gan.name,)
+    card = GeneratorCard(labels, tuple(sorted(gan.voices)), len(gan.clips), gan.kind, gan.spec)
+    gan.place.mkdir(parents=True, exist_ok=True)
+    rows = [{"epoch": 1, "d_loss": 1.0, "g_loss": 1.0, "distance": 1.0, "penalty": 0.1}]
+    pd.DataFrame(rows).to_csv(gan.place / "history.csv", index=False)
+    store_generator(_generator(gan.settings.classes), card, gan.place)
+
+
+@functools.cache
+def _generator(classes: int) -> keras.Model:
+    return generator(width=0.05, classes=classes)
+
+
+@pytest.fixture
+def pretend(monkeypatch) -> None:
+    """Nothing is trained."""
+    _pretend(monkeypatch)
+
+
+def _pretend(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Training, "run", pretend_to_train)
+    patch.setattr(GanTraining, "run", pretend_to_train_gan)
+    # Nothing to be freed, a quarter of a second each time.
+    patch.setattr(keras.utils, "clear_session", lambda: None)
+
+
+@pytest.fixture(scope="session")
+def pretended(synthetic_root, tmp_path_factory) -> tuple[Comparison, dict]:
+    """A comparison of both protocols with made-up predictions, and its results."""
+    settings = small_settings(
+        synthetic_root, protocol="both", more_seeds=(1,), best=1, rarify=(("angry", 0.5),)
+    )
+    out = tmp_path_factory.mktemp("pretended") / "run"
+    with pytest.MonkeyPatch.context() as patch, Run(out, {}) as run:
+        _pretend(patch)
+        comparison = Comparison(settings, run.folder)
+        comparison.run()
+        return comparison, make_results(comparison)
+
+
+@pytest.fixture
+def fold(pretended):
+    """The first fold of speakers."""
+    return pretended[0].folds[0]

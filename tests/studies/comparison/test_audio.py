@@ -1,0 +1,142 @@
+import os
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.datasets.corpus import Corpus
+from serkit.errors import RecordingError
+from serkit.studies.comparison_spectrograms import AudioPart
+from serkit.training import spectrograms as module
+from serkit.training.spectrograms import compute_spectrograms
+
+SPEC = SpectrogramSpec(frames=32, bins=16)
+
+
+@pytest.fixture
+def few(synthetic_corpus, tmp_path) -> Corpus:
+    """Six clips in a folder of their own."""
+    clips = []
+    for clip in synthetic_corpus.clips[:6]:
+        shutil.copy(synthetic_corpus.file(clip), tmp_path)
+        clips.append(replace(clip, root="r", path=synthetic_corpus.file(clip).name))
+    return Corpus(tuple(clips), {"r": tmp_path})
+
+
+@pytest.fixture
+def part_of(tmp_path):
+    """Makes a piece of work."""
+
+    def make(clips, speed=1.0, spec=SPEC, cache="cache"):
+        return AudioPart(clips, 1, speed, spec, tmp_path / "out", tmp_path / cache)
+
+    return make
+
+
+@pytest.fixture
+def computed(monkeypatch):
+    """Files whose spectrograms were computed."""
+    files, real = [], module.spectrogram_dataset
+
+    def watched(given, *arguments, **options):
+        files.extend(given)
+        return real(given, *arguments, **options)
+
+    monkeypatch.setattr(module, "spectrogram_dataset", watched)
+    return files
+
+
+def _store(part):
+    return sorted((part.folder / "spectrograms").glob("*.npy"))
+
+
+def test_it_gives_what_is_computed_without_it(few, part_of, tmp_path):
+    for speed in (1.0, 1.1):
+        part = part_of(few, speed)
+        assert not part.is_done
+        part.run(0)
+        assert part.is_done
+        expected = compute_spectrograms(few, SPEC, cache=tmp_path / "other", speed=speed)
+        np.testing.assert_array_equal(part.rows()[:], expected[:])
+        # Another process finds it.
+        assert part_of(few, speed).is_done
+    assert part.title == "spectrograms-1-to-6-speed-1.1"
+
+
+def test_what_of_it_is_in_the_store_is_not_computed_again(few, part_of, computed):
+    part_of(Corpus(few.clips[1:4], few.roots)).run(0)
+    del computed[:]
+    whole = part_of(few)
+    assert not whole.is_done
+    whole.run(0)
+    assert computed == [*few.files()[:1], *few.files()[4:]]
+    # In links, of which there are none to what it does not need.
+    assert len(list(whole.place.glob("*.npy"))) == len(_store(whole)) == 2
+    assert len(list(part_of(Corpus(few.clips[1:4], few.roots)).place.glob("*.npy"))) == 1
+
+
+def test_it_is_not_done_where_the_store_lost_it(few, part_of, computed):
+    part_of(few).run(0)
+    for path in _store(part_of(few)):
+        path.unlink()
+    again = part_of(few)
+    assert not again.is_done
+    again.run(0)
+    assert len(computed) == 2 * len(few)
+    assert [path.name for path in again.place.glob("*.npy")] == [_store(again)[0].name]
+
+
+def test_what_is_damaged_is_computed_again(few, part_of, computed):
+    part_of(few).run(0)
+    before = part_of(few).rows()[:]
+    (path,) = _store(part_of(few))
+    data = bytearray(path.read_bytes())
+    data[200] ^= 1
+    path.write_bytes(data)
+    np.testing.assert_array_equal(part_of(few).rows()[:], before)
+    assert len(computed) == 2 * len(few)
+    assert part_of(few).is_done
+
+
+def test_its_place_is_of_the_sound_the_spec_and_the_speed(few, part_of):
+    known = part_of(few).place
+    other = Corpus(tuple(replace(clip, emotion="x", path="y") for clip in few.clips), few.roots)
+    assert part_of(other).place == known
+    changed = [
+        part_of(few, 1.1),
+        part_of(few, spec=replace(SPEC, bins=8)),
+        part_of(Corpus(few.clips[::-1], few.roots)),
+    ]
+    assert len({known, *(part.place for part in changed)}) == 4
+
+
+def test_a_recording_that_went_bad_is_named_and_what_came_before_is_kept(few, part_of, tmp_path):
+    part_of(Corpus(few.clips[:2], few.roots)).run(0)
+    (tmp_path / few.clips[3].path).write_bytes(b"RIFF")
+    with pytest.raises(RecordingError, match=rf"^\S*/{few.clips[3].path}: not a WAV file[^\n]*$"):
+        part_of(few).run(0)
+    assert part_of(Corpus(few.clips[:2], few.roots)).is_done
+    assert not part_of(few).is_done
+
+
+def test_copies_are_read_where_the_recordings_are_not(few, part_of, tmp_path):
+    part = part_of(few)
+    for name, path in part.sources.items():
+        (part.out / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(path, part.out / name)
+    part.run(0)
+    assert part.is_done
+    # What is wrong with a copy is wrong with the recording.
+    copy = part.out / f"recordings/{few.clips[3].sha256}"
+    copy.write_bytes(b"RIFF")
+    wanted = rf"^{tmp_path}/{few.clips[3].path}: not a WAV file"
+    with pytest.raises(RecordingError, match=wanted):
+        part_of(few, 1.1).run(0)
+
+
+def test_a_recording_that_is_gone_cannot_be_sent(few, part_of, tmp_path):
+    os.remove(tmp_path / few.clips[3].path)
+    with pytest.raises(RecordingError, match=f"cannot be read: .*{few.clips[3].path}"):
+        _ = part_of(few).sources

@@ -1,0 +1,23 @@
+import pytest
+
+from serkit.errors import InputError
+from serkit.models.transfer import TRANSFER
+from serkit.studies.comparison_settings import CLASSIFIERS
+
+
+def test_serkits_own_and_the_reports_three():
+    assert set(CLASSIFIERS) == {"compact", *TRANSFER}
+    assert not CLASSIFIERS["compact"].pretrained
+    assert all(CLASSIFIERS[name].pretrained for name in TRANSFER)
+    assert {CLASSIFIERS[name].fit.loss for name in TRANSFER} == {"one_vs_rest"}
+
+
+def test_compact_takes_any_spectrogram():
+    model = CLASSIFIERS["compact"].build(3, (96, 64, 1), "none", 0)
+    assert model.input_shape[1:] == (96, 64, 1)
+    assert model.output_shape[1:] == (3,)
+
+
+def test_the_reports_networks_take_their_size_alone():
+    with pytest.raises(InputError, match=r"vgg16-head takes 224 x 224 spectrograms, not \(96, 64"):
+        CLASSIFIERS["vgg16-head"].build(3, (96, 64, 1), "none", 0)

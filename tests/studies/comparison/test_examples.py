@@ -1,0 +1,23 @@
+from dataclasses import replace
+
+from serkit.studies.inspection import gan_section
+
+
+def test_real_beside_generated_with_sound_for_both(pretended):
+    (section,) = gan_section(pretended[0])
+    assert section.title == "What the GANs of dcgan make"
+    assert list(section.sounds) == ["angry: real, then generated", "surprise: real, then generated"]
+    captions = [sound.caption for sound in section.sounds["angry: real, then generated"]]
+    assert captions == [f"{kind} {n}" for kind in ("real", "generated") for n in (1, 2, 3)]
+    assert all(sound.mp3 for sounds in section.sounds.values() for sound in sounds)
+    assert set(section.figures) == {"real-and-dcgan", "losses-dcgan"}
+
+
+def test_there_is_none_without_a_gan_or_a_rare_class(pretended, monkeypatch):
+    comparison, _ = pretended
+    monkeypatch.setattr(comparison, "arms", comparison.arms[:2])
+    assert gan_section(comparison) == []
+    monkeypatch.undo()
+    plain = [replace(comparison.folds[0], plan={})]
+    monkeypatch.setattr(comparison, "folds", plain)
+    assert gan_section(comparison) == []

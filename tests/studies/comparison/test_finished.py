@@ -1,0 +1,141 @@
+"""From a comparison to the networks of its best arm, as a model."""
+
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from serkit.cli.main import main
+from serkit.errors import DivergedError, InputError
+from serkit.export.versions import DETAILS
+from serkit.files import read_json, write_json
+from serkit.gans.wgan_gp import WGANGPSettings
+from serkit.models.fitting import FitSettings
+from serkit.studies import comparison_settings as contenders
+from serkit.studies.classifier_runs import Training
+from serkit.studies.comparison import compare
+from serkit.studies.finished_comparison import FinishedComparison
+from serkit.studies.search_spaces import CompactRecipe
+
+_ARMS = ("none", "noise-images")
+
+
+@pytest.fixture(scope="module")
+def compared(synthetic_root, settings_of, small_contenders, tmp_path_factory) -> Path:
+    """The run folder of one fold, two arms and two seeds, really trained."""
+    out = tmp_path_factory.mktemp("compared") / "mine"
+    settings = settings_of(
+        synthetic_root,
+        arms=_ARMS,
+        classifiers=("compact",),
+        first_folds=1,
+        more_seeds=(1,),
+        best=1,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(contenders.CLASSIFIERS, "compact", small_contenders["compact"])
+        compare(settings, out)
+    return out
+
+
+@pytest.fixture
+def kept(compared, small):
+    return FinishedComparison(compared).keep("noise-images")
+
+
+def test_the_networks_are_those_that_were_compared(compared, kept):
+    assert len(kept.classifiers) == 2
+    parts = kept.parts
+    for file in kept.classifiers:
+        found = pd.read_csv(file.parent / "predictions.csv")
+        model = keras.models.load_model(file)
+        logits = model.predict(parts.of(parts.split.test), batch_size=64, verbose=0)
+        said = found[[f"logit_{label}" for label in parts.classes]].to_numpy()
+        assert np.allclose(logits, said, atol=1e-5)
+    assert len({file.read_bytes() for file in kept.classifiers}) == 2
+
+
+def test_to_keep_them_changes_nothing_and_a_second_time_trains_nothing(
+    compared, kept, small, monkeypatch
+):
+    before = (compared / "comparison.json").read_bytes()
+    compare(FinishedComparison(compared).settings, compared)
+    assert (compared / "comparison.json").read_bytes() == before
+    monkeypatch.setattr(Training, "run", None)
+    again = FinishedComparison(compared).keep("noise-images")
+    assert again.classifiers == kept.classifiers
+
+
+def test_what_is_known_of_them(compared, kept):
+    plan = read_json(compared / "comparison.json")["protocols"]["k-fold"]["folds"][0]["added"]
+    assert kept.known["generated"] == {label: count for label, count in plan.items() if count}
+    assert (kept.known["run"], kept.known["protocol"]) == ("mine", "k-fold, fold 1 of 3")
+    assert kept.known["comparison"]["trainings"] == 2
+
+
+def test_the_command_exports_the_best_arm(compared, small, tmp_path, capsys):
+    out = tmp_path / "model" / "4"
+    assert main(["export", str(compared), "--out", str(out)]) == 0
+    assert f"serkit serve {out.parent}" in capsys.readouterr().out
+    details = read_json(out / DETAILS)
+    arms = read_json(compared / "comparison.json")["protocols"]["k-fold"]["classifiers"]
+    arms = arms["compact"]["arms"]
+    best = max(arms, key=lambda name: arms[name]["validation_uar"])
+    assert details["arm"] == best
+    assert details["answers"]["networks"] == 2
+    assert details["comparison"]["uar"] == arms[best]["uar"]
+    card = (out / "assets.extra" / "model-card.md").read_text("utf-8")
+    assert f"UAR {100 * arms[best]['uar']['value']:.1f}" in card
+    assert f"Arm `{best}` of the comparison" in card
+
+
+def test_a_training_that_fails_is_said(compared, small, tmp_path, monkeypatch):
+    folder = tmp_path / "copy"
+    shutil.copytree(compared, folder)
+    for file in folder.glob("cache/trainings/*/model.keras"):
+        file.unlink()
+
+    def diverge(training: Training, verbose: int) -> None:
+        raise DivergedError("loss is nan")
+
+    monkeypatch.setattr(Training, "run", diverge)
+    with pytest.raises(InputError, match="cannot be trained: loss is nan"):
+        FinishedComparison(folder).keep("none")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "problem"),
+    [
+        ({"arm": "dcgan"}, "arm='dcgan' is not known; valid are: noise-images, none"),
+        ({"classifier": "vgg16-head"}, "valid are: compact"),
+        ({"fold": 2}, "fold='2' is not known; valid are: 1"),
+    ],
+)
+def test_what_was_not_compared_is_refused(compared, small, wanted, problem):
+    with pytest.raises(InputError, match=problem):
+        FinishedComparison(compared).keep(**wanted)
+
+
+def test_a_folder_without_a_comparison_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no finished run of serkit compare"):
+        FinishedComparison(tmp_path)
+    write_json(tmp_path / "comparison.json", [])
+    with pytest.raises(InputError, match="no finished run of serkit compare"):
+        FinishedComparison(tmp_path)
+
+
+def test_all_settings_come_back(synthetic_root, settings_of, tmp_path):
+    settings = settings_of(
+        synthetic_root,
+        fit={"compact": FitSettings(epochs=3)},
+        tuned={"classifier": CompactRecipe(), "wgan-gp": WGANGPSettings(latent=7)},
+        rarify=(("angry", 0.5),),
+        everywhere=("specaugment",),
+        seeds=(3, 4),
+    )
+    write_json(tmp_path / "settings.json", settings.to_json())
+    write_json(tmp_path / "comparison.json", {"settings": {"roots": ["gone"]}})
+    assert FinishedComparison(tmp_path).settings == settings

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from serkit.augmentation.sample_filter import Verdicts
+from serkit.studies.generators import Generators, Samples
+
+
+@pytest.fixture
+def training(pretended, fold, pretend, tmp_path):
+    label = next(iter(fold.plan))
+    training = Generators("dcgan", fold, pretended[0].settings, tmp_path).of(label)
+    training.run(0)
+    return training
+
+
+class _Gate:
+    """Accepts every other sample, or none."""
+
+    def __init__(self, key, nothing=False):
+        self.key, self._nothing = key, nothing
+
+    def judge(self):
+        return self
+
+    def verdicts(self, spectrograms, label):
+        refused = np.arange(len(spectrograms)) % 2 == 0
+        refused |= self._nothing
+        return Verdicts(np.zeros(len(spectrograms), bool), refused)
+
+
+def test_as_many_as_are_wanted_with_the_voices_of_the_gan(training, fold):
+    found = Samples(training, training.name, 5, 3).examples(2)
+    assert found.spectrograms.shape == (5, 224, 224, 1)
+    assert found.labels.tolist() == [2] * 5
+    assert found.speakers == fold.split.train.speakers()
+
+
+def test_what_is_kept_is_not_sampled_again_and_fewer_are_the_first_ones(training, monkeypatch):
+    first = Samples(training, training.name, 5, 3).examples(0)
+    monkeypatch.setattr("serkit.studies.generators.sample_gated", None)
+    fewer = Samples(training, training.name, 2, 3).examples(0)
+    np.testing.assert_array_equal(fewer.spectrograms, first.spectrograms[:2])
+
+
+def test_more_are_sampled_where_more_are_wanted(training):
+    few = Samples(training, training.name, 2, 3).examples(0)
+    more = Samples(training, training.name, 6, 3).examples(0)
+    assert len(more) == 6
+    np.testing.assert_array_equal(more.spectrograms[:2], few.spectrograms)
+    other = Samples(training, training.name, 2, 4).examples(0)
+    assert not np.array_equal(other.spectrograms, few.spectrograms)
+
+
+def test_a_gate_takes_some_out_and_has_a_place_of_its_own(training, capsys):
+    free = Samples(training, training.name, 4, 3)
+    gated = Samples(training, training.name, 4, 3, _Gate("k"))
+    assert free.place != gated.place
+    np.testing.assert_array_equal(
+        gated.examples(0).spectrograms[:2], free.examples(0).spectrograms[[1, 3]]
+    )
+    assert "4 of 32 samples accepted" in capsys.readouterr().out
+
+
+def test_what_a_gate_leaves_hangs_on_how_many_were_wanted_and_not_on_what_was_before(training):
+    few = Samples(training, training.name, 2, 3, _Gate("k"))
+    more = Samples(training, training.name, 20, 3, _Gate("k"))
+    assert [len(each.examples(0)) for each in (few, more)] == [2, 20]
+    assert few.place != more.place
+
+
+def test_nothing_may_get_past_a_gate_and_is_not_tried_again(training, fold, monkeypatch):
+    closed = Samples(training, training.name, 1, 3, _Gate("k", nothing=True))
+    found = closed.examples(0)
+    assert len(found) == 0
+    assert found.speakers == fold.split.train.speakers()
+    monkeypatch.setattr("serkit.studies.generators.sample_gated", None)
+    assert len(closed.examples(0)) == 0

@@ -1,0 +1,72 @@
+import re
+
+import pytest
+
+from serkit.datasets.corpus_info import LISTENERS
+from serkit.studies.comparison_page import write_story
+
+
+@pytest.fixture(scope="module")
+def page(pretended, tmp_path_factory):
+    comparison, results = pretended
+    path = tmp_path_factory.mktemp("story") / "report.html"
+    write_story(path, comparison, results)
+    return path
+
+
+def test_the_answer_comes_first_and_what_leaks_says_so(page, pretended):
+    text = page.read_text()
+    assert text.index("who were not heard in training") < text.index("<table")
+    assert "LEAKY: in the protocol random" in text
+    assert "angry was made rare on purpose: 50% of its training clips are left." in text
+    for found in pretended[1]["protocols"].values():
+        for classifier in found["classifiers"].values():
+            for arm in classifier["arms"].values():
+                if "difference" in arm:
+                    assert arm["difference"]["verdict"] in text
+
+
+def test_every_part_of_the_comparison_is_on_it(page):
+    text = page.read_text()
+    heads = re.findall(r"<h2>(.*?)</h2>", text)
+    for wanted in (
+        *("compact, k-fold: what helps", "LEAKY, resnet50-head, random: speaker by speaker"),
+        *("compact, k-fold: what could be seen at all", "Balance before and after"),
+        *("What the GANs of dcgan make", "Leaky beside honest", "Which corpus is it?"),
+        "How this was made",
+    ):
+        assert wanted in heads
+    assert text.count("<audio") == 2 * 2 * 3
+    # Nobody's recordings are in it, whatever their names are.
+    assert "synthetic voices" in text
+    assert "(built-in corpus)" in text
+    assert "CC BY-NC-SA" not in text
+
+
+def test_beside_what_listeners_recall(pretended, tmp_path):
+    comparison, results = pretended
+    write_story(tmp_path / "report.html", comparison, results | {"listeners": LISTENERS})
+    assert "<h2>What listeners make of crema-d</h2>" in (tmp_path / "report.html").read_text()
+
+
+def test_it_is_one_file_and_figures_lie_beside_it_for_papers(page):
+    text = page.read_text()
+    assert not re.search(r'(src|href)="(?!data:)', text)
+    assert page.stat().st_size < 10e6
+    names = {path.stem for path in (page.parent / "figures").glob("*.svg")}
+    assert {"forest-k-fold-compact", "balance", "real-and-dcgan", "losses-dcgan"} <= names
+    assert names == {path.stem for path in (page.parent / "figures").glob("*.png")}
+    assert text.count("<img") == len(names)
+
+
+def test_the_same_results_make_the_same_page(page, pretended, tmp_path):
+    write_story(tmp_path / "report.html", *pretended)
+    assert (tmp_path / "report.html").read_bytes() == page.read_bytes()
+
+
+@pytest.mark.parametrize("width", [1200, 500])
+def test_a_browser_shows_all_of_it(page, chromium, width):
+    found = chromium(page, f"--window-size={width},900")
+    assert (found["errors"], found["wide"]) == ([], [])
+    assert all(found["images"])
+    assert found["scroll"] <= found["width"]

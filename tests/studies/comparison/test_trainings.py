@@ -1,0 +1,195 @@
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from serkit.augmentation.arms import ARMS
+from serkit.errors import LeakError
+from serkit.models.pretrained import WeightsCard
+from serkit.studies.classifier_runs import Training, weights_key
+from serkit.studies.filling import Added, Filling
+from serkit.training.examples import Examples
+from serkit.training.live import LiveSpectrograms
+
+pytestmark = pytest.mark.usefixtures("small")
+
+
+@pytest.fixture
+def training(pretended, fold, tmp_path):
+    """Makes a training."""
+    settings = pretended[0].settings
+
+    def make(arm="none", seed=0, keep=False, **changed):
+        own = replace(settings, **changed)
+        filling = Filling(ARMS[arm], fold, own, {})
+        return Training("compact", filling, seed, own, tmp_path, keep)
+
+    return make
+
+
+def test_it_is_trained_and_what_it_makes_of_the_test_part_is_kept(training, fold):
+    one = training("oversampling", keep=True)
+    assert not one.is_done
+    one.run(0)
+    assert one.is_done
+    found = one.predictions()
+    assert list(found["path"]) == [clip.path for clip in fold.split.test.clips]
+    assert list(found["truth"]) == fold.split.test.labels("emotion")
+    assert one.record()["examples"] == len(fold.split.train) + sum(fold.plan.values())
+    assert one.record()["generated"] == 0
+    assert 0 <= one.record()["validation_uar"] <= 1
+    assert len(one.history()) == 2
+    # Of all that it was trained on, copies as well, by the network that was kept.
+    network, (train, _) = keras.models.load_model(one.model_file), one._train()
+    called = network.predict(train.spectrograms[:], verbose=0).argmax(axis=1)
+    assert one.record()["train_accuracy"] == pytest.approx(np.mean(called == train.labels))
+    kept = {path.name for path in one.place.iterdir()}
+    assert kept == {"history.csv", "model.keras", "predictions.csv", "record.json"}
+
+
+@pytest.mark.parametrize("arm", ["mixup", "specaugment", "class-weights", "noise"])
+def test_arms_that_add_nothing_change_the_training(training, arm):
+    plain, other = training(), training(arm)
+    for one in (plain, other):
+        one.run(0)
+    assert plain.record()["examples"] == other.record()["examples"]
+    logits = [one.predictions().filter(like="logit_").to_numpy() for one in (plain, other)]
+    assert not np.array_equal(*logits)
+
+
+def test_all_arms_take_as_many_steps_from_the_same_weights(training, fold):
+    fits = [training(arm).fit for arm in ("none", "oversampling", "mixup")]
+    assert {(fit.epochs, fit.steps_per_epoch) for fit in fits} == {(2, 2)}
+    assert fits[2].mixup > 0
+    assert training()._seed == training("oversampling")._seed != training(seed=1)._seed
+    # Without a number of steps they are one pass over what the largest arm has.
+    free = {"compact": replace(fits[0], steps_per_epoch=None)}
+    wanted = -(-(len(fold.split.train) + sum(fold.plan.values())) // 8)
+    for arm in ("none", "oversampling"):
+        assert training(arm, fit=free).fit.steps_per_epoch == wanted
+
+
+def test_the_key_changes_with_what_predictions_depend_on(training, fold):
+    known = training().key
+    assert training().key == known
+    changed = [
+        training("oversampling"),
+        training("mixup"),
+        training(seed=1),
+        training(fit={"compact": replace(training().fit, epochs=3)}),
+        training("specaugment"),
+        training("specaugment", masks=replace(training().settings.masks, time=0.3)),
+    ]
+    assert len({known, *(one.key for one in changed)}) == len(changed) + 1
+    # Weights are none of the compact network's, nor masks of an arm that has none.
+    assert training(weights="imagenet").key == known
+    assert training(masks=replace(training().settings.masks, time=0.3)).key == known
+
+
+@pytest.mark.usefixtures("deterministic")
+def test_live_training_without_randomness_predicts_the_same(training):
+    """Copies of rare classes' clips included, which have waveforms as well."""
+    cached, live = training("oversampling"), training("oversampling", live=True)
+    assert cached.key != live.key
+    for one in (cached, live):
+        one.run(0)
+    (parts,) = live.filling.parts
+    assert isinstance(live._train()[0].spectrograms, LiveSpectrograms)
+    assert (live._train()[0].spectrograms.rows >= 0).all()
+    assert parts.classes == cached.filling.fold.classes
+    assert cached.history() == live.history()
+    assert cached.predictions().equals(live.predictions())
+    assert cached.record() == live.record()
+
+
+def test_live_and_what_waveforms_go_through_are_part_of_the_key(training):
+    made = [training("noise"), training("gain"), training("speed", live=True)]
+    plain = [training(), training("speed"), training(live=True)]
+    assert len({one.key for one in made + plain}) == 6
+    assert training("noise", live=True).key == training("noise").key
+    # Spectrograms of other speeds are not waited for.
+    assert training("speed", live=True).needs == training().needs
+
+
+def test_the_epoch_that_was_kept(training, monkeypatch):
+    rows = [
+        {"epoch": 1, "val_uar": 0.3},
+        {"epoch": 2, "val_uar": 0.5},
+        {"epoch": 3, "val_uar": 0.4},
+    ]
+    monkeypatch.setattr(Training, "history", lambda self: rows)
+    fit = training().fit
+    best, last = (
+        training(fit={"compact": replace(fit, keep=keep)}).kept_epoch() for keep in ("best", "last")
+    )
+    assert (best["epoch"], last["epoch"]) == (2, 3)
+
+
+def test_what_is_known_of_a_clip_is_as_the_manifest_has_it_now(training, fold, monkeypatch):
+    one = training()
+    one.run(0)
+    clips = tuple(replace(clip, gender="other") for clip in fold.split.test.clips)
+    mended = replace(fold.split, test=replace(fold.split.test, clips=clips))
+    again = replace(one, filling=replace(one.filling, fold=replace(fold, split=mended)))
+    assert again.key == one.key
+    assert set(again.predictions()["gender"]) == {"other"}
+
+
+def test_classes_may_be_called_by_numbers(training):
+    one = training()
+    one.place.mkdir(parents=True)
+    split = one.filling.fold.split
+    rows = "".join("r,p,c,s,0,1,2,0.5\n" for _ in split.test.clips)
+    head = "root,path,corpus,speaker,gender,truth,predicted,logit_1\n"
+    (one.place / "predictions.csv").write_text(head + rows)
+    found = one.predictions()
+    assert (found["truth"].iloc[0], found["predicted"].iloc[0]) == ("1", "2")
+    assert found["logit_1"].iloc[0] == 0.5
+
+
+def test_weights_are_known_by_their_content(tmp_path):
+    file = tmp_path / "weights.h5"
+    file.write_bytes(b"one")
+    first = weights_key(str(file))
+    file.write_bytes(b"two")
+    second = weights_key(str(file))
+    assert second != first
+    # What a card says of the scaling changes what comes of the same content.
+    WeightsCard("VGG16", ("a",), "imagenet", 0, 1, 0.5).write(file)
+    assert weights_key(str(file)) == second
+    WeightsCard("VGG16", ("a",), "plain", 0, 1, 0.5).write(file)
+    assert weights_key(str(file)) != second
+    assert weights_key("imagenet") == "imagenet"
+    # Trainings on random weights as they once were are not taken for those of today.
+    assert weights_key("none") != "none"
+
+
+def test_weights_that_heard_a_test_speaker_are_refused(training, fold, tmp_path):
+    file = tmp_path / "vgg.weights.h5"
+    stranger = min(fold.split.test.speakers())
+    speakers = {stranger, *fold.split.train.speakers()}
+    WeightsCard("VGG16", tuple(sorted(speakers)), "plain", 0, 1, 0.5).write(file)
+    one = replace(training(weights=str(file)), classifier="resnet50-head")
+    with pytest.raises(LeakError, match=f"not training speakers: {stranger}"):
+        one.run(0)
+    assert not one.is_done
+
+
+class _Leaking(Filling):
+    """A statistic of all clips, test speakers' too, goes into what is added."""
+
+    def added(self):
+        parts = self.fold.parts
+        pictures = np.full((4, *parts.shape), np.mean(parts.of(parts.corpus)), np.float32)
+        everybody = frozenset(parts.corpus.speakers())
+        return Added([Examples(pictures, everybody, np.zeros(4, int))], {})
+
+
+def test_a_statistic_that_was_fitted_on_everybody_is_refused(training, fold):
+    one = training("oversampling")
+    leaking = _Leaking(*(ARMS["oversampling"], fold, one.settings, {}))
+    with pytest.raises(LeakError, match="not training speakers: ") as caught:
+        replace(one, filling=leaking).run(0)
+    assert all(name in str(caught.value) for name in fold.split.test.speakers())
+    assert not replace(one, filling=leaking).is_done

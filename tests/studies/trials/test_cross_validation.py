@@ -1,0 +1,176 @@
+import json
+
+import numpy as np
+import pytest
+
+from serkit.audio.augmentation import WaveAugmentation
+from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.cli.experiments import cross_validation, cross_validation_parser
+from serkit.datasets.synthetic import SyntheticSettings, write_synthetic_corpus
+from serkit.errors import InputError, LeakError, ResumeError
+from serkit.models.compact import CompactSettings, compact
+from serkit.models.fitting import FitSettings
+from serkit.models.pretrained import WeightsCard
+from serkit.studies.cross_validation import CrossValidation
+
+SPEC = SpectrogramSpec(frames=48, bins=32, hop=1024)
+SMALL = CompactSettings(pool=(1, 1), channels=(4, 8))
+SETTINGS = FitSettings(epochs=1, steps_per_epoch=2, batch_size=8)
+
+
+@pytest.fixture
+def trial(synthetic_root, tmp_path):
+    return CrossValidation([synthetic_root], "emotion", SPEC, tmp_path, [0], 3, speeds=(1.2,))
+
+
+def _run(fold, classes):
+    model = compact(classes, SPEC.shape, SMALL, fold.network_seed)
+    history = fold.fit(model, SETTINGS)
+    return model, history, fold.test(model)
+
+
+@pytest.mark.slow
+def test_every_clip_is_tested_once_by_who_never_heard_its_speaker(trial, synthetic_corpus):
+    for fold in trial:
+        model, _, found = _run(fold, len(trial.classes))
+        split = fold.parts.split
+        assert set(found["speaker"]) == split.test.speakers()
+        assert not split.test.speakers() & split.train.speakers()
+        logits = found[[f"logit_{label}" for label in trial.classes]].to_numpy()
+        # In the same batches: in others, sums may be added in another order.
+        again = model.predict(fold.parts.of(split.test), batch_size=64, verbose=0)
+        np.testing.assert_allclose(logits, again)
+        called = [trial.classes[number] for number in logits.argmax(axis=1)]
+        assert called == list(found["predicted"])
+        kept = {path.name for path in fold.folder.iterdir()}
+        files = {"history.csv", "model.keras", "predictions.csv", "split.csv", "split.json"}
+        assert kept == files
+    every = trial.predictions()
+    assert sorted(every["path"]) == sorted(clip.path for clip in synthetic_corpus.clips)
+    truth = {clip.path: clip.emotion for clip in synthetic_corpus.clips}
+    assert [truth[path] for path in every["path"]] == list(every["truth"])
+    # What is done is not done again.
+    assert list(trial) == []
+
+
+def test_other_speeds_are_trained_on_and_never_tested_with(trial, monkeypatch):
+    from serkit.studies import cross_validation as module
+
+    seen = {}
+
+    def instead(model, train, validation, *_, **options):
+        seen.update(train=train, validation=validation)
+        return []
+
+    monkeypatch.setattr(module, "fit_classifier", instead)
+    fold = next(iter(trial))
+    _, _, found = _run(fold, len(trial.classes))
+    split = fold.parts.split
+    assert len(seen["train"]) == 2 * len(split.train)
+    assert len(seen["validation"]) == len(split.validation)
+    assert len(found) == len(split.test)
+    plain, faster = np.split(seen["train"].spectrograms[:], 2)
+    np.testing.assert_array_equal(plain, fold.parts.of(split.train))
+    assert not np.array_equal(plain, faster)
+    # Faster is shorter: more of it is silence.
+    assert (faster == -1).mean() > (plain == -1).mean()
+    np.testing.assert_array_equal(*np.split(seen["train"].labels, 2))
+
+
+@pytest.mark.usefixtures("deterministic")
+def test_live_training_is_on_waveforms_of_training_speakers(synthetic_root, tmp_path, monkeypatch):
+    from serkit.studies import cross_validation as module
+
+    seen = []
+    monkeypatch.setattr(module, "fit_classifier", lambda model, train, *_, **__: seen.append(train))
+    options = cross_validation_parser("Claim: none.", "runs/none").parse_args(
+        [str(synthetic_root), "--folds", "3", "--out", str(tmp_path), "--live", "noise"]
+    )
+    monkeypatch.setattr(module.CrossValidation, "predictions", lambda self: None)
+    with cross_validation(options, SPEC, (0.8, 0.9), report=lambda *_: "") as trial:
+        fold = next(iter(trial))
+        fold.fit(None, SETTINGS)
+    (train,) = seen
+    assert len(train) == len(fold.parts.split.train)
+    expected = WaveAugmentation(speed=(0.8, 1.0), snr_db=(10.0, 30.0))
+    assert train.spectrograms.augmentation == expected
+    assert train.speakers == fold.parts.split.train.speakers()
+
+
+def test_fixed_speeds_beside_live_training_are_refused(synthetic_root, tmp_path):
+    given = [synthetic_root], "emotion", SPEC, tmp_path, [0], 3
+    with pytest.raises(InputError, match="`speeds` must be empty"):
+        CrossValidation(*given, speeds=(1.2,), live=WaveAugmentation())
+
+
+def test_weights_that_heard_a_test_speaker_are_refused(trial, tmp_path):
+    fold = next(iter(trial))
+    split = fold.parts.split
+    file = tmp_path / "vgg.weights.h5"
+    model = compact(len(trial.classes), SPEC.shape, SMALL, fold.network_seed)
+    stranger = min(split.test.speakers())
+    for speakers in ({stranger, *split.train.speakers()}, split.validation.speakers()):
+        WeightsCard("VGG16", tuple(sorted(speakers)), "plain", 0, 1, 0.5).write(file)
+        with pytest.raises(LeakError, match="not training speakers: ") as caught:
+            fold.fit(model, SETTINGS, weights=file)
+        assert (stranger in str(caught.value)) == (stranger in speakers)
+    assert not (fold.folder / "history.csv").exists()
+    WeightsCard("VGG16", tuple(split.train.speakers()), "plain", 0, 1, 0.5).write(file)
+    assert len(fold.fit(model, SETTINGS, weights=file)) == 1
+
+
+@pytest.mark.usefixtures("deterministic")
+def test_a_call_that_failed_before_a_training_may_be_corrected(synthetic_root, tmp_path):
+    def options(folds):
+        arguments = [str(synthetic_root), "--folds", folds, "--out", str(tmp_path)]
+        return cross_validation_parser("Claim: none.", "runs/none").parse_args(arguments)
+
+    with pytest.raises(InputError, match="folds=2"), cross_validation(options("2"), SPEC) as trial:
+        next(iter(trial))
+
+    def fail_later():
+        with cross_validation(options("3"), SPEC) as trial:
+            fold = next(iter(trial))
+            (fold.folder / "history.csv").touch()
+            raise InputError("later")
+
+    with pytest.raises(InputError, match="later"):
+        fail_later()
+    other = cross_validation(options("4"), SPEC)
+    with pytest.raises(ResumeError, match="folds was '3', now '4'"), other:
+        pass
+
+
+def test_one_class_alone_is_refused(tmp_path):
+    root = tmp_path / "one"
+    write_synthetic_corpus(root, SyntheticSettings(size=0.005))
+    for path in root.rglob("*.wav"):
+        if "RAVDESS" not in str(path).upper() or "-05-" not in path.name:
+            path.unlink()
+    with pytest.raises(InputError, match=r"only one class of emotion in .*: angry; valid are two"):
+        CrossValidation([root], "emotion", SPEC, tmp_path / "out", [0])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("deterministic")
+def test_from_the_command_line_to_the_tables(synthetic_root, tmp_path, capsys):
+    def options(*more):
+        arguments = [str(synthetic_root), "--folds", "3", "--out", str(tmp_path), *more]
+        return cross_validation_parser("Claim: none.", "runs/none").parse_args(arguments)
+
+    with cross_validation(options("--seeds", "0"), SPEC) as trial:
+        for fold in trial:
+            _run(fold, len(trial.classes))
+    text = (tmp_path / "report.md").read_text()
+    assert text in capsys.readouterr().out
+    assert "| mean over folds, seed | UAR | accuracy | macro F1 |" in text
+    assert "| gender: female |" in text
+    # A seed may be added, other options may not be changed.
+    with cross_validation(options("--seeds", "0", "1"), SPEC) as trial:
+        assert [(fold.seed, fold.number) for fold in trial][:1] == [(1, 1)]
+    with (
+        pytest.raises(ResumeError, match="labels was 'emotion', now 'gender_emotion'"),
+        cross_validation(options("--labels", "gender_emotion"), SPEC),
+    ):
+        pass
+    assert json.loads((tmp_path / "settings.json").read_text())["folds"] == "3"

@@ -1,0 +1,85 @@
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from serkit.errors import InputError, SerkitError
+from serkit.export.versions import DETAILS
+from serkit.files import read_json
+from serkit.studies.deployment import DeliverySettings, deliver, try_out
+from serkit.studies.finished_demo import FinishedRun
+from serkit.uncertainty.temperature import best_temperature
+
+
+def _deliver(run: Path, out: Path, **settings) -> Path:
+    given = FinishedRun(run).deliverable()
+    return deliver(
+        replace(given, known={**given.known, "leaky": True}), out, DeliverySettings(**settings)
+    )
+
+
+@pytest.fixture(scope="module")
+def delivered(finished_run, tmp_path_factory) -> Path:
+    return _deliver(finished_run, tmp_path_factory.mktemp("models") / "mine", coverage=0.5)
+
+
+def test_the_model_says_where_its_numbers_come_from(delivered):
+    details = read_json(delivered / DETAILS)
+    assert details["leaky"] is True
+    assert (details["run"], details["arm"]) == ("mine", "augmented")
+    assert details["data"]["generated"] == {"surprise": 7}
+    assert set(details["data"]["licences"]) == {"built-in corpus"}
+    assert details["data"]["synthetic"] is True
+    card = (delivered / "assets.extra" / "model-card.md").read_text("utf-8")
+    assert "**The same people were in training and test.**" in card
+    assert "made by a program" in card
+    assert "CC BY-NC-SA" not in card
+
+
+def test_it_is_calibrated_and_abstains_as_chosen_on_validation_speakers(delivered, finished_run):
+    finished = FinishedRun(finished_run)
+    parts = finished.parts()
+    validation = parts.split.validation
+    model = keras.models.load_model(finished.classifier("augmented")[1])
+    logits = model.predict(parts.of(validation), verbose=0)[None]
+    details = read_json(delivered / DETAILS)
+    expected = best_temperature(logits, parts.labels(validation))
+    assert details["answers"]["temperature"] == pytest.approx(expected)
+    serve = tf.saved_model.load(str(delivered)).signatures["spectrogram"]
+    for part, coverage in (
+        (validation, details["abstention"]["validation_coverage"]),
+        (parts.split.test, details["abstention"]["coverage"]),
+    ):
+        pictures = parts.of(part)[:].astype("float32")
+        answered = ~serve(spectrogram=tf.constant(pictures))["abstain"].numpy()
+        # One clip lies at the threshold itself, in the last bits of a float.
+        assert abs(answered.sum() - coverage * len(part)) <= 1
+    assert details["abstention"]["validation_coverage"] == pytest.approx(0.5, abs=0.02)
+
+
+def test_to_answer_nothing_is_possible(finished_run, tmp_path):
+    version = _deliver(finished_run, tmp_path / "shy", coverage=0.0)
+    details = read_json(version / DETAILS)
+    assert details["abstention"] == {
+        **{"validation_coverage": 0.0, "coverage": 0.0, "accuracy": None},
+        "accuracy_of_all": details["test"]["groups"][0]["measures"]["accuracy"]["value"],
+    }
+    assert np.isfinite(details["answers"]["threshold"])
+
+
+def test_one_of_coverage_and_accuracy():
+    with pytest.raises(InputError, match="valid is one of the two"):
+        DeliverySettings(coverage=0.5, accuracy=0.5)
+    with pytest.raises(InputError, match="valid is one of the two"):
+        DeliverySettings(coverage=None)
+
+
+def test_it_predicts_in_a_process_of_its_own(delivered, synthetic_corpus, capfd):
+    file = Path(synthetic_corpus.files()[0])
+    try_out(delivered, file)
+    assert capfd.readouterr().out.startswith(f"{file}: ")
+    with pytest.raises(SerkitError, match="does not predict"):
+        try_out(delivered, file.with_name("gone.wav"))

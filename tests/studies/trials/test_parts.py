@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from serkit.audio.augmentation import WaveAugmentation
+from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.datasets.corpus import Corpus
+from serkit.datasets.protocols import hold_out
+from serkit.errors import LeakError
+from serkit.studies.parts import Parts, live_spectrograms
+from serkit.training.batches import training_batches
+from serkit.training.spectrograms import compute_spectrograms
+
+
+def test_pictures_and_labels_follow_their_clips(parts):
+    for part in parts.split.parts().values():
+        numbers = [int(clip.path.removesuffix(".wav")) for clip in part.clips]
+        assert parts.of(part).ravel().tolist() == numbers
+        assert parts.labels(part).tolist() == [1 - n % 2 for n in numbers]
+    assert parts.classes == ("angry", "sad")
+
+
+def test_generated_ones_stand_behind_the_real(parts):
+    found = parts.training({"sad": np.full((3, 1, 1, 1), -1.0, "float32")})
+    assert found.spectrograms[-3:].ravel().tolist() == [-1, -1, -1]
+    assert found.labels[-3:].tolist() == [1, 1, 1]
+    assert len(found) == len(parts.split.train) + 3
+    assert found.speakers == parts.split.train.speakers()
+
+
+def test_some_are_spread_over_the_class(parts):
+    rare = parts.of(parts.rare("sad")).ravel().tolist()
+    some = parts.some("sad", 3).ravel().tolist()
+    assert (some[0], some[-1], len(some)) == (rare[0], rare[-1], 3)
+    assert parts.some("sad", 999).ravel().tolist() == rare
+
+
+def test_fitting_on_a_test_speaker_is_refused(parts):
+    assert len(parts.to_fit(parts.rare("sad"))) == len(parts.rare("sad")) > 0
+    for part in (parts.corpus, parts.split.test, parts.split.validation):
+        with pytest.raises(LeakError, match="not training speakers"):
+            parts.to_fit(part)
+
+
+@pytest.mark.parametrize("trim", [0.0, 30.0])
+@pytest.mark.usefixtures("deterministic")
+def test_live_training_batches_have_the_bits_of_the_cache(synthetic_corpus, tmp_path, trim):
+    """Claimed on CPUs: a GPU's sums are another's."""
+    spec = SpectrogramSpec(trim_db=trim)
+    corpus = Corpus(synthetic_corpus.clips[::12], synthetic_corpus.roots)
+    kept = compute_spectrograms(corpus, spec, cache=tmp_path)
+    live = live_spectrograms(corpus, kept, spec, WaveAugmentation())
+    found, expected = (training_batches((each,), 8, 1).take(4) for each in (live, kept))
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours[0], theirs[0])
+
+
+def test_what_is_fitted_on_keeps_its_waveforms(synthetic_corpus, tmp_path):
+    spec = SpectrogramSpec(frames=8, bins=4)
+    kept = compute_spectrograms(synthetic_corpus, spec, cache=tmp_path)
+    live = live_spectrograms(synthetic_corpus, kept, spec, WaveAugmentation(shift=0.1))
+    split = hold_out(synthetic_corpus, "emotion", 0)
+    parts = Parts(synthetic_corpus, split, live, "emotion")
+    found = parts.to_fit(split.train).spectrograms
+    clips = [synthetic_corpus.clips[row] for row in found.rows]
+    assert clips == list(split.train.clips)
+    np.testing.assert_array_equal(found[:], parts.of(split.train))

@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+
+from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.errors import LeakError
+from serkit.studies.cross_validation import CrossValidation
+from serkit.studies.ood_sounds import STRANGERS, all_strangers, strangers
+
+SPEC = SpectrogramSpec(frames=48, bins=32, hop=1024)
+
+
+def test_every_kind_by_seed():
+    found = strangers(SPEC, 4, seed=1)
+    assert tuple(found) == STRANGERS
+    again, other = strangers(SPEC, 4, seed=1), strangers(SPEC, 4, seed=2)
+    for kind, pictures in found.items():
+        assert pictures.shape == (4, *SPEC.shape)
+        assert pictures.dtype == np.float32
+        assert np.abs(pictures).max() <= 1
+        np.testing.assert_array_equal(pictures, again[kind])
+        assert not np.array_equal(pictures, other[kind])
+
+
+def test_they_are_what_they_are_called():
+    found = strangers(SPEC, 6, seconds=4.0)
+    assert (found["silence"][::2] == -1).all()
+    # Tones stand out from what is between them, noise does not.
+    uneven = {kind: np.diff(pictures, axis=2).std() for kind, pictures in found.items()}
+    assert uneven["tones"] > 1.2 * uneven["noise"]
+    assert found["silence"][1].max() == 1
+
+
+def test_silence_is_trimmed_as_in_recordings():
+    trimming = SpectrogramSpec(frames=48, bins=32, hop=1024, trim_db=30.0)
+    found = strangers(trimming, 2, seconds=1.0)
+    assert (found["silence"][0] == -1).all()
+    assert all(np.isfinite(pictures).all() for pictures in found.values())
+
+
+def test_the_test_part_at_wrong_speeds_and_other_corpora(synthetic_root, tmp_path):
+    trial = CrossValidation([synthetic_root / "RAVDESS"], "emotion", SPEC, tmp_path, [0], 3)
+    fold = next(iter(trial))
+    found = all_strangers(fold, SPEC, [synthetic_root / "SAVEE"], tmp_path)
+    test = fold.parts.split.test
+    assert len(found["fast"]) == len(found["slow"]) == len(test)
+    plain = fold.parts.of(test)
+    silent = [(pictures == -1).mean() for pictures in (found["fast"], plain, found["slow"])]
+    assert silent[0] > silent[1] > silent[2]
+    assert len(found["other corpus"]) > 0
+    with pytest.raises(LeakError, match="is no stranger"):
+        all_strangers(fold, SPEC, [synthetic_root / "RAVDESS"], tmp_path)

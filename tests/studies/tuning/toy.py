@@ -1,0 +1,90 @@
+"""A search without any training, to be watched, killed and gone on with.
+
+Run as a script it is a member of such a search, as the environment says, or all of it.
+"""
+
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from serkit.errors import check_range
+from serkit.files import replacing
+from serkit.studies.tuning.records import Outcome, SearchSettings
+from serkit.studies.tuning.search import Search
+from serkit.studies.tuning.tuner import Trials
+from serkit.studies.tuning.workers import follow_parent
+from serkit.tasks.graph import Engine, LocalEngine
+
+
+@dataclass(frozen=True)
+class Toy:
+    """Best at ``rate`` 3 and ``kind`` b."""
+
+    rate: float = 1.0
+    kind: str = "a"
+
+    def __post_init__(self) -> None:
+        check_range("rate", self.rate, 0.0, 8.0)
+
+
+def space(hp: Any) -> Toy:
+    """Up to rates that are not valid."""
+    return replace(Toy(), rate=hp.Float("rate", 0.0, 10.0), kind=hp.Choice("kind", ["a", "b"]))
+
+
+class ToyObjective:
+    """Says in a file that it was asked, waits, and gives a score."""
+
+    name, goal = "distance", "min"
+
+    def __init__(self, folder: Path, seconds: float = 0.0, size: int = 0) -> None:
+        self._folder, self._seconds, self._size = folder, seconds, size
+
+    def prepare(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def score(self, settings: Toy, share: float, place: Path, verbose: int = 0) -> Outcome:
+        self._log("began", settings)
+        time.sleep(self._seconds)
+        place.mkdir(parents=True, exist_ok=True)
+        with replacing(place / "large.bin") as partial:
+            partial.write_bytes(bytes(self._size))
+        self._log("ended", settings)
+        distance = abs(settings.rate - 3) + (settings.kind == "a")
+        return Outcome(distance, (distance - 0.5, distance + 0.5), {"extra": share})
+
+    def log(self, what: str) -> list[str]:
+        """The rates of which something was said, in that order."""
+        file = self._folder / "log.txt"
+        lines = file.read_text().splitlines() if file.exists() else []
+        return [line.split()[1] for line in lines if line.startswith(what)]
+
+    def _log(self, what: str, settings: Toy) -> None:
+        with open(self._folder / "log.txt", "a") as file:
+            file.write(f"{what} {settings.rate:.4f}\n")
+
+
+def say(line: str) -> None:
+    """At once, whoever listens."""
+    print(line, flush=True)
+
+
+def trials_of(folder: Path, objective: Any, engine: Engine | None = None) -> Trials:
+    """Trials in a folder."""
+    return Trials(objective, ToyObjective, folder, engine or LocalEngine())
+
+
+def make(
+    folder: Path, objective: Any, engine: Engine | None = None, parallel: int = 1, **settings: Any
+) -> Search:
+    """A search in a folder."""
+    how, trials = SearchSettings(**settings), trials_of(folder, objective, engine)
+    return Search(how, trials, space, Toy(), "toy", folder, say, parallel)
+
+
+if __name__ == "__main__":
+    follow_parent()
+    out, seconds, trials = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
+    make(out, ToyObjective(out, seconds), trials=trials).run()

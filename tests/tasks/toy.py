@@ -1,0 +1,78 @@
+"""Work without any training: waits, and adds up what it needs."""
+
+import functools
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from serkit.errors import DivergedError
+from serkit.files import read_json, replacing, write_json
+from serkit.tasks.graph import Workshop, failure_at
+
+
+@dataclass
+class Piece:
+    """A piece of work whose result is its number and those of what it needs, added up."""
+
+    place: Path
+    needs: tuple[Path, ...]
+    number: int
+    seconds: float = 0.0
+    wrong: str = ""
+    size: int = 0
+
+    @property
+    def title(self) -> str:
+        return self.place.name
+
+    @property
+    def is_done(self) -> bool:
+        return (self.place / "result.json").exists()
+
+    @property
+    def failure(self) -> str | None:
+        return next(filter(None, map(failure_at, (*self.needs, self.place))), None)
+
+    def run(self, verbose: int) -> None:
+        self.place.mkdir(parents=True, exist_ok=True)
+        with open(self.place / "runs.txt", "a") as file:
+            file.write(f"{os.getpid()} {os.environ.get('TF_NUM_INTRAOP_THREADS')}\n")
+        time.sleep(self.seconds)
+        if self.wrong == "diverges":
+            raise DivergedError("a loss is no number")
+        if self.wrong:
+            raise OSError(28, self.wrong)
+        if self.size:
+            with replacing(self.place / "large.bin") as partial:
+                partial.write_bytes(bytes(self.size))
+        found = sum(read_json(place / "result.json")["sum"] for place in self.needs)
+        write_json(self.place / "result.json", {"sum": self.number + found})
+
+
+def graph(out: Path, cache: Path, given: dict) -> list[tuple[str, Piece]]:
+    """Pieces from JSON values: name, names of what it needs, seconds, what goes wrong."""
+    return [
+        ("kind", Piece(cache / name, tuple(cache / need for need in needs), number, *more))
+        for number, (name, (needs, *more)) in enumerate(given.items(), 1)
+    ]
+
+
+def reopen(given: dict, out: Path, cache: Path, name: str) -> Piece:
+    """One of them, elsewhere."""
+    assert (out / "manifest.csv").exists()
+    return next(piece for _, piece in graph(out, cache, given) if piece.place == cache / name)
+
+
+def workshop(out: Path, given: dict) -> Workshop:
+    """For a graph, in a folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "manifest.csv").write_text("")
+    inputs = (("out", "manifest.csv"),)
+    return Workshop(functools.partial(reopen, given), out, out / "cache", inputs)
+
+
+def results(out: Path) -> dict[str, int]:
+    """All results that there are."""
+    files = sorted((out / "cache").glob("*/result.json"))
+    return {file.parent.name: read_json(file)["sum"] for file in files}
