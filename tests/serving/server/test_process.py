@@ -45,7 +45,7 @@ def test_a_signal_while_loading_ends_it_too(start_server, served_model):
     host, port = address.split("/")[2].split(":")
     with socket.create_connection((host, int(port))):
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(120) == 0
 
 
 def test_an_address_that_is_taken_is_one_line(served_model, capsys):
