@@ -24,7 +24,7 @@ from serkit.models.bayesian import last_block, with_monte_carlo_dropout
 from serkit.models.compact import CompactSettings, compact
 from serkit.models.fitting import FitSettings
 from serkit.models.lenet import LeNet5Settings, lenet5
-from serkit.studies.ood_sounds import all_strangers
+from serkit.studies.ood_sounds import all_ood_sounds
 from serkit.studies.search_spaces import BayesianRecipe, tuned_or
 from serkit.studies.uncertainty_panel import ANSWERS, Panel
 from serkit.studies.uncertainty_results import uncertainty_report, write_uncertainty_figures
@@ -63,7 +63,7 @@ def main(options: argparse.Namespace) -> None:
             "lenet5": partial(lenet5, len(trial.classes), trial.spec.shape, small),
         }
         for fold in trial:
-            panel = Panel(fold, all_strangers(fold, trial.spec, options.held_out, trial.folder))
+            panel = Panel(fold, all_ood_sounds(fold, trial.spec, options.held_out, trial.folder))
             for name, build in builders.items():
                 twin = panel.trained(f"{name}-twin", build, settings, augment)
                 layers = last_block(twin) if name == "compact" else None

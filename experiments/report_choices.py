@@ -103,8 +103,8 @@ def with_weights_of_pytorch(settings: DCGANSettings, seed: int) -> DCGAN:
 def in_one_batch(settings: DCGANSettings, seed: int) -> DCGAN:
     """Real and generated examples go through the discriminator together when it is taught."""
     gan = build_dcgan(settings, seed)
-    gan.judge_both = lambda real, fake, labels: tuple(
-        tf.split(gan.judge(tf.concat([real, fake], 0), labels), 2)
+    gan.discriminate_both = lambda real, fake, labels: tuple(
+        tf.split(gan.discriminate(tf.concat([real, fake], 0), labels), 2)
     )
     return gan
 

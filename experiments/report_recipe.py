@@ -134,8 +134,8 @@ def train_by_small_data(
 
 
 def watch(trial: RareClasses, folder: Path, options: argparse.Namespace) -> Watch:
-    judge = trial.judge.kid_of(options.label)
-    return Watch(folder, judge=judge, draw=lambda pictures: png(grid(pictures[..., 0])))
+    measure = trial.sample_filter.kid_of(options.label)
+    return Watch(folder, measure=measure, draw=lambda pictures: png(grid(pictures[..., 0])))
 
 
 class EndAfterChange(keras.callbacks.Callback):

@@ -22,7 +22,7 @@ from serkit.cli.experiments import cross_validation, cross_validation_parser
 from serkit.models.bayesian import bayesian_lenet5
 from serkit.models.fitting import FitSettings
 from serkit.models.lenet import LeNet5Settings, lenet5
-from serkit.studies.ood_sounds import all_strangers
+from serkit.studies.ood_sounds import all_ood_sounds
 from serkit.studies.search_spaces import BayesianRecipe, tuned_or
 from serkit.studies.uncertainty_panel import ANSWERS, Panel
 from serkit.studies.uncertainty_results import uncertainty_report, write_uncertainty_figures
@@ -52,7 +52,7 @@ def main(options: argparse.Namespace) -> None:
     with cross_validation(options, OWN, [0.9, 1.1], ANSWERS, uncertainty_report) as trial:
         sizes = len(trial.classes), trial.spec.shape, network
         for fold in trial:
-            panel = Panel(fold, all_strangers(fold, trial.spec, [], trial.folder))
+            panel = Panel(fold, all_ood_sounds(fold, trial.spec, [], trial.folder))
             plain = panel.trained("lenet5-twin", partial(lenet5, *sizes), settings, augment)
             started = panel.moped("lenet5-bayesian", plain, deltas, recipe, augment)
             panel.ask("plain", Ensemble([plain]), [plain])

@@ -17,7 +17,7 @@ from serkit.cli.experiments import cross_validation, cross_validation_parser
 from serkit.models.bayesian import last_block
 from serkit.models.fitting import FitSettings
 from serkit.models.transfer import TransferSettings, vgg16_half_freeze
-from serkit.studies.ood_sounds import all_strangers
+from serkit.studies.ood_sounds import all_ood_sounds
 from serkit.studies.search_spaces import BayesianRecipe
 from serkit.studies.uncertainty_panel import ANSWERS, Panel
 from serkit.studies.uncertainty_results import uncertainty_report
@@ -51,7 +51,7 @@ def main(options: argparse.Namespace) -> None:
         for fold in trial:
             if options.first_folds and fold.number > options.first_folds:
                 continue
-            panel = Panel(fold, all_strangers(fold, trial.spec, [], trial.folder), options.samples)
+            panel = Panel(fold, all_ood_sounds(fold, trial.spec, [], trial.folder), options.samples)
             plain = panel.trained(
                 "plain",
                 lambda seed: vgg16_half_freeze(len(trial.classes), options.weights, network, seed),

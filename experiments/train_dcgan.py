@@ -101,7 +101,7 @@ def main(options: argparse.Namespace) -> None:
             folder = options.out / name.replace(" ", "-")
             watch = Watch(
                 folder,
-                judge=trial.judge.kid_of(label),
+                measure=trial.sample_filter.kid_of(label),
                 draw=lambda pictures: png(grid(pictures[..., 0])),
             )
             gan = build_dcgan(settings, options.seed)

@@ -73,7 +73,7 @@ def main(options: argparse.Namespace) -> None:
                 folder = options.out / f"seed-{seed}-{stage}"
                 watch = Watch(
                     folder,
-                    judge=trial.judge.kid_of(label),
+                    measure=trial.sample_filter.kid_of(label),
                     draw=lambda pictures: png(grid(pictures[..., 0])),
                 )
                 gan = build_wgan_gp(settings, seed)

@@ -52,22 +52,26 @@ class SerkitStep:
 
         def judged(together: bool):
             with tf.GradientTape() as tape:
-                logits = gan.judge_both(real, fake, None) if together else [gan.judge(real, None)]
+                logits = (
+                    gan.discriminate_both(real, fake, None)
+                    if together
+                    else [gan.discriminate(real, None)]
+                )
                 loss = discriminator_loss(logits[0], logits[-1])
             return tape.gradient(loss, theirs)
 
         def passed():
             with tf.GradientTape() as tape:
                 tape.watch(fake)
-                loss = generator_loss(gan.judge(fake, None))
+                loss = generator_loss(gan.discriminate(fake, None))
             return tape.gradient(loss, fake)
 
         zeros = [tf.zeros_like(variable) for variable in theirs]
         parts = {
             "generator, forward": lambda: gan.generate(None, batch, seed),
             "generator, forward and backward": generated,
-            "discriminator, forward, one batch": lambda: gan.judge(real, None),
-            "discriminator, forward, both batches": lambda: gan.judge_both(real, fake, None),
+            "discriminator, forward, one batch": lambda: gan.discriminate(real, None),
+            "discriminator, forward, both batches": lambda: gan.discriminate_both(real, fake, None),
             "discriminator, forward and backward, both batches": lambda: judged(True),
             "discriminator, forward and back to the pictures": passed,
             "discriminator's Adam": lambda: gan.discriminator_optimizer.apply_gradients(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from serkit.audio.speed import change_pitch, change_tempo, play
+from serkit.audio.speed import change_pitch, change_speed, change_tempo
 from serkit.errors import InputError, check_range
 
 _MOST_DB = 120.0
@@ -22,7 +22,7 @@ class WaveAugmentation:
     """Which disturbances :func:`augment` applies, and how strong; all are off by default.
 
     Attributes:
-        speed: lowest and highest speed factor, 0.5 to 2; None is off. See :func:`change_speed`.
+        speed: lowest and highest speed factor, 0.5 to 2; None is off. See :func:`random_speed`.
         shift: largest shift in time, as a share of the clip, 0 (off) to 1. See :func:`time_shift`.
         snr_db: lowest and highest signal-to-noise ratio in dB, -120 to 120; None is off. See
             :func:`add_noise`.
@@ -67,7 +67,7 @@ def augment(waveforms: tf.Tensor, seed: tf.Tensor, settings: WaveAugmentation) -
     """
     seeds = tf.random.experimental.stateless_split(seed, 4)
     if settings.speed is not None:
-        waveforms = change_speed(waveforms, seeds[0], *settings.speed)
+        waveforms = random_speed(waveforms, seeds[0], *settings.speed)
     if settings.stretch is not None:
         own_seed = tf.random.experimental.stateless_fold_in(seed, 1)
         waveforms = stretch(waveforms, own_seed, *settings.stretch)
@@ -153,11 +153,11 @@ def add_noise(waveforms: tf.Tensor, seed: tf.Tensor, low_db: float, high_db: flo
     return waveforms + level * noise
 
 
-def change_speed(waveforms: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> tf.Tensor:
+def random_speed(waveforms: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> tf.Tensor:
     """Play each clip faster or slower: pitch and tempo change together, by one factor per clip.
 
     A slower clip loses its ends, a faster one gets zeros around it, and its middle stays in the
-    middle; see :func:`serkit.audio.speed.play`.
+    middle; see :func:`serkit.audio.speed.change_speed`.
 
     Args:
         waveforms: float32 ``(batch, samples)``.
@@ -175,7 +175,7 @@ def change_speed(waveforms: tf.Tensor, seed: tf.Tensor, low: float, high: float)
     1 and 1.1.
     """
     _check_order("low", low, "high", high, _SLOWEST, _FASTEST)
-    return play(waveforms, _draw(waveforms, seed, low, high)[:, 0])
+    return change_speed(waveforms, _draw(waveforms, seed, low, high)[:, 0])
 
 
 def stretch(waveforms: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> tf.Tensor:

@@ -35,7 +35,7 @@ def bands(scale: str, count: int, low_hz: float, high_hz: float) -> np.ndarray:
     return 700.0 * np.expm1(edges[1:-1] / 1127.0)
 
 
-def triangles(
+def triangular_filterbank(
     scale: str, count: int, fft_bins: int, sample_rate: int, low_hz: float, high_hz: float
 ) -> np.ndarray:
     """Weights of the FFT bins in triangular bands, each reaching to its neighbours' centres.
@@ -97,7 +97,7 @@ class SpectrogramSpec:
             rate.
         range_db: what lies further below the clip's maximum than this is cut off.
         kind: how the bands lie, ``mel`` (HTK), ``log`` or ``linear``; see
-            :func:`triangles`. ``linear`` from 0 Hz to half the sample rate with
+            :func:`triangular_filterbank`. ``linear`` from 0 Hz to half the sample rate with
             ``fft // 2 + 1`` bins is the plain power spectrum.
         trim_db: leading and trailing parts of a recording that are further below its loudest than
             this are cut off before anything else, in dB; 0 leaves them.
@@ -183,7 +183,7 @@ class SpectrogramSpec:
 @functools.lru_cache(maxsize=8)
 def band_weights(spec: SpectrogramSpec) -> np.ndarray:
     """What each FFT bin gives to each band: float32 ``(fft // 2 + 1, bins)``, peaks of up to 1."""
-    return triangles(
+    return triangular_filterbank(
         spec.kind, spec.bins, spec.fft // 2 + 1, spec.sample_rate, spec.low_hz, spec.high_hz
     )
 

@@ -11,7 +11,7 @@ _OVERSAMPLING = 2
 _WINDOW, _HOP = 1024, 256
 
 
-def play(waveforms: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
+def change_speed(waveforms: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
     """Play each clip at its own speed: pitch and tempo change together.
 
     The middle of a clip stays in the middle; a slower clip loses its ends, a faster one gets zeros
@@ -76,7 +76,7 @@ def change_pitch(waveforms: tf.Tensor, factors: tf.Tensor, highest: float) -> tf
     """Make each clip higher or lower at the tempo that it has: formants move with the pitch.
 
     It is played slower or faster by :func:`change_tempo`, and back at the old tempo by
-    :func:`play`.
+    :func:`change_speed`.
 
     Args:
         waveforms: float32 ``(batch, samples)``.
@@ -91,7 +91,7 @@ def change_pitch(waveforms: tf.Tensor, factors: tf.Tensor, highest: float) -> tf
     share = max(highest - 1.0, 0.0) / 2.0
     margin = tf.cast(tf.math.ceil(share * tf.cast(samples, tf.float32)), tf.int32)
     padded = tf.pad(waveforms, [[0, 0], [margin, margin]])
-    changed = play(change_tempo(padded, 1.0 / factors), factors)
+    changed = change_speed(change_tempo(padded, 1.0 / factors), factors)
     return tf.ensure_shape(changed[:, margin : margin + samples], waveforms.shape)
 
 

@@ -38,7 +38,7 @@ class Verdicts:
         return ~(self.copies | self.refused)
 
 
-class Judge:
+class SampleFilter:
     """Judges generated spectrograms by the real training clips and a classifier trained on them.
 
     Args:
@@ -76,8 +76,8 @@ class Judge:
         classes: Sequence[str],
         speakers: Speakers,
         quantile: float = 0.05,
-    ) -> "Judge":
-        """A judge by the classifier's own features.
+    ) -> "SampleFilter":
+        """A sample filter by the classifier's own features.
 
         Args:
             classifier: trained on the real training part; its last layer takes the features.
@@ -137,7 +137,7 @@ class Judge:
         return lambda spectrograms: {"kid": kid(real, self.embedding(spectrograms))[0]}
 
     def save(self, folder: Path) -> None:
-        """Write ``classifier.keras`` and ``judge.npz`` into a folder."""
+        """Write ``classifier.keras`` and ``sample_filter.npz`` into a folder."""
         with replacing(folder / "classifier.keras") as partial:
             self.classifier.save(partial)
         embedding = {"mean": self.embedding.mean, "scale": self.embedding.scale}
@@ -153,7 +153,7 @@ class Judge:
             )
 
     @classmethod
-    def load(cls, folder: Path) -> "Judge":
+    def load(cls, folder: Path) -> "SampleFilter":
         """Read what :meth:`save` wrote.
 
         Raises:
@@ -174,12 +174,12 @@ class Judge:
                 classes = json.loads(str(stored["classes"]))
                 thresholds = json.loads(str(stored["thresholds"]))
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise SerkitError(f"no judge can be read from {folder}: {error}") from error
+            raise SerkitError(f"no sample filter can be read from {folder}: {error}") from error
         return cls(classifier, embedding, classes, features, thresholds)
 
 
 @dataclass(frozen=True)
-class GatedSamples:
+class FilteredSamples:
     """What was accepted, and what it took.
 
     Attributes:
@@ -207,22 +207,22 @@ class GatedSamples:
         )
 
 
-class GateClosed(SerkitError):
-    """Too few samples get past the judge; the message has the counts."""
+class TooFewAccepted(SerkitError):
+    """Too few samples pass the sample filter; the message has the counts."""
 
 
-def sample_gated(
+def sample_filtered(
     generator: keras.Model,
     count: int,
     seed: int,
     label: str,
-    judge: Judge | None,
+    sample_filter: SampleFilter | None,
     *,
     number: int | None = None,
     tries: int = 20,
     strict: bool = True,
     say: Callable[[str], None] | None = None,
-) -> GatedSamples:
+) -> FilteredSamples:
     """Generate spectrograms of one class that are neither copies nor taken for another class.
 
     Args:
@@ -230,7 +230,7 @@ def sample_gated(
         count: how many are wanted, at least 1.
         seed: of the noise; the first ones accepted are the same whatever the count.
         label: name of the class.
-        judge: who decides; None accepts everything.
+        sample_filter: who decides; None accepts everything.
         number: of the class, for a generator of several.
         tries: how many samples are looked at for each one wanted, at most; at least 1.
         strict: False gives what there is, which may be nothing, if that is too little.
@@ -238,15 +238,15 @@ def sample_gated(
 
     Raises:
         InputError: if ``count`` or ``tries`` is below 1, or the class does not fit the generator.
-        GateClosed: if that many tries did not give enough, and ``strict`` is set.
+        TooFewAccepted: if that many tries did not give enough, and ``strict`` is set.
     """
     check_range("count", count, 1)
     check_range("tries", tries, 1)
     kept, numbers, tried, copies, refused = [], [], 0, 0, 0
     for batch in sample_stream(generator, seed, number):
         accepted = np.ones(len(batch), bool)
-        if judge is not None:
-            verdicts = judge.verdicts(batch, label)
+        if sample_filter is not None:
+            verdicts = sample_filter.verdicts(batch, label)
             accepted = verdicts.accepted
             copies += int(verdicts.copies.sum())
             refused += int(verdicts.refused.sum())
@@ -257,18 +257,18 @@ def sample_gated(
         if found >= count or tried >= tries * count:
             break
     if strict and found < count:
-        raise GateClosed(
+        raise TooFewAccepted(
             f"{label}: only {found} of {tried} samples are good enough, {count} were wanted; "
             f"{copies} were near-copies of training clips, {refused} taken for another class. "
             "Train the GAN for longer, or take samples ungated"
         )
-    samples = GatedSamples(
+    samples = FilteredSamples(
         np.concatenate(kept)[:count],
         np.concatenate(numbers)[:count],
         tried,
         copies,
         refused,
-        judge is not None,
+        sample_filter is not None,
     )
     if say:
         say(f"{label}: {samples}")

@@ -24,7 +24,7 @@ class Origin:
         seed: of the noise.
         generator: SHA-256 of the generator's file.
         speakers: whose voices are in them; they belong in the training part alone.
-        gated: whether they had to get past a judge.
+        gated: whether they had to pass a sample filter.
         tried: samples that were looked at.
         copies: of these, rejected as near-copies of training clips.
         refused: of these, rejected since a classifier took them for another class.

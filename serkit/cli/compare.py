@@ -138,7 +138,7 @@ def _add_filling(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="of what is added by arms with GANs or noise, the rest being copies of clips",
     )
-    add("--gated", action="store_true", help="generated samples have to get past a judge")
+    add("--gated", action="store_true", help="filter generated samples")
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:

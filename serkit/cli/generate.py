@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from serkit.errors import InputError, check_choice, check_range
 
 if TYPE_CHECKING:
-    from serkit.augmentation.sample_filter import GatedSamples
+    from serkit.augmentation.sample_filter import FilteredSamples
     from serkit.gans.sampling import StoredGenerator
 
 PLANS = ("report", "balance")
@@ -63,27 +63,27 @@ def run(options: argparse.Namespace) -> int:
     check_range("wav", options.wav, 0)
     if not options.run_folder.is_dir():
         raise InputError(f"RUN {options.run_folder} is no folder")
-    from serkit.augmentation.sample_filter import Judge, sample_gated
+    from serkit.augmentation.sample_filter import SampleFilter, sample_filtered
     from serkit.gans.sampling import find_generators, load_generator
     from serkit.progress import Progress
     from serkit.seeds import derive_seed
 
     found = find_generators(options.run_folder / "gans")
     judge_folder = options.run_folder / "judge"
-    judge = None
+    sample_filter = None
     if not options.ungated or options.plan == "balance":
-        judge = Judge.load(judge_folder)
-    plan = _plan(options, found, judge)
+        sample_filter = SampleFilter.load(judge_folder)
+    plan = _plan(options, found, sample_filter)
     say = Progress().say
     for label, count in plan.items():
         stored = load_generator(found[label])
         seed = derive_seed(options.seed, "generate", label)
-        samples = sample_gated(
+        samples = sample_filtered(
             stored.network,
             count,
             seed,
             label,
-            None if options.ungated else judge,
+            None if options.ungated else sample_filter,
             number=stored.number(label),
             say=say,
         )
@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _plan(options: argparse.Namespace, found: dict[str, Path], judge) -> dict[str, int]:
+def _plan(options: argparse.Namespace, found: dict[str, Path], sample_filter) -> dict[str, int]:
     from serkit.datasets.imbalance import balance_plan, report_plan
 
     if options.label:
@@ -99,7 +99,7 @@ def _plan(options: argparse.Namespace, found: dict[str, Path], judge) -> dict[st
         return {options.label: options.count}
     if options.plan == "report":
         return report_plan(dict.fromkeys(found, 1))
-    plan = balance_plan(judge.clips, share=options.share)
+    plan = balance_plan(sample_filter.clips, share=options.share)
     wanted = {label: count for label, count in plan.items() if label in found}
     if not wanted:
         raise InputError(
@@ -114,7 +114,7 @@ def _write(
     label: str,
     seed: int,
     stored: "StoredGenerator",
-    samples: "GatedSamples",
+    samples: "FilteredSamples",
 ) -> Path:
     from serkit.augmentation.synthetic_set import Origin, write_synthetic_set
     from serkit.files import replacing
@@ -140,7 +140,7 @@ def _write(
 
 
 def _write_sound(
-    folder: Path, samples: "GatedSamples", stored: "StoredGenerator", count: int
+    folder: Path, samples: "FilteredSamples", stored: "StoredGenerator", count: int
 ) -> None:
     import soundfile
 

@@ -70,9 +70,9 @@ class Speakers:
 
 
 def _require(part: str, speakers: Iterable[str], allowed: frozenset[str]) -> None:
-    strangers = sorted(set(speakers) - allowed)
-    if strangers:
-        raise LeakError(f"not {part} speakers: {', '.join(strangers)}")
+    others = sorted(set(speakers) - allowed)
+    if others:
+        raise LeakError(f"not {part} speakers: {', '.join(others)}")
 
 
 RANDOM = "random"

@@ -227,12 +227,12 @@ class GAN(keras.Model):
         noise = self.noise(batch, seed)
         return self._generating(noise if labels is None else [noise, labels])
 
-    def judge(self, pictures: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor:
+    def discriminate(self, pictures: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor:
         """What the discriminator or critic says of pictures of these classes, in training mode."""
         inputs = pictures if labels is None else [pictures, labels]
         return self._judging[self.stage](inputs)
 
-    def judge_both(
+    def discriminate_both(
         self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """What it says of either of two batches, which batch norm keeps apart, in one pass."""
@@ -258,7 +258,7 @@ class GAN(keras.Model):
         return {tracker.name: tracker.result() for tracker in self.trackers}
 
 
-def share_out(data, count: int) -> list[tuple[tf.Tensor, tf.Tensor | None]]:
+def split_batch(data, count: int) -> list[tuple[tf.Tensor, tf.Tensor | None]]:
     """Pictures and class numbers of so many steps, out of what ``fit`` hands to ``train_step``.
 
     Args:
@@ -286,7 +286,7 @@ def step_seeds(seed: tf.Tensor, count: int) -> list[tf.Tensor]:
     return [tf.random.experimental.stateless_fold_in(seed, number) for number in range(count)]
 
 
-def descend(
+def apply_gradients(
     tape: tf.GradientTape,
     loss: tf.Tensor,
     network: keras.Model,

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from serkit.errors import check_choice, check_range
-from serkit.gans.base import GAN, GANSettings, descend, share_out, step_seeds
+from serkit.gans.base import GAN, GANSettings, apply_gradients, split_batch, step_seeds
 from serkit.gans.cpu_fast_path import Adam
 from serkit.gans.losses import discriminator_accuracy, discriminator_loss, generator_loss
 from serkit.gans.networks import DISCRIMINATORS, generator
@@ -127,7 +127,7 @@ class DCGAN(GAN):
 
     def train_step(self, data) -> dict[str, tf.Tensor]:
         settings = self.settings
-        parts = share_out(data, settings.discriminator_steps)
+        parts = split_batch(data, settings.discriminator_steps)
         seeds = step_seeds(self.step_seed(), len(parts) + settings.generator_steps - 1)
         for (real, labels), seed in zip(parts[:-1], seeds, strict=False):
             fake = self.generate(labels, tf.shape(real)[0], seed)
@@ -142,8 +142,8 @@ class DCGAN(GAN):
                 logits = self._teach_discriminator(real, fake, labels, seed)
             with tape:
                 shown = self.show(fake, tf.random.experimental.stateless_fold_in(seed, 2))
-                g_loss = generator_loss(self.judge(shown, labels))
-            descend(tape, g_loss, self.generator, self.generator_optimizer)
+                g_loss = generator_loss(self.discriminate(shown, labels))
+            apply_gradients(tape, g_loss, self.generator, self.generator_optimizer)
         probabilities = [tf.sigmoid(values) for values in logits]
         accuracy = discriminator_accuracy(*logits)
         return self.finish_step(discriminator_loss(*logits), g_loss, *probabilities, accuracy)
@@ -155,9 +155,9 @@ class DCGAN(GAN):
         real_seed, fake_seed = step_seeds(seed, 2)
         with tf.GradientTape() as tape:
             shown = self.show(real, real_seed), self.show(tf.stop_gradient(fake), fake_seed)
-            real_logits, fake_logits = self.judge_both(*shown, labels)
+            real_logits, fake_logits = self.discriminate_both(*shown, labels)
             loss = discriminator_loss(real_logits, fake_logits, self.settings.smoothing)
-        descend(tape, loss, self.discriminator, self.discriminator_optimizer)
+        apply_gradients(tape, loss, self.discriminator, self.discriminator_optimizer)
         return real_logits, fake_logits
 
 

@@ -23,23 +23,23 @@ KID = "kid"
 BEST = "best-generator.keras"
 _NUMBERS = "best-generator.json"
 
-Judge = Callable[[np.ndarray], Mapping[str, float]]
+Measure = Callable[[np.ndarray], Mapping[str, float]]
 Draw = Callable[[np.ndarray], bytes]
 
 
 class Watch(keras.callbacks.Callback):
-    """Samples from fixed noise after each epoch, has them judged and drawn, keeps the best GAN.
+    """Samples from fixed noise after each epoch, measures and draws them, keeps the best GAN.
 
-    The judge must not have seen validation or test speakers: it chooses what is kept.
+    `measure` must not have seen validation or test speakers: it chooses what is kept.
 
     Args:
         folder: gets ``best-generator.keras`` with its numbers in ``best-generator.json``, and
             ``samples/epoch-00010.png`` every so often. A training that is resumed goes on with
             the best one that is there.
-        judge: gives numbers for float32 ``(count, frames, bins, 1)``; they join the history. By
+        measure: gives numbers for float32 ``(count, frames, bins, 1)``; they join the history. By
             its ``kid``, lower being better, the best generator is chosen.
         draw: gives a PNG of some pictures.
-        count: how many are judged; with classes, they take turns.
+        count: how many are measured; with classes, they take turns.
         drawn: how many are drawn.
         every: epochs from one picture to the next; the first and the last one have theirs.
         seed: of the noise.
@@ -52,7 +52,7 @@ class Watch(keras.callbacks.Callback):
         self,
         folder: Path | str,
         *,
-        judge: Judge | None = None,
+        measure: Measure | None = None,
         draw: Draw | None = None,
         count: int = 64,
         drawn: int = 16,
@@ -63,7 +63,7 @@ class Watch(keras.callbacks.Callback):
         check_range("count", count, 2)
         check_range("drawn", drawn, 1, count)
         check_range("every", every, 1)
-        self._folder, self._judge, self._draw = Path(folder), judge, draw
+        self._folder, self._measure, self._draw = Path(folder), measure, draw
         self._count, self._drawn, self._every, self._seed = count, drawn, every, seed
         known = self._folder / _NUMBERS
         self._best = read_json(known)[KID] if known.exists() else math.inf
@@ -78,11 +78,11 @@ class Watch(keras.callbacks.Callback):
         # fit knows how many there are to be; a training that stops early has a picture near it.
         last = number == self.params["epochs"]
         drawing = self._draw is not None and (number % self._every == 0 or number == 1 or last)
-        if self._judge is None and not drawing:
+        if self._measure is None and not drawing:
             return
         pictures = self._sample()
-        if self._judge is not None:
-            found = self._judge(pictures)
+        if self._measure is not None:
+            found = self._measure(pictures)
             logs.update(found)
             if found.get(KID, math.inf) < self._best:
                 self._best = found[KID]

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from serkit.errors import check_range
-from serkit.gans.base import GAN, GANSettings, descend, share_out, step_seeds
+from serkit.gans.base import GAN, GANSettings, apply_gradients, split_batch, step_seeds
 from serkit.gans.losses import gradient_penalty, wasserstein_critic_loss, wasserstein_generator_loss
 from serkit.gans.networks import critic, generator
 from serkit.seeds import derive_seed
@@ -96,15 +96,15 @@ class WGANGP(GAN):
         return self.discriminator
 
     def train_step(self, data) -> dict[str, tf.Tensor]:
-        parts = share_out(data, self.settings.critic_steps)
+        parts = split_batch(data, self.settings.critic_steps)
         *seeds, last = step_seeds(self.step_seed(), len(parts) + 1)
         for (real, labels), seed in zip(parts, seeds, strict=True):
             c_loss, distance, penalty = self._teach_critic(real, labels, seed)
         with tf.GradientTape() as tape:
             fake = self.generate(labels, tf.shape(real)[0], last)
             shown = self.show(fake, tf.random.experimental.stateless_fold_in(last, 0))
-            g_loss = wasserstein_generator_loss(self.judge(shown, labels))
-        descend(tape, g_loss, self.generator, self.generator_optimizer)
+            g_loss = wasserstein_generator_loss(self.discriminate(shown, labels))
+        apply_gradients(tape, g_loss, self.generator, self.generator_optimizer)
         return self.finish_step(c_loss, g_loss, distance, penalty)
 
     def _teach_critic(
@@ -118,13 +118,13 @@ class WGANGP(GAN):
         shares = tf.random.stateless_uniform([batch], share_seed)
         with tf.GradientTape() as tape:
             # Scored together: the critic looks at each example by itself.
-            scores = self.judge(tf.concat([real, fake], axis=0), both)
+            scores = self.discriminate(tf.concat([real, fake], axis=0), both)
             difference = wasserstein_critic_loss(scores[:batch], scores[batch:])
             penalty = gradient_penalty(
-                lambda between: self.judge(between, labels), real, fake, shares
+                lambda between: self.discriminate(between, labels), real, fake, shares
             )
             loss = difference + self.settings.penalty * penalty
-        descend(tape, loss, self.critic, self.discriminator_optimizer)
+        apply_gradients(tape, loss, self.critic, self.discriminator_optimizer)
         return loss, -difference, penalty
 
 

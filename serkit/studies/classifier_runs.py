@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from serkit.audio.spec_augment import mask
-from serkit.augmentation.sample_filter import Judge
+from serkit.augmentation.sample_filter import SampleFilter
 from serkit.files import file_digest, read_json, replacing, write_json
 from serkit.metrics.classification import score
 from serkit.models.fitting import FitSettings, fit_classifier
@@ -92,7 +92,7 @@ class Training:
 
     @property
     def needs(self) -> tuple[Path, ...]:
-        """Where the spectrograms are, GANs that it gets samples of, and their judge."""
+        """Where the spectrograms are, GANs that it gets samples of, and their sample filter."""
         speeds = self.settings.speeds_of(self.filling.arm)
         return (*self.filling.fold.views.needs(speeds), *self.filling.needs)
 
@@ -228,8 +228,8 @@ def weights_key(weights: str) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class TrainedGate:
-    """A judge by the features of the classifier that was trained on real clips alone.
+class TrainedFilter:
+    """A sample filter by the features of the classifier that was trained on real clips alone.
 
     Attributes:
         training: of that classifier; it is done, and its model kept.
@@ -239,7 +239,7 @@ class TrainedGate:
 
     @property
     def key(self) -> str:
-        """Changes with the judge."""
+        """Changes with the sample filter."""
         return self.training.key
 
     @property
@@ -247,19 +247,19 @@ class TrainedGate:
         """Folder of the classifier."""
         return self.training.place
 
-    def judge(self) -> Judge:
-        """The judge; made again, since that takes a second, rather than kept.
+    def sample_filter(self) -> SampleFilter:
+        """The sample filter; made again, since that takes a second, rather than kept.
 
         Raises:
             LeakError: if a clip is not one that may be fitted on.
         """
-        return self._judge
+        return self._sample_filter
 
     @cached_property
-    def _judge(self) -> Judge:
+    def _sample_filter(self) -> SampleFilter:
         fold = self.training.filling.fold
         train, parts = fold.split.train, fold.parts
-        return Judge.fit(
+        return SampleFilter.fit(
             keras.models.load_model(self.training.model_file),
             parts.to_fit(train),
             [clip.speaker for clip in train.clips],

@@ -123,7 +123,7 @@ class CompareSettings:
         filled_to: up to this share of the largest.
         generated_share: of what rare classes are filled with, the rest being copies of clips; of
             all arms that fill but oversampling.
-        gated: generated samples have to get past a judge, see :mod:`serkit.augmentation`.
+        gated: generated samples have to pass a sample filter, see :mod:`serkit.augmentation`.
         weights: of the report's networks: ``imagenet``, ``none`` or a file.
         spec: spectrograms; GANs and the report's networks need 224 by 224.
         masks: of the arm ``specaugment``.

@@ -9,7 +9,7 @@ import pandas as pd
 import tensorflow as tf
 
 from serkit.audio.spec_augment import mask
-from serkit.augmentation.sample_filter import Judge
+from serkit.augmentation.sample_filter import SampleFilter
 from serkit.datasets.audit import open_recordings
 from serkit.datasets.corpus import Corpus
 from serkit.datasets.protocols import make_splits
@@ -81,9 +81,11 @@ class Demo:
             spectrograms = self.spectrograms(corpus)
         parts = Parts(corpus, split, spectrograms, self.settings.label_set)
         with stage("4/8 a classifier on real clips alone, which will also judge what is generated"):
-            judge = self.judge(parts)
+            sample_filter = self.sample_filter(parts)
         with stage("5/8 a DCGAN for each rare class, on training clips only"):
-            generated = generate(self.settings, parts, judge, self.run_folder, self.progress)
+            generated = generate(
+                self.settings, parts, sample_filter, self.run_folder, self.progress
+            )
         with stage("6/8 the same classifier with the generated spectrograms"):
             metrics = self.compare(parts, generated)
         with stage("7/8 report"):
@@ -138,7 +140,7 @@ class Demo:
         self.run_folder.stage("spectrograms", lambda: {"clips": len(found)})
         return found
 
-    def judge(self, parts: Parts) -> Judge:
+    def sample_filter(self, parts: Parts) -> SampleFilter:
         self._train_classifier(parts, "original", {})
 
         def work() -> dict:
@@ -146,11 +148,11 @@ class Demo:
             model = keras.models.load_model(self._classifier_file("original"))
             voices = [clip.speaker for clip in train.clips]
             real, speakers = parts.to_fit(train), parts.split.speakers
-            Judge.fit(model, real, voices, parts.classes, speakers).save(self.out / "judge")
+            SampleFilter.fit(model, real, voices, parts.classes, speakers).save(self.out / "judge")
             return {}
 
         self.run_folder.stage("judge", work)
-        return Judge.load(self.out / "judge")
+        return SampleFilter.load(self.out / "judge")
 
     def compare(self, parts: Parts, generated: dict[str, np.ndarray]) -> dict:
         def work() -> dict:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from serkit.augmentation.sample_filter import Judge, sample_gated
+from serkit.augmentation.sample_filter import SampleFilter, sample_filtered
 from serkit.augmentation.synthetic_set import Origin, read_synthetic_set, write_synthetic_set
 from serkit.datasets.imbalance import balance_plan, nothing_rare
 from serkit.formatting import counted, time_left
@@ -24,14 +24,14 @@ _OF_ALL = "gan-of-all"
 
 
 def generate(
-    settings: DemoSettings, parts: Parts, judge: Judge, run: Run, progress: Progress
+    settings: DemoSettings, parts: Parts, sample_filter: SampleFilter, run: Run, progress: Progress
 ) -> dict[str, np.ndarray]:
     """Fill each rare class with what a GAN of it makes, one stage of the run after the other.
 
     Args:
         settings: of the run.
         parts: the clips and their spectrograms.
-        judge: rejects copies and what is taken for another class, if the settings say so.
+        sample_filter: rejects copies and what is taken for another class, if the settings say so.
         run: the run folder.
         progress: says what is being done.
 
@@ -52,7 +52,7 @@ def generate(
         if not run.is_done(_OF_ALL):
             progress.say("   first one on all training clips, for the others to begin with")
         run.stage(_OF_ALL, lambda: _pretrain(settings, parts, run.folder, progress))
-    gate = judge if settings.gated else None
+    filter_task = sample_filter if settings.gated else None
     began, trained = time.monotonic(), 0
     for number, (label, count) in enumerate(plan.items()):
         name = f"gan-{label}"
@@ -66,7 +66,7 @@ def generate(
                 f"{count} to generate{left}"
             )
             trained += 1
-        work = functools.partial(_train_and_sample, settings, parts, gate, label, count)
+        work = functools.partial(_train_and_sample, settings, parts, filter_task, label, count)
         run.stage(name, functools.partial(work, run.folder, progress))
     places = {label: _place(run.folder, label) for label in plan}
     return {
@@ -104,7 +104,7 @@ def _of_all(settings: DemoSettings) -> DCGANSettings:
 def _train_and_sample(
     settings: DemoSettings,
     parts: Parts,
-    judge: Judge | None,
+    sample_filter: SampleFilter | None,
     label: str,
     count: int,
     out: Path,
@@ -117,10 +117,10 @@ def _train_and_sample(
     Args:
         settings: of the run.
         parts: the clips and their spectrograms.
-        judge: rejects copies and what is taken for another class; None rejects nothing.
+        sample_filter: rejects copies and what is taken for another class; None rejects nothing.
         label: the class.
-        count: how many are wanted. Where the judge rejects too many, there are fewer, or none: a
-            GAN that has learned too little should not teach a classifier.
+        count: how many are wanted. Where the sample filter rejects too many, there are fewer, or
+            none: a GAN that has learned too little should not teach a classifier.
         out: the run folder; ``gans/<class>`` and ``generated/<class>`` are written.
         progress: gets the counts.
 
@@ -147,12 +147,12 @@ def _train_and_sample(
     voices = tuple(sorted(heard))
     card = GeneratorCard((label,), voices, len(clips), gan.name, asdict(settings.spec))
     store_generator(gan.sampler, card, folder)
-    samples = sample_gated(
+    samples = sample_filtered(
         gan.sampler,
         count,
         seed,
         label,
-        judge,
+        sample_filter,
         strict=False,
         say=lambda text: progress.say(f"   {text}"),
     )
@@ -161,7 +161,7 @@ def _train_and_sample(
         seed=seed,
         generator=load_generator(folder).card.sha256,
         speakers=voices,
-        gated=judge is not None,
+        gated=sample_filter is not None,
         tried=samples.tried,
         copies=samples.copies,
         refused=samples.refused,

@@ -99,7 +99,7 @@ class DemoSettings:
             gan=replace(self.gan, width=0.125, steps=40, steps_per_epoch=10),
             pretraining_steps=min(20, self.pretraining_steps),
             most_rare=2,
-            # So few steps give nothing that would get past a judge.
+            # So few steps give nothing that would pass a sample filter.
             gated=False,
             fit=replace(self.fit, epochs=4, steps_per_epoch=10),
         )

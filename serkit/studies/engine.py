@@ -15,7 +15,7 @@ from serkit.errors import InputError
 from serkit.formatting import counted
 from serkit.progress import Progress
 from serkit.seeds import derive_seed
-from serkit.studies.classifier_runs import TrainedGate, Training
+from serkit.studies.classifier_runs import TrainedFilter, Training
 from serkit.studies.comparison_settings import CompareSettings
 from serkit.studies.comparison_spectrograms import Views
 from serkit.studies.filling import Filling
@@ -202,8 +202,8 @@ class Comparison:
     ) -> Training:
         """One training, done or not; with ``keep`` it is done once its network lies there, too."""
         generators = {arm.fill: self.generators(arm.fill, fold)} if arm.fill in GANS else {}
-        gate = self._gate(fold) if self.settings.gated and generators else None
-        filling = Filling(arm, fold, self.settings, generators, gate)
+        filter_task = self._filter_task(fold) if self.settings.gated and generators else None
+        filling = Filling(arm, fold, self.settings, generators, filter_task)
         keep = keep or (self.settings.gated and self._judges(classifier, arm, seed))
         return Training(classifier, filling, seed, self.settings, self.cache, keep)
 
@@ -228,7 +228,7 @@ class Comparison:
             yield f"spectrograms at speed {part.speed:g}", part
         if arm.fill in GANS:
             if self.settings.gated:
-                yield f"{_JUDGE} to train", self._gate(fold).training
+                yield f"{_JUDGE} to train", self._filter_task(fold).training
             for gan in self.generators(arm.fill, fold).trainings():
                 what = "of all clips" if gan.before is None and gan.name == "all" else "of a class"
                 yield f"{arm.fill} {what}", gan
@@ -254,8 +254,8 @@ class Comparison:
                 if fold.protocol == protocol:
                     yield from self.pieces(fold, arm, [classifier], self.settings.more_seeds)
 
-    def _gate(self, fold: Fold) -> TrainedGate:
-        return TrainedGate(self.training(fold, _JUDGE, self.arms[0], self.settings.seeds[0]))
+    def _filter_task(self, fold: Fold) -> TrainedFilter:
+        return TrainedFilter(self.training(fold, _JUDGE, self.arms[0], self.settings.seeds[0]))
 
     def _judges(self, classifier: str, arm: Arm, seed: int) -> bool:
         first = self.arms[0].name, self.settings.seeds[0]

@@ -11,7 +11,7 @@ from serkit.augmentation.arms import COPIES, NOISE, Arm
 from serkit.seeds import derive_seed
 from serkit.studies.comparison_settings import CompareSettings
 from serkit.studies.folds import Fold
-from serkit.studies.generators import Gate, Generators, Samples
+from serkit.studies.generators import FilterTask, Generators, Samples
 from serkit.studies.parts import Parts
 from serkit.training.examples import Examples
 from serkit.training.shards import Rows
@@ -40,7 +40,7 @@ class Filling:
         fold: of the comparison; its plan says how many are added.
         settings: of the comparison.
         generators: by kind of GAN, at least the arm's.
-        gate: what generated samples have to get past; what is missing then is made up for with
+        filter_task: what generated samples have to pass; what is missing then is made up for with
             copies.
     """
 
@@ -48,7 +48,7 @@ class Filling:
     fold: Fold
     settings: CompareSettings
     generators: dict[str, Generators]
-    gate: Gate | None = None
+    filter_task: FilterTask | None = None
 
     @property
     def key(self) -> Any:
@@ -62,18 +62,18 @@ class Filling:
         if self.arm.fill in self.generators:
             generators = self.generators[self.arm.fill]
             found["gans"] = [generators.of(label).key for label in self.fold.plan]
-            found["gate"] = self.gate.key if self.gate else None
+            found["gate"] = self.filter_task.key if self.filter_task else None
         return found
 
     @property
     def needs(self) -> tuple[Path, ...]:
-        """Folders of what has to be trained before: the GANs, and the classifier of the gate."""
+        """Folders of what is trained before: the GANs, and the classifier of the sample filter."""
         if self.arm.fill not in self.generators:
             return ()
         generators = self.generators[self.arm.fill]
         gans = [generators.of(label).place for label in self.fold.plan]
-        gate = [self.gate.place] if self.gate else []
-        return tuple(dict.fromkeys([*gans, *gate]))
+        filter_task = [self.filter_task.place] if self.filter_task else []
+        return tuple(dict.fromkeys([*gans, *filter_task]))
 
     @property
     def failure(self) -> str | None:
@@ -112,7 +112,7 @@ class Filling:
             made = noise_like(parts.to_fit(self.fold.split.train), wanted, number, seed)
         elif wanted:
             training = self.generators[self.arm.fill].of(label)
-            made = Samples(training, label, wanted, seed, self.gate).examples(number)
+            made = Samples(training, label, wanted, seed, self.filter_task).examples(number)
         missing = count - (len(made) if made else 0)
         return made, copies_of(real, missing, seed)
 

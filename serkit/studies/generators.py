@@ -9,7 +9,7 @@ from typing import Protocol
 import keras
 import numpy as np
 
-from serkit.augmentation.sample_filter import GatedSamples, Judge, sample_gated
+from serkit.augmentation.sample_filter import FilteredSamples, SampleFilter, sample_filtered
 from serkit.augmentation.synthetic_set import Origin, read_synthetic_set, write_synthetic_set
 from serkit.datasets.corpus import Corpus
 from serkit.errors import SerkitError
@@ -191,20 +191,20 @@ class Generators:
         )
 
 
-# Written where a gate let nothing through, so that it is not tried again.
+# Written where a sample filter let nothing through, so that it is not tried again.
 _NOTHING = "nothing.json"
 
 
-class Gate(Protocol):
-    """What samples have to get past."""
+class FilterTask(Protocol):
+    """What samples have to pass."""
 
     key: str
-    """Changes with the judge."""
+    """Changes with the sample filter."""
     place: Path
     """Where its classifier is."""
 
-    def judge(self) -> Judge:
-        """The judge."""
+    def sample_filter(self) -> SampleFilter:
+        """The sample filter."""
 
 
 @dataclass(frozen=True)
@@ -216,20 +216,20 @@ class Samples:
         label: the class.
         count: how many are wanted.
         seed: of the noise.
-        gate: whose judge rejects some, if given; then there may be fewer, or none.
+        filter_task: whose sample filter rejects some, if given; then there may be fewer, or none.
     """
 
     training: GanTraining
     label: str
     count: int
     seed: int
-    gate: Gate | None = None
+    filter_task: FilterTask | None = None
 
     @property
     def place(self) -> Path:
         """Folder that they are kept in."""
-        # Of a gate the number wanted decides how many are tried.
-        gated = f"-{self.gate.key}-{self.count}" if self.gate else ""
+        # Of a sample filter the number wanted decides how many are tried.
+        gated = f"-{self.filter_task.key}-{self.count}" if self.filter_task else ""
         return self.training.place / "samples" / f"{self.label}-{self.seed}{gated}"
 
     def examples(self, number: int) -> Examples:
@@ -248,7 +248,7 @@ class Samples:
                 self._sample()
                 found = self._kept()
         if found is None:
-            # Nothing got past the gate.
+            # Nothing passed the sample filter.
             shape = (0, *self.training.fold.parts.shape)
             return Examples(np.zeros(shape, np.float32), self.training.voices, np.zeros(0, int))
         pictures, origin = found
@@ -259,19 +259,19 @@ class Samples:
             pictures, origin = read_synthetic_set(self.place)
         except SerkitError:
             return None
-        # A gate may leave fewer than are wanted.
-        if len(pictures) < self.count and self.gate is None:
+        # A sample filter may leave fewer than are wanted.
+        if len(pictures) < self.count and self.filter_task is None:
             return None
         return pictures[: self.count], origin
 
     def _sample(self) -> None:
         stored = self.training.load()
-        judge = self.gate.judge() if self.gate else None
-        samples = sample_gated(
-            *(stored.network, self.count, self.seed, self.label, judge),
+        sample_filter = self.filter_task.sample_filter() if self.filter_task else None
+        samples = sample_filtered(
+            *(stored.network, self.count, self.seed, self.label, sample_filter),
             number=stored.number(self.label),
             strict=False,
-            say=print if self.gate else None,
+            say=print if self.filter_task else None,
         )
         if len(samples.numbers):
             origin = self._origin(stored.card, samples)
@@ -279,13 +279,13 @@ class Samples:
         else:
             write_json(self.place / _NOTHING, {"tried": samples.tried})
 
-    def _origin(self, card: GeneratorCard, samples: GatedSamples) -> Origin:
+    def _origin(self, card: GeneratorCard, samples: FilteredSamples) -> Origin:
         return Origin(
             label=self.label,
             seed=self.seed,
             generator=card.sha256,
             speakers=card.speakers,
-            gated=self.gate is not None,
+            gated=self.filter_task is not None,
             tried=samples.tried,
             copies=samples.copies,
             refused=samples.refused,

@@ -15,7 +15,7 @@ from serkit.studies.cross_validation import Fold
 from serkit.training.spectrograms import compute_spectrograms
 
 STRANGERS = ("noise", "silence", "tones")
-"""What :func:`strangers` makes."""
+"""What :func:`ood_sounds` makes."""
 
 WRONG_SPEEDS = {"fast": 1.5, "slow": 0.67}
 """That recordings are played at to be strange."""
@@ -24,7 +24,7 @@ WRONG_SPEEDS = {"fast": 1.5, "slow": 0.67}
 _QUIET = 1e-4
 
 
-def strangers(
+def ood_sounds(
     spec: SpectrogramSpec, count: int = 100, seconds: float = 3.0, seed: int = 0
 ) -> dict[str, np.ndarray]:
     """Recordings of nobody, by kind, prepared as recordings are.
@@ -51,10 +51,10 @@ def strangers(
     return found
 
 
-def all_strangers(
+def all_ood_sounds(
     fold: Fold, spec: SpectrogramSpec, corpora: Sequence[Path], cache: Path
 ) -> dict[str, np.ndarray]:
-    """Those of :func:`strangers`, a fold's test part at wrong speeds, and other corpora.
+    """Those of :func:`ood_sounds`, a fold's test part at wrong speeds, and other corpora.
 
     Args:
         fold: whose test part it is.
@@ -69,7 +69,7 @@ def all_strangers(
     Raises:
         LeakError: if somebody of a corpus is in a part of the fold.
     """
-    found = strangers(spec)
+    found = ood_sounds(spec)
     parts = fold.parts
     kept = cache / "spectrograms"
     for kind, speed in WRONG_SPEEDS.items():

@@ -11,7 +11,7 @@ from scipy.spatial.distance import pdist, squareform
 from serkit.audio.spec_augment import MaskSettings, mask
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.augmentation.reference_classifier import RealParts, classification_accuracy_score
-from serkit.augmentation.sample_filter import Judge
+from serkit.augmentation.sample_filter import SampleFilter
 from serkit.datasets.audit import open_recordings
 from serkit.datasets.corpus import Corpus
 from serkit.datasets.custom import Naming
@@ -38,9 +38,9 @@ class RareClassesSettings:
         labels: the classes, of the label set.
         clips: training clips that are left of each; 0 leaves all.
         judged: samples that are generated to be judged.
-        seed: of the split, of which clips are left, and of the judge's classifier.
+        seed: of the split, of which clips are left, and of the sample filter's classifier.
         spec: spectrograms.
-        fit: training of the judge's classifier.
+        fit: training of the sample filter's classifier.
         label_set: what the classes are of; the split is made by it, too.
     """
 
@@ -54,13 +54,13 @@ class RareClassesSettings:
 
 
 class RareClasses:
-    """Recordings of which some classes have few training clips, and a judge of what is generated.
+    """Recordings of which some classes have few training clips, and a filter for generated samples.
 
     Args:
         parts: spectrograms of a split's parts, labelled by the settings' label set; classes that
             are to be rare are made so in its training part.
         settings: see :class:`RareClassesSettings`.
-        folder: gets the split and the judge; made again, it is read from there.
+        folder: gets the split and the sample filter; made again, it is read from there.
 
     Attributes:
         parts: the clips, their split, thinned, and their spectrograms.
@@ -68,7 +68,7 @@ class RareClasses:
         training: the whole training part, with labels.
         held_out: of each class, spectrograms ``(n, frames, bins, 1)`` by validation and test
             speakers: what samples are measured against, and nothing is chosen by.
-        judge: its classifier and embedding have seen the training part alone.
+        sample_filter: its classifier and embedding have seen the training part alone.
 
     Raises:
         InputError: if there are no such clips.
@@ -90,7 +90,7 @@ class RareClasses:
         }
         self.training = self.parts.to_fit(split.train)
         self.held_out = {label: self._held_out(label) for label in settings.labels}
-        self.judge = self._judge()
+        self.sample_filter = self._sample_filter()
 
     @classmethod
     def of_recordings(
@@ -131,12 +131,17 @@ class RareClasses:
         settings, real = self.settings, self.real[label].spectrograms
         per_draw = min(len(self.held_out[label]), len(real))
         references = reference_sets(real, settings.judged, settings.seed)
-        held_out, seen = self.judge.embedding(self.held_out[label]), self.judge.embedding(real)
+        held_out, seen = (
+            self.sample_filter.embedding(self.held_out[label]),
+            self.sample_filter.embedding(real),
+        )
         rows = []
         for name, pictures in {"real": real, **references, **generated}.items():
             training = None if pictures is real else seen
-            found = fidelity(held_out, self.judge.embedding(pictures), training, per_draw=per_draw)
-            verdicts = self.judge.verdicts(pictures, label)
+            found = fidelity(
+                held_out, self.sample_filter.embedding(pictures), training, per_draw=per_draw
+            )
+            verdicts = self.sample_filter.verdicts(pictures, label)
             shares = {"copies": verdicts.copies.mean(), "refused": verdicts.refused.mean()}
             rows.append({"set": name, **asdict(found), **shares})
         return rows
@@ -144,9 +149,9 @@ class RareClasses:
     def nearest(self, label: str, generated: Mapping[str, np.ndarray]) -> list[dict]:
         """How near each set comes to the training clips as pictures, whatever a classifier thinks.
 
-        The judge's embedding was trained on these very clips and draws each class together: there
-        a sample in the middle of the class is nearer to them than an unseen clip is, without being
-        a copy of any. Here pictures are compared, in means of 8 by 8 frames and bins.
+        The sample filter's embedding was trained on these very clips and draws each class together:
+        there a sample in the middle of the class is nearer to them than an unseen clip is, without
+        being a copy of any. Here spectrograms are compared, in means of 8 by 8 frames and bins.
 
         Args:
             label: the class.
@@ -180,7 +185,7 @@ class RareClasses:
     def accuracy_score(
         self, name: str, generated: Mapping[str, np.ndarray], seed: int = 0
     ) -> Scores:
-        """What the judge's kind of classifier does if it learns classes from generated examples.
+        """Accuracy of a classifier that learns classes from generated examples.
 
         Args:
             name: of the arm: its training is kept in a folder of that name.
@@ -212,7 +217,7 @@ class RareClasses:
         mine = tuple(clip for clip in clips if clip.label(self.settings.label_set) == label)
         return self.parts.of(Corpus(mine, self.parts.corpus.roots))
 
-    def _judge(self) -> Judge:
+    def _sample_filter(self) -> SampleFilter:
         settings, folder = self.settings, self.folder / "judge"
         split, classes = self.parts.split, self.parts.classes
         if not (folder / "judge.npz").exists():
@@ -230,5 +235,5 @@ class RareClasses:
                 verbose=2,
             )
             voices = [clip.speaker for clip in split.train.clips]
-            Judge.fit(model, self.training, voices, classes, split.speakers).save(folder)
-        return Judge.load(folder)
+            SampleFilter.fit(model, self.training, voices, classes, split.speakers).save(folder)
+        return SampleFilter.load(folder)

@@ -33,13 +33,13 @@ class Panel:
         samples: of each predictor.
     """
 
-    def __init__(self, fold: Fold, strangers: Mapping[str, np.ndarray], samples: int = 30) -> None:
+    def __init__(self, fold: Fold, ood_sounds: Mapping[str, np.ndarray], samples: int = 30) -> None:
         self.fold, self.samples = fold, samples
-        self._strangers = dict(strangers)
+        self._ood_sounds = dict(ood_sounds)
         self._tables: list[pd.DataFrame] = []
         self._densities: dict[keras.Model, FeatureDensity] = {}
         # Several methods ask the same network about the same pictures.
-        self._strangeness: dict[tuple[keras.Model, str], np.ndarray] = {}
+        self._ood_scores: dict[tuple[keras.Model, str], np.ndarray] = {}
 
     def trained(
         self,
@@ -136,7 +136,7 @@ class Panel:
             truth=test.labels(parts.label_set), speaker=[clip.speaker for clip in test.clips]
         )
         tables = [known.assign(kind="known")]
-        for kind, pictures in self._strangers.items():
+        for kind, pictures in self._ood_sounds.items():
             answers = self._answers(predictor, models, kind, pictures)
             tables.append(answers.assign(truth="", speaker="", kind=kind))
         self._tables.append(pd.concat(tables).assign(method=method, twin=twin))
@@ -164,7 +164,7 @@ class Panel:
         unsure = uncertainty(samples)
         names = ("total", "aleatoric", "epistemic")
         values = {name: getattr(unsure, name) for name in names}
-        strange = [self._strange(model, kind, pictures) for model in models]
+        strange = [self._ood_score(model, kind, pictures) for model in models]
         values["strangeness"] = np.mean(strange, axis=0)
         for number, label in enumerate(self.fold.parts.classes):
             values[f"p_{label}"] = samples.mean(axis=0)[:, number]
@@ -173,10 +173,10 @@ class Panel:
     def _samples(self, predictor: Predictor, pictures: np.ndarray) -> np.ndarray:
         return predict_samples(predictor, pictures, self.samples, self.fold.network_seed)
 
-    def _strange(self, model: keras.Model, kind: str, pictures: np.ndarray) -> np.ndarray:
-        if (model, kind) not in self._strangeness:
-            self._strangeness[model, kind] = self._density(model).strangeness(pictures)
-        return self._strangeness[model, kind]
+    def _ood_score(self, model: keras.Model, kind: str, pictures: np.ndarray) -> np.ndarray:
+        if (model, kind) not in self._ood_scores:
+            self._ood_scores[model, kind] = self._density(model).ood_score(pictures)
+        return self._ood_scores[model, kind]
 
     def _density(self, model: keras.Model) -> FeatureDensity:
         if model not in self._densities:

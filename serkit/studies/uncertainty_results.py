@@ -116,7 +116,7 @@ def differences(
     return speaker_interval(less, one["speaker"].tolist(), seed=0)
 
 
-def strangers_found(answers: pd.DataFrame, unsure: str = "total") -> dict[str, dict[str, float]]:
+def ood_detection(answers: pd.DataFrame, unsure: str = "total") -> dict[str, dict[str, float]]:
     """AUROC of telling each kind of stranger from the test part, a mean over folds and seeds.
 
     Args:
@@ -204,7 +204,7 @@ def uncertainty_report(answers: pd.DataFrame, classes: Sequence[str]) -> str:
     if rows:
         text.append(markdown_table(["", *(f"{name}, points" for name in _OF_TWINS)], rows))
     for unsure, name in _FINDERS.items():
-        found = strangers_found(answers, unsure)
+        found = ood_detection(answers, unsure)
         kinds = list(next(iter(found.values())))
         rows = [[m, *(f"{values[kind]:.2f}" for kind in kinds)] for m, values in found.items()]
         if kinds:

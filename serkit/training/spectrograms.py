@@ -14,7 +14,7 @@ import tensorflow as tf
 from serkit.audio.compressed import decode_any
 from serkit.audio.loading import load_waveform
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
-from serkit.audio.speed import play
+from serkit.audio.speed import change_speed
 from serkit.datasets.corpus import Corpus
 from serkit.errors import RecordingError, check_range
 from serkit.training.cache import ArrayCache
@@ -121,7 +121,7 @@ def spectrogram_dataset(
         together: clips that one transform takes; default: 1 on a CPU, whose cache holds one, and
             ``batch_size`` on an accelerator, which only many fill.
         dtype: float32 or bfloat16.
-        speed: recordings are played at, 0.5 to 2; see :func:`serkit.audio.speed.play`.
+        speed: recordings are played at, 0.5 to 2; see :func:`serkit.audio.speed.change_speed`.
 
     Raises:
         InputError: if ``speed`` is out of range.
@@ -142,7 +142,7 @@ def spectrogram_dataset(
         # The map itself exists on the CPU only; its function's inputs are copied to the device.
         with tf.device(device):
             if speed != 1.0:
-                waves = play(waves, tf.fill(tf.shape(waves)[:1], speed))
+                waves = change_speed(waves, tf.fill(tf.shape(waves)[:1], speed))
             return to_spectrogram(waves, spec, dtype)
 
     dataset = tf.data.Dataset.from_tensor_slices((rows, names))

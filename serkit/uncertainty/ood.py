@@ -69,7 +69,7 @@ class FeatureDensity:
             for features, others in zip(known, new, strict=True)
         ]
 
-    def strangeness(self, x: np.ndarray) -> np.ndarray:
+    def ood_score(self, x: np.ndarray) -> np.ndarray:
         """How much farther off clips lie than those of validation speakers.
 
         Args:

@@ -6,10 +6,10 @@ import pytest
 import soxr
 import tensorflow as tf
 
-from serkit.audio.speed import change_pitch, change_tempo, play
+from serkit.audio.speed import change_pitch, change_speed, change_tempo
 
 SAMPLES = 16_000
-CHANGES = (play, change_tempo, partial(change_pitch, highest=2.0))
+CHANGES = (change_speed, change_tempo, partial(change_pitch, highest=2.0))
 
 
 def _tone(frequency: float, phase: float = 0.0) -> np.ndarray:
@@ -33,14 +33,14 @@ _HEARD = [
 
 @pytest.mark.parametrize(("frequency", "factor"), _HEARD)
 def test_a_tone_becomes_the_tone_of_the_new_frequency(frequency, factor):
-    played = play(_tone(frequency, 0.7)[None], tf.constant([factor]))[0].numpy()
+    played = change_speed(_tone(frequency, 0.7)[None], tf.constant([factor]))[0].numpy()
     wanted = _tone(frequency * factor, 0.7)
     inner = slice(5000, 11_000)
     assert _decibels(played[inner] - wanted[inner], wanted[inner]) < -47
 
 
 def test_what_would_alias_is_gone():
-    played = play(_tone(0.45)[None], tf.constant([1.3]))[0].numpy()
+    played = change_speed(_tone(0.45)[None], tf.constant([1.3]))[0].numpy()
     assert np.abs(played[4000:12_000]).max() < 1e-3
 
 
@@ -50,7 +50,7 @@ def test_noise_is_what_soxr_makes_of_it(rng):
     # An odd length on both sides: then both have a sample in the middle.
     noise = noise[:15_996]
     other = soxr.resample(noise, 5, 4, "VHQ")
-    played = play(noise[None], tf.constant([1.25]))[0].numpy()
+    played = change_speed(noise[None], tf.constant([1.25]))[0].numpy()
     start = (len(noise) - 1) / 2 * (1 - 1 / 1.25)
     # soxr has its samples on the old first one; ours lie around the middle, a fraction off.
     spectrum = np.fft.rfft(np.pad(other, (0, 4096)))
@@ -64,19 +64,19 @@ def test_noise_is_what_soxr_makes_of_it(rng):
 
 
 def test_the_clip_stays_in_the_middle():
-    faster, slower = play(np.ones((2, SAMPLES), "float32"), tf.constant([2.0, 0.5])).numpy()
+    faster, slower = change_speed(np.ones((2, SAMPLES), "float32"), tf.constant([2.0, 0.5])).numpy()
     sounding = np.flatnonzero(faster)
     assert sounding[[0, -1]].tolist() == [SAMPLES // 4, SAMPLES // 4 * 3 - 1]
     np.testing.assert_array_equal(faster[: SAMPLES // 4], 0)
     np.testing.assert_allclose(slower, 1, atol=0.1)
     clicks = np.zeros((2, 1001), "float32")
     clicks[:, 500] = 1
-    assert np.argmax(play(clicks, tf.constant([0.8, 1.3])), axis=1).tolist() == [500, 500]
+    assert np.argmax(change_speed(clicks, tf.constant([0.8, 1.3])), axis=1).tolist() == [500, 500]
 
 
 def test_factor_one_is_the_clip_itself_beside_others(rng):
     clips = rng.normal(size=(3, 5000)).astype("float32")
-    played = play(clips, tf.constant([1.0, 1.1, 1.0])).numpy()
+    played = change_speed(clips, tf.constant([1.0, 1.1, 1.0])).numpy()
     np.testing.assert_array_equal(played[[0, 2]], clips[[0, 2]])
     assert not np.allclose(played[1], clips[1], atol=0.1)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from serkit.augmentation.reference_classifier import Embedding, penultimate
-from serkit.augmentation.sample_filter import Judge
+from serkit.augmentation.sample_filter import SampleFilter
 from serkit.datasets.splits import Speakers
 
 CLASSES = ("angry", "happy", "sad")
@@ -38,12 +38,12 @@ def classifier() -> keras.Model:
 
 
 @pytest.fixture
-def judge(classifier) -> Judge:
+def sample_filter(classifier) -> SampleFilter:
     """Two angry clips, with copies up to a distance of 1/4, three happy ones; nothing is scaled."""
     embedding = Embedding(penultimate(classifier), np.float32(0), np.float32(1))
     features = {"angry": [[0.5, 0.5], [0.125, 0]], "happy": [[-0.5, 0], [-0.5, 0.5], [-1, 1]]}
     features = {name: np.array(values, "float32") for name, values in features.items()}
-    return Judge(classifier, embedding, CLASSES, features, {"angry": 0.25, "happy": 0.0})
+    return SampleFilter(classifier, embedding, CLASSES, features, {"angry": 0.25, "happy": 0.0})
 
 
 @pytest.fixture(scope="session")

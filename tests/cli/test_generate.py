@@ -10,7 +10,7 @@ import soundfile
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.augmentation.reference_classifier import Embedding, penultimate
-from serkit.augmentation.sample_filter import Judge
+from serkit.augmentation.sample_filter import SampleFilter
 from serkit.augmentation.synthetic_set import read_synthetic_set
 from serkit.cli.main import main
 from serkit.files import read_json
@@ -48,7 +48,7 @@ def _generator_of_two() -> keras.Model:
     return model
 
 
-def _judge() -> Judge:
+def _sample_filter() -> SampleFilter:
     """Surprise where the first feature is above 0, sad where it is below, never another class."""
     inputs = keras.Input(SPEC.shape)
     features = keras.layers.Dense(2, use_bias=False)(keras.layers.Flatten()(inputs))
@@ -58,7 +58,7 @@ def _judge() -> Judge:
     clips = {name: np.full((count, 2), 9, "float32") for name, count in CLIPS.items()}
     clips["male_surprise"][:] = PLACE
     embedding = Embedding(penultimate(model), np.float32(0), np.float32(1))
-    return Judge(model, embedding, CLASSES, clips, dict.fromkeys(CLASSES, 0.25))
+    return SampleFilter(model, embedding, CLASSES, clips, dict.fromkeys(CLASSES, 0.25))
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def run_folder(tmp_path_factory):
     store_generator(_generator(), card, run / "gans" / "x")
     card = GeneratorCard(("female_sad", "male_calm"), ("ann", "eve"), 18, "wgan_gp", spec)
     store_generator(_generator_of_two(), card, run / "gans" / "deeper" / "y")
-    _judge().save(run / "judge")
+    _sample_filter().save(run / "judge")
     return run
 
 
@@ -286,7 +286,7 @@ def test_without_a_judge_samples_can_be_had_ungated_only(run_folder, tmp_path, c
     shutil.copytree(run_folder / "gans", run / "gans")
     arguments = ["generate", str(run), *_of("female_sad", 3), "--wav", "0"]
     assert main(arguments) == 1
-    assert f"no judge can be read from {run / 'judge'}" in capsys.readouterr().err
+    assert f"no sample filter can be read from {run / 'judge'}" in capsys.readouterr().err
     assert not (run / "samples").exists()
     assert main([*arguments, "--ungated"]) == 0
     assert len(read_synthetic_set(run / "samples" / "female_sad")[0]) == 3

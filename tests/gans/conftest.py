@@ -34,7 +34,9 @@ def small_generator(classes: int = 0, seed: int = 0, latent: int = 5) -> keras.M
     return keras.Model(inputs, x, name="generator")
 
 
-def small_judge(name: str, classes: int = 0, seed: int = 0, dropout: float = 0.0) -> keras.Model:
+def small_discriminator(
+    name: str, classes: int = 0, seed: int = 0, dropout: float = 0.0
+) -> keras.Model:
     inputs = x = keras.Input(SHAPE, name="spectrogram")
     x = keras.layers.Flatten()(x)
     if classes:
@@ -57,18 +59,20 @@ def small_gan():
             names = [settings.discriminator]
             if settings.discriminator == "staged":
                 names = ["discriminator1", "discriminator2"]
-            judges = [
-                small_judge(name, classes, seed + number, dropout=0.4)
+            discriminators = [
+                small_discriminator(name, classes, seed + number, dropout=0.4)
                 for number, name in enumerate(names)
             ]
-            gan = DCGAN(made, judges, settings, seed)
+            gan = DCGAN(made, discriminators, settings, seed)
             rate = settings.discriminator_rate
         else:
-            judges = [small_judge("critic", classes, seed)]
-            gan = WGANGP(made, judges[0], settings, seed)
+            discriminators = [small_discriminator("critic", classes, seed)]
+            gan = WGANGP(made, discriminators[0], settings, seed)
             rate = settings.critic_rate
         gan.compile(
-            adam(settings.generator_rate), [adam(rate) for _ in judges], run_eagerly=run_eagerly
+            adam(settings.generator_rate),
+            [adam(rate) for _ in discriminators],
+            run_eagerly=run_eagerly,
         )
         return gan
 
@@ -77,8 +81,8 @@ def small_gan():
 
 @pytest.fixture(scope="session")
 def small_networks():
-    """``(small_generator, small_judge)``, what :func:`small_gan` is made of."""
-    return small_generator, small_judge
+    """``(small_generator, small_discriminator)``, what :func:`small_gan` is made of."""
+    return small_generator, small_discriminator
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from serkit.errors import InputError
-from serkit.gans.base import share_out, step_seeds
+from serkit.gans.base import split_batch, step_seeds
 from serkit.gans.dcgan import DCGANSettings, build_dcgan
 from serkit.gans.wgan_gp import WGANGPSettings, build_wgan_gp
 
@@ -93,10 +93,10 @@ def test_networks_take_over_from_each_other_and_there_are_no_more(small_gan):
 def test_pictures_are_shared_out_in_order_and_labels_with_them():
     pictures, labels = tf.range(6.0), tf.constant([5, 4, 3, 2, 1, 0], tf.int64)
     for data in (pictures, (pictures,)):
-        parts = share_out(data, 3)
+        parts = split_batch(data, 3)
         assert [part.numpy().tolist() for part, _ in parts] == [[0, 1], [2, 3], [4, 5]]
         assert [numbers for _, numbers in parts] == [None] * 3
-    parts = share_out((pictures, labels), 2)
+    parts = split_batch((pictures, labels), 2)
     assert [part.numpy().tolist() for part, _ in parts] == [[0, 1, 2], [3, 4, 5]]
     assert [numbers.numpy().tolist() for _, numbers in parts] == [[5, 4, 3], [2, 1, 0]]
     assert {numbers.dtype for _, numbers in parts} == {tf.int32}
@@ -104,7 +104,7 @@ def test_pictures_are_shared_out_in_order_and_labels_with_them():
 
 def test_what_cannot_be_shared_out_is_refused():
     with pytest.raises(InputError, match="got 5 examples; valid is a multiple of its 2 parts"):
-        share_out(tf.zeros([5, 1]), 2)
+        split_batch(tf.zeros([5, 1]), 2)
 
 
 def test_seeds_of_a_step_differ_and_more_of_them_change_none():

@@ -115,19 +115,19 @@ NUMBERS = np.arange(6, dtype="float32")[:, None, None, None] * np.ones((1, 4, 3,
 
 def _listen(gan, monkeypatch, hear) -> None:
     """Hears of all pictures and labels that the discriminator judges, in their order."""
-    judge, judge_both = gan.judge, gan.judge_both
+    discriminate, discriminate_both = gan.discriminate, gan.discriminate_both
 
     def one(pictures, labels):
         hear(pictures, labels)
-        return judge(pictures, labels)
+        return discriminate(pictures, labels)
 
     def both(real, fake, labels):
         hear(real, labels)
         hear(fake, labels)
-        return judge_both(real, fake, labels)
+        return discriminate_both(real, fake, labels)
 
-    monkeypatch.setattr(gan, "judge", one)
-    monkeypatch.setattr(gan, "judge_both", both)
+    monkeypatch.setattr(gan, "discriminate", one)
+    monkeypatch.setattr(gan, "discriminate_both", both)
 
 
 def test_both_networks_take_as_many_steps_as_the_settings_say(small_gan):

@@ -90,9 +90,9 @@ def test_a_generators_gradients_are_as_near_to_the_true_ones_as_keras_are():
         for variable, value in zip(double.variables, network.variables, strict=True):
             variable.assign(np.asarray(value, np.float64))
 
-    def gradients(networks, make, judge, dtype):
+    def gradients(networks, make, discriminate, dtype):
         with tf.GradientTape() as tape:
-            logits = judge(tf.cast(make(tf.cast(noise, dtype)), dtype))
+            logits = discriminate(tf.cast(make(tf.cast(noise, dtype)), dtype))
             loss = tf.reduce_mean(tf.nn.softplus(-tf.cast(logits, dtype)))
         found = tape.gradient(loss, [v.value for v in networks[0].trainable_variables])
         return np.concatenate([np.ravel(one).astype(np.float64) for one in found])

@@ -37,7 +37,7 @@ def model(small_networks):
     return SimpleNamespace(sampler=make(), settings=SimpleNamespace(classes=0))
 
 
-def _judge(kids):
+def _measure(kids):
     """Gives these numbers one after the other."""
     left = iter(kids)
     return lambda pictures: {"kid": next(left), "spread": float(pictures.std())}
@@ -46,11 +46,11 @@ def _judge(kids):
 def test_what_the_judge_says_of_the_same_noise_joins_the_history(model, tmp_path):
     seen = []
 
-    def judge(pictures):
+    def measure(pictures):
         seen.append(pictures)
         return {"kid": 0.5, "mean": float(pictures.mean())}
 
-    watch = Watch(tmp_path, judge=judge, count=40, drawn=3, seed=7)
+    watch = Watch(tmp_path, measure=measure, count=40, drawn=3, seed=7)
     history = _epochs(watch, model, [1, 2, 2])
     assert [row["kid"] for row in history] == [0.5] * 3
     assert [row["mean"] for row in history] == [float(pictures.mean()) for pictures in seen]
@@ -62,7 +62,7 @@ def test_what_the_judge_says_of_the_same_noise_joins_the_history(model, tmp_path
 
 def test_the_generator_with_the_lowest_kid_is_kept(model, tmp_path):
     _epochs(
-        Watch(tmp_path / "run", judge=_judge([0.5, 0.3, 0.4, 0.3]), count=4, drawn=1),
+        Watch(tmp_path / "run", measure=_measure([0.5, 0.3, 0.4, 0.3]), count=4, drawn=1),
         model,
         [1, 2, 3, 4],
     )
@@ -76,27 +76,27 @@ def test_the_generator_with_the_lowest_kid_is_kept(model, tmp_path):
 
 
 def test_a_resumed_training_knows_what_was_best(model, tmp_path):
-    _epochs(Watch(tmp_path, judge=_judge([0.4, 0.2]), count=4, drawn=1), model, [1, 2])
+    _epochs(Watch(tmp_path, measure=_measure([0.4, 0.2]), count=4, drawn=1), model, [1, 2])
     kept = (tmp_path / BEST).read_bytes()
     numbers = tmp_path / "best-generator.json"
     best = read_json(numbers)
     assert (best["epoch"], best["kid"]) == (2, 0.2)
-    _epochs(Watch(tmp_path, judge=_judge([0.3, 0.2]), count=4, drawn=1), model, [3, 4])
+    _epochs(Watch(tmp_path, measure=_measure([0.3, 0.2]), count=4, drawn=1), model, [3, 4])
     assert (tmp_path / BEST).read_bytes() == kept
-    _epochs(Watch(tmp_path, judge=_judge([0.1]), count=4, drawn=1), model, [5])
+    _epochs(Watch(tmp_path, measure=_measure([0.1]), count=4, drawn=1), model, [5])
     assert (tmp_path / BEST).read_bytes() != kept
     assert read_json(numbers)["kid"] == 0.1
 
 
 def test_a_training_that_begins_anew_has_a_best_of_its_own(model, tmp_path):
     """Its state was removed, and the best generator of the old one was left."""
-    _epochs(Watch(tmp_path, judge=_judge([0.1]), count=4, drawn=1), model, [1])
-    _epochs(Watch(tmp_path, judge=_judge([0.4, 0.5]), count=4, drawn=1), model, [1, 2])
+    _epochs(Watch(tmp_path, measure=_measure([0.1]), count=4, drawn=1), model, [1])
+    _epochs(Watch(tmp_path, measure=_measure([0.4, 0.5]), count=4, drawn=1), model, [1, 2])
     assert read_json(tmp_path / "best-generator.json")["kid"] == 0.4
 
 
 def test_without_a_kid_none_is_best(model, tmp_path):
-    watch = Watch(tmp_path, judge=lambda pictures: {"spread": 1.0}, count=4, drawn=1)
+    watch = Watch(tmp_path, measure=lambda pictures: {"spread": 1.0}, count=4, drawn=1)
     assert _epochs(watch, model, [1]) == [{"g_loss": 1.0, "spread": 1.0}]
     assert list(tmp_path.iterdir()) == []
 
@@ -130,8 +130,8 @@ def test_classes_take_turns(small_networks, tmp_path):
     make, _ = small_networks
     model = SimpleNamespace(sampler=make(classes=3), settings=SimpleNamespace(classes=3))
     seen = []
-    judge = lambda pictures: seen.append(pictures) or {}  # noqa: E731
-    _epochs(Watch(tmp_path, judge=judge, count=7, drawn=1, seed=5), model, [1])
+    measure = lambda pictures: seen.append(pictures) or {}  # noqa: E731
+    _epochs(Watch(tmp_path, measure=measure, count=7, drawn=1, seed=5), model, [1])
     turns = np.array([0, 1, 2, 0, 1, 2, 0])
     np.testing.assert_array_equal(seen[0], sample(model.sampler, 7, 5, turns))
     alone = sample(model.sampler, 7, 5, 1)
@@ -153,7 +153,7 @@ def test_beside_a_training_its_numbers_are_kept_with_the_others(
 ):
     settings = DCGANSettings(batch_size=4, steps=4, steps_per_epoch=2, ema=0.5)
     gan = small_gan(settings)
-    watch = Watch(tmp_path, judge=_judge([0.2, 0.1]), count=4, drawn=1)
+    watch = Watch(tmp_path, measure=_measure([0.2, 0.1]), count=4, drawn=1)
     history = fit_gan(
         *(gan, small_examples, speakers, settings, 0, tmp_path), callbacks=(watch,), verbose=0
     )

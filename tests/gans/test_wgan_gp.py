@@ -131,9 +131,11 @@ def test_all_that_is_judged_is_augmented_each_time_by_another_seed(small_gan, mo
         seeds.append(tuple(seed.numpy().tolist()))
         return pictures + 100
 
-    judge = gan.judge
+    discriminate = gan.discriminate
     monkeypatch.setattr(adversarial, "diff_augment", augment)
-    monkeypatch.setattr(gan, "judge", lambda x, y: (judged.append(x.numpy()), judge(x, y))[1])
+    monkeypatch.setattr(
+        gan, "discriminate", lambda x, y: (judged.append(x.numpy()), discriminate(x, y))[1]
+    )
     gan.train_on_batch(NUMBERS)
     assert [len(pictures) for pictures in judged] == [4, 2, 4, 2, 2]
     assert len(seeds) == len(set(seeds)) == 5
@@ -145,7 +147,7 @@ def test_all_that_is_judged_is_augmented_each_time_by_another_seed(small_gan, mo
 
 def test_both_networks_are_told_the_same_classes(small_gan, monkeypatch):
     gan, told = small_gan(dataclasses.replace(SMALL, classes=3), run_eagerly=True), []
-    generate, judge = gan.generate, gan.judge
+    generate, discriminate = gan.generate, gan.discriminate
 
     def spy_generate(labels, batch, seed):
         told.append(("made", labels.numpy().tolist()))
@@ -153,10 +155,10 @@ def test_both_networks_are_told_the_same_classes(small_gan, monkeypatch):
 
     def spy_judge(pictures, labels):
         told.append(("judged", labels.numpy().tolist()))
-        return judge(pictures, labels)
+        return discriminate(pictures, labels)
 
     monkeypatch.setattr(gan, "generate", spy_generate)
-    monkeypatch.setattr(gan, "judge", spy_judge)
+    monkeypatch.setattr(gan, "discriminate", spy_judge)
     before = [np.array(n.get_layer("class_vector").embeddings) for n in gan.networks]
     gan.train_on_batch(NUMBERS, np.array([0, 1, 2, 1]))
     assert told == [

@@ -14,7 +14,7 @@ import tensorflow as tf
 from serkit.audio import compressed
 from serkit.audio.loading import load_waveform
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
-from serkit.audio.speed import play
+from serkit.audio.speed import change_speed
 from serkit.datasets.corpus import Corpus
 from serkit.errors import InputError, RecordingError
 from serkit.training import spectrograms as module
@@ -105,7 +105,7 @@ def test_another_speed_is_what_playing_the_recording_so_gives(few, together):
     ((_, found),) = spectrogram_dataset(few.files(), SPEC, speed=1.2, together=together)
     for picture, clip in zip(found, few.clips, strict=True):
         waveform = load_waveform(few.file(clip).read_bytes(), SPEC).waveform
-        played = play(waveform[np.newaxis], tf.constant([1.2]))
+        played = change_speed(waveform[np.newaxis], tf.constant([1.2]))
         np.testing.assert_allclose(picture, to_spectrogram(played, SPEC)[0], atol=1e-3)
 
 

@@ -42,9 +42,9 @@ class GanSearch:
             whole training. Settings with larger batches or more steps of the critic get fewer steps
             for it: about as much work.
         judged: samples that are measured.
-        seed: of the split, the folds, the judges, the GANs and their samples.
+        seed: of the split, the folds, the sample filters, the GANs and their samples.
         spec: spectrograms.
-        fit: training of the judges' classifiers.
+        fit: training of the sample filters' classifiers.
         naming: how recordings of the user's own are named.
 
     Raises:
@@ -74,13 +74,13 @@ class GanSearch:
 
 
 class GanObjective(OverFolds):
-    """KID between a GAN's samples and clips of speakers whom neither it nor its judge has heard.
+    """KID between a GAN's samples and clips of held-out training speakers.
 
     All of them are training speakers: those of validation and test have no say in the search.
 
     Args:
         search: what is trained on what.
-        folder: gets spectrograms, and the judge of each fold.
+        folder: gets spectrograms, and the sample filter of each fold.
 
     Raises:
         InputError: if there are no such clips, or too few speakers.
@@ -130,13 +130,13 @@ class GanObjective(OverFolds):
 
         Returns:
             ``score``, KID, with ``kid_error``, and the shares of samples that are near-``copies``
-            or that the judge ``refused`` as another class.
+            or that the sample filter ``refused`` as another class.
         """
         label = self.search.label
         pictures = self._samples(self._trained(fold, settings, share, folder, verbose))
-        held_out = fold.judge.embedding(fold.held_out[label])
-        distance, error = kid(held_out, fold.judge.embedding(pictures))
-        verdicts = fold.judge.verdicts(pictures, label)
+        held_out = fold.sample_filter.embedding(fold.held_out[label])
+        distance, error = kid(held_out, fold.sample_filter.embedding(pictures))
+        verdicts = fold.sample_filter.verdicts(pictures, label)
         shares = {"copies": verdicts.copies.mean(), "refused": verdicts.refused.mean()}
         return {"score": distance, "kid_error": error, **shares}
 

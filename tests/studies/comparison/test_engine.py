@@ -110,11 +110,14 @@ def test_what_two_arms_do_alike_is_done_once(comparison, trained):
 def test_gated_samples_need_the_judges_classifier_first(comparison, trained):
     made = comparison(gated=True, arms=("none", "dcgan"), classifiers=("resnet50-head",))
     first = made.training(made.folds[0], "resnet50-head", made.arms[1], 0)
-    gate = first.filling.gate
-    assert gate.training.keep_model
-    assert (gate.training.classifier, gate.training.filling.arm.name) == ("compact", "none")
+    filter_task = first.filling.filter_task
+    assert filter_task.training.keep_model
+    assert (filter_task.training.classifier, filter_task.training.filling.arm.name) == (
+        "compact",
+        "none",
+    )
     pieces = [work.place for _, work in made._pieces(made.arms, (0,))]
-    assert pieces.index(gate.training.place) < pieces.index(first.place)
+    assert pieces.index(filter_task.training.place) < pieces.index(first.place)
     plain = comparison(arms=("none", "dcgan"), classifiers=("resnet50-head",))
     assert plain.training(plain.folds[0], "resnet50-head", plain.arms[1], 0).key != first.key
 

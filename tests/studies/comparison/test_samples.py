@@ -19,7 +19,7 @@ class _Gate:
     def __init__(self, key, nothing=False):
         self.key, self._nothing = key, nothing
 
-    def judge(self):
+    def sample_filter(self):
         return self
 
     def verdicts(self, spectrograms, label):
@@ -37,7 +37,7 @@ def test_as_many_as_are_wanted_with_the_voices_of_the_gan(training, fold):
 
 def test_what_is_kept_is_not_sampled_again_and_fewer_are_the_first_ones(training, monkeypatch):
     first = Samples(training, training.name, 5, 3).examples(0)
-    monkeypatch.setattr("serkit.studies.generators.sample_gated", None)
+    monkeypatch.setattr("serkit.studies.generators.sample_filtered", None)
     fewer = Samples(training, training.name, 2, 3).examples(0)
     np.testing.assert_array_equal(fewer.spectrograms, first.spectrograms[:2])
 
@@ -73,5 +73,5 @@ def test_nothing_may_get_past_a_gate_and_is_not_tried_again(training, fold, monk
     found = closed.examples(0)
     assert len(found) == 0
     assert found.speakers == fold.split.train.speakers()
-    monkeypatch.setattr("serkit.studies.generators.sample_gated", None)
+    monkeypatch.setattr("serkit.studies.generators.sample_filtered", None)
     assert len(closed.examples(0)) == 0

@@ -58,9 +58,9 @@ def uneven(parts) -> Parts:
     return Parts(parts.corpus, type(split)(thin, split.validation, split.test), pictures, "emotion")
 
 
-def _generate(settings, parts, judge, folder) -> dict[str, np.ndarray]:
+def _generate(settings, parts, sample_filter, folder) -> dict[str, np.ndarray]:
     with Run(folder, settings.to_json()) as run:
-        return generation.generate(settings, parts, judge, run, Progress())
+        return generation.generate(settings, parts, sample_filter, run, Progress())
 
 
 def test_a_gan_of_all_clips_comes_first_and_that_of_a_class_begins_with_it(

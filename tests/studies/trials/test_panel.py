@@ -7,7 +7,7 @@ from serkit.cli.experiments import cross_validation, cross_validation_parser
 from serkit.models.bayesian import BayesianSettings
 from serkit.models.fitting import FitSettings
 from serkit.models.lenet import lenet5
-from serkit.studies.ood_sounds import strangers
+from serkit.studies.ood_sounds import ood_sounds
 from serkit.studies.search_spaces import BayesianRecipe
 from serkit.studies.uncertainty_panel import ANSWERS, Panel
 from serkit.studies.uncertainty_results import uncertainty_report
@@ -20,7 +20,7 @@ RECIPE = BayesianRecipe(kl=0.5, weights=BayesianSettings(prior=2.0), fit=SETTING
 
 
 def _ask(fold, classes):
-    panel = Panel(fold, strangers(SPEC, 3), samples=4)
+    panel = Panel(fold, ood_sounds(SPEC, 3), samples=4)
     twin = panel.trained("twin", lambda seed: lenet5(classes, SPEC.shape, seed=seed), SETTINGS)
     bayesian = panel.moped("bayesian", twin, [0.2, 0.9], RECIPE)
     speakers = fold.parts.split.speakers

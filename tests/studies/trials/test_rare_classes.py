@@ -34,7 +34,7 @@ def test_the_class_is_rare_in_training_and_whole_elsewhere(trial):
 
 def test_nobody_who_is_held_out_is_learned_from(trial):
     assert trial.real[LABEL].speakers <= trial.training.speakers == trial.parts.split.speakers.train
-    assert trial.judge.clips[LABEL] == 9
+    assert trial.sample_filter.clips[LABEL] == 9
 
 
 def test_references_stand_beside_what_is_generated(trial):

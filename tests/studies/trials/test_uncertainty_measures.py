@@ -4,7 +4,7 @@ from serkit.studies.uncertainty_results import (
     MEASURES,
     differences,
     measure_methods,
-    strangers_found,
+    ood_detection,
 )
 
 CLASSES = ("angry", "happy", "sad")
@@ -32,5 +32,5 @@ def test_differences_are_on_the_same_clips(answers):
 
 
 def test_strangers(answers):
-    assert strangers_found(answers)["honest"] == {"noise": 1.0}
-    assert strangers_found(answers, "epistemic")["honest"] == {"noise": 0.5}
+    assert ood_detection(answers)["honest"] == {"noise": 1.0}
+    assert ood_detection(answers, "epistemic")["honest"] == {"noise": 0.5}

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from serkit.augmentation.sample_filter import GateClosed, Judge, sample_gated
+from serkit.augmentation.sample_filter import SampleFilter, TooFewAccepted, sample_filtered
 from serkit.errors import InputError, SerkitError
 from serkit.gans.sampling import sample
 
@@ -20,14 +20,20 @@ def _expected(spectrograms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return distances.min(axis=1) <= 0.25, features[:, 0] < 0
 
 
-def _closed(judge: Judge) -> Judge:
+def _closed(sample_filter: SampleFilter) -> SampleFilter:
     """Lets nothing through: the classifier never says sad."""
     features = {"sad": np.array([[9, 9]], "float32")}
-    return Judge(judge.classifier, judge.embedding, judge.classes, features, {"sad": 0.25})
+    return SampleFilter(
+        sample_filter.classifier,
+        sample_filter.embedding,
+        sample_filter.classes,
+        features,
+        {"sad": 0.25},
+    )
 
 
-def test_those_that_are_good_enough_come_in_the_order_of_the_stream(generator, judge):
-    samples = sample_gated(generator, 40, 7, "angry", judge)
+def test_those_that_are_good_enough_come_in_the_order_of_the_stream(generator, sample_filter):
+    samples = sample_filtered(generator, 40, 7, "angry", sample_filter)
     stream = sample(generator, samples.tried, 7)
     copies, refused = _expected(stream)
     good = np.flatnonzero(~(copies | refused))
@@ -35,8 +41,8 @@ def test_those_that_are_good_enough_come_in_the_order_of_the_stream(generator, j
     np.testing.assert_array_equal(samples.spectrograms, stream[samples.numbers])
 
 
-def test_counts_are_of_all_that_were_looked_at(generator, judge):
-    samples = sample_gated(generator, 40, 7, "angry", judge)
+def test_counts_are_of_all_that_were_looked_at(generator, sample_filter):
+    samples = sample_filtered(generator, 40, 7, "angry", sample_filter)
     copies, refused = _expected(sample(generator, samples.tried, 7))
     assert (samples.copies, samples.refused) == (copies.sum(), refused.sum())
     assert min(samples.copies, samples.refused) > 0
@@ -46,63 +52,69 @@ def test_counts_are_of_all_that_were_looked_at(generator, judge):
     assert samples.tried % 32 == 0
 
 
-def test_the_first_ones_are_the_same_whatever_the_count(generator, judge):
-    few, many = (sample_gated(generator, count, 3, "angry", judge) for count in (5, 60))
+def test_the_first_ones_are_the_same_whatever_the_count(generator, sample_filter):
+    few, many = (sample_filtered(generator, count, 3, "angry", sample_filter) for count in (5, 60))
     assert few.spectrograms.shape == (5, 2, 2, 1)
     np.testing.assert_array_equal(few.spectrograms, many.spectrograms[:5])
     assert few.numbers.tolist() == many.numbers[:5].tolist()
-    other = sample_gated(generator, 5, 4, "angry", judge)
+    other = sample_filtered(generator, 5, 4, "angry", sample_filter)
     assert not np.array_equal(other.spectrograms, few.spectrograms)
 
 
 def test_without_a_judge_all_are_good_enough(generator):
-    samples = sample_gated(generator, 35, 7, "whatever", None)
+    samples = sample_filtered(generator, 35, 7, "whatever", None)
     np.testing.assert_array_equal(samples.spectrograms, sample(generator, 35, 7))
     assert samples.numbers.tolist() == list(range(35))
     assert (samples.tried, samples.copies, samples.refused) == (64, 0, 0)
-    assert sample_gated(generator, 32, 7, "whatever", None).tried == 32
+    assert sample_filtered(generator, 32, 7, "whatever", None).tried == 32
 
 
 @pytest.mark.parametrize(
     ("count", "tries", "tried"), [(3, 1, 32), (3, 10, 32), (3, 11, 64), (3, 20, 64), (8, 4, 32)]
 )
-def test_a_gate_that_lets_nothing_through_says_why(generator, judge, count, tries, tried):
+def test_a_gate_that_lets_nothing_through_says_why(generator, sample_filter, count, tries, tried):
     """Whole batches of 32 until so many tries are reached for each one that is wanted."""
     words = (
         f"sad: only 0 of {tried} samples are good enough, {count} were wanted; 0 were near-copies "
         f"of training clips, {tried} taken for another class"
     )
-    with pytest.raises(GateClosed, match=words) as caught:
-        sample_gated(generator, count, 0, "sad", _closed(judge), tries=tries)
+    with pytest.raises(TooFewAccepted, match=words) as caught:
+        sample_filtered(generator, count, 0, "sad", _closed(sample_filter), tries=tries)
     assert isinstance(caught.value, SerkitError)
     assert not isinstance(caught.value, InputError)
 
 
-def test_copies_are_counted_when_the_gate_closes(generator, judge):
+def test_copies_are_counted_when_the_gate_closes(generator, sample_filter):
     features = {"angry": CLIPS.astype("float32")}
-    narrow = Judge(judge.classifier, judge.embedding, judge.classes, features, {"angry": 9.0})
+    narrow = SampleFilter(
+        sample_filter.classifier,
+        sample_filter.embedding,
+        sample_filter.classes,
+        features,
+        {"angry": 9.0},
+    )
     refused = int(_expected(sample(generator, 32, 0))[1].sum())
     assert 0 < refused < 32
     words = f"0 of 32 .* 32 were near-copies of training clips, {refused} taken for another"
-    with pytest.raises(GateClosed, match=words):
-        sample_gated(generator, 1, 0, "angry", narrow)
+    with pytest.raises(TooFewAccepted, match=words):
+        sample_filtered(generator, 1, 0, "angry", narrow)
 
 
-def test_what_there_is_can_be_had(generator, judge):
-    samples = sample_gated(generator, 60, 7, "angry", judge, tries=1, strict=False)
+def test_what_there_is_can_be_had(generator, sample_filter):
+    samples = sample_filtered(generator, 60, 7, "angry", sample_filter, tries=1, strict=False)
     copies, refused = _expected(sample(generator, 64, 7))
     good = np.flatnonzero(~(copies | refused))
     assert 0 < len(good) < 60
     assert samples.numbers.tolist() == good.tolist()
     assert len(samples.spectrograms) == len(good)
-    nothing = sample_gated(generator, 1, 7, "sad", _closed(judge), strict=False)
+    nothing = sample_filtered(generator, 1, 7, "sad", _closed(sample_filter), strict=False)
     assert nothing.spectrograms.shape == (0, 2, 2, 1)
     assert (len(nothing.numbers), nothing.tried, nothing.refused) == (0, 32, 32)
 
 
-def test_the_counts_are_said(generator, judge):
+def test_the_counts_are_said(generator, sample_filter):
     said = []
-    samples = sample_gated(generator, 9, 7, "angry", judge, say=said.append)
+    samples = sample_filtered(generator, 9, 7, "angry", sample_filter, say=said.append)
     copies, refused = _expected(sample(generator, samples.tried, 7))
     assert said == [
         f"angry: 9 of {samples.tried} samples accepted; {copies.sum()} were near-copies of "
@@ -112,30 +124,38 @@ def test_the_counts_are_said(generator, judge):
 
 def test_without_a_judge_it_says_that_nothing_was_checked(generator):
     said = []
-    samples = sample_gated(generator, 9, 0, "angry", None, say=said.append)
+    samples = sample_filtered(generator, 9, 0, "angry", None, say=said.append)
     assert said == ["angry: 9 samples, not filtered"]
     assert not samples.gated
 
 
-def test_a_generator_of_several_classes_makes_the_one_that_is_asked_for(generator_of_two, judge):
+def test_a_generator_of_several_classes_makes_the_one_that_is_asked_for(
+    generator_of_two, sample_filter
+):
     for number, label, first in ((0, "angry", np.tanh(1)), (1, "happy", np.tanh(-1))):
-        samples = sample_gated(generator_of_two, 40, 7, label, judge, number=number)
+        samples = sample_filtered(generator_of_two, 40, 7, label, sample_filter, number=number)
         assert samples.refused == 0
         np.testing.assert_allclose(_features(samples.spectrograms)[:, 0], first, rtol=1e-6)
         stream = sample(generator_of_two, samples.tried, 7, labels=number)
         np.testing.assert_array_equal(samples.spectrograms, stream[samples.numbers])
-    with pytest.raises(GateClosed, match="32 taken for another class"):
-        sample_gated(generator_of_two, 1, 7, "angry", judge, number=1)
+    with pytest.raises(TooFewAccepted, match="32 taken for another class"):
+        sample_filtered(generator_of_two, 1, 7, "angry", sample_filter, number=1)
 
 
-def test_what_cannot_be_sampled_is_refused(generator, generator_of_two, judge):
+def test_what_cannot_be_sampled_is_refused(generator, generator_of_two, sample_filter):
     for name in ("count", "tries"):
         with pytest.raises(InputError, match=f"{name}=0 is out of range"):
-            sample_gated(generator, **{"count": 1, name: 0}, seed=0, label="angry", judge=judge)
+            sample_filtered(
+                generator,
+                **{"count": 1, name: 0},
+                seed=0,
+                label="angry",
+                sample_filter=sample_filter,
+            )
     with pytest.raises(InputError, match="label='bored' is not known"):
-        sample_gated(generator, 1, 0, "bored", judge)
+        sample_filtered(generator, 1, 0, "bored", sample_filter)
     with pytest.raises(InputError, match="makes one class only"):
-        sample_gated(generator, 1, 0, "angry", judge, number=0)
+        sample_filtered(generator, 1, 0, "angry", sample_filter, number=0)
     for number in (None, 2):
         with pytest.raises(InputError, match="numbers from 0 to 1"):
-            sample_gated(generator_of_two, 1, 0, "angry", judge, number=number)
+            sample_filtered(generator_of_two, 1, 0, "angry", sample_filter, number=number)

@@ -4,15 +4,15 @@ import pytest
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.errors import LeakError
 from serkit.studies.cross_validation import CrossValidation
-from serkit.studies.ood_sounds import STRANGERS, all_strangers, strangers
+from serkit.studies.ood_sounds import STRANGERS, all_ood_sounds, ood_sounds
 
 SPEC = SpectrogramSpec(frames=48, bins=32, hop=1024)
 
 
 def test_every_kind_by_seed():
-    found = strangers(SPEC, 4, seed=1)
+    found = ood_sounds(SPEC, 4, seed=1)
     assert tuple(found) == STRANGERS
-    again, other = strangers(SPEC, 4, seed=1), strangers(SPEC, 4, seed=2)
+    again, other = ood_sounds(SPEC, 4, seed=1), ood_sounds(SPEC, 4, seed=2)
     for kind, pictures in found.items():
         assert pictures.shape == (4, *SPEC.shape)
         assert pictures.dtype == np.float32
@@ -22,7 +22,7 @@ def test_every_kind_by_seed():
 
 
 def test_they_are_what_they_are_called():
-    found = strangers(SPEC, 6, seconds=4.0)
+    found = ood_sounds(SPEC, 6, seconds=4.0)
     assert (found["silence"][::2] == -1).all()
     # Tones stand out from what is between them, noise does not.
     uneven = {kind: np.diff(pictures, axis=2).std() for kind, pictures in found.items()}
@@ -32,7 +32,7 @@ def test_they_are_what_they_are_called():
 
 def test_silence_is_trimmed_as_in_recordings():
     trimming = SpectrogramSpec(frames=48, bins=32, hop=1024, trim_db=30.0)
-    found = strangers(trimming, 2, seconds=1.0)
+    found = ood_sounds(trimming, 2, seconds=1.0)
     assert (found["silence"][0] == -1).all()
     assert all(np.isfinite(pictures).all() for pictures in found.values())
 
@@ -40,7 +40,7 @@ def test_silence_is_trimmed_as_in_recordings():
 def test_the_test_part_at_wrong_speeds_and_other_corpora(synthetic_root, tmp_path):
     trial = CrossValidation([synthetic_root / "RAVDESS"], "emotion", SPEC, tmp_path, [0], 3)
     fold = next(iter(trial))
-    found = all_strangers(fold, SPEC, [synthetic_root / "SAVEE"], tmp_path)
+    found = all_ood_sounds(fold, SPEC, [synthetic_root / "SAVEE"], tmp_path)
     test = fold.parts.split.test
     assert len(found["fast"]) == len(found["slow"]) == len(test)
     plain = fold.parts.of(test)
@@ -48,4 +48,4 @@ def test_the_test_part_at_wrong_speeds_and_other_corpora(synthetic_root, tmp_pat
     assert silent[0] > silent[1] > silent[2]
     assert len(found["other corpus"]) > 0
     with pytest.raises(LeakError, match="is no stranger"):
-        all_strangers(fold, SPEC, [synthetic_root / "RAVDESS"], tmp_path)
+        all_ood_sounds(fold, SPEC, [synthetic_root / "RAVDESS"], tmp_path)

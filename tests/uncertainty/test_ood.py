@@ -43,7 +43,7 @@ def _networks():
 @pytest.mark.parametrize("model", [pytest.param(model, id=name) for name, model in _networks()])
 def test_strangers_lie_farther_off(rng, model):
     density = _density(model, rng)
-    known = density.strangeness(_striped(rng, 60)[0])
+    known = density.ood_score(_striped(rng, 60)[0])
     assert abs(known.mean()) < 2
     strange = {
         "loud noise": rng.normal(0, 0.5, (20, *SHAPE)),
@@ -53,17 +53,17 @@ def test_strangers_lie_farther_off(rng, model):
         ],
     }
     for kind, x in strange.items():
-        assert density.strangeness(x.astype("float32")).min() > known.max(), kind
+        assert density.ood_score(x.astype("float32")).min() > known.max(), kind
 
 
 def test_what_draws_has_the_mean_of_its_weights(rng):
     plain = lenet5(2, SHAPE, LeNet5Settings(dropout=0.5), seed=1)
     x = rng.normal(0, 0.3, (5, *SHAPE)).astype("float32")
     state = rng.bit_generator.state
-    expected = _density(plain, rng).strangeness(x)
+    expected = _density(plain, rng).ood_score(x)
     for model in (from_deterministic(plain, 0.5), with_monte_carlo_dropout(plain)):
         rng.bit_generator.state = state
-        np.testing.assert_allclose(_density(model, rng).strangeness(x), expected, rtol=1e-3)
+        np.testing.assert_allclose(_density(model, rng).ood_score(x), expected, rtol=1e-3)
 
 
 def test_by_hand(rng):
@@ -86,7 +86,7 @@ def test_by_hand(rng):
     others = distance(x[2000:])
     points = np.array([[5.0, 6.0], [8.0, 5.0], [0.0, 0.0]])
     expected = (distance(points) - others.mean()) / others.std()
-    found = density.strangeness(points.astype("float32").reshape(-1, 1, 2, 1))
+    found = density.ood_score(points.astype("float32").reshape(-1, 1, 2, 1))
     np.testing.assert_allclose(found, expected, rtol=0.06)
 
 
