@@ -1,4 +1,4 @@
-"""Question: what is left of the report's table (figure 19) on speakers whom nobody has heard?
+"""Question: what is left of the 2021 report's table (figure 19) on speakers whom nobody has heard?
 
     python experiments/report_table.py RAVDESS TESS SAVEE CREMA-D --gan-width 1
     python experiments/report_table.py ../shared/data/ravdess --weights none --gan-steps 40 \\
@@ -7,7 +7,7 @@
 What it will take is measured and printed first. Training accuracy is that of the network that was
 kept, without dropout.
 
-Source: report, section 7 and figures 18 and 19: three networks, original and augmented clips,
+Source: 2021 report, section 7 and figures 18 and 19: three networks, original and augmented clips,
 training and validation accuracy, 14 categories, the 2021 report's plan, its GAN (the recipe
 ``report`` of serkit.gans.dcgan) and its random split; beside these the same on folds of speakers.
 Needs ImageNet weights to mean anything.

@@ -1,7 +1,8 @@
 """Claim (report, section 8.2.1): a Bayesian VGG-16, of which its authors got no result, trains.
 
     python experiments/train_bayesian_vgg16.py ../shared/data/ravdess --weights none --first-folds 1
-    python experiments/train_bayesian_vgg16.py ROOT... --throughout   # all layers, as the report
+    python experiments/train_bayesian_vgg16.py ROOT... --throughout   # all layers, as the 2021
+    report
 
 VGG16 is trained as :mod:`train_vgg16_half_freeze` does, and its last block and head, or all layers,
 go on from there as distributions. What came out of random frozen layers, in an earlier form of

@@ -1,4 +1,5 @@
-"""Claim: with 40 clips of a class the report's DCGAN gets near to unseen speakers' clips of it.
+"""Claim: with 40 clips of a class the 2021 report's DCGAN gets near to unseen speakers' clips of
+it.
 
     python experiments/train_dcgan.py ../shared/data/ravdess --label female_surprise
     python experiments/train_dcgan.py ../shared/data/ravdess --recipe report --clips 0 \\

@@ -1,8 +1,8 @@
-"""Claim: with a gradient penalty the report's Wasserstein GAN trains, whatever the seed.
+"""Claim: with a gradient penalty the 2021 report's Wasserstein GAN trains, whatever the seed.
 
     python experiments/train_wgan_gp.py ../shared/data/ravdess --label female_surprise
 
-Source: report, section 8.1, whose authors could not balance it. From each of five seeds it is
+Source: 2021 report, section 8.1, whose authors could not balance it. From each of five seeds it is
 trained on all training clips first, then on the class alone. Expected in an hour of one core: none
 diverges; KID of 0.7 to 1.3 to unseen speakers' clips, where real training clips have 1.2 and noise
 12.2; coverage of 0.80 to 0.86, as real clips (0.81); recall below 0.15. No copies as pictures,

@@ -2,10 +2,10 @@
 
     python experiments/tune_gan.py ../shared/data/ravdess --gan wgan-gp --trials 24
 
-The report's authors could not tune their Wasserstein GAN (section 8.1). What `serkit tune` does:
-settings are tried on halves of the training part's speakers, trained on one, measured by KID on the
-other. Then a classifier learns the class from the samples of the best three and of what there was
-before, alone: KID does not say whether samples teach one. docs/tuning.md has the tables.
+The 2021 report's authors could not tune their Wasserstein GAN (section 8.1). What `serkit tune`
+does: settings are tried on halves of the training part's speakers, trained on one, measured by KID
+on the other. Then a classifier learns the class from the samples of the best three and of what
+there was before, alone: KID does not say whether samples teach one. docs/tuning.md has the tables.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def parse() -> argparse.Namespace:
     parser = experiment_parser(__doc__.splitlines()[0], "runs/tune-gan")
     parser.add_argument("--gan", choices=["wgan-gp", "dcgan"], default="wgan-gp")
     parser.add_argument("--label", default="female_surprise")
-    parser.add_argument("--width", type=float, default=0.25, help="1 is the report's networks")
+    parser.add_argument("--width", type=float, default=0.25, help="1 is the 2021 report's networks")
     parser.add_argument("--examples", type=int, nargs=2, default=(2400, 800))
     parser.add_argument("--algorithm", choices=ALGORITHMS, default="random")
     parser.add_argument("--trials", type=int, default=24)

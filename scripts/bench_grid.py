@@ -20,7 +20,7 @@ import ray
 
 from serkit.files import read_json, write_json
 from serkit.formatting import markdown_table
-from serkit.tasks.graph import LocalEngine, Plan, Workshop
+from serkit.tasks.graph import LocalEngine, TaskFactory, TaskGraph
 from serkit.tasks.ray import RayEngine, RaySettings
 
 
@@ -72,17 +72,17 @@ def measured(name: str, engine, tasks: int, rounds: int, workers: int, start: fl
     """Do all tasks, in a folder of their own."""
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        pieces = [("hash", Hashing(folder / f"task-{n}", rounds)) for n in range(tasks)]
-        workshop = Workshop(functools.partial(reopen, rounds), folder, folder)
+        tasks = [("hash", Hashing(folder / f"task-{n}", rounds)) for n in range(tasks)]
+        task_factory = TaskFactory(functools.partial(reopen, rounds), folder, folder)
         began = time.monotonic()
         if engine is None:
-            for _, piece in pieces:
-                piece.place.mkdir()
-                piece.run(0)
+            for _, task in tasks:
+                task.place.mkdir()
+                task.run(0)
         else:
-            engine.run(Plan(pieces), workshop, lambda line: None, 0)
+            engine.run(TaskGraph(tasks), task_factory, lambda line: None, 0)
         wall = time.monotonic() - began
-        inside = sum(read_json(piece.place / "took.json") for _, piece in pieces)
+        inside = sum(read_json(task.place / "took.json") for _, task in tasks)
     overhead = (wall * workers - inside) / tasks
     return {"name": name, "wall": wall, "task": inside / tasks, "over": overhead, "start": start}
 

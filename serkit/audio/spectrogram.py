@@ -83,7 +83,7 @@ _TOGETHER = 32
 
 @dataclass(frozen=True)
 class SpectrogramSpec:
-    """What a spectrogram is made of; the default gives the report's 224 x 224 picture.
+    """What a spectrogram is made of; the default gives the 2021 report's 224 x 224 points.
 
     Attributes:
         sample_rate: Hz; recordings are resampled to it.
@@ -224,7 +224,7 @@ def to_spectrogram(
         ``(batch, frames, bins, 1)`` in [-1, 1]: 1 is the clip's loudest point, -1 is
         ``spec.range_db`` or more below it. The lowest band comes first.
 
-    Source: report, section 4.3; with ``mel`` equal to librosa's ``melspectrogram(htk=True,
+    Source: 2021 report, section 4.3; with ``mel`` equal to librosa's ``melspectrogram(htk=True,
     norm=None)`` and ``power_to_db(ref=max)`` on the same frames.
     """
     frames = tf.signal.frame(waveforms, spec.window, spec.hop)

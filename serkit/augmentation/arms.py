@@ -67,7 +67,7 @@ class Arm:
 
     Attributes:
         name: of the arm.
-        meaning: in a few words, for the report.
+        meaning: in a few words, for the report page.
         fill: what rare classes are filled up with, one of :data:`FILLS`; empty for nothing.
         class_weights: ``none`` or ``balanced``, see
             :class:`serkit.models.fitting.FitSettings`.

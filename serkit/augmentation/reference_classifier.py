@@ -171,14 +171,14 @@ def classification_accuracy_score(
 
 def _replaced(real: Examples, generated: Mapping[int, np.ndarray]) -> Examples:
     known = np.unique(real.labels).tolist()
-    for number, pictures in generated.items():
-        if number not in known or not len(pictures):
+    for number, spectrograms in generated.items():
+        if number not in known or not len(spectrograms):
             raise InputError(
-                f"{len(pictures)} spectrograms of class {number}; valid are 1 or more of a class "
-                f"with training clips: {', '.join(map(str, known))}"
+                f"{len(spectrograms)} spectrograms of class {number}; valid are 1 or more of a "
+                f"class with training clips: {', '.join(map(str, known))}"
             )
     keep = ~np.isin(real.labels, list(generated))
-    numbers = [np.full(len(pictures), number) for number, pictures in generated.items()]
+    numbers = [np.full(len(spectrograms), number) for number, spectrograms in generated.items()]
     return Examples(
         np.concatenate([real.spectrograms[keep], *generated.values()]),
         real.speakers,

@@ -191,7 +191,7 @@ def engine(options: argparse.Namespace) -> AbstractContextManager[Any]:
 
     Raises:
         InputError: for values that are not valid, or if Ray is not installed.
-        GridError: if nobody answers at the address.
+        SchedulerError: if nobody answers at the address.
     """
     from serkit.errors import InputError
     from serkit.tasks.graph import LocalEngine

@@ -68,7 +68,7 @@ def rare_classes_parser(
     count = 1 if len(labels) == 1 else "+"
     parser.add_argument("--label", nargs=count, default=list(labels), help="is made rare")
     parser.add_argument("--clips", type=int, default=40, help="left of it; 0 leaves all")
-    parser.add_argument("--width", type=float, default=0.25, help="1 is the report's networks")
+    parser.add_argument("--width", type=float, default=0.25, help="1 is the 2021 report's networks")
     return parser
 
 

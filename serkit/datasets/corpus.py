@@ -17,7 +17,7 @@ from serkit.files import replacing, write_json
 GENDERS = ("female", "male")
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
-"""Neutral and RAVDESS's calm are one class, as in the report; clips keep their original label."""
+"""Neutral and RAVDESS's calm are one class, as in the 2021 report; clips keep their own label."""
 
 CATEGORIES = tuple(f"{gender}_{emotion}" for gender in GENDERS for emotion in EMOTIONS)
 
@@ -107,7 +107,7 @@ class Clip:
 
     @property
     def gender_emotion(self) -> str:
-        """One of the report's 14 categories (figure 13), such as ``male_surprise``.
+        """One of the 2021 report's 14 categories (figure 13), such as ``male_surprise``.
 
         Empty if the gender is not known.
         """

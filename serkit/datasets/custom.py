@@ -30,7 +30,8 @@ class Naming:
         pattern: regular expression that is searched in the path below the root, written with
             slashes; its named groups are some of :data:`GROUPS`. Empty: a folder per label.
         labels: emotion of each label that is not an English word for one, such as ``{"W":
-            "angry"}``; an emotion that is none of the report's seven becomes a class of its own.
+            "angry"}``; an emotion that is none of the 2021 report's seven becomes a class of its
+            own.
         genders: gender of each speaker, where neither name nor table says it.
 
     Raises:

@@ -14,7 +14,7 @@ _REPORT = {
 RARE_BELOW = 0.5
 """A class with fewer training clips than this fraction of the largest is rare, if nobody says."""
 REPORTED_CLASSES = tuple(_REPORT)
-"""The classes that the report added to."""
+"""The classes that the 2021 report added to."""
 
 
 def nothing_rare(counts: Mapping[str, int], rare_below: float) -> str:
@@ -32,23 +32,23 @@ def nothing_rare(counts: Mapping[str, int], rare_below: float) -> str:
 
 
 def report_plan(counts: Mapping[str, int]) -> dict[str, int]:
-    """What the report added: 250 to six male classes, 400 to surprise, men's and women's.
+    """What the 2021 report added: 250 to six male classes, 400 to surprise, men's and women's.
 
     Args:
         counts: training clips per class, labelled by gender and emotion.
 
     Returns:
-        How many to add, of the report's eight classes those that have clips.
+        How many to add, of the 2021 report's eight classes those that have clips.
 
     Raises:
         InputError: if none of them has.
 
-    Source: report, figure 18.
+    Source: 2021 report, figure 18.
     """
     plan = {label: count for label, count in _REPORT.items() if counts.get(label)}
     if not plan:
         raise InputError(
-            f"the report's plan is for {', '.join(_REPORT)}; there are "
+            f"the 2021 report's plan is for {', '.join(_REPORT)}; there are "
             f"{', '.join(counts) or 'none'}"
         )
     return plan

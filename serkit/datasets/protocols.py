@@ -188,7 +188,7 @@ def leave_one_corpus_out(corpus: Corpus, label_set: str, seed: int) -> Iterator[
 
 
 def random_split(corpus: Corpus, label_set: str, seed: int) -> Split:
-    """The report's own split: 60, 20 and 20 % of each class' clips, whoever speaks them.
+    """The 2021 report's own split: 60, 20 and 20 % of each class' clips, whoever speaks them.
 
     Speakers are on both sides, so that a classifier may know the voice instead of the emotion;
     the split is marked as leaky, and so is everything that is made from it.

@@ -87,7 +87,7 @@ class Split:
         validation: for early stopping and choices; nothing is fitted on it.
         test: what is reported.
         protocol: how it was made: ``hold-out``, ``k-fold``, ``leave-one-speaker-out``,
-            ``leave-one-corpus-out``, or ``random``, the report's own.
+            ``leave-one-corpus-out``, or ``random``, the 2021 report's own.
         detail: which of several it is, such as ``fold 2 of 5``.
         left_out: clips that are in no part, because a sentence would be on both sides.
         sentence_disjoint: no sentence of the test part is in the others either.

@@ -33,7 +33,7 @@ def sign(answering: Answering) -> dict[str, tf.types.experimental.PolymorphicFun
     spec, usual = answering.spec, answering.settings.samples
     default = tf.constant(usual)
     waves = tf.TensorSpec([None, None], tf.float32, name=signatures.WAVEFORM)
-    pictures = tf.TensorSpec([None, *spec.shape], tf.float32, name=signatures.SPECTROGRAM)
+    spectrograms = tf.TensorSpec([None, *spec.shape], tf.float32, name=signatures.SPECTROGRAM)
     files = tf.TensorSpec([None], tf.string, name=signatures.WAV_BYTES)
     number = tf.TensorSpec([None], tf.int32, name=signatures.SAMPLES)
     anything = tf.TensorSpec([None], tf.int32, name=signatures.ANY)
@@ -47,8 +47,8 @@ def sign(answering: Answering) -> dict[str, tf.types.experimental.PolymorphicFun
 
     def of_spectrograms(spectrogram):
         finite = tf.reduce_all(tf.math.is_finite(spectrogram), axis=[1, 2, 3])
-        pictures = _or_zeros(finite, spectrogram)
-        logits = in_turn(lambda some: answering.logits(some, default), pictures)
+        spectrograms = _or_zeros(finite, spectrogram)
+        logits = in_turn(lambda some: answering.logits(some, default), spectrograms)
         status = tf.where(finite, "", _NOT_FINITE)
         return answering.answer(logits, status, tf.zeros_like(status))
 
@@ -65,7 +65,7 @@ def sign(answering: Answering) -> dict[str, tf.types.experimental.PolymorphicFun
     made = {
         signatures.WAV: (of_files, [files]),
         signatures.WAVEFORM: (of_waveforms, [waves]),
-        signatures.SPECTROGRAM: (of_spectrograms, [pictures]),
+        signatures.SPECTROGRAM: (of_spectrograms, [spectrograms]),
         signatures.FEATURES: (features, [files]),
         signatures.CLASSES: (classes, [anything]),
     }
@@ -102,9 +102,9 @@ def _features(wav_bytes: tf.Tensor, spec: SpectrogramSpec) -> dict[str, tf.Tenso
         wav_bytes,
         fn_output_signature=Loaded(tf.TensorSpec([spec.samples], tf.float32), text, text),
     )
-    pictures = in_turn(lambda some: to_spectrogram(some, spec), loaded.waveform)
-    pictures = tf.ensure_shape(pictures, [None, *spec.shape])
-    return {signatures.SPECTROGRAM: pictures, signatures.STATUS: loaded.status}
+    spectrograms = in_turn(lambda some: to_spectrogram(some, spec), loaded.waveform)
+    spectrograms = tf.ensure_shape(spectrograms, [None, *spec.shape])
+    return {signatures.SPECTROGRAM: spectrograms, signatures.STATUS: loaded.status}
 
 
 def _as_it_is(waveform: tf.Tensor, spec: SpectrogramSpec) -> Decoded:
@@ -115,8 +115,8 @@ def _as_it_is(waveform: tf.Tensor, spec: SpectrogramSpec) -> Decoded:
     return Decoded(tf.where(finite, waveform, 0.0), rate, status, tf.constant(""))
 
 
-def _or_zeros(keep: tf.Tensor, pictures: tf.Tensor) -> tf.Tensor:
-    return tf.where(keep[:, tf.newaxis, tf.newaxis, tf.newaxis], pictures, 0.0)
+def _or_zeros(keep: tf.Tensor, spectrograms: tf.Tensor) -> tf.Tensor:
+    return tf.where(keep[:, tf.newaxis, tf.newaxis, tf.newaxis], spectrograms, 0.0)
 
 
 REQUESTS = "assets.extra/tf_serving_warmup_requests"
@@ -167,8 +167,8 @@ def _requests(answering: Answering) -> Iterator[tuple[str, dict[str, np.ndarray]
     for size in _BATCHES:
         noise = 0.01 * rng.standard_normal((size, spec.sample_rate))
         yield signatures.WAVEFORM, {signatures.WAVEFORM: noise.astype("float32")}
-        pictures = rng.uniform(-1, 1, (size, *spec.shape)).astype("float32")
-        yield signatures.SPECTROGRAM, {signatures.SPECTROGRAM: pictures}
+        spectrograms = rng.uniform(-1, 1, (size, *spec.shape)).astype("float32")
+        yield signatures.SPECTROGRAM, {signatures.SPECTROGRAM: spectrograms}
     yield signatures.CLASSES, {signatures.ANY: np.zeros(1, "int32")}
     if answering.draws:
         samples = np.array([answering.settings.samples], "int32")

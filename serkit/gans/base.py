@@ -89,8 +89,8 @@ class GAN(keras.Model):
 
     Args:
         generator: from ``(batch, latent)`` to ``(batch, frames, bins, 1)``, of classes or not.
-        discriminators: from such a picture to a logit or score ``(batch, 1)``, of classes if the
-            generator is; one, or those that take over from each other.
+        discriminators: from such a spectrogram to a logit or score ``(batch, 1)``, of classes if
+            the generator is; one, or those that take over from each other.
         settings: how the GAN is trained.
         seed: of the noise.
         tracked: names of the numbers that ``train_step`` reports, means over an epoch.
@@ -123,7 +123,7 @@ class GAN(keras.Model):
         self.averaged = Averaged(generator, settings.ema) if settings.ema else None
         # None is "loss": Keras has a tracker of that name, and two of them show 0.
         self.trackers = [keras.metrics.Mean(name=name) for name in tracked]
-        # They are, and Keras would have a strategy try it with pictures for noise.
+        # They are, and Keras would have a strategy try it with spectrograms for noise.
         self.built = True
 
     def call(self, noise, training=False):
@@ -223,13 +223,13 @@ class GAN(keras.Model):
         return tf.random.stateless_normal([batch, self.settings.latent], seed)
 
     def generate(self, labels: tf.Tensor | None, batch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """As many pictures as ``batch`` says, of these classes, in training mode."""
+        """As many spectrograms as ``batch`` says, of these classes, in training mode."""
         noise = self.noise(batch, seed)
         return self._generating(noise if labels is None else [noise, labels])
 
-    def discriminate(self, pictures: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor:
-        """What the discriminator or critic says of pictures of these classes, in training mode."""
-        inputs = pictures if labels is None else [pictures, labels]
+    def discriminate(self, spectrograms: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor:
+        """Outputs of the discriminator or critic for spectrograms of these classes, in training mode."""
+        inputs = spectrograms if labels is None else [spectrograms, labels]
         return self._judging[self.stage](inputs)
 
     def discriminate_both(
@@ -239,11 +239,11 @@ class GAN(keras.Model):
         batches = (real, fake) if labels is None else ([real, labels], [fake, labels])
         return self._judging[self.stage].both(*batches)
 
-    def show(self, pictures: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def show(self, spectrograms: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Pictures as the discriminator gets to see them: augmented, if that is switched on."""
         if self.settings.augment is None:
-            return pictures
-        return diff_augment(pictures, seed, self.settings.augment)
+            return spectrograms
+        return diff_augment(spectrograms, seed, self.settings.augment)
 
     def finish_step(self, *values: tf.Tensor) -> dict[str, tf.Tensor]:
         """Average the generator, and take in what is tracked, in its order.
@@ -262,23 +262,23 @@ def split_batch(data, count: int) -> list[tuple[tf.Tensor, tf.Tensor | None]]:
     """Pictures and class numbers of so many steps, out of what ``fit`` hands to ``train_step``.
 
     Args:
-        data: pictures ``(batch, …)``, or a tuple of them, or of them and class numbers.
+        data: spectrograms ``(batch, …)``, or a tuple of them, or of them and class numbers.
         count: number of steps.
 
     Returns:
-        For each step its pictures, and int32 class numbers or None.
+        For each step its spectrograms, and int32 class numbers or None.
 
     Raises:
         InputError: if the batch is known, and no multiple of ``count``.
     """
-    pictures, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-    size = pictures.shape[0]
+    spectrograms, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    size = spectrograms.shape[0]
     if size is not None and size % count:
         raise InputError(f"a step got {size} examples; valid is a multiple of its {count} parts")
     if labels is None:
-        return [(part, None) for part in tf.split(pictures, count)]
+        return [(part, None) for part in tf.split(spectrograms, count)]
     parts = tf.split(tf.cast(labels, tf.int32), count)
-    return list(zip(tf.split(pictures, count), parts, strict=True))
+    return list(zip(tf.split(spectrograms, count), parts, strict=True))
 
 
 def step_seeds(seed: tf.Tensor, count: int) -> list[tf.Tensor]:

@@ -30,9 +30,9 @@ class DCGANSettings(GANSettings):
         stop: the balance at which training ends; None trains for all ``steps``.
         discriminator_steps: of the discriminator for each step of ``fit``, on other examples each.
         generator_steps: of the generator for each step of ``fit``.
-        generator_rate: Adam's learning rate; the report gives 1.7e-4 to 2e-4.
-        discriminator_rate: of the discriminator, or of the first of two; the report gives 2e-5 to
-            5e-5.
+        generator_rate: Adam's learning rate; the 2021 report gives 1.7e-4 to 2e-4.
+        discriminator_rate: of the discriminator, or of the first of two; the 2021 report gives 2e-5
+            to 5e-5.
         second_discriminator_rate: of the second of two.
         beta_1: Adam's; 0.5 as in the DCGAN paper.
         smoothing: what is taken from the label 1 of real examples in the discriminator's step
@@ -43,7 +43,7 @@ class DCGANSettings(GANSettings):
     Raises:
         InputError: for a value out of range.
 
-    Source: report, section 6.1; label smoothing: Salimans et al. (2016), arXiv:1606.03498.
+    Source: 2021 report, section 6.1; label smoothing: Salimans et al. (2016), arXiv:1606.03498.
     """
 
     discriminator: str = "discriminator1"
@@ -76,7 +76,7 @@ class DCGAN(GAN):
     """A generator and a discriminator trained against each other.
 
     Each step teaches the discriminator, then the generator on the same generated examples. Real
-    and generated ones go through the discriminator as two batches. (The report's section 4.1.1
+    and generated ones go through the discriminator as two batches. (The 2021 report's section 4.1.1
     puts them into one; batch normalisation then sees how they differ within that batch, which it
     cannot when the generator is taught: the discriminator's loss fell to 0 in a hundred steps and
     the generator learned nothing.)
@@ -87,7 +87,8 @@ class DCGAN(GAN):
 
     Args:
         generator: from ``(batch, latent)`` to ``(batch, frames, bins, 1)``.
-        discriminators: from such a picture to a logit ``(batch, 1)``; one, or two that are staged.
+        discriminators: from such a spectrogram to a logit ``(batch, 1)``; one, or two that are
+            staged.
         settings: how it is trained.
         seed: of the noise and the augmentation.
 
@@ -97,7 +98,7 @@ class DCGAN(GAN):
     Raises:
         InputError: by ``fit``, if the examples of a step cannot be shared out evenly.
 
-    Source: report, section 6.1; Radford et al. (2016), arXiv:1511.06434.
+    Source: 2021 report, section 6.1; Radford et al. (2016), arXiv:1511.06434.
     """
 
     settings: DCGANSettings

@@ -38,7 +38,7 @@ class Watch(keras.callbacks.Callback):
             the best one that is there.
         measure: gives numbers for float32 ``(count, frames, bins, 1)``; they join the history. By
             its ``kid``, lower being better, the best generator is chosen.
-        draw: gives a PNG of some pictures.
+        draw: gives a PNG of some spectrograms.
         count: how many are measured; with classes, they take turns.
         drawn: how many are drawn.
         every: epochs from one picture to the next; the first and the last one have theirs.
@@ -80,9 +80,9 @@ class Watch(keras.callbacks.Callback):
         drawing = self._draw is not None and (number % self._every == 0 or number == 1 or last)
         if self._measure is None and not drawing:
             return
-        pictures = self._sample()
+        spectrograms = self._sample()
         if self._measure is not None:
-            found = self._measure(pictures)
+            found = self._measure(spectrograms)
             logs.update(found)
             if found.get(KID, math.inf) < self._best:
                 self._best = found[KID]
@@ -92,7 +92,7 @@ class Watch(keras.callbacks.Callback):
                 write_json(self._folder / _NUMBERS, {"epoch": number, **numbers})
         if drawing:
             with replacing(self._folder / "samples" / f"epoch-{number:05}.png") as partial:
-                partial.write_bytes(self._draw(pictures[: self._drawn]))
+                partial.write_bytes(self._draw(spectrograms[: self._drawn]))
 
     def _sample(self) -> np.ndarray:
         classes = self.model.settings.classes

@@ -18,7 +18,7 @@ def discriminator_loss(
 
     Returns:
         float32 scalar: mean over the real plus mean over the generated ones, 2 ln 2 = 1.386 for a
-        discriminator that does not know; the scale of the report's figure 16.
+        discriminator that does not know; the scale of the 2021 report's figure 16.
 
     Source: Goodfellow et al. (2014); report, section 4.1.1; one-sided label smoothing: Salimans et
     al. (2016), arXiv:1606.03498, section 3.4.

@@ -14,7 +14,7 @@ from serkit.errors import check_range
 from serkit.seeds import derive_seed
 
 LATENT = 5
-"""Length of the report's noise vector."""
+"""Length of the 2021 report's noise vector."""
 
 IMAGE_SHAPE = (224, 224, 1)
 
@@ -39,8 +39,8 @@ def generator(
         width: factor on every inner channel count, for small machines; at least 8 remain.
         latent: length of the noise vector.
         seed: of the weights.
-        classes: 0 for the report's network; else it is told which of so many classes to make, by a
-            learned vector of length ``latent`` behind the noise.
+        classes: 0 for the 2021 report's network; else it is told which of so many classes to make,
+            by a learned vector of length ``latent`` behind the noise.
 
     Returns:
         A model from ``(batch, latent)`` to float32 ``(batch, 224, 224, 1)`` in (-1, 1); with
@@ -49,7 +49,7 @@ def generator(
     Raises:
         InputError: if ``width``, ``latent`` or ``classes`` is out of range.
 
-    Source: report, section 6.1; for classes Mirza & Osindero (2014), arXiv:1411.1784.
+    Source: 2021 report, section 6.1; for classes Mirza & Osindero (2014), arXiv:1411.1784.
     """
     check_range("width", width, 0.01, 4.0)
     check_range("latent", latent, 1)
@@ -66,22 +66,22 @@ def generator(
         x = _up(x, _scaled(channels, width), kernel, stride, padding, weights)
         x = layers.ReLU()(_batch_norm(x, weights))
     x = _up(x, 1, 4, 2, 1, weights)
-    # float32 out, whatever the policy: pictures meet real ones, and losses, in full precision.
+    # float32 out, whatever the policy: spectrograms meet real ones, and losses, in full precision.
     x = layers.Activation("tanh", dtype="float32", name="spectrogram")(x)
     return keras.Model(inputs, x, name="generator")
 
 
 def discriminator1(width: float = 1.0, seed: int = 0, classes: int = 0) -> keras.Model:
-    """The report's slower learner, with dropout; sides 75, 25, 8, 1 and 5,330,688 parameters.
+    """The 2021 report's slower learner, with dropout; sides 75, 25, 8, 1 and 5,330,688 parameters.
 
-    The text of the report puts the dropout before the fourth convolution, its listing before the
-    third; this is the listing.
+    The text of the 2021 report puts the dropout before the fourth convolution, its listing before
+    the third; this is the listing.
 
     Args:
         width: factor on every inner channel count; at least 8 remain.
         seed: of the weights and the dropout.
-        classes: 0 for the report's network; else it judges an example as one of its class, by a
-            learned vector whose product with the mean of the last features adds to the logit.
+        classes: 0 for the 2021 report's network; else it judges an example as one of its class, by
+            a learned vector whose product with the mean of the last features adds to the logit.
 
     Returns:
         A model from ``(batch, 224, 224, 1)`` to one float32 logit ``(batch, 1)``; with classes,
@@ -90,7 +90,7 @@ def discriminator1(width: float = 1.0, seed: int = 0, classes: int = 0) -> keras
     Raises:
         InputError: if ``width`` or ``classes`` is out of range.
 
-    Source: report, section 6.1; for classes Miyato & Koyama (2018), arXiv:1802.05637.
+    Source: 2021 report, section 6.1; for classes Miyato & Koyama (2018), arXiv:1802.05637.
     """
     return _discriminator(
         "discriminator1", _DISCRIMINATOR1, (6, 3, 0), width, seed, classes, dropout=0.4
@@ -98,7 +98,7 @@ def discriminator1(width: float = 1.0, seed: int = 0, classes: int = 0) -> keras
 
 
 def discriminator2(width: float = 1.0, seed: int = 0, classes: int = 0) -> keras.Model:
-    """The report's deeper one; sides 113, 57, 29, 15, 8, 3, 1 and 63,194,624 parameters.
+    """The 2021 report's deeper one; sides 113, 57, 29, 15, 8, 3, 1 and 63,194,624 parameters.
 
     Arguments, result and errors as for :func:`discriminator1`.
     """
@@ -106,7 +106,7 @@ def discriminator2(width: float = 1.0, seed: int = 0, classes: int = 0) -> keras
 
 
 def critic(width: float = 1.0, seed: int = 0, classes: int = 0) -> keras.Model:
-    """The report's critic, made to work; sides 110, 53, 16, 6, 1 and 6,216,769 parameters.
+    """The 2021 report's critic, made to work; sides 110, 53, 16, 6, 1 and 6,216,769 parameters.
 
     The listing takes three channels where spectrograms have one, and normalises over the batch,
     which the gradient penalty forbids: it holds for each example by itself. Here it is layer
@@ -125,17 +125,17 @@ def critic(width: float = 1.0, seed: int = 0, classes: int = 0) -> keras.Model:
     Raises:
         InputError: if ``width`` or ``classes`` is out of range.
 
-    Source: report, section 8.1; Gulrajani et al. (2017), arXiv:1704.00028, section 4.
+    Source: 2021 report, section 8.1; Gulrajani et al. (2017), arXiv:1704.00028, section 4.
     """
     check_range("width", width, 0.01, 4.0)
     weights = _Weights(seed, "critic")
-    x = pictures = keras.Input(IMAGE_SHAPE, name="spectrogram")
+    x = spectrograms = keras.Input(IMAGE_SHAPE, name="spectrogram")
     for channels, kernel, stride, padding in _CRITIC:
         x = _down(x, _scaled(channels, width), kernel, stride, padding, weights, bias=True)
         norm = layers.GroupNormalization(1, epsilon=1e-5, gamma_initializer=weights.scale())
         x = layers.LeakyReLU(negative_slope=0.2)(norm(x))
     score = layers.Flatten()(_down(x, 1, 6, 2, 0, weights, bias=True))
-    return _judge("critic", "score", pictures, x, score, classes, weights)
+    return _judge("critic", "score", spectrograms, x, score, classes, weights)
 
 
 DISCRIMINATORS = {"discriminator1": discriminator1, "discriminator2": discriminator2}
@@ -152,7 +152,7 @@ def _discriminator(
 ) -> keras.Model:
     check_range("width", width, 0.01, 4.0)
     weights = _Weights(seed, name)
-    x = pictures = keras.Input(IMAGE_SHAPE, name="spectrogram")
+    x = spectrograms = keras.Input(IMAGE_SHAPE, name="spectrogram")
     for number, (channels, kernel, stride, padding) in enumerate(blocks):
         x = _down(x, _scaled(channels, width), kernel, stride, padding, weights)
         if number > 0:
@@ -161,17 +161,18 @@ def _discriminator(
         if dropout and number == 1:
             x = layers.SpatialDropout2D(dropout, seed=derive_seed(seed, name, "dropout"))(x)
     logit = layers.Flatten()(_down(x, 1, *last, weights))
-    return _judge(name, "logit", pictures, x, logit, classes, weights)
+    return _judge(name, "logit", spectrograms, x, logit, classes, weights)
 
 
 def _judge(
-    name: str, output: str, pictures, features, verdict, classes: int, weights: "_Weights"
+    name: str, output: str, spectrograms, features, verdict, classes: int, weights: "_Weights"
 ) -> keras.Model:
-    """The network from pictures, and classes if there are any, to a verdict in float32."""
-    inputs = pictures
+    """The network from spectrograms, and classes if there are any, to a verdict in float32."""
+    inputs = spectrograms
     if classes:
-        inputs = [pictures, _class_input(classes)]
-        # Begins at nearly nothing: what makes a picture real is learned before what makes a class.
+        inputs = [spectrograms, _class_input(classes)]
+        # Begins at nearly nothing: what makes a spectrogram real is learned before what makes a
+        # class.
         table = layers.Embedding(
             classes, features.shape[-1], weights.normal(0.0), name="class_vector"
         )

@@ -22,7 +22,7 @@ class DiffAugmentSettings:
             moves pitch and formants.
         time_mask: longest stretch of frames that is taken out, as a share, 0 to 1.
         frequency_mask: widest band that is taken out, as a share of the bins, 0 to 1.
-        gain: largest offset of the whole picture to either side, 0 to 2; 1 is half the range.
+        gain: largest offset of the whole spectrogram to either side, 0 to 2; 1 is half the range.
 
     Raises:
         InputError: for a value out of range.
@@ -46,7 +46,7 @@ def diff_augment(
     """Shift each spectrogram in time and frequency, offset its level, mask a stretch and a band.
 
     A generator is taught through it: the result is linear in ``spectrograms`` and nothing is cut
-    off at the ends of the range, so a gradient reaches all that is still in the picture.
+    off at the ends of the range, so a gradient reaches all that is still in the spectrogram.
 
     Args:
         spectrograms: float32 ``(batch, frames, bins, 1)`` in [-1, 1].

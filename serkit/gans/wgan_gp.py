@@ -65,7 +65,7 @@ class WGANGP(GAN):
 
     Args:
         generator: from ``(batch, latent)`` to ``(batch, frames, bins, 1)``.
-        critic: from such a picture to a score ``(batch, 1)``; without batch normalisation.
+        critic: from such a spectrogram to a score ``(batch, 1)``; without batch normalisation.
         settings: how it is trained.
         seed: of the noise, the augmentation, and of where the slope is taken.
 
@@ -75,7 +75,7 @@ class WGANGP(GAN):
     Raises:
         InputError: by ``fit``, if the examples of a step cannot be shared out evenly.
 
-    Source: report, section 8.1; Gulrajani et al. (2017), arXiv:1704.00028.
+    Source: 2021 report, section 8.1; Gulrajani et al. (2017), arXiv:1704.00028.
     """
 
     settings: WGANGPSettings

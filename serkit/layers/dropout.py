@@ -7,11 +7,11 @@ import keras
 import tensorflow as tf
 
 
-def parts(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
+def layers_of(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
     """A layer or model itself, and all layers inside, at any depth."""
     yield layer
     for part in getattr(layer, "layers", ()):
-        yield from parts(part)
+        yield from layers_of(part)
 
 
 @keras.saving.register_keras_serializable("serkit")

@@ -57,7 +57,7 @@ def local_reparameterization(linear: Linear, inputs, mean, scale, seed):
     should be, but two positions, whose weights are the same, are drawn as if they were not.
 
     Source: Kingma et al. (2015), arXiv:1506.02557; for convolutions Shridhar et al. (2018),
-    arXiv:1806.05978, which is reference 5 of the report.
+    arXiv:1806.05978, which is reference 5 of the 2021 report.
     """
     outputs = linear(inputs, ops.cast(mean, inputs.dtype))
     variance = linear(ops.square(inputs), ops.cast(ops.square(scale), inputs.dtype))

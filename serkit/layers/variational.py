@@ -17,7 +17,7 @@ from keras import activations, ops
 
 from serkit.errors import InputError, check_choice, check_range
 from serkit.layers import posterior as estimators
-from serkit.layers.dropout import parts
+from serkit.layers.dropout import layers_of
 from serkit.layers.posterior import VariationalLayer
 
 
@@ -195,7 +195,7 @@ class Conv2DLocalReparameterization(_Conv2D):
 
 def variational_layers(model: keras.Model) -> Iterator[VariationalLayer]:
     """Those of a model, at any depth, in its order."""
-    return (layer for layer in parts(model) if isinstance(layer, VariationalLayer))
+    return (layer for layer in layers_of(model) if isinstance(layer, VariationalLayer))
 
 
 def set_kl_weight(model: keras.Model, weight: float) -> None:

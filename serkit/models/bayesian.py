@@ -223,7 +223,7 @@ def bayesian_lenet5(
     Arguments, result and errors as for :func:`serkit.models.lenet.lenet5` and
     :func:`from_deterministic`, which makes the same of a trained one.
 
-    Source: report, section 8.2.1.
+    Source: 2021 report, section 8.2.1.
     """
     return _made(lenet5(classes, shape, network, seed), True, settings, seed)
 
@@ -268,7 +268,7 @@ def bayesian_vgg16(
     :func:`bayesian_compact`. What is frozen stays so: of Bayesian layers, too, whose draws then
     deviate by 1e-3 for ever; with ``throughout`` it should be nothing.
 
-    Source: report, section 8.2.1.
+    Source: 2021 report, section 8.2.1.
     """
     return _made(vgg16_half_freeze(classes, weights, network, seed), throughout, settings, seed)
 

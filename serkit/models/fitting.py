@@ -129,7 +129,7 @@ REPORT_FIT = FitSettings(
     schedule="constant",
     loss="one_vs_rest",
 )
-"""The report's: one-vs-rest binary cross entropy and plain SGD (section 6.2).
+"""The 2021 report's: one-vs-rest binary cross entropy and plain SGD (section 6.2).
 
 It states neither rate, batch size nor epochs; these are ours.
 """

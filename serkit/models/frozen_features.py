@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from serkit.errors import InputError
-from serkit.layers.dropout import parts
+from serkit.layers.dropout import layers_of
 from serkit.seeds import derive_seed
 from serkit.training.batches import batches_in_order, mixed, training_batches
 from serkit.training.cache import ArrayCache
@@ -76,7 +76,7 @@ def is_frozen(layer: keras.layers.Layer) -> bool:
         return False
     return not any(
         isinstance(part, keras.layers.BatchNormalization) and part.trainable
-        for part in parts(layer)
+        for part in layers_of(layer)
     )
 
 
@@ -187,7 +187,7 @@ def _digest(frozen: keras.Model) -> str:
     Without names, which Keras numbers in the order in which a process makes layers.
     """
     found = hashlib.sha256()
-    for layer in parts(frozen):
+    for layer in layers_of(frozen):
         config = {} if isinstance(layer, keras.Model) else layer.get_config()
         known = {name: value for name, value in config.items() if name != "name"}
         text = json.dumps([type(layer).__name__, known], default=str, sort_keys=True)
@@ -283,10 +283,10 @@ def prepare(
     pieces = cut(model) if fixed or views else None
     if pieces is None:
         return Material(model, train.spectrograms, train.labels, validation.spectrograms, augment)
-    pictures = [train.spectrograms]
+    spectrograms = [train.spectrograms]
     if augment is not None:
         seeds = (derive_seed(seed, "view", view) for view in range(views))
-        pictures = [Augmented(train.spectrograms, augment, each) for each in seeds]
+        spectrograms = [Augmented(train.spectrograms, augment, each) for each in seeds]
     cache = open_feature_cache(folder, pieces.frozen)
     say(
         f"{model.name}: the frozen part, {pieces.frozen.count_params():,} of "
@@ -294,7 +294,7 @@ def prepare(
         + (f"each of {views} augmented views of a clip" if augment else "each clip")
         + f" and kept in {folder} as {cache.dtype}; the rest is trained on its outputs"
     )
-    rows = [compute_features(pieces.frozen, each, cache) for each in pictures]
+    rows = [compute_features(pieces.frozen, each, cache) for each in spectrograms]
     return Material(
         pieces.rest,
         Rows.joined(rows),

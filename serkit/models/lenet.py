@@ -65,7 +65,7 @@ def lenet5(
     Raises:
         InputError: if ``classes`` is below 2, or the spectrograms are too small.
 
-    Source: report, section 8.2.1; LeCun et al. (1998), section II.B.
+    Source: 2021 report, section 8.2.1; LeCun et al. (1998), section II.B.
     """
     check_range("classes", classes, 2)
     settings = settings or LeNet5Settings()

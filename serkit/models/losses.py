@@ -49,7 +49,7 @@ def one_vs_rest(labels, logits, smoothing: float = 0.0):
 
     Arguments and result as for :func:`cross_entropy`; smoothing moves both targets towards 0.5.
 
-    Source: report, section 6.2.
+    Source: 2021 report, section 6.2.
     """
     targets = _one_hot(labels, logits)
     return keras.losses.binary_crossentropy(

@@ -11,8 +11,8 @@ from serkit.models.pretrained import PLAIN, RESNET50, VGG16, load_base, scaling_
 from serkit.seeds import derive_seed
 from serkit.training.precision import PRECISIONS, precision
 
-# Behind these layers the report's listing puts spatial dropout: its modules 20, 23 and 25. To each
-# the number of convolutions that come before it.
+# Behind these layers the 2021 report's listing puts spatial dropout: its modules 20, 23 and 25. To
+# each the number of convolutions that come before it.
 _DROPOUT_BEHIND = {"block4_conv2": 9, "block4_pool": 10, "block5_conv1": 11}
 _CONVOLUTIONS = 13
 _SHAPE = (224, 224, 1)
@@ -24,8 +24,8 @@ class TransferSettings:
 
     Attributes:
         frozen_convs: number of VGG16's 13 convolutions, from the input, that keep their weights: 10
-            as in the report's text, 8 as in its listing. The networks of which the head alone is
-            trained take no notice.
+            as in the 2021 report's text, 8 as in its listing. The networks of which the head alone
+            is trained take no notice.
         head: units of the fully connected layers before the last; ``(4096, 4096)`` on VGG16 in the
             2021 report, ``()`` on ResNet50, see :data:`RESNET50_HEAD`.
         spatial_dropout: between the last convolutions of VGG16, 0 to 1, where what follows is
@@ -87,7 +87,7 @@ def vgg16_half_freeze(
         InputError: if a value is out of range, or the file is missing or of another network.
         SerkitError: if the ImageNet weights cannot be downloaded; says where to put the file.
 
-    Source: report, section 6.2 and its listing; Simonyan & Zisserman (2015), arXiv:1409.1556.
+    Source: 2021 report, section 6.2 and its listing; Simonyan & Zisserman (2015), arXiv:1409.1556.
     """
     settings = settings or TransferSettings()
     if settings.frozen_convs:
@@ -103,7 +103,7 @@ def vgg16_head(
 ) -> keras.Model:
     """VGG16, all convolutions frozen, a new head; arguments as for :func:`vgg16_half_freeze`.
 
-    Source: report, section 6.2, ``VGG_16_only_fl``.
+    Source: 2021 report, section 6.2, ``VGG_16_only_fl``.
     """
     settings = replace(settings or TransferSettings(), frozen_convs=_CONVOLUTIONS)
     warn_if_random(VGG16, weights, "all convolutions")
@@ -146,7 +146,7 @@ TRANSFER = {
     "vgg16-head": vgg16_head,
     "vgg16-half-freeze": vgg16_half_freeze,
 }
-"""The report's three classifiers by name."""
+"""The 2021 report's three classifiers by name."""
 
 
 def _vgg16(

@@ -121,7 +121,7 @@ def predict_on_ray(
     Raises:
         InputError: if there is no such model, or it does not draw and ``samples`` is given, or Ray
             is not installed.
-        GridError: if nobody answers at the address.
+        SchedulerError: if nobody answers at the address.
     """
     # Known to be one before anybody is asked for anything.
     predictor = Predictor(model)

@@ -18,12 +18,12 @@ from serkit.studies.engine import MANIFEST, Comparison, open_corpus
 from serkit.studies.exports import write_tables
 from serkit.studies.results import make_results
 from serkit.studies.run_folder import Run
-from serkit.tasks.graph import Engine, Work, Workshop
+from serkit.tasks.graph import Engine, Task, TaskFactory
 
 
-def workshop_of(comparison: Comparison) -> Workshop:
+def task_factory_of(comparison: Comparison) -> TaskFactory:
     """What an engine needs to do a comparison's work elsewhere."""
-    return Workshop(
+    return TaskFactory(
         functools.partial(reopened, comparison.settings),
         comparison.out,
         comparison.cache,
@@ -32,32 +32,32 @@ def workshop_of(comparison: Comparison) -> Workshop:
     )
 
 
-def sources_of(work: Work) -> Mapping[str, Path]:
-    """The recordings that a piece reads, see :class:`serkit.tasks.graph.Workshop`.
+def sources_of(task: Task) -> Mapping[str, Path]:
+    """The recordings that a task reads, see :class:`serkit.tasks.graph.TaskFactory`.
 
     Raises:
         RecordingError: if one cannot be read; the message names it.
     """
-    return work.sources if isinstance(work, AudioPart) else {}
+    return task.sources if isinstance(task, AudioPart) else {}
 
 
-def reopened(settings: CompareSettings, out: Path, cache: Path, name: str) -> Work:
-    """A piece of a comparison's work.
+def reopened(settings: CompareSettings, out: Path, cache: Path, name: str) -> Task:
+    """A task of a comparison.
 
     Args:
         settings: of the comparison.
         out: the run folder, with the manifest.
-        cache: with what the piece needs.
-        name: of the piece, its place below ``cache``.
+        cache: with what the task needs.
+        name: of the task, its place below ``cache``.
 
     Raises:
-        InputError: if there is no such piece.
+        InputError: if there is no such task.
     """
     given = pickle.dumps(settings), out, cache
     if Path(name).parts[0] == AUDIO:
         # Who is tested, and what is rare, is nothing to spectrograms.
         return _find(_views(*given), cache / name)
-    return _comparison(*given).work_at(name)
+    return _comparison(*given).task_at(name)
 
 
 def _find(views: Views, place: Path) -> AudioPart:
@@ -120,7 +120,7 @@ def compare(
             comparison = Comparison(settings, run.folder, cache, progress)
         run.begin_work()
         with progress.stage("spectrograms and trainings"):
-            comparison.run(engine, workshop_of(comparison))
+            comparison.run(engine, task_factory_of(comparison))
         with progress.stage("results"):
             results = make_results(comparison)
             write_json(out / "comparison.json", results)

@@ -36,7 +36,7 @@ class Contender:
         build: from the number of classes, ``(frames, bins, 1)``, weights and seed to a model from
             spectrograms to logits.
         network: settings of its network, which results depend on.
-        fit: how it is trained, if nobody says otherwise.
+        fit: how it is trained, by default.
         pretrained: it begins with weights that were trained before.
     """
 

@@ -29,16 +29,16 @@ from serkit.training.shards import Rows
 from serkit.training.spectrograms import compute_spectrograms, open_cache
 
 AUDIO, STORE = "audio", "spectrograms"
-"""Names of the folders of all such pieces and of the store, in that of all results."""
+"""Names of the folders of all such tasks and of the store, in that of all results."""
 _FILES = "spectrograms-*.npy"
 
 
 def link(path: Path, place: Path) -> None:
-    """Have a link to a file of the store in a piece's folder; a copy, where there are no links.
+    """Have a link to a file of the store in a task's folder; a copy, where there are no links.
 
     Args:
         path: of the file.
-        place: a folder in that of all pieces; made if it is not there.
+        place: a folder in that of all tasks; made if it is not there.
     """
     place.mkdir(parents=True, exist_ok=True)
     here = place / path.name
@@ -81,7 +81,7 @@ _COPIES = "recordings"
 class AudioPart:
     """Clips whose spectrograms are to be computed.
 
-    They are kept in the store of all clips; the piece's own folder has links to them, see
+    They are kept in the store of all clips; the task's own folder has links to them, see
     :mod:`serkit.studies.comparison_spectrograms`.
 
     Attributes:
@@ -155,7 +155,7 @@ class AudioPart:
             OSError: if they cannot be written.
         """
         self._computed()
-        # Held from now on, so that no other piece's are put in their place.
+        # Held from now on, so that no other task's are put in their place.
         if not self.is_done:
             raise OSError(f"{self.place} does not keep what is written to it")
 
@@ -213,7 +213,7 @@ _PART = 512
 class Views:
     """Spectrograms by speed, 1 first; opened when they are asked for.
 
-    They are computed in parts, each a piece of work of its own.
+    They are computed in parts, each a task of its own.
 
     Args:
         settings: of the comparison.
@@ -273,7 +273,7 @@ class Views:
         return self._live.augmented(augmentation)
 
     def parts(self, speeds: Iterable[float]) -> Iterator[AudioPart]:
-        """The pieces of work that give the spectrograms at some speeds."""
+        """The tasks that give the spectrograms at some speeds."""
         for speed in speeds:
             yield from self._parts[speed]
 

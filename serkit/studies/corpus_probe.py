@@ -17,7 +17,7 @@ from serkit.training.shards import Rows
 _FOLDS, _BATCH, _MOST = 4, 256, 4000
 
 
-def tell_corpora(corpus: Corpus, pictures: Rows | np.ndarray, seed: int) -> dict[str, Any]:
+def tell_corpora(corpus: Corpus, spectrograms: Rows | np.ndarray, seed: int) -> dict[str, Any]:
     """Train a linear classifier to name the corpus of speakers whom it has not heard.
 
     Its features are the mean and deviation over time of each bin. A corpus whose classes differ
@@ -25,7 +25,7 @@ def tell_corpora(corpus: Corpus, pictures: Rows | np.ndarray, seed: int) -> dict
 
     Args:
         corpus: clips of two or more corpora.
-        pictures: their spectrograms ``(clips, frames, bins, 1)``.
+        spectrograms: their spectrograms ``(clips, frames, bins, 1)``.
         seed: of which clips are taken where there are very many.
 
     Returns:
@@ -48,7 +48,7 @@ def tell_corpora(corpus: Corpus, pictures: Rows | np.ndarray, seed: int) -> dict
         )
     rows = np.array([row for row, clip in enumerate(corpus.clips) if clip.corpus in names])
     rows = _some_of_each(rows, [corpus.clips[row].speaker for row in rows], seed)
-    features = _features(pictures, rows)
+    features = _features(spectrograms, rows)
     truth = np.array([names.index(corpus.clips[row].corpus) for row in rows])
     groups = np.array([corpus.clips[row].speaker for row in rows])
     predicted = np.zeros_like(truth)
@@ -83,10 +83,10 @@ def _some_of_each(rows: np.ndarray, speakers: Sequence[str], seed: int) -> np.nd
     return np.sort(np.concatenate(chosen))
 
 
-def _features(pictures: Rows | np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _features(spectrograms: Rows | np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Mean and deviation of each bin, ``(rows, 2 * bins)``, read a batch at a time."""
     found = []
     for start in range(0, len(rows), _BATCH):
-        some = pictures[rows[start : start + _BATCH]][..., 0]
+        some = spectrograms[rows[start : start + _BATCH]][..., 0]
         found.append(np.concatenate([some.mean(axis=1), some.std(axis=1)], axis=1))
     return np.concatenate(found)

@@ -14,7 +14,7 @@ from serkit.models.frozen_features import cut
 from serkit.studies.classifier_runs import Training
 from serkit.studies.engine import Comparison
 from serkit.studies.generators import GanTraining
-from serkit.tasks.graph import Work
+from serkit.tasks.graph import Task
 
 _FEW = 8
 
@@ -45,12 +45,12 @@ def estimate_cost(comparison: Comparison, steps: int = 3) -> list[Cost]:
             arms are left out.
         steps: how many are measured of each network, after the first, which compiles.
     """
-    work = _not_done(comparison)
-    gans = [each for each in work if isinstance(each, GanTraining)]
+    task = _not_done(comparison)
+    gans = [each for each in task if isinstance(each, GanTraining)]
     kinds = dict.fromkeys(gan.kind for gan in gans)
     found = [_of_gans(comparison, [g for g in gans if g.kind == kind], steps) for kind in kinds]
     for name in comparison.settings.classifiers:
-        own = [each for each in work if isinstance(each, Training) and each.classifier == name]
+        own = [each for each in task if isinstance(each, Training) and each.classifier == name]
         if own:
             found.append(_of_classifier(comparison, own, steps))
     return found
@@ -65,16 +65,16 @@ def cost_table(costs: Sequence[Cost]) -> str:
     return markdown_table(["to do, about", "trainings", "minutes"], rows)
 
 
-def _not_done(comparison: Comparison) -> list[Work]:
+def _not_done(comparison: Comparison) -> list[Task]:
     settings = comparison.settings
     every = {
-        work.place: work
+        task.place: task
         for arm in comparison.arms
         for fold in comparison.folds
-        for _, work in comparison.pieces(fold, arm, settings.classifiers, settings.seeds)
-        if isinstance(work, GanTraining | Training)
+        for _, task in comparison.tasks(fold, arm, settings.classifiers, settings.seeds)
+        if isinstance(task, GanTraining | Training)
     }
-    return [work for work in every.values() if not work.is_done]
+    return [task for task in every.values() if not task.is_done]
 
 
 def _of_gans(comparison: Comparison, gans: Sequence[GanTraining], steps: int) -> Cost:
@@ -83,9 +83,9 @@ def _of_gans(comparison: Comparison, gans: Sequence[GanTraining], steps: int) ->
     small = replace(first, batch_size=min(_FEW, first.batch_size))
     gan = comparison.settings.gan_kind(kind).build(small, 0)
     examples = small.examples_per_step
-    pictures = _noise((examples, *comparison.settings.spec.shape))
+    spectrograms = _noise((examples, *comparison.settings.spec.shape))
     labels = (np.arange(examples) % small.classes,) if small.classes else ()
-    batch = (pictures, *labels) if labels else pictures
+    batch = (spectrograms, *labels) if labels else spectrograms
     each = median_seconds(lambda: gan.train_on_batch(batch), steps) / examples
     keras.utils.clear_session()
     shown = sum(one.settings.steps * one.settings.examples_per_step for one in gans)
@@ -97,8 +97,8 @@ def _of_classifier(comparison: Comparison, trainings: Sequence[Training], steps:
     classes = len(first.filling.fold.classes)
     build = settings.contender(first.classifier).build
     model = build(classes, settings.spec.shape, settings.weights, 0)
-    pieces = cut(model)
-    trained = pieces.rest if pieces else model
+    tasks = cut(model)
+    trained = tasks.rest if tasks else model
     size = first.fit.batch_size
     trainer = compiled(trained, first.fit, 1)
     inputs, labels = _noise((size, *trained.input_shape[1:])), np.arange(size) % classes
@@ -109,7 +109,7 @@ def _of_classifier(comparison: Comparison, trainings: Sequence[Training], steps:
     total = sum(_of_training(one, step, forward) for one in trainings)
     # What is frozen is passed once for each spectrogram.
     views = max(1, first.fit.views) if any(one.filling.arm.masks for one in trainings) else 1
-    total += forward * views * _pictures(comparison, trainings) if pieces else 0.0
+    total += forward * views * _pictures(comparison, trainings) if tasks else 0.0
     return Cost(first.classifier, len(trainings), total)
 
 

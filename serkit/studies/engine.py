@@ -21,7 +21,7 @@ from serkit.studies.comparison_spectrograms import Views
 from serkit.studies.filling import Filling
 from serkit.studies.folds import Fold, make_folds
 from serkit.studies.generators import Generators
-from serkit.tasks.graph import Engine, LocalEngine, Plan, Work, Workshop
+from serkit.tasks.graph import Engine, LocalEngine, Task, TaskFactory, TaskGraph
 from serkit.training.shards import Rows
 
 MANIFEST = "manifest.csv"
@@ -103,16 +103,17 @@ class Comparison:
         }
 
     @property
-    def pictures(self) -> Rows:
+    def spectrograms(self) -> Rows:
         """Spectrograms ``(clips, frames, bins, 1)`` of all clips, computed if they are not."""
         return self.views[1.0]
 
-    def run(self, engine: Engine | None = None, workshop: Workshop | None = None) -> None:
+    def run(self, engine: Engine | None = None, task_factory: TaskFactory | None = None) -> None:
         """Do everything: spectrograms, every arm, then with more seeds what was best.
 
         Args:
             engine: who does it; default: this process.
-            workshop: for doing it elsewhere, see :func:`serkit.studies.comparison.workshop_of`.
+            task_factory: for other processes, see
+                :func:`serkit.studies.comparison.task_factory_of`.
 
         Raises:
             RecordingError: if a recording cannot be read or decoded; the message names it.
@@ -122,19 +123,19 @@ class Comparison:
         settings, say, verbose = self.settings, self.progress.say, self.progress.verbose
         arms = 1 + min(settings.best, len(self.arms) - 1)
         more = arms * len(settings.more_seeds) * len(self.folds)
-        first = list(self._pieces(self.arms, settings.seeds))
+        first = list(self._tasks(self.arms, settings.seeds))
         later = {f"{name} to train": more for name in settings.classifiers}
-        engine.run(Plan(first, later), workshop, say, verbose)
+        engine.run(TaskGraph(first, later), task_factory, say, verbose)
         again = [
-            piece
+            task
             for protocol in settings.protocols
             for classifier in settings.classifiers
-            for piece in self._again(protocol, classifier)
+            for task in self._again(protocol, classifier)
         ]
-        engine.run(Plan([*first, *again]), workshop, say, verbose)
+        engine.run(TaskGraph([*first, *again]), task_factory, say, verbose)
 
-    def work_at(self, name: str) -> Work:
-        """A piece of work.
+    def task_at(self, name: str) -> Task:
+        """A task.
 
         Args:
             name: its place below the cache.
@@ -143,9 +144,9 @@ class Comparison:
             InputError: if there is none of that name.
         """
         settings, wanted = self.settings, self.cache / name
-        for _, work in self._pieces(self.arms, (*settings.seeds, *settings.more_seeds)):
-            if work.place == wanted:
-                return work
+        for _, task in self._tasks(self.arms, (*settings.seeds, *settings.more_seeds)):
+            if task.place == wanted:
+                return task
         raise InputError(f"no work of this comparison is at {name}; its settings are others")
 
     def trainings(self, protocol: str, classifier: str, arm: Arm) -> list[Training]:
@@ -207,14 +208,14 @@ class Comparison:
         keep = keep or (self.settings.gated and self._judges(classifier, arm, seed))
         return Training(classifier, filling, seed, self.settings, self.cache, keep)
 
-    def pieces(
+    def tasks(
         self,
         fold: Fold,
         arm: Arm,
         classifiers: Sequence[str],
         seeds: Sequence[int],
         keep: bool = False,
-    ) -> Iterator[tuple[str, Work]]:
+    ) -> Iterator[tuple[str, Task]]:
         """All work of an arm on a fold, by kind, what is needed before what needs it.
 
         Args:
@@ -240,19 +241,19 @@ class Comparison:
         """The GANs of one kind that a fold needs."""
         return self._generators[kind, id(fold)]
 
-    def _pieces(self, arms: Sequence[Arm], seeds: Sequence[int]) -> Iterator[tuple[str, Work]]:
+    def _tasks(self, arms: Sequence[Arm], seeds: Sequence[int]) -> Iterator[tuple[str, Task]]:
         """What is needed before who needs it; arms without GANs, who are soonest done, first."""
         for arm in sorted(arms, key=lambda arm: arm.fill in GANS):
             for fold in self.folds:
-                yield from self.pieces(fold, arm, self.settings.classifiers, seeds)
+                yield from self.tasks(fold, arm, self.settings.classifiers, seeds)
 
-    def _again(self, protocol: str, classifier: str) -> Iterator[tuple[str, Work]]:
+    def _again(self, protocol: str, classifier: str) -> Iterator[tuple[str, Task]]:
         if not self.settings.more_seeds:
             return
         for arm in (self.arms[0], *self.best(protocol, classifier)):
             for fold in self.folds:
                 if fold.protocol == protocol:
-                    yield from self.pieces(fold, arm, [classifier], self.settings.more_seeds)
+                    yield from self.tasks(fold, arm, [classifier], self.settings.more_seeds)
 
     def _filter_task(self, fold: Fold) -> TrainedFilter:
         return TrainedFilter(self.training(fold, _JUDGE, self.arms[0], self.settings.seeds[0]))

@@ -127,8 +127,8 @@ def copies_of(real: Examples, count: int, seed: int) -> Examples:
     """
     rng = np.random.default_rng(derive_seed(seed, "copies"))
     chosen = np.resize(rng.permutation(len(real)), count)
-    pictures = real.spectrograms
-    some = pictures.select(chosen) if hasattr(pictures, "select") else pictures[chosen]
+    spectrograms = real.spectrograms
+    some = spectrograms.select(chosen) if hasattr(spectrograms, "select") else spectrograms[chosen]
     return Examples(some, real.speakers, real.labels[chosen])
 
 
@@ -143,17 +143,17 @@ def noise_like(real: Examples, count: int, label: int, seed: int) -> Examples:
         label: the class number that they get.
         seed: of the noise.
     """
-    pictures = real.spectrograms
-    mean, deviation = _mean_and_deviation(pictures)
+    spectrograms = real.spectrograms
+    mean, deviation = _mean_and_deviation(spectrograms)
     rng = np.random.default_rng(derive_seed(seed, "noise"))
-    noise = rng.standard_normal((count, *pictures.shape[1:]), dtype=np.float32)
+    noise = rng.standard_normal((count, *spectrograms.shape[1:]), dtype=np.float32)
     noise = np.clip(np.float32(mean) + np.float32(deviation) * noise, -1, 1)
     return Examples(noise, real.speakers, np.full(count, label))
 
 
-def _mean_and_deviation(pictures: np.ndarray | Rows) -> tuple[float, float]:
-    """Of all pixels, a picture at a time: twelve thousand of them are gigabytes."""
-    places = range(len(pictures))
-    mean = np.mean([pictures[place].mean(dtype=np.float64) for place in places])
-    squares = [np.square(pictures[place] - mean).mean(dtype=np.float64) for place in places]
+def _mean_and_deviation(spectrograms: np.ndarray | Rows) -> tuple[float, float]:
+    """Of all pixels, a spectrogram at a time: twelve thousand of them are gigabytes."""
+    places = range(len(spectrograms))
+    mean = np.mean([spectrograms[place].mean(dtype=np.float64) for place in places])
+    squares = [np.square(spectrograms[place] - mean).mean(dtype=np.float64) for place in places]
     return float(mean), float(np.sqrt(np.mean(squares)))

@@ -18,7 +18,7 @@ from serkit.studies.engine import Comparison
 from serkit.studies.folds import Fold
 from serkit.studies.run_folder import Run
 from serkit.studies.search_spaces import SETTINGS
-from serkit.tasks.graph import LocalEngine, Plan
+from serkit.tasks.graph import LocalEngine, TaskGraph
 
 
 class FinishedComparison:
@@ -99,10 +99,10 @@ class FinishedComparison:
     def _train(
         self, comparison: Comparison, fold: Fold, classifier: str, arm: Arm, seeds: list[int]
     ) -> list[Training]:
-        pieces = list(comparison.pieces(fold, arm, [classifier], seeds, keep=True))
+        tasks = list(comparison.tasks(fold, arm, [classifier], seeds, keep=True))
         comparison.views.settle()
-        LocalEngine().run(Plan(pieces), None, self.progress.say, self.progress.verbose)
-        trained = [work for _, work in pieces if isinstance(work, Training)][-len(seeds) :]
+        LocalEngine().run(TaskGraph(tasks), None, self.progress.say, self.progress.verbose)
+        trained = [task for _, task in tasks if isinstance(task, Training)][-len(seeds) :]
         for one in trained:
             if not one.is_done:
                 raise InputError(f"{one.title} cannot be trained: {one.failure}")

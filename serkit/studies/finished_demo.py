@@ -90,8 +90,8 @@ class FinishedRun:
                 f"{self.folder / 'split.json'} is not the split that is drawn now; export with the "
                 "versions in versions.json"
             )
-        pictures = compute_spectrograms(corpus, settings.spec, cache=self.cache)
-        return Parts(corpus, split, pictures, settings.label_set)
+        spectrograms = compute_spectrograms(corpus, settings.spec, cache=self.cache)
+        return Parts(corpus, split, spectrograms, settings.label_set)
 
 
 def known_of(settings: DemoSettings, metrics: Mapping, arm: str, run: str) -> dict[str, Any]:

@@ -251,18 +251,19 @@ class Samples:
             # Nothing passed the sample filter.
             shape = (0, *self.training.fold.parts.shape)
             return Examples(np.zeros(shape, np.float32), self.training.voices, np.zeros(0, int))
-        pictures, origin = found
-        return Examples(pictures, frozenset(origin.speakers), np.full(len(pictures), number))
+        spectrograms, origin = found
+        labels = np.full(len(spectrograms), number)
+        return Examples(spectrograms, frozenset(origin.speakers), labels)
 
     def _kept(self) -> tuple[np.ndarray, Origin] | None:
         try:
-            pictures, origin = read_synthetic_set(self.place)
+            spectrograms, origin = read_synthetic_set(self.place)
         except SerkitError:
             return None
         # A sample filter may leave fewer than are wanted.
-        if len(pictures) < self.count and self.filter_task is None:
+        if len(spectrograms) < self.count and self.filter_task is None:
             return None
-        return pictures[: self.count], origin
+        return spectrograms[: self.count], origin
 
     def _sample(self) -> None:
         stored = self.training.load()

@@ -86,8 +86,8 @@ def _made(training: GanTraining, label: str, seed: int) -> np.ndarray:
     return sample(stored.network, _PICTURES, seed, numbers)
 
 
-def _heard(pictures: np.ndarray, spec: SpectrogramSpec, kind: str) -> list[Sound]:
-    waves = to_waveform(pictures[:_SOUNDS], spec).numpy()
+def _heard(spectrograms: np.ndarray, spec: SpectrogramSpec, kind: str) -> list[Sound]:
+    waves = to_waveform(spectrograms[:_SOUNDS], spec).numpy()
     return [
         Sound(f"{kind} {number}", mp3(wave, spec.sample_rate))
         for number, wave in enumerate(waves, 1)
@@ -150,9 +150,9 @@ class Listener:
         real = self.fold.parts.examples(self.whole)
         return Embedding.fit(penultimate(self.model), real, self.fold.split.speakers)
 
-    def hear(self, pictures: np.ndarray, label: str) -> float:
+    def hear(self, spectrograms: np.ndarray, label: str) -> float:
         """Share of spectrograms that it gives this label."""
-        logits = self.model.predict(pictures, batch_size=64, verbose=0)
+        logits = self.model.predict(spectrograms, batch_size=64, verbose=0)
         return float((logits.argmax(axis=1) == self.fold.parts.classes.index(label)).mean())
 
 
@@ -173,10 +173,10 @@ def inspect(
     Returns:
         Dictionaries with ``fold``, ``label``, ``set``, ``count``, and: ``recognised``, the share
         that the listener calls by the label; ``spread``, the mean distance of two of the set as
-        pictures, as a share of that of the clips taken away; ``distance``, the median distance to
-        the nearest of the clips, as a share of the same; and ``coverage``, the share of the
-        strangers' clips that have one of the set among their neighbours in what the listener makes
-        of them (all sets cut to as many as there are clips).
+        spectrograms, as a fraction of that of the clips taken away; ``distance``, the median
+        distance to the nearest of the clips, as a share of the same; and ``coverage``, the share of
+        the strangers' clips that have one of the set among their neighbours in what the listener
+        makes of them (all sets cut to as many as there are clips).
     """
     fold = listener.fold
     taken = {clip.label(fold.label_set) for clip in fold.split.left_out}
@@ -189,16 +189,16 @@ def inspect(
         spread = pdist(away).mean()
         distance = np.median(nearest_distances(away, clips))
         held_out = listener.embedding(sets["strangers"])
-        for name, pictures in sets.items():
-            flat, some = coarse(pictures), pictures[: len(clips)]
+        for name, spectrograms in sets.items():
+            flat, some = coarse(spectrograms), spectrograms[: len(clips)]
             near = min(_NEIGHBOURS, len(held_out) - 1, len(some) - 1)
             found = overlap(held_out, listener.embedding(some), near)
             yield {
                 "fold": fold.number,
                 "label": label,
                 "set": name,
-                "count": len(pictures),
-                "recognised": listener.hear(pictures, label),
+                "count": len(spectrograms),
+                "recognised": listener.hear(spectrograms, label),
                 "spread": float(pdist(flat).mean() / spread),
                 "distance": None
                 if name == "clips"

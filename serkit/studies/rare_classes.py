@@ -136,18 +136,18 @@ class RareClasses:
             self.sample_filter.embedding(real),
         )
         rows = []
-        for name, pictures in {"real": real, **references, **generated}.items():
-            training = None if pictures is real else seen
+        for name, spectrograms in {"real": real, **references, **generated}.items():
+            training = None if spectrograms is real else seen
             found = fidelity(
-                held_out, self.sample_filter.embedding(pictures), training, per_draw=per_draw
+                held_out, self.sample_filter.embedding(spectrograms), training, per_draw=per_draw
             )
-            verdicts = self.sample_filter.verdicts(pictures, label)
+            verdicts = self.sample_filter.verdicts(spectrograms, label)
             shares = {"copies": verdicts.copies.mean(), "refused": verdicts.refused.mean()}
             rows.append({"set": name, **asdict(found), **shares})
         return rows
 
     def nearest(self, label: str, generated: Mapping[str, np.ndarray]) -> list[dict]:
-        """How near each set comes to the training clips as pictures, whatever a classifier thinks.
+        """How near each set comes to the training clips as images, whatever a classifier says.
 
         The sample filter's embedding was trained on these very clips and draws each class together:
         there a sample in the middle of the class is nearer to them than an unseen clip is, without

@@ -228,7 +228,7 @@ def make_results(comparison: Comparison) -> dict[str, Any]:
         found["failed"] = comparison.failures
     if len(_corpora(comparison)) > 1:
         try:
-            probed = tell_corpora(comparison.corpus, comparison.pictures, settings.seed)
+            probed = tell_corpora(comparison.corpus, comparison.spectrograms, settings.seed)
         except InputError as error:
             probed = {"not_told": str(error)}
         found["corpora"] = probed

@@ -38,7 +38,7 @@ class Panel:
         self._ood_sounds = dict(ood_sounds)
         self._tables: list[pd.DataFrame] = []
         self._densities: dict[keras.Model, FeatureDensity] = {}
-        # Several methods ask the same network about the same pictures.
+        # Several methods ask the same network about the same spectrograms.
         self._ood_scores: dict[tuple[keras.Model, str], np.ndarray] = {}
 
     def trained(
@@ -136,8 +136,8 @@ class Panel:
             truth=test.labels(parts.label_set), speaker=[clip.speaker for clip in test.clips]
         )
         tables = [known.assign(kind="known")]
-        for kind, pictures in self._ood_sounds.items():
-            answers = self._answers(predictor, models, kind, pictures)
+        for kind, spectrograms in self._ood_sounds.items():
+            answers = self._answers(predictor, models, kind, spectrograms)
             tables.append(answers.assign(truth="", speaker="", kind=kind))
         self._tables.append(pd.concat(tables).assign(method=method, twin=twin))
 
@@ -158,24 +158,28 @@ class Panel:
         )
 
     def _answers(
-        self, predictor: Predictor, models: Sequence[keras.Model], kind: str, pictures: np.ndarray
+        self,
+        predictor: Predictor,
+        models: Sequence[keras.Model],
+        kind: str,
+        spectrograms: np.ndarray,
     ) -> pd.DataFrame:
-        samples = self._samples(predictor, pictures)
+        samples = self._samples(predictor, spectrograms)
         unsure = uncertainty(samples)
         names = ("total", "aleatoric", "epistemic")
         values = {name: getattr(unsure, name) for name in names}
-        strange = [self._ood_score(model, kind, pictures) for model in models]
+        strange = [self._ood_score(model, kind, spectrograms) for model in models]
         values["strangeness"] = np.mean(strange, axis=0)
         for number, label in enumerate(self.fold.parts.classes):
             values[f"p_{label}"] = samples.mean(axis=0)[:, number]
         return pd.DataFrame(values)
 
-    def _samples(self, predictor: Predictor, pictures: np.ndarray) -> np.ndarray:
-        return predict_samples(predictor, pictures, self.samples, self.fold.network_seed)
+    def _samples(self, predictor: Predictor, spectrograms: np.ndarray) -> np.ndarray:
+        return predict_samples(predictor, spectrograms, self.samples, self.fold.network_seed)
 
-    def _ood_score(self, model: keras.Model, kind: str, pictures: np.ndarray) -> np.ndarray:
+    def _ood_score(self, model: keras.Model, kind: str, spectrograms: np.ndarray) -> np.ndarray:
         if (model, kind) not in self._ood_scores:
-            self._ood_scores[model, kind] = self._density(model).ood_score(pictures)
+            self._ood_scores[model, kind] = self._density(model).ood_score(spectrograms)
         return self._ood_scores[model, kind]
 
     def _density(self, model: keras.Model) -> FeatureDensity:

@@ -15,7 +15,7 @@ from serkit.files import alone_in, read_json, write_json
 SECONDS, _FAILED = "seconds.json", "failed.json"
 
 
-class Work(Protocol):
+class Task(Protocol):
     """Something that takes long and is done once: a GAN or a classifier to be trained."""
 
     title: str
@@ -33,34 +33,34 @@ class Work(Protocol):
         """Do it, or go on with it."""
 
 
-def do(kind: str, work: Work, verbose: int) -> str | None:
-    """Do a piece of work, if nobody has, and keep how long it took.
+def run_task(kind: str, task: Task, verbose: int) -> str | None:
+    """Do a task, if it is not done, and keep how long it took.
 
     A training whose numbers are no longer finite is noted as failed: it would diverge again, so
     that it is not tried again. Processes wait for each other.
 
     Args:
         kind: of the work: the same kind takes about the same time.
-        work: that is to be done.
+        task: that is to be done.
         verbose: as for Keras' ``fit``.
 
     Returns:
         Why it failed; None if it did not.
     """
-    afresh = not work.place.exists()
-    with alone_in(work.place):
-        if work.is_done:
+    afresh = not task.place.exists()
+    with alone_in(task.place):
+        if task.is_done:
             return None
         began = time.monotonic()
         try:
-            work.run(verbose)
+            task.run(verbose)
         except DivergedError as error:
-            write_json(work.place / _FAILED, {"why": str(error)})
+            write_json(task.place / _FAILED, {"why": str(error)})
             return str(error)
         if afresh:
-            # Of a piece that went on, this would be the last part only.
+            # Of a task that went on, this would be the last part only.
             seconds = round(time.monotonic() - began, 1)
-            write_json(work.place / SECONDS, {"kind": kind, "seconds": seconds})
+            write_json(task.place / SECONDS, {"kind": kind, "seconds": seconds})
     return None
 
 
@@ -70,38 +70,38 @@ def failure_at(place: Path) -> str | None:
     return read_json(file)["why"] if file.exists() else None
 
 
-class Plan:
-    """Pieces of work in their order, each with the kind of work that it is.
+class TaskGraph:
+    """Tasks in their order, each with the kind of work that it is.
 
     Args:
-        pieces: kind and work, what is needed before what needs it; the same kind takes about the
-            same time. What several ask for comes once: pieces in one folder are one.
-        later: how many pieces of which kind will come that are not known yet.
+        tasks: kind and work, what is needed before what needs it; the same kind takes about the
+            same time. What several ask for comes once: tasks in one folder are one.
+        later: how many tasks of which kind will come that are not known yet.
     """
 
     def __init__(
-        self, pieces: Iterable[tuple[str, Work]], later: dict[str, int] | None = None
+        self, tasks: Iterable[tuple[str, Task]], later: dict[str, int] | None = None
     ) -> None:
-        unique = {work.place: (kind, work) for kind, work in pieces}
-        self.pieces = list(unique.values())
+        unique = {task.place: (kind, task) for kind, task in tasks}
+        self.tasks = list(unique.values())
         self._later = Counter(later or {})
 
-    def open(self) -> list[tuple[str, Work]]:
+    def open(self) -> list[tuple[str, Task]]:
         """What is neither done nor has failed, in order."""
-        return [(kind, work) for kind, work in self.pieces if not (work.is_done or work.failure)]
+        return [(kind, task) for kind, task in self.tasks if not (task.is_done or task.failure)]
 
     def failed(self) -> set[Path]:
-        """Folders of the pieces that cannot be done."""
-        return {work.place for _, work in self.pieces if work.failure}
+        """Folders of the tasks that cannot be done."""
+        return {task.place for _, task in self.tasks if task.failure}
 
     def progress(self) -> str:
-        """How many pieces are done, and how long the rest will take."""
-        done = len(self.pieces) - len(self.open())
-        total = len(self.pieces) + sum(self._later.values())
+        """How many tasks are done, and how long the rest will take."""
+        done = len(self.tasks) - len(self.open())
+        total = len(self.tasks) + sum(self._later.values())
         return f"{done} of {total} done; {self.left()}"
 
     def left(self) -> str:
-        """How long the rest will take, by what pieces of the same kind took, here or before."""
+        """How long the rest will take, by what tasks of the same kind took, here or before."""
         open_ = Counter(kind for kind, _ in self.open()) + self._later
         if not open_:
             return "nothing left"
@@ -115,7 +115,7 @@ class Plan:
         return "left: " + "; ".join(parts)
 
     def _measured(self, kind: str) -> Sequence[float]:
-        files = (work.place / SECONDS for mine, work in self.pieces if mine == kind)
+        files = (task.place / SECONDS for mine, task in self.tasks if mine == kind)
         return [read_json(file)["seconds"] for file in files if file.exists()]
 
 
@@ -125,43 +125,45 @@ def _spoken(minutes: float) -> str:
     return f"about {minutes:.0f} min" if minutes < 90 else f"about {minutes / 60:.1f} h"
 
 
-class GridError(SerkitError):
+class SchedulerError(SerkitError):
     """Work cannot be done where it was to be done; the message says why."""
 
 
-def no_sources(work: Work) -> Mapping[str, Path]:
-    """Of pieces that read nothing else."""
+def no_sources(task: Task) -> Mapping[str, Path]:
+    """Of tasks that read nothing else."""
     return {}
 
 
 @dataclass(frozen=True)
-class Workshop:
-    """What is needed to do a piece of a plan in another process, maybe on another machine.
+class TaskFactory:
+    """What is needed to do a task of a graph in another process, maybe on another machine.
 
     Attributes:
-        reopen: from the run folder, the folder of all results, and the piece's name, the path of
-            its place below the latter, to the piece. It is pickled: most often a function of a
+        reopen: from the run folder, the folder of all results, and the task's name, the path of
+            its place below the latter, to the task. It is pickled: most often a function of a
             module with its first arguments (``functools.partial``).
         out: the run folder.
         cache: the folder that all results are in.
-        inputs: what has to be there before any piece is done, paths of files and folders below
+        inputs: what has to be there before any task is done, paths of files and folders below
             either folder: ``("out", "manifest.csv")``, ``("cache", "spectrograms")``.
-        sources: from a piece to the files that it reads which are neither in these folders nor
-            given by other pieces, such as recordings, by the names that copies of them get below
+        sources: from a task to the files that it reads which are neither in these folders nor
+            given by other tasks, such as recordings, by the names that copies of them get below
             the run folder of a machine that has folders of its own.
     """
 
-    reopen: Callable[[Path, Path, str], Work]
+    reopen: Callable[[Path, Path, str], Task]
     out: Path
     cache: Path
     inputs: tuple[tuple[str, str], ...] = ()
-    sources: Callable[[Work], Mapping[str, Path]] = no_sources
+    sources: Callable[[Task], Mapping[str, Path]] = no_sources
 
 
 class Engine(Protocol):
     """Something that does all of a plan."""
 
-    def run(self, plan: Plan, workshop: Workshop, say: Callable[[str], None], verbose: int) -> None:
+    def run(
+        self, plan: TaskGraph, task_factory: TaskFactory, say: Callable[[str], None], verbose: int
+    ) -> None:
         """Do what is not done, what is needed before what needs it.
 
         A training that diverges is noted as failed, and the rest goes on; what needs it is left
@@ -169,26 +171,30 @@ class Engine(Protocol):
 
         Args:
             plan: what there is to do.
-            workshop: for doing it elsewhere.
+            task_factory: for doing it elsewhere.
             say: gets lines.
             verbose: as for Keras' ``fit``.
         """
 
 
 class LocalEngine:
-    """Does one piece after the other, in this process."""
+    """Runs one task after the other, in this process."""
 
     def run(
-        self, plan: Plan, workshop: Workshop | None, say: Callable[[str], None], verbose: int
+        self,
+        plan: TaskGraph,
+        task_factory: TaskFactory | None,
+        say: Callable[[str], None],
+        verbose: int,
     ) -> None:
         """See :meth:`Engine.run`."""
         failed = plan.failed()
-        for kind, work in plan.open():
+        for kind, task in plan.open():
             # Meanwhile something that it needs may have failed, or another process been quicker.
-            if work.failure or not failed.isdisjoint(work.needs):
-                failed.add(work.place)
-            elif not work.is_done:
-                say(f"   {work.title}: {plan.progress()}")
-                if why := do(kind, work, verbose):
-                    failed.add(work.place)
-                    say(f"   {work.title} failed: {why}")
+            if task.failure or not failed.isdisjoint(task.needs):
+                failed.add(task.place)
+            elif not task.is_done:
+                say(f"   {task.title}: {plan.progress()}")
+                if why := run_task(kind, task, verbose):
+                    failed.add(task.place)
+                    say(f"   {task.title} failed: {why}")

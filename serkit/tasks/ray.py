@@ -11,26 +11,26 @@ from typing import Any
 from serkit.errors import InputError, check_range
 from serkit.files import alone_in
 from serkit.serialization import content_key
-from serkit.tasks.graph import GridError, Plan, Work, Workshop, do
+from serkit.tasks.graph import SchedulerError, Task, TaskFactory, TaskGraph, run_task
 from serkit.tasks.share import Share
 
 
-def do_elsewhere(
+def run_remotely(
     kind: str,
-    workshop: Workshop,
+    task_factory: TaskFactory,
     name: str,
     needs: list[str],
     address: str,
     sources: Sequence[str] = (),
 ) -> str | None:
-    """Do a piece of work, opened again from its name.
+    """Do a task, opened again from its name.
 
     Args:
         kind: of the work.
-        workshop: how it is opened.
-        name: of the piece.
+        task_factory: how it is opened.
+        name: of the task.
         needs: names of those that it needs.
-        address: of a share, if this machine does not see the workshop's folders; they are then
+        address: of a share, if this machine does not see the task factory's folders; they are then
             folders of this machine's own, with what is needed fetched. Empty if it does.
         sources: names of copies, on the share, of what else it reads.
 
@@ -38,30 +38,30 @@ def do_elsewhere(
         Why it failed; None if it did not.
     """
     if not address:
-        return do(kind, workshop.reopen(workshop.out, workshop.cache, name), 0)
+        return run_task(kind, task_factory.reopen(task_factory.out, task_factory.cache, name), 0)
     share = Share(address)
     scratch = Path(tempfile.gettempdir()) / f"serkit-{content_key(share=address)}"
     folders = {"out": scratch / "out", "cache": scratch / "cache"}
     with alone_in(scratch):
-        wanted = [*workshop.inputs, *(("cache", need) for need in needs)]
+        wanted = [*task_factory.inputs, *(("cache", need) for need in needs)]
         for folder, inner in wanted:
             if not share.is_same(f"{folder}/{inner}", folders[folder] / inner):
                 share.get(f"{folder}/{inner}", folders[folder] / inner)
     share.get_files("out", sources, folders["out"])
-    work = workshop.reopen(folders["out"], folders["cache"], name)
-    why = do(kind, work, 0)
-    share.put(work.place, f"cache/{name}")
+    task = task_factory.reopen(folders["out"], folders["cache"], name)
+    why = run_task(kind, task, 0)
+    share.put(task.place, f"cache/{name}")
     return why
 
 
-def name_of(work: Work, workshop: Workshop) -> str:
-    """The path of a piece's place below that of all results."""
-    return work.place.relative_to(workshop.cache).as_posix()
+def name_of(task: Task, task_factory: TaskFactory) -> str:
+    """The path of a task's place below that of all results."""
+    return task.place.relative_to(task_factory.cache).as_posix()
 
 
-def needs_of(work: Work, workshop: Workshop) -> list[str]:
+def needs_of(task: Task, task_factory: TaskFactory) -> list[str]:
     """The same of what it needs."""
-    return [place.relative_to(workshop.cache).as_posix() for place in work.needs]
+    return [place.relative_to(task_factory.cache).as_posix() for place in task.needs]
 
 
 _INSTALL = "pip install 'serkit[ray]'"
@@ -69,16 +69,16 @@ _INSTALL = "pip install 'serkit[ray]'"
 
 @dataclass(frozen=True)
 class RaySettings:
-    """Where work is done, and what a piece of it takes.
+    """Where work is done, and what a task of it takes.
 
     Attributes:
         address: of a cluster, ``host:port`` or ``ray://host:port``; empty for one of this machine
             alone, which ends with this process.
-        cpus: that Ray sets aside for a piece.
-        gpus: the same; 0.5 for two pieces on a GPU.
-        threads: that TensorFlow has for a piece; 0 for as many as the machine has cores, as it has
+        cpus: that Ray sets aside for a task.
+        gpus: the same; 0.5 for two tasks on a GPU.
+        threads: that TensorFlow has for a task; 0 for as many as the machine has cores, as it has
             by itself. Numbers depend on it in their last bits.
-        retries: of a piece whose node was lost.
+        retries: of a task whose node was lost.
         share: an address that fsspec knows, for machines that have no folder in common, see
             :class:`serkit.tasks.share.Share`; empty where they have.
         patience: seconds to wait for an answer from ``address``.
@@ -101,21 +101,21 @@ class RaySettings:
 
 
 class RayEngine:
-    """Does pieces on a Ray cluster, each as soon as what it needs is done.
+    """Runs tasks on a Ray cluster, each as soon as what it needs is done.
 
-    A piece is opened again where it is done, from what the workshop says, so that numbers are those
-    of :class:`serkit.tasks.graph.LocalEngine`, bit for bit on machines of one type. A piece whose
+    A task is opened again where it runs, from what the task factory says, so that numbers are those
+    of :class:`serkit.tasks.graph.LocalEngine`, bit for bit on machines of one type. A task whose
     node is lost is done again elsewhere, where it goes on if the folder is a shared one. If this
     process is killed a new one goes on with what is not done.
 
     Use it in a ``with`` statement.
 
     Args:
-        settings: where, and what a piece takes.
+        settings: where, and what a task takes.
 
     Raises:
         InputError: if Ray is not installed.
-        GridError: if nobody answers at the address.
+        SchedulerError: if no answer at the address.
     """
 
     def __init__(self, settings: RaySettings) -> None:
@@ -142,46 +142,53 @@ class RayEngine:
         if self._own:
             self._ray.shutdown()
 
-    def run(self, plan: Plan, workshop: Workshop, say: Callable[[str], None], verbose: int) -> None:
+    def run(
+        self, plan: TaskGraph, task_factory: TaskFactory, say: Callable[[str], None], verbose: int
+    ) -> None:
         """See :meth:`serkit.tasks.graph.Engine.run`; nothing is printed by what is done elsewhere.
 
         Raises:
-            GridError: if a piece was lost with its node more often than it may be.
+            SchedulerError: if a task was lost with its node more often than it may be.
         """
         share = Share(self.settings.share) if self.settings.share else None
         if share:
-            self._exchange_with(share, workshop, plan)
-        piece = self._remote(do_elsewhere)
+            self._exchange_with(share, task_factory, plan)
+        remote = self._remote(run_remotely)
         waiting, running = plan.open(), {}
-        # Files are asked once: there may be thousands of pieces.
-        unfinished, failed = {work.place for _, work in waiting}, plan.failed()
+        # Files are asked once: there may be thousands of tasks.
+        unfinished, failed = {task.place for _, task in waiting}, plan.failed()
         while waiting or running:
             later = []
-            for kind, work in waiting:
-                if not unfinished.isdisjoint(work.needs):
-                    later.append((kind, work))
-                elif work.failure or not failed.isdisjoint(work.needs):
+            for kind, task in waiting:
+                if not unfinished.isdisjoint(task.needs):
+                    later.append((kind, task))
+                elif task.failure or not failed.isdisjoint(task.needs):
                     # What it needs has failed, and comes before it.
-                    unfinished.discard(work.place)
-                    failed.add(work.place)
+                    unfinished.discard(task.place)
+                    failed.add(task.place)
                 else:
-                    given = kind, workshop, name_of(work, workshop), needs_of(work, workshop)
-                    sources = self._give(share, workshop, work) if share else []
-                    running[piece.remote(*given, self.settings.share, sources)] = work
+                    given = (
+                        kind,
+                        task_factory,
+                        name_of(task, task_factory),
+                        needs_of(task, task_factory),
+                    )
+                    sources = self._give(share, task_factory, task) if share else []
+                    running[remote.remote(*given, self.settings.share, sources)] = task
             waiting = later
             if running:
-                say(f"   {len(running)} pieces handed out: {plan.progress()}")
+                say(f"   {len(running)} tasks handed out: {plan.progress()}")
                 (one, *_), _ = self._ray.wait(list(running), num_returns=1)
-                work = running.pop(one)
-                if self._take_in(one, work, workshop, share, say):
-                    failed.add(work.place)
-                unfinished.discard(work.place)
+                task = running.pop(one)
+                if self._take_in(one, task, task_factory, share, say):
+                    failed.add(task.place)
+                unfinished.discard(task.place)
 
     @property
     def variables(self) -> dict[str, str]:
         """Of the environment of what is done elsewhere, set before TensorFlow is imported."""
         threads = self.settings.threads or os.cpu_count() or 1
-        # Ray itself would set OpenMP's to the CPUs of a piece.
+        # Ray itself would set OpenMP's to the CPUs of a task.
         names = "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"
         found = dict.fromkeys(names, str(threads))
         return found | {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
@@ -195,24 +202,24 @@ class RayEngine:
             runtime_env={"env_vars": self.variables},
         )(function)
 
-    def _exchange_with(self, share: Share, workshop: Workshop, plan: Plan) -> None:
-        """Give what all pieces need, and take what was done before."""
-        for folder, inner in workshop.inputs:
-            path = getattr(workshop, folder) / inner
+    def _exchange_with(self, share: Share, task_factory: TaskFactory, plan: TaskGraph) -> None:
+        """Give what all tasks need, and take what was done before."""
+        for folder, inner in task_factory.inputs:
+            path = getattr(task_factory, folder) / inner
             # Once; a search has a plan for each of its trials.
             if path not in self._given:
                 share.put(path, f"{folder}/{inner}")
                 self._given.add(path)
-        for _, work in plan.pieces:
-            name = f"cache/{name_of(work, workshop)}"
-            if work.is_done and not share.has(name):
-                share.put(work.place, name)
-            elif not work.is_done and share.has(name):
-                share.get(name, work.place)
+        for _, task in plan.tasks:
+            name = f"cache/{name_of(task, task_factory)}"
+            if task.is_done and not share.has(name):
+                share.put(task.place, name)
+            elif not task.is_done and share.has(name):
+                share.get(name, task.place)
 
-    def _give(self, share: Share, workshop: Workshop, work: Work) -> list[str]:
-        """Give what else a piece reads; names of it."""
-        found = workshop.sources(work)
+    def _give(self, share: Share, task_factory: TaskFactory, task: Task) -> list[str]:
+        """Give what else a task reads; names of it."""
+        found = task_factory.sources(task)
         # Several may read the same.
         new = {name: path for name, path in found.items() if path not in self._given}
         share.put_files(new, "out")
@@ -222,16 +229,16 @@ class RayEngine:
     def _take_in(
         self,
         reference: Any,
-        work: Work,
-        workshop: Workshop,
+        task: Task,
+        task_factory: TaskFactory,
         share: Share | None,
         say: Callable[[str], None],
     ) -> str | None:
         why = self._result(reference)
         if share:
-            share.get(f"cache/{name_of(work, workshop)}", work.place)
+            share.get(f"cache/{name_of(task, task_factory)}", task.place)
         if why:
-            say(f"   {work.title} failed: {why}")
+            say(f"   {task.title} failed: {why}")
         return why
 
     def _result(self, reference: Any) -> Any:
@@ -239,8 +246,8 @@ class RayEngine:
         try:
             return self._ray.get(reference)
         except (lost.WorkerCrashedError, lost.NodeDiedError, lost.ObjectLostError) as error:
-            raise GridError(
-                f"a piece was lost with its node more than {self.settings.retries} times "
+            raise SchedulerError(
+                f"a task was lost with its node more than {self.settings.retries} times "
                 f"({str(error).splitlines()[0]}); started again, the run goes on"
             ) from error
         except lost.RayTaskError as error:
@@ -258,7 +265,7 @@ def _require_answer(address: str, patience: float) -> None:
     try:
         socket.create_connection((host, int(port)), timeout=patience).close()
     except OSError as error:
-        raise GridError(
+        raise SchedulerError(
             f"nobody answers at {address} ({error}); valid is the address that "
             "`ray start --head` says"
         ) from error

@@ -49,10 +49,10 @@ class Examples:
         """
         if len({part.labels is None for part in parts}) != 1:
             raise InputError(f"{len(parts)} sets, some with labels; valid are all or none")
-        pictures = [part.spectrograms for part in parts]
+        spectrograms = [part.spectrograms for part in parts]
         labels = [part.labels for part in parts]
         return cls(
-            one_after_another(pictures),
+            one_after_another(spectrograms),
             frozenset().union(*(part.speakers for part in parts)),
             None if labels[0] is None else np.concatenate(labels),
         )

@@ -10,7 +10,7 @@ import tensorflow as tf
 from serkit.datasets.splits import Speakers
 from serkit.errors import InputError
 from serkit.layers import variational
-from serkit.layers.dropout import MonteCarloDropout, parts
+from serkit.layers.dropout import MonteCarloDropout, layers_of
 from serkit.layers.posterior import VariationalLayer
 from serkit.training.batches import batches_in_order
 from serkit.training.examples import Examples
@@ -59,7 +59,7 @@ class FeatureDensity:
         convolutions = [each.output for each in model.layers if isinstance(each, _CONVOLUTIONS)]
         self._network = keras.Model(model.inputs, [*convolutions, model.layers[-1].input])
         drawing = VariationalLayer, MonteCarloDropout
-        self._drawing = [layer for layer in parts(model) if isinstance(layer, drawing)]
+        self._drawing = [layer for layer in layers_of(model) if isinstance(layer, drawing)]
         clips = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
         self._compiled = tf.function(self._features, input_signature=(clips,))
         known = self._all_features(train.spectrograms)

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from serkit.errors import InputError, check_range
-from serkit.layers.dropout import MonteCarloDropout, parts
+from serkit.layers.dropout import MonteCarloDropout, layers_of
 from serkit.layers.posterior import VariationalLayer
 from serkit.metrics.calibration import softmax
 from serkit.training.batches import batches_in_order
@@ -101,7 +101,7 @@ class SampledNetwork:
 
     def __init__(self, model: keras.Model) -> None:
         self.model = model
-        self._layers = [layer for layer in parts(model) if isinstance(layer, _DRAWING)]
+        self._layers = [layer for layer in layers_of(model) if isinstance(layer, _DRAWING)]
         if not self._layers:
             raise InputError(
                 f"no layer of {model.name} draws; valid are variational layers or "
@@ -169,4 +169,4 @@ def _pieces(model: keras.Model) -> tuple[keras.Model | None, keras.Model]:
 
 def draws(layer: keras.layers.Layer) -> bool:
     """Whether a layer or model, or anything inside, gives other outputs each time."""
-    return any(isinstance(part, _DRAWING) for part in parts(layer))
+    return any(isinstance(part, _DRAWING) for part in layers_of(layer))

@@ -4,7 +4,7 @@ import pytest
 
 from serkit.cli.arguments import add_engine, engine, ray_settings
 from serkit.errors import InputError
-from serkit.tasks.graph import GridError, LocalEngine
+from serkit.tasks.graph import LocalEngine, SchedulerError
 from serkit.tasks.ray import RaySettings
 
 
@@ -39,5 +39,5 @@ def test_what_ray_alone_knows_is_refused_without_it(given):
 def test_an_address_that_nobody_answers_is_said():
     pytest.importorskip("ray")
     options = _options("--engine", "ray", "--address", "127.0.0.1:1")
-    with pytest.raises(GridError, match="nobody answers"), engine(options):
+    with pytest.raises(SchedulerError, match="nobody answers"), engine(options):
         pass

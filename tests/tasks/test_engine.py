@@ -1,6 +1,6 @@
 import pytest
 
-from serkit.tasks.graph import LocalEngine, Plan
+from serkit.tasks.graph import LocalEngine, TaskGraph
 
 # A diamond, and something that fails with all that needs it.
 GRAPH = {
@@ -17,26 +17,26 @@ GRAPH = {
 
 def test_everything_is_done_once_in_order_and_said_before(toy, tmp_path):
     said = []
-    plan = Plan(toy.graph(tmp_path, tmp_path / "cache", GRAPH))
-    workshop = toy.workshop(tmp_path, GRAPH)
-    LocalEngine().run(plan, workshop, said.append, 0)
+    plan = TaskGraph(toy.graph(tmp_path, tmp_path / "cache", GRAPH))
+    task_factory = toy.task_factory(tmp_path, GRAPH)
+    LocalEngine().run(plan, task_factory, said.append, 0)
     assert toy.results(tmp_path) == {"a": 1, "b": 3, "c": 4, "d": 11, "e": 19}
     starts = [line.split(":")[0].strip() for line in said]
     assert starts == ["a", "b", "c", "d", "bad", "bad failed", "e"]
     assert "0 of 8 done" in said[0]
     assert "a loss is no number" in said[5]
     again = []
-    LocalEngine().run(plan, workshop, again.append, 0)
+    LocalEngine().run(plan, task_factory, again.append, 0)
     assert again == []
 
 
 def test_an_error_ends_it_and_a_second_call_goes_on(toy, tmp_path):
     broken = GRAPH | {"d": [["b", "c"], 0.0, "No space left on device"]}
-    plan = Plan(toy.graph(tmp_path, tmp_path / "cache", broken))
+    plan = TaskGraph(toy.graph(tmp_path, tmp_path / "cache", broken))
     with pytest.raises(OSError, match="No space left"):
         LocalEngine().run(plan, None, print, 0)
     assert set(toy.results(tmp_path)) == {"a", "b", "c"}
-    LocalEngine().run(Plan(toy.graph(tmp_path, tmp_path / "cache", GRAPH)), None, print, 0)
+    LocalEngine().run(TaskGraph(toy.graph(tmp_path, tmp_path / "cache", GRAPH)), None, print, 0)
     assert toy.results(tmp_path)["e"] == 19
     assert len((tmp_path / "cache" / "a" / "runs.txt").read_text().splitlines()) == 1
 
@@ -45,7 +45,7 @@ def test_on_a_full_disk_it_is_said_and_with_room_it_goes_on(toy, small_disk):
     """Results that need more room than there is, on a file system of a megabyte."""
     out, more = small_disk
     given = {f"p{number}": [[], 0.0, "", 300_000] for number in range(6)}
-    plan = Plan(toy.graph(out, out / "cache", given))
+    plan = TaskGraph(toy.graph(out, out / "cache", given))
     with pytest.raises(OSError, match="No space left on device"):
         LocalEngine().run(plan, None, print, 0)
     done = set(toy.results(out))

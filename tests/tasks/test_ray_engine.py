@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from serkit.errors import InputError
-from serkit.tasks.graph import GridError, LocalEngine, Plan
+from serkit.tasks.graph import LocalEngine, SchedulerError, TaskGraph
 from serkit.tasks.ray import RayEngine, RaySettings
 
 ray = pytest.importorskip("ray")
@@ -48,14 +48,14 @@ def engine(cluster):
 
 
 def _plan(toy, out, graph=GRAPH):
-    return Plan(toy.graph(out, out / "cache", graph))
+    return TaskGraph(toy.graph(out, out / "cache", graph))
 
 
 @pytest.mark.slow
 def test_it_gives_what_the_local_engine_gives(toy, engine, tmp_path):
     said = []
     plan = _plan(toy, tmp_path / "ray")
-    engine.run(plan, toy.workshop(tmp_path / "ray", GRAPH), said.append, 0)
+    engine.run(plan, toy.task_factory(tmp_path / "ray", GRAPH), said.append, 0)
     LocalEngine().run(_plan(toy, tmp_path / "local"), None, print, 0)
     assert toy.results(tmp_path / "ray") == toy.results(tmp_path / "local")
     assert any("bad failed: a loss is no number" in line for line in said)
@@ -63,16 +63,16 @@ def test_it_gives_what_the_local_engine_gives(toy, engine, tmp_path):
     # Elsewhere, with as many threads as were asked for.
     runs = [file.read_text().split() for file in (tmp_path / "ray" / "cache").glob("*/runs.txt")]
     assert all(int(process) != os.getpid() and threads == "1" for process, threads in runs)
-    engine.run(plan, toy.workshop(tmp_path / "ray", GRAPH), said.append, 0)
+    engine.run(plan, toy.task_factory(tmp_path / "ray", GRAPH), said.append, 0)
 
 
 @pytest.mark.slow
 def test_an_error_there_is_an_error_here_and_the_rest_is_kept(toy, engine, tmp_path):
     broken = GRAPH | {"d": [["b", "c"], 0.0, "No space left on device"]}
-    workshop = toy.workshop(tmp_path, broken)
+    task_factory = toy.task_factory(tmp_path, broken)
     with pytest.raises(OSError, match="No space left"):
-        engine.run(_plan(toy, tmp_path, broken), workshop, print, 0)
-    engine.run(_plan(toy, tmp_path), toy.workshop(tmp_path, GRAPH), print, 0)
+        engine.run(_plan(toy, tmp_path, broken), task_factory, print, 0)
+    engine.run(_plan(toy, tmp_path), toy.task_factory(tmp_path, GRAPH), print, 0)
     assert toy.results(tmp_path)["e"] == 19
 
 
@@ -80,11 +80,11 @@ def test_an_error_there_is_an_error_here_and_the_rest_is_kept(toy, engine, tmp_p
 def test_machines_may_share_an_address_alone(toy, cluster, tmp_path, monkeypatch):
     share = f"file://{tmp_path}/share"
     with RayEngine(RaySettings(cluster.address, share=share)) as engine:
-        engine.run(_plan(toy, tmp_path / "a"), toy.workshop(tmp_path / "a", GRAPH), print, 0)
+        engine.run(_plan(toy, tmp_path / "a"), toy.task_factory(tmp_path / "a", GRAPH), print, 0)
         found = toy.results(tmp_path / "a")
         # Another driver takes what is there.
         second = _plan(toy, tmp_path / "b")
-        engine.run(second, toy.workshop(tmp_path / "b", GRAPH), print, 0)
+        engine.run(second, toy.task_factory(tmp_path / "b", GRAPH), print, 0)
     assert found == toy.results(tmp_path / "b") == {"a": 1, "b": 3, "c": 4, "d": 11, "e": 19}
     both = [(tmp_path / one / "cache" / "a" / "runs.txt").read_text() for one in "ab"]
     assert both[0] == both[1]
@@ -110,7 +110,7 @@ def test_what_was_on_a_lost_node_is_done_elsewhere(toy, cluster, engine, tmp_pat
 
     losing = threading.Thread(target=lose)
     losing.start()
-    engine.run(_plan(toy, tmp_path, graph), toy.workshop(tmp_path, graph), print, 0)
+    engine.run(_plan(toy, tmp_path, graph), toy.task_factory(tmp_path, graph), print, 0)
     losing.join()
     assert toy.results(tmp_path) == {f"p{number}": number + 1 for number in range(6)}
     runs = [len(file.read_text().splitlines()) for file in begun.glob("*/runs.txt")]
@@ -144,14 +144,16 @@ with RayEngine(RaySettings({cluster.address!r})) as engine:
     driver.wait()
     done = toy.results(tmp_path)
     assert 0 < len(done) < 6
-    engine.run(_plan(toy, tmp_path, graph), toy.workshop(tmp_path, graph), print, 0)
+    engine.run(_plan(toy, tmp_path, graph), toy.task_factory(tmp_path, graph), print, 0)
     assert len(toy.results(tmp_path)) == 6
     for name in done:
         assert len((tmp_path / "cache" / name / "runs.txt").read_text().splitlines()) == 1
 
 
 def test_an_address_that_nobody_answers_is_said():
-    with pytest.raises(GridError, match=r"nobody answers at 127\.0\.0\.1:1 .*ray start --head"):
+    with pytest.raises(
+        SchedulerError, match=r"nobody answers at 127\.0\.0\.1:1 .*ray start --head"
+    ):
         RayEngine(RaySettings("127.0.0.1:1", patience=0.5))
 
 

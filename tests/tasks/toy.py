@@ -8,7 +8,7 @@ from pathlib import Path
 
 from serkit.errors import DivergedError
 from serkit.files import read_json, replacing, write_json
-from serkit.tasks.graph import Workshop, failure_at
+from serkit.tasks.graph import TaskFactory, failure_at
 
 
 @dataclass
@@ -61,15 +61,15 @@ def graph(out: Path, cache: Path, given: dict) -> list[tuple[str, Piece]]:
 def reopen(given: dict, out: Path, cache: Path, name: str) -> Piece:
     """One of them, elsewhere."""
     assert (out / "manifest.csv").exists()
-    return next(piece for _, piece in graph(out, cache, given) if piece.place == cache / name)
+    return next(task for _, task in graph(out, cache, given) if task.place == cache / name)
 
 
-def workshop(out: Path, given: dict) -> Workshop:
+def task_factory(out: Path, given: dict) -> TaskFactory:
     """For a graph, in a folder."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "manifest.csv").write_text("")
     inputs = (("out", "manifest.csv"),)
-    return Workshop(functools.partial(reopen, given), out, out / "cache", inputs)
+    return TaskFactory(functools.partial(reopen, given), out, out / "cache", inputs)
 
 
 def results(out: Path) -> dict[str, int]:

@@ -243,8 +243,8 @@ class BayesianObjective(OverFolds):
             verbose=verbose,
         )
         forget_training(folder)
-        network, pictures = SampledNetwork(model), parts.of(split.test)
-        found = predict_samples(network, pictures, _SAMPLES, fold.seed).mean(axis=0)
+        network, spectrograms = SampledNetwork(model), parts.of(split.test)
+        found = predict_samples(network, spectrograms, _SAMPLES, fold.seed).mean(axis=0)
         truth = parts.labels(split.test)
         uar = score(truth, found.argmax(axis=1), len(parts.classes)).uar
         loss, ece = negative_log_likelihood(found, truth), reliability(found, truth).ece

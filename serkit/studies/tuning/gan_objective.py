@@ -133,10 +133,10 @@ class GanObjective(OverFolds):
             or that the sample filter ``refused`` as another class.
         """
         label = self.search.label
-        pictures = self._samples(self._trained(fold, settings, share, folder, verbose))
+        spectrograms = self._samples(self._trained(fold, settings, share, folder, verbose))
         held_out = fold.sample_filter.embedding(fold.held_out[label])
-        distance, error = kid(held_out, fold.sample_filter.embedding(pictures))
-        verdicts = fold.sample_filter.verdicts(pictures, label)
+        distance, error = kid(held_out, fold.sample_filter.embedding(spectrograms))
+        verdicts = fold.sample_filter.verdicts(spectrograms, label)
         shares = {"copies": verdicts.copies.mean(), "refused": verdicts.refused.mean()}
         return {"score": distance, "kid_error": error, **shares}
 

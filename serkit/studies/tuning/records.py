@@ -134,18 +134,18 @@ class Outcomes:
         """Whether anything is kept."""
         return any(self._folder.glob("*/outcome.json"))
 
-    def make(self, settings: Any, share: float, work: Callable[[Path], Outcome]) -> None:
+    def make(self, settings: Any, share: float, task: Callable[[Path], Outcome]) -> None:
         """Do the work of a trial, and keep what comes of it.
 
         Args:
             settings: JSON values.
             share: of a whole training.
-            work: gets the trial's folder. If it is killed it is called again by the next process,
+            task: gets the trial's folder. If it is killed it is called again by the next process,
                 and goes on with what it finds there. What it raises but TrialFailedError is no
                 outcome.
         """
         try:
-            found = asdict(work(self.place(settings, share)))
+            found = asdict(task(self.place(settings, share)))
         except TrialFailedError as error:
             found = {"failed": str(error)}
         write_json(

@@ -12,7 +12,7 @@ import keras_tuner
 
 from serkit.errors import InputError, SerkitError
 from serkit.studies.tuning.records import Outcome, Outcomes, SearchSettings, TrialFailedError
-from serkit.tasks.graph import Engine, Plan, Workshop
+from serkit.tasks.graph import Engine, TaskFactory, TaskGraph
 
 TRIALS = "trials"
 """Name of the folder of all trials in that of a search."""
@@ -21,7 +21,7 @@ _SHARED = ("split.json", "spectrograms", "fold-*")
 
 @dataclass(frozen=True)
 class Trial:
-    """Settings that are tried, as a piece of work.
+    """Settings that are tried, as a task.
 
     Attributes:
         objective: what they are scored by.
@@ -101,11 +101,11 @@ class Trials:
             TrialFailedError: if they give no score.
         """
         trial = Trial(self.objective, settings, share, self._outcomes)
-        workshop = Workshop(
+        task_factory = TaskFactory(
             *(functools.partial(_reopened, self._make, settings, share), self._folder),
             *(self._folder, tuple(("cache", name) for name in self._shared())),
         )
-        self._engine.run(Plan([("trial", trial)]), workshop, lambda line: None, 0)
+        self._engine.run(TaskGraph([("trial", trial)]), task_factory, lambda line: None, 0)
         return self.known(settings, share)
 
     def _shared(self) -> list[str]:

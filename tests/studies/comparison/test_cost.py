@@ -22,10 +22,10 @@ def test_steps_are_measured_and_multiplied_by_what_is_to_be_done(comparison, mon
     monkeypatch.setattr(cost, "median_seconds", once)
     gans, compact = estimate_cost(comparison)
     trained = [
-        work
+        task
         for fold in comparison.folds
-        for _, work in comparison.pieces(fold, comparison.arms[-1], (), ())
-        if isinstance(work, GanTraining)
+        for _, task in comparison.tasks(fold, comparison.arms[-1], (), ())
+        if isinstance(task, GanTraining)
     ]
     assert (gans.kind, gans.trainings) == ("dcgan", len(trained))
     # Three seconds a step of eight examples, whatever the batch of the GAN.

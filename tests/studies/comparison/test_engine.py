@@ -116,8 +116,8 @@ def test_gated_samples_need_the_judges_classifier_first(comparison, trained):
         "compact",
         "none",
     )
-    pieces = [work.place for _, work in made._pieces(made.arms, (0,))]
-    assert pieces.index(filter_task.training.place) < pieces.index(first.place)
+    tasks = [task.place for _, task in made._tasks(made.arms, (0,))]
+    assert tasks.index(filter_task.training.place) < tasks.index(first.place)
     plain = comparison(arms=("none", "dcgan"), classifiers=("resnet50-head",))
     assert plain.training(plain.folds[0], "resnet50-head", plain.arms[1], 0).key != first.key
 
@@ -148,14 +148,14 @@ def test_splits_are_written_and_speeds_computed_only_if_an_arm_needs_them(compar
 def test_spectrograms_are_pieces_before_what_needs_them(comparison):
     made = comparison(arms=("none", "speed", "dcgan"))
     assert not made.cache.exists()
-    pieces = [work for _, work in made._pieces(made.arms, (0,))]
-    places = [work.place for work in pieces]
+    tasks = [task for _, task in made._tasks(made.arms, (0,))]
+    places = [task.place for task in tasks]
     assert not made.cache.exists()
-    for work in pieces:
-        speeds = [1.0, 0.9, 1.1] if "compact-speed" in work.title else [1.0]
-        needs = {place for place in work.needs if place.parent.name == "audio"}
-        assert needs == set() if isinstance(work, AudioPart) else set(made.views.needs(speeds))
-        assert all(places.index(place) < places.index(work.place) for place in needs)
+    for task in tasks:
+        speeds = [1.0, 0.9, 1.1] if "compact-speed" in task.title else [1.0]
+        needs = {place for place in task.needs if place.parent.name == "audio"}
+        assert needs == set() if isinstance(task, AudioPart) else set(made.views.needs(speeds))
+        assert all(places.index(place) < places.index(task.place) for place in needs)
     # Those of other speeds when their arm's turn has come.
     assert places.index(*made.views.needs([0.9])) > places.index(
         made.training(made.folds[2], "compact", made.arms[0], 0).place

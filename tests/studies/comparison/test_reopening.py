@@ -11,7 +11,7 @@ import pytest
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.errors import InputError
 from serkit.studies.classifier_runs import Training
-from serkit.studies.comparison import reopened, workshop_of
+from serkit.studies.comparison import reopened, task_factory_of
 from serkit.studies.comparison_spectrograms import AudioPart
 from serkit.studies.engine import Comparison
 from serkit.studies.generators import GanTraining
@@ -22,16 +22,16 @@ from serkit.training.spectrograms import compute_spectrograms
 
 def test_every_piece_is_found_again_by_its_name(pretended):
     comparison, _ = pretended
-    workshop = workshop_of(comparison)
-    pieces = [work for _, work in comparison._pieces(comparison.arms, (0, 1))]
-    assert {type(work) for work in pieces} == {AudioPart, Training, GanTraining}
-    for work in (pieces[0], pieces[len(pieces) // 2], pieces[-1]):
-        name = work.place.relative_to(workshop.cache).as_posix()
-        found = workshop.reopen(workshop.out, workshop.cache, name)
-        assert found is not work
-        assert (found.key, found.title, found.needs) == (work.key, work.title, work.needs)
-    for folder, inner in workshop.inputs:
-        assert (getattr(workshop, folder) / inner).exists()
+    task_factory = task_factory_of(comparison)
+    tasks = [task for _, task in comparison._tasks(comparison.arms, (0, 1))]
+    assert {type(task) for task in tasks} == {AudioPart, Training, GanTraining}
+    for task in (tasks[0], tasks[len(tasks) // 2], tasks[-1]):
+        name = task.place.relative_to(task_factory.cache).as_posix()
+        found = task_factory.reopen(task_factory.out, task_factory.cache, name)
+        assert found is not task
+        assert (found.key, found.title, found.needs) == (task.key, task.title, task.needs)
+    for folder, inner in task_factory.inputs:
+        assert (getattr(task_factory, folder) / inner).exists()
 
 
 _ELSEWHERE = """
@@ -52,20 +52,20 @@ def test_spectrograms_are_computed_in_a_process_that_has_nothing(
         settings_of(root, arms=("none", "mixup")), spec=SpectrogramSpec(frames=32, bins=16)
     )
     comparison = Comparison(settings, tmp_path / "out")
-    workshop = workshop_of(comparison)
+    task_factory = task_factory_of(comparison)
     (part,) = comparison.views.parts([1.0])
     address = f"file://{tmp_path}/share"
     share = Share(address)
-    for folder, inner in workshop.inputs:
-        share.put(getattr(workshop, folder) / inner, f"{folder}/{inner}")
-    sources = workshop.sources(part)
+    for folder, inner in task_factory.inputs:
+        share.put(getattr(task_factory, folder) / inner, f"{folder}/{inner}")
+    sources = task_factory.sources(part)
     share.put_files(sources, "out")
     root.rename(tmp_path / "elsewhere")
     (tmp_path / "node").mkdir()
-    name = name_of(part, workshop)
+    name = name_of(part, task_factory)
     subprocess.run(
         [sys.executable, "-c", _ELSEWHERE],
-        input=pickle.dumps(("kind", workshop, name, [], address, list(sources))),
+        input=pickle.dumps(("kind", task_factory, name, [], address, list(sources))),
         env={**os.environ, "TMPDIR": str(tmp_path / "node"), "TF_CPP_MIN_LOG_LEVEL": "3"},
         check=True,
     )
@@ -77,16 +77,16 @@ def test_spectrograms_are_computed_in_a_process_that_has_nothing(
     assert part.is_done
     (tmp_path / "elsewhere").rename(root)
     expected = compute_spectrograms(comparison.corpus, settings.spec, cache=tmp_path / "here")
-    np.testing.assert_array_equal(comparison.pictures[:], expected[:])
+    np.testing.assert_array_equal(comparison.spectrograms[:], expected[:])
 
 
 def test_what_a_piece_needs_comes_before_it(pretended):
     comparison, _ = pretended
     seen = set()
-    for _, work in comparison._pieces(comparison.arms, (0,)):
-        assert set(work.needs) <= seen
-        seen.add(work.place)
-    assert any(work.needs for _, work in comparison._pieces(comparison.arms, (0,)))
+    for _, task in comparison._tasks(comparison.arms, (0,)):
+        assert set(task.needs) <= seen
+        seen.add(task.place)
+    assert any(task.needs for _, task in comparison._tasks(comparison.arms, (0,)))
 
 
 def test_a_name_of_something_else_is_refused(pretended):

@@ -16,7 +16,7 @@ from serkit.errors import InputError, RecordingError, ResumeError
 from serkit.files import read_json
 from serkit.models.compact import CompactSettings
 from serkit.models.fitting import FitSettings
-from serkit.studies.comparison import compare, verdicts, workshop_of
+from serkit.studies.comparison import compare, task_factory_of, verdicts
 from serkit.studies.comparison_settings import CompareSettings
 from serkit.studies.engine import Comparison
 from serkit.studies.search_spaces import CompactRecipe
@@ -92,9 +92,9 @@ def test_killed_at_three_random_points(synthetic_root, settings_of, small, tmp_p
     total = 3 * 2 + 2 * 2
     assert _done(whole) == total + 2
     points = random.Random(7)
-    for pieces in sorted(points.sample(range(total), 3)):
+    for tasks in sorted(points.sample(range(total), 3)):
         process = _start(synthetic_root, parts)
-        while _done(parts) < pieces:
+        while _done(parts) < tasks:
             assert process.poll() is None, parts.with_suffix(".log").read_text()
             time.sleep(0.02)
         # Somewhere in the middle of what comes next.
@@ -165,7 +165,7 @@ def _require_name_of_bad_file(
     bad = comparison.corpus.files()[100]
     Path(bad).write_bytes(b"RIFF")
     with pytest.raises(RecordingError, match=rf"^{bad}: not a WAV file[^\n]*$"):
-        comparison.run(engine, workshop_of(comparison))
+        comparison.run(engine, task_factory_of(comparison))
 
 
 def _predictions(folder: Path) -> dict[str, bytes]:

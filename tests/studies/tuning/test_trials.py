@@ -40,11 +40,11 @@ class _Elsewhere:
     def __init__(self):
         self.inputs = None
 
-    def run(self, plan, workshop, say, verbose):
-        self.inputs = workshop.inputs
-        for _, work in plan.open():
-            name = work.place.relative_to(workshop.cache).as_posix()
-            workshop.reopen(workshop.out, workshop.cache, name).run(verbose)
+    def run(self, plan, task_factory, say, verbose):
+        self.inputs = task_factory.inputs
+        for _, task in plan.open():
+            name = task.place.relative_to(task_factory.cache).as_posix()
+            task_factory.reopen(task_factory.out, task_factory.cache, name).run(verbose)
 
 
 def test_elsewhere_it_is_the_same_trial(toy, objective, tmp_path):

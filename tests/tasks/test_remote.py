@@ -1,6 +1,6 @@
 import pytest
 
-from serkit.tasks.ray import do_elsewhere, name_of, needs_of
+from serkit.tasks.ray import name_of, needs_of, run_remotely
 from serkit.tasks.share import Share
 
 GRAPH = {"a": [[]], "b": [["a"]], "bad": [[], 0.0, "diverges"]}
@@ -8,7 +8,7 @@ GRAPH = {"a": [[]], "b": [["a"]], "bad": [[], 0.0, "diverges"]}
 
 @pytest.fixture
 def shop(toy, tmp_path):
-    return toy.workshop(tmp_path / "driver", GRAPH)
+    return toy.task_factory(tmp_path / "driver", GRAPH)
 
 
 def test_names_are_paths_below_all_results(toy, shop):
@@ -17,9 +17,9 @@ def test_names_are_paths_below_all_results(toy, shop):
 
 
 def test_where_folders_are_seen_work_is_done_in_them(toy, shop):
-    assert do_elsewhere("kind", shop, "a", [], "") is None
-    assert do_elsewhere("kind", shop, "b", ["a"], "") is None
-    assert do_elsewhere("kind", shop, "bad", [], "") == "a loss is no number"
+    assert run_remotely("kind", shop, "a", [], "") is None
+    assert run_remotely("kind", shop, "b", ["a"], "") is None
+    assert run_remotely("kind", shop, "bad", [], "") == "a loss is no number"
     assert toy.results(shop.out) == {"a": 1, "b": 3}
 
 
@@ -32,7 +32,7 @@ def test_where_they_are_not_what_is_needed_is_fetched(toy, shop, tmp_path, monke
     for node, name, needs in (("1", "a", []), ("2", "b", ["a"]), ("2", "bad", [])):
         (tmp_path / node).mkdir(exist_ok=True)
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path / node))
-        why = do_elsewhere("kind", shop, name, needs, address)
+        why = run_remotely("kind", shop, name, needs, address)
         assert why == ("a loss is no number" if name == "bad" else None)
     assert not shop.cache.exists()
     for name in GRAPH:
@@ -44,7 +44,7 @@ def test_where_they_are_not_what_is_needed_is_fetched(toy, shop, tmp_path, monke
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "2"))
     (again,) = tmp_path.glob("2/serkit-*/cache/b/result.json")
     again.unlink()
-    do_elsewhere("kind", shop, "b", ["a"], address)
+    run_remotely("kind", shop, "b", ["a"], address)
     assert again.read_text().split() == ["{", '"sum":', "102", "}"]
 
 
@@ -56,6 +56,6 @@ def test_what_else_a_piece_reads_is_fetched_below_the_run_folder(toy, shop, tmp_
     Share(address).put_files({"recordings/7": tmp_path / "recording.wav"}, "out")
     (tmp_path / "node").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "node"))
-    assert do_elsewhere("kind", shop, "a", [], address, ["recordings/7"]) is None
+    assert run_remotely("kind", shop, "a", [], address, ["recordings/7"]) is None
     (copy,) = tmp_path.glob("node/serkit-*/out/recordings/7")
     assert copy.read_text() == "sound"

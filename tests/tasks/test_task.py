@@ -1,0 +1,45 @@
+import json
+
+import pytest
+
+from serkit.tasks.graph import failure_at, run_task
+
+
+@pytest.fixture
+def task(toy, tmp_path):
+    """Makes a piece of work."""
+    return lambda **given: toy.Piece(tmp_path / "one", (), 7, **given)
+
+
+def _runs(task):
+    return len((task.place / "runs.txt").read_text().splitlines())
+
+
+def test_work_is_done_once_and_timed(task):
+    one = task()
+    assert run_task("net", one, 0) is None
+    assert run_task("net", one, 0) is None
+    assert _runs(one) == 1
+    assert json.loads((one.place / "seconds.json").read_text()) == {"kind": "net", "seconds": 0.0}
+
+
+def test_work_that_went_on_is_no_measure(task):
+    one = task()
+    one.place.mkdir()
+    run_task("net", one, 0)
+    assert one.is_done
+    assert not (one.place / "seconds.json").exists()
+
+
+def test_what_diverges_is_noted(task):
+    one = task(wrong="diverges")
+    assert run_task("net", one, 0) == "a loss is no number"
+    assert failure_at(one.place) == one.failure == "a loss is no number"
+    assert failure_at(one.place.parent) is None
+
+
+def test_a_full_disk_is_nothing_that_work_is_to_blame_for(task):
+    one = task(wrong="No space left on device")
+    with pytest.raises(OSError, match="No space left"):
+        run_task("net", one, 0)
+    assert one.failure is None

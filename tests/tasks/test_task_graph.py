@@ -1,0 +1,44 @@
+import json
+
+import pytest
+
+from serkit.tasks.graph import TaskGraph
+
+
+class _Work:
+    needs = ()
+    failure = None
+
+    def __init__(self, place):
+        self.place, self.is_done = place, False
+        self.title = place.name
+
+
+@pytest.fixture
+def task(tmp_path):
+    return [_Work(tmp_path / f"w{number}") for number in range(4)]
+
+
+def test_what_several_ask_for_comes_once_in_order(task):
+    plan = TaskGraph([("gan", task[0]), ("net", task[1]), ("gan", task[0]), ("net", task[2])])
+    assert [one for _, one in plan.tasks] == task[:3]
+    task[1].is_done = True
+    task[2].failure = "a loss is no number"
+    assert plan.failed() == {task[2].place}
+    assert plan.open() == [("gan", task[0])]
+    assert plan.progress() == "2 of 3 done; left: not measured yet: 1 x gan"
+
+
+def test_time_left_is_of_what_pieces_of_the_kind_took_and_says_what_is_not_known(task, tmp_path):
+    plan = TaskGraph([("gan", task[0]), ("gan", task[1]), ("net", task[2]), ("net", task[3])])
+    assert plan.left() == "left: not measured yet: 2 x gan, 2 x net"
+    for one, seconds in ((task[0], 240), (task[2], 60)):
+        one.place.mkdir()
+        one.is_done = True
+        (one.place / "seconds.json").write_text(json.dumps({"seconds": seconds}))
+    assert plan.left() == "left: about 5 min"
+    later = TaskGraph(plan.tasks, {"gan": 30, "other": 2})
+    assert later.left() == "left: about 2.1 h; not measured yet: 2 x other"
+    for one in task:
+        one.is_done = True
+    assert plan.left() == "nothing left"
