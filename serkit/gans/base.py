@@ -228,7 +228,7 @@ class GAN(keras.Model):
         return self._generating(noise if labels is None else [noise, labels])
 
     def discriminate(self, spectrograms: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor:
-        """Outputs of the discriminator or critic for spectrograms of these classes, in training mode."""
+        """Discriminator or critic outputs for spectrograms of these classes, in training mode."""
         inputs = spectrograms if labels is None else [spectrograms, labels]
         return self._judging[self.stage](inputs)
 
