@@ -1,7 +1,6 @@
-"""The report's networks give what PyTorch's layers give with the same weights.
+"""The 2021 report's networks give what PyTorch's layers give with the same weights.
 
-The networks in PyTorch are those that scripts/bench_classifier.py measures: what is measured there
-is the same network, too.
+The networks in PyTorch are those that scripts/benchmarks/bench_classifier.py measures.
 """
 
 import importlib.util
@@ -23,7 +22,7 @@ SMALL = TransferSettings(head=(8,))
 
 @pytest.fixture(scope="module")
 def peers():
-    path = Path(serkit.__file__).parents[1] / "scripts" / "_classifier_peers.py"
+    path = Path(serkit.__file__).parents[1] / "scripts" / "benchmarks" / "_classifier_peers.py"
     spec = importlib.util.spec_from_file_location("classifier_peers", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -1,6 +1,6 @@
 """How fast recordings become spectrograms: beside librosa, the report's way, and what is possible.
 
-    python scripts/bench_audio.py ../shared/data/ravdess        # in the project's environment
+    python scripts/benchmarks/bench_audio.py ../shared/data/ravdess
 
 All in one run, in turn, the fastest of several rounds counting; what matters are the ratios. The
 recordings are measured as they are and at 48 kHz, made from them by soxr. `bound` is what cannot be
@@ -26,6 +26,7 @@ import numpy as np
 import soundfile
 import soxr
 import tensorflow as tf
+from _quick import parse as parse_options
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.export.answering import Answering
@@ -45,7 +46,7 @@ def main() -> None:
     parser.add_argument("--files", type=int, help="use only so many, spread over all")
     parser.add_argument("--many", type=int, default=12_000, help="files for memory and linearity")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parse_options(parser, files=3, rounds=1, many=240)
     if options.measure:
         print(json.dumps(measure_many(Path(options.measure), options.many)))
         return

@@ -1,7 +1,7 @@
 """Damaged WAV files through the decoder's graph: nothing may crash, hang or stay in memory.
 
-    python scripts/fuzz_decoder.py                 # 200,000 of them, in the project's environment
-    python scripts/fuzz_decoder.py --count 5000 --seed 7
+    python scripts/benchmarks/fuzz_decoder.py  # 200,000 files
+    python scripts/benchmarks/fuzz_decoder.py --count 5000 --seed 7
 
 Every string starts as a whole WAV file of one of the kinds that are about; then up to six times a
 bit or a field of its header is changed, bytes are lost or added, chunks are doubled or given other
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from _quick import parse as parse_options
 from fuzz_audit import mutate, whole_file
 
 from serkit.audio.decoding import decode_wav
@@ -31,7 +32,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    options = parse_options(parser, count=1000)
     kinds: Counter[str] = Counter()
     start, slowest = 0.0, 0.0
     batches = -(-options.count // _BATCH)

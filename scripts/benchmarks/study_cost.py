@@ -1,7 +1,7 @@
 """What the full study costs on this machine, from measured steps, and how it spreads over more.
 
-    python scripts/study_cost.py                   # one accelerator if there is one, else the CPU
-    python scripts/study_cost.py --width 0.25      # GANs of a quarter of the report's channels
+    python scripts/benchmarks/study_cost.py  # on an accelerator if there is one
+    python scripts/benchmarks/study_cost.py --width 0.25  # GANs of a quarter of the width
 
 The study: four corpora (12,162 clips), 14 categories, 5 folds, 5 seeds, 8 arms, 3 networks. Steps
 of each GAN and classifier are measured here, multiplied by how many there are, and put on 1, 8 and
@@ -18,6 +18,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from _quick import parse as parse_options
 
 from serkit.datasets.splits import Speakers
 from serkit.formatting import markdown_table
@@ -144,7 +145,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--width", type=float, default=1.0, help="of GANs, 1 is the report's")
     parser.add_argument("--steps", type=int, default=5, help="that are measured of each")
-    options = parser.parse_args()
+    options = parse_options(parser, width=0.02, steps=1)
     sizes = GanSizes(width=options.width)
     found = [kind for name in GAN_ARMS for kind in of_gan(name, sizes, options.steps)]
     found += [of_network(name, options.steps) for name in NETWORKS]

@@ -1,6 +1,6 @@
 """How much of the time scheduling costs, and how much faster two workers are than one.
 
-    python scripts/bench_grid.py
+    python scripts/benchmarks/bench_tasks.py
 
 Sixteen tasks of one thread and about ten seconds each, which hash numbers: by a bare loop, by the
 local engine, by Ray with one CPU and with two. What a task took is measured inside of it; all else
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import ray
+from _quick import parse as parse_options
 
 from serkit.files import read_json, write_json
 from serkit.formatting import markdown_table
@@ -91,7 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tasks", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=10.0, help="of a task, about")
-    options = parser.parse_args()
+    options = parse_options(parser, tasks=2, seconds=0.2)
     rounds = rounds_for(options.seconds)
     given = options.tasks, rounds
     rows = [measured("bare loop", None, *given, 1, 0.0)]

@@ -1,6 +1,6 @@
 """How fast `serkit serve` starts and answers, what it costs in memory, and what overload does.
 
-    python scripts/bench_serving.py [MODEL]
+    python scripts/benchmarks/bench_serving.py [MODEL]
 
 Without MODEL a compact network with random weights is exported. Recordings are three seconds of
 noise at 16 kHz. The peers are the same SavedModel called in a process by itself, a recording at a
@@ -28,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from _quick import parse as parse_options
 
 from serkit.formatting import markdown_table
 from serkit.serving.server.settings import model_name, versions_to_serve
@@ -255,7 +256,7 @@ def main() -> None:
     parser.add_argument("--memory", type=int, default=20_000, help="requests; 0 for none")
     parser.add_argument("--overload", type=float, default=10.0, help="seconds; 0 for none")
     parser.add_argument("--length", type=float, default=3.0, help="of a recording, seconds")
-    options = parser.parse_args()
+    options = parse_options(parser, requests=20, clients=[1, 4], memory=50, overload=1, length=1)
     with tempfile.TemporaryDirectory() as folder:
         model = options.model or export(Path(folder) / "compact")
         sound = recording(options.length)

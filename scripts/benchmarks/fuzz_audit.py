@@ -1,7 +1,7 @@
 """Damaged recordings and odd names through the audit: nothing may crash, hang or be forgotten.
 
-    python scripts/fuzz_audit.py                # 20,000 of them, in the project's environment
-    python scripts/fuzz_audit.py --count 500 --seed 7
+    python scripts/benchmarks/fuzz_audit.py  # 20,000 files
+    python scripts/benchmarks/fuzz_audit.py --count 500 --seed 7
 
 Every file starts as a whole WAV, FLAC, MP3 or Ogg file of one of the kinds that are about; then
 bytes of its header are changed, chunks are moved, doubled, cut off or given other lengths, or its
@@ -27,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from _quick import parse as parse_options
 
 _BATCH = 500
 _SECONDS = 120
@@ -40,7 +41,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    options = parse_options(parser, count=500)
     kinds: Counter[str] = Counter()
     for seed in itertools.count(options.seed):
         folder = Path(tempfile.mkdtemp())

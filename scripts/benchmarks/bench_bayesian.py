@@ -1,6 +1,6 @@
 """What a Bayesian network costs, as ratios to its deterministic twin.
 
-    python scripts/bench_bayesian.py
+    python scripts/benchmarks/bench_bayesian.py
 
 A training step of compact with its last block and head Bayesian, and with all layers, and 30
 samples for a batch of 32, beside one step and one pass of the same network without. They take turns
@@ -11,6 +11,8 @@ import argparse
 import math
 import os
 import time
+
+from _quick import parse as parse_options
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -34,7 +36,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--samples", type=int, default=30)
     parser.add_argument("--rounds", type=int, default=15)
-    options = parser.parse_args()
+    options = parse_options(parser, batch=2, samples=2, rounds=1)
 
     twin = compact(7, SPEC.shape, CompactSettings(pool=(1, 1), stride=(1, 2)))
     networks = {

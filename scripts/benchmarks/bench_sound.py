@@ -1,6 +1,6 @@
 """How good and how fast resampling and the way back to sound are, beside soxr HQ and librosa.
 
-    python scripts/bench_sound.py ../shared/data/ravdess        # in the project's environment
+    python scripts/benchmarks/bench_sound.py ../shared/data/ravdess
 
 Resampling to 16 kHz: tones of a stepped sweep through the pass-band give its ripple, tones above
 half the lower rate give what is left of them, in dB; time is that of all cores for 3.7 s, the least
@@ -17,6 +17,7 @@ import librosa
 import numpy as np
 import soxr
 import tensorflow as tf
+from _quick import parse as parse_options
 
 from serkit.audio.inversion import spectral_convergence, to_waveform
 from serkit.audio.loading import load_waveform
@@ -31,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("root", help="folder with recordings")
     parser.add_argument("--clips", type=int, default=30)
-    options = parser.parse_args()
+    options = parse_options(parser, clips=2)
     graph = tf.function(lambda wave, rate: resample(wave, rate, _RATE), reduce_retracing=True)
     peers = {
         "serkit": lambda wave, rate: graph(tf.constant(wave), tf.constant(rate)).numpy(),

@@ -1,6 +1,6 @@
 """How fast classifiers train and predict, beside the same networks in PyTorch.
 
-    python scripts/bench_classifier.py           # with requirements-torch.lock installed
+    python scripts/benchmarks/bench_classifier.py  # with requirements-torch.lock installed
 
 The report's three networks in training, and these and compact in prediction. PyTorch runs its
 frozen layers at every step; serkit computes them once a clip and trains the rest on what it kept on
@@ -28,6 +28,7 @@ import time
 from pathlib import Path
 
 from _contender import Contender
+from _quick import parse as parse_options
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -73,7 +74,15 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=2, help="of each contender a round")
     parser.add_argument("--for-clips", type=int, default=12_000)
     parser.add_argument("--contender", help=argparse.SUPPRESS)
-    return parser.parse_args()
+    return parse_options(
+        parser,
+        networks=["resnet50-head"],
+        batch=[2],
+        rounds=1,
+        steps=1,
+        for_clips=300,
+        parts=["live"],
+    )
 
 
 def contender(name: str, network: str, batch: int, options: argparse.Namespace) -> Contender:

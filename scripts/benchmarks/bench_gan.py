@@ -1,7 +1,7 @@
 """How fast a step of the full-size DCGAN with Discriminator2 is, beside PyTorch, and what it costs.
 
-    python scripts/bench_gan.py                  # with requirements-torch.lock installed
-    python scripts/bench_gan.py --profile        # where a step of serkit's goes; without PyTorch
+    python scripts/benchmarks/bench_gan.py  # with requirements-torch.lock installed
+    python scripts/benchmarks/bench_gan.py --profile  # the parts of a step; without PyTorch
 
 The same networks and the same algorithm in both: real and generated pictures as two batches, the
 generator run once and taught through the discriminator that has just learned. Each contender is a
@@ -20,6 +20,7 @@ from pathlib import Path
 
 from _contender import Contender
 from _gan_sizes import flops_of_a_step
+from _quick import parse as parse_options
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -51,7 +52,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--contender", help=argparse.SUPPRESS)
-    return parser.parse_args()
+    return parse_options(parser, width=0.02, batch=[2], dtype=["float32"], rounds=1, steps=1)
 
 
 def contender(name: str, batch: int, dtype: str, options: argparse.Namespace) -> Contender:

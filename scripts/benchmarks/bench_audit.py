@@ -1,6 +1,6 @@
 """How fast the audit is, and how much memory it takes, beside a plain loop over the same files.
 
-    python scripts/bench_audit.py ../shared/data/ravdess        # in the project's environment
+    python scripts/benchmarks/bench_audit.py ../shared/data/ravdess
 
 Speed: files per second of `audit` and of the peer, a loop of `soundfile.read`, SHA-256, peak and
 RMS in one process; each in the same run, in turn, several times, the fastest counting; what matters
@@ -26,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from _quick import parse as parse_options
 
 from serkit.datasets.audit import audit
 from serkit.datasets.prosody import measure_corpus
@@ -41,7 +42,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--files", type=int, default=_MANY, help="tiny files for the memory")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parse_options(parser, rounds=1, files=300)
     if options.measure:
         print(json.dumps(measure_memory(Path(options.measure))))
         return
