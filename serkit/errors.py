@@ -6,11 +6,11 @@ from collections.abc import Collection
 
 
 class SerkitError(Exception):
-    """Base of every error that serkit raises on purpose."""
+    """Base class of the errors that serkit raises on purpose."""
 
 
 class InputError(SerkitError, ValueError):
-    """Something that was given is not valid; the message names it and what is valid."""
+    """An argument or an input is invalid; the message names it and the valid values."""
 
 
 class RecordingError(SerkitError):
@@ -18,19 +18,19 @@ class RecordingError(SerkitError):
 
 
 class LeakError(SerkitError):
-    """A validation or test speaker would reach something that is fitted."""
+    """Clips of a validation or test speaker would be used for fitting."""
 
 
 class ResumeError(SerkitError):
-    """A run folder was made with other settings than those asked for now."""
+    """A run folder was made with settings that differ from the current ones."""
 
 
 class DivergedError(SerkitError):
-    """A training's numbers are no longer finite; the message names the step."""
+    """Values of a training run are no longer finite; the message names the step."""
 
 
 class DownloadError(SerkitError):
-    """A download did not succeed; the message names the address and what to do."""
+    """A download failed; the message names the address and what to do."""
 
 
 def check_choice(name: str, value: str, valid: Collection[str]) -> None:
@@ -40,7 +40,7 @@ def check_choice(name: str, value: str, valid: Collection[str]) -> None:
 
 
 def check_range(name: str, value: float, low: float, high: float | None = None) -> None:
-    """Raise InputError unless ``low <= value`` (and ``value <= high`` where one is given)."""
+    """Raise InputError unless ``low <= value`` (and ``value <= high`` if ``high`` is given)."""
     if not value >= low or (high is not None and not value <= high):
         valid = f"{low} or more" if high is None else f"from {low} to {high}"
         raise InputError(f"{name}={value!r} is out of range; valid is {valid}")
@@ -59,12 +59,12 @@ _MENDED = {
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.EMFILE: "allow more open files: ulimit -n",
 }
-# What serkit.files puts before the name of a file that it is writing.
+# Prefix that serkit.files gives to the name of a file while writing it.
 _PARTIAL = re.compile(r"\.partial-[^/]*?-\d+-(?=[^/]*$)")
 
 
 def describe_os_error(error: OSError) -> str:
-    """One line: the path, what the system says of it, and what to do.
+    """Return one line with the path, the system's error message, and advice if there is any.
 
     Example:
         >>> describe_os_error(OSError(28, "No space left on device", "runs"))

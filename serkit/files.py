@@ -16,11 +16,12 @@ _PARTIAL = ".partial-"
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
-    """Give a path beside ``path`` to write a file or a folder to; rename it there at the end.
+    """Yield a temporary path in the folder of ``path``; rename it to ``path`` at the end.
 
-    A killed process leaves the old content of ``path`` and a ``.partial-`` name beside it; an
-    exception inside the block removes what was written. A folder replaces only a folder that is
-    not there yet: what exists is never deleted to make room.
+    The caller writes a file or a folder to the temporary path. If the process is killed, ``path``
+    keeps its old content and a ``.partial-`` file or folder remains. An exception inside the block
+    removes the temporary file or folder. A file replaces an existing file. A folder never replaces
+    an existing file or folder.
 
     Raises:
         FileExistsError: if a folder was written and ``path`` exists.
@@ -28,7 +29,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last: some writers (NumPy, Keras) choose the format by it or append it.
-    # In containers that share a folder processes have the same number.
+    # The host name is needed because processes in different containers can have the same id.
     partial = path.with_name(f"{_PARTIAL}{platform.node()}-{os.getpid()}-{path.name}")
     _remove(partial)
     try:
@@ -41,9 +42,9 @@ def replacing(path: Path | str) -> Iterator[Path]:
 
 
 def remove_partials(folder: Path | str) -> None:
-    """Remove what killed processes left half-written anywhere below ``folder``.
+    """Remove the partial files and folders of killed processes at any depth below ``folder``.
 
-    Only for a folder that no other process is writing to.
+    No other process may be writing to the folder.
     """
     for path in list(Path(folder).rglob(f"{_PARTIAL}*")):
         _remove(path)
@@ -51,7 +52,7 @@ def remove_partials(folder: Path | str) -> None:
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Keep other processes that ask for the same folder waiting; it is made if it is not there."""
+    """Hold an exclusive lock on a folder, which is created if missing; wait until it is free."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -66,7 +67,7 @@ def _remove(path: Path) -> None:
 
 
 def write_text(path: Path | str, text: str) -> None:
-    """Write ``text`` as UTF-8; readers see the old file or the new one, never half of it."""
+    """Write ``text`` as UTF-8; readers see the complete old file or the complete new one."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
@@ -75,7 +76,7 @@ def write_json(path: Path | str, value: Any) -> None:
     """Write ``value`` as indented JSON; dictionaries keep their order.
 
     Raises:
-        ValueError: if ``value`` holds NaN or an infinity, which JSON does not have.
+        ValueError: if ``value`` holds NaN or an infinity, which JSON cannot represent.
     """
     text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False)
     write_text(path, text + "\n")
@@ -87,6 +88,6 @@ def read_json(path: Path | str) -> Any:
 
 
 def file_digest(path: Path | str) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 of a file's bytes in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

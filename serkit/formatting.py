@@ -4,17 +4,17 @@ from collections.abc import Sequence
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table whose first column is text and whose others are numbers."""
+    """Format a Markdown table whose first column is text and whose other columns are numbers."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun, such as ``1 speaker`` or ``3 speakers``.
+    """Format a number with its noun, such as ``1 speaker`` or ``3 speakers``.
 
     Args:
-        number: how many.
-        noun: in the singular; its plural ends in s.
+        number: the count.
+        noun: in the singular. The plural is formed with s.
 
     Example:
         >>> counted(1, "test speaker"), counted(0, "clip")
@@ -24,11 +24,11 @@ def counted(number: int, noun: str) -> str:
 
 
 def too_few(number: int, noun: str) -> str:
-    """``1 speaker is too few``, or ``3 speakers are too few``."""
+    """Format a phrase such as ``1 speaker is too few`` or ``3 speakers are too few``."""
     return f"{counted(number, noun)} {'is' if number == 1 else 'are'} too few"
 
 
 def time_left(seconds: float) -> str:
-    """About how many minutes, such as ``about 3 min left``."""
+    """Format a remaining time in minutes, such as ``about 3 min left``."""
     minutes = round(seconds / 60)
     return f"about {minutes} min left" if minutes else "less than a minute left"

@@ -12,16 +12,19 @@ from rich.text import Text
 
 
 class Progress:
-    """Prints to standard output; bars move on a terminal and leave one line elsewhere."""
+    """Print progress to standard output.
+
+    Progress bars move on a terminal. Elsewhere each bar prints one line.
+    """
 
     def __init__(self) -> None:
         self._started = time.monotonic()
-        # Piped output gets whole lines of a fixed width, whatever the terminal's.
+        # Piped output has a fixed line width that does not depend on the terminal.
         self._console = Console(width=None if sys.stdout.isatty() else 100, highlight=False)
 
     @property
     def verbose(self) -> int:
-        """For Keras' ``fit``: a moving bar on a terminal, else one line per epoch."""
+        """Value of ``verbose`` for Keras' ``fit``: a bar on a terminal, else a line per epoch."""
         return 1 if sys.stdout.isatty() else 2
 
     def say(self, text: str) -> None:
@@ -29,14 +32,14 @@ class Progress:
 
     @contextmanager
     def stage(self, title: str) -> Iterator[None]:
-        """Print the title now, and how long it took at the end."""
+        """Print the title at the start of a stage and the elapsed time at its end."""
         began = time.monotonic()
         self.say(f"\n== {title}   (after {_clock(began - self._started)})")
         yield
         self.say(f"   done in {_clock(time.monotonic() - began)}")
 
     def track(self, what: str):
-        """A ``track`` function for the parts of serkit that go through many files."""
+        """Return a progress bar function, for the ``track`` argument of functions on many files."""
 
         def tracked(items: Iterable, total: int) -> Iterable:
             return rich.progress.track(
@@ -54,13 +57,13 @@ class Progress:
         self._console.print(table)
 
     def counts(self, title: str, counts: Mapping[str, int]) -> None:
-        """A table of classes with their number of clips, largest first."""
+        """Print a table of classes with their number of clips, largest first."""
         rows = sorted(counts.items(), key=lambda item: -item[1])
         self.table(title, ["class", "clips"], rows)
 
 
 class Silent(Progress):
-    """Says nothing, for processes that work for others."""
+    """Progress that prints nothing, for worker processes."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -4,10 +4,10 @@ import hashlib
 
 
 def derive_seed(seed: int, *names: str | int) -> int:
-    """Derive a seed in [0, 2**31) from ``seed`` and what it is for.
+    """Derive a seed in [0, 2**31) from ``seed`` and names that describe its purpose.
 
-    The result depends on its arguments alone, neither on the order of calls nor on the process, so
-    that a resumed run, which skips finished stages, draws the same numbers as an uninterrupted one.
+    The result depends only on the arguments, not on the order of calls or on the process. So a
+    resumed run, which skips finished stages, draws the same numbers as an uninterrupted run.
     """
     text = "/".join([str(int(seed)), *map(str, names)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1

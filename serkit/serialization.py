@@ -12,19 +12,19 @@ from serkit.errors import InputError
 
 
 def plain(value: Any) -> Any:
-    """Tuples as lists, all the way down: as a value comes back from JSON."""
+    """Convert tuples to lists, recursively, so that a value equals its copy read from JSON."""
     if isinstance(value, dict):
         return {name: plain(item) for name, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def recorded(settings: Any, later: Sequence[str]) -> Any:
-    """Settings as JSON values, for a run folder.
+    """Convert settings to JSON values, for a run folder.
 
     Args:
         settings: a dataclass.
-        later: fields that folders of earlier versions do not know; left out at their defaults, so
-            that those folders stay valid.
+        later: names of fields that run folders of earlier versions do not have. A field with its
+            default value is left out, so that these folders stay valid.
     """
     found = plain(dataclasses.asdict(settings))
     for field in dataclasses.fields(settings):
@@ -36,15 +36,16 @@ def recorded(settings: Any, later: Sequence[str]) -> Any:
 
 
 def restored(kind: type, values: Any) -> Any:
-    """A frozen dataclass from what :func:`plain` made of ``dataclasses.asdict`` of one.
+    """Build a frozen dataclass from JSON values: the inverse of ``plain(dataclasses.asdict(…))``.
 
     Args:
-        kind: the dataclass; its fields are numbers, words, tuples, such dataclasses, or any of
-            these by name.
-        values: fields by name; those that are missing keep their defaults.
+        kind: the dataclass. Its fields are numbers, strings, tuples, dataclasses of this kind, or
+            dictionaries of these.
+        values: field values by name. Missing fields keep their defaults.
 
     Raises:
-        InputError: for a name that is not a field, or a value that the dataclass refuses.
+        InputError: if ``values`` is not a dictionary, has a name that is not a field, or has a
+            value that the dataclass rejects.
     """
     if not isinstance(values, dict):
         raise InputError(f"{kind.__name__} from {values!r}; valid are its fields by name")
@@ -71,15 +72,15 @@ def _field(hint: Any, value: Any) -> Any:
 
 
 def _tuples(value: Any) -> Any:
-    """Lists as tuples, all the way down."""
+    """Convert lists to tuples, recursively."""
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
-# To be counted up when the same content gives other results than before.
+# Increase when the same content gives results that differ from those of earlier versions.
 _RECIPE = 1
 
 
 def content_key(**parts: Any) -> str:
-    """A name of 16 hexadecimal digits for JSON values by name."""
+    """Return a key of 16 hexadecimal digits for named JSON values: a digest of their content."""
     text = json.dumps({"recipe": _RECIPE, **parts}, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,7 +1,7 @@
 """Random augmentation of training waveforms: speed, tempo, pitch, time shift, noise, gain.
 
-What a clip gets depends on the seed and on its place in the batch; the same clip at another place
-gets another draw. Training needs a new seed for every step.
+The random draw for a clip depends on the seed and on the clip's index in the batch. The same clip
+at another index gets another draw. Training needs a new seed for every step.
 """
 
 from collections.abc import Sequence
@@ -19,21 +19,23 @@ _MOST_SEMITONES = 12.0
 
 @dataclass(frozen=True)
 class WaveAugmentation:
-    """Which disturbances :func:`augment` applies, and how strong; all are off by default.
+    """Augmentations that :func:`augment` applies, and their strengths. All are off by default.
 
     Attributes:
         speed: lowest and highest speed factor, 0.5 to 2; None is off. See :func:`random_speed`.
-        shift: largest shift in time, as a share of the clip, 0 (off) to 1. See :func:`time_shift`.
+        shift: largest shift in time, as a fraction of the clip, 0 (off) to 1. See
+            :func:`time_shift`.
         snr_db: lowest and highest signal-to-noise ratio in dB, -120 to 120; None is off. See
             :func:`add_noise`.
         gain_db: lowest and highest gain in dB, -120 to 120; None is off. See :func:`gain`.
-        stretch: lowest and highest factor of the tempo alone, 0.5 to 2; None is off. See
+        stretch: lowest and highest tempo factor, 0.5 to 2, at constant pitch; None is off. See
             :func:`stretch`.
-        pitch: lowest and highest change of the pitch alone in semitones, -12 to 12; None is off.
-            See :func:`pitch`.
+        pitch: lowest and highest pitch change in semitones, -12 to 12, at constant tempo; None is
+            off. See :func:`pitch`.
 
     Raises:
-        InputError: for a value out of range, or a pair that is none or runs downwards.
+        InputError: if a value is out of range, if a pair does not have two values, or if its first
+            value is above its second.
     """
 
     speed: tuple[float, float] | None = None
@@ -53,17 +55,18 @@ class WaveAugmentation:
 
 
 def augment(waveforms: tf.Tensor, seed: tf.Tensor, settings: WaveAugmentation) -> tf.Tensor:
-    """Apply what is on, in this order: speed, stretch, pitch, shift, noise, gain.
+    """Apply the enabled augmentations in this order: speed, stretch, pitch, shift, noise, gain.
 
-    Each has a seed of its own: switching one on does not change what the others draw.
+    Each augmentation derives its own seed. Switching one on does not change the random numbers of
+    the others.
 
     Args:
         waveforms: float32 ``(batch, samples)``.
         seed: int ``(2,)``; equal seeds give equal results.
-        settings: what is on.
+        settings: the enabled augmentations and their strengths.
 
     Returns:
-        The same shape; the waveforms themselves if nothing is on.
+        Waveforms of the same shape; ``waveforms`` itself if no augmentation is enabled.
     """
     seeds = tf.random.experimental.stateless_split(seed, 4)
     if settings.speed is not None:
@@ -84,16 +87,17 @@ def augment(waveforms: tf.Tensor, seed: tf.Tensor, settings: WaveAugmentation) -
 
 
 def time_shift(waveforms: tf.Tensor, seed: tf.Tensor, largest: float) -> tf.Tensor:
-    """Move each clip to a later or earlier time by whole samples; zeros come in, nothing wraps.
+    """Shift each clip to a later or earlier time by whole samples, without wrapping around.
 
     Args:
         waveforms: float32 ``(batch, samples)``.
         seed: int ``(2,)``; equal seeds give equal results.
-        largest: largest shift to either side as a share of ``samples``, 0 to 1; the shifts are
-            uniform up to it, one per clip.
+        largest: largest shift to either side as a fraction of ``samples``, 0 to 1. Each clip has
+            its own shift, drawn uniformly from ``-largest`` to ``largest``.
 
     Returns:
-        The same shape; the samples that stay are the same bit for bit.
+        Waveforms of the same shape. Zeros fill the gap. The remaining samples are bit-identical to
+        the input.
 
     Raises:
         InputError: if ``largest`` is out of range.
@@ -109,16 +113,16 @@ def time_shift(waveforms: tf.Tensor, seed: tf.Tensor, largest: float) -> tf.Tens
 
 
 def gain(waveforms: tf.Tensor, seed: tf.Tensor, low_db: float, high_db: float) -> tf.Tensor:
-    """Make each clip louder or quieter by a factor that is uniform in decibels.
+    """Multiply each clip by a random gain that is uniform in decibels.
 
     Args:
         waveforms: float32 ``(batch, samples)``.
         seed: int ``(2,)``; equal seeds give equal results.
-        low_db: least gain in dB, -120 or more; below 0 is quieter.
-        high_db: largest gain in dB, ``low_db`` to 120.
+        low_db: lowest gain in dB, -120 or more; a gain below 0 dB makes the clip quieter.
+        high_db: highest gain in dB, ``low_db`` to 120.
 
     Returns:
-        The same shape; nothing is clipped, so values may exceed 1.
+        Waveforms of the same shape. Values are not clipped, so they may exceed 1.
 
     Raises:
         InputError: if a gain is out of range.
@@ -130,8 +134,8 @@ def gain(waveforms: tf.Tensor, seed: tf.Tensor, low_db: float, high_db: float) -
 def add_noise(waveforms: tf.Tensor, seed: tf.Tensor, low_db: float, high_db: float) -> tf.Tensor:
     """Add white Gaussian noise at a signal-to-noise ratio that is uniform in decibels.
 
-    The ratio is of the mean power of the whole clip, zeros around it included, to that of the very
-    noise that is added, and so is met exactly. A silent clip stays silent.
+    The ratio is the mean power of the whole clip, zero padding included, divided by the mean power
+    of the drawn noise. Each clip therefore has exactly the drawn ratio. A silent clip stays silent.
 
     Args:
         waveforms: float32 ``(batch, samples)``.
@@ -140,7 +144,7 @@ def add_noise(waveforms: tf.Tensor, seed: tf.Tensor, low_db: float, high_db: flo
         high_db: highest ratio in dB, ``low_db`` to 120.
 
     Returns:
-        The same shape; values may exceed 1.
+        Waveforms of the same shape. Values may exceed 1.
 
     Raises:
         InputError: if a ratio is out of range.
@@ -154,44 +158,46 @@ def add_noise(waveforms: tf.Tensor, seed: tf.Tensor, low_db: float, high_db: flo
 
 
 def random_speed(waveforms: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> tf.Tensor:
-    """Play each clip faster or slower: pitch and tempo change together, by one factor per clip.
+    """Change the speed of each clip by a random factor; pitch and tempo change together.
 
-    A slower clip loses its ends, a faster one gets zeros around it, and its middle stays in the
-    middle; see :func:`serkit.audio.speed.change_speed`.
+    The middle of a clip stays in the middle. A slower clip is cut at both ends, a faster clip is
+    padded with zeros at both ends. See :func:`serkit.audio.speed.change_speed`.
 
     Args:
         waveforms: float32 ``(batch, samples)``.
         seed: int ``(2,)``; equal seeds give equal results.
-        low: least factor, 0.5 or more; below 1 is slower and lower.
-        high: largest factor, ``low`` to 2; factors are uniform between the two.
+        low: lowest factor, 0.5 or more; a factor below 1 makes a clip slower and lower in pitch.
+        high: highest factor, ``low`` to 2. Each clip has its own factor, drawn uniformly from
+            ``low`` to ``high``.
 
     Returns:
-        The same shape; at a factor of exactly 1 the clip itself.
+        Waveforms of the same shape. At a factor of exactly 1 the clip is unchanged.
 
     Raises:
         InputError: if a factor is out of range.
 
-    Source: Ko et al. (2015), Audio augmentation for speech recognition, Interspeech, who take 0.9,
-    1 and 1.1.
+    Source: Ko et al. (2015), Audio augmentation for speech recognition, Interspeech. The authors
+    use the factors 0.9, 1 and 1.1.
     """
     _check_order("low", low, "high", high, _SLOWEST, _FASTEST)
     return change_speed(waveforms, _draw(waveforms, seed, low, high)[:, 0])
 
 
 def stretch(waveforms: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> tf.Tensor:
-    """Make each clip slower or faster by a factor of its own; its pitch stays.
+    """Change the tempo of each clip by a random factor at constant pitch.
 
-    A slower clip loses its ends, a faster one gets zeros around it, and its middle stays in the
-    middle; see :func:`serkit.audio.speed.change_tempo`.
+    The middle of a clip stays in the middle. A slower clip is cut at both ends, a faster clip is
+    padded with zeros at both ends. See :func:`serkit.audio.speed.change_tempo`.
 
     Args:
         waveforms: float32 ``(batch, samples)``.
         seed: int ``(2,)``; equal seeds give equal results.
-        low: least factor of the tempo, 0.5 or more; below 1 is slower.
-        high: largest factor, ``low`` to 2; factors are uniform between the two.
+        low: lowest tempo factor, 0.5 or more; a factor below 1 makes a clip slower.
+        high: highest tempo factor, ``low`` to 2. Each clip has its own factor, drawn uniformly
+            from ``low`` to ``high``.
 
     Returns:
-        The same shape; at a factor of exactly 1 the clip itself.
+        Waveforms of the same shape. At a factor of exactly 1 the clip is unchanged.
 
     Raises:
         InputError: if a factor is out of range.
@@ -201,18 +207,19 @@ def stretch(waveforms: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> t
 
 
 def pitch(waveforms: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> tf.Tensor:
-    """Make each clip higher or lower by semitones of its own; its tempo stays.
+    """Change the pitch of each clip by a random number of semitones at constant tempo.
 
     See :func:`serkit.audio.speed.change_pitch`.
 
     Args:
         waveforms: float32 ``(batch, samples)``.
         seed: int ``(2,)``; equal seeds give equal results.
-        low: least change in semitones, -12 or more; below 0 is lower.
-        high: largest change, ``low`` to 12; changes are uniform between the two.
+        low: lowest change in semitones, -12 or more; a change below 0 lowers the pitch.
+        high: highest change in semitones, ``low`` to 12. Each clip has its own change, drawn
+            uniformly from ``low`` to ``high``.
 
     Returns:
-        The same shape; at exactly 0 semitones the clip itself.
+        Waveforms of the same shape. At a change of exactly 0 semitones the clip is unchanged.
 
     Raises:
         InputError: if a change is out of range.
@@ -223,7 +230,7 @@ def pitch(waveforms: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> tf.
 
 
 def _draw(waveforms: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> tf.Tensor:
-    """Uniform float32 ``(batch, 1)``."""
+    """Draw one uniform random number per clip, float32 ``(batch, 1)``."""
     return tf.random.stateless_uniform([tf.shape(waveforms)[0], 1], seed, low, high)
 
 

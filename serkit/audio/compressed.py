@@ -1,9 +1,9 @@
 """Decode the bytes of a WAV, FLAC, MP3 or Ogg Vorbis file in a TensorFlow graph.
 
-WAV stays in TensorFlow's own ops, as in serving. MP3 and Ogg Vorbis are decoded by tensorflow-io
-where its native library loads, else by libsndfile through soundfile. FLAC is left to libsndfile:
-tensorflow-io's op never returns from a file that has fewer samples than its header says, and an op
-that hangs cannot be made into a status.
+TensorFlow ops decode WAV, as in TF Serving. tensorflow-io decodes MP3 and Ogg Vorbis if its native
+library loads; otherwise libsndfile decodes them through soundfile. libsndfile decodes FLAC because
+tensorflow-io's FLAC op hangs on a file with fewer samples than its header says. A hanging op cannot
+be reported as a status.
 """
 
 import functools
@@ -20,46 +20,52 @@ from serkit.audio.decoding import Decoded, decode_wav, rare
 from serkit.errors import check_choice
 
 BACKENDS = ("auto", "soundfile", "tensorflow-io")
-"""Ways to decode; see :func:`decode_any`."""
+"""Decoding backends; see :func:`decode_any`."""
 
 _LOG = logging.getLogger(__name__)
 _LOADING = threading.Lock()
-# What the op is told to make of each codec, what it takes off, and full scale.
+# For each codec: the dtype that tensorflow-io's op returns, the offset to subtract, and full scale.
 _FLAC = {
     "PCM_S8": (tf.uint8, 128, 2.0**7),
     "PCM_16": (tf.int16, 0, 2.0**15),
-    # Left-justified, of 24 bits as well.
+    # The op returns 24-bit samples left-justified in 32 bits.
     "PCM_24": (tf.int32, 0, 2.0**31),
 }
-# Of any MPEG decoder, in samples. libsndfile's takes it off wherever a Xing tag gives the number
-# of frames; tensorflow-io's only where there is a LAME tag, too.
+# Delay of any MPEG decoder, in samples. libsndfile removes it if a Xing tag gives the number of
+# frames. tensorflow-io removes it only if there is a LAME tag, too.
 _DECODER_DELAY = 529
-# The lowest bit rates have 576 samples in 24 bytes.
+# At the lowest bit rates 24 bytes hold 576 samples.
 _MOST_SAMPLES_A_BYTE = 24
 
 
 def decode_any(data: tf.Tensor, backend: str = "auto") -> Decoded:
-    """Decode one recording of any format that the audit accepts; never raises for what is in it.
+    """Decode one audio file of any format that the audit accepts.
 
-    The format is told by the first bytes (ID3 tags are passed over), never by a name. All ways
-    give FLAC's samples exactly, and those of MP3 and Ogg Vorbis, at the same positions and in the
-    same number, within 5e-6 of full scale (measured: 2.9e-6 and 6e-7 on signals of 1.4). Only what
-    they make of an MP3 frame that is damaged may differ.
+    Invalid contents never raise an error; the returned status describes the problem. The first
+    bytes of the file, after any ID3 tags, determine its format; its file name does not matter.
+
+    All backends return the same FLAC samples. For MP3 and Ogg Vorbis they return the same number
+    of samples at the same positions, equal within 5e-6 of full scale (measured: 2.9e-6 and 6e-7 on
+    signals with a peak of 1.4). The backends may differ only in damaged MP3 frames.
 
     Args:
         data: scalar string, the whole file.
-        backend: ``"auto"``: Ogg Vorbis, and MP3 with a Xing tag, by tensorflow-io if its library
-            loads, else, with one warning in the log, and for what it refuses, by soundfile; all
-            others by soundfile. ``"soundfile"``: all by soundfile. ``"tensorflow-io"``: as
-            ``"auto"``, and FLAC as well, after soundfile has found it whole. WAV is decoded by
-            neither.
+        backend: decoder of compressed files. TensorFlow ops decode WAV with every backend.
+
+            - ``"auto"``: tensorflow-io decodes Ogg Vorbis, and MP3 with a Xing tag, if its library
+              loads; if the library does not load, one warning is logged. soundfile decodes all
+              other files, and the files that tensorflow-io refuses.
+            - ``"soundfile"``: soundfile decodes all files.
+            - ``"tensorflow-io"``: as ``"auto"``, but tensorflow-io decodes FLAC, too, after
+              soundfile has checked that the file is complete.
 
     Returns:
-        As :func:`serkit.audio.decoding.decode_wav`; the mean of the channels, which in lossy
-        formats may exceed full scale, and no note but on a WAV file.
+        A :class:`serkit.audio.decoding.Decoded`, as from
+        :func:`serkit.audio.decoding.decode_wav`. The waveform is the mean of the channels; in
+        lossy formats it may exceed full scale. Only WAV files can have a note.
 
     Raises:
-        InputError: if ``backend`` is not known.
+        InputError: if ``backend`` is not in :data:`BACKENDS`.
     """
     check_choice("backend", backend, BACKENDS)
     data = tf.convert_to_tensor(data, tf.string)
@@ -73,7 +79,7 @@ def decode_any(data: tf.Tensor, backend: str = "auto") -> Decoded:
 @rare
 def _decode_compressed(data: tf.Tensor, backend: str) -> Decoded:
     kinds = (tf.float32, tf.int32, tf.string)
-    # Stateful, it would make tf.data read one file after another where ops are deterministic.
+    # With a stateful function, tf.data would read files one at a time in deterministic mode.
     waveform, rate, status = tf.numpy_function(
         partial(_decode, backend=backend), [data], kinds, stateful=False
     )
@@ -82,17 +88,18 @@ def _decode_compressed(data: tf.Tensor, backend: str) -> Decoded:
 
 
 def _decode(data: bytes | np.ndarray, backend: str) -> tuple[np.ndarray, np.int32, bytes]:
-    # An array of one object comes outside of graphs. NumPy's own strings lose zeros at their ends.
+    # Outside graphs `data` is an object array of one element; item() returns its bytes. NumPy byte
+    # strings would lose trailing zeros.
     data = data if isinstance(data, bytes) else data.item()
     waveform, rate, problem = decode_file(data, partial(_read, backend=backend))
     return waveform, np.int32(rate), problem.encode()
 
 
 def _read(data: bytes, kind: str, backend: str) -> tuple[np.ndarray, int]:
-    """Samples, float32 ``(samples, channels)``, and the rate in Hz."""
+    """Return the samples, float32 ``(samples, channels)``, and the sample rate in Hz."""
     with open_sound(data, kind) as (sound, tells_length):
         samples = None
-        # Where no tag gives the length, nothing would tell whether both decoders found the same.
+        # Without the length from a tag, it cannot be checked that both decoders agree on it.
         if kind != "FLAC" and backend != "soundfile" and tells_length:
             samples = _by_tensorflow_io(data, kind, sound.frames)
         if samples is None:
@@ -103,9 +110,9 @@ def _read(data: bytes, kind: str, backend: str) -> tuple[np.ndarray, int]:
 
 
 def _by_tensorflow_io(data: bytes, kind: str, length: int) -> np.ndarray | None:
-    """Samples as libsndfile would give them, or None where it has to be asked itself."""
+    """Return the samples as libsndfile would, or None if libsndfile has to decode the file."""
     library = _tensorflow_io()
-    # The op makes room for what the header announces before it looks whether that is there.
+    # The op allocates memory for the length in the header before it reads the samples.
     too_long = kind == "MP3" and length > _MOST_SAMPLES_A_BYTE * len(data)
     if library is None or length == 0 or too_long:
         return None
@@ -135,14 +142,14 @@ def _tensorflow_io() -> ModuleType | None:
 
 @functools.cache
 def _load_tensorflow_io() -> ModuleType | None:
-    """tensorflow-io, imported at the first need of it, or None if its library does not load."""
+    """Import tensorflow-io at its first use. Return None if its native library does not load."""
     try:
         import tensorflow_io
 
-        # Of nothing: decode_vorbis would end the process.
+        # Test with empty data whether the op exists. decode_vorbis would end the process here.
         tensorflow_io.audio.decode_flac(b"", dtype=tf.int16)
     except tf.errors.OpError:
-        # The op is there; it only has nothing to decode.
+        # The op exists and refuses the empty data.
         return tensorflow_io
     except Exception as error:
         cause = str(error).partition("\n")[0]

@@ -15,11 +15,14 @@ import numpy as np
 import soundfile
 
 READ = frozenset({".wav", ".flac", ".mp3", ".ogg"})
-"""Suffixes of what serkit decodes."""
+"""Suffixes of the formats that serkit decodes."""
 LOSSY = frozenset({".mp3", ".ogg"})
-"""Those of them that are not what was recorded to the bit."""
+"""Suffixes in :data:`READ` of lossy formats."""
 AUDIO = READ | {".aif", ".aiff", ".m4a"}
-"""Suffixes of what is looked at, so that nobody misses it unknowingly."""
+"""Suffixes of all files that count as audio, also if serkit cannot decode them.
+
+A file that serkit cannot decode is thus reported to the user and not silently left out.
+"""
 SUFFIX = r"\.(?:wav|flac|mp3|ogg)"
 """:data:`READ` as a regular expression."""
 
@@ -29,10 +32,10 @@ COMPRESSED = {
     "MP3": frozenset({"MPEG_LAYER_III"}),
     "Ogg Vorbis": frozenset({"VORBIS"}),
 }
-"""Besides WAV, what serkit decodes, and the codecs of it as libsndfile calls them."""
+"""Formats besides WAV that serkit decodes, each with its codecs by libsndfile's names."""
 
 NO_LENGTH = (1 << 63) - 1
-"""Number of samples of a file that does not say it, by libsndfile."""
+"""Number of samples that libsndfile reports for a file whose header does not give its length."""
 
 _HTML = re.compile(rb"\s*(<!doctype html|<html|<head|<\?xml)", re.IGNORECASE)
 _MAGIC = {
@@ -53,7 +56,7 @@ _MAGIC = {
     b"\x1a\x45\xdf\xa3": "Matroska or WebM",
     b"ADIF": "AAC",
 }
-# The first packet of the first page of an Ogg file says what is in it.
+# First bytes of the first packet of an Ogg file, and the codec that they identify.
 _OGG = {
     b"\x01vorbis": "Ogg Vorbis",
     b"OpusHead": "Opus",
@@ -64,15 +67,15 @@ _OGG = {
 _LAST_PAGE = 0x04
 _LARGEST_PAGE = 27 + 255 + 255 * 255
 _HEAD = 512
-# Kilobits per second of the lowest and the highest bit rate are 8 and 160, or 32 and 320.
+# Highest bit rate divided by the lowest: 160 / 8 kbit/s; in MPEG-1 it is 320 / 32 kbit/s.
 _MOST_BIT_RATES = 20
 
 
 def identify(file: BinaryIO) -> str:
-    """Name of a file's format by its first bytes; ID3 tags in front are passed over.
+    """Return the name of a file's format, found from its first bytes after any ID3 tags.
 
     Returns:
-        ``"WAV"``, a key of :data:`COMPRESSED`, the name of something that serkit does not decode
+        ``"WAV"``, a key of :data:`COMPRESSED`, the name of a format that serkit does not decode
         (``"AAC"``, ``"Opus"``, ``"a web page"``, ``"an empty file"``, …), or ``""`` if unknown.
     """
     head = _read(file, 0, _HEAD)
@@ -94,7 +97,7 @@ def identify(file: BinaryIO) -> str:
 
 
 def ogg_is_whole(file: BinaryIO) -> bool:
-    """Whether an Ogg file's last page is there to its end and says that it is the last."""
+    """Return whether an Ogg file ends with a complete page that is marked as the last page."""
     size = file.seek(0, 2)
     tail = _read(file, max(size - _LARGEST_PAGE, 0), _LARGEST_PAGE)
     place = tail.rfind(b"OggS")
@@ -105,17 +108,21 @@ def ogg_is_whole(file: BinaryIO) -> bool:
 
 
 def describe_error(error: Exception) -> str:
-    """What libsndfile says, without the place of the file in its message."""
+    """Return libsndfile's error message without the path of the file."""
     text = (getattr(error, "error_string", "") or str(error)).strip().rstrip(".")
     return text.removeprefix("Error : ") or "it is damaged or cut off"
 
 
 def mend_mp3(data: bytes) -> tuple[bytes, bool]:
-    """An MP3 file that libsndfile reads to its end, and whether the file says how long it is.
+    """Return an MP3 file that libsndfile reads to its end.
 
-    Without a Xing tag libsndfile takes the first frame's bit rate for that of all frames, and
-    leaves out what is beyond the length that it gets so: of a file of variable bit rate up to
-    nine tenths. An ID3 tag behind the frames, which it passes over, makes that length enough.
+    Without a Xing tag libsndfile computes the length from the size of the file and the bit rate of
+    the first frame, and does not read beyond this length. In a file of variable bit rate it can
+    skip up to nine tenths. To such files this function appends a large ID3 tag. libsndfile does not
+    decode the tag, but counts its size, so that the computed length is long enough.
+
+    Returns:
+        The bytes of the file, and whether a Xing tag gives its length.
     """
     start = _skip_tags(io.BytesIO(data))
     head = data[start : start + 64]
@@ -128,9 +135,13 @@ def mend_mp3(data: bytes) -> tuple[bytes, bool]:
 
 
 def mend_wav(data: bytes, start: int) -> bytes:
-    """A WAV file whose data chunk, at ``start``, is said to last to the file's end.
+    """Return a WAV file whose header says that the data chunk lasts to the end of the file.
 
-    libsndfile believes a header that says 0, as streamed recordings have it.
+    Streamed recordings have a length of 0 in their header, which libsndfile takes as correct.
+
+    Args:
+        data: the whole file.
+        start: position of the first byte of the samples.
     """
     length = min(len(data) - start, 0xFFFFFFFF - start)
     sizes = [(start + length - 8).to_bytes(4, "little"), length.to_bytes(4, "little")]
@@ -138,7 +149,7 @@ def mend_wav(data: bytes, start: int) -> bytes:
 
 
 def _skip_tags(file: BinaryIO) -> int:
-    """Where the first ID3v2 tags end."""
+    """Return the position of the first byte after the ID3v2 tags at the beginning of a file."""
     place = 0
     while (head := _read(file, place, 10))[:3] == b"ID3" and len(head) == 10:
         digits = zip(head[6:], (21, 14, 7, 0), strict=True)
@@ -167,15 +178,18 @@ _PCM, _FLOAT, _HEADER = 1, 3, struct.Struct("<4sI4s4sIHHIIHH4sI")
 
 @contextmanager
 def open_sound(data: bytes, kind: str) -> Iterator[tuple[soundfile.SoundFile, bool]]:
-    """A recording that can be read to its end, and whether it says how long it is.
+    """Open a compressed file so that it can be read to its end.
 
     Args:
         data: the whole file.
         kind: a key of :data:`COMPRESSED`.
 
+    Yields:
+        The open file, and whether the file itself gives its length.
+
     Raises:
-        ValueError: for a codec that serkit does not decode, or a length that nobody knows.
-        soundfile.SoundFileError: if libsndfile cannot read it.
+        ValueError: if serkit does not decode the codec, or the header does not give the length.
+        soundfile.SoundFileError: if libsndfile cannot read the file.
     """
     source, tells_length = mend_mp3(data) if kind == "MP3" else (data, True)
     with soundfile.SoundFile(io.BytesIO(source)) as sound:
@@ -187,7 +201,10 @@ def open_sound(data: bytes, kind: str) -> Iterator[tuple[soundfile.SoundFile, bo
 
 
 def read_all(sound: soundfile.SoundFile) -> np.ndarray:
-    """All samples; in blocks, as a header may announce any number of them."""
+    """Read all samples, float32 ``(samples, channels)``.
+
+    The function reads in blocks, because a wrong header may announce any number of samples.
+    """
     blocks = []
     while not blocks or len(blocks[-1]) == _BLOCK:
         blocks.append(sound.read(_BLOCK, dtype="float32", always_2d=True))
@@ -195,7 +212,10 @@ def read_all(sound: soundfile.SoundFile) -> np.ndarray:
 
 
 def read_samples(data: bytes, kind: str) -> tuple[np.ndarray, int]:
-    """Samples, float32 ``(samples, channels)``, and the rate in Hz; as :func:`open_sound`."""
+    """Return the samples, float32 ``(samples, channels)``, and the sample rate in Hz.
+
+    Arguments and errors are those of :func:`open_sound`.
+    """
     with open_sound(data, kind) as (sound, _):
         return read_all(sound), sound.samplerate
 
@@ -203,15 +223,18 @@ def read_samples(data: bytes, kind: str) -> tuple[np.ndarray, int]:
 def decode_file(
     data: bytes, read: Callable[[bytes, str], tuple[np.ndarray, int]] = read_samples
 ) -> tuple[np.ndarray, int, str]:
-    """A whole file to a mono waveform; never raises for what is in it.
+    """Decode a whole compressed file to a mono waveform. Invalid contents never raise an error.
 
     Args:
-        data: the file.
-        read: gets it and its kind, and gives samples ``(samples, channels)`` and the rate.
+        data: the whole file.
+        read: function that decodes the file. It takes ``data`` and a key of :data:`COMPRESSED`. It
+            returns samples ``(samples, channels)`` and the sample rate in Hz.
 
     Returns:
-        The mean of the channels, float32 ``(samples,)``, which in lossy formats may exceed full
-        scale; the rate in Hz; and an empty text, or what is wrong, with no samples and a rate of 1.
+        A tuple of the waveform, the sample rate in Hz, and a description of the problem. The
+        waveform is the mean of the channels, float32 ``(samples,)``; in lossy formats it may
+        exceed full scale. The description is empty if the file was decoded. Otherwise the waveform
+        has no samples and the rate is 1.
     """
     problem, waveform, rate = "", np.zeros(0, np.float32), 1
     kind = identify(io.BytesIO(data))
@@ -222,7 +245,7 @@ def decode_file(
             samples, rate = read(data, kind)
             waveform = samples.mean(axis=1, dtype=np.float32)
             problem = _problem(waveform, rate)
-        # Whatever a decoder raises: one bad file must not be the end of an epoch.
+        # Catch every error of a decoder: one bad file must not end an epoch.
         except Exception as error:
             problem = f"that cannot be decoded: {describe_error(error)}"
         problem = problem and f"{kind} file {problem}"
@@ -230,23 +253,24 @@ def decode_file(
 
 
 def as_wav(data: bytes) -> tuple[bytes, str]:
-    """What an exported model takes, which hears WAV alone.
+    """Convert an audio file to WAV, the only format that an exported model reads.
 
-    Of FLAC it gets the samples that training has, of MP3 and Ogg Vorbis the same within 5e-6 of
-    full scale, whether tensorflow-io is installed or not.
+    From FLAC the model gets the same samples as in training. From MP3 and Ogg Vorbis it gets the
+    same samples within 5e-6 of full scale, whether tensorflow-io is installed or not.
 
     Args:
         data: a whole file.
 
     Returns:
-        A WAV file as it is, or one of one channel, of 32-bit floats, or of 16 bits where these
-        hold the samples exactly; and an empty text, or why there is none.
+        A tuple of a WAV file and a description of the problem. A WAV file is returned unchanged.
+        Other files become mono WAV files of 16-bit PCM if it holds the samples exactly, else of
+        32-bit floats. If the conversion fails, the WAV file is empty and the description is not.
     """
     if data.startswith(b"RIFF"):
         return data, ""
     waveform, rate, problem = decode_file(data)
     whole = waveform * np.float32(2**15)
-    # Half the bytes for a server, and the same samples: of FLAC of 16 bits and one channel.
+    # 16-bit PCM halves the bytes sent to a server and is exact, for example for mono 16-bit FLAC.
     if (whole == np.rint(whole)).all() and (np.abs(whole + 0.5) < 2**15).all():
         code, width, samples = _PCM, 2, whole.astype("<i2").tobytes()
     else:

@@ -1,7 +1,7 @@
 """Decode the bytes of a WAV file in plain TensorFlow ops.
 
-``tf.audio.decode_wav`` takes 16-bit PCM only, and tensorflow-io does not exist in TF Serving, so
-the chunks are walked here. Layout: Microsoft's RIFF/WAVE specification (1991, 1994).
+``tf.audio.decode_wav`` reads only 16-bit PCM, and TF Serving has no tensorflow-io. Therefore this
+module parses the chunks itself. Layout: Microsoft's RIFF/WAVE specification (1991, 1994).
 """
 
 from collections.abc import Callable
@@ -12,21 +12,21 @@ import tensorflow as tf
 
 
 def rare(function: Callable) -> Callable:
-    """Let a branch of ``tf.cond`` be a call.
+    """Turn a function into a ``tf.function`` that is not inlined, for a rare branch of ``tf.cond``.
 
-    TensorFlow lowers ``tf.cond`` to switches and still goes through every op of the branch that is
-    not taken, to mark it as dead; with the rare kinds of WAV behind calls, decoding the usual kind
-    took a quarter less time. A call that is not inlined is one op; where it is taken, it costs some
-    microseconds.
+    TensorFlow lowers ``tf.cond`` to switches. It still visits every op of the branch that is not
+    taken, to mark the op as dead. A call that is not inlined is one op. If the branch is taken, the
+    call costs some microseconds. With calls for the rare kinds of WAV, decoding the usual kind took
+    a quarter less time.
 
     Args:
-        function: of tensors, and of other values that seldom differ from call to call.
+        function: takes tensors. It may take other values, too, if they seldom change between calls.
 
     Returns:
-        The same function, for eager code and for graphs, which can be exported.
+        The wrapped function, for eager code and for graphs. It can be exported.
     """
     apart = {"_noinline": True}
-    # One trace for all lengths: a new one for each would take longer than what it is for.
+    # One trace for all lengths: a trace for each length would take longer than the computation.
     return tf.function(
         function, autograph=False, reduce_retracing=True, experimental_attributes=apart
     )
@@ -34,10 +34,10 @@ def rare(function: Callable) -> Callable:
 
 _EXTENSIBLE = 0xFFFE
 _PCM, _FLOAT = 1, 3
-# Format code and bytes a sample of what is decoded, in the order of :func:`_samples`' branches.
+# Format code and bytes per sample of the decoded kinds, in the order of the branches of _samples.
 _KINDS = ((_PCM, 1), (_PCM, 2), (_PCM, 3), (_PCM, 4), (_FLOAT, 4), (_FLOAT, 8))
 _FIRST_FLOAT = 4
-# As many as the audit looks at; files of nothing but tiny chunks would otherwise take minutes.
+# The same limit as in the audit. Without it, files of many tiny chunks would take minutes.
 _MOST_CHUNKS = 1000
 _NOTE = "the header does not give the right length; what is there was read"
 _PROBLEMS = (
@@ -55,16 +55,17 @@ _PROBLEMS = (
 
 
 def _id(name: str) -> int:
-    """A chunk's name as the integer that :func:`_words` makes of it."""
+    """Return a chunk's name as the int32 value that :func:`_words` reads for it."""
     return int.from_bytes(name.encode(), "little")
 
 
 _FMT, _DATA = _id("fmt "), _id("data")
 _MOST = 2**31 - 1
 _ANY = (-_MOST - 1, _MOST)
-# Least and most that the words of a file of one channel of 16 bits are. Eleven from its beginning,
-# of which the file's length, what follows from the rate and the name of a chunk before the data do
-# not count; then the name of the data chunk, the bytes that it claims, and those behind them.
+# Lowest and highest values of the 32-bit words of a mono file of 16-bit PCM. First come the eleven
+# words from its beginning; any value is valid for the length of the file, the bytes per second and
+# the name of the chunk after fmt. Then come the name of the data chunk, the number of bytes in its
+# header, and the number of bytes after it.
 _USUAL = np.array(
     [
         *((_id("RIFF"),) * 2, _ANY, (_id("WAVE"),) * 2, (_FMT,) * 2, (16, 16), (0x1_0001,) * 2),
@@ -76,14 +77,14 @@ _USUAL = np.array(
 
 
 class Decoded(NamedTuple):
-    """A recording out of its bytes; also a structure that ``Dataset.map`` and graphs take.
+    """A decoded audio file, usable as a tensor structure in ``Dataset.map`` and in graphs.
 
     Attributes:
         waveform: float32 ``(samples,)`` in [-1, 1] (float files may exceed it); empty if the
-            recording cannot be used.
-        sample_rate: int32 scalar, Hz; 1 if it cannot be used.
-        status: scalar string, empty when all is well, else what is wrong.
-        note: scalar string, empty, or what is odd about a recording that can be used.
+            file cannot be used.
+        sample_rate: int32 scalar, Hz; 1 if the file cannot be used.
+        status: scalar string; empty if the file can be used, else a description of the problem.
+        note: scalar string; empty, or a warning about a file that can be used.
     """
 
     waveform: tf.Tensor
@@ -93,27 +94,32 @@ class Decoded(NamedTuple):
 
 
 def decode_wav(data: tf.Tensor) -> Decoded:
-    """Decode one WAV file; never raises, so that one bad file cannot fail a batch.
+    """Decode one WAV file.
 
-    PCM of up to 32 bits and float of 32 and 64 bits are read, plain or
-    WAVE_FORMAT_EXTENSIBLE, with any number of channels (their mean is taken) and any other chunks
-    around, up to a thousand. Of a data chunk that claims no length, or more than the file holds,
-    all that is there is read, and the note says so.
+    Invalid contents never raise an error, so that one bad file cannot fail a batch.
+
+    The function reads PCM of up to 32 bits and float of 32 and 64 bits, plain or
+    WAVE_FORMAT_EXTENSIBLE. It returns the mean of the channels. It skips other chunks, and reads up
+    to a thousand chunks. If the length of the data chunk in the header is 0 or exceeds the file,
+    the function reads all samples up to the end of the file and adds a note.
 
     Args:
         data: scalar string, the whole file.
+
+    Returns:
+        A :class:`Decoded`.
     """
     data = tf.convert_to_tensor(data, tf.string)
     size = tf.strings.length(data, unit="BYTE")
     words = tf.unstack(tf.io.decode_raw(tf.strings.substr(data, 0, 44), tf.int32, fixed_length=44))
     rate, name, length = words[6], words[9], words[10]
-    # One chunk may stand between the format and the data, as ffmpeg writes it.
+    # ffmpeg writes one chunk between the fmt chunk and the data chunk.
     between = tf.clip_by_value(8 + length + (length & 1), 0, tf.maximum(size - 44, 0))
     start = 44 + tf.where(name == _DATA, 0, between)
     here, claimed = tf.unstack(_words(data, size, start - 8, 2))
     looked_at = tf.stack([*words, here, claimed, size - start - claimed])
     usual = tf.reduce_all((looked_at >= _USUAL[:, 0]) & (looked_at <= _USUAL[:, 1]))
-    # Nearly all files; looking for chunks and kinds of samples costs several times as much.
+    # Nearly all files are of the usual kind. The general decoder takes several times as long.
     return tf.cond(
         usual & (name != _FMT),
         lambda: _decode_usual(data, start, claimed, rate),
@@ -133,7 +139,7 @@ def _decode_any_wav(data: tf.Tensor, size: tf.Tensor) -> Decoded:
     code, channels = header[0] & 0xFFFF, _high(header[0])
     code = tf.where(code == _EXTENSIBLE, header[6] & 0xFFFF, code)
     sample_rate = header[1]
-    # Samples of 12 or 20 bits fill whole bytes, left-justified: they are read like 16 and 24.
+    # Samples of 12 or 20 bits are left-justified in whole bytes, so they read like 16 or 24 bits.
     width = (_high(header[3]) + 7) // 8
     kind = _kind(code, width)
     frame = tf.maximum(channels * width, 1)
@@ -150,7 +156,7 @@ def _decode_any_wav(data: tf.Tensor, size: tf.Tensor) -> Decoded:
         (kind < 0),
         (length < frame),
     ]
-    # The first check that failed; none is 0.
+    # Index of the first failed check, from 1; 0 if no check failed.
     failed = tf.stack([False, *checks])
     problem = tf.argmax(failed, output_type=tf.int32)
     usable = problem == 0
@@ -175,7 +181,12 @@ def _decode_any_wav(data: tf.Tensor, size: tf.Tensor) -> Decoded:
 
 
 def _walk_chunks(data: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Where the fmt body and the data body start (-1: nowhere), and the length it claims."""
+    """Find the fmt chunk and the data chunk.
+
+    Returns:
+        Positions of the fmt body and of the data body (-1 if there is no such chunk), and the
+        length of the data body by its header, in bytes.
+    """
     none = tf.constant(-1)
 
     def more(position, fmt, start, claimed):
@@ -188,7 +199,7 @@ def _walk_chunks(data: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor
         fmt = tf.where(words[0] == _FMT, body, fmt)
         start = tf.where(is_data, body, start)
         claimed = tf.where(is_data, words[1], claimed)
-        # Unsigned lengths of 2 GiB and more are negative here: all of them lie past the end.
+        # Unsigned lengths of 2 GiB and more are negative as int32. They all exceed the file.
         past = (words[1] < 0) | (words[1] > size - body)
         following = tf.where(past, size, body + words[1] + (words[1] & 1))
         return following, fmt, start, claimed
@@ -201,10 +212,10 @@ def _walk_chunks(data: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor
 def _data_length(
     data: tf.Tensor, size: tf.Tensor, start: tf.Tensor, claimed: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Bytes of the data chunk that are there, and whether the header has it wrong."""
+    """Return the number of bytes in the data chunk, and whether the header's length is wrong."""
     there = tf.maximum(size - start, 0)
     past = (claimed < 0) | (claimed > there)
-    # No length: a stream whose writer never came back to say it, unless other chunks follow.
+    # A length of 0 means that a streaming writer did not set it, unless another chunk follows.
     behind = _words(data, size, tf.maximum(start, 0), 2)
     chunk = (behind[1] >= 0) & (behind[1] <= there - 8) & _is_name(behind[0])
     unknown = (claimed == 0) & (there > 0) & ~chunk
@@ -213,24 +224,24 @@ def _data_length(
 
 
 def _is_name(word: tf.Tensor) -> tf.Tensor:
-    """Whether four bytes are printable ASCII, as the names of chunks are."""
+    """Return whether the four bytes of a word are printable ASCII, as in chunk names."""
     parts = tf.bitwise.right_shift(word, tf.constant([0, 8, 16, 24])) & 0xFF
     return tf.reduce_all((parts >= 0x20) & (parts < 0x7F))
 
 
 def _words(data: tf.Tensor, size: tf.Tensor, position: tf.Tensor, count: int) -> tf.Tensor:
-    """Little-endian int32 ``(count,)`` from a place on; zeros behind the end of the data."""
+    """Read little-endian int32 ``(count,)`` from ``position`` on, with zeros after the end."""
     piece = tf.strings.substr(data, tf.minimum(position, size), 4 * count)
     return tf.io.decode_raw(piece, tf.int32, fixed_length=4 * count)
 
 
 def _high(word: tf.Tensor) -> tf.Tensor:
-    """The upper 16 bits, unsigned."""
+    """Return the upper 16 bits as an unsigned number."""
     return tf.bitwise.right_shift(word, 16) & 0xFFFF
 
 
 def _kind(code: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
-    """Index into :func:`_samples`' branches, -1 for a codec that is not read."""
+    """Return the index of the branch in :func:`_samples`, or -1 for an unsupported codec."""
     matches = tf.reduce_all(tf.constant(_KINDS) == tf.stack([code, width]), axis=1)
     return tf.where(tf.reduce_any(matches), tf.argmax(matches, output_type=tf.int32), -1)
 
@@ -262,7 +273,7 @@ def _pcm16(payload: tf.Tensor) -> tf.Tensor:
 
 
 def _mix(samples: tf.Tensor, channels: tf.Tensor) -> tf.Tensor:
-    """Mean over the channels of interleaved samples."""
+    """Compute the mean over the channels of interleaved samples."""
     return tf.cond(
         channels == 1,
         lambda: samples,

@@ -10,40 +10,42 @@ from serkit.errors import InputError, check_range
 from serkit.seeds import derive_seed
 
 _PEAK = 0.5
-# A generator's tanh never quite reaches the floor of -1; that must not be blown up to noise.
+# The tanh output of a generator never quite reaches -1. A generated silent clip must stay silent
+# and not be amplified to noise.
 _SILENT = -0.99
 # On 30 real clips more updates changed the spectral convergence by less than 0.0003.
 _UPDATES = 16
 _MOMENTUM = 0.99
-# At the clip's ends the windows add up to almost nothing, and dividing by that makes clicks.
+# Lower bound of the overlap, as a fraction of its maximum. At the ends of a clip the sum of the
+# windows is almost 0, and dividing by it would make clicks.
 _LEAST_OVERLAP = 0.01
-# Added to nothing, only divided by: far below any magnitude, and its inverse is still finite.
+# Lower bound of a divisor: far below any magnitude, and its inverse is still finite in float32.
 _TINY = 1e-20
 
 
 def to_waveform(
     spectrograms: tf.Tensor, spec: SpectrogramSpec, *, iterations: int = 32, seed: int = 0
 ) -> tf.Tensor:
-    """Waveforms whose spectrograms are near the given ones; the phase is made up.
+    """Estimate waveforms whose spectrograms approximate the given spectrograms.
 
-    The bands are undone by :func:`linear_power`, the phases come from Griffin-Lim with momentum.
-    Each clip is worked on by itself and from the same random phases, so that it comes out the same
-    in any batch.
+    :func:`linear_power` estimates the power spectrum from the bands. Griffin-Lim with momentum
+    estimates the phases. Each clip is processed separately and starts from the same random phases,
+    so that its result does not depend on the rest of the batch.
 
     Args:
         spectrograms: floating point ``(batch, frames, bins, 1)`` in [-1, 1], as from
-            :func:`serkit.audio.spectrogram.to_spectrogram`; worked on in float32.
-        spec: what they were made with.
-        iterations: of Griffin-Lim, at least 1.
-        seed: of the random phases; equal seeds give equal results.
+            :func:`serkit.audio.spectrogram.to_spectrogram`; processed in float32.
+        spec: settings of the spectrograms.
+        iterations: number of Griffin-Lim iterations, at least 1.
+        seed: seed of the random phases; equal seeds give equal results.
 
     Returns:
-        float32 ``(batch, spec.samples)``. The level is not in a spectrogram: each clip's peak is
-        0.5. One whose values are all below -0.99 is silence. The first and last
-        milliseconds, which hardly any window covers, are faded.
+        float32 ``(batch, spec.samples)``. A spectrogram does not hold the level of its clip, so
+        each clip's peak is set to 0.5. A clip whose values are all -0.99 or below becomes silence.
+        Hardly any window covers the first and last milliseconds, which are therefore faded.
 
     Raises:
-        InputError: if the shape is not the spec's, or ``iterations`` is below 1.
+        InputError: if the shape does not fit ``spec``, or ``iterations`` is below 1.
 
     Source: Griffin & Lim (1984), Signal estimation from modified short-time Fourier transform;
     Perraudin, Balazs & Søndergaard (2013), A fast Griffin-Lim algorithm; momentum as in librosa's
@@ -67,25 +69,26 @@ def to_waveform(
 def spectral_convergence(
     spectrograms: tf.Tensor, waveforms: tf.Tensor, spec: SpectrogramSpec
 ) -> tf.Tensor:
-    """How far the waveforms' spectrograms are from the wanted ones; 0 is perfect, 1 is nothing.
+    """Compute the spectral convergence between waveforms and target spectrograms.
 
-    Frobenius norm of the difference of the band amplitudes, over the norm of the wanted ones. A
-    spectrogram has no level, so each waveform is taken at the gain that fits best.
+    The value is the Frobenius norm of the difference of the band amplitudes, divided by the norm
+    of the target amplitudes. A spectrogram does not hold the level of its clip, so each waveform is
+    scaled by the gain that fits best.
 
     Args:
-        spectrograms: the wanted ones, floating point ``(batch, frames, bins, 1)`` in [-1, 1].
+        spectrograms: targets, floating point ``(batch, frames, bins, 1)`` in [-1, 1].
         waveforms: float32 ``(batch, spec.samples)``.
-        spec: what the spectrograms were made with.
+        spec: settings of the spectrograms.
 
     Returns:
-        float32 ``(batch,)`` from 0 to 1. Where silence is wanted: 0 for silence, 1 for anything
-        else.
+        float32 ``(batch,)`` from 0 (perfect) to 1 (as bad as silence). For a silent target the
+        value is 0 for a silent waveform and 1 for any other.
 
     Raises:
-        InputError: if the spectrograms' shape is not the spec's.
+        InputError: if the shape of the spectrograms does not fit ``spec``.
 
-    Source: Sturmel & Daudet (2011), Signal reconstruction from STFT magnitude: a state of the art,
-    there on FFT bins instead of bands.
+    Source: Sturmel & Daudet (2011), Signal reconstruction from STFT magnitude: a state of the art.
+    The paper uses FFT bins instead of bands.
     """
     wanted = tf.sqrt(_relative_power(_checked(spectrograms, spec), spec))
     transform = tf.signal.stft(waveforms, spec.window, spec.hop, spec.fft)
@@ -101,18 +104,19 @@ def spectral_convergence(
 
 
 def linear_power(power: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
-    """A power spectrum, not negative, whose bands hold the given power.
+    """Estimate a nonnegative power spectrum from the power of its bands.
 
-    It starts from each band's power spread over its bins and is improved by multiplicative updates
-    for the Kullback-Leibler divergence, which do as much for quiet bands as for loud ones. Those
-    for least squares, and the pseudo-inverse clipped at 0, were further off on real clips.
+    The estimate starts from each band's power, spread over its FFT bins. Multiplicative updates for
+    the Kullback-Leibler divergence then improve it, in quiet bands as much as in loud ones.
+    Multiplicative updates for least squares, and the pseudo-inverse clipped at 0, had larger errors
+    on real clips.
 
     Args:
         power: float32 ``(..., bins)``, not negative.
-        spec: gives the bands.
+        spec: settings that define the bands.
 
     Returns:
-        float32 ``(..., fft // 2 + 1)``; 0 in bins that no band covers.
+        float32 ``(..., fft // 2 + 1)``; 0 in FFT bins that no band covers.
 
     Source: Lee & Seung (2001), Algorithms for non-negative matrix factorization.
     """
@@ -129,18 +133,19 @@ def linear_power(power: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
 
 
 def inverse_stft(transform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
-    """Least-squares inverse of ``tf.signal.stft(waveforms, spec.window, spec.hop, spec.fft)``.
+    """Compute the least-squares inverse of ``tf.signal.stft`` with the spec's parameters.
 
-    :func:`tf.signal.inverse_stft` divides by the sum of windows in the middle of a clip
-    everywhere, which fades the first and last window; here it is the sum at each sample.
+    The forward transform is ``tf.signal.stft(waveforms, spec.window, spec.hop, spec.fft)``.
+    :func:`tf.signal.inverse_stft` divides every sample by the window sum in the middle of a clip,
+    which fades the first and last window. This function divides by the window sum at each sample.
 
     Args:
         transform: complex64 ``(..., frames, fft // 2 + 1)``.
-        spec: gives window, hop and FFT length.
+        spec: settings that give window, hop and FFT length.
 
     Returns:
-        float32 ``(..., spec.samples)``; exact but for the first and last samples, where the
-        squared windows add up to less than a hundredth of what they do elsewhere.
+        float32 ``(..., spec.samples)``. The inverse is exact except for the first and last samples,
+        where the sum of the squared windows is less than a hundredth of its maximum.
 
     Source: Griffin & Lim (1984), equation 6.
     """
@@ -153,7 +158,7 @@ def inverse_stft(transform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
 def _griffin_lim(
     power: tf.Tensor, phases: tf.Tensor, iterations: tf.Tensor, spec: SpectrogramSpec
 ) -> tf.Tensor:
-    """One clip's waveform, ``(spec.samples,)``, from its band power ``(frames, bins)``."""
+    """Estimate one clip's waveform, ``(spec.samples,)``, from its band power ``(frames, bins)``."""
     magnitude = tf.sqrt(linear_power(power, spec))
     momentum = tf.constant(_MOMENTUM / (1.0 + _MOMENTUM), tf.complex64)
     start = tf.cast(magnitude, tf.complex64) * phases
@@ -172,7 +177,7 @@ def _griffin_lim(
 
 
 def _relative_power(spectrograms: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
-    """Band power ``(batch, frames, bins)`` from 0 to 1; what was cut off at the floor is 0."""
+    """Compute the band power ``(batch, frames, bins)`` from 0 to 1; values at the floor give 0."""
     scaled = tf.cast(spectrograms[..., 0], tf.float32)
     power = tf.exp((scaled - 1.0) * (np.log(10.0) * spec.range_db / 20.0))
     heard = tf.reduce_max(scaled, axis=[1, 2], keepdims=True) > _SILENT
@@ -189,7 +194,7 @@ def _checked(spectrograms: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
 
 @functools.lru_cache(maxsize=8)
 def _overlap(spec: SpectrogramSpec) -> np.ndarray:
-    """Sum of the squared windows at each sample, ``(samples,)``, not below the least allowed."""
+    """Compute the sum of the squared windows at each sample, ``(samples,)``, with a lower bound."""
     with tf.init_scope():
         squares = tf.square(hann(spec.window))
         total = tf.signal.overlap_and_add(tf.tile(squares[tf.newaxis], [spec.frames, 1]), spec.hop)

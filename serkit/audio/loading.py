@@ -10,36 +10,36 @@ from serkit.audio.resampling import resample
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.errors import InputError
 
-# As librosa's: 128 ms at 16 kHz, a frame every 32 ms.
+# librosa's defaults: 128 ms at 16 kHz, a frame every 32 ms.
 _FRAME, _HOP = 2048, 512
 _OVERLAP = 0.5
 
 
 def trim_silence(waveform: tf.Tensor, below_db: float) -> tf.Tensor:
-    """Cut off what is silent at the beginning and at the end.
+    """Trim leading and trailing silence.
 
-    Silent is a frame of 2,048 samples (one every 512, centred) whose RMS is ``below_db`` or more
-    below that of the loudest frame.
+    A frame has 2,048 samples; there is one every 512 samples, centred. A frame is silent if its RMS
+    is ``below_db`` or more below the RMS of the loudest frame.
 
     Args:
         waveform: float32 ``(samples,)``.
-        below_db: dB, above 0.
+        below_db: threshold in dB, above 0.
 
     Returns:
-        float32, the part from the first frame with sound to the last; nothing of a recording of
-        zeros.
+        float32, the samples from the first frame that is not silent to the last. If all samples are
+        0, the result is empty.
 
     Raises:
         InputError: if ``below_db`` is not above 0.
 
-    Source: the same as ``librosa.effects.trim``.
+    Source: ``librosa.effects.trim``, which gives the same result.
     """
     if not below_db > 0:
         raise InputError(f"below_db={below_db!r}; valid is more than 0 dB")
     samples = tf.size(waveform)
     frames = 1 + samples // _HOP
-    # Sums of blocks first: every block is in four frames. Doubles, so that a loud beginning does
-    # not leave its rounding behind.
+    # Sum blocks first, because each block is part of four frames. Use float64, so that rounding
+    # errors of a loud beginning do not affect later frames.
     padded = tf.pad(waveform, [[_FRAME // 2, _FRAME // 2 + _HOP]])
     blocks = tf.reshape(padded[: (frames + 3) * _HOP], [-1, _HOP])
     sums = tf.reduce_sum(tf.square(tf.cast(blocks, tf.float64)), axis=1)
@@ -55,11 +55,11 @@ def trim_silence(waveform: tf.Tensor, below_db: float) -> tf.Tensor:
 
 
 def fit_length(waveform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
-    """Cut the middle out of a longer waveform, put zeros around a shorter one.
+    """Crop a longer waveform to its middle, or pad a shorter one with zeros at both ends.
 
     Args:
         waveform: float32 ``(any,)`` at the spec's rate.
-        spec: gives the length.
+        spec: settings that give the length.
 
     Returns:
         float32 ``(spec.samples,)``.
@@ -69,20 +69,20 @@ def fit_length(waveform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
     waveform = waveform[start : start + spec.samples]
     before = tf.maximum(-surplus, 0) // 2
     behind = spec.samples - tf.size(waveform) - before
-    # Copying, several times as fast as tf.pad.
+    # tf.concat is several times as fast as tf.pad.
     waveform = tf.concat([tf.zeros([before]), waveform, tf.zeros([behind])], axis=0)
     return tf.ensure_shape(waveform, [spec.samples])
 
 
 def windows(waveform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
-    """All of a long waveform in windows of the spec's length that overlap by half or more.
+    """Split a waveform into windows of the spec's length that overlap by half or more.
 
-    They are spread evenly from the first sample to the last, so that none holds padding. A waveform
-    that is no longer than the spec's length gives one window, the same as :func:`fit_length`.
+    The windows are spread evenly from the first sample to the last, so that they need no padding. A
+    waveform that is not longer than the spec's length gives one window, as from :func:`fit_length`.
 
     Args:
         waveform: float32 ``(any,)`` at the spec's rate.
-        spec: gives the length.
+        spec: settings that give the length.
 
     Returns:
         float32 ``(windows, spec.samples)``.
@@ -102,21 +102,22 @@ def windows(waveform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
     return tf.ensure_shape(found, [None, spec.samples])
 
 
-# Samples at the spec's rate that resampling may disturb at a cut, at either end.
+# Samples at the spec's rate that resampling may change at each end of a cropped waveform.
 _MARGIN = 2048
-# Of what has to be had whole; a header that claims a strange rate must not fill the memory.
+# Longest recording that is processed whole. A header with a wrong rate must not exhaust the memory.
 _LONGEST_SECONDS = 600
 _CUT = "longer than {0} minutes, of which the middle {0} are used".format(_LONGEST_SECONDS // 60)
 
 
 class Loaded(NamedTuple):
-    """What became of a recording; also a structure that ``Dataset.map`` and graphs take.
+    """A loaded recording, usable as a tensor structure in ``Dataset.map`` and in graphs.
 
     Attributes:
         waveform: float32 ``(spec.samples,)``, or ``(windows, spec.samples)``; silence if the
             recording cannot be used.
-        status: scalar string, empty when all is well, else what is wrong.
-        note: scalar string, empty, or what is odd about a recording that can be used.
+        status: scalar string; empty if the recording can be used, else a description of the
+            problem.
+        note: scalar string; empty, or a warning about a recording that can be used.
     """
 
     waveform: tf.Tensor
@@ -129,19 +130,24 @@ def load_waveform(
     spec: SpectrogramSpec,
     decode: Callable[[tf.Tensor], Decoded] = decode_wav,
 ) -> Loaded:
-    """Bytes of a recording to a waveform of the spec's rate and length.
+    """Load a recording as a waveform of the spec's rate and length.
 
     Args:
         data: scalar string, the whole file.
-        spec: gives rate and length; longer recordings lose their ends, shorter ones get zeros.
-        decode: bytes to samples; the default is what can be exported.
+        spec: settings that give rate and length. Longer recordings are cropped to their middle,
+            shorter recordings are padded with zeros at both ends.
+        decode: function that decodes the bytes. The default can be exported.
+
+    Returns:
+        A :class:`Loaded` with a waveform ``(spec.samples,)``.
     """
     decoded = decode(data)
     enough = (spec.samples + 2 * _MARGIN) / spec.sample_rate
     if spec.trim_db:
         waveform = _at_rate(decoded, spec, max(enough, _LONGEST_SECONDS))
     else:
-        # An hour's resampling would be for nothing; what needs none is cut just once.
+        # Crop before resampling, to save time on long recordings. A recording that is already at
+        # the spec's rate is cropped only once, by fit_length.
         waveform = tf.cond(
             tf.equal(decoded.sample_rate, spec.sample_rate),
             lambda: decoded.waveform,
@@ -155,10 +161,14 @@ def load_windows(
     spec: SpectrogramSpec,
     decode: Callable[[tf.Tensor], Decoded] = decode_wav,
 ) -> Loaded:
-    """Bytes of a recording to overlapping windows that cover all of it.
+    """Load a recording as overlapping windows that cover all of it.
 
-    Of a recording longer than ten minutes it is the middle ten, and the note says so. Arguments as
-    for :func:`load_waveform`, which gives the same for a recording that fits into one window.
+    If a recording is longer than ten minutes, only its middle ten minutes are used, and a note is
+    added. For a recording that fits into one window, this window is the waveform that
+    :func:`load_waveform` returns. The arguments are those of :func:`load_waveform`.
+
+    Returns:
+        A :class:`Loaded` with a waveform ``(windows, spec.samples)``.
     """
     decoded = decode(data)
     waveform = _at_rate(decoded, spec, _LONGEST_SECONDS)
@@ -173,7 +183,7 @@ def _joined(note: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
 
 
 def _at_rate(decoded: Decoded, spec: SpectrogramSpec, seconds: float) -> tf.Tensor:
-    """The middle of a recording, at the spec's rate, without silent ends if the spec says so."""
+    """Crop a recording to its middle, resample it to the spec's rate, and trim it if required."""
     waveform, rate, *_ = decoded
     wanted = tf.cast(tf.math.ceil(seconds * tf.cast(rate, tf.float64)), tf.int32)
     start = tf.maximum(tf.size(waveform) - wanted, 0) // 2

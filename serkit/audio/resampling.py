@@ -9,25 +9,26 @@ import tensorflow as tf
 
 from serkit.audio.decoding import rare
 
-# Up to 0.45 of the lower rate all passes, from 0.5 of it on nothing.
+# Upper edge of the pass-band and lower edge of the stop-band, as fractions of the lower rate.
 _PASS, _STOP = 0.45, 0.5
 
-# Simple ratios, old to new: most that are met, besides the most frequent one, of 48 to 16 kHz. With
-# more than two phases the images of a filter of equal ripple add up to more than -80 dB.
+# Ratios of the old rate to the new rate that use a polyphase filter. The most frequent ratio is
+# 48 to 16 kHz; the simple ratios cover most other cases. With more than two phases, the images of
+# an equal-ripple filter would add up to more than -80 dB.
 _FREQUENT = (3, 1)
 _SIMPLE = ((1, 2), (3, 2), (5, 2), (2, 1), (4, 1), (5, 1), (6, 1))
-# Their filter reaches so far, in samples at the lower rate. Its ripple is made small below 0.41,
-# where tones must not ring on after their ends, at the cost of the rest of the pass-band: 0.0004
-# dB, up to 0.45 0.07 dB, and from 0.5 on -87 dB, or -81 dB with two phases.
+# Half length of these filters, in samples at the lower rate. The ripple is 0.0004 dB below 0.41 of
+# the lower rate, where tones must not ring after their ends. The price is a ripple of 0.07 dB from
+# there to 0.45. The stop-band from 0.5 on is at -87 dB, or at -81 dB with two phases.
 _FILTER_REACH = 40
 _EDGES = (0, 0.41, 0.42, _PASS, _STOP)
 _WEIGHTS = (400, 1, 200)
-# What a convolution fills a vector of the processor with.
+# Least number of channels of the convolution, so that it fills a vector register of the CPU.
 _TOGETHER = 16
 
-# The spectra of other ratios: how far the filter rings and what a transform covers at least, both
-# in samples at the lower rate. The FFT takes frames four or eight at a time; one left over costs
-# nearly as much as four.
+# Settings for all other ratios, which use the FFT: reach of the filter, and least length of a
+# frame, both in samples at the lower rate. The FFT processes four or eight frames at a time, and a
+# single remaining frame costs nearly as much as four.
 _SPECTRUM_REACH = 64
 _SPECTRUM = 1024
 _FRAMES_TOGETHER = 4
@@ -36,17 +37,18 @@ _FRAMES_TOGETHER = 4
 def resample(waveform: tf.Tensor, rate: tf.Tensor, new_rate: int) -> tf.Tensor:
     """Resample one waveform with a linear-phase low-pass below the lower Nyquist frequency.
 
-    Up to 0.45 of the lower rate tones pass within 0.1 dB; aliases, images and all that lay above
-    0.5 of it are at least 80 dB down; the gain falls in between. There is no delay, and the
-    waveform counts as zero outside its ends.
+    Tones of up to 0.45 of the lower rate keep their level within 0.1 dB. Aliases, images and all
+    frequencies above 0.5 of the lower rate are attenuated by at least 80 dB. The gain falls in
+    between. There is no delay. Outside its ends the waveform counts as zero.
 
     Args:
         waveform: float32 ``(samples,)``.
-        rate: int32 scalar, its rate in Hz, at least 1; may differ from call to call in one graph.
-        new_rate: the rate wanted, in Hz.
+        rate: int32 scalar, sample rate of ``waveform`` in Hz, at least 1. It may differ between
+            calls of one graph.
+        new_rate: sample rate of the result in Hz.
 
     Returns:
-        float32 ``(ceil(samples * new_rate / rate),)``; the waveform itself if the rates are equal.
+        float32 ``(ceil(samples * new_rate / rate),)``; ``waveform`` itself if the rates are equal.
 
     Source: polyphase filters (Crochiere & Rabiner, Multirate Digital Signal Processing, 1983,
     chapters 3 and 4) with equal ripple (Parks & McClellan, IEEE Transactions on Circuit Theory 19,
@@ -56,11 +58,11 @@ def resample(waveform: tf.Tensor, rate: tf.Tensor, new_rate: int) -> tf.Tensor:
     """
     rate = tf.cast(rate, tf.int32)
     change = _changer(new_rate)
-    # Each step of a branch costs where it is not taken, and a call costs where it is; so of all
-    # changes only the most frequent one stands here.
+    # Every op of an inlined branch costs time even if the branch is not taken. A call costs time
+    # only if it is taken. So only the most frequent ratio is inlined here.
     old, new = _FREQUENT
     return tf.cond(
-        # Of nothing, which is what is left of a recording that cannot be used, nothing comes.
+        # A recording that cannot be used has an empty waveform. It stays empty.
         tf.equal(rate, new_rate) | tf.equal(tf.size(waveform), 0),
         lambda: waveform,
         lambda: tf.cond(
@@ -73,7 +75,7 @@ def resample(waveform: tf.Tensor, rate: tf.Tensor, new_rate: int) -> tf.Tensor:
 
 @functools.cache
 def _changer(new_rate: int) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """The function of a waveform and its rate that gives it at the new one."""
+    """Return a function that resamples a waveform from its given rate to ``new_rate``."""
 
     def change(waveform: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
         old, new = np.array(_SIMPLE, np.int64).T
@@ -87,24 +89,30 @@ def _changer(new_rate: int) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
 
 
 def _by_filter(waveform: tf.Tensor, old_block: int, new_block: int) -> tf.Tensor:
-    """A convolution over blocks of samples as channels; each channel out is a phase."""
+    """Resample by a polyphase filter.
+
+    The filter is a convolution whose input channels are the samples of a block and whose output
+    channels are the phases.
+    """
     kernel, reach = _kernel(old_block, new_block)
     rows, old, _ = kernel.shape
     samples = tf.size(waveform)
-    # One at least: a graph may be made for a waveform that is empty.
+    # At least one block: a graph may be traced with an empty waveform.
     blocks = tf.maximum(-(-samples // old), 1)
     behind = (blocks + rows - 1) * old - samples - reach
     signal = tf.reshape(tf.pad(waveform, [[reach, behind]]), [1, -1, old])
-    with tf.device("CPU"):  # a GPU's TF32 would lift the stop-band
+    with tf.device("CPU"):  # TF32 on a GPU would raise the level of the stop-band.
         changed = tf.reshape(tf.nn.conv1d(signal, tf.constant(kernel), 1, "VALID"), [-1])
     return changed[: -(-samples * new_block // old_block)]
 
 
 @functools.cache
 def _kernel(old_block: int, new_block: int) -> tuple[np.ndarray, int]:
-    """The share of each sample in each new one, float32 ``(rows, old, new)``, and its reach.
+    """Compute the weight of each old sample in each new sample.
 
-    Old samples count from as many as the reach before the first new one.
+    Returns:
+        The weights, float32 ``(rows, old, new)``, and the reach of the filter in old samples. The
+        first old sample lies ``reach`` samples before the first new sample.
     """
     from scipy.signal import remez
 
@@ -120,18 +128,20 @@ def _kernel(old_block: int, new_block: int) -> tuple[np.ndarray, int]:
     distance = (np.arange(rows * old) - reach)[:, None] * new_block - np.arange(new) * old_block
     inside = np.abs(distance) <= half
     kernel = np.where(inside, taps[np.where(inside, half + distance, 0)], 0.0)
-    # Each phase passes a constant unchanged.
+    # Normalise, so that each phase passes a constant unchanged.
     kernel /= kernel.sum(axis=0)
     return kernel.reshape(rows, old, new).astype(np.float32), reach
 
 
 @rare
 def _by_spectrum(waveform: tf.Tensor, rate: tf.Tensor, new_rate: int) -> tf.Tensor:
-    """Spectra of blocks, cut or extended with zeros, and transformed back at the new length.
+    """Resample by FFT, blockwise.
 
-    A block is a whole number of periods of the ratio. Behind it in its frame stand the samples of
-    its neighbours, as far as the filter reaches: first of the next, then of the one before, for
-    the transform is circular.
+    The spectrum of each block is cropped or padded with zeros, and transformed back at the new
+    length. A block is a whole number of periods of the ratio. In its FFT frame the block is
+    followed by the samples of its neighbours within the reach of the filter: first those of the
+    next block, then those of the block before. This order is right because the transform is
+    circular.
     """
     old_block, new_block = _in_lowest_terms(rate, new_rate)
     samples = tf.size(waveform)
@@ -156,7 +166,7 @@ def _by_spectrum(waveform: tf.Tensor, rate: tf.Tensor, new_rate: int) -> tf.Tens
 
 
 def _in_lowest_terms(rate: tf.Tensor, new_rate: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """As many samples at the old rate last as long as so many at the new one."""
+    """Reduce the ratio of the old rate to the new rate to lowest terms."""
     candidates = np.arange(1, new_rate + 1, dtype=np.int32)
     divisors = candidates[new_rate % candidates == 0]
     divisor = tf.reduce_max(tf.where(rate % divisors == 0, divisors, 1))
@@ -164,7 +174,10 @@ def _in_lowest_terms(rate: tf.Tensor, new_rate: int) -> tuple[tf.Tensor, tf.Tens
 
 
 def _gains(periods: tf.Tensor, old_block: tf.Tensor, new_block: tf.Tensor) -> tf.Tensor:
-    """complex64 gain by frequency; falls like the integral of Blackman's window: rings little."""
+    """Compute the complex64 gain of each frequency.
+
+    The gain falls like the integral of the Blackman window, so that the filter rings little.
+    """
     lower = periods * tf.minimum(old_block, new_block)
     frequency = tf.cast(tf.range(lower // 2 + 1), tf.float32) / tf.cast(lower, tf.float32)
     way = tf.clip_by_value(frequency - _PASS, 0, _STOP - _PASS)

@@ -9,13 +9,16 @@ from serkit.errors import check_range
 
 @dataclass(frozen=True)
 class MaskSettings:
-    """How strongly training spectrograms are disturbed; all values are shares of the axis.
+    """Strength of SpecAugment. All values are fractions of the axis.
 
     Attributes:
         time: longest mask along time, 0 to 1.
         frequency: longest mask along frequency, 0 to 1.
-        shift: largest shift in time to either side, 0 to 1; what leaves at one end comes in at
-            the other, where there is silence in most recordings.
+        shift: largest shift in time to either side, 0 to 1. The shift wraps around: frames that
+            leave at one end come in at the other end. In most recordings both ends are silent.
+
+    Raises:
+        InputError: if a value is out of range.
     """
 
     time: float = 0.1
@@ -28,15 +31,15 @@ class MaskSettings:
 
 
 def mask(spectrograms: tf.Tensor, seed: tf.Tensor, settings: MaskSettings) -> tf.Tensor:
-    """Shift each spectrogram in time and put one time and one frequency mask over it.
+    """Shift each spectrogram in time, then apply one time mask and one frequency mask.
 
     Args:
         spectrograms: float32 ``(batch, frames, bins, 1)`` in [-1, 1].
         seed: int ``(2,)``; equal seeds give equal results.
-        settings: sizes of the masks.
+        settings: sizes of the masks and of the shift.
 
     Returns:
-        The same shape; masked parts are -1, the value of silence.
+        Spectrograms of the same shape. Masked values are -1, the value of silence.
 
     Source: Park et al. (2019), SpecAugment, arXiv:1904.08779 (without its time warping).
     """
@@ -55,13 +58,16 @@ def mask(spectrograms: tf.Tensor, seed: tf.Tensor, settings: MaskSettings) -> tf
 def outside_an_interval(
     batch: tf.Tensor, size: tf.Tensor, longest: float, seed: tf.Tensor
 ) -> tf.Tensor:
-    """Boolean ``(batch, size)``, false inside one random interval per row.
+    """Draw a boolean mask that is false inside one random interval per row.
 
     Args:
         batch: number of rows.
-        size: their length.
-        longest: of the interval, as a share of the row, 0 to 1.
+        size: length of a row.
+        longest: greatest length of the interval, as a fraction of the row, 0 to 1.
         seed: int ``(2,)``; equal seeds give equal results.
+
+    Returns:
+        Boolean ``(batch, size)``.
     """
     draws = tf.random.stateless_uniform([2, batch, 1], seed)
     extent = tf.cast(size, tf.float32)

@@ -3,29 +3,33 @@
 import numpy as np
 import tensorflow as tf
 
-# Zeros on either side of a clip, so that what rings over its ends does not come in at the other;
-# and its FFT length is a multiple of this, which keeps large primes out of it.
+# Zeros on either side of a clip, so that ringing at one end does not wrap around to the other; and
+# the length of which the FFT length is a multiple, so that it has no large prime factors.
 _MARGIN, _BLOCK = 1024, 4096
 _OVERSAMPLING = 2
-# Of the phase vocoder, in samples: at 16 kHz 64 ms, of which it moves on by a quarter.
+# Window and hop of the phase vocoder in samples. At 16 kHz the window is 64 ms, the hop 16 ms.
 _WINDOW, _HOP = 1024, 256
 
 
 def change_speed(waveforms: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
-    """Play each clip at its own speed: pitch and tempo change together.
+    """Change the speed of each clip by its own factor; pitch and tempo change together.
 
-    The middle of a clip stays in the middle; a slower clip loses its ends, a faster one gets zeros
-    around it. The clip is oversampled by its spectrum, from which goes what would alias, and read
-    off between the samples with a cubic B-spline, whose frequency response the spectrum makes up
-    for. A tone of up to 0.4 of the rate, before and after, keeps its amplitude, and its images are
-    48 dB below it or more: a share of (0.2 / 0.8) ** 4.
+    The middle of a clip stays in the middle. A slower clip is cut at both ends, a faster clip is
+    padded with zeros at both ends.
+
+    The clip is oversampled in the frequency domain, where frequencies that would alias are removed.
+    A cubic B-spline then interpolates between the samples. The spectrum is corrected for the
+    frequency response of the B-spline. A tone that is below 0.4 of the sample rate before and after
+    the change keeps its amplitude. Its images are at least 48 dB below the tone, a fraction of
+    (0.2 / 0.8) ** 4.
 
     Args:
         waveforms: float32 ``(batch, samples)``.
-        factors: float32 ``(batch,)``, above 0; above 1 is faster and higher.
+        factors: float32 ``(batch,)``, above 0. A factor above 1 makes a clip faster and higher in
+            pitch.
 
     Returns:
-        The same shape; at a factor of exactly 1 the clip itself.
+        Waveforms of the same shape. At a factor of exactly 1 the clip is unchanged.
 
     Source: Unser (1999), Splines: a perfect fit for signal and image processing, IEEE Signal
     Processing Magazine 16(6).
@@ -33,7 +37,7 @@ def change_speed(waveforms: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
     factor = factors[:, tf.newaxis]
     samples = tf.shape(waveforms)[1]
     middle = tf.cast(samples - 1, tf.float64) / 2.0
-    # In double precision: a float32 of the size of a clip's length is coarse between two samples.
+    # In float64: float32 has too few digits for positions between two samples of a long clip.
     steps = tf.range(tf.cast(samples, tf.float64), dtype=tf.float64) - middle
     position = middle + tf.cast(factor, tf.float64) * steps
     inside = (position >= 0.0) & (position <= 2.0 * middle)
@@ -42,25 +46,25 @@ def change_speed(waveforms: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
 
 
 def change_tempo(waveforms: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
-    """Make each clip slower or faster at the pitch that it has, by a phase vocoder.
+    """Change the tempo of each clip by its own factor at constant pitch, with a phase vocoder.
 
-    The middle of a clip stays in the middle, with its phases; a slower clip loses its ends, a
-    faster one gets zeros around it. What begins suddenly is blurred, and may come up to 400 samples
-    early or late, as with librosa.
+    The middle of a clip stays in the middle and keeps its phases. A slower clip is cut at both
+    ends, a faster clip is padded with zeros at both ends. Onsets are blurred and may be up to 400
+    samples early or late, as with librosa.
 
     Args:
         waveforms: float32 ``(batch, samples)``.
-        factors: float32 ``(batch,)``, above 0; above 1 is faster.
+        factors: float32 ``(batch,)``, above 0. A factor above 1 makes a clip faster.
 
     Returns:
-        The same shape; at a factor of exactly 1 the clip itself.
+        Waveforms of the same shape. At a factor of exactly 1 the clip is unchanged.
 
     Source: Laroche & Dolson (1999), Improved phase vocoder time-scale modification of audio, IEEE
     Transactions on Speech and Audio Processing 7(3), section II; as in librosa's ``time_stretch``.
     """
     factor = factors[:, tf.newaxis]
     samples = tf.shape(waveforms)[1]
-    # Frames around one in the middle, up to some on either side that hold nothing but zeros.
+    # Number of frames on either side of the middle frame. The outermost frames hold only zeros.
     around = -(-samples // (2 * _HOP)) + _WINDOW // _HOP
     first = around * _HOP + _WINDOW // 2 - samples // 2
     length = 2 * around * _HOP + _WINDOW
@@ -73,19 +77,19 @@ def change_tempo(waveforms: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
 
 
 def change_pitch(waveforms: tf.Tensor, factors: tf.Tensor, highest: float) -> tf.Tensor:
-    """Make each clip higher or lower at the tempo that it has: formants move with the pitch.
+    """Change the pitch of each clip by its own factor at constant tempo. Formants move, too.
 
-    It is played slower or faster by :func:`change_tempo`, and back at the old tempo by
-    :func:`change_speed`.
+    :func:`change_tempo` first changes the tempo by the inverse factor. :func:`change_speed` then
+    restores the tempo and changes the pitch.
 
     Args:
         waveforms: float32 ``(batch, samples)``.
-        factors: float32 ``(batch,)`` of all frequencies, above 0; above 1 is higher.
-        highest: no factor is above it; above 1 it decides how much longer than the clips what lies
-            between the two is.
+        factors: float32 ``(batch,)``, above 0. All frequencies are multiplied by the factor.
+        highest: upper bound of the factors. If it is above 1, the clips are padded in proportion to
+            ``highest - 1``, so that a slower clip is not cut between the two steps.
 
     Returns:
-        The same shape; at a factor of exactly 1 the clip itself.
+        Waveforms of the same shape. At a factor of exactly 1 the clip is unchanged.
     """
     samples = tf.shape(waveforms)[1]
     share = max(highest - 1.0, 0.0) / 2.0
@@ -96,14 +100,18 @@ def change_pitch(waveforms: tf.Tensor, factors: tf.Tensor, highest: float) -> tf
 
 
 def _read_frames(frames: tf.Tensor, places: tf.Tensor, fixed: tf.Tensor) -> tf.Tensor:
-    """An STFT read off at ``places``, each phase as far from the last as those of the frames there.
+    """Interpolate an STFT at ``places``.
+
+    Magnitudes are interpolated linearly. The phase step from one output frame to the next is the
+    phase step between the two input frames around its place.
 
     Args:
         frames: complex64 ``(batch, frames, bins)``.
-        places: float32 ``(batch, any)``, counted in frames; beyond the ends lie zeros.
-        fixed: where the place is the frame of the same number, whose phases stay.
+        places: float32 ``(batch, any)``, positions in frames. Beyond the ends the result is 0.
+        fixed: index of the output frame whose place is the input frame of the same index. This
+            frame keeps its phases.
     """
-    # Several times as fast as tf.math.angle.
+    # tf.atan2 is several times as fast as tf.math.angle.
     angles = tf.atan2(tf.math.imag(frames), tf.math.real(frames))
     sizes = tf.abs(frames)
     lower = tf.clip_by_value(tf.cast(tf.floor(places), tf.int32), 0, tf.shape(frames)[1] - 2)
@@ -117,7 +125,7 @@ def _read_frames(frames: tf.Tensor, places: tf.Tensor, fixed: tf.Tensor) -> tf.T
 
 
 def _overlapped(frames: tf.Tensor) -> tf.Tensor:
-    """The waveforms of an STFT; several times as fast as ``tf.signal.inverse_stft``."""
+    """Compute the inverse STFT; several times as fast as ``tf.signal.inverse_stft``."""
     window = tf.signal.inverse_stft_window_fn(_HOP)(_WINDOW, tf.float32)
     pieces = tf.signal.irfft(frames, [_WINDOW]) * window
     over = _WINDOW // _HOP
@@ -130,14 +138,14 @@ def _overlapped(frames: tf.Tensor) -> tf.Tensor:
 
 
 def _oversampled(waveforms: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """B-spline coefficients of the clips, margins included, without what would alias."""
+    """Compute B-spline coefficients of the padded clips without frequencies that would alias."""
     samples = tf.shape(waveforms)[1]
     length = -(-(samples + 2 * _MARGIN) // _BLOCK) * _BLOCK
     longer = _OVERSAMPLING * length
     padded = tf.pad(waveforms, [[0, 0], [_MARGIN, length - samples - _MARGIN]])
     spectrum = tf.signal.rfft(padded)
     bins = tf.range(tf.cast(length // 2 + 1, tf.float32))
-    # Not 0, for the division; the sine of so small an angle is the angle.
+    # Replace bin 0 by a small number to avoid 0 / 0; its sine is equal to the angle.
     angle = np.pi * tf.maximum(bins, 1e-3) / tf.cast(longer, tf.float32)
     response = (tf.sin(angle) / angle) ** 4 / _OVERSAMPLING
     kept = bins * tf.maximum(factor, 1.0) < tf.cast(length // 2, tf.float32)
@@ -147,7 +155,7 @@ def _oversampled(waveforms: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
 
 
 def _between(coefficients: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
-    """The cubic spline at ``position``, float64 ``(batch, any)`` in samples of the clip."""
+    """Evaluate the cubic spline at ``position``, float64 ``(batch, any)`` in samples of a clip."""
     place = (position + _MARGIN) * _OVERSAMPLING
     whole = tf.floor(place)
     after = tf.cast(place - whole, tf.float32)

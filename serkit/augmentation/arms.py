@@ -19,17 +19,21 @@ STRENGTHS: dict[str, tuple[str, Any]] = {
     "stretch": ("stretch", (0.8, 1.25)),
     "pitch": ("pitch", (-2.0, 2.0)),
 }
-"""The setting of :class:`serkit.audio.augmentation.WaveAugmentation` that each switches on."""
+"""Augmentations by name.
+
+Each value is a field of :class:`serkit.audio.augmentation.WaveAugmentation` and the setting that
+this augmentation gives to the field.
+"""
 
 
 def augmentation_of(names: Iterable[str]) -> "WaveAugmentation":
-    """The augmentation that does all of some.
+    """Return the settings that switch on all the named augmentations.
 
     Args:
         names: keys of :data:`STRENGTHS`.
 
     Raises:
-        InputError: if a name is not known.
+        InputError: if a name is not a key of :data:`STRENGTHS`.
     """
     from serkit.audio.augmentation import WaveAugmentation
 
@@ -40,10 +44,10 @@ def augmentation_of(names: Iterable[str]) -> "WaveAugmentation":
 
 
 def add_live(parser: argparse.ArgumentParser) -> None:
-    """Add ``--live``: None if it is not given, else a list of names.
+    """Add the option ``--live`` to a parser. Its value is a list of names, or None if not given.
 
     Args:
-        parser: of a command that trains classifiers.
+        parser: parser of a command that trains classifiers.
     """
     parser.add_argument(
         "--live",
@@ -63,23 +67,23 @@ FILLS = ("", COPIES, NOISE, *GANS)
 
 @dataclass(frozen=True)
 class Arm:
-    """What is done to the training part, and to it alone.
+    """One arm of a comparison: an augmentation method that changes the training partition only.
 
     Attributes:
-        name: of the arm.
-        meaning: in a few words, for the report page.
-        fill: what rare classes are filled up with, one of :data:`FILLS`; empty for nothing.
-        class_weights: ``none`` or ``balanced``, see
-            :class:`serkit.models.fitting.FitSettings`.
-        masks: SpecAugment's masks and a shift in time, new ones at each step.
-        mixup: alpha of mixup; 0 for none.
-        speeds: that recordings are also played at; where spectrograms are computed from waveforms
-            at each step, any speed of a range instead, see :attr:`augmentations`.
-        waves: augmentation of waveforms at each step, keys of
-            :data:`STRENGTHS`.
+        name: name of the arm.
+        meaning: short description for the report page.
+        fill: kind of samples that rare classes are filled up with, one of :data:`FILLS`; an empty
+            string adds no samples.
+        class_weights: ``none`` or ``balanced``, see :class:`serkit.models.fitting.FitSettings`.
+        masks: whether to apply SpecAugment's masks and a shift in time, drawn anew at each step.
+        mixup: alpha of mixup; 0 switches mixup off.
+        speeds: speed factors at which each clip is added once more. If spectrograms are computed
+            from waveforms at each step, a random speed from a range is applied instead, see
+            :attr:`augmentations`.
+        waves: augmentations of waveforms at each step, keys of :data:`STRENGTHS`.
 
     Raises:
-        InputError: if the fill or an augmentation is not known.
+        InputError: if ``fill`` or a name in ``waves`` is not known.
     """
 
     name: str
@@ -98,14 +102,17 @@ class Arm:
 
     @property
     def augmentations(self) -> tuple[str, ...]:
-        """Of waveforms, the speed included, where training batches are computed from these."""
+        """Names of the augmentations for training batches that are computed from waveforms.
+
+        :data:`SPEED` is one of these names if :attr:`speeds` is not empty.
+        """
         return (*self.waves, SPEED) if self.speeds else self.waves
 
     def beside(self, other: "Arm") -> "Arm":
-        """This arm, with what another one does as well.
+        """Return this arm combined with the augmentations of another arm.
 
         Raises:
-            InputError: if both fill classes.
+            InputError: if both arms fill up classes.
         """
         if self.fill and other.fill:
             raise InputError(f"{self.name} and {other.name} both fill rare classes; valid is one")
@@ -148,19 +155,20 @@ ARMS = {
         Arm("conditional-gan", "samples of one DCGAN of all classes", fill=CONDITIONAL),
     )
 }
-"""The arms by name; ``none`` is what the others are compared with."""
+"""All arms by name. The other arms are compared with the baseline ``none``."""
 
 
 def choose_arms(names: Sequence[str], everywhere: Sequence[str] = ()) -> tuple[Arm, ...]:
-    """Arms by their names, ``none`` first.
+    """Return arms by their names, ``none`` first.
 
     Args:
-        names: keys of :data:`ARMS`; ``none`` is taken without being named.
-        everywhere: arms whose doing every arm gets as well, ``none`` included. They fill nothing.
+        names: keys of :data:`ARMS`; ``none`` is always included, also if it is not named.
+        everywhere: arms whose augmentations are added to every arm, also to ``none``. These arms
+            must not fill up classes.
 
     Raises:
-        InputError: if a name is not known, comes twice, or one that is to be everywhere fills
-            classes.
+        InputError: if a name is not known, if ``names`` has a name twice, if an arm of
+            ``everywhere`` fills up classes, or if two of the resulting arms are the same.
     """
     for name in (*names, *everywhere):
         check_choice("arm", name, ARMS)

@@ -18,13 +18,13 @@ _BATCH = 64
 
 
 def penultimate(classifier: keras.Model) -> keras.Model:
-    """The part of a classifier before its last layer, from spectrograms to features.
+    """Return the part of a classifier before its last layer, from spectrograms to features.
 
     Args:
-        classifier: a functional model whose last layer takes features ``(batch, d)``.
+        classifier: functional model whose last layer takes features ``(batch, d)``.
 
     Raises:
-        InputError: if the last layer takes something else.
+        InputError: if the input of the last layer has another shape.
     """
     features = classifier.layers[-1].input
     if isinstance(features, list) or len(features.shape) != 2:
@@ -36,18 +36,18 @@ def penultimate(classifier: keras.Model) -> keras.Model:
 
 
 class Embedding:
-    """A model's features, each shifted and scaled.
+    """Features of a model, standardised.
 
     Args:
-        model: from ``(batch, frames, bins, 1)`` to features ``(batch, d)``.
-        mean: float32 ``(d,)``, taken from each feature.
-        scale: float32 ``(d,)``, what it is then divided by; infinity leaves a feature out.
+        model: model from ``(batch, frames, bins, 1)`` to features ``(batch, d)``.
+        mean: float32 ``(d,)``, subtracted from the features.
+        scale: float32 ``(d,)``, divides the features afterwards; infinity sets a feature to 0.
 
     Call arguments:
         spectrograms: float ``(n, frames, bins, 1)`` in [-1, 1].
 
     Raises:
-        InputError: if the model gives no features ``(batch, d)``.
+        InputError: if the model's output does not have the shape ``(batch, d)``.
     """
 
     def __init__(self, model: keras.Model, mean: np.ndarray, scale: np.ndarray) -> None:
@@ -57,36 +57,36 @@ class Embedding:
 
     @classmethod
     def fit(cls, model: keras.Model, real: Examples, speakers: Speakers) -> "Embedding":
-        """Features of mean 0 and deviation 1 on the real training clips.
+        """Return an embedding with mean 0 and standard deviation 1 on the real training clips.
 
-        Without that KID, whose kernel is a polynomial, would depend on how large features happen
-        to be.
+        The kernel of KID is a polynomial. Without standardisation, KID would depend on the scale of
+        the features.
 
         Args:
-            model: any that gives features, as for :class:`Embedding`; most often
-                :func:`penultimate` of a classifier that was trained on the real training part.
-            real: spectrograms of the training part.
-            speakers: who is in which part of the split.
+            model: model that returns features, as for :class:`Embedding`; usually
+                :func:`penultimate` of a classifier that was trained on the real training partition.
+            real: spectrograms of the training partition.
+            speakers: speakers of each partition of the split.
 
         Raises:
-            LeakError: if anybody's voice is in ``real`` who is no training speaker.
-            InputError: if the model gives no features ``(batch, d)``.
+            LeakError: if ``real`` has a speaker who is not a training speaker.
+            InputError: if the model's output does not have the shape ``(batch, d)``.
         """
         speakers.require_training(real.speakers)
         features = cls(model, np.float32(0), np.float32(1))(real.spectrograms)
-        # A feature that never moves, as behind a ReLU that is always off, tells nothing.
-        # In float64: rounding must not move a constant.
+        # A constant feature, such as the output of a ReLU that is always 0, has no information.
+        # In float64, so that rounding does not give a constant a deviation above 0.
         deviation = features.std(axis=0, dtype=np.float64)
         scale = np.where(deviation > 1e-6, deviation, np.inf).astype(np.float32)
         return cls(model, features.mean(axis=0), scale)
 
     def __call__(self, spectrograms: np.ndarray) -> np.ndarray:
-        """Features, float32 ``(n, d)``."""
+        """Return the standardised features, float32 ``(n, d)``."""
         return (in_batches(self.model, spectrograms) - self.mean) / self.scale
 
 
 def in_batches(model: keras.Model, spectrograms: np.ndarray) -> np.ndarray:
-    """What a model gives for any number of spectrograms, float32 ``(n, d)``."""
+    """Compute a model's outputs for any number of spectrograms, float32 ``(n, d)``."""
     parts = [
         np.asarray(model(spectrograms[start : start + _BATCH], training=False))
         for start in range(0, len(spectrograms), _BATCH)
@@ -96,16 +96,16 @@ def in_batches(model: keras.Model, spectrograms: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class RealParts:
-    """Real clips, with labels, of the three parts of a split.
+    """Real clips, with labels, of the three partitions of a split.
 
     Attributes:
-        train: what generated spectrograms take the place of.
-        validation: by these the best epoch is chosen.
-        test: what is scored.
-        speakers: who is in which part.
+        train: clips of the training partition; generated spectrograms replace some of these.
+        validation: clips by which the best epoch is chosen.
+        test: clips on which the classifier is scored.
+        speakers: speakers of each partition.
 
     Raises:
-        InputError: if a part has no labels.
+        InputError: if a partition has no labels.
     """
 
     train: Examples
@@ -132,20 +132,21 @@ def classification_accuracy_score(
 ) -> Scores:
     """Train a classifier on generated spectrograms, and score it on real clips.
 
-    The classes that were generated are learned from generated spectrograms alone, all others from
-    their real clips. How much lower a class's recall is than that of its real clips (``generated``
-    empty) is what the generator does not know of it. It is the score of the paper where all
-    classes are generated, and says something where only rare ones are.
+    The classes in ``generated`` are learned from generated spectrograms only. All other classes are
+    learned from their real clips. For a reference, call this function with an empty ``generated``.
+    The drop in a class's recall compared with the reference shows what the generator has not
+    learned about this class. If all classes are generated, the accuracy is the score of the paper.
+    The recalls are also informative if only rare classes are generated.
 
     Args:
-        model: a fresh classifier, from spectrograms to logits; most often
+        model: untrained classifier, from spectrograms to logits; usually
             :func:`serkit.models.compact.compact`.
-        generated: of each class number, spectrograms ``(n, frames, bins, 1)`` in [-1, 1].
-        real: the real clips; those of the test speakers are scored.
-        settings: how the classifier is trained.
-        seed: of the order of examples and the augmentation.
-        folder: of its training, which goes on from there if it was killed.
-        augment: gets a training batch and an int ``(2,)`` seed.
+        generated: for each class number, spectrograms ``(n, frames, bins, 1)`` in [-1, 1].
+        real: real clips; the clips of the test speakers are scored.
+        settings: settings of the training run.
+        seed: seed of the order of examples and of the augmentation.
+        folder: folder of the training run; an interrupted training run resumes from there.
+        augment: function of a training batch and an int ``(2,)`` seed.
         verbose: as for Keras' ``fit``.
 
     Returns:
@@ -153,8 +154,8 @@ def classification_accuracy_score(
         number.
 
     Raises:
-        InputError: if a class of ``generated`` has no spectrograms, or no training clips.
-        LeakError: if anybody's voice is in another part than that speaker's.
+        InputError: if a class of ``generated`` has no spectrograms or no training clips.
+        LeakError: if a partition has a speaker of another partition.
 
     Source: Ravuri & Vinyals (2019), arXiv:1905.10887.
     """

@@ -22,11 +22,11 @@ from serkit.training.examples import Examples
 
 @dataclass(frozen=True)
 class Verdicts:
-    """What is wrong with each of some generated spectrograms.
+    """Results of the sample filter for each of ``n`` generated spectrograms.
 
     Attributes:
-        copies: bool ``(n,)``, so near to a training clip that it may be a copy.
-        refused: bool ``(n,)``, taken for another class by the classifier.
+        copies: bool ``(n,)``, True for a near-copy of a training clip.
+        refused: bool ``(n,)``, True for a sample that the classifier assigns to another class.
     """
 
     copies: np.ndarray
@@ -34,21 +34,22 @@ class Verdicts:
 
     @property
     def accepted(self) -> np.ndarray:
-        """bool ``(n,)``, nothing is wrong with it."""
+        """Mask of accepted samples, bool ``(n,)``: neither a near-copy nor refused."""
         return ~(self.copies | self.refused)
 
 
 class SampleFilter:
-    """Judges generated spectrograms by the real training clips and a classifier trained on them.
+    """Filter generated spectrograms by the real training clips and a classifier trained on them.
 
     Args:
-        classifier: from spectrograms to logits ``(batch, classes)``.
-        embedding: the space that distances are taken in.
-        classes: their names, in the order of the logits.
-        features: of the training clips of each class, float32 ``(clips, d)``.
-        thresholds: of each class, the distance to a training clip at which a copy begins.
+        classifier: model from spectrograms to logits ``(batch, classes)``.
+        embedding: embedding in which distances are computed.
+        classes: class names, in the order of the logits.
+        features: for each class, the embedded training clips, float32 ``(clips, d)``.
+        thresholds: for each class, the largest distance to a training clip at which a sample counts
+            as a near-copy.
 
-    Source: the copies as in :func:`serkit.metrics.neighbours.near_copies`.
+    Source: near-copies as in :func:`serkit.metrics.neighbours.near_copies`.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class SampleFilter:
 
     @property
     def clips(self) -> dict[str, int]:
-        """Training clips of each class."""
+        """Number of training clips of each class."""
         return {name: len(values) for name, values in self._features.items()}
 
     @classmethod
@@ -77,21 +78,23 @@ class SampleFilter:
         speakers: Speakers,
         quantile: float = 0.05,
     ) -> "SampleFilter":
-        """A sample filter by the classifier's own features.
+        """Fit a sample filter in the space of the classifier's own features.
 
         Args:
-            classifier: trained on the real training part; its last layer takes the features.
-            real: the training part with its labels.
-            voices: the speaker of each of its clips.
+            classifier: classifier trained on the real training partition; its last layer takes the
+                features.
+            real: the training partition with its labels.
+            voices: the speaker of each clip of ``real``.
             classes: names of the class numbers.
-            speakers: who is in which part of the split.
-            quantile: for :func:`serkit.metrics.neighbours.copy_threshold`, which is applied to
-                each class by itself. A class of one speaker has no distances across speakers: only
-                exact copies are rejected there.
+            speakers: speakers of each partition of the split.
+            quantile: quantile for :func:`serkit.metrics.neighbours.copy_threshold`, which is
+                applied to each class separately. A class of one speaker has no distances between
+                speakers. For such a class, only exact copies are rejected.
 
         Raises:
-            LeakError: if anybody's voice is in ``real`` who is no training speaker.
-            InputError: if labels are missing, or the numbers of clips and voices differ.
+            LeakError: if ``real`` has a speaker who is not a training speaker.
+            InputError: if labels are missing, or the numbers of clips and of entries in ``voices``
+                differ.
         """
         if real.labels is None or len(voices) != len(real):
             raise InputError(
@@ -112,10 +115,10 @@ class SampleFilter:
         return cls(classifier, embedding, classes, features, thresholds)
 
     def verdicts(self, spectrograms: np.ndarray, label: str) -> Verdicts:
-        """What is wrong with spectrograms ``(n, frames, bins, 1)`` that are to be of a class.
+        """Check spectrograms ``(n, frames, bins, 1)`` that are meant to belong to class ``label``.
 
         Raises:
-            InputError: if there are no training clips of the class.
+            InputError: if the class has no training clips.
         """
         check_choice("label", label, self._features)
         logits = in_batches(self.classifier, spectrograms)
@@ -125,19 +128,20 @@ class SampleFilter:
         return Verdicts(near, logits.argmax(axis=1) != self.classes.index(label))
 
     def kid_of(self, label: str) -> Callable[[np.ndarray], dict[str, float]]:
-        """For :class:`serkit.gans.fitting.Watch`: KID against the training clips of a class.
+        """Return a KID measure against the training clips of a class.
 
-        Not against held-out speakers, whom nothing that is chosen may have seen.
+        The measure is meant for :class:`serkit.gans.fitting.Watch`. It does not use clips of
+        held-out speakers, since these must not influence any choice.
 
         Raises:
-            InputError: if there are no training clips of the class.
+            InputError: if the class has no training clips.
         """
         check_choice("label", label, self._features)
         real = self._features[label]
         return lambda spectrograms: {"kid": kid(real, self.embedding(spectrograms))[0]}
 
     def save(self, folder: Path) -> None:
-        """Write ``classifier.keras`` and ``sample_filter.npz`` into a folder."""
+        """Write ``classifier.keras`` and ``judge.npz`` into a folder."""
         with replacing(folder / "classifier.keras") as partial:
             self.classifier.save(partial)
         embedding = {"mean": self.embedding.mean, "scale": self.embedding.scale}
@@ -154,13 +158,13 @@ class SampleFilter:
 
     @classmethod
     def load(cls, folder: Path) -> "SampleFilter":
-        """Read what :meth:`save` wrote.
+        """Read a sample filter that :meth:`save` wrote.
 
         Raises:
-            SerkitError: if it is not there or cannot be read.
+            SerkitError: if the files are missing or cannot be read.
         """
         try:
-            # As it judges; what it was trained with need not be known here.
+            # Only inference is needed, so the optimizer and the loss are not restored.
             classifier = keras.models.load_model(folder / "classifier.keras", compile=False)
             with np.load(folder / "judge.npz") as stored:
                 if str(stored["classifier"]) != file_digest(folder / "classifier.keras"):
@@ -180,15 +184,16 @@ class SampleFilter:
 
 @dataclass(frozen=True)
 class FilteredSamples:
-    """What was accepted, and what it took.
+    """Accepted samples, and counts of the rejected ones.
 
     Attributes:
         spectrograms: float32 ``(count, frames, bins, 1)`` in [-1, 1].
-        numbers: int ``(count,)``, places in the generator's stream of samples for the seed.
-        tried: samples that were looked at.
-        copies: of these, near-copies of a training clip.
-        refused: of these, taken for another class; some may be copies, too.
-        gated: whether they were checked for either.
+        numbers: int ``(count,)``, positions in the generator's stream of samples for the seed.
+        tried: number of samples that were generated.
+        copies: number of these that were near-copies of a training clip.
+        refused: number of these that the classifier assigned to another class; some of them may
+            also be near-copies.
+        gated: whether a sample filter was applied.
     """
 
     spectrograms: np.ndarray
@@ -208,7 +213,7 @@ class FilteredSamples:
 
 
 class TooFewAccepted(SerkitError):
-    """Too few samples pass the sample filter; the message has the counts."""
+    """Too few samples are accepted by the sample filter; the message states the counts."""
 
 
 def sample_filtered(
@@ -223,22 +228,23 @@ def sample_filtered(
     strict: bool = True,
     say: Callable[[str], None] | None = None,
 ) -> FilteredSamples:
-    """Generate spectrograms of one class that are neither copies nor taken for another class.
+    """Generate spectrograms of one class, and keep those that the sample filter accepts.
 
     Args:
-        generator: of the class, or of several.
-        count: how many are wanted, at least 1.
-        seed: of the noise; the first ones accepted are the same whatever the count.
+        generator: generator of this class, or of several classes.
+        count: number of accepted samples to return, at least 1.
+        seed: seed of the noise; the first accepted samples do not depend on ``count``.
         label: name of the class.
-        sample_filter: who decides; None accepts everything.
-        number: of the class, for a generator of several.
-        tries: how many samples are looked at for each one wanted, at most; at least 1.
-        strict: False gives what there is, which may be nothing, if that is too little.
-        say: gets a line with the counts at the end.
+        sample_filter: filter to apply; None accepts every sample.
+        number: class number, for a generator of several classes.
+        tries: maximum number of generated samples per requested sample, at least 1.
+        strict: whether to raise an error if too few samples are accepted; False returns the
+            accepted samples, possibly none.
+        say: function that gets one line with the counts at the end.
 
     Raises:
-        InputError: if ``count`` or ``tries`` is below 1, or the class does not fit the generator.
-        TooFewAccepted: if that many tries did not give enough, and ``strict`` is set.
+        InputError: if ``count`` or ``tries`` is below 1, or ``number`` does not fit the generator.
+        TooFewAccepted: if ``strict`` is set and too few samples are accepted.
     """
     check_range("count", count, 1)
     check_range("tries", tries, 1)

@@ -17,17 +17,18 @@ _MANIFEST, _ORIGIN = "manifest.csv", "origin.json"
 
 @dataclass(frozen=True)
 class Origin:
-    """Where all spectrograms of one set come from.
+    """Origin of all spectrograms of one set.
 
     Attributes:
-        label: their class.
-        seed: of the noise.
+        label: class of the spectrograms.
+        seed: seed of the noise.
         generator: SHA-256 of the generator's file.
-        speakers: whose voices are in them; they belong in the training part alone.
-        gated: whether they had to pass a sample filter.
-        tried: samples that were looked at.
-        copies: of these, rejected as near-copies of training clips.
-        refused: of these, rejected since a classifier took them for another class.
+        speakers: speakers of the clips that the generator was trained on; the set must be used in
+            the training partition only.
+        gated: whether a sample filter was applied.
+        tried: number of samples that were generated.
+        copies: number of samples rejected as near-copies of training clips.
+        refused: number of samples rejected because a classifier assigned them to another class.
     """
 
     label: str
@@ -43,22 +44,23 @@ class Origin:
 def write_synthetic_set(
     folder: Path, spectrograms: np.ndarray, numbers: Sequence[int], origin: Origin
 ) -> None:
-    """Write a set; files of another set that were there are replaced, shards beyond it removed.
+    """Write a set into a folder; an older set there is replaced, and its extra shards are removed.
 
     Args:
-        folder: gets ``spectrograms-000.npy`` and so on, at most 256 float16 spectrograms
-            each; ``manifest.csv`` with shard, row, class, seed, number and generator of each; and
-            ``origin.json``.
+        folder: folder for ``spectrograms-000.npy`` and so on, with at most 256 float16 spectrograms
+            each; for ``manifest.csv`` with shard, row, class, seed, number and generator of each
+            spectrogram; and for ``origin.json``.
         spectrograms: ``(n, frames, bins, 1)`` in [-1, 1].
-        numbers: of each, its place in the generator's stream of samples for the seed.
-        origin: of all.
+        numbers: for each spectrogram, its position in the generator's stream of samples for the
+            seed.
+        origin: origin of all spectrograms.
 
     Raises:
-        InputError: if there are not as many numbers as spectrograms, or none.
+        InputError: if ``numbers`` is empty, or has another length than ``spectrograms``.
     """
     if len(numbers) != len(spectrograms) or not len(numbers):
         raise InputError(f"{len(numbers)} numbers for {len(spectrograms)} spectrograms")
-    # Without a manifest there is no set: it goes first and comes last.
+    # A folder without a manifest holds no set. So the manifest is removed first and written last.
     (folder / _MANIFEST).unlink(missing_ok=True)
     shards = -(-len(spectrograms) // PER_SHARD)
     names = set(map(_name, range(shards)))
@@ -83,10 +85,10 @@ def write_synthetic_set(
 
 
 def read_synthetic_set(folder: Path) -> tuple[np.ndarray, Origin]:
-    """Spectrograms of a set, float32 ``(n, frames, bins, 1)`` in [-1, 1], and where they are from.
+    """Read a set: spectrograms, float32 ``(n, frames, bins, 1)`` in [-1, 1], and their origin.
 
     Raises:
-        SerkitError: if there is no whole set in the folder.
+        SerkitError: if the folder holds no complete set.
     """
     try:
         listed = pd.read_csv(folder / _MANIFEST)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from serkit.datasets.custom import Naming
 
 NAMING = ("pattern", "label_names", "genders")
-"""Destinations of the options that say how recordings of the user's own are named."""
+"""Destinations of the options for the naming rules of the user's own recordings."""
 
 
 def add_recordings(
@@ -24,10 +24,10 @@ def add_recordings(
     """Add ``ROOT…``, ``--pattern``, ``--label-names`` and ``--genders``.
 
     Args:
-        parser: of a command or an experiment; :func:`recordings_of` and :func:`naming_of` read
-            what it parsed.
-        nargs: ``+``, or ``*`` where the command has recordings of its own.
-        default: what is used where none is given, for the help text.
+        parser: parser of a command or an experiment; :func:`recordings_of` and :func:`naming_of`
+            read the parsed options.
+        nargs: ``+``, or ``*`` if the command has default recordings.
+        default: name of the default recordings, for the help text.
         aliases: other names of ``--label-names``.
     """
     parser.add_argument(
@@ -56,10 +56,10 @@ def add_recordings(
 
 
 def recordings_of(options: argparse.Namespace) -> tuple[str, ...]:
-    """The recordings that were given, by absolute paths.
+    """Return the given recordings with absolute paths: ``PATH`` or ``NAME=PATH``.
 
     Raises:
-        InputError: if one of them does not exist.
+        InputError: if one of the paths does not exist.
     """
     from serkit.datasets.roots import require_there
 
@@ -68,20 +68,20 @@ def recordings_of(options: argparse.Namespace) -> tuple[str, ...]:
 
 
 def name_of(root: str) -> str:
-    """A short name of what :func:`recordings_of` returned, for a folder of results."""
+    """Return a short name of a root of :func:`recordings_of`, for a folder of results."""
     from serkit.datasets.audit import is_manifest
     from serkit.datasets.roots import split_root
 
     name, path = split_root(root)
-    # All manifests are called so; the audit's folder tells them apart.
+    # All manifests have the same file name; the name of the audit's folder identifies them.
     return name or (path.parent.name if is_manifest(path) else path.name)
 
 
 def naming_of(options: argparse.Namespace) -> "Naming":
-    """How they are named.
+    """Return the naming rules of the user's own recordings.
 
     Raises:
-        InputError: for a pattern or a pair that is not valid.
+        InputError: if the pattern or an ``A=B`` pair is not valid.
     """
     from serkit.datasets.custom import Naming
 
@@ -117,7 +117,7 @@ def add_spectrograms(parser: argparse.ArgumentParser) -> None:
     """Add ``--kind`` and ``--sample-rate``.
 
     Args:
-        parser: of a command or an experiment; :func:`spec_of` reads what it parsed.
+        parser: parser of a command or an experiment; :func:`spec_of` reads the parsed options.
     """
     parser.add_argument(
         "--kind",
@@ -138,14 +138,14 @@ def add_spectrograms(parser: argparse.ArgumentParser) -> None:
 def spec_of(
     options: argparse.Namespace, base: "SpectrogramSpec | None" = None
 ) -> "SpectrogramSpec":
-    """The spectrograms that were asked for.
+    """Return the spectrogram settings that the options ask for.
 
     Args:
-        options: of :func:`add_spectrograms`.
-        base: what they are like in all but kind and rate; default: the default.
+        options: options of :func:`add_spectrograms`.
+        base: all other settings than kind and sample rate; default: ``SpectrogramSpec()``.
 
     Raises:
-        InputError: for a rate at which they cannot be computed.
+        InputError: if spectrograms cannot be computed at the sample rate.
     """
     from serkit.audio.spectrogram import SpectrogramSpec
 
@@ -157,7 +157,7 @@ if TYPE_CHECKING:
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
-    """The options, all of one group."""
+    """Add the options of the scheduler as one group."""
     group = parser.add_argument_group("where the work is done")
     add = group.add_argument
     add(
@@ -187,13 +187,14 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
 
 
 def engine(options: argparse.Namespace) -> AbstractContextManager[Any]:
-    """The engine that the options ask for, which ends with the block.
+    """Return a context manager for the scheduler that the options ask for.
+
+    With ``--engine local``, ``--threads`` sets TensorFlow's threads in this process.
 
     Raises:
-        InputError: for values that are not valid, or if Ray is not installed.
-        SchedulerError: if nobody answers at the address.
+        InputError: if an option is not valid, or if Ray is not installed.
+        SchedulerError: if no cluster answers at the address.
     """
-    from serkit.errors import InputError
     from serkit.tasks.graph import LocalEngine
     from serkit.tasks.ray import RayEngine
 
@@ -211,10 +212,10 @@ def engine(options: argparse.Namespace) -> AbstractContextManager[Any]:
 
 
 def ray_settings(options: argparse.Namespace) -> "RaySettings":
-    """What the options say of Ray.
+    """Return the Ray settings that the options ask for.
 
     Raises:
-        InputError: for values that are not valid.
+        InputError: if an option is not valid.
     """
     from serkit.tasks.ray import RaySettings
 

@@ -39,7 +39,7 @@ def add_to(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the tables and figures, and print what matters of them."""
+    """Write the tables and figures, and print a summary."""
     from serkit.datasets.audit import (
         NothingUsable,
         open_recordings,
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     require_there(options.roots)
     for kind in reject:
         check_choice("reject", kind, NOTICING)
-    # Now rather than after all the reading: a place that cannot be written to, or is not ours.
+    # Check the output folder before the recordings are read, which may take long.
     options.out.mkdir(parents=True, exist_ok=True)
     require_own_tables(options.out)
     require_other_folder(options.out, options.roots)
@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _unused(naming, corpus) -> list[str]:
-    """What was said of labels and speakers that no clip has: most often a slip of the pen."""
+    """Return messages about given labels and speakers that no clip has, often misspelled ones."""
     labels = {clip.original_label for clip in corpus.clips}
     speakers = {clip.speaker.removeprefix(f"{clip.corpus}-") for clip in corpus.clips}
     unknown = {*naming.labels} - labels

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from serkit.studies.comparison_settings import CompareSettings
 
 _EVERYWHERE = [name for name, arm in ARMS.items() if not arm.fill and name != NONE]
-# The recipe of the 2021 report begins each class from nothing.
+# With the 2021 report's recipe each class' GAN starts from random weights, without pretraining.
 _RECIPE_STEPS = {"small-data": {}, "report": {"steps": 2000}}
 _CLASSIFIERS = ("compact", "resnet50-head", "vgg16-head", "vgg16-half-freeze")
 
@@ -193,7 +193,7 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Compare in the run folder."""
+    """Run the comparison in the run folder."""
     from serkit.studies.comparison import compare
 
     settings = settings_of(options)
@@ -208,10 +208,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def settings_of(options: argparse.Namespace) -> "CompareSettings":
-    """What the options ask for.
+    """Return the settings of the comparison that the options ask for.
 
     Raises:
-        InputError: for values that are not valid.
+        InputError: if an option is not valid.
     """
     from serkit.studies.comparison_settings import CompareSettings
     from serkit.studies.gan_kinds import GanSizes
@@ -246,7 +246,7 @@ def settings_of(options: argparse.Namespace) -> "CompareSettings":
     )
     if options.short:
         settings = settings.shortened()
-    # After --short: what was given explicitly stays as it was given.
+    # After --short, so that options given explicitly take precedence.
     settings = replace(settings, **_given(folds=options.folds))
     all_clips, of_class = options.gan_steps or (None, None)
     sizes = _given(width=options.gan_width, pretraining=all_clips, steps=of_class)

@@ -23,7 +23,7 @@ def add_to(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Show what binds the user, ask, download."""
+    """Show licence and citation, ask the user to accept the licence, and download."""
     from serkit.datasets.download import download, find_source
     from serkit.progress import Progress
 

@@ -23,7 +23,8 @@ from serkit.studies.cross_validation import PREDICTIONS, CrossValidation
 from serkit.studies.rare_classes import RareClasses, RareClassesSettings
 from serkit.studies.run_folder import Run
 
-# Options that came later, and their default: folders of earlier experiments do not have them.
+# Defaults of options that were added later. The folders of earlier experiments do not record these
+# options, so their default values are left out of the recorded settings.
 _LATER = {
     "kind": "mel",
     "sample_rate": 16_000,
@@ -34,15 +35,15 @@ _LATER = {
 
 
 def experiment_parser(description: str, out: str) -> argparse.ArgumentParser:
-    """Options of every experiment; each adds its own.
+    """Return a parser with the options of every experiment; experiments add further options.
 
     Args:
-        description: what it claims or asks.
-        out: folder of the results, if none is given.
+        description: the claim or question of the experiment.
+        out: default folder of the results.
 
     Returns:
-        A parser of recordings, spectrograms and ``--out``, see
-        :mod:`serkit.cli.arguments` and :mod:`serkit.cli.arguments`.
+        A parser with the options of recordings and spectrograms (see
+        :mod:`serkit.cli.arguments`), and ``--out``.
     """
     parser = argparse.ArgumentParser(description=description)
     add_recordings(parser)
@@ -54,15 +55,17 @@ def experiment_parser(description: str, out: str) -> argparse.ArgumentParser:
 def rare_classes_parser(
     description: str, out: str, labels: tuple[str, ...] = ("female_surprise",)
 ) -> argparse.ArgumentParser:
-    """Options of every experiment with rare classes; each adds its own.
+    """Return a parser with the options of every experiment with rare classes.
 
     Args:
-        description: what it claims or asks.
-        out: folder of the results, if none is given.
-        labels: classes that are made rare, if none are given; where this is one, it stays one.
+        description: the claim or question of the experiment.
+        out: default folder of the results.
+        labels: default classes to make rare. With one default class ``--label`` takes exactly one
+            class, otherwise one or more.
 
     Returns:
-        That of :func:`experiment_parser`, with ``--label`` (a list), ``--clips`` and ``--width``.
+        The parser of :func:`experiment_parser` with ``--label`` (a list), ``--clips`` and
+        ``--width``.
     """
     parser = experiment_parser(description, out)
     count = 1 if len(labels) == 1 else "+"
@@ -74,19 +77,19 @@ def rare_classes_parser(
 
 @contextmanager
 def rare_classes_trial(options: argparse.Namespace) -> Iterator[RareClasses]:
-    """The trial that the options ask for, in their folder, which nobody else uses meanwhile.
+    """Open the rare-class trial that the options ask for; lock its folder until the block ends.
 
-    From here on operations are deterministic, and Keras' random numbers begin with 0. A folder
-    that was made with other options is refused, rather than its trainings gone on with.
+    Enable deterministic TensorFlow operations and set Keras' random seed to 0. Training runs are
+    resumed only in a folder that was made with the same options.
 
     Args:
-        options: of :func:`rare_classes_parser` and any others.
+        options: options of :func:`rare_classes_parser` and of the experiment.
 
     Raises:
-        ResumeError: if the folder was made with other options.
+        ResumeError: if the folder was made with other options, or another process uses it.
         InputError: if a class has no clips, or the width is out of range.
     """
-    # Knows what is valid, before anything is trained.
+    # Check the width before anything is trained.
     GANSettings(width=options.width)
     with run_of(options) as run:
         spec = spec_of(options)
@@ -98,14 +101,14 @@ def rare_classes_trial(options: argparse.Namespace) -> Iterator[RareClasses]:
 
 
 def cross_validation_parser(description: str, out: str) -> argparse.ArgumentParser:
-    """Options of every experiment with a classifier; each adds its own.
+    """Return a parser with the options of every experiment with a classifier.
 
     Args:
-        description: what it claims or asks.
-        out: folder of the results, if none is given.
+        description: the claim or question of the experiment.
+        out: default folder of the results.
 
     Returns:
-        That of :func:`experiment_parser`, with ``--labels``, ``--seeds``, ``--folds`` and
+        The parser of :func:`experiment_parser` with ``--labels``, ``--seeds``, ``--folds`` and
         ``--live``.
     """
     parser = experiment_parser(description, out)
@@ -124,21 +127,23 @@ def cross_validation(
     results: str = PREDICTIONS,
     report: Callable[[pd.DataFrame, Sequence[str]], str] = classifier_report,
 ) -> Iterator[CrossValidation]:
-    """The folds that the options ask for; at the end the tables are printed and written.
+    """Open the cross-validation that the options ask for; print its tables when the block ends.
 
-    Operations are deterministic from here on. ``report.md`` in the folder gets the tables. Seeds
-    may be added to a folder later.
+    Enable deterministic TensorFlow operations and set Keras' random seed to 0. The tables are also
+    written to ``report.md`` in the folder. Later calls may add seeds to a folder.
 
     Args:
-        options: of :func:`cross_validation_parser` and any others.
-        spec: spectrograms, in all but kind and rate; default: the default.
-        speeds: that recordings are played at to train on, beside their own; with ``--live`` any
-            speed between the lowest and the highest of these and their own, anew at each step.
-        results: name of the table that each fold keeps last.
-        report: makes the tables of these and of the names of all classes, as Markdown.
+        options: options of :func:`cross_validation_parser` and of the experiment.
+        spec: all other spectrogram settings than kind and sample rate; default:
+            ``SpectrogramSpec()``.
+        speeds: further speeds of the training recordings, in addition to the original speed 1.
+            With ``--live`` the speed of each clip is drawn at each step from the range that these
+            and 1 span.
+        results: name of the table of results that each fold writes last.
+        report: returns the tables as Markdown, given the results of all folds and the class names.
 
     Raises:
-        ResumeError: if the folder was made with other options.
+        ResumeError: if the folder was made with other options, or another process uses it.
         InputError: if there is only one class, or too few speakers.
     """
     live = None if options.live is None else _live(options.live, speeds)
@@ -171,20 +176,20 @@ def _live(names: Sequence[str], speeds: Sequence[float]) -> WaveAugmentation:
 
 
 def run_of(options: argparse.Namespace, *free: str) -> Run:
-    """The run folder of an experiment's options, for a ``with`` statement.
+    """Open the run folder of an experiment, for a ``with`` statement.
 
-    Operations are deterministic from here on, and Keras' random numbers begin with 0.
+    Enable deterministic TensorFlow operations and set Keras' random seed to 0.
 
     Args:
-        options: of the experiment; ``--out`` is the folder.
-        free: options that may change between calls.
+        options: options of the experiment; ``--out`` is the folder.
+        free: names of options that may change between calls.
 
     Raises:
         ResumeError: if the folder was made with other options, or another process uses it.
     """
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(0)
-    # Nor do these have the options that say how recordings are named.
+    # The folders of earlier experiments do not record the options for naming rules either.
     free = ("out", *free, *(name for name in NAMING if not getattr(options, name)))
     shown = {
         name: value

@@ -72,7 +72,7 @@ def _add_of_file(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Export, and say where to."""
+    """Export the model, and print its path and the next commands."""
     first = options.sources[0]
     if first.is_dir():
         if len(options.sources) > 1:
@@ -110,7 +110,7 @@ def _of_run(options: argparse.Namespace, folder: Path) -> Path:
     coverage = options.coverage
     if coverage is None and options.accuracy is None:
         coverage = DeliverySettings.coverage
-    # Before anything is trained: what cannot be meant is said at once.
+    # Raise for values that are not valid before anything is trained.
     settings = DeliverySettings(coverage, options.accuracy, options.samples)
     found = _of_comparison if _is_comparison(folder) else _of_demo
     return deliver(found(options, folder), options.out, settings)

@@ -51,7 +51,7 @@ def add_to(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Generate what was asked for, a class after the other; those that are written stay."""
+    """Generate the samples class by class; after an error the classes written so far stay."""
     if bool(options.plan) == bool(options.label or options.count is not None):
         raise InputError("valid are --class with --count, or --plan")
     if options.label and options.count is None:

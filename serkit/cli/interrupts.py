@@ -6,19 +6,19 @@ import sys
 import threading
 from types import FrameType
 
-# As shells have it: 128 and the signal's number.
+# The convention of shells: 128 plus the number of the signal.
 _STATUS = 130
 
 
 class Interrupts:
-    """While it is entered, Ctrl-C during an import ends the process; else it is KeyboardInterrupt.
+    """Context manager: Ctrl-C during an import ends the process, else it raises KeyboardInterrupt.
 
-    An exception in the middle of an import is lost there, or comes out as another one: NumPy's
-    says that it is started from its own source. What is being written then is written beside its
-    place, so that nothing is left half done.
+    A KeyboardInterrupt in the middle of an import may be swallowed or replaced by another
+    exception: NumPy then says that it was imported from its source directory. Ending the process
+    leaves no incomplete output file, because files are written under a temporary name.
 
     Attributes:
-        name: what the line begins with.
+        name: prefix of the printed line.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Interrupts:
 
     def __enter__(self) -> "Interrupts":
         self._before = signal.getsignal(signal.SIGINT)
-        # A program in the background may have been told to ignore it.
+        # A process in the background may have been started with SIGINT ignored.
         self._ours = self._before is signal.default_int_handler and (
             threading.current_thread() is threading.main_thread()
         )

@@ -45,7 +45,7 @@ def add_to(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Read everything, then write a WAV file per spectrogram; a bad file stops it before."""
+    """Read all inputs, then write a WAV file per spectrogram; a bad input means no output."""
     check_range("iterations", options.iterations, 1)
     if options.first is not None:
         check_range("first", options.first, 1)
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _write(spectrogram: np.ndarray, path: Path, options: argparse.Namespace) -> float:
-    """Write the sound of one spectrogram; how far its own spectrogram is from the wanted one."""
+    """Write the sound of one spectrogram; return the spectral convergence of the inversion."""
     import soundfile
 
     from serkit.audio.inversion import spectral_convergence, to_waveform
@@ -84,7 +84,12 @@ def _write(spectrogram: np.ndarray, path: Path, options: argparse.Namespace) -> 
 
 
 def _outputs(inputs: dict[Path, np.ndarray], options: argparse.Namespace) -> dict[Path, list[Path]]:
-    """A path per spectrogram; none is given twice, and none is there unless it may be replaced."""
+    """Return an output path for each spectrogram of each input file.
+
+    Raises:
+        InputError: if two files would have the same output path, or if an output file exists and
+            ``--overwrite`` is not given.
+    """
     stems: dict[str, Path] = {}
     for file in inputs:
         other = stems.setdefault(file.stem, file)
@@ -104,7 +109,7 @@ def _outputs(inputs: dict[Path, np.ndarray], options: argparse.Namespace) -> dic
 
 
 def _read(file: Path, options: argparse.Namespace) -> np.ndarray:
-    """Spectrograms of one file, float32 ``(n, 224, 224, 1)`` in [-1, 1]."""
+    """Read the spectrograms of one file, float32 ``(n, 224, 224, 1)`` in [-1, 1]."""
     if not file.is_file():
         what = "is a pipe, a device or a folder" if file.exists() else "does not exist"
         raise InputError(f"{file} {what}; valid is a .npy, a .png or a recording")
@@ -123,7 +128,7 @@ def _read(file: Path, options: argparse.Namespace) -> np.ndarray:
 
 def _read_array(file: Path, first: int | None) -> np.ndarray:
     try:
-        # Mapped, so that of a large file only what is asked for is read.
+        # Memory-mapped, so that only the first spectrograms of a large file are read.
         values = np.load(file, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise InputError(f"{file} is not an array of numbers as numpy.save writes it") from error
@@ -166,7 +171,7 @@ def _read_picture(file: Path, dark_is_loud: bool) -> np.ndarray:
     colours = picture[..., : 1 if channels < 3 else 3]
     if (colours != colours[..., :1]).any():
         raise InputError(f"{file} is in colour, which does not say what is loud; {valid}")
-    # Rows run from the top, which is the highest band; frames come first in a spectrogram.
+    # The top row of the picture is the highest band; the first axis of a spectrogram is frames.
     grey = colours[::-1, :, 0].T
     loud = 255 - grey if dark_is_loud else grey
     return (loud.astype(np.float32) / 127.5 - 1.0)[np.newaxis, ..., np.newaxis]

@@ -1,7 +1,7 @@
 """The ``serkit`` command.
 
-Nothing but ``sys`` is imported before :func:`main` runs, so that Ctrl-C ends in one line from then
-on.
+Only ``sys`` is imported before :func:`main` runs, so that :func:`main` handles Ctrl-C during the
+other imports, too.
 """
 
 import sys
@@ -11,10 +11,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit status.
 
     Args:
-        arguments: without the program's name; default: those of the process.
+        arguments: arguments without the program's name; default: those of the process.
 
     Returns:
-        0, or 1 for bad files and what the system refuses, 2 for bad arguments, 130 after Ctrl-C.
+        0 after success, 1 for bad files and errors of the operating system, 2 for bad arguments,
+        130 after Ctrl-C.
     """
     name = "serkit"
     try:
@@ -28,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
 
             given = sys.argv[1:] if arguments is None else list(arguments)
             running.prepare()
-            # A command that starts others of its kind needs what was given.
+            # serkit tune starts worker processes with the same arguments.
             options = build_parser().parse_args(given, Namespace(given=given))
             name = interrupts.name = f"serkit {options.command}"
             return running.run(options)
@@ -36,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         if arguments is None:
             import signal
 
-            # Once more ends the process at once, whatever the interpreter still waits for.
+            # A second Ctrl-C ends the process at once, even if the interpreter waits for threads.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
         print(f"\n{name}: interrupted", file=sys.stderr)
         return 130

@@ -13,21 +13,22 @@ _CHOICE = re.compile(r"invalid choice: '?(?P<given>[^']*?)'? \(choose from (?P<v
 
 
 class Parser(argparse.ArgumentParser):
-    """As argparse's, but what a command does not know is its own error, with what was meant."""
+    """``ArgumentParser`` whose commands report their own unknown arguments, with a suggestion."""
 
     def parse_known_args(
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
-        """As argparse's, and exit with status 2 where something is left over.
+        """Parse as argparse does, but exit with status 2 if there are unknown arguments.
 
-        ``spelled`` of what is found has the command's options by the names of their values.
+        The returned namespace has an attribute ``spelled``: the command's option strings, by the
+        names of their destinations.
         """
         self._given = list(sys.argv[1:] if args is None else args)
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
         if not hasattr(found, "spelled"):
-            # A command's, which parses before the parser that it is a command of is done.
+            # The command's parser returns first, so this is not set by the main parser.
             options = [action for action in self._actions if action.option_strings]
             found.spelled = {action.dest: action.option_strings[-1] for action in options}
         return found, unknown
@@ -38,12 +39,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def suggestion(message: str, given: Sequence[str], options: Collection[str]) -> str:
-    """What was probably meant, to be put behind argparse's message; empty if nothing is near.
+    """Return a suggestion to append to argparse's message; empty if no valid word is similar.
 
     Args:
-        message: as argparse words it.
-        given: the command's arguments.
-        options: of the command, such as ``--out``.
+        message: error message of argparse.
+        given: arguments of the command.
+        options: option strings of the command, such as ``--out``.
 
     Example:
         >>> suggestion("unrecognized arguments: --ot", ["--ot", "X"], ["--out", "--seed"])
@@ -51,7 +52,7 @@ def suggestion(message: str, given: Sequence[str], options: Collection[str]) -> 
     """
     if found := _CHOICE.search(message):
         return _nearest(found["given"], re.findall(r"[^\s',]+", found["valid"]))
-    # A required option is missing where its name was misspelt.
+    # A misspelled option also causes the message that a required option is missing.
     for name in (word.partition("=")[0] for word in given if word.startswith("--")):
         if name != "--" and not any(option.startswith(name) for option in options):
             return _nearest(name, options)
@@ -64,7 +65,7 @@ def _nearest(given: str, valid: Collection[str]) -> str:
 
 
 def build_parser() -> Parser:
-    """The parser of ``serkit`` with its commands; what it gives has the command's ``run``."""
+    """Return the parser of ``serkit``; it sets ``run`` to the function of the chosen command."""
     from serkit.cli import (
         audit,
         compare,

@@ -63,7 +63,7 @@ def add_to(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what is said of each file; status 1 if one could not be used."""
+    """Print the prediction of each file; return 1 if a file or folder could not be used."""
     if options.top is not None:
         check_range("top", options.top, 1)
     files, unsearched = _files(options.files)
@@ -80,14 +80,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _files(given: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Files, and those in folders; and what was wrong with folders."""
+    """Return the given files and those in given folders, and messages about skipped folders."""
     files: list[str] = []
     unsearched: list[str] = []
     for path in map(Path, given):
         if not path.is_dir():
             files.append(str(path))
             continue
-        # It brings the audit with it, which files do not have to wait for.
+        # This import is slow, because it loads the audit; without folders it is not needed.
         from serkit.datasets.roots import find_recordings
 
         found, findings = find_recordings(path, "")
@@ -97,7 +97,7 @@ def _files(given: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _most_probable(prediction: "Prediction", top: int | None) -> "Prediction":
-    """With that many classes, the most probable first; as it is without a number."""
+    """Keep the ``top`` most probable classes, sorted; None returns the prediction unchanged."""
     if top is None:
         return prediction
     ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
@@ -120,7 +120,10 @@ def _show_text(prediction: "Prediction") -> None:
 
 
 class _Table:
-    """CSV on standard output; of classes that are not among the ``top``, the cells are empty."""
+    """Write CSV to standard output; cells of classes outside the ``top`` ones are empty.
+
+    The first usable prediction gives the class columns. Rows of unusable files wait until then.
+    """
 
     def __init__(self, top: int | None) -> None:
         self._top = top
@@ -137,7 +140,7 @@ class _Table:
             sys.stdout.flush()
 
     def end(self) -> None:
-        """Write what waits for a file that could be used; its answer would have the classes."""
+        """Write the waiting rows, without class columns, if no file was usable."""
         if self._writer is None:
             self._begin([])
             self._writer.writerows(self._waiting)
@@ -156,7 +159,7 @@ class _Table:
 
 
 def _predictions(options: argparse.Namespace, files: Sequence[str]) -> Iterator["Prediction"]:
-    # Each with what it needs: a server is asked long before TensorFlow would be there.
+    # Import only what is needed: requests to a server do not need TensorFlow, which loads slowly.
     from serkit.errors import InputError
     from serkit.serving.transport import is_address
 
@@ -186,7 +189,7 @@ def _ask_server(options: argparse.Namespace, files: Sequence[str]) -> Iterator["
     usual = ClientSettings()
     limit = usual.read_seconds if options.time_out is None else options.time_out
     attempts = usual.attempts if options.attempts is None else options.attempts
-    # Attempts that were asked for shall not be cut short by what is usual.
+    # The default deadline must not end the attempts that the user asked for.
     deadline = min(max(usual.deadline_seconds, 2 * limit * attempts), 86_400.0)
     settings = ClientSettings(read_seconds=limit, attempts=attempts, deadline_seconds=deadline)
     with connect(options.model, settings) as client:

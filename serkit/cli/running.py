@@ -1,6 +1,7 @@
 """Show errors and warnings of a command or experiment as single lines.
 
-Importing this before TensorFlow keeps its lines of C++ off the screen, where they would bury ours.
+Import this module before TensorFlow: it turns off the log messages of TensorFlow's C++ code, which
+would hide those of serkit.
 """
 
 import argparse
@@ -16,15 +17,16 @@ from typing import Any, NoReturn
 
 from serkit.errors import InputError, SerkitError, describe_os_error
 
-# TensorFlow reads it once, when it is imported.
+# TensorFlow reads this variable once, when it is imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-# A name in backquotes, before "=", with a word in quotes behind it or not, or of several words.
+# The name of an argument: in backquotes; or before "=", with or without a word in quotes after it;
+# or with an underscore.
 _ARGUMENT = re.compile(
     r"`(?P<quoted>\w+)`|(?<![\w.`/-])(?:(?P<given>[a-z]\w*)=(?:'(?P<value>[\w.-]+)')?"
     r"|(?P<long>[a-z]+_\w+)(?![\w=.`/]))"
 )
-# Of an error of the system; its words follow.
+# Number of an error of the operating system; its text follows.
 _NUMBER = re.compile(r"\[Errno -?\d+\] ")
 _FOR_PROGRAMMERS = (
     DeprecationWarning,
@@ -35,25 +37,26 @@ _FOR_PROGRAMMERS = (
 
 
 def prepare() -> None:
-    """Have streams that take any letter, and TensorFlow's Python keep its remarks."""
+    """Make the standard streams accept any character, and turn off TensorFlow's Python warnings."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            # Closed by whoever started it.
+            # The parent process started this one with the stream closed.
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - as long as the process
-        # A terminal that lacks a letter gets a question mark for it.
+        # Print a question mark for a character that the terminal's encoding lacks.
         if hasattr(getattr(sys, name), "reconfigure"):
             getattr(sys, name).reconfigure(errors="replace")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command that was asked for; errors become one line and a status.
+    """Run a command; print an error as one line and return its exit status.
 
     Args:
-        options: of the parser, with ``command`` and its ``run``.
+        options: parsed options, with ``command``, ``run`` and ``spelled``.
 
     Returns:
-        0, or 1 for bad files and what the system refuses, 2 for bad arguments.
+        The status of the command, or 1 for bad files and errors of the operating system, 2 for bad
+        arguments.
     """
     name = f"serkit {options.command}"
     return _status_of(lambda: options.run(options), name, options.spelled)
@@ -62,14 +65,15 @@ def run(options: argparse.Namespace) -> int:
 def run_experiment(
     main: Callable[[argparse.Namespace], None], options: argparse.Namespace
 ) -> NoReturn:
-    """Do what a script of ``experiments/`` does, and exit as ``serkit`` would.
+    """Run a script of ``experiments/`` and exit with the statuses of ``serkit``.
 
     Args:
-        main: does it.
-        options: that it gets, with ``roots``; all others are called what their values are called.
+        main: function of the experiment.
+        options: options for ``main``, including ``roots``. Each option except the roots must be
+            called ``--`` and the name of its destination.
 
     Raises:
-        SystemExit: with the status, see :func:`run`; 130 after Ctrl-C.
+        SystemExit: always, with the status of :func:`run`, or 130 after Ctrl-C.
     """
     from serkit.datasets.roots import require_there
 
@@ -77,7 +81,7 @@ def run_experiment(
     spelled = {each: f"--{each.replace('_', '-')}" for each in vars(options) if each != "roots"}
 
     def work() -> int:
-        # Before a folder of results is made.
+        # Before the experiment creates its folder of results.
         require_there(options.roots)
         main(options)
         return 0
@@ -96,7 +100,7 @@ def _status_of(work: Callable[[], int], name: str, spelled: Mapping[str, str]) -
 
     def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
         if issubclass(category, _FOR_PROGRAMMERS):
-            # Python shows them to those alone who ask for them.
+            # Python hides these warnings unless the user enables them.
             return before(message, category, *place)
         line = " ".join(as_options(str(message), spelled).split())
         _tell(f"! {line}")
@@ -112,22 +116,24 @@ def _status_of(work: Callable[[], int], name: str, spelled: Mapping[str, str]) -
         say(error)
         return 2 if isinstance(error, InputError) else 1
     except BrokenPipeError:
-        # Whoever read the output has enough, as head has. Python would complain at its end.
+        # The reader of the output, such as head, has ended. Without the redirection Python would
+        # print an error when it flushes the stream at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        # A full disk, a folder that may not be written to: for the user to mend, all of them.
+        # The user can correct these errors, such as a full disk or a folder without permission.
         say(describe_os_error(error))
         return 1
 
 
 def as_options(message: str, spelled: Mapping[str, str]) -> str:
-    """A message about arguments of Python, in terms of the command's options, without numbers of
-    the system's errors.
+    """Replace the names of Python arguments in a message by the command's options.
+
+    Numbers of errors of the operating system are removed.
 
     Args:
-        message: as the package words it, such as "weights='none': …".
-        spelled: options by the names of their values.
+        message: message of the package, such as "weights='none': …".
+        spelled: option strings by the names of their destinations.
 
     Example:
         >>> as_options("rare_below=2 is out of range", {"rare_below": "--rare-below"})
@@ -146,7 +152,8 @@ def as_options(message: str, spelled: Mapping[str, str]) -> str:
 
 
 def _tell(line: str) -> None:
-    # Where both go to one file, in the order in which it happened; of nobody who reads, no more.
+    # If both streams go to one file, flushing keeps the lines in order. If the reader of standard
+    # output has ended, there is nothing to flush.
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.flush()
     print(line, file=sys.stderr, flush=True)

@@ -59,7 +59,7 @@ def add_to(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve until a signal; status 0."""
+    """Serve until a signal arrives; return 0."""
     check_range("port", options.port, 0, 65_535)
     settings = ServeSettings(
         **{field.name: getattr(options, field.name) for field in fields(ServeSettings)}
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
 
     service = serve(options.model, settings, options.host, options.port, _say)
     if service.is_busy:
-        # Python would wait for a thread that may never come to an end.
+        # Otherwise Python would wait for the thread that runs the model, which may never end.
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         os._exit(0)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from serkit.training.spectrograms import Skipped
 
 _SETTINGS = "spectrogram.json"
-# What file systems do not take in a name, or take for something else.
+# Characters that file systems do not allow in a name, or that have a special meaning there.
 _UNSAFE = re.compile(r'[%/\\:*?"<>|\x00-\x1f]|^\.')
 _LONGEST_STEM = 40
 
@@ -50,7 +50,7 @@ def add_to(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Draw one recording, or write pictures of many; status 1 if one of them has none."""
+    """Draw one recording, or write pictures of many; return 1 if a recording is unusable."""
     if options.pictures:
         if options.waveform:
             raise InputError("--waveform goes with -o, not with --pictures")
@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _waveform(file: Path) -> "Figure":
-    """Of a recording at its own rate, the mean of its channels."""
+    """Draw a recording's waveform, the mean of its channels, at its original sample rate."""
     import tensorflow as tf
 
     from serkit.audio.compressed import decode_any
@@ -113,7 +113,7 @@ def _title(file: Path) -> str:
 
 
 def _start(file: Path, spec: "SpectrogramSpec") -> float:
-    """Second of the recording at the left edge; below 0 where zeros come before a short one."""
+    """Time in seconds of the left edge; below 0 for a short recording, which is zero-padded."""
     import soundfile
 
     try:
@@ -137,7 +137,7 @@ def _write_pictures(options: argparse.Namespace) -> int:
     places = {clip: _place(clip, options.pictures) for clip in found.corpus.clips}
     missing = found.corpus.where(lambda clip: not places[clip].exists())
     copies = sum(finding.files for finding in found.rejected if finding.kind == "duplicate")
-    # A copy has its picture: that of the recording that it is a copy of.
+    # Copies are not problems: the picture of the original recording shows them, too.
     roots, named = found.corpus.roots, [f for f in found.rejected if f.kind != "duplicate"]
     bad = [f"{Path(roots[finding.root], finding.path)}: {finding.reason}" for finding in named]
     skipped = Skipped(log=False)
@@ -156,7 +156,7 @@ def _write_pictures(options: argparse.Namespace) -> int:
 
 
 def _require_same_settings(folder: Path, spec: "SpectrogramSpec") -> None:
-    """Pictures of two kinds in one folder would be taken for one."""
+    """Raise ResumeError if the folder holds pictures that were made with other settings."""
     from serkit.files import read_json, remove_partials
 
     if not (folder / _SETTINGS).exists():
@@ -168,25 +168,29 @@ def _require_same_settings(folder: Path, spec: "SpectrogramSpec") -> None:
                 f"{folder} holds pictures of {name}={there.get(name)!r}, not {wanted!r}; "
                 "choose another folder"
             )
-    # What a killed run left has a picture's suffix, and whoever reads the folder would trip.
+    # Partial files of a killed process end in .png, so readers of the folder would fail on them.
     remove_partials(folder)
 
 
 def _place(clip: "Clip", folder: Path) -> Path:
-    """Unique, and the same whatever else is in the corpus: the digest is of the samples."""
+    """Return the path of a clip's picture.
+
+    The path contains the digest of the samples. So it is unique and does not depend on the other
+    clips of the corpus.
+    """
     stem = _safe(Path(clip.path).stem)[:_LONGEST_STEM]
     return folder / _safe(clip.category) / f"{stem}-{clip.sha256[:12]}.png"
 
 
 def _safe(name: str) -> str:
-    """Different names stay different."""
+    """Replace unsafe characters by ``%`` and their code, so that different names stay different."""
     return _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", name)
 
 
 def _spectrograms(
     files: "list[str]", spec: "SpectrogramSpec", skipped: "Skipped"
 ) -> Iterator[tuple[int, "np.ndarray"]]:
-    """Place in ``files`` and spectrogram ``(frames, bins)`` of each that can be used."""
+    """Yield the index in ``files`` and the spectrogram ``(frames, bins)`` of each usable file."""
     from serkit.training.spectrograms import spectrogram_dataset
 
     if files:

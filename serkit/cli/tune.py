@@ -71,7 +71,7 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Search in the run folder."""
+    """Run the search in the run folder, and print the best trial."""
     recordings_of(options)
     from serkit.studies.tuning.records import SearchSettings
     from serkit.studies.tuning.tuning import tune, tune_with_workers
@@ -79,7 +79,8 @@ def run(options: argparse.Namespace) -> int:
 
     out = options.out or Path("runs") / f"tune-{options.what}"
     settings = SearchSettings(options.algorithm, options.trials, seed=options.seed)
-    # Of a member the environment knows better.
+    # KerasTuner's environment variables take precedence over --workers: with them this process
+    # is a chief or a worker of a search and starts no further processes.
     if options.workers and Member.of_environment().role == ALONE:
         found = tune_with_workers(options.given, options.workers, out)
     else:
@@ -100,10 +101,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def search_of(options: argparse.Namespace) -> "ClassifierSearch | GanSearch":
-    """What the options ask to be trained and scored.
+    """Return the search that the options ask for: the models to train and how to score them.
 
     Raises:
-        InputError: for values that are not valid.
+        InputError: if an option is not valid.
     """
     from serkit.models.fitting import FitSettings
     from serkit.studies.tuning.classifier_objective import ClassifierSearch

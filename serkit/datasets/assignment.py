@@ -17,31 +17,33 @@ from serkit.seeds import derive_seed
 
 _FEW = 20_000
 _GAIN = 1e-12
-# Among more groups than these a group is exchanged with so many of them, drawn anew each time, and
-# a round that brings less than a tenth is the last: they even out by their number alone.
+# Limits for large corpora. A group is swapped with at most `_PARTNERS` other groups, drawn anew for
+# each group. With more than `_PARTNERS` groups the search stops after a round that lowers the cost
+# by less than 10 %: with so many groups the classes are even without an exhaustive search.
 _PARTNERS, _WORTH_A_ROUND = 250, 0.9
 
 
 def assign(
     counts: np.ndarray, shares: np.ndarray, ranks: np.ndarray, starts: np.ndarray, seed: int
 ) -> np.ndarray:
-    """Assign groups to parts so that every part has nearly its share of every class.
+    """Assign groups to partitions so that each partition has about its fraction of each class.
 
-    With few groups all assignments are tried and the best is taken. With more, each start is
-    improved until moving no one group and exchanging no two would bring the classes nearer to
-    their shares; the best of these is taken. With more than 250 groups not every exchange is
+    With up to 20,000 possible assignments, try all of them and take the best one. With more,
+    improve each start by local search until neither moving one group nor swapping two groups
+    lowers :func:`cost`, and take the best result. With more than 250 groups not every swap is
     tried.
 
     Args:
-        counts: clips ``(groups, classes)``.
-        shares: wanted share of each part ``(parts,)``, adding up to 1.
-        ranks: how bad it is that a part lacks a class ``(parts,)``, small integers; lacking one in
-            a part of a higher rank is worse than any number of them in those of lower rank.
-        starts: part of each group ``(starts, groups)``.
-        seed: of the order of attempts, which decides between equally good results.
+        counts: number of clips ``(groups, classes)``.
+        shares: target fraction of clips of each partition ``(parts,)``; the fractions sum to 1.
+        ranks: priority of each partition to contain every class ``(parts,)``, small integers. One
+            class missing in a partition costs more than any number of classes missing in
+            partitions of lower rank.
+        starts: initial partition of each group ``(starts, groups)``.
+        seed: seed of the order of attempts, which decides between equally good results.
 
     Returns:
-        The part of each group, int ``(groups,)``.
+        The partition of each group, int ``(groups,)``.
     """
     counts = counts[:, counts.sum(axis=0) > 0].astype(float)
     rng = np.random.default_rng(seed)
@@ -57,10 +59,20 @@ def assign(
 def cost(
     counts: np.ndarray, shares: np.ndarray, ranks: np.ndarray, assignments: np.ndarray
 ) -> np.ndarray:
-    """How bad assignments are, ``(n,)`` for ``(n, groups)``: see :func:`assign`.
+    """Compute the cost of each assignment; see :func:`assign` for the arguments.
 
-    Empty parts first, then classes that parts lack, by rank; then the squared differences of each
-    part's share of each class, and of all clips, from the share that is wanted.
+    Empty partitions cost most. Classes missing in a partition cost less, by the partition's rank.
+    The smallest terms are squared differences from the target fractions: those of each
+    partition's fraction of each class, and those of its fraction of all clips.
+
+    Args:
+        counts: number of clips ``(groups, classes)``.
+        shares: target fraction of each partition ``(parts,)``.
+        ranks: rank of each partition ``(parts,)``.
+        assignments: partition of each group ``(n, groups)``.
+
+    Returns:
+        Costs ``(n,)``.
     """
     sums = np.stack(
         [(assignments == part).astype(float) @ counts for part in range(len(shares))], axis=1
@@ -69,13 +81,13 @@ def cost(
 
 
 def _cost_of(sums: np.ndarray, shares: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    """The same from the clips ``(…, parts, classes)`` that assignments give."""
+    """Compute :func:`cost` from the clips ``(…, parts, classes)`` in each partition."""
     parts, classes = sums.shape[-2:]
     totals = sums.sum(axis=-2, keepdims=True)
     per_class = np.square(sums / totals - shares[:, None]).sum(axis=(-2, -1))
     sizes = sums.sum(axis=-1)
     overall = np.square(sizes / sizes.sum(axis=-1, keepdims=True) - shares).sum(axis=-1)
-    # One class missing weighs more than any unevenness, and more than all of a lower rank.
+    # One missing class costs more than any imbalance and than all missing classes of lower rank.
     weights = 4.0 * parts * classes * (parts * classes + 1.0) ** ranks
     missing = ((sums == 0).sum(axis=-1) * weights).sum(axis=-1)
     empty = (sizes == 0).sum(axis=-1) * weights.max() * (parts * classes + 1)
@@ -97,7 +109,7 @@ def _improve(
         improved, before = False, best
         for group in rng.permutation(len(counts)):
             here = part_of[group]
-            # Alone into another part, or against each group that is in another part.
+            # Candidates: move the group to another partition, or swap it with a group of another.
             others = np.flatnonzero(part_of != here)
             if len(others) > _PARTNERS:
                 others = rng.choice(others, _PARTNERS, replace=False)
@@ -126,7 +138,7 @@ _FEW_FOLDS, _ORDERS = 6, 720
 def count_clips(
     corpus: Corpus, attribute: str, values: Sequence[str], label_set: str
 ) -> np.ndarray:
-    """Clips per value of an attribute and class, int ``(values, classes)``."""
+    """Count clips per value of a clip attribute and per class, int ``(values, classes)``."""
     rows = {name: number for number, name in enumerate(values)}
     columns = {name: number for number, name in enumerate(corpus.classes(label_set))}
     counts = np.zeros((len(rows), len(columns)), int)
@@ -138,7 +150,9 @@ def count_clips(
 def start_folds(
     corpus: Corpus, label_set: str, speakers: Sequence[str], folds: int, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
-    """The fold of each speaker ``(speakers,)``: scikit-learn's, then some at random.
+    """Generate start assignments for :func:`assign`: the fold of each speaker ``(speakers,)``.
+
+    The first one is that of scikit-learn's ``StratifiedGroupKFold``; the other four are random.
 
     Raises:
         InputError: if every class has fewer clips than there are folds.
@@ -152,14 +166,14 @@ def start_folds(
 
 
 def fold_numbers(kfold, labels: Sequence[str], groups: Sequence[str] | None) -> np.ndarray:
-    """The fold ``(clips,)`` in which a scikit-learn splitter tests each clip.
+    """Return the fold ``(clips,)`` in which a scikit-learn splitter tests each clip.
 
     Raises:
-        InputError: if the splitter refuses the clips.
+        InputError: if the splitter raises a ValueError for these clips.
     """
     numbers = np.zeros(len(labels), int)
     with warnings.catch_warnings():
-        # That a class has fewer clips than there are folds is for the caller to judge.
+        # Callers decide whether a class may have fewer clips than there are folds.
         warnings.filterwarnings("ignore", message="The least populated class")
         try:
             for number, (_, tested) in enumerate(kfold.split(labels, labels, groups)):
@@ -170,13 +184,18 @@ def fold_numbers(kfold, labels: Sequence[str], groups: Sequence[str] | None) -> 
 
 
 def order_folds(counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """New numbers for folds ``(folds,)``: neighbours, which are held out together, share no class.
+    """Renumber folds so that as few classes as possible are missing in training partitions.
 
-    Otherwise a class of two speakers could be missing in training for no need.
+    A fold and the next one are held out together, as test and validation partition. If all clips
+    of a class, such as one with two speakers, are in two neighbouring folds, a training partition
+    lacks the class. Up to 6 folds try all orders, else 720 random ones.
 
     Args:
-        counts: clips ``(folds, classes)``.
-        rng: decides between equally good orders.
+        counts: number of clips ``(folds, classes)``.
+        rng: random generator that decides between equally good orders.
+
+    Returns:
+        The new number of each fold, int ``(folds,)``.
     """
     folds = len(counts)
     if folds <= _FEW_FOLDS:
@@ -193,19 +212,23 @@ _TEST_SENTENCES = 1 / 3
 
 
 def keep_sentences_apart(split: Split, label_set: str, seed: int) -> Split:
-    """Leave out clips until no sentence of the test part is in the others.
+    """Leave out clips so that no sentence of the test partition is in the other partitions.
 
-    A third of each corpus' sentences (or words) is for testing alone, chosen so that every class
-    has its share of them; RAVDESS, which has two, gives one to each side.
+    About a third of each corpus' sentences (or words) is reserved for the test partition. The
+    choice is stratified: about a third of each class' clips has a reserved sentence. RAVDESS has
+    two sentences; one is reserved. A split without shared sentences keeps all its clips.
 
     Args:
-        split: disjoint by speaker.
-        label_set: what the sentences are stratified by.
-        seed: same seed, same sentences.
+        split: a speaker-disjoint split.
+        label_set: label set by which the choice of sentences is stratified.
+        seed: seed of the choice; the same seed gives the same sentences.
+
+    Returns:
+        The split with ``sentence_disjoint`` set and the removed clips in ``left_out``.
 
     Raises:
-        InputError: if the sentence of a clip is not known, a corpus has only one, or no clip would
-            be left in a part.
+        InputError: if the sentence of a clip is not known, if clips must be left out and a corpus
+            has only one sentence, or if a partition would be left without clips.
     """
     whole = Corpus(tuple(clip for part in split.parts().values() for clip in part.clips))
     _require_known(whole)

@@ -21,7 +21,7 @@ from serkit.datasets.workers import probe_all
 from serkit.errors import InputError, check_choice
 from serkit.files import write_json
 
-# Line ends and the like: tables of others could not be read with them.
+# Line ends and other control characters in a path break the CSV readers of other programs.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -30,10 +30,10 @@ class Audit:
     """The result of :func:`audit`.
 
     Attributes:
-        corpus: what can be used.
-        rejected: what cannot, with the reason; by root and path.
-        noticed: what is odd about clips that can be used.
-        prosody: of the clips of ``corpus``, by
+        corpus: the usable clips.
+        rejected: the files that cannot be used, with the reason; sorted by root and path.
+        noticed: anomalies of usable clips.
+        prosody: prosodic measurements of the clips of ``corpus``, by
             :func:`~serkit.datasets.prosody.measure_corpus`; None if not measured.
     """
 
@@ -45,10 +45,11 @@ class Audit:
     def write(self, folder: Path | str) -> None:
         """Write manifest.csv, roots.json, rejected.csv, noticed.csv, prosody.csv and audit.json.
 
-        A prosody.csv that is there is removed if no prosody was measured: it is of other clips.
+        If no prosody was measured, remove an existing prosody.csv, because it describes other
+        clips.
 
         Raises:
-            InputError: if there are such files that are not serkit's.
+            InputError: if one of these tables exists and was not written by serkit.
         """
         folder = Path(folder)
         require_own_tables(folder)
@@ -63,9 +64,9 @@ class Audit:
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """The content of audit.json; see :func:`serkit.datasets.checks.summarise`.
+        """Content of audit.json; see :func:`serkit.datasets.checks.summarise`.
 
-        And ``prosody``, where it was measured; see
+        If prosody was measured, its summary is added under the key ``prosody``; see
         :func:`serkit.datasets.prosody.summarise_prosody`.
         """
         found = summarise(self.corpus, self.rejected, self.noticed)
@@ -75,10 +76,10 @@ class Audit:
 
 
 def require_own_tables(folder: Path | str) -> None:
-    """Refuse a folder whose tables are of somebody else, rather than replacing them.
+    """Raise unless the tables in a folder may be replaced, because serkit wrote them.
 
     Raises:
-        InputError: names the file.
+        InputError: if a table exists with a header that is not serkit's; the message names it.
     """
     for name, header in {
         "manifest.csv": MANIFEST_HEADER,
@@ -94,7 +95,7 @@ def require_own_tables(folder: Path | str) -> None:
 
 
 class NothingUsable(InputError):
-    """There is no recording that could be used; ``audit`` says why, file by file."""
+    """No recording is usable; the attribute ``audit`` has the reason for each file."""
 
     def __init__(self, message: str, audit: Audit) -> None:
         super().__init__(message)
@@ -112,15 +113,15 @@ def audit(
 
     Args:
         roots: folders, CSV files or ``NAME=FOLDER``; see :func:`serkit.datasets.roots.open_roots`.
-        naming: how recordings that are not of the four corpora are named.
-        reject: kinds of oddities, keys of :data:`serkit.datasets.findings.NOTICING`, that keep a
+        naming: naming rules of recordings that are not of the four known corpora.
+        reject: kinds of anomalies, keys of :data:`serkit.datasets.findings.NOTICING`, that keep a
             clip out of the manifest.
-        track: wraps the iteration over files, for a progress bar; gets their number.
+        track: wraps the iteration over files for a progress bar; gets the number of files.
 
     Raises:
         InputError: if a root does not exist or is neither a folder nor a CSV, an argument is not
-            valid, or people of two corpora would have one name.
-        NothingUsable: if no recording below them is usable.
+            valid, or speakers of two corpora would have the same name.
+        NothingUsable: if no recording below the roots is usable.
     """
     for kind in reject:
         check_choice("reject", kind, NOTICING)
@@ -142,7 +143,7 @@ def audit(
     unwanted = list({_place(finding): finding for finding in unwanted}.values())
     out = {_place(finding) for finding in unwanted}
     clips = [clip for clip in clips if _place(clip) not in out]
-    # Last, so that the one that is kept is one that can be.
+    # Last, so that the copy that is kept is not one of the rejected clips.
     clips, rejected = drop_duplicates(clips, [*rejected, *unwanted], folders)
     noticed = _about(clips, noticed)
     rejected.sort(key=_place)
@@ -162,7 +163,7 @@ def _about(clips: Sequence[Clip], findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _read_names(roots: Sequence[Root], rejected: list[Finding]) -> Iterator[Clip]:
-    """Clips as far as their names tell; what cannot be read goes to ``rejected``."""
+    """Parse the clips' names; append a finding to ``rejected`` for each unreadable name."""
     for root in roots:
         for path in root.files:
             try:
@@ -171,7 +172,7 @@ def _read_names(roots: Sequence[Root], rejected: list[Finding]) -> Iterator[Clip
                     raise UnknownName("its name has control characters")
                 yield replace(root.read(path), root=root.name, path=path)
             except UnicodeEncodeError:
-                # As old archives leave them; no table or pipeline could hold such a name.
+                # Old archives contain such names. UTF-8 tables and pipelines cannot hold them.
                 shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
                 rejected.append(Finding(root.name, shown, "name", "its name is not UTF-8"))
             except UnknownName as error:
@@ -211,20 +212,23 @@ def open_recordings(
     naming: Naming | None = None,
     reject: Collection[str] = (),
 ) -> Audit:
-    """Audit folders and tables; what a manifest lists has been audited before.
+    """Audit folders and CSV tables, and read manifests without another audit.
 
     Args:
-        given: as for :func:`audit`, and ``manifest.csv`` files that an audit
-            wrote, with their ``roots.json`` beside them.
+        given: roots as for :func:`audit`, and ``manifest.csv`` files that an audit wrote, with
+            their ``roots.json`` in the same folder.
         track: as for :func:`audit`.
-        naming: as for :func:`audit`; not of what a manifest lists.
-        reject: as for :func:`audit`; not of what a manifest lists.
+        naming: as for :func:`audit`; not applied to manifests.
+        reject: as for :func:`audit`; not applied to manifests.
 
     Returns:
-        All clips, manifests' last, and what the audit of the others rejected or noticed.
+        All clips, those of manifests last. Rejected files and anomalies are those of the audited
+        roots only.
 
     Raises:
-        InputError: as ``audit``; or if two of them have a root of one name, or the same recording.
+        InputError: as :func:`audit`; or if two inputs have a root of the same name or contain the
+            same recording.
+        NothingUsable: as :func:`audit`.
     """
     manifests = [Path(each) for each in given if is_manifest(each)]
     others = [each for each in given if Path(each) not in manifests]
@@ -249,10 +253,12 @@ def open_recordings(
 
 
 def require_other_folder(out: Path, given: Sequence[Path | str]) -> None:
-    """Refuse to write tables beside a manifest that is read: its rejections would be lost.
+    """Raise if the output folder holds a manifest that is an input.
+
+    Writing there would replace the rejected.csv of that manifest's audit.
 
     Raises:
-        InputError: names the manifest.
+        InputError: if ``out`` is the folder of a manifest in ``given``; the message names it.
     """
     for each in given:
         if is_manifest(each) and Path(each).resolve().parent == out.resolve():
@@ -262,7 +268,7 @@ def require_other_folder(out: Path, given: Sequence[Path | str]) -> None:
 
 
 def is_manifest(given: Path | str) -> bool:
-    """Whether it is a manifest that an audit wrote."""
+    """Return whether a path is a manifest that an audit wrote."""
     path = Path(given)
     if path.suffix.lower() != ".csv" or not path.is_file():
         return False

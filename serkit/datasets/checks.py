@@ -18,7 +18,7 @@ from serkit.formatting import counted
 
 
 def notice(clip: Clip, found: Probe) -> Iterator[Finding]:
-    """What is odd about one clip, and no reason to do without it."""
+    """Yield the anomalies of one clip that do not make it unusable."""
     if found.clipped:
         share = found.clipped / (found.duration * found.sample_rate * found.channels)
         reason = f"{found.clipped} samples ({share:.2%}) are cut off at full scale"
@@ -32,10 +32,12 @@ def notice(clip: Clip, found: Probe) -> Iterator[Finding]:
 
 
 def require_own_speakers(clips: Sequence[Clip]) -> None:
-    """Refuse two corpora that give one name to two people: ``a`` with ``b-1``, ``a-b`` with ``1``.
+    """Raise if speakers of two corpora have the same name.
+
+    Corpus ``a`` with speaker ``b-1`` and corpus ``a-b`` with speaker ``1`` both give ``a-b-1``.
 
     Raises:
-        InputError: names the speaker and the corpora.
+        InputError: if a speaker belongs to two corpora; the message names the speaker and both.
     """
     corpus_of: dict[str, str] = {}
     for clip in clips:
@@ -48,7 +50,7 @@ def require_own_speakers(clips: Sequence[Clip]) -> None:
 
 
 def odd_rates(clips: Sequence[Clip]) -> Iterator[Finding]:
-    """Clips with another sample rate than most of their corpus."""
+    """Yield a finding for each clip whose sample rate is not the most common of its corpus."""
     rates: dict[str, Counter[int]] = defaultdict(Counter)
     for clip in clips:
         rates[clip.corpus][clip.sample_rate] += 1
@@ -60,7 +62,11 @@ def odd_rates(clips: Sequence[Clip]) -> Iterator[Finding]:
 
 
 def other_genders(clips: Sequence[Clip]) -> Iterator[Finding]:
-    """Clips that contradict most of their speaker's; all of them, if there is no most."""
+    """Yield a finding for each clip whose gender is not the most common one of its speaker.
+
+    If no gender is the most common one, yield a finding for every clip of the speaker that has a
+    gender.
+    """
     genders: dict[str, Counter[str]] = defaultdict(Counter)
     for clip in clips:
         if clip.gender and clip.speaker_known:
@@ -75,22 +81,23 @@ def other_genders(clips: Sequence[Clip]) -> Iterator[Finding]:
                 yield Finding(clip.root, clip.path, "gender", reason)
 
 
-# A class is said to come from few speakers if this share of those who could have it has most.
+# Warn about a class if this fraction of the speakers of its gender has more than half its clips.
 _FEW_SPEAKERS = 0.1
-# ... and mostly from one corpus if that has this many times its share of the other classes.
+# Warn about a class if one corpus has more than half of its clips, and more than this many times
+# the fraction that this corpus has of the other classes of the same gender.
 _OVERREPRESENTED = 1.5
 
 
 @dataclass(frozen=True)
 class Association:
-    """Clips by emotion and by something else.
+    """Association of emotion with another property of the clips.
 
     Attributes:
         counts: number of clips, ``counts[emotion][other]``, zeros left out.
-        cramers_v: Cramér's V, from 0 (emotion and the other have nothing to do with each other)
-            to 1 (one tells the other); 0 if there is only one of either.
-        by_chance: what V is to be expected if they had nothing to do with each other: it grows
-            with the number of speakers and falls with the number of clips.
+        cramers_v: Cramér's V, from 0 (emotion and the other property are independent) to 1 (one
+            determines the other); 0 if either has only one value.
+        by_chance: value of V to expect under independence. It grows with the number of values,
+            such as speakers, and falls with the number of clips.
     """
 
     counts: dict[str, dict[str, int]]
@@ -99,14 +106,14 @@ class Association:
 
 
 def associate(corpus: Corpus, other: Callable[[Clip], str]) -> Association:
-    """How strongly emotion goes with another property of the clips.
+    """Measure how strongly emotion is associated with another property of the clips.
 
     Source: Cramér, Mathematical Methods of Statistics (1946), section 21.9; the value by chance
     follows from the expectation of chi-squared under independence.
 
     Args:
-        corpus: its clips.
-        other: the property, such as ``lambda clip: clip.speaker``.
+        corpus: the clips to measure.
+        other: returns the other property of a clip, such as ``lambda clip: clip.speaker``.
     """
     pairs = Counter((clip.emotion, other(clip)) for clip in corpus.clips)
     emotions = corpus.classes("emotion")
@@ -119,7 +126,7 @@ def associate(corpus: Corpus, other: Callable[[Clip], str]) -> Association:
     smaller, total = min(table.shape) - 1, int(table.sum())
     if smaller <= 0:
         return Association(counts, 0.0, 0.0)
-    # Loading scipy.stats takes longer than an audit; most callers of this module need not.
+    # Importing scipy.stats takes longer than an audit; most callers of this module do not need it.
     from scipy.stats.contingency import association
 
     freedom = (table.shape[0] - 1) * (table.shape[1] - 1)
@@ -130,9 +137,10 @@ def associate(corpus: Corpus, other: Callable[[Clip], str]) -> Association:
 
 
 def warn(corpus: Corpus) -> list[str]:
-    """Plain sentences about classes that come mostly from one corpus or few speakers.
+    """Return warnings about classes that come mostly from one corpus or from few speakers.
 
-    Classes are gender and emotion, or the emotion alone where the gender is not known.
+    A class is a gender and an emotion, or the emotion alone where the gender is not known. With
+    several corpora, also warn about a corpus that lacks an emotion or has only one gender.
     """
     clips = corpus.clips
     categories = sorted({clip.category for clip in clips})
@@ -197,16 +205,17 @@ def _share(part: float, whole: float) -> str:
 def summarise(
     corpus: Corpus, rejected: Sequence[Finding], noticed: Sequence[Finding]
 ) -> dict[str, Any]:
-    """Counts, what was rejected and noticed, and shortcuts, as JSON values.
+    """Summarise an audit as JSON values: counts, findings, shortcuts and warnings.
 
-    Neither times nor paths are in it: the same recordings give the same bytes anywhere.
+    The summary contains neither times nor paths, so the same recordings give the same bytes on
+    every machine.
 
     Returns:
-        ``clips``, ``speakers``, ``hours``; ``corpora``, for each its clips, the number in the
-        complete official set (or null), speakers, seconds, sample rates and channels with their
-        clips; ``emotions`` and ``categories`` with their clips; ``rejected`` and ``noticed``,
-        files by kind; ``shortcuts``, see :class:`Association`;
-        and ``warnings``, sentences.
+        A dictionary with the keys ``clips``, ``speakers``, ``hours``; ``corpora``, for each corpus
+        its clips, the number of clips in the complete official set (or null), speakers, seconds,
+        and clips per sample rate and per number of channels; ``emotions`` and ``categories``,
+        clips per class; ``rejected`` and ``noticed``, files per kind of finding; ``shortcuts``,
+        see :class:`Association`; and ``warnings``, sentences.
     """
     clips = corpus.clips
     names = sorted({clip.corpus for clip in clips})
@@ -264,7 +273,10 @@ def _unknown(parts: dict[str, list[Clip]]) -> list[str]:
 
 
 def _same_people(parts: dict[str, list[Clip]]) -> list[str]:
-    """Speakers of the user's own corpora that have one word for their name, or none."""
+    """Return warnings about speaker names that occur in two of the user's own corpora.
+
+    The name ``unknown`` of clips without a known speaker counts, too.
+    """
     words = {
         name: {clip.speaker.removeprefix(f"{name}-") for clip in clips}
         for name, clips in parts.items()

@@ -17,12 +17,16 @@ from serkit.files import replacing, write_json
 GENDERS = ("female", "male")
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
-"""Neutral and RAVDESS's calm are one class, as in the 2021 report; clips keep their own label."""
+"""Emotion classes of the 2021 report.
+
+Neutral and RAVDESS's calm are one class, as in the 2021 report; :attr:`Clip.original_label` keeps
+the corpus' own label.
+"""
 
 CATEGORIES = tuple(f"{gender}_{emotion}" for gender in GENDERS for emotion in EMOTIONS)
 
 LABEL_SETS = {"emotion": EMOTIONS, "gender_emotion": CATEGORIES}
-"""What a classifier may tell apart, by the name of the clip attribute that holds it."""
+"""Classes that a classifier may predict, by the name of the clip attribute with the label."""
 
 _SYNONYMS = {
     "angry": ("anger", "ang"),
@@ -44,17 +48,19 @@ _NOT_SAID = frozenset({"", "?", "-", "unknown", "unspecified", "n/a", "na", "nan
 
 
 def emotion_of(word: str) -> str | None:
-    """The one of :data:`EMOTIONS` that an English word or common abbreviation means, or None.
+    """Return the emotion of :data:`EMOTIONS` that a word means, or None for any other word.
 
-    Case, hyphens and underscores do not matter: ``Pleasant_Surprise`` is ``surprise``.
+    The word is English or a common abbreviation. Case is ignored; hyphens and underscores count
+    as spaces: ``Pleasant_Surprise`` is ``surprise``.
     """
     return _EMOTION_OF.get(re.sub(r"[\s_-]+", " ", word).strip().lower())
 
 
 def gender_of(word: str) -> str:
-    """``female`` or ``male`` for the usual words and letters, empty for words that say nothing.
+    """Return ``female`` or ``male`` for common words and letters that mean them.
 
-    Any other word in lower case.
+    Words for a missing value, such as ``unknown`` or ``n/a``, give the empty string. Any other
+    word is returned in lower case.
     """
     word = word.strip().lower()
     return "" if word in _NOT_SAID else _GENDER_OF.get(word, word)
@@ -65,27 +71,28 @@ UNKNOWN_SPEAKER = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One recording: what its name says, and what the audit measured.
+    """One recording: labels from its name or table row, and measurements of the audit.
 
     Attributes:
         path: POSIX path relative to its root.
-        corpus: ``ravdess``, ``tess``, ``savee``, ``crema-d`` or a name of the user's.
-        speaker: unique across corpora, such as ``ravdess-07``; ``<corpus>-unknown`` where nobody
-            said who speaks, so that all such clips stay on one side of a split.
-        gender: ``female`` or ``male``, or another word of the user's; empty if not known.
-        emotion: one of :data:`EMOTIONS`, or a class of the user's own.
+        corpus: ``ravdess``, ``tess``, ``savee``, ``crema-d`` or a name that the user chose.
+        speaker: unique across corpora, such as ``ravdess-07``. ``<corpus>-unknown`` if the speaker
+            is not known, so that all such clips stay in one partition of a split.
+        gender: ``female`` or ``male``, or another word that the user chose; empty if not known.
+        emotion: one of :data:`EMOTIONS`, or a class that the user defined.
         original_label: the corpus' own word for the emotion, such as ``calm``.
-        root: name of the folder tree the clip was found in, a key of :attr:`Corpus.roots`.
+        root: name of the folder tree that holds the clip, a key of :attr:`Corpus.roots`.
         intensity: the corpus' own word, or empty.
-        sentence: code of the sentence or word spoken.
+        sentence: code of the sentence or word spoken; empty if not known.
         repetition: number of the take, counted from 1.
-        sample_rate: Hz; 0 until the audit measured it, as for the attributes that follow.
+        sample_rate: Hz; 0 until the audit measured it. The following attributes are also 0 or
+            empty until then.
         channels: number of channels in the file.
         duration: seconds.
-        peak: largest absolute sample, 1.0 being full scale.
-        rms: root mean square of all samples, same scale.
-        sha256: of the decoded samples, their rate and channel count, not of the file's bytes; see
-            :func:`serkit.datasets.probing.probe`.
+        peak: largest absolute sample; full scale is 1.0.
+        rms: root mean square of all samples, on the same scale.
+        sha256: digest of the decoded samples, their rate and channel count, not of the file's
+            bytes; see :func:`serkit.datasets.probing.probe`.
     """
 
     path: str
@@ -114,10 +121,10 @@ class Clip:
         return f"{self.gender}_{self.emotion}" if self.gender else ""
 
     def label(self, label_set: str) -> str:
-        """The clip's label in ``label_set``: ``emotion`` or ``gender_emotion``.
+        """Return the clip's label in ``label_set``: ``emotion`` or ``gender_emotion``.
 
         Raises:
-            InputError: if the label set is another, or the clip has no label in it.
+            InputError: if the label set is not one of these, or the clip has no label in it.
         """
         check_choice("label_set", label_set, LABEL_SETS)
         label = getattr(self, label_set)
@@ -130,12 +137,12 @@ class Clip:
 
     @property
     def speaker_known(self) -> bool:
-        """Whether anybody said who speaks."""
+        """Whether the speaker is known."""
         return self.speaker != f"{self.corpus}-{UNKNOWN_SPEAKER}"
 
     @property
     def category(self) -> str:
-        """The most that is known of the label: ``gender_emotion``, else the emotion alone."""
+        """``gender_emotion`` if the gender is known, else the emotion alone."""
         return self.gender_emotion or self.emotion
 
 
@@ -152,8 +159,8 @@ class Corpus:
 
     Attributes:
         clips: in manifest order.
-        roots: folder of each root name; not part of the manifest, so that the manifest does not
-            change when recordings move.
+        roots: folder of each root name. The manifest does not contain the folders, so that it
+            does not change when recordings move.
     """
 
     clips: tuple[Clip, ...]
@@ -163,48 +170,51 @@ class Corpus:
         return len(self.clips)
 
     def file(self, clip: Clip) -> Path:
-        """Where the clip lies on this machine."""
+        """Return the path of a clip's file on this machine."""
         return Path(self.roots[clip.root]) / clip.path
 
     def files(self) -> list[str]:
-        """Where each clip lies on this machine, in order."""
+        """Return the path of each clip's file on this machine, in order."""
         return [str(self.file(clip)) for clip in self.clips]
 
     def where(self, keep: Callable[[Clip], bool]) -> "Corpus":
-        """The clips for which ``keep`` is true, in the same order."""
+        """Return the clips for which ``keep`` is true, in the same order."""
         return Corpus(tuple(clip for clip in self.clips if keep(clip)), self.roots)
 
     def speakers(self) -> set[str]:
         return {clip.speaker for clip in self.clips}
 
     def labels(self, label_set: str) -> list[str]:
-        """Each clip's label, in order; see :meth:`Clip.label`."""
+        """Return each clip's label, in order; see :meth:`Clip.label`."""
         return [clip.label(label_set) for clip in self.clips]
 
     def classes(self, label_set: str) -> tuple[str, ...]:
-        """The labels that occur, in the label set's order; the user's own after them, sorted."""
+        """Return the labels that occur, in the label set's order.
+
+        Labels that the user defined follow, sorted by name.
+        """
         present = set(self.labels(label_set))
         known = [label for label in LABEL_SETS[label_set] if label in present]
         return (*known, *sorted(present.difference(known)))
 
     def counts(self, label_set: str) -> dict[str, int]:
-        """Clips per label that occurs, in the label set's order."""
+        """Count the clips of each label that occurs, in the order of :meth:`classes`."""
         counted = Counter(self.labels(label_set))
         return {label: counted[label] for label in self.classes(label_set)}
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per clip, the columns being the clip's attributes and ``gender_emotion``."""
+        """Return one row per clip, with the clip's attributes and ``gender_emotion`` as columns."""
         return pd.DataFrame(map(_row, self.clips), columns=_COLUMNS)
 
     def write(self, path: Path | str) -> None:
-        """Write the manifest CSV, and the roots as ``roots.json`` beside it."""
+        """Write the manifest CSV, and the roots as ``roots.json`` in the same folder."""
         path = Path(path)
-        # First: a manifest whose roots nobody knows could not be read.
+        # Before the manifest: a manifest without its roots cannot be read.
         write_json(
             path.with_name("roots.json"),
             {name: str(Path(root).resolve()) for name, root in self.roots.items()},
         )
-        # Row by row: a frame of a hundred thousand clips would double the memory.
+        # Row by row: a data frame of 100,000 clips would double the memory.
         with replacing(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(_COLUMNS)
@@ -212,10 +222,11 @@ class Corpus:
 
     @classmethod
     def read(cls, path: Path | str, roots: Mapping[str, Path] | None = None) -> "Corpus":
-        """Read a manifest; ``roots`` stands in for the ``roots.json`` beside it.
+        """Read a manifest; ``roots`` replaces the ``roots.json`` in its folder.
 
         Raises:
-            InputError: if the file is not there, lacks a column, or its roots are not known.
+            InputError: if the manifest does not exist or lacks a column, or if there is neither
+                ``roots`` nor a ``roots.json``.
         """
         path = Path(path)
         if not path.is_file():

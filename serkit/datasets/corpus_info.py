@@ -6,12 +6,12 @@ from serkit.datasets.corpus import Clip, Corpus
 from serkit.files import write_text
 
 NAME = "built-in corpus"
-"""What it is called among corpora."""
+"""Name of the synthetic corpus in lists of corpora."""
 WARNING = (
     "The recordings are serkit's built-in corpus of synthetic voices. They show that everything "
     "works; they say nothing about people's speech."
 )
-"""What every result that is made of it says."""
+"""Warning in every result that is computed from the built-in corpus."""
 _MARK = "SYNTHETIC.txt"
 _TEXT = (
     "The voices below this folder are made by serkit, in the file names of RAVDESS, TESS, SAVEE "
@@ -20,13 +20,16 @@ _TEXT = (
 
 
 def mark(folder: Path | str) -> None:
-    """Mark everything below a folder as made by a program."""
+    """Mark all recordings below a folder as synthetic."""
     if not (place := Path(folder, _MARK)).exists():
         write_text(place, _TEXT)
 
 
 def synthetic_clips(corpus: Corpus) -> frozenset[Clip]:
-    """The clips that lie below a folder that is marked; none of those that are not there."""
+    """Return the clips below a folder that :func:`mark` marked.
+
+    Clips whose root is not in ``corpus.roots`` are left out.
+    """
     known: dict[Path, bool] = {}
 
     def is_marked(folder: Path) -> bool:
@@ -41,16 +44,19 @@ def synthetic_clips(corpus: Corpus) -> frozenset[Clip]:
 
 LICENCES = {
     "ravdess": "CC BY-NC-SA 4.0: not for commerce, say who made it, share alike",
-    "tess": "for research; see the archive's own terms",
+    "tess": "CC BY-NC-ND 4.0; the archive's page has the last word",
     "savee": "for research; see the owners' terms",
     "crema-d": "Open Database License (ODbL) 1.0",
 }
-"""By corpus, in short; the licences themselves count."""
+"""Short description of each corpus' licence; only the text of the licence itself is binding."""
 _SYNTHETIC = "made by serkit (Apache-2.0); nobody spoke it, and it holds nothing of other corpora"
 
 
 def licences_of(corpus: Corpus) -> dict[str, str]:
-    """What was heard, by name of the corpus, with its licence; of the built-in one its own."""
+    """Return the licence of each corpus that has clips in ``corpus``, by the corpus' name.
+
+    Synthetic clips count as the built-in corpus, whatever the corpus of their file names.
+    """
     made = synthetic_clips(corpus)
     names = sorted({clip.corpus for clip in corpus.clips if clip not in made})
     found = {name: LICENCES.get(name, "the owner's; ask them") for name in names}
@@ -71,7 +77,9 @@ LISTENERS = {
         },
     }
 }
-"""By corpus: shares that its listeners named as the actor meant them.
+"""Human recognition by corpus: accuracy and recall per emotion, from 0 to 1.
+
+The reference label is the emotion that the actor intended.
 
 Source: Cao et al. (2014), CREMA-D: Crowd-Sourced Emotional Multimodal Actors Dataset, IEEE
 Transactions on Affective Computing 5(4).

@@ -16,7 +16,7 @@ NAME = "crema-d"
 CLIPS = 7_442
 """Recordings in the complete official set."""
 SAMPLE_RATE = 16_000
-"""Of the original recordings, in Hz."""
+"""Sample rate of the original recordings in Hz."""
 EMOTIONS = {
     "ANG": "angry",
     "DIS": "disgust",
@@ -46,11 +46,11 @@ _GRAMMAR = re.compile(
 
 
 def parse(path: PurePath) -> Clip | None:
-    """Read a clip's labels off its name; None if the name is not CREMA-D's.
+    """Parse a clip's labels from its file name; return None if the name is not CREMA-D's.
 
     Raises:
-        InputError: for a CREMA-D name with an actor, sentence, emotion or intensity that it
-            does not have.
+        InputError: if the name has CREMA-D's form, but its actor, sentence, emotion or intensity
+            is not one of CREMA-D's.
     """
     match = _GRAMMAR.fullmatch(path.name)
     if match is None:

@@ -15,28 +15,28 @@ from serkit.datasets.findings import Finding
 from serkit.errors import InputError
 
 GROUPS = ("label", "speaker", "gender", "sentence", "intensity", "repetition")
-"""What a name, a pattern or a table may say of a recording; only the label must be there."""
+"""Fields that a file name, a pattern or a table may give; only the label is required."""
 
 
 class UnknownName(InputError):
-    """A file's name is of no form that its reader knows."""
+    """A file's name has no form that its parser knows."""
 
 
 @dataclass(frozen=True)
 class Naming:
-    """How recordings that are not of the four corpora are to be read.
+    """Naming rules of recordings that are not of the four known corpora.
 
     Attributes:
         pattern: regular expression that is searched in the path below the root, written with
-            slashes; its named groups are some of :data:`GROUPS`. Empty: a folder per label.
-        labels: emotion of each label that is not an English word for one, such as ``{"W":
-            "angry"}``; an emotion that is none of the 2021 report's seven becomes a class of its
-            own.
-        genders: gender of each speaker, where neither name nor table says it.
+            slashes; its named groups are some of :data:`GROUPS`. If it is empty, folders name the
+            labels; see :meth:`by_folder`.
+        labels: emotion of each label that is not an English word for an emotion, such as ``{"W":
+            "angry"}``. An emotion that is none of the 2021 report's seven becomes a new class.
+        genders: gender of each speaker for whom neither name nor table gives it.
 
     Raises:
-        InputError: if the pattern is no regular expression, has no group ``label`` or a group that
-            is not known.
+        InputError: if the pattern is not a regular expression, has no group ``label``, or has a
+            group that is not in :data:`GROUPS`.
     """
 
     pattern: str = ""
@@ -61,11 +61,11 @@ class Naming:
             )
 
     def by_pattern(self, path: str, corpus: str) -> Clip:
-        """Read a clip off its path by :attr:`pattern`.
+        """Parse a clip from its path by :attr:`pattern`.
 
         Raises:
-            UnknownName: if the pattern is not found.
-            InputError: if the label is not known.
+            UnknownName: if the path does not match the pattern.
+            InputError: if a field is not valid; see :meth:`clip`.
         """
         match = re.search(self.pattern, path)
         if match is None:
@@ -73,10 +73,10 @@ class Naming:
         return self.clip(path, corpus, {k: v or "" for k, v in match.groupdict().items()})
 
     def by_folder(self, path: str, corpus: str) -> Clip:
-        """Read a clip off ``…/<label>/<file>`` or ``…/<label>/<speaker>/<file>``.
+        """Parse a clip from ``…/<label>/<file>`` or ``…/<label>/<speaker>/<file>``.
 
         Raises:
-            InputError: if neither of the two folders is a label that is known, or both are.
+            InputError: if neither of the two folders is a known label, or both are.
         """
         *_, above, folder = ("", "", *PurePosixPath(path).parent.parts)
         if self.emotion(folder) is not None and self.emotion(above) is not None:
@@ -86,23 +86,23 @@ class Naming:
         return self.clip(path, corpus, {"label": folder})
 
     def emotion(self, label: str) -> str | None:
-        """The emotion that a label means, or None."""
+        """Return the emotion that a label means, or None if the label is not known."""
         meant = self.labels.get(label, label)
         return emotion_of(meant) or (meant if label in self.labels else None)
 
     def clip(self, path: str, corpus: str, said: Mapping[str, str]) -> Clip:
-        """A clip from what was said of it.
+        """Build a clip from the fields of its name or table row.
 
         Args:
             path: POSIX path below the root.
-            corpus: name of the corpus, which makes the speaker unique.
-            said: some of :data:`GROUPS`; ``label`` must be there.
+            corpus: name of the corpus; it prefixes the speaker, which makes speakers unique.
+            said: value of each given field of :data:`GROUPS`; ``label`` is required.
 
         Raises:
-            InputError: if the label is not known, the repetition is no number, or emotion or
+            InputError: if the label is not known, the repetition is not a number, or emotion or
                 gender cannot be the name of a folder.
         """
-        # The same name may be written with one character or two, as é is.
+        # Unicode has two encodings of letters such as é; names must compare equal in both.
         said = {key: unicodedata.normalize("NFC", value) for key, value in said.items()}
         emotion = self.emotion(said["label"])
         if emotion is None:
@@ -116,7 +116,7 @@ class Naming:
             raise InputError(f"repetition {repetition!r} is not a number")
         gender = gender_of(said.get("gender") or self.genders.get(speaker, ""))
         for word in (emotion, gender):
-            # A class is a folder in a run.
+            # A run folder has a subfolder per class.
             if word.startswith(".") or any(character in word for character in "/\\\0"):
                 raise InputError(
                     f"{word!r} cannot be a class; valid are names without / and \\ that do not "
@@ -143,35 +143,37 @@ class Table:
     """The rows of a CSV, by the path of their recording.
 
     Attributes:
-        rows: what each row says, by POSIX path relative to the CSV's folder.
-        rejected: rows that cannot be used: with too few or too many cells, without a path, label or
-            speaker, listed twice, or whose file is not there.
+        rows: fields of each row, by POSIX path relative to the CSV's folder.
+        rejected: findings about unusable rows: rows with too few or too many cells, without a
+            path, label or speaker, listed twice, or whose file does not exist.
     """
 
     rows: dict[str, dict[str, str]]
     rejected: tuple[Finding, ...]
 
     def read(self, path: str, corpus: str, naming: Naming) -> Clip:
-        """The clip that a row describes.
+        """Return the clip that the row of ``path`` describes.
 
         Raises:
-            InputError: if the label is not known or the repetition is no number.
+            InputError: if a field is not valid; see :meth:`Naming.clip`.
         """
         return naming.clip(path, corpus, self.rows[path])
 
 
 def read_table(file: Path, name: str) -> Table:
-    """Read a CSV of recordings; comma, semicolon or tab, as its header has them.
+    """Read a CSV of recordings.
 
-    Columns: path (relative to the CSV's folder, or absolute), label, speaker; further ones may be
-    gender, sentence, intensity, repetition; others are not looked at.
+    The delimiter is a comma, semicolon or tab: the one that is most frequent in the header.
+    Required columns: path (relative to the CSV's folder, or absolute), label, speaker. Optional
+    columns: gender, sentence, intensity, repetition. Other columns are ignored.
 
     Args:
         file: the CSV, UTF-8.
-        name: of the root, for the findings.
+        name: name of the root, for the findings.
 
     Raises:
-        InputError: if the file is no such table.
+        InputError: if the file is not UTF-8 or not a CSV, lacks a required column, or has a
+            column twice.
     """
     try:
         text = file.read_text(encoding="utf-8-sig")
@@ -231,7 +233,7 @@ def _collect(
 
 
 def _relative(path: str, folder: Path) -> str:
-    # As Windows writes them; a backslash is no part of a name that anybody gives a recording.
+    # Windows writes paths with backslashes. Recordings' names are assumed to have none.
     path = path.replace("\\", "/")
     where = os.path.realpath(Path(folder, path).parent)
     return Path(os.path.relpath(where, os.path.realpath(folder)), Path(path).name).as_posix()

@@ -1,6 +1,6 @@
 """Download corpora from their authors' servers.
 
-SAVEE is not among them: its owners give it out on request only.
+SAVEE cannot be downloaded: its owners provide it on request only.
 """
 
 import fcntl
@@ -28,22 +28,22 @@ _CREMAD_COMMIT = "1658cd342dff90010aa843eaeebd53610a08b1dc"
 
 @dataclass(frozen=True)
 class Source:
-    """Where a corpus comes from, and what its users must know.
+    """Download addresses, licence and citation of a corpus.
 
     Attributes:
-        name: as on the command line; also the folder's name.
-        title: the corpus' full name.
-        licence: the licence's name; it binds whoever downloads.
+        name: name of the corpus on the command line, and of its folder.
+        title: full name of the corpus.
+        licence: name of the licence; it binds the user who downloads the corpus.
         citation: the publication to cite.
-        homepage: where a person can read about it, and download by hand.
-        kind: what stands at ``address``: ``zip`` the recordings; ``dataverse`` a list of files as
-            JSON; ``git-lfs`` a tar.gz of Git LFS pointers.
-        address: of the archive or list.
-        size: bytes of all that is downloaded, for telling the user; TESS' is an estimate.
+        homepage: page about the corpus, from which a user can also download by hand.
+        kind: content of ``address``: ``zip``, an archive of the recordings; ``dataverse``, a JSON
+            list of files; ``git-lfs``, a tar.gz of Git LFS pointers.
+        address: URL of the archive or list.
+        size: total download in bytes, shown to the user; an estimate for TESS.
         recordings: number of .wav files.
-        checksum: ``md5:`` of the zip; ``sha256:`` of the pointers' table, see ``_pointers``; empty
-            where the list, which can change, gives the checksums.
-        files_address: what single files' addresses begin with; empty for a zip.
+        checksum: ``md5:`` of the zip, or ``sha256:`` of the table of pointers (see
+            ``_pointers``). Empty if the list gives the checksums, because the list can change.
+        files_address: prefix of the URLs of single files; empty for a zip.
     """
 
     name: str
@@ -113,10 +113,10 @@ SOURCES = {
 
 
 def find_source(name: str) -> Source:
-    """The source of a corpus by its name.
+    """Return the source of a corpus by its name.
 
     Raises:
-        InputError: for SAVEE, with the address to ask at, and for an unknown name.
+        InputError: for SAVEE, with the address to request it from, and for an unknown name.
     """
     if name == "savee":
         raise InputError(
@@ -145,25 +145,26 @@ def download(
 ) -> Path:
     """Download a corpus into ``<to>/<name>`` and return that folder.
 
-    An interrupted call is finished by the next one. A folder with at least as many recordings as
-    the corpus has counts as complete and is returned at once, without a request: what this
-    function puts there is checked before. Until the end ``<to>/.partial-<name>-download`` holds
-    what is in the making. Other files are left as they are, save one at a recording's own path
-    with another checksum, which the right one replaces.
+    The next call resumes an interrupted one. A folder with at least as many recordings as the
+    corpus has counts as complete: it is returned without a request, because this function checks
+    recordings before it puts them there. ``<to>/.partial-<name>-download`` holds temporary files
+    until the download is complete. Other files are left unchanged, with one exception: a file at
+    the path of a recording is replaced if its checksum differs.
 
     Args:
-        source: of :data:`SOURCES`.
-        to: the folder that gets the corpus' folder; made if it is not there.
-        track: wraps an iteration for a progress bar: over MiB for a zip, over files otherwise;
+        source: one of :data:`SOURCES`.
+        to: parent folder of the corpus' folder; created if it does not exist.
+        track: wraps an iteration for a progress bar, over MiB for a zip, over files otherwise;
             gets their number.
-        pause: waits for a number of seconds before another attempt.
+        pause: waits for the given number of seconds before the next attempt.
 
     Raises:
-        DownloadError: if a file cannot be had as it should be, the archive is not what it should
-            be, or another process is downloading the same corpus to the same place.
-        InputError: if the folder of a corpus that comes as a zip is there and not complete.
+        DownloadError: if a file cannot be downloaded or has another checksum, if the archive or
+            list is not the expected one, or if another process is downloading the same corpus to
+            the same folder.
+        InputError: if the folder of a corpus that comes as a zip is neither empty nor complete.
     """
-    # A link to another disk is followed, so that the corpus is put there and not over the link.
+    # Follow a link to another disk, so that the corpus goes there and does not replace the link.
     folder = (Path(to) / source.name).resolve()
     complete = len(_recordings_in(folder)) >= source.recordings
     if complete and not _workshop_path(folder).exists():
@@ -182,7 +183,7 @@ def _recordings_in(folder: Path) -> list[Path]:
 
 
 def _is_recording(name: str) -> bool:
-    # As the audit sees it: a name with a dot in front is some program's own.
+    # The audit also ignores names that begin with a dot: programs use them for their own files.
     return name.lower().endswith(".wav") and not name.startswith(".")
 
 
@@ -192,7 +193,13 @@ def _workshop_path(folder: Path) -> Path:
 
 @contextmanager
 def _workshop(folder: Path) -> Iterator[Path]:
-    """A folder beside ``folder`` for one process at a time; removed at the end unless needed."""
+    """Provide a temporary folder next to ``folder``, locked against other processes.
+
+    The folder is removed after success. After an exception it stays if it holds files.
+
+    Raises:
+        DownloadError: if another process holds the lock.
+    """
     work = _workshop_path(folder)
     work.mkdir(parents=True, exist_ok=True)
     lock = work / ".lock"
@@ -207,7 +214,7 @@ def _workshop(folder: Path) -> Iterator[Path]:
             yield work
             shutil.rmtree(work)
         except BaseException:
-            # A zip that has come in part is gone on with; with nothing in it, away with it.
+            # Keep a partial zip, so that the next call can resume it. Remove an empty folder.
             lock.unlink(missing_ok=True)
             with suppress(OSError):
                 work.rmdir()
@@ -234,7 +241,7 @@ def _get_zip(source: Source, folder: Path, work: Path, track: Track, pause: Call
     except zipfile.BadZipFile as error:
         raise DownloadError(f"{source.address} is no sound zip file: {error}") from error
     _check_count(source, len(_recordings_in(unpacked)))
-    # Not over anything: renaming a folder fails unless there is none or an empty one.
+    # This overwrites no files: os.rename fails if the target is a folder that is not empty.
     os.rename(unpacked, folder)
 
 
@@ -297,10 +304,13 @@ def _get_git_lfs(source: Source, folder: Path, work: Path, track: Track, pause: 
 
 
 def _pointers(archive: Path) -> dict[str, tuple[str, str]]:
-    """Checksum and size of each recording by its name, read off a repository's LFS pointers.
+    """Read the checksum and size of each recording from a repository's Git LFS pointers.
+
+    Returns:
+        SHA-256 in hexadecimal digits and size in bytes, by file name.
 
     Raises:
-        ValueError: if a recording is something else than a pointer.
+        ValueError: if a recording in the archive is not a Git LFS pointer.
     """
     table = {}
     with tarfile.open(archive, "r|gz") as opened:

@@ -13,28 +13,30 @@ from serkit.datasets.findings import Finding
 from serkit.errors import InputError
 
 _Key = tuple[str, str]
-# A folder with one file is told by that file's own line.
+# A folder with fewer files is not reported as a copy; each file has its own finding.
 _TREE = 2
 _NAMED = 8
-# A file's twin in another tree is one of the first that have its name and its samples.
+# Number of files with the same name and samples that are compared as possible originals.
 _TWINS = 5
 
 
 def drop_duplicates(
     clips: Sequence[Clip], unusable: Sequence[Finding], roots: Mapping[str, Path]
 ) -> tuple[list[Clip], list[Finding]]:
-    """Keep one of the recordings with the same samples and label; of contradicting ones, none.
+    """Keep one clip of each group with the same samples; drop groups with contradicting labels.
 
-    The one that is kept is of the first root, then nearest to it, then the first by name. A folder
-    tree whose every file is also elsewhere under the same name becomes one finding.
+    The clip that is kept is in the first root, then in the fewest subfolders, then first by path.
+    If every file of a folder tree has a copy of the same name in another tree, one finding
+    replaces the findings of all files.
 
     Args:
-        clips: with their digests.
-        unusable: findings about files that were rejected before, which a doubled tree also has.
-        roots: folder of each root, in their order.
+        clips: clips with their digests.
+        unusable: findings about files that were rejected before. A copied folder tree contains
+            copies of such files, too.
+        roots: folder of each root, in the order of the roots.
 
     Returns:
-        The clips to keep, in their order, and all findings, the old ones included.
+        The clips to keep, in their order, and all findings, including ``unusable``.
     """
     order = {name: number for number, name in enumerate(roots)}
     groups: dict[str, list[Clip]] = defaultdict(list)
@@ -79,10 +81,10 @@ def _show(clip: Clip, seen_from: Clip) -> str:
 
 
 class _Trees:
-    """Finds folders that hold nothing but what another folder holds under the same names.
+    """Find folders in which every file has a copy of the same name in another folder.
 
     Args:
-        same: files by digest, the one to keep first.
+        same: files by digest; the first of each list is the one to keep.
         unusable: findings about files that have no digest.
         roots: folder of each root.
     """
@@ -105,7 +107,7 @@ class _Trees:
                 self._below[root, folder.as_posix()].append(path)
 
     def fold(self, findings: Sequence[Finding]) -> list[Finding]:
-        """Replace the findings in each doubled tree by one."""
+        """Replace the findings in each copied folder tree by a single finding."""
         doubled = self._doubled(findings)
         folded = [f for f in findings if not _inside((f.root, f.path), doubled)]
         for (root, folder), (other_root, other) in doubled.items():
@@ -118,7 +120,7 @@ class _Trees:
         return folded
 
     def _doubled(self, findings: Sequence[Finding]) -> dict[_Key, _Key]:
-        """Topmost doubled folders, and what they are a copy of."""
+        """Return the topmost copied folders, each with the folder that it is a copy of."""
         found: dict[_Key, _Key] = {}
         seen: set[tuple[_Key, _Key]] = set()
         for finding in findings:
@@ -133,7 +135,11 @@ class _Trees:
         return {folder: of for folder, of in found.items() if not _inside(folder, found)}
 
     def _pairs(self, key: _Key) -> Iterator[tuple[_Key, _Key]]:
-        """Folders around a file and around an earlier one of the same name, the topmost first."""
+        """Yield pairs of folders that may be copies, the topmost first.
+
+        The first folder of a pair contains the file ``key``. The second one contains an earlier
+        file with the same samples, under the same relative path.
+        """
         twins = self._named[self._digest[key], PurePosixPath(key[1]).name][:_TWINS]
         for root, path in itertools.takewhile(lambda twin: twin != key, twins):
             parts, others = PurePosixPath(key[1]).parts, PurePosixPath(path).parts
@@ -172,18 +178,19 @@ def _inside(key: _Key, folders: Collection[_Key]) -> bool:
 def drop_lossy_copies(
     root: str, files: Sequence[str], read: Callable[[str], Clip]
 ) -> tuple[list[str], list[Finding]]:
-    """Leave out lossy files beside lossless ones of the same name, label and speaker.
+    """Leave out lossy files for which a lossless file has the same name, label and speaker.
 
-    Their samples differ, so that no digest finds them; counted twice, they would weigh double.
+    The samples of the two files differ, so their digests do not identify the copy. Without this
+    step the recording would be counted twice. If the speaker is not known, only files in the same
+    folder count as copies.
 
     Args:
         root: name of the folder tree, for the findings.
-        files: paths relative to it.
-        read: reads a clip off a path; raises InputError if it cannot.
+        files: paths relative to the root.
+        read: parses a clip from a path; raises InputError if it cannot.
 
     Returns:
-        the files that stay, and a finding for each that does not. Where nobody knows who speaks,
-        only files in one folder are taken for the same.
+        The files to keep, and a finding for each file that is left out.
     """
     lossy = [file for file in files if _suffix(file) in LOSSY]
     lossless = [file for file in files if _suffix(file) in READ - LOSSY]

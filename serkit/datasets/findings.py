@@ -26,7 +26,7 @@ REJECTING = {
     "contradiction": "same samples under different labels",
     "gender": "its speaker has another gender in other recordings",
 }
-"""Kinds of findings that keep a recording out of the manifest, and what they mean."""
+"""Kinds of findings that keep a recording out of the manifest, with their meaning."""
 
 NOTICING = {
     "clipped": "samples cut off at full scale",
@@ -34,19 +34,19 @@ NOTICING = {
     "sample-rate": "another sample rate than most of its corpus",
     "length": "its header does not say how long it is",
 }
-"""Kinds of findings that a recording can be used with; the caller may reject them too."""
+"""Kinds of findings about usable recordings; the caller may reject these recordings, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something about a file, or about a folder of files.
+    """A problem or anomaly of a file or of a folder.
 
     Attributes:
         root: name of the folder tree, as in :class:`~serkit.datasets.corpus.Clip`.
-        path: POSIX path relative to it; of a folder, with a slash at the end.
+        path: POSIX path relative to the root; the path of a folder ends with a slash.
         kind: a key of :data:`REJECTING` or :data:`NOTICING`.
-        reason: what was found, in words for a person.
-        files: number of files that this line stands for.
+        reason: explanation for the user.
+        files: number of files that the finding is about.
     """
 
     root: str
@@ -61,7 +61,7 @@ FINDINGS_HEADER = ",".join(field.name for field in fields(Finding))
 
 
 class Unusable(RecordingError):
-    """A file is no usable recording; ``kind`` is a key of :data:`REJECTING`."""
+    """A file is not a usable recording; ``kind`` is a key of :data:`REJECTING`."""
 
     def __init__(self, kind: str, reason: str) -> None:
         super().__init__(reason)
@@ -69,7 +69,7 @@ class Unusable(RecordingError):
 
 
 def count_files(findings: Iterable[Finding]) -> dict[str, int]:
-    """Number of files per kind, in the order of :data:`REJECTING` and :data:`NOTICING`."""
+    """Count files per kind, in the order of :data:`REJECTING` and :data:`NOTICING`."""
     counted: Counter[str] = Counter()
     for finding in findings:
         counted[finding.kind] += finding.files

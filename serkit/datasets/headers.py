@@ -12,24 +12,27 @@ from serkit.datasets.findings import Unusable
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _CODECS = {2: "MS ADPCM", 6: "A-law", 7: "mu-law", 0x11: "IMA ADPCM", 0x31: "GSM 6.10", 0x55: "MP3"}
-# What programs write that do not know the length yet, or never come back to say it.
+# Programs write these values if they do not know the length when they write the header.
 _UNKNOWN_LENGTHS = (0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 TOLERATED_SECONDS = 0.01
-"""Headers that are off by less are a writer's slip; nothing of the sound is missing."""
+"""Largest number of missing seconds that is ignored.
+
+A smaller difference is an inaccuracy of the program that wrote the header; no sound is missing.
+"""
 _MOST_CHUNKS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What kind of file it is, and what a WAV header says of the length.
+    """Format of an audio file, and the length that a WAV header declares.
 
     Attributes:
         kind: ``"WAV"`` or a key of :data:`~serkit.audio.containers.COMPRESSED`.
-        data_start: place of the first sample of a WAV file whose header says that there are none
-            though some follow; 0 of any other.
-        seconds: by the header; 0 if it does not say.
-        missing_seconds: by how much the file is shorter; 0 if it is whole.
-        length_unknown: it is a WAV file whose header does not say.
+        data_start: byte offset of the first sample of a WAV file that declares no samples but
+            holds some; 0 for any other file.
+        seconds: length that the header declares; 0 if it declares none.
+        missing_seconds: declared length minus actual length; 0 if the file is complete.
+        length_unknown: whether the file is a WAV file whose header declares no length.
     """
 
     kind: str = "WAV"
@@ -44,11 +47,14 @@ class Header:
 
 
 def read_header(path: Path | str) -> Header:
-    """Look at a file's first bytes and its RIFF chunks, before a decoder may guess at them.
+    """Read a file's first bytes and its RIFF chunks.
+
+    Call this before decoding, because a decoder may guess a file's format and length.
 
     Raises:
-        Unusable: if it cannot be opened, is empty, a Git LFS pointer, a web page, of another format
-            or with a codec that serkit does not decode.
+        Unusable: if the file cannot be opened, is not a regular file, is empty, a Git LFS pointer
+            or a web page, has a format or codec that serkit does not decode, or is an Ogg file
+            without its last page.
     """
     try:
         found = os.stat(path)
@@ -103,13 +109,17 @@ def _read_chunks(file: BinaryIO, size: int) -> Header:
             if length == 0 and size > start and not _is_chunk(file.read(8), size - start):
                 return Header(data_start=start, length_unknown=True)
             return _compare(length, size - start, bytes_per_second)
-        # Chunks start at even places.
+        # Chunks start at even offsets.
         place += 8 + length + length % 2
     return Header()
 
 
 def _bytes_per_second(fields: bytes) -> int:
-    """By the content of a ``fmt `` chunk; 0 if that is too short."""
+    """Compute bytes per second from the content of a ``fmt `` chunk; 0 if it is too short.
+
+    Raises:
+        Unusable: if serkit does not decode the codec.
+    """
     if len(fields) < 16:
         return 0
     codec, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", fields)
@@ -122,7 +132,12 @@ def _bytes_per_second(fields: bytes) -> int:
 
 
 def _is_chunk(head: bytes, there: int) -> bool:
-    """Whether another chunk follows, and not samples under a header that gives no length."""
+    """Return whether 8 bytes are the head of another chunk rather than samples.
+
+    Args:
+        head: the bytes after the head of a ``data`` chunk of declared length 0.
+        there: number of bytes from ``head`` to the end of the file.
+    """
     if len(head) < 8:
         return False
     name, length = struct.unpack("<4sI", head)

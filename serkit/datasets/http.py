@@ -1,7 +1,7 @@
 """Download files over HTTP: resumed after a break, kept only with the right checksum.
 
-pooch checks the checksums. Its ``retrieve`` is not used: it starts anew after every break and
-leaves an empty temporary file in the user's folder when it is killed.
+pooch computes the checksums. Its ``retrieve`` is not used: it restarts from the first byte after
+every interruption, and a killed process leaves an empty temporary file in the user's folder.
 """
 
 import os
@@ -24,15 +24,15 @@ from serkit.errors import DownloadError, check_choice, check_range
 
 @dataclass(frozen=True)
 class Remote:
-    """A file to be fetched.
+    """A file to download.
 
     Attributes:
-        url: its address.
-        path: where it goes.
-        known_hash: ``md5:`` or ``sha256:`` (or ``sha1:``, ``sha512:``) and hexadecimal digits;
-            None if the file has no fixed content, which is then taken as it comes, never
-            resumed, and fetched again even where it exists.
-        size: bytes, for the progress bar alone; 0 if not known.
+        url: address of the file.
+        path: local path to write to.
+        known_hash: ``md5:`` or ``sha256:`` (or ``sha1:``, ``sha512:``) and hexadecimal digits.
+            None if the file has no fixed content: then the content is not checked, a download is
+            never resumed, and an existing file is downloaded again.
+        size: bytes, for the progress bar only; 0 if not known.
     """
 
     url: str
@@ -46,7 +46,7 @@ STEP = 1 << 20
 _TIMEOUT = (30.0, 60.0)  # seconds: to connect, between two reads
 _LONGEST_PAUSE = 60.0
 _READ = 1 << 17
-# Ranges and checksums are of the bytes as stored, so nothing may be compressed on the way.
+# Ranges and checksums refer to the stored bytes, so the server must not compress the response.
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": f"serkit/{serkit.__version__}"}
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
@@ -54,7 +54,7 @@ Track = Callable[[Iterable, int], Iterable]
 
 
 class _BrokenOff(Exception):
-    """Worth another attempt, after ``wait`` seconds (None: as long as is usual)."""
+    """A transfer failed and may be retried after ``wait`` seconds (None: the default pause)."""
 
     def __init__(self, reason: str, wait: float | None = None) -> None:
         super().__init__(reason)
@@ -69,24 +69,24 @@ def fetch(
     session: requests.Session | None = None,
     track: Track = lambda items, total: items,
 ) -> Path:
-    """Download one file and return its path; a file that is there and right is left alone.
+    """Download one file and return its path; keep an existing file with the right checksum.
 
-    What has come is kept as ``.partial-<name>`` beside the path, where the next call, of this
-    process or another, goes on. Its content never stands at the path before its checksum is
-    right; until then what stands there stays. One process at a time may fetch a file.
+    Received bytes are kept in ``.partial-<name>`` in the same folder. The next call, from this
+    process or another, resumes there. The file at ``remote.path`` is replaced only after the
+    checksum of the new content is verified. Only one process at a time may download a file.
 
     Args:
-        remote: what, and where to.
-        attempts: how often the server is asked before giving up, 1 or more.
-        pause: waits for a number of seconds between two attempts: 1, 2, 4, … or what the server
-            asks for, at most 60.
-        session: to keep connections open over several files.
-        track: wraps the iteration over the file's MiB (:data:`STEP`), those of an earlier call
-            included, for a progress bar; gets their number, 0 if ``size`` is not known.
+        remote: the file to download, and its local path.
+        attempts: number of requests before giving up, 1 or more.
+        pause: waits for the given number of seconds between two attempts: 1, 2, 4, … or the time
+            that the server asks for, at most 60.
+        session: keeps connections open for several files.
+        track: wraps the iteration over the file's MiB (:data:`STEP`), including those of an
+            earlier call, for a progress bar; gets their number, 0 if ``size`` is not known.
 
     Raises:
-        DownloadError: if the server cannot be reached, does not have the file, breaks off every
-            time, or sends another content twice.
+        DownloadError: if the server cannot be reached or does not have the file, if every attempt
+            is interrupted, or if the content has the wrong checksum twice.
         InputError: if the checksum's algorithm or ``attempts`` is not valid.
     """
     check_range("attempts", attempts, 1)
@@ -112,16 +112,17 @@ def fetch_all(
     pause: Callable[[float], object] = time.sleep,
     track: Track = lambda items, total: items,
 ) -> None:
-    """Download several files at a time, each as :func:`fetch` does; stop at the first failure.
+    """Download several files in parallel, each by :func:`fetch`; stop at the first failure.
 
     Args:
-        remotes: what, and where to; no two to the same path.
-        workers: files at a time, 1 or more.
+        remotes: the files to download, with different local paths.
+        workers: number of files to download at a time, 1 or more.
         pause: as in :func:`fetch`.
-        track: wraps the iteration over files, for a progress bar; gets their number.
+        track: wraps the iteration over files for a progress bar; gets their number.
 
     Raises:
-        DownloadError: as :func:`fetch`; the files that had come are in their places.
+        DownloadError: as :func:`fetch`. The files that are complete stay at their paths.
+        InputError: as :func:`fetch`.
     """
     stopping = threading.Event()
 
@@ -136,7 +137,7 @@ def fetch_all(
             for future in track(as_completed(futures), len(futures)):
                 future.result()
         finally:
-            # Otherwise an error or Ctrl-C would have to wait for thousands of files.
+            # Otherwise an error or Ctrl-C would wait for all remaining files.
             stopping.set()
             pool.shutdown(cancel_futures=True)
 
@@ -153,14 +154,15 @@ class _Transfer:
         return self.remote.path.with_name(f".partial-{self.remote.path.name}")
 
     def run(self) -> Iterator[int]:
-        """Fetch, check and put in place; yields how many bytes there are, now and then."""
+        """Download the file, check it and move it to its path; yield the bytes so far."""
         for _ in range(2):
             yield from self._persist()
             came = _checksum(self.partial, self.remote.known_hash)
             if came == (self.remote.known_hash or "").lower():
                 os.replace(self.partial, self.remote.path)
                 return
-            # Old bytes may be to blame, so the second round has none; nor has the next call.
+            # The bytes of an earlier call may be wrong: the second round and the next call
+            # start without them.
             self.partial.unlink()
         raise DownloadError(
             f"{self.remote.url} came with the checksum {came} instead of "
@@ -169,7 +171,7 @@ class _Transfer:
         )
 
     def _persist(self) -> Iterator[int]:
-        """All bytes into the partial file, in up to ``attempts`` attempts."""
+        """Write all bytes to the partial file, in up to ``attempts`` attempts."""
         for attempt in range(1, self.attempts + 1):
             wait = None
             try:
@@ -192,7 +194,7 @@ class _Transfer:
         )
 
     def _append(self) -> Iterator[int]:
-        """One request for what is missing."""
+        """Request the missing bytes once and append them to the partial file."""
         headers = dict(_HEADERS)
         if have := self._resumable_bytes():
             headers["Range"] = f"bytes={have}-"
@@ -202,7 +204,7 @@ class _Transfer:
             start, size = self._placement(response, have)
             with open(self.partial, "ab" if start else "wb") as file:
                 done = start
-                # Not iter_content: it drops what it had read of a chunk when the connection breaks.
+                # Not iter_content: if the connection breaks, it drops an incomplete chunk.
                 while data := response.raw.read1(_READ, decode_content=False):
                     file.write(data)
                     done += len(data)
@@ -211,13 +213,22 @@ class _Transfer:
             raise _BrokenOff(f"only {done} of {size} bytes came")
 
     def _resumable_bytes(self) -> int:
-        # Without a checksum nothing would tell a file from one put together of two versions.
+        # Without a checksum a file joined from two versions would not be detected.
         if self.remote.known_hash is None or not self.partial.exists():
             return 0
         return self.partial.stat().st_size
 
     def _placement(self, response: requests.Response, have: int) -> tuple[int, int | None]:
-        """Where in the file the answer's bytes begin, and the file's size if it says so."""
+        """Return the offset of the response's first byte, and the file's size or None.
+
+        Args:
+            response: the response to a request.
+            have: number of bytes in the partial file when the request was sent.
+
+        Raises:
+            _BrokenOff: if the request may be repeated.
+            DownloadError: if the server refuses the request.
+        """
         answer = f"{response.status_code} {response.reason}"
         if response.status_code == 200:
             length = response.headers.get("Content-Length", "")
@@ -238,7 +249,7 @@ class _Transfer:
 
 
 def _in_steps(positions: Iterator[int]) -> Iterator[None]:
-    """Yield once for each STEP, begun or whole, that was not there before."""
+    """Yield once for each further STEP that ``positions`` enters."""
     steps = 0
     for position in positions:
         reached = -(-position // STEP)
@@ -247,7 +258,7 @@ def _in_steps(positions: Iterator[int]) -> Iterator[None]:
 
 
 def _checksum(path: Path, known_hash: str | None) -> str:
-    """In the form of ``known_hash``; empty if there is none."""
+    """Compute a file's checksum in the form of ``known_hash``; empty if that is None."""
     if known_hash is None:
         return ""
     algorithm = known_hash.partition(":")[0]
@@ -255,7 +266,7 @@ def _checksum(path: Path, known_hash: str | None) -> str:
 
 
 def _cause(error: Exception) -> str:
-    """The innermost reason in requests' and urllib3's nested errors, without their names."""
+    """Return the innermost reason in requests' and urllib3's nested errors, without class names."""
     inner = error.args[0] if error.args else error
     reason = str(getattr(inner, "reason", inner))
     return reason.partition("): ")[2] or reason

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from serkit.errors import InputError, check_range
 
-# Figure 18: what was generated for the classes that were short of clips.
+# Number of clips that the 2021 report generated for each class with few clips (figure 18).
 _REPORT = {
     **{f"male_{name}": 250 for name in ("neutral", "fear", "disgust", "happy", "angry", "sad")},
     **{f"{gender}_surprise": 400 for gender in ("female", "male")},
@@ -12,13 +12,15 @@ _REPORT = {
 
 
 RARE_BELOW = 0.5
-"""A class with fewer training clips than this fraction of the largest is rare, if nobody says."""
+"""Default: a class with fewer training clips than this fraction of the largest class is rare."""
 REPORTED_CLASSES = tuple(_REPORT)
-"""The classes that the 2021 report added to."""
+"""The classes that the 2021 report filled up with generated clips."""
 
 
 def nothing_rare(counts: Mapping[str, int], rare_below: float) -> str:
-    """A sentence for where :func:`balance_plan` is empty: which class comes nearest.
+    """Return a sentence that explains an empty :func:`balance_plan`.
+
+    The sentence names the smallest class and its size relative to the largest class.
 
     Args:
         counts: training clips per class.
@@ -32,16 +34,18 @@ def nothing_rare(counts: Mapping[str, int], rare_below: float) -> str:
 
 
 def report_plan(counts: Mapping[str, int]) -> dict[str, int]:
-    """What the 2021 report added: 250 to six male classes, 400 to surprise, men's and women's.
+    """Return the plan of the 2021 report: 250 clips for six male classes, 400 for each surprise.
+
+    The two surprise classes are ``male_surprise`` and ``female_surprise``.
 
     Args:
         counts: training clips per class, labelled by gender and emotion.
 
     Returns:
-        How many to add, of the 2021 report's eight classes those that have clips.
+        Number of clips to add to each of the 2021 report's eight classes that has training clips.
 
     Raises:
-        InputError: if none of them has.
+        InputError: if none of the eight classes has training clips.
 
     Source: 2021 report, figure 18.
     """
@@ -57,19 +61,22 @@ def report_plan(counts: Mapping[str, int]) -> dict[str, int]:
 def balance_plan(
     counts: Mapping[str, int], rare_below: float = 1.0, share: float = 1.0
 ) -> dict[str, int]:
-    """How many to add to each rare class so that all are nearly as large as the largest.
+    """Compute how many clips to add to each rare class to oversample it.
+
+    By default every class is filled up to the size of the largest class.
 
     Args:
         counts: training clips per class.
-        rare_below: share of the largest class below which a class is rare, 0 to 10; above 1 all
-            classes are.
-        share: what a rare class is filled up to, as a share of the largest, 0 to 10.
+        rare_below: a class with fewer clips than this fraction of the largest class is rare,
+            0 to 10. Above 1 all classes are rare.
+        share: size that a rare class is filled up to, as a fraction of the largest class, 0 to 10.
 
     Returns:
-        How many to add, rarest first; a rare class that needs none is left out.
+        Number of clips to add per class, smallest class first. A rare class that needs no clips is
+        left out.
 
     Raises:
-        InputError: if ``counts`` is empty, or a share is out of range.
+        InputError: if ``counts`` is empty, or a fraction is out of range.
     """
     if not counts:
         raise InputError("counts is empty; valid is one number per class")

@@ -16,25 +16,29 @@ from serkit.audio.containers import COMPRESSED, NO_LENGTH, describe_error, mend_
 from serkit.datasets.findings import Unusable
 from serkit.datasets.headers import TOLERATED_SECONDS, Header, read_header
 
-# Loudness is measured in windows of 25 ms; four of them make up 0.1 s.
+# Loudness is measured in windows of 25 ms. Four windows make up 0.1 s.
 _WINDOWS_PER_SECOND, _LOUD_WINDOWS = 40, 4
+# Fraction of a window's energy above which a constant offset dominates the window.
 _MOSTLY = 0.99
-# -80 dB of full scale: dither lies below it; the quietest of 1,200 RAVDESS recordings is at -55.
+# -80 dB of full scale. Dither lies below; the quietest of 1,200 RAVDESS recordings is at -55 dB.
 _SILENCE = 1e-4
-# The last value but one of 16 bits; 8 bits are coarser and end below it.
+# The second largest 16-bit value. 8-bit samples are coarser: their largest value lies below it.
 _FULL_SCALE, _FULL_SCALE_8_BIT = 32_766 / 32_768, 127 / 128
-# Fewer in a row at full scale are peaks that were just reached, not cut off.
+# Shorter runs at full scale are peaks that just reach full scale, not clipping.
 _CLIPPED_RUN = 3
 _HALF = 32_768
-# Floats may exceed full scale, or hold integers; what is larger still are no samples.
+# Float files may exceed full scale, or hold integer values. Larger values cannot be samples.
 _LOUDEST = 2.0**32
 
 
 class Meter:
-    """Adds up a recording block by block; samples are int16, or float32 with 1.0 full scale.
+    """Accumulate measurements of a recording block by block.
+
+    Samples are int16, or float32 with 1.0 as full scale.
 
     Attributes:
-        window: samples of each channel in 25 ms; all blocks but the last are multiples of it.
+        window: samples per channel in 25 ms. The length of every block but the last must be a
+            multiple of it.
         clipped: number of samples so far in runs of three or more at full scale.
     """
 
@@ -54,7 +58,7 @@ class Meter:
         """Add frames ``(frames, channels)``.
 
         Raises:
-            Unusable: if there are samples that are not finite, or too large to be any.
+            Unusable: if a sample is not finite, or too large to be a sample (above 2 ** 32).
         """
         values = block.reshape(-1)
         scale = 1 / _HALF if values.dtype == np.int16 else 1.0
@@ -77,7 +81,8 @@ class Meter:
         rest_energy = float(rest @ rest)
         self._energy += (float(energies.sum()) + rest_energy) * scale**2
         self._count += len(values)
-        # An offset is no sound; where it is most of a window, float32 would not tell what is left.
+        # A constant offset is not sound. Where it is most of a window's energy, float32 sums are
+        # too coarse for the remainder, so that the variance is computed in float64.
         sums = (whole @ np.ones(size, np.float32)).astype(np.float64)
         offset = np.square(sums) / size > _MOSTLY * energies
         if offset.any():
@@ -88,7 +93,7 @@ class Meter:
         self._loudest = np.partition(levels, -_LOUD_WINDOWS)[-_LOUD_WINDOWS:]
 
     def _add_range(self, low: float, high: float) -> None:
-        # Both are NaN if one sample is.
+        # If one sample is NaN, both `low` and `high` are NaN.
         if not math.isfinite(low) or not math.isfinite(high):
             raise Unusable("not-finite", "holds samples that are not finite numbers")
         self._low, self._high = min(self._low, low), max(self._high, high)
@@ -104,28 +109,31 @@ class Meter:
             self._narrow.update(rounded.astype(np.int16))
 
     def require_sound(self) -> None:
-        """Raise Unusable unless 0.1 s of it is louder than silence: no click, no offset."""
+        """Raise Unusable unless at least 0.1 s is louder than silence.
+
+        A click or a constant offset does not count as sound.
+        """
         level = float(np.sqrt(self._loudest.min()))
         if level < _SILENCE:
             raise Unusable("silent", f"silent: its loudest 0.1 s have {level:.1e} of full scale")
 
     @property
     def peak(self) -> float:
-        """Largest magnitude; 1.0 is full scale."""
+        """Largest magnitude of a sample; 1.0 is full scale."""
         return max(-self._low, self._high)
 
     @property
     def rms(self) -> float:
-        """Root of the mean square over all channels; 1.0 is full scale."""
+        """Root mean square over all channels; 1.0 is full scale."""
         return float(np.sqrt(self._energy / self._count))
 
     def sha256(self) -> str:
-        """Digest of ``rate/channels/`` and the samples, as serkit.datasets.probing says."""
+        """Return the SHA-256 of ``rate/channels/`` and the samples; see :func:`probe`."""
         return (self._narrow if self._all_16_bit else self._wide).hexdigest()
 
 
 def _clipped(values: np.ndarray, full_scale: float) -> int:
-    """Number of samples in runs of at least three at full scale, of one sign."""
+    """Count the samples in runs of at least three at full scale with the same sign."""
     total = 0
     for full in (values >= full_scale, values <= -full_scale):
         edges = np.flatnonzero(np.diff(np.concatenate([[False], full, [False]]).astype(np.int8)))
@@ -134,24 +142,24 @@ def _clipped(values: np.ndarray, full_scale: float) -> int:
     return total
 
 
-# What serkit.audio.decoding and serkit.audio.compressed decode.
+# Formats and codecs that serkit.audio.decoding and serkit.audio.compressed decode.
 _DECODABLE = {
     "WAV": frozenset({"PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"}),
     **COMPRESSED,
 }
 _SHORTEST_SECONDS = 0.1
 _RATES = range(1_000, 1_000_001)
-# One read for all but very long recordings, which then take no more memory than this.
+# Most recordings are read in one block. The block size bounds the memory for very long ones.
 _BLOCK = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What :func:`probe` measured; see :class:`~serkit.datasets.corpus.Clip` for the units.
+    """Result of :func:`probe`; see :class:`~serkit.datasets.corpus.Clip` for the units.
 
     Attributes:
         clipped: number of samples in runs of three or more at full scale.
-        length_unknown: the header gives no length, as when a recording was streamed.
+        length_unknown: whether the header gives no length, as in a streamed recording.
     """
 
     sample_rate: int
@@ -167,26 +175,28 @@ class Probe:
 def probe(path: Path | str) -> Probe:
     """Read a recording and measure it.
 
-    The digest is of the samples, so that containers, chunks and sample widths do not matter: it is
-    of ``rate/channels/`` and the samples as little-endian int16 if all are 16-bit values, else as
-    float32.
+    The digest is the SHA-256 of ``rate/channels/`` and the samples: as little-endian int16 if all
+    are 16-bit values, else as float32. Containers, chunks and sample widths do not change it.
 
     Raises:
-        Unusable: if it is no WAV, FLAC, MP3 or Ogg Vorbis file that serkit decodes, cannot be
-            read, is truncated, too short, silent, or holds samples that are not finite.
+        Unusable: if the file is not a WAV, FLAC, MP3 or Ogg Vorbis file that serkit decodes, or if
+            the recording cannot be read, is truncated, too short or silent, or holds samples that
+            are not finite.
     """
     with _opened(path) as (sound, announced, header):
         return _measure(sound, announced, header.length_unknown)
 
 
 def read_waveform(path: Path | str) -> tuple[np.ndarray, int]:
-    """Read a recording as :func:`probe` does.
+    """Read the samples of a recording, decoded as in :func:`probe`.
 
     Returns:
-        The mean of its channels, float32 ``(samples,)``, 1.0 being full scale, and the rate in Hz.
+        The mean of the channels, float32 ``(samples,)`` with 1.0 as full scale, and the sample rate
+        in Hz.
 
     Raises:
-        Unusable: if it is no file that serkit decodes, cannot be read or is truncated.
+        Unusable: if serkit does not decode the file's format, or if the file cannot be read or is
+            truncated.
     """
     with _opened(path) as (sound, _, _):
         blocks = [block.mean(axis=1) for block in _read_blocks(sound, _BLOCK, "float32")]
@@ -195,7 +205,15 @@ def read_waveform(path: Path | str) -> tuple[np.ndarray, int]:
 
 @contextmanager
 def _opened(path: Path | str) -> Iterator[tuple[soundfile.SoundFile, int | None, Header]]:
-    """A recording that can be read, its number of samples if it tells, and its header."""
+    """Open a recording for reading.
+
+    Yields:
+        The open file, the number of frames if the file declares it (else None), and the header.
+
+    Raises:
+        Unusable: if serkit does not decode the file's format, or if the file cannot be read or its
+            header shows that it is truncated.
+    """
     header = read_header(path)
     try:
         source, tells_length = _open(path, header)
@@ -206,7 +224,7 @@ def _opened(path: Path | str) -> Iterator[tuple[soundfile.SoundFile, int | None,
                 raise Unusable("format", f"codec {sound.subtype} is not one of {valid}")
             if header.missing_seconds > 0:
                 raise Unusable("truncated", header.describe_missing())
-            # A damaged header may announce anything; what is read is never more than the file.
+            # A damaged header may declare any length. No WAV file holds more samples than bytes.
             if header.kind == "WAV" and sound.frames * sound.channels > os.path.getsize(path):
                 raise Unusable("unreadable", "cannot be read: its header is damaged")
             if sound.frames == NO_LENGTH:
@@ -223,7 +241,7 @@ def _opened(path: Path | str) -> Iterator[tuple[soundfile.SoundFile, int | None,
 
 
 def _open(path: Path | str, header: Header) -> tuple[Path | str | io.BytesIO, bool]:
-    """What libsndfile is to read, and whether the length that it will tell is the file's own."""
+    """Return the input for libsndfile, and whether its reported length comes from the file."""
     if header.data_start:
         return io.BytesIO(mend_wav(Path(path).read_bytes(), header.data_start)), True
     if header.kind == "MP3":
@@ -258,8 +276,8 @@ def _measure(sound: soundfile.SoundFile, announced: int | None, length_unknown: 
 
 
 def _read(sound: soundfile.SoundFile, meter: Meter, dtype: str) -> int:
-    """Pass all samples on to the meter; their number in each channel."""
-    # Whole windows, so that none is cut by the end of a block.
+    """Add all samples to the meter; return the number of samples per channel."""
+    # A multiple of the window, so that no window crosses the end of a block.
     frames, found = max(_BLOCK // meter.window, 1) * meter.window, 0
     for block in _read_blocks(sound, frames, dtype):
         found += len(block)

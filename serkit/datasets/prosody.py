@@ -17,36 +17,39 @@ from serkit.errors import InputError
 from serkit.files import replacing
 
 RATE = 16_000
-"""Hz; a clip of another rate is resampled to it."""
+"""Sample rate in Hz. Clips with another rate are resampled to it."""
 FRAME, HOP = 1024, 256
-"""Samples of a frame, 64 ms, and between the starts of two, 16 ms."""
+"""Frame length (64 ms) and hop length (16 ms) in samples."""
 LOWEST_HZ, HIGHEST_HZ = 60, 500
-"""Where the fundamental frequency is looked for."""
+"""Search range of the fundamental frequency in Hz."""
 RANGE_DB = 35
-"""A frame that is further below the loudest one of its clip is silent."""
+"""A frame whose level is more than this many dB below its clip's loudest frame is silent."""
 
 _VOICED = 0.5
 _SILENCE_DB = -80.0
-# An intensity peak is a syllable's if it is so near to the loudest frame, with such dips around it.
+# A level peak is a syllable nucleus if it is at most _PEAK_DB below the loudest frame and has dips
+# of at least _DIP_DB on both sides.
 _PEAK_DB, _DIP_DB = 25.0, 2.0
 _LONGEST_LAG = math.ceil(RATE / LOWEST_HZ) + 1
 _WINDOW = FRAME - _LONGEST_LAG
-# A minute of frames at a time: of recordings of any length no more is in memory than that.
+# Frames are processed about one minute at a time, which bounds the memory for long recordings.
 _BLOCK = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Prosody:
-    """What :func:`measure_prosody` finds; NaN is what cannot be measured.
+    """Result of :func:`measure_prosody`; NaN where a value cannot be measured.
 
     Attributes:
-        f0_hz: median fundamental frequency of voiced frames, 60 to 500 Hz; NaN if none is voiced.
-        level_db: root mean square of all frames that are not silent, in dB relative to full scale:
-            0 is a square wave of amplitude 1, -3 a sine. NaN if the clip is silent or too short.
-        voiced_fraction: frames that are voiced, of those from the first to the last that is not
-            silent: 0 to 1. NaN as ``level_db``.
-        syllables_per_second: syllable nuclei per second of the same stretch, pauses in it included.
-            NaN if no frame is voiced.
+        f0_hz: median fundamental frequency of the voiced frames, 60 to 500 Hz. NaN if no frame is
+            voiced.
+        level_db: root mean square of all frames that are not silent, in dB relative to full scale.
+            A square wave of amplitude 1 has 0 dB, a sine of amplitude 1 has -3 dB. NaN if the clip
+            is silent or too short.
+        voiced_fraction: fraction of voiced frames, 0 to 1, among the frames from the first to the
+            last that is not silent. NaN if the clip is silent or too short.
+        syllables_per_second: syllable nuclei per second between the same two frames, pauses
+            included. NaN if no frame is voiced.
     """
 
     f0_hz: float = math.nan
@@ -59,33 +62,33 @@ def measure_prosody(waveform: np.ndarray, sample_rate: int) -> Prosody:
     """Measure fundamental frequency, level, voiced fraction and speaking rate of one clip.
 
     The clip is resampled to 16 kHz, its mean is subtracted, and it is cut into frames of 64 ms
-    every 16 ms. A frame is silent if its level is more than 35 dB below that of the loudest frame.
-    It is voiced if it is not silent and its normalised autocorrelation at the period that YIN
-    finds is above 0.5. A syllable nucleus is a voiced peak of the level, at most 25 dB below the
-    loudest frame, with a dip of at least 2 dB on either side.
+    with a hop of 16 ms. A frame is silent if its level is more than 35 dB below that of the
+    loudest frame. A frame is voiced if it is not silent and its normalised autocorrelation at the
+    period that YIN finds is above 0.5. A syllable nucleus is a voiced peak of the level, at most
+    25 dB below the loudest frame, with a dip of at least 2 dB on either side.
 
-    Where the background is less than 35 dB below speech, as in noisy rooms, it counts as speech:
-    the voiced fraction and the speaking rate are then of the whole clip, silence included.
+    Background noise less than 35 dB below the speech, as in noisy rooms, counts as speech. The
+    voiced fraction and the speaking rate then cover the whole clip, silence at both ends included.
 
     Args:
         waveform: ``(samples,)``, float; 1.0 is full scale.
         sample_rate: Hz, from 1,000 to 1,000,000.
 
     Returns:
-        The four numbers. All are NaN if the clip is shorter than a frame, or if no frame has more
-        than -80 dB of full scale.
+        The four numbers. All are NaN if the clip is shorter than one frame, or if the level of
+        every frame is below -80 dB of full scale.
 
     Raises:
-        InputError: if the waveform has another shape or holds numbers that are not finite, or if
-            the rate is out of range.
+        InputError: if the waveform has another shape or holds values that are not finite, or if
+            the sample rate is out of range.
 
     Source:
         A. de Cheveigné, H. Kawahara (2002): YIN, a fundamental frequency estimator for speech and
         music. https://doi.org/10.1121/1.1458024, by :func:`librosa.yin`. Autocorrelation of a
         voiced frame: P. Boersma (1993): Accurate short-term analysis of the fundamental frequency.
         Nuclei: N. H. de Jong, T. Wempe (2009): Praat script to detect syllable nuclei and measure
-        speech rate automatically. https://doi.org/10.3758/BRM.41.2.385; the level they must have
-        is that of the script's later versions.
+        speech rate automatically. https://doi.org/10.3758/BRM.41.2.385; the minimum level of a
+        nucleus is that of the script's later versions.
 
     Example:
         >>> tone = 0.1 * np.sin(2 * np.pi * 200 * np.arange(16_000) / 16_000)
@@ -103,7 +106,7 @@ def measure_prosody(waveform: np.ndarray, sample_rate: int) -> Prosody:
     sounding = levels > loudest - RANGE_DB
     first, last = np.flatnonzero(sounding)[[0, -1]]
     stretch = slice(first, last + 1)
-    # Silence at both ends, often half of a clip, has no period to be found.
+    # Silence at both ends, often half of a clip, has no period to find.
     spoken = waveform[first * HOP : last * HOP + FRAME]
     found = [_pitch(piece) for piece in _pieces(spoken)]
     f0, likeness = (np.concatenate(parts) for parts in zip(*found, strict=True))
@@ -143,7 +146,7 @@ def _prepared(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def _pieces(waveform: np.ndarray) -> Iterator[np.ndarray]:
-    """A waveform in pieces of at most ``_BLOCK`` frames; together they have all its frames."""
+    """Yield pieces of a waveform of at most ``_BLOCK`` frames that together hold all frames."""
     frames = 1 + (len(waveform) - FRAME) // HOP
     for start in range(0, frames, _BLOCK):
         end = min(start + _BLOCK, frames)
@@ -151,20 +154,26 @@ def _pieces(waveform: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _frames(waveform: np.ndarray) -> np.ndarray:
-    """A view ``(frames, FRAME)``."""
+    """Return a view of the waveform's frames, ``(frames, FRAME)``."""
     return np.lib.stride_tricks.sliding_window_view(waveform, FRAME)[::HOP]
 
 
 def _levels(waveform: np.ndarray) -> np.ndarray:
-    """Mean squares of frames in dB, ``(frames,)``; at least 20 dB below what counts as silence."""
+    """Return the mean squares of frames in dB, ``(frames,)``, clipped below at -100 dB.
+
+    The lower limit is 20 dB below the silence threshold.
+    """
     frames = _frames(waveform)
     squares = np.einsum("ij,ij->i", frames, frames).astype(np.float64) / FRAME
     return 10 * np.log10(np.maximum(squares, 10 ** (_SILENCE_DB / 10 - 2)))
 
 
 def _pitch(waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fundamental frequencies in Hz and how alike two periods are, -1 to 1; both ``(frames,)``."""
-    # Brings numba, whose import takes seconds.
+    """Return fundamental frequencies in Hz and autocorrelations, -1 to 1; both ``(frames,)``.
+
+    The autocorrelation is the normalised one at the lag of one period.
+    """
+    # librosa imports numba, which takes seconds.
     import librosa
 
     f0 = librosa.yin(
@@ -190,8 +199,8 @@ def _pitch(waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _count_nuclei(levels: np.ndarray, voiced: np.ndarray) -> int:
     from scipy.signal import find_peaks
 
-    # Silence before and after, so that a syllable at either end has a dip there; and of peaks that
-    # are equally high, as a steady tone has them, only the first is one.
+    # Silence is added at both ends, so that a syllable there has a dip. A tiny slope is subtracted,
+    # so that only the first of several equally high peaks counts, as in a steady tone.
     edge = [levels.min() - 2 * _DIP_DB]
     surrounded = np.concatenate([edge, levels - 1e-9 * np.arange(len(levels)), edge])
     peaks, _ = find_peaks(surrounded, height=levels.max() - _PEAK_DB, prominence=_DIP_DB)
@@ -199,13 +208,14 @@ def _count_nuclei(levels: np.ndarray, voiced: np.ndarray) -> int:
 
 
 MEASURES = tuple(field.name for field in fields(Prosody))
-"""Columns with the numbers of :class:`Prosody`."""
+"""Names of the columns that hold the values of :class:`Prosody`."""
 
 _CLIP = ("root", "path", "corpus", "speaker", "gender", "emotion")
 PROSODY_HEADER = ",".join((*_CLIP, *MEASURES, "problem"))
-"""First line of every table of prosody."""
+"""First line of every prosody CSV."""
 
-# Other processes need some seconds to import librosa, in which one measures this many clips.
+# Worker processes need some seconds to import librosa. In that time one process measures this many
+# clips.
 _WORTH_PROCESSES, _CHUNK = 400, 16
 _DIGITS = 4
 
@@ -213,16 +223,19 @@ _DIGITS = 4
 def measure_corpus(
     corpus: Corpus, track: Callable[[Iterable, int], Iterable] = lambda items, total: items
 ) -> pd.DataFrame:
-    """Measure the prosody of every clip, many of them in as many processes as there are cores.
+    """Measure the prosody of every clip.
+
+    From 400 clips on, as many processes as there are cores work in parallel.
 
     Args:
         corpus: its files are read.
-        track: wraps the iteration over files, for a progress bar; gets their number.
+        track: wraps the iteration over the files, for a progress bar. Its arguments are the
+            iterable and the number of files.
 
     Returns:
-        A row per clip, in order: ``root``, ``path``, ``corpus``, ``speaker``, ``gender``,
-        ``emotion``, the attributes of :class:`Prosody`, rounded, and
-        ``problem``: why there are NaN among them, or empty.
+        One row per clip, in the order of the corpus. The columns are ``root``, ``path``,
+        ``corpus``, ``speaker``, ``gender``, ``emotion``, the attributes of :class:`Prosody` rounded
+        to 4 digits, and ``problem``: the reason for NaN values, or empty.
     """
     found = measure_all(
         _measure_file, corpus.files(), worth_processes=_WORTH_PROCESSES, chunk=_CHUNK
@@ -238,22 +251,23 @@ def measure_corpus(
 
 
 def write_prosody(path: Path, table: pd.DataFrame) -> None:
-    """Write what :func:`measure_corpus` found as a CSV that begins with :data:`PROSODY_HEADER`."""
+    """Write a table of :func:`measure_corpus` as a CSV that begins with :data:`PROSODY_HEADER`."""
     with replacing(path) as partial:
         table.to_csv(partial, index=False, lineterminator="\n")
 
 
 def summarise_prosody(table: pd.DataFrame, emotions: Iterable[str]) -> dict[str, Any]:
-    """Quartiles by corpus, speaker group and class, as JSON values.
+    """Compute quartiles by corpus, gender and class, as JSON values.
 
     Args:
-        table: by :func:`measure_corpus`.
-        emotions: classes in their order.
+        table: as returned by :func:`measure_corpus`.
+        emotions: the classes in the order of the output.
 
     Returns:
-        ``groups``, a list of dictionaries: ``corpus``, ``gender``, ``emotion`` (null: of all),
-        ``clips``, and for each measure its lower quartile, median and upper quartile over clips
-        that have it, or null; and ``problems``, clips by what is wrong with them.
+        A dictionary with two entries. ``groups`` is a list of dictionaries with ``corpus``,
+        ``gender``, ``emotion`` (null for all emotions), ``clips``, and for each measure the lower
+        quartile, median and upper quartile over the clips that have a value, or null.
+        ``problems`` maps each problem to its number of clips.
     """
     groups = []
     for (corpus, gender), group in table.groupby(["corpus", "gender"]):

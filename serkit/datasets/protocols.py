@@ -23,19 +23,23 @@ from serkit.seeds import derive_seed
 
 
 def random_folds(corpus: Corpus, label_set: str, seed: int, *, folds: int = 5) -> tuple[Split, ...]:
-    """Folds of clips, whoever speaks them; each is the test part once, the next one validation.
+    """Split clips into folds without regard to speakers.
 
-    With five folds the shares are those of :func:`random_split`. Speakers
-    are on both sides: the splits are marked as leaky, and so is everything that is made from them.
+    Each fold is the test partition once; the next fold is then the validation partition.
+
+    With five folds the fractions are those of :func:`random_split`. The same speakers are in
+    training and test partitions. So the splits, and all results made from them, are marked as
+    leaky.
 
     Args:
-        corpus: clips.
-        label_set: ``emotion`` or ``gender_emotion``; what the folds are stratified by.
-        seed: same seed, same folds.
+        corpus: the clips to split.
+        label_set: ``emotion`` or ``gender_emotion``; the labels for the stratification.
+        seed: the same seed gives the same folds.
         folds: at least 3.
 
     Raises:
-        InputError: if every class has fewer clips than there are folds.
+        InputError: if ``folds`` is out of range, or every class has fewer clips than there are
+            folds.
     """
     check_range("folds", folds, 3)
     rng = np.random.default_rng(derive_seed(seed, "random folds"))
@@ -58,7 +62,9 @@ def random_folds(corpus: Corpus, label_set: str, seed: int, *, folds: int = 5) -
 
 _SHARES = np.array([0.6, 0.2, 0.2])
 _PARTS_OF_FOLDS = (0, 0, 0, 1, 2)
-# A class missing in training cannot be learned, in test not be reported, in validation not chosen.
+# Ranks of a missing class in train, validation and test. A class missing in training cannot be
+# learned. A class missing in test cannot be reported. A class missing in validation cannot
+# be considered in model selection.
 _RANKS = np.array([2, 0, 1])
 _FEWEST_SPEAKERS = 5
 
@@ -68,21 +74,22 @@ def hold_out(
 ) -> Split:
     """Split by speaker into about 60 % training, 20 % validation and 20 % test clips.
 
-    Five folds of scikit-learn's StratifiedGroupKFold are put together, and then speakers are
-    exchanged until that brings the classes no nearer to their shares: by itself it places speakers
-    in the order of how uneven they are, and left whole classes without test clips where few
-    speakers have them.
+    Five folds of scikit-learn's StratifiedGroupKFold are merged into the three partitions. Then
+    speakers are exchanged as long as this brings the classes closer to their fractions.
+    StratifiedGroupKFold alone assigns the speakers with the most uneven classes first. Where few
+    speakers have a class, it left whole classes without test clips.
 
     Args:
-        corpus: at least five speakers.
-        label_set: ``emotion`` or ``gender_emotion``; what the parts are stratified by.
-        seed: same seed, same split; decides which folds are held out.
-        sentence_disjoint: also keep sentences apart: a third of each corpus' sentences is for
-            testing alone. Clips on the wrong side of that are left out.
+        corpus: clips of at least five speakers.
+        label_set: ``emotion`` or ``gender_emotion``; the labels for the stratification.
+        seed: decides which folds are held out; the same seed gives the same split.
+        sentence_disjoint: also keep sentences disjoint. A third of each corpus' sentences is
+            reserved for the test partition. Clips that violate this are left out.
 
     Raises:
-        InputError: if there are too few speakers, no split has every class in training, or
-            sentences are to be kept apart and are not known, or there is only one.
+        InputError: if there are too few speakers, or no split has every class in training. With
+            ``sentence_disjoint``, also if a clip's sentence is not known, a corpus has only one
+            sentence, or a partition would have no clips.
     """
     speakers = _require_speakers(corpus, _FEWEST_SPEAKERS, "into training, validation and test")
     counts = count_clips(corpus, "speaker", speakers, label_set)
@@ -106,20 +113,22 @@ def k_fold(
     folds: int = 5,
     sentence_disjoint: bool = False,
 ) -> tuple[Split, ...]:
-    """Split into folds of speakers; each is the test part once, and the next one validation.
+    """Split into folds of speakers.
+
+    Each fold is the test partition once; the next fold is then the validation partition.
 
     The folds are those of scikit-learn's StratifiedGroupKFold, improved as in :func:`hold_out`.
 
     Args:
-        corpus: at least as many speakers as folds.
-        label_set: ``emotion`` or ``gender_emotion``; what the folds are stratified by.
-        seed: same seed, same folds.
+        corpus: clips of at least as many speakers as folds.
+        label_set: ``emotion`` or ``gender_emotion``; the labels for the stratification.
+        seed: the same seed gives the same folds.
         folds: at least 3.
         sentence_disjoint: as for :func:`hold_out`.
 
     Raises:
-        InputError: if there are too few speakers, or a class is of too few for every training part
-            to have it.
+        InputError: as for :func:`hold_out`, for example if there are too few speakers, or too few
+            speakers of a class for every training partition to contain it.
     """
     check_range("folds", folds, 3)
     speakers = _require_speakers(corpus, folds, f"into {folds} folds")
@@ -148,16 +157,19 @@ def k_fold(
 def leave_one_speaker_out(
     corpus: Corpus, label_set: str, seed: int, *, sentence_disjoint: bool = False
 ) -> Iterator[Split]:
-    """Each speaker is the test part once; a fifth of the others' clips is for validation.
+    """Yield a split for each speaker, with this speaker as the test partition.
+
+    About a fifth of the other speakers' clips is the validation partition.
 
     Args:
-        corpus: at least five speakers.
-        label_set: ``emotion`` or ``gender_emotion``; what validation is stratified by.
-        seed: same seed, same splits.
+        corpus: clips of at least five speakers.
+        label_set: ``emotion`` or ``gender_emotion``; the labels for the stratification of the
+            validation partition.
+        seed: the same seed gives the same splits.
         sentence_disjoint: as for :func:`hold_out`.
 
     Raises:
-        InputError: if there are fewer than five speakers.
+        InputError: if there are fewer than five speakers, or sentences cannot be kept disjoint.
     """
     for speaker in _require_speakers(corpus, _FEWEST_SPEAKERS, "by leaving one speaker out"):
         test = corpus.where(lambda clip, speaker=speaker: clip.speaker == speaker)
@@ -166,18 +178,21 @@ def leave_one_speaker_out(
 
 
 def leave_one_corpus_out(corpus: Corpus, label_set: str, seed: int) -> Iterator[Split]:
-    """Each corpus is the test part once; a fifth of the others' clips is for validation.
+    """Yield a split for each corpus, with this corpus as the test partition.
 
-    Every corpus has sentences of its own, so that these are apart, too. A class that only the one
-    left out has is tested without having been trained.
+    About a fifth of the other corpora' clips is the validation partition.
+
+    Each corpus has its own sentences, so that sentences are disjoint, too. A class that only the
+    test corpus has is tested but not trained.
 
     Args:
-        corpus: at least two corpora.
-        label_set: ``emotion`` or ``gender_emotion``; what validation is stratified by.
-        seed: same seed, same splits.
+        corpus: clips of at least two corpora.
+        label_set: ``emotion`` or ``gender_emotion``; the labels for the stratification of the
+            validation partition.
+        seed: the same seed gives the same splits.
 
     Raises:
-        InputError: if there is only one corpus, or too few speakers in the others.
+        InputError: if there is only one corpus, or the other corpora have fewer than two speakers.
     """
     names = sorted({clip.corpus for clip in corpus.clips})
     if len(names) < 2:
@@ -188,10 +203,10 @@ def leave_one_corpus_out(corpus: Corpus, label_set: str, seed: int) -> Iterator[
 
 
 def random_split(corpus: Corpus, label_set: str, seed: int) -> Split:
-    """The 2021 report's own split: 60, 20 and 20 % of each class' clips, whoever speaks them.
+    """Split as the 2021 report does: 60, 20 and 20 % of each class' clips, ignoring speakers.
 
-    Speakers are on both sides, so that a classifier may know the voice instead of the emotion;
-    the split is marked as leaky, and so is everything that is made from it.
+    The same speakers are in training and test partitions, so that a classifier may recognise the
+    speaker instead of the emotion. The split, and all results made from it, are marked as leaky.
 
     Raises:
         InputError: if every class has fewer than five clips.
@@ -214,10 +229,10 @@ PROTOCOLS: dict[str, Callable[..., Split | Sequence[Split] | Iterator[Split]]] =
 
 
 def make_splits(protocol: str, corpus: Corpus, label_set: str, seed: int) -> tuple[Split, ...]:
-    """The splits of a protocol by its name, one of :data:`PROTOCOLS`.
+    """Make the splits of a protocol, given by its name in :data:`PROTOCOLS`.
 
     Raises:
-        InputError: if there is no such protocol, or it does not fit the corpus.
+        InputError: if the protocol is unknown, or the corpus does not meet its requirements.
     """
     check_choice("protocol", protocol, PROTOCOLS)
     made = PROTOCOLS[protocol](corpus, label_set, seed)
@@ -225,7 +240,10 @@ def make_splits(protocol: str, corpus: Corpus, label_set: str, seed: int) -> tup
 
 
 def _require_speakers(corpus: Corpus, fewest: int, how: str) -> list[str]:
-    """All of them; InputError if there are fewer than a split ``how`` needs."""
+    """Return all speakers; raise InputError if there are fewer than ``fewest``.
+
+    ``how`` describes the split in the error message.
+    """
     speakers = sorted(corpus.speakers())
     if len(speakers) < fewest:
         found = f"{counted(len(corpus), 'clip')} of {counted(len(speakers), 'speaker')}"
@@ -253,7 +271,7 @@ def _select(corpus: Corpus, part_of: np.ndarray, parts: int) -> list[Corpus]:
 def _without(
     corpus: Corpus, test: Corpus, label_set: str, seed: int, protocol: str, name: str
 ) -> Split:
-    """The rest in training and validation."""
+    """Split all speakers that are not in ``test`` into training and validation."""
     out = test.speakers()
     rest = corpus.where(lambda clip: clip.speaker not in out)
     speakers = _require_speakers(rest, 2, f"into training and validation, {name} being left out")
@@ -281,20 +299,20 @@ def _require_all_classes(corpus: Corpus, split: Split, label_set: str) -> None:
 
 
 def make_rare(split: Split, label_set: str, label: str, clips: int, seed: int) -> Split:
-    """Leave so many training clips of one class that only some remain; other parts stay whole.
+    """Remove training clips of one class; validation and test partitions stay unchanged.
 
-    Clips are taken away from the speakers who have most of them, so that as many speakers as can
-    be remain, each with nearly as many clips as any other.
+    Each clip is removed from the speaker with the most remaining clips of the class. So as many
+    speakers as possible remain, with nearly equal numbers of clips.
 
     Args:
-        split: any.
+        split: any split.
         label_set: ``emotion`` or ``gender_emotion``.
-        label: the class.
-        clips: how many remain, from 1 to those that there are.
-        seed: same seed, same clips.
+        label: the class to make rare.
+        clips: number of clips that remain, from 1 to the number of training clips of the class.
+        seed: the same seed removes the same clips.
 
     Returns:
-        The split with fewer training clips; those taken away are in ``left_out``.
+        The split with fewer training clips. The removed clips are in ``left_out``.
 
     Raises:
         InputError: if ``clips`` is out of range, or no training clip has the label.
@@ -319,7 +337,7 @@ def _surplus(clips: list[Clip], count: int, seed: int) -> list[Clip]:
         of_speaker[clips[place].speaker].append(clips[place])
     taken = []
     for _ in range(count):
-        # Of equals the first in random order, which the dictionary has.
+        # `max` takes the first of equal speakers; the dictionary holds them in random order.
         most = max(of_speaker.values(), key=len)
         taken.append(most.pop())
     return taken

@@ -13,9 +13,9 @@ from serkit.errors import InputError
 
 NAME = "ravdess"
 CLIPS = 1_440
-"""Recordings in the complete official set."""
+"""Number of recordings in the complete official set."""
 SAMPLE_RATE = 48_000
-"""Of the original recordings, in Hz."""
+"""Sample rate of the original recordings in Hz."""
 EMOTIONS = {
     "01": ("neutral", "neutral"),
     "02": ("neutral", "calm"),
@@ -32,11 +32,10 @@ _GRAMMAR = re.compile("-".join([r"(\d\d)"] * 7) + SUFFIX, re.IGNORECASE | re.ASC
 
 
 def parse(path: PurePath) -> Clip | None:
-    """Read a clip's labels off its name; None if the name is not RAVDESS's.
+    """Parse a clip's labels from its file name; return None if it is not a RAVDESS name.
 
     Raises:
-        InputError: for a RAVDESS name that is not audio-only speech, or has a code that there is
-            not.
+        InputError: if a RAVDESS name is not of audio-only speech, or has an invalid code.
     """
     match = _GRAMMAR.fullmatch(path.name)
     if match is None:

@@ -26,10 +26,11 @@ class Root:
 
     Attributes:
         name: unique among the roots of one audit.
-        folder: where it is on this machine.
-        files: POSIX paths of the recordings relative to it, in a fixed order.
-        read: reads a clip off one of these paths; raises InputError if it cannot.
-        rejected: what was listed as a recording and is none, and folders that were not searched.
+        folder: path of the folder on this machine.
+        files: POSIX paths of the recordings relative to ``folder``, in a fixed order.
+        read: parses a clip's labels from one of these paths; raises InputError if it cannot.
+        rejected: findings for table rows and files that are not used, and for folders that were
+            not searched.
     """
 
     name: str
@@ -40,19 +41,19 @@ class Root:
 
 
 def open_roots(roots: Sequence[Path | str], naming: Naming) -> list[Root]:
-    """Look at every root and decide how its names are read.
+    """Find the recordings of every root and choose a reader for their file names.
 
     Args:
-        roots: folders, which are searched at any depth (links to folders are not followed), or CSV
-            files. ``ravdess=FOLDER`` (``tess``, ``savee``, ``crema-d``) is read as that corpus
-            alone; ``NAME=FOLDER`` with another name, as a corpus of the user's of that name. A
-            plain folder is read as the four corpora where one file name in it is theirs, by the
-            pattern if there is one, else as a folder per label.
-        naming: for what is not of the four corpora.
+        roots: folders or CSV files. Folders are searched at any depth; links to folders are not
+            followed. ``ravdess=FOLDER`` (or ``tess``, ``savee``, ``crema-d``) is read as that
+            corpus only. ``NAME=FOLDER`` with another name is read as a custom corpus of that name.
+            A plain folder is read as the four corpora if at least one of its file names is theirs.
+            Otherwise it is read by the pattern if there is one, else as one folder per label.
+        naming: how to read recordings that are not of the four corpora.
 
     Raises:
-        InputError: if a root does not exist, is neither a folder nor a CSV, or has a path that is
-            not UTF-8.
+        InputError: if a root does not exist, is neither a folder nor a CSV file, or has a path
+            that is not UTF-8.
     """
     require_there(roots)
     opened: dict[str, Root] = {}
@@ -67,16 +68,16 @@ def open_roots(roots: Sequence[Path | str], naming: Naming) -> list[Root]:
 
 
 def require_there(roots: Sequence[Path | str]) -> None:
-    """Raise InputError unless each root, as for :func:`open_roots`, exists; nothing is read."""
+    """Raise InputError unless each root of :func:`open_roots` exists; no file is read."""
     for path in (split_root(given)[1] for given in roots):
         if not path.exists():
             raise InputError(f"{path} does not exist")
 
 
 def split_root(given: Path | str) -> tuple[str, Path]:
-    """``NAME=FOLDER`` as name and path; the name of a plain path is empty."""
+    """Split ``NAME=FOLDER`` into name and path; the name of a plain path is empty."""
     match = _NAMED.fullmatch(str(given))
-    # A folder may have such a name; what exists is meant.
+    # A folder may itself be named `A=B`. An existing path takes precedence.
     if match is None or os.path.exists(given):
         return "", Path(given)
     return match[1], Path(match[2])
@@ -92,7 +93,7 @@ def _open(name: str, corpus: str, path: Path, naming: Naming) -> Root:
             raise InputError(f"{path} is a file; a folder with recordings or a CSV is expected")
         table = read_table(path, name)
         read = partial(table.read, corpus=corpus or name, naming=naming)
-        # As the table's paths are: with links to folders followed.
+        # The table's paths are resolved, too.
         return Root(name, path.parent.resolve(), list(table.rows), read, table.rejected)
     if not path.is_dir():
         raise InputError(
@@ -107,7 +108,7 @@ def _open(name: str, corpus: str, path: Path, naming: Naming) -> Root:
 def _choose_reader(
     name: str, corpus: str, path: Path, files: Sequence[str], naming: Naming
 ) -> Callable[[str], Clip]:
-    # SAVEE's speaker may be the root's own name, by the path that was given or by a link's target.
+    # The root itself may be named after a SAVEE speaker: in the given path, or in a link's target.
     folders = [Path(os.path.abspath(path)), path.resolve()]
     if corpus.lower() in GRAMMARS:
         return partial(_read_known, folders=folders, corpora=[corpus.lower()])
@@ -121,15 +122,16 @@ def _choose_reader(
 
 
 def find_recordings(root: Path, name: str) -> tuple[list[str], tuple[Finding, ...]]:
-    """Recordings below a folder, by the ends of their names.
+    """Find the recordings below a folder by their file name suffixes.
 
     Args:
-        root: the folder; it is searched at any depth, but for hidden folders and links to folders.
-        name: of the root, in findings.
+        root: the folder. It is searched at any depth, except hidden folders and links to folders.
+        name: name of the root in findings.
 
     Returns:
-        POSIX paths relative to ``root`` in a fixed order, and folders that could not or would not
-        be searched, ``root`` itself if it holds no recordings.
+        POSIX paths relative to ``root`` in a fixed order, and findings for the folders that were
+        not searched. If ``root`` holds no recordings and no folder was skipped, the
+        finding is ``root`` itself.
     """
     found: list[str] = []
     skipped: list[Finding] = []
@@ -142,7 +144,7 @@ def find_recordings(root: Path, name: str) -> tuple[list[str], tuple[Finding, ..
         skip(error.filename, f"cannot be searched: {error.strerror}")
 
     for folder, subfolders, names in os.walk(root, onerror=cannot):
-        # What starts with a dot is other programs' and our own unfinished business.
+        # Names that start with a dot are other programs' files or serkit's partial files.
         subfolders[:] = sorted(sub for sub in subfolders if not sub.startswith("."))
         for sub in subfolders:
             if os.path.islink(os.path.join(folder, sub)):

@@ -12,9 +12,9 @@ from serkit.errors import InputError
 
 NAME = "savee"
 CLIPS = 480
-"""Recordings in the complete official set."""
+"""Number of recordings in the complete official set."""
 SAMPLE_RATE = 44_100
-"""Of the original recordings, in Hz."""
+"""Sample rate of the original recordings in Hz."""
 SPEAKERS = ("DC", "JE", "JK", "KL")
 EMOTIONS = {
     "a": "angry",
@@ -32,10 +32,10 @@ _GRAMMAR = re.compile(
 
 
 def parse(path: PurePath) -> Clip | None:
-    """Read a clip's labels off its name and folder; None if they are not SAVEE's.
+    """Parse a clip's labels from its file name and folder; return None if they are not SAVEE's.
 
     Raises:
-        InputError: for a SAVEE name with a sentence number that it does not have.
+        InputError: if a SAVEE name has a sentence number that its emotion does not have.
     """
     match = _GRAMMAR.fullmatch(path.name)
     if match is None:
@@ -61,6 +61,7 @@ def parse(path: PurePath) -> Clip | None:
 
 
 def _sentence(emotion: str, number: str) -> str:
-    # The first three are common to all emotions; the others have a number of their own in each.
-    # Neutral repeats the two specific ones of every emotion; under which numbers is not known here.
+    # Sentences 1 to 3 are common to all emotions. The other sentences are numbered per emotion.
+    # Neutral repeats the two specific sentences of every emotion. Their numbers in the neutral
+    # recordings are not known here.
     return f"common-{number}" if int(number) <= _COMMON else f"{emotion}{number}"

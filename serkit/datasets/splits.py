@@ -17,16 +17,20 @@ from serkit.formatting import counted
 
 @dataclass(frozen=True)
 class Speakers:
-    """Who is in which part of a split: what every fitting function asks before it begins.
+    """Speakers of each partition of a split: the speaker leakage guard.
+
+    Every fitting function checks its speakers here before it starts.
 
     Attributes:
-        train: who may be fitted on.
-        validation: whose clips may end a training or choose a model.
-        test: whose clips are reported.
-        leaky: parts may share speakers, because somebody asked for that by name.
+        train: speakers whose clips may be used for fitting.
+        validation: speakers whose clips may be used for early stopping and model selection.
+        test: speakers whose clips are used for the reported results.
+        leaky: whether partitions may share speakers. Only the ``random`` protocol, which the user
+            has to name, sets this.
 
     Raises:
-        LeakError: if two parts share a speaker and ``leaky`` is not set; names the speakers.
+        LeakError: if two partitions share a speaker and ``leaky`` is not set; the message names
+            the speakers.
     """
 
     train: frozenset[str]
@@ -40,31 +44,35 @@ class Speakers:
             raise LeakError(f"speakers in more than one part: {', '.join(shared)}")
 
     def shared(self) -> list[str]:
-        """Who is in more than one part, sorted."""
+        """Return the speakers that are in more than one partition, sorted."""
         held_out = self.validation | self.test
         return sorted((self.train & held_out) | (self.validation & self.test))
 
     def require_training(self, speakers: Iterable[str]) -> None:
-        """Refuse to fit on anybody but training speakers.
+        """Check that all speakers are training speakers.
 
         Raises:
-            LeakError: names those who are none.
+            LeakError: if some are not; the message names them.
         """
         _require("training", speakers, self.train)
 
     def require_validation(self, speakers: Iterable[str]) -> None:
-        """Refuse to stop or choose by anybody but validation speakers.
+        """Check that all speakers are validation speakers.
+
+        Only clips of validation speakers may be used for early stopping and model selection.
 
         Raises:
-            LeakError: names those who are none.
+            LeakError: if some are not; the message names them.
         """
         _require("validation", speakers, self.validation)
 
     def require_test(self, speakers: Iterable[str]) -> None:
-        """Refuse to report on anybody but test speakers.
+        """Check that all speakers are test speakers.
+
+        Only clips of test speakers may be used for reported results.
 
         Raises:
-            LeakError: names those who are none.
+            LeakError: if some are not; the message names them.
         """
         _require("test", speakers, self.test)
 
@@ -80,21 +88,23 @@ RANDOM = "random"
 
 @dataclass(frozen=True)
 class Split:
-    """Three parts of a corpus.
+    """Three partitions of a corpus: train, validation and test.
 
     Attributes:
-        train: what may be fitted on.
-        validation: for early stopping and choices; nothing is fitted on it.
-        test: what is reported.
-        protocol: how it was made: ``hold-out``, ``k-fold``, ``leave-one-speaker-out``,
-            ``leave-one-corpus-out``, or ``random``, the 2021 report's own.
-        detail: which of several it is, such as ``fold 2 of 5``.
-        left_out: clips that are in no part, because a sentence would be on both sides.
-        sentence_disjoint: no sentence of the test part is in the others either.
+        train: clips for fitting.
+        validation: clips for early stopping and model selection; no model is fitted on them.
+        test: clips for the reported results.
+        protocol: how the split was made: ``hold-out``, ``k-fold``, ``leave-one-speaker-out``,
+            ``leave-one-corpus-out``, or ``random``, the protocol of the 2021 report.
+        detail: which split of several this is, such as ``fold 2 of 5``.
+        left_out: clips that are in no partition: their sentence would be in the test partition and
+            another one, or :func:`~serkit.datasets.protocols.make_rare` removed them.
+        sentence_disjoint: whether no sentence of the test partition is in the other partitions.
 
     Raises:
-        LeakError: if two parts share a speaker and the protocol is not ``random``, if they share a
-            clip, or a sentence where that was excluded; the message names them.
+        LeakError: if two partitions share a clip; if they share a speaker and the protocol is not
+            ``random``; or if the test partition shares a sentence with another one and
+            ``sentence_disjoint`` is set. The message names the speakers or sentences, or one clip.
     """
 
     train: Corpus
@@ -122,25 +132,26 @@ class Split:
 
     @cached_property
     def speakers(self) -> Speakers:
-        """Who is in which part: what fitting functions check."""
+        """Speakers of each partition, for the checks in fitting functions."""
         parts = (frozenset(part.speakers()) for part in self.parts().values())
         return Speakers(*parts, leaky=self.leaky)
 
     @property
     def leaky(self) -> bool:
-        """Whether speakers may be on both sides; then every result made from it has to say so."""
+        """Whether partitions may share speakers; every result from such a split must say so."""
         return self.protocol == RANDOM
 
     def parts(self) -> dict[str, Corpus]:
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
     def require_training(self, clips: Iterable[Clip]) -> None:
-        """Refuse to fit on anything but clips of training speakers.
+        """Check that all clips may be used for fitting.
 
-        With the ``random`` protocol, on anything but training clips.
+        Clips must be of training speakers. With the ``random`` protocol they must not be
+        validation or test clips. With ``sentence_disjoint`` they must not hold test sentences.
 
         Raises:
-            LeakError: names the speakers.
+            LeakError: if a clip may not be used; the message names the speakers or sentences.
         """
         clips = list(clips)
         self.speakers.require_training(clip.speaker for clip in clips)
@@ -155,7 +166,7 @@ class Split:
                 raise LeakError(f"test sentences: {', '.join(map('/'.join, sorted(shared)))}")
 
     def summary(self) -> dict[str, Any]:
-        """Protocol, and each part's speakers, number of clips and their digest, as JSON values."""
+        """Return the protocol, and each partition's speakers, clip count and digest, for JSON."""
         return {
             "protocol": self.protocol,
             "detail": self.detail,
@@ -174,7 +185,7 @@ class Split:
         }
 
     def write(self, path: Path | str) -> None:
-        """Write :meth:`summary` as JSON, and each clip's part as a CSV of the same name."""
+        """Write :meth:`summary` as JSON, and each clip's partition as a CSV of the same name."""
         path = Path(path)
         write_json(path, self.summary())
         table = path.with_suffix(".csv")

@@ -1,7 +1,7 @@
 """The built-in corpus: made-up voices in the four corpora's layouts, names, rates and imbalance.
 
-It exists so that everything can be tried and tested without a download. Figures made on it say
-nothing about people's speech, and every report made from it says so.
+It allows users to try and test everything without a download. Results on it say nothing about
+real speech, and every report made from it says so.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -26,7 +26,7 @@ _TESS_WORDS = (
     *("dime", "dip", "ditch", "dodge", "dog", "doll", "door", "fail", "fall", "far"),
 )
 _RATES = {"ravdess": 48_000, "tess": 24_414, "savee": 44_100, "crema-d": 16_000}
-# Recording rooms: background noise in dB of full scale.
+# Background noise of the recording rooms in dB of full scale.
 _NOISE = {"ravdess": -78.0, "tess": -70.0, "savee": -68.0, "crema-d": -58.0}
 
 MANNERS = {
@@ -39,8 +39,8 @@ MANNERS = {
     "disgust": Manner(pitch=-2.0, pitch_range=3.5, rise=-4.0, tempo=0.82, effort=2.0),
     "surprise": Manner(pitch=5.5, pitch_range=8.0, rise=5.0, tempo=0.98, effort=3.0),
 }
-"""How the made-up voices express each emotion, in the direction that reviews of vocal expression
-agree on (Scherer 2003, Speech Communication 40)."""
+"""Manner of speaking for each emotion. Reviews of vocal expression agree on the direction of these
+differences (Scherer 2003, Speech Communication 40)."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,16 @@ class SyntheticSettings:
     """Size and seed of the built-in corpus.
 
     Attributes:
-        seed: same seed, same bytes.
-        size: number of clips as a share of the real four corpora's 12,162, up to 0.2; the default
-            gives about 1,200. Per speaker and emotion there is always at least one clip.
-        ravdess_speakers: up to 24; the odd ones are men.
-        cremad_speakers: up to 91.
-        overlap: how much single takes stray from their emotion's manner, as a share of the mean
-            distance between emotions.
+        seed: the same seed gives the same bytes.
+        size: number of clips as a fraction of the 12,162 clips of the four real corpora, from
+            0.001 to 0.2. The default gives about 1,200. Each speaker has at least one clip per
+            emotion.
+        ravdess_speakers: from 2 to 24. Speakers with odd numbers are men.
+        cremad_speakers: from 2 to 91.
+        overlap: standard deviation of single takes around their emotion's manner, relative to the
+            standard deviation between emotions, from 0 to 2.
 
-    TESS always has its two women and SAVEE its four men: 23 speakers by default.
+    TESS always has two women and SAVEE four men, which makes 23 speakers by default.
     """
 
     seed: int = 0
@@ -89,15 +90,16 @@ def write_synthetic_corpus(
     *,
     track: Callable[[Iterable, int], Iterable] = lambda items, total: items,
 ) -> int:
-    """Write the built-in corpus as 16-bit WAV files and return their number.
+    """Write the built-in corpus as 16-bit WAV files and return the number of files.
 
-    Files that are already there are left alone, so an interrupted call is finished by the next.
+    Existing files are not written again, so that a second call resumes an interrupted one.
 
     Args:
-        folder: gets ``RAVDESS/Actor_01/…``, ``TESS/OAF_angry/…``, ``SAVEE/DC/…`` and
-            ``CREMA-D/AudioWAV/…``, and a file that marks them as made by a program.
+        folder: target of ``RAVDESS/Actor_01/…``, ``TESS/OAF_angry/…``, ``SAVEE/DC/…`` and
+            ``CREMA-D/AudioWAV/…``, and of a file that marks the recordings as synthetic.
         settings: size and seed.
-        track: wraps the iteration over files, for a progress bar; gets their number.
+        track: wraps the iteration over the files, for a progress bar. Its arguments are the
+            iterable and the number of files.
     """
     settings = settings or SyntheticSettings()
     mark(folder)
@@ -161,7 +163,8 @@ def _plan_cremad(speakers: int, per_speaker: Callable[[int, int, int], int]) -> 
             count = min(per_speaker(12 if emotion == "neutral" else 14, 91, speakers), 36)
             for number in range(count):
                 sentence = cremad.SENTENCES[number % len(cremad.SENTENCES)]
-                # As in the original: one sentence or take at a time gets a level of intensity.
+                # As in CREMA-D, only some takes have a level of intensity. Here these are the
+                # second take (LO) and the third take (HI) of a sentence.
                 level = ("XX", "LO", "HI")[number // len(cremad.SENTENCES)]
                 path = f"CREMA-D/AudioWAV/{actor}_{sentence}_{code}_{level}.wav"
                 female = actor in cremad.FEMALE_ACTORS
@@ -169,7 +172,7 @@ def _plan_cremad(speakers: int, per_speaker: Callable[[int, int, int], int]) -> 
 
 
 def _cremad_actors(speakers: int) -> list[int]:
-    """The first actors, men and women in turn as long as there are both."""
+    """Return the first actors, alternating men and women as long as there are both."""
     women = [actor for actor in cremad.ACTORS if actor in cremad.FEMALE_ACTORS]
     men = [actor for actor in cremad.ACTORS if actor not in cremad.FEMALE_ACTORS]
     in_turn = [actor for pair in zip(men, women, strict=False) for actor in pair]
@@ -177,7 +180,7 @@ def _cremad_actors(speakers: int) -> list[int]:
 
 
 def _record(take: _Take, settings: SyntheticSettings) -> np.ndarray:
-    """Float32 samples of one take at its corpus' rate, with pauses and the room's noise."""
+    """Return float32 samples of one take at its corpus' rate, with pauses and room noise."""
     rng = np.random.default_rng(derive_seed(settings.seed, take.path))
     sentence = np.random.default_rng(
         derive_seed(settings.seed, "sentence", take.corpus, take.sentence)
@@ -193,7 +196,7 @@ def _record(take: _Take, settings: SyntheticSettings) -> np.ndarray:
 
 
 def _room_noise(size: int, rng: np.random.Generator) -> np.ndarray:
-    """Noise of unit power that falls by 6 dB per octave above 100 Hz, as in quiet rooms."""
+    """Return noise of unit power that falls by 6 dB per octave above 100 Hz, as in quiet rooms."""
     spectrum = np.fft.rfft(rng.standard_normal(size))
     spectrum /= np.hypot(1.0, np.fft.rfftfreq(size, 1 / SAMPLE_RATE) / 100.0)
     noise = np.fft.irfft(spectrum, size)
@@ -212,7 +215,7 @@ def _voice(take: _Take, seed: int) -> Voice:
 
 
 def _manner(take: _Take, settings: SyntheticSettings, rng: np.random.Generator) -> Manner:
-    """The emotion's manner, as this speaker has it, as this take came out."""
+    """Draw the manner of a take: the emotion's, varied by speaker and by take."""
     usual, aim = MANNERS["neutral"], MANNERS[take.emotion]
     habit = np.random.default_rng(
         derive_seed(settings.seed, "habit", take.corpus, take.speaker, take.emotion)

@@ -11,9 +11,9 @@ from serkit.datasets.corpus import Clip
 
 NAME = "tess"
 CLIPS = 2_800
-"""Recordings in the complete official set."""
+"""Number of recordings in the complete official set."""
 SAMPLE_RATE = 24_414
-"""Of the original recordings, in Hz."""
+"""Sample rate of the original recordings in Hz."""
 EMOTIONS = {
     "angry": "angry",
     "disgust": "disgust",
@@ -23,12 +23,12 @@ EMOTIONS = {
     "ps": "surprise",
     "sad": "sad",
 }
-# One file of the set is named OA_bite_neutral.wav; its speaker is OAF all the same.
+# One file of the set is named OA_bite_neutral.wav. Its speaker is OAF.
 _GRAMMAR = re.compile(r"(OAF|OA|YAF)_([a-z]+)_([a-z]+)" + SUFFIX, re.IGNORECASE | re.ASCII)
 
 
 def parse(path: PurePath) -> Clip | None:
-    """Read a clip's labels off its name; None if the name is not TESS's."""
+    """Parse a clip's labels from its file name; return None if it is not a TESS name."""
     match = _GRAMMAR.fullmatch(path.name)
     if match is None or match[3].lower() not in EMOTIONS:
         return None

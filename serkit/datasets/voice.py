@@ -1,7 +1,8 @@
 """A source-filter voice: glottal pulses and noise through moving formants.
 
-After Fant's source-filter model; Klatt (1980), JASA 67(3), gives the parts and the usual numbers.
-It makes signals that behave like speech (pitch, formants, syllables, breath, pauses), not words.
+The synthesis follows Fant's source-filter model. Components and typical values are those of
+Klatt (1980), JASA 67(3). The signals have properties of speech (pitch, formants, syllables, breath,
+pauses), but no words.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 
 SAMPLE_RATE = 16_000
 _HOP, _WINDOW, _FFT = 80, 320, 512
-# First three formants in Hz of a man's vowels (Peterson & Barney 1952); the others stay.
+# First three formants in Hz of a man's vowels (Peterson & Barney 1952). Higher formants are fixed.
 _FIRST_FORMANTS = np.array(
     [
         [270, 2290, 3010],
@@ -30,14 +31,15 @@ _BANDWIDTHS = np.array([70.0, 100.0, 140.0, 220.0, 300.0, 400.0, 500.0])
 
 @dataclass(frozen=True)
 class Voice:
-    """A speaker.
+    """Voice of a speaker.
 
     Attributes:
         pitch: usual fundamental frequency in Hz.
-        tract: formant frequencies relative to the table's man; women about 1.17.
-        breathiness: share of aspiration noise in the source, 0 to 1.
+        tract: factor on the formant frequencies of the vowel table, which are a man's; about 1.17
+            for women.
+        breathiness: fraction of aspiration noise in the source, 0 to 1.
         tempo: syllables per second.
-        tilt: slope in dB per octave on top of the glottal pulse's own.
+        tilt: spectral slope in dB per octave, added to that of the glottal pulse.
     """
 
     pitch: float
@@ -49,16 +51,16 @@ class Voice:
 
 @dataclass(frozen=True)
 class Manner:
-    """How something is said, relative to the speaker's usual way.
+    """Manner of speaking, relative to the speaker's usual manner.
 
     Attributes:
-        pitch: shift of the fundamental in semitones.
+        pitch: shift of the fundamental frequency in semitones.
         pitch_range: size of the pitch accents in semitones.
-        rise: pitch movement over the whole utterance in semitones, negative falls.
+        rise: pitch change over the whole utterance in semitones; negative for a fall.
         tempo: factor on the tempo.
-        effort: vocal effort in dB: louder and with less spectral tilt.
-        breathiness: added to the voice's.
-        tremor: depth of a 6 Hz wobble in semitones.
+        effort: vocal effort in dB. More effort is louder and has less spectral tilt.
+        breathiness: added to the breathiness of the voice.
+        tremor: amplitude of a 6 Hz pitch modulation in semitones.
     """
 
     pitch: float = 0.0
@@ -73,22 +75,22 @@ class Manner:
 def speak(
     voice: Voice, manner: Manner, sentence: np.random.Generator, take: np.random.Generator
 ) -> np.ndarray:
-    """Say one utterance.
+    """Synthesise one utterance.
 
     Args:
-        voice: who speaks.
-        manner: how.
-        sentence: draws the phones; an equal generator says the same sentence.
-        take: draws what differs between takes: timing, accents, noise.
+        voice: the speaker's voice.
+        manner: the manner of speaking.
+        sentence: draws the phones. Generators with equal state give the same sentence.
+        take: draws the properties that differ between takes: timing, accents, noise.
 
     Returns:
-        float32 waveform ``(samples,)`` at 16 kHz with a peak of about 0.1 to 1.0, no pauses at
-        its ends.
+        float32 waveform ``(samples,)`` at 16 kHz with a peak of about 0.1 to 1.0, without pauses at
+        either end.
     """
-    # Everything the sentence decides is drawn first, so that takes cannot move it.
+    # Draws from `sentence` come first and do not depend on `take`.
     syllables = int(sentence.integers(5, 9))
     vowels = sentence.integers(0, len(_VOWELS), syllables)
-    # What a syllable begins with: nothing but the vowel, a plosive or a fricative.
+    # Onset of each syllable: 0 vowel only, 1 plosive, 2 fricative.
     consonants = sentence.choice([0.0, 1.0, 2.0], syllables, p=[0.3, 0.35, 0.35])
     stressed = sentence.random(syllables) < 0.4
 
@@ -111,7 +113,7 @@ def speak(
 
 
 def _positions(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For every frame: how far through its syllable it is, 0 to 1, and which syllable."""
+    """Return each frame's relative position in its syllable, 0 to 1, and the syllable index."""
     index = np.repeat(np.arange(len(frames)), frames)
     position = np.concatenate([np.linspace(0, 1, count) for count in frames])
     return position, index
@@ -128,10 +130,10 @@ def _pitch(voice, manner, position, index, stressed, take) -> np.ndarray:
 
 
 def _envelopes(position, index, stressed, consonants, manner) -> tuple[np.ndarray, np.ndarray]:
-    """Amplitude of the voice and of consonant noise in every frame."""
+    """Return the amplitudes of the voice and of the consonant noise in every frame."""
     consonant = consonants[index]
     onset = np.array([0.0, 0.2, 0.3])[consonant.astype(int)]
-    # A syllable that begins with its vowel hangs together with the one before.
+    # A syllable with a vowel onset is connected to the previous syllable.
     rise = np.where(consonant == 0, 0.35 + 0.65 * position, (position - onset) / 0.1).clip(0, 1)
     fall = ((1 - position) / 0.15).clip(0, 1)
     decay = 1 - 0.35 * np.linspace(0, 1, len(index))
@@ -144,7 +146,7 @@ def _envelopes(position, index, stressed, consonants, manner) -> tuple[np.ndarra
 
 
 def _glottal_source(pitch, voice, manner, take) -> np.ndarray:
-    """Rosenberg's (1971) glottal pulses, differentiated by the lips, with aspiration noise."""
+    """Return Rosenberg's (1971) glottal pulses, differentiated (lip radiation), plus breath."""
     size = len(pitch) * _HOP
     fundamental = np.interp(np.arange(size), np.arange(len(pitch)) * _HOP, pitch)
     phase = np.cumsum(fundamental / SAMPLE_RATE) % 1.0
@@ -166,7 +168,7 @@ def _frequencies() -> np.ndarray:
 
 
 def _vowel_response(vowels, index, position, voice, manner) -> np.ndarray:
-    """Magnitude of the vocal tract ``(frames, frequencies)``, gliding between vowels."""
+    """Return vocal tract magnitudes ``(frames, frequencies)``, with glides between vowels."""
     following = _VOWELS[np.roll(vowels, -1)][index]
     glide = (((position - 0.7) / 0.3).clip(0, 1) * 0.5)[:, None]
     formants = ((1 - glide) * _VOWELS[vowels][index] + glide * following) * voice.tract

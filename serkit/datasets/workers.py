@@ -12,17 +12,18 @@ from serkit.datasets.probing import Probe, probe
 
 Measured = TypeVar("Measured")
 
-# Other processes need about half a second to start, in which one reads this many files.
+# Worker processes need about half a second to start. In that time one process reads this many
+# files.
 _WORTH_PROCESSES = 2000
 _CHUNK = 128
 
 
 def probe_all(files: Sequence[str]) -> Iterator[Probe | tuple[str, str]]:
-    """Probe files in their order; see :func:`measure_all`.
+    """Probe files, in order; see :func:`measure_all`.
 
     Yields:
-        For each file what :func:`~serkit.datasets.probing.probe` measured, or the kind and
-        the reason of what is wrong with it.
+        For each file the result of :func:`~serkit.datasets.probing.probe`, or the kind and the
+        reason of the finding that makes the file unusable.
     """
     return measure_all(probe, files, worth_processes=_WORTH_PROCESSES, chunk=_CHUNK)
 
@@ -30,25 +31,25 @@ def probe_all(files: Sequence[str]) -> Iterator[Probe | tuple[str, str]]:
 def measure_all(
     measure: Callable[[str], Measured], files: Sequence[str], *, worth_processes: int, chunk: int
 ) -> Iterator[Measured | tuple[str, str]]:
-    """Measure files in their order, many of them in as many processes as there are cores.
+    """Apply ``measure`` to files, in order; for many files, in one process per core.
 
-    Threads would not do: most of a file's time is Python's, and they waited for each other (0.7 of
-    one thread's speed on two cores).
+    Threads are slower: most of the time is spent in Python code, so that threads wait for each
+    other (0.7 of one thread's speed on two cores).
 
     Args:
-        measure: gets a file; a function of a module, as other processes import it. It raises
-            Unusable for a file that is wrong.
-        worth_processes: number of files from which on other processes are started.
+        measure: function of a file path. It must be a module-level function, because worker
+            processes import it. It raises Unusable for a file that cannot be used.
+        worth_processes: smallest number of files for which worker processes are started.
         chunk: number of files that a process gets at a time.
 
     Yields:
-        For each file what ``measure`` gives, or the kind and the reason of what is wrong with it.
+        For each file the result of ``measure``, or the kind and the reason of its Unusable error.
     """
     chunks = (files[start : start + chunk] for start in range(0, len(files), chunk))
     if len(files) < worth_processes or joblib.cpu_count() == 1:
         results = (_measure_some(measure, some) for some in chunks)
     else:
-        # With more calls waiting than this joblib prints a traceback when it is interrupted.
+        # If more calls than this are queued, joblib prints a traceback when interrupted.
         parallel = joblib.Parallel(n_jobs=-1, return_as="generator", pre_dispatch="2*n_jobs")
         with _shielded():
             results = parallel(joblib.delayed(_measure_some)(measure, some) for some in chunks)
@@ -58,9 +59,10 @@ def measure_all(
 
 @contextmanager
 def _shielded() -> Iterator[None]:
-    """Let processes that start here not hear of Ctrl-C, which reaches all that a terminal has.
+    """Block SIGINT (Ctrl-C) in the processes that start in this context.
 
-    The first one ends the others; by themselves each of them would print a traceback.
+    A terminal sends SIGINT to all processes of a command. The parent process ends its workers.
+    Without the block each worker would print a traceback.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

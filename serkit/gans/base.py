@@ -15,30 +15,32 @@ from serkit.training.precision import PRECISIONS
 
 @dataclass(frozen=True)
 class GANSettings:
-    """How large a GAN is and how long it is trained.
+    """Size of a GAN and settings of its training run.
 
     Attributes:
         width: factor on the channel counts of both networks.
-        discriminator_width: the same for the discriminator or critic alone; None is ``width``. A
-            generator costs a small part of what it is trained against costs.
+        discriminator_width: the same factor for the discriminator or critic alone; None uses
+            ``width``. A generator costs a small fraction of the computation of its discriminator or
+            critic.
         latent: length of the noise vector.
-        classes: 0 for a GAN of one class, or of clips whose class does not matter; else the number
-            of classes that one generator makes, as it is told.
-        batch_size: real examples that a network is taught with at a time, and as many generated.
-        steps: optimiser steps of the generator.
-        steps_per_epoch: how often the history gets a line and the state is kept.
-        augment: differentiable augmentation of all that the discriminator or critic sees, in both
-            networks' steps; None switches it off.
-        ema: decay of the moving average of the generator's weights, from which samples are taken;
-            0 switches it off. Early on the average follows faster, see
+        classes: 0 for an unconditional GAN, trained on one class or on clips without labels;
+            otherwise the number of classes of a conditional GAN.
+        batch_size: number of real examples, and of generated examples, per optimizer step of a
+            network.
+        steps: optimizer steps of the generator.
+        steps_per_epoch: steps between two rows of the history and between two checkpoints.
+        augment: differentiable augmentation of all inputs of the discriminator or critic, in the
+            steps of both networks; None switches it off.
+        ema: decay of the moving average of the generator's weights; samples are taken from the
+            averaged generator. 0 switches the average off. In early steps the decay is lower, see
             :class:`serkit.gans.small_data.Averaged`.
         precision: ``float32``, or ``mixed_bfloat16``: convolutions in bfloat16, weights and losses
             in float32.
-        jit_compile: whether XLA compiles the step, ``auto`` being Keras' choice; on a CPU it makes
-            convolutions slower.
+        jit_compile: whether XLA compiles the step; ``auto`` leaves the choice to Keras. On a CPU,
+            XLA makes convolutions slower.
 
     Raises:
-        InputError: for a value out of range.
+        InputError: if a value is out of range.
     """
 
     width: float = 1.0
@@ -70,37 +72,40 @@ class GANSettings:
 
     @property
     def opponent_width(self) -> float:
-        """Width of the discriminator or critic."""
+        """Factor on the channel counts of the discriminator or critic."""
         return self.width if self.discriminator_width is None else self.discriminator_width
 
     @property
     def epochs(self) -> int:
-        """Number of epochs; a last one that would be shorter is made whole."""
+        """Number of epochs; the last epoch always has ``steps_per_epoch`` steps."""
         return -(-self.steps // self.steps_per_epoch)
 
     @property
     def examples_per_step(self) -> int:
-        """Real examples that one step of ``fit`` takes."""
+        """Number of real examples that one step of ``fit`` takes."""
         return self.batch_size
 
 
 class GAN(keras.Model):
-    """A generator and the network that it is trained against.
+    """Base class: a generator and its discriminators or critic.
 
     Args:
-        generator: from ``(batch, latent)`` to ``(batch, frames, bins, 1)``, of classes or not.
-        discriminators: from such a spectrogram to a logit or score ``(batch, 1)``, of classes if
-            the generator is; one, or those that take over from each other.
-        settings: how the GAN is trained.
-        seed: of the noise.
-        tracked: names of the numbers that ``train_step`` reports, means over an epoch.
-        name: of the model.
+        generator: model from ``(batch, latent)`` to ``(batch, frames, bins, 1)``; conditional or
+            not.
+        discriminators: models from such a spectrogram to a logit or score ``(batch, 1)``,
+            conditional if the generator is; one model, or several that are used one after the
+            other.
+        settings: settings of the GAN and its training run.
+        seed: seed of the noise.
+        tracked: names of the values that ``train_step`` reports, as means over an epoch.
+        name: name of the model.
 
     Attributes:
-        stage: number of the discriminator that is trained now, from 0.
+        stage: index of the discriminator in use, from 0.
 
     Call arguments:
-        noise: float32 ``(batch, latent)``; with classes, a list of it and int32 ``(batch,)``.
+        noise: float32 ``(batch, latent)``; for a conditional GAN, a list of this noise and int32
+            class numbers ``(batch,)``.
     """
 
     def __init__(
@@ -121,9 +126,10 @@ class GAN(keras.Model):
         self.settings = settings
         self.noise_seed = seed
         self.averaged = Averaged(generator, settings.ema) if settings.ema else None
-        # None is "loss": Keras has a tracker of that name, and two of them show 0.
+        # No tracker may be named "loss": Keras has one of this name, and both would show 0.
         self.trackers = [keras.metrics.Mean(name=name) for name in tracked]
-        # They are, and Keras would have a strategy try it with spectrograms for noise.
+        # The networks are built. Otherwise Keras, under a strategy, would build this model by
+        # calling it on spectrograms instead of noise.
         self.built = True
 
     def call(self, noise, training=False):
@@ -135,12 +141,12 @@ class GAN(keras.Model):
         discriminator_optimizers: Sequence[keras.optimizers.Optimizer],
         **options,
     ) -> None:
-        """Set the optimizers, one for each network that has one.
+        """Set the optimizers.
 
         Args:
-            generator_optimizer: of the generator.
-            discriminator_optimizers: of the discriminators, in their order.
-            options: those of :meth:`keras.Model.compile`.
+            generator_optimizer: optimizer of the generator.
+            discriminator_optimizers: optimizers of the discriminators, in the same order.
+            options: options of :meth:`keras.Model.compile`.
         """
         super().compile(jit_compile=self.settings.jit_compile, **options)
         self.generator_optimizer = generator_optimizer
@@ -157,39 +163,43 @@ class GAN(keras.Model):
 
     @property
     def discriminator(self) -> keras.Model:
-        """The network that the generator is trained against now."""
+        """The discriminator or critic in use."""
         return self.discriminators[self.stage]
 
     @property
     def discriminator_optimizer(self) -> keras.optimizers.Optimizer:
-        """The optimizer of that network."""
+        """The optimizer of the discriminator or critic in use."""
         return self.discriminator_optimizers[self.stage]
 
     def go_to_stage(self, stage: int) -> None:
-        """Train against another discriminator from the next step on.
+        """Use another discriminator from the next step on.
 
         Args:
-            stage: its number, from 0.
+            stage: index of the discriminator, from 0.
 
         Raises:
-            InputError: if there is no such discriminator.
+            InputError: if there is no discriminator with this index.
         """
         check_range("stage", stage, 0, len(self.discriminators) - 1)
         self.stage = stage
-        # What Keras has compiled knows of the old one only.
+        # The function that Keras has compiled uses the previous discriminator.
         self.make_train_function(force=True)
 
     def callbacks(self, history: Sequence[Mapping[str, float]]) -> list[keras.callbacks.Callback]:
-        """What ``fit`` needs beside it for this kind of GAN, after epochs that went before."""
+        """Return the additional callbacks that ``fit`` needs for this kind of GAN.
+
+        Args:
+            history: rows of the epochs that are already finished.
+        """
         return []
 
     def is_finished(self, history: Sequence[Mapping[str, float]]) -> bool:
-        """Whether training ends after these epochs."""
+        """Return whether the training run is finished after these epochs."""
         return len(history) >= self.settings.epochs
 
     @property
     def sampler(self) -> keras.Model:
-        """The generator to take samples from: the averaged one if there is one."""
+        """The generator to take samples from: the averaged generator, if there is one."""
         return self.averaged.network if self.averaged else self.generator
 
     @property
@@ -200,7 +210,7 @@ class GAN(keras.Model):
 
     @property
     def state(self) -> list[keras.Variable]:
-        """Every variable that training changes, for :class:`serkit.training.callbacks.Resume`."""
+        """All variables that training changes, for :class:`serkit.training.callbacks.Resume`."""
         return [
             *(variable for network in self.networks for variable in network.variables),
             *self.generator_optimizer.variables,
@@ -208,10 +218,11 @@ class GAN(keras.Model):
         ]
 
     def step_seed(self) -> tf.Tensor:
-        """An int32 ``(2,)`` seed for stateless random numbers, another one at each step.
+        """Return the step's int32 ``(2,)`` seed for stateless random numbers.
 
-        It depends on the seed and the step alone: the optimizer's count survives a kill. Each
-        replica of a strategy has its own.
+        The seed depends only on the GAN's seed, the step and the replica. A resumed training run
+        has the same seeds, since the step is the optimizer's count, which is part of the
+        checkpoint. Each replica of a strategy has its own seed.
         """
         step = tf.cast(self.generator_optimizer.iterations, tf.int32)
         seed = tf.stack([tf.constant(self.noise_seed, tf.int32), step])
@@ -219,37 +230,43 @@ class GAN(keras.Model):
         return tf.random.experimental.stateless_fold_in(seed, replica)
 
     def noise(self, batch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Standard normal noise, float32 ``(batch, latent)``."""
+        """Draw standard normal noise, float32 ``(batch, latent)``."""
         return tf.random.stateless_normal([batch, self.settings.latent], seed)
 
     def generate(self, labels: tf.Tensor | None, batch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """As many spectrograms as ``batch`` says, of these classes, in training mode."""
+        """Generate ``batch`` spectrograms of these classes, in training mode."""
         noise = self.noise(batch, seed)
         return self._generating(noise if labels is None else [noise, labels])
 
     def discriminate(self, spectrograms: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor:
-        """Discriminator or critic outputs for spectrograms of these classes, in training mode."""
+        """Compute outputs of the discriminator or critic for these classes, in training mode."""
         inputs = spectrograms if labels is None else [spectrograms, labels]
         return self._judging[self.stage](inputs)
 
     def discriminate_both(
         self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """What it says of either of two batches, which batch norm keeps apart, in one pass."""
+        """Compute the outputs for a real and a generated batch in one pass.
+
+        Batch normalisation uses the statistics of each batch separately.
+        """
         batches = (real, fake) if labels is None else ([real, labels], [fake, labels])
         return self._judging[self.stage].both(*batches)
 
     def show(self, spectrograms: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Pictures as the discriminator gets to see them: augmented, if that is switched on."""
+        """Apply the differentiable augmentation, if it is switched on, before the discriminator."""
         if self.settings.augment is None:
             return spectrograms
         return diff_augment(spectrograms, seed, self.settings.augment)
 
     def finish_step(self, *values: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Average the generator, and take in what is tracked, in its order.
+        """Update the averaged generator and the tracked metrics.
+
+        Args:
+            values: one value or tensor for each name in ``tracked``, in the same order.
 
         Returns:
-            The means so far of the epoch, as ``fit`` wants them.
+            Means of the tracked values over the epoch so far, as ``fit`` expects them.
         """
         if self.averaged:
             self.averaged.update(self.generator_optimizer.iterations)
@@ -259,17 +276,18 @@ class GAN(keras.Model):
 
 
 def split_batch(data, count: int) -> list[tuple[tf.Tensor, tf.Tensor | None]]:
-    """Pictures and class numbers of so many steps, out of what ``fit`` hands to ``train_step``.
+    """Split the batch that ``fit`` passes to ``train_step`` into batches of ``count`` steps.
 
     Args:
-        data: spectrograms ``(batch, …)``, or a tuple of them, or of them and class numbers.
+        data: spectrograms ``(batch, …)``, a tuple with spectrograms, or a tuple of spectrograms and
+            class numbers.
         count: number of steps.
 
     Returns:
-        For each step its spectrograms, and int32 class numbers or None.
+        For each step, its spectrograms, and its int32 class numbers or None.
 
     Raises:
-        InputError: if the batch is known, and no multiple of ``count``.
+        InputError: if the batch size is known and not a multiple of ``count``.
     """
     spectrograms, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     size = spectrograms.shape[0]
@@ -282,7 +300,7 @@ def split_batch(data, count: int) -> list[tuple[tf.Tensor, tf.Tensor | None]]:
 
 
 def step_seeds(seed: tf.Tensor, count: int) -> list[tf.Tensor]:
-    """So many seeds out of one; the first are the same whatever the count."""
+    """Derive ``count`` seeds from one seed; the first seeds do not depend on ``count``."""
     return [tf.random.experimental.stateless_fold_in(seed, number) for number in range(count)]
 
 
@@ -292,9 +310,10 @@ def apply_gradients(
     network: keras.Model,
     optimizer: keras.optimizers.Optimizer,
 ) -> None:
-    """One step of an optimizer on a network's trainable variables.
+    """Apply one optimizer step to a network's trainable variables.
 
-    Under a strategy gradients are added up over its replicas: each gives its share of the mean.
+    Under a strategy, the gradients of all replicas are added up. So each replica's gradient is
+    divided by the number of replicas, which gives their mean.
     """
     variables = network.trainable_variables
     replicas = tf.distribute.get_strategy().num_replicas_in_sync

@@ -1,8 +1,9 @@
 """Faster training of GANs on CPUs: the same networks and optimizer in another form.
 
-TensorFlow's own ops are near what matmul reaches when a convolution goes forward over many
-positions. Its gradients of strided convolutions are not, nor anything that meets few positions and
-many weights; there the patches are gathered, which costs next to nothing, and multiplied.
+For forward convolutions over many positions, TensorFlow's own ops nearly reach the speed of matmul.
+They are much slower for the gradients of strided convolutions, and for convolutions with few
+positions and many weights. In these cases the patches are gathered, which costs very little time,
+and multiplied by the weights.
 """
 
 import keras
@@ -11,20 +12,24 @@ import tensorflow as tf
 from keras import layers
 
 _FEW_FORWARD, _FEW_BACKWARD = 4, 8
-"""Sides up to which matmul beats TensorFlow's strided convolutions enough to be worth its memory:
-a graph keeps patches that it has made on the way forward until it needs them on the way back."""
+"""Largest output sides at which matmul of gathered patches replaces TensorFlow's convolution.
+
+Up to these sizes the gain in speed justifies the memory: a graph keeps the patches of the forward
+pass until the backward pass needs them.
+"""
 
 
 def convolution(x: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
-    """A convolution without padding; ``tf.nn.conv2d`` with faster gradients.
+    """Compute a convolution without padding, as ``tf.nn.conv2d``, with faster gradients.
 
     Args:
-        x: ``(batch, height, width, channels)``, sides known when the graph is built.
-        kernel: ``(side, side, channels, filters)``, of the same dtype.
-        stride: in both directions.
+        x: ``(batch, height, width, channels)``, with height and width known when the graph is
+            built.
+        kernel: ``(side, side, channels, filters)``, of the same dtype as ``x``.
+        stride: stride in both directions.
 
     Returns:
-        ``(batch, (height - side) // stride + 1, …, filters)``, of the same dtype.
+        ``(batch, (height - side) // stride + 1, …, filters)``, of the same dtype as ``x``.
     """
     positions = _positions(max(x.shape[1:3]), kernel.shape[0], stride)
     few = positions <= _FEW_BACKWARD
@@ -33,7 +38,7 @@ def convolution(x: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
     def convolve(x, kernel):
         def gradient(dy):
             by_x = _by_input_of_few if few else _by_input
-            # In float32 TensorFlow's own way to the many is as fast, and takes less memory.
+            # For many positions in float32, TensorFlow's own op is as fast and takes less memory.
             by_kernel = _by_patches if few or x.dtype == tf.bfloat16 else _by_kernel
             return by_x(x, kernel, dy, stride), by_kernel(x, kernel, dy, stride)
 
@@ -47,34 +52,35 @@ def convolution(x: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
 def batch_normalized(
     x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor, epsilon: float
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Batch normalisation over all but the last axis, in one op.
+    """Apply batch normalisation over all axes except the last, in one op.
 
     Args:
         x: ``(batch, height, width, channels)``, float32 or bfloat16.
         scale: float32 ``(channels,)``.
         offset: float32 ``(channels,)``.
-        epsilon: added to the variance.
+        epsilon: constant added to the variance.
 
     Returns:
-        The same shape and dtype as ``x``; the batch's float32 mean and (biased) variance.
+        The normalised tensor, of the same shape and dtype as ``x``; the batch's float32 mean; and
+        its float32 (biased) variance.
     """
     y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
         x=x, scale=scale, offset=offset, mean=[], variance=[], epsilon=epsilon, is_training=True
     )
-    # The op gives the unbiased variance, as PyTorch; Keras remembers the other.
+    # The op returns the unbiased variance, like PyTorch. Keras' moving variance is biased.
     count = tf.cast(tf.size(x, tf.int64) // x.shape[-1], tf.float32)
     return y, mean, variance * (count - 1) / count
 
 
 def leaky_relu(x: tf.Tensor, slope: float) -> tf.Tensor:
-    """``x`` where positive, else ``slope`` times it, ``slope`` in [0, 1)."""
+    """Return ``x`` where it is positive, else ``slope * x``; ``slope`` is in [0, 1)."""
 
     @tf.custom_gradient
     def bend(x):
         y = tf.nn.leaky_relu(x, slope) if slope else tf.nn.relu(x)
 
         def gradient(dy):
-            # In bfloat16 TensorFlow's is ten times slower than in float32.
+            # TensorFlow's gradient is ten times slower in bfloat16 than in float32.
             steep, features = tf.cast(dy, tf.float32), tf.cast(y, tf.float32)
             by_x = tf.raw_ops.LeakyReluGrad(gradients=steep, features=features, alpha=slope)
             return tf.cast(by_x, x.dtype)
@@ -125,7 +131,11 @@ def _positions(length: int, side: int, stride: int) -> int:
 
 
 def _patches(x: tf.Tensor, side: int, stride: int) -> tf.Tensor:
-    """Each position's ``(side, side, channels)`` as a row: ``(batch * positions, values)``."""
+    """Gather the ``(side, side, channels)`` patch of each position as one row.
+
+    Returns:
+        ``(batch * positions, side * side * channels)``.
+    """
     _, height, width, channels = x.shape
     starts = [stride * np.arange(_positions(length, side, stride)) for length in (height, width)]
     steps = np.arange(side)
@@ -137,11 +147,15 @@ def _patches(x: tf.Tensor, side: int, stride: int) -> tf.Tensor:
 
 
 def _sum_of_patches(patches: tf.Tensor, stride: int, height: int, width: int) -> tf.Tensor:
-    """Patches ``(batch, rows, columns, side, side, channels)`` added up where they lie."""
+    """Add up patches ``(batch, rows, columns, side, side, channels)`` at their positions.
+
+    This is the transpose of :func:`_patches`.
+    """
     _, rows, columns, side, _, channels = patches.shape
     high, wide = -(-height // stride), -(-width // stride)
     phases = []
-    # Places that have the same remainder by the stride lie in a grid of their own.
+    # Input positions with the same remainder modulo the stride form one grid each. Patches are
+    # added up grid by grid.
     for first in range(stride):
         for second in range(stride):
             parts = []
@@ -158,15 +172,15 @@ def _sum_of_patches(patches: tf.Tensor, stride: int, height: int, width: int) ->
 
 
 def trained_form(network: keras.Model) -> "PlainForm | TrainedForm":
-    """The form that a network trains fastest in on this machine.
+    """Return the form in which a network trains fastest on this machine.
 
-    With a GPU that is the network as it is: cuDNN is faster than what is made of its parts.
+    With a GPU this is the unchanged network: cuDNN is faster than the replaced layers.
     """
     return PlainForm(network) if tf.config.list_physical_devices("GPU") else TrainedForm(network)
 
 
 class PlainForm:
-    """A network in training mode, as it is.
+    """An unchanged network in training mode.
 
     Args:
         network: any model.
@@ -176,21 +190,22 @@ class PlainForm:
         self._network = network
 
     def __call__(self, inputs):
-        """``network(inputs, training=True)``."""
+        """Return ``network(inputs, training=True)``."""
         return self._network(inputs, training=True)
 
     def both(self, first, second) -> tuple[tf.Tensor, tf.Tensor]:
-        """Two such calls, one after the other."""
+        """Call the network on two batches, one after the other."""
         return self(first), self(second)
 
 
 class TrainedForm:
-    """A network for training: the same layers' variables, faster ops, two batches in one pass.
+    """A network in training mode with faster ops, for one batch or for two batches in one pass.
 
-    Not a Keras object, so that a model that has one does not count its variables twice.
+    It uses the variables of the network's own layers. It is not a Keras object. So a model that has
+    it as an attribute does not count these variables twice.
 
     Args:
-        network: a functional model; its variables are used, and changed, as by itself.
+        network: functional model; its variables are used, and updated, as by the network itself.
     """
 
     def __init__(self, network: keras.Model) -> None:
@@ -198,24 +213,26 @@ class TrainedForm:
         self._two = keras.models.clone_model(network, clone_function=_Faster(2))
 
     def __call__(self, inputs):
-        """As ``network(inputs, training=True)``, within rounding."""
+        """Return ``network(inputs, training=True)``, equal within rounding."""
         return self._one(inputs, training=True)
 
     def both(self, first, second) -> tuple[tf.Tensor, tf.Tensor]:
-        """As two such calls, one after the other: batch norm and dropout keep them apart.
+        """Call the network on two batches in one pass.
 
-        Convolutions take both at once: weights are read, and their gradients written, once.
+        The result equals that of two calls within rounding, because batch normalisation and dropout
+        treat each batch separately. Convolutions take both batches at once, so that weights are
+        read, and their gradients written, only once.
 
         Args:
             first: inputs of one batch.
-            second: of another of the same size, in the same structure.
+            second: inputs of another batch, of the same size and structure.
         """
         joined = tf.nest.map_structure(lambda a, b: tf.concat([a, b], 0), first, second)
         return tuple(tf.split(self._two(joined, training=True), 2))
 
 
 class _Faster:
-    """Gives the layer that stands for another; the same for those that are fast as they are."""
+    """Return the faster replacement of a layer, or the layer itself if it has no replacement."""
 
     def __init__(self, batches: int) -> None:
         self._batches = batches
@@ -232,12 +249,12 @@ class _Faster:
         return layer
 
 
-# Layers in which an example's result depends on the batch that it is in.
+# Layers in which an example's output depends on the other examples, or on the place, in its batch.
 _OF_BATCHES = layers.BatchNormalization, layers.Dropout, layers.SpatialDropout2D
 
 
 def _is_known_convolution(layer: keras.Layer) -> bool:
-    # With one channel on either side there is little to multiply.
+    # With one input or output channel the matrix product is too small to gain from matmul.
     return (
         type(layer) is layers.Conv2D
         and (layer.padding, layer.data_format, layer.groups) == ("valid", "channels_last", 1)
@@ -266,7 +283,7 @@ def _is_known_activation(layer: keras.Layer) -> bool:
 
 
 class _Standing(layers.Layer):
-    """For another layer, whose variables it uses."""
+    """Base class of a layer that replaces another layer and uses its variables."""
 
     def __init__(self, layer: keras.Layer) -> None:
         super().__init__(name=layer.name, dtype=layer.dtype_policy)
@@ -299,7 +316,7 @@ class _LeakyReLU(_Standing):
 
 
 class _Apart(_Standing):
-    """A layer on each of several batches that come as one."""
+    """Apply a layer separately to each of several batches that are concatenated along axis 0."""
 
     def __init__(self, layer: keras.Layer, batches: int) -> None:
         super().__init__(layer)
@@ -312,9 +329,10 @@ class _Apart(_Standing):
 
 
 class Adam(keras.optimizers.Adam):
-    """The same steps within rounding, each in one pass over memory and without copies of it.
+    """Adam that updates each variable in one pass over memory, without temporary copies.
 
-    Keras makes a step of ten ops, each of which reads and writes as much as there are weights.
+    The steps equal those of Keras' Adam within rounding. Keras composes a step of ten ops, each of
+    which reads and writes as many values as there are weights.
 
     Source: Kingma & Ba (2015), arXiv:1412.6980, in the form of its section 2, last paragraph.
     """
@@ -338,5 +356,8 @@ class Adam(keras.optimizers.Adam):
 
 
 def _handle(variable) -> tf.Tensor:
-    """Of Keras' variable or the one of TensorFlow behind it; Keras hands over both."""
+    """Return the resource handle of a Keras variable, or of the TensorFlow variable behind it.
+
+    Keras passes both kinds of variables to ``update_step``.
+    """
     return (variable.value if isinstance(variable, keras.Variable) else variable).handle

@@ -21,27 +21,28 @@ STAGED = "staged"
 
 @dataclass(frozen=True)
 class DCGANSettings(GANSettings):
-    """How a DCGAN is built and trained; :mod:`serkit.gans.dcgan` has settings by name.
+    """Settings of a DCGAN and of its training run; :data:`DCGAN_RECIPES` has settings by name.
 
     Attributes:
-        discriminator: ``discriminator1``, ``discriminator2``, or ``staged``: the first, then the
-            second.
-        staging: when the second takes over.
-        stop: the balance at which training ends; None trains for all ``steps``.
-        discriminator_steps: of the discriminator for each step of ``fit``, on other examples each.
-        generator_steps: of the generator for each step of ``fit``.
-        generator_rate: Adam's learning rate; the 2021 report gives 1.7e-4 to 2e-4.
-        discriminator_rate: of the discriminator, or of the first of two; the 2021 report gives 2e-5
-            to 5e-5.
-        second_discriminator_rate: of the second of two.
-        beta_1: Adam's; 0.5 as in the DCGAN paper.
-        smoothing: what is taken from the label 1 of real examples in the discriminator's step
+        discriminator: ``discriminator1``, ``discriminator2``, or ``staged``: first
+            ``discriminator1``, then ``discriminator2``.
+        staging: condition for the change to the second discriminator.
+        stop: equilibrium at which the training run ends; None trains for all ``steps``.
+        discriminator_steps: discriminator steps per step of ``fit``, each on other examples.
+        generator_steps: generator steps per step of ``fit``.
+        generator_rate: Adam's learning rate for the generator; the 2021 report states 1.7e-4 to
+            2e-4.
+        discriminator_rate: Adam's learning rate for the only or the first discriminator; the 2021
+            report states 2e-5 to 5e-5.
+        second_discriminator_rate: Adam's learning rate for the second of two discriminators.
+        beta_1: Adam's beta_1; 0.5 as in the DCGAN paper.
+        smoothing: amount subtracted from the label 1 of real examples in the discriminator's step
             (one-sided label smoothing), 0 to 0.5.
 
-    The others are those of :class:`serkit.gans.base.GANSettings`.
+    The other attributes are those of :class:`serkit.gans.base.GANSettings`.
 
     Raises:
-        InputError: for a value out of range.
+        InputError: if a value is out of range.
 
     Source: 2021 report, section 6.1; label smoothing: Salimans et al. (2016), arXiv:1606.03498.
     """
@@ -75,28 +76,33 @@ class DCGANSettings(GANSettings):
 class DCGAN(GAN):
     """A generator and a discriminator trained against each other.
 
-    Each step teaches the discriminator, then the generator on the same generated examples. Real
-    and generated ones go through the discriminator as two batches. (The 2021 report's section 4.1.1
-    puts them into one; batch normalisation then sees how they differ within that batch, which it
-    cannot when the generator is taught: the discriminator's loss fell to 0 in a hundred steps and
-    the generator learned nothing.)
+    Each step of ``fit`` trains the discriminator. It then trains the generator on the same
+    generated examples. Real and generated examples pass through the discriminator as two batches.
+    The 2021 report's section 4.1.1 puts them into one batch. Batch normalisation then reveals the
+    difference between real and generated examples within this batch. It does not do so in the
+    generator's step. As a result, the discriminator's loss fell to 0 within a hundred steps and the
+    generator learned nothing.
 
-    Reported are ``d_loss`` and ``g_loss``, without label smoothing; ``d_real`` and ``d_fake``, the
-    mean probability of being real that the discriminator gives to real and to generated examples;
-    and ``d_accuracy``, the fraction of both that it tells right; of the last of several steps.
+    ``train_step`` reports ``d_loss`` and ``g_loss``, without label smoothing; ``d_real`` and
+    ``d_fake``, the discriminator's mean probability of "real" for real and for generated examples;
+    and ``d_accuracy``, the fraction of real and generated examples that the discriminator
+    classifies correctly. If a step of ``fit`` has several steps of a network, these values are
+    those of the last one.
 
     Args:
-        generator: from ``(batch, latent)`` to ``(batch, frames, bins, 1)``.
-        discriminators: from such a spectrogram to a logit ``(batch, 1)``; one, or two that are
-            staged.
-        settings: how it is trained.
-        seed: of the noise and the augmentation.
+        generator: model from ``(batch, latent)`` to ``(batch, frames, bins, 1)``.
+        discriminators: models from such a spectrogram to a logit ``(batch, 1)``; one model, or two
+            that are used one after the other.
+        settings: settings of the training run.
+        seed: seed of the noise and the augmentation.
 
     Call arguments:
-        noise: float32 ``(batch, latent)``; with classes, a list of it and int32 ``(batch,)``.
+        noise: float32 ``(batch, latent)``; for a conditional GAN, a list of this noise and int32
+            class numbers ``(batch,)``.
 
     Raises:
-        InputError: by ``fit``, if the examples of a step cannot be shared out evenly.
+        InputError: by ``fit``, if the number of examples of a step is not a multiple of
+            ``discriminator_steps``.
 
     Source: 2021 report, section 6.1; Radford et al. (2016), arXiv:1511.06434.
     """
@@ -139,7 +145,7 @@ class DCGAN(GAN):
             with tape:
                 fake = self.generate(labels, tf.shape(real)[0], seed)
             if number == 0:
-                # On the same generated examples: the generator runs once for both networks.
+                # Both networks use the same generated examples, so the generator runs only once.
                 logits = self._teach_discriminator(real, fake, labels, seed)
             with tape:
                 shown = self.show(fake, tf.random.experimental.stateless_fold_in(seed, 2))
@@ -152,7 +158,7 @@ class DCGAN(GAN):
     def _teach_discriminator(
         self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor | None, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """One step of the discriminator; gives what it said of both before."""
+        """Apply one discriminator step; return the logits of both batches from before the step."""
         real_seed, fake_seed = step_seeds(seed, 2)
         with tf.GradientTape() as tape:
             shown = self.show(real, real_seed), self.show(tf.stop_gradient(fake), fake_seed)
@@ -163,7 +169,7 @@ class DCGAN(GAN):
 
 
 def build_dcgan(settings: DCGANSettings, seed: int) -> DCGAN:
-    """A compiled DCGAN with fresh weights; same settings and seed, same weights."""
+    """Build a compiled DCGAN with new weights that depend on ``settings`` and ``seed`` only."""
     names = list(DISCRIMINATORS) if settings.discriminator == STAGED else [settings.discriminator]
     with precision(settings.precision):
         gan = DCGAN(
@@ -196,40 +202,42 @@ DCGAN_RECIPES = {
     ),
     REPORT: DCGANSettings(discriminator=STAGED, stop=Equilibrium()),
 }
-"""Settings of DCGANs by the recipe's name; width and number of steps are left to be chosen.
+"""Settings of DCGANs by recipe name; the user chooses the width and the number of steps.
 
-``small-data``: Discriminator1 alone, batches of 16, a discriminator that learns as fast as the
-generator, differentiable augmentation, and a moving average of the generator's weights. It is
-meant to go on from a GAN of all training clips.
+``small-data``: ``discriminator1`` only, batches of 16, the same learning rate for both networks,
+differentiable augmentation, and a moving average of the generator's weights. This recipe is meant
+to start from a GAN that was trained on all training clips.
 
-``report``: the 2021 report's own. Both discriminators, one after the other; batches of 128; Adam
-with 2e-4 for the generator, 5e-5 for the first discriminator and 3e-5 for the second; binary cross
-entropy; no augmentation, no averaging, no pretraining; training ends when both losses stay between
-1.1 and 1.3. What that report leaves open, and what is chosen here
+``report``: the settings of the 2021 report. Both discriminators, one after the other; batches of
+128; Adam with 2e-4 for the generator, 5e-5 for the first discriminator and 3e-5 for the second;
+binary cross entropy; no augmentation, no averaging, no pretraining. The training run ends when both
+losses stay between 1.1 and 1.3. The 2021 report leaves the following open. The choices here are
 (``experiments/report_choices.py`` trains both values of the first three):
 
-* Adam's beta_1: "standard" would be 0.9; 0.5, as in the DCGAN paper, which it follows elsewhere.
-* Initial weights: the DCGAN paper's normal distribution of deviation 0.02. PyTorch's own are
-  uniform; the listings set none.
-* Real and generated examples in one batch (its section 4.1.1) or in two: two, since batch
-  normalisation tells them apart within one, see :class:`DCGAN`.
-* The batch where a class has fewer than 128 clips: all of them, see :func:`dcgan_recipe`.
+* Adam's beta_1: "standard" would be 0.9. Here it is 0.5, as in the DCGAN paper, which the 2021
+  report follows elsewhere.
+* Initial weights: a normal distribution with standard deviation 0.02, as in the DCGAN paper.
+  PyTorch's own initial weights are uniform; the listings set none.
+* Real and generated examples in one batch (section 4.1.1 of the 2021 report) or in two: two, since
+  batch normalisation reveals their difference within one batch, see :class:`DCGAN`.
+* The batch of a class with fewer than 128 clips: all clips of the class, see :func:`dcgan_recipe`.
 * "Some significant decrease in the generator's loss": see
   :class:`serkit.gans.staging.StagingSettings`.
-* How many steps: ``steps``, unless the losses come to rest before.
+* Number of steps: ``steps``, unless the losses reach the equilibrium earlier.
 
 Source: 2021 report, sections 4.1 and 6.1; Radford et al. (2016), arXiv:1511.06434.
 """
 
 
 def dcgan_recipe(name: str, clips: int, **changes) -> DCGANSettings:
-    """Settings of a DCGAN that is trained on so many clips.
+    """Return the settings of a recipe for a DCGAN that is trained on ``clips`` clips.
 
     Args:
         name: ``report`` or ``small-data``.
-        clips: number of training clips; a batch of ``report`` has all of them if they are fewer
-            than 128. A batch of ``small-data`` then has some of them twice.
-        changes: of other settings, such as ``width`` and ``steps``.
+        clips: number of training clips. With fewer than 128 clips, a batch of ``report`` has all
+            clips. A batch of ``small-data`` repeats clips if there are fewer clips than
+            ``batch_size``.
+        changes: other settings to change, such as ``width`` and ``steps``.
 
     Returns:
         The recipe's settings with these changes.
@@ -247,5 +255,5 @@ def dcgan_recipe(name: str, clips: int, **changes) -> DCGANSettings:
 
 
 def limit_batch(settings: DCGANSettings, clips: int) -> DCGANSettings:
-    """The same with batches of no more than ``clips`` examples, and at least 2."""
+    """Return the settings with a batch size of at most ``clips``, but at least 2."""
     return replace(settings, batch_size=max(2, min(settings.batch_size, clips)))

@@ -17,7 +17,6 @@ from serkit.gans.sampling import sample
 from serkit.training.batches import training_batches
 from serkit.training.callbacks import Resume, StopWhenDiverged, read_state
 from serkit.training.examples import Examples
-from serkit.training.machines import fit
 
 KID = "kid"
 BEST = "best-generator.keras"
@@ -28,24 +27,25 @@ Draw = Callable[[np.ndarray], bytes]
 
 
 class Watch(keras.callbacks.Callback):
-    """Samples from fixed noise after each epoch, measures and draws them, keeps the best GAN.
+    """Callback that measures and draws samples after each epoch, and keeps the best generator.
 
-    `measure` must not have seen validation or test speakers: it chooses what is kept.
+    The samples come from the same noise in every epoch. `measure` chooses the generator that is
+    kept, so it must not use clips of validation or test speakers.
 
     Args:
-        folder: gets ``best-generator.keras`` with its numbers in ``best-generator.json``, and
-            ``samples/epoch-00010.png`` every so often. A training that is resumed goes on with
-            the best one that is there.
-        measure: gives numbers for float32 ``(count, frames, bins, 1)``; they join the history. By
-            its ``kid``, lower being better, the best generator is chosen.
-        draw: gives a PNG of some spectrograms.
-        count: how many are measured; with classes, they take turns.
-        drawn: how many are drawn.
-        every: epochs from one picture to the next; the first and the last one have theirs.
-        seed: of the noise.
+        folder: folder for ``best-generator.keras``, for its measured values in
+            ``best-generator.json``, and for ``samples/epoch-00010.png`` and so on. A resumed
+            training run compares with the best generator in the folder.
+        measure: function that returns values for float32 ``(count, frames, bins, 1)``; they are
+            added to the history. The generator with the lowest ``kid`` is kept.
+        draw: function that returns a PNG of spectrograms.
+        count: number of samples to measure; with several classes, the classes alternate.
+        drawn: number of samples to draw.
+        every: epochs between two PNGs; the first and the last epoch always have one.
+        seed: seed of the noise.
 
     Raises:
-        InputError: for a value out of range.
+        InputError: if a value is out of range.
     """
 
     def __init__(
@@ -70,12 +70,12 @@ class Watch(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         if epoch == 0:
-            # What is there was left by a training that somebody began anew.
+            # A best generator in the folder belongs to an earlier training run that was restarted.
             self._best = math.inf
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         number = epoch + 1
-        # fit knows how many there are to be; a training that stops early has a picture near it.
+        # The planned last epoch. A training run that stops early has a PNG of a nearby epoch.
         last = number == self.params["epochs"]
         drawing = self._draw is not None and (number % self._every == 0 or number == 1 or last)
         if self._measure is None and not drawing:
@@ -101,7 +101,7 @@ class Watch(keras.callbacks.Callback):
 
 
 FEWEST = 8
-"""With fewer clips a GAN can hardly do anything but learn them by heart."""
+"""With fewer clips than this, a GAN can hardly do anything but memorise them."""
 
 
 def fit_gan(
@@ -118,35 +118,37 @@ def fit_gan(
 ) -> list[dict[str, float]]:
     """Train a compiled GAN on the spectrograms of one class, or of any set of clips.
 
-    A killed call, made again with the same arguments and a GAN with the same seed, goes on after
-    the last finished epoch and ends as if it had not been killed.
+    An interrupted training run resumes if this function is called again with the same arguments and
+    a GAN with the same seed. It resumes after the last finished epoch and gives the same result as
+    an uninterrupted training run.
 
-    "As if it had not been killed" is bit for bit with
-    ``tf.config.experimental.enable_op_determinism()``, which the demo and the experiments switch
-    on: without it convolutions may be summed in another order from one run to the next.
+    The result is bit-identical only with ``tf.config.experimental.enable_op_determinism()``, which
+    the demo and the experiments switch on. Without it, the order of summation in convolutions may
+    differ from one run to the next.
 
     Args:
-        gan: from :func:`serkit.gans.dcgan.build_dcgan` or
+        gan: GAN from :func:`serkit.gans.dcgan.build_dcgan` or
             :func:`serkit.gans.wgan_gp.build_wgan_gp`.
         examples: ``(n, 224, 224, 1)`` in [-1, 1]; ``n`` may be smaller than a batch. Fewer than 8
-            are worth a warning. A GAN of several classes takes their labels, others take none.
-        speakers: who is in which part of the split.
-        settings: those that the GAN was built with.
-        seed: of the order of examples.
-        folder: gets ``state.npz`` and ``history.csv``.
-        init_from: such a folder of a GAN that was trained before, with the same networks and most
-            often on more clips; training begins with its weights.
-        callbacks: more Keras callbacks; what they add to an epoch's numbers is in the history.
+            examples cause a warning. A GAN of several classes needs labels; other GANs ignore them.
+        speakers: speakers of each partition of the split.
+        settings: settings that the GAN was built with.
+        seed: seed of the order of examples.
+        folder: folder for ``state.npz`` and ``history.csv``.
+        init_from: such a folder of another GAN with the same networks, usually trained on more
+            clips; training starts from the weights of that GAN.
+        callbacks: additional Keras callbacks; values that they add to an epoch's logs are in the
+            history.
         verbose: as for Keras' ``fit``.
 
     Returns:
-        One dictionary per epoch: ``epoch``, counted from 1, and what the GAN tracks.
+        One dictionary per epoch: ``epoch``, counted from 1, and the values that the GAN tracks.
 
     Raises:
-        LeakError: if anybody's voice is in the examples who is no training speaker.
-        InputError: for no examples, or labels that do not fit the GAN.
-        ResumeError: if ``init_from`` holds no state of such networks.
-        DivergedError: if a loss or a weight is no longer finite; what was kept before stays.
+        LeakError: if the examples have a speaker who is not a training speaker.
+        InputError: if there are no examples, or the labels do not fit the GAN.
+        ResumeError: if ``init_from`` holds no state of a GAN with these networks.
+        DivergedError: if a loss or a weight is no longer finite; files of earlier epochs stay.
     """
     speakers.require_training(examples.speakers)
     arrays = _arrays(examples, settings.classes)
@@ -160,33 +162,34 @@ def fit_gan(
         first_step=resume.epoch * settings.steps_per_epoch,
     )
     if not gan.is_finished(resume.history):
-        fit(
-            gan,
+        gan.fit(
             batches,
             initial_epoch=resume.epoch,
             epochs=settings.epochs,
             steps_per_epoch=settings.steps_per_epoch,
-            # The state is kept last: a kill before that repeats the epoch, with all that is in it.
+            # The checkpoint is written last. If the process is killed before, the epoch and all its
+            # callbacks are repeated.
             callbacks=[
                 StopWhenDiverged(gan.state, settings.steps_per_epoch),
                 *gan.callbacks(resume.history),
                 *callbacks,
                 resume,
             ],
+            shuffle=False,
             verbose=verbose,
         )
     return resume.history
 
 
 def start_from(gan: GAN, folder: Path) -> None:
-    """Give a GAN the weights of one that was trained before; its optimizers start anew.
+    """Copy the weights of another trained GAN into a GAN; the optimizers keep their initial state.
 
     Args:
-        gan: with the same networks as the other one.
-        folder: that the other one was trained in.
+        gan: GAN with the same networks as the other GAN.
+        folder: training folder of the other GAN.
 
     Raises:
-        ResumeError: if ``folder`` holds no state, or that of other networks.
+        ResumeError: if ``folder`` holds no state, or a state of other networks.
     """
     if not Path(folder, "state.npz").exists():
         raise ResumeError(f"init_from={folder} holds no state.npz; valid is a folder of fit_gan's")

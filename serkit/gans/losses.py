@@ -8,47 +8,50 @@ import tensorflow as tf
 def discriminator_loss(
     real_logits: tf.Tensor, fake_logits: tf.Tensor, smoothing: float = 0.0
 ) -> tf.Tensor:
-    """Binary cross entropy of calling real ones 1 and generated ones 0.
+    """Compute the discriminator's binary cross entropy; labels are 1 (real) and 0 (generated).
 
     Args:
-        real_logits: any shape, for real examples.
-        fake_logits: any shape, for generated ones.
-        smoothing: what is taken from the label of real ones; generated ones keep theirs, or the
-            discriminator would favour what the generator already makes.
+        real_logits: logits of real examples, any shape.
+        fake_logits: logits of generated examples, any shape.
+        smoothing: amount subtracted from the label of real examples. The label of generated
+            examples is not smoothed, since the discriminator would then favour what the generator
+            already makes.
 
     Returns:
-        float32 scalar: mean over the real plus mean over the generated ones, 2 ln 2 = 1.386 for a
-        discriminator that does not know; the scale of the 2021 report's figure 16.
+        float32 scalar: mean over the real examples plus mean over the generated examples. It is 2
+        ln 2 = 1.386 for a discriminator that always returns probability 0.5. The scale is that of
+        figure 16 of the 2021 report.
 
-    Source: Goodfellow et al. (2014); report, section 4.1.1; one-sided label smoothing: Salimans et
-    al. (2016), arXiv:1606.03498, section 3.4.
+    Source: Goodfellow et al. (2014); 2021 report, section 4.1.1; one-sided label smoothing:
+    Salimans et al. (2016), arXiv:1606.03498, section 3.4.
     """
     return _cross_entropy(1.0 - smoothing, real_logits) + _cross_entropy(0.0, fake_logits)
 
 
 def generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
-    """Binary cross entropy of having generated ones called 1 (the non-saturating loss).
+    """Compute the non-saturating generator loss: binary cross entropy with label 1.
 
     Args:
-        fake_logits: any shape, for generated examples.
+        fake_logits: logits of generated examples, any shape.
 
     Returns:
-        float32 scalar, ln 2 = 0.693 for a discriminator that does not know.
+        float32 scalar; ln 2 = 0.693 for a discriminator that always returns probability 0.5.
 
-    Source: Goodfellow et al. (2014); report, section 4.1.2.
+    Source: Goodfellow et al. (2014); 2021 report, section 4.1.2.
     """
     return _cross_entropy(1.0, fake_logits)
 
 
 def discriminator_accuracy(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
-    """Fraction of real and of generated examples that the discriminator tells right.
+    """Compute the fraction of examples that the discriminator classifies correctly.
 
     Args:
-        real_logits: any shape, for real examples.
-        fake_logits: any shape, for generated ones.
+        real_logits: logits of real examples, any shape.
+        fake_logits: logits of generated examples, any shape.
 
     Returns:
-        float32 scalar, 0 to 1: mean of the two fractions; a logit of 0 counts as generated.
+        float32 scalar, 0 to 1: mean of the fraction of real examples and the fraction of generated
+        examples. A logit of 0 counts as "generated".
 
     Source: 2021 report, section 4.1.3.
     """
@@ -56,26 +59,27 @@ def discriminator_accuracy(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf
 
 
 def wasserstein_critic_loss(real_scores: tf.Tensor, fake_scores: tf.Tensor) -> tf.Tensor:
-    """How far the critic is from telling real from generated ones apart.
+    """Compute the Wasserstein loss of a critic.
 
     Args:
-        real_scores: any shape, of real examples.
-        fake_scores: any shape, of generated ones.
+        real_scores: scores of real examples, any shape.
+        fake_scores: scores of generated examples, any shape.
 
     Returns:
-        float32 scalar, mean of the generated minus mean of the real ones. Its negative estimates
-        the distance of the two distributions, for a critic whose slope is 1 at most.
+        float32 scalar: mean score of generated examples minus mean score of real examples. If the
+        norm of the critic's gradient is at most 1, the negative loss estimates the distance of the
+        two distributions.
 
-    Source: Arjovsky et al. (2017), arXiv:1701.07875; report, section 8.1.
+    Source: Arjovsky et al. (2017), arXiv:1701.07875; 2021 report, section 8.1.
     """
     return _mean(fake_scores) - _mean(real_scores)
 
 
 def wasserstein_generator_loss(fake_scores: tf.Tensor) -> tf.Tensor:
-    """The negative mean score of generated examples, a float32 scalar.
+    """Compute the negative mean score of generated examples, a float32 scalar.
 
     Args:
-        fake_scores: any shape.
+        fake_scores: scores of generated examples, any shape.
 
     Source: Arjovsky et al. (2017), arXiv:1701.07875.
     """
@@ -88,17 +92,19 @@ def gradient_penalty(
     fake: tf.Tensor,
     shares: tf.Tensor,
 ) -> tf.Tensor:
-    """How far the critic's slope is from 1, between real and generated examples.
+    """Compute the gradient penalty of a critic between real and generated examples.
 
     Args:
-        critic: gives a score for each example, by that example alone (no batch normalisation).
+        critic: function that returns one score per example. A score must depend on its own example
+            only (no batch normalisation).
         real: ``(batch, …)``.
-        fake: as many generated examples, of the same shape.
-        shares: float32 ``(batch,)`` in [0, 1]: how much of the real example is in the point in
-            between at which the slope is taken, one for each pair.
+        fake: generated examples, of the same shape as ``real``.
+        shares: float32 ``(batch,)`` in [0, 1]: for each pair, the weight of the real example in the
+            point between both examples at which the gradient is computed.
 
     Returns:
-        float32 scalar: mean over the pairs of (norm of the gradient - 1) squared, without weight.
+        float32 scalar: mean over the pairs of (norm of the gradient - 1) squared, not multiplied by
+        the penalty's weight.
 
     Source: Gulrajani et al. (2017), arXiv:1704.00028, equation 3.
     """
@@ -109,7 +115,7 @@ def gradient_penalty(
         tape.watch(between)
         scores = critic(between)
     gradients = tf.reshape(tape.gradient(scores, between), [tf.shape(between)[0], -1])
-    # The root's own slope at 0 is infinite; a critic that is flat there would end in NaN.
+    # The derivative of the square root is infinite at 0: a gradient of 0 would cause NaN.
     norms = tf.sqrt(tf.reduce_sum(tf.square(gradients), axis=1) + 1e-12)
     return tf.reduce_mean(tf.square(norms - 1.0))
 

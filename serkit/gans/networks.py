@@ -1,8 +1,8 @@
 """Generator, discriminators (section 6.1) and critic (8.1) of the 2021 report, layer for layer.
 
-Paddings of PyTorch's convolutions are layers of their own: the backward pass of a padded TensorFlow
-convolution is many times slower. All networks are functional models, so that they save by
-themselves.
+The paddings of PyTorch's convolutions are separate layers here, because the backward pass of a
+padded TensorFlow convolution is many times slower. All networks are functional models, so Keras can
+save them without custom code.
 """
 
 from collections.abc import Sequence
@@ -31,20 +31,22 @@ _CRITIC = ((64, 6, 2, 0), (128, 6, 2, 0), (256, 6, 3, 0), (512, 6, 2, 0))
 def generator(
     width: float = 1.0, latent: int = LATENT, seed: int = 0, classes: int = 0
 ) -> keras.Model:
-    """Noise to spectrogram; sides 4, 8, 18, 55, 112, 224 and 3,763,200 parameters at width 1.
+    """Build the generator, from noise to spectrograms.
 
-    (PyTorch's count of parameters; Keras' ``count_params`` adds batch norm's moving statistics.)
+    The side lengths are 4, 8, 18, 55, 112, 224. At width 1 it has 3,763,200 parameters. (This is
+    PyTorch's count; Keras' ``count_params`` adds batch normalisation's moving statistics.)
 
     Args:
-        width: factor on every inner channel count, for small machines; at least 8 remain.
+        width: factor on every inner channel count, for small machines; at least 8 channels remain.
         latent: length of the noise vector.
-        seed: of the weights.
-        classes: 0 for the 2021 report's network; else it is told which of so many classes to make,
-            by a learned vector of length ``latent`` behind the noise.
+        seed: seed of the initial weights.
+        classes: 0 for the 2021 report's network; otherwise the number of classes of a conditional
+            generator. A learned vector of length ``latent`` for the class is then appended to the
+            noise.
 
     Returns:
-        A model from ``(batch, latent)`` to float32 ``(batch, 224, 224, 1)`` in (-1, 1); with
-        classes, from that and int32 class numbers ``(batch,)``.
+        A model from ``(batch, latent)`` to float32 ``(batch, 224, 224, 1)`` in (-1, 1). With
+        classes, the inputs are this noise and int32 class numbers ``(batch,)``.
 
     Raises:
         InputError: if ``width``, ``latent`` or ``classes`` is out of range.
@@ -58,7 +60,7 @@ def generator(
     inputs = noise
     if classes:
         inputs = [noise, _class_input(classes)]
-        # As large as the noise, so that neither drowns the other.
+        # The same variance as the noise, so that both inputs have the same scale.
         table = layers.Embedding(classes, latent, weights.normal(0.0, 1.0), name="class_vector")
         x = layers.Concatenate()([noise, table(inputs[1])])
     x = layers.Reshape((1, 1, x.shape[-1]))(x)
@@ -66,26 +68,29 @@ def generator(
         x = _up(x, _scaled(channels, width), kernel, stride, padding, weights)
         x = layers.ReLU()(_batch_norm(x, weights))
     x = _up(x, 1, 4, 2, 1, weights)
-    # float32 out, whatever the policy: spectrograms meet real ones, and losses, in full precision.
+    # float32 output under any dtype policy, so that losses are computed in full precision.
     x = layers.Activation("tanh", dtype="float32", name="spectrogram")(x)
     return keras.Model(inputs, x, name="generator")
 
 
 def discriminator1(width: float = 1.0, seed: int = 0, classes: int = 0) -> keras.Model:
-    """The 2021 report's slower learner, with dropout; sides 75, 25, 8, 1 and 5,330,688 parameters.
+    """Build the 2021 report's first discriminator, which has dropout to make it learn more slowly.
+
+    The side lengths are 75, 25, 8, 1. At width 1 it has 5,330,688 parameters.
 
     The text of the 2021 report puts the dropout before the fourth convolution, its listing before
-    the third; this is the listing.
+    the third. This network follows the listing.
 
     Args:
-        width: factor on every inner channel count; at least 8 remain.
-        seed: of the weights and the dropout.
-        classes: 0 for the 2021 report's network; else it judges an example as one of its class, by
-            a learned vector whose product with the mean of the last features adds to the logit.
+        width: factor on every inner channel count; at least 8 channels remain.
+        seed: seed of the initial weights and the dropout.
+        classes: 0 for the 2021 report's network; otherwise the number of classes of a conditional
+            discriminator. The dot product of a learned vector for the class and the mean of the
+            last features is then added to the logit.
 
     Returns:
-        A model from ``(batch, 224, 224, 1)`` to one float32 logit ``(batch, 1)``; with classes,
-        from that and int32 class numbers ``(batch,)``.
+        A model from ``(batch, 224, 224, 1)`` to one float32 logit ``(batch, 1)``. With classes, the
+        inputs are these spectrograms and int32 class numbers ``(batch,)``.
 
     Raises:
         InputError: if ``width`` or ``classes`` is out of range.
@@ -98,29 +103,34 @@ def discriminator1(width: float = 1.0, seed: int = 0, classes: int = 0) -> keras
 
 
 def discriminator2(width: float = 1.0, seed: int = 0, classes: int = 0) -> keras.Model:
-    """The 2021 report's deeper one; sides 113, 57, 29, 15, 8, 3, 1 and 63,194,624 parameters.
+    """Build the 2021 report's second, deeper discriminator.
 
-    Arguments, result and errors as for :func:`discriminator1`.
+    The side lengths are 113, 57, 29, 15, 8, 3, 1. At width 1 it has 63,194,624 parameters.
+
+    Arguments, result and errors are those of :func:`discriminator1`.
     """
     return _discriminator("discriminator2", _DISCRIMINATOR2, (3, 2, 0), width, seed, classes)
 
 
 def critic(width: float = 1.0, seed: int = 0, classes: int = 0) -> keras.Model:
-    """The 2021 report's critic, made to work; sides 110, 53, 16, 6, 1 and 6,216,769 parameters.
+    """Build the 2021 report's critic, with changes that a WGAN-GP needs.
 
-    The listing takes three channels where spectrograms have one, and normalises over the batch,
-    which the gradient penalty forbids: it holds for each example by itself. Here it is layer
-    normalisation, over all of an example with a scale and an offset per channel, as the authors of
-    WGAN-GP recommend and do. Its convolutions have biases, unlike those of the discriminators.
+    The side lengths are 110, 53, 16, 6, 1. At width 1 it has 6,216,769 parameters.
+
+    The 2021 report's listing takes three channels, but spectrograms have one. The listing also uses
+    batch normalisation. The gradient penalty forbids it, because the penalty is defined for each
+    example separately. This network uses layer normalisation instead, over all values of an
+    example, with a scale and an offset per channel. The authors of WGAN-GP recommend and use layer
+    normalisation. The convolutions have biases, unlike those of the discriminators.
 
     Args:
-        width: factor on every inner channel count; at least 8 remain.
-        seed: of the weights.
+        width: factor on every inner channel count; at least 8 channels remain.
+        seed: seed of the initial weights.
         classes: as for :func:`discriminator1`.
 
     Returns:
-        A model from ``(batch, 224, 224, 1)`` to one float32 score ``(batch, 1)``, unbounded; with
-        classes, from that and int32 class numbers ``(batch,)``.
+        A model from ``(batch, 224, 224, 1)`` to one unbounded float32 score ``(batch, 1)``. With
+        classes, the inputs are these spectrograms and int32 class numbers ``(batch,)``.
 
     Raises:
         InputError: if ``width`` or ``classes`` is out of range.
@@ -167,12 +177,12 @@ def _discriminator(
 def _judge(
     name: str, output: str, spectrograms, features, verdict, classes: int, weights: "_Weights"
 ) -> keras.Model:
-    """The network from spectrograms, and classes if there are any, to a verdict in float32."""
+    """Build the model from spectrograms, and class numbers if any, to a float32 output."""
     inputs = spectrograms
     if classes:
         inputs = [spectrograms, _class_input(classes)]
-        # Begins at nearly nothing: what makes a spectrogram real is learned before what makes a
-        # class.
+        # Small initial values: the discriminator first learns to recognise real spectrograms, then
+        # classes.
         table = layers.Embedding(
             classes, features.shape[-1], weights.normal(0.0), name="class_vector"
         )
@@ -188,7 +198,7 @@ def _class_input(classes: int):
 
 
 class _Weights:
-    """Initial weights of the DCGAN paper (Radford et al. 2016), each layer with its own seed."""
+    """Initial weights of the DCGAN paper (Radford et al. 2016), with a separate seed per layer."""
 
     def __init__(self, seed: int, name: str) -> None:
         self._seed, self._name, self._count = seed, name, 0
@@ -210,7 +220,8 @@ def _scaled(channels: int, width: float) -> int:
 
 
 def _batch_norm(x, weights: _Weights):
-    # PyTorch's momentum of 0.1 is Keras' 0.9. Its moving variance is unbiased, Keras' is not.
+    # PyTorch's momentum of 0.1 equals 0.9 in Keras. PyTorch's moving variance is unbiased, Keras'
+    # is biased.
     norm = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=weights.scale())
     return norm(x)
 

@@ -19,15 +19,16 @@ _BATCH = 32
 def sample(
     generator: keras.Model, count: int, seed: int, labels: np.ndarray | int | None = None
 ) -> np.ndarray:
-    """Generate spectrograms; the first ones are the same whatever the count.
+    """Generate spectrograms; the first samples do not depend on ``count``.
 
     Args:
-        generator: from noise ``(batch, latent)`` to ``(batch, frames, bins, 1)``; one of several
-            classes also takes class numbers ``(batch,)``.
-        count: how many, at least 1.
-        seed: of the noise.
-        labels: for a generator of several classes: the class number of all, or numbers that take
-            turns, such as one for each sample.
+        generator: model from noise ``(batch, latent)`` to ``(batch, frames, bins, 1)``; a generator
+            of several classes also takes class numbers ``(batch,)``.
+        count: number of samples, at least 1.
+        seed: seed of the noise.
+        labels: for a generator of several classes, one class number for all samples, or several
+            class numbers. Several numbers are repeated in this order; there may be one for each
+            sample.
 
     Returns:
         float32 ``(count, frames, bins, 1)`` in [-1, 1].
@@ -44,13 +45,12 @@ def sample(
 def sample_stream(
     generator: keras.Model, seed: int, labels: np.ndarray | int | None = None
 ) -> Iterator[np.ndarray]:
-    """Endless spectrograms, in batches; those that :func:`sample` gives, one after the other.
+    """Generate an endless stream of batches, with the same samples as :func:`sample`.
 
     Args:
         generator: as for :func:`sample`.
-        seed: of the noise.
-        labels: for a generator of several classes: the class number of all, or numbers that take
-            turns.
+        seed: seed of the noise.
+        labels: as for :func:`sample`.
 
     Yields:
         float32 ``(32, frames, bins, 1)`` in [-1, 1].
@@ -62,7 +62,7 @@ def sample_stream(
     rng = np.random.default_rng(derive_seed(seed, "sample"))
     shape = _BATCH, generator.inputs[0].shape[-1]
     for start in itertools.count(0, _BATCH):
-        # Always whole batches: convolutions may round differently for other batch sizes.
+        # Always full batches, since rounding in convolutions may depend on the batch size.
         inputs = rng.standard_normal(shape, dtype=np.float32)
         if turns is not None:
             inputs = [inputs, turns[np.arange(start, start + _BATCH) % len(turns)]]
@@ -70,7 +70,7 @@ def sample_stream(
 
 
 def classes_of(generator: keras.Model) -> int:
-    """How many classes a generator is told apart by; 0 if it makes one only."""
+    """Return the number of classes of a conditional generator; 0 for an unconditional one."""
     return generator.get_layer("class_vector").input_dim if len(generator.inputs) > 1 else 0
 
 
@@ -91,16 +91,16 @@ _NETWORK, _CARD = "generator.keras", "generator.json"
 
 @dataclass(frozen=True)
 class GeneratorCard:
-    """What is known of a generator besides its weights.
+    """Metadata of a generator.
 
     Attributes:
-        labels: names of the classes that it makes, in the order of its class numbers.
-        speakers: everybody whose voice is in the clips that it was trained on, sorted: samples
-            belong where these belong, in the training part.
-        clips: how many it was trained on.
-        kind: of the GAN, such as ``dcgan``.
+        labels: names of the classes that the generator makes, in the order of its class numbers.
+        speakers: speakers of the clips that the generator was trained on, sorted. Like these clips,
+            the samples must be used in the training partition only.
+        clips: number of clips that the generator was trained on.
+        kind: kind of GAN, such as ``dcgan``.
         spectrograms: settings of the spectrograms, as JSON values.
-        sha256: of the network's file.
+        sha256: SHA-256 of the network's file.
     """
 
     labels: tuple[str, ...]
@@ -113,40 +113,45 @@ class GeneratorCard:
 
 @dataclass(frozen=True)
 class StoredGenerator:
-    """A generator's network and card, as :func:`load_generator` gives them.
+    """A generator's network and card, as :func:`load_generator` returns them.
 
     Attributes:
         network: see :func:`serkit.gans.networks.generator`.
-        card: what is known of it.
+        card: metadata of the generator.
     """
 
     network: keras.Model
     card: GeneratorCard
 
     def number(self, label: str) -> int | None:
-        """The class number to ask the network for, None if it makes one class only.
+        """Return the class number of a class, or None for a generator of one class.
 
         Raises:
-            InputError: if it does not make that class.
+            InputError: if the generator does not make this class.
         """
         check_choice("label", label, self.card.labels)
         return self.card.labels.index(label) if len(self.card.labels) > 1 else None
 
 
 def store_generator(network: keras.Model, card: GeneratorCard, folder: Path) -> None:
-    """Write a generator into a folder; a killed call leaves the old one or none."""
+    """Write a generator into a folder.
+
+    If the process is killed, the folder holds either the previous generator or none that can be
+    loaded.
+    """
     path = folder / _NETWORK
     with replacing(path) as partial:
         network.save(partial)
-    # The card last: without one there is no generator.
+    # The card is written last, because a folder without a card holds no generator.
     write_json(folder / _CARD, asdict(card) | {"sha256": file_digest(path)})
 
 
 def load_generator(folder: Path) -> StoredGenerator:
-    """Read what :func:`store_generator` wrote.
+    """Read a generator that :func:`store_generator` wrote.
 
     Raises:
-        SerkitError: if it is not there, cannot be read, or the network is not the card's.
+        SerkitError: if a file is missing or cannot be read, or the network's file does not match
+            the card.
     """
     path = folder / _NETWORK
     try:
@@ -162,10 +167,10 @@ def load_generator(folder: Path) -> StoredGenerator:
 
 
 def find_generators(folder: Path) -> dict[str, Path]:
-    """Folders of all generators somewhere below ``folder``, by the classes that they make.
+    """Find the folders of all generators below ``folder``, by the classes that they make.
 
     Raises:
-        InputError: if there is none, or two make the same class.
+        InputError: if there is no generator, or two generators make the same class.
         SerkitError: if a card cannot be read.
     """
     found: dict[str, Path] = {}

@@ -12,20 +12,21 @@ from serkit.errors import InputError, check_range
 
 @dataclass(frozen=True)
 class DiffAugmentSettings:
-    """How strongly examples are changed before the network that judges them; 0 leaves a part out.
+    """Strengths of the augmentations of the discriminator's inputs; 0 switches one off.
 
-    There are no flips: speech does not run backwards, nor do formants stand on their head.
+    There are no flips, because a flip in time gives reversed speech and a flip in frequency gives
+    an unnatural order of formants.
 
     Attributes:
-        time_shift: largest shift to either side, as a share of the frames, 0 to 1.
-        frequency_shift: largest shift up or down, as a share of the bins, 0 to 1; small, since it
-            moves pitch and formants.
-        time_mask: longest stretch of frames that is taken out, as a share, 0 to 1.
-        frequency_mask: widest band that is taken out, as a share of the bins, 0 to 1.
+        time_shift: largest shift to either side, as a fraction of the frames, 0 to 1.
+        frequency_shift: largest shift up or down, as a fraction of the bins, 0 to 1. The default is
+            small, since this shift moves pitch and formants.
+        time_mask: largest number of masked frames, as a fraction of the frames, 0 to 1.
+        frequency_mask: largest number of masked bins, as a fraction of the bins, 0 to 1.
         gain: largest offset of the whole spectrogram to either side, 0 to 2; 1 is half the range.
 
     Raises:
-        InputError: for a value out of range.
+        InputError: if a value is out of range.
     """
 
     time_shift: float = 0.125
@@ -43,26 +44,27 @@ class DiffAugmentSettings:
 def diff_augment(
     spectrograms: tf.Tensor, seed: tf.Tensor, settings: DiffAugmentSettings
 ) -> tf.Tensor:
-    """Shift each spectrogram in time and frequency, offset its level, mask a stretch and a band.
+    """Shift each spectrogram in time and frequency, offset its level, and mask frames and bins.
 
-    A generator is taught through it: the result is linear in ``spectrograms`` and nothing is cut
-    off at the ends of the range, so a gradient reaches all that is still in the spectrogram.
+    The generator's gradient passes through this function. The result is linear in ``spectrograms``
+    and is not clipped to the range. So the gradient reaches every value that remains in the
+    spectrogram.
 
     Args:
         spectrograms: float32 ``(batch, frames, bins, 1)`` in [-1, 1].
         seed: int ``(2,)``; equal seeds give equal results.
-        settings: how strongly.
+        settings: strength of each augmentation.
 
     Returns:
-        The same shape, in [-1 - gain, 1 + gain]. What comes in from outside, and what is masked,
-        is -1, the value of silence.
+        The same shape, in [-1 - gain, 1 + gain]. Masked values are -1, the value of silence. Values
+        shifted in from outside are -1 plus the gain's offset.
 
-    Source: Zhao et al. (2020), DiffAugment, arXiv:2006.10738 (translation, cutout, brightness);
-    the masks are SpecAugment's, Park et al. (2019), arXiv:1904.08779.
+    Source: Zhao et al. (2020), DiffAugment, arXiv:2006.10738 (translation, cutout, brightness); the
+    masks are SpecAugment's, Park et al. (2019), arXiv:1904.08779.
     """
     batch, frames, bins, _ = tf.unstack(tf.shape(spectrograms))
     seeds = tf.random.experimental.stateless_split(seed, 5)
-    # Above silence, so that zeros are silence.
+    # Shifted by 1, so that 0 is silence.
     x = tf.squeeze(tf.cast(spectrograms, tf.float32), -1) + 1.0
     if settings.time_shift:
         x = tf.matmul(_shifts(batch, frames, settings.time_shift, seeds[0]), x)
@@ -81,30 +83,32 @@ def diff_augment(
 
 
 def _shifts(batch: tf.Tensor, size: tf.Tensor, largest: float, seed: tf.Tensor) -> tf.Tensor:
-    """Matrices ``(batch, size, size)``, each of which moves what it is multiplied with.
+    """Return matrices ``(batch, size, size)`` that shift a tensor by matrix multiplication.
 
-    As products, shifts have cheap gradients; those of a gather are scattered one by one.
+    The gradient of a matrix product is cheap. The gradient of a gather is a scatter of single
+    values.
     """
     extent = tf.cast(size, tf.float32)
     by = tf.round(tf.random.stateless_uniform([batch, 1], seed, -largest, largest) * extent)
     source = tf.range(size)[tf.newaxis] - tf.cast(by, tf.int32)
-    # Rows of zeros where the source lies outside.
+    # tf.one_hot gives a row of zeros where the source index is out of range.
     return tf.one_hot(source, size)
 
 
 class Averaged:
-    """A copy of a network that follows it slowly: steps of a GAN go back and forth, means do not.
+    """A copy of a network whose weights are an exponential moving average.
 
-    Batch norm's moving statistics are averaged like weights.
+    The weights of a GAN oscillate from step to step; their average does not. The moving statistics
+    of batch normalisation are averaged like weights.
 
     Args:
         source: a functional model.
-        decay: share of the old average that stays at each update, 0 to below 1. After ``t``
-            updates it is at most ``(1 + t) / (10 + t)``, so that the average does not hold on to
-            the initial weights.
+        decay: fraction of the old average that is kept at each update, 0 to below 1. After ``t``
+            updates it is at most ``(1 + t) / (10 + t)``, so that the initial weights are soon
+            forgotten.
 
     Attributes:
-        network: the average, a model like ``source``.
+        network: the averaged network, a model like ``source``.
 
     Source: Yazici et al. (2019), arXiv:1806.04498; the warm-up as in
     ``tf.train.ExponentialMovingAverage``.
@@ -118,7 +122,7 @@ class Averaged:
             average.assign(value)
 
     def update(self, step: tf.Tensor) -> None:
-        """Move the average towards the network as it is after ``step`` updates, 1 or more."""
+        """Update the average with the weights after ``step`` steps; ``step`` is 1 or more."""
         step = tf.cast(step, tf.float32)
         decay = tf.minimum(self._decay, (1.0 + step) / (10.0 + step))
         for average, value in self._pairs:
@@ -126,16 +130,17 @@ class Averaged:
 
 
 def tune_norms_alone(network: keras.Model) -> None:
-    """Leave only the scales and offsets of batch normalisation to be trained.
+    """Make only the scales and offsets of batch normalisation trainable.
 
-    A generator that has seen many clips and goes on with a dozen learns these by heart if it may
-    change everything. Its norms alone can shift what it makes, and not draw anew.
+    A generator that was pretrained on many clips memorises a dozen new clips if all its weights are
+    trainable. Training only the batch normalisation can shift what the generator makes, but does
+    not let it learn new clips in detail.
 
     Args:
-        network: whose layers are frozen but for its norms; its optimizer may stay as it is.
+        network: network whose other layers are frozen; its optimizer need not change.
 
     Raises:
-        InputError: if there is no batch normalisation in it.
+        InputError: if the network has no batch normalisation.
 
     Source: Noguchi & Harada (2019), Image Generation From Small Datasets via Batch Statistics
     Adaptation, arXiv:1904.01774.

@@ -8,30 +8,30 @@ import keras
 from serkit.errors import check_choice, check_range
 
 STAGE = "stage"
-"""Name of the history's column that says which discriminator an epoch was trained against."""
+"""Name of the history's column with the number of the epoch's discriminator, from 1."""
 
 _SMOOTHED = 3
-# At the start either side leads by a few hundredths, by chance.
+# In the first epochs the two mean probabilities differ by a few hundredths by chance.
 _LEAD = 0.1
 _NEEDED = ("g_loss", "d_real", "d_fake")
 
 
 @dataclass(frozen=True)
 class StagingSettings:
-    """When the next discriminator takes over.
+    """Conditions for the change to the second discriminator.
 
-    All numbers are means over the last three epochs. The loss that counts as the highest is one
-    that the generator had while the discriminator was ahead, that is, gave real examples a
-    probability of being real that is at least 0.1 higher than that of generated ones. A loss that
-    is low because the discriminator has not learned anything yet, or is fooled from the start, is
-    no decrease.
+    All values are means over the last three epochs. The reference is the generator's highest loss
+    in epochs in which the discriminator was ahead. The discriminator is ahead if its mean
+    probability of "real" is at least 0.1 higher for real than for generated examples. Other epochs
+    do not count: there the generator's loss can be low because the discriminator has learned
+    nothing yet, or is fooled from the start.
 
     Attributes:
-        share: the fraction of that highest loss by which the generator's loss has to fall; 0 to 1.
-        epochs: after so many epochs at the latest.
+        share: fraction of the reference by which the generator's loss must fall; 0 to 1.
+        epochs: number of epochs after which the change happens in any case.
 
     Raises:
-        InputError: for a value out of range.
+        InputError: if a value is out of range.
 
     Source: 2021 report, section 6.1: "after some significant decrease in the generator's loss".
     """
@@ -44,7 +44,11 @@ class StagingSettings:
         check_range("epochs", self.epochs, 1)
 
     def is_due(self, history: Sequence[Mapping[str, float]]) -> bool:
-        """Whether it is time, after epochs with ``g_loss``, ``d_real`` and ``d_fake``."""
+        """Return whether the change is due after these epochs.
+
+        Args:
+            history: one row per epoch, with ``g_loss``, ``d_real`` and ``d_fake``.
+        """
         if len(history) >= self.epochs:
             return True
         ends = range(_SMOOTHED, len(history) + 1)
@@ -53,7 +57,7 @@ class StagingSettings:
         return bool(ahead) and means[-1]["g_loss"] <= (1 - self.share) * max(ahead)
 
     def was_due(self, history: Sequence[Mapping[str, float]]) -> bool:
-        """Whether it was time after any of these epochs."""
+        """Return whether the change was due after any of these epochs."""
         return any(self.is_due(history[:length]) for length in range(1, len(history) + 1))
 
 
@@ -62,13 +66,13 @@ def _mean(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 class Staging(keras.callbacks.Callback):
-    """Goes over to the GAN's next discriminator, and writes into the history which one it is.
+    """Callback that changes to the second discriminator and adds :data:`STAGE` to the history.
 
     Args:
-        settings: when.
-        history: epochs that went before, of a training that is resumed, with ``g_loss``,
-            ``d_real`` and ``d_fake``.
-        say: gets a line when the change comes.
+        settings: conditions for the change.
+        history: rows of the epochs before a resumed training run, with ``g_loss``, ``d_real`` and
+            ``d_fake``.
+        say: function that gets one line when the change happens.
 
     Source: 2021 report, section 6.1: two discriminators, the first one slowed down on purpose.
     """
@@ -84,7 +88,7 @@ class Staging(keras.callbacks.Callback):
         self._history = list(history)
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        # Which stage it is follows from the history: a resumed training needs nothing else.
+        # A resumed training run derives the stage from the history alone.
         if self._settings.was_due(self._history):
             self.model.go_to_stage(1)
 
@@ -108,17 +112,19 @@ _MEASURES = {LOSSES: ("d_loss", "g_loss"), ACCURACY: ("d_accuracy",)}
 
 @dataclass(frozen=True)
 class Equilibrium:
-    """What is watched, as means of epochs, stays within a band for some epochs on end.
+    """Condition for the end of training: the watched values stay within a band for several epochs.
+
+    The values are means over an epoch.
 
     Attributes:
         low: lower end of the band.
-        high: its upper end; the losses of the 2021 report came to rest at 1.1 to 1.3.
-        epochs: how many epochs on end.
-        measure: ``losses``, both networks', or ``accuracy``, the fraction of examples that the
-            discriminator tells right, 0 to 1.
+        high: upper end of the band; the losses of the 2021 report settled at 1.1 to 1.3.
+        epochs: number of consecutive epochs.
+        measure: ``losses``, the losses of both networks, or ``accuracy``, the fraction of examples
+            that the discriminator classifies correctly, 0 to 1.
 
     Raises:
-        InputError: for a value out of range.
+        InputError: if a value is out of range.
 
     Source: 2021 report, sections 4.1.3 and 6.1.
     """
@@ -135,12 +141,12 @@ class Equilibrium:
         check_range("epochs", self.epochs, 1)
 
     def reached(self, history: Sequence[Mapping[str, float]], stage: int = 1) -> bool:
-        """Whether the last epochs of a history are in balance.
+        """Return whether the last epochs of a history are within the band.
 
         Args:
-            history: a row an epoch, as :class:`serkit.gans.dcgan.DCGAN` reports it.
-            stage: with discriminators that take over from each other, only epochs against this
-                one count, numbered from 1: balance with an easy one is no end.
+            history: one row per epoch, as :class:`serkit.gans.dcgan.DCGAN` reports it.
+            stage: number of the discriminator, from 1; only epochs with this discriminator count.
+                An equilibrium with the first of two discriminators does not end the training run.
         """
         last = history[-self.epochs :]
         return len(last) == self.epochs and all(
@@ -151,12 +157,12 @@ class Equilibrium:
 
 
 class EquilibriumStop(keras.callbacks.Callback):
-    """Ends ``fit`` when the equilibrium is reached.
+    """Callback that ends ``fit`` when the equilibrium is reached.
 
     Args:
-        settings: what counts as one.
-        history: epochs that went before, of a training that is resumed.
-        say: gets a line at the end.
+        settings: condition for the equilibrium.
+        history: rows of the epochs before a resumed training run.
+        say: function that gets one line at the end.
     """
 
     def __init__(

@@ -15,20 +15,22 @@ from serkit.training.precision import precision
 
 @dataclass(frozen=True)
 class WGANGPSettings(GANSettings):
-    """How a WGAN-GP is built and trained; the defaults are its authors'.
+    """Settings of a WGAN-GP and of its training run; the defaults are those of the paper.
 
     Attributes:
-        batch_size: as for :class:`serkit.gans.base.GANSettings`; each of the critic's steps
-            gets other examples.
-        critic_steps: steps of the critic before each step of the generator.
+        batch_size: as for :class:`serkit.gans.base.GANSettings`; each critic step gets other
+            examples.
+        critic_steps: critic steps before each generator step.
         penalty: weight of the gradient penalty.
-        generator_rate: Adam's learning rate.
-        critic_rate: Adam's learning rate.
-        beta_1: Adam's; momentum unsettles a critic.
-        beta_2: Adam's.
+        generator_rate: Adam's learning rate for the generator.
+        critic_rate: Adam's learning rate for the critic.
+        beta_1: Adam's beta_1; momentum makes the training of a critic unstable.
+        beta_2: Adam's beta_2.
+
+    The other attributes are those of :class:`serkit.gans.base.GANSettings`.
 
     Raises:
-        InputError: for a value out of range.
+        InputError: if a value is out of range.
 
     Source: Gulrajani et al. (2017), arXiv:1704.00028, algorithm 1.
     """
@@ -56,24 +58,28 @@ class WGANGPSettings(GANSettings):
 
 
 class WGANGP(GAN):
-    """A generator, and a critic whose slope a penalty holds near 1.
+    """A generator and a critic, with a penalty that keeps the norm of the critic's gradient near 1.
 
-    Each step of ``fit`` takes a batch for every step of the critic, in one; then the generator is
-    taught once. Reported are ``c_loss``, what the critic minimises, ``g_loss``, ``distance``, the
-    estimate of how far generated examples are from real ones (it falls as they get better), and
-    ``penalty``, without its weight; of the last critic step.
+    Each step of ``fit`` takes the batches of all critic steps at once, and has one generator step
+    at the end. ``train_step`` reports ``c_loss``, which the critic minimises; ``g_loss``;
+    ``distance``, the estimated distance between generated and real examples, which falls as the
+    generated examples improve; and ``penalty``, not multiplied by its weight. The values of the
+    critic are those of its last step.
 
     Args:
-        generator: from ``(batch, latent)`` to ``(batch, frames, bins, 1)``.
-        critic: from such a spectrogram to a score ``(batch, 1)``; without batch normalisation.
-        settings: how it is trained.
-        seed: of the noise, the augmentation, and of where the slope is taken.
+        generator: model from ``(batch, latent)`` to ``(batch, frames, bins, 1)``.
+        critic: model from such a spectrogram to a score ``(batch, 1)``; without batch
+            normalisation.
+        settings: settings of the training run.
+        seed: seed of the noise, of the augmentation, and of the points of the gradient penalty.
 
     Call arguments:
-        noise: float32 ``(batch, latent)``; with classes, a list of it and int32 ``(batch,)``.
+        noise: float32 ``(batch, latent)``; for a conditional GAN, a list of this noise and int32
+            class numbers ``(batch,)``.
 
     Raises:
-        InputError: by ``fit``, if the examples of a step cannot be shared out evenly.
+        InputError: by ``fit``, if the number of examples of a step is not a multiple of
+            ``critic_steps``.
 
     Source: 2021 report, section 8.1; Gulrajani et al. (2017), arXiv:1704.00028.
     """
@@ -92,7 +98,7 @@ class WGANGP(GAN):
 
     @property
     def critic(self) -> keras.Model:
-        """The network that the generator is trained against."""
+        """The critic."""
         return self.discriminator
 
     def train_step(self, data) -> dict[str, tf.Tensor]:
@@ -117,7 +123,7 @@ class WGANGP(GAN):
         both = None if labels is None else tf.concat([labels, labels], axis=0)
         shares = tf.random.stateless_uniform([batch], share_seed)
         with tf.GradientTape() as tape:
-            # Scored together: the critic looks at each example by itself.
+            # One pass for both batches: a critic's score depends on its own example only.
             scores = self.discriminate(tf.concat([real, fake], axis=0), both)
             difference = wasserstein_critic_loss(scores[:batch], scores[batch:])
             penalty = gradient_penalty(
@@ -129,7 +135,7 @@ class WGANGP(GAN):
 
 
 def build_wgan_gp(settings: WGANGPSettings, seed: int) -> WGANGP:
-    """A compiled WGAN-GP with fresh weights; same settings and seed, same weights."""
+    """Build a compiled WGAN-GP with new weights that depend on ``settings`` and ``seed`` only."""
     classes = settings.classes
     with precision(settings.precision):
         gan = WGANGP(

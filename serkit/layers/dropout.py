@@ -8,7 +8,7 @@ import tensorflow as tf
 
 
 def layers_of(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
-    """A layer or model itself, and all layers inside, at any depth."""
+    """Yield a layer or model and all its inner layers, at any depth."""
     yield layer
     for part in getattr(layer, "layers", ()):
         yield from layers_of(part)
@@ -16,10 +16,10 @@ def layers_of(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
 
 @keras.saving.register_keras_serializable("serkit")
 class MonteCarloDropout(keras.layers.Dropout):
-    """``keras.layers.Dropout`` that drops in prediction as it does in training.
+    """``keras.layers.Dropout`` that drops units in prediction as in training.
 
-    Arguments as there. Inputs and outputs are ``(batch, …)`` of the same shape; what is kept is
-    divided by the share that is kept.
+    The arguments are those of ``keras.layers.Dropout``. Inputs and outputs are ``(batch, …)`` of
+    the same shape. Kept units are divided by the fraction of units that is kept.
 
     Source: Gal & Ghahramani (2016), arXiv:1506.02142.
     """
@@ -37,10 +37,10 @@ class MonteCarloDropout(keras.layers.Dropout):
 
     @contextmanager
     def drawing(self, seed) -> Iterator[None]:
-        """Calls inside all drop the same units, whatever their batch.
+        """Make all calls inside the ``with`` block drop the same units, in all examples.
 
         Args:
-            seed: int ``(2,)``: the same seed drops the same units, in every process.
+            seed: int ``(2,)``; the same seed drops the same units in every process.
         """
         self._drawn = seed
         try:
@@ -50,7 +50,7 @@ class MonteCarloDropout(keras.layers.Dropout):
 
     @contextmanager
     def at_mean(self) -> Iterator[None]:
-        """Calls inside drop nothing."""
+        """Switch dropout off for calls inside the ``with`` block."""
         self._drops = False
         try:
             yield

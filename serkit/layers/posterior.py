@@ -1,10 +1,16 @@
 """Normal posteriors of weights, and estimators of a layer's outputs under them.
 
-The estimators take ``linear``, which maps inputs ``(batch, …)`` and a kernel to outputs
-``(batch, …)`` and is linear in both; the mean and the standard deviation of each weight of the
-kernel, float32; and a seed as for ``keras.random``. Each output by itself is distributed as if the
-kernel had been drawn for it alone; the estimators differ in what the examples of a batch have in
-common. Outputs have the dtype of the inputs.
+The estimators have these arguments in common:
+
+- ``linear``: function that maps inputs ``(batch, …)`` and a kernel to outputs ``(batch, …)``. It
+  is linear in both.
+- ``inputs``: inputs of ``linear``.
+- ``mean`` and ``scale``: mean and standard deviation of each weight of the kernel, float32.
+- ``seed``: seed as for ``keras.random``.
+
+With every estimator each single output has the distribution that a separate draw of the kernel
+would give. The estimators differ in the noise that the examples of a batch share. Outputs have the
+dtype of the inputs.
 """
 
 import math
@@ -22,12 +28,15 @@ from serkit.layers.priors import NormalPrior, ScaleMixturePrior
 
 Linear = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
-# Below the smallest variance that changes a float32 sum; the root has no slope at 0.
+# Lower bound of the variance, because the gradient of the square root is infinite at 0. It is too
+# small to change a float32 sum.
 _LEAST_VARIANCE = 1e-20
 
 
 def reparameterization(linear: Linear, inputs, mean, scale, seed):
-    """One kernel for the whole batch: the gradients of its examples have their noise in common.
+    """Compute the outputs with one kernel draw for the whole batch.
+
+    The gradients of all examples share the same noise.
 
     Source: Kingma & Welling (2014), arXiv:1312.6114.
     """
@@ -36,10 +45,11 @@ def reparameterization(linear: Linear, inputs, mean, scale, seed):
 
 
 def flipout(linear: Linear, inputs, mean, scale, seed):
-    """One draw for the batch, to each example with other signs at each input and output channel.
+    """Compute the outputs with one noise draw for the batch and random signs for each example.
 
-    So the examples' noise is not correlated, at the price of a second pass of ``linear``. Channels
-    are the last axis of inputs and outputs.
+    Each example has its own random sign for each input channel and each output channel. So the
+    noise of the examples is uncorrelated, at the price of a second pass of ``linear``. Channels are
+    the last axis of inputs and outputs.
 
     Source: Wen et al. (2018), arXiv:1803.04386.
     """
@@ -51,10 +61,11 @@ def flipout(linear: Linear, inputs, mean, scale, seed):
 
 
 def local_reparameterization(linear: Linear, inputs, mean, scale, seed):
-    """Each output is drawn from the normal that the weights' normals add up to.
+    """Draw each output from the normal distribution that follows from the posterior of the weights.
 
-    Of a dense layer that is exact. Of a convolution each output by itself is distributed as it
-    should be, but two positions, whose weights are the same, are drawn as if they were not.
+    For a dense layer this is exact. For a convolution each single output has the right
+    distribution. The outputs of different positions are drawn independently, although these
+    positions share their weights.
 
     Source: Kingma et al. (2015), arXiv:1506.02557; for convolutions Shridhar et al. (2018),
     arXiv:1806.05978, which is reference 5 of the 2021 report.
@@ -67,7 +78,7 @@ def local_reparameterization(linear: Linear, inputs, mean, scale, seed):
 
 
 def _signs(x, seed):
-    """-1 or 1 for each example and channel, the same at all positions."""
+    """Draw a sign, -1 or 1, for each example and channel, the same at all positions."""
     shape = (ops.shape(x)[0], *[1] * (len(x.shape) - 2), x.shape[-1])
     drawn = keras.random.uniform(shape, dtype="float32", seed=seed)
     return ops.cast(ops.where(drawn < 0.5, -1.0, 1.0), x.dtype)
@@ -77,26 +88,28 @@ Prior = NormalPrior | ScaleMixturePrior
 
 
 class VariationalLayer(keras.layers.Layer):
-    """What layers with a normal posterior for their kernel have in common.
+    """Base class of layers with a normal posterior of their kernel.
 
-    A bias, if there is one, is a plain number each, as in ``tfp.layers``. Mean and standard
-    deviation (softplus of a variable, so that it stays positive) are float32 under every precision,
-    and so is the KL, which the layer adds to the model's loss times ``kl_weight``. That is a
-    variable, so that a schedule can raise it (:class:`serkit.layers.variational.KLWarmup`); with a
-    loss that is a mean over clips it belongs at one over the number of real training clips.
+    The bias is deterministic, as in ``tfp.layers``. The standard deviation is the softplus of a
+    variable, so that it stays positive. Mean, standard deviation and KL divergence are float32
+    under every dtype policy.
+
+    The layer adds the KL divergence times ``kl_weight`` to the model's loss. ``kl_weight`` is a
+    variable, so that a schedule can raise it (:class:`serkit.layers.variational.KLWarmup`). For a
+    loss that is a mean over clips, the right weight is one over the number of real training clips.
 
     Args:
-        use_bias: whether there is one.
-        kernel_initializer: of the posterior's mean.
-        bias_initializer: of the bias.
-        posterior_scale: the standard deviation that every weight starts with, above 0.
-        kernel_prior: what is believed before any data; default: a standard normal.
-        kl_weight: what the KL counts in the loss, 0 or more.
-        seed: of the weights that are drawn at each call; None for another one in each process.
+        use_bias: whether the layer has a bias.
+        kernel_initializer: initializer of the posterior's mean.
+        bias_initializer: initializer of the bias.
+        posterior_scale: initial standard deviation of every weight, above 0.
+        kernel_prior: prior of the kernel, or its serialized form; default: a standard normal.
+        kl_weight: weight of the KL divergence in the loss, 0 or more.
+        seed: seed of the random weights; None for a different seed in each process.
         **kwargs: as for any Keras layer.
 
     Raises:
-        InputError: for a value out of range.
+        InputError: if a value is out of range.
     """
 
     def __init__(
@@ -127,7 +140,12 @@ class VariationalLayer(keras.layers.Layer):
         self._drawn = None
 
     def add_kernel(self, shape: tuple[int, ...], biases: int) -> None:
-        """The layer's variables: of a kernel of that shape, and of so many biases."""
+        """Create the variables of the layer.
+
+        Args:
+            shape: shape of the kernel.
+            biases: number of biases.
+        """
         self.kernel_posterior_loc = self._own(
             "kernel_posterior_loc", shape, self.kernel_initializer
         )
@@ -150,7 +168,8 @@ class VariationalLayer(keras.layers.Layer):
         self.kl_weight = self._own("kl_weight", (), weight, trainable=False)
 
     def _own(self, name: str, shape, initializer, trainable: bool = True) -> keras.Variable:
-        # Not cast to bfloat16 in mixed precision: posteriors are narrower than its steps are wide.
+        # Not cast to bfloat16 in mixed precision: its resolution is coarser than the posterior is
+        # wide.
         return self.add_weight(
             name=name,
             shape=shape,
@@ -162,14 +181,18 @@ class VariationalLayer(keras.layers.Layer):
 
     @property
     def posterior(self) -> tfd.Normal:
-        """Of the kernel, float32 and of its shape."""
+        """Posterior of the kernel, float32, with the shape of the kernel."""
         return tfd.Normal(
             tf.convert_to_tensor(self.kernel_posterior_loc),
             tf.nn.softplus(tf.convert_to_tensor(self.kernel_posterior_untransformed_scale)),
         )
 
     def divergence(self) -> tf.Tensor:
-        """KL of the posterior from the prior, in nats, over all weights: float32, ()."""
+        """Compute the KL divergence of the posterior from the prior, summed over all weights.
+
+        Returns:
+            float32 scalar in nats.
+        """
         centre = self.kernel_prior_loc if self.kernel_prior.centred else 0.0
         unit = self.kernel_prior_unit if self.kernel_prior.relative else 1.0
         return self.kernel_prior.divergence(
@@ -177,7 +200,10 @@ class VariationalLayer(keras.layers.Layer):
         )
 
     def activated(self, linear: Linear, inputs):
-        """The layer's outputs for one draw of its kernel; the KL joins the model's losses.
+        """Compute the layer's outputs and add the KL divergence to the model's losses.
+
+        The kernel is random. Inside :meth:`drawing` and :meth:`at_mean` the kernel is fixed and no
+        KL divergence is added.
 
         Args:
             linear: see :mod:`serkit.layers.posterior`.
@@ -194,10 +220,10 @@ class VariationalLayer(keras.layers.Layer):
         return self.activation(outputs)
 
     def draw(self, seed) -> tf.Tensor:
-        """One kernel, float32 and of its shape.
+        """Draw one kernel from the posterior, float32.
 
         Args:
-            seed: int ``(2,)``: the same seed draws the same kernel, in every process.
+            seed: int ``(2,)``; the same seed draws the same kernel in every process.
         """
         posterior = self.posterior
         noise = tf.random.stateless_normal(posterior.loc.shape, seed)
@@ -205,17 +231,20 @@ class VariationalLayer(keras.layers.Layer):
 
     @contextmanager
     def drawing(self, seed) -> Iterator[None]:
-        """Calls inside all have the kernel of that seed (see :meth:`draw`), whatever their batch.
+        """Use one kernel draw for all calls inside the ``with`` block, see :meth:`draw`.
 
-        So the layer is one of the functions that it believes in, rather than another one for each
-        example; there is no KL.
+        All examples of all batches share this draw: the layer is one fixed function, drawn from its
+        posterior. Calls add no KL divergence.
         """
         with self._fixed(self.draw(seed)):
             yield
 
     @contextmanager
     def at_mean(self) -> Iterator[None]:
-        """Calls inside all have the mean of the posterior as kernel; there is no KL."""
+        """Use the mean of the posterior as kernel for all calls inside the ``with`` block.
+
+        Calls add no KL divergence.
+        """
         with self._fixed(tf.convert_to_tensor(self.kernel_posterior_loc)):
             yield
 
@@ -228,11 +257,12 @@ class VariationalLayer(keras.layers.Layer):
             self._drawn = None
 
     def set_posterior(self, loc: np.ndarray, scale: np.ndarray | float) -> None:
-        """Set where the posterior starts; a centred or relative prior goes by that.
+        """Set the initial posterior, and adapt a centred or relative prior to it.
 
         Args:
-            loc: mean of each weight, of the kernel's shape.
-            scale: standard deviation of each, of its shape or one for all, above 0.
+            loc: mean of each weight, with the shape of the kernel.
+            scale: standard deviation of each weight with the shape of the kernel, or one number for
+                all weights. Above 0.
         """
         scale = np.broadcast_to(np.maximum(scale, 1e-12), loc.shape)
         self.kernel_posterior_loc.assign(loc)
@@ -256,7 +286,7 @@ class VariationalLayer(keras.layers.Layer):
 
 
 def _unsoftplus(scale):
-    """What softplus makes ``scale`` of, for small ones without loss."""
+    """Compute the inverse of softplus, without loss of precision for small values."""
     if isinstance(scale, float):
         return scale + math.log(-math.expm1(-scale))
     scale = np.asarray(scale, np.float64)

@@ -9,14 +9,15 @@ from serkit.errors import check_range
 
 @keras.saving.register_keras_serializable("serkit")
 class NormalPrior:
-    """Weights are normal and independent of each other.
+    """Normal prior with independent weights.
 
     Args:
         scale: standard deviation of each weight, above 0.
-        centred: around what the posterior's mean is when the layer is built or converted from a
-            trained one (MOPED), rather than around 0.
-        relative: whether ``scale`` is a multiple of the standard deviation that each weight's
-            posterior starts with.
+        centred: whether the mean of the prior is the initial mean of the posterior rather than 0.
+            The initial mean is set when the layer is built, or converted from a trained layer
+            (MOPED).
+        relative: whether ``scale`` is a multiple of the initial standard deviation of each weight's
+            posterior.
 
     Raises:
         InputError: if ``scale`` is not above 0.
@@ -29,13 +30,16 @@ class NormalPrior:
     def divergence(
         self, posterior: tfd.Normal, centre: tf.Tensor | float, unit: tf.Tensor | float, seed
     ) -> tf.Tensor:
-        """KL of the posterior from this prior, in nats, summed over all weights: float32, ().
+        """Compute the KL divergence of the posterior from this prior, summed over all weights.
 
         Args:
             posterior: float32, of any shape.
-            centre: what the prior is around, if it is centred, else 0.
-            unit: what its scale is a multiple of, if it is relative, else 1.
-            seed: not used, there is a formula.
+            centre: mean of the prior if it is centred, else 0.
+            unit: factor of ``scale`` if the prior is relative, else 1.
+            seed: not used, because the KL divergence has a closed form.
+
+        Returns:
+            float32 scalar in nats.
         """
         prior = tfd.Normal(centre, self.scale * unit)
         return tf.reduce_sum(tfd.kl_divergence(posterior, prior))
@@ -50,20 +54,20 @@ class NormalPrior:
 
 @keras.saving.register_keras_serializable("serkit")
 class ScaleMixturePrior:
-    """Each weight comes from a wide normal or from a narrow one.
+    """Mixture of a wide and a narrow normal distribution as prior, with independent weights.
 
-    There is no formula for the KL, which is estimated from one draw of the weights at each step,
-    and so is itself random, and can be negative.
+    The KL divergence has no closed form. It is estimated from one draw of the weights at each step.
+    The estimate is random and can be negative.
 
     Args:
-        wide: standard deviation of the one, above 0.
-        narrow: of the other, above 0.
-        share: of the wide one, 0.001 to 0.999.
+        wide: standard deviation of the wide component, above 0.
+        narrow: standard deviation of the narrow component, above 0.
+        share: mixture weight of the wide component, 0.001 to 0.999.
         centred: as for :class:`NormalPrior`.
-        relative: as for :class:`NormalPrior`, of both.
+        relative: as for :class:`NormalPrior`, applied to ``wide`` and ``narrow``.
 
     Raises:
-        InputError: for a value out of range.
+        InputError: if a value is out of range.
 
     Source: Blundell et al. (2015), arXiv:1505.05424, section 3.3.
     """
@@ -85,13 +89,16 @@ class ScaleMixturePrior:
     def divergence(
         self, posterior: tfd.Normal, centre: tf.Tensor | float, unit: tf.Tensor | float, seed
     ) -> tf.Tensor:
-        """What one draw of the weights says about the KL, in nats: float32, ().
+        """Estimate the KL divergence of the posterior from this prior with one draw of the weights.
 
         Args:
             posterior: float32, of any shape.
-            centre: what the prior is around, if it is centred, else 0.
-            unit: what its deviations are multiples of, if it is relative, else 1.
-            seed: of the draw, as for ``keras.random``.
+            centre: mean of the prior if it is centred, else 0.
+            unit: factor of ``wide`` and ``narrow`` if the prior is relative, else 1.
+            seed: seed of the draw, as for ``keras.random``.
+
+        Returns:
+            float32 scalar in nats, summed over all weights.
         """
         noise = keras.random.normal(posterior.loc.shape, dtype="float32", seed=seed)
         draw = posterior.loc + posterior.scale * noise

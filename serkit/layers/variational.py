@@ -1,13 +1,16 @@
 """Variational dense and convolutional layers, and the weight of their KL divergence.
 
-``tfp.layers`` itself is of Keras 2 and refused by Keras 3. Names, variables and defaults are kept
-where they can be: a mean-field normal posterior of the kernel, a plain bias, a standard normal
-prior. Other than there, a posterior starts with a standard deviation of 1e-3, rather than about
-0.05, with which deep networks do not begin to learn; and the KL counts ``kl_weight`` times, a
-variable, rather than what a divergence function makes of it.
+Keras 3 does not accept ``tfp.layers``, which is written for Keras 2. The layers here keep its
+names, variables and defaults where possible: a mean-field normal posterior of the kernel, a
+deterministic bias, a standard normal prior. There are two differences:
 
-Every call draws weights anew, in prediction as in training: ``model.predict`` gives one draw, and
-different ones for the same input. :mod:`serkit.uncertainty` takes as many draws as are wanted.
+- The initial standard deviation of the posterior is 1e-3. ``tfp.layers`` uses about 0.05, with
+  which deep networks do not begin to learn.
+- The variable ``kl_weight`` scales the KL divergence. ``tfp.layers`` scales it in a divergence
+  function.
+
+Every call draws new weights, in prediction as in training: ``model.predict`` returns the result of
+one draw, and differs from call to call. :mod:`serkit.uncertainty` takes any number of draws.
 """
 
 from collections.abc import Iterator
@@ -104,17 +107,17 @@ def _pair(name: str, value: int | tuple[int, int]) -> tuple[int, int]:
 
 @keras.saving.register_keras_serializable("serkit")
 class DenseReparameterization(_Dense):
-    """A dense layer, one draw of its weights for each batch.
+    """Variational dense layer with one draw of its weights for each batch.
 
     Args:
-        units: of its output, 1 or more.
+        units: number of output units, 1 or more.
         activation: as for ``keras.layers.Dense``.
         **kwargs: see :class:`serkit.layers.posterior.VariationalLayer`.
 
     Inputs are ``(batch, …, channels)``, outputs ``(batch, …, units)``.
 
     Raises:
-        InputError: for a value out of range.
+        InputError: if a value is out of range.
 
     Source: Kingma & Welling (2014), arXiv:1312.6114; Blundell et al. (2015), arXiv:1505.05424.
     """
@@ -124,9 +127,9 @@ class DenseReparameterization(_Dense):
 
 @keras.saving.register_keras_serializable("serkit")
 class DenseFlipout(_Dense):
-    """A dense layer whose draws are told apart by random signs for each example.
+    """Variational dense layer with Flipout: random signs decorrelate the noise of the examples.
 
-    Arguments, shapes and errors as for :class:`DenseReparameterization`.
+    Arguments, shapes and errors are those of :class:`DenseReparameterization`.
 
     Source: Wen et al. (2018), arXiv:1803.04386.
     """
@@ -136,9 +139,9 @@ class DenseFlipout(_Dense):
 
 @keras.saving.register_keras_serializable("serkit")
 class DenseLocalReparameterization(_Dense):
-    """A dense layer that draws its outputs, as if each example had weights of its own.
+    """Variational dense layer that draws its outputs, as if each example had its own weights.
 
-    Arguments, shapes and errors as for :class:`DenseReparameterization`.
+    Arguments, shapes and errors are those of :class:`DenseReparameterization`.
 
     Source: Kingma et al. (2015), arXiv:1506.02557.
     """
@@ -148,12 +151,12 @@ class DenseLocalReparameterization(_Dense):
 
 @keras.saving.register_keras_serializable("serkit")
 class Conv2DReparameterization(_Conv2D):
-    """A convolution, one draw of its weights for each batch.
+    """Variational 2D convolution with one draw of its weights for each batch.
 
     Args:
-        filters: channels of its output, 1 or more.
-        kernel_size: one number or two, of frames and bins.
-        strides: the same.
+        filters: number of output channels, 1 or more.
+        kernel_size: one number, or two numbers for frames and bins, each 1 or more.
+        strides: one number, or two numbers for frames and bins, each 1 or more.
         padding: ``valid`` or ``same``.
         activation: as for ``keras.layers.Conv2D``.
         **kwargs: see :class:`serkit.layers.posterior.VariationalLayer`.
@@ -161,7 +164,7 @@ class Conv2DReparameterization(_Conv2D):
     Inputs are ``(batch, frames, bins, channels)``, outputs ``(batch, frames, bins, filters)``.
 
     Raises:
-        InputError: for a value out of range.
+        InputError: if a value is out of range.
 
     Source: Kingma & Welling (2014), arXiv:1312.6114; Blundell et al. (2015), arXiv:1505.05424.
     """
@@ -171,9 +174,9 @@ class Conv2DReparameterization(_Conv2D):
 
 @keras.saving.register_keras_serializable("serkit")
 class Conv2DFlipout(_Conv2D):
-    """A convolution whose draws are told apart by random signs for each example.
+    """Variational 2D convolution with Flipout: random signs decorrelate the examples' noise.
 
-    Arguments, shapes and errors as for :class:`Conv2DReparameterization`.
+    Arguments, shapes and errors are those of :class:`Conv2DReparameterization`.
 
     Source: Wen et al. (2018), arXiv:1803.04386.
     """
@@ -183,9 +186,9 @@ class Conv2DFlipout(_Conv2D):
 
 @keras.saving.register_keras_serializable("serkit")
 class Conv2DLocalReparameterization(_Conv2D):
-    """A convolution that draws its outputs, each position by itself.
+    """Variational 2D convolution that draws its outputs, independently at each position.
 
-    Arguments, shapes and errors as for :class:`Conv2DReparameterization`.
+    Arguments, shapes and errors are those of :class:`Conv2DReparameterization`.
 
     Source: Kingma et al. (2015), arXiv:1506.02557; Shridhar et al. (2018), arXiv:1806.05978.
     """
@@ -194,34 +197,45 @@ class Conv2DLocalReparameterization(_Conv2D):
 
 
 def variational_layers(model: keras.Model) -> Iterator[VariationalLayer]:
-    """Those of a model, at any depth, in its order."""
+    """Return the variational layers of a model, at any depth, in the order of its layers."""
     return (layer for layer in layers_of(model) if isinstance(layer, VariationalLayer))
 
 
 def set_kl_weight(model: keras.Model, weight: float) -> None:
-    """What the KL counts in the loss of all variational layers from now on, 0 or more."""
+    """Set the weight of the KL divergence in the loss of all variational layers of a model.
+
+    Args:
+        model: model with variational layers at any depth.
+        weight: weight of the KL divergence, 0 or more.
+
+    Raises:
+        InputError: if ``weight`` is below 0.
+    """
     check_range("weight", weight, 0.0)
     for layer in variational_layers(model):
         layer.kl_weight.assign(weight)
 
 
 class KLWarmup(keras.callbacks.Callback):
-    """The KL counts one over the number of clips in the end, and less before.
+    """Raise the weight of the KL divergence linearly to its final value.
 
-    With a loss that is a mean over clips, this makes the loss of an epoch the negative evidence
-    lower bound per clip, whatever the batch size; to divide by the number of clips in a batch
-    instead would count the KL too often. It rises by the same amount every epoch, and depends on
-    the epoch alone, so that a resumed training goes on as if it had not been killed.
+    By default the final weight is one over the number of clips. For a loss that is a mean over
+    clips, the loss of an epoch is then the negative evidence lower bound per clip, for any batch
+    size. Dividing the KL divergence by the batch size instead would count it too often.
+
+    The weight rises by the same amount every epoch. It depends only on the epoch, so that a resumed
+    training run continues like an uninterrupted one.
 
     Args:
-        clips: number of real training clips: copies and generated samples tell nothing new.
-        epochs: that it takes to count in full; 0 or 1 for from the start.
-        weight: what it counts in the end, as a multiple of that; below 1 for a cold posterior
-            (Wenzel et al. 2020, arXiv:2002.02405).
+        clips: number of real training clips. Do not count copies and generated samples: they add no
+            new information.
+        epochs: number of epochs until the final weight; 0 or 1 for the final weight from the start.
+        weight: factor of the final weight; below 1 for a cold posterior (Wenzel et al. 2020,
+            arXiv:2002.02405).
 
     Raises:
-        InputError: for a value out of range, or, as the training begins, if no layer of the model
-            is variational.
+        InputError: if a value is out of range, or, at the start of training, if the model has no
+            variational layer.
 
     Source: Blundell et al. (2015), arXiv:1505.05424, equation 8; Sønderby et al. (2016),
     arXiv:1602.02282, for the warm-up.

@@ -9,13 +9,14 @@ from serkit.errors import InputError, check_range
 
 @dataclass(frozen=True)
 class Reliability:
-    """How often a classifier was right, by how sure it was.
+    """Accuracy of a classifier by confidence (a reliability diagram).
 
     Attributes:
-        confidence: mean of the highest probability in each bin; None for an empty one.
-        accuracy: share of clips that were right in each bin; None for an empty one.
-        counts: clips in each bin.
-        ece: expected calibration error: the mean distance of the two, weighted by clips, 0 to 1.
+        confidence: mean of the highest probability in each bin; None for an empty bin.
+        accuracy: fraction of correctly classified clips in each bin; None for an empty bin.
+        counts: number of clips in each bin.
+        ece: expected calibration error, 0 to 1: the mean absolute difference of confidence and
+            accuracy over the bins, weighted by clips.
     """
 
     confidence: tuple[float | None, ...]
@@ -25,15 +26,15 @@ class Reliability:
 
 
 def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int = 10) -> Reliability:
-    """Compare how sure a classifier was with how often it was right.
+    """Compare the confidence of a classifier with its accuracy.
 
     Args:
         probabilities: ``(clips, classes)``, each row adding up to 1.
         truth: class numbers ``(clips,)``.
-        bins: of equal width, of the highest probability.
+        bins: number of bins of equal width for the highest probability, 1 or more.
 
     Raises:
-        InputError: if lengths differ or there are no clips.
+        InputError: if lengths differ, there are no clips, or ``bins`` is below 1.
 
     Source: Guo et al. (2017), arXiv:1706.04599.
     """
@@ -55,10 +56,11 @@ def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int = 10) ->
 def adaptive_calibration_error(
     probabilities: np.ndarray, truth: np.ndarray, bins: int = 10
 ) -> float:
-    """Expected calibration error over bins of as many clips each, 0 to 1.
+    """Compute the expected calibration error over bins of equal clip counts, 0 to 1.
 
-    Bins of equal width leave some nearly empty, and what is in one of few clips is mostly chance.
-    Arguments and errors as for :func:`reliability`; of fewer clips than bins each is its own.
+    Some bins of equal width are nearly empty, and the error in a bin of few clips is mostly chance.
+    Arguments and errors are as for :func:`reliability`. With fewer clips than bins, each clip has
+    its own bin.
 
     Source: Nixon et al. (2019), arXiv:1904.01685.
     """
@@ -73,10 +75,10 @@ def adaptive_calibration_error(
 def classwise_calibration_error(
     probabilities: np.ndarray, truth: np.ndarray, bins: int = 10
 ) -> float:
-    """Mean over classes of how far a class's probability lies from how often it is true, 0 to 1.
+    """Compute the mean over classes of each class's expected calibration error, 0 to 1.
 
-    The highest probability can mean what it says while those of single classes do not. Bins are of
-    equal width. Arguments and errors as for :func:`reliability`.
+    The highest probability can be calibrated while the probabilities of single classes are not.
+    Bins are of equal width. Arguments and errors are as for :func:`reliability`.
 
     Source: Kull et al. (2019), arXiv:1910.12656.
     """
@@ -91,14 +93,17 @@ def classwise_calibration_error(
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities of logits ``(…, classes)``; NaN, for a class that was not known, becomes 0."""
+    """Convert logits ``(…, classes)`` to probabilities.
+
+    A NaN logit stands for a class that the classifier does not know. Its probability is 0.
+    """
     shifted = np.where(np.isnan(logits), -np.inf, logits)
     shifted = np.exp(shifted - shifted.max(axis=-1, keepdims=True))
     return shifted / shifted.sum(axis=-1, keepdims=True)
 
 
 def check_predictions(probabilities, truth) -> tuple[np.ndarray, np.ndarray]:
-    """Both as arrays.
+    """Return probabilities as a float array and class numbers as an int array.
 
     Raises:
         InputError: if lengths differ or there are no clips.
@@ -109,12 +114,12 @@ def check_predictions(probabilities, truth) -> tuple[np.ndarray, np.ndarray]:
     return probabilities, truth
 
 
-# What a probability of 0 is taken for: the loss of a clip stays finite, at 27.6.
+# Lower limit of probabilities in the logarithm. It keeps the loss of a clip finite, at most 27.6.
 _LEAST = 1e-12
 
 
 def negative_log_likelihood(probabilities: np.ndarray, truth: np.ndarray) -> float:
-    """Mean over clips, in nats, 0 or more.
+    """Compute the mean negative log-likelihood over clips, in nats, 0 or more.
 
     Args:
         probabilities: ``(clips, classes)``, each row adding up to 1.
@@ -131,9 +136,9 @@ def negative_log_likelihood(probabilities: np.ndarray, truth: np.ndarray) -> flo
 
 
 def brier(probabilities: np.ndarray, truth: np.ndarray) -> float:
-    """Mean over clips of the squared distance from the truth, 0 to 2.
+    """Compute the Brier score: the mean squared distance to the one-hot truth, 0 to 2.
 
-    Arguments and errors as for :func:`negative_log_likelihood`.
+    Arguments and errors are as for :func:`negative_log_likelihood`.
 
     Source: Brier (1950), Monthly Weather Review 78(1).
     """
@@ -144,14 +149,14 @@ def brier(probabilities: np.ndarray, truth: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """Of each clip, in nats, 0 to the logarithm of the number of classes.
+    """Uncertainty of each clip in nats, from 0 to the logarithm of the number of classes.
 
     Attributes:
-        total: entropy of the mean probabilities (predictive entropy).
-        aleatoric: mean entropy of the samples (expected entropy): what is unclear in the recording
-            whichever network listens.
-        epistemic: their difference (mutual information): what the networks disagree about, and more
-            recordings to train on would settle.
+        total: predictive entropy: the entropy of the mean probabilities, ``(clips,)``.
+        aleatoric: expected entropy: the mean entropy of the samples, ``(clips,)``. It comes from
+            ambiguity of the recording and does not depend on the network.
+        epistemic: mutual information: ``total`` minus ``aleatoric``, ``(clips,)``. It comes from
+            disagreement between the networks, and more training recordings would reduce it.
     """
 
     total: np.ndarray
@@ -160,13 +165,14 @@ class Uncertainty:
 
 
 def uncertainty(samples: np.ndarray) -> Uncertainty:
-    """Split how unsure a classifier is.
+    """Split the uncertainty of a classifier into aleatoric and epistemic uncertainty.
 
     Args:
-        samples: probabilities ``(samples, clips, classes)``.
+        samples: probabilities ``(samples, clips, classes)``; each row adds up to 1.
 
     Raises:
-        InputError: for another shape, no sample, or rows that do not add up to 1.
+        InputError: if the shape is another one, there is no sample, a probability is negative, or a
+            row does not add up to 1.
 
     Source: Depeweg et al. (2018), arXiv:1710.07283; Houlsby et al. (2011), arXiv:1112.5745.
     """
@@ -179,7 +185,7 @@ def uncertainty(samples: np.ndarray) -> Uncertainty:
         raise InputError("samples are no probabilities: rows do not add up to 1")
     total = _entropy(samples.mean(axis=0))
     aleatoric = _entropy(samples).mean(axis=0)
-    # Roundings aside, entropy is concave.
+    # Entropy is concave, so that only rounding can make the difference negative.
     return Uncertainty(total, aleatoric, np.maximum(total - aleatoric, 0.0))
 
 

@@ -11,14 +11,14 @@ from serkit.seeds import derive_seed
 
 @dataclass(frozen=True)
 class Scores:
-    """What a classifier did on one set of clips.
+    """Scores of a classifier on one set of clips.
 
     Attributes:
-        accuracy: share of clips that were right, 0 to 1.
-        uar: unweighted average recall, the mean of the recalls of classes that have clips.
+        accuracy: fraction of correctly classified clips, 0 to 1.
+        uar: unweighted average recall: the mean recall of the classes that have clips.
         macro_f1: mean F1 over the classes that have clips or were predicted.
-        recalls: per class in the order of the labels; None for a class without clips.
-        confusion: clips ``[true][predicted]``.
+        recalls: recall of each class, in the order of the labels; None for a class without clips.
+        confusion: number of clips ``[true][predicted]``.
     """
 
     accuracy: float
@@ -29,17 +29,17 @@ class Scores:
 
 
 def score(truth: np.ndarray, predicted: np.ndarray, classes: int) -> Scores:
-    """Score predictions.
+    """Compute accuracy, UAR, macro F1, recalls and the confusion matrix of predictions.
 
     Args:
-        truth: integers ``(clips,)``, 0 to ``classes`` - 1.
-        predicted: the same.
+        truth: true class numbers, int ``(clips,)``, 0 to ``classes`` - 1.
+        predicted: predicted class numbers, in the same form.
         classes: number of classes.
 
     Raises:
         InputError: if there are no clips or the lengths differ.
 
-    Source: Schuller et al. (2009) for UAR; equal to scikit-learn's ``accuracy_score``,
+    Source: Schuller et al. (2009) for UAR. The values equal scikit-learn's ``accuracy_score``,
     ``balanced_accuracy_score`` and ``f1_score(average="macro")``.
     """
     confusion = confusion_matrix(truth, predicted, classes)
@@ -53,7 +53,7 @@ def score(truth: np.ndarray, predicted: np.ndarray, classes: int) -> Scores:
 
 
 def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Number of clips ``(true, predicted)``; arguments and errors as for :func:`score`."""
+    """Count clips ``(true, predicted)``; arguments and errors are as for :func:`score`."""
     truth, predicted = np.asarray(truth), np.asarray(predicted)
     if truth.shape != predicted.shape or truth.size == 0:
         raise InputError(
@@ -66,12 +66,12 @@ def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, classes: int) -> 
 
 
 def accuracy(confusion: np.ndarray) -> np.ndarray:
-    """Share that was right in confusion matrices ``(…, classes, classes)``, each with clips."""
+    """Accuracy ``(…)`` of confusion matrices ``(…, classes, classes)``, each with clips."""
     return np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum(axis=(-2, -1))
 
 
 def average_recall(confusion: np.ndarray) -> np.ndarray:
-    """UAR of confusion matrices ``(…, classes, classes)``; classes without clips do not count."""
+    """UAR of confusion matrices ``(…, classes, classes)``; classes without clips are ignored."""
     recalls = class_recalls(confusion)
     occurs = ~np.isnan(recalls)
     return np.where(occurs, recalls, 0.0).sum(axis=-1) / np.maximum(occurs.sum(axis=-1), 1)
@@ -86,7 +86,7 @@ def macro_f1(confusion: np.ndarray) -> np.ndarray:
 
 
 def class_recalls(confusion: np.ndarray) -> np.ndarray:
-    """Recalls ``(…, classes)`` in confusion matrices; NaN for a class without clips."""
+    """Recalls ``(…, classes)`` of confusion matrices; NaN for a class without clips."""
     hits = np.diagonal(confusion, axis1=-2, axis2=-1).astype(float)
     seen = confusion.sum(axis=-1)
     return np.divide(hits, seen, out=np.full(hits.shape, np.nan), where=seen > 0)
@@ -94,16 +94,16 @@ def class_recalls(confusion: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Cells:
-    """What several trainings made of the clips of several speakers.
+    """Confusion matrices of several training runs by seed, fold and speaker.
 
-    A cell is the clips of one speaker in the test part of one fold. Where folds share no speaker,
-    there is one for each speaker.
+    A cell holds the clips of one speaker in the test partition of one fold. Where folds share no
+    speaker, there is one cell per speaker.
 
     Attributes:
-        counts: confusion matrices ``(seeds, cells, classes, classes)``, of each training seed.
-        folds: number of the fold of each cell, int ``(cells,)``: its clips were predicted by one
-            training for each seed.
-        speakers: number of the speaker of each cell, int ``(cells,)``.
+        counts: confusion matrices ``(seeds, cells, classes, classes)``.
+        folds: fold number of each cell, int ``(cells,)``. One training run per seed predicted the
+            clips of a fold.
+        speakers: speaker number of each cell, int ``(cells,)``.
     """
 
     counts: np.ndarray
@@ -112,19 +112,19 @@ class Cells:
 
     @property
     def speaker_count(self) -> int:
-        """How many speakers there are."""
+        """Number of speakers."""
         return len(np.unique(self.speakers))
 
     @property
     def by_speaker(self) -> np.ndarray:
-        """Confusion matrices ``(speakers, classes, classes)``, of all seeds and folds."""
+        """Confusion matrices ``(speakers, classes, classes)``, summed over seeds and folds."""
         found = np.zeros((self.speakers.max() + 1, *self.counts.shape[2:]), dtype=np.int64)
         np.add.at(found, self.speakers, self.counts.sum(axis=0))
         return found
 
     @property
     def pooled(self) -> np.ndarray:
-        """One confusion matrix ``(classes, classes)`` of everything."""
+        """Confusion matrix ``(classes, classes)``, summed over seeds and cells."""
         return self.counts.sum(axis=(0, 1))
 
 
@@ -136,21 +136,22 @@ def tabulate(
     speakers: Sequence,
     classes: int,
 ) -> Cells:
-    """Count predictions.
+    """Count predictions by seed, fold, speaker and class.
 
     Args:
-        truth: class numbers ``(predictions,)``.
-        predicted: the same.
-        seeds: of the training that each is by.
-        folds: in whose test part each is.
-        speakers: of each.
+        truth: true class numbers ``(predictions,)``.
+        predicted: predicted class numbers ``(predictions,)``.
+        seeds: seed of the training run that made each prediction.
+        folds: fold whose test partition holds the clip of each prediction.
+        speakers: speaker of each prediction's clip.
         classes: number of classes.
 
     Returns:
-        Seeds, folds and speakers are numbered in the order of their names.
+        The counts. Seeds, folds and speakers are numbered in the order of their names.
 
     Raises:
-        InputError: if there are none, lengths differ, or not every seed has predicted every cell.
+        InputError: if there are no predictions, lengths differ, or the seeds have not predicted the
+            same clips.
     """
     given = [np.asarray(each) for each in (truth, predicted, seeds, folds, speakers)]
     if len({len(each) for each in given}) != 1 or not len(given[0]):
@@ -170,15 +171,16 @@ def tabulate(
 
 
 def drawn_speakers(cells: Cells, seed: int, draws: int) -> np.ndarray:
-    """Confusion matrices ``(draws, classes, classes)`` of as many speakers drawn at random.
+    """Draw bootstrap samples of speakers; return confusion matrices ``(draws, classes, classes)``.
 
-    They are drawn with replacement, each with all its cells and what every seed made of them: clips
-    of a speaker are right or wrong together.
+    Each sample has as many speakers as ``cells``, drawn with replacement. A speaker is drawn with
+    all its cells and the predictions of all seeds, because errors on clips of one speaker are
+    correlated.
 
     Args:
-        cells: what is drawn from.
-        seed: of the draws.
-        draws: how many, 1 or more.
+        cells: confusion matrices of the speakers to draw from.
+        seed: seed of the draws.
+        draws: number of bootstrap samples, 1 or more.
     """
     check_range("draws", draws, 1)
     rng = np.random.default_rng(derive_seed(seed, "cells"))

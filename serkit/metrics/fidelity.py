@@ -9,30 +9,34 @@ from serkit.errors import InputError, check_range
 from serkit.metrics.neighbours import check_features, copying_score, overlap
 from serkit.seeds import derive_seed
 
-# Rows of a kernel matrix at a time, so that many generated samples do not fill the memory.
+# Rows of a kernel matrix that are computed at a time, which bounds the memory.
 _BLOCK = 1024
 
 
 def kid(real: np.ndarray, generated: np.ndarray) -> tuple[float, float]:
-    """Squared maximum mean discrepancy under the kernel (x.y / d + 1) ** 3, without bias.
+    """Compute the Kernel Inception Distance of two sets of features.
 
-    Its expectation does not depend on the numbers of samples and is 0 for two sets from the same
-    distribution, so single values fall below 0. All samples are used, not the paper's subsets.
+    KID is the unbiased estimate of the squared maximum mean discrepancy under the kernel
+    (x.y / d + 1) ** 3. Its expectation does not depend on the numbers of samples. For two sets from
+    the same distribution the expectation is 0, so that single values can be negative. All samples
+    are used, not subsets as in the paper.
 
-    The error is the jackknife's over both sets: one sample is left out at a time, in turn of each
-    set, and the variances are added. It takes samples as independent and is too small where they
-    are not, as clips of one speaker are. Where both distributions are the same it is too large, by
-    a factor of about sqrt(2), since the jackknife counts the joint effect of two samples twice.
+    The standard error is a jackknife estimate: one sample of each set is left out at a time, and
+    the variances of both sets are added. The jackknife assumes independent samples. The error is
+    too small where samples are dependent, as clips of one speaker are. Where both distributions are
+    the same, the error is too large by a factor of about sqrt(2), because the jackknife counts the
+    joint effect of two samples twice.
 
     Args:
-        real: features, floats ``(real, d)``, at least 3 samples: 2 are left without one of them.
+        real: features, floats ``(real, d)``, at least 3 samples: the jackknife needs 2 after
+            leaving one out.
         generated: features, floats ``(generated, d)``, at least 3 samples.
 
     Returns:
         ``(kid, error)``: the distance, in the unit of the kernel, and its standard error.
 
     Raises:
-        InputError: if the features are not fit to be compared (see
+        InputError: if the features cannot be compared (see
             :func:`~serkit.metrics.neighbours.check_features`).
 
     Source: Binkowski et al. (2018), arXiv:1801.01401; Efron & Stein (1981) for the jackknife.
@@ -43,7 +47,7 @@ def kid(real: np.ndarray, generated: np.ndarray) -> tuple[float, float]:
     in_generated = _sums(generated, generated)[0] - _diagonal(generated)
     of_real, of_generated = _sums(real, generated)
     a, b, c = in_real.sum(), in_generated.sum(), of_real.sum()
-    # What is left of the sums without one sample: its row and its column go.
+    # Leaving out one sample removes its row and its column from the sums.
     without_real = _discrepancy(a - 2 * in_real, b, c - of_real, m - 1, n)
     without_generated = _discrepancy(a, b - 2 * in_generated, c - of_generated, m, n - 1)
     variance = _jackknife(without_real) + _jackknife(without_generated)
@@ -51,7 +55,7 @@ def kid(real: np.ndarray, generated: np.ndarray) -> tuple[float, float]:
 
 
 def _sums(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sums of the rows and of the columns of the kernel matrix ``(len(x), len(y))``."""
+    """Return the row sums and the column sums of the kernel matrix ``(len(x), len(y))``."""
     rows, columns = [], np.zeros(len(y))
     for block in np.array_split(x, -(-len(x) // _BLOCK)):
         kernel = _cube(block @ y.T, x.shape[1])
@@ -70,26 +74,29 @@ def _cube(products: np.ndarray, width: int) -> np.ndarray:
 
 
 def _discrepancy(a, b, c, m: int, n: int):
-    """Of sums over pairs in one set of ``m``, in the other of ``n``, and across."""
+    """Compute the squared discrepancy from sums of the kernel over pairs of samples.
+
+    ``a`` is the sum within a set of ``m`` samples, ``b`` the sum within a set of ``n`` samples, and
+    ``c`` the sum across both sets.
+    """
     return a / (m * (m - 1)) + b / (n * (n - 1)) - 2 * c / (m * n)
 
 
 def _jackknife(values: np.ndarray) -> float:
-    """Variance of a statistic from its values without one sample each."""
+    """Jackknife variance of a statistic from its leave-one-out values."""
     return (len(values) - 1) * values.var()
 
 
-# Samples in each set from which on the distance is usually trusted.
+# Number of samples per set from which on the Fréchet distance is usually trusted.
 RELIABLE_FROM = 10_000
 
 
 def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
     """Squared Frechet distance between the Gaussians with the sets' means and covariances.
 
-    |m1 - m2|^2 + trace(S1 + S2 - 2 (S1 S2)^(1/2)), with covariances over n - 1. It is too large
-    by an amount that falls with the numbers of samples and differs between generators: below
-    :data:`RELIABLE_FROM` samples compare sets of equal numbers only, and rather use
-    :func:`kid`.
+    |m1 - m2|^2 + trace(S1 + S2 - 2 (S1 S2)^(1/2)), with covariances over n - 1. The estimate is
+    biased upwards. The bias decreases with the numbers of samples and differs between generators.
+    So below :data:`RELIABLE_FROM` samples compare only sets of equal size, and prefer :func:`kid`.
 
     Args:
         real: features, floats ``(real, d)``, at least 2 samples.
@@ -99,7 +106,7 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
         0 or more, in squared units of the features; 0 for equal means and covariances.
 
     Raises:
-        InputError: if the features are not fit to be compared (see
+        InputError: if the features cannot be compared (see
             :func:`~serkit.metrics.neighbours.check_features`).
 
     Source: Heusel et al. (2017), arXiv:1706.08500; Binkowski et al. (2018), arXiv:1801.01401, for
@@ -108,24 +115,24 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
     real, generated = check_features(2, real=real, generated=generated)
     shift = real.mean(axis=0) - generated.mean(axis=0)
     first, second = _factor(real), _factor(generated)
-    # With S = F'F, the eigenvalues of S1 S2 are the squared singular values of F1 F2'. So no root
-    # of a matrix is taken: it turns complex by rounding where there are fewer samples than
-    # features, and a rounding error of 1e-16 becomes one of 1e-8.
+    # With S = F'F, the eigenvalues of S1 S2 are the squared singular values of F1 F2'. So no matrix
+    # square root is needed. With fewer samples than features, rounding makes a matrix square root
+    # complex, and a rounding error of 1e-16 becomes one of 1e-8.
     common = np.linalg.svd(first @ second.T, compute_uv=False).sum()
     distance = shift @ shift + np.sum(first**2) + np.sum(second**2) - 2 * common
     return max(float(distance), 0.0)
 
 
 def fid_is_reliable(real: int, generated: int) -> bool:
-    """Whether both numbers of samples are :data:`RELIABLE_FROM` or more.
+    """Return whether both numbers of samples are :data:`RELIABLE_FROM` or more.
 
-    Source: the notes to Heusel et al.'s code; Binkowski et al. (2018) show why.
+    Source: the notes to the code of Heusel et al.; Binkowski et al. (2018) show the reason.
     """
     return min(real, generated) >= RELIABLE_FROM
 
 
 def _factor(samples: np.ndarray) -> np.ndarray:
-    """F ``(min(n, d), d)`` with F'F the covariance of samples ``(n, d)``."""
+    """Return F ``(min(n, d), d)``, where F'F is the covariance of samples ``(n, d)``."""
     centred = samples - samples.mean(axis=0)
     return np.linalg.qr(centred, mode="r") / np.sqrt(len(samples) - 1)
 
@@ -136,25 +143,26 @@ NOISE, BLURRED, OVERSAMPLED = "noise", "blurred real", "oversampled real"
 def reference_sets(
     training: np.ndarray, count: int, seed: int, *, sigma: float = 8.0
 ) -> dict[str, np.ndarray]:
-    """Make three sets whose faults are known, from the spectrograms a GAN was trained on.
+    """Make three reference sets with known defects from the training spectrograms of a GAN.
 
-    - ``"noise"``: each pixel is drawn by itself from a Gaussian with the mean and the standard
-      deviation of its bin over all clips and frames, cut to [-1, 1]. What any generator must beat.
-    - ``"blurred real"``: training clips, each as often as any other give or take one, so blurred
-      that formants and lines of pitch are gone and only where the energy lies is left.
-    - ``"oversampled real"``: training clips drawn with replacement, so copies, of some
-      clips several. What balances classes without a GAN.
+    - ``"noise"``: each pixel is drawn independently from a Gaussian with the mean and the standard
+      deviation of its bin over all clips and frames, clipped to [-1, 1]. Any generator must be
+      better than this set.
+    - ``"blurred real"``: blurred training clips. Each clip occurs equally often, or once more. The
+      blur removes formants and harmonics; only the coarse energy distribution remains.
+    - ``"oversampled real"``: training clips drawn with replacement, so that the set holds copies,
+      of some clips several. This is oversampling, which balances classes without a GAN.
 
-    All hold the voices of the training clips and belong where those belong, in no other part.
+    All sets hold data of the training speakers and must stay in the training partition.
 
     Args:
         training: spectrograms, floats ``(n, frames, bins, 1)`` in [-1, 1], at least one.
-        count: spectrograms in each set, at least 1.
-        seed: of the draws; the first ones are the same whatever the count.
-        sigma: of the Gaussian blur along frames and bins, in pixels, at least 1.
+        count: number of spectrograms in each set, at least 1.
+        seed: seed of the draws. A larger ``count`` starts with the same draws.
+        sigma: standard deviation of the Gaussian blur along frames and bins in pixels, at least 1.
 
     Returns:
-        By name in the order above, float32 ``(count, frames, bins, 1)`` in [-1, 1].
+        The sets by name in the order above, float32 ``(count, frames, bins, 1)`` in [-1, 1].
 
     Raises:
         InputError: if the spectrograms have another shape or range, or an argument is out of range.
@@ -181,7 +189,7 @@ def _checked(training: np.ndarray) -> np.ndarray:
         raise InputError(
             f"training has shape {training.shape}; valid are spectrograms (n, frames, bins, 1)"
         )
-    # Not the other way round: NaN is not within the range, either.
+    # `not all(<= 1)` instead of `any(> 1)`, because it also rejects NaN.
     if not np.all(np.abs(training) <= 1):
         low, high = training.min(), training.max()
         raise InputError(f"training has values from {low} to {high}; valid is from -1 to 1")
@@ -196,29 +204,30 @@ def _noise(training: np.ndarray, count: int, rng: np.random.Generator) -> np.nda
 
 
 def _blur(spectrograms: np.ndarray, sigma: float) -> np.ndarray:
-    # Mirrored at the edges, which keeps the mean of a clip.
+    # Mirroring at the edges keeps the mean of a clip.
     return gaussian_filter(spectrograms, (0, sigma, sigma, 0), mode="reflect")
 
 
 @dataclass(frozen=True)
 class Fidelity:
-    """How near a set of samples comes to real clips of speakers whom no GAN saw.
+    """Similarity of evaluated samples to real clips of speakers that no GAN was trained on.
 
     Attributes:
-        count: samples judged.
-        kid: Kernel Inception Distance; 0 for the same distribution, single values also below.
-        kid_error: its standard error, 0 or more.
-        fid: Frechet distance, 0 or more; unlike the others it falls with ``count``.
-        fid_reliable: whether there are enough samples for ``fid`` to mean something.
-        precision: share of the judged samples that lie among real ones, 0 to 1.
-        recall: share of real samples that lie among the judged ones, 0 to 1.
+        count: number of evaluated samples.
+        kid: Kernel Inception Distance. Its expectation is 0 for the same distribution; single
+            values can be negative.
+        kid_error: standard error of ``kid``, 0 or more.
+        fid: Frechet distance, 0 or more. Unlike the other measures it falls with ``count``.
+        fid_reliable: whether there are enough samples for ``fid`` to be meaningful.
+        precision: fraction of evaluated samples in the neighbourhood of a real sample, 0 to 1.
+        recall: fraction of real samples in the neighbourhood of an evaluated sample, 0 to 1.
         density: 0 or more; 1 for the same distribution.
-        coverage: share of real samples with a judged one near, 0 to 1; for the same distribution
-            about 0.97 with 5 neighbours and equal numbers.
-        copying: mean Z-score; far below 0 (-3) the judged samples are nearer to what the GAN was
-            trained on than real clips of other speakers are, be it by copying clips or by having
-            their voices (see :func:`~serkit.metrics.neighbours.copying_score`). None if it was
-            not asked for.
+        coverage: fraction of real samples with an evaluated sample in their neighbourhood, 0 to 1.
+            About 0.97 for the same distribution, 5 neighbours and sets of equal size.
+        copying: mean Z-score. Far below 0 (-3) the evaluated samples are nearer to the GAN's
+            training clips than real clips of other speakers are. The samples are then copies, or
+            only resemble the training speakers (see
+            :func:`~serkit.metrics.neighbours.copying_score`). None if it was not computed.
     """
 
     count: int
@@ -242,32 +251,34 @@ def fidelity(
     per_draw: int | None = None,
     seed: int = 0,
 ) -> Fidelity:
-    """Judge generated samples by real clips of other speakers.
+    """Compare generated samples with real clips of held-out speakers.
 
-    Recall, coverage and the Z-score of copying depend on how many samples are judged. So they,
-    precision and density are means over draws of ``per_draw`` samples each, as many as there are
-    without using a sample twice; a rest that fills no draw is left out. Rows made with the same
-    ``held_out``, ``training``, ``neighbours`` and ``per_draw`` can be compared, whatever their
-    counts. KID and FID use all samples; KID's expectation does not depend on the count, FID's does.
+    Recall, coverage and the Z-score of copying depend on the number of evaluated samples. So these
+    three, precision and density are means over disjoint draws of ``per_draw`` samples each.
+    Remaining samples that do not fill a draw are left out. Results with the same ``held_out``,
+    ``training``, ``neighbours`` and ``per_draw`` are comparable even if their counts differ. KID
+    and FID use all samples. The expectation of KID does not depend on the count, that of FID does.
 
-    What real clips reach by the same measures is ``fidelity(held_out, training)``, without
-    ``training``: clips lie at a distance of 0 from themselves, which says nothing.
+    ``fidelity(held_out, training)`` gives the values of real clips. The argument ``training`` is
+    left out there, because the distance of a clip to itself is 0, which is no information.
 
     Args:
-        held_out: features of real clips of other speakers, floats ``(held_out, d)``.
-        generated: features of what is judged, floats ``(generated, d)``.
-        training: features of what the GAN was trained on, floats ``(training, d)``; None leaves
-            copying out.
+        held_out: features of real clips of held-out speakers, floats ``(held_out, d)``.
+        generated: features of the evaluated samples, floats ``(generated, d)``.
+        training: features of the GAN's training clips, floats ``(training, d)``. With None,
+            ``copying`` is not computed.
         neighbours: as for :func:`~serkit.metrics.neighbours.overlap`.
-        per_draw: samples in a draw, from ``neighbours`` + 1 to the number generated; None takes
-            as many as are held out. To compare with a set of fewer, give its number for all sets.
-        seed: of who is in which draw.
+        per_draw: samples in a draw, from ``neighbours`` + 1 to the number of generated samples.
+            None means the number of held-out samples. To compare several sets, pass the size of the
+            smallest set for all of them.
+        seed: seed of the assignment of samples to draws.
 
     Raises:
-        InputError: if a set has fewer than 3 samples, fewer are generated than a draw takes,
-            ``neighbours`` is out of range, or the features are not fit to be compared.
+        InputError: if ``held_out`` or ``generated`` has fewer than 3 samples, there are fewer
+            generated samples than ``per_draw``, ``neighbours`` is out of range, or the features
+            cannot be compared.
 
-    Source: see the modules that the numbers come from.
+    Source: see the functions that compute the measures.
     """
     held_out, generated = check_features(3, held_out=held_out, generated=generated)
     per_draw = len(held_out) if per_draw is None else per_draw
@@ -291,8 +302,8 @@ def fidelity(
 
 
 def _draws(samples: np.ndarray, size: int, seed: int) -> np.ndarray:
-    """As many disjoint draws as there are: ``(draws, size, d)``."""
-    # Shuffled, since real clips come in the order of their speakers.
+    """Return as many disjoint draws of ``size`` samples as possible, ``(draws, size, d)``."""
+    # Shuffled, because real clips are sorted by speaker.
     order = np.random.default_rng(derive_seed(seed, "fidelity")).permutation(len(samples))
     count = len(samples) // size
     return samples[order[: count * size]].reshape(count, size, -1)

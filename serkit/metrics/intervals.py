@@ -21,12 +21,12 @@ from serkit.metrics.paired import FEWEST, Measure, ends, estimate
 
 @dataclass(frozen=True)
 class Interval:
-    """A measure with a 95 % interval over speakers.
+    """A measure with a 95 % confidence interval over speakers.
 
     Attributes:
-        value: as measured.
-        low: lower end; None where too few speakers have such clips.
-        high: upper end.
+        value: the measured value.
+        low: lower end; None where too few speakers have clips for this measure.
+        high: upper end; None where ``low`` is None.
     """
 
     value: float
@@ -34,7 +34,7 @@ class Interval:
     high: float | None
 
     def __str__(self) -> str:
-        """In per cent, such as ``51.2 [47.0, 55.3]``."""
+        """Format the interval in per cent, such as ``51.2 [47.0, 55.3]``."""
         value = f"{100 * self.value:.1f}"
         if self.low is None:
             return value
@@ -43,13 +43,13 @@ class Interval:
 
 @dataclass(frozen=True)
 class Intervals:
-    """What :class:`serkit.metrics.classification.Scores` holds, with intervals.
+    """Measures of :class:`serkit.metrics.classification.Scores` with confidence intervals.
 
     Attributes:
-        accuracy: share of clips that were right.
+        accuracy: fraction of correctly classified clips.
         uar: unweighted average recall.
-        macro_f1: mean F1.
-        recalls: per class; None for one without clips.
+        macro_f1: mean F1 over classes.
+        recalls: recall of each class; None for a class without clips.
     """
 
     accuracy: Interval
@@ -67,26 +67,26 @@ def intervals(
     seed: int,
     draws: int = 2000,
 ) -> Intervals:
-    """Accuracy, UAR, macro F1 and recalls with 95 % intervals over speakers.
+    """Compute accuracy, UAR, macro F1 and recalls with 95 % confidence intervals over speakers.
 
-    Speakers, not clips, are drawn with replacement (a cluster bootstrap), see
-    :func:`serkit.metrics.paired.estimate`. A clip may be there several times, predicted by
-    several trainings: it is drawn with its speaker, so that more trainings do not make an interval
-    narrower, as more speakers would.
+    The bootstrap draws speakers, not clips, with replacement (a cluster bootstrap); see
+    :func:`serkit.metrics.paired.estimate`. A clip may occur several times, with predictions of
+    several training runs. All its predictions are drawn with its speaker. So more speakers make an
+    interval narrower, but more training runs do not.
 
     Args:
-        truth: integers ``(clips,)``, 0 to ``classes`` - 1.
-        predicted: the same.
-        speakers: of each clip.
+        truth: true class numbers, int ``(clips,)``, 0 to ``classes`` - 1.
+        predicted: predicted class numbers, in the same form.
+        speakers: speaker of each clip.
         classes: number of classes.
-        seed: of the draws.
+        seed: seed of the draws.
         draws: number of bootstrap samples.
 
     Raises:
         InputError: if there are no clips, or lengths differ.
 
-    Source: as for :func:`serkit.metrics.paired.difference`. Draws in which a class has no clips
-    do not count for its recall.
+    Source: as for :func:`serkit.metrics.paired.difference`. Draws without clips of a class do not
+    count for the recall of this class.
     """
     truth, predicted, speakers = map(np.asarray, (truth, predicted, speakers))
     for name, values in (("predictions", predicted), ("speakers", speakers)):
@@ -113,13 +113,13 @@ def speaker_interval(
     seed: int,
     draws: int = 500,
 ) -> Interval:
-    """Any measure of clips with a 95 % interval over speakers.
+    """Compute any measure of clips with a 95 % confidence interval over speakers.
 
     Args:
-        measure: gets numbers of clips, some several times, others not at all; NaN where it cannot
-            be measured on these.
-        speakers: of each clip.
-        seed: of the draws.
+        measure: function of clip indices, int ``(n,)``. An index may occur several times or not at
+            all. It returns NaN where the measure is undefined for these clips.
+        speakers: speaker of each clip.
+        seed: seed of the draws.
         draws: number of bootstrap samples.
 
     Raises:
@@ -151,15 +151,15 @@ def _of(cells: Cells, measure: Measure, seed: int, draws: int) -> Interval:
 
 @dataclass(frozen=True)
 class Group:
-    """Some clips, and how they were classified.
+    """Results on the clips with one value of an attribute.
 
     Attributes:
-        attribute: what they have in common, such as ``corpus``; ``all`` for all clips.
-        value: of the attribute, such as ``ravdess``; empty for all clips, or if it is not known.
-        clips: how many predictions there are; several of a clip count each.
-        speakers: how many speakers.
-        measures: with intervals over these speakers.
-        confusion: clips ``[true][predicted]``.
+        attribute: name of the attribute, such as ``corpus``; ``all`` for all clips.
+        value: value of the attribute, such as ``ravdess``; empty for all clips, or if unknown.
+        clips: number of predictions. Several predictions of one clip each count.
+        speakers: number of speakers.
+        measures: measures with confidence intervals over these speakers.
+        confusion: number of predictions ``[true][predicted]``.
     """
 
     attribute: str
@@ -170,7 +170,7 @@ class Group:
     confusion: tuple[tuple[int, ...], ...]
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
+        """Return the group as JSON values."""
         return asdict(self)
 
 
@@ -184,20 +184,21 @@ def breakdown(
     seed: int,
     draws: int = 2000,
 ) -> list[Group]:
-    """Measures of all clips, then of those with each value of each attribute.
+    """Compute measures of all clips, and of the clips with each value of each attribute.
 
     Args:
-        truth: integers ``(clips,)``, 0 to ``classes`` - 1.
-        predicted: the same.
-        speakers: of each clip.
+        truth: true class numbers, int ``(clips,)``, 0 to ``classes`` - 1.
+        predicted: predicted class numbers, in the same form.
+        speakers: speaker of each clip.
         classes: number of classes.
-        attributes: by name, such as ``corpus`` or ``gender``, the value of each clip; empty if it
-            is not known.
-        seed: of the bootstrap, see :func:`intervals`.
+        attributes: the values of each attribute, such as ``corpus`` or ``gender``, one for each
+            clip. An empty string is an unknown value.
+        seed: seed of the bootstrap, see :func:`intervals`.
         draws: number of bootstrap samples.
 
     Returns:
-        All clips first; then attribute by attribute, values in alphabetical order.
+        The group of all clips first. Then the groups of each attribute, with values in alphabetical
+        order.
 
     Raises:
         InputError: if there are no clips, or lengths differ.
@@ -226,7 +227,7 @@ def breakdown(
 
 
 def measure_cells(groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of a table: accuracy, UAR and macro F1 of each group, in per cent."""
+    """Return head and rows of a table with UAR, accuracy and macro F1 of each group in per cent."""
     head = ["", "speakers", "predictions", "UAR", "accuracy", "macro F1"]
     rows = [
         [
@@ -241,7 +242,7 @@ def measure_cells(groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
 def recall_cells(
     groups: Sequence[Group], classes: Sequence[str]
 ) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of a table: each group's recall of each class, in per cent."""
+    """Return head and rows of a table with each group's recall of each class in per cent."""
     rows = [
         [_name(group), *("" if r is None else str(r) for r in group.measures.recalls)]
         for group in groups
@@ -250,7 +251,7 @@ def recall_cells(
 
 
 def confusion_cells(group: Group, classes: Sequence[str]) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of a table: what each class was taken for, in per cent of its clips."""
+    """Return head and rows of a confusion table, each row in per cent of the class's clips."""
     rows = []
     for label, row in zip(classes, group.confusion, strict=True):
         total = max(sum(row), 1)

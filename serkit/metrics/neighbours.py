@@ -13,13 +13,16 @@ _SIDE = 8
 
 
 def coarse(spectrograms: np.ndarray) -> np.ndarray:
-    """Means of 8 by 8 frames and bins, flat: sharp enough to know a clip again.
+    """Average spectrograms over blocks of 8 frames by 8 bins and flatten the result.
+
+    The resolution is high enough to recognise a clip.
 
     Args:
-        spectrograms: ``(n, frames, bins, 1)``; what is left over beside the last block is cut off.
+        spectrograms: ``(n, frames, bins, 1)``. Frames and bins after the last whole block are cut
+            off.
 
     Returns:
-        ``(n, frames // 8 * (bins // 8))``.
+        Features ``(n, frames // 8 * (bins // 8))``.
     """
     count, frames, bins, _ = spectrograms.shape
     rows, columns = frames // _SIDE, bins // _SIDE
@@ -29,11 +32,11 @@ def coarse(spectrograms: np.ndarray) -> np.ndarray:
 
 
 def check_features(at_least: int, **sets: np.ndarray) -> list[np.ndarray]:
-    """Features ``(n, d)`` of each of the named sets in float64, if they can be compared.
+    """Check that sets of features can be compared; return each as float64 ``(n, d)``.
 
     Raises:
-        InputError: unless each set has two dimensions, ``at_least`` samples, one or more features
-            that are all finite, and as many of them as the other sets.
+        InputError: unless each set has two dimensions, ``at_least`` samples, and one or more
+            features that are all finite, and all sets have the same number of features.
     """
     checked = {name: np.asarray(values, dtype=np.float64) for name, values in sets.items()}
     for name, values in checked.items():
@@ -52,21 +55,21 @@ def check_features(at_least: int, **sets: np.ndarray) -> list[np.ndarray]:
     return list(checked.values())
 
 
-# Rows of a distance matrix at a time, so that many generated samples do not fill the memory.
+# Rows of a distance matrix that are computed at a time, which bounds the memory.
 _BLOCK = 1024
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """How the neighbourhoods of real and generated samples lie over each other.
+    """Overlap of the neighbourhoods of real and generated samples.
 
     Attributes:
-        precision: share of generated samples in the neighbourhood of a real one, 0 to 1.
-        recall: share of real samples in the neighbourhood of a generated one, 0 to 1.
-        density: in how many real neighbourhoods a generated sample lies, over ``neighbours``: 0
-            or more, about 1 for a perfect generator, above it where generated samples crowd into
-            dense regions.
-        coverage: share of real samples with a generated one in their neighbourhood, 0 to 1.
+        precision: fraction of generated samples in the neighbourhood of a real sample, 0 to 1.
+        recall: fraction of real samples in the neighbourhood of a generated sample, 0 to 1.
+        density: mean number of real neighbourhoods that contain a generated sample, divided by
+            ``neighbours``: 0 or more. About 1 for a perfect generator; above 1 where generated
+            samples concentrate in dense regions.
+        coverage: fraction of real samples with a generated sample in their neighbourhood, 0 to 1.
     """
 
     precision: float
@@ -78,22 +81,24 @@ class Overlap:
 def overlap(real: np.ndarray, generated: np.ndarray, neighbours: int = 5) -> Overlap:
     """Compare two sets by the neighbourhoods of their samples.
 
-    A neighbourhood is the ball that reaches to the ``neighbours``-th nearest other sample of the
-    same set. What lies on its surface is inside, as in Kynkaanniemi et al., so that a copy of a
-    real sample is always inside; the authors of density and coverage leave it out in their code.
+    The neighbourhood of a sample is the ball whose radius is the distance to the
+    ``neighbours``-th nearest other sample of the same set. The ball includes its surface, as in
+    Kynkaanniemi et al., so that a copy of a real sample is always inside. The code of the authors
+    of density and coverage excludes the surface.
 
-    Recall and coverage depend on the number of samples: with as many generated as real ones a
-    perfect generator has an expected coverage of about 1 - 2 ** -neighbours, 0.97 for 5, and with
-    ten times as many nearly 1. So compare sets of equal numbers only.
+    Recall and coverage depend on the number of samples. With as many generated as real samples, a
+    perfect generator has an expected coverage of about 1 - 2 ** -neighbours, which is 0.97 for 5.
+    With ten times as many generated samples the coverage is nearly 1. So compare only sets of equal
+    size.
 
     Args:
         real: features, floats ``(real, d)``.
         generated: features, floats ``(generated, d)``.
-        neighbours: from 1 to one less than there are samples in the smaller set.
+        neighbours: from 1 to the number of samples in the smaller set minus 1.
 
     Raises:
-        InputError: if ``neighbours`` is out of range or the features are not fit to be compared
-            (see :func:`check_features`).
+        InputError: if ``neighbours`` is out of range or the features cannot be compared (see
+            :func:`check_features`).
 
     Source: Kynkaanniemi et al. (2019), arXiv:1904.06991, for precision and recall; Naeem et al.
     (2020), arXiv:2002.09797, for density and coverage.
@@ -112,13 +117,20 @@ def overlap(real: np.ndarray, generated: np.ndarray, neighbours: int = 5) -> Ove
 
 
 def nearest_distances(samples: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Euclidean distance of each sample ``(n, d)`` to the nearest of others ``(m, d)``: ``(n,)``.
+    """Compute the Euclidean distance of each sample to the nearest of ``others``.
 
-    0 for a copy, exactly: distances are not taken from inner products, which round.
+    The distance of a copy is exactly 0, because distances are not computed from inner products,
+    which round.
+
+    Args:
+        samples: features, floats ``(n, d)``.
+        others: features, floats ``(m, d)``.
+
+    Returns:
+        Distances ``(n,)``.
 
     Raises:
-        InputError: if the features are not fit to be compared (see
-            :func:`check_features`).
+        InputError: if the features cannot be compared (see :func:`check_features`).
     """
     samples, others = check_features(1, samples=samples, others=others)
     blocks = np.array_split(samples, -(-len(samples) // _BLOCK))
@@ -126,38 +138,38 @@ def nearest_distances(samples: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _radii(samples: np.ndarray, neighbours: int) -> np.ndarray:
-    """Distance to the ``neighbours``-th nearest other sample; the nearest of all is itself."""
+    """Return each sample's distance to the ``neighbours``-th nearest other sample of the set."""
     return np.partition(cdist(samples, samples), neighbours, axis=1)[:, neighbours]
 
 
 def copying_score(training: np.ndarray, held_out: np.ndarray, generated: np.ndarray) -> float:
-    """Whether generated samples lie nearer to the training samples than held-out real ones do.
+    """Test whether generated samples are nearer to the training samples than held-out samples are.
 
-    Z-score of a Mann-Whitney U test on the distances to the nearest training sample. Were both
-    distances distributed alike and all samples independent, Z would be about standard normal.
-    Below -3 (by chance once in some 740 sets) it strongly suggests copying; above 3 the generated
-    samples lie farther from the training samples than real ones, as those of a bad generator do.
-    Z grows with the numbers of samples: compare sets of equal numbers only.
+    The score is the Z-score of a Mann-Whitney U test on the distances to the nearest training
+    sample. If both distances had the same distribution and all samples were independent, Z would be
+    approximately standard normal. A Z below -3 (by chance once in about 740 sets) strongly suggests
+    copying. Above 3 the generated samples are farther from the training samples than real samples
+    are, as those of a bad generator. The magnitude of Z grows with the numbers of samples. So
+    compare only sets of equal size.
 
-    Held-out clips are of other speakers here, so a generator that has learned its speakers'
-    voices, and copies none of their clips, has a Z below 0, too. Where they are at hand, clips of
-    the training's own speakers that the generator did not see, given as ``generated``, show how
-    much of it is the voices. Clips of one speaker are not independent, either, which drives Z
-    farther from 0 than it should be, on both sides.
+    The held-out clips are of other speakers. So Z is also below 0 for a generator that has learned
+    the voices of its training speakers, but copies no clips. If there are clips of the training
+    speakers that the generator was not trained on, pass them as ``generated`` to measure this
+    effect. Clips of one speaker are not independent, which moves Z away from 0 in both directions.
 
     Args:
-        training: features of what the generator saw, floats ``(training, d)``.
-        held_out: features of real samples that it did not see, floats ``(held_out, d)``.
-        generated: features of what is judged, floats ``(generated, d)``.
+        training: features of the generator's training samples, floats ``(training, d)``.
+        held_out: features of real samples that the generator was not trained on, floats
+            ``(held_out, d)``.
+        generated: features of the evaluated samples, floats ``(generated, d)``.
 
     Returns:
-        Z, 0 where all distances are the same.
+        Z; 0 if all distances are equal.
 
     Raises:
-        InputError: if the features are not fit to be compared (see
-            :func:`check_features`).
+        InputError: if the features cannot be compared (see :func:`check_features`).
 
-    Source: Meehan et al. (2020), arXiv:2004.05675, the global test; ties as in Lehmann (1975).
+    Source: the global test of Meehan et al. (2020), arXiv:2004.05675; ties as in Lehmann (1975).
     """
     sets = {"training": training, "held_out": held_out, "generated": generated}
     training, held_out, generated = check_features(1, **sets)
@@ -166,12 +178,12 @@ def copying_score(training: np.ndarray, held_out: np.ndarray, generated: np.ndar
     u = rankdata(near)[:m].sum() - m * (m + 1) / 2
     ties = np.unique(near, return_counts=True)[1].astype(float)
     variance = m * n / 12 * (m + n + 1 - np.sum(ties**3 - ties) / ((m + n) * (m + n - 1)))
-    # Where all are tied, rounding may leave a variance just above or below 0.
+    # If all distances are tied, rounding may make the variance slightly positive or negative.
     return float((u - m * n / 2) / np.sqrt(variance)) if len(ties) > 1 else 0.0
 
 
 def near_copies(training: np.ndarray, generated: np.ndarray, threshold: float) -> np.ndarray:
-    """Which generated samples have a training sample at ``threshold`` or nearer.
+    """Mark the generated samples that have a training sample within ``threshold``.
 
     Args:
         training: features, floats ``(training, d)``.
@@ -179,10 +191,10 @@ def near_copies(training: np.ndarray, generated: np.ndarray, threshold: float) -
         threshold: a distance, 0 or more, as from :func:`copy_threshold`; 0 finds exact copies.
 
     Returns:
-        bool ``(generated,)``.
+        True for near-copies, bool ``(generated,)``.
 
     Raises:
-        InputError: if ``threshold`` is below 0 or the features are not fit to be compared.
+        InputError: if ``threshold`` is below 0 or the features cannot be compared.
     """
     check_range("threshold", threshold, 0)
     training, generated = check_features(1, training=training, generated=generated)
@@ -190,29 +202,30 @@ def near_copies(training: np.ndarray, generated: np.ndarray, threshold: float) -
 
 
 def copy_threshold(features: np.ndarray, speakers: Sequence[str], quantile: float = 0.05) -> float:
-    """Distance at which a sample counts as a near-copy: so near few speakers come to each other.
+    """Compute the distance up to which a sample counts as a near-copy of a training sample.
 
-    For each real clip the distance to the nearest clip of another speaker is taken; the threshold
-    is a low quantile of these. Clips of the same speaker do not count, since two takes of one
-    sentence are nearly copies themselves. So ``quantile`` is the share of real clips of new
-    speakers that would be called near-copies: 5 % of near-copies in a generated set are what real
-    clips have. More are suspicious, but no proof: samples in the training speakers' voices come
-    nearer, too. A lower quantile rests on fewer clips (with 0.05 and 200 clips, on the ten
-    nearest) and soon on a duplicate that the audit missed.
+    The threshold is a low quantile of the distances of each real clip to the nearest clip of
+    another speaker. Clips of the same speaker are ignored, because two takes of one sentence are
+    nearly copies of each other. So ``quantile`` is the expected fraction of near-copies among real
+    clips of unseen speakers: 5 % by default. A larger fraction in a generated set is suspicious,
+    but no proof, because samples that resemble the training speakers are also nearer. A lower
+    quantile depends on fewer clips (with 0.05 and 200 clips, on the ten nearest), and finally on a
+    single duplicate that the audit missed.
 
-    Give the clips that the generator was trained on: the more clips, the nearer the nearest.
+    Pass the generator's training clips, because distances to the nearest clip decrease with the
+    number of clips.
 
     Args:
-        features: of real clips, floats ``(clips, d)``.
-        speakers: of each clip; at least two different ones.
+        features: features of real clips, floats ``(clips, d)``.
+        speakers: speaker of each clip; at least two different speakers.
         quantile: from 0 to 1, interpolated linearly between clips.
 
     Returns:
         A distance, 0 or more.
 
     Raises:
-        InputError: if ``quantile`` is out of range, there is one speaker only, the numbers of
-            clips and speakers differ, or features are not finite.
+        InputError: if ``quantile`` is out of range, there is only one speaker, the numbers of clips
+            and speakers differ, or features are not finite.
     """
     check_range("quantile", quantile, 0, 1)
     (features,) = check_features(2, features=features)

@@ -11,20 +11,24 @@ from serkit.metrics.classification import Cells, drawn_speakers
 from serkit.seeds import derive_seed
 
 Measure = Callable[[np.ndarray], np.ndarray]
-"""From confusion matrices ``(…, classes, classes)`` to numbers ``(…)``; see
+"""Function from confusion matrices ``(…, classes, classes)`` to numbers ``(…)``, as in
 :mod:`serkit.metrics.classification`."""
 
 
 @dataclass(frozen=True)
 class TrainingNoise:
-    """Parts of the variance of a difference between two arms.
+    """Variance of a difference between two arms that comes from the randomness of training.
+
+    An arm is an augmentation method that is compared.
 
     Attributes:
-        variance: of the mean over folds and seeds, of what all speakers of a fold have in common
-            because the same trainings predicted them; a bootstrap over speakers does not see it. 0
-            if one seed alone cannot tell.
-        removable: what very many seeds would take away, of both this and of what differs from
-            speaker to speaker; None if one seed alone cannot tell.
+        variance: variance of the mean difference over folds and seeds, only of the effect that is
+            common to all speakers of a fold, because the same training runs predicted them. A
+            bootstrap over speakers does not include it. 0 if it cannot be estimated, as with one
+            seed.
+        removable: variance that very many seeds would remove: ``variance``, and the effect of
+            training that differs between speakers. None if it cannot be estimated, as with one
+            seed.
     """
 
     variance: float
@@ -32,16 +36,16 @@ class TrainingNoise:
 
 
 def training_noise(first: Cells, second: Cells, measure: Measure) -> TrainingNoise:
-    """Estimate it from the differences of each speaker and seed within each fold.
+    """Estimate the variance that comes from training, from differences by speaker and seed.
 
-    In a fold, differences by seed and speaker are taken apart as in an analysis of variance with
-    two factors: seeds' means vary by what a training does to all speakers, and by a share of what
-    it does to each by itself.
+    In each fold, the differences by seed and speaker are decomposed as in a two-way analysis of
+    variance. The means of the seeds vary by the effect of a training run on all speakers, and by a
+    fraction of its effect on single speakers.
 
     Args:
-        first: of one arm.
-        second: of the other; the same clips and as many seeds.
-        measure: what is measured.
+        first: results of one arm.
+        second: results of the other arm, on the same clips with as many seeds.
+        measure: the measure to compare.
 
     Source: Searle, Casella & McCulloch (1992), Variance Components, section 4.5.
     """
@@ -61,8 +65,13 @@ def training_noise(first: Cells, second: Cells, measure: Measure) -> TrainingNoi
 
 
 def _of_fold(apart: np.ndarray) -> tuple[float, float] | None:
-    """Variances of what a training does to all speakers, and to each, of ``(seeds, speakers)``."""
-    # A speaker without clips of the classes that are measured tells nothing.
+    """Estimate two variances in one fold from differences ``(seeds, speakers)``.
+
+    Returns:
+        The variances of a training run's effect on all speakers in common and on single speakers;
+        None with fewer than two speakers.
+    """
+    # Speakers without clips of the measured classes have no difference.
     apart = apart[:, ~np.isnan(apart).any(axis=0)]
     seeds, speakers = apart.shape
     if speakers < 2:
@@ -75,19 +84,20 @@ def _of_fold(apart: np.ndarray) -> tuple[float, float] | None:
 
 _CONFIDENCE, _POWER = 0.95, 0.8
 FEWEST = 6
-"""With fewer speakers there is no interval: of four it holds the truth too seldom."""
+"""Smallest number of speakers for an interval. With four speakers an interval contains the true
+value too seldom."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with what is known of its precision.
+    """A measured value with its 95 % confidence interval and standard error.
 
     Attributes:
-        value: as measured.
-        low: lower end of the 95 % interval; None where fewer than :data:`FEWEST` speakers have
-            clips that are measured, since nothing made of so few holds what it says.
-        high: upper end.
-        error: standard error; None like the ends.
+        value: the measured value.
+        low: lower end of the 95 % interval. None where fewer than :data:`FEWEST` speakers have
+            clips of the measured classes, because an interval of so few speakers is not reliable.
+        high: upper end; None where ``low`` is None.
+        error: standard error; None where ``low`` is None.
     """
 
     value: float
@@ -98,18 +108,20 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference:
-    """Second less first.
+    """Difference of two arms: the second minus the first.
 
     Attributes:
-        estimate: of the difference, with its interval.
-        p: two-sided, of the permutation test: how often a difference as large or larger comes
-            about if both arms are alike.
-        visible: the smallest difference that data like these show in four cases of five, of one
-            arm alone at the 5 % level; None like the interval.
-        visible_with_more_seeds: the same if each arm were trained with very many seeds; None where
-            one seed alone cannot tell.
-        common: the part of the squared error that more speakers would not take away, being of
-            trainings; 0 where one seed alone cannot tell.
+        estimate: the difference with its interval.
+        p: two-sided p-value of the permutation test: the probability of a difference as large or
+            larger if both arms are equal.
+        visible: minimum detectable effect: the smallest difference that data like these show with a
+            power of 80 %, for a single comparison at the 5 % level. None where there is no
+            interval.
+        visible_with_more_seeds: minimum detectable effect if each arm were trained with very many
+            seeds. None where there is no interval, or the variance that comes from training cannot
+            be estimated, as with one seed.
+        common: component of the squared error that more speakers would not remove, because it comes
+            from training; 0 where it cannot be estimated, as with one seed.
     """
 
     estimate: Estimate
@@ -119,14 +131,15 @@ class Difference:
     common: float
 
     def speakers_for(self, effect: float, speakers: int) -> int | None:
-        """How many such speakers it takes to see an effect in four cases of five.
+        """Compute the number of speakers needed to detect an effect with a power of 80 %.
 
         Args:
-            effect: as a share, above 0.
-            speakers: how many there were.
+            effect: the difference to detect, as a fraction, above 0.
+            speakers: number of speakers in the data.
 
         Returns:
-            None if it is not known, or if it takes more seeds or folds first.
+            The number of speakers. None if the standard error is not known, or if more seeds or
+            folds are needed first.
         """
         error = self.estimate.error
         if not error or self.visible is None:
@@ -134,17 +147,17 @@ class Difference:
         wanted = (effect * error / self.visible) ** 2 - self.common
         if wanted <= 0:
             return None
-        # Equal ones may differ by rounding.
+        # The tolerance keeps rounding errors from adding a speaker.
         return int(np.ceil(speakers * (error**2 - self.common) / wanted - 1e-9))
 
 
 def estimate(cells: Cells, measure: Measure, *, seed: int, draws: int = 2000) -> Estimate:
-    """A measure over all cells, with a 95 % interval over speakers.
+    """Compute a measure over all cells with a 95 % confidence interval over speakers.
 
     Args:
-        cells: of one arm.
-        measure: what is measured.
-        seed: of the draws.
+        cells: results of one arm.
+        measure: the measure to compute.
+        seed: seed of the draws.
         draws: number of bootstrap samples.
 
     Source: as for :func:`difference`.
@@ -156,27 +169,29 @@ def estimate(cells: Cells, measure: Measure, *, seed: int, draws: int = 2000) ->
 def difference(
     first: Cells, second: Cells, measure: Measure, *, seed: int, draws: int = 2000
 ) -> Difference:
-    """How much higher ``second`` measures than ``first``, both on the same clips.
+    """Compute the difference ``second`` minus ``first`` of a measure on the same clips.
 
-    The interval is of a bootstrap that draws speakers with replacement, the same for both arms. Its
-    ends are quantiles of the draws, taken farther out the fewer speakers there are, by the ratio of
-    Student's t to the normal and for the bias of a variance over a sample: plain percentiles are
-    too narrow. The test exchanges the arms of some speakers at random, all clips of a speaker
-    together, and asks how often that gives as large a difference.
+    The interval comes from a bootstrap that draws speakers with replacement, the same speakers for
+    both arms. Its ends are quantiles of the bootstrap samples. Plain percentiles are too narrow. So
+    the quantiles are moved outwards, more for fewer speakers, by the ratio of Student's t to the
+    normal distribution and by the bias of the sample variance. The permutation test exchanges the
+    arms of randomly chosen speakers, all clips of a speaker together, and counts how often the
+    difference is as large as the measured one.
 
-    Of several seeds, what trainings have in common over all speakers of a fold widens the interval
-    (:mod:`serkit.metrics.paired`) and makes the test as much stricter. Of one seed that
-    cannot be known: the interval covers who was tested, not how a training happened to go.
+    With several seeds, the effect of training runs that is common to all speakers of a fold widens
+    the interval (see :class:`TrainingNoise`) and makes the test stricter by the same factor. With
+    one seed this effect cannot be estimated. The interval then covers the choice of the test
+    speakers, but not the randomness of training.
 
     Args:
-        first: of one arm.
-        second: of the other; the same clips and as many seeds.
-        measure: what is measured.
-        seed: of the draws.
+        first: results of one arm.
+        second: results of the other arm, on the same clips with as many seeds.
+        measure: the measure to compare.
+        seed: seed of the draws.
         draws: number of bootstrap samples and of permutations.
 
     Raises:
-        InputError: if the two are not of the same clips.
+        InputError: if the two arms have not predicted the same clips.
 
     Source: Davison & Hinkley (1997), sections 3.8 and 4.3; Hesterberg (2015), What Teachers Should
     Know About the Bootstrap, The American Statistician 69(4), section 3.3, for the ends.
@@ -207,16 +222,17 @@ def permutation_test(
     draws: int = 2000,
     stricter: float = 1.0,
 ) -> float:
-    """Two-sided p value of the hypothesis that which arm is which does not matter.
+    """Compute the two-sided p-value of the hypothesis that the two arms are exchangeable.
 
     Args:
-        first: of one arm.
-        second: of the other.
-        measure: what is measured.
-        seed: of the permutations.
-        draws: their number; what was measured counts as one more, so that p is never 0.
-        stricter: what the measured difference is divided by, at least 1, for what exchanging
-            speakers does not cover.
+        first: results of one arm.
+        second: results of the other arm.
+        measure: the measure to compare.
+        seed: seed of the permutations.
+        draws: number of permutations. The measured data count as one more permutation, so that p is
+            never 0.
+        stricter: divisor of the measured difference, at least 1. It accounts for variance that
+            exchanging speakers does not cover.
     """
     check_range("draws", draws, 1)
     check_range("stricter", stricter, 1.0)
@@ -226,14 +242,14 @@ def permutation_test(
     moved = np.tensordot(exchanged, two - one, axes=1)
     apart = measure(two.sum(axis=0) - moved) - measure(one.sum(axis=0) + moved)
     value = measure(two.sum(axis=0)) - measure(one.sum(axis=0))
-    # Equal ones may differ by rounding.
+    # The tolerance below is for equal differences that differ by rounding.
     known = np.abs(apart[~np.isnan(apart)])
     as_large = known >= np.abs(value) / stricter - 1e-12
     return float((1 + as_large.sum()) / (1 + len(known)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P values that may be compared with 5 % though several were looked at, in their order.
+    """Adjust p-values for multiple comparisons by Holm's method; the order stays the same.
 
     Source: Holm (1979), Scandinavian Journal of Statistics 6(2).
     """
@@ -245,7 +261,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def ends(count: int) -> tuple[float, float]:
-    """Quantiles of the draws at which a 95 % interval ends, of ``count`` things drawn from."""
+    """Return the bootstrap quantiles at the ends of a 95 % interval, for ``count`` drawn units."""
     reach = stats.t.ppf((1 + _CONFIDENCE) / 2, count - 1) * np.sqrt(count / (count - 1))
     low = float(stats.norm.cdf(-reach))
     return low, 1 - low
@@ -261,7 +277,7 @@ def _summary(value: float, sampled: np.ndarray, count: int) -> Estimate:
 
 
 def _measured(cells: Cells, measure: Measure) -> int:
-    """Speakers with clips of what is measured."""
+    """Return the number of speakers for which the measure is defined."""
     return int((~np.isnan(measure(cells.by_speaker))).sum())
 
 

@@ -10,11 +10,11 @@ from serkit.errors import InputError, check_range
 
 @dataclass(frozen=True)
 class RiskCoverage:
-    """Errors among those clips that are answered.
+    """Risk-coverage curve: the error rate on the clips for which a classifier does not abstain.
 
     Attributes:
-        coverage: share of clips that are answered, rising to 1, ``(clips,)``.
-        risk: share of errors among them.
+        coverage: fraction of clips with a prediction, rising to 1, ``(clips,)``.
+        risk: fraction of errors among these clips, ``(clips,)``.
         area: mean risk over all coverages (AURC), 0 to 1; lower is better.
     """
 
@@ -24,16 +24,16 @@ class RiskCoverage:
 
 
 def risk_coverage(unsure: np.ndarray, right: np.ndarray) -> RiskCoverage:
-    """Answer the surest clip, the two surest, and so on.
+    """Compute the risk-coverage curve, from the clip with the lowest uncertainty to all clips.
 
-    Clips that are equally sure are answered in no order: they count as the mean over all orders.
+    For clips of equal uncertainty the risk is the mean over all their orders.
 
     Args:
-        unsure: any measure, higher for less sure, ``(clips,)``.
-        right: whether each answer is right.
+        unsure: any measure of uncertainty; higher values are less certain, ``(clips,)``.
+        right: whether each prediction is correct, ``(clips,)``.
 
     Raises:
-        InputError: if lengths differ, or there is nothing.
+        InputError: if lengths differ, there are no clips, or an uncertainty is NaN.
 
     Source: Geifman & El-Yaniv (2017), arXiv:1705.08500; Geifman et al. (2019), arXiv:1805.08206.
     """
@@ -48,9 +48,10 @@ def risk_coverage(unsure: np.ndarray, right: np.ndarray) -> RiskCoverage:
 
 
 def accuracy_at(unsure: np.ndarray, right: np.ndarray, coverage: float) -> float:
-    """Share of right answers among the surest ``coverage`` of the clips, above 0 to 1.
+    """Compute the accuracy on the fraction ``coverage`` of clips with the lowest uncertainty.
 
-    Arguments and errors as for :func:`risk_coverage`.
+    ``coverage`` is above 0 and at most 1; InputError is raised if it is out of range. The other
+    arguments and errors are as for :func:`risk_coverage`.
     """
     check_range("coverage", coverage, 1e-9, 1.0)
     found = risk_coverage(unsure, right)
@@ -58,13 +59,15 @@ def accuracy_at(unsure: np.ndarray, right: np.ndarray, coverage: float) -> float
 
 
 def auroc(lower: np.ndarray, higher: np.ndarray) -> float:
-    """How often one of ``higher`` lies above one of ``lower``, ties counting half: 0 to 1.
+    """Compute the AUROC, 0 to 1, of separating ``higher`` from ``lower`` by their values.
 
-    With how unsure right and wrong answers are, it is the AUROC of telling them apart; with that of
-    known and strange recordings, of telling these apart.
+    The AUROC is the fraction of pairs in which the value of ``higher`` is above that of ``lower``;
+    ties count half. With the uncertainties of correct and wrong predictions it measures the
+    detection of errors. With those of in-distribution and out-of-distribution recordings it
+    measures OOD detection.
 
     Raises:
-        InputError: if one of them is empty, or holds no numbers.
+        InputError: if ``lower`` or ``higher`` is empty or holds NaN.
 
     Source: Hendrycks & Gimpel (2017), arXiv:1610.02136.
     """
@@ -76,11 +79,14 @@ def auroc(lower: np.ndarray, higher: np.ndarray) -> float:
 
 
 def threshold_for_coverage(unsure: np.ndarray, coverage: float) -> float:
-    """Above which to abstain so that about ``coverage`` of such clips are answered, 0 to 1.
+    """Choose the uncertainty above which to abstain, for a given coverage.
 
     Args:
-        unsure: of validation speakers' clips.
-        coverage: share to be answered.
+        unsure: uncertainties of the validation speakers' clips, ``(clips,)``.
+        coverage: fraction of clips that get a prediction, approximately; 0 to 1.
+
+    Returns:
+        The threshold; minus infinity if no clip gets a prediction.
 
     Raises:
         InputError: if there is no clip, or ``coverage`` is out of range.
@@ -94,15 +100,19 @@ def threshold_for_coverage(unsure: np.ndarray, coverage: float) -> float:
 
 
 def threshold_for_accuracy(unsure: np.ndarray, right: np.ndarray, accuracy: float) -> float:
-    """Above which to abstain so that ``accuracy`` of such answers are right, as many as can be.
+    """Choose the uncertainty above which to abstain, for a given accuracy on the other clips.
+
+    Of all thresholds that reach the accuracy, the one with the highest coverage is chosen.
 
     Args:
-        unsure: of validation speakers' clips.
-        right: whether each answer is right.
-        accuracy: 0 to 1.
+        unsure: uncertainties of the validation speakers' clips, ``(clips,)``.
+        right: whether each prediction is correct, ``(clips,)``.
+        accuracy: wanted accuracy, 0 to 1.
 
     Raises:
-        InputError: if no threshold reaches it; says what the best one does.
+        InputError: if no threshold reaches the accuracy; the message gives the highest accuracy
+            that a threshold reaches. Also if ``accuracy`` is out of range, lengths differ, there
+            are no clips, or an uncertainty is NaN.
     """
     check_range("accuracy", accuracy, 0.0, 1.0)
     unsure, right = _checked(unsure, right)

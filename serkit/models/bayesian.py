@@ -1,7 +1,7 @@
 """Bayesian versions of networks: variational by MOPED, or with Monte Carlo dropout.
 
-All begin with new weights, or with those of ImageNet; what makes them work is to train the plain
-network first and go on from there, see :func:`from_deterministic`.
+The constructors here start from new weights, or from ImageNet weights. For a useful result, train
+the plain network first and convert it with :func:`from_deterministic`.
 """
 
 from collections.abc import Collection
@@ -30,30 +30,31 @@ _WAYS = {
     ),
 }
 _UNITS = ("start", "layer")
-# The smallest weights would otherwise start so narrow, and their priors with them, that one step
-# of a training is thousands of nats away.
+# Floor of a weight's size in the MOPED scale, as a fraction of its layer's root mean square.
+# Without it the posteriors and priors of the smallest weights would be so narrow that one training
+# step moves them thousands of nats away.
 _LEAST = 0.1
-# What a plain layer and a variational one have in common.
+# Arguments that plain and variational layers have in common.
 _VARIATIONAL = ("kernel_initializer", "bias_initializer", "use_bias", "activation", "name", "dtype")
 
 
 @dataclass(frozen=True)
 class BayesianSettings:
-    """What is believed of weights at first, and how they are drawn in training.
+    """Priors of the weights, and how training draws the weights.
 
     Attributes:
-        prior: standard deviation of the prior, above 0, as a multiple of
-        unit: ``start``, the deviation that each weight starts with, or ``layer``, the root mean
-            square of a layer's weights. The latter is so wide for weights that were trained, each
-            of which starts a few nats away from it, that a few hundred clips cannot make up for it.
-        centred: whether the prior lies around the weights that the layer starts with, rather than
-            around 0.
-        dense: how dense layers are drawn, ``local`` (reparameterisation), ``flipout`` or
+        prior: standard deviation of the prior, above 0, as a multiple of ``unit``.
+        unit: ``start``, the initial standard deviation of each weight's posterior, or ``layer``,
+            the root mean square of the layer's weights. For trained weights the prior of ``layer``
+            is very wide: each weight starts a few nats away from it, and a few hundred clips cannot
+            make up for that.
+        centred: whether the prior's mean is the layer's initial weights rather than 0.
+        dense: estimator of dense layers, ``local`` (local reparameterisation), ``flipout`` or
             ``reparameterization``; see :mod:`serkit.layers.posterior`.
-        convolution: the same of convolutions.
+        convolution: estimator of convolutions, one of the same three.
 
     Raises:
-        InputError: for a value out of range.
+        InputError: if a value is out of range.
     """
 
     prior: float = 1.0
@@ -69,12 +70,12 @@ class BayesianSettings:
         check_choice("convolution", self.convolution, _WAYS)
 
 
-# Weights that are not trained yet say nothing about where they will lie.
+# Untrained weights say nothing about the values after training, so the prior's mean is 0.
 _NEW = BayesianSettings(unit="layer", centred=False)
 
 
 def linear_layers(model: keras.Model) -> list[str]:
-    """Names of the dense layers and convolutions of a model, in the order of computation."""
+    """Return the names of a model's dense layers and convolutions, in computation order."""
     kinds = (keras.layers.Dense, keras.layers.Conv2D)
     return [layer.name for layer in model.layers if type(layer) in kinds]
 
@@ -87,28 +88,29 @@ def from_deterministic(
     settings: BayesianSettings | None = None,
     seed: int = 0,
 ) -> keras.Model:
-    """A Bayesian network that starts from the weights of a trained one.
+    """Convert a trained network to a Bayesian one that starts from its weights.
 
-    The given model stays as it is, and shares no variable with the new one.
+    The given model stays unchanged. The new model has variables of its own.
 
     Args:
-        model: a functional model of plain dense layers and convolutions, among others.
-        delta: each weight starts with so much of its own size as standard deviation (MOPED), above
-            0, and of a tenth of its layer's root mean square at least; None for 1e-3 all over, for
-            weights that are not trained yet.
-        layers: names of the dense layers and convolutions that become Bayesian, see
-            :func:`linear_layers`; default: all.
-        settings: of priors and draws; default: for trained weights :class:`BayesianSettings`, for
-            new ones a prior around 0, as wide as a layer's weights are large.
-        seed: of the weights that are drawn.
+        model: a functional model; its plain dense layers and convolutions can be converted.
+        delta: initial standard deviation of each weight as a multiple of the weight's absolute
+            value (MOPED), above 0. The absolute value counts as at least a tenth of the layer's
+            root mean square. None sets all standard deviations to 1e-3, for untrained weights.
+        layers: names of the dense layers and convolutions to convert, see :func:`linear_layers`;
+            default: all.
+        settings: priors and estimators. Default with ``delta``: :class:`BayesianSettings`. Default
+            without: priors with mean 0 and a layer's root mean square as standard deviation.
+        seed: of the Monte Carlo samples of the weights.
 
     Returns:
-        A model of the same inputs, outputs and layer names. Its losses hold the KL of each layer;
-        see :class:`serkit.layers.variational.KLWarmup` for what that should count.
+        A model with the same inputs, outputs and layer names. Its losses contain the KL divergence
+        of each Bayesian layer; see :class:`serkit.layers.variational.KLWarmup` for the weight of
+        the KL divergence in the loss.
 
     Raises:
-        InputError: if a name is not that of a dense layer or convolution, or a convolution has
-            groups or is dilated, or ``delta`` is out of range.
+        InputError: if a name is not that of a dense layer or convolution, a convolution to convert
+            has groups or is dilated, or ``delta`` is out of range.
 
     Source: Krishnan et al. (2020), MOPED, arXiv:1906.05323.
     """
@@ -126,7 +128,8 @@ def from_deterministic(
 
     def bayesian(layer):
         if layer.name in chosen:
-            # Not the name, which Keras makes of what the process made before.
+            # Seed by position, not by name: Keras numbers names by the layers that the process
+            # created before.
             return _variational(
                 layer, settings, derive_seed(seed, "bayesian", known.index(layer.name))
             )
@@ -168,19 +171,19 @@ def _take_over(made, layer, delta: float | None) -> None:
 
 
 def _size(kernel) -> float:
-    """Root mean square of weights; 1 if they are all 0."""
+    """Root mean square of weights; 1 if all are 0."""
     return float(np.sqrt(np.mean(np.square(kernel)))) or 1.0
 
 
 def with_monte_carlo_dropout(model: keras.Model, rate: float | None = None) -> keras.Model:
-    """A copy of a trained network whose dropout goes on in prediction.
+    """Return a copy of a trained network whose dropout stays active in prediction.
 
     Args:
-        model: functional, with dropout or spatial dropout.
-        rate: 0 to 0.95; default: as in training.
+        model: a functional model with ``Dropout`` or ``SpatialDropout2D`` layers.
+        rate: dropout rate, 0 to 0.95; default: each layer's own.
 
     Raises:
-        InputError: if there is no dropout in it, or ``rate`` is out of range.
+        InputError: if the model has no dropout layer, or ``rate`` is out of range.
 
     Source: Gal & Ghahramani (2016), arXiv:1506.02142.
     """
@@ -206,7 +209,8 @@ def with_monte_carlo_dropout(model: keras.Model, rate: float | None = None) -> k
     return made
 
 
-# A block's three convolutions, its squeeze-and-excitation's two layers, attention's two, logits.
+# Three convolutions of a block, two layers of its squeeze-and-excitation, two layers of the
+# attention, and the logits.
 _OF_COMPACT = 8
 _VGG16_BEFORE = ("block1", "block2", "block3", "block4")
 
@@ -218,10 +222,10 @@ def bayesian_lenet5(
     settings: BayesianSettings | None = None,
     seed: int = 0,
 ) -> keras.Model:
-    """LeNet-5, all layers Bayesian, from new weights.
+    """Build LeNet-5 with all layers Bayesian, from new weights.
 
-    Arguments, result and errors as for :func:`serkit.models.lenet.lenet5` and
-    :func:`from_deterministic`, which makes the same of a trained one.
+    Arguments, result and errors are those of :func:`serkit.models.lenet.lenet5` and
+    :func:`from_deterministic`. The latter converts a trained LeNet-5 to the same network.
 
     Source: 2021 report, section 8.2.1.
     """
@@ -237,17 +241,17 @@ def bayesian_compact(
     *,
     throughout: bool = False,
 ) -> keras.Model:
-    """The compact network, its last block and its head Bayesian, or all layers, from new weights.
+    """Build the compact network with a Bayesian last block and head, from new weights.
 
-    Arguments, result and errors as for :func:`serkit.models.compact.compact` and
-    :func:`from_deterministic`, which makes the same of a trained one.
+    Result and errors are those of :func:`serkit.models.compact.compact` and
+    :func:`from_deterministic`. The latter converts a trained compact network to the same network.
 
     Args:
         classes: number of classes.
         shape: of the spectrograms.
-        network: its shape.
-        settings: of priors and draws.
-        seed: of weights, dropout and draws.
+        network: architecture settings.
+        settings: priors and estimators.
+        seed: of initial weights, dropout and Monte Carlo samples.
         throughout: whether all layers are Bayesian.
     """
     return _made(compact(classes, shape, network, seed), throughout, settings, seed)
@@ -262,11 +266,11 @@ def bayesian_vgg16(
     *,
     throughout: bool = False,
 ) -> keras.Model:
-    """VGG16, its last block and its head Bayesian, or all layers.
+    """Build VGG16 with a Bayesian last block and head, or with all layers Bayesian.
 
-    Arguments, result and errors as for :func:`serkit.models.transfer.vgg16_half_freeze` and
-    :func:`bayesian_compact`. What is frozen stays so: of Bayesian layers, too, whose draws then
-    deviate by 1e-3 for ever; with ``throughout`` it should be nothing.
+    Arguments, result and errors are those of :func:`serkit.models.transfer.vgg16_half_freeze` and
+    :func:`bayesian_compact`. Frozen layers stay frozen, also as Bayesian layers: their weights then
+    keep a standard deviation of 1e-3. With ``throughout`` no layer should be frozen.
 
     Source: 2021 report, section 8.2.1.
     """
@@ -279,17 +283,16 @@ def _made(model: keras.Model, throughout: bool, settings: BayesianSettings | Non
 
 
 def last_block(model: keras.Model) -> list[str]:
-    """Names of the dense layers and convolutions of a network's last block and its head.
+    """Return the names of the dense layers and convolutions in the last block and the head.
 
     Args:
-        model: of :func:`serkit.models.compact.compact`, or one of the VGG16 in
+        model: built by :func:`serkit.models.compact.compact`, or a VGG16 of
             :mod:`serkit.models.transfer`.
 
     Raises:
-        InputError: for any other.
+        InputError: for any other model.
     """
     if model.name == "compact":
-        # The block's three convolutions and its squeeze-and-excitation, attention, logits.
         return linear_layers(model)[-_OF_COMPACT:]
     if model.name.startswith("vgg16"):
         return [name for name in linear_layers(model) if not name.startswith(_VGG16_BEFORE)]

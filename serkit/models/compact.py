@@ -10,26 +10,26 @@ from serkit.errors import InputError, check_choice, check_range
 from serkit.seeds import derive_seed
 from serkit.training.precision import PRECISIONS, precision
 
-# A frame counts as padding if no band of it lies above this; exact silence is -1.
+# A frame is padding if all its bins are at or below this value; exact silence is -1.
 _PADDING = -0.999
 
 
 @dataclass(frozen=True)
 class CompactSettings:
-    """Shape of the compact network.
+    """Architecture of the compact network.
 
     Attributes:
-        pool: frames and bins that are averaged into one before anything else.
-        stride: of the stem, a convolution, in frames and bins.
+        pool: size of the average pooling of the input, in frames and bins.
+        stride: of the stem (the first convolution), in frames and bins.
         channels: of the stem and of each residual block; every block halves both sides.
-        squeeze: channels that one unit of a block's squeeze-and-excitation stands for.
-        attention: units of the attention over time.
-        dropout: before the last layer, 0 to 1.
+        squeeze: channels per hidden unit of a block's squeeze-and-excitation.
+        attention: hidden units of the attention over time.
+        dropout: rate before the last layer, 0 to 0.95.
         precision: ``float32``, or ``mixed_bfloat16`` to compute in bfloat16, with weights, pooling
             over time and logits in float32.
 
     Raises:
-        InputError: for a value out of range.
+        InputError: if a value is out of range.
     """
 
     pool: tuple[int, int] = (2, 4)
@@ -59,17 +59,18 @@ def compact(
     settings: CompactSettings | None = None,
     seed: int = 0,
 ) -> keras.Model:
-    """Residual blocks, the mean over frequency, and mean and deviation over time by attention.
+    """Build a network of residual blocks, mean over frequency and attentive statistics over time.
 
-    Frames of padding, all of whose bands are silent, get no attention, so that the answer does not
-    hang on how much of it there is.
+    The statistics are the mean and the standard deviation, weighted by attention. Frames of
+    padding, in which all bins are silent, get no attention, so that the output does not depend on
+    the amount of padding.
 
     Args:
         classes: number of classes, at least 2.
-        shape: ``(frames, bins, 1)`` of the spectrograms, each side at least 8 after pooling and
-            the stem's stride.
-        settings: shape of the network.
-        seed: of weights and dropout.
+        shape: ``(frames, bins, 1)`` of the spectrograms, each side at least 8 after pooling and the
+            stem's stride.
+        settings: architecture of the network.
+        seed: of initial weights and dropout.
 
     Returns:
         A model from float32 ``(batch, frames, bins, 1)`` in [-1, 1] to logits ``(batch, classes)``.
@@ -108,13 +109,13 @@ def _weights(seed: int) -> Callable[[], keras.initializers.Initializer]:
 
 
 def _norm() -> layers.Layer:
-    # Keras' momentum of 0.99 is for long trainings: after a few hundred steps its averages are
-    # still mostly their initial values.
+    # Keras' default momentum of 0.99 suits long training runs: after a few hundred steps the moving
+    # averages are still mostly their initial values.
     return layers.BatchNormalization(momentum=0.9)
 
 
 def _residual(x, channels: int, squeeze: int, weights):
-    """Two convolutions after batch norm and ReLU, halving both sides, beside a 1x1 short cut."""
+    """Pre-activation block of two convolutions and a 1x1 shortcut; halves both sides."""
     normed = layers.ReLU()(_norm()(x))
     convolution = {"padding": "same", "use_bias": False}
     y = layers.Conv2D(channels, 3, 2, **convolution, kernel_initializer=weights())(normed)
@@ -135,19 +136,22 @@ def _squeeze_and_excite(x, channels: int, squeeze: int, weights):
 
 
 def _heard(inputs, frames: int, steps: int):
-    """Float32 ``(batch, steps, 1)``: 1 where one of a step's frames is not padding, else 0."""
+    """Mask, float32 ``(batch, steps, 1)``: 1 where any frame of a step is not padding, else 0."""
     heard = ops.cast(ops.max(inputs, axis=(2, 3)) > _PADDING, "float32")[..., None]
     return ops.max_pool(heard, frames, padding="same")[:, :steps]
 
 
 def _attentive_statistics(x, heard, units: int, weights):
-    """Mean and deviation over time of ``(batch, time, channels)``, weighted for each channel."""
+    """Mean and standard deviation over time of ``(batch, time, channels)``.
+
+    Each channel has attention weights of its own.
+    """
     score = layers.Dense(units, "tanh", kernel_initializer=weights())(x)
     score = layers.Dense(x.shape[-1], kernel_initializer=weights(), name="attention")(score)
-    # Where nothing is heard at all it is as if everything were.
+    # If all steps are padding, all get the same offset, as if none were padding.
     score = ops.cast(score, "float32") + 1e4 * (heard - 1.0)
     share, x = ops.softmax(score, axis=1), ops.cast(x, "float32")
     mean = ops.sum(share * x, axis=1)
     variance = ops.sum(share * ops.square(x), axis=1) - ops.square(mean)
-    # No root of a rounding below 0, nor its endless slope at 0.
+    # Rounding can make the variance negative, and the gradient of the root is infinite at 0.
     return ops.concatenate([mean, ops.sqrt(ops.maximum(variance, 1e-4))], axis=-1)

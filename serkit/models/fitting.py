@@ -12,7 +12,6 @@ from serkit.models.frozen_features import Augment, check_labels, prepare
 from serkit.models.losses import CLASS_WEIGHTS, LOSSES, class_weights, make_loss
 from serkit.training.callbacks import KeepBest, Resume, StopEarly, StopWhenDiverged
 from serkit.training.examples import Examples
-from serkit.training.machines import fit
 from serkit.training.uar import UnweightedAverageRecall
 
 _OPTIMIZERS = ("adamw", "sgd")
@@ -22,39 +21,38 @@ _KEEP = ("best", "last")
 
 @dataclass(frozen=True)
 class FitSettings:
-    """How a classifier is trained; the defaults suit the compact network.
+    """Training settings of a classifier; the defaults suit the compact network.
 
     Attributes:
-        epochs: how many there are, at most.
-        steps_per_epoch: batches per epoch, whatever the size of the data, so that arms with and
-            without added samples are trained equally long; None for one pass over the data.
+        epochs: maximum number of epochs.
+        steps_per_epoch: batches per epoch, whatever the size of the data, so that training runs
+            with and without added samples have equally many steps; None for one pass over the data.
         batch_size: examples per step.
         optimizer: ``adamw`` (Loshchilov & Hutter 2019, arXiv:1711.05101) or ``sgd``.
         learning_rate: the highest of the schedule.
-        schedule: ``cosine``, a warm-up over a twentieth of the steps and a fall to 0, or
+        schedule: ``cosine``, a warm-up over a twentieth of the steps and then cosine decay to 0, or
             ``constant``.
         momentum: of ``sgd``, 0 to below 1.
-        weight_decay: of ``adamw``; biases, the scales of batch normalisation and the posteriors of
-            Bayesian layers are left out.
-        loss: ``cross_entropy``, ``focal`` or ``one_vs_rest``, see
-            :mod:`serkit.models.losses`.
-        label_smoothing: share of the target that is spread over all classes, 0 to below 1.
+        weight_decay: of ``adamw``. Biases, the scales and offsets of batch normalisation and the
+            posteriors of Bayesian layers are excluded.
+        loss: ``cross_entropy``, ``focal`` or ``one_vs_rest``, see :mod:`serkit.models.losses`.
+        label_smoothing: fraction of the target that is spread over all classes, 0 to below 1.
         focal_gamma: of ``focal``.
         class_weights: ``none``, ``balanced``, or a weight for each class.
-        mixup: alpha of mixup (:func:`serkit.training.batches.mixed`): what is trained, the network
-            or what follows its frozen part, is trained on weighted means of two examples; 0 for
-            none.
-        patience: ends the training after so many epochs without a higher UAR on the validation
-            speakers; None goes on to the end.
-        keep: which epoch's weights the model is left with: ``best``, by the UAR on the validation
-            speakers, or ``last``, after which a ``cosine`` has come to rest.
-        views: where there is augmentation and a frozen part: the number of augmented views of each
-            example whose features are kept; 0 computes all at each step instead.
+        mixup: alpha of mixup (:func:`serkit.training.batches.mixed`), 0 for none. Mixup applies to
+            the inputs of the trained layers: to spectrograms, or to the features that the frozen
+            layers give.
+        patience: stop after so many epochs without a higher UAR on the validation speakers; None
+            for no early stopping.
+        keep: epoch whose weights the model gets: ``best``, by the UAR on the validation speakers,
+            or ``last``, when a ``cosine`` schedule has reached 0.
+        views: with augmentation and frozen layers: number of augmented views of each example whose
+            features are cached. 0 caches none and computes the whole network at each step.
         jit_compile: True compiles steps with XLA, which makes convolutions slower on a CPU; None
-            leaves it to Keras.
+            lets Keras decide.
 
     Raises:
-        InputError: for a value out of range.
+        InputError: if a value is out of range.
     """
 
     epochs: int = 30
@@ -98,11 +96,11 @@ class FitSettings:
             raise InputError(f"class_weights={self.class_weights!r}; valid are 0 or more")
 
     def steps(self, examples: int) -> int:
-        """Batches per epoch with that many training examples."""
+        """Return the number of batches per epoch for so many training examples."""
         return self.steps_per_epoch or -(-examples // self.batch_size)
 
     def build_optimizer(self, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-        """A new optimizer; the schedule ends after ``epochs`` of ``steps_per_epoch``."""
+        """Return a new optimizer; its schedule ends after ``epochs * steps_per_epoch`` steps."""
         rate = self.learning_rate
         if self.schedule == "cosine":
             steps = self.epochs * steps_per_epoch
@@ -116,7 +114,7 @@ class FitSettings:
         if self.optimizer == "sgd":
             return keras.optimizers.SGD(rate, momentum=self.momentum)
         optimizer = keras.optimizers.AdamW(rate, weight_decay=self.weight_decay)
-        # Posteriors have a prior already.
+        # The prior regularises posteriors already.
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "posterior"])
         return optimizer
 
@@ -129,24 +127,24 @@ REPORT_FIT = FitSettings(
     schedule="constant",
     loss="one_vs_rest",
 )
-"""The 2021 report's: one-vs-rest binary cross entropy and plain SGD (section 6.2).
+"""Settings of the 2021 report: one-vs-rest binary cross entropy and plain SGD (section 6.2).
 
-It states neither rate, batch size nor epochs; these are ours.
+The 2021 report states no learning rate, batch size or number of epochs; these values are ours.
 """
 
 
 def compiled(model: keras.Model, settings: FitSettings, steps: int) -> keras.Model:
-    """A model of the same layers and variables, compiled; the given one stays as it is.
+    """Return a compiled model of the same layers and variables; the given one stays uncompiled.
 
-    What is not compiled can be saved, and loaded where serkit's metric is not known.
+    An uncompiled model can be saved, and loaded without serkit's metric class.
 
     Args:
         model: from inputs to logits ``(batch, classes)``.
         settings: optimiser and loss.
-        steps: per epoch.
+        steps: number of steps per epoch.
 
     Returns:
-        It reports accuracy and UAR, and is of the ``tf.distribute`` strategy that the caller is in.
+        A model that reports accuracy and UAR, under the caller's ``tf.distribute`` strategy.
     """
     trainer = keras.Model(model.input, model.output, name=model.name)
     trainer.compile(
@@ -155,7 +153,7 @@ def compiled(model: keras.Model, settings: FitSettings, steps: int) -> keras.Mod
         metrics=["accuracy", UnweightedAverageRecall(model.output_shape[-1])],
         jit_compile="auto" if settings.jit_compile is None else settings.jit_compile,
     )
-    # Built now, so that a checkpoint can be restored before the first step.
+    # Build the optimiser now, so that a checkpoint can be restored before the first step.
     trainer.optimizer.build(trainer.trainable_variables)
     return trainer
 
@@ -174,33 +172,33 @@ def fit_classifier(
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
     verbose: int | str = "auto",
 ) -> list[dict[str, float]]:
-    """Train, and leave the model with the weights of its best epoch, or of its last.
+    """Train a model, and leave it with the weights of its best or last epoch.
 
-    Where the first layers of the model are frozen (:func:`serkit.models.frozen_features.cut`) and
-    there is no augmentation, their outputs are computed once, kept on disk, and only the rest is
-    trained: the same training, rounded to 16 bits, in a fraction of the time. With augmentation the
-    same is done with ``settings.views`` augmented views of each example, if that is not 0. A line
-    says so.
+    If the first layers of the model are frozen (:func:`serkit.models.frozen_features.cut`) and
+    there is no augmentation, their outputs are computed once and kept on disk, and only the other
+    layers are trained. The result is the same up to rounding of the features to 16 bits, in a
+    fraction of the time. With augmentation, the same is done with ``settings.views`` augmented
+    views of each example, if that is not 0. A printed line says so.
 
-    A killed call, made again with the same arguments, goes on after the last finished epoch and
-    ends as if it had not been killed. That is bit for bit with
-    ``tf.config.experimental.enable_op_determinism()``, which the demo and the experiments switch
-    on: without it convolutions may be summed in another order from one run to the next.
+    If a call is killed, the same call resumes after the last finished epoch and gives the same
+    result as an uninterrupted call. The two results are bit-identical with
+    ``tf.config.experimental.enable_op_determinism()``, which the demo and the experiments enable.
+    Without it, the order of sums in convolutions may change from one run to the next.
 
     Args:
-        model: any functional or sequential Keras model from spectrograms to logits
-            ``(batch, classes)``. It is not compiled here: it can be saved, and loaded where serkit
-            is not known. Made under a ``tf.distribute`` strategy, it is trained under it.
-        train: real and generated examples with labels; live spectrograms are computed from
+        model: any functional or sequential Keras model from spectrograms to logits ``(batch,
+            classes)``. It is not compiled here, so that it can be saved, and loaded without serkit.
+            A model built under a ``tf.distribute`` strategy is trained under that strategy.
+        train: real and generated examples with labels. Live spectrograms are computed from
             waveforms at each step, see :class:`serkit.training.live.LiveSpectrograms`.
         validation: real examples with labels.
-        speakers: who is in which part of the split.
+        speakers: speakers of each partition of the split.
         settings: epochs, batch size, optimiser, loss.
         seed: of the order of examples and the augmentation.
-        folder: gets ``state.npz``, ``history.csv`` and ``best.weights.h5``.
-        augment: gets a training batch and an int ``(2,)`` seed.
-        features: folder of the frozen part's outputs, which trainings may share; default: in
-            ``folder``.
+        folder: where ``state.npz``, ``history.csv`` and ``best.weights.h5`` are written.
+        augment: function of a training batch and an int ``(2,)`` seed.
+        features: folder of the frozen layers' outputs, which training runs may share; default:
+            ``features`` in ``folder``.
         callbacks: more Keras callbacks, such as ``keras.callbacks.TensorBoard``.
         verbose: as for Keras' ``fit``.
 
@@ -209,11 +207,11 @@ def fit_classifier(
         counterparts.
 
     Raises:
-        LeakError: if anybody's voice is in ``train`` who is no training speaker, or in
-            ``validation`` who is no validation speaker.
-        InputError: if labels do not fit the model, a class has no training example, or there are
-            ``settings.views`` of live spectrograms.
-        DivergedError: if a loss or a weight is no longer finite; what was kept before stays.
+        LeakError: if ``train`` has a speaker who is not a training speaker, or ``validation`` has
+            one who is not a validation speaker.
+        InputError: if labels do not fit the model, a class has no training example, or
+            ``settings.views`` is above 0 for live spectrograms.
+        DivergedError: if a loss or a weight is NaN or infinite; files of earlier epochs are kept.
     """
     speakers.require_training(train.speakers)
     speakers.require_validation(validation.speakers)
@@ -233,16 +231,17 @@ def fit_classifier(
     keeping = [KeepBest(best, "val_uar", known)] if settings.keep == "best" else []
     stop = StopEarly("val_uar", settings.patience or settings.epochs, resume.history)
     if resume.epoch < settings.epochs and not stop.is_over:
-        fit(
-            trainer,
+        trainer.fit(
             material.batches(*(settings.batch_size, seed, resume.epoch * steps, settings.mixup)),
             initial_epoch=resume.epoch,
             epochs=settings.epochs,
             steps_per_epoch=steps,
             validation_data=material.validation_batches(validation.labels, 64, settings.mixup),
             class_weight=class_weights(material.labels, classes, settings.class_weights),
-            # The state is kept last: a kill before that repeats the epoch, best weights and all.
+            # ``Resume`` comes after ``KeepBest``: a kill before the state is saved repeats the
+            # whole epoch, including its best weights.
             callbacks=[StopWhenDiverged(state, steps), *callbacks, *keeping, resume, stop],
+            shuffle=False,
             verbose=verbose,
         )
     if keeping:

@@ -22,11 +22,11 @@ from serkit.training.shards import Rows
 
 @dataclass(frozen=True)
 class Cut:
-    """A network in two pieces that share its layers and variables.
+    """A network cut into two models that share its layers and variables.
 
     Attributes:
-        frozen: from the network's input to features; nothing in it is trained or random, so that
-            an input gives the same features in every epoch.
+        frozen: from the network's input to features. It has no trained or random layers, so that an
+            input gives the same features in every epoch.
         rest: from these features to the network's output.
     """
 
@@ -35,18 +35,19 @@ class Cut:
 
 
 def cut(model: keras.Model) -> Cut | None:
-    """Cut a network behind its frozen part.
+    """Cut a network after its frozen layers.
 
-    A layer belongs to the frozen part if nothing in it is trained, it draws no random numbers, and
-    it does the same in training as in inference. The cut lies as far back as it can: where only
-    such layers come before it and everything else passes through it.
+    A layer is frozen if it has no trainable variables, draws no random numbers, and computes the
+    same in training as in inference. The cut is after the last layer for which two conditions hold:
+    only frozen layers come before it, and all later layers depend on the input through it alone.
 
     Args:
         model: a functional model of one input and one output.
 
     Returns:
-        The pieces, or None where no weights lie before the first layer that trains, or what comes
-        before it is used again behind it.
+        The two models, or None if there is no such cut with weights before it: no weights come
+        before the first layer that trains, or a skip connection passes every frozen layer with
+        weights before it.
     """
     layers = list(_until_something_changes(model))
     for number in range(len(layers), 0, -1):
@@ -58,7 +59,7 @@ def cut(model: keras.Model) -> Cut | None:
 
 
 def _until_something_changes(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """The first layers, in the order of computation, up to one that is not frozen."""
+    """Yield the leading frozen layers, in computation order, without input layers."""
     for layer in model.layers:
         if not is_frozen(layer):
             return
@@ -67,10 +68,14 @@ def _until_something_changes(model: keras.Model) -> Iterator[keras.layers.Layer]
 
 
 def is_frozen(layer: keras.layers.Layer) -> bool:
-    """Whether a layer, with all in it, gives the same for an input in every epoch of a training."""
+    """Return whether a layer, with all its sublayers, is constant during a training run.
+
+    A constant layer gives the same output for an input in every epoch.
+    """
     if layer.trainable_variables:
         return False
-    # What is no weight is the state of a random number generator, which moves with each call.
+    # A variable that is not a weight is the state of a random number generator, which changes with
+    # each call.
     weights = {id(variable) for variable in layer.weights}
     if any(id(variable) not in weights for variable in layer.variables):
         return False
@@ -84,23 +89,23 @@ def _at(model: keras.Model, layer: keras.layers.Layer) -> Cut | None:
     try:
         frozen = keras.Model(model.input, layer.output, name=f"{model.name}_frozen")
         rest = keras.Model(layer.output, model.output, name=f"{model.name}_rest")
-    # Keras' way to say that something does not pass through here.
+    # Keras raises ValueError if the output does not depend on this layer's output alone.
     except ValueError:
         return None
     return Cut(frozen, rest)
 
 
 _BATCH = 32
-# To be counted up when the same network and spectrogram give other numbers than before.
+# Increase when the same network and spectrogram give other numbers than before.
 _RECIPE = "1"
 
 
 class Augmented:
-    """One augmented view of each of some spectrograms, always the same one, made when asked for.
+    """One fixed augmented view of each spectrogram, computed on access.
 
     Args:
         spectrograms: float32 ``(n, frames, bins, 1)``.
-        augment: gets a batch and an int ``(2,)`` seed.
+        augment: function of a batch and an int ``(2,)`` seed.
         seed: of this view; each spectrogram gets a seed of its own.
     """
 
@@ -117,20 +122,19 @@ class Augmented:
         return len(self._spectrograms)
 
     def __getitem__(self, number: int) -> np.ndarray:
-        """Float32 ``(frames, bins, 1)``."""
+        """Return one view, float32 ``(frames, bins, 1)``."""
         seed = tf.constant([self._seed, number], tf.int64)
         return self._augment(self._spectrograms[number][np.newaxis], seed)[0].numpy()
 
 
 def open_feature_cache(folder: Path, frozen: keras.Model, **limits: int) -> ArrayCache:
-    """The cache of a frozen network's outputs, in a folder that other networks may use as well.
+    """Open the cache of a frozen network's outputs, in a folder that networks may share.
 
-    Outputs of a network that computes in bfloat16 are kept as they are, others are rounded to
-    float16.
+    Outputs in bfloat16 are kept exactly; all others are rounded to float16.
 
     Args:
-        folder: made when it is first written to.
-        frozen: its layers and weights decide what is found.
+        folder: created at the first write.
+        frozen: the network; its layers and weights are part of the cache key.
         limits: see :class:`serkit.training.cache.ArrayCache`.
     """
     dtype = "bfloat16" if frozen.output.dtype == "bfloat16" else "wide-float16"
@@ -141,29 +145,29 @@ def open_feature_cache(folder: Path, frozen: keras.Model, **limits: int) -> Arra
 def compute_features(
     frozen: keras.Model, spectrograms: np.ndarray | Rows | Augmented, cache: ArrayCache
 ) -> Rows:
-    """A frozen network's outputs for spectrograms, in their order; what is cached is not redone.
+    """Return a frozen network's outputs for spectrograms, in order; compute those not cached.
 
-    Spectrograms are known by their content, so that folds, seeds and runs share what they have in
-    common.
+    The cache identifies spectrograms by their content, so that folds, seeds and runs share the
+    outputs of spectrograms that they have in common.
 
     Args:
-        frozen: from ``(batch, frames, bins, 1)`` to ``(batch, *shape)``; gives the same each time.
+        frozen: deterministic, from ``(batch, frames, bins, 1)`` to ``(batch, *shape)``.
         spectrograms: float32 ``(n, frames, bins, 1)``, or a view of them.
-        cache: of :func:`open_feature_cache`.
+        cache: from :func:`open_feature_cache`.
 
     Returns:
         ``(n, *shape)``, read from disk when indexed.
 
     Raises:
-        InputError: if a feature is not finite or too large for how it is kept.
-        OSError: if the cache cannot be written to, or does not keep what is written.
+        InputError: if a feature is not finite or too large for the cache's dtype.
+        OSError: if the cache cannot be written to, or loses what is written.
     """
     forward = tf.function(lambda batch: tf.cast(frozen(batch, training=False), tf.float32))
     keys = [
         hashlib.sha256(np.ascontiguousarray(spectrograms[number], "<f4")).hexdigest()
         for number in range(len(spectrograms))
     ]
-    # Once is enough, twice if a file is damaged; what is left then is a disk that loses things.
+    # One round is enough, or two if a file is damaged. If more are needed, the disk loses data.
     for _ in range(3):
         missing = cache.missing(keys)
         if not missing and (rows := cache.read(keys)) is not None:
@@ -182,9 +186,9 @@ def _pieces(places: list[int], size: int) -> Iterator[list[int]]:
 
 
 def _digest(frozen: keras.Model) -> str:
-    """Of all that decides the outputs: layers in their order with their settings, and weights.
+    """SHA-256 of all that decides the outputs: layers in order with their settings, and weights.
 
-    Without names, which Keras numbers in the order in which a process makes layers.
+    Layer names are left out, because Keras numbers them in the order of creation in a process.
     """
     found = hashlib.sha256()
     for layer in layers_of(frozen):
@@ -202,14 +206,14 @@ Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 @dataclass(frozen=True)
 class Material:
-    """A network and what goes into it.
+    """A network to train, and its inputs and labels.
 
     Attributes:
-        network: to be trained; shares its variables with the model that it comes from.
-        inputs: float32 ``(n, …)``, spectrograms, live ones included, or features, for training.
+        network: the model to train; it shares its variables with the model that it was made from.
+        inputs: training inputs, float32 ``(n, …)``: spectrograms, live spectrograms or features.
         labels: class numbers ``(n,)``.
         validation: inputs ``(m, …)`` of the validation examples.
-        augment: of training batches, if it is to be done at each step.
+        augment: augmentation of training batches at each step, or None.
     """
 
     network: keras.Model
@@ -221,13 +225,13 @@ class Material:
     def batches(
         self, batch_size: int, seed: int, first_step: int, mixup: float = 0.0
     ) -> tf.data.Dataset:
-        """Of inputs and labels; see :func:`serkit.training.batches.training_batches`.
+        """Return training batches; see :func:`serkit.training.batches.training_batches`.
 
         Args:
             batch_size: examples per batch.
             seed: of their order, augmentation and mixing.
-            first_step: number of batches to leave out.
-            mixup: alpha; above 0, labels are shares ``(batch, classes)``.
+            first_step: number of batches to skip.
+            mixup: alpha; above 0, labels are soft labels ``(batch, classes)``.
         """
         batches = training_batches(
             *((self.inputs, self.labels), batch_size, seed),
@@ -240,7 +244,7 @@ class Material:
     def validation_batches(
         self, labels: np.ndarray, batch_size: int, mixup: float = 0.0
     ) -> tf.data.Dataset:
-        """Of the validation examples, in order; labels are coded as those of :meth:`batches`."""
+        """Return validation batches, in order; labels are encoded as in :meth:`batches`."""
         coded = np.eye(self.network.output_shape[-1], dtype=np.float32)[labels] if mixup else labels
         return batches_in_order((self.validation, coded), batch_size)
 
@@ -255,23 +259,25 @@ def prepare(
     folder: Path,
     say: Callable[[str], None],
 ) -> Material:
-    """Take the frozen part's outputs for the network's input where that changes nothing.
+    """Replace a network's input by its frozen layers' outputs, where this is valid.
 
-    That is where there is a frozen part and no augmentation, of waveforms or of spectrograms; or
-    where ``views`` augmented views of each example are to stand for all that there could be.
+    It is valid if the network has frozen layers and neither waveforms nor spectrograms are
+    augmented. With augmentation it is done if ``views`` is above 0: this number of augmented views
+    of each example then stands for all possible ones. Otherwise the whole network is trained on
+    spectrograms.
 
     Args:
         model: from spectrograms to logits.
         train: training examples with labels.
         validation: validation examples with labels.
-        augment: of training batches; gets a batch and an int ``(2,)`` seed.
-        views: see above; 0 augments at each step.
+        augment: augmentation of training batches; function of a batch and an int ``(2,)`` seed.
+        views: number of augmented views of each example; 0 augments at each step.
         seed: of the views.
-        folder: of the frozen part's outputs.
-        say: gets a line if they are used.
+        folder: cache folder of the frozen layers' outputs.
+        say: called with one line of text if the outputs are used.
 
     Raises:
-        InputError: for views of live spectrograms.
+        InputError: if ``views`` is above 0 for live spectrograms.
     """
     live = isinstance(train.spectrograms, LiveSpectrograms)
     if live and views:
@@ -305,10 +311,10 @@ def prepare(
 
 
 def check_labels(train: Examples, validation: Examples, classes: int) -> None:
-    """Refuse what a model of so many classes cannot be trained on.
+    """Check that the labels fit a model of so many classes.
 
     Raises:
-        InputError: for labels that are missing or do not fit, or a class without training examples.
+        InputError: if labels are missing or out of range, or a class has no training example.
     """
     for name, examples in {"train": train, "validation": validation}.items():
         if examples.labels is None or not len(examples):

@@ -13,18 +13,19 @@ _ACTIVATIONS = ("relu", "tanh")
 
 @dataclass(frozen=True)
 class LeNet5Settings:
-    """Shape of the network; the defaults are the original's but for its activation.
+    """Architecture of LeNet-5; the defaults are the original's except for the activation.
 
     Attributes:
-        pool: frames and bins that are averaged into one before anything else: the original saw
-            pictures of 32 x 32.
+        pool: size of an average pooling of the input, in frames and bins; the original's inputs
+            were 32 x 32 images.
         channels: of the two convolutions.
         units: of the two fully connected layers before the last.
         activation: ``relu``, or ``tanh`` as in the original.
-        dropout: behind each fully connected layer but the last, 0 to 1; the original has none.
+        dropout: rate after each fully connected layer except the last, 0 to 0.95; the original has
+            none.
 
     Raises:
-        InputError: for a value out of range.
+        InputError: if a value is out of range.
     """
 
     pool: tuple[int, int] = (1, 1)
@@ -48,16 +49,16 @@ def lenet5(
     settings: LeNet5Settings | None = None,
     seed: int = 0,
 ) -> keras.Model:
-    """Two convolutions, each followed by pooling, and three fully connected layers.
+    """Build LeNet-5: two convolutions, each with max pooling, and three fully connected layers.
 
-    Pooling takes the maximum. The original's takes the mean, times a trained factor, plus a trained
-    offset, and its second convolution is connected to some of the channels only.
+    The original differs in two points. Its pooling takes the mean, times a trained factor, plus a
+    trained offset. Its second convolution is connected to some of the channels only.
 
     Args:
         classes: number of classes, at least 2.
         shape: ``(frames, bins, 1)`` of the spectrograms, each side at least 16 after pooling.
-        settings: shape of the network.
-        seed: of weights and dropout.
+        settings: architecture of the network.
+        seed: of initial weights and dropout.
 
     Returns:
         A model from float32 ``(batch, frames, bins, 1)`` in [-1, 1] to logits ``(batch, classes)``.

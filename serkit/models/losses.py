@@ -16,9 +16,9 @@ def cross_entropy(labels, logits, smoothing: float = 0.0):
     """Categorical cross entropy of a softmax.
 
     Args:
-        labels: integers ``(batch,)``, 0 to classes - 1, or shares ``(batch, classes)``.
+        labels: integers ``(batch,)``, 0 to classes - 1, or soft labels ``(batch, classes)``.
         logits: ``(batch, classes)``.
-        smoothing: share of the target, 0 to below 1, that is spread evenly over all classes
+        smoothing: fraction of the target, 0 to below 1, that is spread evenly over all classes
             (Szegedy et al. 2016, arXiv:1512.00567).
 
     Returns:
@@ -31,12 +31,13 @@ def cross_entropy(labels, logits, smoothing: float = 0.0):
 
 
 def focal(labels, logits, smoothing: float = 0.0, gamma: float = 2.0):
-    """Cross entropy in which examples count less the surer the network is of them.
+    """Focal loss: cross entropy with lower weight for examples of high confidence.
 
-    Each term is multiplied by ``(1 - p) ** gamma``, with p the probability of its class; with
-    ``gamma`` 0 it is :func:`cross_entropy`. Arguments and result as there.
+    Each class' term is multiplied by ``(1 - p) ** gamma``, with p the probability of that class.
+    With ``gamma`` 0 the loss is :func:`cross_entropy`. Arguments and result are those of
+    :func:`cross_entropy`.
 
-    Source: Lin et al. (2017), arXiv:1708.02002, without its weight of the classes.
+    Source: Lin et al. (2017), arXiv:1708.02002, without its class weights.
     """
     targets = _one_hot(labels, logits)
     targets = targets * (1.0 - smoothing) + smoothing / logits.shape[-1]
@@ -47,7 +48,8 @@ def focal(labels, logits, smoothing: float = 0.0, gamma: float = 2.0):
 def one_vs_rest(labels, logits, smoothing: float = 0.0):
     """Binary cross entropy of each class against the rest, mean over the classes.
 
-    Arguments and result as for :func:`cross_entropy`; smoothing moves both targets towards 0.5.
+    Arguments and result are those of :func:`cross_entropy`; smoothing moves both targets towards
+    0.5.
 
     Source: 2021 report, section 6.2.
     """
@@ -58,7 +60,7 @@ def one_vs_rest(labels, logits, smoothing: float = 0.0):
 
 
 def make_loss(name: str, smoothing: float = 0.0, gamma: float = 2.0) -> Callable:
-    """One of :data:`LOSSES`, as Keras' ``compile`` takes it: from labels and logits."""
+    """Return one of :data:`LOSSES` as a function of labels and logits, for Keras' ``compile``."""
     functions = {"cross_entropy": cross_entropy, "focal": focal, "one_vs_rest": one_vs_rest}
     more = {"gamma": gamma} if name == "focal" else {}
 
@@ -71,16 +73,17 @@ def make_loss(name: str, smoothing: float = 0.0, gamma: float = 2.0) -> Callable
 def class_weights(
     labels: np.ndarray, classes: int, how: str | Sequence[float]
 ) -> dict[int, float] | None:
-    """How much each class' examples count, as Keras' ``fit`` takes it.
+    """Return the weight of each class' examples for Keras' ``fit``; None for ``none``.
 
     Args:
         labels: of the training examples, integers ``(n,)``.
         classes: number of classes.
-        how: ``none``; ``balanced``, in inverse proportion to the number of examples, 1 on average
-            over these; or a weight for each class, 0 or more.
+        how: ``none``; ``balanced``, inversely proportional to the number of the class' examples,
+            with mean 1 over all examples; or a weight for each class, 0 or more.
 
     Raises:
-        InputError: for another number of weights, a negative one, or anything else.
+        InputError: if ``how`` is another name, or has another number of weights, or a negative
+            weight.
 
     Source: King & Zeng (2001), Political Analysis 9(2); as scikit-learn's
     ``compute_class_weight("balanced")``.

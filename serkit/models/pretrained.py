@@ -21,12 +21,12 @@ _SHAPE = (224, 224, 3)
 
 @dataclass(frozen=True)
 class Base:
-    """One of the networks in ``keras.applications``.
+    """A network of ``keras.applications``.
 
     Attributes:
-        name: as people write it.
-        build: its function there.
-        file: name of its ImageNet weights without the top, as Keras downloads and keeps them.
+        name: name of the network in prose, such as ``VGG16``.
+        build: its function in ``keras.applications``.
+        file: name of the file of its ImageNet weights without the top, as Keras downloads it.
     """
 
     name: str
@@ -42,19 +42,19 @@ RESNET50 = Base(
 
 @dataclass(frozen=True)
 class WeightsCard:
-    """What is known of a file of weights that serkit trained; kept beside it as JSON.
+    """Metadata of a weights file that serkit trained, stored next to the file as JSON.
 
     Attributes:
         network: name of the :class:`Base`.
-        speakers: whose recordings it was trained on.
-        scaling: of its inputs: ``plain``, [-1, 1], or ``imagenet``, as ``preprocess_input`` of
-            ``keras.applications.vgg16`` and ``.resnet`` does it.
-        seed: of the folds and the training.
-        fold: the number of the fold whose training part was used, from 1.
+        speakers: speakers of the training clips.
+        scaling: of the inputs: ``plain``, [-1, 1], or ``imagenet``, as ``preprocess_input`` of
+            ``keras.applications.vgg16`` and ``.resnet`` computes it.
+        seed: of the folds and the training run.
+        fold: number of the fold, from 1, whose training partition was used.
         uar: on the fold's test speakers, 0 to 1.
 
     Raises:
-        InputError: if the scaling is not known, or there are no speakers.
+        InputError: if the scaling is unknown, or there are no speakers.
 
     Example:
         >>> WeightsCard("VGG16", ("ravdess/01",), "plain", seed=0, fold=1, uar=0.5).scaling
@@ -74,15 +74,15 @@ class WeightsCard:
             raise InputError("`speakers` must name everybody it was trained on. Received: none.")
 
     def write(self, weights: Path) -> None:
-        """Keep it beside the file of weights, as ``<name of the file>.json``."""
+        """Write the card next to the weights file, as ``<name of the file>.json``."""
         write_json(_card_file(weights), asdict(self))
 
 
 def read_card(weights: str | Path) -> WeightsCard | None:
-    """The card beside a file of weights; None if there is none, or ``weights`` is no file.
+    """Read the card of a weights file; None if there is no card.
 
     Raises:
-        InputError: if the card cannot be read.
+        InputError: if the card is not valid.
     """
     path = _card_file(Path(weights))
     if not path.is_file():
@@ -94,7 +94,7 @@ def read_card(weights: str | Path) -> WeightsCard | None:
 
 
 def scaling_of(weights: str | Path) -> str:
-    """How inputs are scaled: as the card says; ``plain`` for ``none``, otherwise ``imagenet``."""
+    """Return the input scaling: ``plain`` for ``none``, else the card's, else ``imagenet``."""
     if str(weights) == "none":
         return PLAIN
     card = read_card(weights)
@@ -102,7 +102,10 @@ def scaling_of(weights: str | Path) -> str:
 
 
 def speakers_of(weights: str | Path) -> frozenset[str]:
-    """Whose recordings weights were trained on, as far as a card says; for the leakage guard."""
+    """Return the speakers in the card of a weights file; empty without a card.
+
+    The leakage guard needs these speakers.
+    """
     card = read_card(weights)
     return frozenset(card.speakers if card else ())
 
@@ -112,14 +115,15 @@ def _card_file(weights: Path) -> Path:
 
 
 def load_base(base: Base, weights: str | Path, seed: int) -> keras.Model:
-    """A network without its top, for pictures ``(batch, 224, 224, 3)``.
+    """Build a network without its top, for images ``(batch, 224, 224, 3)``.
 
     Args:
-        base: which one.
-        weights: ``imagenet`` (Keras downloads them once), ``none``, or the path of a file: weights
-            of the network without its top (``.h5`` as Keras 2 and ``keras.applications`` write
-            them, ``.weights.h5``), or a whole model with these layers in it (``.keras``), such as
-            one that serkit trained. If a card lies beside it, it has to be of this network.
+        base: the network.
+        weights: ``imagenet`` (Keras downloads them once), ``none``, or the path of a file. The file
+            holds weights of the network without its top (``.h5`` as Keras 2 and
+            ``keras.applications`` write them, ``.weights.h5``), or a whole model that contains
+            these layers (``.keras``), such as one that serkit trained. If the file has a card, the
+            card must name this network.
         seed: of the kernels for ``none``, drawn as in He et al. (2015), arXiv:1502.01852.
 
     Raises:
@@ -137,7 +141,7 @@ def load_base(base: Base, weights: str | Path, seed: int) -> keras.Model:
 
 
 def warn_if_random(base: Base, weights: str | Path, frozen: str) -> None:
-    """Say loudly that a frozen part is random, if it is; ``frozen`` is what it is made of."""
+    """Warn if frozen layers have random weights; ``frozen`` describes them in the warning."""
     if str(weights) == "none":
         warnings.warn(
             f"weights='none': {frozen} of {base.name} are random and stay so, since they are "
@@ -147,10 +151,14 @@ def warn_if_random(base: Base, weights: str | Path, frozen: str) -> None:
 
 
 def draw_kernels(model: keras.Model, seed: int) -> None:
-    """Draw He's kernels, from a seed: those of ``keras.applications`` come from a global one."""
+    """Draw convolution kernels as in He et al. (2015), from a seed.
+
+    The kernels of ``keras.applications`` are drawn from Keras' global seed instead.
+    """
     for number, variable in enumerate(model.trainable_variables):
         if len(variable.shape) == 4:
-            # Keras' own, Glorot's, lose half of the variance at each ReLU.
+            # Keras' default is Glorot's initialisation, which loses half of the variance at each
+            # ReLU.
             initializer = keras.initializers.HeNormal(derive_seed(seed, number))
             variable.assign(initializer(variable.shape))
 
@@ -158,7 +166,7 @@ def draw_kernels(model: keras.Model, seed: int) -> None:
 def _imagenet(base: Base) -> keras.Model:
     try:
         return base.build(weights="imagenet", include_top=False, input_shape=_SHAPE)
-    # Keras wraps whatever its download raised into a plain Exception.
+    # Keras raises a plain Exception for every download error.
     except Exception as error:
         home = os.environ.get("KERAS_HOME", Path.home() / ".keras")
         raise SerkitError(
@@ -181,7 +189,7 @@ def _load(base: Base, model: keras.Model, path: Path) -> None:
             _copy(keras.models.load_model(path, compile=False), model)
             return
         with warnings.catch_warnings():
-            # Keras only warns where a file lacks a layer, and leaves its weights random.
+            # If the file lacks a layer, Keras only warns and leaves the layer's weights random.
             warnings.filterwarnings("error", message="Skipping nested container")
             model.load_weights(path)
     except (ValueError, OSError, KeyError, UserWarning) as error:
@@ -192,7 +200,7 @@ def _load(base: Base, model: keras.Model, path: Path) -> None:
 
 
 def _copy(source: keras.Model, target: keras.Model) -> None:
-    """Weights of all layers, found by name at any depth of ``source``."""
+    """Copy the weights of all layers, found by name at any depth of ``source``."""
     there = {layer.name: layer for layer in _all_layers(source)}
     for layer in target.layers:
         if not layer.weights:
@@ -214,18 +222,18 @@ _NORM = "_norm"
 def vgg16_from_scratch(
     classes: int, side: int = _SIDE, dropout: float = 0.5, seed: int = 0
 ) -> keras.Model:
-    """VGG16 with batch normalisation, the mean over positions, dropout and one dense layer.
+    """Build VGG16 with batch normalisation, global average pooling, dropout and one dense layer.
 
-    Batch normalisation lets it learn in fewer steps, and follows when the spectrograms become
-    larger; :func:`plain_base` has it folded into VGG16's own weights. The variables are the same
-    for every side, so that a network that was trained on small spectrograms can go on with large
-    ones. Half the side is a quarter of the work.
+    With batch normalisation the network needs fewer training steps, and adapts when the
+    spectrograms become larger. :func:`plain_base` folds batch normalisation into VGG16's own
+    weights. The variables have the same shapes for every ``side``, so that training on small
+    spectrograms can continue on large ones. Half the side takes a quarter of the computation.
 
     Args:
         classes: number of classes, at least 2.
-        side: what spectrograms are averaged to before the first convolution: 32, 56, 112 or 224.
-        dropout: before the dense layer, 0 to 0.95.
-        seed: of the kernels, He et al.'s (2015), arXiv:1502.01852, and of dropout.
+        side: to which spectrograms are averaged before the first convolution: 32, 56, 112 or 224.
+        dropout: rate before the dense layer, 0 to 0.95.
+        seed: of dropout and of the kernels, drawn as in He et al. (2015), arXiv:1502.01852.
 
     Returns:
         A model from float32 ``(batch, 224, 224, 1)`` in [-1, 1] to logits ``(batch, classes)``.
@@ -238,7 +246,7 @@ def vgg16_from_scratch(
         (None, 7)
 
     Source: Simonyan & Zisserman (2015), arXiv:1409.1556; Ioffe & Szegedy (2015), arXiv:1502.03167;
-    the mean over positions, Lin et al. (2014), arXiv:1312.4400.
+    global average pooling, Lin et al. (2014), arXiv:1312.4400.
     """
     check_range("classes", classes, 2)
     check_range("dropout", dropout, 0.0, 0.95)
@@ -254,7 +262,7 @@ def vgg16_from_scratch(
         convolution = layers.Conv2D(
             layer.filters, 3, padding="same", use_bias=False, name=layer.name
         )
-        # Of a few hundred steps, the last ones count.
+        # A training run has a few hundred steps: the moving averages must follow the last ones.
         x = layers.BatchNormalization(momentum=0.9, name=layer.name + _NORM)(convolution(x))
         x = layers.ReLU()(x)
     x = layers.GlobalAveragePooling2D()(x)
@@ -267,10 +275,10 @@ def vgg16_from_scratch(
 
 
 def plain_base(model: keras.Model) -> keras.Model:
-    """The convolutions of :func:`vgg16_from_scratch` as VGG16's own, normalisation folded in.
+    """Return VGG16 with the batch normalisation of :func:`vgg16_from_scratch` folded in.
 
-    Each kernel takes up its channel's scale, and the bias the rest; outputs are those of the model
-    in inference. Its weights are what ``weights=PATH`` takes.
+    Each kernel is multiplied by its channel's scale, and the bias takes the offset. Outputs equal
+    those of the model's convolutions in inference. The weights can be given as ``weights=PATH``.
 
     Returns:
         VGG16 without its head, from ``(batch, height, width, 3)`` in [-1, 1].

@@ -11,8 +11,8 @@ from serkit.models.pretrained import PLAIN, RESNET50, VGG16, load_base, scaling_
 from serkit.seeds import derive_seed
 from serkit.training.precision import PRECISIONS, precision
 
-# Behind these layers the 2021 report's listing puts spatial dropout: its modules 20, 23 and 25. To
-# each the number of convolutions that come before it.
+# Layers that spatial dropout follows in the 2021 report's listing (its modules 20, 23 and 25), each
+# with the number of convolutions before that dropout.
 _DROPOUT_BEHIND = {"block4_conv2": 9, "block4_pool": 10, "block5_conv1": 11}
 _CONVOLUTIONS = 13
 _SHAPE = (224, 224, 1)
@@ -20,22 +20,23 @@ _SHAPE = (224, 224, 1)
 
 @dataclass(frozen=True)
 class TransferSettings:
-    """What is frozen, and the head.
+    """Frozen layers, head and precision of a transfer network.
 
     Attributes:
-        frozen_convs: number of VGG16's 13 convolutions, from the input, that keep their weights: 10
-            as in the 2021 report's text, 8 as in its listing. The networks of which the head alone
-            is trained take no notice.
+        frozen_convs: number of VGG16's 13 convolutions, from the input, that are frozen: 10 as in
+            the 2021 report's text, 8 as in its listing. Networks that train only the head ignore
+            it.
         head: units of the fully connected layers before the last; ``(4096, 4096)`` on VGG16 in the
             2021 report, ``()`` on ResNet50, see :data:`RESNET50_HEAD`.
-        spatial_dropout: between the last convolutions of VGG16, 0 to 1, where what follows is
-            trained: what is frozen computes the same at every step.
-        dropout: behind each fully connected layer of the head, 0 to 1.
+        spatial_dropout: rate between the last convolutions of VGG16, 0 to 0.95. It is applied only
+            where the next convolution is trained, so that frozen layers compute the same at every
+            step.
+        dropout: rate after each fully connected layer of the head, 0 to 0.95.
         precision: ``float32``, or ``mixed_bfloat16`` to compute in bfloat16, with weights and
             logits in float32.
 
     Raises:
-        InputError: for a value out of range.
+        InputError: if a value is out of range.
     """
 
     frozen_convs: int = 10
@@ -54,7 +55,7 @@ class TransferSettings:
 
 
 RESNET50_HEAD = TransferSettings(head=())
-"""Of :func:`resnet50_head`: the network's own single fully connected layer, trained anew."""
+"""Settings of :func:`resnet50_head`: the network's single fully connected layer, trained anew."""
 
 
 def vgg16_half_freeze(
@@ -63,21 +64,21 @@ def vgg16_half_freeze(
     settings: TransferSettings | None = None,
     seed: int = 0,
 ) -> keras.Model:
-    """VGG16 on grey spectrograms: the first convolutions frozen, the others and a new head trained.
+    """Build VGG16 for one-channel spectrograms, with frozen first convolutions and a new head.
 
     The 2021 report's text freezes ten of the 13 convolutions, its listing eight; see
     :attr:`TransferSettings.frozen_convs`. The listing as printed freezes none: it looks for layers
-    whose names contain "Features1", and they are called "features1".
+    whose names contain "Features1", but the layers are called "features1".
 
-    With ``none`` the kernels are He's, spectrograms come in as they are, in [-1, 1], rather than
-    with ImageNet's preprocessing, and the frozen part's outputs are standardised by channel, with
-    mean and variance of the training batches.
+    ``weights="none"`` changes three things. Kernels are drawn as in He et al. (2015). Spectrograms
+    stay in [-1, 1] and get no ImageNet preprocessing. The outputs of the frozen layers are
+    standardised per channel, with mean and variance of the training batches.
 
     Args:
         classes: number of classes, at least 2.
         weights: ``imagenet`` (Keras downloads them once), ``none``, or the path of a file; see
             :func:`serkit.models.pretrained.load_base`.
-        settings: what is frozen, and the head.
+        settings: frozen layers, head and precision.
         seed: of new weights and dropout.
 
     Returns:
@@ -101,7 +102,9 @@ def vgg16_head(
     settings: TransferSettings | None = None,
     seed: int = 0,
 ) -> keras.Model:
-    """VGG16, all convolutions frozen, a new head; arguments as for :func:`vgg16_half_freeze`.
+    """Build VGG16 with all convolutions frozen and a new head.
+
+    Arguments, result and errors are those of :func:`vgg16_half_freeze`.
 
     Source: 2021 report, section 6.2, ``VGG_16_only_fl``.
     """
@@ -116,13 +119,15 @@ def resnet50_head(
     settings: TransferSettings | None = None,
     seed: int = 0,
 ) -> keras.Model:
-    """ResNet50, all of it frozen, and its fully connected layer, on the mean over position, anew.
+    """Build ResNet50 with all convolutions frozen, global average pooling and a new head.
 
-    Its batch normalisation stays in inference mode: it uses the statistics that came with the
-    weights, in training, too. (Where it is trained, Keras' moving variance is that of the batch,
-    PyTorch's is the unbiased one, n / (n - 1) times as large.) Arguments, result and errors as for
-    :func:`vgg16_half_freeze`, but that ``settings`` are :data:`RESNET50_HEAD` by default: 2,049
-    variables a class. ``head=(4096, 4096)`` gives it a head like VGG16's.
+    Batch normalisation stays in inference mode: in training, too, it uses the statistics that come
+    with the weights. (For networks that train it: Keras' moving variance is that of the batch,
+    PyTorch's is the unbiased one, n / (n - 1) times as large.)
+
+    Arguments, result and errors are those of :func:`vgg16_half_freeze`, but ``settings`` are
+    :data:`RESNET50_HEAD` by default: 2,049 trained parameters per class. ``head=(4096, 4096)``
+    gives the network a head like VGG16's.
 
     Source: the 2021 report, sections 4.2.4 and 6.2, ``ResNET50_only_fl``; He et al. (2016),
     arXiv:1512.03385.
@@ -161,7 +166,7 @@ def _vgg16(
         last_frozen = _last_frozen(base, frozen) if str(weights) == "none" else None
         passed = 0
         for original in base.layers[1:]:
-            # Layers of their own, rather than the base's: these belong to one model alone.
+            # Copy the layer, because a layer of the base belongs to one model alone.
             layer = type(original).from_config(original.get_config())
             x = layer(x)
             layer.set_weights(original.get_weights())
@@ -187,7 +192,7 @@ def _head(x, classes: int, settings: TransferSettings, seed: int):
 
 
 def _last_frozen(base: keras.Model, frozen: int) -> str | None:
-    """Name of the last layer before the first convolution that trains; None if all train."""
+    """Name of the last layer before the first trained convolution; None if all are trained."""
     names = [layer.name for layer in base.layers[1:]]
     convolutions = [n for n, name in enumerate(names) if "conv" in name]
     if not frozen:
@@ -196,9 +201,9 @@ def _last_frozen(base: keras.Model, frozen: int) -> str | None:
 
 
 def _standardised(x):
-    """Each channel less its mean over its deviation, both of training batches alone.
+    """Standardise each channel with the mean and variance of training batches.
 
-    Without weights that train: what a frozen random network gives has any scale.
+    The outputs of a frozen random network can have any scale. No weights are trained.
     """
     return layers.BatchNormalization(momentum=0.9, center=False, scale=False, name="standardised")(
         x
@@ -206,11 +211,11 @@ def _standardised(x):
 
 
 def _colours(x, weights: str | Path):
-    """[-1, 1] grey to what the network expects, three channels.
+    """Convert grey values in [-1, 1] to the three channels that the network expects.
 
-    Weights of ImageNet, or of a file without a card: blue, green, red, 0 to 255, less a mean, the
-    same as ``preprocess_input`` of ``keras.applications.vgg16`` and ``.resnet``. Random ones:
-    [-1, 1]. Those with a card: as the card says.
+    For ImageNet weights, and files without a card: blue, green, red, 0 to 255, minus a mean, as
+    ``preprocess_input`` of ``keras.applications.vgg16`` and ``.resnet`` does. For random weights:
+    [-1, 1]. For files with a card: as the card says.
     """
     x = layers.Concatenate()([x, x, x])
     if scaling_of(weights) == PLAIN:

@@ -14,13 +14,14 @@ _UNSURE, _WORSE = "#7a828a", "#b0413e"
 
 
 def forest(differences: Mapping[str, Mapping[str, float | None]], measured: str) -> Figure:
-    """Differences to ``none`` with their intervals, an arm per line.
+    """Draw a forest plot of the arms' differences to the baseline ``none``, with intervals.
 
-    Blue: the interval lies above 0; red: below; grey: it holds 0.
+    An interval above 0 is blue, an interval below 0 is red, and an interval that contains 0 is
+    grey.
 
     Args:
-        differences: by arm ``value``, ``low`` and ``high``, as shares; ends may be None.
-        measured: what, for the axis.
+        differences: by arm, ``value``, ``low`` and ``high``, as fractions; the ends may be None.
+        measured: name of the measure, for the axis.
     """
     text = f"points of {measured} more or less than with none, 95 % interval"
     figure, axes = _beside_zero(list(differences), text)
@@ -39,17 +40,17 @@ def forest(differences: Mapping[str, Mapping[str, float | None]], measured: str)
 
 
 def speaker_differences(differences: Mapping[str, Mapping[str, float]], measured: str) -> Figure:
-    """How much better or worse each arm is on each speaker than ``none``, a dot per speaker.
+    """Draw each arm's difference to the baseline ``none`` on each speaker, one dot per speaker.
 
     Args:
-        differences: by arm and speaker, as shares.
-        measured: what, for the axis.
+        differences: by arm and speaker, as fractions.
+        measured: name of the measure, for the axis.
     """
     text = f"points of {measured} to none; a dot is a speaker, the bar their mean"
     figure, axes = _beside_zero(list(differences), text)
     for row, speakers in enumerate(differences.values()):
         values = 100 * np.array(list(speakers.values()))
-        # Side by side where several are alike, in an order that does not hang on chance.
+        # Dots with similar values are drawn side by side, in a deterministic order.
         order = np.argsort(np.argsort(values, kind="stable"))
         offsets = 0.22 * ((order % 3) - 1)
         axes.plot(values, row + offsets, "o", color=REAL, markersize=4, alpha=0.6, mew=0)
@@ -58,11 +59,11 @@ def speaker_differences(differences: Mapping[str, Mapping[str, float]], measured
 
 
 def recalls(arms: Mapping[str, Mapping[str, float]], rare: Sequence[str]) -> Figure:
-    """Recall of every class in every arm, as shades with numbers.
+    """Draw the recall of every class in every arm, as a heat map with numbers.
 
     Args:
-        arms: by arm and class, as shares.
-        rare: classes that have few training clips; their names are marked.
+        arms: by arm and class, as fractions.
+        rare: classes with few training clips; their names are marked.
     """
     classes = list(next(iter(arms.values())))
     shares = np.array([[found.get(label, np.nan) for label in classes] for found in arms.values()])
@@ -89,11 +90,11 @@ def recalls(arms: Mapping[str, Mapping[str, float]], rare: Sequence[str]) -> Fig
 
 
 def calibration(arms: Mapping[str, Mapping]) -> Figure:
-    """How often each arm was right, by how sure it was.
+    """Draw a reliability diagram: the accuracy of each arm by its confidence.
 
     Args:
-        arms: by name ``confidence``, ``accuracy`` and ``ece``, as
-            :class:`serkit.metrics.calibration.Reliability` has them.
+        arms: by name, ``confidence``, ``accuracy`` and ``ece`` as in
+            :class:`serkit.metrics.calibration.Reliability`.
     """
     figure = Figure(figsize=(5.2, 4.4), layout="constrained")
     axes = figure.subplots()
@@ -119,11 +120,11 @@ def calibration(arms: Mapping[str, Mapping]) -> Figure:
 
 
 def mean_curves(histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]) -> Figure:
-    """Loss and UAR over the epochs, the mean of an arm's trainings; dashed: training batches.
+    """Draw loss and UAR over the epochs, as means over an arm's training runs; training is dashed.
 
     Args:
-        histories: by arm, of each training a row per epoch with ``loss``, ``val_loss``, ``uar`` and
-            ``val_uar``.
+        histories: by arm, for each training run one row per epoch with ``loss``, ``val_loss``,
+            ``uar`` and ``val_uar``.
     """
     figure = Figure(figsize=(7.8, 3.4), layout="constrained")
     panels = figure.subplots(1, 2)
@@ -144,7 +145,7 @@ def mean_curves(histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]
 
 
 def _beside_zero(names: Sequence[str], text: str) -> tuple[Figure, Axes]:
-    """A row for each name, and a line at 0."""
+    """Return an empty figure with a row for each name and a vertical line at 0."""
     figure = Figure(figsize=(7.5, 1.1 + 0.4 * len(names)), layout="constrained")
     axes = figure.subplots()
     axes.axvline(0, color="#222222", linewidth=0.8)
@@ -176,15 +177,17 @@ _ENDS = ("low", "high")
 
 
 def risk_coverage_curves(methods: Mapping[str, RiskCoverage]) -> Figure:
-    """Errors among the clips that are answered, the surest first.
+    """Draw the error rate among the answered clips, by the fraction of clips that are answered.
+
+    The clips with the highest confidence are answered first.
 
     Args:
-        methods: by name.
+        methods: risk and coverage by the method's name.
     """
     figure = Figure(figsize=(5.2, 4.4), layout="constrained")
     axes = figure.subplots()
     for number, (name, found) in enumerate(methods.items()):
-        # Of the first few clips the share of errors jumps about.
+        # The error rate among the first few clips varies too much to be shown.
         shown = found.coverage >= min(0.05, found.coverage[-1])
         axes.plot(
             *(100 * found.coverage[shown], 100 * found.risk[shown]),

@@ -20,10 +20,10 @@ _MARKERS = "osD^v"
 
 
 def clips_by_class(clips: pd.DataFrame) -> Figure:
-    """Clips per class, stacked by corpus, the smallest class at the top (report, figure 13).
+    """Draw clips per class, stacked by corpus, smallest class at the top (2021 report, figure 13).
 
     Args:
-        clips: a row per clip, with the columns corpus, emotion and gender_emotion; a class is
+        clips: one row per clip, with the columns corpus, emotion and gender_emotion. A class is
             gender and emotion, or the emotion where the gender is not known.
     """
     clips = _drawable(clips)
@@ -56,12 +56,13 @@ def clips_by_class(clips: pd.DataFrame) -> Figure:
 
 
 def durations(clips: pd.DataFrame) -> Figure:
-    """How long the clips of each corpus are, a panel per corpus on one scale.
+    """Draw histograms of the clips' durations, a panel per corpus, all with the same scale.
 
-    The longest half per cent is drawn at the end of the scale; the title says how long it is.
+    The longest 0.5 % of the clips are drawn at the end of the scale; the titles state the largest
+    duration.
 
     Args:
-        clips: a row per clip, with the columns corpus and duration (seconds).
+        clips: one row per clip, with the columns corpus and duration (seconds).
     """
     clips = _drawable(clips)
     names = sorted(clips["corpus"].unique())
@@ -87,15 +88,15 @@ def durations(clips: pd.DataFrame) -> Figure:
 
 
 def prosody_by_class(clips: pd.DataFrame, emotions: Sequence[str]) -> Figure:
-    """Medians and quartiles of prosody by class and gender, a row of panels per corpus.
+    """Draw medians and quartiles of prosody by class and gender, a row of panels per corpus.
 
     Args:
-        clips: a row per clip, with the columns corpus, gender, emotion, f0_hz, level_db,
-            voiced_fraction and syllables_per_second; NaN is left out.
-        emotions: the classes in their order, the first at the top.
+        clips: one row per clip, with the columns corpus, gender, emotion, f0_hz, level_db,
+            voiced_fraction and syllables_per_second; NaN is ignored.
+        emotions: classes from top to bottom.
     """
     clips = _drawable(clips)
-    # A class of the user's own may have a sign in it that matplotlib takes for a formula.
+    # The name of a user's class may have a dollar sign, where matplotlib would start a formula.
     emotions = [emotion.replace("$", r"\$") for emotion in emotions]
     names, genders = sorted(clips["corpus"].unique()), sorted(clips["gender"].unique())
     spacing = 0.2 + 0.08 * len(genders)
@@ -124,7 +125,10 @@ def prosody_by_class(clips: pd.DataFrame, emotions: Sequence[str]) -> Figure:
 
 
 def _quartiles(clips: pd.DataFrame, measure: str, emotions: Sequence[str]) -> np.ndarray:
-    """Lower quartile, median and upper quartile of each class, ``(classes, 3)``; NaN if none."""
+    """Lower quartile, median and upper quartile of each class, ``(classes, 3)``.
+
+    A class without values has NaN.
+    """
     found = clips.groupby("emotion")[measure].quantile([0.25, 0.5, 0.75]).unstack()
     return found.reindex(index=emotions, columns=[0.25, 0.5, 0.75]).to_numpy(float)
 
@@ -144,7 +148,7 @@ def _draw_spread(axes: Axes, spread: np.ndarray, offset: float, number: int, lab
 
 
 def _drawable(clips: pd.DataFrame) -> pd.DataFrame:
-    """The same with text that matplotlib does not take for formulas."""
+    """Escape the dollar signs in all text columns, since matplotlib would start a formula there."""
     words = [name for name in clips if not pd.api.types.is_numeric_dtype(clips[name])]
     escaped = {name: clips[name].str.replace("$", r"\$", regex=False) for name in words}
     return clips.assign(**escaped).reset_index(drop=True)

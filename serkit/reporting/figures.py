@@ -9,19 +9,19 @@ from matplotlib.ticker import MaxNLocator
 
 REAL, GENERATED = "#2563a8", "#d97706"
 CORPORA = ("#2563a8", "#d97706", "#4d8c57", "#8a5a9e", "#b0413e", "#5f6b76")
-"""Colours of corpora, in turn."""
+"""Colours of corpora; further corpora start again at the first colour."""
 _MORE = (*CORPORA, "#2f9aa0", "#c26ba0", "#8c7a2b", "#222222")
 _MOST_INSIDE, _BESIDE = 4, 2.6
 _INK = "#444444"
 
 
 def colour(number: int) -> str:
-    """One of ten colours for curves in turn."""
+    """Return the colour of a curve by its number; there are ten colours, used in turn."""
     return _MORE[number % len(_MORE)]
 
 
 def legend(figure: Figure, axes: Axes) -> None:
-    """Names of curves in the upper left corner, or beside them where they are too many for that."""
+    """Add a legend in the upper left corner, or to the right of the axes if it has many entries."""
     style = {"frameon": False, "fontsize": 8, "loc": "upper left"}
     if len(axes.get_legend_handles_labels()[1]) <= _MOST_INSIDE:
         axes.legend(**style)
@@ -31,14 +31,14 @@ def legend(figure: Figure, axes: Axes) -> None:
 
 
 def tidy(axes: Axes) -> None:
-    """Remove the frame's upper and right side, and take the ink back."""
+    """Remove the upper and right side of the frame, and draw the other sides and ticks in grey."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(_INK)
     axes.tick_params(colors=_INK, labelsize=8)
 
 
 def balance(real: Mapping[str, int], generated: Mapping[str, int] | None = None) -> Figure:
-    """Clips per class, with generated ones stacked on the real (report, figures 13 and 18)."""
+    """Draw clips per class, generated clips stacked on real ones (2021 report, figures 13, 18)."""
     generated = generated or {}
     names = sorted(real, key=lambda name: real[name])
     figure = Figure(figsize=(7.5, 1.0 + 0.3 * len(names)), layout="constrained")
@@ -70,16 +70,16 @@ def waveform_and_spectrogram(
     title: str,
     scale: str,
 ) -> Figure:
-    """One clip over time and as a greyscale spectrogram (report, figures 14 and 15).
+    """Draw a clip's waveform and its greyscale spectrogram (2021 report, figures 14 and 15).
 
     Args:
         waveform: ``(samples,)``, 1.0 being full scale.
         sample_rate: Hz.
         spectrogram: ``(frames, bins)`` in [-1, 1].
-        seconds: that the spectrogram spans.
+        seconds: duration of the spectrogram.
         frequencies: Hz of each bin, ascending.
-        title: names the clip.
-        scale: word for how the frequencies are spread, such as ``mel``.
+        title: name of the clip.
+        scale: name of the frequency scale, such as ``mel``.
     """
     figure = Figure(figsize=(7.5, 5.6), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[1, 1.7])
@@ -106,11 +106,11 @@ def waveform_and_spectrogram(
 
 
 def arms(scores: Mapping[str, Mapping[str, float]], tested: str) -> Figure:
-    """Accuracy, UAR and macro F1 in per cent, a bar per arm (report, figure 19).
+    """Draw accuracy, UAR and macro F1 in per cent, one bar per arm (2021 report, figure 19).
 
     Args:
-        scores: shares from 0 to 1 by arm and name.
-        tested: what they were measured on.
+        scores: fractions from 0 to 1, by arm and by name of the measure.
+        tested: description of the test data, for the axis.
     """
     names = {"accuracy": "accuracy", "uar": "unweighted\naverage recall", "macro_f1": "macro F1"}
     figure = Figure(figsize=(6.5, 3.2), layout="constrained")
@@ -130,7 +130,7 @@ def arms(scores: Mapping[str, Mapping[str, float]], tested: str) -> Figure:
 
 
 def learning_curves(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
-    """Training and validation UAR of every arm over its epochs."""
+    """Draw training and validation UAR of every arm over its epochs."""
     figure = Figure(figsize=(6.5, 3.0), layout="constrained")
     axes = figure.subplots()
     for number, (arm, history) in enumerate(histories.items()):
@@ -151,7 +151,7 @@ def learning_curves(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> F
 
 
 def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], title: str) -> Figure:
-    """Clips by true and predicted class; the shade is the share of the true class."""
+    """Draw clips by true and predicted class; the shade is the fraction of the true class."""
     counts = np.asarray(matrix)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = 1.8 + 0.36 * len(classes)

@@ -13,32 +13,35 @@ from serkit.errors import InputError
 from serkit.reporting.figures import GENERATED, REAL, tidy
 
 FLAT, ALIKE = 0.5, 0.25
-"""Below these fractions of what clips have, samples are called flat, and all alike."""
+"""Thresholds as fractions of the real clips' contrast (flat samples) and variety (alike ones)."""
 
 
 def contrast(spectrograms: np.ndarray) -> float:
-    """Standard deviation of the values within a spectrogram, the mean of all.
+    """Mean over spectrograms of the standard deviation of the values within a spectrogram.
 
     Args:
         spectrograms: ``(n, frames, bins)`` in [-1, 1], ``n`` at least 1.
 
     Returns:
-        0 where each is of one value, up to 1.
+        0 to 1; 0 if each spectrogram is constant.
     """
     return float(np.asarray(spectrograms, np.float64).std(axis=(1, 2)).mean())
 
 
 def variety(spectrograms: np.ndarray) -> float:
-    """Standard deviation over spectrograms, the mean of all frames and bins; as :func:`contrast`.
+    """Mean over frames and bins of the standard deviation over spectrograms.
+
+    Args:
+        spectrograms: as for :func:`contrast`.
 
     Returns:
-        0 where all are the same, up to 1.
+        0 to 1; 0 if all spectrograms are the same.
     """
     return float(np.asarray(spectrograms, np.float64).std(axis=0).mean())
 
 
 def what_is_flat(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> list[str]:
-    """A sentence on the contrast of each class, which says so where there is next to none.
+    """Return a sentence per class on its contrast, with a note if samples are flat or alike.
 
     Args:
         pairs: by class, real and generated spectrograms, ``(n, frames, bins)`` in [-1, 1] each.
@@ -67,14 +70,14 @@ _CRITIC_CURVES = {
 
 
 def gan_losses(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
-    """Losses of generator and discriminator, a panel per class (report, figure 16)."""
+    """Draw generator and discriminator losses, a panel per class (2021 report, figure 16)."""
     columns = min(3, len(histories))
     rows = -(-len(histories) // columns)
     figure = Figure(figsize=(3.6 * columns + 0.4, 2.6 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     for axes, (name, history) in zip(panels, histories.items(), strict=False):
         epochs = [row["epoch"] for row in history]
-        # A line of one epoch would not be seen.
+        # A line with one point is invisible without a marker.
         marker = "o" if len(history) == 1 else None
         for name_of, colour, label in _CURVES:
             values = [row[name_of] for row in history]
@@ -99,7 +102,7 @@ def gan_losses(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure
 
 
 def _changes(history: Sequence[Mapping[str, float]]) -> list[float]:
-    """Where another discriminator took over, between two epochs."""
+    """Return the positions, between two epochs, at which the discriminator changed."""
     pairs = itertools.pairwise(history)
     return [
         after["epoch"] - 0.5 for before, after in pairs if before.get("stage") != after.get("stage")
@@ -107,10 +110,10 @@ def _changes(history: Sequence[Mapping[str, float]]) -> list[float]:
 
 
 def critic_curves(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
-    """What a WGAN-GP's critic makes of each epoch, a line per run: its distance and its penalty.
+    """Draw the distance and the gradient penalty of WGAN-GP critics, a line per training run.
 
     Args:
-        histories: per run, a row an epoch with ``epoch``, ``distance`` and ``penalty``.
+        histories: by training run, one row per epoch with ``epoch``, ``distance`` and ``penalty``.
     """
     figure = Figure(figsize=(7.6, 2.8), layout="constrained")
     panels = figure.subplots(1, 2, sharex=True)
@@ -129,10 +132,10 @@ def critic_curves(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> Fig
 
 
 def real_beside_generated(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
-    """Real spectrograms to the left, generated ones to the right (report, figure 17).
+    """Draw real spectrograms on the left, generated ones on the right (2021 report, figure 17).
 
     Args:
-        pairs: per class, ``(real, generated)``, each ``(n, frames, bins)`` in [-1, 1].
+        pairs: by class, ``(real, generated)``, each ``(n, frames, bins)`` in [-1, 1].
     """
     columns = max(max(len(real), len(made)) for real, made in pairs.values())
     figure = Figure(figsize=(1.15 * 2 * columns + 0.6, 1.25 * len(pairs) + 0.5))
@@ -159,7 +162,7 @@ def real_beside_generated(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]) ->
 
 
 def grid(pictures: np.ndarray, columns: int = 8) -> Figure:
-    """Spectrograms ``(n, frames, bins)`` in [-1, 1] side by side, ``n`` at least 1."""
+    """Draw spectrograms ``(n, frames, bins)`` in [-1, 1] in a grid, ``n`` at least 1."""
     rows = -(-len(pictures) // columns)
     figure = Figure(figsize=(1.1 * columns, 1.1 * rows))
     figure.subplots_adjust(0.005, 0.005, 0.995, 0.995, 0.04, 0.04)
@@ -172,17 +175,18 @@ def grid(pictures: np.ndarray, columns: int = 8) -> Figure:
 
 
 def mp3(samples: np.ndarray, sample_rate: int) -> bytes:
-    """Encode mono sound.
+    """Encode mono sound as MP3.
 
     Args:
-        samples: floats ``(n,)``, at least one; louder ones than 1 make all of it quieter.
-        sample_rate: Hz, one that MPEG knows: 8,000 to 48,000.
+        samples: floats ``(n,)``, at least one. If a sample exceeds 1 in magnitude, all samples are
+            scaled down to a peak of 1.
+        sample_rate: a sample rate in Hz that MPEG supports: 8,000 to 48,000.
 
     Returns:
-        About 6 KB a second or less.
+        At most about 6 KB per second.
 
     Raises:
-        InputError: if there are no samples, or MP3 does not have the rate.
+        InputError: if there are no samples, or MP3 does not support the sample rate.
     """
     samples = np.asarray(samples, np.float32)
     if samples.ndim != 1 or not len(samples):

@@ -18,9 +18,9 @@ class Table:
     """A table of text and numbers.
 
     Attributes:
-        columns: the header; the first column names the row.
-        rows: as many cells as columns each, already formatted.
-        words: cells hold words rather than numbers, and start at the left.
+        columns: header cells; the first column names the row.
+        rows: formatted cells, one for each column.
+        words: whether the cells hold words instead of numbers, and are aligned left.
     """
 
     columns: Sequence[str]
@@ -30,11 +30,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Sound:
-    """A sound that the page can play.
+    """A sound that can be played on the report page.
 
     Attributes:
-        caption: what it is.
-        mp3: its bytes.
+        caption: description of the sound.
+        mp3: MP3 bytes.
     """
 
     caption: str
@@ -43,14 +43,15 @@ class Sound:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page.
+    """A section of the report page.
 
     Attributes:
-        title: its heading.
+        title: heading.
         text: paragraphs.
-        tables: shown before the figures.
-        figures: name of the picture file to figure and caption.
-        sounds: by heading, to be played one beside the other; behind the figures.
+        tables: tables, shown before the figures.
+        figures: figure and caption, by the name of the PNG and SVG files.
+        sounds: groups of sounds by heading, shown after the figures; the sounds of a group are side
+            by side.
     """
 
     title: str
@@ -67,14 +68,14 @@ def write_report(
     warnings: Sequence[str],
     sections: Sequence[Section],
 ) -> None:
-    """Write the page, and every figure as PNG and SVG into ``figures/`` beside it.
+    """Write the report page, and every figure as PNG and SVG into ``figures/`` in the same folder.
 
     Args:
-        path: of the HTML file.
-        title: heading of the page.
-        summary: the answer, in a sentence or two.
-        warnings: what a reader must know before believing the numbers.
-        sections: in their order.
+        path: path of the HTML file.
+        title: heading of the report page.
+        summary: the result in one or two sentences.
+        warnings: limitations that a reader must know before relying on the numbers.
+        sections: sections in their order.
     """
     path = Path(path)
     pictures = {}
@@ -99,16 +100,16 @@ def write_report(
 
 
 def png(figure: Figure, dots_per_inch: int = 130) -> bytes:
-    """The figure as a PNG; equal figures give equal bytes."""
+    """Return the figure as a PNG; equal figures give equal bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dots_per_inch, metadata={"Software": None})
     return buffer.getvalue()
 
 
 def svg(figure: Figure) -> bytes:
-    """The figure as an SVG for papers; equal figures give equal bytes."""
+    """Return the figure as an SVG for papers; equal figures give equal bytes."""
     buffer = io.BytesIO()
-    # Names of clips in it are otherwise random.
+    # Without a fixed salt, the ids of the clip paths in the SVG are random.
     with matplotlib.rc_context({"svg.hashsalt": "serkit", "svg.fonttype": "none"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()

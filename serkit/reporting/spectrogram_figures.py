@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator, MultipleLocator
 from serkit.reporting.figures import REAL, tidy
 
 _MARKS = (20, 50, 100, 200, 500, 1000, 2000, 4000, 8000, 16_000)
-# As a share of the axis; nearer than this, the numbers would touch.
+# Smallest distance of two tick labels, as a fraction of the axis; closer labels would touch.
 _APART = 0.04
 _LONGEST_TITLE = 48
 
@@ -23,19 +23,19 @@ def spectrogram_figure(
     title: str,
     scale: str = "",
 ) -> Figure:
-    """A spectrogram over seconds and Hz, with a colour bar in dB below its maximum.
+    """Draw a spectrogram over seconds and Hz, with a colour bar in dB below its maximum.
 
     Args:
         spectrogram: ``(frames, bins)`` in [-1, 1]: 1 is 0 dB, -1 is ``-range_db``.
-        seconds: where the first frame begins and the last one ends, for the axis.
+        seconds: start of the first frame and end of the last frame, for the axis.
         frequencies: Hz at the centre of each bin, ``(bins,)``, ascending.
         range_db: above 0.
-        title: names the clip; very long ones lose their middle.
-        scale: word for how the frequencies are spread, such as ``mel``.
+        title: name of the clip; a long name is shortened in the middle.
+        scale: name of the frequency scale, such as ``mel``.
 
     Source: the 2021 report, figure 15, drawn by :func:`librosa.display.specshow`.
     """
-    # Slow to import, and used for figures of recordings alone.
+    # librosa.display is slow to import and needed for figures of clips only.
     import librosa.display
 
     frames, bins = spectrogram.shape
@@ -51,7 +51,7 @@ def spectrogram_figure(
         vmin=-range_db,
         vmax=0.0,
     )
-    # A dollar sign in a file's name is no formula.
+    # A file's name may have a dollar sign, where matplotlib would start a formula.
     axes.set_title(_short(title), fontsize=10, parse_math=False)
     axes.set_xlabel("seconds")
     axes.set_ylabel(f"Hz ({scale} scale)" if scale else "Hz")
@@ -65,16 +65,16 @@ def spectrogram_figure(
 
 
 def waveform_figure(waveform: np.ndarray, sample_rate: int, title: str) -> Figure:
-    """A recording over time, as :func:`librosa.display.waveshow` draws it.
+    """Draw a waveform over time with :func:`librosa.display.waveshow`.
 
     Args:
         waveform: ``(samples,)``; 1 is full scale.
         sample_rate: Hz.
-        title: names the clip; very long ones lose their middle.
+        title: name of the clip; a long name is shortened in the middle.
 
     Source: the 2021 report, figure 14.
     """
-    # Slow to import, and used for figures of recordings alone.
+    # librosa.display is slow to import and needed for figures of clips only.
     import librosa.display
 
     figure = Figure(figsize=(7.5, 2.8), layout="constrained")
@@ -88,15 +88,15 @@ def waveform_figure(waveform: np.ndarray, sample_rate: int, title: str) -> Figur
 
 
 def grey_levels(spectrogram: np.ndarray) -> np.ndarray:
-    """A spectrogram as a picture: time to the right, low frequencies at the bottom.
+    """Convert a spectrogram to a greyscale image: time to the right, low frequencies at the bottom.
 
     Args:
         spectrogram: ``(frames, bins)`` in [-1, 1].
 
     Returns:
-        uint8 ``(bins, frames)``, the top row first; 255 (white) is the loudest, 0 the floor.
+        uint8 ``(bins, frames)``, the top row first; 255 (white) is the loudest value, 0 the lowest.
 
-    Source: report, section 4.3, whose pictures are greyscale.
+    Source: 2021 report, section 4.3, whose spectrograms are greyscale.
     """
     levels = np.clip((spectrogram.T[::-1] + 1.0) * 127.5, 0.0, 255.0)
     return np.rint(levels).astype(np.uint8)
@@ -111,7 +111,7 @@ def _short(title: str) -> str:
 def _mark_frequencies(axes: Axes, frequencies: np.ndarray) -> None:
     count = len(frequencies)
     steps = np.diff(frequencies)
-    # Bins are a step wide, the outermost ones too.
+    # Each bin is one step wide. So the outer edges lie half a step beyond the outermost centres.
     edges = frequencies[0] - steps[0] / 2, frequencies[-1] + steps[-1] / 2
     known = [edges[0], *frequencies, edges[1]]
     places = [0.0, *(np.arange(count) + 0.5), float(count)]

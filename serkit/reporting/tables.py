@@ -13,10 +13,10 @@ _MINUS = "\N{MINUS SIGN}"
 
 
 def fidelity_table(rows: Sequence[Mapping]) -> str:
-    """What :meth:`serkit.studies.rare_classes.RareClasses.fidelity` gives, as Markdown.
+    """Return the rows of :meth:`serkit.studies.rare_classes.RareClasses.fidelity` as Markdown.
 
-    KID has its standard error; FID is in brackets where there are too few samples for it to mean
-    something.
+    KID is shown with its standard error. FID is in brackets if there are too few samples for a
+    reliable value.
     """
     head = ["", "samples", "KID", "FID", "precision", "recall", "density", "coverage"]
     head += ["copying, Z", "near-copies", "refused"]
@@ -24,7 +24,7 @@ def fidelity_table(rows: Sequence[Mapping]) -> str:
 
 
 def nearest_table(rows: Sequence[Mapping]) -> str:
-    """What :meth:`serkit.studies.rare_classes.RareClasses.nearest` gives, as Markdown."""
+    """Return the rows of :meth:`serkit.studies.rare_classes.RareClasses.nearest` as Markdown."""
     columns = "least", "lowest", "median"
     head = ["to the nearest training clip, as pictures", "clips", "least", "5 %", "median"]
     cells = [[row["set"], str(row["count"]), *(f"{row[c]:.2f}" for c in columns)] for row in rows]
@@ -32,12 +32,12 @@ def nearest_table(rows: Sequence[Mapping]) -> str:
 
 
 def accuracy_table(classes: Sequence[str], label: str, scores: Mapping[str, Scores]) -> str:
-    """Classification accuracy scores as Markdown: what a classifier learns a class from.
+    """Return classification accuracy scores as Markdown, one row per source of training data.
 
     Args:
         classes: names of all classes.
-        label: the class that is learned from something else than its real clips.
-        scores: by what it is learned from, on the real test clips.
+        label: the class whose real training clips are replaced.
+        scores: scores on the real test clips, by the data that the class is learned from.
     """
     number = classes.index(label)
     rows = [
@@ -69,10 +69,10 @@ _MEASURES = ("uar", "accuracy", "macro_f1")
 
 
 def scores_of_folds(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """Scores of every training on its own test part.
+    """Compute the scores of every training run on its own test partition.
 
     Args:
-        predictions: of :meth:`serkit.studies.cross_validation.CrossValidation.predictions`.
+        predictions: table from :meth:`serkit.studies.cross_validation.CrossValidation.predictions`.
         classes: names of all classes.
 
     Returns:
@@ -87,10 +87,10 @@ def scores_of_folds(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.Dat
 
 
 def groups_of_clips(predictions: pd.DataFrame, classes: Sequence[str]) -> list[Group]:
-    """Measures over all predictions, per corpus and per gender, with intervals over speakers.
+    """Compute measures of all clips, per corpus and per gender, with intervals over speakers.
 
-    Without the corpora if there is but one, or the genders. Arguments as for
-    :func:`scores_of_folds`.
+    The groups per corpus are left out if there is only one corpus; likewise those per gender. The
+    arguments are those of :func:`scores_of_folds`.
     """
     attributes = {
         name: predictions[name] for name in ("corpus", "gender") if predictions[name].nunique() > 1
@@ -100,10 +100,11 @@ def groups_of_clips(predictions: pd.DataFrame, classes: Sequence[str]) -> list[G
 
 
 def classifier_report(predictions: pd.DataFrame, classes: Sequence[str]) -> str:
-    """All of it as Markdown.
+    """Return all tables of a cross-validation as Markdown.
 
-    The mean over folds is what is usually reported; the pooled measures, over all predictions of
-    all trainings, have an interval over speakers. Arguments as for :func:`scores_of_folds`.
+    The mean over folds is the usual result in the literature. The pooled measures, over all
+    predictions of all training runs, have an interval over speakers. The arguments are those of
+    :func:`scores_of_folds`.
     """
     folds = scores_of_folds(predictions, classes)
     seeds = folds.groupby("seed").mean()

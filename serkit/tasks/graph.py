@@ -16,36 +16,37 @@ SECONDS, _FAILED = "seconds.json", "failed.json"
 
 
 class Task(Protocol):
-    """Something that takes long and is done once: a GAN or a classifier to be trained."""
+    """Long computation that is run once, such as the training of a GAN or a classifier."""
 
     title: str
-    """For people."""
+    """Name of the task in messages to the user."""
     place: Path
-    """Its own folder; all that it gives is there."""
+    """Folder of this task alone. It holds all its results."""
     needs: tuple[Path, ...]
-    """Places of work whose results it reads."""
+    """Folders of the tasks whose results this task reads."""
     is_done: bool
-    """Whether it need not be run."""
+    """Whether the task is done and need not be run."""
     failure: str | None
-    """Why it, or what it needs, cannot be done."""
+    """Why this task, or a task that it needs, has failed; None if none has failed."""
 
     def run(self, verbose: int) -> None:
-        """Do it, or go on with it."""
+        """Run the task, or resume it."""
 
 
 def run_task(kind: str, task: Task, verbose: int) -> str | None:
-    """Do a task, if it is not done, and keep how long it took.
+    """Run a task if it is not done, and record its duration.
 
-    A training whose numbers are no longer finite is noted as failed: it would diverge again, so
-    that it is not tried again. Processes wait for each other.
+    If a training run diverges (its numbers are no longer finite), the task is recorded as failed.
+    It is not run again, because it would diverge again. A lock on the task's folder keeps two
+    processes from running the task at the same time.
 
     Args:
-        kind: of the work: the same kind takes about the same time.
-        task: that is to be done.
+        kind: kind of the task; tasks of the same kind take about the same time.
+        task: task to run.
         verbose: as for Keras' ``fit``.
 
     Returns:
-        Why it failed; None if it did not.
+        Why the task failed; None if it did not fail.
     """
     afresh = not task.place.exists()
     with alone_in(task.place):
@@ -58,25 +59,25 @@ def run_task(kind: str, task: Task, verbose: int) -> str | None:
             write_json(task.place / _FAILED, {"why": str(error)})
             return str(error)
         if afresh:
-            # Of a task that went on, this would be the last part only.
+            # For a resumed task this would be the duration since it was resumed.
             seconds = round(time.monotonic() - began, 1)
             write_json(task.place / SECONDS, {"kind": kind, "seconds": seconds})
     return None
 
 
 def failure_at(place: Path) -> str | None:
-    """Why the work of a folder has failed; None if it has not."""
+    """Return why the task with this folder failed; None if it did not fail."""
     file = place / _FAILED
     return read_json(file)["why"] if file.exists() else None
 
 
 class TaskGraph:
-    """Tasks in their order, each with the kind of work that it is.
+    """Ordered tasks, each with its kind.
 
     Args:
-        tasks: kind and work, what is needed before what needs it; the same kind takes about the
-            same time. What several ask for comes once: tasks in one folder are one.
-        later: how many tasks of which kind will come that are not known yet.
+        tasks: pairs of kind and task. A task comes after the tasks that it needs. Tasks of the same
+            kind take about the same time. Tasks with the same folder count as one task.
+        later: number of future tasks by kind, for tasks that are not known yet.
     """
 
     def __init__(
@@ -87,21 +88,25 @@ class TaskGraph:
         self._later = Counter(later or {})
 
     def open(self) -> list[tuple[str, Task]]:
-        """What is neither done nor has failed, in order."""
+        """Return the tasks that are neither done nor failed, in order."""
         return [(kind, task) for kind, task in self.tasks if not (task.is_done or task.failure)]
 
     def failed(self) -> set[Path]:
-        """Folders of the tasks that cannot be done."""
+        """Return the folders of the tasks that have failed or need a failed task."""
         return {task.place for _, task in self.tasks if task.failure}
 
     def progress(self) -> str:
-        """How many tasks are done, and how long the rest will take."""
+        """Describe how many tasks are done, and how long the remaining tasks will take."""
         done = len(self.tasks) - len(self.open())
         total = len(self.tasks) + sum(self._later.values())
         return f"{done} of {total} done; {self.left()}"
 
     def left(self) -> str:
-        """How long the rest will take, by what tasks of the same kind took, here or before."""
+        """Describe how long the remaining tasks will take.
+
+        The estimate uses the recorded durations of tasks of the same kind in this graph, also those
+        from earlier processes.
+        """
         open_ = Counter(kind for kind, _ in self.open()) + self._later
         if not open_:
             return "nothing left"
@@ -126,29 +131,31 @@ def _spoken(minutes: float) -> str:
 
 
 class SchedulerError(SerkitError):
-    """Work cannot be done where it was to be done; the message says why."""
+    """The scheduler cannot run its tasks; the message says why."""
 
 
 def no_sources(task: Task) -> Mapping[str, Path]:
-    """Of tasks that read nothing else."""
+    """Return no files: the default for tasks that read no files outside the result folders."""
     return {}
 
 
 @dataclass(frozen=True)
 class TaskFactory:
-    """What is needed to do a task of a graph in another process, maybe on another machine.
+    """Settings to recreate a task of a graph in another process, possibly on another machine.
 
     Attributes:
-        reopen: from the run folder, the folder of all results, and the task's name, the path of
-            its place below the latter, to the task. It is pickled: most often a function of a
-            module with its first arguments (``functools.partial``).
+        reopen: function that returns a task. Its arguments are the run folder, the folder of all
+            results, and the name of the task, which is the path of the task's folder relative to
+            the folder of all results. The function is pickled. Most often it is a function of a
+            module with its first arguments bound (``functools.partial``).
         out: the run folder.
-        cache: the folder that all results are in.
-        inputs: what has to be there before any task is done, paths of files and folders below
-            either folder: ``("out", "manifest.csv")``, ``("cache", "spectrograms")``.
-        sources: from a task to the files that it reads which are neither in these folders nor
-            given by other tasks, such as recordings, by the names that copies of them get below
-            the run folder of a machine that has folders of its own.
+        cache: the folder of all results.
+        inputs: files and folders that must exist before any task is run. Each is a pair of
+            ``"out"`` or ``"cache"`` and a relative path: ``("out", "manifest.csv")``,
+            ``("cache", "spectrograms")``.
+        sources: function that returns the other files that a task reads, such as recordings. These
+            files are neither in the two folders nor results of other tasks. The keys are the paths
+            of copies relative to the run folder, for a machine that has its own folders.
     """
 
     reopen: Callable[[Path, Path, str], Task]
@@ -159,26 +166,26 @@ class TaskFactory:
 
 
 class Engine(Protocol):
-    """Something that does all of a plan."""
+    """Scheduler that runs all tasks of a graph."""
 
     def run(
         self, plan: TaskGraph, task_factory: TaskFactory, say: Callable[[str], None], verbose: int
     ) -> None:
-        """Do what is not done, what is needed before what needs it.
+        """Run all tasks that are not done. Each task runs after the tasks that it needs.
 
-        A training that diverges is noted as failed, and the rest goes on; what needs it is left
-        out.
+        If a training run diverges, its task is recorded as failed and the other tasks still run.
+        Tasks that need the failed task are skipped.
 
         Args:
-            plan: what there is to do.
-            task_factory: for doing it elsewhere.
-            say: gets lines.
+            plan: the tasks.
+            task_factory: settings to recreate a task in another process.
+            say: function that is called with each line of progress.
             verbose: as for Keras' ``fit``.
         """
 
 
 class LocalEngine:
-    """Runs one task after the other, in this process."""
+    """Scheduler that runs one task after the other in this process."""
 
     def run(
         self,
@@ -190,7 +197,8 @@ class LocalEngine:
         """See :meth:`Engine.run`."""
         failed = plan.failed()
         for kind, task in plan.open():
-            # Meanwhile something that it needs may have failed, or another process been quicker.
+            # Check again: meanwhile a task that it needs may have failed, or another process may
+            # have run it.
             if task.failure or not failed.isdisjoint(task.needs):
                 failed.add(task.place)
             elif not task.is_done:

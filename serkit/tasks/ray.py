@@ -23,19 +23,20 @@ def run_remotely(
     address: str,
     sources: Sequence[str] = (),
 ) -> str | None:
-    """Do a task, opened again from its name.
+    """Recreate a task from its name and run it.
 
     Args:
-        kind: of the work.
-        task_factory: how it is opened.
-        name: of the task.
-        needs: names of those that it needs.
-        address: of a share, if this machine does not see the task factory's folders; they are then
-            folders of this machine's own, with what is needed fetched. Empty if it does.
-        sources: names of copies, on the share, of what else it reads.
+        kind: kind of the task, see :func:`serkit.tasks.graph.run_task`.
+        task_factory: settings to recreate the task.
+        name: name of the task.
+        needs: names of the tasks that it needs.
+        address: address of a share if this machine cannot access the folders of ``task_factory``.
+            Then the function uses local folders and fetches the inputs from the share. Empty if
+            this machine can access the folders.
+        sources: names of the copies, on the share, of the other files that the task reads.
 
     Returns:
-        Why it failed; None if it did not.
+        Why the task failed; None if it did not fail.
     """
     if not address:
         return run_task(kind, task_factory.reopen(task_factory.out, task_factory.cache, name), 0)
@@ -55,12 +56,12 @@ def run_remotely(
 
 
 def name_of(task: Task, task_factory: TaskFactory) -> str:
-    """The path of a task's place below that of all results."""
+    """Return a task's name: the path of its folder relative to the folder of all results."""
     return task.place.relative_to(task_factory.cache).as_posix()
 
 
 def needs_of(task: Task, task_factory: TaskFactory) -> list[str]:
-    """The same of what it needs."""
+    """Return the names of the tasks that a task needs."""
     return [place.relative_to(task_factory.cache).as_posix() for place in task.needs]
 
 
@@ -69,22 +70,22 @@ _INSTALL = "pip install 'serkit[ray]'"
 
 @dataclass(frozen=True)
 class RaySettings:
-    """Where work is done, and what a task of it takes.
+    """Settings of the Ray scheduler: the cluster, and the resources of a task.
 
     Attributes:
-        address: of a cluster, ``host:port`` or ``ray://host:port``; empty for one of this machine
-            alone, which ends with this process.
-        cpus: that Ray sets aside for a task.
-        gpus: the same; 0.5 for two tasks on a GPU.
-        threads: that TensorFlow has for a task; 0 for as many as the machine has cores, as it has
-            by itself. Numbers depend on it in their last bits.
-        retries: of a task whose node was lost.
-        share: an address that fsspec knows, for machines that have no folder in common, see
-            :class:`serkit.tasks.share.Share`; empty where they have.
-        patience: seconds to wait for an answer from ``address``.
+        address: address of a cluster, ``host:port`` or ``ray://host:port``; empty for a local
+            cluster on this machine that ends with this process.
+        cpus: number of CPUs that Ray reserves for a task.
+        gpus: number of GPUs that Ray reserves for a task; 0.5 runs two tasks on a GPU.
+        threads: number of TensorFlow threads of a task; 0 for the number of cores, TensorFlow's
+            default. The last bits of results depend on the number of threads.
+        retries: how often a task is repeated if its node is lost.
+        share: address that fsspec supports, for machines without a common folder, see
+            :class:`serkit.tasks.share.Share`; empty for machines with a common folder.
+        patience: connection timeout of ``address`` in seconds.
 
     Raises:
-        InputError: for a value out of range.
+        InputError: if a value is out of range.
     """
 
     address: str = ""
@@ -101,25 +102,26 @@ class RaySettings:
 
 
 class RayEngine:
-    """Runs tasks on a Ray cluster, each as soon as what it needs is done.
+    """Scheduler that runs tasks on a Ray cluster, each as soon as the tasks that it needs are done.
 
-    A task is opened again where it runs, from what the task factory says, so that numbers are those
-    of :class:`serkit.tasks.graph.LocalEngine`, bit for bit on machines of one type. A task whose
-    node is lost is done again elsewhere, where it goes on if the folder is a shared one. If this
-    process is killed a new one goes on with what is not done.
+    The worker process recreates the task with the task factory. So the results are those of
+    :class:`serkit.tasks.graph.LocalEngine`, and bit-identical on machines of one type. If the node
+    of a task is lost, the task runs on another node. There it resumes if its folder is on a common
+    disk, else it starts again. If this process is killed, a new process runs the tasks that are not
+    done.
 
-    Use it in a ``with`` statement.
+    Use the scheduler in a ``with`` statement.
 
     Args:
-        settings: where, and what a task takes.
+        settings: cluster and resources of a task.
 
     Raises:
-        InputError: if Ray is not installed.
-        SchedulerError: if no answer at the address.
+        InputError: if Ray is not installed, or the form of the address is not valid.
+        SchedulerError: if the cluster's address does not accept a connection.
     """
 
     def __init__(self, settings: RaySettings) -> None:
-        # Ray reports to its makers unless it is told not to.
+        # Switch off Ray's usage statistics, which are on by default.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
             import ray
@@ -129,7 +131,7 @@ class RayEngine:
         self._given: set[Path] = set()
         if settings.address:
             _require_answer(settings.address, settings.patience)
-        # Whoever has a cluster already, has to say so.
+        # If the caller has initialised Ray, use that cluster and do not shut it down.
         self._own = not ray.is_initialized()
         if self._own:
             where = {"address": settings.address} if settings.address else {"address": "local"}
@@ -145,17 +147,17 @@ class RayEngine:
     def run(
         self, plan: TaskGraph, task_factory: TaskFactory, say: Callable[[str], None], verbose: int
     ) -> None:
-        """See :meth:`serkit.tasks.graph.Engine.run`; nothing is printed by what is done elsewhere.
+        """See :meth:`serkit.tasks.graph.Engine.run`. The worker processes print nothing.
 
         Raises:
-            SchedulerError: if a task was lost with its node more often than it may be.
+            SchedulerError: if a task was lost with its node more often than ``retries``.
         """
         share = Share(self.settings.share) if self.settings.share else None
         if share:
             self._exchange_with(share, task_factory, plan)
         remote = self._remote(run_remotely)
         waiting, running = plan.open(), {}
-        # Files are asked once: there may be thousands of tasks.
+        # Read the state of the tasks from their files only once: there may be thousands of tasks.
         unfinished, failed = {task.place for _, task in waiting}, plan.failed()
         while waiting or running:
             later = []
@@ -163,7 +165,8 @@ class RayEngine:
                 if not unfinished.isdisjoint(task.needs):
                     later.append((kind, task))
                 elif task.failure or not failed.isdisjoint(task.needs):
-                    # What it needs has failed, and comes before it.
+                    # A needed task has failed. It comes earlier in the order, so that it is in
+                    # `failed` already.
                     unfinished.discard(task.place)
                     failed.add(task.place)
                 else:
@@ -186,9 +189,9 @@ class RayEngine:
 
     @property
     def variables(self) -> dict[str, str]:
-        """Of the environment of what is done elsewhere, set before TensorFlow is imported."""
+        """Environment variables of the worker processes, set before they import TensorFlow."""
         threads = self.settings.threads or os.cpu_count() or 1
-        # Ray itself would set OpenMP's to the CPUs of a task.
+        # By default Ray sets OMP_NUM_THREADS to the number of CPUs of a task.
         names = "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"
         found = dict.fromkeys(names, str(threads))
         return found | {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
@@ -203,10 +206,10 @@ class RayEngine:
         )(function)
 
     def _exchange_with(self, share: Share, task_factory: TaskFactory, plan: TaskGraph) -> None:
-        """Give what all tasks need, and take what was done before."""
+        """Upload the inputs of all tasks, and exchange the results of finished tasks."""
         for folder, inner in task_factory.inputs:
             path = getattr(task_factory, folder) / inner
-            # Once; a search has a plan for each of its trials.
+            # Upload each input once. A hyperparameter search calls run() for each of its trials.
             if path not in self._given:
                 share.put(path, f"{folder}/{inner}")
                 self._given.add(path)
@@ -218,9 +221,9 @@ class RayEngine:
                 share.get(name, task.place)
 
     def _give(self, share: Share, task_factory: TaskFactory, task: Task) -> list[str]:
-        """Give what else a task reads; names of it."""
+        """Upload the other files that a task reads, and return the names of their copies."""
         found = task_factory.sources(task)
-        # Several may read the same.
+        # Several tasks may read the same file.
         new = {name: path for name, path in found.items() if path not in self._given}
         share.put_files(new, "out")
         self._given.update(new.values())
@@ -251,12 +254,17 @@ class RayEngine:
                 f"({str(error).splitlines()[0]}); started again, the run goes on"
             ) from error
         except lost.RayTaskError as error:
-            # What went wrong there, as if it had gone wrong here.
+            # Raise the worker's error as if it had occurred in this process.
             raise error.cause from None
 
 
 def _require_answer(address: str, patience: float) -> None:
-    """Ray itself would try for minutes."""
+    """Check that the address accepts a connection. Ray itself would try for minutes.
+
+    Raises:
+        InputError: if the form of the address is not valid.
+        SchedulerError: if the address does not accept a connection within ``patience`` seconds.
+    """
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if address == "auto":
         return

@@ -10,22 +10,24 @@ from serkit.errors import InputError
 from serkit.files import remove_partials, replacing
 
 _DONE = ".done"
-# Of a folder's copy on one machine alone.
+# Files that belong to one machine's copy of a folder. They are not uploaded with the folder.
 _OWN = (".lock", _DONE)
 
 
 class Share:
-    """Files and folders at an address, whole or not there.
+    """Files and folders at an address that several machines can access.
 
-    A folder counts as there once a file ``.done`` is in it, which is written last: a machine that
-    is killed while it puts something there leaves nothing that others take for a result. What is
-    in it is another one each time, by which copies are known.
+    A folder is complete once it holds a file ``.done``, which is written last. So if a machine is
+    killed during an upload, other machines do not take the incomplete folder for a result. Each
+    upload writes new random contents to ``.done``. They identify the version of a copy.
 
     Args:
-        address: such as ``s3://bucket/run``, ``gs://…``, ``memory://run`` or ``file:///run``.
+        address: address such as ``s3://bucket/run``, ``gs://…``, ``memory://run`` or
+            ``file:///run``.
 
     Raises:
-        InputError: if fsspec, or what it needs for this kind of address, is not installed.
+        InputError: if fsspec, or a package that it needs for this kind of address, is not
+            installed, or if fsspec does not know the kind of address.
     """
 
     def __init__(self, address: str) -> None:
@@ -41,21 +43,28 @@ class Share:
         self.address = address
 
     def has(self, name: str) -> bool:
-        """Whether a file or a whole folder is there."""
+        """Return whether a file or a complete folder exists on the share."""
         path = self._path(name)
         if self._files.isdir(path):
             return self._files.exists(f"{path}/{_DONE}")
         return self._files.exists(path)
 
     def is_same(self, name: str, path: Path) -> bool:
-        """Whether ``path`` is the folder that was put there last; of files it is not known."""
+        """Return whether the local folder ``path`` is a copy of the last upload of ``name``.
+
+        The result is always False for a file.
+        """
         mine, mark = path / _DONE, f"{self._path(name)}/{_DONE}"
         if not mine.exists() or not self._files.exists(mark):
             return False
         return mine.read_bytes() == self._files.cat_file(mark)
 
     def put(self, path: Path, name: str) -> None:
-        """Put a file or a folder there, in place of what is."""
+        """Upload a file or a folder.
+
+        The upload overwrites files of the same name. Other files of an existing folder on the share
+        stay.
+        """
         target = self._path(name)
         if path.is_file():
             self._files.makedirs(target.rpartition("/")[0], exist_ok=True)
@@ -72,10 +81,10 @@ class Share:
         self._files.pipe_file(mark, uuid.uuid4().bytes)
 
     def get(self, name: str, path: Path) -> None:
-        """Get a file or a folder, in place of what is at ``path``.
+        """Download a file or a folder to ``path``, replacing the file or folder there.
 
         Raises:
-            FileNotFoundError: if it is not there.
+            FileNotFoundError: if the file does not exist, or the folder is not complete.
         """
         source = self._path(name)
         if not self.has(name):
@@ -84,7 +93,8 @@ class Share:
             with replacing(path) as partial:
                 self._files.get_file(source, str(partial))
             return
-        # Beside what is there, and then in its place: a killed process may have left a part of it.
+        # Download to a temporary folder first. Remove it before, because a killed process may have
+        # left an incomplete one.
         beside = path.with_name(f"{path.name}.fetched")
         shutil.rmtree(beside, ignore_errors=True)
         for there in self._files.find(source):
@@ -95,11 +105,14 @@ class Share:
         beside.rename(path)
 
     def put_files(self, files: Mapping[str, Path], folder: str) -> None:
-        """Put files into a folder, many at a time where the address can; replaces what is there.
+        """Upload files into a folder, in parallel if the file system supports it.
+
+        The upload overwrites files of the same name.
 
         Args:
-            files: by their names below ``folder``, which may have folders in them.
-            folder: need not count as there as a whole.
+            files: local paths by the files' names relative to ``folder``. A name may contain
+                folders.
+            folder: folder on the share. It need not be complete.
         """
         there = [self._path(f"{folder}/{name}") for name in files]
         for parent in {path.rpartition("/")[0] for path in there}:
@@ -108,15 +121,15 @@ class Share:
             self._files.put(list(map(str, files.values())), there)
 
     def get_files(self, folder: str, names: Sequence[str], path: Path) -> None:
-        """Get files of a folder to the same names below ``path``, in place of what is there.
+        """Download files of a folder to the same names below ``path``, replacing existing files.
 
         Raises:
-            FileNotFoundError: if one is not there.
+            FileNotFoundError: if one of the files does not exist.
         """
         if not names:
             return
         path.mkdir(parents=True, exist_ok=True)
-        # Beside what is there, which another process may be reading.
+        # Download to a temporary folder, because another process may be reading the old files.
         with tempfile.TemporaryDirectory(prefix=".fetched-", dir=path) as beside:
             found = {name: Path(beside, str(number)) for number, name in enumerate(names)}
             there = [self._path(f"{folder}/{name}") for name in names]

@@ -14,21 +14,23 @@ from serkit.training.shards import Rows
 def mixup(
     examples: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, alpha: float
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mix every example of a batch with another one, and their labels in the same proportion.
+    """Mix each example of a batch with another one, and their labels in the same proportion.
 
-    Row ``i`` becomes ``c[i] * row i + (1 - c[i]) * row p[i]`` with a random permutation ``p`` of
-    the batch, which may leave a row with itself, and a coefficient per row. Both depend on the seed
-    and on the place in the batch.
+    Row ``i`` becomes ``c[i] * row i + (1 - c[i]) * row p[i]``, with a random permutation ``p`` of
+    the batch and a coefficient ``c[i]`` per row. The permutation may map a row to itself. Both
+    depend only on the seed and the position in the batch.
 
     Args:
         examples: float32 or bfloat16 ``(batch, …)``, such as spectrograms or waveforms.
-        labels: one-hot or other shares that add up to 1, floating ``(batch, classes)``.
+        labels: one-hot or soft labels that add up to 1, floating ``(batch, classes)``.
         seed: int ``(2,)``; equal seeds give equal results.
-        alpha: of the coefficients' Beta(alpha, alpha); 0 mixes nothing, 1 is uniform, and the
-            larger, the nearer to one half. The paper takes 0.1 to 0.4 for pictures.
+        alpha: of the coefficients' Beta(alpha, alpha) distribution. 0 mixes nothing and 1 is
+            uniform. The larger alpha, the closer are the coefficients to 0.5. The paper uses 0.1 to
+            0.4 for images.
 
     Returns:
-        Mixed examples and labels, of the shapes and types that came; what came if ``alpha`` is 0.
+        Mixed examples and labels, of the given shapes and dtypes; the given tensors if ``alpha`` is
+        0.
 
     Raises:
         InputError: if ``alpha`` is below 0, or examples or labels are not floating.
@@ -50,7 +52,7 @@ def mixup(
 
 
 def mixing_coefficients(count: tf.Tensor, seed: tf.Tensor, alpha: float) -> tf.Tensor:
-    """Draws from Beta(alpha, alpha), as the share of one of two gamma variables in their sum.
+    """Draw from Beta(alpha, alpha), as the ratio of one of two gamma variables to their sum.
 
     Args:
         count: number of draws.
@@ -60,19 +62,20 @@ def mixing_coefficients(count: tf.Tensor, seed: tf.Tensor, alpha: float) -> tf.T
     Returns:
         float32 ``(count,)`` in [0, 1].
 
-    Source: Devroye (1986), Non-Uniform Random Variate Generation, section IX.4.1; gammas of a
-    small shape by Marsaglia & Tsang (2000), section 6, in logarithms, because they would vanish.
+    Source: Devroye (1986), Non-Uniform Random Variate Generation, section IX.4.1. Gamma variables
+    of small shape: Marsaglia & Tsang (2000), section 6, in logarithms, because they would
+    underflow.
     """
     seeds = tf.random.experimental.stateless_split(seed, 2)
     gammas = tf.random.stateless_gamma([2, count], seeds[0], alpha + 1.0)
-    # From 0 exclusively to 1 inclusively, for the logarithm.
+    # In (0, 1], for the logarithm.
     uniforms = 1.0 - tf.random.stateless_uniform([2, count], seeds[1])
     logarithms = tf.math.log(gammas) + tf.math.log(uniforms) / alpha
     return tf.sigmoid(logarithms[0] - logarithms[1])
 
 
 def _mix(values: tf.Tensor, partner: tf.Tensor, coefficient: tf.Tensor) -> tf.Tensor:
-    # In float32 whatever came: half-precision coefficients would not add up to 1.
+    # In float32 for every dtype: half-precision coefficients would not add up to 1.
     wide = tf.cast(values, tf.float32)
     ones = tf.ones(tf.rank(values) - 1, tf.int32)
     share = tf.reshape(coefficient, tf.concat([[-1], ones], axis=0))
@@ -83,19 +86,20 @@ def _mix(values: tf.Tensor, partner: tf.Tensor, coefficient: tf.Tensor) -> tf.Te
 def mixed(
     batches: tf.data.Dataset, classes: int, alpha: float, seed: int, first_step: int = 0
 ) -> tf.data.Dataset:
-    """Mix the examples of each batch with one another; see :func:`mixup`.
+    """Mix the examples within each batch; see :func:`mixup`.
 
     Args:
-        batches: of examples ``(batch, …)`` and class numbers ``(batch,)``, from a given step on.
-        classes: how many there are.
+        batches: of examples ``(batch, …)`` and class numbers ``(batch,)``, from ``first_step`` on.
+        classes: number of classes.
         alpha: of mixup, above 0.
-        seed: with a batch's step, of its mixing: a resumed training mixes as one that went on.
+        seed: of the mixing. Seed and step decide how a batch is mixed, so that a resumed training
+            run mixes as an uninterrupted one.
         first_step: the step of the first batch.
 
     Returns:
-        A dataset of mixed examples and shares of the classes, float32 ``(batch, classes)``.
+        A dataset of mixed examples and soft labels, float32 ``(batch, classes)``.
 
-    Source: Zhang et al. (2018), arXiv:1710.09412; of a network's features: Verma et al. (2019),
+    Source: Zhang et al. (2018), arXiv:1710.09412; for a network's features: Verma et al. (2019),
     Manifold Mixup, arXiv:1806.05236.
     """
 
@@ -119,26 +123,27 @@ def training_batches(
     first_step: int = 0,
     augment: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
 ) -> tf.data.Dataset:
-    """Batches for ``fit`` with ``steps_per_epoch``; a resumed run gets those it would have got.
+    """Return endless batches for ``fit`` with ``steps_per_epoch``, from any step on.
 
-    Every example comes once in each pass over the data; passes follow one another without a gap,
-    so a batch may be larger than the data. tf.data's own ``shuffle`` keeps its order in
-    memory, which a killed process takes with it.
+    Each pass over the data has every example once. Passes follow one another without a gap, so a
+    batch may be larger than the data. The batches depend only on seed and step, so a resumed run
+    gets the same ones as an uninterrupted run. (tf.data's own ``shuffle`` keeps its order in
+    memory, where it is lost if the process is killed.)
 
     Args:
-        arrays: of equal length, such as ``(spectrograms,)`` or ``(spectrograms, labels)``. Rows
-            stay on disk but for those of a batch; live spectrograms are computed for each batch,
+        arrays: of equal length, such as ``(spectrograms,)`` or ``(spectrograms, labels)``. Of rows
+            on disk, only those of a batch are read. Live spectrograms are computed for each batch,
             see :class:`serkit.training.live.LiveSpectrograms`.
         batch_size: examples per batch.
         seed: of the shuffling and the augmentation.
-        first_step: number of batches to leave out, those of a run that went before.
-        augment: gets the batch of the first array and an int ``(2,)`` seed of its own.
+        first_step: number of batches to skip, namely those of an earlier run.
+        augment: function of the batch of the first array and an int ``(2,)`` seed of this batch.
 
     Returns:
         An endless dataset of tuples of tensors ``(batch_size, …)``.
 
     Raises:
-        InputError: if an array is empty or their lengths differ.
+        InputError: if an array is empty, lengths differ, or ``batch_size`` is below 1.
     """
     count = _length(arrays, batch_size)
     take = _taker(arrays)
@@ -163,24 +168,25 @@ def training_batches(
     if not any(isinstance(array, LiveSpectrograms) for array in arrays):
         return batches
     options = tf.data.Options()
-    # As many threads for an operation as elsewhere, where tf.data would give it one: on processors
-    # where TensorFlow multiplies matrices by Eigen, the last bits of sums depend on that number.
+    # Use as many threads per operation as outside tf.data, which would use one. On processors where
+    # TensorFlow multiplies matrices with Eigen, the last bits of sums depend on that number.
     options.threading.max_intra_op_parallelism = 0
     return batches.with_options(options)
 
 
 def batches_in_order(arrays: tuple[Source, ...], batch_size: int) -> tf.data.Dataset:
-    """All examples once, as ``evaluate``, ``predict`` and ``fit``'s validation take them.
+    """Return all examples once, in order, for ``evaluate``, ``predict`` and validation in ``fit``.
 
     Args:
-        arrays: as for :func:`training_batches`; of live spectrograms those that are kept.
+        arrays: as for :func:`training_batches`; of live spectrograms, the precomputed ones are
+            used.
         batch_size: examples per batch; the last one may have fewer.
 
     Returns:
         A dataset of tuples of tensors ``(batch_size or fewer, …)``.
 
     Raises:
-        InputError: as :func:`training_batches`.
+        InputError: if an array is empty, lengths differ, or ``batch_size`` is below 1.
     """
     count = _length(arrays, batch_size)
     chosen = tf.data.Dataset.range(count).batch(batch_size)
@@ -201,7 +207,7 @@ def _length(arrays: tuple[Source, ...], batch_size: int) -> int:
 def _taker(
     arrays: tuple[Source, ...],
 ) -> Callable[[tf.Tensor, tf.Tensor | None], tuple[tf.Tensor, ...]]:
-    """From indices ``(batch,)`` and a seed to these examples of each array."""
+    """Return a function from indices ``(batch,)`` and a seed to these examples of each array."""
     sources = [
         array if isinstance(array, Rows | LiveSpectrograms) else tf.constant(np.asarray(array))
         for array in arrays

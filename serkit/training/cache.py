@@ -20,39 +20,39 @@ DTYPES = {
     **{"float16": np.dtype("<u2"), "uint8": np.dtype("u1")},
     **{"wide-float16": np.dtype("<u2"), "bfloat16": np.dtype("<u2")},
 }
-"""How values can be stored, and the unsigned type that their codes are read as.
+"""Storage types, and the unsigned type that the codes of each are read as.
 
-``float16`` and ``uint8`` are for spectrograms, within [-1, 1]. ``wide-float16`` and ``bfloat16``
-are for anything finite, such as a network's features.
+``float16`` and ``uint8`` store spectrograms, with values in [-1, 1]. ``wide-float16`` and
+``bfloat16`` store any finite values, such as a network's features.
 """
 
-# The largest number of each type that is for anything finite; both are exact in float32.
+# Largest value of the types that store any finite values; both are exact in float32.
 _LARGEST = {"wide-float16": 65504, "bfloat16": (2 - 2.0**-7) * 2.0**127}
 
-# A device's last digit may lie beyond 1; that is rounded to 1 by both types.
+# Rounding on a device may give values slightly beyond 1; both types round them to 1.
 _FURTHEST = 1 + 1e-5
 
 
 def encode(values: np.ndarray, shape: Sequence[int], dtype: str) -> np.ndarray:
-    """Values as they are stored.
+    """Encode values as they are stored.
 
-    Largest rounding error: ``float16`` 2 ** -12 = 0.000244, ``uint8`` (linear, 0 is -1 and 255
-    is 1) 1 / 255 = 0.00392. Where -1 to 1 stands for 80 dB these are 0.0098 dB and 0.157 dB. Both
-    keep -1 and 1 exactly, so silence stays silence. ``wide-float16`` rounds by a share of
-    2 ** -11 of a value, or by 2 ** -25 below 2 ** -14; ``bfloat16`` by a share of 2 ** -8, or by
-    2 ** -134 below 2 ** -126.
+    Largest rounding error: ``float16`` 2 ** -12 = 0.000244, ``uint8`` (linear, 0 is -1 and 255 is
+    1) 1 / 255 = 0.00392. If -1 to 1 spans 80 dB, these are 0.0098 dB and 0.157 dB. Both keep -1 and
+    1 exactly, so silence stays silence. ``wide-float16`` has a relative error up to 2 ** -11, and
+    an absolute error up to 2 ** -25 below 2 ** -14. ``bfloat16`` has a relative error up to
+    2 ** -8, and an absolute error up to 2 ** -134 below 2 ** -126.
 
     Args:
-        values: float32 ``(n, *shape)``; for ``float16`` and ``uint8`` in [-1, 1], give or take
-            1e-5, for ``wide-float16`` within 65,504 of 0, for ``bfloat16`` within 3.389e38.
-        shape: of one of them.
+        values: float32 ``(n, *shape)``. For ``float16`` and ``uint8`` in [-1, 1], with a tolerance
+            of 1e-5; for ``wide-float16`` within 65,504 of 0; for ``bfloat16`` within 3.389e38 of 0.
+        shape: of one spectrogram or feature.
         dtype: one of :data:`DTYPES`.
 
     Returns:
-        ``(n, *shape)`` of that type (``bfloat16``: of its bits), little-endian, contiguous.
+        ``(n, *shape)`` of that type (for ``bfloat16``: its bits), little-endian, contiguous.
 
     Raises:
-        InputError: for another shape, or a value that is out of range or not a number.
+        InputError: for another shape or dtype, or a value that is out of range or not a number.
     """
     check_choice("dtype", dtype, DTYPES)
     values = np.asarray(values)
@@ -63,7 +63,7 @@ def encode(values: np.ndarray, shape: Sequence[int], dtype: str) -> np.ndarray:
         return np.ascontiguousarray(values, "<f2")
     if dtype == "bfloat16":
         bits = np.ascontiguousarray(values, "<f4").view("<u4")
-        # To the nearest, to the even one of two that are as near.
+        # Round to nearest, ties to even.
         return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("<u2")
     return np.rint((values + np.float32(1)) * np.float32(127.5)).astype(np.uint8, order="C")
 
@@ -73,17 +73,17 @@ def _check_range(values: np.ndarray, dtype: str) -> None:
         return
     low, high = values.min(), values.max()
     largest = _LARGEST.get(dtype, _FURTHEST)
-    # Not (low < -largest or high > largest), which would let NaN pass.
+    # Written so that NaN fails; (low < -largest or high > largest) would let NaN pass.
     if not (low >= -largest and high <= largest):
         valid = f"-{largest} to {largest}" if dtype in _LARGEST else "-1 to 1"
         raise InputError(f"values from {low} to {high}; valid for {dtype} is from {valid}")
 
 
 def decoding_table(dtype: str) -> np.ndarray:
-    """What each code means: float32 ``(256,)`` for ``uint8``, ``(65536,)`` for the others.
+    """Return the value of each code: float32 ``(256,)`` for ``uint8``, else ``(65536,)``.
 
-    A table's entry for a float16 is that of its two bytes read as an unsigned number. NumPy looks
-    values up in it faster than it converts them.
+    The code of a float16 is its two bytes, read as an unsigned number. NumPy looks values up in the
+    table faster than it converts them.
     """
     check_choice("dtype", dtype, DTYPES)
     if dtype == "uint8":
@@ -98,12 +98,12 @@ _log = logging.getLogger(__name__)
 
 
 class ArrayCache:
-    """A folder of spectrograms, or of networks' features of them, that runs and processes share.
+    """A folder of spectrograms or network features that runs and processes share.
 
-    A key is the digest of what a spectrogram is made of, such as a clip's samples
-    (:attr:`serkit.datasets.corpus.Clip.sha256`), or features, such as a spectrogram. With
-    ``spec_key``, ``shape``, ``dtype`` and the format's version it decides what is found, so a
-    change of any of them finds nothing old. Use it so::
+    A key is the digest of the source of an entry. The source of a spectrogram is a clip's samples
+    (:attr:`serkit.datasets.corpus.Clip.sha256`), that of features is a spectrogram. An entry is
+    found only if key, ``spec_key``, ``shape``, ``dtype`` and the format's version all match, so a
+    change of any of them never finds an outdated entry. Usage::
 
         while (rows := cache.read(keys)) is None:
             for positions in batches_of(cache.missing(keys), cache.shard_clips):
@@ -111,30 +111,30 @@ class ArrayCache:
 
     The loop ends after one round, or after two if a shard turns out to be damaged.
 
-    Several processes may do that at once: a writer locks out other writers and leaves out what is
-    there by then; readers wait for nobody. A killed process leaves nothing that is believed. A
-    file that is cut off, altered or does not belong is logged and removed, and its clips are
-    missing again; arrays are checked once per object, by the first :meth:`read` that needs them.
+    Several processes may do that at once. A writer locks out other writers, and skips entries that
+    exist by then. Readers do not wait. Files that a killed process left incomplete are never read.
+    A file that is truncated, altered or of other settings is logged and removed, and its clips are
+    missing again. Each object checks the array of a shard once, in the first :meth:`read` that
+    needs the shard.
 
-    What a method found or wrote stays mapped, and no process evicts it, while this object or the
-    :class:`~serkit.training.shards.Rows` live. Each shard takes a file descriptor, so write many
-    clips at a time.
+    A shard that a method found or wrote stays memory-mapped while this object or the
+    :class:`~serkit.training.shards.Rows` exist. No process evicts the shard during that time. Each
+    shard takes a file descriptor, so write many clips at a time.
 
     Args:
-        folder: the cache's own; made at the first write. Safe to delete when nobody uses it.
-        spec_key: all that decides a value beside what the key stands for, the code's version
-            included.
+        folder: for caches only; created at the first write. Safe to delete while no
+            process uses it.
+        spec_key: all that decides a value apart from the source, including the code's version.
         shape: of one spectrogram, such as ``(frames, bins, 1)``.
         dtype: spectrograms are stored as ``float16`` (rounded by up to 0.000244) or ``uint8`` (up
-            to 0.00392), features as ``wide-float16`` or ``bfloat16``; see
-            :func:`encode`.
-        limit_bytes: what the folder may hold, all settings together; 4 GiB unless told. A write
-            that would exceed it first removes the shards that were used least recently and that
-            no process uses now. If that is not enough it writes all the same and logs a warning.
-        shard_clips: most spectrograms in one file.
+            to 0.00392), features as ``wide-float16`` or ``bfloat16``; see :func:`encode`.
+        limit_bytes: size limit of the folder, all settings together; default: 4 GiB. A write that
+            would exceed it first removes the least recently used shards that no process uses now.
+            If that is not enough, the write proceeds and logs a warning.
+        shard_clips: maximum number of spectrograms in one file.
 
     Raises:
-        InputError: for an argument that is not valid.
+        InputError: if an argument is not valid.
     """
 
     def __init__(
@@ -164,9 +164,10 @@ class ArrayCache:
         self._warned = False
 
     def missing(self, keys: Sequence[str]) -> list[int]:
-        """Positions whose spectrograms have to be computed, ascending; a repeated key's first.
+        """Return the positions whose spectrograms must be computed, ascending.
 
-        Reads the shards' indexes, not their arrays.
+        Of a repeated key, only the first position is returned. The method reads the shards'
+        indexes, not their arrays.
         """
         found = self._find(keys)
         first: dict[str, int] = {}
@@ -175,19 +176,20 @@ class ArrayCache:
         return [position for key, position in first.items() if key not in found]
 
     def files(self, keys: Sequence[str]) -> set[Path]:
-        """The shards that hold what is there of some keys; they may hold more."""
+        """Return the shards that hold any of these keys; they may hold other keys, too."""
         return {path for path, _ in self._find(keys).values()}
 
     def write(self, keys: Sequence[str], spectrograms: np.ndarray) -> None:
-        """Keep spectrograms; those of keys that are there already are left out.
+        """Write spectrograms; those whose keys exist already are skipped.
 
         Args:
             keys: one per spectrogram.
-            spectrograms: float32 ``(len(keys), *shape)``; what values are valid, the storage type
-                decides.
+            spectrograms: float32 ``(len(keys), *shape)``; the valid range depends on the storage
+                type, see :func:`encode`.
 
         Raises:
-            InputError: for other lengths, shapes or values, or an empty key.
+            InputError: if lengths or shapes do not match, a value is out of range, or a key is
+                empty.
             OSError: if the disk is full or the folder cannot be written to.
         """
         codes = encode(spectrograms, self.shape, self.dtype)
@@ -200,7 +202,10 @@ class ArrayCache:
                 self._append([keys[row] for row in rows], codes[rows])
 
     def read(self, keys: Sequence[str]) -> Rows | None:
-        """Spectrograms in the order of the keys, which may repeat; None if some are missing."""
+        """Return spectrograms in the order of the keys, or None if any is missing.
+
+        Keys may repeat.
+        """
         found = self._find(keys)
         for path in {path for path, _ in found.values()} - self._checked:
             if self._held[path].is_intact():
@@ -213,7 +218,7 @@ class ArrayCache:
         return Rows(codes, self.shape, self._table)
 
     def _find(self, keys: Sequence[str]) -> dict[str, tuple[Path, int]]:
-        """Shard and row of each key that is there; the shards are held from now on."""
+        """Return shard and row of each key that exists, and hold these shards from now on."""
         if not all(keys):
             raise InputError("keys has an empty one; valid is the sha256 of an audited clip")
         there = set(self.folder.glob(f"spectrograms-{self._entry}-*.npy"))
@@ -229,14 +234,15 @@ class ArrayCache:
         try:
             shard = Shard(path, self._entry, self.shape, DTYPES[self.dtype])
         except FileNotFoundError:
-            # Another process removed it since the folder was listed.
+            # Another process removed the file after the folder was listed.
             return None
         except DamagedShard as error:
             self._discard(path, str(error))
             return None
         self._known.add(path)
         for row, key in enumerate(shard.keys):
-            # A shard that is held cannot go away; one that another process wrote since may.
+            # Keep a place in a held shard, which no process can remove; another shard can be
+            # removed.
             if self._places.get(key, (None,))[0] not in self._held:
                 self._places[key] = path, row
         return shard
@@ -244,7 +250,8 @@ class ArrayCache:
     def _hold(self, path: Path) -> None:
         if shard := self._open(path):
             self._held[path] = shard
-            # What was used last is evicted last; a folder that is read-only can still be read.
+            # The modification time records the last use for eviction. A read-only folder can be
+            # read, too.
             with contextlib.suppress(OSError):
                 os.utime(path)
 
@@ -252,7 +259,7 @@ class ArrayCache:
         _log.warning("%s is damaged: %s; its clips are computed again", path, reason)
         self._held.pop(path, None)
         self._forget({path})
-        # It stays known, without its clips: it may be where nothing can be removed.
+        # Keep the path known, without its clips: in a read-only folder the file cannot be removed.
         self._known.add(path)
         with contextlib.suppress(OSError):
             path.unlink()
@@ -267,7 +274,7 @@ class ArrayCache:
         self.folder.mkdir(parents=True, exist_ok=True)
         with open(self.folder / ".lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            # Whoever wrote these was killed, or would hold the lock.
+            # The processes that wrote these were killed; a running one would hold the lock.
             remove_partials(self.folder)
             yield
 

@@ -16,29 +16,30 @@ _STATE = "state.npz"
 
 
 class Resume(keras.callbacks.Callback):
-    """Keeps all variables and the history after every epoch; restores them when made.
+    """Save all variables and the history after every epoch; restore them on construction.
 
-    ``fit`` has to be told where to go on::
+    ``fit`` needs the epoch to resume from::
 
         resume = Resume(folder, model.variables + model.optimizer.variables)
         model.fit(training_batches(…, first_step=resume.epoch * steps), steps_per_epoch=steps,
                   initial_epoch=resume.epoch, epochs=epochs, callbacks=[resume])
 
-    With batches that depend on the step alone, a built optimizer and
-    ``tf.config.experimental.enable_op_determinism()``, losses after a kill and a second start
-    equal those of an uninterrupted training. (Keras' BackupAndRestore leaves out the
-    state of random layers and knows nothing of the history.)
+    With batches that depend on the step alone, a built optimiser and
+    ``tf.config.experimental.enable_op_determinism()``, losses after a kill and a restart equal
+    those of an uninterrupted training run. (Keras' BackupAndRestore saves neither the state of
+    random layers nor the history.)
 
     Args:
-        folder: gets ``state.npz`` and ``history.csv``, each replaced as a whole.
-        variables: everything that training changes, in an order that does not change.
+        folder: where ``state.npz`` and ``history.csv`` are written, each replaced as a whole.
+        variables: all variables that training changes, in a fixed order.
 
     Attributes:
         epoch: number of finished epochs.
         history: one dictionary of metrics per finished epoch, ``epoch`` counted from 1.
 
     Raises:
-        ResumeError: if the state in ``folder`` has other variables than those given.
+        ResumeError: if the state in ``folder`` cannot be read, or its shapes are not those of
+            ``variables``.
     """
 
     def __init__(self, folder: Path | str, variables: Sequence[keras.Variable]) -> None:
@@ -79,10 +80,10 @@ class Resume(keras.callbacks.Callback):
 
 
 def read_state(folder: Path | str) -> tuple[list[np.ndarray], list[dict[str, float]]]:
-    """All variables, in their order, and the history that :class:`Resume` kept in a folder.
+    """Read the variables, in order, and the history that :class:`Resume` saved in a folder.
 
     Raises:
-        ResumeError: if they cannot be read.
+        ResumeError: if the state file cannot be read.
     """
     path = Path(folder, _STATE)
     try:
@@ -94,15 +95,15 @@ def read_state(folder: Path | str) -> tuple[list[np.ndarray], list[dict[str, flo
 
 
 class KeepBest(keras.callbacks.Callback):
-    """Saves the model's weights whenever a metric is higher than ever before.
+    """Save the model's weights whenever a metric reaches a new maximum.
 
-    Keras' ModelCheckpoint writes in place, and a kill in the middle leaves a torn file; here the
-    old file stays until the new one is whole.
+    The old file stays until the new one is complete. Keras' ModelCheckpoint writes in place, and a
+    kill during the write leaves an incomplete file.
 
     Args:
-        path: a file that ends in ``.weights.h5``.
+        path: a file name that ends in ``.weights.h5``.
         monitor: name of the metric; higher is better.
-        best: its highest value so far, of a training that is resumed.
+        best: highest value so far, for a training run that is resumed.
     """
 
     def __init__(self, path: Path | str, monitor: str, best: float = float("-inf")) -> None:
@@ -118,22 +119,25 @@ class KeepBest(keras.callbacks.Callback):
 
 
 def epochs_without_gain(history: Sequence[dict[str, float]], monitor: str) -> int:
-    """Number of epochs since the best one, 0 for none; higher is better, the first best counts."""
+    """Return the number of epochs since the best one, 0 for an empty history.
+
+    Higher is better; of equal values the first is the best.
+    """
     values = [row[monitor] for row in history]
     return len(values) - 1 - values.index(max(values)) if values else 0
 
 
 class StopEarly(keras.callbacks.Callback):
-    """Ends ``fit`` after an epoch that makes ``patience`` of them in a row without a gain.
+    """Stop ``fit`` after ``patience`` epochs in a row without a gain.
 
-    What it knows are the epochs that went before, so that a resumed training ends where it would
-    have ended anyway; Keras' EarlyStopping begins to count anew.
+    The epochs without a gain are counted from the history, so that a resumed training run stops at
+    the same epoch as an uninterrupted one. Keras' EarlyStopping starts counting anew.
 
     Args:
         monitor: name of the metric; higher is better.
         patience: epochs, 1 or more.
-        history: of the epochs so far, to which somebody else, such as
-            :class:`Resume`, adds each new one *before* this callback's turn.
+        history: of the epochs so far. Another callback, such as :class:`Resume`, must append each
+            new epoch *before* this callback is called.
     """
 
     def __init__(self, monitor: str, patience: int, history: Sequence[dict[str, float]]) -> None:
@@ -142,7 +146,7 @@ class StopEarly(keras.callbacks.Callback):
 
     @property
     def is_over(self) -> bool:
-        """Whether the epochs so far were enough."""
+        """Whether the last ``patience`` epochs had no gain."""
         return epochs_without_gain(self._history, self._monitor) >= self._patience
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -151,17 +155,18 @@ class StopEarly(keras.callbacks.Callback):
 
 
 class StopWhenDiverged(keras.callbacks.Callback):
-    """Ends ``fit`` at the step at which a reported number, or a weight, is NaN or infinite.
+    """Stop ``fit`` at the step at which a reported metric or a weight is NaN or infinite.
 
-    What other callbacks have kept of earlier epochs stays as it is, if they come after this one.
+    Put this callback before those that save files, so that the files of earlier epochs are kept.
 
     Args:
-        variables: what is looked at at the end of each epoch: a last step may spoil the weights
-            after its loss was computed.
-        steps_per_epoch: to count steps.
+        variables: checked at the end of each epoch, because the last step may make weights infinite
+            or NaN after its loss was computed.
+        steps_per_epoch: to number the steps in the error message.
 
     Raises:
-        DivergedError: by ``fit``; names what is not finite, the step and the epoch.
+        DivergedError: in ``fit``, if a value is not finite; names the value, the step and the
+            epoch.
     """
 
     def __init__(self, variables: Sequence[keras.Variable], steps_per_epoch: int) -> None:
@@ -172,7 +177,7 @@ class StopWhenDiverged(keras.callbacks.Callback):
         self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        # Means over the epoch so far: once one is NaN it stays so.
+        # These are means over the epoch so far: a mean that is NaN stays NaN.
         for name, value in (logs or {}).items():
             if not np.isfinite(float(value)):
                 self._stop(f"{name} is {float(value)}", batch + 1)

@@ -12,17 +12,17 @@ from serkit.training.shards import Rows
 
 @dataclass(frozen=True)
 class Examples:
-    """What something is fitted on or checked with.
+    """Spectrograms with their speakers and labels, for training, validation or test.
 
     Attributes:
-        spectrograms: float32 ``(n, frames, bins, 1)`` in [-1, 1]; an array, rows on disk, or those
-            whose training batches are computed from waveforms.
-        speakers: everybody whose recordings went into them; generated spectrograms have the voices
-            of the clips that their GAN was trained on.
-        labels: class numbers ``(n,)``, or None where there is one class only.
+        spectrograms: float32 ``(n, frames, bins, 1)`` in [-1, 1]: an array, rows on disk, or live
+            spectrograms, whose training batches are computed from waveforms.
+        speakers: all speakers of the clips that the spectrograms were made from. For generated
+            spectrograms, the speakers of the clips that their GAN was trained on.
+        labels: class numbers ``(n,)``, or None if there is one class only.
 
     Raises:
-        InputError: if nobody's voice is in them, or there are not as many labels as spectrograms.
+        InputError: if ``speakers`` is empty, or the numbers of labels and spectrograms differ.
     """
 
     spectrograms: np.ndarray | Rows | LiveSpectrograms
@@ -40,12 +40,12 @@ class Examples:
 
     @classmethod
     def joined(cls, parts: Sequence["Examples"]) -> "Examples":
-        """All examples of several, one after another; rows stay on disk if all are such.
+        """Concatenate sets of examples; rows stay on disk if all sets are rows.
 
-        Where some have waveforms, the others are taken as they are at each step.
+        If some sets have waveforms, spectrograms of the other sets are used unchanged at each step.
 
         Raises:
-            InputError: if there are none, or some have labels and others none.
+            InputError: if there are no sets, or some have labels and others do not.
         """
         if len({part.labels is None for part in parts}) != 1:
             raise InputError(f"{len(parts)} sets, some with labels; valid are all or none")
@@ -58,5 +58,5 @@ class Examples:
         )
 
     def in_memory(self) -> "Examples":
-        """The same, its spectrograms read into an array."""
+        """Return the same examples with the spectrograms read into an array."""
         return replace(self, spectrograms=np.asarray(self.spectrograms))

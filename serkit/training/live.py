@@ -16,25 +16,26 @@ _NO_WAVEFORM = -1
 
 
 class LiveSpectrograms:
-    """Reads like the spectrograms that are kept; training batches come from the waveforms.
+    """Precomputed spectrograms whose training batches are computed anew from waveforms.
 
-    What is indexed, such as for validation, is what was computed before.
-    :func:`serkit.training.batches.training_batches` calls :meth:`batch` instead: waveforms are
-    augmented anew at each step, and transformed. Without augmentation that gives the same numbers
-    as the cache, bit for bit on the same device.
+    Indexing, such as for validation, returns precomputed spectrograms.
+    :func:`serkit.training.batches.training_batches` calls :meth:`batch` instead, which augments the
+    waveforms anew at each step and transforms them. Without augmentation the result is
+    bit-identical to the cached spectrograms on the same device.
 
     Args:
-        kept: spectrograms as they were computed before, float32 ``(n, frames, bins, 1)``, rounded
-            to float16 as the cache does it.
-        waveforms: float32 ``(m, spec.samples)``, which may be shared with other sets.
+        kept: precomputed spectrograms, float32 ``(n, frames, bins, 1)``, rounded to float16 as in
+            the cache.
+        waveforms: float32 ``(m, spec.samples)``; other sets may use the same array.
         spec: of the spectrograms.
         augmentation: of the waveforms.
-        device: that waveforms are augmented and transformed on, such as ``/device:GPU:0``.
-        rows: int ``(n,)``, the row of ``waveforms`` that each spectrogram is of; -1 for one that
-            has none, such as a generated one, which is taken as it is. Default: the same row.
+        device: on which waveforms are augmented and transformed, such as ``/device:GPU:0``.
+        rows: int ``(n,)``, the row of ``waveforms`` for each spectrogram; -1 for a spectrogram
+            without a waveform, such as a generated one, which is used unchanged. Default: row ``i``
+            for spectrogram ``i``.
 
     Raises:
-        InputError: if lengths do not fit.
+        InputError: if the lengths do not match.
     """
 
     dtype = np.dtype(np.float32)
@@ -60,10 +61,11 @@ class LiveSpectrograms:
 
     @classmethod
     def joined(cls, parts: Sequence["LiveSpectrograms | np.ndarray | Rows"]) -> "LiveSpectrograms":
-        """All of several, one after another; those of no waveform are taken as they are.
+        """Concatenate several sets; spectrograms without waveforms are used unchanged.
 
         Raises:
-            InputError: if they are of several sets of waveforms, or of none.
+            InputError: if the sets differ in waveforms, spec or augmentation, or none has
+                waveforms.
         """
         live = [part for part in parts if isinstance(part, cls)]
         if len({(id(part.waveforms), part.spec, part.augmentation) for part in live}) != 1:
@@ -80,7 +82,7 @@ class LiveSpectrograms:
 
     @property
     def is_random(self) -> bool:
-        """Whether a step's spectrograms are others than those that are kept."""
+        """Whether the spectrograms of a training step differ from the precomputed ones."""
         return self.augmentation != WaveAugmentation()
 
     @property
@@ -91,35 +93,39 @@ class LiveSpectrograms:
         return len(self.rows)
 
     def __getitem__(self, index: Any) -> np.ndarray:
-        """What is kept, as NumPy would give it."""
+        """Return precomputed spectrograms, indexed as in NumPy."""
         return self.kept[index]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self.kept, dtype)
 
     def select(self, index: Any) -> "LiveSpectrograms":
-        """Those at a slice, integers ``(m,)`` or a mask ``(n,)``, with their waveforms."""
+        """Return the spectrograms at a slice, integers ``(m,)`` or a mask ``(n,)``.
+
+        The result keeps the waveforms of these spectrograms.
+        """
         kept = self.kept.select(index) if isinstance(self.kept, Rows) else self.kept[index]
         return self._with(kept, self.rows[index])
 
     def augmented(self, augmentation: WaveAugmentation) -> "LiveSpectrograms":
-        """The same waveforms, augmented in another way."""
+        """Return the same spectrograms and waveforms with another augmentation."""
         given = self.kept, self.waveforms, self.spec, augmentation, self.device
         return LiveSpectrograms(*given, self.rows)
 
     def batch(self, chosen: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Spectrograms of augmented waveforms, for a graph.
+        """Compute spectrograms of augmented waveforms, in a graph.
 
         Args:
             chosen: integers ``(batch,)``.
             seed: int ``(2,)``, of the augmentation.
 
         Returns:
-            Float32 ``(batch, frames, bins, 1)`` in [-1, 1], rounded to float16 as those that are
-            kept.
+            Float32 ``(batch, frames, bins, 1)`` in [-1, 1], rounded to float16 as the precomputed
+            ones.
         """
         waves = looked_up(self._waves, chosen, [self.spec.samples])
-        # Of a map only the ops inside can be on an accelerator; TensorFlow copies their inputs.
+        # ``Dataset.map`` runs on the CPU; only the ops inside can run on an accelerator. TensorFlow
+        # copies their inputs.
         with tf.device(self.device):
             waves = augment(waves, tf.random.fold_in(seed, 1), self.augmentation)
             made = tf.cast(tf.cast(self._transformed(waves), tf.float16), tf.float32)
@@ -132,7 +138,8 @@ class LiveSpectrograms:
     def _transformed(self, waves: tf.Tensor) -> tf.Tensor:
         if "CPU" not in self.device:
             return to_spectrogram(waves, self.spec)
-        # One clip at a time: its frames fit into the cache of a CPU, those of a batch do not.
+        # One clip at a time: the frames of a clip fit into the cache of a CPU, those of a batch do
+        # not.
         return tf.map_fn(
             lambda wave: to_spectrogram(wave[tf.newaxis], self.spec)[0],
             waves,
@@ -141,14 +148,14 @@ class LiveSpectrograms:
         )
 
     def _waves(self, chosen: np.ndarray) -> np.ndarray:
-        """Silence for those that have none."""
+        """Waveforms of spectrograms; silence for spectrograms without a waveform."""
         rows = self.rows[chosen]
         found = self.waveforms[np.maximum(rows, 0)]
         found[rows == _NO_WAVEFORM] = 0.0
         return found
 
     def _generated(self, chosen: np.ndarray) -> np.ndarray:
-        """Those that have no waveform; 0 for all others, which are not read."""
+        """Spectrograms without a waveform; 0 for all others, which are not read."""
         found = np.zeros((len(chosen), *self.shape[1:]), self.dtype)
         without = self.rows[chosen] == _NO_WAVEFORM
         if without.any():
@@ -163,7 +170,9 @@ class LiveSpectrograms:
 def one_after_another(
     parts: Sequence[np.ndarray | Rows | LiveSpectrograms],
 ) -> np.ndarray | Rows | LiveSpectrograms:
-    """Spectrograms of several sets; rows stay on disk if all are such, waveforms stay with theirs.
+    """Concatenate spectrograms of several sets.
+
+    Rows stay on disk if all sets are rows. Live spectrograms keep their waveforms.
 
     Raises:
         InputError: as :meth:`LiveSpectrograms.joined` and
@@ -178,6 +187,6 @@ def one_after_another(
 def looked_up(
     read: Callable[[np.ndarray], np.ndarray], chosen: tf.Tensor, shape: Sequence[int]
 ) -> tf.Tensor:
-    """What ``read`` gives for integers ``(batch,)``, in a graph: float32 ``(batch, *shape)``."""
+    """Call ``read`` on integers ``(batch,)`` in a graph; return float32 ``(batch, *shape)``."""
     found = tf.numpy_function(read, [chosen], tf.float32, stateful=False)
     return tf.ensure_shape(found, [*chosen.shape, *shape])

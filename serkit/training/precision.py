@@ -10,9 +10,10 @@ import tensorflow as tf
 
 FLOAT32, BFLOAT16 = "float32", "mixed_bfloat16"
 PRECISIONS = (FLOAT32, BFLOAT16)
-"""Computing in float32, or in bfloat16 with weights in float32."""
+"""Dtype policies: float32, or bfloat16 computation with weights in float32."""
 
-# As Linux names the units that multiply in bfloat16: AMD's and Intel's, Intel's tiles, Arm's.
+# Linux' names for processor units that multiply in bfloat16: AMD's and Intel's AVX-512 units,
+# Intel's tiles, Arm's units.
 _UNITS = {"avx512_bf16", "amx_bf16", "bf16"}
 _AMPERE = (8, 0)
 _PROCESSOR = Path("/proc/cpuinfo")
@@ -20,11 +21,11 @@ _PROCESSOR = Path("/proc/cpuinfo")
 
 @cache
 def fastest_precision() -> str:
-    """``mixed_bfloat16`` where this machine multiplies in it faster than in float32.
+    """Return ``mixed_bfloat16`` if this machine multiplies faster in it than in float32.
 
-    That is on a first GPU of NVIDIA's Ampere or later, or without a GPU on a processor that has
-    units for it, as far as Linux tells. Elsewhere bfloat16 is emulated, which is several times
-    slower than ``float32``.
+    This is so if the first GPU is an NVIDIA Ampere or later, or if there is no GPU and the
+    processor has bfloat16 units according to Linux. Otherwise ``float32`` is returned: bfloat16
+    would be emulated, which is several times slower.
 
     Example:
         >>> fastest_precision() in PRECISIONS
@@ -37,7 +38,7 @@ def fastest_precision() -> str:
 
 
 def _features(file: Path) -> list[str]:
-    """The processor's, from a file like Linux' ``/proc/cpuinfo``; none if it is not there."""
+    """Processor flags from a file like Linux' ``/proc/cpuinfo``; empty if there is no file."""
     lines = file.read_text().splitlines() if file.exists() else []
     named = [line.split(":", 1)[1] for line in lines if line.startswith(("flags", "Features"))]
     return named[0].split() if named else []
@@ -45,7 +46,7 @@ def _features(file: Path) -> list[str]:
 
 @contextmanager
 def precision(policy: str) -> Iterator[None]:
-    """Layers made inside have this Keras dtype policy; afterwards it is what it was before."""
+    """Set the Keras dtype policy for layers created inside; restore the earlier one afterwards."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:

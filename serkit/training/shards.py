@@ -1,8 +1,8 @@
 """Files of the spectrogram cache, and reading their rows on demand.
 
-A shard is a ``.npy`` file, which ``np.load`` reads, with an index behind the array: JSON with the
-clips' keys and a CRC-32 of all that comes before it, then the index' own length and CRC-32. One
-file is there or not; of two, one could be there without the other.
+A shard is a ``.npy`` file, which ``np.load`` reads, with an index after the array. The index is
+JSON with the clips' keys and a CRC-32 of all bytes before it. The index's own length and CRC-32
+follow. Array and index are in one file, because of two files one could be missing.
 """
 
 import contextlib
@@ -23,17 +23,17 @@ from serkit.errors import InputError, SerkitError
 
 
 class Rows:
-    """Reads like a float32 array ``(n, *shape)``, but holds no values in memory.
+    """Float32 array ``(n, *shape)`` that reads its values from disk when indexed.
 
-    ``rows[3]``, ``rows[10:20]``, ``rows[[5, 2, 2]]`` and boolean masks give new arrays, as NumPy
-    would, along the first axis only; ``np.asarray(rows)`` reads everything. :meth:`select` gives
-    a part without reading it. Threads may read at the same time. What is mapped stays readable
-    after its file was removed.
+    ``rows[3]``, ``rows[10:20]``, ``rows[[5, 2, 2]]`` and boolean masks return new arrays, as in
+    NumPy, along the first axis only. ``np.asarray(rows)`` reads all values. :meth:`select` returns
+    a subset without reading it. Several threads may read at the same time. Memory-mapped rows stay
+    readable after their file is removed.
 
     Args:
         codes: one array of codes per spectrogram.
         shape: of one spectrogram.
-        table: what each code means, float32 (:func:`serkit.training.cache.decoding_table`).
+        table: value of each code, float32 (:func:`serkit.training.cache.decoding_table`).
     """
 
     dtype = np.dtype(np.float32)
@@ -47,10 +47,10 @@ class Rows:
 
     @classmethod
     def joined(cls, parts: Sequence["Rows"]) -> "Rows":
-        """All rows of several, one after another, none of them read yet.
+        """Concatenate several sets of rows without reading them.
 
         Raises:
-            InputError: if there are none, or their shapes or codings differ.
+            InputError: if there are no sets, or their shapes or decoding tables differ.
         """
         kinds = {(part.shape[1:], part._table.tobytes()) for part in parts}
         if len(kinds) != 1:
@@ -66,12 +66,16 @@ class Rows:
         return len(self._codes)
 
     def __getitem__(self, index: Any) -> np.ndarray:
-        """Raises IndexError for an index out of range or of another kind, as NumPy does."""
+        """Read rows into a new array.
+
+        Raises:
+            IndexError: if an index is out of range or of another kind, as in NumPy.
+        """
         positions = self._positions[index]
         out = np.empty((*np.shape(positions), *self.shape[1:]), self.dtype)
         flat = out.reshape(-1, *self.shape[1:])
         for place, position in enumerate(np.ravel(positions)):
-            # Every code is in the table; "clip" only spares NumPy a second buffer.
+            # Every code is in the table; with "clip" NumPy needs no second buffer.
             np.take(self._table, self._codes[position], out=flat[place], mode="clip")
         return out
 
@@ -81,7 +85,7 @@ class Rows:
         return self[:].astype(dtype or self.dtype, copy=False)
 
     def select(self, index: Any) -> "Rows":
-        """The rows at a slice, integers ``(m,)`` or a mask ``(n,)``, none of them read yet."""
+        """Return the rows at a slice, integers ``(m,)`` or a mask ``(n,)``; reads no values."""
         chosen = [self._codes[position] for position in self._positions[index]]
         return Rows(chosen, self.shape[1:], self._table)
 
@@ -91,14 +95,14 @@ _MAGIC = b"serkitS1"
 
 
 class DamagedShard(SerkitError):
-    """A file is not the whole, unchanged shard that it should be; the message says why."""
+    """The file is not a complete, unchanged shard of the expected entry; the message says why."""
 
 
 def pack(entry: str, keys: Sequence[str], codes: np.ndarray) -> list[bytes | memoryview]:
-    """A shard's bytes, in parts.
+    """Return the bytes of a shard, in several buffers.
 
     Args:
-        entry: what the spectrograms were made with; :class:`Shard` must be asked for the same.
+        entry: identifies the settings of the spectrograms; :class:`Shard` must get the same value.
         keys: one per spectrogram.
         codes: ``(n, *shape)``, contiguous.
     """
@@ -114,14 +118,14 @@ def pack(entry: str, keys: Sequence[str], codes: np.ndarray) -> list[bytes | mem
 
 
 class Shard:
-    """A shard, mapped into memory.
+    """A memory-mapped shard.
 
-    While this object or an array of its codes lives, the file is locked against
-    :func:`make_room` in this and other processes.
+    While this object or an array of its codes exists, the file is locked against :func:`make_room`
+    in this and other processes.
 
     Args:
         path: the file.
-        entry: what it was made with, as given to :func:`pack`.
+        entry: identifies the settings of the spectrograms, as given to :func:`pack`.
         shape: of one spectrogram.
         dtype: unsigned type that the codes are read as.
 
@@ -130,9 +134,9 @@ class Shard:
         codes: read-only ``(n, *shape)``.
 
     Raises:
-        DamagedShard: if the file is cut off, too long, of another entry, or its index is damaged.
-            The array is not read; see :meth:`is_intact`.
-        OSError: if the file is not there or cannot be opened.
+        DamagedShard: if the file is truncated, too long or of another entry, or its index is
+            damaged. The array is not read; see :meth:`is_intact`.
+        OSError: if the file does not exist or cannot be opened.
     """
 
     def __init__(self, path: Path, entry: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
@@ -153,7 +157,7 @@ class Shard:
         self.codes = np.frombuffer(self._mapped, dtype, count, start).reshape(full)
 
     def is_intact(self) -> bool:
-        """Whether the array is what was written, by its CRC-32; reads all of it."""
+        """Return whether the array still matches its CRC-32; reads the whole array."""
         with memoryview(self._mapped) as view:
             return zlib.crc32(view[: self._end]) == self._checksum
 
@@ -175,19 +179,19 @@ def _read_index(file: BinaryIO) -> tuple[dict, int]:
 
 
 def make_room(paths: Iterable[Path], needed: int, limit: int) -> int:
-    """Remove shards, least recently used first, until ``needed`` more bytes keep within ``limit``.
+    """Remove least recently used shards until ``needed`` more bytes fit within ``limit``.
 
-    A shard that any process has open as a :class:`Shard` stays. (Locks are seen on one machine.
-    A network file system may not pass them on; then a shard in use may go.) Only one process at a
-    time may do this for the same paths.
+    A shard that any process has open as a :class:`Shard` stays. (Locks hold between processes of
+    one machine. A network file system may not pass them on; then a shard in use may be removed.)
+    Only one process at a time may call this function for the same paths.
 
     Args:
-        paths: shards; when they were used last is their time of modification.
-        needed: bytes that will be added.
-        limit: bytes that all may hold then.
+        paths: shards; the modification time of a file is its time of last use.
+        needed: bytes to be added.
+        limit: maximum size of all shards together, in bytes, after the addition.
 
     Returns:
-        Bytes that all hold then, above ``limit`` if too many are in use.
+        Bytes of all shards after the addition; above ``limit`` if too many shards are in use.
     """
     shards = []
     for path in paths:

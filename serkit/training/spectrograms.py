@@ -24,27 +24,27 @@ _log = logging.getLogger(__name__)
 
 
 class Skipped:
-    """Gets every file that a pipeline leaves out.
+    """Collects the files that a pipeline leaves out.
 
     Args:
-        log: whether each is logged, once, as a warning; False is for who tells of them otherwise.
+        log: whether to log one warning per file; False if the caller reports the files.
 
     Attributes:
-        files: what was wrong with each, by its path, in the order of finding.
+        files: problem of each file, by its path, in the order of discovery.
     """
 
     def __init__(self, log: bool = True) -> None:
         self.files: dict[str, str] = {}
         self._log = log
-        # tf.data calls from threads of its own.
+        # tf.data calls ``add`` from several threads.
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        """How many files were left out."""
+        """Return the number of files that were left out."""
         return len(self.files)
 
     def add(self, path: str, problem: str) -> None:
-        """Name a file that was left out; once is enough, whatever the number of epochs."""
+        """Add a file that was left out; a file that is added again, in later epochs, is ignored."""
         with self._lock:
             if path not in self.files:
                 self.files[path] = problem
@@ -52,7 +52,7 @@ class Skipped:
                     _log.warning("skipped %s: %s", path, problem)
 
     def readable(self, files: Sequence[str]) -> list[int]:
-        """Places of the files that are there and may be read; the others are added."""
+        """Return the positions of the files that exist and can be read; add the others."""
         places = []
         for place, path in enumerate(files):
             if os.path.isfile(path) and os.access(path, os.R_OK):
@@ -62,11 +62,11 @@ class Skipped:
         return places
 
     def usable(self, path: tf.Tensor, status: tf.Tensor) -> tf.Tensor:
-        """In a graph: whether ``status`` is empty; else the file is added.
+        """Return, in a graph, whether ``status`` is empty; add the file if it is not.
 
-        TensorFlow takes the Python call to have no state, as tf.data would otherwise read one file
-        after another where ops are deterministic. A call whose result nobody uses may therefore be
-        left out: this belongs into ``Dataset.filter``, which also keeps the order.
+        The Python call is declared stateless, because otherwise tf.data would read one file after
+        another where ops are deterministic. TensorFlow may therefore drop a call whose result is
+        not used. Use this method in ``Dataset.filter``, which also keeps the order.
 
         Args:
             path: scalar string.
@@ -80,7 +80,7 @@ class Skipped:
             self.add(os.fsdecode(path), status.decode())
             return False
 
-        # Python is called for bad files only; the good ones do not wait for its lock.
+        # Python is called for bad files only; good files do not wait for Python's lock.
         told = tf.cond(
             status == b"",
             lambda: tf.constant(True),
@@ -89,11 +89,11 @@ class Skipped:
         return tf.ensure_shape(told, [])
 
     def rest(self, corpus: Corpus) -> Corpus:
-        """The clips of a corpus that were not left out, in order."""
+        """Return the corpus without the clips that were left out, in order."""
         return corpus.where(lambda clip: str(corpus.file(clip)) not in self.files)
 
 
-# To be counted up when the same samples and spec give other numbers than before.
+# Increase when the same samples and spec give other numbers than before.
 _RECIPE = "3"
 _SPEEDS = (0.5, 2.0)
 
@@ -109,26 +109,27 @@ def spectrogram_dataset(
     dtype: tf.DType = tf.float32,
     speed: float = 1.0,
 ) -> tf.data.Dataset:
-    """Spectrograms of recordings, in their order.
+    """Return a dataset of the spectrograms of recordings, in order.
 
     Args:
         files: WAV, FLAC, MP3 or Ogg Vorbis.
-        spec: what to compute.
+        spec: settings of the spectrograms.
         batch_size: spectrograms per batch; the last batch may have fewer.
-        skipped: gets the files that cannot be used, which are left out; without it, the first one
-            ends the iteration with an error that names it.
+        skipped: collects the files that cannot be used, which are left out. If None, the first such
+            file ends the iteration with an error that names it.
         device: where the spectrograms are computed; default: the first accelerator, else the CPU.
-        together: clips that one transform takes; default: 1 on a CPU, whose cache holds one, and
-            ``batch_size`` on an accelerator, which only many fill.
+        together: clips per transform; default: 1 on a CPU, whose cache holds one clip, and
+            ``batch_size`` on an accelerator, which needs many clips to be fully used.
         dtype: float32 or bfloat16.
-        speed: recordings are played at, 0.5 to 2; see :func:`serkit.audio.speed.change_speed`.
+        speed: playback speed of the recordings, 0.5 to 2; see
+            :func:`serkit.audio.speed.change_speed`.
+
+    Returns:
+        A dataset of ``(rows, spectrograms)``: int64 ``(batch,)``, positions in ``files``, and
+        ``(batch, frames, bins, 1)`` in [-1, 1].
 
     Raises:
         InputError: if ``speed`` is out of range.
-
-    Returns:
-        A dataset of ``(rows, spectrograms)``: int64 ``(batch,)``, places in ``files``, and
-        ``(batch, frames, bins, 1)`` in [-1, 1].
     """
     check_range("speed", speed, *_SPEEDS)
     device = accelerator() if device is None else device
@@ -139,7 +140,7 @@ def spectrogram_dataset(
     names = tf.constant([files[row] for row in readable], tf.string)
 
     def transform(waves: tf.Tensor) -> tf.Tensor:
-        # The map itself exists on the CPU only; its function's inputs are copied to the device.
+        # ``Dataset.map`` runs on the CPU; TensorFlow copies its function's inputs to the device.
         with tf.device(device):
             if speed != 1.0:
                 waves = change_speed(waves, tf.fill(tf.shape(waves)[:1], speed))
@@ -147,7 +148,7 @@ def spectrogram_dataset(
 
     dataset = tf.data.Dataset.from_tensor_slices((rows, names))
     if together == 1:
-        # In the map that decodes: handing over to another costs three per cent.
+        # Transform in the map that decodes: a second map costs three per cent.
         one = _loaded(
             dataset, spec, skipped, 2 * cores, lambda wave: transform(wave[tf.newaxis])[0]
         )
@@ -156,13 +157,14 @@ def spectrogram_dataset(
         dataset = _loaded(dataset, spec, skipped, 2 * cores, tf.identity).batch(together)
         dataset = dataset.map(lambda row, waves: (row, transform(waves)), cores)
         dataset = dataset if together == batch_size else dataset.rebatch(batch_size)
-    # There is nothing to tune: all numbers of workers are given. The FFT has helpers of its own, so
-    # a thread that waits for them leaves a core to another; with one per core cores were idle.
+    # All numbers of workers are given, so there is nothing to tune. The FFT has threads of its own.
+    # A thread that waits for them leaves its core to another thread: with one thread per core,
+    # cores were idle.
     options = tf.data.Options()
     options.autotune.enabled = False
     options.threading.private_threadpool_size = cores + -(-cores // 2)
-    # As many threads for an operation as elsewhere, where tf.data would give it one: on processors
-    # where TensorFlow multiplies matrices by Eigen, the last bits of sums depend on that number.
+    # Use as many threads per operation as outside tf.data, which would use one. On processors where
+    # TensorFlow multiplies matrices with Eigen, the last bits of sums depend on that number.
     options.threading.max_intra_op_parallelism = 0
     return dataset.prefetch(1).with_options(options)
 
@@ -174,7 +176,7 @@ def _loaded(
     workers: int,
     transform: Callable[[tf.Tensor], tf.Tensor],
 ) -> tf.data.Dataset:
-    """``(row, path)`` to ``(row, transform(waveform))``, without files that cannot be used."""
+    """Map ``(row, path)`` to ``(row, transform(waveform))``; leave out unusable files."""
 
     def load(row: tf.Tensor, path: tf.Tensor) -> tuple[tf.Tensor, ...]:
         loaded = load_waveform(tf.io.read_file(path), spec, decode_any)
@@ -187,13 +189,13 @@ def _loaded(
     dataset = files.map(load, workers)
     if skipped is None:
         return dataset
-    # One after another, so that bad files are told in their order.
+    # Filter sequentially, so that bad files are reported in order.
     dataset = dataset.filter(lambda row, values, path, status: skipped.usable(path, status))
     return dataset.map(lambda row, values, path, status: (row, values))
 
 
 def accelerator() -> str:
-    """Name of the first GPU, else of the CPU, such as ``/device:CPU:0``."""
+    """Return the name of the first GPU, else of the CPU, such as ``/device:CPU:0``."""
     found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     return found[0].name
 
@@ -207,17 +209,19 @@ def compute_spectrograms(
     speed: float = 1.0,
     track: Callable[[Iterable, int], Iterable] = lambda items, total: items,
 ) -> Rows:
-    """All spectrograms of a corpus, in its order; only those that ``cache`` lacks are computed.
+    """Return all spectrograms of a corpus, in order; compute those missing from ``cache``.
 
     Args:
-        corpus: audited clips: their ``sha256`` is what the cache goes by, not their paths.
-        spec: what to compute.
-        cache: folder, which runs and processes may share; or a cache made for this spec and speed
+        corpus: audited clips; the cache identifies them by their ``sha256``, not by their paths.
+        spec: settings of the spectrograms.
+        cache: folder, which runs and processes may share; or a cache opened for this spec and speed
             by :func:`open_cache`.
-        skipped: gets the files that cannot be used; then the result has the clips of
-            ``skipped.rest(corpus)``. Without it the first one is an error.
-        speed: as for :func:`spectrogram_dataset`: other views of the same recordings to train on.
-        track: wraps the iteration over what is to be computed, for a progress bar; gets its number.
+        skipped: collects the files that cannot be used; the result then has the clips of
+            ``skipped.rest(corpus)``. If None, the first such file raises an error.
+        speed: as for :func:`spectrogram_dataset`. Other speeds give more versions of the same
+            recordings to train on.
+        track: wraps the iteration over the batches to compute, for a progress bar; gets the batches
+            and their number.
 
     Returns:
         ``(clips, frames, bins, 1)`` in [-1, 1], read from disk when indexed, as float32 (rounded by
@@ -225,12 +229,12 @@ def compute_spectrograms(
 
     Raises:
         RecordingError: if a file cannot be read or decoded and ``skipped`` is None; the message
-            names it. What was computed before is kept.
-        OSError: if the cache cannot be written to, or does not keep what is written.
+            names it. Spectrograms that were computed before are kept.
+        OSError: if the cache cannot be written to, or loses what is written.
     """
     if not isinstance(cache, ArrayCache):
         cache = open_cache(cache, spec, speed=speed)
-    # Once is enough, twice if a shard is damaged; what is left then is a disk that loses things.
+    # One round is enough, or two if a shard is damaged. If more are needed, the disk loses data.
     for _ in range(3):
         clips = (corpus if skipped is None else skipped.rest(corpus)).clips
         keys = [clip.sha256 for clip in clips]
@@ -246,11 +250,11 @@ def compute_spectrograms(
 
 
 def read_waveforms(corpus: Corpus, spec: SpectrogramSpec) -> np.ndarray:
-    """Waveforms of a corpus, in its order, as its spectrograms are computed from them.
+    """Read the waveforms from which a corpus' spectrograms are computed, in order.
 
     Args:
         corpus: audited clips.
-        spec: gives rate and length.
+        spec: gives sampling rate and length.
 
     Returns:
         Float32 ``(clips, spec.samples)``; a thousand clips of the default spec are 232 MB.
@@ -277,13 +281,13 @@ def open_cache(
     speed: float = 1.0,
     **limits: int,
 ) -> ArrayCache:
-    """The cache of a spec's spectrograms in a folder that other specs may use as well.
+    """Open the cache of a spec's spectrograms, in a folder that specs may share.
 
     Args:
-        folder: made when it is first written to.
-        spec: what its spectrograms are made of.
-        dtype: ``float16``, or ``uint8`` at half the size, as coarse as a picture.
-        speed: that recordings are played at.
+        folder: created at the first write.
+        spec: settings of the spectrograms.
+        dtype: ``float16``, or ``uint8`` at half the size, with the resolution of an 8-bit image.
+        speed: playback speed of the recordings.
         limits: see :class:`serkit.training.cache.ArrayCache`.
     """
     key = (_RECIPE, *astuple(spec)) if speed == 1.0 else (_RECIPE, *astuple(spec), speed)
@@ -293,7 +297,7 @@ def open_cache(
 def _computed(
     files: Sequence[str], spec: SpectrogramSpec, skipped: Skipped | None, count: int, speed: float
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Places in ``files`` and their spectrograms, ``count`` at a time."""
+    """Yield positions in ``files`` and their spectrograms, ``count`` at a time."""
     batches = iter(spectrogram_dataset(files, spec, min(count, 32), skipped=skipped, speed=speed))
     while True:
         try:
@@ -308,9 +312,9 @@ def _computed(
 
 
 def _cause(error: tf.errors.OpError) -> str:
-    """What is wrong, out of TensorFlow's message, which has a page of where around it."""
+    """Return the cause from TensorFlow's message, without the long location around it."""
     message = error.message
     if "assertion failed: [" in message:
         return message.split("assertion failed: [", 1)[1].split("]", 1)[0].strip("'\"")
-    # Most often a file that was moved since the audit; the message names it.
+    # Most often a file was moved after the audit; the message names the file.
     return f"a recording cannot be read: {message}"

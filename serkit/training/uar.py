@@ -8,15 +8,15 @@ from keras import ops
 class UnweightedAverageRecall(keras.metrics.Metric):
     """Mean of the recalls of the classes that occur among the true labels.
 
-    The usual measure where classes are unbalanced (Schuller et al. 2009, Interspeech Emotion
-    Challenge); equal to scikit-learn's ``balanced_accuracy_score``.
+    The usual metric for unbalanced classes (Schuller et al. 2009, Interspeech Emotion Challenge);
+    equal to scikit-learn's ``balanced_accuracy_score``.
 
     Args:
         classes: number of classes.
         name: of the metric.
 
     Call arguments:
-        y_true: integers ``(batch,)``, 0 to ``classes`` - 1, or shares ``(batch, classes)``, of
+        y_true: integers ``(batch,)``, 0 to ``classes`` - 1, or soft labels ``(batch, classes)``, of
             which the largest counts.
         y_pred: scores ``(batch, classes)``; the largest counts.
     """

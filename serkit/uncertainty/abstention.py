@@ -17,12 +17,12 @@ MEASURES = ("total", "aleatoric", "epistemic")
 
 @dataclass(frozen=True)
 class Answers:
-    """What a classifier says about each clip.
+    """Predictions of a classifier for clips.
 
     Attributes:
         probabilities: mean over samples, ``(clips, classes)``.
-        uncertainty: how unsure it is, in nats.
-        abstain: whether it would rather not answer, ``(clips,)``.
+        uncertainty: of each prediction, in nats.
+        abstain: whether the classifier abstains, bool ``(clips,)``.
     """
 
     probabilities: np.ndarray
@@ -32,14 +32,14 @@ class Answers:
 
 @dataclass(frozen=True)
 class Abstaining:
-    """A predictor that does not answer what it is too unsure about.
+    """A predictor that abstains where its uncertainty is high.
 
     Attributes:
-        predictor: any.
-        threshold: in nats; it abstains above.
-        measure: of :data:`MEASURES`, which it goes by.
-        n: samples of the predictor.
-        seed: of them.
+        predictor: the predictor.
+        threshold: in nats; the predictor abstains if its uncertainty is above it.
+        measure: measure of uncertainty, one of :data:`MEASURES`.
+        n: number of samples.
+        seed: of the samples.
 
     Raises:
         InputError: if ``measure`` is not known.
@@ -55,7 +55,7 @@ class Abstaining:
         check_choice("measure", self.measure, MEASURES)
 
     def answer(self, x: np.ndarray) -> Answers:
-        """Answer clips.
+        """Predict clips, and abstain where the uncertainty is above the threshold.
 
         Args:
             x: float32 ``(clips, frames, bins, 1)`` in [-1, 1].
@@ -76,25 +76,26 @@ def abstaining(
     n: int = 30,
     seed: int = 0,
 ) -> Abstaining:
-    """Choose on validation speakers when to abstain.
+    """Choose the threshold for abstention on validation speakers.
 
-    Strangers are answered less or more often than validation speakers: what was asked for holds for
-    people like these, on average.
+    The requested coverage or accuracy holds on average for speakers like the validation speakers.
+    For other unseen speakers the coverage may be lower or higher.
 
     Args:
-        predictor: any.
+        predictor: the predictor.
         validation: real examples with labels.
-        speakers: who is in which part of the split.
-        coverage: share of such clips that is to be answered, or
-        accuracy: share of answers that are to be right, as many as can be.
-        measure: of :data:`MEASURES`, which it goes by.
-        n: samples of the predictor.
-        seed: of them.
+        speakers: speakers of each partition of the split.
+        coverage: fraction of clips without abstention; give this or ``accuracy``.
+        accuracy: fraction of correct predictions among clips without abstention; the threshold is
+            the highest that reaches it.
+        measure: measure of uncertainty, one of :data:`MEASURES`.
+        n: number of samples.
+        seed: of the samples.
 
     Raises:
-        LeakError: if anybody's voice is in ``validation`` who is no validation speaker.
-        InputError: if not one of ``coverage`` and ``accuracy`` is given, there are no labels, or no
-            threshold reaches the accuracy.
+        LeakError: if ``validation`` has a speaker who is not a validation speaker.
+        InputError: if not exactly one of ``coverage`` and ``accuracy`` is given, there are no
+            labels, or no threshold reaches the accuracy.
     """
     speakers.require_validation(validation.speakers)
     if (coverage is None) == (accuracy is None):

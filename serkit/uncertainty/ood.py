@@ -21,33 +21,35 @@ _CONVOLUTIONS = (
     variational.Conv2DFlipout,
     variational.Conv2DLocalReparameterization,
 )
-# Share of their mean variance that is added to that of all channels: some never vary.
+# Fraction of the channels' mean variance that is added to the variance of each channel, because
+# some channels never vary.
 _SHRINKAGE = 0.01
 
 
 class FeatureDensity:
-    """Normal densities of a network's features, one for each class, in each of several layers.
+    """Gaussian densities of a network's features, per class, in each of several layers.
 
-    An uncertainty asks how much the classes compete for a recording, and noise may look like one
-    class alone; this asks whether it looks like anything that the network was trained on. It goes
-    by the layer in which a recording is strangest: silence is far from speech behind the first
-    convolution of LeNet-5, and in the midst of it before the logits.
+    Predictive uncertainty measures how much the classes compete for a clip; noise may resemble one
+    class alone. The OOD score of this class measures how far a clip is from the training clips. It
+    is the maximum over layers. For example, silence is far from speech after the first convolution
+    of LeNet-5, and close to it before the logits.
 
-    The layers are the convolutions, each channel averaged over frames and bins, and what goes into
-    the last layer. Layers that draw have the mean of their weights, and drop nothing.
+    The layers are the convolutions, each channel averaged over frames and bins, and the input of
+    the last layer. Variational layers use the mean of their weights, and Monte Carlo dropout drops
+    nothing.
 
     Args:
-        model: functional, from spectrograms to logits, trained on
+        model: functional, from spectrograms to logits, trained on ``train``.
         train: real examples with labels.
-        validation: real examples, which say how far away speakers lie who are new.
-        speakers: who is in which part of the split.
+        validation: real examples; they give the distances of unseen speakers, for reference.
+        speakers: speakers of each partition of the split.
 
     Raises:
-        LeakError: if anybody's voice is in ``validation`` who is no validation speaker.
+        LeakError: if ``validation`` has a speaker who is not a validation speaker.
         InputError: if ``train`` has no labels.
 
-    Source: Lee et al. (2018), arXiv:1807.03888, sections 2.1 and 2.2, whose weighted sum of layers
-    needs strangers to be fitted on, where the largest needs none.
+    Source: Lee et al. (2018), arXiv:1807.03888, sections 2.1 and 2.2. The weighted sum of layers in
+    the paper must be fitted on OOD inputs; the maximum needs none.
     """
 
     def __init__(
@@ -70,14 +72,15 @@ class FeatureDensity:
         ]
 
     def ood_score(self, x: np.ndarray) -> np.ndarray:
-        """How much farther off clips lie than those of validation speakers.
+        """Return the OOD score of clips, relative to those of validation speakers.
 
         Args:
             x: float32 ``(clips, frames, bins, 1)`` in [-1, 1].
 
         Returns:
-            float64 ``(clips,)``, in standard deviations of the logarithm of validation speakers'
-            distances, in the layer where it is most; 0 is as they are in the mean.
+            float64 ``(clips,)``: logarithm of the distance to the nearest class, standardised with
+            mean and standard deviation over validation clips; the maximum over layers. In each
+            layer, 0 is the mean of the validation clips.
         """
         features = self._all_features(x)
         each = [layer.farther(own) for layer, own in zip(self._layers, features, strict=True)]
@@ -98,7 +101,7 @@ class FeatureDensity:
 
 @dataclass(frozen=True)
 class _Layer:
-    """Densities of one layer's features: each class' mean, and what they have in common."""
+    """Gaussian densities of one layer's features: a mean per class, a common precision matrix."""
 
     means: np.ndarray
     precision: np.ndarray

@@ -16,20 +16,20 @@ from serkit.training.batches import batches_in_order
 
 
 class Predictor(Protocol):
-    """A way to answer several times.
+    """Classifier that gives several predictions (samples) per clip.
 
-    Sample number ``i`` is one network, the same for all clips, and given the predictor and the
-    seed it depends on ``i`` alone: not on how many samples are taken, nor on what a clip is
-    predicted together with.
+    Sample number ``i`` comes from one network, the same for all clips. Given the predictor and the
+    seed, it depends on ``i`` alone: neither on the number of samples, nor on the other clips of a
+    batch.
     """
 
     def predict_logits(self, x: np.ndarray, n: int = 30, seed: int = 0) -> np.ndarray:
-        """Answer.
+        """Return the logits of each sample.
 
         Args:
             x: float32 ``(clips, frames, bins, 1)`` in [-1, 1].
-            n: how many samples are wanted, at least 1. Predictors that have a number of their own,
-                networks that always answer the same, and ensembles, give that many.
+            n: number of samples, at least 1. Deterministic networks and ensembles return their own
+                fixed number of samples instead.
             seed: of the samples.
 
         Returns:
@@ -39,24 +39,26 @@ class Predictor(Protocol):
 
 
 def predict_samples(predictor: Predictor, x: np.ndarray, n: int = 30, seed: int = 0) -> np.ndarray:
-    """Probabilities of each sample, float64 ``(samples, clips, classes)``.
+    """Return the probabilities of each sample, float64 ``(samples, clips, classes)``.
 
-    Arguments as for :meth:`Predictor.predict_logits`. Their mean over samples is the answer; see
-    :mod:`serkit.metrics.calibration` for what the differences between them mean.
+    Arguments are those of :meth:`Predictor.predict_logits`. The mean over samples is the
+    prediction; see :mod:`serkit.metrics.calibration` for the uncertainty that the differences
+    between samples express.
     """
     return softmax(predictor.predict_logits(x, n, seed).astype(np.float64))
 
 
 class Ensemble:
-    """Each network is a sample.
+    """Ensemble of networks; each network is one sample.
 
     Args:
-        models: from spectrograms to logits, one or more, of the same classes: for a deep ensemble
-            of other seeds. They may have been trained on other clips, but on none of a speaker whom
-            another one is tested with.
+        models: from spectrograms to logits, one or more, of the same classes. For a deep ensemble,
+            networks trained from different seeds. The networks may be trained on different clips,
+            but a speaker on whom one network is tested must not be in the training clips of any
+            other.
 
     Raises:
-        InputError: if there is none, or they differ in classes.
+        InputError: if there is no network, or their numbers of classes differ.
 
     Source: Lakshminarayanan et al. (2017), arXiv:1612.01474.
     """
@@ -70,7 +72,7 @@ class Ensemble:
     def predict_logits(
         self, x: np.ndarray, n: int = 30, seed: int = 0, batch_size: int = 64
     ) -> np.ndarray:
-        """As many samples as there are networks, whatever ``n`` and ``seed``.
+        """Return one sample per network; ``n`` and ``seed`` are ignored.
 
         See :meth:`Predictor.predict_logits`.
         """
@@ -83,18 +85,18 @@ _DRAWING = VariationalLayer, MonteCarloDropout
 
 
 class SampledNetwork:
-    """A network with layers that draw, asked many times.
+    """Monte Carlo samples of a network with variational layers or Monte Carlo dropout.
 
-    What comes before the first such layer is computed once. The samples are taken in one graph, by
-    a loop of TensorFlow's own over what comes behind, with a kernel or a mask drawn once for each
-    sample rather than for each clip: that takes one convolution where Flipout takes two.
+    Layers before the first random layer are computed once. All samples are computed in one graph,
+    by a TensorFlow loop over the other layers, with a kernel or dropout mask per sample rather than
+    per clip. This takes one convolution where Flipout takes two.
 
     Args:
         model: functional, from spectrograms to logits, with variational layers or
             :class:`serkit.layers.dropout.MonteCarloDropout`.
 
     Raises:
-        InputError: if no layer of the model draws.
+        InputError: if the model has no such layer.
 
     Source: Blundell et al. (2015), arXiv:1505.05424; Gal & Ghahramani (2016), arXiv:1506.02142.
     """
@@ -105,16 +107,16 @@ class SampledNetwork:
         if not self._layers:
             raise InputError(
                 f"no layer of {model.name} draws; valid are variational layers or "
-                "dropout that goes on in prediction"
+                "Monte Carlo dropout"
             )
         self._before, self._behind = _pieces(model)
         clips = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
         number = tf.TensorSpec((), tf.int32)
-        # One graph for batches of all sizes: to trace it again for the last one takes seconds.
+        # One graph for all batch sizes: tracing it again for the last batch takes seconds.
         self._compiled = tf.function(self.sample, input_signature=(clips, number, number))
 
     def sample(self, x: tf.Tensor, n: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """The same for one batch, usable in a graph.
+        """Return the samples of one batch, usable in a graph.
 
         Args:
             x: float32 ``(batch, frames, bins, 1)``.
@@ -146,15 +148,19 @@ class SampledNetwork:
 
 
 def _pieces(model: keras.Model) -> tuple[keras.Model | None, keras.Model]:
-    """What does not depend on draws, and what does, which takes the outputs of the former."""
+    """Split a model into a deterministic part and a random part.
+
+    The random part takes the outputs of the deterministic part. The latter is None if the model
+    cannot be split, or nothing could be computed in advance.
+    """
     known, random, crossing = {id(each) for each in model.inputs}, set(), {}
-    # Of a sequential model, too, its operations in the order of computation.
+    # The rebuilt model lists its operations in computation order, for a sequential model, too.
     for operation in keras.Model(model.inputs, model.outputs).operations:
         if isinstance(operation, keras.layers.InputLayer):
             continue
         inputs = keras.tree.flatten(operation.input)
         if not {id(each) for each in inputs} <= known:
-            # A layer that is used several times: what belongs to which use is not told.
+            # A layer is used several times: its inputs and outputs cannot be assigned to one use.
             return None, model
         outputs = {id(each) for each in keras.tree.flatten(operation.output)}
         if draws(operation) or any(id(each) in random for each in inputs):
@@ -168,5 +174,8 @@ def _pieces(model: keras.Model) -> tuple[keras.Model | None, keras.Model]:
 
 
 def draws(layer: keras.layers.Layer) -> bool:
-    """Whether a layer or model, or anything inside, gives other outputs each time."""
+    """Return whether a layer or model has random layers, at any depth.
+
+    Random layers are variational layers and Monte Carlo dropout.
+    """
     return any(isinstance(part, _DRAWING) for part in layers_of(layer))

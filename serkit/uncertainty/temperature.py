@@ -13,11 +13,13 @@ _RANGE = (0.05, 20.0)
 
 
 class TemperatureScaled:
-    """A predictor whose logits are divided by one number; what it answers stays the same.
+    """A predictor whose logits are divided by a temperature.
+
+    Each sample's most probable class stays the same.
 
     Args:
-        predictor: any.
-        temperature: above 1 for less sure answers.
+        predictor: the predictor.
+        temperature: above 1 lowers the confidence.
 
     Source: Guo et al. (2017), arXiv:1706.04599.
     """
@@ -33,17 +35,17 @@ class TemperatureScaled:
 def scale_temperature(
     predictor: Predictor, validation: Examples, speakers: Speakers, n: int = 30, seed: int = 0
 ) -> TemperatureScaled:
-    """Choose the temperature on validation speakers.
+    """Fit the temperature on validation speakers.
 
     Args:
-        predictor: any.
+        predictor: the predictor.
         validation: real examples with labels.
-        speakers: who is in which part of the split.
-        n: samples of the predictor.
-        seed: of them.
+        speakers: speakers of each partition of the split.
+        n: number of samples.
+        seed: of the samples.
 
     Raises:
-        LeakError: if anybody's voice is in ``validation`` who is no validation speaker.
+        LeakError: if ``validation`` has a speaker who is not a validation speaker.
         InputError: if there are no labels.
     """
     speakers.require_validation(validation.speakers)
@@ -54,7 +56,7 @@ def scale_temperature(
 
 
 def best_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature, 0.05 to 20, at which the labels are likeliest.
+    """Return the temperature, 0.05 to 20, that maximises the likelihood of the labels.
 
     Args:
         logits: ``(samples, clips, classes)``; probabilities are averaged over samples.
