@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from serkit.errors import check_choice, check_range
 from serkit.gans.base import GAN, GANSettings, apply_gradients, split_batch, step_seeds
-from serkit.gans.cpu_fast_path import Adam
 from serkit.gans.losses import discriminator_accuracy, discriminator_loss, generator_loss
 from serkit.gans.networks import DISCRIMINATORS, generator
+from serkit.gans.optimizer import Adam
 from serkit.gans.small_data import DiffAugmentSettings
 from serkit.gans.staging import Equilibrium, EquilibriumStop, Staging, StagingSettings
 from serkit.seeds import derive_seed

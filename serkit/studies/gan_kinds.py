@@ -17,18 +17,20 @@ TUNED = (ALL, NORMS)
 
 @dataclass(frozen=True)
 class GanSizes:
-    """How large GANs are and how long they are trained.
+    """Width of the GANs and number of their training steps.
 
     Attributes:
-        width: factor on the report's channel counts.
-        pretraining: steps of the generator on all training clips, before it goes on with a rare
-            class; 0 begins each from nothing.
-        steps: on the clips of a rare class; a conditional GAN gets as many for each of them.
-        tuned: what of a generator goes on being trained with a rare class: ``all``, or ``norms``,
-            see :func:`serkit.gans.small_data.tune_norms_alone`, which needs pretraining.
+        width: factor on the channel counts of the 2021 report.
+        pretraining: generator steps on all training clips, before the GAN is trained on a rare
+            class; 0 trains each GAN from random weights.
+        steps: generator steps on the clips of a rare class. A conditional GAN gets this number of
+            steps for each rare class.
+        tuned: weights of a pretrained generator that are trained on a rare class: ``all``, or
+            ``norms`` for the batch normalisation only, see
+            :func:`serkit.gans.small_data.tune_norms_alone`. ``norms`` needs pretraining.
 
     Raises:
-        InputError: for a value out of range.
+        InputError: if a value is out of range, or ``tuned`` is ``norms`` without pretraining.
     """
 
     width: float = 0.25
@@ -45,22 +47,24 @@ class GanSizes:
         check_range("steps", self.steps, 1)
 
     def shortened(self) -> "GanSizes":
-        """Enough to see that it runs, no more."""
+        """Return the smallest width and numbers of steps that show whether the GANs run."""
         return replace(self, width=0.0625, pretraining=min(self.pretraining, 2), steps=2)
 
 
 @dataclass(frozen=True)
 class GanKind:
-    """How a kind of GAN is trained.
+    """Training recipe for one kind of GAN.
 
     Attributes:
-        build: from settings and seed to a compiled GAN.
-        of_all: settings on all training clips, but for width and steps.
-        of_rare: the same on rare classes' clips.
-        conditional: one GAN of all classes.
-        longer: factor on the numbers of steps, for kinds whose steps see fewer clips.
-        pretrained: it begins with a GAN of all training clips, if there is to be one.
-        whole_class: no batch is larger than the number of clips.
+        build: function from settings and seed to a compiled GAN.
+        of_all: settings for pretraining on all training clips, except width and steps.
+        of_rare: settings for the clips of rare classes, except width and steps.
+        conditional: whether one conditional GAN is trained on all rare classes, instead of one GAN
+            per rare class.
+        longer: factor on the numbers of steps, for kinds that see fewer clips per step.
+        pretrained: whether training on rare classes starts from a GAN that was trained on all
+            training clips, if the comparison has pretraining.
+        whole_class: whether the batch size is limited to the number of clips.
     """
 
     build: Callable[[GANSettings, int], GAN]
@@ -72,22 +76,25 @@ class GanKind:
     whole_class: bool = False
 
     def tuned(self, settings: GANSettings) -> "GanKind":
-        """The same kind with settings that a search found for it, on as many examples.
+        """Return this kind with settings from a hyperparameter search.
+
+        The numbers of steps change so that the GAN sees as many examples as before.
 
         Args:
-            settings: as for rare classes; on all clips all but the augmentation is the same.
+            settings: settings for rare classes. The settings for all clips are the same, except
+                that they keep their augmentation.
         """
         longer = self.longer * self.of_rare.examples_per_step / settings.examples_per_step
         of_all = replace(settings, augment=self.of_all.augment)
         return replace(self, of_all=of_all, of_rare=settings, longer=longer)
 
     def settings(self, sizes: GanSizes, rare: int, classes: int) -> GANSettings:
-        """Settings of one GAN.
+        """Return the settings of one GAN.
 
         Args:
             sizes: width and steps.
-            rare: how many rare classes' clips it is trained on; 0 for all clips.
-            classes: how many classes there are.
+            rare: number of rare classes that the GAN is trained on; 0 for all training clips.
+            classes: number of classes of the fold.
         """
         base = self.of_rare if rare else self.of_all
         # Only a conditional GAN is trained on several rare classes.
@@ -102,7 +109,7 @@ class GanKind:
         )
 
 
-# docs/gans.md has what each of these settings gives.
+# docs/gans.md gives the results of each of these settings.
 _DCGAN = DCGAN_RECIPES[SMALL_DATA]
 _WGAN_GP = WGANGPSettings(
     batch_size=8,
@@ -113,15 +120,15 @@ _WGAN_GP = WGANGPSettings(
     ema=0.99,
     precision=fastest_precision(),
 )
-# Masks leak into what a critic's generator makes.
+# Without masks: the generator of a WGAN-GP would learn to generate them.
 _MOVED = DiffAugmentSettings(time_mask=0.0, frequency_mask=0.0)
 KINDS = {
     DCGAN: GanKind(build_dcgan, _DCGAN, _DCGAN),
     WGAN_GP: GanKind(build_wgan_gp, _WGAN_GP, replace(_WGAN_GP, augment=_MOVED), longer=1.5),
     CONDITIONAL: GanKind(build_dcgan, _DCGAN, _DCGAN, conditional=True),
 }
-"""By the names that arms use."""
+"""Kinds of GAN, by the names that arms use in ``fill``."""
 
 _REPORT = DCGAN_RECIPES[REPORT]
 REPORT_DCGAN = GanKind(build_dcgan, _REPORT, _REPORT, pretrained=False, whole_class=True)
-"""The DCGAN of the recipe ``report``."""
+"""DCGAN of the recipe ``report``, the settings of the 2021 report."""

@@ -30,19 +30,19 @@ from serkit.training.examples import Examples
 
 @dataclass(frozen=True, eq=False)
 class GanTraining:
-    """A GAN to be trained on clips of a fold.
+    """Task: the training run of a GAN on clips of a fold.
 
     Attributes:
         kind: key of :data:`serkit.studies.gan_kinds.KINDS`.
-        name: of the class, ``all`` or ``rare``, for folders and messages.
-        clips: that it is trained on.
-        settings: of the GAN.
-        fold: that it belongs to.
-        seed: of the comparison.
-        spec: of the spectrograms, as JSON values.
-        before: whose weights it begins with.
-        norms_alone: only the generator's norms are trained.
-        folder: that all GANs are kept in.
+        name: name of the class, ``all`` or ``rare``; used in folders and messages.
+        clips: clips that the GAN is trained on.
+        settings: settings of the GAN.
+        fold: fold that the clips belong to.
+        seed: seed of the comparison.
+        spec: settings of the spectrograms, as JSON values.
+        before: task of the GAN whose weights this GAN starts from; None starts from random weights.
+        norms_alone: whether only the generator's batch normalisation is trained.
+        folder: folder of all GANs.
     """
 
     kind: str
@@ -58,8 +58,8 @@ class GanTraining:
 
     @cached_property
     def key(self) -> str:
-        """Changes with everything that the trained generator depends on."""
-        # Only where it says something, so that other keys stay what they were.
+        """Hash of all inputs that the trained generator depends on."""
+        # These entries are added only where they apply. So the keys of all other GANs stay valid.
         more: dict = {"norms_alone": True} if self.norms_alone else {}
         if self.settings.classes:
             more["classes"] = self.fold.classes
@@ -76,17 +76,17 @@ class GanTraining:
 
     @property
     def place(self) -> Path:
-        """Its own folder."""
+        """Folder of this task."""
         return self.folder / f"{self.kind}-{self.name}-{self.key}"
 
     @property
     def title(self) -> str:
-        """For people."""
+        """Name of the task in messages."""
         return f"{self.kind}-{self.name}-{self.fold.protocol}-{self.fold.number}"
 
     @property
     def needs(self) -> tuple[Path, ...]:
-        """Where the spectrograms are, and the GAN that it begins with."""
+        """Folders of the spectrograms and of the GAN whose weights this GAN starts from."""
         before = (self.before.place,) if self.before else ()
         return (*self.fold.views.needs([1.0]), *before)
 
@@ -96,20 +96,20 @@ class GanTraining:
 
     @property
     def failure(self) -> str | None:
-        """Why it, or what it begins with, cannot be trained."""
+        """Why the training run of this GAN or of its predecessor failed; None if neither failed."""
         return (self.before and self.before.failure) or failure_at(self.place)
 
     @property
     def voices(self) -> frozenset[str]:
-        """Everybody whom the generator has heard, in what it began with, too."""
+        """Speakers that the generator was trained on, including those of its predecessors."""
         own = frozenset(self.clips.speakers())
         return own | self.before.voices if self.before else own
 
     def run(self, verbose: int) -> None:
-        """Train, or go on training, and store the generator.
+        """Train the GAN, or resume its training run, and store the generator.
 
         Raises:
-            LeakError: if a clip is not one that may be fitted on.
+            LeakError: if a clip may not be used for fitting.
         """
         parts = self.fold.parts
         real = parts.to_fit(self.clips)
@@ -126,7 +126,7 @@ class GanTraining:
         voices = tuple(sorted(self.voices))
         card = GeneratorCard(labels, voices, len(self.clips), gan.name, self.spec)
         store_generator(gan.sampler, card, self.place)
-        # Of hundreds of networks in one process the graphs add up.
+        # Otherwise the graphs of hundreds of networks would accumulate in one process.
         keras.utils.clear_session()
 
     def load(self) -> StoredGenerator:
@@ -135,20 +135,20 @@ class GanTraining:
 
 
 class Generators:
-    """All GANs of one kind that a fold's plan needs.
+    """All GANs of one kind that are needed to fill up the rare classes of a fold.
 
     Args:
         kind: key of :data:`serkit.studies.gan_kinds.KINDS`.
-        fold: of the comparison.
-        settings: of the comparison.
-        folder: that all GANs are kept in.
+        fold: a fold of the comparison.
+        settings: settings of the comparison.
+        folder: folder of all GANs.
     """
 
     def __init__(self, kind: str, fold: Fold, settings: CompareSettings, folder: Path) -> None:
         self._kind, self._fold, self._settings, self._folder = kind, fold, settings, folder
 
     def trainings(self) -> Iterator[GanTraining]:
-        """In the order in which they have to be run."""
+        """Yield the tasks of all GANs, each after the GAN that it starts from."""
         if not self._fold.plan:
             return
         if self._of_all:
@@ -156,7 +156,7 @@ class Generators:
         yield from dict.fromkeys(map(self.of, self._fold.plan))
 
     def of(self, label: str) -> GanTraining:
-        """The GAN that makes a class, which the plan has."""
+        """Return the GAN that generates a class of the fold's plan."""
         return self._rare[label]
 
     @cached_property
@@ -191,32 +191,33 @@ class Generators:
         )
 
 
-# Written where a sample filter let nothing through, so that it is not tried again.
+# Written if the sample filter accepted no sample, so that sampling is not repeated.
 _NOTHING = "nothing.json"
 
 
 class FilterTask(Protocol):
-    """What samples have to pass."""
+    """Task whose result is a sample filter."""
 
     key: str
-    """Changes with the sample filter."""
+    """Hash of all inputs that the sample filter depends on."""
     place: Path
-    """Where its classifier is."""
+    """Folder of the filter's classifier."""
 
     def sample_filter(self) -> SampleFilter:
-        """The sample filter."""
+        """Return the sample filter."""
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Samples of one class.
+    """Generated samples of one class, stored on disk.
 
     Attributes:
-        training: of the GAN, which is done.
-        label: the class.
-        count: how many are wanted.
-        seed: of the noise.
-        filter_task: whose sample filter rejects some, if given; then there may be fewer, or none.
+        training: finished task of the GAN.
+        label: name of the class.
+        count: requested number of samples.
+        seed: seed of the noise.
+        filter_task: task of the sample filter; None accepts every sample. With a filter there may
+            be fewer samples than requested, or none.
     """
 
     training: GanTraining
@@ -227,28 +228,30 @@ class Samples:
 
     @property
     def place(self) -> Path:
-        """Folder that they are kept in."""
-        # Of a sample filter the number wanted decides how many are tried.
+        """Folder of the samples."""
+        # With a sample filter, the number of generated samples depends on the requested number.
         gated = f"-{self.filter_task.key}-{self.count}" if self.filter_task else ""
         return self.training.place / "samples" / f"{self.label}-{self.seed}{gated}"
 
     def examples(self, number: int) -> Examples:
-        """The samples, as labelled examples with the voices that their GAN has heard.
+        """Return the samples as labelled examples; generate them if they are not stored yet.
+
+        The examples' speakers are those that the GAN was trained on.
 
         Args:
-            number: of the class.
+            number: number of the class.
 
         Raises:
             SerkitError: if the generator cannot be read.
         """
-        # Of several trainings that need them one makes them.
+        # If several training runs need the same samples, only one process generates them.
         with alone_in(self.place):
             found = self._kept()
             if found is None and not (self.place / _NOTHING).exists():
                 self._sample()
                 found = self._kept()
         if found is None:
-            # Nothing passed the sample filter.
+            # The sample filter accepted no sample.
             shape = (0, *self.training.fold.parts.shape)
             return Examples(np.zeros(shape, np.float32), self.training.voices, np.zeros(0, int))
         spectrograms, origin = found
@@ -260,7 +263,7 @@ class Samples:
             spectrograms, origin = read_synthetic_set(self.place)
         except SerkitError:
             return None
-        # A sample filter may leave fewer than are wanted.
+        # With a sample filter, fewer samples than requested are a valid result.
         if len(spectrograms) < self.count and self.filter_task is None:
             return None
         return spectrograms[: self.count], origin

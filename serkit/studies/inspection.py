@@ -34,10 +34,12 @@ _PICTURES, _SOUNDS, _CLASSES = 5, 3, 4
 
 
 def gan_section(comparison: Comparison) -> list[Section]:
-    """A section of each kind of GAN of which an arm is; none if the first fold needs no GAN.
+    """Return a section of the report page for each arm that uses a GAN.
+
+    The sections show the GANs of the first fold. There are none if that fold needs no GAN.
 
     Args:
-        comparison: which was run.
+        comparison: a finished comparison.
     """
     fold = comparison.folds[0]
     arms = [arm for arm in comparison.arms if arm.fill in GANS] if fold.plan else []
@@ -102,16 +104,16 @@ _NEIGHBOURS = 3
 
 
 class Listener:
-    """A classifier of a fold's training speakers with the clips that were taken away to be rare.
+    """Classifier trained on the full training partition, before classes were made rare.
 
-    What it does not recognise, nobody would learn a class from; what it does recognise may still be
-    too little alike to, or too much like, the clips that are there.
+    No classifier can learn a class from examples that this classifier does not recognise.
+    Recognised examples may still be too different from the real clips, or too similar to them.
 
     Args:
-        fold: of a comparison.
-        folder: that it is trained in.
-        fit: how.
-        seed: of weights, order and masks.
+        fold: a fold of a comparison.
+        folder: folder of the training run.
+        fit: settings of the training run.
+        seed: seed of weights, order and masks.
     """
 
     def __init__(self, fold: Fold, folder: Path, fit: FitSettings, seed: int = 0) -> None:
@@ -120,7 +122,7 @@ class Listener:
 
     @cached_property
     def whole(self) -> Corpus:
-        """The training part as it was before classes were made rare."""
+        """The training partition before classes were made rare."""
         split = self.fold.split
         return Corpus((*split.train.clips, *split.left_out), split.train.roots)
 
@@ -146,12 +148,15 @@ class Listener:
 
     @cached_property
     def embedding(self) -> Embedding:
-        """Its last features, of mean 0 and deviation 1 on training clips."""
+        """Embedding by the input of the last layer, with mean 0 and standard deviation 1.
+
+        Mean and standard deviation are those of the training clips.
+        """
         real = self.fold.parts.examples(self.whole)
         return Embedding.fit(penultimate(self.model), real, self.fold.split.speakers)
 
     def hear(self, spectrograms: np.ndarray, label: str) -> float:
-        """Share of spectrograms that it gives this label."""
+        """Return the fraction of spectrograms that are classified as ``label``."""
         logits = self.model.predict(spectrograms, batch_size=64, verbose=0)
         return float((logits.argmax(axis=1) == self.fold.parts.classes.index(label)).mean())
 
@@ -159,24 +164,34 @@ class Listener:
 def inspect(
     comparison: Comparison, listener: Listener, arms: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
-    """A row for each class that was made rare in a fold, and each set of examples of it.
+    """Compare sets of examples of each class that was made rare in a fold.
 
-    The sets are ``clips``, which arms begin with; ``taken away``, clips of the same speakers;
-    ``strangers``, those of validation and test speakers, which nothing but this is done with; and
-    what each arm adds.
+    The sets are:
+
+    - ``clips``: the remaining training clips, which all arms start from.
+    - ``taken away``: the clips that were removed to make the class rare. Their speakers are
+      training speakers.
+    - ``strangers``: clips of validation and test speakers. They are used only to compute these
+      measures.
+    - one set per arm, named after the arm: the samples that the arm adds.
 
     Args:
-        comparison: whose GANs are trained.
-        listener: of one of its folds.
-        arms: that fill classes.
+        comparison: comparison whose GANs are trained.
+        listener: classifier of one of the comparison's folds.
+        arms: names of arms that fill up classes.
 
     Returns:
-        Dictionaries with ``fold``, ``label``, ``set``, ``count``, and: ``recognised``, the share
-        that the listener calls by the label; ``spread``, the mean distance of two of the set as
-        spectrograms, as a fraction of that of the clips taken away; ``distance``, the median
-        distance to the nearest of the clips, as a share of the same; and ``coverage``, the share of
-        the strangers' clips that have one of the set among their neighbours in what the listener
-        makes of them (all sets cut to as many as there are clips).
+        Iterator over dictionaries, one for each class and set, with these entries:
+
+        - ``fold``, ``label``, ``set``, ``count``.
+        - ``recognised``: fraction of the set that the listener classifies as the label.
+        - ``spread``: mean distance between two spectrograms of the set, divided by the same value
+          of ``taken away``.
+        - ``distance``: median distance to the nearest spectrogram of ``clips``, divided by the same
+          value of ``taken away``; None for ``clips``.
+        - ``coverage``: fraction of ``strangers`` with an example of the set in their neighbourhood,
+          in the listener's embedding. Each set is cut to the size of ``clips``. None for
+          ``strangers``.
     """
     fold = listener.fold
     taken = {clip.label(fold.label_set) for clip in fold.split.left_out}

@@ -15,31 +15,32 @@ from serkit.studies.cross_validation import Fold
 from serkit.training.spectrograms import compute_spectrograms
 
 STRANGERS = ("noise", "silence", "tones")
-"""What :func:`ood_sounds` makes."""
+"""Kinds of sounds that :func:`ood_sounds` returns."""
 
 WRONG_SPEEDS = {"fast": 1.5, "slow": 0.67}
-"""That recordings are played at to be strange."""
+"""Speed factors that make recordings of speech out-of-distribution, by kind."""
 
-# Of a quiet recorder: its noise lies about 80 dB below full scale.
+# Amplitude of the noise of a quiet recorder, about 80 dB below full scale.
 _QUIET = 1e-4
 
 
 def ood_sounds(
     spec: SpectrogramSpec, count: int = 100, seconds: float = 3.0, seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """Recordings of nobody, by kind, prepared as recordings are.
+    """Synthesise sounds without speech and compute their spectrograms.
 
-    ``noise`` is white to brown; ``silence`` a recorder left running in a quiet room, or nothing but
-    zeros, by turns; ``tones`` are chords of a few notes with harmonics, as of an instrument.
+    ``noise`` ranges from white to brown. ``silence`` alternates between zeros and the noise of a
+    recorder in a quiet room. ``tones`` are chords of a few notes with harmonics, as of an
+    instrument. Silence is trimmed and the length is fitted as for recordings of speech.
 
     Args:
-        spec: of the spectrograms.
-        count: of each kind.
-        seconds: how long they are, before silence is trimmed.
-        seed: of all of them.
+        spec: settings of the spectrograms.
+        count: number of sounds of each kind.
+        seconds: duration of each sound in seconds, before silence is trimmed.
+        seed: seed of all sounds.
 
     Returns:
-        float32 ``(count, frames, bins, 1)`` in [-1, 1] for each of :data:`STRANGERS`.
+        For each of :data:`STRANGERS`, float32 ``(count, frames, bins, 1)`` in [-1, 1].
     """
     makers = {"noise": _noise, "silence": _silence, "tones": _tones}
     samples = round(seconds * spec.sample_rate)
@@ -54,20 +55,20 @@ def ood_sounds(
 def all_ood_sounds(
     fold: Fold, spec: SpectrogramSpec, corpora: Sequence[Path], cache: Path
 ) -> dict[str, np.ndarray]:
-    """Those of :func:`ood_sounds`, a fold's test part at wrong speeds, and other corpora.
+    """Return the sounds of :func:`ood_sounds`, test clips at wrong speeds, and other corpora.
 
     Args:
-        fold: whose test part it is.
-        spec: of the spectrograms.
-        corpora: folders of recordings whose speakers are in no part.
-        cache: folder of a ``spectrograms`` folder, which gets those that are computed.
+        fold: fold that supplies the test clips.
+        spec: settings of the spectrograms.
+        corpora: folders of recordings of speakers that are in no partition of the fold.
+        cache: folder whose subfolder ``spectrograms`` stores the computed spectrograms.
 
     Returns:
-        float32 ``(clips, frames, bins, 1)`` by kind: also ``fast`` and ``slow``, and ``other
-        corpus`` where there is one.
+        float32 ``(clips, frames, bins, 1)`` by kind: the kinds of :func:`ood_sounds`, ``fast``,
+        ``slow``, and ``other corpus`` if ``corpora`` is not empty.
 
     Raises:
-        LeakError: if somebody of a corpus is in a part of the fold.
+        LeakError: if a speaker of ``corpora`` is in a partition of the fold.
     """
     found = ood_sounds(spec)
     parts = fold.parts
@@ -100,7 +101,7 @@ def _noise(rng: np.random.Generator, number: int, samples: int, rate: int) -> np
 
 def _silence(rng: np.random.Generator, number: int, samples: int, rate: int) -> np.ndarray:
     wave = rng.normal(size=samples) * _QUIET * rng.uniform(0.3, 3)
-    # As 16-bit recordings have it: rounded to steps, some of it to nothing.
+    # Rounded to 16 bits, as in a recording: some samples become 0.
     return np.round(wave * 2**15) / 2**15 if number % 2 else np.zeros(samples)
 
 

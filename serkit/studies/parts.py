@@ -17,13 +17,13 @@ from serkit.training.spectrograms import accelerator, read_waveforms
 def live_spectrograms(
     corpus: Corpus, kept: Rows, spec: SpectrogramSpec, augmentation: WaveAugmentation
 ) -> LiveSpectrograms:
-    """Spectrograms whose training batches are computed from waveforms, which are read now.
+    """Read waveforms and return spectrograms whose training batches are computed from them.
 
     Args:
         corpus: audited clips.
-        kept: their spectrograms, in their order.
-        spec: of these.
-        augmentation: of the waveforms, anew at each step.
+        kept: precomputed spectrograms of the clips, in the same order.
+        spec: settings of the spectrograms.
+        augmentation: augmentation of the waveforms, drawn anew at each step.
 
     Raises:
         RecordingError: if a recording cannot be read; the message names it.
@@ -33,7 +33,17 @@ def live_spectrograms(
 
 
 class Parts:
-    """Spectrograms and labels of any part of the corpus."""
+    """Spectrograms and labels of any subset of a corpus.
+
+    Args:
+        corpus: audited clips.
+        split: partitions of the clips.
+        spectrograms: spectrograms of all clips ``(clips, frames, bins, 1)``, in the corpus' order.
+        label_set: ``emotion`` or ``gender_emotion``.
+
+    Attributes:
+        classes: class names, in the order of the class numbers.
+    """
 
     def __init__(
         self,
@@ -49,52 +59,57 @@ class Parts:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """``(frames, bins, 1)``."""
+        """Shape of one spectrogram, ``(frames, bins, 1)``."""
         return self._spectrograms.shape[1:]
 
     def split_by(self, split: Split) -> "Parts":
-        """The same recordings in other parts."""
+        """Return the same clips and spectrograms with another split."""
         return Parts(self.corpus, split, self._spectrograms, self.label_set)
 
     def of(self, part: Corpus) -> np.ndarray:
-        """Spectrograms ``(clips, frames, bins, 1)`` of a part, in its order."""
+        """Return the spectrograms ``(clips, frames, bins, 1)`` of some clips, in their order."""
         return self._spectrograms[[self._rows[clip.root, clip.path] for clip in part.clips]]
 
     def examples(self, part: Corpus) -> Examples:
-        """The same with labels and speakers; what lies on disk stays there until it is used."""
+        """Return some clips as examples; spectrograms on disk are read only when they are used."""
         rows = [self._rows[clip.root, clip.path] for clip in part.clips]
         kept = self._spectrograms
         found = kept.select(rows) if hasattr(kept, "select") else kept[rows]
         return Examples(found, frozenset(part.speakers()), self.labels(part))
 
     def to_fit(self, part: Corpus) -> Examples:
-        """The same, for something that is fitted on them.
+        """Return some clips as examples for fitting a model.
 
         Raises:
-            LeakError: if a clip is not one that may be fitted on.
+            LeakError: if a clip may not be used for fitting.
         """
         self.split.require_training(part.clips)
         return self.examples(part)
 
     def labels(self, part: Corpus) -> np.ndarray:
-        """Class numbers ``(clips,)`` of a part, in its order."""
+        """Return the class numbers ``(clips,)`` of some clips, in their order."""
         numbers = {label: number for number, label in enumerate(self.classes)}
         return np.array([numbers[label] for label in part.labels(self.label_set)])
 
     def rare(self, label: str) -> Corpus:
-        """The training clips of one class."""
+        """Return the training clips of one class."""
         return self.split.train.where(lambda clip: clip.label(self.label_set) == label)
 
     def some(self, label: str, count: int) -> np.ndarray:
-        """Spectrograms of up to ``count`` training clips of a class, spread over its speakers."""
+        """Return spectrograms of up to ``count`` training clips of a class, evenly spaced in order.
+
+        The clips are therefore spread over the speakers of the class.
+        """
         clips = self.rare(label).clips
         rows = np.unique(np.linspace(0, len(clips) - 1, count).round().astype(int))
         return self.of(Corpus(tuple(clips[row] for row in rows), self.corpus.roots))
 
     def training(self, added: dict[str, np.ndarray]) -> Examples:
-        """The training part with generated spectrograms behind it.
+        """Return the training partition with generated spectrograms appended.
 
-        Generated spectrograms have voices of the training part in them and no others.
+        Args:
+            added: generated spectrograms ``(n, frames, bins, 1)`` by class name. They must come
+                from a generator that was trained on training speakers only.
         """
         real = self.to_fit(self.split.train)
         numbers = [np.full(len(made), self.classes.index(label)) for label, made in added.items()]
@@ -107,16 +122,16 @@ class Parts:
 
 
 def predict_part(model: keras.Model, parts: Parts, part: Corpus) -> pd.DataFrame:
-    """Predict clips.
+    """Predict the classes of some clips.
 
     Args:
-        model: from spectrograms to logits ``(batch, classes)``.
-        parts: which the clips are of.
-        part: the clips.
+        model: model from spectrograms to logits ``(batch, classes)``.
+        parts: spectrograms and labels of a corpus that contains the clips.
+        part: clips to predict.
 
     Returns:
-        A row per clip: ``root``, ``path``, ``corpus``, ``speaker``, ``gender``, ``truth`` and
-        ``predicted`` (labels), and the logits ``logit_<label>``.
+        A table with one row per clip: ``root``, ``path``, ``corpus``, ``speaker``, ``gender``,
+        ``truth`` and ``predicted`` (labels), and the logits ``logit_<label>``.
     """
     logits = model.predict(parts.of(part), batch_size=64, verbose=0)
     names = "root", "path", "corpus", "speaker", "gender"

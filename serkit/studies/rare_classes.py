@@ -32,16 +32,17 @@ _AUGMENT = functools.partial(mask, settings=MaskSettings())
 
 @dataclass(frozen=True)
 class RareClassesSettings:
-    """Which classes are made rare, and what judges their GANs.
+    """Classes to make rare, and settings for measuring their GANs.
 
     Attributes:
-        labels: the classes, of the label set.
-        clips: training clips that are left of each; 0 leaves all.
-        judged: samples that are generated to be judged.
-        seed: of the split, of which clips are left, and of the sample filter's classifier.
-        spec: spectrograms.
-        fit: training of the sample filter's classifier.
-        label_set: what the classes are of; the split is made by it, too.
+        labels: names of the classes, from the label set.
+        clips: number of training clips that remain of each class; 0 keeps all.
+        judged: number of generated samples to measure.
+        seed: seed of the split, of the choice of the remaining clips, and of the sample filter's
+            classifier.
+        spec: settings of the spectrograms.
+        fit: settings of the training run of the sample filter's classifier.
+        label_set: label set of the classes, also used to stratify the split.
     """
 
     labels: tuple[str, ...]
@@ -54,24 +55,28 @@ class RareClassesSettings:
 
 
 class RareClasses:
-    """Recordings of which some classes have few training clips, and a filter for generated samples.
+    """Dataset in which some classes have few training clips, with a filter for generated samples.
 
     Args:
-        parts: spectrograms of a split's parts, labelled by the settings' label set; classes that
-            are to be rare are made so in its training part.
+        parts: spectrograms and labels of the partitions of a split, with the label set of
+            ``settings``. Clips of the rare classes are removed from its training partition.
         settings: see :class:`RareClassesSettings`.
-        folder: gets the split and the sample filter; made again, it is read from there.
+        folder: folder for the split and the sample filter. A stored sample filter is read from this
+            folder instead of being fitted again.
 
     Attributes:
-        parts: the clips, their split, thinned, and their spectrograms.
-        real: of each class, its training clips.
-        training: the whole training part, with labels.
-        held_out: of each class, spectrograms ``(n, frames, bins, 1)`` by validation and test
-            speakers: what samples are measured against, and nothing is chosen by.
-        sample_filter: its classifier and embedding have seen the training part alone.
+        parts: spectrograms and labels, with the split whose training partition has rare classes.
+        real: for each class of ``settings.labels``, its training clips.
+        training: all clips of this training partition, with labels.
+        held_out: for each class of ``settings.labels``, spectrograms ``(n, frames, bins, 1)`` of
+            validation and test speakers. Generated samples are compared with them; they influence
+            no choice.
+        sample_filter: sample filter whose classifier and embedding were fitted on the training
+            partition only.
 
     Raises:
-        InputError: if there are no such clips.
+        InputError: if a class of ``settings.labels`` does not exist or has fewer training clips
+            than ``settings.clips``.
     """
 
     def __init__(self, parts: Parts, settings: RareClassesSettings, folder: Path) -> None:
@@ -100,16 +105,16 @@ class RareClasses:
         folder: Path,
         naming: Naming | None = None,
     ) -> "RareClasses":
-        """Of all recordings, split by speaker into about 60 % training clips and 40 % held out.
+        """Split recordings by speaker into about 60 % training and 40 % held-out clips.
 
         Args:
             roots: folders of recordings.
             settings: see :class:`RareClassesSettings`.
-            folder: gets the spectrograms, too.
-            naming: how recordings of the user's own are named.
+            folder: folder for the spectrograms, the split and the sample filter.
+            naming: naming scheme of the user's own recordings.
 
         Raises:
-            InputError: if there are no such clips.
+            InputError: as for the class, or if there are no recordings or too few speakers.
         """
         corpus = open_recordings(roots, naming=naming).corpus
         spectrograms = compute_spectrograms(corpus, settings.spec, cache=folder / "spectrograms")
@@ -117,16 +122,18 @@ class RareClasses:
         return cls(Parts(corpus, split, spectrograms, settings.label_set), settings, folder)
 
     def fidelity(self, label: str, generated: Mapping[str, np.ndarray]) -> list[dict]:
-        """A row of :class:`serkit.metrics.fidelity.Fidelity` for each set, and the references.
+        """Compute the fidelity of generated sets, of the real training clips and of references.
 
         Args:
-            label: the class.
-            generated: spectrograms ``(n, frames, bins, 1)`` of each set, as many as are held out
-                or more.
+            label: name of the class.
+            generated: spectrograms ``(n, frames, bins, 1)`` by name of the set, in each set at
+                least as many as there are held-out clips of the class.
 
         Returns:
-            Rows as dictionaries with ``set``, and ``copies`` and ``refused``, the shares that the
-            judge rejects. First the real training clips and the references, then ``generated``.
+            One dictionary per set: ``set``, the attributes of
+            :class:`serkit.metrics.fidelity.Fidelity`, and ``copies`` and ``refused``, the fractions
+            that the sample filter rejects as near-copies and as another class. First the real
+            training clips and the reference sets, then ``generated``.
         """
         settings, real = self.settings, self.real[label].spectrograms
         per_draw = min(len(self.held_out[label]), len(real))
@@ -147,22 +154,23 @@ class RareClasses:
         return rows
 
     def nearest(self, label: str, generated: Mapping[str, np.ndarray]) -> list[dict]:
-        """How near each set comes to the training clips as images, whatever a classifier says.
+        """Compute distances to the nearest training clip, in pixels instead of an embedding.
 
-        The sample filter's embedding was trained on these very clips and draws each class together:
-        there a sample in the middle of the class is nearer to them than an unseen clip is, without
-        being a copy of any. Here spectrograms are compared, in means of 8 by 8 frames and bins.
+        The sample filter's embedding was trained on these training clips and clusters each class.
+        In the embedding, a sample near the centre of a class is nearer to the training clips than
+        an unseen clip is, although it is no copy. So this method compares the spectrograms, as
+        means over blocks of 8 frames by 8 bins.
 
         Args:
-            label: the class.
-            generated: spectrograms ``(n, frames, bins, 1)`` of each set.
+            label: name of the class.
+            generated: spectrograms ``(n, frames, bins, 1)`` by name of the set.
 
         Returns:
-            Rows as dictionaries with ``set``, ``count``, and ``least``, ``lowest`` and ``median``:
-            the least, the 5 % quantile and the median of the distances to the nearest training
-            clip (of training clips: another one). First the training clips, then clips that were
-            left out of them, of the same speakers, if there are any; then those that are held
-            out, then ``generated``.
+            One dictionary per set: ``set``, ``count``, and ``least``, ``lowest`` and ``median``,
+            the minimum, the 5 % quantile and the median of the distances to the nearest training
+            clip. For a training clip it is the nearest other training clip. The sets are, in this
+            order: the training clips; the clips of the same speakers that were removed to make the
+            class rare, if there are any; the held-out clips; ``generated``.
         """
         real, clips = self.real[label].spectrograms, self.parts.split.left_out
         unseen = tuple(clip for clip in clips if clip.label(self.settings.label_set) == label)
@@ -185,16 +193,16 @@ class RareClasses:
     def accuracy_score(
         self, name: str, generated: Mapping[str, np.ndarray], seed: int = 0
     ) -> Scores:
-        """Accuracy of a classifier that learns classes from generated examples.
+        """Score a classifier that learns some classes from generated examples.
 
         Args:
-            name: of the arm: its training is kept in a folder of that name.
-            generated: of each class, spectrograms ``(n, frames, bins, 1)``, which take the place
-                of its real training clips; none for what real clips give.
-            seed: of the classifier.
+            name: name of the arm, also the name of the folder of the training run.
+            generated: spectrograms ``(n, frames, bins, 1)`` by class name. They replace the real
+                training clips of the class. Empty for the score of real clips.
+            seed: seed of the classifier.
 
         Returns:
-            Scores on the test speakers' clips, see
+            Scores on the clips of the test speakers, see
             :func:`serkit.augmentation.reference_classifier.classification_accuracy_score`.
         """
         settings, split = self.settings, self.parts.split

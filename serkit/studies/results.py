@@ -33,11 +33,11 @@ MEASURES: dict[str, Measure] = {
     "macro_f1": macro_f1,
     "accuracy": accuracy,
 }
-"""What arms are measured by, the first above all."""
+"""Measures of an arm by name; the first is the main measure."""
 
 
 def mean_recall(numbers: Sequence[int]) -> Measure:
-    """The mean recall of some classes, as a measure; of those that have clips."""
+    """Return a measure: the mean recall of some classes, without classes that have no clips."""
 
     def measure(confusion: np.ndarray) -> np.ndarray:
         recalls = class_recalls(confusion)[..., list(numbers)]
@@ -50,13 +50,13 @@ def mean_recall(numbers: Sequence[int]) -> Measure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one classifier made of all test clips of one protocol in one arm.
+    """Predictions of one classifier for all test clips of one protocol in one arm.
 
     Attributes:
-        arm: of the comparison.
-        trainings: by seed and fold.
-        classes: names of the class numbers.
-        rare: names of the classes that were filled in some fold.
+        arm: an arm of the comparison.
+        trainings: training runs, ordered by seed and fold.
+        classes: class names, in the order of the class numbers.
+        rare: names of the classes that were filled up in at least one fold.
     """
 
     arm: Arm
@@ -66,12 +66,12 @@ class Outcome:
 
     @property
     def seeds(self) -> list[int]:
-        """Of trainings, in their order."""
+        """Seeds of the training runs, in their order."""
         return list(dict.fromkeys(training.seed for training in self.trainings))
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
-        """Of all trainings, with ``seed`` and ``fold``."""
+        """Predictions of all training runs, with ``seed`` and ``fold``."""
         tables = [
             one.predictions().assign(seed=one.seed, fold=one.filling.fold.number)
             for one in self.trainings
@@ -80,18 +80,18 @@ class Outcome:
 
     @property
     def measures(self) -> dict[str, Measure]:
-        """:data:`MEASURES`, and the recall of the rare classes if any of them is tested."""
+        """:data:`MEASURES`, and the mean recall of the rare classes if any has test clips."""
         pooled = self.cells(self.seeds).pooled
         places = [self.classes.index(label) for label in self.rare]
         tested = [place for place in places if pooled[place].any()]
         return MEASURES | ({"rare_recall": mean_recall(tested)} if tested else {})
 
     def cells(self, seeds: Sequence[int], clips: pd.Series | None = None) -> Cells:
-        """Confusion matrices by seed, fold and speaker.
+        """Return confusion matrices by seed, fold and speaker.
 
         Args:
-            seeds: whose predictions count.
-            clips: which of :attr:`predictions` count; default: all.
+            seeds: seeds of the training runs to count.
+            clips: mask of the rows of :attr:`predictions` to count; default: all.
         """
         rows = self.predictions["seed"].isin(seeds)
         some = self.predictions[rows if clips is None else rows & clips]
@@ -102,7 +102,11 @@ class Outcome:
         )
 
     def uar_of_speakers(self, cells: Cells) -> dict[str, float]:
-        """UAR of each speaker by name, of some of :meth:`cells` of all clips."""
+        """Return the UAR of each speaker, by name.
+
+        Args:
+            cells: from :meth:`cells`, of any seeds and all clips.
+        """
         names = sorted(self.predictions["speaker"].unique())
         counts = cells.counts.sum(axis=0)
         return {
@@ -111,10 +115,10 @@ class Outcome:
         }
 
     def to_json(self, seed: int) -> dict[str, Any]:
-        """Measures of all seeds, as JSON values.
+        """Return the measures over all seeds, as JSON values.
 
         Args:
-            seed: of the bootstrap.
+            seed: seed of the bootstrap.
         """
         cells, records = self.cells(self.seeds), [one.record() for one in self.trainings]
         measures = self.measures
@@ -145,7 +149,10 @@ class Outcome:
         return {str(s): float(average_recall(self.cells([s]).pooled)) for s in self.seeds}
 
     def _groups(self, seed: int) -> list[dict[str, Any]]:
-        """UAR of each corpus and gender, if there are several, and of all corpora but TESS."""
+        """Return the UAR of each corpus and gender, if there are several.
+
+        If there are several corpora and TESS is one of them, the UAR without TESS is added.
+        """
         found = []
         wanted: list[tuple[str, str, pd.Series]] = []
         for name in ("corpus", "gender"):
@@ -176,30 +183,40 @@ def _mean(values: Sequence[int | None]) -> float | None:
 
 
 EFFECTS = (0.01, 0.02, 0.05)
-"""For which it is said how many speakers it would take to see them."""
+"""Differences in UAR for which the results state the number of speakers needed to detect them."""
 
 
 CHEAP = "oversampling"
-"""The cheapest way to fill a class: what other ways have to beat."""
+"""Name of the cheapest arm that fills up classes; other arms that do so are compared with it."""
 
 
 def make_results(comparison: Comparison) -> dict[str, Any]:
-    """Put together what all trainings that are done have predicted.
+    """Compute the results of a comparison from the predictions of all finished training runs.
 
     Args:
-        comparison: which was run.
+        comparison: a comparison that was run.
 
     Returns:
-        ``settings``; ``classes``; ``rare``; ``protocols``: by name, its ``folds`` and its
-        ``classifiers``: by name, its ``arms``: by name, what
-        :meth:`Outcome.to_json` gives and, but for ``none``,
-        ``difference``, with a ``verdict`` in words, and for arms that fill classes
-        ``beside_copies``, how much better they are than ``oversampling``; both are of the seeds
-        that the two have. ``gap``: what is gained by speakers on both sides, where both protocols
-        were run. ``left_out``: why arms that fill classes are not there, where no class is rare.
-        ``corpora``: how well corpora are told apart, where there are several.
-        ``listeners``: what people recall of the same recordings. ``synthetic``: true where some
-        are the built-in corpus, else not there.
+        JSON values:
+
+        - ``settings``, ``classes``.
+        - ``rare``: names of the classes that were filled up in at least one fold.
+        - ``protocols``: for each protocol, ``leaky``, ``folds`` and ``classifiers``. For each
+          classifier, ``arms``. For each arm, the result of :meth:`Outcome.to_json`. Each arm except
+          ``none`` also has ``difference``, the difference from ``none``, with a ``verdict`` in
+          words. Each arm that fills up classes, except ``oversampling``, also has
+          ``beside_copies``, the difference from ``oversampling``. A difference uses the seeds that
+          both arms have.
+        - ``gap``: for each classifier and arm, the UAR of the leaky protocol minus the UAR of the
+          speaker-disjoint one. Only if both protocols were run.
+        - ``left_out``: why arms that fill up classes were not run. Only if no class is rare.
+        - ``failed``: training runs that diverged, or whose GAN diverged, and why. Only if there are
+          any.
+        - ``corpora``: how well a linear classifier recognises the corpus of a clip, see
+          :func:`serkit.studies.corpus_probe.tell_corpora`. Only if there are several corpora.
+        - ``listeners``: accuracy and recalls of human listeners on the same corpora. Only for the
+          label set ``emotion``.
+        - ``synthetic``: true if some clips are of the built-in synthetic corpus; otherwise missing.
     """
     settings = comparison.settings
     classes = list(comparison.corpus.classes(settings.label_set))
@@ -292,7 +309,7 @@ def _arms(
 
 
 def _difference(first: Outcome, other: Outcome, seed: int) -> dict[str, Difference]:
-    # With the seeds that both have, so that every pair of trainings began alike.
+    # Only seeds that both arms have, so that both training runs of a pair have the same seed.
     seeds = [each for each in other.seeds if each in first.seeds]
     pair = first.cells(seeds), other.cells(seeds)
     return {name: difference(*pair, measure, seed=seed) for name, measure in first.measures.items()}
@@ -323,7 +340,7 @@ def _to_json(
 
 
 def _gap(protocols: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """How much higher each arm's UAR is where the test speakers were heard in training."""
+    """Return how much higher each arm's UAR is if test speakers are also training speakers."""
     honest, leaky = (protocols[name]["classifiers"] for name in (HONEST, LEAKY))
     return {
         classifier: {

@@ -20,20 +20,21 @@ _PACKAGES = (
 
 
 class Run:
-    """A folder that a killed run leaves and the next one goes on from.
+    """Run folder from which an interrupted run can be resumed.
 
-    It holds ``settings.json``, ``versions.json`` and one ``stages/<name>.json`` per finished
-    stage; what a stage writes besides is the stage's affair.
+    The folder holds ``settings.json``, ``versions.json`` and one ``stages/<name>.json`` per
+    finished stage. A stage may write other files.
+
+    Use this class in a ``with`` statement, which locks the folder. If an InputError leaves the
+    statement before work has begun, the settings are removed. The user can then start again with
+    corrected settings.
 
     Args:
-        folder: made if it is not there; one process at a time may use it.
-        settings: JSON values; all that decides what comes out.
-
-    Use it in a ``with`` statement: the folder is free for others at its end. If an InputError ends
-    it before work has begun, the settings are forgotten, so that corrected ones may be used.
+        folder: the run folder, created if missing; only one process at a time may use it.
+        settings: JSON values, all settings that the results depend on.
 
     Attributes:
-        is_new: no earlier call has begun work in the folder.
+        is_new: whether the folder held no settings of an earlier run.
 
     Raises:
         ResumeError: if the folder was made with other settings, or another process uses it.
@@ -52,7 +53,7 @@ class Run:
             else:
                 write_json(self.folder / "versions.json", versions())
                 write_json(known, settings)
-            # Ours alone now: what a killed process was in the middle of writing is of no use.
+            # This process holds the lock, so partial files are left over from killed processes.
             remove_partials(self.folder)
         except BlockingIOError as error:
             self._lock.close()
@@ -72,14 +73,17 @@ class Run:
         self._lock.close()
 
     def begin_work(self) -> None:
-        """Keep the settings from here on, whatever happens; a stage that begins does so, too."""
+        """Keep the settings from now on, even if an error occurs; :meth:`stage` does so too."""
         self._begun = True
 
     def stage(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """The result of ``work``: recorded from before if the stage is done, else done now.
+        """Return the recorded result of a stage; if the stage is not done, run it first.
 
-        ``work`` returns JSON values. If it is killed it is called again by the next run, and has
-        to see for itself what is there already.
+        Args:
+            name: name of the stage.
+            work: function that runs the stage and returns JSON values. If the process is killed,
+                the next run calls the function again. The function must check itself which of its
+                results exist already.
         """
         record = self.folder / "stages" / f"{name}.json"
         if not record.exists():
@@ -91,14 +95,14 @@ class Run:
         return read_json(record)["result"]
 
     def forget(self, name: str) -> None:
-        """Have a stage done again, because what it left is gone."""
+        """Delete the record of a stage whose files are gone, so that the stage is run again."""
         (self.folder / "stages" / f"{name}.json").unlink(missing_ok=True)
 
     def is_done(self, name: str) -> bool:
         return (self.folder / "stages" / f"{name}.json").exists()
 
     def seconds(self) -> dict[str, float]:
-        """How long each finished stage took; of a resumed stage, its last part."""
+        """Return the seconds that each finished stage took; for a resumed stage, since resuming."""
         records = sorted((self.folder / "stages").glob("*.json"))
         return {path.stem: read_json(path)["seconds"] for path in records}
 
@@ -116,7 +120,10 @@ def _require_same(known: dict[str, Any], wanted: dict[str, Any], folder: Path) -
 
 
 def versions() -> dict[str, str]:
-    """Versions of what decides the numbers: serkit, its git commit, Python, packages, machine."""
+    """Return all versions that may affect results: serkit and its commit, Python, packages, system.
+
+    The machine's architecture is included.
+    """
     found = {"serkit": serkit.__version__, "python": platform.python_version()}
     found |= {"machine": platform.machine(), "system": platform.system()}
     for package in _PACKAGES:
@@ -129,7 +136,7 @@ def versions() -> dict[str, str]:
 
 def _git_commit() -> str:
     checkout = Path(serkit.__file__).parents[1]
-    # Installed into somebody's environment, the commit around it would be of their project.
+    # If serkit is installed as a package, git would find a repository of the user around it.
     if not (checkout / ".git").exists():
         return "not a checkout"
     command = ["git", "-C", str(checkout), "describe", "--always", "--dirty"]

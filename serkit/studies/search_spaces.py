@@ -1,6 +1,7 @@
 """Search spaces of networks and GANs, and settings that a search found.
 
-Each function takes KerasTuner's ``hp`` (``keras_tuner.HyperParameters``) and gives settings.
+The function of a search space takes KerasTuner's ``hp`` (``keras_tuner.HyperParameters``) and
+returns settings.
 """
 
 from dataclasses import dataclass, field, replace
@@ -26,11 +27,11 @@ _CHANNELS = {
 
 @dataclass(frozen=True)
 class CompactRecipe:
-    """A compact network and its training.
+    """Settings of a compact network and of its training run.
 
     Attributes:
-        network: its shape.
-        fit: its training.
+        network: settings of the network.
+        fit: settings of the training run.
     """
 
     network: CompactSettings = field(default_factory=CompactSettings)
@@ -39,17 +40,17 @@ class CompactRecipe:
 
 @dataclass(frozen=True)
 class BayesianRecipe:
-    """A Bayesian network that goes on from a trained one, and its training.
+    """Settings of a Bayesian network that starts from a trained one, and of its training run.
 
     Attributes:
         delta: see :func:`serkit.models.bayesian.from_deterministic`.
-        kl: what the KL counts in the end, see :class:`serkit.layers.variational.KLWarmup`; it takes
-            half of the epochs.
-        weights: priors and draws.
-        fit: its training.
+        kl: factor of the final weight of the KL divergence, reached after half of the epochs, see
+            :class:`serkit.layers.variational.KLWarmup`.
+        weights: priors and estimators of the weights.
+        fit: settings of the training run.
 
     Raises:
-        InputError: for a value out of range.
+        InputError: if a value is out of range.
     """
 
     delta: float = 0.5
@@ -65,13 +66,14 @@ class BayesianRecipe:
 
 
 def compact_space(hp: Any, base: CompactRecipe) -> CompactRecipe:
-    """A compact network of other channels and dropout, trained with other rates and targets.
+    """Search space of channels, dropout, batch size, rates, label smoothing and mixup.
 
-    Batches of another size come in as many examples per epoch as ``base`` has.
+    With another batch size, the number of steps changes so that an epoch has as many examples as in
+    ``base``.
 
     Args:
-        hp: is asked for values.
-        base: what is not asked for, such as epochs.
+        hp: KerasTuner's ``hp``, which gives the values.
+        base: all other settings, such as epochs.
     """
     batch_size = hp.Choice("batch_size", [16, 32, 64])
     steps = base.fit.steps_per_epoch
@@ -95,13 +97,13 @@ def compact_space(hp: Any, base: CompactRecipe) -> CompactRecipe:
 
 
 def bayesian_space(hp: Any, base: BayesianRecipe) -> BayesianRecipe:
-    """Other deviations at the start, priors, weights of the KL, and rates.
+    """Search space of initial standard deviations, priors, KL weights and learning rates.
 
     Args:
-        hp: is asked for values.
-        base: what is not asked for, such as epochs.
+        hp: KerasTuner's ``hp``, which gives the values.
+        base: all other settings, such as epochs.
 
-    Source: Krishnan et al. (2020), arXiv:1906.05323, for ``delta``, of which they used 0.05 to 0.2.
+    Source: Krishnan et al. (2020), arXiv:1906.05323, who used ``delta`` from 0.05 to 0.2.
     """
     return replace(
         base,
@@ -124,14 +126,15 @@ _AUGMENTS = {
 
 
 def wgan_gp_space(hp: Any, base: WGANGPSettings) -> WGANGPSettings:
-    """A WGAN-GP with other rates, momenta, penalty, batches, augmentation and averaging.
+    """Search space of a WGAN-GP's rates, betas, steps, penalty, batch size, augmentation and EMA.
 
     Args:
-        hp: is asked for values.
-        base: what is not asked for, such as width and steps.
+        hp: KerasTuner's ``hp``, which gives the values.
+        base: all other settings, such as width and steps.
 
-    Source: what section 8.1 of the report's appendix left open; the ranges hold the settings of
-    Gulrajani et al. (2017), arXiv:1704.00028, and of Zhao et al. (2020), arXiv:2006.10738.
+    Source: section 8.1 of the 2021 report's appendix left these settings open. The ranges include
+    the settings of Gulrajani et al. (2017), arXiv:1704.00028, and of Zhao et al. (2020),
+    arXiv:2006.10738.
     """
     return replace(
         base,
@@ -148,17 +151,17 @@ def wgan_gp_space(hp: Any, base: WGANGPSettings) -> WGANGPSettings:
 
 
 def dcgan_space(hp: Any, base: DCGANSettings) -> DCGANSettings:
-    """A DCGAN with other rates, momentum, batches, steps, smoothing, augmentation and averaging.
+    """Search space of a DCGAN's rates, beta, steps, batch size, smoothing, augmentation and EMA.
+
+    The space does not include the recipe ``report``, which has batches of 128 and a change of
+    discriminator. For this recipe use ``--gan-recipe report``, see :mod:`serkit.gans.dcgan`.
 
     Args:
-        hp: is asked for values.
-        base: what is not asked for, such as width and steps.
+        hp: KerasTuner's ``hp``, which gives the values.
+        base: all other settings, such as width and steps.
 
-    The recipe ``report`` is not among them: its batches of 128 and its change of discriminator are
-    trained by ``--gan-recipe report``, see :mod:`serkit.gans.dcgan`.
-
-    Source: the ranges hold the learning rates of the 2021 report (section 6.1), and the settings of
-    Radford et al. (2016), arXiv:1511.06434.
+    Source: the ranges include the learning rates of the 2021 report (section 6.1), and the settings
+    of Radford et al. (2016), arXiv:1511.06434.
     """
     return replace(
         base,
@@ -179,20 +182,20 @@ SETTINGS = {
     "dcgan": DCGANSettings,
     "wgan-gp": WGANGPSettings,
 }
-"""What settings of a kind are."""
+"""Class of the settings of each kind."""
 
 
 def read_tuned(path: Path | str) -> tuple[str, Any]:
-    """Kind and settings of a ``best.json``.
+    """Read kind and settings from a ``best.json``.
 
     Args:
-        path: of the file, or of the folder of a search.
+        path: the file, or the folder of a search.
 
     Returns:
-        A key of :data:`SETTINGS`, and an instance of what it stands for.
+        ``(kind, settings)``: a key of :data:`SETTINGS`, and an instance of its class.
 
     Raises:
-        InputError: if there is no such file, or it holds something else.
+        InputError: if the file is missing or holds no tuned settings.
     """
     path = Path(path)
     file = path / "best.json" if path.is_dir() else path
@@ -208,14 +211,14 @@ def read_tuned(path: Path | str) -> tuple[str, Any]:
 
 
 def tuned_or(path: Path | None, settings: Any) -> Any:
-    """The settings of a ``best.json`` that somebody may have given, or else these.
+    """Read settings from a ``best.json``, or return the given settings if there is no path.
 
     Args:
-        path: of the file; None for none.
-        settings: those that are taken without one; they say of which kind it has to be.
+        path: the file, or the folder of a search; None returns ``settings``.
+        settings: default settings. The settings in the file must be of the same class.
 
     Raises:
-        InputError: if the file is not there, or has settings of another kind.
+        InputError: if the file is missing, or holds settings of another kind.
     """
     if path is None:
         return settings

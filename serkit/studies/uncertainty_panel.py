@@ -21,16 +21,16 @@ from serkit.uncertainty.predictors import Predictor, SampledNetwork, predict_sam
 from serkit.uncertainty.temperature import scale_temperature
 
 ANSWERS = "answers.csv"
-"""What a fold's folder holds as soon as all have answered."""
+"""Name of the file in a fold's folder that exists once all predictors are evaluated."""
 
 
 class Panel:
-    """Trains networks for a fold, and asks predictors about its test part and about strangers.
+    """Train the networks of a fold, and evaluate predictors on test clips and OOD inputs.
 
     Args:
-        fold: whom it is tested with.
-        strangers: spectrograms that have no right answer, by kind.
-        samples: of each predictor.
+        fold: a fold of the cross-validation.
+        ood_sounds: spectrograms of out-of-distribution inputs, by kind; they have no true class.
+        samples: number of samples from each predictor.
     """
 
     def __init__(self, fold: Fold, ood_sounds: Mapping[str, np.ndarray], samples: int = 30) -> None:
@@ -38,7 +38,7 @@ class Panel:
         self._ood_sounds = dict(ood_sounds)
         self._tables: list[pd.DataFrame] = []
         self._densities: dict[keras.Model, FeatureDensity] = {}
-        # Several methods ask the same network about the same spectrograms.
+        # Cached, because several methods need the scores of the same network and spectrograms.
         self._ood_scores: dict[tuple[keras.Model, str], np.ndarray] = {}
 
     def trained(
@@ -50,16 +50,17 @@ class Panel:
         kl: float | None = None,
         weights: str | Path = "none",
     ) -> keras.Model:
-        """A network, trained on the fold's training part or loaded if that was done before.
+        """Train a network on the fold's training partition, or load it if it is stored.
 
         Args:
-            name: of its folder in that of the fold.
-            build: gets a seed.
-            settings: of the training.
-            augment: of its batches.
-            kl: of a Bayesian network, what the KL counts in the end, see
-                :class:`serkit.layers.variational.KLWarmup`; it takes half of the epochs.
-            weights: that it begins with, see :meth:`serkit.studies.cross_validation.Fold.fit`.
+            name: name of the network's folder in the folder of the fold.
+            build: function from a seed to a network.
+            settings: settings of the training run.
+            augment: augmentation of the training batches.
+            kl: for a Bayesian network, factor of the final weight of the KL divergence, reached
+                after half of the epochs, see :class:`serkit.layers.variational.KLWarmup`. None for
+                other networks.
+            weights: initial weights, see :meth:`serkit.studies.cross_validation.Fold.fit`.
         """
         folder = self.fold.folder / name
         kept = folder / "model.keras"
@@ -84,15 +85,16 @@ class Panel:
         augment: Augment | None = None,
         layers: Collection[str] | None = None,
     ) -> keras.Model:
-        """The best of some Bayesian networks that go on from a trained one.
+        """Train Bayesian networks from a trained network (MOPED), one per delta; return the best.
+
+        The best network has the lowest negative log likelihood on the validation partition.
 
         Args:
-            name: of their folders in that of the fold; the delta is added.
-            twin: what they start from.
-            deltas: what each weight starts with as deviation; the one by which the validation
-                speakers' labels are likeliest is kept.
-            recipe: of the networks and their trainings, but for the delta.
-            augment: of their batches.
+            name: first half of the names of the networks' folders; the delta is appended.
+            twin: trained network that the Bayesian networks start from.
+            deltas: values of ``delta`` for :func:`serkit.models.bayesian.from_deterministic`.
+            recipe: settings of the networks and their training runs, except ``delta``.
+            augment: augmentation of the training batches.
             layers: see :func:`serkit.models.bayesian.from_deterministic`.
         """
         best, least = None, np.inf
@@ -113,7 +115,7 @@ class Panel:
         return best
 
     def tempered(self, predictor: Predictor) -> Predictor:
-        """The same with a temperature chosen on the validation speakers."""
+        """Return the predictor with a temperature that is fitted on the validation speakers."""
         return scale_temperature(
             *(predictor, self.fold.validation, self.fold.parts.split.speakers),
             *(self.samples, self.fold.network_seed),
@@ -122,13 +124,13 @@ class Panel:
     def ask(
         self, method: str, predictor: Predictor, models: Sequence[keras.Model], twin: str = ""
     ) -> None:
-        """What a predictor says about the test part and the strangers.
+        """Evaluate a predictor on the test partition and the OOD inputs.
 
         Args:
-            method: its name.
-            predictor: any.
-            models: the networks that it asks; how strange something is, is a mean over them.
-            twin: name of the method that it is to be compared with.
+            method: name of the predictor.
+            predictor: the predictor.
+            models: networks of the predictor; the OOD score is the mean over these networks.
+            twin: name of the method to compare the predictor with; empty for none.
         """
         parts = self.fold.parts
         test = parts.split.test
@@ -142,14 +144,14 @@ class Panel:
         self._tables.append(pd.concat(tables).assign(method=method, twin=twin))
 
     def keep(self) -> pd.DataFrame:
-        """All answers, in the fold's folder: it is done.
+        """Write all predictions to the fold's folder, which marks the fold as done.
 
         Returns:
-            A row for each method and clip: ``seed``, ``fold``, ``method``, ``twin``, ``kind``
-            (``known`` or that of a stranger), ``speaker``, ``truth``, ``total``, ``aleatoric``,
-            ``epistemic`` (in nats), ``strangeness`` (of
-            :class:`serkit.uncertainty.ood.FeatureDensity`), and the probabilities
-            ``p_<label>``.
+            A table with one row for each method and clip: ``seed``, ``fold``, ``method``, ``twin``,
+            ``kind`` (``known`` for test clips, or the kind of an OOD input), ``speaker``,
+            ``truth``, ``total``, ``aleatoric`` and ``epistemic`` (uncertainties in nats),
+            ``strangeness`` (OOD score of :class:`serkit.uncertainty.ood.FeatureDensity`), and the
+            probabilities ``p_<label>``. ``speaker`` and ``truth`` are empty for OOD inputs.
         """
         found = pd.concat(self._tables)
         first = ["method", "twin", "kind", "speaker", "truth"]

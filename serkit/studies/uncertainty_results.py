@@ -23,7 +23,7 @@ from serkit.reporting.comparison_figures import calibration, risk_coverage_curve
 from serkit.reporting.page import png
 
 COVERAGE = 0.75
-"""Share of clips that is answered where the surest alone are."""
+"""Fraction of clips with a prediction where the classifier abstains on the most uncertain clips."""
 
 Measured = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
 
@@ -63,22 +63,25 @@ MEASURES: dict[str, Measured] = {
     "errors found": _errors_found,
     "gain": _gain,
 }
-"""Of probabilities ``(clips, classes)``, class numbers, and how unsure each answer is.
+"""Measures by name.
 
-``errors found`` is the AUROC of telling wrong answers from right ones, ``gain`` the relative gain
-in accuracy where the least sure quarter is not answered.
+Each is a function of probabilities ``(clips, classes)``, true class numbers ``(clips,)`` and
+uncertainties ``(clips,)``. ``errors found`` is the AUROC of separating wrong from correct
+predictions by their uncertainty. ``gain`` is the relative gain in accuracy from abstaining on the
+most uncertain quarter of the clips.
 """
 
 
 def measure_methods(
     answers: pd.DataFrame, classes: Sequence[str], unsure: str = "total"
 ) -> dict[str, dict[str, Interval]]:
-    """All measures of every method, with intervals over speakers.
+    """Compute all measures of every method, with confidence intervals over speakers.
 
     Args:
-        answers: of :meth:`serkit.studies.uncertainty_panel.Panel.keep`, of all folds and seeds.
+        answers: tables of :meth:`serkit.studies.uncertainty_panel.Panel.keep`, of all folds and
+            seeds.
         classes: names of all classes.
-        unsure: column by which answers are more or less sure.
+        unsure: column that holds the uncertainty of each prediction.
 
     Returns:
         For each method, in the order of the table, the measures by name.
@@ -96,14 +99,14 @@ def measure_methods(
 def differences(
     answers: pd.DataFrame, classes: Sequence[str], first: str, second: str, measure: str
 ) -> Interval:
-    """How much more ``second`` measures than ``first``, on the same clips, over speakers.
+    """Compute a measure of ``second`` minus that of ``first``, with an interval over speakers.
 
     Args:
         answers: as for :func:`measure_methods`.
         classes: names of all classes.
-        first: a method.
-        second: another one.
-        measure: of :data:`MEASURES`.
+        first: name of a method.
+        second: name of another method.
+        measure: key of :data:`MEASURES`.
     """
     known, of = _known(answers), MEASURES[measure]
     one, other = (known[known["method"] == method] for method in (first, second))
@@ -117,15 +120,15 @@ def differences(
 
 
 def ood_detection(answers: pd.DataFrame, unsure: str = "total") -> dict[str, dict[str, float]]:
-    """AUROC of telling each kind of stranger from the test part, a mean over folds and seeds.
+    """Compute the AUROC of OOD detection for each kind of OOD input, as mean over folds and seeds.
 
     Args:
         answers: as for :func:`measure_methods`.
-        unsure: column that should be higher for strangers, ``total``, ``epistemic`` or
-            ``strangeness``.
+        unsure: column that should be higher for OOD inputs than for test clips: ``total``,
+            ``epistemic`` or ``strangeness``.
 
     Returns:
-        For each method the kinds of strangers.
+        For each method, the AUROC by kind of OOD input.
     """
     kinds = [kind for kind in answers["kind"].unique() if kind != "known"]
     found: dict[str, dict[str, float]] = {}
@@ -151,12 +154,16 @@ def ood_detection(answers: pd.DataFrame, unsure: str = "total") -> dict[str, dic
 def known_columns(
     answers: pd.DataFrame, classes: Sequence[str], unsure: str = "total"
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Probabilities ``(clips, classes)``, class numbers, and how unsure, of the test part.
+    """Return the predictions for the test clips as arrays.
 
     Args:
-        answers: of one method, as for :func:`measure_methods`.
+        answers: rows of one method, as for :func:`measure_methods`.
         classes: names of all classes.
-        unsure: column by which answers are more or less sure.
+        unsure: column that holds the uncertainty of each prediction.
+
+    Returns:
+        Probabilities ``(clips, classes)``, true class numbers ``(clips,)`` and uncertainties
+        ``(clips,)``.
     """
     rows, place = _known(answers), {label: number for number, label in enumerate(classes)}
     probabilities = rows[[f"p_{label}" for label in classes]].to_numpy()
@@ -185,9 +192,9 @@ _PLAIN = ("NLL", "Brier", "AURC", "errors found")
 
 
 def uncertainty_report(answers: pd.DataFrame, classes: Sequence[str]) -> str:
-    """All of it as Markdown.
+    """Return Markdown tables of measures, differences from twins, and OOD detection.
 
-    Arguments as for :func:`measure_methods`.
+    Arguments are as for :func:`measure_methods`.
     """
     rows = []
     for method, found in measure_methods(answers, classes).items():
@@ -227,16 +234,18 @@ def _shown(name: str, found: Interval) -> str:
 def write_uncertainty_figures(
     answers: pd.DataFrame, classes: Sequence[str], folder: Path
 ) -> list[Path]:
-    """Reliability diagrams and risk-coverage curves of each network and what is compared with it.
+    """Write reliability diagrams and risk-coverage curves.
+
+    Each figure shows a method without a twin, and the methods whose twin it is.
 
     Args:
-        answers: of :meth:`serkit.studies.uncertainty_panel.Panel.keep`, of all folds and seeds.
+        answers: as for :func:`measure_methods`.
         classes: names of all classes.
-        folder: gets ``reliability-<network>.png`` and ``risk-coverage-<network>.png`` for each
-            method that is its own twin.
+        folder: folder for ``reliability-<network>.png`` and ``risk-coverage-<network>.png``, where
+            ``<network>`` is the name of the method without a twin.
 
     Returns:
-        Their paths.
+        Paths of the files.
     """
     written = []
     for network in answers.loc[answers["twin"] == "", "method"].unique():

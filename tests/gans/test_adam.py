@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serkit.gans.cpu_fast_path import Adam
+from serkit.gans.optimizer import Adam
 
 
 @pytest.mark.parametrize("amsgrad", [False, True])

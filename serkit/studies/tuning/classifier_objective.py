@@ -32,25 +32,28 @@ from serkit.uncertainty.predictors import SampledNetwork, predict_samples
 
 @dataclass(frozen=True)
 class ClassifierSearch:
-    """What classifiers are trained on and scored by.
+    """Data and training settings for a search over classifiers.
 
     Attributes:
         roots: folders of recordings.
         label_set: ``emotion`` or ``gender_emotion``.
-        folds: of the training part's speakers, at least 3; each is scored on once.
-        epochs: of a whole training; of Bayesian networks, of those that they go on from.
-        steps_per_epoch: batches of 32, or as many examples in others.
-        bayesian_epochs: of a whole training of Bayesian networks.
-        seed: of the split, the folds and the trainings.
-        spec: spectrograms.
-        masks: augmentation.
-        naming: how recordings of the user's own are named.
-        live: keys of :data:`serkit.augmentation.arms.STRENGTHS`, augmentation of the waveforms of
-            which the spectrograms of training batches are then computed at each step; None trains
-            on those that are computed once.
+        folds: number of folds of the speakers in the training partition, at least 3; each fold is
+            scored on once.
+        epochs: epochs of a full training run of a compact network. In a search over Bayesian
+            networks, this is the network that they start from.
+        steps_per_epoch: steps per epoch with batches of 32. With another batch size, the number of
+            examples per epoch is the same.
+        bayesian_epochs: epochs of a full training run of a Bayesian network.
+        seed: seed of the split, the folds and the training runs.
+        spec: settings of the spectrograms.
+        masks: settings of the augmentation by masks.
+        naming: naming scheme of the user's own recordings.
+        live: keys of :data:`serkit.augmentation.arms.STRENGTHS`. The spectrograms of training
+            batches are then computed at each step, from waveforms with these augmentations. None
+            trains on precomputed spectrograms.
 
     Raises:
-        InputError: for a value out of range.
+        InputError: if a value is out of range.
     """
 
     roots: tuple[str, ...]
@@ -73,7 +76,7 @@ class ClassifierSearch:
             check_range(name, getattr(self, name), 1)
 
     def parts(self, folder: Path) -> list[Parts]:
-        """The folds, see :func:`serkit.studies.tuning.inner.inner_parts`."""
+        """Return the folds, see :func:`serkit.studies.tuning.inner.inner_parts`."""
         return inner_parts(
             *(self.roots, self.label_set, self.spec, self.folds, self.seed, folder),
             naming=self.naming,
@@ -82,11 +85,11 @@ class ClassifierSearch:
 
 
 class ClassifierObjective(OverFolds):
-    """UAR of compact networks on training speakers whom they have not heard.
+    """UAR of compact networks on held-out training speakers.
 
     Args:
-        search: what is trained on what.
-        folder: gets the spectrograms.
+        search: data and training settings.
+        folder: folder for the spectrograms.
 
     Raises:
         InputError: if there are too few speakers.
@@ -99,22 +102,22 @@ class ClassifierObjective(OverFolds):
 
     @property
     def base(self) -> CompactRecipe:
-        """serkit's own, which is to beat."""
+        """Default settings, the baseline of the search."""
         found, search = CompactRecipe(), self.search
         fit = replace(found.fit, epochs=search.epochs, steps_per_epoch=search.steps_per_epoch)
         return replace(found, fit=fit)
 
     @cached_property
     def folds(self) -> list[Parts]:
-        """Of each, ``test`` is scored on."""
+        """Folds; networks are scored on the ``test`` partition of each fold."""
         return self.search.parts(self._folder)
 
     def measured(
         self, fold: Parts, settings: CompactRecipe, share: float, folder: Path, verbose: int
     ) -> dict[str, float]:
-        """Train a network, for a share of its epochs, and score it.
+        """Train a network for a fraction of its epochs, and score it.
 
-        Arguments and errors as for :meth:`serkit.studies.tuning.inner.OverFolds.measured`.
+        Arguments and errors are as for :meth:`serkit.studies.tuning.inner.OverFolds.measured`.
 
         Returns:
             ``score``, the UAR, ``accuracy``, and ``nll``, the negative log likelihood in nats.
@@ -124,7 +127,7 @@ class ClassifierObjective(OverFolds):
         model = trained_compact(fold, self.search, settings, share, seed, folder, verbose)
         logits = in_batches(model, fold.of(fold.split.test))
         if not np.isfinite(logits).all():
-            # Weights may be finite, and what comes of them is not.
+            # Logits may be infinite or NaN even if all weights are finite.
             raise DivergedError("logits of the trained network are not finite")
         truth = fold.labels(fold.split.test)
         found = score(truth, logits.argmax(axis=1), len(fold.classes))
@@ -141,19 +144,19 @@ def trained_compact(
     folder: Path,
     verbose: int,
 ) -> keras.Model:
-    """A compact network, trained on a fold's training part.
+    """Return a compact network, trained on the training partition of a fold.
 
     Args:
-        fold: of the training part's speakers.
-        search: has the augmentation.
-        recipe: network and training.
-        share: of its epochs, above 0 and at most 1.
-        seed: of weights, dropout, order and augmentation.
-        folder: of the training.
+        fold: fold of the search.
+        search: its ``masks`` are the augmentation.
+        recipe: settings of the network and the training run.
+        share: fraction of the epochs, above 0 and at most 1.
+        seed: seed of weights, dropout, order and augmentation.
+        folder: folder of the training run.
         verbose: as for Keras' ``fit``.
 
     Raises:
-        DivergedError: if a loss or a weight is no longer finite.
+        DivergedError: if a loss or a weight is not finite.
     """
     split = fold.split
     model = compact(len(fold.classes), fold.shape, recipe.network, seed)
@@ -168,7 +171,7 @@ def trained_compact(
 
 
 def shortened(fit: FitSettings, share: float) -> FitSettings:
-    """The same training for a share of its epochs, 1 at least."""
+    """Return the same settings with a fraction of the epochs, at least 1."""
     return replace(fit, epochs=max(1, round(share * fit.epochs)))
 
 
@@ -177,7 +180,7 @@ _SAMPLES = 30
 
 @dataclass(frozen=True)
 class BayesianFold:
-    """A fold, and the trained network that all trials go on from."""
+    """A fold, and the trained network that the Bayesian networks of all trials start from."""
 
     parts: Parts
     twin: keras.Model
@@ -188,8 +191,8 @@ class BayesianObjective(OverFolds):
     """Negative log likelihood, in nats, of compact networks whose last block and head are Bayesian.
 
     Args:
-        search: what is trained on what.
-        folder: gets the spectrograms, and the networks that all trials go on from.
+        search: data and training settings.
+        folder: folder for the spectrograms and for the networks that all trials start from.
 
     Raises:
         InputError: if there are too few speakers.
@@ -202,14 +205,14 @@ class BayesianObjective(OverFolds):
 
     @property
     def base(self) -> BayesianRecipe:
-        """serkit's own, which is to beat."""
+        """Default settings, the baseline of the search."""
         found, search = BayesianRecipe(), self.search
         epochs, steps = search.bayesian_epochs, search.steps_per_epoch
         return replace(found, fit=replace(found.fit, epochs=epochs, steps_per_epoch=steps))
 
     @cached_property
     def folds(self) -> list[BayesianFold]:
-        """Of each, ``test`` is scored on."""
+        """Folds; networks are scored on the ``test`` partition of each fold."""
         return [
             self._fold(parts, number)
             for number, parts in enumerate(self.search.parts(self._folder))
@@ -218,13 +221,14 @@ class BayesianObjective(OverFolds):
     def measured(
         self, fold: BayesianFold, settings: BayesianRecipe, share: float, folder: Path, verbose: int
     ) -> dict[str, float]:
-        """Go on from the trained network, for a share of the epochs, and score what comes of it.
+        """Train a Bayesian network for a fraction of its epochs, and score it.
 
-        Arguments and errors as for :meth:`serkit.studies.tuning.inner.OverFolds.measured`.
+        Arguments and errors are as for :meth:`serkit.studies.tuning.inner.OverFolds.measured`.
 
         Returns:
-            ``score``, the negative log likelihood of 30 samples' mean; its ``uar``, and ``ece``,
-            the calibration error, both from 0 to 1.
+            ``score``, ``uar`` and ``ece`` of the mean probabilities of 30 samples: the negative log
+            likelihood in nats, the UAR, and the expected calibration error. UAR and ECE are from 0
+            to 1.
         """
         parts, fit = fold.parts, shortened(settings.fit, share)
         split = parts.split
@@ -255,7 +259,8 @@ class BayesianObjective(OverFolds):
         folder = self._folder / f"fold-{number + 1}"
         kept = folder / "twin.keras"
         if not kept.exists():
-            # Without smoothing: its probabilities are what is to be mended.
+            # Without label smoothing, because the Bayesian network is meant to improve the
+            # probabilities of this network.
             epochs, steps = self.search.epochs, self.search.steps_per_epoch
             fit = FitSettings(epochs=epochs, steps_per_epoch=steps, keep="last")
             recipe = CompactRecipe(fit=fit)

@@ -23,32 +23,34 @@ from serkit.studies.gan_kinds import KINDS
 from serkit.studies.rare_classes import LABEL_SET, RareClasses, RareClassesSettings
 from serkit.studies.tuning.inner import OverFolds, inner_parts
 
-# With fewer KID has no error.
+# Smallest number of clips for which KID has a standard error.
 _FEWEST = 3
 
 
 @dataclass(frozen=True)
 class GanSearch:
-    """What GANs are trained on and measured by.
+    """Data and training settings for a search over GANs.
 
     Attributes:
         roots: folders of recordings.
-        kind: key of :data:`serkit.studies.gan_kinds.KINDS`, of one class.
-        label: the class, of ``gender_emotion``.
-        clips: training clips that are left of it; 0 leaves all.
-        folds: 2 for halves of the training part's speakers, 3 for thirds, …: each is held out once.
-        width: of the networks.
-        examples: of all classes, then of the class, that the critic or discriminator is shown in a
-            whole training. Settings with larger batches or more steps of the critic get fewer steps
-            for it: about as much work.
-        judged: samples that are measured.
-        seed: of the split, the folds, the sample filters, the GANs and their samples.
-        spec: spectrograms.
-        fit: training of the sample filters' classifiers.
-        naming: how recordings of the user's own are named.
+        kind: key of :data:`serkit.studies.gan_kinds.KINDS`; a GAN that is not conditional.
+        label: class to generate, of the label set ``gender_emotion``.
+        clips: number of training clips that remain of the class; 0 keeps all.
+        folds: number of groups of speakers in the training partition, at least 2; each group is
+            held out once.
+        width: factor on the channel counts of the networks.
+        examples: ``(all classes, class)``, the numbers of real examples that the critic or
+            discriminator sees in the two stages of a full training run. Settings with larger
+            batches or more critic steps get fewer generator steps, so that all settings cost about
+            the same.
+        judged: number of samples that are measured.
+        seed: seed of the split, the folds, the sample filters, the GANs and their samples.
+        spec: settings of the spectrograms.
+        fit: settings of the training runs of the sample filters' classifiers.
+        naming: naming scheme of the user's own recordings.
 
     Raises:
-        InputError: for a value out of range.
+        InputError: if a value is out of range.
     """
 
     roots: tuple[str, ...]
@@ -76,14 +78,15 @@ class GanSearch:
 class GanObjective(OverFolds):
     """KID between a GAN's samples and clips of held-out training speakers.
 
-    All of them are training speakers: those of validation and test have no say in the search.
+    All clips are of the training partition that ``hold_out`` gives. Its validation and test
+    speakers do not influence the search.
 
     Args:
-        search: what is trained on what.
-        folder: gets spectrograms, and the sample filter of each fold.
+        search: data and training settings.
+        folder: folder for the spectrograms and the sample filter of each fold.
 
     Raises:
-        InputError: if there are no such clips, or too few speakers.
+        InputError: if the class has too few clips, or there are too few speakers.
     """
 
     name, goal = "KID", "min"
@@ -93,18 +96,18 @@ class GanObjective(OverFolds):
 
     @property
     def base(self) -> GANSettings:
-        """What :data:`serkit.studies.gan_kinds.KINDS` has on a rare class: what is to beat."""
+        """Settings of :data:`serkit.studies.gan_kinds.KINDS` for a rare class, the baseline."""
         return replace(KINDS[self.search.kind].of_rare, width=self.search.width)
 
     @cached_property
     def folds(self) -> list[RareClasses]:
-        """Of each a part is trained on; the others' speakers are held out."""
+        """Folds; GANs are trained on the training partition, all other speakers are held out."""
         search = self.search
         settings = RareClassesSettings(
             *((search.label,), search.clips, search.judged, search.seed, search.spec, search.fit)
         )
-        # Of each, both test and validation are held out here: every other one, and each speaker
-        # is held out once.
+        # Both the test and the validation partition of a fold are held out here. So every other one
+        # of twice as many folds is used, and each speaker is held out once.
         every = inner_parts(
             *(search.roots, LABEL_SET, search.spec, 2 * search.folds, search.seed, self._folder),
             naming=search.naming,
@@ -124,13 +127,13 @@ class GanObjective(OverFolds):
     def measured(
         self, fold: RareClasses, settings: GANSettings, share: float, folder: Path, verbose: int
     ) -> dict[str, float]:
-        """Train a GAN on all clips of a fold, then on the class, and measure its samples.
+        """Train a GAN on all training clips of a fold, then on the class, and measure its samples.
 
-        Arguments and errors as for :meth:`serkit.studies.tuning.inner.OverFolds.measured`.
+        Arguments and errors are as for :meth:`serkit.studies.tuning.inner.OverFolds.measured`.
 
         Returns:
-            ``score``, KID, with ``kid_error``, and the shares of samples that are near-``copies``
-            or that the sample filter ``refused`` as another class.
+            ``score``, the KID; ``kid_error``, its standard error; ``copies`` and ``refused``, the
+            fractions of samples that the sample filter rejects as near-copies and as another class.
         """
         label = self.search.label
         spectrograms = self._samples(self._trained(fold, settings, share, folder, verbose))
@@ -141,17 +144,17 @@ class GanObjective(OverFolds):
         return {"score": distance, "kid_error": error, **shares}
 
     def check(self, places: Mapping[str, Path]) -> list[dict]:
-        """What a classifier learns of the class from trials' samples, where others were real.
+        """Score classifiers that learn the class from the samples of trials.
 
-        KID does not say whether samples teach a classifier; this does, but takes as long as
-        several trials.
+        All other classes are learned from real clips. KID does not show whether a classifier can
+        learn from the samples. This method does, but it takes as long as several trials.
 
         Args:
-            places: of trials that are done, by name.
+            places: folders of finished trials, by name.
 
         Returns:
-            Rows as dictionaries with ``set``, ``recall`` of the class and ``uar``, both of training
-            speakers who were held out, means over folds. First what real clips give.
+            One dictionary per trial: ``set``, ``recall`` of the class and ``uar``, both on held-out
+            training speakers, as means over folds. The first dictionary is for real clips.
 
         Source: Ravuri & Vinyals (2019), arXiv:1905.10887.
         """
@@ -170,7 +173,7 @@ class GanObjective(OverFolds):
         if place is None:
             return {}
         network = keras.models.load_model(place / f"fold-{number}" / "generator.keras")
-        # As many as there are real ones, so that classes keep their shares.
+        # At most as many samples as real clips, to keep the class proportions.
         return {self.search.label: self._samples(network)[: len(fold.real[self.search.label])]}
 
     def _samples(self, network: keras.Model) -> np.ndarray:

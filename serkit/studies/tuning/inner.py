@@ -31,21 +31,24 @@ def inner_parts(
     naming: Naming | None = None,
     live: WaveAugmentation | None = None,
 ) -> list[Parts]:
-    """Folds of the speakers of the training part that ``hold_out`` gives for the same seed.
+    """Split the speakers of the outer training partition into folds.
+
+    The outer split is that of :func:`serkit.datasets.protocols.hold_out` for the same seed.
 
     Args:
         roots: folders of recordings.
         label_set: ``emotion`` or ``gender_emotion``.
-        spec: spectrograms.
-        folds: how many, at least 3.
-        seed: of both splits.
-        folder: gets the spectrograms, and ``split.json`` of the outer split.
-        naming: how recordings of the user's own are named.
+        spec: settings of the spectrograms.
+        folds: number of folds, at least 3.
+        seed: seed of both splits.
+        folder: folder for the spectrograms, and for ``split.json`` of the outer split.
+        naming: naming scheme of the user's own recordings.
         live: as for :class:`serkit.studies.cross_validation.CrossValidation`.
 
     Returns:
-        For each fold its parts, all of training speakers: ``train`` to be fitted on,
-        ``validation`` to stop by, ``test`` to be scored on. Each speaker is in ``test`` once.
+        For each fold its spectrograms and labels, with a split of outer training speakers:
+        ``train`` for fitting, ``validation`` for early stopping, ``test`` for scoring. Each speaker
+        is in ``test`` once.
 
     Raises:
         InputError: if there are too few speakers.
@@ -67,10 +70,12 @@ def inner_parts(
 
 
 class OverFolds(ABC):
-    """An objective that is a mean over folds; of a killed trial no fold is done again.
+    """Objective that is a mean over folds.
+
+    The results of finished folds are stored, so that a resumed trial does not repeat them.
 
     Attributes:
-        name: of the score, for people.
+        name: name of the score in messages and tables.
         goal: ``min`` or ``max``.
     """
 
@@ -80,37 +85,37 @@ class OverFolds(ABC):
     @property
     @abstractmethod
     def folds(self) -> Sequence[Any]:
-        """What each fold is trained and scored on."""
+        """Data of each fold for training and scoring."""
 
     @abstractmethod
     def measured(
         self, fold: Any, settings: Any, share: float, folder: Path, verbose: int
     ) -> dict[str, float]:
-        """Train on a fold, and score it on speakers whom nothing has heard.
+        """Train on a fold, and score the result on held-out speakers.
 
         Args:
             fold: one of :attr:`folds`.
-            settings: that are tried.
-            share: of a whole training, above 0 and at most 1.
-            folder: of this training; what is there already is gone on with.
+            settings: settings of the trial.
+            share: fraction of a full training run, above 0 and at most 1.
+            folder: folder of this training run; an interrupted training run resumes from there.
             verbose: as for Keras' ``fit``.
 
         Returns:
             ``score``, and other numbers by name.
 
         Raises:
-            DivergedError: if it does not work with these settings.
+            DivergedError: if the training run diverges with these settings.
         """
 
     def prepare(self) -> None:
-        """Do what all trials share."""
+        """Compute what all trials need, such as spectrograms."""
         _ = self.folds
 
     def score(self, settings: Any, share: float, place: Path, verbose: int = 0) -> Outcome:
-        """See :class:`serkit.studies.tuning.tuner.Objective`.
+        """Return the mean score over folds, see :class:`serkit.studies.tuning.tuner.Objective`.
 
         Raises:
-            TrialFailedError: if a training diverged.
+            TrialFailedError: if a training run diverges, or the mean score is not finite.
         """
         rows = []
         for number, fold in enumerate(self.folds, 1):
@@ -123,7 +128,7 @@ class OverFolds(ABC):
                 with replacing(kept) as partial:
                     pd.DataFrame([row]).to_csv(partial, index=False, lineterminator="\n")
             rows.append(pd.read_csv(kept).iloc[0].to_dict())
-        # Of dozens of networks in one process the graphs add up.
+        # Otherwise the graphs of dozens of networks would accumulate in one process.
         keras.utils.clear_session()
         values = tuple(row.pop("score") for row in rows)
         details = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}

@@ -14,24 +14,27 @@ from serkit.serialization import content_key, plain
 
 RANDOM, BAYESIAN, HYPERBAND = "random", "bayesian", "hyperband"
 ALGORITHMS = (RANDOM, BAYESIAN, HYPERBAND)
-# A failed trial is our own affair; KerasTuner would count those of former processes, too.
+# GuardedTuner counts failed trials itself. KerasTuner would also count those of earlier processes.
 _NEVER = 1_000_000
 
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """How a search goes about it.
+    """Search algorithm and its settings.
 
     Attributes:
         algorithm: ``random``, ``bayesian`` or ``hyperband``.
-        trials: settings that are tried; of ``hyperband`` they follow from the next two.
-        rounds: of ``hyperband``: trials begin with so small a share of a training that they can be
-            lengthened ``rounds`` - 1 times.
-        factor: of ``hyperband``: how much longer they get, and how many fewer they then are.
-        seed: of what is tried.
+        trials: number of trials. With ``hyperband`` it is ignored; the number of trials follows
+            from ``rounds`` and ``factor``.
+        rounds: with ``hyperband``, the largest number of rounds of a trial. The shortest trials
+            last so small a fraction of a full training run that they can be lengthened
+            ``rounds`` - 1 times.
+        factor: with ``hyperband``, the factor by which trials are lengthened from one round to the
+            next, and by which their number is reduced.
+        seed: seed of the choice of settings.
 
     Raises:
-        InputError: for a value out of range.
+        InputError: if a value is out of range, or ``bayesian`` has fewer than 3 trials.
 
     Source: KerasTuner; Li et al. (2018), arXiv:1603.06560, for ``hyperband``.
     """
@@ -52,19 +55,19 @@ class SearchSettings:
 
     @property
     def longest(self) -> int:
-        """Of ``hyperband``: a whole training in the shortest ones."""
+        """With ``hyperband``, length of a full training run divided by that of the shortest."""
         return self.factor ** (self.rounds - 1)
 
     def oracle(self, name: str, goal: str) -> keras_tuner.Oracle:
-        """KerasTuner's part of it, which says what to try next.
+        """Return KerasTuner's oracle, which chooses the settings of the next trial.
 
         Args:
-            name: of what is scored.
+            name: name of the score.
             goal: ``min`` or ``max``.
         """
         common = {
             "objective": keras_tuner.Objective(name, goal),
-            # Its own 0 would be another seed each time.
+            # KerasTuner replaces the seed 0 by a random one.
             "seed": self.seed + 1,
             "max_consecutive_failed_trials": _NEVER,
         }
@@ -85,15 +88,15 @@ class TrialFailedError(SerkitError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What settings are worth.
+    """Result of a trial.
 
     Attributes:
-        score: what the search is for, a mean over folds of speakers.
-        folds: the same of each fold.
-        details: other numbers by name; the search does not look at them.
+        score: value that the search optimises, a mean over folds of speakers.
+        folds: score of each fold.
+        details: other numbers by name; they do not influence the search.
 
     Raises:
-        TrialFailedError: if the score is not a finite number: it would compare with nothing.
+        TrialFailedError: if the score is not finite, because it could not be ranked.
     """
 
     score: float
@@ -106,43 +109,44 @@ class Outcome:
 
 
 class Outcomes:
-    """Outcomes in a folder, by settings and by the share of a training that they got.
+    """Outcomes of trials, stored in a folder by settings and fraction of a training run.
 
-    What failed is kept with its reason, too: it would fail again.
+    Failed trials are stored with their reason and not repeated, because they would fail again.
 
     Args:
-        folder: gets a folder for each settings and share.
+        folder: folder for one subfolder per pair of settings and fraction.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def place(self, settings: Any, share: float) -> Path:
-        """The folder of a trial.
+        """Return the folder of a trial.
 
         Args:
-            settings: JSON values.
-            share: of a whole training, above 0 and at most 1.
+            settings: settings of the trial, as JSON values.
+            share: fraction of a full training run, above 0 and at most 1.
         """
         return self._folder / content_key(settings=plain(settings), share=share)
 
     def has(self, settings: Any, share: float) -> bool:
-        """Whether something came of settings, be it that they failed."""
+        """Return whether the outcome of a trial is stored, including a failure."""
         return self._file(settings, share).exists()
 
     def any(self) -> bool:
-        """Whether anything is kept."""
+        """Return whether any outcome is stored."""
         return any(self._folder.glob("*/outcome.json"))
 
     def make(self, settings: Any, share: float, task: Callable[[Path], Outcome]) -> None:
-        """Do the work of a trial, and keep what comes of it.
+        """Run a trial, and store its outcome.
 
         Args:
-            settings: JSON values.
-            share: of a whole training.
-            task: gets the trial's folder. If it is killed it is called again by the next process,
-                and goes on with what it finds there. What it raises but TrialFailedError is no
-                outcome.
+            settings: settings of the trial, as JSON values.
+            share: fraction of a full training run.
+            task: function that gets the trial's folder and returns the outcome. If the process is
+                killed, the next process calls the function again, and the function resumes from
+                the files in the folder. A TrialFailedError is stored as a failure. Any other
+                exception passes through, and nothing is stored.
         """
         try:
             found = asdict(task(self.place(settings, share)))
@@ -156,10 +160,10 @@ class Outcomes:
         return self.place(settings, share) / "outcome.json"
 
     def known(self, settings: Any, share: float) -> Outcome | None:
-        """The outcome, if there is one.
+        """Return the stored outcome of a trial, or None if there is none.
 
         Raises:
-            TrialFailedError: if it is that the trial failed.
+            TrialFailedError: if the trial failed.
         """
         file = self._file(settings, share)
         return _outcome(file) if file.exists() else None

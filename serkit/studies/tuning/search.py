@@ -27,14 +27,14 @@ from serkit.studies.tuning.workers import ALONE, CHIEF, WORKER, Member
 def trial_row(
     trial: str, values: dict, share: float, found: Outcome | None, failed: str = ""
 ) -> dict[str, Any]:
-    """A row of ``trials.csv``.
+    """Return a row of ``trials.csv``.
 
     Args:
-        trial: its name.
-        values: that the search chose, by name.
-        share: of a whole training.
-        found: what came of it; None if it failed.
-        failed: why.
+        trial: name of the trial.
+        values: hyperparameters that the search chose, by name.
+        share: fraction of a full training run.
+        found: outcome of the trial; None if it failed.
+        failed: why the trial failed; empty if it did not.
     """
     row = {"trial": trial, "share": share, "score": found.score if found else None}
     if found:
@@ -45,11 +45,11 @@ def trial_row(
 
 
 def trials_table(trials: pd.DataFrame, objective: Objective) -> str:
-    """All trials as Markdown, best first; what failed comes last, with its reason.
+    """Return a Markdown table of all trials, best first, then the failed trials with their reasons.
 
     Args:
-        trials: as in ``trials.csv``.
-        objective: what they were scored by.
+        trials: table as in ``trials.csv``.
+        objective: objective of the search.
     """
     ordered = trials.sort_values("score", ascending=objective.goal == "min", kind="stable")
     folds = [name for name in trials.columns if name.startswith("fold ")]
@@ -79,22 +79,24 @@ def _cell(value: Any) -> str:
 BEST = "best.json"
 _BASE = "as it was"
 _COMPLETED = keras_tuner.engine.trial.TrialStatus.COMPLETED
-# Of a worker, after each of which its chief was started again.
+# Largest number of times that a worker joins the search. It joins again if its chief was restarted.
 _CALLS = 6
 
 
 class Search:
-    """A search in a folder.
+    """Hyperparameter search whose files are in a folder.
+
+    TensorFlow operations are deterministic from the creation of a search on.
 
     Args:
-        settings: how it goes about it.
-        trials: runs trials, each once.
-        space: from ``hp`` to settings.
-        base: the settings that are to be beaten; they are scored, too.
-        kind: of what is searched for, as ``best.json`` names it.
-        folder: gets ``trials.csv``, ``trials.md`` and ``best.json``.
-        say: gets lines.
-        parallel: trials at a time, for an engine that has room for several.
+        settings: search algorithm and its settings.
+        trials: runs each trial once.
+        space: function from ``hp`` to settings.
+        base: settings of the baseline, which is scored too.
+        kind: kind of the settings, as in ``best.json``.
+        folder: folder for ``trials.csv``, ``trials.md`` and ``best.json``.
+        say: function that gets each line of output.
+        parallel: number of trials at a time, for an engine that can run several.
     """
 
     def __init__(
@@ -116,25 +118,26 @@ class Search:
         self._base, self._kind, self._folder, self._say = base, kind, folder, say
 
     def run(self) -> dict[str, Any] | None:
-        """Try settings until all trials are done, then write tables and the best settings.
+        """Run all trials, then write the tables and the best settings.
 
-        With KerasTuner's variables in the environment this process is the chief, or a worker, which
-        tries what the chief says; see :mod:`serkit.studies.tuning.workers`.
+        If KerasTuner's environment variables are set, this process is the chief, or a worker that
+        runs the trials of the chief; see :mod:`serkit.studies.tuning.workers`.
 
         Returns:
-            What ``best.json`` holds; None of a worker.
+            The content of ``best.json``; None for a worker.
 
         Raises:
-            SearchError: if the search cannot go on, or no trial gave a score. Made again, it goes
-                on where it was.
+            SearchError: if the search cannot continue, or no trial of a full training run has a
+                score. The search can be resumed.
         """
         member = Member.of_environment()
         kept = self._folder / "oracle"
         if member.role != WORKER and _is_damaged(kept):
-            # All trials' outcomes are kept elsewhere: it asks for the same, and gets them at once.
+            # The outcomes of all trials are stored elsewhere. KerasTuner chooses the same trials
+            # again, and their stored outcomes are used.
             self._say("   KerasTuner's files are damaged; it starts again with what is known")
             shutil.rmtree(kept)
-        # Workers on one machine share what is computed once.
+        # Several workers on one machine use the same prepared files. Only one computes them.
         with alone_in(self._folder / "prepared"):
             self._objective.prepare()
         if member.role == ALONE:
@@ -143,7 +146,7 @@ class Search:
         tuner = GuardedTuner(
             *(self._settings, self._space, self._trials, kept, self._say, member.require_answer)
         )
-        # Nor does it print a traceback for what is said in a line.
+        # KerasTuner then prints no traceback for a failed trial, which GuardedTuner reports itself.
         keras_tuner.src.config.DEBUG = False
         try:
             tuner.oracle.verbose = 0
@@ -153,7 +156,7 @@ class Search:
         if member.role == WORKER:
             return None
         if member.role == CHIEF:
-            # Now, since workers should not wait.
+            # The chief scores the baseline after the trials, so that no worker has to wait for it.
             self._score_base()
         return self._results(tuner)
 
@@ -164,11 +167,11 @@ class Search:
         if self._parallel == 1:
             tuner.search()
             return
-        # Of one oracle several tuners, each with a name of its own, as workers have them.
+        # Several tuners use the same oracle. Each needs an ID of its own, as workers do.
         tuners = [copy.copy(tuner) for _ in range(self._parallel)]
         for number, one in enumerate(tuners):
             one.tuner_id = f"{tuner.tuner_id}-{number}"
-        # Its file is what KerasTuner looks for, to go on with.
+        # KerasTuner resumes a search only if the file of this tuner exists.
         tuner.save()
         with ThreadPoolExecutor(self._parallel) as pool:
             running = [pool.submit(one.search) for one in tuners]
@@ -228,14 +231,14 @@ class Search:
 
 
 def _told(trial: Any) -> tuple[Outcome | None, str]:
-    """What KerasTuner knows of a trial that was run where this process sees no files."""
+    """Return KerasTuner's record of a trial whose files are on another machine."""
     if trial.status == _COMPLETED:
         return Outcome(trial.score, ()), ""
     return None, "its worker has said why"
 
 
 def _work(tuner: GuardedTuner, member: Member) -> None:
-    """A worker's side; a chief that was killed in the middle of a call is asked again."""
+    """Run the trials of a worker; if the chief was killed during a call, call it again."""
     for left in reversed(range(_CALLS)):
         try:
             tuner.search()
@@ -243,12 +246,15 @@ def _work(tuner: GuardedTuner, member: Member) -> None:
         except grpc.RpcError as error:
             if not left:
                 raise SearchError(f"the chief answers {error.code()}: {error.details()}") from error
-            # What was under way is asked for anew, and known if it was done.
+            # The chief returns the interrupted trial again. If it was done, its outcome is stored.
             member.require_answer()
 
 
 def _is_damaged(folder: Path) -> bool:
-    """Whether KerasTuner was killed while it wrote: it does not write beside and rename."""
+    """Return whether KerasTuner's files are incomplete.
+
+    KerasTuner does not write files atomically. So a killed process can leave partial files.
+    """
     file = folder / "oracle.json"
     if not file.exists():
         return folder.exists()

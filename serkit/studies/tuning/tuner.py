@@ -15,19 +15,19 @@ from serkit.studies.tuning.records import Outcome, Outcomes, SearchSettings, Tri
 from serkit.tasks.graph import Engine, TaskFactory, TaskGraph
 
 TRIALS = "trials"
-"""Name of the folder of all trials in that of a search."""
+"""Name of the folder of all trials, in the folder of the search."""
 _SHARED = ("split.json", "spectrograms", "fold-*")
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Settings that are tried, as a task.
+    """Task: score settings.
 
     Attributes:
-        objective: what they are scored by.
-        settings: a dataclass.
-        share: of a whole training.
-        outcomes: where what comes of it is kept.
+        objective: objective of the search.
+        settings: settings of the trial, a dataclass.
+        share: fraction of a full training run.
+        outcomes: stored outcomes of the search.
     """
 
     objective: Any
@@ -36,16 +36,16 @@ class Trial:
     outcomes: Outcomes
     needs: tuple[Path, ...] = ()
     failure: None = None
-    """Settings that give no score have an outcome, too."""
+    """Always None: for settings without a score, the outcome holds the reason."""
 
     @property
     def place(self) -> Path:
-        """Its own folder."""
+        """Folder of this task."""
         return self.outcomes.place(asdict(self.settings), self.share)
 
     @property
     def title(self) -> str:
-        """For people."""
+        """Name of the task in messages."""
         return f"trial {self.place.name}"
 
     @property
@@ -53,7 +53,7 @@ class Trial:
         return self.outcomes.has(asdict(self.settings), self.share)
 
     def run(self, verbose: int) -> None:
-        """Score the settings, or keep why they give no score."""
+        """Score the settings, and store the score or the reason for a failure."""
         self.outcomes.make(
             *(asdict(self.settings), self.share),
             lambda place: self.objective.score(self.settings, self.share, place, verbose),
@@ -61,14 +61,14 @@ class Trial:
 
 
 class Trials:
-    """Runs trials of a search, each once.
+    """Run each trial of a search once.
 
     Args:
-        objective: what settings are scored by, in this process.
-        make: the same objective in another process: from the folder of the search to it. It is
-            pickled.
-        folder: of the search.
-        engine: where trials are run.
+        objective: objective of the search.
+        make: function from the folder of the search to the same objective, called in other
+            processes. It is pickled.
+        folder: folder of the search.
+        engine: scheduler that runs the trials.
     """
 
     def __init__(
@@ -79,26 +79,26 @@ class Trials:
         self._outcomes = Outcomes(folder / TRIALS)
 
     def place(self, settings: Any, share: float) -> Path:
-        """Folder of a trial."""
+        """Return the folder of a trial."""
         return self._outcomes.place(asdict(settings), share)
 
     def known(self, settings: Any, share: float) -> Outcome | None:
-        """What came of settings, if they were tried.
+        """Return the stored outcome of a trial, or None if it was not run.
 
         Raises:
-            TrialFailedError: if they gave no score.
+            TrialFailedError: if the trial failed.
         """
         return self._outcomes.known(asdict(settings), share)
 
     def any_known(self) -> bool:
-        """Whether something came of any settings."""
+        """Return whether the outcome of any trial is stored."""
         return self._outcomes.any()
 
     def get(self, settings: Any, share: float) -> Outcome:
-        """What comes of settings: what is kept, or else what a trial gives now.
+        """Return the outcome of a trial; run the trial if no outcome is stored.
 
         Raises:
-            TrialFailedError: if they give no score.
+            TrialFailedError: if the trial failed.
         """
         trial = Trial(self.objective, settings, share, self._outcomes)
         task_factory = TaskFactory(
@@ -109,7 +109,7 @@ class Trials:
         return self.known(settings, share)
 
     def _shared(self) -> list[str]:
-        """What the objective has prepared for all trials."""
+        """Return the names of the files and folders that all trials need."""
         found = [path for pattern in _SHARED for path in self._folder.glob(pattern)]
         return sorted(path.name for path in found)
 
@@ -121,7 +121,7 @@ def _reopened(
 
 
 def _objective(make: Callable[[Path], Any], folder: Path) -> Any:
-    """The objective of a process, which opens its recordings once."""
+    """Return the objective, cached so that a process opens the recordings only once."""
     known = (repr(make), folder)
     if known not in _OPENED:
         _OPENED.clear()
@@ -134,50 +134,56 @@ _OPENED: dict[tuple[str, Path], Any] = {}
 
 _IN_A_ROW = 3
 _SHARE = "tuner/epochs"
-# KerasTuner asks again at once if there is nothing to do yet.
+# Seconds between requests for a trial. KerasTuner repeats a request at once if no trial is ready.
 _PAUSE = 0.05
 
 
 class SearchError(SerkitError):
-    """A search cannot go on; the message says why. Made again, it goes on where it was."""
+    """The search cannot continue; the message says why. The search can be resumed."""
 
 
 class Objective(Protocol):
-    """What settings are scored by."""
+    """Function that scores settings."""
 
     name: str
-    """Of the score, for people."""
+    """Name of the score in messages and tables."""
     goal: str
     """``min`` or ``max``."""
 
     def prepare(self) -> None:
-        """Do what all trials share."""
+        """Compute what all trials need, such as spectrograms."""
 
     def score(self, settings: Any, share: float, place: Path, verbose: int = 0) -> Outcome:
-        """Train with settings, for a share of a whole training, and score the result.
+        """Train with some settings for a fraction of a full training run, and score the result.
+
+        Args:
+            settings: settings of the trial, a dataclass.
+            share: fraction of a full training run, above 0 and at most 1.
+            place: folder of the trial; an interrupted trial resumes from there.
+            verbose: as for Keras' ``fit``.
 
         Raises:
-            TrialFailedError: if these settings give no result.
+            TrialFailedError: if these settings give no finite score.
         """
 
 
 class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
-    """A KerasTuner tuner whose trials are settings of ours, scored by an objective of ours.
+    """KerasTuner tuner that scores settings dataclasses with an :class:`Objective`.
 
-    A trial fails, with its reason, if its settings are not valid or its training gives no finite
-    number; after three in a row the search ends. Anything else that goes wrong, a full disk or a
-    mistake in the code, ends the search at once and fails no trial.
+    A trial fails, with a reason, if its settings are not valid or its score is not finite. After
+    three failed trials in a row the search ends. Any other error, such as a full disk or a bug,
+    ends the search at once and does not mark a trial as failed.
 
     Args:
-        settings: how the search goes about it.
-        space: from ``hp`` to settings.
-        trials: runs them.
-        folder: of KerasTuner's own files.
-        say: gets lines.
-        require_answer: of a worker, waits for its chief.
+        settings: search algorithm and its settings.
+        space: function from ``hp`` to settings.
+        trials: runs each trial once.
+        folder: folder for KerasTuner's own files.
+        say: function that gets each line of output.
+        require_answer: function that makes a worker wait until its chief answers.
 
     Raises:
-        InputError: if the space's own defaults are not valid.
+        InputError: if the default values of the space are not valid settings.
     """
 
     def __init__(
@@ -201,7 +207,7 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
         )
 
     def run_trial(self, trial: Any) -> dict[str, float]:
-        """Score a trial's settings, or take the score that is kept."""
+        """Return the score of a trial by name; run the trial if no outcome is stored."""
         began = time.monotonic()
         try:
             found = self._trials.get(self._valid(trial), self.share(trial))
@@ -210,7 +216,7 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
             self._say(f"   trial {trial.trial_id} failed: {error}")
             raise keras_tuner.errors.FailedTrialError(str(error)) from error
         except Exception as error:
-            # KerasTuner would take it for the fault of the settings, and go on.
+            # Otherwise KerasTuner would mark the trial as invalid and continue.
             raise keras_tuner.errors.FatalRuntimeError(str(error)) from error
         self._failures.clear()
         seconds = time.monotonic() - began
@@ -219,18 +225,26 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
         return {name: found.score}
 
     def pre_create_trial(self) -> None:
-        """Ask for what to try next only if somebody answers."""
+        """Wait until the chief answers, before a trial is requested.
+
+        Raises:
+            SearchError: if :meth:`stop` was called, or the chief does not answer.
+        """
         time.sleep(_PAUSE)
         if self._stopped.is_set():
             raise SearchError("it was stopped, since a trial at the same time ended the search")
         self._require_answer()
 
     def stop(self) -> None:
-        """Let it, and its copies, try nothing more."""
+        """Make this tuner and its copies request no further trials."""
         self._stopped.set()
 
     def on_trial_end(self, trial: Any) -> None:
-        """Report a trial; end the search if too many failed."""
+        """Report a finished trial to the oracle.
+
+        Raises:
+            SearchError: if three trials in a row failed, or the chief does not answer.
+        """
         self._require_answer()
         super().on_trial_end(trial)
         if len(self._failures) >= _IN_A_ROW:
@@ -240,22 +254,22 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
             )
 
     def outcome(self, trial: Any) -> Outcome | None:
-        """What a trial gave, if it was run.
+        """Return the stored outcome of a trial, or None if it was not run here.
 
         Args:
-            trial: KerasTuner's.
+            trial: a trial of KerasTuner.
 
         Raises:
-            TrialFailedError: if it gave no score.
+            TrialFailedError: if the trial failed.
         """
         return self._trials.known(self._valid(trial), self.share(trial))
 
     def place(self, trial: Any) -> Path:
-        """Where a trial that gave a score was run."""
+        """Return the folder of a trial that has a score."""
         return self._trials.place(self._valid(trial), self.share(trial))
 
     def share(self, trial: Any) -> float:
-        """The share of a whole training that a trial gets."""
+        """Return the fraction of a full training run that a trial gets."""
         values = trial.hyperparameters.values
         return values[_SHARE] / self._settings.longest if _SHARE in values else 1.0
 

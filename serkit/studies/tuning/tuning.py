@@ -33,19 +33,19 @@ SPACES: dict[str, Callable[[Any, Any], Any]] = {
     DCGAN: dcgan_space,
     WGAN_GP: wgan_gp_space,
 }
-"""Search spaces, from ``hp`` and the settings to be beaten to settings."""
+"""Search spaces by kind: functions from ``hp`` and the settings of the baseline to settings."""
 
 
 def make_objective(kind: str, search: ClassifierSearch | GanSearch, folder: Path) -> OverFolds:
-    """What settings of a kind are scored by.
+    """Return the objective for settings of a kind.
 
     Args:
         kind: key of :data:`SPACES`.
-        search: of the same kind.
-        folder: gets what all trials share.
+        search: data and training settings for the same kind.
+        folder: folder for the files that all trials need, such as spectrograms.
 
     Raises:
-        InputError: if the search is one of something else.
+        InputError: if ``search`` is for another kind.
     """
     objectives = {
         CLASSIFIER: (ClassifierObjective, ClassifierSearch),
@@ -60,7 +60,12 @@ def make_objective(kind: str, search: ClassifierSearch | GanSearch, folder: Path
 
 
 def space_of(kind: str, base: Any) -> Callable[[Any], Any]:
-    """The search space around settings, from ``hp`` to settings."""
+    """Return the search space of a kind, a function from ``hp`` to settings.
+
+    Args:
+        kind: key of :data:`SPACES`.
+        base: settings of the baseline, which also give the values that are not searched.
+    """
     return functools.partial(_asked, SPACES[kind], base)
 
 
@@ -77,28 +82,28 @@ def tune(
     engine: Engine | None = None,
     parallel: int = 1,
 ) -> dict[str, Any] | None:
-    """Search for settings; a second call goes on where the first was killed.
+    """Run a hyperparameter search; a second call resumes an interrupted search.
 
-    With KerasTuner's variables in the environment this process is the chief of a search, or a
+    If KerasTuner's environment variables are set, this process is the chief of a search, or a
     worker, see :mod:`serkit.studies.tuning.workers`.
 
     Args:
         kind: key of :data:`SPACES`.
-        search: what is trained on what, and scored by what.
-        settings: how the search goes about it.
-        out: run folder; gets ``best.json``, ``trials.csv`` and ``trials.md``.
-        progress: says what is being done.
-        engine: where trials are run; default: in this process.
-        parallel: how many at a time, where the engine has room for several.
+        search: data and training settings.
+        settings: search algorithm and its settings.
+        out: run folder for ``best.json``, ``trials.csv`` and ``trials.md``.
+        progress: reports progress to the user.
+        engine: scheduler that runs the trials; default: in this process.
+        parallel: number of trials at a time, for an engine that can run several.
 
     Returns:
-        What ``best.json`` holds, see
-        :class:`serkit.studies.tuning.search.Search`; None of a worker.
+        The content of ``best.json``, see
+        :class:`serkit.studies.tuning.search.Search`; None for a worker.
 
     Raises:
-        SearchError: if the search cannot go on, or nothing came of it; the message says why.
-        ResumeError: if the folder was made with other settings.
-        InputError: for recordings or settings that do not work.
+        SearchError: if the search cannot continue or gives no score; the message says why.
+        ResumeError: if the folder was made with other settings, or another process uses it.
+        InputError: if recordings or settings are not valid.
     """
     progress = progress or Progress()
     follow_parent()
@@ -112,7 +117,7 @@ def tune(
         *(progress.say, parallel),
     )
     if Member.of_environment().role == WORKER:
-        # The folder is the chief's.
+        # Only the chief locks the run folder.
         return made.run()
     wanted = {
         "kind": kind,
@@ -130,16 +135,18 @@ def tune(
 def tune_with_workers(
     command: Sequence[str], workers: int, out: Path, progress: Progress | None = None
 ) -> dict[str, Any]:
-    """The same by a chief and workers on this machine.
+    """Run a search with a chief and several workers on this machine; return ``best.json``.
 
     Args:
-        command: of ``serkit`` that calls :func:`tune` for this folder.
-        workers: how many.
-        out: run folder; gets what each of them says in ``logs/``, too.
-        progress: says what is being done.
+        command: arguments of ``serkit`` that call :func:`tune` for this folder.
+        workers: number of workers, at least 1.
+        out: run folder; the output of each process is written to its subfolder ``logs``.
+        progress: reports progress to the user.
 
     Raises:
-        SearchError: if one of them fails by itself, with the last it said, or is killed too often.
+        SearchError: if a process fails or is killed too often; the message has the last line of its
+            output.
+        InputError: if ``workers`` is below 1.
     """
     progress = progress or Progress()
     Crew([sys.executable, "-m", "serkit", *command], workers, out / "logs", progress.say).run()

@@ -20,12 +20,13 @@ _RESTARTS = 5
 
 @dataclass(frozen=True)
 class Member:
-    """What this process is in a search.
+    """Role of this process in a search.
 
     Attributes:
-        role: ``chief``, which says what to try next, ``worker``, which tries it, or ``alone``.
-        address: ``(ip, port)`` of the chief; None if alone.
-        patience: seconds that a worker waits for an answer.
+        role: ``chief``, which chooses the settings of each trial; ``worker``, which runs the
+            trials; or ``alone``, a search in one process.
+        address: ``(ip, port)`` of the chief; None for the role ``alone``.
+        patience: time that a worker waits for its chief to answer, in seconds.
     """
 
     role: str = ALONE
@@ -34,10 +35,10 @@ class Member:
 
     @classmethod
     def of_environment(cls) -> "Member":
-        """As KerasTuner's variables say.
+        """Read the role from KerasTuner's environment variables.
 
         Raises:
-            InputError: if one of them is missing, or the port is no number.
+            InputError: if the IP is set but another variable is not, or the port is not a number.
         """
         given = {name: os.environ.get(name) for name in (IP, PORT, ID)}
         if given[IP] is None:
@@ -47,16 +48,17 @@ class Member:
             raise InputError(f"{IP} is set, {', '.join(missing)} not; valid are all three, or none")
         if not given[PORT].isdigit():
             raise InputError(f"{PORT}={given[PORT]!r}; valid is a number")
-        # As KerasTuner tells them apart.
+        # KerasTuner uses the same rule.
         role = CHIEF if "chief" in given[ID] else WORKER
         patience = float(os.environ.get(_WAIT, cls.patience))
         return cls(role, (given[IP], int(given[PORT])), patience)
 
     def require_answer(self) -> None:
-        """Wait until the chief answers.
+        """If this process is a worker, wait until the chief answers.
 
         Raises:
-            SearchError: if it does not. KerasTuner by itself would wait for an hour.
+            SearchError: if the chief does not answer within ``patience`` seconds. KerasTuner alone
+                would wait for an hour.
         """
         if self.role != WORKER:
             return
@@ -77,7 +79,10 @@ class Member:
 
 
 def follow_parent() -> None:
-    """End this process when the one that started it as a member ends, however it does."""
+    """End this process when the process that started it ends for any reason, even if killed.
+
+    This applies only to processes that a :class:`Crew` has started.
+    """
     parent = os.environ.get(_PARENT)
     if parent is None:
         return
@@ -91,16 +96,17 @@ def follow_parent() -> None:
 
 
 class Crew:
-    """A chief and workers on this machine, restarted if they are killed.
+    """Chief and workers of a search on this machine; a killed process is restarted.
 
     Args:
-        command: of each of them, a program and its arguments; which it is, the environment says.
-        workers: how many.
-        logs: folder of what each of them prints.
-        say: gets lines.
+        command: program and its arguments, the same for each process; environment variables set
+            the role.
+        workers: number of workers, at least 1.
+        logs: folder for the output of each process.
+        say: function that gets each line of output.
 
     Raises:
-        InputError: if there are fewer than one worker.
+        InputError: if ``workers`` is below 1.
     """
 
     def __init__(
@@ -110,14 +116,15 @@ class Crew:
         self._command, self._logs, self._say = list(command), logs, say
         self._names = [CHIEF, *(f"worker-{number}" for number in range(1, workers + 1))]
         self._port = _free_port()
-        # Each with all cores would be slower than one after the other.
+        # Workers that all use all cores would be slower than running the trials one by one.
         self._threads = max(1, (os.cpu_count() or 1) // workers)
 
     def run(self) -> None:
-        """Run until the chief has ended; a member that is killed is started again.
+        """Run until the chief has ended; restart any process that is killed.
 
         Raises:
-            SearchError: if a member fails by itself, with the last it said, or is killed too often.
+            SearchError: if a process fails, or is killed too often; the message has the last line
+                of its output.
         """
         self._logs.mkdir(parents=True, exist_ok=True)
         members = {name: self._start(name) for name in self._names}
