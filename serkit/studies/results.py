@@ -28,11 +28,7 @@ from serkit.studies.comparison_settings import HONEST, LEAKY
 from serkit.studies.corpus_probe import tell_corpora
 from serkit.studies.engine import Comparison
 
-MEASURES: dict[str, Measure] = {
-    "uar": average_recall,
-    "macro_f1": macro_f1,
-    "accuracy": accuracy,
-}
+MEASURES: dict[str, Measure] = {"uar": average_recall, "macro_f1": macro_f1, "accuracy": accuracy}
 """Measures of an arm by name; the first is the main measure."""
 
 
