@@ -28,21 +28,21 @@ from serkit.training.batches import batches_in_order
 from serkit.training.examples import Examples
 
 _STATE = ("state.npz", "best.weights.h5")
-# Classes that are called 1 and 2 are no numbers.
+# Otherwise pandas would read class names such as ``1`` and ``2`` as numbers.
 _WORDS = dict.fromkeys(("root", "path", "corpus", "speaker", "gender", "truth", "predicted"), str)
 
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """A classifier to be trained.
+    """Task: the training run of a classifier.
 
     Attributes:
         classifier: key of :data:`serkit.studies.comparison_settings.CLASSIFIERS`.
-        filling: the arm, the fold, and what is added.
-        seed: of weights, dropout, order and augmentation.
-        settings: of the comparison.
-        folder: that all trainings are kept in; networks' features are kept there, too.
-        keep_model: whether the trained network is kept.
+        filling: the arm, the fold, and the samples that are added to rare classes.
+        seed: seed of weights, dropout, order of examples and augmentation.
+        settings: settings of the comparison.
+        folder: folder of all results; features of frozen layers are kept there, too.
+        keep_model: whether the trained network is saved.
     """
 
     classifier: str
@@ -54,7 +54,7 @@ class Training:
 
     @cached_property
     def key(self) -> str:
-        """Changes with everything that the predictions depend on."""
+        """Hash of all inputs that the predictions depend on."""
         arm, fold = self.filling.arm, self.filling.fold
         contender = self.settings.contender(self.classifier)
         parts = fold.split.parts().items()
@@ -75,24 +75,24 @@ class Training:
 
     @property
     def title(self) -> str:
-        """For people."""
+        """Name of the task in messages."""
         fold = self.filling.fold
         what = f"{self.classifier}-{self.filling.arm.name}"
         return f"{what}-{fold.protocol}-{fold.number}-seed-{self.seed}"
 
     @property
     def place(self) -> Path:
-        """Its own folder: what two arms would do alike, one does for both."""
+        """Folder of this task. Two arms with the same training run share one folder."""
         return self.folder / "trainings" / f"{self.classifier}-{self.key}"
 
     @property
     def model_file(self) -> Path:
-        """The trained network, where it is kept."""
+        """File of the trained network, if it is saved."""
         return self.place / "model.keras"
 
     @property
     def needs(self) -> tuple[Path, ...]:
-        """Where the spectrograms are, GANs that it gets samples of, and their sample filter."""
+        """Folders of the spectrograms, of the GANs, and of the sample filter's classifier."""
         speeds = self.settings.speeds_of(self.filling.arm)
         return (*self.filling.fold.views.needs(speeds), *self.filling.needs)
 
@@ -103,12 +103,12 @@ class Training:
 
     @property
     def failure(self) -> str | None:
-        """Why it, or a GAN that it needs, cannot be trained."""
+        """Why this training run, or that of a GAN that it needs, failed; None if none failed."""
         return self.filling.failure or failure_at(self.place)
 
     @cached_property
     def fit(self) -> FitSettings:
-        """How it is trained: as many steps in every arm, whatever it adds."""
+        """Training settings. All arms of a fold have the same number of steps."""
         arm, fold = self.filling.arm, self.filling.fold
         settings = self.settings.fit_of(self.classifier)
         filled = len(fold.split.train) + sum(fold.plan.values())
@@ -120,11 +120,11 @@ class Training:
         )
 
     def run(self, verbose: int) -> None:
-        """Train, or go on training, and predict the validation and test parts.
+        """Train the classifier, or resume its training run; predict validation and test partitions.
 
         Raises:
-            LeakError: if anything that is trained on, or the weights that the network begins with,
-                has a voice of another part in it.
+            LeakError: if a clip may not be used for fitting, or the initial weights were trained on
+                speakers who are not training speakers.
         """
         split, parts = self.filling.fold.split, self.filling.fold.parts
         contender = self.settings.contender(self.classifier)
@@ -144,36 +144,37 @@ class Training:
         self._keep(model, {**counts, "train_accuracy": self._accuracy(model, train)})
 
     def predictions(self) -> pd.DataFrame:
-        """Of the test part; see :func:`serkit.studies.parts.predict_part`."""
+        """Return test predictions, see :func:`serkit.studies.parts.predict_part`."""
         split = self.filling.fold.split
         found = pd.read_csv(self.place / "predictions.csv", keep_default_na=False, dtype=_WORDS)
-        # As the manifest has them now: what is known of a clip may have been mended since.
+        # Take these columns from the current manifest, which may have been corrected since.
         for name in ("root", "path", "corpus", "speaker", "gender"):
             found[name] = [getattr(clip, name) for clip in split.test.clips]
         return found
 
     def history(self) -> list[dict[str, float]]:
-        """A row per epoch."""
+        """Return one dictionary per epoch, see :func:`serkit.models.fitting.fit_classifier`."""
         return pd.read_csv(self.place / "history.csv").to_dict("records")
 
     def kept_epoch(self) -> dict[str, float]:
-        """The row of :meth:`history` whose weights were kept."""
+        """Return the row of :meth:`history` of the epoch whose weights were kept."""
         rows = self.history()
         return rows[-1] if self.fit.keep == "last" else max(rows, key=lambda row: row["val_uar"])
 
     def record(self) -> dict:
-        """UAR on the validation part, and how many examples it was trained on.
+        """Return the UAR on the validation partition and the numbers of training examples.
 
-        ``generated`` are those that a GAN or the noise made; ``train_accuracy`` is of all examples,
-        by the weights that were kept, without dropout and augmentation. Trainings of earlier
-        versions do not have it.
+        ``validation_uar`` is the UAR. ``examples`` counts all training examples. ``generated``
+        counts the training examples that were generated by a GAN or as noise. ``train_accuracy`` is
+        the accuracy on all training examples with the kept weights, without dropout and
+        augmentation. Records of earlier versions do not have ``train_accuracy``.
         """
         return read_json(self.place / "record.json")
 
     @property
     def _seed(self) -> int:
         fold = self.filling.fold
-        # Without the arm: all of them begin with the same weights.
+        # The arm is left out, so that all arms start from the same weights.
         return derive_seed(self.seed, fold.protocol, fold.number, self.classifier)
 
     @property
@@ -181,7 +182,7 @@ class Training:
         waves = self.settings.waves_of(self.filling.arm)
         if waves is None:
             return {}
-        # What is off is left out: more may be known to a later version.
+        # Defaults are left out, so that keys stay valid when a later version adds fields.
         return {"waves": recorded(waves, [one.name for one in fields(waves)])}
 
     def _train(self) -> tuple[Examples, int]:
@@ -191,7 +192,7 @@ class Training:
         return Examples.joined([*real, *added.examples]), sum(added.generated.values())
 
     def _accuracy(self, model: keras.Model, train: Examples) -> float:
-        # Of a frozen part the outputs lie there already.
+        # Reuse the cached outputs of frozen layers.
         known = prepare(
             model, train, train, None, 0, self._seed, self.folder / "features", lambda line: None
         )
@@ -209,49 +210,52 @@ class Training:
         with replacing(self.place / "predictions.csv") as partial:
             clips = predict_part(model, parts, split.test)
             clips.to_csv(partial, index=False, lineterminator="\n")
-        # Last: where it is, the training is done.
+        # Written last, because this file marks the training run as done.
         write_json(self.place / "record.json", {"validation_uar": found.uar, **counts})
         for name in _STATE:
             (self.place / name).unlink(missing_ok=True)
-        # Of hundreds of networks in one process the graphs add up.
+        # Otherwise the graphs of hundreds of networks would accumulate in one process.
         keras.utils.clear_session()
 
 
 def weights_key(weights: str) -> str:
-    """What is known of weights: ``imagenet``, ``none``, or a file's content and scaling."""
+    """Return a key of initial weights: their name, or a file's digest and scaling."""
     if Path(weights).is_file():
-        # Without a card a file was always taken for one of ImageNet's scaling.
+        # Files without a card have ImageNet's scaling. Their key is the digest alone.
         plain = ", plain" if scaling_of(weights) == PLAIN else ""
         return file_digest(weights) + plain
-    # What random ones are was changed once.
+    # The initialisation of random weights was changed once; its name keeps the keys apart.
     return "none, He" if weights == "none" else weights
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedFilter:
-    """A sample filter by the features of the classifier that was trained on real clips alone.
+    """Sample filter that uses the features of the classifier trained on real clips only.
 
     Attributes:
-        training: of that classifier; it is done, and its model kept.
+        training: training run of the classifier, which must be done and have saved its model.
     """
 
     training: Training
 
     @property
     def key(self) -> str:
-        """Changes with the sample filter."""
+        """Hash of all inputs that the sample filter depends on."""
         return self.training.key
 
     @property
     def place(self) -> Path:
-        """Folder of the classifier."""
+        """Folder of the classifier's training run."""
         return self.training.place
 
     def sample_filter(self) -> SampleFilter:
-        """The sample filter; made again, since that takes a second, rather than kept.
+        """Return the sample filter.
+
+        Each object fits the filter once. The filter is not stored on disk, because fitting takes
+        about a second.
 
         Raises:
-            LeakError: if a clip is not one that may be fitted on.
+            LeakError: if a clip may not be used for fitting.
         """
         return self._sample_filter
 

@@ -22,7 +22,7 @@ from serkit.tasks.graph import Engine, Task, TaskFactory
 
 
 def task_factory_of(comparison: Comparison) -> TaskFactory:
-    """What an engine needs to do a comparison's work elsewhere."""
+    """Return the settings that an engine needs to run a comparison's tasks in other processes."""
     return TaskFactory(
         functools.partial(reopened, comparison.settings),
         comparison.out,
@@ -33,29 +33,29 @@ def task_factory_of(comparison: Comparison) -> TaskFactory:
 
 
 def sources_of(task: Task) -> Mapping[str, Path]:
-    """The recordings that a task reads, see :class:`serkit.tasks.graph.TaskFactory`.
+    """Return the recordings that a task reads, see :class:`serkit.tasks.graph.TaskFactory`.
 
     Raises:
-        RecordingError: if one cannot be read; the message names it.
+        RecordingError: if a recording cannot be read; the message names it.
     """
     return task.sources if isinstance(task, AudioPart) else {}
 
 
 def reopened(settings: CompareSettings, out: Path, cache: Path, name: str) -> Task:
-    """A task of a comparison.
+    """Recreate a task of a comparison.
 
     Args:
-        settings: of the comparison.
+        settings: settings of the comparison.
         out: the run folder, with the manifest.
-        cache: with what the task needs.
-        name: of the task, its place below ``cache``.
+        cache: folder of all results, with the results that the task needs.
+        name: name of the task: the path of its folder relative to ``cache``.
 
     Raises:
         InputError: if there is no such task.
     """
     given = pickle.dumps(settings), out, cache
     if Path(name).parts[0] == AUDIO:
-        # Who is tested, and what is rare, is nothing to spectrograms.
+        # Spectrograms depend neither on splits nor on rare classes, so folds are not needed.
         return _find(_views(*given), cache / name)
     return _comparison(*given).task_at(name)
 
@@ -71,7 +71,7 @@ def _find(views: Views, place: Path) -> AudioPart:
 
 @functools.lru_cache(maxsize=1)
 def _views(settings: bytes, out: Path, cache: Path) -> Views:
-    # As for all of a comparison.
+    # As :class:`serkit.studies.engine.Comparison` does.
     tf.config.experimental.enable_op_determinism()
     wanted = pickle.loads(settings)
     return Views(wanted, open_corpus(wanted, out, Silent()), out, cache)
@@ -82,7 +82,8 @@ def _comparison(settings: bytes, out: Path, cache: Path) -> Comparison:
     return Comparison(pickle.loads(settings), out, cache, Silent())
 
 
-# What may grow in a folder: all of it is trained by itself and put together anew.
+# A later call in the same run folder may change these settings: training runs do not depend on each
+# other, and each call computes the results anew.
 _MAY_CHANGE = ("arms", "classifiers", "protocol", "seeds", "more_seeds", "best")
 
 
@@ -93,29 +94,32 @@ def compare(
     progress: Progress | None = None,
     engine: Engine | None = None,
 ) -> dict[str, Any]:
-    """Compare arms; a second call goes on where the first was killed, and ends with the same.
+    """Run a comparison of arms, or resume it, and write its results.
+
+    If a call is killed, a second call resumes it and gives the same results.
 
     Args:
-        settings: what is compared. Arms, classifiers, protocols and seeds may be others in a second
-            call: what was trained before is not trained again.
+        settings: settings of the comparison. A second call may have other arms, classifiers,
+            protocols and seeds. Finished training runs are not repeated.
         out: run folder; gets ``comparison.json``, ``report.html``, ``figures/`` and ``tables/``.
-        cache: folder of spectrograms, GANs and trainings, known by what they were made of, which
-            comparisons may share, one after the other; default: in the run folder.
-        progress: says what is being done.
-        engine: who trains; default: this process.
+        cache: folder of spectrograms, GANs and training runs, which are identified by hashes of
+            their inputs. Comparisons may share this folder if they run one after the other.
+            Default: in the run folder.
+        progress: reports progress to the user.
+        engine: scheduler that runs the tasks; default: this process runs them.
 
     Returns:
-        What ``comparison.json`` holds, see :func:`serkit.studies.results.make_results`.
+        Content of ``comparison.json``, see :func:`serkit.studies.results.make_results`.
 
     Raises:
         SerkitError: for recordings or settings that do not work; the message says why.
-        LeakError: if anything would be fitted on somebody who is validated or tested with.
+        LeakError: if a model would be fitted on validation or test speakers.
     """
     progress = progress or Progress()
     with Run(out, fixed(settings)) as run:
         with progress.stage("recordings and splits"):
             if run.is_new:
-                # Of a call that failed before any work; its recordings may have been others.
+                # A call that failed before any work may have left a manifest of other recordings.
                 (out / MANIFEST).unlink(missing_ok=True)
             comparison = Comparison(settings, run.folder, cache, progress)
         run.begin_work()
@@ -134,12 +138,12 @@ def compare(
 
 
 def fixed(settings: CompareSettings) -> dict[str, Any]:
-    """What of a comparison's settings has to stay as it is in its run folder, as JSON values."""
+    """Return the settings that later calls in the same run folder must keep, as JSON values."""
     return {name: value for name, value in settings.to_json().items() if name not in _MAY_CHANGE}
 
 
 def verdicts(results: dict[str, Any]) -> list[str]:
-    """A sentence for each protocol, classifier and arm."""
+    """Return a verdict, one sentence, for each protocol, classifier and arm except ``none``."""
     several = len(results["protocols"]) > 1 or len(results["settings"]["classifiers"]) > 1
     return [
         f"{protocol}, {classifier}: {arm['difference']['verdict']}"

@@ -18,17 +18,17 @@ from serkit.studies.exports import arm_cells, beside_cells, interval, per_cent, 
 from serkit.studies.inspection import gan_section
 from serkit.studies.results import EFFECTS
 
-# More lines than these cannot be told apart.
+# Maximum numbers of arms in figures; more curves in one figure could not be distinguished.
 _MOST_CURVES, _MOST_MATRICES = 7, 3
 
 
 class ArmSections:
-    """What the page says of one protocol and classifier.
+    """Sections of the report page for one protocol and classifier.
 
     Args:
-        comparison: which was run.
-        results: of :func:`serkit.studies.results.make_results`.
-        protocol: key of its ``protocols``.
+        comparison: the finished comparison.
+        results: from :func:`serkit.studies.results.make_results`.
+        protocol: key of ``results["protocols"]``.
         classifier: key of the protocol's ``classifiers``.
     """
 
@@ -50,11 +50,11 @@ class ArmSections:
         return self.head + text if self.head else text.capitalize()
 
     def sections(self) -> list[Section]:
-        """In the order in which a reader asks."""
+        """Return the sections, in their order on the report page."""
         made = [self._answer(), self._power(), self._errors(), self._speakers(), self._learning()]
         for figure, _ in (pair for section in made for pair in section.figures.values()):
             if self.leaky:
-                # A picture may leave the page.
+                # A reader may copy a figure without the rest of the report page.
                 stamp = "LEAKY: speakers in training and test"
                 figure.text(0.995, 0.005, stamp, color="#b0413e", fontsize=7, ha="right")
         return made
@@ -164,7 +164,7 @@ class ArmSections:
         return Section(self._title("how they learned"), [], [], drawing)
 
     def _shown(self, most: int) -> list[str]:
-        """``none`` and the arms that were best on validation speakers."""
+        """Return ``none`` and the arms with the highest validation UAR, at most ``most`` in all."""
         others = sorted(
             (name for name in self.arms if name != NONE),
             key=lambda name: -self.arms[name]["validation_uar"],
@@ -179,12 +179,12 @@ _LEAKY = (
 
 
 def write_story(path: Path, comparison: Comparison, results: dict[str, Any]) -> None:
-    """Write the page and its figures.
+    """Write the report page and its figures.
 
     Args:
-        path: of the HTML file.
-        comparison: which was run.
-        results: of :func:`serkit.studies.results.make_results`.
+        path: path of the HTML file.
+        comparison: the finished comparison.
+        results: from :func:`serkit.studies.results.make_results`.
     """
     sections = []
     for protocol, found in results["protocols"].items():

@@ -30,14 +30,15 @@ FROZEN_CONVS = TransferSettings().frozen_convs
 
 @dataclass(frozen=True)
 class Contender:
-    """A kind of classifier.
+    """Kind of classifier that a comparison can train.
 
     Attributes:
-        build: from the number of classes, ``(frames, bins, 1)``, weights and seed to a model from
-            spectrograms to logits.
-        network: settings of its network, which results depend on.
-        fit: how it is trained, by default.
-        pretrained: it begins with weights that were trained before.
+        build: function that returns a model from spectrograms to logits. Its arguments are the
+            number of classes, the shape ``(frames, bins, 1)``, the initial weights
+            (:attr:`CompareSettings.weights`) and the seed.
+        network: settings of the network; results depend on them.
+        fit: default training settings.
+        pretrained: whether ``build`` uses the given initial weights.
     """
 
     build: Callable[[int, tuple[int, int, int], str, int], keras.Model]
@@ -47,7 +48,7 @@ class Contender:
 
 
 def compact_contender(recipe: CompactRecipe) -> Contender:
-    """A compact network as a recipe says."""
+    """Return the compact network with the settings of a recipe."""
 
     def build(classes: int, shape: tuple[int, int, int], weights: str, seed: int) -> keras.Model:
         return compact(classes, shape, recipe.network, seed)
@@ -58,12 +59,14 @@ def compact_contender(recipe: CompactRecipe) -> Contender:
 def transfer_contender(
     name: str, frozen_convs: int = FROZEN_CONVS, precision: str | None = None
 ) -> Contender:
-    """One of the 2021 report's networks.
+    """Return one of the 2021 report's networks.
 
     Args:
         name: key of :data:`serkit.models.transfer.TRANSFER`.
-        frozen_convs: of ``vgg16-half-freeze``; the others take no notice.
-        precision: one of :data:`serkit.training.precision.PRECISIONS`; None is the fastest here.
+        frozen_convs: number of frozen convolutions of ``vgg16-half-freeze``; other networks ignore
+            it.
+        precision: one of :data:`serkit.training.precision.PRECISIONS`; None chooses the fastest on
+            this machine.
     """
     own = RESNET50_HEAD if name == "resnet50-head" else TransferSettings()
     network = replace(own, precision=precision or fastest_precision())
@@ -75,7 +78,8 @@ def transfer_contender(
             raise InputError(f"{name} takes {_SIDE} x {_SIDE} spectrograms, not {shape[:2]}")
         return TRANSFER[name](classes, weights, network, seed)
 
-    # Features of two views stand for augmentation: the frozen part is most of the work.
+    # The frozen layers take most of the time. So augmentation uses the cached features of two fixed
+    # views instead of a new view at each step.
     return Contender(build, network, replace(REPORT_FIT, views=2), pretrained=True)
 
 
@@ -83,7 +87,7 @@ CLASSIFIERS = {
     "compact": compact_contender(CompactRecipe()),
     **{name: transfer_contender(name) for name in TRANSFER},
 }
-"""By name: serkit's own, and the report's three (section 6.2)."""
+"""Classifiers by name: serkit's own, and the three of the 2021 report (section 6.2)."""
 
 
 HONEST, LEAKY, BOTH, CORPORA = "k-fold", "random", "both", "leave-one-corpus-out"
@@ -92,7 +96,7 @@ BALANCE, REPORTED = "balance", "report"
 PLANS = (BALANCE, REPORTED)
 TUNED_CLASSIFIER = "classifier"
 _TUNABLE = (TUNED_CLASSIFIER, DCGAN, WGAN_GP)
-# Folders of earlier comparisons do not have these settings.
+# Run folders of earlier versions do not have these settings.
 _LATER = ("tuned", "naming", "gan_recipe", "frozen_convs", "precision", "live")
 
 
@@ -103,47 +107,50 @@ class CompareSettings:
     Attributes:
         roots: folders of recordings, CSV files, or manifests of an audit.
         arms: names of arms, see :data:`serkit.augmentation.arms.ARMS`.
-        everywhere: arms whose doing every arm gets as well.
+        everywhere: names of arms whose augmentations are added to every arm, also to ``none``.
         classifiers: keys of :data:`CLASSIFIERS`.
         label_set: ``emotion`` or ``gender_emotion``.
-        protocol: ``k-fold``, whose folds share no speaker; ``random``, the report's own, which
-            does, and every result says so; ``both``; or ``leave-one-corpus-out``.
-        without: corpora that are left out.
-        folds: how many, at least 3; every clip is tested once.
-        seed: of folds, rare classes, GANs and what is drawn from them.
-        seeds: of trainings: every arm is trained once with each on every fold.
-        more_seeds: of trainings of ``none`` and of the arms that were best, up to ``best``, on the
+        protocol: ``k-fold``, whose partitions share no speaker; ``random``, the protocol of the
+            2021 report, in which speakers are in both training and test, so that all results are
+            marked as leaky; ``both``; or ``leave-one-corpus-out``.
+        without: names of corpora to leave out.
+        folds: number of folds, at least 3. Every clip is tested once.
+        seed: seed of folds, rare classes, GANs and generated samples.
+        seeds: seeds of training runs. Every arm is trained once with each seed on every fold.
+        more_seeds: further seeds for ``none`` and the best arms: those with the highest UAR on the
             validation speakers with ``seeds``.
-        best: how many these are.
-        rarify: labels and the share, above 0 and at most 1, that is left of their training clips.
-        first_folds: how many of the folds are run, the first ones; 0 for all.
-        plan: ``balance``, as the next two say, or ``report``, what the report added (figure 18).
-        rare_below: a class with fewer training clips than this share of the largest is filled;
-            above 1 all classes are.
-        filled_to: up to this share of the largest.
-        generated_share: of what rare classes are filled with, the rest being copies of clips; of
-            all arms that fill but oversampling.
-        gated: generated samples have to pass a sample filter, see :mod:`serkit.augmentation`.
-        weights: of the report's networks: ``imagenet``, ``none`` or a file.
-        spec: spectrograms; GANs and the report's networks need 224 by 224.
-        masks: of the arm ``specaugment``.
-        gans: how large GANs are and how long they are trained.
-        gan_recipe: of the arm ``dcgan``, see :data:`serkit.gans.dcgan.DCGAN_RECIPES`; ``report``
-            begins from nothing, whatever ``gans`` says of pretraining.
-        fit: how each classifier is trained where it is not as the classifier's own settings say.
-        tuned: what searches found, see :func:`serkit.studies.search_spaces.read_tuned`, in place
-            of serkit's own settings: of ``classifier``, the compact network, ``dcgan`` or
-            ``wgan-gp``.
-        naming: how recordings of the user's own are named.
-        frozen_convs: of ``vgg16-half-freeze``, 0 to 13: 10 as in the 2021 report's text, 8 as in
-            its listing.
-        precision: that the 2021 report's networks compute in, ``float32`` or ``mixed_bfloat16``;
-            the faster one on this machine.
-        live: training batches are computed from waveforms at each step, in all arms; otherwise in
-            those that augment waveforms.
+        best: maximum number of best arms.
+        rarify: pairs of a label and the fraction of its training clips to keep, above 0 and at
+            most 1.
+        first_folds: number of folds to run, starting with the first; 0 for all.
+        plan: how many samples to add: ``balance``, according to ``rare_below`` and ``filled_to``,
+            or ``report``, the numbers of the 2021 report (figure 18).
+        rare_below: a class with fewer training clips than this fraction of the largest class is
+            filled up. Above 1 all classes are filled up.
+        filled_to: size that a class is filled up to, as a fraction of the largest class.
+        generated_share: fraction of the added samples that is generated; the others are copies of
+            clips. Applies to all arms that fill up classes except ``oversampling``.
+        gated: whether a sample filter rejects generated samples, see :mod:`serkit.augmentation`.
+        weights: initial weights of the 2021 report's networks: ``imagenet``, ``none`` or a file.
+        spec: settings of the spectrograms. GANs and the 2021 report's networks need 224 by 224.
+        masks: settings of the arm ``specaugment``.
+        gans: width of the GANs and number of their training steps.
+        gan_recipe: recipe of the arm ``dcgan``, see :data:`serkit.gans.dcgan.DCGAN_RECIPES`.
+            ``report`` has no pretraining, whatever ``gans`` says.
+        fit: training settings by classifier; default: the classifier's own.
+        tuned: settings that hyperparameter searches found, see
+            :func:`serkit.studies.search_spaces.read_tuned`. They replace serkit's own settings of
+            ``classifier`` (the compact network), ``dcgan`` or ``wgan-gp``.
+        naming: naming scheme of the user's own recordings.
+        frozen_convs: number of frozen convolutions of ``vgg16-half-freeze``, 0 to 13: 10 as in the
+            2021 report's text, 8 as in its listing.
+        precision: precision of the 2021 report's networks, ``float32`` or ``mixed_bfloat16``;
+            default: the faster one on this machine.
+        live: whether training batches are computed from waveforms at each step in all arms. False
+            does this only in the arms that augment waveforms.
 
     Raises:
-        InputError: for a value out of range or a name that is not known.
+        InputError: if a value is out of range, a name is not known, or settings exclude each other.
     """
 
     roots: tuple[str, ...]
@@ -193,7 +200,7 @@ class CompareSettings:
         for name in self.tuned:
             check_choice("tuned", name, _TUNABLE)
         check_choice("gan_recipe", self.gan_recipe, DCGAN_RECIPES)
-        # These know what is valid.
+        # TransferSettings checks these two values.
         TransferSettings(self.frozen_convs, precision=self.precision)
         if DCGAN in self.tuned and self.gan_recipe == REPORT:
             raise InputError("a DCGAN of a search and the recipe report were given; valid is one")
@@ -227,30 +234,30 @@ class CompareSettings:
 
     @property
     def is_live(self) -> bool:
-        """Whether some training needs the recordings themselves."""
+        """Whether an arm computes training batches from waveforms, so that it reads recordings."""
         return any(
             self.waves_of(arm) is not None for arm in choose_arms(self.arms, self.everywhere)
         )
 
     def waves_of(self, arm: Arm) -> WaveAugmentation | None:
-        """How an arm's waveforms are augmented at each step; None if spectrograms are kept."""
+        """Return an arm's augmentation of waveforms; None if its spectrograms are precomputed."""
         return augmentation_of(arm.augmentations) if self.live or arm.waves else None
 
     def speeds_of(self, arm: Arm) -> tuple[float, ...]:
-        """The speeds that an arm's spectrograms are computed at before training, 1 first."""
+        """Return the speed factors of an arm's precomputed spectrograms, 1 first."""
         return (1.0,) if self.waves_of(arm) is not None else (1.0, *arm.speeds)
 
     @property
     def protocols(self) -> tuple[str, ...]:
-        """The protocols that are run."""
+        """Protocols to run."""
         return (HONEST, LEAKY) if self.protocol == BOTH else (self.protocol,)
 
     def fit_of(self, classifier: str) -> FitSettings:
-        """How a classifier is trained."""
+        """Return the training settings of a classifier."""
         return self.fit.get(classifier, self.contender(classifier).fit)
 
     def contender(self, classifier: str) -> Contender:
-        """A kind of classifier, as a search found it, or as settings of its network say."""
+        """Return a kind of classifier; applies ``tuned``, ``frozen_convs`` and ``precision``."""
         if classifier == "compact" and TUNED_CLASSIFIER in self.tuned:
             return compact_contender(self.tuned[TUNED_CLASSIFIER])
         changed = (self.frozen_convs, self.precision) != (FROZEN_CONVS, fastest_precision())
@@ -259,21 +266,21 @@ class CompareSettings:
         return CLASSIFIERS[classifier]
 
     def gan_kind(self, kind: str) -> GanKind:
-        """A kind of GAN, by the recipe of the 2021 report or as a search found it, if asked for."""
+        """Return a kind of GAN; applies ``gan_recipe`` and ``tuned``."""
         if kind == DCGAN and self.gan_recipe == REPORT:
             return REPORT_DCGAN
         return KINDS[kind].tuned(self.tuned[kind]) if kind in self.tuned else KINDS[kind]
 
     def trained_for(self, epochs: int | None) -> "CompareSettings":
-        """The same with so many epochs of every classifier; None leaves each its own."""
+        """Return these settings with so many epochs for all classifiers; None changes nothing."""
         if epochs is None:
             return self
-        # Of those that are not compared now, too: they may be added later.
+        # Include classifiers that are not compared now, because a later call may add them.
         fit = {name: replace(self.fit_of(name), epochs=epochs) for name in CLASSIFIERS}
         return replace(self, fit=fit)
 
     def shortened(self) -> "CompareSettings":
-        """As little as possible: enough to see that everything runs, no more."""
+        """Return the shortest settings that show whether everything runs."""
         fit = {
             name: replace(self.fit_of(name), epochs=2, steps_per_epoch=4, batch_size=16)
             for name in CLASSIFIERS
@@ -281,5 +288,5 @@ class CompareSettings:
         return replace(self, gans=self.gans.shortened(), fit=fit, folds=3)
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values, for the run folder."""
+        """Return the settings as JSON values, for the run folder."""
         return recorded(self, _LATER)

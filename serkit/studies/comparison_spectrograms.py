@@ -1,10 +1,10 @@
 """Spectrograms of a comparison's clips, computed as tasks and kept in one store.
 
-The store goes by clips' content, so that comparisons which share a folder of results find what any
-of them computed, however the clips were divided into tasks. A task's own folder has links to the
-files of the store that its clips are in, or, if it was done on a machine that has another disk, the
-files themselves. So what is removed from the store is no longer done, and other machines get what
-they need alone.
+The store identifies clips by a hash of their samples. So comparisons that share a folder of results
+also share their spectrograms, however the clips were divided into tasks. The folder of a task has
+links to the files of the store that hold its clips. If another machine without this disk ran the
+task, its folder has the files themselves. A task whose files were removed from the store is
+therefore no longer done. Other machines get only the files that they need.
 """
 
 import os
@@ -29,23 +29,25 @@ from serkit.training.shards import Rows
 from serkit.training.spectrograms import compute_spectrograms, open_cache
 
 AUDIO, STORE = "audio", "spectrograms"
-"""Names of the folders of all such tasks and of the store, in that of all results."""
+"""Folders of all these tasks and of the store, below the folder of all results."""
 _FILES = "spectrograms-*.npy"
 
 
 def link(path: Path, place: Path) -> None:
-    """Have a link to a file of the store in a task's folder; a copy, where there are no links.
+    """Create a link to a file of the store in a task's folder.
+
+    If the file system has no links, the file is copied.
 
     Args:
-        path: of the file.
-        place: a folder in that of all tasks; made if it is not there.
+        path: file in the store.
+        place: folder of the task; created if missing.
     """
     place.mkdir(parents=True, exist_ok=True)
     here = place / path.name
     try:
         here.symlink_to(Path("..", "..", STORE, path.name))
     except FileExistsError:
-        # From before, or of another process.
+        # An earlier call or another process made the link.
         return
     except OSError:
         with replacing(here) as partial:
@@ -53,17 +55,17 @@ def link(path: Path, place: Path) -> None:
 
 
 def remove_dead_links(place: Path) -> None:
-    """Remove links to files that are not in the store any more."""
+    """Remove links to files that are no longer in the store."""
     for path in place.glob(_FILES):
         if not path.exists():
             path.unlink(missing_ok=True)
 
 
 def take_in(folder: Path) -> None:
-    """Move what came from other machines into the store, with links in its place.
+    """Move files of other machines from the tasks' folders to the store, and link to them.
 
     Args:
-        folder: of all results; no other process works in it.
+        folder: folder of all results; no other process may use it.
     """
     for path in list((folder / AUDIO).glob(f"*/{_FILES}")):
         if not path.is_symlink():
@@ -73,24 +75,24 @@ def take_in(folder: Path) -> None:
             link(kept, path.parent)
 
 
-# The folder, in the run folder of a machine that has no recordings, of copies of them.
+# Folder of copies of recordings, in the run folder of a machine that does not have the originals.
 _COPIES = "recordings"
 
 
 @dataclass(frozen=True, eq=False)
 class AudioPart:
-    """Clips whose spectrograms are to be computed.
+    """Task: compute the spectrograms of some clips of a corpus.
 
-    They are kept in the store of all clips; the task's own folder has links to them, see
+    The spectrograms are written to the store of all clips. The task's folder has links to them, see
     :mod:`serkit.studies.comparison_spectrograms`.
 
     Attributes:
-        clips: in the order of the corpus.
-        first: number of the first one in it, from 1.
-        speed: that recordings are played at.
-        spec: of the spectrograms.
+        clips: the clips, in the order of the corpus.
+        first: number of the first clip in the corpus, from 1.
+        speed: speed factor of the recordings.
+        spec: settings of the spectrograms.
         out: the run folder.
-        folder: that all results are kept in.
+        folder: folder of all results.
     """
 
     clips: Corpus
@@ -102,40 +104,40 @@ class AudioPart:
 
     needs: tuple[Path, ...] = ()
     failure: None = None
-    """A recording that cannot be read ends the run: it is not these settings' fault."""
+    """Always None. An unreadable recording ends the run, because no setting is the cause."""
 
     @property
     def title(self) -> str:
-        """For people."""
+        """Name of the task in messages."""
         last = self.first + len(self.clips) - 1
         return f"spectrograms-{self.first}-to-{last}-speed-{self.speed:g}"
 
     @cached_property
     def key(self) -> str:
-        """Changes with the clips' sound, the spec and the speed; not with labels or paths."""
+        """Hash of the clips' samples, the spec and the speed, without labels and paths."""
         return content_key(clips=self.digests, spec=asdict(self.spec), speed=self.speed)
 
     @cached_property
     def digests(self) -> list[str]:
-        """What the clips are known by."""
+        """Keys of the clips in the store: hashes of their samples."""
         return [clip.sha256 for clip in self.clips.clips]
 
     @cached_property
     def place(self) -> Path:
-        """Its own folder."""
+        """Folder of this task."""
         return self.folder / AUDIO / f"speed-{self.speed:g}-{self.key}"
 
     @property
     def is_done(self) -> bool:
-        """Whether all are there; by the files' indexes, not by what is in them."""
+        """Whether all spectrograms exist. Only the files' indexes are checked, not their arrays."""
         return not self._own.missing(self.digests)
 
     @property
     def sources(self) -> dict[str, Path]:
-        """The recordings, by the names that copies of them have in the run folder.
+        """Recordings, by the paths of their copies relative to the run folder.
 
         Raises:
-            RecordingError: if one is not there or must not be read; the message names it.
+            RecordingError: if a recording is missing or not readable; the message names it.
         """
         found = {f"{_COPIES}/{clip.sha256}": self.clips.file(clip) for clip in self.clips.clips}
         for path in found.values():
@@ -144,23 +146,23 @@ class AudioPart:
         return found
 
     def store(self) -> ArrayCache:
-        """The store that all comparisons of a folder share."""
+        """Open the store that comparisons with the same folder of results share."""
         return open_cache(self.folder / STORE, self.spec, speed=self.speed)
 
     def run(self, verbose: int) -> None:
-        """Compute what the store lacks.
+        """Compute the spectrograms that are not in the store yet.
 
         Raises:
             RecordingError: if a recording cannot be read or decoded; the message names it.
-            OSError: if they cannot be written.
+            OSError: if the spectrograms cannot be written.
         """
         self._computed()
-        # Held from now on, so that no other task's are put in their place.
+        # This check holds the files open from now on, so that no other task evicts them.
         if not self.is_done:
             raise OSError(f"{self.place} does not keep what is written to it")
 
     def rows(self) -> Rows:
-        """Spectrograms ``(clips, frames, bins, 1)`` in [-1, 1]; what is missing is computed.
+        """Return spectrograms ``(clips, frames, bins, 1)`` in [-1, 1]; compute missing ones.
 
         Raises:
             RecordingError: as :meth:`run`.
@@ -170,7 +172,7 @@ class AudioPart:
         return self._computed() if found is None else found
 
     def link(self, store: ArrayCache) -> None:
-        """Have links to the files of the store that the clips are in."""
+        """Create links to the files of the store that hold the clips; remove dead links."""
         remove_dead_links(self.place)
         for path in store.files(self.digests):
             link(path, self.place)
@@ -189,7 +191,7 @@ class AudioPart:
         return found
 
     def _readable(self) -> Corpus:
-        """The clips where they can be read: copies, if this machine was given some."""
+        """Return the clips; if the run folder has copies of recordings, with the copies' paths."""
         copies = self.out / _COPIES
         clips = tuple(
             replace(clip, root=_COPIES, path=clip.sha256)
@@ -206,21 +208,23 @@ class AudioPart:
         return text
 
 
-# Some seconds each; a whole number of the store's files, so that each file is of one part.
+# Each task takes some seconds. It fills a whole number of the store's files (of 256 clips), so that
+# each file belongs to one task.
 _PART = 512
 
 
 class Views:
-    """Spectrograms by speed, 1 first; opened when they are asked for.
+    """Spectrograms of all clips, by speed factor, 1 first.
 
-    They are computed in parts, each a task of its own.
+    Each task computes the spectrograms of some clips at one speed. The files are opened when an
+    entry is first used.
 
     Args:
-        settings: of the comparison.
+        settings: settings of the comparison.
         corpus: audited clips.
         out: the run folder.
         cache: folder of all results.
-        size: clips of a part.
+        size: number of clips per task.
     """
 
     def __init__(
@@ -244,25 +248,27 @@ class Views:
         self._live: LiveSpectrograms | None = None
 
     def __iter__(self) -> Iterator[float]:
-        """The speeds."""
+        """Iterate over the speed factors."""
         return iter(self._parts)
 
     def __getitem__(self, speed: float) -> Rows:
-        """Spectrograms ``(clips, frames, bins, 1)`` of all clips, in their order.
+        """Return the spectrograms ``(clips, frames, bins, 1)`` of all clips, in their order.
 
         Raises:
             KeyError: if no arm needs this speed.
-            RecordingError: if one is missing whose recording cannot be read.
+            RecordingError: if a spectrogram is missing and its recording cannot be read.
         """
         if speed not in self._rows:
             self._rows[speed] = Rows.joined([part.rows() for part in self._parts[speed]])
         return self._rows[speed]
 
     def live(self, augmentation: WaveAugmentation) -> LiveSpectrograms:
-        """The same at speed 1, computed anew for training batches; waveforms are read once.
+        """Return spectrograms at speed 1 whose training batches are computed from waveforms.
+
+        The waveforms are read once.
 
         Args:
-            augmentation: of the waveforms, at each step.
+            augmentation: augmentation of the waveforms, drawn anew at each step.
 
         Raises:
             RecordingError: if a recording cannot be read.
@@ -273,18 +279,18 @@ class Views:
         return self._live.augmented(augmentation)
 
     def parts(self, speeds: Iterable[float]) -> Iterator[AudioPart]:
-        """The tasks that give the spectrograms at some speeds."""
+        """Yield the tasks that compute the spectrograms at some speeds."""
         for speed in speeds:
             yield from self._parts[speed]
 
     def needs(self, speeds: Iterable[float]) -> tuple[Path, ...]:
-        """Their places."""
+        """Return the folders of the tasks that compute the spectrograms at some speeds."""
         return tuple(part.place for part in self.parts(speeds))
 
     def settle(self) -> None:
-        """See what of them is there already, of other comparisons or other machines.
+        """Link tasks to spectrograms that other comparisons or machines have computed already.
 
-        Only for a process that has the folder of all results to itself.
+        No other process may use the folder of all results.
         """
         take_in(self._cache)
         for parts in self._parts.values():

@@ -18,19 +18,21 @@ _FOLDS, _BATCH, _MOST = 4, 256, 4000
 
 
 def tell_corpora(corpus: Corpus, spectrograms: Rows | np.ndarray, seed: int) -> dict[str, Any]:
-    """Train a linear classifier to name the corpus of speakers whom it has not heard.
+    """Train a linear classifier to predict the corpus of clips of unseen speakers.
 
-    Its features are the mean and deviation over time of each bin. A corpus whose classes differ
-    from the others' can then be recognised by its microphone and room, instead of by emotion.
+    Its features are the mean and standard deviation over time of each bin. If the classifier can
+    recognise a corpus, by its microphone and room, and the classes of this corpus differ from those
+    of the others, then an emotion classifier may learn the corpus instead of the emotion.
 
     Args:
         corpus: clips of two or more corpora.
-        spectrograms: their spectrograms ``(clips, frames, bins, 1)``.
-        seed: of which clips are taken where there are very many.
+        spectrograms: spectrograms of the clips, ``(clips, frames, bins, 1)``.
+        seed: seed of the choice of clips if there are more than 4,000.
 
     Returns:
-        JSON values: ``uar`` and ``chance`` (one over the number of corpora), ``recalls`` by corpus,
-        ``clips``; corpora of fewer than two speakers are left out, as ``left_out`` says.
+        JSON values: ``uar``; ``chance``, one divided by the number of corpora; ``recalls`` by
+        corpus; ``clips``, the number of clips; and ``left_out``, the corpora with fewer than two
+        speakers, which are left out.
 
     Raises:
         InputError: if fewer than two corpora have two or more speakers.
@@ -53,7 +55,7 @@ def tell_corpora(corpus: Corpus, spectrograms: Rows | np.ndarray, seed: int) -> 
     groups = np.array([corpus.clips[row].speaker for row in rows])
     predicted = np.zeros_like(truth)
     for name in range(len(names)):
-        # Folds of each corpus by itself, so that every one is heard in training.
+        # Each corpus has folds of its own, so that every corpus is in every training partition.
         mine = np.flatnonzero(truth == name)
         folds = min(_FOLDS, len(set(groups[mine])))
         split = GroupKFold(folds).split(mine, groups=groups[mine])
@@ -73,7 +75,10 @@ def tell_corpora(corpus: Corpus, spectrograms: Rows | np.ndarray, seed: int) -> 
 
 
 def _some_of_each(rows: np.ndarray, speakers: Sequence[str], seed: int) -> np.ndarray:
-    """Of very many clips some of every speaker, so that no corpus loses its few."""
+    """Return all rows, or about 4,000 at most, with the same maximum for every speaker.
+
+    So no corpus loses its clips if it has only few.
+    """
     if len(rows) <= _MOST:
         return rows
     speakers = np.asarray(speakers)
@@ -84,7 +89,7 @@ def _some_of_each(rows: np.ndarray, speakers: Sequence[str], seed: int) -> np.nd
 
 
 def _features(spectrograms: Rows | np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Mean and deviation of each bin, ``(rows, 2 * bins)``, read a batch at a time."""
+    """Mean and standard deviation of each bin, ``(rows, 2 * bins)``, read in batches."""
     found = []
     for start in range(0, len(rows), _BATCH):
         some = spectrograms[rows[start : start + _BATCH]][..., 0]

@@ -21,12 +21,12 @@ _FEW = 8
 
 @dataclass(frozen=True)
 class Cost:
-    """Of all trainings of one kind that are not done yet.
+    """Estimated time of all unfinished training runs of one kind.
 
     Attributes:
-        kind: a classifier's or a GAN's name.
-        trainings: how many there are.
-        seconds: of all of them, one after another.
+        kind: name of a classifier or a GAN.
+        trainings: number of training runs.
+        seconds: time of all of them, one after the other.
     """
 
     kind: str
@@ -35,29 +35,31 @@ class Cost:
 
 
 def estimate_cost(comparison: Comparison, steps: int = 3) -> list[Cost]:
-    """Measure some steps of each network, and multiply them by what is to be done.
+    """Measure some steps of each network, and extrapolate to all unfinished training runs.
 
-    Spectrograms and samples of GANs are left out, which take little beside trainings. A GAN that
-    stops at an equilibrium may take less.
+    Spectrograms and sampling from GANs are left out, because they take little time compared with
+    training. A GAN that stops at an equilibrium may take less time. Training runs with the further
+    seeds of the best arms are left out, too.
 
     Args:
-        comparison: before :meth:`serkit.studies.engine.Comparison.run`; more seeds of the best
-            arms are left out.
-        steps: how many are measured of each network, after the first, which compiles.
+        comparison: before :meth:`serkit.studies.engine.Comparison.run`.
+        steps: number of steps to measure for each network, after the first step, which compiles.
     """
-    task = _not_done(comparison)
-    gans = [each for each in task if isinstance(each, GanTraining)]
+    unfinished = _not_done(comparison)
+    gans = [each for each in unfinished if isinstance(each, GanTraining)]
     kinds = dict.fromkeys(gan.kind for gan in gans)
     found = [_of_gans(comparison, [g for g in gans if g.kind == kind], steps) for kind in kinds]
     for name in comparison.settings.classifiers:
-        own = [each for each in task if isinstance(each, Training) and each.classifier == name]
+        own = [
+            each for each in unfinished if isinstance(each, Training) and each.classifier == name
+        ]
         if own:
             found.append(_of_classifier(comparison, own, steps))
     return found
 
 
 def cost_table(costs: Sequence[Cost]) -> str:
-    """Markdown: trainings and minutes of each kind, and of all together."""
+    """Return a Markdown table of training runs and minutes, by kind and in total."""
     total = Cost("all", sum(each.trainings for each in costs), sum(each.seconds for each in costs))
     rows = [
         [each.kind, f"{each.trainings}", f"{each.seconds / 60:.1f}"] for each in (*costs, total)
@@ -78,7 +80,7 @@ def _not_done(comparison: Comparison) -> list[Task]:
 
 
 def _of_gans(comparison: Comparison, gans: Sequence[GanTraining], steps: int) -> Cost:
-    """Of one kind: a step takes as long as it has examples."""
+    """Estimate GANs of one kind. The time of a step is taken as proportional to its examples."""
     kind, first = gans[0].kind, gans[0].settings
     small = replace(first, batch_size=min(_FEW, first.batch_size))
     gan = comparison.settings.gan_kind(kind).build(small, 0)
@@ -97,8 +99,8 @@ def _of_classifier(comparison: Comparison, trainings: Sequence[Training], steps:
     classes = len(first.filling.fold.classes)
     build = settings.contender(first.classifier).build
     model = build(classes, settings.spec.shape, settings.weights, 0)
-    tasks = cut(model)
-    trained = tasks.rest if tasks else model
+    halves = cut(model)
+    trained = halves.rest if halves else model
     size = first.fit.batch_size
     trainer = compiled(trained, first.fit, 1)
     inputs, labels = _noise((size, *trained.input_shape[1:])), np.arange(size) % classes
@@ -107,23 +109,23 @@ def _of_classifier(comparison: Comparison, trainings: Sequence[Training], steps:
     forward = median_seconds(lambda: model.predict_on_batch(few), steps) / _FEW
     keras.utils.clear_session()
     total = sum(_of_training(one, step, forward) for one in trainings)
-    # What is frozen is passed once for each spectrogram.
+    # The frozen layers compute each spectrogram once per augmented view.
     views = max(1, first.fit.views) if any(one.filling.arm.masks for one in trainings) else 1
-    total += forward * views * _pictures(comparison, trainings) if tasks else 0.0
+    total += forward * views * _spectrograms(comparison, trainings) if halves else 0.0
     return Cost(first.classifier, len(trainings), total)
 
 
 def _of_training(training: Training, step: float, forward: float) -> float:
-    """Steps, validation after each epoch, and the predictions at the end."""
+    """Return the seconds of steps, validation after each epoch, and predictions at the end."""
     split, fit = training.filling.fold.split, training.fit
-    # Without gradients it is a third of the work.
+    # A step without gradients is about a third of the work.
     validation = step / 3 * len(split.validation) / fit.batch_size
     epochs = fit.epochs * (fit.steps(0) * step + validation)
     return epochs + forward * (len(split.validation) + len(split.test))
 
 
-def _pictures(comparison: Comparison, trainings: Sequence[Training]) -> int:
-    """Of all clips, and of what is added to folds that is no copy."""
+def _spectrograms(comparison: Comparison, trainings: Sequence[Training]) -> int:
+    """Count the spectrograms of all clips and of all added samples that are not copies."""
     added = {
         (id(one.filling.fold), one.filling.arm.fill): sum(one.filling.fold.plan.values())
         for one in trainings
@@ -137,7 +139,7 @@ def _noise(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def median_seconds(step: Callable[[], object], count: int) -> float:
-    """Of a step, the median of so many after the first, which compiles."""
+    """Return the median duration of ``count`` calls, after a first call, which compiles."""
     step()
     times = []
     for _ in range(count):

@@ -24,20 +24,20 @@ from serkit.training.examples import Examples
 from serkit.training.spectrograms import compute_spectrograms
 
 PREDICTIONS = "predictions.csv"
-"""What a fold's folder holds as soon as the fold is done."""
+"""File of predictions in a fold's folder."""
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One training and what it is tested with.
+    """One fold for one seed: its data, training run and results.
 
     Attributes:
-        seed: of the folds and the training.
-        number: of the fold, from 1.
-        parts: spectrograms and labels of the split's parts.
-        views: the same of recordings at other speeds.
-        folder: of this training.
-        features: of frozen networks' outputs, which all trainings share.
+        seed: seed of the folds and the training run.
+        number: number of the fold, from 1.
+        parts: spectrograms and labels of the split's partitions.
+        views: the same for recordings at other speeds.
+        folder: folder of this fold.
+        features: cache folder of the outputs of frozen layers, which all training runs share.
     """
 
     seed: int
@@ -49,12 +49,12 @@ class Fold:
 
     @property
     def network_seed(self) -> int:
-        """Of weights, dropout, order and augmentation."""
+        """Seed of weights, dropout, order of examples and augmentation."""
         return derive_seed(self.seed, "fold", self.number)
 
     @property
     def validation(self) -> Examples:
-        """Of the validation part."""
+        """Examples of the validation partition."""
         return self.parts.examples(self.parts.split.validation)
 
     def fit(
@@ -67,19 +67,22 @@ class Fold:
         folder: Path | None = None,
         weights: str | Path = "none",
     ) -> list[dict[str, float]]:
-        """Train on all views of the training part, see :mod:`serkit.models.fitting`.
+        """Train on the training partition at all speeds, see :mod:`serkit.models.fitting`.
 
         Args:
-            model: from spectrograms to logits.
-            settings: of the training.
-            augment: of its batches.
-            callbacks: Keras' own and others.
-            folder: of the training; default: the fold's own.
-            weights: that the model begins with; a card beside such a file says whose recordings it
-                was trained on.
+            model: model from spectrograms to logits.
+            settings: training settings.
+            augment: augmentation of training batches.
+            callbacks: Keras callbacks.
+            folder: folder of the training run; default: the fold's own.
+            weights: weights that the model starts from. The card next to a file of weights names
+                the speakers that the weights were trained on.
+
+        Returns:
+            One dictionary per epoch, see :func:`serkit.models.fitting.fit_classifier`.
 
         Raises:
-            LeakError: if these weights were trained on anybody but training speakers.
+            LeakError: if the weights were trained on speakers who are not training speakers.
         """
         split = self.parts.split
         split.speakers.require_training(speakers_of(weights))
@@ -94,7 +97,7 @@ class Fold:
         )
 
     def keep(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
-        """A table of results in the fold's folder, with the fold's seed and number."""
+        """Add the fold's seed and number to a table, write it to the fold's folder, return it."""
         found = table.assign(seed=self.seed, fold=self.number)
         found = found[["seed", "fold", *table.columns]]
         with replacing(self.folder / name) as partial:
@@ -102,24 +105,25 @@ class Fold:
         return found
 
     def test(self, model: keras.Model) -> pd.DataFrame:
-        """Predict the test part, and keep that and the model in the fold's folder: it is done.
+        """Predict the test partition; write predictions and model to the fold's folder.
 
-        What the training would have gone on from is removed: of VGG16 it is half a gigabyte.
+        The fold is then done. The training checkpoint is removed; for VGG16 it takes half a
+        gigabyte.
 
         Returns:
-            A row per clip: ``seed``, ``fold`` and what
-            :func:`serkit.studies.parts.predict_part` gives.
+            A row per clip: ``seed``, ``fold`` and the columns of
+            :func:`serkit.studies.parts.predict_part`.
         """
         with replacing(self.folder / "model.keras") as partial:
             model.save(partial)
-        # Where it is, the fold is done.
+        # This file marks the fold as done.
         found = self.keep(predict_part(model, self.parts, self.parts.split.test), PREDICTIONS)
         forget_training(self.folder)
         return found
 
 
 def forget_training(folder: Path) -> None:
-    """Remove what a training would go on from, once its model is kept."""
+    """Remove the checkpoint of a training run whose model has been saved."""
     for name in ("state.npz", "best.weights.h5"):
         (folder / name).unlink(missing_ok=True)
 
@@ -130,22 +134,23 @@ class CrossValidation:
     Args:
         roots: folders of recordings.
         label_set: ``emotion`` or ``gender_emotion``.
-        spec: spectrograms.
-        folder: gets the spectrograms and a folder for each training.
-        seeds: one round of all folds for each.
-        folds: how many, at least 3; each is the test part once.
-        speeds: that recordings are played at to train on, beside their own.
-        results: name of the table that a fold keeps last, see :meth:`Fold.keep`.
-        naming: how recordings of the user's own are named.
-        live: augmentation of waveforms, of which the spectrograms of training batches are then
-            computed at each step; None trains on those that are computed once.
+        spec: settings of the spectrograms.
+        folder: gets the spectrograms and a folder for each fold and seed.
+        seeds: seeds; all folds are run once for each seed.
+        folds: number of folds, at least 3; each is the test partition once.
+        speeds: further speed factors at which recordings are used for training, besides 1.
+        results: name of the table that marks a fold as done, see :meth:`Fold.keep`.
+        naming: naming scheme of the user's own recordings.
+        live: augmentation of waveforms. The spectrograms of training batches are then computed from
+            waveforms at each step. None trains on precomputed spectrograms.
 
     Attributes:
-        classes: their names, in the order of the logits.
-        spec: spectrograms.
+        classes: class names, in the order of the logits.
+        spec: settings of the spectrograms.
 
     Raises:
-        InputError: if there is only one class, too few speakers, or ``speeds`` beside ``live``.
+        InputError: if there is only one class, there are too few speakers, or ``speeds`` and
+            ``live`` are both given.
     """
 
     def __init__(
@@ -183,7 +188,7 @@ class CrossValidation:
             self._views = [live_spectrograms(self._corpus, *self._views, spec, live)]
 
     def __iter__(self) -> Iterator[Fold]:
-        """The folds that are not done yet, a killed one first."""
+        """Yield the folds that are not done, in order, so that an interrupted fold comes first."""
         for seed in self.seeds:
             splits = k_fold(self._corpus, self.label_set, seed, folds=self.folds)
             for number, split in enumerate(splits, 1):
@@ -193,12 +198,12 @@ class CrossValidation:
                     yield self._fold(seed, number, split, folder)
 
     def has_begun(self) -> bool:
-        """Whether a training of any fold has left something."""
+        """Return whether the training run of any fold has written a file."""
         left = self.folder.glob("seed-*/fold-*/**/*")
         return any(path.is_file() and path.stem != "split" for path in left)
 
     def predictions(self) -> pd.DataFrame:
-        """Results of all folds that are done, see :meth:`Fold.test`."""
+        """Return the results of all folds that are done, see :meth:`Fold.test`."""
         every = [(seed, number) for seed in self.seeds for number in range(1, self.folds + 1)]
         paths = [self._folder(*each) / self._results for each in every]
         return pd.concat(

@@ -35,11 +35,13 @@ from serkit.training.spectrograms import compute_spectrograms
 
 
 def run_demo(settings: DemoSettings, out: Path, models: Path, cache: Path | None = None) -> None:
-    """Audit, split, spectrograms, GANs, two classifiers, report, export; see the README.
+    """Run or resume the demo: audit, split, spectrograms, GANs, two classifiers, report, export.
+
+    See the README.
 
     Args:
-        settings: what to do.
-        out: run folder; a second call with the same settings goes on where the first was killed.
+        settings: settings of the demo.
+        out: run folder. If a call is killed, a second call with the same settings resumes it.
         models: gets the exported model as ``<name of out>/<version>``.
         cache: folder of spectrograms, which runs may share; default: in the run folder.
 
@@ -51,7 +53,7 @@ def run_demo(settings: DemoSettings, out: Path, models: Path, cache: Path | None
 
 
 class Demo:
-    """One run of the demo: what its stages share."""
+    """One run of the demo: its stages and their common state."""
 
     def __init__(
         self, settings: DemoSettings, run_folder: Run, models: Path, cache: Path | None = None
@@ -60,10 +62,10 @@ class Demo:
         self.run_folder = run_folder
         self.cache = cache or run_folder.folder / "spectrograms"
         self.models = models.resolve() / run_folder.folder.resolve().name
-        # Now rather than after all the training: a place that cannot be written to.
+        # Created now, so that a folder that cannot be written fails before the training runs.
         self.models.mkdir(parents=True, exist_ok=True)
         self.progress = Progress()
-        # Two convolutions of one batch may otherwise be summed in another order each time.
+        # Otherwise the same convolution may add its terms in another order each time.
         tf.config.experimental.enable_op_determinism()
         keras.utils.set_random_seed(derive_seed(settings.seed, "global"))
 
@@ -95,8 +97,8 @@ class Demo:
         self.progress.say(f"\nreport: {report}\nmodel:  {model}")
 
     def audit(self) -> Corpus:
-        # Done anew until the spectrograms are there: what stops a run before that is most often
-        # something about the recordings, which somebody mends.
+        # The audit is repeated until the spectrograms are done. If a run stops before that, the
+        # recordings are most often the cause, and the user then corrects them.
         if not self.run_folder.is_done("spectrograms"):
             roots = self.settings.roots
             if not roots:
@@ -125,8 +127,8 @@ class Demo:
         if not self.run_folder.is_done("spectrograms"):
             split.write(path)
         elif read_json(path) != split.summary():
-            # Another version of serkit or NumPy may draw otherwise; what is fitted by now has
-            # seen the old training part, which may hold the new test speakers.
+            # Another version of serkit or NumPy may draw another split. The models that are fitted
+            # by now have seen the old training partition, which may hold the new test speakers.
             raise ResumeError(f"{path} is not the split that is drawn now; choose another --out")
         rows = [(name, len(p.speakers()), len(p)) for name, p in split.parts().items()]
         self.progress.table("", ["part", "speakers", "clips"], rows)
@@ -199,7 +201,7 @@ class Demo:
 
     def report(self, parts: Parts, generated: dict[str, np.ndarray], metrics: dict) -> Path:
         path = self.out / "report.html"
-        # Without what comes after the report, so that it is the same when made again.
+        # The export comes later and is left out, so that a rewritten report page is the same.
         seconds = {n: s for n, s in self.run_folder.seconds().items() if n != "export"}
         write_story(path, Story(self.settings, parts, generated, metrics, self.out, seconds))
         return path

@@ -26,18 +26,19 @@ _OF_ALL = "gan-of-all"
 def generate(
     settings: DemoSettings, parts: Parts, sample_filter: SampleFilter, run: Run, progress: Progress
 ) -> dict[str, np.ndarray]:
-    """Fill each rare class with what a GAN of it makes, one stage of the run after the other.
+    """Train a GAN for each rare class and generate samples; each class is a stage of the run.
 
     Args:
-        settings: of the run.
+        settings: settings of the run.
         parts: the clips and their spectrograms.
-        sample_filter: rejects copies and what is taken for another class, if the settings say so.
+        sample_filter: rejects near-copies and samples that the reference classifier assigns to
+            another class; used only if ``settings.gated`` is set.
         run: the run folder.
-        progress: says what is being done.
+        progress: reports progress to the user.
 
     Returns:
-        By class float32 ``(n, frames, bins, 1)``; a class of which nothing was accepted is left
-        out.
+        Generated spectrograms by class, float32 ``(n, frames, bins, 1)``. A class without accepted
+        samples is left out.
     """
     counts = parts.split.train.counts(settings.label_set)
     plan = balance_plan(counts, settings.rare_below)
@@ -52,7 +53,7 @@ def generate(
         if not run.is_done(_OF_ALL):
             progress.say("   first one on all training clips, for the others to begin with")
         run.stage(_OF_ALL, lambda: _pretrain(settings, parts, run.folder, progress))
-    filter_task = sample_filter if settings.gated else None
+    used_filter = sample_filter if settings.gated else None
     began, trained = time.monotonic(), 0
     for number, (label, count) in enumerate(plan.items()):
         name = f"gan-{label}"
@@ -66,7 +67,7 @@ def generate(
                 f"{count} to generate{left}"
             )
             trained += 1
-        work = functools.partial(_train_and_sample, settings, parts, filter_task, label, count)
+        work = functools.partial(_train_and_sample, settings, parts, used_filter, label, count)
         run.stage(name, functools.partial(work, run.folder, progress))
     places = {label: _place(run.folder, label) for label in plan}
     return {
@@ -77,16 +78,16 @@ def generate(
 def _pretrain(
     settings: DemoSettings, parts: Parts, out: Path, progress: Progress
 ) -> dict[str, int]:
-    """Train a DCGAN on all training clips, for those of the rare classes to begin with.
+    """Train a DCGAN on all training clips; the GANs of the rare classes start from its weights.
 
     Args:
-        settings: of the run.
+        settings: settings of the run.
         parts: the clips and their spectrograms.
         out: the run folder; ``gan-of-all`` is written.
-        progress: says how verbose to be.
+        progress: gives the verbosity.
 
     Returns:
-        How many clips it saw, for the run's records.
+        Number of training clips, for the run's records.
     """
     real, seed = parts.to_fit(parts.split.train), derive_seed(settings.seed, "gan-of-all")
     gan_settings = _of_all(settings)
@@ -110,25 +111,27 @@ def _train_and_sample(
     out: Path,
     progress: Progress,
 ) -> dict[str, int]:
-    """Train a DCGAN on one class' training clips and generate as many as it gives, up to a count.
+    """Train a DCGAN on the training clips of one class and generate samples.
 
-    It begins with what pretraining left, if the settings say so.
+    With pretraining, the DCGAN starts from the weights of the pretrained DCGAN.
 
     Args:
-        settings: of the run.
+        settings: settings of the run.
         parts: the clips and their spectrograms.
-        sample_filter: rejects copies and what is taken for another class; None rejects nothing.
+        sample_filter: rejects near-copies and samples that the reference classifier assigns to
+            another class; None rejects no samples.
         label: the class.
-        count: how many are wanted. Where the sample filter rejects too many, there are fewer, or
-            none: a GAN that has learned too little should not teach a classifier.
+        count: requested number of samples. If the sample filter rejects too many, fewer samples are
+            written, or none: a classifier should not be trained on samples of a GAN that has
+            learned too little.
         out: the run folder; ``gans/<class>`` and ``generated/<class>`` are written.
-        progress: gets the counts.
+        progress: reports the counts to the user.
 
     Returns:
-        How many clips the GAN saw and how many spectrograms it gave, for the run's records.
+        Numbers of training clips and of generated spectrograms, for the run's records.
 
     Raises:
-        LeakError: if a clip is not one that may be fitted on.
+        LeakError: if a clip may not be used for fitting.
     """
     clips = parts.rare(label)
     real, speakers = parts.to_fit(clips), parts.split.speakers
@@ -142,7 +145,7 @@ def _train_and_sample(
         init_from=out / _OF_ALL if settings.pretraining_steps else None,
         verbose=progress.verbose,
     )
-    # Beginning with the GAN of all clips, it has heard everybody.
+    # A pretrained GAN was trained on the clips of all training speakers.
     heard = parts.split.train.speakers() if settings.pretraining_steps else real.speakers
     voices = tuple(sorted(heard))
     card = GeneratorCard((label,), voices, len(clips), gan.name, asdict(settings.spec))

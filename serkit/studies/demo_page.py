@@ -23,15 +23,15 @@ from serkit.studies.parts import Parts
 
 @dataclass(frozen=True)
 class Story:
-    """What the page tells of.
+    """Data that the report page shows.
 
     Attributes:
-        settings: of the run.
+        settings: settings of the run.
         parts: the clips, their split and their spectrograms.
-        generated: spectrograms ``(n, frames, bins, 1)`` of each rare class.
+        generated: generated spectrograms ``(n, frames, bins, 1)`` by rare class.
         metrics: content of ``metrics.json``.
         folder: the run folder.
-        seconds: that each stage took.
+        seconds: duration of each stage, in seconds.
     """
 
     settings: DemoSettings
@@ -152,13 +152,13 @@ def _recording(story: Story) -> Section:
 
 
 def _example(story: Story) -> Clip:
-    """A training clip of the rarest class."""
+    """Return a training clip of the rarest class."""
     counts = story.metrics["training_clips"]
     return story.parts.rare(min(counts, key=counts.get)).clips[0]
 
 
 def _fit(samples: np.ndarray, length: int) -> np.ndarray:
-    """What serkit.audio.loading.fit_length does, at the file's own rate."""
+    """Crop or pad as serkit.audio.loading.fit_length does, at the file's own sample rate."""
     start = max(len(samples) - length, 0) // 2
     samples = samples[start : start + length]
     before = (length - len(samples)) // 2

@@ -22,7 +22,7 @@ from serkit.serialization import recorded
 from serkit.studies.parts import Parts
 
 DEMO_PROTOCOLS = ("hold-out", "random")
-# A quarter of the channels, few steps; docs/gans.md has what small data needs.
+# A quarter of the channels and few steps; docs/gans.md describes what small data needs.
 _GAN = replace(DCGAN_RECIPES[SMALL_DATA], width=0.25, steps=300)
 
 
@@ -31,28 +31,32 @@ class DemoSettings:
     """Settings of the demo; the defaults fit two cores.
 
     Attributes:
-        roots: folders of recordings; none means the built-in corpus.
-        seed: of everything that is drawn.
-        protocol: how clips are split: ``hold-out``, by speaker, or ``random``, the report's own,
-            which leaks speakers into the test part; then every result says so.
-        label_set: what is told apart: ``gender_emotion``, the report's 14 categories, or
-            ``emotion``.
-        rare_below: a class with fewer training clips than this share of the largest is rare, gets
-            a GAN, and is filled up to the largest.
-        synthetic: the built-in corpus.
-        spec: spectrograms.
-        gan: the DCGAN of each rare class.
+        roots: folders of recordings; empty for the built-in corpus.
+        seed: seed of all random numbers.
+        protocol: protocol that splits the clips: ``hold-out``, by speaker, or ``random``, the 2021
+            report's protocol, which has speakers in both training and test. All results of
+            ``random`` are marked as leaky.
+        label_set: classes to distinguish: ``gender_emotion``, the 14 categories of the 2021 report,
+            or ``emotion``.
+        rare_below: a class with fewer training clips than this fraction of the largest class is
+            rare. It gets a GAN and is filled up to the size of the largest class.
+        synthetic: settings of the built-in corpus.
+        spec: settings of the spectrograms.
+        gan: settings of the DCGAN of each rare class.
         gan_recipe: name of the recipe that ``gan`` follows, see
             :data:`serkit.gans.dcgan.DCGAN_RECIPES`.
-        pretraining_steps: that a DCGAN is trained on all training clips, before it goes on with
-            each rare class by itself; 0 begins each from nothing.
-        gated: generated spectrograms are rejected if they are near-copies of training clips, or
-            if the classifier that was trained on real clips takes them for another class.
-        compact: the classifier of both arms.
-        masks: augmentation of both arms.
-        fit: training of both arms.
-        naming: how recordings of the user's own are named.
-        most_rare: how many of the rare classes get a GAN, the rarest ones; 0 for all.
+        pretraining_steps: number of steps of a DCGAN on all training clips. The DCGAN of each rare
+            class starts from its weights. 0 starts each DCGAN from random weights.
+        gated: whether a sample filter rejects generated spectrograms: near-copies of training
+            clips, and samples that the classifier trained on real clips assigns to another class.
+        compact: settings of the classifier of both arms.
+        masks: settings of the augmentation of both arms.
+        fit: training settings of both arms.
+        naming: naming scheme of the user's own recordings.
+        most_rare: number of rare classes that get a GAN, starting with the rarest; 0 for all.
+
+    Raises:
+        InputError: if a value is out of range or a name is not known.
     """
 
     roots: tuple[str, ...] = ()
@@ -81,7 +85,9 @@ class DemoSettings:
         check_choice("gan_recipe", self.gan_recipe, DCGAN_RECIPES)
 
     def with_gan_recipe(self, name: str) -> "DemoSettings":
-        """The same with GANs by a recipe; ``report`` has no pretraining and 2,000 steps.
+        """Return these settings with another GAN recipe.
+
+        ``report`` has no pretraining and 2,000 steps. Any other recipe changes the name only.
 
         Raises:
             InputError: if there is no such recipe.
@@ -92,45 +98,47 @@ class DemoSettings:
         return replace(self, gan_recipe=name)
 
     def shortened(self) -> "DemoSettings":
-        """The same in a few minutes less: enough to see that everything runs, no more."""
+        """Return short settings that show whether everything runs; they save some minutes."""
         return replace(
             self,
             synthetic=replace(self.synthetic, size=0.03),
             gan=replace(self.gan, width=0.125, steps=40, steps_per_epoch=10),
             pretraining_steps=min(20, self.pretraining_steps),
             most_rare=2,
-            # So few steps give nothing that would pass a sample filter.
+            # After so few steps a sample filter would reject all samples.
             gated=False,
             fit=replace(self.fit, epochs=4, steps_per_epoch=10),
         )
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values, for the run folder."""
+        """Return the settings as JSON values, for the run folder."""
         return recorded(self, ("naming", "most_rare", "gan_recipe"))
 
 
 ARMS = ("original", "augmented")
 MEASURES = {"accuracy": "accuracy", "uar": "UAR", "macro_f1": "macro F1"}
-"""Fields of :class:`serkit.metrics.classification.Scores` that sum a classifier up, by name."""
+"""Summary fields of :class:`serkit.metrics.classification.Scores`, with their display names."""
 
 
 def compare_arms(
     models: Mapping[str, keras.Model], parts: Parts, generated: Mapping[str, int], seed: int
 ) -> dict[str, Any]:
-    """Score one classifier per arm on the real clips of every part.
+    """Score one classifier per arm on the real clips of every partition.
 
     Args:
         models: the classifier of each of :data:`ARMS`.
-        parts: the split's clips.
-        generated: number of spectrograms added to the second arm's training, per class.
-        seed: of the bootstrap.
+        parts: spectrograms and labels of the split's clips.
+        generated: number of generated spectrograms in the second arm's training partition, by
+            class.
+        seed: seed of the bootstrap.
 
     Returns:
         JSON values. ``arms[arm][part]`` has the fields of
-        :class:`serkit.metrics.classification.Scores`; ``uar_difference`` is the second arm's UAR on
-        the test part minus the first's, with a 95 % interval over speakers, whose ends are None for
-        one speaker; ``better`` is chosen on the validation part, since the test part is for
-        reporting alone; ``leaky`` says that speakers were in training and test.
+        :class:`serkit.metrics.classification.Scores`. ``uar_difference`` is the second arm's UAR on
+        the test partition minus the first arm's, with a 95 % interval over speakers. The ends of
+        the interval are None if there is one speaker only. ``better`` is the arm with the higher
+        UAR on the validation partition, because the test partition is for reporting only. ``leaky``
+        says whether speakers were in both training and test.
     """
     split, classes = parts.split, len(parts.classes)
     predicted = {
@@ -169,6 +177,6 @@ def compare_arms(
 
 
 def rows_of_test(metrics: Mapping[str, Any]) -> list[list[str]]:
-    """Each arm and its :data:`MEASURES` on the test part, in per cent, as text."""
+    """Return each arm and its :data:`MEASURES` on the test partition, in per cent, as text."""
     tests = {arm: metrics["arms"][arm]["test"] for arm in ARMS}
     return [[arm, *(f"{100 * test[name]:.1f}" for name in MEASURES)] for arm, test in tests.items()]

@@ -39,23 +39,24 @@ def calibrated(
     samples: int = 30,
     seed: int = 0,
 ) -> Abstaining:
-    """A predictor with a temperature and a threshold, both chosen on the validation speakers.
+    """Fit a temperature and an abstention threshold on the validation speakers.
 
     Args:
-        predictor: any.
-        parts: of the split that it was trained on.
-        coverage: share of such clips that is to be answered, or
-        accuracy: share of answers that are to be right; see
+        predictor: any predictor.
+        parts: spectrograms and labels of the split that the predictor was trained on.
+        coverage: fraction of validation clips without abstention; give this or ``accuracy``.
+        accuracy: fraction of correct predictions among validation clips without abstention, see
             :func:`serkit.uncertainty.abstention.abstaining`.
-        samples: of the predictor.
-        seed: of them.
+        samples: number of samples of the predictor.
+        seed: seed of the samples.
 
     Returns:
-        One whose ``predictor`` is a :class:`serkit.uncertainty.temperature.TemperatureScaled`.
+        Predictor with abstention, whose ``predictor`` is a
+        :class:`serkit.uncertainty.temperature.TemperatureScaled`.
 
     Raises:
-        InputError: if not one of ``coverage`` and ``accuracy`` is given, there are no validation
-            clips, or the accuracy cannot be reached.
+        InputError: if not exactly one of ``coverage`` and ``accuracy`` is given, there are no
+            validation clips, or no threshold reaches the accuracy.
     """
     validation, speakers = parts.examples(parts.split.validation), parts.split.speakers
     scaled = scale_temperature(predictor, validation, speakers, samples, seed)
@@ -68,22 +69,23 @@ def calibrated(
 def gather(
     chosen: Abstaining, parts: Parts, generated: Mapping[str, int], seed: int
 ) -> dict[str, Any]:
-    """What a model card needs to know, as JSON values.
+    """Collect the measurements and metadata for a model card, as JSON values.
 
     Args:
         chosen: from :func:`calibrated`.
-        parts: of the split that it was trained on.
-        generated: spectrograms that were added to the training part, by class.
-        seed: of the bootstrap.
+        parts: spectrograms and labels of the split that the predictor was trained on.
+        generated: number of generated spectrograms in the training partition, by class.
+        seed: seed of the bootstrap.
 
     Returns:
-        ``data``: ``parts`` (clips and speakers, all and by corpus), ``classes`` (training clips),
-        ``generated``, ``licences`` by corpus, ``synthetic`` (whether some clips are of the built-in
-        corpus). ``test``, of the real clips of the test part: ``groups``
-        (:class:`serkit.metrics.intervals.Group`, all and by corpus and gender) and
-        ``calibration`` (``error`` and ``nll`` without and with the temperature). ``abstention``:
-        ``validation_coverage``, ``coverage``, ``accuracy`` of what is answered (None if nothing
-        is) and ``accuracy_of_all``.
+        - ``data``: ``parts`` (number of clips and speakers by partition, in total and by corpus),
+          ``classes`` (number of training clips by class), ``generated``, ``licences`` by corpus and
+          ``synthetic`` (whether some clips are of the built-in corpus).
+        - ``test``, measured on the real clips of the test partition: ``groups``
+          (:class:`serkit.metrics.intervals.Group`, for all clips, by corpus and by gender) and
+          ``calibration`` (``error`` and ``nll`` without and with the temperature).
+        - ``abstention``: ``validation_coverage``; on the test partition ``coverage``, ``accuracy``
+          of the clips without abstention (None if there are none) and ``accuracy_of_all``.
     """
     split = parts.split
     names = dict.fromkeys(clip.corpus for clip in parts.corpus.clips)
@@ -154,15 +156,16 @@ _NAMED = ("run", "arm", "protocol", "leaky", "comparison")
 
 @dataclass(frozen=True)
 class Deliverable:
-    """What a run has chosen to be deployed.
+    """Classifier of a run to export, and its metadata.
 
     Attributes:
-        classifiers: a ``.keras`` file; several are an ensemble, and then none of them draws.
-        spec: what they were trained on.
-        parts: of the split that they were trained on.
-        known: ``run``, ``arm``, ``protocol``, ``leaky``, and ``generated`` (spectrograms
-            that were added, by class); of a comparison's ``comparison``, too.
-        seed: of draws and bootstraps.
+        classifiers: one or more ``.keras`` files. Several files are an ensemble, whose networks
+            must not draw random numbers.
+        spec: settings of the spectrograms that the classifiers were trained on.
+        parts: spectrograms and labels of the split that the classifiers were trained on.
+        known: ``run``, ``arm``, ``protocol``, ``leaky``, and ``generated`` (number of generated
+            spectrograms in the training partition, by class). A comparison adds ``comparison``.
+        seed: seed of samples and bootstraps.
     """
 
     classifiers: Sequence[Path]
@@ -174,15 +177,17 @@ class Deliverable:
 
 @dataclass(frozen=True)
 class DeliverySettings:
-    """When a delivered model abstains; chosen on validation speakers.
+    """Settings of abstention for an exported model; the threshold is chosen on validation speakers.
 
     Attributes:
-        coverage: share of their clips that it answers, above 0 to 1, or
-        accuracy: share of its answers that are right. One of the two is None.
-        samples: how often a network that draws is asked.
+        coverage: fraction of the validation clips without abstention, above 0 to 1; None if
+            ``accuracy`` is given.
+        accuracy: fraction of correct predictions among validation clips without abstention; None if
+            ``coverage`` is given.
+        samples: number of Monte Carlo samples of a network that draws random numbers.
 
     Raises:
-        InputError: if both or none are given.
+        InputError: if both or neither of ``coverage`` and ``accuracy`` are given.
     """
 
     coverage: float | None = 0.9
@@ -197,15 +202,15 @@ class DeliverySettings:
 
 
 def deliver(given: Deliverable, out: Path, settings: DeliverySettings | None = None) -> Path:
-    """Calibrate a classifier on the validation part, measure it on the test part, and export it.
+    """Calibrate a classifier on validation clips, evaluate it on test clips, and export it.
 
     Args:
-        given: the classifier, and what is known of it.
+        given: the classifier and its metadata.
         out: see :func:`serkit.export.saved_model.export_classifier`.
-        settings: when it abstains.
+        settings: settings of abstention.
 
     Raises:
-        InputError: if the version exists, or the accuracy cannot be reached.
+        InputError: if the version exists, or no threshold reaches the accuracy.
     """
     settings, parts, known = settings or DeliverySettings(), given.parts, given.known
     models = [load_network(file) for file in given.classifiers]
@@ -220,7 +225,7 @@ def deliver(given: Deliverable, out: Path, settings: DeliverySettings | None = N
     evidence = gather(chosen, parts, known["generated"], given.seed)
     answers = AnswerSettings(
         chosen.predictor.temperature,
-        # To answer nothing is to abstain above 0 nats.
+        # A threshold below 0 means to abstain from all clips; so does one of 0 nats.
         max(float(chosen.threshold), 0.0),
         settings.samples,
         given.seed,
@@ -231,10 +236,10 @@ def deliver(given: Deliverable, out: Path, settings: DeliverySettings | None = N
 
 
 def try_out(model: Path | str, file: Path) -> None:
-    """Predict a recording in a process of its own, which has the SavedModel and nothing else.
+    """Predict a recording with an exported model in a separate process, as a check.
 
     Raises:
-        SerkitError: if that does not succeed; the process has printed why.
+        SerkitError: if the prediction fails; the process has printed why.
     """
     command = [sys.executable, "-m", "serkit", "predict", str(model), str(file)]
     if subprocess.run(command, check=False).returncode:

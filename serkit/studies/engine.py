@@ -28,15 +28,15 @@ MANIFEST = "manifest.csv"
 
 
 def open_corpus(settings: CompareSettings, out: Path, progress: Progress) -> Corpus:
-    """Audited clips, without the corpora that are left out.
+    """Return the audited clips, without the corpora that the settings leave out.
 
     Args:
-        settings: of the comparison.
+        settings: settings of the comparison.
         out: the run folder; gets the manifest if it has none.
-        progress: says how many there are.
+        progress: reports the number of clips to the user.
 
     Raises:
-        InputError: if there are no recordings, or a corpus that is to be left out is not there.
+        InputError: if there are no recordings, or a corpus to leave out does not exist.
     """
     manifest = out / MANIFEST
     if not manifest.exists():
@@ -57,24 +57,25 @@ _JUDGE = "compact"
 
 
 class Comparison:
-    """Arms, folds and trainings of one comparison.
+    """Arms, folds and training runs of one comparison.
 
-    Operations are deterministic from here on. Spectrograms need not be there yet: they are pieces
-    of work like the trainings.
+    Creating an object switches on deterministic TensorFlow ops in this process. Spectrograms need
+    not exist before: tasks compute them, as tasks run the training runs.
 
     Args:
-        settings: what is compared.
-        out: the run folder, which nobody else uses but those who do some of the same comparison.
-        cache: folder of spectrograms, GANs and trainings, which comparisons may share, one after
-            the other; default: in the run folder.
-        progress: says what is being done.
+        settings: settings of the comparison.
+        out: the run folder. Only processes that run tasks of the same comparison may use it.
+        cache: folder of spectrograms, GANs and training runs. Comparisons may share it if they run
+            one after the other. Default: in the run folder.
+        progress: reports progress to the user.
 
     Attributes:
-        arms: ``none`` first.
+        arms: the arms, ``none`` first.
         corpus: audited clips.
-        views: spectrograms of all of them.
-        folds: of all protocols.
-        left_out: which arms are left out because no class is rare, and why; empty for none.
+        views: spectrograms of all clips.
+        folds: folds of all protocols.
+        left_out: message that names the arms that are left out because no class is rare; empty if
+            no arm is left out.
     """
 
     def __init__(
@@ -104,15 +105,15 @@ class Comparison:
 
     @property
     def spectrograms(self) -> Rows:
-        """Spectrograms ``(clips, frames, bins, 1)`` of all clips, computed if they are not."""
+        """Spectrograms ``(clips, frames, bins, 1)`` of all clips; missing ones are computed."""
         return self.views[1.0]
 
     def run(self, engine: Engine | None = None, task_factory: TaskFactory | None = None) -> None:
-        """Do everything: spectrograms, every arm, then with more seeds what was best.
+        """Run all tasks: spectrograms, all arms, then ``none`` and the best arms with more seeds.
 
         Args:
-            engine: who does it; default: this process.
-            task_factory: for other processes, see
+            engine: scheduler that runs the tasks; default: this process runs them.
+            task_factory: settings to recreate tasks in other processes, see
                 :func:`serkit.studies.comparison.task_factory_of`.
 
         Raises:
@@ -135,13 +136,13 @@ class Comparison:
         engine.run(TaskGraph([*first, *again]), task_factory, say, verbose)
 
     def task_at(self, name: str) -> Task:
-        """A task.
+        """Return a task by its name.
 
         Args:
-            name: its place below the cache.
+            name: path of the task's folder relative to the cache.
 
         Raises:
-            InputError: if there is none of that name.
+            InputError: if there is no task of that name.
         """
         settings, wanted = self.settings, self.cache / name
         for _, task in self._tasks(self.arms, (*settings.seeds, *settings.more_seeds)):
@@ -150,9 +151,11 @@ class Comparison:
         raise InputError(f"no work of this comparison is at {name}; its settings are others")
 
     def trainings(self, protocol: str, classifier: str, arm: Arm) -> list[Training]:
-        """Those of an arm, by seed and fold; a seed's only if they are done in all folds.
+        """Return the training runs of an arm, by seed and fold.
 
-        With more seeds only of ``none`` and of what is :meth:`best`: others may lie in the cache.
+        A seed is left out unless its training runs are done in all folds. Only ``none`` and the
+        :meth:`best` arms have training runs with ``more_seeds``. Those of other arms may be in the
+        cache, but are left out.
         """
         folds = [fold for fold in self.folds if fold.protocol == protocol]
         found = []
@@ -168,10 +171,11 @@ class Comparison:
         return found
 
     def best(self, protocol: str, classifier: str) -> list[Arm]:
-        """The arms that were best in the folds' validation parts with the first seeds, best first.
+        """Return the arms with the highest mean UAR on the validation partitions, best first.
 
-        ``none`` is not among them, nor is one of which a training is missing. Test parts have no
-        say in it, though over all folds the same people are in both.
+        Only training runs with ``settings.seeds`` count. ``none`` is left out, and so are arms with
+        a missing training run. Test partitions are not used. Over all folds, however, the same
+        speakers are in validation and in test partitions.
         """
         found = {}
         for arm in self.arms:
@@ -187,7 +191,7 @@ class Comparison:
 
     @property
     def failures(self) -> dict[str, str]:
-        """Trainings that diverged, or whose GAN did, and why."""
+        """Reasons by title, for training runs that diverged or whose GAN diverged."""
         settings = self.settings
         every = (
             self.training(fold, classifier, arm, seed)
@@ -201,7 +205,7 @@ class Comparison:
     def training(
         self, fold: Fold, classifier: str, arm: Arm, seed: int, keep: bool = False
     ) -> Training:
-        """One training, done or not; with ``keep`` it is done once its network lies there, too."""
+        """Return a training run, done or not; ``keep`` saves its network, too."""
         generators = {arm.fill: self.generators(arm.fill, fold)} if arm.fill in GANS else {}
         filter_task = self._filter_task(fold) if self.settings.gated and generators else None
         filling = Filling(arm, fold, self.settings, generators, filter_task)
@@ -216,14 +220,14 @@ class Comparison:
         seeds: Sequence[int],
         keep: bool = False,
     ) -> Iterator[tuple[str, Task]]:
-        """All work of an arm on a fold, by kind, what is needed before what needs it.
+        """Yield all tasks of an arm on a fold with their kinds, each after the tasks it needs.
 
         Args:
-            fold: of the comparison.
-            arm: of the comparison.
-            classifiers: to be trained.
-            seeds: of trainings.
-            keep: whether trained networks are kept.
+            fold: a fold of the comparison.
+            arm: an arm of the comparison.
+            classifiers: names of the classifiers to train.
+            seeds: seeds of training runs.
+            keep: whether trained networks are saved.
         """
         for part in self.views.parts(self.settings.speeds_of(arm)):
             yield f"spectrograms at speed {part.speed:g}", part
@@ -238,11 +242,14 @@ class Comparison:
                 yield f"{classifier} to train", self.training(fold, classifier, arm, seed, keep)
 
     def generators(self, kind: str, fold: Fold) -> Generators:
-        """The GANs of one kind that a fold needs."""
+        """Return the GANs of one kind that a fold needs."""
         return self._generators[kind, id(fold)]
 
     def _tasks(self, arms: Sequence[Arm], seeds: Sequence[int]) -> Iterator[tuple[str, Task]]:
-        """What is needed before who needs it; arms without GANs, who are soonest done, first."""
+        """Yield all tasks with their kinds, each after the tasks it needs.
+
+        Arms without GANs come first, because they finish earliest.
+        """
         for arm in sorted(arms, key=lambda arm: arm.fill in GANS):
             for fold in self.folds:
                 yield from self.tasks(fold, arm, self.settings.classifiers, seeds)

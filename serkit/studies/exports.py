@@ -16,9 +16,9 @@ def write_tables(results: dict[str, Any], folder: Path) -> None:
     """Write a table of arms for each protocol and classifier.
 
     Args:
-        results: of :func:`serkit.studies.results.make_results`.
-        folder: gets ``arms.csv`` of everything, as shares; and ``<protocol>-<classifier>`` with
-            ``.md`` and ``.tex``, in per cent.
+        results: from :func:`serkit.studies.results.make_results`.
+        folder: gets ``arms.csv`` with all results, as fractions; and
+            ``<protocol>-<classifier>.md`` and ``.tex``, in per cent.
     """
     rows = []
     for protocol, found in results["protocols"].items():
@@ -39,7 +39,7 @@ def write_tables(results: dict[str, Any], folder: Path) -> None:
 
 
 def arm_cells(arms: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of the table of arms, in per cent.
+    """Return the header and rows of the table of arms, in per cent.
 
     Args:
         arms: by name, as in ``comparison.json``.
@@ -64,7 +64,7 @@ def arm_cells(arms: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
 
 
 def beside_cells(arms: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of how much more arms are than copies; no rows if there is no such arm.
+    """Return the header and rows of differences to ``oversampling``; no rows if no arm has one.
 
     Args:
         arms: by name, as in ``comparison.json``.
@@ -78,26 +78,26 @@ def beside_cells(arms: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
 
 
 def interval(found: dict[str, float | None]) -> str:
-    """Such as ``51.2 [47.0, 55.3]``, in per cent."""
+    """Format a value and its interval in per cent, such as ``51.2 [47.0, 55.3]``."""
     if found["low"] is None:
         return per_cent(found["value"])
     return f"{per_cent(found['value'])} [{per_cent(found['low'])}, {per_cent(found['high'])}]"
 
 
 def signed_interval(found: dict[str, float | None]) -> str:
-    """Such as ``+1.2 [−0.4, +2.9]``, in points."""
+    """Format a difference and its interval in percentage points, such as ``+1.2 [−0.4, +2.9]``."""
     if found["low"] is None:
         return _signed(found["value"])
     return f"{_signed(found['value'])} [{_signed(found['low'])}, {_signed(found['high'])}]"
 
 
 def per_cent(share: float) -> str:
-    """Without its sign, to a tenth."""
+    """Format a fraction in per cent with one decimal, without the per cent sign."""
     return f"{100 * share:.1f}"
 
 
 def latex_table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
-    """A table that LaTeX sets with the package ``booktabs``."""
+    """Return a LaTeX table, which needs the package ``booktabs``."""
     columns = "l" + "r" * (len(head) - 1)
     lines = [
         r"\begin{table}",

@@ -22,20 +22,20 @@ from serkit.tasks.graph import LocalEngine, TaskGraph
 
 
 class FinishedComparison:
-    """What :func:`serkit.studies.comparison.compare` left.
+    """Results of a finished :func:`serkit.studies.comparison.compare`.
 
     Args:
-        folder: of the run.
-        cache: of what was trained; default: in the run folder. What is not there is computed and
-            trained again.
-        progress: says what is being done.
+        folder: the run folder.
+        cache: folder of spectrograms, GANs and training runs; default: in the run folder. Missing
+            results are computed again.
+        progress: reports progress to the user.
 
     Attributes:
-        settings: it was run with.
+        settings: settings of the comparison.
         results: content of ``comparison.json``.
 
     Raises:
-        InputError: if the folder holds no comparison that came to its end.
+        InputError: if the folder holds no finished comparison.
     """
 
     def __init__(
@@ -45,7 +45,8 @@ class FinishedComparison:
         self.progress = progress or Progress()
         try:
             self.results = read_json(folder / "comparison.json")
-            # The last one's arms, classifiers and seeds; where the recordings are is in the other.
+            # comparison.json has the last arms, classifiers and seeds; settings.json has
+            # the folders of the recordings.
             values = self.results["settings"] | read_json(folder / "settings.json")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
@@ -57,18 +58,18 @@ class FinishedComparison:
     def keep(
         self, arm: str | None = None, classifier: str | None = None, fold: int = 1
     ) -> Deliverable:
-        """Train an arm's networks on a fold once more, and keep them.
+        """Train an arm's networks on a fold again, and save them.
 
-        A comparison keeps what its networks said, and not the networks. From the same clips and
-        seeds the same networks come again, one for each seed that the arm was trained with.
+        A comparison saves the predictions of its networks, but not the networks. The same clips and
+        seeds give the same networks again, one for each seed that the arm was trained with.
 
         Args:
-            arm: of the comparison; None for the one that was best on the validation speakers.
-            classifier: of the comparison; None for its first.
-            fold: number of the fold whose training part they are trained on.
+            arm: name of an arm; None for the arm with the highest UAR on the validation speakers.
+            classifier: name of a classifier; None for the first classifier of the comparison.
+            fold: number of the fold whose training partition is used.
 
         Raises:
-            InputError: if there is no such arm, classifier or fold, or a training failed.
+            InputError: if there is no such arm, classifier or fold, or a training run failed.
             ResumeError: if another process uses the folder.
         """
         protocol = self.settings.protocols[0]
@@ -121,7 +122,7 @@ class FinishedComparison:
 
 
 def _settings(values: dict[str, Any]) -> CompareSettings:
-    # Whose settings they are, their kind says and not their content.
+    # The class of the settings follows from their kind, not from their values.
     tuned = {kind: restored(SETTINGS[kind], one) for kind, one in values.get("tuned", {}).items()}
     known = {name: value for name, value in values.items() if name != "tuned"}
     settings: CompareSettings = restored(CompareSettings, known | {"tuned": {}})

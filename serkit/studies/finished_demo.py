@@ -17,24 +17,24 @@ from serkit.training.spectrograms import compute_spectrograms
 
 
 def classifier_file(run: Path, arm: str) -> Path:
-    """Where a run keeps the classifier of one of :data:`serkit.studies.demo_settings.ARMS`."""
+    """Return a run's file of the classifier of an arm."""
     return run / "classifiers" / arm / "model.keras"
 
 
 class FinishedRun:
-    """What a run of :func:`serkit.studies.demo.run_demo` left.
+    """Results of a :func:`serkit.studies.demo.run_demo` whose classifiers are evaluated.
 
     Args:
-        folder: of the run.
-        cache: of its spectrograms; default: in the run folder. Those that are not there are
-            computed, for which the recordings have to be where they were.
+        folder: the run folder.
+        cache: folder of the spectrograms; default: in the run folder. Missing spectrograms are
+            computed again, for which the recordings must not have been moved.
 
     Attributes:
-        settings: it was run with.
+        settings: settings of the demo.
         metrics: content of ``metrics.json``.
 
     Raises:
-        InputError: if the folder holds no run that got as far as ``metrics.json``.
+        InputError: if the folder holds no run with a ``metrics.json``.
     """
 
     def __init__(self, folder: Path, cache: Path | None = None) -> None:
@@ -50,20 +50,20 @@ class FinishedRun:
         self.settings = restored(DemoSettings, settings)
 
     def deliverable(self, arm: str | None = None) -> Deliverable:
-        """An arm's classifier to be deployed, see :meth:`classifier` and :meth:`parts`."""
+        """Return an arm's classifier for export, see :meth:`classifier` and :meth:`parts`."""
         arm, file = self.classifier(arm)
         known = known_of(self.settings, self.metrics, arm, self.folder.resolve().name)
         return Deliverable([file], self.settings.spec, self.parts(), known, self.settings.seed)
 
     def classifier(self, arm: str | None) -> tuple[str, Path]:
-        """An arm and the file of its classifier.
+        """Return the name of an arm and the file of its classifier.
 
         Args:
-            arm: of :data:`serkit.studies.demo_settings.ARMS`; None for what was better on the
-                validation part.
+            arm: one of :data:`serkit.studies.demo_settings.ARMS`; None for the arm with the higher
+                UAR on the validation partition.
 
         Raises:
-            InputError: if there is no such arm, or its classifier is gone.
+            InputError: if there is no such arm, or its classifier is missing.
         """
         arm = self.metrics["better"] if arm is None else arm
         check_choice("arm", arm, ARMS)
@@ -73,15 +73,15 @@ class FinishedRun:
         return arm, file
 
     def parts(self) -> Parts:
-        """The run's split and its spectrograms.
+        """Return the run's split with its spectrograms and labels.
 
         Raises:
-            ResumeError: if the split that is drawn now is another: what was fitted may have seen
-                speakers of its other parts.
+            ResumeError: if the split that is drawn now differs from the run's split, because the
+                classifiers may have been fitted on validation or test speakers of the new split.
         """
         settings = self.settings
         if not settings.roots:
-            # Of a run before there were marks.
+            # Runs of earlier versions did not mark the built-in corpus as synthetic.
             mark(self.folder / "built-in")
         corpus = Corpus.read(self.folder / "manifest.csv")
         (split,) = make_splits(settings.protocol, corpus, settings.label_set, settings.seed)
@@ -95,12 +95,12 @@ class FinishedRun:
 
 
 def known_of(settings: DemoSettings, metrics: Mapping, arm: str, run: str) -> dict[str, Any]:
-    """What a :class:`serkit.studies.deployment.Deliverable` has to know of a run.
+    """Return the metadata of a run for a :class:`serkit.studies.deployment.Deliverable`.
 
     Args:
-        settings: of the run.
+        settings: settings of the run.
         metrics: content of ``metrics.json``.
-        arm: whose classifier is delivered.
+        arm: arm whose classifier is exported.
         run: name of the run.
     """
     return {

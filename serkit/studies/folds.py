@@ -20,7 +20,7 @@ from serkit.training.shards import Rows
 
 
 def clips_key(clips: Iterable[Clip], label_set: str) -> str:
-    """A name for clips in their order, by their sound, label and speaker; not by their paths."""
+    """Return a hash of clips in order: samples, label and speaker of each, but not paths."""
     digest = hashlib.sha256()
     for clip in clips:
         digest.update(f"{clip.sha256}/{clip.label(label_set)}/{clip.speaker}\n".encode())
@@ -33,14 +33,14 @@ class Fold:
 
     Attributes:
         protocol: ``k-fold``, ``random`` or ``leave-one-corpus-out``.
-        number: of the fold, from 1.
-        split: its training part thinned as the settings say.
-        plan: how many are added to which class.
-        views: all clips' spectrograms, at the speeds that recordings are played at, 1 first. They
-            need not be computed yet where a fold is made.
+        number: number of the fold, from 1.
+        split: the split. Its training partition lacks the clips that ``rarify`` removes.
+        plan: number of examples to add, by class.
+        views: spectrograms of all clips of the comparison, by speed factor, 1 first. They need not
+            be computed before the fold is created.
         corpus: the fold's clips.
         label_set: ``emotion`` or ``gender_emotion``.
-        kept: which of all clips these are; None for all.
+        kept: positions of the fold's clips among all clips; None for all.
     """
 
     protocol: str
@@ -54,24 +54,24 @@ class Fold:
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
-        """Labels of its clips, in the label set's order."""
+        """Labels of the fold's clips, in the label set's order."""
         return self.corpus.classes(self.label_set)
 
     def rare(self, label: str) -> Corpus:
-        """The training clips of one class."""
+        """Return the training clips of one class."""
         return self.split.train.where(lambda clip: clip.label(self.label_set) == label)
 
     @cached_property
     def parts(self) -> Parts:
-        """Spectrograms and labels of its parts."""
+        """Spectrograms and labels of the fold's partitions."""
         return self.at(1.0)
 
     def at(self, speed: float) -> Parts:
-        """The same of recordings that are played at another speed."""
+        """Return spectrograms and labels of the fold's partitions at a speed factor."""
         return self._parts(self.views[speed])
 
     def live(self, augmentation: WaveAugmentation) -> Parts:
-        """The same, of which training batches are computed from waveforms at each step."""
+        """Return spectrograms and labels, with training batches computed from waveforms."""
         return self._parts(self.views.live(augmentation))
 
     def _parts(self, rows: Rows | LiveSpectrograms) -> Parts:
@@ -80,16 +80,17 @@ class Fold:
 
 
 def make_folds(settings: CompareSettings, corpus: Corpus, views: Views) -> Iterator[Fold]:
-    """All folds of all protocols, in the order in which they are worked on.
+    """Yield all folds of all protocols, in the order in which they are run.
 
     Args:
-        settings: of the comparison.
+        settings: settings of the comparison.
         corpus: audited clips.
-        views: spectrograms of all of them at each speed that an arm needs; 1 is among these.
+        views: spectrograms of all clips at each speed that an arm needs, including 1.
 
     Raises:
-        InputError: if a class that is to be rare has no clips, too few would be left of it, a
-            training part lacks a class, or there are too few speakers or corpora.
+        InputError: if there is only one class, a class of ``rarify`` has no clips or would keep no
+            training clips, a training partition lacks a class, or there are too few speakers or
+            corpora.
     """
     classes = corpus.classes(settings.label_set)
     if len(classes) < 2:
@@ -110,7 +111,10 @@ def make_folds(settings: CompareSettings, corpus: Corpus, views: Views) -> Itera
 
 
 def _there(rarify: Iterable[tuple[str, float]], fold: Fold) -> Iterator[tuple[str, float]]:
-    """Those that the fold's training part has; without a corpus, a class may be missing."""
+    """Return the entries of ``rarify`` whose class is in the fold's training partition.
+
+    With ``leave-one-corpus-out``, a training partition may lack a class.
+    """
     known = fold.split.train.classes(fold.label_set)
     return ((label, share) for label, share in rarify if label in known)
 
@@ -126,7 +130,7 @@ def _require_all_classes(fold: Fold) -> None:
 
 def _plan(settings: CompareSettings, counts: dict[str, int]) -> dict[str, int]:
     if settings.plan == REPORTED:
-        # Of a fold without any of the report's classes nothing is filled.
+        # A fold without any of the 2021 report's classes is not filled up.
         known = any(label in counts for label in REPORTED_CLASSES)
         return report_plan(counts) if known else {}
     return balance_plan(counts, settings.rare_below, settings.filled_to)
@@ -154,7 +158,7 @@ def _rarified(split: Split, settings: CompareSettings, label: str, share: float)
 
 
 def _of_known_classes(fold: Fold) -> Fold:
-    """Without clips of classes that no training clip has: nobody could tell them."""
+    """Remove clips of classes that no training clip has, since no classifier can learn them."""
     known = set(fold.split.train.classes(fold.label_set))
 
     def is_known(clip: Clip) -> bool:
