@@ -11,19 +11,19 @@ from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.errors import InputError, check_range
 from serkit.export import signatures
 
-# Loading them registers what Keras files of ours may hold.
+# Importing these modules registers the custom layers that a .keras file may hold.
 from serkit.layers import dropout, variational  # noqa: F401
 from serkit.uncertainty.predictors import SampledNetwork, draws
 
 
 def load_network(file: Path | str) -> keras.Model:
-    """A network that Keras saved, serkit's Bayesian layers included.
+    """Load a Keras model that may contain serkit's Bayesian layers.
 
     Args:
-        file: ``.keras``.
+        file: path of a ``.keras`` file.
 
     Raises:
-        InputError: if it is not there, or Keras cannot load it.
+        InputError: if the file does not exist, or Keras cannot load it.
     """
     if not Path(file).is_file():
         raise InputError(f"{file} is no file; a .keras file is expected")
@@ -34,24 +34,25 @@ def load_network(file: Path | str) -> keras.Model:
         raise InputError(f"{file} is no model that Keras can load: {reason}") from error
 
 
-# Windows that pass the networks at a time; a recording of ten minutes has over three hundred.
+# Number of windows per batch. A recording of ten minutes has over three hundred windows.
 _TOGETHER = 32
 
 
 @dataclass(frozen=True)
 class AnswerSettings:
-    """How logits become answers.
+    """Settings of the step from logits to predictions.
 
     Attributes:
-        temperature: logits are divided by it, 0.05 to 20; see
+        temperature: divisor of the logits, from 0.05 to 20; see
             :mod:`serkit.uncertainty.temperature`.
-        threshold: entropy in nats above which the model would rather not answer; None: it always
-            answers. See :mod:`serkit.uncertainty.abstention`.
-        samples: how often a network that draws is asked, 1 to 1,000.
-        seed: of the draws: the same recording gets the same answer.
+        threshold: entropy in nats above which the model abstains. None: it never abstains because
+            of the entropy. See :mod:`serkit.uncertainty.abstention`.
+        samples: number of Monte Carlo samples of a network with random layers, 1 to 1,000.
+        seed: of the Monte Carlo samples. It is fixed, so that the same recording always gets the
+            same prediction.
 
     Raises:
-        InputError: for a value out of range.
+        InputError: if ``temperature`` or ``samples`` is out of range.
     """
 
     temperature: float = 1.0
@@ -65,22 +66,23 @@ class AnswerSettings:
 
 
 MOST_SAMPLES = 1000
-"""More are not taken, however many a request asks for."""
+"""Maximum number of Monte Carlo samples. Requests for more samples get this number."""
 
 
 class Answering:
-    """Answers to spectrograms, in TensorFlow's own ops.
+    """Predictions from spectrograms, computed with TensorFlow ops only.
 
     Args:
         networks: one or more Keras models from spectrograms of ``spec`` to logits ``(batch,
-            classes)``. Several are an ensemble, each of them a sample. One may have layers that
-            draw: variational ones, or dropout that goes on.
-        spec: what they were trained on.
+            classes)``. Several networks are an ensemble; each network is one sample. A single
+            network may have random layers: variational layers or Monte Carlo dropout.
+        spec: spectrogram settings that the networks were trained with.
         classes: labels in the order of the logits.
-        settings: how logits become answers.
+        settings: settings of the step from logits to predictions.
 
     Raises:
-        InputError: if the networks are not made for the classes or the spec, or several draw.
+        InputError: if there is no network, if a network does not match the classes or the spec, or
+            if there are several networks and one of them has random layers.
     """
 
     def __init__(
@@ -102,11 +104,12 @@ class Answering:
         self._sampled = SampledNetwork(self.networks[0]) if self.draws else None
 
     def logits(self, spectrograms: tf.Tensor, samples: tf.Tensor) -> tf.Tensor:
-        """Logits of each sample.
+        """Compute the logits of each sample.
 
         Args:
             spectrograms: float32 ``(rows, frames, bins, 1)`` in [-1, 1].
-            samples: int32, how many, of a network that draws.
+            samples: int32 scalar, number of samples of a network with random layers. Ignored for
+                other networks.
 
         Returns:
             float32 ``(rows, samples, classes)``.
@@ -119,14 +122,14 @@ class Answering:
         return tf.transpose(tf.cast(found, tf.float32), [1, 0, 2])
 
     def answer(self, logits: tf.Tensor, status: tf.Tensor, note: tf.Tensor) -> dict[str, tf.Tensor]:
-        """What :mod:`serkit.export.signatures` promises.
+        """Compute the outputs that :mod:`serkit.export.signatures` describes.
 
         Args:
             logits: float32 ``(batch, samples, classes)``.
-            status: string ``(batch,)``, why an example cannot be used.
-            note: string ``(batch,)``.
+            status: string ``(batch,)``, the reason why an example cannot be used, else empty.
+            note: string ``(batch,)``, passed to the outputs.
         """
-        # A loop has forgotten it, and TensorFlow would say so of each call.
+        # A loop loses the static number of classes, and TensorFlow would report this on each call.
         logits = tf.ensure_shape(logits, [None, None, len(self.classes)])
         usable = tf.equal(status, "")
         each = tf.nn.softmax(logits / tf.constant(self.settings.temperature))
@@ -134,7 +137,7 @@ class Answering:
         entropy = _entropy(mean)
         apart = tf.maximum(entropy - tf.reduce_mean(_entropy(each), axis=1), 0.0)
         if len(self.networks) == 1 and not self.draws:
-            # One answer does not differ from itself, roundings aside.
+            # The mutual information of a single sample is 0. Remove its rounding error.
             apart = tf.zeros_like(apart)
         threshold = self.settings.threshold
         unsure = tf.zeros_like(usable) if threshold is None else entropy > threshold
@@ -151,14 +154,17 @@ class Answering:
 
 
 def in_turn(function: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
-    """``function`` of many rows, some at a time, so that memory does not grow with their number.
+    """Apply a function to rows in batches, so that memory does not grow with the number of rows.
 
     Args:
-        function: from ``(some, …)`` to float32 ``(some, …)``.
+        function: from ``(batch, …)`` to float32 ``(batch, …)``.
         rows: ``(rows, …)``.
+
+    Returns:
+        float32 ``(rows, …)``.
     """
     count = tf.shape(rows)[0]
-    # One piece of nothing for no rows: no pieces could not be put together.
+    # Without rows, compute one empty batch: TensorFlow cannot concatenate zero batches.
     pieces = tf.maximum(-(-count // _TOGETHER), 1)
     results = tf.TensorArray(tf.float32, pieces, infer_shape=False, element_shape=None)
 
@@ -166,7 +172,7 @@ def in_turn(function: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor) -> tf.T
         first = number * _TOGETHER
         return number + 1, results.write(number, function(rows[first : first + _TOGETHER]))
 
-    # One at a time is the point.
+    # Parallel iterations would need the memory of several batches.
     _, results = tf.while_loop(
         lambda number, _: number < pieces, step, (0, results), parallel_iterations=1
     )
@@ -174,7 +180,7 @@ def in_turn(function: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor) -> tf.T
 
 
 def _entropy(probabilities: tf.Tensor) -> tf.Tensor:
-    """In nats, over the last axis."""
+    """Compute the entropy in nats over the last axis."""
     return -tf.reduce_sum(tf.math.xlogy(probabilities, probabilities), axis=-1)
 
 

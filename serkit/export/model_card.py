@@ -29,15 +29,18 @@ _SURPRISE = (
 
 
 def model_card(details: Mapping[str, Any]) -> str:
-    """A model card in Markdown, of what is known and nothing else.
+    """Write a model card in Markdown from the known details of a model.
 
     Args:
-        details: what ``assets.extra/serkit.json`` holds. Needed: ``name``, ``version``,
-            ``classes``, ``spec``, ``answers`` (fields of
-            :class:`serkit.export.answering.AnswerSettings`, ``draws``, ``networks``). Shown if
-            there: ``run``, ``protocol``, ``leaky``, and ``data``, ``test``, ``abstention``, see
-            :func:`serkit.studies.deployment.gather`, and ``comparison``, see
-            :meth:`serkit.studies.finished_comparison.FinishedComparison.keep`.
+        details: content of ``assets.extra/serkit.json``. Required keys: ``name``, ``version``,
+            ``classes``, ``spec`` and ``answers`` (the fields of
+            :class:`serkit.export.answering.AnswerSettings`, ``draws`` and ``networks``). Optional
+            keys: ``serkit``, ``run``, ``protocol`` and ``leaky``; ``data``, ``test`` and
+            ``abstention``, see :func:`serkit.studies.deployment.gather`; ``comparison`` and
+            ``arm``, see :meth:`serkit.studies.finished_comparison.FinishedComparison.keep`.
+
+    Returns:
+        The card. Sections without details say that the details are not known.
 
     Source: Mitchell et al. (2019), Model Cards for Model Reporting, arXiv:1810.03993.
     """

@@ -25,10 +25,11 @@ _EMPTY = "a waveform without samples"
 
 
 def sign(answering: Answering) -> dict[str, tf.types.experimental.PolymorphicFunction]:
-    """Each signature's function by its name, see :mod:`serkit.export.signatures`.
+    """Build the function of each signature, by name; see :mod:`serkit.export.signatures`.
 
-    Recordings longer than the spec's length are heard in overlapping windows, whose logits are
-    averaged, sample by sample (of more than ten minutes, the middle ten).
+    A recording that is longer than the spec's length is split into overlapping windows. The logits
+    of the windows are averaged for each sample. Of a recording longer than ten minutes, only the
+    middle ten minutes are used.
     """
     spec, usual = answering.spec, answering.settings.samples
     default = tf.constant(usual)
@@ -38,7 +39,7 @@ def sign(answering: Answering) -> dict[str, tf.types.experimental.PolymorphicFun
     number = tf.TensorSpec([None], tf.int32, name=signatures.SAMPLES)
     anything = tf.TensorSpec([None], tf.int32, name=signatures.ANY)
 
-    # An argument's name is what a signature calls its input.
+    # The names of the arguments become the names of the signature's inputs.
     def of_files(wav_bytes):
         return _of_recordings(answering, wav_bytes, default, decode_wav)
 
@@ -108,7 +109,7 @@ def _features(wav_bytes: tf.Tensor, spec: SpectrogramSpec) -> dict[str, tf.Tenso
 
 
 def _as_it_is(waveform: tf.Tensor, spec: SpectrogramSpec) -> Decoded:
-    """A waveform that needs no decoding, but for a look at its values."""
+    """Check a waveform that needs no decoding: it must have samples, all of them finite."""
     finite = tf.reduce_all(tf.math.is_finite(waveform))
     status = tf.where(finite, tf.where(tf.size(waveform) > 0, "", _EMPTY), _NOT_FINITE)
     rate = tf.constant(spec.sample_rate)
@@ -120,23 +121,23 @@ def _or_zeros(keep: tf.Tensor, spectrograms: tf.Tensor) -> tf.Tensor:
 
 
 REQUESTS = "assets.extra/tf_serving_warmup_requests"
-"""Where TF Serving looks for them: a TFRecord of ``PredictionLog``, at most 1,000."""
+"""File of warm-up requests that TF Serving reads: a TFRecord of at most 1,000 ``PredictionLog``."""
 
-# Rates and channel counts whose branches of the graph differ.
+# Sample rates and channel counts that use different branches of the graph.
 _KINDS = ((16_000, 1), (48_000, 1), (44_100, 2))
 _BATCHES = (1, 8)
 
 
 def write_warm_up(path: Path, name: str, answering: Answering) -> int:
-    """Write requests that touch every signature, with quiet noise that is nobody's voice.
+    """Write warm-up requests for every signature, with quiet noise instead of speech.
 
     Args:
-        path: of the file.
-        name: of the model, as it will be served.
-        answering: says which signatures there are, and what they take.
+        path: file to write.
+        name: name under which the model will be served.
+        answering: determines the signatures and their inputs.
 
     Returns:
-        How many requests were written.
+        The number of requests written.
     """
     from tensorflow_serving.apis import prediction_log_pb2
 
@@ -157,7 +158,7 @@ def _requests(answering: Answering) -> Iterator[tuple[str, dict[str, np.ndarray]
     rng, spec = np.random.default_rng(0), answering.spec
     files = [_noise(rng, rate, channels) for rate, channels in _KINDS]
     usual = files[0]
-    # Of several windows.
+    # A recording of several windows.
     files.append(_noise(rng, spec.sample_rate, 1, 1.5 * spec.samples / spec.sample_rate))
     for signature in (signatures.WAV, signatures.FEATURES):
         for file in files:
@@ -177,7 +178,7 @@ def _requests(answering: Answering) -> Iterator[tuple[str, dict[str, np.ndarray]
 
 
 def _noise(rng: np.random.Generator, rate: int, channels: int, seconds: float = 1.0) -> bytes:
-    """A WAV file of 16 bits."""
+    """Return noise as a 16-bit WAV file."""
     samples = rng.normal(0, 300, (int(seconds * rate), channels)).astype("<i2")
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
@@ -194,23 +195,23 @@ CARD, LABELS = "assets.extra/model-card.md", "assets.extra/labels.txt"
 def export_classifier(
     answering: Answering, out: Path | str, details: Mapping[str, Any] | None = None
 ) -> Path:
-    """Write a version of a model, as TF Serving wants it.
+    """Export a version of a model for TF Serving.
 
-    :mod:`serkit.export.signatures` says what it takes and gives. The graph holds TensorFlow's own
-    ops only and the very functions that training used. Beside it, in ``assets.extra``: the labels,
-    ``serkit.json`` with the spec and all that is known of the model, a model card made of that, and
-    requests that warm it up.
+    :mod:`serkit.export.signatures` describes the inputs and outputs. The graph consists of
+    TensorFlow's built-in ops. Its preprocessing functions are the ones that training uses. The
+    folder ``assets.extra`` holds the labels, ``serkit.json`` with the spec and the known details of
+    the model, a model card of these details, and warm-up requests.
 
     Args:
-        answering: what is exported.
-        out: ``NAME/3``, or ``NAME`` for the next version of it.
-        details: what is known of the model, see :func:`serkit.export.model_card.model_card`.
+        answering: model to export.
+        out: ``NAME/3``, or ``NAME`` for the next version.
+        details: known details of the model, see :func:`serkit.export.model_card.model_card`.
 
     Returns:
         The folder of the version.
 
     Raises:
-        InputError: if the version exists: it is not overwritten.
+        InputError: if the version exists. An existing version is never overwritten.
     """
     version = version_for(Path(out))
     settings = asdict(answering.settings)
@@ -233,7 +234,7 @@ def export_classifier(
 
 
 def _module(answering: Answering) -> tf.Module:
-    """What a SavedModel keeps: the variables, and none of Keras' objects around them."""
+    """Return a module that tracks the networks' variables, but no Keras objects."""
     module = tf.Module()
     module.weights = [
         variable.value for network in answering.networks for variable in network.variables

@@ -3,16 +3,18 @@
 =================== ============================================ ==========================
 signature           input                                        shape
 =================== ============================================ ==========================
-``serving_default`` ``wav_bytes``: whole WAV files, string       ``(batch,)``
-``waveform``        ``waveform``: samples in [-1, 1], float32,    ``(batch, samples)``
+``serving_default`` ``wav_bytes``: string, whole WAV files       ``(batch,)``
+``waveform``        ``waveform``: float32, samples in [-1, 1]    ``(batch, samples)``
                     at the rate of the model's spec (16 kHz)
-``spectrogram``     ``spectrogram``: in [-1, 1], float32          ``(batch, frames, bins, 1)``
-``sampled``         ``wav_bytes``, and ``samples``: int32, how   both ``(batch,)``
-                    often a model that draws is asked; the
-                    highest number counts for all
+``spectrogram``     ``spectrogram``: float32, in [-1, 1]         ``(batch, frames, bins, 1)``
+``sampled``         ``wav_bytes``, and ``samples``: int32, the   both ``(batch,)``
+                    number of Monte Carlo samples; the highest
+                    number applies to the whole batch
 ``features``        ``wav_bytes``                                ``(batch,)``
-``classes``         ``any``: int32, whatever                     ``(batch,)``
-=================== ============================================ ===================
+``classes``         ``any``: int32, any values                   ``(batch,)``
+=================== ============================================ ==========================
+
+Only models with random layers have the signature ``sampled``.
 """
 
 WAV, WAVEFORM, SPECTROGRAM = "serving_default", "waveform", "spectrogram"
@@ -22,17 +24,17 @@ WAV_BYTES, SAMPLES, ANY = "wav_bytes", "samples", "any"
 PROBABILITIES = "probabilities"
 """float32 ``(batch, classes)``, summing to 1; all 0 where ``status`` is not empty."""
 LABEL = "label"
-"""string ``(batch,)``, the most probable class; empty where ``status`` is not."""
+"""string ``(batch,)``, the most probable class; empty where ``status`` is not empty."""
 ENTROPY = "entropy"
-"""float32 ``(batch,)``, of the probabilities, in nats: how unsure the answer is."""
+"""float32 ``(batch,)``, entropy of the probabilities in nats: the total uncertainty."""
 MUTUAL_INFORMATION = "mutual_information"
-"""float32 ``(batch,)``, in nats: how much of the entropy is the networks' disagreement, 0 of one
-that always answers the same."""
+"""float32 ``(batch,)``, in nats: the part of the entropy that is disagreement between the samples.
+It is 0 for a single deterministic network."""
 ABSTAIN = "abstain"
-"""bool ``(batch,)``, whether the model would rather not answer: the entropy is above its threshold,
-or ``status`` is not empty."""
+"""bool ``(batch,)``, whether the model abstains: the entropy is above the model's threshold, or
+``status`` is not empty."""
 STATUS = "status"
-"""string ``(batch,)``, empty, or why the example cannot be used."""
+"""string ``(batch,)``, empty, or the reason why the example cannot be used."""
 NOTE = "note"
-"""string ``(batch,)``, empty, or what is odd about an example that was used."""
+"""string ``(batch,)``, empty, or a warning about an example that was used."""
 OUTPUTS = (PROBABILITIES, LABEL, ENTROPY, MUTUAL_INFORMATION, ABSTAIN, STATUS, NOTE)

@@ -5,11 +5,11 @@ from pathlib import Path
 from serkit.errors import InputError
 
 DETAILS = "assets.extra/serkit.json"
-"""Where a SavedModel of ours keeps its labels, its spec and what else is known of it."""
+"""File in an exported SavedModel with its labels, its spec and other known details."""
 
 
 def versions(folder: Path | str) -> list[int]:
-    """The integer versions of a model that are in its folder, smallest first."""
+    """Return the version numbers in the folder of a model, smallest first."""
     folder = Path(folder)
     if not folder.is_dir():
         return []
@@ -17,15 +17,15 @@ def versions(folder: Path | str) -> list[int]:
 
 
 def next_version(folder: Path | str) -> Path:
-    """The folder that the next version of a model gets."""
+    """Return the folder of the next version of a model."""
     return Path(folder, str(max(versions(folder), default=0) + 1))
 
 
 def version_for(out: Path) -> Path:
-    """Where an export goes: ``NAME/3`` itself, or the next version below ``NAME``.
+    """Return the folder for an export: ``NAME/3`` itself, or the next version in ``NAME``.
 
     Raises:
-        InputError: if that version is there: somebody may be served by it.
+        InputError: if the version exists, because a server may be using it.
     """
     version = out if out.name.isdecimal() else next_version(out)
     if version.exists():
@@ -37,10 +37,10 @@ def version_for(out: Path) -> Path:
 
 
 def find_version(path: Path) -> Path:
-    """The folder of the version that a user means: the one given, or the newest below it.
+    """Return the folder of a version: ``path`` itself, or the newest version in it.
 
     Raises:
-        InputError: if there is none that serkit exported.
+        InputError: if there is no folder, or serkit did not export the model in it.
     """
     if not path.is_dir():
         raise InputError(f"model {path} does not exist; a SavedModel's folder is expected")
@@ -55,10 +55,10 @@ def find_version(path: Path) -> Path:
 
 
 def instead_of(path: Path) -> str:
-    """What is to be given in place of a folder that is no model, to be put behind that message.
+    """Suggest what to give instead of a folder that is not a model, for an error message.
 
     Returns:
-        Empty where that is not known; else it begins with a semicolon.
+        Text that begins with a semicolon; empty without a suggestion.
     """
     if (path / "settings.json").is_file():
         name = path.resolve().name

@@ -26,13 +26,18 @@ def portions(
     weigh: Callable[[Any], int],
     shape: Callable[[Any], Hashable] = lambda value: None,
 ) -> Iterator[list[Example]]:
-    """Lists of neighbours, in their order; examples are taken as they are needed, not before.
+    """Group consecutive examples into batches, in order and lazily.
 
     Args:
-        examples: those with a problem count as well, and weigh nothing.
-        settings: the most examples and bytes of a list; one by itself may have more bytes.
-        weigh: bytes of a value on its way.
-        shape: values of different shapes do not fit into one array.
+        examples: examples; an example with a problem counts as one example of 0 bytes.
+        settings: maximum number of examples and bytes of a batch. A single example with more bytes
+            is a batch of its own.
+        weigh: returns the size in bytes of a value in a request.
+        shape: returns the shape of a value, or None for a value that fits any batch. Values of
+            different shapes go into different batches, because they do not fit into one array.
+
+    Yields:
+        Batches, as lists of examples.
     """
     portion: list[Example] = []
     weight, common = 0, None
@@ -55,24 +60,25 @@ def connect(
     model: str = "",
     version: int | None = None,
 ) -> "Client":
-    """A client of a model that TF Serving, or ``serkit serve``, has loaded.
+    """Return a client of a model that TF Serving or ``serkit serve`` has loaded.
 
-    Nothing is asked yet: a server that is not there is known with the first question.
+    The function sends no request. A missing server is noticed at the first request.
 
     Args:
         address: ``http://HOST:8501/v1/models/NAME``, ``https://…`` or ``grpc://HOST:8500/NAME``;
             ``/versions/N`` may follow. The name may be missing if ``model`` is given.
-        settings: how patient to be, and how much to ask at a time.
-        model: the model's name at the server. There is no default: TF Serving's image calls its
-            only one ``model`` unless told otherwise, but lists none.
-        version: the newest by default.
+        settings: timeouts, retries and batch sizes.
+        model: the model's name at the server. There is no default: TF Serving's image names its
+            only model ``model`` by default, but TF Serving has no list of its models.
+        version: the model's version; None for the newest.
 
     Raises:
-        InputError: if the address is none.
+        InputError: if the address is not valid, or contradicts ``model`` or ``version``.
     """
     where = parse_address(address, model, version)
     settings = settings or ClientSettings()
-    # Each with what it needs: requests alone is there in a tenth of TensorFlow's time.
+    # Import only the module that is needed: importing requests alone takes a tenth of the time of
+    # importing TensorFlow.
     if where.scheme == "grpc":
         from serkit.serving.grpc_client import GrpcTransport
 
@@ -83,12 +89,13 @@ def connect(
 
 
 class Client:
-    """Asks one model; made by :func:`connect`. Not for several threads at a time.
+    """Client of one model; :func:`connect` returns one. It is not thread-safe.
 
-    The ``predict`` methods raise InputError if the address does not lead to a model of serkit's,
-    and ServerError if the server does not answer, or not as it should, after all attempts. An
-    example that the server refuses, or a file that cannot be read, is a prediction with a
-    ``problem``; the others get theirs. Requests are made as predictions are taken.
+    The ``predict`` methods raise InputError if the model at the address is not one that serkit
+    exported. They raise ServerError if the server does not answer after all attempts, or if its
+    answer is not valid. If the server refuses an example, or a file cannot be read, the prediction
+    of this example has a ``problem``; the other examples are not affected. The methods return
+    iterators, which send requests only as predictions are consumed.
     """
 
     def __init__(self, transport: Transport, settings: ClientSettings) -> None:
@@ -111,7 +118,7 @@ class Client:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Labels in the order of the probabilities; asked for once."""
+        """Labels in the order of the probabilities; requested once."""
         if not self._classes:
             name = signatures.CLASSES
             try:
@@ -125,43 +132,57 @@ class Client:
         return self._classes
 
     def status(self) -> tuple[VersionStatus, ...]:
-        """The model's versions at the server, newest first, and whether they can be asked."""
+        """Return the state of each version of the model at the server, newest version first."""
         return self._transport.status()
 
     def metadata(self) -> Metadata:
-        """The signatures of the version that answers."""
+        """Return the signatures of the version that answers the requests."""
         return self._transport.metadata()
 
     def predict(
         self, files: Sequence[Path | str], samples: int | None = None
     ) -> Iterator[Prediction]:
-        """Predictions of files in their order, which are read some at a time.
+        """Predict files in their order; files are read batch by batch.
 
         Args:
-            files: paths on this machine, of WAV, FLAC, MP3 and Ogg Vorbis files.
-            samples: how often a model that draws is asked, 1 or more; by default as often as was
-                exported with it.
+            files: paths of WAV, FLAC, MP3 or Ogg Vorbis files on this machine.
+            samples: number of Monte Carlo samples, 1 or more, for a model with random layers. None
+                for the number that was exported with the model.
+
+        Raises:
+            InputError: if ``samples`` is less than 1, or the model has no random layers.
         """
         return self._predict(self._wav_question(samples), map(read_example, files))
 
     def predict_wav(
         self, contents: Iterable[bytes], samples: int | None = None
     ) -> Iterator[Prediction]:
-        """The same of whole WAV files in memory, which are called "0", "1", …"""
+        """Predict whole WAV files in memory, named "0", "1", …; see :meth:`predict`."""
         examples = (Example(str(n), bytes(data)) for n, data in enumerate(contents))
         return self._predict(self._wav_question(samples), examples)
 
     def predict_waveforms(self, waveforms: Iterable[Any]) -> Iterator[Prediction]:
-        """Predictions of samples in [-1, 1] at the rate of the model's spec, called "0", "1", …
+        """Predict waveforms, named "0", "1", …
 
         Args:
-            waveforms: float32 ``(samples,)`` each. Neighbours of one length go together.
+            waveforms: float32 ``(samples,)`` each, in [-1, 1], at the rate of the model's spec.
+                Consecutive waveforms of the same length are batched.
+
+        Raises:
+            InputError: if a waveform does not have one axis.
         """
         question = Question(signatures.WAVEFORM, signatures.WAVEFORM)
         return self._predict(question, _arrays(waveforms, "waveform", 1))
 
     def predict_spectrograms(self, spectrograms: Iterable[Any]) -> Iterator[Prediction]:
-        """Predictions of float32 ``(frames, bins, 1)`` in [-1, 1], called "0", "1", …"""
+        """Predict spectrograms, named "0", "1", …
+
+        Args:
+            spectrograms: float32 ``(frames, bins, 1)`` each, in [-1, 1].
+
+        Raises:
+            InputError: if a spectrogram does not have three axes.
+        """
         question = Question(signatures.SPECTROGRAM, signatures.SPECTROGRAM)
         return self._predict(question, _arrays(spectrograms, "spectrogram", 3))
 
@@ -192,7 +213,8 @@ class Client:
         if not examples:
             return []
         columns = question.columns(examples)
-        # Twice: a server that has loaded another version may have other classes.
+        # Try twice: the server may have loaded a version with other classes since they were
+        # requested.
         for _ in range(2):
             classes = self.classes
             try:
@@ -216,7 +238,7 @@ class Client:
     def _apart(
         self, question: Question, examples: Sequence[Example], error: RefusedError
     ) -> list[Prediction]:
-        """In halves, until what is refused is alone."""
+        """Retry a refused batch in halves, until each refused example is alone."""
         if len(examples) == 1:
             return [Prediction.failed(examples[0].name, str(error))]
         half = len(examples) // 2
@@ -252,7 +274,7 @@ def _arrays(values: Iterable[Any], name: str, sides: int) -> Iterator[Example]:
 
 
 def _fits(row: Mapping[str, Any], classes: Sequence[str]) -> bool:
-    """Whether the label of a row is what its probabilities say."""
+    """Return whether a row has a status, or its label is the most probable of ``classes``."""
     if _text(row[signatures.STATUS]):
         return True
     values, label = row[signatures.PROBABILITIES], _text(row[signatures.LABEL])

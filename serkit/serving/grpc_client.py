@@ -30,21 +30,21 @@ from serkit.serving.transport import (
 
 _Code = grpc.StatusCode
 _PASSING = {_Code.UNAVAILABLE, _Code.RESOURCE_EXHAUSTED, _Code.DEADLINE_EXCEEDED}
-# Of this request: its content, or what the model makes of it.
+# Codes for one request: its content is invalid, or the model fails on it.
 _REFUSED = {
     *(_Code.INVALID_ARGUMENT, _Code.FAILED_PRECONDITION, _Code.OUT_OF_RANGE, _Code.INTERNAL),
 }
-# How long a server that gRPC's own retries know wants to be left alone.
+# Metadata key of gRPC's retry mechanism: how long a server asks its clients to wait.
 _PUSHBACK = "grpc-retry-pushback-ms"
 
 
 class GrpcTransport:
-    """Asks one model over gRPC without TLS.
+    """Transport to one model over gRPC without TLS.
 
     Args:
-        address: ``grpc``.
-        settings: how patient to be.
-        retries: asks again; made from the settings if it is not given.
+        address: address with the scheme ``grpc``.
+        settings: timeouts, retries and batch sizes.
+        retries: repeats failed requests; by default built from ``settings``.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class GrpcTransport:
     def ask(
         self, signature: str, columns: Mapping[str, Sequence[Any]], outputs: Sequence[str]
     ) -> list[dict[str, Any]]:
-        """Rows of outputs, one per example; :class:`.transport.Transport` has the arguments."""
+        """Return a row of outputs per example; see :meth:`.transport.Transport.ask`."""
         count = len(next(iter(columns.values())))
         request = predict_pb2.PredictRequest(model_spec=self._model)
         request.model_spec.signature_name = signature
@@ -131,10 +131,11 @@ def _options(settings: ClientSettings) -> list[tuple[str, int]]:
     connect = max(1, round(settings.connect_seconds * 1000))
     pause = max(100, round(settings.pause_seconds * 1000))
     return [
-        # A batch of long recordings is more than the usual 4 MiB.
+        # A batch of long recordings is larger than gRPC's default limit of 4 MiB.
         ("grpc.max_send_message_length", -1),
         ("grpc.max_receive_message_length", -1),
-        # Asking again is ours; how soon a broken connection is tried again is the channel's.
+        # Retries repeats the requests, not gRPC. The channel itself restores a broken connection;
+        # the values below say when.
         ("grpc.enable_retries", 0),
         ("grpc.min_reconnect_backoff_ms", connect),
         ("grpc.initial_reconnect_backoff_ms", 100),
@@ -151,7 +152,7 @@ def _as_tensor(values: Sequence[Any]) -> Any:
 
 
 def _as_json(message: Any) -> Any:
-    """The form that the same message has over REST."""
+    """Return the JSON form of a message, which TF Serving's REST API uses."""
     return json.loads(json_format.MessageToJson(message, preserving_proto_field_name=True))
 
 

@@ -19,14 +19,15 @@ _BATCH_AT_HAND = 16
 
 
 class Predictor:
-    """A SavedModel written by :func:`serkit.export.saved_model.export_classifier`.
+    """Predictor with a SavedModel of :func:`serkit.export.saved_model.export_classifier`.
 
     Args:
-        path: a version's folder, or the folder of all versions, of which the newest is taken.
+        path: the folder of a version, or the folder of all versions. The newest version is then
+            used.
 
     Raises:
-        InputError: if there is no such model, or it is not one of serkit's, or of an older one
-            that told less, or it is damaged.
+        InputError: if the model does not exist, is not one that serkit exported, lacks an output
+            because an older version of serkit exported it, or is damaged.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -49,22 +50,23 @@ class Predictor:
     def predict(
         self, files: Sequence[Path | str], samples: int | None = None
     ) -> Iterator[Prediction]:
-        """Predict file after file, in their order; a bad one does not stop the others.
+        """Predict files in their order; a file that cannot be used does not affect the others.
 
         Args:
-            files: WAV, FLAC, MP3 and Ogg Vorbis files.
-            samples: how often a model that draws is asked, 1 or more; by default as often as was
-                exported with it.
+            files: WAV, FLAC, MP3 or Ogg Vorbis files.
+            samples: number of Monte Carlo samples, 1 or more, for a model with random layers. None
+                for the number that was exported with the model.
 
         Raises:
-            InputError: if ``samples`` is given and the model does not draw.
+            InputError: if ``samples`` is less than 1, or is given for a model without random
+                layers.
         """
         self.check(samples)
         for start in range(0, len(files), _BATCH_AT_HAND):
             yield from self._predict_batch(files[start : start + _BATCH_AT_HAND], samples)
 
     def check(self, samples: int | None) -> None:
-        """Whether the model can be asked so; arguments and errors as for :meth:`predict`."""
+        """Check ``samples``; the argument and the errors are those of :meth:`predict`."""
         if samples is None:
             return
         check_range("samples", samples, 1)
@@ -75,7 +77,7 @@ class Predictor:
             )
 
     def _question(self, samples: int | None, count: int) -> tuple[Any, dict[str, Any]]:
-        """A signature, and what goes into it beside ``count`` files."""
+        """Return a signature, and its inputs other than the ``count`` files."""
         import tensorflow as tf
 
         if samples is None:
@@ -107,23 +109,27 @@ def predict_on_ray(
     settings: RaySettings,
     samples: int | None = None,
 ) -> Iterator[Prediction]:
-    """What a model says of files, in their order, by as many processes as there is room for.
+    """Predict files on a Ray cluster, in their order.
 
-    The files go through Ray Data in batches; each process loads the model once. A process whose
-    node is lost is replaced, and its batches are predicted again.
+    Ray Data distributes the files in batches over as many processes as the cluster's CPUs allow.
+    Each process loads the model once. If a node is lost, Ray replaces its process, and its batches
+    are predicted again.
 
     Args:
-        model: as for :class:`Predictor`; all nodes need to find it there.
-        files: the same.
-        settings: where, and what a process takes.
-        samples: as for :meth:`Predictor.predict`.
+        model: path of the model, see :class:`Predictor`; it must exist on all nodes.
+        files: paths of the files; they must exist on all nodes.
+        settings: address of the cluster, and resources of a process.
+        samples: see :meth:`Predictor.predict`.
+
+    Yields:
+        A prediction per file.
 
     Raises:
-        InputError: if there is no such model, or it does not draw and ``samples`` is given, or Ray
-            is not installed.
-        SchedulerError: if nobody answers at the address.
+        InputError: if the model does not exist, if ``samples`` is given for a model without random
+            layers, or if Ray is not installed.
+        SchedulerError: if no cluster answers at the address.
     """
-    # Known to be one before anybody is asked for anything.
+    # Check the model before the connection to the cluster.
     predictor = Predictor(model)
     predictor.check(samples)
     path = predictor.path.resolve()
@@ -145,7 +151,7 @@ def predict_on_ray(
             runtime_env={"env_vars": engine.variables},
         )
         for row in found.iter_rows():
-            # With the path as it was given, not as it is looked for elsewhere.
+            # Return the path that the caller gave, not the absolute path that the nodes use.
             yield Prediction(**json.loads(row["prediction"]) | {"file": row["given"]})
 
 
@@ -153,19 +159,19 @@ _BATCH_OF_A_TASK = 64
 
 
 def _blocks(files: int) -> int:
-    """A block is what one process is handed at a time."""
+    """Return the number of blocks. A process receives one block at a time."""
     return max(1, -(-files // _BATCH_OF_A_TASK))
 
 
 class _Process:
-    """A process that has loaded the model."""
+    """Actor of Ray Data that has loaded the model."""
 
     def __init__(self, model: str, samples: int | None) -> None:
         self._predictor, self._samples = Predictor(model), samples
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, Any]:
         found = self._predictor.predict(list(batch["file"]), self._samples)
-        # Classes are not columns: what they are only the model knows.
+        # JSON instead of a column per class, because only the model knows its classes.
         return {
             "given": batch["given"],
             "prediction": np.array([json.dumps(vars(one)) for one in found]),

@@ -12,12 +12,12 @@ from serkit.export import signatures
 
 @dataclass(frozen=True)
 class Example:
-    """One recording.
+    """Input of a model: one recording.
 
     Attributes:
-        name: a file's path as it was given, or any other.
+        name: the path of a file as the caller gave it, or another name.
         value: bytes of a WAV file, or an array.
-        problem: empty, or why there is no value.
+        problem: empty, or the reason why there is no value.
     """
 
     name: str
@@ -26,15 +26,15 @@ class Example:
 
 
 def read_example(file: Path | str) -> Example:
-    """A WAV file's bytes, or those of one made of a FLAC, MP3 or Ogg Vorbis file.
+    """Read a WAV file, or convert a FLAC, MP3 or Ogg Vorbis file to WAV.
 
-    If it cannot be read or decoded, or is no file but a pipe, a device or a folder, which may have
-    no end, there is a problem.
+    The example has a problem if the file cannot be read or decoded, or is not a regular file.
+    Pipes, devices and folders are not read: their data may have no end.
     """
     try:
         data = _read(file)
     except (OSError, ValueError) as error:
-        # ValueError: a path with a zero in it.
+        # ValueError: not a regular file, or a path with a null character.
         return Example(str(file), b"", (getattr(error, "strerror", "") or str(error)).lower())
     if data.startswith(b"RIFF"):
         return Example(str(file), data)
@@ -44,7 +44,7 @@ def read_example(file: Path | str) -> Example:
 
 
 def _read(file: Path | str) -> bytes:
-    # Before it is opened: a pipe waits for somebody who writes into it.
+    # Check before opening: opening a pipe blocks until another process writes to it.
     mode = os.stat(file).st_mode
     if not stat.S_ISREG(mode):
         raise ValueError(f"is {_KINDS.get(stat.S_IFMT(mode), 'a device')}; valid is a file")
@@ -56,12 +56,12 @@ _KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFDIR: "a directory", stat.S_IFSOCK: "a
 
 @dataclass(frozen=True)
 class Question:
-    """A signature, and what goes into it.
+    """Signature to call, and its inputs.
 
     Attributes:
-        signature: its name.
-        column: the input that takes the examples.
-        shared: inputs that are the same for all examples.
+        signature: name of the signature.
+        column: name of the input that takes the examples.
+        shared: values of the inputs that are the same for all examples, by name.
     """
 
     signature: str
@@ -69,24 +69,25 @@ class Question:
     shared: Mapping[str, int] = field(default_factory=dict)
 
     def columns(self, examples: Sequence[Example]) -> dict[str, list[Any]]:
-        """Inputs by name, with a value per example."""
+        """Return the inputs by name, with a value per example."""
         columns: dict[str, list[Any]] = {self.column: [example.value for example in examples]}
         return columns | {name: [value] * len(examples) for name, value in self.shared.items()}
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says of one file.
+    """Prediction of a model for one file.
 
     Attributes:
-        file: as it was given.
+        file: path of the file as the caller gave it.
         label: the most probable class, empty if the file could not be used.
         probabilities: by class, summing to 1; empty if the file could not be used.
-        problem: empty, or why the file could not be used.
-        entropy: of the probabilities, in nats.
-        mutual_information: how much of it is the networks' disagreement, in nats.
-        abstain: whether the model would rather not answer; so it is of a file that it cannot use.
-        note: empty, or what is odd about a file that was used.
+        problem: empty, or the reason why the file could not be used.
+        entropy: entropy of the probabilities in nats.
+        mutual_information: the part of the entropy that is disagreement between the samples, in
+            nats.
+        abstain: whether the model abstains; True for a file that could not be used.
+        note: empty, or a warning about a file that was used.
     """
 
     file: str
@@ -102,12 +103,13 @@ class Prediction:
     def of_outputs(
         cls, file: str, classes: Sequence[str], outputs: Mapping[str, Any]
     ) -> "Prediction":
-        """From one row of a signature's outputs.
+        """Build a prediction from one row of a signature's outputs.
 
         Args:
-            file: as it was given.
+            file: path of the file as the caller gave it.
             classes: labels in the order of the probabilities.
-            outputs: by the names in :mod:`serkit.export.signatures`; words may be ``bytes``.
+            outputs: values by the names in :mod:`serkit.export.signatures`; strings may be
+                ``bytes``.
         """
         problem = _text(outputs[signatures.STATUS])
         if problem:
@@ -126,7 +128,7 @@ class Prediction:
 
     @classmethod
     def failed(cls, file: str, problem: str) -> "Prediction":
-        """Of a file that could not be used."""
+        """Build the prediction of a file that could not be used."""
         return cls(file, "", {}, problem, abstain=True)
 
 

@@ -38,11 +38,14 @@ _LONGEST = 120
 
 
 def to_body(signature: str, columns: Mapping[str, Sequence[Any]]) -> bytes:
-    """A request in rows.
+    """Write a request in TF Serving's row format.
 
     Args:
-        signature: its name.
-        columns: by name, a value per example: bytes, arrays or integers.
+        signature: name of the signature.
+        columns: inputs by name, each with a value per example: bytes, arrays or integers.
+
+    Returns:
+        The JSON text of the request.
     """
     rows = zip(*columns.values(), strict=True)
     instances = [dict(zip(columns, map(_as_json, row), strict=True)) for row in rows]
@@ -50,15 +53,20 @@ def to_body(signature: str, columns: Mapping[str, Sequence[Any]]) -> bytes:
 
 
 def to_rows(answer: Any, outputs: Sequence[str], count: int) -> list[dict[str, Any]]:
-    """Outputs by name, a row per example; what is float32 in :mod:`signatures` is so again.
+    """Convert an answer to rows.
 
     Args:
-        answer: in rows or in columns. Where a signature has one output, its name is left out.
-        outputs: names that are expected.
-        count: of examples.
+        answer: JSON value in TF Serving's row or column format. These formats omit the name of a
+            signature's only output.
+        outputs: expected names of the outputs.
+        count: number of examples.
+
+    Returns:
+        A row per example: the outputs by name. Outputs that are float32 in
+        :mod:`serkit.export.signatures` are float32 arrays.
 
     Raises:
-        KeyError, TypeError, ValueError: if it is something else.
+        KeyError, TypeError, ValueError: if ``answer`` has another form or number of rows.
     """
     if "outputs" in answer:
         found = answer["outputs"]
@@ -76,7 +84,7 @@ def to_rows(answer: Any, outputs: Sequence[str], count: int) -> list[dict[str, A
 
 
 def reason_in(content: bytes) -> str:
-    """TF Serving's reason for an error, or the beginning of whatever else came."""
+    """Return TF Serving's reason for an error, or the beginning of any other content."""
     try:
         return str(json.loads(content)["error"])
     except (ValueError, KeyError, TypeError):
@@ -84,7 +92,7 @@ def reason_in(content: bytes) -> str:
 
 
 def shortened(answer: Any) -> str:
-    """A line of up to 120 letters, of bytes or of what came as JSON."""
+    """Return bytes or a JSON value as one line of at most 120 characters."""
     text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else json.dumps(answer)
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
@@ -96,23 +104,25 @@ def _as_json(value: Any) -> Any:
     return value.tolist() if isinstance(value, np.ndarray) else value
 
 
-# Over which a server, or a proxy before it, may be well again.
+# Status codes of temporary failures of a server, or of a proxy in front of the server.
 _PASSING = {429, 502, 503, 504}
-# Of this request: its content, its size, or what the model makes of it.
+# Status codes for one request: its content or size is invalid, or the model fails on it.
 _REFUSED = {400, 413, 500}
 _HEADERS = {"Content-Type": "application/json", "User-Agent": f"serkit/{serkit.__version__}"}
-# Digits and a comma of a float32 in JSON, which has the digits of a float64.
+# Digits and comma of a float32 in JSON, where it is written with the digits of a float64.
 _BYTES_PER_NUMBER = 22
 _READ = 1 << 16
 
 
 class RestTransport:
-    """Asks one model over HTTP; proxies, certificates and .netrc as for ``requests``.
+    """Transport to one model over HTTP.
+
+    Proxies, certificates and ``.netrc`` are configured as for ``requests``.
 
     Args:
-        address: ``http`` or ``https``.
-        settings: how patient to be.
-        retries: asks again; made from the settings if it is not given.
+        address: address with the scheme ``http`` or ``https``.
+        settings: timeouts, retries and batch sizes.
+        retries: repeats failed requests; by default built from ``settings``.
     """
 
     def __init__(
@@ -126,7 +136,7 @@ class RestTransport:
     def ask(
         self, signature: str, columns: Mapping[str, Sequence[Any]], outputs: Sequence[str]
     ) -> list[dict[str, Any]]:
-        """Rows of outputs, one per example; :class:`.transport.Transport` has the arguments."""
+        """Return a row of outputs per example; see :meth:`.transport.Transport.ask`."""
         count = len(next(iter(columns.values())))
         answer = self._call("POST", ":predict", to_body(signature, columns))
         try:
@@ -224,7 +234,14 @@ class RestTransport:
 
 
 def _read(response: requests.Response, end: float) -> bytes:
-    """All that comes until ``end``; requests' own limit begins anew with every byte."""
+    """Read the body, at most until ``end``.
+
+    The timeout of ``requests`` does not limit the total time: it restarts with every byte.
+
+    Raises:
+        TimeoutError: if the body is not complete at ``end``.
+        requests.ConnectionError: if the body is shorter than its declared length.
+    """
     content = bytearray()
     while data := response.raw.read1(_READ, decode_content=True):
         content += data
@@ -240,19 +257,19 @@ def _broken(error: Exception) -> str:
     inner, cause = _innermost(error), _cause(error)
     if not isinstance(inner, http.client.BadStatusLine) or isinstance(inner, ConnectionError):
         return f"no connection: {cause}"
-    # A record of TLS begins so, which is an alert here.
+    # A TLS alert record begins with these bytes.
     if "\x15\x03" in cause:
         return "it speaks TLS; valid is https://"
     return f"no HTTP comes back, but {cause!r}; {GRPC_PORT} is usually gRPC, {REST_PORT} HTTP"
 
 
 def _innermost(error: BaseException) -> BaseException:
-    """What requests and urllib3 wrap in errors of theirs."""
+    """Return the innermost error that requests and urllib3 have wrapped in their own errors."""
     inner = getattr(error, "reason", None) or (error.args[-1] if error.args else None)
     return _innermost(inner) if isinstance(inner, BaseException) else error
 
 
 def _cause(error: BaseException) -> str:
-    """The innermost reason, without the name of the connection that urllib3 puts before it."""
+    """Return the innermost reason, without the connection's name that urllib3 prepends."""
     reason = str(_innermost(error))
     return reason.partition("): ")[2] or reason

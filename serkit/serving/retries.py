@@ -14,21 +14,24 @@ _SHORTEST = 0.001
 
 @dataclass(frozen=True)
 class ClientSettings:
-    """How patient a client is, and how much it asks at a time.
+    """Settings of a client: timeouts, retries and batch sizes.
 
     Attributes:
-        connect_seconds: until a server has to have taken a connection.
-        read_seconds: from then until its answer, in each attempt.
-        deadline_seconds: for a request with all its attempts and the pauses between them.
-        attempts: how often a request is made before giving up, 1 or more.
-        pause_seconds: about how long the first pause is; each is twice as long as the one before.
-        longest_pause_seconds: no pause of ours is longer; what a server asks for is kept to.
-        batch_examples: recordings of a request. A TF Serving that batches refuses more than its
-            ``max_batch_size``.
-        batch_bytes: of the recordings of a request, as they are sent; a single one may have more.
+        connect_seconds: timeout of a connection, in seconds.
+        read_seconds: timeout of the answer after the connection, in seconds, per attempt.
+        deadline_seconds: maximum duration of a request in seconds, with all attempts and pauses.
+        attempts: maximum number of attempts per request, 1 or more.
+        pause_seconds: approximate length of the first pause; each pause is twice as long as the
+            pause before.
+        longest_pause_seconds: maximum of these pauses. If a server asks for a longer pause, the
+            client waits as long as the server asks.
+        batch_examples: maximum number of recordings per request. If TF Serving batches requests,
+            it refuses more examples than its ``max_batch_size``.
+        batch_bytes: maximum size of the recordings of a request in bytes, encoded as they are sent.
+            A request with a single recording may be larger.
 
     Raises:
-        InputError: for a value out of range.
+        InputError: if a value is out of range.
     """
 
     connect_seconds: float = 5.0
@@ -42,7 +45,7 @@ class ClientSettings:
 
     def __post_init__(self) -> None:
         for name in ("connect_seconds", "read_seconds", "deadline_seconds"):
-            # A day: more is none, and too much for a socket.
+            # At most a day: longer times are no limit in practice, and too long for a socket.
             check_range(name, getattr(self, name), _SHORTEST, 86_400.0)
         for name in ("attempts", "batch_examples", "batch_bytes"):
             check_range(name, getattr(self, name), 1)
@@ -51,21 +54,26 @@ class ClientSettings:
 
 
 class ServerError(SerkitError):
-    """Nobody answers at an address, or not as TF Serving would; the message names the address."""
+    """No server answers at an address, or not as TF Serving does; the message names the address."""
 
 
 class RefusedError(SerkitError):
-    """A server that is well refuses one request: another of the same would be refused as well."""
+    """A working server refuses a request; the server would refuse a repetition as well."""
 
 
 _Result = TypeVar("_Result")
-# Of the system, not of the module: a seed that is set for a training would be the same in all its
-# processes, and they would all ask again at the same moment.
+# Use the system's random numbers, not the seeded generator of ``random``. All processes of a
+# training run have the same seed, and would repeat their requests at the same moment.
 _draw = random.SystemRandom().random
 
 
 class Again(Exception):
-    """An attempt failed in a way that another may not; ``wait`` seconds if the server says so."""
+    """An attempt failed, but another attempt may succeed.
+
+    Args:
+        reason: reason of the failure.
+        wait: number of seconds that the server asks the client to wait; 0 for none.
+    """
 
     def __init__(self, reason: str, wait: float = 0.0) -> None:
         super().__init__(reason)
@@ -73,18 +81,18 @@ class Again(Exception):
 
 
 class GaveUp(Exception):
-    """No attempt succeeded, or time is over; the message has the last reason."""
+    """All attempts failed, or the deadline is reached; the message holds the last reason."""
 
 
 class Retries:
-    """Attempts with growing pauses, until one succeeds, the last has failed or time is over.
+    """Retries with exponential backoff and jitter, limited in number and by a deadline.
 
     Args:
         settings: attempts, pauses and the deadline of a request.
-        clock: seconds, from anywhere.
-        sleep: waits for some seconds.
-        draw: a number in [0, 1): a pause is between a half and all of what it would be, so that
-            clients who failed together do not come back together.
+        clock: returns a time in seconds; only differences count.
+        sleep: waits for a number of seconds.
+        draw: returns a random number in [0, 1). It scales each pause to between half and all of
+            its length, so that clients that failed at the same time do not retry at the same time.
     """
 
     def __init__(
@@ -97,11 +105,18 @@ class Retries:
         self._settings, self._clock, self._sleep, self._draw = settings, clock, sleep, draw
 
     def run(self, attempt: Callable[[float], _Result]) -> _Result:
-        """What ``attempt`` returns, which gets the seconds that are left of the deadline.
+        """Repeat an attempt until it succeeds.
+
+        Args:
+            attempt: function of the seconds that are left until the deadline. It raises
+                :class:`Again` for a failure after which another attempt may succeed. Other
+                exceptions are not caught.
+
+        Returns:
+            The result of the first successful attempt.
 
         Raises:
-            GaveUp: if every attempt raised :class:`Again`, or the next would come too late. Other
-                exceptions pass.
+            GaveUp: if all attempts failed, or the next attempt would begin after the deadline.
         """
         limit = self._settings.deadline_seconds
         end = self._clock() + limit
@@ -127,7 +142,10 @@ class Retries:
 
 
 def seconds_asked_for(retry_after: str, now: Callable[[], float] = time.time) -> float:
-    """Of an HTTP header ``Retry-After``: seconds, or a date; 0 for what is neither."""
+    """Return the seconds of an HTTP header ``Retry-After``.
+
+    The header holds a number of seconds or a date. Any other text gives 0.
+    """
     if retry_after.strip().isdecimal():
         return float(retry_after)
     try:

@@ -9,12 +9,12 @@ from urllib.parse import SplitResult, urlsplit
 from serkit.errors import InputError
 
 REST_PORT, GRPC_PORT = 8501, 8500
-"""What TF Serving's image listens on."""
+"""Ports of TF Serving's image."""
 VALID = (
     f"http://HOST:{REST_PORT}/v1/models/NAME, https://HOST/v1/models/NAME and "
     f"grpc://HOST:{GRPC_PORT}/NAME, each with /versions/N after it if it has to be that version"
 )
-"""All forms that an address may have, for messages."""
+"""All valid forms of an address, for messages."""
 _PORTS = {"http": 80, "https": 443, "grpc": GRPC_PORT}
 _VERSIONED = r"(?P<model>[^/:]+)(?:/versions/(?P<version>\d+))?"
 _REST_PATH = re.compile(rf"(?P<prefix>.*?)/v1/models/{_VERSIONED}")
@@ -24,15 +24,16 @@ _NAME = re.compile(r"[\w.~-]+", re.ASCII)
 
 @dataclass(frozen=True)
 class Address:
-    """A model at a server.
+    """Address of a model at a server.
 
     Attributes:
         scheme: ``http``, ``https`` or ``grpc``.
-        host: a name or a number, IPv6 without brackets.
+        host: host name or IP address; IPv6 without brackets.
         port: from 1 to 65535.
-        model: its name at the server.
-        version: None for the newest that the server has.
-        prefix: what a proxy wants before ``/v1``, over HTTP; empty, or with a slash before it.
+        model: name of the model at the server.
+        version: version of the model; None for the newest at the server.
+        prefix: path before ``/v1`` that a proxy may require, over HTTP; empty, or beginning with a
+            slash.
     """
 
     scheme: str
@@ -44,12 +45,12 @@ class Address:
 
     @property
     def server(self) -> str:
-        """``host:port``, as gRPC takes it."""
+        """``host:port``, in the form that gRPC expects."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def url(self) -> str:
-        """Of the model over HTTP; ``:predict`` and ``/metadata`` go after it."""
+        """URL of the model over HTTP, to which ``:predict`` or ``/metadata`` is appended."""
         version = "" if self.version is None else f"/versions/{self.version}"
         return f"{self.scheme}://{self.server}{self.prefix}/v1/models/{self.model}{version}"
 
@@ -61,21 +62,23 @@ class Address:
 
 
 def is_address(text: str) -> bool:
-    """Whether it is meant as an address rather than as a folder; it may be a wrong one."""
+    """Return whether a text is meant as an address, not as a folder; it may be invalid."""
     return "://" in text
 
 
 def parse_address(text: str, model: str = "", version: int | None = None) -> Address:
-    """Take an address apart.
+    """Parse an address.
 
     Args:
-        text: one of :data:`VALID`. Without a port it is 80, 443 or, for gRPC, 8500. The path may
-            be missing if ``model`` is given.
-        model: the model's name at the server. There is no default, and TF Serving lists none.
-        version: 0 or more; None for the address's, or the newest.
+        text: address in one of the forms of :data:`VALID`. The default port is 80 for http, 443 for
+            https and 8500 for grpc. The path may be missing if ``model`` is given.
+        model: name of the model at the server. There is no default, and TF Serving has no list of
+            its models.
+        version: version of the model, 0 or more; None for the version in the address, or the
+            newest.
 
     Raises:
-        InputError: if it is none of these, or says something else than the arguments.
+        InputError: if the address is not valid, or contradicts ``model`` or ``version``.
     """
     parts, port = _split(text)
     path = parts.path.rstrip("/")
@@ -110,7 +113,7 @@ def _split(text: str) -> tuple[SplitResult, int]:
     if parts.scheme not in _PORTS or not parts.hostname or parts.query or parts.fragment:
         raise InputError(f"address {text!r} cannot be asked; valid are {VALID}")
     if parts.username is not None:
-        # Without repeating it.
+        # The message must not repeat the user name and the password.
         raise InputError(
             f"address with a user at {parts.hostname!r}; over HTTPS they belong into ~/.netrc"
         )
@@ -119,12 +122,12 @@ def _split(text: str) -> tuple[SplitResult, int]:
 
 @dataclass(frozen=True)
 class VersionStatus:
-    """One version of a model at a server.
+    """State of one version of a model at a server.
 
     Attributes:
-        version: its number.
+        version: number of the version.
         state: ``START``, ``LOADING``, ``AVAILABLE``, ``UNLOADING`` or ``END``.
-        problem: empty, or why it could not be loaded.
+        problem: empty, or the reason why the version could not be loaded.
     """
 
     version: int
@@ -134,11 +137,12 @@ class VersionStatus:
 
 @dataclass(frozen=True)
 class Tensor:
-    """An input or an output.
+    """Data type and shape of an input or an output.
 
     Attributes:
         dtype: such as ``float32`` or ``string``.
-        shape: None for sides of any length; None as a whole if not even their number is known.
+        shape: lengths of the axes, with None for an axis of any length; None instead of the tuple
+            if the number of axes is unknown.
     """
 
     dtype: str
@@ -147,7 +151,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a model takes and gives, by name."""
+    """Inputs and outputs of a signature, by name."""
 
     inputs: Mapping[str, Tensor]
     outputs: Mapping[str, Tensor]
@@ -155,13 +159,13 @@ class Signature:
 
 @dataclass(frozen=True)
 class Metadata:
-    """Of the version that answers.
+    """Metadata of the version that answers the requests.
 
     Attributes:
-        model: its name at the server.
-        version: its number.
-        signatures: by name; those that serkit's models have are in
-            :mod:`serkit.export.signatures`.
+        model: name of the model at the server.
+        version: number of the version.
+        signatures: signatures by name; see :mod:`serkit.export.signatures` for the signatures of
+            serkit's models.
     """
 
     model: str
@@ -170,10 +174,10 @@ class Metadata:
 
 
 def read_status(answer: Mapping[str, Any]) -> tuple[VersionStatus, ...]:
-    """From the JSON form of TF Serving's ``GetModelStatusResponse``, newest version first.
+    """Parse the JSON form of TF Serving's ``GetModelStatusResponse``, newest version first.
 
     Raises:
-        KeyError, TypeError, ValueError: if it is something else.
+        KeyError, TypeError, ValueError: if ``answer`` has another form.
     """
     found = [
         VersionStatus(
@@ -185,15 +189,15 @@ def read_status(answer: Mapping[str, Any]) -> tuple[VersionStatus, ...]:
 
 
 def read_metadata(answer: Mapping[str, Any]) -> Metadata:
-    """From the JSON form of TF Serving's ``GetModelMetadataResponse``.
+    """Parse the JSON form of TF Serving's ``GetModelMetadataResponse``.
 
     Raises:
-        KeyError, TypeError, ValueError: if it is something else.
+        KeyError, TypeError, ValueError: if ``answer`` has another form.
     """
     known = answer["metadata"]["signature_def"]["signature_def"]
     signatures = {
         name: Signature(_tensors(one.get("inputs", {})), _tensors(one.get("outputs", {})))
-        # TensorFlow's own, which cannot be asked.
+        # Skip TensorFlow's internal signatures, which cannot be called.
         for name, one in sorted(known.items())
         if not name.startswith("__")
     }
@@ -216,10 +220,11 @@ def _tensor(given: Mapping[str, Any]) -> Tensor:
 
 
 class Transport(Protocol):
-    """A way to a server, which asks again where that may help.
+    """Connection to a model at a server. It retries requests after temporary failures.
 
-    Each method raises InputError if the address does not lead to such a model, RefusedError if
-    this one request is refused, and ServerError if nobody answers, or not as TF Serving does.
+    The methods that send requests raise InputError if the server has no such model, RefusedError if
+    the server refuses this request, and ServerError if no server answers, or if the answer is not
+    one of TF Serving.
     """
 
     address: Address
@@ -227,23 +232,27 @@ class Transport(Protocol):
     def ask(
         self, signature: str, columns: Mapping[str, Sequence[Any]], outputs: Sequence[str]
     ) -> list[dict[str, Any]]:
-        """Rows of outputs by name, one per example.
+        """Call a signature.
 
         Args:
-            signature: which one to ask.
-            columns: inputs by name, each with a value per example: bytes, float32 arrays of one
-                shape, or integers.
-            outputs: which are expected; more may come, and some may be missing.
+            signature: name of the signature.
+            columns: inputs by name, each with a value per example: bytes, float32 arrays of the
+                same shape, or integers.
+            outputs: names of the expected outputs. The answer may have other outputs, and expected
+                outputs may be missing.
+
+        Returns:
+            A row per example: the outputs by name.
         """
 
     def status(self) -> tuple[VersionStatus, ...]:
-        """All versions, or the one of the address."""
+        """Return the state of all versions, or of the version in the address."""
 
     def metadata(self) -> Metadata:
-        """What may be asked."""
+        """Return the signatures of the model."""
 
     def weigh(self, value: Any) -> int:
-        """About how many bytes a value is on its way."""
+        """Return the approximate size in bytes of a value in a request."""
 
     def close(self) -> None:
         """Close the connections."""

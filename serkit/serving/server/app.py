@@ -32,22 +32,25 @@ if TYPE_CHECKING:
 
 
 async def predict(service: Service, request: Request, name: str, number: int | None) -> Response:
-    """The answer to ``POST …:predict``.
+    """Answer ``POST …:predict``.
 
     Args:
-        service: whom to ask.
-        request: its body is read; ``state.signature`` is set once it is known to be one.
-        name, number: of the model and the version, None for the newest.
+        service: service that runs the model.
+        request: request; its body is read. ``state.signature`` is set to the name of the signature
+            once the name is known to be valid.
+        name: name of the model.
+        number: version of the model; None for the newest.
 
     Raises:
-        Refusal: with any of its codes.
+        Refusal: with any code that :class:`serkit.serving.server.http.Refusal` lists.
     """
     settings = service.settings
     version = service.find(name, number)
-    # Under a load that is too high nothing is cheaper than not to read.
+    # If the queue is full, refuse the request before reading its body, which saves most work.
     service.batcher.check_room()
     with service.allowance.share() as share:
-        # In a list, from which it is taken: otherwise it would be kept until the answer.
+        # A list, from which _answer pops the body. A reference to the body here would keep it in
+        # memory until the answer.
         body = [await read_body(request, share, settings.max_bytes, settings.time_out)]
         request.state.is_read = True
         try:
@@ -76,7 +79,7 @@ async def _answer(
         if signature.spec.is_batched:
             check_examples(document, inputs, service.settings.queue)
         tensors, rows = await aside(read_tensors, document, inputs)
-        # What it was made from is larger than what is kept while it waits.
+        # The document is larger than the tensors that stay in memory while the request waits.
         del document
         signature.spec.check(tensors)
     outputs = await service.batcher.ask(signature, tensors)
@@ -85,7 +88,11 @@ async def _answer(
 
 
 async def _while_there(request: Request, work: Awaitable[Response]) -> Response:
-    """The answer, unless whoever asked hangs up: then nothing is worked out for him."""
+    """Return the answer; cancel the work if the client disconnects.
+
+    Raises:
+        Refusal: 499, if the client disconnects before the answer.
+    """
     answer, left = asyncio.ensure_future(work), asyncio.ensure_future(_left(request))
     try:
         await asyncio.wait({answer, left}, return_when=asyncio.FIRST_COMPLETED)
@@ -108,9 +115,9 @@ _SHOWN = re.compile(_MODEL + r"(?P<metadata>/metadata)?", re.IGNORECASE | re.ASC
 
 
 class RestApi:
-    """An ASGI application for ``/v1/…``; any error is an answer ``{"error": …}``.
+    """ASGI application for ``/v1/…``; an error becomes an answer ``{"error": …}``.
 
-    Upper and lower case are the same in all but the model's name.
+    Paths are not case-sensitive, except for the model's name.
     """
 
     def __init__(self, service: Service) -> None:
@@ -123,11 +130,11 @@ class RestApi:
         try:
             response = await self._respond(request)
         except Refusal as refusal:
-            # A task and its error know each other by this; what was sent would stay in memory
-            # until Python looks for such circles.
+            # The traceback is part of a reference cycle between a task and its error. The cycle
+            # would keep the request's data in memory until the next garbage collection.
             refusal.__traceback__ = None
             response = refused(refusal, request, most)
-        # The server outlives its own mistakes; what they are is for the log, not for strangers.
+        # A bug must not stop the server. Its details go to the log, not to the client.
         except Exception:
             logging.getLogger("serkit").exception("a request failed")
             response = refused(
@@ -140,7 +147,7 @@ class RestApi:
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> Response:
-        # Not decoded: an escaped slash is part of a name.
+        # Use the path before decoding: an escaped slash is part of a name, not a separator.
         path = request.scope.get("raw_path", b"").partition(b"?")[0].decode("latin-1")
         if not path.lower().startswith("/v1/"):
             raise Refusal(404, f"Not Found: {path}")
@@ -172,7 +179,7 @@ def _model(found: re.Match) -> tuple[str, int | None]:
     if found["label"]:
         raise Refusal(400, "labels of versions are not served; valid is /versions/NUMBER")
     digits = found["version"]
-    # TF Serving's numbers have 64 bits; Python refuses to read those of thousands of digits.
+    # TF Serving's numbers have 64 bits. Python refuses to parse thousands of digits.
     if digits and (len(digits) > 19 or int(digits) >= 2**63):
         raise Refusal(400, f"Failed to convert version: {digits[:30]} to numeric.")
     return unquote(found["name"]), int(digits) if digits else None
@@ -198,10 +205,10 @@ _ONLY_OURS = {
 
 
 def build_app(service: Service) -> Starlette:
-    """What serves a model: TF Serving's REST interface, health, metrics, and a page to try it.
+    """Build the server: TF Serving's REST API, health checks, metrics, and a demo page.
 
-    Loading begins with the application's life: ``/healthz`` answers from then on, ``/readyz`` says
-    when all versions are loaded and warmed up.
+    Loading begins when the application starts. From then on, ``/healthz`` answers. ``/readyz``
+    answers 503 until all versions are loaded and warmed up, then 200.
     """
 
     @asynccontextmanager

@@ -18,11 +18,12 @@ _LONGEST = 500
 
 
 class Refusal(SerkitError):
-    """Becomes the answer ``{"error": message}``.
+    """Error that is sent as the answer ``{"error": message}``.
 
     Attributes:
-        code: HTTP's: 400 for a request that cannot be meant, 404, 408, 413, 503, 504.
-        message: at most 500 characters, whatever was sent.
+        code: HTTP status code: 400 for an invalid request, 404, 408, 413, 500, 503 or 504; 499 if
+            the client has disconnected.
+        message: message, truncated to 500 characters.
     """
 
     def __init__(self, code: int, message: str) -> None:
@@ -32,10 +33,10 @@ class Refusal(SerkitError):
 
 
 def shown(value: object, longest: int = 80) -> str:
-    """A word or a number that was sent, short enough for a message; of lists the kind alone."""
+    """Format a value of a request for a message: truncated; of lists and objects the kind only."""
     if isinstance(value, list | dict):
         return "a list" if isinstance(value, list) else "an object"
-    # Half a megabyte of text is not turned into another one first.
+    # Truncate a text before repr, which would copy all of it, for example half a megabyte.
     text = repr(value[:longest]) if isinstance(value, str) else str(value)
     return text if len(text) <= longest else text[:longest] + "…"
 
@@ -45,23 +46,24 @@ _DRAINED_BYTES, _DRAINED_SECONDS = 2**28, 1.0
 
 
 def json_answer(value: Any, code: int = 200) -> Response:
-    """A value as JSON."""
+    """Return a response with a value as JSON."""
     return written(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"), code=code)
 
 
 def written(content: bytes, media_type: str = "application/json", code: int = 200) -> Response:
-    """An answer with that content."""
+    """Return a response with the given content."""
     return Response(content, code, _HEADERS, media_type)
 
 
 def refused(refusal: Refusal, request: Request, most: int) -> Response:
-    """``{"error": ...}`` as TF Serving has it.
+    """Return a response ``{"error": ...}``, in the form of TF Serving.
 
     Args:
-        refusal: says the code; 503 comes with the advice to try again in a second.
-        request: if its body was not read, and may have more than ``most`` bytes, the connection is
-            closed, once the other side had time to read the answer.
-        most: that a body may have.
+        refusal: code and message. The response to 503 has ``Retry-After: 1`` (second).
+        request: refused request. If its body was not read and may have more than ``most`` bytes, or
+            if the code is 408, the connection is closed after the client had time to read the
+            answer.
+        most: maximum size of a body in bytes.
     """
     content = json.dumps({"error": refusal.message}, ensure_ascii=False)
     headers = dict(_HEADERS)
@@ -80,10 +82,11 @@ def _ends_soon(request: Request, most: int) -> bool:
 
 
 class _Last(Response):
-    """An answer before all of the question was read.
+    """Response that is sent before the whole body of the request was read.
 
-    If a connection is closed while somebody still sends, many clients see a broken connection
-    instead of the answer. So they are listened to for a second, and what they say is dropped.
+    If the server closes a connection while the client still sends, many clients report a broken
+    connection instead of the answer. So the server reads on for at most a second or 256 MiB,
+    discards the data, and then closes the connection.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,10 +105,10 @@ class _Last(Response):
 
 
 class Allowance:
-    """Bytes of the bodies of all requests that are not answered yet.
+    """Limit on the total size of the bodies of all requests that are not answered yet.
 
     Args:
-        most: that there may be.
+        most: maximum number of bytes.
     """
 
     def __init__(self, most: int) -> None:
@@ -113,7 +116,7 @@ class Allowance:
 
     @contextmanager
     def share(self) -> Iterator["Share"]:
-        """What one request has of it, until it is answered."""
+        """Yield the account of one request; its bytes are returned at the end of the block."""
         share = Share(self)
         try:
             yield share
@@ -121,49 +124,50 @@ class Allowance:
             self._left += share.taken
 
     def check(self, count: int) -> None:
-        """That so many bytes are left.
+        """Check that ``count`` bytes are left.
 
         Raises:
-            Refusal: 503, if not.
+            Refusal: 503, if fewer bytes are left.
         """
         if count > self._left:
             raise Refusal(503, "too many bytes are being worked on; try again")
 
     def take(self, count: int) -> None:
-        """Take so many bytes.
+        """Take ``count`` bytes.
 
         Raises:
-            Refusal: 503, if there are not so many left.
+            Refusal: 503, if fewer bytes are left.
         """
         self.check(count)
         self._left -= count
 
 
 class Share:
-    """A request's bytes; attribute ``taken`` says how many."""
+    """Bytes that one request has taken from an allowance; ``taken`` is their number."""
 
     def __init__(self, allowance: Allowance) -> None:
         self.allowance, self.taken = allowance, 0
 
     def add(self, count: int) -> None:
-        """Have so many bytes more.
+        """Take ``count`` more bytes from the allowance.
 
         Raises:
-            Refusal: 503, if there are not so many left.
+            Refusal: 503, if fewer bytes are left.
         """
         self.allowance.take(count)
         self.taken += count
 
 
 async def read_body(request: Request, share: Share, most: int, seconds: float) -> bytes:
-    """A request's whole body.
+    """Read the whole body of a request.
 
     Raises:
-        Refusal: 413 if it is longer than ``most`` bytes, told by its head if that says so; 408 if
-            it is not there after so many seconds; 503 if too much is being worked on; 499 if
-            nobody is there any more.
+        Refusal: 413 if the body is longer than ``most`` bytes, before reading if its
+            ``Content-Length`` says so; 408 if the body is not complete after ``seconds``; 503 if
+            the allowance has too few bytes left; 499 if the client disconnects.
     """
-    # What is announced is not taken yet: who announces much and sends nothing keeps nobody out.
+    # Check the declared length, but do not take its bytes yet. Otherwise a client that declares a
+    # long body and sends nothing would block other clients.
     share.allowance.check(check_length(request, most))
     chunks, length = [], 0
     try:
@@ -182,10 +186,10 @@ async def read_body(request: Request, share: Share, most: int, seconds: float) -
 
 
 def check_length(request: Request, most: int) -> int:
-    """What a request's head says of its length, 0 if nothing.
+    """Return the ``Content-Length`` of a request, 0 if it is missing or not a number.
 
     Raises:
-        Refusal: 413, if it is more than ``most``.
+        Refusal: 413, if the length is more than ``most``.
     """
     declared = request.headers.get("content-length", "0")
     length = int(declared) if declared.isascii() and declared.isdecimal() else 0
@@ -199,18 +203,20 @@ def _too_long(most: int) -> Refusal:
 
 
 class Protocol(H11Protocol):
-    """uvicorn's, for a request whose body turns out not to be HTTP while it is being answered.
+    """HTTP protocol of uvicorn that handles an invalid body during an answer.
 
-    It says 400 then, whatever the application has said already or is about to say, and with a body
-    even to HEAD, which has none; all of these end as errors of the server in the log.
+    If the body of a request turns out to be invalid HTTP while the request is being answered,
+    uvicorn sends 400. It does so even if the application has sent an answer, or is about to send
+    one. The 400 has a body even for HEAD, whose answers have none. All these cases end as errors of
+    the server in the log.
     """
 
     def send_400_response(self, msg: str) -> None:
-        """Answer as far as that is still possible, and hang up."""
+        """Send 400 if that is still possible, and close the connection."""
         with suppress(h11.LocalProtocolError):
             super().send_400_response(msg)
         self.transport.close()
         if self.cycle is not None:
-            # What the application says from now on is dropped.
+            # Discard all that the application sends from now on.
             self.cycle.disconnected = True
             self.cycle.message_event.set()

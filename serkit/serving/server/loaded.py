@@ -24,24 +24,27 @@ from serkit.serving.server.tensors import SignatureSpec, Spec
 
 
 class Signature:
-    """One of a loaded model's signatures.
+    """Signature of a loaded model.
 
     Attributes:
-        name: as in requests.
-        spec: what it takes and gives.
+        name: name of the signature in requests.
+        spec: data types and shapes of its inputs and outputs.
     """
 
     def __init__(self, name: str, spec: SignatureSpec, model: Any) -> None:
         self.name, self.spec, self._function = name, spec, model.signatures[name]
-        # The function does not keep its model alive, which is the owner of the variables.
+        # Keep the model alive, which owns the variables: the function holds no reference to it.
         self._model = model
 
     def run(self, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Outputs by name, of inputs that the spec admits; strings are arrays of ``bytes``.
+        """Compute the outputs by name.
+
+        Args:
+            tensors: inputs by name, valid for the spec; strings are arrays of ``bytes``.
 
         Raises:
-            Refusal: 400, if the model says that the input is to blame; 503, if memory ran out.
-            tensorflow.errors.OpError: for everything else.
+            Refusal: 400, if the model reports invalid input; 503, if there is not enough memory.
+            tensorflow.errors.OpError: for any other error of the model.
         """
         given = {
             name: tf.constant(tensors[name], tf.dtypes.as_dtype(spec.dtype))
@@ -61,14 +64,14 @@ class Signature:
 
 @dataclass(frozen=True)
 class LoadedVersion:
-    """A version of a model.
+    """Loaded version of a model.
 
     Attributes:
-        number: its version.
-        path: its folder.
-        signatures: by name.
-        metadata: its signatures as TF Serving shows them, as values for JSON.
-        details: its ``assets.extra/serkit.json``; empty if it has none.
+        number: number of the version.
+        path: folder of the version.
+        signatures: signatures by name.
+        metadata: signatures in TF Serving's metadata format, as values for JSON.
+        details: content of ``assets.extra/serkit.json``; empty if there is no such file.
     """
 
     number: int
@@ -82,7 +85,7 @@ def load_version(number: int, path: Path) -> LoadedVersion:
     """Load a SavedModel.
 
     Raises:
-        InputError: if it is damaged, or has no signatures.
+        InputError: if the SavedModel is damaged, or has no signatures.
     """
     try:
         proto = SavedModel.FromString((path / "saved_model.pb").read_bytes())
@@ -91,7 +94,7 @@ def load_version(number: int, path: Path) -> LoadedVersion:
         model = tf.saved_model.load(str(path), tags=["serve"])
         specs = {name: _spec(definitions[name]) for name in model.signatures}
         details = read_json(path / DETAILS) if (path / DETAILS).is_file() else {}
-    # TensorFlow raises all sorts of errors for damaged files.
+    # TensorFlow raises errors of many types for damaged files.
     except Exception as error:
         raise InputError(f"model {path} cannot be loaded: {_reason(error)}") from error
     if not specs:
@@ -115,7 +118,7 @@ def _tensor_spec(info: Any) -> Spec:
 
 
 def _as_json(definition: Any) -> dict[str, Any]:
-    # Fields without a value are shown too, as TF Serving does; protobuf 5 has another word for it.
+    # Include fields without a value, as TF Serving does. protobuf 5 has renamed this argument.
     known = inspect.signature(json_format.MessageToDict).parameters
     words = ("always_print_fields_with_no_presence", "including_default_value_fields")
     word = next(word for word in words if word in known)
@@ -123,24 +126,28 @@ def _as_json(definition: Any) -> dict[str, Any]:
 
 
 def _reason(error: Exception) -> str:
-    """One line of an error; of TensorFlow's the one behind where in the graph it came up."""
+    """Return the first line of an error.
+
+    For a graph execution error of TensorFlow, return the last line before the location in the
+    graph.
+    """
     text = (getattr(error, "message", "") or str(error)).strip()
     lines = text.partition("\n\t [[")[0].splitlines() or [type(error).__name__]
     return lines[-1 if text.startswith("Graph execution error") else 0]
 
 
 _MOST = 1000
-"""TF Serving refuses to replay more."""
+"""Maximum number of warm-up requests; TF Serving refuses to replay more."""
 
 
 def warm_up(version: LoadedVersion) -> int:
-    """Make the calls that the model's file of them asks for; else one of a second of silence.
+    """Run the model's recorded warm-up requests; without them, predict a second of silence.
 
-    A file that is damaged, or asks for something that the model does not take, is not worth a
-    server that does not start: what is wrong goes to the log.
+    A damaged file, or a request that the model does not accept, does not stop the server. The error
+    is written to the log.
 
     Returns:
-        How many calls were made.
+        The number of calls.
     """
     made = 0
     try:
@@ -176,7 +183,7 @@ def _recorded(path: Path) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
 
 
 def _silence() -> bytes:
-    """A second of it, as a WAV file."""
+    """Return a second of silence as a WAV file."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)

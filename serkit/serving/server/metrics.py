@@ -13,13 +13,14 @@ _EXAMPLES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
 class Metrics:
-    """Counts of one server; several in one process do not mix.
+    """Metrics of one server.
 
-    No label can take more values than a model has signatures and HTTP has codes: neither files nor
-    clients are named.
+    Each instance has its own registry, so that several servers in one process do not mix. The
+    values of labels are limited to the model's signatures, HTTP's status codes and three results of
+    an example. No label names a file or a client.
 
     Args:
-        waiting: says how many examples wait at the moment.
+        waiting: returns the current number of waiting examples.
     """
 
     content_type = CONTENT_TYPE_LATEST
@@ -49,16 +50,16 @@ class Metrics:
         ProcessCollector(registry=registry)
 
     def count_request(self, code: int, signature: str, seconds: float) -> None:
-        """A request was answered; ``signature`` is empty if it named none that there is."""
+        """Count an answered request; ``signature`` is empty if the request named no valid one."""
         self._requests.labels(str(code), signature).inc()
         self._seconds.labels(signature).observe(seconds)
 
     def count_batch(self, examples: int) -> None:
-        """So many examples passed the model together."""
+        """Record the number of examples of a batch."""
         self._batches.observe(examples)
 
     def count_outputs(self, outputs: Mapping[str, np.ndarray], examples: int) -> None:
-        """Examples by what came of them: refused are those that have a ``status``."""
+        """Count examples by result: ok, abstained, or refused (with a ``status``)."""
         status = outputs.get(signatures.STATUS, np.zeros(0))
         refused = np.array([bool(text) for text in np.ravel(status)], bool)
         abstain = np.ravel(outputs.get(signatures.ABSTAIN, np.zeros(len(refused), bool)))
@@ -68,5 +69,5 @@ class Metrics:
         self._examples.labels("ok").inc(max(0, examples - int(refused.sum()) - abstained))
 
     def text(self) -> bytes:
-        """All counts, for whoever asks."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)

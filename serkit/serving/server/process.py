@@ -22,7 +22,8 @@ except ImportError as error:
     raise InputError(f"{error.name} is missing; pip install 'serkit[serve]'") from error
 
 _CONNECTIONS = 512
-"""At a time; beyond it uvicorn says 503. Most systems allow a process 1024 files."""
+"""Maximum number of simultaneous connections; uvicorn answers 503 to further requests. Most systems
+allow a process 1024 open files."""
 
 
 def serve(
@@ -30,21 +31,23 @@ def serve(
 ) -> Service:
     """Serve a model until SIGTERM or SIGINT.
 
-    Then no connection is accepted any more, what is being answered is answered, for at most
-    ``settings.time_out`` seconds, and the function returns.
+    After the signal, the server accepts no new connections. It answers the requests in progress,
+    for at most ``settings.time_out`` seconds. Then the function returns.
 
     Args:
-        model: a folder of versions, or of one.
-        settings: how.
-        host, port: where to listen; port 0 takes one that is free.
-        say: gets a line when the server listens, and one when it is ready.
+        model: folder of versions, or of one version.
+        settings: settings of the server.
+        host: address to listen at.
+        port: port to listen at; 0 for any free port.
+        say: called with a line of text when the server listens, and again when it is ready.
 
     Returns:
-        What was served; ``is_busy`` if a thread is still at it.
+        The service. Its ``is_busy`` is True if one of its threads is still working.
 
     Raises:
-        InputError: if there is no model, or it cannot be loaded, or the extra is not installed.
-        SerkitError: if it cannot listen there.
+        InputError: if there is no model, or the model cannot be loaded. The import of this module
+            raises it if the extra ``serve`` is not installed.
+        SerkitError: if the server cannot listen at ``host`` and ``port``.
     """
     service = Service(model, settings)
     with _listening(host, port) as listener:
@@ -55,7 +58,8 @@ def serve(
         config = uvicorn.Config(
             build_app(service),
             http=Protocol,
-            # Its own would close others' handlers, absl's together with the stream it writes to.
+            # uvicorn's log configuration would close other libraries' handlers, and with absl's
+            # handler the stream that it writes to.
             log_config=None,
             log_level="error",
             access_log=False,
@@ -71,8 +75,8 @@ def serve(
 
 def _listening(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Only where it is said to be TCP asyncio switches off the wait for fuller packets, which makes
-    # an answer that goes out in two pieces 40 ms late.
+    # asyncio sets TCP_NODELAY only on sockets with the explicit protocol IPPROTO_TCP. Without this
+    # option, an answer that is sent in two pieces is 40 ms late.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -96,7 +100,7 @@ def _what_to_do(error: OSError) -> str:
 
 
 class _Server(uvicorn.Server):
-    """Ends with the function's return, and when its model cannot be loaded."""
+    """uvicorn server that stops if its model cannot be loaded, and survives SIGTERM and SIGINT."""
 
     def __init__(
         self, config: uvicorn.Config, service: Service, say: Callable[[str], None]
@@ -113,7 +117,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """uvicorn's own raises the signal again at the end, of which the process would die."""
+        """Handle signals. uvicorn's method raises them again at the end, which ends the process."""
         numbers = signal.SIGTERM, signal.SIGINT
         before = {number: signal.signal(number, self.handle_exit) for number in numbers}
         try:

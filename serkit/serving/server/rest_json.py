@@ -14,22 +14,24 @@ from serkit.serving.server.http import Refusal, shown
 from serkit.serving.server.tensors import Spec
 
 _FLOATS = {"float16": 11, "float32": 24, "float64": 53}
-"""Binary digits of whole numbers that each holds exactly."""
+"""Bits of the significand: each type holds all integers with so many bits exactly."""
 _DEEPEST = 32
-"""NumPy has no more axes."""
+"""Maximum number of axes; NumPy 1 allows no more."""
 _MOST_VALUES = 4_000_000
-"""Numbers, lists and objects: of a text of 32 MiB they could take gigabytes. Seventy recordings of
-three seconds as samples are as many; base64 holds none."""
+"""Maximum number of numbers, lists and objects per request. Without this limit, those in a text of
+32 MiB could take gigabytes of memory. Seventy recordings of three seconds, sent as samples, have
+about as many values. The base64 text of a recording has none of these values."""
 
 
 def read_document(body: bytes) -> dict[str, Any]:
-    """The request's JSON object.
+    """Parse the JSON object of a request.
 
-    As TF Serving does it takes NaN and Infinity, and refuses numbers too large for a double.
+    Like TF Serving, the function accepts NaN and Infinity, and refuses numbers that are too large
+    for a double.
 
     Raises:
-        Refusal: 400, if it is not a JSON object in UTF-8, or too deeply nested, or has more than
-            four million values.
+        Refusal: 400, if the body is not a JSON object in UTF-8, is nested too deeply, or has more
+            than four million values.
     """
     if not body:
         raise Refusal(400, "JSON Parse error: the document is empty")
@@ -40,7 +42,7 @@ def read_document(body: bytes) -> dict[str, Any]:
     except RecursionError:
         raise Refusal(400, "JSON Parse error: too deeply nested") from None
     except ValueError as error:
-        # Python's message of a bad byte shows all that was sent; this one's reason does not.
+        # The message of a UnicodeError shows the whole body; its reason does not.
         reason = error.reason if isinstance(error, UnicodeError) else str(error)
         raise Refusal(400, f"JSON Parse error: {reason}") from None
     if not isinstance(document, dict):
@@ -49,7 +51,7 @@ def read_document(body: bytes) -> dict[str, Any]:
 
 
 def signature_name(document: Mapping[str, Any]) -> str:
-    """What the request asks, ``serving_default`` if it does not say.
+    """Return the name of the requested signature; the default is ``serving_default``.
 
     Raises:
         Refusal: 400, if the name is not text.
@@ -61,15 +63,15 @@ def signature_name(document: Mapping[str, Any]) -> str:
 
 
 def check_examples(document: Mapping[str, Any], inputs: Mapping[str, Spec], most: int) -> None:
-    """That a request has at most so many examples, before any of them is looked at.
+    """Check the number of examples of a request, before any example is parsed.
 
     Args:
-        document: the request.
-        inputs: of a signature that takes batches.
-        most: that are valid.
+        document: JSON object of the request.
+        inputs: inputs of a signature that takes batches.
+        most: maximum number of examples.
 
     Raises:
-        Refusal: 400, if there are more.
+        Refusal: 400, if there are more than ``most`` examples.
     """
     asked = document.get("inputs")
     batches = [document.get("instances"), asked]
@@ -83,18 +85,21 @@ def check_examples(document: Mapping[str, Any], inputs: Mapping[str, Spec], most
 def read_tensors(
     document: Mapping[str, Any], inputs: Mapping[str, Spec]
 ) -> tuple[dict[str, np.ndarray], bool]:
-    """Tensors by the names of a signature's inputs, and whether they came in rows.
+    """Convert the JSON object of a request to tensors.
 
-    ``instances`` is a list of examples: values if the signature has one input, or objects with a
-    value for each; all of the same shape. ``inputs`` is one value, or an object with a value for
-    each, in batches. Bytes are ``{"b64": "…"}``; plain text is taken as UTF-8.
+    The object has one of two keys. ``instances`` (row format) is a list of examples of the same
+    shape. An example is a value if the signature has one input, or an object with a value for each
+    input. ``inputs`` (column format) is a batch of values if the signature has one input, or an
+    object with a batch of values for each input. Bytes are written ``{"b64": "…"}``; plain text
+    becomes its UTF-8 bytes.
 
     Returns:
-        Arrays of the inputs' types, those of strings with ``bytes`` in them; their shapes are for
-        :meth:`serkit.serving.server.tensors.SignatureSpec.check` to judge.
+        Arrays by the names of the inputs, and whether the request has the row format. The arrays
+        have the data types of the inputs; arrays of strings hold ``bytes``. Their shapes are not
+        checked; :meth:`serkit.serving.server.tensors.SignatureSpec.check` checks them.
 
     Raises:
-        Refusal: 400, for what is none of that.
+        Refusal: 400, if the request has another form.
     """
     if ("instances" in document) == ("inputs" in document):
         raise Refusal(400, "a request has one of the keys 'inputs' and 'instances', and only one")
@@ -151,9 +156,13 @@ def _array(value: Any, name: str, spec: Spec) -> np.ndarray:
 
 
 def _flattened(value: Any, name: str) -> tuple[tuple[int, ...], list]:
-    """Shape of nested lists, by what is first in each, and all that is in them.
+    """Return the shape of nested lists, and their values as a flat list.
 
-    A level at a time, which is an order faster than a call for each of a recording's samples.
+    The function processes one level at a time. This is an order of magnitude faster than a call for
+    each sample of a recording.
+
+    Raises:
+        Refusal: 400, if the lists of a level differ in size, or values and lists are mixed.
     """
     shape: list[int] = []
     level = [value]
@@ -182,7 +191,7 @@ def _bytes(value: Any, name: str) -> bytes:
 
 
 def _decoded(text: str) -> bytes:
-    """Padding may be left out, and white space is skipped, as TF Serving has it."""
+    """Decode base64. As in TF Serving, padding is optional and white space is ignored."""
     try:
         return binascii.a2b_base64(text, strict_mode=True)
     except binascii.Error:
@@ -217,7 +226,7 @@ def _numbers(leaves: Sequence[Any], name: str, dtype: str) -> np.ndarray:
 
 def _floats(leaves: Sequence[Any], dtype: str, some_whole: bool) -> np.ndarray:
     wide = np.array(leaves, "float64")
-    # Beyond 64 bits TF Serving reads whole numbers as decimal ones, which are rounded silently.
+    # TF Serving reads integers of more than 64 bits as doubles, which are rounded silently.
     whole = max((abs(leaf) for leaf in leaves if type(leaf) is int), default=0) if some_whole else 0
     most = np.finfo(dtype).max
     if 2 ** _FLOATS[dtype] <= whole < 2**64 or (np.isfinite(wide) & (np.abs(wide) > most)).any():
@@ -236,15 +245,15 @@ _DECODER = json.JSONDecoder(parse_float=_finite)
 
 
 def write_answer(outputs: Mapping[str, np.ndarray], rows: bool) -> bytes:
-    """``{"predictions": [...]}`` of rows, else ``{"outputs": ...}``.
+    """Write outputs as JSON: ``{"predictions": [...]}`` for rows, else ``{"outputs": ...}``.
 
-    Of a signature with a single output the values stand bare, else by name. Text is decoded from
-    UTF-8, but for outputs whose name ends in ``_bytes``, which become ``{"b64": "…"}``. Numbers of
-    float32 have as many digits as it takes to tell them from their neighbours; NaN and Infinity are
-    written so.
+    If the signature has a single output, its values are written without its name. Strings are
+    decoded from UTF-8, except for outputs whose name ends in ``_bytes``, which become
+    ``{"b64": "…"}``. A float32 number has about as few digits as are needed to identify it. NaN and
+    Infinity are written as ``NaN`` and ``Infinity``.
 
     Raises:
-        Refusal: 400, if rows are asked for and the outputs' first axes differ.
+        Refusal: 400, if ``rows`` is True and the outputs have no common batch size.
     """
     values = {name: _plain(name, array) for name, array in outputs.items()}
     if not rows:
@@ -284,17 +293,18 @@ def _base64(value: bytes) -> dict[str, str]:
 
 
 def _shortest(array: np.ndarray) -> np.ndarray:
-    """The doubles with the fewest decimal digits that are nearest to float32 numbers.
+    """Convert float32 numbers to doubles with few decimal digits that round to the same float32.
 
-    A float32 of 0.2 is 0.20000000298… as a double, three times as long in JSON. Nine digits always
-    tell neighbours apart, fewer often do.
+    The float32 number 0.2 is 0.20000000298… as a double, which is three times as long in JSON. Nine
+    digits always distinguish neighbouring float32 numbers; fewer digits often do.
     """
     wide = array.astype("float64")
     with np.errstate(all="ignore"):
         exponent = np.floor(np.log10(np.abs(wide)))
         for digits in (9, 8, 7, 6):
             places = digits - 1 - exponent
-            # Up to 22 powers of ten are exact, so that the quotient is the number's nearest.
+            # Powers of ten up to 10**22 are exact doubles, so the quotient is the double that is
+            # nearest to the decimal number.
             scale = 10.0 ** np.clip(places, 0, 22)
             short = np.rint(wide * scale) / scale
             usable = (places >= 0) & (places <= 22) & (short.astype("float32") == array)

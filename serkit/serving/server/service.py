@@ -19,17 +19,17 @@ from serkit.serving.server.tensors import Model, Piece, Tensors
 
 
 class Batcher:
-    """Puts examples together that wait for the same signature of the same version.
+    """Queue that batches examples for the same signature of the same version.
 
-    One batch at a time passes the models, in a thread of its own: TensorFlow uses all cores for it,
-    and the event loop stays free. What arrives meanwhile makes up the next batch, so that waiting
-    for others costs time only when there is nothing to do.
+    A separate thread runs one batch at a time. TensorFlow uses all cores for a batch, and the event
+    loop is not blocked. The examples that arrive meanwhile form the next batch. So the wait for
+    further examples (``batch_delay``) costs time only while the model is idle.
 
-    Belongs to one event loop; call :meth:`start` in it.
+    A batcher belongs to one event loop; call :meth:`start` in this loop.
 
     Args:
-        settings: how many examples together, how many may wait, and for how long.
-        counted: called with the number of examples in each batch.
+        settings: maximum batch size, maximum queue length, and ``batch_delay``.
+        counted: called with the number of examples of each batch.
     """
 
     def __init__(self, settings: ServeSettings, counted: Callable[[int], None]) -> None:
@@ -40,29 +40,29 @@ class Batcher:
         self._thread = ThreadPoolExecutor(1, "model")
         self._examples = self._expected = 0
         self.is_busy = False
-        """Whether the model is being asked at the moment."""
+        """Whether the model is running a batch."""
 
     @property
     def waiting(self) -> int:
-        """Examples that wait; those that the model is being asked about are not among them."""
+        """Number of examples in the queue, without the examples of the running batch."""
         return self._examples
 
     def start(self) -> None:
-        """Begin; whatever was asked before waits until then."""
+        """Start processing the queue; earlier requests wait until then."""
         self._task = asyncio.create_task(self._work())
 
     async def stop(self) -> None:
-        """End; what still waits is never answered."""
+        """Stop processing the queue; requests that still wait are never answered."""
         self._task.cancel()
         with suppress(asyncio.CancelledError):
             await self._task
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def check_room(self, examples: int = 1) -> None:
-        """That so many examples may wait.
+        """Check that the queue has room for ``examples`` more examples.
 
         Raises:
-            Refusal: 503, if not.
+            Refusal: 503, if the queue has no room.
         """
         there = self._examples + self._expected
         if there + examples > self._settings.queue:
@@ -70,10 +70,10 @@ class Batcher:
 
     @contextmanager
     def expecting(self) -> Iterator[None]:
-        """Keep room for a request of which it is not known yet how many examples it has.
+        """Reserve the room of one example for a request whose number of examples is not known yet.
 
         Raises:
-            Refusal: 503, if there is none: before anybody takes the trouble to find out.
+            Refusal: 503, if the queue is full. The request need not be parsed then.
         """
         self.check_room()
         self._expected += 1
@@ -83,12 +83,13 @@ class Batcher:
             self._expected -= 1
 
     async def ask(self, model: Model, tensors: Tensors) -> dict[str, np.ndarray]:
-        """Outputs for a request's tensors, which the model's spec admits.
+        """Return the outputs for the tensors of a request.
 
-        Whoever is cancelled while waiting leaves the queue at once.
+        The tensors must be valid for the model's spec. If the call is cancelled while it waits, its
+        examples leave the queue at once.
 
         Raises:
-            Refusal: 503, if the queue is full; or what the model makes of the request.
+            Refusal: 503, if the queue is full. Errors of the model for this request are raised too.
         """
         parts = list(pieces.cut(model, tensors, self._settings.max_batch))
         self.check_room(sum(part.examples for part in parts))
@@ -109,7 +110,7 @@ class Batcher:
         return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
 
     def _take(self, taken: Sequence[Piece]) -> None:
-        """Out of the queue; those that have left it already are none of its business."""
+        """Remove pieces from the queue; pieces that have already left the queue are ignored."""
         for piece in taken:
             if self._since.pop(piece, None) is not None:
                 self._waiting.remove(piece)
@@ -125,7 +126,7 @@ class Batcher:
             self.is_busy = False
             self._counted(sum(piece.examples for piece in batch))
             for piece, outcome in zip(batch, found, strict=True):
-                # Who gave up meanwhile has cancelled it.
+                # A request that was cancelled meanwhile has cancelled its future.
                 if piece.answer.done():
                     continue
                 if isinstance(outcome, Exception):
@@ -134,7 +135,7 @@ class Batcher:
                     piece.answer.set_result(outcome)
 
     async def _next(self) -> list[Piece]:
-        """What passes the model next: as soon as it is enough, or the first has waited enough."""
+        """Return the next batch, once it is full or its first piece has waited ``batch_delay``."""
         loop = asyncio.get_running_loop()
         while True:
             self._arrived.clear()
@@ -155,17 +156,21 @@ if TYPE_CHECKING:
 
 
 class Service:
-    """What all requests share.
+    """State that all requests of a server use.
 
     Args:
-        model: a folder of versions, or of one.
-        settings: how to serve it.
+        model: folder of versions, or of one version.
+        settings: settings of the server.
 
     Attributes:
-        name: of the model, in addresses.
-        versions: those that are loaded and warmed up, by number.
-        failure: why loading ended, if it did.
-        batcher, metrics, allowance, json_thread: of this server.
+        name: name of the model in addresses.
+        paths: folders of the versions to serve, by number.
+        versions: versions that are loaded and warmed up, by number.
+        failure: exception that ended the loading; None without one.
+        batcher: queue of examples.
+        metrics: metrics of the server.
+        allowance: limit on the total size of the bodies that are not answered yet.
+        json_thread: thread that parses and writes JSON.
 
     Raises:
         InputError: if there is no model in the folder.
@@ -180,13 +185,13 @@ class Service:
         self.allowance = Allowance(4 * settings.max_bytes)
         self.metrics = Metrics(lambda: self.batcher.waiting)
         self.batcher = Batcher(settings, self.metrics.count_batch)
-        # One of them, so that of many long bodies one at a time is taken apart.
+        # A single thread, so that only one long body is parsed at a time.
         self.json_thread = ThreadPoolExecutor(1, "json")
         self._loading_thread = ThreadPoolExecutor(1, "load")
 
     @property
     def is_busy(self) -> bool:
-        """Whether one of its threads is still at work, on a batch or on loading."""
+        """Whether a thread is still running a batch or loading a version."""
         return self.batcher.is_busy or not (self.is_ready or self.failure)
 
     @property
@@ -195,31 +200,32 @@ class Service:
         return len(self.versions) == len(self.paths)
 
     async def load(self) -> None:
-        """Load all versions, in a thread; what goes wrong is kept in ``failure``."""
+        """Load all versions in a thread, newest first; store an error in ``failure``."""
         loop = asyncio.get_running_loop()
         try:
             for number, path in reversed(self.paths.items()):
                 asked = number, path, self.settings.warm_up
                 loaded = loop.run_in_executor(self._loading_thread, _load, *asked)
                 self.versions[number] = await loaded
-        # Nobody awaits this: whoever started the server looks at it.
+        # No task awaits this coroutine. The function that started the server checks failure.
         except Exception as error:
             logging.getLogger("serkit").error("%s", error)
             self.failure = error
 
     def newest(self) -> "LoadedVersion":
-        """The version that answers if none is asked for.
+        """Return the newest version, which answers requests without a version.
 
         Raises:
-            Refusal: 503, while it is loaded.
+            Refusal: 503, while the version is being loaded.
         """
         return self.find(self.name, None)
 
     def find(self, name: str, number: int | None) -> "LoadedVersion":
-        """A version; the newest if no number is given.
+        """Return a version; the newest if ``number`` is None.
 
         Raises:
-            Refusal: 404 for what is not served, 503 for what is not loaded yet.
+            Refusal: 404, if the model or the version is not served; 503, if the version is not
+                loaded yet.
         """
         asked = max(self.paths) if number is None else number
         if name != self.name or asked not in self.paths:
@@ -230,10 +236,10 @@ class Service:
         return self.versions[asked]
 
     def status(self, name: str, number: int | None) -> dict[str, Any]:
-        """States of a version, or of all, as TF Serving tells them.
+        """Return the state of a version, or of all versions, in TF Serving's format.
 
         Raises:
-            Refusal: 404 for what is not served.
+            Refusal: 404, if the model or the version is not served.
         """
         if name != self.name:
             raise Refusal(404, f"Could not find any versions of model {name}")
@@ -253,7 +259,8 @@ class Service:
 
 
 def _load(number: int, path: Path, warm: bool) -> "LoadedVersion":
-    # TensorFlow takes seconds to import; the server answers in the meantime.
+    # Import here, in the thread: TensorFlow takes seconds to import, and the server answers
+    # requests meanwhile.
     from serkit.serving.server.loaded import load_version, warm_up
 
     version = load_version(number, path)

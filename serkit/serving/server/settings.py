@@ -11,15 +11,15 @@ CHOICES = ("newest", "all")
 
 
 def versions_to_serve(model: Path, which: str = "newest") -> dict[int, Path]:
-    """Folders of SavedModels by their versions, the smallest first.
+    """Return the folders of the SavedModels to serve by version number, smallest first.
 
     Args:
-        model: a folder of versions, as TF Serving wants them: named by whole numbers; or one of
-            them, or a SavedModel of any other name, which counts as version 1.
-        which: ``newest``, or ``all``.
+        model: a folder of versions, as TF Serving expects it: their names are integers. Or the
+            folder of one version. Or a SavedModel with any other name, which counts as version 1.
+        which: ``newest`` or ``all``.
 
     Raises:
-        InputError: if there is none.
+        InputError: if there is no SavedModel, or ``which`` is not known.
     """
     check_choice("versions", which, CHOICES)
     if not model.is_dir():
@@ -37,7 +37,7 @@ def versions_to_serve(model: Path, which: str = "newest") -> dict[int, Path]:
 
 
 def model_name(model: Path) -> str:
-    """What a model is called if nobody says: the name of the folder that holds its versions."""
+    """Return the default name of a model: the name of the folder that holds its versions."""
     model = model.resolve()
     return model.parent.name if _number(model) and _is_saved_model(model) else model.name
 
@@ -47,29 +47,32 @@ def _is_saved_model(path: Path) -> bool:
 
 
 def _number(path: Path) -> int:
-    """0 if it is none; TF Serving's are of 64 bits."""
+    """Return a folder's version number, 0 if its name is not one. TF Serving uses 64 bits."""
     is_number = path.name.isascii() and path.name.isdecimal() and len(path.name) < 19
     return int(path.name) if is_number else 0
 
 
 @dataclass(frozen=True)
 class ServeSettings:
-    """How ``serkit serve`` serves.
+    """Settings of ``serkit serve``.
 
     Attributes:
-        name: of the model, in addresses; empty for its folder's name.
-        versions: ``newest`` or ``all`` of those in the folder.
-        max_batch: examples that pass the model at a time; 1 puts no requests together.
-        batch_delay: milliseconds that an example waits for others while the model is idle.
-        queue: examples that may wait; more are refused with 503. A request with more is refused
-            with 400.
-        time_out: seconds until a request is given up (504), or the sending of its body (408).
-        max_bytes: of a request's body; more are refused with 413. The bodies of all requests
-            together may have four times as many.
-        warm_up: whether the slow first calls are made before the server is ready.
+        name: name of the model in addresses; empty for the name of its folder.
+        versions: versions to serve from the folder, ``newest`` or ``all``.
+        max_batch: maximum number of examples per batch, 1 to 1,024; 1 disables batching.
+        batch_delay: time in milliseconds that an example waits for further examples while the model
+            is idle, 0 to 10,000.
+        queue: maximum number of waiting examples, 1 to 100,000. A request that does not fit into
+            the queue is refused with 503, a request with more examples than the maximum with 400.
+        time_out: timeout in seconds of a request (504) and of receiving its body (408), 0.1 to
+            3,600.
+        max_bytes: maximum size of a request's body in bytes, 1 KiB to 1 GiB; a longer body is
+            refused with 413. The limit for the bodies of all requests together is four times this
+            value.
+        warm_up: whether to make the slow first calls before the server reports that it is ready.
 
     Raises:
-        InputError: for a value out of range.
+        InputError: if a value is out of range.
     """
 
     name: str = ""

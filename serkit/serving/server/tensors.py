@@ -12,11 +12,12 @@ from serkit.serving.server.http import Refusal
 
 @dataclass(frozen=True)
 class Spec:
-    """A tensor's.
+    """Data type and shape of a tensor.
 
     Attributes:
         dtype: ``string``, or NumPy's name: ``float32``, ``int64``, ``bool``, …
-        shape: with None for what may be of any size; None where the rank is not known either.
+        shape: sizes of the axes, with None for an axis of any size; None instead of the tuple if
+            the rank is unknown.
     """
 
     dtype: str
@@ -28,11 +29,11 @@ class Spec:
 
     @property
     def is_batched(self) -> bool:
-        """Whether the first axis is of any size, as that of a batch is."""
+        """Whether the first axis is a batch axis: one of any size."""
         return bool(self.shape) and self.shape[0] is None
 
     def admits(self, shape: tuple[int, ...]) -> bool:
-        """Whether a tensor of that shape is one of these."""
+        """Return whether a tensor of the given shape is valid."""
         if self.shape is None:
             return True
         pairs = zip(self.shape, shape, strict=False)
@@ -41,28 +42,27 @@ class Spec:
 
 @dataclass(frozen=True)
 class SignatureSpec:
-    """Inputs and outputs by name."""
+    """Inputs and outputs of a signature, by name."""
 
     inputs: Mapping[str, Spec]
     outputs: Mapping[str, Spec]
 
     @property
     def is_batched(self) -> bool:
-        """Whether requests can be put together: scalars beside batches, and batches come out."""
+        """Whether requests can be batched: all inputs but scalars, and all outputs, are batches."""
         tensors = [spec for spec in self.inputs.values() if not spec.is_scalar]
         return bool(tensors) and all(spec.is_batched for spec in [*tensors, *self.outputs.values()])
 
     def examples(self, tensors: Mapping[str, np.ndarray]) -> int:
-        """How many examples tensors hold that the signature takes; 1 if it knows no batches."""
+        """Return the number of examples in valid inputs; 1 if the signature takes no batches."""
         batches = [tensors[name] for name, spec in self.inputs.items() if not spec.is_scalar]
         return len(batches[0]) if self.is_batched else 1
 
     def check(self, tensors: Mapping[str, np.ndarray]) -> None:
-        """That tensors by name are what the signature takes.
+        """Check that input tensors, by name, are valid for the signature.
 
         Raises:
-            Refusal: 400, for a shape that it does not take, or a batch with nothing in it or of two
-                sizes.
+            Refusal: 400, if a shape is not valid, a batch is empty, or batch sizes differ.
         """
         for name, spec in self.inputs.items():
             if not spec.admits(tensors[name].shape):
@@ -86,11 +86,12 @@ class SignatureSpec:
 Tensors = Mapping[str, np.ndarray]
 
 _MOST_BYTES = 8 * 2**20
-"""Of a batch: a minute of a recording costs twenty times as much memory as three seconds."""
+"""Maximum size of a batch in bytes. The number of examples is not enough as a limit: a minute of a
+recording needs twenty times as much memory as three seconds."""
 
 
 class Model(Protocol):
-    """What can be asked: :class:`serkit.serving.server.loaded.Signature`."""
+    """Interface of a callable signature, :class:`serkit.serving.server.loaded.Signature`."""
 
     spec: SignatureSpec
 
@@ -99,15 +100,15 @@ class Model(Protocol):
 
 @dataclass(eq=False)
 class Piece:
-    """Part of a request.
+    """Examples of one request that are run in the same batch.
 
     Attributes:
-        model: who is asked.
-        tensors: what; none of them changes.
-        examples: how many there are in it.
-        cost: its size in bytes.
-        key: pieces with the same may be put together; None with no other.
-        answer: gets the outputs.
+        model: signature to call.
+        tensors: inputs by name; they are not modified.
+        examples: number of examples.
+        cost: size in bytes.
+        key: pieces with equal keys may be batched. A piece with the key None is run alone.
+        answer: future that receives the outputs.
     """
 
     model: Model
@@ -119,9 +120,11 @@ class Piece:
 
 
 def cut(model: Model, tensors: Tensors, most: int) -> Iterator[Piece]:
-    """A request's tensors, which the model's spec admits, in pieces of at most so many examples.
+    """Split the tensors of a request into pieces of at most ``most`` examples and 8 MiB.
 
-    Needs a running event loop. A model that takes no batches is asked everything at once.
+    The tensors must be valid for the model's spec. A single example with more than 8 MiB is a piece
+    of its own. If the model takes no batches, the whole request is one piece. The function needs a
+    running event loop.
     """
     loop = asyncio.get_running_loop()
     costs = _costs(model.spec, tensors)
@@ -143,7 +146,7 @@ def cut(model: Model, tensors: Tensors, most: int) -> Iterator[Piece]:
 
 
 def together(waiting: Sequence[Piece], most: int) -> list[Piece]:
-    """The first piece, and those behind it that can pass the model with it, in their order."""
+    """Return the first piece, and the later pieces that fit into its batch, in order."""
     first, *others = waiting
     found, examples, cost = [first], first.examples, first.cost
     for piece in others if first.key is not None else ():
@@ -155,16 +158,16 @@ def together(waiting: Sequence[Piece], most: int) -> list[Piece]:
 
 
 def run(pieces: Sequence[Piece]) -> list[dict[str, np.ndarray] | Exception]:
-    """Outputs of each piece, or what the model raised for it.
+    """Run pieces as one batch; return the outputs of each piece, or its exception.
 
-    If it raises for all together, or does not answer with a row for each example, it is asked
-    piece by piece: nobody gets an error for what another sent.
+    If the batch fails, or an output does not have a row per example, the pieces are run one by one.
+    So a request cannot cause errors for other requests.
     """
     if len(pieces) > 1:
         model, examples = pieces[0].model, sum(piece.examples for piece in pieces)
         try:
             outputs = model.run(_joined(pieces))
-        # Whatever it is, the pieces by themselves will show whose it is.
+        # For any error: running the pieces one by one shows which piece causes the error.
         except Exception:
             outputs = {}
         if outputs and all(value.shape[:1] == (examples,) for value in outputs.values()):
@@ -198,7 +201,7 @@ def _split(outputs: Tensors, pieces: Sequence[Piece]) -> Iterator[dict[str, np.n
 
 
 def _costs(spec: SignatureSpec, tensors: Tensors) -> list[int]:
-    """Bytes of each example; of all, where they cannot be told apart."""
+    """Return the size of each example in bytes; one total if the model takes no batches."""
     batches = [array for name, array in tensors.items() if not spec.inputs[name].is_scalar]
     if not spec.is_batched:
         return [sum(_bytes(array) for array in batches)]
@@ -212,7 +215,7 @@ def _bytes(array: Any) -> int:
 
 
 def _key(model: Model, tensors: Tensors) -> Any:
-    """Equal where rows can lie in one tensor and scalars mean the same for all."""
+    """Return a key that is equal for pieces with stackable rows and equal scalar inputs."""
     inputs = [
         (name, array.shape[1:], array.tobytes() if model.spec.inputs[name].is_scalar else b"")
         for name, array in tensors.items()
