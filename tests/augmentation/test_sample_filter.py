@@ -156,14 +156,14 @@ def _overwrite(data: bytes) -> bytes:
 @pytest.mark.parametrize(
     "damage", [None, _cut, _overwrite, lambda data: b"", lambda data: b"x" * 99]
 )
-def test_a_judge_that_is_not_whole_is_not_read(sample_filter, tmp_path, name, damage):
+def test_a_sample_filter_that_is_incomplete_is_not_read(sample_filter, tmp_path, name, damage):
     sample_filter.save(tmp_path / "a")
     path = tmp_path / "a" / name
     data = path.read_bytes()
     path.unlink()
     if damage:
         path.write_bytes(damage(data))
-    with pytest.raises(SerkitError, match=f"no judge.* from {re.escape(str(path.parent))}: "):
+    with pytest.raises(SerkitError, match=f"no sample filter.* from {re.escape(str(path.parent))}: "):
         SampleFilter.load(path.parent)
 
 
