@@ -7,8 +7,8 @@ Source: 2021 report, section 6.1, figures 16 and 17. One class, all of its train
 batch; Discriminator1, then at least 300 steps against Discriminator2, however the losses go.
 Beside it a DCGAN by the recipe ``small-data`` of as many multiply-adds, on the same clips. Killed
 and called again it goes on. The folder gets ``report-recipe.md`` (when the discriminators changed,
-where the losses came to rest, KID of both), ``figure-16.png`` and ``figure-17.png``. Expected: both
-losses rest between 1.1 and 1.3; not measured at full length yet.
+where the losses came to rest, KID of both), ``figure-16.png`` and ``figure-17.png``. Expected by
+the 2021 report: both losses rest between 1.1 and 1.3; docs/gans.md has what was measured.
 """
 
 import argparse
