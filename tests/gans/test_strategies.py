@@ -20,7 +20,7 @@ import tensorflow as tf
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from serkit.gans.base import descend
+from serkit.gans.base import apply_gradients
 from serkit.gans.dcgan import DCGANSettings, build_dcgan
 from serkit.gans.small_data import DiffAugmentSettings
 from serkit.gans.fitting import fit_gan
@@ -93,7 +93,7 @@ def network():
     def step(x, y):
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.square(model(x) - y))
-        descend(tape, loss, model, optimizer)
+        apply_gradients(tape, loss, model, optimizer)
 
     return model, step
 

@@ -127,13 +127,13 @@ spec = importlib.util.spec_from_file_location("toy_of_grid", {toy.__file__!r})
 toy = importlib.util.module_from_spec(spec); sys.modules[spec.name] = toy
 spec.loader.exec_module(toy)
 import ray
-from serkit.tasks.graph import Plan
+from serkit.tasks.graph import TaskGraph
 from serkit.tasks.ray import RayEngine, RaySettings
 ray.cloudpickle.register_pickle_by_value(toy)
 out, graph = Path({str(tmp_path)!r}), {graph!r}
 with RayEngine(RaySettings({cluster.address!r})) as engine:
-    plan = Plan(toy.graph(out, out / "cache", graph))
-    engine.run(plan, toy.workshop(out, graph), print, 0)
+    plan = TaskGraph(toy.graph(out, out / "cache", graph))
+    engine.run(plan, toy.task_factory(out, graph), print, 0)
 """
     driver = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL)
     for _ in range(600):

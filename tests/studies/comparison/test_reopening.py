@@ -36,8 +36,8 @@ def test_every_piece_is_found_again_by_its_name(pretended):
 
 _ELSEWHERE = """
 import pickle, sys
-from serkit.tasks.ray import do_elsewhere
-sys.exit(do_elsewhere(*pickle.load(sys.stdin.buffer)))
+from serkit.tasks.ray import run_remotely
+sys.exit(run_remotely(*pickle.load(sys.stdin.buffer)))
 """
 
 
