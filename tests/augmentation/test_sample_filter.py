@@ -163,7 +163,9 @@ def test_a_sample_filter_that_is_incomplete_is_not_read(sample_filter, tmp_path,
     path.unlink()
     if damage:
         path.write_bytes(damage(data))
-    with pytest.raises(SerkitError, match=f"no sample filter.* from {re.escape(str(path.parent))}: "):
+    with pytest.raises(
+        SerkitError, match=f"no sample filter.* from {re.escape(str(path.parent))}: "
+    ):
         SampleFilter.load(path.parent)
 
 
