@@ -69,11 +69,11 @@ def rounds_for(seconds: float) -> int:
     return round(tried * seconds / (time.monotonic() - began))
 
 
-def measured(name: str, engine, tasks: int, rounds: int, workers: int, start: float) -> dict:
+def measured(name: str, engine, count: int, rounds: int, workers: int, start: float) -> dict:
     """Do all tasks, in a folder of their own."""
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        tasks = [("hash", Hashing(folder / f"task-{n}", rounds)) for n in range(tasks)]
+        tasks = [("hash", Hashing(folder / f"task-{n}", rounds)) for n in range(count)]
         task_factory = TaskFactory(functools.partial(reopen, rounds), folder, folder)
         began = time.monotonic()
         if engine is None:
@@ -84,8 +84,8 @@ def measured(name: str, engine, tasks: int, rounds: int, workers: int, start: fl
             engine.run(TaskGraph(tasks), task_factory, lambda line: None, 0)
         wall = time.monotonic() - began
         inside = sum(read_json(task.place / "took.json") for _, task in tasks)
-    overhead = (wall * workers - inside) / tasks
-    return {"name": name, "wall": wall, "task": inside / tasks, "over": overhead, "start": start}
+    overhead = (wall * workers - inside) / count
+    return {"name": name, "wall": wall, "task": inside / count, "over": overhead, "start": start}
 
 
 def main() -> None:
