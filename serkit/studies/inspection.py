@@ -197,10 +197,7 @@ def inspect(
     taken = {clip.label(fold.label_set) for clip in fold.split.left_out}
     for label in filter(taken.__contains__, fold.plan):
         sets = _sets(comparison, fold, label, arms)
-        clips, away, strangers = (
-            coarse(sets[name]) for name in ("clips", "taken away", "strangers")
-        )
-        del strangers
+        clips, away = (coarse(sets[name]) for name in ("clips", "taken away"))
         spread = pdist(away).mean()
         distance = np.median(nearest_distances(away, clips))
         held_out = listener.embedding(sets["strangers"])
