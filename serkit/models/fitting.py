@@ -147,10 +147,17 @@ def compiled(model: keras.Model, settings: FitSettings, steps: int) -> keras.Mod
         A model that reports accuracy and UAR, under the caller's ``tf.distribute`` strategy.
     """
     trainer = keras.Model(model.input, model.output, name=model.name)
+    # An object instead of "accuracy": Keras would create that metric while it traces the first
+    # step, and TensorFlow would have to trace the step a second time.
+    accuracy = (
+        keras.metrics.CategoricalAccuracy("accuracy")
+        if settings.mixup
+        else keras.metrics.SparseCategoricalAccuracy("accuracy")
+    )
     trainer.compile(
         optimizer=settings.build_optimizer(steps),
         loss=make_loss(settings.loss, settings.label_smoothing, settings.focal_gamma),
-        metrics=["accuracy", UnweightedAverageRecall(model.output_shape[-1])],
+        metrics=[accuracy, UnweightedAverageRecall(model.output_shape[-1])],
         jit_compile="auto" if settings.jit_compile is None else settings.jit_compile,
     )
     # Build the optimiser now, so that a checkpoint can be restored before the first step.
