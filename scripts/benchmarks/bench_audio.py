@@ -14,7 +14,6 @@ Latency: one clip after another through an exported model of the default classif
 import argparse
 import json
 import multiprocessing
-import os
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import time
 from pathlib import Path
 
 import _audio_peers as peers
+import joblib
 import numpy as np
 import soundfile
 import soxr
@@ -65,7 +65,7 @@ def main() -> None:
 def describe_machine() -> str:
     text = Path("/proc/cpuinfo").read_text()
     model = next(line.split(":")[1] for line in text.splitlines() if "model name" in line)
-    return f"{len(os.sched_getaffinity(0))} cores of {model.strip()}"
+    return f"{joblib.cpu_count()} cores of {model.strip()}"
 
 
 def upsampled(files: list[str], rate: int, folder: Path) -> list[str]:
@@ -80,7 +80,7 @@ def upsampled(files: list[str], rate: int, folder: Path) -> list[str]:
 
 
 def compare(files: list[str], rate: int, rounds: int, scratch: Path) -> None:
-    workers = len(os.sched_getaffinity(0))
+    workers = joblib.cpu_count()
     librosa = peers.LibrosaProcesses(workers)
     seconds = sum(soundfile.info(file).duration for file in files) / len(files)
     pictures = files[:: max(1, len(files) // _PICTURES)]

@@ -1,7 +1,6 @@
 """Spectrograms or features on disk, computed once per content and settings."""
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import logging
@@ -13,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from serkit.errors import InputError, check_choice, check_range
-from serkit.files import remove_partials, replacing
+from serkit.files import alone_in, remove_partials, replacing
 from serkit.training.shards import DamagedShard, Rows, Shard, make_room, pack
 
 DTYPES = {
@@ -271,9 +270,7 @@ class ArrayCache:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / ".lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with alone_in(self.folder):
             # The processes that wrote these were killed; a running one would hold the lock.
             remove_partials(self.folder)
             yield

@@ -1,9 +1,9 @@
 """Compute the spectrograms of training batches from waveforms at each step."""
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import joblib
 import numpy as np
 import tensorflow as tf
 
@@ -143,7 +143,7 @@ class LiveSpectrograms:
         return tf.map_fn(
             lambda wave: to_spectrogram(wave[tf.newaxis], self.spec)[0],
             waves,
-            parallel_iterations=len(os.sched_getaffinity(0)),
+            parallel_iterations=joblib.cpu_count(),
             fn_output_signature=tf.TensorSpec(self.spec.shape),
         )
 

@@ -6,11 +6,11 @@ follow. Array and index are in one file, because of two files one could be missi
 """
 
 import contextlib
-import fcntl
 import io
 import json
 import mmap
 import os
+import sqlite3
 import struct
 import zlib
 from collections.abc import Iterable, Sequence
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from filelock import ReadWriteLock
 
 from serkit.errors import InputError, SerkitError
 
@@ -120,8 +121,9 @@ def pack(entry: str, keys: Sequence[str], codes: np.ndarray) -> list[bytes | mem
 class Shard:
     """A memory-mapped shard.
 
-    While this object or an array of its codes exists, the file is locked against :func:`make_room`
-    in this and other processes.
+    While this object or an array of its codes exists, a shared lock keeps :func:`make_room` in this
+    and other processes from removing the file. The lock is a file beside it. In a folder that
+    cannot be written to there is no lock; what is mapped stays readable in any case.
 
     Args:
         path: the file.
@@ -141,8 +143,10 @@ class Shard:
 
     def __init__(self, path: Path, entry: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
         with open(path, "rb") as file:
-            # The mapping keeps a duplicate of the file's descriptor, and with it the lock.
-            fcntl.flock(file, fcntl.LOCK_SH)
+            lock = None
+            with contextlib.suppress(OSError, sqlite3.Error):
+                lock = _lock(path)
+                lock.acquire_read()
             index, self._end = _read_index(file)
             if index["entry"] != entry:
                 raise DamagedShard("it belongs to another setting of the cache")
@@ -152,7 +156,8 @@ class Shard:
             expected = start + int(np.prod(full)) * dtype.itemsize
             if self._end != expected:
                 raise DamagedShard(f"its array ends at byte {self._end}, not {expected}")
-            self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._mapped = _Mapped(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._mapped.lock = lock
         count = int(np.prod(full))
         self.codes = np.frombuffer(self._mapped, dtype, count, start).reshape(full)
 
@@ -160,6 +165,12 @@ class Shard:
         """Return whether the array still matches its CRC-32; reads the whole array."""
         with memoryview(self._mapped) as view:
             return zlib.crc32(view[: self._end]) == self._checksum
+
+
+class _Mapped(mmap.mmap):
+    """A mapped file, and the lock that lasts as long as the mapping."""
+
+    lock: ReadWriteLock | None
 
 
 def _read_index(file: BinaryIO) -> tuple[dict, int]:
@@ -205,13 +216,18 @@ def make_room(paths: Iterable[Path], needed: int, limit: int) -> int:
     return total
 
 
+def _lock(path: Path) -> ReadWriteLock:
+    return ReadWriteLock(path.with_suffix(".lock"), is_singleton=False)
+
+
 def _remove_unused(path: Path) -> bool:
     try:
-        with open(path, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()
-    except FileNotFoundError:
-        return True
-    except OSError:
+        lock = _lock(path)
+        lock.acquire_write(timeout=0)
+        path.unlink(missing_ok=True)
+        # On Windows an open file cannot be removed.
+        lock.close()
+        Path(lock.lock_file).unlink(missing_ok=True)
+    except (OSError, sqlite3.Error):
         return False
     return True

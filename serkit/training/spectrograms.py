@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple
 from pathlib import Path
 
+import joblib
 import numpy as np
 import tensorflow as tf
 
@@ -134,7 +135,7 @@ def spectrogram_dataset(
     check_range("speed", speed, *_SPEEDS)
     device = accelerator() if device is None else device
     together = together or (1 if "CPU" in device else batch_size)
-    cores = len(os.sched_getaffinity(0))
+    cores = joblib.cpu_count()
     readable = range(len(files)) if skipped is None else skipped.readable(files)
     rows = tf.constant(list(readable), tf.int64)
     names = tf.constant([files[row] for row in readable], tf.string)
@@ -265,7 +266,7 @@ def read_waveforms(corpus: Corpus, spec: SpectrogramSpec) -> np.ndarray:
     found = np.empty((len(corpus), spec.samples), np.float32)
     files = [str(corpus.file(clip)) for clip in corpus.clips]
     dataset = tf.data.Dataset.from_tensor_slices((np.arange(len(files)), files))
-    workers = 2 * len(os.sched_getaffinity(0))
+    workers = 2 * joblib.cpu_count()
     try:
         for rows, waves in _loaded(dataset, spec, None, workers, tf.identity).batch(32):
             found[rows] = waves

@@ -1,4 +1,3 @@
-import fcntl
 import hashlib
 import io
 import json
@@ -8,6 +7,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from filelock import FileLock
 
 from serkit.datasets.download import SOURCES, download
 from serkit.errors import DownloadError, InputError
@@ -291,10 +291,8 @@ def test_a_folder_with_other_things_in_it_is_left_alone(server, get, ravdess, tm
 def test_two_processes_do_not_mix(server, get, ravdess, tmp_path):
     work = tmp_path / "to/.partial-ravdess-download"
     work.mkdir(parents=True)
-    with open(work / ".lock", "w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        with pytest.raises(DownloadError, match="another process is downloading"):
-            get(ravdess)
+    with FileLock(work / ".lock"), pytest.raises(DownloadError, match="another process"):
+        get(ravdess)
     assert server.log == []
     assert get(ravdess).is_dir()
 
