@@ -117,8 +117,9 @@ class ArrayCache:
     needs the shard.
 
     A shard that a method found or wrote stays memory-mapped while this object or the
-    :class:`~serkit.training.shards.Rows` exist. No process evicts the shard during that time. Each
-    shard takes a file descriptor, so write many clips at a time.
+    :class:`~serkit.training.shards.Rows` exist. This process does not evict it during that time. If
+    another process does, the values stay readable here. Each shard takes a file descriptor, so
+    write many clips at a time.
 
     Args:
         folder: for caches only; created at the first write. Safe to delete while no
@@ -128,8 +129,8 @@ class ArrayCache:
         dtype: spectrograms are stored as ``float16`` (rounded by up to 0.000244) or ``uint8`` (up
             to 0.00392), features as ``wide-float16`` or ``bfloat16``; see :func:`encode`.
         limit_bytes: size limit of the folder, all settings together; default: 4 GiB. A write that
-            would exceed it first removes the least recently used shards that no process uses now.
-            If that is not enough, the write proceeds and logs a warning.
+            would exceed it first removes the least recently used shards that this process does not
+            use now. If that is not enough, the write proceeds and logs a warning.
         shard_clips: maximum number of spectrograms in one file.
 
     Raises:

@@ -10,15 +10,14 @@ import io
 import json
 import mmap
 import os
-import sqlite3
 import struct
+import weakref
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from filelock import ReadWriteLock
 
 from serkit.errors import InputError, SerkitError
 
@@ -118,12 +117,16 @@ def pack(entry: str, keys: Sequence[str], codes: np.ndarray) -> list[bytes | mem
     return [header, data, text, _TAIL.pack(_MAGIC, len(text), zlib.crc32(text))]
 
 
+# The files that this process has mapped. Arrays of codes refer to the mapping.
+_IN_USE: weakref.WeakKeyDictionary[mmap.mmap, Path] = weakref.WeakKeyDictionary()
+
+
 class Shard:
     """A memory-mapped shard.
 
-    While this object or an array of its codes exists, a shared lock keeps :func:`make_room` in this
-    and other processes from removing the file. The lock is a file beside it. In a folder that
-    cannot be written to there is no lock; what is mapped stays readable in any case.
+    While this object or an array of its codes exists, :func:`make_room` of this process does not
+    remove the file. Another process may: then the codes stay readable here, because the operating
+    system keeps a mapped file (Windows refuses to remove it).
 
     Args:
         path: the file.
@@ -143,10 +146,6 @@ class Shard:
 
     def __init__(self, path: Path, entry: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
         with open(path, "rb") as file:
-            lock = None
-            with contextlib.suppress(OSError, sqlite3.Error):
-                lock = _lock(path)
-                lock.acquire_read()
             index, self._end = _read_index(file)
             if index["entry"] != entry:
                 raise DamagedShard("it belongs to another setting of the cache")
@@ -156,8 +155,9 @@ class Shard:
             expected = start + int(np.prod(full)) * dtype.itemsize
             if self._end != expected:
                 raise DamagedShard(f"its array ends at byte {self._end}, not {expected}")
-            self._mapped = _Mapped(file.fileno(), 0, access=mmap.ACCESS_READ)
-            self._mapped.lock = lock
+            self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        # Keyed by the mapping: a file can be mapped several times.
+        _IN_USE[self._mapped] = path.resolve()
         count = int(np.prod(full))
         self.codes = np.frombuffer(self._mapped, dtype, count, start).reshape(full)
 
@@ -165,12 +165,6 @@ class Shard:
         """Return whether the array still matches its CRC-32; reads the whole array."""
         with memoryview(self._mapped) as view:
             return zlib.crc32(view[: self._end]) == self._checksum
-
-
-class _Mapped(mmap.mmap):
-    """A mapped file, and the lock that lasts as long as the mapping."""
-
-    lock: ReadWriteLock | None
 
 
 def _read_index(file: BinaryIO) -> tuple[dict, int]:
@@ -192,9 +186,8 @@ def _read_index(file: BinaryIO) -> tuple[dict, int]:
 def make_room(paths: Iterable[Path], needed: int, limit: int) -> int:
     """Remove least recently used shards until ``needed`` more bytes fit within ``limit``.
 
-    A shard that any process has open as a :class:`Shard` stays. (Locks hold between processes of
-    one machine. A network file system may not pass them on; then a shard in use may be removed.)
-    Only one process at a time may call this function for the same paths.
+    A shard that this process has open as a :class:`Shard` stays. Only one process at a time may
+    call this function for the same paths.
 
     Args:
         paths: shards; the modification time of a file is its time of last use.
@@ -204,6 +197,7 @@ def make_room(paths: Iterable[Path], needed: int, limit: int) -> int:
     Returns:
         Bytes of all shards after the addition; above ``limit`` if too many shards are in use.
     """
+    in_use = set(_IN_USE.values())
     shards = []
     for path in paths:
         with contextlib.suppress(FileNotFoundError):
@@ -211,23 +205,9 @@ def make_room(paths: Iterable[Path], needed: int, limit: int) -> int:
             shards.append((state.st_mtime_ns, state.st_size, path))
     total = needed + sum(size for _, size, _ in shards)
     for _, size, path in sorted(shards):
-        if total > limit and _remove_unused(path):
-            total -= size
+        if total > limit and path.resolve() not in in_use:
+            # Windows refuses if another process has the file open.
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+                total -= size
     return total
-
-
-def _lock(path: Path) -> ReadWriteLock:
-    return ReadWriteLock(path.with_suffix(".lock"), is_singleton=False)
-
-
-def _remove_unused(path: Path) -> bool:
-    try:
-        lock = _lock(path)
-        lock.acquire_write(timeout=0)
-        path.unlink(missing_ok=True)
-        # On Windows an open file cannot be removed.
-        lock.close()
-        Path(lock.lock_file).unlink(missing_ok=True)
-    except (OSError, sqlite3.Error):
-        return False
-    return True

@@ -295,7 +295,7 @@ sys.stdin.readline()
 _RUNS = """
 rng = np.random.default_rng(int(sys.argv[2]))
 computed = 0
-for number in range(40):
+for number in range(20):
     cache = ArrayCache(folder, "spec", (4, 3, 1), limit_bytes=int(sys.argv[3]))
     keys = [f"{clip:x}" for clip in rng.permutation(np.arange(1, 201))[:20]]
     missing = cache.missing(keys)
