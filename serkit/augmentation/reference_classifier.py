@@ -12,6 +12,7 @@ from serkit.datasets.splits import Speakers
 from serkit.errors import InputError
 from serkit.metrics.classification import Scores, score
 from serkit.models.fitting import FitSettings, fit_classifier
+from serkit.training.batches import Source
 from serkit.training.examples import Examples
 
 _BATCH = 64
@@ -73,19 +74,19 @@ class Embedding:
             InputError: if the model's output does not have the shape ``(batch, d)``.
         """
         speakers.require_training(real.speakers)
-        features = cls(model, np.float32(0), np.float32(1))(real.spectrograms)
+        features = cls(model, np.zeros((), np.float32), np.ones((), np.float32))(real.spectrograms)
         # A constant feature, such as the output of a ReLU that is always 0, has no information.
         # In float64, so that rounding does not give a constant a deviation above 0.
         deviation = features.std(axis=0, dtype=np.float64)
         scale = np.where(deviation > 1e-6, deviation, np.inf).astype(np.float32)
         return cls(model, features.mean(axis=0), scale)
 
-    def __call__(self, spectrograms: np.ndarray) -> np.ndarray:
+    def __call__(self, spectrograms: Source) -> np.ndarray:
         """Return the standardised features, float32 ``(n, d)``."""
         return (in_batches(self.model, spectrograms) - self.mean) / self.scale
 
 
-def in_batches(model: keras.Model, spectrograms: np.ndarray) -> np.ndarray:
+def in_batches(model: keras.Model, spectrograms: Source) -> np.ndarray:
     """Compute a model's outputs for any number of spectrograms, float32 ``(n, d)``."""
     parts = [
         np.asarray(model(spectrograms[start : start + _BATCH], training=False))
@@ -161,27 +162,32 @@ def classification_accuracy_score(
     """
     real.speakers.require_test(real.test.speakers)
     fit_classifier(
-        *(model, _replaced(real.train, generated), real.validation, real.speakers),
-        *(settings, seed, folder),
+        model,
+        _replaced(real.train, generated),
+        real.validation,
+        real.speakers,
+        settings,
+        seed,
+        folder,
         augment=augment,
         verbose=verbose,
     )
     predicted = in_batches(model, real.test.spectrograms).argmax(axis=1)
-    return score(real.test.labels, predicted, model.output_shape[-1])
+    return score(real.test.class_numbers, predicted, model.output_shape[-1])
 
 
 def _replaced(real: Examples, generated: Mapping[int, np.ndarray]) -> Examples:
-    known = np.unique(real.labels).tolist()
+    known = np.unique(real.class_numbers).tolist()
     for number, spectrograms in generated.items():
         if number not in known or not len(spectrograms):
             raise InputError(
                 f"{len(spectrograms)} spectrograms of class {number}; valid are 1 or more of a "
                 f"class with training clips: {', '.join(map(str, known))}"
             )
-    keep = ~np.isin(real.labels, list(generated))
+    keep = ~np.isin(real.class_numbers, list(generated))
     numbers = [np.full(len(spectrograms), number) for number, spectrograms in generated.items()]
     return Examples(
         np.concatenate([real.spectrograms[keep], *generated.values()]),
         real.speakers,
-        np.concatenate([real.labels[keep], *numbers]),
+        np.concatenate([real.class_numbers[keep], *numbers]),
     )

@@ -102,15 +102,17 @@ class SampleFilter:
                 f"labels for {len(real)} clips; valid is one of each for each clip"
             )
         embedding = Embedding.fit(penultimate(classifier), real, speakers)
-        all_features, voices = embedding(real.spectrograms), np.asarray(voices)
+        all_features, of_clip = embedding(real.spectrograms), np.asarray(voices)
         features, thresholds = {}, {}
         for number, name in enumerate(classes):
             mine = real.labels == number
             if mine.any():
                 features[name] = all_features[mine]
-                several = len(set(voices[mine])) > 1
+                speakers_of_class = of_clip[mine].tolist()
                 thresholds[name] = (
-                    copy_threshold(features[name], voices[mine], quantile) if several else 0.0
+                    copy_threshold(features[name], speakers_of_class, quantile)
+                    if len(set(speakers_of_class)) > 1
+                    else 0.0
                 )
         return cls(classifier, embedding, classes, features, thresholds)
 

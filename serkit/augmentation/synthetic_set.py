@@ -42,7 +42,7 @@ class Origin:
 
 
 def write_synthetic_set(
-    folder: Path, spectrograms: np.ndarray, numbers: Sequence[int], origin: Origin
+    folder: Path, spectrograms: np.ndarray, numbers: Sequence[int] | np.ndarray, origin: Origin
 ) -> None:
     """Write a set into a folder; an older set there is replaced, and its extra shards are removed.
 

@@ -220,6 +220,10 @@ def ray_settings(options: argparse.Namespace) -> "RaySettings":
     from serkit.tasks.ray import RaySettings
 
     return RaySettings(
-        *(options.address, options.cpus, options.gpus, options.threads, options.retries),
+        address=options.address,
+        cpus=options.cpus,
+        gpus=options.gpus,
+        threads=options.threads,
+        retries=options.retries,
         share=options.share,
     )

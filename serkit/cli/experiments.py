@@ -149,15 +149,15 @@ def cross_validation(
     live = None if options.live is None else _live(options.live, speeds)
     with run_of(options, "seeds") as run:
         trial = CrossValidation(
-            *(
-                options.roots,
-                options.labels,
-                spec_of(options, spec),
-                options.out,
-                options.seeds,
-                options.folds,
-            ),
-            *(speeds if live is None else (), results, naming_of(options)),
+            options.roots,
+            options.labels,
+            spec_of(options, spec),
+            options.out,
+            options.seeds,
+            folds=options.folds,
+            speeds=speeds if live is None else (),
+            results=results,
+            naming=naming_of(options),
             live=live,
         )
         try:

@@ -71,12 +71,13 @@ def run(options: argparse.Namespace) -> int:
 def _write(spectrogram: np.ndarray, path: Path, options: argparse.Namespace) -> float:
     """Write the sound of one spectrogram; return the spectral convergence of the inversion."""
     import soundfile
+    import tensorflow as tf
 
     from serkit.audio.inversion import spectral_convergence, to_waveform
     from serkit.files import replacing
 
     spec = spec_of(options)
-    wanted = spectrogram[np.newaxis]
+    wanted = tf.constant(spectrogram[np.newaxis])
     made = to_waveform(wanted, spec, iterations=options.iterations, seed=options.seed)
     with replacing(path) as partial:
         soundfile.write(partial, made[0].numpy(), spec.sample_rate, "PCM_16", format="WAV")
@@ -133,10 +134,10 @@ def _read_array(file: Path, first: int | None) -> np.ndarray:
     except (ValueError, EOFError) as error:
         raise InputError(f"{file} is not an array of numbers as numpy.save writes it") from error
     one = (_SIDE, _SIDE)
-    shape = getattr(values, "shape", ())
+    shape: tuple[int, ...] = getattr(values, "shape", ())
     if shape in (one, (*one, 1)):
         values = values.reshape(1, *one, 1)
-    elif shape[1:] != (*one, 1) or shape[0] == 0:
+    elif shape[1:] != (*one, 1) or not len(values):
         raise InputError(
             f"{file} has the shape {shape}; valid are (n, 224, 224, 1), (224, 224, 1) and "
             "(224, 224), frames before bins, as the default SpectrogramSpec makes them"
@@ -186,6 +187,6 @@ def _read_recording(file: Path, options: argparse.Namespace) -> np.ndarray:
 
     spec = spec_of(options)
     loaded = load_waveform(tf.constant(file.read_bytes()), spec, decode_any)
-    if problem := loaded.status.numpy().decode():
+    if problem := bytes(loaded.status.numpy()).decode():
         raise RecordingError(f"{file}: {problem}")
     return to_spectrogram(loaded.waveform[tf.newaxis], spec).numpy()

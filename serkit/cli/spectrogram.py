@@ -83,7 +83,7 @@ def _waveform(file: Path) -> "Figure":
     from serkit.reporting.spectrogram_figures import waveform_figure
 
     found = decode_any(tf.constant(file.read_bytes()))
-    if problem := found.status.numpy().decode():
+    if problem := bytes(found.status.numpy()).decode():
         raise RecordingError(f"{file}: {problem}")
     return waveform_figure(found.waveform.numpy(), int(found.sample_rate), _title(file))
 

@@ -318,7 +318,8 @@ def _pointers(archive: Path) -> dict[str, tuple[str, str]]:
             path = _POINTER_PATH.fullmatch(member.name)
             if path is None:
                 continue
-            text = opened.extractfile(member).read(1024) if member.isfile() else b""
+            file = opened.extractfile(member) if member.isfile() else None
+            text = file.read(1024) if file else b""
             pointer = _POINTER.fullmatch(text)
             if pointer is None:
                 raise ValueError(f"{member.name} is no Git LFS pointer")

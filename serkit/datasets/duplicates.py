@@ -197,7 +197,11 @@ def drop_lossy_copies(
     if not lossy or not lossless:
         return list(files), []
     originals = {key: file for file in lossless if (key := _key(file, read))}
-    found = {file: original for file in lossy if (original := originals.get(_key(file, read)))}
+    found = {
+        file: original
+        for file in lossy
+        if (key := _key(file, read)) and (original := originals.get(key))
+    }
     findings = [
         Finding(root, file, "duplicate", f"a lossy copy of {original}, by name, label and speaker")
         for file, original in found.items()

@@ -122,8 +122,9 @@ def fetch_all(
 
     Raises:
         DownloadError: as :func:`fetch`. The files that are complete stay at their paths.
-        InputError: as :func:`fetch`.
+        InputError: as :func:`fetch`, or if ``workers`` is below 1.
     """
+    check_range("workers", workers, 1)
     stopping = threading.Event()
 
     def wait(seconds: float) -> None:

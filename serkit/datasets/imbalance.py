@@ -26,7 +26,7 @@ def nothing_rare(counts: Mapping[str, int], rare_below: float) -> str:
         counts: training clips per class.
         rare_below: as for :func:`balance_plan`.
     """
-    least, largest = min(counts, key=counts.get), max(counts.values())
+    least, largest = min(counts, key=lambda label: counts[label]), max(counts.values())
     return (
         f"no class has fewer than {rare_below:.0%} of the largest one's clips; {least}, with "
         f"{counts[least]} of {largest} ({counts[least] / largest:.0%}), comes nearest"

@@ -98,7 +98,8 @@ def hold_out(
     for fold_of in start_folds(corpus, label_set, speakers, _FEWEST_SPEAKERS, rng):
         starts.append(np.array(_PARTS_OF_FOLDS)[rng.permutation(5)][fold_of])
     part_of = assign(counts, _SHARES, _RANKS, np.stack(starts), int(rng.integers(1 << 31)))
-    split = Split(*_parts(corpus, speakers, part_of, 3))
+    train, validation, test = _parts(corpus, speakers, part_of, 3)
+    split = Split(train, validation, test)
     if sentence_disjoint:
         split = keep_sentences_apart(split, label_set, seed)
     _require_all_classes(corpus, split, label_set)
@@ -216,7 +217,8 @@ def random_split(corpus: Corpus, label_set: str, seed: int) -> Split:
     kfold = StratifiedKFold(5, shuffle=True, random_state=int(rng.integers(1 << 31)))
     fold_of = fold_numbers(kfold, labels, None)
     part_of = np.array(_PARTS_OF_FOLDS)[fold_of]
-    return Split(*_select(corpus, part_of, 3), RANDOM)
+    train, validation, test = _select(corpus, part_of, 3)
+    return Split(train, validation, test, RANDOM)
 
 
 PROTOCOLS: dict[str, Callable[..., Split | Sequence[Split] | Iterator[Split]]] = {
@@ -280,7 +282,8 @@ def _without(
     counts = count_clips(rest, "speaker", speakers, label_set)
     shares, ranks = np.array([0.8, 0.2]), np.array([1, 0])
     part_of = assign(counts, shares, ranks, starts.astype(int), int(rng.integers(1 << 31)))
-    return Split(*_parts(rest, speakers, part_of, 2), test, protocol, f"without {name}")
+    train, validation = _parts(rest, speakers, part_of, 2)
+    return Split(train, validation, test, protocol, f"without {name}")
 
 
 def _require_all_classes(corpus: Corpus, split: Split, label_set: str) -> None:

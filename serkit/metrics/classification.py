@@ -1,9 +1,9 @@
 """Accuracy, UAR, macro F1, and confusion matrices by seed, fold and speaker."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from serkit.errors import InputError, check_range
 from serkit.seeds import derive_seed
@@ -131,9 +131,9 @@ class Cells:
 def tabulate(
     truth: np.ndarray,
     predicted: np.ndarray,
-    seeds: Sequence,
-    folds: Sequence,
-    speakers: Sequence,
+    seeds: npt.ArrayLike,
+    folds: npt.ArrayLike,
+    speakers: npt.ArrayLike,
     classes: int,
 ) -> Cells:
     """Count predictions by seed, fold, speaker and class.
@@ -157,8 +157,7 @@ def tabulate(
     if len({len(each) for each in given}) != 1 or not len(given[0]):
         lengths = ", ".join(str(len(each)) for each in given)
         raise InputError(f"columns of {lengths} predictions; valid are equal lengths above 0")
-    truth, predicted, seeds, folds, speakers = given
-    numbered = [np.unique(each, return_inverse=True)[1] for each in (seeds, folds, speakers)]
+    numbered = [np.unique(each, return_inverse=True)[1] for each in given[2:]]
     cells, place = np.unique(np.stack(numbered[1:]), axis=1, return_inverse=True)
     place = place.ravel()
     shape = numbered[0].max() + 1, cells.shape[1], classes, classes

@@ -229,13 +229,13 @@ def copy_threshold(features: np.ndarray, speakers: Sequence[str], quantile: floa
     """
     check_range("quantile", quantile, 0, 1)
     (features,) = check_features(2, features=features)
-    speakers = np.asarray(speakers)
-    names = np.unique(speakers)
-    if speakers.shape != (len(features),) or len(names) < 2:
+    of_clip = np.asarray(speakers)
+    names = np.unique(of_clip)
+    if of_clip.shape != (len(features),) or len(names) < 2:
         raise InputError(
-            f"speakers has {speakers.size} entries and {len(names)} different ones for "
+            f"speakers has {of_clip.size} entries and {len(names)} different ones for "
             f"{len(features)} clips; valid are one for each clip and two different ones or more"
         )
-    parts = [speakers == name for name in names]
+    parts = [of_clip == name for name in names]
     near = [nearest_distances(features[part], features[~part]) for part in parts]
     return float(np.quantile(np.concatenate(near), quantile))

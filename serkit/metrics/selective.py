@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
+from sklearn.metrics import roc_auc_score
 
 from serkit.errors import InputError, check_range
 
@@ -74,8 +75,9 @@ def auroc(lower: np.ndarray, higher: np.ndarray) -> float:
     lower, higher = np.asarray(lower, float), np.asarray(higher, float)
     if not len(lower) or not len(higher) or np.isnan(lower).any() or np.isnan(higher).any():
         raise InputError(f"{len(lower)} and {len(higher)} values; valid are numbers in both")
-    ranks = stats.rankdata(np.concatenate([higher, lower]))[: len(higher)]
-    return float((ranks.mean() - (len(higher) + 1) / 2) / len(lower))
+    is_higher = np.repeat([False, True], [len(lower), len(higher)])
+    # scikit-learn takes no infinite values; their ranks give the same AUROC.
+    return float(roc_auc_score(is_higher, stats.rankdata(np.concatenate([lower, higher]))))
 
 
 def threshold_for_coverage(unsure: np.ndarray, coverage: float) -> float:

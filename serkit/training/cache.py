@@ -214,7 +214,7 @@ class ArrayCache:
                 self._discard(path, "its array has a wrong CRC-32")
         if any(key not in found or found[key][0] not in self._held for key in keys):
             return None
-        codes = [self._held[path].codes[row] for path, row in map(found.get, keys)]
+        codes = [self._held[path].codes[row] for path, row in (found[key] for key in keys)]
         return Rows(codes, self.shape, self._table)
 
     def _find(self, keys: Sequence[str]) -> dict[str, tuple[Path, int]]:
@@ -284,7 +284,9 @@ class ArrayCache:
             self._warned = True
             _log.warning(
                 "%s holds %.1f MB, more than its limit of %.1f MB, and all of it is in use",
-                *(self.folder, total / 1e6, self.limit_bytes / 1e6),
+                self.folder,
+                total / 1e6,
+                self.limit_bytes / 1e6,
             )
         path = self.folder / f"spectrograms-{self._entry}-{uuid.uuid4().hex}.npy"
         with replacing(path) as partial, open(partial, "wb") as file:

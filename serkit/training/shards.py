@@ -109,7 +109,7 @@ def pack(entry: str, keys: Sequence[str], codes: np.ndarray) -> list[bytes | mem
     buffer = io.BytesIO()
     description = np.lib.format.header_data_from_array_1_0(codes)
     np.lib.format.write_array_header_1_0(buffer, description)
-    header, data = buffer.getvalue(), memoryview(codes).cast("B")
+    header, data = buffer.getvalue(), codes.data.cast("B")
     checksum = zlib.crc32(data, zlib.crc32(header))
     text = json.dumps(
         {"entry": entry, "start": len(header), "crc32": checksum, "keys": list(keys)}

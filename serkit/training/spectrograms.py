@@ -191,7 +191,7 @@ def _loaded(
     if skipped is None:
         return dataset
     # Filter sequentially, so that bad files are reported in order.
-    dataset = dataset.filter(lambda row, values, path, status: skipped.usable(path, status))
+    dataset = dataset.filter(lambda *row: skipped.usable(row[2], row[3]))
     return dataset.map(lambda row, values, path, status: (row, values))
 
 
@@ -307,9 +307,8 @@ def _computed(
             raise RecordingError(_cause(error)) from error
         if not piece:
             return
-        yield tuple(
-            np.concatenate([part.numpy() for part in parts]) for parts in zip(*piece, strict=True)
-        )
+        rows = np.concatenate([part.numpy() for part, _ in piece])
+        yield rows, np.concatenate([part.numpy() for _, part in piece])
 
 
 def _cause(error: tf.errors.OpError) -> str:

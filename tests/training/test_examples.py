@@ -11,7 +11,7 @@ PICTURES = np.zeros((3, 2, 2, 1), "float32")
 
 def test_somebodys_voice_must_be_in_them():
     assert len(Examples(PICTURES, frozenset("a"))) == 3
-    with pytest.raises(InputError, match="speakers is empty"):
+    with pytest.raises(InputError, match="`speakers`"):
         Examples(PICTURES, frozenset())
 
 
