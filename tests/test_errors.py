@@ -7,13 +7,13 @@ from serkit.errors import InputError, check_choice, check_range, describe_os_err
 
 def test_check_choice_names_argument_value_and_what_is_valid():
     check_choice("label_set", "emotion", ["emotion", "gender_emotion"])
-    with pytest.raises(InputError, match=r"label_set='mood'.*emotion, gender_emotion"):
+    with pytest.raises(InputError, match=r"`label_set`.* emotion, gender_emotion\..*'mood'"):
         check_choice("label_set", "mood", ["gender_emotion", "emotion"])
 
 
 @pytest.mark.parametrize("value", [-1, 11, float("nan")])
 def test_check_range_refuses_what_is_outside(value):
-    with pytest.raises(InputError, match=r"epochs=.* valid is from 0 to 10"):
+    with pytest.raises(InputError, match=rf"`epochs`.* 0 and 10\..*epochs={value}"):
         check_range("epochs", value, 0, 10)
 
 

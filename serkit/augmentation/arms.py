@@ -115,7 +115,9 @@ class Arm:
             InputError: if both arms fill up classes.
         """
         if self.fill and other.fill:
-            raise InputError(f"{self.name} and {other.name} both fill rare classes; valid is one")
+            raise InputError(
+                f"One arm at most must fill rare classes. Received: {self.name} and {other.name}."
+            )
         return replace(
             self,
             fill=self.fill or other.fill,
@@ -173,10 +175,12 @@ def choose_arms(names: Sequence[str], everywhere: Sequence[str] = ()) -> tuple[A
     for name in (*names, *everywhere):
         check_choice("arm", name, ARMS)
     if len(set(names)) < len(names):
-        raise InputError(f"arms={', '.join(names)}; valid is each once")
+        raise InputError(f"`arms` must be given once each. Received: arms={', '.join(names)}.")
     for name in everywhere:
         if ARMS[name].fill:
-            raise InputError(f"everywhere={name!r} fills rare classes; valid are arms that do not")
+            raise InputError(
+                f"`everywhere` must not fill rare classes. Received: everywhere={name!r}."
+            )
     chosen = [ARMS[name] for name in (NONE, *(name for name in names if name != NONE))]
     for name in everywhere:
         chosen = [arm.beside(ARMS[name]) for arm in chosen]
@@ -187,5 +191,8 @@ def choose_arms(names: Sequence[str], everywhere: Sequence[str] = ()) -> tuple[A
         if replace(one, name="", meaning="") == replace(two, name="", meaning="")
     ]
     if same:
-        raise InputError(f"with {', '.join(everywhere)} everywhere {same[0]} are the same arm")
+        raise InputError(
+            "`arms` must differ beside `everywhere`. "
+            f"Received: {same[0]} with everywhere={', '.join(everywhere)}."
+        )
     return tuple(chosen)

@@ -30,8 +30,8 @@ def penultimate(classifier: keras.Model) -> keras.Model:
     features = classifier.layers[-1].input
     if isinstance(features, list) or len(features.shape) != 2:
         raise InputError(
-            f"{classifier.name}'s last layer does not take features (batch, d); valid is a model "
-            "that ends in a dense layer, or one that gives features itself"
+            "`classifier` must have a last layer that takes features (batch, d). "
+            f"Received: {classifier.name}."
         )
     return keras.Model(classifier.input, features, name=f"{classifier.name}_features")
 
@@ -53,7 +53,10 @@ class Embedding:
 
     def __init__(self, model: keras.Model, mean: np.ndarray, scale: np.ndarray) -> None:
         if len(model.output_shape) != 2:
-            raise InputError(f"{model.name} gives {model.output_shape}; valid is (batch, d)")
+            raise InputError(
+                "`model` must have an output of shape (batch, d). "
+                f"Received: {model.name} with {model.output_shape}."
+            )
         self.model, self.mean, self.scale = model, mean, scale
 
     @classmethod
@@ -117,7 +120,7 @@ class RealParts:
     def __post_init__(self) -> None:
         for name in ("train", "validation", "test"):
             if getattr(self, name).labels is None:
-                raise InputError(f"{name} has no labels; valid are class numbers")
+                raise InputError(f"`{name}` must have labels. Received: none.")
 
 
 def classification_accuracy_score(
@@ -181,8 +184,8 @@ def _replaced(real: Examples, generated: Mapping[int, np.ndarray]) -> Examples:
     for number, spectrograms in generated.items():
         if number not in known or not len(spectrograms):
             raise InputError(
-                f"{len(spectrograms)} spectrograms of class {number}; valid are 1 or more of a "
-                f"class with training clips: {', '.join(map(str, known))}"
+                "`generated` must have 1 or more spectrograms of classes with training clips, "
+                f"{', '.join(map(str, known))}. Received: {len(spectrograms)} of class {number}."
             )
     keep = ~np.isin(real.class_numbers, list(generated))
     numbers = [np.full(len(spectrograms), number) for number, spectrograms in generated.items()]

@@ -59,7 +59,10 @@ def write_synthetic_set(
         InputError: if ``numbers`` is empty, or has another length than ``spectrograms``.
     """
     if len(numbers) != len(spectrograms) or not len(numbers):
-        raise InputError(f"{len(numbers)} numbers for {len(spectrograms)} spectrograms")
+        raise InputError(
+            f"`numbers` must be one for each of {len(spectrograms)} spectrograms. "
+            f"Received: {len(numbers)}."
+        )
     # A folder without a manifest holds no set. So the manifest is removed first and written last.
     (folder / _MANIFEST).unlink(missing_ok=True)
     shards = -(-len(spectrograms) // PER_SHARD)

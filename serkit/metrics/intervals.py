@@ -89,11 +89,13 @@ def intervals(
     count for the recall of this class.
     """
     truth, predicted = np.asarray(truth), np.asarray(predicted)
-    for name, values in (("predictions", predicted), ("speakers", speakers)):
+    for name, values in (("predicted", predicted), ("speakers", speakers)):
         if len(values) != len(truth):
-            raise InputError(f"{len(values)} {name} for {len(truth)} clips; valid is one for each")
+            raise InputError(
+                f"`{name}` must be one for each of {len(truth)} clips. Received: {len(values)}."
+            )
     if not len(truth):
-        raise InputError("0 clips; valid are 1 or more")
+        raise InputError("`truth` must be of 1 or more clips. Received: 0.")
     same = np.zeros(len(truth))
     cells = tabulate(truth, predicted, same, same, speakers, classes)
     recalls = [
@@ -132,7 +134,7 @@ def speaker_interval(
     Source: as for :func:`serkit.metrics.paired.difference`.
     """
     if not len(speakers):
-        raise InputError("0 clips; valid are 1 or more")
+        raise InputError("`speakers` must be of 1 or more clips. Received: 0.")
     _, place = np.unique(np.asarray(speakers), return_inverse=True)
     clips = [np.flatnonzero(place == number) for number in range(place.max() + 1)]
     value = float(measure(np.arange(len(place))))
@@ -209,11 +211,12 @@ def breakdown(
     """
     truth, predicted, names = map(np.asarray, (truth, predicted, speakers))
     chosen = {("all", ""): np.ones(len(truth), bool)}
-    given = {"predictions": predicted, "speakers": names}
-    given |= {f"values of {name}": values for name, values in attributes.items()}
+    given = {"predicted": predicted, "speakers": names, **attributes}
     for what, values in given.items():
         if len(values) != len(truth):
-            raise InputError(f"{len(values)} {what} for {len(truth)} clips; valid is one for each")
+            raise InputError(
+                f"`{what}` must be one for each of {len(truth)} clips. Received: {len(values)}."
+            )
     for name, values in attributes.items():
         for value in np.unique(values):
             chosen[name, str(value)] = np.asarray(values) == value

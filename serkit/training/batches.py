@@ -41,7 +41,7 @@ def mixup(
     examples, labels = tf.convert_to_tensor(examples), tf.convert_to_tensor(labels)
     for name, given in (("examples", examples), ("labels", labels)):
         if not given.dtype.is_floating:
-            raise InputError(f"{name} of type {given.dtype.name} is not valid; valid is floating")
+            raise InputError(f"`{name}` must be floating point. Received: {given.dtype.name}.")
     if not alpha:
         return examples, labels
     seeds = tf.random.split(seed, 2)
@@ -203,7 +203,9 @@ def batches_in_order(arrays: tuple[Source, ...], batch_size: int) -> tf.data.Dat
 def _length(arrays: tuple[Source, ...], batch_size: int) -> int:
     lengths = {len(array) for array in arrays}
     if len(lengths) != 1 or 0 in lengths:
-        raise InputError(f"arrays of length {sorted(lengths)}; valid are equal lengths above 0")
+        raise InputError(
+            f"`arrays` must have equal lengths above 0. Received: lengths {sorted(lengths)}."
+        )
     check_range("batch_size", batch_size, 1)
     return lengths.pop()
 

@@ -56,7 +56,7 @@ def encode(values: np.ndarray, shape: Sequence[int], dtype: str) -> np.ndarray:
     check_choice("dtype", dtype, DTYPES)
     values = np.asarray(values)
     if values.shape[1:] != tuple(shape) or values.ndim != len(shape) + 1:
-        raise InputError(f"values of shape {values.shape}; valid is {('n', *shape)}")
+        raise InputError(f"`values` must have the shape {('n', *shape)}. Received: {values.shape}.")
     _check_range(values, dtype)
     if dtype in ("float16", "wide-float16"):
         return np.ascontiguousarray(values, "<f2")
@@ -74,8 +74,10 @@ def _check_range(values: np.ndarray, dtype: str) -> None:
     largest = _LARGEST.get(dtype, _FURTHEST)
     # Written so that NaN fails; (low < -largest or high > largest) would let NaN pass.
     if not (low >= -largest and high <= largest):
-        valid = f"-{largest} to {largest}" if dtype in _LARGEST else "-1 to 1"
-        raise InputError(f"values from {low} to {high}; valid for {dtype} is from {valid}")
+        valid = f"-{largest} and {largest}" if dtype in _LARGEST else "-1 and 1"
+        raise InputError(
+            f"`values` must be between {valid} for {dtype}. Received: {low} to {high}."
+        )
 
 
 def decoding_table(dtype: str) -> np.ndarray:
@@ -151,7 +153,7 @@ class ArrayCache:
         check_range("limit_bytes", limit_bytes, 0)
         check_range("shard_clips", shard_clips, 1)
         if not spec_key:
-            raise InputError("spec_key is empty; valid is a text that names the setting")
+            raise InputError("`spec_key` must be a text that names the settings. Received: ''.")
         self.folder, self.shape, self.dtype = Path(folder), tuple(map(int, shape)), dtype
         self.limit_bytes, self.shard_clips = limit_bytes, shard_clips
         text = json.dumps([_FORMAT, spec_key, self.shape, dtype])
@@ -194,7 +196,9 @@ class ArrayCache:
         """
         codes = encode(spectrograms, self.shape, self.dtype)
         if len(keys) != len(codes):
-            raise InputError(f"{len(keys)} keys for {len(codes)} spectrograms")
+            raise InputError(
+                f"`keys` must be one for each of {len(codes)} spectrograms. Received: {len(keys)}."
+            )
         with self._writing():
             new = self.missing(keys)
             for start in range(0, len(new), self.shard_clips):
@@ -220,7 +224,7 @@ class ArrayCache:
     def _find(self, keys: Sequence[str]) -> dict[str, tuple[Path, int]]:
         """Return shard and row of each key that exists, and hold these shards from now on."""
         if not all(keys):
-            raise InputError("keys has an empty one; valid is the sha256 of an audited clip")
+            raise InputError("`keys` must be digests, such as a clip's sha256. Received: ''.")
         there = set(self.folder.glob(f"spectrograms-{self._entry}-*.npy"))
         self._forget(self._known - there - self._held.keys())
         for path in there - self._known:

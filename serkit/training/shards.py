@@ -54,7 +54,10 @@ class Rows:
         """
         kinds = {(part.shape[1:], part._table.tobytes()) for part in parts}
         if len(kinds) != 1:
-            raise InputError(f"{len(parts)} rows of {len(kinds)} kinds; valid is one kind")
+            raise InputError(
+                "`parts` must be one or more sets of one shape and decoding table. "
+                f"Received: {len(parts)} sets of {len(kinds)} kinds."
+            )
         codes = [part._codes[position] for part in parts for position in part._positions]
         return cls(codes, parts[0].shape[1:], parts[0]._table)
 

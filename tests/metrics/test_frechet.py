@@ -71,8 +71,8 @@ def test_both_sets_must_be_large_to_be_reliable():
 @pytest.mark.parametrize(
     ("generated", "message"),
     [
-        (np.ones((1, 2)), r"generated has shape \(1, 2\).* 2 or more"),
-        (np.full((4, 2), np.inf), "generated has 4 samples"),
+        (np.ones((1, 2)), r"`generated`.* 2 or more.*\(1, 2\)"),
+        (np.full((4, 2), np.inf), "`generated`.* 4 samples"),
         (np.ones((4, 3)), "2 in real, 3 in generated"),
     ],
 )

@@ -85,9 +85,9 @@ def test_same_seed_same_interval(rng):
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(InputError, match="1 speakers for 2 clips"):
+    with pytest.raises(InputError, match=r"`speakers`.* 2 clips.* 1"):
         intervals(np.zeros(2, int), np.zeros(2, int), ["a"], 2, seed=0)
-    with pytest.raises(InputError, match="0 clips"):
+    with pytest.raises(InputError, match=r"1 or more.* 0"):
         intervals(np.zeros(0, int), np.zeros(0, int), [], 2, seed=0)
     with pytest.raises(InputError, match="draws=0"):
         intervals(np.zeros(2, int), np.zeros(2, int), ["a", "b"], 2, seed=0, draws=0)
@@ -107,5 +107,5 @@ def test_any_measure_over_speakers_agrees_with_its_own_way(rng):
 def test_any_measure_of_few_speakers_has_no_interval():
     assert speaker_interval(len, list("aabcde"), seed=0) == Interval(6.0, None, None)
     assert speaker_interval(lambda clips: np.nan, list("abcdef"), seed=0).low is None
-    with pytest.raises(InputError, match="0 clips"):
+    with pytest.raises(InputError, match=r"1 or more.* 0"):
         speaker_interval(len, [], seed=0)

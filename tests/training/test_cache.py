@@ -138,7 +138,7 @@ def test_features_are_kept_in_the_same_folder_as_spectrograms(make, rng, dtype, 
     rows = make(dtype=dtype).read(_keys(9))
     np.testing.assert_allclose(rows, values, rtol=bound, atol=2.0**-25)
     np.testing.assert_array_equal(rows[[8, 1]], np.asarray(rows)[[8, 1]])
-    with pytest.raises(InputError, match=f"valid for {dtype}"):
+    with pytest.raises(InputError, match=f"for {dtype}"):
         cache.write(_keys(1, 10), np.full((1, *SHAPE), np.inf, np.float32))
     assert cache.missing(_keys(10)) == [9]
     # All settings share one limit.
@@ -271,10 +271,10 @@ def test_arguments_that_are_not_valid_are_refused(make):
         with pytest.raises(InputError, match=next(iter(options))):
             make(**options)
     cache = make()
-    with pytest.raises(InputError, match="1 keys for 2 spectrograms"):
+    with pytest.raises(InputError, match=r"`keys`.* 2 spectrograms.* 1"):
         cache.write(_keys(1), np.zeros((2, *SHAPE)))
     for call in (cache.missing, cache.read, lambda keys: cache.write(keys, np.zeros((2, *SHAPE)))):
-        with pytest.raises(InputError, match="sha256 of an audited clip"):
+        with pytest.raises(InputError, match=r"`keys`.*''"):
             call(["a", ""])
 
 

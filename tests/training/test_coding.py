@@ -55,11 +55,11 @@ def test_what_is_given_in_another_order_of_memory_is_stored_in_rows(rng):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (np.zeros((2, 3)), r"shape \(2, 3\); valid is \('n', 3, 1\)"),
+        (np.zeros((2, 3)), r"`values`.*\('n', 3, 1\).*\(2, 3\)"),
         (np.zeros((3, 1)), "shape"),
-        (np.full((1, 3, 1), 1.01), "to 1.01; valid for float16 is from -1 to 1"),
-        (np.full((1, 3, 1), -1.01), "is from -1 to 1"),
-        (np.full((1, 3, 1), np.nan), "from nan"),
+        (np.full((1, 3, 1), 1.01), "-1 and 1 for float16.* 1.01"),
+        (np.full((1, 3, 1), -1.01), "-1.01 to"),
+        (np.full((1, 3, 1), np.nan), "nan to nan"),
     ],
 )
 def test_what_is_not_a_spectrogram_is_refused(values, message):
@@ -68,7 +68,7 @@ def test_what_is_not_a_spectrogram_is_refused(values, message):
 
 
 def test_an_unknown_type_is_refused():
-    with pytest.raises(InputError, match="valid are: bfloat16, float16, uint8, wide-float16"):
+    with pytest.raises(InputError, match="bfloat16, float16, uint8, wide-float16"):
         encode(np.zeros((1, 2)), (2,), "float32")
     with pytest.raises(InputError, match="dtype='int8'"):
         decoding_table("int8")
@@ -98,7 +98,7 @@ def test_tiny_features_are_rounded_by_an_absolute_amount(dtype, smallest, bound,
 def test_each_types_largest_number_is_kept_and_nothing_beyond(dtype, largest, sign):
     value = sign * decoding_table(dtype)[largest]
     np.testing.assert_array_equal(_kept(np.array([value, sign]), dtype), [value, sign])
-    with pytest.raises(InputError, match=f"valid for {dtype} is from -"):
+    with pytest.raises(InputError, match=f"for {dtype}"):
         encode(np.nextafter([value], np.float32(sign * np.inf)), (), dtype)
 
 
@@ -117,5 +117,5 @@ def test_bfloat16_is_tensorflows(rng):
     [(d, v) for d in FEATURES for v in (np.nan, np.inf, -np.inf)] + [("wide-float16", 7e4)],
 )
 def test_features_that_cannot_be_kept_are_refused(dtype, value):
-    with pytest.raises(InputError, match=f"valid for {dtype} is from -"):
+    with pytest.raises(InputError, match=f"for {dtype}"):
         encode(np.array([1.0, value], "float32"), (), dtype)

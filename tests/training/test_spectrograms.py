@@ -116,7 +116,7 @@ def test_each_speed_has_its_own_place_in_the_cache(few, tmp_path):
     np.testing.assert_array_equal(compute_spectrograms(few, SPEC, cache=tmp_path)[:], plain)
     cache = open_cache(tmp_path, SPEC, speed=1.2)
     assert cache.missing([clip.sha256 for clip in few.clips]) == []
-    with pytest.raises(InputError, match=r"speed=3\.0 is out of range; valid is from 0\.5 to 2\.0"):
+    with pytest.raises(InputError, match=r"speed=3\.0"):
         compute_spectrograms(few, SPEC, cache=tmp_path / "new", speed=3.0)
 
 
