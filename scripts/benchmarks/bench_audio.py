@@ -36,7 +36,7 @@ from serkit.training.spectrograms import Skipped, spectrogram_dataset
 
 # Each list is gone through so often in a round, so that what starting costs does not count.
 _PASSES = 3
-_PICTURES, _CALLS = 60, 300
+_PICTURES = 60
 
 
 def main() -> None:
@@ -46,7 +46,8 @@ def main() -> None:
     parser.add_argument("--files", type=int, help="use only so many, spread over all")
     parser.add_argument("--many", type=int, default=12_000, help="files for memory and linearity")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
-    options = parse_options(parser, files=3, rounds=1, many=240)
+    parser.add_argument("--calls", type=int, default=300, help="of the exported model")
+    options = parse_options(parser, files=3, rounds=1, many=120, calls=20)
     if options.measure:
         print(json.dumps(measure_many(Path(options.measure), options.many)))
         return
@@ -59,7 +60,7 @@ def main() -> None:
             compare(chosen, rate, options.rounds, Path(scratch))
         print_determinism(files, options.rounds)
         print_many(files, options, Path(scratch, "files.json"))
-        print_latency(files, Path(scratch, "model"))
+        print_latency(files, Path(scratch, "model"), options.calls)
 
 
 def describe_machine() -> str:
@@ -178,13 +179,13 @@ def peak_memory() -> float:
     return int(line.split()[1]) / 1024
 
 
-def print_latency(files: list[str], folder: Path) -> None:
+def print_latency(files: list[str], folder: Path, calls: int) -> None:
     spec = SpectrogramSpec()
     path = export_classifier(Answering([compact(7, spec.shape)], spec, "abcdefg"), folder)
     loaded = tf.saved_model.load(str(path))
     serve = loaded.signatures["serving_default"]
     taken = []
-    for number in range(20 + _CALLS):
+    for number in range(20 + calls):
         data = tf.constant([Path(files[number % len(files)]).read_bytes()])
         began = time.perf_counter()
         serve(wav_bytes=data)["probabilities"].numpy()
