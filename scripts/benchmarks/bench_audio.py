@@ -1,4 +1,4 @@
-"""How fast recordings become spectrograms: beside librosa, the report's way, and what is possible.
+"""How fast recordings become spectrograms: beside librosa, the 2021 report's way, and what is possible.
 
     python scripts/benchmarks/bench_audio.py ../shared/data/ravdess
 
@@ -102,7 +102,7 @@ def compare(files: list[str], rate: int, rounds: int, scratch: Path) -> None:
         soxr_alone = {"soxr HQ": peers.resampler(some, workers)}
         best["soxr HQ"] = len(some) / peers.fastest(soxr_alone, 2 * rounds)["soxr HQ"]
     drawn = peers.fastest({"drawn": lambda: peers.by_pictures(pictures, scratch)}, 1)["drawn"]
-    best["the report's way, one process"] = len(pictures) / drawn
+    best["the 2021 report, one process"] = len(pictures) / drawn
     print(f"\n{rate} Hz" + " " * 25 + "clips/s   x real time   serkit is")
     for name, speed in best.items():
         real_time = speed * seconds

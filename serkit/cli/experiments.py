@@ -48,7 +48,9 @@ def experiment_parser(description: str, out: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     add_recordings(parser)
     add_spectrograms(parser)
-    parser.add_argument("--out", type=Path, default=Path(out), help="default: %(default)s")
+    parser.add_argument(
+        "--out", type=Path, default=Path(out), help="write here; default: %(default)s"
+    )
     return parser
 
 
@@ -69,9 +71,24 @@ def rare_classes_parser(
     """
     parser = experiment_parser(description, out)
     count = 1 if len(labels) == 1 else "+"
-    parser.add_argument("--label", nargs=count, default=list(labels), help="is made rare")
-    parser.add_argument("--clips", type=int, default=40, help="left of it; 0 leaves all")
-    parser.add_argument("--width", type=float, default=0.25, help="1 is the 2021 report's networks")
+    parser.add_argument(
+        "--label",
+        nargs=count,
+        default=list(labels),
+        help="make these classes rare; default: %(default)s",
+    )
+    parser.add_argument(
+        "--clips",
+        type=int,
+        default=40,
+        help="keep so many training clips of a class, 0 for all; default: %(default)s",
+    )
+    parser.add_argument(
+        "--width",
+        type=float,
+        default=0.25,
+        help="scale the networks by this, 1 as in the 2021 report; default: %(default)s",
+    )
     return parser
 
 

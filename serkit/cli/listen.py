@@ -15,7 +15,7 @@ _SIDE = 224
 def add_to(commands) -> None:
     parser = commands.add_parser(
         "listen",
-        help="sound from spectrograms, such as those that a GAN made",
+        help="turn spectrograms, for example generated ones, into WAV files",
         description="Writes 16-bit WAV files, DIR/<stem>-000.wav and so on. The phase is made up "
         "(Griffin-Lim), so even a real recording sounds a little rough: give one to hear what is "
         "the best to expect. Of a recording it is the middle 3.6 seconds.",
@@ -33,12 +33,22 @@ def add_to(commands) -> None:
     add_spectrograms(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument(
-        "--iterations", type=int, default=32, metavar="N", help="default: %(default)s"
+        "--iterations",
+        type=int,
+        default=32,
+        metavar="N",
+        help="run Griffin-Lim so often; default: %(default)s",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
-    parser.add_argument("--first", type=int, metavar="N", help="of each .npy only the first N")
     parser.add_argument(
-        "--dark-is-loud", action="store_true", help="in pictures; else white is loud"
+        "--seed", type=int, default=0, metavar="N", help="seed the phases; default: %(default)s"
+    )
+    parser.add_argument(
+        "--first", type=int, metavar="N", help="convert only the first N of each .npy"
+    )
+    parser.add_argument(
+        "--dark-is-loud",
+        action="store_true",
+        help="read black, not white, as loud in PNG files",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace files in DIR")
     parser.set_defaults(run=run)
