@@ -1,4 +1,4 @@
-"""How fast recordings become spectrograms: beside librosa, the 2021 report's way, and what is possible.
+"""How fast recordings become spectrograms, beside librosa and the 2021 report's way.
 
     python scripts/benchmarks/bench_audio.py ../shared/data/ravdess
 

@@ -179,7 +179,7 @@ def fold_numbers(kfold, labels: Sequence[str], groups: Sequence[str] | None) -> 
             for number, (_, tested) in enumerate(kfold.split(labels, labels, groups)):
                 numbers[tested] = number
         except ValueError as error:
-            raise InputError(f"these clips cannot be split into folds: {error}") from error
+            raise InputError(f"The clips cannot be split into folds: {error}") from error
     return numbers
 
 
@@ -247,7 +247,7 @@ def keep_sentences_apart(split: Split, label_set: str, seed: int) -> Split:
     test = split.test.where(is_tested)
     for name, part in {"train": train, "validation": validation, "test": test}.items():
         if not part.clips:
-            raise InputError(f"without shared sentences no clip is left in the {name} part")
+            raise InputError(f"Without shared sentences the {name} partition has no clip.")
     kept = {(c.root, c.path) for part in (train, validation, test) for c in part.clips}
     left_out = tuple(clip for clip in whole.clips if (clip.root, clip.path) not in kept)
     return Split(train, validation, test, split.protocol, split.detail, left_out, True)
@@ -256,7 +256,10 @@ def keep_sentences_apart(split: Split, label_set: str, seed: int) -> Split:
 def _test_sentences(corpus: Corpus, name: str, label_set: str, seed: int) -> set[str]:
     sentences = sorted({clip.sentence for clip in corpus.clips})
     if len(sentences) < 2:
-        raise InputError(f"{name} has one sentence only; it cannot be on one side alone")
+        raise InputError(
+            "`sentence_disjoint` needs 2 sentences or more of each corpus. "
+            f"Received: 1 sentence of {name}."
+        )
     rng = np.random.default_rng(derive_seed(seed, "sentences", name))
     shares = np.array([1 - _TEST_SENTENCES, _TEST_SENTENCES])
     starts = np.stack([rng.permutation(np.arange(len(sentences)) % 3 == 0) for _ in range(3)])
@@ -275,5 +278,5 @@ def _require_known(corpus: Corpus) -> None:
     if unknown:
         shown = ", ".join(f"{counted(n, 'clip')} of {name}" for name, n in sorted(unknown.items()))
         raise InputError(
-            f"a split without shared sentences needs to know what is spoken; it is not in {shown}"
+            f"`sentence_disjoint` needs the sentence of each clip. Received: none for {shown}."
         )

@@ -197,7 +197,7 @@ def leave_one_corpus_out(corpus: Corpus, label_set: str, seed: int) -> Iterator[
     """
     names = sorted({clip.corpus for clip in corpus.clips})
     if len(names) < 2:
-        raise InputError(f"only one corpus ({', '.join(names)}); at least two are needed")
+        raise InputError(f"`corpus` must hold 2 corpora or more. Received: {', '.join(names)}.")
     for name in names:
         test = corpus.where(lambda clip, name=name: clip.corpus == name)
         yield _without(corpus, test, label_set, seed, "leave-one-corpus-out", name)
@@ -250,8 +250,8 @@ def _require_speakers(corpus: Corpus, fewest: int, how: str) -> list[str]:
     if len(speakers) < fewest:
         found = f"{counted(len(corpus), 'clip')} of {counted(len(speakers), 'speaker')}"
         raise InputError(
-            f"the recordings are {found} ({', '.join(speakers)}); to split by speaker {how} takes "
-            f"{fewest} or more"
+            f"`corpus` must have {fewest} speakers or more to be split {how}. "
+            f"Received: {found} ({', '.join(speakers)})."
         )
     return speakers
 
@@ -296,8 +296,8 @@ def _require_all_classes(corpus: Corpus, split: Split, label_set: str) -> None:
         shown = ", ".join(f"{label} ({speakers})" for label, speakers in few.items())
         lack = "speakers or sentences" if split.sentence_disjoint else "speakers"
         raise InputError(
-            f"no split of {len(corpus.speakers())} speakers has every class of {label_set} in its "
-            f"training part; classes with few {lack}: {shown}"
+            f"No split of {len(corpus.speakers())} speakers has every class of {label_set} in its "
+            f"training partition. Classes with few {lack}: {shown}"
         )
 
 
@@ -323,7 +323,9 @@ def make_rare(split: Split, label_set: str, label: str, clips: int, seed: int) -
     mine = [clip for clip in split.train.clips if clip.label(label_set) == label]
     if not mine:
         known = ", ".join(split.train.classes(label_set))
-        raise InputError(f"label={label!r} is of no training clip; valid are: {known}")
+        raise InputError(
+            f"`label` must be one of the training clips': {known}. Received: label={label!r}."
+        )
     check_range("clips", clips, 1, len(mine))
     gone = {(clip.root, clip.path) for clip in _surplus(mine, len(mine) - clips, seed)}
     return replace(

@@ -146,7 +146,7 @@ def test_a_broken_download_goes_on_where_it_stopped(server, get, pauses, chunked
 
 def test_breaks_in_all_attempts_are_an_error_and_the_next_call_goes_on(server, get, tmp_path):
     server.plans["/file"] = [Answer(breaks_after=10_000) for _ in range(3)]
-    with pytest.raises(DownloadError, match=rf"{server.url()} .* 3 attempts .*goes on from there"):
+    with pytest.raises(DownloadError, match=rf"{server.url()} .* 3 attempts .*resumes there"):
         get(attempts=3)
     assert names(tmp_path) == [".partial-x.wav"]
     assert (tmp_path / ".partial-x.wav").read_bytes() == BODY[:30_000]
@@ -282,7 +282,7 @@ def test_an_unknown_host_is_one_clear_error(tmp_path, pauses, monkeypatch):
 
 
 def test_an_address_that_is_none_is_not_asked_twice(tmp_path, pauses):
-    with pytest.raises(DownloadError, match="nowhere cannot be asked for"):
+    with pytest.raises(DownloadError, match="nowhere cannot be requested"):
         fetch(Remote("nowhere", tmp_path / "x", SHA256), pause=pauses.append)
     assert pauses == []
 
@@ -333,11 +333,16 @@ def test_progress_counts_every_mib_once(server, get):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"attempts": 0}, "attempts=0"), ({"known_hash": "crc:1"}, "known_hash='crc'.*sha256")],
+    [({"attempts": 0}, "attempts=0"), ({"known_hash": "crc:1"}, "sha256.*known_hash='crc'")],
 )
 def test_arguments_are_checked(get, options, message):
     with pytest.raises(InputError, match=message):
         get(**options)
+
+
+def test_workers_are_checked():
+    with pytest.raises(InputError, match="workers=0"):
+        fetch_all([], workers=0)
 
 
 def test_several_files_come_over_few_connections(server, tmp_path):

@@ -44,7 +44,7 @@ def test_every_clip_is_tested_in_one_fold(corpus):
 
 
 def test_what_scikit_learn_refuses_is_an_input_error():
-    with pytest.raises(InputError, match="cannot be split into folds"):
+    with pytest.raises(InputError, match="folds"):
         fold_numbers(StratifiedKFold(5), ["a", "b", "c"], None)
 
 

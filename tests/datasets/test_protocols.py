@@ -83,7 +83,7 @@ def test_folds_test_every_clip_once(corpus, seed):
     speakers = {e: {c.speaker for c in corpus.clips if c.emotion == e} for e in EMOTIONS}
     if any(0 < len(names) <= 2 for names in speakers.values()):
         # With three folds there is one to train on, and nobody left in it for such a class.
-        with pytest.raises(InputError, match="classes with few speakers"):
+        with pytest.raises(InputError, match="few speakers"):
             k_fold(corpus, "emotion", seed, folds=3)
         return
     splits = k_fold(corpus, "emotion", seed, folds=3)
@@ -241,28 +241,28 @@ def test_the_random_split_is_even_and_leaks():
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(InputError, match=r"4 speakers \(s00, s01, s02, s03\).* 5 or more"):
+    with pytest.raises(InputError, match=r"5 speakers.*4 speakers \(s00, s01, s02, s03\)"):
         hold_out(_corpus(4), "emotion", 0)
     lone = tuple(replace(CLIP, path=f"f{n}", speaker=f"s0{n}", emotion="fear") for n in range(2))
     corpus = Corpus(tuple(c for c in _corpus(5).clips if c.speaker in ("s00", "s01", "s02")) + lone)
-    with pytest.raises(InputError, match=r"3 speakers .* 5 or more"):
+    with pytest.raises(InputError, match=r"5 speakers.* 3 speakers"):
         hold_out(corpus, "emotion", 0)
-    with pytest.raises(InputError, match=r"6 speakers .* 7 folds takes 7 or more"):
+    with pytest.raises(InputError, match=r"7 speakers.* 7 folds.* 6 speakers"):
         k_fold(_corpus(6), "emotion", 0, folds=7)
     with pytest.raises(InputError, match="folds=2"):
         k_fold(_corpus(6), "emotion", 0, folds=2)
-    with pytest.raises(InputError, match=r"only one corpus \(c\)"):
+    with pytest.raises(InputError, match=r"2 corpora.*: c\."):
         next(leave_one_corpus_out(_corpus(6), "emotion", 0))
     with pytest.raises(InputError, match="protocol='loso'"):
         make_splits("loso", _corpus(6), "emotion", 0)
-    with pytest.raises(InputError, match="cannot be split into folds"):
+    with pytest.raises(InputError, match="folds"):
         random_split(_corpus(2, each=1), "emotion", 0)
 
 
 def test_a_class_that_cannot_be_trained_on_is_named():
     """One speaker has all of a class: in one fold or the other nobody is left to train on."""
     lone = tuple(replace(CLIP, path=f"f{n}", speaker="s00", emotion="fear") for n in range(9))
-    with pytest.raises(InputError, match=r"classes with few speakers: fear \(1\)"):
+    with pytest.raises(InputError, match=r"few speakers: fear \(1\)"):
         k_fold(Corpus((*_corpus(8).clips, *lone)), "emotion", 0)
 
 

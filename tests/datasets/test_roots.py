@@ -116,7 +116,7 @@ def test_a_folder_per_label_is_recognised(tmp_path):
     assert (clip.corpus, clip.speaker, clip.emotion) == ("mine", "mine-ann", "angry")
     clip = root.read("Sadness/2.wav")
     assert (clip.emotion, clip.original_label, clip.speaker_known) == ("sad", "Sadness", False)
-    with pytest.raises(InputError, match="label 'boredom' is not known"):
+    with pytest.raises(InputError, match="label 'boredom'"):
         root.read("boredom/3.wav")
 
 
@@ -173,7 +173,7 @@ def test_a_corpus_beside_names_of_ones_own_is_read_as_itself(tmp_path):
 def test_a_name_of_ones_own_is_never_one_of_the_four_corpora(tmp_path):
     _touch(tmp_path, ["DC/a01.wav"])
     (root,) = _open(f"my data={tmp_path}")
-    with pytest.raises(InputError, match="label 'DC' is not known"):
+    with pytest.raises(InputError, match="label 'DC'"):
         root.read("DC/a01.wav")
 
 
@@ -254,13 +254,13 @@ def test_roots_that_are_none(tmp_path):
     with pytest.raises(InputError, match="is not UTF-8"):
         _open(tmp_path / os.fsdecode(b"caf\xe9"))
     (tmp_path / "x.wav").touch()
-    with pytest.raises(InputError, match="a folder with recordings or a CSV is expected"):
+    with pytest.raises(InputError, match="a folder or a CSV"):
         _open(tmp_path / "x.wav")
 
 
 def test_a_pipe_is_no_root(tmp_path):
     os.mkfifo(tmp_path / "table.csv")
-    with pytest.raises(InputError, match="is a pipe or a device"):
+    with pytest.raises(InputError, match="a pipe or a device"):
         open_roots([tmp_path / "table.csv"], Naming())
 
 

@@ -55,5 +55,5 @@ def test_what_cannot_be_is_refused(split):
         make_rare(split, "emotion", "sad", 14, 0)
     with pytest.raises(InputError, match=r"clips=0"):
         make_rare(split, "emotion", "sad", 0, 0)
-    with pytest.raises(InputError, match=r"label='happy'.*valid are: angry, sad"):
+    with pytest.raises(InputError, match=r"angry, sad\..*label='happy'"):
         make_rare(split, "emotion", "happy", 3, 0)
