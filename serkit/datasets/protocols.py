@@ -60,7 +60,7 @@ def random_folds(corpus: Corpus, label_set: str, seed: int, *, folds: int = 5) -
     return tuple(splits)
 
 
-_SHARES = np.array([0.6, 0.2, 0.2])
+_FRACTIONS = np.array([0.6, 0.2, 0.2])
 _PARTS_OF_FOLDS = (0, 0, 0, 1, 2)
 # Ranks of a missing class in train, validation and test. A class missing in training cannot be
 # learned. A class missing in test cannot be reported. A class missing in validation cannot
@@ -97,7 +97,7 @@ def hold_out(
     starts = []
     for fold_of in start_folds(corpus, label_set, speakers, _FEWEST_SPEAKERS, rng):
         starts.append(np.array(_PARTS_OF_FOLDS)[rng.permutation(5)][fold_of])
-    part_of = assign(counts, _SHARES, _RANKS, np.stack(starts), int(rng.integers(1 << 31)))
+    part_of = assign(counts, _FRACTIONS, _RANKS, np.stack(starts), int(rng.integers(1 << 31)))
     train, validation, test = _parts(corpus, speakers, part_of, 3)
     split = Split(train, validation, test)
     if sentence_disjoint:
@@ -136,8 +136,8 @@ def k_fold(
     counts = count_clips(corpus, "speaker", speakers, label_set)
     rng = np.random.default_rng(derive_seed(seed, "folds"))
     starts = np.stack(list(start_folds(corpus, label_set, speakers, folds, rng)))
-    shares, ranks = np.full(folds, 1 / folds), np.zeros(folds, int)
-    fold_of = assign(counts, shares, ranks, starts, int(rng.integers(1 << 31)))
+    fractions, ranks = np.full(folds, 1 / folds), np.zeros(folds, int)
+    fold_of = assign(counts, fractions, ranks, starts, int(rng.integers(1 << 31)))
     order = order_folds(
         np.stack([counts[fold_of == fold].sum(axis=0) for fold in range(folds)]), rng
     )
@@ -280,8 +280,8 @@ def _without(
     rng = np.random.default_rng(derive_seed(seed, protocol, name))
     starts = np.stack([rng.permutation(np.arange(len(speakers)) % 5 == 0) for _ in range(3)])
     counts = count_clips(rest, "speaker", speakers, label_set)
-    shares, ranks = np.array([0.8, 0.2]), np.array([1, 0])
-    part_of = assign(counts, shares, ranks, starts.astype(int), int(rng.integers(1 << 31)))
+    fractions, ranks = np.array([0.8, 0.2]), np.array([1, 0])
+    part_of = assign(counts, fractions, ranks, starts.astype(int), int(rng.integers(1 << 31)))
     train, validation = _parts(rest, speakers, part_of, 2)
     return Split(train, validation, test, protocol, f"without {name}")
 

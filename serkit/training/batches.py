@@ -81,8 +81,8 @@ def _mix(values: tf.Tensor, partner: tf.Tensor, coefficient: tf.Tensor) -> tf.Te
     # In float32 for every dtype: half-precision coefficients would not add up to 1.
     wide = tf.cast(values, tf.float32)
     ones = tf.ones(tf.rank(values) - 1, tf.int32)
-    share = tf.reshape(coefficient, tf.concat([[-1], ones], axis=0))
-    mixed = share * wide + (1.0 - share) * tf.gather(wide, partner)
+    weight = tf.reshape(coefficient, tf.concat([[-1], ones], axis=0))
+    mixed = weight * wide + (1.0 - weight) * tf.gather(wide, partner)
     return tf.cast(tf.ensure_shape(mixed, values.shape), values.dtype)
 
 

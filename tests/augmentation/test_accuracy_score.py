@@ -52,7 +52,7 @@ def test_samples_of_the_wrong_class_teach_the_wrong_class(real, generated, tmp_p
     assert found.recalls == pytest.approx(expected, abs=0.1)
 
 
-def test_without_samples_it_is_what_real_clips_give(real, tmp_path):
+def test_without_samples_it_is_the_score_of_real_clips(real, tmp_path):
     assert _score(real, {}, tmp_path).accuracy > 0.9
 
 

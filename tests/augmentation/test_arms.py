@@ -18,7 +18,7 @@ def test_the_defaults_are_what_the_report_page_is_about():
     assert {arm.fill for arm in ARMS.values()} >= set(GANS)
 
 
-def test_what_is_everywhere_is_done_by_every_arm_as_well():
+def test_everywhere_applies_to_every_arm():
     chosen = choose_arms(["dcgan"], ["specaugment", "class-weights"])
     assert [(arm.name, arm.fill) for arm in chosen] == [("none", ""), ("dcgan", "dcgan")]
     assert all(arm.masks and arm.class_weights == "balanced" for arm in chosen)
@@ -33,7 +33,7 @@ def test_what_is_everywhere_is_done_by_every_arm_as_well():
         (["mixup"], ["mixup"], "everywhere=mixup"),
     ],
 )
-def test_what_is_refused(names, everywhere, message):
+def test_invalid_arms_are_refused(names, everywhere, message):
     with pytest.raises(InputError, match=message):
         choose_arms(names, everywhere)
 

@@ -61,7 +61,7 @@ def test_the_first_ones_are_the_same_whatever_the_count(generator, sample_filter
     assert not np.array_equal(other.spectrograms, few.spectrograms)
 
 
-def test_without_a_judge_all_are_good_enough(generator):
+def test_without_a_filter_all_samples_are_accepted(generator):
     samples = sample_filtered(generator, 35, 7, "whatever", None)
     np.testing.assert_array_equal(samples.spectrograms, sample(generator, 35, 7))
     assert samples.numbers.tolist() == list(range(35))
@@ -72,7 +72,9 @@ def test_without_a_judge_all_are_good_enough(generator):
 @pytest.mark.parametrize(
     ("count", "tries", "tried"), [(3, 1, 32), (3, 10, 32), (3, 11, 64), (3, 20, 64), (8, 4, 32)]
 )
-def test_a_gate_that_lets_nothing_through_says_why(generator, sample_filter, count, tries, tried):
+def test_a_filter_that_rejects_all_samples_reports_counts(
+    generator, sample_filter, count, tries, tried
+):
     """Whole batches of 32 until so many tries are reached for each one that is wanted."""
     words = (
         f"sad: .* 0 of {tried} samples, {count} were wanted; 0 were near-copies "
@@ -84,7 +86,7 @@ def test_a_gate_that_lets_nothing_through_says_why(generator, sample_filter, cou
     assert not isinstance(caught.value, InputError)
 
 
-def test_copies_are_counted_when_the_gate_closes(generator, sample_filter):
+def test_copies_are_counted_when_all_samples_are_rejected(generator, sample_filter):
     features = {"angry": CLIPS.astype("float32")}
     narrow = SampleFilter(
         sample_filter.classifier,
@@ -100,7 +102,7 @@ def test_copies_are_counted_when_the_gate_closes(generator, sample_filter):
         sample_filtered(generator, 1, 0, "angry", narrow)
 
 
-def test_what_there_is_can_be_had(generator, sample_filter):
+def test_accepted_samples_are_returned_if_not_strict(generator, sample_filter):
     samples = sample_filtered(generator, 60, 7, "angry", sample_filter, tries=1, strict=False)
     copies, refused = _expected(sample(generator, 64, 7))
     good = np.flatnonzero(~(copies | refused))
@@ -112,7 +114,7 @@ def test_what_there_is_can_be_had(generator, sample_filter):
     assert (len(nothing.numbers), nothing.tried, nothing.refused) == (0, 32, 32)
 
 
-def test_the_counts_are_said(generator, sample_filter):
+def test_counts_are_printed(generator, sample_filter):
     said = []
     samples = sample_filtered(generator, 9, 7, "angry", sample_filter, say=said.append)
     copies, refused = _expected(sample(generator, samples.tried, 7))
@@ -122,7 +124,7 @@ def test_the_counts_are_said(generator, sample_filter):
     ]
 
 
-def test_without_a_judge_it_says_that_nothing_was_checked(generator):
+def test_without_a_filter_the_text_is_not_filtered(generator):
     said = []
     samples = sample_filtered(generator, 9, 0, "angry", None, say=said.append)
     assert said == ["angry: 9 samples, not filtered"]

@@ -236,7 +236,7 @@ def test_a_kill_while_unpacking_leaves_no_half_corpus(server, get, ravdess, monk
     assert [path.name for path in (tmp_path / "to").iterdir()] == ["ravdess"]
 
 
-def test_what_a_kill_after_the_last_step_left_is_cleared_away(server, get, ravdess, tmp_path):
+def test_files_left_by_a_kill_after_the_last_step_are_removed(server, get, ravdess, tmp_path):
     get(ravdess)
     left = tmp_path / "to/.partial-ravdess-download"
     left.mkdir()
@@ -261,7 +261,7 @@ def test_a_zip_with_another_number_of_recordings_is_refused(get, publish_zip, tm
     assert not (tmp_path / "to/ravdess").exists()
 
 
-def test_what_is_no_zip_is_refused(server, get, ravdess):
+def test_a_damaged_zip_is_refused(server, get, ravdess):
     body = server.files["/speech.zip"] = b"<html>"
     source = replace(ravdess, checksum=f"md5:{hashlib.md5(body).hexdigest()}")
     with pytest.raises(DownloadError, match="zip"):
@@ -321,7 +321,7 @@ def test_listed_files_come_and_are_not_asked_for_again(server, get, tess, tmp_pa
     assert len(server.log) == 5
 
 
-def test_only_what_is_missing_or_wrong_is_asked_for(server, get, tess):
+def test_only_missing_or_wrong_files_are_requested(server, get, tess):
     folder = get(tess) / "OAF_angry/x"
     (folder / "a.wav").unlink()
     (folder / "b.wav").write_bytes(b"damaged")
@@ -369,7 +369,7 @@ def test_a_path_listed_twice_is_refused(server, get, publish_list):
     assert server.paths() == ["/list"]
 
 
-def test_another_number_of_listed_files_is_told_and_they_are_kept(server, get, tess, tmp_path):
+def test_another_number_of_listed_files_is_an_error_and_they_are_kept(server, get, tess, tmp_path):
     with pytest.raises(DownloadError, match="has 3 recordings instead of 4"):
         get(replace(tess, recordings=4))
     assert len(content(tmp_path / "to/tess")) == 3

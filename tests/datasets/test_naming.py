@@ -67,7 +67,7 @@ def test_a_pattern_that_leaves_the_label_out_is_a_label_that_is_not_known():
         naming.by_pattern("03.wav", "c")
 
 
-def test_what_a_label_means_may_be_any_word_for_an_emotion():
+def test_a_label_may_be_any_word_for_an_emotion():
     naming = Naming(labels={"A": "Anger", "B": "joy", "C": "Bored"})
     assert [naming.emotion(word) for word in "ABC"] == ["angry", "happy", "Bored"]
 

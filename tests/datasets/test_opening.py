@@ -34,7 +34,7 @@ def test_folders_and_manifests_together(halves, tmp_path):
     assert all(both.file(clip).is_file() for clip in both.clips)
 
 
-def test_what_is_in_two_of_them_is_refused(halves, tmp_path):
+def test_a_recording_in_two_manifests_is_refused(halves, tmp_path):
     audit([halves[0]]).write(tmp_path / "run")
     manifest = tmp_path / "run" / "manifest.csv"
     with pytest.raises(InputError, match="half-0"):

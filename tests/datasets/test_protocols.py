@@ -103,7 +103,7 @@ def _unevenness(splits, corpus: Corpus) -> float:
 
 @given(corpora(), st.integers(0, 3))
 @settings(max_examples=40)
-def test_class_shares_differ_by_no_more_than_the_speakers_force(corpus, seed):
+def test_class_fractions_differ_by_no_more_than_the_speakers_force(corpus, seed):
     """Exchanging any two speakers, or moving any one, would make the folds no more even."""
     try:
         splits = k_fold(corpus, "emotion", seed, folds=3)
@@ -148,7 +148,7 @@ def test_kept_apart_sentences_stay_apart(corpus, seed):
     assert kept + len(split.left_out) == len(corpus)
 
 
-def test_shares_are_near_what_is_promised():
+def test_fractions_are_near_60_20_20():
     split = hold_out(_corpus(40), "emotion", seed=0)
     shares = np.array([len(part) for part in split.parts().values()]) / 240
     assert shares.tolist() == [0.6, 0.2, 0.2]
@@ -203,7 +203,7 @@ def test_each_speaker_and_each_corpus_is_left_out_once(synthetic_corpus):
         assert 0.1 < len(split.validation) / rest < 0.3
 
 
-def test_left_out_speakers_may_say_what_nobody_said_before():
+def test_left_out_speakers_may_have_sentences_of_their_own():
     clips = [replace(clip, sentence=clip.path[-5]) for clip in _corpus(6).clips]
     splits = list(leave_one_speaker_out(Corpus(tuple(clips)), "emotion", 0, sentence_disjoint=True))
     assert len(splits) == 6
@@ -240,7 +240,7 @@ def test_the_random_split_is_even_and_leaks():
     assert split.summary()["speakers_in_several_parts"]
 
 
-def test_what_does_not_fit_is_refused():
+def test_lengths_that_differ_are_refused():
     with pytest.raises(InputError, match=r"5 speakers.*4 speakers \(s00, s01, s02, s03\)"):
         hold_out(_corpus(4), "emotion", 0)
     lone = tuple(replace(CLIP, path=f"f{n}", speaker=f"s0{n}", emotion="fear") for n in range(2))

@@ -69,7 +69,7 @@ def test_bad_rows_are_rejected_with_their_line(folder):
     ]
 
 
-def test_what_is_no_table(folder):
+def test_files_that_are_no_table(folder):
     with pytest.raises(
         InputError, match=r"lacks the columns label, speaker; its columns are: path"
     ):

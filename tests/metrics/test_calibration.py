@@ -21,7 +21,7 @@ def test_by_hand():
     assert found.ece == pytest.approx(0.40)
 
 
-def test_probabilities_that_mean_what_they_say_have_no_error(rng):
+def test_calibrated_probabilities_have_no_error(rng):
     sure = rng.uniform(0.5, 1, 50_000)
     truth = (rng.random(50_000) > sure).astype(int)
     found = reliability(np.stack([sure, 1 - sure], axis=1), truth)

@@ -50,7 +50,7 @@ def test_seeds_that_predicted_other_clips_are_refused():
         tabulate([], [], [], [], [], 2)
 
 
-def test_speakers_are_drawn_whole_with_what_all_seeds_made_of_them():
+def test_speakers_are_drawn_with_the_predictions_of_all_seeds():
     cells = tabulate(*_columns(ROWS), 2)
     a, b = cells.counts.sum(axis=0)
     wanted = [2 * a, a + b, 2 * b]

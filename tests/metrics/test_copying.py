@@ -93,7 +93,7 @@ def test_two_takes_of_one_speaker_do_not_lower_the_threshold(rng):
     assert copy_threshold(takes, speakers, 0.1) == pytest.approx(alone, rel=0.05)
 
 
-def test_the_quantile_is_the_share_of_new_real_clips_called_copies():
+def test_the_quantile_is_the_fraction_of_new_real_clips_called_copies():
     """Of speakers who have clips of their own around a place of their own."""
     rng = np.random.default_rng(0)
     speakers = np.repeat(np.arange(100), 5)

@@ -25,7 +25,7 @@ def test_features_that_cannot_be_compared_are_refused(sets, message):
         check_features(2, **sets)
 
 
-def test_coarse_pictures_are_means_of_blocks():
+def test_coarse_spectrograms_are_means_of_blocks():
     picture = np.arange(17 * 16, dtype=float).reshape(1, 17, 16, 1)
     found = coarse(picture)
     # Rows of 16: the mean of 8 rows and 8 columns lies at row 3.5 and column 3.5 of the block.

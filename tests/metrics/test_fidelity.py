@@ -9,7 +9,7 @@ from serkit.metrics.fidelity import fidelity, frechet_distance, kid
 from serkit.metrics.neighbours import copying_score, overlap
 
 
-def test_one_draw_is_what_the_parts_say(rng):
+def test_one_draw_counts_each_speaker(rng):
     held_out, generated, training = rng.normal(size=(3, 40, 4))
     found = fidelity(held_out, generated, training, neighbours=3)
     parts = overlap(held_out, generated, 3)
@@ -100,7 +100,7 @@ def test_the_row_can_be_written_as_json(rng):
     assert json.loads(json.dumps(row, allow_nan=False)) == row
 
 
-def test_the_seed_decides_who_is_in_which_draw(rng):
+def test_the_seed_decides_which_speakers_are_drawn(rng):
     held_out, generated = rng.normal(size=(20, 2)), rng.normal(size=(50, 2))
     first, again, other = (fidelity(held_out, generated, seed=seed) for seed in (3, 3, 4))
     assert first == again

@@ -76,6 +76,6 @@ def test_both_sets_must_be_large_to_be_reliable():
         (np.ones((4, 3)), "2 in real, 3 in generated"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(generated, message):
+def test_sets_that_cannot_be_compared_are_refused(generated, message):
     with pytest.raises(InputError, match=message):
         frechet_distance(np.ones((4, 2)), generated)

@@ -97,6 +97,6 @@ def test_constant_features_are_at_no_distance():
         (np.ones((5, 4)), np.ones((5, 3)), "4 in real, 3 in generated"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(real, generated, message):
+def test_sets_that_cannot_be_compared_are_refused(real, generated, message):
     with pytest.raises(InputError, match=message):
         kid(real, generated)

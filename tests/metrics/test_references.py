@@ -117,7 +117,7 @@ def test_constant_clips_give_constant_sets(value):
         (np.full((2, 9, 9, 1), np.nan), "nan to nan"),
     ],
 )
-def test_what_is_no_spectrogram_is_refused(training, message):
+def test_arrays_that_are_no_spectrograms_are_refused(training, message):
     with pytest.raises(InputError, match=message):
         reference_sets(training, 1, seed=0)
 

@@ -16,7 +16,7 @@ def test_by_hand():
     np.testing.assert_allclose(found.epistemic, [0, two, 0], atol=1e-12)
 
 
-def test_one_sample_disagrees_with_nobody(rng):
+def test_one_sample_has_no_epistemic_uncertainty(rng):
     found = uncertainty(rng.dirichlet(np.ones(7), (1, 20)))
     np.testing.assert_allclose(found.epistemic, 0, atol=1e-12)
 

@@ -42,7 +42,7 @@ def test_float16_numbers_come_back_as_they_are():
     np.testing.assert_array_equal(_kept(every, "float16"), every)
 
 
-def test_what_is_given_in_another_order_of_memory_is_stored_in_rows(rng):
+def test_arrays_in_another_memory_order_are_stored_in_rows(rng):
     values = np.asfortranarray(rng.uniform(-1, 1, (5, 4, 3)))
     for dtype in DTYPES:
         codes = encode(values, (4, 3), dtype)
@@ -62,7 +62,7 @@ def test_what_is_given_in_another_order_of_memory_is_stored_in_rows(rng):
         (np.full((1, 3, 1), np.nan), "nan to nan"),
     ],
 )
-def test_what_is_not_a_spectrogram_is_refused(values, message):
+def test_values_that_are_no_spectrogram_are_refused(values, message):
     with pytest.raises(InputError, match=message):
         encode(values, (3, 1), "float16")
 
@@ -75,7 +75,7 @@ def test_an_unknown_type_is_refused():
 
 
 @pytest.mark.parametrize(("dtype", "bound"), [("wide-float16", 2.0**-11), ("bfloat16", 2.0**-8)])
-def test_features_are_rounded_by_a_share_of_themselves(dtype, bound, rng):
+def test_features_have_a_relative_rounding_error(dtype, bound, rng):
     values = rng.uniform(0.5, 1, 100_000) * 2.0 ** rng.integers(-13, 16, 100_000)
     values = np.concatenate([values, -values]).astype(np.float32).astype(np.float64)
     share = np.abs(_kept(values, dtype).astype(np.float64) / values - 1)

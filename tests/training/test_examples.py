@@ -9,7 +9,7 @@ from serkit.training.shards import Rows
 PICTURES = np.zeros((3, 2, 2, 1), "float32")
 
 
-def test_somebodys_voice_must_be_in_them():
+def test_examples_need_speakers():
     assert len(Examples(PICTURES, frozenset("a"))) == 3
     with pytest.raises(InputError, match="`speakers`"):
         Examples(PICTURES, frozenset())
@@ -30,7 +30,7 @@ def test_in_memory_reads_rows():
     np.testing.assert_array_equal(found.labels, np.arange(3))
 
 
-def test_joined_examples_have_everybodys_voice_and_rows_stay_on_disk():
+def test_joined_examples_have_all_speakers_and_rows_stay_on_disk():
     table = decoding_table("uint8")
     rows = Rows(list(np.array([[0], [255]], "u1")), (1,), table)
     first = Examples(rows, frozenset("a"), np.array([0, 1]))

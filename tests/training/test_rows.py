@@ -85,7 +85,7 @@ def test_a_batch_is_the_callers_own(rows, codes):
     np.testing.assert_array_equal(rows[[1, 2]], TABLE[codes[[1, 2]]])
 
 
-def test_only_what_is_asked_for_is_read(codes):
+def test_only_indexed_rows_are_read(codes):
     rows = Rows([_Counted(code) for code in codes], (4, 3, 1), TABLE)
     _Counted.reads = 0
     part = rows.select([4, 5, 6]).select(slice(1, None))

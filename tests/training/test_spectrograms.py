@@ -90,9 +90,7 @@ def test_files_are_read_side_by_side_where_ops_are_deterministic(
     assert not skipped
 
 
-def test_bad_files_are_told_in_their_order_where_ops_are_deterministic(
-    few, tmp_path, deterministic
-):
+def test_bad_files_are_reported_in_order_where_ops_are_deterministic(few, tmp_path, deterministic):
     files = few.files()
     for number in range(20):
         files.append(str(tmp_path / f"{number}.wav"))
@@ -170,7 +168,7 @@ def test_only_what_is_missing_is_computed(few, tmp_path, monkeypatch):
     assert asked == [few.files()[:2], few.files()[2:]]
 
 
-def test_a_file_that_went_bad_is_named_and_what_came_before_is_kept(with_bad, tmp_path):
+def test_a_damaged_file_is_named_and_earlier_spectrograms_are_kept(with_bad, tmp_path):
     cache = open_cache(tmp_path / "cache", SPEC, shard_clips=1)
     with pytest.raises(RecordingError, match=r"^\S*root/bad\.wav: not a WAV file[^\n]*$"):
         compute_spectrograms(with_bad, SPEC, cache=cache)
