@@ -59,7 +59,12 @@ def main(options: argparse.Namespace) -> None:
                 settings = replace(settings, steps=share * options.steps[1])
             gan = build_dcgan(settings, seed)
             fit_gan(
-                *(gan, examples, trial.parts.split.speakers, settings, seed, options.out / name),
+                gan,
+                examples,
+                trial.parts.split.speakers,
+                settings,
+                seed,
+                options.out / name,
                 init_from=options.out / before if before else None,
                 verbose=2,
             )

@@ -125,7 +125,12 @@ def train_by_small_data(
         folder = options.out / f"{SMALL_DATA}-{name.replace(' ', '-')}"
         gan = build_dcgan(settings, options.seed)
         histories[f"{SMALL_DATA}, {name}"] = fit_gan(
-            *(gan, clips, trial.parts.split.speakers, settings, options.seed, folder),
+            gan,
+            clips,
+            trial.parts.split.speakers,
+            settings,
+            options.seed,
+            folder,
             init_from=before,
             callbacks=(watch(trial, folder, options),),
         )

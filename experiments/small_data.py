@@ -53,7 +53,11 @@ def main(options: argparse.Namespace) -> None:
             for seed in options.seeds:
                 gan = build_dcgan(settings, seed)
                 fit_gan(
-                    *(gan, trial.real[label], speakers, settings, seed),
+                    gan,
+                    trial.real[label],
+                    speakers,
+                    settings,
+                    seed,
                     options.out / f"{arm.replace(' ', '-')}-{seed}",
                     init_from=None if arm == "without pretraining" else before,
                     verbose=2,

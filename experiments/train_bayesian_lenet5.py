@@ -61,7 +61,9 @@ def main(options: argparse.Namespace) -> None:
                 new = panel.trained(
                     f"lenet5-new-{weight}",
                     lambda seed: bayesian_lenet5(*sizes, seed=seed),
-                    *(settings, augment, weight),
+                    settings,
+                    augment,
+                    weight,
                 )
                 name = f"Bayesian, from new weights, {weight:g} of the KL"
                 panel.ask(name, SampledNetwork(new), [new], "plain")

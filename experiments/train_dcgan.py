@@ -107,7 +107,12 @@ def main(options: argparse.Namespace) -> None:
             )
             gan = build_dcgan(settings, options.seed)
             histories[name] = fit_gan(
-                *(gan, examples, speakers, settings, options.seed, folder),
+                gan,
+                examples,
+                speakers,
+                settings,
+                options.seed,
+                folder,
                 init_from=before,
                 callbacks=(watch, keras.callbacks.TensorBoard(folder / "tensorboard")),
             )

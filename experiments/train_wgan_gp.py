@@ -78,7 +78,12 @@ def main(options: argparse.Namespace) -> None:
                 )
                 gan = build_wgan_gp(settings, seed)
                 rows = fit_gan(
-                    *(gan, examples, trial.parts.split.speakers, settings, seed, folder),
+                    gan,
+                    examples,
+                    trial.parts.split.speakers,
+                    settings,
+                    seed,
+                    folder,
                     init_from=before,
                     callbacks=(watch, keras.callbacks.TensorBoard(folder / "tensorboard")),
                     verbose=2,

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The tests, from nothing: environment, ruff, pytest.
+# The tests, from nothing: environment, ruff, pyright, pytest.
 #
 #   scripts/test.sh                    everything
 #   scripts/test.sh -m "not slow"      arguments go to pytest
@@ -43,6 +43,8 @@ make_environment "${locks[@]}"
 echo "== ruff"
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
+echo "== pyright"
+.venv/bin/pyright
 echo "== pytest"
 # Two at once: most tests leave one core idle most of the time. The tests of a file stay together,
 # for what they share is made once, and come in their own order, or else the longest would be last.

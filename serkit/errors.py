@@ -36,14 +36,16 @@ class DownloadError(SerkitError):
 def check_choice(name: str, value: str, valid: Collection[str]) -> None:
     """Raise InputError unless ``value`` is one of ``valid``; ``name`` is the argument's name."""
     if value not in valid:
-        raise InputError(f"{name}={value!r} is not known; valid are: {', '.join(sorted(valid))}")
+        raise InputError(
+            f"`{name}` must be one of: {', '.join(sorted(valid))}. Received: {name}={value!r}."
+        )
 
 
 def check_range(name: str, value: float, low: float, high: float | None = None) -> None:
     """Raise InputError unless ``low <= value`` (and ``value <= high`` if ``high`` is given)."""
     if not value >= low or (high is not None and not value <= high):
-        valid = f"{low} or more" if high is None else f"from {low} to {high}"
-        raise InputError(f"{name}={value!r} is out of range; valid is {valid}")
+        valid = f"{low} or more" if high is None else f"between {low} and {high}"
+        raise InputError(f"`{name}` must be {valid}. Received: {name}={value!r}.")
 
 
 _MENDED = {

@@ -1,6 +1,5 @@
 """Write files beside their place and rename them into it, so that none is half written."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -10,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 _PARTIAL = ".partial-"
 
@@ -54,8 +55,7 @@ def remove_partials(folder: Path | str) -> None:
 def alone_in(folder: Path) -> Iterator[None]:
     """Hold an exclusive lock on a folder, which is created if missing; wait until it is free."""
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(folder / ".lock"):
         yield
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
+import rich.box
 import rich.progress
 import rich.table
 from rich.console import Console

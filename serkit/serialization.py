@@ -28,8 +28,8 @@ def recorded(settings: Any, later: Sequence[str]) -> Any:
     """
     found = plain(dataclasses.asdict(settings))
     for field in dataclasses.fields(settings):
-        made = field.default_factory is not dataclasses.MISSING
-        default = field.default_factory() if made else field.default
+        make = field.default_factory
+        default = field.default if make is dataclasses.MISSING else make()
         if field.name in later and getattr(settings, field.name) == default:
             del found[field.name]
     return found
@@ -66,7 +66,7 @@ def _field(hint: Any, value: Any) -> Any:
     if origin is dict and isinstance(value, dict):
         return {name: _field(inner[1], item) for name, item in value.items()}
     for kind in inner if origin in (typing.Union, types.UnionType) else (hint,):
-        if dataclasses.is_dataclass(kind) and isinstance(value, dict):
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind) and isinstance(value, dict):
             return restored(kind, value)
     return _tuples(value)
 

@@ -5,15 +5,15 @@ import pytest
 from serkit.errors import InputError, check_choice, check_range, describe_os_error
 
 
-def test_check_choice_names_argument_value_and_what_is_valid():
+def test_check_choice_names_argument_value_and_choices():
     check_choice("label_set", "emotion", ["emotion", "gender_emotion"])
-    with pytest.raises(InputError, match=r"label_set='mood'.*emotion, gender_emotion"):
+    with pytest.raises(InputError, match=r"`label_set`.* emotion, gender_emotion\..*'mood'"):
         check_choice("label_set", "mood", ["gender_emotion", "emotion"])
 
 
 @pytest.mark.parametrize("value", [-1, 11, float("nan")])
-def test_check_range_refuses_what_is_outside(value):
-    with pytest.raises(InputError, match=r"epochs=.* valid is from 0 to 10"):
+def test_check_range_refuses_values_outside(value):
+    with pytest.raises(InputError, match=rf"`epochs`.* 0 and 10\..*epochs={value}"):
         check_range("epochs", value, 0, 10)
 
 
@@ -38,5 +38,5 @@ def test_check_range_takes_both_ends_and_may_be_open():
         ),
     ],
 )
-def test_what_the_system_refuses_is_a_path_a_cause_and_what_to_do(error, line):
+def test_errors_of_the_system_are_a_path_a_cause_and_advice(error, line):
     assert describe_os_error(error).startswith(line)

@@ -74,7 +74,7 @@ def test_two_runs_cannot_share_a_folder(tmp_path):
         assert free_again.folder == tmp_path
 
 
-def test_versions_name_what_decides_the_numbers():
+def test_versions_name_everything_that_affects_results():
     found = versions()
     assert found["tensorflow"].startswith("2.")
     assert {"serkit", "python", "git_commit", "keras", "numpy"} <= set(found)

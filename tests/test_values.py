@@ -10,7 +10,7 @@ from serkit.gans.wgan_gp import WGANGPSettings
 from serkit.serialization import plain, recorded, restored
 
 
-def test_plain_values_are_what_json_gives_back(tmp_path):
+def test_plain_values_survive_json(tmp_path):
     value = {"a": (1, [2, (3, None)]), "b": {"c": ()}}
     write_json(tmp_path / "x.json", value)
     wanted = {"a": [1, [2, [3, None]]], "b": {"c": []}}
@@ -31,7 +31,7 @@ def test_settings_come_back_from_json(tmp_path, settings):
     assert restored(type(settings), read_json(tmp_path / "x.json")) == settings
 
 
-def test_what_is_missing_keeps_its_default():
+def test_missing_fields_keep_their_defaults():
     assert restored(DCGANSettings, {"batch_size": 5}) == DCGANSettings(batch_size=5)
 
 
@@ -45,7 +45,7 @@ def test_what_is_missing_keeps_its_default():
         ([1], r"from \[1\]"),
     ],
 )
-def test_what_settings_do_not_have_is_refused(values, problem):
+def test_unknown_fields_are_refused(values, problem):
     with pytest.raises(InputError, match=problem):
         restored(DCGANSettings, values)
 

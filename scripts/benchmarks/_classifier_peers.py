@@ -61,13 +61,18 @@ class Residual(nn.Module):
         self.norm = _compact_norm(old)
         self.path = nn.Sequential(
             # TensorFlow's "same": an odd row and column of zeros lie behind, not before.
-            *(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(old, new, 3, 2, bias=False)),
-            *(_compact_norm(new), nn.ReLU(inplace=True)),
+            nn.ZeroPad2d((0, 1, 0, 1)),
+            nn.Conv2d(old, new, 3, 2, bias=False),
+            _compact_norm(new),
+            nn.ReLU(inplace=True),
             nn.Conv2d(new, new, 3, padding=1, bias=False),
         )
         self.gate = nn.Sequential(
-            *(nn.AdaptiveAvgPool2d(1), nn.Conv2d(new, units, 1), nn.ReLU(inplace=True)),
-            *(nn.Conv2d(units, new, 1), nn.Sigmoid()),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(new, units, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(units, new, 1),
+            nn.Sigmoid(),
         )
         self.short = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(old, new, 1, bias=False))
 
@@ -83,9 +88,13 @@ class Compact(nn.Module):
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            *(nn.AvgPool2d((2, 4)), nn.Conv2d(1, 24, 3, padding=1, bias=False)),
-            *(Residual(24, 32, 4), Residual(32, 64, 8), Residual(64, 128, 16)),
-            *(_compact_norm(128), nn.ReLU(inplace=True)),
+            nn.AvgPool2d((2, 4)),
+            nn.Conv2d(1, 24, 3, padding=1, bias=False),
+            Residual(24, 32, 4),
+            Residual(32, 64, 8),
+            Residual(64, 128, 16),
+            _compact_norm(128),
+            nn.ReLU(inplace=True),
         )
         self.score = nn.Sequential(nn.Linear(128, 32), nn.Tanh(), nn.Linear(32, 128))
         self.logits = nn.Linear(256, classes)
@@ -107,8 +116,13 @@ def _compact_norm(channels: int) -> nn.BatchNorm2d:
 
 def head(features: int, classes: int) -> list[nn.Module]:
     return [
-        *(nn.Flatten(), nn.Linear(features, 4096), nn.ReLU(inplace=True), nn.Dropout(0.5)),
-        *(nn.Linear(4096, 4096), nn.ReLU(inplace=True), nn.Dropout(0.5)),
+        nn.Flatten(),
+        nn.Linear(features, 4096),
+        nn.ReLU(inplace=True),
+        nn.Dropout(0.5),
+        nn.Linear(4096, 4096),
+        nn.ReLU(inplace=True),
+        nn.Dropout(0.5),
         nn.Linear(4096, classes),
     ]
 
@@ -118,7 +132,7 @@ def network(name: str, classes: int) -> tuple[nn.Module, nn.Module]:
     if name == "compact":
         return nn.Identity(), Compact(classes)
     if name == "resnet50-head":
-        return resnet50(), nn.Sequential(*head(2048, classes))
+        return resnet50(), nn.Sequential(nn.Flatten(), nn.Linear(2048, classes))
     layers = vgg16()
     if name == "vgg16-head":
         return nn.Sequential(*layers), nn.Sequential(*head(25088, classes))

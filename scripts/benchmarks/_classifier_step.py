@@ -4,6 +4,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -15,7 +16,7 @@ from serkit.augmentation.arms import STRENGTHS, augmentation_of
 from serkit.models.compact import CompactSettings, compact
 from serkit.models.fitting import REPORT_FIT, FitSettings, compiled
 from serkit.models.frozen_features import compute_features, cut, open_feature_cache
-from serkit.models.transfer import TRANSFER, TransferSettings
+from serkit.models.transfer import RESNET50_HEAD, TRANSFER, TransferSettings
 from serkit.training.batches import training_batches
 from serkit.training.cache import ArrayCache
 from serkit.training.live import LiveSpectrograms
@@ -30,7 +31,8 @@ def build(name: str, precision: str) -> keras.Model:
     with warnings.catch_warnings():
         # Random weights are as fast as any.
         warnings.simplefilter("ignore")
-        return TRANSFER[name](_CLASSES, "none", TransferSettings(precision=precision))
+        settings = RESNET50_HEAD if name == "resnet50-head" else TransferSettings()
+        return TRANSFER[name](_CLASSES, "none", replace(settings, precision=precision))
 
 
 class SerkitClassifier:

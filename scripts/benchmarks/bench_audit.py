@@ -51,7 +51,7 @@ def main() -> None:
             root = Path(options.root).resolve()
             if times > 1:
                 root = repeat(root, Path(scratch, f"times-{times}"), times)
-            compare_speed(root, options.rounds if times == 1 else 2)
+            compare_speed(root, options.rounds if times == 1 else min(options.rounds, 2))
         for workers in (1, 2):
             compare_prosody(Path(options.root), min(options.rounds, _PROSODY_ROUNDS), workers)
         print_memory(options, Path(scratch, "tiny"))

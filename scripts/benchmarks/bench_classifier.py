@@ -27,6 +27,7 @@ import sys
 import time
 from pathlib import Path
 
+import joblib
 from _contender import Contender
 from _quick import parse as parse_options
 
@@ -52,7 +53,7 @@ def main() -> None:
             "without"
         )
     sys.stdout.reconfigure(line_buffering=True)
-    print(f"{len(os.sched_getaffinity(0))} cores, {options.rounds} rounds of {options.steps} steps")
+    print(f"{joblib.cpu_count()} cores, {options.rounds} rounds of {options.steps} steps")
     if "training" in options.parts:
         for network in options.networks:
             train(network, options)

@@ -18,6 +18,7 @@ import sys
 import time
 from pathlib import Path
 
+import joblib
 from _contender import Contender
 from _gan_sizes import flops_of_a_step
 from _quick import parse as parse_options
@@ -33,7 +34,7 @@ def main() -> None:
         return serve(options.contender, options)
     # Hours may pass; what is known should be seen, also in a file.
     sys.stdout.reconfigure(line_buffering=True)
-    print(f"{len(os.sched_getaffinity(0))} cores, width {options.width}, {options.rounds} rounds")
+    print(f"{joblib.cpu_count()} cores, width {options.width}, {options.rounds} rounds")
     for dtype in options.dtype:
         for batch in options.batch:
             if options.profile:

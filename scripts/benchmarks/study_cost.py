@@ -118,7 +118,7 @@ def _features(model, name: str) -> float:
     return seconds * CLIPS / (FOLDS * SEEDS * (CHEAP_ARMS + len(GAN_ARMS)))
 
 
-def spread(kinds: dict[str, Kind], machines: int) -> float:
+def spread(kinds: dict[str, Kind], networks: list[str], machines: int) -> float:
     """Seconds until all is done: GANs of a fold one after another, then the classifiers."""
     free = [0.0] * machines
     heapq.heapify(free)
@@ -134,8 +134,8 @@ def spread(kinds: dict[str, Kind], machines: int) -> float:
             before = do(kinds[f"{arm} of all clips"].seconds)
             ends = [do(kinds[f"{arm} of a category"].seconds, before) for _ in range(CLASSES)]
             ready[arm, fold] = max(ends)
-    cheap = [(0.0, name) for name in NETWORKS for _ in range(CHEAP_ARMS * FOLDS * SEEDS)]
-    made = [(after, name) for after in ready.values() for name in NETWORKS for _ in range(SEEDS)]
+    cheap = [(0.0, name) for name in networks for _ in range(CHEAP_ARMS * FOLDS * SEEDS)]
+    made = [(after, name) for after in ready.values() for name in networks for _ in range(SEEDS)]
     for after, name in sorted(cheap + made, key=lambda one: (one[0], -kinds[one[1]].seconds)):
         do(kinds[name].seconds, after)
     return max(free)
@@ -145,10 +145,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--width", type=float, default=1.0, help="of GANs, 1 is the report's")
     parser.add_argument("--steps", type=int, default=5, help="that are measured of each")
-    options = parse_options(parser, width=0.02, steps=1)
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    options = parse_options(parser, width=0.02, steps=1, networks=["compact"])
     sizes = GanSizes(width=options.width)
     found = [kind for name in GAN_ARMS for kind in of_gan(name, sizes, options.steps)]
-    found += [of_network(name, options.steps) for name in NETWORKS]
+    found += [of_network(name, options.steps) for name in options.networks]
     rows = [
         [
             kind.name,
@@ -167,7 +168,7 @@ def main() -> None:
     head = [f"on {name}", "pieces", "steps each", "ms a step", "minutes each", "hours"]
     print(markdown_table(head, rows))
     kinds = {kind.name: kind for kind in found}
-    hours = {machines: spread(kinds, machines) / 3600 for machines in (1, 8, 64)}
+    hours = {machines: spread(kinds, options.networks, machines) / 3600 for machines in (1, 8, 64)}
     rows = [
         [f"{machines}", f"{value:.1f}", f"{hours[1] / value:.1f}"]
         for machines, value in hours.items()

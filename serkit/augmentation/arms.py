@@ -115,7 +115,9 @@ class Arm:
             InputError: if both arms fill up classes.
         """
         if self.fill and other.fill:
-            raise InputError(f"{self.name} and {other.name} both fill rare classes; valid is one")
+            raise InputError(
+                f"One arm at most must fill rare classes. Received: {self.name} and {other.name}."
+            )
         return replace(
             self,
             fill=self.fill or other.fill,
@@ -149,7 +151,7 @@ ARMS = {
         Arm("time-shift", "up to a tenth earlier or later", waves=("time-shift",)),
         Arm("stretch", "at 0.8 to 1.25 of the tempo, as high as before", waves=("stretch",)),
         Arm("pitch", "up to 2 semitones higher or lower, as fast as before", waves=("pitch",)),
-        Arm("noise-images", "as many pictures of noise, without content", fill=NOISE),
+        Arm("noise-images", "as many spectrograms of noise, without content", fill=NOISE),
         Arm("dcgan", "samples of a DCGAN of each rare class", fill=DCGAN),
         Arm("wgan-gp", "samples of a WGAN-GP of each rare class", fill=WGAN_GP),
         Arm("conditional-gan", "samples of one DCGAN of all classes", fill=CONDITIONAL),
@@ -173,10 +175,12 @@ def choose_arms(names: Sequence[str], everywhere: Sequence[str] = ()) -> tuple[A
     for name in (*names, *everywhere):
         check_choice("arm", name, ARMS)
     if len(set(names)) < len(names):
-        raise InputError(f"arms={', '.join(names)}; valid is each once")
+        raise InputError(f"`arms` must be given once each. Received: arms={', '.join(names)}.")
     for name in everywhere:
         if ARMS[name].fill:
-            raise InputError(f"everywhere={name!r} fills rare classes; valid are arms that do not")
+            raise InputError(
+                f"`everywhere` must not fill rare classes. Received: everywhere={name!r}."
+            )
     chosen = [ARMS[name] for name in (NONE, *(name for name in names if name != NONE))]
     for name in everywhere:
         chosen = [arm.beside(ARMS[name]) for arm in chosen]
@@ -187,5 +191,8 @@ def choose_arms(names: Sequence[str], everywhere: Sequence[str] = ()) -> tuple[A
         if replace(one, name="", meaning="") == replace(two, name="", meaning="")
     ]
     if same:
-        raise InputError(f"with {', '.join(everywhere)} everywhere {same[0]} are the same arm")
+        raise InputError(
+            "`arms` must differ beside `everywhere`. "
+            f"Received: {same[0]} with everywhere={', '.join(everywhere)}."
+        )
     return tuple(chosen)

@@ -12,6 +12,7 @@ from serkit.datasets.splits import Speakers
 from serkit.errors import InputError
 from serkit.metrics.classification import Scores, score
 from serkit.models.fitting import FitSettings, fit_classifier
+from serkit.training.batches import Source
 from serkit.training.examples import Examples
 
 _BATCH = 64
@@ -29,8 +30,8 @@ def penultimate(classifier: keras.Model) -> keras.Model:
     features = classifier.layers[-1].input
     if isinstance(features, list) or len(features.shape) != 2:
         raise InputError(
-            f"{classifier.name}'s last layer does not take features (batch, d); valid is a model "
-            "that ends in a dense layer, or one that gives features itself"
+            "`classifier` must have a last layer that takes features (batch, d). "
+            f"Received: {classifier.name}."
         )
     return keras.Model(classifier.input, features, name=f"{classifier.name}_features")
 
@@ -52,7 +53,10 @@ class Embedding:
 
     def __init__(self, model: keras.Model, mean: np.ndarray, scale: np.ndarray) -> None:
         if len(model.output_shape) != 2:
-            raise InputError(f"{model.name} gives {model.output_shape}; valid is (batch, d)")
+            raise InputError(
+                "`model` must have an output of shape (batch, d). "
+                f"Received: {model.name} with {model.output_shape}."
+            )
         self.model, self.mean, self.scale = model, mean, scale
 
     @classmethod
@@ -73,19 +77,19 @@ class Embedding:
             InputError: if the model's output does not have the shape ``(batch, d)``.
         """
         speakers.require_training(real.speakers)
-        features = cls(model, np.float32(0), np.float32(1))(real.spectrograms)
+        features = cls(model, np.zeros((), np.float32), np.ones((), np.float32))(real.spectrograms)
         # A constant feature, such as the output of a ReLU that is always 0, has no information.
         # In float64, so that rounding does not give a constant a deviation above 0.
         deviation = features.std(axis=0, dtype=np.float64)
         scale = np.where(deviation > 1e-6, deviation, np.inf).astype(np.float32)
         return cls(model, features.mean(axis=0), scale)
 
-    def __call__(self, spectrograms: np.ndarray) -> np.ndarray:
+    def __call__(self, spectrograms: Source) -> np.ndarray:
         """Return the standardised features, float32 ``(n, d)``."""
         return (in_batches(self.model, spectrograms) - self.mean) / self.scale
 
 
-def in_batches(model: keras.Model, spectrograms: np.ndarray) -> np.ndarray:
+def in_batches(model: keras.Model, spectrograms: Source) -> np.ndarray:
     """Compute a model's outputs for any number of spectrograms, float32 ``(n, d)``."""
     parts = [
         np.asarray(model(spectrograms[start : start + _BATCH], training=False))
@@ -116,7 +120,7 @@ class RealParts:
     def __post_init__(self) -> None:
         for name in ("train", "validation", "test"):
             if getattr(self, name).labels is None:
-                raise InputError(f"{name} has no labels; valid are class numbers")
+                raise InputError(f"`{name}` must have labels. Received: none.")
 
 
 def classification_accuracy_score(
@@ -161,27 +165,32 @@ def classification_accuracy_score(
     """
     real.speakers.require_test(real.test.speakers)
     fit_classifier(
-        *(model, _replaced(real.train, generated), real.validation, real.speakers),
-        *(settings, seed, folder),
+        model,
+        _replaced(real.train, generated),
+        real.validation,
+        real.speakers,
+        settings,
+        seed,
+        folder,
         augment=augment,
         verbose=verbose,
     )
     predicted = in_batches(model, real.test.spectrograms).argmax(axis=1)
-    return score(real.test.labels, predicted, model.output_shape[-1])
+    return score(real.test.class_numbers, predicted, model.output_shape[-1])
 
 
 def _replaced(real: Examples, generated: Mapping[int, np.ndarray]) -> Examples:
-    known = np.unique(real.labels).tolist()
+    known = np.unique(real.class_numbers).tolist()
     for number, spectrograms in generated.items():
         if number not in known or not len(spectrograms):
             raise InputError(
-                f"{len(spectrograms)} spectrograms of class {number}; valid are 1 or more of a "
-                f"class with training clips: {', '.join(map(str, known))}"
+                "`generated` must have 1 or more spectrograms of classes with training clips, "
+                f"{', '.join(map(str, known))}. Received: {len(spectrograms)} of class {number}."
             )
-    keep = ~np.isin(real.labels, list(generated))
+    keep = ~np.isin(real.class_numbers, list(generated))
     numbers = [np.full(len(spectrograms), number) for number, spectrograms in generated.items()]
     return Examples(
         np.concatenate([real.spectrograms[keep], *generated.values()]),
         real.speakers,
-        np.concatenate([real.labels[keep], *numbers]),
+        np.concatenate([real.class_numbers[keep], *numbers]),
     )

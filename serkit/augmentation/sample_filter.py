@@ -98,19 +98,21 @@ class SampleFilter:
         """
         if real.labels is None or len(voices) != len(real):
             raise InputError(
-                f"{len(voices)} voices and {'no' if real.labels is None else len(real.labels)} "
-                f"labels for {len(real)} clips; valid is one of each for each clip"
+                f"`voices` and labels must be one for each of {len(real)} clips. Received: "
+                f"{len(voices)} voices, {'no' if real.labels is None else len(real.labels)} labels."
             )
         embedding = Embedding.fit(penultimate(classifier), real, speakers)
-        all_features, voices = embedding(real.spectrograms), np.asarray(voices)
+        all_features, of_clip = embedding(real.spectrograms), np.asarray(voices)
         features, thresholds = {}, {}
         for number, name in enumerate(classes):
             mine = real.labels == number
             if mine.any():
                 features[name] = all_features[mine]
-                several = len(set(voices[mine])) > 1
+                speakers_of_class = of_clip[mine].tolist()
                 thresholds[name] = (
-                    copy_threshold(features[name], voices[mine], quantile) if several else 0.0
+                    copy_threshold(features[name], speakers_of_class, quantile)
+                    if len(set(speakers_of_class)) > 1
+                    else 0.0
                 )
         return cls(classifier, embedding, classes, features, thresholds)
 
@@ -208,7 +210,7 @@ class FilteredSamples:
             return f"{counted(len(self.numbers), 'sample')}, not filtered"
         return (
             f"{len(self.numbers)} of {self.tried} samples accepted; {self.copies} were near-copies "
-            f"of training clips, {self.refused} taken for another class"
+            f"of training clips, {self.refused} classified as another class"
         )
 
 
@@ -264,9 +266,9 @@ def sample_filtered(
             break
     if strict and found < count:
         raise TooFewAccepted(
-            f"{label}: only {found} of {tried} samples are good enough, {count} were wanted; "
-            f"{copies} were near-copies of training clips, {refused} taken for another class. "
-            "Train the GAN for longer, or take samples ungated"
+            f"{label}: the filter accepted {found} of {tried} samples, {count} were wanted; "
+            f"{copies} were near-copies of training clips, {refused} classified as another class. "
+            "Train the GAN for longer, or sample without the filter"
         )
     samples = FilteredSamples(
         np.concatenate(kept)[:count],

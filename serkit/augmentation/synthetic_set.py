@@ -42,7 +42,7 @@ class Origin:
 
 
 def write_synthetic_set(
-    folder: Path, spectrograms: np.ndarray, numbers: Sequence[int], origin: Origin
+    folder: Path, spectrograms: np.ndarray, numbers: Sequence[int] | np.ndarray, origin: Origin
 ) -> None:
     """Write a set into a folder; an older set there is replaced, and its extra shards are removed.
 
@@ -59,7 +59,10 @@ def write_synthetic_set(
         InputError: if ``numbers`` is empty, or has another length than ``spectrograms``.
     """
     if len(numbers) != len(spectrograms) or not len(numbers):
-        raise InputError(f"{len(numbers)} numbers for {len(spectrograms)} spectrograms")
+        raise InputError(
+            f"`numbers` must be one for each of {len(spectrograms)} spectrograms. "
+            f"Received: {len(numbers)}."
+        )
     # A folder without a manifest holds no set. So the manifest is removed first and written last.
     (folder / _MANIFEST).unlink(missing_ok=True)
     shards = -(-len(spectrograms) // PER_SHARD)

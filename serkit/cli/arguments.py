@@ -35,7 +35,7 @@ def add_recordings(
         nargs=nargs,
         type=Path,
         metavar="ROOT",
-        help="folder, NAME=FOLDER (ravdess=…, mine=…), CSV (path,label,speaker), or the "
+        help="read a folder, NAME=FOLDER (ravdess=…, mine=…), CSV (path,label,speaker), or the "
         "manifest.csv of an audit" + (f"; default: {default}" if default else ""),
     )
     parser.add_argument(
@@ -51,7 +51,11 @@ def add_recordings(
         (("--genders",), "03=male,08=female"),
     ):
         parser.add_argument(
-            *names, action="append", default=[], metavar="A=B,…", help=f"such as {example}"
+            *names,
+            action="append",
+            default=[],
+            metavar="A=B,…",
+            help=f"map them, for example {example}",
         )
 
 
@@ -123,15 +127,15 @@ def add_spectrograms(parser: argparse.ArgumentParser) -> None:
         "--kind",
         choices=_KINDS,
         default="mel",
-        help="how the frequencies of spectrograms are spread; default: %(default)s",
+        help="space the frequency bands of spectrograms like this; default: %(default)s",
     )
     parser.add_argument(
         "--sample-rate",
         type=int,
         default=16_000,
         metavar="HZ",
-        help="resample recordings to this, such as 22050; spectrograms then reach up to half of "
-        "it and cover the same 3.6 s; default: %(default)s",
+        help="resample recordings to this many Hz, for example 22050; spectrograms then reach up "
+        "to half of it and cover the same 3.6 s; default: %(default)s",
     )
 
 
@@ -164,18 +168,18 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         "--engine",
         choices=["local", "ray"],
         default="local",
-        help="local: one piece after the other, in this process; ray: as many at a time as a "
-        "cluster has room for, pip install 'serkit[ray]'; default: %(default)s",
+        help="run tasks one after the other in this process (local), or in parallel on a Ray "
+        "cluster (ray, needs pip install 'serkit[ray]'); default: %(default)s",
     )
-    add("--address", default="", help="of a cluster, host:port; default: this machine alone")
-    add("--cpus", type=float, default=1.0, help="that Ray sets aside for a piece; default: 1")
-    add("--gpus", type=float, default=0.0, help="the same, such as 0.5; default: 0")
+    add("--address", default="", help="use the cluster at host:port; default: this machine")
+    add("--cpus", type=float, default=1.0, help="reserve so many CPUs for a task; default: 1")
+    add("--gpus", type=float, default=0.0, help="reserve so many GPUs, for example 0.5; default: 0")
     add(
         "--threads",
         type=int,
         default=0,
-        help="that TensorFlow has for a piece; numbers depend on it in their last bits; default: "
-        "as many as the machine has cores",
+        help="give TensorFlow so many threads for a task; the last bits of results depend on it; "
+        "default: the number of cores",
     )
     add("--retries", type=int, default=3, help="of a piece whose node was lost; default: 3")
     add(
@@ -220,6 +224,10 @@ def ray_settings(options: argparse.Namespace) -> "RaySettings":
     from serkit.tasks.ray import RaySettings
 
     return RaySettings(
-        *(options.address, options.cpus, options.gpus, options.threads, options.retries),
+        address=options.address,
+        cpus=options.cpus,
+        gpus=options.gpus,
+        threads=options.threads,
+        retries=options.retries,
         share=options.share,
     )

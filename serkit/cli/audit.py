@@ -15,26 +15,28 @@ _SHOWN = 20
 def add_to(commands) -> None:
     parser = commands.add_parser(
         "audit",
-        help="what is in my recordings: manifest.csv, rejected.csv, shortcuts",
+        help="check recordings: manifest.csv, rejected.csv, shortcuts",
         description="Reads every recording once and changes nothing. RAVDESS, TESS, SAVEE and "
         "CREMA-D are known by their file names, at any depth; other recordings are read by a "
         "folder per label, a CSV (path,label,speaker[,gender,sentence,intensity,repetition]) or "
         "a pattern.",
     )
     add_recordings(parser, aliases=["--labels"])
-    parser.add_argument("--out", type=Path, default=Path("runs/audit"), help="default: %(default)s")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/audit"), help="write here; default: %(default)s"
+    )
     parser.add_argument(
         "--reject",
         default="",
         metavar="KIND,…",
-        help="keep these out of the manifest too: clipped, stereo, sample-rate, length",
+        help="reject these clips, too: clipped, stereo, sample-rate, length",
     )
     parser.add_argument(
         "--prosody",
         action="store_true",
         help="measure fundamental frequency, level, voiced fraction and speaking rate: prosody.csv",
     )
-    parser.add_argument("--strict", action="store_true", help="status 1 if something was rejected")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 if a file was rejected")
     parser.set_defaults(run=run)
 
 

@@ -10,15 +10,19 @@ from serkit.errors import InputError
 def add_to(commands) -> None:
     parser = commands.add_parser(
         "download",
-        help="RAVDESS, TESS or CREMA-D from where their authors put them",
+        help="download RAVDESS, TESS or CREMA-D from their authors' servers",
         description="Shows licence and citation, asks, and downloads with checksums. Broken off, "
         "the same command goes on where it was. SAVEE has to be asked for from its owners.",
     )
-    parser.add_argument("corpus", metavar="CORPUS", help="ravdess, tess or crema-d")
+    parser.add_argument("corpus", metavar="CORPUS", help="download ravdess, tess or crema-d")
     parser.add_argument(
-        "--to", type=Path, default=Path("data"), metavar="DIR", help="default: %(default)s"
+        "--to",
+        type=Path,
+        default=Path("data"),
+        metavar="DIR",
+        help="download to here; default: %(default)s",
     )
-    parser.add_argument("--yes", action="store_true", help="the licence is accepted: do not ask")
+    parser.add_argument("--yes", action="store_true", help="accept the licence without a question")
     parser.set_defaults(run=run)
 
 

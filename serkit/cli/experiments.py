@@ -48,7 +48,9 @@ def experiment_parser(description: str, out: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     add_recordings(parser)
     add_spectrograms(parser)
-    parser.add_argument("--out", type=Path, default=Path(out), help="default: %(default)s")
+    parser.add_argument(
+        "--out", type=Path, default=Path(out), help="write here; default: %(default)s"
+    )
     return parser
 
 
@@ -69,9 +71,24 @@ def rare_classes_parser(
     """
     parser = experiment_parser(description, out)
     count = 1 if len(labels) == 1 else "+"
-    parser.add_argument("--label", nargs=count, default=list(labels), help="is made rare")
-    parser.add_argument("--clips", type=int, default=40, help="left of it; 0 leaves all")
-    parser.add_argument("--width", type=float, default=0.25, help="1 is the 2021 report's networks")
+    parser.add_argument(
+        "--label",
+        nargs=count,
+        default=list(labels),
+        help="make these classes rare; default: %(default)s",
+    )
+    parser.add_argument(
+        "--clips",
+        type=int,
+        default=40,
+        help="keep so many training clips of a class, 0 for all; default: %(default)s",
+    )
+    parser.add_argument(
+        "--width",
+        type=float,
+        default=0.25,
+        help="scale the networks by this, 1 as in the 2021 report; default: %(default)s",
+    )
     return parser
 
 
@@ -149,15 +166,15 @@ def cross_validation(
     live = None if options.live is None else _live(options.live, speeds)
     with run_of(options, "seeds") as run:
         trial = CrossValidation(
-            *(
-                options.roots,
-                options.labels,
-                spec_of(options, spec),
-                options.out,
-                options.seeds,
-                options.folds,
-            ),
-            *(speeds if live is None else (), results, naming_of(options)),
+            options.roots,
+            options.labels,
+            spec_of(options, spec),
+            options.out,
+            options.seeds,
+            folds=options.folds,
+            speeds=speeds if live is None else (),
+            results=results,
+            naming=naming_of(options),
             live=live,
         )
         try:

@@ -16,37 +16,45 @@ PLANS = ("report", "balance")
 def add_to(commands) -> None:
     parser = commands.add_parser(
         "generate",
-        help="spectrograms of rare classes from the GANs of a run",
+        help="generate spectrograms of rare classes with the GANs of a run",
         description="Writes DIR/CLASS: shards of float16 spectrograms, a manifest with class, seed "
         "and generator of each, a picture of the first ones, and some as sound. Near-copies of "
         "training clips and samples that the run's classifier takes for another class are "
         "rejected and replaced by others.",
     )
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a run with GANs")
-    parser.add_argument("--class", dest="label", metavar="CLASS", help="such as male_surprise")
-    parser.add_argument("--count", type=int, metavar="N", help="how many of the class")
+    parser.add_argument(
+        "run_folder", type=Path, metavar="RUN", help="use the GANs of this run folder"
+    )
+    parser.add_argument(
+        "--class",
+        dest="label",
+        metavar="CLASS",
+        help="generate samples of this class, for example male_surprise",
+    )
+    parser.add_argument("--count", type=int, metavar="N", help="generate so many")
     parser.add_argument(
         "--plan",
         choices=PLANS,
-        help="instead of --class and --count: report adds what the report added (figure 18), as "
-        "far as the run has generators; balance fills each class that has one up to the largest",
+        help="generate by a plan instead of --class and --count: report as figure 18 of the 2021 "
+        "report, as far as the run has generators; balance up to the largest class",
     )
     parser.add_argument(
         "--share",
         type=float,
         default=1.0,
-        help="with --plan balance: fill up to this share of the largest; default: %(default)s",
+        help="fill up to this fraction of the largest class with --plan balance; "
+        "default: %(default)s",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the noise; default: %(default)s")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="default: RUN/samples")
+    parser.add_argument("--seed", type=int, default=0, help="seed the noise; default: %(default)s")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write here; default: RUN/samples")
     parser.add_argument(
         "--wav",
         type=int,
         default=8,
         metavar="N",
-        help="as sound, the first N; default: %(default)s",
+        help="write the first N as sound, too; default: %(default)s",
     )
-    parser.add_argument("--ungated", action="store_true", help="reject nothing")
+    parser.add_argument("--ungated", action="store_true", help="do not use the sample filter")
     parser.set_defaults(run=run)
 
 

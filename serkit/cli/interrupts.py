@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import threading
 from types import FrameType
 
@@ -41,7 +40,7 @@ class Interrupts:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         while frame is not None:
             if frame.f_code.co_filename.startswith("<frozen importlib"):
-                os.write(sys.__stderr__.fileno(), f"\n{self.name}: interrupted\n".encode())
+                os.write(2, f"\n{self.name}: interrupted\n".encode())
                 os._exit(_STATUS)
             frame = frame.f_back
         raise KeyboardInterrupt

@@ -15,7 +15,7 @@ _SIDE = 224
 def add_to(commands) -> None:
     parser = commands.add_parser(
         "listen",
-        help="sound from spectrograms, such as those that a GAN made",
+        help="turn spectrograms, for example generated ones, into WAV files",
         description="Writes 16-bit WAV files, DIR/<stem>-000.wav and so on. The phase is made up "
         "(Griffin-Lim), so even a real recording sounds a little rough: give one to hear what is "
         "the best to expect. Of a recording it is the middle 3.6 seconds.",
@@ -33,12 +33,22 @@ def add_to(commands) -> None:
     add_spectrograms(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument(
-        "--iterations", type=int, default=32, metavar="N", help="default: %(default)s"
+        "--iterations",
+        type=int,
+        default=32,
+        metavar="N",
+        help="run Griffin-Lim so often; default: %(default)s",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
-    parser.add_argument("--first", type=int, metavar="N", help="of each .npy only the first N")
     parser.add_argument(
-        "--dark-is-loud", action="store_true", help="in pictures; else white is loud"
+        "--seed", type=int, default=0, metavar="N", help="seed the phases; default: %(default)s"
+    )
+    parser.add_argument(
+        "--first", type=int, metavar="N", help="convert only the first N of each .npy"
+    )
+    parser.add_argument(
+        "--dark-is-loud",
+        action="store_true",
+        help="read black, not white, as loud in PNG files",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace files in DIR")
     parser.set_defaults(run=run)
@@ -71,12 +81,13 @@ def run(options: argparse.Namespace) -> int:
 def _write(spectrogram: np.ndarray, path: Path, options: argparse.Namespace) -> float:
     """Write the sound of one spectrogram; return the spectral convergence of the inversion."""
     import soundfile
+    import tensorflow as tf
 
     from serkit.audio.inversion import spectral_convergence, to_waveform
     from serkit.files import replacing
 
     spec = spec_of(options)
-    wanted = spectrogram[np.newaxis]
+    wanted = tf.constant(spectrogram[np.newaxis])
     made = to_waveform(wanted, spec, iterations=options.iterations, seed=options.seed)
     with replacing(path) as partial:
         soundfile.write(partial, made[0].numpy(), spec.sample_rate, "PCM_16", format="WAV")
@@ -133,10 +144,10 @@ def _read_array(file: Path, first: int | None) -> np.ndarray:
     except (ValueError, EOFError) as error:
         raise InputError(f"{file} is not an array of numbers as numpy.save writes it") from error
     one = (_SIDE, _SIDE)
-    shape = getattr(values, "shape", ())
+    shape: tuple[int, ...] = getattr(values, "shape", ())
     if shape in (one, (*one, 1)):
         values = values.reshape(1, *one, 1)
-    elif shape[1:] != (*one, 1) or shape[0] == 0:
+    elif shape[1:] != (*one, 1) or not len(values):
         raise InputError(
             f"{file} has the shape {shape}; valid are (n, 224, 224, 1), (224, 224, 1) and "
             "(224, 224), frames before bins, as the default SpectrogramSpec makes them"
@@ -186,6 +197,6 @@ def _read_recording(file: Path, options: argparse.Namespace) -> np.ndarray:
 
     spec = spec_of(options)
     loaded = load_waveform(tf.constant(file.read_bytes()), spec, decode_any)
-    if problem := loaded.status.numpy().decode():
+    if problem := bytes(loaded.status.numpy()).decode():
         raise RecordingError(f"{file}: {problem}")
     return to_spectrogram(loaded.waveform[tf.newaxis], spec).numpy()

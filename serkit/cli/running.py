@@ -136,8 +136,8 @@ def as_options(message: str, spelled: Mapping[str, str]) -> str:
         spelled: option strings by the names of their destinations.
 
     Example:
-        >>> as_options("rare_below=2 is out of range", {"rare_below": "--rare-below"})
-        '--rare-below 2 is out of range'
+        >>> as_options("`rare_below` must be 1. Received: rare_below=2.", {"rare_below": "--rare"})
+        '`--rare` must be 1. Received: --rare 2.'
     """
 
     def option(found: re.Match) -> str:

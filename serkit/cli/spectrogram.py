@@ -29,7 +29,7 @@ _LONGEST_STEM = 40
 def add_to(commands) -> None:
     parser = commands.add_parser(
         "spectrogram",
-        help="a recording as a picture, or all recordings as greyscale pictures",
+        help="draw the spectrogram of a recording, or of all as greyscale PNG files",
         description="With -o, one recording over seconds and Hz, in dB below its maximum; of a "
         "longer one the middle 3.6 s. With --pictures, every usable recording below the ROOTs "
         "becomes a greyscale PNG of 224 x 224 pixels in DIR/CATEGORY: time goes to the right, low "
@@ -38,12 +38,19 @@ def add_to(commands) -> None:
     )
     add_recordings(parser)
     where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("-o", "--out", type=Path, metavar="PNG", help="the picture of one FILE")
-    where.add_argument("--pictures", type=Path, metavar="DIR", help="pictures of all below ROOT…")
+    where.add_argument(
+        "-o", "--out", type=Path, metavar="PNG", help="write the figure of one FILE here"
+    )
+    where.add_argument(
+        "--pictures",
+        type=Path,
+        metavar="DIR",
+        help="write a PNG of each recording below ROOT… here",
+    )
     parser.add_argument(
         "--waveform",
         action="store_true",
-        help="with -o: draw the whole recording's amplitude over time instead",
+        help="draw the amplitude over time instead, with -o",
     )
     add_spectrograms(parser)
     parser.set_defaults(run=run)
@@ -83,7 +90,7 @@ def _waveform(file: Path) -> "Figure":
     from serkit.reporting.spectrogram_figures import waveform_figure
 
     found = decode_any(tf.constant(file.read_bytes()))
-    if problem := found.status.numpy().decode():
+    if problem := bytes(found.status.numpy()).decode():
         raise RecordingError(f"{file}: {problem}")
     return waveform_figure(found.waveform.numpy(), int(found.sample_rate), _title(file))
 

@@ -24,7 +24,7 @@ _PARTNERS, _WORTH_A_ROUND = 250, 0.9
 
 
 def assign(
-    counts: np.ndarray, shares: np.ndarray, ranks: np.ndarray, starts: np.ndarray, seed: int
+    counts: np.ndarray, fractions: np.ndarray, ranks: np.ndarray, starts: np.ndarray, seed: int
 ) -> np.ndarray:
     """Assign groups to partitions so that each partition has about its fraction of each class.
 
@@ -35,7 +35,7 @@ def assign(
 
     Args:
         counts: number of clips ``(groups, classes)``.
-        shares: target fraction of clips of each partition ``(parts,)``; the fractions sum to 1.
+        fractions: target fraction of clips of each partition ``(parts,)``; the fractions sum to 1.
         ranks: priority of each partition to contain every class ``(parts,)``, small integers. One
             class missing in a partition costs more than any number of classes missing in
             partitions of lower rank.
@@ -47,17 +47,17 @@ def assign(
     """
     counts = counts[:, counts.sum(axis=0) > 0].astype(float)
     rng = np.random.default_rng(seed)
-    groups, parts = len(counts), len(shares)
+    groups, parts = len(counts), len(fractions)
     if parts**groups <= _FEW:
         every = np.array(list(itertools.product(range(parts), repeat=groups)))
         every = every[rng.permutation(len(every))]
-        return every[np.argmin(np.round(cost(counts, shares, ranks, every), 9))]
-    found = [_improve(counts, shares, ranks, start.copy(), rng) for start in starts]
-    return min(found, key=lambda parts_of: cost(counts, shares, ranks, parts_of[None])[0])
+        return every[np.argmin(np.round(cost(counts, fractions, ranks, every), 9))]
+    found = [_improve(counts, fractions, ranks, start.copy(), rng) for start in starts]
+    return min(found, key=lambda parts_of: cost(counts, fractions, ranks, parts_of[None])[0])
 
 
 def cost(
-    counts: np.ndarray, shares: np.ndarray, ranks: np.ndarray, assignments: np.ndarray
+    counts: np.ndarray, fractions: np.ndarray, ranks: np.ndarray, assignments: np.ndarray
 ) -> np.ndarray:
     """Compute the cost of each assignment; see :func:`assign` for the arguments.
 
@@ -67,7 +67,7 @@ def cost(
 
     Args:
         counts: number of clips ``(groups, classes)``.
-        shares: target fraction of each partition ``(parts,)``.
+        fractions: target fraction of each partition ``(parts,)``.
         ranks: rank of each partition ``(parts,)``.
         assignments: partition of each group ``(n, groups)``.
 
@@ -75,18 +75,18 @@ def cost(
         Costs ``(n,)``.
     """
     sums = np.stack(
-        [(assignments == part).astype(float) @ counts for part in range(len(shares))], axis=1
+        [(assignments == part).astype(float) @ counts for part in range(len(fractions))], axis=1
     )
-    return _cost_of(sums, shares, ranks)
+    return _cost_of(sums, fractions, ranks)
 
 
-def _cost_of(sums: np.ndarray, shares: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+def _cost_of(sums: np.ndarray, fractions: np.ndarray, ranks: np.ndarray) -> np.ndarray:
     """Compute :func:`cost` from the clips ``(…, parts, classes)`` in each partition."""
     parts, classes = sums.shape[-2:]
     totals = sums.sum(axis=-2, keepdims=True)
-    per_class = np.square(sums / totals - shares[:, None]).sum(axis=(-2, -1))
+    per_class = np.square(sums / totals - fractions[:, None]).sum(axis=(-2, -1))
     sizes = sums.sum(axis=-1)
-    overall = np.square(sizes / sizes.sum(axis=-1, keepdims=True) - shares).sum(axis=-1)
+    overall = np.square(sizes / sizes.sum(axis=-1, keepdims=True) - fractions).sum(axis=-1)
     # One missing class costs more than any imbalance and than all missing classes of lower rank.
     weights = 4.0 * parts * classes * (parts * classes + 1.0) ** ranks
     missing = ((sums == 0).sum(axis=-1) * weights).sum(axis=-1)
@@ -96,14 +96,14 @@ def _cost_of(sums: np.ndarray, shares: np.ndarray, ranks: np.ndarray) -> np.ndar
 
 def _improve(
     counts: np.ndarray,
-    shares: np.ndarray,
+    fractions: np.ndarray,
     ranks: np.ndarray,
     part_of: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    parts = np.arange(len(shares))
+    parts = np.arange(len(fractions))
     sums = np.stack([counts[part_of == part].sum(axis=0) for part in parts])
-    best = float(_cost_of(sums, shares, ranks))
+    best = float(_cost_of(sums, fractions, ranks))
     improved = True
     while improved:
         improved, before = False, best
@@ -118,7 +118,7 @@ def _improve(
             change = np.zeros((len(there), *sums.shape))
             change[:, here] = back - counts[group]
             change[np.arange(len(there)), there] = counts[group] - back
-            costs = _cost_of(sums + change, shares, ranks)
+            costs = _cost_of(sums + change, fractions, ranks)
             choice = int(np.argmin(costs))
             if costs[choice] < best - _GAIN:
                 best, improved = float(costs[choice]), True
@@ -179,7 +179,7 @@ def fold_numbers(kfold, labels: Sequence[str], groups: Sequence[str] | None) -> 
             for number, (_, tested) in enumerate(kfold.split(labels, labels, groups)):
                 numbers[tested] = number
         except ValueError as error:
-            raise InputError(f"these clips cannot be split into folds: {error}") from error
+            raise InputError(f"The clips cannot be split into folds: {error}") from error
     return numbers
 
 
@@ -247,7 +247,7 @@ def keep_sentences_apart(split: Split, label_set: str, seed: int) -> Split:
     test = split.test.where(is_tested)
     for name, part in {"train": train, "validation": validation, "test": test}.items():
         if not part.clips:
-            raise InputError(f"without shared sentences no clip is left in the {name} part")
+            raise InputError(f"Without shared sentences the {name} partition has no clip.")
     kept = {(c.root, c.path) for part in (train, validation, test) for c in part.clips}
     left_out = tuple(clip for clip in whole.clips if (clip.root, clip.path) not in kept)
     return Split(train, validation, test, split.protocol, split.detail, left_out, True)
@@ -256,13 +256,16 @@ def keep_sentences_apart(split: Split, label_set: str, seed: int) -> Split:
 def _test_sentences(corpus: Corpus, name: str, label_set: str, seed: int) -> set[str]:
     sentences = sorted({clip.sentence for clip in corpus.clips})
     if len(sentences) < 2:
-        raise InputError(f"{name} has one sentence only; it cannot be on one side alone")
+        raise InputError(
+            "`sentence_disjoint` needs 2 sentences or more of each corpus. "
+            f"Received: 1 sentence of {name}."
+        )
     rng = np.random.default_rng(derive_seed(seed, "sentences", name))
-    shares = np.array([1 - _TEST_SENTENCES, _TEST_SENTENCES])
+    fractions = np.array([1 - _TEST_SENTENCES, _TEST_SENTENCES])
     starts = np.stack([rng.permutation(np.arange(len(sentences)) % 3 == 0) for _ in range(3)])
     counts = count_clips(corpus, "sentence", sentences, label_set)
     order = int(rng.integers(1 << 31))
-    part_of = assign(counts, shares, np.zeros(2, int), starts.astype(int), order)
+    part_of = assign(counts, fractions, np.zeros(2, int), starts.astype(int), order)
     return {sentence for sentence, part in zip(sentences, part_of, strict=True) if part}
 
 
@@ -275,5 +278,5 @@ def _require_known(corpus: Corpus) -> None:
     if unknown:
         shown = ", ".join(f"{counted(n, 'clip')} of {name}" for name, n in sorted(unknown.items()))
         raise InputError(
-            f"a split without shared sentences needs to know what is spoken; it is not in {shown}"
+            f"`sentence_disjoint` needs the sentence of each clip. Received: none for {shown}."
         )

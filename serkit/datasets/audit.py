@@ -91,7 +91,7 @@ def require_own_tables(folder: Path | str) -> None:
         if file.exists():
             with open(file, encoding="utf-8", errors="replace") as opened:
                 if opened.readline().rstrip("\n") != header:
-                    raise InputError(f"{file} is not serkit's and is not replaced; choose another")
+                    raise InputError(f"{file} was not written by serkit and is not replaced.")
 
 
 class NothingUsable(InputError):
@@ -241,13 +241,18 @@ def open_recordings(
     roots: dict[str, Path] = {}
     for corpus in corpora:
         if shared := sorted(roots.keys() & corpus.roots.keys()):
-            raise InputError(f"several of what is given have a root {', '.join(shared)}")
+            raise InputError(
+                f"Roots must have different names. Received: {', '.join(shared)} twice."
+            )
         roots |= corpus.roots
     clips = [clip for corpus in corpora for clip in corpus.clips]
     seen: dict[str, str] = {}
     for clip in clips:
         if clip.sha256 in seen:
-            raise InputError(f"{clip.path} is the same recording as {seen[clip.sha256]}")
+            raise InputError(
+                "Manifests must list each recording once. "
+                f"Received: {clip.path}, the same as {seen[clip.sha256]}."
+            )
         seen[clip.sha256] = clip.path
     return Audit(Corpus(tuple(clips), roots), found.rejected, found.noticed)
 

@@ -20,8 +20,8 @@ from serkit.formatting import counted
 def notice(clip: Clip, found: Probe) -> Iterator[Finding]:
     """Yield the anomalies of one clip that do not make it unusable."""
     if found.clipped:
-        share = found.clipped / (found.duration * found.sample_rate * found.channels)
-        reason = f"{found.clipped} samples ({share:.2%}) are cut off at full scale"
+        fraction = found.clipped / (found.duration * found.sample_rate * found.channels)
+        reason = f"{found.clipped} samples ({fraction:.2%}) are cut off at full scale"
         yield Finding(clip.root, clip.path, "clipped", reason)
     if found.channels > 1:
         reason = f"{found.channels} channels; they are mixed to one"
@@ -170,9 +170,9 @@ def _few_speakers(category: str, inside: Sequence[Clip], peers: Sequence[Clip]) 
 
 def _one_corpus(category: str, inside: Sequence[Clip], others: Sequence[Clip]) -> Iterator[str]:
     (corpus, clips), *_ = Counter(clip.corpus for clip in inside).most_common()
-    share = clips / len(inside)
+    fraction = clips / len(inside)
     usual = sum(clip.corpus == corpus for clip in others) / max(len(others), 1)
-    if share > 0.5 and 0 < usual < share / _OVERREPRESENTED:
+    if fraction > 0.5 and 0 < usual < fraction / _OVERREPRESENTED:
         yield (
             f"{_part(clips, len(inside), category)} is from {corpus}, which has "
             f"{_share(usual, 1)} of the other classes"
@@ -261,8 +261,8 @@ def _unknown(parts: dict[str, list[Clip]]) -> list[str]:
         genders = sum(not clip.gender for clip in clips)
         if speakers:
             found.append(
-                f"nobody said who speaks in {counted(speakers, 'clip')} of {name}: one speaker for "
-                f"all of them, so that no split of {name} can leak"
+                f"the speaker is not known in {counted(speakers, 'clip')} of {name}: they count as "
+                f"one speaker, so that no split of {name} can leak"
             )
         if genders:
             found.append(

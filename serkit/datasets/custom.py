@@ -50,14 +50,15 @@ class Naming:
             groups = re.compile(self.pattern).groupindex
         except re.error as error:
             raise InputError(
-                f"pattern={self.pattern!r} is no regular expression: {error}"
+                f"`pattern` must be a regular expression ({error}). "
+                f"Received: pattern={self.pattern!r}."
             ) from error
         unknown = sorted(set(groups) - set(GROUPS))
         if unknown or "label" not in groups:
             wrong = f"the groups {', '.join(unknown)}" if unknown else "no group label"
             raise InputError(
-                f"pattern={self.pattern!r} has {wrong}; valid are (?P<label>…) and, where known, "
-                + ", ".join(GROUPS[1:])
+                "`pattern` must have the group (?P<label>…) and, where known, "
+                f"{', '.join(GROUPS[1:])}. Received: {wrong} in pattern={self.pattern!r}."
             )
 
     def by_pattern(self, path: str, corpus: str) -> Clip:

@@ -3,7 +3,6 @@
 SAVEE cannot be downloaded: its owners provide it on request only.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -18,6 +17,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
+
+from filelock import FileLock, Timeout
 
 from serkit.datasets.http import Remote, Track, fetch, fetch_all
 from serkit.errors import DownloadError, InputError, check_choice
@@ -203,22 +204,21 @@ def _workshop(folder: Path) -> Iterator[Path]:
     work = _workshop_path(folder)
     work.mkdir(parents=True, exist_ok=True)
     lock = work / ".lock"
-    with open(lock, "w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DownloadError(
-                f"another process is downloading to {folder}; wait for it or end it"
-            ) from error
-        try:
+    try:
+        with FileLock(lock, timeout=0):
             yield work
-            shutil.rmtree(work)
-        except BaseException:
-            # Keep a partial zip, so that the next call can resume it. Remove an empty folder.
-            lock.unlink(missing_ok=True)
-            with suppress(OSError):
-                work.rmdir()
-            raise
+    except Timeout as error:
+        raise DownloadError(
+            f"another process is downloading to {folder}; wait for it or end it"
+        ) from error
+    except BaseException:
+        # Keep a partial zip, so that the next call can resume it. Remove an empty folder.
+        with suppress(OSError):
+            lock.unlink()
+            work.rmdir()
+        raise
+    # Not earlier: on Windows an open file, such as the lock, cannot be removed.
+    shutil.rmtree(work, ignore_errors=True)
 
 
 def _get_zip(source: Source, folder: Path, work: Path, track: Track, pause: Callable) -> None:
@@ -318,7 +318,8 @@ def _pointers(archive: Path) -> dict[str, tuple[str, str]]:
             path = _POINTER_PATH.fullmatch(member.name)
             if path is None:
                 continue
-            text = opened.extractfile(member).read(1024) if member.isfile() else b""
+            file = opened.extractfile(member) if member.isfile() else None
+            text = file.read(1024) if file else b""
             pointer = _POINTER.fullmatch(text)
             if pointer is None:
                 raise ValueError(f"{member.name} is no Git LFS pointer")

@@ -46,7 +46,7 @@ def drop_duplicates(
     for group in groups.values():
         if len(group) > 1:
             group.sort(key=lambda c: (order[c.root], c.path.count("/"), c.path))
-            dropped |= {(f.root, f.path): f for f in _judge(group, roots)}
+            dropped |= {(f.root, f.path): f for f in _resolved(group, roots)}
     kept = [clip for clip in clips if (clip.root, clip.path) not in dropped]
     found = [*unusable, *dropped.values()]
     if not any(finding.kind == "duplicate" for finding in dropped.values()):
@@ -55,7 +55,7 @@ def drop_duplicates(
     return kept, _Trees(same, unusable, roots).fold(found)
 
 
-def _judge(group: Sequence[Clip], roots: Mapping[str, Path]) -> Iterable[Finding]:
+def _resolved(group: Sequence[Clip], roots: Mapping[str, Path]) -> Iterable[Finding]:
     first, *others = group
     emotions = {clip.emotion for clip in group}
     genders = {clip.gender for clip in group} - {""}
@@ -197,7 +197,11 @@ def drop_lossy_copies(
     if not lossy or not lossless:
         return list(files), []
     originals = {key: file for file in lossless if (key := _key(file, read))}
-    found = {file: original for file in lossy if (original := originals.get(_key(file, read)))}
+    found = {
+        file: original
+        for file in lossy
+        if (key := _key(file, read)) and (original := originals.get(key))
+    }
     findings = [
         Finding(root, file, "duplicate", f"a lossy copy of {original}, by name, label and speaker")
         for file, original in found.items()

@@ -81,4 +81,4 @@ def write_findings(path: Path, findings: Iterable[Finding]) -> None:
     with replacing(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([field.name for field in fields(Finding)])
-        writer.writerows(map(astuple, findings))
+        writer.writerows(astuple(finding) for finding in findings)

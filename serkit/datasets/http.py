@@ -122,8 +122,9 @@ def fetch_all(
 
     Raises:
         DownloadError: as :func:`fetch`. The files that are complete stay at their paths.
-        InputError: as :func:`fetch`.
+        InputError: as :func:`fetch`, or if ``workers`` is below 1.
     """
+    check_range("workers", workers, 1)
     stopping = threading.Event()
 
     def wait(seconds: float) -> None:
@@ -165,9 +166,9 @@ class _Transfer:
             # start without them.
             self.partial.unlink()
         raise DownloadError(
-            f"{self.remote.url} came with the checksum {came} instead of "
-            f"{self.remote.known_hash}, twice; it was thrown away. Try again later: the file was "
-            "damaged on the way or is another one now"
+            f"{self.remote.url} had the checksum {came} instead of {self.remote.known_hash}, "
+            "twice, and was deleted. Try again later: the file was damaged in transfer, or has "
+            "changed"
         )
 
     def _persist(self) -> Iterator[int]:
@@ -184,13 +185,13 @@ class _Transfer:
             except urllib3.exceptions.HTTPError as error:
                 reason = _cause(error)
             except requests.RequestException as error:
-                raise DownloadError(f"{self.remote.url} cannot be asked for: {error}") from error
+                raise DownloadError(f"{self.remote.url} cannot be requested: {error}") from error
             if attempt < self.attempts:
                 usual = 2.0 ** (attempt - 1)
                 self.pause(min(usual if wait is None else wait, _LONGEST_PAUSE))
         raise DownloadError(
-            f"{self.remote.url} did not come in {self.attempts} attempts ({reason}). What has come "
-            "is kept: the same command goes on from there"
+            f"{self.remote.url} was not complete after {self.attempts} attempts ({reason}). "
+            "The received bytes are kept: the same command resumes there"
         )
 
     def _append(self) -> Iterator[int]:

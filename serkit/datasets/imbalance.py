@@ -26,7 +26,7 @@ def nothing_rare(counts: Mapping[str, int], rare_below: float) -> str:
         counts: training clips per class.
         rare_below: as for :func:`balance_plan`.
     """
-    least, largest = min(counts, key=counts.get), max(counts.values())
+    least, largest = min(counts, key=lambda label: counts[label]), max(counts.values())
     return (
         f"no class has fewer than {rare_below:.0%} of the largest one's clips; {least}, with "
         f"{counts[least]} of {largest} ({counts[least] / largest:.0%}), comes nearest"
@@ -52,8 +52,8 @@ def report_plan(counts: Mapping[str, int]) -> dict[str, int]:
     plan = {label: count for label, count in _REPORT.items() if counts.get(label)}
     if not plan:
         raise InputError(
-            f"the 2021 report's plan is for {', '.join(_REPORT)}; there are "
-            f"{', '.join(counts) or 'none'}"
+            f"The 2021 report's plan must have one of the classes {', '.join(_REPORT)}. "
+            f"Received: {', '.join(counts) or 'none'}."
         )
     return plan
 
@@ -79,7 +79,7 @@ def balance_plan(
         InputError: if ``counts`` is empty, or a fraction is out of range.
     """
     if not counts:
-        raise InputError("counts is empty; valid is one number per class")
+        raise InputError("`counts` must be one number or more. Received: none.")
     check_range("rare_below", rare_below, 0.0, 10.0)
     check_range("share", share, 0.0, 10.0)
     largest = max(counts.values())

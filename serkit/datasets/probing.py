@@ -64,7 +64,7 @@ class Meter:
         scale = 1 / _HALF if values.dtype == np.int16 else 1.0
         self._add_range(float(values.min()) * scale, float(values.max()) * scale)
         if values.dtype == np.int16:
-            self._narrow.update(values)
+            self._narrow.update(values.data)
             values = values.astype(np.float32)
         else:
             self._add_wide(values)
@@ -101,12 +101,12 @@ class Meter:
             raise Unusable("unreadable", f"cannot be read: samples of {self.peak:.0e} x full scale")
 
     def _add_wide(self, values: np.ndarray) -> None:
-        self._wide.update(values)
+        self._wide.update(values.data)
         if self._all_16_bit:
             scaled = values * _HALF
             rounded = scaled.round().clip(-_HALF, _HALF - 1)
             self._all_16_bit = bool((scaled == rounded).all())
-            self._narrow.update(rounded.astype(np.int16))
+            self._narrow.update(rounded.astype(np.int16).data)
 
     def require_sound(self) -> None:
         """Raise Unusable unless at least 0.1 s is louder than silence.

@@ -60,7 +60,7 @@ def random_folds(corpus: Corpus, label_set: str, seed: int, *, folds: int = 5) -
     return tuple(splits)
 
 
-_SHARES = np.array([0.6, 0.2, 0.2])
+_FRACTIONS = np.array([0.6, 0.2, 0.2])
 _PARTS_OF_FOLDS = (0, 0, 0, 1, 2)
 # Ranks of a missing class in train, validation and test. A class missing in training cannot be
 # learned. A class missing in test cannot be reported. A class missing in validation cannot
@@ -97,8 +97,9 @@ def hold_out(
     starts = []
     for fold_of in start_folds(corpus, label_set, speakers, _FEWEST_SPEAKERS, rng):
         starts.append(np.array(_PARTS_OF_FOLDS)[rng.permutation(5)][fold_of])
-    part_of = assign(counts, _SHARES, _RANKS, np.stack(starts), int(rng.integers(1 << 31)))
-    split = Split(*_parts(corpus, speakers, part_of, 3))
+    part_of = assign(counts, _FRACTIONS, _RANKS, np.stack(starts), int(rng.integers(1 << 31)))
+    train, validation, test = _parts(corpus, speakers, part_of, 3)
+    split = Split(train, validation, test)
     if sentence_disjoint:
         split = keep_sentences_apart(split, label_set, seed)
     _require_all_classes(corpus, split, label_set)
@@ -135,8 +136,8 @@ def k_fold(
     counts = count_clips(corpus, "speaker", speakers, label_set)
     rng = np.random.default_rng(derive_seed(seed, "folds"))
     starts = np.stack(list(start_folds(corpus, label_set, speakers, folds, rng)))
-    shares, ranks = np.full(folds, 1 / folds), np.zeros(folds, int)
-    fold_of = assign(counts, shares, ranks, starts, int(rng.integers(1 << 31)))
+    fractions, ranks = np.full(folds, 1 / folds), np.zeros(folds, int)
+    fold_of = assign(counts, fractions, ranks, starts, int(rng.integers(1 << 31)))
     order = order_folds(
         np.stack([counts[fold_of == fold].sum(axis=0) for fold in range(folds)]), rng
     )
@@ -196,7 +197,7 @@ def leave_one_corpus_out(corpus: Corpus, label_set: str, seed: int) -> Iterator[
     """
     names = sorted({clip.corpus for clip in corpus.clips})
     if len(names) < 2:
-        raise InputError(f"only one corpus ({', '.join(names)}); at least two are needed")
+        raise InputError(f"`corpus` must hold 2 corpora or more. Received: {', '.join(names)}.")
     for name in names:
         test = corpus.where(lambda clip, name=name: clip.corpus == name)
         yield _without(corpus, test, label_set, seed, "leave-one-corpus-out", name)
@@ -216,7 +217,8 @@ def random_split(corpus: Corpus, label_set: str, seed: int) -> Split:
     kfold = StratifiedKFold(5, shuffle=True, random_state=int(rng.integers(1 << 31)))
     fold_of = fold_numbers(kfold, labels, None)
     part_of = np.array(_PARTS_OF_FOLDS)[fold_of]
-    return Split(*_select(corpus, part_of, 3), RANDOM)
+    train, validation, test = _select(corpus, part_of, 3)
+    return Split(train, validation, test, RANDOM)
 
 
 PROTOCOLS: dict[str, Callable[..., Split | Sequence[Split] | Iterator[Split]]] = {
@@ -248,8 +250,8 @@ def _require_speakers(corpus: Corpus, fewest: int, how: str) -> list[str]:
     if len(speakers) < fewest:
         found = f"{counted(len(corpus), 'clip')} of {counted(len(speakers), 'speaker')}"
         raise InputError(
-            f"the recordings are {found} ({', '.join(speakers)}); to split by speaker {how} takes "
-            f"{fewest} or more"
+            f"`corpus` must have {fewest} speakers or more to be split {how}. "
+            f"Received: {found} ({', '.join(speakers)})."
         )
     return speakers
 
@@ -278,9 +280,10 @@ def _without(
     rng = np.random.default_rng(derive_seed(seed, protocol, name))
     starts = np.stack([rng.permutation(np.arange(len(speakers)) % 5 == 0) for _ in range(3)])
     counts = count_clips(rest, "speaker", speakers, label_set)
-    shares, ranks = np.array([0.8, 0.2]), np.array([1, 0])
-    part_of = assign(counts, shares, ranks, starts.astype(int), int(rng.integers(1 << 31)))
-    return Split(*_parts(rest, speakers, part_of, 2), test, protocol, f"without {name}")
+    fractions, ranks = np.array([0.8, 0.2]), np.array([1, 0])
+    part_of = assign(counts, fractions, ranks, starts.astype(int), int(rng.integers(1 << 31)))
+    train, validation = _parts(rest, speakers, part_of, 2)
+    return Split(train, validation, test, protocol, f"without {name}")
 
 
 def _require_all_classes(corpus: Corpus, split: Split, label_set: str) -> None:
@@ -293,8 +296,8 @@ def _require_all_classes(corpus: Corpus, split: Split, label_set: str) -> None:
         shown = ", ".join(f"{label} ({speakers})" for label, speakers in few.items())
         lack = "speakers or sentences" if split.sentence_disjoint else "speakers"
         raise InputError(
-            f"no split of {len(corpus.speakers())} speakers has every class of {label_set} in its "
-            f"training part; classes with few {lack}: {shown}"
+            f"No split of {len(corpus.speakers())} speakers has every class of {label_set} in its "
+            f"training partition. Classes with few {lack}: {shown}"
         )
 
 
@@ -320,7 +323,9 @@ def make_rare(split: Split, label_set: str, label: str, clips: int, seed: int) -
     mine = [clip for clip in split.train.clips if clip.label(label_set) == label]
     if not mine:
         known = ", ".join(split.train.classes(label_set))
-        raise InputError(f"label={label!r} is of no training clip; valid are: {known}")
+        raise InputError(
+            f"`label` must be one of the training clips': {known}. Received: label={label!r}."
+        )
     check_range("clips", clips, 1, len(mine))
     gone = {(clip.root, clip.path) for clip in _surplus(mine, len(mine) - clips, seed)}
     return replace(

@@ -90,15 +90,13 @@ def _open(name: str, corpus: str, path: Path, naming: Naming) -> Root:
         raise InputError(f"{str(path)!r} is not UTF-8; rename the folder") from error
     if path.is_file():
         if path.suffix.lower() != ".csv":
-            raise InputError(f"{path} is a file; a folder with recordings or a CSV is expected")
+            raise InputError(f"A root must be a folder or a CSV. Received: {path}, another file.")
         table = read_table(path, name)
         read = partial(table.read, corpus=corpus or name, naming=naming)
         # The table's paths are resolved, too.
         return Root(name, path.parent.resolve(), list(table.rows), read, table.rejected)
     if not path.is_dir():
-        raise InputError(
-            f"{path} is a pipe or a device; a folder with recordings or a CSV is expected"
-        )
+        raise InputError(f"A root must be a folder or a CSV. Received: {path}, a pipe or a device.")
     files, rejected = find_recordings(path, name)
     read = _choose_reader(name, corpus, path, files, naming)
     files, copies = drop_lossy_copies(name, files, read)

@@ -134,9 +134,13 @@ def _plan_ravdess(speakers: int, per_speaker: Callable[[int, int, int], int]) ->
                 repetition = number // 2 // levels + 1
                 name = f"03-01-{code}-{strong + 1:02}-{sentence + 1:02}-{repetition:02}"
                 yield _Take(
-                    f"RAVDESS/Actor_{actor:02}/{name}-{actor:02}.wav",
-                    *("ravdess", f"{actor:02}", actor % 2 == 0, manner),
-                    *(bool(strong), str(sentence)),
+                    path=f"RAVDESS/Actor_{actor:02}/{name}-{actor:02}.wav",
+                    corpus="ravdess",
+                    speaker=f"{actor:02}",
+                    female=actor % 2 == 0,
+                    emotion=manner,
+                    strong=bool(strong),
+                    sentence=str(sentence),
                 )
 
 

@@ -110,7 +110,10 @@ def check_predictions(probabilities, truth) -> tuple[np.ndarray, np.ndarray]:
     """
     probabilities, truth = np.asarray(probabilities, float), np.asarray(truth, int)
     if len(probabilities) != len(truth) or not len(truth):
-        raise InputError(f"{len(probabilities)} predictions of {len(truth)} clips")
+        raise InputError(
+            "`probabilities` and `truth` must be of the same clips, one or more. "
+            f"Received: {len(probabilities)} and {len(truth)} clips."
+        )
     return probabilities, truth
 
 
@@ -179,10 +182,16 @@ def uncertainty(samples: np.ndarray) -> Uncertainty:
     samples = np.asarray(samples, np.float64)
     if samples.ndim != 3 or not len(samples):
         raise InputError(
-            f"samples of shape {samples.shape}; valid is (samples, clips, classes), one or more"
+            "`samples` must have the shape (samples, clips, classes), one or more of each. "
+            f"Received: {samples.shape}."
         )
     if not np.allclose(samples.sum(axis=-1), 1, atol=1e-4) or samples.min() < 0:
-        raise InputError("samples are no probabilities: rows do not add up to 1")
+        totals = samples.sum(axis=-1)
+        raise InputError(
+            "`samples` must be probabilities, of which rows add up to 1. "
+            f"Received: sums from {totals.min():.4g} to {totals.max():.4g}, smallest value "
+            f"{samples.min():.4g}."
+        )
     total = _entropy(samples.mean(axis=0))
     aleatoric = _entropy(samples).mean(axis=0)
     # Entropy is concave, so that only rounding can make the difference negative.

@@ -1,9 +1,9 @@
 """Accuracy, UAR, macro F1, and confusion matrices by seed, fold and speaker."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from serkit.errors import InputError, check_range
 from serkit.seeds import derive_seed
@@ -57,8 +57,8 @@ def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, classes: int) -> 
     truth, predicted = np.asarray(truth), np.asarray(predicted)
     if truth.shape != predicted.shape or truth.size == 0:
         raise InputError(
-            f"truth has {truth.size} and predicted {predicted.size} clips; "
-            "valid are equal numbers above 0"
+            "`truth` and `predicted` must be of the same clips, one or more. "
+            f"Received: {truth.size} and {predicted.size} clips."
         )
     counts = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(counts, (truth, predicted), 1)
@@ -131,9 +131,9 @@ class Cells:
 def tabulate(
     truth: np.ndarray,
     predicted: np.ndarray,
-    seeds: Sequence,
-    folds: Sequence,
-    speakers: Sequence,
+    seeds: npt.ArrayLike,
+    folds: npt.ArrayLike,
+    speakers: npt.ArrayLike,
     classes: int,
 ) -> Cells:
     """Count predictions by seed, fold, speaker and class.
@@ -156,16 +156,20 @@ def tabulate(
     given = [np.asarray(each) for each in (truth, predicted, seeds, folds, speakers)]
     if len({len(each) for each in given}) != 1 or not len(given[0]):
         lengths = ", ".join(str(len(each)) for each in given)
-        raise InputError(f"columns of {lengths} predictions; valid are equal lengths above 0")
-    truth, predicted, seeds, folds, speakers = given
-    numbered = [np.unique(each, return_inverse=True)[1] for each in (seeds, folds, speakers)]
+        raise InputError(
+            "`truth`, `predicted`, `seeds`, `folds` and `speakers` must be as long as each other. "
+            f"Received: {lengths}."
+        )
+    numbered = [np.unique(each, return_inverse=True)[1] for each in given[2:]]
     cells, place = np.unique(np.stack(numbered[1:]), axis=1, return_inverse=True)
     place = place.ravel()
     shape = numbered[0].max() + 1, cells.shape[1], classes, classes
     counts = np.zeros(shape, dtype=np.int64)
     np.add.at(counts, (numbered[0], place, truth, predicted), 1)
     if len(np.unique(counts.sum(axis=3), axis=0)) > 1:
-        raise InputError("seeds have predicted different clips; valid is the same ones by each")
+        raise InputError(
+            "`seeds` must have predicted the same clips each. Received: different ones."
+        )
 
     return Cells(counts, cells[0], cells[1])
 

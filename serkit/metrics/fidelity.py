@@ -187,12 +187,13 @@ def _checked(training: np.ndarray) -> np.ndarray:
     training = np.asarray(training, dtype=np.float32)
     if training.ndim != 4 or training.shape[-1] != 1 or training.size == 0:
         raise InputError(
-            f"training has shape {training.shape}; valid are spectrograms (n, frames, bins, 1)"
+            "`training` must be spectrograms (n, frames, bins, 1), one or more. "
+            f"Received: shape {training.shape}."
         )
     # `not all(<= 1)` instead of `any(> 1)`, because it also rejects NaN.
     if not np.all(np.abs(training) <= 1):
         low, high = training.min(), training.max()
-        raise InputError(f"training has values from {low} to {high}; valid is from -1 to 1")
+        raise InputError(f"`training` must be between -1 and 1. Received: {low} to {high}.")
     return training
 
 

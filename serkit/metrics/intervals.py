@@ -36,7 +36,7 @@ class Interval:
     def __str__(self) -> str:
         """Format the interval in per cent, such as ``51.2 [47.0, 55.3]``."""
         value = f"{100 * self.value:.1f}"
-        if self.low is None:
+        if self.low is None or self.high is None:
             return value
         return f"{value} [{100 * self.low:.1f}, {100 * self.high:.1f}]"
 
@@ -88,22 +88,28 @@ def intervals(
     Source: as for :func:`serkit.metrics.paired.difference`. Draws without clips of a class do not
     count for the recall of this class.
     """
-    truth, predicted, speakers = map(np.asarray, (truth, predicted, speakers))
-    for name, values in (("predictions", predicted), ("speakers", speakers)):
+    truth, predicted = np.asarray(truth), np.asarray(predicted)
+    for name, values in (("predicted", predicted), ("speakers", speakers)):
         if len(values) != len(truth):
-            raise InputError(f"{len(values)} {name} for {len(truth)} clips; valid is one for each")
+            raise InputError(
+                f"`{name}` must be one for each of {len(truth)} clips. Received: {len(values)}."
+            )
     if not len(truth):
-        raise InputError("0 clips; valid are 1 or more")
+        raise InputError("`truth` must be of 1 or more clips. Received: 0.")
     same = np.zeros(len(truth))
     cells = tabulate(truth, predicted, same, same, speakers, classes)
-    three = (_of(cells, measure, seed, draws) for measure in (accuracy, average_recall, macro_f1))
     recalls = [
         _of(cells, lambda c, n=number: class_recalls(c)[..., n], seed, draws)
         if cells.pooled[number].any()
         else None
         for number in range(classes)
     ]
-    return Intervals(*three, tuple(recalls))
+    return Intervals(
+        accuracy=_of(cells, accuracy, seed, draws),
+        uar=_of(cells, average_recall, seed, draws),
+        macro_f1=_of(cells, macro_f1, seed, draws),
+        recalls=tuple(recalls),
+    )
 
 
 def speaker_interval(
@@ -128,7 +134,7 @@ def speaker_interval(
     Source: as for :func:`serkit.metrics.paired.difference`.
     """
     if not len(speakers):
-        raise InputError("0 clips; valid are 1 or more")
+        raise InputError("`speakers` must be of 1 or more clips. Received: 0.")
     _, place = np.unique(np.asarray(speakers), return_inverse=True)
     clips = [np.flatnonzero(place == number) for number in range(place.max() + 1)]
     value = float(measure(np.arange(len(place))))
@@ -203,13 +209,14 @@ def breakdown(
     Raises:
         InputError: if there are no clips, or lengths differ.
     """
-    truth, predicted, speakers = map(np.asarray, (truth, predicted, speakers))
+    truth, predicted, names = map(np.asarray, (truth, predicted, speakers))
     chosen = {("all", ""): np.ones(len(truth), bool)}
-    given = {"predictions": predicted, "speakers": speakers}
-    given |= {f"values of {name}": values for name, values in attributes.items()}
+    given = {"predicted": predicted, "speakers": names, **attributes}
     for what, values in given.items():
         if len(values) != len(truth):
-            raise InputError(f"{len(values)} {what} for {len(truth)} clips; valid is one for each")
+            raise InputError(
+                f"`{what}` must be one for each of {len(truth)} clips. Received: {len(values)}."
+            )
     for name, values in attributes.items():
         for value in np.unique(values):
             chosen[name, str(value)] = np.asarray(values) == value
@@ -218,9 +225,12 @@ def breakdown(
         mine = truth[some], predicted[some]
         groups.append(
             Group(
-                *(name, value, int(some.sum()), len(np.unique(speakers[some]))),
-                intervals(*mine, speakers[some], classes, seed=seed, draws=draws),
-                tuple(tuple(map(int, row)) for row in confusion_matrix(*mine, classes)),
+                attribute=name,
+                value=value,
+                clips=int(some.sum()),
+                speakers=len(np.unique(names[some])),
+                measures=intervals(*mine, names[some].tolist(), classes, seed=seed, draws=draws),
+                confusion=tuple(tuple(map(int, row)) for row in confusion_matrix(*mine, classes)),
             )
         )
     return groups

@@ -42,16 +42,18 @@ def check_features(at_least: int, **sets: np.ndarray) -> list[np.ndarray]:
     for name, values in checked.items():
         if values.ndim != 2 or len(values) < at_least or values.shape[1] == 0:
             raise InputError(
-                f"{name} has shape {values.shape}; valid are features (n, d) "
-                f"of {at_least} or more samples"
+                f"`{name}` must be features (n, d) of {at_least} or more samples. "
+                f"Received: shape {values.shape}."
             )
         if not np.isfinite(values).all():
             bad = int((~np.isfinite(values)).any(axis=1).sum())
-            raise InputError(f"{name} has {bad} samples with NaN or infinity; valid are finite")
+            raise InputError(
+                f"`{name}` must be finite. Received: {bad} samples with NaN or infinity."
+            )
     widths = {name: values.shape[1] for name, values in checked.items()}
     if len(set(widths.values())) > 1:
         came = ", ".join(f"{width} in {name}" for name, width in widths.items())
-        raise InputError(f"features per sample differ: {came}; valid is one number for all")
+        raise InputError(f"Features per sample must be one number for all. Received: {came}.")
     return list(checked.values())
 
 
@@ -229,13 +231,13 @@ def copy_threshold(features: np.ndarray, speakers: Sequence[str], quantile: floa
     """
     check_range("quantile", quantile, 0, 1)
     (features,) = check_features(2, features=features)
-    speakers = np.asarray(speakers)
-    names = np.unique(speakers)
-    if speakers.shape != (len(features),) or len(names) < 2:
+    of_clip = np.asarray(speakers)
+    names = np.unique(of_clip)
+    if of_clip.shape != (len(features),) or len(names) < 2:
         raise InputError(
-            f"speakers has {speakers.size} entries and {len(names)} different ones for "
-            f"{len(features)} clips; valid are one for each clip and two different ones or more"
+            f"`speakers` must be one for each of {len(features)} clips, and 2 or more different "
+            f"ones. Received: {of_clip.size}, {len(names)} different ones."
         )
-    parts = [speakers == name for name in names]
+    parts = [of_clip == name for name in names]
     near = [nearest_distances(features[part], features[~part]) for part in parts]
     return float(np.quantile(np.concatenate(near), quantile))

@@ -197,7 +197,10 @@ def difference(
     Know About the Bootstrap, The American Statistician 69(4), section 3.3, for the ends.
     """
     if not np.array_equal(first.counts.sum(axis=3), second.counts.sum(axis=3)):
-        raise InputError("the arms have predicted different clips; valid are the same, by speaker")
+        raise InputError(
+            "`first` and `second` must have predicted the same clips of each speaker. "
+            "Received: different ones."
+        )
     value = float(measure(second.pooled) - measure(first.pooled))
     one, two = (measure(drawn_speakers(cells, seed, draws)) for cells in (first, second))
     noise, speakers = training_noise(first, second, measure), _measured(first, measure)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
+from sklearn.metrics import roc_auc_score
 
 from serkit.errors import InputError, check_range
 
@@ -73,9 +74,14 @@ def auroc(lower: np.ndarray, higher: np.ndarray) -> float:
     """
     lower, higher = np.asarray(lower, float), np.asarray(higher, float)
     if not len(lower) or not len(higher) or np.isnan(lower).any() or np.isnan(higher).any():
-        raise InputError(f"{len(lower)} and {len(higher)} values; valid are numbers in both")
-    ranks = stats.rankdata(np.concatenate([higher, lower]))[: len(higher)]
-    return float((ranks.mean() - (len(higher) + 1) / 2) / len(lower))
+        raise InputError(
+            "`lower` and `higher` must be numbers, one or more of each. "
+            f"Received: {len(lower)} and {len(higher)} values, "
+            f"{np.isnan(lower).sum() + np.isnan(higher).sum()} NaN."
+        )
+    is_higher = np.repeat([False, True], [len(lower), len(higher)])
+    # scikit-learn takes no infinite values; their ranks give the same AUROC.
+    return float(roc_auc_score(is_higher, stats.rankdata(np.concatenate([lower, higher]))))
 
 
 def threshold_for_coverage(unsure: np.ndarray, coverage: float) -> float:
@@ -94,7 +100,7 @@ def threshold_for_coverage(unsure: np.ndarray, coverage: float) -> float:
     check_range("coverage", coverage, 0.0, 1.0)
     unsure = np.sort(np.asarray(unsure, float))
     if not len(unsure):
-        raise InputError("no clips to choose a threshold on")
+        raise InputError("`unsure` must be of 1 or more clips. Received: 0.")
     answered = round(coverage * len(unsure))
     return float(unsure[answered - 1]) if answered else -np.inf
 
@@ -121,8 +127,8 @@ def threshold_for_accuracy(unsure: np.ndarray, right: np.ndarray, accuracy: floa
     reached = np.cumsum(np.bincount(place, weights=right)) / answered
     if not (reached >= accuracy).any():
         raise InputError(
-            f"accuracy={accuracy} is not reached at any threshold; valid is up to "
-            f"{reached.max():.3f}"
+            f"`accuracy` must be at most {reached.max():.3f}, which the best threshold reaches. "
+            f"Received: accuracy={accuracy}."
         )
     return float(values[np.flatnonzero(reached >= accuracy)[-1]])
 
@@ -130,5 +136,8 @@ def threshold_for_accuracy(unsure: np.ndarray, right: np.ndarray, accuracy: floa
 def _checked(unsure, right) -> tuple[np.ndarray, np.ndarray]:
     unsure, right = np.asarray(unsure, float), np.asarray(right, bool)
     if len(unsure) != len(right) or not len(right) or np.isnan(unsure).any():
-        raise InputError(f"{len(unsure)} uncertainties of {len(right)} answers; valid are numbers")
+        raise InputError(
+            "`unsure` and `right` must be numbers of the same clips. "
+            f"Received: {len(unsure)} and {len(right)}, {np.isnan(unsure).sum()} NaN."
+        )
     return unsure, right

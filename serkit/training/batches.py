@@ -41,12 +41,14 @@ def mixup(
     examples, labels = tf.convert_to_tensor(examples), tf.convert_to_tensor(labels)
     for name, given in (("examples", examples), ("labels", labels)):
         if not given.dtype.is_floating:
-            raise InputError(f"{name} of type {given.dtype.name} is not valid; valid is floating")
+            raise InputError(f"`{name}` must be floating point. Received: {given.dtype.name}.")
     if not alpha:
         return examples, labels
-    seeds = tf.random.experimental.stateless_split(seed, 2)
+    seeds = tf.random.split(seed, 2)
     batch = tf.shape(examples)[0]
-    partner = tf.random.experimental.stateless_shuffle(tf.range(batch), seeds[0])
+    partner = tf.random.experimental.stateless_shuffle(  # pyright: ignore[reportAttributeAccessIssue]
+        tf.range(batch), seeds[0]
+    )
     coefficient = mixing_coefficients(batch, seeds[1], alpha)
     return _mix(examples, partner, coefficient), _mix(labels, partner, coefficient)
 
@@ -66,10 +68,11 @@ def mixing_coefficients(count: tf.Tensor, seed: tf.Tensor, alpha: float) -> tf.T
     of small shape: Marsaglia & Tsang (2000), section 6, in logarithms, because they would
     underflow.
     """
-    seeds = tf.random.experimental.stateless_split(seed, 2)
-    gammas = tf.random.stateless_gamma([2, count], seeds[0], alpha + 1.0)
+    seeds = tf.random.split(seed, 2)
+    shape = tf.stack([2, count])
+    gammas = tf.random.stateless_gamma(shape, seeds[0], tf.constant(alpha + 1.0))
     # In (0, 1], for the logarithm.
-    uniforms = 1.0 - tf.random.stateless_uniform([2, count], seeds[1])
+    uniforms = 1.0 - tf.random.stateless_uniform(shape, seeds[1])
     logarithms = tf.math.log(gammas) + tf.math.log(uniforms) / alpha
     return tf.sigmoid(logarithms[0] - logarithms[1])
 
@@ -78,8 +81,8 @@ def _mix(values: tf.Tensor, partner: tf.Tensor, coefficient: tf.Tensor) -> tf.Te
     # In float32 for every dtype: half-precision coefficients would not add up to 1.
     wide = tf.cast(values, tf.float32)
     ones = tf.ones(tf.rank(values) - 1, tf.int32)
-    share = tf.reshape(coefficient, tf.concat([[-1], ones], axis=0))
-    mixed = share * wide + (1.0 - share) * tf.gather(wide, partner)
+    weight = tf.reshape(coefficient, tf.concat([[-1], ones], axis=0))
+    mixed = weight * wide + (1.0 - weight) * tf.gather(wide, partner)
     return tf.cast(tf.ensure_shape(mixed, values.shape), values.dtype)
 
 
@@ -150,7 +153,7 @@ def training_batches(
     first_pass, skipped = divmod(first_step * batch_size, count)
 
     def indices(number: tf.Tensor) -> tf.data.Dataset:
-        order = tf.random.experimental.stateless_shuffle(
+        order = tf.random.experimental.stateless_shuffle(  # pyright: ignore[reportAttributeAccessIssue]
             tf.range(count), seed=tf.stack([tf.constant(seed, tf.int64), number])
         )
         return tf.data.Dataset.from_tensor_slices(order)
@@ -193,27 +196,30 @@ def batches_in_order(arrays: tuple[Source, ...], batch_size: int) -> tf.data.Dat
     take = _taker(
         tuple(each.kept if isinstance(each, LiveSpectrograms) else each for each in arrays)
     )
-    return chosen.map(lambda rows: take(rows, None), tf.data.AUTOTUNE).prefetch(2)
+    # No array is live, so the seed is not used.
+    return chosen.map(lambda rows: take(rows, tf.zeros(2, tf.int64)), tf.data.AUTOTUNE).prefetch(2)
 
 
 def _length(arrays: tuple[Source, ...], batch_size: int) -> int:
     lengths = {len(array) for array in arrays}
     if len(lengths) != 1 or 0 in lengths:
-        raise InputError(f"arrays of length {sorted(lengths)}; valid are equal lengths above 0")
+        raise InputError(
+            f"`arrays` must have equal lengths above 0. Received: lengths {sorted(lengths)}."
+        )
     check_range("batch_size", batch_size, 1)
     return lengths.pop()
 
 
 def _taker(
     arrays: tuple[Source, ...],
-) -> Callable[[tf.Tensor, tf.Tensor | None], tuple[tf.Tensor, ...]]:
+) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, ...]]:
     """Return a function from indices ``(batch,)`` and a seed to these examples of each array."""
     sources = [
         array if isinstance(array, Rows | LiveSpectrograms) else tf.constant(np.asarray(array))
         for array in arrays
     ]
 
-    def take(source: Any, chosen: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
+    def take(source: Any, chosen: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         if isinstance(source, LiveSpectrograms):
             return source.batch(chosen, seed)
         if isinstance(source, Rows):

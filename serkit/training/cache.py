@@ -1,7 +1,6 @@
 """Spectrograms or features on disk, computed once per content and settings."""
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import logging
@@ -13,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from serkit.errors import InputError, check_choice, check_range
-from serkit.files import remove_partials, replacing
+from serkit.files import alone_in, remove_partials, replacing
 from serkit.training.shards import DamagedShard, Rows, Shard, make_room, pack
 
 DTYPES = {
@@ -57,7 +56,7 @@ def encode(values: np.ndarray, shape: Sequence[int], dtype: str) -> np.ndarray:
     check_choice("dtype", dtype, DTYPES)
     values = np.asarray(values)
     if values.shape[1:] != tuple(shape) or values.ndim != len(shape) + 1:
-        raise InputError(f"values of shape {values.shape}; valid is {('n', *shape)}")
+        raise InputError(f"`values` must have the shape {('n', *shape)}. Received: {values.shape}.")
     _check_range(values, dtype)
     if dtype in ("float16", "wide-float16"):
         return np.ascontiguousarray(values, "<f2")
@@ -75,8 +74,10 @@ def _check_range(values: np.ndarray, dtype: str) -> None:
     largest = _LARGEST.get(dtype, _FURTHEST)
     # Written so that NaN fails; (low < -largest or high > largest) would let NaN pass.
     if not (low >= -largest and high <= largest):
-        valid = f"-{largest} to {largest}" if dtype in _LARGEST else "-1 to 1"
-        raise InputError(f"values from {low} to {high}; valid for {dtype} is from {valid}")
+        valid = f"-{largest} and {largest}" if dtype in _LARGEST else "-1 and 1"
+        raise InputError(
+            f"`values` must be between {valid} for {dtype}. Received: {low} to {high}."
+        )
 
 
 def decoding_table(dtype: str) -> np.ndarray:
@@ -118,8 +119,9 @@ class ArrayCache:
     needs the shard.
 
     A shard that a method found or wrote stays memory-mapped while this object or the
-    :class:`~serkit.training.shards.Rows` exist. No process evicts the shard during that time. Each
-    shard takes a file descriptor, so write many clips at a time.
+    :class:`~serkit.training.shards.Rows` exist. This process does not evict it during that time. If
+    another process does, the values stay readable here. Each shard takes a file descriptor, so
+    write many clips at a time.
 
     Args:
         folder: for caches only; created at the first write. Safe to delete while no
@@ -129,8 +131,8 @@ class ArrayCache:
         dtype: spectrograms are stored as ``float16`` (rounded by up to 0.000244) or ``uint8`` (up
             to 0.00392), features as ``wide-float16`` or ``bfloat16``; see :func:`encode`.
         limit_bytes: size limit of the folder, all settings together; default: 4 GiB. A write that
-            would exceed it first removes the least recently used shards that no process uses now.
-            If that is not enough, the write proceeds and logs a warning.
+            would exceed it first removes the least recently used shards that this process does not
+            use now. If that is not enough, the write proceeds and logs a warning.
         shard_clips: maximum number of spectrograms in one file.
 
     Raises:
@@ -151,7 +153,7 @@ class ArrayCache:
         check_range("limit_bytes", limit_bytes, 0)
         check_range("shard_clips", shard_clips, 1)
         if not spec_key:
-            raise InputError("spec_key is empty; valid is a text that names the setting")
+            raise InputError("`spec_key` must be a text that names the settings. Received: ''.")
         self.folder, self.shape, self.dtype = Path(folder), tuple(map(int, shape)), dtype
         self.limit_bytes, self.shard_clips = limit_bytes, shard_clips
         text = json.dumps([_FORMAT, spec_key, self.shape, dtype])
@@ -194,7 +196,9 @@ class ArrayCache:
         """
         codes = encode(spectrograms, self.shape, self.dtype)
         if len(keys) != len(codes):
-            raise InputError(f"{len(keys)} keys for {len(codes)} spectrograms")
+            raise InputError(
+                f"`keys` must be one for each of {len(codes)} spectrograms. Received: {len(keys)}."
+            )
         with self._writing():
             new = self.missing(keys)
             for start in range(0, len(new), self.shard_clips):
@@ -214,13 +218,13 @@ class ArrayCache:
                 self._discard(path, "its array has a wrong CRC-32")
         if any(key not in found or found[key][0] not in self._held for key in keys):
             return None
-        codes = [self._held[path].codes[row] for path, row in map(found.get, keys)]
+        codes = [self._held[path].codes[row] for path, row in (found[key] for key in keys)]
         return Rows(codes, self.shape, self._table)
 
     def _find(self, keys: Sequence[str]) -> dict[str, tuple[Path, int]]:
         """Return shard and row of each key that exists, and hold these shards from now on."""
         if not all(keys):
-            raise InputError("keys has an empty one; valid is the sha256 of an audited clip")
+            raise InputError("`keys` must be digests, such as a clip's sha256. Received: ''.")
         there = set(self.folder.glob(f"spectrograms-{self._entry}-*.npy"))
         self._forget(self._known - there - self._held.keys())
         for path in there - self._known:
@@ -271,9 +275,7 @@ class ArrayCache:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / ".lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with alone_in(self.folder):
             # The processes that wrote these were killed; a running one would hold the lock.
             remove_partials(self.folder)
             yield
@@ -286,7 +288,9 @@ class ArrayCache:
             self._warned = True
             _log.warning(
                 "%s holds %.1f MB, more than its limit of %.1f MB, and all of it is in use",
-                *(self.folder, total / 1e6, self.limit_bytes / 1e6),
+                self.folder,
+                total / 1e6,
+                self.limit_bytes / 1e6,
             )
         path = self.folder / f"spectrograms-{self._entry}-{uuid.uuid4().hex}.npy"
         with replacing(path) as partial, open(partial, "wb") as file:

@@ -71,8 +71,8 @@ class Resume(keras.callbacks.Callback):
         expected = [tuple(variable.shape) for variable in self._variables]
         if [array.shape for array in arrays] != expected:
             raise ResumeError(
-                f"{self._state_file} was made by a training with other variables; "
-                "choose another folder, or remove it to start again"
+                f"{self._state_file} is of a training run with other variables. Choose another "
+                "folder, or remove the file to start again"
             )
         for variable, array in zip(self._variables, arrays, strict=True):
             variable.assign(array)

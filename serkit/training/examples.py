@@ -31,9 +31,12 @@ class Examples:
 
     def __post_init__(self) -> None:
         if not self.speakers:
-            raise InputError("speakers is empty; valid is everybody whose voice is in the examples")
+            raise InputError("`speakers` must be all speakers in the examples. Received: none.")
         if self.labels is not None and len(self.labels) != len(self.spectrograms):
-            raise InputError(f"{len(self.labels)} labels for {len(self.spectrograms)} spectrograms")
+            raise InputError(
+                f"`labels` must be one for each of {len(self.spectrograms)} spectrograms. "
+                f"Received: {len(self.labels)}."
+            )
 
     def __len__(self) -> int:
         return len(self.spectrograms)
@@ -47,15 +50,28 @@ class Examples:
         Raises:
             InputError: if there are no sets, or some have labels and others do not.
         """
-        if len({part.labels is None for part in parts}) != 1:
-            raise InputError(f"{len(parts)} sets, some with labels; valid are all or none")
-        spectrograms = [part.spectrograms for part in parts]
-        labels = [part.labels for part in parts]
+        labels = [part.labels for part in parts if part.labels is not None]
+        if not parts or len(labels) not in (0, len(parts)):
+            raise InputError(
+                "`parts` must be one or more sets, all with labels or all without. "
+                f"Received: {len(parts)} sets, {len(labels)} of them with labels."
+            )
         return cls(
-            one_after_another(spectrograms),
-            frozenset().union(*(part.speakers for part in parts)),
-            None if labels[0] is None else np.concatenate(labels),
+            one_after_another([part.spectrograms for part in parts]),
+            frozenset(speaker for part in parts for speaker in part.speakers),
+            np.concatenate(labels) if labels else None,
         )
+
+    @property
+    def class_numbers(self) -> np.ndarray:
+        """The labels of examples that must have some, int ``(n,)``.
+
+        Raises:
+            InputError: if there are no labels.
+        """
+        if self.labels is None:
+            raise InputError("`labels` must be class numbers. Received: None.")
+        return self.labels
 
     def in_memory(self) -> "Examples":
         """Return the same examples with the spectrograms read into an array."""

@@ -1,9 +1,9 @@
 """Compute the spectrograms of training batches from waveforms at each step."""
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import joblib
 import numpy as np
 import tensorflow as tf
 
@@ -67,18 +67,22 @@ class LiveSpectrograms:
             InputError: if the sets differ in waveforms, spec or augmentation, or none has
                 waveforms.
         """
-        live = [part for part in parts if isinstance(part, cls)]
-        if len({(id(part.waveforms), part.spec, part.augmentation) for part in live}) != 1:
+        live = [part for part in parts if isinstance(part, LiveSpectrograms)]
+        if not live or any(
+            part.waveforms is not live[0].waveforms
+            or (part.spec, part.augmentation) != (live[0].spec, live[0].augmentation)
+            for part in live
+        ):
             raise InputError(
                 f"`parts` must be of one set of waveforms. Received: {len(parts)} parts, of which "
                 f"{len(live)} have waveforms."
             )
-        kept = [part.kept if isinstance(part, cls) else part for part in parts]
+        kept = [part.kept if isinstance(part, LiveSpectrograms) else part for part in parts]
         rows = [
-            part.rows if isinstance(part, cls) else np.full(len(part), _NO_WAVEFORM)
+            part.rows if isinstance(part, LiveSpectrograms) else np.full(len(part), _NO_WAVEFORM)
             for part in parts
         ]
-        return live[0]._with(one_after_another(kept), np.concatenate(rows))
+        return live[0]._with(_concatenated(kept), np.concatenate(rows))
 
     @property
     def is_random(self) -> bool:
@@ -127,7 +131,8 @@ class LiveSpectrograms:
         # ``Dataset.map`` runs on the CPU; only the ops inside can run on an accelerator. TensorFlow
         # copies their inputs.
         with tf.device(self.device):
-            waves = augment(waves, tf.random.fold_in(seed, 1), self.augmentation)
+            own_seed = tf.convert_to_tensor(tf.random.fold_in(seed, 1))
+            waves = augment(waves, own_seed, self.augmentation)
             made = tf.cast(tf.cast(self._transformed(waves), tf.float16), tf.float32)
         if (self.rows == _NO_WAVEFORM).any():
             without = tf.gather(tf.constant(self.rows == _NO_WAVEFORM), chosen)
@@ -143,7 +148,7 @@ class LiveSpectrograms:
         return tf.map_fn(
             lambda wave: to_spectrogram(wave[tf.newaxis], self.spec)[0],
             waves,
-            parallel_iterations=len(os.sched_getaffinity(0)),
+            parallel_iterations=joblib.cpu_count(),
             fn_output_signature=tf.TensorSpec(self.spec.shape),
         )
 
@@ -178,10 +183,13 @@ def one_after_another(
         InputError: as :meth:`LiveSpectrograms.joined` and
             :meth:`serkit.training.shards.Rows.joined`.
     """
-    if any(isinstance(part, LiveSpectrograms) for part in parts):
-        return LiveSpectrograms.joined(parts)
-    on_disk = all(isinstance(part, Rows) for part in parts)
-    return Rows.joined(parts) if on_disk else np.concatenate(parts)
+    stored = [part for part in parts if not isinstance(part, LiveSpectrograms)]
+    return _concatenated(stored) if len(stored) == len(parts) else LiveSpectrograms.joined(parts)
+
+
+def _concatenated(parts: Sequence[np.ndarray | Rows]) -> np.ndarray | Rows:
+    rows = [part for part in parts if isinstance(part, Rows)]
+    return Rows.joined(rows) if len(rows) == len(parts) else np.concatenate(parts)
 
 
 def looked_up(

@@ -6,12 +6,12 @@ follow. Array and index are in one file, because of two files one could be missi
 """
 
 import contextlib
-import fcntl
 import io
 import json
 import mmap
 import os
 import struct
+import weakref
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -54,7 +54,10 @@ class Rows:
         """
         kinds = {(part.shape[1:], part._table.tobytes()) for part in parts}
         if len(kinds) != 1:
-            raise InputError(f"{len(parts)} rows of {len(kinds)} kinds; valid is one kind")
+            raise InputError(
+                "`parts` must be one or more sets of one shape and decoding table. "
+                f"Received: {len(parts)} sets of {len(kinds)} kinds."
+            )
         codes = [part._codes[position] for part in parts for position in part._positions]
         return cls(codes, parts[0].shape[1:], parts[0]._table)
 
@@ -109,7 +112,7 @@ def pack(entry: str, keys: Sequence[str], codes: np.ndarray) -> list[bytes | mem
     buffer = io.BytesIO()
     description = np.lib.format.header_data_from_array_1_0(codes)
     np.lib.format.write_array_header_1_0(buffer, description)
-    header, data = buffer.getvalue(), memoryview(codes).cast("B")
+    header, data = buffer.getvalue(), codes.data.cast("B")
     checksum = zlib.crc32(data, zlib.crc32(header))
     text = json.dumps(
         {"entry": entry, "start": len(header), "crc32": checksum, "keys": list(keys)}
@@ -117,11 +120,16 @@ def pack(entry: str, keys: Sequence[str], codes: np.ndarray) -> list[bytes | mem
     return [header, data, text, _TAIL.pack(_MAGIC, len(text), zlib.crc32(text))]
 
 
+# The files that this process has mapped. Arrays of codes refer to the mapping.
+_IN_USE: weakref.WeakKeyDictionary[mmap.mmap, Path] = weakref.WeakKeyDictionary()
+
+
 class Shard:
     """A memory-mapped shard.
 
-    While this object or an array of its codes exists, the file is locked against :func:`make_room`
-    in this and other processes.
+    While this object or an array of its codes exists, :func:`make_room` of this process does not
+    remove the file. Another process may: then the codes stay readable here, because the operating
+    system keeps a mapped file (Windows refuses to remove it).
 
     Args:
         path: the file.
@@ -141,8 +149,6 @@ class Shard:
 
     def __init__(self, path: Path, entry: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
         with open(path, "rb") as file:
-            # The mapping keeps a duplicate of the file's descriptor, and with it the lock.
-            fcntl.flock(file, fcntl.LOCK_SH)
             index, self._end = _read_index(file)
             if index["entry"] != entry:
                 raise DamagedShard("it belongs to another setting of the cache")
@@ -153,6 +159,8 @@ class Shard:
             if self._end != expected:
                 raise DamagedShard(f"its array ends at byte {self._end}, not {expected}")
             self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        # Keyed by the mapping: a file can be mapped several times.
+        _IN_USE[self._mapped] = path.resolve()
         count = int(np.prod(full))
         self.codes = np.frombuffer(self._mapped, dtype, count, start).reshape(full)
 
@@ -181,9 +189,8 @@ def _read_index(file: BinaryIO) -> tuple[dict, int]:
 def make_room(paths: Iterable[Path], needed: int, limit: int) -> int:
     """Remove least recently used shards until ``needed`` more bytes fit within ``limit``.
 
-    A shard that any process has open as a :class:`Shard` stays. (Locks hold between processes of
-    one machine. A network file system may not pass them on; then a shard in use may be removed.)
-    Only one process at a time may call this function for the same paths.
+    A shard that this process has open as a :class:`Shard` stays. Only one process at a time may
+    call this function for the same paths.
 
     Args:
         paths: shards; the modification time of a file is its time of last use.
@@ -193,6 +200,7 @@ def make_room(paths: Iterable[Path], needed: int, limit: int) -> int:
     Returns:
         Bytes of all shards after the addition; above ``limit`` if too many shards are in use.
     """
+    in_use = set(_IN_USE.values())
     shards = []
     for path in paths:
         with contextlib.suppress(FileNotFoundError):
@@ -200,18 +208,9 @@ def make_room(paths: Iterable[Path], needed: int, limit: int) -> int:
             shards.append((state.st_mtime_ns, state.st_size, path))
     total = needed + sum(size for _, size, _ in shards)
     for _, size, path in sorted(shards):
-        if total > limit and _remove_unused(path):
-            total -= size
+        if total > limit and path.resolve() not in in_use:
+            # Windows refuses if another process has the file open.
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+                total -= size
     return total
-
-
-def _remove_unused(path: Path) -> bool:
-    try:
-        with open(path, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    return True

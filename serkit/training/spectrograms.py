@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple
 from pathlib import Path
 
+import joblib
 import numpy as np
 import tensorflow as tf
 
@@ -134,7 +135,7 @@ def spectrogram_dataset(
     check_range("speed", speed, *_SPEEDS)
     device = accelerator() if device is None else device
     together = together or (1 if "CPU" in device else batch_size)
-    cores = len(os.sched_getaffinity(0))
+    cores = joblib.cpu_count()
     readable = range(len(files)) if skipped is None else skipped.readable(files)
     rows = tf.constant(list(readable), tf.int64)
     names = tf.constant([files[row] for row in readable], tf.string)
@@ -190,7 +191,7 @@ def _loaded(
     if skipped is None:
         return dataset
     # Filter sequentially, so that bad files are reported in order.
-    dataset = dataset.filter(lambda row, values, path, status: skipped.usable(path, status))
+    dataset = dataset.filter(lambda *row: skipped.usable(row[2], row[3]))
     return dataset.map(lambda row, values, path, status: (row, values))
 
 
@@ -265,7 +266,7 @@ def read_waveforms(corpus: Corpus, spec: SpectrogramSpec) -> np.ndarray:
     found = np.empty((len(corpus), spec.samples), np.float32)
     files = [str(corpus.file(clip)) for clip in corpus.clips]
     dataset = tf.data.Dataset.from_tensor_slices((np.arange(len(files)), files))
-    workers = 2 * len(os.sched_getaffinity(0))
+    workers = 2 * joblib.cpu_count()
     try:
         for rows, waves in _loaded(dataset, spec, None, workers, tf.identity).batch(32):
             found[rows] = waves
@@ -306,9 +307,8 @@ def _computed(
             raise RecordingError(_cause(error)) from error
         if not piece:
             return
-        yield tuple(
-            np.concatenate([part.numpy() for part in parts]) for parts in zip(*piece, strict=True)
-        )
+        rows = np.concatenate([part.numpy() for part, _ in piece])
+        yield rows, np.concatenate([part.numpy() for _, part in piece])
 
 
 def _cause(error: tf.errors.OpError) -> str:

@@ -18,7 +18,7 @@ def test_the_defaults_are_what_the_report_page_is_about():
     assert {arm.fill for arm in ARMS.values()} >= set(GANS)
 
 
-def test_what_is_everywhere_is_done_by_every_arm_as_well():
+def test_everywhere_applies_to_every_arm():
     chosen = choose_arms(["dcgan"], ["specaugment", "class-weights"])
     assert [(arm.name, arm.fill) for arm in chosen] == [("none", ""), ("dcgan", "dcgan")]
     assert all(arm.masks and arm.class_weights == "balanced" for arm in chosen)
@@ -27,21 +27,21 @@ def test_what_is_everywhere_is_done_by_every_arm_as_well():
 @pytest.mark.parametrize(
     ("names", "everywhere", "message"),
     [
-        (["gan"], [], r"arm='gan' is not known; valid are: class-weights, .*wgan-gp"),
-        (["dcgan", "dcgan"], [], "valid is each once"),
-        (["dcgan"], ["oversampling"], "everywhere='oversampling' fills rare classes"),
-        (["mixup"], ["mixup"], "are the same arm"),
+        (["gan"], [], r"arm='gan'"),
+        (["dcgan", "dcgan"], [], "arms=dcgan, dcgan"),
+        (["dcgan"], ["oversampling"], "everywhere='oversampling'"),
+        (["mixup"], ["mixup"], "everywhere=mixup"),
     ],
 )
-def test_what_is_refused(names, everywhere, message):
+def test_invalid_arms_are_refused(names, everywhere, message):
     with pytest.raises(InputError, match=message):
         choose_arms(names, everywhere)
 
 
 def test_two_ways_of_filling_are_refused():
-    with pytest.raises(InputError, match="dcgan and oversampling both fill"):
+    with pytest.raises(InputError, match="dcgan and oversampling"):
         ARMS["dcgan"].beside(ARMS["oversampling"])
-    with pytest.raises(InputError, match="fill='gan' is not known"):
+    with pytest.raises(InputError, match="fill='gan'"):
         Arm("x", "y", fill="gan")
 
 
@@ -51,5 +51,5 @@ def test_waveforms_are_augmented_in_all_ways_that_are_asked_for():
     assert ARMS["noise"].beside(ARMS["speed"]).augmentations == ("noise", "speed")
     assert ARMS["speed"].augmentations == ("speed",)
     assert ARMS["dcgan"].augmentations == ()
-    with pytest.raises(InputError, match="waves='echo' is not known"):
+    with pytest.raises(InputError, match="waves='echo'"):
         Arm("x", "y", waves=("echo",))

@@ -51,7 +51,7 @@ def test_a_class_without_training_clips_cannot_be_judged(sample_filter, pictures
         lambda: sample_filter.verdicts(pictures((1, 1)), "sad"),
         lambda: sample_filter.kid_of("sad"),
     ):
-        with pytest.raises(InputError, match="label='sad' is not known; valid are: angry, happy"):
+        with pytest.raises(InputError, match=r"angry, happy.*label='sad'"):
             call()
 
 
@@ -87,11 +87,11 @@ def test_a_voice_that_is_not_for_training_is_refused(classifier, real, speakers)
         SampleFilter.fit(classifier, leaky, VOICES, CLASSES, speakers)
 
 
-def test_each_clip_needs_a_voice_and_a_label(classifier, real, speakers):
-    with pytest.raises(InputError, match="7 voices and 8 labels for 8 clips"):
+def test_each_clip_needs_a_speaker_and_a_label(classifier, real, speakers):
+    with pytest.raises(InputError, match=r"8 clips.* 7 voices, 8 labels"):
         SampleFilter.fit(classifier, real, VOICES[1:], CLASSES, speakers)
     bare = Examples(real.spectrograms, real.speakers)
-    with pytest.raises(InputError, match="8 voices and no labels for 8 clips"):
+    with pytest.raises(InputError, match=r"8 clips.* 8 voices, no labels"):
         SampleFilter.fit(classifier, bare, VOICES, CLASSES, speakers)
 
 

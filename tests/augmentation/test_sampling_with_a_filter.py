@@ -61,7 +61,7 @@ def test_the_first_ones_are_the_same_whatever_the_count(generator, sample_filter
     assert not np.array_equal(other.spectrograms, few.spectrograms)
 
 
-def test_without_a_judge_all_are_good_enough(generator):
+def test_without_a_filter_all_samples_are_accepted(generator):
     samples = sample_filtered(generator, 35, 7, "whatever", None)
     np.testing.assert_array_equal(samples.spectrograms, sample(generator, 35, 7))
     assert samples.numbers.tolist() == list(range(35))
@@ -72,11 +72,13 @@ def test_without_a_judge_all_are_good_enough(generator):
 @pytest.mark.parametrize(
     ("count", "tries", "tried"), [(3, 1, 32), (3, 10, 32), (3, 11, 64), (3, 20, 64), (8, 4, 32)]
 )
-def test_a_gate_that_lets_nothing_through_says_why(generator, sample_filter, count, tries, tried):
+def test_a_filter_that_rejects_all_samples_reports_counts(
+    generator, sample_filter, count, tries, tried
+):
     """Whole batches of 32 until so many tries are reached for each one that is wanted."""
     words = (
-        f"sad: only 0 of {tried} samples are good enough, {count} were wanted; 0 were near-copies "
-        f"of training clips, {tried} taken for another class"
+        f"sad: .* 0 of {tried} samples, {count} were wanted; 0 were near-copies "
+        f"of training clips, {tried} classified"
     )
     with pytest.raises(TooFewAccepted, match=words) as caught:
         sample_filtered(generator, count, 0, "sad", _closed(sample_filter), tries=tries)
@@ -84,7 +86,7 @@ def test_a_gate_that_lets_nothing_through_says_why(generator, sample_filter, cou
     assert not isinstance(caught.value, InputError)
 
 
-def test_copies_are_counted_when_the_gate_closes(generator, sample_filter):
+def test_copies_are_counted_when_all_samples_are_rejected(generator, sample_filter):
     features = {"angry": CLIPS.astype("float32")}
     narrow = SampleFilter(
         sample_filter.classifier,
@@ -95,12 +97,12 @@ def test_copies_are_counted_when_the_gate_closes(generator, sample_filter):
     )
     refused = int(_expected(sample(generator, 32, 0))[1].sum())
     assert 0 < refused < 32
-    words = f"0 of 32 .* 32 were near-copies of training clips, {refused} taken for another"
+    words = f"0 of 32 .* 32 were near-copies of training clips, {refused} classified"
     with pytest.raises(TooFewAccepted, match=words):
         sample_filtered(generator, 1, 0, "angry", narrow)
 
 
-def test_what_there_is_can_be_had(generator, sample_filter):
+def test_accepted_samples_are_returned_if_not_strict(generator, sample_filter):
     samples = sample_filtered(generator, 60, 7, "angry", sample_filter, tries=1, strict=False)
     copies, refused = _expected(sample(generator, 64, 7))
     good = np.flatnonzero(~(copies | refused))
@@ -112,17 +114,17 @@ def test_what_there_is_can_be_had(generator, sample_filter):
     assert (len(nothing.numbers), nothing.tried, nothing.refused) == (0, 32, 32)
 
 
-def test_the_counts_are_said(generator, sample_filter):
+def test_counts_are_printed(generator, sample_filter):
     said = []
     samples = sample_filtered(generator, 9, 7, "angry", sample_filter, say=said.append)
     copies, refused = _expected(sample(generator, samples.tried, 7))
     assert said == [
         f"angry: 9 of {samples.tried} samples accepted; {copies.sum()} were near-copies of "
-        f"training clips, {refused.sum()} taken for another class"
+        f"training clips, {refused.sum()} classified as another class"
     ]
 
 
-def test_without_a_judge_it_says_that_nothing_was_checked(generator):
+def test_without_a_filter_the_text_is_not_filtered(generator):
     said = []
     samples = sample_filtered(generator, 9, 0, "angry", None, say=said.append)
     assert said == ["angry: 9 samples, not filtered"]
@@ -138,13 +140,13 @@ def test_a_generator_of_several_classes_makes_the_one_that_is_asked_for(
         np.testing.assert_allclose(_features(samples.spectrograms)[:, 0], first, rtol=1e-6)
         stream = sample(generator_of_two, samples.tried, 7, labels=number)
         np.testing.assert_array_equal(samples.spectrograms, stream[samples.numbers])
-    with pytest.raises(TooFewAccepted, match="32 taken for another class"):
+    with pytest.raises(TooFewAccepted, match="32 classified as another class"):
         sample_filtered(generator_of_two, 1, 7, "angry", sample_filter, number=1)
 
 
 def test_what_cannot_be_sampled_is_refused(generator, generator_of_two, sample_filter):
     for name in ("count", "tries"):
-        with pytest.raises(InputError, match=f"{name}=0 is out of range"):
+        with pytest.raises(InputError, match=f"{name}=0"):
             sample_filtered(
                 generator,
                 **{"count": 1, name: 0},
@@ -152,7 +154,7 @@ def test_what_cannot_be_sampled_is_refused(generator, generator_of_two, sample_f
                 label="angry",
                 sample_filter=sample_filter,
             )
-    with pytest.raises(InputError, match="label='bored' is not known"):
+    with pytest.raises(InputError, match="label='bored'"):
         sample_filtered(generator, 1, 0, "bored", sample_filter)
     with pytest.raises(InputError, match="makes one class only"):
         sample_filtered(generator, 1, 0, "angry", sample_filter, number=0)

@@ -87,7 +87,7 @@ def test_other_files_are_left_alone(tmp_path):
 
 
 @pytest.mark.parametrize("place", [1, 2, 3])
-def test_killed_while_it_is_written_there_is_no_set(tmp_path, monkeypatch, place):
+def test_a_set_that_was_not_written_whole_is_none(tmp_path, monkeypatch, place):
     """Of two shards and the origin, neither the old set nor a mixture is read."""
     _write(tmp_path, 300)
     import serkit.augmentation.synthetic_set as module
@@ -110,14 +110,14 @@ def test_killed_while_it_is_written_there_is_no_set(tmp_path, monkeypatch, place
 @pytest.mark.parametrize(("count", "numbers"), [(2, 3), (3, 2), (0, 0)])
 def test_each_spectrogram_has_a_number(tmp_path, count, numbers):
     _write(tmp_path, 5)
-    with pytest.raises(InputError, match=f"{numbers} numbers for {count} spectrograms"):
+    with pytest.raises(InputError, match=f"`numbers`.* {count} spectrograms.* {numbers}"):
         write_synthetic_set(tmp_path, _numbered(count), range(numbers), ORIGIN)
     assert len(read_synthetic_set(tmp_path)[0]) == 5
 
 
 @pytest.mark.parametrize("name", ["spectrograms-001.npy", "manifest.csv", "origin.json"])
 @pytest.mark.parametrize("keep", [None, 0, 0.5])
-def test_what_is_missing_or_cut_off_is_no_set(tmp_path, name, keep):
+def test_a_set_with_missing_or_truncated_files_is_none(tmp_path, name, keep):
     _write(tmp_path / "set", 300)
     path = tmp_path / "set" / name
     data = path.read_bytes()

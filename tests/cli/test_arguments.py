@@ -26,7 +26,7 @@ def test_folders_named_folders_and_tables_by_absolute_paths(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("given", ["nowhere", "mine=nowhere"])
-def test_what_is_not_there_is_refused(given):
+def test_missing_folders_are_refused(given):
     with pytest.raises(InputError, match=r"^nowhere does not exist"):
         recordings_of(_options(given))
 

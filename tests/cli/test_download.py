@@ -52,7 +52,7 @@ def test_it_is_asked_for(downloaded, monkeypatch, capsys):
     assert downloaded == [("ravdess", "data")]
 
 
-def test_without_anybody_to_ask_nothing_is_accepted(downloaded, monkeypatch, capsys):
+def test_without_a_terminal_no_licence_is_accepted(downloaded, monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
     assert main(["download", "tess"]) == 2
     assert "--yes" in capsys.readouterr().err

@@ -21,7 +21,7 @@ def test_elsewhere_than_in_an_import_it_is_an_exception():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_who_ignores_it_goes_on_ignoring_it():
+def test_an_ignored_interrupt_stays_ignored():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with Interrupts():
         signal.raise_signal(signal.SIGINT)

@@ -81,7 +81,7 @@ def test_the_first_ones_are_the_same_as_among_all_and_seeds_differ(pictures, tmp
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P"])
-def test_a_picture_has_time_to_the_right_and_low_frequencies_below(pictures, tmp_path, mode):
+def test_a_png_has_time_to_the_right_and_low_frequencies_below(pictures, tmp_path, mode):
     grey = np.uint8((pictures[1, :, :, 0].T[::-1] + 1) * 127.5)
     Image.fromarray(grey).convert(mode).save(tmp_path / "white.png")
     Image.fromarray(255 - grey).convert(mode).save(tmp_path / "dark.png")
@@ -94,7 +94,7 @@ def test_a_picture_has_time_to_the_right_and_low_frequencies_below(pictures, tmp
     assert white == dark
 
 
-def test_a_recording_comes_back_with_what_it_lost(tmp_path, wav_bytes, capsys):
+def test_a_recording_is_inverted_with_its_error_printed(tmp_path, wav_bytes, capsys):
     tone = 0.1 * np.sin(2 * np.pi * 1000 * np.arange(44_100) / 44_100)
     (tmp_path / "tone.wav").write_bytes(wav_bytes(tone, 44_100))
     assert _listen(tmp_path / "tone.wav", "--out", tmp_path / "out") == 0
@@ -119,7 +119,7 @@ def test_other_formats_sound_as_wav_does(tmp_path, wav_bytes, name, form, subtyp
     assert hertz == pytest.approx(1000, rel=0.03)
 
 
-def test_what_may_have_no_end_is_not_read(tmp_path, capsys):
+def test_pipes_and_devices_are_not_read(tmp_path, capsys):
     os.mkfifo(tmp_path / "pipe.wav")
     (tmp_path / "zeros.npy").symlink_to("/dev/zero")
     for name in ("pipe.wav", "zeros.npy"):
@@ -128,7 +128,7 @@ def test_what_may_have_no_end_is_not_read(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_what_is_there_stays_unless_it_may_be_replaced(pictures, tmp_path, capsys):
+def test_existing_files_stay_without_overwrite(pictures, tmp_path, capsys):
     file = _save(tmp_path / "made.npy", pictures)
     there = tmp_path / "out" / "made-001.wav"
     there.parent.mkdir()

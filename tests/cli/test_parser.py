@@ -17,9 +17,7 @@ from serkit.cli.parser import build_parser, suggestion
         (["tune", "wgangp", "x"], "serkit tune", "wgan-gp"),
     ],
 )
-def test_a_slip_of_the_pen_gets_the_commands_usage_and_what_was_meant(
-    arguments, prog, meant, capsys
-):
+def test_a_misspelled_option_gets_the_usage_and_a_suggestion(arguments, prog, meant, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     lines = capsys.readouterr().err.splitlines()

@@ -41,7 +41,7 @@ def tensorflow_remarks():
         ("no run ([Errno 2] No such file: 'x')", "no run (No such file: 'x')"),
     ],
 )
-def test_arguments_are_called_what_the_options_are_called(message, shown):
+def test_arguments_are_named_as_options(message, shown):
     assert as_options(message, SPELLED) == (shown or message.replace("rare_below", "--rare-below"))
 
 
@@ -114,7 +114,7 @@ def test_an_experiment_begins_with_recordings_that_are_there(monkeypatch, capsys
     assert capsys.readouterr().err == f"dance.py: {tmp_path / 'none'} does not exist\n"
 
 
-def test_a_reader_who_has_enough_is_no_error():
+def test_a_closed_output_is_no_error():
     code = "import argparse, os, sys; from serkit.cli.running import run\n"
     code += "def show(_):\n    while True:\n        print('x' * 1000)\n"
     code += "sys.exit(run(argparse.Namespace(command='dance', run=show, spelled={})))"
@@ -126,7 +126,7 @@ def test_a_reader_who_has_enough_is_no_error():
         assert (process.wait(), process.stderr.read()) == (1, b"")
 
 
-def test_what_tensorflow_remarks_on_its_own_work_does_not_reach_the_user():
+def test_log_messages_of_tensorflow_are_not_shown():
     code = "from serkit.cli.running import prepare\nprepare()\nimport tensorflow as tf\n"
     code += "f = tf.function(lambda n: tf.constant(n))\nfor n in range(9):\n    f(n)\n"
     environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}

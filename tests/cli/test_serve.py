@@ -10,8 +10,8 @@ from serkit.cli.main import main
     ("arguments", "message"),
     [
         (["gone"], "does not exist"),
-        ([".", "--queue", "0"], "--queue 0 is out of range"),
-        ([".", "--port", "70000"], "--port 70000 is out of range; valid is from 0 to 65535"),
+        ([".", "--queue", "0"], "--queue 0"),
+        ([".", "--port", "70000"], "between 0 and 65535. Received: --port 70000"),
         ([".", "--name", "a/b"], "cannot stand in an address"),
         (["."], "has no saved_model.pb"),
     ],

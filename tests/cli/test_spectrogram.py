@@ -89,7 +89,7 @@ def test_zeros_before_a_short_recording_are_below_second_zero(root, tmp_path, fi
     assert (tmp_path / "x" / "y.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_every_recording_becomes_a_picture_in_the_folder_of_its_category(root, tmp_path):
+def test_every_recording_becomes_a_png_in_the_folder_of_its_category(root, tmp_path):
     assert main(["spectrogram", str(root), "--pictures", str(tmp_path / "out")]) == 0
     pictures = _pictures(tmp_path / "out")
     assert [re.sub("-[0-9a-f]{12}", "", name) for name in pictures] == [
@@ -136,7 +136,7 @@ def test_an_interrupted_run_is_resumed_without_computing_anew(root, tmp_path, mo
     assert all(path.stat().st_mtime == 1 for path in kept)
 
 
-def test_what_cannot_be_read_is_named_and_the_others_are_made(root, tmp_path, capsys):
+def test_unreadable_recordings_are_named_and_the_others_drawn(root, tmp_path, capsys):
     (root / "sad" / "ann" / "bad.wav").write_bytes(b"RIFF....")
     shutil.copy(root / "sad" / "ann" / "take.wav", root / "sad" / "ann" / "copy.wav")
     out = tmp_path / "out"
@@ -148,7 +148,7 @@ def test_what_cannot_be_read_is_named_and_the_others_are_made(root, tmp_path, ca
     assert len(_pictures(out)) == 4
 
 
-def test_what_goes_bad_after_the_audit_is_named_and_the_others_are_made(
+def test_files_damaged_after_the_audit_are_named_and_the_others_drawn(
     root, tmp_path, monkeypatch, capsys
 ):
     bad = root / "sad" / "bob" / "take.wav"
@@ -166,7 +166,7 @@ def test_what_goes_bad_after_the_audit_is_named_and_the_others_are_made(
     assert len(_pictures(out)) == 1
 
 
-def test_pictures_of_two_kinds_do_not_get_into_one_folder(root, tmp_path, capsys):
+def test_png_files_of_two_settings_are_not_in_one_folder(root, tmp_path, capsys):
     command = ["spectrogram", str(root), "--pictures", str(tmp_path / "out")]
     assert main(command) == 0
     before = _pictures(tmp_path / "out")
@@ -196,7 +196,7 @@ def test_labels_that_are_no_folder_names_stay_inside_and_apart(root, tmp_path):
         (("nowhere", "--pictures", "out"), "nowhere does not exist", 2),
     ],
 )
-def test_what_cannot_be_used_is_one_line(tmp_path, monkeypatch, capsys, arguments, words, status):
+def test_unusable_files_are_one_line(tmp_path, monkeypatch, capsys, arguments, words, status):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bad.wav").write_bytes(b"RIFF....")
     assert main(["spectrogram", *arguments]) == status
@@ -206,7 +206,7 @@ def test_what_cannot_be_used_is_one_line(tmp_path, monkeypatch, capsys, argument
     assert [path.name for path in tmp_path.iterdir()] == ["bad.wav"]
 
 
-def test_help_says_how_to_look_at_the_pictures():
+def test_help_explains_how_to_view_the_png_files():
     code = "import sys; from serkit.cli.main import main\ntry: main(['spectrogram', '-h'])\n"
     code += "except SystemExit: print('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -71,7 +71,7 @@ def test_with_many_groups_no_move_and_no_exchange_is_better(counts, seed):
             assert _cost(counts, THIRDS, swapped) >= reached - 1e-9
 
 
-def test_shares_are_met_exactly_where_that_is_possible(monkeypatch):
+def test_fractions_are_met_exactly_where_possible(monkeypatch):
     monkeypatch.setattr(assignment, "_FEW", 0)
     counts = np.full((20, 4), 3)
     shares = np.array([0.6, 0.2, 0.2])

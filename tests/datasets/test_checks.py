@@ -25,7 +25,7 @@ def test_clipping_channels_and_unknown_lengths_are_noticed():
 def test_one_name_for_people_of_two_corpora_is_refused():
     first = replace(CLIP, corpus="a", speaker="a-b-1")
     require_own_speakers([first, first, CLIP])
-    with pytest.raises(InputError, match="a-b-1 would be a speaker of a and of a-b"):
+    with pytest.raises(InputError, match="a-b-1"):
         require_own_speakers([first, replace(CLIP, corpus="a-b", speaker="a-b-1")])
 
 

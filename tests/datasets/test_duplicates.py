@@ -37,7 +37,7 @@ def _paths(findings) -> list[str]:
     return [finding.path for finding in findings]
 
 
-def test_what_is_there_once_is_kept(drop):
+def test_a_recording_without_a_copy_is_kept(drop):
     kept, found = drop({"a": "1", "b": "2"})
     assert (_paths(kept), found) == (["a", "b"], [])
 
@@ -51,7 +51,7 @@ def test_of_the_same_the_nearest_to_the_root_is_kept(drop):
     ]
 
 
-def test_same_samples_in_other_bytes_are_told_apart(drop, tmp_path):
+def test_same_samples_in_other_bytes_are_duplicates(drop, tmp_path):
     clips = {"a": "x", "b": "x"}
     drop(clips)
     (tmp_path / "r" / "b").write_text("x and a chunk")

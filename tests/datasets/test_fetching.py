@@ -134,7 +134,7 @@ def test_other_forms_of_the_checksum(get, known_hash):
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_broken_download_goes_on_where_it_stopped(server, get, pauses, chunked):
+def test_a_broken_download_is_resumed(server, get, pauses, chunked):
     # Of a chunked body, the line with the chunk's length comes first.
     head = len(f"{len(BODY):x}\r\n") if chunked else 0
     server.plans["/file"] = [Answer(breaks_after=HALF + head, chunked=chunked)]
@@ -144,9 +144,9 @@ def test_a_broken_download_goes_on_where_it_stopped(server, get, pauses, chunked
     assert pauses == [1.0]
 
 
-def test_breaks_in_all_attempts_are_an_error_and_the_next_call_goes_on(server, get, tmp_path):
+def test_breaks_in_all_attempts_are_an_error_and_the_next_call_resumes(server, get, tmp_path):
     server.plans["/file"] = [Answer(breaks_after=10_000) for _ in range(3)]
-    with pytest.raises(DownloadError, match=rf"{server.url()} .* 3 attempts .*goes on from there"):
+    with pytest.raises(DownloadError, match=rf"{server.url()} .* 3 attempts .*resumes there"):
         get(attempts=3)
     assert names(tmp_path) == [".partial-x.wav"]
     assert (tmp_path / ".partial-x.wav").read_bytes() == BODY[:30_000]
@@ -255,7 +255,7 @@ def test_a_refusal_is_final(server, get, pauses, status, tmp_path):
     assert names(tmp_path) == []
 
 
-def test_nobody_listening_is_one_clear_error(tmp_path, pauses, monkeypatch):
+def test_a_refused_connection_is_one_clear_error(tmp_path, pauses, monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -282,7 +282,7 @@ def test_an_unknown_host_is_one_clear_error(tmp_path, pauses, monkeypatch):
 
 
 def test_an_address_that_is_none_is_not_asked_twice(tmp_path, pauses):
-    with pytest.raises(DownloadError, match="nowhere cannot be asked for"):
+    with pytest.raises(DownloadError, match="nowhere cannot be requested"):
         fetch(Remote("nowhere", tmp_path / "x", SHA256), pause=pauses.append)
     assert pauses == []
 
@@ -333,11 +333,16 @@ def test_progress_counts_every_mib_once(server, get):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"attempts": 0}, "attempts=0"), ({"known_hash": "crc:1"}, "known_hash='crc'.*sha256")],
+    [({"attempts": 0}, "attempts=0"), ({"known_hash": "crc:1"}, "sha256.*known_hash='crc'")],
 )
 def test_arguments_are_checked(get, options, message):
     with pytest.raises(InputError, match=message):
         get(**options)
+
+
+def test_workers_are_checked():
+    with pytest.raises(InputError, match="workers=0"):
+        fetch_all([], workers=0)
 
 
 def test_several_files_come_over_few_connections(server, tmp_path):

@@ -40,7 +40,7 @@ def test_runs_at_full_scale_are_counted_for_each_channel():
 
 
 @pytest.mark.parametrize(("value", "kind"), [(np.nan, "not-finite"), (1e12, "unreadable")])
-def test_what_are_no_samples(value, kind):
+def test_values_that_are_no_samples(value, kind):
     with pytest.raises(Unusable) as caught:
         _meter(np.full((800, 1), value, np.float32))
     assert caught.value.kind == kind

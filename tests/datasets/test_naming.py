@@ -18,7 +18,7 @@ def test_a_pattern_says_what_it_knows():
 @pytest.mark.parametrize(
     ("pattern", "words"),
     [
-        ("(", "is no regular expression"),
+        ("(", r"`pattern`.*'\('"),
         (r"(?P<speaker>\d)", "no group label"),
         (r"(?P<label>\d)(?P<mood>\d)", "the groups mood"),
     ],
@@ -47,7 +47,7 @@ def test_folders_name_the_label_and_below_it_the_speaker():
     with pytest.raises(InputError, match="fear and happy are both labels"):
         naming.by_folder("fear/happy/x.wav", "c")
     for path in ("x.wav", "boredom/x.wav"):
-        with pytest.raises(InputError, match="is not known; valid are angry"):
+        with pytest.raises(InputError, match=r"label '.*angry"):
             naming.by_folder(path, "c")
 
 
@@ -57,17 +57,17 @@ def test_a_class_of_ones_own_is_one_that_was_asked_for():
 
 
 def test_a_repetition_is_a_number():
-    with pytest.raises(InputError, match="repetition 'b' is not a number"):
+    with pytest.raises(InputError, match="repetition 'b'"):
         Naming().clip("x.wav", "c", {"label": "sad", "repetition": "b"})
 
 
 def test_a_pattern_that_leaves_the_label_out_is_a_label_that_is_not_known():
     naming = Naming(r"(?P<speaker>\d\d)(?P<label>[A-Z])?")
-    with pytest.raises(InputError, match="label '' is not known"):
+    with pytest.raises(InputError, match="label ''"):
         naming.by_pattern("03.wav", "c")
 
 
-def test_what_a_label_means_may_be_any_word_for_an_emotion():
+def test_a_label_may_be_any_word_for_an_emotion():
     naming = Naming(labels={"A": "Anger", "B": "joy", "C": "Bored"})
     assert [naming.emotion(word) for word in "ABC"] == ["angry", "happy", "Bored"]
 
@@ -75,7 +75,7 @@ def test_what_a_label_means_may_be_any_word_for_an_emotion():
 @pytest.mark.parametrize("word", ["mixed/other", "a\\b", "..", ".hidden"])
 def test_a_class_has_to_be_a_folders_name(word):
     naming = Naming(labels={"X": word})
-    with pytest.raises(InputError, match="cannot be a class; valid are names without /"):
+    with pytest.raises(InputError, match=r"class.* without /"):
         naming.clip("x.wav", "c", {"label": "X"})
     with pytest.raises(InputError, match="cannot be a class"):
         naming.clip("x.wav", "c", {"label": "sad", "gender": word})

@@ -12,7 +12,7 @@ def test_rare_classes_are_filled_to_the_largest_rarest_first():
     assert balance_plan(COUNTS) == {"d": 90, "b": 31, "c": 30}
 
 
-def test_or_to_a_share_of_it():
+def test_classes_are_filled_up_to_a_fraction():
     assert balance_plan(COUNTS, share=0.7) == {"d": 60, "b": 1}
     assert balance_plan(COUNTS, share=0.05) == {}
 
@@ -38,16 +38,16 @@ def test_the_reports_plan_adds_2300_to_eight_classes():
     assert "male_sad" not in report_plan(every)
 
 
-def test_what_cannot_be_planned_is_refused():
-    with pytest.raises(InputError, match="counts is empty"):
+def test_counts_without_a_plan_are_refused():
+    with pytest.raises(InputError, match="`counts`"):
         balance_plan({})
     with pytest.raises(InputError, match="share=11"):
         balance_plan(COUNTS, share=11)
-    with pytest.raises(InputError, match=r"male_neutral.*there are happy, sad"):
+    with pytest.raises(InputError, match=r"male_neutral.*happy, sad"):
         report_plan({"happy": 3, "sad": 4})
 
 
-def test_where_nothing_is_rare_it_says_what_comes_nearest():
+def test_without_a_rare_class_the_smallest_is_named():
     found = nothing_rare({"happy": 288, "sad": 192}, 0.5)
     assert "50%" in found
     assert "sad, with 192 of 288 (67%)" in found

@@ -62,7 +62,7 @@ def test_waveforms_are_the_mean_of_channels_in_blocks_or_not(write, noise, monke
     np.testing.assert_array_equal(read_waveform(path)[0], waveform)
 
 
-def test_waveforms_of_what_is_cut_off_are_refused(write, noise):
+def test_waveforms_of_truncated_files_are_refused(write, noise):
     path = write(noise())
     path.write_bytes(path.read_bytes()[:9_000])
     with pytest.raises(Unusable) as caught:
@@ -120,7 +120,7 @@ def test_a_loud_tone_that_is_not_cut_off_is_not_clipped(write):
     ],
     ids=["digital silence", "an offset", "dither", "a click", "short"],
 )
-def test_silence_is_what_has_no_sound_not_what_is_small(write, samples):
+def test_silence_is_no_sound_not_low_amplitude(write, samples):
     assert _kind(write(samples, subtype="FLOAT")) == "silent"
 
 
@@ -130,7 +130,7 @@ def test_quiet_speech_is_not_silence(write, noise):
     assert probe(write(quiet)).peak < 0.01
 
 
-def test_what_is_no_recording(write, noise, tmp_path):
+def test_files_that_are_no_recording(write, noise, tmp_path):
     assert _kind(write(noise(0.09))) == "short"
     assert _kind(write(noise(), subtype="ULAW")) == "format"
     assert _kind(write(np.r_[noise(), np.nan], subtype="FLOAT")) == "not-finite"
@@ -163,7 +163,7 @@ def test_flac_is_the_same_recording_as_wav_whatever_its_name(write, noise, subty
 
 
 @pytest.mark.parametrize(("kind", "subtype"), [("MP3", "MPEG_LAYER_III"), ("OGG", "VORBIS")])
-def test_lossy_formats_have_nearly_the_numbers_of_what_was_coded(write, kind, subtype):
+def test_lossy_formats_have_nearly_the_numbers_of_the_original(write, kind, subtype):
     tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)
     found = probe(write(tone, subtype=subtype, format=kind))
     assert (found.sample_rate, found.channels, found.duration) == (RATE, 1, 1.0)

@@ -80,7 +80,7 @@ def test_noise_is_not_voiced(rng):
     [np.zeros(RATE), np.full(RATE, 0.5), 1e-5 * _voice(200, 1.0), _voice(200, 0.06), np.zeros(0)],
     ids=["silent", "offset", "below -80 dB", "too short", "empty"],
 )
-def test_what_has_no_sound_or_no_frame_has_no_numbers(waveform):
+def test_clips_without_sound_or_frame_have_no_numbers(waveform):
     np.testing.assert_equal(_numbers(measure_prosody(waveform, RATE)), NOTHING)
 
 

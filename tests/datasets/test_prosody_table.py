@@ -57,7 +57,7 @@ def test_every_clip_has_a_row_with_numbers_or_the_reason_why_not(corpus, tmp_pat
 
 
 @pytest.mark.slow
-def test_several_processes_give_what_one_gives(corpus, monkeypatch):
+def test_several_processes_give_the_same_as_one(corpus, monkeypatch):
     one = measure_corpus(corpus)
     monkeypatch.setattr(module, "_WORTH_PROCESSES", 1)
     monkeypatch.setattr(module, "_CHUNK", 2)

@@ -83,7 +83,7 @@ def test_folds_test_every_clip_once(corpus, seed):
     speakers = {e: {c.speaker for c in corpus.clips if c.emotion == e} for e in EMOTIONS}
     if any(0 < len(names) <= 2 for names in speakers.values()):
         # With three folds there is one to train on, and nobody left in it for such a class.
-        with pytest.raises(InputError, match="classes with few speakers"):
+        with pytest.raises(InputError, match="few speakers"):
             k_fold(corpus, "emotion", seed, folds=3)
         return
     splits = k_fold(corpus, "emotion", seed, folds=3)
@@ -103,7 +103,7 @@ def _unevenness(splits, corpus: Corpus) -> float:
 
 @given(corpora(), st.integers(0, 3))
 @settings(max_examples=40)
-def test_class_shares_differ_by_no_more_than_the_speakers_force(corpus, seed):
+def test_class_fractions_differ_by_no_more_than_the_speakers_force(corpus, seed):
     """Exchanging any two speakers, or moving any one, would make the folds no more even."""
     try:
         splits = k_fold(corpus, "emotion", seed, folds=3)
@@ -148,7 +148,7 @@ def test_kept_apart_sentences_stay_apart(corpus, seed):
     assert kept + len(split.left_out) == len(corpus)
 
 
-def test_shares_are_near_what_is_promised():
+def test_fractions_are_near_60_20_20():
     split = hold_out(_corpus(40), "emotion", seed=0)
     shares = np.array([len(part) for part in split.parts().values()]) / 240
     assert shares.tolist() == [0.6, 0.2, 0.2]
@@ -203,7 +203,7 @@ def test_each_speaker_and_each_corpus_is_left_out_once(synthetic_corpus):
         assert 0.1 < len(split.validation) / rest < 0.3
 
 
-def test_left_out_speakers_may_say_what_nobody_said_before():
+def test_left_out_speakers_may_have_sentences_of_their_own():
     clips = [replace(clip, sentence=clip.path[-5]) for clip in _corpus(6).clips]
     splits = list(leave_one_speaker_out(Corpus(tuple(clips)), "emotion", 0, sentence_disjoint=True))
     assert len(splits) == 6
@@ -240,29 +240,29 @@ def test_the_random_split_is_even_and_leaks():
     assert split.summary()["speakers_in_several_parts"]
 
 
-def test_what_does_not_fit_is_refused():
-    with pytest.raises(InputError, match=r"4 speakers \(s00, s01, s02, s03\).* 5 or more"):
+def test_lengths_that_differ_are_refused():
+    with pytest.raises(InputError, match=r"5 speakers.*4 speakers \(s00, s01, s02, s03\)"):
         hold_out(_corpus(4), "emotion", 0)
     lone = tuple(replace(CLIP, path=f"f{n}", speaker=f"s0{n}", emotion="fear") for n in range(2))
     corpus = Corpus(tuple(c for c in _corpus(5).clips if c.speaker in ("s00", "s01", "s02")) + lone)
-    with pytest.raises(InputError, match=r"3 speakers .* 5 or more"):
+    with pytest.raises(InputError, match=r"5 speakers.* 3 speakers"):
         hold_out(corpus, "emotion", 0)
-    with pytest.raises(InputError, match=r"6 speakers .* 7 folds takes 7 or more"):
+    with pytest.raises(InputError, match=r"7 speakers.* 7 folds.* 6 speakers"):
         k_fold(_corpus(6), "emotion", 0, folds=7)
     with pytest.raises(InputError, match="folds=2"):
         k_fold(_corpus(6), "emotion", 0, folds=2)
-    with pytest.raises(InputError, match=r"only one corpus \(c\)"):
+    with pytest.raises(InputError, match=r"2 corpora.*: c\."):
         next(leave_one_corpus_out(_corpus(6), "emotion", 0))
-    with pytest.raises(InputError, match="protocol='loso' is not known; valid are: hold-out"):
+    with pytest.raises(InputError, match="protocol='loso'"):
         make_splits("loso", _corpus(6), "emotion", 0)
-    with pytest.raises(InputError, match="cannot be split into folds"):
+    with pytest.raises(InputError, match="folds"):
         random_split(_corpus(2, each=1), "emotion", 0)
 
 
 def test_a_class_that_cannot_be_trained_on_is_named():
     """One speaker has all of a class: in one fold or the other nobody is left to train on."""
     lone = tuple(replace(CLIP, path=f"f{n}", speaker="s00", emotion="fear") for n in range(9))
-    with pytest.raises(InputError, match=r"classes with few speakers: fear \(1\)"):
+    with pytest.raises(InputError, match=r"few speakers: fear \(1\)"):
         k_fold(Corpus((*_corpus(8).clips, *lone)), "emotion", 0)
 
 

@@ -54,7 +54,7 @@ def test_a_few_missing_samples_are_a_slip(header):
 @pytest.mark.parametrize(
     ("content", "kind"), [(b"fLaC....", "FLAC"), (b"ID3\4" + bytes(6) + b"\xff\xfb\x90\0", "MP3")]
 )
-def test_what_is_compressed_is_only_named(header, content, kind):
+def test_compressed_formats_are_only_identified(header, content, kind):
     assert header(content).kind == kind
 
 
@@ -86,7 +86,7 @@ def test_no_data_at_all_is_no_unknown_length(header):
         _riff(*[(b"junk", 0, b"")] * 5000),
     ],
 )
-def test_what_says_nothing_of_a_length(header, content):
+def test_headers_without_a_length(header, content):
     found = header(content)
     assert (found.missing_seconds, found.length_unknown) == (0.0, False)
 
@@ -111,7 +111,7 @@ def test_what_says_nothing_of_a_length(header, content):
         (_riff((b"fmt ", 40, b"\xfe\xff" + FORMAT[2:] + bytes(8) + b"\x06\x00")), "format"),
     ],
 )
-def test_what_is_saved_instead_of_a_recording(header, content, kind):
+def test_other_files_saved_under_a_recording_s_name(header, content, kind):
     with pytest.raises(Unusable) as caught:
         header(content)
     assert caught.value.kind == kind

@@ -116,7 +116,7 @@ def test_a_folder_per_label_is_recognised(tmp_path):
     assert (clip.corpus, clip.speaker, clip.emotion) == ("mine", "mine-ann", "angry")
     clip = root.read("Sadness/2.wav")
     assert (clip.emotion, clip.original_label, clip.speaker_known) == ("sad", "Sadness", False)
-    with pytest.raises(InputError, match="label 'boredom' is not known"):
+    with pytest.raises(InputError, match="label 'boredom'"):
         root.read("boredom/3.wav")
 
 
@@ -127,7 +127,7 @@ def test_names_of_ones_own_need_a_hint(tmp_path):
         root.read("x/1.wav")
 
 
-def test_a_pattern_is_for_what_has_no_corpus_name(tmp_path):
+def test_a_pattern_is_for_names_of_no_corpus(tmp_path):
     _touch(tmp_path / "berlin", ["wav/03a01Wa.wav"])
     _touch(tmp_path / "savee", ["DC/a01.wav"])
     pattern = r"(?P<speaker>\d\d)(?P<sentence>[ab]\d\d)(?P<label>[A-Z])"
@@ -154,7 +154,7 @@ def test_roots_get_names_of_their_own(tmp_path):
     assert first.read("sad/1.wav").speaker != second.read("sad/1.wav").speaker
 
 
-def test_what_exists_is_meant_even_with_an_equals_sign(tmp_path, monkeypatch):
+def test_an_existing_path_with_an_equals_sign_is_a_path(tmp_path, monkeypatch):
     _touch(tmp_path / "snr=20", ["sad/1.wav"])
     monkeypatch.chdir(tmp_path)
     (root,) = _open("snr=20")
@@ -173,11 +173,11 @@ def test_a_corpus_beside_names_of_ones_own_is_read_as_itself(tmp_path):
 def test_a_name_of_ones_own_is_never_one_of_the_four_corpora(tmp_path):
     _touch(tmp_path, ["DC/a01.wav"])
     (root,) = _open(f"my data={tmp_path}")
-    with pytest.raises(InputError, match="label 'DC' is not known"):
+    with pytest.raises(InputError, match="label 'DC'"):
         root.read("DC/a01.wav")
 
 
-def test_folders_that_are_not_searched_are_told(tmp_path, monkeypatch):
+def test_folders_that_are_not_searched_are_findings(tmp_path, monkeypatch):
     _touch(tmp_path / "root", ["sad/1.wav", ".git/2.wav"])
     _touch(tmp_path / "elsewhere", ["3.wav"])
     (tmp_path / "root" / "linked").symlink_to(tmp_path / "elsewhere")
@@ -254,13 +254,13 @@ def test_roots_that_are_none(tmp_path):
     with pytest.raises(InputError, match="is not UTF-8"):
         _open(tmp_path / os.fsdecode(b"caf\xe9"))
     (tmp_path / "x.wav").touch()
-    with pytest.raises(InputError, match="a folder with recordings or a CSV is expected"):
+    with pytest.raises(InputError, match="a folder or a CSV"):
         _open(tmp_path / "x.wav")
 
 
 def test_a_pipe_is_no_root(tmp_path):
     os.mkfifo(tmp_path / "table.csv")
-    with pytest.raises(InputError, match="is a pipe or a device"):
+    with pytest.raises(InputError, match="a pipe or a device"):
         open_roots([tmp_path / "table.csv"], Naming())
 
 

@@ -32,7 +32,7 @@ def _join(*parts: Corpus) -> Corpus:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_no_test_sentence_is_heard_before(seed):
+def test_no_test_sentence_is_in_training_or_validation(seed):
     sentences = [f"{n:02}" for n in range(12)]
     split = Split(_part("ab", sentences), _part("c", sentences), _part("d", sentences))
     found = keep_sentences_apart(split, "emotion", seed)
@@ -63,14 +63,14 @@ def test_each_corpus_has_sentences_on_both_sides():
 
 def test_sentences_must_be_known_and_more_than_one():
     split = Split(_part("a", ("",)), _part("b", ("",)), _part("c", ("",)))
-    with pytest.raises(InputError, match="it is not in 6 clips of c"):
+    with pytest.raises(InputError, match=r"`sentence_disjoint`.* 6 clips of c"):
         keep_sentences_apart(split, "emotion", 0)
     split = Split(_part("a", ("1",)), _part("b", ("1",)), _part("c", ("1",)))
-    with pytest.raises(InputError, match="c has one sentence only"):
+    with pytest.raises(InputError, match=r"`sentence_disjoint`.* 1 sentence of c"):
         keep_sentences_apart(split, "emotion", 0)
 
 
-def test_what_is_apart_already_loses_nothing():
+def test_splits_without_shared_sentences_lose_nothing():
     split = Split(_part("a", ("1", "2")), _part("b", ("2", "3")), _part("c", ("8", "9")))
     found = keep_sentences_apart(split, "emotion", 0)
     assert found.left_out == ()

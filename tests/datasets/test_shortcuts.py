@@ -45,7 +45,7 @@ def test_cramers_v_by_hand():
     assert found.by_chance == pytest.approx((1 / 79) ** 0.5, abs=1e-4)
 
 
-def test_what_tells_the_emotion_has_v_of_1_and_what_does_not_0():
+def test_attributes_that_determine_the_emotion_have_v_of_1_others_0():
     telling = _corpus(("1", "sad", "a", 5), ("2", "happy", "a", 7))
     assert associate(telling, lambda clip: clip.speaker).cramers_v == 1.0
     assert associate(telling, lambda clip: clip.corpus).cramers_v == 0.0
@@ -82,7 +82,7 @@ def test_one_even_corpus_has_nothing_to_warn_of(four_corpora):
         assert warn(four_corpora.where(lambda clip, name=name: clip.corpus == name)) == []
 
 
-def test_classes_of_unknown_gender_are_told_by_emotion():
+def test_classes_of_unknown_gender_are_the_emotion():
     corpus = _corpus(*((s, e, "a", 1) for s in "1234567890" for e in ("sad", "happy")))
     corpus = Corpus(tuple(replace(clip, gender="") for clip in corpus.clips))
     assert warn(corpus) == []

@@ -26,7 +26,7 @@ def test_a_shared_speaker_is_refused_by_name():
         Split(_part("a", "b", "c"), _part("b"), _part("c", "d"))
 
 
-def test_the_reports_random_split_may_share_speakers_and_says_so():
+def test_the_random_split_of_the_2021_report_may_share_speakers_and_is_leaky():
     split = Split(_part("a", "b"), _part("a", sentence="02"), _part("c"), "random")
     assert split.leaky
     summary = split.summary()
@@ -45,12 +45,12 @@ def test_sentences_are_kept_apart_where_that_was_asked_for():
         Split(_part("a"), _part("b"), _part("c"), sentence_disjoint=True)
 
 
-def test_fitting_functions_get_who_is_where():
+def test_speakers_of_each_partition():
     speakers = Split(_part("a", "b"), _part("c"), _part("d")).speakers
     assert (speakers.train, speakers.test) == ({"a", "b"}, {"d"})
 
 
-def test_only_clips_of_training_speakers_may_be_fitted_on():
+def test_only_clips_of_training_speakers_may_be_used_for_fitting():
     split = Split(_part("a"), _part("b"), _part("c"))
     split.require_training(split.train.clips)
     with pytest.raises(LeakError, match="not training speakers: b, c"):

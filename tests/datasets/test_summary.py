@@ -36,10 +36,10 @@ def test_counts_are_of_clips_and_files():
     json.dumps(found, allow_nan=False)
 
 
-def test_what_is_not_known_is_warned_of():
+def test_unknown_speakers_and_genders_are_warned_of():
     clip = replace(CLIP, corpus="mine", speaker="mine-unknown", gender="")
     warnings = summarise(Corpus((clip, clip)), [], [])["warnings"]
-    assert warnings[0].startswith("nobody said who speaks in 2 clips of mine")
+    assert warnings[0].startswith("the speaker is not known in 2 clips of mine")
     assert warnings[1].startswith("the gender of the speaker is not known in 2 clips of mine")
     warnings = summarise(Corpus((clip,)), [], [])["warnings"]
     assert all(" in 1 clip of mine: " in warning for warning in warnings[:2])

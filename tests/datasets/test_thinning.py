@@ -35,7 +35,7 @@ def test_only_the_class_becomes_rare_evenly_over_its_speakers(split):
     assert (thin.validation, thin.test) == (split.validation, split.test)
 
 
-def test_what_is_taken_away_is_left_out(split):
+def test_removed_clips_are_left_out(split):
     thin = make_rare(split, "emotion", "sad", 7, seed=0)
     assert len(thin.left_out) == 13 - 7
     assert {clip.emotion for clip in thin.left_out} == {"sad"}
@@ -50,10 +50,10 @@ def test_same_seed_same_clips_and_fewer_speakers_only_where_there_must_be(split)
     assert make_rare(split, "emotion", "sad", 13, 0).train == split.train
 
 
-def test_what_cannot_be_is_refused(split):
-    with pytest.raises(InputError, match=r"clips=14 .* from 1 to 13"):
+def test_invalid_arguments_are_refused(split):
+    with pytest.raises(InputError, match=r"1 and 13.*clips=14"):
         make_rare(split, "emotion", "sad", 14, 0)
     with pytest.raises(InputError, match=r"clips=0"):
         make_rare(split, "emotion", "sad", 0, 0)
-    with pytest.raises(InputError, match=r"label='happy'.*valid are: angry, sad"):
+    with pytest.raises(InputError, match=r"angry, sad\..*label='happy'"):
         make_rare(split, "emotion", "happy", 3, 0)

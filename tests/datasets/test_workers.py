@@ -9,7 +9,7 @@ from serkit.datasets.findings import Unusable
 from serkit.datasets.probing import Probe, probe
 
 
-def test_many_processes_give_what_one_gives_in_the_same_order(plant, monkeypatch):
+def test_many_processes_give_the_same_as_one_in_the_same_order(plant, monkeypatch):
     files = {f"{n:03}.wav": None for n in range(150)}
     root = plant(files | {"077.wav": b"", "140.wav": b"<html>"})
     paths = [str(root / name) for name in files]
@@ -25,7 +25,7 @@ def test_no_files_are_no_work():
     assert list(workers.probe_all([])) == []
 
 
-def test_what_is_wrong_with_a_file_is_its_result():
+def test_the_result_of_an_unusable_file_is_its_finding():
     def measure(file: str) -> int:
         if file == "b":
             raise Unusable("html", "a web page")

@@ -42,15 +42,15 @@ def test_a_speaker_in_two_folds_has_two_cells():
 
 
 def test_seeds_that_predicted_other_clips_are_refused():
-    with pytest.raises(InputError, match="seeds have predicted different clips"):
+    with pytest.raises(InputError, match="`seeds`"):
         tabulate(*_columns(ROWS[:-1]), 2)
-    with pytest.raises(InputError, match="columns of 2, 1, 2, 2, 2 predictions"):
+    with pytest.raises(InputError, match="2, 1, 2, 2, 2"):
         tabulate([0, 1], [0], [0, 0], [1, 1], ["a", "b"], 2)
-    with pytest.raises(InputError, match="valid are equal lengths above 0"):
+    with pytest.raises(InputError, match="as long as"):
         tabulate([], [], [], [], [], 2)
 
 
-def test_speakers_are_drawn_whole_with_what_all_seeds_made_of_them():
+def test_speakers_are_drawn_with_the_predictions_of_all_seeds():
     cells = tabulate(*_columns(ROWS), 2)
     a, b = cells.counts.sum(axis=0)
     wanted = [2 * a, a + b, 2 * b]
@@ -60,5 +60,5 @@ def test_speakers_are_drawn_whole_with_what_all_seeds_made_of_them():
     np.testing.assert_allclose(shares, [0.25, 0.5, 0.25], atol=0.08)
     np.testing.assert_array_equal(found, drawn_speakers(cells, 0, 200))
     assert not np.array_equal(found, drawn_speakers(cells, 1, 200))
-    with pytest.raises(InputError, match="draws=0 is out of range"):
+    with pytest.raises(InputError, match="draws=0"):
         drawn_speakers(cells, 0, 0)

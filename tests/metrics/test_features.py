@@ -13,10 +13,10 @@ def test_features_become_float64():
 @pytest.mark.parametrize(
     ("sets", "message"),
     [
-        ({"real": np.ones(5)}, r"real has shape \(5,\)"),
-        ({"real": np.ones((1, 5))}, r"real has shape \(1, 5\).* 2 or more"),
-        ({"real": np.ones((5, 0))}, r"real has shape \(5, 0\)"),
-        ({"a": np.ones((3, 2)), "b": np.array([[0, 1], [np.nan, 1], [2, np.inf]])}, "b has 2 samp"),
+        ({"real": np.ones(5)}, r"`real`.*\(5,\)"),
+        ({"real": np.ones((1, 5))}, r"`real`.* 2 or more.*\(1, 5\)"),
+        ({"real": np.ones((5, 0))}, r"`real`.*\(5, 0\)"),
+        ({"a": np.ones((3, 2)), "b": np.array([[0, 1], [np.nan, 1], [2, np.inf]])}, "`b`.* 2 samp"),
         ({"a": np.ones((3, 2)), "b": np.ones((3, 4))}, "2 in a, 4 in b"),
     ],
 )
@@ -25,7 +25,7 @@ def test_features_that_cannot_be_compared_are_refused(sets, message):
         check_features(2, **sets)
 
 
-def test_coarse_pictures_are_means_of_blocks():
+def test_coarse_spectrograms_are_means_of_blocks():
     picture = np.arange(17 * 16, dtype=float).reshape(1, 17, 16, 1)
     found = coarse(picture)
     # Rows of 16: the mean of 8 rows and 8 columns lies at row 3.5 and column 3.5 of the block.

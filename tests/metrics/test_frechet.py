@@ -71,11 +71,11 @@ def test_both_sets_must_be_large_to_be_reliable():
 @pytest.mark.parametrize(
     ("generated", "message"),
     [
-        (np.ones((1, 2)), r"generated has shape \(1, 2\).* 2 or more"),
-        (np.full((4, 2), np.inf), "generated has 4 samples"),
+        (np.ones((1, 2)), r"`generated`.* 2 or more.*\(1, 2\)"),
+        (np.full((4, 2), np.inf), "`generated`.* 4 samples"),
         (np.ones((4, 3)), "2 in real, 3 in generated"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(generated, message):
+def test_sets_that_cannot_be_compared_are_refused(generated, message):
     with pytest.raises(InputError, match=message):
         frechet_distance(np.ones((4, 2)), generated)

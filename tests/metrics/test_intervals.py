@@ -28,7 +28,7 @@ def test_values_are_scikit_learns_and_lie_inside(rng):
         assert one.low < one.value < one.high
 
 
-def test_speakers_of_whom_half_are_always_right_give_a_wide_interval():
+def test_speakers_that_are_all_right_or_all_wrong_give_a_wide_interval():
     """The mean of eight tosses of a coin."""
     truth = np.tile([0, 1], 40)
     predicted = np.where(np.arange(80) < 40, truth, 1 - truth)
@@ -44,7 +44,7 @@ def test_too_few_speakers_have_no_interval():
     assert str(found.uar) == "100.0"
 
 
-def test_more_speakers_give_a_narrower_interval_more_trainings_do_not(rng):
+def test_more_speakers_give_a_narrower_interval_more_training_runs_do_not(rng):
     truth, predicted, who = _data(rng, spread=0.3)
     width = _width(truth, predicted, who)
     assert _width(*_data(rng, speakers=100, spread=0.3)) < 0.6 * width
@@ -57,7 +57,7 @@ def _width(truth, predicted, who):
     return found.high - found.low
 
 
-def test_speakers_who_differ_give_a_wider_interval_than_those_who_do_not(rng):
+def test_speakers_that_differ_give_a_wider_interval(rng):
     assert _width(*_data(rng, each=100, spread=0.4)) > 2 * _width(*_data(rng, each=100))
 
 
@@ -84,10 +84,10 @@ def test_same_seed_same_interval(rng):
     assert intervals(*data, 4, seed=3) != intervals(*data, 4, seed=4)
 
 
-def test_what_does_not_fit_is_refused():
-    with pytest.raises(InputError, match="1 speakers for 2 clips"):
+def test_lengths_that_differ_are_refused():
+    with pytest.raises(InputError, match=r"`speakers`.* 2 clips.* 1"):
         intervals(np.zeros(2, int), np.zeros(2, int), ["a"], 2, seed=0)
-    with pytest.raises(InputError, match="0 clips"):
+    with pytest.raises(InputError, match=r"1 or more.* 0"):
         intervals(np.zeros(0, int), np.zeros(0, int), [], 2, seed=0)
     with pytest.raises(InputError, match="draws=0"):
         intervals(np.zeros(2, int), np.zeros(2, int), ["a", "b"], 2, seed=0, draws=0)
@@ -107,5 +107,5 @@ def test_any_measure_over_speakers_agrees_with_its_own_way(rng):
 def test_any_measure_of_few_speakers_has_no_interval():
     assert speaker_interval(len, list("aabcde"), seed=0) == Interval(6.0, None, None)
     assert speaker_interval(lambda clips: np.nan, list("abcdef"), seed=0).low is None
-    with pytest.raises(InputError, match="0 clips"):
+    with pytest.raises(InputError, match=r"1 or more.* 0"):
         speaker_interval(len, [], seed=0)

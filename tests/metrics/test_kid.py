@@ -92,11 +92,11 @@ def test_constant_features_are_at_no_distance():
 @pytest.mark.parametrize(
     ("real", "generated", "message"),
     [
-        (np.ones((2, 4)), np.ones((5, 4)), r"real has shape \(2, 4\).* 3 or more"),
-        (np.ones((5, 4)), np.full((5, 4), np.nan), "generated has 5 samples"),
+        (np.ones((2, 4)), np.ones((5, 4)), r"`real`.* 3 or more.*\(2, 4\)"),
+        (np.ones((5, 4)), np.full((5, 4), np.nan), "`generated`.* 5 samples"),
         (np.ones((5, 4)), np.ones((5, 3)), "4 in real, 3 in generated"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(real, generated, message):
+def test_sets_that_cannot_be_compared_are_refused(real, generated, message):
     with pytest.raises(InputError, match=message):
         kid(real, generated)

@@ -41,7 +41,7 @@ def test_average_recall_of_many_at_once(rng):
 
 @pytest.mark.parametrize("predicted", [[], [0, 1]])
 def test_unequal_or_no_clips_are_refused(predicted):
-    with pytest.raises(InputError, match="equal numbers above 0"):
+    with pytest.raises(InputError, match="`truth`"):
         confusion_matrix(np.array([0] if predicted else []), np.array(predicted), 2)
 
 

@@ -110,20 +110,20 @@ def test_constant_clips_give_constant_sets(value):
 @pytest.mark.parametrize(
     ("training", "message"),
     [
-        (np.zeros((2, 9, 9)), r"shape \(2, 9, 9\)"),
+        (np.zeros((2, 9, 9)), r"`training`.*\(2, 9, 9\)"),
         (np.zeros((2, 9, 9, 3)), r"shape \(2, 9, 9, 3\)"),
         (np.zeros((0, 9, 9, 1)), r"shape \(0, 9, 9, 1\)"),
-        (np.full((2, 9, 9, 1), 1.5), "from 1.5 to 1.5; valid is from -1 to 1"),
-        (np.full((2, 9, 9, 1), np.nan), "from nan to nan"),
+        (np.full((2, 9, 9, 1), 1.5), "-1 and 1.* 1.5 to 1.5"),
+        (np.full((2, 9, 9, 1), np.nan), "nan to nan"),
     ],
 )
-def test_what_is_no_spectrogram_is_refused(training, message):
+def test_arrays_that_are_no_spectrograms_are_refused(training, message):
     with pytest.raises(InputError, match=message):
         reference_sets(training, 1, seed=0)
 
 
 def test_settings_out_of_range_are_refused(training):
-    with pytest.raises(InputError, match=r"count=0 .* 1 or more"):
+    with pytest.raises(InputError, match="count=0"):
         reference_sets(training, 0, seed=0)
-    with pytest.raises(InputError, match=r"sigma=0\.5 .* 1 or more"):
+    with pytest.raises(InputError, match=r"sigma=0\.5"):
         reference_sets(training, 1, seed=0, sigma=0.5)

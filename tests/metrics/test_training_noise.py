@@ -10,7 +10,7 @@ def test_one_seed_cannot_tell(simulated, rng):
     assert (found.variance, found.removable) == (0.0, None)
 
 
-def test_what_trainings_do_to_all_speakers_is_found(simulated):
+def test_variation_between_training_runs_is_found(simulated):
     """Two arms of deviation 4 points each, 5 folds of 3 seeds: 2 x 0.04 ** 2 / 15."""
     found = [
         training_noise(
@@ -33,7 +33,7 @@ def test_where_there_is_none_hardly_any_is_found(simulated):
     assert np.mean([one.removable - one.variance for one in found]) == pytest.approx(own, rel=0.15)
 
 
-def test_speakers_without_the_classes_tell_nothing():
+def test_speakers_without_the_classes_do_not_count():
     def measure(confusion):
         clips = confusion[..., 0, :].sum(axis=-1)
         return np.where(clips > 0, confusion[..., 0, 0] / np.maximum(clips, 1), np.nan)

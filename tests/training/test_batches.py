@@ -28,7 +28,7 @@ def test_batches_may_be_larger_than_the_data():
 
 
 @pytest.mark.parametrize("first_step", [1, 2, 3, 7])
-def test_a_resumed_run_gets_what_it_would_have_got(first_step):
+def test_a_resumed_run_gets_the_same_batches(first_step):
     def noisy(batch, seed):
         return batch + tf.random.stateless_uniform(tf.shape(batch), seed)
 

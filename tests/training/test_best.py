@@ -26,7 +26,7 @@ def test_the_first_of_the_best_stays(model, tmp_path):
     assert [item.name for item in path.parent.iterdir()] == ["best.weights.h5"]
 
 
-def test_a_resumed_training_knows_what_was_best(model, tmp_path):
+def test_a_resumed_training_run_knows_the_best_value(model, tmp_path):
     path = tmp_path / "best.weights.h5"
     _epochs(model, KeepBest(path, "val_uar"), [0.7])
     _epochs(model, KeepBest(path, "val_uar", best=0.7), [0.6, 0.7, 0.6])

@@ -93,7 +93,7 @@ def test_only_what_is_missing_is_computed(make):
     assert computed == [keys[0], keys[1], keys[4], keys[5]]
 
 
-def test_what_is_there_is_not_written_again(make, tmp_path):
+def test_existing_entries_are_not_written_again(make, tmp_path):
     keys = _keys(4)
     make().write(keys, _spectrograms(keys))
     before = _shards(tmp_path)
@@ -138,7 +138,7 @@ def test_features_are_kept_in_the_same_folder_as_spectrograms(make, rng, dtype, 
     rows = make(dtype=dtype).read(_keys(9))
     np.testing.assert_allclose(rows, values, rtol=bound, atol=2.0**-25)
     np.testing.assert_array_equal(rows[[8, 1]], np.asarray(rows)[[8, 1]])
-    with pytest.raises(InputError, match=f"valid for {dtype}"):
+    with pytest.raises(InputError, match=f"for {dtype}"):
         cache.write(_keys(1, 10), np.full((1, *SHAPE), np.inf, np.float32))
     assert cache.missing(_keys(10)) == [9]
     # All settings share one limit.
@@ -202,7 +202,7 @@ def test_missing_reads_no_array(make, tmp_path, caplog):
     assert cache.missing(keys) == [0, 1, 2, 3]
 
 
-def test_the_least_recently_used_goes_first_whatever_its_setting(make, tmp_path):
+def test_the_least_recently_used_is_evicted_first_whatever_its_settings(make, tmp_path):
     groups = [_keys(4, first) for first in (1, 11, 21)]
     for age, (spec, keys) in enumerate(zip("aba", groups, strict=True)):
         _fill(make(spec), keys)
@@ -217,7 +217,7 @@ def test_the_least_recently_used_goes_first_whatever_its_setting(make, tmp_path)
     assert limit - 100 < sum(path.stat().st_size for path in _shards(tmp_path)) <= limit
 
 
-def test_what_was_read_is_never_evicted_while_it_is_referred_to(make, tmp_path, caplog):
+def test_shards_are_not_evicted_while_their_rows_exist(make, tmp_path, caplog):
     keys = _keys(4)
     rows, _ = _fill(make(), keys)
     (shard,) = _shards(tmp_path)
@@ -231,7 +231,7 @@ def test_what_was_read_is_never_evicted_while_it_is_referred_to(make, tmp_path, 
     assert len(caplog.messages) == 2
 
 
-def test_more_than_the_limit_is_kept_and_said_once(make, tmp_path, caplog):
+def test_a_cache_above_its_limit_warns_once(make, tmp_path, caplog):
     keys = _keys(12)
     _, computed = _fill(make(limit_bytes=600), keys)
     assert computed == keys
@@ -241,7 +241,7 @@ def test_more_than_the_limit_is_kept_and_said_once(make, tmp_path, caplog):
     assert str(tmp_path) in message
 
 
-def test_what_was_found_outlives_its_file(make, tmp_path):
+def test_found_entries_stay_readable_after_their_file_is_removed(make, tmp_path):
     """Somebody empties the folder between two calls."""
     keys = _keys(8)
     _fill(make(), keys)
@@ -271,10 +271,10 @@ def test_arguments_that_are_not_valid_are_refused(make):
         with pytest.raises(InputError, match=next(iter(options))):
             make(**options)
     cache = make()
-    with pytest.raises(InputError, match="1 keys for 2 spectrograms"):
+    with pytest.raises(InputError, match=r"`keys`.* 2 spectrograms.* 1"):
         cache.write(_keys(1), np.zeros((2, *SHAPE)))
     for call in (cache.missing, cache.read, lambda keys: cache.write(keys, np.zeros((2, *SHAPE)))):
-        with pytest.raises(InputError, match="sha256 of an audited clip"):
+        with pytest.raises(InputError, match=r"`keys`.*''"):
             call(["a", ""])
 
 
@@ -295,7 +295,7 @@ sys.stdin.readline()
 _RUNS = """
 rng = np.random.default_rng(int(sys.argv[2]))
 computed = 0
-for number in range(40):
+for number in range(20):
     cache = ArrayCache(folder, "spec", (4, 3, 1), limit_bytes=int(sys.argv[3]))
     keys = [f"{clip:x}" for clip in rng.permutation(np.arange(1, 201))[:20]]
     missing = cache.missing(keys)

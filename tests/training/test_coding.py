@@ -42,7 +42,7 @@ def test_float16_numbers_come_back_as_they_are():
     np.testing.assert_array_equal(_kept(every, "float16"), every)
 
 
-def test_what_is_given_in_another_order_of_memory_is_stored_in_rows(rng):
+def test_arrays_in_another_memory_order_are_stored_in_rows(rng):
     values = np.asfortranarray(rng.uniform(-1, 1, (5, 4, 3)))
     for dtype in DTYPES:
         codes = encode(values, (4, 3), dtype)
@@ -55,27 +55,27 @@ def test_what_is_given_in_another_order_of_memory_is_stored_in_rows(rng):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (np.zeros((2, 3)), r"shape \(2, 3\); valid is \('n', 3, 1\)"),
+        (np.zeros((2, 3)), r"`values`.*\('n', 3, 1\).*\(2, 3\)"),
         (np.zeros((3, 1)), "shape"),
-        (np.full((1, 3, 1), 1.01), "to 1.01; valid for float16 is from -1 to 1"),
-        (np.full((1, 3, 1), -1.01), "is from -1 to 1"),
-        (np.full((1, 3, 1), np.nan), "from nan"),
+        (np.full((1, 3, 1), 1.01), "-1 and 1 for float16.* 1.01"),
+        (np.full((1, 3, 1), -1.01), "-1.01 to"),
+        (np.full((1, 3, 1), np.nan), "nan to nan"),
     ],
 )
-def test_what_is_not_a_spectrogram_is_refused(values, message):
+def test_values_that_are_no_spectrogram_are_refused(values, message):
     with pytest.raises(InputError, match=message):
         encode(values, (3, 1), "float16")
 
 
 def test_an_unknown_type_is_refused():
-    with pytest.raises(InputError, match="valid are: bfloat16, float16, uint8, wide-float16"):
+    with pytest.raises(InputError, match="bfloat16, float16, uint8, wide-float16"):
         encode(np.zeros((1, 2)), (2,), "float32")
     with pytest.raises(InputError, match="dtype='int8'"):
         decoding_table("int8")
 
 
 @pytest.mark.parametrize(("dtype", "bound"), [("wide-float16", 2.0**-11), ("bfloat16", 2.0**-8)])
-def test_features_are_rounded_by_a_share_of_themselves(dtype, bound, rng):
+def test_features_have_a_relative_rounding_error(dtype, bound, rng):
     values = rng.uniform(0.5, 1, 100_000) * 2.0 ** rng.integers(-13, 16, 100_000)
     values = np.concatenate([values, -values]).astype(np.float32).astype(np.float64)
     share = np.abs(_kept(values, dtype).astype(np.float64) / values - 1)
@@ -98,7 +98,7 @@ def test_tiny_features_are_rounded_by_an_absolute_amount(dtype, smallest, bound,
 def test_each_types_largest_number_is_kept_and_nothing_beyond(dtype, largest, sign):
     value = sign * decoding_table(dtype)[largest]
     np.testing.assert_array_equal(_kept(np.array([value, sign]), dtype), [value, sign])
-    with pytest.raises(InputError, match=f"valid for {dtype} is from -"):
+    with pytest.raises(InputError, match=f"for {dtype}"):
         encode(np.nextafter([value], np.float32(sign * np.inf)), (), dtype)
 
 
@@ -117,5 +117,5 @@ def test_bfloat16_is_tensorflows(rng):
     [(d, v) for d in FEATURES for v in (np.nan, np.inf, -np.inf)] + [("wide-float16", 7e4)],
 )
 def test_features_that_cannot_be_kept_are_refused(dtype, value):
-    with pytest.raises(InputError, match=f"valid for {dtype} is from -"):
+    with pytest.raises(InputError, match=f"for {dtype}"):
         encode(np.array([1.0, value], "float32"), (), dtype)

@@ -32,7 +32,7 @@ def test_examples_and_labels_are_mixed_in_the_same_proportion():
             assert np.abs(np.array(mixes) - picture).min() < 1e-3
 
 
-def test_a_training_that_goes_on_mixes_as_one_that_was_never_killed():
+def test_a_resumed_training_run_mixes_as_an_uninterrupted_one():
     whole, rest = _batches(), _batches(first_step=2, count=2)
     for one, two in zip(whole[2:], rest, strict=True):
         for left, right in zip(one, two, strict=True):

@@ -19,7 +19,7 @@ def test_the_policy_is_what_it_was_before_even_after_an_exception():
 
 
 @pytest.mark.parametrize("build", [generator, discriminator1, critic])
-def test_convolutions_are_in_bfloat16_weights_and_what_comes_out_in_float32(build, rng):
+def test_convolutions_are_in_bfloat16_weights_and_outputs_in_float32(build, rng):
     with precision("mixed_bfloat16"):
         model = build(0.05, seed=1)
     assert {variable.dtype for variable in model.trainable_variables} == {"float32"}

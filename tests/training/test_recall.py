@@ -25,7 +25,7 @@ def test_equals_scikit_learn_over_several_batches(rng):
     assert float(metric.result()) == 0
 
 
-def test_of_shares_the_largest_class_counts():
+def test_the_largest_of_soft_labels_counts():
     metric = UnweightedAverageRecall(3)
     shares = np.array([[0.7, 0.3, 0.0], [0.9, 0.0, 0.1], [0.4, 0.0, 0.6]])
     metric.update_state(shares, np.eye(3)[[0, 1, 2]])

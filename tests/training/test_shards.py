@@ -58,7 +58,7 @@ def test_a_flipped_bit_is_found_in_whatever_byte(path):
     assert believed == []
 
 
-def test_what_belongs_elsewhere_is_damaged(path):
+def test_shards_of_other_settings_are_damaged(path):
     with pytest.raises(DamagedShard, match="another setting"):
         _open(path, entry="other")
     with pytest.raises(DamagedShard, match="ends at byte"):
@@ -93,7 +93,7 @@ def test_room_is_made_from_the_least_recently_used(five):
 
 
 @pytest.mark.parametrize("held", ["shard", "array"])
-def test_what_is_open_stays(five, held):
+def test_open_shards_stay(five, held):
     size = five[0].stat().st_size
     shard = _open(five[0])
     keep = shard if held == "shard" else shard.codes[1]
@@ -107,7 +107,7 @@ def test_what_is_open_stays(five, held):
     assert not five[0].exists()
 
 
-def test_what_another_removed_meanwhile_is_no_matter(five):
+def test_a_shard_that_another_process_removed_is_ignored(five):
     five[1].unlink()
     assert make_room(five, 7, 0) == 7
 

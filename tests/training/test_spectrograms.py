@@ -31,11 +31,23 @@ SPEC = SpectrogramSpec()
 HALF_A_STEP = 2**-12
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def few(synthetic_corpus) -> Corpus:
     """A clip of each corpus, so of each sample rate."""
     first = {clip.corpus: clip for clip in synthetic_corpus.clips}
     return Corpus(tuple(first.values()), synthetic_corpus.roots)
+
+
+@pytest.fixture(scope="module")
+def waveforms(few) -> list[np.ndarray]:
+    """Of each clip, computed by itself."""
+    return [load_waveform(few.file(clip).read_bytes(), SPEC).waveform for clip in few.clips]
+
+
+@pytest.fixture(scope="module")
+def expected(waveforms) -> np.ndarray:
+    """Spectrograms of the clips, each computed by itself."""
+    return np.concatenate([to_spectrogram(wave[np.newaxis], SPEC) for wave in waveforms])
 
 
 @pytest.fixture
@@ -49,14 +61,11 @@ def with_bad(few, tmp_path) -> Corpus:
     return Corpus(clips, {**few.roots, "r": tmp_path / "root"})
 
 
-@pytest.mark.parametrize(("batch_size", "together"), [(1, 1), (3, 1), (32, 1), (3, 3), (3, 2)])
-def test_pipeline_equals_clip_by_clip_exactly(few, batch_size, together):
+@pytest.mark.parametrize(("batch_size", "together"), [(3, 1), (3, 3), (3, 2)])
+def test_pipeline_equals_clip_by_clip_exactly(few, expected, batch_size, together):
     batches = list(spectrogram_dataset(few.files(), SPEC, batch_size, together=together))
-    assert max(len(rows) for rows, _ in batches) == min(batch_size, 4)
-    np.testing.assert_array_equal(np.concatenate([rows for rows, _ in batches]), range(4))
-    for found, clip in zip(np.concatenate([b for _, b in batches]), few.clips, strict=True):
-        waveform = load_waveform(few.file(clip).read_bytes(), SPEC).waveform
-        np.testing.assert_array_equal(found, to_spectrogram(waveform[np.newaxis], SPEC)[0])
+    assert [rows.numpy().tolist() for rows, _ in batches] == [[0, 1, 2], [3]]
+    np.testing.assert_array_equal(np.concatenate([batch for _, batch in batches]), expected)
 
 
 @pytest.mark.parametrize("skipped", [None, Skipped()])
@@ -81,9 +90,7 @@ def test_files_are_read_side_by_side_where_ops_are_deterministic(
     assert not skipped
 
 
-def test_bad_files_are_told_in_their_order_where_ops_are_deterministic(
-    few, tmp_path, deterministic
-):
+def test_bad_files_are_reported_in_order_where_ops_are_deterministic(few, tmp_path, deterministic):
     files = few.files()
     for number in range(20):
         files.append(str(tmp_path / f"{number}.wav"))
@@ -94,35 +101,42 @@ def test_bad_files_are_told_in_their_order_where_ops_are_deterministic(
     assert list(skipped.files) == files[4:]
 
 
-def test_pipeline_in_bfloat16(few):
+def test_pipeline_in_bfloat16(few, expected):
     ((_, found),) = spectrogram_dataset(few.files(), SPEC, dtype=tf.bfloat16)
-    ((_, wide),) = spectrogram_dataset(few.files(), SPEC)
-    np.testing.assert_array_equal(found, tf.cast(wide, tf.bfloat16))
+    np.testing.assert_array_equal(found, tf.cast(expected, tf.bfloat16))
 
 
-@pytest.mark.parametrize("together", [1, 3])
-def test_another_speed_is_what_playing_the_recording_so_gives(few, together):
-    ((_, found),) = spectrogram_dataset(few.files(), SPEC, speed=1.2, together=together)
-    for picture, clip in zip(found, few.clips, strict=True):
-        waveform = load_waveform(few.file(clip).read_bytes(), SPEC).waveform
-        played = change_speed(waveform[np.newaxis], tf.constant([1.2]))
-        np.testing.assert_allclose(picture, to_spectrogram(played, SPEC)[0], atol=1e-3)
+def test_another_speed_is_that_of_the_waveform(few, waveforms):
+    changed = change_speed(np.stack(waveforms), tf.fill([4], 1.2))
+    fast = to_spectrogram(changed, SPEC)
+    for together in (1, 3):
+        ((_, found),) = spectrogram_dataset(few.files(), SPEC, speed=1.2, together=together)
+        np.testing.assert_allclose(found, fast, atol=1e-3)
 
 
 def test_each_speed_has_its_own_place_in_the_cache(few, tmp_path):
+    few = Corpus(few.clips[:1], few.roots)
     plain = compute_spectrograms(few, SPEC, cache=tmp_path)[:]
     faster = compute_spectrograms(few, SPEC, cache=tmp_path, speed=1.2)[:]
     assert not np.array_equal(plain, faster)
     np.testing.assert_array_equal(compute_spectrograms(few, SPEC, cache=tmp_path)[:], plain)
     cache = open_cache(tmp_path, SPEC, speed=1.2)
     assert cache.missing([clip.sha256 for clip in few.clips]) == []
-    with pytest.raises(InputError, match=r"speed=3\.0 is out of range; valid is from 0\.5 to 2\.0"):
+    with pytest.raises(InputError, match=r"speed=3\.0"):
         compute_spectrograms(few, SPEC, cache=tmp_path / "new", speed=3.0)
 
 
-def test_computed_ones_are_the_pipeline_s_as_the_cache_rounds_them(few, tmp_path):
-    found = compute_spectrograms(few, SPEC, cache=tmp_path)
-    ((_, expected),) = spectrogram_dataset(few.files(), SPEC)
+def test_computed_ones_are_the_pipeline_s_as_the_cache_rounds_them(few, expected, tmp_path):
+    """Shards of three, so that four clips are two pieces of progress."""
+    told = []
+
+    def track(items, total):
+        told.append(total)
+        return items
+
+    cache = open_cache(tmp_path, SPEC, shard_clips=3)
+    found = compute_spectrograms(few, SPEC, cache=cache, track=track)
+    assert told == [2]
     assert found.shape == (4, *SPEC.shape)
     np.testing.assert_allclose(found[:], expected, atol=HALF_A_STEP, rtol=0)
 
@@ -154,19 +168,7 @@ def test_only_what_is_missing_is_computed(few, tmp_path, monkeypatch):
     assert asked == [few.files()[:2], few.files()[2:]]
 
 
-def test_progress_is_told_in_pieces(few, tmp_path):
-    told = []
-
-    def track(items, total):
-        told.append(total)
-        return items
-
-    cache = open_cache(tmp_path, SPEC, shard_clips=3)
-    compute_spectrograms(few, SPEC, cache=cache, track=track)
-    assert told == [2]
-
-
-def test_a_file_that_went_bad_is_named_and_what_came_before_is_kept(with_bad, tmp_path):
+def test_a_damaged_file_is_named_and_earlier_spectrograms_are_kept(with_bad, tmp_path):
     cache = open_cache(tmp_path / "cache", SPEC, shard_clips=1)
     with pytest.raises(RecordingError, match=r"^\S*root/bad\.wav: not a WAV file[^\n]*$"):
         compute_spectrograms(with_bad, SPEC, cache=cache)
@@ -179,13 +181,14 @@ def test_a_file_that_is_gone_is_named(few, tmp_path):
         compute_spectrograms(corpus, SPEC, cache=tmp_path)
 
 
-def test_bad_files_are_skipped_named_and_counted_if_the_caller_wants(with_bad, tmp_path, caplog):
+def test_bad_files_are_skipped_named_and_counted_if_the_caller_wants(
+    with_bad, expected, tmp_path, caplog
+):
     skipped = Skipped()
     found = compute_spectrograms(with_bad, SPEC, cache=tmp_path / "cache", skipped=skipped)
     good = Corpus(with_bad.clips[::2], with_bad.roots)
     assert skipped.rest(with_bad) == good
-    expected = compute_spectrograms(good, SPEC, cache=tmp_path / "cache")
-    np.testing.assert_array_equal(found[:], expected[:])
+    np.testing.assert_allclose(found[:], expected[:3], atol=HALF_A_STEP, rtol=0)
     assert len(skipped) == 2
     assert sorted(Path(file).name for file in skipped.files) == ["bad.wav", "gone.wav"]
     assert sum("skipped" in record.message for record in caplog.records) == 2
@@ -206,30 +209,33 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.training.spectrograms import spectrogram_dataset
 
-device = "/device:CPU:1" if sys.argv[2] == "second" else None
-options = {"device": device, "together": int(sys.argv[3])}
-for rows, pictures in spectrogram_dataset([sys.argv[1]], SpectrogramSpec(), **options):
-    print("sum", float(tf.reduce_sum(pictures)))
+for device, together in ((None, 1), ("/device:CPU:1", 1), ("/device:CPU:1", 32)):
+    options = {"device": device, "together": together}
+    print("placements of", device, together, flush=True)
+    for rows, pictures in spectrogram_dataset([sys.argv[1]], SpectrogramSpec(), **options):
+        print("sum", float(tf.reduce_sum(pictures)), flush=True)
 """
 
 
-@pytest.mark.parametrize(
-    ("asked", "together", "number"), [("second", 1, 1), ("second", 32, 1), ("default", 1, 0)]
-)
-def test_the_transform_runs_on_the_device_and_decoding_does_not(few, asked, together, number):
+def test_the_transform_runs_on_the_device_and_decoding_does_not(few):
     """Two logical devices stand for a CPU and an accelerator; TensorFlow logs where ops run."""
     done = subprocess.run(
-        [sys.executable, "-c", PLACEMENT, few.files()[0], asked, str(together)],
-        capture_output=True,
+        [sys.executable, "-c", PLACEMENT, few.files()[0]],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         check=True,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "0"},
     )
-    placed = re.findall(r"\((\w+)\): \S*device:CPU:(\d)", done.stdout + done.stderr)
-    # Resampling has transforms of its own, so the test goes by the product with the bands' weights.
-    assert {place for op, place in placed if op == "BatchMatMulV2"} == {str(number)}
-    assert ("RFFT", str(number)) in placed
-    assert {place for op, place in placed if op == "DecodePaddedRaw"} == {"0"}
+    _, *cases = done.stdout.split("placements of")
+    assert len(cases) == 3
+    for case, number in zip(cases, "011", strict=True):
+        placed = re.findall(r"\((\w+)\): \S*device:CPU:(\d)", case)
+        # Resampling has transforms of its own, so the test goes by the product with the bands'
+        # weights.
+        assert {place for op, place in placed if op == "BatchMatMulV2"} == {number}
+        assert ("RFFT", number) in placed
+        assert {place for op, place in placed if op == "DecodePaddedRaw"} == {"0"}
 
 
 def test_without_a_gpu_the_accelerator_is_the_cpu():
