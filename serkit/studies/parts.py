@@ -1,5 +1,9 @@
 """Spectrograms and labels of a split's partitions, and predictions of them."""
 
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
 import keras
 import numpy as np
 import pandas as pd
@@ -8,10 +12,28 @@ from serkit.audio.augmentation import WaveAugmentation
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.datasets.corpus import Corpus
 from serkit.datasets.splits import Split
+from serkit.errors import RecordingError
 from serkit.training.examples import Examples
 from serkit.training.live import LiveSpectrograms
 from serkit.training.shards import Rows
 from serkit.training.spectrograms import accelerator, read_waveforms
+
+
+def require_readable(files: Iterable[Path]) -> None:
+    """Check that this machine can read some recordings.
+
+    Args:
+        files: paths of the recordings.
+
+    Raises:
+        RecordingError: if a file is missing or not readable; the message names it.
+    """
+    for path in files:
+        if not (path.is_file() and os.access(path, os.R_OK)):
+            raise RecordingError(
+                "a recording must be readable at the same path on every machine that runs tasks. "
+                f"Received: {path}."
+            )
 
 
 def live_spectrograms(
@@ -28,6 +50,7 @@ def live_spectrograms(
     Raises:
         RecordingError: if a recording cannot be read; the message names it.
     """
+    require_readable(map(corpus.file, corpus.clips))
     waveforms = read_waveforms(corpus, spec)
     return LiveSpectrograms(kept, waveforms, spec, augmentation, accelerator())
 

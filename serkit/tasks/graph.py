@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -134,14 +134,12 @@ class SchedulerError(SerkitError):
     """The scheduler cannot run its tasks; the message says why."""
 
 
-def no_sources(task: Task) -> Mapping[str, Path]:
-    """Return no files: the default for tasks that read no files outside the result folders."""
-    return {}
-
-
 @dataclass(frozen=True)
 class TaskFactory:
     """Settings to recreate a task of a graph in another process, possibly on another machine.
+
+    A task may read files that are neither in the two folders nor results of other tasks, such as
+    recordings. They must be at the same path on every machine.
 
     Attributes:
         reopen: function that returns a task. Its arguments are the run folder, the folder of all
@@ -153,16 +151,12 @@ class TaskFactory:
         inputs: files and folders that must exist before any task is run. Each is a pair of
             ``"out"`` or ``"cache"`` and a relative path: ``("out", "manifest.csv")``,
             ``("cache", "spectrograms")``.
-        sources: function that returns the other files that a task reads, such as recordings. These
-            files are neither in the two folders nor results of other tasks. The keys are the paths
-            of copies relative to the run folder, for a machine that has its own folders.
     """
 
     reopen: Callable[[Path, Path, str], Task]
     out: Path
     cache: Path
     inputs: tuple[tuple[str, str], ...] = ()
-    sources: Callable[[Task], Mapping[str, Path]] = no_sources
 
 
 class Engine(Protocol):

@@ -3,7 +3,7 @@
 import os
 import socket
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,7 @@ from serkit.tasks.share import Share
 
 
 def run_remotely(
-    kind: str,
-    task_factory: TaskFactory,
-    name: str,
-    needs: list[str],
-    address: str,
-    sources: Sequence[str] = (),
+    kind: str, task_factory: TaskFactory, name: str, needs: list[str], address: str
 ) -> str | None:
     """Recreate a task from its name and run it.
 
@@ -33,7 +28,6 @@ def run_remotely(
         address: address of a share if this machine cannot access the folders of ``task_factory``.
             Then the function uses local folders and fetches the inputs from the share. Empty if
             this machine can access the folders.
-        sources: names of the copies, on the share, of the other files that the task reads.
 
     Returns:
         Why the task failed; None if it did not fail.
@@ -48,7 +42,6 @@ def run_remotely(
         for folder, inner in wanted:
             if not share.is_same(f"{folder}/{inner}", folders[folder] / inner):
                 share.get(f"{folder}/{inner}", folders[folder] / inner)
-    share.get_files("out", sources, folders["out"])
     task = task_factory.reopen(folders["out"], folders["cache"], name)
     why = run_task(kind, task, 0)
     share.put(task.place, f"cache/{name}")
@@ -170,14 +163,14 @@ class RayEngine:
                     unfinished.discard(task.place)
                     failed.add(task.place)
                 else:
-                    given = (
+                    reference = remote.remote(
                         kind,
                         task_factory,
-                        name_of(task, task_factory),
-                        needs_of(task, task_factory),
+                        name=name_of(task, task_factory),
+                        needs=needs_of(task, task_factory),
+                        address=self.settings.share,
                     )
-                    sources = self._give(share, task_factory, task) if share else []
-                    running[remote.remote(*given, self.settings.share, sources)] = task
+                    running[reference] = task
             waiting = later
             if running:
                 say(f"   {len(running)} tasks handed out: {plan.progress()}")
@@ -219,15 +212,6 @@ class RayEngine:
                 share.put(task.place, name)
             elif not task.is_done and share.has(name):
                 share.get(name, task.place)
-
-    def _give(self, share: Share, task_factory: TaskFactory, task: Task) -> list[str]:
-        """Upload the other files that a task reads, and return the names of their copies."""
-        found = task_factory.sources(task)
-        # Several tasks may read the same file.
-        new = {name: path for name, path in found.items() if path not in self._given}
-        share.put_files(new, "out")
-        self._given.update(new.values())
-        return list(found)
 
     def _take_in(
         self,

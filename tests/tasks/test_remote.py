@@ -46,16 +46,3 @@ def test_where_they_are_not_what_is_needed_is_fetched(toy, shop, tmp_path, monke
     again.unlink()
     run_remotely("kind", shop, "b", ["a"], address)
     assert again.read_text().split() == ["{", '"sum":', "102", "}"]
-
-
-def test_what_else_a_piece_reads_is_fetched_below_the_run_folder(toy, shop, tmp_path, monkeypatch):
-    pytest.importorskip("fsspec")
-    (tmp_path / "recording.wav").write_text("sound")
-    address = f"file://{tmp_path}/share"
-    Share(address).put(shop.out / "manifest.csv", "out/manifest.csv")
-    Share(address).put_files({"recordings/7": tmp_path / "recording.wav"}, "out")
-    (tmp_path / "node").mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "node"))
-    assert run_remotely("kind", shop, "a", [], address, ["recordings/7"]) is None
-    (copy,) = tmp_path.glob("node/serkit-*/out/recordings/7")
-    assert copy.read_text() == "sound"

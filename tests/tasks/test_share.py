@@ -69,24 +69,6 @@ def test_a_file_comes_back(share, folder, tmp_path):
     assert (tmp_path / "new" / "x.txt").read_text() == "x"
 
 
-def test_many_files_come_back_at_once_in_place_of_what_is_there(share, folder, tmp_path):
-    share.put_files({"n/x": folder / "x.txt", "n/y": folder / "inner" / "y.bin"}, "out")
-    got = tmp_path / "got"
-    (got / "n").mkdir(parents=True)
-    (got / "n" / "x").write_text("old")
-    share.get_files("out", ["n/x", "n/y"], got)
-    assert _content(got) == {"n/x": b"x", "n/y": b"\0\1"}
-    assert [path.name for path in got.iterdir()] == ["n"]
-    share.put_files({"n/x": folder / "inner" / "y.bin"}, "out")
-    share.get_files("out", ["n/x"], got)
-    assert (got / "n" / "x").read_bytes() == b"\0\1"
-    with pytest.raises(FileNotFoundError):
-        share.get_files("out", ["n/z"], got)
-    share.put_files({}, "out")
-    share.get_files("out", [], tmp_path / "none")
-    assert not (tmp_path / "none").exists()
-
-
 def test_half_a_folder_is_not_there(share, folder, tmp_path):
     share.put(folder, "a")
     share._files.rm_file(share._path("a/.done"))
