@@ -77,23 +77,25 @@ def beside_cells(arms: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     return ["more than oversampling", "UAR", "p"], rows
 
 
-def interval(found: dict[str, float | None]) -> str:
+def interval(found: dict[str, float | None], sign: str = "") -> str:
     """Format a value and its interval in per cent, such as ``51.2 [47.0, 55.3]``."""
-    if found["low"] is None:
-        return per_cent(found["value"])
-    return f"{per_cent(found['value'])} [{per_cent(found['low'])}, {per_cent(found['high'])}]"
+    value, low, high = (per_cent(found[end], sign) for end in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]" if low else value
 
 
 def signed_interval(found: dict[str, float | None]) -> str:
     """Format a difference and its interval in percentage points, such as ``+1.2 [−0.4, +2.9]``."""
-    if found["low"] is None:
-        return _signed(found["value"])
-    return f"{_signed(found['value'])} [{_signed(found['low'])}, {_signed(found['high'])}]"
+    return interval(found, "+")
 
 
-def per_cent(share: float) -> str:
-    """Format a fraction in per cent with one decimal, without the per cent sign."""
-    return f"{100 * share:.1f}"
+def per_cent(fraction: float | None, sign: str = "") -> str:
+    """Format a fraction in per cent with one decimal, without the per cent sign.
+
+    Args:
+        fraction: the fraction; None gives an empty string.
+        sign: ``+`` to show the sign of positive values, too.
+    """
+    return "" if fraction is None else f"{100 * fraction:{sign}.1f}".replace("-", _MINUS)
 
 
 def latex_table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
@@ -118,10 +120,6 @@ def _escaped(text: str) -> str:
     for character in "&%_#$":
         text = text.replace(character, "\\" + character)
     return text.replace(_MINUS, "$-$")
-
-
-def _signed(share: float) -> str:
-    return f"{100 * share:+.1f}".replace("-", _MINUS)
 
 
 def _flat(

@@ -18,16 +18,30 @@ SECONDS, _FAILED = "seconds.json", "failed.json"
 class Task(Protocol):
     """Long computation that is run once, such as the training of a GAN or a classifier."""
 
-    title: str
-    """Name of the task in messages to the user."""
-    place: Path
-    """Folder of this task alone. It holds all its results."""
-    needs: tuple[Path, ...]
-    """Folders of the tasks whose results this task reads."""
-    is_done: bool
-    """Whether the task is done and need not be run."""
-    failure: str | None
-    """Why this task, or a task that it needs, has failed; None if none has failed."""
+    @property
+    def title(self) -> str:
+        """Name of the task in messages to the user."""
+        ...
+
+    @property
+    def place(self) -> Path:
+        """Folder of this task alone. It holds all its results."""
+        ...
+
+    @property
+    def needs(self) -> tuple[Path, ...]:
+        """Folders of the tasks whose results this task reads."""
+        ...
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the task is done and need not be run."""
+        ...
+
+    @property
+    def failure(self) -> str | None:
+        """Why this task, or a task that it needs, has failed; None if none has failed."""
+        ...
 
     def run(self, verbose: int) -> None:
         """Run the task, or resume it."""
@@ -111,7 +125,7 @@ class TaskGraph:
         if not open_:
             return "nothing left"
         measured = {kind: self._measured(kind) for kind in open_}
-        known = {kind: np.mean(times) for kind, times in measured.items() if times}
+        known = {kind: float(np.mean(times)) for kind, times in measured.items() if times}
         unknown = [f"{open_[kind]} x {kind}" for kind in open_ if kind not in known]
         minutes = sum(open_[kind] * seconds for kind, seconds in known.items()) / 60
         parts = [_spoken(minutes)] if known else []
@@ -188,7 +202,7 @@ class LocalEngine:
         say: Callable[[str], None],
         verbose: int,
     ) -> None:
-        """See :meth:`Engine.run`."""
+        """See :meth:`Engine.run`; ``task_factory`` is not used."""
         failed = plan.failed()
         for kind, task in plan.open():
             # Check again: meanwhile a task that it needs may have failed, or another process may

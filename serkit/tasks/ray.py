@@ -1,5 +1,6 @@
 """The Ray scheduler: the same tasks on a cluster."""
 
+import logging
 import os
 import socket
 import tempfile
@@ -119,7 +120,7 @@ class RayEngine:
         try:
             import ray
         except ImportError as error:
-            raise InputError(f"Ray is not installed ({error}); {_INSTALL}") from error
+            raise InputError(f"Ray is not installed ({error}): {_INSTALL}") from error
         self._ray, self.settings = ray, settings
         self._given: set[Path] = set()
         if settings.address:
@@ -127,8 +128,12 @@ class RayEngine:
         # If the caller has initialised Ray, use that cluster and do not shut it down.
         self._own = not ray.is_initialized()
         if self._own:
-            where = {"address": settings.address} if settings.address else {"address": "local"}
-            ray.init(**where, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+            ray.init(
+                address=settings.address or "local",
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
 
     def __enter__(self) -> "RayEngine":
         return self
@@ -253,11 +258,13 @@ def _require_answer(address: str, patience: float) -> None:
     if address == "auto":
         return
     if not host or not port.isdigit():
-        raise InputError(f"address={address!r}; valid are host:port, ray://host:port and auto")
+        raise InputError(
+            f"`address` must be host:port, ray://host:port or auto. Received: {address!r}."
+        )
     try:
         socket.create_connection((host, int(port)), timeout=patience).close()
     except OSError as error:
         raise SchedulerError(
-            f"nobody answers at {address} ({error}); valid is the address that "
-            "`ray start --head` says"
+            f"`address` must be an address that `ray start --head` prints. Received: {address}, "
+            f"which does not answer ({error})."
         ) from error

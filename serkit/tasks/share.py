@@ -36,8 +36,8 @@ class Share:
             self._files, self._root = fsspec.core.url_to_fs(address)
         except (ImportError, ValueError) as error:
             raise InputError(
-                f"{address} cannot be used: {error}; valid is an address that fsspec knows, "
-                "with what it needs for it installed"
+                "`share` must be an address that fsspec supports, with the package that fsspec "
+                f"needs for it installed. Received: {address} ({error})."
             ) from error
         self.address = address
 
@@ -87,7 +87,7 @@ class Share:
         """
         source = self._path(name)
         if not self.has(name):
-            raise FileNotFoundError(f"{self.address}/{name} is not there, or not whole")
+            raise FileNotFoundError(f"{self.address}/{name} does not exist or is not complete")
         if not self._files.isdir(source):
             with replacing(path) as partial:
                 self._files.get_file(source, str(partial))

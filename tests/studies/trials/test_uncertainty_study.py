@@ -9,8 +9,8 @@ from serkit.models.fitting import FitSettings
 from serkit.models.lenet import lenet5
 from serkit.studies.ood_sounds import ood_sounds
 from serkit.studies.search_spaces import BayesianRecipe
-from serkit.studies.uncertainty_panel import ANSWERS, Panel
 from serkit.studies.uncertainty_results import uncertainty_report
+from serkit.studies.uncertainty_study import ANSWERS, UncertaintyStudy
 from serkit.uncertainty.predictors import Ensemble, SampledNetwork, predict_samples
 from serkit.uncertainty.temperature import scale_temperature
 
@@ -20,18 +20,18 @@ RECIPE = BayesianRecipe(kl=0.5, weights=BayesianSettings(prior=2.0), fit=SETTING
 
 
 def _ask(fold, classes):
-    panel = Panel(fold, ood_sounds(SPEC, 3), samples=4)
-    twin = panel.trained("twin", lambda seed: lenet5(classes, SPEC.shape, seed=seed), SETTINGS)
-    bayesian = panel.moped("bayesian", twin, [0.2, 0.9], RECIPE)
+    study = UncertaintyStudy(fold, ood_sounds(SPEC, 3), samples=4)
+    twin = study.train("twin", lambda seed: lenet5(classes, SPEC.shape, seed=seed), SETTINGS)
+    bayesian = study.train_bayesian("bayesian", twin, [0.2, 0.9], RECIPE)
     speakers = fold.parts.split.speakers
     one, drawn = Ensemble([twin]), SampledNetwork(bayesian)
-    panel.ask("twin", scale_temperature(one, fold.validation, speakers), [twin])
-    panel.ask("bayesian", drawn, [bayesian], "twin")
+    study.evaluate("twin", scale_temperature(one, fold.validation, speakers), [twin])
+    study.evaluate("bayesian", drawn, [bayesian], "twin")
     assert _loss(fold, bayesian) == min(
         _loss(fold, keras.models.load_model(fold.folder / f"bayesian-{delta}" / "model.keras"))
         for delta in (0.2, 0.9)
     )
-    return panel.keep()
+    return study.write()
 
 
 def _loss(fold, model):
