@@ -149,7 +149,7 @@ class _Fails:
 
 def test_three_failures_in_a_row_end_the_search(toy, tmp_path):
     for _ in range(2):
-        with pytest.raises(SearchError, match="3 trials in a row .*(no luck|rate)"):
+        with pytest.raises(SearchError, match=r"3 trials in a row .*(no luck|rate)"):
             toy.make(tmp_path, _Fails(), trials=20).run()
     assert not (tmp_path / "best.json").exists()
 
@@ -178,7 +178,7 @@ def test_an_error_of_a_parallel_trial_ends_the_search(toy, objective, tmp_path):
 
 
 def test_without_a_score_there_is_no_best_trial(toy, tmp_path):
-    with pytest.raises(SearchError, match="no trial .*no luck"):
+    with pytest.raises(SearchError, match=r"no trial .*no luck"):
         toy.make(tmp_path, _Fails(), trials=1).run()
     assert "failed: no luck" in (tmp_path / "trials.md").read_text()
 
@@ -188,7 +188,7 @@ def test_a_baseline_without_a_score_is_refused(toy, tmp_path):
         def score(self, settings, share, place, verbose=0):
             raise TrialFailedError("no luck")
 
-    with pytest.raises(SearchError, match="baseline .*no luck"):
+    with pytest.raises(SearchError, match=r"baseline .*no luck"):
         toy.make(tmp_path, Never(), trials=3).run()
 
 

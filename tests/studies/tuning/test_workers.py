@@ -163,7 +163,7 @@ def test_a_process_that_is_killed_too_often_ends_the_search(tmp_path):
     crew = Crew(
         [sys.executable, "-c", f"{code}; os.kill(os.getpid(), 9)"], 1, tmp_path, said.append
     )
-    with pytest.raises(SearchError, match="worker-1 .*no output"):
+    with pytest.raises(SearchError, match=r"worker-1 .*no output"):
         crew.run()
     assert sum("is restarted" in line for line in said) == 5
 
