@@ -1,13 +1,13 @@
-"""Question: which way to be unsure is worth its price, variational inference or a cheaper one?
+"""Question: is variational inference worth its cost, or is a cheaper method as good?
 
     python experiments/compare_uncertainty.py ../shared/data/ravdess --seeds 0
-    python experiments/compare_uncertainty.py ROOT... --held-out OTHER   # are strangers
+    python experiments/compare_uncertainty.py ROOT... --held-out OTHER   # as OOD inputs
 
-Deterministic, label smoothing, temperature scaling, dropout that goes on, an ensemble, and
-variational networks that start from trained ones (report, section 8.2; Krishnan et al. 2020), all
-on the same folds of speakers. Expected (RAVDESS actors 1 to 20, seed 0): compact has a UAR of 64.8
-and a calibration error of 16.6 %, variational 63.8 and 3.7, tempered 64.8 and 3.4, an ensemble of
-four 67.8 and 3.5. docs/uncertainty.md has the tables.
+Deterministic, label smoothing, temperature scaling, Monte Carlo dropout, an ensemble, and
+variational networks that start from trained ones (2021 report, section 8.2; Krishnan et al. 2020),
+all on the same folds of speakers. Expected (RAVDESS actors 1 to 20, seed 0): compact has a UAR of
+64.8 and a calibration error of 16.6 %, variational 63.8 and 3.7, tempered 64.8 and 3.4, an ensemble
+of four 67.8 and 3.5. docs/uncertainty.md has the tables.
 """
 
 import argparse

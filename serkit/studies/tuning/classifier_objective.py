@@ -2,6 +2,7 @@
 
 import functools
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import keras
@@ -100,8 +101,9 @@ class ClassifierObjective(MeanOverFolds):
         fit = replace(found.fit, epochs=search.epochs, steps_per_epoch=search.steps_per_epoch)
         return replace(found, fit=fit)
 
-    def make_folds(self) -> list[Parts]:
-        """Return the folds; networks are scored on the ``test`` partition of each fold."""
+    @cached_property
+    def folds(self) -> list[Parts]:
+        """Folds; networks are scored on the ``test`` partition of each fold."""
         return self.search.parts(self.folder)
 
     def measured(
@@ -189,8 +191,9 @@ class BayesianObjective(MeanOverFolds):
         epochs, steps = search.bayesian_epochs, search.steps_per_epoch
         return replace(found, fit=replace(found.fit, epochs=epochs, steps_per_epoch=steps))
 
-    def make_folds(self) -> list[BayesianFold]:
-        """Return the folds; networks are scored on the ``test`` partition of each fold."""
+    @cached_property
+    def folds(self) -> list[BayesianFold]:
+        """Folds; networks are scored on the ``test`` partition of each fold."""
         return [
             self._fold(parts, number) for number, parts in enumerate(self.search.parts(self.folder))
         ]

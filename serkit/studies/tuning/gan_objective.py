@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import keras
@@ -95,8 +96,9 @@ class GanObjective(MeanOverFolds):
         for fold in self.folds:
             _ = fold.sample_filter
 
-    def make_folds(self) -> list[RareClasses]:
-        """Return the folds; GANs are trained on the training partition, other speakers held out."""
+    @cached_property
+    def folds(self) -> list[RareClasses]:
+        """Folds; GANs are trained on the training partition, other speakers held out."""
         search = self.search
         settings = RareClassesSettings(
             labels=(search.label,),

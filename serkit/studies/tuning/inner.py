@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -95,18 +94,14 @@ class MeanOverFolds(ABC):
     def base(self) -> Any:
         """Default settings, the baseline of the search."""
 
-    @cached_property
+    @property
+    @abstractmethod
     def folds(self) -> Sequence[Any]:
-        """Data of each fold for training and scoring.
+        """Data of each fold for training and scoring, made once.
 
         Raises:
             InputError: if there are too few speakers, or too few clips of a class.
         """
-        return self.make_folds()
-
-    @abstractmethod
-    def make_folds(self) -> Sequence[Any]:
-        """Return :attr:`folds`, which are made once."""
 
     @abstractmethod
     def measured(
