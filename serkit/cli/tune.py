@@ -88,7 +88,10 @@ def run(options: argparse.Namespace) -> int:
     else:
         with engine(options) as chosen:
             found = tune(
-                *(options.what, search_of(options), settings, out),
+                options.what,
+                search_of(options),
+                settings,
+                out,
                 engine=chosen,
                 parallel=options.parallel,
             )

@@ -274,8 +274,7 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
         super().on_trial_end(trial)
         if len(self._failures) >= _IN_A_ROW:
             raise SearchError(
-                f"{len(self._failures)} trials in a row failed, the last because "
-                f"{self._failures[-1]}; valid is a space whose settings work"
+                f"{len(self._failures)} trials in a row failed. The last one: {self._failures[-1]}"
             )
 
     def task(self, trial: Any) -> Trial:
