@@ -114,7 +114,7 @@ class AudioPart:
         """Keys of the clips in the store: hashes of their samples."""
         return [clip.sha256 for clip in self.clips.clips]
 
-    @cached_property
+    @property
     def place(self) -> Path:
         """Folder of this task."""
         return self.folder / AUDIO / f"speed-{self.speed:g}-{self.key}"

@@ -78,7 +78,16 @@ def beside_cells(arms: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
 
 
 def interval(found: dict[str, float | None], sign: str = "") -> str:
-    """Format a value and its interval in per cent, such as ``51.2 [47.0, 55.3]``."""
+    """Format a value and its interval in per cent.
+
+    Args:
+        found: ``value``, ``low`` and ``high``, as fractions; ``low`` and ``high`` may be None.
+        sign: as for :func:`per_cent`.
+
+    Example:
+        >>> interval({"value": 0.512, "low": 0.47, "high": 0.553})
+        '51.2 [47.0, 55.3]'
+    """
     value, low, high = (per_cent(found[end], sign) for end in ("value", "low", "high"))
     return f"{value} [{low}, {high}]" if low else value
 
@@ -94,6 +103,10 @@ def per_cent(fraction: float | None, sign: str = "") -> str:
     Args:
         fraction: the fraction; None gives an empty string.
         sign: ``+`` to show the sign of positive values, too.
+
+    Example:
+        >>> per_cent(0.1234), per_cent(0.05, "+"), per_cent(None)
+        ('12.3', '+5.0', '')
     """
     return "" if fraction is None else f"{100 * fraction:{sign}.1f}".replace("-", _MINUS)
 

@@ -44,6 +44,13 @@ def predict_samples(predictor: Predictor, x: Source, n: int = 30, seed: int = 0)
     Arguments are those of :meth:`Predictor.predict_logits`. The mean over samples is the
     prediction; see :mod:`serkit.metrics.calibration` for the uncertainty that the differences
     between samples express.
+
+    Example:
+        >>> class Fixed:
+        ...     def predict_logits(self, x, n=30, seed=0):
+        ...         return np.zeros((n, len(x), 2), np.float32)
+        >>> predict_samples(Fixed(), np.zeros((1, 4, 4, 1)), n=2).tolist()
+        [[[0.5, 0.5]], [[0.5, 0.5]]]
     """
     return softmax(predictor.predict_logits(x, n, seed).astype(np.float64))
 

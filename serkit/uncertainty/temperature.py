@@ -62,6 +62,11 @@ def best_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     Args:
         logits: ``(samples, clips, classes)``; probabilities are averaged over samples.
         labels: class numbers ``(clips,)``.
+
+    Example:
+        >>> overconfident = np.array([[[4.0, 0.0], [4.0, 0.0], [0.0, 4.0], [4.0, 0.0]]])
+        >>> round(best_temperature(overconfident, np.array([0, 0, 1, 1])), 2)
+        3.64
     """
     logits = np.asarray(logits, np.float64)
 

@@ -159,7 +159,12 @@ def trained_compact(
 
 
 def shortened(fit: FitSettings, share: float) -> FitSettings:
-    """Return the same settings with a fraction of the epochs, at least 1."""
+    """Return the same settings with a fraction of the epochs, at least 1.
+
+    Example:
+        >>> shortened(FitSettings(epochs=9), 1 / 3).epochs
+        3
+    """
     return replace(fit, epochs=max(1, round(share * fit.epochs)))
 
 

@@ -71,11 +71,11 @@ def test_a_chief_that_does_not_answer_is_an_error(monkeypatch, toy, tmp_path):
 
 
 def _until(condition) -> None:
-    for _ in range(600):
+    for _ in range(3000):
         if condition():
             return
         time.sleep(0.1)
-    raise AssertionError("the condition was not met in a minute")
+    raise AssertionError("the condition was not met in five minutes")
 
 
 def _trials(out: Path) -> pd.DataFrame:
@@ -126,7 +126,7 @@ def test_killed_processes_lose_at_most_a_trial(toy, tmp_path):
         _until(lambda: not any(_is_running(process) for process in members))
     done = set(objective.log("ended"))
     with _driver(tmp_path, 1, 0.0, trials) as driver:
-        assert driver.wait(300) == 0
+        assert driver.wait(600) == 0
     table = pd.read_csv(tmp_path / "trials.csv", dtype={"trial": str}).iloc[1:]
     assert len(table) == trials
     assert (table["score"].notna() == (table["hp rate"] <= 8)).all()
