@@ -251,7 +251,8 @@ def _work(tuner: GuardedTuner, member: Member) -> None:
             return
         except grpc.RpcError as error:
             if not left:
-                raise SearchError(f"the chief does not answer: {error}") from error
+                problem = f"{error.code()}: {error.details()}"
+                raise SearchError(f"the chief does not answer ({problem})") from error
             # The chief returns the interrupted trial again. If it was done, its outcome is stored.
             member.require_answer()
 
