@@ -1,13 +1,13 @@
-"""Question: which way to be unsure is worth its price, variational inference or a cheaper one?
+"""Question: is variational inference worth its cost, or is a cheaper method as good?
 
     python experiments/compare_uncertainty.py ../shared/data/ravdess --seeds 0
-    python experiments/compare_uncertainty.py ROOT... --held-out OTHER   # are strangers
+    python experiments/compare_uncertainty.py ROOT... --held-out OTHER   # as OOD inputs
 
-Deterministic, label smoothing, temperature scaling, dropout that goes on, an ensemble, and
-variational networks that start from trained ones (report, section 8.2; Krishnan et al. 2020), all
-on the same folds of speakers. Expected (RAVDESS actors 1 to 20, seed 0): compact has a UAR of 64.8
-and a calibration error of 16.6 %, variational 63.8 and 3.7, tempered 64.8 and 3.4, an ensemble of
-four 67.8 and 3.5. docs/uncertainty.md has the tables.
+Deterministic, label smoothing, temperature scaling, Monte Carlo dropout, an ensemble, and
+variational networks that start from trained ones (2021 report, section 8.2; Krishnan et al. 2020),
+all on the same folds of speakers. Expected (RAVDESS actors 1 to 20, seed 0): compact has a UAR of
+64.8 and a calibration error of 16.6 %, variational 63.8 and 3.7, tempered 64.8 and 3.4, an ensemble
+of four 67.8 and 3.5. docs/uncertainty.md has the tables.
 """
 
 import argparse
@@ -26,8 +26,8 @@ from serkit.models.fitting import FitSettings
 from serkit.models.lenet import LeNet5Settings, lenet5
 from serkit.studies.ood_sounds import all_ood_sounds
 from serkit.studies.search_spaces import BayesianRecipe, tuned_or
-from serkit.studies.uncertainty_panel import ANSWERS, Panel
 from serkit.studies.uncertainty_results import uncertainty_report, write_uncertainty_figures
+from serkit.studies.uncertainty_study import ANSWERS, UncertaintyStudy
 from serkit.uncertainty.predictors import Ensemble, SampledNetwork
 
 OWN = SpectrogramSpec(frames=160, bins=80, window=512, trim_db=30.0)
@@ -63,25 +63,33 @@ def main(options: argparse.Namespace) -> None:
             "lenet5": partial(lenet5, len(trial.classes), trial.spec.shape, small),
         }
         for fold in trial:
-            panel = Panel(fold, all_ood_sounds(fold, trial.spec, options.held_out, trial.folder))
+            study = UncertaintyStudy(
+                fold, all_ood_sounds(fold, trial.spec, options.held_out, trial.folder)
+            )
             for name, build in builders.items():
-                twin = panel.trained(f"{name}-twin", build, settings, augment)
+                twin = study.train(f"{name}-twin", build, settings, augment)
                 layers = last_block(twin) if name == "compact" else None
-                bayesian = panel.moped(f"{name}-bayesian", twin, deltas, recipe, augment, layers)
+                bayesian = study.train_bayesian(
+                    f"{name}-bayesian", twin, deltas, recipe, augment, layers
+                )
                 one, dropping = Ensemble([twin]), SampledNetwork(with_monte_carlo_dropout(twin))
-                panel.ask(name, one, [twin])
-                panel.ask(f"{name}, temperature", panel.tempered(one), [twin], name)
-                panel.ask(f"{name}, dropout", dropping, [twin], name)
-                panel.ask(f"{name}, variational", SampledNetwork(bayesian), [bayesian], name)
+                study.evaluate(name, one, [twin])
+                study.evaluate(f"{name}, temperature", study.with_temperature(one), [twin], name)
+                study.evaluate(f"{name}, dropout", dropping, [twin], name)
+                study.evaluate(f"{name}, variational", SampledNetwork(bayesian), [bayesian], name)
             members = [
-                panel.trained(f"compact-{number}", builders["compact"], smooth, augment)
+                study.train(f"compact-{number}", builders["compact"], smooth, augment)
                 for number in range(options.members)
             ]
             every, name = Ensemble(members), f"compact, ensemble of {options.members}"
-            panel.ask("compact, label smoothing", Ensemble(members[:1]), members[:1], "compact")
-            panel.ask(name, every, members, "compact")
-            panel.ask(f"{name}, temperature", panel.tempered(every), members, "compact")
-            panel.keep()
+            study.evaluate(
+                "compact, label smoothing", Ensemble(members[:1]), members[:1], "compact"
+            )
+            study.evaluate(name, every, members, "compact")
+            study.evaluate(
+                f"{name}, temperature", study.with_temperature(every), members, "compact"
+            )
+            study.write()
     write_uncertainty_figures(trial.predictions(), trial.classes, options.out)
 
 

@@ -31,9 +31,9 @@ from serkit.models.compact import CompactSettings, compact
 from serkit.models.fitting import FitSettings
 from serkit.reporting.gan_figures import grid
 from serkit.reporting.page import png
-from serkit.studies.cross_validation import Fold, forget_training
+from serkit.studies.cross_validation import Fold
 from serkit.studies.exports import interval, per_cent, signed_interval
-from serkit.studies.parts import predict_part
+from serkit.studies.parts import predict_part, remove_checkpoint
 
 ANSWERS = "answers.csv"
 OWN = SpectrogramSpec(frames=160, bins=80, window=512, trim_db=30.0)
@@ -62,7 +62,7 @@ def main(options: argparse.Namespace) -> None:
                 tables.append(found.assign(transform=name))
             fold.keep(pd.concat(tables), ANSWERS)
             for name in chosen:
-                forget_training(fold.folder / name)
+                remove_checkpoint(fold.folder / name)
 
 
 def parse() -> argparse.Namespace:

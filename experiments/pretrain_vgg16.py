@@ -31,7 +31,8 @@ from serkit.files import replacing
 from serkit.metrics.classification import score
 from serkit.models.fitting import FitSettings
 from serkit.models.pretrained import PLAIN, VGG16, WeightsCard, plain_base, vgg16_from_scratch
-from serkit.studies.cross_validation import Fold, forget_training
+from serkit.studies.cross_validation import Fold
+from serkit.studies.parts import remove_checkpoint
 
 SPEEDS = (0.9, 1.1)
 _WEIGHTS = "vgg16.weights.h5"
@@ -90,7 +91,7 @@ def pretrained(
         )
         with replacing(kept) as partial_file:
             model.save_weights(partial_file)
-        forget_training(folder)
+        remove_checkpoint(folder)
     return model
 
 

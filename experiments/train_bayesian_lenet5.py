@@ -24,8 +24,8 @@ from serkit.models.fitting import FitSettings
 from serkit.models.lenet import LeNet5Settings, lenet5
 from serkit.studies.ood_sounds import all_ood_sounds
 from serkit.studies.search_spaces import BayesianRecipe, tuned_or
-from serkit.studies.uncertainty_panel import ANSWERS, Panel
 from serkit.studies.uncertainty_results import uncertainty_report, write_uncertainty_figures
+from serkit.studies.uncertainty_study import ANSWERS, UncertaintyStudy
 from serkit.uncertainty.predictors import Ensemble, SampledNetwork
 
 OWN = SpectrogramSpec(frames=160, bins=80, window=512, trim_db=30.0)
@@ -52,22 +52,22 @@ def main(options: argparse.Namespace) -> None:
     with cross_validation(options, OWN, [0.9, 1.1], ANSWERS, uncertainty_report) as trial:
         sizes = len(trial.classes), trial.spec.shape, network
         for fold in trial:
-            panel = Panel(fold, all_ood_sounds(fold, trial.spec, [], trial.folder))
-            plain = panel.trained("lenet5-twin", partial(lenet5, *sizes), settings, augment)
-            started = panel.moped("lenet5-bayesian", plain, deltas, recipe, augment)
-            panel.ask("plain", Ensemble([plain]), [plain])
-            panel.ask("Bayesian, from it", SampledNetwork(started), [started], "plain")
+            study = UncertaintyStudy(fold, all_ood_sounds(fold, trial.spec, [], trial.folder))
+            plain = study.train("lenet5-twin", partial(lenet5, *sizes), settings, augment)
+            started = study.train_bayesian("lenet5-bayesian", plain, deltas, recipe, augment)
+            study.evaluate("plain", Ensemble([plain]), [plain])
+            study.evaluate("Bayesian, from it", SampledNetwork(started), [started], "plain")
             for weight in (1.0, 0.01):
-                new = panel.trained(
+                new = study.train(
                     f"lenet5-new-{weight}",
                     lambda seed: bayesian_lenet5(*sizes, seed=seed),
                     settings,
-                    augment,
-                    weight,
+                    augment=augment,
+                    kl=weight,
                 )
                 name = f"Bayesian, from new weights, {weight:g} of the KL"
-                panel.ask(name, SampledNetwork(new), [new], "plain")
-            panel.keep()
+                study.evaluate(name, SampledNetwork(new), [new], "plain")
+            study.write()
     write_uncertainty_figures(trial.predictions(), trial.classes, options.out)
 
 

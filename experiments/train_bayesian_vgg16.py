@@ -20,8 +20,8 @@ from serkit.models.fitting import FitSettings
 from serkit.models.transfer import TransferSettings, vgg16_half_freeze
 from serkit.studies.ood_sounds import all_ood_sounds
 from serkit.studies.search_spaces import BayesianRecipe
-from serkit.studies.uncertainty_panel import ANSWERS, Panel
 from serkit.studies.uncertainty_results import uncertainty_report
+from serkit.studies.uncertainty_study import ANSWERS, UncertaintyStudy
 from serkit.training.precision import fastest_precision
 from serkit.uncertainty.predictors import Ensemble, SampledNetwork
 
@@ -52,19 +52,25 @@ def main(options: argparse.Namespace) -> None:
         for fold in trial:
             if options.first_folds and fold.number > options.first_folds:
                 continue
-            panel = Panel(fold, all_ood_sounds(fold, trial.spec, [], trial.folder), options.samples)
-            plain = panel.trained(
+            study = UncertaintyStudy(
+                fold, all_ood_sounds(fold, trial.spec, [], trial.folder), options.samples
+            )
+            plain = study.train(
                 "plain",
                 lambda seed: vgg16_half_freeze(len(trial.classes), options.weights, network, seed),
                 settings,
                 weights=options.weights,
             )
             layers = None if options.throughout else last_block(plain)
-            bayesian = panel.moped("bayesian", plain, options.deltas, recipe, layers=layers)
-            panel.ask("plain", Ensemble([plain]), [plain])
-            panel.ask("plain, temperature", panel.tempered(Ensemble([plain])), [plain], "plain")
-            panel.ask("Bayesian", SampledNetwork(bayesian), [bayesian], "plain")
-            panel.keep()
+            bayesian = study.train_bayesian(
+                "bayesian", plain, options.deltas, recipe, layers=layers
+            )
+            study.evaluate("plain", Ensemble([plain]), [plain])
+            study.evaluate(
+                "plain, temperature", study.with_temperature(Ensemble([plain])), [plain], "plain"
+            )
+            study.evaluate("Bayesian", SampledNetwork(bayesian), [bayesian], "plain")
+            study.write()
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Question: how wide should a Bayesian network start, and how much should its prior count?
+"""Question: which initial standard deviation and prior are best for a Bayesian network?
 
     python experiments/tune_bayesian.py ../shared/data/ravdess --trials 20
 
 What `serkit tune bayesian` does: one compact network is trained for each fold of the training
 part's speakers; every trial goes on from these, with its last block and its head Bayesian (MOPED),
-and is scored by the negative log likelihood of speakers whom it has not heard.
+and is scored by the negative log likelihood on held-out speakers.
 """
 
 import argparse

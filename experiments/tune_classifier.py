@@ -1,4 +1,4 @@
-"""Question: does the compact network do better with other settings, on speakers it has not heard?
+"""Question: is the compact network better with other settings, on unseen speakers?
 
     python experiments/tune_classifier.py ../shared/data/ravdess --trials 20
 

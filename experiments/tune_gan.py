@@ -1,11 +1,12 @@
-"""Question: which settings bring a GAN nearer to speakers whom it has not heard, for as much work?
+"""Question: with which settings are samples of a GAN closer to unseen speakers, at equal cost?
 
     python experiments/tune_gan.py ../shared/data/ravdess --gan wgan-gp --trials 24
 
 The 2021 report's authors could not tune their Wasserstein GAN (section 8.1). What `serkit tune`
-does: settings are tried on halves of the training part's speakers, trained on one, measured by KID
-on the other. Then a classifier learns the class from the samples of the best three and of what
-there was before, alone: KID does not say whether samples teach one. docs/tuning.md has the tables.
+does: GANs are trained on one half of the speakers in the training partition and measured by KID on
+the other. Then classifiers learn the class from samples of the best three trials and of the
+baseline alone, because KID does not show whether a classifier can learn from them. docs/tuning.md
+has the tables.
 """
 
 import argparse

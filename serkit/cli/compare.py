@@ -197,11 +197,6 @@ def run(options: argparse.Namespace) -> int:
     from serkit.studies.comparison import compare
 
     settings = settings_of(options)
-    if options.share and settings.is_live:
-        raise InputError(
-            "`--share` must not be given with --live or with arms that augment waveforms, which "
-            f"read the recordings where they are. Received: {options.share}"
-        )
     with engine(options) as chosen:
         compare(settings, options.out, options.cache, engine=chosen)
     return 0

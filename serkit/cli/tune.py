@@ -26,11 +26,12 @@ _GANS = ("wgan-gp", "dcgan")
 def add_to(commands) -> None:
     parser = commands.add_parser(
         "tune",
-        help="search for better settings, by KerasTuner, on speakers inside the training part",
-        description="Tries settings, each scored on folds of the training part's speakers: a "
-        "classifier by UAR, GANs by KID, a Bayesian network by its negative log likelihood. "
-        "Nobody of the validation or test part has a say. Killed, and started again, it goes on "
-        "where it was. With KerasTuner's variables in the environment it is a chief or a worker.",
+        help="search for better settings by KerasTuner, on speakers of the training partition",
+        description="Scores settings on folds of the speakers in the training partition: of a "
+        "classifier by UAR, of a GAN by KID, of a Bayesian network by the negative log "
+        "likelihood. Validation and test speakers do not influence the search. The same command "
+        "resumes an interrupted search. With KerasTuner's environment variables the process is "
+        "the chief or a worker of a search.",
     )
     add = parser.add_argument
     add("what", choices=["classifier", *_GANS, "bayesian"], metavar="WHAT", help="%(choices)s")
@@ -38,7 +39,7 @@ def add_to(commands) -> None:
     add_spectrograms(parser)
     add("--out", type=Path, help="default: runs/tune-WHAT")
     add("--algorithm", choices=["random", "bayesian", "hyperband"], default="random")
-    add("--trials", type=int, default=20, help="default: %(default)s; of hyperband they follow")
+    add("--trials", type=int, default=20, help="ignored by hyperband; default: %(default)s")
     add("--workers", type=int, default=0, help="processes on this machine; default: none besides")
     add("--seed", type=int, default=0, help="default: %(default)s")
     add("--folds", type=int, help="default: 3, of GANs 2")
@@ -53,15 +54,16 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     add("--labels", choices=["emotion", "gender_emotion"], default="emotion", help="not of GANs")
     add("--epochs", type=int, help="of a classifier; default: 30")
     add_live(parser)
-    add("--label", default="female_surprise", help="a GAN's class; default: %(default)s")
-    add("--clips", type=int, default=0, help="left of that class; default: all")
-    add("--width", type=float, help="of GANs, 1 is the report's; default: 0.25")
+    add("--label", default="female_surprise", help="class of a GAN; default: %(default)s")
+    add("--clips", type=int, default=0, help="leave only N training clips of it; default: all")
+    add("--width", type=float, help="of a GAN; 1 is the 2021 report's; default: 0.25")
     add(
         "--examples",
         type=int,
         nargs=2,
         metavar=("ALL", "CLASS"),
-        help="that a critic or discriminator is shown in a trial; default: 2400 800",
+        help="number of real examples that a critic or discriminator sees in the two stages of a "
+        "trial; default: 2400 800",
     )
     add(
         "--short",

@@ -22,14 +22,13 @@ from serkit.serialization import content_key, recorded
 from serkit.studies.comparison_settings import CompareSettings
 from serkit.studies.filling import Filling
 from serkit.studies.folds import clips_key
-from serkit.studies.parts import predict_part
+from serkit.studies.parts import CLIP_COLUMNS, predict_part, remove_checkpoint
 from serkit.tasks.graph import failure_at
 from serkit.training.batches import batches_in_order
 from serkit.training.examples import Examples
 
-_STATE = ("state.npz", "best.weights.h5")
 # Otherwise pandas would read class names such as ``1`` and ``2`` as numbers.
-_WORDS = dict.fromkeys(("root", "path", "corpus", "speaker", "gender", "truth", "predicted"), str)
+_TEXT = dict.fromkeys((*CLIP_COLUMNS, "truth", "predicted"), str)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,8 +133,13 @@ class Training:
         masks = functools.partial(mask, settings=self.settings.masks)
         train, generated = self._train()
         fit_classifier(
-            *(model, train, parts.examples(split.validation), split.speakers),
-            *(self.fit, self._seed, self.place),
+            model,
+            train,
+            parts.examples(split.validation),
+            split.speakers,
+            self.fit,
+            seed=self._seed,
+            folder=self.place,
             augment=masks if self.filling.arm.masks else None,
             features=self.folder / "features",
             verbose=verbose,
@@ -146,9 +150,9 @@ class Training:
     def predictions(self) -> pd.DataFrame:
         """Return test predictions, see :func:`serkit.studies.parts.predict_part`."""
         split = self.filling.fold.split
-        found = pd.read_csv(self.place / "predictions.csv", keep_default_na=False, dtype=_WORDS)
+        found = pd.read_csv(self.place / "predictions.csv", keep_default_na=False, dtype=_TEXT)
         # Take these columns from the current manifest, which may have been corrected since.
-        for name in ("root", "path", "corpus", "speaker", "gender"):
+        for name in CLIP_COLUMNS:
             found[name] = [getattr(clip, name) for clip in split.test.clips]
         return found
 
@@ -200,7 +204,7 @@ class Training:
         found = known.network.predict(batches, verbose=0).argmax(axis=1)
         return float(np.mean(found == train.labels))
 
-    def _keep(self, model: keras.Model, counts: dict[str, int]) -> None:
+    def _keep(self, model: keras.Model, counts: dict[str, float]) -> None:
         split, parts = self.filling.fold.split, self.filling.fold.parts
         if self.keep_model:
             with replacing(self.model_file) as partial:
@@ -212,8 +216,7 @@ class Training:
             clips.to_csv(partial, index=False, lineterminator="\n")
         # Written last, because this file marks the training run as done.
         write_json(self.place / "record.json", {"validation_uar": found.uar, **counts})
-        for name in _STATE:
-            (self.place / name).unlink(missing_ok=True)
+        remove_checkpoint(self.place)
         # Otherwise the graphs of hundreds of networks would accumulate in one process.
         keras.utils.clear_session()
 

@@ -2,7 +2,6 @@
 
 import functools
 import pickle
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +27,7 @@ def task_factory_of(comparison: Comparison) -> TaskFactory:
         comparison.out,
         comparison.cache,
         inputs=(("out", "manifest.csv"), ("out", "roots.json")),
-        sources=sources_of,
     )
-
-
-def sources_of(task: Task) -> Mapping[str, Path]:
-    """Return the recordings that a task reads, see :class:`serkit.tasks.graph.TaskFactory`.
-
-    Raises:
-        RecordingError: if a recording cannot be read; the message names it.
-    """
-    return task.sources if isinstance(task, AudioPart) else {}
 
 
 def reopened(settings: CompareSettings, out: Path, cache: Path, name: str) -> Task:
@@ -74,7 +63,7 @@ def _views(settings: bytes, out: Path, cache: Path) -> Views:
     # As :class:`serkit.studies.engine.Comparison` does.
     tf.config.experimental.enable_op_determinism()
     wanted = pickle.loads(settings)
-    return Views(wanted, open_corpus(wanted, out, Silent()), out, cache)
+    return Views(wanted, open_corpus(wanted, out, Silent()), cache)
 
 
 @functools.lru_cache(maxsize=1)

@@ -16,7 +16,7 @@ from serkit.datasets.imbalance import RARE_BELOW
 from serkit.errors import InputError, check_choice, check_range
 from serkit.gans.base import GANSettings
 from serkit.gans.dcgan import DCGAN_RECIPES, REPORT, SMALL_DATA
-from serkit.models.compact import compact
+from serkit.models.compact import CompactSettings, compact
 from serkit.models.fitting import REPORT_FIT, FitSettings
 from serkit.models.transfer import RESNET50_HEAD, TRANSFER, TransferSettings
 from serkit.serialization import recorded
@@ -42,7 +42,7 @@ class Contender:
     """
 
     build: Callable[[int, tuple[int, int, int], str, int], keras.Model]
-    network: object
+    network: CompactSettings | TransferSettings
     fit: FitSettings
     pretrained: bool = False
 

@@ -7,10 +7,9 @@ task, its folder has the files themselves. A task whose files were removed from 
 therefore no longer done. Other machines get only the files that they need.
 """
 
-import os
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -18,11 +17,10 @@ from serkit.audio.augmentation import WaveAugmentation
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.augmentation.arms import choose_arms
 from serkit.datasets.corpus import Corpus
-from serkit.errors import RecordingError
 from serkit.files import replacing
 from serkit.serialization import content_key
 from serkit.studies.comparison_settings import CompareSettings
-from serkit.studies.parts import live_spectrograms
+from serkit.studies.parts import live_spectrograms, require_readable
 from serkit.training.cache import ArrayCache
 from serkit.training.live import LiveSpectrograms
 from serkit.training.shards import Rows
@@ -75,10 +73,6 @@ def take_in(folder: Path) -> None:
             link(kept, path.parent)
 
 
-# Folder of copies of recordings, in the run folder of a machine that does not have the originals.
-_COPIES = "recordings"
-
-
 @dataclass(frozen=True, eq=False)
 class AudioPart:
     """Task: compute the spectrograms of some clips of a corpus.
@@ -91,7 +85,6 @@ class AudioPart:
         first: number of the first clip in the corpus, from 1.
         speed: speed factor of the recordings.
         spec: settings of the spectrograms.
-        out: the run folder.
         folder: folder of all results.
     """
 
@@ -99,7 +92,6 @@ class AudioPart:
     first: int
     speed: float
     spec: SpectrogramSpec
-    out: Path
     folder: Path
 
     needs: tuple[Path, ...] = ()
@@ -122,7 +114,7 @@ class AudioPart:
         """Keys of the clips in the store: hashes of their samples."""
         return [clip.sha256 for clip in self.clips.clips]
 
-    @cached_property
+    @property
     def place(self) -> Path:
         """Folder of this task."""
         return self.folder / AUDIO / f"speed-{self.speed:g}-{self.key}"
@@ -131,19 +123,6 @@ class AudioPart:
     def is_done(self) -> bool:
         """Whether all spectrograms exist. Only the files' indexes are checked, not their arrays."""
         return not self._own.missing(self.digests)
-
-    @property
-    def sources(self) -> dict[str, Path]:
-        """Recordings, by the paths of their copies relative to the run folder.
-
-        Raises:
-            RecordingError: if a recording is missing or not readable; the message names it.
-        """
-        found = {f"{_COPIES}/{clip.sha256}": self.clips.file(clip) for clip in self.clips.clips}
-        for path in found.values():
-            if not (path.is_file() and os.access(path, os.R_OK)):
-                raise RecordingError(f"a recording cannot be read: {path}")
-        return found
 
     def store(self) -> ArrayCache:
         """Open the store that comparisons with the same folder of results share."""
@@ -182,30 +161,11 @@ class AudioPart:
         return open_cache(self.place, self.spec, speed=self.speed)
 
     def _computed(self) -> Rows:
-        store = self.store()
-        try:
-            found = compute_spectrograms(self._readable(), self.spec, cache=store, speed=self.speed)
-        except RecordingError as error:
-            raise RecordingError(self._of_originals(str(error))) from error
+        store, clips = self.store(), self.clips.clips
+        require_readable(self.clips.file(clips[row]) for row in store.missing(self.digests))
+        found = compute_spectrograms(self.clips, self.spec, cache=store, speed=self.speed)
         self.link(store)
         return found
-
-    def _readable(self) -> Corpus:
-        """Return the clips; if the run folder has copies of recordings, with the copies' paths."""
-        copies = self.out / _COPIES
-        clips = tuple(
-            replace(clip, root=_COPIES, path=clip.sha256)
-            if (copies / clip.sha256).exists()
-            else clip
-            for clip in self.clips.clips
-        )
-        return Corpus(clips, {**self.clips.roots, _COPIES: copies})
-
-    def _of_originals(self, text: str) -> str:
-        for clip in self.clips.clips:
-            copy = str(self.out / _COPIES / clip.sha256)
-            text = text.replace(copy, str(self.clips.file(clip)))
-        return text
 
 
 # Each task takes some seconds. It fills a whole number of the store's files (of 256 clips), so that
@@ -222,13 +182,12 @@ class Views:
     Args:
         settings: settings of the comparison.
         corpus: audited clips.
-        out: the run folder.
         cache: folder of all results.
         size: number of clips per task.
     """
 
     def __init__(
-        self, settings: CompareSettings, corpus: Corpus, out: Path, cache: Path, size: int = _PART
+        self, settings: CompareSettings, corpus: Corpus, cache: Path, size: int = _PART
     ) -> None:
         arms = choose_arms(settings.arms, settings.everywhere)
         speeds = dict.fromkeys(speed for arm in arms for speed in settings.speeds_of(arm))
@@ -238,7 +197,10 @@ class Views:
             speed: [
                 AudioPart(
                     Corpus(corpus.clips[start : start + size], corpus.roots),
-                    *(start + 1, speed, settings.spec, out, cache),
+                    first=start + 1,
+                    speed=speed,
+                    spec=settings.spec,
+                    folder=cache,
                 )
                 for start in range(0, len(corpus), size)
             ]

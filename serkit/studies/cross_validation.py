@@ -19,8 +19,10 @@ from serkit.models.fitting import FitSettings, fit_classifier
 from serkit.models.frozen_features import Augment
 from serkit.models.pretrained import speakers_of
 from serkit.seeds import derive_seed
-from serkit.studies.parts import Parts, live_spectrograms, predict_part
+from serkit.studies.parts import Parts, live_spectrograms, predict_part, remove_checkpoint
 from serkit.training.examples import Examples
+from serkit.training.live import LiveSpectrograms
+from serkit.training.shards import Rows
 from serkit.training.spectrograms import compute_spectrograms
 
 PREDICTIONS = "predictions.csv"
@@ -88,8 +90,13 @@ class Fold:
         split.speakers.require_training(speakers_of(weights))
         train = [view.to_fit(split.train) for view in (self.parts, *self.views)]
         return fit_classifier(
-            *(model, Examples.joined(train), self.validation),
-            *(split.speakers, settings, self.network_seed, folder or self.folder),
+            model,
+            Examples.joined(train),
+            self.validation,
+            split.speakers,
+            settings,
+            seed=self.network_seed,
+            folder=folder or self.folder,
             augment=augment,
             features=self.features,
             callbacks=callbacks,
@@ -118,14 +125,8 @@ class Fold:
             model.save(partial)
         # This file marks the fold as done.
         found = self.keep(predict_part(model, self.parts, self.parts.split.test), PREDICTIONS)
-        forget_training(self.folder)
+        remove_checkpoint(self.folder)
         return found
-
-
-def forget_training(folder: Path) -> None:
-    """Remove the checkpoint of a training run whose model has been saved."""
-    for name in ("state.npz", "best.weights.h5"):
-        (folder / name).unlink(missing_ok=True)
 
 
 class CrossValidation:
@@ -177,15 +178,16 @@ class CrossValidation:
         self.classes = self._corpus.classes(label_set)
         if len(self.classes) < 2:
             raise InputError(
-                f"only one class of {label_set} in {', '.join(map(str, roots))}: "
-                f"{', '.join(self.classes) or 'none'}; valid are two or more"
+                f"`roots` must have two or more classes of {label_set}. Received: "
+                f"{', '.join(self.classes) or 'none'} in {', '.join(map(str, roots))}."
             )
-        self._views = [
+        kept = [
             compute_spectrograms(self._corpus, spec, cache=folder / "spectrograms", speed=speed)
             for speed in (1.0, *speeds)
         ]
+        self._views: Sequence[Rows | LiveSpectrograms] = kept
         if live is not None:
-            self._views = [live_spectrograms(self._corpus, *self._views, spec, live)]
+            self._views = [live_spectrograms(self._corpus, kept[0], spec, live)]
 
     def __iter__(self) -> Iterator[Fold]:
         """Yield the folds that are not done, in order, so that an interrupted fold comes first."""
@@ -204,8 +206,9 @@ class CrossValidation:
 
     def predictions(self) -> pd.DataFrame:
         """Return the results of all folds that are done, see :meth:`Fold.test`."""
-        every = [(seed, number) for seed in self.seeds for number in range(1, self.folds + 1)]
-        paths = [self._folder(*each) / self._results for each in every]
+        numbers = range(1, self.folds + 1)
+        folders = [self._folder(seed, number) for seed in self.seeds for number in numbers]
+        paths = [folder / self._results for folder in folders]
         return pd.concat(
             [pd.read_csv(path, keep_default_na=False) for path in paths if path.exists()]
         )

@@ -12,14 +12,14 @@ import numpy as np
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.datasets.corpus import Corpus
 from serkit.datasets.corpus_info import licences_of, synthetic_clips
-from serkit.errors import InputError, SerkitError
+from serkit.errors import SerkitError
 from serkit.export.answering import Answering, AnswerSettings, load_network
 from serkit.export.saved_model import export_classifier
 from serkit.metrics.calibration import negative_log_likelihood, reliability
 from serkit.metrics.intervals import breakdown
 from serkit.serialization import plain
 from serkit.studies.parts import Parts
-from serkit.uncertainty.abstention import Abstaining, abstaining
+from serkit.uncertainty.abstention import Abstaining, abstaining, require_one
 from serkit.uncertainty.predictors import (
     Ensemble,
     Predictor,
@@ -27,7 +27,7 @@ from serkit.uncertainty.predictors import (
     draws,
     predict_samples,
 )
-from serkit.uncertainty.temperature import scale_temperature
+from serkit.uncertainty.temperature import TemperatureScaled, scale_temperature
 
 
 def calibrated(
@@ -38,7 +38,7 @@ def calibrated(
     accuracy: float | None = None,
     samples: int = 30,
     seed: int = 0,
-) -> Abstaining:
+) -> Abstaining[TemperatureScaled]:
     """Fit a temperature and an abstention threshold on the validation speakers.
 
     Args:
@@ -51,8 +51,7 @@ def calibrated(
         seed: seed of the samples.
 
     Returns:
-        Predictor with abstention, whose ``predictor`` is a
-        :class:`serkit.uncertainty.temperature.TemperatureScaled`.
+        Predictor with abstention, whose ``predictor`` has the temperature.
 
     Raises:
         InputError: if not exactly one of ``coverage`` and ``accuracy`` is given, there are no
@@ -61,13 +60,18 @@ def calibrated(
     validation, speakers = parts.examples(parts.split.validation), parts.split.speakers
     scaled = scale_temperature(predictor, validation, speakers, samples, seed)
     return abstaining(
-        *(scaled, validation, speakers),
-        **{"coverage": coverage, "accuracy": accuracy, "n": samples, "seed": seed},
+        scaled,
+        validation,
+        speakers,
+        coverage=coverage,
+        accuracy=accuracy,
+        n=samples,
+        seed=seed,
     )
 
 
 def gather(
-    chosen: Abstaining, parts: Parts, generated: Mapping[str, int], seed: int
+    chosen: Abstaining[TemperatureScaled], parts: Parts, generated: Mapping[str, int], seed: int
 ) -> dict[str, Any]:
     """Collect the measurements and metadata for a model card, as JSON values.
 
@@ -101,7 +105,10 @@ def gather(
     answers = chosen.answer(parts.of(test))
     called = answers.probabilities.argmax(axis=1)
     groups = breakdown(
-        *(truth, called, [clip.speaker for clip in test.clips], len(parts.classes)),
+        truth,
+        called,
+        [clip.speaker for clip in test.clips],
+        len(parts.classes),
         {name: [getattr(clip, name) for clip in test.clips] for name in ("corpus", "gender")},
         seed=seed,
     )
@@ -140,7 +147,7 @@ def _calibration(probabilities: np.ndarray, truth: np.ndarray) -> dict[str, floa
 
 
 def _abstention(
-    chosen: Abstaining, parts: Parts, answered: np.ndarray, right: np.ndarray
+    chosen: Abstaining[TemperatureScaled], parts: Parts, answered: np.ndarray, right: np.ndarray
 ) -> dict[str, float | None]:
     validation = chosen.answer(parts.of(parts.split.validation))
     return {
@@ -195,10 +202,7 @@ class DeliverySettings:
     samples: int = 30
 
     def __post_init__(self) -> None:
-        if (self.coverage is None) == (self.accuracy is None):
-            raise InputError(
-                f"coverage={self.coverage!r}, accuracy={self.accuracy!r}; valid is one of the two"
-            )
+        require_one(self.coverage, self.accuracy)
 
 
 def deliver(given: Deliverable, out: Path, settings: DeliverySettings | None = None) -> Path:
@@ -216,7 +220,8 @@ def deliver(given: Deliverable, out: Path, settings: DeliverySettings | None = N
     models = [load_network(file) for file in given.classifiers]
     predictor = SampledNetwork(models[0]) if draws(models[0]) else Ensemble(models)
     chosen = calibrated(
-        *(predictor, parts),
+        predictor,
+        parts,
         coverage=settings.coverage,
         accuracy=settings.accuracy,
         samples=settings.samples,

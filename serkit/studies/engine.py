@@ -92,7 +92,7 @@ class Comparison:
         self.progress = progress or Progress()
         self.arms = choose_arms(settings.arms, settings.everywhere)
         self.corpus = open_corpus(settings, out, self.progress)
-        self.views = Views(settings, self.corpus, out, self.cache)
+        self.views = Views(settings, self.corpus, self.cache)
         self.folds = list(make_folds(settings, self.corpus, self.views))
         self.left_out = self._leave_out_unfilled()
         for fold in self.folds:

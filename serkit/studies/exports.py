@@ -77,23 +77,38 @@ def beside_cells(arms: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     return ["more than oversampling", "UAR", "p"], rows
 
 
-def interval(found: dict[str, float | None]) -> str:
-    """Format a value and its interval in per cent, such as ``51.2 [47.0, 55.3]``."""
-    if found["low"] is None:
-        return per_cent(found["value"])
-    return f"{per_cent(found['value'])} [{per_cent(found['low'])}, {per_cent(found['high'])}]"
+def interval(found: dict[str, float | None], sign: str = "") -> str:
+    """Format a value and its interval in per cent.
+
+    Args:
+        found: ``value``, ``low`` and ``high``, as fractions; ``low`` and ``high`` may be None.
+        sign: as for :func:`per_cent`.
+
+    Example:
+        >>> interval({"value": 0.512, "low": 0.47, "high": 0.553})
+        '51.2 [47.0, 55.3]'
+    """
+    value, low, high = (per_cent(found[end], sign) for end in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]" if low else value
 
 
 def signed_interval(found: dict[str, float | None]) -> str:
     """Format a difference and its interval in percentage points, such as ``+1.2 [−0.4, +2.9]``."""
-    if found["low"] is None:
-        return _signed(found["value"])
-    return f"{_signed(found['value'])} [{_signed(found['low'])}, {_signed(found['high'])}]"
+    return interval(found, "+")
 
 
-def per_cent(share: float) -> str:
-    """Format a fraction in per cent with one decimal, without the per cent sign."""
-    return f"{100 * share:.1f}"
+def per_cent(fraction: float | None, sign: str = "") -> str:
+    """Format a fraction in per cent with one decimal, without the per cent sign.
+
+    Args:
+        fraction: the fraction; None gives an empty string.
+        sign: ``+`` to show the sign of positive values, too.
+
+    Example:
+        >>> per_cent(0.1234), per_cent(0.05, "+"), per_cent(None)
+        ('12.3', '+5.0', '')
+    """
+    return "" if fraction is None else f"{100 * fraction:{sign}.1f}".replace("-", _MINUS)
 
 
 def latex_table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
@@ -118,10 +133,6 @@ def _escaped(text: str) -> str:
     for character in "&%_#$":
         text = text.replace(character, "\\" + character)
     return text.replace(_MINUS, "$-$")
-
-
-def _signed(share: float) -> str:
-    return f"{100 * share:+.1f}".replace("-", _MINUS)
 
 
 def _flat(

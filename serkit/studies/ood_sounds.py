@@ -14,7 +14,7 @@ from serkit.seeds import derive_seed
 from serkit.studies.cross_validation import Fold
 from serkit.training.spectrograms import compute_spectrograms
 
-STRANGERS = ("noise", "silence", "tones")
+OOD_KINDS = ("noise", "silence", "tones")
 """Kinds of sounds that :func:`ood_sounds` returns."""
 
 WRONG_SPEEDS = {"fast": 1.5, "slow": 0.67}
@@ -40,12 +40,12 @@ def ood_sounds(
         seed: seed of all sounds.
 
     Returns:
-        For each of :data:`STRANGERS`, float32 ``(count, frames, bins, 1)`` in [-1, 1].
+        For each of :data:`OOD_KINDS`, float32 ``(count, frames, bins, 1)`` in [-1, 1].
     """
     makers = {"noise": _noise, "silence": _silence, "tones": _tones}
     samples = round(seconds * spec.sample_rate)
     found = {}
-    for kind in STRANGERS:
+    for kind in OOD_KINDS:
         rngs = [np.random.default_rng(derive_seed(seed, kind, n)) for n in range(count)]
         waves = [makers[kind](rng, n, samples, spec.sample_rate) for n, rng in enumerate(rngs)]
         found[kind] = np.concatenate([_spectrogram(wave, spec) for wave in waves])
@@ -80,16 +80,19 @@ def all_ood_sounds(
         speakers = parts.split.speakers
         known = speakers.train | speakers.validation | speakers.test
         if shared := sorted(known & other.speakers()):
-            raise LeakError(f"{', '.join(shared)} of {', '.join(map(str, corpora))} is no stranger")
+            raise LeakError(
+                "`corpora` must have no speakers of the fold. Received: "
+                f"{', '.join(shared)} in {', '.join(map(str, corpora))}."
+            )
         found["other corpus"] = compute_spectrograms(other, spec, cache=kept)[:]
     return found
 
 
 def _spectrogram(wave: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
-    wave = tf.constant(wave.astype(np.float32))
+    samples = tf.constant(wave.astype(np.float32))
     if spec.trim_db:
-        wave = trim_silence(wave, spec.trim_db)
-    return to_spectrogram(fit_length(wave, spec)[tf.newaxis], spec).numpy()
+        samples = trim_silence(samples, spec.trim_db)
+    return to_spectrogram(fit_length(samples, spec)[tf.newaxis], spec).numpy()
 
 
 def _noise(rng: np.random.Generator, number: int, samples: int, rate: int) -> np.ndarray:

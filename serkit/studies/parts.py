@@ -1,5 +1,9 @@
 """Spectrograms and labels of a split's partitions, and predictions of them."""
 
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
 import keras
 import numpy as np
 import pandas as pd
@@ -8,10 +12,33 @@ from serkit.audio.augmentation import WaveAugmentation
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.datasets.corpus import Corpus
 from serkit.datasets.splits import Split
+from serkit.errors import RecordingError
+from serkit.models.fitting import FitSettings, fit_classifier
+from serkit.models.frozen_features import Augment
 from serkit.training.examples import Examples
 from serkit.training.live import LiveSpectrograms
 from serkit.training.shards import Rows
 from serkit.training.spectrograms import accelerator, read_waveforms
+
+CLIP_COLUMNS = ("root", "path", "corpus", "speaker", "gender")
+"""Attributes of a clip that tables of predictions have as columns."""
+
+
+def require_readable(files: Iterable[Path]) -> None:
+    """Check that this machine can read some recordings.
+
+    Args:
+        files: paths of the recordings.
+
+    Raises:
+        RecordingError: if a file is missing or not readable; the message names it.
+    """
+    for path in files:
+        if not (path.is_file() and os.access(path, os.R_OK)):
+            raise RecordingError(
+                "a recording must be readable at the same path on every machine that runs tasks. "
+                f"Received: {path}."
+            )
 
 
 def live_spectrograms(
@@ -28,6 +55,7 @@ def live_spectrograms(
     Raises:
         RecordingError: if a recording cannot be read; the message names it.
     """
+    require_readable(map(corpus.file, corpus.clips))
     waveforms = read_waveforms(corpus, spec)
     return LiveSpectrograms(kept, waveforms, spec, augmentation, accelerator())
 
@@ -60,7 +88,8 @@ class Parts:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Shape of one spectrogram, ``(frames, bins, 1)``."""
-        return self._spectrograms.shape[1:]
+        _, frames, bins, channels = self._spectrograms.shape
+        return frames, bins, channels
 
     def split_by(self, split: Split) -> "Parts":
         """Return the same clips and spectrograms with another split."""
@@ -74,7 +103,7 @@ class Parts:
         """Return some clips as examples; spectrograms on disk are read only when they are used."""
         rows = [self._rows[clip.root, clip.path] for clip in part.clips]
         kept = self._spectrograms
-        found = kept.select(rows) if hasattr(kept, "select") else kept[rows]
+        found = kept[rows] if isinstance(kept, np.ndarray) else kept.select(rows)
         return Examples(found, frozenset(part.speakers()), self.labels(part))
 
     def to_fit(self, part: Corpus) -> Examples:
@@ -90,6 +119,47 @@ class Parts:
         """Return the class numbers ``(clips,)`` of some clips, in their order."""
         numbers = {label: number for number, label in enumerate(self.classes)}
         return np.array([numbers[label] for label in part.labels(self.label_set)])
+
+    def fit(
+        self,
+        model: keras.Model,
+        settings: FitSettings,
+        seed: int,
+        folder: Path,
+        *,
+        augment: Augment | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        verbose: int = 0,
+    ) -> None:
+        """Train a model on the training partition, and remove the checkpoint of the training run.
+
+        Args:
+            model: model from spectrograms to logits.
+            settings: training settings.
+            seed: seed of order, dropout and augmentation.
+            folder: folder of the training run; an interrupted run resumes from there.
+            augment: augmentation of training batches.
+            callbacks: Keras callbacks.
+            verbose: as for Keras' ``fit``.
+
+        Raises:
+            LeakError: if a clip of the training partition may not be used for fitting.
+            DivergedError: if a loss or a weight is not finite.
+        """
+        split = self.split
+        fit_classifier(
+            model,
+            self.to_fit(split.train),
+            self.examples(split.validation),
+            split.speakers,
+            settings,
+            seed,
+            folder,
+            augment=augment,
+            callbacks=tuple(callbacks),
+            verbose=verbose,
+        )
+        remove_checkpoint(folder)
 
     def rare(self, label: str) -> Corpus:
         """Return the training clips of one class."""
@@ -113,12 +183,18 @@ class Parts:
         """
         real = self.to_fit(self.split.train)
         numbers = [np.full(len(made), self.classes.index(label)) for label, made in added.items()]
-        voices = [self.rare(label).speakers() for label in added]
+        speakers = [self.rare(label).speakers() for label in added]
         return Examples(
-            np.concatenate([real.spectrograms, *added.values()]),
-            real.speakers.union(*voices),
-            np.concatenate([real.labels, *numbers]),
+            np.concatenate([np.asarray(real.spectrograms), *added.values()]),
+            real.speakers.union(*speakers),
+            np.concatenate([self.labels(self.split.train), *numbers]),
         )
+
+
+def remove_checkpoint(folder: Path) -> None:
+    """Remove the checkpoint of a training run that has ended."""
+    for name in ("state.npz", "best.weights.h5"):
+        (folder / name).unlink(missing_ok=True)
 
 
 def predict_part(model: keras.Model, parts: Parts, part: Corpus) -> pd.DataFrame:
@@ -134,8 +210,7 @@ def predict_part(model: keras.Model, parts: Parts, part: Corpus) -> pd.DataFrame
         ``truth`` and ``predicted`` (labels), and the logits ``logit_<label>``.
     """
     logits = model.predict(parts.of(part), batch_size=64, verbose=0)
-    names = "root", "path", "corpus", "speaker", "gender"
-    clips = {name: [getattr(clip, name) for clip in part.clips] for name in names}
+    clips = {name: [getattr(clip, name) for clip in part.clips] for name in CLIP_COLUMNS}
     clips["truth"] = part.labels(parts.label_set)
     clips["predicted"] = [parts.classes[number] for number in logits.argmax(axis=1)]
     values = pd.DataFrame(logits, columns=[f"logit_{label}" for label in parts.classes])

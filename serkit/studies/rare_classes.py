@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from serkit.metrics.classification import Scores
 from serkit.metrics.fidelity import fidelity, reference_sets
 from serkit.metrics.neighbours import coarse, nearest_distances
 from serkit.models.compact import compact
-from serkit.models.fitting import FitSettings, fit_classifier
+from serkit.models.fitting import FitSettings
 from serkit.seeds import derive_seed
 from serkit.studies.parts import Parts
 from serkit.training.spectrograms import compute_spectrograms
@@ -71,8 +72,6 @@ class RareClasses:
         held_out: for each class of ``settings.labels``, spectrograms ``(n, frames, bins, 1)`` of
             validation and test speakers. Generated samples are compared with them; they influence
             no choice.
-        sample_filter: sample filter whose classifier and embedding were fitted on the training
-            partition only.
 
     Raises:
         InputError: if a class of ``settings.labels`` does not exist or has fewer training clips
@@ -95,7 +94,6 @@ class RareClasses:
         }
         self.training = self.parts.to_fit(split.train)
         self.held_out = {label: self._held_out(label) for label in settings.labels}
-        self.sample_filter = self._sample_filter()
 
     @classmethod
     def of_recordings(
@@ -135,23 +133,30 @@ class RareClasses:
             that the sample filter rejects as near-copies and as another class. First the real
             training clips and the reference sets, then ``generated``.
         """
-        settings, real = self.settings, self.real[label].spectrograms
+        settings, real = self.settings, np.asarray(self.real[label].spectrograms)
         per_draw = min(len(self.held_out[label]), len(real))
         references = reference_sets(real, settings.judged, settings.seed)
-        held_out, seen = (
-            self.sample_filter.embedding(self.held_out[label]),
-            self.sample_filter.embedding(real),
-        )
+        embedding = self.sample_filter.embedding
+        held_out, seen = embedding(self.held_out[label]), embedding(real)
         rows = []
         for name, spectrograms in {"real": real, **references, **generated}.items():
             training = None if spectrograms is real else seen
-            found = fidelity(
-                held_out, self.sample_filter.embedding(spectrograms), training, per_draw=per_draw
-            )
-            verdicts = self.sample_filter.verdicts(spectrograms, label)
-            shares = {"copies": verdicts.copies.mean(), "refused": verdicts.refused.mean()}
-            rows.append({"set": name, **asdict(found), **shares})
+            found = fidelity(held_out, embedding(spectrograms), training, per_draw=per_draw)
+            rows.append({"set": name, **asdict(found), **self.rejected(label, spectrograms)})
         return rows
+
+    def rejected(self, label: str, generated: np.ndarray) -> dict[str, float]:
+        """Return the fractions of generated samples that the sample filter rejects.
+
+        Args:
+            label: name of the class.
+            generated: spectrograms ``(n, frames, bins, 1)``.
+
+        Returns:
+            ``copies``, the fraction of near-copies, and ``refused``, that of other classes.
+        """
+        verdicts = self.sample_filter.verdicts(generated, label)
+        return {"copies": verdicts.copies.mean(), "refused": verdicts.refused.mean()}
 
     def nearest(self, label: str, generated: Mapping[str, np.ndarray]) -> list[dict]:
         """Compute distances to the nearest training clip, in pixels instead of an embedding.
@@ -172,7 +177,7 @@ class RareClasses:
             order: the training clips; the clips of the same speakers that were removed to make the
             class rare, if there are any; the held-out clips; ``generated``.
         """
-        real, clips = self.real[label].spectrograms, self.parts.split.left_out
+        real, clips = np.asarray(self.real[label].spectrograms), self.parts.split.left_out
         unseen = tuple(clip for clip in clips if clip.label(self.settings.label_set) == label)
         sets = {"unseen, same speakers": self.parts.of(Corpus(unseen, self.parts.corpus.roots))}
         sets = sets if unseen else {}
@@ -225,23 +230,15 @@ class RareClasses:
         mine = tuple(clip for clip in clips if clip.label(self.settings.label_set) == label)
         return self.parts.of(Corpus(mine, self.parts.corpus.roots))
 
-    def _sample_filter(self) -> SampleFilter:
+    @cached_property
+    def sample_filter(self) -> SampleFilter:
+        """Sample filter, fitted on the training partition only, when it is first used."""
         settings, folder = self.settings, self.folder / "judge"
         split, classes = self.parts.split, self.parts.classes
         if not (folder / "judge.npz").exists():
             seed = derive_seed(settings.seed, "judge")
             model = compact(len(classes), settings.spec.shape, None, seed)
-            fit_classifier(
-                model,
-                self.training,
-                self.parts.examples(split.validation),
-                split.speakers,
-                settings.fit,
-                seed,
-                folder,
-                augment=_AUGMENT,
-                verbose=2,
-            )
-            voices = [clip.speaker for clip in split.train.clips]
-            SampleFilter.fit(model, self.training, voices, classes, split.speakers).save(folder)
+            self.parts.fit(model, settings.fit, seed, folder, augment=_AUGMENT, verbose=2)
+            speakers = [clip.speaker for clip in split.train.clips]
+            SampleFilter.fit(model, self.training, speakers, classes, split.speakers).save(folder)
         return SampleFilter.load(folder)

@@ -204,7 +204,7 @@ def read_tuned(path: Path | str) -> tuple[str, Any]:
         kind, values = found["kind"], found["settings"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{file} holds no tuned settings ({error}); valid is best.json of serkit tune"
+            f"`path` must be best.json of serkit tune. Received: {file} ({error!r})."
         ) from error
     check_choice("kind", kind, SETTINGS)
     return kind, restored(SETTINGS[kind], values)
@@ -225,5 +225,8 @@ def tuned_or(path: Path | None, settings: Any) -> Any:
     kind, found = read_tuned(path)
     if type(found) is not type(settings):
         names = {made: name for name, made in SETTINGS.items()}
-        raise InputError(f"{path} was tuned for {kind}; valid is {names[type(settings)]}")
+        raise InputError(
+            f"`path` must have settings for {names[type(settings)]}. Received: {path}, which was "
+            f"tuned for {kind}."
+        )
     return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,37 +29,38 @@ COVERAGE = 0.75
 Measured = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
 
 
-def _uar(probabilities: np.ndarray, truth: np.ndarray, unsure: np.ndarray) -> float:
-    return score(truth, probabilities.argmax(axis=1), probabilities.shape[1]).uar
+def _correct(p: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    return p.argmax(axis=1) == truth
 
 
-def _right(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    return probabilities.argmax(axis=1) == truth
+def _uar(p: np.ndarray, truth: np.ndarray, uncertainty: np.ndarray) -> float:
+    return score(truth, p.argmax(axis=1), p.shape[1]).uar
 
 
-def _gain(probabilities: np.ndarray, truth: np.ndarray, unsure: np.ndarray) -> float:
-    right = _right(probabilities, truth)
-    return accuracy_at(unsure, right, COVERAGE) / right.mean() - 1 if right.any() else np.nan
+def _area(p: np.ndarray, truth: np.ndarray, uncertainty: np.ndarray) -> float:
+    return risk_coverage(uncertainty, _correct(p, truth)).area
 
 
-def _area(probabilities: np.ndarray, truth: np.ndarray, unsure: np.ndarray) -> float:
-    return risk_coverage(unsure, _right(probabilities, truth)).area
-
-
-def _errors_found(probabilities: np.ndarray, truth: np.ndarray, unsure: np.ndarray) -> float:
-    right = _right(probabilities, truth)
-    if right.all() or not right.any():
+def _errors_found(p: np.ndarray, truth: np.ndarray, uncertainty: np.ndarray) -> float:
+    correct = _correct(p, truth)
+    if correct.all() or not correct.any():
         return np.nan
-    return auroc(unsure[right], unsure[~right])
+    return auroc(uncertainty[correct], uncertainty[~correct])
+
+
+def _gain(p: np.ndarray, truth: np.ndarray, uncertainty: np.ndarray) -> float:
+    correct = _correct(p, truth)
+    accuracy = correct.mean()
+    return accuracy_at(uncertainty, correct, COVERAGE) / accuracy - 1 if accuracy else np.nan
 
 
 MEASURES: dict[str, Measured] = {
     "UAR": _uar,
-    "NLL": lambda p, truth, unsure: negative_log_likelihood(p, truth),
-    "Brier": lambda p, truth, unsure: brier(p, truth),
-    "ECE": lambda p, truth, unsure: reliability(p, truth).ece,
-    "adaptive ECE": lambda p, truth, unsure: adaptive_calibration_error(p, truth),
-    "classwise ECE": lambda p, truth, unsure: classwise_calibration_error(p, truth),
+    "NLL": lambda p, truth, _: negative_log_likelihood(p, truth),
+    "Brier": lambda p, truth, _: brier(p, truth),
+    "ECE": lambda p, truth, _: reliability(p, truth).ece,
+    "adaptive ECE": lambda p, truth, _: adaptive_calibration_error(p, truth),
+    "classwise ECE": lambda p, truth, _: classwise_calibration_error(p, truth),
     "AURC": _area,
     "errors found": _errors_found,
     "gain": _gain,
@@ -73,24 +75,26 @@ most uncertain quarter of the clips.
 
 
 def measure_methods(
-    answers: pd.DataFrame, classes: Sequence[str], unsure: str = "total"
+    answers: pd.DataFrame, classes: Sequence[str], uncertainty: str = "total"
 ) -> dict[str, dict[str, Interval]]:
     """Compute all measures of every method, with confidence intervals over speakers.
 
     Args:
-        answers: tables of :meth:`serkit.studies.uncertainty_panel.Panel.keep`, of all folds and
-            seeds.
+        answers: tables of :meth:`serkit.studies.uncertainty_study.UncertaintyStudy.write`, of all
+            folds and seeds.
         classes: names of all classes.
-        unsure: column that holds the uncertainty of each prediction.
+        uncertainty: column that holds the uncertainty of each prediction.
 
     Returns:
         For each method, in the order of the table, the measures by name.
     """
     found = {}
     for method, rows in _known(answers).groupby("method", sort=False):
-        columns = known_columns(rows, classes, unsure)
+        columns = known_columns(rows, classes, uncertainty)
         found[method] = {
-            name: _interval(measure, *columns, rows["speaker"])
+            name: speaker_interval(
+                partial(_of_clips, measure, columns), list(rows["speaker"]), seed=0
+            )
             for name, measure in MEASURES.items()
         }
     return found
@@ -110,79 +114,64 @@ def differences(
     """
     known, of = _known(answers), MEASURES[measure]
     one, other = (known[known["method"] == method] for method in (first, second))
-    sides = [known_columns(rows, classes) for rows in (one, other)]
+    before, after = (known_columns(rows, classes) for rows in (one, other))
 
-    def less(clips: np.ndarray) -> float:
-        here, there = (of(*(column[clips] for column in side)) for side in sides)
-        return there - here
+    def difference(clips: np.ndarray) -> float:
+        return _of_clips(of, after, clips) - _of_clips(of, before, clips)
 
-    return speaker_interval(less, one["speaker"].tolist(), seed=0)
+    return speaker_interval(difference, list(one["speaker"]), seed=0)
 
 
-def ood_detection(answers: pd.DataFrame, unsure: str = "total") -> dict[str, dict[str, float]]:
+def ood_detection(answers: pd.DataFrame, uncertainty: str = "total") -> dict[str, dict[str, float]]:
     """Compute the AUROC of OOD detection for each kind of OOD input, as mean over folds and seeds.
 
     Args:
         answers: as for :func:`measure_methods`.
-        unsure: column that should be higher for OOD inputs than for test clips: ``total``,
+        uncertainty: column that should be higher for OOD inputs than for test clips: ``total``,
             ``epistemic`` or ``strangeness``.
 
     Returns:
         For each method, the AUROC by kind of OOD input.
     """
     kinds = [kind for kind in answers["kind"].unique() if kind != "known"]
-    found: dict[str, dict[str, float]] = {}
-    for method, rows in answers.groupby("method", sort=False):
-        folds = [fold for _, fold in rows.groupby(["seed", "fold"])]
-        found[method] = {
-            kind: float(
-                np.mean(
-                    [
-                        auroc(
-                            fold.loc[fold["kind"] == "known", unsure],
-                            fold.loc[fold["kind"] == kind, unsure],
-                        )
-                        for fold in folds
-                    ]
-                )
-            )
-            for kind in kinds
-        }
-    return found
+
+    def detected(rows: pd.DataFrame, kind: str) -> float:
+        folds = [fold.set_index("kind")[uncertainty] for _, fold in rows.groupby(["seed", "fold"])]
+        return float(np.mean([auroc(fold.loc[["known"]], fold.loc[[kind]]) for fold in folds]))
+
+    methods = answers.groupby("method", sort=False)
+    return {name: {kind: detected(rows, kind) for kind in kinds} for name, rows in methods}
 
 
 def known_columns(
-    answers: pd.DataFrame, classes: Sequence[str], unsure: str = "total"
+    answers: pd.DataFrame, classes: Sequence[str], uncertainty: str = "total"
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the predictions for the test clips as arrays.
 
     Args:
         answers: rows of one method, as for :func:`measure_methods`.
         classes: names of all classes.
-        unsure: column that holds the uncertainty of each prediction.
+        uncertainty: column that holds the uncertainty of each prediction.
 
     Returns:
         Probabilities ``(clips, classes)``, true class numbers ``(clips,)`` and uncertainties
         ``(clips,)``.
     """
-    rows, place = _known(answers), {label: number for number, label in enumerate(classes)}
+    rows, numbers = _known(answers), {label: number for number, label in enumerate(classes)}
     probabilities = rows[[f"p_{label}" for label in classes]].to_numpy()
-    return probabilities, rows["truth"].map(place).to_numpy(), rows[unsure].to_numpy()
+    return probabilities, rows["truth"].map(numbers).to_numpy(), rows[uncertainty].to_numpy()
 
 
 def _known(answers: pd.DataFrame) -> pd.DataFrame:
     return answers[answers["kind"] == "known"]
 
 
-def _interval(measure: Measured, probabilities, truth, unsure, speakers) -> Interval:
-    return speaker_interval(
-        lambda clips: measure(probabilities[clips], truth[clips], unsure[clips]),
-        speakers.tolist(),
-        seed=0,
-    )
+def _of_clips(measure: Measured, columns: Sequence[np.ndarray], clips: np.ndarray) -> float:
+    probabilities, truth, uncertainty = columns
+    return measure(probabilities[clips], truth[clips], uncertainty[clips])
 
 
-_FINDERS = {
+_DETECTORS = {
     "total": "total uncertainty",
     "epistemic": "epistemic uncertainty",
     "strangeness": "feature density",
@@ -210,12 +199,12 @@ def uncertainty_report(answers: pd.DataFrame, classes: Sequence[str]) -> str:
     ]
     if rows:
         text.append(markdown_table(["", *(f"{name}, points" for name in _OF_TWINS)], rows))
-    for unsure, name in _FINDERS.items():
-        found = ood_detection(answers, unsure)
+    for column, name in _DETECTORS.items():
+        found = ood_detection(answers, column)
         kinds = list(next(iter(found.values())))
         rows = [[m, *(f"{values[kind]:.2f}" for kind in kinds)] for m, values in found.items()]
         if kinds:
-            text.append(markdown_table([f"strangers found by {name}", *kinds], rows))
+            text.append(markdown_table([f"OOD inputs detected by {name}", *kinds], rows))
     return "\n".join(text)
 
 
@@ -252,9 +241,9 @@ def write_uncertainty_figures(
         rows = answers[(answers["method"] == network) | (answers["twin"] == network)]
         reliable, answered = {}, {}
         for method, own in rows.groupby("method", sort=False):
-            chances, truth, unsure = known_columns(own, classes)
-            reliable[method] = asdict(reliability(chances, truth))
-            answered[method] = risk_coverage(unsure, chances.argmax(axis=1) == truth)
+            probabilities, truth, uncertainty = known_columns(own, classes)
+            reliable[method] = asdict(reliability(probabilities, truth))
+            answered[method] = risk_coverage(uncertainty, _correct(probabilities, truth))
         figures = {"reliability": calibration(reliable)}
         figures["risk-coverage"] = risk_coverage_curves(answered)
         for kind, figure in figures.items():

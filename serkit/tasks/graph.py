@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,16 +18,30 @@ SECONDS, _FAILED = "seconds.json", "failed.json"
 class Task(Protocol):
     """Long computation that is run once, such as the training of a GAN or a classifier."""
 
-    title: str
-    """Name of the task in messages to the user."""
-    place: Path
-    """Folder of this task alone. It holds all its results."""
-    needs: tuple[Path, ...]
-    """Folders of the tasks whose results this task reads."""
-    is_done: bool
-    """Whether the task is done and need not be run."""
-    failure: str | None
-    """Why this task, or a task that it needs, has failed; None if none has failed."""
+    @property
+    def title(self) -> str:
+        """Name of the task in messages to the user."""
+        ...
+
+    @property
+    def place(self) -> Path:
+        """Folder of this task alone. It holds all its results."""
+        ...
+
+    @property
+    def needs(self) -> tuple[Path, ...]:
+        """Folders of the tasks whose results this task reads."""
+        ...
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the task is done and need not be run."""
+        ...
+
+    @property
+    def failure(self) -> str | None:
+        """Why this task, or a task that it needs, has failed; None if none has failed."""
+        ...
 
     def run(self, verbose: int) -> None:
         """Run the task, or resume it."""
@@ -111,7 +125,7 @@ class TaskGraph:
         if not open_:
             return "nothing left"
         measured = {kind: self._measured(kind) for kind in open_}
-        known = {kind: np.mean(times) for kind, times in measured.items() if times}
+        known = {kind: float(np.mean(times)) for kind, times in measured.items() if times}
         unknown = [f"{open_[kind]} x {kind}" for kind in open_ if kind not in known]
         minutes = sum(open_[kind] * seconds for kind, seconds in known.items()) / 60
         parts = [_spoken(minutes)] if known else []
@@ -134,14 +148,12 @@ class SchedulerError(SerkitError):
     """The scheduler cannot run its tasks; the message says why."""
 
 
-def no_sources(task: Task) -> Mapping[str, Path]:
-    """Return no files: the default for tasks that read no files outside the result folders."""
-    return {}
-
-
 @dataclass(frozen=True)
 class TaskFactory:
     """Settings to recreate a task of a graph in another process, possibly on another machine.
+
+    A task may read files that are neither in the two folders nor results of other tasks, such as
+    recordings. They must be at the same path on every machine.
 
     Attributes:
         reopen: function that returns a task. Its arguments are the run folder, the folder of all
@@ -153,16 +165,12 @@ class TaskFactory:
         inputs: files and folders that must exist before any task is run. Each is a pair of
             ``"out"`` or ``"cache"`` and a relative path: ``("out", "manifest.csv")``,
             ``("cache", "spectrograms")``.
-        sources: function that returns the other files that a task reads, such as recordings. These
-            files are neither in the two folders nor results of other tasks. The keys are the paths
-            of copies relative to the run folder, for a machine that has its own folders.
     """
 
     reopen: Callable[[Path, Path, str], Task]
     out: Path
     cache: Path
     inputs: tuple[tuple[str, str], ...] = ()
-    sources: Callable[[Task], Mapping[str, Path]] = no_sources
 
 
 class Engine(Protocol):
@@ -194,7 +202,7 @@ class LocalEngine:
         say: Callable[[str], None],
         verbose: int,
     ) -> None:
-        """See :meth:`Engine.run`."""
+        """See :meth:`Engine.run`; ``task_factory`` is not used."""
         failed = plan.failed()
         for kind, task in plan.open():
             # Check again: meanwhile a task that it needs may have failed, or another process may

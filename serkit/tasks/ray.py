@@ -1,9 +1,10 @@
 """The Ray scheduler: the same tasks on a cluster."""
 
+import logging
 import os
 import socket
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,7 @@ from serkit.tasks.share import Share
 
 
 def run_remotely(
-    kind: str,
-    task_factory: TaskFactory,
-    name: str,
-    needs: list[str],
-    address: str,
-    sources: Sequence[str] = (),
+    kind: str, task_factory: TaskFactory, name: str, needs: list[str], address: str
 ) -> str | None:
     """Recreate a task from its name and run it.
 
@@ -33,7 +29,6 @@ def run_remotely(
         address: address of a share if this machine cannot access the folders of ``task_factory``.
             Then the function uses local folders and fetches the inputs from the share. Empty if
             this machine can access the folders.
-        sources: names of the copies, on the share, of the other files that the task reads.
 
     Returns:
         Why the task failed; None if it did not fail.
@@ -48,7 +43,6 @@ def run_remotely(
         for folder, inner in wanted:
             if not share.is_same(f"{folder}/{inner}", folders[folder] / inner):
                 share.get(f"{folder}/{inner}", folders[folder] / inner)
-    share.get_files("out", sources, folders["out"])
     task = task_factory.reopen(folders["out"], folders["cache"], name)
     why = run_task(kind, task, 0)
     share.put(task.place, f"cache/{name}")
@@ -126,7 +120,7 @@ class RayEngine:
         try:
             import ray
         except ImportError as error:
-            raise InputError(f"Ray is not installed ({error}); {_INSTALL}") from error
+            raise InputError(f"Ray is not installed ({error}): {_INSTALL}") from error
         self._ray, self.settings = ray, settings
         self._given: set[Path] = set()
         if settings.address:
@@ -134,8 +128,12 @@ class RayEngine:
         # If the caller has initialised Ray, use that cluster and do not shut it down.
         self._own = not ray.is_initialized()
         if self._own:
-            where = {"address": settings.address} if settings.address else {"address": "local"}
-            ray.init(**where, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+            ray.init(
+                address=settings.address or "local",
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
 
     def __enter__(self) -> "RayEngine":
         return self
@@ -170,14 +168,14 @@ class RayEngine:
                     unfinished.discard(task.place)
                     failed.add(task.place)
                 else:
-                    given = (
+                    reference = remote.remote(
                         kind,
                         task_factory,
-                        name_of(task, task_factory),
-                        needs_of(task, task_factory),
+                        name=name_of(task, task_factory),
+                        needs=needs_of(task, task_factory),
+                        address=self.settings.share,
                     )
-                    sources = self._give(share, task_factory, task) if share else []
-                    running[remote.remote(*given, self.settings.share, sources)] = task
+                    running[reference] = task
             waiting = later
             if running:
                 say(f"   {len(running)} tasks handed out: {plan.progress()}")
@@ -220,15 +218,6 @@ class RayEngine:
             elif not task.is_done and share.has(name):
                 share.get(name, task.place)
 
-    def _give(self, share: Share, task_factory: TaskFactory, task: Task) -> list[str]:
-        """Upload the other files that a task reads, and return the names of their copies."""
-        found = task_factory.sources(task)
-        # Several tasks may read the same file.
-        new = {name: path for name, path in found.items() if path not in self._given}
-        share.put_files(new, "out")
-        self._given.update(new.values())
-        return list(found)
-
     def _take_in(
         self,
         reference: Any,
@@ -269,11 +258,13 @@ def _require_answer(address: str, patience: float) -> None:
     if address == "auto":
         return
     if not host or not port.isdigit():
-        raise InputError(f"address={address!r}; valid are host:port, ray://host:port and auto")
+        raise InputError(
+            f"`address` must be host:port, ray://host:port or auto. Received: {address!r}."
+        )
     try:
         socket.create_connection((host, int(port)), timeout=patience).close()
     except OSError as error:
         raise SchedulerError(
-            f"nobody answers at {address} ({error}); valid is the address that "
-            "`ray start --head` says"
+            f"`address` must be an address that `ray start --head` prints. Received: {address}, "
+            f"which does not answer ({error})."
         ) from error

@@ -1,9 +1,8 @@
 """A shared folder for machines without a common disk, at any address that fsspec knows."""
 
 import shutil
-import tempfile
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from serkit.errors import InputError
@@ -37,8 +36,8 @@ class Share:
             self._files, self._root = fsspec.core.url_to_fs(address)
         except (ImportError, ValueError) as error:
             raise InputError(
-                f"{address} cannot be used: {error}; valid is an address that fsspec knows, "
-                "with what it needs for it installed"
+                "`share` must be an address that fsspec supports, with the package that fsspec "
+                f"needs for it installed. Received: {address} ({error})."
             ) from error
         self.address = address
 
@@ -88,7 +87,7 @@ class Share:
         """
         source = self._path(name)
         if not self.has(name):
-            raise FileNotFoundError(f"{self.address}/{name} is not there, or not whole")
+            raise FileNotFoundError(f"{self.address}/{name} does not exist or is not complete")
         if not self._files.isdir(source):
             with replacing(path) as partial:
                 self._files.get_file(source, str(partial))
@@ -103,40 +102,6 @@ class Share:
             self._files.get_file(there, str(file))
         shutil.rmtree(path, ignore_errors=True)
         beside.rename(path)
-
-    def put_files(self, files: Mapping[str, Path], folder: str) -> None:
-        """Upload files into a folder, in parallel if the file system supports it.
-
-        The upload overwrites files of the same name.
-
-        Args:
-            files: local paths by the files' names relative to ``folder``. A name may contain
-                folders.
-            folder: folder on the share. It need not be complete.
-        """
-        there = [self._path(f"{folder}/{name}") for name in files]
-        for parent in {path.rpartition("/")[0] for path in there}:
-            self._files.makedirs(parent, exist_ok=True)
-        if there:
-            self._files.put(list(map(str, files.values())), there)
-
-    def get_files(self, folder: str, names: Sequence[str], path: Path) -> None:
-        """Download files of a folder to the same names below ``path``, replacing existing files.
-
-        Raises:
-            FileNotFoundError: if one of the files does not exist.
-        """
-        if not names:
-            return
-        path.mkdir(parents=True, exist_ok=True)
-        # Download to a temporary folder, because another process may be reading the old files.
-        with tempfile.TemporaryDirectory(prefix=".fetched-", dir=path) as beside:
-            found = {name: Path(beside, str(number)) for number, name in enumerate(names)}
-            there = [self._path(f"{folder}/{name}") for name in names]
-            self._files.get(there, list(map(str, found.values())))
-            for name, file in found.items():
-                (path / name).parent.mkdir(parents=True, exist_ok=True)
-                file.replace(path / name)
 
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}"

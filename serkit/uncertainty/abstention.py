@@ -1,6 +1,7 @@
 """Abstain from uncertain predictions."""
 
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -8,8 +9,11 @@ from serkit.datasets.splits import Speakers
 from serkit.errors import InputError, check_choice
 from serkit.metrics.calibration import Uncertainty, uncertainty
 from serkit.metrics.selective import threshold_for_accuracy, threshold_for_coverage
+from serkit.training.batches import Source
 from serkit.training.examples import Examples
 from serkit.uncertainty.predictors import Predictor, predict_samples
+
+AnyPredictor = TypeVar("AnyPredictor", bound=Predictor)
 
 MEASURES = ("total", "aleatoric", "epistemic")
 """Fields of :class:`serkit.metrics.calibration.Uncertainty`."""
@@ -31,7 +35,7 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class Abstaining:
+class Abstaining(Generic[AnyPredictor]):
     """A predictor that abstains where its uncertainty is high.
 
     Attributes:
@@ -45,7 +49,7 @@ class Abstaining:
         InputError: if ``measure`` is not known.
     """
 
-    predictor: Predictor
+    predictor: AnyPredictor
     threshold: float
     measure: str = "total"
     n: int = 30
@@ -54,7 +58,7 @@ class Abstaining:
     def __post_init__(self) -> None:
         check_choice("measure", self.measure, MEASURES)
 
-    def answer(self, x: np.ndarray) -> Answers:
+    def answer(self, x: Source) -> Answers:
         """Predict clips, and abstain where the uncertainty is above the threshold.
 
         Args:
@@ -65,8 +69,21 @@ class Abstaining:
         return Answers(samples.mean(axis=0), found, getattr(found, self.measure) > self.threshold)
 
 
+def require_one(coverage: float | None, accuracy: float | None) -> None:
+    """Check that exactly one of two ways to choose a threshold is given.
+
+    Raises:
+        InputError: if both or neither are given.
+    """
+    if (coverage is None) == (accuracy is None):
+        raise InputError(
+            f"`coverage` or `accuracy` must be given, and not both. Received: {coverage!r} and "
+            f"{accuracy!r}."
+        )
+
+
 def abstaining(
-    predictor: Predictor,
+    predictor: AnyPredictor,
     validation: Examples,
     speakers: Speakers,
     *,
@@ -75,7 +92,7 @@ def abstaining(
     measure: str = "total",
     n: int = 30,
     seed: int = 0,
-) -> Abstaining:
+) -> Abstaining[AnyPredictor]:
     """Choose the threshold for abstention on validation speakers.
 
     The requested coverage or accuracy holds on average for speakers like the validation speakers.
@@ -98,13 +115,13 @@ def abstaining(
             labels, or no threshold reaches the accuracy.
     """
     speakers.require_validation(validation.speakers)
-    if (coverage is None) == (accuracy is None):
-        raise InputError(f"coverage={coverage!r}, accuracy={accuracy!r}; valid is one of the two")
+    require_one(coverage, accuracy)
     if validation.labels is None:
-        raise InputError("validation has no labels; valid is a class number for each example")
+        raise InputError("`validation` must have labels, a class number for each example.")
     found = Abstaining(predictor, np.inf, measure, n, seed).answer(validation.spectrograms)
     unsure = getattr(found.uncertainty, measure)
-    if coverage is not None:
+    if accuracy is None:
+        assert coverage is not None
         threshold = threshold_for_coverage(unsure, coverage)
     else:
         right = found.probabilities.argmax(axis=1) == validation.labels

@@ -12,7 +12,7 @@ from serkit.errors import InputError
 from serkit.layers import variational
 from serkit.layers.dropout import MonteCarloDropout, layers_of
 from serkit.layers.posterior import VariationalLayer
-from serkit.training.batches import batches_in_order
+from serkit.training.batches import Source, batches_in_order
 from serkit.training.examples import Examples
 
 _CONVOLUTIONS = (
@@ -57,7 +57,7 @@ class FeatureDensity:
     ) -> None:
         speakers.require_validation(validation.speakers)
         if train.labels is None:
-            raise InputError("train has no labels; valid is a class number for each example")
+            raise InputError("`train` must have labels, a class number for each example.")
         convolutions = [each.output for each in model.layers if isinstance(each, _CONVOLUTIONS)]
         self._network = keras.Model(model.inputs, [*convolutions, model.layers[-1].input])
         drawing = VariationalLayer, MonteCarloDropout
@@ -71,7 +71,7 @@ class FeatureDensity:
             for features, others in zip(known, new, strict=True)
         ]
 
-    def ood_score(self, x: np.ndarray) -> np.ndarray:
+    def ood_score(self, x: Source) -> np.ndarray:
         """Return the OOD score of clips, relative to those of validation speakers.
 
         Args:
@@ -94,7 +94,7 @@ class FeatureDensity:
         found = [tf.cast(each, tf.float32) for each in keras.tree.flatten(found)]
         return [tf.reduce_mean(each, (1, 2)) if each.shape.rank == 4 else each for each in found]
 
-    def _all_features(self, x: np.ndarray) -> list[np.ndarray]:
+    def _all_features(self, x: Source) -> list[np.ndarray]:
         batches = [self._compiled(batch) for (batch,) in batches_in_order((x,), 64)]
         return [np.concatenate(own).astype(np.float64) for own in zip(*batches, strict=True)]
 

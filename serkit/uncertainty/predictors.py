@@ -12,7 +12,7 @@ from serkit.errors import InputError, check_range
 from serkit.layers.dropout import MonteCarloDropout, layers_of
 from serkit.layers.posterior import VariationalLayer
 from serkit.metrics.calibration import softmax
-from serkit.training.batches import batches_in_order
+from serkit.training.batches import Source, batches_in_order
 
 
 class Predictor(Protocol):
@@ -23,7 +23,7 @@ class Predictor(Protocol):
     batch.
     """
 
-    def predict_logits(self, x: np.ndarray, n: int = 30, seed: int = 0) -> np.ndarray:
+    def predict_logits(self, x: Source, n: int = 30, seed: int = 0) -> np.ndarray:
         """Return the logits of each sample.
 
         Args:
@@ -38,12 +38,19 @@ class Predictor(Protocol):
         ...
 
 
-def predict_samples(predictor: Predictor, x: np.ndarray, n: int = 30, seed: int = 0) -> np.ndarray:
+def predict_samples(predictor: Predictor, x: Source, n: int = 30, seed: int = 0) -> np.ndarray:
     """Return the probabilities of each sample, float64 ``(samples, clips, classes)``.
 
     Arguments are those of :meth:`Predictor.predict_logits`. The mean over samples is the
     prediction; see :mod:`serkit.metrics.calibration` for the uncertainty that the differences
     between samples express.
+
+    Example:
+        >>> class Fixed:
+        ...     def predict_logits(self, x, n=30, seed=0):
+        ...         return np.zeros((n, len(x), 2), np.float32)
+        >>> predict_samples(Fixed(), np.zeros((1, 4, 4, 1)), n=2).tolist()
+        [[[0.5, 0.5]], [[0.5, 0.5]]]
     """
     return softmax(predictor.predict_logits(x, n, seed).astype(np.float64))
 
@@ -66,11 +73,14 @@ class Ensemble:
     def __init__(self, models: Sequence[keras.Model]) -> None:
         if len({model.output_shape[-1] for model in models}) != 1:
             found = ", ".join(str(model.output_shape[-1]) for model in models) or "none"
-            raise InputError(f"networks of {found} classes; valid are one or more of the same")
+            raise InputError(
+                "`models` must be one or more networks with the same number of classes. Received "
+                f"numbers: {found}."
+            )
         self.models = tuple(models)
 
     def predict_logits(
-        self, x: np.ndarray, n: int = 30, seed: int = 0, batch_size: int = 64
+        self, x: Source, n: int = 30, seed: int = 0, batch_size: int = 64
     ) -> np.ndarray:
         """Return one sample per network; ``n`` and ``seed`` are ignored.
 
@@ -106,8 +116,8 @@ class SampledNetwork:
         self._layers = [layer for layer in layers_of(model) if isinstance(layer, _DRAWING)]
         if not self._layers:
             raise InputError(
-                f"no layer of {model.name} draws; valid are variational layers or "
-                "Monte Carlo dropout"
+                "`model` must have variational layers or Monte Carlo dropout. Received: "
+                f"{model.name}."
             )
         self._before, self._behind = _pieces(model)
         clips = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
@@ -127,18 +137,20 @@ class SampledNetwork:
             float32 logits ``(n, batch, classes)``.
         """
         found = self._before(x, training=False) if self._before else x
+        # TensorFlow's stubs do not know this module.
+        fold_in = tf.random.experimental.stateless_fold_in  # pyright: ignore[reportAttributeAccessIssue]
 
         def one(number: tf.Tensor) -> tf.Tensor:
             with ExitStack() as draws:
                 for place, layer in enumerate(self._layers):
-                    own = tf.random.experimental.stateless_fold_in(tf.stack([seed, number]), place)
+                    own = fold_in(tf.stack([seed, number]), place)
                     draws.enter_context(layer.drawing(own))
                 return tf.cast(self._behind(found, training=False), tf.float32)
 
         return tf.map_fn(one, tf.range(n), fn_output_signature=tf.float32)
 
     def predict_logits(
-        self, x: np.ndarray, n: int = 30, seed: int = 0, batch_size: int = 64
+        self, x: Source, n: int = 30, seed: int = 0, batch_size: int = 64
     ) -> np.ndarray:
         """See :meth:`Predictor.predict_logits`."""
         check_range("n", n, 1)

@@ -6,6 +6,7 @@ from scipy.optimize import minimize_scalar
 from serkit.datasets.splits import Speakers
 from serkit.errors import InputError
 from serkit.metrics.calibration import negative_log_likelihood, softmax
+from serkit.training.batches import Source
 from serkit.training.examples import Examples
 from serkit.uncertainty.predictors import Predictor
 
@@ -27,7 +28,7 @@ class TemperatureScaled:
     def __init__(self, predictor: Predictor, temperature: float) -> None:
         self.predictor, self.temperature = predictor, float(temperature)
 
-    def predict_logits(self, x: np.ndarray, n: int = 30, seed: int = 0) -> np.ndarray:
+    def predict_logits(self, x: Source, n: int = 30, seed: int = 0) -> np.ndarray:
         """See :meth:`serkit.uncertainty.predictors.Predictor.predict_logits`."""
         return self.predictor.predict_logits(x, n, seed) / np.float32(self.temperature)
 
@@ -50,7 +51,7 @@ def scale_temperature(
     """
     speakers.require_validation(validation.speakers)
     if validation.labels is None or not len(validation):
-        raise InputError("validation has no labels; valid is a class number for each example")
+        raise InputError("`validation` must have labels, a class number for each example.")
     logits = predictor.predict_logits(validation.spectrograms, n, seed)
     return TemperatureScaled(predictor, best_temperature(logits, validation.labels))
 
@@ -61,6 +62,11 @@ def best_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     Args:
         logits: ``(samples, clips, classes)``; probabilities are averaged over samples.
         labels: class numbers ``(clips,)``.
+
+    Example:
+        >>> overconfident = np.array([[[4.0, 0.0], [4.0, 0.0], [0.0, 4.0], [4.0, 0.0]]])
+        >>> round(best_temperature(overconfident, np.array([0, 0, 1, 1])), 2)
+        3.64
     """
     logits = np.asarray(logits, np.float64)
 

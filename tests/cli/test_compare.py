@@ -104,9 +104,5 @@ def test_what_is_not_there_is_one_line(tmp_path, capsys):
     assert not Path(tmp_path / "run").exists()
 
 
-def test_live_training_reads_recordings_that_a_share_does_not_have(tmp_path):
+def test_live_training(tmp_path):
     assert compare.settings_of(_options(str(tmp_path), "--live")).live
-    share = ("--engine", "ray", "--share", "memory://x")
-    for given in (["--live"], ["--arms", "none", "noise"]):
-        with pytest.raises(InputError, match="`--share` must not be given"):
-            compare.run(_options(str(tmp_path), *given, *share))

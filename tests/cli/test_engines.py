@@ -36,8 +36,8 @@ def test_what_ray_alone_knows_is_refused_without_it(given):
         engine(_options(*given))
 
 
-def test_an_address_that_nobody_answers_is_said():
+def test_an_address_that_does_not_answer_is_an_error():
     pytest.importorskip("ray")
     options = _options("--engine", "ray", "--address", "127.0.0.1:1")
-    with pytest.raises(SchedulerError, match="nobody answers"), engine(options):
+    with pytest.raises(SchedulerError, match="`address`"), engine(options):
         pass

@@ -2,7 +2,7 @@ import pytest
 
 from serkit.tasks.graph import LocalEngine, TaskGraph
 
-# A diamond, and something that fails with all that needs it.
+# A diamond, and a task that fails with all tasks that need it.
 GRAPH = {
     "a": [[]],
     "b": [["a"]],
@@ -15,7 +15,7 @@ GRAPH = {
 }
 
 
-def test_everything_is_done_once_in_order_and_said_before(toy, tmp_path):
+def test_each_task_runs_once_in_order(toy, tmp_path):
     said = []
     plan = TaskGraph(toy.graph(tmp_path, tmp_path / "cache", GRAPH))
     task_factory = toy.task_factory(tmp_path, GRAPH)
@@ -30,7 +30,7 @@ def test_everything_is_done_once_in_order_and_said_before(toy, tmp_path):
     assert again == []
 
 
-def test_an_error_ends_it_and_a_second_call_goes_on(toy, tmp_path):
+def test_after_an_error_a_second_call_resumes(toy, tmp_path):
     broken = GRAPH | {"d": [["b", "c"], 0.0, "No space left on device"]}
     plan = TaskGraph(toy.graph(tmp_path, tmp_path / "cache", broken))
     with pytest.raises(OSError, match="No space left"):
@@ -41,8 +41,8 @@ def test_an_error_ends_it_and_a_second_call_goes_on(toy, tmp_path):
     assert len((tmp_path / "cache" / "a" / "runs.txt").read_text().splitlines()) == 1
 
 
-def test_on_a_full_disk_it_is_said_and_with_room_it_goes_on(toy, small_disk):
-    """Results that need more room than there is, on a file system of a megabyte."""
+def test_after_a_full_disk_a_second_call_resumes(toy, small_disk):
+    """The results do not fit on a file system of a megabyte."""
     out, more = small_disk
     given = {f"p{number}": [[], 0.0, "", 300_000] for number in range(6)}
     plan = TaskGraph(toy.graph(out, out / "cache", given))

@@ -7,55 +7,42 @@ GRAPH = {"a": [[]], "b": [["a"]], "bad": [[], 0.0, "diverges"]}
 
 
 @pytest.fixture
-def shop(toy, tmp_path):
+def task_factory(toy, tmp_path):
     return toy.task_factory(tmp_path / "driver", GRAPH)
 
 
-def test_names_are_paths_below_all_results(toy, shop):
-    _, (_, b), _ = toy.graph(shop.out, shop.cache, GRAPH)
-    assert (name_of(b, shop), needs_of(b, shop)) == ("b", ["a"])
+def test_names_are_relative_paths(toy, task_factory):
+    _, (_, b), _ = toy.graph(task_factory.out, task_factory.cache, GRAPH)
+    assert (name_of(b, task_factory), needs_of(b, task_factory)) == ("b", ["a"])
 
 
-def test_where_folders_are_seen_work_is_done_in_them(toy, shop):
-    assert run_remotely("kind", shop, "a", [], "") is None
-    assert run_remotely("kind", shop, "b", ["a"], "") is None
-    assert run_remotely("kind", shop, "bad", [], "") == "a loss is no number"
-    assert toy.results(shop.out) == {"a": 1, "b": 3}
+def test_a_task_in_folders_of_this_machine(toy, task_factory):
+    assert run_remotely("kind", task_factory, "a", [], "") is None
+    assert run_remotely("kind", task_factory, "b", ["a"], "") is None
+    assert run_remotely("kind", task_factory, "bad", [], "") == "a loss is no number"
+    assert toy.results(task_factory.out) == {"a": 1, "b": 3}
 
 
-def test_where_they_are_not_what_is_needed_is_fetched(toy, shop, tmp_path, monkeypatch):
+def test_a_task_fetches_its_inputs_from_a_share(toy, task_factory, tmp_path, monkeypatch):
     """Each node has a disk of its own."""
     pytest.importorskip("fsspec")
     address = f"file://{tmp_path}/share"
     share = Share(address)
-    share.put(shop.out / "manifest.csv", "out/manifest.csv")
+    share.put(task_factory.out / "manifest.csv", "out/manifest.csv")
     for node, name, needs in (("1", "a", []), ("2", "b", ["a"]), ("2", "bad", [])):
         (tmp_path / node).mkdir(exist_ok=True)
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path / node))
-        why = run_remotely("kind", shop, name, needs, address)
+        why = run_remotely("kind", task_factory, name, needs, address)
         assert why == ("a loss is no number" if name == "bad" else None)
-    assert not shop.cache.exists()
+    assert not task_factory.cache.exists()
     for name in GRAPH:
-        share.get(f"cache/{name}", shop.cache / name)
-    assert toy.results(shop.out) == {"a": 1, "b": 3}
-    # What is put there anew is fetched anew.
-    (shop.cache / "a" / "result.json").write_text('{"sum": 100}')
-    share.put(shop.cache / "a", "cache/a")
+        share.get(f"cache/{name}", task_factory.cache / name)
+    assert toy.results(task_factory.out) == {"a": 1, "b": 3}
+    # A new upload is fetched again.
+    (task_factory.cache / "a" / "result.json").write_text('{"sum": 100}')
+    share.put(task_factory.cache / "a", "cache/a")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "2"))
     (again,) = tmp_path.glob("2/serkit-*/cache/b/result.json")
     again.unlink()
-    run_remotely("kind", shop, "b", ["a"], address)
+    run_remotely("kind", task_factory, "b", ["a"], address)
     assert again.read_text().split() == ["{", '"sum":', "102", "}"]
-
-
-def test_what_else_a_piece_reads_is_fetched_below_the_run_folder(toy, shop, tmp_path, monkeypatch):
-    pytest.importorskip("fsspec")
-    (tmp_path / "recording.wav").write_text("sound")
-    address = f"file://{tmp_path}/share"
-    Share(address).put(shop.out / "manifest.csv", "out/manifest.csv")
-    Share(address).put_files({"recordings/7": tmp_path / "recording.wav"}, "out")
-    (tmp_path / "node").mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "node"))
-    assert run_remotely("kind", shop, "a", [], address, ["recordings/7"]) is None
-    (copy,) = tmp_path.glob("node/serkit-*/out/recordings/7")
-    assert copy.read_text() == "sound"

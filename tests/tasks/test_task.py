@@ -7,15 +7,15 @@ from serkit.tasks.graph import failure_at, run_task
 
 @pytest.fixture
 def task(toy, tmp_path):
-    """Makes a piece of work."""
-    return lambda **given: toy.Piece(tmp_path / "one", (), 7, **given)
+    """Makes a task."""
+    return lambda **given: toy.ToyTask(tmp_path / "one", (), 7, **given)
 
 
 def _runs(task):
     return len((task.place / "runs.txt").read_text().splitlines())
 
 
-def test_work_is_done_once_and_timed(task):
+def test_a_task_runs_once_and_is_timed(task):
     one = task()
     assert run_task("net", one, 0) is None
     assert run_task("net", one, 0) is None
@@ -23,7 +23,7 @@ def test_work_is_done_once_and_timed(task):
     assert json.loads((one.place / "seconds.json").read_text()) == {"kind": "net", "seconds": 0.0}
 
 
-def test_work_that_went_on_is_no_measure(task):
+def test_a_resumed_task_is_not_timed(task):
     one = task()
     one.place.mkdir()
     run_task("net", one, 0)
@@ -31,14 +31,14 @@ def test_work_that_went_on_is_no_measure(task):
     assert not (one.place / "seconds.json").exists()
 
 
-def test_what_diverges_is_noted(task):
+def test_a_task_that_diverges_is_recorded_as_failed(task):
     one = task(wrong="diverges")
     assert run_task("net", one, 0) == "a loss is no number"
     assert failure_at(one.place) == one.failure == "a loss is no number"
     assert failure_at(one.place.parent) is None
 
 
-def test_a_full_disk_is_nothing_that_work_is_to_blame_for(task):
+def test_a_full_disk_is_no_failure_of_the_task(task):
     one = task(wrong="No space left on device")
     with pytest.raises(OSError, match="No space left"):
         run_task("net", one, 0)

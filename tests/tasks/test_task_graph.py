@@ -5,7 +5,7 @@ import pytest
 from serkit.tasks.graph import TaskGraph
 
 
-class _Work:
+class _Task:
     needs = ()
     failure = None
 
@@ -16,10 +16,10 @@ class _Work:
 
 @pytest.fixture
 def task(tmp_path):
-    return [_Work(tmp_path / f"w{number}") for number in range(4)]
+    return [_Task(tmp_path / f"w{number}") for number in range(4)]
 
 
-def test_what_several_ask_for_comes_once_in_order(task):
+def test_tasks_with_one_folder_count_once(task):
     plan = TaskGraph([("gan", task[0]), ("net", task[1]), ("gan", task[0]), ("net", task[2])])
     assert [one for _, one in plan.tasks] == task[:3]
     task[1].is_done = True
@@ -29,7 +29,7 @@ def test_what_several_ask_for_comes_once_in_order(task):
     assert plan.progress() == "2 of 3 done; left: not measured yet: 1 x gan"
 
 
-def test_time_left_is_of_what_pieces_of_the_kind_took_and_says_what_is_not_known(task, tmp_path):
+def test_time_left_is_estimated_from_tasks_of_the_same_kind(task, tmp_path):
     plan = TaskGraph([("gan", task[0]), ("gan", task[1]), ("net", task[2]), ("net", task[3])])
     assert plan.left() == "left: not measured yet: 2 x gan, 2 x net"
     for one, seconds in ((task[0], 240), (task[2], 60)):

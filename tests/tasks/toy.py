@@ -1,4 +1,4 @@
-"""Work without any training: waits, and adds up what it needs."""
+"""Tasks without training runs: they wait, and add up the results of the tasks that they need."""
 
 import functools
 import os
@@ -12,8 +12,8 @@ from serkit.tasks.graph import TaskFactory, failure_at
 
 
 @dataclass
-class Piece:
-    """A piece of work whose result is its number and those of what it needs, added up."""
+class ToyTask:
+    """Task whose result is its number plus the results of the tasks that it needs."""
 
     place: Path
     needs: tuple[Path, ...]
@@ -50,22 +50,22 @@ class Piece:
         write_json(self.place / "result.json", {"sum": self.number + found})
 
 
-def graph(out: Path, cache: Path, given: dict) -> list[tuple[str, Piece]]:
-    """Pieces from JSON values: name, names of what it needs, seconds, what goes wrong."""
+def graph(out: Path, cache: Path, given: dict) -> list[tuple[str, ToyTask]]:
+    """Tasks from JSON values: name, names of the needed tasks, seconds, error."""
     return [
-        ("kind", Piece(cache / name, tuple(cache / need for need in needs), number, *more))
+        ("kind", ToyTask(cache / name, tuple(cache / need for need in needs), number, *more))
         for number, (name, (needs, *more)) in enumerate(given.items(), 1)
     ]
 
 
-def reopen(given: dict, out: Path, cache: Path, name: str) -> Piece:
-    """One of them, elsewhere."""
+def reopen(given: dict, out: Path, cache: Path, name: str) -> ToyTask:
+    """Recreate a task."""
     assert (out / "manifest.csv").exists()
     return next(task for _, task in graph(out, cache, given) if task.place == cache / name)
 
 
 def task_factory(out: Path, given: dict) -> TaskFactory:
-    """For a graph, in a folder."""
+    """Task factory of a graph, in a folder."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "manifest.csv").write_text("")
     inputs = (("out", "manifest.csv"),)
@@ -73,6 +73,6 @@ def task_factory(out: Path, given: dict) -> TaskFactory:
 
 
 def results(out: Path) -> dict[str, int]:
-    """All results that there are."""
+    """All results, by name of the task."""
     files = sorted((out / "cache").glob("*/result.json"))
     return {file.parent.name: read_json(file)["sum"] for file in files}

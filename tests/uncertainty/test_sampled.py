@@ -1,3 +1,4 @@
+import contextlib
 import subprocess
 import sys
 
@@ -44,8 +45,9 @@ def _batch(rng, clips=5):
 
 
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
-def test_samples_differ_and_depend_on_seed_and_number_alone(rng, make):
-    network, x = SampledNetwork(make()), _batch(rng)
+def test_a_sample_is_one_draw_of_the_network_that_depends_on_its_number_and_the_seed(rng, make):
+    model, x = make(), _batch(rng)
+    network = SampledNetwork(model)
     found = network.predict_logits(x, 6, seed=1)
     assert found.shape == (6, 5, 3)
     assert found.std(axis=0).min() > 0
@@ -53,28 +55,18 @@ def test_samples_differ_and_depend_on_seed_and_number_alone(rng, make):
     np.testing.assert_allclose(network.predict_logits(x[:2], 6, seed=1), found[:, :2], atol=1e-5)
     np.testing.assert_allclose(network.predict_logits(x, 6, seed=1, batch_size=2), found, atol=1e-5)
     assert not np.allclose(network.predict_logits(x, 6, seed=2), found)
-
-
-@pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
-def test_a_sample_is_the_whole_network_with_one_draw(rng, make):
-    """Whatever was computed once: by hand, with the same draws."""
-    model, x = make(), _batch(rng)
-    network = SampledNetwork(model)
-    found = network.predict_logits(x, 3, seed=7)
-    for number in range(3):
-        draws = []
-        for place, layer in enumerate(network._layers):
-            seed = tf.random.experimental.stateless_fold_in(tf.constant([7, number]), place)
-            draws.append(layer.drawing(seed))
-            draws[-1].__enter__()
-        expected = model(x, training=False)
-        for draw in draws:
-            draw.__exit__(None, None, None)
+    # The whole network with the same draws, by hand.
+    for number in range(2):
+        with contextlib.ExitStack() as draws:
+            for place, layer in enumerate(network._layers):
+                seed = tf.random.experimental.stateless_fold_in(tf.constant([1, number]), place)
+                draws.enter_context(layer.drawing(seed))
+            expected = model(x, training=False)
         np.testing.assert_allclose(found[number], expected, atol=1e-5)
 
 
 def test_samples_are_distributed_as_calls_are(rng):
-    """Flipout's answer to one clip and a kernel drawn for it have the same distribution."""
+    """Flipout for one clip and a kernel drawn for it have the same distribution."""
     model, x = from_deterministic(lenet5(3, SHAPE, seed=2), 0.3), _batch(rng, 1)
     samples = SampledNetwork(model).predict_logits(x, 800, seed=1)[:, 0]
     call = tf.function(lambda: model(x, training=False)[0])
@@ -84,7 +76,7 @@ def test_samples_are_distributed_as_calls_are(rng):
     np.testing.assert_allclose(samples.std(axis=0), calls.std(axis=0), rtol=0.15)
 
 
-def test_what_does_not_depend_on_draws_is_computed_once():
+def test_layers_before_the_first_random_layer_are_computed_once():
     model = _compact(3)
     before, behind = _pieces(model)
     kinds = {type(layer).__name__ for layer in behind.layers}
@@ -146,8 +138,8 @@ def test_in_a_saved_model_the_number_is_an_input(rng, tmp_path):
         np.testing.assert_allclose(found, network.predict_logits(x, n, 3), atol=1e-5)
 
 
-def test_refuses():
-    with pytest.raises(InputError, match="no layer of lenet5 draws"):
+def test_invalid_arguments_are_refused():
+    with pytest.raises(InputError, match=r"`model`.* lenet5"):
         SampledNetwork(lenet5(3, SHAPE))
     with pytest.raises(InputError, match="n=0"):
         SampledNetwork(_dropout()).predict_logits(np.zeros((1, *SHAPE), "float32"), 0)

@@ -21,12 +21,11 @@ from serkit.metrics.calibration import negative_log_likelihood, reliability, sof
 from serkit.metrics.classification import score
 from serkit.models.bayesian import from_deterministic, last_block
 from serkit.models.compact import compact
-from serkit.models.fitting import FitSettings, fit_classifier
+from serkit.models.fitting import FitSettings
 from serkit.seeds import derive_seed
-from serkit.studies.cross_validation import forget_training
 from serkit.studies.parts import Parts
 from serkit.studies.search_spaces import BayesianRecipe, CompactRecipe
-from serkit.studies.tuning.inner import OverFolds, inner_parts
+from serkit.studies.tuning.inner import MeanOverFolds, inner_parts
 from serkit.uncertainty.predictors import SampledNetwork, predict_samples
 
 
@@ -78,27 +77,22 @@ class ClassifierSearch:
     def parts(self, folder: Path) -> list[Parts]:
         """Return the folds, see :func:`serkit.studies.tuning.inner.inner_parts`."""
         return inner_parts(
-            *(self.roots, self.label_set, self.spec, self.folds, self.seed, folder),
+            self.roots,
+            self.label_set,
+            self.spec,
+            folds=self.folds,
+            seed=self.seed,
+            folder=folder,
             naming=self.naming,
             live=None if self.live is None else augmentation_of(self.live),
         )
 
 
-class ClassifierObjective(OverFolds):
-    """UAR of compact networks on held-out training speakers.
-
-    Args:
-        search: data and training settings.
-        folder: folder for the spectrograms.
-
-    Raises:
-        InputError: if there are too few speakers.
-    """
+class ClassifierObjective(MeanOverFolds):
+    """UAR of compact networks on held-out training speakers; arguments are of the base class."""
 
     name, goal = "UAR", "max"
-
-    def __init__(self, search: ClassifierSearch, folder: Path) -> None:
-        self.search, self._folder = search, folder
+    search: ClassifierSearch
 
     @property
     def base(self) -> CompactRecipe:
@@ -110,20 +104,19 @@ class ClassifierObjective(OverFolds):
     @cached_property
     def folds(self) -> list[Parts]:
         """Folds; networks are scored on the ``test`` partition of each fold."""
-        return self.search.parts(self._folder)
+        return self.search.parts(self.folder)
 
     def measured(
         self, fold: Parts, settings: CompactRecipe, share: float, folder: Path, verbose: int
     ) -> dict[str, float]:
         """Train a network for a fraction of its epochs, and score it.
 
-        Arguments and errors are as for :meth:`serkit.studies.tuning.inner.OverFolds.measured`.
+        Arguments and errors are as for :meth:`MeanOverFolds.measured`.
 
         Returns:
             ``score``, the UAR, ``accuracy``, and ``nll``, the negative log likelihood in nats.
         """
-        number = self.folds.index(fold)
-        seed = derive_seed(self.search.seed, "fold", number)
+        seed = derive_seed(self.search.seed, "fold", self.folds.index(fold))
         model = trained_compact(fold, self.search, settings, share, seed, folder, verbose)
         logits = in_batches(model, fold.of(fold.split.test))
         if not np.isfinite(logits).all():
@@ -158,20 +151,20 @@ def trained_compact(
     Raises:
         DivergedError: if a loss or a weight is not finite.
     """
-    split = fold.split
     model = compact(len(fold.classes), fold.shape, recipe.network, seed)
-    fit_classifier(
-        *(model, fold.to_fit(split.train), fold.examples(split.validation), split.speakers),
-        *(shortened(recipe.fit, share), seed, folder),
-        augment=functools.partial(mask, settings=search.masks),
-        verbose=verbose,
-    )
-    forget_training(folder)
+    augment = functools.partial(mask, settings=search.masks)
+    fit = shortened(recipe.fit, share)
+    fold.fit(model, fit, seed, folder, augment=augment, verbose=verbose)
     return model
 
 
 def shortened(fit: FitSettings, share: float) -> FitSettings:
-    """Return the same settings with a fraction of the epochs, at least 1."""
+    """Return the same settings with a fraction of the epochs, at least 1.
+
+    Example:
+        >>> shortened(FitSettings(epochs=9), 1 / 3).epochs
+        3
+    """
     return replace(fit, epochs=max(1, round(share * fit.epochs)))
 
 
@@ -187,21 +180,14 @@ class BayesianFold:
     seed: int
 
 
-class BayesianObjective(OverFolds):
+class BayesianObjective(MeanOverFolds):
     """Negative log likelihood, in nats, of compact networks whose last block and head are Bayesian.
 
-    Args:
-        search: data and training settings.
-        folder: folder for the spectrograms and for the networks that all trials start from.
-
-    Raises:
-        InputError: if there are too few speakers.
+    Arguments are of the base class. The folder also gets the networks that all trials start from.
     """
 
     name, goal = "NLL", "min"
-
-    def __init__(self, search: ClassifierSearch, folder: Path) -> None:
-        self.search, self._folder = search, folder
+    search: ClassifierSearch
 
     @property
     def base(self) -> BayesianRecipe:
@@ -214,8 +200,7 @@ class BayesianObjective(OverFolds):
     def folds(self) -> list[BayesianFold]:
         """Folds; networks are scored on the ``test`` partition of each fold."""
         return [
-            self._fold(parts, number)
-            for number, parts in enumerate(self.search.parts(self._folder))
+            self._fold(parts, number) for number, parts in enumerate(self.search.parts(self.folder))
         ]
 
     def measured(
@@ -223,7 +208,7 @@ class BayesianObjective(OverFolds):
     ) -> dict[str, float]:
         """Train a Bayesian network for a fraction of its epochs, and score it.
 
-        Arguments and errors are as for :meth:`serkit.studies.tuning.inner.OverFolds.measured`.
+        Arguments and errors are as for :meth:`MeanOverFolds.measured`.
 
         Returns:
             ``score``, ``uar`` and ``ece`` of the mean probabilities of 30 samples: the negative log
@@ -239,14 +224,15 @@ class BayesianObjective(OverFolds):
             settings=settings.weights,
             seed=fold.seed,
         )
-        fit_classifier(
-            *(model, parts.to_fit(split.train), parts.examples(split.validation), split.speakers),
-            *(fit, fold.seed, folder),
+        parts.fit(
+            model,
+            fit,
+            fold.seed,
+            folder,
             augment=functools.partial(mask, settings=self.search.masks),
             callbacks=(KLWarmup(len(split.train), fit.epochs // 2, settings.kl),),
             verbose=verbose,
         )
-        forget_training(folder)
         network, spectrograms = SampledNetwork(model), parts.of(split.test)
         found = predict_samples(network, spectrograms, _SAMPLES, fold.seed).mean(axis=0)
         truth = parts.labels(split.test)
@@ -256,7 +242,7 @@ class BayesianObjective(OverFolds):
 
     def _fold(self, parts: Parts, number: int) -> BayesianFold:
         seed = derive_seed(self.search.seed, "fold", number)
-        folder = self._folder / f"fold-{number + 1}"
+        folder = self.folder / f"fold-{number + 1}"
         kept = folder / "twin.keras"
         if not kept.exists():
             # Without label smoothing, because the Bayesian network is meant to improve the

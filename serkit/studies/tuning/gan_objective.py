@@ -21,7 +21,7 @@ from serkit.models.fitting import FitSettings
 from serkit.seeds import derive_seed
 from serkit.studies.gan_kinds import KINDS
 from serkit.studies.rare_classes import LABEL_SET, RareClasses, RareClassesSettings
-from serkit.studies.tuning.inner import OverFolds, inner_parts
+from serkit.studies.tuning.inner import MeanOverFolds, inner_parts
 
 # Smallest number of clips for which KID has a standard error.
 _FEWEST = 3
@@ -75,41 +75,48 @@ class GanSearch:
             check_range("examples", number, 1)
 
 
-class GanObjective(OverFolds):
+class GanObjective(MeanOverFolds):
     """KID between a GAN's samples and clips of held-out training speakers.
 
     All clips are of the training partition that ``hold_out`` gives. Its validation and test
-    speakers do not influence the search.
-
-    Args:
-        search: data and training settings.
-        folder: folder for the spectrograms and the sample filter of each fold.
-
-    Raises:
-        InputError: if the class has too few clips, or there are too few speakers.
+    speakers do not influence the search. Arguments are of the base class. The folder also gets the
+    sample filter of each fold.
     """
 
     name, goal = "KID", "min"
-
-    def __init__(self, search: GanSearch, folder: Path) -> None:
-        self.search, self._folder = search, folder
+    search: GanSearch
 
     @property
     def base(self) -> GANSettings:
         """Settings of :data:`serkit.studies.gan_kinds.KINDS` for a rare class, the baseline."""
         return replace(KINDS[self.search.kind].of_rare, width=self.search.width)
 
+    def prepare(self) -> None:
+        """Compute the spectrograms, and fit the sample filter of each fold."""
+        for fold in self.folds:
+            _ = fold.sample_filter
+
     @cached_property
     def folds(self) -> list[RareClasses]:
-        """Folds; GANs are trained on the training partition, all other speakers are held out."""
+        """Folds; GANs are trained on the training partition, other speakers held out."""
         search = self.search
         settings = RareClassesSettings(
-            *((search.label,), search.clips, search.judged, search.seed, search.spec, search.fit)
+            labels=(search.label,),
+            clips=search.clips,
+            judged=search.judged,
+            seed=search.seed,
+            spec=search.spec,
+            fit=search.fit,
         )
         # Both the test and the validation partition of a fold are held out here. So every other one
         # of twice as many folds is used, and each speaker is held out once.
         every = inner_parts(
-            *(search.roots, LABEL_SET, search.spec, 2 * search.folds, search.seed, self._folder),
+            search.roots,
+            LABEL_SET,
+            search.spec,
+            folds=2 * search.folds,
+            seed=search.seed,
+            folder=self.folder,
             naming=search.naming,
         )
         found = []
@@ -118,10 +125,11 @@ class GanObjective(OverFolds):
             count = sum(clip.label(LABEL_SET) == search.label for clip in held_out)
             if count < _FEWEST:
                 raise InputError(
-                    f"{counted(count, 'clip')} of {search.label} held out in fold {number}; valid "
-                    f"is {_FEWEST} or more: another class, fewer folds, or more recordings"
+                    f"`label` must be a class with {_FEWEST} or more held-out clips in each fold. "
+                    f"Received: {search.label}, with {counted(count, 'clip')} in fold {number}. "
+                    "Choose another class or fewer folds, or give more recordings."
                 )
-            found.append(RareClasses(parts, settings, self._folder / f"fold-{number}"))
+            found.append(RareClasses(parts, settings, self.folder / f"fold-{number}"))
         return found
 
     def measured(
@@ -129,7 +137,7 @@ class GanObjective(OverFolds):
     ) -> dict[str, float]:
         """Train a GAN on all training clips of a fold, then on the class, and measure its samples.
 
-        Arguments and errors are as for :meth:`serkit.studies.tuning.inner.OverFolds.measured`.
+        Arguments and errors are as for :meth:`MeanOverFolds.measured`.
 
         Returns:
             ``score``, the KID; ``kid_error``, its standard error; ``copies`` and ``refused``, the
@@ -137,11 +145,9 @@ class GanObjective(OverFolds):
         """
         label = self.search.label
         spectrograms = self._samples(self._trained(fold, settings, share, folder, verbose))
-        held_out = fold.sample_filter.embedding(fold.held_out[label])
-        distance, error = kid(held_out, fold.sample_filter.embedding(spectrograms))
-        verdicts = fold.sample_filter.verdicts(spectrograms, label)
-        shares = {"copies": verdicts.copies.mean(), "refused": verdicts.refused.mean()}
-        return {"score": distance, "kid_error": error, **shares}
+        embedding = fold.sample_filter.embedding
+        distance, error = kid(embedding(fold.held_out[label]), embedding(spectrograms))
+        return {"score": distance, "kid_error": error, **fold.rejected(label, spectrograms)}
 
     def check(self, places: Mapping[str, Path]) -> list[dict]:
         """Score classifiers that learn the class from the samples of trials.
@@ -165,7 +171,9 @@ class GanObjective(OverFolds):
                 for number, fold in enumerate(self.folds, 1)
             ]
             own = self.folds[0].parts.classes.index(self.search.label)
-            recall = float(np.nanmean([found.recalls[own] for found in scores]))
+            # None, as NaN, for a fold without clips of the class.
+            recalls = np.array([found.recalls[own] for found in scores], float)
+            recall = float(np.nanmean(recalls))
             rows.append({"set": name, "recall": recall, "uar": np.mean([s.uar for s in scores])})
         return rows
 
@@ -196,7 +204,12 @@ class GanObjective(OverFolds):
             seed = derive_seed(self.search.seed, "gan", name)
             gan = kind.build(one, seed)
             fit_gan(
-                *(gan, examples, fold.parts.split.speakers, one, seed, folder / name),
+                gan,
+                examples,
+                fold.parts.split.speakers,
+                one,
+                seed,
+                folder / name,
                 init_from=before,
                 verbose=verbose,
             )

@@ -59,9 +59,9 @@ def inner_parts(
     outer.write(folder / "split.json")
     if len(inside := sorted(outer.train.speakers())) < folds:
         raise InputError(
-            f"{len(inside)} of the {len(corpus.speakers())} speakers are in the training part "
-            f"({', '.join(inside)}), too few to split it into {folds} for the search; choose "
-            "fewer folds, or give recordings of more speakers"
+            f"`folds` must be at most {len(inside)}, the number of speakers in the training "
+            f"partition ({', '.join(inside)}; all recordings have {len(corpus.speakers())} "
+            f"speakers). Received: {folds}."
         )
     if live is not None:
         spectrograms = live_spectrograms(corpus, spectrograms, spec, live)
@@ -69,10 +69,14 @@ def inner_parts(
     return [Parts(corpus, split, spectrograms, label_set) for split in splits]
 
 
-class OverFolds(ABC):
+class MeanOverFolds(ABC):
     """Objective that is a mean over folds.
 
     The results of finished folds are stored, so that a resumed trial does not repeat them.
+
+    Args:
+        search: data and training settings.
+        folder: folder for the files that all trials need, such as spectrograms.
 
     Attributes:
         name: name of the score in messages and tables.
@@ -82,10 +86,22 @@ class OverFolds(ABC):
     name: str
     goal: str
 
+    def __init__(self, search: Any, folder: Path) -> None:
+        self.search, self.folder = search, folder
+
+    @property
+    @abstractmethod
+    def base(self) -> Any:
+        """Default settings, the baseline of the search."""
+
     @property
     @abstractmethod
     def folds(self) -> Sequence[Any]:
-        """Data of each fold for training and scoring."""
+        """Data of each fold for training and scoring, made once.
+
+        Raises:
+            InputError: if there are too few speakers, or too few clips of a class.
+        """
 
     @abstractmethod
     def measured(

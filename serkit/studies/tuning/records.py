@@ -1,16 +1,11 @@
-"""Settings of a search, and the recorded result of each trial."""
+"""Settings of a search, and the result of a trial."""
 
 import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
 
 import keras_tuner
 
 from serkit.errors import InputError, SerkitError, check_choice, check_range
-from serkit.files import read_json, write_json
-from serkit.serialization import content_key, plain
 
 RANDOM, BAYESIAN, HYPERBAND = "random", "bayesian", "hyperband"
 ALGORITHMS = (RANDOM, BAYESIAN, HYPERBAND)
@@ -51,7 +46,7 @@ class SearchSettings:
         check_range("rounds", self.rounds, 1)
         check_range("factor", self.factor, 2)
         if self.algorithm == BAYESIAN and self.trials < 3:
-            raise InputError(f"trials={self.trials} with bayesian; valid is 3 or more")
+            raise InputError(f"`trials` must be 3 or more with bayesian. Received: {self.trials}.")
 
     @property
     def longest(self) -> int:
@@ -105,72 +100,4 @@ class Outcome:
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.score):
-            raise TrialFailedError(f"its score is {self.score}; valid is a finite number")
-
-
-class Outcomes:
-    """Outcomes of trials, stored in a folder by settings and fraction of a training run.
-
-    Failed trials are stored with their reason and not repeated, because they would fail again.
-
-    Args:
-        folder: folder for one subfolder per pair of settings and fraction.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def place(self, settings: Any, share: float) -> Path:
-        """Return the folder of a trial.
-
-        Args:
-            settings: settings of the trial, as JSON values.
-            share: fraction of a full training run, above 0 and at most 1.
-        """
-        return self._folder / content_key(settings=plain(settings), share=share)
-
-    def has(self, settings: Any, share: float) -> bool:
-        """Return whether the outcome of a trial is stored, including a failure."""
-        return self._file(settings, share).exists()
-
-    def any(self) -> bool:
-        """Return whether any outcome is stored."""
-        return any(self._folder.glob("*/outcome.json"))
-
-    def make(self, settings: Any, share: float, task: Callable[[Path], Outcome]) -> None:
-        """Run a trial, and store its outcome.
-
-        Args:
-            settings: settings of the trial, as JSON values.
-            share: fraction of a full training run.
-            task: function that gets the trial's folder and returns the outcome. If the process is
-                killed, the next process calls the function again, and the function resumes from
-                the files in the folder. A TrialFailedError is stored as a failure. Any other
-                exception passes through, and nothing is stored.
-        """
-        try:
-            found = asdict(task(self.place(settings, share)))
-        except TrialFailedError as error:
-            found = {"failed": str(error)}
-        write_json(
-            self._file(settings, share), {"settings": plain(settings), "share": share, **found}
-        )
-
-    def _file(self, settings: Any, share: float) -> Path:
-        return self.place(settings, share) / "outcome.json"
-
-    def known(self, settings: Any, share: float) -> Outcome | None:
-        """Return the stored outcome of a trial, or None if there is none.
-
-        Raises:
-            TrialFailedError: if the trial failed.
-        """
-        file = self._file(settings, share)
-        return _outcome(file) if file.exists() else None
-
-
-def _outcome(file: Path) -> Outcome:
-    found = read_json(file)
-    if "failed" in found:
-        raise TrialFailedError(found["failed"])
-    return Outcome(found["score"], tuple(found["folds"]), found["details"])
+            raise TrialFailedError(f"`score` must be a finite number. Received: {self.score}.")

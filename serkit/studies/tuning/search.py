@@ -20,8 +20,8 @@ from serkit.formatting import markdown_table
 from serkit.seeds import derive_seed
 from serkit.serialization import plain
 from serkit.studies.tuning.records import Outcome, SearchSettings, TrialFailedError
-from serkit.studies.tuning.tuner import GuardedTuner, Objective, SearchError, Trials
-from serkit.studies.tuning.workers import ALONE, CHIEF, WORKER, Member
+from serkit.studies.tuning.tuner import GuardedTuner, Objective, Trials
+from serkit.studies.tuning.workers import ALONE, CHIEF, WORKER, Member, SearchError
 
 
 def trial_row(
@@ -78,7 +78,6 @@ def _cell(value: Any) -> str:
 
 BEST = "best.json"
 _BASE = "as it was"
-_COMPLETED = keras_tuner.engine.trial.TrialStatus.COMPLETED
 # Largest number of times that a worker joins the search. It joins again if its chief was restarted.
 _CALLS = 6
 
@@ -135,7 +134,7 @@ class Search:
         if member.role != WORKER and _is_damaged(kept):
             # The outcomes of all trials are stored elsewhere. KerasTuner chooses the same trials
             # again, and their stored outcomes are used.
-            self._say("   KerasTuner's files are damaged; it starts again with what is known")
+            self._say("   KerasTuner's files are damaged; the stored outcomes are used again")
             shutil.rmtree(kept)
         # Several workers on one machine use the same prepared files. Only one computes them.
         with alone_in(self._folder / "prepared"):
@@ -144,7 +143,12 @@ class Search:
             self._score_base()
         member.require_answer()
         tuner = GuardedTuner(
-            *(self._settings, self._space, self._trials, kept, self._say, member.require_answer)
+            self._settings,
+            self._space,
+            self._trials,
+            folder=kept,
+            say=self._say,
+            require_answer=member.require_answer,
         )
         # KerasTuner then prints no traceback for a failed trial, which GuardedTuner reports itself.
         keras_tuner.src.config.DEBUG = False
@@ -185,25 +189,25 @@ class Search:
         try:
             found = self._trials.get(self._base, 1.0)
         except TrialFailedError as error:
-            raise SearchError(f"the settings to be beaten give no score: {error}") from error
+            raise SearchError(f"the baseline gives no score: {error}") from error
         self._say(f"   {_BASE}: {self._objective.name} {found.score:.4g}")
 
     def _results(self, tuner: GuardedTuner) -> dict[str, Any]:
-        rows = [trial_row(_BASE, {}, 1.0, self._trials.known(self._base, 1.0))]
-        rows[0]["folder"] = self._trials.place(self._base, 1.0).name
+        base = self._trials.of(self._base, 1.0)
+        rows = [trial_row(_BASE, {}, 1.0, base.outcome()) | {"folder": base.place.name}]
         trials = sorted(tuner.oracle.trials.values(), key=lambda trial: trial.trial_id)
         for trial in trials:
             values = trial.hyperparameters.values
             values = {name: value for name, value in values.items() if "/" not in name}
             try:
-                found, failed = tuner.outcome(trial), ""
+                task = tuner.task(trial)
+                found, failed, folder = task.outcome(), "", task.place.name
                 if found is None:
-                    found, failed = _told(trial)
+                    found, failed, folder = *_reported(trial), ""
             except TrialFailedError as error:
-                found, failed = None, str(error)
+                found, failed, folder = None, str(error), ""
             row = trial_row(trial.trial_id, values, tuner.share(trial), found, failed)
-            place = tuner.place(trial) if found and found.folds else None
-            rows.append(row | {"folder": place.name if place else ""})
+            rows.append(row | {"folder": folder})
         table = pd.DataFrame(rows)
         with replacing(self._folder / "trials.csv") as partial:
             table.to_csv(partial, index=False, lineterminator="\n")
@@ -211,7 +215,9 @@ class Search:
         whole = table[(table["share"] == 1.0) & table["score"].notna()]
         if len(whole) < 2:
             reasons = "; ".join(sorted(set(table["failed"]) - {""}))
-            raise SearchError(f"no trial of a whole training gave a score: {reasons or 'none ran'}")
+            raise SearchError(
+                f"no trial of a full training run gave a score: {reasons or 'none ran'}"
+            )
         order = whole["score"].rank(ascending=self._objective.goal == "min", method="first")
         return self._best(whole.loc[order.idxmin()], whole, tuner)
 
@@ -230,11 +236,11 @@ class Search:
         return found
 
 
-def _told(trial: Any) -> tuple[Outcome | None, str]:
+def _reported(trial: Any) -> tuple[Outcome | None, str]:
     """Return KerasTuner's record of a trial whose files are on another machine."""
-    if trial.status == _COMPLETED:
+    if trial.status == "COMPLETED":
         return Outcome(trial.score, ()), ""
-    return None, "its worker has said why"
+    return None, "see the log of its worker"
 
 
 def _work(tuner: GuardedTuner, member: Member) -> None:
@@ -245,7 +251,8 @@ def _work(tuner: GuardedTuner, member: Member) -> None:
             return
         except grpc.RpcError as error:
             if not left:
-                raise SearchError(f"the chief answers {error.code()}: {error.details()}") from error
+                problem = f"{error.code()}: {error.details()}"
+                raise SearchError(f"the chief does not answer ({problem})") from error
             # The chief returns the interrupted trial again. If it was done, its outcome is stored.
             member.require_answer()
 

@@ -10,136 +10,17 @@ from typing import Any, Protocol
 
 import keras_tuner
 
-from serkit.errors import InputError, SerkitError
-from serkit.studies.tuning.records import Outcome, Outcomes, SearchSettings, TrialFailedError
+from serkit.errors import InputError
+from serkit.files import read_json, write_json
+from serkit.serialization import content_key, plain
+from serkit.studies.tuning.records import Outcome, SearchSettings, TrialFailedError
+from serkit.studies.tuning.workers import SearchError
 from serkit.tasks.graph import Engine, TaskFactory, TaskGraph
 
 TRIALS = "trials"
 """Name of the folder of all trials, in the folder of the search."""
 _SHARED = ("split.json", "spectrograms", "fold-*")
-
-
-@dataclass(frozen=True)
-class Trial:
-    """Task: score settings.
-
-    Attributes:
-        objective: objective of the search.
-        settings: settings of the trial, a dataclass.
-        share: fraction of a full training run.
-        outcomes: stored outcomes of the search.
-    """
-
-    objective: Any
-    settings: Any
-    share: float
-    outcomes: Outcomes
-    needs: tuple[Path, ...] = ()
-    failure: None = None
-    """Always None: for settings without a score, the outcome holds the reason."""
-
-    @property
-    def place(self) -> Path:
-        """Folder of this task."""
-        return self.outcomes.place(asdict(self.settings), self.share)
-
-    @property
-    def title(self) -> str:
-        """Name of the task in messages."""
-        return f"trial {self.place.name}"
-
-    @property
-    def is_done(self) -> bool:
-        return self.outcomes.has(asdict(self.settings), self.share)
-
-    def run(self, verbose: int) -> None:
-        """Score the settings, and store the score or the reason for a failure."""
-        self.outcomes.make(
-            *(asdict(self.settings), self.share),
-            lambda place: self.objective.score(self.settings, self.share, place, verbose),
-        )
-
-
-class Trials:
-    """Run each trial of a search once.
-
-    Args:
-        objective: objective of the search.
-        make: function from the folder of the search to the same objective, called in other
-            processes. It is pickled.
-        folder: folder of the search.
-        engine: scheduler that runs the trials.
-    """
-
-    def __init__(
-        self, objective: Any, make: Callable[[Path], Any], folder: Path, engine: Engine
-    ) -> None:
-        self.objective = objective
-        self._make, self._folder, self._engine = make, folder, engine
-        self._outcomes = Outcomes(folder / TRIALS)
-
-    def place(self, settings: Any, share: float) -> Path:
-        """Return the folder of a trial."""
-        return self._outcomes.place(asdict(settings), share)
-
-    def known(self, settings: Any, share: float) -> Outcome | None:
-        """Return the stored outcome of a trial, or None if it was not run.
-
-        Raises:
-            TrialFailedError: if the trial failed.
-        """
-        return self._outcomes.known(asdict(settings), share)
-
-    def any_known(self) -> bool:
-        """Return whether the outcome of any trial is stored."""
-        return self._outcomes.any()
-
-    def get(self, settings: Any, share: float) -> Outcome:
-        """Return the outcome of a trial; run the trial if no outcome is stored.
-
-        Raises:
-            TrialFailedError: if the trial failed.
-        """
-        trial = Trial(self.objective, settings, share, self._outcomes)
-        task_factory = TaskFactory(
-            *(functools.partial(_reopened, self._make, settings, share), self._folder),
-            *(self._folder, tuple(("cache", name) for name in self._shared())),
-        )
-        self._engine.run(TaskGraph([("trial", trial)]), task_factory, lambda line: None, 0)
-        return self.known(settings, share)
-
-    def _shared(self) -> list[str]:
-        """Return the names of the files and folders that all trials need."""
-        found = [path for pattern in _SHARED for path in self._folder.glob(pattern)]
-        return sorted(path.name for path in found)
-
-
-def _reopened(
-    make: Callable[[Path], Any], settings: Any, share: float, out: Path, cache: Path, name: str
-) -> Trial:
-    return Trial(_objective(make, cache), settings, share, Outcomes(cache / TRIALS))
-
-
-def _objective(make: Callable[[Path], Any], folder: Path) -> Any:
-    """Return the objective, cached so that a process opens the recordings only once."""
-    known = (repr(make), folder)
-    if known not in _OPENED:
-        _OPENED.clear()
-        _OPENED[known] = make(folder)
-    return _OPENED[known]
-
-
-_OPENED: dict[tuple[str, Path], Any] = {}
-
-
-_IN_A_ROW = 3
-_SHARE = "tuner/epochs"
-# Seconds between requests for a trial. KerasTuner repeats a request at once if no trial is ready.
-_PAUSE = 0.05
-
-
-class SearchError(SerkitError):
-    """The search cannot continue; the message says why. The search can be resumed."""
+_OUTCOME = "outcome.json"
 
 
 class Objective(Protocol):
@@ -165,6 +46,150 @@ class Objective(Protocol):
         Raises:
             TrialFailedError: if these settings give no finite score.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Task: score settings, and store the outcome.
+
+    The task's folder is named by a hash of the settings and the fraction. A failed trial is stored
+    with its reason and not repeated, because it would fail again.
+
+    Attributes:
+        objective: objective of the search.
+        settings: settings of the trial, a dataclass.
+        share: fraction of a full training run, above 0 and at most 1.
+        folder: folder of all trials.
+    """
+
+    objective: Objective
+    settings: Any
+    share: float
+    folder: Path
+
+    needs: tuple[Path, ...] = ()
+    failure: None = None
+    """Always None: for settings without a score, the outcome holds the reason."""
+
+    @property
+    def place(self) -> Path:
+        """Folder of this task."""
+        settings = plain(asdict(self.settings))
+        return self.folder / content_key(settings=settings, share=self.share)
+
+    @property
+    def title(self) -> str:
+        """Name of the task in messages."""
+        return f"trial {self.place.name}"
+
+    @property
+    def is_done(self) -> bool:
+        return (self.place / _OUTCOME).exists()
+
+    def run(self, verbose: int) -> None:
+        """Score the settings, and store the score or the reason for a failure.
+
+        If the process is killed, the objective resumes from the files in the task's folder. After
+        an exception other than a TrialFailedError nothing is stored.
+        """
+        try:
+            found = asdict(self.objective.score(self.settings, self.share, self.place, verbose))
+        except TrialFailedError as error:
+            found = {"failed": str(error)}
+        given = {"settings": plain(asdict(self.settings)), "share": self.share}
+        write_json(self.place / _OUTCOME, {**given, **found})
+
+    def outcome(self) -> Outcome | None:
+        """Return the stored outcome, or None if the trial was not run.
+
+        Raises:
+            TrialFailedError: if the trial failed.
+        """
+        if not self.is_done:
+            return None
+        found = read_json(self.place / _OUTCOME)
+        if "failed" in found:
+            raise TrialFailedError(found["failed"])
+        return Outcome(found["score"], tuple(found["folds"]), found["details"])
+
+
+class Trials:
+    """Run each trial of a search once.
+
+    Args:
+        objective: objective of the search.
+        make: function from the folder of the search to the same objective, called in other
+            processes. It is pickled.
+        folder: folder of the search.
+        engine: scheduler that runs the trials.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        make: Callable[[Path], Objective],
+        folder: Path,
+        engine: Engine,
+    ) -> None:
+        self.objective = objective
+        self._make, self._folder, self._engine = make, folder, engine
+
+    def of(self, settings: Any, share: float) -> Trial:
+        """Return the trial of some settings, without running it."""
+        return Trial(self.objective, settings, share, self._folder / TRIALS)
+
+    def any_known(self) -> bool:
+        """Return whether the outcome of any trial is stored."""
+        return any((self._folder / TRIALS).glob(f"*/{_OUTCOME}"))
+
+    def get(self, settings: Any, share: float) -> Outcome:
+        """Return the outcome of a trial; run the trial if no outcome is stored.
+
+        Raises:
+            TrialFailedError: if the trial failed.
+        """
+        trial = self.of(settings, share)
+        task_factory = TaskFactory(
+            functools.partial(_reopened, self._make, settings, share),
+            out=self._folder,
+            cache=self._folder,
+            inputs=tuple(("cache", name) for name in self._shared()),
+        )
+        self._engine.run(TaskGraph([("trial", trial)]), task_factory, lambda line: None, 0)
+        outcome = trial.outcome()
+        assert outcome is not None, f"{trial.title} was not run"
+        return outcome
+
+    def _shared(self) -> list[str]:
+        """Return the names of the files and folders that all trials need."""
+        found = [path for pattern in _SHARED for path in self._folder.glob(pattern)]
+        return sorted(path.name for path in found)
+
+
+def _reopened(
+    make: Callable[[Path], Objective],
+    settings: Any,
+    share: float,
+    out: Path,
+    cache: Path,
+    name: str,
+) -> Trial:
+    # Cached, so that a process opens the recordings only once.
+    known = (repr(make), cache)
+    if known not in _OPENED:
+        _OPENED.clear()
+        _OPENED[known] = make(cache)
+    return Trial(_OPENED[known], settings, share, cache / TRIALS)
+
+
+_OPENED: dict[tuple[str, Path], Objective] = {}
+
+
+_IN_A_ROW = 3
+_SHARE = "tuner/epochs"
+# Seconds between requests for a trial. KerasTuner repeats a request at once if no trial is ready.
+_PAUSE = 0.05
 
 
 class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
@@ -232,7 +257,7 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
         """
         time.sleep(_PAUSE)
         if self._stopped.is_set():
-            raise SearchError("it was stopped, since a trial at the same time ended the search")
+            raise SearchError("the search was stopped, because a parallel trial ended it")
         self._require_answer()
 
     def stop(self) -> None:
@@ -249,27 +274,19 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
         super().on_trial_end(trial)
         if len(self._failures) >= _IN_A_ROW:
             raise SearchError(
-                f"{len(self._failures)} trials in a row failed, the last because "
-                f"{self._failures[-1]}; valid is a space whose settings work"
+                f"{len(self._failures)} trials in a row failed. The last one: {self._failures[-1]}"
             )
 
-    def outcome(self, trial: Any) -> Outcome | None:
-        """Return the stored outcome of a trial, or None if it was not run here.
-
-        Args:
-            trial: a trial of KerasTuner.
+    def task(self, trial: Any) -> Trial:
+        """Return the task of a trial of KerasTuner.
 
         Raises:
-            TrialFailedError: if the trial failed.
+            TrialFailedError: if the trial's values are not valid settings.
         """
-        return self._trials.known(self._valid(trial), self.share(trial))
-
-    def place(self, trial: Any) -> Path:
-        """Return the folder of a trial that has a score."""
-        return self._trials.place(self._valid(trial), self.share(trial))
+        return self._trials.of(self._valid(trial), self.share(trial))
 
     def share(self, trial: Any) -> float:
-        """Return the fraction of a full training run that a trial gets."""
+        """Return the fraction of a full training run that a trial of KerasTuner gets."""
         values = trial.hyperparameters.values
         return values[_SHARE] / self._settings.longest if _SHARE in values else 1.0
 

@@ -19,24 +19,25 @@ from serkit.studies.tuning.classifier_objective import (
     ClassifierSearch,
 )
 from serkit.studies.tuning.gan_objective import GanObjective, GanSearch
-from serkit.studies.tuning.inner import OverFolds
+from serkit.studies.tuning.inner import MeanOverFolds
 from serkit.studies.tuning.records import SearchSettings
 from serkit.studies.tuning.search import BEST, Search
 from serkit.studies.tuning.tuner import Trials
 from serkit.studies.tuning.workers import WORKER, Crew, Member, follow_parent
 from serkit.tasks.graph import Engine, LocalEngine
 
-CLASSIFIER, BAYESIAN, DCGAN, WGAN_GP = "classifier", "bayesian", "dcgan", "wgan-gp"
-SPACES: dict[str, Callable[[Any, Any], Any]] = {
-    CLASSIFIER: compact_space,
-    BAYESIAN: bayesian_space,
-    DCGAN: dcgan_space,
-    WGAN_GP: wgan_gp_space,
+Space = Callable[[Any, Any], Any]
+_KINDS: dict[str, tuple[Space, type[MeanOverFolds], type]] = {
+    "classifier": (compact_space, ClassifierObjective, ClassifierSearch),
+    "bayesian": (bayesian_space, BayesianObjective, ClassifierSearch),
+    "dcgan": (dcgan_space, GanObjective, GanSearch),
+    "wgan-gp": (wgan_gp_space, GanObjective, GanSearch),
 }
+SPACES = {kind: space for kind, (space, *_) in _KINDS.items()}
 """Search spaces by kind: functions from ``hp`` and the settings of the baseline to settings."""
 
 
-def make_objective(kind: str, search: ClassifierSearch | GanSearch, folder: Path) -> OverFolds:
+def make_objective(kind: str, search: ClassifierSearch | GanSearch, folder: Path) -> MeanOverFolds:
     """Return the objective for settings of a kind.
 
     Args:
@@ -47,30 +48,10 @@ def make_objective(kind: str, search: ClassifierSearch | GanSearch, folder: Path
     Raises:
         InputError: if ``search`` is for another kind.
     """
-    objectives = {
-        CLASSIFIER: (ClassifierObjective, ClassifierSearch),
-        BAYESIAN: (BayesianObjective, ClassifierSearch),
-        DCGAN: (GanObjective, GanSearch),
-        WGAN_GP: (GanObjective, GanSearch),
-    }
-    objective, wanted = objectives[kind]
+    _, objective, wanted = _KINDS[kind]
     if not isinstance(search, wanted) or getattr(search, "kind", kind) != kind:
-        raise InputError(f"{search!r} is no search for {kind}; valid is {wanted.__name__}")
+        raise InputError(f"`search` must be a {wanted.__name__} for {kind}. Received: {search!r}.")
     return objective(search, folder)
-
-
-def space_of(kind: str, base: Any) -> Callable[[Any], Any]:
-    """Return the search space of a kind, a function from ``hp`` to settings.
-
-    Args:
-        kind: key of :data:`SPACES`.
-        base: settings of the baseline, which also give the values that are not searched.
-    """
-    return functools.partial(_asked, SPACES[kind], base)
-
-
-def _asked(space: Callable[[Any, Any], Any], base: Any, hp: Any) -> Any:
-    return space(hp, base)
 
 
 def tune(
@@ -110,11 +91,20 @@ def tune(
     objective = make_objective(kind, search, out)
     engine = engine or LocalEngine()
     if parallel > 1 and isinstance(engine, LocalEngine):
-        raise InputError(f"parallel={parallel} with the local engine; valid is 1, or --engine ray")
+        raise InputError(
+            f"`parallel` must be 1 with the local engine. Received: {parallel}. Use --engine ray."
+        )
     trials = Trials(objective, functools.partial(make_objective, kind, search), out, engine)
+    base = objective.base
     made = Search(
-        *(settings, trials, space_of(kind, objective.base), objective.base, kind, out),
-        *(progress.say, parallel),
+        settings,
+        trials,
+        space=lambda hp: SPACES[kind](hp, base),
+        base=base,
+        kind=kind,
+        folder=out,
+        say=progress.say,
+        parallel=parallel,
     )
     if Member.of_environment().role == WORKER:
         # Only the chief locks the run folder.

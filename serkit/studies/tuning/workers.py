@@ -9,13 +9,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from serkit.errors import InputError, check_range
-from serkit.studies.tuning.tuner import SearchError
+import joblib
+
+from serkit.errors import InputError, SerkitError, check_range
 
 IP, PORT, ID = "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID"
 CHIEF, WORKER, ALONE = "chief", "worker", "alone"
 _PARENT, _WAIT = "SERKIT_TUNE_PARENT", "SERKIT_TUNE_WAIT"
 _RESTARTS = 5
+
+
+class SearchError(SerkitError):
+    """The search cannot continue; the message says why. The search can be resumed."""
 
 
 @dataclass(frozen=True)
@@ -40,18 +45,19 @@ class Member:
         Raises:
             InputError: if the IP is set but another variable is not, or the port is not a number.
         """
-        given = {name: os.environ.get(name) for name in (IP, PORT, ID)}
-        if given[IP] is None:
+        if IP not in os.environ:
             return cls()
-        missing = [name for name, value in given.items() if not value]
-        if missing:
-            raise InputError(f"{IP} is set, {', '.join(missing)} not; valid are all three, or none")
-        if not given[PORT].isdigit():
-            raise InputError(f"{PORT}={given[PORT]!r}; valid is a number")
+        ip, port, name = (os.environ.get(each, "") for each in (IP, PORT, ID))
+        if not (ip and port and name):
+            raise InputError(
+                f"{IP}, {PORT} and {ID} must all be set, or none. Received: {ip!r}, {port!r}, "
+                f"{name!r}."
+            )
+        if not port.isdigit():
+            raise InputError(f"{PORT} must be a number. Received: {port!r}.")
         # KerasTuner uses the same rule.
-        role = CHIEF if "chief" in given[ID] else WORKER
-        patience = float(os.environ.get(_WAIT, cls.patience))
-        return cls(role, (given[IP], int(given[PORT])), patience)
+        role = CHIEF if "chief" in name else WORKER
+        return cls(role, (ip, int(port)), float(os.environ.get(_WAIT, cls.patience)))
 
     def require_answer(self) -> None:
         """If this process is a worker, wait until the chief answers.
@@ -60,7 +66,7 @@ class Member:
             SearchError: if the chief does not answer within ``patience`` seconds. KerasTuner alone
                 would wait for an hour.
         """
-        if self.role != WORKER:
+        if self.role != WORKER or self.address is None:
             return
         until = time.monotonic() + self.patience
         while True:
@@ -71,9 +77,9 @@ class Member:
                 if time.monotonic() > until:
                     ip, port = self.address
                     raise SearchError(
-                        f"nobody answers at {ip}:{port} after {self.patience:g} s ({error}); "
-                        f"there the same command has to run with {ID}=chief. What was done is "
-                        "kept: started again, this worker goes on"
+                        f"no chief answers at {ip}:{port} after {self.patience:g} s ({error}). "
+                        f"Run the same command there with {ID}=chief. Finished trials are kept; "
+                        "start this worker again to resume."
                     ) from error
                 time.sleep(0.2)
 
@@ -117,7 +123,7 @@ class Crew:
         self._names = [CHIEF, *(f"worker-{number}" for number in range(1, workers + 1))]
         self._port = _free_port()
         # Workers that all use all cores would be slower than running the trials one by one.
-        self._threads = max(1, (os.cpu_count() or 1) // workers)
+        self._threads = max(1, joblib.cpu_count() // workers)
 
     def run(self) -> None:
         """Run until the chief has ended; restart any process that is killed.
@@ -138,7 +144,7 @@ class Crew:
                     if status > 0 or restarts[name] == _RESTARTS:
                         raise SearchError(f"{name} failed: {self._last_line(name)}")
                     restarts[name] += 1
-                    self._say(f"   {name} was killed (signal {-status}); it is started again")
+                    self._say(f"   {name} was killed (signal {-status}); it is restarted")
                     members[name] = self._start(name)
                 time.sleep(0.2)
         finally:
@@ -166,7 +172,7 @@ class Crew:
     def _last_line(self, name: str) -> str:
         file = self._logs / f"{name}.log"
         lines = file.read_text(encoding="utf-8", errors="replace").split("\n")
-        return f"{next((line for line in reversed(lines) if line), 'nothing said')} ({file})"
+        return f"{next((line for line in reversed(lines) if line), 'no output')} ({file})"
 
 
 def _free_port() -> int:

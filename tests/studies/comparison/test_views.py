@@ -25,7 +25,7 @@ def views_of(settings_of, tmp_path):
 
     def make(corpus, arms=("none", "speed"), size=4, cache="cache"):
         settings = replace(settings_of("x", arms=arms), spec=SPEC)
-        return Views(settings, corpus, tmp_path / "out", tmp_path / cache, size)
+        return Views(settings, corpus, tmp_path / cache, size)
 
     return make
 

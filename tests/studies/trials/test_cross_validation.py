@@ -30,30 +30,50 @@ def _run(fold, classes):
 
 
 @pytest.mark.slow
-def test_every_clip_is_tested_once_by_who_never_heard_its_speaker(trial, synthetic_corpus):
-    for fold in trial:
-        model, _, found = _run(fold, len(trial.classes))
-        split = fold.parts.split
-        assert set(found["speaker"]) == split.test.speakers()
-        assert not split.test.speakers() & split.train.speakers()
-        logits = found[[f"logit_{label}" for label in trial.classes]].to_numpy()
-        # In the same batches: in others, sums may be added in another order.
-        again = model.predict(fold.parts.of(split.test), batch_size=64, verbose=0)
-        np.testing.assert_allclose(logits, again)
-        called = [trial.classes[number] for number in logits.argmax(axis=1)]
-        assert called == list(found["predicted"])
-        kept = {path.name for path in fold.folder.iterdir()}
-        files = {"history.csv", "model.keras", "predictions.csv", "split.csv", "split.json"}
-        assert kept == files
-    every = trial.predictions()
-    assert sorted(every["path"]) == sorted(clip.path for clip in synthetic_corpus.clips)
-    truth = {clip.path: clip.emotion for clip in synthetic_corpus.clips}
-    assert [truth[path] for path in every["path"]] == list(every["truth"])
-    # What is done is not done again.
-    assert list(trial) == []
+@pytest.mark.usefixtures("deterministic")
+def test_from_the_command_line_to_the_tables(synthetic_root, synthetic_corpus, tmp_path, capsys):
+    def options(*more):
+        arguments = [str(synthetic_root), "--folds", "3", "--out", str(tmp_path), *more]
+        return cross_validation_parser("Claim: none.", "runs/none").parse_args(arguments)
+
+    with cross_validation(options("--seeds", "0"), SPEC) as trial:
+        for fold in trial:
+            model, _, found = _run(fold, len(trial.classes))
+            split = fold.parts.split
+            assert set(found["speaker"]) == split.test.speakers()
+            assert not split.test.speakers() & split.train.speakers()
+            logits = found[[f"logit_{label}" for label in trial.classes]].to_numpy()
+            # In batches of the same size: in others, sums may be added in another order.
+            again = model.predict(fold.parts.of(split.test), batch_size=64, verbose=0)
+            np.testing.assert_allclose(logits, again)
+            predicted = [trial.classes[number] for number in logits.argmax(axis=1)]
+            assert predicted == list(found["predicted"])
+            kept = {path.name for path in fold.folder.iterdir()}
+            files = {"history.csv", "model.keras", "predictions.csv", "split.csv", "split.json"}
+            assert kept == files
+        # Each clip is tested once.
+        every = trial.predictions()
+        assert sorted(every["path"]) == sorted(clip.path for clip in synthetic_corpus.clips)
+        truth = {clip.path: clip.emotion for clip in synthetic_corpus.clips}
+        assert [truth[path] for path in every["path"]] == list(every["truth"])
+        # Folds that are done are not repeated.
+        assert list(trial) == []
+    text = (tmp_path / "report.md").read_text()
+    assert text in capsys.readouterr().out
+    assert "| mean over folds, seed | UAR | accuracy | macro F1 |" in text
+    assert "| gender: female |" in text
+    # A seed may be added, other options may not be changed.
+    with cross_validation(options("--seeds", "0", "1"), SPEC) as trial:
+        assert [(fold.seed, fold.number) for fold in trial][:1] == [(1, 1)]
+    with (
+        pytest.raises(ResumeError, match=r"labels .*'emotion'.*'gender_emotion'"),
+        cross_validation(options("--labels", "gender_emotion"), SPEC),
+    ):
+        pass
+    assert json.loads((tmp_path / "settings.json").read_text())["folds"] == "3"
 
 
-def test_other_speeds_are_trained_on_and_never_tested_with(trial, monkeypatch):
+def test_other_speeds_are_used_for_training_only(trial, monkeypatch):
     from serkit.studies import cross_validation as module
 
     seen = {}
@@ -103,24 +123,27 @@ def test_fixed_speeds_beside_live_training_are_refused(synthetic_root, tmp_path)
         CrossValidation(*given, speeds=(1.2,), live=WaveAugmentation())
 
 
-def test_weights_that_heard_a_test_speaker_are_refused(trial, tmp_path):
+def test_weights_trained_on_a_held_out_speaker_are_refused(trial, tmp_path, monkeypatch):
+    from serkit.studies import cross_validation as module
+
     fold = next(iter(trial))
     split = fold.parts.split
     file = tmp_path / "vgg.weights.h5"
     model = compact(len(trial.classes), SPEC.shape, SMALL, fold.network_seed)
-    stranger = min(split.test.speakers())
-    for speakers in ({stranger, *split.train.speakers()}, split.validation.speakers()):
+    held_out = min(split.test.speakers())
+    for speakers in ({held_out, *split.train.speakers()}, split.validation.speakers()):
         WeightsCard("VGG16", tuple(sorted(speakers)), "plain", 0, 1, 0.5).write(file)
-        with pytest.raises(LeakError, match="not training speakers: ") as caught:
+        with pytest.raises(LeakError, match="training speakers") as caught:
             fold.fit(model, SETTINGS, weights=file)
-        assert (stranger in str(caught.value)) == (stranger in speakers)
+        assert (held_out in str(caught.value)) == (held_out in speakers)
     assert not (fold.folder / "history.csv").exists()
     WeightsCard("VGG16", tuple(split.train.speakers()), "plain", 0, 1, 0.5).write(file)
-    assert len(fold.fit(model, SETTINGS, weights=file)) == 1
+    monkeypatch.setattr(module, "fit_classifier", lambda *_, **__: [{}])
+    assert fold.fit(model, SETTINGS, weights=file) == [{}]
 
 
 @pytest.mark.usefixtures("deterministic")
-def test_a_call_that_failed_before_a_training_may_be_corrected(synthetic_root, tmp_path):
+def test_options_of_a_call_that_failed_before_any_work_may_change(synthetic_root, tmp_path):
     def options(folds):
         arguments = [str(synthetic_root), "--folds", folds, "--out", str(tmp_path)]
         return cross_validation_parser("Claim: none.", "runs/none").parse_args(arguments)
@@ -137,40 +160,15 @@ def test_a_call_that_failed_before_a_training_may_be_corrected(synthetic_root, t
     with pytest.raises(InputError, match="later"):
         fail_later()
     other = cross_validation(options("4"), SPEC)
-    with pytest.raises(ResumeError, match="folds was '3', now '4'"), other:
+    with pytest.raises(ResumeError, match=r"folds .*'3'.*'4'"), other:
         pass
 
 
-def test_one_class_alone_is_refused(tmp_path):
+def test_a_single_class_is_refused(tmp_path):
     root = tmp_path / "one"
     write_synthetic_corpus(root, SyntheticSettings(size=0.005))
     for path in root.rglob("*.wav"):
         if "RAVDESS" not in str(path).upper() or "-05-" not in path.name:
             path.unlink()
-    with pytest.raises(InputError, match=r"only one class of emotion in .*: angry; valid are two"):
+    with pytest.raises(InputError, match=r"`roots` .* angry "):
         CrossValidation([root], "emotion", SPEC, tmp_path / "out", [0])
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("deterministic")
-def test_from_the_command_line_to_the_tables(synthetic_root, tmp_path, capsys):
-    def options(*more):
-        arguments = [str(synthetic_root), "--folds", "3", "--out", str(tmp_path), *more]
-        return cross_validation_parser("Claim: none.", "runs/none").parse_args(arguments)
-
-    with cross_validation(options("--seeds", "0"), SPEC) as trial:
-        for fold in trial:
-            _run(fold, len(trial.classes))
-    text = (tmp_path / "report.md").read_text()
-    assert text in capsys.readouterr().out
-    assert "| mean over folds, seed | UAR | accuracy | macro F1 |" in text
-    assert "| gender: female |" in text
-    # A seed may be added, other options may not be changed.
-    with cross_validation(options("--seeds", "0", "1"), SPEC) as trial:
-        assert [(fold.seed, fold.number) for fold in trial][:1] == [(1, 1)]
-    with (
-        pytest.raises(ResumeError, match="labels was 'emotion', now 'gender_emotion'"),
-        cross_validation(options("--labels", "gender_emotion"), SPEC),
-    ):
-        pass
-    assert json.loads((tmp_path / "settings.json").read_text())["folds"] == "3"

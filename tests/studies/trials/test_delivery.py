@@ -9,6 +9,7 @@ import tensorflow as tf
 from serkit.errors import InputError, SerkitError
 from serkit.export.versions import DETAILS
 from serkit.files import read_json
+from serkit.studies import deployment
 from serkit.studies.deployment import DeliverySettings, deliver, try_out
 from serkit.studies.finished_demo import FinishedRun
 from serkit.uncertainty.temperature import best_temperature
@@ -26,7 +27,7 @@ def delivered(finished_run, tmp_path_factory) -> Path:
     return _deliver(finished_run, tmp_path_factory.mktemp("models") / "mine", coverage=0.5)
 
 
-def test_the_model_says_where_its_numbers_come_from(delivered):
+def test_the_model_has_its_metadata(delivered):
     details = read_json(delivered / DETAILS)
     assert details["leaky"] is True
     assert (details["run"], details["arm"]) == ("mine", "augmented")
@@ -53,31 +54,33 @@ def test_it_is_calibrated_and_abstains_as_chosen_on_validation_speakers(delivere
         (validation, details["abstention"]["validation_coverage"]),
         (parts.split.test, details["abstention"]["coverage"]),
     ):
-        pictures = parts.of(part)[:].astype("float32")
-        answered = ~serve(spectrogram=tf.constant(pictures))["abstain"].numpy()
-        # One clip lies at the threshold itself, in the last bits of a float.
+        spectrograms = parts.of(part)[:].astype("float32")
+        answered = ~serve(spectrogram=tf.constant(spectrograms))["abstain"].numpy()
+        # One clip is at the threshold, within rounding.
         assert abs(answered.sum() - coverage * len(part)) <= 1
     assert details["abstention"]["validation_coverage"] == pytest.approx(0.5, abs=0.02)
 
 
-def test_to_answer_nothing_is_possible(finished_run, tmp_path):
-    version = _deliver(finished_run, tmp_path / "shy", coverage=0.0)
-    details = read_json(version / DETAILS)
+def test_abstaining_from_all_clips(finished_run, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(deployment, "export_classifier", lambda *given: seen.append(given))
+    _deliver(finished_run, tmp_path / "none", coverage=0.0)
+    ((answering, _, details),) = seen
     assert details["abstention"] == {
         **{"validation_coverage": 0.0, "coverage": 0.0, "accuracy": None},
         "accuracy_of_all": details["test"]["groups"][0]["measures"]["accuracy"]["value"],
     }
-    assert np.isfinite(details["answers"]["threshold"])
+    assert np.isfinite(answering.settings.threshold)
 
 
-def test_one_of_coverage_and_accuracy():
-    with pytest.raises(InputError, match="valid is one of the two"):
+def test_exactly_one_of_coverage_and_accuracy():
+    with pytest.raises(InputError, match="`coverage` or `accuracy`"):
         DeliverySettings(coverage=0.5, accuracy=0.5)
-    with pytest.raises(InputError, match="valid is one of the two"):
+    with pytest.raises(InputError, match="`coverage` or `accuracy`"):
         DeliverySettings(coverage=None)
 
 
-def test_it_predicts_in_a_process_of_its_own(delivered, synthetic_corpus, capfd):
+def test_the_exported_model_predicts_in_another_process(delivered, synthetic_corpus, capfd):
     file = Path(synthetic_corpus.files()[0])
     try_out(delivered, file)
     assert capfd.readouterr().out.startswith(f"{file}: ")

@@ -7,23 +7,23 @@ from serkit.studies.deployment import calibrated, gather
 from serkit.uncertainty.temperature import best_temperature
 
 
-class TooSure:
-    """Says what a picture shows with a probability near 1, and is wrong about every third."""
+class Overconfident:
+    """Predicts with a probability near 1, and wrongly for every third clip."""
 
     def predict_logits(self, x, n=30, seed=0):
         numbers = x.reshape(-1).astype(int)
         # Even numbers are sad, the second class.
         called = np.where(numbers % 3 == 0, numbers % 2, 1 - numbers % 2)
-        # Less sure where it is wrong, so that abstaining is worth something.
+        # Less confident where it is wrong, so that abstaining raises the accuracy.
         strength = np.where(numbers % 3 == 0, 6.0, 8.0)
         return (np.eye(2)[called] * strength[:, None])[None].astype("float32")
 
 
-def test_temperature_and_threshold_come_from_the_validation_part(parts):
-    chosen = calibrated(TooSure(), parts, coverage=0.5)
+def test_temperature_and_threshold_are_fitted_on_the_validation_partition(parts):
+    chosen = calibrated(Overconfident(), parts, coverage=0.5)
     validation = parts.of(parts.split.validation)
     labels = parts.labels(parts.split.validation)
-    raw = TooSure().predict_logits(validation)
+    raw = Overconfident().predict_logits(validation)
     assert chosen.predictor.temperature == pytest.approx(best_temperature(raw, labels))
     assert chosen.predictor.temperature > 2
     answers = chosen.answer(validation)
@@ -32,14 +32,14 @@ def test_temperature_and_threshold_come_from_the_validation_part(parts):
     np.testing.assert_allclose(answers.probabilities, scaled, atol=1e-6)
 
 
-def test_one_of_coverage_and_accuracy(parts):
+def test_exactly_one_of_coverage_and_accuracy(parts):
     for wrong in ({}, {"coverage": 0.5, "accuracy": 0.9}):
-        with pytest.raises(InputError, match="valid is one of the two"):
-            calibrated(TooSure(), parts, **wrong)
+        with pytest.raises(InputError, match="`coverage` or `accuracy`"):
+            calibrated(Overconfident(), parts, **wrong)
 
 
-def test_evidence_is_of_the_test_part_and_counts_all_parts(parts):
-    chosen = calibrated(TooSure(), parts, coverage=1.0)
+def test_measures_are_of_the_test_partition(parts):
+    chosen = calibrated(Overconfident(), parts, coverage=1.0)
     found = gather(chosen, parts, {"sad": 5}, seed=0)
     split, test = parts.split, parts.split.test
     counted = {name: part["clips"] for name, part in found["data"]["parts"].items()}
@@ -48,11 +48,11 @@ def test_evidence_is_of_the_test_part_and_counts_all_parts(parts):
     assert sum(found["data"]["classes"].values()) == len(split.train)
     assert found["data"]["licences"] == {"c": "the owner's; ask them"}
     assert found["data"]["synthetic"] is False
-    everybody = found["test"]["groups"][0]
+    all_clips = found["test"]["groups"][0]
     numbers = parts.of(test).reshape(-1)
     right = float(np.mean(numbers % 3 != 0))
-    assert everybody["clips"] == len(test)
-    assert everybody["measures"]["accuracy"]["value"] == pytest.approx(right)
+    assert all_clips["clips"] == len(test)
+    assert all_clips["measures"]["accuracy"]["value"] == pytest.approx(right)
     assert {(g["attribute"], g["value"]) for g in found["test"]["groups"][1:]} == {
         ("corpus", "c"),
         ("gender", "male"),
@@ -63,8 +63,8 @@ def test_evidence_is_of_the_test_part_and_counts_all_parts(parts):
     assert found["abstention"]["validation_coverage"] == 1.0
 
 
-def test_what_is_answered_is_right_more_often(parts):
-    chosen = calibrated(TooSure(), parts, accuracy=1.0)
+def test_abstaining_raises_the_accuracy(parts):
+    chosen = calibrated(Overconfident(), parts, accuracy=1.0)
     found = gather(chosen, parts, {}, seed=0)["abstention"]
     assert found["coverage"] < 1
     assert found["accuracy"] == 1.0 > found["accuracy_of_all"]

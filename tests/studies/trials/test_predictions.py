@@ -14,6 +14,6 @@ def test_a_row_per_clip_with_labels_and_logits(parts):
     assert list(table["speaker"]) == [clip.speaker for clip in clips]
     assert list(table["truth"]) == [clip.emotion for clip in clips]
     numbers = [int(clip.path.split(".")[0]) for clip in clips]
-    # angry comes before sad; pictures carry the clip's number.
+    # angry comes before sad; a spectrogram's value is the clip's number.
     np.testing.assert_allclose(table["logit_angry"], numbers)
     assert list(table["predicted"]) == ["angry" if n > 12 else "sad" for n in numbers]

@@ -5,7 +5,7 @@ from serkit.errors import InputError
 from serkit.models.fitting import FitSettings
 from serkit.studies.rare_classes import RareClasses, RareClassesSettings
 
-# Nothing in here that other tests do not try on the newest TensorFlow.
+# Other tests use the same code with the newest TensorFlow.
 pytestmark = pytest.mark.slow
 LABEL = "male_neutral"
 SETTINGS = RareClassesSettings(
@@ -32,12 +32,12 @@ def test_the_class_is_rare_in_training_and_whole_elsewhere(trial):
     assert split.left_out
 
 
-def test_nobody_who_is_held_out_is_learned_from(trial):
+def test_held_out_speakers_are_not_used_for_fitting(trial):
     assert trial.real[LABEL].speakers <= trial.training.speakers == trial.parts.split.speakers.train
     assert trial.sample_filter.clips[LABEL] == 9
 
 
-def test_references_stand_beside_what_is_generated(trial):
+def test_fidelity_of_generated_sets_and_references(trial):
     rows = trial.fidelity(LABEL, {"copies": trial.real[LABEL].spectrograms.repeat(2, axis=0)})
     names = [row["set"] for row in rows]
     assert names == ["real", "noise", "blurred real", "oversampled real", "copies"]
@@ -52,13 +52,13 @@ def test_references_stand_beside_what_is_generated(trial):
     assert found["noise"]["count"] == 14
 
 
-def test_made_again_it_is_the_same(trial, synthetic_root, folder):
+def test_a_second_trial_in_the_folder_is_the_same(trial, synthetic_root, folder):
     again = RareClasses.of_recordings([synthetic_root], SETTINGS, folder)
     np.testing.assert_array_equal(again.held_out[LABEL], trial.held_out[LABEL])
     assert again.fidelity(LABEL, {}) == trial.fidelity(LABEL, {})
 
 
-def test_a_class_that_is_not_there_is_refused(synthetic_root, tmp_path):
+def test_an_unknown_class_is_refused(synthetic_root, tmp_path):
     with pytest.raises(InputError, match=r"label='calm'.*male_neutral"):
         RareClasses.of_recordings([synthetic_root], RareClassesSettings(("calm",)), tmp_path)
     of_emotions = RareClassesSettings((LABEL,), label_set="emotion")
@@ -66,8 +66,8 @@ def test_a_class_that_is_not_there_is_refused(synthetic_root, tmp_path):
         RareClasses.of_recordings([synthetic_root], of_emotions, tmp_path)
 
 
-def test_a_class_can_be_learned_from_samples_alone(trial, monkeypatch):
-    """What counts is what the classifier gets: 5 samples for 9 clips, all others as they are."""
+def test_samples_replace_the_clips_of_a_class(trial, monkeypatch):
+    """The classifier gets 5 samples in place of 9 clips, and all clips of other classes."""
     seen = {}
 
     def fit(model, train, validation, *args, **options):
@@ -84,8 +84,8 @@ def test_a_class_can_be_learned_from_samples_alone(trial, monkeypatch):
     assert seen["validation"].speakers == trial.parts.split.speakers.validation
 
 
-def test_copies_are_seen_in_the_pictures_themselves(trial):
-    """Also those that are a little brighter: 28 by 28 means, all 0.01 off, are 0.28 away."""
+def test_copies_are_nearest_to_training_clips(trial):
+    """28 by 28 means that are all 0.01 higher are at a distance of 0.28."""
     real = trial.real[LABEL].spectrograms
     sets = {"copies": real[:5], "brighter": real[:5] + 0.01}
     rows = {row["set"]: row for row in trial.nearest(LABEL, sets)}

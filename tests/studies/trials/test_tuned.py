@@ -34,21 +34,21 @@ def test_changed_values_come_back(tmp_path):
     assert read_tuned(_write(tmp_path, "bayesian", recipe)) == ("bayesian", recipe)
 
 
-def test_without_a_file_it_is_what_is_there(tmp_path):
+def test_without_a_file_the_given_settings_are_returned(tmp_path):
     settings = WGANGPSettings(penalty=3.0)
     assert tuned_or(None, WGANGPSettings()) == WGANGPSettings()
     assert tuned_or(_write(tmp_path, "wgan-gp", settings), WGANGPSettings()) == settings
-    with pytest.raises(InputError, match="was tuned for wgan-gp; valid is classifier"):
+    with pytest.raises(InputError, match=r"classifier.* wgan-gp"):
         tuned_or(tmp_path, CompactRecipe())
 
 
 @pytest.mark.parametrize("content", [{}, [1], {"kind": "x", "settings": {}}])
-def test_another_file_is_refused(tmp_path, content):
+def test_an_invalid_file_is_refused(tmp_path, content):
     write_json(tmp_path / "best.json", content)
-    with pytest.raises(InputError, match=r"no tuned settings|kind='x'"):
+    with pytest.raises(InputError, match=r"best\.json|kind='x'"):
         read_tuned(tmp_path / "best.json")
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"best.json of serkit tune"):
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"best\.json.*no\.json"):
         read_tuned(tmp_path / "no.json")

@@ -6,12 +6,12 @@ CLASSES = ("angry", "sad")
 
 
 def _answers(rng, method, twin):
-    chance = rng.random(60)
-    rows = pd.DataFrame({"p_angry": chance, "p_sad": 1 - chance, "total": rng.random(60)})
+    probability = rng.random(60)
+    rows = pd.DataFrame({"p_angry": probability, "p_sad": 1 - probability, "total": rng.random(60)})
     rows["truth"] = rng.choice(CLASSES, 60)
     known = rows.assign(kind="known", speaker="a")
-    strange = rows.assign(kind="noise", truth="", speaker="")
-    return pd.concat([known, strange]).assign(method=method, twin=twin, seed=0, fold=1)
+    ood = rows.assign(kind="noise", truth="", speaker="")
+    return pd.concat([known, ood]).assign(method=method, twin=twin, seed=0, fold=1)
 
 
 def test_two_figures_for_each_network(rng, tmp_path):
@@ -33,6 +33,6 @@ def test_two_figures_for_each_network(rng, tmp_path):
     contents = [path.read_bytes() for path in written]
     assert len(set(contents)) == 4
     assert all(content.startswith(b"\x89PNG") for content in contents)
-    # Strangers have no part in them.
+    # OOD inputs are not shown.
     write_uncertainty_figures(answers[answers["kind"] == "known"], CLASSES, tmp_path)
     assert [path.read_bytes() for path in written] == contents

@@ -7,7 +7,7 @@ import pytest
 from serkit.errors import InputError
 from serkit.files import read_json
 from serkit.studies.tuning.records import Outcome, TrialFailedError
-from serkit.studies.tuning.tuner import SearchError
+from serkit.studies.tuning.workers import SearchError
 
 
 @pytest.fixture
@@ -33,9 +33,7 @@ def test_the_best_trial_wins(toy, objective, tmp_path, algorithm):
     assert "| share |" not in text
 
 
-def test_what_a_space_should_not_hold_fails_with_its_reason_and_does_not_win(
-    toy, objective, tmp_path
-):
+def test_invalid_settings_fail_with_a_reason(toy, objective, tmp_path):
     toy.make(tmp_path, objective, trials=12).run()
     table = pd.read_csv(tmp_path / "trials.csv", keep_default_na=False)
     impossible = [float(rate) > 8 for rate in table["hp rate"].iloc[1:]]
@@ -46,18 +44,18 @@ def test_what_a_space_should_not_hold_fails_with_its_reason_and_does_not_win(
     assert "failed: no valid settings: rate=" in (tmp_path / "trials.md").read_text()
 
 
-def test_hyperband_lengthens_what_is_good(toy, objective, tmp_path):
+def test_hyperband_lengthens_the_best_trials(toy, objective, tmp_path):
     found = toy.make(tmp_path, objective, algorithm="hyperband", rounds=2, factor=3).run()
     table = pd.read_csv(tmp_path / "trials.csv", dtype={"trial": str})
     shares = table["share"].round(4).value_counts()
     assert set(shares.index) == {0.3333, 1.0}
-    # What was not trained to the end is not compared with what was.
+    # Only trials of a full training run are compared.
     whole = table[table["share"] == 1].dropna(subset="score")
     assert found["score"]["value"] == whole["score"].min()
     assert "| share |" in (tmp_path / "trials.md").read_text().replace("---:", "")
 
 
-def test_a_second_call_tries_nothing_again(toy, objective, tmp_path):
+def test_a_second_call_repeats_no_trial(toy, objective, tmp_path):
     found = toy.make(tmp_path, objective, trials=6).run()
     asked = objective.log("began")
     assert len(asked) == len(set(asked))
@@ -66,7 +64,7 @@ def test_a_second_call_tries_nothing_again(toy, objective, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["cut", "no tuner", "a trial more"])
-def test_without_kerastuners_files_nothing_is_tried_again(toy, objective, tmp_path, damage):
+def test_damaged_files_of_kerastuner_repeat_no_trial(toy, objective, tmp_path, damage):
     found = toy.make(tmp_path, objective, trials=6).run()
     asked = objective.log("began")
     oracle = tmp_path / "oracle" / "oracle.json"
@@ -83,10 +81,10 @@ def test_without_kerastuners_files_nothing_is_tried_again(toy, objective, tmp_pa
     assert objective.log("began") == asked
 
 
-def test_of_trials_whose_files_are_elsewhere_the_score_is_known(toy, objective, tmp_path):
-    """As of workers that share no folder with their chief."""
+def test_a_trial_on_another_machine_has_its_score(toy, objective, tmp_path):
+    """Workers may share no folder with their chief."""
     found = toy.make(tmp_path, objective, trials=6).run()
-    base = toy.trials_of(tmp_path, objective).place(toy.Toy(), 1.0)
+    base = toy.trials_of(tmp_path, objective).of(toy.Toy(), 1.0).place
     for folder in (tmp_path / "trials").iterdir():
         if folder != base:
             shutil.rmtree(folder)
@@ -96,7 +94,7 @@ def test_of_trials_whose_files_are_elsewhere_the_score_is_known(toy, objective, 
 
 
 class _Breaks:
-    """Raises an error at some call, once; then all is well."""
+    """Raises an error at one call."""
 
     name, goal = "distance", "min"
 
@@ -114,9 +112,7 @@ class _Breaks:
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("a mistake")])
-def test_what_is_not_the_settings_fault_ends_the_search_which_goes_on_later(
-    toy, objective, tmp_path, error
-):
+def test_another_error_ends_the_search_which_can_be_resumed(toy, objective, tmp_path, error):
     broken = _Breaks(objective, error, at=3)
     with pytest.raises(type(error), match=str(error.args[-1])):
         toy.make(tmp_path / "a", broken, trials=6).run()
@@ -125,7 +121,7 @@ def test_what_is_not_the_settings_fault_ends_the_search_which_goes_on_later(
     assert "a mistake" not in (tmp_path / "a" / "trials.md").read_text()
 
 
-def test_on_a_full_disk_it_is_said_and_with_room_it_goes_on(toy, small_disk, tmp_path):
+def test_a_full_disk_is_an_error_and_the_search_can_be_resumed(toy, small_disk, tmp_path):
     out, more = small_disk
     objective = toy.ToyObjective(tmp_path / "log", size=150_000)
     with pytest.raises(OSError, match="No space left on device"):
@@ -151,17 +147,15 @@ class _Fails:
         raise TrialFailedError("no luck")
 
 
-def test_three_failures_in_a_row_end_it(toy, tmp_path):
+def test_three_failures_in_a_row_end_the_search(toy, tmp_path):
     for _ in range(2):
-        with pytest.raises(
-            SearchError, match=r"3 trials in a row failed, the last .*(no luck|rate)"
-        ):
+        with pytest.raises(SearchError, match=r"3 trials in a row .*(no luck|rate)"):
             toy.make(tmp_path, _Fails(), trials=20).run()
     assert not (tmp_path / "best.json").exists()
 
 
 @pytest.mark.parametrize("algorithm", ["random", "hyperband"])
-def test_several_trials_at_a_time_are_the_same_trials(toy, tmp_path, algorithm):
+def test_parallel_trials_are_the_same_trials(toy, tmp_path, algorithm):
     one, three = toy.ToyObjective(tmp_path / "1"), toy.ToyObjective(tmp_path / "3", seconds=0.05)
     settings = {"algorithm": algorithm, "trials": 8, "rounds": 2}
     first = toy.make(tmp_path / "1", one, **settings).run()
@@ -175,7 +169,7 @@ def test_several_trials_at_a_time_are_the_same_trials(toy, tmp_path, algorithm):
     assert three.log("began") == asked
 
 
-def test_an_error_of_one_of_several_ends_all(toy, objective, tmp_path):
+def test_an_error_of_a_parallel_trial_ends_the_search(toy, objective, tmp_path):
     broken = _Breaks(objective, OSError(28, "No space left on device"), at=4)
     with pytest.raises((OSError, SearchError), match=r"No space left|was stopped"):
         toy.make(tmp_path, broken, parallel=2, trials=30).run()
@@ -183,23 +177,23 @@ def test_an_error_of_one_of_several_ends_all(toy, objective, tmp_path):
     assert toy.make(tmp_path, broken, parallel=2, trials=30).run()["trials"] > 10
 
 
-def test_where_all_failed_nothing_is_the_best(toy, tmp_path):
-    with pytest.raises(SearchError, match="no trial of a whole training gave a score: no luck"):
+def test_without_a_score_there_is_no_best_trial(toy, tmp_path):
+    with pytest.raises(SearchError, match=r"no trial .*no luck"):
         toy.make(tmp_path, _Fails(), trials=1).run()
     assert "failed: no luck" in (tmp_path / "trials.md").read_text()
 
 
-def test_what_is_to_be_beaten_has_to_have_a_score(toy, tmp_path):
+def test_a_baseline_without_a_score_is_refused(toy, tmp_path):
     class Never(_Fails):
         def score(self, settings, share, place, verbose=0):
             raise TrialFailedError("no luck")
 
-    with pytest.raises(SearchError, match="to be beaten give no score: no luck"):
+    with pytest.raises(SearchError, match=r"baseline .*no luck"):
         toy.make(tmp_path, Never(), trials=3).run()
 
 
-def test_a_space_whose_own_defaults_are_not_valid_is_refused(toy, objective, tmp_path):
+def test_a_space_with_invalid_defaults_is_refused(toy, objective, tmp_path):
     search = toy.make(tmp_path, objective, trials=3)
     search._space = lambda hp: toy.Toy(rate=hp.Float("rate", 9.0, 10.0))
-    with pytest.raises(InputError, match=r"rate=9.0"):
+    with pytest.raises(InputError, match=r"rate=9\.0"):
         search.run()

@@ -19,7 +19,7 @@ def _rows(*shares):
     )
 
 
-def test_the_best_comes_first_and_what_failed_last_with_its_reason():
+def test_best_trial_first_and_failed_trials_last():
     assert trials_table(_rows(1.0, 1.0), _Objective()) == (
         "| trial | UAR | fold 1 | fold 2 | nll | rate |\n"
         "| --- | ---: | ---: | ---: | ---: | ---: |\n"
@@ -29,7 +29,7 @@ def test_the_best_comes_first_and_what_failed_last_with_its_reason():
     )
 
 
-def test_shares_are_shown_where_they_differ():
+def test_fractions_are_shown_where_they_differ():
     text = trials_table(_rows(0.5, 1.0), _Objective())
     assert "| rate | share |" in text
     assert "| 0.001 | 0.5 |" in text

@@ -1,5 +1,6 @@
 import pytest
 
+from serkit.files import read_json
 from serkit.studies.tuning.records import Outcome, TrialFailedError
 from serkit.tasks.ray import RayEngine, RaySettings
 
@@ -11,31 +12,59 @@ def objective(toy, tmp_path):
 
 def test_a_trial_is_run_once(toy, objective, tmp_path):
     trials = toy.trials_of(tmp_path, objective)
-    assert trials.known(toy.Toy(5.0, "b"), 1.0) is None
+    assert trials.of(toy.Toy(5.0, "b"), 1.0).outcome() is None
+    assert not trials.any_known()
     first = trials.get(toy.Toy(5.0, "b"), 1.0)
     assert first == Outcome(2.0, (1.5, 2.5), {"extra": 1.0})
-    assert trials.get(toy.Toy(5.0, "b"), 1.0) == trials.known(toy.Toy(5.0, "b"), 1.0) == first
+    assert trials.any_known()
+    assert trials.get(toy.Toy(5.0, "b"), 1.0) == first
+    assert toy.trials_of(tmp_path, objective).of(toy.Toy(5.0, "b"), 1.0).outcome() == first
     assert objective.log("began") == ["5.0000"]
     assert trials.get(toy.Toy(5.0, "b"), 0.5).details == {"extra": 0.5}
     assert len(objective.log("began")) == 2
 
 
-def test_a_trial_that_failed_fails_again_without_being_run(toy, objective, tmp_path):
+def test_other_settings_and_fractions_are_other_trials(toy, objective, tmp_path):
+    trials = toy.trials_of(tmp_path, objective)
+    given = [(toy.Toy(), 1.0), (toy.Toy(2.0), 1.0), (toy.Toy(), 0.5), (toy.Toy(kind="b"), 1.0)]
+    places = {trials.of(*each).place for each in given}
+    assert len(places) == 4
+    assert {len(place.name) for place in places} == {16}
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), None])
+def test_a_trial_that_failed_fails_again_without_being_run(toy, objective, tmp_path, score):
     asked = []
 
     def fail(settings, share, place, verbose=0):
         asked.append(settings)
-        raise TrialFailedError("no luck")
+        if score is None:
+            raise TrialFailedError("no luck")
+        return Outcome(score, (0.5, 1.5))
 
     objective.score = fail
+    problem = "no luck" if score is None else f"Received: {score}"
     for _ in range(2):
-        with pytest.raises(TrialFailedError, match="no luck"):
+        with pytest.raises(TrialFailedError, match=problem):
             toy.trials_of(tmp_path, objective).get(toy.Toy(), 1.0)
     assert len(asked) == 1
+    place = toy.trials_of(tmp_path, objective).of(toy.Toy(), 1.0).place
+    assert problem in read_json(place / "outcome.json")["failed"]
 
 
-class _Elsewhere:
-    """An engine that opens work again before it does it."""
+def test_after_another_error_no_outcome_is_stored(toy, objective, tmp_path):
+    def full(settings, share, place, verbose=0):
+        raise OSError("no space left")
+
+    objective.score = full
+    trials = toy.trials_of(tmp_path, objective)
+    with pytest.raises(OSError, match="no space"):
+        trials.get(toy.Toy(), 1.0)
+    assert not trials.of(toy.Toy(), 1.0).is_done
+
+
+class _OtherProcess:
+    """An engine that recreates tasks before it runs them."""
 
     def __init__(self):
         self.inputs = None
@@ -47,16 +76,16 @@ class _Elsewhere:
             task_factory.reopen(task_factory.out, task_factory.cache, name).run(verbose)
 
 
-def test_elsewhere_it_is_the_same_trial(toy, objective, tmp_path):
+def test_another_process_runs_the_same_trial(toy, objective, tmp_path):
     (tmp_path / "fold-1").mkdir(parents=True)
-    engine = _Elsewhere()
+    engine = _OtherProcess()
     trials = toy.trials_of(tmp_path, objective, engine)
     assert trials.get(toy.Toy(5.0, "b"), 1.0).score == 2.0
     assert engine.inputs == (("cache", "fold-1"),)
 
 
 @pytest.mark.slow
-def test_on_a_cluster_without_a_common_folder_it_is_the_same_search(toy, objective, tmp_path):
+def test_a_cluster_without_a_common_folder_runs_the_same_search(toy, objective, tmp_path):
     ray = pytest.importorskip("ray")
     ray.cloudpickle.register_pickle_by_value(toy)
     share = f"file://{tmp_path}/share"
@@ -66,7 +95,7 @@ def test_on_a_cluster_without_a_common_folder_it_is_the_same_search(toy, objecti
     with RayEngine(RaySettings(share=share, threads=1)) as engine:
         there = toy.ToyObjective(out)
         found = toy.make(out, there, engine, parallel=2, trials=4).run()
-    # Nothing was tried here, and what came of it is here.
+    # No trial ran in the driver's folder, and all results are in it.
     assert there.log("began") == []
     assert len(list((tmp_path / "share" / "cache" / "trials").glob("*/outcome.json"))) > 2
     assert found == toy.make(tmp_path / "local", objective, trials=4).run()

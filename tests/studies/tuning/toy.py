@@ -1,6 +1,6 @@
-"""A search without any training, to be watched, killed and gone on with.
+"""A search without training runs.
 
-Run as a script it is a member of such a search, as the environment says, or all of it.
+As a script, it is one process of such a search; the environment gives its role.
 """
 
 import sys
@@ -30,12 +30,12 @@ class Toy:
 
 
 def space(hp: Any) -> Toy:
-    """Up to rates that are not valid."""
+    """Search space with invalid rates."""
     return replace(Toy(), rate=hp.Float("rate", 0.0, 10.0), kind=hp.Choice("kind", ["a", "b"]))
 
 
 class ToyObjective:
-    """Says in a file that it was asked, waits, and gives a score."""
+    """Writes a line to a file, waits, and returns a score."""
 
     name, goal = "distance", "min"
 
@@ -56,7 +56,7 @@ class ToyObjective:
         return Outcome(distance, (distance - 0.5, distance + 0.5), {"extra": share})
 
     def log(self, what: str) -> list[str]:
-        """The rates of which something was said, in that order."""
+        """The rates of the lines that start with ``what``, in order."""
         file = self._folder / "log.txt"
         lines = file.read_text().splitlines() if file.exists() else []
         return [line.split()[1] for line in lines if line.startswith(what)]
@@ -67,7 +67,7 @@ class ToyObjective:
 
 
 def say(line: str) -> None:
-    """At once, whoever listens."""
+    """Print a line at once."""
     print(line, flush=True)
 
 

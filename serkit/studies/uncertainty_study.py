@@ -14,8 +14,10 @@ from serkit.models.bayesian import from_deterministic
 from serkit.models.fitting import FitSettings
 from serkit.models.frozen_features import Augment
 from serkit.seeds import derive_seed
-from serkit.studies.cross_validation import Fold, forget_training
+from serkit.studies.cross_validation import Fold
+from serkit.studies.parts import remove_checkpoint
 from serkit.studies.search_spaces import BayesianRecipe
+from serkit.training.batches import Source
 from serkit.uncertainty.ood import FeatureDensity
 from serkit.uncertainty.predictors import Predictor, SampledNetwork, predict_samples
 from serkit.uncertainty.temperature import scale_temperature
@@ -24,7 +26,7 @@ ANSWERS = "answers.csv"
 """Name of the file in a fold's folder that exists once all predictors are evaluated."""
 
 
-class Panel:
+class UncertaintyStudy:
     """Train the networks of a fold, and evaluate predictors on test clips and OOD inputs.
 
     Args:
@@ -41,7 +43,7 @@ class Panel:
         # Cached, because several methods need the scores of the same network and spectrograms.
         self._ood_scores: dict[tuple[keras.Model, str], np.ndarray] = {}
 
-    def trained(
+    def train(
         self,
         name: str,
         build: Callable[[int], keras.Model],
@@ -69,14 +71,15 @@ class Panel:
         model = build(derive_seed(self.fold.network_seed, name))
         clips = len(self.fold.parts.split.train)
         warm = () if kl is None else (KLWarmup(clips, settings.epochs // 2, kl),)
-        options = {"augment": augment, "callbacks": warm, "folder": folder, "weights": weights}
-        self.fold.fit(model, settings, **options)
+        self.fold.fit(
+            model, settings, augment=augment, callbacks=warm, folder=folder, weights=weights
+        )
         with replacing(kept) as partial:
             model.save(partial)
-        forget_training(folder)
+        remove_checkpoint(folder)
         return model
 
-    def moped(
+    def train_bayesian(
         self,
         name: str,
         twin: keras.Model,
@@ -97,8 +100,9 @@ class Panel:
             augment: augmentation of the training batches.
             layers: see :func:`serkit.models.bayesian.from_deterministic`.
         """
-        best, least = None, np.inf
-        validation = self.fold.validation
+        found: list[tuple[float, keras.Model]] = []
+        validation, parts = self.fold.validation, self.fold.parts
+        labels = parts.labels(parts.split.validation)
         for delta in deltas:
 
             def build(seed: int, delta: float = delta) -> keras.Model:
@@ -106,22 +110,24 @@ class Panel:
                     twin, delta, layers=layers, settings=recipe.weights, seed=seed
                 )
 
-            model = self.trained(f"{name}-{delta}", build, recipe.fit, augment, recipe.kl)
+            model = self.train(f"{name}-{delta}", build, recipe.fit, augment, recipe.kl)
             samples = self._samples(SampledNetwork(model), validation.spectrograms)
-            loss = negative_log_likelihood(samples.mean(axis=0), validation.labels)
+            loss = negative_log_likelihood(samples.mean(axis=0), labels)
             print(f"{name}, delta {delta}: NLL of validation speakers {loss:.3f}", flush=True)
-            if best is None or loss < least:
-                best, least = model, np.nan_to_num(loss, nan=np.inf)
-        return best
+            found.append((np.nan_to_num(loss, nan=np.inf), model))
+        return min(found, key=lambda one: one[0])[1]
 
-    def tempered(self, predictor: Predictor) -> Predictor:
+    def with_temperature(self, predictor: Predictor) -> Predictor:
         """Return the predictor with a temperature that is fitted on the validation speakers."""
         return scale_temperature(
-            *(predictor, self.fold.validation, self.fold.parts.split.speakers),
-            *(self.samples, self.fold.network_seed),
+            predictor,
+            self.fold.validation,
+            self.fold.parts.split.speakers,
+            n=self.samples,
+            seed=self.fold.network_seed,
         )
 
-    def ask(
+    def evaluate(
         self, method: str, predictor: Predictor, models: Sequence[keras.Model], twin: str = ""
     ) -> None:
         """Evaluate a predictor on the test partition and the OOD inputs.
@@ -134,16 +140,16 @@ class Panel:
         """
         parts = self.fold.parts
         test = parts.split.test
-        known = self._answers(predictor, models, "known", parts.of(test)).assign(
+        known = self._predictions(predictor, models, "known", parts.of(test)).assign(
             truth=test.labels(parts.label_set), speaker=[clip.speaker for clip in test.clips]
         )
         tables = [known.assign(kind="known")]
         for kind, spectrograms in self._ood_sounds.items():
-            answers = self._answers(predictor, models, kind, spectrograms)
-            tables.append(answers.assign(truth="", speaker="", kind=kind))
+            found = self._predictions(predictor, models, kind, spectrograms)
+            tables.append(found.assign(truth="", speaker="", kind=kind))
         self._tables.append(pd.concat(tables).assign(method=method, twin=twin))
 
-    def keep(self) -> pd.DataFrame:
+    def write(self) -> pd.DataFrame:
         """Write all predictions to the fold's folder, which marks the fold as done.
 
         Returns:
@@ -159,7 +165,7 @@ class Panel:
             found[[*first, *found.columns.difference(first, sort=False)]], ANSWERS
         )
 
-    def _answers(
+    def _predictions(
         self,
         predictor: Predictor,
         models: Sequence[keras.Model],
@@ -170,13 +176,13 @@ class Panel:
         unsure = uncertainty(samples)
         names = ("total", "aleatoric", "epistemic")
         values = {name: getattr(unsure, name) for name in names}
-        strange = [self._ood_score(model, kind, spectrograms) for model in models]
-        values["strangeness"] = np.mean(strange, axis=0)
+        scores = [self._ood_score(model, kind, spectrograms) for model in models]
+        values["strangeness"] = np.mean(scores, axis=0)
         for number, label in enumerate(self.fold.parts.classes):
             values[f"p_{label}"] = samples.mean(axis=0)[:, number]
         return pd.DataFrame(values)
 
-    def _samples(self, predictor: Predictor, spectrograms: np.ndarray) -> np.ndarray:
+    def _samples(self, predictor: Predictor, spectrograms: Source) -> np.ndarray:
         return predict_samples(predictor, spectrograms, self.samples, self.fold.network_seed)
 
     def _ood_score(self, model: keras.Model, kind: str, spectrograms: np.ndarray) -> np.ndarray:
