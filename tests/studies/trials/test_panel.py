@@ -58,8 +58,8 @@ def test_from_the_command_line_to_the_tables(synthetic_root, tmp_path, capsys):
             strangeness = found.groupby("kind")["strangeness"].mean()
             assert strangeness["silence"] > strangeness["known"]
             model = keras.models.load_model(fold.folder / "bayesian-0.2" / "model.keras")
-            drawn = [layer for layer in model.layers if hasattr(layer, "kernel_prior")]
-            assert {layer.kernel_prior.scale for layer in drawn} == {2.0}
+            drawn = [layer for layer in model.layers if hasattr(layer, "prior")]
+            assert {layer.prior.scale for layer in drawn} == {2.0}
             kept = {path.name for path in (fold.folder / "bayesian-0.2").iterdir()}
             assert kept == {"history.csv", "model.keras"}
             # Trained once, and loaded when it is asked for again.
