@@ -218,7 +218,7 @@ def _data_length(
     # A length of 0 means that a streaming writer did not set it, unless another chunk follows.
     behind = _words(data, size, tf.maximum(start, 0), 2)
     chunk = (behind[1] >= 0) & (behind[1] <= there - 8) & _is_name(behind[0])
-    unknown = (claimed == 0) & (there > 0) & ~chunk
+    unknown = (claimed == 0) & (there > 0) & tf.logical_not(chunk)
     wrong = past | unknown
     return tf.where(wrong, there, claimed), wrong
 

@@ -30,10 +30,6 @@ def _model(seed=1):
     )
 
 
-def _batch(rng):
-    return rng.normal(size=(4, 12, 10, 1)).astype("float32")
-
-
 def _as(layer, plain, x):
     """A variational layer with the weights of a plain one, and a standard deviation of 0."""
     layer.build(x.shape)
@@ -93,19 +89,43 @@ def test_prior_by_name():
     assert found.get_config() == ScaleMixturePrior().get_config()
 
 
-def _compiled(model, **options):
+def _trained(x, model, **options):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("adam", loss, **options)
+    fit = model.fit(x, np.arange(4) % 3, epochs=25, verbose=0, shuffle=False)
+    assert fit.history["loss"][-1] < fit.history["loss"][0]
     return model
 
 
-def test_trains_with_xla_and_saves_what_another_process_samples_alike(rng, tmp_path):
-    model, x = _compiled(_model(), jit_compile=True), _batch(rng)
-    history = model.fit(x, np.arange(4) % 3, epochs=25, verbose=0).history
-    assert history["loss"][-1] < history["loss"][0]
+@pytest.fixture(scope="module")
+def x():
+    return np.random.default_rng(0).normal(size=(4, 12, 10, 1)).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def trained(x):
+    return _trained(x, _model(), jit_compile=False)
+
+
+def test_same_seed_same_training(trained, x):
+    again = _trained(x, _model(), jit_compile=False)
+    for first, second in zip(trained.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_trains_with_xla(x):
+    layers = [
+        Conv2DVariational(2, 3, 4, kl_weight=1e-4, seed=1),
+        DenseVariational(3, estimator=_LOCAL, kl_weight=1e-4, seed=2),
+    ]
+    inputs = [keras.Input((12, 10, 1)), layers[0], keras.layers.Flatten(), layers[1]]
+    _trained(x, keras.Sequential(inputs), jit_compile=True)
+
+
+def test_saved_it_is_sampled_alike_in_another_process(trained, x, tmp_path):
     np.save(tmp_path / "x.npy", x)
-    model.save(tmp_path / "model.keras")
-    expected = np.stack([layer.draw((5, 6)).numpy().sum() for layer in model.layers[::3]])
+    trained.save(tmp_path / "model.keras")
+    expected = np.stack([layer.draw((5, 6)).numpy().sum() for layer in trained.layers[::3]])
     code = (
         "import sys, keras, numpy as np, serkit.layers\n"
         "model = keras.models.load_model(sys.argv[1] + '/model.keras')\n"
@@ -122,28 +142,14 @@ def test_trains_with_xla_and_saves_what_another_process_samples_alike(rng, tmp_p
     assert not np.allclose(found["one"], found["two"])
 
 
-def test_an_exported_model_still_draws(rng, tmp_path):
-    model, x = _model(), _batch(rng)
-    model.export(tmp_path / "exported", verbose=False)
+def test_an_exported_model_still_draws(trained, x, tmp_path):
+    trained.export(tmp_path / "exported", verbose=False)
     # The variables live as long as the loaded model.
     loaded = tf.saved_model.load(tmp_path / "exported")
     draws = np.stack([loaded.serve(x) for _ in range(60)])
     assert draws.std(axis=0).min() > 0
-    own = np.stack([model(x) for _ in range(60)])
+    own = np.stack([trained(x) for _ in range(60)])
     np.testing.assert_allclose(draws.mean(0), own.mean(0), atol=5 * own.std() / 60**0.5)
-
-
-def test_same_seed_same_training(rng):
-    x = _batch(rng)
-
-    def trained():
-        model = _compiled(_model(), jit_compile=False)
-        fit = model.fit(x, np.arange(4) % 3, epochs=25, verbose=0, shuffle=False)
-        assert fit.history["loss"][-1] < fit.history["loss"][0]
-        return model.get_weights()
-
-    for first, second in zip(trained(), trained(), strict=True):
-        np.testing.assert_array_equal(first, second)
 
 
 def test_a_regression_with_a_known_posterior_is_recovered(rng):
