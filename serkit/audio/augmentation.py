@@ -68,14 +68,14 @@ def augment(waveforms: tf.Tensor, seed: tf.Tensor, settings: WaveAugmentation) -
     Returns:
         Waveforms of the same shape; ``waveforms`` itself if no augmentation is enabled.
     """
-    seeds = tf.random.experimental.stateless_split(seed, 4)
+    seeds = tf.random.split(seed, 4)
     if settings.speed is not None:
         waveforms = random_speed(waveforms, seeds[0], *settings.speed)
     if settings.stretch is not None:
-        own_seed = tf.random.experimental.stateless_fold_in(seed, 1)
+        own_seed = tf.convert_to_tensor(tf.random.fold_in(seed, 1))
         waveforms = stretch(waveforms, own_seed, *settings.stretch)
     if settings.pitch is not None:
-        own_seed = tf.random.experimental.stateless_fold_in(seed, 2)
+        own_seed = tf.convert_to_tensor(tf.random.fold_in(seed, 2))
         waveforms = pitch(waveforms, own_seed, *settings.pitch)
     if settings.shift:
         waveforms = time_shift(waveforms, seeds[1], settings.shift)
@@ -104,8 +104,8 @@ def time_shift(waveforms: tf.Tensor, seed: tf.Tensor, largest: float) -> tf.Tens
     """
     check_range("largest", largest, 0.0, 1.0)
     samples = tf.shape(waveforms)[1]
-    share = _draw(waveforms, seed, -largest, largest)
-    by = tf.cast(tf.round(share * tf.cast(samples, tf.float32)), tf.int32)
+    fraction = _draw(waveforms, seed, -largest, largest)
+    by = tf.cast(tf.round(fraction * tf.cast(samples, tf.float32)), tf.int32)
     index = tf.range(samples)[tf.newaxis] - by
     inside = (index >= 0) & (index < samples)
     moved = tf.gather(waveforms, tf.where(inside, index, 0), batch_dims=1)
@@ -128,7 +128,7 @@ def gain(waveforms: tf.Tensor, seed: tf.Tensor, low_db: float, high_db: float) -
         InputError: if a gain is out of range.
     """
     _check_order("low_db", low_db, "high_db", high_db, -_MOST_DB, _MOST_DB)
-    return waveforms * 10.0 ** (_draw(waveforms, seed, low_db, high_db) / 20.0)
+    return waveforms * tf.pow(10.0, _draw(waveforms, seed, low_db, high_db) / 20.0)
 
 
 def add_noise(waveforms: tf.Tensor, seed: tf.Tensor, low_db: float, high_db: float) -> tf.Tensor:
@@ -150,9 +150,9 @@ def add_noise(waveforms: tf.Tensor, seed: tf.Tensor, low_db: float, high_db: flo
         InputError: if a ratio is out of range.
     """
     _check_order("low_db", low_db, "high_db", high_db, -_MOST_DB, _MOST_DB)
-    seeds = tf.random.experimental.stateless_split(seed, 2)
+    seeds = tf.random.split(seed, 2)
     noise = tf.random.stateless_normal(tf.shape(waveforms), seeds[0])
-    ratio = 10.0 ** (_draw(waveforms, seeds[1], low_db, high_db) / 20.0)
+    ratio = tf.pow(10.0, _draw(waveforms, seeds[1], low_db, high_db) / 20.0)
     level = _root_mean_square(waveforms) / (_root_mean_square(noise) * ratio)
     return waveforms + level * noise
 
@@ -225,13 +225,13 @@ def pitch(waveforms: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> tf.
         InputError: if a change is out of range.
     """
     _check_order("low", low, "high", high, -_MOST_SEMITONES, _MOST_SEMITONES)
-    factors = 2.0 ** (_draw(waveforms, seed, low, high)[:, 0] / 12.0)
+    factors = tf.pow(2.0, _draw(waveforms, seed, low, high)[:, 0] / 12.0)
     return change_pitch(waveforms, factors, 2.0 ** (high / 12.0))
 
 
 def _draw(waveforms: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> tf.Tensor:
     """Draw one uniform random number per clip, float32 ``(batch, 1)``."""
-    return tf.random.stateless_uniform([tf.shape(waveforms)[0], 1], seed, low, high)
+    return tf.random.stateless_uniform(tf.stack([tf.shape(waveforms)[0], 1]), seed, low, high)
 
 
 def _root_mean_square(waveforms: tf.Tensor) -> tf.Tensor:

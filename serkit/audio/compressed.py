@@ -83,8 +83,12 @@ def _decode_compressed(data: tf.Tensor, backend: str) -> Decoded:
     waveform, rate, status = tf.numpy_function(
         partial(_decode, backend=backend), [data], kinds, stateful=False
     )
-    shapes = zip((waveform, rate, status), ([None], [], []), strict=True)
-    return Decoded(*(tf.ensure_shape(*pair) for pair in shapes), note=tf.constant(""))
+    return Decoded(
+        waveform=tf.ensure_shape(waveform, [None]),
+        sample_rate=tf.ensure_shape(rate, []),
+        status=tf.ensure_shape(status, []),
+        note=tf.constant(""),
+    )
 
 
 def _decode(data: bytes | np.ndarray, backend: str) -> tuple[np.ndarray, np.int32, bytes]:

@@ -68,9 +68,20 @@ _ANY = (-_MOST - 1, _MOST)
 # header, and the number of bytes after it.
 _USUAL = np.array(
     [
-        *((_id("RIFF"),) * 2, _ANY, (_id("WAVE"),) * 2, (_FMT,) * 2, (16, 16), (0x1_0001,) * 2),
-        *((1000, 1_000_000), _ANY, (16 << 16, (17 << 16) - 1), _ANY, (0, _MOST)),
-        *((_DATA,) * 2, (2, _MOST), (0, _MOST)),
+        (_id("RIFF"), _id("RIFF")),
+        _ANY,
+        (_id("WAVE"), _id("WAVE")),
+        (_FMT, _FMT),
+        (16, 16),
+        (0x1_0001, 0x1_0001),
+        (1000, 1_000_000),
+        _ANY,
+        (16 << 16, (17 << 16) - 1),
+        _ANY,
+        (0, _MOST),
+        (_DATA, _DATA),
+        (2, _MOST),
+        (0, _MOST),
     ],
     np.int32,
 )
@@ -218,7 +229,7 @@ def _data_length(
     # A length of 0 means that a streaming writer did not set it, unless another chunk follows.
     behind = _words(data, size, tf.maximum(start, 0), 2)
     chunk = (behind[1] >= 0) & (behind[1] <= there - 8) & _is_name(behind[0])
-    unknown = (claimed == 0) & (there > 0) & ~chunk
+    unknown = (claimed == 0) & (there > 0) & tf.logical_not(chunk)
     wrong = past | unknown
     return tf.where(wrong, there, claimed), wrong
 

@@ -54,7 +54,7 @@ def to_waveform(
     check_range("iterations", iterations, 1)
     power = _relative_power(_checked(spectrograms, spec), spec)
     shape = [spec.frames, spec.fft // 2 + 1]
-    seeds = [derive_seed(seed, "phases"), 0]
+    seeds = (derive_seed(seed, "phases"), 0)
     angles = tf.random.stateless_uniform(shape, seeds, 0.0, 2.0 * np.pi, alg="philox")
     phases = tf.complex(tf.cos(angles), tf.sin(angles))
     count = tf.constant(iterations)
@@ -121,10 +121,10 @@ def linear_power(power: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
     Source: Lee & Seung (2001), Algorithms for non-negative matrix factorization.
     """
     weights = tf.constant(band_weights(spec))
-    shares = tf.reduce_sum(weights, axis=1)
+    sums = tf.reduce_sum(weights, axis=1)
 
     def spread(bands: tf.Tensor) -> tf.Tensor:
-        return tf.math.divide_no_nan(tf.matmul(bands, weights, transpose_b=True), shares)
+        return tf.math.divide_no_nan(tf.matmul(bands, weights, transpose_b=True), sums)
 
     linear = spread(power / tf.reduce_sum(weights, axis=0))
     for _ in range(_UPDATES):
@@ -178,7 +178,7 @@ def _griffin_lim(
 
 def _relative_power(spectrograms: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
     """Compute the band power ``(batch, frames, bins)`` from 0 to 1; values at the floor give 0."""
-    scaled = tf.cast(spectrograms[..., 0], tf.float32)
+    scaled = tf.cast(spectrograms[:, :, :, 0], tf.float32)
     power = tf.exp((scaled - 1.0) * (np.log(10.0) * spec.range_db / 20.0))
     heard = tf.reduce_max(scaled, axis=[1, 2], keepdims=True) > _SILENT
     return tf.where(heard & (scaled > -1.0), power, 0.0)

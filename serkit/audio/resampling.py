@@ -158,7 +158,8 @@ def _by_spectrum(waveform: tf.Tensor, rate: tf.Tensor, new_rate: int) -> tf.Tens
     spectra = tf.signal.rfft(tf.concat([rows, after, before], axis=1))
     passed = spectra[:, : periods * lower // 2 + 1] * _gains(periods, old_block, new_block)
     length = periods * new_block
-    passed = tf.pad(passed, [[0, 0], [0, length // 2 + 1 - tf.shape(passed)[1]]])
+    zeros = tf.zeros([blocks, length // 2 + 1 - tf.shape(passed)[1]], passed.dtype)
+    passed = tf.concat([passed, zeros], axis=1)
     frames = tf.signal.irfft(passed, [length])
     changed = tf.reshape(frames[:, : (periods - spare) * new_block], [-1])
     wanted = -(-tf.cast(samples, tf.int64) * new_rate // tf.cast(rate, tf.int64))

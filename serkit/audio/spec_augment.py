@@ -44,7 +44,7 @@ def mask(spectrograms: tf.Tensor, seed: tf.Tensor, settings: MaskSettings) -> tf
     Source: Park et al. (2019), SpecAugment, arXiv:1904.08779 (without its time warping).
     """
     shape = tf.shape(spectrograms)
-    seeds = tf.random.experimental.stateless_split(seed, 3)
+    seeds = tf.random.split(seed, 3)
     keep_time = outside_an_interval(shape[0], shape[1], settings.time, seeds[0])[
         :, :, tf.newaxis, tf.newaxis
     ]
@@ -69,7 +69,7 @@ def outside_an_interval(
     Returns:
         Boolean ``(batch, size)``.
     """
-    draws = tf.random.stateless_uniform([2, batch, 1], seed)
+    draws = tf.random.stateless_uniform(tf.stack([2, batch, 1]), seed)
     extent = tf.cast(size, tf.float32)
     length = draws[0] * longest * extent
     start = draws[1] * (extent - length)
@@ -80,6 +80,6 @@ def outside_an_interval(
 def _shift(spectrograms: tf.Tensor, largest: float, seed: tf.Tensor) -> tf.Tensor:
     shape = tf.shape(spectrograms)
     frames = tf.cast(shape[1], tf.float32)
-    by = tf.random.stateless_uniform([shape[0], 1], seed, -largest, largest) * frames
+    by = tf.random.stateless_uniform(tf.stack([shape[0], 1]), seed, -largest, largest) * frames
     index = (tf.range(shape[1])[tf.newaxis] + tf.cast(tf.round(by), tf.int32)) % shape[1]
     return tf.gather(spectrograms, index, batch_dims=1)

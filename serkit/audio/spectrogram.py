@@ -31,7 +31,8 @@ def bands(scale: str, count: int, low_hz: float, high_hz: float) -> np.ndarray:
         return np.linspace(low_hz, high_hz, count)
     if scale == "log":
         return np.geomspace(low_hz, high_hz, count)
-    edges = np.linspace(*(1127.0 * np.log1p(np.array([low_hz, high_hz]) / 700.0)), count + 2)
+    low, high = 1127.0 * np.log1p(np.array([low_hz, high_hz]) / 700.0)
+    edges = np.linspace(low, high, count + 2)
     return 700.0 * np.expm1(edges[1:-1] / 1127.0)
 
 
@@ -259,7 +260,7 @@ def _power_of_bands(transform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
     parts = tf.reshape(parts, [-1, spec.frames, 2 * (spec.fft // 2 + 1)])
     # Square group by group and in place, so that the squares are still in the CPU's cache.
     groups = [
-        tf.matmul(tf.square(parts[..., 2 * low : 2 * high]), np.repeat(weights, 2, axis=0))
+        tf.matmul(tf.square(parts[:, :, 2 * low : 2 * high]), np.repeat(weights, 2, axis=0))
         for low, high, weights in _groups(spec)
     ]
     return tf.concat(groups, axis=2)

@@ -68,7 +68,7 @@ def change_tempo(waveforms: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
     around = -(-samples // (2 * _HOP)) + _WINDOW // _HOP
     first = around * _HOP + _WINDOW // 2 - samples // 2
     length = 2 * around * _HOP + _WINDOW
-    padded = tf.pad(waveforms, [[0, 0], [first, length - first - samples]])
+    padded = _padded(waveforms, first, length - first - samples)
     frames = tf.signal.stft(padded, _WINDOW, _HOP)
     steps = tf.cast(tf.range(-around, around + 1), tf.float32)
     places = tf.cast(around, tf.float32) + factor * steps
@@ -92,11 +92,16 @@ def change_pitch(waveforms: tf.Tensor, factors: tf.Tensor, highest: float) -> tf
         Waveforms of the same shape. At a factor of exactly 1 the clip is unchanged.
     """
     samples = tf.shape(waveforms)[1]
-    share = max(highest - 1.0, 0.0) / 2.0
-    margin = tf.cast(tf.math.ceil(share * tf.cast(samples, tf.float32)), tf.int32)
-    padded = tf.pad(waveforms, [[0, 0], [margin, margin]])
+    fraction = max(highest - 1.0, 0.0) / 2.0
+    margin = tf.cast(tf.math.ceil(fraction * tf.cast(samples, tf.float32)), tf.int32)
+    padded = _padded(waveforms, margin, margin)
     changed = change_speed(change_tempo(padded, 1.0 / factors), factors)
     return tf.ensure_shape(changed[:, margin : margin + samples], waveforms.shape)
+
+
+def _padded(rows: tf.Tensor, before: tf.Tensor | int, after: tf.Tensor | int) -> tf.Tensor:
+    """Pad the rows of ``(batch, any)`` with zeros."""
+    return tf.pad(rows, [[0, 0], [before, after]])  # pyright: ignore[reportArgumentType]
 
 
 def _read_frames(frames: tf.Tensor, places: tf.Tensor, fixed: tf.Tensor) -> tf.Tensor:
@@ -115,9 +120,10 @@ def _read_frames(frames: tf.Tensor, places: tf.Tensor, fixed: tf.Tensor) -> tf.T
     angles = tf.atan2(tf.math.imag(frames), tf.math.real(frames))
     sizes = tf.abs(frames)
     lower = tf.clip_by_value(tf.cast(tf.floor(places), tf.int32), 0, tf.shape(frames)[1] - 2)
-    share = (places - tf.cast(lower, tf.float32))[..., tf.newaxis]
+    fraction = tf.expand_dims(places - tf.cast(lower, tf.float32), -1)
     here, after = (tf.gather(sizes, lower + step, batch_dims=1) for step in (0, 1))
-    size = tf.where((share >= 0.0) & (share <= 1.0), here + share * (after - here), 0.0)
+    inside = (fraction >= 0.0) & (fraction <= 1.0)
+    size = tf.where(inside, here + fraction * (after - here), 0.0)
     steps = tf.gather(angles[:, 1:] - angles[:, :-1], lower, batch_dims=1)
     phase = tf.cumsum(steps, axis=1, exclusive=True)
     phase += (angles - phase)[:, fixed, tf.newaxis]
@@ -142,7 +148,7 @@ def _oversampled(waveforms: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
     samples = tf.shape(waveforms)[1]
     length = -(-(samples + 2 * _MARGIN) // _BLOCK) * _BLOCK
     longer = _OVERSAMPLING * length
-    padded = tf.pad(waveforms, [[0, 0], [_MARGIN, length - samples - _MARGIN]])
+    padded = _padded(waveforms, _MARGIN, length - samples - _MARGIN)
     spectrum = tf.signal.rfft(padded)
     bins = tf.range(tf.cast(length // 2 + 1, tf.float32))
     # Replace bin 0 by a small number to avoid 0 / 0; its sine is equal to the angle.
@@ -150,7 +156,7 @@ def _oversampled(waveforms: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
     response = (tf.sin(angle) / angle) ** 4 / _OVERSAMPLING
     kept = bins * tf.maximum(factor, 1.0) < tf.cast(length // 2, tf.float32)
     spectrum *= tf.cast(tf.where(kept, 1.0 / response, 0.0), tf.complex64)
-    spectrum = tf.pad(spectrum, [[0, 0], [0, (longer - length) // 2]])
+    spectrum = _padded(spectrum, 0, (longer - length) // 2)
     return tf.signal.irfft(spectrum, [longer])
 
 

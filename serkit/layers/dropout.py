@@ -15,18 +15,40 @@ def layers_of(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
 
 
 @keras.saving.register_keras_serializable("serkit")
-class MonteCarloDropout(keras.layers.Dropout):
-    """``keras.layers.Dropout`` that drops units in prediction as in training.
+class MCDropout(keras.layers.Dropout):
+    """Monte Carlo dropout: drops units in inference as in training.
 
-    The arguments are those of ``keras.layers.Dropout``. Inputs and outputs are ``(batch, …)`` of
-    the same shape. Kept units are divided by the fraction of units that is kept.
+    ``keras.layers.Dropout`` drops units in training only. Calling it, or a whole model, with
+    ``training=True`` to drop them in inference too (keras-team/keras issue 10809) is not saved with
+    the model, or trains batch normalisation as well. This layer drops units whenever it is called,
+    also in ``predict``, after loading and in an exported model.
+
+    Inputs are ``(batch, …)`` of any float dtype and range. Outputs have the same shape and dtype:
+    dropped units are 0, the others are divided by the fraction of units that is kept.
+
+    Args:
+        rate: fraction of the units that is dropped, 0 to 1.
+        noise_shape: as for ``keras.layers.Dropout``; ``(None, 1, 1, None)`` drops whole channels.
+        seed: seed of the random units; None for a different seed in each process.
+        **kwargs: as for any Keras layer.
+
+    Raises:
+        ValueError: if ``rate`` is out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> from serkit.layers import MCDropout
+        >>> dropped = MCDropout(0.5, seed=1)(np.ones((8, 100), "float32"), training=False)
+        >>> sorted({float(unit) for unit in np.ravel(dropped)})
+        [0.0, 2.0]
 
     Source: Gal & Ghahramani (2016), arXiv:1506.02142.
     """
 
     _drawn, _drops = None, True
 
-    def call(self, inputs, training=None):
+    def call(self, inputs, training: bool | None = None):
+        """Return ``inputs`` without the dropped units; ``training`` makes no difference."""
         if self._drawn is None:
             return super().call(inputs, training=self._drops)
         sides = self.noise_shape or (None,) * len(inputs.shape)

@@ -16,15 +16,18 @@ dtype of the inputs.
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import ops
-from tensorflow_probability import distributions as tfd
+from keras import activations, ops
 
-from serkit.errors import check_range
-from serkit.layers.priors import NormalPrior, ScaleMixturePrior
+from serkit.errors import check_choice, check_range
+from serkit.layers.priors import Prior, get_prior
+
+if TYPE_CHECKING:
+    from tensorflow_probability import distributions as tfd
 
 Linear = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
@@ -84,7 +87,12 @@ def _signs(x, seed):
     return ops.cast(ops.where(drawn < 0.5, -1.0, 1.0), x.dtype)
 
 
-Prior = NormalPrior | ScaleMixturePrior
+ESTIMATORS = {
+    "flipout": flipout,
+    "local_reparameterization": local_reparameterization,
+    "reparameterization": reparameterization,
+}
+"""Estimators by name."""
 
 
 class VariationalLayer(keras.layers.Layer):
@@ -99,41 +107,46 @@ class VariationalLayer(keras.layers.Layer):
     loss that is a mean over clips, the right weight is one over the number of real training clips.
 
     Args:
+        activation: as for ``keras.layers.Dense``.
+        estimator: one of :data:`ESTIMATORS`.
+        prior: prior of the kernel, from :mod:`serkit.layers.priors`: an object or a name.
         use_bias: whether the layer has a bias.
         kernel_initializer: initializer of the posterior's mean.
         bias_initializer: initializer of the bias.
         posterior_scale: initial standard deviation of every weight, above 0.
-        kernel_prior: prior of the kernel, or its serialized form; default: a standard normal.
         kl_weight: weight of the KL divergence in the loss, 0 or more.
         seed: seed of the random weights; None for a different seed in each process.
         **kwargs: as for any Keras layer.
 
     Raises:
-        InputError: if a value is out of range.
+        InputError: if a value is out of range or a name is unknown.
     """
 
     def __init__(
         self,
+        activation: str | Callable | None = None,
         *,
+        estimator: str = "flipout",
+        prior: str | Prior | dict = "normal",
         use_bias: bool = True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
+        kernel_initializer: str | dict | keras.initializers.Initializer = "glorot_uniform",
+        bias_initializer: str | dict | keras.initializers.Initializer = "zeros",
         posterior_scale: float = 1e-3,
-        kernel_prior: Prior | dict | None = None,
         kl_weight: float = 1.0,
         seed: int | None = None,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
+        check_choice("estimator", estimator, ESTIMATORS)
         check_range("posterior_scale", posterior_scale, 1e-12, 1e3)
         check_range("kl_weight", kl_weight, 0.0)
+        self.activation = activations.get(activation)
+        self.estimator = estimator
+        self.prior: Prior = get_prior(prior)
         self.use_bias = use_bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.posterior_scale = float(posterior_scale)
-        if isinstance(kernel_prior, dict):
-            kernel_prior = keras.saving.deserialize_keras_object(kernel_prior)
-        self.kernel_prior = kernel_prior or NormalPrior()
         self._kl_weight = float(kl_weight)
         self.seed = seed
         self.noise = keras.random.SeedGenerator(seed)
@@ -158,10 +171,10 @@ class VariationalLayer(keras.layers.Layer):
                 name="bias", shape=(biases,), initializer=self.bias_initializer
             )
         zero = keras.initializers.Zeros()
-        if self.kernel_prior.centred:
+        if self.prior.centred:
             self.kernel_prior_loc = self._own("kernel_prior_loc", shape, zero, trainable=False)
             self.kernel_prior_loc.assign(self.kernel_posterior_loc)
-        if self.kernel_prior.relative:
+        if self.prior.relative:
             start = keras.initializers.Constant(self.posterior_scale)
             self.kernel_prior_unit = self._own("kernel_prior_unit", shape, start, trainable=False)
         weight = keras.initializers.Constant(self._kl_weight)
@@ -180,8 +193,10 @@ class VariationalLayer(keras.layers.Layer):
         )
 
     @property
-    def posterior(self) -> tfd.Normal:
+    def posterior(self) -> "tfd.Normal":
         """Posterior of the kernel, float32, with the shape of the kernel."""
+        from tensorflow_probability import distributions as tfd
+
         return tfd.Normal(
             tf.convert_to_tensor(self.kernel_posterior_loc),
             tf.nn.softplus(tf.convert_to_tensor(self.kernel_posterior_untransformed_scale)),
@@ -193,9 +208,9 @@ class VariationalLayer(keras.layers.Layer):
         Returns:
             float32 scalar in nats.
         """
-        centre = self.kernel_prior_loc if self.kernel_prior.centred else 0.0
-        unit = self.kernel_prior_unit if self.kernel_prior.relative else 1.0
-        return self.kernel_prior.divergence(
+        centre = self.kernel_prior_loc if self.prior.centred else 0.0
+        unit = self.kernel_prior_unit if self.prior.relative else 1.0
+        return self.prior.divergence(
             self.posterior, tf.convert_to_tensor(centre), tf.convert_to_tensor(unit), self.noise
         )
 
@@ -214,7 +229,8 @@ class VariationalLayer(keras.layers.Layer):
         else:
             self.add_loss(ops.convert_to_tensor(self.kl_weight) * self.divergence())
             posterior = self.posterior
-            outputs = self.estimator(linear, inputs, posterior.loc, posterior.scale, self.noise)
+            estimate = ESTIMATORS[self.estimator]
+            outputs = estimate(linear, inputs, posterior.loc, posterior.scale, self.noise)
         if self.use_bias:
             outputs = outputs + ops.cast(self.bias, outputs.dtype)
         return self.activation(outputs)
@@ -267,19 +283,21 @@ class VariationalLayer(keras.layers.Layer):
         scale = np.broadcast_to(np.maximum(scale, 1e-12), loc.shape)
         self.kernel_posterior_loc.assign(loc)
         self.kernel_posterior_untransformed_scale.assign(_unsoftplus(scale))
-        if self.kernel_prior.centred:
+        if self.prior.centred:
             self.kernel_prior_loc.assign(loc)
-        if self.kernel_prior.relative:
+        if self.prior.relative:
             self.kernel_prior_unit.assign(scale)
 
     def get_config(self) -> dict:
         return {
             **super().get_config(),
+            "activation": activations.serialize(self.activation),
+            "estimator": self.estimator,
+            "prior": keras.saving.serialize_keras_object(self.prior),
             "use_bias": self.use_bias,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
             "posterior_scale": self.posterior_scale,
-            "kernel_prior": keras.saving.serialize_keras_object(self.kernel_prior),
             "kl_weight": self._kl_weight,
             "seed": self.seed,
         }

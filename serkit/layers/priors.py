@@ -1,10 +1,15 @@
 """Priors of weights."""
 
+from typing import TYPE_CHECKING
+
 import keras
 import tensorflow as tf
-from tensorflow_probability import distributions as tfd
 
-from serkit.errors import check_range
+from serkit.errors import check_choice, check_range
+
+if TYPE_CHECKING:
+    # Its import takes seconds, and this package is imported wherever a model is trained.
+    from tensorflow_probability import distributions as tfd
 
 
 @keras.saving.register_keras_serializable("serkit")
@@ -21,6 +26,11 @@ class NormalPrior:
 
     Raises:
         InputError: if ``scale`` is not above 0.
+
+    Example:
+        >>> from serkit.layers import DenseVariational, NormalPrior
+        >>> DenseVariational(3, prior=NormalPrior(0.5)).prior.scale
+        0.5
     """
 
     def __init__(self, scale: float = 1.0, centred: bool = False, relative: bool = False) -> None:
@@ -28,7 +38,7 @@ class NormalPrior:
         self.scale, self.centred, self.relative = float(scale), bool(centred), bool(relative)
 
     def divergence(
-        self, posterior: tfd.Normal, centre: tf.Tensor | float, unit: tf.Tensor | float, seed
+        self, posterior: "tfd.Normal", centre: tf.Tensor | float, unit: tf.Tensor | float, seed
     ) -> tf.Tensor:
         """Compute the KL divergence of the posterior from this prior, summed over all weights.
 
@@ -41,6 +51,8 @@ class NormalPrior:
         Returns:
             float32 scalar in nats.
         """
+        from tensorflow_probability import distributions as tfd
+
         prior = tfd.Normal(centre, self.scale * unit)
         return tf.reduce_sum(tfd.kl_divergence(posterior, prior))
 
@@ -62,7 +74,7 @@ class ScaleMixturePrior:
     Args:
         wide: standard deviation of the wide component, above 0.
         narrow: standard deviation of the narrow component, above 0.
-        share: mixture weight of the wide component, 0.001 to 0.999.
+        fraction: mixture weight of the wide component, 0.001 to 0.999.
         centred: as for :class:`NormalPrior`.
         relative: as for :class:`NormalPrior`, applied to ``wide`` and ``narrow``.
 
@@ -76,18 +88,18 @@ class ScaleMixturePrior:
         self,
         wide: float = 1.0,
         narrow: float = 0.002,
-        share: float = 0.5,
+        fraction: float = 0.5,
         centred: bool = False,
         relative: bool = False,
     ) -> None:
         check_range("wide", wide, 1e-12, 1e6)
         check_range("narrow", narrow, 1e-12, 1e6)
-        check_range("share", share, 0.001, 0.999)
-        self.wide, self.narrow, self.share = float(wide), float(narrow), float(share)
+        check_range("fraction", fraction, 0.001, 0.999)
+        self.wide, self.narrow, self.fraction = float(wide), float(narrow), float(fraction)
         self.centred, self.relative = bool(centred), bool(relative)
 
     def divergence(
-        self, posterior: tfd.Normal, centre: tf.Tensor | float, unit: tf.Tensor | float, seed
+        self, posterior: "tfd.Normal", centre: tf.Tensor | float, unit: tf.Tensor | float, seed
     ) -> tf.Tensor:
         """Estimate the KL divergence of the posterior from this prior with one draw of the weights.
 
@@ -100,19 +112,43 @@ class ScaleMixturePrior:
         Returns:
             float32 scalar in nats, summed over all weights.
         """
+        from tensorflow_probability import distributions as tfd
+
         noise = keras.random.normal(posterior.loc.shape, dtype="float32", seed=seed)
         draw = posterior.loc + posterior.scale * noise
         narrow = tfd.Normal(centre, self.narrow * unit).log_prob(draw)
         wide = tfd.Normal(centre, self.wide * unit).log_prob(draw)
         prior = tf.reduce_logsumexp(
-            tf.stack([wide + tf.math.log(self.share), narrow + tf.math.log(1 - self.share)]), axis=0
+            [wide + tf.math.log(self.fraction), narrow + tf.math.log(1 - self.fraction)], axis=0
         )
         return tf.reduce_sum(posterior.log_prob(draw) - prior)
 
     def get_config(self) -> dict:
-        names = ("wide", "narrow", "share", "centred", "relative")
+        names = ("wide", "narrow", "fraction", "centred", "relative")
         return {name: getattr(self, name) for name in names}
 
     @classmethod
     def from_config(cls, config: dict) -> "ScaleMixturePrior":
         return cls(**config)
+
+
+Prior = NormalPrior | ScaleMixturePrior
+PRIORS: dict[str, type[NormalPrior] | type[ScaleMixturePrior]] = {
+    "normal": NormalPrior,
+    "scale_mixture": ScaleMixturePrior,
+}
+"""Priors by name; by name they have the default values of their arguments."""
+
+
+def get_prior(prior: str | Prior | dict) -> Prior:
+    """Return a prior, given itself, its name in :data:`PRIORS` or its serialized form.
+
+    Raises:
+        InputError: if the name is unknown.
+    """
+    if isinstance(prior, str):
+        check_choice("prior", prior, PRIORS)
+        return PRIORS[prior]()
+    if isinstance(prior, dict):
+        return keras.saving.deserialize_keras_object(prior)
+    return prior

@@ -1,8 +1,8 @@
 """Variational dense and convolutional layers, and the weight of their KL divergence.
 
-Keras 3 does not accept ``tfp.layers``, which is written for Keras 2. The layers here keep its
-names, variables and defaults where possible: a mean-field normal posterior of the kernel, a
-deterministic bias, a standard normal prior. There are two differences:
+The layers keep the names, variables and defaults of ``tfp.layers`` where possible: a mean-field
+normal posterior of the kernel, a deterministic bias, a standard normal prior. There are two
+differences:
 
 - The initial standard deviation of the posterior is 1e-3. ``tfp.layers`` uses about 0.05, with
   which deep networks do not begin to learn.
@@ -13,145 +13,90 @@ Every call draws new weights, in prediction as in training: ``model.predict`` re
 one draw, and differs from call to call. :mod:`serkit.uncertainty` takes any number of draws.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import keras
-from keras import activations, ops
+import tensorflow as tf
+from keras import ops
 
 from serkit.errors import InputError, check_choice, check_range
-from serkit.layers import posterior as estimators
 from serkit.layers.dropout import layers_of
 from serkit.layers.posterior import VariationalLayer
 
 
-class _Dense(VariationalLayer):
-    estimator = None
-
-    def __init__(self, units: int, activation=None, **kwargs) -> None:
-        super().__init__(**kwargs)
-        check_range("units", units, 1)
-        self.units = units
-        self.activation = activations.get(activation)
-        self.input_spec = keras.layers.InputSpec(min_ndim=2)
-
-    def build(self, input_shape) -> None:
-        self.add_kernel((input_shape[-1], self.units), self.units)
-        self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: input_shape[-1]})
-
-    def call(self, inputs, training=None):
-        return self.activated(ops.matmul, inputs)
-
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:-1], self.units)
-
-    def get_config(self) -> dict:
-        own = {"units": self.units, "activation": activations.serialize(self.activation)}
-        return {**super().get_config(), **own}
-
-
-class _Conv2D(VariationalLayer):
-    estimator = None
-
-    def __init__(
-        self,
-        filters: int,
-        kernel_size: int | tuple[int, int],
-        strides: int | tuple[int, int] = 1,
-        padding: str = "valid",
-        activation=None,
-        **kwargs,
-    ) -> None:
-        super().__init__(**kwargs)
-        check_range("filters", filters, 1)
-        check_choice("padding", padding, ("valid", "same"))
-        self.filters, self.padding = filters, padding
-        self.kernel_size = _pair("kernel_size", kernel_size)
-        self.strides = _pair("strides", strides)
-        self.activation = activations.get(activation)
-        self.input_spec = keras.layers.InputSpec(ndim=4)
-
-    def build(self, input_shape) -> None:
-        self.add_kernel((*self.kernel_size, input_shape[-1], self.filters), self.filters)
-        self.input_spec = keras.layers.InputSpec(ndim=4, axes={-1: input_shape[-1]})
-
-    def call(self, inputs, training=None):
-        return self.activated(self._convolve, inputs)
-
-    def _convolve(self, inputs, kernel):
-        return ops.conv(inputs, kernel, self.strides, self.padding, "channels_last")
-
-    def compute_output_shape(self, input_shape):
-        return ops.conv(
-            keras.KerasTensor(input_shape),
-            keras.KerasTensor((*self.kernel_size, input_shape[-1], self.filters)),
-            *(self.strides, self.padding, "channels_last"),
-        ).shape
-
-    def get_config(self) -> dict:
-        own = {
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "padding": self.padding,
-            "activation": activations.serialize(self.activation),
-        }
-        return {**super().get_config(), **own}
-
-
-def _pair(name: str, value: int | tuple[int, int]) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    for side in pair:
-        check_range(name, side, 1)
-    return pair
-
-
 @keras.saving.register_keras_serializable("serkit")
-class DenseReparameterization(_Dense):
-    """Variational dense layer with one draw of its weights for each batch.
+class DenseVariational(VariationalLayer):
+    """Dense layer with a normal posterior of its kernel, for Keras 3.
+
+    Keras 3 does not accept the layers of TensorFlow Probability, which are written for Keras 2
+    (tensorflow/probability issues 1829 and 1381). This layer is a Keras 3 layer: it can be used in
+    any model, trained with ``fit``, saved, loaded and exported.
+
+    Inputs are ``(batch, …, channels)`` of any float dtype and range, outputs ``(batch, …, units)``.
+    Each call adds the KL divergence, in nats, times ``kl_weight`` to the model's loss.
 
     Args:
         units: number of output units, 1 or more.
         activation: as for ``keras.layers.Dense``.
-        **kwargs: see :class:`serkit.layers.posterior.VariationalLayer`.
-
-    Inputs are ``(batch, …, channels)``, outputs ``(batch, …, units)``.
+        estimator: how the outputs are computed from the random kernel. ``flipout`` draws the kernel
+            once for the batch and a random sign per example, in two matrix products.
+            ``local_reparameterization`` draws the outputs, as if each example had its own kernel.
+            ``reparameterization`` draws the kernel once for all examples of the batch.
+        prior: prior of the kernel: ``normal`` (standard normal), ``scale_mixture``, or an object of
+            :mod:`serkit.layers.priors`.
+        **kwargs: more arguments of :class:`serkit.layers.posterior.VariationalLayer`, such as
+            ``kl_weight`` and ``seed``, and those of any Keras layer.
 
     Raises:
-        InputError: if a value is out of range.
+        InputError: if a value is out of range or a name is unknown.
 
-    Source: Kingma & Welling (2014), arXiv:1312.6114; Blundell et al. (2015), arXiv:1505.05424.
+    Example:
+        >>> import numpy as np
+        >>> from serkit.layers import DenseVariational
+        >>> layer = DenseVariational(3, estimator="local_reparameterization", seed=1)
+        >>> layer(np.ones((2, 5), "float32")).shape.as_list()
+        [2, 3]
+        >>> layer.posterior.loc.shape.as_list()
+        [5, 3]
+
+    Source: Blundell et al. (2015), arXiv:1505.05424; Wen et al. (2018), Flipout, arXiv:1803.04386;
+    Kingma et al. (2015), local reparameterisation, arXiv:1506.02557; Kingma & Welling (2014),
+    arXiv:1312.6114.
     """
 
-    estimator = staticmethod(estimators.reparameterization)
+    def __init__(self, units: int, activation: str | Callable | None = None, **kwargs) -> None:
+        super().__init__(activation, **kwargs)
+        check_range("units", units, 1)
+        self.units = units
+        self.input_spec = keras.layers.InputSpec(min_ndim=2)
+
+    def build(self, input_shape: tuple[int, ...]) -> None:
+        """Create the variables for inputs ``(batch, …, channels)``."""
+        self.add_kernel((input_shape[-1], self.units), self.units)
+        self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: input_shape[-1]})
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """Return random outputs; ``training`` makes no difference."""
+        return self.activated(ops.matmul, inputs)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return ``(batch, …, units)``."""
+        return (*input_shape[:-1], self.units)
+
+    def get_config(self) -> dict:
+        """Return the arguments of the layer as JSON values."""
+        return {**super().get_config(), "units": self.units}
 
 
 @keras.saving.register_keras_serializable("serkit")
-class DenseFlipout(_Dense):
-    """Variational dense layer with Flipout: random signs decorrelate the noise of the examples.
+class Conv2DVariational(VariationalLayer):
+    """2D convolution with a normal posterior of its kernel, for Keras 3.
 
-    Arguments, shapes and errors are those of :class:`DenseReparameterization`.
+    Keras 3 does not accept the layers of TensorFlow Probability; see :class:`DenseVariational`.
 
-    Source: Wen et al. (2018), arXiv:1803.04386.
-    """
-
-    estimator = staticmethod(estimators.flipout)
-
-
-@keras.saving.register_keras_serializable("serkit")
-class DenseLocalReparameterization(_Dense):
-    """Variational dense layer that draws its outputs, as if each example had its own weights.
-
-    Arguments, shapes and errors are those of :class:`DenseReparameterization`.
-
-    Source: Kingma et al. (2015), arXiv:1506.02557.
-    """
-
-    estimator = staticmethod(estimators.local_reparameterization)
-
-
-@keras.saving.register_keras_serializable("serkit")
-class Conv2DReparameterization(_Conv2D):
-    """Variational 2D convolution with one draw of its weights for each batch.
+    Inputs are ``(batch, frames, bins, channels)`` of any float dtype and range, outputs
+    ``(batch, frames, bins, filters)`` with frames and bins as from ``keras.layers.Conv2D``. Each
+    call adds the KL divergence, in nats, times ``kl_weight`` to the model's loss.
 
     Args:
         filters: number of output channels, 1 or more.
@@ -159,41 +104,70 @@ class Conv2DReparameterization(_Conv2D):
         strides: one number, or two numbers for frames and bins, each 1 or more.
         padding: ``valid`` or ``same``.
         activation: as for ``keras.layers.Conv2D``.
-        **kwargs: see :class:`serkit.layers.posterior.VariationalLayer`.
-
-    Inputs are ``(batch, frames, bins, channels)``, outputs ``(batch, frames, bins, filters)``.
+        estimator: as for :class:`DenseVariational`. ``local_reparameterization`` draws the outputs
+            of different positions independently, although they share their weights.
+        prior: as for :class:`DenseVariational`.
+        **kwargs: as for :class:`DenseVariational`.
 
     Raises:
-        InputError: if a value is out of range.
+        InputError: if a value is out of range or a name is unknown.
 
-    Source: Kingma & Welling (2014), arXiv:1312.6114; Blundell et al. (2015), arXiv:1505.05424.
+    Example:
+        >>> import numpy as np
+        >>> from serkit.layers import Conv2DVariational
+        >>> layer = Conv2DVariational(4, 3, padding="same", estimator="flipout", seed=1)
+        >>> layer(np.ones((2, 8, 6, 1), "float32")).shape.as_list()
+        [2, 8, 6, 4]
+
+    Source: as for :class:`DenseVariational`; Shridhar et al. (2018), arXiv:1806.05978, for
+    ``local_reparameterization``.
     """
 
-    estimator = staticmethod(estimators.reparameterization)
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | tuple[int, int],
+        strides: int | tuple[int, int] = 1,
+        padding: str = "valid",
+        activation: str | Callable | None = None,
+        **kwargs,
+    ) -> None:
+        super().__init__(activation, **kwargs)
+        check_range("filters", filters, 1)
+        check_choice("padding", padding, ("valid", "same"))
+        self.filters, self.padding = filters, padding
+        self.kernel_size = _pair("kernel_size", kernel_size)
+        self.strides = _pair("strides", strides)
+        self.input_spec = keras.layers.InputSpec(ndim=4)
+
+    def build(self, input_shape: tuple[int, ...]) -> None:
+        """Create the variables for inputs ``(batch, frames, bins, channels)``."""
+        self.add_kernel((*self.kernel_size, input_shape[-1], self.filters), self.filters)
+        self.input_spec = keras.layers.InputSpec(ndim=4, axes={-1: input_shape[-1]})
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """Return random outputs; ``training`` makes no difference."""
+        return self.activated(self._convolve, inputs)
+
+    def _convolve(self, inputs, kernel):
+        return ops.conv(inputs, kernel, self.strides, self.padding, "channels_last")
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return ``(batch, frames, bins, filters)``."""
+        kernel = (*self.kernel_size, input_shape[-1], self.filters)
+        return self._convolve(keras.KerasTensor(input_shape), keras.KerasTensor(kernel)).shape
+
+    def get_config(self) -> dict:
+        """Return the arguments of the layer as JSON values."""
+        names = ("filters", "kernel_size", "strides", "padding")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
-@keras.saving.register_keras_serializable("serkit")
-class Conv2DFlipout(_Conv2D):
-    """Variational 2D convolution with Flipout: random signs decorrelate the examples' noise.
-
-    Arguments, shapes and errors are those of :class:`Conv2DReparameterization`.
-
-    Source: Wen et al. (2018), arXiv:1803.04386.
-    """
-
-    estimator = staticmethod(estimators.flipout)
-
-
-@keras.saving.register_keras_serializable("serkit")
-class Conv2DLocalReparameterization(_Conv2D):
-    """Variational 2D convolution that draws its outputs, independently at each position.
-
-    Arguments, shapes and errors are those of :class:`Conv2DReparameterization`.
-
-    Source: Kingma et al. (2015), arXiv:1506.02557; Shridhar et al. (2018), arXiv:1806.05978.
-    """
-
-    estimator = staticmethod(estimators.local_reparameterization)
+def _pair(name: str, value: int | tuple[int, int]) -> tuple[int, int]:
+    height, width = (value, value) if isinstance(value, int) else value
+    check_range(name, height, 1)
+    check_range(name, width, 1)
+    return height, width
 
 
 def variational_layers(model: keras.Model) -> Iterator[VariationalLayer]:
@@ -253,5 +227,5 @@ class KLWarmup(keras.callbacks.Callback):
             raise InputError(f"{self.model.name} has no variational layer whose KL could count")
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        share = min(1.0, (epoch + 1) / max(1, self.epochs))
-        set_kl_weight(self.model, self.weight * share / self.clips)
+        fraction = min(1.0, (epoch + 1) / max(1, self.epochs))
+        set_kl_weight(self.model, self.weight * fraction / self.clips)

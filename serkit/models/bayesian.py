@@ -12,22 +12,18 @@ import keras
 import numpy as np
 
 from serkit.errors import InputError, check_choice, check_range
-from serkit.layers import variational
-from serkit.layers.dropout import MonteCarloDropout
+from serkit.layers import Conv2DVariational, DenseVariational, MCDropout, NormalPrior
 from serkit.layers.posterior import VariationalLayer
-from serkit.layers.priors import NormalPrior
 from serkit.models.compact import CompactSettings, compact
 from serkit.models.lenet import LeNet5Settings, lenet5
 from serkit.models.transfer import TransferSettings, vgg16_half_freeze
 from serkit.seeds import derive_seed
 
-_WAYS = {
-    "flipout": (variational.DenseFlipout, variational.Conv2DFlipout),
-    "local": (variational.DenseLocalReparameterization, variational.Conv2DLocalReparameterization),
-    "reparameterization": (
-        variational.DenseReparameterization,
-        variational.Conv2DReparameterization,
-    ),
+# Names in the settings, and the names of the layers' estimators.
+_ESTIMATORS = {
+    "flipout": "flipout",
+    "local": "local_reparameterization",
+    "reparameterization": "reparameterization",
 }
 _UNITS = ("start", "layer")
 # Floor of a weight's size in the MOPED scale, as a fraction of its layer's root mean square.
@@ -66,8 +62,8 @@ class BayesianSettings:
     def __post_init__(self) -> None:
         check_range("prior", self.prior, 1e-6, 1e6)
         check_choice("unit", self.unit, _UNITS)
-        check_choice("dense", self.dense, _WAYS)
-        check_choice("convolution", self.convolution, _WAYS)
+        check_choice("dense", self.dense, _ESTIMATORS)
+        check_choice("convolution", self.convolution, _ESTIMATORS)
 
 
 # Untrained weights say nothing about the values after training, so the prior's mean is 0.
@@ -143,18 +139,21 @@ def from_deterministic(
 
 def _variational(layer, settings: BayesianSettings, seed: int) -> VariationalLayer:
     config = layer.get_config()
-    common = {name: config[name] for name in _VARIATIONAL}
-    common["trainable"] = layer.trainable
     relative = settings.unit == "start"
     size = 1.0 if relative else _size(layer.kernel)
-    common["kernel_prior"] = NormalPrior(settings.prior * size, settings.centred, relative)
-    common["seed"] = seed
+    common = {name: config[name] for name in _VARIATIONAL} | {
+        "trainable": layer.trainable,
+        "prior": NormalPrior(settings.prior * size, settings.centred, relative),
+        "seed": seed,
+    }
     if isinstance(layer, keras.layers.Dense):
-        return _WAYS[settings.dense][0](config["units"], **common)
+        common["estimator"] = _ESTIMATORS[settings.dense]
+        return DenseVariational(config["units"], **common)
     if config["groups"] != 1 or tuple(config["dilation_rate"]) != (1, 1):
         raise InputError(f"{layer.name} has groups or is dilated; valid are plain convolutions")
     names = ("filters", "kernel_size", "strides", "padding")
-    return _WAYS[settings.convolution][1](*(config[name] for name in names), **common)
+    common["estimator"] = _ESTIMATORS[settings.convolution]
+    return Conv2DVariational(**{name: config[name] for name in names}, **common)
 
 
 def _take_over(made, layer, delta: float | None) -> None:
@@ -196,7 +195,7 @@ def with_monte_carlo_dropout(model: keras.Model, rate: float | None = None) -> k
     def dropping(layer):
         if not isinstance(layer, keras.layers.Dropout):
             return type(layer).from_config(layer.get_config())
-        return MonteCarloDropout(
+        return MCDropout(
             layer.rate if rate is None else rate,
             noise_shape=(None, 1, 1, None) if isinstance(layer, spatial) else layer.noise_shape,
             seed=layer.seed,

@@ -90,7 +90,12 @@ def compact(
         inputs = keras.Input(shape, name="spectrogram")
         x = layers.AveragePooling2D(settings.pool)(inputs)
         x = layers.Conv2D(
-            *(stem, 3, settings.stride, "same"), use_bias=False, kernel_initializer=weights()
+            stem,
+            3,
+            strides=settings.stride,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=weights(),
         )(x)
         for channels in blocks:
             x = _residual(x, channels, settings.squeeze, weights)
@@ -150,8 +155,8 @@ def _attentive_statistics(x, heard, units: int, weights):
     score = layers.Dense(x.shape[-1], kernel_initializer=weights(), name="attention")(score)
     # If all steps are padding, all get the same offset, as if none were padding.
     score = ops.cast(score, "float32") + 1e4 * (heard - 1.0)
-    share, x = ops.softmax(score, axis=1), ops.cast(x, "float32")
-    mean = ops.sum(share * x, axis=1)
-    variance = ops.sum(share * ops.square(x), axis=1) - ops.square(mean)
+    fraction, x = ops.softmax(score, axis=1), ops.cast(x, "float32")
+    mean = ops.sum(fraction * x, axis=1)
+    variance = ops.sum(fraction * ops.square(x), axis=1) - ops.square(mean)
     # Rounding can make the variance negative, and the gradient of the root is infinite at 0.
     return ops.concatenate([mean, ops.sqrt(ops.maximum(variance, 1e-4))], axis=-1)

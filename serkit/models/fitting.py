@@ -8,7 +8,7 @@ import keras
 
 from serkit.datasets.splits import Speakers
 from serkit.errors import InputError, check_choice, check_range
-from serkit.models.frozen_features import Augment, check_labels, prepare
+from serkit.models.frozen_features import Augment, prepare
 from serkit.models.losses import CLASS_WEIGHTS, LOSSES, class_weights, make_loss
 from serkit.training.callbacks import KeepBest, Resume, StopEarly, StopWhenDiverged
 from serkit.training.examples import Examples
@@ -223,10 +223,15 @@ def fit_classifier(
     speakers.require_training(train.speakers)
     speakers.require_validation(validation.speakers)
     classes = model.output_shape[-1]
-    check_labels(train, validation, classes)
     steps = settings.steps(len(train))
     material = prepare(
-        *(model, train, validation, augment, settings.views, seed, features or folder / "features"),
+        model,
+        train,
+        validation,
+        augment=augment,
+        views=settings.views,
+        seed=seed,
+        folder=features or folder / "features",
         say=print if verbose else lambda line: None,
     )
     with model.distribute_strategy.scope():
@@ -239,11 +244,11 @@ def fit_classifier(
     stop = StopEarly("val_uar", settings.patience or settings.epochs, resume.history)
     if resume.epoch < settings.epochs and not stop.is_over:
         trainer.fit(
-            material.batches(*(settings.batch_size, seed, resume.epoch * steps, settings.mixup)),
+            material.batches(settings.batch_size, seed, resume.epoch * steps, settings.mixup),
             initial_epoch=resume.epoch,
             epochs=settings.epochs,
             steps_per_epoch=steps,
-            validation_data=material.validation_batches(validation.labels, 64, settings.mixup),
+            validation_data=material.validation_batches(64, settings.mixup),
             class_weight=class_weights(material.labels, classes, settings.class_weights),
             # ``Resume`` comes after ``KeepBest``: a kill before the state is saved repeats the
             # whole epoch, including its best weights.

@@ -13,7 +13,7 @@ import tensorflow as tf
 from serkit.errors import InputError
 from serkit.layers.dropout import layers_of
 from serkit.seeds import derive_seed
-from serkit.training.batches import batches_in_order, mixed, training_batches
+from serkit.training.batches import Source, batches_in_order, mixed, training_batches
 from serkit.training.cache import ArrayCache
 from serkit.training.examples import Examples
 from serkit.training.live import LiveSpectrograms
@@ -111,7 +111,7 @@ class Augmented:
 
     def __init__(
         self,
-        spectrograms: np.ndarray | Rows,
+        spectrograms: Source,
         augment: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
         seed: int,
     ) -> None:
@@ -143,7 +143,7 @@ def open_feature_cache(folder: Path, frozen: keras.Model, **limits: int) -> Arra
 
 
 def compute_features(
-    frozen: keras.Model, spectrograms: np.ndarray | Rows | Augmented, cache: ArrayCache
+    frozen: keras.Model, spectrograms: Source | Augmented, cache: ArrayCache
 ) -> Rows:
     """Return a frozen network's outputs for spectrograms, in order; compute those not cached.
 
@@ -164,7 +164,7 @@ def compute_features(
     """
     forward = tf.function(lambda batch: tf.cast(frozen(batch, training=False), tf.float32))
     keys = [
-        hashlib.sha256(np.ascontiguousarray(spectrograms[number], "<f4")).hexdigest()
+        hashlib.sha256(np.ascontiguousarray(spectrograms[number], "<f4").data).hexdigest()
         for number in range(len(spectrograms))
     ]
     # One round is enough, or two if a file is damaged. If more are needed, the disk loses data.
@@ -213,13 +213,15 @@ class Material:
         inputs: training inputs, float32 ``(n, …)``: spectrograms, live spectrograms or features.
         labels: class numbers ``(n,)``.
         validation: inputs ``(m, …)`` of the validation examples.
+        validation_labels: class numbers ``(m,)``.
         augment: augmentation of training batches at each step, or None.
     """
 
     network: keras.Model
-    inputs: np.ndarray | Rows | LiveSpectrograms
+    inputs: Source
     labels: np.ndarray
-    validation: np.ndarray | Rows
+    validation: Source
+    validation_labels: np.ndarray
     augment: Augment | None
 
     def batches(
@@ -233,20 +235,19 @@ class Material:
             first_step: number of batches to skip.
             mixup: alpha; above 0, labels are soft labels ``(batch, classes)``.
         """
+        arrays = self.inputs, self.labels
         batches = training_batches(
-            *((self.inputs, self.labels), batch_size, seed),
-            first_step=first_step,
-            augment=self.augment,
+            arrays, batch_size, seed, first_step=first_step, augment=self.augment
         )
         classes = self.network.output_shape[-1]
         return mixed(batches, classes, mixup, seed, first_step) if mixup else batches
 
-    def validation_batches(
-        self, labels: np.ndarray, batch_size: int, mixup: float = 0.0
-    ) -> tf.data.Dataset:
+    def validation_batches(self, batch_size: int, mixup: float = 0.0) -> tf.data.Dataset:
         """Return validation batches, in order; labels are encoded as in :meth:`batches`."""
-        coded = np.eye(self.network.output_shape[-1], dtype=np.float32)[labels] if mixup else labels
-        return batches_in_order((self.validation, coded), batch_size)
+        labels = self.validation_labels
+        if mixup:
+            labels = np.eye(self.network.output_shape[-1], dtype=np.float32)[labels]
+        return batches_in_order((self.validation, labels), batch_size)
 
 
 def prepare(
@@ -277,22 +278,25 @@ def prepare(
         say: called with one line of text if the outputs are used.
 
     Raises:
-        InputError: if ``views`` is above 0 for live spectrograms.
+        InputError: if labels are missing or do not fit the model, a class has no training example,
+            or ``views`` is above 0 for live spectrograms.
     """
-    live = isinstance(train.spectrograms, LiveSpectrograms)
+    labels, validation_labels = check_labels(train, validation, model.output_shape[-1])
+    inputs, validation_inputs = train.spectrograms, validation.spectrograms
+    live = isinstance(inputs, LiveSpectrograms)
     if live and views:
         raise InputError(
             f"`views` must be 0 for live spectrograms, which are others at each step. "
             f"Received: {views}."
         )
-    fixed = augment is None and not (live and train.spectrograms.is_random)
+    fixed = augment is None and not (live and inputs.is_random)
     pieces = cut(model) if fixed or views else None
     if pieces is None:
-        return Material(model, train.spectrograms, train.labels, validation.spectrograms, augment)
-    spectrograms = [train.spectrograms]
+        return Material(model, inputs, labels, validation_inputs, validation_labels, augment)
+    spectrograms = [inputs]
     if augment is not None:
         seeds = (derive_seed(seed, "view", view) for view in range(views))
-        spectrograms = [Augmented(train.spectrograms, augment, each) for each in seeds]
+        spectrograms = [Augmented(inputs, augment, each) for each in seeds]
     cache = open_feature_cache(folder, pieces.frozen)
     say(
         f"{model.name}: the frozen part, {pieces.frozen.count_params():,} of "
@@ -302,31 +306,39 @@ def prepare(
     )
     rows = [compute_features(pieces.frozen, each, cache) for each in spectrograms]
     return Material(
-        pieces.rest,
-        Rows.joined(rows),
-        np.tile(train.labels, len(rows)),
-        compute_features(pieces.frozen, validation.spectrograms, cache),
-        None,
+        network=pieces.rest,
+        inputs=Rows.joined(rows),
+        labels=np.tile(labels, len(rows)),
+        validation=compute_features(pieces.frozen, validation_inputs, cache),
+        validation_labels=validation_labels,
+        augment=None,
     )
 
 
-def check_labels(train: Examples, validation: Examples, classes: int) -> None:
-    """Check that the labels fit a model of so many classes.
+def check_labels(
+    train: Examples, validation: Examples, classes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the labels of both, if they fit a model of so many classes.
 
     Raises:
         InputError: if labels are missing or out of range, or a class has no training example.
     """
+    found = []
     for name, examples in {"train": train, "validation": validation}.items():
         if examples.labels is None or not len(examples):
-            raise InputError(f"{name} has no labels; valid is a class number for each example")
+            raise InputError(
+                f"`{name}` must have a class number for each example. Received: no labels."
+            )
         numbers = np.unique(examples.labels)
         if numbers[0] < 0 or numbers[-1] >= classes:
             raise InputError(
-                f"{name} has labels {', '.join(map(str, numbers))} for a model of {classes} "
-                f"classes; valid are 0 to {classes - 1}"
+                f"The labels of `{name}` must be between 0 and {classes - 1} for a model of "
+                f"{classes} classes. Received: {', '.join(map(str, numbers))}."
             )
-    if missing := sorted(set(range(classes)) - set(train.labels.tolist())):
+        found.append(examples.labels)
+    if missing := sorted(set(range(classes)) - set(found[0].tolist())):
         raise InputError(
-            f"no training example of class {', '.join(map(str, missing))} of a model of {classes} "
-            "classes; a class must be seen to be learned"
+            f"`train` must have an example of each of the model's {classes} classes. "
+            f"Received: none of class {', '.join(map(str, missing))}."
         )
+    return found[0], found[1]

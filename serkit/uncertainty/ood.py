@@ -9,18 +9,13 @@ import tensorflow as tf
 
 from serkit.datasets.splits import Speakers
 from serkit.errors import InputError
-from serkit.layers import variational
-from serkit.layers.dropout import MonteCarloDropout, layers_of
+from serkit.layers import Conv2DVariational, MCDropout
+from serkit.layers.dropout import layers_of
 from serkit.layers.posterior import VariationalLayer
 from serkit.training.batches import Source, batches_in_order
 from serkit.training.examples import Examples
 
-_CONVOLUTIONS = (
-    keras.layers.Conv2D,
-    variational.Conv2DReparameterization,
-    variational.Conv2DFlipout,
-    variational.Conv2DLocalReparameterization,
-)
+_CONVOLUTIONS = keras.layers.Conv2D, Conv2DVariational
 # Fraction of the channels' mean variance that is added to the variance of each channel, because
 # some channels never vary.
 _SHRINKAGE = 0.01
@@ -60,7 +55,7 @@ class FeatureDensity:
             raise InputError("`train` must have labels, a class number for each example.")
         convolutions = [each.output for each in model.layers if isinstance(each, _CONVOLUTIONS)]
         self._network = keras.Model(model.inputs, [*convolutions, model.layers[-1].input])
-        drawing = VariationalLayer, MonteCarloDropout
+        drawing = VariationalLayer, MCDropout
         self._drawing = [layer for layer in layers_of(model) if isinstance(layer, drawing)]
         clips = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
         self._compiled = tf.function(self._features, input_signature=(clips,))

@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from serkit.errors import InputError, check_range
-from serkit.layers.dropout import MonteCarloDropout, layers_of
+from serkit.layers import MCDropout
+from serkit.layers.dropout import layers_of
 from serkit.layers.posterior import VariationalLayer
 from serkit.metrics.calibration import softmax
 from serkit.training.batches import Source, batches_in_order
@@ -91,7 +92,7 @@ class Ensemble:
         return np.stack(found).astype(np.float32)
 
 
-_DRAWING = VariationalLayer, MonteCarloDropout
+_DRAWING = VariationalLayer, MCDropout
 
 
 class SampledNetwork:
@@ -103,7 +104,7 @@ class SampledNetwork:
 
     Args:
         model: functional, from spectrograms to logits, with variational layers or
-            :class:`serkit.layers.dropout.MonteCarloDropout`.
+            :class:`serkit.layers.MCDropout`.
 
     Raises:
         InputError: if the model has no such layer.

@@ -7,11 +7,10 @@ import pytest
 import tensorflow as tf
 
 from serkit.errors import InputError
-from serkit.layers import variational
-from serkit.layers.priors import NormalPrior, ScaleMixturePrior
+from serkit.layers import Conv2DVariational, DenseVariational, NormalPrior, ScaleMixturePrior
+from serkit.layers.posterior import ESTIMATORS
 
-DENSE = ["DenseReparameterization", "DenseFlipout", "DenseLocalReparameterization"]
-CONV = ["Conv2DReparameterization", "Conv2DFlipout", "Conv2DLocalReparameterization"]
+_LOCAL = "local_reparameterization"
 
 
 def _model(seed=1):
@@ -20,78 +19,115 @@ def _model(seed=1):
     return keras.Sequential(
         [
             keras.Input((12, 10, 1)),
-            variational.Conv2DFlipout(
-                *(4, 3, 2, "same", "relu"), kernel_prior=NormalPrior(0.1, centred=True), **common
+            Conv2DVariational(
+                4, 3, 2, "same", "relu", prior=NormalPrior(0.1, centred=True), **common
             ),
-            variational.Conv2DLocalReparameterization(4, (3, 2), **common),
+            Conv2DVariational(4, (3, 2), estimator=_LOCAL, **common),
             keras.layers.Flatten(),
-            variational.DenseFlipout(6, "tanh", **common),
-            variational.DenseLocalReparameterization(3, kernel_prior=ScaleMixturePrior(), **common),
+            DenseVariational(6, "tanh", **common),
+            DenseVariational(3, prior=ScaleMixturePrior(), estimator=_LOCAL, **common),
         ]
     )
 
 
-def _batch(rng):
-    return rng.normal(size=(4, 12, 10, 1)).astype("float32")
+def _as(layer, plain, x):
+    """A variational layer with the weights of a plain one, and a standard deviation of 0."""
+    layer.build(x.shape)
+    layer.set_posterior(plain.kernel.numpy(), 0.0)
+    layer.bias.assign(plain.bias)
+    return layer
 
 
-@pytest.mark.parametrize("name", DENSE)
+@pytest.mark.parametrize("estimator", ESTIMATORS)
 @pytest.mark.parametrize("shape", [(4, 5), (2, 3, 5)])
-def test_dense_at_zero_scale_is_keras_own(rng, name, shape):
+def test_dense_without_deviation_is_keras_dense(rng, estimator, shape):
     x = rng.normal(size=shape).astype("float32")
     plain = keras.layers.Dense(3, "relu", bias_initializer="normal")
     expected = plain(x)
-    layer = getattr(variational, name)(3, "relu")
-    layer.build(x.shape)
-    layer.set_posterior(plain.kernel.numpy(), 0.0)
-    layer.bias.assign(plain.bias)
+    layer = _as(DenseVariational(3, "relu", estimator=estimator), plain, x)
     np.testing.assert_allclose(layer(x), expected, atol=1e-6)
     assert layer.compute_output_shape(x.shape) == expected.shape
 
 
-@pytest.mark.parametrize("name", CONV)
+@pytest.mark.parametrize("estimator", ESTIMATORS)
 @pytest.mark.parametrize(("strides", "padding"), [(1, "valid"), ((2, 1), "same")])
-def test_convolution_at_zero_scale_is_keras_own(rng, name, strides, padding):
+def test_convolution_without_deviation_is_keras_conv2d(rng, estimator, strides, padding):
     x = rng.normal(size=(2, 9, 8, 2)).astype("float32")
     plain = keras.layers.Conv2D(3, (3, 2), strides, padding, bias_initializer="normal")
     expected = plain(x)
-    layer = getattr(variational, name)(3, (3, 2), strides, padding)
-    layer.build(x.shape)
-    layer.set_posterior(plain.kernel.numpy(), 0.0)
-    layer.bias.assign(plain.bias)
+    layer = _as(Conv2DVariational(3, (3, 2), strides, padding, estimator=estimator), plain, x)
     np.testing.assert_allclose(layer(x), expected, atol=1e-6)
     assert layer.compute_output_shape(x.shape) == expected.shape
 
 
-@pytest.mark.parametrize("name", DENSE + CONV)
-def test_configuration_round_trip(name):
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize(
+    ("kind", "size"), [(DenseVariational, (4,)), (Conv2DVariational, (4, (3, 1), 2))]
+)
+@pytest.mark.parametrize("prior", [NormalPrior(0.5, centred=True), "scale_mixture"])
+def test_configuration_round_trip(kind, size, estimator, prior):
     arguments = {
         "use_bias": False,
         "activation": "relu",
+        "estimator": estimator,
         "posterior_scale": 0.02,
-        "kernel_prior": NormalPrior(0.5, centred=True),
+        "prior": prior,
         "kl_weight": 0.125,
         "seed": 9,
         "name": "one",
     }
-    size = (4,) if name in DENSE else (4, (3, 1), 2)
-    layer = getattr(variational, name)(*size, **arguments)
-    again = type(layer).from_config(layer.get_config())
+    layer = kind(*size, **arguments)
+    again = kind.from_config(layer.get_config())
     assert again.get_config() == layer.get_config()
+    assert again.prior.get_config() == layer.prior.get_config()
+    assert again.estimator == estimator
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_trains_and_saves_what_another_process_samples_alike(rng, tmp_path, compiled):
-    model, x = _model(), _batch(rng)
+def test_prior_by_name():
+    assert DenseVariational(1).prior.get_config() == NormalPrior().get_config()
+    found = DenseVariational(1, prior="scale_mixture").prior
+    assert found.get_config() == ScaleMixturePrior().get_config()
+
+
+def _trained(x, model, **options):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile("adam", loss, jit_compile=compiled)
-    history = model.fit(x, np.arange(4) % 3, epochs=25, verbose=0).history
-    assert history["loss"][-1] < history["loss"][0]
+    model.compile("adam", loss, **options)
+    fit = model.fit(x, np.arange(4) % 3, epochs=25, verbose=0, shuffle=False)
+    assert fit.history["loss"][-1] < fit.history["loss"][0]
+    return model
+
+
+@pytest.fixture(scope="module")
+def x():
+    return np.random.default_rng(0).normal(size=(4, 12, 10, 1)).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def trained(x):
+    return _trained(x, _model(), jit_compile=False)
+
+
+def test_same_seed_same_training(trained, x):
+    again = _trained(x, _model(), jit_compile=False)
+    for first, second in zip(trained.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_trains_with_xla(x):
+    layers = [
+        Conv2DVariational(2, 3, 4, kl_weight=1e-4, seed=1),
+        DenseVariational(3, estimator=_LOCAL, kl_weight=1e-4, seed=2),
+    ]
+    inputs = [keras.Input((12, 10, 1)), layers[0], keras.layers.Flatten(), layers[1]]
+    _trained(x, keras.Sequential(inputs), jit_compile=True)
+
+
+def test_saved_it_is_sampled_alike_in_another_process(trained, x, tmp_path):
     np.save(tmp_path / "x.npy", x)
-    model.save(tmp_path / "model.keras")
-    expected = np.stack([layer.draw((5, 6)).numpy().sum() for layer in model.layers[::3]])
+    trained.save(tmp_path / "model.keras")
+    expected = np.stack([layer.draw((5, 6)).numpy().sum() for layer in trained.layers[::3]])
     code = (
-        "import sys, keras, numpy as np, serkit.layers.variational\n"
+        "import sys, keras, numpy as np, serkit.layers\n"
         "model = keras.models.load_model(sys.argv[1] + '/model.keras')\n"
         "x = np.load(sys.argv[1] + '/x.npy')\n"
         "sums = [layer.draw((5, 6)).numpy().sum() for layer in model.layers[::3]]\n"
@@ -100,72 +136,66 @@ def test_trains_and_saves_what_another_process_samples_alike(rng, tmp_path, comp
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
     found = np.load(tmp_path / "found.npz")
     np.testing.assert_allclose(found["sums"], expected, rtol=1e-5)
-    # What was loaded draws from its seed on, whatever had been drawn before it was saved.
+    # A loaded model draws from the start of its seed, whatever was drawn before it was saved.
     again = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(found["one"], again(x), rtol=1e-4, atol=1e-5)
     assert not np.allclose(found["one"], found["two"])
 
 
-def test_exported_it_goes_on_drawing(rng, tmp_path):
-    model, x = _model(), _batch(rng)
-    model.export(tmp_path / "exported", verbose=False)
-    # The variables live as long as what was loaded.
+def test_an_exported_model_still_draws(trained, x, tmp_path):
+    trained.export(tmp_path / "exported", verbose=False)
+    # The variables live as long as the loaded model.
     loaded = tf.saved_model.load(tmp_path / "exported")
     draws = np.stack([loaded.serve(x) for _ in range(60)])
     assert draws.std(axis=0).min() > 0
-    own = np.stack([model(x) for _ in range(60)])
+    own = np.stack([trained(x) for _ in range(60)])
     np.testing.assert_allclose(draws.mean(0), own.mean(0), atol=5 * own.std() / 60**0.5)
 
 
-def test_same_seed_same_training(rng):
-    x = _batch(rng)
+def test_a_regression_with_a_known_posterior_is_recovered(rng):
+    """Conjugate: a line through 40 points of known noise; its two weights are independent.
 
-    def weights():
-        model = _model()
-        model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-        model.fit(x, np.arange(4) % 3, epochs=2, verbose=0, shuffle=False)
-        return model.get_weights()
-
-    for first, second in zip(weights(), weights(), strict=True):
-        np.testing.assert_array_equal(first, second)
-
-
-@pytest.mark.parametrize("name", DENSE)
-def test_a_regression_with_a_known_posterior_is_recovered(rng, name):
-    """Conjugate: a line through 40 points of known noise; its two weights are independent."""
+    The estimators are trained at once, each in an output of its own.
+    """
     noise, clips = 0.5, 40
     t = np.linspace(-1, 1, clips)
     features = np.stack([np.ones(clips), t], axis=1).astype("float32")
     y = features @ [1.0, 2.0] + rng.normal(0, noise, clips)
     precision = features.T @ features / noise**2 + np.eye(2)
     mean = np.linalg.solve(precision, features.T @ y / noise**2)
-    layer = getattr(variational, name)(
-        1, use_bias=False, posterior_scale=0.02, kl_weight=1 / clips, seed=3
-    )
-    model = keras.Sequential([keras.Input((2,)), layer])
+    common = {"use_bias": False, "posterior_scale": 0.02, "kl_weight": 1 / clips, "seed": 3}
+    layers = {name: DenseVariational(1, estimator=name, **common) for name in ESTIMATORS}
+    inputs = keras.Input((2,))
+    outputs = keras.layers.Concatenate()([layer(inputs) for layer in layers.values()])
+    model = keras.Model(inputs, outputs)
     steps = 3000
     model.compile(
         keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.03, steps)),
-        lambda true, found: keras.ops.mean((true - found) ** 2) / (2 * noise**2),
+        lambda true, found: keras.ops.sum((true - found) ** 2, axis=-1) / (2 * noise**2),
     )
     # Every point many times in a batch, so that the signs and draws of one step average out.
     batch = [np.tile(each, (20, 1)).astype("float32") for each in (features, y[:, None])]
     data = tf.data.Dataset.from_tensors(tuple(batch)).repeat()
     model.fit(data, steps_per_epoch=steps, verbose=0)
     deviation = np.sqrt(np.diag(np.linalg.inv(precision)))
-    np.testing.assert_allclose(layer.posterior.loc[:, 0], mean, rtol=0.05)
-    np.testing.assert_allclose(layer.posterior.scale[:, 0], deviation, rtol=0.05)
+    for name, layer in layers.items():
+        np.testing.assert_allclose(layer.posterior.loc[:, 0], mean, rtol=0.05, err_msg=name)
+        np.testing.assert_allclose(layer.posterior.scale[:, 0], deviation, rtol=0.05, err_msg=name)
 
 
 @pytest.mark.parametrize(
-    ("make", "word"),
+    ("make", "received"),
     [
-        (lambda: variational.DenseFlipout(0), "units=0"),
-        (lambda: variational.Conv2DFlipout(4, 0), "kernel_size=0"),
-        (lambda: variational.Conv2DFlipout(4, 3, padding="causal"), "padding='causal'"),
-        (lambda: variational.Conv2DFlipout(-1, 3), "filters=-1"),
+        (lambda: DenseVariational(0), "units.*0"),
+        (lambda: DenseVariational(1, estimator="dropconnect"), "estimator.*dropconnect"),
+        (lambda: DenseVariational(1, prior="laplace"), "prior.*laplace"),
+        (lambda: DenseVariational(3, posterior_scale=0.0), r"posterior_scale.*0\.0"),
+        (lambda: DenseVariational(3, kl_weight=-1.0), r"kl_weight.*-1\.0"),
+        (lambda: Conv2DVariational(4, 0), "kernel_size.*0"),
+        (lambda: Conv2DVariational(4, 3, padding="causal"), "padding.*causal"),
+        (lambda: Conv2DVariational(-1, 3), "filters.*-1"),
     ],
 )
-def test_refuses(make, word):
-    with pytest.raises(InputError, match=word):
+def test_values_out_of_range_are_refused(make, received):
+    with pytest.raises(InputError, match=received):
         make()

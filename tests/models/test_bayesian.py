@@ -2,11 +2,8 @@ import numpy as np
 import pytest
 
 from serkit.errors import InputError
-from serkit.layers.variational import (
-    Conv2DFlipout,
-    DenseLocalReparameterization,
-    variational_layers,
-)
+from serkit.layers import Conv2DVariational, DenseVariational
+from serkit.layers.variational import variational_layers
 from serkit.models.bayesian import (
     bayesian_compact,
     bayesian_lenet5,
@@ -27,8 +24,10 @@ def test_new_weights_all_start_with_the_same_deviation():
 
 def test_lenet5_is_bayesian_throughout():
     made = bayesian_lenet5(3, (32, 32, 1), seed=2)
-    kinds = [type(layer) for layer in variational_layers(made)]
-    assert kinds == [Conv2DFlipout] * 2 + [DenseLocalReparameterization] * 3
+    found = [(type(layer), layer.estimator) for layer in variational_layers(made)]
+    convolution = (Conv2DVariational, "flipout")
+    dense = (DenseVariational, "local_reparameterization")
+    assert found == [convolution] * 2 + [dense] * 3
     np.testing.assert_array_equal(
         made.get_layer("fc1").posterior.loc, lenet5(3, (32, 32, 1), seed=2).get_layer("fc1").kernel
     )

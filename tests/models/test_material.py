@@ -80,22 +80,22 @@ def _labelled(*labels):
 
 
 @pytest.mark.parametrize(
-    ("train", "validation", "words"),
+    ("train", "validation", "received"),
     [
-        ((0, 1, 2, 3), (0, 1), "train has labels 0, 1, 2, 3 for a model of 3 classes"),
-        ((0, 1, 2), (0, 5), "validation has labels 0, 5 for a model of 3 .*valid are 0 to 2"),
-        ((-1, 1, 2), (0, 1), "train has labels -1, 1, 2"),
-        ((0, 2, 2), (0, 1), "no training example of class 1 of a model of 3 classes"),
-        ((0, 0), (0, 0), "no training example of class 1, 2"),
-        ((), (0, 0), "train has no labels"),
+        ((0, 1, 2, 3), (0, 1), "train.* between 0 and 2 .* 0, 1, 2, 3"),
+        ((0, 1, 2), (0, 5), "validation.* between 0 and 2 .* 0, 5"),
+        ((-1, 1, 2), (0, 1), "train.* -1, 1, 2"),
+        ((0, 2, 2), (0, 1), "train.* 3 classes.* class 1"),
+        ((0, 0), (0, 0), "train.* class 1, 2"),
+        ((), (0, 0), "train.* no labels"),
     ],
 )
-def test_labels_that_do_not_fit_are_refused(train, validation, words):
-    with pytest.raises(InputError, match=words):
+def test_labels_that_do_not_fit_are_refused(train, validation, received):
+    with pytest.raises(InputError, match=received):
         check_labels(_labelled(*train), _labelled(*validation), 3)
 
 
 def test_missing_labels_are_refused():
     bare = Examples(np.zeros((2, 2, 2, 1)), frozenset("a"))
-    with pytest.raises(InputError, match="validation has no labels"):
+    with pytest.raises(InputError, match=r"validation.* no labels"):
         check_labels(_labelled(0, 1), bare, 2)

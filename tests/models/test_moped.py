@@ -4,7 +4,8 @@ import pytest
 
 from serkit.datasets.splits import Speakers
 from serkit.errors import InputError
-from serkit.layers.variational import Conv2DLocalReparameterization, KLWarmup, variational_layers
+from serkit.layers import Conv2DVariational, KLWarmup
+from serkit.layers.variational import variational_layers
 from serkit.models.bayesian import BayesianSettings, from_deterministic, linear_layers
 from serkit.models.compact import CompactSettings, compact
 from serkit.models.fitting import FitSettings, fit_classifier
@@ -57,7 +58,7 @@ def test_by_default_trained_weights_start_at_their_prior_and_new_ones_around_zer
     model = _compact()
     for layer in variational_layers(from_deterministic(model, 0.2)):
         assert float(layer.divergence()) == pytest.approx(0, abs=1e-3)
-    new = from_deterministic(model, None).get_layer("logits").kernel_prior
+    new = from_deterministic(model, None).get_layer("logits").prior
     size = np.sqrt(np.mean(np.square(model.get_layer("logits").kernel)))
     assert (new.centred, new.relative) == (False, False)
     assert new.scale == pytest.approx(size, rel=1e-5)
@@ -68,12 +69,13 @@ def test_priors_lie_where_they_are_told(rng):
     size = np.sqrt(np.mean(np.square(model.get_layer("logits").kernel)))
     settings = BayesianSettings(prior=0.5, unit="layer")
     centred = from_deterministic(model, settings=settings).get_layer("logits")
-    assert centred.kernel_prior.scale == pytest.approx(0.5 * size, rel=1e-5)
+    assert centred.prior.scale == pytest.approx(0.5 * size, rel=1e-5)
     np.testing.assert_array_equal(centred.kernel_prior_loc, centred.posterior.loc)
     settings = BayesianSettings(centred=False, convolution="local")
     around_zero = from_deterministic(model, settings=settings)
     assert not hasattr(around_zero.get_layer("logits"), "kernel_prior_loc")
-    assert any(isinstance(each, Conv2DLocalReparameterization) for each in around_zero.layers)
+    convolutions = [each for each in around_zero.layers if isinstance(each, Conv2DVariational)]
+    assert {each.estimator for each in convolutions} == {"local_reparameterization"}
 
 
 def test_chosen_layers_alone():
