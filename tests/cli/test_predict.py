@@ -190,7 +190,7 @@ def test_patience(rest_server, files, capsys):
     ("arguments", "message"),
     [
         (["http://a:8501", "x.wav"], "does not name a model"),
-        (["ftp://a/v1/models/m", "x.wav"], "cannot be asked; valid are"),
+        (["ftp://a/v1/models/m", "x.wav"], "is not valid; valid are"),
         (["http://a/v1/models/m", "--engine", "ray", "x.wav"], "valid is it for a model's folder"),
         (["folder", "--attempts", "2", "x.wav"], "--attempts for the folder 'folder'; valid"),
         (["folder", "--time-out", "2", "x.wav"], "--time-out for the folder"),
