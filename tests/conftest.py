@@ -1,12 +1,8 @@
 """Fixtures that more than one room of the tests uses."""
 
 import contextlib
-import html
 import io
-import json
 import os
-import re
-import shutil
 import struct
 import subprocess
 import threading
@@ -28,40 +24,12 @@ from serkit.datasets.synthetic import SyntheticSettings, write_synthetic_corpus
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 # In tests/fixtures: what rooms share that deal with served models.
-pytest_plugins = ["contract_model", "rest_server", "grpc_server"]
+pytest_plugins = ["browser", "contract_model", "rest_server", "grpc_server"]
 
 # The same examples every time; HYPOTHESIS_PROFILE=default looks for new ones.
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
-_CHROMIUM = os.environ.get("SERKIT_CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-# Listens before anything else runs, and looks when all is there.
-_BEFORE = """<script>const errors = [];
-addEventListener("error", e => errors.push(e.message || "resource"), true);
-console.error = (...words) => errors.push(words.join(" "));</script>"""
-_AFTER = """<script>addEventListener("load", () => {
-const wide = [...document.querySelectorAll("body *")].filter(e => !e.closest(".scroll") &&
-  e.getBoundingClientRect().right > document.documentElement.clientWidth + 1).map(e => e.tagName);
-const button = document.querySelector("th:nth-child(2) button");
-const column = () => [...document.querySelectorAll("table")][0].tBodies[0].rows;
-const order = () => [...column()].map(row => row.cells[0].textContent);
-const orders = [order()];
-if (button) { button.click(); orders.push(order()); button.click(); orders.push(order()); }
-const images = [...document.images].map(i => i.naturalWidth > 0 && i.complete);
-const sounds = [...document.querySelectorAll("audio")];
-const hints = [...document.querySelectorAll(".hint")].filter(e => e.offsetWidth).length;
-const lines = [...column()[0].cells].map(cell => {
-  const range = document.createRange(); range.selectNodeContents(cell);
-  return new Set([...range.getClientRects()].map(r => Math.round(r.top))).size; });
-const out = {errors, wide, hints, lines, orders, images,
-  width: document.documentElement.clientWidth,
-  scroll: document.documentElement.scrollWidth, sounds: sounds.length,
-  playable: sounds.map(s => s.canPlayType("audio/mpeg")),
-  ground: getComputedStyle(document.body).backgroundColor};
-const pre = document.createElement("pre"); pre.id = "seen"; pre.textContent = JSON.stringify(out);
-document.body.append(pre);});</script>"""
 _RECORDINGS = Path(__file__).parents[2] / "shared" / "data" / "ravdess"
 
 
@@ -182,27 +150,6 @@ def parts():
     corpus = Corpus(tuple(clips))
     pictures = np.arange(24, dtype="float32").reshape(24, 1, 1, 1)
     return Parts(corpus, hold_out(corpus, "emotion", 0), pictures, "emotion")
-
-
-@pytest.fixture
-def chromium(tmp_path) -> Callable[..., dict]:
-    """What a browser makes of a page: errors, what is too wide, whether pictures show, …"""
-    if not _CHROMIUM:
-        pytest.skip("no Chromium; set SERKIT_CHROMIUM to one")
-
-    def look(page: Path, *options: str) -> dict:
-        text = page.read_text().replace("<head>", "<head>" + _BEFORE)
-        copy = tmp_path / "probed.html"
-        copy.write_text(text.replace("</body>", _AFTER + "</body>"))
-        command = [_CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
-        command += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=5000"]
-        done = subprocess.run(
-            [*command, *options, copy.as_uri()], capture_output=True, text=True, check=True
-        )
-        found = re.search(r'<pre id="seen">(.*?)</pre>', done.stdout, re.DOTALL)
-        return json.loads(html.unescape(found[1])) if found else {"said": done.stderr[-2000:]}
-
-    return look
 
 
 @pytest.fixture

@@ -21,15 +21,15 @@ _COLUMNS = ("file", "label", "abstain", "entropy", "mutual_information", "note",
 def add_to(commands) -> None:
     parser = commands.add_parser(
         "predict",
-        help="what an exported model says of recordings",
-        description="Reads WAV, FLAC, MP3 and Ogg Vorbis. A recording that cannot be used is one "
-        "line, and the others go on; then the status is 1.",
+        help="classify recordings with an exported model",
+        description="Classifies WAV, FLAC, MP3 and Ogg Vorbis files. A file that cannot be used is "
+        "reported in one line, and the others are classified; the exit status is then 1.",
     )
     add = parser.add_argument
     add(
         "model",
         metavar="MODEL",
-        help="folder of a SavedModel, or where one is served: http://HOST:8501/v1/models/NAME, "
+        help="folder of a SavedModel, or address of a served one: http://HOST:8501/v1/models/NAME, "
         "https://HOST/v1/models/NAME, grpc://HOST:8500/NAME",
     )
     add("files", nargs="+", metavar="FILE|FOLDER", help="folders are searched at any depth")
@@ -38,25 +38,26 @@ def add_to(commands) -> None:
     form.add_argument(
         "--csv", action="store_true", help="a table: a row per file, a column per class"
     )
-    add("--top", type=int, metavar="N", help="the N most probable classes alone; default: all")
+    add("--top", type=int, metavar="N", help="show only the N most probable classes; default: all")
     add(
         "--samples",
         type=int,
         metavar="N",
-        help="how often a model that draws is asked; default: as often as was exported with it",
+        help="number of Monte Carlo samples of a model with random layers; default: the number "
+        "that was exported with it",
     )
     group = parser.add_argument_group("a served model")
     group.add_argument(
         "--time-out",
         type=float,
         metavar="SECONDS",
-        help="for an answer about some files, in each attempt; default: 60",
+        help="timeout of an answer, in each attempt; default: 60",
     )
     group.add_argument(
         "--attempts",
         type=int,
         metavar="N",
-        help="how often a server is asked that does not answer, or has too much to do; default: 4",
+        help="maximum number of attempts if a server does not answer or is busy; default: 4",
     )
     add_engine(parser)
     parser.set_defaults(run=run)
@@ -133,7 +134,7 @@ class _Table:
     def __call__(self, prediction: "Prediction") -> None:
         self._waiting.append(self._row(prediction))
         if self._writer is None and prediction.probabilities:
-            self._begin(list(prediction.probabilities))
+            self._writer = self._begin(list(prediction.probabilities))
         if self._writer is not None:
             self._writer.writerows(self._waiting)
             self._waiting.clear()
@@ -142,18 +143,18 @@ class _Table:
     def end(self) -> None:
         """Write the waiting rows, without class columns, if no file was usable."""
         if self._writer is None:
-            self._begin([])
-            self._writer.writerows(self._waiting)
+            self._begin([]).writerows(self._waiting)
 
-    def _begin(self, classes: Sequence[str]) -> None:
+    def _begin(self, classes: Sequence[str]) -> "csv.DictWriter[str]":
         header = [*_COLUMNS, *(f"p_{label}" for label in classes)]
-        self._writer = csv.DictWriter(sys.stdout, header, lineterminator="\n")
-        self._writer.writeheader()
+        writer = csv.DictWriter(sys.stdout, header, lineterminator="\n")
+        writer.writeheader()
+        return writer
 
     def _row(self, prediction: "Prediction") -> dict[str, object]:
         if prediction.problem:
             return {"file": prediction.file, "abstain": True, "problem": prediction.problem}
-        row = {name: getattr(prediction, name) for name in _COLUMNS}
+        row: dict[str, object] = {name: getattr(prediction, name) for name in _COLUMNS}
         kept = _most_probable(prediction, self._top).probabilities
         return row | {f"p_{label}": value for label, value in kept.items()}
 
@@ -166,12 +167,12 @@ def _predictions(options: argparse.Namespace, files: Sequence[str]) -> Iterator[
     model, samples = options.model, options.samples
     if is_address(model):
         if options.engine == "ray":
-            raise InputError(f"--engine ray for {model!r}; valid is it for a model's folder")
-        return _ask_server(options, files)
+            raise InputError(f"--engine ray needs the folder of a model. Received: {model!r}.")
+        return _from_server(options, files)
     for name in ("time_out", "attempts"):
         if getattr(options, name) is not None:
             raise InputError(
-                f"--{name.replace('_', '-')} for the folder {model!r}; valid is it for an address"
+                f"--{name.replace('_', '-')} needs the address of a server. Received: {model!r}."
             )
     if options.engine == "ray":
         from serkit.serving.local import predict_on_ray
@@ -182,7 +183,7 @@ def _predictions(options: argparse.Namespace, files: Sequence[str]) -> Iterator[
     return Predictor(model).predict(files, samples)
 
 
-def _ask_server(options: argparse.Namespace, files: Sequence[str]) -> Iterator["Prediction"]:
+def _from_server(options: argparse.Namespace, files: Sequence[str]) -> Iterator["Prediction"]:
     from serkit.serving.client import connect
     from serkit.serving.retries import ClientSettings
 
@@ -198,9 +199,9 @@ def _ask_server(options: argparse.Namespace, files: Sequence[str]) -> Iterator["
 
 def _as_text(prediction: "Prediction") -> str:
     ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
-    listed = "  ".join(f"{label} {share:.3f}" for label, share in ranked)
-    unsure = " (would rather not answer)" * prediction.abstain
-    lines = [f"{prediction.file}: {prediction.label}{unsure}", f"   {listed}"]
+    listed = "  ".join(f"{label} {value:.3f}" for label, value in ranked)
+    abstains = " (abstains)" * prediction.abstain
+    lines = [f"{prediction.file}: {prediction.label}{abstains}", f"   {listed}"]
     lines += [f"   entropy {prediction.entropy:.3f} nats"]
     if prediction.mutual_information:
         lines[-1] += f", of which disagreement {prediction.mutual_information:.3f}"

@@ -147,7 +147,7 @@ class Answering:
             signatures.LABEL: tf.where(usable, label, ""),
             signatures.ENTROPY: tf.where(usable, entropy, 0.0),
             signatures.MUTUAL_INFORMATION: tf.where(usable, apart, 0.0),
-            signatures.ABSTAIN: unsure | ~usable,
+            signatures.ABSTAIN: tf.logical_or(unsure, tf.logical_not(usable)),
             signatures.STATUS: status,
             signatures.NOTE: note,
         }

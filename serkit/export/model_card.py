@@ -3,28 +3,29 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from serkit.formatting import counted, markdown_table
+from serkit.formatting import counted, markdown_table, percent
+from serkit.metrics.intervals import Interval
 
 _UNKNOWN = "Not known: the model was exported from a file, without the run that it came from.\n"
 _ACTED = (
-    "The voices are actors' or speak on request. How well acted emotions stand for felt ones is "
-    "not known, and nothing here measures it."
+    "The speakers are actors, or speak on request. How well acted emotions represent felt emotions "
+    "is not known, and not measured here."
 )
 _SYNTHETIC = (
-    "These voices are made by a program, in the corpora's own layouts. They show that everything "
-    "runs, and say nothing about people."
+    "These voices are synthetic. They show that the programs run, and say nothing about people."
 )
 _LIMITS = {
-    "tess": "TESS is two women, who speak the same 200 words. Where most clips of a class are "
-    "theirs, it may have been learned by voice.",
+    "tess": "TESS has two speakers, both women, who speak the same 200 words. If most clips of a "
+    "class are theirs, the model may recognise the voices instead of the emotion.",
     "ravdess": "RAVDESS' actors speak two sentences, in two intensities. Its calm counts as "
     "neutral.",
-    "crema-d": "CREMA-D has no surprise: a model of several corpora may tell it by the recording.",
-    "savee": "SAVEE is four men.",
+    "crema-d": "CREMA-D has no surprise: a model of several corpora may recognise this class by "
+    "the recording conditions.",
+    "savee": "SAVEE has four speakers, all men.",
 }
 _SURPRISE = (
-    "*Surprise* is what the corpora call so: pleasant surprise in TESS, and in RAVDESS and SAVEE "
-    "whatever their actors took it for."
+    "*Surprise* is what the corpora call so: pleasant surprise in TESS; RAVDESS and SAVEE do not "
+    "say which."
 )
 
 
@@ -51,33 +52,33 @@ def _sections(details: Mapping[str, Any]) -> Iterator[str]:
     classes, spec, answers = details["classes"], details["spec"], details["answers"]
     yield f"# {details['name']}, version {details['version']}"
     yield (
-        f"Tells {len(classes)} classes of speech apart: {', '.join(classes)}. Made with serkit "
+        f"Classifies speech into {len(classes)} classes: {', '.join(classes)}. Made with serkit "
         f"{details.get('serkit', '')}".rstrip()
         + (f", run `{details['run']}`" if details.get("run") else "")
         + "."
     )
-    yield "## What it is for"
+    yield "## Intended use"
     yield (
-        "Research on emotion in speech, and prototypes whose users know what it is. Not for "
-        "decisions about people: not for hiring, policing, health, or school. Ask those who are "
-        "recorded."
+        "Research on emotion in speech, and prototypes whose users know its limitations. Not for "
+        "decisions about people: not for hiring, policing, health, or school. The people who are "
+        "recorded must agree."
     )
-    yield "## What it hears and answers"
+    yield "## Inputs and outputs"
     yield _answers(spec, answers)
-    yield "## What it was trained on"
+    yield "## Training data"
     yield _data(details["data"]) if details.get("data") else _UNKNOWN
     if details.get("comparison"):
         yield _arm(details["arm"], details["comparison"])
-    yield "## How good it is"
+    yield "## Performance"
     if details.get("leaky"):
         yield (
-            "**The same people were in training and test.** These numbers are higher than what "
-            "strangers get."
+            "**The same speakers are in training and test.** These numbers are higher than on "
+            "unseen speakers."
         )
     yield _results(details) if details.get("test") else _UNKNOWN
     if details.get("comparison"):
         yield _compared(details["arm"], details["comparison"])
-    yield "## Limits"
+    yield "## Limitations"
     yield "".join(f"- {line}\n" for line in _limits(details))
     yield "## Licences of the recordings"
     yield _licences(details.get("data", {}))
@@ -88,7 +89,7 @@ def _answers(spec: Mapping[str, Any], answers: Mapping[str, Any]) -> str:
     many, threshold = answers["networks"], answers["threshold"]
     kind = "One network"
     if answers["draws"]:
-        kind = f"One network whose weights or units are drawn, asked {answers['samples']} times"
+        kind = f"One network with random layers, {answers['samples']} Monte Carlo samples"
     elif many > 1:
         kind = f"An ensemble of {many} networks"
     when = (
@@ -97,7 +98,7 @@ def _answers(spec: Mapping[str, Any], answers: Mapping[str, Any]) -> str:
         else f"It abstains where the entropy of its probabilities is above {threshold:.3f} nats."
     )
     return (
-        f"WAV files of any rate, width and channel count, heard in windows of {seconds:.1f} s at "
+        f"WAV files of any rate, width and channel count, split into windows of {seconds:.1f} s at "
         f"{spec['sample_rate']} Hz, or waveforms, or spectrograms. {kind}, with a temperature of "
         f"{answers['temperature']:.2f}. {when}"
     )
@@ -131,13 +132,12 @@ def _arm(arm: str, found: Mapping[str, Any]) -> str:
 
 
 def _compared(arm: str, found: Mapping[str, Any]) -> str:
-    trainings = counted(found["trainings"], "training")
-    speakers = counted(found["speakers"], "speaker")
+    runs = counted(found["trainings"], "training run")
+    speakers = counted(found["speakers"], "unseen speaker")
     verdict = f" The comparison's verdict: {found['verdict']}." if found["verdict"] else ""
     return (
-        f"In the comparison, single networks of this kind ({trainings} of `{found['classifier']}`, "
-        f"arm `{arm}`) reached UAR {_percent(found['uar'])} on {speakers} whom they "
-        f"had not heard.{verdict}"
+        f"In the comparison, single networks of this kind ({runs} of `{found['classifier']}`, "
+        f"arm `{arm}`) reached UAR {_interval(found['uar'])} on {speakers}.{verdict}"
     )
 
 
@@ -148,11 +148,11 @@ def _results(details: Mapping[str, Any]) -> str:
     head = ["", "speakers", "clips", "UAR", "accuracy", "macro F1"]
     rows = [
         [_name(group), str(group["speakers"]), str(group["clips"])]
-        + [_percent(group["measures"][name]) for name in ("uar", "accuracy", "macro_f1")]
+        + [_interval(group["measures"][name]) for name in ("uar", "accuracy", "macro_f1")]
         for group in groups
     ]
     recalls = [
-        [label, "" if found is None else _percent(found)]
+        [label, "" if found is None else _interval(found)]
         for label, found in zip(classes, groups[0]["measures"]["recalls"], strict=True)
     ]
     text = [
@@ -169,20 +169,18 @@ def _results(details: Mapping[str, Any]) -> str:
 
 def _calibration(found: Mapping[str, Mapping[str, float]]) -> str:
     head = ["", "expected calibration error", "negative log likelihood"]
-    rows = [
-        [name, f"{100 * row['error']:.1f} %", f"{row['nll']:.3f}"] for name, row in found.items()
-    ]
+    rows = [[name, percent(row["error"]), f"{row['nll']:.3f}"] for name, row in found.items()]
     return markdown_table(head, rows)
 
 
 def _abstention(found: Mapping[str, Any]) -> str:
     answered = found["accuracy"]
-    right = "" if answered is None else f", {100 * answered:.1f} % of these rightly"
+    right = "" if answered is None else f", {percent(answered)} of these correctly"
     return (
-        f"The threshold was chosen so that {100 * found['validation_coverage']:.0f} % of the "
+        f"The threshold was chosen so that {percent(found['validation_coverage'], 0)} of the "
         f"validation speakers' clips are answered. Of the test clips it answers "
-        f"{100 * found['coverage']:.1f} %{right}; without abstaining "
-        f"{100 * found['accuracy_of_all']:.1f} % are right.\n"
+        f"{percent(found['coverage'])}{right}; without abstention "
+        f"{percent(found['accuracy_of_all'])} are correct.\n"
     )
 
 
@@ -197,8 +195,8 @@ def _limits(details: Mapping[str, Any]) -> Iterator[str]:
     if any("surprise" in label for label in details["classes"]):
         yield _SURPRISE
     yield (
-        "What is no speech at all, and languages and microphones that it has not heard, get "
-        "answers too, sometimes sure ones."
+        "Sounds other than speech, and languages and microphones that are not in the training "
+        "data, get predictions too, sometimes with high confidence."
     )
 
 
@@ -221,8 +219,5 @@ def _name(group: Mapping[str, str]) -> str:
     return f"{group['attribute']}: {group['value'] or 'unknown'}"
 
 
-def _percent(found: Mapping[str, float | None]) -> str:
-    value = f"{100 * found['value']:.1f}"
-    if found["low"] is None:
-        return value
-    return f"{value} [{100 * found['low']:.1f}, {100 * found['high']:.1f}]"
+def _interval(found: Mapping[str, Any]) -> str:
+    return str(Interval(found["value"], found["low"], found["high"]))

@@ -61,7 +61,7 @@ def sign(answering: Answering) -> dict[str, tf.types.experimental.PolymorphicFun
         return _features(wav_bytes, spec)
 
     def classes(any):
-        return {"classes": tf.tile([answering.classes], [tf.size(any), 1])}
+        return {"classes": tf.tile(tf.constant([answering.classes]), [tf.size(any), 1])}
 
     made = {
         signatures.WAV: (of_files, [files]),
@@ -86,7 +86,7 @@ def _of_recordings(
     loaded = tf.map_fn(
         lambda data: load_windows(data, spec, decode),
         recordings,
-        fn_output_signature=Loaded(ragged, text, text),
+        fn_output_signature=Loaded._make([ragged, text, text]),
     )
     heard = loaded.waveform
     logits = in_turn(
@@ -97,11 +97,11 @@ def _of_recordings(
 
 
 def _features(wav_bytes: tf.Tensor, spec: SpectrogramSpec) -> dict[str, tf.Tensor]:
-    text = tf.TensorSpec([], tf.string)
+    text, waves = tf.TensorSpec([], tf.string), tf.TensorSpec([spec.samples], tf.float32)
     loaded = tf.map_fn(
         lambda data: load_waveform(data, spec),
         wav_bytes,
-        fn_output_signature=Loaded(tf.TensorSpec([spec.samples], tf.float32), text, text),
+        fn_output_signature=Loaded._make([waves, text, text]),
     )
     spectrograms = in_turn(lambda some: to_spectrogram(some, spec), loaded.waveform)
     spectrograms = tf.ensure_shape(spectrograms, [None, *spec.shape])
@@ -225,7 +225,7 @@ def export_classifier(
         **(details or {}),
     }
     with replacing(version) as partial:
-        tf.saved_model.save(_module(answering), str(partial), sign(answering))
+        tf.saved_model.save(_Weights(answering), str(partial), sign(answering))
         write_json(partial / DETAILS, known)
         write_text(partial / LABELS, "".join(f"{label}\n" for label in answering.classes))
         write_text(partial / CARD, model_card(known))
@@ -233,10 +233,11 @@ def export_classifier(
     return version
 
 
-def _module(answering: Answering) -> tf.Module:
-    """Return a module that tracks the networks' variables, but no Keras objects."""
-    module = tf.Module()
-    module.weights = [
-        variable.value for network in answering.networks for variable in network.variables
-    ]
-    return module
+class _Weights(tf.Module):
+    """Module that tracks the networks' variables, but no Keras objects."""
+
+    def __init__(self, answering: Answering) -> None:
+        super().__init__()
+        self.weights = [
+            variable.value for network in answering.networks for variable in network.variables
+        ]

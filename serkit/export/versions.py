@@ -8,12 +8,26 @@ DETAILS = "assets.extra/serkit.json"
 """File in an exported SavedModel with its labels, its spec and other known details."""
 
 
-def versions(folder: Path | str) -> list[int]:
-    """Return the version numbers in the folder of a model, smallest first."""
+def version_number(folder: Path) -> int:
+    """Return the version number that the name of a folder is; 0 if its name is not one.
+
+    A version number is 1 or more, in ASCII digits; TF Serving stores it in 64 bits.
+
+    Example:
+        >>> version_number(Path("models/tiny/3")), version_number(Path("models/tiny"))
+        (3, 0)
+    """
+    name = folder.name
+    return int(name) if name.isascii() and name.isdecimal() and len(name) < 19 else 0
+
+
+def versions(folder: Path | str) -> dict[int, Path]:
+    """Return the folders of the versions of a model by number, smallest first."""
     folder = Path(folder)
     if not folder.is_dir():
-        return []
-    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal())
+        return {}
+    found = {version_number(path): path for path in folder.iterdir()}
+    return {number: found[number] for number in sorted(found.keys() - {0})}
 
 
 def next_version(folder: Path | str) -> Path:
@@ -25,9 +39,15 @@ def version_for(out: Path) -> Path:
     """Return the folder for an export: ``NAME/3`` itself, or the next version in ``NAME``.
 
     Raises:
-        InputError: if the version exists, because a server may be using it.
+        InputError: if the version exists, because a server may be using it, or if no server would
+            load a version of this number.
     """
-    version = out if out.name.isdecimal() else next_version(out)
+    if out.name.isdecimal() and not version_number(out):
+        raise InputError(
+            "`out` must end in a name, or in a version of 1 or more that has at most 18 digits. "
+            f"Received: {out}."
+        )
+    version = out if version_number(out) else next_version(out)
     if version.exists():
         raise InputError(
             f"{version} exists and is not overwritten; the next free version is "
@@ -44,8 +64,8 @@ def find_version(path: Path) -> Path:
     """
     if not path.is_dir():
         raise InputError(f"model {path} does not exist; a SavedModel's folder is expected")
-    numbers = versions(path)
-    version = path / str(numbers[-1]) if numbers else path
+    known = versions(path)
+    version = known[max(known)] if known else path
     if not (version / "saved_model.pb").is_file() or not (version / DETAILS).is_file():
         raise InputError(
             f"{path} is not a model exported by serkit: no saved_model.pb, {DETAILS}"

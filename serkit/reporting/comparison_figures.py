@@ -1,19 +1,21 @@
 """Figures of comparisons and of uncertainty."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from serkit.formatting import points
 from serkit.metrics.selective import RiskCoverage
 from serkit.reporting.figures import GENERATED, REAL, colour, legend, tidy
 
 _UNSURE, _WORSE = "#7a828a", "#b0413e"
 
 
-def forest(differences: Mapping[str, Mapping[str, float | None]], measured: str) -> Figure:
+def forest(differences: Mapping[str, Mapping[str, Any]], measured: str) -> Figure:
     """Draw a forest plot of the arms' differences to the baseline ``none``, with intervals.
 
     An interval above 0 is blue, an interval below 0 is red, and an interval that contains 0 is
@@ -26,15 +28,19 @@ def forest(differences: Mapping[str, Mapping[str, float | None]], measured: str)
     text = f"points of {measured} more or less than with none, 95 % interval"
     figure, axes = _beside_zero(list(differences), text)
     for row, found in enumerate(differences.values()):
-        low, high = (found[end] if found[end] is not None else found["value"] for end in _ENDS)
+        value = found["value"]
+        low, high = (value if found[end] is None else found[end] for end in ("low", "high"))
         colour = REAL if low > 0 else _WORSE if high < 0 else _UNSURE
         axes.plot([100 * low, 100 * high], [row, row], color=colour, linewidth=2)
-        axes.plot(100 * found["value"], row, "o", color=colour, markersize=6)
+        axes.plot(100 * value, row, "o", color=colour, markersize=6)
         axes.annotate(
-            f"{100 * found['value']:+.1f}".replace("-", "\N{MINUS SIGN}"),
-            (100 * found["value"], row),
-            (0, 7),
-            **{"textcoords": "offset points", "ha": "center", "fontsize": 8, "color": colour},
+            points(value).replace("-", "\N{MINUS SIGN}"),
+            xy=(100 * value, row),
+            xytext=(0, 7),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+            color=colour,
         )
     return figure
 
@@ -66,18 +72,25 @@ def recalls(arms: Mapping[str, Mapping[str, float]], rare: Sequence[str]) -> Fig
         rare: classes with few training clips; their names are marked.
     """
     classes = list(next(iter(arms.values())))
-    shares = np.array([[found.get(label, np.nan) for label in classes] for found in arms.values()])
+    fractions = np.array(
+        [[found.get(label, np.nan) for label in classes] for found in arms.values()]
+    )
     figure = Figure(
         figsize=(1.6 + 0.75 * len(classes), 0.9 + 0.3 * len(arms)), layout="constrained"
     )
     axes = figure.subplots()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for (row, column), share in np.ndenumerate(shares):
-        if not np.isnan(share):
-            ink = "white" if share > 0.55 else "#222222"
+    axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for (row, column), fraction in np.ndenumerate(fractions):
+        if not np.isnan(fraction):
+            ink = "white" if fraction > 0.55 else "#222222"
             axes.text(
-                *(column, row, f"{100 * share:.0f}"),
-                **{"ha": "center", "va": "center", "fontsize": 8, "color": ink},
+                column,
+                row,
+                f"{100 * fraction:.0f}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color=ink,
             )
     names = [f"{label}\n(rare)" if label in rare else label for label in classes]
     names = [name.replace("$", r"\$") for name in names]
@@ -169,11 +182,10 @@ def _curve(
 ) -> None:
     epochs = min(len(rows) for rows in trainings)
     means = [np.mean([rows[epoch][name] for rows in trainings]) for epoch in range(epochs)]
-    style = {"linestyle": "--", "linewidth": 0.8} if dashed else {"linewidth": 1.3}
-    axes.plot(range(1, epochs + 1), means, color=colour, label=label, **style)
-
-
-_ENDS = ("low", "high")
+    line, width = ("--", 0.8) if dashed else ("-", 1.3)
+    axes.plot(
+        range(1, epochs + 1), means, color=colour, label=label, linestyle=line, linewidth=width
+    )
 
 
 def risk_coverage_curves(methods: Mapping[str, RiskCoverage]) -> Figure:
@@ -190,7 +202,8 @@ def risk_coverage_curves(methods: Mapping[str, RiskCoverage]) -> Figure:
         # The error rate among the first few clips varies too much to be shown.
         shown = found.coverage >= min(0.05, found.coverage[-1])
         axes.plot(
-            *(100 * found.coverage[shown], 100 * found.risk[shown]),
+            100 * found.coverage[shown],
+            100 * found.risk[shown],
             color=colour(number),
             linewidth=1.3,
             label=f"{name} (area {found.area:.3f})",

@@ -153,14 +153,14 @@ def learning_curves(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> F
 def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], title: str) -> Figure:
     """Draw clips by true and predicted class; the shade is the fraction of the true class."""
     counts = np.asarray(matrix)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = 1.8 + 0.36 * len(classes)
     figure = Figure(figsize=(side, side), layout="constrained")
     axes = figure.subplots()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
         if count:
-            ink = "white" if shares[row, column] > 0.55 else "#222222"
+            ink = "white" if fractions[row, column] > 0.55 else "#222222"
             axes.text(column, row, count, ha="center", va="center", fontsize=7, color=ink)
     axes.set_xticks(range(len(classes)), classes, rotation=90, fontsize=8)
     axes.set_yticks(range(len(classes)), classes, fontsize=8)

@@ -140,10 +140,15 @@ def real_beside_generated(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]) ->
     columns = max(max(len(real), len(made)) for real, made in pairs.values())
     figure = Figure(figsize=(1.15 * 2 * columns + 0.6, 1.25 * len(pairs) + 0.5))
     grid = figure.add_gridspec(
-        *(len(pairs), 2 * columns + 1),
+        nrows=len(pairs),
+        ncols=2 * columns + 1,
         width_ratios=[1] * columns + [0.25] + [1] * columns,
-        **{"left": 0.09, "right": 0.995, "top": 1 - 0.3 / figure.get_figheight(), "bottom": 0.01},
-        **{"wspace": 0.05, "hspace": 0.08},
+        left=0.09,
+        right=0.995,
+        top=1 - 0.3 / figure.get_figheight(),
+        bottom=0.01,
+        wspace=0.05,
+        hspace=0.08,
     )
     for row, (name, sides) in enumerate(pairs.items()):
         for side, pictures in enumerate(sides):
@@ -190,11 +195,15 @@ def mp3(samples: np.ndarray, sample_rate: int) -> bytes:
     """
     samples = np.asarray(samples, np.float32)
     if samples.ndim != 1 or not len(samples):
-        raise InputError(f"samples of shape {samples.shape}; valid is (n,) with n of 1 or more")
+        raise InputError(
+            f"`samples` must have the shape (n,), n 1 or more. Received: {samples.shape}."
+        )
     loudest = np.abs(samples).max()
     buffer = io.BytesIO()
     try:
         soundfile.write(buffer, samples / max(1.0, loudest), sample_rate, format="MP3")
     except soundfile.LibsndfileError as error:
-        raise InputError(f"sample_rate={sample_rate} cannot be MP3: {error}") from error
+        raise InputError(
+            f"`sample_rate` must be one that MP3 supports. Received: {sample_rate} ({error})."
+        ) from error
     return buffer.getvalue()

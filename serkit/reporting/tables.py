@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from serkit.formatting import markdown_table
+from serkit.formatting import markdown_table, percent
 from serkit.metrics.classification import Scores, score
 from serkit.metrics.intervals import Group, breakdown, confusion_cells, measure_cells, recall_cells
 
@@ -26,7 +26,7 @@ def fidelity_table(rows: Sequence[Mapping]) -> str:
 def nearest_table(rows: Sequence[Mapping]) -> str:
     """Return the rows of :meth:`serkit.studies.rare_classes.RareClasses.nearest` as Markdown."""
     columns = "least", "lowest", "median"
-    head = ["to the nearest training clip, as pictures", "clips", "least", "5 %", "median"]
+    head = ["to the nearest training clip, as spectrograms", "clips", "least", "5 %", "median"]
     cells = [[row["set"], str(row["count"]), *(f"{row[c]:.2f}" for c in columns)] for row in rows]
     return markdown_table(head, cells)
 
@@ -41,7 +41,11 @@ def accuracy_table(classes: Sequence[str], label: str, scores: Mapping[str, Scor
     """
     number = classes.index(label)
     rows = [
-        [name, *(f"{100 * value:.1f} %" for value in (s.recalls[number], s.uar, s.accuracy))]
+        [
+            name,
+            *("" if value is None else percent(value) for value in (s.recalls[number], s.uar)),
+            percent(s.accuracy),
+        ]
         for name, s in scores.items()
     ]
     return markdown_table([f"{label} from", "its recall", "UAR", "accuracy"], rows)
@@ -49,15 +53,15 @@ def accuracy_table(classes: Sequence[str], label: str, scores: Mapping[str, Scor
 
 def _cells(row: Mapping) -> list[str]:
     fid = f"{row['fid']:.0f}"
-    shares = [f"{row[name]:.2f}" for name in ("precision", "recall", "density", "coverage")]
+    fractions = [f"{row[name]:.2f}" for name in ("precision", "recall", "density", "coverage")]
     return [
         row["set"],
         str(row["count"]),
         f"{_signed(row['kid'])} ± {row['kid_error']:.2f}",
         fid if row["fid_reliable"] else f"({fid})",
-        *shares,
+        *fractions,
         "" if row["copying"] is None else _signed(row["copying"], 1),
-        *(f"{100 * row[name]:.0f} %" for name in ("copies", "refused")),
+        *(percent(row[name], 0) for name in ("copies", "refused")),
     ]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from serkit.datasets.corpus_info import WARNING
-from serkit.formatting import counted, too_few
+from serkit.formatting import counted, points, too_few
 from serkit.metrics.paired import FEWEST, Difference
 
 # With fewer speakers, a bootstrap over speakers is not reliable. On three test speakers of the
@@ -12,17 +12,48 @@ from serkit.metrics.paired import FEWEST, Difference
 # (interval 4.2 to 7.1).
 FEWEST_SPEAKERS = 10
 """With fewer speakers no verdict is given, for any interval."""
-ONE_SEED = ", by trainings of one seed, whose own luck no interval here covers"
+ONE_SEED = ", in training runs of one seed; the interval does not cover how seeds differ"
 _LEVEL = 0.05
+
+
+def conclusion(
+    low: float | None, high: float | None, *, speakers: int, leaky: bool, p_holm: float = 0.0
+) -> str:
+    """Return what may be concluded from a difference to a baseline. All verdicts follow from it.
+
+    Args:
+        low: lower end of the 95 % confidence interval over speakers; None without an interval.
+        high: upper end; None without an interval.
+        speakers: number of speakers in the test partitions.
+        leaky: whether speakers are in both training and test.
+        p_holm: Holm-corrected p-value of the permutation test; 0 where no test was made.
+
+    Returns:
+        ``leaky``, ``too few speakers``, ``no effect shown``, ``not significant``, ``better`` or
+        ``worse``. An effect is stated only if the interval does not contain 0 and ``p_holm`` is at
+        most 0.05.
+
+    Example:
+        >>> conclusion(0.01, 0.04, speakers=20, leaky=False)
+        'better'
+        >>> conclusion(0.01, 0.04, speakers=9, leaky=False)
+        'too few speakers'
+    """
+    if leaky:
+        return "leaky"
+    if low is None or high is None or speakers < FEWEST_SPEAKERS:
+        return "too few speakers"
+    if low <= 0 <= high:
+        return "no effect shown"
+    if p_holm > _LEVEL:
+        return "not significant"
+    return "better" if low > 0 else "worse"
 
 
 def verdict(
     arm: str, uar: Difference, p_holm: float, speakers: int, seeds: int, *, leaky: bool
 ) -> str:
     """Return one sentence with an arm's difference to ``none``, its interval, and the conclusion.
-
-    An effect is stated only if the interval does not contain 0 and the test is significant after
-    the correction for the number of arms.
 
     Args:
         arm: name of the arm.
@@ -34,19 +65,20 @@ def verdict(
     """
     found = uar.estimate
     head = f"{arm}: {points(found.value)} points UAR"
-    if found.low is None:
+    if found.low is None or found.high is None:
         return f"{head}: {too_few(speakers, 'speaker')} for an interval"
-    head += f" (95 % interval {points(found.low)} to {points(found.high)})"
-    if leaky:
-        return f"{head}: LEAKY, speakers are in training and test, so nothing can be concluded"
-    if speakers < FEWEST_SPEAKERS:
-        return f"{head}: {too_few(speakers, 'speaker')} for a verdict"
-    if found.low <= 0 <= found.high:
-        return f"{head}: no effect shown"
-    better = "better" if found.value > 0 else "worse"
-    if p_holm > _LEVEL:
-        return f"{head}: {better}, but not beyond chance once all arms are counted (p {p_holm:.2f})"
-    return f"{head}: {better} on unseen speakers{ONE_SEED if seeds == 1 else ''}"
+    kind = conclusion(found.low, found.high, speakers=speakers, leaky=leaky, p_holm=p_holm)
+    better = "better" if found.low > 0 else "worse"
+    said = {
+        "leaky": "LEAKY, speakers are in training and test, so nothing can be concluded",
+        "too few speakers": f"{too_few(speakers, 'speaker')} for a verdict",
+        "not significant": f"{better}, but not beyond chance once all arms are counted "
+        f"(p {p_holm:.2f})",
+    }.get(kind, kind)
+    if kind in ("better", "worse"):
+        said += f" on unseen speakers{ONE_SEED if seeds == 1 else ''}"
+    ends = f"95 % interval {points(found.low)} to {points(found.high)}"
+    return f"{head} ({ends}): {said}"
 
 
 def headline(arms: Mapping[str, Any], what: str, *, leaky: bool) -> str:
@@ -59,7 +91,7 @@ def headline(arms: Mapping[str, Any], what: str, *, leaky: bool) -> str:
     """
     apart = {name: arm["difference"] for name, arm in arms.items() if "difference" in arm}
     if not apart:
-        return "Nothing was compared: there is no arm that is done beside none."
+        return "Nothing was compared: no arm except none is complete."
     speakers = next(iter(apart.values()))["speakers"]
     if leaky:
         return f"LEAKY: {speakers} speakers are in training and test; nothing can be concluded."
@@ -69,28 +101,22 @@ def headline(arms: Mapping[str, Any], what: str, *, leaky: bool) -> str:
     kinds: dict[str, list[str]] = {"better": [], "worse": [], "no effect shown": []}
     for name, found in apart.items():
         ends = found["uar"]["estimate"]
-        known = ends["low"] is not None
-        sure = known and found["p_holm"] <= _LEVEL and not ends["low"] <= 0 <= ends["high"]
-        kind = ("better" if ends["value"] > 0 else "worse") if sure else "no effect shown"
-        kinds[kind].append(f"{name} ({points(ends['value'])})")
+        kind = conclusion(
+            ends["low"], ends["high"], speakers=speakers, leaky=False, p_holm=found["p_holm"]
+        )
+        kinds.get(kind, kinds["no effect shown"]).append(f"{name} ({points(ends['value'])})")
     said = [f"{kind}: {', '.join(names)}" for kind, names in kinds.items() if names]
     once = all(len(found["seeds"]) == 1 for found in apart.values())
     return (
-        f"{what} on {counted(speakers, 'speaker')} who were not heard in training, points "
-        f"of unweighted average recall more or less than with none: {'; '.join(said)}."
-        + (" All of one seed." if once else "")
+        f"{what} on {counted(speakers, 'unseen speaker')}, points of unweighted average recall "
+        f"more or less than with none: {'; '.join(said)}." + (" All of one seed." if once else "")
     )
-
-
-def points(share: float) -> str:
-    """Format a difference in points with its sign, such as ``+1.2``."""
-    return f"{100 * share:+.1f}"
 
 
 _FEW = 8
 LEAKY = (
-    "LEAKY: this is the report's random split. The same people are in training and in test, so the "
-    "numbers tell how well known voices are recognised, not how well emotion is."
+    "LEAKY: this is the random split of the 2021 report. The same speakers are in training and in "
+    "test, so the numbers tell how well known voices are recognised, not how well emotion is."
 )
 """Warning at the top of every result whose split has speakers in both training and test."""
 
@@ -109,30 +135,23 @@ def summary(metrics: Mapping) -> str:
     if not metrics["generated"]:
         return "No class is rare here, so nothing was generated and there is nothing to compare."
     difference = metrics["uar_difference"]
-    points = {
-        name: f"{100 * share:+.1f}" for name, share in difference.items() if share is not None
-    }
-    speakers = metrics["parts"]["test"]["speakers"]
-    if metrics["leaky"]:
-        verdict = "nothing can be concluded, because the split leaks speakers"
-    elif speakers < FEWEST_SPEAKERS:
-        verdict = "too few speakers for a verdict"
-    elif difference["low"] > 0:
-        verdict = "better on these test speakers"
-    elif difference["high"] < 0:
-        verdict = "worse on these test speakers"
-    else:
-        verdict = "no effect shown"
-    if "low" in points:
-        ends = f"95 % interval over speakers {points['low']} to {points['high']}"
-    else:
+    low, high = difference["low"], difference["high"]
+    speakers, leaky = metrics["parts"]["test"]["speakers"], metrics["leaky"]
+    kind = conclusion(low, high, speakers=speakers, leaky=leaky)
+    verdict = {
+        "leaky": "nothing can be concluded, because the split leaks speakers",
+        "too few speakers": "too few speakers for a verdict",
+        "no effect shown": "no effect shown",
+    }.get(kind, f"{kind} on these test speakers")
+    if low is None or high is None:
         ends = f"no interval: {too_few(speakers, 'test speaker')}, it takes {FEWEST}"
-    who = "already heard" if metrics["leaky"] else "unseen"
+    else:
+        ends = f"95 % interval over speakers {points(low)} to {points(high)}"
+    who = "known" if leaky else "unseen"
     return (
         f"With {sum(metrics['generated'].values())} generated spectrograms added, unweighted "
         f"average recall on {counted(speakers, f'{who} speaker')} changed by "
-        f"{points['value']} points "
-        f"({ends}): {verdict}."
+        f"{points(difference['value'])} points ({ends}): {verdict}."
     )
 
 
@@ -148,8 +167,8 @@ def warnings(metrics: Mapping, *, built_in: bool) -> list[str]:
     found += [
         f"This run cannot prove anything about augmentation: it is one split, one seed, "
         f"{counted(test['clips'], 'test clip')} of {counted(test['speakers'], 'speaker')}. The "
-        "interval covers which speakers were tested, not how the training happened to go, and "
-        "with so few speakers it is narrower than it should be."
+        "interval covers which speakers were tested, not how training runs differ, and with so few "
+        "speakers it is narrower than it should be."
     ]
     if built_in:
         found.append(WARNING)

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from serkit.errors import InputError, check_range
 from serkit.export import signatures
-from serkit.serving.prediction import Example, Prediction, Question, read_example
+from serkit.serving.prediction import Example, Prediction, SignatureCall, read_example
 from serkit.serving.retries import ClientSettings, RefusedError, ServerError
 from serkit.serving.transport import (
     Address,
@@ -20,10 +21,10 @@ from serkit.serving.transport import (
 )
 
 
-def portions(
+def batches(
     examples: Iterable[Example],
     settings: ClientSettings,
-    weigh: Callable[[Any], int],
+    size: Callable[[Any], int],
     shape: Callable[[Any], Hashable] = lambda value: None,
 ) -> Iterator[list[Example]]:
     """Group consecutive examples into batches, in order and lazily.
@@ -32,25 +33,25 @@ def portions(
         examples: examples; an example with a problem counts as one example of 0 bytes.
         settings: maximum number of examples and bytes of a batch. A single example with more bytes
             is a batch of its own.
-        weigh: returns the size in bytes of a value in a request.
+        size: returns the size in bytes of a value in a request.
         shape: returns the shape of a value, or None for a value that fits any batch. Values of
             different shapes go into different batches, because they do not fit into one array.
 
     Yields:
         Batches, as lists of examples.
     """
-    portion: list[Example] = []
-    weight, common = 0, None
+    batch: list[Example] = []
+    total, common = 0, None
     for example in examples:
-        own, like = (0, None) if example.problem else (weigh(example.value), shape(example.value))
-        full = len(portion) == settings.batch_examples or weight + own > settings.batch_bytes
-        if portion and (full or (None not in (common, like) and common != like)):
-            yield portion
-            portion, weight, common = [], 0, None
-        portion.append(example)
-        weight, common = weight + own, common if like is None else like
-    if portion:
-        yield portion
+        own, like = (0, None) if example.problem else (size(example.value), shape(example.value))
+        full = len(batch) == settings.batch_examples or total + own > settings.batch_bytes
+        if batch and (full or (None not in (common, like) and common != like)):
+            yield batch
+            batch, total, common = [], 0, None
+        batch.append(example)
+        total, common = total + own, common if like is None else like
+    if batch:
+        yield batch
 
 
 def connect(
@@ -122,7 +123,7 @@ class Client:
         if not self._classes:
             name = signatures.CLASSES
             try:
-                (row,) = self._transport.ask(name, {signatures.ANY: [0]}, [name])
+                (row,) = self._transport.call(name, {signatures.ANY: [0]}, [name])
             except RefusedError as error:
                 self._require(name)
                 raise ServerError(str(error)) from error
@@ -152,16 +153,16 @@ class Client:
         Raises:
             InputError: if ``samples`` is less than 1, or the model has no random layers.
         """
-        return self._predict(self._wav_question(samples), map(read_example, files))
+        return self._predict(self._wav_call(samples), map(read_example, files))
 
     def predict_wav(
         self, contents: Iterable[bytes], samples: int | None = None
     ) -> Iterator[Prediction]:
         """Predict whole WAV files in memory, named "0", "1", …; see :meth:`predict`."""
         examples = (Example(str(n), bytes(data)) for n, data in enumerate(contents))
-        return self._predict(self._wav_question(samples), examples)
+        return self._predict(self._wav_call(samples), examples)
 
-    def predict_waveforms(self, waveforms: Iterable[Any]) -> Iterator[Prediction]:
+    def predict_waveforms(self, waveforms: Iterable[npt.ArrayLike]) -> Iterator[Prediction]:
         """Predict waveforms, named "0", "1", …
 
         Args:
@@ -171,10 +172,10 @@ class Client:
         Raises:
             InputError: if a waveform does not have one axis.
         """
-        question = Question(signatures.WAVEFORM, signatures.WAVEFORM)
-        return self._predict(question, _arrays(waveforms, "waveform", 1))
+        call = SignatureCall(signatures.WAVEFORM, signatures.WAVEFORM)
+        return self._predict(call, _arrays(waveforms, "waveform", 1))
 
-    def predict_spectrograms(self, spectrograms: Iterable[Any]) -> Iterator[Prediction]:
+    def predict_spectrograms(self, spectrograms: Iterable[npt.ArrayLike]) -> Iterator[Prediction]:
         """Predict spectrograms, named "0", "1", …
 
         Args:
@@ -183,44 +184,46 @@ class Client:
         Raises:
             InputError: if a spectrogram does not have three axes.
         """
-        question = Question(signatures.SPECTROGRAM, signatures.SPECTROGRAM)
-        return self._predict(question, _arrays(spectrograms, "spectrogram", 3))
+        call = SignatureCall(signatures.SPECTROGRAM, signatures.SPECTROGRAM)
+        return self._predict(call, _arrays(spectrograms, "spectrogram", 3))
 
-    def _wav_question(self, samples: int | None) -> Question:
+    def _wav_call(self, samples: int | None) -> SignatureCall:
         if samples is None:
-            return Question(signatures.WAV, signatures.WAV_BYTES)
+            return SignatureCall(signatures.WAV, signatures.WAV_BYTES)
         check_range("samples", samples, 1)
-        return Question(signatures.SAMPLED, signatures.WAV_BYTES, {signatures.SAMPLES: samples})
+        return SignatureCall(
+            signatures.SAMPLED, signatures.WAV_BYTES, {signatures.SAMPLES: samples}
+        )
 
-    def _predict(self, question: Question, examples: Iterable[Example]) -> Iterator[Prediction]:
+    def _predict(self, call: SignatureCall, examples: Iterable[Example]) -> Iterator[Prediction]:
         def shape(value: Any) -> Any:
             return getattr(value, "shape", None)
 
-        checked = question.signature == signatures.WAV
-        for portion in portions(examples, self._settings, self._transport.weigh, shape):
+        checked = call.signature == signatures.WAV
+        for batch in batches(examples, self._settings, self._transport.size, shape):
             if not checked:
-                self._require(question.signature)
+                self._require(call.signature)
                 checked = True
-            usable = [example for example in portion if not example.problem]
-            found = iter(self._answers(question, usable))
-            for example in portion:
+            usable = [example for example in batch if not example.problem]
+            found = iter(self._answers(call, usable))
+            for example in batch:
                 if example.problem:
                     yield Prediction.failed(example.name, example.problem)
                 else:
                     yield next(found)
 
-    def _answers(self, question: Question, examples: Sequence[Example]) -> list[Prediction]:
+    def _answers(self, call: SignatureCall, examples: Sequence[Example]) -> list[Prediction]:
         if not examples:
             return []
-        columns = question.columns(examples)
+        columns = call.columns(examples)
         # Try twice: the server may have loaded a version with other classes since they were
         # requested.
         for _ in range(2):
             classes = self.classes
             try:
-                rows = self._transport.ask(question.signature, columns, signatures.OUTPUTS)
+                rows = self._transport.call(call.signature, columns, signatures.OUTPUTS)
             except RefusedError as error:
-                return self._apart(question, examples, error)
+                return self._apart(call, examples, error)
             if missing := sorted({*signatures.OUTPUTS} - {*rows[0]}):
                 raise self._unlike(f"no outputs {', '.join(missing)}")
             if all(_fits(row, classes) for row in rows):
@@ -231,18 +234,17 @@ class Client:
                 ]
             self._classes = ()
         raise ServerError(
-            f"{self.address} says that its classes are {', '.join(classes)}, but its answers are "
-            "of others"
+            f"{self.address} says that its classes are {', '.join(classes)}, but it predicts others"
         )
 
     def _apart(
-        self, question: Question, examples: Sequence[Example], error: RefusedError
+        self, call: SignatureCall, examples: Sequence[Example], error: RefusedError
     ) -> list[Prediction]:
         """Retry a refused batch in halves, until each refused example is alone."""
         if len(examples) == 1:
             return [Prediction.failed(examples[0].name, str(error))]
         half = len(examples) // 2
-        return self._answers(question, examples[:half]) + self._answers(question, examples[half:])
+        return self._answers(call, examples[:half]) + self._answers(call, examples[half:])
 
     def _require(self, name: str) -> Signature:
         known = self.metadata().signatures
@@ -250,8 +252,8 @@ class Client:
             there = f"no signature {name!r}, only {', '.join(known) or 'none'}"
             if name == signatures.SAMPLED:
                 raise InputError(
-                    f"samples= for the model at {self.address}, which always answers the same "
-                    f"({there}); valid is a model that draws"
+                    f"`samples` must be None for the model at {self.address}, which has no random "
+                    f"layers ({there})."
                 )
             raise self._unlike(there)
         return known[name]
@@ -263,12 +265,13 @@ class Client:
         )
 
 
-def _arrays(values: Iterable[Any], name: str, sides: int) -> Iterator[Example]:
+def _arrays(values: Iterable[npt.ArrayLike], name: str, axes: int) -> Iterator[Example]:
     for number, value in enumerate(values):
         array = np.asarray(value, np.float32)
-        if array.ndim != sides:
+        if array.ndim != axes:
             raise InputError(
-                f"{name} {number} has the shape {array.shape}; valid are {sides} side(s)"
+                f"`{name}s` must have {axes} axes each. Received: {name} {number} of shape "
+                f"{array.shape}."
             )
         yield Example(str(number), array)
 

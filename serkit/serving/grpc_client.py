@@ -17,42 +17,32 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from serkit.errors import InputError
-from serkit.serving.retries import Again, ClientSettings, GaveUp, RefusedError, Retries, ServerError
-from serkit.serving.transport import (
-    GRPC_PORT,
-    Address,
-    Metadata,
-    VersionStatus,
-    read_metadata,
-    read_status,
-)
+from serkit.serving.retries import Again, ClientSettings, RefusedError, Retries, ServerError
+from serkit.serving.transport import GRPC_PORT, Address, Transport
 
 _Code = grpc.StatusCode
 _PASSING = {_Code.UNAVAILABLE, _Code.RESOURCE_EXHAUSTED, _Code.DEADLINE_EXCEEDED}
 # Codes for one request: its content is invalid, or the model fails on it.
 _REFUSED = {
-    *(_Code.INVALID_ARGUMENT, _Code.FAILED_PRECONDITION, _Code.OUT_OF_RANGE, _Code.INTERNAL),
+    _Code.INVALID_ARGUMENT,
+    _Code.FAILED_PRECONDITION,
+    _Code.OUT_OF_RANGE,
+    _Code.INTERNAL,
 }
 # Metadata key of gRPC's retry mechanism: how long a server asks its clients to wait.
 _PUSHBACK = "grpc-retry-pushback-ms"
 
 
-class GrpcTransport:
+class GrpcTransport(Transport):
     """Transport to one model over gRPC without TLS.
 
-    Args:
-        address: address with the scheme ``grpc``.
-        settings: timeouts, retries and batch sizes.
-        retries: repeats failed requests; by default built from ``settings``.
+    The arguments are those of :class:`serkit.serving.transport.Transport`; the scheme is ``grpc``.
     """
 
     def __init__(
         self, address: Address, settings: ClientSettings, retries: Retries | None = None
     ) -> None:
-        self.address = address
-        self._settings = settings
-        self._retries = retries or Retries(settings)
+        super().__init__(address, settings, retries)
         self._channel = grpc.insecure_channel(address.server, _options(settings))
         self._predicting = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
         self._watching = model_service_pb2_grpc.ModelServiceStub(self._channel)
@@ -60,47 +50,41 @@ class GrpcTransport:
         if address.version is not None:
             self._model.version.value = address.version
 
-    def ask(
+    def call(
         self, signature: str, columns: Mapping[str, Sequence[Any]], outputs: Sequence[str]
     ) -> list[dict[str, Any]]:
-        """Return a row of outputs per example; see :meth:`.transport.Transport.ask`."""
+        """Return a row of outputs per example; see :meth:`.transport.Transport.call`."""
         count = len(next(iter(columns.values())))
         request = predict_pb2.PredictRequest(model_spec=self._model)
         request.model_spec.signature_name = signature
         for name, values in columns.items():
             request.inputs[name].CopyFrom(_as_tensor(values))
-        answer = self._call(self._predicting.Predict, request)
+        answer = self._send(self._predicting.Predict, request)
         found = {name: tf.make_ndarray(tensor) for name, tensor in answer.outputs.items()}
         if not {len(values) if values.ndim else 0 for values in found.values()} <= {count}:
             shapes = ", ".join(f"{name} {values.shape}" for name, values in sorted(found.items()))
-            raise ServerError(
-                f"{self.address} answers {shapes}, which is not {count} times {', '.join(outputs)}"
-            )
+            raise self._wrong_size(shapes, count, outputs)
         return [{name: values[row] for name, values in found.items()} for row in range(count)]
 
-    def status(self) -> tuple[VersionStatus, ...]:
-        request = get_model_status_pb2.GetModelStatusRequest(model_spec=self._model)
-        return read_status(_as_json(self._call(self._watching.GetModelStatus, request)))
-
-    def metadata(self) -> Metadata:
-        request = get_model_metadata_pb2.GetModelMetadataRequest(
-            model_spec=self._model, metadata_field=["signature_def"]
-        )
-        return read_metadata(_as_json(self._call(self._predicting.GetModelMetadata, request)))
-
-    def weigh(self, value: Any) -> int:
+    def size(self, value: Any) -> int:
         return len(value) if isinstance(value, bytes) else value.nbytes
 
     def close(self) -> None:
         self._channel.close()
 
-    def _call(self, method: Callable[..., Any], request: Any) -> Any:
-        try:
-            return self._retries.run(lambda left: self._once(method, request, left))
-        except GaveUp as error:
-            raise ServerError(
-                f"{self.address}: {error}; TF Serving's port for gRPC is usually {GRPC_PORT}"
-            ) from error
+    def _status(self) -> Any:
+        request = get_model_status_pb2.GetModelStatusRequest(model_spec=self._model)
+        return _as_json(self._send(self._watching.GetModelStatus, request))
+
+    def _metadata(self) -> Any:
+        request = get_model_metadata_pb2.GetModelMetadataRequest(
+            model_spec=self._model, metadata_field=["signature_def"]
+        )
+        return _as_json(self._send(self._predicting.GetModelMetadata, request))
+
+    def _send(self, method: Callable[..., Any], request: Any) -> Any:
+        advice = f"; TF Serving's port for gRPC is usually {GRPC_PORT}"
+        return self._retried(lambda left: self._once(method, request, left), advice)
 
     def _once(self, method: Callable[..., Any], request: Any, left: float) -> Any:
         limit = min(left, self._settings.read_seconds)
@@ -118,12 +102,9 @@ class GrpcTransport:
         if code in _REFUSED:
             return RefusedError(f"{self.address} answers {code.name}: {said}")
         if code is _Code.NOT_FOUND:
-            return InputError(
-                f"{self.address} is not there: {said}; valid are the name of a model that this "
-                "server has loaded (its --model_name) and one of its versions"
-            )
+            return self._missing(said)
         if code is _Code.UNIMPLEMENTED:
-            return ServerError(f"{self.address} answers unlike TF Serving: {code.name}: {said}")
+            return self._unlike(f"{code.name}: {said}")
         return ServerError(f"{self.address} answers {code.name}: {said}")
 
 

@@ -15,7 +15,7 @@ from serkit.files import read_json
 from serkit.serving.prediction import Prediction, read_example
 from serkit.tasks.ray import RayEngine, RaySettings
 
-_BATCH_AT_HAND = 16
+_BATCH = 16
 
 
 class Predictor:
@@ -43,7 +43,7 @@ class Predictor:
             raise InputError(f"model {self.path} cannot be loaded: {reason}") from error
         if missing := sorted({*signatures.OUTPUTS} - {*known}):
             raise InputError(
-                f"model {self.path} does not tell {', '.join(missing)}; valid is one that this "
+                f"model {self.path} has no outputs {', '.join(missing)}; valid is one that this "
                 "version of serkit exported: export it again"
             )
 
@@ -62,8 +62,8 @@ class Predictor:
                 layers.
         """
         self.check(samples)
-        for start in range(0, len(files), _BATCH_AT_HAND):
-            yield from self._predict_batch(files[start : start + _BATCH_AT_HAND], samples)
+        for start in range(0, len(files), _BATCH):
+            yield from self._predict_batch(files[start : start + _BATCH], samples)
 
     def check(self, samples: int | None) -> None:
         """Check ``samples``; the argument and the errors are those of :meth:`predict`."""
@@ -72,11 +72,11 @@ class Predictor:
         check_range("samples", samples, 1)
         if signatures.SAMPLED not in self._model.signatures:
             raise InputError(
-                f"samples={samples} for model {self.path}, which always answers the same; valid is "
-                f"a model that draws, with the signature {signatures.SAMPLED!r}"
+                f"`samples` must be None for the model {self.path}, which has no random layers. "
+                f"Received: {samples}."
             )
 
-    def _question(self, samples: int | None, count: int) -> tuple[Any, dict[str, Any]]:
+    def _signature_of(self, samples: int | None, count: int) -> tuple[Any, dict[str, Any]]:
         """Return a signature, and its inputs other than the ``count`` files."""
         import tensorflow as tf
 
@@ -92,7 +92,7 @@ class Predictor:
 
         examples = list(map(read_example, files))
         contents = tf.constant([example.value for example in examples])
-        signature, more = self._question(samples, len(examples))
+        signature, more = self._signature_of(samples, len(examples))
         found = signature(**{signatures.WAV_BYTES: contents}, **more)
         outputs = {name: found[name].numpy() for name in signatures.OUTPUTS}
         for row, example in enumerate(examples):

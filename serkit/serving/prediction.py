@@ -55,7 +55,7 @@ _KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFDIR: "a directory", stat.S_IFSOCK: "a
 
 
 @dataclass(frozen=True)
-class Question:
+class SignatureCall:
     """Signature to call, and its inputs.
 
     Attributes:

@@ -17,24 +17,20 @@ from serkit.export import signatures
 from serkit.serving.retries import (
     Again,
     ClientSettings,
-    GaveUp,
     RefusedError,
     Retries,
     ServerError,
-    seconds_asked_for,
+    retry_after,
 )
 from serkit.serving.transport import (
     GRPC_PORT,
     REST_PORT,
     Address,
-    Metadata,
-    VersionStatus,
-    read_metadata,
-    read_status,
+    Transport,
+    shortened,
 )
 
 _FLOATS = {signatures.PROBABILITIES, signatures.ENTROPY, signatures.MUTUAL_INFORMATION}
-_LONGEST = 120
 
 
 def to_body(signature: str, columns: Mapping[str, Sequence[Any]]) -> bytes:
@@ -91,13 +87,6 @@ def reason_in(content: bytes) -> str:
         return shortened(content) if content else ""
 
 
-def shortened(answer: Any) -> str:
-    """Return bytes or a JSON value as one line of at most 120 characters."""
-    text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else json.dumps(answer)
-    text = " ".join(text.split())
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
-
-
 def _as_json(value: Any) -> Any:
     if isinstance(value, bytes):
         return {"b64": base64.b64encode(value).decode("ascii")}
@@ -114,54 +103,31 @@ _BYTES_PER_NUMBER = 22
 _READ = 1 << 16
 
 
-class RestTransport:
+class RestTransport(Transport):
     """Transport to one model over HTTP.
 
-    Proxies, certificates and ``.netrc`` are configured as for ``requests``.
-
-    Args:
-        address: address with the scheme ``http`` or ``https``.
-        settings: timeouts, retries and batch sizes.
-        retries: repeats failed requests; by default built from ``settings``.
+    Proxies, certificates and ``.netrc`` are configured as for ``requests``. The arguments are those
+    of :class:`serkit.serving.transport.Transport`; the scheme is ``http`` or ``https``.
     """
 
     def __init__(
         self, address: Address, settings: ClientSettings, retries: Retries | None = None
     ) -> None:
-        self.address = address
-        self._settings = settings
-        self._retries = retries or Retries(settings)
+        super().__init__(address, settings, retries)
         self._session = requests.Session()
 
-    def ask(
+    def call(
         self, signature: str, columns: Mapping[str, Sequence[Any]], outputs: Sequence[str]
     ) -> list[dict[str, Any]]:
-        """Return a row of outputs per example; see :meth:`.transport.Transport.ask`."""
+        """Return a row of outputs per example; see :meth:`.transport.Transport.call`."""
         count = len(next(iter(columns.values())))
-        answer = self._call("POST", ":predict", to_body(signature, columns))
+        answer = self._send("POST", ":predict", to_body(signature, columns))
         try:
             return to_rows(answer, outputs, count)
         except (KeyError, TypeError, ValueError) as error:
-            raise ServerError(
-                f"{self.address} answers {shortened(answer)}, which is not {count} times "
-                f"{', '.join(outputs)}"
-            ) from error
+            raise self._wrong_size(shortened(answer), count, outputs) from error
 
-    def status(self) -> tuple[VersionStatus, ...]:
-        answer = self._call("GET", "")
-        try:
-            return read_status(answer)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise self._strange(answer) from error
-
-    def metadata(self) -> Metadata:
-        answer = self._call("GET", "/metadata")
-        try:
-            return read_metadata(answer)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise self._strange(answer) from error
-
-    def weigh(self, value: Any) -> int:
+    def size(self, value: Any) -> int:
         if isinstance(value, bytes):
             return 4 * -(-len(value) // 3)
         return _BYTES_PER_NUMBER * value.size
@@ -169,11 +135,14 @@ class RestTransport:
     def close(self) -> None:
         self._session.close()
 
-    def _call(self, method: str, what: str, body: bytes | None = None) -> Any:
-        try:
-            response, content = self._retries.run(lambda left: self._once(method, what, body, left))
-        except GaveUp as error:
-            raise ServerError(f"{self.address}: {error}") from error
+    def _status(self) -> Any:
+        return self._send("GET", "")
+
+    def _metadata(self) -> Any:
+        return self._send("GET", "/metadata")
+
+    def _send(self, method: str, what: str, body: bytes | None = None) -> Any:
+        response, content = self._retried(lambda left: self._once(method, what, body, left))
         if response.status_code != 200:
             raise self._refusal(response, content)
         try:
@@ -192,8 +161,11 @@ class RestTransport:
         limits = (min(left, self._settings.connect_seconds), min(left, self._settings.read_seconds))
         try:
             with self._session.request(
-                *(method, self.address.url + what),
-                **{"data": body, "headers": _HEADERS, "timeout": limits},
+                method,
+                self.address.url + what,
+                data=body,
+                headers=_HEADERS,
+                timeout=limits,
                 allow_redirects=False,
                 stream=True,
             ) as response:
@@ -204,16 +176,16 @@ class RestTransport:
                 "for a server without TLS, or its authority's certificate in $REQUESTS_CA_BUNDLE"
             ) from error
         except requests.ConnectTimeout as error:
-            raise Again(f"nobody takes a connection within {limits[0]:g} s") from error
+            raise Again(f"no connection within {limits[0]:g} s") from error
         except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as error:
             raise Again(f"no answer within {limits[1]:g} s") from error
         except (requests.ConnectionError, urllib3.exceptions.HTTPError) as error:
             raise Again(_broken(error)) from error
         except requests.RequestException as error:
-            raise ServerError(f"{self.address} cannot be asked: {error}") from error
+            raise ServerError(f"{self.address} is not valid: {error}") from error
         if response.status_code in _PASSING:
             reason = f"it answers {response.status_code} {reason_in(content)}"
-            raise Again(reason, seconds_asked_for(response.headers.get("Retry-After", "")))
+            raise Again(reason, retry_after(response.headers.get("Retry-After", "")))
         return response, content
 
     def _refusal(self, response: requests.Response, content: bytes) -> Exception:
@@ -221,16 +193,10 @@ class RestTransport:
         if response.status_code in _REFUSED:
             return RefusedError(f"{self.address} answers {said}")
         if response.status_code == 404:
-            return InputError(
-                f"{self.address} is not there: {said}; valid are the name of a model that this "
-                "server has loaded (its --model_name) and one of its versions"
-            )
+            return self._missing(said)
         if response.is_redirect:
             return InputError(f"{self.address} has moved to {response.headers['Location']}")
         return ServerError(f"{self.address} answers {said}")
-
-    def _strange(self, answer: Any) -> ServerError:
-        return ServerError(f"{self.address} answers unlike TF Serving: {shortened(answer)}")
 
 
 def _read(response: requests.Response, end: float) -> bytes:

@@ -4,8 +4,10 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import TypeVar
+
+from urllib3.exceptions import InvalidHeader
+from urllib3.util import Retry
 
 from serkit.errors import SerkitError, check_range
 
@@ -131,7 +133,7 @@ class Retries:
                 raise GaveUp(f"{reason} ({attempts})")
             pause = max(wait, self._pause(number))
             if self._clock() + pause >= end:
-                asked = f", it asks for {wait:g} s of patience" if wait else ""
+                asked = f", the server asks to wait {wait:g} s" if wait else ""
                 raise GaveUp(f"{reason} (attempt {number}{asked}; all may take {limit:g} s)")
             self._sleep(pause)
             number += 1
@@ -141,14 +143,16 @@ class Retries:
         return min(usual, self._settings.longest_pause_seconds) * (0.5 + self._draw() / 2)
 
 
-def seconds_asked_for(retry_after: str, now: Callable[[], float] = time.time) -> float:
+def retry_after(header: str) -> float:
     """Return the seconds of an HTTP header ``Retry-After``.
 
     The header holds a number of seconds or a date. Any other text gives 0.
+
+    Example:
+        >>> retry_after("7")
+        7.0
     """
-    if retry_after.strip().isdecimal():
-        return float(retry_after)
     try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now())
-    except ValueError:
+        return float(Retry().parse_retry_after(header))
+    except InvalidHeader:
         return 0.0

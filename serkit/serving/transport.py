@@ -1,12 +1,17 @@
-"""Addresses of served models, model metadata, and the interface of a transport."""
+"""Addresses of served models, model metadata, and what both transports share."""
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from serkit.errors import InputError
+from serkit.serving.retries import ClientSettings, GaveUp, Retries, ServerError
+
+_LONGEST = 120
 
 REST_PORT, GRPC_PORT = 8501, 8500
 """Ports of TF Serving's image."""
@@ -111,7 +116,7 @@ def _split(text: str) -> tuple[SplitResult, int]:
     except ValueError as error:
         raise InputError(f"address {text!r}: {error}; valid are {VALID}") from error
     if parts.scheme not in _PORTS or not parts.hostname or parts.query or parts.fragment:
-        raise InputError(f"address {text!r} cannot be asked; valid are {VALID}")
+        raise InputError(f"address {text!r} is not valid; valid are {VALID}")
     if parts.username is not None:
         # The message must not repeat the user name and the password.
         raise InputError(
@@ -219,17 +224,30 @@ def _tensor(given: Mapping[str, Any]) -> Tensor:
     return Tensor(dtype, tuple(None if side < 0 else side for side in sides))
 
 
-class Transport(Protocol):
+_Result = TypeVar("_Result")
+
+
+class Transport(ABC):
     """Connection to a model at a server. It retries requests after temporary failures.
 
     The methods that send requests raise InputError if the server has no such model, RefusedError if
     the server refuses this request, and ServerError if no server answers, or if the answer is not
     one of TF Serving.
+
+    Args:
+        address: address of the model.
+        settings: timeouts, retries and batch sizes.
+        retries: repeats failed requests; by default built from ``settings``.
     """
 
-    address: Address
+    def __init__(
+        self, address: Address, settings: ClientSettings, retries: Retries | None = None
+    ) -> None:
+        self.address, self._settings = address, settings
+        self._retries = retries or Retries(settings)
 
-    def ask(
+    @abstractmethod
+    def call(
         self, signature: str, columns: Mapping[str, Sequence[Any]], outputs: Sequence[str]
     ) -> list[dict[str, Any]]:
         """Call a signature.
@@ -247,12 +265,57 @@ class Transport(Protocol):
 
     def status(self) -> tuple[VersionStatus, ...]:
         """Return the state of all versions, or of the version in the address."""
+        return self._parsed(read_status, self._status())
 
     def metadata(self) -> Metadata:
         """Return the signatures of the model."""
+        return self._parsed(read_metadata, self._metadata())
 
-    def weigh(self, value: Any) -> int:
+    @abstractmethod
+    def size(self, value: Any) -> int:
         """Return the approximate size in bytes of a value in a request."""
 
+    @abstractmethod
     def close(self) -> None:
         """Close the connections."""
+
+    @abstractmethod
+    def _status(self) -> Any:
+        """Return the JSON form of ``GetModelStatusResponse``."""
+
+    @abstractmethod
+    def _metadata(self) -> Any:
+        """Return the JSON form of ``GetModelMetadataResponse``."""
+
+    def _retried(self, attempt: Callable[[float], _Result], advice: str = "") -> _Result:
+        try:
+            return self._retries.run(attempt)
+        except GaveUp as error:
+            raise ServerError(f"{self.address}: {error}{advice}") from error
+
+    def _parsed(self, read: Callable[[Any], _Result], answer: Any) -> _Result:
+        try:
+            return read(answer)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self._unlike(shortened(answer)) from error
+
+    def _missing(self, said: str) -> InputError:
+        return InputError(
+            f"{self.address} is not there: {said}; valid are the name of a model that this server "
+            "has loaded (its --model_name) and one of its versions"
+        )
+
+    def _unlike(self, said: str) -> ServerError:
+        return ServerError(f"{self.address} answers unlike TF Serving: {said}")
+
+    def _wrong_size(self, said: str, count: int, outputs: Sequence[str]) -> ServerError:
+        return ServerError(
+            f"{self.address} answers {said}, which is not {count} times {', '.join(outputs)}"
+        )
+
+
+def shortened(answer: Any) -> str:
+    """Return bytes or a JSON value as one line of at most 120 characters."""
+    text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else json.dumps(answer)
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

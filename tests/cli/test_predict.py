@@ -50,20 +50,20 @@ def test_predict_as_text(rest_server, files, wav_bytes, tmp_path, capsys):
     assert main(["predict", rest_server.address, str(odd), files[0]]) == 0
     first, second = capsys.readouterr().out.split(f"{files[0]}: ")
     for text, told in ((first, found[0]), (second, found[1])):
-        assert ("(would rather not answer)" in text) is told["abstain"]
+        assert ("(abstains)" in text) is told["abstain"]
         assert f"   entropy {told['entropy']:.3f} nats, of which disagreement 0." in text
         assert ("note: " + told["note"] in text) is bool(told["note"])
     assert "right length" in first
     assert "note" not in second
 
 
-def test_what_the_model_would_rather_not_answer(capsys):
+def test_an_abstention_is_shown_in_the_text(capsys):
     from serkit.cli.predict import _as_text
     from serkit.serving.prediction import Prediction
 
     found = Prediction("a.wav", "sad", {"angry": 0.25, "sad": 0.75}, "", 0.5623, 0.0, True, "odd")
     assert _as_text(found).splitlines() == [
-        "a.wav: sad (would rather not answer)",
+        "a.wav: sad (abstains)",
         "   sad 0.750  angry 0.250",
         "   entropy 0.562 nats",
         "   note: odd",
@@ -176,7 +176,7 @@ def test_as_often_as_is_asked_for(contract_model, rest_server, files, capsys):
     assert outputs[0] != outputs[1] == outputs[2]
 
 
-def test_patience(rest_server, files, capsys):
+def test_timeout_and_attempts(rest_server, files, capsys):
     rest_server.plan = ["hang"]
     limits = ["--time-out", "0.3", "--attempts", "1"]
     assert main(["predict", rest_server.address, *limits, files[0]]) == 1
@@ -190,10 +190,13 @@ def test_patience(rest_server, files, capsys):
     ("arguments", "message"),
     [
         (["http://a:8501", "x.wav"], "does not name a model"),
-        (["ftp://a/v1/models/m", "x.wav"], "cannot be asked; valid are"),
-        (["http://a/v1/models/m", "--engine", "ray", "x.wav"], "valid is it for a model's folder"),
-        (["folder", "--attempts", "2", "x.wav"], "--attempts for the folder 'folder'; valid"),
-        (["folder", "--time-out", "2", "x.wav"], "--time-out for the folder"),
+        (["ftp://a/v1/models/m", "x.wav"], "is not valid; valid are"),
+        (
+            ["http://a/v1/models/m", "--engine", "ray", "x.wav"],
+            "--engine ray needs the folder",
+        ),
+        (["folder", "--attempts", "2", "x.wav"], "--attempts needs the address"),
+        (["folder", "--time-out", "2", "x.wav"], "--time-out needs the address"),
         (["folder", "--top", "0", "x.wav"], "--top 0"),
         (["http://a/v1/models/m", "--attempts", "0", "x.wav"], "--attempts 0"),
         (["http://a/v1/models/m", "--samples", "0", "x.wav"], "--samples 0"),

@@ -27,7 +27,7 @@ def test_what_is_too_loud_is_made_quieter_as_a_whole():
 
 
 def test_what_cannot_be_encoded_is_refused():
-    with pytest.raises(InputError, match=r"samples of shape \(0,\)"):
+    with pytest.raises(InputError, match=r"`samples`.*\(0,\)"):
         mp3(np.zeros(0), 16_000)
-    with pytest.raises(InputError, match="sample_rate=12345 cannot be MP3"):
+    with pytest.raises(InputError, match=r"`sample_rate`.*12345"):
         mp3(np.zeros(100), 12_345)

@@ -48,7 +48,7 @@ def test_without_rare_classes_nothing_is_claimed():
 def test_a_leaky_split_proves_nothing_and_every_text_says_so():
     metrics = {**FULL, "leaky": True}
     text = summary(metrics)
-    assert "12 already heard speakers" in text
+    assert "12 known speakers" in text
     assert text.endswith(": nothing can be concluded, because the split leaks speakers.")
     assert warnings(metrics, built_in=False)[0] == LEAKY
     assert LEAKY not in warnings(FULL, built_in=False)

@@ -43,7 +43,7 @@ def test_the_headline_sorts_arms_by_what_was_shown():
         "d": _arm(0.03, 0.01, 0.05, 0.2),
     }
     found = headline(arms, "compact", leaky=False)
-    assert found.startswith("compact on 20 speakers who were not heard in training")
+    assert found.startswith("compact on 20 unseen speakers")
     assert "better: a (+3.0); worse: b (-3.0); no effect shown: c (+2.0), d (+3.0)." in found
     assert found.endswith("All of one seed.")
     assert headline(arms, "compact", leaky=True).startswith("LEAKY")

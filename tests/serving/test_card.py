@@ -6,8 +6,12 @@ BARE = {
     "classes": ["angry", "surprise"],
     "spec": {"frames": 224, "hop": 256, "sample_rate": 16_000},
     "answers": {
-        **{"temperature": 1.5, "threshold": 0.6, "samples": 30, "seed": 0},
-        **{"draws": False, "networks": 1},
+        "temperature": 1.5,
+        "threshold": 0.6,
+        "samples": 30,
+        "seed": 0,
+        "draws": False,
+        "networks": 1,
     },
 }
 
@@ -28,7 +32,8 @@ FULL = BARE | {
     "data": {
         "parts": {
             "train": {
-                **{"clips": 100, "speakers": 8},
+                "clips": 100,
+                "speakers": 8,
                 "corpora": {"tess": {"clips": 100, "speakers": 8}},
             },
             "test": {"clips": 80, "speakers": 4, "corpora": {}},
@@ -42,8 +47,10 @@ FULL = BARE | {
         "calibration": {"with it": {"error": 0.034, "nll": 1.25}},
     },
     "abstention": {
-        **{"validation_coverage": 0.9, "coverage": 0.85},
-        **{"accuracy": 0.7, "accuracy_of_all": 0.6},
+        "validation_coverage": 0.9,
+        "coverage": 0.85,
+        "accuracy": 0.7,
+        "accuracy_of_all": 0.6,
     },
 }
 
@@ -66,34 +73,34 @@ def test_numbers_come_from_the_run():
     assert "| tess | 100 (8) | 0 |" in card
     assert "| generated spectrograms added | 0 | 80 |" in card
     assert "| with it | 3.4 % | 1.250 |" in card
-    assert "answers 85.0 %, 70.0 % of these rightly; without abstaining 60.0 % are right" in card
+    assert "85.0 %, 70.0 % of these correctly; without abstention 60.0 % are correct" in card
     assert "- tess: for research" in card
 
 
 def test_limits_are_those_of_the_recordings():
     card = model_card(FULL)
-    assert "two women" in card
+    assert "both women" in card
     assert "*Surprise* is what" in card
     assert "acted" in card
-    assert "same people were in training and test" not in card
+    assert "same speakers are in training and test" not in card
     leaky = model_card(FULL | {"leaky": True})
-    assert "**The same people were in training and test.**" in leaky
+    assert "**The same speakers are in training and test.**" in leaky
     data = FULL["data"] | {"synthetic": True, "licences": {"built-in corpus": "serkit's"}}
     made = model_card(FULL | {"data": data, "classes": ["angry", "sad"]})
-    assert "made by a program" in made
-    assert "two women" not in made
+    assert "voices are synthetic" in made
+    assert "both women" not in made
     assert "acted" not in made
     assert "for their owners to say" not in made
     assert "for their owners to say" in card
     both = FULL["data"] | {"synthetic": True, "licences": {"tess": "x", "built-in corpus": "y"}}
     mixed = model_card(FULL | {"data": both})
-    assert all(words in mixed for words in ("made by a program", "acted", "two women"))
+    assert all(words in mixed for words in ("voices are synthetic", "acted", "both women"))
     assert "*Surprise*" not in made
 
 
 def test_it_says_how_it_answers():
     answers = BARE["answers"] | {"threshold": None, "draws": True}
-    assert "asked 30 times" in model_card(BARE | {"answers": answers})
+    assert "30 Monte Carlo samples" in model_card(BARE | {"answers": answers})
     assert "never abstains" in model_card(BARE | {"answers": answers})
     answers = BARE["answers"] | {"networks": 4}
     assert "ensemble of 4" in model_card(BARE | {"answers": answers})
@@ -106,17 +113,21 @@ def test_nothing_answered_has_no_accuracy():
 
 def test_what_a_comparison_says_is_told():
     found = {
-        **{"classifier": "compact", "meaning": "other masks", "everywhere": ["mixup"]},
-        **{"trainings": 10, "speakers": 20, "uar": {"value": 0.6, "low": 0.5, "high": 0.7}},
+        "classifier": "compact",
+        "meaning": "other masks",
+        "everywhere": ["mixup"],
+        "trainings": 10,
+        "speakers": 20,
+        "uar": {"value": 0.6, "low": 0.5, "high": 0.7},
         "verdict": "specaugment: no effect shown",
     }
     card = model_card(FULL | {"arm": "specaugment", "comparison": found})
     assert "Arm `specaugment` of the comparison: other masks, with mixup as everywhere." in card
-    assert "(10 trainings of `compact`, arm `specaugment`) reached UAR 60.0 [50.0, 70.0]" in card
+    assert "(10 training runs of `compact`, arm `specaugment`) reached UAR 60.0 [50.0" in card
     assert "verdict: specaugment: no effect shown." in card
     found |= {"verdict": None, "trainings": 1, "speakers": 1}
     alone = model_card(FULL | {"arm": "none", "comparison": found})
     assert "verdict" not in alone
-    assert "(1 training of `compact`, arm `none`)" in alone
-    assert " on 1 speaker whom they had not heard." in alone
+    assert "(1 training run of `compact`, arm `none`)" in alone
+    assert " on 1 unseen speaker." in alone
     assert "comparison" not in model_card(FULL)

@@ -138,7 +138,7 @@ def test_versions_count_up_and_nothing_is_overwritten(exported, tmp_path):
     (tmp_path / "m" / "notes").mkdir()
     written = export_classifier(Answering([model], SPEC, ("a", "b", "c")), tmp_path / "m")
     assert written == tmp_path / "m" / "8"
-    assert versions(tmp_path / "m") == [7, 8]
+    assert list(versions(tmp_path / "m")) == [7, 8]
     assert list((tmp_path / "m" / "7").iterdir()) == []
 
 

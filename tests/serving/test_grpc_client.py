@@ -11,7 +11,7 @@ import pytest
 from serkit.errors import InputError
 from serkit.serving.client import connect
 from serkit.serving.grpc_client import GrpcTransport
-from serkit.serving.retries import ClientSettings, RefusedError, Retries, ServerError
+from serkit.serving.retries import ClientSettings, Retries, ServerError
 from serkit.serving.transport import parse_address
 
 SETTINGS = ClientSettings(
@@ -21,59 +21,20 @@ SETTINGS = ClientSettings(
 
 @pytest.fixture
 def transport(grpc_server):
-    """One that writes down its pauses instead of making them."""
-    slept = []
     settings = replace(SETTINGS, read_seconds=10)
-    retries = Retries(settings, time.monotonic, slept.append)
-    transport = GrpcTransport(parse_address(grpc_server.address), settings, retries)
-    transport.slept = slept
+    transport = GrpcTransport(parse_address(grpc_server.address), settings)
     yield transport
     transport.close()
 
 
 def _classes(transport):
-    (row,) = transport.ask("classes", {"any": [0]}, ["classes"])
+    (row,) = transport.call("classes", {"any": [0]}, ["classes"])
     return row["classes"].tolist()
-
-
-def test_busy_twice_and_then_not(transport, grpc_server):
-    grpc_server.plan = [
-        grpc.StatusCode.UNAVAILABLE,
-        (grpc.StatusCode.RESOURCE_EXHAUSTED, ("grpc-retry-pushback-ms", "7000")),
-    ]
-    assert _classes(transport) == [b"angry", b"happy", b"sad"]
-    assert transport.slept[0] < 1
-    assert transport.slept[1] == 7
-
-
-def test_busy_for_good(transport, grpc_server):
-    grpc_server.plan = [grpc.StatusCode.UNAVAILABLE] * 3
-    with pytest.raises(ServerError, match=r"UNAVAILABLE: so ordered \(3 attempts\).*usually 8500"):
-        _classes(transport)
-    assert len(grpc_server.asked) == 3
-
-
-def test_an_answer_that_takes_too_long_is_asked_for_again(grpc_server):
-    transport = GrpcTransport(parse_address(grpc_server.address), SETTINGS)
-    grpc_server.plan = ["hang"]
-    assert _classes(transport) == [b"angry", b"happy", b"sad"]
-    grpc_server.plan = ["hang"] * 2
-    transport = GrpcTransport(parse_address(grpc_server.address), replace(SETTINGS, attempts=2))
-    with pytest.raises(ServerError, match=r"no answer within 1 s \(2 attempts\)"):
-        _classes(transport)
-
-
-@pytest.mark.parametrize("name", ["INVALID_ARGUMENT", "FAILED_PRECONDITION", "INTERNAL"])
-def test_a_refusal_is_not_asked_again(transport, grpc_server, name):
-    grpc_server.plan = [grpc.StatusCode[name]]
-    with pytest.raises(RefusedError, match=f"answers {name}: so ordered"):
-        _classes(transport)
-    assert len(grpc_server.asked) == 1
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("UNIMPLEMENTED", "unlike TF Serving"), ("PERMISSION_DENIED", "answers PERMISSION_DENIED")],
+    [("UNIMPLEMENTED", "unlike TF Serving"), ("PERMISSION_DENIED", "PERMISSION_DENIED")],
 )
 def test_what_no_attempt_mends(transport, grpc_server, name, message):
     grpc_server.plan = [grpc.StatusCode[name]]
@@ -89,7 +50,7 @@ def test_more_than_four_megabytes_each_way(transport, grpc_server, served, monke
     features.signatures = served.signatures
     monkeypatch.setattr(grpc_server, "served", features)
     asked = {"wav_bytes": [b"x" * 5_000_000]}
-    (row,) = transport.ask("features", asked, ["spectrogram"])
+    (row,) = transport.call("features", asked, ["spectrogram"])
     assert row["spectrogram"].shape == (1200, 1000, 1)
 
 
@@ -99,20 +60,8 @@ def test_an_answer_of_another_size(transport, grpc_server, served, monkeypatch):
 
     short.signatures = served.signatures
     monkeypatch.setattr(grpc_server, "served", short)
-    with pytest.raises(ServerError, match=r"answers classes \(2, 1\), which is not 1 times"):
+    with pytest.raises(ServerError, match=r"\(2, 1\).*1 times"):
         _classes(transport)
-
-
-def test_nobody_there(monkeypatch):
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-    with (
-        connect(f"grpc://127.0.0.1:{port}/m", SETTINGS) as client,
-        pytest.raises(ServerError, match=r"UNAVAILABLE: .*refused.*\(3 attempts\)"),
-    ):
-        client.status()
 
 
 def test_somebody_who_takes_the_connection_and_says_nothing(monkeypatch):
@@ -132,7 +81,7 @@ def test_http_behind_the_port(rest_server):
     port = parse_address(rest_server.address).port
     with (
         connect(f"grpc://127.0.0.1:{port}/m", SETTINGS) as client,
-        pytest.raises(ServerError, match="port for gRPC is usually 8500"),
+        pytest.raises(ServerError, match=r"gRPC.*8500"),
     ):
         client.status()
 
@@ -162,12 +111,6 @@ def test_a_server_that_starts_late(served, monkeypatch):
             server.stop()
 
 
-def test_how_much_is_on_its_way():
-    transport = GrpcTransport(parse_address("grpc://a/m"), SETTINGS)
-    assert transport.weigh(b"1234") == 4
-    assert transport.weigh(np.zeros((10, 2), "float32")) == 80
-
-
 def test_tls_is_no_scheme_of_grpc():
-    with pytest.raises(InputError, match="cannot be asked"):
+    with pytest.raises(InputError, match="is not valid"):
         connect("grpcs://a/m")

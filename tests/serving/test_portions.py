@@ -1,4 +1,4 @@
-from serkit.serving.client import portions
+from serkit.serving.client import batches
 from serkit.serving.prediction import Example
 from serkit.serving.retries import ClientSettings
 
@@ -6,9 +6,9 @@ from serkit.serving.retries import ClientSettings
 def _split(values, examples=3, most_bytes=10, shape=lambda value: None):
     settings = ClientSettings(batch_examples=examples, batch_bytes=most_bytes)
     given = [v if isinstance(v, Example) else Example(str(n), v) for n, v in enumerate(values)]
-    found = list(portions(given, settings, len, shape))
-    assert [one for portion in found for one in portion] == given
-    return [len(portion) for portion in found]
+    found = list(batches(given, settings, len, shape))
+    assert [one for batch in found for one in batch] == given
+    return [len(batch) for batch in found]
 
 
 def test_neither_too_many_nor_too_much():
@@ -40,6 +40,6 @@ def test_files_are_read_as_they_are_needed():
             read.append(number)
             yield Example(str(number), b"1")
 
-    next(portions(reading(), ClientSettings(batch_examples=3), len))
-    # One more tells that the portion is full.
+    next(batches(reading(), ClientSettings(batch_examples=3), len))
+    # One more tells that the batch is full.
     assert read == [0, 1, 2, 3]

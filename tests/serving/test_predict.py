@@ -48,7 +48,7 @@ def test_newest_version_or_the_one_named(contract_model):
 def test_what_is_no_model_is_refused(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         Predictor(tmp_path / "gone")
-    with pytest.raises(InputError, match="is not a model exported by serkit"):
+    with pytest.raises(InputError, match="not a model exported"):
         Predictor(tmp_path)
 
 
@@ -70,12 +70,12 @@ def test_all_that_the_model_tells(predictor, files):
 def test_as_often_as_is_asked_for(predictor, files):
     usual, often, again = (next(predictor.predict(files, n)) for n in (None, 40, 40))
     assert often == again != usual
-    with pytest.raises(InputError, match="samples=0"):
+    with pytest.raises(InputError, match=r"samples.*0"):
         next(predictor.predict(files, 0))
 
 
 def test_a_model_that_does_not_draw(plain_contract_model, files):
-    with pytest.raises(InputError, match=r"samples=9 .* always answers the same; valid is"):
+    with pytest.raises(InputError, match=r"`samples` must be None.*9"):
         next(Predictor(plain_contract_model).predict(files, 9))
 
 
@@ -87,5 +87,5 @@ def test_a_model_of_an_older_serkit(tmp_path):
     text = tf.TensorSpec([None], tf.string, name="wav_bytes")
     tf.saved_model.save(module, str(tmp_path), module.serve.get_concrete_function(text))
     write_json(tmp_path / DETAILS, {"classes": ["sad"]})
-    with pytest.raises(InputError, match=r"does not tell abstain, entropy, .*: export it again"):
+    with pytest.raises(InputError, match="abstain, entropy"):
         Predictor(tmp_path)

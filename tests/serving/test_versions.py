@@ -1,18 +1,25 @@
+import shutil
 from pathlib import Path
 
 import pytest
 
 from serkit.errors import InputError
-from serkit.export.versions import find_version, next_version, version_for, versions
+from serkit.export.versions import (
+    find_version,
+    next_version,
+    version_for,
+    version_number,
+    versions,
+)
 from serkit.serving.server.settings import versions_to_serve
 
 
 def test_versions_are_integers_and_count_up(tmp_path):
-    assert versions(tmp_path / "gone") == []
+    assert versions(tmp_path / "gone") == {}
     assert next_version(tmp_path / "gone") == tmp_path / "gone" / "1"
     for name in ("2", "10", "notes", "1.5", ".partial-3"):
         (tmp_path / name).mkdir()
-    assert versions(tmp_path) == [2, 10]
+    assert versions(tmp_path) == {2: tmp_path / "2", 10: tmp_path / "10"}
     assert next_version(tmp_path) == tmp_path / "11"
 
 
@@ -47,3 +54,27 @@ def test_the_newest_version_is_found_and_what_is_no_model_refused(exported, tmp_
     (tmp_path / "1").mkdir()
     with pytest.raises(InputError, match="not a model exported by serkit"):
         find_version(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("3", 3), ("007", 7), ("9" * 18, 10**18 - 1), ("0", 0), ("9" * 19, 0), ("٣", 0), ("x", 0)],
+)
+def test_a_version_is_the_same_for_the_exporter_and_for_the_server(
+    exported, tmp_path, name, number
+):
+    """Whatever ``versions`` finds, the server serves, and ``find_version`` finds; and no other."""
+    shutil.copytree(exported[1] / "1", tmp_path / "m" / name)
+    folder = tmp_path / "m" / name
+    assert version_number(folder) == number
+    if number:
+        assert versions(tmp_path / "m") == versions_to_serve(tmp_path / "m") == {number: folder}
+        assert find_version(tmp_path / "m") == folder
+        return
+    assert versions(tmp_path / "m") == {}
+    for find in (find_version, versions_to_serve):
+        with pytest.raises(InputError, match="saved_model"):
+            find(tmp_path / "m")
+    if name.isdecimal():
+        with pytest.raises(InputError, match="`out` must end in"):
+            version_for(tmp_path / "m" / name)

@@ -48,10 +48,10 @@ async def predict(service: Service, request: Request, name: str, number: int | N
     version = service.find(name, number)
     # If the queue is full, refuse the request before reading its body, which saves most work.
     service.batcher.check_room()
-    with service.allowance.share() as share:
+    with service.allowance.account() as account:
         # A list, from which _answer pops the body. A reference to the body here would keep it in
         # memory until the answer.
-        body = [await read_body(request, share, settings.max_bytes, settings.time_out)]
+        body = [await read_body(request, account, settings.max_bytes, settings.time_out)]
         request.state.is_read = True
         try:
             async with asyncio.timeout(settings.time_out):
@@ -82,7 +82,7 @@ async def _answer(
         # The document is larger than the tensors that stay in memory while the request waits.
         del document
         signature.spec.check(tensors)
-    outputs = await service.batcher.ask(signature, tensors)
+    outputs = await service.batcher.run(signature, tensors)
     service.metrics.count_outputs(outputs, signature.spec.examples(tensors))
     return written(await aside(write_answer, outputs, rows))
 
@@ -97,7 +97,7 @@ async def _while_there(request: Request, work: Awaitable[Response]) -> Response:
     try:
         await asyncio.wait({answer, left}, return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():
-            raise Refusal(499, "nobody is there any more")
+            raise Refusal(499, "the client has disconnected")
         return answer.result()
     finally:
         answer.cancel()
@@ -231,6 +231,7 @@ def build_app(service: Service) -> Starlette:
         return answer
 
     def failed(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
         refusal = Refusal(error.status_code, f"{error.detail}: {request.url.path[:100]}")
         return refused(refusal, request, service.settings.max_bytes)
 

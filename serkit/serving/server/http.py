@@ -115,13 +115,13 @@ class Allowance:
         self._left = most
 
     @contextmanager
-    def share(self) -> Iterator["Share"]:
+    def account(self) -> Iterator["Account"]:
         """Yield the account of one request; its bytes are returned at the end of the block."""
-        share = Share(self)
+        account = Account(self)
         try:
-            yield share
+            yield account
         finally:
-            self._left += share.taken
+            self._left += account.taken
 
     def check(self, count: int) -> None:
         """Check that ``count`` bytes are left.
@@ -130,7 +130,7 @@ class Allowance:
             Refusal: 503, if fewer bytes are left.
         """
         if count > self._left:
-            raise Refusal(503, "too many bytes are being worked on; try again")
+            raise Refusal(503, "too many bytes are being processed; try again")
 
     def take(self, count: int) -> None:
         """Take ``count`` bytes.
@@ -142,7 +142,7 @@ class Allowance:
         self._left -= count
 
 
-class Share:
+class Account:
     """Bytes that one request has taken from an allowance; ``taken`` is their number."""
 
     def __init__(self, allowance: Allowance) -> None:
@@ -158,7 +158,7 @@ class Share:
         self.taken += count
 
 
-async def read_body(request: Request, share: Share, most: int, seconds: float) -> bytes:
+async def read_body(request: Request, account: Account, most: int, seconds: float) -> bytes:
     """Read the whole body of a request.
 
     Raises:
@@ -168,7 +168,7 @@ async def read_body(request: Request, share: Share, most: int, seconds: float) -
     """
     # Check the declared length, but do not take its bytes yet. Otherwise a client that declares a
     # long body and sends nothing would block other clients.
-    share.allowance.check(check_length(request, most))
+    account.allowance.check(check_length(request, most))
     chunks, length = [], 0
     try:
         async with asyncio.timeout(seconds):
@@ -176,12 +176,12 @@ async def read_body(request: Request, share: Share, most: int, seconds: float) -
                 length += len(chunk)
                 if length > most:
                     raise _too_long(most)
-                share.add(len(chunk))
+                account.add(len(chunk))
                 chunks.append(chunk)
     except TimeoutError:
-        raise Refusal(408, f"the body was not there after {seconds:g} s") from None
+        raise Refusal(408, f"the body is not complete after {seconds:g} s") from None
     except ClientDisconnect:
-        raise Refusal(499, "nobody is there any more") from None
+        raise Refusal(499, "the client has disconnected") from None
     return b"".join(chunks)
 
 

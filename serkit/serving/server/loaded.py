@@ -121,8 +121,8 @@ def _as_json(definition: Any) -> dict[str, Any]:
     # Include fields without a value, as TF Serving does. protobuf 5 has renamed this argument.
     known = inspect.signature(json_format.MessageToDict).parameters
     words = ("always_print_fields_with_no_presence", "including_default_value_fields")
-    word = next(word for word in words if word in known)
-    return json_format.MessageToDict(definition, preserving_proto_field_name=True, **{word: True})
+    options: dict[str, Any] = {word: True for word in words if word in known}
+    return json_format.MessageToDict(definition, preserving_proto_field_name=True, **options)
 
 
 def _reason(error: Exception) -> str:

@@ -31,12 +31,15 @@ class Metrics:
             "serkit_requests", "Predictions asked for.", ["code", "signature"], registry=registry
         )
         self._seconds = Histogram(
-            *("serkit_request_seconds", "From a request's head to its answer.", ["signature"]),
+            "serkit_request_seconds",
+            "From a request's head to its answer.",
+            ["signature"],
             buckets=_SECONDS,
             registry=registry,
         )
         self._batches = Histogram(
-            *("serkit_batch_examples", "Examples that passed the model together."),
+            "serkit_batch_examples",
+            "Examples that passed the model together.",
             buckets=_EXAMPLES,
             registry=registry,
         )

@@ -45,9 +45,10 @@ def serve(
         The service. Its ``is_busy`` is True if one of its threads is still working.
 
     Raises:
-        InputError: if there is no model, or the model cannot be loaded. The import of this module
-            raises it if the extra ``serve`` is not installed.
-        SerkitError: if the server cannot listen at ``host`` and ``port``.
+        InputError: if there is no model. The import of this module raises it if the extra ``serve``
+            is not installed.
+        SerkitError: if the model cannot be loaded, or the server cannot listen at ``host`` and
+            ``port``.
     """
     service = Service(model, settings)
     with _listening(host, port) as listener:

@@ -9,6 +9,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+import orjson
 
 from serkit.serving.server.http import Refusal, shown
 from serkit.serving.server.tensors import Spec
@@ -43,7 +44,7 @@ def read_document(body: bytes) -> dict[str, Any]:
         raise Refusal(400, "JSON Parse error: too deeply nested") from None
     except ValueError as error:
         # The message of a UnicodeError shows the whole body; its reason does not.
-        reason = error.reason if isinstance(error, UnicodeError) else str(error)
+        reason = error.reason if isinstance(error, UnicodeDecodeError) else str(error)
         raise Refusal(400, f"JSON Parse error: {reason}") from None
     if not isinstance(document, dict):
         raise Refusal(400, f"JSON value {shown(document)} is not an object")
@@ -249,39 +250,45 @@ def write_answer(outputs: Mapping[str, np.ndarray], rows: bool) -> bytes:
 
     If the signature has a single output, its values are written without its name. Strings are
     decoded from UTF-8, except for outputs whose name ends in ``_bytes``, which become
-    ``{"b64": "…"}``. A float32 number has about as few digits as are needed to identify it. NaN and
+    ``{"b64": "…"}``. A float32 number has as few digits as are needed to identify it. NaN and
     Infinity are written as ``NaN`` and ``Infinity``.
+
+    Args:
+        outputs: arrays of booleans, integers, floating-point numbers or ``bytes``, by name.
+        rows: whether the answer has the row format.
 
     Raises:
         Refusal: 400, if ``rows`` is True and the outputs have no common batch size.
+
+    Example:
+        >>> write_answer({"p": np.array([[0.2, 0.8]], "float32")}, rows=True)
+        b'{"predictions":[[0.2,0.8]]}'
     """
     values = {name: _plain(name, array) for name, array in outputs.items()}
+    # orjson would write NaN and Infinity as null.
+    finite = all(np.isfinite(a).all() for a in outputs.values() if a.dtype.kind == "f")
+    write = _by_orjson if finite else _by_json
+    single = len(values) == 1
     if not rows:
-        found: Any = values if len(values) != 1 else next(iter(values.values()))
-        return _written({"outputs": found})
+        return write({"outputs": next(iter(values.values())) if single else values})
     sizes = {name: array.shape[:1] for name, array in outputs.items()}
     if len(set(sizes.values())) != 1 or () in sizes.values():
         raise Refusal(400, f"outputs have no common batch size: {sizes}; ask with 'inputs'")
-    if len(values) == 1:
-        return _written({"predictions": next(iter(values.values()))})
-    names = list(values)
-    listed = [dict(zip(names, row, strict=True)) for row in zip(*values.values(), strict=True)]
-    return _written({"predictions": listed})
-
-
-def _written(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    if single:
+        return write({"predictions": next(iter(values.values()))})
+    listed = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+    return write({"predictions": listed})
 
 
 def _plain(name: str, array: np.ndarray) -> Any:
-    if array.dtype == object:
-        write = _base64 if name.endswith("_bytes") else _text
-        flat = np.empty(array.size, object)
-        flat[:] = [write(value) for value in array.ravel()]
-        return flat.reshape(array.shape).tolist()
-    if array.dtype in (np.float16, np.float32):
-        return _shortest(array.astype("float32")).tolist()
-    return array.tolist()
+    """Return an array, or nested lists of an array of ``bytes``."""
+    if array.dtype != object:
+        # orjson takes contiguous arrays only, and scalars instead of arrays without axes.
+        return np.ascontiguousarray(array) if array.ndim else array[()]
+    write = _base64 if name.endswith("_bytes") else _text
+    flat = np.empty(array.size, object)
+    flat[:] = [write(value) for value in array.ravel()]
+    return flat.reshape(array.shape).tolist()
 
 
 def _text(value: bytes) -> str:
@@ -292,21 +299,19 @@ def _base64(value: bytes) -> dict[str, str]:
     return {"b64": base64.b64encode(value).decode()}
 
 
-def _shortest(array: np.ndarray) -> np.ndarray:
-    """Convert float32 numbers to doubles with few decimal digits that round to the same float32.
+def _by_orjson(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
 
-    The float32 number 0.2 is 0.20000000298… as a double, which is three times as long in JSON. Nine
-    digits always distinguish neighbouring float32 numbers; fewer digits often do.
-    """
-    wide = array.astype("float64")
-    with np.errstate(all="ignore"):
-        exponent = np.floor(np.log10(np.abs(wide)))
-        for digits in (9, 8, 7, 6):
-            places = digits - 1 - exponent
-            # Powers of ten up to 10**22 are exact doubles, so the quotient is the double that is
-            # nearest to the decimal number.
-            scale = 10.0 ** np.clip(places, 0, 22)
-            short = np.rint(wide * scale) / scale
-            usable = (places >= 0) & (places <= 22) & (short.astype("float32") == array)
-            wide = np.where(usable, short, wide)
-    return wide
+
+def _by_json(value: Any) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_as_lists)
+    return text.encode()
+
+
+def _as_lists(array: np.ndarray | np.generic) -> Any:
+    """Return nested lists of the doubles that have the shortest digits of float32 numbers."""
+    if array.dtype.kind != "f":
+        return array.tolist()
+    finite = np.isfinite(array)
+    digits = orjson.loads(_by_orjson(np.where(finite, array, array.dtype.type(0))[()]))
+    return np.where(finite, digits, array).tolist()

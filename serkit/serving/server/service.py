@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from serkit.errors import SerkitError
 from serkit.serving.server import tensors as pieces
 from serkit.serving.server.http import Allowance, Refusal
 from serkit.serving.server.metrics import Metrics
@@ -82,7 +83,7 @@ class Batcher:
         finally:
             self._expected -= 1
 
-    async def ask(self, model: Model, tensors: Tensors) -> dict[str, np.ndarray]:
+    async def run(self, model: Model, tensors: Tensors) -> dict[str, np.ndarray]:
         """Return the outputs for the tensors of a request.
 
         The tensors must be valid for the model's spec. If the call is cancelled while it waits, its
@@ -166,7 +167,7 @@ class Service:
         name: name of the model in addresses.
         paths: folders of the versions to serve, by number.
         versions: versions that are loaded and warmed up, by number.
-        failure: exception that ended the loading; None without one.
+        failure: error that ended the loading; None without one.
         batcher: queue of examples.
         metrics: metrics of the server.
         allowance: limit on the total size of the bodies that are not answered yet.
@@ -181,7 +182,7 @@ class Service:
         self.name = settings.name or model_name(model)
         self.paths = versions_to_serve(model, settings.versions)
         self.versions: dict[int, LoadedVersion] = {}
-        self.failure: Exception | None = None
+        self.failure: SerkitError | None = None
         self.allowance = Allowance(4 * settings.max_bytes)
         self.metrics = Metrics(lambda: self.batcher.waiting)
         self.batcher = Batcher(settings, self.metrics.count_batch)
@@ -208,9 +209,15 @@ class Service:
                 loaded = loop.run_in_executor(self._loading_thread, _load, *asked)
                 self.versions[number] = await loaded
         # No task awaits this coroutine. The function that started the server checks failure.
-        except Exception as error:
+        except SerkitError as error:
             logging.getLogger("serkit").error("%s", error)
             self.failure = error
+        # TensorFlow raises errors of many types.
+        except Exception as error:
+            logging.getLogger("serkit").exception("the model cannot be loaded")
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            self.failure = SerkitError(f"model {self.name} cannot be loaded: {reason}")
+            self.failure.__cause__ = error
 
     def newest(self) -> "LoadedVersion":
         """Return the newest version, which answers requests without a version.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serkit.errors import InputError, check_choice, check_range
-from serkit.export.versions import instead_of
+from serkit.export.versions import instead_of, version_number, versions
 
 CHOICES = ("newest", "all")
 
@@ -25,31 +25,24 @@ def versions_to_serve(model: Path, which: str = "newest") -> dict[int, Path]:
     if not model.is_dir():
         raise InputError(f"model {model} does not exist; a folder of a SavedModel is expected")
     if _is_saved_model(model):
-        return {_number(model.resolve()) or 1: model}
-    found = {_number(path): path for path in sorted(model.iterdir()) if _is_saved_model(path)}
-    numbers = sorted(found.keys() - {0})
-    if not numbers:
+        return {version_number(model.resolve()) or 1: model}
+    found = {number: path for number, path in versions(model).items() if _is_saved_model(path)}
+    if not found:
         raise InputError(
             f"model {model} has no saved_model.pb, nor a folder named by a whole number with one"
             + instead_of(model)
         )
-    return {number: found[number] for number in (numbers if which == "all" else numbers[-1:])}
+    return found if which == "all" else {max(found): found[max(found)]}
 
 
 def model_name(model: Path) -> str:
     """Return the default name of a model: the name of the folder that holds its versions."""
     model = model.resolve()
-    return model.parent.name if _number(model) and _is_saved_model(model) else model.name
+    return model.parent.name if version_number(model) and _is_saved_model(model) else model.name
 
 
 def _is_saved_model(path: Path) -> bool:
     return (path / "saved_model.pb").is_file()
-
-
-def _number(path: Path) -> int:
-    """Return a folder's version number, 0 if its name is not one. TF Serving uses 64 bits."""
-    is_number = path.name.isascii() and path.name.isdecimal() and len(path.name) < 19
-    return int(path.name) if is_number else 0
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ class SignatureSpec:
         """
         for name, spec in self.inputs.items():
             if not spec.admits(tensors[name].shape):
-                valid = str(["any" if size is None else size for size in spec.shape])
+                valid = str(["any" if size is None else size for size in spec.shape or ()])
                 raise Refusal(
                     400,
                     f"input {name} has shape {list(tensors[name].shape)[:8]}; valid is {valid}",

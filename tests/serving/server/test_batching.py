@@ -54,11 +54,11 @@ def test_what_arrives_meanwhile_makes_up_the_next_batch(fake_model, slow):
     model = fake_model(slow)
 
     async def test(batcher):
-        first = asyncio.create_task(batcher.ask(model, _x(1)))
+        first = asyncio.create_task(batcher.run(model, _x(1)))
         while not slow.sizes:
             await asyncio.sleep(0.01)
         assert batcher.is_busy
-        others = [asyncio.create_task(batcher.ask(model, _x(n))) for n in range(2, 8)]
+        others = [asyncio.create_task(batcher.run(model, _x(n))) for n in range(2, 8)]
         await asyncio.sleep(0.05)
         assert batcher.waiting == 6
         slow.go.set()
@@ -75,9 +75,9 @@ def test_an_idle_model_waits_for_others_but_not_for_long(fake_model, slow):
 
     async def test(batcher):
         began = time.monotonic()
-        await asyncio.gather(*(batcher.ask(model, _x(n)) for n in range(3)))
+        await asyncio.gather(*(batcher.run(model, _x(n)) for n in range(3)))
         three = time.monotonic() - began
-        await asyncio.gather(*(batcher.ask(model, _x(n)) for n in range(4)))
+        await asyncio.gather(*(batcher.run(model, _x(n)) for n in range(4)))
         return three, time.monotonic() - began - three
 
     (three, full), counted = _run(ServeSettings(batch_delay=300, max_batch=4), test)
@@ -91,19 +91,19 @@ def test_a_full_queue_refuses_and_recovers(fake_model, slow):
     model = fake_model(slow)
 
     async def test(batcher):
-        asked = [asyncio.create_task(batcher.ask(model, _x(1)))]
+        asked = [asyncio.create_task(batcher.run(model, _x(1)))]
         while not slow.sizes:
             await asyncio.sleep(0.01)
-        asked += [asyncio.create_task(batcher.ask(model, _x(1))) for _ in range(3)]
+        asked += [asyncio.create_task(batcher.run(model, _x(1))) for _ in range(3)]
         await asyncio.sleep(0)
         with pytest.raises(Refusal, match="the queue is full: 3 examples wait") as caught:
-            await batcher.ask(model, _x(1))
+            await batcher.run(model, _x(1))
         assert caught.value.code == 503
         slow.go.set()
         await asyncio.gather(*asked)
         assert batcher.waiting == 0
         batcher.check_room(3)
-        return (await batcher.ask(model, _x(1, 3)))["y"].shape
+        return (await batcher.run(model, _x(1, 3)))["y"].shape
 
     assert _run(ServeSettings(queue=3, max_batch=4), test)[0] == (3, 1)
 
@@ -114,7 +114,7 @@ def test_a_request_larger_than_a_batch_gets_one_answer(fake_model, slow):
     values = {"x": np.arange(10, dtype="float32")[:, None]}
 
     async def test(batcher):
-        return (await batcher.ask(model, values))["y"]
+        return (await batcher.run(model, values))["y"]
 
     found, counted = _run(ServeSettings(max_batch=4, batch_delay=0), test)
     np.testing.assert_array_equal(found, 2 * values["x"])
@@ -125,10 +125,10 @@ def test_who_is_cancelled_leaves_the_queue_and_the_others_stay(fake_model, slow)
     model = fake_model(slow)
 
     async def test(batcher):
-        running = asyncio.create_task(batcher.ask(model, _x(1)))
+        running = asyncio.create_task(batcher.run(model, _x(1)))
         while not slow.sizes:
             await asyncio.sleep(0.01)
-        gone, stays = (asyncio.create_task(batcher.ask(model, _x(n))) for n in (2, 3))
+        gone, stays = (asyncio.create_task(batcher.run(model, _x(n))) for n in (2, 3))
         await asyncio.sleep(0.01)
         gone.cancel()
         await asyncio.sleep(0.01)
@@ -147,7 +147,7 @@ def test_one_that_makes_the_model_fail_does_not_fail_the_others(fake_model, slow
     slow.go.set()
 
     async def test(batcher):
-        asked = [batcher.ask(model, _x(value)) for value in (1, -1, 3)]
+        asked = [batcher.run(model, _x(value)) for value in (1, -1, 3)]
         return await asyncio.gather(*asked, return_exceptions=True)
 
     (one, bad, three), _ = _run(ServeSettings(batch_delay=50), test)
@@ -164,9 +164,9 @@ def test_a_part_that_fails_fails_its_request_and_nothing_is_left(fake_model, slo
 
     async def test(batcher):
         with pytest.raises(ValueError, match="negative"):
-            await batcher.ask(model, values)
+            await batcher.run(model, values)
         assert batcher.waiting == 0
-        return (await batcher.ask(model, _x(4)))["y"].item()
+        return (await batcher.run(model, _x(4)))["y"].item()
 
     assert _run(ServeSettings(max_batch=1, batch_delay=0), test)[0] == 8
 
@@ -180,8 +180,8 @@ def test_room_is_kept_for_what_is_expected(fake_model, slow):
             with pytest.raises(Refusal, match="2 examples wait"), batcher.expecting():
                 pass
             with pytest.raises(Refusal):
-                await batcher.ask(model, _x(1))
+                await batcher.run(model, _x(1))
         with batcher.expecting():
-            return (await batcher.ask(model, _x(1)))["y"].item()
+            return (await batcher.run(model, _x(1)))["y"].item()
 
     assert _run(ServeSettings(queue=2, batch_delay=0), test)[0] == 2

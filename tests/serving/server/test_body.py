@@ -28,8 +28,8 @@ def _request(*chunks, length=None, then="end"):
 
 def _read(request, allowance=None, most=10, seconds=5.0):
     async def inside():
-        with (allowance or Allowance(100)).share() as share:
-            return await read_body(request, share, most, seconds)
+        with (allowance or Allowance(100)).account() as account:
+            return await read_body(request, account, most, seconds)
 
     return asyncio.run(inside())
 
@@ -57,7 +57,7 @@ def test_what_is_not_read(request_, code):
 def test_all_together_have_an_allowance_that_is_given_back():
     allowance = Allowance(15)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(allowance.share()).add(9)
+        stack.enter_context(allowance.account()).add(9)
         with pytest.raises(Refusal, match="too many bytes") as caught:
             _read(_request(b"", length=7), allowance)
         assert caught.value.code == 503
@@ -75,7 +75,7 @@ def test_who_announces_much_and_sends_little_keeps_nobody_out():
     allowance = Allowance(15)
 
     async def inside():
-        with allowance.share() as slow, allowance.share() as other:
+        with allowance.account() as slow, allowance.account() as other:
             waiting = asyncio.create_task(
                 read_body(_request(b"1", length=14, then="stop"), slow, 20, 5.0)
             )

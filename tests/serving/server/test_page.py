@@ -1,17 +1,7 @@
-"""The page, in a browser: files, the microphone, what it says, and how it is used.
-
-``SERKIT_SCREENSHOTS=folder`` keeps a picture of every test's last state.
-"""
+"""The page in a browser: files, the microphone, what it says, and how it is used."""
 
 import base64
-import fcntl
-import itertools
-import json
-import os
-import select
-import shutil
-import subprocess
-import time
+import re
 from pathlib import Path
 
 import numpy as np
@@ -19,163 +9,8 @@ import pytest
 import requests
 import soundfile
 
-_CHROMIUM = os.environ.get("SERKIT_CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 # As much in each third of the bands.
 CHORD = (300, 1000, 1500, 4000, 6000, 7000)
-_SHOTS = os.environ.get("SERKIT_SCREENSHOTS")
-
-
-class Browser:
-    """Headless Chromium, told what to do by the DevTools protocol over a pair of pipes."""
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        # What Chromium reads from and writes to has to be 3 and 4 there, whatever they are here.
-        theirs_in, self._out = self._pipe()
-        self._in, theirs_out = self._pipe()
-        self._process = subprocess.Popen(
-            [
-                *(_CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--mute-audio"),
-                *("--remote-debugging-pipe", f"--user-data-dir={folder}", *options, "about:blank"),
-            ],
-            preexec_fn=lambda: (os.dup2(theirs_in, 3), os.dup2(theirs_out, 4)),
-            pass_fds=(3, 4),
-            stderr=subprocess.DEVNULL,
-        )
-        os.close(theirs_in)
-        os.close(theirs_out)
-        self._numbers, self._buffer, self._session = itertools.count(1), b"", None
-        self.errors: list[str] = []
-
-    @staticmethod
-    def _pipe() -> tuple[int, int]:
-        ends = os.pipe()
-        high = tuple(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends)
-        for end in ends:
-            os.close(end)
-        return high
-
-    def close(self) -> None:
-        os.close(self._out)
-        os.close(self._in)
-        self._process.kill()
-        self._process.wait()
-
-    def tell(self, method: str, **parameters) -> dict:
-        number = next(self._numbers)
-        message = {"id": number, "method": method, "params": parameters}
-        if self._session:
-            message["sessionId"] = self._session
-        os.write(self._out, json.dumps(message).encode() + b"\0")
-        while True:
-            answer = self._read()
-            if answer.get("id") == number:
-                assert "error" not in answer, answer
-                return answer["result"]
-            self._notice(answer)
-
-    def _read(self) -> dict:
-        while b"\0" not in self._buffer:
-            assert select.select([self._in], [], [], 60)[0], "the browser says nothing"
-            self._buffer += os.read(self._in, 2**20)
-        message, _, self._buffer = self._buffer.partition(b"\0")
-        return json.loads(message)
-
-    def _notice(self, event: dict) -> None:
-        name, said = event.get("method", ""), event.get("params", {})
-        if name == "Runtime.exceptionThrown":
-            self.errors.append(json.dumps(said["exceptionDetails"])[:500])
-        elif name == "Runtime.consoleAPICalled" and said["type"] in ("error", "warning"):
-            self.errors.append(str(said["args"])[:500])
-        elif name == "Log.entryAdded" and said["entry"]["level"] == "error":
-            self.errors.append(said["entry"]["text"])
-
-    def open(self, address: str, width: int = 900, dark: bool = False) -> None:
-        """A new page; it is ready when it knows its model."""
-        self._session = None
-        target = self.tell("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.tell("Target.attachToTarget", targetId=target, flatten=True)[
-            "sessionId"
-        ]
-        for domain in ("Runtime", "Page", "Log", "DOM"):
-            self.tell(f"{domain}.enable")
-        self.errors.clear()
-        self.tell(
-            "Emulation.setDeviceMetricsOverride",
-            **{"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500},
-        )
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.tell("Emulation.setEmulatedMedia", features=[scheme])
-        self.tell("Page.navigate", url=address)
-        self.wait("document.body?.dataset.ready === 'yes'")
-
-    def value(self, expression: str):
-        answer = self.tell(
-            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
-        )
-        assert "exceptionDetails" not in answer, answer
-        return answer["result"].get("value")
-
-    def wait(self, condition: str, seconds: float = 60) -> None:
-        deadline = time.monotonic() + seconds
-        while not self.value(f"Boolean({condition})"):
-            said = self.value("document.body?.innerText")
-            assert time.monotonic() < deadline, (condition, self.errors, said)
-            time.sleep(0.05)
-
-    def choose(self, path: Path) -> None:
-        root = self.tell("DOM.getDocument")["root"]["nodeId"]
-        node = self.tell("DOM.querySelector", nodeId=root, selector="#file")["nodeId"]
-        self.tell("DOM.setFileInputFiles", nodeId=node, files=[str(path)])
-
-    def drop(self, path: Path) -> None:
-        data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
-        for kind in ("dragEnter", "dragOver", "drop"):
-            self.tell("Input.dispatchDragEvent", type=kind, x=300, y=300, data=data)
-
-    def press(self, key: str) -> None:
-        codes = {"Tab": 9, "Enter": 13}
-        text = {"text": "\r"} if key == "Enter" else {}
-        for kind in ("keyDown", "keyUp"):
-            self.tell(
-                "Input.dispatchKeyEvent",
-                **{"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": codes[key]},
-                **(text if kind == "keyDown" else {}),
-            )
-
-    def settled(self) -> dict:
-        """What the page says once it has said all."""
-        self.wait(
-            "!document.getElementById('verdict').hidden"
-            " && document.getElementById('verdict').getAttribute('aria-busy') === 'false'"
-        )
-        return self.value(
-            """(() => {
-            const text = id => document.getElementById(id).innerText;
-            const seen = id => document.getElementById(id).checkVisibility();
-            const rows = id => [...document.querySelectorAll(`#${id} li`)].map(
-              row => [...row.children].map(cell => cell.innerText));
-            const inked = id => { const c = document.getElementById(id);
-              const d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
-              return new Set(new Uint32Array(d.buffer)).size; };
-            return {kind: document.getElementById("verdict").dataset.kind, answer: text("answer"),
-              beside: text("beside"), note: text("note"),
-              bars: rows("bars"), shares: rows("shares"),
-              numbers: seen("numbers"), pictures: seen("pictures"), caption: text("wave-caption"),
-              wave: inked("wave"), spectrogram: inked("spectrogram"),
-              drawn: seen("spectrogram"), said: text("spectrogram-caption"),
-              wide: document.documentElement.scrollWidth > document.documentElement.clientWidth};
-            })()"""
-        )
-
-    def keep(self, name: str) -> None:
-        if _SHOTS:
-            size = self.tell("Page.getLayoutMetrics")["cssContentSize"]
-            clip = {"x": 0, "y": 0, "scale": 1, "width": size["width"], "height": size["height"]}
-            shot = self.tell("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)
-            Path(_SHOTS).mkdir(parents=True, exist_ok=True)
-            (Path(_SHOTS) / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
 
 
 @pytest.fixture(scope="module")
@@ -193,31 +28,70 @@ def sounds(tmp_path_factory, tone) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory, sounds):
-    if not _CHROMIUM:
-        pytest.skip("no Chromium; set SERKIT_CHROMIUM to one")
-    browser = Browser(
-        tmp_path_factory.mktemp("profile"),
-        *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
-        f"--use-file-for-fake-audio-capture={sounds / 'low.wav'}",
-    )
-    yield browser
-    browser.close()
+def _opened(page, address):
+    """Open the page in a tab, and wait until it knows its model."""
+    page.goto(address)
+    page.locator("body[data-ready=yes]").wait_for()
+    return page
 
 
 @pytest.fixture
-def page(browser, server, request):
-    """The page, opened; nothing may go wrong in it."""
-    browser.open(server)
-    yield browser
-    browser.keep(request.node.name)
-    assert browser.errors == []
+def page(new_page, server):
+    return _opened(new_page(), server)
+
+
+def _choose(page, path: Path) -> None:
+    page.set_input_files("#file", path)
+
+
+def _drop(page, path: Path) -> None:
+    """Drop a file anywhere; Playwright itself can only drag elements."""
+    files = page.evaluate_handle(
+        """([name, text]) => { const files = new DataTransfer();
+        const bytes = Uint8Array.from(atob(text), c => c.charCodeAt(0));
+        files.items.add(new File([bytes], name)); return files; }""",
+        [path.name, base64.b64encode(path.read_bytes()).decode()],
+    )
+    for kind in ("dragenter", "dragover", "drop"):
+        page.dispatch_event("main", kind, {"dataTransfer": files})
+
+
+def _settled(page) -> dict:
+    """Wait for the answer, and return what the page shows."""
+    page.locator("#verdict[aria-busy=false]").wait_for()
+    return page.evaluate(
+        """() => {
+        const text = id => document.getElementById(id).innerText;
+        const seen = id => document.getElementById(id).checkVisibility();
+        const rows = id => [...document.querySelectorAll(`#${id} li`)].map(
+          row => [...row.children].map(cell => cell.innerText));
+        const inked = id => { const c = document.getElementById(id);
+          const d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
+          return new Set(new Uint32Array(d.buffer)).size; };
+        return {kind: document.getElementById("verdict").dataset.kind, answer: text("answer"),
+          beside: text("beside"), note: text("note"),
+          bars: rows("bars"), shares: rows("shares"),
+          numbers: seen("numbers"), pictures: seen("pictures"), caption: text("wave-caption"),
+          wave: inked("wave"), spectrogram: inked("spectrogram"),
+          drawn: seen("spectrogram"), said: text("spectrogram-caption"),
+          wide: document.documentElement.scrollWidth > document.documentElement.clientWidth};
+        }"""
+    )
+
+
+def _focused(page) -> str:
+    return page.evaluate("document.activeElement.id")
+
+
+def _style(page, selector: str, name: str) -> str:
+    return page.locator(selector).evaluate(
+        "(element, name) => getComputedStyle(element)[name]", name
+    )
 
 
 def test_a_file_is_shown_with_all_that_the_model_says(page, sounds, server):
-    page.choose(sounds / "low.wav")
-    seen = page.settled()
+    _choose(page, sounds / "low.wav")
+    seen = _settled(page)
     content = base64.b64encode((sounds / "low.wav").read_bytes()).decode()
     asked = {"instances": [{"b64": content}]}
     url = f"{server}v1/models/tones:predict"
@@ -239,32 +113,29 @@ def test_a_file_is_shown_with_all_that_the_model_says(page, sounds, server):
 
 
 def test_a_file_may_be_dropped_and_need_not_be_a_wav(page, sounds):
-    page.drop(sounds / "high.flac")
-    seen = page.settled()
+    _drop(page, sounds / "high.flac")
+    seen = _settled(page)
     assert (seen["kind"], seen["answer"]) == ("answer", "sad")
     assert seen["caption"] == "high.flac, 3.0 s"
 
 
 def test_not_to_know_is_said_first_and_the_guess_is_small(page, sounds):
-    page.choose(sounds / "chord.wav")
-    seen = page.settled()
+    _choose(page, sounds / "chord.wav")
+    seen = _settled(page)
     assert (seen["kind"], seen["answer"]) == ("abstain", "I do not know")
     assert seen["beside"].startswith("The most probable guess: ")
-    sizes = page.value(
-        "['answer', 'beside'].map(id => parseFloat(getComputedStyle("
-        "document.getElementById(id)).fontSize))"
-    )
+    sizes = [float(_style(page, name, "fontSize")[:-2]) for name in ("#answer", "#beside")]
     assert sizes[0] >= 1.5 * sizes[1]
     assert seen["numbers"]
 
 
 @pytest.mark.parametrize("name", ["bad.wav", "text.txt"])
 def test_what_the_model_cannot_use_says_why(page, sounds, name):
-    page.choose(sounds / "low.wav")
-    page.settled()
-    page.drop(sounds / name)
-    page.wait("document.getElementById('verdict').dataset.kind === 'refused'")
-    seen = page.settled()
+    _choose(page, sounds / "low.wav")
+    page.locator("#verdict[data-kind=answer][aria-busy=false]").wait_for()
+    _drop(page, sounds / name)
+    page.locator("#verdict[data-kind=refused]").wait_for()
+    seen = _settled(page)
     assert seen["answer"] == "This recording cannot be used"
     assert "WAV" in seen["beside"] or "fmt" in seen["beside"]
     # Nothing of the one before.
@@ -273,48 +144,41 @@ def test_what_the_model_cannot_use_says_why(page, sounds, name):
 
 
 def test_the_microphone_is_recorded_by_the_keyboard_alone(page):
-    page.press("Tab")
-    assert page.value("document.activeElement.id") == "record"
-    outline = "getComputedStyle(document.activeElement).outlineStyle"
-    assert page.value(outline) == "solid"
-    page.press("Enter")
-    page.wait("document.getElementById('record').textContent.startsWith('Stop (1.')")
-    assert page.value("document.getElementById('record').getAttribute('aria-pressed')") == "true"
-    assert page.value("document.getElementById('level').value") > 0.1
-    page.press("Enter")
-    seen = page.settled()
+    expect = pytest.importorskip("playwright.sync_api").expect
+    page.keyboard.press("Tab")
+    assert _focused(page) == "record"
+    assert _style(page, "#record", "outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+    button = page.locator("#record")
+    expect(button).to_have_text(re.compile(r"Stop \([1-9]"))
+    assert button.get_attribute("aria-pressed") == "true"
+    assert page.locator("#level").evaluate("level => level.value") > 0.1
+    page.keyboard.press("Enter")
+    expect(button).to_have_text("Record")
+    seen = _settled(page)
     assert (seen["kind"], seen["answer"]) == ("answer", "angry")
-    assert seen["caption"].startswith("the recording, 1.")
-    assert page.value("document.getElementById('record').textContent") == "Record"
+    assert re.match(r"the recording, [1-9]\d?\.\d s", seen["caption"])
 
 
 def test_files_are_reached_by_the_keyboard_and_answers_are_announced(page):
-    page.press("Tab")
-    page.press("Tab")
-    assert page.value("document.activeElement.id") == "file"
-    seen = "getComputedStyle(document.querySelector('label[for=file]')).outlineStyle"
-    assert page.value(seen) == "solid"
-    live = page.value(
-        "['aria-live', 'aria-atomic'].map(n => document.getElementById('verdict').getAttribute(n))"
-    )
-    assert live == ["polite", "true"]
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    assert _focused(page) == "file"
+    assert _style(page, "label[for=file]", "outlineStyle") == "solid"
+    verdict = page.locator("#verdict")
+    assert verdict.get_attribute("aria-live") == "polite"
+    assert verdict.get_attribute("aria-atomic") == "true"
 
 
 @pytest.mark.parametrize(("width", "dark"), [(360, False), (900, True), (360, True)])
-def test_on_a_phone_and_in_the_dark(browser, server, sounds, width, dark):
-    browser.open(server, width, dark)
-    browser.choose(sounds / "chord.wav")
-    seen = browser.settled()
-    assert not seen["wide"]
-    ground = browser.value("getComputedStyle(document.body).backgroundColor")
-    assert ground == ("rgb(16, 21, 28)" if dark else "rgb(255, 255, 255)")
-    browser.keep(f"width-{width}-{'dark' if dark else 'light'}")
-    assert browser.errors == []
+def test_on_a_phone_and_in_the_dark(new_page, server, sounds, width, dark):
+    page = _opened(new_page(width, dark), server)
+    _choose(page, sounds / "chord.wav")
+    assert not _settled(page)["wide"]
+    ground = "rgb(16, 21, 28)" if dark else "rgb(255, 255, 255)"
+    assert _style(page, "body", "backgroundColor") == ground
 
 
-def test_a_model_without_the_rest_of_the_signatures_is_enough(browser, fake_service, run_app):
-    service = fake_service(lambda x: x)
-    address = run_app(service)
-    browser.open(address)
-    assert "version 1: a, b" in browser.value("document.getElementById('model').textContent")
-    assert browser.errors == []
+def test_a_model_without_the_rest_of_the_signatures_is_enough(new_page, fake_service, run_app):
+    page = _opened(new_page(), run_app(fake_service(lambda x: x)))
+    assert "version 1: a, b" in page.locator("#model").text_content()

@@ -1,6 +1,7 @@
 """The process: its start, its signals, its end."""
 
 import base64
+import inspect
 import logging
 import signal
 import socket
@@ -72,3 +73,30 @@ def test_a_model_that_cannot_be_loaded_ends_the_server(tmp_path, capsys):
     assert main(["serve", str(tmp_path), "--port", "0"]) == 2
     assert "cannot be loaded" in capsys.readouterr().err
     assert closed == []
+
+
+def test_an_unexpected_error_of_a_model_is_a_clear_error_too(served_model, monkeypatch, capsys):
+    def fail(*_):
+        raise RuntimeError("no kernel for this\nand a long trace")
+
+    monkeypatch.setattr("serkit.serving.server.service._load", fail)
+    assert main(["serve", str(served_model), "--port", "0"]) == 1
+    *_, line = capsys.readouterr().err.splitlines()
+    assert line == "serkit serve: model tones cannot be loaded: no kernel for this"
+
+
+def test_what_is_used_of_uvicorn_and_not_documented_is_there():
+    """If this fails with a new uvicorn: see ``http.Protocol`` and ``process._Server``."""
+    from uvicorn import Server
+    from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+    def parameters(function):
+        return list(inspect.signature(function).parameters)
+
+    assert parameters(H11Protocol.send_400_response) == ["self", "msg"]
+    assert {"cycle", "transport"} <= set(H11Protocol.__init__.__code__.co_names)
+    assert {"disconnected", "message_event"} <= set(RequestResponseCycle.__init__.__code__.co_names)
+    assert inspect.iscoroutinefunction(Server.on_tick)
+    assert parameters(Server.on_tick) == ["self", "counter"]
+    assert parameters(Server.capture_signals) == ["self"]
+    assert parameters(Server.handle_exit) == ["self", "sig", "frame"]

@@ -35,7 +35,7 @@ def test_the_model_has_its_metadata(delivered):
     assert set(details["data"]["licences"]) == {"built-in corpus"}
     assert details["data"]["synthetic"] is True
     card = (delivered / "assets.extra" / "model-card.md").read_text("utf-8")
-    assert "**The same people were in training and test.**" in card
+    assert "**The same speakers are in training and test.**" in card
     assert "made by a program" in card
     assert "CC BY-NC-SA" not in card
 
