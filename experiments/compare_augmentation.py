@@ -21,7 +21,7 @@ from serkit.cli.experiments import experiment_parser, run_of
 from serkit.datasets.audit import open_recordings
 from serkit.datasets.protocols import k_fold, make_rare
 from serkit.errors import check_choice
-from serkit.gans.dcgan import DCGANSettings, build_dcgan
+from serkit.gans.dcgan import DCGAN, DCGANSettings
 from serkit.gans.fitting import fit_gan
 from serkit.gans.sampling import sample
 from serkit.gans.small_data import DiffAugmentSettings
@@ -78,7 +78,7 @@ def compare(options: argparse.Namespace, run: Run) -> None:
         train, rare = parts.to_fit(split.train), parts.to_fit(parts.rare(label))
         for name, steps, some in zip(("all", label), options.gan_steps, (train, rare), strict=True):
             settings = gan_settings(steps=steps, steps_per_epoch=20)
-            gan, folder = build_dcgan(settings, 0), options.out / f"fold-{fold}"
+            gan, folder = DCGAN(settings, 0), options.out / f"fold-{fold}"
             before = folder / "gan-all" if name != "all" else None
             given = gan, some, speakers, settings, 0, folder / f"gan-{name}"
             fit_gan(*given, init_from=before, verbose=2)

@@ -20,7 +20,7 @@ import numpy as np
 from serkit.cli.experiments import rare_classes_parser, rare_classes_trial
 from serkit.files import write_text
 from serkit.formatting import markdown_table
-from serkit.gans.dcgan import DCGAN_RECIPES, SMALL_DATA, build_dcgan
+from serkit.gans.dcgan import DCGAN, DCGAN_RECIPES, SMALL_DATA
 from serkit.gans.fitting import fit_gan
 from serkit.gans.sampling import sample
 from serkit.reporting.tables import fidelity_table
@@ -57,7 +57,7 @@ def main(options: argparse.Namespace) -> None:
             share = len(real) if name == "rare-conditional" else 1
             if before:
                 settings = replace(settings, steps=share * options.steps[1])
-            gan = build_dcgan(settings, seed)
+            gan = DCGAN(settings, seed)
             fit_gan(
                 gan,
                 examples,

@@ -21,29 +21,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from serkit.cli.arguments import naming_of, spec_of
-from serkit.cli.experiments import experiment_parser, run_of
+from serkit.cli.experiments import whole_class_parser, whole_class_trial
 from serkit.files import replacing, write_text
 from serkit.formatting import markdown_table
-from serkit.gans.dcgan import DCGAN, REPORT, DCGANSettings, build_dcgan, dcgan_recipe
+from serkit.gans.dcgan import DCGAN, REPORT, DCGANSettings, dcgan_recipe
 from serkit.gans.fitting import fit_gan
 from serkit.gans.sampling import sample
 from serkit.reporting.gan_figures import gan_losses
 from serkit.reporting.page import png
 from serkit.reporting.tables import fidelity_table
 from serkit.seeds import derive_seed
-from serkit.studies.rare_classes import RareClasses, RareClassesSettings
 
 TRACKED = "d_loss", "g_loss", "d_real", "d_fake", "d_accuracy"
 
 
 def main(options: argparse.Namespace) -> None:
-    with run_of(options) as run:
-        spec = spec_of(options)
-        settings = RareClassesSettings((options.label,), clips=0, spec=spec, label_set="emotion")
-        given = options.roots, settings, options.out, naming_of(options)
-        trial = RareClasses.of_recordings(*given)
-        run.begin_work()
+    with whole_class_trial(options) as trial:
         examples = trial.real[options.label]
         chosen = dcgan_recipe(REPORT, len(examples), width=options.width, stop=None)
         chosen = replace(chosen, steps=options.steps)
@@ -51,14 +44,8 @@ def main(options: argparse.Namespace) -> None:
         for name, build in BUILDERS.items():
             gan = build(chosen, options.seed)
             folder = options.out / name.replace(" ", "-")
-            histories[name] = fit_gan(
-                gan,
-                examples,
-                trial.parts.split.speakers,
-                gan.settings,
-                options.seed,
-                folder,
-            )
+            speakers, seed = trial.parts.split.speakers, options.seed
+            histories[name] = fit_gan(gan, examples, speakers, gan.settings, seed, folder)
             made[name] = sample(gan.sampler, trial.settings.judged, options.seed)
         rows = [
             [name, *(f"{np.mean([row[key] for row in history[-5:]]):.2f}" for key in TRACKED)]
@@ -73,17 +60,14 @@ def main(options: argparse.Namespace) -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = experiment_parser(__doc__.splitlines()[0], "runs/report-choices")
-    parser.add_argument("--label", default="surprise", help="emotion; default: %(default)s")
-    parser.add_argument("--width", type=float, default=0.25, help="1 is the 2021 report's networks")
+    parser = whole_class_parser(__doc__.splitlines()[0], "runs/report-choices")
     parser.add_argument("--steps", type=int, default=300, help="of each; default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
 
 def with_standard_beta_1(settings: DCGANSettings, seed: int) -> DCGAN:
     """Adam's own default, "standard" in a strict sense."""
-    return build_dcgan(replace(settings, beta_1=0.9), seed)
+    return DCGAN(replace(settings, beta_1=0.9), seed)
 
 
 def with_weights_of_pytorch(settings: DCGANSettings, seed: int) -> DCGAN:
@@ -92,7 +76,7 @@ def with_weights_of_pytorch(settings: DCGANSettings, seed: int) -> DCGAN:
     PyTorch's fan-in of a transposed convolution counts its output channels; they are the last axis
     but one of Keras' kernels, as the input channels are of other convolutions.
     """
-    gan = build_dcgan(settings, seed)
+    gan = DCGAN(settings, seed)
     for network in gan.networks:
         for number, layer in enumerate(network.layers):
             if isinstance(layer, keras.layers.BatchNormalization):
@@ -107,7 +91,7 @@ def with_weights_of_pytorch(settings: DCGANSettings, seed: int) -> DCGAN:
 
 def in_one_batch(settings: DCGANSettings, seed: int) -> DCGAN:
     """Real and generated examples go through the discriminator together when it is taught."""
-    gan = build_dcgan(settings, seed)
+    gan = DCGAN(settings, seed)
     gan.discriminate_both = lambda real, fake, labels: tuple(
         tf.split(gan.discriminate(tf.concat([real, fake], 0), labels), 2)
     )
@@ -115,7 +99,7 @@ def in_one_batch(settings: DCGANSettings, seed: int) -> DCGAN:
 
 
 BUILDERS: dict[str, Callable[[DCGANSettings, int], DCGAN]] = {
-    "as chosen": build_dcgan,
+    "as chosen": DCGAN,
     "beta_1 of 0.9": with_standard_beta_1,
     "weights of PyTorch": with_weights_of_pytorch,
     "one batch": in_one_batch,

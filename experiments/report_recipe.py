@@ -21,18 +21,17 @@ from serkit.cli.running import run_experiment
 import keras
 import numpy as np
 
-from serkit.cli.arguments import naming_of, spec_of
-from serkit.cli.experiments import experiment_parser, run_of
+from serkit.cli.experiments import whole_class_parser, whole_class_trial
 from serkit.files import replacing, write_text
 from serkit.formatting import markdown_table
-from serkit.gans.dcgan import DCGAN, REPORT, SMALL_DATA, DCGANSettings, build_dcgan, dcgan_recipe
+from serkit.gans.dcgan import DCGAN, REPORT, SMALL_DATA, DCGANSettings, dcgan_recipe
 from serkit.gans.fitting import Watch, fit_gan
 from serkit.gans.sampling import sample
 from serkit.gans.staging import STAGE, Equilibrium
 from serkit.reporting.gan_figures import gan_losses, grid, real_beside_generated
 from serkit.reporting.page import png
 from serkit.reporting.tables import fidelity_table, nearest_table
-from serkit.studies.rare_classes import RareClasses, RareClassesSettings
+from serkit.studies.rare_classes import RareClasses
 from serkit.training.callbacks import Resume
 
 # Of small-data's steps, those on all training clips, as in train_dcgan.py: 800 of 1,400.
@@ -45,12 +44,7 @@ Rows = Sequence[Mapping[str, float]]
 
 
 def main(options: argparse.Namespace) -> None:
-    with run_of(options) as run:
-        spec = spec_of(options)
-        settings = RareClassesSettings((options.label,), clips=0, spec=spec, label_set="emotion")
-        given = options.roots, settings, options.out, naming_of(options)
-        trial = RareClasses.of_recordings(*given)
-        run.begin_work()
+    with whole_class_trial(options) as trial:
         by_report, rows = train_by_report(trial, options)
         products = multiply_adds(by_report, rows)
         by_small_data, histories = train_by_small_data(trial, products, options)
@@ -76,14 +70,11 @@ def main(options: argparse.Namespace) -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = experiment_parser(__doc__.splitlines()[0], "runs/report-recipe")
-    parser.add_argument("--label", default="surprise", help="emotion; default: %(default)s")
-    parser.add_argument("--width", type=float, default=0.25, help="1 is the 2021 report's networks")
+    parser = whole_class_parser(__doc__.splitlines()[0], "runs/report-recipe")
     parser.add_argument(
         "--after", type=int, default=300, help="steps against Discriminator2; default: %(default)s"
     )
     parser.add_argument("--steps-per-epoch", type=int, default=20, help="default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
 
@@ -96,7 +87,7 @@ def train_by_report(
     each = options.steps_per_epoch
     latest = settings.staging.epochs * each
     settings = replace(settings, steps_per_epoch=each, steps=latest + options.after)
-    gan = build_dcgan(settings, options.seed)
+    gan = DCGAN(settings, options.seed)
     epochs = -(-options.after // each)
     # Restores the GAN, too: a training that has ended is not gone on with.
     known = Resume(folder, gan.state).history
@@ -104,8 +95,8 @@ def train_by_report(
         return gan, known
     watched = watch(trial, folder, options)
     end = EndAfterChange(epochs - against_second(known))
-    given = gan, examples, trial.parts.split.speakers, settings, options.seed, folder
-    return gan, fit_gan(*given, callbacks=(watched, end))
+    speakers, seed = trial.parts.split.speakers, options.seed
+    return gan, fit_gan(gan, examples, speakers, settings, seed, folder, callbacks=(watched, end))
 
 
 def train_by_small_data(
@@ -114,16 +105,16 @@ def train_by_small_data(
     """A DCGAN by ``small-data`` that takes as many multiply-adds, and its histories by name."""
     examples, label = trial.real[options.label], options.label
     settings = dcgan_recipe(SMALL_DATA, len(examples), width=options.width)
-    a_step = settings.batch_size * per_example(build_dcgan(settings, 0), 0)
+    a_step = settings.batch_size * per_example(DCGAN(settings, 0), 0)
     steps = products / a_step
-    shares = {"all classes": PRETRAINING, label: 1 - PRETRAINING}
+    fractions = {"all classes": PRETRAINING, label: 1 - PRETRAINING}
     histories, before = {}, None
-    for (name, share), clips in zip(shares.items(), (trial.training, examples), strict=True):
-        epochs = max(1, round(share * steps / settings.steps_per_epoch))
+    for (name, fraction), clips in zip(fractions.items(), (trial.training, examples), strict=True):
+        epochs = max(1, round(fraction * steps / settings.steps_per_epoch))
         size = {"width": options.width, "steps": epochs * settings.steps_per_epoch}
         settings = dcgan_recipe(SMALL_DATA, len(clips), **size)
         folder = options.out / f"{SMALL_DATA}-{name.replace(' ', '-')}"
-        gan = build_dcgan(settings, options.seed)
+        gan = DCGAN(settings, options.seed)
         histories[f"{SMALL_DATA}, {name}"] = fit_gan(
             gan,
             clips,

@@ -20,7 +20,7 @@ import pandas as pd
 from serkit.cli.experiments import rare_classes_parser, rare_classes_trial
 from serkit.files import write_text
 from serkit.formatting import markdown_table
-from serkit.gans.dcgan import DCGAN_RECIPES, SMALL_DATA, build_dcgan
+from serkit.gans.dcgan import DCGAN, DCGAN_RECIPES, SMALL_DATA
 from serkit.gans.fitting import fit_gan
 from serkit.gans.sampling import sample
 
@@ -47,11 +47,11 @@ def main(options: argparse.Namespace) -> None:
         }
         speakers, found = trial.parts.split.speakers, []
         before = options.out / "all-classes"
-        gan = build_dcgan(pretraining, 0)
+        gan = DCGAN(pretraining, 0)
         fit_gan(gan, trial.training, speakers, pretraining, 0, before, verbose=2)
         for arm, settings in arms.items():
             for seed in options.seeds:
-                gan = build_dcgan(settings, seed)
+                gan = DCGAN(settings, seed)
                 fit_gan(
                     gan,
                     trial.real[label],

@@ -27,11 +27,11 @@ import keras
 from serkit.cli.experiments import rare_classes_parser, rare_classes_trial
 from serkit.files import replacing, write_text
 from serkit.gans.dcgan import (
+    DCGAN,
     DCGAN_RECIPES,
     REPORT,
     SMALL_DATA,
     DCGANSettings,
-    build_dcgan,
     dcgan_recipe,
 )
 from serkit.gans.fitting import Watch, fit_gan
@@ -105,7 +105,7 @@ def main(options: argparse.Namespace) -> None:
                 measure=trial.sample_filter.kid_of(label),
                 draw=lambda pictures: png(grid(pictures[..., 0])),
             )
-            gan = build_dcgan(settings, options.seed)
+            gan = DCGAN(settings, options.seed)
             histories[name] = fit_gan(
                 gan,
                 examples,

@@ -23,7 +23,7 @@ from serkit.files import replacing, write_text
 from serkit.gans.fitting import Watch, fit_gan
 from serkit.gans.sampling import sample
 from serkit.gans.small_data import DiffAugmentSettings
-from serkit.gans.wgan_gp import WGANGPSettings, build_wgan_gp
+from serkit.gans.wgan_gp import WGANGP, WGANGPSettings
 from serkit.reporting.gan_figures import critic_curves, grid, real_beside_generated
 from serkit.reporting.page import png
 from serkit.reporting.tables import accuracy_table, fidelity_table, nearest_table
@@ -76,7 +76,7 @@ def main(options: argparse.Namespace) -> None:
                     measure=trial.sample_filter.kid_of(label),
                     draw=lambda pictures: png(grid(pictures[..., 0])),
                 )
-                gan = build_wgan_gp(settings, seed)
+                gan = WGANGP(settings, seed)
                 rows = fit_gan(
                     gan,
                     examples,

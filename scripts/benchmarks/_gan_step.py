@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from serkit.gans.dcgan import DCGANSettings, build_dcgan
+from serkit.gans.dcgan import DCGAN, DCGANSettings
 from serkit.gans.losses import discriminator_loss, generator_loss
 
 
@@ -24,7 +24,7 @@ class SerkitStep:
             width=width, batch_size=batch, discriminator="discriminator2",
             precision="mixed_bfloat16" if bfloat16 else "float32",
         )  # fmt: skip
-        self._gan = build_dcgan(settings, seed=0)
+        self._gan = DCGAN(settings, seed=0)
         self._real = np.random.default_rng(0).uniform(-1, 1, (batch, 224, 224, 1)).astype("float32")
         dtype = tf.bfloat16 if bfloat16 else tf.float32
         self._matrix = tf.cast(tf.random.normal((2048, 2048)), dtype)

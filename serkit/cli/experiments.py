@@ -106,13 +106,52 @@ def rare_classes_trial(options: argparse.Namespace) -> Iterator[RareClasses]:
         ResumeError: if the folder was made with other options, or another process uses it.
         InputError: if a class has no clips, or the width is out of range.
     """
+    settings = RareClassesSettings(tuple(options.label), options.clips, spec=spec_of(options))
+    with _opened(options, settings) as trial:
+        yield trial
+
+
+def whole_class_parser(description: str, out: str) -> argparse.ArgumentParser:
+    """Return a parser with the options of every experiment with one GAN of one emotion.
+
+    Args:
+        description: the claim or question of the experiment.
+        out: default folder of the results.
+
+    Returns:
+        The parser of :func:`experiment_parser` with ``--label``, ``--width`` and ``--seed``.
+    """
+    parser = experiment_parser(description, out)
+    parser.add_argument("--label", default="surprise", help="emotion; default: %(default)s")
+    parser.add_argument("--width", type=float, default=0.25, help="1 is the 2021 report's networks")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser
+
+
+@contextmanager
+def whole_class_trial(options: argparse.Namespace) -> Iterator[RareClasses]:
+    """Open a trial as :func:`rare_classes_trial`, with all training clips of one emotion.
+
+    Args:
+        options: options of :func:`whole_class_parser` and of the experiment.
+
+    Raises:
+        ResumeError: if the folder was made with other options, or another process uses it.
+        InputError: if the emotion has no clips, or the width is out of range.
+    """
+    labels, spec = (options.label,), spec_of(options)
+    settings = RareClassesSettings(labels, clips=0, spec=spec, label_set="emotion")
+    with _opened(options, settings) as trial:
+        yield trial
+
+
+@contextmanager
+def _opened(options: argparse.Namespace, settings: RareClassesSettings) -> Iterator[RareClasses]:
     # Check the width before anything is trained.
     GANSettings(width=options.width)
     with run_of(options) as run:
-        spec = spec_of(options)
-        settings = RareClassesSettings(tuple(options.label), options.clips, spec=spec)
-        given = options.roots, settings, options.out, naming_of(options)
-        trial = RareClasses.of_recordings(*given)
+        naming = naming_of(options)
+        trial = RareClasses.of_recordings(options.roots, settings, options.out, naming)
         run.begin_work()
         yield trial
 

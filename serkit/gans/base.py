@@ -1,16 +1,20 @@
 """What all GANs share: settings, networks, optimizers, noise."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Self
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from serkit.errors import InputError, check_choice, check_range
-from serkit.gans.cpu_fast_path import trained_form
+from serkit.gans import networks
 from serkit.gans.networks import LATENT
-from serkit.gans.small_data import Averaged, DiffAugmentSettings, diff_augment
-from serkit.training.precision import PRECISIONS
+from serkit.gans.small_data import DiffAugmentSettings, diff_augment, update_average
+from serkit.seeds import derive_seed
+from serkit.serialization import plain, restored
+from serkit.training.precision import PRECISIONS, precision
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,9 @@ class GANSettings:
         check_range("ema", self.ema, 0.0, 0.99999)
         check_choice("precision", self.precision, PRECISIONS)
         if self.jit_compile not in (True, False, "auto"):
-            raise InputError(f"jit_compile={self.jit_compile!r}; valid are True, False and 'auto'")
+            raise InputError(
+                f"`jit_compile` must be True, False or 'auto'. Received: {self.jit_compile!r}."
+            )
 
     @property
     def opponent_width(self) -> float:
@@ -89,73 +95,150 @@ class GANSettings:
 class GAN(keras.Model):
     """Base class: a generator and its discriminators or critic.
 
+    A GAN is a Keras model: ``fit``, ``save`` and ``keras.saving.load_model`` work as for any other.
+    A loaded GAN has the weights, the state of the optimizers and the discriminator in use of the
+    saved one, so that ``fit`` continues where it ended.
+
     Args:
+        settings: settings of the GAN and its training run.
+        seed: seed of the new weights, and of the noise and the augmentation during training.
         generator: model from ``(batch, latent)`` to ``(batch, frames, bins, 1)``; conditional or
-            not.
+            not. None builds the generator of the 2021 report.
         discriminators: models from such a spectrogram to a logit or score ``(batch, 1)``,
             conditional if the generator is; one model, or several that are used one after the
-            other.
-        settings: settings of the GAN and its training run.
-        seed: seed of the noise.
-        tracked: names of the values that ``train_step`` reports, as means over an epoch.
-        name: name of the model.
+            other. None builds those of the settings.
+        name: name of the model; default: ``kind``.
 
     Attributes:
+        averaged: copy of the generator with averaged weights; None if ``settings.ema`` is 0.
         stage: index of the discriminator in use, from 0.
 
     Call arguments:
         noise: float32 ``(batch, latent)``; for a conditional GAN, a list of this noise and int32
             class numbers ``(batch,)``.
+
+    Raises:
+        InputError: if ``settings`` are those of another kind of GAN.
     """
+
+    kind: ClassVar[str]
+    """Name of this kind of GAN in files."""
+    settings_type: ClassVar[type[GANSettings]]
+    tracked: ClassVar[tuple[str, ...]]
+    """Names of the values that ``train_step`` reports, as means over an epoch."""
 
     def __init__(
         self,
-        generator: keras.Model,
-        discriminators: Sequence[keras.Model],
         settings: GANSettings,
-        seed: int,
-        tracked: Sequence[str],
-        name: str,
+        seed: int = 0,
+        *,
+        generator: keras.Model | None = None,
+        discriminators: Sequence[keras.Model] | None = None,
+        name: str | None = None,
     ) -> None:
-        super().__init__(name=name)
-        self.generator = generator
-        self.discriminators = list(discriminators)
-        self._generating = trained_form(generator)
-        self._judging = [trained_form(network) for network in discriminators]
+        super().__init__(name=name or self.kind)
+        if not isinstance(settings, self.settings_type):
+            raise InputError(
+                f"`settings` must be {self.settings_type.__name__}. Received: {settings!r}."
+            )
+        self.settings, self.seed = settings, seed
+        with precision(settings.precision):
+            self.generator = generator or networks.generator(
+                settings.width, settings.latent, derive_seed(seed, "generator"), settings.classes
+            )
+            self.discriminators = list(discriminators or self.new_discriminators())
+        self.averaged = keras.models.clone_model(self.generator) if settings.ema else None
+        if self.averaged is not None:
+            self.averaged.set_weights(self.generator.get_weights())
         self.stage = 0
-        self.settings = settings
-        self.noise_seed = seed
-        self.averaged = Averaged(generator, settings.ema) if settings.ema else None
+        self.noise_seed = derive_seed(seed, "noise")
         # No tracker may be named "loss": Keras has one of this name, and both would show 0.
-        self.trackers = [keras.metrics.Mean(name=name) for name in tracked]
+        self.trackers = [keras.metrics.Mean(name=name) for name in self.tracked]
         # The networks are built. Otherwise Keras, under a strategy, would build this model by
         # calling it on spectrograms instead of noise.
         self.built = True
+        self.compile()
+
+    def new_discriminators(self) -> list[keras.Model]:
+        """Return new discriminators, or a new critic, as the settings say."""
+        raise NotImplementedError
+
+    def new_optimizers(self) -> tuple[keras.Optimizer, list[keras.Optimizer]]:
+        """Return optimizers of the generator and of each discriminator, as the settings say."""
+        raise NotImplementedError
 
     def call(self, noise, training=False):
         return self.generator(noise, training=training)
 
     def compile(
         self,
-        generator_optimizer: keras.optimizers.Optimizer,
-        discriminator_optimizers: Sequence[keras.optimizers.Optimizer],
+        generator_optimizer: keras.Optimizer | None = None,
+        discriminator_optimizers: Sequence[keras.Optimizer] | None = None,
         **options,
     ) -> None:
-        """Set the optimizers.
+        """Set the optimizers. A new GAN is compiled with those of its settings.
 
         Args:
-            generator_optimizer: optimizer of the generator.
-            discriminator_optimizers: optimizers of the discriminators, in the same order.
-            options: options of :meth:`keras.Model.compile`.
+            generator_optimizer: optimizer of the generator; None takes that of the settings.
+            discriminator_optimizers: optimizers of the discriminators, in the same order; None
+                takes those of the settings.
+            options: further arguments of :meth:`keras.Model.compile`, such as ``run_eagerly``.
         """
         super().compile(jit_compile=self.settings.jit_compile, **options)
-        self.generator_optimizer = generator_optimizer
-        self.discriminator_optimizers = list(discriminator_optimizers)
+        usual, usuals = self.new_optimizers()
+        self.generator_optimizer = generator_optimizer or usual
+        self.discriminator_optimizers = list(discriminator_optimizers or usuals)
+        self._compile_options = options
         # Built now, so that a checkpoint can be restored before the first step.
-        generator_optimizer.build(self.generator.trainable_variables)
+        self.generator_optimizer.build(self.generator.trainable_variables)
         pairs = zip(self.discriminators, self.discriminator_optimizers, strict=True)
         for discriminator, optimizer in pairs:
             optimizer.build(discriminator.trainable_variables)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "settings": plain(asdict(self.settings)),
+            "seed": self.seed,
+            "stage": self.stage,
+            "generator": keras.saving.serialize_keras_object(self.generator),
+            "discriminators": keras.saving.serialize_keras_object(self.discriminators),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> Self:
+        settings, stage = restored(cls.settings_type, config["settings"]), config["stage"]
+        parts = {
+            name: keras.saving.deserialize_keras_object(config[name], custom_objects)
+            for name in ("generator", "discriminators")
+        }
+        gan = cls(settings, config["seed"], **parts, name=config["name"])
+        gan.go_to_stage(stage)
+        return gan
+
+    def get_compile_config(self) -> dict[str, Any]:
+        optimizers = {
+            "generator_optimizer": self.generator_optimizer,
+            "discriminator_optimizers": list(self.discriminator_optimizers),
+        }
+        return keras.saving.serialize_keras_object(optimizers | dict(self._compile_options))
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def save_own_variables(self, store: Any) -> None:
+        # Keras saves the weights of the networks, but not the random state of dropout.
+        for number, state in enumerate(self._random_states):
+            store[str(number)] = np.asarray(state)
+
+    def load_own_variables(self, store: Any) -> None:
+        for number, state in enumerate(self._random_states):
+            state.assign(store[str(number)])
+
+    @property
+    def _random_states(self) -> list[keras.Variable]:
+        variables = [variable for network in self.networks for variable in network.variables]
+        return [variable for variable in variables if variable.name == "seed_generator_state"]
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -200,12 +283,12 @@ class GAN(keras.Model):
     @property
     def sampler(self) -> keras.Model:
         """The generator to take samples from: the averaged generator, if there is one."""
-        return self.averaged.network if self.averaged else self.generator
+        return self.generator if self.averaged is None else self.averaged
 
     @property
     def networks(self) -> list[keras.Model]:
         """All networks that training changes."""
-        averaged = [self.averaged.network] if self.averaged else []
+        averaged = [] if self.averaged is None else [self.averaged]
         return [self.generator, *self.discriminators, *averaged]
 
     @property
@@ -227,31 +310,30 @@ class GAN(keras.Model):
         step = tf.cast(self.generator_optimizer.iterations, tf.int32)
         seed = tf.stack([tf.constant(self.noise_seed, tf.int32), step])
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        return tf.random.experimental.stateless_fold_in(seed, replica)
+        return tf.convert_to_tensor(tf.random.fold_in(seed, replica))
 
     def noise(self, batch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Draw standard normal noise, float32 ``(batch, latent)``."""
-        return tf.random.stateless_normal([batch, self.settings.latent], seed)
+        return tf.random.stateless_normal(tf.stack([batch, self.settings.latent]), seed)
 
     def generate(self, labels: tf.Tensor | None, batch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Generate ``batch`` spectrograms of these classes, in training mode."""
         noise = self.noise(batch, seed)
-        return self._generating(noise if labels is None else [noise, labels])
+        return self.generator(noise if labels is None else [noise, labels], training=True)
 
     def discriminate(self, spectrograms: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor:
         """Compute outputs of the discriminator or critic for these classes, in training mode."""
         inputs = spectrograms if labels is None else [spectrograms, labels]
-        return self._judging[self.stage](inputs)
+        return self.discriminator(inputs, training=True)
 
     def discriminate_both(
         self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Compute the outputs for a real and a generated batch in one pass.
+        """Compute the outputs for a real and for a generated batch, one after the other.
 
-        Batch normalisation uses the statistics of each batch separately.
+        So batch normalisation uses the statistics of each batch separately.
         """
-        batches = (real, fake) if labels is None else ([real, labels], [fake, labels])
-        return self._judging[self.stage].both(*batches)
+        return self.discriminate(real, labels), self.discriminate(fake, labels)
 
     def show(self, spectrograms: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Apply the differentiable augmentation, if it is switched on, before the discriminator."""
@@ -268,8 +350,9 @@ class GAN(keras.Model):
         Returns:
             Means of the tracked values over the epoch so far, as ``fit`` expects them.
         """
-        if self.averaged:
-            self.averaged.update(self.generator_optimizer.iterations)
+        if self.averaged is not None:
+            step = self.generator_optimizer.iterations
+            update_average(self.averaged, self.generator, self.settings.ema, step)
         for tracker, value in zip(self.trackers, values, strict=True):
             tracker.update_state(value)
         return {tracker.name: tracker.result() for tracker in self.trackers}
@@ -292,7 +375,9 @@ def split_batch(data, count: int) -> list[tuple[tf.Tensor, tf.Tensor | None]]:
     spectrograms, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     size = spectrograms.shape[0]
     if size is not None and size % count:
-        raise InputError(f"a step got {size} examples; valid is a multiple of its {count} parts")
+        raise InputError(
+            f"The number of examples in a step must be a multiple of {count}. Received: {size}."
+        )
     if labels is None:
         return [(part, None) for part in tf.split(spectrograms, count)]
     parts = tf.split(tf.cast(labels, tf.int32), count)
@@ -301,7 +386,8 @@ def split_batch(data, count: int) -> list[tuple[tf.Tensor, tf.Tensor | None]]:
 
 def step_seeds(seed: tf.Tensor, count: int) -> list[tf.Tensor]:
     """Derive ``count`` seeds from one seed; the first seeds do not depend on ``count``."""
-    return [tf.random.experimental.stateless_fold_in(seed, number) for number in range(count)]
+    seeds = (tf.random.fold_in(seed, number) for number in range(count))
+    return [tf.convert_to_tensor(seed) for seed in seeds]
 
 
 def apply_gradients(

@@ -9,12 +9,10 @@ import tensorflow as tf
 from serkit.errors import check_choice, check_range
 from serkit.gans.base import GAN, GANSettings, apply_gradients, split_batch, step_seeds
 from serkit.gans.losses import discriminator_accuracy, discriminator_loss, generator_loss
-from serkit.gans.networks import DISCRIMINATORS, generator
-from serkit.gans.optimizer import Adam
+from serkit.gans.networks import DISCRIMINATORS
 from serkit.gans.small_data import DiffAugmentSettings
-from serkit.gans.staging import Equilibrium, EquilibriumStop, Staging, StagingSettings
+from serkit.gans.staging import Equilibrium, Stages, StagingSettings
 from serkit.seeds import derive_seed
-from serkit.training.precision import precision
 
 STAGED = "staged"
 
@@ -73,6 +71,7 @@ class DCGANSettings(GANSettings):
         return self.discriminator_steps * self.batch_size
 
 
+@keras.saving.register_keras_serializable("serkit")
 class DCGAN(GAN):
     """A generator and a discriminator trained against each other.
 
@@ -90,11 +89,13 @@ class DCGAN(GAN):
     those of the last one.
 
     Args:
-        generator: model from ``(batch, latent)`` to ``(batch, frames, bins, 1)``.
+        settings: settings of the GAN and its training run.
+        seed: seed of the new weights, and of the noise and the augmentation during training.
+        generator: model from ``(batch, latent)`` to ``(batch, frames, bins, 1)`` in [-1, 1]; None
+            builds the generator of the 2021 report.
         discriminators: models from such a spectrogram to a logit ``(batch, 1)``; one model, or two
-            that are used one after the other.
-        settings: settings of the training run.
-        seed: seed of the noise and the augmentation.
+            that are used one after the other. None builds those of ``settings.discriminator``.
+        name: name of the model.
 
     Call arguments:
         noise: float32 ``(batch, latent)``; for a conditional GAN, a list of this noise and int32
@@ -104,28 +105,41 @@ class DCGAN(GAN):
         InputError: by ``fit``, if the number of examples of a step is not a multiple of
             ``discriminator_steps``.
 
+    Example:
+        >>> settings = DCGANSettings(width=0.02, batch_size=2, steps=1, steps_per_epoch=1)
+        >>> gan = DCGAN(settings, seed=0)
+        >>> history = gan.fit(np.zeros((2, 224, 224, 1), "float32"), batch_size=2, verbose=0)
+        >>> sorted(history.history)
+        ['d_accuracy', 'd_fake', 'd_loss', 'd_real', 'g_loss']
+        >>> gan(np.zeros((3, 5), "float32")).shape
+        TensorShape([3, 224, 224, 1])
+
     Source: 2021 report, section 6.1; Radford et al. (2016), arXiv:1511.06434.
     """
 
+    kind = "dcgan"
+    settings_type = DCGANSettings
+    tracked = "d_loss", "g_loss", "d_real", "d_fake", "d_accuracy"
     settings: DCGANSettings
 
-    def __init__(
-        self,
-        generator: keras.Model,
-        discriminators: Sequence[keras.Model],
-        settings: DCGANSettings,
-        seed: int = 0,
-    ) -> None:
-        tracked = "d_loss", "g_loss", "d_real", "d_fake", "d_accuracy"
-        super().__init__(generator, discriminators, settings, seed, tracked, "dcgan")
+    def new_discriminators(self) -> list[keras.Model]:
+        settings = self.settings
+        names = [settings.discriminator] if settings.discriminator != STAGED else DISCRIMINATORS
+        seed = derive_seed(self.seed, "discriminator")
+        return [DISCRIMINATORS[n](settings.opponent_width, seed, settings.classes) for n in names]
+
+    def new_optimizers(self) -> tuple[keras.Optimizer, list[keras.Optimizer]]:
+        settings, adam = self.settings, keras.optimizers.Adam
+        rates = settings.discriminator_rate, settings.second_discriminator_rate
+        return adam(settings.generator_rate, settings.beta_1), [
+            adam(rate, settings.beta_1) for rate, _ in zip(rates, self.discriminators, strict=False)
+        ]
 
     def callbacks(self, history: Sequence[Mapping[str, float]]) -> list[keras.callbacks.Callback]:
-        found = []
-        if len(self.discriminators) > 1:
-            found.append(Staging(self.settings.staging, history))
-        if self.settings.stop:
-            found.append(EquilibriumStop(self.settings.stop, history))
-        return found
+        staging = self.settings.staging if len(self.discriminators) > 1 else None
+        if staging is None and self.settings.stop is None:
+            return []
+        return [Stages(staging, self.settings.stop, history)]
 
     def is_finished(self, history: Sequence[Mapping[str, float]]) -> bool:
         stop = self.settings.stop
@@ -138,7 +152,7 @@ class DCGAN(GAN):
         seeds = step_seeds(self.step_seed(), len(parts) + settings.generator_steps - 1)
         for (real, labels), seed in zip(parts[:-1], seeds, strict=False):
             fake = self.generate(labels, tf.shape(real)[0], seed)
-            self._teach_discriminator(real, fake, labels, seed)
+            self._train_discriminator(real, fake, labels, seed)
         real, labels = parts[-1]
         for number, seed in enumerate(seeds[len(parts) - 1 :]):
             tape = tf.GradientTape()
@@ -146,16 +160,16 @@ class DCGAN(GAN):
                 fake = self.generate(labels, tf.shape(real)[0], seed)
             if number == 0:
                 # Both networks use the same generated examples, so the generator runs only once.
-                logits = self._teach_discriminator(real, fake, labels, seed)
+                logits = self._train_discriminator(real, fake, labels, seed)
             with tape:
-                shown = self.show(fake, tf.random.experimental.stateless_fold_in(seed, 2))
+                shown = self.show(fake, step_seeds(seed, 3)[2])
                 g_loss = generator_loss(self.discriminate(shown, labels))
             apply_gradients(tape, g_loss, self.generator, self.generator_optimizer)
         probabilities = [tf.sigmoid(values) for values in logits]
         accuracy = discriminator_accuracy(*logits)
         return self.finish_step(discriminator_loss(*logits), g_loss, *probabilities, accuracy)
 
-    def _teach_discriminator(
+    def _train_discriminator(
         self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor | None, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Apply one discriminator step; return the logits of both batches from before the step."""
@@ -163,35 +177,9 @@ class DCGAN(GAN):
         with tf.GradientTape() as tape:
             shown = self.show(real, real_seed), self.show(tf.stop_gradient(fake), fake_seed)
             real_logits, fake_logits = self.discriminate_both(*shown, labels)
-            loss = discriminator_loss(real_logits, fake_logits, self.settings.smoothing)
+            loss = discriminator_loss(real_logits, fake_logits, smoothing=self.settings.smoothing)
         apply_gradients(tape, loss, self.discriminator, self.discriminator_optimizer)
         return real_logits, fake_logits
-
-
-def build_dcgan(settings: DCGANSettings, seed: int) -> DCGAN:
-    """Build a compiled DCGAN with new weights that depend on ``settings`` and ``seed`` only."""
-    names = list(DISCRIMINATORS) if settings.discriminator == STAGED else [settings.discriminator]
-    with precision(settings.precision):
-        gan = DCGAN(
-            generator(
-                *(settings.width, settings.latent, derive_seed(seed, "generator")),
-                settings.classes,
-            ),
-            [
-                DISCRIMINATORS[name](
-                    settings.opponent_width, derive_seed(seed, "discriminator"), settings.classes
-                )
-                for name in names
-            ],
-            settings,
-            seed=derive_seed(seed, "noise"),
-        )
-    rates = settings.discriminator_rate, settings.second_discriminator_rate
-    gan.compile(
-        Adam(settings.generator_rate, settings.beta_1),
-        [Adam(rate, settings.beta_1) for rate, _ in zip(rates, names, strict=False)],
-    )
-    return gan
 
 
 REPORT, SMALL_DATA = "report", "small-data"

@@ -74,11 +74,12 @@ class Watch(keras.callbacks.Callback):
             self._best = math.inf
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        number = epoch + 1
+        logs, number = {} if logs is None else logs, epoch + 1
         # The planned last epoch. A training run that stops early has a PNG of a nearby epoch.
         last = number == self.params["epochs"]
-        drawing = self._draw is not None and (number % self._every == 0 or number == 1 or last)
-        if self._measure is None and not drawing:
+        due = number % self._every == 0 or number == 1 or last
+        draw = self._draw if due else None
+        if self._measure is None and draw is None:
             return
         spectrograms = self._sample()
         if self._measure is not None:
@@ -90,9 +91,9 @@ class Watch(keras.callbacks.Callback):
                     self.model.sampler.save(partial)
                 numbers = {name: float(value) for name, value in found.items()}
                 write_json(self._folder / _NUMBERS, {"epoch": number, **numbers})
-        if drawing:
+        if draw is not None:
             with replacing(self._folder / "samples" / f"epoch-{number:05}.png") as partial:
-                partial.write_bytes(self._draw(spectrograms[: self._drawn]))
+                partial.write_bytes(draw(spectrograms[: self._drawn]))
 
     def _sample(self) -> np.ndarray:
         classes = self.model.settings.classes
@@ -116,7 +117,7 @@ def fit_gan(
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
     verbose: int | str = "auto",
 ) -> list[dict[str, float]]:
-    """Train a compiled GAN on the spectrograms of one class, or of any set of clips.
+    """Train a GAN on the spectrograms of one class, or of any set of clips.
 
     An interrupted training run resumes if this function is called again with the same arguments and
     a GAN with the same seed. It resumes after the last finished epoch and gives the same result as
@@ -127,8 +128,7 @@ def fit_gan(
     differ from one run to the next.
 
     Args:
-        gan: GAN from :func:`serkit.gans.dcgan.build_dcgan` or
-            :func:`serkit.gans.wgan_gp.build_wgan_gp`.
+        gan: a :class:`serkit.gans.dcgan.DCGAN` or :class:`serkit.gans.wgan_gp.WGANGP`.
         examples: ``(n, 224, 224, 1)`` in [-1, 1]; ``n`` may be smaller than a batch. Fewer than 8
             examples cause a warning. A GAN of several classes needs labels; other GANs ignore them.
         speakers: speakers of each partition of the split.
@@ -192,13 +192,15 @@ def start_from(gan: GAN, folder: Path) -> None:
         ResumeError: if ``folder`` holds no state, or a state of other networks.
     """
     if not Path(folder, "state.npz").exists():
-        raise ResumeError(f"init_from={folder} holds no state.npz; valid is a folder of fit_gan's")
+        raise ResumeError(
+            f"`init_from` must be a folder of fit_gan's. Received: {folder}, no state.npz."
+        )
     arrays, _ = read_state(folder)
     variables = [variable for network in gan.networks for variable in network.variables]
     if [array.shape for array in arrays[: len(variables)]] != [v.shape for v in variables]:
         raise ResumeError(
-            f"init_from={folder} was made by a GAN with other networks; valid are the same width, "
-            "latent, classes and discriminator, and ema switched on there if it is here"
+            "`init_from` must be of a GAN with the same width, latent, classes and discriminator, "
+            f"with ema if this GAN has it. Received: {folder}."
         )
     for variable, array in zip(variables, arrays, strict=False):
         variable.assign(array)
@@ -206,11 +208,11 @@ def start_from(gan: GAN, folder: Path) -> None:
 
 def _arrays(examples: Examples, classes: int) -> tuple:
     if not len(examples):
-        raise InputError(f"0 clips to train a GAN on; valid are 1 or more, better {FEWEST}")
+        raise InputError(f"`examples` must have 1 clip or more, better {FEWEST}. Received: 0.")
     if len(examples) < FEWEST:
         warnings.warn(
             f"a GAN is trained on {counted(len(examples), 'clip')}; with fewer than {FEWEST} it "
-            "can hardly do anything but learn them by heart",
+            "can hardly do anything but memorise them",
             stacklevel=3,
         )
     if not classes:
@@ -218,7 +220,7 @@ def _arrays(examples: Examples, classes: int) -> tuple:
     labels = examples.labels
     if labels is None or labels.min() < 0 or labels.max() >= classes:
         raise InputError(
-            f"labels={None if labels is None else sorted(set(labels.tolist()))} for a GAN of "
-            f"{classes} classes; valid are 0 to {classes - 1}"
+            f"`labels` of a GAN of {classes} classes must be between 0 and {classes - 1}. "
+            f"Received: {None if labels is None else sorted(set(labels.tolist()))}."
         )
     return examples.spectrograms, labels

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 
 def discriminator_loss(
-    real_logits: tf.Tensor, fake_logits: tf.Tensor, smoothing: float = 0.0
+    real_logits: tf.Tensor, fake_logits: tf.Tensor, *, smoothing: float = 0.0
 ) -> tf.Tensor:
     """Compute the discriminator's binary cross entropy; labels are 1 (real) and 0 (generated).
 
@@ -90,7 +90,7 @@ def gradient_penalty(
     critic: Callable[[tf.Tensor], tf.Tensor],
     real: tf.Tensor,
     fake: tf.Tensor,
-    shares: tf.Tensor,
+    weights: tf.Tensor,
 ) -> tf.Tensor:
     """Compute the gradient penalty of a critic between real and generated examples.
 
@@ -99,7 +99,7 @@ def gradient_penalty(
             only (no batch normalisation).
         real: ``(batch, …)``.
         fake: generated examples, of the same shape as ``real``.
-        shares: float32 ``(batch,)`` in [0, 1]: for each pair, the weight of the real example in the
+        weights: float32 ``(batch,)`` in [0, 1], one per pair: weight of the real example in the
             point between both examples at which the gradient is computed.
 
     Returns:
@@ -109,12 +109,14 @@ def gradient_penalty(
     Source: Gulrajani et al. (2017), arXiv:1704.00028, equation 3.
     """
     real, fake = tf.cast(real, tf.float32), tf.cast(fake, tf.float32)
-    shares = tf.reshape(shares, [-1, *[1] * (len(real.shape) - 1)])
-    between = fake + shares * (real - fake)
+    weights = tf.reshape(weights, [-1, *[1] * (len(real.shape) - 1)])
+    between = fake + weights * (real - fake)
     with tf.GradientTape() as tape:
         tape.watch(between)
         scores = critic(between)
-    gradients = tf.reshape(tape.gradient(scores, between), [tf.shape(between)[0], -1])
+    gradients = tf.reshape(
+        tf.convert_to_tensor(tape.gradient(scores, between)), [tf.shape(between)[0], -1]
+    )
     # The derivative of the square root is infinite at 0: a gradient of 0 would cause NaN.
     norms = tf.sqrt(tf.reduce_sum(tf.square(gradients), axis=1) + 1e-12)
     return tf.reduce_mean(tf.square(norms - 1.0))

@@ -145,7 +145,7 @@ def critic(width: float = 1.0, seed: int = 0, classes: int = 0) -> keras.Model:
         norm = layers.GroupNormalization(1, epsilon=1e-5, gamma_initializer=weights.scale())
         x = layers.LeakyReLU(negative_slope=0.2)(norm(x))
     score = layers.Flatten()(_down(x, 1, 6, 2, 0, weights, bias=True))
-    return _judge("critic", "score", spectrograms, x, score, classes, weights)
+    return _with_classes("critic", "score", spectrograms, x, score, classes, weights)
 
 
 DISCRIMINATORS = {"discriminator1": discriminator1, "discriminator2": discriminator2}
@@ -171,11 +171,11 @@ def _discriminator(
         if dropout and number == 1:
             x = layers.SpatialDropout2D(dropout, seed=derive_seed(seed, name, "dropout"))(x)
     logit = layers.Flatten()(_down(x, 1, *last, weights))
-    return _judge(name, "logit", spectrograms, x, logit, classes, weights)
+    return _with_classes(name, "logit", spectrograms, x, logit, classes, weights)
 
 
-def _judge(
-    name: str, output: str, spectrograms, features, verdict, classes: int, weights: "_Weights"
+def _with_classes(
+    name: str, output: str, spectrograms, features, outputs, classes: int, weights: "_Weights"
 ) -> keras.Model:
     """Build the model from spectrograms, and class numbers if any, to a float32 output."""
     inputs = spectrograms
@@ -187,9 +187,9 @@ def _judge(
             classes, features.shape[-1], weights.normal(0.0), name="class_vector"
         )
         fit = layers.Dot(1)([table(inputs[1]), layers.GlobalAveragePooling2D()(features)])
-        verdict = layers.Add()([verdict, fit])
-    verdict = layers.Activation("linear", dtype="float32", name=output)(verdict)
-    return keras.Model(inputs, verdict, name=name)
+        outputs = layers.Add()([outputs, fit])
+    outputs = layers.Activation("linear", dtype="float32", name=output)(outputs)
+    return keras.Model(inputs, outputs, name=name)
 
 
 def _class_input(classes: int):

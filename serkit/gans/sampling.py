@@ -78,11 +78,15 @@ def _turns(generator: keras.Model, labels: np.ndarray | int | None) -> np.ndarra
     classes = classes_of(generator)
     if not classes:
         if labels is not None:
-            raise InputError(f"labels={labels!r}, but this generator makes one class only")
+            raise InputError(
+                f"`labels` must be None for a generator of one class. Received: {labels!r}."
+            )
         return None
     turns = np.atleast_1d(np.asarray([] if labels is None else labels, dtype=np.int32))
     if turns.ndim != 1 or not len(turns) or turns.min() < 0 or turns.max() >= classes:
-        raise InputError(f"labels={labels!r}; valid are numbers from 0 to {classes - 1}")
+        raise InputError(
+            f"`labels` must be numbers between 0 and {classes - 1}. Received: {labels!r}."
+        )
     return turns
 
 

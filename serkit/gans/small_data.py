@@ -63,7 +63,7 @@ def diff_augment(
     masks are SpecAugment's, Park et al. (2019), arXiv:1904.08779.
     """
     batch, frames, bins, _ = tf.unstack(tf.shape(spectrograms))
-    seeds = tf.random.experimental.stateless_split(seed, 5)
+    seeds = tf.random.split(seed, 5)
     # Shifted by 1, so that 0 is silence.
     x = tf.squeeze(tf.cast(spectrograms, tf.float32), -1) + 1.0
     if settings.time_shift:
@@ -72,14 +72,16 @@ def diff_augment(
         shifts = _shifts(batch, bins, settings.frequency_shift, seeds[1])
         x = tf.matmul(x, shifts, transpose_b=True)
     if settings.gain:
-        x += tf.random.stateless_uniform([batch, 1, 1], seeds[2], -settings.gain, settings.gain)
+        x += tf.random.stateless_uniform(
+            tf.stack([batch, 1, 1]), seeds[2], -settings.gain, settings.gain
+        )
     if settings.time_mask:
         keep = outside_an_interval(batch, frames, settings.time_mask, seeds[3])
         x *= tf.cast(keep, tf.float32)[:, :, tf.newaxis]
     if settings.frequency_mask:
         keep = outside_an_interval(batch, bins, settings.frequency_mask, seeds[4])
         x *= tf.cast(keep, tf.float32)[:, tf.newaxis]
-    return (x - 1.0)[..., tf.newaxis]
+    return tf.expand_dims(x - 1.0, -1)
 
 
 def _shifts(batch: tf.Tensor, size: tf.Tensor, largest: float, seed: tf.Tensor) -> tf.Tensor:
@@ -89,44 +91,36 @@ def _shifts(batch: tf.Tensor, size: tf.Tensor, largest: float, seed: tf.Tensor) 
     values.
     """
     extent = tf.cast(size, tf.float32)
-    by = tf.round(tf.random.stateless_uniform([batch, 1], seed, -largest, largest) * extent)
+    by = tf.round(
+        tf.random.stateless_uniform(tf.stack([batch, 1]), seed, -largest, largest) * extent
+    )
     source = tf.range(size)[tf.newaxis] - tf.cast(by, tf.int32)
     # tf.one_hot gives a row of zeros where the source index is out of range.
     return tf.one_hot(source, size)
 
 
-class Averaged:
-    """A copy of a network whose weights are an exponential moving average.
+def update_average(
+    average: keras.Model, source: keras.Model, decay: float, step: tf.Tensor | int
+) -> None:
+    """Move a network's weights towards those of another: an exponential moving average.
 
     The weights of a GAN oscillate from step to step; their average does not. The moving statistics
     of batch normalisation are averaged like weights.
 
     Args:
-        source: a functional model.
-        decay: fraction of the old average that is kept at each update, 0 to below 1. After ``t``
-            updates it is at most ``(1 + t) / (10 + t)``, so that the initial weights are soon
-            forgotten.
-
-    Attributes:
-        network: the averaged network, a model like ``source``.
+        average: copy of ``source``, whose weights are the average.
+        source: network that is trained.
+        decay: fraction of the old average that is kept, 0 to below 1. After ``step`` steps it is at
+            most ``(1 + step) / (10 + step)``, so that the initial weights are soon forgotten.
+        step: number of steps so far, 1 or more.
 
     Source: Yazici et al. (2019), arXiv:1806.04498; the warm-up as in
     ``tf.train.ExponentialMovingAverage``.
     """
-
-    def __init__(self, source: keras.Model, decay: float) -> None:
-        self.network = keras.models.clone_model(source)
-        self._pairs = list(zip(self.network.variables, source.variables, strict=True))
-        self._decay = decay
-        for average, value in self._pairs:
-            average.assign(value)
-
-    def update(self, step: tf.Tensor) -> None:
-        """Update the average with the weights after ``step`` steps; ``step`` is 1 or more."""
-        step = tf.cast(step, tf.float32)
-        decay = tf.minimum(self._decay, (1.0 + step) / (10.0 + step))
-        for average, value in self._pairs:
-            average.assign(value + decay * (average - value))
+    step = tf.cast(step, tf.float32)
+    kept = tf.minimum(decay, (1.0 + step) / (10.0 + step))
+    for mean, value in zip(average.variables, source.variables, strict=True):
+        mean.assign(value + kept * (mean - value))
 
 
 def tune_norms_alone(network: keras.Model) -> None:
@@ -146,6 +140,6 @@ def tune_norms_alone(network: keras.Model) -> None:
     Adaptation, arXiv:1904.01774.
     """
     if not any(isinstance(layer, layers.BatchNormalization) for layer in network.layers):
-        raise InputError(f"{network.name} has no batch normalisation; valid is a network with some")
+        raise InputError(f"`network` must have batch normalisation. Received: {network.name}.")
     for layer in network.layers:
         layer.trainable = isinstance(layer, layers.BatchNormalization)

@@ -1,4 +1,4 @@
-"""Callbacks of the DCGAN: change to the second discriminator, stop at an equilibrium."""
+"""Stages of a DCGAN's training: a second discriminator, and the end at an equilibrium."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -65,46 +65,6 @@ def _mean(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: sum(row[name] for row in rows) / len(rows) for name in _NEEDED}
 
 
-class Staging(keras.callbacks.Callback):
-    """Callback that changes to the second discriminator and adds :data:`STAGE` to the history.
-
-    Args:
-        settings: conditions for the change.
-        history: rows of the epochs before a resumed training run, with ``g_loss``, ``d_real`` and
-            ``d_fake``.
-        say: function that gets one line when the change happens.
-
-    Source: 2021 report, section 6.1: two discriminators, the first one slowed down on purpose.
-    """
-
-    def __init__(
-        self,
-        settings: StagingSettings,
-        history: Sequence[Mapping[str, float]] = (),
-        say: Callable[[str], None] = print,
-    ) -> None:
-        super().__init__()
-        self._settings, self._say = settings, say
-        self._history = list(history)
-
-    def on_train_begin(self, logs: dict | None = None) -> None:
-        # A resumed training run derives the stage from the history alone.
-        if self._settings.was_due(self._history):
-            self.model.go_to_stage(1)
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        stage = self.model.stage
-        logs[STAGE] = stage + 1
-        self._history.append({name: float(logs[name]) for name in _NEEDED})
-        if stage == 0 and self._settings.is_due(self._history):
-            names = [network.name for network in self.model.discriminators]
-            self._say(
-                f"epoch {epoch + 1}: the generator's loss is {self._history[-1]['g_loss']:.3f}; "
-                f"{names[1]} takes over from {names[0]}"
-            )
-            self.model.go_to_stage(1)
-
-
 LOSSES, ACCURACY = "losses", "accuracy"
 _NAMES = {LOSSES: "both losses were", ACCURACY: "the discriminator's accuracy was"}
 _MEASURES = {LOSSES: ("d_loss", "g_loss"), ACCURACY: ("d_accuracy",)}
@@ -156,31 +116,51 @@ class Equilibrium:
         )
 
 
-class EquilibriumStop(keras.callbacks.Callback):
-    """Callback that ends ``fit`` when the equilibrium is reached.
+class Stages(keras.callbacks.Callback):
+    """Callback that changes to the second discriminator, and ends ``fit`` at the equilibrium.
+
+    The stage depends on the history alone, so a resumed training run continues in its stage. With
+    two discriminators, the column :data:`STAGE` is added to the history.
 
     Args:
-        settings: condition for the equilibrium.
+        staging: condition for the change to the second discriminator; None if there is only one.
+        stop: condition for the end of ``fit``; None trains for all epochs.
         history: rows of the epochs before a resumed training run.
-        say: function that gets one line at the end.
+        say: function that gets one line at the change and one at the end.
+
+    Source: 2021 report, section 6.1: two discriminators, the first one slowed down on purpose.
     """
 
     def __init__(
         self,
-        settings: Equilibrium,
+        staging: StagingSettings | None,
+        stop: Equilibrium | None,
         history: Sequence[Mapping[str, float]] = (),
         say: Callable[[str], None] = print,
     ) -> None:
         super().__init__()
-        self._settings, self._say = settings, say
+        self._staging, self._stop, self._say = staging, stop, say
         self._history = list(history)
 
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        if self._staging and self._staging.was_due(self._history):
+            self.model.go_to_stage(1)
+
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        logs = {} if logs is None else logs
+        if self._staging:
+            logs[STAGE] = self.model.stage + 1
         self._history.append({name: float(value) for name, value in logs.items()})
-        if self._settings.reached(self._history, len(self.model.discriminators)):
-            band = f"{self._settings.low} to {self._settings.high}"
+        if self._staging and self.model.stage == 0 and self._staging.is_due(self._history):
+            first, second = (network.name for network in self.model.discriminators)
             self._say(
-                f"epoch {epoch + 1}: {_NAMES[self._settings.measure]} within {band} for "
-                f"{self._settings.epochs} epochs; training ends"
+                f"epoch {epoch + 1}: the generator's loss is {logs['g_loss']:.3f}; "
+                f"{second} takes over from {first}"
+            )
+            self.model.go_to_stage(1)
+        if self._stop and self._stop.reached(self._history, 2 if self._staging else 1):
+            self._say(
+                f"epoch {epoch + 1}: {_NAMES[self._stop.measure]} within {self._stop.low} to "
+                f"{self._stop.high} for {self._stop.epochs} epochs; training ends"
             )
             self.model.stop_training = True

@@ -8,9 +8,8 @@ import tensorflow as tf
 from serkit.errors import check_range
 from serkit.gans.base import GAN, GANSettings, apply_gradients, split_batch, step_seeds
 from serkit.gans.losses import gradient_penalty, wasserstein_critic_loss, wasserstein_generator_loss
-from serkit.gans.networks import critic, generator
+from serkit.gans.networks import critic
 from serkit.seeds import derive_seed
-from serkit.training.precision import precision
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,7 @@ class WGANGPSettings(GANSettings):
         return self.critic_steps * self.batch_size
 
 
+@keras.saving.register_keras_serializable("serkit")
 class WGANGP(GAN):
     """A generator and a critic, with a penalty that keeps the norm of the critic's gradient near 1.
 
@@ -67,11 +67,14 @@ class WGANGP(GAN):
     critic are those of its last step.
 
     Args:
-        generator: model from ``(batch, latent)`` to ``(batch, frames, bins, 1)``.
-        critic: model from such a spectrogram to a score ``(batch, 1)``; without batch
-            normalisation.
-        settings: settings of the training run.
-        seed: seed of the noise, of the augmentation, and of the points of the gradient penalty.
+        settings: settings of the GAN and its training run.
+        seed: seed of the new weights; and, during training, of the noise, of the augmentation, and
+            of the points of the gradient penalty.
+        generator: model from ``(batch, latent)`` to ``(batch, frames, bins, 1)`` in [-1, 1]; None
+            builds the generator of the 2021 report.
+        discriminators: the critic, as a list of one model from such a spectrogram to a score
+            ``(batch, 1)``, without batch normalisation. None builds the critic of the 2021 report.
+        name: name of the model.
 
     Call arguments:
         noise: float32 ``(batch, latent)``; for a conditional GAN, a list of this noise and int32
@@ -81,20 +84,30 @@ class WGANGP(GAN):
         InputError: by ``fit``, if the number of examples of a step is not a multiple of
             ``critic_steps``.
 
+    Example:
+        >>> settings = WGANGPSettings(width=0.02, batch_size=2, critic_steps=1)
+        >>> gan = WGANGP(settings, seed=0)
+        >>> history = gan.fit(np.zeros((2, 224, 224, 1), "float32"), batch_size=2, verbose=0)
+        >>> sorted(history.history)
+        ['c_loss', 'distance', 'g_loss', 'penalty']
+
     Source: 2021 report, section 8.1; Gulrajani et al. (2017), arXiv:1704.00028.
     """
 
+    kind = "wgan_gp"
+    settings_type = WGANGPSettings
+    tracked = "c_loss", "g_loss", "distance", "penalty"
     settings: WGANGPSettings
 
-    def __init__(
-        self,
-        generator: keras.Model,
-        critic: keras.Model,
-        settings: WGANGPSettings,
-        seed: int = 0,
-    ) -> None:
-        tracked = "c_loss", "g_loss", "distance", "penalty"
-        super().__init__(generator, [critic], settings, seed, tracked, "wgan_gp")
+    def new_discriminators(self) -> list[keras.Model]:
+        settings = self.settings
+        seed = derive_seed(self.seed, "critic")
+        return [critic(settings.opponent_width, seed, settings.classes)]
+
+    def new_optimizers(self) -> tuple[keras.Optimizer, list[keras.Optimizer]]:
+        settings, adam = self.settings, keras.optimizers.Adam
+        generator = adam(settings.generator_rate, settings.beta_1, settings.beta_2)
+        return generator, [adam(settings.critic_rate, settings.beta_1, settings.beta_2)]
 
     @property
     def critic(self) -> keras.Model:
@@ -105,46 +118,30 @@ class WGANGP(GAN):
         parts = split_batch(data, self.settings.critic_steps)
         *seeds, last = step_seeds(self.step_seed(), len(parts) + 1)
         for (real, labels), seed in zip(parts, seeds, strict=True):
-            c_loss, distance, penalty = self._teach_critic(real, labels, seed)
+            c_loss, distance, penalty = self._train_critic(real, labels, seed)
         with tf.GradientTape() as tape:
             fake = self.generate(labels, tf.shape(real)[0], last)
-            shown = self.show(fake, tf.random.experimental.stateless_fold_in(last, 0))
+            shown = self.show(fake, step_seeds(last, 1)[0])
             g_loss = wasserstein_generator_loss(self.discriminate(shown, labels))
         apply_gradients(tape, g_loss, self.generator, self.generator_optimizer)
         return self.finish_step(c_loss, g_loss, distance, penalty)
 
-    def _teach_critic(
+    def _train_critic(
         self, real: tf.Tensor, labels: tf.Tensor | None, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         batch = tf.shape(real)[0]
-        share_seed, *show_seeds = step_seeds(seed, 3)
+        weight_seed, *show_seeds = step_seeds(seed, 3)
         fake = self.generate(labels, batch, seed)
         real, fake = map(self.show, (real, fake), show_seeds)
         both = None if labels is None else tf.concat([labels, labels], axis=0)
-        shares = tf.random.stateless_uniform([batch], share_seed)
+        weights = tf.random.stateless_uniform(tf.stack([batch]), weight_seed)
         with tf.GradientTape() as tape:
             # One pass for both batches: a critic's score depends on its own example only.
             scores = self.discriminate(tf.concat([real, fake], axis=0), both)
             difference = wasserstein_critic_loss(scores[:batch], scores[batch:])
             penalty = gradient_penalty(
-                lambda between: self.discriminate(between, labels), real, fake, shares
+                lambda between: self.discriminate(between, labels), real, fake, weights
             )
             loss = difference + self.settings.penalty * penalty
         apply_gradients(tape, loss, self.critic, self.discriminator_optimizer)
         return loss, -difference, penalty
-
-
-def build_wgan_gp(settings: WGANGPSettings, seed: int) -> WGANGP:
-    """Build a compiled WGAN-GP with new weights that depend on ``settings`` and ``seed`` only."""
-    classes = settings.classes
-    with precision(settings.precision):
-        gan = WGANGP(
-            generator(settings.width, settings.latent, derive_seed(seed, "generator"), classes),
-            critic(settings.opponent_width, derive_seed(seed, "critic"), classes),
-            settings,
-            seed=derive_seed(seed, "noise"),
-        )
-    adam = keras.optimizers.Adam
-    betas = settings.beta_1, settings.beta_2
-    gan.compile(adam(settings.generator_rate, *betas), [adam(settings.critic_rate, *betas)])
-    return gan

@@ -11,7 +11,7 @@ from serkit.augmentation.sample_filter import SampleFilter, sample_filtered
 from serkit.augmentation.synthetic_set import Origin, read_synthetic_set, write_synthetic_set
 from serkit.datasets.imbalance import balance_plan, nothing_rare
 from serkit.formatting import counted, time_left
-from serkit.gans.dcgan import REPORT, DCGANSettings, build_dcgan, limit_batch
+from serkit.gans.dcgan import DCGAN, REPORT, DCGANSettings, limit_batch
 from serkit.gans.fitting import fit_gan
 from serkit.gans.sampling import GeneratorCard, load_generator, store_generator
 from serkit.progress import Progress
@@ -91,7 +91,7 @@ def _pretrain(
     """
     real, seed = parts.to_fit(parts.split.train), derive_seed(settings.seed, "gan-of-all")
     gan_settings = _of_all(settings)
-    gan = build_dcgan(gan_settings, seed)
+    gan = DCGAN(gan_settings, seed)
     speakers, folder = parts.split.speakers, out / _OF_ALL
     fit_gan(gan, real, speakers, gan_settings, seed, folder, verbose=progress.verbose)
     return {"clips": len(real)}
@@ -139,7 +139,7 @@ def _train_and_sample(
     of_class = settings.gan
     if settings.gan_recipe == REPORT:
         of_class = limit_batch(of_class, len(real))
-    gan, folder = build_dcgan(of_class, seed), out / "gans" / label
+    gan, folder = DCGAN(of_class, seed), out / "gans" / label
     fit_gan(
         *(gan, real, speakers, of_class, seed, folder),
         init_from=out / _OF_ALL if settings.pretraining_steps else None,

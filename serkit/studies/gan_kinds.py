@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 
 from serkit.augmentation.arms import CONDITIONAL, DCGAN, WGAN_GP
 from serkit.errors import InputError, check_choice, check_range
+from serkit.gans import dcgan
 from serkit.gans.base import GAN, GANSettings
-from serkit.gans.dcgan import DCGAN_RECIPES, REPORT, SMALL_DATA, build_dcgan
+from serkit.gans.dcgan import DCGAN_RECIPES, REPORT, SMALL_DATA
 from serkit.gans.small_data import DiffAugmentSettings
-from serkit.gans.wgan_gp import WGANGPSettings, build_wgan_gp
+from serkit.gans.wgan_gp import WGANGP, WGANGPSettings
 from serkit.training.precision import fastest_precision
 
 ALL, NORMS = "all", "norms"
@@ -123,12 +124,12 @@ _WGAN_GP = WGANGPSettings(
 # Without masks: the generator of a WGAN-GP would learn to generate them.
 _MOVED = DiffAugmentSettings(time_mask=0.0, frequency_mask=0.0)
 KINDS = {
-    DCGAN: GanKind(build_dcgan, _DCGAN, _DCGAN),
-    WGAN_GP: GanKind(build_wgan_gp, _WGAN_GP, replace(_WGAN_GP, augment=_MOVED), longer=1.5),
-    CONDITIONAL: GanKind(build_dcgan, _DCGAN, _DCGAN, conditional=True),
+    DCGAN: GanKind(dcgan.DCGAN, _DCGAN, _DCGAN),
+    WGAN_GP: GanKind(WGANGP, _WGAN_GP, replace(_WGAN_GP, augment=_MOVED), longer=1.5),
+    CONDITIONAL: GanKind(dcgan.DCGAN, _DCGAN, _DCGAN, conditional=True),
 }
 """Kinds of GAN, by the names that arms use in ``fill``."""
 
 _REPORT = DCGAN_RECIPES[REPORT]
-REPORT_DCGAN = GanKind(build_dcgan, _REPORT, _REPORT, pretrained=False, whole_class=True)
+REPORT_DCGAN = GanKind(dcgan.DCGAN, _REPORT, _REPORT, pretrained=False, whole_class=True)
 """DCGAN of the recipe ``report``, the settings of the 2021 report."""

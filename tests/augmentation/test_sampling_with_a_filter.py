@@ -156,7 +156,7 @@ def test_what_cannot_be_sampled_is_refused(generator, generator_of_two, sample_f
             )
     with pytest.raises(InputError, match="label='bored'"):
         sample_filtered(generator, 1, 0, "bored", sample_filter)
-    with pytest.raises(InputError, match="makes one class only"):
+    with pytest.raises(InputError, match="`labels` must be None"):
         sample_filtered(generator, 1, 0, "angry", sample_filter, number=0)
     for number in (None, 2):
         with pytest.raises(InputError, match="numbers from 0 to 1"):

@@ -56,10 +56,10 @@ def test_normalisation_activation_and_dropout_are_the_reports():
 def test_the_critic_scores_each_example_by_itself(rng):
     """What the gradient penalty needs, and batch normalisation would not give."""
     model = critic(0.05)
-    pictures = rng.uniform(-1, 1, (3, 224, 224, 1)).astype("float32")
-    others = pictures.copy()
+    spectrograms = rng.uniform(-1, 1, (3, 224, 224, 1)).astype("float32")
+    others = spectrograms.copy()
     others[1:] = 5 * rng.uniform(-1, 1, others[1:].shape)
-    first, second = model(pictures, training=True), model(others, training=True)
+    first, second = model(spectrograms, training=True), model(others, training=True)
     np.testing.assert_allclose(first[0], second[0], rtol=1e-5)
     assert not np.allclose(first[1:], second[1:], rtol=1e-2)
     kinds = {type(layer).__name__ for layer in model.layers}
@@ -69,10 +69,10 @@ def test_the_critic_scores_each_example_by_itself(rng):
 
 def test_output_ranges():
     noise = np.random.default_rng(0).normal(size=(3, 5)).astype("float32") * 10
-    pictures = generator(0.05).predict(noise, verbose=0)
-    assert pictures.shape == (3, 224, 224, 1)
-    assert np.abs(pictures).max() <= 1
-    logits = discriminator1(0.05).predict(pictures, verbose=0)
+    spectrograms = generator(0.05).predict(noise, verbose=0)
+    assert spectrograms.shape == (3, 224, 224, 1)
+    assert np.abs(spectrograms).max() <= 1
+    logits = discriminator1(0.05).predict(spectrograms, verbose=0)
     assert logits.shape == (3, 1)
 
 
@@ -123,52 +123,52 @@ def test_width_is_checked(width):
         (critic, 3 * 26),
     ],
 )
-def test_classes_cost_their_vectors_and_what_takes_them_in(build, extra):
+def test_classes_add_their_vectors_and_kernels(build, extra):
     assert _parameters(build(0.05, classes=3)) == _parameters(build(0.05)) + extra
 
 
 @pytest.mark.parametrize("build", [generator, critic, *DISCRIMINATORS.values()])
-def test_without_classes_a_network_is_told_of_none(build):
+def test_without_classes_a_network_has_one_input(build):
     model = build(0.05, classes=0)
     assert len(model.inputs) == 1
     assert not [layer for layer in model.layers if isinstance(layer, keras.layers.Embedding)]
 
 
 @pytest.mark.parametrize("build", [generator, critic, *DISCRIMINATORS.values()])
-def test_one_class_is_none_to_be_told_apart(build):
-    with pytest.raises(InputError, match="classes=1"):
+def test_one_class_is_refused(build):
+    with pytest.raises(InputError, match=r"classes.*1"):
         build(0.05, classes=1)
-    with pytest.raises(InputError, match="classes=-1"):
+    with pytest.raises(InputError, match=r"classes.*-1"):
         build(0.05, classes=-1)
 
 
-def test_of_the_same_noise_each_class_has_its_own_picture(rng):
+def test_classes_give_different_spectrograms_for_the_same_noise(rng):
     model = generator(0.05, classes=3, seed=1)
     noise = np.repeat(rng.standard_normal((1, 5)).astype("float32"), 3, axis=0)
-    # Batch norm of the batch: with what a fresh one remembers the pictures would be nearly 0.
-    pictures = model([noise, np.array([0, 1, 2])], training=True)
-    assert pictures.shape == (3, 224, 224, 1)
+    # Batch norm of the batch: with what a fresh one remembers the spectrograms would be nearly 0.
+    spectrograms = model([noise, np.array([0, 1, 2])], training=True)
+    assert spectrograms.shape == (3, 224, 224, 1)
     for one, other in ((0, 1), (1, 2), (0, 2)):
-        assert np.abs(pictures[one] - pictures[other]).max() > 0.01
+        assert np.abs(spectrograms[one] - spectrograms[other]).max() > 0.01
     again = model([noise, np.array([2, 1, 0])], training=True)
-    np.testing.assert_allclose(again, pictures[::-1], atol=1e-5)
+    np.testing.assert_allclose(again, spectrograms[::-1], atol=1e-5)
 
 
 @pytest.mark.parametrize("build", [critic, *DISCRIMINATORS.values()])
 def test_a_class_adds_the_product_of_its_vector_with_the_mean_features(build, rng):
     model = build(0.05, classes=3, seed=1)
-    pictures = rng.uniform(-1, 1, (2, 224, 224, 1)).astype("float32")
+    spectrograms = rng.uniform(-1, 1, (2, 224, 224, 1)).astype("float32")
     (pooling,) = [
         layer for layer in model.layers if isinstance(layer, keras.layers.GlobalAveragePooling2D)
     ]
-    features = np.array(keras.Model(model.inputs[0], pooling.input)(pictures)).mean(axis=(1, 2))
+    features = np.array(keras.Model(model.inputs[0], pooling.input)(spectrograms)).mean(axis=(1, 2))
     # A fresh network's are nearly nothing.
     vectors = rng.standard_normal((3, features.shape[1])) / features.std()
     model.get_layer("class_vector").embeddings.assign(vectors)
-    verdicts = [np.array(model([pictures, np.full(2, number)]))[:, 0] for number in range(3)]
+    outputs = [np.array(model([spectrograms, np.full(2, number)]))[:, 0] for number in range(3)]
     for one, other in ((0, 1), (1, 2)):
         expected = features @ (vectors[one] - vectors[other])
-        np.testing.assert_allclose(verdicts[one] - verdicts[other], expected, rtol=1e-3)
+        np.testing.assert_allclose(outputs[one] - outputs[other], expected, rtol=1e-3)
 
 
 def test_conditional_networks_save_and_load_without_our_code(tmp_path):

@@ -7,9 +7,8 @@ from serkit.gans.staging import Equilibrium
 
 def test_report_is_what_the_2021_report_says():
     found = DCGAN_RECIPES[REPORT]
-    assert (found.discriminator, found.batch_size, found.width, found.latent) == (
-        *("staged", 128, 1.0, 5),
-    )
+    size = found.discriminator, found.batch_size, found.width, found.latent
+    assert size == ("staged", 128, 1.0, 5)
     assert 1.7e-4 <= found.generator_rate <= 2e-4
     for rate in (found.discriminator_rate, found.second_discriminator_rate):
         assert 2e-5 <= rate <= 5e-5
@@ -35,5 +34,5 @@ def test_a_batch_of_the_report_has_no_clip_twice(name, clips, batch):
 def test_a_recipe_can_be_changed():
     found = dcgan_recipe(SMALL_DATA, 20, width=0.5, steps=40)
     assert (found.width, found.steps, found.ema) == (0.5, 40, 0.99)
-    with pytest.raises(InputError, match=r"recipe='1921'.*report, small-data"):
+    with pytest.raises(InputError, match="1921"):
         dcgan_recipe("1921", 20)

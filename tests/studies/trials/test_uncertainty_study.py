@@ -59,8 +59,8 @@ def test_from_the_command_line_to_the_tables(synthetic_root, tmp_path, capsys):
         ood_scores = found.groupby("kind")["strangeness"].mean()
         assert ood_scores["silence"] > ood_scores["known"]
         model = keras.models.load_model(fold.folder / "bayesian-0.2" / "model.keras")
-        variational = [layer for layer in model.layers if hasattr(layer, "kernel_prior")]
-        assert {layer.kernel_prior.scale for layer in variational} == {2.0}
+        variational = [layer for layer in model.layers if hasattr(layer, "prior")]
+        assert {layer.prior.scale for layer in variational} == {2.0}
         kept = {path.name for path in (fold.folder / "bayesian-0.2").iterdir()}
         assert kept == {"history.csv", "model.keras"}
         # Networks are trained once, and loaded by later calls.
