@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from serkit.errors import InputError
+from serkit.errors import InputError, RecordingError
 from serkit.files import write_json
 from serkit.progress import Progress, Silent
 from serkit.studies.comparison_page import write_story
@@ -115,26 +115,46 @@ def compare(
         SerkitError: for recordings or settings that do not work; the message says why.
         LeakError: if a model would be fitted on validation or test speakers.
     """
-    progress = progress or Progress()
     with Run(out, fixed(settings)) as run:
-        with progress.stage("recordings and splits"):
-            if run.is_new:
-                # A call that failed before any work may have left a manifest of other recordings.
-                (out / MANIFEST).unlink(missing_ok=True)
-            comparison = Comparison(settings, run.folder, cache, progress)
-        run.begin_work()
-        with progress.stage("spectrograms and trainings"):
+        return compare_in(run, settings, cache, progress or Progress(), engine)[1]
+
+
+def compare_in(
+    run: Run,
+    settings: CompareSettings,
+    cache: Path | None,
+    progress: Progress,
+    engine: Engine | None = None,
+) -> tuple[Comparison, dict[str, Any]]:
+    """Run a comparison in an open run folder, see :func:`compare`.
+
+    Returns:
+        The comparison, and the content of ``comparison.json``.
+    """
+    out = run.folder
+    with progress.stage("recordings and splits"):
+        if run.is_new:
+            # A call that failed before any work may have left a manifest of other recordings.
+            (out / MANIFEST).unlink(missing_ok=True)
+        comparison = Comparison(settings, out, cache, progress)
+    run.begin_work()
+    with progress.stage("spectrograms and training runs"):
+        try:
             comparison.run(engine, task_factory_of(comparison))
-        with progress.stage("results"):
-            results = make_results(comparison)
-            write_json(out / "comparison.json", results)
-            write_tables(results, out / "tables")
-            for line in verdicts(results):
-                progress.say(f"   {line}")
-        with progress.stage("report"):
-            write_story(out / "report.html", comparison, results)
-        progress.say(f"\nreport: {out / 'report.html'}\nnumbers: {out / 'comparison.json'}")
-    return results
+        except RecordingError:
+            # The user corrects the recordings, so the next call has to audit them again.
+            (out / MANIFEST).unlink(missing_ok=True)
+            raise
+    with progress.stage("results"):
+        results = make_results(comparison)
+        write_json(out / "comparison.json", results)
+        write_tables(results, out / "tables")
+        for line in verdicts(results):
+            progress.say(f"   {line}")
+    with progress.stage("report"):
+        write_story(out / "report.html", comparison, results)
+    progress.say(f"\nreport: {out / 'report.html'}\nnumbers: {out / 'comparison.json'}")
+    return comparison, results
 
 
 def fixed(settings: CompareSettings) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from functools import cached_property
 from serkit.audio.augmentation import WaveAugmentation
 from serkit.datasets.corpus import Clip, Corpus
 from serkit.datasets.imbalance import REPORTED_CLASSES, balance_plan, report_plan
-from serkit.datasets.protocols import k_fold, leave_one_corpus_out, make_rare, random_folds
+from serkit.datasets.protocols import k_fold, make_rare, make_splits, random_folds
 from serkit.datasets.splits import Split
 from serkit.errors import InputError, check_choice
-from serkit.studies.comparison_settings import CORPORA, LEAKY, REPORTED, CompareSettings
+from serkit.studies.comparison_settings import CORPORA, HONEST, LEAKY, REPORTED, CompareSettings
 from serkit.studies.comparison_spectrograms import Views
 from serkit.studies.parts import Parts
 from serkit.training.live import LiveSpectrograms
@@ -32,7 +32,7 @@ class Fold:
     """One split that all arms are trained and tested on.
 
     Attributes:
-        protocol: ``k-fold``, ``random`` or ``leave-one-corpus-out``.
+        protocol: ``k-fold``, ``hold-out``, ``random`` or ``leave-one-corpus-out``.
         number: number of the fold, from 1.
         split: the split. Its training partition lacks the clips that ``rarify`` removes.
         plan: number of examples to add, by class.
@@ -133,17 +133,17 @@ def _plan(settings: CompareSettings, counts: dict[str, int]) -> dict[str, int]:
         # A fold without any of the 2021 report's classes is not filled up.
         known = any(label in counts for label in REPORTED_CLASSES)
         return report_plan(counts) if known else {}
-    return balance_plan(counts, settings.rare_below, settings.filled_to)
+    plan = balance_plan(counts, settings.rare_below, settings.filled_to)
+    return dict(itertools.islice(plan.items(), settings.most_rare or None))
 
 
-def _splits(protocol: str, settings: CompareSettings, corpus: Corpus) -> Iterator[Split]:
+def _splits(protocol: str, settings: CompareSettings, corpus: Corpus) -> Iterable[Split]:
     given = corpus, settings.label_set, settings.seed
-    if protocol == LEAKY:
-        yield from random_folds(*given, folds=settings.folds)
-    elif protocol == CORPORA:
-        yield from leave_one_corpus_out(*given)
-    else:
-        yield from k_fold(*given, folds=settings.folds)
+    if protocol == HONEST:
+        return k_fold(*given, folds=settings.folds)
+    if protocol == LEAKY and settings.folds > 1:
+        return random_folds(*given, folds=settings.folds)
+    return make_splits(protocol, *given)
 
 
 def _rarified(split: Split, settings: CompareSettings, label: str, share: float) -> Split:

@@ -1,6 +1,5 @@
 """The run folder: settings, versions, finished stages."""
 
-import fcntl
 import importlib.metadata
 import platform
 import subprocess
@@ -9,13 +8,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import filelock
+
 import serkit
 from serkit.errors import InputError, ResumeError
 from serkit.files import read_json, remove_partials, write_json
 
 _PACKAGES = (
-    *("tensorflow", "keras", "tensorflow-probability", "tensorflow-io", "librosa", "numpy"),
-    *("pandas", "keras-tuner", "scikit-learn", "scipy", "soundfile", "soxr"),
+    "tensorflow",
+    "keras",
+    "tensorflow-probability",
+    "tensorflow-io",
+    "librosa",
+    "numpy",
+    "pandas",
+    "keras-tuner",
+    "scikit-learn",
+    "scipy",
+    "soundfile",
+    "soxr",
 )
 
 
@@ -43,9 +54,12 @@ class Run:
     def __init__(self, folder: Path | str, settings: dict[str, Any]) -> None:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = open(self.folder / ".lock", "w")  # noqa: SIM115 - held while the run lives
+        self._lock = filelock.FileLock(self.folder / ".lock")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock.acquire(timeout=0)
+        except filelock.Timeout as error:
+            raise ResumeError(f"{self.folder} is being used by another process") from error
+        try:
             known = self.folder / "settings.json"
             self.is_new, self._begun = not known.exists(), False
             if not self.is_new:
@@ -55,11 +69,8 @@ class Run:
                 write_json(known, settings)
             # This process holds the lock, so partial files are left over from killed processes.
             remove_partials(self.folder)
-        except BlockingIOError as error:
-            self._lock.close()
-            raise ResumeError(f"{self.folder} is being used by another process") from error
         except BaseException:
-            self._lock.close()
+            self._lock.release()
             raise
 
     def __enter__(self) -> "Run":
@@ -70,7 +81,7 @@ class Run:
         if mendable and self.is_new and not self._begun:
             for name in ("settings.json", "versions.json"):
                 (self.folder / name).unlink(missing_ok=True)
-        self._lock.close()
+        self._lock.release()
 
     def begin_work(self) -> None:
         """Keep the settings from now on, even if an error occurs; :meth:`stage` does so too."""
@@ -97,14 +108,6 @@ class Run:
     def forget(self, name: str) -> None:
         """Delete the record of a stage whose files are gone, so that the stage is run again."""
         (self.folder / "stages" / f"{name}.json").unlink(missing_ok=True)
-
-    def is_done(self, name: str) -> bool:
-        return (self.folder / "stages" / f"{name}.json").exists()
-
-    def seconds(self) -> dict[str, float]:
-        """Return the seconds that each finished stage took; for a resumed stage, since resuming."""
-        records = sorted((self.folder / "stages").glob("*.json"))
-        return {path.stem: read_json(path)["seconds"] for path in records}
 
 
 def _require_same(known: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:
