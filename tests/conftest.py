@@ -86,11 +86,11 @@ def finished_run(tmp_path_factory, synthetic_root) -> Path:
     from serkit.models.compact import CompactSettings, compact
     from serkit.progress import Silent
     from serkit.studies.comparison import fixed
-    from serkit.studies.comparison_settings import CompareSettings
+    from serkit.studies.comparison_settings import ComparisonSettings
     from serkit.studies.engine import Comparison
     from serkit.studies.run_folder import Run
 
-    settings = CompareSettings(
+    settings = ComparisonSettings(
         (str(synthetic_root),),
         arms=("none", "noise-images"),
         folds=1,

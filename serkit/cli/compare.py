@@ -20,7 +20,7 @@ from serkit.cli.arguments import (
 from serkit.errors import InputError
 
 if TYPE_CHECKING:
-    from serkit.studies.comparison_settings import CompareSettings
+    from serkit.studies.comparison_settings import ComparisonSettings
 
 _EVERYWHERE = [name for name, arm in ARMS.items() if not arm.fill and name != NONE]
 # With the 2021 report's recipe each class' GAN starts from random weights, without pretraining.
@@ -85,7 +85,7 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
     add(
         "--rarify",
         default="",
-        metavar="CLASS=SHARE,…",
+        metavar="CLASS=FRACTION,…",
         help="leave only so much of these classes' training clips, such as surprise=0.15",
     )
     add("--folds", type=int, help="default: 5")
@@ -115,14 +115,14 @@ def _add_filling(parser: argparse.ArgumentParser) -> None:
         "--filled-to",
         type=float,
         default=1.0,
-        metavar="SHARE",
+        metavar="FRACTION",
         help="of the largest class; default: %(default)s",
     )
     add(
         "--generated-share",
         type=float,
         default=1.0,
-        metavar="SHARE",
+        metavar="FRACTION",
         help="of what is added by arms with GANs or noise, the rest being copies of clips",
     )
     add("--gated", action="store_true", help="filter generated samples")
@@ -180,17 +180,17 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def settings_of(options: argparse.Namespace) -> "CompareSettings":
+def settings_of(options: argparse.Namespace) -> "ComparisonSettings":
     """Return the settings of the comparison that the options ask for.
 
     Raises:
         InputError: if an option is not valid.
     """
-    from serkit.studies.comparison_settings import CompareSettings
+    from serkit.studies.comparison_settings import ComparisonSettings
     from serkit.studies.gan_kinds import GanSizes
     from serkit.studies.search_spaces import read_tuned
 
-    settings = CompareSettings(
+    settings = ComparisonSettings(
         roots=recordings_of(options),
         naming=naming_of(options),
         spec=spec_of(options),
@@ -204,7 +204,7 @@ def settings_of(options: argparse.Namespace) -> "CompareSettings":
         seeds=tuple(options.seeds),
         more_seeds=tuple(options.more_seeds),
         best=options.best,
-        rarify=_shares(options.rarify),
+        rarify=_fractions(options.rarify),
         first_folds=options.first_folds,
         plan=options.plan,
         rare_below=options.rare_below,
@@ -235,14 +235,14 @@ def _weights(given: str) -> str:
     return given if given in ("imagenet", "none") else str(Path(given).resolve())
 
 
-def _shares(text: str) -> tuple[tuple[str, float], ...]:
+def _fractions(text: str) -> tuple[tuple[str, float], ...]:
     found = []
     for part in filter(None, text.split(",")):
-        label, _, share = part.rpartition("=")
+        label, _, fraction = part.rpartition("=")
         try:
-            found.append((label, float(share)))
+            found.append((label, float(fraction)))
         except ValueError as error:
             raise InputError(
-                f"--rarify {part!r} is not valid; valid is CLASS=SHARE, such as surprise=0.15"
+                f"--rarify {part!r} is not valid; valid is CLASS=FRACTION, such as surprise=0.15"
             ) from error
     return tuple(found)

@@ -12,7 +12,7 @@ from serkit.errors import InputError, RecordingError
 from serkit.files import write_json
 from serkit.progress import Progress, Silent
 from serkit.studies.comparison_page import write_story
-from serkit.studies.comparison_settings import CompareSettings
+from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.comparison_spectrograms import AUDIO, AudioPart, Views
 from serkit.studies.engine import MANIFEST, Comparison, open_corpus
 from serkit.studies.exports import write_tables
@@ -41,7 +41,7 @@ def sources_of(task: Task) -> Mapping[str, Path]:
     return task.sources if isinstance(task, AudioPart) else {}
 
 
-def reopened(settings: CompareSettings, out: Path, cache: Path, name: str) -> Task:
+def reopened(settings: ComparisonSettings, out: Path, cache: Path, name: str) -> Task:
     """Recreate a task of a comparison.
 
     Args:
@@ -88,7 +88,7 @@ _MAY_CHANGE = ("arms", "classifiers", "protocol", "seeds", "more_seeds", "best")
 
 
 def compare(
-    settings: CompareSettings,
+    settings: ComparisonSettings,
     out: Path,
     cache: Path | None = None,
     progress: Progress | None = None,
@@ -121,7 +121,7 @@ def compare(
 
 def compare_in(
     run: Run,
-    settings: CompareSettings,
+    settings: ComparisonSettings,
     cache: Path | None,
     progress: Progress,
     engine: Engine | None = None,
@@ -157,7 +157,7 @@ def compare_in(
     return comparison, results
 
 
-def fixed(settings: CompareSettings) -> dict[str, Any]:
+def fixed(settings: ComparisonSettings) -> dict[str, Any]:
     """Return the settings that later calls in the same run folder must keep, as JSON values."""
     return {name: value for name, value in settings.to_json().items() if name not in _MAY_CHANGE}
 

@@ -102,13 +102,13 @@ class ArmSections:
         return Section(self._title("what could be seen at all"), [text], [Table(columns, rows)])
 
     def _errors(self) -> Section:
-        shares = {
+        recalls = {
             name: {label: found["value"] for label, found in arm["recalls"].items()}
             for name, arm in self.arms.items()
         }
         drawing = {
             f"recalls-{self.name}": (
-                drawn.recalls(shares, self.results["rare"]),
+                drawn.recalls(recalls, self.results["rare"]),
                 "Recall of every class, per cent.",
             )
         }
@@ -209,8 +209,8 @@ def _warnings(results: dict[str, Any]) -> Iterator[str]:
         yield LEAKY
     if results.get("synthetic"):
         yield WARNING
-    for label, share in settings["rarify"]:
-        yield f"{label} was made rare on purpose: {share:.0%} of its training clips are left."
+    for label, fraction in settings["rarify"]:
+        yield f"{label} was made rare on purpose: {fraction:.0%} of its training clips are left."
     if everywhere := settings["everywhere"]:
         yield f"Every arm, none included, also gets: {', '.join(everywhere)}."
     folds = [one for found in results["protocols"].values() for one in found["folds"]]

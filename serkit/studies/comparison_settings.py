@@ -30,13 +30,13 @@ FROZEN_CONVS = TransferSettings().frozen_convs
 
 
 @dataclass(frozen=True)
-class Contender:
+class ClassifierKind:
     """Kind of classifier that a comparison can train.
 
     Attributes:
         build: function that returns a model from spectrograms to logits. Its arguments are the
             number of classes, the shape ``(frames, bins, 1)``, the initial weights
-            (:attr:`CompareSettings.weights`) and the seed.
+            (:attr:`ComparisonSettings.weights`) and the seed.
         network: settings of the network; results depend on them.
         fit: default training settings.
         pretrained: whether ``build`` uses the given initial weights.
@@ -48,18 +48,18 @@ class Contender:
     pretrained: bool = False
 
 
-def compact_contender(recipe: CompactRecipe) -> Contender:
+def compact_kind(recipe: CompactRecipe) -> ClassifierKind:
     """Return the compact network with the settings of a recipe."""
 
     def build(classes: int, shape: tuple[int, int, int], weights: str, seed: int) -> keras.Model:
         return compact(classes, shape, recipe.network, seed)
 
-    return Contender(build, recipe.network, recipe.fit)
+    return ClassifierKind(build, recipe.network, recipe.fit)
 
 
-def transfer_contender(
+def transfer_kind(
     name: str, frozen_convs: int = FROZEN_CONVS, precision: str | None = None
-) -> Contender:
+) -> ClassifierKind:
     """Return one of the 2021 report's networks.
 
     Args:
@@ -81,12 +81,12 @@ def transfer_contender(
 
     # The frozen layers take most of the time. So augmentation uses the cached features of two fixed
     # views instead of a new view at each step.
-    return Contender(build, network, replace(REPORT_FIT, views=2), pretrained=True)
+    return ClassifierKind(build, network, replace(REPORT_FIT, views=2), pretrained=True)
 
 
 CLASSIFIERS = {
-    "compact": compact_contender(CompactRecipe()),
-    **{name: transfer_contender(name) for name in TRANSFER},
+    "compact": compact_kind(CompactRecipe()),
+    **{name: transfer_kind(name) for name in TRANSFER},
 }
 """Classifiers by name: serkit's own, and the three of the 2021 report (section 6.2)."""
 
@@ -114,7 +114,7 @@ _LATER = (
 
 
 @dataclass(frozen=True)
-class CompareSettings:
+class ComparisonSettings:
     """Settings of a comparison; the defaults fit two cores.
 
     Attributes:
@@ -228,9 +228,9 @@ class CompareSettings:
         TransferSettings(self.frozen_convs, precision=self.precision)
         if DCGAN in self.tuned and self.gan_recipe == REPORT:
             raise InputError("a DCGAN of a search and the recipe report were given; valid is one")
-        for label, share in self.rarify:
-            if not 0 < share <= 1:
-                raise InputError(f"rarify {label}={share}; valid is above 0 and at most 1")
+        for label, fraction in self.rarify:
+            if not 0 < fraction <= 1:
+                raise InputError(f"rarify {label}={fraction}; valid is above 0 and at most 1")
         for name in ("roots", "classifiers", "seeds"):
             values = getattr(self, name)
             may_be_empty = name == "roots" and self.synthetic
@@ -281,16 +281,16 @@ class CompareSettings:
 
     def fit_of(self, classifier: str) -> FitSettings:
         """Return the training settings of a classifier."""
-        return self.fit.get(classifier, self.contender(classifier).fit)
+        return self.fit.get(classifier, self.classifier_kind(classifier).fit)
 
-    def contender(self, classifier: str) -> Contender:
+    def classifier_kind(self, classifier: str) -> ClassifierKind:
         """Return a kind of classifier; applies ``tuned``, ``frozen_convs`` and ``precision``."""
         recipe = self.tuned.get(TUNED_CLASSIFIER)
         if classifier == "compact" and isinstance(recipe, CompactRecipe):
-            return compact_contender(recipe)
+            return compact_kind(recipe)
         changed = (self.frozen_convs, self.precision) != (FROZEN_CONVS, fastest_precision())
         if classifier in TRANSFER and changed:
-            return transfer_contender(classifier, self.frozen_convs, self.precision)
+            return transfer_kind(classifier, self.frozen_convs, self.precision)
         return CLASSIFIERS[classifier]
 
     def gan_kind(self, kind: str) -> GanKind:
@@ -300,7 +300,7 @@ class CompareSettings:
         tuned = self.tuned.get(kind)
         return KINDS[kind].tuned(tuned) if isinstance(tuned, GANSettings) else KINDS[kind]
 
-    def trained_for(self, epochs: int | None) -> "CompareSettings":
+    def trained_for(self, epochs: int | None) -> "ComparisonSettings":
         """Return these settings with so many epochs for all classifiers; None changes nothing."""
         if epochs is None:
             return self
@@ -308,7 +308,7 @@ class CompareSettings:
         fit = {name: replace(self.fit_of(name), epochs=epochs) for name in CLASSIFIERS}
         return replace(self, fit=fit)
 
-    def shortened(self) -> "CompareSettings":
+    def shortened(self) -> "ComparisonSettings":
         """Return the shortest settings that show whether everything runs."""
         fit = {
             name: replace(self.fit_of(name), epochs=2, steps_per_epoch=4, batch_size=16)

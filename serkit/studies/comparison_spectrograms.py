@@ -21,7 +21,7 @@ from serkit.datasets.corpus import Corpus
 from serkit.errors import RecordingError
 from serkit.files import replacing
 from serkit.serialization import content_key
-from serkit.studies.comparison_settings import CompareSettings
+from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.parts import live_spectrograms
 from serkit.training.cache import ArrayCache
 from serkit.training.live import LiveSpectrograms
@@ -228,7 +228,12 @@ class Views:
     """
 
     def __init__(
-        self, settings: CompareSettings, corpus: Corpus, out: Path, cache: Path, size: int = _PART
+        self,
+        settings: ComparisonSettings,
+        corpus: Corpus,
+        out: Path,
+        cache: Path,
+        size: int = _PART,
     ) -> None:
         arms = choose_arms(settings.arms, settings.everywhere)
         speeds = dict.fromkeys(speed for arm in arms for speed in settings.speeds_of(arm))

@@ -23,7 +23,7 @@ from serkit.progress import Progress
 from serkit.reporting.verdicts import LEAKY
 from serkit.studies.classifier_runs import Training
 from serkit.studies.comparison import compare_in, fixed
-from serkit.studies.comparison_settings import HOLD_OUT, HONEST, CompareSettings
+from serkit.studies.comparison_settings import HOLD_OUT, HONEST, ComparisonSettings
 from serkit.studies.deployment import deliver, try_out
 from serkit.studies.engine import Comparison
 from serkit.studies.finished_comparison import DEMO_ARMS, networks_of
@@ -49,7 +49,7 @@ def demo_settings(
     spec: SpectrogramSpec | None = None,
     naming: Naming | None = None,
     short: bool = False,
-) -> CompareSettings:
+) -> ComparisonSettings:
     """Return the demo's comparison: no augmentation and DCGANs of rare classes, on one split.
 
     Both arms also get SpecAugment's masks. A sample filter rejects generated samples that are
@@ -82,7 +82,7 @@ def demo_settings(
     """
     check_choice("protocol", protocol, _PROTOCOLS)
     steps = _STEPS_OF_REPORT if gan_recipe == REPORT else _STEPS
-    settings = CompareSettings(
+    settings = ComparisonSettings(
         roots=roots,
         arms=(NONE, DCGAN),
         everywhere=("specaugment",),
@@ -109,7 +109,7 @@ def demo_settings(
 
 
 def run_demo(
-    settings: CompareSettings,
+    settings: ComparisonSettings,
     out: Path,
     models: Path,
     cache: Path | None = None,

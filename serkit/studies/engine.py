@@ -17,7 +17,7 @@ from serkit.formatting import counted
 from serkit.progress import Progress
 from serkit.seeds import derive_seed
 from serkit.studies.classifier_runs import TrainedFilter, Training
-from serkit.studies.comparison_settings import CompareSettings
+from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.comparison_spectrograms import Views
 from serkit.studies.filling import Filling
 from serkit.studies.folds import Fold, make_folds
@@ -28,7 +28,7 @@ from serkit.training.shards import Rows
 MANIFEST = "manifest.csv"
 
 
-def open_corpus(settings: CompareSettings, out: Path, progress: Progress) -> Corpus:
+def open_corpus(settings: ComparisonSettings, out: Path, progress: Progress) -> Corpus:
     """Return the audited clips, without the corpora that the settings leave out.
 
     Args:
@@ -86,7 +86,7 @@ class Comparison:
 
     def __init__(
         self,
-        settings: CompareSettings,
+        settings: ComparisonSettings,
         out: Path,
         cache: Path | None = None,
         progress: Progress | None = None,

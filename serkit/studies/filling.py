@@ -9,7 +9,7 @@ import numpy as np
 
 from serkit.augmentation.arms import COPIES, NOISE, Arm
 from serkit.seeds import derive_seed
-from serkit.studies.comparison_settings import CompareSettings
+from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.folds import Fold
 from serkit.studies.generators import FilterTask, Generators, Samples
 from serkit.studies.parts import Parts
@@ -47,7 +47,7 @@ class Filling:
 
     arm: Arm
     fold: Fold
-    settings: CompareSettings
+    settings: ComparisonSettings
     generators: dict[str, Generators]
     filter_task: FilterTask | None = None
 

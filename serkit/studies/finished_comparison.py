@@ -12,7 +12,7 @@ from serkit.progress import Progress
 from serkit.serialization import restored
 from serkit.studies.classifier_runs import Training
 from serkit.studies.comparison import fixed
-from serkit.studies.comparison_settings import CompareSettings
+from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.deployment import Deliverable
 from serkit.studies.engine import Comparison
 from serkit.studies.folds import Fold
@@ -141,7 +141,7 @@ def _train(
 
 
 def _of_comparison(
-    settings: CompareSettings, arm: Arm, classifier: str, found: Mapping[str, Any]
+    settings: ComparisonSettings, arm: Arm, classifier: str, found: Mapping[str, Any]
 ) -> dict[str, Any]:
     return {
         "classifier": classifier,
@@ -154,9 +154,9 @@ def _of_comparison(
     }
 
 
-def _settings(values: dict[str, Any]) -> CompareSettings:
+def _settings(values: dict[str, Any]) -> ComparisonSettings:
     # The class of the settings follows from their kind, not from their values.
     tuned = {kind: restored(SETTINGS[kind], one) for kind, one in values.get("tuned", {}).items()}
     known = {name: value for name, value in values.items() if name != "tuned"}
-    settings: CompareSettings = restored(CompareSettings, known | {"tuned": {}})
+    settings: ComparisonSettings = restored(ComparisonSettings, known | {"tuned": {}})
     return replace(settings, tuned=tuned)

@@ -12,7 +12,7 @@ from serkit.datasets.imbalance import REPORTED_CLASSES, balance_plan, report_pla
 from serkit.datasets.protocols import k_fold, make_rare, make_splits, random_folds
 from serkit.datasets.splits import Split
 from serkit.errors import InputError, check_choice
-from serkit.studies.comparison_settings import CORPORA, HONEST, LEAKY, REPORTED, CompareSettings
+from serkit.studies.comparison_settings import CORPORA, HONEST, LEAKY, REPORTED, ComparisonSettings
 from serkit.studies.comparison_spectrograms import Views
 from serkit.studies.parts import Parts
 from serkit.training.live import LiveSpectrograms
@@ -79,7 +79,7 @@ class Fold:
         return Parts(self.corpus, self.split, rows, self.label_set)
 
 
-def make_folds(settings: CompareSettings, corpus: Corpus, views: Views) -> Iterator[Fold]:
+def make_folds(settings: ComparisonSettings, corpus: Corpus, views: Views) -> Iterator[Fold]:
     """Yield all folds of all protocols, in the order in which they are run.
 
     Args:
@@ -103,8 +103,8 @@ def make_folds(settings: CompareSettings, corpus: Corpus, views: Views) -> Itera
             fold = Fold(protocol, number, split, {}, views, corpus, settings.label_set)
             if protocol == CORPORA:
                 fold = _of_known_classes(fold)
-            for label, share in _there(settings.rarify, fold):
-                fold = replace(fold, split=_rarified(fold.split, settings, label, share))
+            for label, fraction in _there(settings.rarify, fold):
+                fold = replace(fold, split=_rarified(fold.split, settings, label, fraction))
             counts = fold.split.train.counts(settings.label_set)
             _require_all_classes(fold)
             yield replace(fold, plan=_plan(settings, counts))
@@ -116,7 +116,7 @@ def _there(rarify: Iterable[tuple[str, float]], fold: Fold) -> Iterator[tuple[st
     With ``leave-one-corpus-out``, a training partition may lack a class.
     """
     known = fold.split.train.classes(fold.label_set)
-    return ((label, share) for label, share in rarify if label in known)
+    return ((label, fraction) for label, fraction in rarify if label in known)
 
 
 def _require_all_classes(fold: Fold) -> None:
@@ -128,7 +128,7 @@ def _require_all_classes(fold: Fold) -> None:
         )
 
 
-def _plan(settings: CompareSettings, counts: dict[str, int]) -> dict[str, int]:
+def _plan(settings: ComparisonSettings, counts: dict[str, int]) -> dict[str, int]:
     if settings.plan == REPORTED:
         # A fold without any of the 2021 report's classes is not filled up.
         known = any(label in counts for label in REPORTED_CLASSES)
@@ -137,7 +137,7 @@ def _plan(settings: CompareSettings, counts: dict[str, int]) -> dict[str, int]:
     return dict(itertools.islice(plan.items(), settings.most_rare or None))
 
 
-def _splits(protocol: str, settings: CompareSettings, corpus: Corpus) -> Iterable[Split]:
+def _splits(protocol: str, settings: ComparisonSettings, corpus: Corpus) -> Iterable[Split]:
     given = corpus, settings.label_set, settings.seed
     if protocol == HONEST:
         return k_fold(*given, folds=settings.folds)
@@ -146,12 +146,12 @@ def _splits(protocol: str, settings: CompareSettings, corpus: Corpus) -> Iterabl
     return make_splits(protocol, *given)
 
 
-def _rarified(split: Split, settings: CompareSettings, label: str, share: float) -> Split:
+def _rarified(split: Split, settings: ComparisonSettings, label: str, fraction: float) -> Split:
     counts = split.train.counts(settings.label_set)
-    left = round(share * counts[label])
+    left = round(fraction * counts[label])
     if left < 1:
         raise InputError(
-            f"rarify {label}={share} leaves none of {counts[label]} training clips; "
+            f"rarify {label}={fraction} leaves none of {counts[label]} training clips; "
             f"valid is {1 / counts[label]:.3f} or more"
         )
     return make_rare(split, settings.label_set, label, left, settings.seed)

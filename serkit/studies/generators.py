@@ -21,7 +21,7 @@ from serkit.gans.sampling import GeneratorCard, StoredGenerator, load_generator,
 from serkit.gans.small_data import tune_norms_alone
 from serkit.seeds import derive_seed
 from serkit.serialization import content_key
-from serkit.studies.comparison_settings import CompareSettings
+from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.folds import Fold, clips_key
 from serkit.studies.gan_kinds import KINDS, NORMS
 from serkit.tasks.graph import failure_at
@@ -100,10 +100,10 @@ class GanTraining:
         return (self.before and self.before.failure) or failure_at(self.place)
 
     @property
-    def voices(self) -> frozenset[str]:
+    def speakers(self) -> frozenset[str]:
         """Speakers that the generator was trained on, including those of its predecessors."""
         own = frozenset(self.clips.speakers())
-        return own | self.before.voices if self.before else own
+        return own | self.before.speakers if self.before else own
 
     def run(self, verbose: int) -> None:
         """Train the GAN, or resume its training run, and store the generator.
@@ -128,8 +128,8 @@ class GanTraining:
             verbose=verbose,
         )
         labels = parts.classes if self.settings.classes else (self.name,)
-        voices = tuple(sorted(self.voices))
-        card = GeneratorCard(labels, voices, len(self.clips), gan.name, self.spec)
+        speakers = tuple(sorted(self.speakers))
+        card = GeneratorCard(labels, speakers, len(self.clips), gan.name, self.spec)
         store_generator(gan.sampler, card, self.place)
         # Otherwise the graphs of hundreds of networks would accumulate in one process.
         keras.utils.clear_session()
@@ -149,7 +149,7 @@ class Generators:
         folder: folder of all GANs.
     """
 
-    def __init__(self, kind: str, fold: Fold, settings: CompareSettings, folder: Path) -> None:
+    def __init__(self, kind: str, fold: Fold, settings: ComparisonSettings, folder: Path) -> None:
         self._kind, self._fold, self._settings, self._folder = kind, fold, settings, folder
 
     def trainings(self) -> Iterator[GanTraining]:
@@ -272,7 +272,7 @@ class Samples:
         if found is None:
             # The sample filter accepted no sample.
             shape = (0, *self.training.fold.parts.shape)
-            return Examples(np.zeros(shape, np.float32), self.training.voices, np.zeros(0, int))
+            return Examples(np.zeros(shape, np.float32), self.training.speakers, np.zeros(0, int))
         spectrograms, origin = found
         labels = np.full(len(spectrograms), number)
         return Examples(spectrograms, frozenset(origin.speakers), labels)

@@ -6,7 +6,7 @@ from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.cli.main import main
 from serkit.datasets.custom import Naming
 from serkit.datasets.imbalance import RARE_BELOW
-from serkit.studies.comparison_settings import CompareSettings
+from serkit.studies.comparison_settings import ComparisonSettings
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_short_takes_two_rare_classes_and_leaves_what_was_given(asked):
     (short, *_), (plain, *_) = asked
     assert (short.most_rare, short.gans.steps, short.rare_below) == (2, 50, 0.9)
     assert (plain.most_rare, plain.rare_below) == (0, RARE_BELOW)
-    assert CompareSettings(roots=("x",)).rare_below == RARE_BELOW
+    assert ComparisonSettings(roots=("x",)).rare_below == RARE_BELOW
     assert "most_rare" not in plain.to_json()
 
 

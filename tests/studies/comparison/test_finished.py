@@ -22,7 +22,7 @@ from serkit.studies.search_spaces import CompactRecipe
 
 
 @pytest.fixture(scope="module")
-def compared(synthetic_root, settings_of, small_contenders, tmp_path_factory) -> Path:
+def compared(synthetic_root, settings_of, small_classifiers, tmp_path_factory) -> Path:
     """Run folder of one fold, the baseline and two seeds, with trained networks."""
     out = tmp_path_factory.mktemp("compared") / "mine"
     settings = settings_of(
@@ -33,7 +33,7 @@ def compared(synthetic_root, settings_of, small_contenders, tmp_path_factory) ->
         seeds=(0, 1),
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(comparison_settings.CLASSIFIERS, "compact", small_contenders["compact"])
+        patch.setitem(comparison_settings.CLASSIFIERS, "compact", small_classifiers["compact"])
         compare(settings, out)
     return out
 

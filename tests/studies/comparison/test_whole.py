@@ -12,7 +12,7 @@ from serkit.files import read_json
 from serkit.models.compact import CompactSettings
 from serkit.models.fitting import FitSettings
 from serkit.studies.comparison import compare, task_factory_of, verdicts
-from serkit.studies.comparison_settings import CompareSettings
+from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.engine import Comparison
 from serkit.studies.gan_kinds import GanSizes
 from serkit.studies.search_spaces import CompactRecipe
@@ -106,7 +106,7 @@ def test_on_a_cluster_that_loses_a_node_it_is_the_same_bit_for_bit(
 
 
 def _require_name_of_bad_file(
-    root: Path, settings: CompareSettings, folder: Path, engine: RayEngine
+    root: Path, settings: ComparisonSettings, folder: Path, engine: RayEngine
 ) -> None:
     """What is wrong elsewhere ends the run here, and names the file here."""
     shutil.copytree(root, folder / "root")

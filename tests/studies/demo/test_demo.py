@@ -52,8 +52,8 @@ def test_files(done):
         *("manifest.csv", "rejected.csv", "roots.json", "splits/hold-out-1.json", "settings.json"),
         *("versions.json", "metrics.json", "comparison.json", "report.html", "tables/arms.csv"),
         *("figures/real-and-dcgan.png", "figures/recording.png", "figures/balance-corpus.png"),
-        *("gans/male_surprise/history.csv", "gans/male_surprise/generator.keras"),
-        *("gans/male_surprise/generator.json", "generated/male_surprise/manifest.csv"),
+        *("gans/female_surprise/history.csv", "gans/female_surprise/generator.keras"),
+        *("gans/female_surprise/generator.json", "generated/female_surprise/manifest.csv"),
         *("judge/judge.npz", "judge/classifier.keras"),
     ):
         assert (done / name).is_file(), name
@@ -109,7 +109,7 @@ def test_a_finished_run_is_not_repeated_but_a_removed_model_is_exported_again(do
     assert len(before) == 2
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert {name: (done / name).read_bytes() for name in kept} == kept
-    assert "male_surprise" in capfd.readouterr().out
+    assert "female_surprise" in capfd.readouterr().out
     assert (models / "1" / "saved_model.pb").is_file()
 
 
@@ -194,8 +194,8 @@ def test_killed_in_a_gan_and_again_in_a_classifier(done, tmp_path):
         return bool(list(killed.glob(f"cache/{pattern}")))
 
     process = _start(killed, wait=False)
-    _kill_when(process, lambda: found("gans/dcgan-male_surprise-*/state.npz"))
-    assert not found("gans/dcgan-male_surprise-*/generator.json")
+    _kill_when(process, lambda: found("gans/dcgan-female_surprise-*/state.npz"))
+    assert not found("gans/dcgan-female_surprise-*/generator.json")
     process = _start(killed, wait=False)
     _kill_when(process, lambda: len(list(killed.glob("cache/trainings/*/state.npz"))) > 0)
     assert len(list(killed.glob("cache/trainings/*/record.json"))) < 2

@@ -5,15 +5,15 @@ import pytest
 from serkit.datasets.synthetic import SyntheticSettings
 from serkit.errors import InputError
 from serkit.serialization import restored
-from serkit.studies.comparison_settings import CompareSettings
+from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.demo import demo_settings
 
 
 def test_json_values_become_the_same_settings():
     settings = demo_settings(("a",), short=True)
     values = json.loads(json.dumps(settings.to_json()))
-    assert restored(CompareSettings, values) == settings
-    assert restored(CompareSettings, demo_settings().to_json()) == demo_settings()
+    assert restored(ComparisonSettings, values) == settings
+    assert restored(ComparisonSettings, demo_settings().to_json()) == demo_settings()
 
 
 def test_defaults():
