@@ -21,7 +21,7 @@ from serkit.cli.experiments import experiment_parser
 from serkit.files import replacing
 from serkit.formatting import markdown_table
 from serkit.models.fitting import FitSettings
-from serkit.studies.comparison_settings import CompareSettings
+from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.engine import Comparison
 from serkit.studies.gan_kinds import TUNED, GanSizes
 from serkit.studies.inspection import Listener, inspect
@@ -44,7 +44,7 @@ def parse() -> argparse.Namespace:
 
 
 def main(options: argparse.Namespace) -> None:
-    settings = CompareSettings(
+    settings = ComparisonSettings(
         roots=tuple(map(str, options.roots)),
         arms=("noise-images", *options.arms),
         rarify=tuple((label, options.left) for label in options.rare),

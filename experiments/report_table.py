@@ -24,7 +24,7 @@ from serkit.cli.experiments import experiment_parser
 from serkit.files import write_text
 from serkit.formatting import markdown_table
 from serkit.gans.dcgan import REPORT as REPORT_RECIPE
-from serkit.studies.comparison_settings import CompareSettings
+from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.cost import cost_table, estimate_cost
 from serkit.studies.engine import Comparison
 from serkit.studies.gan_kinds import GanSizes
@@ -54,7 +54,7 @@ def parse() -> argparse.Namespace:
 
 
 def main(options: argparse.Namespace) -> None:
-    settings = CompareSettings(
+    settings = ComparisonSettings(
         roots=recordings_of(options),
         arms=("none", "dcgan"),
         classifiers=tuple(REPORT),

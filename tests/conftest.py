@@ -48,29 +48,43 @@ def synthetic_corpus(synthetic_root) -> Corpus:
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory, synthetic_root) -> Path:
-    """What a run of the demo leaves for an export, of networks that learned nothing."""
+    """Run folder of a finished comparison of one split, whose networks learned nothing."""
     from serkit.audio.spectrogram import SpectrogramSpec
     from serkit.files import write_json
     from serkit.models.compact import CompactSettings, compact
-    from serkit.studies.demo_settings import DemoSettings
-    from serkit.studies.finished_demo import classifier_file
+    from serkit.progress import Silent
+    from serkit.studies.comparison import fixed
+    from serkit.studies.comparison_settings import ComparisonSettings
+    from serkit.studies.engine import Comparison
+    from serkit.studies.run_folder import Run
 
-    folder = tmp_path_factory.mktemp("runs") / "mine"
-    settings = DemoSettings(
+    settings = ComparisonSettings(
         (str(synthetic_root),),
-        label_set="emotion",
+        arms=("none", "noise-images"),
+        folds=1,
+        rare_below=0.6,
         spec=SpectrogramSpec(frames=32, bins=32, hop=1536),
+        keep_models=True,
     )
-    corpus = audit([synthetic_root]).corpus
-    corpus.write(folder / "manifest.csv")
-    hold_out(corpus, "emotion", 0).write(folder / "split.json")
-    write_json(folder / "settings.json", settings.to_json())
-    known = {"better": "augmented", "protocol": "hold-out, one split, one seed", "leaky": False}
-    write_json(folder / "metrics.json", {**known, "generated": {"surprise": 7}})
-    for seed, arm in enumerate(("original", "augmented")):
-        model = compact(7, settings.spec.shape, CompactSettings(channels=(4, 8)), seed)
-        classifier_file(folder, arm).parent.mkdir(parents=True)
-        model.save(classifier_file(folder, arm))
+    folder = tmp_path_factory.mktemp("runs") / "mine"
+    with Run(folder, fixed(settings)):
+        comparison = Comparison(settings, folder, None, Silent())
+        arms = {}
+        for number, arm in enumerate(comparison.arms):
+            training = comparison.training(comparison.folds[0], "compact", arm, 0)
+            training.place.mkdir(parents=True)
+            model = compact(7, settings.spec.shape, CompactSettings(channels=(4, 8)), number)
+            model.save(training.model_file)
+            uar = 0.1 * (1 + number)
+            write_json(training.place / "record.json", {"validation_uar": uar})
+            arms[arm.name] = {
+                **{"seeds": [0], "trainings": 1, "validation_uar": uar, "uar_of_speakers": {}},
+                **{"uar": {"value": uar, "low": None, "high": None}},
+                **{"difference": {"verdict": "noise-images: no effect shown"}},
+            }
+    found = {"hold-out": {"classifiers": {"compact": {"arms": arms}}}}
+    values = {"settings": settings.to_json(), "protocols": found}
+    write_json(folder / "comparison.json", values)
     return folder
 
 

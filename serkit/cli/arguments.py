@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from serkit.datasets.imbalance import RARE_BELOW
 from serkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -158,6 +159,59 @@ def spec_of(
 
 if TYPE_CHECKING:
     from serkit.tasks.ray import RaySettings
+
+
+def add_study(parser: argparse.ArgumentParser, labels: str = "emotion") -> None:
+    """Add ``--labels``, ``--seed``, ``--epochs`` and ``--short``.
+
+    Args:
+        parser: parser of a command that trains classifiers.
+        labels: default of ``--labels``.
+    """
+    add = parser.add_argument
+    add(
+        "--labels",
+        choices=["emotion", "gender_emotion"],
+        default=labels,
+        help="7 emotions, or the 14 categories of the 2021 report; default: %(default)s",
+    )
+    add("--seed", type=int, default=0, help="of all random numbers; default: %(default)s")
+    add("--epochs", type=int, help="of each classifier; default: 30")
+    add(
+        "--short",
+        action="store_true",
+        help="train as little as possible where no option says more, to see that everything runs",
+    )
+
+
+def add_filling(parser: argparse.ArgumentParser) -> None:
+    """Add ``--rare-below``, ``--gan-recipe`` and ``--cache``.
+
+    Args:
+        parser: parser of a command that fills up rare classes with samples of GANs.
+    """
+    add = parser.add_argument
+    add(
+        "--rare-below",
+        type=float,
+        default=RARE_BELOW,
+        metavar="FRACTION",
+        help="fill up classes with fewer training clips than this fraction of the largest class; "
+        "default: %(default)s",
+    )
+    add(
+        "--gan-recipe",
+        choices=["small-data", "report"],
+        default="small-data",
+        help="how a DCGAN is trained; report is the 2021 report's way: both discriminators, "
+        "batches of 128, no pretraining, no augmentation; default: %(default)s",
+    )
+    add(
+        "--cache",
+        type=Path,
+        help="folder of spectrograms, GANs and training runs, which runs may share one after the "
+        "other; default: in the run folder",
+    )
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 from serkit.augmentation.arms import ARMS, DEFAULT_ARMS, NONE
 from serkit.cli.arguments import (
     add_engine,
+    add_filling,
     add_recordings,
     add_spectrograms,
+    add_study,
     engine,
     naming_of,
     recordings_of,
     spec_of,
 )
-from serkit.datasets.imbalance import RARE_BELOW
 from serkit.errors import InputError
 
 if TYPE_CHECKING:
-    from serkit.studies.comparison_settings import CompareSettings
+    from serkit.studies.comparison_settings import ComparisonSettings
 
 _EVERYWHERE = [name for name, arm in ARMS.items() if not arm.fill and name != NONE]
 # With the 2021 report's recipe each class' GAN starts from random weights, without pretraining.
@@ -38,7 +39,7 @@ def add_to(commands) -> None:
     add_recordings(parser)
     add_spectrograms(parser)
     parser.add_argument("--out", type=Path, default=Path("runs/compare"), help="%(default)s")
-    for group in (_add_arms, _add_protocol, _add_filling, _add_training):
+    for group in (add_study, _add_arms, _add_protocol, add_filling, _add_filling, _add_training):
         group(parser)
     add_engine(parser)
     parser.set_defaults(run=run)
@@ -74,12 +75,6 @@ def _add_arms(parser: argparse.ArgumentParser) -> None:
 def _add_protocol(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
-        "--labels",
-        choices=["emotion", "gender_emotion"],
-        default="emotion",
-        help="default: %(default)s",
-    )
-    add(
         "--protocol",
         choices=["k-fold", "random", "both", "leave-one-corpus-out"],
         default="k-fold",
@@ -90,7 +85,7 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
     add(
         "--rarify",
         default="",
-        metavar="CLASS=SHARE,…",
+        metavar="CLASS=FRACTION,…",
         help="leave only so much of these classes' training clips, such as surprise=0.15",
     )
     add("--folds", type=int, help="default: 5")
@@ -105,7 +100,6 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
         help="of none and of the arms that were best on validation speakers",
     )
     add("--best", type=int, default=2, help="how many these are; default: %(default)s")
-    add("--seed", type=int, default=0, help="of folds, GANs and samples; default: %(default)s")
 
 
 def _add_filling(parser: argparse.ArgumentParser) -> None:
@@ -118,24 +112,17 @@ def _add_filling(parser: argparse.ArgumentParser) -> None:
         "its gender_emotion categories (figure 18); default: %(default)s",
     )
     add(
-        "--rare-below",
-        type=float,
-        default=RARE_BELOW,
-        metavar="SHARE",
-        help="of the largest class; what is smaller is filled; default: %(default)s",
-    )
-    add(
         "--filled-to",
         type=float,
         default=1.0,
-        metavar="SHARE",
+        metavar="FRACTION",
         help="of the largest class; default: %(default)s",
     )
     add(
         "--generated-share",
         type=float,
         default=1.0,
-        metavar="SHARE",
+        metavar="FRACTION",
         help="of what is added by arms with GANs or noise, the rest being copies of clips",
     )
     add("--gated", action="store_true", help="filter generated samples")
@@ -145,13 +132,6 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--weights", default="imagenet", help="of VGG16 and ResNet50: imagenet, none or a file")
     add("--gan-width", type=float, help="1 is the report's; default: 0.25")
-    add(
-        "--gan-recipe",
-        choices=_RECIPE_STEPS,
-        default="small-data",
-        help="how the arm dcgan is trained; report is the 2021 report's way: both discriminators, "
-        "batches of 128, no pretraining, no augmentation; default: %(default)s",
-    )
     add(
         "--gan-steps",
         type=int,
@@ -176,19 +156,12 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         metavar="BEST.JSON",
         help="of serkit tune, in place of serkit's own settings of what it was for",
     )
-    add("--epochs", type=int, help="of each classifier")
     add(
         "--live",
         action="store_true",
         help="compute the spectrograms of training batches from waveforms at each step, in all "
         "arms, speed as a new one of 0.9 to 1.1 at each step; default: in arms that augment "
         "waveforms",
-    )
-    add("--cache", type=Path, help="of what is trained, which runs may share one after the other")
-    add(
-        "--short",
-        action="store_true",
-        help="as little as possible where no option says more, to see that everything runs",
     )
 
 
@@ -202,17 +175,17 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def settings_of(options: argparse.Namespace) -> "CompareSettings":
+def settings_of(options: argparse.Namespace) -> "ComparisonSettings":
     """Return the settings of the comparison that the options ask for.
 
     Raises:
         InputError: if an option is not valid.
     """
-    from serkit.studies.comparison_settings import CompareSettings
+    from serkit.studies.comparison_settings import ComparisonSettings
     from serkit.studies.gan_kinds import GanSizes
     from serkit.studies.search_spaces import read_tuned
 
-    settings = CompareSettings(
+    settings = ComparisonSettings(
         roots=recordings_of(options),
         naming=naming_of(options),
         spec=spec_of(options),
@@ -226,7 +199,7 @@ def settings_of(options: argparse.Namespace) -> "CompareSettings":
         seeds=tuple(options.seeds),
         more_seeds=tuple(options.more_seeds),
         best=options.best,
-        rarify=_shares(options.rarify),
+        rarify=_fractions(options.rarify),
         first_folds=options.first_folds,
         plan=options.plan,
         rare_below=options.rare_below,
@@ -257,14 +230,14 @@ def _weights(given: str) -> str:
     return given if given in ("imagenet", "none") else str(Path(given).resolve())
 
 
-def _shares(text: str) -> tuple[tuple[str, float], ...]:
+def _fractions(text: str) -> tuple[tuple[str, float], ...]:
     found = []
     for part in filter(None, text.split(",")):
-        label, _, share = part.rpartition("=")
+        label, _, fraction = part.rpartition("=")
         try:
-            found.append((label, float(share)))
+            found.append((label, float(fraction)))
         except ValueError as error:
             raise InputError(
-                f"--rarify {part!r} is not valid; valid is CLASS=SHARE, such as surprise=0.15"
+                f"--rarify {part!r} is not valid; valid is CLASS=FRACTION, such as surprise=0.15"
             ) from error
     return tuple(found)

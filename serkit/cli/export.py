@@ -2,12 +2,8 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from serkit.errors import InputError
-
-if TYPE_CHECKING:
-    from serkit.studies.deployment import Deliverable
 
 
 def add_to(commands) -> None:
@@ -78,8 +74,6 @@ def run(options: argparse.Namespace) -> int:
         if len(options.sources) > 1:
             raise InputError(f"{len(options.sources)} sources; valid is one run, or .keras files")
         _refuse(options, "a run", "classes", "spec", "temperature", "threshold")
-        if not _is_comparison(first):
-            _refuse(options, "a run of serkit demo", "classifier", "fold")
         version = _of_run(options, first)
     else:
         of_runs = ("arm", "coverage", "accuracy", "cache", "classifier", "fold")
@@ -100,33 +94,19 @@ def _refuse(options: argparse.Namespace, kind: str, *names: str) -> None:
         raise InputError(f"{', '.join(given)} with {kind}; see serkit export --help")
 
 
-def _is_comparison(folder: Path) -> bool:
-    return (folder / "comparison.json").exists()
-
-
 def _of_run(options: argparse.Namespace, folder: Path) -> Path:
     from serkit.studies.deployment import DeliverySettings, deliver
+    from serkit.studies.finished_comparison import FinishedComparison
 
     coverage = options.coverage
     if coverage is None and options.accuracy is None:
         coverage = DeliverySettings.coverage
     # Raise for values that are not valid before anything is trained.
     settings = DeliverySettings(coverage, options.accuracy, options.samples)
-    found = _of_comparison if _is_comparison(folder) else _of_demo
-    return deliver(found(options, folder), options.out, settings)
-
-
-def _of_demo(options: argparse.Namespace, folder: Path) -> "Deliverable":
-    from serkit.studies.finished_demo import FinishedRun
-
-    return FinishedRun(folder, options.cache).deliverable(options.arm)
-
-
-def _of_comparison(options: argparse.Namespace, folder: Path) -> "Deliverable":
-    from serkit.studies.finished_comparison import FinishedComparison
-
     fold = 1 if options.fold is None else options.fold
-    return FinishedComparison(folder, options.cache).keep(options.arm, options.classifier, fold)
+    run = FinishedComparison(folder, options.cache)
+    given = run.keep(options.arm, options.classifier, fold)
+    return deliver(given, options.out, settings)
 
 
 def _of_files(options: argparse.Namespace) -> Path:

@@ -9,6 +9,7 @@ from serkit.cli.arguments import (
     add_engine,
     add_recordings,
     add_spectrograms,
+    add_study,
     engine,
     naming_of,
     recordings_of,
@@ -37,11 +38,11 @@ def add_to(commands) -> None:
     add("what", choices=["classifier", *_GANS, "bayesian"], metavar="WHAT", help="%(choices)s")
     add_recordings(parser)
     add_spectrograms(parser)
+    add_study(parser)
     add("--out", type=Path, help="default: runs/tune-WHAT")
     add("--algorithm", choices=["random", "bayesian", "hyperband"], default="random")
     add("--trials", type=int, default=20, help="ignored by hyperband; default: %(default)s")
     add("--workers", type=int, default=0, help="processes on this machine; default: none besides")
-    add("--seed", type=int, default=0, help="default: %(default)s")
     add("--folds", type=int, help="default: 3, of GANs 2")
     add("--parallel", type=int, default=1, help="trials at a time, of --engine ray; default: 1")
     _add_training(parser)
@@ -51,8 +52,6 @@ def add_to(commands) -> None:
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--labels", choices=["emotion", "gender_emotion"], default="emotion", help="not of GANs")
-    add("--epochs", type=int, help="of a classifier; default: 30")
     add_live(parser)
     add("--label", default="female_surprise", help="class of a GAN; default: %(default)s")
     add("--clips", type=int, default=0, help="leave only N training clips of it; default: all")
@@ -64,11 +63,6 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         metavar=("ALL", "CLASS"),
         help="number of real examples that a critic or discriminator sees in the two stages of a "
         "trial; default: 2400 800",
-    )
-    add(
-        "--short",
-        action="store_true",
-        help="as little as possible where no option says more, to see that everything runs",
     )
 
 

@@ -1,11 +1,10 @@
-"""Figures of classifiers: confusion matrices, learning curves, reliability."""
+"""Figures of clips and classifiers: balance, waveforms, confusion matrices."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 REAL, GENERATED = "#2563a8", "#d97706"
 CORPORA = ("#2563a8", "#d97706", "#4d8c57", "#8a5a9e", "#b0413e", "#5f6b76")
@@ -105,51 +104,6 @@ def waveform_and_spectrogram(
     return figure
 
 
-def arms(scores: Mapping[str, Mapping[str, float]], tested: str) -> Figure:
-    """Draw accuracy, UAR and macro F1 in per cent, one bar per arm (2021 report, figure 19).
-
-    Args:
-        scores: fractions from 0 to 1, by arm and by name of the measure.
-        tested: description of the test data, for the axis.
-    """
-    names = {"accuracy": "accuracy", "uar": "unweighted\naverage recall", "macro_f1": "macro F1"}
-    figure = Figure(figsize=(6.5, 3.2), layout="constrained")
-    axes = figure.subplots()
-    width = 0.8 / len(scores)
-    for number, (arm, values) in enumerate(scores.items()):
-        heights = [100 * values[name] for name in names]
-        places = np.arange(len(names)) + (number - (len(scores) - 1) / 2) * width
-        bars = axes.bar(places, heights, width * 0.94, label=arm, color=_arm_colour(number))
-        axes.bar_label(bars, fmt="%.1f", fontsize=8, padding=2)
-    axes.set_xticks(range(len(names)), names.values())
-    axes.set_ylabel(f"per cent, {tested}", fontsize=9)
-    axes.set_ylim(0, 1.15 * max(100 * values[n] for values in scores.values() for n in names) + 1)
-    axes.legend(frameon=False, fontsize=8, ncols=len(scores), loc="upper right")
-    tidy(axes)
-    return figure
-
-
-def learning_curves(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
-    """Draw training and validation UAR of every arm over its epochs."""
-    figure = Figure(figsize=(6.5, 3.0), layout="constrained")
-    axes = figure.subplots()
-    for number, (arm, history) in enumerate(histories.items()):
-        epochs = [row["epoch"] for row in history]
-        colour = _arm_colour(number)
-        training = [100 * row["uar"] for row in history]
-        validation = [100 * row["val_uar"] for row in history]
-        axes.plot(epochs, training, color=colour, linewidth=0.9, linestyle="--")
-        axes.plot(epochs, validation, color=colour, label=f"{arm}")
-    axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-    axes.set_ylabel("UAR, per cent")
-    axes.set_title("solid: validation part, dashed: training batches", fontsize=9)
-    axes.set_ylim(0, 100)
-    axes.legend(frameon=False, fontsize=8, loc="upper left")
-    tidy(axes)
-    return figure
-
-
 def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], title: str) -> Figure:
     """Draw clips by true and predicted class; the shade is the fraction of the true class."""
     counts = np.asarray(matrix)
@@ -169,10 +123,6 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], title: st
     axes.set_title(title, fontsize=10)
     axes.spines[:].set_visible(False)
     return figure
-
-
-def _arm_colour(number: int) -> str:
-    return (REAL, GENERATED)[number % 2]
 
 
 def _frequency_axis(axes: Axes, frequencies: np.ndarray) -> None:

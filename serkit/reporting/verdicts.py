@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from serkit.datasets.corpus_info import WARNING
 from serkit.formatting import counted, points, too_few
-from serkit.metrics.paired import FEWEST, Difference
+from serkit.metrics.paired import Difference
 
 # With fewer speakers, a bootstrap over speakers is not reliable. On three test speakers of the
 # built-in corpus, two runs that differed only in rounding gave +0.2 points and +5.4 points
@@ -113,83 +112,8 @@ def headline(arms: Mapping[str, Any], what: str, *, leaky: bool) -> str:
     )
 
 
-_FEW = 8
 LEAKY = (
-    "LEAKY: this is the random split of the 2021 report. The same speakers are in training and in "
-    "test, so the numbers tell how well known voices are recognised, not how well emotion is."
+    "LEAKY: the random split of the 2021 report has the same speakers in training and test. Its "
+    "numbers do not hold for unseen speakers."
 )
 """Warning at the top of every result whose split has speakers in both training and test."""
-
-
-def measured_on(metrics: Mapping) -> str:
-    """Return a description of the test partition for headings: leaky, or test speakers."""
-    return "LEAKY test part" if metrics["leaky"] else "test speakers"
-
-
-def summary(metrics: Mapping) -> str:
-    """Return the result of the demo in one sentence that claims no more than its interval supports.
-
-    Args:
-        metrics: content of ``metrics.json``, see :func:`serkit.studies.demo_settings.compare_arms`.
-    """
-    if not metrics["generated"]:
-        return "No class is rare here, so nothing was generated and there is nothing to compare."
-    difference = metrics["uar_difference"]
-    low, high = difference["low"], difference["high"]
-    speakers, leaky = metrics["parts"]["test"]["speakers"], metrics["leaky"]
-    kind = conclusion(low, high, speakers=speakers, leaky=leaky)
-    verdict = {
-        "leaky": "nothing can be concluded, because the split leaks speakers",
-        "too few speakers": "too few speakers for a verdict",
-        "no effect shown": "no effect shown",
-    }.get(kind, f"{kind} on these test speakers")
-    if low is None or high is None:
-        ends = f"no interval: {too_few(speakers, 'test speaker')}, it takes {FEWEST}"
-    else:
-        ends = f"95 % interval over speakers {points(low)} to {points(high)}"
-    who = "known" if leaky else "unseen"
-    return (
-        f"With {sum(metrics['generated'].values())} generated spectrograms added, unweighted "
-        f"average recall on {counted(speakers, f'{who} speaker')} changed by "
-        f"{points(difference['value'])} points ({ends}): {verdict}."
-    )
-
-
-def warnings(metrics: Mapping, *, built_in: bool) -> list[str]:
-    """Return the limitations that a reader must know before relying on the numbers.
-
-    Args:
-        metrics: as for :func:`summary`.
-        built_in: whether the clips are those of the built-in corpus.
-    """
-    test = metrics["parts"]["test"]
-    found = [LEAKY] if metrics["leaky"] else []
-    found += [
-        f"This run cannot prove anything about augmentation: it is one split, one seed, "
-        f"{counted(test['clips'], 'test clip')} of {counted(test['speakers'], 'speaker')}. The "
-        "interval covers which speakers were tested, not how training runs differ, and with so few "
-        "speakers it is narrower than it should be."
-    ]
-    if built_in:
-        found.append(WARNING)
-    few = _fewer(metrics["training_clips"])
-    if few:
-        found.append(f"Classes with fewer than {_FEW} training clips: {few}.")
-    scarce = _fewer(clips_tested(metrics))
-    if scarce:
-        found.append(
-            f"Classes with fewer than {_FEW} test clips, whose recall moves by 12 points or more "
-            f"with a single clip: {scarce}."
-        )
-    return found
-
-
-def clips_tested(metrics: Mapping) -> dict[str, int]:
-    """Return the number of test clips of every class."""
-    first = next(iter(metrics["arms"].values()))
-    rows = first["test"]["confusion"]
-    return {label: sum(row) for label, row in zip(metrics["classes"], rows, strict=True)}
-
-
-def _fewer(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{label} ({count})" for label, count in counts.items() if count < _FEW)

@@ -19,7 +19,7 @@ from serkit.models.frozen_features import prepare
 from serkit.models.pretrained import PLAIN, scaling_of, speakers_of
 from serkit.seeds import derive_seed
 from serkit.serialization import content_key, recorded
-from serkit.studies.comparison_settings import CompareSettings
+from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.filling import Filling
 from serkit.studies.folds import clips_key
 from serkit.studies.parts import CLIP_COLUMNS, predict_part, remove_checkpoint
@@ -47,7 +47,7 @@ class Training:
     classifier: str
     filling: Filling
     seed: int
-    settings: CompareSettings
+    settings: ComparisonSettings
     folder: Path
     keep_model: bool = False
 
@@ -55,12 +55,12 @@ class Training:
     def key(self) -> str:
         """Hash of all inputs that the predictions depend on."""
         arm, fold = self.filling.arm, self.filling.fold
-        contender = self.settings.contender(self.classifier)
+        kind = self.settings.classifier_kind(self.classifier)
         parts = fold.split.parts().items()
         return content_key(
             classifier=self.classifier,
-            network=asdict(contender.network),
-            weights=weights_key(self.settings.weights) if contender.pretrained else None,
+            network=asdict(kind.network),
+            weights=weights_key(self.settings.weights) if kind.pretrained else None,
             fit=asdict(self.fit),
             masks=asdict(self.settings.masks) if arm.masks else None,
             speeds=self.settings.speeds_of(arm)[1:],
@@ -126,10 +126,10 @@ class Training:
                 speakers who are not training speakers.
         """
         split, parts = self.filling.fold.split, self.filling.fold.parts
-        contender = self.settings.contender(self.classifier)
-        if contender.pretrained:
+        kind = self.settings.classifier_kind(self.classifier)
+        if kind.pretrained:
             split.speakers.require_training(speakers_of(self.settings.weights))
-        model = contender.build(len(parts.classes), parts.shape, self.settings.weights, self._seed)
+        model = kind.build(len(parts.classes), parts.shape, self.settings.weights, self._seed)
         masks = functools.partial(mask, settings=self.settings.masks)
         train, generated = self._train()
         fit_classifier(

@@ -7,11 +7,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from serkit.errors import InputError
+from serkit.errors import InputError, RecordingError
 from serkit.files import write_json
 from serkit.progress import Progress, Silent
 from serkit.studies.comparison_page import write_story
-from serkit.studies.comparison_settings import CompareSettings
+from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.comparison_spectrograms import AUDIO, AudioPart, Views
 from serkit.studies.engine import MANIFEST, Comparison, open_corpus
 from serkit.studies.exports import write_tables
@@ -30,7 +30,7 @@ def task_factory_of(comparison: Comparison) -> TaskFactory:
     )
 
 
-def reopened(settings: CompareSettings, out: Path, cache: Path, name: str) -> Task:
+def reopened(settings: ComparisonSettings, out: Path, cache: Path, name: str) -> Task:
     """Recreate a task of a comparison.
 
     Args:
@@ -77,7 +77,7 @@ _MAY_CHANGE = ("arms", "classifiers", "protocol", "seeds", "more_seeds", "best")
 
 
 def compare(
-    settings: CompareSettings,
+    settings: ComparisonSettings,
     out: Path,
     cache: Path | None = None,
     progress: Progress | None = None,
@@ -104,29 +104,49 @@ def compare(
         SerkitError: for recordings or settings that do not work; the message says why.
         LeakError: if a model would be fitted on validation or test speakers.
     """
-    progress = progress or Progress()
     with Run(out, fixed(settings)) as run:
-        with progress.stage("recordings and splits"):
-            if run.is_new:
-                # A call that failed before any work may have left a manifest of other recordings.
-                (out / MANIFEST).unlink(missing_ok=True)
-            comparison = Comparison(settings, run.folder, cache, progress)
-        run.begin_work()
-        with progress.stage("spectrograms and trainings"):
+        return compare_in(run, settings, cache, progress or Progress(), engine)[1]
+
+
+def compare_in(
+    run: Run,
+    settings: ComparisonSettings,
+    cache: Path | None,
+    progress: Progress,
+    engine: Engine | None = None,
+) -> tuple[Comparison, dict[str, Any]]:
+    """Run a comparison in an open run folder, see :func:`compare`.
+
+    Returns:
+        The comparison, and the content of ``comparison.json``.
+    """
+    out = run.folder
+    with progress.stage("recordings and splits"):
+        if run.is_new:
+            # A call that failed before any work may have left a manifest of other recordings.
+            (out / MANIFEST).unlink(missing_ok=True)
+        comparison = Comparison(settings, out, cache, progress)
+    run.begin_work()
+    with progress.stage("spectrograms and training runs"):
+        try:
             comparison.run(engine, task_factory_of(comparison))
-        with progress.stage("results"):
-            results = make_results(comparison)
-            write_json(out / "comparison.json", results)
-            write_tables(results, out / "tables")
-            for line in verdicts(results):
-                progress.say(f"   {line}")
-        with progress.stage("report"):
-            write_story(out / "report.html", comparison, results)
-        progress.say(f"\nreport: {out / 'report.html'}\nnumbers: {out / 'comparison.json'}")
-    return results
+        except RecordingError:
+            # The user corrects the recordings, so the next call has to audit them again.
+            (out / MANIFEST).unlink(missing_ok=True)
+            raise
+    with progress.stage("results"):
+        results = make_results(comparison)
+        write_json(out / "comparison.json", results)
+        write_tables(results, out / "tables")
+        for line in verdicts(results):
+            progress.say(f"   {line}")
+    with progress.stage("report"):
+        write_story(out / "report.html", comparison, results)
+    progress.say(f"\nreport: {out / 'report.html'}\nnumbers: {out / 'comparison.json'}")
+    return comparison, results
 
 
-def fixed(settings: CompareSettings) -> dict[str, Any]:
+def fixed(settings: ComparisonSettings) -> dict[str, Any]:
     """Return the settings that later calls in the same run folder must keep, as JSON values."""
     return {name: value for name, value in settings.to_json().items() if name not in _MAY_CHANGE}
 

@@ -12,10 +12,11 @@ from serkit.files import read_json
 from serkit.reporting import comparison_figures as drawn
 from serkit.reporting import figures
 from serkit.reporting.page import Section, Table, write_report
-from serkit.reporting.verdicts import FEWEST_SPEAKERS, headline
+from serkit.reporting.verdicts import FEWEST_SPEAKERS, LEAKY, headline
 from serkit.studies.engine import Comparison
-from serkit.studies.exports import arm_cells, beside_cells, interval, per_cent, signed_interval
+from serkit.studies.exports import arm_cells, beside_cells, interval, per_cent
 from serkit.studies.inspection import gan_section
+from serkit.studies.recording_sections import recording_sections
 from serkit.studies.results import EFFECTS
 
 # Maximum numbers of arms in figures; more curves in one figure could not be distinguished.
@@ -101,13 +102,13 @@ class ArmSections:
         return Section(self._title("what could be seen at all"), [text], [Table(columns, rows)])
 
     def _errors(self) -> Section:
-        shares = {
+        recalls = {
             name: {label: found["value"] for label, found in arm["recalls"].items()}
             for name, arm in self.arms.items()
         }
         drawing = {
             f"recalls-{self.name}": (
-                drawn.recalls(shares, self.results["rare"]),
+                drawn.recalls(recalls, self.results["rare"]),
                 "Recall of every class, per cent.",
             )
         }
@@ -172,10 +173,7 @@ class ArmSections:
         return [NONE, *others[: most - 1]]
 
 
-_LEAKY = (
-    "LEAKY: in the protocol random, the report's own split, the same people are in training and in "
-    "test. Its numbers tell how well known voices are recognised, not how well emotion is."
-)
+_FEW_CLIPS = 8
 
 
 def write_story(path: Path, comparison: Comparison, results: dict[str, Any]) -> None:
@@ -190,8 +188,8 @@ def write_story(path: Path, comparison: Comparison, results: dict[str, Any]) -> 
     for protocol, found in results["protocols"].items():
         for classifier in found["classifiers"]:
             sections += ArmSections(comparison, results, protocol, classifier).sections()
-    sections += [_balance(results), *gan_section(comparison)]
-    sections += [*_corpora(results), _method(comparison, results)]
+    sections += [*recording_sections(comparison, results), *gan_section(comparison)]
+    sections.append(_method(comparison, results))
     protocol, first = next(iter(results["protocols"].items()))
     classifier, arms = next(iter(first["classifiers"].items()))
     arms = arms["arms"]
@@ -208,11 +206,11 @@ def write_story(path: Path, comparison: Comparison, results: dict[str, Any]) -> 
 def _warnings(results: dict[str, Any]) -> Iterator[str]:
     settings = results["settings"]
     if any(found["leaky"] for found in results["protocols"].values()):
-        yield _LEAKY
+        yield LEAKY
     if results.get("synthetic"):
         yield WARNING
-    for label, share in settings["rarify"]:
-        yield f"{label} was made rare on purpose: {share:.0%} of its training clips are left."
+    for label, fraction in settings["rarify"]:
+        yield f"{label} was made rare on purpose: {fraction:.0%} of its training clips are left."
     if everywhere := settings["everywhere"]:
         yield f"Every arm, none included, also gets: {', '.join(everywhere)}."
     folds = [one for found in results["protocols"].values() for one in found["folds"]]
@@ -234,67 +232,24 @@ def _warnings(results: dict[str, Any]) -> Iterator[str]:
             "Arms of one seed: their intervals cover which speakers were tested, not how the "
             "training happened to go."
         )
+    if len(folds) == 1:
+        yield "This run cannot prove anything about augmentation: it is one split."
     if any(0 < arm.get("difference", {}).get("speakers", 99) < FEWEST_SPEAKERS for arm in arms):
         yield f"With fewer than {FEWEST_SPEAKERS} speakers no interval can be trusted."
+    if few := _fewer(folds[0]["training_clips"]):
+        yield f"Classes with fewer than {_FEW_CLIPS} training clips in the first fold: {few}."
+    for arm in arms[:1]:
+        pairs = zip(results["classes"], arm["confusion"], strict=True)
+        if few := _fewer({label: sum(row) // len(arm["seeds"]) for label, row in pairs}):
+            yield (
+                f"Classes with fewer than {_FEW_CLIPS} test clips, whose recall changes by 12 "
+                f"points or more with a single clip: {few}."
+            )
 
 
-def _balance(results: dict[str, Any]) -> Section:
-    fold = next(iter(results["protocols"].values()))["folds"][0]
-    drawing = {
-        "balance": (
-            figures.balance(fold["training_clips"], fold["added"]),
-            "Training clips of the first fold, and what arms that fill classes add.",
-        )
-    }
-    rows = [
-        [f"{protocol}, {one['detail']}"]
-        + [f"{part['clips']} of {part['speakers']}" for part in one["parts"].values()]
-        + [str(sum(one["added"].values()))]
-        for protocol, found in results["protocols"].items()
-        for one in found["folds"]
-    ]
-    table = Table(["fold", "training clips, speakers", "validation", "test", "added"], rows)
-    return Section("Balance before and after", [], [table], drawing)
-
-
-def _corpora(results: dict[str, Any]) -> Iterator[Section]:
-    if gap := results.get("gap"):
-        rows = [
-            [f"{classifier}, {arm}", signed_interval({"value": value, "low": None, "high": None})]
-            for classifier, arms in gap.items()
-            for arm, value in arms.items()
-        ]
-        text = "How much higher the UAR is where test speakers were heard in training."
-        yield Section("Leaky beside honest", [text], [Table(["", "points"], rows)])
-    if (probe := results.get("corpora")) and "uar" in probe:
-        rows = [[name, per_cent(recall)] for name, recall in probe["recalls"].items()]
-        text = (
-            f"A linear classifier names the corpus of unseen speakers from means and deviations of "
-            f"the spectrogram's bands: UAR {per_cent(probe['uar'])} %, where guessing gives "
-            f"{per_cent(probe['chance'])} %. What is told apart so easily may be learned instead "
-            "of emotion."
-        )
-        yield Section("Which corpus is it?", [text], [Table(["recognised, per cent", ""], rows)])
-    for corpus, known in results.get("listeners", {}).items():
-        yield _beside_listeners(results, corpus, known)
-
-
-def _beside_listeners(results: dict[str, Any], corpus: str, known: dict[str, Any]) -> Section:
-    arms = next(iter(next(iter(results["protocols"].values()))["classifiers"].values()))["arms"]
-    found = arms[NONE]["recalls"]
-    rows = [
-        [label, per_cent(share), per_cent(found[label]["value"]) if label in found else ""]
-        for label, share in known["recalls"].items()
-    ]
-    text = (
-        f"{known['source']}: {per_cent(known['accuracy'])} % of clips. The model's recalls are of "
-        "all corpora together, so that this is a reference, not a contest."
-    )
-    return Section(
-        f"What listeners make of {corpus}",
-        [text],
-        [Table(["recall, per cent", "listeners", "model, none"], rows)],
-    )
+def _fewer(counts: dict[str, int]) -> str:
+    few = {label: count for label, count in counts.items() if count < _FEW_CLIPS}
+    return ", ".join(f"{label} ({count})" for label, count in few.items())
 
 
 def _method(comparison: Comparison, results: dict[str, Any]) -> Section:

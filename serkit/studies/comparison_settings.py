@@ -13,6 +13,7 @@ from serkit.augmentation.arms import DCGAN, DEFAULT_ARMS, WGAN_GP, Arm, augmenta
 from serkit.datasets.corpus import LABEL_SETS
 from serkit.datasets.custom import Naming
 from serkit.datasets.imbalance import RARE_BELOW
+from serkit.datasets.synthetic import SyntheticSettings
 from serkit.errors import InputError, check_choice, check_range
 from serkit.gans.base import GANSettings
 from serkit.gans.dcgan import DCGAN_RECIPES, REPORT, SMALL_DATA
@@ -29,13 +30,13 @@ FROZEN_CONVS = TransferSettings().frozen_convs
 
 
 @dataclass(frozen=True)
-class Contender:
+class ClassifierKind:
     """Kind of classifier that a comparison can train.
 
     Attributes:
         build: function that returns a model from spectrograms to logits. Its arguments are the
             number of classes, the shape ``(frames, bins, 1)``, the initial weights
-            (:attr:`CompareSettings.weights`) and the seed.
+            (:attr:`ComparisonSettings.weights`) and the seed.
         network: settings of the network; results depend on them.
         fit: default training settings.
         pretrained: whether ``build`` uses the given initial weights.
@@ -47,18 +48,18 @@ class Contender:
     pretrained: bool = False
 
 
-def compact_contender(recipe: CompactRecipe) -> Contender:
+def compact_kind(recipe: CompactRecipe) -> ClassifierKind:
     """Return the compact network with the settings of a recipe."""
 
     def build(classes: int, shape: tuple[int, int, int], weights: str, seed: int) -> keras.Model:
         return compact(classes, shape, recipe.network, seed)
 
-    return Contender(build, recipe.network, recipe.fit)
+    return ClassifierKind(build, recipe.network, recipe.fit)
 
 
-def transfer_contender(
+def transfer_kind(
     name: str, frozen_convs: int = FROZEN_CONVS, precision: str | None = None
-) -> Contender:
+) -> ClassifierKind:
     """Return one of the 2021 report's networks.
 
     Args:
@@ -80,32 +81,45 @@ def transfer_contender(
 
     # The frozen layers take most of the time. So augmentation uses the cached features of two fixed
     # views instead of a new view at each step.
-    return Contender(build, network, replace(REPORT_FIT, views=2), pretrained=True)
+    return ClassifierKind(build, network, replace(REPORT_FIT, views=2), pretrained=True)
 
 
 CLASSIFIERS = {
-    "compact": compact_contender(CompactRecipe()),
-    **{name: transfer_contender(name) for name in TRANSFER},
+    "compact": compact_kind(CompactRecipe()),
+    **{name: transfer_kind(name) for name in TRANSFER},
 }
 """Classifiers by name: serkit's own, and the three of the 2021 report (section 6.2)."""
 
 
 HONEST, LEAKY, BOTH, CORPORA = "k-fold", "random", "both", "leave-one-corpus-out"
+HOLD_OUT = "hold-out"
+"""Name of the protocol ``k-fold`` with one fold."""
 COMPARED = (HONEST, LEAKY, BOTH, CORPORA)
 BALANCE, REPORTED = "balance", "report"
 PLANS = (BALANCE, REPORTED)
 TUNED_CLASSIFIER = "classifier"
 _TUNABLE = (TUNED_CLASSIFIER, DCGAN, WGAN_GP)
 # Run folders of earlier versions do not have these settings.
-_LATER = ("tuned", "naming", "gan_recipe", "frozen_convs", "precision", "live")
+_LATER = (
+    "tuned",
+    "naming",
+    "gan_recipe",
+    "frozen_convs",
+    "precision",
+    "live",
+    "most_rare",
+    "synthetic",
+    "keep_models",
+)
 
 
 @dataclass(frozen=True)
-class CompareSettings:
+class ComparisonSettings:
     """Settings of a comparison; the defaults fit two cores.
 
     Attributes:
-        roots: folders of recordings, CSV files, or manifests of an audit.
+        roots: folders of recordings, CSV files, or manifests of an audit; may be empty if
+            ``synthetic`` is given.
         arms: names of arms, see :data:`serkit.augmentation.arms.ARMS`.
         everywhere: names of arms whose augmentations are added to every arm, also to ``none``.
         classifiers: keys of :data:`CLASSIFIERS`.
@@ -114,7 +128,8 @@ class CompareSettings:
             2021 report, in which speakers are in both training and test, so that all results are
             marked as leaky; ``both``; or ``leave-one-corpus-out``.
         without: names of corpora to leave out.
-        folds: number of folds, at least 3. Every clip is tested once.
+        folds: number of folds, at least 3, so that every clip is tested once; or 1 for a single
+            split: ``hold-out`` in place of ``k-fold``, or the 2021 report's own random split.
         seed: seed of folds, rare classes, GANs and generated samples.
         seeds: seeds of training runs. Every arm is trained once with each seed on every fold.
         more_seeds: further seeds for ``none`` and the best arms: those with the highest UAR on the
@@ -148,6 +163,11 @@ class CompareSettings:
             default: the faster one on this machine.
         live: whether training batches are computed from waveforms at each step in all arms. False
             does this only in the arms that augment waveforms.
+        most_rare: number of rare classes that are filled up, starting with the rarest; 0 for all.
+        synthetic: settings of the built-in corpus, which is written into the run folder and used if
+            there are no ``roots``.
+        keep_models: whether all trained classifiers are saved, for an export. Without them a
+            baseline that has nothing to be compared with is refused.
 
     Raises:
         InputError: if a value is out of range, a name is not known, or settings exclude each other.
@@ -183,6 +203,9 @@ class CompareSettings:
     frozen_convs: int = FROZEN_CONVS
     precision: str = field(default_factory=fastest_precision)
     live: bool = False
+    most_rare: int = 0
+    synthetic: SyntheticSettings | None = None
+    keep_models: bool = False
 
     def __post_init__(self) -> None:
         arms = choose_arms(self.arms, self.everywhere)
@@ -190,9 +213,10 @@ class CompareSettings:
             check_choice("classifier", name, CLASSIFIERS)
         check_choice("label_set", self.label_set, LABEL_SETS)
         check_choice("protocol", self.protocol, COMPARED)
-        check_range("folds", self.folds, 3)
+        if self.folds != 1:
+            check_range("folds", self.folds, 3)
         check_choice("plan", self.plan, PLANS)
-        for name in ("best", "first_folds"):
+        for name in ("best", "first_folds", "most_rare"):
             check_range(name, getattr(self, name), 0)
         check_range("generated_share", self.generated_share, 0.0, 1.0)
         for name in ("rare_below", "filled_to"):
@@ -204,12 +228,13 @@ class CompareSettings:
         TransferSettings(self.frozen_convs, precision=self.precision)
         if DCGAN in self.tuned and self.gan_recipe == REPORT:
             raise InputError("a DCGAN of a search and the recipe report were given; valid is one")
-        for label, share in self.rarify:
-            if not 0 < share <= 1:
-                raise InputError(f"rarify {label}={share}; valid is above 0 and at most 1")
+        for label, fraction in self.rarify:
+            if not 0 < fraction <= 1:
+                raise InputError(f"rarify {label}={fraction}; valid is above 0 and at most 1")
         for name in ("roots", "classifiers", "seeds"):
             values = getattr(self, name)
-            if not values or len(set(values)) < len(values):
+            may_be_empty = name == "roots" and self.synthetic
+            if not (values or may_be_empty) or len(set(values)) < len(values):
                 raise InputError(f"{name}={values!r}; valid is one or more, each once")
         if set(self.more_seeds) & set(self.seeds):
             raise InputError(f"more_seeds={self.more_seeds} has seeds of {self.seeds}")
@@ -250,28 +275,32 @@ class CompareSettings:
     @property
     def protocols(self) -> tuple[str, ...]:
         """Protocols to run."""
-        return (HONEST, LEAKY) if self.protocol == BOTH else (self.protocol,)
+        honest = HOLD_OUT if self.folds == 1 else HONEST
+        both = {HONEST: (honest,), BOTH: (honest, LEAKY)}
+        return both.get(self.protocol, (self.protocol,))
 
     def fit_of(self, classifier: str) -> FitSettings:
         """Return the training settings of a classifier."""
-        return self.fit.get(classifier, self.contender(classifier).fit)
+        return self.fit.get(classifier, self.classifier_kind(classifier).fit)
 
-    def contender(self, classifier: str) -> Contender:
+    def classifier_kind(self, classifier: str) -> ClassifierKind:
         """Return a kind of classifier; applies ``tuned``, ``frozen_convs`` and ``precision``."""
-        if classifier == "compact" and TUNED_CLASSIFIER in self.tuned:
-            return compact_contender(self.tuned[TUNED_CLASSIFIER])
+        recipe = self.tuned.get(TUNED_CLASSIFIER)
+        if classifier == "compact" and isinstance(recipe, CompactRecipe):
+            return compact_kind(recipe)
         changed = (self.frozen_convs, self.precision) != (FROZEN_CONVS, fastest_precision())
         if classifier in TRANSFER and changed:
-            return transfer_contender(classifier, self.frozen_convs, self.precision)
+            return transfer_kind(classifier, self.frozen_convs, self.precision)
         return CLASSIFIERS[classifier]
 
     def gan_kind(self, kind: str) -> GanKind:
         """Return a kind of GAN; applies ``gan_recipe`` and ``tuned``."""
         if kind == DCGAN and self.gan_recipe == REPORT:
             return REPORT_DCGAN
-        return KINDS[kind].tuned(self.tuned[kind]) if kind in self.tuned else KINDS[kind]
+        tuned = self.tuned.get(kind)
+        return KINDS[kind].tuned(tuned) if isinstance(tuned, GANSettings) else KINDS[kind]
 
-    def trained_for(self, epochs: int | None) -> "CompareSettings":
+    def trained_for(self, epochs: int | None) -> "ComparisonSettings":
         """Return these settings with so many epochs for all classifiers; None changes nothing."""
         if epochs is None:
             return self
@@ -279,13 +308,20 @@ class CompareSettings:
         fit = {name: replace(self.fit_of(name), epochs=epochs) for name in CLASSIFIERS}
         return replace(self, fit=fit)
 
-    def shortened(self) -> "CompareSettings":
+    def shortened(self) -> "ComparisonSettings":
         """Return the shortest settings that show whether everything runs."""
         fit = {
             name: replace(self.fit_of(name), epochs=2, steps_per_epoch=4, batch_size=16)
             for name in CLASSIFIERS
         }
-        return replace(self, gans=self.gans.shortened(), fit=fit, folds=3)
+        synthetic = replace(self.synthetic, size=0.03) if self.synthetic else None
+        return replace(
+            self,
+            gans=self.gans.shortened(),
+            fit=fit,
+            folds=min(self.folds, 3),
+            synthetic=synthetic,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as JSON values, for the run folder."""

@@ -19,7 +19,7 @@ from serkit.augmentation.arms import choose_arms
 from serkit.datasets.corpus import Corpus
 from serkit.files import replacing
 from serkit.serialization import content_key
-from serkit.studies.comparison_settings import CompareSettings
+from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.parts import live_spectrograms, require_readable
 from serkit.training.cache import ArrayCache
 from serkit.training.live import LiveSpectrograms
@@ -187,7 +187,7 @@ class Views:
     """
 
     def __init__(
-        self, settings: CompareSettings, corpus: Corpus, cache: Path, size: int = _PART
+        self, settings: ComparisonSettings, corpus: Corpus, cache: Path, size: int = _PART
     ) -> None:
         arms = choose_arms(settings.arms, settings.everywhere)
         speeds = dict.fromkeys(speed for arm in arms for speed in settings.speeds_of(arm))

@@ -81,10 +81,10 @@ def _some_of_each(rows: np.ndarray, speakers: Sequence[str], seed: int) -> np.nd
     """
     if len(rows) <= _MOST:
         return rows
-    speakers = np.asarray(speakers)
-    rng, names = np.random.default_rng(seed), np.unique(speakers)
+    speaker_of = np.asarray(speakers)
+    rng, names = np.random.default_rng(seed), np.unique(speaker_of)
     most = max(1, _MOST // len(names))
-    chosen = [rng.permutation(rows[speakers == name])[:most] for name in names]
+    chosen = [rng.permutation(rows[speaker_of == name])[:most] for name in names]
     return np.sort(np.concatenate(chosen))
 
 

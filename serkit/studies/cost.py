@@ -97,7 +97,7 @@ def _of_gans(comparison: Comparison, gans: Sequence[GanTraining], steps: int) ->
 def _of_classifier(comparison: Comparison, trainings: Sequence[Training], steps: int) -> Cost:
     settings, first = comparison.settings, trainings[0]
     classes = len(first.filling.fold.classes)
-    build = settings.contender(first.classifier).build
+    build = settings.classifier_kind(first.classifier).build
     model = build(classes, settings.spec.shape, settings.weights, 0)
     halves = cut(model)
     trained = halves.rest if halves else model

@@ -1,229 +1,279 @@
-"""The stages of the demo, each done once per run folder."""
+"""The demo: a comparison with one split and two arms, then an export of the better classifier."""
 
-import functools
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import keras
-import numpy as np
-import pandas as pd
-import tensorflow as tf
 
-from serkit.audio.spec_augment import mask
-from serkit.augmentation.sample_filter import SampleFilter
-from serkit.datasets.audit import open_recordings
-from serkit.datasets.corpus import Corpus
-from serkit.datasets.protocols import make_splits
-from serkit.datasets.splits import Split
-from serkit.datasets.synthetic import write_synthetic_corpus
-from serkit.errors import ResumeError
-from serkit.files import read_json, replacing, write_json
-from serkit.formatting import counted
-from serkit.models.compact import compact
-from serkit.models.fitting import fit_classifier
+from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.augmentation.arms import DCGAN, NONE
+from serkit.datasets.custom import Naming
+from serkit.datasets.imbalance import RARE_BELOW
+from serkit.datasets.splits import RANDOM
+from serkit.datasets.synthetic import SyntheticSettings
+from serkit.errors import DivergedError, check_choice
+from serkit.files import write_json
+from serkit.gans.dcgan import REPORT, SMALL_DATA
+from serkit.metrics.classification import average_recall, score, tabulate
+from serkit.metrics.paired import difference
 from serkit.progress import Progress
-from serkit.reporting.verdicts import LEAKY, measured_on
-from serkit.seeds import derive_seed
-from serkit.studies.demo_generation import generate
-from serkit.studies.demo_page import Story, write_story
-from serkit.studies.demo_settings import ARMS, MEASURES, DemoSettings, compare_arms, rows_of_test
-from serkit.studies.deployment import Deliverable, deliver, try_out
-from serkit.studies.finished_demo import classifier_file, known_of
+from serkit.reporting.verdicts import LEAKY
+from serkit.studies.classifier_runs import Training
+from serkit.studies.comparison import compare_in, fixed
+from serkit.studies.comparison_settings import HOLD_OUT, HONEST, ComparisonSettings
+from serkit.studies.deployment import deliver, try_out
+from serkit.studies.engine import Comparison
+from serkit.studies.finished_comparison import DEMO_ARMS, networks_of
+from serkit.studies.gan_kinds import GanSizes
 from serkit.studies.parts import Parts
 from serkit.studies.run_folder import Run
-from serkit.training.shards import Rows
-from serkit.training.spectrograms import compute_spectrograms
+
+_PROTOCOLS = {HOLD_OUT: HONEST, RANDOM: RANDOM}
+_STEPS, _STEPS_OF_REPORT = 300, 2000
+_MEASURES = {"accuracy": "accuracy", "uar": "UAR", "macro_f1": "macro F1"}
 
 
-def run_demo(settings: DemoSettings, out: Path, models: Path, cache: Path | None = None) -> None:
+def demo_settings(
+    roots: tuple[str, ...] = (),
+    *,
+    seed: int = 0,
+    protocol: str = HOLD_OUT,
+    label_set: str = "gender_emotion",
+    rare_below: float = RARE_BELOW,
+    gan_recipe: str = SMALL_DATA,
+    gan_steps: int | None = None,
+    epochs: int | None = None,
+    spec: SpectrogramSpec | None = None,
+    naming: Naming | None = None,
+    short: bool = False,
+) -> ComparisonSettings:
+    """Return the demo's comparison: no augmentation and DCGANs of rare classes, on one split.
+
+    Both arms also get SpecAugment's masks. A sample filter rejects generated samples that are
+    near-copies of training clips or belong to another class.
+
+    Args:
+        roots: folders of recordings; empty for the built-in corpus.
+        seed: seed of all random numbers.
+        protocol: ``hold-out``, by speaker, or ``random``, the 2021 report's protocol, which has
+            speakers in both training and test, so that all results are marked as leaky.
+        label_set: ``gender_emotion``, the 14 categories of the 2021 report, or ``emotion``.
+        rare_below: a class with fewer training clips than this fraction of the largest class gets a
+            GAN and is filled up to the size of the largest class.
+        gan_recipe: see :data:`serkit.gans.dcgan.DCGAN_RECIPES`.
+        gan_steps: steps of the GAN of each rare class; None for 300, or 2,000 as in the 2021 report
+            with its recipe.
+        epochs: epochs of each classifier; None for the usual number.
+        spec: settings of the spectrograms.
+        naming: naming scheme of the user's own recordings.
+        short: whether to train as little as possible, to see that everything runs: two rare classes
+            at most, and no sample filter, which would reject all samples after so few steps.
+
+    Raises:
+        InputError: if a value is out of range or a name is not known.
+
+    Example:
+        >>> settings = demo_settings(seed=1)
+        >>> settings.arms, settings.protocols, settings.synthetic.seed
+        (('none', 'dcgan'), ('hold-out',), 1)
+    """
+    check_choice("protocol", protocol, _PROTOCOLS)
+    steps = _STEPS_OF_REPORT if gan_recipe == REPORT else _STEPS
+    settings = ComparisonSettings(
+        roots=roots,
+        arms=(NONE, DCGAN),
+        everywhere=("specaugment",),
+        label_set=label_set,
+        protocol=_PROTOCOLS[protocol],
+        folds=1,
+        seed=seed,
+        seeds=(seed,),
+        rare_below=rare_below,
+        gated=not short,
+        spec=spec or SpectrogramSpec(),
+        gans=GanSizes(steps=steps),
+        gan_recipe=gan_recipe,
+        naming=naming or Naming(),
+        most_rare=2 if short else 0,
+        synthetic=None if roots else SyntheticSettings(seed=seed),
+        keep_models=True,
+    )
+    if short:
+        settings = settings.shortened()
+    if gan_steps is not None:
+        settings = replace(settings, gans=replace(settings.gans, steps=gan_steps))
+    return settings.trained_for(epochs)
+
+
+def run_demo(
+    settings: ComparisonSettings,
+    out: Path,
+    models: Path,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
     """Run or resume the demo: audit, split, spectrograms, GANs, two classifiers, report, export.
 
     See the README.
 
     Args:
-        settings: settings of the demo.
-        out: run folder. If a call is killed, a second call with the same settings resumes it.
+        settings: from :func:`demo_settings`.
+        out: run folder. If a call is killed, a second call with the same settings resumes it. It
+            gets what :func:`serkit.studies.comparison.compare` writes, ``metrics.json``, and for
+            ``serkit generate`` the GANs and the sample filter: ``gans/<class>``,
+            ``generated/<class>`` and ``judge``.
         models: gets the exported model as ``<name of out>/<version>``.
-        cache: folder of spectrograms, which runs may share; default: in the run folder.
+        cache: folder of spectrograms, GANs and training runs, which runs may share; default: in the
+            run folder.
+        progress: reports progress to the user.
+
+    Returns:
+        Content of ``metrics.json``, see :func:`compare_arms`.
 
     Raises:
         SerkitError: for recordings or settings that do not work; the message says why.
     """
-    with Run(out, settings.to_json()) as run_folder:
-        Demo(settings, run_folder, models, cache).run()
+    progress = progress or Progress()
+    folder = models.resolve() / out.resolve().name
+    # Created now, so that a folder that cannot be written fails before the training runs.
+    folder.mkdir(parents=True, exist_ok=True)
+    with Run(out, fixed(settings)) as run:
+        comparison, results = compare_in(run, settings, cache, progress)
+        with progress.stage("both classifiers on all real clips; samples"):
+            metrics = _measure(comparison)
+            write_json(out / "metrics.json", metrics)
+            _tell(metrics, progress)
+            _publish(comparison, out)
+        with progress.stage("export, and a prediction with the exported model"):
+            model = _export(comparison, results, run, folder)
+    progress.say(f"\nreport: {out / 'report.html'}\nmodel:  {model}")
+    return metrics
 
 
-class Demo:
-    """One run of the demo: its stages and their common state."""
+def _trainings(comparison: Comparison) -> dict[str, Training]:
+    """Return the training runs by the names of ``metrics.json``.
 
-    def __init__(
-        self, settings: DemoSettings, run_folder: Run, models: Path, cache: Path | None = None
-    ) -> None:
-        self.settings = settings
-        self.run_folder = run_folder
-        self.cache = cache or run_folder.folder / "spectrograms"
-        self.models = models.resolve() / run_folder.folder.resolve().name
-        # Created now, so that a folder that cannot be written fails before the training runs.
-        self.models.mkdir(parents=True, exist_ok=True)
-        self.progress = Progress()
-        # Otherwise the same convolution may add its terms in another order each time.
-        tf.config.experimental.enable_op_determinism()
-        keras.utils.set_random_seed(derive_seed(settings.seed, "global"))
+    If no class is rare, there is no second arm. Then both names have the same training run.
+    """
+    settings, (fold,) = comparison.settings, comparison.folds
+    arms = {arm.name: arm for arm in comparison.arms}
+    found = {}
+    for name, arm in DEMO_ARMS.items():
+        chosen = arms.get(arm, arms[NONE])
+        found[name] = comparison.training(fold, settings.classifiers[0], chosen, settings.seed)
+        if why := found[name].failure:
+            raise DivergedError(f"{found[name].title}: {why}")
+    return found
 
-    @property
-    def out(self) -> Path:
-        return self.run_folder.folder
 
-    def run(self) -> None:
-        stage = self.progress.stage
-        with stage("1/8 audit: what is in the recordings"):
-            corpus = self.audit()
-        with stage(f"2/8 split: {self.settings.protocol}"):
-            split = self.split(corpus)
-        with stage("3/8 spectrograms"):
-            spectrograms = self.spectrograms(corpus)
-        parts = Parts(corpus, split, spectrograms, self.settings.label_set)
-        with stage("4/8 a classifier on real clips alone, which will also judge what is generated"):
-            sample_filter = self.sample_filter(parts)
-        with stage("5/8 a DCGAN for each rare class, on training clips only"):
-            generated = generate(
-                self.settings, parts, sample_filter, self.run_folder, self.progress
-            )
-        with stage("6/8 the same classifier with the generated spectrograms"):
-            metrics = self.compare(parts, generated)
-        with stage("7/8 report"):
-            report = self.report(parts, generated, metrics)
-        with stage("8/8 export, and a prediction with the exported model"):
-            model = self.export(parts, metrics)
-        self.progress.say(f"\nreport: {report}\nmodel:  {model}")
+def _measure(comparison: Comparison) -> dict[str, Any]:
+    trainings = _trainings(comparison)
+    models = {name: keras.models.load_model(one.model_file) for name, one in trainings.items()}
+    generated = trainings["augmented"].filling.added().generated
+    return compare_arms(models, comparison.folds[0].parts, generated, comparison.settings.seed)
 
-    def audit(self) -> Corpus:
-        # The audit is repeated until the spectrograms are done. If a run stops before that, the
-        # recordings are most often the cause, and the user then corrects them.
-        if not self.run_folder.is_done("spectrograms"):
-            roots = self.settings.roots
-            if not roots:
-                roots = (str(self.out / "built-in"),)
-                write_synthetic_corpus(
-                    roots[0], self.settings.synthetic, track=self.progress.track("speaking")
-                )
-            found = open_recordings(
-                roots, self.progress.track("reading"), naming=self.settings.naming
-            )
-            found.write(self.out)
-        corpus = Corpus.read(self.out / "manifest.csv")
-        self.progress.counts(counted(len(corpus), "clip"), corpus.counts(self.settings.label_set))
-        rejected = self.out / "rejected.csv"
-        files = pd.read_csv(rejected)["files"].sum()
-        self.progress.say(
-            f"   {counted(len(corpus.speakers()), 'speaker')}; files rejected: {files} "
-            f"(reasons in {rejected})"
-        )
-        return corpus
 
-    def split(self, corpus: Corpus) -> Split:
-        settings = self.settings
-        (split,) = make_splits(settings.protocol, corpus, settings.label_set, settings.seed)
-        path = self.out / "split.json"
-        if not self.run_folder.is_done("spectrograms"):
-            split.write(path)
-        elif read_json(path) != split.summary():
-            # Another version of serkit or NumPy may draw another split. The models that are fitted
-            # by now have seen the old training partition, which may hold the new test speakers.
-            raise ResumeError(f"{path} is not the split that is drawn now; choose another --out")
-        rows = [(name, len(p.speakers()), len(p)) for name, p in split.parts().items()]
-        self.progress.table("", ["part", "speakers", "clips"], rows)
-        if split.leaky:
-            self.progress.say(f"   {LEAKY}")
-        return split
+def compare_arms(
+    models: Mapping[str, keras.Model], parts: Parts, generated: Mapping[str, int], seed: int
+) -> dict[str, Any]:
+    """Score the classifier of each arm on the real clips of every partition.
 
-    def spectrograms(self, corpus: Corpus) -> Rows:
-        track = self.progress.track("computing")
-        found = compute_spectrograms(corpus, self.settings.spec, cache=self.cache, track=track)
-        self.run_folder.stage("spectrograms", lambda: {"clips": len(found)})
-        return found
+    Args:
+        models: the classifiers ``original`` and ``augmented``.
+        parts: spectrograms and labels of the split's clips.
+        generated: number of generated spectrograms in the second arm's training partition, by
+            class.
+        seed: seed of the bootstrap.
 
-    def sample_filter(self, parts: Parts) -> SampleFilter:
-        self._train_classifier(parts, "original", {})
+    Returns:
+        JSON values. ``arms[arm][part]`` has the fields of
+        :class:`serkit.metrics.classification.Scores`. ``uar_difference`` is the second arm's UAR on
+        the test partition minus the first arm's, with a 95 % interval over speakers. The ends of
+        the interval are None if there is one speaker only. ``better`` is the arm with the higher
+        UAR on the validation partition, because the test partition is for reporting only. ``leaky``
+        says whether speakers were in both training and test.
+    """
+    split, classes = parts.split, len(parts.classes)
+    truth = {part: parts.labels(corpus) for part, corpus in split.parts().items()}
+    predicted = {
+        arm: {
+            part: model.predict(parts.of(corpus), batch_size=64, verbose=0).argmax(axis=1)
+            for part, corpus in split.parts().items()
+        }
+        for arm, model in models.items()
+    }
+    arms = {
+        arm: {part: asdict(score(truth[part], found[part], classes)) for part in truth}
+        for arm, found in predicted.items()
+    }
+    speakers, same = [clip.speaker for clip in split.test.clips], [0] * len(split.test)
+    before, after = (
+        tabulate(truth["test"], predicted[arm]["test"], same, same, speakers, classes)
+        for arm in DEMO_ARMS
+    )
+    uar = difference(before, after, average_recall, seed=seed).estimate
+    return {
+        "protocol": f"{split.protocol}, one split, one seed",
+        "leaky": split.leaky,
+        "label_set": parts.label_set,
+        "classes": list(parts.classes),
+        "parts": {
+            name: {"clips": len(part), "speakers": len(part.speakers())}
+            for name, part in split.parts().items()
+        },
+        "training_clips": split.train.counts(parts.label_set),
+        "generated": dict(generated),
+        "arms": arms,
+        "uar_difference": {"value": uar.value, "low": uar.low, "high": uar.high},
+        "better": max(DEMO_ARMS, key=lambda arm: arms[arm]["validation"]["uar"]),
+    }
 
-        def work() -> dict:
-            train = parts.split.train
-            model = keras.models.load_model(self._classifier_file("original"))
-            voices = [clip.speaker for clip in train.clips]
-            real, speakers = parts.to_fit(train), parts.split.speakers
-            SampleFilter.fit(model, real, voices, parts.classes, speakers).save(self.out / "judge")
-            return {}
 
-        self.run_folder.stage("judge", work)
-        return SampleFilter.load(self.out / "judge")
+def _tell(metrics: Mapping[str, Any], progress: Progress) -> None:
+    if metrics["leaky"]:
+        progress.say(f"   {LEAKY}")
+    rows = [(name, part["speakers"], part["clips"]) for name, part in metrics["parts"].items()]
+    progress.table("", ["partition", "speakers", "clips"], rows)
+    rows = [
+        [arm, *(f"{100 * found['test'][name]:.1f}" for name in _MEASURES)]
+        for arm, found in metrics["arms"].items()
+    ]
+    tested = "LEAKY test partition" if metrics["leaky"] else "test speakers"
+    progress.table(f"{tested}, per cent", ["arm", *_MEASURES.values()], rows)
 
-    def compare(self, parts: Parts, generated: dict[str, np.ndarray]) -> dict:
-        def work() -> dict:
-            models = {arm: keras.models.load_model(self._classifier_file(arm)) for arm in ARMS}
-            added = {label: len(made) for label, made in generated.items()}
-            write_json(
-                self.out / "metrics.json", compare_arms(models, parts, added, self.settings.seed)
-            )
-            return {}
 
-        self._train_classifier(parts, "augmented", generated)
-        self.run_folder.stage("metrics", work)
-        metrics = read_json(self.out / "metrics.json")
-        title = f"{measured_on(metrics)}, per cent"
-        self.progress.table(title, ["arm", *MEASURES.values()], rows_of_test(metrics))
-        return metrics
+def _publish(comparison: Comparison, out: Path) -> None:
+    """Copy GANs, their samples and the sample filter to where ``serkit generate`` reads them."""
+    (fold,) = comparison.folds
+    filling = _trainings(comparison)["augmented"].filling
+    for label, count in fold.plan.items():
+        gan, samples = filling.generators[DCGAN].of(label), filling.samples_of(label, count)
+        (out / "gans" / label).mkdir(parents=True, exist_ok=True)
+        for name in ("history.csv", "generator.keras", "generator.json"):
+            shutil.copyfile(gan.place / name, out / "gans" / label / name)
+        # The sample filter may have rejected all samples.
+        if (samples.place / "manifest.csv").exists():
+            hidden, place = shutil.ignore_patterns(".*"), out / "generated" / label
+            shutil.copytree(samples.place, place, ignore=hidden, dirs_exist_ok=True)
+    comparison.filter_task(fold).sample_filter().save(out / "judge")
 
-    def _train_classifier(self, parts: Parts, arm: str, added: dict[str, np.ndarray]) -> None:
-        self.run_folder.stage(f"classifier-{arm}", lambda: self._classify(parts, arm, added))
 
-    def _classify(self, parts: Parts, arm: str, added: dict[str, np.ndarray]) -> dict:
-        settings = self.settings
-        self.progress.say(f"   {arm}: {sum(map(len, added.values()))} generated spectrograms added")
-        # The same initial weights and order of batches for both arms.
-        seed = derive_seed(settings.seed, "classifier")
-        model = compact(len(parts.classes), settings.spec.shape, settings.compact, seed)
-        fit_classifier(
-            model,
-            parts.training(added),
-            parts.examples(parts.split.validation),
-            parts.split.speakers,
-            settings.fit,
-            seed,
-            self.out / "classifiers" / arm,
-            augment=functools.partial(mask, settings=settings.masks),
-            verbose=self.progress.verbose,
-        )
-        with replacing(self._classifier_file(arm)) as partial:
-            model.save(partial)
-        return {}
+def _export(comparison: Comparison, results: Mapping[str, Any], run: Run, folder: Path) -> str:
+    def work() -> dict[str, str]:
+        return {"model": str(deliver(networks_of(comparison, results), folder))}
 
-    def _classifier_file(self, arm: str) -> Path:
-        return classifier_file(self.out, arm)
-
-    def report(self, parts: Parts, generated: dict[str, np.ndarray], metrics: dict) -> Path:
-        path = self.out / "report.html"
-        # The export comes later and is left out, so that a rewritten report page is the same.
-        seconds = {n: s for n, s in self.run_folder.seconds().items() if n != "export"}
-        write_story(path, Story(self.settings, parts, generated, metrics, self.out, seconds))
-        return path
-
-    def export(self, parts: Parts, metrics: dict) -> str:
-        def work() -> dict:
-            arm = metrics["better"]
-            known = known_of(self.settings, metrics, arm, self.models.name)
-            files, settings = [self._classifier_file(arm)], self.settings
-            given = Deliverable(files, settings.spec, parts, known, settings.seed)
-            return {"model": str(deliver(given, self.models))}
-
-        model = self.run_folder.stage("export", work)["model"]
-        if not Path(model).is_dir() or Path(model).parent != self.models:
-            self.run_folder.forget("export")
-            model = self.run_folder.stage("export", work)["model"]
-        clip = parts.split.test.clips[0]
-        file = parts.corpus.file(clip)
-        self.progress.say(
-            f"   the arm that was better on the validation part: {metrics['better']}\n"
-            f"   serkit predict {model} {file}\n"
-            f"   (a test recording, labelled {clip.label(self.settings.label_set)})"
-        )
-        try_out(model, file)
-        return model
+    model = run.stage("export", work)["model"]
+    if not Path(model).is_dir() or Path(model).parent != folder:
+        run.forget("export")
+        model = run.stage("export", work)["model"]
+    clip = comparison.folds[0].split.test.clips[0]
+    file = comparison.corpus.file(clip)
+    comparison.progress.say(
+        f"   serkit predict {model} {file}\n"
+        f"   (a test recording, labelled {clip.label(comparison.settings.label_set)})"
+    )
+    try_out(model, file)
+    return model

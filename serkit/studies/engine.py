@@ -11,12 +11,13 @@ from serkit.augmentation.arms import GANS, NONE, Arm, choose_arms
 from serkit.datasets.audit import open_recordings
 from serkit.datasets.corpus import Corpus
 from serkit.datasets.imbalance import nothing_rare
+from serkit.datasets.synthetic import write_synthetic_corpus
 from serkit.errors import InputError
 from serkit.formatting import counted
 from serkit.progress import Progress
 from serkit.seeds import derive_seed
 from serkit.studies.classifier_runs import TrainedFilter, Training
-from serkit.studies.comparison_settings import CompareSettings
+from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.comparison_spectrograms import Views
 from serkit.studies.filling import Filling
 from serkit.studies.folds import Fold, make_folds
@@ -27,7 +28,7 @@ from serkit.training.shards import Rows
 MANIFEST = "manifest.csv"
 
 
-def open_corpus(settings: CompareSettings, out: Path, progress: Progress) -> Corpus:
+def open_corpus(settings: ComparisonSettings, out: Path, progress: Progress) -> Corpus:
     """Return the audited clips, without the corpora that the settings leave out.
 
     Args:
@@ -40,7 +41,11 @@ def open_corpus(settings: CompareSettings, out: Path, progress: Progress) -> Cor
     """
     manifest = out / MANIFEST
     if not manifest.exists():
-        found = open_recordings(settings.roots, progress.track("reading"), naming=settings.naming)
+        roots = settings.roots
+        if not roots:
+            roots = (str(out / "built-in"),)
+            write_synthetic_corpus(roots[0], settings.synthetic, track=progress.track("speaking"))
+        found = open_recordings(roots, progress.track("reading"), naming=settings.naming)
         found.write(out)
     corpus = Corpus.read(manifest)
     names = {clip.corpus for clip in corpus.clips}
@@ -53,7 +58,8 @@ def open_corpus(settings: CompareSettings, out: Path, progress: Progress) -> Cor
     return corpus
 
 
-_JUDGE = "compact"
+_REFERENCE = "compact"
+"""Classifier whose features the sample filter uses."""
 
 
 class Comparison:
@@ -80,7 +86,7 @@ class Comparison:
 
     def __init__(
         self,
-        settings: CompareSettings,
+        settings: ComparisonSettings,
         out: Path,
         cache: Path | None = None,
         progress: Progress | None = None,
@@ -98,7 +104,9 @@ class Comparison:
         for fold in self.folds:
             fold.split.write(self.out / "splits" / f"{fold.protocol}-{fold.number}.json")
         self._generators = {
-            (kind, id(fold)): Generators(kind, fold, settings, self.cache / "gans")
+            (kind, fold.protocol, fold.number): Generators(
+                kind, fold, settings, self.cache / "gans"
+            )
             for fold in self.folds
             for kind in GANS
         }
@@ -187,7 +195,7 @@ class Comparison:
             ]
             if arm.name != NONE and all(training.is_done for training in mine):
                 found[arm] = np.mean([one.record()["validation_uar"] for one in mine])
-        return sorted(found, key=found.get, reverse=True)[: self.settings.best]
+        return sorted(found, key=found.__getitem__, reverse=True)[: self.settings.best]
 
     @property
     def failures(self) -> dict[str, str]:
@@ -202,23 +210,19 @@ class Comparison:
         )
         return {training.title: why for training in every if (why := training.failure)}
 
-    def training(
-        self, fold: Fold, classifier: str, arm: Arm, seed: int, keep: bool = False
-    ) -> Training:
-        """Return a training run, done or not; ``keep`` saves its network, too."""
+    def training(self, fold: Fold, classifier: str, arm: Arm, seed: int) -> Training:
+        """Return a training run, done or not."""
+        settings = self.settings
         generators = {arm.fill: self.generators(arm.fill, fold)} if arm.fill in GANS else {}
-        filter_task = self._filter_task(fold) if self.settings.gated and generators else None
-        filling = Filling(arm, fold, self.settings, generators, filter_task)
-        keep = keep or (self.settings.gated and self._judges(classifier, arm, seed))
-        return Training(classifier, filling, seed, self.settings, self.cache, keep)
+        filter_task = self.filter_task(fold) if settings.gated and generators else None
+        filling = Filling(arm, fold, settings, generators, filter_task)
+        reference = _REFERENCE, self.arms[0].name, settings.seeds[0]
+        keep = settings.gated and (classifier, arm.name, seed) == reference
+        keep_model = settings.keep_models or keep
+        return Training(classifier, filling, seed, settings, self.cache, keep_model)
 
     def tasks(
-        self,
-        fold: Fold,
-        arm: Arm,
-        classifiers: Sequence[str],
-        seeds: Sequence[int],
-        keep: bool = False,
+        self, fold: Fold, arm: Arm, classifiers: Sequence[str], seeds: Sequence[int]
     ) -> Iterator[tuple[str, Task]]:
         """Yield all tasks of an arm on a fold with their kinds, each after the tasks it needs.
 
@@ -227,23 +231,22 @@ class Comparison:
             arm: an arm of the comparison.
             classifiers: names of the classifiers to train.
             seeds: seeds of training runs.
-            keep: whether trained networks are saved.
         """
         for part in self.views.parts(self.settings.speeds_of(arm)):
             yield f"spectrograms at speed {part.speed:g}", part
         if arm.fill in GANS:
             if self.settings.gated:
-                yield f"{_JUDGE} to train", self._filter_task(fold).training
+                yield f"{_REFERENCE} to train", self.filter_task(fold).training
             for gan in self.generators(arm.fill, fold).trainings():
                 what = "of all clips" if gan.before is None and gan.name == "all" else "of a class"
                 yield f"{arm.fill} {what}", gan
         for classifier in classifiers:
             for seed in seeds:
-                yield f"{classifier} to train", self.training(fold, classifier, arm, seed, keep)
+                yield f"{classifier} to train", self.training(fold, classifier, arm, seed)
 
     def generators(self, kind: str, fold: Fold) -> Generators:
         """Return the GANs of one kind that a fold needs."""
-        return self._generators[kind, id(fold)]
+        return self._generators[kind, fold.protocol, fold.number]
 
     def _tasks(self, arms: Sequence[Arm], seeds: Sequence[int]) -> Iterator[tuple[str, Task]]:
         """Yield all tasks with their kinds, each after the tasks it needs.
@@ -262,12 +265,10 @@ class Comparison:
                 if fold.protocol == protocol:
                     yield from self.tasks(fold, arm, [classifier], self.settings.more_seeds)
 
-    def _filter_task(self, fold: Fold) -> TrainedFilter:
-        return TrainedFilter(self.training(fold, _JUDGE, self.arms[0], self.settings.seeds[0]))
-
-    def _judges(self, classifier: str, arm: Arm, seed: int) -> bool:
-        first = self.arms[0].name, self.settings.seeds[0]
-        return classifier == _JUDGE and (arm.name, seed) == first
+    def filter_task(self, fold: Fold) -> TrainedFilter:
+        """Return the sample filter of a fold, whose classifier may have to be trained before."""
+        seed = self.settings.seeds[0]
+        return TrainedFilter(self.training(fold, _REFERENCE, self.arms[0], seed))
 
     def _leave_out_unfilled(self) -> str:
         filling = [arm.name for arm in self.arms if arm.fill]
@@ -278,7 +279,7 @@ class Comparison:
             counts, self.settings.rare_below
         )
         kept = tuple(arm for arm in self.arms if not arm.fill)
-        if len(kept) == 1:
+        if len(kept) == 1 and not self.settings.keep_models:
             raise InputError(
                 f"{why}; valid is a `rare_below` above that, to make classes rare with `rarify`, "
                 "or `arms` that fill none"

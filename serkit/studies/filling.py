@@ -9,11 +9,12 @@ import numpy as np
 
 from serkit.augmentation.arms import COPIES, NOISE, Arm
 from serkit.seeds import derive_seed
-from serkit.studies.comparison_settings import CompareSettings
+from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.folds import Fold
 from serkit.studies.generators import FilterTask, Generators, Samples
 from serkit.studies.parts import Parts
 from serkit.training.examples import Examples
+from serkit.training.live import LiveSpectrograms
 from serkit.training.shards import Rows
 
 
@@ -46,7 +47,7 @@ class Filling:
 
     arm: Arm
     fold: Fold
-    settings: CompareSettings
+    settings: ComparisonSettings
     generators: dict[str, Generators]
     filter_task: FilterTask | None = None
 
@@ -101,6 +102,17 @@ class Filling:
             found += [part for part in (made, copied) if part]
         return Added(found, generated)
 
+    def samples_of(self, label: str, count: int) -> Samples:
+        """Return the samples of the arm's GAN that are added to a class.
+
+        Args:
+            label: a class of the fold's plan.
+            count: requested number of samples.
+        """
+        training = self.generators[self.arm.fill].of(label)
+        seed = derive_seed(self.settings.seed, "filling", label)
+        return Samples(training, label, count, seed, self.filter_task)
+
     def _of_class(self, label: str, count: int) -> tuple[Examples | None, Examples]:
         """Return the generated examples, None if there are none, and the copies of one class.
 
@@ -114,8 +126,7 @@ class Filling:
         if wanted and self.arm.fill == NOISE:
             made = noise_like(parts.to_fit(self.fold.split.train), wanted, number, seed)
         elif wanted:
-            training = self.generators[self.arm.fill].of(label)
-            made = Samples(training, label, wanted, seed, self.filter_task).examples(number)
+            made = self.samples_of(label, wanted).examples(number)
         missing = count - (len(made) if made else 0)
         return made, copies_of(real, missing, seed)
 
@@ -130,9 +141,10 @@ def copies_of(real: Examples, count: int, seed: int) -> Examples:
     """
     rng = np.random.default_rng(derive_seed(seed, "copies"))
     chosen = np.resize(rng.permutation(len(real)), count)
-    spectrograms = real.spectrograms
-    some = spectrograms.select(chosen) if hasattr(spectrograms, "select") else spectrograms[chosen]
-    return Examples(some, real.speakers, real.labels[chosen])
+    kept = real.spectrograms
+    some = kept[chosen] if isinstance(kept, np.ndarray) else kept.select(chosen)
+    labels = None if real.labels is None else real.labels[chosen]
+    return Examples(some, real.speakers, labels)
 
 
 def noise_like(real: Examples, count: int, label: int, seed: int) -> Examples:
@@ -155,7 +167,7 @@ def noise_like(real: Examples, count: int, label: int, seed: int) -> Examples:
     return Examples(noise, real.speakers, np.full(count, label))
 
 
-def _mean_and_deviation(spectrograms: np.ndarray | Rows) -> tuple[float, float]:
+def _mean_and_deviation(spectrograms: np.ndarray | Rows | LiveSpectrograms) -> tuple[float, float]:
     """Mean and standard deviation over all values of all spectrograms.
 
     One spectrogram is read at a time, because 12,000 of them take gigabytes.

@@ -9,10 +9,10 @@ from functools import cached_property
 from serkit.audio.augmentation import WaveAugmentation
 from serkit.datasets.corpus import Clip, Corpus
 from serkit.datasets.imbalance import REPORTED_CLASSES, balance_plan, report_plan
-from serkit.datasets.protocols import k_fold, leave_one_corpus_out, make_rare, random_folds
+from serkit.datasets.protocols import k_fold, make_rare, make_splits, random_folds
 from serkit.datasets.splits import Split
 from serkit.errors import InputError, check_choice
-from serkit.studies.comparison_settings import CORPORA, LEAKY, REPORTED, CompareSettings
+from serkit.studies.comparison_settings import CORPORA, HONEST, LEAKY, REPORTED, ComparisonSettings
 from serkit.studies.comparison_spectrograms import Views
 from serkit.studies.parts import Parts
 from serkit.training.live import LiveSpectrograms
@@ -32,7 +32,7 @@ class Fold:
     """One split that all arms are trained and tested on.
 
     Attributes:
-        protocol: ``k-fold``, ``random`` or ``leave-one-corpus-out``.
+        protocol: ``k-fold``, ``hold-out``, ``random`` or ``leave-one-corpus-out``.
         number: number of the fold, from 1.
         split: the split. Its training partition lacks the clips that ``rarify`` removes.
         plan: number of examples to add, by class.
@@ -79,7 +79,7 @@ class Fold:
         return Parts(self.corpus, self.split, rows, self.label_set)
 
 
-def make_folds(settings: CompareSettings, corpus: Corpus, views: Views) -> Iterator[Fold]:
+def make_folds(settings: ComparisonSettings, corpus: Corpus, views: Views) -> Iterator[Fold]:
     """Yield all folds of all protocols, in the order in which they are run.
 
     Args:
@@ -103,8 +103,8 @@ def make_folds(settings: CompareSettings, corpus: Corpus, views: Views) -> Itera
             fold = Fold(protocol, number, split, {}, views, corpus, settings.label_set)
             if protocol == CORPORA:
                 fold = _of_known_classes(fold)
-            for label, share in _there(settings.rarify, fold):
-                fold = replace(fold, split=_rarified(fold.split, settings, label, share))
+            for label, fraction in _there(settings.rarify, fold):
+                fold = replace(fold, split=_rarified(fold.split, settings, label, fraction))
             counts = fold.split.train.counts(settings.label_set)
             _require_all_classes(fold)
             yield replace(fold, plan=_plan(settings, counts))
@@ -116,7 +116,7 @@ def _there(rarify: Iterable[tuple[str, float]], fold: Fold) -> Iterator[tuple[st
     With ``leave-one-corpus-out``, a training partition may lack a class.
     """
     known = fold.split.train.classes(fold.label_set)
-    return ((label, share) for label, share in rarify if label in known)
+    return ((label, fraction) for label, fraction in rarify if label in known)
 
 
 def _require_all_classes(fold: Fold) -> None:
@@ -128,30 +128,30 @@ def _require_all_classes(fold: Fold) -> None:
         )
 
 
-def _plan(settings: CompareSettings, counts: dict[str, int]) -> dict[str, int]:
+def _plan(settings: ComparisonSettings, counts: dict[str, int]) -> dict[str, int]:
     if settings.plan == REPORTED:
         # A fold without any of the 2021 report's classes is not filled up.
         known = any(label in counts for label in REPORTED_CLASSES)
         return report_plan(counts) if known else {}
-    return balance_plan(counts, settings.rare_below, settings.filled_to)
+    plan = balance_plan(counts, settings.rare_below, settings.filled_to)
+    return dict(itertools.islice(plan.items(), settings.most_rare or None))
 
 
-def _splits(protocol: str, settings: CompareSettings, corpus: Corpus) -> Iterator[Split]:
+def _splits(protocol: str, settings: ComparisonSettings, corpus: Corpus) -> Iterable[Split]:
     given = corpus, settings.label_set, settings.seed
-    if protocol == LEAKY:
-        yield from random_folds(*given, folds=settings.folds)
-    elif protocol == CORPORA:
-        yield from leave_one_corpus_out(*given)
-    else:
-        yield from k_fold(*given, folds=settings.folds)
+    if protocol == HONEST:
+        return k_fold(*given, folds=settings.folds)
+    if protocol == LEAKY and settings.folds > 1:
+        return random_folds(*given, folds=settings.folds)
+    return make_splits(protocol, *given)
 
 
-def _rarified(split: Split, settings: CompareSettings, label: str, share: float) -> Split:
+def _rarified(split: Split, settings: ComparisonSettings, label: str, fraction: float) -> Split:
     counts = split.train.counts(settings.label_set)
-    left = round(share * counts[label])
+    left = round(fraction * counts[label])
     if left < 1:
         raise InputError(
-            f"rarify {label}={share} leaves none of {counts[label]} training clips; "
+            f"rarify {label}={fraction} leaves none of {counts[label]} training clips; "
             f"valid is {1 / counts[label]:.3f} or more"
         )
     return make_rare(split, settings.label_set, label, left, settings.seed)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from serkit.augmentation.arms import CONDITIONAL, DCGAN, WGAN_GP
 from serkit.errors import InputError, check_choice, check_range
@@ -68,7 +69,7 @@ class GanKind:
         whole_class: whether the batch size is limited to the number of clips.
     """
 
-    build: Callable[[GANSettings, int], GAN]
+    build: Callable[[Any, int], GAN]
     of_all: GANSettings
     of_rare: GANSettings
     conditional: bool = False

@@ -15,13 +15,13 @@ from serkit.datasets.corpus import Corpus
 from serkit.errors import SerkitError
 from serkit.files import alone_in, write_json
 from serkit.gans.base import GANSettings
-from serkit.gans.dcgan import limit_batch
+from serkit.gans.dcgan import DCGANSettings, limit_batch
 from serkit.gans.fitting import fit_gan
 from serkit.gans.sampling import GeneratorCard, StoredGenerator, load_generator, store_generator
 from serkit.gans.small_data import tune_norms_alone
 from serkit.seeds import derive_seed
 from serkit.serialization import content_key
-from serkit.studies.comparison_settings import CompareSettings
+from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.folds import Fold, clips_key
 from serkit.studies.gan_kinds import KINDS, NORMS
 from serkit.tasks.graph import failure_at
@@ -100,10 +100,10 @@ class GanTraining:
         return (self.before and self.before.failure) or failure_at(self.place)
 
     @property
-    def voices(self) -> frozenset[str]:
+    def speakers(self) -> frozenset[str]:
         """Speakers that the generator was trained on, including those of its predecessors."""
         own = frozenset(self.clips.speakers())
-        return own | self.before.voices if self.before else own
+        return own | self.before.speakers if self.before else own
 
     def run(self, verbose: int) -> None:
         """Train the GAN, or resume its training run, and store the generator.
@@ -118,13 +118,18 @@ class GanTraining:
         if self.norms_alone:
             tune_norms_alone(gan.generator)
         fit_gan(
-            *(gan, real, self.fold.split.speakers, self.settings, seed, self.place),
+            gan,
+            real,
+            self.fold.split.speakers,
+            self.settings,
+            seed,
+            self.place,
             init_from=self.before.place if self.before else None,
             verbose=verbose,
         )
         labels = parts.classes if self.settings.classes else (self.name,)
-        voices = tuple(sorted(self.voices))
-        card = GeneratorCard(labels, voices, len(self.clips), gan.name, self.spec)
+        speakers = tuple(sorted(self.speakers))
+        card = GeneratorCard(labels, speakers, len(self.clips), gan.name, self.spec)
         store_generator(gan.sampler, card, self.place)
         # Otherwise the graphs of hundreds of networks would accumulate in one process.
         keras.utils.clear_session()
@@ -144,7 +149,7 @@ class Generators:
         folder: folder of all GANs.
     """
 
-    def __init__(self, kind: str, fold: Fold, settings: CompareSettings, folder: Path) -> None:
+    def __init__(self, kind: str, fold: Fold, settings: ComparisonSettings, folder: Path) -> None:
         self._kind, self._fold, self._settings, self._folder = kind, fold, settings, folder
 
     def trainings(self) -> Iterator[GanTraining]:
@@ -182,12 +187,20 @@ class Generators:
         settings, classes = self._settings, len(self._fold.classes)
         kind = settings.gan_kind(self._kind)
         own = kind.settings(settings.gans, rare, classes)
-        if kind.whole_class:
+        if kind.whole_class and isinstance(own, DCGANSettings):
             own = limit_batch(own, len(clips))
         norms = before is not None and settings.gans.tuned == NORMS
         return GanTraining(
-            *(self._kind, name, clips, own, self._fold, settings.seed, asdict(settings.spec)),
-            *(before, norms, self._folder),
+            self._kind,
+            name,
+            clips,
+            settings=own,
+            fold=self._fold,
+            seed=settings.seed,
+            spec=asdict(settings.spec),
+            before=before,
+            norms_alone=norms,
+            folder=self._folder,
         )
 
 
@@ -198,13 +211,19 @@ _NOTHING = "nothing.json"
 class FilterTask(Protocol):
     """Task whose result is a sample filter."""
 
-    key: str
-    """Hash of all inputs that the sample filter depends on."""
-    place: Path
-    """Folder of the filter's classifier."""
+    @property
+    def key(self) -> str:
+        """Hash of all inputs that the sample filter depends on."""
+        ...
+
+    @property
+    def place(self) -> Path:
+        """Folder of the filter's classifier."""
+        ...
 
     def sample_filter(self) -> SampleFilter:
         """Return the sample filter."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -253,7 +272,7 @@ class Samples:
         if found is None:
             # The sample filter accepted no sample.
             shape = (0, *self.training.fold.parts.shape)
-            return Examples(np.zeros(shape, np.float32), self.training.voices, np.zeros(0, int))
+            return Examples(np.zeros(shape, np.float32), self.training.speakers, np.zeros(0, int))
         spectrograms, origin = found
         labels = np.full(len(spectrograms), number)
         return Examples(spectrograms, frozenset(origin.speakers), labels)
@@ -272,14 +291,19 @@ class Samples:
         stored = self.training.load()
         sample_filter = self.filter_task.sample_filter() if self.filter_task else None
         samples = sample_filtered(
-            *(stored.network, self.count, self.seed, self.label, sample_filter),
+            stored.network,
+            self.count,
+            self.seed,
+            self.label,
+            sample_filter,
             number=stored.number(self.label),
             strict=False,
             say=print if self.filter_task else None,
         )
         if len(samples.numbers):
             origin = self._origin(stored.card, samples)
-            write_synthetic_set(self.place, samples.spectrograms, samples.numbers, origin)
+            numbers = samples.numbers.tolist()
+            write_synthetic_set(self.place, samples.spectrograms, numbers, origin)
         else:
             write_json(self.place / _NOTHING, {"tried": samples.tried})
 

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from scipy.spatial.distance import pdist
 
 from serkit.audio.inversion import to_waveform
@@ -89,7 +90,7 @@ def _made(training: GanTraining, label: str, seed: int) -> np.ndarray:
 
 
 def _heard(spectrograms: np.ndarray, spec: SpectrogramSpec, kind: str) -> list[Sound]:
-    waves = to_waveform(spectrograms[:_SOUNDS], spec).numpy()
+    waves = to_waveform(tf.constant(spectrograms[:_SOUNDS]), spec).numpy()
     return [
         Sound(f"{kind} {number}", mp3(wave, spec.sample_rate))
         for number, wave in enumerate(waves, 1)
@@ -137,8 +138,13 @@ class Listener:
         unthinned.require_training(self.whole.clips)
         model = compact(len(parts.classes), parts.shape, None, self._seed)
         fit_classifier(
-            *(model, parts.examples(self.whole), parts.examples(split.validation)),
-            *(unthinned.speakers, self._fit, self._seed, self._folder),
+            model,
+            parts.examples(self.whole),
+            parts.examples(split.validation),
+            unthinned.speakers,
+            self._fit,
+            self._seed,
+            self._folder,
             augment=partial(mask, settings=MaskSettings()),
             verbose=2,
         )

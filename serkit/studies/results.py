@@ -330,7 +330,7 @@ def _to_json(
     }
     return found | {
         "verdict": verdict(
-            *(other.arm.name, uar, p_holm, speakers, len(seeds)), leaky=protocol == LEAKY
+            other.arm.name, uar, p_holm, speakers, len(seeds), leaky=protocol == LEAKY
         )
     }
 

@@ -8,15 +8,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+import filelock
 
 import serkit
 from serkit.errors import InputError, ResumeError
 from serkit.files import read_json, remove_partials, write_json
 
 _PACKAGES = (
-    *("tensorflow", "keras", "tensorflow-probability", "tensorflow-io", "librosa", "numpy"),
-    *("pandas", "keras-tuner", "scikit-learn", "scipy", "soundfile", "soxr"),
+    "tensorflow",
+    "keras",
+    "tensorflow-probability",
+    "tensorflow-io",
+    "librosa",
+    "numpy",
+    "pandas",
+    "keras-tuner",
+    "scikit-learn",
+    "scipy",
+    "soundfile",
+    "soxr",
 )
 
 
@@ -44,10 +54,10 @@ class Run:
     def __init__(self, folder: Path | str, settings: dict[str, Any]) -> None:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(self.folder / ".lock", timeout=0)
+        self._lock = filelock.FileLock(self.folder / ".lock")
         try:
-            self._lock.acquire()
-        except Timeout as error:
+            self._lock.acquire(timeout=0)
+        except filelock.Timeout as error:
             raise ResumeError(f"{self.folder} is being used by another process") from error
         try:
             known = self.folder / "settings.json"
@@ -98,14 +108,6 @@ class Run:
     def forget(self, name: str) -> None:
         """Delete the record of a stage whose files are gone, so that the stage is run again."""
         (self.folder / "stages" / f"{name}.json").unlink(missing_ok=True)
-
-    def is_done(self, name: str) -> bool:
-        return (self.folder / "stages" / f"{name}.json").exists()
-
-    def seconds(self) -> dict[str, float]:
-        """Return the seconds that each finished stage took; for a resumed stage, since resuming."""
-        records = sorted((self.folder / "stages").glob("*.json"))
-        return {path.stem: read_json(path)["seconds"] for path in records}
 
 
 def _require_same(known: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:

@@ -8,7 +8,7 @@ from serkit.cli import compare
 from serkit.cli.main import main
 from serkit.errors import InputError
 from serkit.serialization import restored
-from serkit.studies.comparison_settings import CLASSIFIERS, COMPARED, CompareSettings
+from serkit.studies.comparison_settings import CLASSIFIERS, COMPARED, ComparisonSettings
 
 
 def _options(*arguments):
@@ -19,7 +19,7 @@ def _options(*arguments):
 
 def test_without_options_it_is_the_defaults(tmp_path):
     settings = compare.settings_of(_options(str(tmp_path)))
-    assert settings == CompareSettings(roots=(str(tmp_path),))
+    assert settings == ComparisonSettings(roots=(str(tmp_path),))
 
 
 def test_everything_can_be_said(tmp_path):
@@ -67,7 +67,7 @@ def test_names_of_ones_own_are_part_of_the_settings(tmp_path):
     given = compare.settings_of(_options(str(tmp_path), "--pattern", "(?P<label>x)"))
     assert given.naming.pattern == "(?P<label>x)"
     assert given.to_json()["naming"]["pattern"] == "(?P<label>x)"
-    assert restored(CompareSettings, given.to_json()) == given
+    assert restored(ComparisonSettings, given.to_json()) == given
     assert "naming" not in compare.settings_of(_options(str(tmp_path))).to_json()
 
 
@@ -90,7 +90,7 @@ def test_choices_are_those_that_there_are():
     assert set(choices["classifier"]) == set(CLASSIFIERS)
     assert set(choices["protocol"]) == set(COMPARED)
     for name in choices["everywhere"]:
-        CompareSettings(roots=("x",), arms=("none",), everywhere=(name,))
+        ComparisonSettings(roots=("x",), arms=("none",), everywhere=(name,))
 
 
 def test_wrong_shares_are_refused(tmp_path):

@@ -6,7 +6,7 @@ from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.cli.main import main
 from serkit.datasets.custom import Naming
 from serkit.datasets.imbalance import RARE_BELOW
-from serkit.studies.comparison_settings import CompareSettings
+from serkit.studies.comparison_settings import ComparisonSettings
 
 
 @pytest.fixture
@@ -24,9 +24,9 @@ def test_options_become_settings(asked, tmp_path):
         == 0
     )
     ((settings, out, models, cache),) = asked
-    assert (settings.seed, settings.label_set, settings.protocol) == (3, "emotion", "random")
+    assert (settings.seed, settings.label_set, settings.protocols) == (3, "emotion", ("random",))
     assert settings.roots == (str(tmp_path.resolve()),)
-    assert (settings.gan.steps, settings.fit.epochs) == (40, 2)
+    assert (settings.gans.steps, settings.fit_of("compact").epochs) == (40, 2)
     assert (str(out), str(models), str(cache)) == ("there", "saved_models", "c")
 
 
@@ -34,7 +34,7 @@ def test_without_options_it_is_the_built_in_corpus_split_by_speaker(asked):
     assert main(["demo", "--short"]) == 0
     ((settings, out, _, cache),) = asked
     assert cache is None
-    assert (settings.roots, settings.protocol) == ((), "hold-out")
+    assert (settings.roots, settings.protocols) == ((), ("hold-out",))
     assert str(out) == "runs/built-in-short"
 
 
@@ -42,9 +42,9 @@ def test_short_takes_two_rare_classes_and_leaves_what_was_given(asked):
     assert main(["demo", "--short", "--gan-steps", "50", "--rare-below", "0.9"]) == 0
     assert main(["demo"]) == 0
     (short, *_), (plain, *_) = asked
-    assert (short.most_rare, short.gan.steps, short.rare_below) == (2, 50, 0.9)
+    assert (short.most_rare, short.gans.steps, short.rare_below) == (2, 50, 0.9)
     assert (plain.most_rare, plain.rare_below) == (0, RARE_BELOW)
-    assert CompareSettings(roots=("x",)).rare_below == RARE_BELOW
+    assert ComparisonSettings(roots=("x",)).rare_below == RARE_BELOW
     assert "most_rare" not in plain.to_json()
 
 

@@ -17,7 +17,7 @@ def test_a_run_becomes_a_model_that_is_not_overwritten(finished_run, tmp_path, c
     assert said.startswith(f"{out}\n")
     assert f"serkit serve {out.parent}" in said
     details = read_json(out / DETAILS)
-    assert (details["arm"], details["version"], details["name"]) == ("original", 5, "mine")
+    assert (details["arm"], details["version"], details["name"]) == ("none", 5, "mine")
     assert details["abstention"]["validation_coverage"] == pytest.approx(0.8, abs=0.02)
     before = (out / "saved_model.pb").read_bytes()
     assert main(arguments) == 2

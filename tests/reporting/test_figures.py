@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 
 from serkit.reporting import figures
 from serkit.reporting.page import png
@@ -31,20 +30,6 @@ def test_spectrogram_axes_are_in_seconds_and_hertz(rng):
     image = lower.images[0]
     assert image.origin == "lower"
     assert image.get_array().shape == (50, 60)
-
-
-def test_arms_and_learning_curves_name_their_arms():
-    scores = {arm: {"accuracy": 0.5, "uar": 0.4, "macro_f1": 0.3} for arm in ("a", "b")}
-    for figure in (
-        figures.arms(scores, "test speakers"),
-        figures.learning_curves({"a": HISTORY, "b": HISTORY}),
-    ):
-        legend = figure.axes[0].get_legend()
-        assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
-    heights = [
-        patch.get_height() for patch in figures.arms(scores, "test speakers").axes[0].patches
-    ]
-    assert heights == pytest.approx([50, 40, 30] * 2)
 
 
 def test_confusion_writes_the_counts_where_they_belong():

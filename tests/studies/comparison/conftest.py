@@ -14,9 +14,9 @@ from serkit.gans.sampling import GeneratorCard, store_generator
 from serkit.models.compact import CompactSettings, compact
 from serkit.models.fitting import FitSettings
 from serkit.models.transfer import TransferSettings, resnet50_head
-from serkit.studies import comparison_settings as contenders
+from serkit.studies import comparison_settings
 from serkit.studies.classifier_runs import Training
-from serkit.studies.comparison_settings import CompareSettings, Contender
+from serkit.studies.comparison_settings import ClassifierKind, ComparisonSettings
 from serkit.studies.engine import Comparison
 from serkit.studies.gan_kinds import GanSizes
 from serkit.studies.generators import GanTraining
@@ -26,16 +26,18 @@ from serkit.studies.run_folder import Run
 _FIT = FitSettings(epochs=2, steps_per_epoch=2, batch_size=8)
 _COMPACT = CompactSettings(pool=(8, 8), channels=(4, 8))
 _RESNET = TransferSettings(head=(8,))
-SMALL_CONTENDERS = {
-    "compact": Contender(lambda n, shape, _, s: compact(n, shape, _COMPACT, s), _COMPACT, _FIT),
-    "resnet50-head": Contender(
+SMALL_CLASSIFIERS = {
+    "compact": ClassifierKind(
+        lambda n, shape, _, s: compact(n, shape, _COMPACT, s), _COMPACT, _FIT
+    ),
+    "resnet50-head": ClassifierKind(
         lambda n, _, weights, s: resnet50_head(n, weights, _RESNET, s), _RESNET, _FIT, True
     ),
 }
-"""Contenders as they are, but small."""
+"""Classifiers as they are, but small."""
 
 
-def small_settings(root: Path, **changed) -> CompareSettings:
+def small_settings(root: Path, **changed) -> ComparisonSettings:
     """A comparison that takes a minute: surprise, of which there is least, is filled."""
     wanted = {
         "roots": (str(root),),
@@ -46,7 +48,7 @@ def small_settings(root: Path, **changed) -> CompareSettings:
         "rare_below": 0.6,
         "gans": GanSizes(width=0.05, pretraining=2, steps=2),
     }
-    return CompareSettings(**wanted | changed)
+    return ComparisonSettings(**wanted | changed)
 
 
 @pytest.fixture(scope="session")
@@ -56,15 +58,15 @@ def settings_of():
 
 
 @pytest.fixture(scope="session")
-def small_contenders() -> dict[str, Contender]:
-    return SMALL_CONTENDERS
+def small_classifiers() -> dict[str, ClassifierKind]:
+    return SMALL_CLASSIFIERS
 
 
 @pytest.fixture
-def small(monkeypatch, small_contenders) -> None:
+def small(monkeypatch, small_classifiers) -> None:
     """Classifiers that are trained in a moment."""
-    for name, contender in small_contenders.items():
-        monkeypatch.setitem(contenders.CLASSIFIERS, name, contender)
+    for name, kind in small_classifiers.items():
+        monkeypatch.setitem(comparison_settings.CLASSIFIERS, name, kind)
 
 
 def pretend_to_train(training: Training, verbose: int) -> None:
@@ -102,7 +104,7 @@ _COLUMNS = ("root", "path", "corpus", "speaker", "gender")
 def pretend_to_train_gan(gan: GanTraining, verbose: int) -> None:
     """A generator as it begins."""
     labels = gan.fold.parts.classes if gan.settings.classes else (gan.name,)
-    card = GeneratorCard(labels, tuple(sorted(gan.voices)), len(gan.clips), gan.kind, gan.spec)
+    card = GeneratorCard(labels, tuple(sorted(gan.speakers)), len(gan.clips), gan.kind, gan.spec)
     gan.place.mkdir(parents=True, exist_ok=True)
     rows = [{"epoch": 1, "d_loss": 1.0, "g_loss": 1.0, "distance": 1.0, "penalty": 0.1}]
     pd.DataFrame(rows).to_csv(gan.place / "history.csv", index=False)

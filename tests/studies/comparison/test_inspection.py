@@ -3,7 +3,7 @@ import pytest
 
 from serkit.errors import LeakError
 from serkit.models.fitting import FitSettings
-from serkit.studies.comparison_settings import CompareSettings
+from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.engine import Comparison
 from serkit.studies.inspection import Listener, inspect
 from serkit.studies.run_folder import Run
@@ -13,7 +13,7 @@ FIT = FitSettings(epochs=1, steps_per_epoch=2, batch_size=8)
 
 @pytest.fixture
 def comparison(synthetic_root, tmp_path):
-    settings = CompareSettings(
+    settings = ComparisonSettings(
         (str(synthetic_root / "RAVDESS"), str(synthetic_root / "CREMA-D")),
         arms=("oversampling", "noise-images"),
         folds=3,

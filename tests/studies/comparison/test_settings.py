@@ -8,7 +8,7 @@ from serkit.errors import InputError
 from serkit.gans.dcgan import DCGANSettings
 from serkit.gans.wgan_gp import WGANGPSettings
 from serkit.models.fitting import FitSettings
-from serkit.studies.comparison_settings import CLASSIFIERS, CompareSettings
+from serkit.studies.comparison_settings import CLASSIFIERS, ComparisonSettings
 from serkit.studies.gan_kinds import KINDS
 from serkit.studies.search_spaces import CompactRecipe
 
@@ -32,23 +32,23 @@ from serkit.studies.search_spaces import CompactRecipe
 )
 def test_what_is_not_valid_is_refused(wrong, message):
     with pytest.raises(InputError, match=message):
-        CompareSettings(**{"roots": ("x",)} | wrong)
+        ComparisonSettings(**{"roots": ("x",)} | wrong)
 
 
 def test_both_is_the_honest_protocol_and_the_leaky_one():
-    assert CompareSettings(("x",), protocol="both").protocols == ("k-fold", "random")
-    assert CompareSettings(("x",)).protocols == ("k-fold",)
+    assert ComparisonSettings(("x",), protocol="both").protocols == ("k-fold", "random")
+    assert ComparisonSettings(("x",)).protocols == ("k-fold",)
 
 
 def test_a_classifiers_own_training_can_be_changed():
     changed = FitSettings(epochs=3)
-    settings = CompareSettings(("x",), fit={"compact": changed})
+    settings = ComparisonSettings(("x",), fit={"compact": changed})
     assert settings.fit_of("compact") == changed
-    assert CompareSettings(("x",)).fit_of("compact").keep == "last"
+    assert ComparisonSettings(("x",)).fit_of("compact").keep == "last"
 
 
 def test_they_are_json_and_a_short_run_differs_in_sizes_alone():
-    settings = CompareSettings(("x",), rarify=(("sad", 0.5),))
+    settings = ComparisonSettings(("x",), rarify=(("sad", 0.5),))
     assert json.loads(json.dumps(settings.to_json())) == settings.to_json()
     short = settings.shortened()
     assert short.arms == settings.arms
@@ -58,49 +58,49 @@ def test_they_are_json_and_a_short_run_differs_in_sizes_alone():
 def test_what_a_search_found_takes_the_place_of_what_there_is():
     recipe = CompactRecipe(fit=FitSettings(epochs=5, keep="last"))
     gan = WGANGPSettings(penalty=3.0)
-    settings = CompareSettings(("x",), tuned={"classifier": recipe, "wgan-gp": gan})
+    settings = ComparisonSettings(("x",), tuned={"classifier": recipe, "wgan-gp": gan})
     assert settings.fit_of("compact") == recipe.fit
     assert settings.gan_kind("wgan-gp").of_rare == gan
-    assert settings.contender("vgg16-head") is CLASSIFIERS["vgg16-head"]
+    assert settings.classifier_kind("vgg16-head") is CLASSIFIERS["vgg16-head"]
     assert settings.gan_kind("dcgan") is KINDS["dcgan"]
     assert settings.to_json()["tuned"]["wgan-gp"]["penalty"] == 3.0
-    assert "tuned" not in CompareSettings(("x",)).to_json()
+    assert "tuned" not in ComparisonSettings(("x",)).to_json()
     with pytest.raises(InputError, match="tuned='bayesian'"):
-        CompareSettings(("x",), tuned={"bayesian": recipe})
+        ComparisonSettings(("x",), tuned={"bayesian": recipe})
 
 
 def test_a_recipe_is_recorded_where_it_is_not_the_usual_one():
-    assert "gan_recipe" not in CompareSettings(("x",)).to_json()
-    settings = CompareSettings(("x",), gan_recipe="report")
+    assert "gan_recipe" not in ComparisonSettings(("x",)).to_json()
+    settings = ComparisonSettings(("x",), gan_recipe="report")
     assert settings.to_json()["gan_recipe"] == "report"
     assert not settings.gan_kind("dcgan").pretrained
     assert settings.gan_kind("wgan-gp") is KINDS["wgan-gp"]
     with pytest.raises(InputError, match="gan_recipe='2021'"):
-        CompareSettings(("x",), gan_recipe="2021")
+        ComparisonSettings(("x",), gan_recipe="2021")
     with pytest.raises(InputError, match="recipe report"):
-        CompareSettings(("x",), gan_recipe="report", tuned={"dcgan": DCGANSettings()})
+        ComparisonSettings(("x",), gan_recipe="report", tuned={"dcgan": DCGANSettings()})
 
 
 def test_the_reports_networks_may_freeze_less_and_compute_in_another_precision():
-    usual = CompareSettings(("x",))
+    usual = ComparisonSettings(("x",))
     assert not {"frozen_convs", "precision"} & set(usual.to_json())
-    assert usual.contender("vgg16-half-freeze") is CLASSIFIERS["vgg16-half-freeze"]
-    settings = CompareSettings(("x",), frozen_convs=8, precision="float32")
+    assert usual.classifier_kind("vgg16-half-freeze") is CLASSIFIERS["vgg16-half-freeze"]
+    settings = ComparisonSettings(("x",), frozen_convs=8, precision="float32")
     assert settings.to_json()["frozen_convs"] == 8
-    network = settings.contender("vgg16-half-freeze").network
+    network = settings.classifier_kind("vgg16-half-freeze").network
     assert (network.frozen_convs, network.precision) == (8, "float32")
     # The others freeze all: what was trained of them is still of use.
-    less = CompareSettings(("x",), frozen_convs=8)
+    less = ComparisonSettings(("x",), frozen_convs=8)
     for name in ("vgg16-head", "resnet50-head", "compact"):
-        assert less.contender(name).network == CLASSIFIERS[name].network
-        assert less.contender(name).fit == CLASSIFIERS[name].fit
+        assert less.classifier_kind(name).network == CLASSIFIERS[name].network
+        assert less.classifier_kind(name).fit == CLASSIFIERS[name].fit
     for changed in ({"frozen_convs": 14}, {"precision": "float16"}):
         with pytest.raises(InputError, match=next(iter(changed))):
-            CompareSettings(("x",), **changed)
+            ComparisonSettings(("x",), **changed)
 
 
 def test_epochs_of_all_classifiers_can_be_changed_at_once():
-    settings = CompareSettings(("x",), classifiers=("compact", "vgg16-head"))
+    settings = ComparisonSettings(("x",), classifiers=("compact", "vgg16-head"))
     assert settings.trained_for(None) is settings
     longer = settings.trained_for(77)
     assert [longer.fit_of(name).epochs for name in longer.classifiers] == [77, 77]
@@ -108,17 +108,17 @@ def test_epochs_of_all_classifiers_can_be_changed_at_once():
 
 
 def test_waveforms_are_kept_where_they_are_asked_for():
-    plain = CompareSettings(("x",), arms=("none", "speed"))
+    plain = ComparisonSettings(("x",), arms=("none", "speed"))
     assert "live" not in plain.to_json()
     assert not plain.is_live
     assert plain.waves_of(ARMS["speed"]) is None
     assert plain.speeds_of(ARMS["speed"]) == (1.0, 0.9, 1.1)
-    noisy = CompareSettings(("x",), arms=("none", "speed", "noise"))
+    noisy = ComparisonSettings(("x",), arms=("none", "speed", "noise"))
     assert "live" not in noisy.to_json()
     assert noisy.is_live
     assert noisy.waves_of(ARMS["noise"]) == WaveAugmentation(snr_db=(10.0, 30.0))
     assert noisy.speeds_of(ARMS["speed"]) == (1.0, 0.9, 1.1)
-    live = CompareSettings(("x",), arms=("none", "speed"), live=True)
+    live = ComparisonSettings(("x",), arms=("none", "speed"), live=True)
     assert live.to_json()["live"]
     assert live.waves_of(ARMS["none"]) == WaveAugmentation()
     assert live.waves_of(ARMS["speed"]) == WaveAugmentation(speed=(0.9, 1.1))
@@ -128,12 +128,12 @@ def test_waveforms_are_kept_where_they_are_asked_for():
 @pytest.mark.parametrize("given", [{"live": True}, {"arms": ("none", "noise")}])
 def test_networks_that_are_trained_on_fixed_views_are_refused_by_name(given):
     with pytest.raises(InputError, match="`classifiers` must be without vgg16-head"):
-        CompareSettings(("x",), classifiers=("compact", "vgg16-head"), **given)
+        ComparisonSettings(("x",), classifiers=("compact", "vgg16-head"), **given)
 
 
 def test_arms_do_not_differ_in_how_speeds_are_drawn():
     given = {"roots": ("x",), "arms": ("none", "noise")}
     with pytest.raises(InputError, match="`live` must be true"):
-        CompareSettings(**given, everywhere=("speed",))
+        ComparisonSettings(**given, everywhere=("speed",))
     for others in ({"live": True, "everywhere": ("speed",)}, {"everywhere": ("gain", "speed")}):
-        assert CompareSettings(**given, **others).is_live
+        assert ComparisonSettings(**given, **others).is_live

@@ -17,21 +17,39 @@ pytestmark = pytest.mark.usefixtures("small")
 
 @pytest.fixture
 def training(pretended, fold, tmp_path):
-    """Makes a training."""
+    """Return a function that makes a training run of an arm."""
     settings = pretended[0].settings
 
-    def make(arm="none", seed=0, keep=False, **changed):
+    def make(arm="none", seed=0, keep=False, folder=tmp_path, **changed):
         own = replace(settings, **changed)
         filling = Filling(ARMS[arm], fold, own, {})
-        return Training("compact", filling, seed, own, tmp_path, keep)
+        return Training("compact", filling, seed, own, folder, keep)
 
     return make
 
 
-def test_it_is_trained_and_what_it_makes_of_the_test_part_is_kept(training, fold):
-    one = training("oversampling", keep=True)
-    assert not one.is_done
-    one.run(0)
+@pytest.fixture(scope="module")
+def trained_at(tmp_path_factory):
+    """Folder of training runs that several tests read."""
+    return tmp_path_factory.mktemp("trained")
+
+
+@pytest.fixture
+def trained(training, trained_at, deterministic):
+    """Return a function that makes a finished training run."""
+
+    def make(arm="none", **changed):
+        one = training(arm, folder=trained_at, keep=True, **changed)
+        if not one.is_done:
+            one.run(0)
+        return one
+
+    return make
+
+
+def test_a_training_run_keeps_its_predictions_of_the_test_partition(trained, training, fold):
+    assert not training("oversampling").is_done
+    one = trained("oversampling")
     assert one.is_done
     found = one.predictions()
     assert list(found["path"]) == [clip.path for clip in fold.split.test.clips]
@@ -48,20 +66,25 @@ def test_it_is_trained_and_what_it_makes_of_the_test_part_is_kept(training, fold
     assert kept == {"history.csv", "model.keras", "predictions.csv", "record.json"}
 
 
-@pytest.mark.parametrize("arm", ["mixup", "specaugment", "class-weights", "noise"])
-def test_arms_that_add_nothing_change_the_training(training, arm):
-    plain, other = training(), training(arm)
-    for one in (plain, other):
-        one.run(0)
+def test_masks_change_the_training_run(trained):
+    plain, other = trained(), trained("specaugment")
     assert plain.record()["examples"] == other.record()["examples"]
     logits = [one.predictions().filter(like="logit_").to_numpy() for one in (plain, other)]
     assert not np.array_equal(*logits)
 
 
+def test_noise_is_drawn_at_each_step(training):
+    examples, generated = training("noise")._train()
+    assert generated == 0
+    assert isinstance(examples.spectrograms, LiveSpectrograms)
+    assert examples.spectrograms.is_random
+
+
 def test_all_arms_take_as_many_steps_from_the_same_weights(training, fold):
     fits = [training(arm).fit for arm in ("none", "oversampling", "mixup")]
     assert {(fit.epochs, fit.steps_per_epoch) for fit in fits} == {(2, 2)}
-    assert fits[2].mixup > 0
+    assert [fit.mixup > 0 for fit in fits] == [False, False, True]
+    assert training("class-weights").fit.class_weights == "balanced"
     assert training()._seed == training("oversampling")._seed != training(seed=1)._seed
     # Without a number of steps they are one pass over what the largest arm has.
     free = {"compact": replace(fits[0], steps_per_epoch=None)}
@@ -87,13 +110,10 @@ def test_the_key_changes_with_what_predictions_depend_on(training, fold):
     assert training(masks=replace(training().settings.masks, time=0.3)).key == known
 
 
-@pytest.mark.usefixtures("deterministic")
-def test_live_training_without_randomness_predicts_the_same(training):
+def test_live_training_without_randomness_predicts_the_same(trained):
     """Copies of rare classes' clips included, which have waveforms as well."""
-    cached, live = training("oversampling"), training("oversampling", live=True)
+    cached, live = trained("oversampling"), trained("oversampling", live=True)
     assert cached.key != live.key
-    for one in (cached, live):
-        one.run(0)
     (parts,) = live.filling.parts
     assert isinstance(live._train()[0].spectrograms, LiveSpectrograms)
     assert (live._train()[0].spectrograms.rows >= 0).all()
@@ -126,9 +146,8 @@ def test_the_epoch_that_was_kept(training, monkeypatch):
     assert (best["epoch"], last["epoch"]) == (2, 3)
 
 
-def test_what_is_known_of_a_clip_is_as_the_manifest_has_it_now(training, fold, monkeypatch):
-    one = training()
-    one.run(0)
+def test_predictions_have_the_attributes_of_the_current_manifest(trained, fold):
+    one = trained()
     clips = tuple(replace(clip, gender="other") for clip in fold.split.test.clips)
     mended = replace(fold.split, test=replace(fold.split.test, clips=clips))
     again = replace(one, filling=replace(one.filling, fold=replace(fold, split=mended)))
@@ -165,13 +184,13 @@ def test_weights_are_known_by_their_content(tmp_path):
     assert weights_key("none") != "none"
 
 
-def test_weights_that_heard_a_test_speaker_are_refused(training, fold, tmp_path):
+def test_weights_trained_on_a_test_speaker_are_refused(training, fold, tmp_path):
     file = tmp_path / "vgg.weights.h5"
-    stranger = min(fold.split.test.speakers())
-    speakers = {stranger, *fold.split.train.speakers()}
+    held_out = min(fold.split.test.speakers())
+    speakers = {held_out, *fold.split.train.speakers()}
     WeightsCard("VGG16", tuple(sorted(speakers)), "plain", 0, 1, 0.5).write(file)
     one = replace(training(weights=str(file)), classifier="resnet50-head")
-    with pytest.raises(LeakError, match=f"not training speakers: {stranger}"):
+    with pytest.raises(LeakError, match=f"speakers.*{held_out}"):
         one.run(0)
     assert not one.is_done
 
@@ -181,15 +200,15 @@ class _Leaking(Filling):
 
     def added(self):
         parts = self.fold.parts
-        pictures = np.full((4, *parts.shape), np.mean(parts.of(parts.corpus)), np.float32)
-        everybody = frozenset(parts.corpus.speakers())
-        return Added([Examples(pictures, everybody, np.zeros(4, int))], {})
+        spectrograms = np.full((4, *parts.shape), np.mean(parts.of(parts.corpus)), np.float32)
+        speakers = frozenset(parts.corpus.speakers())
+        return Added([Examples(spectrograms, speakers, np.zeros(4, int))], {})
 
 
-def test_a_statistic_that_was_fitted_on_everybody_is_refused(training, fold):
+def test_a_statistic_of_test_speakers_is_refused(training, fold):
     one = training("oversampling")
     leaking = _Leaking(*(ARMS["oversampling"], fold, one.settings, {}))
-    with pytest.raises(LeakError, match="not training speakers: ") as caught:
+    with pytest.raises(LeakError, match="speakers") as caught:
         replace(one, filling=leaking).run(0)
     assert all(name in str(caught.value) for name in fold.split.test.speakers())
     assert not replace(one, filling=leaking).is_done

@@ -1,9 +1,4 @@
-import os
-import random
 import shutil
-import signal
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -17,8 +12,9 @@ from serkit.files import read_json
 from serkit.models.compact import CompactSettings
 from serkit.models.fitting import FitSettings
 from serkit.studies.comparison import compare, task_factory_of, verdicts
-from serkit.studies.comparison_settings import CompareSettings
+from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.engine import Comparison
+from serkit.studies.gan_kinds import GanSizes
 from serkit.studies.search_spaces import CompactRecipe
 from serkit.tasks.ray import RayEngine, RaySettings
 
@@ -64,51 +60,6 @@ def test_after_a_call_that_failed_before_any_work_other_recordings_may_be_given(
         compare(settings_of(synthetic_root), tmp_path / "run")
 
 
-def _start(root: Path, folder: Path) -> subprocess.Popen:
-    with open(folder.with_suffix(".log"), "a") as log:
-        return subprocess.Popen(
-            [sys.executable, __file__, str(root), str(folder)],
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-            start_new_session=True,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-
-
-def _done(folder: Path) -> int:
-    cache = folder / "cache"
-    return len([*cache.rglob("record.json"), *cache.rglob("generator.json")])
-
-
-@pytest.mark.slow
-def test_killed_at_three_random_points(synthetic_root, settings_of, small, tmp_path):
-    """Three arms: the same JSON as a run that was never killed; and a second classifier."""
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    # Two of three folds: enough to be killed in.
-    compare(settings_of(synthetic_root, classifiers=("compact",), first_folds=2), whole)
-    # Of what is in the cache only the other classifier is missing; one fold shows that it runs.
-    both = settings_of(synthetic_root, arms=("none", "oversampling"), first_folds=1)
-    compare(both, whole / "both", whole / "cache")
-    total = 3 * 2 + 2 * 2
-    assert _done(whole) == total + 2
-    points = random.Random(7)
-    for tasks in sorted(points.sample(range(total), 3)):
-        process = _start(synthetic_root, parts)
-        while _done(parts) < tasks:
-            assert process.poll() is None, parts.with_suffix(".log").read_text()
-            time.sleep(0.02)
-        # Somewhere in the middle of what comes next.
-        time.sleep(points.uniform(0, 2))
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    process = _start(synthetic_root, parts)
-    assert process.wait() == 0, parts.with_suffix(".log").read_text()
-    assert (parts / "comparison.json").read_bytes() == (whole / "comparison.json").read_bytes()
-    two = read_json(whole / "both" / "comparison.json")["protocols"]["k-fold"]["classifiers"]
-    assert list(two) == ["compact", "resnet50-head"]
-    assert list(two["resnet50-head"]["arms"]) == ["none", "oversampling"]
-
-
 @pytest.mark.slow
 def test_on_a_cluster_that_loses_a_node_it_is_the_same_bit_for_bit(
     synthetic_root, settings_of, tmp_path, two_nodes
@@ -119,10 +70,11 @@ def test_on_a_cluster_that_loses_a_node_it_is_the_same_bit_for_bit(
         FitSettings(epochs=2, steps_per_epoch=2, batch_size=8),
     )
     settings = settings_of(
-        *(synthetic_root,),
+        synthetic_root,
         arms=("none", "dcgan"),
         classifiers=("compact",),
         first_folds=1,
+        gans=GanSizes(width=0.05, pretraining=0, steps=2),
         tuned={"classifier": recipe},
     )
     compare(settings, tmp_path / "local")
@@ -148,14 +100,13 @@ def test_on_a_cluster_that_loses_a_node_it_is_the_same_bit_for_bit(
     local, apart = (_predictions(tmp_path / name) for name in ("local", "apart"))
     assert apart
     assert apart.items() <= local.items()
-    # The spectrograms, too, were computed there: from recordings that were sent.
+    # The spectrograms, too, were computed there.
     assert not (tmp_path / "apart" / "cache" / "spectrograms").exists()
     assert list(tmp_path.glob("share/cache/audio/speed-1-*/spectrograms-*.npy"))
-    assert len(list(tmp_path.glob("share/out/recordings/*"))) > 100
 
 
 def _require_name_of_bad_file(
-    root: Path, settings: CompareSettings, folder: Path, engine: RayEngine
+    root: Path, settings: ComparisonSettings, folder: Path, engine: RayEngine
 ) -> None:
     """What is wrong elsewhere ends the run here, and names the file here."""
     shutil.copytree(root, folder / "root")
@@ -184,14 +135,3 @@ def two_nodes():
     nodes = [cluster.add_node(num_cpus=1, **memory) for _ in range(2)]
     yield cluster.address, lambda: cluster.remove_node(nodes[0], allow_graceful=False)
     cluster.shutdown()
-
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
-    from conftest import SMALL_CONTENDERS, small_settings
-
-    from serkit.studies.comparison_settings import CLASSIFIERS
-
-    CLASSIFIERS.update(SMALL_CONTENDERS)
-    root, out = map(Path, sys.argv[1:])
-    compare(small_settings(root, classifiers=("compact",), first_folds=2), out)

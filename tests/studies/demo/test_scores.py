@@ -1,16 +1,16 @@
 import numpy as np
 
-from serkit.studies.demo_settings import compare_arms, rows_of_test
+from serkit.studies.demo import compare_arms
 
 
 class _Oracle:
-    """Reads the label off the picture; wrong for some speakers."""
+    """Reads the label from the spectrogram; wrong for some speakers."""
 
     def __init__(self, wrong: set[int]) -> None:
         self._wrong = wrong
 
-    def predict(self, pictures, **_):
-        numbers = pictures.reshape(-1).astype(int)
+    def predict(self, spectrograms, **_):
+        numbers = spectrograms.reshape(-1).astype(int)
         truth = 1 - numbers % 2
         calls = np.where(np.isin(numbers // 2, list(self._wrong)), 1 - truth, truth)
         return np.eye(2)[calls]
@@ -30,10 +30,6 @@ def test_each_part_is_scored_and_the_better_arm_is_chosen_on_validation(parts):
     assert uar["original"] == {"train": 1, "validation": 0, "test": 1}
     assert uar["augmented"] == {"train": 1, "validation": 1, "test": 0}
     assert metrics["better"] == "augmented"
-    assert rows_of_test(metrics) == [
-        ["original", "100.0", "100.0", "100.0"],
-        ["augmented", "0.0", "0.0", "0.0"],
-    ]
     assert metrics["uar_difference"] == {"value": -1, "low": None, "high": None}
     assert metrics["generated"] == {"sad": 5}
     assert (metrics["protocol"], metrics["leaky"]) == ("hold-out, one split, one seed", False)

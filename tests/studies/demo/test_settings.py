@@ -2,36 +2,52 @@ import json
 
 import pytest
 
+from serkit.datasets.synthetic import SyntheticSettings
 from serkit.errors import InputError
-from serkit.studies.demo_settings import DemoSettings
+from serkit.serialization import restored
+from serkit.studies.comparison_settings import ComparisonSettings
+from serkit.studies.demo import demo_settings
 
 
-def test_json_values_survive_json():
-    values = DemoSettings(roots=("a",)).to_json()
-    assert json.loads(json.dumps(values)) == values
-    assert values["gan"]["discriminator"] == "discriminator1"
+def test_json_values_become_the_same_settings():
+    settings = demo_settings(("a",), short=True)
+    values = json.loads(json.dumps(settings.to_json()))
+    assert restored(ComparisonSettings, values) == settings
+    assert restored(ComparisonSettings, demo_settings().to_json()) == demo_settings()
 
 
-def test_short_differs_in_size_alone():
-    full, short = DemoSettings(), DemoSettings().shortened()
+def test_defaults():
+    settings = demo_settings(seed=3)
+    assert (settings.arms, settings.protocols) == (("none", "dcgan"), ("hold-out",))
+    assert (settings.everywhere, settings.label_set) == (("specaugment",), "gender_emotion")
+    assert (settings.seed, settings.seeds) == (3, (3,))
+    assert settings.synthetic == SyntheticSettings(seed=3)
+    assert demo_settings(("a",)).synthetic is None
+    assert demo_settings(protocol="random").protocols == ("random",)
+
+
+def test_short_has_the_same_spectrograms_and_less_of_all_else():
+    full, short = demo_settings(), demo_settings(short=True)
     assert short.spec == full.spec
     assert short.synthetic.size < full.synthetic.size
-    assert short.gan.steps < full.gan.steps
-    assert short.fit.epochs < full.fit.epochs
+    assert short.gans.steps < full.gans.steps
+    assert short.fit_of("compact").epochs < full.fit_of("compact").epochs
+    assert (short.most_rare, short.gated, short.folds) == (2, False, 1)
+    assert demo_settings(short=True, gan_steps=50, epochs=8).gans.steps == 50
 
 
-def test_gans_by_the_recipe_of_the_2021_report():
-    settings = DemoSettings().with_gan_recipe("report")
-    assert (settings.gan.discriminator, settings.gan.augment) == ("staged", None)
-    assert settings.gan.width == DemoSettings().gan.width
-    assert settings.shortened().pretraining_steps == settings.pretraining_steps == 0
-    assert settings.to_json()["gan_recipe"] == "report"
-    assert DemoSettings().with_gan_recipe("small-data") == DemoSettings()
-    assert "gan_recipe" not in DemoSettings().to_json()
+def test_recipe_of_the_2021_report():
+    settings = demo_settings(gan_recipe="report")
+    assert settings.gans.steps == 2000
+    assert settings.gan_kind("dcgan").of_rare.discriminator == "staged"
+    assert not settings.gan_kind("dcgan").pretrained
+    assert demo_settings(gan_recipe="small-data") == demo_settings()
 
 
-def test_values_are_checked():
-    with pytest.raises(InputError, match="label_set='mood'"):
-        DemoSettings(label_set="mood")
-    with pytest.raises(InputError, match="rare_below=2"):
-        DemoSettings(rare_below=2)
+@pytest.mark.parametrize(
+    "wrong", [{"label_set": "mood"}, {"protocol": "k-fold"}, {"rare_below": 20}]
+)
+def test_invalid_values(wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(InputError, match=f"{name}.*{value}"):
+        demo_settings(**wrong)

@@ -11,12 +11,12 @@ from serkit.export.versions import DETAILS
 from serkit.files import read_json
 from serkit.studies import deployment
 from serkit.studies.deployment import DeliverySettings, deliver, try_out
-from serkit.studies.finished_demo import FinishedRun
+from serkit.studies.finished_comparison import FinishedComparison
 from serkit.uncertainty.temperature import best_temperature
 
 
 def _deliver(run: Path, out: Path, **settings) -> Path:
-    given = FinishedRun(run).deliverable()
+    given = FinishedComparison(run).keep()
     return deliver(
         replace(given, known={**given.known, "leaky": True}), out, DeliverySettings(**settings)
     )
@@ -30,8 +30,8 @@ def delivered(finished_run, tmp_path_factory) -> Path:
 def test_the_model_has_its_metadata(delivered):
     details = read_json(delivered / DETAILS)
     assert details["leaky"] is True
-    assert (details["run"], details["arm"]) == ("mine", "augmented")
-    assert details["data"]["generated"] == {"surprise": 7}
+    assert (details["run"], details["arm"]) == ("mine", "noise-images")
+    assert list(details["data"]["generated"]) == ["surprise"]
     assert set(details["data"]["licences"]) == {"built-in corpus"}
     assert details["data"]["synthetic"] is True
     card = (delivered / "assets.extra" / "model-card.md").read_text("utf-8")
@@ -41,10 +41,10 @@ def test_the_model_has_its_metadata(delivered):
 
 
 def test_it_is_calibrated_and_abstains_as_chosen_on_validation_speakers(delivered, finished_run):
-    finished = FinishedRun(finished_run)
-    parts = finished.parts()
+    given = FinishedComparison(finished_run).keep()
+    parts = given.parts
     validation = parts.split.validation
-    model = keras.models.load_model(finished.classifier("augmented")[1])
+    model = keras.models.load_model(given.classifiers[0])
     logits = model.predict(parts.of(validation), verbose=0)[None]
     details = read_json(delivered / DETAILS)
     expected = best_temperature(logits, parts.labels(validation))

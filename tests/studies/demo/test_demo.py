@@ -1,0 +1,209 @@
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from serkit.datasets.imbalance import balance_plan
+from serkit.datasets.synthetic import SyntheticSettings
+from serkit.errors import InputError, ResumeError
+from serkit.export.versions import DETAILS
+from serkit.files import read_json
+from serkit.models.compact import CompactSettings
+from serkit.models.fitting import FitSettings
+from serkit.studies.classifier_runs import Training
+from serkit.studies.demo import demo_settings, run_demo
+from serkit.studies.finished_comparison import FinishedComparison
+from serkit.studies.gan_kinds import GanSizes
+from serkit.studies.search_spaces import CompactRecipe
+
+pytestmark = pytest.mark.filterwarnings("ignore:a GAN is trained on")
+TINY = replace(
+    demo_settings(rare_below=0.55),
+    synthetic=SyntheticSettings(size=0.01),
+    gans=GanSizes(width=0.05, pretraining=2, steps=40),
+    tuned={
+        "classifier": CompactRecipe(
+            CompactSettings(channels=(4, 8)),
+            FitSettings(epochs=2, steps_per_epoch=3, batch_size=8, keep="last"),
+        )
+    },
+    most_rare=1,
+    gated=False,
+)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory) -> Path:
+    """Run folder of a finished demo."""
+    out = tmp_path_factory.mktemp("runs") / "demo"
+    run_demo(TINY, out, out.parent / "models")
+    return out
+
+
+def test_files(done):
+    for name in (
+        *("manifest.csv", "rejected.csv", "roots.json", "splits/hold-out-1.json", "settings.json"),
+        *("versions.json", "metrics.json", "comparison.json", "report.html", "tables/arms.csv"),
+        *("figures/real-and-dcgan.png", "figures/recording.png", "figures/balance-corpus.png"),
+        *("gans/female_surprise/history.csv", "gans/female_surprise/generator.keras"),
+        *("gans/female_surprise/generator.json", "generated/female_surprise/manifest.csv"),
+        *("judge/judge.npz", "judge/classifier.keras"),
+    ):
+        assert (done / name).is_file(), name
+    assert (done.parent / "models" / "demo" / "1" / "saved_model.pb").is_file()
+    assert not list(done.rglob(".partial-*"))
+
+
+def test_metrics_are_of_both_arms_on_the_same_real_clips(done):
+    metrics, split = read_json(done / "metrics.json"), read_json(done / "splits/hold-out-1.json")
+    for arm in ("original", "augmented"):
+        for part, members in split["parts"].items():
+            confusion = metrics["arms"][arm][part]["confusion"]
+            assert sum(map(sum, confusion)) == members["clips"]
+    plan = balance_plan(metrics["training_clips"], TINY.rare_below)
+    assert metrics["generated"] == dict([next(iter(plan.items()))])
+    assert (metrics["protocol"], metrics["leaky"]) == ("hold-out, one split, one seed", False)
+
+
+def test_metrics_are_those_of_the_comparison(done):
+    metrics = read_json(done / "metrics.json")
+    found = read_json(done / "comparison.json")["protocols"]["hold-out"]["classifiers"]["compact"]
+    names = {"original": "none", "augmented": "dcgan"}
+    for ours, theirs in names.items():
+        arm = found["arms"][theirs]
+        assert metrics["arms"][ours]["test"]["confusion"] == arm["confusion"]
+        assert metrics["arms"][ours]["validation"]["uar"] == arm["validation_uar"]
+    apart = found["arms"]["dcgan"]["difference"]["uar"]["estimate"]
+    assert metrics["uar_difference"] == {name: apart[name] for name in ("value", "low", "high")}
+
+
+def test_no_speaker_is_in_two_partitions(done):
+    split = read_json(done / "splits/hold-out-1.json")
+    assert (split["protocol"], split["leaky"]) == ("hold-out", False)
+    for first, second in itertools.combinations(split["parts"].values(), 2):
+        assert not set(first["speakers"]) & set(second["speakers"])
+
+
+def test_report_page(done):
+    page = (done / "report.html").read_text("utf-8")
+    assert "cannot prove anything" in page
+    assert "synthetic voices" in page
+    assert "usable clips of" in page
+    assert page.count("<img") == len(list((done / "figures").glob("*.png")))
+    assert page.count("<audio") == 2 * 3
+
+
+def test_a_finished_run_is_not_repeated_but_a_removed_model_is_exported_again(done, capfd):
+    before = {path: path.stat().st_mtime_ns for path in done.glob("cache/**/record.json")}
+    kept = {name: (done / name).read_bytes() for name in ("report.html", "metrics.json")}
+    models = done.parent / "models" / "demo"
+    shutil.rmtree(models / "1")
+    run_demo(TINY, done, done.parent / "models")
+    assert len(before) == 2
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert {name: (done / name).read_bytes() for name in kept} == kept
+    assert "female_surprise" in capfd.readouterr().out
+    assert (models / "1" / "saved_model.pb").is_file()
+
+
+@pytest.mark.parametrize(("name", "arm"), [("original", "none"), ("augmented", "dcgan")])
+def test_both_arms_can_be_exported(done, name, arm, monkeypatch):
+    monkeypatch.setattr(Training, "run", None)
+    given = FinishedComparison(done).keep(name)
+    assert (given.known["arm"], given.known["protocol"]) == (arm, "hold-out, one split")
+    generated = read_json(done / "metrics.json")["generated"]
+    assert given.known["generated"] == ({} if arm == "none" else generated)
+    assert all(file.is_file() for file in given.classifiers)
+
+
+def test_mended_recordings_are_audited_again(tmp_path, wav_bytes, rng):
+    """Too few speakers, then enough: the second start must see the new ones."""
+    root = tmp_path / "recordings"
+    root.mkdir()
+
+    def record(actors):
+        for actor, emotion in itertools.product(actors, (3, 4)):
+            name = f"03-01-{emotion:02}-01-01-01-{actor:02}.wav"
+            (root / name).write_bytes(wav_bytes(rng.uniform(-0.5, 0.5, 16_000)))
+
+    record(range(1, 4))
+    settings = replace(TINY, roots=(str(root),), synthetic=None, label_set="emotion")
+    out, models = tmp_path / "run", tmp_path / "models"
+    with pytest.raises(InputError, match="5 or more"):
+        run_demo(settings, out, models)
+    record(range(4, 9))
+    # No class is rare, so that there is one arm and a model, too.
+    metrics = run_demo(settings, out, models)
+    assert metrics["arms"]["original"] == metrics["arms"]["augmented"]
+    assert metrics["generated"] == {}
+    assert read_json(next(models.glob("run/1/**/" + Path(DETAILS).name)))["arm"] == "none"
+    assert "nothing to fill for dcgan" in (out / "report.html").read_text("utf-8")
+
+
+def test_all_results_of_the_random_split_are_marked_as_leaky(tmp_path, capfd):
+    out = tmp_path / "leaky"
+    settings = replace(TINY, protocol="random", rare_below=0.0)
+    metrics = run_demo(settings, out, tmp_path / "models")
+    split = read_json(out / "splits" / "random-1.json")
+    assert split["leaky"]
+    assert len(split["speakers_in_several_parts"]) > 10
+    assert (metrics["leaky"], metrics["protocol"]) == (True, "random, one split, one seed")
+    assert read_json(tmp_path / "models" / "leaky" / "1" / DETAILS)["leaky"] is True
+    page = (out / "report.html").read_text("utf-8")
+    assert "<h1>LEAKY SPLIT: " in page
+    assert page.count("LEAKY") >= 4
+    assert "LEAKY test part" in capfd.readouterr().out
+
+
+def test_other_settings_need_another_folder(done):
+    with pytest.raises(ResumeError, match="seed was 0, now 1"):
+        run_demo(replace(TINY, seed=1), done, done.parent / "models")
+
+
+def _start(out: Path, *, wait: bool) -> subprocess.Popen:
+    """A tiny demo in a process of its own; this file is its program."""
+    command = [sys.executable, __file__, str(out)]
+    with open(out.with_suffix(".log"), "ab") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    if wait:
+        assert process.wait(timeout=1800) == 0, out.with_suffix(".log").read_text()
+    return process
+
+
+def _kill_when(process: subprocess.Popen, condition) -> None:
+    while not condition():
+        assert process.poll() is None, "the demo ended before it could be killed"
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@pytest.mark.slow
+def test_killed_in_a_gan_and_again_in_a_classifier(done, tmp_path):
+    """The results are those of a run that was never killed."""
+    killed = tmp_path / "killed"
+
+    def found(pattern: str) -> bool:
+        return bool(list(killed.glob(f"cache/{pattern}")))
+
+    process = _start(killed, wait=False)
+    _kill_when(process, lambda: found("gans/dcgan-female_surprise-*/state.npz"))
+    assert not found("gans/dcgan-female_surprise-*/generator.json")
+    process = _start(killed, wait=False)
+    _kill_when(process, lambda: len(list(killed.glob("cache/trainings/*/state.npz"))) > 0)
+    assert len(list(killed.glob("cache/trainings/*/record.json"))) < 2
+    _start(killed, wait=True)
+    for name in ("manifest.csv", "metrics.json", "comparison.json", "splits/hold-out-1.json"):
+        assert (killed / name).read_bytes() == (done / name).read_bytes()
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    run_demo(TINY, folder, folder.parent / "models")
