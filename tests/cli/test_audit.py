@@ -9,7 +9,7 @@ from serkit.cli.main import main
 
 @pytest.fixture
 def root(tmp_path, wav_bytes):
-    """Names of somebody's own, a silent file, a stereo file and a label in German."""
+    """Names of a user's own, a silent file, a stereo file and a label in German."""
     rng = np.random.default_rng(0)
     folder = tmp_path / "calls"
     folder.mkdir()
@@ -77,7 +77,7 @@ def test_prosody_of_a_manifest_is_that_of_its_recordings(root, tmp_path):
 def test_a_table_of_prosody_not_written_by_serkit_is_kept(root, tmp_path, capsys):
     (tmp_path / "prosody.csv").write_text("speaker,f0\n")
     assert _audit(root, tmp_path, "--pattern", PATTERN, "--prosody") == 2
-    assert "prosody.csv is not serkit's" in capsys.readouterr().err
+    assert "prosody.csv was not written by serkit" in capsys.readouterr().err
     assert (tmp_path / "prosody.csv").read_text() == "speaker,f0\n"
 
 
