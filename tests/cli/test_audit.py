@@ -151,7 +151,7 @@ def test_the_tables_of_the_user_are_safe(root, capsys):
     table = root / "manifest.csv"
     table.write_text("path,label,speaker\nann-sad-1.wav,sad,ann\n")
     assert main(["audit", str(table), "--out", str(root)]) == 2
-    assert "is not serkit's" in capsys.readouterr().err
+    assert "was not written by serkit" in capsys.readouterr().err
     assert table.read_text().startswith("path,label,speaker\nann")
 
 
