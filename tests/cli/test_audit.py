@@ -28,7 +28,7 @@ def _audit(root, out, *arguments) -> int:
 
 
 def test_it_writes_tables_and_figures_and_prints_counts(synthetic_root, tmp_path, capsys):
-    assert _audit(synthetic_root, tmp_path) == 0
+    assert _audit(synthetic_root, tmp_path, "--strict") == 0
     out = capsys.readouterr().out
     for words in (
         *("male_surprise", "clips of 23 speakers", "files rejected: 0", "crema-d", "7442"),
@@ -98,11 +98,10 @@ def test_unknown_labels_are_rejected_with_a_remedy(root, tmp_path):
     assert "--label-names wut=EMOTION" in rejected.loc["bob-wut-1.wav", "reason"]
 
 
-def test_strict_is_status_1_if_something_was_rejected(root, synthetic_root, tmp_path):
+def test_strict_is_status_1_if_something_was_rejected(root, tmp_path):
     options = ("--pattern", PATTERN, "--label-names", "wut=angry")
     assert _audit(root, tmp_path / "out", *options, "--strict") == 1
     assert (tmp_path / "out" / "manifest.csv").is_file()
-    assert _audit(synthetic_root, tmp_path / "good", "--strict") == 0
 
 
 def test_anomalies_can_be_rejected(root, tmp_path):
@@ -116,7 +115,7 @@ def test_anomalies_can_be_rejected(root, tmp_path):
     ("options", "words"),
     [
         (("--labels", "wut"), "--label-names 'wut' is not of the form A=B"),
-        (("--pattern", "("), "is no regular expression"),
+        (("--pattern", "("), "Received: --pattern '('"),
         (("--reject", "noise"), "--reject noise"),
     ],
 )
