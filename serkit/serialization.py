@@ -12,7 +12,12 @@ from serkit.errors import InputError
 
 
 def plain(value: Any) -> Any:
-    """Convert tuples to lists, recursively, so that a value equals its copy read from JSON."""
+    """Convert tuples to lists, recursively, so that a value equals its copy read from JSON.
+
+    Example:
+        >>> plain({"sizes": (1, (2, 3))})
+        {'sizes': [1, [2, 3]]}
+    """
     if isinstance(value, dict):
         return {name: plain(item) for name, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
@@ -81,6 +86,11 @@ _RECIPE = 1
 
 
 def content_key(**parts: Any) -> str:
-    """Return a key of 16 hexadecimal digits for named JSON values: a digest of their content."""
+    """Return a key of 16 hexadecimal digits for named JSON values: a digest of their content.
+
+    Example:
+        >>> content_key(seed=1, names=("a", "b")) == content_key(names=["a", "b"], seed=1)
+        True
+    """
     text = json.dumps({"recipe": _RECIPE, **parts}, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

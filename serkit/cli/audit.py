@@ -17,7 +17,7 @@ def add_to(commands) -> None:
         "audit",
         help="check recordings: manifest.csv, rejected.csv, shortcuts",
         description="Reads every recording once and changes nothing. RAVDESS, TESS, SAVEE and "
-        "CREMA-D are known by their file names, at any depth; other recordings are read by a "
+        "CREMA-D are recognised by their file names, at any depth; other recordings are read by a "
         "folder per label, a CSV (path,label,speaker[,gender,sentence,intensity,repetition]) or "
         "a pattern.",
     )

@@ -11,8 +11,8 @@ def add_to(commands) -> None:
     parser = commands.add_parser(
         "download",
         help="download RAVDESS, TESS or CREMA-D from their authors' servers",
-        description="Shows licence and citation, asks, and downloads with checksums. Broken off, "
-        "the same command goes on where it was. SAVEE has to be asked for from its owners.",
+        description="Shows licence and citation, asks, and downloads with checksums. After an "
+        "interruption the same command resumes it. SAVEE is provided by its owners on request.",
     )
     parser.add_argument("corpus", metavar="CORPUS", help="download ravdess, tess or crema-d")
     parser.add_argument(

@@ -18,8 +18,8 @@ def add_to(commands) -> None:
         "generate",
         help="generate spectrograms of rare classes with the GANs of a run",
         description="Writes DIR/CLASS: shards of float16 spectrograms, a manifest with class, seed "
-        "and generator of each, a picture of the first ones, and some as sound. Near-copies of "
-        "training clips and samples that the run's classifier takes for another class are "
+        "and generator of each, a figure of the first ones, and some as sound. Near-copies of "
+        "training clips and samples that the run's classifier assigns to another class are "
         "rejected and replaced by others.",
     )
     parser.add_argument(

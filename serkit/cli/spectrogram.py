@@ -33,8 +33,8 @@ def add_to(commands) -> None:
         description="With -o, one recording over seconds and Hz, in dB below its maximum; of a "
         "longer one the middle 3.6 s. With --pictures, every usable recording below the ROOTs "
         "becomes a greyscale PNG of 224 x 224 pixels in DIR/CATEGORY: time goes to the right, low "
-        "frequencies are at the bottom, louder is lighter. Pictures that are there stay; the same "
-        "command goes on where one was broken off. Status 1 if a recording could not be used.",
+        "frequencies are at the bottom, louder is lighter. Existing files stay; after an "
+        "interruption the same command resumes. Status 1 if a recording could not be used.",
     )
     add_recordings(parser)
     where = parser.add_mutually_exclusive_group(required=True)

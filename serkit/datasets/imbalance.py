@@ -77,6 +77,10 @@ def balance_plan(
 
     Raises:
         InputError: if ``counts`` is empty, or a fraction is out of range.
+
+    Example:
+        >>> balance_plan({"angry": 40, "sad": 10, "calm": 36}, rare_below=0.5)
+        {'sad': 30}
     """
     if not counts:
         raise InputError("`counts` must be one number or more. Received: none.")

@@ -31,6 +31,12 @@ class Speakers:
     Raises:
         LeakError: if two partitions share a speaker and ``leaky`` is not set; the message names
             the speakers.
+
+    Example:
+        >>> speakers = Speakers(frozenset({"ann", "bob"}), frozenset({"cid"}), frozenset({"dan"}))
+        >>> speakers.require_training(["ann", "cid"])
+        Traceback (most recent call last):
+        serkit.errors.LeakError: not training speakers: cid
     """
 
     train: frozenset[str]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from serkit.errors import InputError, check_range
 
@@ -25,7 +26,7 @@ class Reliability:
     ece: float
 
 
-def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int = 10) -> Reliability:
+def reliability(probabilities: npt.ArrayLike, truth: npt.ArrayLike, bins: int = 10) -> Reliability:
     """Compare the confidence of a classifier with its accuracy.
 
     Args:
@@ -37,6 +38,11 @@ def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int = 10) ->
         InputError: if lengths differ, there are no clips, or ``bins`` is below 1.
 
     Source: Guo et al. (2017), arXiv:1706.04599.
+
+    Example:
+        >>> found = reliability([[0.9, 0.1], [0.9, 0.1]], [0, 1], bins=2)
+        >>> found.confidence, found.accuracy, round(found.ece, 3)
+        ((None, 0.9), (None, 0.5), 0.4)
     """
     check_range("bins", bins, 1)
     probabilities, truth = check_predictions(probabilities, truth)
@@ -54,7 +60,7 @@ def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int = 10) ->
 
 
 def adaptive_calibration_error(
-    probabilities: np.ndarray, truth: np.ndarray, bins: int = 10
+    probabilities: npt.ArrayLike, truth: npt.ArrayLike, bins: int = 10
 ) -> float:
     """Compute the expected calibration error over bins of equal clip counts, 0 to 1.
 
@@ -73,7 +79,7 @@ def adaptive_calibration_error(
 
 
 def classwise_calibration_error(
-    probabilities: np.ndarray, truth: np.ndarray, bins: int = 10
+    probabilities: npt.ArrayLike, truth: npt.ArrayLike, bins: int = 10
 ) -> float:
     """Compute the mean over classes of each class's expected calibration error, 0 to 1.
 
@@ -121,7 +127,7 @@ def check_predictions(probabilities, truth) -> tuple[np.ndarray, np.ndarray]:
 _LEAST = 1e-12
 
 
-def negative_log_likelihood(probabilities: np.ndarray, truth: np.ndarray) -> float:
+def negative_log_likelihood(probabilities: npt.ArrayLike, truth: npt.ArrayLike) -> float:
     """Compute the mean negative log-likelihood over clips, in nats, 0 or more.
 
     Args:
@@ -138,7 +144,7 @@ def negative_log_likelihood(probabilities: np.ndarray, truth: np.ndarray) -> flo
     return float(-np.log(np.maximum(right, _LEAST)).mean())
 
 
-def brier(probabilities: np.ndarray, truth: np.ndarray) -> float:
+def brier(probabilities: npt.ArrayLike, truth: npt.ArrayLike) -> float:
     """Compute the Brier score: the mean squared distance to the one-hot truth, 0 to 2.
 
     Arguments and errors are as for :func:`negative_log_likelihood`.

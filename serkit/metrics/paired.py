@@ -255,6 +255,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """Adjust p-values for multiple comparisons by Holm's method; the order stays the same.
 
     Source: Holm (1979), Scandinavian Journal of Statistics 6(2).
+
+    Example:
+        >>> [round(float(p), 3) for p in holm([0.02, 0.01, 0.03])]
+        [0.04, 0.03, 0.04]
     """
     count, found, least = len(p_values), [0.0] * len(p_values), 0.0
     for rank, place in enumerate(np.argsort(p_values, kind="stable")):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
@@ -24,7 +25,7 @@ class RiskCoverage:
     area: float
 
 
-def risk_coverage(unsure: np.ndarray, right: np.ndarray) -> RiskCoverage:
+def risk_coverage(unsure: npt.ArrayLike, right: npt.ArrayLike) -> RiskCoverage:
     """Compute the risk-coverage curve, from the clip with the lowest uncertainty to all clips.
 
     For clips of equal uncertainty the risk is the mean over all their orders.
@@ -37,6 +38,10 @@ def risk_coverage(unsure: np.ndarray, right: np.ndarray) -> RiskCoverage:
         InputError: if lengths differ, there are no clips, or an uncertainty is NaN.
 
     Source: Geifman & El-Yaniv (2017), arXiv:1705.08500; Geifman et al. (2019), arXiv:1805.08206.
+
+    Example:
+        >>> risk_coverage([0.1, 0.2, 0.9, 0.5], [True, True, False, True]).risk.tolist()
+        [0.0, 0.0, 0.0, 0.25]
     """
     unsure, right = _checked(unsure, right)
     order = np.argsort(unsure, kind="stable")
@@ -48,7 +53,7 @@ def risk_coverage(unsure: np.ndarray, right: np.ndarray) -> RiskCoverage:
     return RiskCoverage(answered / len(right), risk, float(risk.mean()))
 
 
-def accuracy_at(unsure: np.ndarray, right: np.ndarray, coverage: float) -> float:
+def accuracy_at(unsure: npt.ArrayLike, right: npt.ArrayLike, coverage: float) -> float:
     """Compute the accuracy on the fraction ``coverage`` of clips with the lowest uncertainty.
 
     ``coverage`` is above 0 and at most 1; InputError is raised if it is out of range. The other
@@ -59,7 +64,7 @@ def accuracy_at(unsure: np.ndarray, right: np.ndarray, coverage: float) -> float
     return float(1.0 - found.risk[max(0, round(coverage * len(found.risk)) - 1)])
 
 
-def auroc(lower: np.ndarray, higher: np.ndarray) -> float:
+def auroc(lower: npt.ArrayLike, higher: npt.ArrayLike) -> float:
     """Compute the AUROC, 0 to 1, of separating ``higher`` from ``lower`` by their values.
 
     The AUROC is the fraction of pairs in which the value of ``higher`` is above that of ``lower``;
@@ -71,6 +76,10 @@ def auroc(lower: np.ndarray, higher: np.ndarray) -> float:
         InputError: if ``lower`` or ``higher`` is empty or holds NaN.
 
     Source: Hendrycks & Gimpel (2017), arXiv:1610.02136.
+
+    Example:
+        >>> auroc([0.1, 0.4], [0.3, 0.8])
+        0.75
     """
     lower, higher = np.asarray(lower, float), np.asarray(higher, float)
     if not len(lower) or not len(higher) or np.isnan(lower).any() or np.isnan(higher).any():
@@ -84,7 +93,7 @@ def auroc(lower: np.ndarray, higher: np.ndarray) -> float:
     return float(roc_auc_score(is_higher, stats.rankdata(np.concatenate([lower, higher]))))
 
 
-def threshold_for_coverage(unsure: np.ndarray, coverage: float) -> float:
+def threshold_for_coverage(unsure: npt.ArrayLike, coverage: float) -> float:
     """Choose the uncertainty above which to abstain, for a given coverage.
 
     Args:
@@ -105,7 +114,7 @@ def threshold_for_coverage(unsure: np.ndarray, coverage: float) -> float:
     return float(unsure[answered - 1]) if answered else -np.inf
 
 
-def threshold_for_accuracy(unsure: np.ndarray, right: np.ndarray, accuracy: float) -> float:
+def threshold_for_accuracy(unsure: npt.ArrayLike, right: npt.ArrayLike, accuracy: float) -> float:
     """Choose the uncertainty above which to abstain, for a given accuracy on the other clips.
 
     Of all thresholds that reach the accuracy, the one with the highest coverage is chosen.

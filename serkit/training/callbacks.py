@@ -122,6 +122,10 @@ def epochs_without_gain(history: Sequence[dict[str, float]], monitor: str) -> in
     """Return the number of epochs since the best one, 0 for an empty history.
 
     Higher is better; of equal values the first is the best.
+
+    Example:
+        >>> epochs_without_gain([{"uar": 0.3}, {"uar": 0.5}, {"uar": 0.4}], "uar")
+        1
     """
     values = [row[monitor] for row in history]
     return len(values) - 1 - values.index(max(values)) if values else 0

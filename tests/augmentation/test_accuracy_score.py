@@ -35,15 +35,9 @@ def _score(real, generated, folder):
     return classification_accuracy_score(model, generated, real, SETTINGS, 2, folder, verbose=0)
 
 
-def test_good_samples_teach_the_class_as_real_clips_do(real, tmp_path):
-    good = _score(real, {2: _bands([2] * 30, 9)}, tmp_path)
-    assert good.uar > 0.9
-    assert good.confusion[2][2] >= 18
-
-
 @pytest.mark.parametrize("generated", [(0, 2), (2, 0)])
-def test_samples_of_the_wrong_class_teach_the_wrong_class(real, generated, tmp_path):
-    """Low bands called high ones, and high ones low: what is real is not learned beside them."""
+def test_a_class_is_learned_from_its_samples_only(real, generated, tmp_path):
+    """Low bands as high ones and high ones as low, then the right ones."""
     found = _score(
         real, {c: _bands([n] * 20, 9) for c, n in zip((2, 0), generated, strict=True)}, tmp_path
     )

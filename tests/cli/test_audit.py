@@ -9,7 +9,7 @@ from serkit.cli.main import main
 
 @pytest.fixture
 def root(tmp_path, wav_bytes):
-    """Names of somebody's own, a silent file, a stereo file and a label in German."""
+    """Names of a user's own, a silent file, a stereo file and a label in German."""
     rng = np.random.default_rng(0)
     folder = tmp_path / "calls"
     folder.mkdir()
@@ -28,7 +28,7 @@ def _audit(root, out, *arguments) -> int:
 
 
 def test_it_writes_tables_and_figures_and_prints_counts(synthetic_root, tmp_path, capsys):
-    assert _audit(synthetic_root, tmp_path) == 0
+    assert _audit(synthetic_root, tmp_path, "--strict") == 0
     out = capsys.readouterr().out
     for words in (
         *("male_surprise", "clips of 23 speakers", "files rejected: 0", "crema-d", "7442"),
@@ -77,7 +77,7 @@ def test_prosody_of_a_manifest_is_that_of_its_recordings(root, tmp_path):
 def test_a_table_of_prosody_not_written_by_serkit_is_kept(root, tmp_path, capsys):
     (tmp_path / "prosody.csv").write_text("speaker,f0\n")
     assert _audit(root, tmp_path, "--pattern", PATTERN, "--prosody") == 2
-    assert "prosody.csv is not serkit's" in capsys.readouterr().err
+    assert "prosody.csv was not written by serkit" in capsys.readouterr().err
     assert (tmp_path / "prosody.csv").read_text() == "speaker,f0\n"
 
 
@@ -98,11 +98,10 @@ def test_unknown_labels_are_rejected_with_a_remedy(root, tmp_path):
     assert "--label-names wut=EMOTION" in rejected.loc["bob-wut-1.wav", "reason"]
 
 
-def test_strict_is_status_1_if_something_was_rejected(root, synthetic_root, tmp_path):
+def test_strict_is_status_1_if_something_was_rejected(root, tmp_path):
     options = ("--pattern", PATTERN, "--label-names", "wut=angry")
     assert _audit(root, tmp_path / "out", *options, "--strict") == 1
     assert (tmp_path / "out" / "manifest.csv").is_file()
-    assert _audit(synthetic_root, tmp_path / "good", "--strict") == 0
 
 
 def test_anomalies_can_be_rejected(root, tmp_path):
@@ -116,7 +115,7 @@ def test_anomalies_can_be_rejected(root, tmp_path):
     ("options", "words"),
     [
         (("--labels", "wut"), "--label-names 'wut' is not of the form A=B"),
-        (("--pattern", "("), "is no regular expression"),
+        (("--pattern", "("), "Received: --pattern '('"),
         (("--reject", "noise"), "--reject noise"),
     ],
 )
@@ -151,7 +150,7 @@ def test_the_tables_of_the_user_are_safe(root, capsys):
     table = root / "manifest.csv"
     table.write_text("path,label,speaker\nann-sad-1.wav,sad,ann\n")
     assert main(["audit", str(table), "--out", str(root)]) == 2
-    assert "is not serkit's" in capsys.readouterr().err
+    assert "was not written by serkit" in capsys.readouterr().err
     assert table.read_text().startswith("path,label,speaker\nann")
 
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import matplotlib.image
 import numpy as np
@@ -24,15 +25,28 @@ def _tone(hertz: float) -> np.ndarray:
     return 0.3 * np.sin(2 * np.pi * hertz * _SECONDS)
 
 
-@pytest.fixture
-def root(tmp_path, wav_bytes):
+def _recordings(root: Path, wav_bytes) -> Path:
     """Four recordings, two of which have one name, in a folder per label and speaker."""
     places = ("sad/ann/take", "sad/bob/take", "angry/ann/other", "angry/bob/another")
     for number, place in enumerate(places):
-        path = tmp_path / "calls" / f"{place}.wav"
+        path = root / f"{place}.wav"
         path.parent.mkdir(parents=True)
         path.write_bytes(wav_bytes(_tone(500 + 1000 * number)))
-    return tmp_path / "calls"
+    return root
+
+
+@pytest.fixture
+def root(tmp_path, wav_bytes) -> Path:
+    return _recordings(tmp_path / "calls", wav_bytes)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory, wav_bytes) -> tuple[Path, Path]:
+    """Recordings, and the folder that they were drawn into."""
+    folder = tmp_path_factory.mktemp("drawn")
+    root, out = _recordings(folder / "calls", wav_bytes), folder / "out"
+    assert main(["spectrogram", str(root), "--pictures", str(out)]) == 0
+    return root, out
 
 
 @pytest.fixture
@@ -89,9 +103,9 @@ def test_zeros_before_a_short_recording_are_below_second_zero(root, tmp_path, fi
     assert (tmp_path / "x" / "y.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_every_recording_becomes_a_png_in_the_folder_of_its_category(root, tmp_path):
-    assert main(["spectrogram", str(root), "--pictures", str(tmp_path / "out")]) == 0
-    pictures = _pictures(tmp_path / "out")
+def test_every_recording_becomes_a_png_in_the_folder_of_its_category(drawn, tmp_path):
+    root, out = drawn
+    pictures = _pictures(out)
     assert [re.sub("-[0-9a-f]{12}", "", name) for name in pictures] == [
         *("angry/another.png", "angry/other.png", "sad/take.png", "sad/take.png")
     ]
@@ -104,15 +118,15 @@ def test_every_recording_becomes_a_png_in_the_folder_of_its_category(root, tmp_p
         # Columns from left to right are frames, rows from bottom to top are bands.
         back = picture[::-1].T / 127.5 - 1
         np.testing.assert_allclose(back, spectrogram, atol=1 / 255 + 1e-3)
-    header = next((tmp_path / "out").rglob("*.png")).read_bytes()[16:26]
+    header = next(out.rglob("*.png")).read_bytes()[16:26]
     # 224 x 224, 8 bits, colour type 0: grey (PNG specification, 11.2.2).
     assert header == bytes([0, 0, 0, 224, 0, 0, 0, 224, 8, 0])
 
 
-def test_an_interrupted_run_is_resumed_without_computing_anew(root, tmp_path, monkeypatch, capsys):
-    out = tmp_path / "out"
+def test_an_interrupted_run_is_resumed_without_computing_anew(drawn, tmp_path, monkeypatch, capsys):
+    root, before = drawn
+    out = Path(shutil.copytree(before, tmp_path / "out"))
     command = ["spectrogram", str(root), "--pictures", str(out)]
-    assert main(command) == 0
     whole = {path: path.read_bytes() for path in out.rglob("*.png")}
     gone, *kept = sorted(whole)
     gone.unlink()

@@ -263,8 +263,8 @@ def test_a_refused_connection_is_one_clear_error(tmp_path, pauses, monkeypatch):
     with pytest.raises(DownloadError) as error:
         fetch(Remote(url, tmp_path / "x.wav", SHA256), pause=pauses.append)
     assert re.match(
-        rf"{url} did not come in 5 attempts \(no connection: Failed to establish a new connection: "
-        r".* refused; is the network up\?\)",
+        rf"{url} was not complete after 5 attempts \(no connection: Failed to establish a new "
+        r"connection: .* refused; is the network up\?\)",
         str(error.value),
     )
     assert len(pauses) == 4

@@ -50,6 +50,19 @@ def expected(waveforms) -> np.ndarray:
     return np.concatenate([to_spectrogram(wave[np.newaxis], SPEC) for wave in waveforms])
 
 
+@pytest.fixture(scope="module")
+def cached(few, tmp_path_factory) -> tuple[Path, list[int]]:
+    """A cache of the clips, in shards of three, and the pieces that progress was told of."""
+    folder, told = tmp_path_factory.mktemp("cache"), []
+
+    def track(items, total):
+        told.append(total)
+        return items
+
+    compute_spectrograms(few, SPEC, cache=open_cache(folder, SPEC, shard_clips=3), track=track)
+    return folder, told
+
+
 @pytest.fixture
 def with_bad(few, tmp_path) -> Corpus:
     """The second of five is no recording, the fourth is not there."""
@@ -114,43 +127,37 @@ def test_another_speed_is_that_of_the_waveform(few, waveforms):
         np.testing.assert_allclose(found, fast, atol=1e-3)
 
 
-def test_each_speed_has_its_own_place_in_the_cache(few, tmp_path):
-    few = Corpus(few.clips[:1], few.roots)
-    plain = compute_spectrograms(few, SPEC, cache=tmp_path)[:]
-    faster = compute_spectrograms(few, SPEC, cache=tmp_path, speed=1.2)[:]
+def test_each_speed_has_its_own_place_in_the_cache(few, cached, tmp_path):
+    folder, _ = cached
+    plain = compute_spectrograms(few, SPEC, cache=folder)[:]
+    faster = compute_spectrograms(few, SPEC, cache=folder, speed=1.2)[:]
     assert not np.array_equal(plain, faster)
-    np.testing.assert_array_equal(compute_spectrograms(few, SPEC, cache=tmp_path)[:], plain)
-    cache = open_cache(tmp_path, SPEC, speed=1.2)
+    np.testing.assert_array_equal(compute_spectrograms(few, SPEC, cache=folder)[:], plain)
+    cache = open_cache(folder, SPEC, speed=1.2)
     assert cache.missing([clip.sha256 for clip in few.clips]) == []
     with pytest.raises(InputError, match=r"speed=3\.0"):
         compute_spectrograms(few, SPEC, cache=tmp_path / "new", speed=3.0)
 
 
-def test_computed_ones_are_the_pipeline_s_as_the_cache_rounds_them(few, expected, tmp_path):
-    """Shards of three, so that four clips are two pieces of progress."""
-    told = []
-
-    def track(items, total):
-        told.append(total)
-        return items
-
-    cache = open_cache(tmp_path, SPEC, shard_clips=3)
-    found = compute_spectrograms(few, SPEC, cache=cache, track=track)
+def test_computed_ones_are_the_pipeline_s_as_the_cache_rounds_them(few, expected, cached):
+    """Four clips in shards of three are two pieces of progress."""
+    folder, told = cached
     assert told == [2]
+    found = compute_spectrograms(few, SPEC, cache=folder)
     assert found.shape == (4, *SPEC.shape)
     np.testing.assert_allclose(found[:], expected, atol=HALF_A_STEP, rtol=0)
 
 
-def test_cache_goes_by_content_and_spec(few, tmp_path):
-    first = compute_spectrograms(few, SPEC, cache=tmp_path)[:]
+def test_cache_goes_by_content_and_spec(few, cached):
+    folder, _ = cached
+    first = compute_spectrograms(few, SPEC, cache=folder)[:]
     moved = Corpus(few.clips, dict.fromkeys(few.roots, "/nowhere"))
-    np.testing.assert_array_equal(compute_spectrograms(moved, SPEC, cache=tmp_path)[:], first)
+    np.testing.assert_array_equal(compute_spectrograms(moved, SPEC, cache=folder)[:], first)
     back = Corpus(moved.clips[::-1], moved.roots)
-    np.testing.assert_array_equal(compute_spectrograms(back, SPEC, cache=tmp_path)[:], first[::-1])
-    other = replace(SPEC, range_db=60.0)
+    np.testing.assert_array_equal(compute_spectrograms(back, SPEC, cache=folder)[:], first[::-1])
+    # Of other settings nothing is found, so the files are read.
     with pytest.raises(RecordingError, match="/nowhere"):
-        compute_spectrograms(moved, other, cache=tmp_path)
-    assert not np.array_equal(compute_spectrograms(few, other, cache=tmp_path)[:], first)
+        compute_spectrograms(moved, replace(SPEC, range_db=60.0), cache=folder)
 
 
 def test_only_what_is_missing_is_computed(few, tmp_path, monkeypatch):
