@@ -133,7 +133,9 @@ def from_deterministic(
 
     made = keras.models.clone_model(model, clone_function=bayesian)
     for layer in model.layers:
-        _take_over(made.get_layer(layer.name), layer, delta)
+        # A layer without weights may have another name in the copy: Keras renames unnamed inputs.
+        if layer.weights:
+            _take_over(made.get_layer(layer.name), layer, delta)
     return made
 
 
