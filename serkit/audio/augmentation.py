@@ -242,7 +242,7 @@ def _check_pair(name: str, pair: Sequence[float] | None, least: float, most: flo
     if pair is None:
         return
     if len(pair) != 2:
-        raise InputError(f"{name}={pair!r} is not valid; valid is a lowest and a highest value")
+        raise InputError(f"`{name}` must be a lowest and a highest value. Received: {pair!r}.")
     _check_order(f"{name}[0]", pair[0], f"{name}[1]", pair[1], least, most)
 
 

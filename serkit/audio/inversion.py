@@ -188,7 +188,9 @@ def _checked(spectrograms: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
     spectrograms = tf.convert_to_tensor(spectrograms)
     if not spectrograms.shape.is_compatible_with([None, *spec.shape]):
         valid = ", ".join(map(str, spec.shape))
-        raise InputError(f"spectrograms of shape {spectrograms.shape}; valid is (batch, {valid})")
+        raise InputError(
+            f"`spectrograms` must have shape (batch, {valid}). Received: {spectrograms.shape}."
+        )
     return tf.ensure_shape(spectrograms, [None, *spec.shape])
 
 

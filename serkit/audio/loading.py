@@ -35,7 +35,7 @@ def trim_silence(waveform: tf.Tensor, below_db: float) -> tf.Tensor:
     Source: ``librosa.effects.trim``, which gives the same result.
     """
     if not below_db > 0:
-        raise InputError(f"below_db={below_db!r}; valid is more than 0 dB")
+        raise InputError(f"`below_db` must be above 0 dB. Received: {below_db!r}.")
     samples = tf.size(waveform)
     frames = 1 + samples // _HOP
     # Sum blocks first, because each block is part of four frames. Use float64, so that rounding

@@ -135,8 +135,8 @@ class SpectrogramSpec:
         empty = int((band_weights(self).max(axis=0) <= 0).sum())
         if empty:
             raise InputError(
-                f"bins={self.bins} leaves {empty} mel band(s) without an FFT bin at "
-                f"fft={self.fft}; use fewer bins or a longer fft"
+                f"`bins` must be fewer, or `fft` longer, so that every mel band holds an FFT bin. "
+                f"Received: bins={self.bins}, fft={self.fft}, with {empty} empty band(s)."
             )
 
     @classmethod

@@ -118,8 +118,8 @@ def from_deterministic(
     chosen = set(known if layers is None else layers)
     if missing := sorted(chosen - set(known)):
         raise InputError(
-            f"layers {', '.join(missing)} of {model.name} are no dense layers or convolutions; "
-            f"valid are {', '.join(known)}"
+            f"`layers` must be dense layers or convolutions of {model.name}: {', '.join(known)}. "
+            f"Received: {', '.join(missing)}."
         )
 
     def bayesian(layer):
@@ -133,7 +133,9 @@ def from_deterministic(
 
     made = keras.models.clone_model(model, clone_function=bayesian)
     for layer in model.layers:
-        _take_over(made.get_layer(layer.name), layer, delta)
+        # A layer without weights may have another name in the copy: Keras renames unnamed inputs.
+        if layer.weights:
+            _take_over(made.get_layer(layer.name), layer, delta)
     return made
 
 
@@ -150,7 +152,10 @@ def _variational(layer, settings: BayesianSettings, seed: int) -> VariationalLay
         common["estimator"] = _ESTIMATORS[settings.dense]
         return DenseVariational(config["units"], **common)
     if config["groups"] != 1 or tuple(config["dilation_rate"]) != (1, 1):
-        raise InputError(f"{layer.name} has groups or is dilated; valid are plain convolutions")
+        raise InputError(
+            "`layers` must be convolutions without groups and dilation. Received: "
+            f"{layer.name} with groups={config['groups']}, dilation_rate={config['dilation_rate']}."
+        )
     names = ("filters", "kernel_size", "strides", "padding")
     common["estimator"] = _ESTIMATORS[settings.convolution]
     return Conv2DVariational(**{name: config[name] for name in names}, **common)
@@ -190,7 +195,7 @@ def with_monte_carlo_dropout(model: keras.Model, rate: float | None = None) -> k
         check_range("rate", rate, 0.0, 0.95)
     spatial = keras.layers.SpatialDropout2D
     if not any(isinstance(layer, keras.layers.Dropout) for layer in model.layers):
-        raise InputError(f"{model.name} has no dropout that could go on in prediction")
+        raise InputError(f"`model` must have dropout layers. Received: {model.name} without any.")
 
     def dropping(layer):
         if not isinstance(layer, keras.layers.Dropout):
@@ -295,4 +300,6 @@ def last_block(model: keras.Model) -> list[str]:
         return linear_layers(model)[-_OF_COMPACT:]
     if model.name.startswith("vgg16"):
         return [name for name in linear_layers(model) if not name.startswith(_VGG16_BEFORE)]
-    raise InputError(f"{model.name} has no block that is known to be its last; name its layers")
+    raise InputError(
+        f"`model` must be compact or a VGG16; of others, name the layers. Received: {model.name}."
+    )

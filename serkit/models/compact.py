@@ -48,9 +48,11 @@ class CompactSettings:
         for name in ("pool", "stride"):
             value = getattr(self, name)
             if len(value) != 2 or min(value) < 1:
-                raise InputError(f"{name}={value!r}; valid are two positive numbers")
+                raise InputError(f"`{name}` must be two positive numbers. Received: {value!r}.")
         if len(self.channels) < 2 or min(self.channels) < 1:
-            raise InputError(f"channels={self.channels!r}; valid are two or more positive numbers")
+            raise InputError(
+                f"`channels` must be two or more positive numbers. Received: {self.channels!r}."
+            )
 
 
 def compact(

@@ -93,7 +93,9 @@ class FitSettings:
         if isinstance(self.class_weights, str):
             check_choice("class_weights", self.class_weights, CLASS_WEIGHTS)
         elif not all(weight >= 0 for weight in self.class_weights):
-            raise InputError(f"class_weights={self.class_weights!r}; valid are 0 or more")
+            raise InputError(
+                f"`class_weights` must be 0 or more each. Received: {self.class_weights!r}."
+            )
 
     def steps(self, examples: int) -> int:
         """Return the number of batches per epoch for so many training examples."""

@@ -40,7 +40,7 @@ class LeNet5Settings:
         for name in ("pool", "channels", "units"):
             value = getattr(self, name)
             if len(value) != 2 or min(value) < 1:
-                raise InputError(f"{name}={value!r}; valid are two positive numbers")
+                raise InputError(f"`{name}` must be two positive numbers. Received: {value!r}.")
 
 
 def lenet5(
@@ -71,7 +71,10 @@ def lenet5(
     check_range("classes", classes, 2)
     settings = settings or LeNet5Settings()
     if min(shape[0] // settings.pool[0], shape[1] // settings.pool[1]) < 16:
-        raise InputError(f"shape={shape!r}, pool={settings.pool!r}; valid are 16 or more a side")
+        raise InputError(
+            "`shape` must have 16 or more frames and bins after pooling. "
+            f"Received: {shape!r} with pool={settings.pool!r}."
+        )
     inputs = keras.Input(shape, name="spectrogram")
     x = layers.AveragePooling2D(settings.pool)(inputs) if settings.pool != (1, 1) else inputs
     activation = settings.activation

@@ -97,8 +97,8 @@ def class_weights(
         return {number: float(weight) for number, weight in enumerate(weights)}
     if isinstance(how, str) or len(how) != classes or min(how) < 0:
         raise InputError(
-            f"class_weights={how!r} for {classes} classes; valid are {', '.join(CLASS_WEIGHTS)} "
-            "and a weight of 0 or more for each class"
+            f"`class_weights` must be {', '.join(CLASS_WEIGHTS)} or a weight of 0 or more for each "
+            f"of the {classes} classes. Received: {how!r}."
         )
     return {number: float(weight) for number, weight in enumerate(how)}
 

@@ -71,7 +71,9 @@ class WeightsCard:
     def __post_init__(self) -> None:
         check_choice("scaling", self.scaling, (IMAGENET, PLAIN))
         if not self.speakers:
-            raise InputError("`speakers` must name everybody it was trained on. Received: none.")
+            raise InputError(
+                "`speakers` must name all speakers of the training clips. Received: none."
+            )
 
     def write(self, weights: Path) -> None:
         """Write the card next to the weights file, as ``<name of the file>.json``."""
@@ -90,7 +92,9 @@ def read_card(weights: str | Path) -> WeightsCard | None:
     try:
         return restored(WeightsCard, read_json(path))
     except (ValueError, InputError) as error:
-        raise InputError(f"{path} is not a card of weights: {error}") from error
+        raise InputError(
+            f"{path} must be a valid card of a weights file. Received: {error}."
+        ) from error
 
 
 def scaling_of(weights: str | Path) -> str:
@@ -178,7 +182,9 @@ def _imagenet(base: Base) -> keras.Model:
 
 def _load(base: Base, model: keras.Model, path: Path) -> None:
     if not path.is_file():
-        raise InputError(f"weights={str(path)!r} is no file; valid are imagenet, none and a path")
+        raise InputError(
+            f"`weights` must be imagenet, none or the path of a file. Received: {str(path)!r}."
+        )
     card = read_card(path)
     if card and card.network != base.name:
         raise InputError(
@@ -195,7 +201,8 @@ def _load(base: Base, model: keras.Model, path: Path) -> None:
     except (ValueError, OSError, KeyError, UserWarning) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
-            f"{path} does not hold the weights of {base.name} without its top: {reason}"
+            f"`weights` must be a file of the weights of {base.name} without its top. "
+            f"Received: {path} ({reason})."
         ) from error
 
 

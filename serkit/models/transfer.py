@@ -48,7 +48,7 @@ class TransferSettings:
     def __post_init__(self) -> None:
         check_range("frozen_convs", self.frozen_convs, 0, _CONVOLUTIONS)
         if any(units < 1 for units in self.head):
-            raise InputError(f"head={self.head!r}; valid are positive numbers of units")
+            raise InputError(f"`head` must be positive numbers of units. Received: {self.head!r}.")
         check_range("spatial_dropout", self.spatial_dropout, 0.0, 0.95)
         check_range("dropout", self.dropout, 0.0, 0.95)
         check_choice("precision", self.precision, PRECISIONS)

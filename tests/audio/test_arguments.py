@@ -20,7 +20,7 @@ def test_without_options_it_is_the_default():
 def test_kind_and_rate():
     assert _spec("--kind", "linear") == SpectrogramSpec(kind="linear")
     assert _spec("--kind", "log", "--sample-rate", "22050") == SpectrogramSpec(
-        *(22_050, 224, 224, 1411, 353, 2880), high_hz=11_025.0, kind="log"
+        sample_rate=22_050, window=1411, hop=353, fft=2880, high_hz=11_025.0, kind="log"
     )
 
 
@@ -28,7 +28,15 @@ def test_kind_and_rate_of_spectrograms_of_ones_own():
     own = SpectrogramSpec(frames=160, bins=80, window=512, trim_db=30.0)
     assert _spec(base=own) == own
     assert _spec("--kind", "log", "--sample-rate", "32000", base=own) == SpectrogramSpec(
-        *(32_000, 160, 80, 1024, 512, 4096), high_hz=16_000.0, kind="log", trim_db=30.0
+        sample_rate=32_000,
+        frames=160,
+        bins=80,
+        window=1024,
+        hop=512,
+        fft=4096,
+        high_hz=16_000.0,
+        kind="log",
+        trim_db=30.0,
     )
 
 

@@ -198,28 +198,28 @@ def test_single_clips_are_what_the_batch_of_them_is(clips):
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("settings", "received"),
     [
-        ({"shift": 1.5}, r"shift=1\.5"),
-        ({"speed": (0.1, 1)}, r"speed\[0\]=0\.1 .* from 0\.5 to 2"),
-        ({"speed": (1.1, 0.9)}, r"speed\[1\]=0\.9 .* from 1\.1 to 2"),
-        ({"snr_db": (0, float("inf"))}, r"snr_db\[1\]=inf"),
-        ({"gain_db": (float("nan"), 0)}, r"gain_db\[0\]=nan"),
-        ({"stretch": (0.8, 2.1)}, r"stretch\[1\]=2\.1 .* from 0\.8 to 2"),
-        ({"stretch": (0.8,)}, r"stretch=\(0\.8,\)"),
-        ({"pitch": (-13, 0)}, r"pitch\[0\]=-13 .* from -12\.0 to 12"),
-        ({"pitch": (2, -2)}, r"pitch\[1\]=-2"),
-        ({"gain_db": (1, 2, 3)}, r"gain_db=\(1, 2, 3\)"),
+        ({"shift": 1.5}, r"shift.*1\.5"),
+        ({"speed": (0.1, 1)}, r"speed\[0\].*0\.1\b"),
+        ({"speed": (1.1, 0.9)}, r"speed\[1\].*0\.9\b"),
+        ({"snr_db": (0, float("inf"))}, r"snr_db\[1\].*inf"),
+        ({"gain_db": (float("nan"), 0)}, r"gain_db\[0\].*nan"),
+        ({"stretch": (0.8, 2.1)}, r"stretch\[1\].*2\.1\b"),
+        ({"stretch": (0.8,)}, r"stretch.*\(0\.8,\)"),
+        ({"pitch": (-13, 0)}, r"pitch\[0\].*-13\b"),
+        ({"pitch": (2, -2)}, r"pitch\[1\].*-2\b"),
+        ({"gain_db": (1, 2, 3)}, r"gain_db.*\(1, 2, 3\)"),
     ],
 )
-def test_settings_are_checked(settings, words):
-    with pytest.raises(InputError, match=words):
+def test_settings_are_checked(settings, received):
+    with pytest.raises(InputError, match=received):
         WaveAugmentation(**settings)
 
 
 def test_arguments_are_checked(clips):
     for function, name in ((gain, "high_db"), (add_noise, "high_db"), *HIGH):
-        with pytest.raises(InputError, match=f"{name}=0.7"):
+        with pytest.raises(InputError, match=rf"{name}.*0\.7\b"):
             function(clips, SEED, 0.8, 0.7)
-    with pytest.raises(InputError, match="largest=-1"):
+    with pytest.raises(InputError, match=r"largest.*-1"):
         time_shift(clips, SEED, -1)

@@ -52,5 +52,5 @@ def test_no_band_is_empty_and_peaks_lie_at_the_centres(scale):
 
 
 def test_another_scale_is_refused():
-    with pytest.raises(InputError, match="scale='bark'"):
+    with pytest.raises(InputError, match=r"scale.*bark"):
         bands("bark", 10, 20.0, 8000.0)

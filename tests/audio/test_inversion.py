@@ -171,11 +171,11 @@ def test_spectral_convergence_of_silence(rng):
 
 
 def test_what_does_not_fit_is_refused(rng):
-    with pytest.raises(InputError, match=r"\(1, 60, 64, 1\); valid is \(batch, 224, 224, 1\)"):
+    with pytest.raises(InputError, match=r"224, 224, 1\).*\(1, 60, 64, 1\)"):
         to_waveform(tf.zeros([1, *SMALL.shape]), SPEC)
-    with pytest.raises(InputError, match=r"\(60, 64, 1\); valid is \(batch"):
+    with pytest.raises(InputError, match=r"spectrograms.*Received: \(60, 64, 1\)"):
         spectral_convergence(tf.zeros(SMALL.shape), tf.zeros([1, SMALL.samples]), SMALL)
-    with pytest.raises(InputError, match="iterations=0"):
+    with pytest.raises(InputError, match=r"iterations.*0"):
         to_waveform(tf.zeros([1, *SMALL.shape]), SMALL, iterations=0)
 
 

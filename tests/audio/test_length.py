@@ -46,7 +46,7 @@ def test_trimming_is_of_the_ends_only(rng):
 
 
 def test_trimming_by_nothing_is_refused():
-    with pytest.raises(InputError, match=r"below_db=0\.0"):
+    with pytest.raises(InputError, match=r"below_db.*0\.0"):
         trim_silence(tf.ones(3), 0.0)
 
 

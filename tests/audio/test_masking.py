@@ -53,5 +53,5 @@ def test_same_seed_same_result_eagerly_and_in_map(batch):
 
 
 def test_settings_are_checked():
-    with pytest.raises(InputError, match=r"time=1\.5"):
+    with pytest.raises(InputError, match=r"time.*1\.5"):
         MaskSettings(time=1.5)

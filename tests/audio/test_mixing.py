@@ -80,7 +80,7 @@ def test_same_seed_same_result_eagerly_and_in_map(batch):
 
 
 def test_arguments_are_checked(batch):
-    with pytest.raises(InputError, match=r"alpha=-0\.1"):
+    with pytest.raises(InputError, match=r"alpha.*-0\.1"):
         mixup(*batch, SEED, -0.1)
-    with pytest.raises(InputError, match="labels of type int32 is not valid"):
+    with pytest.raises(InputError, match=r"labels.*int32"):
         mixup(batch[0], batch[1].astype("int32"), SEED, 1.0)

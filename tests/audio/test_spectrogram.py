@@ -56,7 +56,7 @@ def test_the_default_is_224_by_224_without_resizing():
 
 def test_no_mel_band_is_empty_and_a_spec_with_empty_ones_is_refused():
     assert (band_weights(SPEC) > 0).sum(axis=0).min() >= 1
-    with pytest.raises(InputError, match="without an FFT bin at fft=1024"):
+    with pytest.raises(InputError, match=r"bins=400, fft=1024"):
         SpectrogramSpec(fft=1024, window=512, bins=400)
 
 
@@ -184,17 +184,17 @@ def test_bfloat16_is_the_float32_result_rounded(rng):
 
 
 @pytest.mark.parametrize(
-    ("values", "words"),
+    ("values", "received"),
     [
-        ({"frames": 0}, "frames=0"),
-        ({"fft": 512}, "fft=512"),
-        ({"high_hz": 9000.0}, "high_hz=9000.0"),
-        ({"low_hz": 8000.0}, "low_hz=8000.0"),
-        ({"low_hz": 0.0, "kind": "log"}, "low_hz=0.0"),
-        ({"kind": "bark"}, "kind='bark'"),
-        ({"trim_db": -1.0}, "trim_db=-1.0"),
+        ({"frames": 0}, "frames.*0"),
+        ({"fft": 512}, "fft.*512"),
+        ({"high_hz": 9000.0}, r"high_hz.*9000\.0"),
+        ({"low_hz": 8000.0}, r"low_hz.*8000\.0"),
+        ({"low_hz": 0.0, "kind": "log"}, r"low_hz.*0\.0"),
+        ({"kind": "bark"}, "kind.*bark"),
+        ({"trim_db": -1.0}, r"trim_db.*-1\.0"),
     ],
 )
-def test_settings_are_checked(values, words):
-    with pytest.raises(InputError, match=words):
+def test_settings_are_checked(values, received):
+    with pytest.raises(InputError, match=received):
         SpectrogramSpec(**values)

@@ -104,10 +104,10 @@ def test_loads_in_a_fresh_process_without_serkit(tmp_path, rng):
 
 
 def test_values_are_checked():
-    with pytest.raises(InputError, match="classes=1"):
+    with pytest.raises(InputError, match=r"classes.*1"):
         compact(1, (64, 64, 1))
     with pytest.raises(InputError, match="channels"):
         CompactSettings(channels=(8,))
-    with pytest.raises(InputError, match="precision='half'"):
+    with pytest.raises(InputError, match=r"precision.*half"):
         CompactSettings(precision="half")
     assert keras.backend.backend() == "tensorflow"

@@ -30,15 +30,15 @@ def test_dropout_only_where_asked_for():
 
 
 @pytest.mark.parametrize(
-    ("make", "word"),
+    ("make", "received"),
     [
-        (lambda: lenet5(1, (32, 32, 1)), "classes=1"),
-        (lambda: lenet5(3, (32, 15, 1)), r"shape=\(32, 15, 1\)"),
-        (lambda: LeNet5Settings(units=(120, 0)), r"units=\(120, 0\)"),
-        (lambda: LeNet5Settings(activation="gelu"), "activation='gelu'"),
-        (lambda: LeNet5Settings(dropout=1.0), "dropout=1.0"),
+        (lambda: lenet5(1, (32, 32, 1)), "classes.*1"),
+        (lambda: lenet5(3, (32, 15, 1)), r"shape.*\(32, 15, 1\)"),
+        (lambda: LeNet5Settings(units=(120, 0)), r"units.*\(120, 0\)"),
+        (lambda: LeNet5Settings(activation="gelu"), "activation.*gelu"),
+        (lambda: LeNet5Settings(dropout=1.0), r"dropout.*1\.0"),
     ],
 )
-def test_refuses(make, word):
-    with pytest.raises(InputError, match=word):
+def test_values_out_of_range_are_refused(make, received):
+    with pytest.raises(InputError, match=received):
         make()

@@ -70,7 +70,7 @@ def test_balanced_weights_are_scikit_learns():
 
 @pytest.mark.parametrize("how", [[1.0, 2.0], [1.0, -1.0, 1.0], "even"])
 def test_other_weights_are_refused(how):
-    with pytest.raises(InputError, match="for 3 classes; valid are none, balanced and a weight"):
+    with pytest.raises(InputError, match=r"class_weights.* 3 classes"):
         class_weights(np.array([0, 1, 2]), 3, how)
 
 

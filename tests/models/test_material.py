@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from serkit.errors import InputError
@@ -66,6 +67,16 @@ def test_so_many_views_stand_for_augmentation(model, examples, tmp_path):
     expected = model(examples[1].spectrograms)
     np.testing.assert_allclose(material.network(material.validation[:]), expected, atol=0.01)
     assert "each of 2 augmented views of a clip" in said[0]
+
+
+def test_views_differ_and_are_kept(model, examples, tmp_path):
+    def noisy(batch, seed):
+        return batch + tf.random.stateless_uniform(tf.shape(batch), seed)
+
+    material, _ = _prepare(model, examples, tmp_path, noisy, views=2)
+    assert not np.allclose(material.inputs[:8], material.inputs[8:], atol=0.01)
+    # Two views of the training examples, and the validation examples.
+    assert len(list(tmp_path.glob("*.npy"))) == 3
 
 
 def test_where_nothing_is_frozen_the_whole_is_trained(model, examples, tmp_path):

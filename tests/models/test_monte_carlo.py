@@ -32,7 +32,7 @@ def test_spatial_dropout_drops_whole_channels(rng):
 
 
 def test_refuses():
-    with pytest.raises(InputError, match="lenet5 has no dropout"):
+    with pytest.raises(InputError, match=r"dropout.*lenet5"):
         with_monte_carlo_dropout(lenet5(3, (32, 32, 1)))
-    with pytest.raises(InputError, match=r"rate=1\.0"):
+    with pytest.raises(InputError, match=r"rate.*1\.0"):
         with_monte_carlo_dropout(_compact(), 1.0)

@@ -84,6 +84,14 @@ def test_chosen_layers_alone():
     assert [layer.name for layer in variational_layers(made)] == linear_layers(model)[-2:]
 
 
+def _small():
+    """A convolution, with Flipout, and a dense layer, with local reparameterisation."""
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((32, 32, 1))
+    x = keras.layers.Conv2D(4, 5, strides=4, activation="relu")(inputs)
+    return keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(x)))
+
+
 def test_trains_as_any_classifier_and_resumes(rng, tmp_path):
     """The KL's warm-up and the state of all draws go on where they were."""
     labels = np.arange(24) % 3
@@ -95,11 +103,17 @@ def test_trains_as_any_classifier_and_resumes(rng, tmp_path):
     settings = FitSettings(epochs=4, steps_per_epoch=3, batch_size=6, keep="last")
 
     def fit(folder, epochs=4):
-        model = from_deterministic(_compact(), 0.1, seed=5)
+        model = from_deterministic(_small(), 0.1, seed=5)
         stop = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: _stop(epoch, epochs))
         try:
             fit_classifier(
-                *(model, train, validation, speakers, settings, 1, folder),
+                model,
+                train,
+                validation,
+                speakers,
+                settings,
+                1,
+                folder,
                 callbacks=(KLWarmup(18, 3), stop),
                 verbose=0,
             )
@@ -119,22 +133,22 @@ def _stop(epoch, epochs):
 
 
 @pytest.mark.parametrize(
-    ("call", "word"),
+    ("call", "received"),
     [
-        (lambda: from_deterministic(_compact(), layers=["relu"]), "layers relu of compact"),
-        (lambda: from_deterministic(_compact(), delta=0.0), "delta=0.0"),
-        (lambda: BayesianSettings(prior=0.0), "prior=0.0"),
-        (lambda: BayesianSettings(unit="clip"), "unit='clip'"),
-        (lambda: BayesianSettings(dense="exact"), "dense='exact'"),
+        (lambda: from_deterministic(_small(), layers=["relu"]), "layers.* relu"),
+        (lambda: from_deterministic(_small(), delta=0.0), r"delta.* ?0\.0"),
+        (lambda: BayesianSettings(prior=0.0), r"prior.*0\.0"),
+        (lambda: BayesianSettings(unit="clip"), "unit.*clip"),
+        (lambda: BayesianSettings(dense="exact"), "dense.*exact"),
     ],
 )
-def test_refuses(call, word):
-    with pytest.raises(InputError, match=word):
+def test_values_out_of_range_are_refused(call, received):
+    with pytest.raises(InputError, match=received):
         call()
 
 
-def test_refuses_convolutions_that_are_not_plain():
+def test_convolutions_with_groups_or_dilation_are_refused():
     inputs = keras.Input((8, 8, 2))
     outputs = keras.layers.Conv2D(4, 3, dilation_rate=2, name="wide")(inputs)
-    with pytest.raises(InputError, match="wide has groups or is dilated"):
+    with pytest.raises(InputError, match=r"wide.* dilat"):
         from_deterministic(keras.Model(inputs, outputs))

@@ -70,12 +70,12 @@ def test_random_weights_follow_the_seed():
 def test_random_frozen_parts_warn_loudly(recwarn):
     warn_if_random(VGG16, "imagenet", "10 convolutions")
     assert not recwarn.list
-    with pytest.warns(UserWarning, match="10 convolutions of VGG16 are random and stay so"):
+    with pytest.warns(UserWarning, match="10 convolutions of VGG16"):
         warn_if_random(VGG16, "none", "10 convolutions")
 
 
 def test_missing_files_are_clear_errors(tmp_path):
-    with pytest.raises(InputError, match="is no file; valid are imagenet, none and a path"):
+    with pytest.raises(InputError, match=r"weights.*gone\.h5"):
         load_base(VGG16, tmp_path / "gone.h5", 0)
 
 
@@ -83,14 +83,13 @@ def test_missing_files_are_clear_errors(tmp_path):
 def test_weights_of_another_network_are_clear_errors(tmp_path, name):
     other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     other.save(tmp_path / name) if name == "other.keras" else _save_weights(other, tmp_path / name)
-    words = f"{name} does not hold the weights of VGG16 without its top"
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=f"weights.* VGG16 .*{name}"):
         load_base(VGG16, tmp_path / name, 0)
 
 
 def test_vgg16s_weights_are_not_resnet50s(original, tmp_path):
     original.save_weights(tmp_path / "vgg.weights.h5")
-    with pytest.raises(InputError, match="does not hold the weights of ResNet50"):
+    with pytest.raises(InputError, match=r"weights.* ResNet50 .*vgg\.weights\.h5"):
         load_base(RESNET50, tmp_path / "vgg.weights.h5", 0)
 
 
@@ -105,7 +104,7 @@ def test_a_card_says_how_inputs_are_scaled_and_who_was_heard(original, tmp_path)
     assert read_card(path) == CARD
     assert (scaling_of(path), speakers_of(str(path))) == ("plain", {"c/01", "c/02"})
     assert _same(load_base(VGG16, path, 0), original)
-    with pytest.raises(InputError, match=r"must be those of ResNet50. Received: VGG16's"):
+    with pytest.raises(InputError, match=r"weights.* ResNet50.*VGG16"):
         load_base(RESNET50, path, 0)
 
 
@@ -118,7 +117,7 @@ def test_what_is_no_file_has_no_card(weights, scaling):
 @pytest.mark.parametrize("text", ["[", "{}", '{"speakers": ["a"], "fold": 1, "more": 2}', "3"])
 def test_a_broken_card_is_a_clear_error_rather_than_no_card(tmp_path, text):
     (tmp_path / "vgg.weights.h5.json").write_text(text)
-    with pytest.raises(InputError, match=r"vgg\.weights\.h5\.json is not a card of weights"):
+    with pytest.raises(InputError, match=r"vgg\.weights\.h5\.json.*card"):
         speakers_of(tmp_path / "vgg.weights.h5")
 
 
@@ -130,7 +129,7 @@ def test_a_card_needs_speakers_and_a_known_scaling(changed):
 
 def test_garbage_is_a_clear_error(tmp_path):
     (tmp_path / "garbage.h5").write_bytes(b"no weights at all")
-    with pytest.raises(InputError, match=r"garbage\.h5 does not hold the weights of VGG16"):
+    with pytest.raises(InputError, match=r"weights.* VGG16 .*garbage\.h5"):
         load_base(VGG16, tmp_path / "garbage.h5", 0)
 
 

