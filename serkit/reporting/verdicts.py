@@ -147,10 +147,10 @@ def summary(metrics: Mapping) -> str:
         ends = f"no interval: {too_few(speakers, 'test speaker')}, it takes {FEWEST}"
     else:
         ends = f"95 % interval over speakers {points(low)} to {points(high)}"
-    who = "known" if leaky else "unseen"
+    kind = "known" if leaky else "unseen"
     return (
         f"With {sum(metrics['generated'].values())} generated spectrograms added, unweighted "
-        f"average recall on {counted(speakers, f'{who} speaker')} changed by "
+        f"average recall on {counted(speakers, f'{kind} speaker')} changed by "
         f"{points(difference['value'])} points ({ends}): {verdict}."
     )
 

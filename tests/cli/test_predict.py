@@ -202,7 +202,7 @@ def test_timeout_and_attempts(rest_server, files, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["http://a:8501", "x.wav"], "does not name a model"),
+        (["http://a:8501", "x.wav"], "must name a model"),
         (["ftp://a/v1/models/m", "x.wav"], "is not valid; valid are"),
         (
             ["http://a/v1/models/m", "--engine", "ray", "x.wav"],
