@@ -24,7 +24,7 @@ from serkit.datasets.synthetic import SyntheticSettings, write_synthetic_corpus
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 # In tests/fixtures: what rooms share that deal with served models.
-pytest_plugins = ["browser", "contract_model", "rest_server", "grpc_server"]
+pytest_plugins = ["browser", "contract_model", "exports", "rest_server", "grpc_server"]
 
 # The same examples every time; HYPOTHESIS_PROFILE=default looks for new ones.
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None, database=None)

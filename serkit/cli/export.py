@@ -7,15 +7,13 @@ from serkit.errors import InputError
 
 
 def add_to(commands) -> None:
-    parser = commands.add_parser(
-        "export", help="a SavedModel that TF Serving and serkit serve take"
-    )
+    parser = commands.add_parser("export", help="export a model for TF Serving and serkit serve")
     parser.add_argument(
         "sources",
         nargs="+",
         type=Path,
         metavar="RUN|MODEL",
-        help="a folder of serkit demo or serkit compare, or a .keras file; several files are an "
+        help="folder of serkit demo or serkit compare, or a .keras file; several files form an "
         "ensemble",
     )
     parser.add_argument(
@@ -26,7 +24,10 @@ def add_to(commands) -> None:
         help="without a version the next free one; an existing one is never overwritten",
     )
     parser.add_argument(
-        "--samples", type=int, default=30, help="of a Bayesian network; default: %(default)s"
+        "--samples",
+        type=int,
+        default=30,
+        help="number of Monte Carlo samples of a Bayesian network; default: %(default)s",
     )
     _add_of_run(parser)
     _add_of_file(parser)
@@ -37,23 +38,27 @@ def _add_of_run(parser: argparse.ArgumentParser) -> None:
     of_run = parser.add_argument_group("of a run")
     of_run.add_argument(
         "--arm",
-        help="original or augmented, or one that was compared; default: what was best on the "
+        help="original or augmented, or an arm of the comparison; default: the best on the "
         "validation speakers",
     )
     of_run.add_argument(
         "--coverage",
         type=float,
-        help="share of the validation speakers' clips to answer, 0 to 1; of others the model says "
-        "that it does not know; default: 0.9",
+        help="fraction of the validation speakers' clips to answer, 0 to 1; the model abstains on "
+        "the others; default: 0.9",
     )
-    of_run.add_argument("--accuracy", type=float, help="or: share of answers to be right")
-    of_run.add_argument("--cache", type=Path, help="of it, if it had one")
+    of_run.add_argument(
+        "--accuracy", type=float, help="or: fraction of the answers that must be correct"
+    )
+    of_run.add_argument("--cache", type=Path, help="cache folder of the run, if it had one")
     of_comparison = parser.add_argument_group(
-        "of a comparison, whose networks are trained once more, one per seed, to be kept"
+        "of a comparison, whose networks are trained again, one per seed"
     )
-    of_comparison.add_argument("--classifier", help="default: the comparison's first")
     of_comparison.add_argument(
-        "--fold", type=int, help="whose training speakers it is to know; default: 1"
+        "--classifier", help="classifier of the comparison; default: the first"
+    )
+    of_comparison.add_argument(
+        "--fold", type=int, help="fold whose training speakers are used; default: 1"
     )
 
 
@@ -61,10 +66,15 @@ def _add_of_file(parser: argparse.ArgumentParser) -> None:
     of_file = parser.add_argument_group("of Keras files")
     of_file.add_argument("--classes", nargs="+", help="labels in the order of the outputs")
     of_file.add_argument(
-        "--spec", type=Path, metavar="JSON", help="what the model was trained on; default: serkit's"
+        "--spec",
+        type=Path,
+        metavar="JSON",
+        help="spectrogram settings of the training; default: serkit's",
     )
-    of_file.add_argument("--temperature", type=float, help="of the probabilities; default: 1")
-    of_file.add_argument("--threshold", type=float, help="entropy in nats to abstain above")
+    of_file.add_argument("--temperature", type=float, help="divisor of the logits; default: 1")
+    of_file.add_argument(
+        "--threshold", type=float, help="entropy in nats above which the model abstains"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

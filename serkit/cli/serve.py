@@ -27,21 +27,29 @@ def add_to(commands) -> None:
         metavar="MODEL",
         help="folder with a SavedModel, or with folders of them named by whole numbers",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="to listen at (default %(default)s)")
-    parser.add_argument("--port", type=int, default=8501, help="0 for any (default %(default)s)")
-    parser.add_argument("--name", default="", help="in addresses (default: the folder's)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen at (default %(default)s)"
+    )
+    parser.add_argument(
+        "--port", type=int, default=8501, help="port, 0 for any free one (default %(default)s)"
+    )
+    parser.add_argument("--name", default="", help="name in addresses (default: the folder's)")
     parser.add_argument(
         "--versions",
         choices=CHOICES,
         default=_DEFAULT.versions,
-        help="which to load (default %(default)s)",
+        help="versions to load (default %(default)s)",
     )
     for name, kind, help in (
-        ("max_batch", int, "examples that pass the model at a time; 1 puts no requests together"),
-        ("batch_delay", float, "milliseconds to wait for others with an idle model"),
-        ("queue", int, "examples that may wait, and of a request; more are refused (503)"),
-        ("time_out", float, "seconds until a request is given up (504)"),
-        ("max_bytes", int, "of a request; longer ones are refused (413)"),
+        ("max_batch", int, "maximum number of examples per batch; 1 disables batching"),
+        (
+            "batch_delay",
+            float,
+            "milliseconds that an example waits for others while the model is idle",
+        ),
+        ("queue", int, "maximum number of waiting examples; more are refused (503)"),
+        ("time_out", float, "timeout of a request in seconds (504)"),
+        ("max_bytes", int, "maximum size of a request; longer ones are refused (413)"),
     ):
         parser.add_argument(
             f"--{name.replace('_', '-')}",
@@ -53,7 +61,7 @@ def add_to(commands) -> None:
         "--no-warm-up",
         dest="warm_up",
         action="store_false",
-        help="be ready sooner, and slow with the first request",
+        help="skip the warm-up: ready sooner, but the first request is slow",
     )
     parser.set_defaults(run=run)
 

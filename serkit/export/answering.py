@@ -26,7 +26,7 @@ def load_network(file: Path | str) -> keras.Model:
         InputError: if the file does not exist, or Keras cannot load it.
     """
     if not Path(file).is_file():
-        raise InputError(f"{file} is no file; a .keras file is expected")
+        raise InputError(f"`file` must be a .keras file. Received: {file}, which is no file.")
     try:
         return keras.models.load_model(file)
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -98,9 +98,11 @@ class Answering:
             _require_fit(network, spec, self.classes)
         self.draws = any(map(draws, self.networks))
         if self.draws and len(self.networks) > 1:
-            raise InputError("several networks that draw; valid is one such, or any that do not")
+            raise InputError(
+                "`networks` must be one network with random layers, or any number without."
+            )
         if not self.networks:
-            raise InputError("0 networks; valid are one or more")
+            raise InputError("`networks` must have one or more networks. Received: 0.")
         self._sampled = SampledNetwork(self.networks[0]) if self.draws else None
 
     def logits(self, spectrograms: tf.Tensor, samples: tf.Tensor) -> tf.Tensor:
@@ -187,11 +189,11 @@ def _entropy(probabilities: tf.Tensor) -> tf.Tensor:
 def _require_fit(network: keras.Model, spec: SpectrogramSpec, classes: Sequence[str]) -> None:
     if network.output_shape[-1] != len(classes):
         raise InputError(
-            f"{len(classes)} classes for a model with {network.output_shape[-1]} outputs; "
-            "valid is one class per output"
+            f"`classes` must have one label for each of the {network.output_shape[-1]} outputs of "
+            f"the model. Received: {len(classes)} labels."
         )
     if tuple(network.input_shape[1:]) != spec.shape:
         raise InputError(
-            f"spectrograms of {spec.shape} for a model that takes "
-            f"{tuple(network.input_shape[1:])}; valid is the spec that it was trained on"
+            "`spec` must be that of the model's training, with spectrograms of "
+            f"{tuple(network.input_shape[1:])}. Received: spectrograms of {spec.shape}."
         )

@@ -88,11 +88,11 @@ def _of_recordings(
         recordings,
         fn_output_signature=Loaded._make([ragged, text, text]),
     )
-    heard = loaded.waveform
+    pieces = loaded.waveform
     logits = in_turn(
-        lambda some: answering.logits(to_spectrogram(some, spec), samples), heard.values
+        lambda some: answering.logits(to_spectrogram(some, spec), samples), pieces.values
     )
-    together = tf.math.segment_mean(logits, heard.value_rowids())
+    together = tf.math.segment_mean(logits, pieces.value_rowids())
     return answering.answer(together, loaded.status, loaded.note)
 
 

@@ -151,10 +151,10 @@ def real_beside_generated(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]) ->
         hspace=0.08,
     )
     for row, (name, sides) in enumerate(pairs.items()):
-        for side, pictures in enumerate(sides):
-            for column, picture in enumerate(pictures):
+        for side, spectrograms in enumerate(sides):
+            for column, values in enumerate(spectrograms):
                 axes = figure.add_subplot(grid[row, side * (columns + 1) + column])
-                axes.imshow(picture.T, cmap=_MAP, vmin=-1, vmax=1, origin="lower", aspect="auto")
+                axes.imshow(values.T, cmap=_MAP, vmin=-1, vmax=1, origin="lower", aspect="auto")
                 axes.set(xticks=[], yticks=[])
                 axes.spines[:].set_color(REAL if side == 0 else GENERATED)
                 if row == 0 and column == 0:
@@ -166,16 +166,16 @@ def real_beside_generated(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]) ->
     return figure
 
 
-def grid(pictures: np.ndarray, columns: int = 8) -> Figure:
+def grid(spectrograms: np.ndarray, columns: int = 8) -> Figure:
     """Draw spectrograms ``(n, frames, bins)`` in [-1, 1] in a grid, ``n`` at least 1."""
-    rows = -(-len(pictures) // columns)
+    rows = -(-len(spectrograms) // columns)
     figure = Figure(figsize=(1.1 * columns, 1.1 * rows))
     figure.subplots_adjust(0.005, 0.005, 0.995, 0.995, 0.04, 0.04)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in panels:
         axes.set_axis_off()
-    for axes, picture in zip(panels, pictures, strict=False):
-        axes.imshow(picture.T, cmap=_MAP, vmin=-1, vmax=1, origin="lower", aspect="auto")
+    for axes, values in zip(panels, spectrograms, strict=False):
+        axes.imshow(values.T, cmap=_MAP, vmin=-1, vmax=1, origin="lower", aspect="auto")
     return figure
 
 

@@ -133,8 +133,8 @@ class Retries:
                 raise GaveUp(f"{reason} ({attempts})")
             pause = max(wait, self._pause(number))
             if self._clock() + pause >= end:
-                asked = f", the server asks to wait {wait:g} s" if wait else ""
-                raise GaveUp(f"{reason} (attempt {number}{asked}; all may take {limit:g} s)")
+                wish = f", the server asks to wait {wait:g} s" if wait else ""
+                raise GaveUp(f"{reason} (attempt {number}{wish}; all may take {limit:g} s)")
             self._sleep(pause)
             number += 1
 

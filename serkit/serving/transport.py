@@ -91,14 +91,15 @@ def parse_address(text: str, model: str = "", version: int | None = None) -> Add
     match = form.fullmatch(path)
     if not match and not (model and (not path or parts.scheme != "grpc")):
         raise InputError(
-            f"address {text!r} does not name a model, which TF Serving does not tell; valid are "
-            f"{VALID}"
+            f"`address` must name a model, because TF Serving has no list of its models; valid are "
+            f"{VALID}. Received: {text!r}."
         )
     named = (match["model"] if match else "") or model
     given = int(match["version"]) if match and match["version"] else version
     if model not in ("", named) or version not in (None, given):
         raise InputError(
-            f"address {text!r} is not of model={model!r}, version={version!r}; say it once"
+            f"`model` and `version` must not contradict the address {text!r}. Received: "
+            f"model={model!r}, version={version!r}."
         )
     if not _NAME.fullmatch(named) or (given or 0) < 0:
         raise InputError(

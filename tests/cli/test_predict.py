@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from serkit.cli.main import main
+from serkit.serving.local import Predictor
 
 
 @pytest.fixture
@@ -17,6 +18,18 @@ def files(synthetic_corpus, tmp_path):
     (tmp_path / "bad.wav").write_bytes(b"RIFF....")
     first, second, *_ = synthetic_corpus.files()
     return [first, str(tmp_path / "bad.wav"), str(tmp_path / "gone.wav"), second]
+
+
+@pytest.fixture(scope="module")
+def predictor(contract_model):
+    return Predictor(contract_model)
+
+
+@pytest.fixture
+def model(contract_model, predictor, monkeypatch) -> str:
+    """The model's folder; it is loaded once for all tests."""
+    monkeypatch.setattr("serkit.serving.local.Predictor", {str(contract_model): predictor}.get)
+    return str(contract_model)
 
 
 def test_predict_goes_on_after_a_bad_file(contract_model, files, capsys):
@@ -30,11 +43,11 @@ def test_predict_goes_on_after_a_bad_file(contract_model, files, capsys):
 
 @pytest.mark.parametrize("form", [[], ["--json"]])
 def test_the_same_from_a_folder_over_http_and_over_grpc(
-    contract_model, rest_server, grpc_server, files, capsys, form
+    model, rest_server, grpc_server, files, capsys, form
 ):
     outputs = []
-    for model in (str(contract_model), rest_server.address, grpc_server.address):
-        assert main(["predict", model, *form, *files]) == 1
+    for address in (model, rest_server.address, grpc_server.address):
+        assert main(["predict", address, *form, *files]) == 1
         outputs.append(capsys.readouterr())
     assert outputs[0] == outputs[1] == outputs[2]
 
@@ -99,11 +112,11 @@ def folder(files, wav_bytes, tmp_path):
 
 
 def test_folders_and_other_formats_the_same_from_everywhere(
-    contract_model, rest_server, grpc_server, folder, capsys
+    model, rest_server, grpc_server, folder, capsys
 ):
     outputs = []
-    for model in (str(contract_model), rest_server.address, grpc_server.address):
-        assert main(["predict", model, "--json", str(folder)]) == 1
+    for address in (model, rest_server.address, grpc_server.address):
+        assert main(["predict", address, "--json", str(folder)]) == 1
         outputs.append([json.loads(line) for line in capsys.readouterr().out.splitlines()])
     names = [str(folder / name) for name in ("a.wav", "deeper/b.flac", "deeper/c.ogg")]
     for wav, flac, pipe in outputs:
@@ -116,24 +129,24 @@ def test_folders_and_other_formats_the_same_from_everywhere(
         assert "is a pipe" in pipe["problem"]
 
 
-def test_folders_that_are_not_searched_are_told(contract_model, folder, tmp_path, capsys):
+def test_folders_that_are_not_searched_are_told(model, folder, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     (folder / "link").symlink_to(tmp_path)
     (folder / "deeper" / "c.ogg").unlink()
     for given, words in ((folder, "link: a link to a folder"), (tmp_path / "empty", "no record")):
-        assert main(["predict", str(contract_model), str(given)]) == 1
+        assert main(["predict", model, str(given)]) == 1
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith(f"serkit predict: {given}")
         assert words in line
 
 
 @pytest.mark.parametrize("top", [None, 1, 2, 9])
-def test_a_table_and_the_most_probable_classes(contract_model, files, capsys, top):
+def test_a_table_and_the_most_probable_classes(model, files, capsys, top):
     more = [] if top is None else ["--top", str(top)]
     good, bad = files[0], files[1]
-    assert main(["predict", str(contract_model), "--csv", *more, bad, good, bad]) == 1
+    assert main(["predict", model, "--csv", *more, bad, good, bad]) == 1
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
-    assert main(["predict", str(contract_model), "--json", good]) == 0
+    assert main(["predict", model, "--json", good]) == 0
     whole = json.loads(capsys.readouterr().out)
     assert [row["file"] for row in rows] == [bad, good, bad]
     assert [bool(row["problem"]) for row in rows] == [True, False, True]
@@ -145,15 +158,15 @@ def test_a_table_and_the_most_probable_classes(contract_model, files, capsys, to
     found = {label: float(cell) for label, cell in cells.items() if cell}
     assert found == pytest.approx(dict(ranked), rel=1e-4)
     assert float(rows[1]["entropy"]) == pytest.approx(whole["entropy"], rel=1e-4)
-    assert main(["predict", str(contract_model), "--json", *more, good]) == 0
+    assert main(["predict", model, "--json", *more, good]) == 0
     told = json.loads(capsys.readouterr().out)
     if top is not None:
         assert list(told["probabilities"].items()) == ranked
     assert told | {"probabilities": whole["probabilities"]} == whole
 
 
-def test_a_table_of_nothing_that_could_be_used(contract_model, files, capsys):
-    assert main(["predict", str(contract_model), "--csv", files[1]]) == 1
+def test_a_table_of_nothing_that_could_be_used(model, files, capsys):
+    assert main(["predict", model, "--csv", files[1]]) == 1
     header, row = capsys.readouterr().out.splitlines()
     assert header.split(",")[0] == "file"
     assert row.startswith(files[1])
@@ -164,14 +177,14 @@ def test_predict_without_a_model(tmp_path, capsys):
     assert "does not exist" in capsys.readouterr().err
 
 
-def test_as_often_as_is_asked_for(contract_model, rest_server, files, capsys):
+def test_as_often_as_is_asked_for(model, rest_server, files, capsys):
     outputs = []
-    for model, more in (
+    for address, more in (
         (rest_server.address, []),
         (rest_server.address, ["--samples", "40"]),
-        (str(contract_model), ["--samples", "40"]),
+        (model, ["--samples", "40"]),
     ):
-        assert main(["predict", model, *more, files[0]]) == 0
+        assert main(["predict", address, *more, files[0]]) == 0
         outputs.append(capsys.readouterr().out)
     assert outputs[0] != outputs[1] == outputs[2]
 
@@ -189,7 +202,7 @@ def test_timeout_and_attempts(rest_server, files, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["http://a:8501", "x.wav"], "does not name a model"),
+        (["http://a:8501", "x.wav"], "must name a model"),
         (["ftp://a/v1/models/m", "x.wav"], "is not valid; valid are"),
         (
             ["http://a/v1/models/m", "--engine", "ray", "x.wav"],

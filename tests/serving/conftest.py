@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.export.answering import Answering
@@ -19,6 +20,12 @@ def exported(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "tiny"
     export_classifier(Answering([model], spec, CLASSES), folder, {"run": "test"})
     return model, folder
+
+
+@pytest.fixture(scope="session")
+def loaded(exported):
+    """The signatures of the exported model, loaded once."""
+    return tf.saved_model.load(str(exported[1] / "1")).signatures
 
 
 @pytest.fixture

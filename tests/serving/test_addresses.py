@@ -43,18 +43,18 @@ def test_name_and_version_may_be_arguments():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("http://a:8501", "does not name a model, which TF Serving does not tell; valid are http"),
-        ("grpc://a:8500/", "does not name a model"),
-        ("http://a:8501/m", "does not name a model"),
-        ("ftp://a/v1/models/m", "is not valid; valid are http://HOST:8501/v1/models/NAME"),
+        ("http://a:8501", "must name a model"),
+        ("grpc://a:8500/", "must name a model"),
+        ("http://a:8501/m", "must name a model"),
+        ("ftp://a/v1/models/m", "is not valid"),
         ("http:///v1/models/m", "is not valid"),
         ("http://a/v1/models/m?x=1", "is not valid"),
         ("http://a:port/v1/models/m", "Port could not be cast"),
         ("http://a:99999/v1/models/m", "out of range"),
         ("http://[::1/v1/models/m", "Invalid IPv6"),
-        ("http://a/v1/models/m%20n", "model='m%20n'.*valid are a name of letters"),
-        ("http://a/v1/models/m:predict", "does not name a model"),
-        ("grpc://a/one/two", "does not name a model"),
+        ("http://a/v1/models/m%20n", "m%20n"),
+        ("http://a/v1/models/m:predict", "must name a model"),
+        ("grpc://a/one/two", "must name a model"),
     ],
 )
 def test_what_is_not_valid(text, message):
@@ -70,7 +70,7 @@ def test_passwords_are_neither_taken_nor_repeated():
 
 def test_what_contradicts_itself():
     for arguments in (("n",), ("", 3), ("m", 3)):
-        with pytest.raises(InputError, match="say it once"):
+        with pytest.raises(InputError, match="`model` and `version`"):
             parse_address("grpc://a:1/m/versions/2", *arguments)
     with pytest.raises(InputError, match="version=-1"):
         parse_address("grpc://a:1/m", version=-1)

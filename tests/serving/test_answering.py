@@ -98,10 +98,10 @@ def test_in_turn_gives_what_all_at_once_would(rows):
 def test_what_does_not_go_together_is_refused():
     network, draws = _constant([1.0, 0.0]), bayesian_lenet5(2, SPEC.shape, seed=0)
     cases = [
-        ([network], SPEC, ("a", "b", "c"), "3 classes for a model with 2 outputs"),
-        ([network], SpectrogramSpec(), CLASSES, r"spectrograms of \(224, 224, 1\) for a model"),
-        ([], SPEC, CLASSES, "0 networks"),
-        ([network, draws], SPEC, CLASSES, "several networks that draw"),
+        ([network], SPEC, ("a", "b", "c"), "`classes`.*2 outputs.*3"),
+        ([network], SpectrogramSpec(), CLASSES, r"`spec`.*\(224, 224, 1\)"),
+        ([], SPEC, CLASSES, "`networks`.*0"),
+        ([network, draws], SPEC, CLASSES, "`networks`.*random layers"),
     ]
     for networks, spec, classes, words in cases:
         with pytest.raises(InputError, match=words):

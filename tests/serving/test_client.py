@@ -62,7 +62,7 @@ def test_each_scheme_has_its_way():
     with connect("grpc://a", model="m", version=2) as client:
         assert client.address == Address("grpc", "a", 8500, "m", 2)
         assert type(client._transport).__name__ == "GrpcTransport"
-    with pytest.raises(InputError, match="does not name a model"):
+    with pytest.raises(InputError, match="must name a model"):
         connect("http://a:8501")
 
 

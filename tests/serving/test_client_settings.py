@@ -19,7 +19,7 @@ from serkit.serving.retries import ClientSettings
     ],
 )
 def test_what_is_out_of_range(name, value):
-    with pytest.raises(InputError, match=f"{name}=.*valid is"):
+    with pytest.raises(InputError, match=name):
         ClientSettings(**{name: value})
 
 

@@ -15,11 +15,10 @@ def test_many_files_get_the_same_answers_in_the_same_order(
         (tmp_path / f"{number}.wav").write_bytes(content)
     (tmp_path / "bad.wav").write_bytes(b"no audio")
     names = ["0.wav", "bad.wav", "1.wav", "missing.wav", "2.wav"]
-    files = [tmp_path / name for name in names] * 30
-    found = list(predict_on_ray(contract_model, files, RaySettings(cpus=0.5)))
-    _same(found, Predictor(contract_model).predict(files))
-    found = predict_on_ray(contract_model, files[:5], RaySettings(cpus=0.5), samples=9)
-    _same(found, Predictor(contract_model).predict(files[:5], 9))
+    # More than one batch of a process.
+    files = [tmp_path / name for name in names] * 14
+    found = list(predict_on_ray(contract_model, files, RaySettings(cpus=0.5), samples=9))
+    _same(found, Predictor(contract_model).predict(files, 9))
 
 
 def _same(found, expected):

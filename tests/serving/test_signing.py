@@ -9,26 +9,13 @@ from serkit.audio.loading import load_waveform, load_windows
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
 from serkit.datasets.audit import audit
 from serkit.export import signatures
-from serkit.export.answering import Answering, AnswerSettings
-from serkit.export.saved_model import export_classifier
-from serkit.export.versions import find_version
-from serkit.models.bayesian import bayesian_lenet5
 from serkit.training.spectrograms import compute_spectrograms, spectrogram_dataset
 
-SMALL = SpectrogramSpec(frames=32, bins=32, hop=1536)
-
 
 @pytest.fixture(scope="module")
-def loaded(exported):
-    return tf.saved_model.load(str(find_version(exported[1]))).signatures
-
-
-@pytest.fixture(scope="module")
-def drawing(tmp_path_factory):
-    """The folder of an exported network that draws."""
-    model = bayesian_lenet5(2, SMALL.shape, seed=3)
-    answering = Answering([model], SMALL, ("angry", "sad"), AnswerSettings(samples=4))
-    return export_classifier(answering, tmp_path_factory.mktemp("drawing") / "bayesian")
+def drawing(bayesian_export):
+    """The signatures of an exported network with random layers."""
+    return tf.saved_model.load(str(bayesian_export)).signatures
 
 
 def _same(found, expected, atol=0.0):
@@ -76,13 +63,12 @@ def test_labels_can_be_asked_for(loaded):
 
 
 def test_who_draws_can_be_asked_more_often(drawing, wav_bytes, rng):
-    loaded = tf.saved_model.load(str(drawing)).signatures
     files = tf.constant([wav_bytes(rng.uniform(-0.5, 0.5, 16_000)) for _ in range(2)])
 
     def sampled(number):
-        return loaded["sampled"](wav_bytes=files, samples=tf.constant([1, number]))
+        return drawing["sampled"](wav_bytes=files, samples=tf.constant([1, number]))
 
-    usual = loaded["serving_default"](wav_bytes=files)
+    usual = drawing["serving_default"](wav_bytes=files)
     _same(sampled(4), usual, 1e-6)
     assert np.abs(sampled(40)["probabilities"] - usual["probabilities"]).max() > 1e-4
     assert usual["mutual_information"].numpy().min() > 0
@@ -90,8 +76,8 @@ def test_who_draws_can_be_asked_more_often(drawing, wav_bytes, rng):
     _same(sampled(-3), sampled(1))
 
 
-def test_the_default_of_samples_is_in_the_signature(drawing):
-    proto = SavedModel.FromString((drawing / "saved_model.pb").read_bytes())
+def test_the_default_of_samples_is_in_the_signature(bayesian_export):
+    proto = SavedModel.FromString((bayesian_export / "saved_model.pb").read_bytes())
     sampled = proto.meta_graphs[0].signature_def["sampled"]
     assert set(sampled.inputs) == {"wav_bytes", "samples"}
     defaults = {name: tf.make_ndarray(value).tolist() for name, value in sampled.defaults.items()}

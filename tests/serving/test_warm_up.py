@@ -10,9 +10,8 @@ def _logs(version):
         yield prediction_log_pb2.PredictionLog.FromString(record.numpy())
 
 
-def test_the_model_answers_every_request_and_none_is_refused(exported):
+def test_the_model_answers_every_request_and_none_is_refused(exported, loaded):
     version = exported[1] / "1"
-    loaded = tf.saved_model.load(str(version)).signatures
     asked, sizes = set(), set()
     for log in _logs(version):
         request = log.predict_log.request

@@ -68,13 +68,11 @@ async def _answer(
 
     with service.batcher.expecting():
         document = await aside(read_document, body.pop())
-        asked = signature_name(document)
-        if asked not in version.signatures:
-            raise Refusal(
-                400, f'Serving signature name: "{asked[:100]}" not found in signature def'
-            )
-        request.state.signature = asked
-        signature = version.signatures[asked]
+        name = signature_name(document)
+        if name not in version.signatures:
+            raise Refusal(400, f'Serving signature name: "{name[:100]}" not found in signature def')
+        request.state.signature = name
+        signature = version.signatures[name]
         inputs = signature.spec.inputs
         if signature.spec.is_batched:
             check_examples(document, inputs, service.settings.queue)

@@ -28,27 +28,27 @@ class Metrics:
     def __init__(self, waiting: Callable[[], float]) -> None:
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
-            "serkit_requests", "Predictions asked for.", ["code", "signature"], registry=registry
+            "serkit_requests", "Requests for predictions.", ["code", "signature"], registry=registry
         )
         self._seconds = Histogram(
             "serkit_request_seconds",
-            "From a request's head to its answer.",
+            "Seconds from a request to its answer.",
             ["signature"],
             buckets=_SECONDS,
             registry=registry,
         )
         self._batches = Histogram(
             "serkit_batch_examples",
-            "Examples that passed the model together.",
+            "Examples per batch.",
             buckets=_EXAMPLES,
             registry=registry,
         )
         self._examples = Counter(
-            "serkit_examples", "What came of examples.", ["status"], registry=registry
+            "serkit_examples", "Examples by result.", ["status"], registry=registry
         )
         for status in ("ok", "refused", "abstained"):
             self._examples.labels(status)
-        gauge = Gauge("serkit_queue_examples", "Examples that wait.", registry=registry)
+        gauge = Gauge("serkit_queue_examples", "Waiting examples.", registry=registry)
         gauge.set_function(waiting)
         ProcessCollector(registry=registry)
 

@@ -74,10 +74,10 @@ def check_examples(document: Mapping[str, Any], inputs: Mapping[str, Spec], most
     Raises:
         Refusal: 400, if there are more than ``most`` examples.
     """
-    asked = document.get("inputs")
-    batches = [document.get("instances"), asked]
-    if isinstance(asked, dict):
-        batches += [asked.get(name) for name, spec in inputs.items() if not spec.is_scalar]
+    columns = document.get("inputs")
+    batches = [document.get("instances"), columns]
+    if isinstance(columns, dict):
+        batches += [columns.get(name) for name, spec in inputs.items() if not spec.is_scalar]
     for batch in batches:
         if isinstance(batch, list) and len(batch) > most:
             raise Refusal(400, f"{len(batch)} examples in a request; valid are at most {most}")
@@ -206,8 +206,8 @@ def _numbers(leaves: Sequence[Any], name: str, dtype: str) -> np.ndarray:
     kinds = set(map(type, leaves))
     valid = {bool} if dtype == "bool" else {int, float} if dtype in _FLOATS else {int}
     if not kinds <= valid:
-        strange = next(leaf for leaf in leaves if type(leaf) not in valid)
-        raise Refusal(400, f"{name}: {shown(strange)} is not of expected type {dtype}")
+        wrong = next(leaf for leaf in leaves if type(leaf) not in valid)
+        raise Refusal(400, f"{name}: {shown(wrong)} is not of expected type {dtype}")
     try:
         if dtype in _FLOATS:
             return _floats(leaves, dtype, int in kinds)
@@ -273,7 +273,7 @@ def write_answer(outputs: Mapping[str, np.ndarray], rows: bool) -> bytes:
         return write({"outputs": next(iter(values.values())) if single else values})
     sizes = {name: array.shape[:1] for name, array in outputs.items()}
     if len(set(sizes.values())) != 1 or () in sizes.values():
-        raise Refusal(400, f"outputs have no common batch size: {sizes}; ask with 'inputs'")
+        raise Refusal(400, f"outputs have no common batch size: {sizes}; use 'inputs'")
     if single:
         return write({"predictions": next(iter(values.values()))})
     listed = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]

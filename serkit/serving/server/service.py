@@ -205,9 +205,9 @@ class Service:
         loop = asyncio.get_running_loop()
         try:
             for number, path in reversed(self.paths.items()):
-                asked = number, path, self.settings.warm_up
-                loaded = loop.run_in_executor(self._loading_thread, _load, *asked)
-                self.versions[number] = await loaded
+                self.versions[number] = await loop.run_in_executor(
+                    self._loading_thread, _load, number, path, self.settings.warm_up
+                )
         # No task awaits this coroutine. The function that started the server checks failure.
         except SerkitError as error:
             logging.getLogger("serkit").error("%s", error)
@@ -234,13 +234,13 @@ class Service:
             Refusal: 404, if the model or the version is not served; 503, if the version is not
                 loaded yet.
         """
-        asked = max(self.paths) if number is None else number
-        if name != self.name or asked not in self.paths:
+        found = max(self.paths) if number is None else number
+        if name != self.name or found not in self.paths:
             wanted = f"Latest({name})" if number is None else f"Specific({name}, {number})"
             raise Refusal(404, f"Servable not found for request: {wanted}")
-        if asked not in self.versions:
-            raise Refusal(503, f"version {asked} of {name} is being loaded")
-        return self.versions[asked]
+        if found not in self.versions:
+            raise Refusal(503, f"version {found} of {name} is being loaded")
+        return self.versions[found]
 
     def status(self, name: str, number: int | None) -> dict[str, Any]:
         """Return the state of a version, or of all versions, in TF Serving's format.

@@ -36,7 +36,7 @@ def test_the_name_is_that_of_the_folder_of_versions(model, monkeypatch):
 def test_what_is_no_model(model, tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         versions_to_serve(tmp_path / "gone")
-    with pytest.raises(InputError, match=r"has no saved_model\.pb"):
+    with pytest.raises(InputError, match="saved_model"):
         versions_to_serve(model / "11")
-    with pytest.raises(InputError, match="versions='2'"):
+    with pytest.raises(InputError, match=r"versions.*2"):
         versions_to_serve(model, "2")

@@ -18,7 +18,7 @@ pytest.importorskip("uvicorn", reason="no web server; it is in the extra serve")
 
 def test_a_signal_ends_it_with_0_after_what_is_in_flight(start_server, served_model, tone):
     address, process = start_server(served_model, "--max-batch", "1", "--name", "other")
-    body = {"instances": [{"b64": base64.b64encode(tone(200, 20)).decode()}] * 10}
+    body = {"instances": [{"b64": base64.b64encode(tone(200, 10)).decode()}] * 10}
     found = []
 
     def ask():

@@ -145,7 +145,7 @@ def test_examples_are_counted_before_they_are_looked_at():
         {"inputs": {"w": ["a"] * 3, "n": 1}},
     ):
         check_examples(document, inputs, 3)
-        with pytest.raises(Refusal, match="3 examples in a request; valid are at most 2"):
+        with pytest.raises(Refusal, match=r"3 examples.*2"):
             check_examples(document, inputs, 2)
     for document in ({}, {"inputs": 3}, {"instances": None}, {"inputs": {"w": 3, "n": [1] * 9}}):
         check_examples(document, inputs, 2)

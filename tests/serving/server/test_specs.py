@@ -28,7 +28,7 @@ def test_tensors_are_checked_before_the_model_sees_them():
     spec = SignatureSpec({"w": WAVES, "x": ANSWER}, {"p": ANSWER})
     words = np.array([b"a", b"b"], object)
     spec.check({"w": words, "x": np.zeros((2, 3))})
-    with pytest.raises(Refusal, match=r"input x has shape \[2, 4\]; valid is \['any', 3\]"):
+    with pytest.raises(Refusal, match=r"x.*\[2, 4\].*\['any', 3\]"):
         spec.check({"w": words, "x": np.zeros((2, 4))})
     with pytest.raises(Refusal, match="different sizes"):
         spec.check({"w": words, "x": np.zeros((3, 3))})

@@ -1,4 +1,4 @@
-import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,11 +8,16 @@ from serkit.serving.server import loaded
 from serkit.serving.server import loaded as warm_up
 
 
+@pytest.fixture(scope="module")
+def loaded_version(served_model):
+    return loaded.load_version(3, served_model / "3")
+
+
 @pytest.fixture
-def version(served_model, tmp_path, monkeypatch):
-    """With all calls of its signatures written down in ``calls``."""
-    shutil.copytree(served_model / "3", tmp_path / "3")
-    version = loaded.load_version(3, tmp_path / "3")
+def version(loaded_version, tmp_path, monkeypatch):
+    """With an empty folder, and all calls of its signatures written down in ``calls``."""
+    (tmp_path / "assets.extra").mkdir()
+    version = replace(loaded_version, path=tmp_path)
     calls = []
     run = loaded.Signature.run
 
