@@ -6,7 +6,7 @@ Source: 2021 report, sections 4.1.1 and 6.1. Its recipe (``report`` of serkit.ga
 class, as chosen there, and with one choice changed at a time: Adam's beta_1 0.9 in place of 0.5;
 PyTorch's default initial weights in place of DCGAN's; real and generated examples in one batch of
 the discriminator in place of two. ``report-choices.md`` has where the losses are at the end, and
-KID to unseen speakers' clips; ``losses.png`` the way there. Killed and called again it goes on.
+KID to unseen speakers' clips; ``losses.png`` has the curves. An interrupted run resumes.
 Expected: in one batch the discriminator's loss falls to 0 and the generator learns nothing, as
 batch normalisation tells real and generated examples apart. Not measured yet.
 """
@@ -66,12 +66,12 @@ def parse() -> argparse.Namespace:
 
 
 def with_standard_beta_1(settings: DCGANSettings, seed: int) -> DCGAN:
-    """Adam's own default, "standard" in a strict sense."""
+    """Build it with Adam's own default."""
     return DCGAN(replace(settings, beta_1=0.9), seed)
 
 
 def with_weights_of_pytorch(settings: DCGANSettings, seed: int) -> DCGAN:
-    """As PyTorch begins if nothing is said: kernels uniform in +-1 / sqrt(fan-in), scales 1.
+    """Build it with PyTorch's default weights: kernels uniform in +-1 / sqrt(fan-in), scales 1.
 
     PyTorch's fan-in of a transposed convolution counts its output channels; they are the last axis
     but one of Keras' kernels, as the input channels are of other convolutions.
@@ -90,7 +90,7 @@ def with_weights_of_pytorch(settings: DCGANSettings, seed: int) -> DCGAN:
 
 
 def in_one_batch(settings: DCGANSettings, seed: int) -> DCGAN:
-    """Real and generated examples go through the discriminator together when it is taught."""
+    """Build it with real and generated examples in one batch of the discriminator's step."""
     gan = DCGAN(settings, seed)
     gan.discriminate_both = lambda real, fake, labels: tuple(
         tf.split(gan.discriminate(tf.concat([real, fake], 0), labels), 2)

@@ -1,14 +1,14 @@
-"""Claim: the GAN of the 2021 report, trained by its own recipe, comes to rest; and at what cost.
+"""Claim: the losses of the 2021 report's GAN, trained by its own recipe, settle; and at what cost.
 
     python experiments/report_recipe.py ../shared/data/ravdess --out runs/report-recipe
     python experiments/report_recipe.py ../shared/data/ravdess --width 0.5 --out runs/report-half
 
 Source: 2021 report, section 6.1, figures 16 and 17. One class, all of its training clips in a
-batch; Discriminator1, then at least 300 steps against Discriminator2, however the losses go.
-Beside it a DCGAN by the recipe ``small-data`` of as many multiply-adds, on the same clips. Killed
-and called again it goes on. The folder gets ``report-recipe.md`` (when the discriminators changed,
-where the losses came to rest, KID of both), ``figure-16.png`` and ``figure-17.png``. Expected by
-the 2021 report: both losses rest between 1.1 and 1.3; docs/gans.md has what was measured.
+batch; Discriminator1, then at least 300 steps against Discriminator2, whatever the losses are.
+For comparison a DCGAN by the recipe ``small-data`` with as many multiply-adds, on the same clips.
+An interrupted run resumes. The folder gets ``report-recipe.md`` (when the discriminators changed,
+where the losses settled, KID of both), ``figure-16.png`` and ``figure-17.png``. Expected by the
+2021 report: both losses settle between 1.1 and 1.3; docs/gans.md has the measured results.
 """
 
 import argparse
@@ -81,7 +81,7 @@ def parse() -> argparse.Namespace:
 def train_by_report(
     trial: RareClasses, options: argparse.Namespace
 ) -> tuple[DCGAN, list[dict[str, float]]]:
-    """A DCGAN of the class and its history, which ends so many steps after the change."""
+    """Train a DCGAN of the class; return it and its history, up to ``--after`` steps in stage 2."""
     examples, folder = trial.real[options.label], options.out / REPORT
     settings = dcgan_recipe(REPORT, len(examples), width=options.width, stop=None)
     each = options.steps_per_epoch
@@ -89,7 +89,7 @@ def train_by_report(
     settings = replace(settings, steps_per_epoch=each, steps=latest + options.after)
     gan = DCGAN(settings, options.seed)
     epochs = -(-options.after // each)
-    # Restores the GAN, too: a training that has ended is not gone on with.
+    # This also restores the GAN. A finished run is not continued.
     known = Resume(folder, gan.state).history
     if against_second(known) >= epochs:
         return gan, known
@@ -102,7 +102,7 @@ def train_by_report(
 def train_by_small_data(
     trial: RareClasses, products: float, options: argparse.Namespace
 ) -> tuple[DCGAN, dict[str, list[dict[str, float]]]]:
-    """A DCGAN by ``small-data`` that takes as many multiply-adds, and its histories by name."""
+    """Train a DCGAN by ``small-data`` with as many multiply-adds; return its histories by name."""
     examples, label = trial.real[options.label], options.label
     settings = dcgan_recipe(SMALL_DATA, len(examples), width=options.width)
     a_step = settings.batch_size * per_example(DCGAN(settings, 0), 0)
@@ -131,11 +131,11 @@ def train_by_small_data(
 
 def watch(trial: RareClasses, folder: Path, options: argparse.Namespace) -> Watch:
     measure = trial.sample_filter.kid_of(options.label)
-    return Watch(folder, measure=measure, draw=lambda pictures: png(grid(pictures[..., 0])))
+    return Watch(folder, measure=measure, draw=lambda x: png(grid(x[..., 0])))
 
 
 class EndAfterChange(keras.callbacks.Callback):
-    """Ends ``fit`` after so many more epochs against the second discriminator."""
+    """End ``fit`` after this number of further epochs against the second discriminator."""
 
     def __init__(self, epochs: int) -> None:
         super().__init__()
@@ -148,29 +148,29 @@ class EndAfterChange(keras.callbacks.Callback):
 
 
 def against_second(history: Rows) -> int:
-    """Number of epochs against the second discriminator."""
+    """Return the number of epochs against the second discriminator."""
     return sum(row[STAGE] == 2 for row in history)
 
 
 def multiply_adds(gan: DCGAN, history: Rows) -> float:
-    """Of a whole training, by the discriminator of each of its epochs."""
+    """Return the multiply-adds of a whole training run, by the discriminator of each epoch."""
     settings = gan.settings
     examples = settings.steps_per_epoch * settings.batch_size
     return sum(examples * per_example(gan, int(row[STAGE]) - 1) for row in history)
 
 
 def per_example(gan: DCGAN, stage: int) -> float:
-    """Multiply-adds of a step for each real example in it, against this discriminator.
+    """Return the multiply-adds of a step per real example, against this discriminator.
 
-    The generator goes forward once, and back by its variables and its inputs: three passes. The
-    discriminator does the same with a real and a generated example, and again forward and back by
-    its inputs when the generator is taught: eight passes.
+    The generator has three passes: forward, and backward for its variables and for its inputs. The
+    discriminator has eight: these three for a real and for a generated example, and two in the
+    generator's step, forward and backward for its inputs.
     """
     return 3 * of_pass(gan.generator) + 8 * of_pass(gan.discriminators[stage])
 
 
 def of_pass(network: keras.Model) -> int:
-    """Multiply-adds of the convolutions when one example goes forward through them."""
+    """Return the multiply-adds of the convolutions in the forward pass of one example."""
     found = 0
     for layer in network.layers:
         if isinstance(layer, keras.layers.Conv2DTranspose):
@@ -181,7 +181,7 @@ def of_pass(network: keras.Model) -> int:
 
 
 def describe(history: Rows, settings: DCGANSettings) -> str:
-    """When the discriminators changed, where the losses are at the end, and what would have ended.
+    """Describe when the discriminators changed, the last losses, and when each criterion was met.
 
     The last means are over a third of the epochs against Discriminator2.
     """
@@ -214,7 +214,7 @@ def draw(
     histories: Mapping[str, Rows],
     folder: Path,
 ) -> None:
-    """Figures 16 and 17 of the 2021 report, of both recipes."""
+    """Draw figures 16 and 17 of the 2021 report for both recipes."""
     pairs = {name: (real[:8, :, :, 0], some[:8, :, :, 0]) for name, some in made.items()}
     figures = {"figure-16": gan_losses(histories), "figure-17": real_beside_generated(pairs)}
     for name, figure in figures.items():

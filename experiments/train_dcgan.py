@@ -13,7 +13,7 @@ when it was measured: KID 1.00 +- 0.26 to unseen speakers'
 clips, where the real training clips have 0.57 +- 0.39, noise 12.1 and blurred real clips 13.5;
 coverage 0.76, as real clips (0.78); copying Z of -0.3, so no copies. Recall is lower, 0.38 against
 0.84: it makes fewer kinds of clips than there are; and a classifier that learns the class from them
-alone finds 6 % of the real ones, 81 % with real clips. docs/gans.md has the tables and pictures.
+alone finds 6 % of the real ones, 81 % with real clips. docs/gans.md has tables and figures.
 """
 
 import argparse
@@ -54,13 +54,13 @@ STEPS = {REPORT: (0, 2000), SMALL_DATA: (800, 600)}
 
 
 def settings_of(options: argparse.Namespace, clips: int, steps: int) -> DCGANSettings:
-    """Settings of a DCGAN on so many clips."""
+    """Return the settings of a DCGAN that is trained on ``clips`` clips."""
     settings = dcgan_recipe(options.recipe, clips)
     if options.recipe == REPORT:
         stop = STOPS[options.stop or "losses"]
         return replace(settings, width=options.width, steps=steps, stop=stop)
     settings = tuned_or(options.tuned, settings)
-    # The discriminator is shown as many examples, whatever its batches.
+    # The discriminator gets as many examples, whatever the batch size.
     steps = 16 * steps // settings.examples_per_step
     return replace(settings, width=options.width, steps=steps)
 
@@ -103,7 +103,7 @@ def main(options: argparse.Namespace) -> None:
             watch = Watch(
                 folder,
                 measure=trial.sample_filter.kid_of(label),
-                draw=lambda pictures: png(grid(pictures[..., 0])),
+                draw=lambda x: png(grid(x[..., 0])),
             )
             gan = DCGAN(settings, options.seed)
             histories[name] = fit_gan(

@@ -5,9 +5,9 @@
 Source: 2021 report, section 8.1, whose authors could not balance it. From each of five seeds it is
 trained on all training clips first, then on the class alone. Expected in an hour of one core: none
 diverges; KID of 0.7 to 1.3 to unseen speakers' clips, where real training clips have 1.2 and noise
-12.2; coverage of 0.80 to 0.86, as real clips (0.81); recall below 0.15. No copies as pictures,
-though the judge's features say so of many. A classifier cannot learn the class from generated clips
-alone. docs/gans.md has the tables and the pictures.
+12.2; coverage of 0.80 to 0.86, as real clips (0.81); recall below 0.15. No copies as spectrograms,
+though many in the features of the reference classifier. A classifier cannot learn the class from
+generated clips alone. docs/gans.md has tables and figures.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def main(options: argparse.Namespace) -> None:
             augment=DiffAugmentSettings(time_mask=0.0, frequency_mask=0.0),
         )
         found = replace(tuned_or(options.tuned, usual), width=options.width, steps_per_epoch=50)
-        # The critic is shown as many examples, whatever its batches.
+        # The critic gets as many examples, whatever the batch size.
         steps = [8 * steps // found.examples_per_step for steps in options.steps]
         one_class = replace(found, steps=steps[1])
         # All clips are enough without augmentation.
@@ -74,7 +74,7 @@ def main(options: argparse.Namespace) -> None:
                 watch = Watch(
                     folder,
                     measure=trial.sample_filter.kid_of(label),
-                    draw=lambda pictures: png(grid(pictures[..., 0])),
+                    draw=lambda x: png(grid(x[..., 0])),
                 )
                 gan = WGANGP(settings, seed)
                 rows = fit_gan(
@@ -93,10 +93,10 @@ def main(options: argparse.Namespace) -> None:
                 before = folder
             made[f"WGAN-GP, {name}"] = sample(gan.sampler, trial.settings.judged, seed)
 
-        first, pictures = next(iter(made.items()))
+        first, samples = next(iter(made.items()))
         scores = {
             "real clips": trial.accuracy_score("real", {}),
-            first: trial.accuracy_score("WGAN-GP", {label: pictures[: len(real)]}),
+            first: trial.accuracy_score("WGAN-GP", {label: samples[: len(real)]}),
         }
         table = fidelity_table(trial.fidelity(label, made))
         table += "\n" + nearest_table(trial.nearest(label, made))

@@ -1,4 +1,4 @@
-"""What bench_gan.py compares with: the same networks and the same step in PyTorch, eager."""
+"""The same networks and the same training step as serkit's, in eager PyTorch, for bench_gan.py."""
 
 import numpy as np
 import torch
@@ -29,12 +29,12 @@ def discriminator(width: float) -> nn.Sequential:
 
 
 class TorchStep:
-    """A step as :class:`serkit.gans.dcgan.DCGAN` makes it; real and generated as two batches.
+    """A training step as that of :class:`serkit.gans.dcgan.DCGAN`.
 
     Args:
         batch: size of each of the batches.
         bfloat16: whether it runs under autocast.
-        channels_last: the memory format of networks and pictures.
+        channels_last: whether this is the memory format of networks and spectrograms.
         width: of the networks.
     """
 
@@ -58,22 +58,22 @@ class TorchStep:
         noise = torch.randn(len(self._real), LATENT, 1, 1)
         with self._autocast():
             fake = self._generator(noise)
-            judged = self._discriminator(self._real), self._discriminator(fake.detach())
-        d_loss = _loss(judged[0], 1.0) + _loss(judged[1], 0.0)
-        self._descend(1, d_loss)
-        # Its own gradients are not needed when the generator learns.
+            logits = self._discriminator(self._real), self._discriminator(fake.detach())
+        d_loss = _loss(logits[0], 1.0) + _loss(logits[1], 0.0)
+        self._apply_gradients(1, d_loss)
+        # The generator's step needs no gradients of the discriminator's weights.
         self._discriminator.requires_grad_(False)
         with self._autocast():
-            judged = self._discriminator(fake)
-        g_loss = _loss(judged, 1.0)
-        self._descend(0, g_loss)
+            logits = self._discriminator(fake)
+        g_loss = _loss(logits, 1.0)
+        self._apply_gradients(0, g_loss)
         self._discriminator.requires_grad_(True)
         return d_loss.item(), g_loss.item()
 
     def multiply(self) -> None:
         _ = self._matrix @ self._matrix
 
-    def _descend(self, number: int, loss: torch.Tensor) -> None:
+    def _apply_gradients(self, number: int, loss: torch.Tensor) -> None:
         self._adams[number].zero_grad()
         loss.backward()
         self._adams[number].step()

@@ -17,16 +17,16 @@ def scaled(channels: int, width: float) -> int:
 
 
 def flops_of_a_step(width: float) -> float:
-    """For one picture: eight passes of the discriminator, forward or backward, three of the other.
+    """Return operations per example: eight passes of the discriminator, three of the generator.
 
-    Without what nobody needs: the discriminator's gradients by its own pictures, or by its weights
-    when the generator learns.
+    Not counted, since not needed: the discriminator's gradients by its inputs in its own step, and
+    by its weights in the generator's step.
     """
     return 2 * (8 * products("discriminator", width) + 3 * products("generator", width))
 
 
 def products(network: str, width: float) -> int:
-    """Multiplications of one picture's way through a network, padding included."""
+    """Return the multiplications in the forward pass of one example, padding included."""
     total, down = 0, network == "discriminator"
     old, side = (1, 224) if down else (LATENT, 1)
     for channels, kernel, stride, padding in DISCRIMINATOR if down else GENERATOR:

@@ -11,7 +11,7 @@ from serkit.gans.losses import discriminator_loss, generator_loss
 
 
 class SerkitStep:
-    """A compiled DCGAN with Discriminator2, and real pictures for a step.
+    """A DCGAN with Discriminator2, and real examples for a step.
 
     Args:
         batch: size of each of the batches.
@@ -50,7 +50,7 @@ class SerkitStep:
                 made = gan.generate(None, batch, seed)
             return tape.gradient(made, ours, fake)
 
-        def judged(together: bool):
+        def discriminated(together: bool):
             with tf.GradientTape() as tape:
                 logits = (
                     gan.discriminate_both(real, fake, None)
@@ -72,8 +72,8 @@ class SerkitStep:
             "generator, forward and backward": generated,
             "discriminator, forward, one batch": lambda: gan.discriminate(real, None),
             "discriminator, forward, both batches": lambda: gan.discriminate_both(real, fake, None),
-            "discriminator, forward and backward, both batches": lambda: judged(True),
-            "discriminator, forward and back to the pictures": passed,
+            "discriminator, forward and backward, both batches": lambda: discriminated(True),
+            "discriminator, forward and back to the inputs": passed,
             "discriminator's Adam": lambda: gan.discriminator_optimizer.apply_gradients(
                 zip(zeros, theirs, strict=True)
             ),

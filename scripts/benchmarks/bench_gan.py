@@ -1,14 +1,14 @@
-"""How fast a step of the full-size DCGAN with Discriminator2 is, beside PyTorch, and what it costs.
+"""Compare the speed of a DCGAN's training step, with Discriminator2, with the same in PyTorch.
 
     python scripts/benchmarks/bench_gan.py  # with requirements-torch.lock installed
     python scripts/benchmarks/bench_gan.py --profile  # the parts of a step; without PyTorch
 
-The same networks and the same algorithm in both: real and generated pictures as two batches, the
-generator run once and taught through the discriminator that has just learned. Each contender is a
-process of its own, with its own threads and its own peak memory; they take turns, so that whatever
-else the machine does falls on both. PyTorch runs in the memory format in which it is faster, found
-before. What counts is each one's fastest step; `of matmul` is the useful arithmetic of a step, at
-its width, beside the faster of both libraries' big matrix products in the same precision.
+Networks and algorithm are the same in both: real and generated spectrograms as two batches; the
+generator runs once per step, and its loss comes from the updated discriminator. Each library runs
+in a process of its own, with its own threads and peak memory. The processes take turns, so that
+other load on the machine affects both. PyTorch runs in the memory format in which it is faster. The
+fastest step of each counts; `of matmul` is the arithmetic throughput of a step relative to the
+faster library's large matrix products in the same precision.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def main() -> None:
     options = parse()
     if options.contender:
         return serve(options.contender, options)
-    # Hours may pass; what is known should be seen, also in a file.
+    # A run may take hours; show each result at once, also in a file.
     sys.stdout.reconfigure(line_buffering=True)
     print(f"{joblib.cpu_count()} cores, width {options.width}, {options.rounds} rounds")
     for dtype in options.dtype:
@@ -62,7 +62,7 @@ def contender(name: str, batch: int, dtype: str, options: argparse.Namespace) ->
 
 
 def serve(name: str, options: argparse.Namespace) -> None:
-    """What a contender's process does: the first step at the start, then what it is asked."""
+    """Run one step, then what each line of standard input asks for."""
     step = make_step(name, options.batch[0], options.dtype[0], options.width)
     step.run()
     for line in sys.stdin:

@@ -106,6 +106,7 @@ class DCGAN(GAN):
             ``discriminator_steps``.
 
     Example:
+        >>> import numpy as np
         >>> settings = DCGANSettings(width=0.02, batch_size=2, steps=1, steps_per_epoch=1)
         >>> gan = DCGAN(settings, seed=0)
         >>> history = gan.fit(np.zeros((2, 224, 224, 1), "float32"), batch_size=2, verbose=0)

@@ -85,6 +85,7 @@ class WGANGP(GAN):
             ``critic_steps``.
 
     Example:
+        >>> import numpy as np
         >>> settings = WGANGPSettings(width=0.02, batch_size=2, critic_steps=1)
         >>> gan = WGANGP(settings, seed=0)
         >>> history = gan.fit(np.zeros((2, 224, 224, 1), "float32"), batch_size=2, verbose=0)

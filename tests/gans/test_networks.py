@@ -31,14 +31,14 @@ def _parameters(model: keras.Model) -> int:
         (critic, keras.layers.Conv2D, [110, 53, 16, 6, 1], 6_216_769),
     ],
 )
-def test_layer_for_layer_the_reports(build, kind, sides, parameters):
+def test_side_lengths_and_parameters_are_those_of_the_2021_report(build, kind, sides, parameters):
     model = build()
     # Conv2DTranspose is a class of its own, not a Conv2D.
     assert _sides(model, kind) == sides
     assert _parameters(model) == parameters
 
 
-def test_normalisation_activation_and_dropout_are_the_reports():
+def test_normalisation_activation_and_dropout_are_those_of_the_2021_report():
     for model in (generator(0.05), discriminator1(0.05), discriminator2(0.05)):
         for layer in model.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
@@ -54,7 +54,7 @@ def test_normalisation_activation_and_dropout_are_the_reports():
 
 
 def test_the_critic_scores_each_example_by_itself(rng):
-    """What the gradient penalty needs, and batch normalisation would not give."""
+    """The gradient penalty needs it; batch normalisation would break it."""
     model = critic(0.05)
     spectrograms = rng.uniform(-1, 1, (3, 224, 224, 1)).astype("float32")
     others = spectrograms.copy()
@@ -96,7 +96,7 @@ def test_same_seed_same_weights_and_no_two_layers_alike(build):
     assert len({tuple(values) for values in kernels}) == len(kernels)
 
 
-def test_a_saved_network_is_the_same_without_our_code(tmp_path):
+def test_a_saved_network_loads_as_plain_keras(tmp_path):
     model = generator(0.05)
     model.save(tmp_path / "generator.keras")
     noise = np.ones((2, 5), "float32")
@@ -162,7 +162,7 @@ def test_a_class_adds_the_product_of_its_vector_with_the_mean_features(build, rn
         layer for layer in model.layers if isinstance(layer, keras.layers.GlobalAveragePooling2D)
     ]
     features = np.array(keras.Model(model.inputs[0], pooling.input)(spectrograms)).mean(axis=(1, 2))
-    # A fresh network's are nearly nothing.
+    # Those of a new network are nearly 0.
     vectors = rng.standard_normal((3, features.shape[1])) / features.std()
     model.get_layer("class_vector").embeddings.assign(vectors)
     outputs = [np.array(model([spectrograms, np.full(2, number)]))[:, 0] for number in range(3)]
@@ -171,7 +171,7 @@ def test_a_class_adds_the_product_of_its_vector_with_the_mean_features(build, rn
         np.testing.assert_allclose(outputs[one] - outputs[other], expected, rtol=1e-3)
 
 
-def test_conditional_networks_save_and_load_without_our_code(tmp_path):
+def test_conditional_networks_load_as_plain_keras(tmp_path):
     for build in (generator, critic):
         model = build(0.05, classes=3)
         model.save(tmp_path / "network.keras")

@@ -1,4 +1,4 @@
-"""The report's PyTorch networks, written out as its listings have them, on the same weights."""
+"""The PyTorch networks of the 2021 report, as in its listings, with the same weights."""
 
 import keras
 import numpy as np
@@ -69,7 +69,7 @@ def torch_critic():
 
 
 def copy_weights(model: keras.Model, reference: nn.Sequential, rng: np.random.Generator) -> None:
-    """From ours, with statistics and biases that are not 0 and 1, to PyTorch's."""
+    """Copy weights to PyTorch; statistics and biases first get values other than 0 and 1."""
     ours = [layer for layer in model.layers if layer.weights]
     theirs = [module for module in reference if list(module.parameters())]
     for layer, module in zip(ours, theirs, strict=True):
@@ -82,7 +82,7 @@ def copy_weights(model: keras.Model, reference: nn.Sequential, rng: np.random.Ge
         names |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
         for variable in layer.weights:
             value = variable.numpy()
-            # Both keep a transposed kernel as that of the convolution which it undoes.
+            # Both store a transposed kernel in the layout of the forward convolution.
             value = value.transpose(3, 2, 0, 1) if variable.name == "kernel" else value
             with torch.no_grad():
                 getattr(module, names[variable.name]).copy_(torch.from_numpy(value.copy()))
@@ -96,14 +96,6 @@ NETWORKS = {
 }
 
 
-def both(name: str, rng: np.random.Generator):
-    build, build_reference = NETWORKS[name]
-    model, reference = build(), build_reference()
-    copy_weights(model, reference, rng)
-    shape = (3, 5) if name == "generator" else (3, 224, 224, 1)
-    return model, reference, rng.uniform(-1, 1, shape).astype("float32")
-
-
 def forward(reference: nn.Sequential, inputs: np.ndarray) -> np.ndarray:
     """PyTorch's output in the layout of ours."""
     channels_first = inputs[..., None, None] if inputs.ndim == 2 else inputs.transpose(0, 3, 1, 2)
@@ -113,18 +105,21 @@ def forward(reference: nn.Sequential, inputs: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_outputs_are_the_same_with_the_same_weights(name, rng):
-    model, reference, inputs = both(name, rng)
+def test_same_weights_give_the_same_outputs_in_inference_and_training(name, rng):
+    build, build_reference = NETWORKS[name]
+    model, reference = build(), build_reference()
+    copy_weights(model, reference, rng)
+    theirs = sum(p.numel() for p in reference.parameters())
+    assert sum(int(np.prod(v.shape)) for v in model.trainable_variables) == theirs
+    shape = (3, 5) if name == "generator" else (3, 224, 224, 1)
+    inputs = rng.uniform(-1, 1, shape).astype("float32")
+
     expected = forward(reference.eval(), inputs)
     assert expected.std() > 1e-3
     np.testing.assert_allclose(model(inputs, training=False), expected, atol=1e-4)
 
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_they_are_the_same_while_training_and_so_is_what_batch_norm_remembers(name, rng):
-    model, reference, inputs = both(name, rng)
     reference.train()
-    # What dropout leaves out is for chance.
+    # Without dropout, which is random.
     for layer in [*model.layers, *reference]:
         if isinstance(layer, keras.layers.SpatialDropout2D):
             layer.rate = 0.0
@@ -136,10 +131,3 @@ def test_they_are_the_same_while_training_and_so_is_what_batch_norm_remembers(na
     theirs = [b.numpy() for n, b in reference.named_buffers() if n.endswith("running_mean")]
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_both_have_as_many_parameters(name):
-    build, build_reference = NETWORKS[name]
-    theirs = sum(p.numel() for p in build_reference().parameters())
-    assert sum(int(np.prod(v.shape)) for v in build().trainable_variables) == theirs

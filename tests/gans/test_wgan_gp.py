@@ -13,12 +13,6 @@ from serkit.training.batches import training_batches
 TINY = WGANGPSettings(width=0.02, batch_size=3, critic_steps=2, steps=4, steps_per_epoch=2)
 
 
-@pytest.fixture(scope="module")
-def spectrograms() -> np.ndarray:
-    """Unlike the samples of a new generator."""
-    return np.full((6, 224, 224, 1), -0.9, "float32")
-
-
 def _fit(gan: WGANGP, settings: WGANGPSettings, spectrograms: np.ndarray) -> dict:
     batches = training_batches((spectrograms,), settings.examples_per_step, 0)
     fit = gan.fit(
@@ -29,27 +23,6 @@ def _fit(gan: WGANGP, settings: WGANGPSettings, spectrograms: np.ndarray) -> dic
         shuffle=False,
     )
     return fit.history
-
-
-def test_fit_has_several_critic_steps_per_generator_step(spectrograms):
-    gan = WGANGP(TINY, seed=0)
-    before = [
-        [np.array(v) for v in network.trainable_variables]
-        for network in (gan.generator, gan.critic)
-    ]
-    history = _fit(gan, TINY, spectrograms)
-    assert set(history) == {"c_loss", "g_loss", "distance", "penalty"}
-    assert all(np.isfinite(values).all() for values in history.values())
-    together = -np.array(history["distance"]) + 10.0 * np.array(history["penalty"])
-    np.testing.assert_allclose(history["c_loss"], together, rtol=1e-4, atol=1e-4)
-    assert int(gan.generator_optimizer.iterations) == 4
-    assert int(gan.discriminator_optimizer.iterations) == 8
-    for old, network in zip(before, (gan.generator, gan.critic), strict=True):
-        pairs = zip(old, network.trainable_variables, strict=True)
-        moved = [v.path for a, v in pairs if not np.array_equal(a, v)]
-        # A bias behind which layer normalisation follows may move by rounding only; the last
-        # bias cancels out of the loss.
-        assert all(v.path in moved for v in network.trainable_variables if v.name != "bias")
 
 
 def test_each_critic_step_gets_other_examples_and_other_noise(small_gan, monkeypatch):
@@ -77,7 +50,9 @@ def test_the_critic_learns_and_the_penalty_limits_its_slope(small_gan, small_exa
     settings = dataclasses.replace(TINY, steps=20, steps_per_epoch=20, critic_rate=1e-2)
     free = dataclasses.replace(settings, penalty=0.0)
     spectrograms = np.full_like(small_examples.spectrograms, -0.9)
-    held, loose = (_fit(small_gan(one), one, spectrograms) for one in (settings, free))
+    held, loose = (
+        _fit(small_gan(one, run_eagerly=False), one, spectrograms) for one in (settings, free)
+    )
     assert loose["distance"][0] > held["distance"][0] > 1
     assert loose["penalty"][0] > 10 * held["penalty"][0]
 
@@ -85,17 +60,6 @@ def test_the_critic_learns_and_the_penalty_limits_its_slope(small_gan, small_exa
 def test_a_batch_that_cannot_be_split_is_refused(small_gan):
     with pytest.raises(InputError, match=r"multiple of 2.*5"):
         small_gan(TINY).train_step(tf.zeros([5, 4, 3, 1]))
-
-
-@pytest.mark.usefixtures("deterministic")
-def test_same_seed_same_losses(small_gan, small_examples):
-    """Real networks: ``test_fitting.py`` compares two of their training runs."""
-
-    def losses(seed):
-        return _fit(small_gan(TINY, seed), TINY, small_examples.spectrograms)
-
-    assert losses(1) == losses(1)
-    assert losses(1) != losses(2)
 
 
 @pytest.mark.parametrize(
