@@ -88,7 +88,7 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
         metavar="CLASS=FRACTION,…",
         help="leave only so much of these classes' training clips, such as surprise=0.15",
     )
-    add("--folds", type=int, help="default: 5")
+    add("--folds", type=int, help="3 or more, or 1 for a single split; default: 5")
     add("--first-folds", type=int, default=0, metavar="N", help="run these alone; default: all")
     add("--seeds", type=int, nargs="+", default=[0], help="of trainings; default: 0")
     add(
@@ -243,6 +243,6 @@ def _fractions(text: str) -> tuple[tuple[str, float], ...]:
             found.append((label, float(fraction)))
         except ValueError as error:
             raise InputError(
-                f"--rarify {part!r} is not valid; valid is CLASS=FRACTION, such as surprise=0.15"
+                f"`rarify` must be CLASS=FRACTION, such as surprise=0.15. Received: {part}."
             ) from error
     return tuple(found)
