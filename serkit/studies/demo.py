@@ -271,7 +271,7 @@ def _export(comparison: Comparison, results: Mapping[str, Any], run: Run, folder
     found = run.stage("export", work)
     # The model may have been removed, or the run repeated with another protocol.
     there = Path(found["model"]).is_dir() and Path(found["model"]).parent == folder
-    if not there or found["networks"] != networks:
+    if not there or found.get("networks") != networks:
         run.forget("export")
         found = run.stage("export", work)
     model = found["model"]
