@@ -33,8 +33,8 @@ def add_to(commands) -> None:
         "compare",
         help="does the augmentation help? arms on the same folds of speakers, with intervals",
         description="For every fold and seed, trains every arm on the same training clips and "
-        "tests it on the same clips of speakers whom it has not heard. Killed, and started again, "
-        "it goes on where it was; arms, classifiers and seeds may be added later.",
+        "tests it on the same clips of unseen speakers. A killed run resumes where it was; "
+        "arms, classifiers and seeds may be added later.",
     )
     add_recordings(parser)
     add_spectrograms(parser)

@@ -55,7 +55,7 @@ def _noting(names, run):
     return noted
 
 
-def test_cheap_arms_come_first_and_gans_before_who_needs_them(comparison, trained):
+def test_cheap_arms_come_first_and_gans_before_the_classifiers_that_need_them(comparison, trained):
     comparison().run()
     assert trained[:6] == [
         f"compact-{arm}-k-fold-{fold}-seed-0"
@@ -107,7 +107,7 @@ def test_what_two_arms_do_alike_is_done_once(comparison, trained):
     assert len(made.trainings("k-fold", "compact", made.arms[0])) == 3
 
 
-def test_gated_samples_need_the_judges_classifier_first(comparison, trained):
+def test_filtered_samples_need_the_classifier_of_the_sample_filter_first(comparison, trained):
     made = comparison(gated=True, arms=("none", "dcgan"), classifiers=("resnet50-head",))
     first = made.training(made.folds[0], "resnet50-head", made.arms[1], 0)
     filter_task = first.filling.filter_task
@@ -122,7 +122,7 @@ def test_gated_samples_need_the_judges_classifier_first(comparison, trained):
     assert plain.training(plain.folds[0], "resnet50-head", plain.arms[1], 0).key != first.key
 
 
-def test_a_gan_that_heard_a_test_speaker_is_refused(comparison, pretend, monkeypatch, small):
+def test_a_gan_trained_on_a_test_speaker_is_refused(comparison, pretend, monkeypatch, small):
     """Planted in the cache: its samples would go into training."""
     made = comparison(arms=("none", "dcgan"))
     fold = made.folds[0]

@@ -9,10 +9,10 @@ from serkit.studies.folds import make_folds
 
 @pytest.fixture
 def views(synthetic_corpus):
-    return {1.0: _Pictures(len(synthetic_corpus))}
+    return {1.0: _Spectrograms(len(synthetic_corpus))}
 
 
-class _Pictures(np.ndarray):
+class _Spectrograms(np.ndarray):
     """As many numbers as clips, which can be selected like rows on disk."""
 
     def __new__(cls, count):
