@@ -33,8 +33,8 @@ def add_to(commands) -> None:
         "compare",
         help="does the augmentation help? arms on the same folds of speakers, with intervals",
         description="For every fold and seed, trains every arm on the same training clips and "
-        "tests it on the same clips of speakers whom it has not heard. Killed, and started again, "
-        "it goes on where it was; arms, classifiers and seeds may be added later.",
+        "tests it on the same clips of unseen speakers. A killed run resumes where it was; "
+        "arms, classifiers and seeds may be added later.",
     )
     add_recordings(parser)
     add_spectrograms(parser)
@@ -88,7 +88,7 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
         metavar="CLASS=FRACTION,…",
         help="leave only so much of these classes' training clips, such as surprise=0.15",
     )
-    add("--folds", type=int, help="default: 5")
+    add("--folds", type=int, help="3 or more, or 1 for a single split; default: 5")
     add("--first-folds", type=int, default=0, metavar="N", help="run these alone; default: all")
     add("--seeds", type=int, nargs="+", default=[0], help="of trainings; default: 0")
     add(
@@ -238,6 +238,6 @@ def _fractions(text: str) -> tuple[tuple[str, float], ...]:
             found.append((label, float(fraction)))
         except ValueError as error:
             raise InputError(
-                f"--rarify {part!r} is not valid; valid is CLASS=FRACTION, such as surprise=0.15"
+                f"`rarify` must be CLASS=FRACTION, such as surprise=0.15. Received: {part}."
             ) from error
     return tuple(found)

@@ -53,9 +53,7 @@ def _find(views: Views, place: Path) -> AudioPart:
     for part in views.parts(views):
         if part.place == place:
             return part
-    raise InputError(
-        f"no spectrograms of this comparison are at {place.name}; its clips are others"
-    )
+    raise InputError(f"`name` must be spectrograms of this comparison. Received: {place.name}.")
 
 
 @functools.lru_cache(maxsize=1)

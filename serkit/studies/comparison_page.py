@@ -144,8 +144,8 @@ class ArmSections:
             if "difference" in arm
         }
         rows = [
-            [who, *(per_cent(arm["uar_of_speakers"][who]) for arm in self.arms.values())]
-            for who in self.arms[NONE]["uar_of_speakers"]
+            [name, *(per_cent(arm["uar_of_speakers"][name]) for arm in self.arms.values())]
+            for name in self.arms[NONE]["uar_of_speakers"]
         ]
         drawing = {}
         if apart:
@@ -271,7 +271,7 @@ def _method(comparison: Comparison, results: dict[str, Any]) -> Section:
         "there are several seeds, also for what trainings have in common. p: exchange of arms by "
         "speaker, corrected for "
         "the number of arms (Holm). Differences are of the seeds that both arms have.",
-        "This page holds sound and pictures made from the recordings; their licences hold for "
+        "This page has sound and images made from the recordings; their licences hold for "
         "those, too. Mind them before you publish it.",
     ]
     return Section("How this was made", text, tables)

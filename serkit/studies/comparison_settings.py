@@ -76,7 +76,10 @@ def transfer_kind(
 
     def build(classes: int, shape: tuple[int, int, int], weights: str, seed: int) -> keras.Model:
         if shape[:2] != (_SIDE, _SIDE):
-            raise InputError(f"{name} takes {_SIDE} x {_SIDE} spectrograms, not {shape[:2]}")
+            raise InputError(
+                f"`spec` must give spectrograms of {_SIDE} x {_SIDE} for {name}. "
+                f"Received: {shape[:2]}."
+            )
         return TRANSFER[name](classes, weights, network, seed)
 
     # The frozen layers take most of the time. So augmentation uses the cached features of two fixed
@@ -227,17 +230,26 @@ class ComparisonSettings:
         # TransferSettings checks these two values.
         TransferSettings(self.frozen_convs, precision=self.precision)
         if DCGAN in self.tuned and self.gan_recipe == REPORT:
-            raise InputError("a DCGAN of a search and the recipe report were given; valid is one")
+            raise InputError(
+                "`gan_recipe` must be small-data if `tuned` has settings of a DCGAN. "
+                "Received: report."
+            )
         for label, fraction in self.rarify:
             if not 0 < fraction <= 1:
-                raise InputError(f"rarify {label}={fraction}; valid is above 0 and at most 1")
+                raise InputError(
+                    f"`rarify` must be above 0 and at most 1. Received: {label}={fraction}."
+                )
         for name in ("roots", "classifiers", "seeds"):
             values = getattr(self, name)
             may_be_empty = name == "roots" and self.synthetic
             if not (values or may_be_empty) or len(set(values)) < len(values):
-                raise InputError(f"{name}={values!r}; valid is one or more, each once")
+                raise InputError(
+                    f"`{name}` must be one or more values, each once. Received: {values!r}."
+                )
         if set(self.more_seeds) & set(self.seeds):
-            raise InputError(f"more_seeds={self.more_seeds} has seeds of {self.seeds}")
+            raise InputError(
+                f"`more_seeds` must be others than {self.seeds}. Received: {self.more_seeds}."
+            )
         self._check_live(arms)
 
     def _check_live(self, arms: Sequence[Arm]) -> None:

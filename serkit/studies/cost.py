@@ -127,9 +127,9 @@ def _of_training(training: Training, step: float, forward: float) -> float:
 def _spectrograms(comparison: Comparison, trainings: Sequence[Training]) -> int:
     """Count the spectrograms of all clips and of all added samples that are not copies."""
     added = {
-        (id(one.filling.fold), one.filling.arm.fill): sum(one.filling.fold.plan.values())
+        (fold.protocol, fold.number, one.filling.arm.fill): sum(fold.plan.values())
         for one in trainings
-        if one.filling.arm.fill and one.filling.arm.fill != COPIES
+        if one.filling.arm.fill not in ("", COPIES) and (fold := one.filling.fold)
     }
     return len(comparison.corpus) + sum(added.values())
 

@@ -262,13 +262,19 @@ def _publish(comparison: Comparison, out: Path) -> None:
 
 
 def _export(comparison: Comparison, results: Mapping[str, Any], run: Run, folder: Path) -> str:
-    def work() -> dict[str, str]:
-        return {"model": str(deliver(networks_of(comparison, results), folder))}
+    given = networks_of(comparison, results)
+    networks = [file.parent.name for file in given.classifiers]
 
-    model = run.stage("export", work)["model"]
-    if not Path(model).is_dir() or Path(model).parent != folder:
+    def work() -> dict[str, Any]:
+        return {"model": str(deliver(given, folder)), "networks": networks}
+
+    found = run.stage("export", work)
+    # The model may have been removed, or the run repeated with another protocol.
+    there = Path(found["model"]).is_dir() and Path(found["model"]).parent == folder
+    if not there or found.get("networks") != networks:
         run.forget("export")
-        model = run.stage("export", work)["model"]
+        found = run.stage("export", work)
+    model = found["model"]
     clip = comparison.folds[0].split.test.clips[0]
     file = comparison.corpus.file(clip)
     comparison.progress.say(

@@ -51,7 +51,8 @@ def open_corpus(settings: ComparisonSettings, out: Path, progress: Progress) -> 
     names = {clip.corpus for clip in corpus.clips}
     if unknown := sorted(set(settings.without) - names):
         raise InputError(
-            f"without={', '.join(unknown)}; valid are the corpora: {', '.join(sorted(names))}"
+            f"`without` must be corpora of the recordings: {', '.join(sorted(names))}. "
+            f"Received: {', '.join(unknown)}."
         )
     corpus = corpus.where(lambda clip: clip.corpus not in settings.without)
     progress.counts(counted(len(corpus), "clip"), corpus.counts(settings.label_set))
@@ -156,7 +157,7 @@ class Comparison:
         for _, task in self._tasks(self.arms, (*settings.seeds, *settings.more_seeds)):
             if task.place == wanted:
                 return task
-        raise InputError(f"no work of this comparison is at {name}; its settings are others")
+        raise InputError(f"`name` must be a task of this comparison. Received: {name}.")
 
     def trainings(self, protocol: str, classifier: str, arm: Arm) -> list[Training]:
         """Return the training runs of an arm, by seed and fold.
@@ -281,8 +282,8 @@ class Comparison:
         kept = tuple(arm for arm in self.arms if not arm.fill)
         if len(kept) == 1 and not self.settings.keep_models:
             raise InputError(
-                f"{why}; valid is a `rare_below` above that, to make classes rare with `rarify`, "
-                "or `arms` that fill none"
+                f"`arms` must have one that can be compared with none. Received: {why}. Raise "
+                "`rare_below`, make classes rare with `rarify`, or choose arms that fill none."
             )
         self.arms = kept
         self.progress.say(f"! {why}")

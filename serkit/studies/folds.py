@@ -94,7 +94,10 @@ def make_folds(settings: ComparisonSettings, corpus: Corpus, views: Views) -> It
     """
     classes = corpus.classes(settings.label_set)
     if len(classes) < 2:
-        raise InputError(f"only one class of {settings.label_set}: {', '.join(classes)}")
+        raise InputError(
+            f"`roots` must have clips of two or more classes of {settings.label_set}. "
+            f"Received: {', '.join(classes)}."
+        )
     for label, _ in settings.rarify:
         check_choice("rarify", label, classes)
     for protocol in settings.protocols:
@@ -123,8 +126,9 @@ def _require_all_classes(fold: Fold) -> None:
     of_all, of_train = (set(c.classes(fold.label_set)) for c in (fold.corpus, fold.split.train))
     if missing := of_all - of_train:
         raise InputError(
-            f"{fold.split.detail}: no training clip of {', '.join(sorted(missing))}; a class needs "
-            "clips enough for every training part to have some"
+            "each class must have enough clips for every training partition. Received: "
+            f"{fold.split.detail or 'one split'} without training clips of "
+            f"{', '.join(sorted(missing))}."
         )
 
 
@@ -151,8 +155,8 @@ def _rarified(split: Split, settings: ComparisonSettings, label: str, fraction: 
     left = round(fraction * counts[label])
     if left < 1:
         raise InputError(
-            f"rarify {label}={fraction} leaves none of {counts[label]} training clips; "
-            f"valid is {1 / counts[label]:.3f} or more"
+            f"`rarify` must be {1 / counts[label]:.3f} or more for {label}, of which there are "
+            f"{counts[label]} training clips. Received: {fraction}."
         )
     return make_rare(split, settings.label_set, label, left, settings.seed)
 

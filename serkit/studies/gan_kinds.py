@@ -43,7 +43,7 @@ class GanSizes:
     def __post_init__(self) -> None:
         check_choice("tuned", self.tuned, TUNED)
         if self.tuned == NORMS and not self.pretraining:
-            raise InputError("tuned='norms' without pretraining; valid is more than 0 steps of it")
+            raise InputError("`pretraining` must be 1 or more if `tuned` is norms. Received: 0.")
         check_range("width", self.width, 0.01, 4.0)
         check_range("pretraining", self.pretraining, 0)
         check_range("steps", self.steps, 1)

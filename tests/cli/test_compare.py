@@ -93,8 +93,8 @@ def test_choices_are_those_that_there_are():
         ComparisonSettings(roots=("x",), arms=("none",), everywhere=(name,))
 
 
-def test_wrong_shares_are_refused(tmp_path):
-    with pytest.raises(InputError, match="--rarify 'surprise' is not valid; valid is CLASS=SHARE"):
+def test_wrong_fractions_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"`rarify`.*surprise"):
         compare.settings_of(_options(str(tmp_path), "--rarify", "surprise"))
 
 

@@ -55,7 +55,7 @@ def _noting(names, run):
     return noted
 
 
-def test_cheap_arms_come_first_and_gans_before_who_needs_them(comparison, trained):
+def test_cheap_arms_come_first_and_gans_before_the_classifiers_that_need_them(comparison, trained):
     comparison().run()
     assert trained[:6] == [
         f"compact-{arm}-k-fold-{fold}-seed-0"
@@ -107,7 +107,7 @@ def test_what_two_arms_do_alike_is_done_once(comparison, trained):
     assert len(made.trainings("k-fold", "compact", made.arms[0])) == 3
 
 
-def test_gated_samples_need_the_judges_classifier_first(comparison, trained):
+def test_filtered_samples_need_the_classifier_of_the_sample_filter_first(comparison, trained):
     made = comparison(gated=True, arms=("none", "dcgan"), classifiers=("resnet50-head",))
     first = made.training(made.folds[0], "resnet50-head", made.arms[1], 0)
     filter_task = first.filling.filter_task
@@ -122,7 +122,7 @@ def test_gated_samples_need_the_judges_classifier_first(comparison, trained):
     assert plain.training(plain.folds[0], "resnet50-head", plain.arms[1], 0).key != first.key
 
 
-def test_a_gan_that_heard_a_test_speaker_is_refused(comparison, pretend, monkeypatch, small):
+def test_a_gan_trained_on_a_test_speaker_is_refused(comparison, pretend, monkeypatch, small):
     """Planted in the cache: its samples would go into training."""
     made = comparison(arms=("none", "dcgan"))
     fold = made.folds[0]
@@ -133,7 +133,7 @@ def test_a_gan_that_heard_a_test_speaker_is_refused(comparison, pretend, monkeyp
         write_json(gan.place / "generator.json", card | {"speakers": heard})
     monkeypatch.undo()
     training = made.training(fold, "compact", made.arms[1], 0)
-    with pytest.raises(LeakError, match="not training speakers"):
+    with pytest.raises(LeakError, match="speakers"):
         training.run(0)
     assert not training.is_done
 
@@ -171,7 +171,7 @@ def test_a_recording_that_went_bad_ends_the_run_before_any_training(
     bad = made.corpus.files()[100]
     good = Path(bad).read_bytes()
     Path(bad).write_bytes(b"RIFF")
-    with pytest.raises(RecordingError, match=rf"^{bad}: not a WAV file[^\n]*$"):
+    with pytest.raises(RecordingError, match=rf"^{bad}: [^\n]*$"):
         made.run()
     assert trained == []
     Path(bad).write_bytes(good)
@@ -186,8 +186,7 @@ def test_all_kinds_of_gan_can_be_asked_for(comparison, trained):
 
 
 def test_where_no_class_is_rare_arms_that_fill_are_left_out_but_not_all_arms(comparison):
-    words = r"nothing to fill for oversampling, dcgan: no class has fewer than 10%.*`rare_below`"
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=r"`arms`.*oversampling, dcgan.*10%.*`rare_below`"):
         comparison(rare_below=0.1)
     some = comparison("other", rare_below=0.1, arms=("none", "mixup", "oversampling", "dcgan"))
     assert [arm.name for arm in some.arms] == ["none", "mixup"]

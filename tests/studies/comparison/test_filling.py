@@ -29,9 +29,9 @@ def _counts(examples, classes):
 
 
 @pytest.mark.parametrize("name", ["oversampling", "noise-images", "dcgan"])
-@pytest.mark.parametrize("share", [1.0, 0.5])
-def test_every_arm_adds_the_same_number_of_the_same_classes(filling, fold, name, share):
-    found = filling(name, generated_share=share).added().examples
+@pytest.mark.parametrize("fraction", [1.0, 0.5])
+def test_every_arm_adds_the_same_number_of_the_same_classes(filling, fold, name, fraction):
+    found = filling(name, generated_share=fraction).added().examples
     assert _counts(found, fold.parts.classes) == fold.plan
     assert all(part.speakers <= fold.split.train.speakers() for part in found)
 
@@ -45,8 +45,8 @@ def test_copies_are_of_the_class_each_as_often_as_any_other(filling, fold):
     found = filling("oversampling").added().examples
     for label, part in zip(fold.plan, found, strict=True):
         real = fold.parts.of(fold.parts.rare(label))
-        pictures = np.asarray(part.spectrograms)
-        same = (pictures[:, None] == real[None]).all(axis=(2, 3, 4))
+        spectrograms = np.asarray(part.spectrograms)
+        same = (spectrograms[:, None] == real[None]).all(axis=(2, 3, 4))
         assert same.any(axis=1).all()
         times = same.sum(axis=0)
         assert times.max() - times.min() <= 1
@@ -60,12 +60,12 @@ def test_half_of_what_is_generated_can_be_copies(filling, fold):
 
 
 @pytest.mark.parametrize(
-    ("name", "share", "made"),
+    ("name", "fraction", "made"),
     [("dcgan", 0.5, 0.5), ("noise-images", 1.0, 1.0), ("oversampling", 1, 0)],
 )
-def test_it_is_counted_what_was_generated(filling, fold, name, share, made):
+def test_it_is_counted_what_was_generated(filling, fold, name, fraction, made):
     wanted = {label: round(made * count) for label, count in fold.plan.items() if made}
-    assert filling(name, generated_share=share).added().generated == wanted
+    assert filling(name, generated_share=fraction).added().generated == wanted
 
 
 def test_the_key_changes_with_what_is_added(filling, fold):

@@ -17,7 +17,7 @@ def filter_task(pretended, fold, small, tmp_path):
     return TrainedFilter(training)
 
 
-def test_the_judge_knows_the_training_clips_and_no_others(filter_task, fold):
+def test_the_sample_filter_has_the_training_clips_and_no_others(filter_task, fold):
     sample_filter = filter_task.sample_filter()
     assert sample_filter.clips == fold.split.train.counts("emotion")
     label = next(iter(fold.plan))

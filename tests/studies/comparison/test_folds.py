@@ -9,10 +9,10 @@ from serkit.studies.folds import make_folds
 
 @pytest.fixture
 def views(synthetic_corpus):
-    return {1.0: _Pictures(len(synthetic_corpus))}
+    return {1.0: _Spectrograms(len(synthetic_corpus))}
 
 
-class _Pictures(np.ndarray):
+class _Spectrograms(np.ndarray):
     """As many numbers as clips, which can be selected like rows on disk."""
 
     def __new__(cls, count):
@@ -69,15 +69,15 @@ def test_the_reports_plan_and_the_first_folds_alone(synthetic_corpus, folds_of):
 
 
 def test_what_cannot_be_rare_is_refused(synthetic_corpus, folds_of):
-    with pytest.raises(InputError, match="rarify='joy'"):
+    with pytest.raises(InputError, match=r"rarify.*angry.*joy"):
         folds_of(synthetic_corpus, rarify=(("joy", 0.5),))
-    with pytest.raises(InputError, match=r"rarify sad=0.001 leaves none of \d+ training clips"):
+    with pytest.raises(InputError, match=r"`rarify`.*sad.*0\.001"):
         folds_of(synthetic_corpus, rarify=(("sad", 0.001),))
 
 
 def test_one_class_is_refused(synthetic_corpus, folds_of):
     sad = synthetic_corpus.where(lambda clip: clip.emotion == "sad")
-    with pytest.raises(InputError, match="only one class of emotion: sad"):
+    with pytest.raises(InputError, match=r"`roots`.*sad"):
         folds_of(sad)
 
 

@@ -36,16 +36,16 @@ def test_sets_are_told_apart(comparison, tmp_path):
     assert found["oversampling"]["count"] == fold.plan["angry"]
     assert found["oversampling"]["distance"] == pytest.approx(0, abs=1e-6)
     assert found["taken away"]["distance"] == found["taken away"]["spread"] == pytest.approx(1)
-    # Means of noise over 8 by 8 are all nearly the same picture.
+    # Means of noise over 8 by 8 are all nearly the same spectrogram.
     assert found["noise-images"]["spread"] < 0.5
     assert all(0 <= row["recognised"] <= 1 for row in rows)
     assert 0 <= found["oversampling"]["coverage"] <= 1
     # Trained once: another one reads it.
     again = Listener(fold, tmp_path / "listener", FIT)
-    pictures = fold.parts.of(fold.split.test)
+    spectrograms = fold.parts.of(fold.split.test)
     np.testing.assert_allclose(
-        again.model.predict(pictures, verbose=0),
-        listener.model.predict(pictures, verbose=0),
+        again.model.predict(spectrograms, verbose=0),
+        listener.model.predict(spectrograms, verbose=0),
         atol=1e-5,
     )
 

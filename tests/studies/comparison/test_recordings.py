@@ -17,5 +17,5 @@ def test_corpora_can_be_left_out(synthetic_root, settings_of, tmp_path):
     found = open_corpus(settings, tmp_path, Silent())
     assert {clip.corpus for clip in found.clips} == {"ravdess", "crema-d"}
     wrong = settings_of(synthetic_root, without=("iemocap",))
-    with pytest.raises(InputError, match="without=iemocap; valid are the corpora: crema-d, rav"):
+    with pytest.raises(InputError, match=r"`without`.*crema-d.*iemocap"):
         open_corpus(wrong, tmp_path, Silent())

@@ -85,7 +85,7 @@ def test_what_a_piece_needs_comes_before_it(pretended):
 
 def test_a_name_of_something_else_is_refused(pretended):
     comparison: Comparison = pretended[0]
-    with pytest.raises(InputError, match=r"no work of this comparison is at trainings/x"):
+    with pytest.raises(InputError, match=r"`name`.*trainings/x"):
         reopened(comparison.settings, comparison.out, comparison.cache, "trainings/x")
-    with pytest.raises(InputError, match=r"no spectrograms of this comparison are at speed-1-x"):
+    with pytest.raises(InputError, match=r"`name`.*speed-1-x"):
         reopened(comparison.settings, comparison.out, comparison.cache, "audio/speed-1-x")

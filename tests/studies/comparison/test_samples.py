@@ -13,7 +13,7 @@ def training(pretended, fold, pretend, tmp_path):
     return training
 
 
-class _Gate:
+class _Filter:
     """Accepts every other sample, or none."""
 
     def __init__(self, key, nothing=False):
@@ -28,7 +28,7 @@ class _Gate:
         return Verdicts(np.zeros(len(spectrograms), bool), refused)
 
 
-def test_as_many_as_are_wanted_with_the_voices_of_the_gan(training, fold):
+def test_as_many_as_are_requested_with_the_speakers_of_the_gan(training, fold):
     found = Samples(training, training.name, 5, 3).examples(2)
     assert found.spectrograms.shape == (5, 224, 224, 1)
     assert found.labels.tolist() == [2] * 5
@@ -51,9 +51,9 @@ def test_more_are_sampled_where_more_are_wanted(training):
     assert not np.array_equal(other.spectrograms, few.spectrograms)
 
 
-def test_a_gate_takes_some_out_and_has_a_place_of_its_own(training, capsys):
+def test_a_sample_filter_rejects_some_and_has_a_folder_of_its_own(training, capsys):
     free = Samples(training, training.name, 4, 3)
-    gated = Samples(training, training.name, 4, 3, _Gate("k"))
+    gated = Samples(training, training.name, 4, 3, _Filter("k"))
     assert free.place != gated.place
     np.testing.assert_array_equal(
         gated.examples(0).spectrograms[:2], free.examples(0).spectrograms[[1, 3]]
@@ -61,15 +61,15 @@ def test_a_gate_takes_some_out_and_has_a_place_of_its_own(training, capsys):
     assert "4 of 32 samples accepted" in capsys.readouterr().out
 
 
-def test_what_a_gate_leaves_hangs_on_how_many_were_wanted_and_not_on_what_was_before(training):
-    few = Samples(training, training.name, 2, 3, _Gate("k"))
-    more = Samples(training, training.name, 20, 3, _Gate("k"))
+def test_accepted_samples_depend_on_the_requested_number_and_not_on_earlier_ones(training):
+    few = Samples(training, training.name, 2, 3, _Filter("k"))
+    more = Samples(training, training.name, 20, 3, _Filter("k"))
     assert [len(each.examples(0)) for each in (few, more)] == [2, 20]
     assert few.place != more.place
 
 
-def test_nothing_may_get_past_a_gate_and_is_not_tried_again(training, fold, monkeypatch):
-    closed = Samples(training, training.name, 1, 3, _Gate("k", nothing=True))
+def test_if_all_samples_are_rejected_none_are_tried_again(training, fold, monkeypatch):
+    closed = Samples(training, training.name, 1, 3, _Filter("k", nothing=True))
     found = closed.examples(0)
     assert len(found) == 0
     assert found.speakers == fold.split.train.speakers()

@@ -16,18 +16,18 @@ from serkit.studies.search_spaces import CompactRecipe
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"arms": ("x",)}, "arm='x'"),
-        ({"classifiers": ("x",)}, "classifier='x'"),
-        ({"label_set": "mood"}, "label_set='mood'"),
-        ({"protocol": "hold-out"}, "protocol='hold-out'"),
-        ({"folds": 2}, "folds=2"),
-        ({"rarify": (("sad", 0.0),)}, "rarify sad=0.0; valid is above 0 and at most 1"),
-        ({"filled_to": 11}, "filled_to=11"),
-        ({"roots": ()}, "valid is one or more, each once"),
-        ({"seeds": (1, 1)}, r"seeds=\(1, 1\); valid is one or more, each once"),
-        ({"seeds": (0,), "more_seeds": (0, 1)}, "has seeds of"),
-        ({"plan": "none"}, "plan='none'"),
-        ({"best": -1}, "best=-1"),
+        ({"arms": ("x",)}, "arm.*x"),
+        ({"classifiers": ("x",)}, "classifier.*compact.*x"),
+        ({"label_set": "mood"}, "label_set.*mood"),
+        ({"protocol": "hold-out"}, "protocol.*k-fold.*hold-out"),
+        ({"folds": 2}, "folds.*2"),
+        ({"rarify": (("sad", 0.0),)}, "`rarify`.*sad=0.0"),
+        ({"filled_to": 11}, "filled_to.*11"),
+        ({"roots": ()}, r"`roots`.*\(\)"),
+        ({"seeds": (1, 1)}, r"`seeds`.*\(1, 1\)"),
+        ({"seeds": (0,), "more_seeds": (0, 1)}, r"`more_seeds`.*\(0, 1\)"),
+        ({"plan": "none"}, "plan.*balance.*none"),
+        ({"best": -1}, "best.*-1"),
     ],
 )
 def test_what_is_not_valid_is_refused(wrong, message):
@@ -65,7 +65,7 @@ def test_what_a_search_found_takes_the_place_of_what_there_is():
     assert settings.gan_kind("dcgan") is KINDS["dcgan"]
     assert settings.to_json()["tuned"]["wgan-gp"]["penalty"] == 3.0
     assert "tuned" not in ComparisonSettings(("x",)).to_json()
-    with pytest.raises(InputError, match="tuned='bayesian'"):
+    with pytest.raises(InputError, match=r"tuned.*bayesian"):
         ComparisonSettings(("x",), tuned={"bayesian": recipe})
 
 
@@ -75,9 +75,9 @@ def test_a_recipe_is_recorded_where_it_is_not_the_usual_one():
     assert settings.to_json()["gan_recipe"] == "report"
     assert not settings.gan_kind("dcgan").pretrained
     assert settings.gan_kind("wgan-gp") is KINDS["wgan-gp"]
-    with pytest.raises(InputError, match="gan_recipe='2021'"):
+    with pytest.raises(InputError, match=r"gan_recipe.*2021"):
         ComparisonSettings(("x",), gan_recipe="2021")
-    with pytest.raises(InputError, match="recipe report"):
+    with pytest.raises(InputError, match=r"`gan_recipe`.*report"):
         ComparisonSettings(("x",), gan_recipe="report", tuned={"dcgan": DCGANSettings()})
 
 
@@ -127,13 +127,13 @@ def test_waveforms_are_kept_where_they_are_asked_for():
 
 @pytest.mark.parametrize("given", [{"live": True}, {"arms": ("none", "noise")}])
 def test_networks_that_are_trained_on_fixed_views_are_refused_by_name(given):
-    with pytest.raises(InputError, match="`classifiers` must be without vgg16-head"):
+    with pytest.raises(InputError, match=r"`classifiers`.*vgg16-head"):
         ComparisonSettings(("x",), classifiers=("compact", "vgg16-head"), **given)
 
 
 def test_arms_do_not_differ_in_how_speeds_are_drawn():
     given = {"roots": ("x",), "arms": ("none", "noise")}
-    with pytest.raises(InputError, match="`live` must be true"):
+    with pytest.raises(InputError, match=r"`live`.*False"):
         ComparisonSettings(**given, everywhere=("speed",))
     for others in ({"live": True, "everywhere": ("speed",)}, {"everywhere": ("gain", "speed")}):
         assert ComparisonSettings(**given, **others).is_live

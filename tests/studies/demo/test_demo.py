@@ -143,7 +143,7 @@ def test_mended_recordings_are_audited_again(tmp_path, wav_bytes, rng):
     metrics = run_demo(settings, out, models)
     assert metrics["arms"]["original"] == metrics["arms"]["augmented"]
     assert metrics["generated"] == {}
-    assert read_json(next(models.glob("run/1/**/" + Path(DETAILS).name)))["arm"] == "none"
+    assert read_json(models / "run" / "1" / DETAILS)["arm"] == "none"
     assert "nothing to fill for dcgan" in (out / "report.html").read_text("utf-8")
 
 
@@ -163,7 +163,7 @@ def test_all_results_of_the_random_split_are_marked_as_leaky(tmp_path, capfd):
 
 
 def test_other_settings_need_another_folder(done):
-    with pytest.raises(ResumeError, match="seed was 0, now 1"):
+    with pytest.raises(ResumeError, match=r"seed.*0.*1"):
         run_demo(replace(TINY, seed=1), done, done.parent / "models")
 
 
