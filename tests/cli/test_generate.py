@@ -298,4 +298,4 @@ def test_a_run_without_the_reports_classes_has_no_part_in_its_plan(run_folder, t
     assert main(["generate", str(tmp_path), "--plan", "report"]) == 2
     said = capsys.readouterr().err
     assert "one of the classes male_neutral" in said
-    assert "there are female_sad, male_calm" in said
+    assert "Received: female_sad, male_calm" in said
