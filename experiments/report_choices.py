@@ -52,12 +52,7 @@ def main(options: argparse.Namespace) -> None:
             gan = build(chosen, options.seed)
             folder = options.out / name.replace(" ", "-")
             histories[name] = fit_gan(
-                gan,
-                examples,
-                trial.parts.split.speakers,
-                gan.settings,
-                options.seed,
-                folder,
+                *(gan, examples, trial.parts.split.speakers, gan.settings, options.seed, folder)
             )
             made[name] = sample(gan.sampler, trial.settings.judged, options.seed)
         rows = [

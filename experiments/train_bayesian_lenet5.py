@@ -61,9 +61,7 @@ def main(options: argparse.Namespace) -> None:
                 new = panel.trained(
                     f"lenet5-new-{weight}",
                     lambda seed: bayesian_lenet5(*sizes, seed=seed),
-                    settings,
-                    augment,
-                    weight,
+                    *(settings, augment, weight),
                 )
                 name = f"Bayesian, from new weights, {weight:g} of the KL"
                 panel.ask(name, SampledNetwork(new), [new], "plain")

@@ -1,5 +1,6 @@
 """The run folder: settings, versions, finished stages."""
 
+import fcntl
 import importlib.metadata
 import platform
 import subprocess
@@ -7,8 +8,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 import serkit
 from serkit.errors import InputError, ResumeError
@@ -44,12 +43,9 @@ class Run:
     def __init__(self, folder: Path | str, settings: dict[str, Any]) -> None:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(self.folder / ".lock", timeout=0)
+        self._lock = open(self.folder / ".lock", "w")  # noqa: SIM115 - held while the run lives
         try:
-            self._lock.acquire()
-        except Timeout as error:
-            raise ResumeError(f"{self.folder} is being used by another process") from error
-        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             known = self.folder / "settings.json"
             self.is_new, self._begun = not known.exists(), False
             if not self.is_new:
@@ -59,8 +55,11 @@ class Run:
                 write_json(known, settings)
             # This process holds the lock, so partial files are left over from killed processes.
             remove_partials(self.folder)
+        except BlockingIOError as error:
+            self._lock.close()
+            raise ResumeError(f"{self.folder} is being used by another process") from error
         except BaseException:
-            self._lock.release()
+            self._lock.close()
             raise
 
     def __enter__(self) -> "Run":
@@ -71,7 +70,7 @@ class Run:
         if mendable and self.is_new and not self._begun:
             for name in ("settings.json", "versions.json"):
                 (self.folder / name).unlink(missing_ok=True)
-        self._lock.release()
+        self._lock.close()
 
     def begin_work(self) -> None:
         """Keep the settings from now on, even if an error occurs; :meth:`stage` does so too."""

@@ -219,7 +219,7 @@ def test_settings_are_checked(settings, words):
 
 def test_arguments_are_checked(clips):
     for function, name in ((gain, "high_db"), (add_noise, "high_db"), *HIGH):
-        with pytest.raises(InputError, match=f"{name}=0.7"):
+        with pytest.raises(InputError, match=f"{name}=0.7 is out of range; valid is from 0.8"):
             function(clips, SEED, 0.8, 0.7)
     with pytest.raises(InputError, match="largest=-1"):
         time_shift(clips, SEED, -1)

@@ -215,7 +215,7 @@ def test_without_tensorflow_io_soundfile_decodes_and_the_log_says_so_once(
 
 
 def test_a_backend_that_there_is_not():
-    with pytest.raises(InputError, match="backend='ffmpeg'"):
+    with pytest.raises(InputError, match="backend='ffmpeg' is not known; valid are: auto"):
         decode_any(b"", "ffmpeg")
 
 

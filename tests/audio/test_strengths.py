@@ -15,7 +15,7 @@ def test_each_switches_on_one_thing():
         assert getattr(found, setting) == strength
         assert found != WaveAugmentation() == augmentation_of([])
     assert augmentation_of(["noise", "speed"]) == WaveAugmentation((0.9, 1.1), snr_db=(10.0, 30.0))
-    with pytest.raises(InputError, match="augmentation='echo'"):
+    with pytest.raises(InputError, match="augmentation='echo' is not known"):
         augmentation_of(["echo"])
 
 

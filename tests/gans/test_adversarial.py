@@ -83,7 +83,7 @@ def test_networks_take_over_from_each_other_and_there_are_no_more(small_gan):
     gan.go_to_stage(1)
     assert gan.discriminator is second
     assert gan.discriminator_optimizer is gan.discriminator_optimizers[1]
-    with pytest.raises(InputError, match="stage=2"):
+    with pytest.raises(InputError, match="stage=2 is out of range; valid is from 0 to 1"):
         gan.go_to_stage(2)
     assert gan.discriminator is second
     with pytest.raises(InputError, match="stage=1"):

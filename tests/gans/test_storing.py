@@ -47,7 +47,7 @@ def test_the_class_number_is_the_place_on_the_card(generator, tmp_path):
     store_generator(generator(3), several, tmp_path)
     stored = load_generator(tmp_path)
     assert [stored.number(label) for label in several.labels] == [0, 1, 2]
-    with pytest.raises(InputError, match=r"one of: angry, calm, male.*label='sad'"):
+    with pytest.raises(InputError, match="label='sad' is not known; valid are: angry, calm, male"):
         stored.number("sad")
 
 
@@ -55,7 +55,7 @@ def test_one_of_a_single_class_takes_no_class_number(generator, tmp_path):
     store_generator(generator(), CARD, tmp_path)
     stored = load_generator(tmp_path)
     assert stored.number("male_sad") is None
-    with pytest.raises(InputError, match=r"one of: male_sad.*label='angry'"):
+    with pytest.raises(InputError, match="label='angry' is not known; valid are: male_sad"):
         stored.number("angry")
 
 

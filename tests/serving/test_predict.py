@@ -70,7 +70,7 @@ def test_all_that_the_model_tells(predictor, files):
 def test_as_often_as_is_asked_for(predictor, files):
     usual, often, again = (next(predictor.predict(files, n)) for n in (None, 40, 40))
     assert often == again != usual
-    with pytest.raises(InputError, match="samples=0"):
+    with pytest.raises(InputError, match="samples=0 is out of range"):
         next(predictor.predict(files, 0))
 
 

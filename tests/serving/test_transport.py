@@ -64,7 +64,7 @@ def test_as_often_as_is_asked_for(client, predictor, files):
     usual, often = (list(client.predict(files, samples)) for samples in (None, 40))
     _alike(often, list(predictor.predict(files, 40)))
     assert often[0].probabilities != usual[0].probabilities
-    with pytest.raises(InputError, match="samples=0"):
+    with pytest.raises(InputError, match="samples=0 is out of range"):
         client.predict(files, 0)
 
 

@@ -171,5 +171,5 @@ def test_without_ray_it_is_said_how_to_get_it(monkeypatch):
 
 @pytest.mark.parametrize("wrong", [{"cpus": -1}, {"retries": -1}, {"threads": -2}])
 def test_values_out_of_range_are_refused(wrong):
-    with pytest.raises(InputError, match=f"{next(iter(wrong))}=.*"):
+    with pytest.raises(InputError, match=f"{next(iter(wrong))}=.* is out of range"):
         RaySettings(**wrong)

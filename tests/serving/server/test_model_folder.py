@@ -38,5 +38,5 @@ def test_what_is_no_model(model, tmp_path):
         versions_to_serve(tmp_path / "gone")
     with pytest.raises(InputError, match=r"has no saved_model\.pb"):
         versions_to_serve(model / "11")
-    with pytest.raises(InputError, match="versions='2'"):
+    with pytest.raises(InputError, match="versions='2' is not known"):
         versions_to_serve(model, "2")

@@ -69,7 +69,7 @@ def test_the_reports_plan_and_the_first_folds_alone(synthetic_corpus, folds_of):
 
 
 def test_what_cannot_be_rare_is_refused(synthetic_corpus, folds_of):
-    with pytest.raises(InputError, match="rarify='joy'"):
+    with pytest.raises(InputError, match="rarify='joy' is not known; valid are: angry"):
         folds_of(synthetic_corpus, rarify=(("joy", 0.5),))
     with pytest.raises(InputError, match=r"rarify sad=0.001 leaves none of \d+ training clips"):
         folds_of(synthetic_corpus, rarify=(("sad", 0.001),))

@@ -16,18 +16,18 @@ from serkit.studies.search_spaces import CompactRecipe
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"arms": ("x",)}, "arm='x'"),
-        ({"classifiers": ("x",)}, "classifier='x'"),
-        ({"label_set": "mood"}, "label_set='mood'"),
-        ({"protocol": "hold-out"}, "protocol='hold-out'"),
-        ({"folds": 2}, "folds=2"),
+        ({"arms": ("x",)}, "arm='x' is not known"),
+        ({"classifiers": ("x",)}, "classifier='x' is not known; valid are: compact"),
+        ({"label_set": "mood"}, "label_set='mood' is not known"),
+        ({"protocol": "hold-out"}, "protocol='hold-out' is not known; valid are: both, k-fold"),
+        ({"folds": 2}, "folds=2 is out of range; valid is 3 or more"),
         ({"rarify": (("sad", 0.0),)}, "rarify sad=0.0; valid is above 0 and at most 1"),
-        ({"filled_to": 11}, "filled_to=11"),
+        ({"filled_to": 11}, "filled_to=11 is out of range"),
         ({"roots": ()}, "valid is one or more, each once"),
         ({"seeds": (1, 1)}, r"seeds=\(1, 1\); valid is one or more, each once"),
         ({"seeds": (0,), "more_seeds": (0, 1)}, "has seeds of"),
-        ({"plan": "none"}, "plan='none'"),
-        ({"best": -1}, "best=-1"),
+        ({"plan": "none"}, "plan='none' is not known; valid are: balance, report"),
+        ({"best": -1}, "best=-1 is out of range"),
     ],
 )
 def test_what_is_not_valid_is_refused(wrong, message):
@@ -65,7 +65,7 @@ def test_what_a_search_found_takes_the_place_of_what_there_is():
     assert settings.gan_kind("dcgan") is KINDS["dcgan"]
     assert settings.to_json()["tuned"]["wgan-gp"]["penalty"] == 3.0
     assert "tuned" not in CompareSettings(("x",)).to_json()
-    with pytest.raises(InputError, match="tuned='bayesian'"):
+    with pytest.raises(InputError, match="tuned='bayesian' is not known"):
         CompareSettings(("x",), tuned={"bayesian": recipe})
 
 

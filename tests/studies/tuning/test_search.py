@@ -201,5 +201,5 @@ def test_what_is_to_be_beaten_has_to_have_a_score(toy, tmp_path):
 def test_a_space_whose_own_defaults_are_not_valid_is_refused(toy, objective, tmp_path):
     search = toy.make(tmp_path, objective, trials=3)
     search._space = lambda hp: toy.Toy(rate=hp.Float("rate", 9.0, 10.0))
-    with pytest.raises(InputError, match=r"rate=9.0"):
+    with pytest.raises(InputError, match=r"rate=9.0 is out of range"):
         search.run()
