@@ -122,7 +122,7 @@ def test_mended_recordings_are_audited_again(tmp_path, wav_bytes, rng):
 
     record(range(1, 4))
     settings = replace(TINY, roots=(str(root),), label_set="emotion")
-    with pytest.raises(InputError, match="5 speakers or more"):
+    with pytest.raises(InputError, match="5 or more"):
         run_demo(settings, tmp_path / "run", tmp_path / "models")
     record(range(4, 9))
     run_demo(settings, tmp_path / "run", tmp_path / "models")
