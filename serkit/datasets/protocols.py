@@ -250,7 +250,7 @@ def _require_speakers(corpus: Corpus, fewest: int, how: str) -> list[str]:
     if len(speakers) < fewest:
         found = f"{counted(len(corpus), 'clip')} of {counted(len(speakers), 'speaker')}"
         raise InputError(
-            f"`corpus` must have {fewest} speakers or more to be split {how}. "
+            f"`corpus` must have {fewest} or more speakers to be split {how}. "
             f"Received: {found} ({', '.join(speakers)})."
         )
     return speakers
