@@ -9,6 +9,6 @@ def test_tables(answers):
     assert "| overconfident | 1.00 |" in text
     assert "OOD inputs detected by epistemic uncertainty" in text
     assert "OOD inputs detected by feature density" in text
-    assert "| overconfident less honest | 0.0 [0.0, 0.0] |" in text
+    assert "| overconfident less calibrated | 0.0 [0.0, 0.0] |" in text
     known = uncertainty_report(answers[answers["kind"] == "known"], CLASSES)
     assert "OOD" not in known
