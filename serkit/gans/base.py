@@ -113,10 +113,6 @@ class GAN(keras.Model):
         averaged: copy of the generator with averaged weights; None if ``settings.ema`` is 0.
         stage: index of the discriminator in use, from 0.
 
-    Call arguments:
-        noise: float32 ``(batch, latent)``; for a conditional GAN, a list of this noise and int32
-            class numbers ``(batch,)``.
-
     Raises:
         InputError: if ``settings`` are those of another kind of GAN.
     """
@@ -329,10 +325,7 @@ class GAN(keras.Model):
     def discriminate_both(
         self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Compute the outputs for a real and for a generated batch, one after the other.
-
-        So batch normalisation uses the statistics of each batch separately.
-        """
+        """Compute the outputs for a real and a generated batch, each with its own statistics."""
         return self.discriminate(real, labels), self.discriminate(fake, labels)
 
     def show(self, spectrograms: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -342,13 +335,10 @@ class GAN(keras.Model):
         return diff_augment(spectrograms, seed, self.settings.augment)
 
     def finish_step(self, *values: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Update the averaged generator and the tracked metrics.
+        """Update the averaged generator and the tracked metrics; return their means in the epoch.
 
         Args:
             values: one value or tensor for each name in ``tracked``, in the same order.
-
-        Returns:
-            Means of the tracked values over the epoch so far, as ``fit`` expects them.
         """
         if self.averaged is not None:
             step = self.generator_optimizer.iterations
@@ -356,54 +346,3 @@ class GAN(keras.Model):
         for tracker, value in zip(self.trackers, values, strict=True):
             tracker.update_state(value)
         return {tracker.name: tracker.result() for tracker in self.trackers}
-
-
-def split_batch(data, count: int) -> list[tuple[tf.Tensor, tf.Tensor | None]]:
-    """Split the batch that ``fit`` passes to ``train_step`` into batches of ``count`` steps.
-
-    Args:
-        data: spectrograms ``(batch, …)``, a tuple with spectrograms, or a tuple of spectrograms and
-            class numbers.
-        count: number of steps.
-
-    Returns:
-        For each step, its spectrograms, and its int32 class numbers or None.
-
-    Raises:
-        InputError: if the batch size is known and not a multiple of ``count``.
-    """
-    spectrograms, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-    size = spectrograms.shape[0]
-    if size is not None and size % count:
-        raise InputError(
-            f"The number of examples in a step must be a multiple of {count}. Received: {size}."
-        )
-    if labels is None:
-        return [(part, None) for part in tf.split(spectrograms, count)]
-    parts = tf.split(tf.cast(labels, tf.int32), count)
-    return list(zip(tf.split(spectrograms, count), parts, strict=True))
-
-
-def step_seeds(seed: tf.Tensor, count: int) -> list[tf.Tensor]:
-    """Derive ``count`` seeds from one seed; the first seeds do not depend on ``count``."""
-    seeds = (tf.random.fold_in(seed, number) for number in range(count))
-    return [tf.convert_to_tensor(seed) for seed in seeds]
-
-
-def apply_gradients(
-    tape: tf.GradientTape,
-    loss: tf.Tensor,
-    network: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
-) -> None:
-    """Apply one optimizer step to a network's trainable variables.
-
-    Under a strategy, the gradients of all replicas are added up. So each replica's gradient is
-    divided by the number of replicas, which gives their mean.
-    """
-    variables = network.trainable_variables
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    gradients = tape.gradient(loss, variables)
-    if replicas > 1:
-        gradients = [gradient / replicas for gradient in gradients]
-    optimizer.apply_gradients(zip(gradients, variables, strict=True))

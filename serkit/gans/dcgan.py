@@ -7,11 +7,12 @@ import keras
 import tensorflow as tf
 
 from serkit.errors import check_choice, check_range
-from serkit.gans.base import GAN, GANSettings, apply_gradients, split_batch, step_seeds
+from serkit.gans.base import GAN, GANSettings
 from serkit.gans.losses import discriminator_accuracy, discriminator_loss, generator_loss
 from serkit.gans.networks import DISCRIMINATORS
 from serkit.gans.small_data import DiffAugmentSettings
 from serkit.gans.staging import Equilibrium, Stages, StagingSettings
+from serkit.gans.steps import apply_gradients, split_batch, step_seeds
 from serkit.seeds import derive_seed
 
 STAGED = "staged"
@@ -109,6 +110,7 @@ class DCGAN(GAN):
         >>> import numpy as np
         >>> settings = DCGANSettings(width=0.02, batch_size=2, steps=1, steps_per_epoch=1)
         >>> gan = DCGAN(settings, seed=0)
+        >>> gan.compile(run_eagerly=True)  # faster for a single step
         >>> history = gan.fit(np.zeros((2, 224, 224, 1), "float32"), batch_size=2, verbose=0)
         >>> sorted(history.history)
         ['d_accuracy', 'd_fake', 'd_loss', 'd_real', 'g_loss']

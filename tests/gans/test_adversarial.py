@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from serkit.errors import InputError
-from serkit.gans.base import split_batch, step_seeds
 from serkit.gans.dcgan import DCGAN, DCGANSettings
+from serkit.gans.steps import split_batch, step_seeds
 from serkit.gans.wgan_gp import WGANGP, WGANGPSettings
 
 SIZE = {"width": 0.02, "batch_size": 2, "steps": 4, "steps_per_epoch": 2, "ema": 0.9}

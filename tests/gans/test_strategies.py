@@ -25,7 +25,7 @@ import tensorflow as tf
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from serkit.gans.base import apply_gradients
+from serkit.gans.steps import apply_gradients
 from serkit.gans.dcgan import DCGAN, DCGANSettings
 from serkit.gans.small_data import DiffAugmentSettings
 from serkit.gans.fitting import fit_gan
