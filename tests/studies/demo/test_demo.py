@@ -125,7 +125,7 @@ def test_both_arms_can_be_exported(done, name, arm, monkeypatch):
 
 def test_mended_recordings_are_audited_again(tmp_path, wav_bytes, rng):
     """Too few speakers, then enough: the second start must see the new ones."""
-    root = tmp_path / "recordings"
+    root = tmp_path / "mine"
     root.mkdir()
 
     def record(actors):
