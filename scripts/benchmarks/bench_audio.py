@@ -30,7 +30,7 @@ from _quick import parse as parse_options
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.export.answering import Answering
-from serkit.export.saved_model import export_classifier
+from serkit.export.saved_model import export_model
 from serkit.models.compact import compact
 from serkit.training.spectrograms import Skipped, spectrogram_dataset
 
@@ -181,7 +181,7 @@ def peak_memory() -> float:
 
 def print_latency(files: list[str], folder: Path, calls: int) -> None:
     spec = SpectrogramSpec()
-    path = export_classifier(Answering([compact(7, spec.shape)], spec, "abcdefg"), folder)
+    path = export_model(Answering([compact(7, spec.shape)], spec, "abcdefg"), folder)
     loaded = tf.saved_model.load(str(path))
     serve = loaded.signatures["serving_default"]
     taken = []

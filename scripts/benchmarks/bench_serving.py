@@ -165,13 +165,13 @@ def export(folder: Path) -> Path:
     """A compact network with random weights."""
     from serkit.audio.spectrogram import SpectrogramSpec
     from serkit.export.answering import Answering
-    from serkit.export.saved_model import export_classifier
+    from serkit.export.saved_model import export_model
     from serkit.models.compact import compact
 
     spec = SpectrogramSpec()
     classes = ("angry", "calm", "fearful", "happy", "neutral", "sad", "surprised")
     network = compact(len(classes), spec.shape, seed=1)
-    export_classifier(Answering([network], spec, classes), folder)
+    export_model(Answering([network], spec, classes), folder)
     return folder
 
 

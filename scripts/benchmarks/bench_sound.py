@@ -19,7 +19,7 @@ import soxr
 import tensorflow as tf
 from _quick import parse as parse_options
 
-from serkit.audio.inversion import spectral_convergence, to_waveform
+from serkit.audio.inversion import griffin_lim, spectral_convergence
 from serkit.audio.loading import load_waveform
 from serkit.audio.resampling import resample
 from serkit.audio.spectrogram import SpectrogramSpec, hann, to_spectrogram
@@ -51,7 +51,7 @@ def main() -> None:
     waves = tf.stack([load_waveform(file.read_bytes(), _SPEC).waveform for file in files])
     wanted = to_spectrogram(waves, _SPEC)
     for iterations in (16, 32, 64):
-        made = to_waveform(wanted, _SPEC, iterations=iterations)
+        made = griffin_lim(wanted, _SPEC, iterations=iterations)
         print(f"{len(files)} clips, {iterations} iterations, serkit:  {quality(wanted, made)}")
     made = np.stack([by_librosa(picture) for picture in wanted.numpy()[..., 0]])
     print(f"{len(files)} clips, 32 iterations, librosa: {quality(wanted, tf.constant(made))}")

@@ -23,7 +23,7 @@ _LEAST_OVERLAP = 0.01
 _TINY = 1e-20
 
 
-def to_waveform(
+def griffin_lim(
     spectrograms: tf.Tensor, spec: SpectrogramSpec, *, iterations: int = 32, seed: int = 0
 ) -> tf.Tensor:
     """Estimate waveforms whose spectrograms approximate the given spectrograms.
@@ -60,7 +60,7 @@ def to_waveform(
     count = tf.constant(iterations)
 
     def one(clip: tf.Tensor) -> tf.Tensor:
-        return _griffin_lim(clip, phases, count, spec)
+        return _iterate(clip, phases, count, spec)
 
     result = tf.TensorSpec([spec.samples], tf.float32)
     return tf.map_fn(one, power, fn_output_signature=result)
@@ -155,7 +155,7 @@ def inverse_stft(transform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
 
 
 @tf.function
-def _griffin_lim(
+def _iterate(
     power: tf.Tensor, phases: tf.Tensor, iterations: tf.Tensor, spec: SpectrogramSpec
 ) -> tf.Tensor:
     """Estimate one clip's waveform, ``(spec.samples,)``, from its band power ``(frames, bins)``."""

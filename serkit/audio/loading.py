@@ -1,14 +1,17 @@
 """Bytes to waveforms of a given sample rate and length, for training and inference alike."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
+from serkit.audio.compressed import decode_any
 from serkit.audio.decoding import Decoded, decode_wav
 from serkit.audio.resampling import resample
-from serkit.audio.spectrogram import SpectrogramSpec
-from serkit.errors import InputError
+from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
+from serkit.errors import InputError, RecordingError
 
 # librosa's defaults: 128 ms at 16 kHz, a frame every 32 ms.
 _FRAME, _HOP = 2048, 512
@@ -154,6 +157,40 @@ def load_waveform(
             lambda: _at_rate(decoded, spec, enough),
         )
     return Loaded(fit_length(waveform, spec), decoded.status, decoded.note)
+
+
+def spectrogram(file: Path | str, spec: SpectrogramSpec | None = None) -> np.ndarray:
+    """Compute the spectrogram of a recording, as in training and in an exported model.
+
+    Args:
+        file: a WAV, FLAC, MP3 or Ogg Vorbis file of any sample rate and length.
+        spec: settings of the spectrogram; default: ``SpectrogramSpec()``.
+
+    Returns:
+        float32 ``(frames, bins, 1)`` in [-1, 1]: decibels below the clip's maximum. See
+        :func:`serkit.audio.spectrogram.to_spectrogram`.
+
+    Raises:
+        RecordingError: if the file cannot be read or decoded; the message names it.
+
+    Source: 2021 report, section 4.3.
+
+    Example:
+        >>> import numpy as np, pathlib, soundfile, tempfile
+        >>> file = pathlib.Path(tempfile.mkdtemp(), "tone.wav")
+        >>> soundfile.write(file, np.sin(np.arange(16000) / 5), 16000)
+        >>> spectrogram(file).shape
+        (224, 224, 1)
+    """
+    spec = spec or SpectrogramSpec()
+    try:
+        content = Path(file).read_bytes()
+    except OSError as error:
+        raise RecordingError(f"{file}: {error.strerror}") from error
+    loaded = load_waveform(tf.constant(content), spec, decode_any)
+    if problem := bytes(loaded.status.numpy()).decode():
+        raise RecordingError(f"{file}: {problem}")
+    return to_spectrogram(loaded.waveform[tf.newaxis], spec).numpy()[0]
 
 
 def load_windows(

@@ -124,7 +124,7 @@ def _of_files(options: argparse.Namespace) -> Path:
         raise InputError("no --classes; valid are the labels, in the order of the model's outputs")
     from serkit.audio.spectrogram import SpectrogramSpec
     from serkit.export.answering import Answering, AnswerSettings, load_network
-    from serkit.export.saved_model import export_classifier
+    from serkit.export.saved_model import export_model
     from serkit.files import read_json
     from serkit.serialization import restored
 
@@ -137,4 +137,4 @@ def _of_files(options: argparse.Namespace) -> Path:
     networks = [load_network(file) for file in options.sources]
     temperature = 1.0 if options.temperature is None else options.temperature
     settings = AnswerSettings(temperature, options.threshold, options.samples)
-    return export_classifier(Answering(networks, spec, options.classes, settings), options.out)
+    return export_model(Answering(networks, spec, options.classes, settings), options.out)

@@ -152,7 +152,7 @@ def _write_sound(
 ) -> None:
     import soundfile
 
-    from serkit.audio.inversion import to_waveform
+    from serkit.audio.inversion import griffin_lim
     from serkit.audio.spectrogram import SpectrogramSpec
     from serkit.files import replacing
 
@@ -160,6 +160,6 @@ def _write_sound(
         old.unlink()
     spec = SpectrogramSpec(**stored.card.spectrograms)
     for number, picture in enumerate(samples.spectrograms[:count]):
-        made = to_waveform(picture[None], spec)[0].numpy()
+        made = griffin_lim(picture[None], spec)[0].numpy()
         with replacing(folder / f"sound-{number:03}.wav") as partial:
             soundfile.write(partial, made, spec.sample_rate, "PCM_16", format="WAV")

@@ -7,7 +7,7 @@ import numpy as np
 
 from serkit.audio.containers import READ
 from serkit.cli.arguments import add_spectrograms, spec_of
-from serkit.errors import InputError, RecordingError, check_range
+from serkit.errors import InputError, check_range
 
 _SIDE = 224
 
@@ -83,12 +83,12 @@ def _write(spectrogram: np.ndarray, path: Path, options: argparse.Namespace) -> 
     import soundfile
     import tensorflow as tf
 
-    from serkit.audio.inversion import spectral_convergence, to_waveform
+    from serkit.audio.inversion import griffin_lim, spectral_convergence
     from serkit.files import replacing
 
     spec = spec_of(options)
     wanted = tf.constant(spectrogram[np.newaxis])
-    made = to_waveform(wanted, spec, iterations=options.iterations, seed=options.seed)
+    made = griffin_lim(wanted, spec, iterations=options.iterations, seed=options.seed)
     with replacing(path) as partial:
         soundfile.write(partial, made[0].numpy(), spec.sample_rate, "PCM_16", format="WAV")
     return float(spectral_convergence(wanted, made, spec)[0])
@@ -130,7 +130,9 @@ def _read(file: Path, options: argparse.Namespace) -> np.ndarray:
     if suffix == ".png":
         return _read_picture(file, options.dark_is_loud)
     if suffix in READ:
-        return _read_recording(file, options)
+        from serkit.audio.loading import spectrogram
+
+        return spectrogram(file, spec_of(options))[np.newaxis]
     recordings = ", ".join(sorted(READ))
     raise InputError(
         f"{file} is not a .npy with spectrograms, a .png picture or a recording ({recordings})"
@@ -186,17 +188,3 @@ def _read_picture(file: Path, dark_is_loud: bool) -> np.ndarray:
     grey = colours[::-1, :, 0].T
     loud = 255 - grey if dark_is_loud else grey
     return (loud.astype(np.float32) / 127.5 - 1.0)[np.newaxis, ..., np.newaxis]
-
-
-def _read_recording(file: Path, options: argparse.Namespace) -> np.ndarray:
-    import tensorflow as tf
-
-    from serkit.audio.compressed import decode_any
-    from serkit.audio.loading import load_waveform
-    from serkit.audio.spectrogram import to_spectrogram
-
-    spec = spec_of(options)
-    loaded = load_waveform(tf.constant(file.read_bytes()), spec, decode_any)
-    if problem := bytes(loaded.status.numpy()).decode():
-        raise RecordingError(f"{file}: {problem}")
-    return to_spectrogram(loaded.waveform[tf.newaxis], spec).numpy()

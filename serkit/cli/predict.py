@@ -178,9 +178,9 @@ def _predictions(options: argparse.Namespace, files: Sequence[str]) -> Iterator[
         from serkit.serving.local import predict_on_ray
 
         return predict_on_ray(model, files, ray_settings(options), samples)
-    from serkit.serving.local import Predictor
+    from serkit.serving.local import load_model
 
-    return Predictor(model).predict(files, samples)
+    return load_model(model).predict(files, samples)
 
 
 def _from_server(options: argparse.Namespace, files: Sequence[str]) -> Iterator["Prediction"]:

@@ -192,7 +192,7 @@ def _noise(rng: np.random.Generator, rate: int, channels: int, seconds: float = 
 CARD, LABELS = "assets.extra/model-card.md", "assets.extra/labels.txt"
 
 
-def export_classifier(
+def export_model(
     answering: Answering, out: Path | str, details: Mapping[str, Any] | None = None
 ) -> Path:
     """Export a version of a model for TF Serving.

@@ -18,8 +18,8 @@ from serkit.tasks.ray import RayEngine, RaySettings
 _BATCH = 16
 
 
-class Predictor:
-    """Predictor with a SavedModel of :func:`serkit.export.saved_model.export_classifier`.
+class ExportedModel:
+    """A SavedModel of :func:`serkit.export.saved_model.export_model`, loaded to predict files.
 
     Args:
         path: the folder of a version, or the folder of all versions. The newest version is then
@@ -103,6 +103,30 @@ class Predictor:
                 yield Prediction.of_outputs(example.name, self.details["classes"], values)
 
 
+def load_model(path: Path | str) -> ExportedModel:
+    """Load an exported model.
+
+    Args:
+        path: the folder of a version, such as ``saved_models/demo/1``, or the folder of all
+            versions. The newest version is then used.
+
+    Returns:
+        A model whose :meth:`ExportedModel.predict` takes files and yields a
+        :class:`~serkit.serving.prediction.Prediction` for each.
+
+    Raises:
+        InputError: as :class:`ExportedModel`.
+
+    Example:
+        .. code-block:: python
+
+            model = serkit.load_model("saved_models/demo")
+            for prediction in model.predict(["a.wav", "b.wav"]):
+                print(prediction.file, "unknown" if prediction.abstain else prediction.label)
+    """
+    return ExportedModel(path)
+
+
 def predict_on_ray(
     model: Path | str,
     files: Sequence[Path | str],
@@ -116,10 +140,10 @@ def predict_on_ray(
     are predicted again.
 
     Args:
-        model: path of the model, see :class:`Predictor`; it must exist on all nodes.
+        model: path of the model, see :class:`ExportedModel`; it must exist on all nodes.
         files: paths of the files; they must exist on all nodes.
         settings: address of the cluster, and resources of a process.
-        samples: see :meth:`Predictor.predict`.
+        samples: see :meth:`ExportedModel.predict`.
 
     Yields:
         A prediction per file.
@@ -130,7 +154,7 @@ def predict_on_ray(
         SchedulerError: if no cluster answers at the address.
     """
     # Check the model before the connection to the cluster.
-    predictor = Predictor(model)
+    predictor = ExportedModel(model)
     predictor.check(samples)
     path = predictor.path.resolve()
     with RayEngine(settings) as engine:
@@ -167,7 +191,7 @@ class _Process:
     """Actor of Ray Data that has loaded the model."""
 
     def __init__(self, model: str, samples: int | None) -> None:
-        self._predictor, self._samples = Predictor(model), samples
+        self._predictor, self._samples = ExportedModel(model), samples
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, Any]:
         found = self._predictor.predict(list(batch["file"]), self._samples)

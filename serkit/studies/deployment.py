@@ -14,7 +14,7 @@ from serkit.datasets.corpus import Corpus
 from serkit.datasets.corpus_info import licences_of, synthetic_clips
 from serkit.errors import SerkitError
 from serkit.export.answering import Answering, AnswerSettings, load_network
-from serkit.export.saved_model import export_classifier
+from serkit.export.saved_model import export_model
 from serkit.metrics.calibration import negative_log_likelihood, reliability
 from serkit.metrics.intervals import breakdown
 from serkit.serialization import plain
@@ -210,7 +210,7 @@ def deliver(given: Deliverable, out: Path, settings: DeliverySettings | None = N
 
     Args:
         given: the classifier and its metadata.
-        out: see :func:`serkit.export.saved_model.export_classifier`.
+        out: see :func:`serkit.export.saved_model.export_model`.
         settings: settings of abstention.
 
     Raises:
@@ -237,7 +237,7 @@ def deliver(given: Deliverable, out: Path, settings: DeliverySettings | None = N
     )
     named = {name: known[name] for name in _NAMED if name in known}
     details = {"label_set": parts.label_set, **named, **evidence}
-    return export_classifier(Answering(models, given.spec, parts.classes, answers), out, details)
+    return export_model(Answering(models, given.spec, parts.classes, answers), out, details)
 
 
 def try_out(model: Path | str, file: Path) -> None:

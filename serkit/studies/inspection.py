@@ -12,7 +12,7 @@ import pandas as pd
 import tensorflow as tf
 from scipy.spatial.distance import pdist
 
-from serkit.audio.inversion import to_waveform
+from serkit.audio.inversion import griffin_lim
 from serkit.audio.spec_augment import MaskSettings, mask
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.augmentation.arms import GANS, WGAN_GP, Arm
@@ -90,7 +90,7 @@ def _made(training: GanTraining, label: str, seed: int) -> np.ndarray:
 
 
 def _heard(spectrograms: np.ndarray, spec: SpectrogramSpec, kind: str) -> list[Sound]:
-    waves = to_waveform(tf.constant(spectrograms[:_SOUNDS]), spec).numpy()
+    waves = griffin_lim(tf.constant(spectrograms[:_SOUNDS]), spec).numpy()
     return [
         Sound(f"{kind} {number}", mp3(wave, spec.sample_rate))
         for number, wave in enumerate(waves, 1)

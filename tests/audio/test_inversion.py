@@ -4,7 +4,7 @@ import pytest
 import soundfile
 import tensorflow as tf
 
-from serkit.audio.inversion import inverse_stft, linear_power, spectral_convergence, to_waveform
+from serkit.audio.inversion import griffin_lim, inverse_stft, linear_power, spectral_convergence
 from serkit.audio.loading import fit_length
 from serkit.audio.spectrogram import SpectrogramSpec, band_weights, to_spectrogram
 from serkit.errors import InputError
@@ -88,7 +88,7 @@ def test_linear_power_holds_the_power_of_the_bands(rng, kind):
 @pytest.mark.parametrize("hertz", [200.0, 1000.0, 5000.0])
 def test_a_tone_comes_back_at_its_frequency(hertz):
     wave = np.sin(2 * np.pi * hertz * np.arange(SPEC.samples) / SPEC.sample_rate)
-    made = to_waveform(to_spectrogram(wave[np.newaxis].astype("float32"), SPEC), SPEC, iterations=8)
+    made = griffin_lim(to_spectrogram(wave[np.newaxis].astype("float32"), SPEC), SPEC, iterations=8)
     spectrum = np.abs(np.fft.rfft(made.numpy()[0]))
     peak = spectrum.argmax() * SPEC.sample_rate / SPEC.samples
     # Half the width of the band that it lies in: more is not in the spectrogram.
@@ -97,11 +97,11 @@ def test_a_tone_comes_back_at_its_frequency(hertz):
 
 def test_the_way_there_and_back_and_there_is_nearly_the_same(rng):
     wanted = to_spectrogram(_voice(rng), SMALL)
-    made = to_waveform(wanted, SMALL)
+    made = griffin_lim(wanted, SMALL)
     assert min(_correlations(wanted, to_spectrogram(made, SMALL))) > 0.97
     convergence = spectral_convergence(wanted, made, SMALL).numpy()
     assert convergence.max() < 0.1
-    few = to_waveform(wanted, SMALL, iterations=1)
+    few = griffin_lim(wanted, SMALL, iterations=1)
     assert (convergence < spectral_convergence(wanted, few, SMALL).numpy()).all()
     # A clip is nearer to its own spectrogram than to another one's.
     turned = spectral_convergence(wanted, tf.roll(made, 1, axis=0), SMALL).numpy()
@@ -110,12 +110,12 @@ def test_the_way_there_and_back_and_there_is_nearly_the_same(rng):
 
 def test_a_clip_in_a_batch_is_the_same_as_alone_and_in_a_graph(rng):
     wanted = to_spectrogram(_voice(rng), SMALL)
-    together = to_waveform(wanted, SMALL, iterations=3).numpy()
+    together = griffin_lim(wanted, SMALL, iterations=3).numpy()
     for number in range(3):
-        alone = to_waveform(wanted[number : number + 1], SMALL, iterations=3)
+        alone = griffin_lim(wanted[number : number + 1], SMALL, iterations=3)
         np.testing.assert_array_equal(together[number], alone[0])
     shape = tf.TensorSpec([None, *SMALL.shape])
-    graph = tf.function(lambda given: to_waveform(given, SMALL, iterations=3), [shape])
+    graph = tf.function(lambda given: griffin_lim(given, SMALL, iterations=3), [shape])
     np.testing.assert_array_equal(together, graph(wanted))
     assert graph(wanted[:0]).shape == (0, SMALL.samples)
 
@@ -123,7 +123,7 @@ def test_a_clip_in_a_batch_is_the_same_as_alone_and_in_a_graph(rng):
 def test_the_seed_decides(rng):
     wanted = to_spectrogram(_voice(rng, count=1), SMALL)
     one, same, other = (
-        to_waveform(wanted, SMALL, iterations=2, seed=seed).numpy() for seed in (1, 1, 2)
+        griffin_lim(wanted, SMALL, iterations=2, seed=seed).numpy() for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(one, same)
     assert np.abs(one - other).max() > 0.01
@@ -134,7 +134,7 @@ def test_peaks_are_a_half_whatever_the_level_and_silence_is_silence(rng):
     waves[1] *= 1e-3
     wanted = to_spectrogram(waves, SMALL).numpy()
     wanted[2] = rng.uniform(-1, -0.995, wanted[2].shape)
-    made = to_waveform(wanted, SMALL, iterations=2).numpy()
+    made = griffin_lim(wanted, SMALL, iterations=2).numpy()
     np.testing.assert_allclose(np.abs(made).max(axis=1), [0.5, 0.5, 0.0], rtol=1e-6)
     assert not np.isnan(made).any()
 
@@ -142,10 +142,10 @@ def test_peaks_are_a_half_whatever_the_level_and_silence_is_silence(rng):
 @pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16, tf.float64])
 def test_other_floats_are_cast(rng, dtype):
     given = tf.cast(to_spectrogram(_voice(rng, count=1), SMALL), dtype)
-    made = to_waveform(given, SMALL, iterations=2)
+    made = griffin_lim(given, SMALL, iterations=2)
     assert made.dtype == tf.float32
     cast = tf.cast(given, tf.float32)
-    np.testing.assert_array_equal(made, to_waveform(cast, SMALL, iterations=2))
+    np.testing.assert_array_equal(made, griffin_lim(cast, SMALL, iterations=2))
     assert spectral_convergence(given, made, SMALL) == spectral_convergence(cast, made, SMALL)
 
 
@@ -172,11 +172,11 @@ def test_spectral_convergence_of_silence(rng):
 
 def test_what_does_not_fit_is_refused(rng):
     with pytest.raises(InputError, match=r"224, 224, 1\).*\(1, 60, 64, 1\)"):
-        to_waveform(tf.zeros([1, *SMALL.shape]), SPEC)
+        griffin_lim(tf.zeros([1, *SMALL.shape]), SPEC)
     with pytest.raises(InputError, match=r"spectrograms.*Received: \(60, 64, 1\)"):
         spectral_convergence(tf.zeros(SMALL.shape), tf.zeros([1, SMALL.samples]), SMALL)
     with pytest.raises(InputError, match=r"iterations.*0"):
-        to_waveform(tf.zeros([1, *SMALL.shape]), SMALL, iterations=0)
+        griffin_lim(tf.zeros([1, *SMALL.shape]), SMALL, iterations=0)
 
 
 def _by_librosa(spectrogram: np.ndarray, iterations: int) -> np.ndarray:
@@ -196,7 +196,7 @@ def test_real_recordings_come_back_no_worse_than_by_librosa(recordings):
     files = sorted(recordings.rglob("*.wav"))[100::800]
     sounds = [soundfile.read(file, dtype="float32")[0] for file in files]
     wanted = to_spectrogram(tf.stack([fit_length(tf.constant(one), SPEC) for one in sounds]), SPEC)
-    ours = to_waveform(wanted, SPEC, iterations=16)
+    ours = griffin_lim(wanted, SPEC, iterations=16)
     theirs = np.array([_by_librosa(one, 16) for one in wanted.numpy()])
     assert min(_correlations(wanted, to_spectrogram(ours, SPEC))) > 0.99
     mine, other = (np.mean(spectral_convergence(wanted, made, SPEC)) for made in (ours, theirs))

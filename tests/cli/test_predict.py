@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from serkit.cli.main import main
-from serkit.serving.local import Predictor
+from serkit.serving.local import ExportedModel
 
 
 @pytest.fixture
@@ -22,13 +22,13 @@ def files(synthetic_corpus, tmp_path):
 
 @pytest.fixture(scope="module")
 def predictor(contract_model):
-    return Predictor(contract_model)
+    return ExportedModel(contract_model)
 
 
 @pytest.fixture
 def model(contract_model, predictor, monkeypatch) -> str:
     """The model's folder; it is loaded once for all tests."""
-    monkeypatch.setattr("serkit.serving.local.Predictor", {str(contract_model): predictor}.get)
+    monkeypatch.setattr("serkit.serving.local.load_model", {str(contract_model): predictor}.get)
     return str(contract_model)
 
 

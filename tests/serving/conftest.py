@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.export.answering import Answering
-from serkit.export.saved_model import export_classifier
+from serkit.export.saved_model import export_model
 from serkit.models.compact import CompactSettings, compact
 
 CLASSES = ("angry", "happy", "sad")
@@ -18,7 +18,7 @@ def exported(tmp_path_factory):
     spec = SpectrogramSpec()
     model = compact(3, spec.shape, CompactSettings(channels=(4, 8)), seed=1)
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    export_classifier(Answering([model], spec, CLASSES), folder, {"run": "test"})
+    export_model(Answering([model], spec, CLASSES), folder, {"run": "test"})
     return model, folder
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from serkit.errors import InputError
-from serkit.serving.local import Predictor, predict_on_ray
+from serkit.serving.local import ExportedModel, predict_on_ray
 from serkit.tasks.ray import RaySettings
 
 pytest.importorskip("ray.data")
@@ -18,7 +18,7 @@ def test_many_files_get_the_same_answers_in_the_same_order(
     # More than one batch of a process.
     files = [tmp_path / name for name in names] * 14
     found = list(predict_on_ray(contract_model, files, RaySettings(cpus=0.5), samples=9))
-    _same(found, Predictor(contract_model).predict(files, 9))
+    _same(found, ExportedModel(contract_model).predict(files, 9))
 
 
 def _same(found, expected):

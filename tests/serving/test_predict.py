@@ -6,12 +6,12 @@ import pytest
 from serkit.errors import InputError
 from serkit.export.saved_model import DETAILS
 from serkit.files import write_json
-from serkit.serving.local import Predictor
+from serkit.serving.local import ExportedModel
 
 
 @pytest.fixture(scope="module")
 def predictor(contract_model):
-    return Predictor(contract_model)
+    return ExportedModel(contract_model)
 
 
 @pytest.fixture
@@ -41,22 +41,22 @@ def test_more_files_than_a_batch_keep_their_order(predictor, files):
 
 def test_newest_version_or_the_one_named(contract_model):
     folder = contract_model
-    assert Predictor(folder).path == folder / "1"
-    assert Predictor(folder / "1").path == folder / "1"
+    assert ExportedModel(folder).path == folder / "1"
+    assert ExportedModel(folder / "1").path == folder / "1"
 
 
 def test_what_is_no_model_is_refused(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
-        Predictor(tmp_path / "gone")
+        ExportedModel(tmp_path / "gone")
     with pytest.raises(InputError, match="not a model exported"):
-        Predictor(tmp_path)
+        ExportedModel(tmp_path)
 
 
 def test_a_damaged_model_is_refused(contract_model, tmp_path):
     shutil.copytree(contract_model / "1", tmp_path / "1")
     (tmp_path / "1" / "saved_model.pb").write_bytes(b"torn")
     with pytest.raises(InputError, match="cannot be loaded"):
-        Predictor(tmp_path)
+        ExportedModel(tmp_path)
 
 
 def test_all_that_the_model_tells(predictor, files):
@@ -76,7 +76,7 @@ def test_as_often_as_is_asked_for(predictor, files):
 
 def test_a_model_that_does_not_draw(plain_contract_model, files):
     with pytest.raises(InputError, match=r"`samples` must be None.*9"):
-        next(Predictor(plain_contract_model).predict(files, 9))
+        next(ExportedModel(plain_contract_model).predict(files, 9))
 
 
 def test_a_model_of_an_older_serkit(tmp_path):
@@ -88,4 +88,4 @@ def test_a_model_of_an_older_serkit(tmp_path):
     tf.saved_model.save(module, str(tmp_path), module.serve.get_concrete_function(text))
     write_json(tmp_path / DETAILS, {"classes": ["sad"]})
     with pytest.raises(InputError, match="abstain, entropy"):
-        Predictor(tmp_path)
+        ExportedModel(tmp_path)

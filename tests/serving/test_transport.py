@@ -12,7 +12,7 @@ from serkit.errors import InputError
 from serkit.export import signatures
 from serkit.serving.client import connect
 from serkit.serving.grpc_client import GrpcTransport
-from serkit.serving.local import Predictor
+from serkit.serving.local import ExportedModel
 from serkit.serving.rest_client import RestTransport
 from serkit.serving.retries import ClientSettings, RefusedError, Retries, ServerError
 from serkit.serving.transport import parse_address
@@ -61,7 +61,7 @@ def client(server):
 
 @pytest.fixture(scope="module")
 def predictor(contract_model):
-    return Predictor(contract_model)
+    return ExportedModel(contract_model)
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def test_it_is_calibrated_and_abstains_as_chosen_on_validation_speakers(delivere
 
 def test_abstaining_from_all_clips(finished_run, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(deployment, "export_classifier", lambda *given: seen.append(given))
+    monkeypatch.setattr(deployment, "export_model", lambda *given: seen.append(given))
     _deliver(finished_run, tmp_path / "none", coverage=0.0)
     ((answering, _, details),) = seen
     assert details["abstention"] == {

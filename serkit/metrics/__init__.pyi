@@ -1,0 +1,46 @@
+"""The public metrics. ``__init__.py`` imports each name at its first use."""
+
+from .calibration import (
+    Reliability,
+    adaptive_calibration_error,
+    brier,
+    classwise_calibration_error,
+    negative_log_likelihood,
+    reliability,
+    uncertainty,
+)
+from .classification import Cells, Scores, confusion_matrix, score, tabulate
+from .fidelity import frechet_distance, kid
+from .neighbours import copy_threshold, copying_score, near_copies, overlap
+from .paired import Difference, Estimate, difference, estimate, holm
+from .selective import RiskCoverage, auroc, risk_coverage, threshold_for_coverage
+
+__all__ = [
+    "Cells",
+    "Difference",
+    "Estimate",
+    "Reliability",
+    "RiskCoverage",
+    "Scores",
+    "adaptive_calibration_error",
+    "auroc",
+    "brier",
+    "classwise_calibration_error",
+    "confusion_matrix",
+    "copy_threshold",
+    "copying_score",
+    "difference",
+    "estimate",
+    "frechet_distance",
+    "holm",
+    "kid",
+    "near_copies",
+    "negative_log_likelihood",
+    "overlap",
+    "reliability",
+    "risk_coverage",
+    "score",
+    "tabulate",
+    "threshold_for_coverage",
+    "uncertainty",
+]
