@@ -31,7 +31,7 @@ from serkit.models.compact import compact
 from serkit.models.fitting import FitSettings, fit_classifier
 from serkit.reporting.verdicts import verdict
 from serkit.studies.filling import copies_of
-from serkit.studies.parts import Parts, predict_part
+from serkit.studies.partitions import Partitions, predict_partition
 from serkit.studies.run_folder import Run
 from serkit.training.examples import Examples
 from serkit.training.spectrograms import compute_spectrograms
@@ -74,7 +74,7 @@ def compare(options: argparse.Namespace, run: Run) -> None:
     for fold, split in enumerate(splits):
         clips = split.train.counts("emotion")[label]
         split = make_rare(split, "emotion", label, round(float(left) * clips), 0)
-        parts, speakers = Parts(corpus, split, pictures, "emotion"), split.speakers
+        parts, speakers = Partitions(corpus, split, pictures, "emotion"), split.speakers
         train, rare = parts.to_fit(split.train), parts.to_fit(parts.rare(label))
         for name, steps, some in zip(("all", label), options.gan_steps, (train, rare), strict=True):
             settings = gan_settings(steps=steps, steps_per_epoch=20)
@@ -93,7 +93,7 @@ def compare(options: argparse.Namespace, run: Run) -> None:
             model = compact(len(classes), spec.shape, None, fold)
             given = Examples.joined([train, *added]), parts.examples(split.validation), speakers
             fit_classifier(model, *given, fit, fold, folder / f"classifier-{arm}", verbose=2)
-            found = predict_part(model, parts, split.test)
+            found = predict_partition(model, parts, split.test)
             tables.append(found.assign(arm=arm, fold=fold, seed=0))
 
     cells = {}

@@ -33,7 +33,7 @@ from serkit.reporting.gan_figures import grid
 from serkit.reporting.page import png
 from serkit.studies.cross_validation import Fold
 from serkit.studies.exports import interval, per_cent, signed_interval
-from serkit.studies.parts import predict_part, remove_checkpoint
+from serkit.studies.partitions import predict_partition, remove_checkpoint
 
 ANSWERS = "answers.csv"
 OWN = SpectrogramSpec(frames=160, bins=80, window=512, trim_db=30.0)
@@ -58,7 +58,7 @@ def main(options: argparse.Namespace) -> None:
             for name in chosen:
                 model = compact(len(trial.classes), trial.spec.shape, network, fold.network_seed)
                 fold.fit(model, settings, augment=TRANSFORMS[name], folder=fold.folder / name)
-                found = predict_part(model, fold.parts, fold.parts.split.test)
+                found = predict_partition(model, fold.parts, fold.parts.split.test)
                 tables.append(found.assign(transform=name))
             fold.keep(pd.concat(tables), ANSWERS)
             for name in chosen:

@@ -32,7 +32,7 @@ from serkit.metrics.classification import score
 from serkit.models.fitting import FitSettings
 from serkit.models.pretrained import PLAIN, VGG16, WeightsCard, plain_base, vgg16_from_scratch
 from serkit.studies.cross_validation import Fold
-from serkit.studies.parts import remove_checkpoint
+from serkit.studies.partitions import remove_checkpoint
 
 SPEEDS = (0.9, 1.1)
 _WEIGHTS = "vgg16.weights.h5"

@@ -154,7 +154,7 @@ def small_disk(tmp_path):
 @pytest.fixture
 def parts():
     """Parts of a corpus of twelve speakers and two emotions; pictures carry the clip's number."""
-    from serkit.studies.parts import Parts
+    from serkit.studies.partitions import Partitions
 
     clip = Clip("x.wav", "c", "s", "male", "sad", "sad")
     clips = [
@@ -163,7 +163,7 @@ def parts():
     ]
     corpus = Corpus(tuple(clips))
     pictures = np.arange(24, dtype="float32").reshape(24, 1, 1, 1)
-    return Parts(corpus, hold_out(corpus, "emotion", 0), pictures, "emotion")
+    return Partitions(corpus, hold_out(corpus, "emotion", 0), pictures, "emotion")
 
 
 @pytest.fixture

@@ -105,18 +105,18 @@ def _refuse(options: argparse.Namespace, kind: str, *names: str) -> None:
 
 
 def _of_run(options: argparse.Namespace, folder: Path) -> Path:
-    from serkit.studies.deployment import DeliverySettings, deliver
+    from serkit.studies.deployment import AbstentionSettings, export_run
     from serkit.studies.finished_comparison import FinishedComparison
 
     coverage = options.coverage
     if coverage is None and options.accuracy is None:
-        coverage = DeliverySettings.coverage
+        coverage = AbstentionSettings.coverage
     # Raise for values that are not valid before anything is trained.
-    settings = DeliverySettings(coverage, options.accuracy, options.samples)
+    settings = AbstentionSettings(coverage, options.accuracy, options.samples)
     fold = 1 if options.fold is None else options.fold
     run = FinishedComparison(folder, options.cache)
     given = run.keep(options.arm, options.classifier, fold)
-    return deliver(given, options.out, settings)
+    return export_run(given, options.out, settings)
 
 
 def _of_files(options: argparse.Namespace) -> Path:

@@ -22,7 +22,7 @@ from serkit.serialization import content_key, recorded
 from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.filling import Filling
 from serkit.studies.folds import clips_key
-from serkit.studies.parts import CLIP_COLUMNS, predict_part, remove_checkpoint
+from serkit.studies.partitions import CLIP_COLUMNS, predict_partition, remove_checkpoint
 from serkit.tasks.graph import failure_at
 from serkit.training.batches import batches_in_order
 from serkit.training.examples import Examples
@@ -32,7 +32,7 @@ _TEXT = dict.fromkeys((*CLIP_COLUMNS, "truth", "predicted"), str)
 
 
 @dataclass(frozen=True, eq=False)
-class Training:
+class ClassifierRun:
     """Task: the training run of a classifier.
 
     Attributes:
@@ -148,7 +148,7 @@ class Training:
         self._keep(model, {**counts, "train_accuracy": self._accuracy(model, train)})
 
     def predictions(self) -> pd.DataFrame:
-        """Return test predictions, see :func:`serkit.studies.parts.predict_part`."""
+        """Return test predictions, see :func:`serkit.studies.partitions.predict_partition`."""
         split = self.filling.fold.split
         found = pd.read_csv(self.place / "predictions.csv", keep_default_na=False, dtype=_TEXT)
         # Take these columns from the current manifest, which may have been corrected since.
@@ -212,7 +212,7 @@ class Training:
         logits = model.predict(parts.of(split.validation), batch_size=64, verbose=0)
         found = score(parts.labels(split.validation), logits.argmax(axis=1), len(parts.classes))
         with replacing(self.place / "predictions.csv") as partial:
-            clips = predict_part(model, parts, split.test)
+            clips = predict_partition(model, parts, split.test)
             clips.to_csv(partial, index=False, lineterminator="\n")
         # Written last, because this file marks the training run as done.
         write_json(self.place / "record.json", {"validation_uar": found.uar, **counts})
@@ -239,7 +239,7 @@ class TrainedFilter:
         training: training run of the classifier, which must be done and have saved its model.
     """
 
-    training: Training
+    training: ClassifierRun
 
     @property
     def key(self) -> str:

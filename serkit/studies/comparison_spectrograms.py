@@ -20,7 +20,7 @@ from serkit.datasets.corpus import Corpus
 from serkit.files import replacing
 from serkit.serialization import content_key
 from serkit.studies.comparison_settings import ComparisonSettings
-from serkit.studies.parts import live_spectrograms, require_readable
+from serkit.studies.partitions import live_spectrograms, require_readable
 from serkit.training.cache import ArrayCache
 from serkit.training.live import LiveSpectrograms
 from serkit.training.shards import Rows

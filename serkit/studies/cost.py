@@ -11,9 +11,9 @@ from serkit.augmentation.arms import COPIES
 from serkit.formatting import markdown_table
 from serkit.models.fitting import compiled
 from serkit.models.frozen_features import cut
-from serkit.studies.classifier_runs import Training
+from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.engine import Comparison
-from serkit.studies.generators import GanTraining
+from serkit.studies.generators import GANRun
 from serkit.tasks.graph import Task
 
 _FEW = 8
@@ -46,12 +46,14 @@ def estimate_cost(comparison: Comparison, steps: int = 3) -> list[Cost]:
         steps: number of steps to measure for each network, after the first step, which compiles.
     """
     unfinished = _not_done(comparison)
-    gans = [each for each in unfinished if isinstance(each, GanTraining)]
+    gans = [each for each in unfinished if isinstance(each, GANRun)]
     kinds = dict.fromkeys(gan.kind for gan in gans)
     found = [_of_gans(comparison, [g for g in gans if g.kind == kind], steps) for kind in kinds]
     for name in comparison.settings.classifiers:
         own = [
-            each for each in unfinished if isinstance(each, Training) and each.classifier == name
+            each
+            for each in unfinished
+            if isinstance(each, ClassifierRun) and each.classifier == name
         ]
         if own:
             found.append(_of_classifier(comparison, own, steps))
@@ -74,12 +76,12 @@ def _not_done(comparison: Comparison) -> list[Task]:
         for arm in comparison.arms
         for fold in comparison.folds
         for _, task in comparison.tasks(fold, arm, settings.classifiers, settings.seeds)
-        if isinstance(task, GanTraining | Training)
+        if isinstance(task, GANRun | ClassifierRun)
     }
     return [task for task in every.values() if not task.is_done]
 
 
-def _of_gans(comparison: Comparison, gans: Sequence[GanTraining], steps: int) -> Cost:
+def _of_gans(comparison: Comparison, gans: Sequence[GANRun], steps: int) -> Cost:
     """Estimate GANs of one kind. The time of a step is taken as proportional to its examples."""
     kind, first = gans[0].kind, gans[0].settings
     small = replace(first, batch_size=min(_FEW, first.batch_size))
@@ -94,7 +96,7 @@ def _of_gans(comparison: Comparison, gans: Sequence[GanTraining], steps: int) ->
     return Cost(kind, len(gans), each * shown)
 
 
-def _of_classifier(comparison: Comparison, trainings: Sequence[Training], steps: int) -> Cost:
+def _of_classifier(comparison: Comparison, trainings: Sequence[ClassifierRun], steps: int) -> Cost:
     settings, first = comparison.settings, trainings[0]
     classes = len(first.filling.fold.classes)
     build = settings.classifier_kind(first.classifier).build
@@ -115,7 +117,7 @@ def _of_classifier(comparison: Comparison, trainings: Sequence[Training], steps:
     return Cost(first.classifier, len(trainings), total)
 
 
-def _of_training(training: Training, step: float, forward: float) -> float:
+def _of_training(training: ClassifierRun, step: float, forward: float) -> float:
     """Return the seconds of steps, validation after each epoch, and predictions at the end."""
     split, fit = training.filling.fold.split, training.fit
     # A step without gradients is about a third of the work.
@@ -124,7 +126,7 @@ def _of_training(training: Training, step: float, forward: float) -> float:
     return epochs + forward * (len(split.validation) + len(split.test))
 
 
-def _spectrograms(comparison: Comparison, trainings: Sequence[Training]) -> int:
+def _spectrograms(comparison: Comparison, trainings: Sequence[ClassifierRun]) -> int:
     """Count the spectrograms of all clips and of all added samples that are not copies."""
     added = {
         (fold.protocol, fold.number, one.filling.arm.fill): sum(fold.plan.values())

@@ -19,7 +19,12 @@ from serkit.models.fitting import FitSettings, fit_classifier
 from serkit.models.frozen_features import Augment
 from serkit.models.pretrained import speakers_of
 from serkit.seeds import derive_seed
-from serkit.studies.parts import Parts, live_spectrograms, predict_part, remove_checkpoint
+from serkit.studies.partitions import (
+    Partitions,
+    live_spectrograms,
+    predict_partition,
+    remove_checkpoint,
+)
 from serkit.training.examples import Examples
 from serkit.training.live import LiveSpectrograms
 from serkit.training.shards import Rows
@@ -44,8 +49,8 @@ class Fold:
 
     seed: int
     number: int
-    parts: Parts
-    views: tuple[Parts, ...]
+    parts: Partitions
+    views: tuple[Partitions, ...]
     folder: Path
     features: Path
 
@@ -119,12 +124,12 @@ class Fold:
 
         Returns:
             A row per clip: ``seed``, ``fold`` and the columns of
-            :func:`serkit.studies.parts.predict_part`.
+            :func:`serkit.studies.partitions.predict_partition`.
         """
         with replacing(self.folder / "model.keras") as partial:
             model.save(partial)
         # This file marks the fold as done.
-        found = self.keep(predict_part(model, self.parts, self.parts.split.test), PREDICTIONS)
+        found = self.keep(predict_partition(model, self.parts, self.parts.split.test), PREDICTIONS)
         remove_checkpoint(self.folder)
         return found
 
@@ -217,5 +222,7 @@ class CrossValidation:
         return self.folder / f"seed-{seed}" / f"fold-{number}"
 
     def _fold(self, seed: int, number: int, split: Split, folder: Path) -> Fold:
-        parts, *views = (Parts(self._corpus, split, view, self.label_set) for view in self._views)
+        parts, *views = (
+            Partitions(self._corpus, split, view, self.label_set) for view in self._views
+        )
         return Fold(seed, number, parts, tuple(views), folder, self.folder / "features")

@@ -21,14 +21,14 @@ from serkit.metrics.classification import average_recall, score, tabulate
 from serkit.metrics.paired import difference
 from serkit.progress import Progress
 from serkit.reporting.verdicts import LEAKY
-from serkit.studies.classifier_runs import Training
+from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.comparison import compare_in, fixed
 from serkit.studies.comparison_settings import HOLD_OUT, HONEST, ComparisonSettings
-from serkit.studies.deployment import deliver, try_out
+from serkit.studies.deployment import export_run, try_out
 from serkit.studies.engine import Comparison
 from serkit.studies.finished_comparison import DEMO_ARMS, networks_of
 from serkit.studies.gan_kinds import GanSizes
-from serkit.studies.parts import Parts
+from serkit.studies.partitions import Partitions
 from serkit.studies.run_folder import Run
 
 _PROTOCOLS = {HOLD_OUT: HONEST, RANDOM: RANDOM}
@@ -153,7 +153,7 @@ def run_demo(
     return metrics
 
 
-def _trainings(comparison: Comparison) -> dict[str, Training]:
+def _trainings(comparison: Comparison) -> dict[str, ClassifierRun]:
     """Return the training runs by the names of ``metrics.json``.
 
     If no class is rare, there is no second arm. Then both names have the same training run.
@@ -177,7 +177,7 @@ def _measure(comparison: Comparison) -> dict[str, Any]:
 
 
 def compare_arms(
-    models: Mapping[str, keras.Model], parts: Parts, generated: Mapping[str, int], seed: int
+    models: Mapping[str, keras.Model], parts: Partitions, generated: Mapping[str, int], seed: int
 ) -> dict[str, Any]:
     """Score the classifier of each arm on the real clips of every partition.
 
@@ -266,7 +266,7 @@ def _export(comparison: Comparison, results: Mapping[str, Any], run: Run, folder
     networks = [file.parent.name for file in given.classifiers]
 
     def work() -> dict[str, Any]:
-        return {"model": str(deliver(given, folder)), "networks": networks}
+        return {"model": str(export_run(given, folder)), "networks": networks}
 
     found = run.stage("export", work)
     # The model may have been removed, or the run repeated with another protocol.

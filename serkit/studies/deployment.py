@@ -18,7 +18,7 @@ from serkit.export.saved_model import export_model
 from serkit.metrics.calibration import negative_log_likelihood, reliability
 from serkit.metrics.intervals import breakdown
 from serkit.serialization import plain
-from serkit.studies.parts import Parts
+from serkit.studies.partitions import Partitions
 from serkit.uncertainty.abstention import Abstaining, abstaining, require_one
 from serkit.uncertainty.predictors import (
     Ensemble,
@@ -32,7 +32,7 @@ from serkit.uncertainty.temperature import TemperatureScaled, scale_temperature
 
 def calibrated(
     predictor: Predictor,
-    parts: Parts,
+    parts: Partitions,
     *,
     coverage: float | None = None,
     accuracy: float | None = None,
@@ -71,7 +71,10 @@ def calibrated(
 
 
 def gather(
-    chosen: Abstaining[TemperatureScaled], parts: Parts, generated: Mapping[str, int], seed: int
+    chosen: Abstaining[TemperatureScaled],
+    parts: Partitions,
+    generated: Mapping[str, int],
+    seed: int,
 ) -> dict[str, Any]:
     """Collect the measurements and metadata for a model card, as JSON values.
 
@@ -147,7 +150,10 @@ def _calibration(probabilities: np.ndarray, truth: np.ndarray) -> dict[str, floa
 
 
 def _abstention(
-    chosen: Abstaining[TemperatureScaled], parts: Parts, answered: np.ndarray, right: np.ndarray
+    chosen: Abstaining[TemperatureScaled],
+    parts: Partitions,
+    answered: np.ndarray,
+    right: np.ndarray,
 ) -> dict[str, float | None]:
     validation = chosen.answer(parts.of(parts.split.validation))
     return {
@@ -162,7 +168,7 @@ _NAMED = ("run", "arm", "protocol", "leaky", "comparison")
 
 
 @dataclass(frozen=True)
-class Deliverable:
+class ClassifierToExport:
     """Classifier of a run to export, and its metadata.
 
     Attributes:
@@ -177,13 +183,13 @@ class Deliverable:
 
     classifiers: Sequence[Path]
     spec: SpectrogramSpec
-    parts: Parts
+    parts: Partitions
     known: Mapping[str, Any]
     seed: int = 0
 
 
 @dataclass(frozen=True)
-class DeliverySettings:
+class AbstentionSettings:
     """Settings of abstention for an exported model; the threshold is chosen on validation speakers.
 
     Attributes:
@@ -205,7 +211,9 @@ class DeliverySettings:
         require_one(self.coverage, self.accuracy)
 
 
-def deliver(given: Deliverable, out: Path, settings: DeliverySettings | None = None) -> Path:
+def export_run(
+    given: ClassifierToExport, out: Path, settings: AbstentionSettings | None = None
+) -> Path:
     """Calibrate a classifier on validation clips, evaluate it on test clips, and export it.
 
     Args:
@@ -216,7 +224,7 @@ def deliver(given: Deliverable, out: Path, settings: DeliverySettings | None = N
     Raises:
         InputError: if the version exists, or no threshold reaches the accuracy.
     """
-    settings, parts, known = settings or DeliverySettings(), given.parts, given.known
+    settings, parts, known = settings or AbstentionSettings(), given.parts, given.known
     models = [load_network(file) for file in given.classifiers]
     predictor = SampledNetwork(models[0]) if draws(models[0]) else Ensemble(models)
     chosen = calibrated(

@@ -16,7 +16,7 @@ from serkit.errors import InputError
 from serkit.formatting import counted
 from serkit.progress import Progress
 from serkit.seeds import derive_seed
-from serkit.studies.classifier_runs import TrainedFilter, Training
+from serkit.studies.classifier_runs import ClassifierRun, TrainedFilter
 from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.comparison_spectrograms import Views
 from serkit.studies.filling import Filling
@@ -158,7 +158,7 @@ class Comparison:
                 return task
         raise InputError(f"`name` must be a task of this comparison. Received: {name}.")
 
-    def trainings(self, protocol: str, classifier: str, arm: Arm) -> list[Training]:
+    def trainings(self, protocol: str, classifier: str, arm: Arm) -> list[ClassifierRun]:
         """Return the training runs of an arm, by seed and fold.
 
         A seed is left out unless its training runs are done in all folds. Only ``none`` and the
@@ -210,7 +210,7 @@ class Comparison:
         )
         return {training.title: why for training in every if (why := training.failure)}
 
-    def training(self, fold: Fold, classifier: str, arm: Arm, seed: int) -> Training:
+    def training(self, fold: Fold, classifier: str, arm: Arm, seed: int) -> ClassifierRun:
         """Return a training run, done or not."""
         settings = self.settings
         generators = {arm.fill: self.generators(arm.fill, fold)} if arm.fill in GANS else {}
@@ -219,7 +219,7 @@ class Comparison:
         reference = _REFERENCE, self.arms[0].name, settings.seeds[0]
         keep = settings.gated and (classifier, arm.name, seed) == reference
         keep_model = settings.keep_models or keep
-        return Training(classifier, filling, seed, settings, self.cache, keep_model)
+        return ClassifierRun(classifier, filling, seed, settings, self.cache, keep_model)
 
     def tasks(
         self, fold: Fold, arm: Arm, classifiers: Sequence[str], seeds: Sequence[int]

@@ -12,7 +12,7 @@ from serkit.seeds import derive_seed
 from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.folds import Fold
 from serkit.studies.generators import FilterTask, Generators, Samples
-from serkit.studies.parts import Parts
+from serkit.studies.partitions import Partitions
 from serkit.training.examples import Examples
 from serkit.training.live import LiveSpectrograms
 from serkit.training.shards import Rows
@@ -84,7 +84,7 @@ class Filling:
         return next(filter(None, (gan.failure for gan in gans)), None)
 
     @cached_property
-    def parts(self) -> tuple[Parts, ...]:
+    def parts(self) -> tuple[Partitions, ...]:
         """Spectrograms of the fold at each speed of the arm, 1 first, or one set from waveforms."""
         waves = self.settings.waves_of(self.arm)
         if waves is not None:

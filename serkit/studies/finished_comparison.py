@@ -10,10 +10,10 @@ from serkit.errors import InputError, check_choice
 from serkit.files import read_json
 from serkit.progress import Progress
 from serkit.serialization import restored
-from serkit.studies.classifier_runs import Training
+from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.comparison import fixed
 from serkit.studies.comparison_settings import ComparisonSettings
-from serkit.studies.deployment import Deliverable
+from serkit.studies.deployment import ClassifierToExport
 from serkit.studies.engine import Comparison
 from serkit.studies.folds import Fold
 from serkit.studies.run_folder import Run
@@ -60,7 +60,7 @@ class FinishedComparison:
 
     def keep(
         self, arm: str | None = None, classifier: str | None = None, fold: int = 1
-    ) -> Deliverable:
+    ) -> ClassifierToExport:
         """Return an arm's networks on a fold; train those that were not saved, and save them.
 
         ``serkit compare`` saves the predictions of its networks, but not the networks. The same
@@ -84,7 +84,7 @@ def networks_of(
     arm: str | None = None,
     classifier: str | None = None,
     fold: int = 1,
-) -> Deliverable:
+) -> ClassifierToExport:
     """Return an arm's networks on a fold for an export: one for each seed that it was trained with.
 
     Networks that are missing are trained.
@@ -123,12 +123,12 @@ def networks_of(
         "comparison": _of_comparison(settings, chosen, classifier, arms[arm]),
     }
     files = [one.model_file for one in trained]
-    return Deliverable(files, settings.spec, parts, known, settings.seed)
+    return ClassifierToExport(files, settings.spec, parts, known, settings.seed)
 
 
 def _train(
     comparison: Comparison, fold: Fold, classifier: str, arm: Arm, seeds: list[int]
-) -> list[Training]:
+) -> list[ClassifierRun]:
     tasks = list(comparison.tasks(fold, arm, [classifier], seeds))
     comparison.views.settle()
     progress = comparison.progress

@@ -14,7 +14,7 @@ from serkit.datasets.splits import Split
 from serkit.errors import InputError, check_choice
 from serkit.studies.comparison_settings import CORPORA, HONEST, LEAKY, REPORTED, ComparisonSettings
 from serkit.studies.comparison_spectrograms import Views
-from serkit.studies.parts import Parts
+from serkit.studies.partitions import Partitions
 from serkit.training.live import LiveSpectrograms
 from serkit.training.shards import Rows
 
@@ -62,21 +62,21 @@ class Fold:
         return self.split.train.where(lambda clip: clip.label(self.label_set) == label)
 
     @cached_property
-    def parts(self) -> Parts:
+    def parts(self) -> Partitions:
         """Spectrograms and labels of the fold's partitions."""
         return self.at(1.0)
 
-    def at(self, speed: float) -> Parts:
+    def at(self, speed: float) -> Partitions:
         """Return spectrograms and labels of the fold's partitions at a speed factor."""
         return self._parts(self.views[speed])
 
-    def live(self, augmentation: WaveAugmentation) -> Parts:
+    def live(self, augmentation: WaveAugmentation) -> Partitions:
         """Return spectrograms and labels, with training batches computed from waveforms."""
         return self._parts(self.views.live(augmentation))
 
-    def _parts(self, rows: Rows | LiveSpectrograms) -> Parts:
+    def _parts(self, rows: Rows | LiveSpectrograms) -> Partitions:
         rows = rows if self.kept is None else rows.select(list(self.kept))
-        return Parts(self.corpus, self.split, rows, self.label_set)
+        return Partitions(self.corpus, self.split, rows, self.label_set)
 
 
 def make_folds(settings: ComparisonSettings, corpus: Corpus, views: Views) -> Iterator[Fold]:

@@ -29,7 +29,7 @@ from serkit.training.examples import Examples
 
 
 @dataclass(frozen=True, eq=False)
-class GanTraining:
+class GANRun:
     """Task: the training run of a GAN on clips of a fold.
 
     Attributes:
@@ -52,7 +52,7 @@ class GanTraining:
     fold: Fold
     seed: int
     spec: dict
-    before: "GanTraining | None"
+    before: "GANRun | None"
     norms_alone: bool
     folder: Path
 
@@ -152,7 +152,7 @@ class Generators:
     def __init__(self, kind: str, fold: Fold, settings: ComparisonSettings, folder: Path) -> None:
         self._kind, self._fold, self._settings, self._folder = kind, fold, settings, folder
 
-    def trainings(self) -> Iterator[GanTraining]:
+    def trainings(self) -> Iterator[GANRun]:
         """Yield the tasks of all GANs, each after the GAN that it starts from."""
         if not self._fold.plan:
             return
@@ -160,19 +160,19 @@ class Generators:
             yield self._of_all
         yield from dict.fromkeys(map(self.of, self._fold.plan))
 
-    def of(self, label: str) -> GanTraining:
+    def of(self, label: str) -> GANRun:
         """Return the GAN that generates a class of the fold's plan."""
         return self._rare[label]
 
     @cached_property
-    def _of_all(self) -> GanTraining | None:
+    def _of_all(self) -> GANRun | None:
         pretrained = self._settings.gan_kind(self._kind).pretrained
         if not (pretrained and self._settings.gans.pretraining):
             return None
         return self._training("all", self._fold.split.train, 0, None)
 
     @cached_property
-    def _rare(self) -> dict[str, GanTraining]:
+    def _rare(self) -> dict[str, GANRun]:
         labels, label_set = list(self._fold.plan), self._fold.label_set
         if KINDS[self._kind].conditional:
             clips = self._fold.split.train.where(lambda clip: clip.label(label_set) in labels)
@@ -181,16 +181,14 @@ class Generators:
         rare = self._fold.rare
         return {label: self._training(label, rare(label), 1, self._of_all) for label in labels}
 
-    def _training(
-        self, name: str, clips: Corpus, rare: int, before: GanTraining | None
-    ) -> GanTraining:
+    def _training(self, name: str, clips: Corpus, rare: int, before: GANRun | None) -> GANRun:
         settings, classes = self._settings, len(self._fold.classes)
         kind = settings.gan_kind(self._kind)
         own = kind.settings(settings.gans, rare, classes)
         if kind.whole_class and isinstance(own, DCGANSettings):
             own = limit_batch(own, len(clips))
         norms = before is not None and settings.gans.tuned == NORMS
-        return GanTraining(
+        return GANRun(
             self._kind,
             name,
             clips,
@@ -239,7 +237,7 @@ class Samples:
             be fewer samples than requested, or none.
     """
 
-    training: GanTraining
+    training: GANRun
     label: str
     count: int
     seed: int

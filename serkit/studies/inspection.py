@@ -29,7 +29,7 @@ from serkit.reporting.page import Section, Sound
 from serkit.seeds import derive_seed
 from serkit.studies.engine import Comparison
 from serkit.studies.folds import Fold
-from serkit.studies.generators import GanTraining
+from serkit.studies.generators import GANRun
 
 _PICTURES, _SOUNDS, _CLASSES = 5, 3, 4
 
@@ -82,7 +82,7 @@ def _of_kind(comparison: Comparison, fold: Fold, arm: Arm) -> Section:
     return Section(f"What the GANs of {arm.name} make", [text], [], figures, sounds)
 
 
-def _made(training: GanTraining, label: str, seed: int) -> np.ndarray:
+def _made(training: GANRun, label: str, seed: int) -> np.ndarray:
     stored = training.load()
     number = stored.number(label)
     numbers = None if number is None else np.array([number])
@@ -97,7 +97,7 @@ def _heard(spectrograms: np.ndarray, spec: SpectrogramSpec, kind: str) -> list[S
     ]
 
 
-def _history(training: GanTraining) -> list[dict[str, float]]:
+def _history(training: GANRun) -> list[dict[str, float]]:
     return pd.read_csv(training.place / "history.csv").to_dict("records")
 
 

@@ -24,7 +24,7 @@ from serkit.metrics.neighbours import coarse, nearest_distances
 from serkit.models.compact import compact
 from serkit.models.fitting import FitSettings
 from serkit.seeds import derive_seed
-from serkit.studies.parts import Parts
+from serkit.studies.partitions import Partitions
 from serkit.training.spectrograms import compute_spectrograms
 
 LABEL_SET = "gender_emotion"
@@ -78,7 +78,7 @@ class RareClasses:
             than ``settings.clips``.
     """
 
-    def __init__(self, parts: Parts, settings: RareClassesSettings, folder: Path) -> None:
+    def __init__(self, parts: Partitions, settings: RareClassesSettings, folder: Path) -> None:
         self.settings, self.folder = settings, folder
         split = parts.split
         for label in settings.labels if settings.clips else ():
@@ -117,7 +117,7 @@ class RareClasses:
         corpus = open_recordings(roots, naming=naming).corpus
         spectrograms = compute_spectrograms(corpus, settings.spec, cache=folder / "spectrograms")
         split = hold_out(corpus, settings.label_set, settings.seed)
-        return cls(Parts(corpus, split, spectrograms, settings.label_set), settings, folder)
+        return cls(Partitions(corpus, split, spectrograms, settings.label_set), settings, folder)
 
     def fidelity(self, label: str, generated: Mapping[str, np.ndarray]) -> list[dict]:
         """Compute the fidelity of generated sets, of the real training clips and of references.

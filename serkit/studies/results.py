@@ -23,7 +23,7 @@ from serkit.metrics.classification import (
 from serkit.metrics.paired import Difference, Measure, difference, estimate, holm
 from serkit.reporting.verdicts import verdict
 from serkit.serialization import plain
-from serkit.studies.classifier_runs import Training
+from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.comparison_settings import HONEST, LEAKY
 from serkit.studies.corpus_probe import tell_corpora
 from serkit.studies.engine import Comparison
@@ -56,7 +56,7 @@ class Outcome:
     """
 
     arm: Arm
-    trainings: Sequence[Training]
+    trainings: Sequence[ClassifierRun]
     classes: Sequence[str]
     rare: Sequence[str]
 

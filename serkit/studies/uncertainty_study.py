@@ -15,7 +15,7 @@ from serkit.models.fitting import FitSettings
 from serkit.models.frozen_features import Augment
 from serkit.seeds import derive_seed
 from serkit.studies.cross_validation import Fold
-from serkit.studies.parts import remove_checkpoint
+from serkit.studies.partitions import remove_checkpoint
 from serkit.studies.search_spaces import BayesianRecipe
 from serkit.training.batches import Source
 from serkit.uncertainty.ood import FeatureDensity

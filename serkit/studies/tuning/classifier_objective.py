@@ -23,7 +23,7 @@ from serkit.models.bayesian import from_deterministic, last_block
 from serkit.models.compact import compact
 from serkit.models.fitting import FitSettings
 from serkit.seeds import derive_seed
-from serkit.studies.parts import Parts
+from serkit.studies.partitions import Partitions
 from serkit.studies.search_spaces import BayesianRecipe, CompactRecipe
 from serkit.studies.tuning.inner import MeanOverFolds, inner_parts
 from serkit.uncertainty.predictors import SampledNetwork, predict_samples
@@ -74,7 +74,7 @@ class ClassifierSearch:
         for name in ("epochs", "steps_per_epoch", "bayesian_epochs"):
             check_range(name, getattr(self, name), 1)
 
-    def parts(self, folder: Path) -> list[Parts]:
+    def parts(self, folder: Path) -> list[Partitions]:
         """Return the folds, see :func:`serkit.studies.tuning.inner.inner_parts`."""
         return inner_parts(
             self.roots,
@@ -102,12 +102,12 @@ class ClassifierObjective(MeanOverFolds):
         return replace(found, fit=fit)
 
     @cached_property
-    def folds(self) -> list[Parts]:
+    def folds(self) -> list[Partitions]:
         """Folds; networks are scored on the ``test`` partition of each fold."""
         return self.search.parts(self.folder)
 
     def measured(
-        self, fold: Parts, settings: CompactRecipe, share: float, folder: Path, verbose: int
+        self, fold: Partitions, settings: CompactRecipe, share: float, folder: Path, verbose: int
     ) -> dict[str, float]:
         """Train a network for a fraction of its epochs, and score it.
 
@@ -129,7 +129,7 @@ class ClassifierObjective(MeanOverFolds):
 
 
 def trained_compact(
-    fold: Parts,
+    fold: Partitions,
     search: ClassifierSearch,
     recipe: CompactRecipe,
     share: float,
@@ -175,7 +175,7 @@ _SAMPLES = 30
 class BayesianFold:
     """A fold, and the trained network that the Bayesian networks of all trials start from."""
 
-    parts: Parts
+    parts: Partitions
     twin: keras.Model
     seed: int
 
@@ -240,7 +240,7 @@ class BayesianObjective(MeanOverFolds):
         loss, ece = negative_log_likelihood(found, truth), reliability(found, truth).ece
         return {"score": loss, "uar": uar, "ece": ece}
 
-    def _fold(self, parts: Parts, number: int) -> BayesianFold:
+    def _fold(self, parts: Partitions, number: int) -> BayesianFold:
         seed = derive_seed(self.search.seed, "fold", number)
         folder = self.folder / f"fold-{number + 1}"
         kept = folder / "twin.keras"

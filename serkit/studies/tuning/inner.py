@@ -16,7 +16,7 @@ from serkit.datasets.custom import Naming
 from serkit.datasets.protocols import hold_out, k_fold
 from serkit.errors import DivergedError, InputError
 from serkit.files import replacing
-from serkit.studies.parts import Parts, live_spectrograms
+from serkit.studies.partitions import Partitions, live_spectrograms
 from serkit.studies.tuning.records import Outcome, TrialFailedError
 from serkit.training.spectrograms import compute_spectrograms
 
@@ -30,7 +30,7 @@ def inner_parts(
     folder: Path,
     naming: Naming | None = None,
     live: WaveAugmentation | None = None,
-) -> list[Parts]:
+) -> list[Partitions]:
     """Split the speakers of the outer training partition into folds.
 
     The outer split is that of :func:`serkit.datasets.protocols.hold_out` for the same seed.
@@ -66,7 +66,7 @@ def inner_parts(
     if live is not None:
         spectrograms = live_spectrograms(corpus, spectrograms, spec, live)
     splits = k_fold(outer.train, label_set, seed, folds=folds)
-    return [Parts(corpus, split, spectrograms, label_set) for split in splits]
+    return [Partitions(corpus, split, spectrograms, label_set) for split in splits]
 
 
 class MeanOverFolds(ABC):

@@ -15,11 +15,11 @@ from serkit.models.compact import CompactSettings, compact
 from serkit.models.fitting import FitSettings
 from serkit.models.transfer import TransferSettings, resnet50_head
 from serkit.studies import comparison_settings
-from serkit.studies.classifier_runs import Training
+from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.comparison_settings import ClassifierKind, ComparisonSettings
 from serkit.studies.engine import Comparison
 from serkit.studies.gan_kinds import GanSizes
-from serkit.studies.generators import GanTraining
+from serkit.studies.generators import GANRun
 from serkit.studies.results import make_results
 from serkit.studies.run_folder import Run
 
@@ -69,7 +69,7 @@ def small(monkeypatch, small_classifiers) -> None:
         monkeypatch.setitem(comparison_settings.CLASSIFIERS, name, kind)
 
 
-def pretend_to_train(training: Training, verbose: int) -> None:
+def pretend_to_train(training: ClassifierRun, verbose: int) -> None:
     """Predictions at random, right the more often the better the arm is meant to be."""
     fold = training.filling.fold
     rng = np.random.default_rng(int(training.key, 16))
@@ -101,7 +101,7 @@ def pretend_to_train(training: Training, verbose: int) -> None:
 _COLUMNS = ("root", "path", "corpus", "speaker", "gender")
 
 
-def pretend_to_train_gan(gan: GanTraining, verbose: int) -> None:
+def pretend_to_train_gan(gan: GANRun, verbose: int) -> None:
     """A generator as it begins."""
     labels = gan.fold.parts.classes if gan.settings.classes else (gan.name,)
     card = GeneratorCard(labels, tuple(sorted(gan.speakers)), len(gan.clips), gan.kind, gan.spec)
@@ -123,8 +123,8 @@ def pretend(monkeypatch) -> None:
 
 
 def _pretend(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Training, "run", pretend_to_train)
-    patch.setattr(GanTraining, "run", pretend_to_train_gan)
+    patch.setattr(ClassifierRun, "run", pretend_to_train)
+    patch.setattr(GANRun, "run", pretend_to_train_gan)
     # Nothing to be freed, a quarter of a second each time.
     patch.setattr(keras.utils, "clear_session", lambda: None)
 

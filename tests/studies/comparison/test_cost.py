@@ -3,7 +3,7 @@ import pytest
 from serkit.studies import cost
 from serkit.studies.cost import Cost, cost_table, estimate_cost
 from serkit.studies.engine import Comparison
-from serkit.studies.generators import GanTraining
+from serkit.studies.generators import GANRun
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_steps_are_measured_and_multiplied_by_what_is_to_be_done(comparison, mon
         task
         for fold in comparison.folds
         for _, task in comparison.tasks(fold, comparison.arms[-1], (), ())
-        if isinstance(task, GanTraining)
+        if isinstance(task, GANRun)
     ]
     assert (gans.kind, gans.trainings) == ("dcgan", len(trained))
     # Three seconds a step of eight examples, whatever the batch of the GAN.

@@ -8,10 +8,10 @@ from serkit.augmentation.arms import GANS
 from serkit.errors import DivergedError, InputError, LeakError, RecordingError
 from serkit.files import read_json, write_json
 from serkit.progress import Progress
-from serkit.studies.classifier_runs import Training
+from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.comparison_spectrograms import AudioPart
 from serkit.studies.engine import Comparison
-from serkit.studies.generators import GanTraining
+from serkit.studies.generators import GANRun
 from serkit.studies.results import make_results
 from serkit.studies.run_folder import Run
 
@@ -42,7 +42,7 @@ def comparison(synthetic_root, settings_of, tmp_path):
 def trained(monkeypatch, pretend):
     """Names of what was trained, in order."""
     names = []
-    for kind in (Training, GanTraining):
+    for kind in (ClassifierRun, GANRun):
         monkeypatch.setattr(kind, "run", _noting(names, kind.run))
     return names
 
@@ -198,7 +198,7 @@ def test_a_gan_that_diverges_takes_its_arm_along_and_no_other(comparison, preten
     def diverge(self, verbose):
         raise DivergedError("a loss is no number")
 
-    monkeypatch.setattr(GanTraining, "run", diverge)
+    monkeypatch.setattr(GANRun, "run", diverge)
     made = comparison(more_seeds=(1,), best=2)
     made.run()
     assert set(made.failures.values()) == {"a loss is no number"}

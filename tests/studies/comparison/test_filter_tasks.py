@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from serkit.augmentation.arms import ARMS
-from serkit.studies.classifier_runs import TrainedFilter, Training
+from serkit.studies.classifier_runs import ClassifierRun, TrainedFilter
 from serkit.studies.filling import Filling
 
 
@@ -12,7 +12,7 @@ from serkit.studies.filling import Filling
 def filter_task(pretended, fold, small, tmp_path):
     settings = replace(pretended[0].settings, gated=True)
     filling = Filling(ARMS["none"], fold, settings, {})
-    training = Training("compact", filling, 0, settings, tmp_path, keep_model=True)
+    training = ClassifierRun("compact", filling, 0, settings, tmp_path, keep_model=True)
     training.run(0)
     return TrainedFilter(training)
 

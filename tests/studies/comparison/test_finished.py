@@ -15,7 +15,7 @@ from serkit.files import read_json, write_json
 from serkit.gans.wgan_gp import WGANGPSettings
 from serkit.models.fitting import FitSettings
 from serkit.studies import comparison_settings
-from serkit.studies.classifier_runs import Training
+from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.comparison import compare
 from serkit.studies.finished_comparison import FinishedComparison
 from serkit.studies.search_spaces import CompactRecipe
@@ -61,7 +61,7 @@ def test_to_keep_them_changes_nothing_and_a_second_time_trains_nothing(
     before = (compared / "comparison.json").read_bytes()
     compare(FinishedComparison(compared).settings, compared)
     assert (compared / "comparison.json").read_bytes() == before
-    monkeypatch.setattr(Training, "run", None)
+    monkeypatch.setattr(ClassifierRun, "run", None)
     again = FinishedComparison(compared).keep("none")
     assert again.classifiers == kept.classifiers
 
@@ -94,10 +94,10 @@ def test_a_training_that_fails_is_said(compared, small, tmp_path, monkeypatch):
     for file in folder.glob("cache/trainings/*/model.keras"):
         file.unlink()
 
-    def diverge(training: Training, verbose: int) -> None:
+    def diverge(training: ClassifierRun, verbose: int) -> None:
         raise DivergedError("loss is nan")
 
-    monkeypatch.setattr(Training, "run", diverge)
+    monkeypatch.setattr(ClassifierRun, "run", diverge)
     with pytest.raises(InputError, match="loss is nan"):
         FinishedComparison(folder).keep("none")
 

@@ -9,11 +9,11 @@ import pytest
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.errors import InputError
-from serkit.studies.classifier_runs import Training
+from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.comparison import reopened, task_factory_of
 from serkit.studies.comparison_spectrograms import AudioPart
 from serkit.studies.engine import Comparison
-from serkit.studies.generators import GanTraining
+from serkit.studies.generators import GANRun
 from serkit.tasks.ray import name_of
 from serkit.tasks.share import Share
 from serkit.training.spectrograms import compute_spectrograms
@@ -23,7 +23,7 @@ def test_every_piece_is_found_again_by_its_name(pretended):
     comparison, _ = pretended
     task_factory = task_factory_of(comparison)
     tasks = [task for _, task in comparison._tasks(comparison.arms, (0, 1))]
-    assert {type(task) for task in tasks} == {AudioPart, Training, GanTraining}
+    assert {type(task) for task in tasks} == {AudioPart, ClassifierRun, GANRun}
     for task in (tasks[0], tasks[len(tasks) // 2], tasks[-1]):
         name = task.place.relative_to(task_factory.cache).as_posix()
         found = task_factory.reopen(task_factory.out, task_factory.cache, name)

@@ -17,7 +17,7 @@ from serkit.export.versions import DETAILS
 from serkit.files import read_json
 from serkit.models.compact import CompactSettings
 from serkit.models.fitting import FitSettings
-from serkit.studies.classifier_runs import Training
+from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.demo import demo_settings, run_demo
 from serkit.studies.finished_comparison import FinishedComparison
 from serkit.studies.gan_kinds import GanSizes
@@ -115,7 +115,7 @@ def test_a_finished_run_is_not_repeated_but_a_removed_model_is_exported_again(do
 
 @pytest.mark.parametrize(("name", "arm"), [("original", "none"), ("augmented", "dcgan")])
 def test_both_arms_can_be_exported(done, name, arm, monkeypatch):
-    monkeypatch.setattr(Training, "run", None)
+    monkeypatch.setattr(ClassifierRun, "run", None)
     given = FinishedComparison(done).keep(name)
     assert (given.known["arm"], given.known["protocol"]) == (arm, "hold-out, one split")
     generated = read_json(done / "metrics.json")["generated"]

@@ -10,15 +10,15 @@ from serkit.errors import InputError, SerkitError
 from serkit.export.versions import DETAILS
 from serkit.files import read_json
 from serkit.studies import deployment
-from serkit.studies.deployment import DeliverySettings, deliver, try_out
+from serkit.studies.deployment import AbstentionSettings, export_run, try_out
 from serkit.studies.finished_comparison import FinishedComparison
 from serkit.uncertainty.temperature import best_temperature
 
 
 def _deliver(run: Path, out: Path, **settings) -> Path:
     given = FinishedComparison(run).keep()
-    return deliver(
-        replace(given, known={**given.known, "leaky": True}), out, DeliverySettings(**settings)
+    return export_run(
+        replace(given, known={**given.known, "leaky": True}), out, AbstentionSettings(**settings)
     )
 
 
@@ -75,9 +75,9 @@ def test_abstaining_from_all_clips(finished_run, tmp_path, monkeypatch):
 
 def test_exactly_one_of_coverage_and_accuracy():
     with pytest.raises(InputError, match="`coverage` or `accuracy`"):
-        DeliverySettings(coverage=0.5, accuracy=0.5)
+        AbstentionSettings(coverage=0.5, accuracy=0.5)
     with pytest.raises(InputError, match="`coverage` or `accuracy`"):
-        DeliverySettings(coverage=None)
+        AbstentionSettings(coverage=None)
 
 
 def test_the_exported_model_predicts_in_another_process(delivered, synthetic_corpus, capfd):

@@ -6,7 +6,7 @@ from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.datasets.corpus import Corpus
 from serkit.datasets.protocols import hold_out
 from serkit.errors import LeakError
-from serkit.studies.parts import Parts, live_spectrograms
+from serkit.studies.partitions import Partitions, live_spectrograms
 from serkit.training.batches import training_batches
 from serkit.training.spectrograms import compute_spectrograms
 
@@ -59,7 +59,7 @@ def test_examples_for_fitting_keep_their_waveforms(synthetic_corpus, tmp_path):
     kept = compute_spectrograms(synthetic_corpus, spec, cache=tmp_path)
     live = live_spectrograms(synthetic_corpus, kept, spec, WaveAugmentation(shift=0.1))
     split = hold_out(synthetic_corpus, "emotion", 0)
-    parts = Parts(synthetic_corpus, split, live, "emotion")
+    parts = Partitions(synthetic_corpus, split, live, "emotion")
     found = parts.to_fit(split.train).spectrograms
     clips = [synthetic_corpus.clips[row] for row in found.rows]
     assert clips == list(split.train.clips)

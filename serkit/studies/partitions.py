@@ -60,7 +60,7 @@ def live_spectrograms(
     return LiveSpectrograms(kept, waveforms, spec, augmentation, accelerator())
 
 
-class Parts:
+class Partitions:
     """Spectrograms and labels of any subset of a corpus.
 
     Args:
@@ -91,9 +91,9 @@ class Parts:
         _, frames, bins, channels = self._spectrograms.shape
         return frames, bins, channels
 
-    def split_by(self, split: Split) -> "Parts":
+    def split_by(self, split: Split) -> "Partitions":
         """Return the same clips and spectrograms with another split."""
-        return Parts(self.corpus, split, self._spectrograms, self.label_set)
+        return Partitions(self.corpus, split, self._spectrograms, self.label_set)
 
     def of(self, part: Corpus) -> np.ndarray:
         """Return the spectrograms ``(clips, frames, bins, 1)`` of some clips, in their order."""
@@ -197,7 +197,7 @@ def remove_checkpoint(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def predict_part(model: keras.Model, parts: Parts, part: Corpus) -> pd.DataFrame:
+def predict_partition(model: keras.Model, parts: Partitions, part: Corpus) -> pd.DataFrame:
     """Predict the classes of some clips.
 
     Args:
