@@ -46,9 +46,3 @@ def counted(number: int, noun: str) -> str:
 def too_few(number: int, noun: str) -> str:
     """Format a phrase such as ``1 speaker is too few`` or ``3 speakers are too few``."""
     return f"{counted(number, noun)} {'is' if number == 1 else 'are'} too few"
-
-
-def time_left(seconds: float) -> str:
-    """Format a remaining time in minutes, such as ``about 3 min left``."""
-    minutes = round(seconds / 60)
-    return f"about {minutes} min left" if minutes else "less than a minute left"

@@ -1,7 +1,6 @@
 """Run a whole comparison: training runs, numbers, tables and the report page."""
 
 import functools
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +41,10 @@ def reopened(settings: ComparisonSettings, out: Path, cache: Path, name: str) ->
     Raises:
         InputError: if there is no such task.
     """
-    given = pickle.dumps(settings), out, cache
     if Path(name).parts[0] == AUDIO:
         # Spectrograms depend neither on splits nor on rare classes, so folds are not needed.
-        return _find(_views(*given), cache / name)
-    return _comparison(*given).task_at(name)
+        return _find(_views(settings, out, cache), cache / name)
+    return _comparison(settings, out, cache).task_at(name)
 
 
 def _find(views: Views, place: Path) -> AudioPart:
@@ -57,16 +55,15 @@ def _find(views: Views, place: Path) -> AudioPart:
 
 
 @functools.lru_cache(maxsize=1)
-def _views(settings: bytes, out: Path, cache: Path) -> Views:
+def _views(settings: ComparisonSettings, out: Path, cache: Path) -> Views:
     # As :class:`serkit.studies.engine.Comparison` does.
     tf.config.experimental.enable_op_determinism()
-    wanted = pickle.loads(settings)
-    return Views(wanted, open_corpus(wanted, out, Silent()), cache)
+    return Views(settings, open_corpus(settings, out, Silent()), cache)
 
 
 @functools.lru_cache(maxsize=1)
-def _comparison(settings: bytes, out: Path, cache: Path) -> Comparison:
-    return Comparison(pickle.loads(settings), out, cache, Silent())
+def _comparison(settings: ComparisonSettings, out: Path, cache: Path) -> Comparison:
+    return Comparison(settings, out, cache, Silent())
 
 
 # A later call in the same run folder may change these settings: training runs do not depend on each

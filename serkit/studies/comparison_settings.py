@@ -200,8 +200,8 @@ class ComparisonSettings:
     masks: MaskSettings = field(default_factory=MaskSettings)
     gans: GanSizes = field(default_factory=GanSizes)
     gan_recipe: str = SMALL_DATA
-    fit: dict[str, FitSettings] = field(default_factory=dict)
-    tuned: dict[str, CompactRecipe | GANSettings] = field(default_factory=dict)
+    fit: dict[str, FitSettings] = field(default_factory=dict, hash=False)
+    tuned: dict[str, CompactRecipe | GANSettings] = field(default_factory=dict, hash=False)
     naming: Naming = field(default_factory=Naming)
     frozen_convs: int = FROZEN_CONVS
     precision: str = field(default_factory=fastest_precision)
@@ -268,13 +268,6 @@ class ComparisonSettings:
                 f"({names}): these draw a speed at each step, the others have fixed ones. "
                 "Received: False."
             )
-
-    @property
-    def is_live(self) -> bool:
-        """Whether an arm computes training batches from waveforms, so that it reads recordings."""
-        return any(
-            self.waves_of(arm) is not None for arm in choose_arms(self.arms, self.everywhere)
-        )
 
     def waves_of(self, arm: Arm) -> WaveAugmentation | None:
         """Return an arm's augmentation of waveforms; None if its spectrograms are precomputed."""

@@ -174,22 +174,6 @@ class Partitions:
         rows = np.unique(np.linspace(0, len(clips) - 1, count).round().astype(int))
         return self.of(Corpus(tuple(clips[row] for row in rows), self.corpus.roots))
 
-    def training(self, added: dict[str, np.ndarray]) -> Examples:
-        """Return the training partition with generated spectrograms appended.
-
-        Args:
-            added: generated spectrograms ``(n, frames, bins, 1)`` by class name. They must come
-                from a generator that was trained on training speakers only.
-        """
-        real = self.to_fit(self.split.train)
-        numbers = [np.full(len(made), self.classes.index(label)) for label, made in added.items()]
-        speakers = [self.rare(label).speakers() for label in added]
-        return Examples(
-            np.concatenate([np.asarray(real.spectrograms), *added.values()]),
-            real.speakers.union(*speakers),
-            np.concatenate([self.labels(self.split.train), *numbers]),
-        )
-
 
 def remove_checkpoint(folder: Path) -> None:
     """Remove the checkpoint of a training run that has ended."""

@@ -19,14 +19,6 @@ def test_spectrograms_and_labels_are_in_the_order_of_the_clips(parts):
     assert parts.classes == ("angry", "sad")
 
 
-def test_generated_spectrograms_are_appended(parts):
-    found = parts.training({"sad": np.full((3, 1, 1, 1), -1.0, "float32")})
-    assert found.spectrograms[-3:].ravel().tolist() == [-1, -1, -1]
-    assert found.labels[-3:].tolist() == [1, 1, 1]
-    assert len(found) == len(parts.split.train) + 3
-    assert found.speakers == parts.split.train.speakers()
-
-
 def test_some_clips_are_evenly_spaced(parts):
     rare = parts.of(parts.rare("sad")).ravel().tolist()
     some = parts.some("sad", 3).ravel().tolist()
