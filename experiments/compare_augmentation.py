@@ -80,8 +80,7 @@ def compare(options: argparse.Namespace, run: Run) -> None:
             settings = gan_settings(steps=steps, steps_per_epoch=20)
             gan, folder = DCGAN(settings, 0), options.out / f"fold-{fold}"
             before = folder / "gan-all" if name != "all" else None
-            given = gan, some, speakers, settings, 0, folder / f"gan-{name}"
-            fit_gan(*given, init_from=before, verbose=2)
+            fit_gan(gan, some, speakers, 0, folder / f"gan-{name}", init_from=before, verbose=2)
         missing, number = clips - len(rare), classes.index(label)
         samples = sample(gan.sampler, missing, 0)
         arms = {

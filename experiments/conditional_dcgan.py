@@ -62,7 +62,6 @@ def main(options: argparse.Namespace) -> None:
                 gan,
                 examples,
                 trial.parts.split.speakers,
-                settings,
                 seed,
                 options.out / name,
                 init_from=options.out / before if before else None,

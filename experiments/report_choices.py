@@ -45,7 +45,7 @@ def main(options: argparse.Namespace) -> None:
             gan = build(chosen, options.seed)
             folder = options.out / name.replace(" ", "-")
             speakers, seed = trial.parts.split.speakers, options.seed
-            histories[name] = fit_gan(gan, examples, speakers, gan.settings, seed, folder)
+            histories[name] = fit_gan(gan, examples, speakers, seed, folder)
             made[name] = sample(gan.sampler, trial.settings.judged, options.seed)
         rows = [
             [name, *(f"{np.mean([row[key] for row in history[-5:]]):.2f}" for key in TRACKED)]

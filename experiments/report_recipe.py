@@ -96,7 +96,7 @@ def train_by_report(
     watched = watch(trial, folder, options)
     end = EndAfterChange(epochs - against_second(known))
     speakers, seed = trial.parts.split.speakers, options.seed
-    return gan, fit_gan(gan, examples, speakers, settings, seed, folder, callbacks=(watched, end))
+    return gan, fit_gan(gan, examples, speakers, seed, folder, callbacks=(watched, end))
 
 
 def train_by_small_data(
@@ -119,7 +119,6 @@ def train_by_small_data(
             gan,
             clips,
             trial.parts.split.speakers,
-            settings,
             options.seed,
             folder,
             init_from=before,

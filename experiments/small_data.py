@@ -48,7 +48,7 @@ def main(options: argparse.Namespace) -> None:
         speakers, found = trial.parts.split.speakers, []
         before = options.out / "all-classes"
         gan = DCGAN(pretraining, 0)
-        fit_gan(gan, trial.training, speakers, pretraining, 0, before, verbose=2)
+        fit_gan(gan, trial.training, speakers, 0, before, verbose=2)
         for arm, settings in arms.items():
             for seed in options.seeds:
                 gan = DCGAN(settings, seed)
@@ -56,7 +56,6 @@ def main(options: argparse.Namespace) -> None:
                     gan,
                     trial.real[label],
                     speakers,
-                    settings,
                     seed,
                     options.out / f"{arm.replace(' ', '-')}-{seed}",
                     init_from=None if arm == "without pretraining" else before,

@@ -110,7 +110,6 @@ def main(options: argparse.Namespace) -> None:
                 gan,
                 examples,
                 speakers,
-                settings,
                 options.seed,
                 folder,
                 init_from=before,

@@ -81,7 +81,6 @@ def main(options: argparse.Namespace) -> None:
                     gan,
                     examples,
                     trial.parts.split.speakers,
-                    settings,
                     seed,
                     folder,
                     init_from=before,

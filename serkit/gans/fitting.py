@@ -12,7 +12,7 @@ from serkit.datasets.splits import Speakers
 from serkit.errors import InputError, ResumeError, check_range
 from serkit.files import read_json, replacing, write_json
 from serkit.formatting import counted
-from serkit.gans.base import GAN, GANSettings
+from serkit.gans.base import GAN
 from serkit.gans.sampling import sample
 from serkit.training.batches import training_batches
 from serkit.training.callbacks import Resume, StopWhenDiverged, read_state
@@ -109,9 +109,8 @@ def fit_gan(
     gan: GAN,
     examples: Examples,
     speakers: Speakers,
-    settings: GANSettings,
     seed: int,
-    folder: Path,
+    folder: Path | str,
     *,
     init_from: Path | None = None,
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
@@ -132,7 +131,6 @@ def fit_gan(
         examples: ``(n, 224, 224, 1)`` in [-1, 1]; ``n`` may be smaller than a batch. Fewer than 8
             examples cause a warning. A GAN of several classes needs labels; other GANs ignore them.
         speakers: speakers of each partition of the split.
-        settings: settings that the GAN was built with.
         seed: seed of the order of examples.
         folder: folder for ``state.npz`` and ``history.csv``.
         init_from: such a folder of another GAN with the same networks, usually trained on more
@@ -150,6 +148,7 @@ def fit_gan(
         ResumeError: if ``init_from`` holds no state of a GAN with these networks.
         DivergedError: if a loss or a weight is no longer finite; files of earlier epochs stay.
     """
+    settings, folder = gan.settings, Path(folder)
     speakers.require_training(examples.speakers)
     arrays = _arrays(examples, settings.classes)
     resume = Resume(folder, gan.state)

@@ -121,7 +121,6 @@ class GANRun:
             gan,
             real,
             self.fold.split.speakers,
-            self.settings,
             seed,
             self.place,
             init_from=self.before.place if self.before else None,

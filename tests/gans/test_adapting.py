@@ -15,11 +15,11 @@ def test_only_batch_normalisation_of_the_generator_is_trained(
 ):
     first, second = small_gan(SETTINGS), small_gan(SETTINGS)
     folder = tmp_path / "first"
-    fit_gan(first, small_examples, speakers, SETTINGS, 0, folder, verbose=0)
+    fit_gan(first, small_examples, speakers, 0, folder, verbose=0)
     before = [np.array(v) for v in first.generator.variables]
     tune_norms_alone(second.generator)
     own = tmp_path / "second"
-    fit_gan(second, small_examples, speakers, SETTINGS, 1, own, init_from=folder, verbose=0)
+    fit_gan(second, small_examples, speakers, 1, own, init_from=folder, verbose=0)
     pairs = zip(before, second.generator.variables, strict=True)
     moved = [(not np.array_equal(old, v), v.path.split("/")[-1]) for old, v in pairs]
     assert {name for changed, name in moved if not changed} == {"kernel", "bias"}

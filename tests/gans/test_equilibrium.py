@@ -95,8 +95,8 @@ def test_a_run_that_ended_at_the_equilibrium_is_not_continued(
 ):
     stop = Equilibrium(low=0.0, high=100.0, epochs=3)
     settings = DCGANSettings(batch_size=4, steps=10, steps_per_epoch=2, stop=stop)
-    first = fit_gan(small_gan(settings), small_examples, speakers, settings, 0, tmp_path, verbose=0)
+    first = fit_gan(small_gan(settings), small_examples, speakers, 0, tmp_path, verbose=0)
     assert [row["epoch"] for row in first] == [1, 2, 3]
     again = small_gan(settings)
-    assert fit_gan(again, small_examples, speakers, settings, 0, tmp_path, verbose=0) == first
+    assert fit_gan(again, small_examples, speakers, 0, tmp_path, verbose=0) == first
     assert int(again.generator_optimizer.iterations) == 6

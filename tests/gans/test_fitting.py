@@ -32,7 +32,7 @@ def spectrograms() -> Examples:
 def trained(small_gan, small_examples, speakers, tmp_path_factory) -> Path:
     """The folder of a training run with the settings ``SMALL`` and seed 1; do not write into it."""
     folder = tmp_path_factory.mktemp("trained")
-    fit_gan(small_gan(SMALL, 1), small_examples, speakers, SMALL, 1, folder, verbose=0)
+    fit_gan(small_gan(SMALL, 1), small_examples, speakers, 1, folder, verbose=0)
     return folder
 
 
@@ -64,9 +64,7 @@ def _resumed_equals_uninterrupted(gan, examples, speakers, folder):
         if gan.stage:
             gan.go_to_stage(0)
         place = folder / name
-        return fit_gan(
-            gan, examples, speakers, gan.settings, 5, place, callbacks=callbacks, verbose=0
-        )
+        return fit_gan(gan, examples, speakers, 5, place, callbacks=callbacks, verbose=0)
 
     expected = fit("whole")
     whole = [np.array(variable) for variable in gan.state]
@@ -144,7 +142,7 @@ def test_resumed_run_equals_uninterrupted_run_with_all_options(
 def test_finished_run_is_not_trained_again(small_gan, small_examples, speakers, trained, tmp_path):
     before = (trained / "state.npz").read_bytes()
     again = small_gan(SMALL, 1)
-    history = fit_gan(again, small_examples, speakers, SMALL, 1, trained, verbose=0)
+    history = fit_gan(again, small_examples, speakers, 1, trained, verbose=0)
     assert [row["epoch"] for row in history] == [1, 2, 3]
     assert int(again.generator_optimizer.iterations) == 6
     assert (trained / "state.npz").read_bytes() == before
@@ -157,7 +155,7 @@ def test_clips_of_other_than_training_speakers_are_refused(
     leak = dataclasses.replace(small_examples, speakers=frozenset({"a", speaker}))
     gan = small_gan(SMALL)
     with pytest.raises(LeakError, match=rf"\b{speaker}\b"):
-        fit_gan(gan, leak, speakers, SMALL, 5, tmp_path / "run", verbose=0)
+        fit_gan(gan, leak, speakers, 5, tmp_path / "run", verbose=0)
     assert int(gan.generator_optimizer.iterations) == 0
     assert not (tmp_path / "run").exists()
 
@@ -172,11 +170,11 @@ def test_few_clips_cause_a_warning_and_none_an_error(
     gan = small_gan(SMALL)
     monkeypatch.setattr(gan, "fit", lambda *batches, **options: None)
     for count in (7, 8):
-        fit_gan(gan, _first(small_examples, count), speakers, SMALL, 5, tmp_path)
+        fit_gan(gan, _first(small_examples, count), speakers, 5, tmp_path)
         assert len([w for w in recwarn if "fewer than 8" in str(w.message)]) == (count < 8)
         recwarn.clear()
     with pytest.raises(InputError, match=r"`examples`.*Received: 0"):
-        fit_gan(gan, _first(small_examples, 0), speakers, SMALL, 5, tmp_path)
+        fit_gan(gan, _first(small_examples, 0), speakers, 5, tmp_path)
 
 
 @pytest.mark.parametrize("labels", [None, [0, 1, 2, 3] * 2, [0, 1, 2, -1] * 2])
@@ -187,7 +185,7 @@ def test_labels_must_be_class_numbers_of_the_gan(
     labels = None if labels is None else np.array(labels)
     wrong = dataclasses.replace(small_examples, labels=labels)
     with pytest.raises(InputError, match="between 0 and 2"):
-        fit_gan(small_gan(settings), wrong, speakers, settings, 5, tmp_path / "run")
+        fit_gan(small_gan(settings), wrong, speakers, 5, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -211,7 +209,6 @@ def test_init_from_copies_weights_but_neither_epochs_nor_momentum(
         gan,
         small_examples,
         speakers,
-        SMALL,
         2,
         tmp_path,
         init_from=trained,
@@ -231,14 +228,13 @@ def test_init_from_copies_weights_but_neither_epochs_nor_momentum(
 def test_resumed_run_keeps_its_own_weights(small_gan, small_examples, speakers, trained, tmp_path):
     one = dataclasses.replace(SMALL, steps=2)
     first = small_gan(one, 2)
-    fit_gan(first, small_examples, speakers, one, 2, tmp_path, init_from=trained, verbose=0)
+    fit_gan(first, small_examples, speakers, 2, tmp_path, init_from=trained, verbose=0)
     own, _ = read_state(tmp_path)
     start = _Start()
     history = fit_gan(
         small_gan(SMALL, 2),
         small_examples,
         speakers,
-        SMALL,
         2,
         tmp_path,
         init_from=trained,
@@ -258,17 +254,17 @@ def test_init_from_other_networks_is_refused(
     settings = dataclasses.replace(SMALL, **other)
     gan = small_gan(settings)
     with pytest.raises(ResumeError, match="width"):
-        fit_gan(gan, small_examples, speakers, settings, 5, tmp_path, init_from=trained)
+        fit_gan(gan, small_examples, speakers, 5, tmp_path, init_from=trained)
 
 
 def test_init_from_without_average_is_refused_with_average(
     small_gan, small_examples, speakers, tmp_path
 ):
     without = dataclasses.replace(SMALL, ema=0.0, steps=2)
-    fit_gan(small_gan(without), small_examples, speakers, without, 5, tmp_path / "a", verbose=0)
+    fit_gan(small_gan(without), small_examples, speakers, 5, tmp_path / "a", verbose=0)
     gan, before, folder = small_gan(SMALL), tmp_path / "a", tmp_path / "b"
     with pytest.raises(ResumeError, match="ema"):
-        fit_gan(gan, small_examples, speakers, SMALL, 5, folder, init_from=before)
+        fit_gan(gan, small_examples, speakers, 5, folder, init_from=before)
 
 
 def test_init_from_missing_or_damaged_state_is_refused(
@@ -276,7 +272,7 @@ def test_init_from_missing_or_damaged_state_is_refused(
 ):
     def fit():
         gan, folder = small_gan(SMALL), tmp_path / "run"
-        fit_gan(gan, small_examples, speakers, SMALL, 5, folder, init_from=tmp_path)
+        fit_gan(gan, small_examples, speakers, 5, folder, init_from=tmp_path)
 
     with pytest.raises(ResumeError, match=r"`init_from`.*state\.npz"):
         fit()
@@ -291,7 +287,7 @@ def test_diverged_run_names_the_step_and_keeps_earlier_files(
     settings, small_gan, small_examples, speakers, tmp_path
 ):
     first = dataclasses.replace(settings, steps=4)
-    fit_gan(small_gan(first), small_examples, speakers, first, 5, tmp_path, verbose=0)
+    fit_gan(small_gan(first), small_examples, speakers, 5, tmp_path, verbose=0)
     kept = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert set(kept) == {"state.npz", "history.csv"}
     broken = small_examples.spectrograms.copy()
@@ -302,7 +298,6 @@ def test_diverged_run_names_the_step_and_keeps_earlier_files(
             small_gan(settings),
             dataclasses.replace(small_examples, spectrograms=broken),
             speakers,
-            settings,
             5,
             tmp_path,
             callbacks=(keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: seen.append(1)),),

@@ -152,7 +152,6 @@ def test_each_discriminator_learns_in_its_own_stage_only(
         gan,
         small_examples,
         speakers,
-        settings,
         0,
         tmp_path,
         callbacks=(keras.callbacks.LambdaCallback(on_epoch_end=kernels),),

@@ -152,9 +152,7 @@ def test_measures_are_in_the_history_of_fit_gan(small_gan, small_examples, speak
     settings = DCGANSettings(batch_size=4, steps=4, steps_per_epoch=2, ema=0.5)
     gan = small_gan(settings)
     watch = Watch(tmp_path, measure=_measure([0.2, 0.1]), count=4, drawn=1)
-    history = fit_gan(
-        gan, small_examples, speakers, settings, 0, tmp_path, callbacks=(watch,), verbose=0
-    )
+    history = fit_gan(gan, small_examples, speakers, 0, tmp_path, callbacks=(watch,), verbose=0)
     assert [row["kid"] for row in history] == [0.2, 0.1]
     assert set(history[0]) > {"epoch", "d_loss", "g_loss", "kid", "spread"}
     header = (tmp_path / "history.csv").read_text().splitlines()[0]

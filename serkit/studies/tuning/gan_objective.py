@@ -207,7 +207,6 @@ class GanObjective(MeanOverFolds):
                 gan,
                 examples,
                 fold.parts.split.speakers,
-                one,
                 seed,
                 folder / name,
                 init_from=before,
