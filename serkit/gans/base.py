@@ -37,7 +37,7 @@ class GANSettings:
             steps of both networks; None switches it off.
         ema: decay of the moving average of the generator's weights; samples are taken from the
             averaged generator. 0 switches the average off. In early steps the decay is lower, see
-            :class:`serkit.gans.small_data.Averaged`.
+            :func:`serkit.gans.small_data.update_average`.
         precision: ``float32``, or ``mixed_bfloat16``: convolutions in bfloat16, weights and losses
             in float32.
         jit_compile: whether XLA compiles the step; ``auto`` leaves the choice to Keras. On a CPU,

@@ -16,7 +16,7 @@ from serkit.studies.engine import MANIFEST, Comparison, open_corpus
 from serkit.studies.exports import write_tables
 from serkit.studies.results import make_results
 from serkit.studies.run_folder import Run
-from serkit.tasks.graph import Engine, LocalEngine, Task, TaskFactory
+from serkit.tasks.graph import Engine, Task, TaskFactory
 
 
 def task_factory_of(comparison: Comparison) -> TaskFactory:
@@ -124,7 +124,7 @@ def compare_in(
     run.begin_work()
     with progress.stage("spectrograms and training runs"):
         try:
-            comparison.run(engine or LocalEngine(), task_factory_of(comparison))
+            comparison.run(engine, task_factory_of(comparison))
         except RecordingError:
             # The user corrects the recordings, so the next call has to audit them again.
             (out / MANIFEST).unlink(missing_ok=True)

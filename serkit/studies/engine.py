@@ -22,7 +22,7 @@ from serkit.studies.comparison_spectrograms import Views
 from serkit.studies.filling import Filling
 from serkit.studies.folds import Fold, make_folds
 from serkit.studies.generators import Generators
-from serkit.tasks.graph import Engine, Task, TaskFactory, TaskGraph
+from serkit.tasks.graph import Engine, LocalEngine, Task, TaskFactory, TaskGraph
 from serkit.training.shards import Rows
 
 MANIFEST = "manifest.csv"
@@ -117,11 +117,11 @@ class Comparison:
         """Spectrograms ``(clips, frames, bins, 1)`` of all clips; missing ones are computed."""
         return self.views[1.0]
 
-    def run(self, engine: Engine, task_factory: TaskFactory) -> None:
+    def run(self, engine: Engine | None = None, task_factory: TaskFactory | None = None) -> None:
         """Run all tasks: spectrograms, all arms, then ``none`` and the best arms with more seeds.
 
         Args:
-            engine: scheduler that runs the tasks.
+            engine: scheduler that runs the tasks; default: this process runs them.
             task_factory: settings to recreate tasks in other processes, see
                 :func:`serkit.studies.comparison.task_factory_of`.
 
@@ -129,6 +129,7 @@ class Comparison:
             RecordingError: if a recording cannot be read or decoded; the message names it.
         """
         self.views.settle()
+        engine = engine or LocalEngine()
         settings, say, verbose = self.settings, self.progress.say, self.progress.verbose
         arms = 1 + min(settings.best, len(self.arms) - 1)
         more = arms * len(settings.more_seeds) * len(self.folds)

@@ -177,7 +177,11 @@ class Engine(Protocol):
     """Scheduler that runs all tasks of a graph."""
 
     def run(
-        self, plan: TaskGraph, task_factory: TaskFactory, say: Callable[[str], None], verbose: int
+        self,
+        plan: TaskGraph,
+        task_factory: TaskFactory | None,
+        say: Callable[[str], None],
+        verbose: int,
     ) -> None:
         """Run all tasks that are not done. Each task runs after the tasks that it needs.
 
@@ -186,7 +190,8 @@ class Engine(Protocol):
 
         Args:
             plan: the tasks.
-            task_factory: settings to recreate a task in another process.
+            task_factory: settings to recreate a task in another process; a scheduler that runs the
+                tasks in this process needs none.
             say: function that is called with each line of progress.
             verbose: as for Keras' ``fit``.
         """

@@ -143,13 +143,20 @@ class RayEngine:
             self._ray.shutdown()
 
     def run(
-        self, plan: TaskGraph, task_factory: TaskFactory, say: Callable[[str], None], verbose: int
+        self,
+        plan: TaskGraph,
+        task_factory: TaskFactory | None,
+        say: Callable[[str], None],
+        verbose: int,
     ) -> None:
         """See :meth:`serkit.tasks.graph.Engine.run`. The worker processes print nothing.
 
         Raises:
+            InputError: if ``task_factory`` is None.
             SchedulerError: if a task was lost with its node more often than ``retries``.
         """
+        if task_factory is None:
+            raise InputError("`task_factory` must be given to run tasks elsewhere. Received: None.")
         share = Share(self.settings.share) if self.settings.share else None
         if share:
             self._exchange_with(share, task_factory, plan)

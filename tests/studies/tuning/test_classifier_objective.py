@@ -7,7 +7,7 @@ from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.errors import DivergedError, InputError
 from serkit.models.bayesian import from_deterministic, last_block
 from serkit.models.fitting import FitSettings
-from serkit.studies import parts
+from serkit.studies import partitions
 from serkit.studies.tuning.classifier_objective import (
     BayesianObjective,
     ClassifierObjective,
@@ -32,7 +32,7 @@ def never_fitted(monkeypatch):
         seen.append((model, settings))
         raise _Seen
 
-    monkeypatch.setattr(parts, "fit_classifier", instead)
+    monkeypatch.setattr(partitions, "fit_classifier", instead)
     return seen
 
 
