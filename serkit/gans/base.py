@@ -137,19 +137,26 @@ class GAN(keras.Model):
             raise InputError(
                 f"`settings` must be {self.settings_type.__name__}. Received: {settings!r}."
             )
-        self.settings, self.seed = settings, seed
+        self.settings: GANSettings = settings
+        self.seed: int = seed
         with precision(settings.precision):
-            self.generator = generator or networks.generator(
+            self.generator: keras.Model = generator or networks.generator(
                 settings.width, settings.latent, derive_seed(seed, "generator"), settings.classes
             )
-            self.discriminators = list(discriminators or self.new_discriminators())
-        self.averaged = keras.models.clone_model(self.generator) if settings.ema else None
+            self.discriminators: list[keras.Model] = list(
+                discriminators or self.new_discriminators()
+            )
+        self.averaged: keras.Model | None = (
+            keras.models.clone_model(self.generator) if settings.ema else None
+        )
         if self.averaged is not None:
             self.averaged.set_weights(self.generator.get_weights())
-        self.stage = 0
-        self.noise_seed = derive_seed(seed, "noise")
+        self.stage: int = 0
+        self.noise_seed: int = derive_seed(seed, "noise")
         # No tracker may be named "loss": Keras has one of this name, and both would show 0.
-        self.trackers = [keras.metrics.Mean(name=name) for name in self.tracked]
+        self.trackers: list[keras.metrics.Mean] = [
+            keras.metrics.Mean(name=name) for name in self.tracked
+        ]
         # The networks are built. Otherwise Keras, under a strategy, would build this model by
         # calling it on spectrograms instead of noise.
         self.built = True
@@ -163,14 +170,16 @@ class GAN(keras.Model):
         """Return optimizers of the generator and of each discriminator, as the settings say."""
         raise NotImplementedError
 
-    def call(self, noise, training=False):
+    def call(
+        self, noise: tf.Tensor | Sequence[tf.Tensor], training: bool | None = False
+    ) -> tf.Tensor:
         return self.generator(noise, training=training)
 
     def compile(
         self,
         generator_optimizer: keras.Optimizer | None = None,
         discriminator_optimizers: Sequence[keras.Optimizer] | None = None,
-        **options,
+        **options: Any,
     ) -> None:
         """Set the optimizers. A new GAN is compiled with those of its settings.
 
@@ -182,8 +191,10 @@ class GAN(keras.Model):
         """
         super().compile(jit_compile=self.settings.jit_compile, **options)
         usual, usuals = self.new_optimizers()
-        self.generator_optimizer = generator_optimizer or usual
-        self.discriminator_optimizers = list(discriminator_optimizers or usuals)
+        self.generator_optimizer: keras.Optimizer = generator_optimizer or usual
+        self.discriminator_optimizers: list[keras.Optimizer] = list(
+            discriminator_optimizers or usuals
+        )
         self._compile_options = options
         # Built now, so that a checkpoint can be restored before the first step.
         self.generator_optimizer.build(self.generator.trainable_variables)
@@ -202,7 +213,9 @@ class GAN(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> Self:
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> Self:
         settings, stage = restored(cls.settings_type, config["settings"]), config["stage"]
         parts = {
             name: keras.saving.deserialize_keras_object(config[name], custom_objects)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -12,7 +13,7 @@ from serkit.gans.losses import discriminator_accuracy, discriminator_loss, gener
 from serkit.gans.networks import DISCRIMINATORS
 from serkit.gans.small_data import DiffAugmentSettings
 from serkit.gans.staging import Equilibrium, Stages, StagingSettings
-from serkit.gans.steps import apply_gradients, split_batch, step_seeds
+from serkit.gans.steps import Batch, apply_gradients, split_batch, step_seeds
 from serkit.seeds import derive_seed
 
 STAGED = "staged"
@@ -149,7 +150,7 @@ class DCGAN(GAN):
         balanced = stop is not None and stop.reached(history, len(self.discriminators))
         return balanced or super().is_finished(history)
 
-    def train_step(self, data) -> dict[str, tf.Tensor]:
+    def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
         settings = self.settings
         parts = split_batch(data, settings.discriminator_steps)
         seeds = step_seeds(self.step_seed(), len(parts) + settings.generator_steps - 1)
@@ -220,7 +221,7 @@ Source: 2021 report, sections 4.1 and 6.1; Radford et al. (2016), arXiv:1511.064
 """
 
 
-def dcgan_recipe(name: str, clips: int, **changes) -> DCGANSettings:
+def dcgan_recipe(name: str, clips: int, **changes: Any) -> DCGANSettings:
     """Return the settings of a recipe for a DCGAN that is trained on ``clips`` clips.
 
     Args:

@@ -68,12 +68,12 @@ class Watch(keras.callbacks.Callback):
         known = self._folder / _NUMBERS
         self._best = read_json(known)[KID] if known.exists() else math.inf
 
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if epoch == 0:
             # A best generator in the folder belongs to an earlier training run that was restarted.
             self._best = math.inf
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs, number = {} if logs is None else logs, epoch + 1
         # The planned last epoch. A training run that stops early has a PNG of a nearby epoch.
         last = number == self.params["epochs"]

@@ -9,7 +9,7 @@ from serkit.errors import check_range
 from serkit.gans.base import GAN, GANSettings
 from serkit.gans.losses import gradient_penalty, wasserstein_critic_loss, wasserstein_generator_loss
 from serkit.gans.networks import critic
-from serkit.gans.steps import apply_gradients, split_batch, step_seeds
+from serkit.gans.steps import Batch, apply_gradients, split_batch, step_seeds
 from serkit.seeds import derive_seed
 
 
@@ -117,7 +117,7 @@ class WGANGP(GAN):
         """The critic."""
         return self.discriminator
 
-    def train_step(self, data) -> dict[str, tf.Tensor]:
+    def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
         parts = split_batch(data, self.settings.critic_steps)
         *seeds, last = step_seeds(self.step_seed(), len(parts) + 1)
         for (real, labels), seed in zip(parts, seeds, strict=True):

@@ -94,6 +94,9 @@ class Skipped:
         return corpus.where(lambda clip: str(corpus.file(clip)) not in self.files)
 
 
+Computed = tuple[np.ndarray, np.ndarray]
+"""Positions of clips ``(batch,)``, and their spectrograms ``(batch, frames, bins, 1)``."""
+
 # Increase when the same samples and spec give other numbers than before.
 _RECIPE = "3"
 _SPEEDS = (0.5, 2.0)
@@ -109,7 +112,7 @@ def spectrogram_dataset(
     together: int | None = None,
     dtype: tf.DType = tf.float32,
     speed: float = 1.0,
-) -> tf.data.Dataset:
+) -> "tf.data.Dataset[tuple[tf.Tensor, ...]]":
     """Return a dataset of the spectrograms of recordings, in order.
 
     Args:
@@ -176,7 +179,7 @@ def _loaded(
     skipped: Skipped | None,
     workers: int,
     transform: Callable[[tf.Tensor], tf.Tensor],
-) -> tf.data.Dataset:
+) -> "tf.data.Dataset[tuple[tf.Tensor, ...]]":
     """Map ``(row, path)`` to ``(row, transform(waveform))``; leave out unusable files."""
 
     def load(row: tf.Tensor, path: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -208,7 +211,7 @@ def compute_spectrograms(
     cache: Path | str | ArrayCache,
     skipped: Skipped | None = None,
     speed: float = 1.0,
-    track: Callable[[Iterable, int], Iterable] = lambda items, total: items,
+    track: Callable[[Iterable[Computed], int], Iterable[Computed]] = lambda items, total: items,
 ) -> Rows:
     """Return all spectrograms of a corpus, in order; compute those missing from ``cache``.
 
@@ -297,7 +300,7 @@ def open_cache(
 
 def _computed(
     files: Sequence[str], spec: SpectrogramSpec, skipped: Skipped | None, count: int, speed: float
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+) -> Iterator[Computed]:
     """Yield positions in ``files`` and their spectrograms, ``count`` at a time."""
     batches = iter(spectrogram_dataset(files, spec, min(count, 32), skipped=skipped, speed=speed))
     while True:

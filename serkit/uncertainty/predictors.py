@@ -78,7 +78,7 @@ class Ensemble:
                 "`models` must be one or more networks with the same number of classes. Received "
                 f"numbers: {found}."
             )
-        self.models = tuple(models)
+        self.models: tuple[keras.Model, ...] = tuple(models)
 
     def predict_logits(
         self, x: Source, n: int = 30, seed: int = 0, batch_size: int = 64
@@ -113,7 +113,7 @@ class SampledNetwork:
     """
 
     def __init__(self, model: keras.Model) -> None:
-        self.model = model
+        self.model: keras.Model = model
         self._layers = [layer for layer in layers_of(model) if isinstance(layer, _DRAWING)]
         if not self._layers:
             raise InputError(

@@ -26,7 +26,8 @@ class TemperatureScaled:
     """
 
     def __init__(self, predictor: Predictor, temperature: float) -> None:
-        self.predictor, self.temperature = predictor, float(temperature)
+        self.predictor: Predictor = predictor
+        self.temperature: float = float(temperature)
 
     def predict_logits(self, x: Source, n: int = 30, seed: int = 0) -> np.ndarray:
         """See :meth:`serkit.uncertainty.predictors.Predictor.predict_logits`."""
