@@ -44,6 +44,12 @@ class DCGANSettings(GANSettings):
     Raises:
         InputError: if a value is out of range.
 
+    Example:
+        >>> import serkit
+        >>> settings = serkit.DCGANSettings(width=0.5, steps=1000, steps_per_epoch=50)
+        >>> settings.epochs, settings.discriminator
+        (20, 'discriminator1')
+
     Source: 2021 report, section 6.1; label smoothing: Salimans et al. (2016), arXiv:1606.03498.
     """
 
@@ -109,8 +115,9 @@ class DCGAN(GAN):
 
     Example:
         >>> import numpy as np
-        >>> settings = DCGANSettings(width=0.02, batch_size=2, steps=1, steps_per_epoch=1)
-        >>> gan = DCGAN(settings, seed=0)
+        >>> import serkit
+        >>> settings = serkit.DCGANSettings(width=0.02, batch_size=2, steps=1, steps_per_epoch=1)
+        >>> gan = serkit.DCGAN(settings, seed=0)
         >>> gan.compile(run_eagerly=True)  # faster for a single step
         >>> history = gan.fit(np.zeros((2, 224, 224, 1), "float32"), batch_size=2, verbose=0)
         >>> sorted(history.history)

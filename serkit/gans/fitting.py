@@ -149,6 +149,22 @@ def fit_gan(
         InputError: if there are no examples, or the labels do not fit the GAN.
         ResumeError: if ``init_from`` holds no state of a GAN with these networks.
         DivergedError: if a loss or a weight is no longer finite; files of earlier epochs stay.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> import serkit
+        >>> settings = serkit.DCGANSettings(width=0.02, batch_size=8, steps=1, steps_per_epoch=1)
+        >>> gan = serkit.DCGAN(settings, seed=0)
+        >>> gan.compile(run_eagerly=True)  # faster for a single step
+        >>> spectrograms = np.full((8, 224, 224, 1), -1.0, "float32")
+        >>> examples = serkit.Examples(spectrograms, frozenset({"ann"}))
+        >>> speakers = serkit.Speakers(frozenset({"ann"}), frozenset({"bob"}), frozenset({"cid"}))
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> history = serkit.fit_gan(gan, examples, speakers, settings, 0, folder, verbose=0)
+        >>> [row["epoch"] for row in history]
+        [1]
     """
     speakers.require_training(examples.speakers)
     arrays = _arrays(examples, settings.classes)

@@ -32,6 +32,12 @@ class WGANGPSettings(GANSettings):
     Raises:
         InputError: if a value is out of range.
 
+    Example:
+        >>> import serkit
+        >>> settings = serkit.WGANGPSettings(width=0.5, steps=1000, critic_steps=3)
+        >>> settings.examples_per_step  # 3 batches of 64
+        192
+
     Source: Gulrajani et al. (2017), arXiv:1704.00028, algorithm 1.
     """
 
@@ -87,8 +93,9 @@ class WGANGP(GAN):
 
     Example:
         >>> import numpy as np
-        >>> settings = WGANGPSettings(width=0.02, batch_size=2, critic_steps=1)
-        >>> gan = WGANGP(settings, seed=0)
+        >>> import serkit
+        >>> settings = serkit.WGANGPSettings(width=0.02, batch_size=2, critic_steps=1)
+        >>> gan = serkit.WGANGP(settings, seed=0)
         >>> gan.compile(run_eagerly=True)  # faster for a single step
         >>> history = gan.fit(np.zeros((2, 224, 224, 1), "float32"), batch_size=2, verbose=0)
         >>> sorted(history.history)

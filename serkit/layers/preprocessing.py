@@ -38,9 +38,8 @@ class LogMelSpectrogram(keras.layers.Layer):
 
     Example:
         >>> import numpy as np
-        >>> from serkit.audio.spectrogram import SpectrogramSpec
-        >>> from serkit.layers import LogMelSpectrogram
-        >>> layer = LogMelSpectrogram(SpectrogramSpec(frames=32, bins=40))
+        >>> import serkit
+        >>> layer = serkit.layers.LogMelSpectrogram(serkit.SpectrogramSpec(frames=32, bins=40))
         >>> waveforms = np.random.default_rng(0).normal(size=(2, layer.spec.samples))
         >>> spectrograms = layer(waveforms)
         >>> spectrograms.shape.as_list(), float(np.max(spectrograms))

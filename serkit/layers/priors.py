@@ -87,6 +87,11 @@ class ScaleMixturePrior:
     Raises:
         InputError: if a value is out of range.
 
+    Example:
+        >>> from serkit.layers import DenseVariational, ScaleMixturePrior
+        >>> DenseVariational(3, prior=ScaleMixturePrior(wide=0.5, narrow=0.01)).prior.wide
+        0.5
+
     Source: Blundell et al. (2015), arXiv:1505.05424, section 3.3.
     """
 

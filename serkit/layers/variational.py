@@ -215,6 +215,15 @@ class KLWarmup(keras.callbacks.Callback):
         InputError: if a value is out of range, or, at the start of training, if the model has no
             variational layer.
 
+    Example:
+        >>> import serkit
+        >>> model = serkit.from_deterministic(serkit.lenet5(4, (32, 32, 1)), layers=["logits"])
+        >>> warmup = serkit.layers.KLWarmup(clips=200, epochs=10)  # for ``callbacks`` of ``fit``
+        >>> warmup.set_model(model)
+        >>> warmup.on_epoch_begin(4)  # the fifth of ten epochs
+        >>> round(float(model.get_layer("logits").kl_weight), 4)
+        0.0025
+
     Source: Blundell et al. (2015), arXiv:1505.05424, equation 8; Sønderby et al. (2016),
     arXiv:1602.02282, for the warm-up.
     """

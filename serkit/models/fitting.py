@@ -53,6 +53,12 @@ class FitSettings:
 
     Raises:
         InputError: if a value is out of range.
+
+    Example:
+        >>> import serkit
+        >>> settings = serkit.FitSettings(epochs=10, class_weights="balanced", patience=3)
+        >>> settings.steps(examples=1000)  # batches per epoch; the default does not depend on it
+        24
     """
 
     epochs: int = 30
@@ -221,6 +227,26 @@ def fit_classifier(
         InputError: if labels do not fit the model, a class has no training example, or
             ``settings.views`` is above 0 for live spectrograms.
         DivergedError: if a loss or a weight is NaN or infinite; files of earlier epochs are kept.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> import serkit
+        >>> spectrograms = np.full((4, 32, 32, 1), -1.0, "float32")
+        >>> labels = np.array([0, 1, 0, 1])
+        >>> train = serkit.Examples(spectrograms, frozenset({"ann"}), labels)
+        >>> validation = serkit.Examples(spectrograms, frozenset({"bob"}), labels)
+        >>> speakers = serkit.Speakers(frozenset({"ann"}), frozenset({"bob"}), frozenset({"cid"}))
+        >>> network = serkit.CompactSettings(pool=(1, 1), channels=(2, 2))
+        >>> model = serkit.compact(2, (32, 32, 1), network)
+        >>> settings = serkit.FitSettings(epochs=1, steps_per_epoch=1, batch_size=4)
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> history = serkit.fit_classifier(
+        ...     model, train, validation, speakers, settings, 0, folder, verbose=0
+        ... )
+        >>> sorted(history[0])
+        ['accuracy', 'epoch', 'loss', 'uar', 'val_accuracy', 'val_loss', 'val_uar']
     """
     speakers.require_training(train.speakers)
     speakers.require_validation(validation.speakers)

@@ -23,6 +23,14 @@ class Examples:
 
     Raises:
         InputError: if ``speakers`` is empty, or the numbers of labels and spectrograms differ.
+
+    Example:
+        >>> import numpy as np
+        >>> import serkit
+        >>> spectrograms = np.full((3, 32, 32, 1), -1.0, "float32")
+        >>> examples = serkit.Examples(spectrograms, frozenset({"ann"}), np.array([0, 1, 0]))
+        >>> len(examples), len(serkit.Examples.joined([examples, examples]))
+        (3, 6)
     """
 
     spectrograms: np.ndarray | Rows | LiveSpectrograms

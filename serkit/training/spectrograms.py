@@ -235,6 +235,21 @@ def compute_spectrograms(
         RecordingError: if a file cannot be read or decoded and ``skipped`` is None; the message
             names it. Spectrograms that were computed before are kept.
         OSError: if the cache cannot be written to, or loses what is written.
+
+    Example:
+        >>> import tempfile
+        >>> import serkit
+        >>> recordings, cache = tempfile.mkdtemp(), tempfile.mkdtemp()
+        >>> written = serkit.write_synthetic_corpus(
+        ...     recordings, serkit.SyntheticSettings(size=0.001)
+        ... )
+        >>> corpus = serkit.audit([recordings]).corpus
+        >>> spec = serkit.SpectrogramSpec(frames=32, bins=32)
+        >>> rows = serkit.compute_spectrograms(corpus, spec, cache=cache)
+        >>> rows.shape == (len(corpus), 32, 32, 1)
+        True
+        >>> rows[:2].dtype
+        dtype('float32')
     """
     if not isinstance(cache, ArrayCache):
         cache = open_cache(cache, spec, speed=speed)

@@ -40,17 +40,30 @@ class Predictor(Protocol):
 
 
 def predict_samples(predictor: Predictor, x: Source, n: int = 30, seed: int = 0) -> np.ndarray:
-    """Return the probabilities of each sample, float64 ``(samples, clips, classes)``.
+    """Return the class probabilities of each sample.
 
-    Arguments are those of :meth:`Predictor.predict_logits`. The mean over samples is the
-    prediction; see :mod:`serkit.metrics.calibration` for the uncertainty that the differences
-    between samples express.
+    The mean over samples is the prediction; see :mod:`serkit.metrics.calibration` for the
+    uncertainty that the differences between samples express.
+
+    Args:
+        predictor: such as :class:`Ensemble` or :class:`SampledNetwork`.
+        x: float32 ``(clips, frames, bins, 1)`` in [-1, 1].
+        n: number of samples, at least 1; ignored by ensembles.
+        seed: of the samples.
+
+    Returns:
+        float64 ``(samples, clips, classes)``; each clip's probabilities add up to 1.
+
+    Raises:
+        InputError: if ``n`` is below 1 for a predictor that uses it.
 
     Example:
+        >>> import numpy as np
+        >>> import serkit
         >>> class Fixed:
         ...     def predict_logits(self, x, n=30, seed=0):
         ...         return np.zeros((n, len(x), 2), np.float32)
-        >>> predict_samples(Fixed(), np.zeros((1, 4, 4, 1)), n=2).tolist()
+        >>> serkit.predict_samples(Fixed(), np.zeros((1, 4, 4, 1)), n=2).tolist()
         [[[0.5, 0.5]], [[0.5, 0.5]]]
     """
     return softmax(predictor.predict_logits(x, n, seed).astype(np.float64))
@@ -67,6 +80,14 @@ class Ensemble:
 
     Raises:
         InputError: if there is no network, or their numbers of classes differ.
+
+    Example:
+        >>> import numpy as np
+        >>> import serkit
+        >>> models = [serkit.lenet5(4, (32, 32, 1), seed=seed) for seed in range(2)]
+        >>> ensemble = serkit.Ensemble(models)
+        >>> ensemble.predict_logits(np.zeros((3, 32, 32, 1), "float32")).shape
+        (2, 3, 4)
 
     Source: Lakshminarayanan et al. (2017), arXiv:1612.01474.
     """
@@ -108,6 +129,14 @@ class SampledNetwork:
 
     Raises:
         InputError: if the model has no such layer.
+
+    Example:
+        >>> import numpy as np
+        >>> import serkit
+        >>> model = serkit.from_deterministic(serkit.lenet5(4, (32, 32, 1)), layers=["logits"])
+        >>> network = serkit.SampledNetwork(model)
+        >>> network.predict_logits(np.zeros((3, 32, 32, 1), "float32"), n=5, seed=1).shape
+        (5, 3, 4)
 
     Source: Blundell et al. (2015), arXiv:1505.05424; Gal & Ghahramani (2016), arXiv:1506.02142.
     """
