@@ -144,10 +144,10 @@ class GAN(keras.Model):
             )
             each = discriminators or self.new_discriminators()
             self.discriminators: list[keras.Model] = list(each)
-        self.averaged: keras.Model | None = None
-        if settings.ema:
-            self.averaged = keras.models.clone_model(self.generator)
-            self.averaged.set_weights(self.generator.get_weights())
+        averaged = keras.models.clone_model(self.generator) if settings.ema else None
+        self.averaged: keras.Model | None = averaged
+        if averaged is not None:
+            averaged.set_weights(self.generator.get_weights())
         self.stage: int = 0
         self.noise_seed: int = derive_seed(seed, "noise")
         # No tracker may be named "loss": Keras has one of this name, and both would show 0.
