@@ -104,11 +104,25 @@ class FitSettings:
             )
 
     def steps(self, examples: int) -> int:
-        """Return the number of batches per epoch for so many training examples."""
+        """Return the number of batches per epoch.
+
+        Args:
+            examples: number of training examples.
+
+        Returns:
+            ``steps_per_epoch``; if this is None, the batches of one pass over the examples.
+        """
         return self.steps_per_epoch or -(-examples // self.batch_size)
 
     def build_optimizer(self, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-        """Return a new optimizer; its schedule ends after ``epochs * steps_per_epoch`` steps."""
+        """Return a new optimizer; its schedule ends after ``epochs * steps_per_epoch`` steps.
+
+        Args:
+            steps_per_epoch: number of batches per epoch, see :meth:`steps`.
+
+        Returns:
+            ``keras.optimizers.AdamW`` or ``keras.optimizers.SGD``.
+        """
         rate = self.learning_rate
         if self.schedule == "cosine":
             steps = self.epochs * steps_per_epoch

@@ -55,6 +55,12 @@ class Examples:
 
         If some sets have waveforms, spectrograms of the other sets are used unchanged at each step.
 
+        Args:
+            parts: one or more sets with spectrograms of the same shape.
+
+        Returns:
+            All examples in this order, with the speakers of all sets.
+
         Raises:
             InputError: if there are no sets, or some have labels and others do not.
         """

@@ -104,9 +104,16 @@ class Ensemble:
     def predict_logits(
         self, x: Source, n: int = 30, seed: int = 0, batch_size: int = 64
     ) -> np.ndarray:
-        """Return one sample per network; ``n`` and ``seed`` are ignored.
+        """Return the logits of each network; one network is one sample.
 
-        See :meth:`Predictor.predict_logits`.
+        Args:
+            x: float32 ``(clips, frames, bins, 1)`` in [-1, 1].
+            n: ignored.
+            seed: ignored.
+            batch_size: clips per batch.
+
+        Returns:
+            float32 logits ``(networks, clips, classes)``.
         """
         batches = batches_in_order((x,), batch_size)
         found = [model.predict(batches, verbose=0) for model in self.models]
@@ -182,7 +189,20 @@ class SampledNetwork:
     def predict_logits(
         self, x: Source, n: int = 30, seed: int = 0, batch_size: int = 64
     ) -> np.ndarray:
-        """See :meth:`Predictor.predict_logits`."""
+        """Return the logits of each sample; the first samples do not depend on ``n``.
+
+        Args:
+            x: float32 ``(clips, frames, bins, 1)`` in [-1, 1].
+            n: number of samples, at least 1.
+            seed: of the samples.
+            batch_size: clips per batch.
+
+        Returns:
+            float32 logits ``(n, clips, classes)``.
+
+        Raises:
+            InputError: if ``n`` is below 1.
+        """
         check_range("n", n, 1)
         batches = (batch for (batch,) in batches_in_order((x,), batch_size))
         found = [self._compiled(batch, tf.constant(n), tf.constant(seed)) for batch in batches]
