@@ -61,8 +61,7 @@ class GANSettings:
 
     def __post_init__(self) -> None:
         check_range("width", self.width, 0.01, 4.0)
-        if self.discriminator_width is not None:
-            check_range("discriminator_width", self.discriminator_width, 0.01, 4.0)
+        check_range("discriminator_width", self.opponent_width, 0.01, 4.0)
         check_range("latent", self.latent, 1)
         if self.classes:
             check_range("classes", self.classes, 2)
@@ -137,21 +136,24 @@ class GAN(keras.Model):
             raise InputError(
                 f"`settings` must be {self.settings_type.__name__}. Received: {settings!r}."
             )
-        self.settings, self.seed = settings, seed
+        self.settings: GANSettings = settings
+        self.seed: int = seed
         with precision(settings.precision):
-            self.generator = generator or networks.generator(
+            self.generator: keras.Model = generator or networks.generator(
                 settings.width, settings.latent, derive_seed(seed, "generator"), settings.classes
             )
-            self.discriminators = list(discriminators or self.new_discriminators())
-        self.averaged = keras.models.clone_model(self.generator) if settings.ema else None
-        if self.averaged is not None:
-            self.averaged.set_weights(self.generator.get_weights())
-        self.stage = 0
-        self.noise_seed = derive_seed(seed, "noise")
+            each = discriminators or self.new_discriminators()
+            self.discriminators: list[keras.Model] = list(each)
+        averaged = keras.models.clone_model(self.generator) if settings.ema else None
+        self.averaged: keras.Model | None = averaged
+        if averaged is not None:
+            averaged.set_weights(self.generator.get_weights())
+        self.stage: int = 0
+        self.noise_seed: int = derive_seed(seed, "noise")
         # No tracker may be named "loss": Keras has one of this name, and both would show 0.
-        self.trackers = [keras.metrics.Mean(name=name) for name in self.tracked]
-        # The networks are built. Otherwise Keras, under a strategy, would build this model by
-        # calling it on spectrograms instead of noise.
+        means = [keras.metrics.Mean(name=name) for name in self.tracked]
+        self.trackers: list[keras.metrics.Metric] = means
+        # Under a strategy, Keras would otherwise build this model by a call on spectrograms.
         self.built = True
         self.compile()
 
@@ -163,14 +165,14 @@ class GAN(keras.Model):
         """Return optimizers of the generator and of each discriminator, as the settings say."""
         raise NotImplementedError
 
-    def call(self, noise, training=False):
+    def call(self, noise: tf.Tensor | list[tf.Tensor], training: bool = False) -> tf.Tensor:
         return self.generator(noise, training=training)
 
     def compile(
         self,
         generator_optimizer: keras.Optimizer | None = None,
         discriminator_optimizers: Sequence[keras.Optimizer] | None = None,
-        **options,
+        **options: Any,
     ) -> None:
         """Set the optimizers. A new GAN is compiled with those of its settings.
 
@@ -182,13 +184,13 @@ class GAN(keras.Model):
         """
         super().compile(jit_compile=self.settings.jit_compile, **options)
         usual, usuals = self.new_optimizers()
-        self.generator_optimizer = generator_optimizer or usual
-        self.discriminator_optimizers = list(discriminator_optimizers or usuals)
+        self.generator_optimizer: keras.Optimizer = generator_optimizer or usual
+        each = list(discriminator_optimizers or usuals)
+        self.discriminator_optimizers: list[keras.Optimizer] = each
         self._compile_options = options
         # Built now, so that a checkpoint can be restored before the first step.
         self.generator_optimizer.build(self.generator.trainable_variables)
-        pairs = zip(self.discriminators, self.discriminator_optimizers, strict=True)
-        for discriminator, optimizer in pairs:
+        for discriminator, optimizer in zip(self.discriminators, each, strict=True):
             optimizer.build(discriminator.trainable_variables)
 
     def get_config(self) -> dict[str, Any]:
@@ -202,7 +204,9 @@ class GAN(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> Self:
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> Self:
         settings, stage = restored(cls.settings_type, config["settings"]), config["stage"]
         parts = {
             name: keras.saving.deserialize_keras_object(config[name], custom_objects)
@@ -233,8 +237,7 @@ class GAN(keras.Model):
 
     @property
     def _random_states(self) -> list[keras.Variable]:
-        variables = [variable for network in self.networks for variable in network.variables]
-        return [variable for variable in variables if variable.name == "seed_generator_state"]
+        return [variable for variable in self.state if variable.name == "seed_generator_state"]
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -299,9 +302,8 @@ class GAN(keras.Model):
     def step_seed(self) -> tf.Tensor:
         """Return the step's int32 ``(2,)`` seed for stateless random numbers.
 
-        The seed depends only on the GAN's seed, the step and the replica. A resumed training run
-        has the same seeds, since the step is the optimizer's count, which is part of the
-        checkpoint. Each replica of a strategy has its own seed.
+        The seed depends only on the GAN's seed, the step and the replica of a strategy. A resumed
+        training run has the same seeds: the step is the optimizer's count, which is saved.
         """
         step = tf.cast(self.generator_optimizer.iterations, tf.int32)
         seed = tf.stack([tf.constant(self.noise_seed, tf.int32), step])

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -12,7 +13,7 @@ from serkit.gans.losses import discriminator_accuracy, discriminator_loss, gener
 from serkit.gans.networks import DISCRIMINATORS
 from serkit.gans.small_data import DiffAugmentSettings
 from serkit.gans.staging import Equilibrium, Stages, StagingSettings
-from serkit.gans.steps import apply_gradients, split_batch, step_seeds
+from serkit.gans.steps import Batch, apply_gradients, split_batch, step_seeds
 from serkit.seeds import derive_seed
 
 STAGED = "staged"
@@ -42,6 +43,12 @@ class DCGANSettings(GANSettings):
 
     Raises:
         InputError: if a value is out of range.
+
+    Example:
+        >>> import serkit
+        >>> settings = serkit.DCGANSettings(width=0.5, steps=1000, steps_per_epoch=50)
+        >>> settings.epochs, settings.discriminator
+        (20, 'discriminator1')
 
     Source: 2021 report, section 6.1; label smoothing: Salimans et al. (2016), arXiv:1606.03498.
     """
@@ -108,8 +115,9 @@ class DCGAN(GAN):
 
     Example:
         >>> import numpy as np
-        >>> settings = DCGANSettings(width=0.02, batch_size=2, steps=1, steps_per_epoch=1)
-        >>> gan = DCGAN(settings, seed=0)
+        >>> import serkit
+        >>> settings = serkit.DCGANSettings(width=0.02, batch_size=2, steps=1, steps_per_epoch=1)
+        >>> gan = serkit.DCGAN(settings, seed=0)
         >>> gan.compile(run_eagerly=True)  # faster for a single step
         >>> history = gan.fit(np.zeros((2, 224, 224, 1), "float32"), batch_size=2, verbose=0)
         >>> sorted(history.history)
@@ -149,7 +157,7 @@ class DCGAN(GAN):
         balanced = stop is not None and stop.reached(history, len(self.discriminators))
         return balanced or super().is_finished(history)
 
-    def train_step(self, data) -> dict[str, tf.Tensor]:
+    def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
         settings = self.settings
         parts = split_batch(data, settings.discriminator_steps)
         seeds = step_seeds(self.step_seed(), len(parts) + settings.generator_steps - 1)
@@ -220,7 +228,7 @@ Source: 2021 report, sections 4.1 and 6.1; Radford et al. (2016), arXiv:1511.064
 """
 
 
-def dcgan_recipe(name: str, clips: int, **changes) -> DCGANSettings:
+def dcgan_recipe(name: str, clips: int, **changes: Any) -> DCGANSettings:
     """Return the settings of a recipe for a DCGAN that is trained on ``clips`` clips.
 
     Args:

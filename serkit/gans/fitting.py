@@ -68,12 +68,12 @@ class Watch(keras.callbacks.Callback):
         known = self._folder / _NUMBERS
         self._best = read_json(known)[KID] if known.exists() else math.inf
 
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if epoch == 0:
             # A best generator in the folder belongs to an earlier training run that was restarted.
             self._best = math.inf
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs, number = {} if logs is None else logs, epoch + 1
         # The planned last epoch. A training run that stops early has a PNG of a nearby epoch.
         last = number == self.params["epochs"]
@@ -147,6 +147,22 @@ def fit_gan(
         InputError: if there are no examples, or the labels do not fit the GAN.
         ResumeError: if ``init_from`` holds no state of a GAN with these networks.
         DivergedError: if a loss or a weight is no longer finite; files of earlier epochs stay.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> import serkit
+        >>> settings = serkit.DCGANSettings(width=0.02, batch_size=8, steps=1, steps_per_epoch=1)
+        >>> gan = serkit.DCGAN(settings, seed=0)
+        >>> gan.compile(run_eagerly=True)  # faster for a single step
+        >>> spectrograms = np.full((8, 224, 224, 1), -1.0, "float32")
+        >>> examples = serkit.Examples(spectrograms, frozenset({"ann"}))
+        >>> speakers = serkit.Speakers(frozenset({"ann"}), frozenset({"bob"}), frozenset({"cid"}))
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> history = serkit.fit_gan(gan, examples, speakers, settings, 0, folder, verbose=0)
+        >>> [row["epoch"] for row in history]
+        [1]
     """
     settings, folder = gan.settings, Path(folder)
     speakers.require_training(examples.speakers)

@@ -35,6 +35,12 @@ def sample(
 
     Raises:
         InputError: if ``count`` is below 1, or ``labels`` do not fit the generator.
+
+    Example:
+        >>> import serkit
+        >>> gan = serkit.DCGAN(serkit.DCGANSettings(width=0.02), seed=0)
+        >>> serkit.sample(gan.sampler, count=3, seed=1).shape
+        (3, 224, 224, 1)
     """
     check_range("count", count, 1)
     stream = sample_stream(generator, seed, labels)

@@ -142,11 +142,11 @@ class Stages(keras.callbacks.Callback):
         self._staging, self._stop, self._say = staging, stop, say
         self._history = list(history)
 
-    def on_train_begin(self, logs: dict | None = None) -> None:
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         if self._staging and self._staging.was_due(self._history):
             self.model.go_to_stage(1)
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = {} if logs is None else logs
         if self._staging:
             logs[STAGE] = self.model.stage + 1

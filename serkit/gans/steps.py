@@ -5,8 +5,11 @@ import tensorflow as tf
 
 from serkit.errors import InputError
 
+Batch = tf.Tensor | tuple[tf.Tensor, ...]
+"""What ``fit`` passes to ``train_step``: spectrograms, or a tuple that begins with them."""
 
-def split_batch(data, count: int) -> list[tuple[tf.Tensor, tf.Tensor | None]]:
+
+def split_batch(data: Batch, count: int) -> list[tuple[tf.Tensor, tf.Tensor | None]]:
     """Split the batch that ``fit`` passes to ``train_step`` into batches of ``count`` steps.
 
     Args:

@@ -9,7 +9,7 @@ from serkit.errors import check_range
 from serkit.gans.base import GAN, GANSettings
 from serkit.gans.losses import gradient_penalty, wasserstein_critic_loss, wasserstein_generator_loss
 from serkit.gans.networks import critic
-from serkit.gans.steps import apply_gradients, split_batch, step_seeds
+from serkit.gans.steps import Batch, apply_gradients, split_batch, step_seeds
 from serkit.seeds import derive_seed
 
 
@@ -31,6 +31,12 @@ class WGANGPSettings(GANSettings):
 
     Raises:
         InputError: if a value is out of range.
+
+    Example:
+        >>> import serkit
+        >>> settings = serkit.WGANGPSettings(width=0.5, steps=1000, critic_steps=3)
+        >>> settings.examples_per_step  # 3 batches of 64
+        192
 
     Source: Gulrajani et al. (2017), arXiv:1704.00028, algorithm 1.
     """
@@ -87,8 +93,9 @@ class WGANGP(GAN):
 
     Example:
         >>> import numpy as np
-        >>> settings = WGANGPSettings(width=0.02, batch_size=2, critic_steps=1)
-        >>> gan = WGANGP(settings, seed=0)
+        >>> import serkit
+        >>> settings = serkit.WGANGPSettings(width=0.02, batch_size=2, critic_steps=1)
+        >>> gan = serkit.WGANGP(settings, seed=0)
         >>> gan.compile(run_eagerly=True)  # faster for a single step
         >>> history = gan.fit(np.zeros((2, 224, 224, 1), "float32"), batch_size=2, verbose=0)
         >>> sorted(history.history)
@@ -117,7 +124,7 @@ class WGANGP(GAN):
         """The critic."""
         return self.discriminator
 
-    def train_step(self, data) -> dict[str, tf.Tensor]:
+    def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
         parts = split_batch(data, self.settings.critic_steps)
         *seeds, last = step_seeds(self.step_seed(), len(parts) + 1)
         for (real, labels), seed in zip(parts, seeds, strict=True):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import keras
 import tensorflow as tf
@@ -47,18 +48,19 @@ class MCDropout(keras.layers.Dropout):
 
     _drawn, _drops = None, True
 
-    def call(self, inputs, training: bool | None = None):
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Return ``inputs`` without the dropped units; ``training`` makes no difference."""
         if self._drawn is None:
             return super().call(inputs, training=self._drops)
         sides = self.noise_shape or (None,) * len(inputs.shape)
         given = zip(sides[1:], inputs.shape[1:], strict=True)
         shape = (1, *(own if own is not None else side for own, side in given))
-        kept = tf.random.stateless_uniform(shape, self._drawn) >= self.rate
+        # Only the size of the batch, which is 1 here, may be unknown.
+        kept = tf.random.stateless_uniform(cast(tuple[int, ...], shape), self._drawn) >= self.rate
         return inputs * tf.cast(kept, inputs.dtype) / (1.0 - self.rate)
 
     @contextmanager
-    def drawing(self, seed) -> Iterator[None]:
+    def drawing(self, seed: tf.Tensor) -> Iterator[None]:
         """Make all calls inside the ``with`` block drop the same units, in all examples.
 
         Args:

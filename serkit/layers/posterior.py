@@ -16,7 +16,7 @@ dtype of the inputs.
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -36,7 +36,13 @@ Linear = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 _LEAST_VARIANCE = 1e-20
 
 
-def reparameterization(linear: Linear, inputs, mean, scale, seed):
+def reparameterization(
+    linear: Linear,
+    inputs: tf.Tensor,
+    mean: tf.Tensor,
+    scale: tf.Tensor,
+    seed: keras.random.SeedGenerator,
+) -> tf.Tensor:
     """Compute the outputs with one kernel draw for the whole batch.
 
     The gradients of all examples share the same noise.
@@ -47,7 +53,13 @@ def reparameterization(linear: Linear, inputs, mean, scale, seed):
     return linear(inputs, ops.cast(mean + scale * noise, inputs.dtype))
 
 
-def flipout(linear: Linear, inputs, mean, scale, seed):
+def flipout(
+    linear: Linear,
+    inputs: tf.Tensor,
+    mean: tf.Tensor,
+    scale: tf.Tensor,
+    seed: keras.random.SeedGenerator,
+) -> tf.Tensor:
     """Compute the outputs with one noise draw for the batch and random signs for each example.
 
     Each example has its own random sign for each input channel and each output channel. So the
@@ -63,7 +75,13 @@ def flipout(linear: Linear, inputs, mean, scale, seed):
     return outputs + perturbation * _signs(outputs, seed)
 
 
-def local_reparameterization(linear: Linear, inputs, mean, scale, seed):
+def local_reparameterization(
+    linear: Linear,
+    inputs: tf.Tensor,
+    mean: tf.Tensor,
+    scale: tf.Tensor,
+    seed: keras.random.SeedGenerator,
+) -> tf.Tensor:
     """Draw each output from the normal distribution that follows from the posterior of the weights.
 
     For a dense layer this is exact. For a convolution each single output has the right
@@ -87,7 +105,7 @@ def _signs(x, seed):
     return ops.cast(ops.where(drawn < 0.5, -1.0, 1.0), x.dtype)
 
 
-ESTIMATORS = {
+ESTIMATORS: dict[str, Callable[..., tf.Tensor]] = {
     "flipout": flipout,
     "local_reparameterization": local_reparameterization,
     "reparameterization": reparameterization,
@@ -124,32 +142,38 @@ class VariationalLayer(keras.layers.Layer):
 
     def __init__(
         self,
-        activation: str | Callable | None = None,
+        activation: str | Callable[..., Any] | None = None,
         *,
         estimator: str = "flipout",
-        prior: str | Prior | dict = "normal",
+        prior: str | Prior | dict[str, Any] = "normal",
         use_bias: bool = True,
-        kernel_initializer: str | dict | keras.initializers.Initializer = "glorot_uniform",
-        bias_initializer: str | dict | keras.initializers.Initializer = "zeros",
+        kernel_initializer: str
+        | dict[str, Any]
+        | keras.initializers.Initializer = "glorot_uniform",
+        bias_initializer: str | dict[str, Any] | keras.initializers.Initializer = "zeros",
         posterior_scale: float = 1e-3,
         kl_weight: float = 1.0,
         seed: int | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         check_choice("estimator", estimator, ESTIMATORS)
         check_range("posterior_scale", posterior_scale, 1e-12, 1e3)
         check_range("kl_weight", kl_weight, 0.0)
-        self.activation = activations.get(activation)
-        self.estimator = estimator
+        self.activation: Callable[..., Any] = activations.get(activation)
+        self.estimator: str = estimator
         self.prior: Prior = get_prior(prior)
-        self.use_bias = use_bias
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.posterior_scale = float(posterior_scale)
+        self.use_bias: bool = use_bias
+        self.kernel_initializer: keras.initializers.Initializer = keras.initializers.get(
+            kernel_initializer
+        )
+        self.bias_initializer: keras.initializers.Initializer = keras.initializers.get(
+            bias_initializer
+        )
+        self.posterior_scale: float = float(posterior_scale)
         self._kl_weight = float(kl_weight)
-        self.seed = seed
-        self.noise = keras.random.SeedGenerator(seed)
+        self.seed: int | None = seed
+        self.noise: keras.random.SeedGenerator = keras.random.SeedGenerator(seed)
         self._drawn = None
 
     def add_kernel(self, shape: tuple[int, ...], biases: int) -> None:
@@ -159,26 +183,30 @@ class VariationalLayer(keras.layers.Layer):
             shape: shape of the kernel.
             biases: number of biases.
         """
-        self.kernel_posterior_loc = self._own(
+        self.kernel_posterior_loc: keras.Variable = self._own(
             "kernel_posterior_loc", shape, self.kernel_initializer
         )
         raw = keras.initializers.Constant(_unsoftplus(self.posterior_scale))
-        self.kernel_posterior_untransformed_scale = self._own(
+        self.kernel_posterior_untransformed_scale: keras.Variable = self._own(
             "kernel_posterior_untransformed_scale", shape, raw
         )
         if self.use_bias:
-            self.bias = self.add_weight(
+            self.bias: keras.Variable = self.add_weight(
                 name="bias", shape=(biases,), initializer=self.bias_initializer
             )
         zero = keras.initializers.Zeros()
         if self.prior.centred:
-            self.kernel_prior_loc = self._own("kernel_prior_loc", shape, zero, trainable=False)
+            self.kernel_prior_loc: keras.Variable = self._own(
+                "kernel_prior_loc", shape, zero, trainable=False
+            )
             self.kernel_prior_loc.assign(self.kernel_posterior_loc)
         if self.prior.relative:
             start = keras.initializers.Constant(self.posterior_scale)
-            self.kernel_prior_unit = self._own("kernel_prior_unit", shape, start, trainable=False)
+            self.kernel_prior_unit: keras.Variable = self._own(
+                "kernel_prior_unit", shape, start, trainable=False
+            )
         weight = keras.initializers.Constant(self._kl_weight)
-        self.kl_weight = self._own("kl_weight", (), weight, trainable=False)
+        self.kl_weight: keras.Variable = self._own("kl_weight", (), weight, trainable=False)
 
     def _own(self, name: str, shape, initializer, trainable: bool = True) -> keras.Variable:
         # Not cast to bfloat16 in mixed precision: its resolution is coarser than the posterior is
@@ -214,7 +242,7 @@ class VariationalLayer(keras.layers.Layer):
             self.posterior, tf.convert_to_tensor(centre), tf.convert_to_tensor(unit), self.noise
         )
 
-    def activated(self, linear: Linear, inputs):
+    def activated(self, linear: Linear, inputs: tf.Tensor) -> tf.Tensor:
         """Compute the layer's outputs and add the KL divergence to the model's losses.
 
         The kernel is random. Inside :meth:`drawing` and :meth:`at_mean` the kernel is fixed and no
@@ -235,7 +263,7 @@ class VariationalLayer(keras.layers.Layer):
             outputs = outputs + ops.cast(self.bias, outputs.dtype)
         return self.activation(outputs)
 
-    def draw(self, seed) -> tf.Tensor:
+    def draw(self, seed: tf.Tensor) -> tf.Tensor:
         """Draw one kernel from the posterior, float32.
 
         Args:
@@ -246,7 +274,7 @@ class VariationalLayer(keras.layers.Layer):
         return posterior.loc + posterior.scale * noise
 
     @contextmanager
-    def drawing(self, seed) -> Iterator[None]:
+    def drawing(self, seed: tf.Tensor) -> Iterator[None]:
         """Use one kernel draw for all calls inside the ``with`` block, see :meth:`draw`.
 
         All examples of all batches share this draw: the layer is one fixed function, drawn from its
@@ -288,7 +316,7 @@ class VariationalLayer(keras.layers.Layer):
         if self.prior.relative:
             self.kernel_prior_unit.assign(scale)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "activation": activations.serialize(self.activation),

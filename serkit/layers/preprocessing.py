@@ -1,6 +1,7 @@
 """Layers before a network: log-mel spectrograms of waveforms, and SpecAugment."""
 
 from dataclasses import asdict
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -37,9 +38,8 @@ class LogMelSpectrogram(keras.layers.Layer):
 
     Example:
         >>> import numpy as np
-        >>> from serkit.audio.spectrogram import SpectrogramSpec
-        >>> from serkit.layers import LogMelSpectrogram
-        >>> layer = LogMelSpectrogram(SpectrogramSpec(frames=32, bins=40))
+        >>> import serkit
+        >>> layer = serkit.layers.LogMelSpectrogram(serkit.SpectrogramSpec(frames=32, bins=40))
         >>> waveforms = np.random.default_rng(0).normal(size=(2, layer.spec.samples))
         >>> spectrograms = layer(waveforms)
         >>> spectrograms.shape.as_list(), float(np.max(spectrograms))
@@ -48,10 +48,11 @@ class LogMelSpectrogram(keras.layers.Layer):
     Source: the 2021 report, section 4.3; see :func:`serkit.audio.spectrogram.to_spectrogram`.
     """
 
-    def __init__(self, spec: SpectrogramSpec | dict | None = None, **kwargs) -> None:
+    def __init__(self, spec: SpectrogramSpec | dict[str, Any] | None = None, **kwargs: Any) -> None:
         # Inputs stay as they are in mixed precision, too: bfloat16 would round the waveforms.
         super().__init__(autocast=False, **kwargs)
-        self.spec = SpectrogramSpec(**spec) if isinstance(spec, dict) else spec or SpectrogramSpec()
+        given = SpectrogramSpec(**spec) if isinstance(spec, dict) else spec
+        self.spec: SpectrogramSpec = given or SpectrogramSpec()
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Check the length of the waveforms."""
@@ -71,7 +72,7 @@ class LogMelSpectrogram(keras.layers.Layer):
         """Return ``(batch, frames, bins, 1)``."""
         return (input_shape[0], *self.spec.shape)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """Return the arguments of the layer as JSON values."""
         return {**super().get_config(), "spec": asdict(self.spec)}
 
@@ -113,12 +114,12 @@ class SpecAugment(keras.layers.Layer):
         frequency: float = 0.1,
         shift: float = 0.08,
         seed: int | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.settings = MaskSettings(time=time, frequency=frequency, shift=shift)
-        self.seed = seed
-        self.noise = keras.random.SeedGenerator(seed)
+        self.settings: MaskSettings = MaskSettings(time=time, frequency=frequency, shift=shift)
+        self.seed: int | None = seed
+        self.noise: keras.random.SeedGenerator = keras.random.SeedGenerator(seed)
 
     def call(self, spectrograms: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Return masked spectrograms in training, else the spectrograms themselves."""
@@ -131,6 +132,6 @@ class SpecAugment(keras.layers.Layer):
         """Return the shape of the spectrograms."""
         return input_shape
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """Return the arguments of the layer as JSON values."""
         return {**super().get_config(), **asdict(self.settings), "seed": self.seed}

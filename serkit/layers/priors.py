@@ -1,6 +1,6 @@
 """Priors of weights."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
@@ -35,10 +35,16 @@ class NormalPrior:
 
     def __init__(self, scale: float = 1.0, centred: bool = False, relative: bool = False) -> None:
         check_range("scale", scale, 1e-12, 1e6)
-        self.scale, self.centred, self.relative = float(scale), bool(centred), bool(relative)
+        self.scale: float = float(scale)
+        self.centred: bool = bool(centred)
+        self.relative: bool = bool(relative)
 
     def divergence(
-        self, posterior: "tfd.Normal", centre: tf.Tensor | float, unit: tf.Tensor | float, seed
+        self,
+        posterior: "tfd.Normal",
+        centre: tf.Tensor | float,
+        unit: tf.Tensor | float,
+        seed: keras.random.SeedGenerator,
     ) -> tf.Tensor:
         """Compute the KL divergence of the posterior from this prior, summed over all weights.
 
@@ -56,11 +62,11 @@ class NormalPrior:
         prior = tfd.Normal(centre, self.scale * unit)
         return tf.reduce_sum(tfd.kl_divergence(posterior, prior))
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         return {"scale": self.scale, "centred": self.centred, "relative": self.relative}
 
     @classmethod
-    def from_config(cls, config: dict) -> "NormalPrior":
+    def from_config(cls, config: dict[str, Any]) -> "NormalPrior":
         return cls(**config)
 
 
@@ -81,6 +87,11 @@ class ScaleMixturePrior:
     Raises:
         InputError: if a value is out of range.
 
+    Example:
+        >>> from serkit.layers import DenseVariational, ScaleMixturePrior
+        >>> DenseVariational(3, prior=ScaleMixturePrior(wide=0.5, narrow=0.01)).prior.wide
+        0.5
+
     Source: Blundell et al. (2015), arXiv:1505.05424, section 3.3.
     """
 
@@ -95,11 +106,18 @@ class ScaleMixturePrior:
         check_range("wide", wide, 1e-12, 1e6)
         check_range("narrow", narrow, 1e-12, 1e6)
         check_range("fraction", fraction, 0.001, 0.999)
-        self.wide, self.narrow, self.fraction = float(wide), float(narrow), float(fraction)
-        self.centred, self.relative = bool(centred), bool(relative)
+        self.wide: float = float(wide)
+        self.narrow: float = float(narrow)
+        self.fraction: float = float(fraction)
+        self.centred: bool = bool(centred)
+        self.relative: bool = bool(relative)
 
     def divergence(
-        self, posterior: "tfd.Normal", centre: tf.Tensor | float, unit: tf.Tensor | float, seed
+        self,
+        posterior: "tfd.Normal",
+        centre: tf.Tensor | float,
+        unit: tf.Tensor | float,
+        seed: keras.random.SeedGenerator,
     ) -> tf.Tensor:
         """Estimate the KL divergence of the posterior from this prior with one draw of the weights.
 
@@ -123,12 +141,12 @@ class ScaleMixturePrior:
         )
         return tf.reduce_sum(posterior.log_prob(draw) - prior)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         names = ("wide", "narrow", "fraction", "centred", "relative")
         return {name: getattr(self, name) for name in names}
 
     @classmethod
-    def from_config(cls, config: dict) -> "ScaleMixturePrior":
+    def from_config(cls, config: dict[str, Any]) -> "ScaleMixturePrior":
         return cls(**config)
 
 
@@ -140,7 +158,7 @@ PRIORS: dict[str, type[NormalPrior] | type[ScaleMixturePrior]] = {
 """Priors by name; by name they have the default values of their arguments."""
 
 
-def get_prior(prior: str | Prior | dict) -> Prior:
+def get_prior(prior: str | Prior | dict[str, Any]) -> Prior:
     """Return a prior, given itself, its name in :data:`PRIORS` or its serialized form.
 
     Raises:

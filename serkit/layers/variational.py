@@ -14,6 +14,7 @@ one draw, and differs from call to call. :mod:`serkit.uncertainty` takes any num
 """
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -64,10 +65,12 @@ class DenseVariational(VariationalLayer):
     arXiv:1312.6114.
     """
 
-    def __init__(self, units: int, activation: str | Callable | None = None, **kwargs) -> None:
+    def __init__(
+        self, units: int, activation: str | Callable[..., Any] | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(activation, **kwargs)
         check_range("units", units, 1)
-        self.units = units
+        self.units: int = units
         self.input_spec = keras.layers.InputSpec(min_ndim=2)
 
     def build(self, input_shape: tuple[int, ...]) -> None:
@@ -83,7 +86,7 @@ class DenseVariational(VariationalLayer):
         """Return ``(batch, …, units)``."""
         return (*input_shape[:-1], self.units)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """Return the arguments of the layer as JSON values."""
         return {**super().get_config(), "units": self.units}
 
@@ -129,15 +132,16 @@ class Conv2DVariational(VariationalLayer):
         kernel_size: int | tuple[int, int],
         strides: int | tuple[int, int] = 1,
         padding: str = "valid",
-        activation: str | Callable | None = None,
-        **kwargs,
+        activation: str | Callable[..., Any] | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(activation, **kwargs)
         check_range("filters", filters, 1)
         check_choice("padding", padding, ("valid", "same"))
-        self.filters, self.padding = filters, padding
-        self.kernel_size = _pair("kernel_size", kernel_size)
-        self.strides = _pair("strides", strides)
+        self.filters: int = filters
+        self.padding: str = padding
+        self.kernel_size: tuple[int, int] = _pair("kernel_size", kernel_size)
+        self.strides: tuple[int, int] = _pair("strides", strides)
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
     def build(self, input_shape: tuple[int, ...]) -> None:
@@ -157,7 +161,7 @@ class Conv2DVariational(VariationalLayer):
         kernel = (*self.kernel_size, input_shape[-1], self.filters)
         return self._convolve(keras.KerasTensor(input_shape), keras.KerasTensor(kernel)).shape
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """Return the arguments of the layer as JSON values."""
         names = ("filters", "kernel_size", "strides", "padding")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
@@ -211,6 +215,15 @@ class KLWarmup(keras.callbacks.Callback):
         InputError: if a value is out of range, or, at the start of training, if the model has no
             variational layer.
 
+    Example:
+        >>> import serkit
+        >>> model = serkit.from_deterministic(serkit.lenet5(4, (32, 32, 1)), layers=["logits"])
+        >>> warmup = serkit.layers.KLWarmup(clips=200, epochs=10)  # for ``callbacks`` of ``fit``
+        >>> warmup.set_model(model)
+        >>> warmup.on_epoch_begin(4)  # the fifth of ten epochs
+        >>> round(float(model.get_layer("logits").kl_weight), 4)
+        0.0025
+
     Source: Blundell et al. (2015), arXiv:1505.05424, equation 8; Sønderby et al. (2016),
     arXiv:1602.02282, for the warm-up.
     """
@@ -220,12 +233,14 @@ class KLWarmup(keras.callbacks.Callback):
         check_range("clips", clips, 1)
         check_range("epochs", epochs, 0)
         check_range("weight", weight, 0.0)
-        self.clips, self.epochs, self.weight = clips, epochs, weight
+        self.clips: int = clips
+        self.epochs: int = epochs
+        self.weight: float = weight
 
-    def on_train_begin(self, logs: dict | None = None) -> None:
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         if not any(variational_layers(self.model)):
             raise InputError(f"{self.model.name} has no variational layer whose KL could count")
 
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         fraction = min(1.0, (epoch + 1) / max(1, self.epochs))
         set_kl_weight(self.model, self.weight * fraction / self.clips)

@@ -108,6 +108,13 @@ def from_deterministic(
         InputError: if a name is not that of a dense layer or convolution, a convolution to convert
             has groups or is dilated, or ``delta`` is out of range.
 
+    Example:
+        >>> import serkit
+        >>> model = serkit.lenet5(4, (32, 32, 1))  # to be trained before the conversion
+        >>> bayesian = serkit.from_deterministic(model, layers=["fc2", "logits"])
+        >>> [type(layer).__name__ for layer in bayesian.layers[-3:]]
+        ['Dense', 'DenseVariational', 'DenseVariational']
+
     Source: Krishnan et al. (2020), MOPED, arXiv:1906.05323.
     """
     if settings is None:

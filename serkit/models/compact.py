@@ -30,6 +30,12 @@ class CompactSettings:
 
     Raises:
         InputError: if a value is out of range.
+
+    Example:
+        >>> import serkit
+        >>> settings = serkit.CompactSettings(channels=(8, 16, 32), dropout=0.5)
+        >>> serkit.compact(4, (64, 64, 1), settings).count_params() < 30_000
+        True
     """
 
     pool: tuple[int, int] = (2, 4)
@@ -79,6 +85,13 @@ def compact(
 
     Raises:
         InputError: if ``classes`` is below 2.
+
+    Example:
+        >>> import numpy as np
+        >>> import serkit
+        >>> model = serkit.compact(4, (64, 64, 1), serkit.CompactSettings(channels=(4, 8)))
+        >>> model(np.zeros((2, 64, 64, 1), "float32")).shape
+        TensorShape([2, 4])
 
     Source: He et al. (2016), identity mappings, arXiv:1603.05027; Hu et al. (2018),
     squeeze-and-excitation, arXiv:1709.01507; Okabe et al. (2018), attentive statistics pooling,

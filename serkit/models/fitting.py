@@ -53,6 +53,12 @@ class FitSettings:
 
     Raises:
         InputError: if a value is out of range.
+
+    Example:
+        >>> import serkit
+        >>> settings = serkit.FitSettings(epochs=10, class_weights="balanced", patience=3)
+        >>> settings.steps(examples=1000)  # batches per epoch; the default does not depend on it
+        24
     """
 
     epochs: int = 30
@@ -98,11 +104,25 @@ class FitSettings:
             )
 
     def steps(self, examples: int) -> int:
-        """Return the number of batches per epoch for so many training examples."""
+        """Return the number of batches per epoch.
+
+        Args:
+            examples: number of training examples.
+
+        Returns:
+            ``steps_per_epoch``; if this is None, the batches of one pass over the examples.
+        """
         return self.steps_per_epoch or -(-examples // self.batch_size)
 
     def build_optimizer(self, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-        """Return a new optimizer; its schedule ends after ``epochs * steps_per_epoch`` steps."""
+        """Return a new optimizer; its schedule ends after ``epochs * steps_per_epoch`` steps.
+
+        Args:
+            steps_per_epoch: number of batches per epoch, see :meth:`steps`.
+
+        Returns:
+            ``keras.optimizers.AdamW`` or ``keras.optimizers.SGD``.
+        """
         rate = self.learning_rate
         if self.schedule == "cosine":
             steps = self.epochs * steps_per_epoch
@@ -221,6 +241,26 @@ def fit_classifier(
         InputError: if labels do not fit the model, a class has no training example, or
             ``settings.views`` is above 0 for live spectrograms.
         DivergedError: if a loss or a weight is NaN or infinite; files of earlier epochs are kept.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> import serkit
+        >>> spectrograms = np.full((4, 32, 32, 1), -1.0, "float32")
+        >>> labels = np.array([0, 1, 0, 1])
+        >>> train = serkit.Examples(spectrograms, frozenset({"ann"}), labels)
+        >>> validation = serkit.Examples(spectrograms, frozenset({"bob"}), labels)
+        >>> speakers = serkit.Speakers(frozenset({"ann"}), frozenset({"bob"}), frozenset({"cid"}))
+        >>> network = serkit.CompactSettings(pool=(1, 1), channels=(2, 2))
+        >>> model = serkit.compact(2, (32, 32, 1), network)
+        >>> settings = serkit.FitSettings(epochs=1, steps_per_epoch=1, batch_size=4)
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> history = serkit.fit_classifier(
+        ...     model, train, validation, speakers, settings, 0, folder, verbose=0
+        ... )
+        >>> sorted(history[0])
+        ['accuracy', 'epoch', 'loss', 'uar', 'val_accuracy', 'val_loss', 'val_uar']
     """
     speakers.require_training(train.speakers)
     speakers.require_validation(validation.speakers)

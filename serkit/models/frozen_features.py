@@ -226,7 +226,7 @@ class Material:
 
     def batches(
         self, batch_size: int, seed: int, first_step: int, mixup: float = 0.0
-    ) -> tf.data.Dataset:
+    ) -> "tf.data.Dataset[tuple[tf.Tensor, ...]]":
         """Return training batches; see :func:`serkit.training.batches.training_batches`.
 
         Args:
@@ -242,7 +242,9 @@ class Material:
         classes = self.network.output_shape[-1]
         return mixed(batches, classes, mixup, seed, first_step) if mixup else batches
 
-    def validation_batches(self, batch_size: int, mixup: float = 0.0) -> tf.data.Dataset:
+    def validation_batches(
+        self, batch_size: int, mixup: float = 0.0
+    ) -> "tf.data.Dataset[tuple[tf.Tensor, ...]]":
         """Return validation batches, in order; labels are encoded as in :meth:`batches`."""
         labels = self.validation_labels
         if mixup:

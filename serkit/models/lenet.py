@@ -66,6 +66,13 @@ def lenet5(
     Raises:
         InputError: if ``classes`` is below 2, or the spectrograms are too small.
 
+    Example:
+        >>> import numpy as np
+        >>> import serkit
+        >>> model = serkit.lenet5(4, (32, 32, 1))
+        >>> model(np.zeros((2, 32, 32, 1), "float32")).shape
+        TensorShape([2, 4])
+
     Source: 2021 report, section 8.2.1; LeCun et al. (1998), section II.B.
     """
     check_range("classes", classes, 2)

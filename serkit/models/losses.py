@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from serkit.errors import InputError
@@ -11,8 +12,11 @@ from serkit.errors import InputError
 LOSSES = ("cross_entropy", "focal", "one_vs_rest")
 CLASS_WEIGHTS = ("none", "balanced")
 
+Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+"""Function of labels and logits, as for Keras' ``compile``."""
 
-def cross_entropy(labels, logits, smoothing: float = 0.0):
+
+def cross_entropy(labels: tf.Tensor, logits: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
     """Categorical cross entropy of a softmax.
 
     Args:
@@ -30,7 +34,9 @@ def cross_entropy(labels, logits, smoothing: float = 0.0):
     )
 
 
-def focal(labels, logits, smoothing: float = 0.0, gamma: float = 2.0):
+def focal(
+    labels: tf.Tensor, logits: tf.Tensor, smoothing: float = 0.0, gamma: float = 2.0
+) -> tf.Tensor:
     """Focal loss: cross entropy with lower weight for examples of high confidence.
 
     Each class' term is multiplied by ``(1 - p) ** gamma``, with p the probability of that class.
@@ -40,12 +46,12 @@ def focal(labels, logits, smoothing: float = 0.0, gamma: float = 2.0):
     Source: Lin et al. (2017), arXiv:1708.02002, without its class weights.
     """
     targets = _one_hot(labels, logits)
-    targets = targets * (1.0 - smoothing) + smoothing / logits.shape[-1]
+    targets = targets * (1.0 - smoothing) + smoothing / ops.shape(logits)[-1]
     log_p = ops.log_softmax(logits, axis=-1)
     return -ops.sum(targets * (1.0 - ops.exp(log_p)) ** gamma * log_p, axis=-1)
 
 
-def one_vs_rest(labels, logits, smoothing: float = 0.0):
+def one_vs_rest(labels: tf.Tensor, logits: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
     """Binary cross entropy of each class against the rest, mean over the classes.
 
     Arguments and result are those of :func:`cross_entropy`; smoothing moves both targets towards
@@ -59,12 +65,12 @@ def one_vs_rest(labels, logits, smoothing: float = 0.0):
     )
 
 
-def make_loss(name: str, smoothing: float = 0.0, gamma: float = 2.0) -> Callable:
+def make_loss(name: str, smoothing: float = 0.0, gamma: float = 2.0) -> Loss:
     """Return one of :data:`LOSSES` as a function of labels and logits, for Keras' ``compile``."""
     functions = {"cross_entropy": cross_entropy, "focal": focal, "one_vs_rest": one_vs_rest}
     more = {"gamma": gamma} if name == "focal" else {}
 
-    def loss(labels, logits):
+    def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         return functions[name](labels, logits, smoothing, **more)
 
     return loss

@@ -88,6 +88,14 @@ def vgg16_half_freeze(
         InputError: if a value is out of range, or the file is missing or of another network.
         SerkitError: if the ImageNet weights cannot be downloaded; says where to put the file.
 
+    Example:
+        >>> import serkit
+        >>> from serkit.models.transfer import TransferSettings
+        >>> settings = TransferSettings(frozen_convs=0, head=(8,))  # trains all convolutions
+        >>> model = serkit.vgg16_half_freeze(4, "none", settings)
+        >>> model.input_shape, model.output_shape
+        ((None, 224, 224, 1), (None, 4))
+
     Source: 2021 report, section 6.2 and its listing; Simonyan & Zisserman (2015), arXiv:1409.1556.
     """
     settings = settings or TransferSettings()
@@ -104,7 +112,23 @@ def vgg16_head(
 ) -> keras.Model:
     """Build VGG16 with all convolutions frozen and a new head.
 
-    Arguments, result and errors are those of :func:`vgg16_half_freeze`.
+    Args:
+        classes: number of classes, at least 2.
+        weights: as for :func:`vgg16_half_freeze`.
+        settings: head and precision; ``frozen_convs`` is ignored.
+        seed: of new weights and dropout.
+
+    Returns:
+        A model from float32 ``(batch, 224, 224, 1)`` in [-1, 1] to logits ``(batch, classes)``.
+
+    Raises:
+        InputError: if a value is out of range, or the file is missing or of another network.
+        SerkitError: if the ImageNet weights cannot be downloaded; says where to put the file.
+
+    Example:
+        .. code-block:: python
+
+            model = serkit.vgg16_head(classes=4, weights="imagenet")
 
     Source: 2021 report, section 6.2, ``VGG_16_only_fl``.
     """
@@ -125,9 +149,25 @@ def resnet50_head(
     with the weights. (For networks that train it: Keras' moving variance is that of the batch,
     PyTorch's is the unbiased one, n / (n - 1) times as large.)
 
-    Arguments, result and errors are those of :func:`vgg16_half_freeze`, but ``settings`` are
-    :data:`RESNET50_HEAD` by default: 2,049 trained parameters per class. ``head=(4096, 4096)``
-    gives the network a head like VGG16's.
+    Args:
+        classes: number of classes, at least 2.
+        weights: as for :func:`vgg16_half_freeze`.
+        settings: head and precision; ``frozen_convs`` and ``spatial_dropout`` are ignored. Default:
+            :data:`RESNET50_HEAD`, with 2,049 trained parameters per class. ``head=(4096, 4096)``
+            gives the network a head like VGG16's.
+        seed: of new weights and dropout.
+
+    Returns:
+        A model from float32 ``(batch, 224, 224, 1)`` in [-1, 1] to logits ``(batch, classes)``.
+
+    Raises:
+        InputError: if a value is out of range, or the file is missing or of another network.
+        SerkitError: if the ImageNet weights cannot be downloaded; says where to put the file.
+
+    Example:
+        .. code-block:: python
+
+            model = serkit.resnet50_head(classes=4, weights="imagenet")
 
     Source: the 2021 report, sections 4.2.4 and 6.2, ``ResNET50_only_fl``; He et al. (2016),
     arXiv:1512.03385.

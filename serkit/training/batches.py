@@ -87,8 +87,12 @@ def _mix(values: tf.Tensor, partner: tf.Tensor, coefficient: tf.Tensor) -> tf.Te
 
 
 def mixed(
-    batches: tf.data.Dataset, classes: int, alpha: float, seed: int, first_step: int = 0
-) -> tf.data.Dataset:
+    batches: "tf.data.Dataset[tuple[tf.Tensor, ...]]",
+    classes: int,
+    alpha: float,
+    seed: int,
+    first_step: int = 0,
+) -> "tf.data.Dataset[tuple[tf.Tensor, ...]]":
     """Mix the examples within each batch; see :func:`mixup`.
 
     Args:
@@ -125,7 +129,7 @@ def training_batches(
     *,
     first_step: int = 0,
     augment: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
-) -> tf.data.Dataset:
+) -> "tf.data.Dataset[tuple[tf.Tensor, ...]]":
     """Return endless batches for ``fit`` with ``steps_per_epoch``, from any step on.
 
     Each pass over the data has every example once. Passes follow one another without a gap, so a
@@ -152,7 +156,7 @@ def training_batches(
     take = _taker(arrays)
     first_pass, skipped = divmod(first_step * batch_size, count)
 
-    def indices(number: tf.Tensor) -> tf.data.Dataset:
+    def indices(number: tf.Tensor) -> "tf.data.Dataset[tf.Tensor]":
         order = tf.random.experimental.stateless_shuffle(  # pyright: ignore[reportAttributeAccessIssue]
             tf.range(count), seed=tf.stack([tf.constant(seed, tf.int64), number])
         )
@@ -177,7 +181,9 @@ def training_batches(
     return batches.with_options(options)
 
 
-def batches_in_order(arrays: tuple[Source, ...], batch_size: int) -> tf.data.Dataset:
+def batches_in_order(
+    arrays: tuple[Source, ...], batch_size: int
+) -> "tf.data.Dataset[tuple[tf.Tensor, ...]]":
     """Return all examples once, in order, for ``evaluate``, ``predict`` and validation in ``fit``.
 
     Args:

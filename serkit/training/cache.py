@@ -8,6 +8,7 @@ import os
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from serkit.errors import InputError, check_choice, check_range
 from serkit.files import alone_in, remove_partials, replacing
 from serkit.training.shards import DamagedShard, Rows, Shard, make_room, pack
 
-DTYPES = {
+DTYPES: dict[str, np.dtype[Any]] = {
     **{"float16": np.dtype("<u2"), "uint8": np.dtype("u1")},
     **{"wide-float16": np.dtype("<u2"), "bfloat16": np.dtype("<u2")},
 }
@@ -154,8 +155,11 @@ class ArrayCache:
         check_range("shard_clips", shard_clips, 1)
         if not spec_key:
             raise InputError("`spec_key` must be a text that names the settings. Received: ''.")
-        self.folder, self.shape, self.dtype = Path(folder), tuple(map(int, shape)), dtype
-        self.limit_bytes, self.shard_clips = limit_bytes, shard_clips
+        self.folder: Path = Path(folder)
+        self.shape: tuple[int, ...] = tuple(map(int, shape))
+        self.dtype: str = dtype
+        self.limit_bytes: int = limit_bytes
+        self.shard_clips: int = shard_clips
         text = json.dumps([_FORMAT, spec_key, self.shape, dtype])
         self._entry = hashlib.sha256(text.encode()).hexdigest()[:24]
         self._table = decoding_table(dtype)

@@ -46,7 +46,7 @@ class Resume(keras.callbacks.Callback):
         super().__init__()
         self._folder = Path(folder)
         self._variables = list(variables)
-        self.epoch = 0
+        self.epoch: int = 0
         self.history: list[dict[str, float]] = []
         self._restore()
 
@@ -54,7 +54,7 @@ class Resume(keras.callbacks.Callback):
     def _state_file(self) -> Path:
         return self._folder / _STATE
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = {name: float(value) for name, value in (logs or {}).items()}
         self.history.append({"epoch": epoch + 1, **logs})
         self.epoch = epoch + 1
@@ -110,7 +110,7 @@ class KeepBest(keras.callbacks.Callback):
         super().__init__()
         self._path, self._monitor, self._best = Path(path), monitor, best
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         value = float((logs or {})[self._monitor])
         if value > self._best:
             with replacing(self._path) as partial:
@@ -153,7 +153,7 @@ class StopEarly(keras.callbacks.Callback):
         """Whether the last ``patience`` epochs had no gain."""
         return epochs_without_gain(self._history, self._monitor) >= self._patience
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if self.is_over:
             self.model.stop_training = True
 
@@ -177,16 +177,16 @@ class StopWhenDiverged(keras.callbacks.Callback):
         super().__init__()
         self._variables, self._steps, self._epoch = list(variables), steps_per_epoch, 0
 
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._epoch = epoch
 
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         # These are means over the epoch so far: a mean that is NaN stays NaN.
         for name, value in (logs or {}).items():
             if not np.isfinite(float(value)):
                 self._stop(f"{name} is {float(value)}", batch + 1)
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         for variable in self._variables:
             if not np.isfinite(np.asarray(variable)).all():
                 self._stop(f"{variable.path} is not finite", self._steps)

@@ -23,6 +23,14 @@ class Examples:
 
     Raises:
         InputError: if ``speakers`` is empty, or the numbers of labels and spectrograms differ.
+
+    Example:
+        >>> import numpy as np
+        >>> import serkit
+        >>> spectrograms = np.full((3, 32, 32, 1), -1.0, "float32")
+        >>> examples = serkit.Examples(spectrograms, frozenset({"ann"}), np.array([0, 1, 0]))
+        >>> len(examples), len(serkit.Examples.joined([examples, examples]))
+        (3, 6)
     """
 
     spectrograms: np.ndarray | Rows | LiveSpectrograms
@@ -46,6 +54,12 @@ class Examples:
         """Concatenate sets of examples; rows stay on disk if all sets are rows.
 
         If some sets have waveforms, spectrograms of the other sets are used unchanged at each step.
+
+        Args:
+            parts: one or more sets with spectrograms of the same shape.
+
+        Returns:
+            All examples in this order, with the speakers of all sets.
 
         Raises:
             InputError: if there are no sets, or some have labels and others do not.

@@ -38,7 +38,7 @@ class LiveSpectrograms:
         InputError: if the lengths do not match.
     """
 
-    dtype = np.dtype(np.float32)
+    dtype: np.dtype[np.float32] = np.dtype(np.float32)
 
     def __init__(
         self,
@@ -49,15 +49,20 @@ class LiveSpectrograms:
         device: str,
         rows: np.ndarray | None = None,
     ) -> None:
-        self.kept, self.waveforms, self.spec = kept, waveforms, spec
-        self.augmentation, self.device = augmentation, device
-        self.rows = np.arange(len(waveforms)) if rows is None else np.asarray(rows, np.int64)
+        self.kept: np.ndarray | Rows = kept
+        self.waveforms: np.ndarray = waveforms
+        self.spec: SpectrogramSpec = spec
+        self.augmentation: WaveAugmentation = augmentation
+        self.device: str = device
+        self.rows: np.ndarray = (
+            np.arange(len(waveforms)) if rows is None else np.asarray(rows, np.int64)
+        )
         if len(self.rows) != len(kept) or waveforms.shape[1:] != (spec.samples,):
             raise InputError(
                 f"`waveforms` must be one of {spec.samples} samples for each of {len(kept)} "
                 f"spectrograms. Received: {waveforms.shape} and {len(self.rows)} rows."
             )
-        self.shape = kept.shape
+        self.shape: tuple[int, ...] = kept.shape
 
     @classmethod
     def joined(cls, parts: Sequence["LiveSpectrograms | np.ndarray | Rows"]) -> "LiveSpectrograms":

@@ -36,14 +36,14 @@ class Rows:
         table: value of each code, float32 (:func:`serkit.training.cache.decoding_table`).
     """
 
-    dtype = np.dtype(np.float32)
+    dtype: np.dtype[np.float32] = np.dtype(np.float32)
 
     def __init__(
         self, codes: Sequence[np.ndarray], shape: tuple[int, ...], table: np.ndarray
     ) -> None:
         self._codes, self._table = list(codes), table
         self._positions = np.arange(len(self._codes))
-        self.shape = (len(self._codes), *shape)
+        self.shape: tuple[int, ...] = (len(self._codes), *shape)
 
     @classmethod
     def joined(cls, parts: Sequence["Rows"]) -> "Rows":
@@ -162,7 +162,7 @@ class Shard:
         # Keyed by the mapping: a file can be mapped several times.
         _IN_USE[self._mapped] = path.resolve()
         count = int(np.prod(full))
-        self.codes = np.frombuffer(self._mapped, dtype, count, start).reshape(full)
+        self.codes: np.ndarray = np.frombuffer(self._mapped, dtype, count, start).reshape(full)
 
     def is_intact(self) -> bool:
         """Return whether the array still matches its CRC-32; reads the whole array."""

@@ -94,6 +94,9 @@ class Skipped:
         return corpus.where(lambda clip: str(corpus.file(clip)) not in self.files)
 
 
+Computed = tuple[np.ndarray, np.ndarray]
+"""Positions of clips ``(batch,)``, and their spectrograms ``(batch, frames, bins, 1)``."""
+
 # Increase when the same samples and spec give other numbers than before.
 _RECIPE = "3"
 _SPEEDS = (0.5, 2.0)
@@ -109,7 +112,7 @@ def spectrogram_dataset(
     together: int | None = None,
     dtype: tf.DType = tf.float32,
     speed: float = 1.0,
-) -> tf.data.Dataset:
+) -> "tf.data.Dataset[tuple[tf.Tensor, ...]]":
     """Return a dataset of the spectrograms of recordings, in order.
 
     Args:
@@ -176,7 +179,7 @@ def _loaded(
     skipped: Skipped | None,
     workers: int,
     transform: Callable[[tf.Tensor], tf.Tensor],
-) -> tf.data.Dataset:
+) -> "tf.data.Dataset[tuple[tf.Tensor, ...]]":
     """Map ``(row, path)`` to ``(row, transform(waveform))``; leave out unusable files."""
 
     def load(row: tf.Tensor, path: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -208,7 +211,7 @@ def compute_spectrograms(
     cache: Path | str | ArrayCache,
     skipped: Skipped | None = None,
     speed: float = 1.0,
-    track: Callable[[Iterable, int], Iterable] = lambda items, total: items,
+    track: Callable[[Iterable[Computed], int], Iterable[Computed]] = lambda items, total: items,
 ) -> Rows:
     """Return all spectrograms of a corpus, in order; compute those missing from ``cache``.
 
@@ -232,6 +235,20 @@ def compute_spectrograms(
         RecordingError: if a file cannot be read or decoded and ``skipped`` is None; the message
             names it. Spectrograms that were computed before are kept.
         OSError: if the cache cannot be written to, or loses what is written.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> import serkit
+        >>> from scipy.io import wavfile
+        >>> folder = tempfile.mkdtemp()
+        >>> noise = np.random.default_rng(0).normal(0, 3000, 16_000).astype("int16")
+        >>> wavfile.write(f"{folder}/03-01-05-01-01-01-01.wav", 16_000, noise)  # as in RAVDESS
+        >>> corpus = serkit.audit([folder]).corpus
+        >>> spec = serkit.SpectrogramSpec(frames=32, bins=32)
+        >>> rows = serkit.compute_spectrograms(corpus, spec, cache=tempfile.mkdtemp())
+        >>> rows.shape, rows[0].dtype
+        ((1, 32, 32, 1), dtype('float32'))
     """
     if not isinstance(cache, ArrayCache):
         cache = open_cache(cache, spec, speed=speed)
@@ -297,7 +314,7 @@ def open_cache(
 
 def _computed(
     files: Sequence[str], spec: SpectrogramSpec, skipped: Skipped | None, count: int, speed: float
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+) -> Iterator[Computed]:
     """Yield positions in ``files`` and their spectrograms, ``count`` at a time."""
     batches = iter(spectrogram_dataset(files, spec, min(count, 32), skipped=skipped, speed=speed))
     while True:

@@ -43,6 +43,20 @@ class FeatureDensity:
         LeakError: if ``validation`` has a speaker who is not a validation speaker.
         InputError: if ``train`` has no labels.
 
+    Example:
+        >>> import numpy as np
+        >>> import serkit
+        >>> model = serkit.lenet5(2, (32, 32, 1))  # to be trained on ``train``
+        >>> spectrograms = np.random.default_rng(0).uniform(-1, 1, (9, 32, 32, 1))
+        >>> spectrograms, labels = spectrograms.astype("float32"), np.arange(9) % 2
+        >>> train = serkit.Examples(spectrograms[:6], frozenset({"ann"}), labels[:6])
+        >>> validation = serkit.Examples(spectrograms[6:], frozenset({"bob"}), labels[6:])
+        >>> speakers = serkit.Speakers(frozenset({"ann"}), frozenset({"bob"}), frozenset({"cid"}))
+        >>> density = serkit.FeatureDensity(model, train, validation, speakers)
+        >>> silence = np.full((1, 32, 32, 1), -1.0, "float32")
+        >>> bool(density.ood_score(silence)[0] > density.ood_score(spectrograms[:1])[0])
+        True
+
     Source: Lee et al. (2018), arXiv:1807.03888, sections 2.1 and 2.2. The weighted sum of layers in
     the paper must be fitted on OOD inputs; the maximum needs none.
     """

@@ -40,17 +40,30 @@ class Predictor(Protocol):
 
 
 def predict_samples(predictor: Predictor, x: Source, n: int = 30, seed: int = 0) -> np.ndarray:
-    """Return the probabilities of each sample, float64 ``(samples, clips, classes)``.
+    """Return the class probabilities of each sample.
 
-    Arguments are those of :meth:`Predictor.predict_logits`. The mean over samples is the
-    prediction; see :mod:`serkit.metrics.calibration` for the uncertainty that the differences
-    between samples express.
+    The mean over samples is the prediction; see :mod:`serkit.metrics.calibration` for the
+    uncertainty that the differences between samples express.
+
+    Args:
+        predictor: such as :class:`Ensemble` or :class:`SampledNetwork`.
+        x: float32 ``(clips, frames, bins, 1)`` in [-1, 1].
+        n: number of samples, at least 1; ignored by ensembles.
+        seed: of the samples.
+
+    Returns:
+        float64 ``(samples, clips, classes)``; each clip's probabilities add up to 1.
+
+    Raises:
+        InputError: if ``n`` is below 1 for a predictor that uses it.
 
     Example:
+        >>> import numpy as np
+        >>> import serkit
         >>> class Fixed:
         ...     def predict_logits(self, x, n=30, seed=0):
         ...         return np.zeros((n, len(x), 2), np.float32)
-        >>> predict_samples(Fixed(), np.zeros((1, 4, 4, 1)), n=2).tolist()
+        >>> serkit.predict_samples(Fixed(), np.zeros((1, 4, 4, 1)), n=2).tolist()
         [[[0.5, 0.5]], [[0.5, 0.5]]]
     """
     return softmax(predictor.predict_logits(x, n, seed).astype(np.float64))
@@ -68,6 +81,14 @@ class Ensemble:
     Raises:
         InputError: if there is no network, or their numbers of classes differ.
 
+    Example:
+        >>> import numpy as np
+        >>> import serkit
+        >>> models = [serkit.lenet5(4, (32, 32, 1), seed=seed) for seed in range(2)]
+        >>> ensemble = serkit.Ensemble(models)
+        >>> ensemble.predict_logits(np.zeros((3, 32, 32, 1), "float32")).shape
+        (2, 3, 4)
+
     Source: Lakshminarayanan et al. (2017), arXiv:1612.01474.
     """
 
@@ -78,14 +99,21 @@ class Ensemble:
                 "`models` must be one or more networks with the same number of classes. Received "
                 f"numbers: {found}."
             )
-        self.models = tuple(models)
+        self.models: tuple[keras.Model, ...] = tuple(models)
 
     def predict_logits(
         self, x: Source, n: int = 30, seed: int = 0, batch_size: int = 64
     ) -> np.ndarray:
-        """Return one sample per network; ``n`` and ``seed`` are ignored.
+        """Return the logits of each network; one network is one sample.
 
-        See :meth:`Predictor.predict_logits`.
+        Args:
+            x: float32 ``(clips, frames, bins, 1)`` in [-1, 1].
+            n: ignored.
+            seed: ignored.
+            batch_size: clips per batch.
+
+        Returns:
+            float32 logits ``(networks, clips, classes)``.
         """
         batches = batches_in_order((x,), batch_size)
         found = [model.predict(batches, verbose=0) for model in self.models]
@@ -109,11 +137,19 @@ class SampledNetwork:
     Raises:
         InputError: if the model has no such layer.
 
+    Example:
+        >>> import numpy as np
+        >>> import serkit
+        >>> model = serkit.from_deterministic(serkit.lenet5(4, (32, 32, 1)), layers=["logits"])
+        >>> network = serkit.SampledNetwork(model)
+        >>> network.predict_logits(np.zeros((3, 32, 32, 1), "float32"), n=5, seed=1).shape
+        (5, 3, 4)
+
     Source: Blundell et al. (2015), arXiv:1505.05424; Gal & Ghahramani (2016), arXiv:1506.02142.
     """
 
     def __init__(self, model: keras.Model) -> None:
-        self.model = model
+        self.model: keras.Model = model
         self._layers = [layer for layer in layers_of(model) if isinstance(layer, _DRAWING)]
         if not self._layers:
             raise InputError(
@@ -153,7 +189,20 @@ class SampledNetwork:
     def predict_logits(
         self, x: Source, n: int = 30, seed: int = 0, batch_size: int = 64
     ) -> np.ndarray:
-        """See :meth:`Predictor.predict_logits`."""
+        """Return the logits of each sample; the first samples do not depend on ``n``.
+
+        Args:
+            x: float32 ``(clips, frames, bins, 1)`` in [-1, 1].
+            n: number of samples, at least 1.
+            seed: of the samples.
+            batch_size: clips per batch.
+
+        Returns:
+            float32 logits ``(n, clips, classes)``.
+
+        Raises:
+            InputError: if ``n`` is below 1.
+        """
         check_range("n", n, 1)
         batches = (batch for (batch,) in batches_in_order((x,), batch_size))
         found = [self._compiled(batch, tf.constant(n), tf.constant(seed)) for batch in batches]

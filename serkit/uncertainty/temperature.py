@@ -26,7 +26,8 @@ class TemperatureScaled:
     """
 
     def __init__(self, predictor: Predictor, temperature: float) -> None:
-        self.predictor, self.temperature = predictor, float(temperature)
+        self.predictor: Predictor = predictor
+        self.temperature: float = float(temperature)
 
     def predict_logits(self, x: Source, n: int = 30, seed: int = 0) -> np.ndarray:
         """See :meth:`serkit.uncertainty.predictors.Predictor.predict_logits`."""
@@ -45,9 +46,28 @@ def scale_temperature(
         n: number of samples.
         seed: of the samples.
 
+    Returns:
+        The predictor with all logits divided by the temperature, 0.05 to 20, that maximises the
+        likelihood of the validation labels.
+
     Raises:
         LeakError: if ``validation`` has a speaker who is not a validation speaker.
         InputError: if there are no labels.
+
+    Example:
+        >>> import numpy as np
+        >>> import serkit
+        >>> class Overconfident:
+        ...     def predict_logits(self, x, n=30, seed=0):
+        ...         return np.array([[[4.0, 0.0], [4.0, 0.0], [0.0, 4.0], [4.0, 0.0]]])
+        >>> spectrograms, labels = np.zeros((4, 32, 32, 1), "float32"), np.array([0, 0, 1, 1])
+        >>> validation = serkit.Examples(spectrograms, frozenset({"bob"}), labels)
+        >>> speakers = serkit.Speakers(frozenset({"ann"}), frozenset({"bob"}), frozenset({"cid"}))
+        >>> scaled = serkit.scale_temperature(Overconfident(), validation, speakers)
+        >>> round(scaled.temperature, 2)
+        3.64
+
+    Source: Guo et al. (2017), arXiv:1706.04599.
     """
     speakers.require_validation(validation.speakers)
     if validation.labels is None or not len(validation):
