@@ -2,8 +2,9 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import rich.box
 import rich.progress
@@ -39,7 +40,7 @@ class Progress:
         yield
         self.say(f"   done in {_clock(time.monotonic() - began)}")
 
-    def track(self, what: str):
+    def track(self, what: str) -> Callable[[Iterable[Any], int], Iterable[Any]]:
         """Return a progress bar function, for the ``track`` argument of functions on many files."""
 
         def tracked(items: Iterable, total: int) -> Iterable:

@@ -1,8 +1,10 @@
 """Spectrograms back to waveforms, by Griffin-Lim."""
 
 import functools
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from serkit.audio.spectrogram import SpectrogramSpec, band_weights, hann
@@ -195,7 +197,7 @@ def _checked(spectrograms: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
 
 
 @functools.lru_cache(maxsize=8)
-def _overlap(spec: SpectrogramSpec) -> np.ndarray:
+def _overlap(spec: SpectrogramSpec) -> npt.NDArray[Any]:
     """Compute the sum of the squared windows at each sample, ``(samples,)``, with a lower bound."""
     with tf.init_scope():
         squares = tf.square(hann(spec.window))

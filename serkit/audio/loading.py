@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from serkit.audio.compressed import decode_any
@@ -159,7 +159,7 @@ def load_waveform(
     return Loaded(fit_length(waveform, spec), decoded.status, decoded.note)
 
 
-def spectrogram(file: Path | str, spec: SpectrogramSpec | None = None) -> np.ndarray:
+def spectrogram(file: Path | str, spec: SpectrogramSpec | None = None) -> npt.NDArray[Any]:
     """Compute the spectrogram of a recording, as in training and in an exported model.
 
     Args:

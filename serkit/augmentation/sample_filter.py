@@ -5,9 +5,11 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from serkit.augmentation.reference_classifier import Embedding, in_batches, penultimate
 from serkit.datasets.splits import Speakers
@@ -29,11 +31,11 @@ class Verdicts:
         refused: bool ``(n,)``, True for a sample that the classifier assigns to another class.
     """
 
-    copies: np.ndarray
-    refused: np.ndarray
+    copies: npt.NDArray[Any]
+    refused: npt.NDArray[Any]
 
     @property
-    def accepted(self) -> np.ndarray:
+    def accepted(self) -> npt.NDArray[Any]:
         """Mask of accepted samples, bool ``(n,)``: neither a near-copy nor refused."""
         return ~(self.copies | self.refused)
 
@@ -57,10 +59,12 @@ class SampleFilter:
         classifier: keras.Model,
         embedding: Embedding,
         classes: Sequence[str],
-        features: Mapping[str, np.ndarray],
+        features: Mapping[str, npt.NDArray[Any]],
         thresholds: Mapping[str, float],
     ) -> None:
-        self.classifier, self.embedding, self.classes = classifier, embedding, tuple(classes)
+        self.classifier: keras.Model = classifier
+        self.embedding: Embedding = embedding
+        self.classes: tuple[str, ...] = tuple(classes)
         self._features, self._thresholds = dict(features), dict(thresholds)
 
     @property
@@ -116,7 +120,7 @@ class SampleFilter:
                 )
         return cls(classifier, embedding, classes, features, thresholds)
 
-    def verdicts(self, spectrograms: np.ndarray, label: str) -> Verdicts:
+    def verdicts(self, spectrograms: npt.NDArray[Any], label: str) -> Verdicts:
         """Check spectrograms ``(n, frames, bins, 1)`` that are meant to belong to class ``label``.
 
         Raises:
@@ -129,7 +133,7 @@ class SampleFilter:
         )
         return Verdicts(near, logits.argmax(axis=1) != self.classes.index(label))
 
-    def kid_of(self, label: str) -> Callable[[np.ndarray], dict[str, float]]:
+    def kid_of(self, label: str) -> Callable[[npt.NDArray[Any]], dict[str, float]]:
         """Return a KID measure against the training clips of a class.
 
         The measure is meant for :class:`serkit.gans.fitting.Watch`. It does not use clips of
@@ -198,8 +202,8 @@ class FilteredSamples:
         gated: whether a sample filter was applied.
     """
 
-    spectrograms: np.ndarray
-    numbers: np.ndarray
+    spectrograms: npt.NDArray[Any]
+    numbers: npt.NDArray[Any]
     tried: int
     copies: int
     refused: int

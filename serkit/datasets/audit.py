@@ -107,7 +107,7 @@ def audit(
     *,
     naming: Naming | None = None,
     reject: Collection[str] = (),
-    track: Callable[[Iterable, int], Iterable] = lambda items, total: items,
+    track: Callable[[Iterable[Any], int], Iterable[Any]] = lambda items, total: items,
 ) -> Audit:
     """Find and measure every recording below ``roots``.
 
@@ -207,7 +207,7 @@ def _nothing_usable(roots: Sequence[Root], rejected: Sequence[Finding]) -> str:
 
 def open_recordings(
     given: Sequence[Path | str],
-    track: Callable[[Iterable, int], Iterable] = lambda items, total: items,
+    track: Callable[[Iterable[Any], int], Iterable[Any]] = lambda items, total: items,
     *,
     naming: Naming | None = None,
     reject: Collection[str] = (),

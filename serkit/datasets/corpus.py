@@ -25,7 +25,7 @@ the corpus' own label.
 
 CATEGORIES = tuple(f"{gender}_{emotion}" for gender in GENDERS for emotion in EMOTIONS)
 
-LABEL_SETS = {"emotion": EMOTIONS, "gender_emotion": CATEGORIES}
+LABEL_SETS: dict[str, tuple[str, ...]] = {"emotion": EMOTIONS, "gender_emotion": CATEGORIES}
 """Classes that a classifier may predict, by the name of the clip attribute with the label."""
 
 _SYNONYMS = {

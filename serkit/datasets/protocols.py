@@ -3,8 +3,10 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.model_selection import StratifiedKFold
 
 from serkit.datasets.assignment import (
@@ -257,13 +259,13 @@ def _require_speakers(corpus: Corpus, fewest: int, how: str) -> list[str]:
 
 
 def _parts(
-    corpus: Corpus, speakers: Sequence[str], part_of: np.ndarray, parts: int
+    corpus: Corpus, speakers: Sequence[str], part_of: npt.NDArray[Any], parts: int
 ) -> list[Corpus]:
     of = dict(zip(speakers, part_of.tolist(), strict=True))
     return _select(corpus, np.array([of[clip.speaker] for clip in corpus.clips]), parts)
 
 
-def _select(corpus: Corpus, part_of: np.ndarray, parts: int) -> list[Corpus]:
+def _select(corpus: Corpus, part_of: npt.NDArray[Any], parts: int) -> list[Corpus]:
     chosen: list[list[Clip]] = [[] for _ in range(parts)]
     for clip, part in zip(corpus.clips, part_of.tolist(), strict=True):
         chosen[part].append(clip)

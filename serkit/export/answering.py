@@ -92,11 +92,13 @@ class Answering:
         classes: Sequence[str],
         settings: AnswerSettings | None = None,
     ) -> None:
-        self.networks, self.spec = tuple(networks), spec
-        self.classes, self.settings = tuple(classes), settings or AnswerSettings()
+        self.networks: tuple[keras.Model, ...] = tuple(networks)
+        self.spec: SpectrogramSpec = spec
+        self.classes: tuple[str, ...] = tuple(classes)
+        self.settings: AnswerSettings = settings or AnswerSettings()
         for network in self.networks:
             _require_fit(network, spec, self.classes)
-        self.draws = any(map(draws, self.networks))
+        self.draws: bool = any(map(draws, self.networks))
         if self.draws and len(self.networks) > 1:
             raise InputError(
                 "`networks` must be one network with random layers, or any number without."

@@ -1,6 +1,7 @@
 """Calibration of probabilities, proper scoring rules, and measures of uncertainty."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -98,7 +99,7 @@ def classwise_calibration_error(
     return float(np.mean(errors))
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
+def softmax(logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Convert logits ``(…, classes)`` to probabilities.
 
     A NaN logit stands for a class that the classifier does not know. Its probability is 0.
@@ -108,7 +109,9 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return shifted / shifted.sum(axis=-1, keepdims=True)
 
 
-def check_predictions(probabilities, truth) -> tuple[np.ndarray, np.ndarray]:
+def check_predictions(
+    probabilities: npt.ArrayLike, truth: npt.ArrayLike
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Return probabilities as a float array and class numbers as an int array.
 
     Raises:
@@ -168,12 +171,12 @@ class Uncertainty:
             disagreement between the networks, and more training recordings would reduce it.
     """
 
-    total: np.ndarray
-    aleatoric: np.ndarray
-    epistemic: np.ndarray
+    total: npt.NDArray[Any]
+    aleatoric: npt.NDArray[Any]
+    epistemic: npt.NDArray[Any]
 
 
-def uncertainty(samples: np.ndarray) -> Uncertainty:
+def uncertainty(samples: npt.NDArray[Any]) -> Uncertainty:
     """Split the uncertainty of a classifier into aleatoric and epistemic uncertainty.
 
     Args:
@@ -204,6 +207,6 @@ def uncertainty(samples: np.ndarray) -> Uncertainty:
     return Uncertainty(total, aleatoric, np.maximum(total - aleatoric, 0.0))
 
 
-def _entropy(probabilities: np.ndarray) -> np.ndarray:
+def _entropy(probabilities: npt.NDArray[Any]) -> npt.NDArray[Any]:
     logs = np.log(np.where(probabilities > 0, probabilities, 1.0))
     return -(probabilities * logs).sum(axis=-1)

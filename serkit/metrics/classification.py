@@ -1,6 +1,7 @@
 """Accuracy, UAR, macro F1, and confusion matrices by seed, fold and speaker."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +58,9 @@ def score(truth: npt.ArrayLike, predicted: npt.ArrayLike, classes: int) -> Score
     )
 
 
-def confusion_matrix(truth: npt.ArrayLike, predicted: npt.ArrayLike, classes: int) -> np.ndarray:
+def confusion_matrix(
+    truth: npt.ArrayLike, predicted: npt.ArrayLike, classes: int
+) -> npt.NDArray[Any]:
     """Count clips ``(true, predicted)``; arguments and errors are as for :func:`score`."""
     truth, predicted = np.asarray(truth), np.asarray(predicted)
     if truth.shape != predicted.shape or truth.size == 0:
@@ -70,19 +73,19 @@ def confusion_matrix(truth: npt.ArrayLike, predicted: npt.ArrayLike, classes: in
     return counts
 
 
-def accuracy(confusion: np.ndarray) -> np.ndarray:
+def accuracy(confusion: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Accuracy ``(…)`` of confusion matrices ``(…, classes, classes)``, each with clips."""
     return np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum(axis=(-2, -1))
 
 
-def average_recall(confusion: np.ndarray) -> np.ndarray:
+def average_recall(confusion: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """UAR of confusion matrices ``(…, classes, classes)``; classes without clips are ignored."""
     recalls = class_recalls(confusion)
     occurs = ~np.isnan(recalls)
     return np.where(occurs, recalls, 0.0).sum(axis=-1) / np.maximum(occurs.sum(axis=-1), 1)
 
 
-def macro_f1(confusion: np.ndarray) -> np.ndarray:
+def macro_f1(confusion: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Mean F1 of confusion matrices over the classes that have clips or were predicted."""
     hits = np.diagonal(confusion, axis1=-2, axis2=-1)
     both = confusion.sum(axis=-1) + confusion.sum(axis=-2)
@@ -90,7 +93,7 @@ def macro_f1(confusion: np.ndarray) -> np.ndarray:
     return f1.sum(axis=-1) / np.maximum((both > 0).sum(axis=-1), 1)
 
 
-def class_recalls(confusion: np.ndarray) -> np.ndarray:
+def class_recalls(confusion: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Recalls ``(…, classes)`` of confusion matrices; NaN for a class without clips."""
     hits = np.diagonal(confusion, axis1=-2, axis2=-1).astype(float)
     seen = confusion.sum(axis=-1)
@@ -111,9 +114,9 @@ class Cells:
         speakers: speaker number of each cell, int ``(cells,)``.
     """
 
-    counts: np.ndarray
-    folds: np.ndarray
-    speakers: np.ndarray
+    counts: npt.NDArray[Any]
+    folds: npt.NDArray[Any]
+    speakers: npt.NDArray[Any]
 
     @property
     def speaker_count(self) -> int:
@@ -121,14 +124,14 @@ class Cells:
         return len(np.unique(self.speakers))
 
     @property
-    def by_speaker(self) -> np.ndarray:
+    def by_speaker(self) -> npt.NDArray[Any]:
         """Confusion matrices ``(speakers, classes, classes)``, summed over seeds and folds."""
         found = np.zeros((self.speakers.max() + 1, *self.counts.shape[2:]), dtype=np.int64)
         np.add.at(found, self.speakers, self.counts.sum(axis=0))
         return found
 
     @property
-    def pooled(self) -> np.ndarray:
+    def pooled(self) -> npt.NDArray[Any]:
         """Confusion matrix ``(classes, classes)``, summed over seeds and cells."""
         return self.counts.sum(axis=(0, 1))
 
@@ -179,7 +182,7 @@ def tabulate(
     return Cells(counts, cells[0], cells[1])
 
 
-def drawn_speakers(cells: Cells, seed: int, draws: int) -> np.ndarray:
+def drawn_speakers(cells: Cells, seed: int, draws: int) -> npt.NDArray[Any]:
     """Draw bootstrap samples of speakers; return confusion matrices ``(draws, classes, classes)``.
 
     Each sample has as many speakers as ``cells``, drawn with replacement. A speaker is drawn with

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.spatial.distance import cdist
 from scipy.stats import rankdata
 
@@ -12,7 +14,7 @@ from serkit.errors import InputError, check_range
 _SIDE = 8
 
 
-def coarse(spectrograms: np.ndarray) -> np.ndarray:
+def coarse(spectrograms: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Average spectrograms over blocks of 8 frames by 8 bins and flatten the result.
 
     The resolution is high enough to recognise a clip.
@@ -31,7 +33,7 @@ def coarse(spectrograms: np.ndarray) -> np.ndarray:
     return blocks.mean(axis=(2, 4)).reshape(count, rows * columns)
 
 
-def check_features(at_least: int, **sets: np.ndarray) -> list[np.ndarray]:
+def check_features(at_least: int, **sets: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
     """Check that sets of features can be compared; return each as float64 ``(n, d)``.
 
     Raises:
@@ -80,7 +82,7 @@ class Overlap:
     coverage: float
 
 
-def overlap(real: np.ndarray, generated: np.ndarray, neighbours: int = 5) -> Overlap:
+def overlap(real: npt.NDArray[Any], generated: npt.NDArray[Any], neighbours: int = 5) -> Overlap:
     """Compare two sets by the neighbourhoods of their samples.
 
     The neighbourhood of a sample is the ball whose radius is the distance to the
@@ -118,7 +120,7 @@ def overlap(real: np.ndarray, generated: np.ndarray, neighbours: int = 5) -> Ove
     )
 
 
-def nearest_distances(samples: np.ndarray, others: np.ndarray) -> np.ndarray:
+def nearest_distances(samples: npt.NDArray[Any], others: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Compute the Euclidean distance of each sample to the nearest of ``others``.
 
     The distance of a copy is exactly 0, because distances are not computed from inner products,
@@ -139,12 +141,14 @@ def nearest_distances(samples: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.concatenate([cdist(block, others).min(axis=1) for block in blocks])
 
 
-def _radii(samples: np.ndarray, neighbours: int) -> np.ndarray:
+def _radii(samples: npt.NDArray[Any], neighbours: int) -> npt.NDArray[Any]:
     """Return each sample's distance to the ``neighbours``-th nearest other sample of the set."""
     return np.partition(cdist(samples, samples), neighbours, axis=1)[:, neighbours]
 
 
-def copying_score(training: np.ndarray, held_out: np.ndarray, generated: np.ndarray) -> float:
+def copying_score(
+    training: npt.NDArray[Any], held_out: npt.NDArray[Any], generated: npt.NDArray[Any]
+) -> float:
     """Test whether generated samples are nearer to the training samples than held-out samples are.
 
     The score is the Z-score of a Mann-Whitney U test on the distances to the nearest training
@@ -184,7 +188,9 @@ def copying_score(training: np.ndarray, held_out: np.ndarray, generated: np.ndar
     return float((u - m * n / 2) / np.sqrt(variance)) if len(ties) > 1 else 0.0
 
 
-def near_copies(training: np.ndarray, generated: np.ndarray, threshold: float) -> np.ndarray:
+def near_copies(
+    training: npt.NDArray[Any], generated: npt.NDArray[Any], threshold: float
+) -> npt.NDArray[Any]:
     """Mark the generated samples that have a training sample within ``threshold``.
 
     Args:
@@ -203,7 +209,9 @@ def near_copies(training: np.ndarray, generated: np.ndarray, threshold: float) -
     return nearest_distances(generated, training) <= threshold
 
 
-def copy_threshold(features: np.ndarray, speakers: Sequence[str], quantile: float = 0.05) -> float:
+def copy_threshold(
+    features: npt.NDArray[Any], speakers: Sequence[str], quantile: float = 0.05
+) -> float:
     """Compute the distance up to which a sample counts as a near-copy of a training sample.
 
     The threshold is a low quantile of the distances of each real clip to the nearest clip of

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy import stats
 
 from serkit.errors import InputError, check_range
 from serkit.metrics.classification import Cells, drawn_speakers
 from serkit.seeds import derive_seed
 
-Measure = Callable[[np.ndarray], np.ndarray]
+Measure = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 """Function from confusion matrices ``(…, classes, classes)`` to numbers ``(…)``, as in
 :mod:`serkit.metrics.classification`."""
 
@@ -64,7 +66,7 @@ def training_noise(first: Cells, second: Cells, measure: Measure) -> TrainingNoi
     return TrainingNoise(float(variance), float(variance + own / (seeds * apart.shape[1])))
 
 
-def _of_fold(apart: np.ndarray) -> tuple[float, float] | None:
+def _of_fold(apart: npt.NDArray[Any]) -> tuple[float, float] | None:
     """Estimate two variances in one fold from differences ``(seeds, speakers)``.
 
     Returns:
@@ -274,7 +276,7 @@ def ends(count: int) -> tuple[float, float]:
     return low, 1 - low
 
 
-def _summary(value: float, sampled: np.ndarray, count: int) -> Estimate:
+def _summary(value: float, sampled: npt.NDArray[Any], count: int) -> Estimate:
     known = sampled[~np.isnan(sampled)]
     if count < FEWEST or not len(known):
         return Estimate(value, None, None, None)

@@ -1,6 +1,7 @@
 """Selective prediction: coverage, and the risk on the clips that are answered."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +21,8 @@ class RiskCoverage:
         area: mean risk over all coverages (AURC), 0 to 1; lower is better.
     """
 
-    coverage: np.ndarray
-    risk: np.ndarray
+    coverage: npt.NDArray[Any]
+    risk: npt.NDArray[Any]
     area: float
 
 
@@ -142,7 +143,7 @@ def threshold_for_accuracy(unsure: npt.ArrayLike, right: npt.ArrayLike, accuracy
     return float(values[np.flatnonzero(reached >= accuracy)[-1]])
 
 
-def _checked(unsure, right) -> tuple[np.ndarray, np.ndarray]:
+def _checked(unsure, right) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     unsure, right = np.asarray(unsure, float), np.asarray(right, bool)
     if len(unsure) != len(right) or not len(right) or np.isnan(unsure).any():
         raise InputError(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from serkit.errors import InputError, check_range
 from serkit.export import signatures
@@ -31,11 +32,11 @@ class ExportedModel:
     """
 
     def __init__(self, path: Path | str) -> None:
-        self.path = find_version(Path(path))
+        self.path: Path = find_version(Path(path))
         import tensorflow as tf
 
         try:
-            self.details = read_json(self.path / DETAILS)
+            self.details: dict[str, Any] = read_json(self.path / DETAILS)
             self._model = tf.saved_model.load(str(self.path))
             known = self._model.signatures[signatures.WAV].structured_outputs
         except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
@@ -193,7 +194,7 @@ class _Process:
     def __init__(self, model: str, samples: int | None) -> None:
         self._predictor, self._samples = ExportedModel(model), samples
 
-    def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    def __call__(self, batch: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
         found = self._predictor.predict(list(batch["file"]), self._samples)
         # JSON instead of a column per class, because only the model knows its classes.
         return {
