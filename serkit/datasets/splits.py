@@ -104,7 +104,7 @@ class Split:
             ``leave-one-corpus-out``, or ``random``, the protocol of the 2021 report.
         detail: which split of several this is, such as ``fold 2 of 5``.
         left_out: clips that are in no partition: their sentence would be in the test partition and
-            another one, or :func:`~serkit.datasets.protocols.make_rare` removed them.
+            another one, or :func:`~serkit.datasets.imbalance.make_rare` removed them.
         sentence_disjoint: whether no sentence of the test partition is in the other partitions.
 
     Raises:

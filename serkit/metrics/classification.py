@@ -20,6 +20,11 @@ class Scores:
         macro_f1: mean F1 over the classes that have clips or were predicted.
         recalls: recall of each class, in the order of the labels; None for a class without clips.
         confusion: number of clips ``[true][predicted]``.
+
+    Example:
+        >>> from serkit import metrics
+        >>> metrics.score([0, 0, 1, 1], [0, 1, 1, 1], classes=2).recalls
+        (0.5, 1.0)
     """
 
     accuracy: float
@@ -37,6 +42,9 @@ def score(truth: npt.ArrayLike, predicted: npt.ArrayLike, classes: int) -> Score
         predicted: predicted class numbers, in the same form.
         classes: number of classes.
 
+    Returns:
+        The scores on these clips.
+
     Raises:
         InputError: if there are no clips or the lengths differ.
 
@@ -44,7 +52,8 @@ def score(truth: npt.ArrayLike, predicted: npt.ArrayLike, classes: int) -> Score
     ``balanced_accuracy_score`` and ``f1_score(average="macro")``.
 
     Example:
-        >>> found = score([0, 0, 0, 1], [0, 0, 1, 1], 2)
+        >>> from serkit import metrics
+        >>> found = metrics.score([0, 0, 0, 1], [0, 0, 1, 1], classes=2)
         >>> found.accuracy, round(found.uar, 3), found.confusion
         (0.75, 0.833, ((2, 1), (0, 1)))
     """
@@ -61,7 +70,25 @@ def score(truth: npt.ArrayLike, predicted: npt.ArrayLike, classes: int) -> Score
 def confusion_matrix(
     truth: npt.ArrayLike, predicted: npt.ArrayLike, classes: int
 ) -> npt.NDArray[Any]:
-    """Count clips ``(true, predicted)``; arguments and errors are as for :func:`score`."""
+    """Count clips by true and predicted class.
+
+    Args:
+        truth: true class numbers, int ``(clips,)``, 0 to ``classes`` - 1.
+        predicted: predicted class numbers, in the same form.
+        classes: number of classes.
+
+    Returns:
+        Number of clips ``[true, predicted]``, int ``(classes, classes)``.
+
+    Raises:
+        InputError: if there are no clips or the lengths differ.
+
+    Example:
+        >>> from serkit import metrics
+        >>> metrics.confusion_matrix([0, 0, 0, 1], [0, 0, 1, 1], classes=2)
+        array([[2, 1],
+               [0, 1]])
+    """
     truth, predicted = np.asarray(truth), np.asarray(predicted)
     if truth.shape != predicted.shape or truth.size == 0:
         raise InputError(
@@ -112,6 +139,15 @@ class Cells:
         folds: fold number of each cell, int ``(cells,)``. One training run per seed predicted the
             clips of a fold.
         speakers: speaker number of each cell, int ``(cells,)``.
+
+    Example:
+        >>> from serkit import metrics
+        >>> truth, predicted = [0, 1, 0, 1], [0, 1, 1, 1]
+        >>> speakers = ["ann", "ann", "bob", "bob"]
+        >>> cells = metrics.tabulate(truth, predicted, [0] * 4, [1] * 4, speakers, classes=2)
+        >>> cells.pooled
+        array([[1, 1],
+               [0, 2]])
     """
 
     counts: npt.NDArray[Any]
@@ -160,6 +196,14 @@ def tabulate(
     Raises:
         InputError: if there are no predictions, lengths differ, or the seeds have not predicted the
             same clips.
+
+    Example:
+        >>> from serkit import metrics
+        >>> truth, predicted = [0, 1, 0, 1], [0, 1, 1, 1]
+        >>> speakers = ["ann", "ann", "bob", "bob"]
+        >>> cells = metrics.tabulate(truth, predicted, [0] * 4, [1] * 4, speakers, classes=2)
+        >>> cells.counts.shape, cells.speaker_count
+        ((1, 2, 2, 2), 2)
     """
     given = [np.asarray(each) for each in (truth, predicted, seeds, folds, speakers)]
     if len({len(each) for each in given}) != 1 or not len(given[0]):

@@ -42,6 +42,14 @@ def kid(real: npt.NDArray[Any], generated: npt.NDArray[Any]) -> tuple[float, flo
             :func:`~serkit.metrics.neighbours.check_features`).
 
     Source: Binkowski et al. (2018), arXiv:1801.01401; Efron & Stein (1981) for the jackknife.
+
+    Example:
+        >>> import numpy as np
+        >>> from serkit import metrics
+        >>> real, generated = np.random.default_rng(0).normal(size=(2, 50, 4))
+        >>> distance, error = metrics.kid(real, generated + 1)
+        >>> distance > 3 * error
+        True
     """
     real, generated = check_features(3, real=real, generated=generated)
     m, n = len(real), len(generated)
@@ -113,6 +121,13 @@ def frechet_distance(real: npt.NDArray[Any], generated: npt.NDArray[Any]) -> flo
 
     Source: Heusel et al. (2017), arXiv:1706.08500; Binkowski et al. (2018), arXiv:1801.01401, for
     the bias.
+
+    Example:
+        >>> import numpy as np
+        >>> from serkit import metrics
+        >>> real, generated = np.random.default_rng(0).normal(size=(2, 50, 4))
+        >>> metrics.frechet_distance(real, real) < 1e-9 < metrics.frechet_distance(real, generated)
+        True
     """
     real, generated = check_features(2, real=real, generated=generated)
     shift = real.mean(axis=0) - generated.mean(axis=0)

@@ -100,12 +100,23 @@ def overlap(real: npt.NDArray[Any], generated: npt.NDArray[Any], neighbours: int
         generated: features, floats ``(generated, d)``.
         neighbours: from 1 to the number of samples in the smaller set minus 1.
 
+    Returns:
+        Precision, recall, density and coverage.
+
     Raises:
         InputError: if ``neighbours`` is out of range or the features cannot be compared (see
             :func:`check_features`).
 
     Source: Kynkaanniemi et al. (2019), arXiv:1904.06991, for precision and recall; Naeem et al.
     (2020), arXiv:2002.09797, for density and coverage.
+
+    Example:
+        >>> import numpy as np
+        >>> from serkit import metrics
+        >>> real, generated = np.random.default_rng(0).normal(size=(2, 50, 4))
+        >>> found = metrics.overlap(real, generated)
+        >>> found.precision > 0.5, metrics.overlap(real, generated + 9).precision
+        (True, 0.0)
     """
     real, generated = check_features(2, real=real, generated=generated)
     check_range("neighbours", neighbours, 1, min(len(real), len(generated)) - 1)
@@ -176,6 +187,13 @@ def copying_score(
         InputError: if the features cannot be compared (see :func:`check_features`).
 
     Source: the global test of Meehan et al. (2020), arXiv:2004.05675; ties as in Lehmann (1975).
+
+    Example:
+        >>> import numpy as np
+        >>> from serkit import metrics
+        >>> training, held_out = np.random.default_rng(0).normal(size=(2, 50, 4))
+        >>> metrics.copying_score(training, held_out, training) < -3
+        True
     """
     sets = {"training": training, "held_out": held_out, "generated": generated}
     training, held_out, generated = check_features(1, **sets)
@@ -203,6 +221,13 @@ def near_copies(
 
     Raises:
         InputError: if ``threshold`` is below 0 or the features cannot be compared.
+
+    Example:
+        >>> import numpy as np
+        >>> from serkit import metrics
+        >>> training, generated = np.array([[0.0], [1.0]]), np.array([[0.1], [5.0]])
+        >>> metrics.near_copies(training, generated, threshold=0.2)
+        array([ True, False])
     """
     check_range("threshold", threshold, 0)
     training, generated = check_features(1, training=training, generated=generated)
@@ -236,6 +261,13 @@ def copy_threshold(
     Raises:
         InputError: if ``quantile`` is out of range, there is only one speaker, the numbers of clips
             and speakers differ, or features are not finite.
+
+    Example:
+        >>> import numpy as np
+        >>> from serkit import metrics
+        >>> features = np.array([[0.0], [1.0], [3.0], [4.0]])
+        >>> metrics.copy_threshold(features, ["ann", "ann", "bob", "bob"], quantile=0.5)
+        2.5
     """
     check_range("quantile", quantile, 0, 1)
     (features,) = check_features(2, features=features)
