@@ -176,11 +176,12 @@ def spectrogram(file: Path | str, spec: SpectrogramSpec | None = None) -> npt.ND
     Source: 2021 report, section 4.3.
 
     Example:
-        >>> import numpy as np, pathlib, soundfile, tempfile
+        >>> import pathlib, tempfile, numpy as np, serkit, soundfile
         >>> file = pathlib.Path(tempfile.mkdtemp(), "tone.wav")
-        >>> soundfile.write(file, np.sin(np.arange(16000) / 5), 16000)
-        >>> spectrogram(file).shape
-        (224, 224, 1)
+        >>> soundfile.write(file, np.sin(np.arange(16_000) / 5), 16_000)
+        >>> spectrogram = serkit.spectrogram(file, serkit.SpectrogramSpec(frames=32, bins=64))
+        >>> spectrogram.shape, float(spectrogram.max())
+        ((32, 64, 1), 1.0)
     """
     spec = spec or SpectrogramSpec()
     try:

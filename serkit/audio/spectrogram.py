@@ -110,6 +110,14 @@ class SpectrogramSpec:
 
     Raises:
         InputError: if a value is out of range, or a mel band would hold no FFT bin.
+
+    Example:
+        >>> import serkit
+        >>> spec = serkit.SpectrogramSpec(frames=64, bins=40)
+        >>> spec.shape, spec.samples
+        ((64, 40, 1), 17152)
+        >>> serkit.SpectrogramSpec.at_rate(22_050, "log").hop
+        353
     """
 
     sample_rate: int = 16_000
@@ -156,6 +164,9 @@ class SpectrogramSpec:
             sample_rate: sample rate in Hz, 1,000 to 192,000.
             kind: frequency scale of the bands.
             of: spec to adapt; the default spec if None.
+
+        Returns:
+            The new spec.
 
         Raises:
             InputError: if the rate is out of range, or a mel band would hold no FFT bin.

@@ -52,6 +52,18 @@ class SampleFilter:
             as a near-copy.
 
     Source: near-copies as in :func:`serkit.metrics.neighbours.near_copies`.
+
+    Example:
+        >>> import numpy as np, serkit
+        >>> small = serkit.CompactSettings(pool=(1, 1), channels=(2, 2), squeeze=1, attention=2)
+        >>> classifier = serkit.compact(2, (32, 32, 1), small)
+        >>> spectrograms = np.random.default_rng(0).uniform(-1, 1, (8, 32, 32, 1)).astype("float32")
+        >>> speakers = serkit.Speakers(frozenset("ab"), frozenset("c"), frozenset("d"))
+        >>> real = serkit.Examples(spectrograms, speakers.train, np.arange(8) % 2)
+        >>> voices = list("aabbaabb")
+        >>> chosen = serkit.SampleFilter.fit(classifier, real, voices, ("x", "y"), speakers)
+        >>> chosen.verdicts(spectrograms[:2], "x").copies.any()
+        True
     """
 
     def __init__(
@@ -94,6 +106,9 @@ class SampleFilter:
             quantile: quantile for :func:`serkit.metrics.neighbours.copy_threshold`, which is
                 applied to each class separately. A class of one speaker has no distances between
                 speakers. For such a class, only exact copies are rejected.
+
+        Returns:
+            The fitted filter.
 
         Raises:
             LeakError: if ``real`` has a speaker who is not a training speaker.

@@ -93,6 +93,12 @@ class Clip:
         rms: root mean square of all samples, on the same scale.
         sha256: digest of the decoded samples, their rate and channel count, not of the file's
             bytes; see :func:`serkit.datasets.probing.probe`.
+
+    Example:
+        >>> import serkit
+        >>> clip = serkit.Clip("01.wav", "mine", "mine-ann", "female", "happy", "joy")
+        >>> clip.label("emotion"), clip.label("gender_emotion")
+        ('happy', 'female_happy')
     """
 
     path: str
@@ -161,6 +167,16 @@ class Corpus:
         clips: in manifest order.
         roots: folder of each root name. The manifest does not contain the folders, so that it
             does not change when recordings move.
+
+    Example:
+        >>> import serkit
+        >>> ann = serkit.Clip("01.wav", "mine", "ann", "female", "happy", "joy")
+        >>> bob = serkit.Clip("02.wav", "mine", "bob", "male", "sad", "sad")
+        >>> corpus = serkit.Corpus((ann, bob))
+        >>> corpus.counts("gender_emotion")
+        {'female_happy': 1, 'male_sad': 1}
+        >>> corpus.where(lambda clip: clip.emotion == "sad").speakers()
+        {'bob'}
     """
 
     clips: tuple[Clip, ...]
@@ -182,10 +198,15 @@ class Corpus:
         return Corpus(tuple(clip for clip in self.clips if keep(clip)), self.roots)
 
     def speakers(self) -> set[str]:
+        """Return the names of all speakers."""
         return {clip.speaker for clip in self.clips}
 
     def labels(self, label_set: str) -> list[str]:
-        """Return each clip's label, in order; see :meth:`Clip.label`."""
+        """Return each clip's label, in order; see :meth:`Clip.label`.
+
+        Raises:
+            InputError: as :meth:`Clip.label`.
+        """
         return [clip.label(label_set) for clip in self.clips]
 
     def classes(self, label_set: str) -> tuple[str, ...]:

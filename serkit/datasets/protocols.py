@@ -86,10 +86,22 @@ def hold_out(
         sentence_disjoint: also keep sentences disjoint. A third of each corpus' sentences is
             reserved for the test partition. Clips that violate this are left out.
 
+    Returns:
+        The split; no two partitions share a speaker.
+
     Raises:
         InputError: if there are too few speakers, or no split has every class in training. With
             ``sentence_disjoint``, also if a clip's sentence is not known, a corpus has only one
             sentence, or a partition would have no clips.
+
+    Example:
+        >>> import serkit
+        >>> emotions = "happy", "sad"
+        >>> clips = [serkit.Clip(e, "mine", s, "male", e, e, s) for s in "abcdef" for e in emotions]
+        >>> corpus = serkit.Corpus(tuple(clips))
+        >>> split = serkit.hold_out(corpus, "emotion", seed=0)
+        >>> split.train.speakers() & split.test.speakers()
+        set()
     """
     speakers = _require_speakers(corpus, _FEWEST_SPEAKERS, "into training, validation and test")
     counts = count_clips(corpus, "speaker", speakers, label_set)
@@ -127,9 +139,20 @@ def k_fold(
         folds: at least 3.
         sentence_disjoint: as for :func:`hold_out`.
 
+    Returns:
+        One split per fold; no two partitions of a split share a speaker.
+
     Raises:
         InputError: as for :func:`hold_out`, for example if there are too few speakers, or too few
             speakers of a class for every training partition to contain it.
+
+    Example:
+        >>> import serkit
+        >>> emotions = "happy", "sad"
+        >>> clips = [serkit.Clip(e, "mine", s, "male", e, e, s) for s in "abcdef" for e in emotions]
+        >>> corpus = serkit.Corpus(tuple(clips))
+        >>> [len(split.test) for split in serkit.k_fold(corpus, "emotion", seed=0, folds=3)]
+        [4, 4, 4]
     """
     check_range("folds", folds, 3)
     speakers = _require_speakers(corpus, folds, f"into {folds} folds")
@@ -169,8 +192,19 @@ def leave_one_speaker_out(
         seed: the same seed gives the same splits.
         sentence_disjoint: as for :func:`hold_out`.
 
+    Yields:
+        The splits, sorted by the name of the test speaker.
+
     Raises:
         InputError: if there are fewer than five speakers, or sentences cannot be kept disjoint.
+
+    Example:
+        >>> import serkit
+        >>> emotions = "happy", "sad"
+        >>> clips = [serkit.Clip(e, "mine", s, "male", e, e, s) for s in "abcdef" for e in emotions]
+        >>> corpus = serkit.Corpus(tuple(clips))
+        >>> next(serkit.leave_one_speaker_out(corpus, "emotion", seed=0)).test.speakers()
+        {'a'}
     """
     for speaker in _require_speakers(corpus, _FEWEST_SPEAKERS, "by leaving one speaker out"):
         test = corpus.where(lambda clip, speaker=speaker: clip.speaker == speaker)
@@ -192,8 +226,20 @@ def leave_one_corpus_out(corpus: Corpus, label_set: str, seed: int) -> Iterator[
             validation partition.
         seed: the same seed gives the same splits.
 
+    Yields:
+        The splits, sorted by the name of the test corpus.
+
     Raises:
         InputError: if there is only one corpus, or the other corpora have fewer than two speakers.
+
+    Example:
+        >>> import serkit
+        >>> emotions = "happy", "sad"
+        >>> pairs = [(speaker, emotion) for speaker in "abcdef" for emotion in emotions]
+        >>> clips = (serkit.Clip(e, "xy"[s > "c"], s, "male", e, e, s) for s, e in pairs)
+        >>> corpus = serkit.Corpus(tuple(clips))
+        >>> [split.detail for split in serkit.leave_one_corpus_out(corpus, "emotion", seed=0)]
+        ['without x', 'without y']
     """
     names = sorted({clip.corpus for clip in corpus.clips})
     if len(names) < 2:

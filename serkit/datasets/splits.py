@@ -33,8 +33,9 @@ class Speakers:
             the speakers.
 
     Example:
-        >>> speakers = Speakers(frozenset({"ann", "bob"}), frozenset({"cid"}), frozenset({"dan"}))
-        >>> speakers.require_training(["ann", "cid"])
+        >>> import serkit
+        >>> guard = serkit.Speakers(frozenset({"ann"}), frozenset({"bob"}), frozenset({"cid"}))
+        >>> guard.require_training(["ann", "cid"])
         Traceback (most recent call last):
         serkit.errors.LeakError: not training speakers: cid
     """
@@ -111,6 +112,14 @@ class Split:
         LeakError: if two partitions share a clip; if they share a speaker and the protocol is not
             ``random``; or if the test partition shares a sentence with another one and
             ``sentence_disjoint`` is set. The message names the speakers or sentences, or one clip.
+
+    Example:
+        >>> import serkit
+        >>> def corpus(name):
+        ...     return serkit.Corpus((serkit.Clip(name, "mine", name, "male", "sad", "sad"),))
+        >>> split = serkit.Split(corpus("ann"), corpus("bob"), corpus("cid"))
+        >>> split.speakers.train
+        frozenset({'ann'})
     """
 
     train: Corpus
@@ -148,6 +157,7 @@ class Split:
         return self.protocol == RANDOM
 
     def parts(self) -> dict[str, Corpus]:
+        """Return the partitions by name: ``train``, ``validation`` and ``test``."""
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
     def require_training(self, clips: Iterable[Clip]) -> None:

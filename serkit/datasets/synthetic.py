@@ -60,6 +60,14 @@ class SyntheticSettings:
             standard deviation between emotions, from 0 to 2.
 
     TESS always has two women and SAVEE four men, which makes 23 speakers by default.
+
+    Raises:
+        InputError: if a value is out of range.
+
+    Example:
+        >>> import serkit
+        >>> serkit.SyntheticSettings(size=0.005).ravdess_speakers
+        8
     """
 
     seed: int = 0
@@ -102,6 +110,15 @@ def write_synthetic_corpus(
         settings: size and seed.
         track: wraps the iteration over the files, for a progress bar. Its arguments are the
             iterable and the number of files.
+
+    Returns:
+        The number of files of the corpus, also those that existed before.
+
+    Example:
+        >>> import tempfile, serkit
+        >>> settings = serkit.SyntheticSettings(size=0.001, ravdess_speakers=2, cremad_speakers=2)
+        >>> serkit.write_synthetic_corpus(tempfile.mkdtemp(), settings)
+        70
     """
     settings = settings or SyntheticSettings()
     mark(folder)

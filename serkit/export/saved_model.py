@@ -213,6 +213,14 @@ def export_model(
 
     Raises:
         InputError: if the version exists. An existing version is never overwritten.
+
+    Example:
+        .. code-block:: python
+
+            network = keras.models.load_model("classifier.keras")
+            answering = serkit.Answering([network], serkit.SpectrogramSpec(), ("happy", "sad"))
+            serkit.export_model(answering, "saved_models/mine")
+            model = serkit.load_model("saved_models/mine")
     """
     version = version_for(Path(out))
     settings = asdict(answering.settings)

@@ -26,9 +26,20 @@ class ExportedModel:
         path: the folder of a version, or the folder of all versions. The newest version is then
             used.
 
+    Attributes:
+        path: the folder of the version.
+        details: content of the version's ``serkit.json``, such as ``classes`` and ``spec``.
+
     Raises:
         InputError: if the model does not exist, is not one that serkit exported, lacks an output
             because an older version of serkit exported it, or is damaged.
+
+    Example:
+        .. code-block:: python
+
+            model = serkit.load_model("saved_models/demo/1")
+            print(model.details["classes"])
+            predictions = list(model.predict(["a.wav", "b.wav"]))
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -57,6 +68,9 @@ class ExportedModel:
             files: WAV, FLAC, MP3 or Ogg Vorbis files.
             samples: number of Monte Carlo samples, 1 or more, for a model with random layers. None
                 for the number that was exported with the model.
+
+        Yields:
+            A prediction per file.
 
         Raises:
             InputError: if ``samples`` is less than 1, or is given for a model without random
