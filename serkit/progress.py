@@ -30,6 +30,7 @@ class Progress:
         return 1 if sys.stdout.isatty() else 2
 
     def say(self, text: str) -> None:
+        """Print a line."""
         self._console.print(text, markup=False, soft_wrap=True)
 
     @contextmanager
@@ -51,6 +52,7 @@ class Progress:
         return tracked
 
     def table(self, title: str, columns: list[str], rows: Iterable[Iterable[object]]) -> None:
+        """Print a table; the first column is text, the others are aligned to the right."""
         table = rich.table.Table(title=Text(title), title_justify="left", box=rich.box.SIMPLE_HEAD)
         for number, column in enumerate(columns):
             table.add_column(column, justify="right" if number else "left")

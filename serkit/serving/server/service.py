@@ -41,7 +41,7 @@ class Batcher:
         self._arrived = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "model")
         self._examples = self._expected = 0
-        self.is_busy = False
+        self.is_busy: bool = False
         """Whether the model is running a batch."""
 
     @property
