@@ -138,6 +138,13 @@ class SampleFilter:
     def verdicts(self, spectrograms: npt.NDArray[Any], label: str) -> Verdicts:
         """Check spectrograms ``(n, frames, bins, 1)`` that are meant to belong to class ``label``.
 
+        Args:
+            spectrograms: generated spectrograms, float32 ``(n, frames, bins, 1)`` in [-1, 1].
+            label: name of the class that they are meant to belong to.
+
+        Returns:
+            Which of them are near-copies, and which the classifier assigns to another class.
+
         Raises:
             InputError: if the class has no training clips.
         """
@@ -154,6 +161,13 @@ class SampleFilter:
         The measure is meant for :class:`serkit.gans.fitting.Watch`. It does not use clips of
         held-out speakers, since these must not influence any choice.
 
+        Args:
+            label: name of the class.
+
+        Returns:
+            A function from 3 or more spectrograms ``(n, frames, bins, 1)`` to their KID under the
+            name ``kid``.
+
         Raises:
             InputError: if the class has no training clips.
         """
@@ -162,7 +176,11 @@ class SampleFilter:
         return lambda spectrograms: {"kid": kid(real, self.embedding(spectrograms))[0]}
 
     def save(self, folder: Path) -> None:
-        """Write ``classifier.keras`` and ``judge.npz`` into a folder."""
+        """Write ``classifier.keras`` and ``judge.npz`` into a folder.
+
+        Args:
+            folder: an existing folder.
+        """
         with replacing(folder / "classifier.keras") as partial:
             self.classifier.save(partial)
         embedding = {"mean": self.embedding.mean, "scale": self.embedding.scale}
@@ -180,6 +198,12 @@ class SampleFilter:
     @classmethod
     def load(cls, folder: Path) -> "SampleFilter":
         """Read a sample filter that :meth:`save` wrote.
+
+        Args:
+            folder: the folder that :meth:`save` wrote to.
+
+        Returns:
+            The sample filter.
 
         Raises:
             SerkitError: if the files are missing or cannot be read.

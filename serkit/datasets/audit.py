@@ -59,6 +59,9 @@ class Audit:
         If no prosody was measured, remove an existing prosody.csv, because it describes other
         clips.
 
+        Args:
+            folder: target folder.
+
         Raises:
             InputError: if one of these tables exists and was not written by serkit.
         """

@@ -58,6 +58,9 @@ class Speakers:
     def require_training(self, speakers: Iterable[str]) -> None:
         """Check that all speakers are training speakers.
 
+        Args:
+            speakers: names of speakers.
+
         Raises:
             LeakError: if some are not; the message names them.
         """
@@ -68,6 +71,9 @@ class Speakers:
 
         Only clips of validation speakers may be used for early stopping and model selection.
 
+        Args:
+            speakers: names of speakers.
+
         Raises:
             LeakError: if some are not; the message names them.
         """
@@ -77,6 +83,9 @@ class Speakers:
         """Check that all speakers are test speakers.
 
         Only clips of test speakers may be used for reported results.
+
+        Args:
+            speakers: names of speakers.
 
         Raises:
             LeakError: if some are not; the message names them.
@@ -166,6 +175,9 @@ class Split:
         Clips must be of training speakers. With the ``random`` protocol they must not be
         validation or test clips. With ``sentence_disjoint`` they must not hold test sentences.
 
+        Args:
+            clips: clips of this corpus.
+
         Raises:
             LeakError: if a clip may not be used; the message names the speakers or sentences.
         """
@@ -201,7 +213,11 @@ class Split:
         }
 
     def write(self, path: Path | str) -> None:
-        """Write :meth:`summary` as JSON, and each clip's partition as a CSV of the same name."""
+        """Write :meth:`summary` as JSON, and each clip's partition as a CSV of the same name.
+
+        Args:
+            path: JSON file to write; the CSV gets the suffix ``.csv``.
+        """
         path = Path(path)
         write_json(path, self.summary())
         table = path.with_suffix(".csv")

@@ -177,6 +177,9 @@ def estimate(cells: Cells, measure: Measure, *, seed: int, draws: int = 2000) ->
     Returns:
         The measure over all clips, with its interval and its standard error.
 
+    Raises:
+        InputError: if ``draws`` is below 1.
+
     Source: as for :func:`difference`.
 
     Example:
@@ -222,7 +225,7 @@ def difference(
         The difference with its interval, p-value and minimum detectable effect.
 
     Raises:
-        InputError: if the two arms have not predicted the same clips.
+        InputError: if the two arms have not predicted the same clips, or ``draws`` is below 1.
 
     Source: Davison & Hinkley (1997), sections 3.8 and 4.3; Hesterberg (2015), What Teachers Should
     Know About the Bootstrap, The American Statistician 69(4), section 3.3, for the ends.
