@@ -6,11 +6,27 @@ from collections.abc import Collection
 
 
 class SerkitError(Exception):
-    """Base class of the errors that serkit raises on purpose."""
+    """Base class of the errors that serkit raises on purpose.
+
+    Example:
+        >>> import serkit
+        >>> try:
+        ...     serkit.SpectrogramSpec(kind="bark")
+        ... except serkit.SerkitError as error:
+        ...     print(error)
+        `kind` must be one of: linear, log, mel. Received: kind='bark'.
+    """
 
 
 class InputError(SerkitError, ValueError):
-    """An argument or an input is invalid; the message names it and the valid values."""
+    """An argument or an input is invalid; the message names it and the valid values.
+
+    Example:
+        >>> import serkit
+        >>> serkit.SyntheticSettings(size=2)
+        Traceback (most recent call last):
+        serkit.errors.InputError: `size` must be between 0.001 and 0.2. Received: size=2.
+    """
 
 
 class RecordingError(SerkitError):
@@ -18,7 +34,14 @@ class RecordingError(SerkitError):
 
 
 class LeakError(SerkitError):
-    """Clips of a validation or test speaker would be used for fitting."""
+    """Clips of a validation or test speaker would be used for fitting.
+
+    Example:
+        >>> import serkit
+        >>> serkit.Speakers(frozenset({"ann"}), frozenset({"ann"}), frozenset({"bob"}))
+        Traceback (most recent call last):
+        serkit.errors.LeakError: speakers in more than one part: ann
+    """
 
 
 class ResumeError(SerkitError):

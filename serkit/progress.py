@@ -2,8 +2,9 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import rich.box
 import rich.progress
@@ -29,6 +30,7 @@ class Progress:
         return 1 if sys.stdout.isatty() else 2
 
     def say(self, text: str) -> None:
+        """Print a line."""
         self._console.print(text, markup=False, soft_wrap=True)
 
     @contextmanager
@@ -39,7 +41,7 @@ class Progress:
         yield
         self.say(f"   done in {_clock(time.monotonic() - began)}")
 
-    def track(self, what: str):
+    def track(self, what: str) -> Callable[[Iterable[Any], int], Iterable[Any]]:
         """Return a progress bar function, for the ``track`` argument of functions on many files."""
 
         def tracked(items: Iterable, total: int) -> Iterable:
@@ -50,6 +52,7 @@ class Progress:
         return tracked
 
     def table(self, title: str, columns: list[str], rows: Iterable[Iterable[object]]) -> None:
+        """Print a table; the first column is text, the others are aligned to the right."""
         table = rich.table.Table(title=Text(title), title_justify="left", box=rich.box.SIMPLE_HEAD)
         for number, column in enumerate(columns):
             table.add_column(column, justify="right" if number else "left")

@@ -11,8 +11,10 @@ import logging
 import threading
 from functools import partial
 from types import ModuleType
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from serkit.audio.containers import decode_file, open_sound, read_all
@@ -91,15 +93,17 @@ def _decode_compressed(data: tf.Tensor, backend: str) -> Decoded:
     )
 
 
-def _decode(data: bytes | np.ndarray, backend: str) -> tuple[np.ndarray, np.int32, bytes]:
+def _decode(
+    data: bytes | npt.NDArray[Any], backend: str
+) -> tuple[npt.NDArray[Any], np.int32, bytes]:
     # Outside graphs `data` is an object array of one element; item() returns its bytes. NumPy byte
     # strings would lose trailing zeros.
-    data = data if isinstance(data, bytes) else data.item()
-    waveform, rate, problem = decode_file(data, partial(_read, backend=backend))
+    content = data if isinstance(data, bytes) else data.item()
+    waveform, rate, problem = decode_file(content, partial(_read, backend=backend))
     return waveform, np.int32(rate), problem.encode()
 
 
-def _read(data: bytes, kind: str, backend: str) -> tuple[np.ndarray, int]:
+def _read(data: bytes, kind: str, backend: str) -> tuple[npt.NDArray[Any], int]:
     """Return the samples, float32 ``(samples, channels)``, and the sample rate in Hz."""
     with open_sound(data, kind) as (sound, tells_length):
         samples = None
@@ -113,7 +117,7 @@ def _read(data: bytes, kind: str, backend: str) -> tuple[np.ndarray, int]:
         return samples, sound.samplerate
 
 
-def _by_tensorflow_io(data: bytes, kind: str, length: int) -> np.ndarray | None:
+def _by_tensorflow_io(data: bytes, kind: str, length: int) -> npt.NDArray[Any] | None:
     """Return the samples as libsndfile would, or None if libsndfile has to decode the file."""
     library = _tensorflow_io()
     # The op allocates memory for the length in the header before it reads the samples.
@@ -130,7 +134,7 @@ def _by_tensorflow_io(data: bytes, kind: str, length: int) -> np.ndarray | None:
     return samples if len(samples) == length else None
 
 
-def _flac_by_tensorflow_io(data: bytes, subtype: str, whole: np.ndarray) -> np.ndarray:
+def _flac_by_tensorflow_io(data: bytes, subtype: str, whole: npt.NDArray[Any]) -> npt.NDArray[Any]:
     library = _tensorflow_io()
     if library is None:
         return whole

@@ -9,9 +9,10 @@ import re
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 import soundfile
 
 READ = frozenset({".wav", ".flac", ".mp3", ".ogg"})
@@ -200,7 +201,7 @@ def open_sound(data: bytes, kind: str) -> Iterator[tuple[soundfile.SoundFile, bo
         yield sound, tells_length
 
 
-def read_all(sound: soundfile.SoundFile) -> np.ndarray:
+def read_all(sound: soundfile.SoundFile) -> npt.NDArray[Any]:
     """Read all samples, float32 ``(samples, channels)``.
 
     The function reads in blocks, because a wrong header may announce any number of samples.
@@ -211,7 +212,7 @@ def read_all(sound: soundfile.SoundFile) -> np.ndarray:
     return np.concatenate(blocks)
 
 
-def read_samples(data: bytes, kind: str) -> tuple[np.ndarray, int]:
+def read_samples(data: bytes, kind: str) -> tuple[npt.NDArray[Any], int]:
     """Return the samples, float32 ``(samples, channels)``, and the sample rate in Hz.
 
     Arguments and errors are those of :func:`open_sound`.
@@ -221,8 +222,8 @@ def read_samples(data: bytes, kind: str) -> tuple[np.ndarray, int]:
 
 
 def decode_file(
-    data: bytes, read: Callable[[bytes, str], tuple[np.ndarray, int]] = read_samples
-) -> tuple[np.ndarray, int, str]:
+    data: bytes, read: Callable[[bytes, str], tuple[npt.NDArray[Any], int]] = read_samples
+) -> tuple[npt.NDArray[Any], int, str]:
     """Decode a whole compressed file to a mono waveform. Invalid contents never raise an error.
 
     Args:
@@ -284,7 +285,7 @@ def as_wav(data: bytes) -> tuple[bytes, str]:
     return _HEADER.pack(b"RIFF", sizes[0], b"WAVE", b"fmt ", *form, b"data", sizes[1]) + samples, ""
 
 
-def _problem(waveform: np.ndarray, rate: int) -> str:
+def _problem(waveform: npt.NDArray[Any], rate: int) -> str:
     if rate not in _RATES:
         return "without a usable rate"
     if not len(waveform):

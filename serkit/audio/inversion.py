@@ -1,8 +1,10 @@
 """Spectrograms back to waveforms, by Griffin-Lim."""
 
 import functools
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from serkit.audio.spectrogram import SpectrogramSpec, band_weights, hann
@@ -50,6 +52,13 @@ def griffin_lim(
     Source: Griffin & Lim (1984), Signal estimation from modified short-time Fourier transform;
     Perraudin, Balazs & Søndergaard (2013), A fast Griffin-Lim algorithm; momentum as in librosa's
     ``griffinlim``.
+
+    Example:
+        >>> import serkit, tensorflow as tf
+        >>> spec = serkit.SpectrogramSpec(frames=8, bins=16, window=256, hop=128, fft=512)
+        >>> waveforms = serkit.griffin_lim(tf.zeros((2, *spec.shape)), spec, iterations=2)
+        >>> tuple(waveforms.shape), spec.samples
+        ((2, 1152), 1152)
     """
     check_range("iterations", iterations, 1)
     power = _relative_power(_checked(spectrograms, spec), spec)
@@ -195,7 +204,7 @@ def _checked(spectrograms: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
 
 
 @functools.lru_cache(maxsize=8)
-def _overlap(spec: SpectrogramSpec) -> np.ndarray:
+def _overlap(spec: SpectrogramSpec) -> npt.NDArray[Any]:
     """Compute the sum of the squared windows at each sample, ``(samples,)``, with a lower bound."""
     with tf.init_scope():
         squares = tf.square(hann(spec.window))

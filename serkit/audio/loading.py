@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from serkit.audio.compressed import decode_any
@@ -159,7 +159,7 @@ def load_waveform(
     return Loaded(fit_length(waveform, spec), decoded.status, decoded.note)
 
 
-def spectrogram(file: Path | str, spec: SpectrogramSpec | None = None) -> np.ndarray:
+def spectrogram(file: Path | str, spec: SpectrogramSpec | None = None) -> npt.NDArray[Any]:
     """Compute the spectrogram of a recording, as in training and in an exported model.
 
     Args:
@@ -176,11 +176,12 @@ def spectrogram(file: Path | str, spec: SpectrogramSpec | None = None) -> np.nda
     Source: 2021 report, section 4.3.
 
     Example:
-        >>> import numpy as np, pathlib, soundfile, tempfile
+        >>> import pathlib, tempfile, numpy as np, serkit, soundfile
         >>> file = pathlib.Path(tempfile.mkdtemp(), "tone.wav")
-        >>> soundfile.write(file, np.sin(np.arange(16000) / 5), 16000)
-        >>> spectrogram(file).shape
-        (224, 224, 1)
+        >>> soundfile.write(file, np.sin(np.arange(16_000) / 5), 16_000)
+        >>> spectrogram = serkit.spectrogram(file, serkit.SpectrogramSpec(frames=32, bins=64))
+        >>> spectrogram.shape, float(spectrogram.max())
+        ((32, 64, 1), 1.0)
     """
     spec = spec or SpectrogramSpec()
     try:

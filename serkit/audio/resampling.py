@@ -3,8 +3,10 @@
 import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from serkit.audio.decoding import rare
@@ -107,7 +109,7 @@ def _by_filter(waveform: tf.Tensor, old_block: int, new_block: int) -> tf.Tensor
 
 
 @functools.cache
-def _kernel(old_block: int, new_block: int) -> tuple[np.ndarray, int]:
+def _kernel(old_block: int, new_block: int) -> tuple[npt.NDArray[Any], int]:
     """Compute the weight of each old sample in each new sample.
 
     Returns:

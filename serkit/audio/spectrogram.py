@@ -3,8 +3,10 @@
 import functools
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 from scipy.fft import next_fast_len
 
@@ -14,7 +16,7 @@ SCALES = ("linear", "log", "mel")
 """Frequency scales. Band centres are equally spaced in Hz, in log frequency, or in (HTK) mel."""
 
 
-def bands(scale: str, count: int, low_hz: float, high_hz: float) -> np.ndarray:
+def bands(scale: str, count: int, low_hz: float, high_hz: float) -> npt.NDArray[Any]:
     """Compute the centre frequencies of bands in Hz, float64 ``(count,)``, ascending.
 
     Args:
@@ -38,7 +40,7 @@ def bands(scale: str, count: int, low_hz: float, high_hz: float) -> np.ndarray:
 
 def triangular_filterbank(
     scale: str, count: int, fft_bins: int, sample_rate: int, low_hz: float, high_hz: float
-) -> np.ndarray:
+) -> npt.NDArray[Any]:
     """Compute the weights of the FFT bins in triangular bands.
 
     Each triangle reaches to the centres of the neighbouring bands. ``mel`` is
@@ -108,6 +110,14 @@ class SpectrogramSpec:
 
     Raises:
         InputError: if a value is out of range, or a mel band would hold no FFT bin.
+
+    Example:
+        >>> import serkit
+        >>> spec = serkit.SpectrogramSpec(frames=64, bins=40)
+        >>> spec.shape, spec.samples
+        ((64, 40, 1), 17152)
+        >>> serkit.SpectrogramSpec.at_rate(22_050, "log").hop
+        353
     """
 
     sample_rate: int = 16_000
@@ -155,6 +165,9 @@ class SpectrogramSpec:
             kind: frequency scale of the bands.
             of: spec to adapt; the default spec if None.
 
+        Returns:
+            The new spec.
+
         Raises:
             InputError: if the rate is out of range, or a mel band would hold no FFT bin.
 
@@ -186,26 +199,26 @@ class SpectrogramSpec:
 
 
 @functools.lru_cache(maxsize=8)
-def band_weights(spec: SpectrogramSpec) -> np.ndarray:
+def band_weights(spec: SpectrogramSpec) -> npt.NDArray[Any]:
     """Compute the weight of each FFT bin in each band, float32 ``(fft // 2 + 1, bins)``, 0 to 1."""
     return triangular_filterbank(
         spec.kind, spec.bins, spec.fft // 2 + 1, spec.sample_rate, spec.low_hz, spec.high_hz
     )
 
 
-def band_centres(spec: SpectrogramSpec) -> np.ndarray:
+def band_centres(spec: SpectrogramSpec) -> npt.NDArray[Any]:
     """Return the frequency in Hz at the peak of each band, ``(bins,)``, ascending."""
     return bands(spec.kind, spec.bins, spec.low_hz, spec.high_hz)
 
 
 @functools.lru_cache(maxsize=8)
-def _hann_rows(length: int, rows: int) -> np.ndarray:
+def _hann_rows(length: int, rows: int) -> npt.NDArray[Any]:
     """Return one row with the window for every frame, so that multiplying needs no broadcasting."""
     return np.tile(hann(length), [rows, 1])
 
 
 @functools.lru_cache(maxsize=8)
-def hann(length: int) -> np.ndarray:
+def hann(length: int) -> npt.NDArray[Any]:
     """Return a periodic Hann window, float32 ``(length,)``, from :func:`tf.signal.hann_window`."""
     with tf.init_scope():
         return tf.signal.hann_window(length).numpy()
@@ -267,7 +280,7 @@ def _power_of_bands(transform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
 
 
 @functools.lru_cache(maxsize=8)
-def _groups(spec: SpectrogramSpec) -> tuple[tuple[int, int, np.ndarray], ...]:
+def _groups(spec: SpectrogramSpec) -> tuple[tuple[int, int, npt.NDArray[Any]], ...]:
     """Group neighbouring bands.
 
     Returns:

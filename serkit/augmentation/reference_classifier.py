@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from serkit.datasets.splits import Speakers
@@ -51,13 +53,15 @@ class Embedding:
         InputError: if the model's output does not have the shape ``(batch, d)``.
     """
 
-    def __init__(self, model: keras.Model, mean: np.ndarray, scale: np.ndarray) -> None:
+    def __init__(self, model: keras.Model, mean: npt.NDArray[Any], scale: npt.NDArray[Any]) -> None:
         if len(model.output_shape) != 2:
             raise InputError(
                 "`model` must have an output of shape (batch, d). "
                 f"Received: {model.name} with {model.output_shape}."
             )
-        self.model, self.mean, self.scale = model, mean, scale
+        self.model: keras.Model = model
+        self.mean: npt.NDArray[Any] = mean
+        self.scale: npt.NDArray[Any] = scale
 
     @classmethod
     def fit(cls, model: keras.Model, real: Examples, speakers: Speakers) -> "Embedding":
@@ -84,12 +88,12 @@ class Embedding:
         scale = np.where(deviation > 1e-6, deviation, np.inf).astype(np.float32)
         return cls(model, features.mean(axis=0), scale)
 
-    def __call__(self, spectrograms: Source) -> np.ndarray:
+    def __call__(self, spectrograms: Source) -> npt.NDArray[Any]:
         """Return the standardised features, float32 ``(n, d)``."""
         return (in_batches(self.model, spectrograms) - self.mean) / self.scale
 
 
-def in_batches(model: keras.Model, spectrograms: Source) -> np.ndarray:
+def in_batches(model: keras.Model, spectrograms: Source) -> npt.NDArray[Any]:
     """Compute a model's outputs for any number of spectrograms, float32 ``(n, d)``."""
     parts = [
         np.asarray(model(spectrograms[start : start + _BATCH], training=False))
@@ -125,7 +129,7 @@ class RealParts:
 
 def classification_accuracy_score(
     model: keras.Model,
-    generated: Mapping[int, np.ndarray],
+    generated: Mapping[int, npt.NDArray[Any]],
     real: RealParts,
     settings: FitSettings,
     seed: int,
@@ -179,7 +183,7 @@ def classification_accuracy_score(
     return score(real.test.class_numbers, predicted, model.output_shape[-1])
 
 
-def _replaced(real: Examples, generated: Mapping[int, np.ndarray]) -> Examples:
+def _replaced(real: Examples, generated: Mapping[int, npt.NDArray[Any]]) -> Examples:
     known = np.unique(real.class_numbers).tolist()
     for number, spectrograms in generated.items():
         if number not in known or not len(spectrograms):

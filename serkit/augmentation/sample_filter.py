@@ -5,9 +5,11 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from serkit.augmentation.reference_classifier import Embedding, in_batches, penultimate
 from serkit.datasets.splits import Speakers
@@ -29,11 +31,11 @@ class Verdicts:
         refused: bool ``(n,)``, True for a sample that the classifier assigns to another class.
     """
 
-    copies: np.ndarray
-    refused: np.ndarray
+    copies: npt.NDArray[Any]
+    refused: npt.NDArray[Any]
 
     @property
-    def accepted(self) -> np.ndarray:
+    def accepted(self) -> npt.NDArray[Any]:
         """Mask of accepted samples, bool ``(n,)``: neither a near-copy nor refused."""
         return ~(self.copies | self.refused)
 
@@ -50,6 +52,18 @@ class SampleFilter:
             as a near-copy.
 
     Source: near-copies as in :func:`serkit.metrics.neighbours.near_copies`.
+
+    Example:
+        >>> import numpy as np, serkit
+        >>> small = serkit.CompactSettings(pool=(1, 1), channels=(2, 2), squeeze=1, attention=2)
+        >>> classifier = serkit.compact(2, (32, 32, 1), small)
+        >>> spectrograms = np.random.default_rng(0).uniform(-1, 1, (8, 32, 32, 1)).astype("float32")
+        >>> speakers = serkit.Speakers(frozenset("ab"), frozenset("c"), frozenset("d"))
+        >>> real = serkit.Examples(spectrograms, speakers.train, np.arange(8) % 2)
+        >>> voices = list("aabbaabb")
+        >>> chosen = serkit.SampleFilter.fit(classifier, real, voices, ("x", "y"), speakers)
+        >>> chosen.verdicts(spectrograms[:2], "x").copies.any()
+        True
     """
 
     def __init__(
@@ -57,10 +71,12 @@ class SampleFilter:
         classifier: keras.Model,
         embedding: Embedding,
         classes: Sequence[str],
-        features: Mapping[str, np.ndarray],
+        features: Mapping[str, npt.NDArray[Any]],
         thresholds: Mapping[str, float],
     ) -> None:
-        self.classifier, self.embedding, self.classes = classifier, embedding, tuple(classes)
+        self.classifier: keras.Model = classifier
+        self.embedding: Embedding = embedding
+        self.classes: tuple[str, ...] = tuple(classes)
         self._features, self._thresholds = dict(features), dict(thresholds)
 
     @property
@@ -91,6 +107,9 @@ class SampleFilter:
                 applied to each class separately. A class of one speaker has no distances between
                 speakers. For such a class, only exact copies are rejected.
 
+        Returns:
+            The fitted filter.
+
         Raises:
             LeakError: if ``real`` has a speaker who is not a training speaker.
             InputError: if labels are missing, or the numbers of clips and of entries in ``voices``
@@ -116,8 +135,15 @@ class SampleFilter:
                 )
         return cls(classifier, embedding, classes, features, thresholds)
 
-    def verdicts(self, spectrograms: np.ndarray, label: str) -> Verdicts:
+    def verdicts(self, spectrograms: npt.NDArray[Any], label: str) -> Verdicts:
         """Check spectrograms ``(n, frames, bins, 1)`` that are meant to belong to class ``label``.
+
+        Args:
+            spectrograms: generated spectrograms, float32 ``(n, frames, bins, 1)`` in [-1, 1].
+            label: name of the class that they are meant to belong to.
+
+        Returns:
+            Which of them are near-copies, and which the classifier assigns to another class.
 
         Raises:
             InputError: if the class has no training clips.
@@ -129,11 +155,18 @@ class SampleFilter:
         )
         return Verdicts(near, logits.argmax(axis=1) != self.classes.index(label))
 
-    def kid_of(self, label: str) -> Callable[[np.ndarray], dict[str, float]]:
+    def kid_of(self, label: str) -> Callable[[npt.NDArray[Any]], dict[str, float]]:
         """Return a KID measure against the training clips of a class.
 
         The measure is meant for :class:`serkit.gans.fitting.Watch`. It does not use clips of
         held-out speakers, since these must not influence any choice.
+
+        Args:
+            label: name of the class.
+
+        Returns:
+            A function from 3 or more spectrograms ``(n, frames, bins, 1)`` to their KID under the
+            name ``kid``.
 
         Raises:
             InputError: if the class has no training clips.
@@ -143,7 +176,11 @@ class SampleFilter:
         return lambda spectrograms: {"kid": kid(real, self.embedding(spectrograms))[0]}
 
     def save(self, folder: Path) -> None:
-        """Write ``classifier.keras`` and ``judge.npz`` into a folder."""
+        """Write ``classifier.keras`` and ``judge.npz`` into a folder.
+
+        Args:
+            folder: an existing folder.
+        """
         with replacing(folder / "classifier.keras") as partial:
             self.classifier.save(partial)
         embedding = {"mean": self.embedding.mean, "scale": self.embedding.scale}
@@ -161,6 +198,12 @@ class SampleFilter:
     @classmethod
     def load(cls, folder: Path) -> "SampleFilter":
         """Read a sample filter that :meth:`save` wrote.
+
+        Args:
+            folder: the folder that :meth:`save` wrote to.
+
+        Returns:
+            The sample filter.
 
         Raises:
             SerkitError: if the files are missing or cannot be read.
@@ -198,8 +241,8 @@ class FilteredSamples:
         gated: whether a sample filter was applied.
     """
 
-    spectrograms: np.ndarray
-    numbers: np.ndarray
+    spectrograms: npt.NDArray[Any]
+    numbers: npt.NDArray[Any]
     tried: int
     copies: int
     refused: int

@@ -4,8 +4,10 @@ import csv
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from serkit.errors import InputError, SerkitError
@@ -42,7 +44,10 @@ class Origin:
 
 
 def write_synthetic_set(
-    folder: Path, spectrograms: np.ndarray, numbers: Sequence[int] | np.ndarray, origin: Origin
+    folder: Path,
+    spectrograms: npt.NDArray[Any],
+    numbers: Sequence[int] | npt.NDArray[Any],
+    origin: Origin,
 ) -> None:
     """Write a set into a folder; an older set there is replaced, and its extra shards are removed.
 
@@ -87,7 +92,7 @@ def write_synthetic_set(
             writer.writerow([*where, int(number), origin.generator])
 
 
-def read_synthetic_set(folder: Path) -> tuple[np.ndarray, Origin]:
+def read_synthetic_set(folder: Path) -> tuple[npt.NDArray[Any], Origin]:
     """Read a set: spectrograms, float32 ``(n, frames, bins, 1)`` in [-1, 1], and their origin.
 
     Raises:

@@ -5,9 +5,11 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
+import numpy.typing as npt
+from sklearn.model_selection import BaseCrossValidator, StratifiedGroupKFold
 
 from serkit.datasets.corpus import Clip, Corpus
 from serkit.datasets.splits import Split
@@ -24,8 +26,12 @@ _PARTNERS, _WORTH_A_ROUND = 250, 0.9
 
 
 def assign(
-    counts: np.ndarray, fractions: np.ndarray, ranks: np.ndarray, starts: np.ndarray, seed: int
-) -> np.ndarray:
+    counts: npt.NDArray[Any],
+    fractions: npt.NDArray[Any],
+    ranks: npt.NDArray[Any],
+    starts: npt.NDArray[Any],
+    seed: int,
+) -> npt.NDArray[Any]:
     """Assign groups to partitions so that each partition has about its fraction of each class.
 
     With up to 20,000 possible assignments, try all of them and take the best one. With more,
@@ -57,8 +63,11 @@ def assign(
 
 
 def cost(
-    counts: np.ndarray, fractions: np.ndarray, ranks: np.ndarray, assignments: np.ndarray
-) -> np.ndarray:
+    counts: npt.NDArray[Any],
+    fractions: npt.NDArray[Any],
+    ranks: npt.NDArray[Any],
+    assignments: npt.NDArray[Any],
+) -> npt.NDArray[Any]:
     """Compute the cost of each assignment; see :func:`assign` for the arguments.
 
     Empty partitions cost most. Classes missing in a partition cost less, by the partition's rank.
@@ -80,7 +89,9 @@ def cost(
     return _cost_of(sums, fractions, ranks)
 
 
-def _cost_of(sums: np.ndarray, fractions: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+def _cost_of(
+    sums: npt.NDArray[Any], fractions: npt.NDArray[Any], ranks: npt.NDArray[Any]
+) -> npt.NDArray[Any]:
     """Compute :func:`cost` from the clips ``(…, parts, classes)`` in each partition."""
     parts, classes = sums.shape[-2:]
     totals = sums.sum(axis=-2, keepdims=True)
@@ -95,12 +106,12 @@ def _cost_of(sums: np.ndarray, fractions: np.ndarray, ranks: np.ndarray) -> np.n
 
 
 def _improve(
-    counts: np.ndarray,
-    fractions: np.ndarray,
-    ranks: np.ndarray,
-    part_of: np.ndarray,
+    counts: npt.NDArray[Any],
+    fractions: npt.NDArray[Any],
+    ranks: npt.NDArray[Any],
+    part_of: npt.NDArray[Any],
     rng: np.random.Generator,
-) -> np.ndarray:
+) -> npt.NDArray[Any]:
     parts = np.arange(len(fractions))
     sums = np.stack([counts[part_of == part].sum(axis=0) for part in parts])
     best = float(_cost_of(sums, fractions, ranks))
@@ -137,7 +148,7 @@ _FEW_FOLDS, _ORDERS = 6, 720
 
 def count_clips(
     corpus: Corpus, attribute: str, values: Sequence[str], label_set: str
-) -> np.ndarray:
+) -> npt.NDArray[Any]:
     """Count clips per value of a clip attribute and per class, int ``(values, classes)``."""
     rows = {name: number for number, name in enumerate(values)}
     columns = {name: number for number, name in enumerate(corpus.classes(label_set))}
@@ -149,7 +160,7 @@ def count_clips(
 
 def start_folds(
     corpus: Corpus, label_set: str, speakers: Sequence[str], folds: int, rng: np.random.Generator
-) -> Iterator[np.ndarray]:
+) -> Iterator[npt.NDArray[Any]]:
     """Generate start assignments for :func:`assign`: the fold of each speaker ``(speakers,)``.
 
     The first one is that of scikit-learn's ``StratifiedGroupKFold``; the other four are random.
@@ -165,7 +176,9 @@ def start_folds(
         yield rng.permutation(np.arange(len(speakers)) % folds)
 
 
-def fold_numbers(kfold, labels: Sequence[str], groups: Sequence[str] | None) -> np.ndarray:
+def fold_numbers(
+    kfold: BaseCrossValidator, labels: Sequence[str], groups: Sequence[str] | None
+) -> npt.NDArray[Any]:
     """Return the fold ``(clips,)`` in which a scikit-learn splitter tests each clip.
 
     Raises:
@@ -183,7 +196,7 @@ def fold_numbers(kfold, labels: Sequence[str], groups: Sequence[str] | None) -> 
     return numbers
 
 
-def order_folds(counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def order_folds(counts: npt.NDArray[Any], rng: np.random.Generator) -> npt.NDArray[Any]:
     """Renumber folds so that as few classes as possible are missing in training partitions.
 
     A fold and the next one are held out together, as test and validation partition. If all clips

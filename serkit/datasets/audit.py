@@ -35,6 +35,17 @@ class Audit:
         noticed: anomalies of usable clips.
         prosody: prosodic measurements of the clips of ``corpus``, by
             :func:`~serkit.datasets.prosody.measure_corpus`; None if not measured.
+
+    Example:
+        >>> import pathlib, tempfile, numpy as np, serkit, soundfile
+        >>> folder = pathlib.Path(tempfile.mkdtemp(), "RAVDESS")
+        >>> folder.mkdir()
+        >>> sound = np.sin(np.arange(48_000) / 20) / 2
+        >>> soundfile.write(folder / "03-01-05-01-01-01-12.wav", sound, 48_000)
+        >>> found = serkit.audit([folder])
+        >>> found.write(folder.parent)
+        >>> len(serkit.Corpus.read(folder.parent / "manifest.csv"))
+        1
     """
 
     corpus: Corpus
@@ -47,6 +58,9 @@ class Audit:
 
         If no prosody was measured, remove an existing prosody.csv, because it describes other
         clips.
+
+        Args:
+            folder: target folder.
 
         Raises:
             InputError: if one of these tables exists and was not written by serkit.
@@ -107,7 +121,7 @@ def audit(
     *,
     naming: Naming | None = None,
     reject: Collection[str] = (),
-    track: Callable[[Iterable, int], Iterable] = lambda items, total: items,
+    track: Callable[[Iterable[Any], int], Iterable[Any]] = lambda items, total: items,
 ) -> Audit:
     """Find and measure every recording below ``roots``.
 
@@ -118,10 +132,24 @@ def audit(
             clip out of the manifest.
         track: wraps the iteration over files for a progress bar; gets the number of files.
 
+    Returns:
+        The usable clips, the rejected files with the reasons, and the anomalies of usable clips.
+
     Raises:
         InputError: if a root does not exist or is neither a folder nor a CSV, an argument is not
             valid, or speakers of two corpora would have the same name.
         NothingUsable: if no recording below the roots is usable.
+
+    Example:
+        >>> import pathlib, tempfile, numpy as np, serkit, soundfile
+        >>> folder = pathlib.Path(tempfile.mkdtemp(), "RAVDESS")
+        >>> folder.mkdir()
+        >>> sound = np.sin(np.arange(48_000) / 20) / 2
+        >>> soundfile.write(folder / "03-01-05-01-01-01-12.wav", sound, 48_000)
+        >>> soundfile.write(folder / "03-01-04-01-01-01-12.wav", 0 * sound, 48_000)
+        >>> found = serkit.audit([folder])
+        >>> found.corpus.counts("emotion"), len(found.rejected)
+        ({'angry': 1}, 1)
     """
     for kind in reject:
         check_choice("reject", kind, NOTICING)
@@ -207,7 +235,7 @@ def _nothing_usable(roots: Sequence[Root], rejected: Sequence[Finding]) -> str:
 
 def open_recordings(
     given: Sequence[Path | str],
-    track: Callable[[Iterable, int], Iterable] = lambda items, total: items,
+    track: Callable[[Iterable[Any], int], Iterable[Any]] = lambda items, total: items,
     *,
     naming: Naming | None = None,
     reject: Collection[str] = (),

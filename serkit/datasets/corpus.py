@@ -25,7 +25,7 @@ the corpus' own label.
 
 CATEGORIES = tuple(f"{gender}_{emotion}" for gender in GENDERS for emotion in EMOTIONS)
 
-LABEL_SETS = {"emotion": EMOTIONS, "gender_emotion": CATEGORIES}
+LABEL_SETS: dict[str, tuple[str, ...]] = {"emotion": EMOTIONS, "gender_emotion": CATEGORIES}
 """Classes that a classifier may predict, by the name of the clip attribute with the label."""
 
 _SYNONYMS = {
@@ -93,6 +93,12 @@ class Clip:
         rms: root mean square of all samples, on the same scale.
         sha256: digest of the decoded samples, their rate and channel count, not of the file's
             bytes; see :func:`serkit.datasets.probing.probe`.
+
+    Example:
+        >>> import serkit
+        >>> clip = serkit.Clip("01.wav", "mine", "mine-ann", "female", "happy", "joy")
+        >>> clip.label("emotion"), clip.label("gender_emotion")
+        ('happy', 'female_happy')
     """
 
     path: str
@@ -122,6 +128,12 @@ class Clip:
 
     def label(self, label_set: str) -> str:
         """Return the clip's label in ``label_set``: ``emotion`` or ``gender_emotion``.
+
+        Args:
+            label_set: ``emotion`` or ``gender_emotion``.
+
+        Returns:
+            The label.
 
         Raises:
             InputError: if the label set is not one of these, or the clip has no label in it.
@@ -161,6 +173,16 @@ class Corpus:
         clips: in manifest order.
         roots: folder of each root name. The manifest does not contain the folders, so that it
             does not change when recordings move.
+
+    Example:
+        >>> import serkit
+        >>> ann = serkit.Clip("01.wav", "mine", "ann", "female", "happy", "joy")
+        >>> bob = serkit.Clip("02.wav", "mine", "bob", "male", "sad", "sad")
+        >>> corpus = serkit.Corpus((ann, bob))
+        >>> corpus.counts("gender_emotion")
+        {'female_happy': 1, 'male_sad': 1}
+        >>> corpus.where(lambda clip: clip.emotion == "sad").speakers()
+        {'bob'}
     """
 
     clips: tuple[Clip, ...]
@@ -170,7 +192,11 @@ class Corpus:
         return len(self.clips)
 
     def file(self, clip: Clip) -> Path:
-        """Return the path of a clip's file on this machine."""
+        """Return the path of a clip's file on this machine.
+
+        Args:
+            clip: a clip whose root is in :attr:`roots`.
+        """
         return Path(self.roots[clip.root]) / clip.path
 
     def files(self) -> list[str]:
@@ -178,27 +204,55 @@ class Corpus:
         return [str(self.file(clip)) for clip in self.clips]
 
     def where(self, keep: Callable[[Clip], bool]) -> "Corpus":
-        """Return the clips for which ``keep`` is true, in the same order."""
+        """Return the clips for which ``keep`` is true, in the same order.
+
+        Args:
+            keep: function of a clip.
+
+        Returns:
+            A corpus with the same roots.
+        """
         return Corpus(tuple(clip for clip in self.clips if keep(clip)), self.roots)
 
     def speakers(self) -> set[str]:
+        """Return the names of all speakers."""
         return {clip.speaker for clip in self.clips}
 
     def labels(self, label_set: str) -> list[str]:
-        """Return each clip's label, in order; see :meth:`Clip.label`."""
+        """Return each clip's label, in order; see :meth:`Clip.label`.
+
+        Args:
+            label_set: ``emotion`` or ``gender_emotion``.
+
+        Raises:
+            InputError: as :meth:`Clip.label`.
+        """
         return [clip.label(label_set) for clip in self.clips]
 
     def classes(self, label_set: str) -> tuple[str, ...]:
         """Return the labels that occur, in the label set's order.
 
         Labels that the user defined follow, sorted by name.
+
+        Args:
+            label_set: ``emotion`` or ``gender_emotion``.
+
+        Raises:
+            InputError: as :meth:`Clip.label`.
         """
         present = set(self.labels(label_set))
         known = [label for label in LABEL_SETS[label_set] if label in present]
         return (*known, *sorted(present.difference(known)))
 
     def counts(self, label_set: str) -> dict[str, int]:
-        """Count the clips of each label that occurs, in the order of :meth:`classes`."""
+        """Count the clips of each label that occurs, in the order of :meth:`classes`.
+
+        Args:
+            label_set: ``emotion`` or ``gender_emotion``.
+
+        Raises:
+            InputError: as :meth:`Clip.label`.
+        """
         counted = Counter(self.labels(label_set))
         return {label: counted[label] for label in self.classes(label_set)}
 
@@ -207,7 +261,11 @@ class Corpus:
         return pd.DataFrame(map(_row, self.clips), columns=_COLUMNS)
 
     def write(self, path: Path | str) -> None:
-        """Write the manifest CSV, and the roots as ``roots.json`` in the same folder."""
+        """Write the manifest CSV, and the roots as ``roots.json`` in the same folder.
+
+        Args:
+            path: CSV file to write; an existing file is replaced.
+        """
         path = Path(path)
         # Before the manifest: a manifest without its roots cannot be read.
         write_json(
@@ -222,7 +280,14 @@ class Corpus:
 
     @classmethod
     def read(cls, path: Path | str, roots: Mapping[str, Path] | None = None) -> "Corpus":
-        """Read a manifest; ``roots`` replaces the ``roots.json`` in its folder.
+        """Read a manifest and the ``roots.json`` in its folder.
+
+        Args:
+            path: manifest that :meth:`write` wrote.
+            roots: folder of each root name; default: those of ``roots.json``.
+
+        Returns:
+            The corpus.
 
         Raises:
             InputError: if the manifest does not exist or lacks a column, or if there is neither

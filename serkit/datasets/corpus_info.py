@@ -1,6 +1,7 @@
 """Facts about corpora: licences, human recognition rates, and whether one is synthetic."""
 
 from pathlib import Path
+from typing import Any
 
 from serkit.datasets.corpus import Clip, Corpus
 from serkit.files import write_text
@@ -63,7 +64,7 @@ def licences_of(corpus: Corpus) -> dict[str, str]:
     return found | ({NAME: _SYNTHETIC} if made else {})
 
 
-LISTENERS = {
+LISTENERS: dict[str, dict[str, Any]] = {
     "crema-d": {
         "source": "CREMA-D's own listeners, audio alone (Cao et al. 2014)",
         "accuracy": 0.40,

@@ -144,7 +144,7 @@ def download(
     track: Track = lambda items, total: items,
     pause: Callable[[float], object] = time.sleep,
 ) -> Path:
-    """Download a corpus into ``<to>/<name>`` and return that folder.
+    """Download a corpus into ``<to>/<name>``.
 
     The next call resumes an interrupted one. A folder with at least as many recordings as the
     corpus has counts as complete: it is returned without a request, because this function checks
@@ -159,11 +159,21 @@ def download(
             gets their number.
         pause: waits for the given number of seconds before the next attempt.
 
+    Returns:
+        The folder of the corpus.
+
     Raises:
         DownloadError: if a file cannot be downloaded or has another checksum, if the archive or
             list is not the expected one, or if another process is downloading the same corpus to
             the same folder.
         InputError: if the folder of a corpus that comes as a zip is neither empty nor complete.
+
+    Example:
+        .. code-block:: python
+
+            from serkit.datasets.download import SOURCES
+
+            folder = serkit.download(SOURCES["ravdess"], "recordings")
     """
     # Follow a link to another disk, so that the corpus goes there and does not replace the link.
     folder = (Path(to) / source.name).resolve()

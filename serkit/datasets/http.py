@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pooch
 import requests
@@ -50,7 +51,7 @@ _READ = 1 << 17
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": f"serkit/{serkit.__version__}"}
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
-Track = Callable[[Iterable, int], Iterable]
+Track = Callable[[Iterable[Any], int], Iterable[Any]]
 
 
 class _BrokenOff(Exception):

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import soundfile
 
 from serkit.audio.containers import COMPRESSED, NO_LENGTH, describe_error, mend_mp3, mend_wav
@@ -44,7 +46,7 @@ class Meter:
 
     def __init__(self, rate: int, channels: int, eight_bits: bool = False) -> None:
         self._full_scale = _FULL_SCALE_8_BIT if eight_bits else _FULL_SCALE
-        self.window = max(1, rate // _WINDOWS_PER_SECOND)
+        self.window: int = max(1, rate // _WINDOWS_PER_SECOND)
         self._channels = channels
         start = f"{rate}/{channels}/".encode()
         self._narrow, self._wide = hashlib.sha256(start), hashlib.sha256(start)
@@ -52,9 +54,9 @@ class Meter:
         self._low, self._high = np.inf, -np.inf
         self._energy, self._count = 0.0, 0
         self._loudest = np.zeros(_LOUD_WINDOWS)
-        self.clipped = 0
+        self.clipped: int = 0
 
-    def add(self, block: np.ndarray) -> None:
+    def add(self, block: npt.NDArray[Any]) -> None:
         """Add frames ``(frames, channels)``.
 
         Raises:
@@ -73,7 +75,7 @@ class Meter:
             for channel in values.reshape(-1, self._channels).T:
                 self.clipped += _clipped(channel * scale, self._full_scale)
 
-    def _add_loudness(self, values: np.ndarray, scale: float) -> None:
+    def _add_loudness(self, values: npt.NDArray[Any], scale: float) -> None:
         size = self.window * self._channels
         whole = values[: len(values) // size * size].reshape(-1, size)
         rest = values[whole.size :].astype(np.float64)
@@ -100,7 +102,7 @@ class Meter:
         if self.peak > _LOUDEST:
             raise Unusable("unreadable", f"cannot be read: samples of {self.peak:.0e} x full scale")
 
-    def _add_wide(self, values: np.ndarray) -> None:
+    def _add_wide(self, values: npt.NDArray[Any]) -> None:
         self._wide.update(values.data)
         if self._all_16_bit:
             scaled = values * _HALF
@@ -132,7 +134,7 @@ class Meter:
         return (self._narrow if self._all_16_bit else self._wide).hexdigest()
 
 
-def _clipped(values: np.ndarray, full_scale: float) -> int:
+def _clipped(values: npt.NDArray[Any], full_scale: float) -> int:
     """Count the samples in runs of at least three at full scale with the same sign."""
     total = 0
     for full in (values >= full_scale, values <= -full_scale):
@@ -187,7 +189,7 @@ def probe(path: Path | str) -> Probe:
         return _measure(sound, announced, header.length_unknown)
 
 
-def read_waveform(path: Path | str) -> tuple[np.ndarray, int]:
+def read_waveform(path: Path | str) -> tuple[npt.NDArray[Any], int]:
     """Read the samples of a recording, decoded as in :func:`probe`.
 
     Returns:
@@ -285,7 +287,7 @@ def _read(sound: soundfile.SoundFile, meter: Meter, dtype: str) -> int:
     return found
 
 
-def _read_blocks(sound: soundfile.SoundFile, frames: int, dtype: str) -> Iterator[np.ndarray]:
+def _read_blocks(sound: soundfile.SoundFile, frames: int, dtype: str) -> Iterator[npt.NDArray[Any]]:
     while len(block := sound.read(frames, dtype=dtype, always_2d=True)):
         yield block
         if len(block) < frames:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from serkit.datasets.corpus import Corpus
@@ -58,7 +59,7 @@ class Prosody:
     syllables_per_second: float = math.nan
 
 
-def measure_prosody(waveform: np.ndarray, sample_rate: int) -> Prosody:
+def measure_prosody(waveform: npt.NDArray[Any], sample_rate: int) -> Prosody:
     """Measure fundamental frequency, level, voiced fraction and speaking rate of one clip.
 
     The clip is resampled to 16 kHz, its mean is subtracted, and it is cut into frames of 64 ms
@@ -123,7 +124,7 @@ def measure_prosody(waveform: np.ndarray, sample_rate: int) -> Prosody:
     )
 
 
-def _prepared(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
+def _prepared(waveform: npt.NDArray[Any], sample_rate: int) -> npt.NDArray[Any]:
     waveform = np.asarray(waveform, np.float32)
     if waveform.ndim != 1:
         raise InputError(
@@ -145,7 +146,7 @@ def _prepared(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
     return waveform - waveform.mean() if len(waveform) else waveform
 
 
-def _pieces(waveform: np.ndarray) -> Iterator[np.ndarray]:
+def _pieces(waveform: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
     """Yield pieces of a waveform of at most ``_BLOCK`` frames that together hold all frames."""
     frames = 1 + (len(waveform) - FRAME) // HOP
     for start in range(0, frames, _BLOCK):
@@ -153,12 +154,12 @@ def _pieces(waveform: np.ndarray) -> Iterator[np.ndarray]:
         yield waveform[start * HOP : (end - 1) * HOP + FRAME]
 
 
-def _frames(waveform: np.ndarray) -> np.ndarray:
+def _frames(waveform: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return a view of the waveform's frames, ``(frames, FRAME)``."""
     return np.lib.stride_tricks.sliding_window_view(waveform, FRAME)[::HOP]
 
 
-def _levels(waveform: np.ndarray) -> np.ndarray:
+def _levels(waveform: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return the mean squares of frames in dB, ``(frames,)``, clipped below at -100 dB.
 
     The lower limit is 20 dB below the silence threshold.
@@ -168,7 +169,7 @@ def _levels(waveform: np.ndarray) -> np.ndarray:
     return 10 * np.log10(np.maximum(squares, 10 ** (_SILENCE_DB / 10 - 2)))
 
 
-def _pitch(waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _pitch(waveform: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Return fundamental frequencies in Hz and autocorrelations, -1 to 1; both ``(frames,)``.
 
     The autocorrelation is the normalised one at the lag of one period.
@@ -196,7 +197,7 @@ def _pitch(waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return f0, product / np.sqrt(np.maximum(np.prod(energies, axis=0), np.finfo(np.float32).tiny))
 
 
-def _count_nuclei(levels: np.ndarray, voiced: np.ndarray) -> int:
+def _count_nuclei(levels: npt.NDArray[Any], voiced: npt.NDArray[Any]) -> int:
     from scipy.signal import find_peaks
 
     # Silence is added at both ends, so that a syllable there has a dip. A tiny slope is subtracted,
@@ -221,7 +222,8 @@ _DIGITS = 4
 
 
 def measure_corpus(
-    corpus: Corpus, track: Callable[[Iterable, int], Iterable] = lambda items, total: items
+    corpus: Corpus,
+    track: Callable[[Iterable[Any], int], Iterable[Any]] = lambda items, total: items,
 ) -> pd.DataFrame:
     """Measure the prosody of every clip.
 

@@ -1,10 +1,10 @@
-"""Ways to split a corpus by speaker, by sentence, by corpus or at random; rare classes."""
+"""Ways to split a corpus by speaker, by sentence, by corpus or at random."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.model_selection import StratifiedKFold
 
 from serkit.datasets.assignment import (
@@ -86,10 +86,22 @@ def hold_out(
         sentence_disjoint: also keep sentences disjoint. A third of each corpus' sentences is
             reserved for the test partition. Clips that violate this are left out.
 
+    Returns:
+        The split; no two partitions share a speaker.
+
     Raises:
         InputError: if there are too few speakers, or no split has every class in training. With
             ``sentence_disjoint``, also if a clip's sentence is not known, a corpus has only one
             sentence, or a partition would have no clips.
+
+    Example:
+        >>> import serkit
+        >>> emotions = "happy", "sad"
+        >>> clips = [serkit.Clip(e, "mine", s, "male", e, e, s) for s in "abcdef" for e in emotions]
+        >>> corpus = serkit.Corpus(tuple(clips))
+        >>> split = serkit.hold_out(corpus, "emotion", seed=0)
+        >>> split.train.speakers() & split.test.speakers()
+        set()
     """
     speakers = _require_speakers(corpus, _FEWEST_SPEAKERS, "into training, validation and test")
     counts = count_clips(corpus, "speaker", speakers, label_set)
@@ -127,9 +139,20 @@ def k_fold(
         folds: at least 3.
         sentence_disjoint: as for :func:`hold_out`.
 
+    Returns:
+        One split per fold; no two partitions of a split share a speaker.
+
     Raises:
         InputError: as for :func:`hold_out`, for example if there are too few speakers, or too few
             speakers of a class for every training partition to contain it.
+
+    Example:
+        >>> import serkit
+        >>> emotions = "happy", "sad"
+        >>> clips = [serkit.Clip(e, "mine", s, "male", e, e, s) for s in "abcdef" for e in emotions]
+        >>> corpus = serkit.Corpus(tuple(clips))
+        >>> [len(split.test) for split in serkit.k_fold(corpus, "emotion", seed=0, folds=3)]
+        [4, 4, 4]
     """
     check_range("folds", folds, 3)
     speakers = _require_speakers(corpus, folds, f"into {folds} folds")
@@ -169,8 +192,19 @@ def leave_one_speaker_out(
         seed: the same seed gives the same splits.
         sentence_disjoint: as for :func:`hold_out`.
 
+    Yields:
+        The splits, sorted by the name of the test speaker.
+
     Raises:
         InputError: if there are fewer than five speakers, or sentences cannot be kept disjoint.
+
+    Example:
+        >>> import serkit
+        >>> emotions = "happy", "sad"
+        >>> clips = [serkit.Clip(e, "mine", s, "male", e, e, s) for s in "abcdef" for e in emotions]
+        >>> corpus = serkit.Corpus(tuple(clips))
+        >>> next(serkit.leave_one_speaker_out(corpus, "emotion", seed=0)).test.speakers()
+        {'a'}
     """
     for speaker in _require_speakers(corpus, _FEWEST_SPEAKERS, "by leaving one speaker out"):
         test = corpus.where(lambda clip, speaker=speaker: clip.speaker == speaker)
@@ -192,8 +226,20 @@ def leave_one_corpus_out(corpus: Corpus, label_set: str, seed: int) -> Iterator[
             validation partition.
         seed: the same seed gives the same splits.
 
+    Yields:
+        The splits, sorted by the name of the test corpus.
+
     Raises:
         InputError: if there is only one corpus, or the other corpora have fewer than two speakers.
+
+    Example:
+        >>> import serkit
+        >>> emotions = "happy", "sad"
+        >>> pairs = [(speaker, emotion) for speaker in "abcdef" for emotion in emotions]
+        >>> clips = (serkit.Clip(e, "xy"[s > "c"], s, "male", e, e, s) for s, e in pairs)
+        >>> corpus = serkit.Corpus(tuple(clips))
+        >>> [split.detail for split in serkit.leave_one_corpus_out(corpus, "emotion", seed=0)]
+        ['without x', 'without y']
     """
     names = sorted({clip.corpus for clip in corpus.clips})
     if len(names) < 2:
@@ -257,13 +303,13 @@ def _require_speakers(corpus: Corpus, fewest: int, how: str) -> list[str]:
 
 
 def _parts(
-    corpus: Corpus, speakers: Sequence[str], part_of: np.ndarray, parts: int
+    corpus: Corpus, speakers: Sequence[str], part_of: npt.NDArray[Any], parts: int
 ) -> list[Corpus]:
     of = dict(zip(speakers, part_of.tolist(), strict=True))
     return _select(corpus, np.array([of[clip.speaker] for clip in corpus.clips]), parts)
 
 
-def _select(corpus: Corpus, part_of: np.ndarray, parts: int) -> list[Corpus]:
+def _select(corpus: Corpus, part_of: npt.NDArray[Any], parts: int) -> list[Corpus]:
     chosen: list[list[Clip]] = [[] for _ in range(parts)]
     for clip, part in zip(corpus.clips, part_of.tolist(), strict=True):
         chosen[part].append(clip)
@@ -299,50 +345,3 @@ def _require_all_classes(corpus: Corpus, split: Split, label_set: str) -> None:
             f"No split of {len(corpus.speakers())} speakers has every class of {label_set} in its "
             f"training partition. Classes with few {lack}: {shown}"
         )
-
-
-def make_rare(split: Split, label_set: str, label: str, clips: int, seed: int) -> Split:
-    """Remove training clips of one class; validation and test partitions stay unchanged.
-
-    Each clip is removed from the speaker with the most remaining clips of the class. So as many
-    speakers as possible remain, with nearly equal numbers of clips.
-
-    Args:
-        split: any split.
-        label_set: ``emotion`` or ``gender_emotion``.
-        label: the class to make rare.
-        clips: number of clips that remain, from 1 to the number of training clips of the class.
-        seed: the same seed removes the same clips.
-
-    Returns:
-        The split with fewer training clips. The removed clips are in ``left_out``.
-
-    Raises:
-        InputError: if ``clips`` is out of range, or no training clip has the label.
-    """
-    mine = [clip for clip in split.train.clips if clip.label(label_set) == label]
-    if not mine:
-        known = ", ".join(split.train.classes(label_set))
-        raise InputError(
-            f"`label` must be one of the training clips': {known}. Received: label={label!r}."
-        )
-    check_range("clips", clips, 1, len(mine))
-    gone = {(clip.root, clip.path) for clip in _surplus(mine, len(mine) - clips, seed)}
-    return replace(
-        split,
-        train=split.train.where(lambda clip: (clip.root, clip.path) not in gone),
-        left_out=(*split.left_out, *(clip for clip in mine if (clip.root, clip.path) in gone)),
-    )
-
-
-def _surplus(clips: list[Clip], count: int, seed: int) -> list[Clip]:
-    rng = np.random.default_rng(derive_seed(seed, "make_rare"))
-    of_speaker: dict[str, list[Clip]] = defaultdict(list)
-    for place in rng.permutation(len(clips)):
-        of_speaker[clips[place].speaker].append(clips[place])
-    taken = []
-    for _ in range(count):
-        # `max` takes the first of equal speakers; the dictionary holds them in random order.
-        most = max(of_speaker.values(), key=len)
-        taken.append(most.pop())
-    return taken

@@ -33,8 +33,9 @@ class Speakers:
             the speakers.
 
     Example:
-        >>> speakers = Speakers(frozenset({"ann", "bob"}), frozenset({"cid"}), frozenset({"dan"}))
-        >>> speakers.require_training(["ann", "cid"])
+        >>> import serkit
+        >>> guard = serkit.Speakers(frozenset({"ann"}), frozenset({"bob"}), frozenset({"cid"}))
+        >>> guard.require_training(["ann", "cid"])
         Traceback (most recent call last):
         serkit.errors.LeakError: not training speakers: cid
     """
@@ -57,6 +58,9 @@ class Speakers:
     def require_training(self, speakers: Iterable[str]) -> None:
         """Check that all speakers are training speakers.
 
+        Args:
+            speakers: names of speakers.
+
         Raises:
             LeakError: if some are not; the message names them.
         """
@@ -67,6 +71,9 @@ class Speakers:
 
         Only clips of validation speakers may be used for early stopping and model selection.
 
+        Args:
+            speakers: names of speakers.
+
         Raises:
             LeakError: if some are not; the message names them.
         """
@@ -76,6 +83,9 @@ class Speakers:
         """Check that all speakers are test speakers.
 
         Only clips of test speakers may be used for reported results.
+
+        Args:
+            speakers: names of speakers.
 
         Raises:
             LeakError: if some are not; the message names them.
@@ -104,13 +114,21 @@ class Split:
             ``leave-one-corpus-out``, or ``random``, the protocol of the 2021 report.
         detail: which split of several this is, such as ``fold 2 of 5``.
         left_out: clips that are in no partition: their sentence would be in the test partition and
-            another one, or :func:`~serkit.datasets.protocols.make_rare` removed them.
+            another one, or :func:`~serkit.datasets.imbalance.make_rare` removed them.
         sentence_disjoint: whether no sentence of the test partition is in the other partitions.
 
     Raises:
         LeakError: if two partitions share a clip; if they share a speaker and the protocol is not
             ``random``; or if the test partition shares a sentence with another one and
             ``sentence_disjoint`` is set. The message names the speakers or sentences, or one clip.
+
+    Example:
+        >>> import serkit
+        >>> def corpus(name):
+        ...     return serkit.Corpus((serkit.Clip(name, "mine", name, "male", "sad", "sad"),))
+        >>> split = serkit.Split(corpus("ann"), corpus("bob"), corpus("cid"))
+        >>> split.speakers.train
+        frozenset({'ann'})
     """
 
     train: Corpus
@@ -148,6 +166,7 @@ class Split:
         return self.protocol == RANDOM
 
     def parts(self) -> dict[str, Corpus]:
+        """Return the partitions by name: ``train``, ``validation`` and ``test``."""
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
     def require_training(self, clips: Iterable[Clip]) -> None:
@@ -155,6 +174,9 @@ class Split:
 
         Clips must be of training speakers. With the ``random`` protocol they must not be
         validation or test clips. With ``sentence_disjoint`` they must not hold test sentences.
+
+        Args:
+            clips: clips of this corpus.
 
         Raises:
             LeakError: if a clip may not be used; the message names the speakers or sentences.
@@ -191,7 +213,11 @@ class Split:
         }
 
     def write(self, path: Path | str) -> None:
-        """Write :meth:`summary` as JSON, and each clip's partition as a CSV of the same name."""
+        """Write :meth:`summary` as JSON, and each clip's partition as a CSV of the same name.
+
+        Args:
+            path: JSON file to write; the CSV gets the suffix ``.csv``.
+        """
         path = Path(path)
         write_json(path, self.summary())
         table = path.with_suffix(".csv")

@@ -7,8 +7,10 @@ real speech, and every report made from it says so.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import soundfile
 import soxr
 
@@ -58,6 +60,14 @@ class SyntheticSettings:
             standard deviation between emotions, from 0 to 2.
 
     TESS always has two women and SAVEE four men, which makes 23 speakers by default.
+
+    Raises:
+        InputError: if a value is out of range.
+
+    Example:
+        >>> import serkit
+        >>> serkit.SyntheticSettings(size=0.005).ravdess_speakers
+        8
     """
 
     seed: int = 0
@@ -88,7 +98,7 @@ def write_synthetic_corpus(
     folder: Path | str,
     settings: SyntheticSettings | None = None,
     *,
-    track: Callable[[Iterable, int], Iterable] = lambda items, total: items,
+    track: Callable[[Iterable[Any], int], Iterable[Any]] = lambda items, total: items,
 ) -> int:
     """Write the built-in corpus as 16-bit WAV files and return the number of files.
 
@@ -100,6 +110,15 @@ def write_synthetic_corpus(
         settings: size and seed.
         track: wraps the iteration over the files, for a progress bar. Its arguments are the
             iterable and the number of files.
+
+    Returns:
+        The number of files of the corpus, also those that existed before.
+
+    Example:
+        >>> import tempfile, serkit
+        >>> settings = serkit.SyntheticSettings(size=0.001, ravdess_speakers=2, cremad_speakers=2)
+        >>> serkit.write_synthetic_corpus(tempfile.mkdtemp(), settings)
+        70
     """
     settings = settings or SyntheticSettings()
     mark(folder)
@@ -183,7 +202,7 @@ def _cremad_actors(speakers: int) -> list[int]:
     return sorted((in_turn + men[len(women) :])[:speakers])
 
 
-def _record(take: _Take, settings: SyntheticSettings) -> np.ndarray:
+def _record(take: _Take, settings: SyntheticSettings) -> npt.NDArray[Any]:
     """Return float32 samples of one take at its corpus' rate, with pauses and room noise."""
     rng = np.random.default_rng(derive_seed(settings.seed, take.path))
     sentence = np.random.default_rng(
@@ -199,7 +218,7 @@ def _record(take: _Take, settings: SyntheticSettings) -> np.ndarray:
     return wave.clip(-1, 1).astype(np.float32)
 
 
-def _room_noise(size: int, rng: np.random.Generator) -> np.ndarray:
+def _room_noise(size: int, rng: np.random.Generator) -> npt.NDArray[Any]:
     """Return noise of unit power that falls by 6 dB per octave above 100 Hz, as in quiet rooms."""
     spectrum = np.fft.rfft(rng.standard_normal(size))
     spectrum /= np.hypot(1.0, np.fft.rfftfreq(size, 1 / SAMPLE_RATE) / 100.0)

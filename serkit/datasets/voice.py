@@ -6,8 +6,10 @@ pauses), but no words.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 SAMPLE_RATE = 16_000
 _HOP, _WINDOW, _FFT = 80, 320, 512
@@ -74,7 +76,7 @@ class Manner:
 
 def speak(
     voice: Voice, manner: Manner, sentence: np.random.Generator, take: np.random.Generator
-) -> np.ndarray:
+) -> npt.NDArray[Any]:
     """Synthesise one utterance.
 
     Args:
@@ -112,14 +114,14 @@ def speak(
     return (wave * (loudness / np.abs(wave).max())).clip(-1, 1).astype(np.float32)
 
 
-def _positions(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _positions(frames: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Return each frame's relative position in its syllable, 0 to 1, and the syllable index."""
     index = np.repeat(np.arange(len(frames)), frames)
     position = np.concatenate([np.linspace(0, 1, count) for count in frames])
     return position, index
 
 
-def _pitch(voice, manner, position, index, stressed, take) -> np.ndarray:
+def _pitch(voice, manner, position, index, stressed, take) -> npt.NDArray[Any]:
     time = np.linspace(0, 1, len(index))
     size = manner.pitch_range * np.where(stressed, 1.0, 0.25) * take.normal(1, 0.25, len(stressed))
     semitones = manner.pitch + manner.rise * time + size[index] * np.sin(np.pi * position)
@@ -129,7 +131,9 @@ def _pitch(voice, manner, position, index, stressed, take) -> np.ndarray:
     return voice.pitch * 2 ** (semitones / 12)
 
 
-def _envelopes(position, index, stressed, consonants, manner) -> tuple[np.ndarray, np.ndarray]:
+def _envelopes(
+    position, index, stressed, consonants, manner
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Return the amplitudes of the voice and of the consonant noise in every frame."""
     consonant = consonants[index]
     onset = np.array([0.0, 0.2, 0.3])[consonant.astype(int)]
@@ -145,7 +149,7 @@ def _envelopes(position, index, stressed, consonants, manner) -> tuple[np.ndarra
     return voiced, noise
 
 
-def _glottal_source(pitch, voice, manner, take) -> np.ndarray:
+def _glottal_source(pitch, voice, manner, take) -> npt.NDArray[Any]:
     """Return Rosenberg's (1971) glottal pulses, differentiated (lip radiation), plus breath."""
     size = len(pitch) * _HOP
     fundamental = np.interp(np.arange(size), np.arange(len(pitch)) * _HOP, pitch)
@@ -163,11 +167,11 @@ def _glottal_source(pitch, voice, manner, take) -> np.ndarray:
     return (1 - breath) * pulses + breath * take.standard_normal(size) * (0.3 + flow)
 
 
-def _frequencies() -> np.ndarray:
+def _frequencies() -> npt.NDArray[Any]:
     return np.fft.rfftfreq(_FFT, 1 / SAMPLE_RATE)
 
 
-def _vowel_response(vowels, index, position, voice, manner) -> np.ndarray:
+def _vowel_response(vowels, index, position, voice, manner) -> npt.NDArray[Any]:
     """Return vocal tract magnitudes ``(frames, frequencies)``, with glides between vowels."""
     following = _VOWELS[np.roll(vowels, -1)][index]
     glide = (((position - 0.7) / 0.3).clip(0, 1) * 0.5)[:, None]
@@ -183,18 +187,18 @@ def _vowel_response(vowels, index, position, voice, manner) -> np.ndarray:
     return response * 10 ** (tilt * octaves / 20)
 
 
-def _hiss_response(voice) -> np.ndarray:
+def _hiss_response(voice) -> npt.NDArray[Any]:
     frequencies = _frequencies()
     return np.exp(-(((frequencies - 4500 * voice.tract) / 2200) ** 2)) * 6
 
 
-def _frame_spectra(wave: np.ndarray, frames: int) -> np.ndarray:
+def _frame_spectra(wave: npt.NDArray[Any], frames: int) -> npt.NDArray[Any]:
     padded = np.pad(wave, (0, _WINDOW))
     starts = np.arange(frames)[:, None] * _HOP + np.arange(_WINDOW)
     return np.fft.rfft(padded[starts] * np.hanning(_WINDOW), _FFT)
 
 
-def _overlap_add(spectra: np.ndarray) -> np.ndarray:
+def _overlap_add(spectra: npt.NDArray[Any]) -> npt.NDArray[Any]:
     pieces = np.fft.irfft(spectra, _FFT)
     blocks = -(-_FFT // _HOP)
     pieces = np.pad(pieces, ((0, 0), (0, blocks * _HOP - _FFT))).reshape(-1, blocks, _HOP)

@@ -53,6 +53,11 @@ class AnswerSettings:
 
     Raises:
         InputError: if ``temperature`` or ``samples`` is out of range.
+
+    Example:
+        >>> from serkit.export.answering import AnswerSettings
+        >>> AnswerSettings(temperature=1.5, threshold=0.8).samples
+        30
     """
 
     temperature: float = 1.0
@@ -83,6 +88,15 @@ class Answering:
     Raises:
         InputError: if there is no network, if a network does not match the classes or the spec, or
             if there are several networks and one of them has random layers.
+
+    Example:
+        >>> import serkit, tensorflow as tf
+        >>> spec = serkit.SpectrogramSpec(frames=32, bins=32)
+        >>> small = serkit.CompactSettings(pool=(1, 1), channels=(2, 2), squeeze=1, attention=2)
+        >>> network = serkit.compact(2, spec.shape, small)
+        >>> answering = serkit.Answering([network], spec, ("happy", "sad"))
+        >>> tuple(answering.logits(tf.zeros((3, *spec.shape)), tf.constant(1)).shape)
+        (3, 1, 2)
     """
 
     def __init__(
@@ -92,11 +106,13 @@ class Answering:
         classes: Sequence[str],
         settings: AnswerSettings | None = None,
     ) -> None:
-        self.networks, self.spec = tuple(networks), spec
-        self.classes, self.settings = tuple(classes), settings or AnswerSettings()
+        self.networks: tuple[keras.Model, ...] = tuple(networks)
+        self.spec: SpectrogramSpec = spec
+        self.classes: tuple[str, ...] = tuple(classes)
+        self.settings: AnswerSettings = settings or AnswerSettings()
         for network in self.networks:
             _require_fit(network, spec, self.classes)
-        self.draws = any(map(draws, self.networks))
+        self.draws: bool = any(map(draws, self.networks))
         if self.draws and len(self.networks) > 1:
             raise InputError(
                 "`networks` must be one network with random layers, or any number without."
@@ -130,6 +146,11 @@ class Answering:
             logits: float32 ``(batch, samples, classes)``.
             status: string ``(batch,)``, the reason why an example cannot be used, else empty.
             note: string ``(batch,)``, passed to the outputs.
+
+        Returns:
+            Tensors by the names in :mod:`serkit.export.signatures`: probabilities float32
+            ``(batch, classes)``; label, entropy and mutual information in nats, abstention, status
+            and note ``(batch,)``.
         """
         # A loop loses the static number of classes, and TensorFlow would report this on each call.
         logits = tf.ensure_shape(logits, [None, None, len(self.classes)])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 import serkit
@@ -24,7 +25,7 @@ _NOT_FINITE = "values that are not finite"
 _EMPTY = "a waveform without samples"
 
 
-def sign(answering: Answering) -> dict[str, tf.types.experimental.PolymorphicFunction]:
+def sign(answering: Answering) -> "dict[str, tf.types.experimental.PolymorphicFunction[..., Any]]":
     """Build the function of each signature, by name; see :mod:`serkit.export.signatures`.
 
     A recording that is longer than the spec's length is split into overlapping windows. The logits
@@ -154,7 +155,7 @@ def write_warm_up(path: Path, name: str, answering: Answering) -> int:
     return count
 
 
-def _requests(answering: Answering) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+def _requests(answering: Answering) -> Iterator[tuple[str, dict[str, npt.NDArray[Any]]]]:
     rng, spec = np.random.default_rng(0), answering.spec
     files = [_noise(rng, rate, channels) for rate, channels in _KINDS]
     usual = files[0]
@@ -212,6 +213,14 @@ def export_model(
 
     Raises:
         InputError: if the version exists. An existing version is never overwritten.
+
+    Example:
+        .. code-block:: python
+
+            network = keras.models.load_model("classifier.keras")
+            answering = serkit.Answering([network], serkit.SpectrogramSpec(), ("happy", "sad"))
+            serkit.export_model(answering, "saved_models/mine")
+            model = serkit.load_model("saved_models/mine")
     """
     version = version_for(Path(out))
     settings = asdict(answering.settings)

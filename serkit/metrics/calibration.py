@@ -1,6 +1,7 @@
 """Calibration of probabilities, proper scoring rules, and measures of uncertainty."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,12 @@ class Reliability:
         counts: number of clips in each bin.
         ece: expected calibration error, 0 to 1: the mean absolute difference of confidence and
             accuracy over the bins, weighted by clips.
+
+    Example:
+        >>> from serkit import metrics
+        >>> found = metrics.reliability([[0.9, 0.1], [0.9, 0.1]], [0, 1], bins=2)
+        >>> found.counts
+        (0, 2)
     """
 
     confidence: tuple[float | None, ...]
@@ -34,13 +41,17 @@ def reliability(probabilities: npt.ArrayLike, truth: npt.ArrayLike, bins: int = 
         truth: class numbers ``(clips,)``.
         bins: number of bins of equal width for the highest probability, 1 or more.
 
+    Returns:
+        Confidence, accuracy and number of clips of each bin, and the calibration error.
+
     Raises:
         InputError: if lengths differ, there are no clips, or ``bins`` is below 1.
 
     Source: Guo et al. (2017), arXiv:1706.04599.
 
     Example:
-        >>> found = reliability([[0.9, 0.1], [0.9, 0.1]], [0, 1], bins=2)
+        >>> from serkit import metrics
+        >>> found = metrics.reliability([[0.9, 0.1], [0.9, 0.1]], [0, 1], bins=2)
         >>> found.confidence, found.accuracy, round(found.ece, 3)
         ((None, 0.9), (None, 0.5), 0.4)
     """
@@ -65,10 +76,25 @@ def adaptive_calibration_error(
     """Compute the expected calibration error over bins of equal clip counts, 0 to 1.
 
     Some bins of equal width are nearly empty, and the error in a bin of few clips is mostly chance.
-    Arguments and errors are as for :func:`reliability`. With fewer clips than bins, each clip has
-    its own bin.
+    With fewer clips than bins, each clip has its own bin.
+
+    Args:
+        probabilities: ``(clips, classes)``, each row adding up to 1.
+        truth: class numbers ``(clips,)``.
+        bins: number of bins, 1 or more.
+
+    Returns:
+        The error, 0 to 1; 0 is perfect.
+
+    Raises:
+        InputError: if lengths differ, there are no clips, or ``bins`` is below 1.
 
     Source: Nixon et al. (2019), arXiv:1904.01685.
+
+    Example:
+        >>> from serkit import metrics
+        >>> round(metrics.adaptive_calibration_error([[0.9, 0.1], [0.9, 0.1]], [0, 1], bins=1), 3)
+        0.4
     """
     check_range("bins", bins, 1)
     probabilities, truth = check_predictions(probabilities, truth)
@@ -84,9 +110,25 @@ def classwise_calibration_error(
     """Compute the mean over classes of each class's expected calibration error, 0 to 1.
 
     The highest probability can be calibrated while the probabilities of single classes are not.
-    Bins are of equal width. Arguments and errors are as for :func:`reliability`.
+    Bins are of equal width.
+
+    Args:
+        probabilities: ``(clips, classes)``, each row adding up to 1.
+        truth: class numbers ``(clips,)``.
+        bins: number of bins, 1 or more.
+
+    Returns:
+        The error, 0 to 1; 0 is perfect.
+
+    Raises:
+        InputError: if lengths differ, there are no clips, or ``bins`` is below 1.
 
     Source: Kull et al. (2019), arXiv:1910.12656.
+
+    Example:
+        >>> from serkit import metrics
+        >>> round(metrics.classwise_calibration_error([[0.9, 0.1], [0.9, 0.1]], [0, 1], bins=1), 3)
+        0.4
     """
     check_range("bins", bins, 1)
     probabilities, truth = check_predictions(probabilities, truth)
@@ -98,7 +140,7 @@ def classwise_calibration_error(
     return float(np.mean(errors))
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
+def softmax(logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Convert logits ``(…, classes)`` to probabilities.
 
     A NaN logit stands for a class that the classifier does not know. Its probability is 0.
@@ -108,7 +150,9 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return shifted / shifted.sum(axis=-1, keepdims=True)
 
 
-def check_predictions(probabilities, truth) -> tuple[np.ndarray, np.ndarray]:
+def check_predictions(
+    probabilities: npt.ArrayLike, truth: npt.ArrayLike
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Return probabilities as a float array and class numbers as an int array.
 
     Raises:
@@ -134,10 +178,18 @@ def negative_log_likelihood(probabilities: npt.ArrayLike, truth: npt.ArrayLike) 
         probabilities: ``(clips, classes)``, each row adding up to 1.
         truth: class numbers ``(clips,)``.
 
+    Returns:
+        The mean over clips; lower is better.
+
     Raises:
         InputError: if lengths differ or there are no clips.
 
     Source: Gneiting & Raftery (2007), section 4.1.
+
+    Example:
+        >>> from serkit import metrics
+        >>> round(metrics.negative_log_likelihood([[0.5, 0.5], [0.1, 0.9]], [0, 1]), 3)
+        0.399
     """
     probabilities, truth = check_predictions(probabilities, truth)
     right = probabilities[np.arange(len(truth)), truth]
@@ -147,9 +199,22 @@ def negative_log_likelihood(probabilities: npt.ArrayLike, truth: npt.ArrayLike) 
 def brier(probabilities: npt.ArrayLike, truth: npt.ArrayLike) -> float:
     """Compute the Brier score: the mean squared distance to the one-hot truth, 0 to 2.
 
-    Arguments and errors are as for :func:`negative_log_likelihood`.
+    Args:
+        probabilities: ``(clips, classes)``, each row adding up to 1.
+        truth: class numbers ``(clips,)``.
+
+    Returns:
+        The score; lower is better.
+
+    Raises:
+        InputError: if lengths differ or there are no clips.
 
     Source: Brier (1950), Monthly Weather Review 78(1).
+
+    Example:
+        >>> from serkit import metrics
+        >>> round(metrics.brier([[0.5, 0.5], [0.1, 0.9]], [0, 1]), 3)
+        0.26
     """
     probabilities, truth = check_predictions(probabilities, truth)
     distance = probabilities - np.eye(probabilities.shape[1])[truth]
@@ -168,22 +233,32 @@ class Uncertainty:
             disagreement between the networks, and more training recordings would reduce it.
     """
 
-    total: np.ndarray
-    aleatoric: np.ndarray
-    epistemic: np.ndarray
+    total: npt.NDArray[Any]
+    aleatoric: npt.NDArray[Any]
+    epistemic: npt.NDArray[Any]
 
 
-def uncertainty(samples: np.ndarray) -> Uncertainty:
+def uncertainty(samples: npt.NDArray[Any]) -> Uncertainty:
     """Split the uncertainty of a classifier into aleatoric and epistemic uncertainty.
 
     Args:
         samples: probabilities ``(samples, clips, classes)``; each row adds up to 1.
+
+    Returns:
+        Total, aleatoric and epistemic uncertainty of each clip in nats.
 
     Raises:
         InputError: if the shape is another one, there is no sample, a probability is negative, or a
             row does not add up to 1.
 
     Source: Depeweg et al. (2018), arXiv:1710.07283; Houlsby et al. (2011), arXiv:1112.5745.
+
+    Example:
+        >>> import numpy as np
+        >>> from serkit import metrics
+        >>> found = metrics.uncertainty(np.array([[[1.0, 0.0]], [[0.0, 1.0]]]))
+        >>> found.total.round(3), found.aleatoric.round(3), found.epistemic.round(3)
+        (array([0.693]), array([0.]), array([0.693]))
     """
     samples = np.asarray(samples, np.float64)
     if samples.ndim != 3 or not len(samples):
@@ -204,6 +279,6 @@ def uncertainty(samples: np.ndarray) -> Uncertainty:
     return Uncertainty(total, aleatoric, np.maximum(total - aleatoric, 0.0))
 
 
-def _entropy(probabilities: np.ndarray) -> np.ndarray:
+def _entropy(probabilities: npt.NDArray[Any]) -> npt.NDArray[Any]:
     logs = np.log(np.where(probabilities > 0, probabilities, 1.0))
     return -(probabilities * logs).sum(axis=-1)

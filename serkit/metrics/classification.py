@@ -1,6 +1,7 @@
 """Accuracy, UAR, macro F1, and confusion matrices by seed, fold and speaker."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,11 @@ class Scores:
         macro_f1: mean F1 over the classes that have clips or were predicted.
         recalls: recall of each class, in the order of the labels; None for a class without clips.
         confusion: number of clips ``[true][predicted]``.
+
+    Example:
+        >>> from serkit import metrics
+        >>> metrics.score([0, 0, 1, 1], [0, 1, 1, 1], classes=2).recalls
+        (0.5, 1.0)
     """
 
     accuracy: float
@@ -36,6 +42,9 @@ def score(truth: npt.ArrayLike, predicted: npt.ArrayLike, classes: int) -> Score
         predicted: predicted class numbers, in the same form.
         classes: number of classes.
 
+    Returns:
+        The scores on these clips.
+
     Raises:
         InputError: if there are no clips or the lengths differ.
 
@@ -43,7 +52,8 @@ def score(truth: npt.ArrayLike, predicted: npt.ArrayLike, classes: int) -> Score
     ``balanced_accuracy_score`` and ``f1_score(average="macro")``.
 
     Example:
-        >>> found = score([0, 0, 0, 1], [0, 0, 1, 1], 2)
+        >>> from serkit import metrics
+        >>> found = metrics.score([0, 0, 0, 1], [0, 0, 1, 1], classes=2)
         >>> found.accuracy, round(found.uar, 3), found.confusion
         (0.75, 0.833, ((2, 1), (0, 1)))
     """
@@ -57,8 +67,28 @@ def score(truth: npt.ArrayLike, predicted: npt.ArrayLike, classes: int) -> Score
     )
 
 
-def confusion_matrix(truth: npt.ArrayLike, predicted: npt.ArrayLike, classes: int) -> np.ndarray:
-    """Count clips ``(true, predicted)``; arguments and errors are as for :func:`score`."""
+def confusion_matrix(
+    truth: npt.ArrayLike, predicted: npt.ArrayLike, classes: int
+) -> npt.NDArray[Any]:
+    """Count clips by true and predicted class.
+
+    Args:
+        truth: true class numbers, int ``(clips,)``, 0 to ``classes`` - 1.
+        predicted: predicted class numbers, in the same form.
+        classes: number of classes.
+
+    Returns:
+        Number of clips ``[true, predicted]``, int ``(classes, classes)``.
+
+    Raises:
+        InputError: if there are no clips or the lengths differ.
+
+    Example:
+        >>> from serkit import metrics
+        >>> metrics.confusion_matrix([0, 0, 0, 1], [0, 0, 1, 1], classes=2)
+        array([[2, 1],
+               [0, 1]])
+    """
     truth, predicted = np.asarray(truth), np.asarray(predicted)
     if truth.shape != predicted.shape or truth.size == 0:
         raise InputError(
@@ -70,19 +100,19 @@ def confusion_matrix(truth: npt.ArrayLike, predicted: npt.ArrayLike, classes: in
     return counts
 
 
-def accuracy(confusion: np.ndarray) -> np.ndarray:
+def accuracy(confusion: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Accuracy ``(…)`` of confusion matrices ``(…, classes, classes)``, each with clips."""
     return np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum(axis=(-2, -1))
 
 
-def average_recall(confusion: np.ndarray) -> np.ndarray:
+def average_recall(confusion: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """UAR of confusion matrices ``(…, classes, classes)``; classes without clips are ignored."""
     recalls = class_recalls(confusion)
     occurs = ~np.isnan(recalls)
     return np.where(occurs, recalls, 0.0).sum(axis=-1) / np.maximum(occurs.sum(axis=-1), 1)
 
 
-def macro_f1(confusion: np.ndarray) -> np.ndarray:
+def macro_f1(confusion: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Mean F1 of confusion matrices over the classes that have clips or were predicted."""
     hits = np.diagonal(confusion, axis1=-2, axis2=-1)
     both = confusion.sum(axis=-1) + confusion.sum(axis=-2)
@@ -90,7 +120,7 @@ def macro_f1(confusion: np.ndarray) -> np.ndarray:
     return f1.sum(axis=-1) / np.maximum((both > 0).sum(axis=-1), 1)
 
 
-def class_recalls(confusion: np.ndarray) -> np.ndarray:
+def class_recalls(confusion: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Recalls ``(…, classes)`` of confusion matrices; NaN for a class without clips."""
     hits = np.diagonal(confusion, axis1=-2, axis2=-1).astype(float)
     seen = confusion.sum(axis=-1)
@@ -109,11 +139,20 @@ class Cells:
         folds: fold number of each cell, int ``(cells,)``. One training run per seed predicted the
             clips of a fold.
         speakers: speaker number of each cell, int ``(cells,)``.
+
+    Example:
+        >>> from serkit import metrics
+        >>> truth, predicted = [0, 1, 0, 1], [0, 1, 1, 1]
+        >>> speakers = ["ann", "ann", "bob", "bob"]
+        >>> cells = metrics.tabulate(truth, predicted, [0] * 4, [1] * 4, speakers, classes=2)
+        >>> cells.pooled
+        array([[1, 1],
+               [0, 2]])
     """
 
-    counts: np.ndarray
-    folds: np.ndarray
-    speakers: np.ndarray
+    counts: npt.NDArray[Any]
+    folds: npt.NDArray[Any]
+    speakers: npt.NDArray[Any]
 
     @property
     def speaker_count(self) -> int:
@@ -121,14 +160,14 @@ class Cells:
         return len(np.unique(self.speakers))
 
     @property
-    def by_speaker(self) -> np.ndarray:
+    def by_speaker(self) -> npt.NDArray[Any]:
         """Confusion matrices ``(speakers, classes, classes)``, summed over seeds and folds."""
         found = np.zeros((self.speakers.max() + 1, *self.counts.shape[2:]), dtype=np.int64)
         np.add.at(found, self.speakers, self.counts.sum(axis=0))
         return found
 
     @property
-    def pooled(self) -> np.ndarray:
+    def pooled(self) -> npt.NDArray[Any]:
         """Confusion matrix ``(classes, classes)``, summed over seeds and cells."""
         return self.counts.sum(axis=(0, 1))
 
@@ -157,6 +196,14 @@ def tabulate(
     Raises:
         InputError: if there are no predictions, lengths differ, or the seeds have not predicted the
             same clips.
+
+    Example:
+        >>> from serkit import metrics
+        >>> truth, predicted = [0, 1, 0, 1], [0, 1, 1, 1]
+        >>> speakers = ["ann", "ann", "bob", "bob"]
+        >>> cells = metrics.tabulate(truth, predicted, [0] * 4, [1] * 4, speakers, classes=2)
+        >>> cells.counts.shape, cells.speaker_count
+        ((1, 2, 2, 2), 2)
     """
     given = [np.asarray(each) for each in (truth, predicted, seeds, folds, speakers)]
     if len({len(each) for each in given}) != 1 or not len(given[0]):
@@ -179,7 +226,7 @@ def tabulate(
     return Cells(counts, cells[0], cells[1])
 
 
-def drawn_speakers(cells: Cells, seed: int, draws: int) -> np.ndarray:
+def drawn_speakers(cells: Cells, seed: int, draws: int) -> npt.NDArray[Any]:
     """Draw bootstrap samples of speakers; return confusion matrices ``(draws, classes, classes)``.
 
     Each sample has as many speakers as ``cells``, drawn with replacement. A speaker is drawn with

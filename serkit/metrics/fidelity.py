@@ -1,8 +1,10 @@
 """Fidelity of generated samples: KID, Fréchet distance, and reference sets."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
 from serkit.errors import InputError, check_range
@@ -13,7 +15,7 @@ from serkit.seeds import derive_seed
 _BLOCK = 1024
 
 
-def kid(real: np.ndarray, generated: np.ndarray) -> tuple[float, float]:
+def kid(real: npt.NDArray[Any], generated: npt.NDArray[Any]) -> tuple[float, float]:
     """Compute the Kernel Inception Distance of two sets of features.
 
     KID is the unbiased estimate of the squared maximum mean discrepancy under the kernel
@@ -40,6 +42,14 @@ def kid(real: np.ndarray, generated: np.ndarray) -> tuple[float, float]:
             :func:`~serkit.metrics.neighbours.check_features`).
 
     Source: Binkowski et al. (2018), arXiv:1801.01401; Efron & Stein (1981) for the jackknife.
+
+    Example:
+        >>> import numpy as np
+        >>> from serkit import metrics
+        >>> real, generated = np.random.default_rng(0).normal(size=(2, 50, 4))
+        >>> distance, error = metrics.kid(real, generated + 1)
+        >>> distance > 3 * error
+        True
     """
     real, generated = check_features(3, real=real, generated=generated)
     m, n = len(real), len(generated)
@@ -54,7 +64,7 @@ def kid(real: np.ndarray, generated: np.ndarray) -> tuple[float, float]:
     return float(_discrepancy(a, b, c, m, n)), float(np.sqrt(variance))
 
 
-def _sums(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _sums(x: npt.NDArray[Any], y: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Return the row sums and the column sums of the kernel matrix ``(len(x), len(y))``."""
     rows, columns = [], np.zeros(len(y))
     for block in np.array_split(x, -(-len(x) // _BLOCK)):
@@ -64,11 +74,11 @@ def _sums(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(rows), columns
 
 
-def _diagonal(x: np.ndarray) -> np.ndarray:
+def _diagonal(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return _cube(np.einsum("ij,ij->i", x, x), x.shape[1])
 
 
-def _cube(products: np.ndarray, width: int) -> np.ndarray:
+def _cube(products: npt.NDArray[Any], width: int) -> npt.NDArray[Any]:
     base = products / width + 1
     return base * base * base
 
@@ -82,7 +92,7 @@ def _discrepancy(a, b, c, m: int, n: int):
     return a / (m * (m - 1)) + b / (n * (n - 1)) - 2 * c / (m * n)
 
 
-def _jackknife(values: np.ndarray) -> float:
+def _jackknife(values: npt.NDArray[Any]) -> float:
     """Jackknife variance of a statistic from its leave-one-out values."""
     return (len(values) - 1) * values.var()
 
@@ -91,7 +101,7 @@ def _jackknife(values: np.ndarray) -> float:
 RELIABLE_FROM = 10_000
 
 
-def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
+def frechet_distance(real: npt.NDArray[Any], generated: npt.NDArray[Any]) -> float:
     """Squared Frechet distance between the Gaussians with the sets' means and covariances.
 
     |m1 - m2|^2 + trace(S1 + S2 - 2 (S1 S2)^(1/2)), with covariances over n - 1. The estimate is
@@ -111,6 +121,13 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
 
     Source: Heusel et al. (2017), arXiv:1706.08500; Binkowski et al. (2018), arXiv:1801.01401, for
     the bias.
+
+    Example:
+        >>> import numpy as np
+        >>> from serkit import metrics
+        >>> real, generated = np.random.default_rng(0).normal(size=(2, 50, 4))
+        >>> metrics.frechet_distance(real, real) < 1e-9 < metrics.frechet_distance(real, generated)
+        True
     """
     real, generated = check_features(2, real=real, generated=generated)
     shift = real.mean(axis=0) - generated.mean(axis=0)
@@ -131,7 +148,7 @@ def fid_is_reliable(real: int, generated: int) -> bool:
     return min(real, generated) >= RELIABLE_FROM
 
 
-def _factor(samples: np.ndarray) -> np.ndarray:
+def _factor(samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return F ``(min(n, d), d)``, where F'F is the covariance of samples ``(n, d)``."""
     centred = samples - samples.mean(axis=0)
     return np.linalg.qr(centred, mode="r") / np.sqrt(len(samples) - 1)
@@ -141,8 +158,8 @@ NOISE, BLURRED, OVERSAMPLED = "noise", "blurred real", "oversampled real"
 
 
 def reference_sets(
-    training: np.ndarray, count: int, seed: int, *, sigma: float = 8.0
-) -> dict[str, np.ndarray]:
+    training: npt.NDArray[Any], count: int, seed: int, *, sigma: float = 8.0
+) -> dict[str, npt.NDArray[Any]]:
     """Make three reference sets with known defects from the training spectrograms of a GAN.
 
     - ``"noise"``: each pixel is drawn independently from a Gaussian with the mean and the standard
@@ -183,7 +200,7 @@ def reference_sets(
     }
 
 
-def _checked(training: np.ndarray) -> np.ndarray:
+def _checked(training: npt.NDArray[Any]) -> npt.NDArray[Any]:
     training = np.asarray(training, dtype=np.float32)
     if training.ndim != 4 or training.shape[-1] != 1 or training.size == 0:
         raise InputError(
@@ -197,14 +214,14 @@ def _checked(training: np.ndarray) -> np.ndarray:
     return training
 
 
-def _noise(training: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+def _noise(training: npt.NDArray[Any], count: int, rng: np.random.Generator) -> npt.NDArray[Any]:
     mean = training.mean(axis=(0, 1), dtype=np.float64).astype(np.float32)
     deviation = training.std(axis=(0, 1), dtype=np.float64).astype(np.float32)
     noise = rng.standard_normal((count, *training.shape[1:]), dtype=np.float32)
     return np.clip(mean + deviation * noise, -1, 1)
 
 
-def _blur(spectrograms: np.ndarray, sigma: float) -> np.ndarray:
+def _blur(spectrograms: npt.NDArray[Any], sigma: float) -> npt.NDArray[Any]:
     # Mirroring at the edges keeps the mean of a clip.
     return gaussian_filter(spectrograms, (0, sigma, sigma, 0), mode="reflect")
 
@@ -244,9 +261,9 @@ class Fidelity:
 
 
 def fidelity(
-    held_out: np.ndarray,
-    generated: np.ndarray,
-    training: np.ndarray | None = None,
+    held_out: npt.NDArray[Any],
+    generated: npt.NDArray[Any],
+    training: npt.NDArray[Any] | None = None,
     *,
     neighbours: int = 5,
     per_draw: int | None = None,
@@ -302,7 +319,7 @@ def fidelity(
     )
 
 
-def _draws(samples: np.ndarray, size: int, seed: int) -> np.ndarray:
+def _draws(samples: npt.NDArray[Any], size: int, seed: int) -> npt.NDArray[Any]:
     """Return as many disjoint draws of ``size`` samples as possible, ``(draws, size, d)``."""
     # Shuffled, because real clips are sorted by speaker.
     order = np.random.default_rng(derive_seed(seed, "fidelity")).permutation(len(samples))
@@ -310,5 +327,7 @@ def _draws(samples: np.ndarray, size: int, seed: int) -> np.ndarray:
     return samples[order[: count * size]].reshape(count, size, -1)
 
 
-def _copying(training: np.ndarray, held_out: np.ndarray, draws: np.ndarray) -> float:
+def _copying(
+    training: npt.NDArray[Any], held_out: npt.NDArray[Any], draws: npt.NDArray[Any]
+) -> float:
     return float(np.mean([copying_score(training, held_out, draw) for draw in draws]))

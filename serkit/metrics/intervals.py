@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from serkit.errors import InputError
 from serkit.metrics.classification import (
@@ -59,8 +60,8 @@ class Intervals:
 
 
 def intervals(
-    truth: np.ndarray,
-    predicted: np.ndarray,
+    truth: npt.NDArray[Any],
+    predicted: npt.NDArray[Any],
     speakers: Sequence[str],
     classes: int,
     *,
@@ -113,7 +114,7 @@ def intervals(
 
 
 def speaker_interval(
-    measure: Callable[[np.ndarray], float],
+    measure: Callable[[npt.NDArray[Any]], float],
     speakers: Sequence[str],
     *,
     seed: int,
@@ -181,8 +182,8 @@ class Group:
 
 
 def breakdown(
-    truth: np.ndarray,
-    predicted: np.ndarray,
+    truth: npt.NDArray[Any],
+    predicted: npt.NDArray[Any],
     speakers: Sequence[str],
     classes: int,
     attributes: Mapping[str, Sequence[str]],

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.spatial.distance import cdist
 from scipy.stats import rankdata
 
@@ -12,7 +14,7 @@ from serkit.errors import InputError, check_range
 _SIDE = 8
 
 
-def coarse(spectrograms: np.ndarray) -> np.ndarray:
+def coarse(spectrograms: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Average spectrograms over blocks of 8 frames by 8 bins and flatten the result.
 
     The resolution is high enough to recognise a clip.
@@ -31,7 +33,7 @@ def coarse(spectrograms: np.ndarray) -> np.ndarray:
     return blocks.mean(axis=(2, 4)).reshape(count, rows * columns)
 
 
-def check_features(at_least: int, **sets: np.ndarray) -> list[np.ndarray]:
+def check_features(at_least: int, **sets: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
     """Check that sets of features can be compared; return each as float64 ``(n, d)``.
 
     Raises:
@@ -80,7 +82,7 @@ class Overlap:
     coverage: float
 
 
-def overlap(real: np.ndarray, generated: np.ndarray, neighbours: int = 5) -> Overlap:
+def overlap(real: npt.NDArray[Any], generated: npt.NDArray[Any], neighbours: int = 5) -> Overlap:
     """Compare two sets by the neighbourhoods of their samples.
 
     The neighbourhood of a sample is the ball whose radius is the distance to the
@@ -98,12 +100,23 @@ def overlap(real: np.ndarray, generated: np.ndarray, neighbours: int = 5) -> Ove
         generated: features, floats ``(generated, d)``.
         neighbours: from 1 to the number of samples in the smaller set minus 1.
 
+    Returns:
+        Precision, recall, density and coverage.
+
     Raises:
         InputError: if ``neighbours`` is out of range or the features cannot be compared (see
             :func:`check_features`).
 
     Source: Kynkaanniemi et al. (2019), arXiv:1904.06991, for precision and recall; Naeem et al.
     (2020), arXiv:2002.09797, for density and coverage.
+
+    Example:
+        >>> import numpy as np
+        >>> from serkit import metrics
+        >>> real, generated = np.random.default_rng(0).normal(size=(2, 50, 4))
+        >>> found = metrics.overlap(real, generated)
+        >>> found.precision > 0.5, metrics.overlap(real, generated + 9).precision
+        (True, 0.0)
     """
     real, generated = check_features(2, real=real, generated=generated)
     check_range("neighbours", neighbours, 1, min(len(real), len(generated)) - 1)
@@ -118,7 +131,7 @@ def overlap(real: np.ndarray, generated: np.ndarray, neighbours: int = 5) -> Ove
     )
 
 
-def nearest_distances(samples: np.ndarray, others: np.ndarray) -> np.ndarray:
+def nearest_distances(samples: npt.NDArray[Any], others: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Compute the Euclidean distance of each sample to the nearest of ``others``.
 
     The distance of a copy is exactly 0, because distances are not computed from inner products,
@@ -139,12 +152,14 @@ def nearest_distances(samples: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.concatenate([cdist(block, others).min(axis=1) for block in blocks])
 
 
-def _radii(samples: np.ndarray, neighbours: int) -> np.ndarray:
+def _radii(samples: npt.NDArray[Any], neighbours: int) -> npt.NDArray[Any]:
     """Return each sample's distance to the ``neighbours``-th nearest other sample of the set."""
     return np.partition(cdist(samples, samples), neighbours, axis=1)[:, neighbours]
 
 
-def copying_score(training: np.ndarray, held_out: np.ndarray, generated: np.ndarray) -> float:
+def copying_score(
+    training: npt.NDArray[Any], held_out: npt.NDArray[Any], generated: npt.NDArray[Any]
+) -> float:
     """Test whether generated samples are nearer to the training samples than held-out samples are.
 
     The score is the Z-score of a Mann-Whitney U test on the distances to the nearest training
@@ -172,6 +187,13 @@ def copying_score(training: np.ndarray, held_out: np.ndarray, generated: np.ndar
         InputError: if the features cannot be compared (see :func:`check_features`).
 
     Source: the global test of Meehan et al. (2020), arXiv:2004.05675; ties as in Lehmann (1975).
+
+    Example:
+        >>> import numpy as np
+        >>> from serkit import metrics
+        >>> training, held_out = np.random.default_rng(0).normal(size=(2, 50, 4))
+        >>> metrics.copying_score(training, held_out, training) < -3
+        True
     """
     sets = {"training": training, "held_out": held_out, "generated": generated}
     training, held_out, generated = check_features(1, **sets)
@@ -184,7 +206,9 @@ def copying_score(training: np.ndarray, held_out: np.ndarray, generated: np.ndar
     return float((u - m * n / 2) / np.sqrt(variance)) if len(ties) > 1 else 0.0
 
 
-def near_copies(training: np.ndarray, generated: np.ndarray, threshold: float) -> np.ndarray:
+def near_copies(
+    training: npt.NDArray[Any], generated: npt.NDArray[Any], threshold: float
+) -> npt.NDArray[Any]:
     """Mark the generated samples that have a training sample within ``threshold``.
 
     Args:
@@ -197,13 +221,22 @@ def near_copies(training: np.ndarray, generated: np.ndarray, threshold: float) -
 
     Raises:
         InputError: if ``threshold`` is below 0 or the features cannot be compared.
+
+    Example:
+        >>> import numpy as np
+        >>> from serkit import metrics
+        >>> training, generated = np.array([[0.0], [1.0]]), np.array([[0.1], [5.0]])
+        >>> metrics.near_copies(training, generated, threshold=0.2)
+        array([ True, False])
     """
     check_range("threshold", threshold, 0)
     training, generated = check_features(1, training=training, generated=generated)
     return nearest_distances(generated, training) <= threshold
 
 
-def copy_threshold(features: np.ndarray, speakers: Sequence[str], quantile: float = 0.05) -> float:
+def copy_threshold(
+    features: npt.NDArray[Any], speakers: Sequence[str], quantile: float = 0.05
+) -> float:
     """Compute the distance up to which a sample counts as a near-copy of a training sample.
 
     The threshold is a low quantile of the distances of each real clip to the nearest clip of
@@ -228,6 +261,13 @@ def copy_threshold(features: np.ndarray, speakers: Sequence[str], quantile: floa
     Raises:
         InputError: if ``quantile`` is out of range, there is only one speaker, the numbers of clips
             and speakers differ, or features are not finite.
+
+    Example:
+        >>> import numpy as np
+        >>> from serkit import metrics
+        >>> features = np.array([[0.0], [1.0], [3.0], [4.0]])
+        >>> metrics.copy_threshold(features, ["ann", "ann", "bob", "bob"], quantile=0.5)
+        2.5
     """
     check_range("quantile", quantile, 0, 1)
     (features,) = check_features(2, features=features)

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy import stats
 
 from serkit.errors import InputError, check_range
 from serkit.metrics.classification import Cells, drawn_speakers
 from serkit.seeds import derive_seed
 
-Measure = Callable[[np.ndarray], np.ndarray]
+Measure = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 """Function from confusion matrices ``(…, classes, classes)`` to numbers ``(…)``, as in
 :mod:`serkit.metrics.classification`."""
 
@@ -64,7 +66,7 @@ def training_noise(first: Cells, second: Cells, measure: Measure) -> TrainingNoi
     return TrainingNoise(float(variance), float(variance + own / (seeds * apart.shape[1])))
 
 
-def _of_fold(apart: np.ndarray) -> tuple[float, float] | None:
+def _of_fold(apart: npt.NDArray[Any]) -> tuple[float, float] | None:
     """Estimate two variances in one fold from differences ``(seeds, speakers)``.
 
     Returns:
@@ -98,6 +100,11 @@ class Estimate:
             clips of the measured classes, because an interval of so few speakers is not reliable.
         high: upper end; None where ``low`` is None.
         error: standard error; None where ``low`` is None.
+
+    Example:
+        >>> from serkit import metrics
+        >>> metrics.Estimate(value=0.05, low=0.01, high=0.09, error=0.02).low > 0
+        True
     """
 
     value: float
@@ -122,6 +129,13 @@ class Difference:
             be estimated, as with one seed.
         common: component of the squared error that more speakers would not remove, because it comes
             from training; 0 where it cannot be estimated, as with one seed.
+
+    Example:
+        >>> from serkit import metrics
+        >>> estimate = metrics.Estimate(value=0.05, low=-0.01, high=0.11, error=0.03)
+        >>> found = metrics.Difference(estimate, 0.1, 0.09, None, 0.0)
+        >>> found.speakers_for(0.045, speakers=20)
+        80
     """
 
     estimate: Estimate
@@ -160,7 +174,24 @@ def estimate(cells: Cells, measure: Measure, *, seed: int, draws: int = 2000) ->
         seed: seed of the draws.
         draws: number of bootstrap samples.
 
+    Returns:
+        The measure over all clips, with its interval and its standard error.
+
+    Raises:
+        InputError: if ``draws`` is below 1.
+
     Source: as for :func:`difference`.
+
+    Example:
+        >>> import numpy as np
+        >>> from serkit import metrics
+        >>> from serkit.metrics.classification import accuracy
+        >>> truth, once, speakers = np.tile([0, 1], 40), np.zeros(80), np.repeat(np.arange(8), 10)
+        >>> predicted = np.where(np.arange(80) % 4 == 0, 1, truth)
+        >>> arm = metrics.tabulate(truth, predicted, once, once, speakers, classes=2)
+        >>> found = metrics.estimate(arm, accuracy, seed=0, draws=200)
+        >>> found.value, found.low <= found.value <= found.high
+        (0.75, True)
     """
     sampled = measure(drawn_speakers(cells, seed, draws))
     return _summary(float(measure(cells.pooled)), sampled, _measured(cells, measure))
@@ -190,11 +221,25 @@ def difference(
         seed: seed of the draws.
         draws: number of bootstrap samples and of permutations.
 
+    Returns:
+        The difference with its interval, p-value and minimum detectable effect.
+
     Raises:
-        InputError: if the two arms have not predicted the same clips.
+        InputError: if the two arms have not predicted the same clips, or ``draws`` is below 1.
 
     Source: Davison & Hinkley (1997), sections 3.8 and 4.3; Hesterberg (2015), What Teachers Should
     Know About the Bootstrap, The American Statistician 69(4), section 3.3, for the ends.
+
+    Example:
+        >>> import numpy as np
+        >>> from serkit import metrics
+        >>> from serkit.metrics.classification import accuracy
+        >>> truth, once, speakers = np.tile([0, 1], 40), np.zeros(80), np.repeat(np.arange(8), 10)
+        >>> predicted = np.where(np.arange(80) % 4 == 0, 1, truth)
+        >>> arm = metrics.tabulate(truth, predicted, once, once, speakers, classes=2)
+        >>> perfect = metrics.tabulate(truth, truth, once, once, speakers, classes=2)
+        >>> metrics.difference(arm, perfect, accuracy, seed=0, draws=200).estimate.value
+        0.25
     """
     if not np.array_equal(first.counts.sum(axis=3), second.counts.sum(axis=3)):
         raise InputError(
@@ -254,10 +299,17 @@ def permutation_test(
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjust p-values for multiple comparisons by Holm's method; the order stays the same.
 
+    Args:
+        p_values: p-values, 0 to 1.
+
+    Returns:
+        The adjusted p-values, 0 to 1.
+
     Source: Holm (1979), Scandinavian Journal of Statistics 6(2).
 
     Example:
-        >>> [round(float(p), 3) for p in holm([0.02, 0.01, 0.03])]
+        >>> from serkit import metrics
+        >>> [round(float(p), 3) for p in metrics.holm([0.02, 0.01, 0.03])]
         [0.04, 0.03, 0.04]
     """
     count, found, least = len(p_values), [0.0] * len(p_values), 0.0
@@ -274,7 +326,7 @@ def ends(count: int) -> tuple[float, float]:
     return low, 1 - low
 
 
-def _summary(value: float, sampled: np.ndarray, count: int) -> Estimate:
+def _summary(value: float, sampled: npt.NDArray[Any], count: int) -> Estimate:
     known = sampled[~np.isnan(sampled)]
     if count < FEWEST or not len(known):
         return Estimate(value, None, None, None)

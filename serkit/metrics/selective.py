@@ -1,6 +1,7 @@
 """Selective prediction: coverage, and the risk on the clips that are answered."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +19,15 @@ class RiskCoverage:
         coverage: fraction of clips with a prediction, rising to 1, ``(clips,)``.
         risk: fraction of errors among these clips, ``(clips,)``.
         area: mean risk over all coverages (AURC), 0 to 1; lower is better.
+
+    Example:
+        >>> from serkit import metrics
+        >>> metrics.risk_coverage([0.1, 0.9], [True, False]).coverage.tolist()
+        [0.5, 1.0]
     """
 
-    coverage: np.ndarray
-    risk: np.ndarray
+    coverage: npt.NDArray[Any]
+    risk: npt.NDArray[Any]
     area: float
 
 
@@ -34,13 +40,18 @@ def risk_coverage(unsure: npt.ArrayLike, right: npt.ArrayLike) -> RiskCoverage:
         unsure: any measure of uncertainty; higher values are less certain, ``(clips,)``.
         right: whether each prediction is correct, ``(clips,)``.
 
+    Returns:
+        Risk at each coverage, and the mean risk.
+
     Raises:
         InputError: if lengths differ, there are no clips, or an uncertainty is NaN.
 
     Source: Geifman & El-Yaniv (2017), arXiv:1705.08500; Geifman et al. (2019), arXiv:1805.08206.
 
     Example:
-        >>> risk_coverage([0.1, 0.2, 0.9, 0.5], [True, True, False, True]).risk.tolist()
+        >>> from serkit import metrics
+        >>> found = metrics.risk_coverage([0.1, 0.2, 0.9, 0.5], [True, True, False, True])
+        >>> found.risk.tolist()
         [0.0, 0.0, 0.0, 0.25]
     """
     unsure, right = _checked(unsure, right)
@@ -72,13 +83,21 @@ def auroc(lower: npt.ArrayLike, higher: npt.ArrayLike) -> float:
     detection of errors. With those of in-distribution and out-of-distribution recordings it
     measures OOD detection.
 
+    Args:
+        lower: values that should be low, ``(n,)``.
+        higher: values that should be high, ``(m,)``.
+
+    Returns:
+        The AUROC; 0.5 if the values do not separate the two sets.
+
     Raises:
         InputError: if ``lower`` or ``higher`` is empty or holds NaN.
 
     Source: Hendrycks & Gimpel (2017), arXiv:1610.02136.
 
     Example:
-        >>> auroc([0.1, 0.4], [0.3, 0.8])
+        >>> from serkit import metrics
+        >>> metrics.auroc([0.1, 0.4], [0.3, 0.8])
         0.75
     """
     lower, higher = np.asarray(lower, float), np.asarray(higher, float)
@@ -105,6 +124,11 @@ def threshold_for_coverage(unsure: npt.ArrayLike, coverage: float) -> float:
 
     Raises:
         InputError: if there is no clip, or ``coverage`` is out of range.
+
+    Example:
+        >>> from serkit import metrics
+        >>> metrics.threshold_for_coverage([0.1, 0.2, 0.9, 0.5], coverage=0.75)
+        0.5
     """
     check_range("coverage", coverage, 0.0, 1.0)
     unsure = np.sort(np.asarray(unsure, float))
@@ -142,7 +166,7 @@ def threshold_for_accuracy(unsure: npt.ArrayLike, right: npt.ArrayLike, accuracy
     return float(values[np.flatnonzero(reached >= accuracy)[-1]])
 
 
-def _checked(unsure, right) -> tuple[np.ndarray, np.ndarray]:
+def _checked(unsure, right) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     unsure, right = np.asarray(unsure, float), np.asarray(right, bool)
     if len(unsure) != len(right) or not len(right) or np.isnan(unsure).any():
         raise InputError(

@@ -102,7 +102,7 @@ def recalls(arms: Mapping[str, Mapping[str, float]], rare: Sequence[str]) -> Fig
     return figure
 
 
-def calibration(arms: Mapping[str, Mapping]) -> Figure:
+def calibration(arms: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Draw a reliability diagram: the accuracy of each arm by its confidence.
 
     Args:

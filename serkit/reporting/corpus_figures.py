@@ -1,8 +1,10 @@
 """Figures of an audit."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -124,7 +126,7 @@ def prosody_by_class(clips: pd.DataFrame, emotions: Sequence[str]) -> Figure:
     return figure
 
 
-def _quartiles(clips: pd.DataFrame, measure: str, emotions: Sequence[str]) -> np.ndarray:
+def _quartiles(clips: pd.DataFrame, measure: str, emotions: Sequence[str]) -> npt.NDArray[Any]:
     """Lower quartile, median and upper quartile of each class, ``(classes, 3)``.
 
     A class without values has NaN.
@@ -133,7 +135,9 @@ def _quartiles(clips: pd.DataFrame, measure: str, emotions: Sequence[str]) -> np
     return found.reindex(index=emotions, columns=[0.25, 0.5, 0.75]).to_numpy(float)
 
 
-def _draw_spread(axes: Axes, spread: np.ndarray, offset: float, number: int, label: str) -> None:
+def _draw_spread(
+    axes: Axes, spread: npt.NDArray[Any], offset: float, number: int, label: str
+) -> None:
     low, median, high = spread.T
     axes.errorbar(
         median,

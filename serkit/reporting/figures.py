@@ -1,8 +1,10 @@
 """Figures of clips and classifiers: balance, waveforms, confusion matrices."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -61,11 +63,11 @@ def balance(real: Mapping[str, int], generated: Mapping[str, int] | None = None)
 
 
 def waveform_and_spectrogram(
-    waveform: np.ndarray,
+    waveform: npt.NDArray[Any],
     sample_rate: int,
-    spectrogram: np.ndarray,
+    spectrogram: npt.NDArray[Any],
     seconds: float,
-    frequencies: np.ndarray,
+    frequencies: npt.NDArray[Any],
     title: str,
     scale: str,
 ) -> Figure:
@@ -125,7 +127,7 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], title: st
     return figure
 
 
-def _frequency_axis(axes: Axes, frequencies: np.ndarray) -> None:
+def _frequency_axis(axes: Axes, frequencies: npt.NDArray[Any]) -> None:
     marks = [f for f in (100, 250, 500, 1000, 2000, 4000, 8000) if f <= frequencies[-1] * 1.02]
     places = np.interp(marks, frequencies, np.arange(len(frequencies)) + 0.5)
     axes.set_yticks(places, [f"{mark:,}" for mark in marks])

@@ -3,8 +3,10 @@
 import io
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import soundfile
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -16,7 +18,7 @@ FLAT, ALIKE = 0.5, 0.25
 """Thresholds as fractions of the real clips' contrast (flat samples) and variety (alike ones)."""
 
 
-def contrast(spectrograms: np.ndarray) -> float:
+def contrast(spectrograms: npt.NDArray[Any]) -> float:
     """Mean over spectrograms of the standard deviation of the values within a spectrogram.
 
     Args:
@@ -28,7 +30,7 @@ def contrast(spectrograms: np.ndarray) -> float:
     return float(np.asarray(spectrograms, np.float64).std(axis=(1, 2)).mean())
 
 
-def variety(spectrograms: np.ndarray) -> float:
+def variety(spectrograms: npt.NDArray[Any]) -> float:
     """Mean over frames and bins of the standard deviation over spectrograms.
 
     Args:
@@ -40,7 +42,7 @@ def variety(spectrograms: np.ndarray) -> float:
     return float(np.asarray(spectrograms, np.float64).std(axis=0).mean())
 
 
-def what_is_flat(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> list[str]:
+def what_is_flat(pairs: Mapping[str, tuple[npt.NDArray[Any], npt.NDArray[Any]]]) -> list[str]:
     """Return a sentence per class on its contrast, with a note if samples are flat or alike.
 
     Args:
@@ -49,7 +51,7 @@ def what_is_flat(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> list[str
     return [_sentence(label, *pair) for label, pair in pairs.items()]
 
 
-def _sentence(label: str, real: np.ndarray, made: np.ndarray) -> str:
+def _sentence(label: str, real: npt.NDArray[Any], made: npt.NDArray[Any]) -> str:
     of_real, of_made = contrast(real), contrast(made)
     text = f"{label}: contrast {of_made:.2f}, that of clips {of_real:.2f}"
     if of_made < FLAT * of_real:
@@ -131,7 +133,7 @@ def critic_curves(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> Fig
     return figure
 
 
-def real_beside_generated(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+def real_beside_generated(pairs: Mapping[str, tuple[npt.NDArray[Any], npt.NDArray[Any]]]) -> Figure:
     """Draw real spectrograms on the left, generated ones on the right (2021 report, figure 17).
 
     Args:
@@ -166,7 +168,7 @@ def real_beside_generated(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]) ->
     return figure
 
 
-def grid(spectrograms: np.ndarray, columns: int = 8) -> Figure:
+def grid(spectrograms: npt.NDArray[Any], columns: int = 8) -> Figure:
     """Draw spectrograms ``(n, frames, bins)`` in [-1, 1] in a grid, ``n`` at least 1."""
     rows = -(-len(spectrograms) // columns)
     figure = Figure(figsize=(1.1 * columns, 1.1 * rows))
@@ -179,7 +181,7 @@ def grid(spectrograms: np.ndarray, columns: int = 8) -> Figure:
     return figure
 
 
-def mp3(samples: np.ndarray, sample_rate: int) -> bytes:
+def mp3(samples: npt.NDArray[Any], sample_rate: int) -> bytes:
     """Encode mono sound as MP3.
 
     Args:

@@ -1,8 +1,10 @@
 """Draw one spectrogram or waveform."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, MultipleLocator
@@ -16,9 +18,9 @@ _LONGEST_TITLE = 48
 
 
 def spectrogram_figure(
-    spectrogram: np.ndarray,
+    spectrogram: npt.NDArray[Any],
     seconds: tuple[float, float],
-    frequencies: np.ndarray,
+    frequencies: npt.NDArray[Any],
     range_db: float,
     title: str,
     scale: str = "",
@@ -64,7 +66,7 @@ def spectrogram_figure(
     return figure
 
 
-def waveform_figure(waveform: np.ndarray, sample_rate: int, title: str) -> Figure:
+def waveform_figure(waveform: npt.NDArray[Any], sample_rate: int, title: str) -> Figure:
     """Draw a waveform over time with :func:`librosa.display.waveshow`.
 
     Args:
@@ -87,7 +89,7 @@ def waveform_figure(waveform: np.ndarray, sample_rate: int, title: str) -> Figur
     return figure
 
 
-def grey_levels(spectrogram: np.ndarray) -> np.ndarray:
+def grey_levels(spectrogram: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Convert a spectrogram to a greyscale image: time to the right, low frequencies at the bottom.
 
     Args:
@@ -108,7 +110,7 @@ def _short(title: str) -> str:
     return f"{title[: _LONGEST_TITLE // 2]}…{title[-_LONGEST_TITLE // 2 :]}"
 
 
-def _mark_frequencies(axes: Axes, frequencies: np.ndarray) -> None:
+def _mark_frequencies(axes: Axes, frequencies: npt.NDArray[Any]) -> None:
     count = len(frequencies)
     steps = np.diff(frequencies)
     # Each bin is one step wide. So the outer edges lie half a step beyond the outermost centres.
@@ -125,7 +127,7 @@ def _mark_frequencies(axes: Axes, frequencies: np.ndarray) -> None:
     axes.set_yticks([place for _, place in shown], [f"{mark:,.0f}" for mark, _ in shown])
 
 
-def _marks(frequencies: np.ndarray, steps: np.ndarray) -> Sequence[float]:
+def _marks(frequencies: npt.NDArray[Any], steps: npt.NDArray[Any]) -> Sequence[float]:
     if np.allclose(steps, steps[0], rtol=1e-3):
         return MaxNLocator(9).tick_values(frequencies[0], frequencies[-1])
     return _MARKS

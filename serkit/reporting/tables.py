@@ -1,8 +1,10 @@
 """Markdown tables of results."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from serkit.formatting import markdown_table, percent
@@ -12,7 +14,7 @@ from serkit.metrics.intervals import Group, breakdown, confusion_cells, measure_
 _MINUS = "\N{MINUS SIGN}"
 
 
-def fidelity_table(rows: Sequence[Mapping]) -> str:
+def fidelity_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the rows of :meth:`serkit.studies.rare_classes.RareClasses.fidelity` as Markdown.
 
     KID is shown with its standard error. FID is in brackets if there are too few samples for a
@@ -23,7 +25,7 @@ def fidelity_table(rows: Sequence[Mapping]) -> str:
     return markdown_table(head, [_cells(row) for row in rows])
 
 
-def nearest_table(rows: Sequence[Mapping]) -> str:
+def nearest_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the rows of :meth:`serkit.studies.rare_classes.RareClasses.nearest` as Markdown."""
     columns = "least", "lowest", "median"
     head = ["to the nearest training clip, as spectrograms", "clips", "least", "5 %", "median"]
@@ -132,6 +134,8 @@ def classifier_report(predictions: pd.DataFrame, classes: Sequence[str]) -> str:
     return "\n".join(markdown_table(*table) for table in tables)
 
 
-def _numbers(clips: pd.DataFrame, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def _numbers(
+    clips: pd.DataFrame, classes: Sequence[str]
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     place = {label: number for number, label in enumerate(classes)}
     return tuple(clips[name].map(place).to_numpy() for name in ("truth", "predicted"))

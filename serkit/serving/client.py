@@ -73,8 +73,18 @@ def connect(
             only model ``model`` by default, but TF Serving has no list of its models.
         version: the model's version; None for the newest.
 
+    Returns:
+        A client; close it, or use it as a context manager.
+
     Raises:
         InputError: if the address is not valid, or contradicts ``model`` or ``version``.
+
+    Example:
+        .. code-block:: python
+
+            with serkit.connect("http://localhost:8501/v1/models/demo") as client:
+                for prediction in client.predict(["a.wav", "b.wav"]):
+                    print(prediction.file, prediction.label, prediction.problem)
     """
     where = parse_address(address, model, version)
     settings = settings or ClientSettings()
@@ -92,11 +102,26 @@ def connect(
 class Client:
     """Client of one model; :func:`connect` returns one. It is not thread-safe.
 
-    The ``predict`` methods raise InputError if the model at the address is not one that serkit
-    exported. They raise ServerError if the server does not answer after all attempts, or if its
-    answer is not valid. If the server refuses an example, or a file cannot be read, the prediction
-    of this example has a ``problem``; the other examples are not affected. The methods return
-    iterators, which send requests only as predictions are consumed.
+    If the server refuses an example, or a file cannot be read, the prediction of this example has a
+    ``problem``; the other examples are not affected. The methods return iterators, which send
+    requests only as predictions are consumed.
+
+    Args:
+        transport: connection to the server.
+        settings: timeouts, retries and batch sizes.
+
+    Raises:
+        InputError: by the ``predict`` methods, if the model at the address is not one that serkit
+            exported, or an argument is not valid.
+        ServerError: by the ``predict`` methods, if the server does not answer after all attempts,
+            or its answer is not valid.
+
+    Example:
+        .. code-block:: python
+
+            with serkit.connect("grpc://localhost:8500/demo") as client:
+                print(client.classes)
+                predictions = list(client.predict(["a.wav", "b.wav"]))
     """
 
     def __init__(self, transport: Transport, settings: ClientSettings) -> None:
@@ -115,6 +140,7 @@ class Client:
 
     @property
     def address(self) -> Address:
+        """Address of the model at the server."""
         return self._transport.address
 
     @property
@@ -150,6 +176,9 @@ class Client:
             samples: number of Monte Carlo samples, 1 or more, for a model with random layers. None
                 for the number that was exported with the model.
 
+        Returns:
+            An iterator of one prediction per file.
+
         Raises:
             InputError: if ``samples`` is less than 1, or the model has no random layers.
         """
@@ -158,7 +187,18 @@ class Client:
     def predict_wav(
         self, contents: Iterable[bytes], samples: int | None = None
     ) -> Iterator[Prediction]:
-        """Predict whole WAV files in memory, named "0", "1", …; see :meth:`predict`."""
+        """Predict whole WAV files in memory, named "0", "1", …
+
+        Args:
+            contents: bytes of WAV files.
+            samples: as for :meth:`predict`.
+
+        Returns:
+            An iterator of one prediction per file.
+
+        Raises:
+            InputError: as :meth:`predict`.
+        """
         examples = (Example(str(n), bytes(data)) for n, data in enumerate(contents))
         return self._predict(self._wav_call(samples), examples)
 
@@ -168,6 +208,9 @@ class Client:
         Args:
             waveforms: float32 ``(samples,)`` each, in [-1, 1], at the rate of the model's spec.
                 Consecutive waveforms of the same length are batched.
+
+        Returns:
+            An iterator of one prediction per waveform.
 
         Raises:
             InputError: if a waveform does not have one axis.
@@ -180,6 +223,9 @@ class Client:
 
         Args:
             spectrograms: float32 ``(frames, bins, 1)`` each, in [-1, 1].
+
+        Returns:
+            An iterator of one prediction per spectrogram.
 
         Raises:
             InputError: if a spectrogram does not have three axes.

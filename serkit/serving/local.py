@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from serkit.errors import InputError, check_range
 from serkit.export import signatures
@@ -25,17 +26,28 @@ class ExportedModel:
         path: the folder of a version, or the folder of all versions. The newest version is then
             used.
 
+    Attributes:
+        path: the folder of the version.
+        details: content of the version's ``serkit.json``, such as ``classes`` and ``spec``.
+
     Raises:
         InputError: if the model does not exist, is not one that serkit exported, lacks an output
             because an older version of serkit exported it, or is damaged.
+
+    Example:
+        .. code-block:: python
+
+            model = serkit.load_model("saved_models/demo/1")
+            print(model.details["classes"])
+            predictions = list(model.predict(["a.wav", "b.wav"]))
     """
 
     def __init__(self, path: Path | str) -> None:
-        self.path = find_version(Path(path))
+        self.path: Path = find_version(Path(path))
         import tensorflow as tf
 
         try:
-            self.details = read_json(self.path / DETAILS)
+            self.details: dict[str, Any] = read_json(self.path / DETAILS)
             self._model = tf.saved_model.load(str(self.path))
             known = self._model.signatures[signatures.WAV].structured_outputs
         except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
@@ -56,6 +68,9 @@ class ExportedModel:
             files: WAV, FLAC, MP3 or Ogg Vorbis files.
             samples: number of Monte Carlo samples, 1 or more, for a model with random layers. None
                 for the number that was exported with the model.
+
+        Yields:
+            A prediction per file.
 
         Raises:
             InputError: if ``samples`` is less than 1, or is given for a model without random
@@ -193,7 +208,7 @@ class _Process:
     def __init__(self, model: str, samples: int | None) -> None:
         self._predictor, self._samples = ExportedModel(model), samples
 
-    def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    def __call__(self, batch: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
         found = self._predictor.predict(list(batch["file"]), self._samples)
         # JSON instead of a column per class, because only the model knows its classes.
         return {

@@ -88,6 +88,12 @@ class Prediction:
             nats.
         abstain: whether the model abstains; True for a file that could not be used.
         note: empty, or a warning about a file that was used.
+
+    Example:
+        >>> import serkit
+        >>> prediction = serkit.Prediction("a.wav", "happy", {"happy": 0.8, "sad": 0.2})
+        >>> prediction.label, prediction.probabilities["happy"], prediction.abstain
+        ('happy', 0.8, False)
     """
 
     file: str

@@ -244,7 +244,8 @@ class Transport(ABC):
     def __init__(
         self, address: Address, settings: ClientSettings, retries: Retries | None = None
     ) -> None:
-        self.address, self._settings = address, settings
+        self.address: Address = address
+        self._settings = settings
         self._retries = retries or Retries(settings)
 
     @abstractmethod

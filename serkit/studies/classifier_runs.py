@@ -165,7 +165,7 @@ class ClassifierRun:
         rows = self.history()
         return rows[-1] if self.fit.keep == "last" else max(rows, key=lambda row: row["val_uar"])
 
-    def record(self) -> dict:
+    def record(self) -> dict[str, Any]:
         """Return the UAR on the validation partition and the numbers of training examples.
 
         ``validation_uar`` is the UAR. ``examples`` counts all training examples. ``generated``

@@ -98,6 +98,13 @@ def compare(
     Raises:
         SerkitError: for recordings or settings that do not work; the message says why.
         LeakError: if a model would be fitted on validation or test speakers.
+
+    Example:
+        .. code-block:: python
+
+            arms = "none", "oversampling"
+            settings = serkit.ComparisonSettings(roots=("recordings",), arms=arms)
+            results = serkit.compare(settings, pathlib.Path("runs/first"))
     """
     with Run(out, fixed(settings)) as run:
         return compare_in(run, settings, cache, progress or Progress(), engine)[1]

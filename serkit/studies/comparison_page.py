@@ -36,16 +36,18 @@ class ArmSections:
     def __init__(
         self, comparison: Comparison, results: dict[str, Any], protocol: str, classifier: str
     ) -> None:
-        self.comparison, self.results = comparison, results
-        self.protocol, self.classifier = protocol, classifier
+        self.comparison: Comparison = comparison
+        self.results: dict[str, Any] = results
+        self.protocol: str = protocol
+        self.classifier: str = classifier
         found = results["protocols"][protocol]
-        self.arms = found["classifiers"][classifier]["arms"]
-        self.name = f"{protocol}-{classifier}"
+        self.arms: dict[str, Any] = found["classifiers"][classifier]["arms"]
+        self.name: str = f"{protocol}-{classifier}"
         self.measured = "UAR, LEAKY" if found["leaky"] else "UAR"
         several = len(results["protocols"]) > 1 or len(found["classifiers"]) > 1
-        self.leaky = found["leaky"]
+        self.leaky: bool = found["leaky"]
         marked = "LEAKY, " if self.leaky else ""
-        self.head = f"{marked}{classifier}, {protocol}: " if several or self.leaky else ""
+        self.head: str = f"{marked}{classifier}, {protocol}: " if several or self.leaky else ""
 
     def _title(self, text: str) -> str:
         return self.head + text if self.head else text.capitalize()

@@ -174,6 +174,12 @@ class ComparisonSettings:
 
     Raises:
         InputError: if a value is out of range, a name is not known, or settings exclude each other.
+
+    Example:
+        >>> import serkit
+        >>> settings = serkit.ComparisonSettings(roots=("recordings",), arms=("none",))
+        >>> settings.protocols, settings.fit_of("compact").epochs > 0
+        (('k-fold',), True)
     """
 
     roots: tuple[str, ...]

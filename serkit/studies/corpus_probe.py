@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
@@ -17,7 +18,9 @@ from serkit.training.shards import Rows
 _FOLDS, _BATCH, _MOST = 4, 256, 4000
 
 
-def tell_corpora(corpus: Corpus, spectrograms: Rows | np.ndarray, seed: int) -> dict[str, Any]:
+def tell_corpora(
+    corpus: Corpus, spectrograms: Rows | npt.NDArray[Any], seed: int
+) -> dict[str, Any]:
     """Train a linear classifier to predict the corpus of clips of unseen speakers.
 
     Its features are the mean and standard deviation over time of each bin. If the classifier can
@@ -74,7 +77,7 @@ def tell_corpora(corpus: Corpus, spectrograms: Rows | np.ndarray, seed: int) -> 
     }
 
 
-def _some_of_each(rows: np.ndarray, speakers: Sequence[str], seed: int) -> np.ndarray:
+def _some_of_each(rows: npt.NDArray[Any], speakers: Sequence[str], seed: int) -> npt.NDArray[Any]:
     """Return all rows, or about 4,000 at most, with the same maximum for every speaker.
 
     So no corpus loses its clips if it has only few.
@@ -88,7 +91,7 @@ def _some_of_each(rows: np.ndarray, speakers: Sequence[str], seed: int) -> np.nd
     return np.sort(np.concatenate(chosen))
 
 
-def _features(spectrograms: Rows | np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _features(spectrograms: Rows | npt.NDArray[Any], rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Mean and standard deviation of each bin, ``(rows, 2 * bins)``, read in batches."""
     found = []
     for start in range(0, len(rows), _BATCH):

@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from serkit.augmentation.arms import COPIES
 from serkit.formatting import markdown_table
@@ -136,7 +138,7 @@ def _spectrograms(comparison: Comparison, trainings: Sequence[ClassifierRun]) ->
     return len(comparison.corpus) + sum(added.values())
 
 
-def _noise(shape: tuple[int, ...]) -> np.ndarray:
+def _noise(shape: tuple[int, ...]) -> npt.NDArray[Any]:
     return np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
 
 

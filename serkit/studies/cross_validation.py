@@ -177,10 +177,14 @@ class CrossValidation:
                 f"`speeds` must be empty with `live`, which has a range of speeds of its own. "
                 f"Received: {tuple(speeds)}."
             )
-        self.folder, self.seeds, self.folds, self.label_set = folder, seeds, folds, label_set
-        self.spec, self._results = spec, results
+        self.folder: Path = folder
+        self.seeds: Sequence[int] = seeds
+        self.folds: int = folds
+        self.label_set: str = label_set
+        self.spec: SpectrogramSpec = spec
+        self._results = results
         self._corpus = open_recordings(roots, naming=naming).corpus
-        self.classes = self._corpus.classes(label_set)
+        self.classes: tuple[str, ...] = self._corpus.classes(label_set)
         if len(self.classes) < 2:
             raise InputError(
                 f"`roots` must have two or more classes of {label_set}. Received: "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import numpy.typing as npt
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.datasets.corpus import Corpus
@@ -142,7 +142,7 @@ def _counts(part: Corpus) -> dict[str, int]:
     return {"clips": len(part), "speakers": len(part.speakers())}
 
 
-def _calibration(probabilities: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+def _calibration(probabilities: npt.NDArray[Any], truth: npt.NDArray[Any]) -> dict[str, float]:
     return {
         "error": float(reliability(probabilities, truth).ece),
         "nll": float(negative_log_likelihood(probabilities, truth)),
@@ -152,8 +152,8 @@ def _calibration(probabilities: np.ndarray, truth: np.ndarray) -> dict[str, floa
 def _abstention(
     chosen: Abstaining[TemperatureScaled],
     parts: Partitions,
-    answered: np.ndarray,
-    right: np.ndarray,
+    answered: npt.NDArray[Any],
+    right: npt.NDArray[Any],
 ) -> dict[str, float | None]:
     validation = chosen.answer(parts.of(parts.split.validation))
     return {

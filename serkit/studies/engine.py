@@ -94,14 +94,15 @@ class Comparison:
     ) -> None:
         tf.config.experimental.enable_op_determinism()
         keras.utils.set_random_seed(derive_seed(settings.seed, "global"))
-        self.settings, self.out = settings, out
-        self.cache = cache or out / "cache"
-        self.progress = progress or Progress()
-        self.arms = choose_arms(settings.arms, settings.everywhere)
-        self.corpus = open_corpus(settings, out, self.progress)
-        self.views = Views(settings, self.corpus, self.cache)
-        self.folds = list(make_folds(settings, self.corpus, self.views))
-        self.left_out = self._leave_out_unfilled()
+        self.settings: ComparisonSettings = settings
+        self.out: Path = out
+        self.cache: Path = cache or out / "cache"
+        self.progress: Progress = progress or Progress()
+        self.arms: tuple[Arm, ...] = choose_arms(settings.arms, settings.everywhere)
+        self.corpus: Corpus = open_corpus(settings, out, self.progress)
+        self.views: Views = Views(settings, self.corpus, self.cache)
+        self.folds: list[Fold] = list(make_folds(settings, self.corpus, self.views))
+        self.left_out: str = self._leave_out_unfilled()
         for fold in self.folds:
             fold.split.write(self.out / "splits" / f"{fold.protocol}-{fold.number}.json")
         self._generators = {

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from serkit.augmentation.arms import COPIES, NOISE, Arm
 from serkit.seeds import derive_seed
@@ -167,7 +168,9 @@ def noise_like(real: Examples, count: int, label: int, seed: int) -> Examples:
     return Examples(noise, real.speakers, np.full(count, label))
 
 
-def _mean_and_deviation(spectrograms: np.ndarray | Rows | LiveSpectrograms) -> tuple[float, float]:
+def _mean_and_deviation(
+    spectrograms: npt.NDArray[Any] | Rows | LiveSpectrograms,
+) -> tuple[float, float]:
     """Mean and standard deviation over all values of all spectrograms.
 
     One spectrogram is read at a time, because 12,000 of them take gigabytes.

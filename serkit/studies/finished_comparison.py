@@ -44,10 +44,11 @@ class FinishedComparison:
     def __init__(
         self, folder: Path, cache: Path | None = None, progress: Progress | None = None
     ) -> None:
-        self.folder, self.cache = folder, cache
-        self.progress = progress or Progress()
+        self.folder: Path = folder
+        self.cache: Path | None = cache
+        self.progress: Progress = progress or Progress()
         try:
-            self.results = read_json(folder / "comparison.json")
+            self.results: dict[str, Any] = read_json(folder / "comparison.json")
             # comparison.json has the last arms, classifiers and seeds; settings.json has
             # the folders of the recordings.
             values = self.results["settings"] | read_json(folder / "settings.json")
@@ -56,7 +57,7 @@ class FinishedComparison:
                 f"{folder} is no finished run of serkit demo or serkit compare ({error}); valid is "
                 "the folder that it was given as --out"
             ) from error
-        self.settings = _settings(values)
+        self.settings: ComparisonSettings = _settings(values)
 
     def keep(
         self, arm: str | None = None, classifier: str | None = None, fold: int = 1

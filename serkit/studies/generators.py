@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from serkit.augmentation.sample_filter import FilteredSamples, SampleFilter, sample_filtered
 from serkit.augmentation.synthetic_set import Origin, read_synthetic_set, write_synthetic_set
@@ -51,7 +52,7 @@ class GANRun:
     settings: GANSettings
     fold: Fold
     seed: int
-    spec: dict
+    spec: dict[str, Any]
     before: "GANRun | None"
     norms_alone: bool
     folder: Path
@@ -60,7 +61,7 @@ class GANRun:
     def key(self) -> str:
         """Hash of all inputs that the trained generator depends on."""
         # These entries are added only where they apply. So the keys of all other GANs stay valid.
-        more: dict = {"norms_alone": True} if self.norms_alone else {}
+        more: dict[str, Any] = {"norms_alone": True} if self.norms_alone else {}
         if self.settings.classes:
             more["classes"] = self.fold.classes
         return content_key(
@@ -274,7 +275,7 @@ class Samples:
         labels = np.full(len(spectrograms), number)
         return Examples(spectrograms, frozenset(origin.speakers), labels)
 
-    def _kept(self) -> tuple[np.ndarray, Origin] | None:
+    def _kept(self) -> tuple[npt.NDArray[Any], Origin] | None:
         try:
             spectrograms, origin = read_synthetic_set(self.place)
         except SerkitError:

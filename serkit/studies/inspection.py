@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import tensorflow as tf
 from scipy.spatial.distance import pdist
@@ -82,14 +83,14 @@ def _of_kind(comparison: Comparison, fold: Fold, arm: Arm) -> Section:
     return Section(f"What the GANs of {arm.name} make", [text], [], figures, sounds)
 
 
-def _made(training: GANRun, label: str, seed: int) -> np.ndarray:
+def _made(training: GANRun, label: str, seed: int) -> npt.NDArray[Any]:
     stored = training.load()
     number = stored.number(label)
     numbers = None if number is None else np.array([number])
     return sample(stored.network, _PICTURES, seed, numbers)
 
 
-def _heard(spectrograms: np.ndarray, spec: SpectrogramSpec, kind: str) -> list[Sound]:
+def _heard(spectrograms: npt.NDArray[Any], spec: SpectrogramSpec, kind: str) -> list[Sound]:
     waves = griffin_lim(tf.constant(spectrograms[:_SOUNDS]), spec).numpy()
     return [
         Sound(f"{kind} {number}", mp3(wave, spec.sample_rate))
@@ -118,7 +119,9 @@ class Listener:
     """
 
     def __init__(self, fold: Fold, folder: Path, fit: FitSettings, seed: int = 0) -> None:
-        self.fold, self._folder, self._fit = fold, folder, fit
+        self.fold: Fold = fold
+        self._folder = folder
+        self._fit = fit
         self._seed = derive_seed(seed, "listener", fold.number)
 
     @cached_property
@@ -161,7 +164,7 @@ class Listener:
         real = self.fold.parts.examples(self.whole)
         return Embedding.fit(penultimate(self.model), real, self.fold.split.speakers)
 
-    def hear(self, spectrograms: np.ndarray, label: str) -> float:
+    def hear(self, spectrograms: npt.NDArray[Any], label: str) -> float:
         """Return the fraction of spectrograms that are classified as ``label``."""
         logits = self.model.predict(spectrograms, batch_size=64, verbose=0)
         return float((logits.argmax(axis=1) == self.fold.parts.classes.index(label)).mean())
@@ -227,7 +230,7 @@ def inspect(
 
 def _sets(
     comparison: Comparison, fold: Fold, label: str, arms: Sequence[str]
-) -> dict[str, np.ndarray]:
+) -> dict[str, npt.NDArray[Any]]:
     parts, split = fold.parts, fold.split
     number = parts.classes.index(label)
     held_out = (*split.validation.clips, *split.test.clips)
@@ -246,6 +249,6 @@ def _sets(
     return sets
 
 
-def _of(fold: Fold, clips: Sequence, label: str) -> np.ndarray:
+def _of(fold: Fold, clips: Sequence, label: str) -> npt.NDArray[Any]:
     mine = tuple(clip for clip in clips if clip.label(fold.label_set) == label)
     return fold.parts.of(Corpus(mine, fold.corpus.roots))

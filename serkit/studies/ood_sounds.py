@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from serkit.audio.loading import fit_length, trim_silence
@@ -26,7 +28,7 @@ _QUIET = 1e-4
 
 def ood_sounds(
     spec: SpectrogramSpec, count: int = 100, seconds: float = 3.0, seed: int = 0
-) -> dict[str, np.ndarray]:
+) -> dict[str, npt.NDArray[Any]]:
     """Synthesise sounds without speech and compute their spectrograms.
 
     ``noise`` ranges from white to brown. ``silence`` alternates between zeros and the noise of a
@@ -54,7 +56,7 @@ def ood_sounds(
 
 def all_ood_sounds(
     fold: Fold, spec: SpectrogramSpec, corpora: Sequence[Path], cache: Path
-) -> dict[str, np.ndarray]:
+) -> dict[str, npt.NDArray[Any]]:
     """Return the sounds of :func:`ood_sounds`, test clips at wrong speeds, and other corpora.
 
     Args:
@@ -88,27 +90,27 @@ def all_ood_sounds(
     return found
 
 
-def _spectrogram(wave: np.ndarray, spec: SpectrogramSpec) -> np.ndarray:
+def _spectrogram(wave: npt.NDArray[Any], spec: SpectrogramSpec) -> npt.NDArray[Any]:
     samples = tf.constant(wave.astype(np.float32))
     if spec.trim_db:
         samples = trim_silence(samples, spec.trim_db)
     return to_spectrogram(fit_length(samples, spec)[tf.newaxis], spec).numpy()
 
 
-def _noise(rng: np.random.Generator, number: int, samples: int, rate: int) -> np.ndarray:
+def _noise(rng: np.random.Generator, number: int, samples: int, rate: int) -> npt.NDArray[Any]:
     spectrum = np.fft.rfft(rng.normal(size=samples))
     falling = np.maximum(np.arange(len(spectrum)), 1.0) ** -rng.uniform(0, 1)
     wave = np.fft.irfft(spectrum * falling, samples)
     return rng.uniform(0.05, 0.5) * wave / np.abs(wave).max()
 
 
-def _silence(rng: np.random.Generator, number: int, samples: int, rate: int) -> np.ndarray:
+def _silence(rng: np.random.Generator, number: int, samples: int, rate: int) -> npt.NDArray[Any]:
     wave = rng.normal(size=samples) * _QUIET * rng.uniform(0.3, 3)
     # Rounded to 16 bits, as in a recording: some samples become 0.
     return np.round(wave * 2**15) / 2**15 if number % 2 else np.zeros(samples)
 
 
-def _tones(rng: np.random.Generator, number: int, samples: int, rate: int) -> np.ndarray:
+def _tones(rng: np.random.Generator, number: int, samples: int, rate: int) -> npt.NDArray[Any]:
     time, wave = np.arange(samples) / rate, np.zeros(samples)
     for start in np.arange(0, samples / rate, rng.uniform(0.25, 0.8)):
         root = 110 * 2 ** (rng.integers(0, 24) / 12)

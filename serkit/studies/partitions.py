@@ -3,9 +3,11 @@
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from serkit.audio.augmentation import WaveAugmentation
@@ -77,13 +79,15 @@ class Partitions:
         self,
         corpus: Corpus,
         split: Split,
-        spectrograms: Rows | LiveSpectrograms | np.ndarray,
+        spectrograms: Rows | LiveSpectrograms | npt.NDArray[Any],
         label_set: str,
     ) -> None:
-        self.corpus, self.split, self.label_set = corpus, split, label_set
+        self.corpus: Corpus = corpus
+        self.split: Split = split
+        self.label_set: str = label_set
         self._spectrograms = spectrograms
         self._rows = {(clip.root, clip.path): row for row, clip in enumerate(corpus.clips)}
-        self.classes = corpus.classes(label_set)
+        self.classes: tuple[str, ...] = corpus.classes(label_set)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -95,7 +99,7 @@ class Partitions:
         """Return the same clips and spectrograms with another split."""
         return Partitions(self.corpus, split, self._spectrograms, self.label_set)
 
-    def of(self, part: Corpus) -> np.ndarray:
+    def of(self, part: Corpus) -> npt.NDArray[Any]:
         """Return the spectrograms ``(clips, frames, bins, 1)`` of some clips, in their order."""
         return self._spectrograms[[self._rows[clip.root, clip.path] for clip in part.clips]]
 
@@ -115,7 +119,7 @@ class Partitions:
         self.split.require_training(part.clips)
         return self.examples(part)
 
-    def labels(self, part: Corpus) -> np.ndarray:
+    def labels(self, part: Corpus) -> npt.NDArray[Any]:
         """Return the class numbers ``(clips,)`` of some clips, in their order."""
         numbers = {label: number for number, label in enumerate(self.classes)}
         return np.array([numbers[label] for label in part.labels(self.label_set)])
@@ -165,7 +169,7 @@ class Partitions:
         """Return the training clips of one class."""
         return self.split.train.where(lambda clip: clip.label(self.label_set) == label)
 
-    def some(self, label: str, count: int) -> np.ndarray:
+    def some(self, label: str, count: int) -> npt.NDArray[Any]:
         """Return spectrograms of up to ``count`` training clips of a class, evenly spaced in order.
 
         The clips are therefore spread over the speakers of the class.

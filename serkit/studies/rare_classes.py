@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.spatial.distance import pdist, squareform
 
 from serkit.audio.spec_augment import MaskSettings, mask
@@ -16,7 +18,8 @@ from serkit.augmentation.sample_filter import SampleFilter
 from serkit.datasets.audit import open_recordings
 from serkit.datasets.corpus import Corpus
 from serkit.datasets.custom import Naming
-from serkit.datasets.protocols import hold_out, make_rare
+from serkit.datasets.imbalance import make_rare
+from serkit.datasets.protocols import hold_out
 from serkit.errors import check_choice
 from serkit.metrics.classification import Scores
 from serkit.metrics.fidelity import fidelity, reference_sets
@@ -25,6 +28,7 @@ from serkit.models.compact import compact
 from serkit.models.fitting import FitSettings
 from serkit.seeds import derive_seed
 from serkit.studies.partitions import Partitions
+from serkit.training.examples import Examples
 from serkit.training.spectrograms import compute_spectrograms
 
 LABEL_SET = "gender_emotion"
@@ -79,21 +83,24 @@ class RareClasses:
     """
 
     def __init__(self, parts: Partitions, settings: RareClassesSettings, folder: Path) -> None:
-        self.settings, self.folder = settings, folder
+        self.settings: RareClassesSettings = settings
+        self.folder: Path = folder
         split = parts.split
         for label in settings.labels if settings.clips else ():
             check_choice("label", label, parts.classes)
             split = make_rare(split, settings.label_set, label, settings.clips, settings.seed)
         split.write(folder / "split.json")
-        self.parts = parts.split_by(split)
+        self.parts: Partitions = parts.split_by(split)
         for label in settings.labels:
             check_choice("label", label, self.parts.classes)
-        self.real = {
+        self.real: dict[str, Examples] = {
             label: self.parts.to_fit(self.parts.rare(label)).in_memory()
             for label in settings.labels
         }
-        self.training = self.parts.to_fit(split.train)
-        self.held_out = {label: self._held_out(label) for label in settings.labels}
+        self.training: Examples = self.parts.to_fit(split.train)
+        self.held_out: dict[str, npt.NDArray[Any]] = {
+            label: self._held_out(label) for label in settings.labels
+        }
 
     @classmethod
     def of_recordings(
@@ -119,7 +126,9 @@ class RareClasses:
         split = hold_out(corpus, settings.label_set, settings.seed)
         return cls(Partitions(corpus, split, spectrograms, settings.label_set), settings, folder)
 
-    def fidelity(self, label: str, generated: Mapping[str, np.ndarray]) -> list[dict]:
+    def fidelity(
+        self, label: str, generated: Mapping[str, npt.NDArray[Any]]
+    ) -> list[dict[str, Any]]:
         """Compute the fidelity of generated sets, of the real training clips and of references.
 
         Args:
@@ -145,7 +154,7 @@ class RareClasses:
             rows.append({"set": name, **asdict(found), **self.rejected(label, spectrograms)})
         return rows
 
-    def rejected(self, label: str, generated: np.ndarray) -> dict[str, float]:
+    def rejected(self, label: str, generated: npt.NDArray[Any]) -> dict[str, float]:
         """Return the fractions of generated samples that the sample filter rejects.
 
         Args:
@@ -158,7 +167,9 @@ class RareClasses:
         verdicts = self.sample_filter.verdicts(generated, label)
         return {"copies": verdicts.copies.mean(), "refused": verdicts.refused.mean()}
 
-    def nearest(self, label: str, generated: Mapping[str, np.ndarray]) -> list[dict]:
+    def nearest(
+        self, label: str, generated: Mapping[str, npt.NDArray[Any]]
+    ) -> list[dict[str, Any]]:
         """Compute distances to the nearest training clip, in pixels instead of an embedding.
 
         The sample filter's embedding was trained on these training clips and clusters each class.
@@ -196,7 +207,7 @@ class RareClasses:
         ]
 
     def accuracy_score(
-        self, name: str, generated: Mapping[str, np.ndarray], seed: int = 0
+        self, name: str, generated: Mapping[str, npt.NDArray[Any]], seed: int = 0
     ) -> Scores:
         """Score a classifier that learns some classes from generated examples.
 
@@ -224,7 +235,7 @@ class RareClasses:
             verbose=2,
         )
 
-    def _held_out(self, label: str) -> np.ndarray:
+    def _held_out(self, label: str) -> npt.NDArray[Any]:
         split = self.parts.split
         clips = [*split.validation.clips, *split.test.clips]
         mine = tuple(clip for clip in clips if clip.label(self.settings.label_set) == label)

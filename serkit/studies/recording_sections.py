@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import soundfile
 
@@ -105,7 +106,7 @@ def _spectrogram(comparison: Comparison) -> Section:
     return Section("From recording to spectrogram", [text], [], {"recording": (figure, caption)})
 
 
-def cropped(samples: np.ndarray, length: int) -> np.ndarray:
+def cropped(samples: npt.NDArray[Any], length: int) -> npt.NDArray[Any]:
     """Crop or pad as :func:`serkit.audio.loading.fit_length` does, at the file's own sample rate.
 
     Args:

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from serkit.augmentation.arms import NONE, Arm
@@ -35,7 +36,7 @@ MEASURES: dict[str, Measure] = {"uar": average_recall, "macro_f1": macro_f1, "ac
 def mean_recall(numbers: Sequence[int]) -> Measure:
     """Return a measure: the mean recall of some classes, without classes that have no clips."""
 
-    def measure(confusion: np.ndarray) -> np.ndarray:
+    def measure(confusion: npt.NDArray[Any]) -> npt.NDArray[Any]:
         recalls = class_recalls(confusion)[..., list(numbers)]
         there = ~np.isnan(recalls)
         total = np.where(there, recalls, 0.0).sum(axis=-1)

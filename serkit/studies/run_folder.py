@@ -52,7 +52,7 @@ class Run:
     """
 
     def __init__(self, folder: Path | str, settings: dict[str, Any]) -> None:
-        self.folder = Path(folder)
+        self.folder: Path = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = filelock.FileLock(self.folder / ".lock")
         try:
@@ -61,7 +61,8 @@ class Run:
             raise ResumeError(f"{self.folder} is being used by another process") from error
         try:
             known = self.folder / "settings.json"
-            self.is_new, self._begun = not known.exists(), False
+            self.is_new: bool = not known.exists()
+            self._begun = False
             if not self.is_new:
                 _require_same(read_json(known), settings, self.folder)
             else:

@@ -176,7 +176,7 @@ def dcgan_space(hp: Any, base: DCGANSettings) -> DCGANSettings:
     )
 
 
-SETTINGS = {
+SETTINGS: dict[str, type] = {
     "classifier": CompactRecipe,
     "bayesian": BayesianRecipe,
     "dcgan": DCGANSettings,

@@ -4,8 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from serkit.files import replacing
@@ -26,29 +28,31 @@ from serkit.reporting.page import png
 COVERAGE = 0.75
 """Fraction of clips with a prediction where the classifier abstains on the most uncertain clips."""
 
-Measured = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
+Measured = Callable[[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]], float]
 
 
-def _correct(p: np.ndarray, truth: np.ndarray) -> np.ndarray:
+def _correct(p: npt.NDArray[Any], truth: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return p.argmax(axis=1) == truth
 
 
-def _uar(p: np.ndarray, truth: np.ndarray, uncertainty: np.ndarray) -> float:
+def _uar(p: npt.NDArray[Any], truth: npt.NDArray[Any], uncertainty: npt.NDArray[Any]) -> float:
     return score(truth, p.argmax(axis=1), p.shape[1]).uar
 
 
-def _area(p: np.ndarray, truth: np.ndarray, uncertainty: np.ndarray) -> float:
+def _area(p: npt.NDArray[Any], truth: npt.NDArray[Any], uncertainty: npt.NDArray[Any]) -> float:
     return risk_coverage(uncertainty, _correct(p, truth)).area
 
 
-def _errors_found(p: np.ndarray, truth: np.ndarray, uncertainty: np.ndarray) -> float:
+def _errors_found(
+    p: npt.NDArray[Any], truth: npt.NDArray[Any], uncertainty: npt.NDArray[Any]
+) -> float:
     correct = _correct(p, truth)
     if correct.all() or not correct.any():
         return np.nan
     return auroc(uncertainty[correct], uncertainty[~correct])
 
 
-def _gain(p: np.ndarray, truth: np.ndarray, uncertainty: np.ndarray) -> float:
+def _gain(p: npt.NDArray[Any], truth: npt.NDArray[Any], uncertainty: npt.NDArray[Any]) -> float:
     correct = _correct(p, truth)
     accuracy = correct.mean()
     return accuracy_at(uncertainty, correct, COVERAGE) / accuracy - 1 if accuracy else np.nan
@@ -116,7 +120,7 @@ def differences(
     one, other = (known[known["method"] == method] for method in (first, second))
     before, after = (known_columns(rows, classes) for rows in (one, other))
 
-    def difference(clips: np.ndarray) -> float:
+    def difference(clips: npt.NDArray[Any]) -> float:
         return _of_clips(of, after, clips) - _of_clips(of, before, clips)
 
     return speaker_interval(difference, list(one["speaker"]), seed=0)
@@ -145,7 +149,7 @@ def ood_detection(answers: pd.DataFrame, uncertainty: str = "total") -> dict[str
 
 def known_columns(
     answers: pd.DataFrame, classes: Sequence[str], uncertainty: str = "total"
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
     """Return the predictions for the test clips as arrays.
 
     Args:
@@ -166,7 +170,9 @@ def _known(answers: pd.DataFrame) -> pd.DataFrame:
     return answers[answers["kind"] == "known"]
 
 
-def _of_clips(measure: Measured, columns: Sequence[np.ndarray], clips: np.ndarray) -> float:
+def _of_clips(
+    measure: Measured, columns: Sequence[npt.NDArray[Any]], clips: npt.NDArray[Any]
+) -> float:
     probabilities, truth, uncertainty = columns
     return measure(probabilities[clips], truth[clips], uncertainty[clips])
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from serkit.files import replacing
@@ -35,13 +37,16 @@ class UncertaintyStudy:
         samples: number of samples from each predictor.
     """
 
-    def __init__(self, fold: Fold, ood_sounds: Mapping[str, np.ndarray], samples: int = 30) -> None:
-        self.fold, self.samples = fold, samples
+    def __init__(
+        self, fold: Fold, ood_sounds: Mapping[str, npt.NDArray[Any]], samples: int = 30
+    ) -> None:
+        self.fold: Fold = fold
+        self.samples: int = samples
         self._ood_sounds = dict(ood_sounds)
         self._tables: list[pd.DataFrame] = []
         self._densities: dict[keras.Model, FeatureDensity] = {}
         # Cached, because several methods need the scores of the same network and spectrograms.
-        self._ood_scores: dict[tuple[keras.Model, str], np.ndarray] = {}
+        self._ood_scores: dict[tuple[keras.Model, str], npt.NDArray[Any]] = {}
 
     def train(
         self,
@@ -170,7 +175,7 @@ class UncertaintyStudy:
         predictor: Predictor,
         models: Sequence[keras.Model],
         kind: str,
-        spectrograms: np.ndarray,
+        spectrograms: npt.NDArray[Any],
     ) -> pd.DataFrame:
         samples = self._samples(predictor, spectrograms)
         unsure = uncertainty(samples)
@@ -182,10 +187,12 @@ class UncertaintyStudy:
             values[f"p_{label}"] = samples.mean(axis=0)[:, number]
         return pd.DataFrame(values)
 
-    def _samples(self, predictor: Predictor, spectrograms: Source) -> np.ndarray:
+    def _samples(self, predictor: Predictor, spectrograms: Source) -> npt.NDArray[Any]:
         return predict_samples(predictor, spectrograms, self.samples, self.fold.network_seed)
 
-    def _ood_score(self, model: keras.Model, kind: str, spectrograms: np.ndarray) -> np.ndarray:
+    def _ood_score(
+        self, model: keras.Model, kind: str, spectrograms: npt.NDArray[Any]
+    ) -> npt.NDArray[Any]:
         if (model, kind) not in self._ood_scores:
             self._ood_scores[model, kind] = self._density(model).ood_score(spectrograms)
         return self._ood_scores[model, kind]

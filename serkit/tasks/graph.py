@@ -98,7 +98,7 @@ class TaskGraph:
         self, tasks: Iterable[tuple[str, Task]], later: dict[str, int] | None = None
     ) -> None:
         unique = {task.place: (kind, task) for kind, task in tasks}
-        self.tasks = list(unique.values())
+        self.tasks: list[tuple[str, Task]] = list(unique.values())
         self._later = Counter(later or {})
 
     def open(self) -> list[tuple[str, Task]]:

@@ -121,7 +121,8 @@ class RayEngine:
             import ray
         except ImportError as error:
             raise InputError(f"Ray is not installed ({error}): {_INSTALL}") from error
-        self._ray, self.settings = ray, settings
+        self._ray: Any = ray
+        self.settings: RaySettings = settings
         self._given: set[Path] = set()
         if settings.address:
             _require_answer(settings.address, settings.patience)

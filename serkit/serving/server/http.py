@@ -28,7 +28,7 @@ class Refusal(SerkitError):
 
     def __init__(self, code: int, message: str) -> None:
         self.code = code
-        self.message = message if len(message) <= _LONGEST else message[: _LONGEST - 1] + "…"
+        self.message: str = message if len(message) <= _LONGEST else message[: _LONGEST - 1] + "…"
         super().__init__(self.message)
 
 
@@ -146,7 +146,8 @@ class Account:
     """Bytes that one request has taken from an allowance; ``taken`` is their number."""
 
     def __init__(self, allowance: Allowance) -> None:
-        self.allowance, self.taken = allowance, 0
+        self.allowance: Allowance = allowance
+        self.taken: int = 0
 
     def add(self, count: int) -> None:
         """Take ``count`` more bytes from the allowance.

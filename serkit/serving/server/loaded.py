@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 from google.protobuf import json_format
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
@@ -32,11 +33,13 @@ class Signature:
     """
 
     def __init__(self, name: str, spec: SignatureSpec, model: Any) -> None:
-        self.name, self.spec, self._function = name, spec, model.signatures[name]
+        self.name: str = name
+        self.spec: SignatureSpec = spec
+        self._function = model.signatures[name]
         # Keep the model alive, which owns the variables: the function holds no reference to it.
         self._model = model
 
-    def run(self, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def run(self, tensors: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
         """Compute the outputs by name.
 
         Args:
@@ -165,13 +168,13 @@ def warm_up(version: LoadedVersion) -> int:
     return made
 
 
-def _call(version: LoadedVersion, name: str, tensors: dict[str, np.ndarray]) -> None:
+def _call(version: LoadedVersion, name: str, tensors: dict[str, npt.NDArray[Any]]) -> None:
     signature = version.signatures[name]
     signature.spec.check(tensors)
     signature.run(tensors)
 
 
-def _recorded(path: Path) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+def _recorded(path: Path) -> Iterator[tuple[str, dict[str, npt.NDArray[Any]]]]:
     if not path.is_file():
         return
     from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog

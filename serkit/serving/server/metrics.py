@@ -1,8 +1,10 @@
 """Counters of the server, in Prometheus' format."""
 
 from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
@@ -23,7 +25,7 @@ class Metrics:
         waiting: returns the current number of waiting examples.
     """
 
-    content_type = CONTENT_TYPE_LATEST
+    content_type: ClassVar[str] = CONTENT_TYPE_LATEST
 
     def __init__(self, waiting: Callable[[], float]) -> None:
         self._registry = registry = CollectorRegistry()
@@ -61,7 +63,7 @@ class Metrics:
         """Record the number of examples of a batch."""
         self._batches.observe(examples)
 
-    def count_outputs(self, outputs: Mapping[str, np.ndarray], examples: int) -> None:
+    def count_outputs(self, outputs: Mapping[str, npt.NDArray[Any]], examples: int) -> None:
         """Count examples by result: ok, abstained, or refused (with a ``status``)."""
         status = outputs.get(signatures.STATUS, np.zeros(0))
         refused = np.array([bool(text) for text in np.ravel(status)], bool)

@@ -18,8 +18,8 @@ try:
     from serkit.serving.server.app import build_app
     from serkit.serving.server.http import Protocol
     from serkit.serving.server.service import Service
-except ImportError as error:
-    raise InputError(f"{error.name} is missing; pip install 'serkit[serve]'") from error
+except ImportError as _error:
+    raise InputError(f"{_error.name} is missing; pip install 'serkit[serve]'") from _error
 
 _CONNECTIONS = 512
 """Maximum number of simultaneous connections; uvicorn answers 503 to further requests. Most systems

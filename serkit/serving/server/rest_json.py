@@ -9,6 +9,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 
 from serkit.serving.server.http import Refusal, shown
@@ -85,7 +86,7 @@ def check_examples(document: Mapping[str, Any], inputs: Mapping[str, Spec], most
 
 def read_tensors(
     document: Mapping[str, Any], inputs: Mapping[str, Spec]
-) -> tuple[dict[str, np.ndarray], bool]:
+) -> tuple[dict[str, npt.NDArray[Any]], bool]:
     """Convert the JSON object of a request to tensors.
 
     The object has one of two keys. ``instances`` (row format) is a list of examples of the same
@@ -146,7 +147,7 @@ def _is_base64(value: dict) -> bool:
     return len(value) == 1 and isinstance(value.get("b64"), str)
 
 
-def _array(value: Any, name: str, spec: Spec) -> np.ndarray:
+def _array(value: Any, name: str, spec: Spec) -> npt.NDArray[Any]:
     shape, leaves = _flattened(value, name)
     if spec.dtype == "string":
         array = np.empty(len(leaves), object)
@@ -202,7 +203,7 @@ def _decoded(text: str) -> bytes:
         return base64.b64decode(text, validate=True)
 
 
-def _numbers(leaves: Sequence[Any], name: str, dtype: str) -> np.ndarray:
+def _numbers(leaves: Sequence[Any], name: str, dtype: str) -> npt.NDArray[Any]:
     kinds = set(map(type, leaves))
     valid = {bool} if dtype == "bool" else {int, float} if dtype in _FLOATS else {int}
     if not kinds <= valid:
@@ -225,7 +226,7 @@ def _numbers(leaves: Sequence[Any], name: str, dtype: str) -> np.ndarray:
         raise Refusal(400, f"{name}: values of type {dtype} cannot be sent as JSON") from None
 
 
-def _floats(leaves: Sequence[Any], dtype: str, some_whole: bool) -> np.ndarray:
+def _floats(leaves: Sequence[Any], dtype: str, some_whole: bool) -> npt.NDArray[Any]:
     wide = np.array(leaves, "float64")
     # TF Serving reads integers of more than 64 bits as doubles, which are rounded silently.
     whole = max((abs(leaf) for leaf in leaves if type(leaf) is int), default=0) if some_whole else 0
@@ -245,7 +246,7 @@ def _finite(text: str) -> float:
 _DECODER = json.JSONDecoder(parse_float=_finite)
 
 
-def write_answer(outputs: Mapping[str, np.ndarray], rows: bool) -> bytes:
+def write_answer(outputs: Mapping[str, npt.NDArray[Any]], rows: bool) -> bytes:
     """Write outputs as JSON: ``{"predictions": [...]}`` for rows, else ``{"outputs": ...}``.
 
     If the signature has a single output, its values are written without its name. Strings are
@@ -280,7 +281,7 @@ def write_answer(outputs: Mapping[str, np.ndarray], rows: bool) -> bytes:
     return write({"predictions": listed})
 
 
-def _plain(name: str, array: np.ndarray) -> Any:
+def _plain(name: str, array: npt.NDArray[Any]) -> Any:
     """Return an array, or nested lists of an array of ``bytes``."""
     if array.dtype != object:
         # orjson takes contiguous arrays only, and scalars instead of arrays without axes.
@@ -308,7 +309,7 @@ def _by_json(value: Any) -> bytes:
     return text.encode()
 
 
-def _as_lists(array: np.ndarray | np.generic) -> Any:
+def _as_lists(array: npt.NDArray[Any] | np.generic) -> Any:
     """Return nested lists of the doubles that have the shortest digits of float32 numbers."""
     if array.dtype.kind != "f":
         return array.tolist()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from serkit.errors import SerkitError
 from serkit.serving.server import tensors as pieces
@@ -40,7 +41,7 @@ class Batcher:
         self._arrived = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "model")
         self._examples = self._expected = 0
-        self.is_busy = False
+        self.is_busy: bool = False
         """Whether the model is running a batch."""
 
     @property
@@ -83,7 +84,7 @@ class Batcher:
         finally:
             self._expected -= 1
 
-    async def run(self, model: Model, tensors: Tensors) -> dict[str, np.ndarray]:
+    async def run(self, model: Model, tensors: Tensors) -> dict[str, npt.NDArray[Any]]:
         """Return the outputs for the tensors of a request.
 
         The tensors must be valid for the model's spec. If the call is cancelled while it waits, its
@@ -179,15 +180,15 @@ class Service:
 
     def __init__(self, model: Path, settings: ServeSettings) -> None:
         self.settings = settings
-        self.name = settings.name or model_name(model)
-        self.paths = versions_to_serve(model, settings.versions)
+        self.name: str = settings.name or model_name(model)
+        self.paths: dict[int, Path] = versions_to_serve(model, settings.versions)
         self.versions: dict[int, LoadedVersion] = {}
         self.failure: SerkitError | None = None
-        self.allowance = Allowance(4 * settings.max_bytes)
-        self.metrics = Metrics(lambda: self.batcher.waiting)
-        self.batcher = Batcher(settings, self.metrics.count_batch)
+        self.allowance: Allowance = Allowance(4 * settings.max_bytes)
+        self.metrics: Metrics = Metrics(lambda: self.batcher.waiting)
+        self.batcher: Batcher = Batcher(settings, self.metrics.count_batch)
         # A single thread, so that only one long body is parsed at a time.
-        self.json_thread = ThreadPoolExecutor(1, "json")
+        self.json_thread: ThreadPoolExecutor = ThreadPoolExecutor(1, "json")
         self._loading_thread = ThreadPoolExecutor(1, "load")
 
     @property

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from serkit.serving.server.http import Refusal
 
@@ -53,12 +54,12 @@ class SignatureSpec:
         tensors = [spec for spec in self.inputs.values() if not spec.is_scalar]
         return bool(tensors) and all(spec.is_batched for spec in [*tensors, *self.outputs.values()])
 
-    def examples(self, tensors: Mapping[str, np.ndarray]) -> int:
+    def examples(self, tensors: Mapping[str, npt.NDArray[Any]]) -> int:
         """Return the number of examples in valid inputs; 1 if the signature takes no batches."""
         batches = [tensors[name] for name, spec in self.inputs.items() if not spec.is_scalar]
         return len(batches[0]) if self.is_batched else 1
 
-    def check(self, tensors: Mapping[str, np.ndarray]) -> None:
+    def check(self, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
         """Check that input tensors, by name, are valid for the signature.
 
         Raises:
@@ -83,7 +84,7 @@ class SignatureSpec:
                 raise Refusal(400, "no examples in the request")
 
 
-Tensors = Mapping[str, np.ndarray]
+Tensors = Mapping[str, npt.NDArray[Any]]
 
 _MOST_BYTES = 8 * 2**20
 """Maximum size of a batch in bytes. The number of examples is not enough as a limit: a minute of a
@@ -95,7 +96,7 @@ class Model(Protocol):
 
     spec: SignatureSpec
 
-    def run(self, tensors: Tensors) -> dict[str, np.ndarray]: ...
+    def run(self, tensors: Tensors) -> dict[str, npt.NDArray[Any]]: ...
 
 
 @dataclass(eq=False)
@@ -116,7 +117,7 @@ class Piece:
     examples: int
     cost: int
     key: Any
-    answer: asyncio.Future = field(repr=False)
+    answer: asyncio.Future[dict[str, npt.NDArray[Any]]] = field(repr=False)
 
 
 def cut(model: Model, tensors: Tensors, most: int) -> Iterator[Piece]:
@@ -157,7 +158,7 @@ def together(waiting: Sequence[Piece], most: int) -> list[Piece]:
     return found
 
 
-def run(pieces: Sequence[Piece]) -> list[dict[str, np.ndarray] | Exception]:
+def run(pieces: Sequence[Piece]) -> list[dict[str, npt.NDArray[Any]] | Exception]:
     """Run pieces as one batch; return the outputs of each piece, or its exception.
 
     If the batch fails, or an output does not have a row per example, the pieces are run one by one.
@@ -175,14 +176,14 @@ def run(pieces: Sequence[Piece]) -> list[dict[str, np.ndarray] | Exception]:
     return [_alone(piece) for piece in pieces]
 
 
-def _alone(piece: Piece) -> dict[str, np.ndarray] | Exception:
+def _alone(piece: Piece) -> dict[str, npt.NDArray[Any]] | Exception:
     try:
         return piece.model.run(piece.tensors)
     except Exception as error:
         return error
 
 
-def _joined(pieces: Sequence[Piece]) -> dict[str, np.ndarray]:
+def _joined(pieces: Sequence[Piece]) -> dict[str, npt.NDArray[Any]]:
     first = pieces[0]
     return {
         name: array
@@ -192,7 +193,7 @@ def _joined(pieces: Sequence[Piece]) -> dict[str, np.ndarray]:
     }
 
 
-def _split(outputs: Tensors, pieces: Sequence[Piece]) -> Iterator[dict[str, np.ndarray]]:
+def _split(outputs: Tensors, pieces: Sequence[Piece]) -> Iterator[dict[str, npt.NDArray[Any]]]:
     start = 0
     for piece in pieces:
         end = start + piece.examples

@@ -91,7 +91,8 @@ class ClassifierSearch:
 class ClassifierObjective(MeanOverFolds):
     """UAR of compact networks on held-out training speakers; arguments are of the base class."""
 
-    name, goal = "UAR", "max"
+    name: str = "UAR"
+    goal: str = "max"
     search: ClassifierSearch
 
     @property
@@ -186,7 +187,8 @@ class BayesianObjective(MeanOverFolds):
     Arguments are of the base class. The folder also gets the networks that all trials start from.
     """
 
-    name, goal = "NLL", "min"
+    name: str = "NLL"
+    goal: str = "min"
     search: ClassifierSearch
 
     @property

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.datasets.custom import Naming
@@ -83,7 +85,8 @@ class GanObjective(MeanOverFolds):
     sample filter of each fold.
     """
 
-    name, goal = "KID", "min"
+    name: str = "KID"
+    goal: str = "min"
     search: GanSearch
 
     @property
@@ -149,7 +152,7 @@ class GanObjective(MeanOverFolds):
         distance, error = kid(embedding(fold.held_out[label]), embedding(spectrograms))
         return {"score": distance, "kid_error": error, **fold.rejected(label, spectrograms)}
 
-    def check(self, places: Mapping[str, Path]) -> list[dict]:
+    def check(self, places: Mapping[str, Path]) -> list[dict[str, Any]]:
         """Score classifiers that learn the class from the samples of trials.
 
         All other classes are learned from real clips. KID does not show whether a classifier can
@@ -177,14 +180,16 @@ class GanObjective(MeanOverFolds):
             rows.append({"set": name, "recall": recall, "uar": np.mean([s.uar for s in scores])})
         return rows
 
-    def _made(self, place: Path | None, fold: RareClasses, number: int) -> dict[str, np.ndarray]:
+    def _made(
+        self, place: Path | None, fold: RareClasses, number: int
+    ) -> dict[str, npt.NDArray[Any]]:
         if place is None:
             return {}
         network = keras.models.load_model(place / f"fold-{number}" / "generator.keras")
         # At most as many samples as real clips, to keep the class proportions.
         return {self.search.label: self._samples(network)[: len(fold.real[self.search.label])]}
 
-    def _samples(self, network: keras.Model) -> np.ndarray:
+    def _samples(self, network: keras.Model) -> npt.NDArray[Any]:
         return sample(network, self.search.judged, derive_seed(self.search.seed, "judged"))
 
     def _trained(

@@ -87,7 +87,8 @@ class MeanOverFolds(ABC):
     goal: str
 
     def __init__(self, search: Any, folder: Path) -> None:
-        self.search, self.folder = search, folder
+        self.search: Any = search
+        self.folder: Path = folder
 
     @property
     @abstractmethod

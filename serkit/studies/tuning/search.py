@@ -25,7 +25,7 @@ from serkit.studies.tuning.workers import ALONE, CHIEF, WORKER, Member, SearchEr
 
 
 def trial_row(
-    trial: str, values: dict, share: float, found: Outcome | None, failed: str = ""
+    trial: str, values: dict[str, Any], share: float, found: Outcome | None, failed: str = ""
 ) -> dict[str, Any]:
     """Return a row of ``trials.csv``.
 
