@@ -160,7 +160,7 @@ def fit_gan(
         >>> examples = serkit.Examples(spectrograms, frozenset({"ann"}))
         >>> speakers = serkit.Speakers(frozenset({"ann"}), frozenset({"bob"}), frozenset({"cid"}))
         >>> folder = Path(tempfile.mkdtemp())
-        >>> history = serkit.fit_gan(gan, examples, speakers, settings, 0, folder, verbose=0)
+        >>> history = serkit.fit_gan(gan, examples, speakers, 0, folder, verbose=0)
         >>> [row["epoch"] for row in history]
         [1]
     """
