@@ -4,9 +4,11 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from serkit.datasets.splits import Speakers
 from serkit.errors import InputError, ResumeError, check_range
@@ -22,8 +24,8 @@ KID = "kid"
 BEST = "best-generator.keras"
 _NUMBERS = "best-generator.json"
 
-Measure = Callable[[np.ndarray], Mapping[str, float]]
-Draw = Callable[[np.ndarray], bytes]
+Measure = Callable[[npt.NDArray[Any]], Mapping[str, float]]
+Draw = Callable[[npt.NDArray[Any]], bytes]
 
 
 class Watch(keras.callbacks.Callback):
@@ -95,7 +97,7 @@ class Watch(keras.callbacks.Callback):
             with replacing(self._folder / "samples" / f"epoch-{number:05}.png") as partial:
                 partial.write_bytes(draw(spectrograms[: self._drawn]))
 
-    def _sample(self) -> np.ndarray:
+    def _sample(self) -> npt.NDArray[Any]:
         classes = self.model.settings.classes
         labels = np.arange(classes) if classes else None
         return sample(self.model.sampler, self._count, self._seed, labels)

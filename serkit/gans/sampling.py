@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from serkit.errors import InputError, SerkitError, check_choice, check_range
 from serkit.files import file_digest, read_json, replacing, write_json
@@ -17,8 +18,8 @@ _BATCH = 32
 
 
 def sample(
-    generator: keras.Model, count: int, seed: int, labels: np.ndarray | int | None = None
-) -> np.ndarray:
+    generator: keras.Model, count: int, seed: int, labels: npt.NDArray[Any] | int | None = None
+) -> npt.NDArray[Any]:
     """Generate spectrograms; the first samples do not depend on ``count``.
 
     Args:
@@ -49,8 +50,8 @@ def sample(
 
 
 def sample_stream(
-    generator: keras.Model, seed: int, labels: np.ndarray | int | None = None
-) -> Iterator[np.ndarray]:
+    generator: keras.Model, seed: int, labels: npt.NDArray[Any] | int | None = None
+) -> Iterator[npt.NDArray[Any]]:
     """Generate an endless stream of batches, with the same samples as :func:`sample`.
 
     Args:
@@ -80,7 +81,9 @@ def classes_of(generator: keras.Model) -> int:
     return generator.get_layer("class_vector").input_dim if len(generator.inputs) > 1 else 0
 
 
-def _turns(generator: keras.Model, labels: np.ndarray | int | None) -> np.ndarray | None:
+def _turns(
+    generator: keras.Model, labels: npt.NDArray[Any] | int | None
+) -> npt.NDArray[Any] | None:
     classes = classes_of(generator)
     if not classes:
         if labels is not None:

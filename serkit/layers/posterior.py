@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 from keras import activations, ops
 
@@ -300,7 +301,7 @@ class VariationalLayer(keras.layers.Layer):
         finally:
             self._drawn = None
 
-    def set_posterior(self, loc: np.ndarray, scale: np.ndarray | float) -> None:
+    def set_posterior(self, loc: npt.NDArray[Any], scale: npt.NDArray[Any] | float) -> None:
         """Set the initial posterior, and adapt a centred or relative prior to it.
 
         Args:

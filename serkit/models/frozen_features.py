@@ -5,9 +5,11 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from serkit.errors import InputError
@@ -121,7 +123,7 @@ class Augmented:
     def __len__(self) -> int:
         return len(self._spectrograms)
 
-    def __getitem__(self, number: int) -> np.ndarray:
+    def __getitem__(self, number: int) -> npt.NDArray[Any]:
         """Return one view, float32 ``(frames, bins, 1)``."""
         seed = tf.constant([self._seed, number], tf.int64)
         return self._augment(self._spectrograms[number][np.newaxis], seed)[0].numpy()
@@ -219,9 +221,9 @@ class Material:
 
     network: keras.Model
     inputs: Source
-    labels: np.ndarray
+    labels: npt.NDArray[Any]
     validation: Source
-    validation_labels: np.ndarray
+    validation_labels: npt.NDArray[Any]
     augment: Augment | None
 
     def batches(
@@ -319,7 +321,7 @@ def prepare(
 
 def check_labels(
     train: Examples, validation: Examples, classes: int
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Return the labels of both, if they fit a model of so many classes.
 
     Raises:

@@ -1,9 +1,11 @@
 """Losses of a classifier, from logits, one number per example."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 from keras import ops
 
@@ -77,7 +79,7 @@ def make_loss(name: str, smoothing: float = 0.0, gamma: float = 2.0) -> Loss:
 
 
 def class_weights(
-    labels: np.ndarray, classes: int, how: str | Sequence[float]
+    labels: npt.NDArray[Any], classes: int, how: str | Sequence[float]
 ) -> dict[int, float] | None:
     """Return the weight of each class' examples for Keras' ``fit``; None for ``none``.
 

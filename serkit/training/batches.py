@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from serkit.errors import InputError, check_range
@@ -119,7 +120,7 @@ def mixed(
     return pairs.map(mix, tf.data.AUTOTUNE).prefetch(2)
 
 
-Source = np.ndarray | Rows | LiveSpectrograms
+Source = npt.NDArray[Any] | Rows | LiveSpectrograms
 
 
 def training_batches(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from serkit.errors import InputError, check_choice, check_range
 from serkit.files import alone_in, remove_partials, replacing
@@ -33,7 +34,7 @@ _LARGEST = {"wide-float16": 65504, "bfloat16": (2 - 2.0**-7) * 2.0**127}
 _FURTHEST = 1 + 1e-5
 
 
-def encode(values: np.ndarray, shape: Sequence[int], dtype: str) -> np.ndarray:
+def encode(values: npt.NDArray[Any], shape: Sequence[int], dtype: str) -> npt.NDArray[Any]:
     """Encode values as they are stored.
 
     Largest rounding error: ``float16`` 2 ** -12 = 0.000244, ``uint8`` (linear, 0 is -1 and 255 is
@@ -68,7 +69,7 @@ def encode(values: np.ndarray, shape: Sequence[int], dtype: str) -> np.ndarray:
     return np.rint((values + np.float32(1)) * np.float32(127.5)).astype(np.uint8, order="C")
 
 
-def _check_range(values: np.ndarray, dtype: str) -> None:
+def _check_range(values: npt.NDArray[Any], dtype: str) -> None:
     if not values.size:
         return
     low, high = values.min(), values.max()
@@ -81,7 +82,7 @@ def _check_range(values: np.ndarray, dtype: str) -> None:
         )
 
 
-def decoding_table(dtype: str) -> np.ndarray:
+def decoding_table(dtype: str) -> npt.NDArray[Any]:
     """Return the value of each code: float32 ``(256,)`` for ``uint8``, else ``(65536,)``.
 
     The code of a float16 is its two bytes, read as an unsigned number. NumPy looks values up in the
@@ -185,7 +186,7 @@ class ArrayCache:
         """Return the shards that hold any of these keys; they may hold other keys, too."""
         return {path for path, _ in self._find(keys).values()}
 
-    def write(self, keys: Sequence[str], spectrograms: np.ndarray) -> None:
+    def write(self, keys: Sequence[str], spectrograms: npt.NDArray[Any]) -> None:
         """Write spectrograms; those whose keys exist already are skipped.
 
         Args:
@@ -284,7 +285,7 @@ class ArrayCache:
             remove_partials(self.folder)
             yield
 
-    def _append(self, keys: Sequence[str], codes: np.ndarray) -> None:
+    def _append(self, keys: Sequence[str], codes: npt.NDArray[Any]) -> None:
         parts = pack(self._entry, keys, codes)
         every = self.folder.glob("spectrograms-*.npy")
         total = make_room(every, sum(map(len, parts)), self.limit_bytes)

@@ -4,9 +4,11 @@ import json
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from serkit.errors import DivergedError, ResumeError
@@ -79,7 +81,7 @@ class Resume(keras.callbacks.Callback):
         self.history, self.epoch = history, len(history)
 
 
-def read_state(folder: Path | str) -> tuple[list[np.ndarray], list[dict[str, float]]]:
+def read_state(folder: Path | str) -> tuple[list[npt.NDArray[Any]], list[dict[str, float]]]:
     """Read the variables, in order, and the history that :class:`Resume` saved in a folder.
 
     Raises:

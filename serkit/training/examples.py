@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from serkit.errors import InputError
 from serkit.training.live import LiveSpectrograms, one_after_another
@@ -33,9 +35,9 @@ class Examples:
         (3, 6)
     """
 
-    spectrograms: np.ndarray | Rows | LiveSpectrograms
+    spectrograms: npt.NDArray[Any] | Rows | LiveSpectrograms
     speakers: frozenset[str]
-    labels: np.ndarray | None = None
+    labels: npt.NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         if not self.speakers:
@@ -77,7 +79,7 @@ class Examples:
         )
 
     @property
-    def class_numbers(self) -> np.ndarray:
+    def class_numbers(self) -> npt.NDArray[Any]:
         """The labels of examples that must have some, int ``(n,)``.
 
         Raises:

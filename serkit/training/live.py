@@ -5,6 +5,7 @@ from typing import Any
 
 import joblib
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from serkit.audio.augmentation import WaveAugmentation, augment
@@ -42,19 +43,19 @@ class LiveSpectrograms:
 
     def __init__(
         self,
-        kept: np.ndarray | Rows,
-        waveforms: np.ndarray,
+        kept: npt.NDArray[Any] | Rows,
+        waveforms: npt.NDArray[Any],
         spec: SpectrogramSpec,
         augmentation: WaveAugmentation,
         device: str,
-        rows: np.ndarray | None = None,
+        rows: npt.NDArray[Any] | None = None,
     ) -> None:
-        self.kept: np.ndarray | Rows = kept
-        self.waveforms: np.ndarray = waveforms
+        self.kept: npt.NDArray[Any] | Rows = kept
+        self.waveforms: npt.NDArray[Any] = waveforms
         self.spec: SpectrogramSpec = spec
         self.augmentation: WaveAugmentation = augmentation
         self.device: str = device
-        self.rows: np.ndarray = (
+        self.rows: npt.NDArray[Any] = (
             np.arange(len(waveforms)) if rows is None else np.asarray(rows, np.int64)
         )
         if len(self.rows) != len(kept) or waveforms.shape[1:] != (spec.samples,):
@@ -65,7 +66,9 @@ class LiveSpectrograms:
         self.shape: tuple[int, ...] = kept.shape
 
     @classmethod
-    def joined(cls, parts: Sequence["LiveSpectrograms | np.ndarray | Rows"]) -> "LiveSpectrograms":
+    def joined(
+        cls, parts: Sequence["LiveSpectrograms | npt.NDArray[Any] | Rows"]
+    ) -> "LiveSpectrograms":
         """Concatenate several sets; spectrograms without waveforms are used unchanged.
 
         Raises:
@@ -101,11 +104,11 @@ class LiveSpectrograms:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index: Any) -> np.ndarray:
+    def __getitem__(self, index: Any) -> npt.NDArray[Any]:
         """Return precomputed spectrograms, indexed as in NumPy."""
         return self.kept[index]
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         return np.asarray(self.kept, dtype)
 
     def select(self, index: Any) -> "LiveSpectrograms":
@@ -157,14 +160,14 @@ class LiveSpectrograms:
             fn_output_signature=tf.TensorSpec(self.spec.shape),
         )
 
-    def _waves(self, chosen: np.ndarray) -> np.ndarray:
+    def _waves(self, chosen: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Waveforms of spectrograms; silence for spectrograms without a waveform."""
         rows = self.rows[chosen]
         found = self.waveforms[np.maximum(rows, 0)]
         found[rows == _NO_WAVEFORM] = 0.0
         return found
 
-    def _generated(self, chosen: np.ndarray) -> np.ndarray:
+    def _generated(self, chosen: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Spectrograms without a waveform; 0 for all others, which are not read."""
         found = np.zeros((len(chosen), *self.shape[1:]), self.dtype)
         without = self.rows[chosen] == _NO_WAVEFORM
@@ -172,14 +175,14 @@ class LiveSpectrograms:
             found[without] = self.kept[chosen[without]]
         return found
 
-    def _with(self, kept: np.ndarray | Rows, rows: np.ndarray) -> "LiveSpectrograms":
+    def _with(self, kept: npt.NDArray[Any] | Rows, rows: npt.NDArray[Any]) -> "LiveSpectrograms":
         given = self.waveforms, self.spec, self.augmentation, self.device
         return LiveSpectrograms(kept, *given, rows)
 
 
 def one_after_another(
-    parts: Sequence[np.ndarray | Rows | LiveSpectrograms],
-) -> np.ndarray | Rows | LiveSpectrograms:
+    parts: Sequence[npt.NDArray[Any] | Rows | LiveSpectrograms],
+) -> npt.NDArray[Any] | Rows | LiveSpectrograms:
     """Concatenate spectrograms of several sets.
 
     Rows stay on disk if all sets are rows. Live spectrograms keep their waveforms.
@@ -192,13 +195,13 @@ def one_after_another(
     return _concatenated(stored) if len(stored) == len(parts) else LiveSpectrograms.joined(parts)
 
 
-def _concatenated(parts: Sequence[np.ndarray | Rows]) -> np.ndarray | Rows:
+def _concatenated(parts: Sequence[npt.NDArray[Any] | Rows]) -> npt.NDArray[Any] | Rows:
     rows = [part for part in parts if isinstance(part, Rows)]
     return Rows.joined(rows) if len(rows) == len(parts) else np.concatenate(parts)
 
 
 def looked_up(
-    read: Callable[[np.ndarray], np.ndarray], chosen: tf.Tensor, shape: Sequence[int]
+    read: Callable[[npt.NDArray[Any]], npt.NDArray[Any]], chosen: tf.Tensor, shape: Sequence[int]
 ) -> tf.Tensor:
     """Call ``read`` on integers ``(batch,)`` in a graph; return float32 ``(batch, *shape)``."""
     found = tf.numpy_function(read, [chosen], tf.float32, stateful=False)

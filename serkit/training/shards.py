@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
 from serkit.errors import InputError, SerkitError
 
@@ -39,7 +40,7 @@ class Rows:
     dtype: np.dtype[np.float32] = np.dtype(np.float32)
 
     def __init__(
-        self, codes: Sequence[np.ndarray], shape: tuple[int, ...], table: np.ndarray
+        self, codes: Sequence[npt.NDArray[Any]], shape: tuple[int, ...], table: npt.NDArray[Any]
     ) -> None:
         self._codes, self._table = list(codes), table
         self._positions = np.arange(len(self._codes))
@@ -68,7 +69,7 @@ class Rows:
     def __len__(self) -> int:
         return len(self._codes)
 
-    def __getitem__(self, index: Any) -> np.ndarray:
+    def __getitem__(self, index: Any) -> npt.NDArray[Any]:
         """Read rows into a new array.
 
         Raises:
@@ -82,7 +83,7 @@ class Rows:
             np.take(self._table, self._codes[position], out=flat[place], mode="clip")
         return out
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         if copy is False:
             raise ValueError("Rows are on disk; an array of them is always a copy")
         return self[:].astype(dtype or self.dtype, copy=False)
@@ -101,7 +102,7 @@ class DamagedShard(SerkitError):
     """The file is not a complete, unchanged shard of the expected entry; the message says why."""
 
 
-def pack(entry: str, keys: Sequence[str], codes: np.ndarray) -> list[bytes | memoryview]:
+def pack(entry: str, keys: Sequence[str], codes: npt.NDArray[Any]) -> list[bytes | memoryview]:
     """Return the bytes of a shard, in several buffers.
 
     Args:
@@ -147,7 +148,9 @@ class Shard:
         OSError: if the file does not exist or cannot be opened.
     """
 
-    def __init__(self, path: Path, entry: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    def __init__(
+        self, path: Path, entry: str, shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> None:
         with open(path, "rb") as file:
             index, self._end = _read_index(file)
             if index["entry"] != entry:
@@ -162,7 +165,9 @@ class Shard:
         # Keyed by the mapping: a file can be mapped several times.
         _IN_USE[self._mapped] = path.resolve()
         count = int(np.prod(full))
-        self.codes: np.ndarray = np.frombuffer(self._mapped, dtype, count, start).reshape(full)
+        self.codes: npt.NDArray[Any] = np.frombuffer(self._mapped, dtype, count, start).reshape(
+            full
+        )
 
     def is_intact(self) -> bool:
         """Return whether the array still matches its CRC-32; reads the whole array."""

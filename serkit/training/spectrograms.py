@@ -7,9 +7,11 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from serkit.audio.compressed import decode_any
@@ -94,7 +96,7 @@ class Skipped:
         return corpus.where(lambda clip: str(corpus.file(clip)) not in self.files)
 
 
-Computed = tuple[np.ndarray, np.ndarray]
+Computed = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 """Positions of clips ``(batch,)``, and their spectrograms ``(batch, frames, bins, 1)``."""
 
 # Increase when the same samples and spec give other numbers than before.
@@ -267,7 +269,7 @@ def compute_spectrograms(
     raise OSError(f"{cache.folder} does not keep what is written to it")
 
 
-def read_waveforms(corpus: Corpus, spec: SpectrogramSpec) -> np.ndarray:
+def read_waveforms(corpus: Corpus, spec: SpectrogramSpec) -> npt.NDArray[Any]:
     """Read the waveforms from which a corpus' spectrograms are computed, in order.
 
     Args:

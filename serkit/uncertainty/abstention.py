@@ -1,9 +1,10 @@
 """Abstain from uncertain predictions."""
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from serkit.datasets.splits import Speakers
 from serkit.errors import InputError, check_choice
@@ -29,9 +30,9 @@ class Answers:
         abstain: whether the classifier abstains, bool ``(clips,)``.
     """
 
-    probabilities: np.ndarray
+    probabilities: npt.NDArray[Any]
     uncertainty: Uncertainty
-    abstain: np.ndarray
+    abstain: npt.NDArray[Any]
 
 
 @dataclass(frozen=True)

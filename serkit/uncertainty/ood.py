@@ -2,9 +2,11 @@
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from serkit.datasets.splits import Speakers
@@ -80,7 +82,7 @@ class FeatureDensity:
             for features, others in zip(known, new, strict=True)
         ]
 
-    def ood_score(self, x: Source) -> np.ndarray:
+    def ood_score(self, x: Source) -> npt.NDArray[Any]:
         """Return the OOD score of clips, relative to those of validation speakers.
 
         Args:
@@ -103,7 +105,7 @@ class FeatureDensity:
         found = [tf.cast(each, tf.float32) for each in keras.tree.flatten(found)]
         return [tf.reduce_mean(each, (1, 2)) if each.shape.rank == 4 else each for each in found]
 
-    def _all_features(self, x: Source) -> list[np.ndarray]:
+    def _all_features(self, x: Source) -> list[npt.NDArray[Any]]:
         batches = [self._compiled(batch) for (batch,) in batches_in_order((x,), 64)]
         return [np.concatenate(own).astype(np.float64) for own in zip(*batches, strict=True)]
 
@@ -112,13 +114,15 @@ class FeatureDensity:
 class _Layer:
     """Gaussian densities of one layer's features: a mean per class, a common precision matrix."""
 
-    means: np.ndarray
-    precision: np.ndarray
+    means: npt.NDArray[Any]
+    precision: npt.NDArray[Any]
     centre: float
     spread: float
 
     @classmethod
-    def fitted(cls, features: np.ndarray, labels: np.ndarray, others: np.ndarray) -> "_Layer":
+    def fitted(
+        cls, features: npt.NDArray[Any], labels: npt.NDArray[Any], others: npt.NDArray[Any]
+    ) -> "_Layer":
         classes, place = np.unique(labels, return_inverse=True)
         means = np.stack([features[place == number].mean(axis=0) for number in range(len(classes))])
         apart = features - means[place]
@@ -128,7 +132,7 @@ class _Layer:
         plain = cls(means, precision, 0.0, 1.0).farther(others)
         return cls(means, precision, plain.mean(), max(plain.std(), 1e-6))
 
-    def farther(self, features: np.ndarray) -> np.ndarray:
+    def farther(self, features: npt.NDArray[Any]) -> npt.NDArray[Any]:
         squares = [
             np.einsum(
                 "ni,ij,nj->n", features - mean, self.precision, features - mean, optimize=True

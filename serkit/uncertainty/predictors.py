@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Protocol
+from typing import Any, Protocol
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from serkit.errors import InputError, check_range
@@ -24,7 +25,7 @@ class Predictor(Protocol):
     batch.
     """
 
-    def predict_logits(self, x: Source, n: int = 30, seed: int = 0) -> np.ndarray:
+    def predict_logits(self, x: Source, n: int = 30, seed: int = 0) -> npt.NDArray[Any]:
         """Return the logits of each sample.
 
         Args:
@@ -39,7 +40,9 @@ class Predictor(Protocol):
         ...
 
 
-def predict_samples(predictor: Predictor, x: Source, n: int = 30, seed: int = 0) -> np.ndarray:
+def predict_samples(
+    predictor: Predictor, x: Source, n: int = 30, seed: int = 0
+) -> npt.NDArray[Any]:
     """Return the class probabilities of each sample.
 
     The mean over samples is the prediction; see :mod:`serkit.metrics.calibration` for the
@@ -103,7 +106,7 @@ class Ensemble:
 
     def predict_logits(
         self, x: Source, n: int = 30, seed: int = 0, batch_size: int = 64
-    ) -> np.ndarray:
+    ) -> npt.NDArray[Any]:
         """Return the logits of each network; one network is one sample.
 
         Args:
@@ -188,7 +191,7 @@ class SampledNetwork:
 
     def predict_logits(
         self, x: Source, n: int = 30, seed: int = 0, batch_size: int = 64
-    ) -> np.ndarray:
+    ) -> npt.NDArray[Any]:
         """Return the logits of each sample; the first samples do not depend on ``n``.
 
         Args:

@@ -1,6 +1,9 @@
 """Temperature scaling."""
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
 from serkit.datasets.splits import Speakers
@@ -29,7 +32,7 @@ class TemperatureScaled:
         self.predictor: Predictor = predictor
         self.temperature: float = float(temperature)
 
-    def predict_logits(self, x: Source, n: int = 30, seed: int = 0) -> np.ndarray:
+    def predict_logits(self, x: Source, n: int = 30, seed: int = 0) -> npt.NDArray[Any]:
         """See :meth:`serkit.uncertainty.predictors.Predictor.predict_logits`."""
         return self.predictor.predict_logits(x, n, seed) / np.float32(self.temperature)
 
@@ -76,7 +79,7 @@ def scale_temperature(
     return TemperatureScaled(predictor, best_temperature(logits, validation.labels))
 
 
-def best_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+def best_temperature(logits: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float:
     """Return the temperature, 0.05 to 20, that maximises the likelihood of the labels.
 
     Args:
