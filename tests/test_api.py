@@ -45,7 +45,7 @@ def test_a_change_of_the_api_is_a_decision():
     assert snapshot() == SNAPSHOT.read_text("utf-8")
 
 
-@pytest.mark.parametrize(("name", "thing"), public_things(), ids=str)
+@pytest.mark.parametrize(("name", "thing"), tuple(public_things()), ids=str)
 def test_a_public_thing_is_documented(name, thing):
     text = inspect.getdoc(thing) or ""
     assert "Example" in text
