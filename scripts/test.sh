@@ -20,17 +20,16 @@ if [ "${1:-}" = --latest ]; then
     # Left out: what TensorFlow and NumPy cannot break, such as file names and HTTP; what is put
     # together from trainings that other packages test; and all of the demo but one whole run. The
     # default suite has them all.
-    pipeline=tests/studies/demo/test_pipeline.py
+    demo=tests/studies/demo/test_demo.py
     [ $# -gt 0 ] || set -- -m "not slow" --ignore=tests/test_architecture.py \
         --ignore=tests/test_packaging.py --ignore=tests/test_scripts.py \
         --ignore=tests/test_serving_recipes.py --ignore=tests/augmentation --ignore=tests/datasets \
         --ignore=tests/metrics/test_paired.py --ignore=tests/serving/server \
         --ignore=tests/studies/comparison --ignore=tests/studies/trials \
         --ignore=tests/studies/tuning --ignore=tests/tasks \
-        --deselect=$pipeline::test_everything_made_from_the_random_split_says_that_it_leaks \
-        --deselect=$pipeline::test_mended_recordings_are_audited_again \
-        --deselect=$pipeline::test_a_finished_run_is_not_done_again \
-        --deselect=$pipeline::test_a_model_that_was_removed_is_exported_again
+        --deselect=$demo::test_all_results_of_the_random_split_are_marked_as_leaky \
+        --deselect=$demo::test_mended_recordings_are_audited_again \
+        --deselect=$demo::test_a_finished_run_is_not_repeated_but_a_removed_model_is_exported_again
     echo "== pytest on the newest TensorFlow"
     exec .venv-latest/bin/python -m pytest --durations=10 "$@"
 fi
