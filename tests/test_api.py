@@ -16,18 +16,24 @@ SNAPSHOT = Path(__file__).with_name("public_api.txt")
 MODULES = (serkit, serkit.layers, serkit.metrics)
 
 
-def public_things():
-    for module in MODULES:
-        for name in sorted(module.__all__):
-            thing = getattr(module, name)
-            if not inspect.ismodule(thing):
-                yield f"{module.__name__}.{name}", thing
+NAMES = [
+    f"{module.__name__}.{name}"
+    for module in MODULES
+    for name in sorted(module.__all__)
+    if name not in ("layers", "metrics")
+]
+
+
+def public_thing(name: str):
+    module, _, attribute = name.rpartition(".")
+    return getattr(sys.modules[module], attribute)
 
 
 def snapshot() -> str:
     """One line per name: its arguments, without their types."""
     lines = []
-    for name, thing in public_things():
+    for name in NAMES:
+        thing = public_thing(name)
         arguments = ""
         if not (inspect.isclass(thing) and issubclass(thing, Exception)):
             parameters = inspect.signature(thing).parameters.values()
@@ -45,8 +51,9 @@ def test_a_change_of_the_api_is_a_decision():
     assert snapshot() == SNAPSHOT.read_text("utf-8")
 
 
-@pytest.mark.parametrize(("name", "thing"), tuple(public_things()), ids=str)
-def test_a_public_thing_is_documented(name, thing):
+@pytest.mark.parametrize("name", NAMES)
+def test_a_public_thing_is_documented(name):
+    thing = public_thing(name)
     text = inspect.getdoc(thing) or ""
     assert "Example" in text
     if inspect.isfunction(thing) and inspect.signature(thing).parameters:
