@@ -59,8 +59,8 @@ def train(kind, settings, folder):
         gan, again = kind(settings, 0), kind(settings, 0)
     begin = [np.array(variable) for variable in gan.state]
     noise = on_each(strategy.run(tf.function(lambda: gan.noise(2, gan.step_seed()))))
-    history = fit_gan(gan, examples, speakers, settings, 0, folder, verbose=0)
-    resumed = fit_gan(again, examples, speakers, settings, 0, folder, verbose=0)
+    history = fit_gan(gan, examples, speakers, 0, folder, verbose=0)
+    resumed = fit_gan(again, examples, speakers, 0, folder, verbose=0)
     parts = {n: on_each(v.value) for n, v in enumerate(gan.state)}
     # Moving statistics differ between the devices; reading them gives the mean.
     own = {n for n, v in enumerate(gan.state) if "moving_" in v.path}
