@@ -19,8 +19,8 @@ import pandas as pd
 from serkit.cli.arguments import naming_of, spec_of
 from serkit.cli.experiments import experiment_parser, run_of
 from serkit.datasets.audit import open_recordings
-from serkit.datasets.imbalance import make_rare
 from serkit.datasets.protocols import k_fold
+from serkit.datasets.splits import make_rare
 from serkit.errors import check_choice
 from serkit.gans.dcgan import DCGAN, DCGANSettings
 from serkit.gans.fitting import fit_gan

@@ -22,7 +22,7 @@ def test_what_cannot_be_used_is_one_line_and_status_2(command, tmp_path, capsys)
         "missing": "does not exist",
         "empty": "no recordings",
         "text": "no usable recording",
-        "file.txt": "is a file; a folder with recordings or a CSV",
+        "file.txt": "A root must be a folder or a CSV",
     }.items():
         out = ["--out", str(tmp_path / f"out-{name}")]
         assert main([command, str(tmp_path / name), *out]) == 2

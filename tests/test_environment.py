@@ -18,7 +18,8 @@ PROJECT = Path(serkit.__file__).parents[1]
 PYTHON = """#!/usr/bin/env bash
 case "$1 $2" in
     "-c "*) exit ;;
-    "-m venv") mkdir -p "$3/bin"; for name in pip python ruff; do cp "$0" "$3/bin/$name"; done ;;
+    "-m venv") mkdir -p "$3/bin"
+        for name in pip python ruff pyright; do cp "$0" "$3/bin/$name"; done ;;
     *) echo "${PYTHONDONTWRITEBYTECODE:-compiles} $0 $*" >> log; [ ! -e no-network ] ;;
 esac
 """
@@ -46,17 +47,17 @@ def _call(project: Path, *command: str) -> list[str]:
 
 def test_an_environment_is_made_once_and_again_when_its_lock_changes(project):
     made = _call(project, "scripts/test.sh", "-k", "this")
-    run, tests, serkit_itself, *_ruff, pytest_line = made
+    run, tests, serkit_itself, *_checks, pytest_line = made
     assert run.startswith("compiles .venv/bin/python -m pip install")
     assert run.endswith("-r requirements.lock")
     assert tests.endswith("-r requirements-test.lock")
     assert serkit_itself.endswith("--editable .")
     assert ".venv/bin/python -m pytest" in pytest_line
     assert pytest_line.endswith("-k this")
-    assert _call(project, "scripts/test.sh", "-k", "this") == [*_ruff, pytest_line]
+    assert _call(project, "scripts/test.sh", "-k", "this") == [*_checks, pytest_line]
     with (project / "requirements-test.lock").open("a") as lock:
         lock.write("another==1\n")
-    assert _call(project, "scripts/test.sh", "-k", "this") == [tests, *_ruff, pytest_line]
+    assert _call(project, "scripts/test.sh", "-k", "this") == [tests, *_checks, pytest_line]
 
 
 def test_pytorch_is_installed_only_when_asked_for(project):

@@ -62,7 +62,7 @@ class SampleFilter:
         >>> real = serkit.Examples(spectrograms, speakers.train, np.arange(8) % 2)
         >>> voices = list("aabbaabb")
         >>> chosen = serkit.SampleFilter.fit(classifier, real, voices, ("x", "y"), speakers)
-        >>> chosen.verdicts(spectrograms[:2], "x").copies.any()
+        >>> bool(chosen.verdicts(spectrograms[:2], "x").copies.any())
         True
     """
 

@@ -2,17 +2,20 @@
 
 import csv
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from serkit.datasets.corpus import Clip, Corpus
-from serkit.errors import LeakError
+from serkit.errors import InputError, LeakError, check_range
 from serkit.files import replacing, write_json
 from serkit.formatting import counted
+from serkit.seeds import derive_seed
 
 
 @dataclass(frozen=True)
@@ -236,3 +239,50 @@ def _sentences(corpus: Corpus) -> Iterable[tuple[str, str]]:
 def _digest(part: Corpus) -> str:
     lines = (f"{clip.root}/{clip.path}\n" for clip in part.clips)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def make_rare(split: Split, label_set: str, label: str, clips: int, seed: int) -> Split:
+    """Remove training clips of one class; validation and test partitions stay unchanged.
+
+    Each clip is removed from the speaker with the most remaining clips of the class. So as many
+    speakers as possible remain, with nearly equal numbers of clips.
+
+    Args:
+        split: any split.
+        label_set: ``emotion`` or ``gender_emotion``.
+        label: the class to make rare.
+        clips: number of clips that remain, from 1 to the number of training clips of the class.
+        seed: the same seed removes the same clips.
+
+    Returns:
+        The split with fewer training clips. The removed clips are in ``left_out``.
+
+    Raises:
+        InputError: if ``clips`` is out of range, or no training clip has the label.
+    """
+    mine = [clip for clip in split.train.clips if clip.label(label_set) == label]
+    if not mine:
+        known = ", ".join(split.train.classes(label_set))
+        raise InputError(
+            f"`label` must be one of the training clips': {known}. Received: label={label!r}."
+        )
+    check_range("clips", clips, 1, len(mine))
+    gone = {(clip.root, clip.path) for clip in _surplus(mine, len(mine) - clips, seed)}
+    return replace(
+        split,
+        train=split.train.where(lambda clip: (clip.root, clip.path) not in gone),
+        left_out=(*split.left_out, *(clip for clip in mine if (clip.root, clip.path) in gone)),
+    )
+
+
+def _surplus(clips: list[Clip], count: int, seed: int) -> list[Clip]:
+    rng = np.random.default_rng(derive_seed(seed, "make_rare"))
+    of_speaker: dict[str, list[Clip]] = defaultdict(list)
+    for place in rng.permutation(len(clips)):
+        of_speaker[clips[place].speaker].append(clips[place])
+    taken = []
+    for _ in range(count):
+        # `max` takes the first of equal speakers; the dictionary holds them in random order.
+        most = max(of_speaker.values(), key=len)
+        taken.append(most.pop())
+    return taken

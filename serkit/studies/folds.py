@@ -8,9 +8,9 @@ from functools import cached_property
 
 from serkit.audio.augmentation import WaveAugmentation
 from serkit.datasets.corpus import Clip, Corpus
-from serkit.datasets.imbalance import REPORTED_CLASSES, balance_plan, make_rare, report_plan
+from serkit.datasets.imbalance import REPORTED_CLASSES, balance_plan, report_plan
 from serkit.datasets.protocols import k_fold, make_splits, random_folds
-from serkit.datasets.splits import Split
+from serkit.datasets.splits import Split, make_rare
 from serkit.errors import InputError, check_choice
 from serkit.studies.comparison_settings import CORPORA, HONEST, LEAKY, REPORTED, ComparisonSettings
 from serkit.studies.comparison_spectrograms import Views

@@ -18,8 +18,8 @@ from serkit.augmentation.sample_filter import SampleFilter
 from serkit.datasets.audit import open_recordings
 from serkit.datasets.corpus import Corpus
 from serkit.datasets.custom import Naming
-from serkit.datasets.imbalance import make_rare
 from serkit.datasets.protocols import hold_out
+from serkit.datasets.splits import make_rare
 from serkit.errors import check_choice
 from serkit.metrics.classification import Scores
 from serkit.metrics.fidelity import fidelity, reference_sets

@@ -3,8 +3,7 @@ from collections import Counter
 import pytest
 
 from serkit.datasets.corpus import Clip, Corpus
-from serkit.datasets.imbalance import make_rare
-from serkit.datasets.splits import Split
+from serkit.datasets.splits import Split, make_rare
 from serkit.errors import InputError
 
 
