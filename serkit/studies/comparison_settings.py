@@ -208,7 +208,7 @@ class ComparisonSettings:
     gan_recipe: str = SMALL_DATA
     fit: dict[str, FitSettings] = field(default_factory=dict, hash=False)
     tuned: dict[str, CompactRecipe | GANSettings] = field(default_factory=dict, hash=False)
-    naming: Naming = field(default_factory=Naming)
+    naming: Naming = field(default_factory=Naming, hash=False)
     frozen_convs: int = FROZEN_CONVS
     precision: str = field(default_factory=fastest_precision)
     live: bool = False

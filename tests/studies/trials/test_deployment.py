@@ -36,7 +36,7 @@ def test_the_model_has_its_metadata(delivered):
     assert details["data"]["synthetic"] is True
     card = (delivered / "assets.extra" / "model-card.md").read_text("utf-8")
     assert "**The same speakers are in training and test.**" in card
-    assert "made by a program" in card
+    assert "built-in corpus: made by serkit" in card
     assert "CC BY-NC-SA" not in card
 
 
