@@ -39,9 +39,9 @@ def test_invalid_settings_fail_with_a_reason(toy, objective, tmp_path):
     impossible = [float(rate) > 8 for rate in table["hp rate"].iloc[1:]]
     assert 0 < sum(impossible) < 12
     for row, wanted in zip(table.iloc[1:].to_dict("records"), impossible, strict=True):
-        assert ("no valid settings: rate=" in row["failed"]) == wanted
+        assert ("no valid settings: `rate`" in row["failed"]) == wanted
         assert (row["score"] == "") == wanted
-    assert "failed: no valid settings: rate=" in (tmp_path / "trials.md").read_text()
+    assert "failed: no valid settings: `rate`" in (tmp_path / "trials.md").read_text()
 
 
 def test_hyperband_lengthens_the_best_trials(toy, objective, tmp_path):
