@@ -153,7 +153,7 @@ def run_demo(
     return metrics
 
 
-def _trainings(comparison: Comparison) -> dict[str, ClassifierRun]:
+def _runs(comparison: Comparison) -> dict[str, ClassifierRun]:
     """Return the training runs by the names of ``metrics.json``.
 
     If no class is rare, there is no second arm. Then both names have the same training run.
@@ -170,9 +170,9 @@ def _trainings(comparison: Comparison) -> dict[str, ClassifierRun]:
 
 
 def _measure(comparison: Comparison) -> dict[str, Any]:
-    trainings = _trainings(comparison)
-    models = {name: keras.models.load_model(one.model_file) for name, one in trainings.items()}
-    generated = trainings["augmented"].filling.added().generated
+    runs = _runs(comparison)
+    models = {name: keras.models.load_model(one.model_file) for name, one in runs.items()}
+    generated = runs["augmented"].filling.added().generated
     return compare_arms(models, comparison.folds[0].parts, generated, comparison.settings.seed)
 
 
@@ -248,7 +248,7 @@ def _tell(metrics: Mapping[str, Any], progress: Progress) -> None:
 def _publish(comparison: Comparison, out: Path) -> None:
     """Copy GANs, their samples and the sample filter to where ``serkit generate`` reads them."""
     (fold,) = comparison.folds
-    filling = _trainings(comparison)["augmented"].filling
+    filling = _runs(comparison)["augmented"].filling
     for label, count in fold.plan.items():
         gan, samples = filling.generators[DCGAN].of(label), filling.samples_of(label, count)
         (out / "gans" / label).mkdir(parents=True, exist_ok=True)
