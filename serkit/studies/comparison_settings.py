@@ -327,11 +327,7 @@ class ComparisonSettings:
         }
         synthetic = replace(self.synthetic, size=0.03) if self.synthetic else None
         return replace(
-            self,
-            gans=self.gans.shortened(),
-            fit=fit,
-            folds=min(self.folds, 3),
-            synthetic=synthetic,
+            self, gans=self.gans.shortened(), fit=fit, folds=min(self.folds, 3), synthetic=synthetic
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -60,13 +60,7 @@ def calibrated(
     validation, speakers = parts.examples(parts.split.validation), parts.split.speakers
     scaled = scale_temperature(predictor, validation, speakers, samples, seed)
     return abstaining(
-        scaled,
-        validation,
-        speakers,
-        coverage=coverage,
-        accuracy=accuracy,
-        n=samples,
-        seed=seed,
+        scaled, validation, speakers, coverage=coverage, accuracy=accuracy, n=samples, seed=seed
     )
 
 

@@ -18,11 +18,7 @@ from serkit.models.compact import CompactSettings
 from serkit.models.fitting import FitSettings
 from serkit.serialization import restored
 
-_CHANNELS = {
-    "narrow": (16, 24, 48, 96),
-    "usual": (24, 32, 64, 128),
-    "wide": (32, 48, 96, 192),
-}
+_CHANNELS = {"narrow": (16, 24, 48, 96), "usual": (24, 32, 64, 128), "wide": (32, 48, 96, 192)}
 
 
 @dataclass(frozen=True)

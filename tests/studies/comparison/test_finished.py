@@ -26,11 +26,7 @@ def compared(synthetic_root, settings_of, small_classifiers, tmp_path_factory) -
     """Run folder of one fold, the baseline and two seeds, with trained networks."""
     out = tmp_path_factory.mktemp("compared") / "mine"
     settings = settings_of(
-        synthetic_root,
-        arms=("none",),
-        classifiers=("compact",),
-        first_folds=1,
-        seeds=(0, 1),
+        synthetic_root, arms=("none",), classifiers=("compact",), first_folds=1, seeds=(0, 1)
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(comparison_settings.CLASSIFIERS, "compact", small_classifiers["compact"])

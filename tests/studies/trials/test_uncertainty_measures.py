@@ -1,11 +1,6 @@
 import pytest
 
-from serkit.studies.uncertainty_results import (
-    MEASURES,
-    differences,
-    measure_methods,
-    ood_detection,
-)
+from serkit.studies.uncertainty_results import MEASURES, differences, measure_methods, ood_detection
 
 CLASSES = ("angry", "happy", "sad")
 
