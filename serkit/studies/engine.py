@@ -129,7 +129,6 @@ class Comparison:
         Raises:
             RecordingError: if a recording cannot be read or decoded; the message names it.
         """
-        self.views.settle()
         engine = engine or LocalEngine()
         settings, say, verbose = self.settings, self.progress.say, self.progress.verbose
         arms = 1 + min(settings.best, len(self.arms) - 1)

@@ -131,7 +131,6 @@ def _train(
     comparison: Comparison, fold: Fold, classifier: str, arm: Arm, seeds: list[int]
 ) -> list[ClassifierRun]:
     tasks = list(comparison.tasks(fold, arm, [classifier], seeds))
-    comparison.views.settle()
     progress = comparison.progress
     LocalEngine().run(TaskGraph(tasks), None, progress.say, progress.verbose)
     trained = [comparison.training(fold, classifier, arm, seed) for seed in seeds]

@@ -1,4 +1,3 @@
-import os
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +7,6 @@ from serkit.audio.augmentation import WaveAugmentation
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.datasets.corpus import Corpus
 from serkit.studies.comparison_spectrograms import Views
-from serkit.training import spectrograms as module
 from serkit.training.spectrograms import compute_spectrograms
 
 SPEC = SpectrogramSpec(frames=32, bins=16)
@@ -23,21 +21,11 @@ def few(synthetic_corpus):
 def views_of(settings_of, tmp_path):
     """Makes views in parts of four clips, if not otherwise said."""
 
-    def make(corpus, arms=("none", "speed"), size=4, cache="cache"):
+    def make(corpus, arms=("none", "speed"), size=4):
         settings = replace(settings_of("x", arms=arms), spec=SPEC)
-        return Views(settings, corpus, tmp_path / cache, size)
+        return Views(settings, corpus, tmp_path / "cache", size)
 
     return make
-
-
-@pytest.fixture
-def nothing_computed(monkeypatch):
-    """From when it is called."""
-
-    def refuse(*given, **options):
-        raise AssertionError("computed")
-
-    return lambda: monkeypatch.setattr(module, "spectrogram_dataset", refuse)
 
 
 def test_parts_are_of_all_clips_in_order_at_each_speed_that_an_arm_needs(few, views_of):
@@ -62,42 +50,6 @@ def test_together_they_are_what_is_computed_at_once(few, views_of, tmp_path):
     assert not any(part.is_done for part in views.parts([1.0, 0.9]))
     # Who asks for what is missing, gets it.
     assert views[1.0].shape == (7, 32, 16, 1)
-
-
-def test_what_others_left_in_the_store_is_done_however_it_was_parted(
-    few, views_of, nothing_computed, tmp_path
-):
-    compute_spectrograms(few, SPEC, cache=tmp_path / "cache" / "spectrograms")
-    _ = views_of(few, size=7)[0.9]
-    nothing_computed()
-    views = views_of(Corpus(few.clips[2:], few.roots))
-    views.settle()
-    done = {speed: {part.is_done for part in views.parts([speed])} for speed in views}
-    assert done == {1.0: {True}, 0.9: {True}, 1.1: {False}}
-    assert len(views[0.9]) == 5
-
-
-def test_what_other_machines_did_is_found_by_others_too(few, views_of, nothing_computed, tmp_path):
-    there = views_of(few, ["none"], cache="there")
-    for part in there.parts([1.0]):
-        part.run(0)
-        here = tmp_path / "cache" / "audio" / part.place.name
-        here.mkdir(parents=True)
-        for path in part.place.glob("*.npy"):
-            (here / path.name).write_bytes(path.read_bytes())
-    nothing_computed()
-    views = views_of(few, ["none"])
-    assert all(part.is_done for part in views.parts([1.0]))
-    np.testing.assert_array_equal(views[1.0][:], there[1.0][:])
-    other = views_of(few, ["none"], size=7)
-    assert not any(part.is_done for part in other.parts([1.0]))
-    other.settle()
-    assert all(part.is_done for part in other.parts([1.0]))
-    assert len(os.listdir(tmp_path / "cache" / "spectrograms")) == 2
-
-
-def test_waveforms_are_read_once_whatever_is_done_with_them(few, views_of):
-    views = views_of(few)
     one, other = views.live(WaveAugmentation()), views.live(WaveAugmentation(shift=0.1))
     assert one.waveforms is other.waveforms
     assert (len(one), other.is_random, one.is_random) == (7, True, False)
