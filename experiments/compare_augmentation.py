@@ -31,9 +31,9 @@ from serkit.metrics.paired import difference
 from serkit.models.compact import compact
 from serkit.models.fitting import FitSettings, fit_classifier
 from serkit.reporting.verdicts import verdict
-from serkit.studies.filling import copies_of
 from serkit.studies.partitions import Partitions, predict_partition
 from serkit.studies.run_folder import Run
+from serkit.studies.training_sets import copies_of
 from serkit.training.examples import Examples
 from serkit.training.spectrograms import compute_spectrograms
 

@@ -24,6 +24,7 @@ from serkit.models.fitting import FitSettings
 from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.engine import Comparison
 from serkit.studies.gan_kinds import TUNED, GanSizes
+from serkit.studies.generators import in_order
 from serkit.studies.inspection import Listener, inspect
 from serkit.studies.run_folder import Run
 
@@ -60,7 +61,7 @@ def main(options: argparse.Namespace) -> None:
         run.begin_work()
         for fold in comparison.folds:
             for kind in options.arms:
-                for gan in comparison.generators(kind, fold).trainings():
+                for gan in in_order(comparison.gans(kind, fold)):
                     if not gan.is_done:
                         gan.run(verbose=2)
             fit = FitSettings(epochs=options.epochs)

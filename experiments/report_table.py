@@ -79,7 +79,7 @@ def main(options: argparse.Namespace) -> None:
         for name, reported in REPORT.items():
             rows.append([f"{name}, the report", *(f"{value:.1f}" for value in reported)])
             for protocol in ("random", "k-fold"):
-                done = [comparison.trainings(protocol, name, arm) for arm in comparison.arms]
+                done = [comparison.runs(protocol, name, arm) for arm in comparison.arms]
                 # Without dropout; trainings of earlier versions did not write it down.
                 heard = [[one.record().get("train_accuracy", np.nan) for one in of] for of in done]
                 unheard = [[one.kept_epoch()["val_accuracy"] for one in of] for of in done]

@@ -71,7 +71,7 @@ def finished_run(tmp_path_factory, synthetic_root) -> Path:
         comparison = Comparison(settings, folder, None, Silent())
         arms = {}
         for number, arm in enumerate(comparison.arms):
-            training = comparison.training(comparison.folds[0], "compact", arm, 0)
+            training = comparison.classifier_run(comparison.folds[0], "compact", arm, 0)
             training.place.mkdir(parents=True)
             model = compact(7, settings.spec.shape, CompactSettings(channels=(4, 8)), number)
             model.save(training.model_file)

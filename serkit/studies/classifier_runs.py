@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from serkit.audio.spec_augment import mask
-from serkit.augmentation.sample_filter import SampleFilter
 from serkit.files import file_digest, read_json, replacing, write_json
 from serkit.metrics.classification import score
 from serkit.models.fitting import FitSettings, fit_classifier
@@ -20,9 +19,9 @@ from serkit.models.pretrained import PLAIN, scaling_of, speakers_of
 from serkit.seeds import derive_seed
 from serkit.serialization import content_key, recorded
 from serkit.studies.comparison_settings import ComparisonSettings
-from serkit.studies.filling import Filling
 from serkit.studies.folds import clips_key
 from serkit.studies.partitions import CLIP_COLUMNS, predict_partition, remove_checkpoint
+from serkit.studies.training_sets import TrainingSet
 from serkit.tasks.graph import failure_at
 from serkit.training.batches import batches_in_order
 from serkit.training.examples import Examples
@@ -37,7 +36,7 @@ class ClassifierRun:
 
     Attributes:
         classifier: key of :data:`serkit.studies.comparison_settings.CLASSIFIERS`.
-        filling: the arm, the fold, and the samples that are added to rare classes.
+        data: the arm, the fold, and the examples that are added to rare classes.
         seed: seed of weights, dropout, order of examples and augmentation.
         settings: settings of the comparison.
         folder: folder of all results; features of frozen layers are kept there, too.
@@ -45,7 +44,7 @@ class ClassifierRun:
     """
 
     classifier: str
-    filling: Filling
+    data: TrainingSet
     seed: int
     settings: ComparisonSettings
     folder: Path
@@ -54,7 +53,7 @@ class ClassifierRun:
     @cached_property
     def key(self) -> str:
         """Hash of all inputs that the predictions depend on."""
-        arm, fold = self.filling.arm, self.filling.fold
+        arm, fold = self.data.arm, self.data.fold
         kind = self.settings.classifier_kind(self.classifier)
         parts = fold.split.parts().items()
         return content_key(
@@ -64,7 +63,7 @@ class ClassifierRun:
             fit=asdict(self.fit),
             masks=asdict(self.settings.masks) if arm.masks else None,
             speeds=self.settings.speeds_of(arm)[1:],
-            filling=self.filling.key,
+            filling=self.data.key,
             clips={name: clips_key(part.clips, fold.label_set) for name, part in parts},
             classes=fold.classes,
             spec=asdict(self.settings.spec),
@@ -75,8 +74,8 @@ class ClassifierRun:
     @property
     def title(self) -> str:
         """Name of the task in messages."""
-        fold = self.filling.fold
-        what = f"{self.classifier}-{self.filling.arm.name}"
+        fold = self.data.fold
+        what = f"{self.classifier}-{self.data.arm.name}"
         return f"{what}-{fold.protocol}-{fold.number}-seed-{self.seed}"
 
     @property
@@ -92,8 +91,8 @@ class ClassifierRun:
     @property
     def needs(self) -> tuple[Path, ...]:
         """Folders of the spectrograms, of the GANs, and of the sample filter's classifier."""
-        speeds = self.settings.speeds_of(self.filling.arm)
-        return (*self.filling.fold.views.needs(speeds), *self.filling.needs)
+        speeds = self.settings.speeds_of(self.data.arm)
+        return (*self.data.fold.views.needs(speeds), *self.data.needs)
 
     @property
     def is_done(self) -> bool:
@@ -103,12 +102,12 @@ class ClassifierRun:
     @property
     def failure(self) -> str | None:
         """Why this training run, or that of a GAN that it needs, failed; None if none failed."""
-        return self.filling.failure or failure_at(self.place)
+        return self.data.failure or failure_at(self.place)
 
     @cached_property
     def fit(self) -> FitSettings:
         """Training settings. All arms of a fold have the same number of steps."""
-        arm, fold = self.filling.arm, self.filling.fold
+        arm, fold = self.data.arm, self.data.fold
         settings = self.settings.fit_of(self.classifier)
         filled = len(fold.split.train) + sum(fold.plan.values())
         return replace(
@@ -125,7 +124,7 @@ class ClassifierRun:
             LeakError: if a clip may not be used for fitting, or the initial weights were trained on
                 speakers who are not training speakers.
         """
-        split, parts = self.filling.fold.split, self.filling.fold.parts
+        split, parts = self.data.fold.split, self.data.fold.parts
         kind = self.settings.classifier_kind(self.classifier)
         if kind.pretrained:
             split.speakers.require_training(speakers_of(self.settings.weights))
@@ -140,7 +139,7 @@ class ClassifierRun:
             self.fit,
             seed=self._seed,
             folder=self.place,
-            augment=masks if self.filling.arm.masks else None,
+            augment=masks if self.data.arm.masks else None,
             features=self.folder / "features",
             verbose=verbose,
         )
@@ -149,7 +148,7 @@ class ClassifierRun:
 
     def predictions(self) -> pd.DataFrame:
         """Return test predictions, see :func:`serkit.studies.partitions.predict_partition`."""
-        split = self.filling.fold.split
+        split = self.data.fold.split
         found = pd.read_csv(self.place / "predictions.csv", keep_default_na=False, dtype=_TEXT)
         # Take these columns from the current manifest, which may have been corrected since.
         for name in CLIP_COLUMNS:
@@ -177,22 +176,22 @@ class ClassifierRun:
 
     @property
     def _seed(self) -> int:
-        fold = self.filling.fold
+        fold = self.data.fold
         # The arm is left out, so that all arms start from the same weights.
         return derive_seed(self.seed, fold.protocol, fold.number, self.classifier)
 
     @property
     def _live(self) -> dict[str, Any]:
-        waves = self.settings.waves_of(self.filling.arm)
+        waves = self.settings.waves_of(self.data.arm)
         if waves is None:
             return {}
         # Defaults are left out, so that keys stay valid when a later version adds fields.
         return {"waves": recorded(waves, [one.name for one in fields(waves)])}
 
     def _train(self) -> tuple[Examples, int]:
-        fold = self.filling.fold
-        real = [view.to_fit(fold.split.train) for view in self.filling.parts]
-        added = self.filling.added()
+        fold = self.data.fold
+        real = [view.to_fit(fold.split.train) for view in self.data.parts]
+        added = self.data.added()
         return Examples.joined([*real, *added.examples]), sum(added.generated.values())
 
     def _accuracy(self, model: keras.Model, train: Examples) -> float:
@@ -205,7 +204,7 @@ class ClassifierRun:
         return float(np.mean(found == train.labels))
 
     def _keep(self, model: keras.Model, counts: dict[str, float]) -> None:
-        split, parts = self.filling.fold.split, self.filling.fold.parts
+        split, parts = self.data.fold.split, self.data.fold.parts
         if self.keep_model:
             with replacing(self.model_file) as partial:
                 model.save(partial)
@@ -229,47 +228,3 @@ def weights_key(weights: str) -> str:
         return file_digest(weights) + plain
     # The initialisation of random weights was changed once; its name keeps the keys apart.
     return "none, He" if weights == "none" else weights
-
-
-@dataclass(frozen=True, eq=False)
-class TrainedFilter:
-    """Sample filter that uses the features of the classifier trained on real clips only.
-
-    Attributes:
-        training: training run of the classifier, which must be done and have saved its model.
-    """
-
-    training: ClassifierRun
-
-    @property
-    def key(self) -> str:
-        """Hash of all inputs that the sample filter depends on."""
-        return self.training.key
-
-    @property
-    def place(self) -> Path:
-        """Folder of the classifier's training run."""
-        return self.training.place
-
-    def sample_filter(self) -> SampleFilter:
-        """Return the sample filter.
-
-        Each object fits the filter once. The filter is not stored on disk, because fitting takes
-        about a second.
-
-        Raises:
-            LeakError: if a clip may not be used for fitting.
-        """
-        return self._sample_filter
-
-    @cached_property
-    def _sample_filter(self) -> SampleFilter:
-        fold = self.training.filling.fold
-        train, parts = fold.split.train, fold.parts
-        return SampleFilter.fit(
-            keras.models.load_model(self.training.model_file),
-            parts.to_fit(train),
-            [clip.speaker for clip in train.clips],
-            parts.classes,
-            fold.split.speakers,
-        )

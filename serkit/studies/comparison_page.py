@@ -160,8 +160,8 @@ class ArmSections:
         histories = {}
         for name in self._shown(_MOST_CURVES):
             arm = next(each for each in self.comparison.arms if each.name == name)
-            mine = self.comparison.trainings(self.protocol, self.classifier, arm)
-            histories[name] = [training.history() for training in mine]
+            mine = self.comparison.runs(self.protocol, self.classifier, arm)
+            histories[name] = [run.history() for run in mine]
         caption = "Means of all trainings; solid: validation speakers, dashed: training batches."
         drawing = {f"learning-{self.name}": (drawn.mean_curves(histories), caption)}
         return Section(self._title("how they learned"), [], [], drawing)

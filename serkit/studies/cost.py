@@ -98,9 +98,9 @@ def _of_gans(comparison: Comparison, gans: Sequence[GANRun], steps: int) -> Cost
     return Cost(kind, len(gans), each * shown)
 
 
-def _of_classifier(comparison: Comparison, trainings: Sequence[ClassifierRun], steps: int) -> Cost:
-    settings, first = comparison.settings, trainings[0]
-    classes = len(first.filling.fold.classes)
+def _of_classifier(comparison: Comparison, runs: Sequence[ClassifierRun], steps: int) -> Cost:
+    settings, first = comparison.settings, runs[0]
+    classes = len(first.data.fold.classes)
     build = settings.classifier_kind(first.classifier).build
     model = build(classes, settings.spec.shape, settings.weights, 0)
     halves = cut(model)
@@ -112,28 +112,28 @@ def _of_classifier(comparison: Comparison, trainings: Sequence[ClassifierRun], s
     few = _noise((_FEW, *settings.spec.shape))
     forward = median_seconds(lambda: model.predict_on_batch(few), steps) / _FEW
     keras.utils.clear_session()
-    total = sum(_of_training(one, step, forward) for one in trainings)
+    total = sum(_of_training(one, step, forward) for one in runs)
     # The frozen layers compute each spectrogram once per augmented view.
-    views = max(1, first.fit.views) if any(one.filling.arm.masks for one in trainings) else 1
-    total += forward * views * _spectrograms(comparison, trainings) if halves else 0.0
-    return Cost(first.classifier, len(trainings), total)
+    views = max(1, first.fit.views) if any(one.data.arm.masks for one in runs) else 1
+    total += forward * views * _spectrograms(comparison, runs) if halves else 0.0
+    return Cost(first.classifier, len(runs), total)
 
 
 def _of_training(training: ClassifierRun, step: float, forward: float) -> float:
     """Return the seconds of steps, validation after each epoch, and predictions at the end."""
-    split, fit = training.filling.fold.split, training.fit
+    split, fit = training.data.fold.split, training.fit
     # A step without gradients is about a third of the work.
     validation = step / 3 * len(split.validation) / fit.batch_size
     epochs = fit.epochs * (fit.steps(0) * step + validation)
     return epochs + forward * (len(split.validation) + len(split.test))
 
 
-def _spectrograms(comparison: Comparison, trainings: Sequence[ClassifierRun]) -> int:
+def _spectrograms(comparison: Comparison, runs: Sequence[ClassifierRun]) -> int:
     """Count the spectrograms of all clips and of all added samples that are not copies."""
     added = {
-        (fold.protocol, fold.number, one.filling.arm.fill): sum(fold.plan.values())
-        for one in trainings
-        if one.filling.arm.fill not in ("", COPIES) and (fold := one.filling.fold)
+        (fold.protocol, fold.number, one.data.arm.fill): sum(fold.plan.values())
+        for one in runs
+        if one.data.arm.fill not in ("", COPIES) and (fold := one.data.fold)
     }
     return len(comparison.corpus) + sum(added.values())
 

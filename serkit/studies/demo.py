@@ -163,7 +163,9 @@ def _runs(comparison: Comparison) -> dict[str, ClassifierRun]:
     found = {}
     for name, arm in DEMO_ARMS.items():
         chosen = arms.get(arm, arms[NONE])
-        found[name] = comparison.training(fold, settings.classifiers[0], chosen, settings.seed)
+        found[name] = comparison.classifier_run(
+            fold, settings.classifiers[0], chosen, settings.seed
+        )
         if why := found[name].failure:
             raise DivergedError(f"{found[name].title}: {why}")
     return found
@@ -172,7 +174,7 @@ def _runs(comparison: Comparison) -> dict[str, ClassifierRun]:
 def _measure(comparison: Comparison) -> dict[str, Any]:
     runs = _runs(comparison)
     models = {name: keras.models.load_model(one.model_file) for name, one in runs.items()}
-    generated = runs["augmented"].filling.added().generated
+    generated = runs["augmented"].data.added().generated
     return compare_arms(models, comparison.folds[0].parts, generated, comparison.settings.seed)
 
 
@@ -248,9 +250,9 @@ def _tell(metrics: Mapping[str, Any], progress: Progress) -> None:
 def _publish(comparison: Comparison, out: Path) -> None:
     """Copy GANs, their samples and the sample filter to where ``serkit generate`` reads them."""
     (fold,) = comparison.folds
-    filling = _runs(comparison)["augmented"].filling
+    data = _runs(comparison)["augmented"].data
     for label, count in fold.plan.items():
-        gan, samples = filling.generators[DCGAN].of(label), filling.samples_of(label, count)
+        gan, samples = data.gans[label], data.samples_of(label, count)
         (out / "gans" / label).mkdir(parents=True, exist_ok=True)
         for name in ("history.csv", "generator.keras", "generator.json"):
             shutil.copyfile(gan.place / name, out / "gans" / label / name)
@@ -258,7 +260,7 @@ def _publish(comparison: Comparison, out: Path) -> None:
         if (samples.place / "manifest.csv").exists():
             hidden, place = shutil.ignore_patterns(".*"), out / "generated" / label
             shutil.copytree(samples.place, place, ignore=hidden, dirs_exist_ok=True)
-    comparison.filter_task(fold).sample_filter().save(out / "judge")
+    comparison.trained_filter(fold).sample_filter.save(out / "judge")
 
 
 def _export(comparison: Comparison, results: Mapping[str, Any], run: Run, folder: Path) -> str:

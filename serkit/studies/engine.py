@@ -16,12 +16,12 @@ from serkit.errors import InputError
 from serkit.formatting import counted
 from serkit.progress import Progress
 from serkit.seeds import derive_seed
-from serkit.studies.classifier_runs import ClassifierRun, TrainedFilter
+from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.comparison_spectrograms import Views
-from serkit.studies.filling import Filling
 from serkit.studies.folds import Fold, make_folds
-from serkit.studies.generators import Generators
+from serkit.studies.generators import GANRun, TrainedFilter, gan_runs, in_order
+from serkit.studies.training_sets import TrainingSet
 from serkit.tasks.graph import Engine, LocalEngine, Task, TaskFactory, TaskGraph
 from serkit.training.shards import Rows
 
@@ -105,12 +105,13 @@ class Comparison:
         self.left_out: str = self._leave_out_unfilled()
         for fold in self.folds:
             fold.split.write(self.out / "splits" / f"{fold.protocol}-{fold.number}.json")
-        self._generators = {
-            (kind, fold.protocol, fold.number): Generators(
-                kind, fold, settings, self.cache / "gans"
+        self._gans = {
+            (arm.fill, fold.protocol, fold.number): gan_runs(
+                arm.fill, fold, settings, self.cache / "gans"
             )
             for fold in self.folds
-            for kind in GANS
+            for arm in self.arms
+            if arm.fill in GANS
         }
 
     @property
@@ -159,7 +160,7 @@ class Comparison:
                 return task
         raise InputError(f"`name` must be a task of this comparison. Received: {name}.")
 
-    def trainings(self, protocol: str, classifier: str, arm: Arm) -> list[ClassifierRun]:
+    def runs(self, protocol: str, classifier: str, arm: Arm) -> list[ClassifierRun]:
         """Return the training runs of an arm, by seed and fold.
 
         A seed is left out unless its training runs are done in all folds. Only ``none`` and the
@@ -174,8 +175,8 @@ class Comparison:
         ):
             seeds = (*seeds, *self.settings.more_seeds)
         for seed in seeds:
-            mine = [self.training(fold, classifier, arm, seed) for fold in folds]
-            if all(training.is_done for training in mine):
+            mine = [self.classifier_run(fold, classifier, arm, seed) for fold in folds]
+            if all(run.is_done for run in mine):
                 found += mine
         return found
 
@@ -189,12 +190,12 @@ class Comparison:
         found = {}
         for arm in self.arms:
             mine = [
-                self.training(fold, classifier, arm, seed)
+                self.classifier_run(fold, classifier, arm, seed)
                 for fold in self.folds
                 if fold.protocol == protocol
                 for seed in self.settings.seeds
             ]
-            if arm.name != NONE and all(training.is_done for training in mine):
+            if arm.name != NONE and all(run.is_done for run in mine):
                 found[arm] = np.mean([one.record()["validation_uar"] for one in mine])
         return sorted(found, key=found.__getitem__, reverse=True)[: self.settings.best]
 
@@ -203,24 +204,24 @@ class Comparison:
         """Reasons by title, for training runs that diverged or whose GAN diverged."""
         settings = self.settings
         every = (
-            self.training(fold, classifier, arm, seed)
+            self.classifier_run(fold, classifier, arm, seed)
             for fold in self.folds
             for classifier in settings.classifiers
             for arm in self.arms
             for seed in (*settings.seeds, *settings.more_seeds)
         )
-        return {training.title: why for training in every if (why := training.failure)}
+        return {run.title: why for run in every if (why := run.failure)}
 
-    def training(self, fold: Fold, classifier: str, arm: Arm, seed: int) -> ClassifierRun:
+    def classifier_run(self, fold: Fold, classifier: str, arm: Arm, seed: int) -> ClassifierRun:
         """Return a training run, done or not."""
-        settings = self.settings
-        generators = {arm.fill: self.generators(arm.fill, fold)} if arm.fill in GANS else {}
-        filter_task = self.filter_task(fold) if settings.gated and generators else None
-        filling = Filling(arm, fold, settings, generators, filter_task)
+        settings, uses_gan = self.settings, arm.fill in GANS
+        gans = self.gans(arm.fill, fold) if uses_gan else {}
+        trained_filter = self.trained_filter(fold) if settings.gated and uses_gan else None
+        data = TrainingSet(arm, fold, settings, gans, trained_filter)
         reference = _REFERENCE, self.arms[0].name, settings.seeds[0]
         keep = settings.gated and (classifier, arm.name, seed) == reference
         keep_model = settings.keep_models or keep
-        return ClassifierRun(classifier, filling, seed, settings, self.cache, keep_model)
+        return ClassifierRun(classifier, data, seed, settings, self.cache, keep_model)
 
     def tasks(
         self, fold: Fold, arm: Arm, classifiers: Sequence[str], seeds: Sequence[int]
@@ -237,17 +238,17 @@ class Comparison:
             yield f"spectrograms at speed {part.speed:g}", part
         if arm.fill in GANS:
             if self.settings.gated:
-                yield f"{_REFERENCE} to train", self.filter_task(fold).training
-            for gan in self.generators(arm.fill, fold).trainings():
+                yield f"{_REFERENCE} to train", self._reference_run(fold)
+            for gan in in_order(self.gans(arm.fill, fold)):
                 what = "of all clips" if gan.before is None and gan.name == "all" else "of a class"
                 yield f"{arm.fill} {what}", gan
         for classifier in classifiers:
             for seed in seeds:
-                yield f"{classifier} to train", self.training(fold, classifier, arm, seed)
+                yield f"{classifier} to train", self.classifier_run(fold, classifier, arm, seed)
 
-    def generators(self, kind: str, fold: Fold) -> Generators:
-        """Return the GANs of one kind that a fold needs."""
-        return self._generators[kind, fold.protocol, fold.number]
+    def gans(self, kind: str, fold: Fold) -> dict[str, GANRun]:
+        """Return the GANs of an arm's kind that a fold needs, by class."""
+        return self._gans[kind, fold.protocol, fold.number]
 
     def _tasks(self, arms: Sequence[Arm], seeds: Sequence[int]) -> Iterator[tuple[str, Task]]:
         """Yield all tasks with their kinds, each after the tasks it needs.
@@ -266,10 +267,13 @@ class Comparison:
                 if fold.protocol == protocol:
                     yield from self.tasks(fold, arm, [classifier], self.settings.more_seeds)
 
-    def filter_task(self, fold: Fold) -> TrainedFilter:
+    def trained_filter(self, fold: Fold) -> TrainedFilter:
         """Return the sample filter of a fold, whose classifier may have to be trained before."""
-        seed = self.settings.seeds[0]
-        return TrainedFilter(self.training(fold, _REFERENCE, self.arms[0], seed))
+        run = self._reference_run(fold)
+        return TrainedFilter(fold, run.key, run.model_file)
+
+    def _reference_run(self, fold: Fold) -> ClassifierRun:
+        return self.classifier_run(fold, _REFERENCE, self.arms[0], self.settings.seeds[0])
 
     def _leave_out_unfilled(self) -> str:
         filling = [arm.name for arm in self.arms if arm.fill]

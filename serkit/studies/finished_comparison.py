@@ -120,7 +120,7 @@ def networks_of(
         "arm": arm,
         "protocol": f"{protocol}, {parts.split.detail or 'one split'}",
         "leaky": parts.split.leaky,
-        "generated": trained[0].filling.added().generated,
+        "generated": trained[0].data.added().generated,
         "comparison": _of_comparison(settings, chosen, classifier, arms[arm]),
     }
     files = [one.model_file for one in trained]
@@ -133,7 +133,7 @@ def _train(
     tasks = list(comparison.tasks(fold, arm, [classifier], seeds))
     progress = comparison.progress
     LocalEngine().run(TaskGraph(tasks), None, progress.say, progress.verbose)
-    trained = [comparison.training(fold, classifier, arm, seed) for seed in seeds]
+    trained = [comparison.classifier_run(fold, classifier, arm, seed) for seed in seeds]
     for one in trained:
         if not one.is_done:
             raise InputError(f"{one.title} cannot be trained: {one.failure}")

@@ -1,10 +1,10 @@
 """The GANs of a fold, and their samples on disk."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import numpy as np
@@ -139,66 +139,84 @@ class GANRun:
         return load_generator(self.place)
 
 
-class Generators:
-    """All GANs of one kind that are needed to fill up the rare classes of a fold.
+def gan_runs(
+    kind: str, fold: Fold, settings: ComparisonSettings, folder: Path
+) -> dict[str, GANRun]:
+    """Return the task of the GAN that generates each class of a fold's plan, by class.
 
     Args:
-        kind: key of :data:`serkit.studies.gan_kinds.KINDS`.
+        kind: key of :data:`serkit.studies.gan_kinds.KINDS`. A conditional GAN is one task for all
+            classes.
         fold: a fold of the comparison.
         settings: settings of the comparison.
         folder: folder of all GANs.
     """
+    recipe, labels, train = settings.gan_kind(kind), list(fold.plan), fold.split.train
 
-    def __init__(self, kind: str, fold: Fold, settings: ComparisonSettings, folder: Path) -> None:
-        self._kind, self._fold, self._settings, self._folder = kind, fold, settings, folder
-
-    def trainings(self) -> Iterator[GANRun]:
-        """Yield the tasks of all GANs, each after the GAN that it starts from."""
-        if not self._fold.plan:
-            return
-        if self._of_all:
-            yield self._of_all
-        yield from dict.fromkeys(map(self.of, self._fold.plan))
-
-    def of(self, label: str) -> GANRun:
-        """Return the GAN that generates a class of the fold's plan."""
-        return self._rare[label]
-
-    @cached_property
-    def _of_all(self) -> GANRun | None:
-        pretrained = self._settings.gan_kind(self._kind).pretrained
-        if not (pretrained and self._settings.gans.pretraining):
-            return None
-        return self._training("all", self._fold.split.train, 0, None)
-
-    @cached_property
-    def _rare(self) -> dict[str, GANRun]:
-        labels, label_set = list(self._fold.plan), self._fold.label_set
-        if KINDS[self._kind].conditional:
-            clips = self._fold.split.train.where(lambda clip: clip.label(label_set) in labels)
-            together = self._training("rare", clips, len(labels), self._of_all)
-            return dict.fromkeys(labels, together)
-        rare = self._fold.rare
-        return {label: self._training(label, rare(label), 1, self._of_all) for label in labels}
-
-    def _training(self, name: str, clips: Corpus, rare: int, before: GANRun | None) -> GANRun:
-        settings, classes = self._settings, len(self._fold.classes)
-        kind = settings.gan_kind(self._kind)
-        own = kind.settings(settings.gans, rare, classes)
-        if kind.whole_class and isinstance(own, DCGANSettings):
+    def run(name: str, clips: Corpus, rare: int, before: GANRun | None) -> GANRun:
+        own = recipe.settings(settings.gans, rare, len(fold.classes))
+        if recipe.whole_class and isinstance(own, DCGANSettings):
             own = limit_batch(own, len(clips))
-        norms = before is not None and settings.gans.tuned == NORMS
         return GANRun(
-            self._kind,
+            kind,
             name,
             clips,
             settings=own,
-            fold=self._fold,
+            fold=fold,
             seed=settings.seed,
             spec=asdict(settings.spec),
             before=before,
-            norms_alone=norms,
-            folder=self._folder,
+            norms_alone=before is not None and settings.gans.tuned == NORMS,
+            folder=folder,
+        )
+
+    pretrained = labels and recipe.pretrained and settings.gans.pretraining
+    before = run("all", train, 0, None) if pretrained else None
+    if labels and recipe.conditional:
+        clips = train.where(lambda clip: clip.label(fold.label_set) in labels)
+        return dict.fromkeys(labels, run("rare", clips, len(labels), before))
+    return {label: run(label, fold.rare(label), 1, before) for label in labels}
+
+
+def in_order(gans: Mapping[str, GANRun]) -> list[GANRun]:
+    """Return the tasks of :func:`gan_runs`, each once and after the GAN that it starts from."""
+    every = (one for gan in gans.values() for one in (gan.before, gan))
+    return list(dict.fromkeys(one for one in every if one is not None))
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedFilter:
+    """Sample filter that uses the features of a classifier trained on real clips only.
+
+    Attributes:
+        fold: fold whose training clips fit the filter.
+        key: key of the classifier's training run.
+        model_file: file of the trained classifier, which exists once its training run is done.
+    """
+
+    fold: Fold
+    key: str
+    model_file: Path
+
+    @property
+    def place(self) -> Path:
+        """Folder of the classifier's training run."""
+        return self.model_file.parent
+
+    @cached_property
+    def sample_filter(self) -> SampleFilter:
+        """The sample filter. It is not stored on disk, because fitting takes about a second.
+
+        Raises:
+            LeakError: if a clip may not be used for fitting.
+        """
+        train, parts = self.fold.split.train, self.fold.parts
+        return SampleFilter.fit(
+            keras.models.load_model(self.model_file),
+            parts.to_fit(train),
+            [clip.speaker for clip in train.clips],
+            parts.classes,
+            self.fold.split.speakers,
         )
 
 
@@ -206,49 +224,31 @@ class Generators:
 _NOTHING = "nothing.json"
 
 
-class FilterTask(Protocol):
-    """Task whose result is a sample filter."""
-
-    @property
-    def key(self) -> str:
-        """Hash of all inputs that the sample filter depends on."""
-        ...
-
-    @property
-    def place(self) -> Path:
-        """Folder of the filter's classifier."""
-        ...
-
-    def sample_filter(self) -> SampleFilter:
-        """Return the sample filter."""
-        ...
-
-
 @dataclass(frozen=True)
 class Samples:
     """Generated samples of one class, stored on disk.
 
     Attributes:
-        training: finished task of the GAN.
+        gan: finished task of the GAN.
         label: name of the class.
         count: requested number of samples.
         seed: seed of the noise.
-        filter_task: task of the sample filter; None accepts every sample. With a filter there may
-            be fewer samples than requested, or none.
+        trained_filter: the sample filter; None accepts every sample. With a filter there may be
+            fewer samples than requested, or none.
     """
 
-    training: GANRun
+    gan: GANRun
     label: str
     count: int
     seed: int
-    filter_task: FilterTask | None = None
+    trained_filter: TrainedFilter | None = None
 
     @property
     def place(self) -> Path:
         """Folder of the samples."""
         # With a sample filter, the number of generated samples depends on the requested number.
-        gated = f"-{self.filter_task.key}-{self.count}" if self.filter_task else ""
-        return self.training.place / "samples" / f"{self.label}-{self.seed}{gated}"
+        gated = f"-{self.trained_filter.key}-{self.count}" if self.trained_filter else ""
+        return self.gan.place / "samples" / f"{self.label}-{self.seed}{gated}"
 
     def examples(self, number: int) -> Examples:
         """Return the samples as labelled examples; generate them if they are not stored yet.
@@ -269,8 +269,8 @@ class Samples:
                 found = self._kept()
         if found is None:
             # The sample filter accepted no sample.
-            shape = (0, *self.training.fold.parts.shape)
-            return Examples(np.zeros(shape, np.float32), self.training.speakers, np.zeros(0, int))
+            shape = (0, *self.gan.fold.parts.shape)
+            return Examples(np.zeros(shape, np.float32), self.gan.speakers, np.zeros(0, int))
         spectrograms, origin = found
         labels = np.full(len(spectrograms), number)
         return Examples(spectrograms, frozenset(origin.speakers), labels)
@@ -281,13 +281,13 @@ class Samples:
         except SerkitError:
             return None
         # With a sample filter, fewer samples than requested are a valid result.
-        if len(spectrograms) < self.count and self.filter_task is None:
+        if len(spectrograms) < self.count and self.trained_filter is None:
             return None
         return spectrograms[: self.count], origin
 
     def _sample(self) -> None:
-        stored = self.training.load()
-        sample_filter = self.filter_task.sample_filter() if self.filter_task else None
+        stored = self.gan.load()
+        sample_filter = self.trained_filter.sample_filter if self.trained_filter else None
         samples = sample_filtered(
             stored.network,
             self.count,
@@ -296,7 +296,7 @@ class Samples:
             sample_filter,
             number=stored.number(self.label),
             strict=False,
-            say=print if self.filter_task else None,
+            say=print if self.trained_filter else None,
         )
         if len(samples.numbers):
             origin = self._origin(stored.card, samples)
@@ -311,7 +311,7 @@ class Samples:
             seed=self.seed,
             generator=card.sha256,
             speakers=card.speakers,
-            gated=self.filter_task is not None,
+            gated=self.trained_filter is not None,
             tried=samples.tried,
             copies=samples.copies,
             refused=samples.refused,

@@ -30,9 +30,9 @@ from serkit.reporting.page import Section, Sound
 from serkit.seeds import derive_seed
 from serkit.studies.engine import Comparison
 from serkit.studies.folds import Fold
-from serkit.studies.generators import GANRun
+from serkit.studies.generators import GANRun, in_order
 
-_PICTURES, _SOUNDS, _CLASSES = 5, 3, 4
+_SPECTROGRAMS, _SOUNDS, _CLASSES = 5, 3, 4
 
 
 def gan_section(comparison: Comparison) -> list[Section]:
@@ -49,13 +49,13 @@ def gan_section(comparison: Comparison) -> list[Section]:
 
 
 def _of_kind(comparison: Comparison, fold: Fold, arm: Arm) -> Section:
-    generators = comparison.generators(arm.fill, fold)
+    gans = comparison.gans(arm.fill, fold)
     labels = list(fold.plan)[:_CLASSES]
     seed = derive_seed(comparison.settings.seed, "examples")
     pairs, sounds = {}, {}
     for label in labels:
-        real = fold.parts.some(label, _PICTURES)
-        made = _made(generators.of(label), label, seed)
+        real = fold.parts.some(label, _SPECTROGRAMS)
+        made = _made(gans[label], label, seed)
         pairs[label] = real[..., 0], made[..., 0]
         spec = comparison.settings.spec
         sounds[f"{label}: real, then generated"] = [
@@ -63,9 +63,7 @@ def _of_kind(comparison: Comparison, fold: Fold, arm: Arm) -> Section:
             *_heard(made, spec, "generated"),
         ]
     histories = {
-        training.name: _history(training)
-        for training in generators.trainings()
-        if training.name in ("all", "rare", *labels)
+        gan.name: _history(gan) for gan in in_order(gans) if gan.name in ("all", "rare", *labels)
     }
     draw = gan_figures.critic_curves if arm.fill == WGAN_GP else gan_figures.gan_losses
     figures: dict[str, Any] = {
@@ -83,11 +81,11 @@ def _of_kind(comparison: Comparison, fold: Fold, arm: Arm) -> Section:
     return Section(f"What the GANs of {arm.name} make", [text], [], figures, sounds)
 
 
-def _made(training: GANRun, label: str, seed: int) -> npt.NDArray[Any]:
-    stored = training.load()
+def _made(gan: GANRun, label: str, seed: int) -> npt.NDArray[Any]:
+    stored = gan.load()
     number = stored.number(label)
     numbers = None if number is None else np.array([number])
-    return sample(stored.network, _PICTURES, seed, numbers)
+    return sample(stored.network, _SPECTROGRAMS, seed, numbers)
 
 
 def _heard(spectrograms: npt.NDArray[Any], spec: SpectrogramSpec, kind: str) -> list[Sound]:
@@ -98,8 +96,8 @@ def _heard(spectrograms: npt.NDArray[Any], spec: SpectrogramSpec, kind: str) -> 
     ]
 
 
-def _history(training: GANRun) -> list[dict[str, float]]:
-    return pd.read_csv(training.place / "history.csv").to_dict("records")
+def _history(gan: GANRun) -> list[dict[str, float]]:
+    return pd.read_csv(gan.place / "history.csv").to_dict("records")
 
 
 _NEIGHBOURS = 3
@@ -242,8 +240,8 @@ def _sets(
     for arm in comparison.arms:
         if arm.name not in arms:
             continue
-        training = comparison.training(fold, comparison.settings.classifiers[0], arm, 0)
-        added = training.filling.added().examples
+        run = comparison.classifier_run(fold, comparison.settings.classifiers[0], arm, 0)
+        added = run.data.added().examples
         mine = [each.spectrograms[:] for each in added if (each.labels == number).all()]
         sets[arm.name] = np.concatenate(mine)
     return sets

@@ -51,27 +51,26 @@ class Outcome:
 
     Attributes:
         arm: an arm of the comparison.
-        trainings: training runs, ordered by seed and fold.
+        runs: training runs, ordered by seed and fold.
         classes: class names, in the order of the class numbers.
         rare: names of the classes that were filled up in at least one fold.
     """
 
     arm: Arm
-    trainings: Sequence[ClassifierRun]
+    runs: Sequence[ClassifierRun]
     classes: Sequence[str]
     rare: Sequence[str]
 
     @property
     def seeds(self) -> list[int]:
         """Seeds of the training runs, in their order."""
-        return list(dict.fromkeys(training.seed for training in self.trainings))
+        return list(dict.fromkeys(run.seed for run in self.runs))
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
         """Predictions of all training runs, with ``seed`` and ``fold``."""
         tables = [
-            one.predictions().assign(seed=one.seed, fold=one.filling.fold.number)
-            for one in self.trainings
+            run.predictions().assign(seed=run.seed, fold=run.data.fold.number) for run in self.runs
         ]
         return pd.concat(tables, ignore_index=True)
 
@@ -117,7 +116,7 @@ class Outcome:
         Args:
             seed: seed of the bootstrap.
         """
-        cells, records = self.cells(self.seeds), [one.record() for one in self.trainings]
+        cells, records = self.cells(self.seeds), [run.record() for run in self.runs]
         measures = self.measures
         recalls = {
             label: estimate(cells, mean_recall([number]), seed=seed)
@@ -127,7 +126,7 @@ class Outcome:
         return {
             "meaning": self.arm.meaning,
             "seeds": self.seeds,
-            "trainings": len(self.trainings),
+            "trainings": len(self.runs),
             "generated": _mean([record.get("generated") for record in records]),
             "validation_uar": float(np.mean([record["validation_uar"] for record in records])),
             **{
@@ -285,9 +284,9 @@ def _arms(
 ) -> dict[str, dict[str, Any]]:
     seed = comparison.settings.seed
     outcomes = {
-        arm.name: Outcome(arm, trainings, classes, rare)
+        arm.name: Outcome(arm, runs, classes, rare)
         for arm in comparison.arms
-        if (trainings := comparison.trainings(protocol, classifier, arm))
+        if (runs := comparison.runs(protocol, classifier, arm))
     }
     found = {name: outcome.to_json(seed) for name, outcome in outcomes.items()}
     if NONE not in outcomes:

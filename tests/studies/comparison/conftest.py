@@ -71,10 +71,10 @@ def small(monkeypatch, small_classifiers) -> None:
 
 def pretend_to_train(training: ClassifierRun, verbose: int) -> None:
     """Predictions at random, right the more often the better the arm is meant to be."""
-    fold = training.filling.fold
+    fold = training.data.fold
     rng = np.random.default_rng(int(training.key, 16))
     classes = fold.parts.classes
-    chance = {"none": 0.4, "oversampling": 0.7}.get(training.filling.arm.name, 0.45)
+    chance = {"none": 0.4, "oversampling": 0.7}.get(training.data.arm.name, 0.45)
     clips = fold.split.test.clips
     truth = np.array([classes.index(clip.label(fold.label_set)) for clip in clips])
     right = rng.random(len(truth)) < chance

@@ -11,7 +11,7 @@ from serkit.progress import Progress
 from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.comparison_spectrograms import AudioPart
 from serkit.studies.engine import Comparison
-from serkit.studies.generators import GANRun
+from serkit.studies.generators import GANRun, in_order
 from serkit.studies.results import make_results
 from serkit.studies.run_folder import Run
 
@@ -104,35 +104,34 @@ def test_what_two_arms_do_alike_is_done_once(comparison, trained):
     made.run()
     # None with masks everywhere is the arm specaugment.
     assert trained == [f"compact-oversampling-k-fold-{fold}-seed-0" for fold in (1, 2, 3)]
-    assert len(made.trainings("k-fold", "compact", made.arms[0])) == 3
+    assert len(made.runs("k-fold", "compact", made.arms[0])) == 3
 
 
 def test_filtered_samples_need_the_classifier_of_the_sample_filter_first(comparison, trained):
     made = comparison(gated=True, arms=("none", "dcgan"), classifiers=("resnet50-head",))
-    first = made.training(made.folds[0], "resnet50-head", made.arms[1], 0)
-    filter_task = first.filling.filter_task
-    assert filter_task.training.keep_model
-    assert (filter_task.training.classifier, filter_task.training.filling.arm.name) == (
-        "compact",
-        "none",
-    )
+    first = made.classifier_run(made.folds[0], "resnet50-head", made.arms[1], 0)
+    reference = made.classifier_run(made.folds[0], "compact", made.arms[0], 0)
+    assert reference.keep_model
+    trained_filter = first.data.trained_filter
+    assert (trained_filter.key, trained_filter.model_file) == (reference.key, reference.model_file)
+    assert reference.place in first.needs
     tasks = [task.place for _, task in made._tasks(made.arms, (0,))]
-    assert tasks.index(filter_task.training.place) < tasks.index(first.place)
+    assert tasks.index(reference.place) < tasks.index(first.place)
     plain = comparison(arms=("none", "dcgan"), classifiers=("resnet50-head",))
-    assert plain.training(plain.folds[0], "resnet50-head", plain.arms[1], 0).key != first.key
+    assert plain.classifier_run(plain.folds[0], "resnet50-head", plain.arms[1], 0).key != first.key
 
 
 def test_a_gan_trained_on_a_test_speaker_is_refused(comparison, pretend, monkeypatch, small):
     """Planted in the cache: its samples would go into training."""
     made = comparison(arms=("none", "dcgan"))
     fold = made.folds[0]
-    for gan in made.generators("dcgan", fold).trainings():
+    for gan in in_order(made.gans("dcgan", fold)):
         gan.run(0)
         card = read_json(gan.place / "generator.json")
         heard = sorted({*card["speakers"], *fold.split.test.speakers()})
         write_json(gan.place / "generator.json", card | {"speakers": heard})
     monkeypatch.undo()
-    training = made.training(fold, "compact", made.arms[1], 0)
+    training = made.classifier_run(fold, "compact", made.arms[1], 0)
     with pytest.raises(LeakError, match="speakers"):
         training.run(0)
     assert not training.is_done
@@ -158,7 +157,7 @@ def test_spectrograms_are_pieces_before_what_needs_them(comparison):
         assert all(places.index(place) < places.index(task.place) for place in needs)
     # Those of other speeds when their arm's turn has come.
     assert places.index(*made.views.needs([0.9])) > places.index(
-        made.training(made.folds[2], "compact", made.arms[0], 0).place
+        made.classifier_run(made.folds[2], "compact", made.arms[0], 0).place
     )
 
 
@@ -203,7 +202,7 @@ def test_a_gan_that_diverges_takes_its_arm_along_and_no_other(comparison, preten
     made.run()
     assert set(made.failures.values()) == {"a loss is no number"}
     assert all("dcgan" in name for name in made.failures)
-    arms = {arm.name: made.trainings("k-fold", "compact", arm) for arm in made.arms}
+    arms = {arm.name: made.runs("k-fold", "compact", arm) for arm in made.arms}
     assert {name: len(mine) for name, mine in arms.items()} == {
         **{"none": 6, "oversampling": 6, "dcgan": 0}
     }
@@ -216,5 +215,5 @@ def test_more_seeds_that_lie_in_the_cache_do_not_count_for_other_arms(comparison
     comparison(more_seeds=(1,), best=2).run()
     made = comparison("other", more_seeds=(1,), best=1)
     made.run()
-    counts = [len(made.trainings("k-fold", "compact", arm)) for arm in made.arms]
+    counts = [len(made.runs("k-fold", "compact", arm)) for arm in made.arms]
     assert counts == [6, 6, 3]

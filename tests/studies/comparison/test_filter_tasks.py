@@ -4,25 +4,25 @@ import numpy as np
 import pytest
 
 from serkit.augmentation.arms import ARMS
-from serkit.studies.classifier_runs import ClassifierRun, TrainedFilter
-from serkit.studies.filling import Filling
+from serkit.studies.classifier_runs import ClassifierRun
+from serkit.studies.generators import TrainedFilter
+from serkit.studies.training_sets import TrainingSet
 
 
 @pytest.fixture
-def filter_task(pretended, fold, small, tmp_path):
+def trained_filter(pretended, fold, small, tmp_path):
     settings = replace(pretended[0].settings, gated=True)
-    filling = Filling(ARMS["none"], fold, settings, {})
-    training = ClassifierRun("compact", filling, 0, settings, tmp_path, keep_model=True)
-    training.run(0)
-    return TrainedFilter(training)
+    data = TrainingSet(ARMS["none"], fold, settings, {})
+    run = ClassifierRun("compact", data, 0, settings, tmp_path, keep_model=True)
+    run.run(0)
+    return TrainedFilter(fold, run.key, run.model_file)
 
 
-def test_the_sample_filter_has_the_training_clips_and_no_others(filter_task, fold):
-    sample_filter = filter_task.sample_filter()
+def test_the_sample_filter_has_the_training_clips_and_no_others(trained_filter, fold):
+    sample_filter = trained_filter.sample_filter
     assert sample_filter.clips == fold.split.train.counts("emotion")
     label = next(iter(fold.plan))
     real = fold.parts.of(fold.parts.rare(label))
     assert sample_filter.verdicts(real, label).copies.all()
-    assert filter_task.sample_filter() is sample_filter
-    assert filter_task.key == filter_task.training.key
+    assert trained_filter.sample_filter is sample_filter
     assert np.isfinite(sample_filter.embedding(real)).all()

@@ -4,7 +4,7 @@ import pytest
 
 from serkit.errors import LeakError
 from serkit.gans.sampling import load_generator
-from serkit.studies.generators import Generators
+from serkit.studies.generators import gan_runs, in_order
 
 pytestmark = pytest.mark.filterwarnings("ignore:a GAN is trained on")
 
@@ -21,21 +21,21 @@ def trained_at(tmp_path_factory):
 
 
 def _of(kind, fold, settings, folder):
-    return Generators(kind, fold, settings, folder)
+    return in_order(gan_runs(kind, fold, settings, folder))
 
 
 def test_one_of_all_clips_then_one_for_each_rare_class(fold, settings, tmp_path):
-    generators = _of("dcgan", fold, settings, tmp_path)
-    first, *others = generators.trainings()
+    gans = gan_runs("dcgan", fold, settings, tmp_path)
+    first, *others = in_order(gans)
     assert (first.name, first.before) == ("all", None)
     assert [one.name for one in others] == list(fold.plan)
     assert all(one.before is first for one in others)
     assert {clip.emotion for clip in others[0].clips.clips} == {others[0].name}
-    assert generators.of(others[0].name) is others[0]
+    assert gans[others[0].name] is others[0]
 
 
 def test_a_conditional_one_is_of_all_rare_classes_together(fold, settings, tmp_path):
-    first, together, *more = _of("conditional", fold, settings, tmp_path).trainings()
+    first, together, *more = _of("conditional", fold, settings, tmp_path)
     assert not more
     assert (first.name, together.name) == ("all", "rare")
     assert {clip.emotion for clip in together.clips.clips} == set(fold.plan)
@@ -45,7 +45,7 @@ def test_a_conditional_one_is_of_all_rare_classes_together(fold, settings, tmp_p
 
 def test_without_pretraining_each_begins_from_nothing(fold, settings, tmp_path):
     settings = replace(settings, gans=replace(settings.gans, pretraining=0))
-    trainings = list(_of("dcgan", fold, settings, tmp_path).trainings())
+    trainings = _of("dcgan", fold, settings, tmp_path)
     assert [one.name for one in trainings] == list(fold.plan)
     assert all(one.before is None for one in trainings)
 
@@ -54,22 +54,22 @@ def test_the_recipe_of_the_2021_report_begins_from_nothing_with_all_clips_in_a_b
     fold, settings, tmp_path
 ):
     report = replace(settings, gan_recipe="report")
-    for one in _of("dcgan", fold, report, tmp_path).trainings():
+    for one in _of("dcgan", fold, report, tmp_path):
         assert one.before is None
         assert (one.settings.discriminator, one.settings.augment) == ("staged", None)
         assert one.settings.batch_size == max(2, len(one.clips))
         assert one.settings.width == settings.gans.width
     # The other kinds of GAN are what they were.
-    assert next(_of("wgan-gp", fold, report, tmp_path).trainings()).name == "all"
+    assert _of("wgan-gp", fold, report, tmp_path)[0].name == "all"
 
 
 def test_no_gan_is_needed_where_no_class_is_rare(fold, settings, tmp_path):
-    assert not list(_of("dcgan", replace(fold, plan={}), settings, tmp_path).trainings())
+    assert not _of("dcgan", replace(fold, plan={}), settings, tmp_path)
 
 
 def test_the_key_changes_with_what_the_generator_depends_on(fold, settings, tmp_path):
     def key(fold=fold, **changed):
-        return list(_of("dcgan", fold, replace(settings, **changed), tmp_path).trainings())[-1].key
+        return _of("dcgan", fold, replace(settings, **changed), tmp_path)[-1].key
 
     known = key()
     assert key() == known
@@ -85,7 +85,7 @@ def test_the_key_changes_with_what_the_generator_depends_on(fold, settings, tmp_
 
 
 def test_a_trained_gan_is_stored_with_its_speakers(fold, settings, trained_at):
-    first, then, *_ = _of("dcgan", fold, settings, trained_at).trainings()
+    first, then, *_ = _of("dcgan", fold, settings, trained_at)
     for training in (first, then):
         assert not training.is_done
         training.run(0)
@@ -101,7 +101,7 @@ def test_norms_alone_are_tuned_where_there_is_something_to_begin_with(
     fold, settings, trained_at, monkeypatch
 ):
     settings = replace(settings, gans=replace(settings.gans, tuned="norms"))
-    first, then, *_ = _of("dcgan", fold, settings, trained_at).trainings()
+    first, then, *_ = _of("dcgan", fold, settings, trained_at)
     assert (first.norms_alone, then.norms_alone) == (False, True)
     if not first.is_done:
         first.run(0)
@@ -112,7 +112,7 @@ def test_norms_alone_are_tuned_where_there_is_something_to_begin_with(
 
 
 def test_clips_of_a_test_speaker_are_refused(fold, settings, tmp_path):
-    first = next(_of("dcgan", fold, settings, tmp_path).trainings())
+    first = _of("dcgan", fold, settings, tmp_path)[0]
     leaking = replace(first, clips=fold.split.test)
     with pytest.raises(LeakError, match="speakers"):
         leaking.run(0)

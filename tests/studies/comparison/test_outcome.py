@@ -8,8 +8,8 @@ from serkit.studies.results import Outcome, mean_recall
 @pytest.fixture
 def outcome(pretended):
     comparison, results = pretended
-    trainings = comparison.trainings("k-fold", "compact", comparison.arms[0])
-    return Outcome(comparison.arms[0], trainings, results["classes"], results["rare"])
+    runs = comparison.runs("k-fold", "compact", comparison.arms[0])
+    return Outcome(comparison.arms[0], runs, results["classes"], results["rare"])
 
 
 def test_measures_are_those_of_all_predictions(outcome):

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 
 from serkit.augmentation.sample_filter import Verdicts
-from serkit.studies.generators import Generators, Samples
+from serkit.studies.generators import Samples, gan_runs
 
 
 @pytest.fixture
 def training(pretended, fold, pretend, tmp_path):
     label = next(iter(fold.plan))
-    training = Generators("dcgan", fold, pretended[0].settings, tmp_path).of(label)
+    training = gan_runs("dcgan", fold, pretended[0].settings, tmp_path)[label]
     training.run(0)
     return training
 
@@ -19,6 +19,7 @@ class _Filter:
     def __init__(self, key, nothing=False):
         self.key, self._nothing = key, nothing
 
+    @property
     def sample_filter(self):
         return self
 

@@ -8,7 +8,7 @@ from serkit.augmentation.arms import ARMS
 from serkit.errors import LeakError
 from serkit.models.pretrained import WeightsCard
 from serkit.studies.classifier_runs import ClassifierRun, weights_key
-from serkit.studies.filling import Added, Filling
+from serkit.studies.training_sets import Added, TrainingSet
 from serkit.training.examples import Examples
 from serkit.training.live import LiveSpectrograms
 
@@ -22,8 +22,8 @@ def training(pretended, fold, tmp_path):
 
     def make(arm="none", seed=0, keep=False, folder=tmp_path, **changed):
         own = replace(settings, **changed)
-        filling = Filling(ARMS[arm], fold, own, {})
-        return ClassifierRun("compact", filling, seed, own, folder, keep)
+        data = TrainingSet(ARMS[arm], fold, own, {})
+        return ClassifierRun("compact", data, seed, own, folder, keep)
 
     return make
 
@@ -114,10 +114,10 @@ def test_live_training_without_randomness_predicts_the_same(trained):
     """Copies of rare classes' clips included, which have waveforms as well."""
     cached, live = trained("oversampling"), trained("oversampling", live=True)
     assert cached.key != live.key
-    (parts,) = live.filling.parts
+    (parts,) = live.data.parts
     assert isinstance(live._train()[0].spectrograms, LiveSpectrograms)
     assert (live._train()[0].spectrograms.rows >= 0).all()
-    assert parts.classes == cached.filling.fold.classes
+    assert parts.classes == cached.data.fold.classes
     assert cached.history() == live.history()
     assert cached.predictions().equals(live.predictions())
     assert cached.record() == live.record()
@@ -150,7 +150,7 @@ def test_predictions_have_the_attributes_of_the_current_manifest(trained, fold):
     one = trained()
     clips = tuple(replace(clip, gender="other") for clip in fold.split.test.clips)
     mended = replace(fold.split, test=replace(fold.split.test, clips=clips))
-    again = replace(one, filling=replace(one.filling, fold=replace(fold, split=mended)))
+    again = replace(one, data=replace(one.data, fold=replace(fold, split=mended)))
     assert again.key == one.key
     assert set(again.predictions()["gender"]) == {"other"}
 
@@ -158,7 +158,7 @@ def test_predictions_have_the_attributes_of_the_current_manifest(trained, fold):
 def test_classes_may_be_called_by_numbers(training):
     one = training()
     one.place.mkdir(parents=True)
-    split = one.filling.fold.split
+    split = one.data.fold.split
     rows = "".join("r,p,c,s,0,1,2,0.5\n" for _ in split.test.clips)
     head = "root,path,corpus,speaker,gender,truth,predicted,logit_1\n"
     (one.place / "predictions.csv").write_text(head + rows)
@@ -195,7 +195,7 @@ def test_weights_trained_on_a_test_speaker_are_refused(training, fold, tmp_path)
     assert not one.is_done
 
 
-class _Leaking(Filling):
+class _Leaking(TrainingSet):
     """A statistic of all clips, test speakers' too, goes into what is added."""
 
     def added(self):
@@ -207,8 +207,8 @@ class _Leaking(Filling):
 
 def test_a_statistic_of_test_speakers_is_refused(training, fold):
     one = training("oversampling")
-    leaking = _Leaking(*(ARMS["oversampling"], fold, one.settings, {}))
+    leaking = _Leaking(ARMS["oversampling"], fold, one.settings, {})
     with pytest.raises(LeakError, match="speakers") as caught:
-        replace(one, filling=leaking).run(0)
+        replace(one, data=leaking).run(0)
     assert all(name in str(caught.value) for name in fold.split.test.speakers())
-    assert not replace(one, filling=leaking).is_done
+    assert not replace(one, data=leaking).is_done

@@ -4,21 +4,22 @@ import numpy as np
 import pytest
 
 from serkit.augmentation.arms import ARMS
-from serkit.studies.filling import Filling, copies_of, noise_like
-from serkit.studies.generators import Generators
+from serkit.studies.generators import gan_runs, in_order
+from serkit.studies.training_sets import TrainingSet, copies_of, noise_like
 from serkit.training.examples import Examples
 
 
 @pytest.fixture
-def filling(pretended, fold, pretend, tmp_path):
+def training_set(pretended, fold, pretend, tmp_path):
     """Makes what an arm adds."""
     settings = pretended[0].settings
-    generators = {"dcgan": Generators("dcgan", fold, settings, tmp_path)}
-    for training in generators["dcgan"].trainings():
-        training.run(0)
+    gans = gan_runs("dcgan", fold, settings, tmp_path)
+    for gan in in_order(gans):
+        gan.run(0)
 
     def make(name, **changed):
-        return Filling(ARMS[name], fold, replace(settings, **changed), generators)
+        own = gans if name == "dcgan" else {}
+        return TrainingSet(ARMS[name], fold, replace(settings, **changed), own)
 
     return make
 
@@ -30,19 +31,19 @@ def _counts(examples, classes):
 
 @pytest.mark.parametrize("name", ["oversampling", "noise-images", "dcgan"])
 @pytest.mark.parametrize("fraction", [1.0, 0.5])
-def test_every_arm_adds_the_same_number_of_the_same_classes(filling, fold, name, fraction):
-    found = filling(name, generated_share=fraction).added().examples
+def test_every_arm_adds_the_same_number_of_the_same_classes(training_set, fold, name, fraction):
+    found = training_set(name, generated_share=fraction).added().examples
     assert _counts(found, fold.parts.classes) == fold.plan
     assert all(part.speakers <= fold.split.train.speakers() for part in found)
 
 
-def test_arms_that_fill_nothing_add_nothing(filling):
-    assert filling("specaugment").added().examples == []
-    assert filling("specaugment").key is None
+def test_arms_that_fill_nothing_add_nothing(training_set):
+    assert training_set("specaugment").added().examples == []
+    assert training_set("specaugment").key is None
 
 
-def test_copies_are_of_the_class_each_as_often_as_any_other(filling, fold):
-    found = filling("oversampling").added().examples
+def test_copies_are_of_the_class_each_as_often_as_any_other(training_set, fold):
+    found = training_set("oversampling").added().examples
     for label, part in zip(fold.plan, found, strict=True):
         real = fold.parts.of(fold.parts.rare(label))
         spectrograms = np.asarray(part.spectrograms)
@@ -52,9 +53,9 @@ def test_copies_are_of_the_class_each_as_often_as_any_other(filling, fold):
         assert times.max() - times.min() <= 1
 
 
-def test_half_of_what_is_generated_can_be_copies(filling, fold):
+def test_half_of_what_is_generated_can_be_copies(training_set, fold):
     label, count = next(iter(fold.plan.items()))
-    made, copied = filling("dcgan", generated_share=0.5).added().examples[:2]
+    made, copied = training_set("dcgan", generated_share=0.5).added().examples[:2]
     assert (len(made), len(copied)) == (round(count / 2), count - round(count / 2))
     assert copied.speakers == frozenset(fold.parts.rare(label).speakers())
 
@@ -63,23 +64,23 @@ def test_half_of_what_is_generated_can_be_copies(filling, fold):
     ("name", "fraction", "made"),
     [("dcgan", 0.5, 0.5), ("noise-images", 1.0, 1.0), ("oversampling", 1, 0)],
 )
-def test_it_is_counted_what_was_generated(filling, fold, name, fraction, made):
+def test_it_is_counted_what_was_generated(training_set, fold, name, fraction, made):
     wanted = {label: round(made * count) for label, count in fold.plan.items() if made}
-    assert filling(name, generated_share=fraction).added().generated == wanted
+    assert training_set(name, generated_share=fraction).added().generated == wanted
 
 
-def test_the_key_changes_with_what_is_added(filling, fold):
+def test_the_key_changes_with_what_is_added(training_set, fold):
     keys = [
-        filling("oversampling").key,
-        filling("noise-images").key,
-        filling("dcgan").key,
-        filling("dcgan", generated_share=0.5).key,
-        filling("dcgan", seed=1).key,
-        replace(filling("dcgan"), fold=replace(fold, plan={"angry": 1})).key,
+        training_set("oversampling").key,
+        training_set("noise-images").key,
+        training_set("dcgan").key,
+        training_set("dcgan", generated_share=0.5).key,
+        training_set("dcgan", seed=1).key,
+        replace(training_set("dcgan"), fold=replace(fold, plan={"angry": 1})).key,
     ]
     assert len({repr(key) for key in keys}) == len(keys)
     # Of copies nothing is generated.
-    assert filling("oversampling", generated_share=0.5).key == keys[0]
+    assert training_set("oversampling", generated_share=0.5).key == keys[0]
 
 
 def test_noise_has_the_level_of_the_clips_and_no_content(rng):

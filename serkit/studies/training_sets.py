@@ -1,5 +1,6 @@
-"""The examples that an arm adds to rare classes: copies, noise, or generated samples."""
+"""Training sets: what an arm adds to rare classes, as copies, noise or generated samples."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serkit.augmentation.arms import COPIES, NOISE, Arm
+from serkit.augmentation.arms import COPIES, GANS, NOISE, Arm
 from serkit.seeds import derive_seed
 from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.folds import Fold
-from serkit.studies.generators import FilterTask, Generators, Samples
+from serkit.studies.generators import GANRun, Samples, TrainedFilter
 from serkit.studies.partitions import Partitions
 from serkit.training.examples import Examples
 from serkit.training.live import LiveSpectrograms
@@ -34,23 +35,23 @@ class Added:
 
 
 @dataclass(frozen=True)
-class Filling:
-    """Examples that one arm adds to the training partition of one fold.
+class TrainingSet:
+    """The training examples of one arm on one fold: its clips, and what is added to rare classes.
 
     Attributes:
         arm: an arm of the comparison.
         fold: a fold of the comparison; its plan gives the number of examples to add by class.
         settings: settings of the comparison.
-        generators: GANs of the fold by kind; at least the arm's kind.
-        filter_task: task of the sample filter for generated samples; None accepts all samples.
-            Copies replace the samples that are missing after filtering.
+        gans: GANs of the arm's kind, by class; empty for an arm without GANs.
+        trained_filter: filter of generated samples; None accepts all samples. Copies replace the
+            samples that are missing after filtering.
     """
 
     arm: Arm
     fold: Fold
     settings: ComparisonSettings
-    generators: dict[str, Generators]
-    filter_task: FilterTask | None = None
+    gans: Mapping[str, GANRun]
+    trained_filter: TrainedFilter | None = None
 
     @property
     def key(self) -> Any:
@@ -61,28 +62,21 @@ class Filling:
         if self.arm.fill == COPIES:
             return found
         found["share"] = self.settings.generated_share
-        if self.arm.fill in self.generators:
-            generators = self.generators[self.arm.fill]
-            found["gans"] = [generators.of(label).key for label in self.fold.plan]
-            found["gate"] = self.filter_task.key if self.filter_task else None
+        if self.arm.fill in GANS:
+            found["gans"] = [gan.key for gan in self.gans.values()]
+            found["gate"] = self.trained_filter.key if self.trained_filter else None
         return found
 
     @property
     def needs(self) -> tuple[Path, ...]:
         """Folders of the tasks that must run before: GANs, and the sample filter's classifier."""
-        if self.arm.fill not in self.generators:
-            return ()
-        generators = self.generators[self.arm.fill]
-        gans = [generators.of(label).place for label in self.fold.plan]
-        filter_task = [self.filter_task.place] if self.filter_task else []
-        return tuple(dict.fromkeys([*gans, *filter_task]))
+        filters = [self.trained_filter.place] if self.trained_filter else []
+        return tuple(dict.fromkeys([*(gan.place for gan in self.gans.values()), *filters]))
 
     @property
     def failure(self) -> str | None:
         """Why a GAN of this arm failed; None if none failed."""
-        generators = self.generators.get(self.arm.fill)
-        gans = (generators.of(label) for label in self.fold.plan) if generators else ()
-        return next(filter(None, (gan.failure for gan in gans)), None)
+        return next(filter(None, (gan.failure for gan in self.gans.values())), None)
 
     @cached_property
     def parts(self) -> tuple[Partitions, ...]:
@@ -110,9 +104,8 @@ class Filling:
             label: a class of the fold's plan.
             count: requested number of samples.
         """
-        training = self.generators[self.arm.fill].of(label)
         seed = derive_seed(self.settings.seed, "filling", label)
-        return Samples(training, label, count, seed, self.filter_task)
+        return Samples(self.gans[label], label, count, seed, self.trained_filter)
 
     def _of_class(self, label: str, count: int) -> tuple[Examples | None, Examples]:
         """Return the generated examples, None if there are none, and the copies of one class.
