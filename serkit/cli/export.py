@@ -106,7 +106,7 @@ def _refuse(options: argparse.Namespace, kind: str, *names: str) -> None:
 
 def _of_run(options: argparse.Namespace, folder: Path) -> Path:
     from serkit.studies.deployment import AbstentionSettings, export_run
-    from serkit.studies.finished_comparison import FinishedComparison
+    from serkit.studies.finished_comparison import keep_networks
 
     coverage = options.coverage
     if coverage is None and options.accuracy is None:
@@ -114,8 +114,7 @@ def _of_run(options: argparse.Namespace, folder: Path) -> Path:
     # Raise for values that are not valid before anything is trained.
     settings = AbstentionSettings(coverage, options.accuracy, options.samples)
     fold = 1 if options.fold is None else options.fold
-    run = FinishedComparison(folder, options.cache)
-    given = run.keep(options.arm, options.classifier, fold)
+    given = keep_networks(folder, options.arm, options.classifier, fold, cache=options.cache)
     return export_run(given, options.out, settings)
 
 

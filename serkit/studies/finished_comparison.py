@@ -8,7 +8,6 @@ from typing import Any
 from serkit.augmentation.arms import DCGAN, NONE, Arm
 from serkit.errors import InputError, check_choice
 from serkit.files import read_json
-from serkit.progress import Progress
 from serkit.serialization import restored
 from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.comparison import fixed
@@ -24,59 +23,63 @@ DEMO_ARMS = {"original": NONE, "augmented": DCGAN}
 """Names of the demo's arms in ``metrics.json``, and of the same arms in the comparison."""
 
 
-class FinishedComparison:
-    """Results of a finished :func:`serkit.studies.comparison.compare` or of the demo.
+def read_finished(folder: Path) -> tuple[ComparisonSettings, dict[str, Any]]:
+    """Read settings and results of a finished comparison or demo.
 
     Args:
         folder: the run folder.
-        cache: folder of spectrograms, GANs and training runs; default: in the run folder. Missing
-            results are computed again.
-        progress: reports progress to the user.
 
-    Attributes:
-        settings: settings of the comparison.
-        results: content of ``comparison.json``.
+    Returns:
+        The settings, and the content of ``comparison.json``.
 
     Raises:
         InputError: if the folder holds no finished comparison.
     """
+    try:
+        results: dict[str, Any] = read_json(folder / "comparison.json")
+        # comparison.json has the last arms, classifiers and seeds; settings.json has the folders of
+        # the recordings.
+        values = results["settings"] | read_json(folder / "settings.json")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{folder} is no finished run of serkit demo or serkit compare ({error}); valid is "
+            "the folder that it was given as --out"
+        ) from error
+    # The class of the settings follows from their kind, not from their values.
+    tuned = {kind: restored(SETTINGS[kind], one) for kind, one in values.get("tuned", {}).items()}
+    return replace(restored(ComparisonSettings, values | {"tuned": {}}), tuned=tuned), results
 
-    def __init__(
-        self, folder: Path, cache: Path | None = None, progress: Progress | None = None
-    ) -> None:
-        self.folder: Path = folder
-        self.cache: Path | None = cache
-        self.progress: Progress = progress or Progress()
-        try:
-            self.results: dict[str, Any] = read_json(folder / "comparison.json")
-            # comparison.json has the last arms, classifiers and seeds; settings.json has
-            # the folders of the recordings.
-            values = self.results["settings"] | read_json(folder / "settings.json")
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                f"{folder} is no finished run of serkit demo or serkit compare ({error}); valid is "
-                "the folder that it was given as --out"
-            ) from error
-        self.settings: ComparisonSettings = _settings(values)
 
-    def keep(
-        self, arm: str | None = None, classifier: str | None = None, fold: int = 1
-    ) -> ClassifierToExport:
-        """Return an arm's networks on a fold; train those that were not saved, and save them.
+def keep_networks(
+    folder: Path,
+    arm: str | None = None,
+    classifier: str | None = None,
+    fold: int = 1,
+    *,
+    cache: Path | None = None,
+) -> ClassifierToExport:
+    """Return an arm's networks on a fold; train those that were not saved, and save them.
 
-        ``serkit compare`` saves the predictions of its networks, but not the networks. The same
-        clips and seeds give the same networks again. ``serkit demo`` saves them.
+    ``serkit compare`` saves the predictions of its networks, but not the networks. The same clips
+    and seeds give the same networks again. ``serkit demo`` saves them.
 
-        Args: as for :func:`networks_of`.
+    Args:
+        folder: run folder of a finished comparison or demo.
+        arm: as for :func:`networks_of`.
+        classifier: as for :func:`networks_of`.
+        fold: as for :func:`networks_of`.
+        cache: folder of spectrograms, GANs and training runs; default: in the run folder. Missing
+            results are computed again.
 
-        Raises:
-            InputError: if there is no such arm, classifier or fold, or a training run failed.
-            ResumeError: if another process uses the folder.
-        """
-        with Run(self.folder, fixed(self.settings)) as run:
-            kept = replace(self.settings, keep_models=True)
-            comparison = Comparison(kept, run.folder, self.cache, self.progress)
-            return networks_of(comparison, self.results, arm, classifier, fold)
+    Raises:
+        InputError: if the folder holds no finished comparison, there is no such arm, classifier or
+            fold, or a training run failed.
+        ResumeError: if another process uses the folder.
+    """
+    settings, results = read_finished(folder)
+    with Run(folder, fixed(settings)) as run:
+        comparison = Comparison(replace(settings, keep_models=True), run.folder, cache)
+        return networks_of(comparison, results, arm, classifier, fold)
 
 
 def networks_of(
@@ -152,11 +155,3 @@ def _of_comparison(
         "uar": found["uar"],
         "verdict": None if arm.name == NONE else found["difference"]["verdict"],
     }
-
-
-def _settings(values: dict[str, Any]) -> ComparisonSettings:
-    # The class of the settings follows from their kind, not from their values.
-    tuned = {kind: restored(SETTINGS[kind], one) for kind, one in values.get("tuned", {}).items()}
-    known = {name: value for name, value in values.items() if name != "tuned"}
-    settings: ComparisonSettings = restored(ComparisonSettings, known | {"tuned": {}})
-    return replace(settings, tuned=tuned)

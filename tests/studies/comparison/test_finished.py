@@ -17,7 +17,7 @@ from serkit.models.fitting import FitSettings
 from serkit.studies import comparison_settings
 from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.comparison import compare
-from serkit.studies.finished_comparison import FinishedComparison
+from serkit.studies.finished_comparison import keep_networks, read_finished
 from serkit.studies.search_spaces import CompactRecipe
 
 
@@ -36,7 +36,7 @@ def compared(synthetic_root, settings_of, small_classifiers, tmp_path_factory) -
 
 @pytest.fixture
 def kept(compared, small):
-    return FinishedComparison(compared).keep("none")
+    return keep_networks(compared, "none")
 
 
 def test_the_networks_are_those_that_were_compared(compared, kept):
@@ -55,10 +55,10 @@ def test_to_keep_them_changes_nothing_and_a_second_time_trains_nothing(
     compared, kept, small, monkeypatch
 ):
     before = (compared / "comparison.json").read_bytes()
-    compare(FinishedComparison(compared).settings, compared)
+    compare(read_finished(compared)[0], compared)
     assert (compared / "comparison.json").read_bytes() == before
     monkeypatch.setattr(ClassifierRun, "run", None)
-    again = FinishedComparison(compared).keep("none")
+    again = keep_networks(compared, "none")
     assert again.classifiers == kept.classifiers
 
 
@@ -95,7 +95,7 @@ def test_a_training_that_fails_is_said(compared, small, tmp_path, monkeypatch):
 
     monkeypatch.setattr(ClassifierRun, "run", diverge)
     with pytest.raises(InputError, match="loss is nan"):
-        FinishedComparison(folder).keep("none")
+        keep_networks(folder, "none")
 
 
 @pytest.mark.parametrize(
@@ -108,15 +108,15 @@ def test_a_training_that_fails_is_said(compared, small, tmp_path, monkeypatch):
 )
 def test_what_was_not_compared_is_refused(compared, small, wanted, problem):
     with pytest.raises(InputError, match=problem):
-        FinishedComparison(compared).keep(**wanted)
+        keep_networks(compared, **wanted)
 
 
 def test_a_folder_without_a_comparison_is_refused(tmp_path):
     with pytest.raises(InputError, match="no finished run"):
-        FinishedComparison(tmp_path)
+        read_finished(tmp_path)
     write_json(tmp_path / "comparison.json", [])
     with pytest.raises(InputError, match="no finished run"):
-        FinishedComparison(tmp_path)
+        read_finished(tmp_path)
 
 
 def test_all_settings_come_back(synthetic_root, settings_of, tmp_path):
@@ -130,4 +130,4 @@ def test_all_settings_come_back(synthetic_root, settings_of, tmp_path):
     )
     write_json(tmp_path / "settings.json", settings.to_json())
     write_json(tmp_path / "comparison.json", {"settings": {"roots": ["gone"]}})
-    assert FinishedComparison(tmp_path).settings == settings
+    assert read_finished(tmp_path)[0] == settings

@@ -19,7 +19,7 @@ from serkit.models.compact import CompactSettings
 from serkit.models.fitting import FitSettings
 from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.demo import demo_settings, run_demo
-from serkit.studies.finished_comparison import FinishedComparison
+from serkit.studies.finished_comparison import keep_networks
 from serkit.studies.gan_kinds import GanSizes
 from serkit.studies.search_spaces import CompactRecipe
 
@@ -116,7 +116,7 @@ def test_a_finished_run_is_not_repeated_but_a_removed_model_is_exported_again(do
 @pytest.mark.parametrize(("name", "arm"), [("original", "none"), ("augmented", "dcgan")])
 def test_both_arms_can_be_exported(done, name, arm, monkeypatch):
     monkeypatch.setattr(ClassifierRun, "run", None)
-    given = FinishedComparison(done).keep(name)
+    given = keep_networks(done, name)
     assert (given.known["arm"], given.known["protocol"]) == (arm, "hold-out, one split")
     generated = read_json(done / "metrics.json")["generated"]
     assert given.known["generated"] == ({} if arm == "none" else generated)

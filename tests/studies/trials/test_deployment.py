@@ -11,12 +11,12 @@ from serkit.export.versions import DETAILS
 from serkit.files import read_json
 from serkit.studies import deployment
 from serkit.studies.deployment import AbstentionSettings, export_run, try_out
-from serkit.studies.finished_comparison import FinishedComparison
+from serkit.studies.finished_comparison import keep_networks
 from serkit.uncertainty.temperature import best_temperature
 
 
 def _deliver(run: Path, out: Path, **settings) -> Path:
-    given = FinishedComparison(run).keep()
+    given = keep_networks(run)
     return export_run(
         replace(given, known={**given.known, "leaky": True}), out, AbstentionSettings(**settings)
     )
@@ -41,7 +41,7 @@ def test_the_model_has_its_metadata(delivered):
 
 
 def test_it_is_calibrated_and_abstains_as_chosen_on_validation_speakers(delivered, finished_run):
-    given = FinishedComparison(finished_run).keep()
+    given = keep_networks(finished_run)
     parts = given.parts
     validation = parts.split.validation
     model = keras.models.load_model(given.classifiers[0])
