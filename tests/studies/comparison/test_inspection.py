@@ -1,13 +1,21 @@
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import serkit
 from serkit.errors import LeakError
 from serkit.models.fitting import FitSettings
 from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.engine import Comparison
-from serkit.studies.inspection import Listener, inspect
 from serkit.studies.run_folder import Run
 
+_EXPERIMENT = Path(serkit.__file__).parents[1] / "experiments" / "inspect_samples.py"
+_SPEC = importlib.util.spec_from_file_location("inspect_samples", _EXPERIMENT)
+inspect_samples = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(inspect_samples)
+Listener, inspect = inspect_samples.Listener, inspect_samples.inspect
 FIT = FitSettings(epochs=1, steps_per_epoch=2, batch_size=8)
 
 
