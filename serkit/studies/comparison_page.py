@@ -15,8 +15,7 @@ from serkit.reporting.page import Section, Table, write_report
 from serkit.reporting.verdicts import FEWEST_SPEAKERS, LEAKY, headline
 from serkit.studies.engine import Comparison
 from serkit.studies.exports import arm_cells, beside_cells, interval, per_cent
-from serkit.studies.inspection import gan_section
-from serkit.studies.recording_sections import recording_sections
+from serkit.studies.page_sections import gan_section, recording_sections
 from serkit.studies.results import EFFECTS
 
 # Maximum numbers of arms in figures; more curves in one figure could not be distinguished.

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from serkit.studies.inspection import gan_section
+from serkit.studies.page_sections import gan_section
 
 
 def test_real_beside_generated_with_sound_for_both(pretended):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from serkit.studies.recording_sections import cropped
+from serkit.studies.page_sections import cropped
 
 
 @pytest.mark.parametrize("length", [5, 10, 11, 20])
