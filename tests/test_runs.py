@@ -7,27 +7,6 @@ from serkit.files import read_json
 from serkit.studies.run_folder import Run, versions
 
 
-def test_a_stage_is_done_once_over_two_runs(tmp_path):
-    calls = []
-
-    def work():
-        calls.append(1)
-        return {"clips": 3}
-
-    for _ in range(2):
-        with Run(tmp_path, {"seed": 1}) as run:
-            assert run.stage("audit", work) == {"clips": 3}
-            assert (tmp_path / "stages" / "audit.json").exists()
-    assert len(calls) == 1
-
-
-def test_a_stage_that_raises_is_not_done(tmp_path):
-    with Run(tmp_path, {}) as run:
-        with pytest.raises(ZeroDivisionError):
-            run.stage("bad", lambda: 1 / 0)
-        assert not (tmp_path / "stages" / "bad.json").exists()
-
-
 def test_other_settings_are_refused_by_name(tmp_path):
     with Run(tmp_path, {"seed": 1, "gan": {"steps": 10}}):
         pass
@@ -54,7 +33,6 @@ def test_bad_input_before_any_work_does_not_bind_the_folder_to_its_settings(tmp_
 @pytest.mark.parametrize(
     ("error", "before"),
     [
-        (InputError("x"), lambda run: run.stage("audit", dict)),
         (InputError("x"), lambda run: run.begin_work()),
         (KeyboardInterrupt(), lambda run: None),
     ],
@@ -80,17 +58,8 @@ def test_versions_name_everything_that_affects_results():
     assert {"serkit", "python", "git_commit", "keras", "numpy"} <= set(found)
 
 
-def test_run_folder_keeps_settings_versions_and_times(tmp_path):
-    with Run(tmp_path, {"seed": 1}) as run:
-        run.stage("a", dict)
-        assert read_json(tmp_path / "stages" / "a.json").keys() == {"result", "seconds"}
-    assert (tmp_path / "versions.json").exists()
-
-
-def test_a_forgotten_stage_is_done_again_and_leftovers_go(tmp_path):
+def test_versions_are_written_and_leftovers_go(tmp_path):
     (tmp_path / ".partial-1-x.npy").touch()
-    with Run(tmp_path, {}) as run:
+    with Run(tmp_path, {"seed": 1}):
         assert not list(tmp_path.glob(".partial-*"))
-        run.stage("export", lambda: {"n": 1})
-        run.forget("export")
-        assert run.stage("export", lambda: {"n": 2}) == {"n": 2}
+    assert (tmp_path / "versions.json").exists()

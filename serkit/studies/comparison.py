@@ -4,15 +4,12 @@ import functools
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
-from serkit.errors import InputError, RecordingError
+from serkit.errors import RecordingError
 from serkit.files import write_json
 from serkit.progress import Progress, Silent
 from serkit.studies.comparison_page import write_story
 from serkit.studies.comparison_settings import ComparisonSettings
-from serkit.studies.comparison_spectrograms import AUDIO, AudioPart, Views
-from serkit.studies.engine import MANIFEST, Comparison, open_corpus
+from serkit.studies.engine import MANIFEST, Comparison
 from serkit.studies.exports import write_tables
 from serkit.studies.results import make_results
 from serkit.studies.run_folder import Run
@@ -41,24 +38,7 @@ def reopened(settings: ComparisonSettings, out: Path, cache: Path, name: str) ->
     Raises:
         InputError: if there is no such task.
     """
-    if Path(name).parts[0] == AUDIO:
-        # Spectrograms depend neither on splits nor on rare classes, so folds are not needed.
-        return _find(_views(settings, out, cache), cache / name)
     return _comparison(settings, out, cache).task_at(name)
-
-
-def _find(views: Views, place: Path) -> AudioPart:
-    for part in views.parts(views):
-        if part.place == place:
-            return part
-    raise InputError(f"`name` must be spectrograms of this comparison. Received: {place.name}.")
-
-
-@functools.lru_cache(maxsize=1)
-def _views(settings: ComparisonSettings, out: Path, cache: Path) -> Views:
-    # As :class:`serkit.studies.engine.Comparison` does.
-    tf.config.experimental.enable_op_determinism()
-    return Views(settings, open_corpus(settings, out, Silent()), cache)
 
 
 @functools.lru_cache(maxsize=1)

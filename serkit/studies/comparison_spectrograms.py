@@ -22,9 +22,6 @@ from serkit.training.live import LiveSpectrograms
 from serkit.training.shards import Rows
 from serkit.training.spectrograms import compute_spectrograms, open_cache
 
-AUDIO = "audio"
-"""Folder of all these tasks, below the folder of all results."""
-
 
 @dataclass(frozen=True, eq=False)
 class AudioPart:
@@ -62,7 +59,7 @@ class AudioPart:
     @property
     def place(self) -> Path:
         """Folder of this task."""
-        return self.folder / AUDIO / f"speed-{self.speed:g}-{self.key}"
+        return self.folder / "audio" / f"speed-{self.speed:g}-{self.key}"
 
     @property
     def is_done(self) -> bool:

@@ -1,6 +1,7 @@
 """The demo: a comparison with one split and two arms, then an export of the better classifier."""
 
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from serkit.datasets.imbalance import RARE_BELOW
 from serkit.datasets.splits import RANDOM
 from serkit.datasets.synthetic import SyntheticSettings
 from serkit.errors import DivergedError, check_choice
-from serkit.files import write_json
+from serkit.files import read_json, write_json
 from serkit.gans.dcgan import REPORT, SMALL_DATA
 from serkit.metrics.classification import average_recall, score, tabulate
 from serkit.metrics.paired import difference
@@ -148,7 +149,7 @@ def run_demo(
             _tell(metrics, progress)
             _publish(comparison, out)
         with progress.stage("export, and a prediction with the exported model"):
-            model = _export(comparison, results, run, folder)
+            model = _export(comparison, results, folder)
     progress.say(f"\nreport: {out / 'report.html'}\nmodel:  {model}")
     return metrics
 
@@ -263,20 +264,19 @@ def _publish(comparison: Comparison, out: Path) -> None:
     comparison.trained_filter(fold).sample_filter.save(out / "judge")
 
 
-def _export(comparison: Comparison, results: Mapping[str, Any], run: Run, folder: Path) -> str:
+def _export(comparison: Comparison, results: Mapping[str, Any], folder: Path) -> Path:
     given = networks_of(comparison, results)
     networks = [file.parent.name for file in given.classifiers]
-
-    def work() -> dict[str, Any]:
-        return {"model": str(export_run(given, folder)), "networks": networks}
-
-    found = run.stage("export", work)
+    record = comparison.out / "stages" / "export.json"
+    known = read_json(record)["result"] if record.exists() else {}
+    model = Path(known.get("model", ""))
     # The model may have been removed, or the run repeated with another protocol.
-    there = Path(found["model"]).is_dir() and Path(found["model"]).parent == folder
-    if not there or found.get("networks") != networks:
-        run.forget("export")
-        found = run.stage("export", work)
-    model = found["model"]
+    if known.get("networks") != networks or model.parent != folder or not model.is_dir():
+        began = time.monotonic()
+        model = export_run(given, folder)
+        seconds = round(time.monotonic() - began, 1)
+        result = {"model": str(model), "networks": networks}
+        write_json(record, {"result": result, "seconds": seconds})
     clip = comparison.folds[0].split.test.clips[0]
     file = comparison.corpus.file(clip)
     comparison.progress.say(

@@ -23,7 +23,6 @@ from serkit.studies.folds import Fold, make_folds
 from serkit.studies.generators import GANRun, TrainedFilter, gan_runs, in_order
 from serkit.studies.training_sets import TrainingSet
 from serkit.tasks.graph import Engine, LocalEngine, Task, TaskFactory, TaskGraph
-from serkit.training.shards import Rows
 
 MANIFEST = "manifest.csv"
 
@@ -113,11 +112,6 @@ class Comparison:
             for arm in self.arms
             if arm.fill in GANS
         }
-
-    @property
-    def spectrograms(self) -> Rows:
-        """Spectrograms ``(clips, frames, bins, 1)`` of all clips; missing ones are computed."""
-        return self.views[1.0]
 
     def run(self, engine: Engine | None = None, task_factory: TaskFactory | None = None) -> None:
         """Run all tasks: spectrograms, all arms, then ``none`` and the best arms with more seeds.

@@ -241,7 +241,7 @@ def make_results(comparison: Comparison) -> dict[str, Any]:
         found["failed"] = comparison.failures
     if len(_corpora(comparison)) > 1:
         try:
-            probed = tell_corpora(comparison.corpus, comparison.spectrograms, settings.seed)
+            probed = tell_corpora(comparison.corpus, comparison.views[1.0], settings.seed)
         except InputError as error:
             probed = {"not_told": str(error)}
         found["corpora"] = probed

@@ -1,10 +1,8 @@
-"""The run folder: settings, versions, finished stages."""
+"""The run folder: settings, versions, and a lock."""
 
 import importlib.metadata
 import platform
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +31,7 @@ _PACKAGES = (
 class Run:
     """Run folder from which an interrupted run can be resumed.
 
-    The folder holds ``settings.json``, ``versions.json`` and one ``stages/<name>.json`` per
-    finished stage. A stage may write other files.
+    The folder holds ``settings.json`` and ``versions.json``, beside what the run writes.
 
     Use this class in a ``with`` statement, which locks the folder. If an InputError leaves the
     statement before work has begun, the settings are removed. The user can then start again with
@@ -85,30 +82,8 @@ class Run:
         self._lock.release()
 
     def begin_work(self) -> None:
-        """Keep the settings from now on, even if an error occurs; :meth:`stage` does so too."""
+        """Keep the settings from now on, even if an error occurs."""
         self._begun = True
-
-    def stage(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Return the recorded result of a stage; if the stage is not done, run it first.
-
-        Args:
-            name: name of the stage.
-            work: function that runs the stage and returns JSON values. If the process is killed,
-                the next run calls the function again. The function must check itself which of its
-                results exist already.
-        """
-        record = self.folder / "stages" / f"{name}.json"
-        if not record.exists():
-            self.begin_work()
-            started = time.monotonic()
-            result = work()
-            seconds = round(time.monotonic() - started, 1)
-            write_json(record, {"result": result, "seconds": seconds})
-        return read_json(record)["result"]
-
-    def forget(self, name: str) -> None:
-        """Delete the record of a stage whose files are gone, so that the stage is run again."""
-        (self.folder / "stages" / f"{name}.json").unlink(missing_ok=True)
 
 
 def _require_same(known: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:

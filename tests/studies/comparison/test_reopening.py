@@ -65,13 +65,11 @@ def test_spectrograms_are_computed_in_a_process_that_has_nothing(
         check=True,
     )
     assert not comparison.cache.exists()
-    # No folds were made for it.
     assert list(tmp_path.glob("node/serkit-*/out/manifest.csv"))
-    assert not list(tmp_path.glob("node/serkit-*/out/splits"))
     share.get(f"cache/{name}", part.place)
     assert part.is_done
     expected = compute_spectrograms(comparison.corpus, settings.spec, cache=tmp_path / "here")
-    np.testing.assert_array_equal(comparison.spectrograms[:], expected[:])
+    np.testing.assert_array_equal(comparison.views[1.0][:], expected[:])
 
 
 def test_what_a_piece_needs_comes_before_it(pretended):
