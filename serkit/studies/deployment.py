@@ -30,37 +30,56 @@ from serkit.uncertainty.predictors import (
 from serkit.uncertainty.temperature import TemperatureScaled, scale_temperature
 
 
+@dataclass(frozen=True)
+class AbstentionSettings:
+    """Settings of abstention for an exported model; the threshold is chosen on validation speakers.
+
+    Attributes:
+        coverage: fraction of the validation clips without abstention, above 0 to 1; None if
+            ``accuracy`` is given.
+        accuracy: fraction of correct predictions among validation clips without abstention; None if
+            ``coverage`` is given.
+        samples: number of Monte Carlo samples of a network that draws random numbers.
+
+    Raises:
+        InputError: if both or neither of ``coverage`` and ``accuracy`` are given.
+    """
+
+    coverage: float | None = 0.9
+    accuracy: float | None = None
+    samples: int = 30
+
+    def __post_init__(self) -> None:
+        require_one(self.coverage, self.accuracy)
+
+
 def calibrated(
-    predictor: Predictor,
-    parts: Partitions,
-    *,
-    coverage: float | None = None,
-    accuracy: float | None = None,
-    samples: int = 30,
-    seed: int = 0,
+    predictor: Predictor, parts: Partitions, settings: AbstentionSettings, seed: int = 0
 ) -> Abstaining[TemperatureScaled]:
     """Fit a temperature and an abstention threshold on the validation speakers.
 
     Args:
         predictor: any predictor.
         parts: spectrograms and labels of the split that the predictor was trained on.
-        coverage: fraction of validation clips without abstention; give this or ``accuracy``.
-        accuracy: fraction of correct predictions among validation clips without abstention, see
-            :func:`serkit.uncertainty.abstention.abstaining`.
-        samples: number of samples of the predictor.
+        settings: settings of abstention.
         seed: seed of the samples.
 
     Returns:
         Predictor with abstention, whose ``predictor`` has the temperature.
 
     Raises:
-        InputError: if not exactly one of ``coverage`` and ``accuracy`` is given, there are no
-            validation clips, or no threshold reaches the accuracy.
+        InputError: if there are no validation clips, or no threshold reaches the accuracy.
     """
     validation, speakers = parts.examples(parts.split.validation), parts.split.speakers
-    scaled = scale_temperature(predictor, validation, speakers, samples, seed)
+    scaled = scale_temperature(predictor, validation, speakers, settings.samples, seed)
     return abstaining(
-        scaled, validation, speakers, coverage=coverage, accuracy=accuracy, n=samples, seed=seed
+        scaled,
+        validation,
+        speakers,
+        coverage=settings.coverage,
+        accuracy=settings.accuracy,
+        n=settings.samples,
+        seed=seed,
     )
 
 
@@ -158,9 +177,6 @@ def _abstention(
     }
 
 
-_NAMED = ("run", "arm", "protocol", "leaky", "comparison")
-
-
 @dataclass(frozen=True)
 class ClassifierToExport:
     """Classifier of a run to export, and its metadata.
@@ -170,8 +186,8 @@ class ClassifierToExport:
             must not draw random numbers.
         spec: settings of the spectrograms that the classifiers were trained on.
         parts: spectrograms and labels of the split that the classifiers were trained on.
-        known: ``run``, ``arm``, ``protocol``, ``leaky``, and ``generated`` (number of generated
-            spectrograms in the training partition, by class). A comparison adds ``comparison``.
+        known: ``run``, ``arm``, ``protocol``, ``leaky`` and ``comparison``, for the model card.
+        generated: number of generated spectrograms in the training partition, by class.
         seed: seed of samples and bootstraps.
     """
 
@@ -179,30 +195,8 @@ class ClassifierToExport:
     spec: SpectrogramSpec
     parts: Partitions
     known: Mapping[str, Any]
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class AbstentionSettings:
-    """Settings of abstention for an exported model; the threshold is chosen on validation speakers.
-
-    Attributes:
-        coverage: fraction of the validation clips without abstention, above 0 to 1; None if
-            ``accuracy`` is given.
-        accuracy: fraction of correct predictions among validation clips without abstention; None if
-            ``coverage`` is given.
-        samples: number of Monte Carlo samples of a network that draws random numbers.
-
-    Raises:
-        InputError: if both or neither of ``coverage`` and ``accuracy`` are given.
-    """
-
-    coverage: float | None = 0.9
-    accuracy: float | None = None
-    samples: int = 30
-
-    def __post_init__(self) -> None:
-        require_one(self.coverage, self.accuracy)
+    generated: Mapping[str, int]
+    seed: int
 
 
 def export_run(
@@ -218,18 +212,11 @@ def export_run(
     Raises:
         InputError: if the version exists, or no threshold reaches the accuracy.
     """
-    settings, parts, known = settings or AbstentionSettings(), given.parts, given.known
+    settings, parts = settings or AbstentionSettings(), given.parts
     models = [load_network(file) for file in given.classifiers]
     predictor = SampledNetwork(models[0]) if draws(models[0]) else Ensemble(models)
-    chosen = calibrated(
-        predictor,
-        parts,
-        coverage=settings.coverage,
-        accuracy=settings.accuracy,
-        samples=settings.samples,
-        seed=given.seed,
-    )
-    evidence = gather(chosen, parts, known["generated"], given.seed)
+    chosen = calibrated(predictor, parts, settings, given.seed)
+    evidence = gather(chosen, parts, given.generated, given.seed)
     answers = AnswerSettings(
         chosen.predictor.temperature,
         # A threshold below 0 means to abstain from all clips; so does one of 0 nats.
@@ -237,8 +224,7 @@ def export_run(
         settings.samples,
         given.seed,
     )
-    named = {name: known[name] for name in _NAMED if name in known}
-    details = {"label_set": parts.label_set, **named, **evidence}
+    details = {"label_set": parts.label_set, **given.known, **evidence}
     return export_model(Answering(models, given.spec, parts.classes, answers), out, details)
 
 

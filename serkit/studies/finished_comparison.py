@@ -123,11 +123,11 @@ def networks_of(
         "arm": arm,
         "protocol": f"{protocol}, {parts.split.detail or 'one split'}",
         "leaky": parts.split.leaky,
-        "generated": trained[0].data.added().generated,
         "comparison": _of_comparison(settings, chosen, classifier, arms[arm]),
     }
     files = [one.model_file for one in trained]
-    return ClassifierToExport(files, settings.spec, parts, known, settings.seed)
+    generated = trained[0].data.added().generated
+    return ClassifierToExport(files, settings.spec, parts, known, generated, settings.seed)
 
 
 def _train(

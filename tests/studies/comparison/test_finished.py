@@ -63,7 +63,7 @@ def test_to_keep_them_changes_nothing_and_a_second_time_trains_nothing(
 
 
 def test_metadata_of_the_networks(kept):
-    assert kept.known["generated"] == {}
+    assert kept.generated == {}
     assert (kept.known["run"], kept.known["protocol"]) == ("mine", "k-fold, fold 1 of 3")
     assert kept.known["comparison"]["trainings"] == 2
 

@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from serkit.errors import InputError
 from serkit.metrics.calibration import softmax
-from serkit.studies.deployment import calibrated, gather
+from serkit.studies.deployment import AbstentionSettings, calibrated, gather
 from serkit.uncertainty.temperature import best_temperature
 
 
@@ -20,7 +19,7 @@ class Overconfident:
 
 
 def test_temperature_and_threshold_are_fitted_on_the_validation_partition(parts):
-    chosen = calibrated(Overconfident(), parts, coverage=0.5)
+    chosen = calibrated(Overconfident(), parts, AbstentionSettings(0.5))
     validation = parts.of(parts.split.validation)
     labels = parts.labels(parts.split.validation)
     raw = Overconfident().predict_logits(validation)
@@ -32,14 +31,8 @@ def test_temperature_and_threshold_are_fitted_on_the_validation_partition(parts)
     np.testing.assert_allclose(answers.probabilities, scaled, atol=1e-6)
 
 
-def test_exactly_one_of_coverage_and_accuracy(parts):
-    for wrong in ({}, {"coverage": 0.5, "accuracy": 0.9}):
-        with pytest.raises(InputError, match="`coverage` or `accuracy`"):
-            calibrated(Overconfident(), parts, **wrong)
-
-
 def test_measures_are_of_the_test_partition(parts):
-    chosen = calibrated(Overconfident(), parts, coverage=1.0)
+    chosen = calibrated(Overconfident(), parts, AbstentionSettings(1.0))
     found = gather(chosen, parts, {"sad": 5}, seed=0)
     split, test = parts.split, parts.split.test
     counted = {name: part["clips"] for name, part in found["data"]["parts"].items()}
@@ -64,7 +57,7 @@ def test_measures_are_of_the_test_partition(parts):
 
 
 def test_abstaining_raises_the_accuracy(parts):
-    chosen = calibrated(Overconfident(), parts, accuracy=1.0)
+    chosen = calibrated(Overconfident(), parts, AbstentionSettings(None, 1.0))
     found = gather(chosen, parts, {}, seed=0)["abstention"]
     assert found["coverage"] < 1
     assert found["accuracy"] == 1.0 > found["accuracy_of_all"]
