@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import serkit
+from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.errors import LeakError
 from serkit.models.fitting import FitSettings
 from serkit.studies.comparison_settings import ComparisonSettings
@@ -28,6 +29,7 @@ def comparison(synthetic_root, tmp_path):
         first_folds=1,
         rarify=(("angry", 0.5),),
         rare_below=0.7,
+        spec=SpectrogramSpec(frames=64, bins=64, hop=768),
     )
     with Run(tmp_path / "run", {}) as run:
         yield Comparison(settings, run.folder)

@@ -1,7 +1,5 @@
-import os
 import pickle
-import subprocess
-import sys
+import tempfile
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +12,7 @@ from serkit.studies.comparison import reopened, task_factory_of
 from serkit.studies.comparison_spectrograms import AudioPart
 from serkit.studies.engine import Comparison
 from serkit.studies.generators import GANRun
-from serkit.tasks.ray import name_of
+from serkit.tasks.ray import name_of, run_remotely
 from serkit.tasks.share import Share
 from serkit.training.spectrograms import compute_spectrograms
 
@@ -33,15 +31,8 @@ def test_every_piece_is_found_again_by_its_name(pretended):
         assert (getattr(task_factory, folder) / inner).exists()
 
 
-_ELSEWHERE = """
-import pickle, sys
-from serkit.tasks.ray import run_remotely
-sys.exit(run_remotely(*pickle.load(sys.stdin.buffer)))
-"""
-
-
-def test_spectrograms_are_computed_in_a_process_that_has_nothing(
-    synthetic_root, settings_of, tmp_path
+def test_spectrograms_are_computed_where_there_is_nothing(
+    synthetic_root, settings_of, tmp_path, monkeypatch
 ):
     """On a machine with a disk of its own, which can read the recordings."""
     pytest.importorskip("fsspec")
@@ -58,12 +49,9 @@ def test_spectrograms_are_computed_in_a_process_that_has_nothing(
         share.put(getattr(task_factory, folder) / inner, f"{folder}/{inner}")
     (tmp_path / "node").mkdir()
     name = name_of(part, task_factory)
-    subprocess.run(
-        [sys.executable, "-c", _ELSEWHERE],
-        input=pickle.dumps(("kind", task_factory, name, [], address)),
-        env={**os.environ, "TMPDIR": str(tmp_path / "node"), "TF_CPP_MIN_LOG_LEVEL": "3"},
-        check=True,
-    )
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "node"))
+    given = pickle.loads(pickle.dumps(("kind", task_factory, name, [], address)))
+    assert run_remotely(*given) is None
     assert not comparison.cache.exists()
     assert list(tmp_path.glob("node/serkit-*/out/manifest.csv"))
     share.get(f"cache/{name}", part.place)
