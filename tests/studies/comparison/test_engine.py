@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.augmentation.arms import GANS
 from serkit.errors import DivergedError, InputError, LeakError, RecordingError
 from serkit.files import read_json, write_json
@@ -14,6 +15,9 @@ from serkit.studies.engine import Comparison
 from serkit.studies.generators import GANRun, in_order
 from serkit.studies.results import make_results
 from serkit.studies.run_folder import Run
+
+# Nothing is trained on these; a GAN's have another size.
+_SMALL = SpectrogramSpec(frames=32, bins=32, hop=1536)
 
 
 class _Quiet(Progress):
@@ -30,7 +34,8 @@ def comparison(synthetic_root, settings_of, tmp_path):
         if opened:
             opened.pop().__exit__()
         opened.append(Run(tmp_path / name, {}))
-        settings = settings_of(synthetic_root, **{"classifiers": ("compact",)} | changed)
+        usual = {"classifiers": ("compact",), "spec": _SMALL}
+        settings = settings_of(synthetic_root, **usual | changed)
         return Comparison(settings, opened[0].folder, tmp_path / "cache", _Quiet())
 
     yield make
@@ -123,7 +128,7 @@ def test_filtered_samples_need_the_classifier_of_the_sample_filter_first(compari
 
 def test_a_gan_trained_on_a_test_speaker_is_refused(comparison, pretend, monkeypatch, small):
     """Planted in the cache: its samples would go into training."""
-    made = comparison(arms=("none", "dcgan"))
+    made = comparison(arms=("none", "dcgan"), spec=SpectrogramSpec())
     fold = made.folds[0]
     for gan in in_order(made.gans("dcgan", fold)):
         gan.run(0)

@@ -60,19 +60,22 @@ def test_the_gap_and_the_corpora(pretended):
     assert results["corpora"]["uar"] > results["corpora"]["chance"]
 
 
-def test_listeners_heard_people_and_not_the_built_in_corpus(pretended, monkeypatch):
-    comparison, results = pretended
-    assert (results["synthetic"], results["listeners"]) == (True, {})
-    monkeypatch.setattr("serkit.studies.results.synthetic_clips", lambda corpus: frozenset())
-    of_people = make_results(comparison)
-    assert "synthetic" not in of_people
-    assert of_people["listeners"]["crema-d"]["recalls"]["neutral"] == 0.76
-
-
-def test_json_that_holds_neither_times_nor_paths_and_is_the_same_again(pretended):
+def test_json_holds_neither_times_nor_paths(pretended):
     comparison, results = pretended
     text = json.dumps(results, allow_nan=False)
     assert str(comparison.out) not in text
     assert "seconds" not in text
     assert results["settings"]["roots"] == ["crema-d", "ravdess", "savee", "tess"]
-    assert json.dumps(make_results(comparison), allow_nan=False) == text
+
+
+def test_it_is_the_same_again_but_for_listeners_if_recordings_are_of_people(pretended, monkeypatch):
+    comparison, results = pretended
+    assert (results["synthetic"], results["listeners"]) == (True, {})
+    monkeypatch.setattr("serkit.studies.results.synthetic_clips", lambda corpus: frozenset())
+    of_people = make_results(comparison)
+    assert of_people["listeners"]["crema-d"]["recalls"]["neutral"] == 0.76
+    rest = {
+        name: value for name, value in results.items() if name not in ("synthetic", "listeners")
+    }
+    del of_people["listeners"]
+    assert json.dumps(of_people) == json.dumps(rest)
