@@ -1,50 +1,18 @@
 """Run a whole comparison: training runs, numbers, tables and the report page."""
 
-import functools
 from pathlib import Path
 from typing import Any
 
 from serkit.errors import RecordingError
 from serkit.files import write_json
-from serkit.progress import Progress, Silent
+from serkit.progress import Progress
 from serkit.studies.comparison_page import write_story
 from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.engine import MANIFEST, Comparison
 from serkit.studies.exports import write_tables
 from serkit.studies.results import make_results
 from serkit.studies.run_folder import Run
-from serkit.tasks.graph import Engine, Task, TaskFactory
-
-
-def task_factory_of(comparison: Comparison) -> TaskFactory:
-    """Return the settings that an engine needs to run a comparison's tasks in other processes."""
-    return TaskFactory(
-        functools.partial(reopened, comparison.settings),
-        comparison.out,
-        comparison.cache,
-        inputs=(("out", "manifest.csv"), ("out", "roots.json")),
-    )
-
-
-def reopened(settings: ComparisonSettings, out: Path, cache: Path, name: str) -> Task:
-    """Recreate a task of a comparison.
-
-    Args:
-        settings: settings of the comparison.
-        out: the run folder, with the manifest.
-        cache: folder of all results, with the results that the task needs.
-        name: name of the task: the path of its folder relative to ``cache``.
-
-    Raises:
-        InputError: if there is no such task.
-    """
-    return _comparison(settings, out, cache).task_at(name)
-
-
-@functools.lru_cache(maxsize=1)
-def _comparison(settings: ComparisonSettings, out: Path, cache: Path) -> Comparison:
-    return Comparison(settings, out, cache, Silent())
-
+from serkit.tasks.graph import Engine
 
 # A later call in the same run folder may change these settings: training runs do not depend on each
 # other, and each call computes the results anew.
@@ -111,7 +79,7 @@ def compare_in(
     run.begin_work()
     with progress.stage("spectrograms and training runs"):
         try:
-            comparison.run(engine, task_factory_of(comparison))
+            comparison.run(engine)
         except RecordingError:
             # The user corrects the recordings, so the next call has to audit them again.
             (out / MANIFEST).unlink(missing_ok=True)

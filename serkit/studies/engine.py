@@ -1,5 +1,6 @@
 """The tasks of a comparison, from recordings to results."""
 
+import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from serkit.datasets.imbalance import nothing_rare
 from serkit.datasets.synthetic import write_synthetic_corpus
 from serkit.errors import InputError
 from serkit.formatting import counted
-from serkit.progress import Progress
+from serkit.progress import Progress, Silent
 from serkit.seeds import derive_seed
 from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.comparison_settings import ComparisonSettings
@@ -113,31 +114,35 @@ class Comparison:
             if arm.fill in GANS
         }
 
-    def run(self, engine: Engine | None = None, task_factory: TaskFactory | None = None) -> None:
+    def run(self, engine: Engine | None = None) -> None:
         """Run all tasks: spectrograms, all arms, then ``none`` and the best arms with more seeds.
 
         Args:
             engine: scheduler that runs the tasks; default: this process runs them.
-            task_factory: settings to recreate tasks in other processes, see
-                :func:`serkit.studies.comparison.task_factory_of`.
 
         Raises:
             RecordingError: if a recording cannot be read or decoded; the message names it.
         """
-        engine = engine or LocalEngine()
+        engine, factory = engine or LocalEngine(), self.task_factory()
         settings, say, verbose = self.settings, self.progress.say, self.progress.verbose
         arms = 1 + min(settings.best, len(self.arms) - 1)
         more = arms * len(settings.more_seeds) * len(self.folds)
         first = list(self._tasks(self.arms, settings.seeds))
         later = {f"{name} to train": more for name in settings.classifiers}
-        engine.run(TaskGraph(first, later), task_factory, say, verbose)
+        engine.run(TaskGraph(first, later), factory, say, verbose)
         again = [
             task
             for protocol in settings.protocols
             for classifier in settings.classifiers
             for task in self._again(protocol, classifier)
         ]
-        engine.run(TaskGraph([*first, *again]), task_factory, say, verbose)
+        engine.run(TaskGraph([*first, *again]), factory, say, verbose)
+
+    def task_factory(self) -> TaskFactory:
+        """Return the settings that an engine needs to run these tasks in other processes."""
+        reopen = functools.partial(reopened, self.settings)
+        inputs = (("out", MANIFEST), ("out", "roots.json"))
+        return TaskFactory(reopen, self.out, self.cache, inputs=inputs)
 
     def task_at(self, name: str) -> Task:
         """Return a task by its name.
@@ -286,3 +291,23 @@ class Comparison:
         self.arms = kept
         self.progress.say(f"! {why}")
         return why
+
+
+def reopened(settings: ComparisonSettings, out: Path, cache: Path, name: str) -> Task:
+    """Recreate a task of a comparison, see :meth:`Comparison.task_at`.
+
+    Args:
+        settings: settings of the comparison.
+        out: the run folder, with the manifest.
+        cache: folder of all results, with the results that the task needs.
+        name: name of the task.
+
+    Raises:
+        InputError: if there is no such task.
+    """
+    return _comparison(settings, out, cache).task_at(name)
+
+
+@functools.lru_cache(maxsize=1)
+def _comparison(settings: ComparisonSettings, out: Path, cache: Path) -> Comparison:
+    return Comparison(settings, out, cache, Silent())

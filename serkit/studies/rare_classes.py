@@ -16,7 +16,7 @@ from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.augmentation.reference_classifier import RealParts, classification_accuracy_score
 from serkit.augmentation.sample_filter import SampleFilter
 from serkit.datasets.audit import open_recordings
-from serkit.datasets.corpus import Corpus
+from serkit.datasets.corpus import Clip, Corpus
 from serkit.datasets.custom import Naming
 from serkit.datasets.protocols import hold_out
 from serkit.datasets.splits import make_rare
@@ -98,8 +98,9 @@ class RareClasses:
             for label in settings.labels
         }
         self.training: Examples = self.parts.to_fit(split.train)
+        held_out = (*split.validation.clips, *split.test.clips)
         self.held_out: dict[str, npt.NDArray[Any]] = {
-            label: self._held_out(label) for label in settings.labels
+            label: self._of_class(held_out, label) for label in settings.labels
         }
 
     @classmethod
@@ -188,10 +189,9 @@ class RareClasses:
             order: the training clips; the clips of the same speakers that were removed to make the
             class rare, if there are any; the held-out clips; ``generated``.
         """
-        real, clips = np.asarray(self.real[label].spectrograms), self.parts.split.left_out
-        unseen = tuple(clip for clip in clips if clip.label(self.settings.label_set) == label)
-        sets = {"unseen, same speakers": self.parts.of(Corpus(unseen, self.parts.corpus.roots))}
-        sets = sets if unseen else {}
+        real = np.asarray(self.real[label].spectrograms)
+        unseen = self._of_class(self.parts.split.left_out, label)
+        sets = {"unseen, same speakers": unseen} if len(unseen) else {}
         sets |= {"unseen, other speakers": self.held_out[label], **generated}
         seen = coarse(real)
         between = squareform(pdist(seen))
@@ -235,9 +235,7 @@ class RareClasses:
             verbose=2,
         )
 
-    def _held_out(self, label: str) -> npt.NDArray[Any]:
-        split = self.parts.split
-        clips = [*split.validation.clips, *split.test.clips]
+    def _of_class(self, clips: Sequence[Clip], label: str) -> npt.NDArray[Any]:
         mine = tuple(clip for clip in clips if clip.label(self.settings.label_set) == label)
         return self.parts.of(Corpus(mine, self.parts.corpus.roots))
 

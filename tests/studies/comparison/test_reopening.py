@@ -8,9 +8,8 @@ import pytest
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.errors import InputError
 from serkit.studies.classifier_runs import ClassifierRun
-from serkit.studies.comparison import reopened, task_factory_of
 from serkit.studies.comparison_spectrograms import AudioPart
-from serkit.studies.engine import Comparison
+from serkit.studies.engine import Comparison, reopened
 from serkit.studies.generators import GANRun
 from serkit.tasks.ray import name_of, run_remotely
 from serkit.tasks.share import Share
@@ -19,7 +18,7 @@ from serkit.training.spectrograms import compute_spectrograms
 
 def test_every_piece_is_found_again_by_its_name(pretended):
     comparison, _ = pretended
-    task_factory = task_factory_of(comparison)
+    task_factory = comparison.task_factory()
     tasks = [task for _, task in comparison._tasks(comparison.arms, (0, 1))]
     assert {type(task) for task in tasks} == {AudioPart, ClassifierRun, GANRun}
     for task in (tasks[0], tasks[len(tasks) // 2], tasks[-1]):
@@ -41,7 +40,7 @@ def test_spectrograms_are_computed_where_there_is_nothing(
         spec=SpectrogramSpec(frames=32, bins=16),
     )
     comparison = Comparison(settings, tmp_path / "out")
-    task_factory = task_factory_of(comparison)
+    task_factory = comparison.task_factory()
     (part,) = comparison.views.parts([1.0])
     address = f"file://{tmp_path}/share"
     share = Share(address)

@@ -13,7 +13,7 @@ from serkit.files import read_json
 from serkit.models.compact import CompactSettings
 from serkit.models.fitting import FitSettings
 from serkit.studies import comparison
-from serkit.studies.comparison import compare, task_factory_of, verdicts
+from serkit.studies.comparison import compare, verdicts
 from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.engine import Comparison
 from serkit.studies.gan_kinds import GanSizes
@@ -121,7 +121,7 @@ def _require_name_of_bad_file(
     bad = made.corpus.files()[10]
     Path(bad).write_bytes(b"RIFF")
     with pytest.raises(RecordingError, match=rf"^{bad}: not a WAV file[^\n]*$"):
-        made.run(engine, task_factory_of(made))
+        made.run(engine)
 
 
 def _predictions(folder: Path) -> dict[str, bytes]:
