@@ -1,5 +1,6 @@
 """Several predictors on the same clips of a fold."""
 
+import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,11 +43,13 @@ class UncertaintyStudy:
     ) -> None:
         self.fold: Fold = fold
         self.samples: int = samples
-        self._ood_sounds = dict(ood_sounds)
+        self._inputs = {"known": fold.parts.of(fold.parts.split.test), **ood_sounds}
         self._tables: list[pd.DataFrame] = []
-        self._densities: dict[keras.Model, FeatureDensity] = {}
         # Cached, because several methods need the scores of the same network and spectrograms.
-        self._ood_scores: dict[tuple[keras.Model, str], npt.NDArray[Any]] = {}
+        self._density = functools.cache(self._fitted_density)
+        self._ood_score = functools.cache(
+            lambda model, kind: self._density(model).ood_score(self._inputs[kind])
+        )
 
     def train(
         self,
@@ -145,14 +148,17 @@ class UncertaintyStudy:
         """
         parts = self.fold.parts
         test = parts.split.test
-        known = self._predictions(predictor, models, "known", parts.of(test)).assign(
-            truth=test.labels(parts.label_set), speaker=[clip.speaker for clip in test.clips]
-        )
-        tables = [known.assign(kind="known")]
-        for kind, spectrograms in self._ood_sounds.items():
-            found = self._predictions(predictor, models, kind, spectrograms)
-            tables.append(found.assign(truth="", speaker="", kind=kind))
-        self._tables.append(pd.concat(tables).assign(method=method, twin=twin))
+        for kind in self._inputs:
+            found = self._predictions(predictor, models, kind)
+            clips = test.clips if kind == "known" else None
+            found = found.assign(
+                method=method,
+                twin=twin,
+                kind=kind,
+                truth=test.labels(parts.label_set) if clips else "",
+                speaker=[clip.speaker for clip in clips] if clips else "",
+            )
+            self._tables.append(found)
 
     def write(self) -> pd.DataFrame:
         """Write all predictions to the fold's folder, which marks the fold as done.
@@ -171,18 +177,13 @@ class UncertaintyStudy:
         )
 
     def _predictions(
-        self,
-        predictor: Predictor,
-        models: Sequence[keras.Model],
-        kind: str,
-        spectrograms: npt.NDArray[Any],
+        self, predictor: Predictor, models: Sequence[keras.Model], kind: str
     ) -> pd.DataFrame:
-        samples = self._samples(predictor, spectrograms)
+        samples = self._samples(predictor, self._inputs[kind])
         unsure = uncertainty(samples)
         names = ("total", "aleatoric", "epistemic")
         values = {name: getattr(unsure, name) for name in names}
-        scores = [self._ood_score(model, kind, spectrograms) for model in models]
-        values["strangeness"] = np.mean(scores, axis=0)
+        values["strangeness"] = np.mean([self._ood_score(model, kind) for model in models], axis=0)
         for number, label in enumerate(self.fold.parts.classes):
             values[f"p_{label}"] = samples.mean(axis=0)[:, number]
         return pd.DataFrame(values)
@@ -190,18 +191,7 @@ class UncertaintyStudy:
     def _samples(self, predictor: Predictor, spectrograms: Source) -> npt.NDArray[Any]:
         return predict_samples(predictor, spectrograms, self.samples, self.fold.network_seed)
 
-    def _ood_score(
-        self, model: keras.Model, kind: str, spectrograms: npt.NDArray[Any]
-    ) -> npt.NDArray[Any]:
-        if (model, kind) not in self._ood_scores:
-            self._ood_scores[model, kind] = self._density(model).ood_score(spectrograms)
-        return self._ood_scores[model, kind]
-
-    def _density(self, model: keras.Model) -> FeatureDensity:
-        if model not in self._densities:
-            parts = self.fold.parts
-            train = parts.examples(parts.split.train)
-            self._densities[model] = FeatureDensity(
-                model, train, self.fold.validation, parts.split.speakers
-            )
-        return self._densities[model]
+    def _fitted_density(self, model: keras.Model) -> FeatureDensity:
+        parts = self.fold.parts
+        train = parts.examples(parts.split.train)
+        return FeatureDensity(model, train, self.fold.validation, parts.split.speakers)
