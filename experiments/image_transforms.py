@@ -31,7 +31,7 @@ from serkit.models.compact import CompactSettings, compact
 from serkit.models.fitting import FitSettings
 from serkit.reporting.gan_figures import grid
 from serkit.reporting.page import png
-from serkit.studies.cross_validation import Fold
+from serkit.studies.cross_validation import FoldRun
 from serkit.studies.exports import interval, per_cent, signed_interval
 from serkit.studies.partitions import predict_partition, remove_checkpoint
 
@@ -73,7 +73,7 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def draw(fold: Fold, chosen: Sequence[str], path: Path) -> None:
+def draw(fold: FoldRun, chosen: Sequence[str], path: Path) -> None:
     """Five training clips, one below the other; a column for each transform, in their order."""
     clips = fold.parts.to_fit(fold.parts.split.train).spectrograms[:5]
     seed = tf.constant([fold.seed, 0], tf.int64)

@@ -31,7 +31,7 @@ from serkit.files import replacing
 from serkit.metrics.classification import score
 from serkit.models.fitting import FitSettings
 from serkit.models.pretrained import PLAIN, VGG16, WeightsCard, plain_base, vgg16_from_scratch
-from serkit.studies.cross_validation import Fold
+from serkit.studies.cross_validation import FoldRun
 from serkit.studies.partitions import remove_checkpoint
 
 SPEEDS = (0.9, 1.1)
@@ -67,7 +67,7 @@ class Speed(keras.callbacks.Callback):
 
 
 def pretrained(
-    fold: Fold, classes: int, sides: list[int], stages: list[FitSettings]
+    fold: FoldRun, classes: int, sides: list[int], stages: list[FitSettings]
 ) -> keras.Model:
     """A network that went through all stages, each with its own folder in that of the fold."""
     model = None
@@ -95,7 +95,7 @@ def pretrained(
     return model
 
 
-def keep(fold: Fold, model: keras.Model) -> None:
+def keep(fold: FoldRun, model: keras.Model) -> None:
     """Predict the test part; keep the convolutions with their card, then the fold as done."""
     split, parts = fold.parts.split, fold.parts
     logits = model.predict(parts.of(split.test), batch_size=16, verbose=0)

@@ -30,7 +30,7 @@ from serkit.metrics.neighbours import coarse
 from serkit.models.frozen_features import compute_features, open_feature_cache
 from serkit.models.pretrained import VGG16, load_base
 from serkit.reporting.tables import groups_of_clips, scores_of_folds
-from serkit.studies.cross_validation import Fold
+from serkit.studies.cross_validation import FoldRun
 from serkit.training.cache import ArrayCache
 from serkit.training.shards import Rows
 
@@ -54,7 +54,7 @@ def outputs(network: keras.Model, cache: ArrayCache, spectrograms: Rows) -> np.n
     return np.asarray(compute_features(network, spectrograms, cache))
 
 
-def answers(fold: Fold, name: str, features: Features) -> pd.DataFrame:
+def answers(fold: FoldRun, name: str, features: Features) -> pd.DataFrame:
     """A row per test clip, by the regression that is best on the validation speakers."""
     parts, split = fold.parts, fold.parts.split
     train, validation = parts.to_fit(split.train), fold.validation

@@ -35,7 +35,7 @@ PREDICTIONS = "predictions.csv"
 
 
 @dataclass(frozen=True)
-class Fold:
+class FoldRun:
     """One fold for one seed: its data, training run and results.
 
     Attributes:
@@ -145,7 +145,7 @@ class CrossValidation:
         seeds: seeds; all folds are run once for each seed.
         folds: number of folds, at least 3; each is the test partition once.
         speeds: further speed factors at which recordings are used for training, besides 1.
-        results: name of the table that marks a fold as done, see :meth:`Fold.keep`.
+        results: name of the table that marks a fold as done, see :meth:`FoldRun.keep`.
         naming: naming scheme of the user's own recordings.
         live: augmentation of waveforms. The spectrograms of training batches are then computed from
             waveforms at each step. None trains on precomputed spectrograms.
@@ -198,7 +198,7 @@ class CrossValidation:
         if live is not None:
             self._views = [live_spectrograms(self._corpus, kept[0], spec, live)]
 
-    def __iter__(self) -> Iterator[Fold]:
+    def __iter__(self) -> Iterator[FoldRun]:
         """Yield the folds that are not done, in order, so that an interrupted fold comes first."""
         for seed in self.seeds:
             splits = k_fold(self._corpus, self.label_set, seed, folds=self.folds)
@@ -214,7 +214,7 @@ class CrossValidation:
         return any(path.is_file() and path.stem != "split" for path in left)
 
     def predictions(self) -> pd.DataFrame:
-        """Return the results of all folds that are done, see :meth:`Fold.test`."""
+        """Return the results of all folds that are done, see :meth:`FoldRun.test`."""
         numbers = range(1, self.folds + 1)
         folders = [self._folder(seed, number) for seed in self.seeds for number in numbers]
         paths = [folder / self._results for folder in folders]
@@ -225,8 +225,8 @@ class CrossValidation:
     def _folder(self, seed: int, number: int) -> Path:
         return self.folder / f"seed-{seed}" / f"fold-{number}"
 
-    def _fold(self, seed: int, number: int, split: Split, folder: Path) -> Fold:
+    def _fold(self, seed: int, number: int, split: Split, folder: Path) -> FoldRun:
         parts, *views = (
             Partitions(self._corpus, split, view, self.label_set) for view in self._views
         )
-        return Fold(seed, number, parts, tuple(views), folder, self.folder / "features")
+        return FoldRun(seed, number, parts, tuple(views), folder, self.folder / "features")

@@ -13,7 +13,7 @@ from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
 from serkit.datasets.audit import audit
 from serkit.errors import LeakError
 from serkit.seeds import derive_seed
-from serkit.studies.cross_validation import Fold
+from serkit.studies.cross_validation import FoldRun
 from serkit.training.spectrograms import compute_spectrograms
 
 OOD_KINDS = ("noise", "silence", "tones")
@@ -55,7 +55,7 @@ def ood_sounds(
 
 
 def all_ood_sounds(
-    fold: Fold, spec: SpectrogramSpec, corpora: Sequence[Path], cache: Path
+    fold: FoldRun, spec: SpectrogramSpec, corpora: Sequence[Path], cache: Path
 ) -> dict[str, npt.NDArray[Any]]:
     """Return the sounds of :func:`ood_sounds`, test clips at wrong speeds, and other corpora.
 

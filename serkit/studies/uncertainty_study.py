@@ -17,7 +17,7 @@ from serkit.models.bayesian import from_deterministic
 from serkit.models.fitting import FitSettings
 from serkit.models.frozen_features import Augment
 from serkit.seeds import derive_seed
-from serkit.studies.cross_validation import Fold
+from serkit.studies.cross_validation import FoldRun
 from serkit.studies.partitions import remove_checkpoint
 from serkit.studies.search_spaces import BayesianRecipe
 from serkit.training.batches import Source
@@ -39,9 +39,9 @@ class UncertaintyStudy:
     """
 
     def __init__(
-        self, fold: Fold, ood_sounds: Mapping[str, npt.NDArray[Any]], samples: int = 30
+        self, fold: FoldRun, ood_sounds: Mapping[str, npt.NDArray[Any]], samples: int = 30
     ) -> None:
-        self.fold: Fold = fold
+        self.fold: FoldRun = fold
         self.samples: int = samples
         self._inputs = {"known": fold.parts.of(fold.parts.split.test), **ood_sounds}
         self._tables: list[pd.DataFrame] = []
@@ -70,7 +70,7 @@ class UncertaintyStudy:
             kl: for a Bayesian network, factor of the final weight of the KL divergence, reached
                 after half of the epochs, see :class:`serkit.layers.variational.KLWarmup`. None for
                 other networks.
-            weights: initial weights, see :meth:`serkit.studies.cross_validation.Fold.fit`.
+            weights: initial weights, see :meth:`serkit.studies.cross_validation.FoldRun.fit`.
         """
         folder = self.fold.folder / name
         kept = folder / "model.keras"
