@@ -208,10 +208,7 @@ def describe(history: Rows, settings: DCGANSettings) -> str:
 
 
 def draw(
-    real: np.ndarray,
-    made: Mapping[str, np.ndarray],
-    histories: Mapping[str, Rows],
-    folder: Path,
+    real: np.ndarray, made: Mapping[str, np.ndarray], histories: Mapping[str, Rows], folder: Path
 ) -> None:
     """Draw figures 16 and 17 of the 2021 report for both recipes."""
     pairs = {name: (real[:8, :, :, 0], some[:8, :, :, 0]) for name, some in made.items()}

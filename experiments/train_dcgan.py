@@ -26,14 +26,7 @@ import keras
 
 from serkit.cli.experiments import rare_classes_parser, rare_classes_trial
 from serkit.files import replacing, write_text
-from serkit.gans.dcgan import (
-    DCGAN,
-    DCGAN_RECIPES,
-    REPORT,
-    SMALL_DATA,
-    DCGANSettings,
-    dcgan_recipe,
-)
+from serkit.gans.dcgan import DCGAN, DCGAN_RECIPES, REPORT, SMALL_DATA, DCGANSettings, dcgan_recipe
 from serkit.gans.fitting import Watch, fit_gan
 from serkit.gans.sampling import sample
 from serkit.gans.staging import Equilibrium

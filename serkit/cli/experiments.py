@@ -25,13 +25,7 @@ from serkit.studies.run_folder import Run
 
 # Defaults of options that were added later. The folders of earlier experiments do not record these
 # options, so their default values are left out of the recorded settings.
-_LATER = {
-    "kind": "mel",
-    "sample_rate": 16_000,
-    "recipe": SMALL_DATA,
-    "stop": None,
-    "live": None,
-}
+_LATER = {"kind": "mel", "sample_rate": 16_000, "recipe": SMALL_DATA, "stop": None, "live": None}
 
 
 def experiment_parser(description: str, out: str) -> argparse.ArgumentParser:

@@ -46,9 +46,7 @@ def add_to(commands) -> None:
         "--first", type=int, metavar="N", help="convert only the first N of each .npy"
     )
     parser.add_argument(
-        "--dark-is-loud",
-        action="store_true",
-        help="read black, not white, as loud in PNG files",
+        "--dark-is-loud", action="store_true", help="read black, not white, as loud in PNG files"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace files in DIR")
     parser.set_defaults(run=run)

@@ -48,9 +48,7 @@ def add_to(commands) -> None:
         help="write a PNG of each recording below ROOT… here",
     )
     parser.add_argument(
-        "--waveform",
-        action="store_true",
-        help="draw the amplitude over time instead, with -o",
+        "--waveform", action="store_true", help="draw the amplitude over time instead, with -o"
     )
     add_spectrograms(parser)
     parser.set_defaults(run=run)

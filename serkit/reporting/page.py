@@ -62,11 +62,7 @@ class Section:
 
 
 def write_report(
-    path: Path | str,
-    title: str,
-    summary: str,
-    warnings: Sequence[str],
-    sections: Sequence[Section],
+    path: Path | str, title: str, summary: str, warnings: Sequence[str], sections: Sequence[Section]
 ) -> None:
     """Write the report page, and every figure as PNG and SVG into ``figures/`` in the same folder.
 

@@ -126,11 +126,7 @@ class Trials:
     """
 
     def __init__(
-        self,
-        objective: Objective,
-        make: Callable[[Path], Objective],
-        folder: Path,
-        engine: Engine,
+        self, objective: Objective, make: Callable[[Path], Objective], folder: Path, engine: Engine
     ) -> None:
         self.objective = objective
         self._make, self._folder, self._engine = make, folder, engine
