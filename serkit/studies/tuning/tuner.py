@@ -6,47 +6,21 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import keras_tuner
 
 from serkit.errors import InputError
 from serkit.files import read_json, write_json
 from serkit.serialization import content_key, plain
-from serkit.studies.tuning.records import Outcome, SearchSettings, TrialFailedError
-from serkit.studies.tuning.workers import SearchError
+from serkit.studies.tuning.inner import MeanOverFolds
+from serkit.studies.tuning.records import Outcome, SearchError, SearchSettings, TrialFailedError
 from serkit.tasks.graph import Engine, TaskFactory, TaskGraph
 
 TRIALS = "trials"
 """Name of the folder of all trials, in the folder of the search."""
 _SHARED = ("split.json", "spectrograms", "fold-*")
 _OUTCOME = "outcome.json"
-
-
-class Objective(Protocol):
-    """Function that scores settings."""
-
-    name: str
-    """Name of the score in messages and tables."""
-    goal: str
-    """``min`` or ``max``."""
-
-    def prepare(self) -> None:
-        """Compute what all trials need, such as spectrograms."""
-
-    def score(self, settings: Any, share: float, place: Path, verbose: int = 0) -> Outcome:
-        """Train with some settings for a fraction of a full training run, and score the result.
-
-        Args:
-            settings: settings of the trial, a dataclass.
-            share: fraction of a full training run, above 0 and at most 1.
-            place: folder of the trial; an interrupted trial resumes from there.
-            verbose: as for Keras' ``fit``.
-
-        Raises:
-            TrialFailedError: if these settings give no finite score.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -63,7 +37,7 @@ class Trial:
         folder: folder of all trials.
     """
 
-    objective: Objective
+    objective: MeanOverFolds
     settings: Any
     share: float
     folder: Path
@@ -126,7 +100,11 @@ class Trials:
     """
 
     def __init__(
-        self, objective: Objective, make: Callable[[Path], Objective], folder: Path, engine: Engine
+        self,
+        objective: MeanOverFolds,
+        make: Callable[[Path], MeanOverFolds],
+        folder: Path,
+        engine: Engine,
     ) -> None:
         self.objective = objective
         self._make, self._folder, self._engine = make, folder, engine
@@ -164,7 +142,7 @@ class Trials:
 
 
 def _reopened(
-    make: Callable[[Path], Objective],
+    make: Callable[[Path], MeanOverFolds],
     settings: Any,
     share: float,
     out: Path,
@@ -179,7 +157,7 @@ def _reopened(
     return Trial(_OPENED[known], settings, share, cache / TRIALS)
 
 
-_OPENED: dict[tuple[str, Path], Objective] = {}
+_OPENED: dict[tuple[str, Path], MeanOverFolds] = {}
 
 
 _IN_A_ROW = 3
@@ -189,7 +167,7 @@ _PAUSE = 0.05
 
 
 class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
-    """KerasTuner tuner that scores settings dataclasses with an :class:`Objective`.
+    """KerasTuner tuner that scores settings dataclasses with a :class:`MeanOverFolds`.
 
     A trial fails, with a reason, if its settings are not valid or its score is not finite. After
     three failed trials in a row the search ends. Any other error, such as a full disk or a bug,
@@ -201,7 +179,6 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
         trials: runs each trial once.
         folder: folder for KerasTuner's own files.
         say: function that gets each line of output.
-        require_answer: function that makes a worker wait until its chief answers.
 
     Raises:
         InputError: if the default values of the space are not valid settings.
@@ -214,12 +191,11 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
         trials: Trials,
         folder: Path,
         say: Callable[[str], None],
-        require_answer: Callable[[], None],
     ) -> None:
         self._settings, self._space, self._trials, self._say = settings, space, trials, say
         objective = trials.objective
         self._failures: list[str] = []
-        self._require_answer, self._stopped = require_answer, threading.Event()
+        self._stopped = threading.Event()
         super().__init__(
             settings.oracle(objective.name, objective.goal),
             hypermodel=space,
@@ -246,15 +222,14 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
         return {name: found.score}
 
     def pre_create_trial(self) -> None:
-        """Wait until the chief answers, before a trial is requested.
+        """Wait a moment before a trial is requested.
 
         Raises:
-            SearchError: if :meth:`stop` was called, or the chief does not answer.
+            SearchError: if :meth:`stop` was called.
         """
         time.sleep(_PAUSE)
         if self._stopped.is_set():
             raise SearchError("the search was stopped, because a parallel trial ended it")
-        self._require_answer()
 
     def stop(self) -> None:
         """Make this tuner and its copies request no further trials."""
@@ -264,9 +239,8 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
         """Report a finished trial to the oracle.
 
         Raises:
-            SearchError: if three trials in a row failed, or the chief does not answer.
+            SearchError: if three trials in a row failed.
         """
-        self._require_answer()
         super().on_trial_end(trial)
         if len(self._failures) >= _IN_A_ROW:
             raise SearchError(

@@ -14,7 +14,6 @@ from serkit.studies.comparison import reopened, task_factory_of
 from serkit.studies.comparison_spectrograms import AudioPart
 from serkit.studies.engine import Comparison
 from serkit.studies.generators import GANRun
-from serkit.tasks.ray import name_of
 from serkit.tasks.share import Share
 from serkit.training.spectrograms import compute_spectrograms
 
@@ -57,7 +56,7 @@ def test_spectrograms_are_computed_in_a_process_that_has_nothing(
     for folder, inner in task_factory.inputs:
         share.put(getattr(task_factory, folder) / inner, f"{folder}/{inner}")
     (tmp_path / "node").mkdir()
-    name = name_of(part, task_factory)
+    name = task_factory.name_of(part.place)
     subprocess.run(
         [sys.executable, "-c", _ELSEWHERE],
         input=pickle.dumps(("kind", task_factory, name, [], address)),

@@ -1,13 +1,11 @@
 import json
-import shutil
 
 import pandas as pd
 import pytest
 
 from serkit.errors import InputError
 from serkit.files import read_json
-from serkit.studies.tuning.records import Outcome, TrialFailedError
-from serkit.studies.tuning.workers import SearchError
+from serkit.studies.tuning.records import Outcome, SearchError, TrialFailedError
 
 
 @pytest.fixture
@@ -79,18 +77,6 @@ def test_damaged_files_of_kerastuner_repeat_no_trial(toy, objective, tmp_path, d
         oracle.write_text(json.dumps(state))
     assert toy.make(tmp_path, objective, trials=6).run() == found
     assert objective.log("began") == asked
-
-
-def test_a_trial_on_another_machine_has_its_score(toy, objective, tmp_path):
-    """Workers may share no folder with their chief."""
-    found = toy.make(tmp_path, objective, trials=6).run()
-    base = toy.trials_of(tmp_path, objective).of(toy.Toy(), 1.0).place
-    for folder in (tmp_path / "trials").iterdir():
-        if folder != base:
-            shutil.rmtree(folder)
-    assert toy.make(tmp_path, objective, trials=6).run() == found
-    text = (tmp_path / "trials.md").read_text()
-    assert f"| {found['trial']} | {found['score']['value']:.3g} |" in text
 
 
 class _Breaks:
