@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,6 @@ from serkit.errors import InputError
 
 if TYPE_CHECKING:
     from serkit.datasets.custom import Naming
-
-NAMING = ("pattern", "label_names", "genders")
-"""Destinations of the options for the naming rules of the user's own recordings."""
 
 
 def add_recordings(
@@ -277,11 +275,19 @@ def ray_settings(options: argparse.Namespace) -> "RaySettings":
     """
     from serkit.tasks.ray import RaySettings
 
-    return RaySettings(
-        address=options.address,
-        cpus=options.cpus,
-        gpus=options.gpus,
-        threads=options.threads,
-        retries=options.retries,
-        share=options.share,
-    )
+    return RaySettings(**settings_among(options, RaySettings))
+
+
+def settings_among(options: argparse.Namespace, settings: type) -> dict[str, Any]:
+    """Return the options that are called as fields of a dataclass, without those not given (None).
+
+    Args:
+        options: parsed options.
+        settings: the dataclass. Lists become tuples, as in its fields.
+    """
+    given = {field.name: getattr(options, field.name, None) for field in fields(settings)}
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in given.items()
+        if value is not None
+    }

@@ -94,9 +94,8 @@ def _unused(naming, corpus) -> list[str]:
 
 
 def _draw(found, folder: Path) -> None:
-    from serkit.files import replacing
     from serkit.reporting.corpus_figures import clips_by_class, durations, prosody_by_class
-    from serkit.reporting.page import png
+    from serkit.reporting.page import write_png
 
     clips = found.corpus.to_frame()
     figures = {"clips": clips_by_class(clips), "durations": durations(clips)}
@@ -106,8 +105,7 @@ def _draw(found, folder: Path) -> None:
         emotions = found.corpus.classes("emotion")
         figures["prosody"] = prosody_by_class(found.prosody, emotions)
     for name, figure in figures.items():
-        with replacing(folder / "figures" / f"{name}.png") as partial:
-            partial.write_bytes(png(figure))
+        write_png(folder / "figures" / f"{name}.png", figure)
 
 
 def _show(found, progress) -> None:

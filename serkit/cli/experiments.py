@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,19 +13,14 @@ import tensorflow as tf
 from serkit.audio.augmentation import WaveAugmentation
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.augmentation.arms import add_live, augmentation_of
-from serkit.cli.arguments import NAMING, add_recordings, add_spectrograms, naming_of, spec_of
+from serkit.cli.arguments import add_recordings, add_spectrograms, naming_of, spec_of
 from serkit.datasets.corpus import LABEL_SETS
 from serkit.files import write_text
 from serkit.gans.base import GANSettings
-from serkit.gans.dcgan import SMALL_DATA
 from serkit.reporting.tables import classifier_report
 from serkit.studies.cross_validation import PREDICTIONS, CrossValidation
 from serkit.studies.rare_classes import RareClasses, RareClassesSettings
 from serkit.studies.run_folder import Run
-
-# Defaults of options that were added later. The folders of earlier experiments do not record these
-# options, so their default values are left out of the recorded settings.
-_LATER = {"kind": "mel", "sample_rate": 16_000, "recipe": SMALL_DATA, "stop": None, "live": None}
 
 
 def experiment_parser(description: str, out: str) -> argparse.ArgumentParser:
@@ -86,8 +81,7 @@ def rare_classes_parser(
     return parser
 
 
-@contextmanager
-def rare_classes_trial(options: argparse.Namespace) -> Iterator[RareClasses]:
+def rare_classes_trial(options: argparse.Namespace) -> AbstractContextManager[RareClasses]:
     """Open the rare-class trial that the options ask for; lock its folder until the block ends.
 
     Enable deterministic TensorFlow operations and set Keras' random seed to 0. Training runs are
@@ -101,8 +95,7 @@ def rare_classes_trial(options: argparse.Namespace) -> Iterator[RareClasses]:
         InputError: if a class has no clips, or the width is out of range.
     """
     settings = RareClassesSettings(tuple(options.label), options.clips, spec=spec_of(options))
-    with _opened(options, settings) as trial:
-        yield trial
+    return _opened(options, settings)
 
 
 def whole_class_parser(description: str, out: str) -> argparse.ArgumentParser:
@@ -122,8 +115,7 @@ def whole_class_parser(description: str, out: str) -> argparse.ArgumentParser:
     return parser
 
 
-@contextmanager
-def whole_class_trial(options: argparse.Namespace) -> Iterator[RareClasses]:
+def whole_class_trial(options: argparse.Namespace) -> AbstractContextManager[RareClasses]:
     """Open a trial as :func:`rare_classes_trial`, with all training clips of one emotion.
 
     Args:
@@ -134,9 +126,7 @@ def whole_class_trial(options: argparse.Namespace) -> Iterator[RareClasses]:
         InputError: if the emotion has no clips, or the width is out of range.
     """
     labels, spec = (options.label,), spec_of(options)
-    settings = RareClassesSettings(labels, clips=0, spec=spec, label_set="emotion")
-    with _opened(options, settings) as trial:
-        yield trial
+    return _opened(options, RareClassesSettings(labels, clips=0, spec=spec, label_set="emotion"))
 
 
 @contextmanager
@@ -239,11 +229,5 @@ def run_of(options: argparse.Namespace, *free: str) -> Run:
     """
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(0)
-    # The folders of earlier experiments do not record the options for naming rules either.
-    free = ("out", *free, *(name for name in NAMING if not getattr(options, name)))
-    shown = {
-        name: value
-        for name, value in vars(options).items()
-        if name not in free and (name not in _LATER or value != _LATER[name])
-    }
-    return Run(options.out, {name: str(value) for name, value in shown.items()})
+    free = ("out", *free)
+    return Run(options.out, {k: str(v) for k, v in vars(options).items() if k not in free})

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from serkit.cli.listen import write_sound
 from serkit.errors import InputError, check_choice, check_range
 
 if TYPE_CHECKING:
@@ -124,10 +125,10 @@ def _write(
     stored: "StoredGenerator",
     samples: "FilteredSamples",
 ) -> Path:
+    from serkit.audio.spectrogram import SpectrogramSpec
     from serkit.augmentation.synthetic_set import Origin, write_synthetic_set
-    from serkit.files import replacing
     from serkit.reporting.gan_figures import grid
-    from serkit.reporting.page import png
+    from serkit.reporting.page import write_png
 
     folder = (options.out or options.run_folder / "samples") / label
     origin = Origin(
@@ -141,25 +142,10 @@ def _write(
         refused=samples.refused,
     )
     write_synthetic_set(folder, samples.spectrograms, samples.numbers, origin)
-    with replacing(folder / "grid.png") as partial:
-        partial.write_bytes(png(grid(samples.spectrograms[:64, :, :, 0])))
-    _write_sound(folder, samples, stored, options.wav)
-    return folder
-
-
-def _write_sound(
-    folder: Path, samples: "FilteredSamples", stored: "StoredGenerator", count: int
-) -> None:
-    import soundfile
-
-    from serkit.audio.inversion import griffin_lim
-    from serkit.audio.spectrogram import SpectrogramSpec
-    from serkit.files import replacing
-
+    write_png(folder / "grid.png", grid(samples.spectrograms[:64, :, :, 0]))
     for old in folder.glob("sound-*.wav"):
         old.unlink()
     spec = SpectrogramSpec(**stored.card.spectrograms)
-    for number, picture in enumerate(samples.spectrograms[:count]):
-        made = griffin_lim(picture[None], spec)[0].numpy()
-        with replacing(folder / f"sound-{number:03}.wav") as partial:
-            soundfile.write(partial, made, spec.sample_rate, "PCM_16", format="WAV")
+    for number, one in enumerate(samples.spectrograms[: options.wav]):
+        write_sound(folder / f"sound-{number:03}.wav", one, spec)
+    return folder

@@ -2,12 +2,16 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from serkit.audio.containers import READ
 from serkit.cli.arguments import add_spectrograms, spec_of
 from serkit.errors import InputError, check_range
+
+if TYPE_CHECKING:
+    from serkit.audio.spectrogram import SpectrogramSpec
 
 _SIDE = 224
 
@@ -64,7 +68,9 @@ def run(options: argparse.Namespace) -> int:
     progress = Progress()
     jobs = [(file, job) for file in inputs for job in zip(inputs[file], outputs[file], strict=True)]
     for file, (spectrogram, path) in progress.track("sound")(jobs, len(jobs)):
-        convergence = _write(spectrogram, path, options)
+        convergence = write_sound(
+            path, spectrogram, spec_of(options), options.iterations, options.seed
+        )
         if file.suffix.lower() in READ:
             progress.say(
                 f"{file}: spectral convergence {convergence:.3f} after the way there and back; "
@@ -76,17 +82,33 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _write(spectrogram: np.ndarray, path: Path, options: argparse.Namespace) -> float:
-    """Write the sound of one spectrogram; return the spectral convergence of the inversion."""
+def write_sound(
+    path: Path,
+    spectrogram: np.ndarray,
+    spec: "SpectrogramSpec",
+    iterations: int = 32,
+    seed: int = 0,
+) -> float:
+    """Write the sound of one spectrogram as a WAV file.
+
+    Args:
+        path: the WAV file.
+        spectrogram: ``(frames, bins, 1)`` in [-1, 1].
+        spec: settings of the spectrogram.
+        iterations: number of iterations of Griffin-Lim.
+        seed: seed of the first phases.
+
+    Returns:
+        The spectral convergence of the inversion.
+    """
     import soundfile
     import tensorflow as tf
 
     from serkit.audio.inversion import griffin_lim, spectral_convergence
     from serkit.files import replacing
 
-    spec = spec_of(options)
     wanted = tf.constant(spectrogram[np.newaxis])
-    made = griffin_lim(wanted, spec, iterations=options.iterations, seed=options.seed)
+    made = griffin_lim(wanted, spec, iterations=iterations, seed=seed)
     with replacing(path) as partial:
         soundfile.write(partial, made[0].numpy(), spec.sample_rate, "PCM_16", format="WAV")
     return float(spectral_convergence(wanted, made, spec)[0])

@@ -3,9 +3,9 @@
 import argparse
 import os
 import sys
-from dataclasses import fields
 from pathlib import Path
 
+from serkit.cli.arguments import settings_among
 from serkit.errors import check_range
 from serkit.serving.server.settings import CHOICES, ServeSettings
 
@@ -69,9 +69,7 @@ def add_to(commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Serve until a signal arrives; return 0."""
     check_range("port", options.port, 0, 65_535)
-    settings = ServeSettings(
-        **{field.name: getattr(options, field.name) for field in fields(ServeSettings)}
-    )
+    settings = ServeSettings(**settings_among(options, ServeSettings))
     from serkit.serving.server.process import serve
 
     service = serve(options.model, settings, options.host, options.port, _say)

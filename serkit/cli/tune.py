@@ -14,6 +14,7 @@ from serkit.cli.arguments import (
     engine,
     naming_of,
     recordings_of,
+    settings_among,
     spec_of,
 )
 from serkit.errors import InputError
@@ -107,41 +108,21 @@ def search_of(options: argparse.Namespace) -> "ClassifierSearch | GanSearch":
     from serkit.studies.tuning.classifier_objective import ClassifierSearch
     from serkit.studies.tuning.gan_objective import GanSearch
 
-    roots, naming = recordings_of(options), naming_of(options)
-    short = options.short
+    others: dict[str, Any] = {
+        "roots": recordings_of(options),
+        "naming": naming_of(options),
+        "spec": spec_of(options),
+    }
     if options.what in _GANS:
         if options.live is not None:
             raise InputError(
                 f"`--live` must not be given for {options.what}: GANs train on spectrograms that "
                 "are computed once. Valid are classifier and bayesian."
             )
-        return GanSearch(
-            roots,
-            kind=options.what,
-            label=options.label,
-            clips=options.clips,
-            folds=_first(options.folds, 2),
-            width=_first(options.width, 0.0625 if short else 0.25),
-            examples=tuple(_first(options.examples, (64, 32) if short else (2400, 800))),
-            judged=16 if short else 128,
-            seed=options.seed,
-            fit=FitSettings(epochs=2, steps_per_epoch=4) if short else FitSettings(),
-            naming=naming,
-            spec=spec_of(options),
-        )
-    return ClassifierSearch(
-        roots,
-        label_set=options.labels,
-        folds=_first(options.folds, 3),
-        epochs=_first(options.epochs, 1 if short else 30),
-        steps_per_epoch=2 if short else 24,
-        bayesian_epochs=1 if short else 10,
-        seed=options.seed,
-        naming=naming,
-        spec=spec_of(options),
-        live=None if options.live is None else tuple(options.live),
-    )
-
-
-def _first(given: Any, otherwise: Any) -> Any:
-    return otherwise if given is None else given
+        fit = FitSettings(epochs=2, steps_per_epoch=4)
+        short: dict[str, Any] = {"width": 0.0625, "examples": (64, 32), "judged": 16, "fit": fit}
+        kind, others["kind"] = GanSearch, options.what
+    else:
+        short = {"epochs": 1, "steps_per_epoch": 2, "bayesian_epochs": 1}
+        kind, others["label_set"] = ClassifierSearch, options.labels
+    return kind(**((short if options.short else {}) | settings_among(options, kind) | others))

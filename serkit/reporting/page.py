@@ -102,6 +102,12 @@ def png(figure: Figure, dots_per_inch: int = 130) -> bytes:
     return buffer.getvalue()
 
 
+def write_png(path: Path | str, figure: Figure, dots_per_inch: int = 130) -> None:
+    """Write the figure as a PNG; a reader sees the old file or the whole new one."""
+    with replacing(path) as partial:
+        partial.write_bytes(png(figure, dots_per_inch))
+
+
 def svg(figure: Figure) -> bytes:
     """Return the figure as an SVG for papers; equal figures give equal bytes."""
     buffer = io.BytesIO()
