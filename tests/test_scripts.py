@@ -42,13 +42,10 @@ def test_damaged_headers_give_samples_or_a_status():
 def _small_network(classes: int, side: int, seed: int) -> keras.Model:
     """A network in place of VGG16, whose weights fit every side, too."""
     keras.utils.set_random_seed(seed % 1000)
-    layers = [
-        keras.layers.AveragePooling2D(224 // side),
-        keras.layers.Conv2D(4, 3, strides=4),
-        keras.layers.GlobalAveragePooling2D(),
-        keras.layers.Dense(classes),
-    ]
-    return keras.Sequential([keras.Input((224, 224, 1)), *layers])
+    inputs = keras.Input((224, 224, 1))
+    found = keras.layers.Conv2D(4, 3, strides=4)(keras.layers.AveragePooling2D(224 // side)(inputs))
+    found = keras.layers.Dense(classes)(keras.layers.GlobalAveragePooling2D()(found))
+    return keras.Model(inputs, found)
 
 
 @pytest.mark.slow
@@ -60,6 +57,7 @@ def test_vgg16_is_trained_from_nothing_in_two_stages(synthetic_root, tmp_path, m
     shared = experiment.main.__globals__
     monkeypatch.setitem(shared, "vgg16_from_scratch", _small_network)
     monkeypatch.setitem(shared, "plain_base", lambda model: model)
+    monkeypatch.setitem(shared, "SPEEDS", (1.1,))
     arguments = [str(synthetic_root), "--folds", "3", "--first-folds", "1", "--out", str(tmp_path)]
     small = ["--sides", "32", "56", "--epochs", "2", "1", "--learning-rates", "1e-3", "1e-3"]
     monkeypatch.setattr(sys, "argv", [script, *arguments, *small])

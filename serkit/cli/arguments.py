@@ -11,7 +11,9 @@ from serkit.datasets.imbalance import RARE_BELOW
 from serkit.errors import InputError
 
 if TYPE_CHECKING:
+    from serkit.audio.spectrogram import SpectrogramSpec
     from serkit.datasets.custom import Naming
+    from serkit.tasks.ray import RaySettings
 
 
 def add_recordings(
@@ -110,12 +112,6 @@ def _pairs(option: str, given: Sequence[str]) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs)
 
 
-if TYPE_CHECKING:
-    from serkit.audio.spectrogram import SpectrogramSpec
-
-_KINDS = ("mel", "log", "linear")
-
-
 def add_spectrograms(parser: argparse.ArgumentParser) -> None:
     """Add ``--kind`` and ``--sample-rate``.
 
@@ -124,7 +120,7 @@ def add_spectrograms(parser: argparse.ArgumentParser) -> None:
     """
     parser.add_argument(
         "--kind",
-        choices=_KINDS,
+        choices=("mel", "log", "linear"),
         default="mel",
         help="space the frequency bands of spectrograms like this; default: %(default)s",
     )
@@ -153,10 +149,6 @@ def spec_of(
     from serkit.audio.spectrogram import SpectrogramSpec
 
     return SpectrogramSpec.at_rate(options.sample_rate, options.kind, base)
-
-
-if TYPE_CHECKING:
-    from serkit.tasks.ray import RaySettings
 
 
 def add_study(parser: argparse.ArgumentParser, labels: str = "emotion") -> None:

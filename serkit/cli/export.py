@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from serkit.cli.arguments import settings_among
 from serkit.errors import InputError
 
 
@@ -135,6 +136,5 @@ def _of_files(options: argparse.Namespace) -> Path:
         except (OSError, ValueError) as error:
             raise InputError(f"--spec {options.spec}: {error}") from error
     networks = [load_network(file) for file in options.sources]
-    temperature = 1.0 if options.temperature is None else options.temperature
-    settings = AnswerSettings(temperature, options.threshold, options.samples)
+    settings = AnswerSettings(**settings_among(options, AnswerSettings))
     return export_model(Answering(networks, spec, options.classes, settings), options.out)

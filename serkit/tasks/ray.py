@@ -224,17 +224,9 @@ class RayEngine:
         share: Share | None,
         say: Callable[[str], None],
     ) -> str | None:
-        why = self._result(reference)
-        if share:
-            share.get(f"cache/{task_factory.name_of(task.place)}", task.place)
-        if why:
-            say(f"   {task.title} failed: {why}")
-        return why
-
-    def _result(self, reference: Any) -> Any:
         lost = self._ray.exceptions
         try:
-            return self._ray.get(reference)
+            why = self._ray.get(reference)
         except (lost.WorkerCrashedError, lost.NodeDiedError, lost.ObjectLostError) as error:
             raise SchedulerError(
                 f"a task was lost with its node more than {self.settings.retries} times "
@@ -243,6 +235,11 @@ class RayEngine:
         except lost.RayTaskError as error:
             # Raise the worker's error as if it had occurred in this process.
             raise error.cause from None
+        if share:
+            share.get(f"cache/{task_factory.name_of(task.place)}", task.place)
+        if why:
+            say(f"   {task.title} failed: {why}")
+        return why
 
 
 def _require_answer(address: str, patience: float) -> None:

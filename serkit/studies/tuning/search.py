@@ -86,7 +86,7 @@ class Search:
 
     Args:
         settings: search algorithm and its settings.
-        trials: runs each trial once.
+        trials: runs each trial once; its objective is prepared.
         space: function from ``hp`` to settings.
         base: settings of the baseline, which is scored too.
         kind: kind of the settings, as in ``best.json``.
@@ -129,7 +129,6 @@ class Search:
             # again, and their stored outcomes are used.
             self._say("   KerasTuner's files are damaged; the stored outcomes are used again")
             shutil.rmtree(kept)
-        self._objective.prepare()
         self._score_base()
         tuner = GuardedTuner(self._settings, self._space, self._trials, kept, self._say)
         # KerasTuner then prints no traceback for a failed trial, which GuardedTuner reports itself.

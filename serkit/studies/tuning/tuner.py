@@ -19,6 +19,7 @@ from serkit.tasks.graph import Engine, TaskFactory, TaskGraph
 
 TRIALS = "trials"
 """Name of the folder of all trials, in the folder of the search."""
+# Files and folders that all trials need.
 _SHARED = ("split.json", "spectrograms", "fold-*")
 _OUTCOME = "outcome.json"
 
@@ -113,10 +114,6 @@ class Trials:
         """Return the trial of some settings, without running it."""
         return Trial(self.objective, settings, share, self._folder / TRIALS)
 
-    def any_known(self) -> bool:
-        """Return whether the outcome of any trial is stored."""
-        return any((self._folder / TRIALS).glob(f"*/{_OUTCOME}"))
-
     def get(self, settings: Any, share: float) -> Outcome:
         """Return the outcome of a trial; run the trial if no outcome is stored.
 
@@ -124,21 +121,17 @@ class Trials:
             TrialFailedError: if the trial failed.
         """
         trial = self.of(settings, share)
+        shared = [path.name for pattern in _SHARED for path in self._folder.glob(pattern)]
         task_factory = TaskFactory(
             functools.partial(_reopened, self._make, settings, share),
             out=self._folder,
             cache=self._folder,
-            inputs=tuple(("cache", name) for name in self._shared()),
+            inputs=tuple(("cache", name) for name in sorted(shared)),
         )
         self._engine.run(TaskGraph([("trial", trial)]), task_factory, lambda line: None, 0)
         outcome = trial.outcome()
         assert outcome is not None, f"{trial.title} was not run"
         return outcome
-
-    def _shared(self) -> list[str]:
-        """Return the names of the files and folders that all trials need."""
-        found = [path for pattern in _SHARED for path in self._folder.glob(pattern)]
-        return sorted(path.name for path in found)
 
 
 def _reopened(

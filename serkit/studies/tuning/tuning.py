@@ -104,8 +104,6 @@ def tune(
         "how": plain(asdict(settings)),
     }
     with Run(out, wanted) as run:
-        try:
-            return made.run()
-        finally:
-            if trials.any_known():
-                run.begin_work()
+        objective.prepare()
+        run.begin_work()
+        return made.run()

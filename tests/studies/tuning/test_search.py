@@ -88,9 +88,6 @@ class _Breaks:
     def __init__(self, objective, error, at):
         self._objective, self._error, self._at, self.calls = objective, error, at, 0
 
-    def prepare(self):
-        self._objective.prepare()
-
     def score(self, settings, share, place, verbose=0):
         self.calls += 1
         if self.calls == self._at:
@@ -124,9 +121,6 @@ def test_a_full_disk_is_an_error_and_the_search_can_be_resumed(toy, small_disk, 
 
 class _Fails:
     name, goal = "distance", "min"
-
-    def prepare(self):
-        pass
 
     def score(self, settings, share, place, verbose=0):
         if settings.rate == 1.0:

@@ -14,10 +14,8 @@ def objective(toy, tmp_path):
 def test_a_trial_is_run_once(toy, objective, tmp_path):
     trials = toy.trials_of(tmp_path, objective)
     assert trials.of(toy.Toy(5.0, "b"), 1.0).outcome() is None
-    assert not trials.any_known()
     first = trials.get(toy.Toy(5.0, "b"), 1.0)
     assert first == Outcome(2.0, (1.5, 2.5), {"extra": 1.0})
-    assert trials.any_known()
     assert trials.get(toy.Toy(5.0, "b"), 1.0) == first
     assert toy.trials_of(tmp_path, objective).of(toy.Toy(5.0, "b"), 1.0).outcome() == first
     assert objective.log("began") == ["5.0000"]

@@ -37,9 +37,6 @@ class ToyObjective:
     def __init__(self, folder: Path, seconds: float = 0.0, size: int = 0) -> None:
         self._folder, self._seconds, self._size = folder, seconds, size
 
-    def prepare(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-
     def score(self, settings: Toy, share: float, place: Path, verbose: int = 0) -> Outcome:
         self._log("began", settings)
         time.sleep(self._seconds)
@@ -57,6 +54,7 @@ class ToyObjective:
         return [line.split()[1] for line in lines if line.startswith(what)]
 
     def _log(self, what: str, settings: Toy) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
         with open(self._folder / "log.txt", "a") as file:
             file.write(f"{what} {settings.rate:.4f}\n")
 
