@@ -25,7 +25,7 @@ def _run(script: str, *arguments: str) -> str:
 
 
 def test_a_benchmark_runs(synthetic_root):
-    _run("scripts/benchmarks/bench_audit.py", str(synthetic_root), "--quick")
+    _run("scripts/benchmarks/bench_audit.py", str(synthetic_root / "SAVEE"), "--quick")
 
 
 def test_damaged_recordings_are_all_accounted_for():

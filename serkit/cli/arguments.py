@@ -118,13 +118,14 @@ def add_spectrograms(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: parser of a command or an experiment; :func:`spec_of` reads the parsed options.
     """
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--kind",
         choices=("mel", "log", "linear"),
         default="mel",
         help="space the frequency bands of spectrograms like this; default: %(default)s",
     )
-    parser.add_argument(
+    add(
         "--sample-rate",
         type=int,
         default=16_000,

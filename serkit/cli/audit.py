@@ -22,21 +22,20 @@ def add_to(commands) -> None:
         "a pattern.",
     )
     add_recordings(parser, aliases=["--labels"])
-    parser.add_argument(
-        "--out", type=Path, default=Path("runs/audit"), help="write here; default: %(default)s"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("--out", type=Path, default=Path("runs/audit"), help="write here; default: %(default)s")
+    add(
         "--reject",
         default="",
         metavar="KIND,…",
         help="reject these clips, too: clipped, stereo, sample-rate, length",
     )
-    parser.add_argument(
+    add(
         "--prosody",
         action="store_true",
         help="measure fundamental frequency, level, voiced fraction and speaking rate: prosody.csv",
     )
-    parser.add_argument("--strict", action="store_true", help="exit with 1 if a file was rejected")
+    add("--strict", action="store_true", help="exit with 1 if a file was rejected")
     parser.set_defaults(run=run)
 
 

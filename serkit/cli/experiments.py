@@ -60,19 +60,20 @@ def rare_classes_parser(
     """
     parser = experiment_parser(description, out)
     count = 1 if len(labels) == 1 else "+"
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--label",
         nargs=count,
         default=list(labels),
         help="make these classes rare; default: %(default)s",
     )
-    parser.add_argument(
+    add(
         "--clips",
         type=int,
         default=40,
         help="keep so many training clips of a class, 0 for all; default: %(default)s",
     )
-    parser.add_argument(
+    add(
         "--width",
         type=float,
         default=0.25,
@@ -109,9 +110,10 @@ def whole_class_parser(description: str, out: str) -> argparse.ArgumentParser:
         The parser of :func:`experiment_parser` with ``--label``, ``--width`` and ``--seed``.
     """
     parser = experiment_parser(description, out)
-    parser.add_argument("--label", default="surprise", help="emotion; default: %(default)s")
-    parser.add_argument("--width", type=float, default=0.25, help="1 is the 2021 report's networks")
-    parser.add_argument("--seed", type=int, default=0)
+    add = parser.add_argument
+    add("--label", default="surprise", help="emotion; default: %(default)s")
+    add("--width", type=float, default=0.25, help="1 is the 2021 report's networks")
+    add("--seed", type=int, default=0)
     return parser
 
 
@@ -152,9 +154,10 @@ def cross_validation_parser(description: str, out: str) -> argparse.ArgumentPars
         ``--live``.
     """
     parser = experiment_parser(description, out)
-    parser.add_argument("--labels", choices=LABEL_SETS, default="emotion")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--folds", type=int, default=5)
+    add = parser.add_argument
+    add("--labels", choices=LABEL_SETS, default="emotion")
+    add("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    add("--folds", type=int, default=5)
     add_live(parser)
     return parser
 

@@ -23,39 +23,38 @@ def add_to(commands) -> None:
         "training clips and samples that the run's classifier assigns to another class are "
         "rejected and replaced by others.",
     )
-    parser.add_argument(
-        "run_folder", type=Path, metavar="RUN", help="use the GANs of this run folder"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("run_folder", type=Path, metavar="RUN", help="use the GANs of this run folder")
+    add(
         "--class",
         dest="label",
         metavar="CLASS",
         help="generate samples of this class, for example male_surprise",
     )
-    parser.add_argument("--count", type=int, metavar="N", help="generate so many")
-    parser.add_argument(
+    add("--count", type=int, metavar="N", help="generate so many")
+    add(
         "--plan",
         choices=PLANS,
         help="generate by a plan instead of --class and --count: report as figure 18 of the 2021 "
         "report, as far as the run has generators; balance up to the largest class",
     )
-    parser.add_argument(
+    add(
         "--share",
         type=float,
         default=1.0,
         help="fill up to this fraction of the largest class with --plan balance; "
         "default: %(default)s",
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed the noise; default: %(default)s")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write here; default: RUN/samples")
-    parser.add_argument(
+    add("--seed", type=int, default=0, help="seed the noise; default: %(default)s")
+    add("--out", type=Path, metavar="DIR", help="write here; default: RUN/samples")
+    add(
         "--wav",
         type=int,
         default=8,
         metavar="N",
         help="write the first N as sound, too; default: %(default)s",
     )
-    parser.add_argument("--ungated", action="store_true", help="do not use the sample filter")
+    add("--ungated", action="store_true", help="do not use the sample filter")
     parser.set_defaults(run=run)
 
 

@@ -24,7 +24,8 @@ def add_to(commands) -> None:
         "(Griffin-Lim), so even a real recording sounds a little rough: give one to hear what is "
         "the best to expect. Of a recording it is the middle 3.6 seconds.",
     )
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "files",
         nargs="+",
         type=Path,
@@ -35,24 +36,18 @@ def add_to(commands) -> None:
         "spectrogram and back",
     )
     add_spectrograms(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    parser.add_argument(
+    add("--out", type=Path, required=True, metavar="DIR")
+    add(
         "--iterations",
         type=int,
         default=32,
         metavar="N",
         help="run Griffin-Lim so often; default: %(default)s",
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="seed the phases; default: %(default)s"
-    )
-    parser.add_argument(
-        "--first", type=int, metavar="N", help="convert only the first N of each .npy"
-    )
-    parser.add_argument(
-        "--dark-is-loud", action="store_true", help="read black, not white, as loud in PNG files"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace files in DIR")
+    add("--seed", type=int, default=0, metavar="N", help="seed the phases; default: %(default)s")
+    add("--first", type=int, metavar="N", help="convert only the first N of each .npy")
+    add("--dark-is-loud", action="store_true", help="read black, not white, as loud in PNG files")
+    add("--overwrite", action="store_true", help="replace files in DIR")
     parser.set_defaults(run=run)
 
 

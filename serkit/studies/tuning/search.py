@@ -56,8 +56,8 @@ def trials_table(trials: pd.DataFrame, objective: MeanOverFolds) -> str:
     details = [name for name in trials.columns if name.startswith("detail ")]
     names = ["trial", "score", *folds, *details, *values]
     shared = trials["share"].nunique() > 1
-    head = ["trial", objective.name, *(name.split(" ", 1)[-1] for name in folds + details + values)]
-    head[2 : 2 + len(folds)] = folds
+    shown = [name.split(" ", 1)[1] for name in details + values]
+    head = ["trial", objective.name, *folds, *shown]
     rows = [
         [_cell(row[name]) for name in names] + ([f"{row['share']:.2g}"] if shared else [])
         for _, row in ordered[ordered["score"].notna()].iterrows()
