@@ -1,5 +1,6 @@
 """A scheduler that runs tasks in other processes of this machine."""
 
+import contextlib
 import itertools
 import multiprocessing
 import os
@@ -20,8 +21,8 @@ _RESTARTS = 5
 class ProcessEngine(LocalEngine):
     """Scheduler that runs tasks in other processes of this machine; a killed one is restarted.
 
-    Each thread that calls :meth:`run` has a process of its own, which runs its tasks one after the
-    other. The processes end with this process, even if it is killed.
+    Several threads may call :meth:`run`. Each task runs in a process that is idle, or in a new one.
+    The processes end with this process, even if it is killed.
 
     Use the scheduler in a ``with`` statement.
 
@@ -40,13 +41,13 @@ class ProcessEngine(LocalEngine):
         # Workers that all use all cores would be slower than running the tasks one by one.
         self._threads = threads or max(1, joblib.cpu_count() // workers)
         self._logs, self._numbers = logs, itertools.count(1)
-        self._own, self._pools = threading.local(), []
+        self._idle: list[ProcessPoolExecutor] = []
 
     def __enter__(self) -> "ProcessEngine":
         return self
 
     def __exit__(self, *exception: object) -> None:
-        for pool in self._pools:
+        for pool in self._idle:
             pool.shutdown()
 
     def _run_task(
@@ -55,27 +56,29 @@ class ProcessEngine(LocalEngine):
         assert task_factory is not None, "tasks of other processes need a task factory"
         name = task_factory.name_of(task.place)
         for _ in range(1 + _RESTARTS):
-            if not hasattr(self._own, "pool"):
-                self._own.pool = self._start()
+            pool = self._idle_pool()
             try:
-                return self._own.pool.submit(_run_there, kind, task_factory, name, verbose).result()
+                return pool.submit(_run_there, kind, task_factory, name, verbose).result()
             except BrokenProcessPool:
+                pool = None
                 problem = f"the process of {task.title} was killed; it is restarted"
                 warnings.warn(problem, stacklevel=2)
-                del self._own.pool
+            finally:
+                if pool:
+                    self._idle.append(pool)
         raise SchedulerError(
             f"the process of {task.title} was killed {1 + _RESTARTS} times; its output is in "
             f"{self._logs}; started again, the run goes on"
         )
 
-    def _start(self) -> ProcessPoolExecutor:
+    def _idle_pool(self) -> ProcessPoolExecutor:
+        with contextlib.suppress(IndexError):
+            return self._idle.pop()
         self._logs.mkdir(parents=True, exist_ok=True)
         log = self._logs / f"worker-{next(self._numbers)}.log"
         # A forked process could not use TensorFlow.
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(1, context, _begin, (self._threads, log))
-        self._pools.append(pool)
-        return pool
+        return ProcessPoolExecutor(1, context, _begin, (self._threads, log))
 
 
 def _begin(threads: int, log: Path) -> None:

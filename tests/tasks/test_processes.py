@@ -34,7 +34,7 @@ def _until(condition) -> None:
     raise AssertionError("the condition was not met in a minute")
 
 
-def test_tasks_of_a_thread_run_in_one_other_process(toy, tmp_path):
+def test_tasks_of_one_thread_run_in_one_other_process(toy, tmp_path):
     said = []
     with ProcessEngine(1, tmp_path / "logs", threads=3) as engine:
         _run(toy, engine, tmp_path, GRAPH, said.append)

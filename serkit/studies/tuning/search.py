@@ -8,15 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import keras
 import keras_tuner
 import pandas as pd
-import tensorflow as tf
 
 from serkit.errors import check_range
 from serkit.files import read_json, replacing, write_json, write_text
 from serkit.formatting import markdown_table
-from serkit.seeds import derive_seed
 from serkit.serialization import plain
 from serkit.studies.tuning.inner import MeanOverFolds
 from serkit.studies.tuning.records import Outcome, SearchError, SearchSettings, TrialFailedError
@@ -82,8 +79,6 @@ _BASE = "as it was"
 class Search:
     """Hyperparameter search whose files are in a folder.
 
-    TensorFlow operations are deterministic from the creation of a search on.
-
     Args:
         settings: search algorithm and its settings.
         trials: runs each trial once; its objective is prepared.
@@ -106,8 +101,6 @@ class Search:
         say: Callable[[str], None] = print,
         parallel: int = 1,
     ) -> None:
-        tf.config.experimental.enable_op_determinism()
-        keras.utils.set_random_seed(derive_seed(settings.seed, "global"))
         check_range("parallel", parallel, 1)
         self._settings, self._trials, self._space = settings, trials, space
         self._objective, self._parallel = trials.objective, parallel

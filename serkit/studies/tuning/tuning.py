@@ -6,8 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import keras
+import tensorflow as tf
+
 from serkit.errors import InputError
 from serkit.progress import Progress
+from serkit.seeds import derive_seed
 from serkit.serialization import plain, recorded
 from serkit.studies.run_folder import Run
 from serkit.studies.search_spaces import bayesian_space, compact_space, dcgan_space, wgan_gp_space
@@ -35,7 +39,9 @@ SPACES = {kind: space for kind, (space, *_) in _KINDS.items()}
 
 
 def make_objective(kind: str, search: ClassifierSearch | GanSearch, folder: Path) -> MeanOverFolds:
-    """Return the objective for settings of a kind.
+    """Return the objective for settings of a kind; TensorFlow operations are deterministic then.
+
+    Every process that runs trials calls this function.
 
     Args:
         kind: key of :data:`SPACES`.
@@ -48,6 +54,8 @@ def make_objective(kind: str, search: ClassifierSearch | GanSearch, folder: Path
     _, objective, wanted = _KINDS[kind]
     if not isinstance(search, wanted) or getattr(search, "kind", kind) != kind:
         raise InputError(f"`search` must be a {wanted.__name__} for {kind}. Received: {search!r}.")
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(derive_seed(search.seed, "global"))
     return objective(search, folder)
 
 
