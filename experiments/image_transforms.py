@@ -23,14 +23,13 @@ import tensorflow as tf
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.cli.experiments import cross_validation, cross_validation_parser
-from serkit.files import replacing
 from serkit.formatting import markdown_table
 from serkit.metrics.classification import Cells, accuracy, average_recall, macro_f1, tabulate
 from serkit.metrics.paired import difference, estimate, holm
 from serkit.models.compact import CompactSettings, compact
 from serkit.models.fitting import FitSettings
 from serkit.reporting.gan_figures import grid
-from serkit.reporting.page import png
+from serkit.reporting.page import write_png
 from serkit.studies.cross_validation import FoldRun
 from serkit.studies.exports import interval, per_cent, signed_interval
 from serkit.studies.partitions import predict_partition, remove_checkpoint
@@ -79,8 +78,7 @@ def draw(fold: FoldRun, chosen: Sequence[str], path: Path) -> None:
     seed = tf.constant([fold.seed, 0], tf.int64)
     columns = [clips if name == "none" else TRANSFORMS[name](clips, seed) for name in chosen]
     pictures = np.stack(columns, axis=1).reshape(-1, *clips.shape[1:3])
-    with replacing(path) as partial:
-        partial.write_bytes(png(grid(pictures, len(chosen))))
+    write_png(path, grid(pictures, len(chosen)))
 
 
 def report(found: pd.DataFrame, classes: Sequence[str]) -> str:

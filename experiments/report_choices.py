@@ -22,13 +22,13 @@ import numpy as np
 import tensorflow as tf
 
 from serkit.cli.experiments import whole_class_parser, whole_class_trial
-from serkit.files import replacing, write_text
+from serkit.files import write_text
 from serkit.formatting import markdown_table
 from serkit.gans.dcgan import DCGAN, REPORT, DCGANSettings, dcgan_recipe
 from serkit.gans.fitting import fit_gan
 from serkit.gans.sampling import sample
 from serkit.reporting.gan_figures import gan_losses
-from serkit.reporting.page import png
+from serkit.reporting.page import write_png
 from serkit.reporting.tables import fidelity_table
 from serkit.seeds import derive_seed
 
@@ -54,8 +54,7 @@ def main(options: argparse.Namespace) -> None:
         text = markdown_table(["means of the last 5 epochs", *TRACKED], rows)
         text += "\n" + fidelity_table(trial.fidelity(options.label, made))
         write_text(options.out / "report-choices.md", text)
-        with replacing(options.out / "losses.png") as partial:
-            partial.write_bytes(png(gan_losses(histories)))
+        write_png(options.out / "losses.png", gan_losses(histories))
         print(f"{text}\nwritten: {options.out}")
 
 

@@ -22,14 +22,14 @@ import keras
 import numpy as np
 
 from serkit.cli.experiments import whole_class_parser, whole_class_trial
-from serkit.files import replacing, write_text
+from serkit.files import write_text
 from serkit.formatting import markdown_table
 from serkit.gans.dcgan import DCGAN, REPORT, SMALL_DATA, DCGANSettings, dcgan_recipe
 from serkit.gans.fitting import Watch, fit_gan
 from serkit.gans.sampling import sample
 from serkit.gans.staging import STAGE, Equilibrium
 from serkit.reporting.gan_figures import gan_losses, grid, real_beside_generated
-from serkit.reporting.page import png
+from serkit.reporting.page import png, write_png
 from serkit.reporting.tables import fidelity_table, nearest_table
 from serkit.studies.rare_classes import RareClasses
 from serkit.training.callbacks import Resume
@@ -208,17 +208,13 @@ def describe(history: Rows, settings: DCGANSettings) -> str:
 
 
 def draw(
-    real: np.ndarray,
-    made: Mapping[str, np.ndarray],
-    histories: Mapping[str, Rows],
-    folder: Path,
+    real: np.ndarray, made: Mapping[str, np.ndarray], histories: Mapping[str, Rows], folder: Path
 ) -> None:
     """Draw figures 16 and 17 of the 2021 report for both recipes."""
     pairs = {name: (real[:8, :, :, 0], some[:8, :, :, 0]) for name, some in made.items()}
     figures = {"figure-16": gan_losses(histories), "figure-17": real_beside_generated(pairs)}
     for name, figure in figures.items():
-        with replacing(folder / f"{name}.png") as partial:
-            partial.write_bytes(png(figure))
+        write_png(folder / f"{name}.png", figure)
 
 
 if __name__ == "__main__":

@@ -25,20 +25,13 @@ from serkit.cli.running import run_experiment
 import keras
 
 from serkit.cli.experiments import rare_classes_parser, rare_classes_trial
-from serkit.files import replacing, write_text
-from serkit.gans.dcgan import (
-    DCGAN,
-    DCGAN_RECIPES,
-    REPORT,
-    SMALL_DATA,
-    DCGANSettings,
-    dcgan_recipe,
-)
+from serkit.files import write_text
+from serkit.gans.dcgan import DCGAN, DCGAN_RECIPES, REPORT, SMALL_DATA, DCGANSettings, dcgan_recipe
 from serkit.gans.fitting import Watch, fit_gan
 from serkit.gans.sampling import sample
 from serkit.gans.staging import Equilibrium
 from serkit.reporting.gan_figures import gan_losses, grid, real_beside_generated
-from serkit.reporting.page import png
+from serkit.reporting.page import png, write_png
 from serkit.reporting.tables import accuracy_table, fidelity_table, nearest_table
 from serkit.studies.search_spaces import tuned_or
 
@@ -132,8 +125,7 @@ def main(options: argparse.Namespace) -> None:
             "losses": gan_losses(histories),
             "real-and-generated": real_beside_generated(pairs),
         }.items():
-            with replacing(options.out / f"{name}.png") as partial:
-                partial.write_bytes(png(figure))
+            write_png(options.out / f"{name}.png", figure)
         print(f"{table}\nwritten: {options.out}")
 
 

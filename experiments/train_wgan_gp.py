@@ -19,13 +19,13 @@ from serkit.cli.running import run_experiment
 import keras
 
 from serkit.cli.experiments import rare_classes_parser, rare_classes_trial
-from serkit.files import replacing, write_text
+from serkit.files import write_text
 from serkit.gans.fitting import Watch, fit_gan
 from serkit.gans.sampling import sample
 from serkit.gans.small_data import DiffAugmentSettings
 from serkit.gans.wgan_gp import WGANGP, WGANGPSettings
 from serkit.reporting.gan_figures import critic_curves, grid, real_beside_generated
-from serkit.reporting.page import png
+from serkit.reporting.page import png, write_png
 from serkit.reporting.tables import accuracy_table, fidelity_table, nearest_table
 from serkit.studies.search_spaces import tuned_or
 from serkit.training.precision import fastest_precision
@@ -113,8 +113,7 @@ def main(options: argparse.Namespace) -> None:
             "critic": critic_curves(histories),
             "real-and-generated": real_beside_generated(pairs),
         }.items():
-            with replacing(options.out / f"{name}.png") as partial:
-                partial.write_bytes(png(figure, 100))
+            write_png(options.out / f"{name}.png", figure, 100)
         print(f"{table}\nwritten: {options.out}")
 
 

@@ -57,7 +57,7 @@ def test_version_and_unknown_commands():
 
 
 @pytest.mark.parametrize(
-    "after", ["serkit.cli.parser", "argparse", "numpy.core.multiarray", "serkit.cli.tune"]
+    "after", ["serkit.cli.parser", "argparse", "numpy.core.multiarray", "serkit.cli.listen"]
 )
 def test_ctrl_c_during_the_imports_is_one_line(after):
     """Python says what it has imported; the signal comes when it has come so far."""

@@ -1,10 +1,13 @@
 """Benchmarks and experiments still run."""
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import keras
 import pytest
 
 import serkit
@@ -22,7 +25,7 @@ def _run(script: str, *arguments: str) -> str:
 
 
 def test_a_benchmark_runs(synthetic_root):
-    _run("scripts/benchmarks/bench_audit.py", str(synthetic_root), "--quick")
+    _run("scripts/benchmarks/bench_audit.py", str(synthetic_root / "SAVEE"), "--quick")
 
 
 def test_damaged_recordings_are_all_accounted_for():
@@ -36,12 +39,33 @@ def test_damaged_headers_give_samples_or_a_status():
     _run("scripts/benchmarks/fuzz_decoder.py", "--quick", "--seed", "99")
 
 
+def _small_network(classes: int, side: int, seed: int) -> keras.Model:
+    """A network in place of VGG16, whose weights fit every side, too."""
+    keras.utils.set_random_seed(seed % 1000)
+    inputs = keras.Input((224, 224, 1))
+    found = keras.layers.Conv2D(4, 3, strides=4)(keras.layers.AveragePooling2D(224 // side)(inputs))
+    found = keras.layers.Dense(classes)(keras.layers.GlobalAveragePooling2D()(found))
+    return keras.Model(inputs, found)
+
+
 @pytest.mark.slow
-def test_vgg16_is_trained_from_nothing_in_two_stages(synthetic_root, tmp_path):
+@pytest.mark.usefixtures("deterministic")
+def test_vgg16_is_trained_from_nothing_in_two_stages(synthetic_root, tmp_path, monkeypatch, capsys):
+    """With a small network in its place; tests/models/test_scratch.py trains VGG16 itself."""
+    script = str(PROJECT / "experiments" / "pretrain_vgg16.py")
+    experiment = SimpleNamespace(**runpy.run_path(script))
+    shared = experiment.main.__globals__
+    monkeypatch.setitem(shared, "vgg16_from_scratch", _small_network)
+    monkeypatch.setitem(shared, "plain_base", lambda model: model)
+    monkeypatch.setitem(shared, "SPEEDS", (1.1,))
     arguments = [str(synthetic_root), "--folds", "3", "--first-folds", "1", "--out", str(tmp_path)]
-    small = ["--sides", "32", "32", "--epochs", "2", "1", "--learning-rates", "1e-3", "1e-3"]
-    out = _run("experiments/pretrain_vgg16.py", *arguments, *small)
-    assert len(re.findall(r"\d+\.\d\d images/s", out)) == 3
+    small = ["--sides", "32", "56", "--epochs", "2", "1", "--learning-rates", "1e-3", "1e-3"]
+    monkeypatch.setattr(sys, "argv", [script, *arguments, *small])
+    experiment.main(experiment.parse())
+    said = capsys.readouterr().out
+    assert len(re.findall(r"\d+\.\d\d images/s", said)) == 3
+    assert "stage 1: 2 epochs at 32 x 32" in said
+    assert "stage 2: 1 epochs at 56 x 56" in said
     fold = tmp_path / "seed-0" / "fold-1"
     weights, split = fold / "vgg16.weights.h5", read_json(fold / "split.json")
     card = read_card(weights)
@@ -49,4 +73,5 @@ def test_vgg16_is_trained_from_nothing_in_two_stages(synthetic_root, tmp_path):
     assert 0 < card.uar < 1
     assert list(card.speakers) == split["parts"]["train"]["speakers"]
     # Nothing is left to be done.
-    assert "images/s" not in _run("experiments/pretrain_vgg16.py", *arguments, *small)
+    experiment.main(experiment.parse())
+    assert "images/s" not in capsys.readouterr().out

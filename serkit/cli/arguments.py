@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,9 @@ from serkit.datasets.imbalance import RARE_BELOW
 from serkit.errors import InputError
 
 if TYPE_CHECKING:
+    from serkit.audio.spectrogram import SpectrogramSpec
     from serkit.datasets.custom import Naming
-
-NAMING = ("pattern", "label_names", "genders")
-"""Destinations of the options for the naming rules of the user's own recordings."""
+    from serkit.tasks.ray import RaySettings
 
 
 def add_recordings(
@@ -112,25 +112,20 @@ def _pairs(option: str, given: Sequence[str]) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs)
 
 
-if TYPE_CHECKING:
-    from serkit.audio.spectrogram import SpectrogramSpec
-
-_KINDS = ("mel", "log", "linear")
-
-
 def add_spectrograms(parser: argparse.ArgumentParser) -> None:
     """Add ``--kind`` and ``--sample-rate``.
 
     Args:
         parser: parser of a command or an experiment; :func:`spec_of` reads the parsed options.
     """
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--kind",
-        choices=_KINDS,
+        choices=("mel", "log", "linear"),
         default="mel",
         help="space the frequency bands of spectrograms like this; default: %(default)s",
     )
-    parser.add_argument(
+    add(
         "--sample-rate",
         type=int,
         default=16_000,
@@ -155,10 +150,6 @@ def spec_of(
     from serkit.audio.spectrogram import SpectrogramSpec
 
     return SpectrogramSpec.at_rate(options.sample_rate, options.kind, base)
-
-
-if TYPE_CHECKING:
-    from serkit.tasks.ray import RaySettings
 
 
 def add_study(parser: argparse.ArgumentParser, labels: str = "emotion") -> None:
@@ -277,11 +268,19 @@ def ray_settings(options: argparse.Namespace) -> "RaySettings":
     """
     from serkit.tasks.ray import RaySettings
 
-    return RaySettings(
-        address=options.address,
-        cpus=options.cpus,
-        gpus=options.gpus,
-        threads=options.threads,
-        retries=options.retries,
-        share=options.share,
-    )
+    return RaySettings(**settings_among(options, RaySettings))
+
+
+def settings_among(options: argparse.Namespace, settings: type) -> dict[str, Any]:
+    """Return the options that are called as fields of a dataclass, without those not given (None).
+
+    Args:
+        options: parsed options.
+        settings: the dataclass. Lists become tuples, as in its fields.
+    """
+    given = {field.name: getattr(options, field.name, None) for field in fields(settings)}
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in given.items()
+        if value is not None
+    }

@@ -22,21 +22,20 @@ def add_to(commands) -> None:
         "a pattern.",
     )
     add_recordings(parser, aliases=["--labels"])
-    parser.add_argument(
-        "--out", type=Path, default=Path("runs/audit"), help="write here; default: %(default)s"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("--out", type=Path, default=Path("runs/audit"), help="write here; default: %(default)s")
+    add(
         "--reject",
         default="",
         metavar="KIND,…",
         help="reject these clips, too: clipped, stereo, sample-rate, length",
     )
-    parser.add_argument(
+    add(
         "--prosody",
         action="store_true",
         help="measure fundamental frequency, level, voiced fraction and speaking rate: prosody.csv",
     )
-    parser.add_argument("--strict", action="store_true", help="exit with 1 if a file was rejected")
+    add("--strict", action="store_true", help="exit with 1 if a file was rejected")
     parser.set_defaults(run=run)
 
 
@@ -94,9 +93,8 @@ def _unused(naming, corpus) -> list[str]:
 
 
 def _draw(found, folder: Path) -> None:
-    from serkit.files import replacing
     from serkit.reporting.corpus_figures import clips_by_class, durations, prosody_by_class
-    from serkit.reporting.page import png
+    from serkit.reporting.page import write_png
 
     clips = found.corpus.to_frame()
     figures = {"clips": clips_by_class(clips), "durations": durations(clips)}
@@ -106,8 +104,7 @@ def _draw(found, folder: Path) -> None:
         emotions = found.corpus.classes("emotion")
         figures["prosody"] = prosody_by_class(found.prosody, emotions)
     for name, figure in figures.items():
-        with replacing(folder / "figures" / f"{name}.png") as partial:
-            partial.write_bytes(png(figure))
+        write_png(folder / "figures" / f"{name}.png", figure)
 
 
 def _show(found, progress) -> None:

@@ -15,6 +15,7 @@ from serkit.cli.arguments import (
     engine,
     naming_of,
     recordings_of,
+    settings_among,
     spec_of,
 )
 from serkit.errors import InputError
@@ -185,33 +186,18 @@ def settings_of(options: argparse.Namespace) -> "ComparisonSettings":
     from serkit.studies.gan_kinds import GanSizes
     from serkit.studies.search_spaces import read_tuned
 
-    settings = ComparisonSettings(
-        roots=recordings_of(options),
-        naming=naming_of(options),
-        spec=spec_of(options),
-        arms=tuple(options.arms),
-        everywhere=tuple(options.everywhere),
-        classifiers=tuple(options.classifier),
-        label_set=options.labels,
-        protocol=options.protocol,
-        without=tuple(options.without),
-        seed=options.seed,
-        seeds=tuple(options.seeds),
-        more_seeds=tuple(options.more_seeds),
-        best=options.best,
-        rarify=_fractions(options.rarify),
-        first_folds=options.first_folds,
-        plan=options.plan,
-        rare_below=options.rare_below,
-        filled_to=options.filled_to,
-        generated_share=options.generated_share,
-        gated=options.gated,
-        weights=_weights(options.weights),
-        tuned=dict(map(read_tuned, options.tuned)),
-        gans=GanSizes(tuned=options.gan_tuned, **_RECIPE_STEPS[options.gan_recipe]),
-        gan_recipe=options.gan_recipe,
-        live=options.live,
-    )
+    others = {
+        "roots": recordings_of(options),
+        "naming": naming_of(options),
+        "spec": spec_of(options),
+        "classifiers": tuple(options.classifier),
+        "label_set": options.labels,
+        "rarify": _fractions(options.rarify),
+        "weights": _weights(options.weights),
+        "tuned": dict(map(read_tuned, options.tuned)),
+        "gans": GanSizes(tuned=options.gan_tuned, **_RECIPE_STEPS[options.gan_recipe]),
+    }
+    settings = ComparisonSettings(**(settings_among(options, ComparisonSettings) | others))
     if options.short:
         settings = settings.shortened()
     # After --short, so that options given explicitly take precedence.

@@ -14,15 +14,16 @@ def add_to(commands) -> None:
         description="Shows licence and citation, asks, and downloads with checksums. After an "
         "interruption the same command resumes it. SAVEE is provided by its owners on request.",
     )
-    parser.add_argument("corpus", metavar="CORPUS", help="download ravdess, tess or crema-d")
-    parser.add_argument(
+    add = parser.add_argument
+    add("corpus", metavar="CORPUS", help="download ravdess, tess or crema-d")
+    add(
         "--to",
         type=Path,
         default=Path("data"),
         metavar="DIR",
         help="download to here; default: %(default)s",
     )
-    parser.add_argument("--yes", action="store_true", help="accept the licence without a question")
+    add("--yes", action="store_true", help="accept the licence without a question")
     parser.set_defaults(run=run)
 
 

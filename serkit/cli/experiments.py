@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,25 +13,14 @@ import tensorflow as tf
 from serkit.audio.augmentation import WaveAugmentation
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.augmentation.arms import add_live, augmentation_of
-from serkit.cli.arguments import NAMING, add_recordings, add_spectrograms, naming_of, spec_of
+from serkit.cli.arguments import add_recordings, add_spectrograms, naming_of, spec_of
 from serkit.datasets.corpus import LABEL_SETS
 from serkit.files import write_text
 from serkit.gans.base import GANSettings
-from serkit.gans.dcgan import SMALL_DATA
 from serkit.reporting.tables import classifier_report
 from serkit.studies.cross_validation import PREDICTIONS, CrossValidation
 from serkit.studies.rare_classes import RareClasses, RareClassesSettings
 from serkit.studies.run_folder import Run
-
-# Defaults of options that were added later. The folders of earlier experiments do not record these
-# options, so their default values are left out of the recorded settings.
-_LATER = {
-    "kind": "mel",
-    "sample_rate": 16_000,
-    "recipe": SMALL_DATA,
-    "stop": None,
-    "live": None,
-}
 
 
 def experiment_parser(description: str, out: str) -> argparse.ArgumentParser:
@@ -71,19 +60,20 @@ def rare_classes_parser(
     """
     parser = experiment_parser(description, out)
     count = 1 if len(labels) == 1 else "+"
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--label",
         nargs=count,
         default=list(labels),
         help="make these classes rare; default: %(default)s",
     )
-    parser.add_argument(
+    add(
         "--clips",
         type=int,
         default=40,
         help="keep so many training clips of a class, 0 for all; default: %(default)s",
     )
-    parser.add_argument(
+    add(
         "--width",
         type=float,
         default=0.25,
@@ -92,8 +82,7 @@ def rare_classes_parser(
     return parser
 
 
-@contextmanager
-def rare_classes_trial(options: argparse.Namespace) -> Iterator[RareClasses]:
+def rare_classes_trial(options: argparse.Namespace) -> AbstractContextManager[RareClasses]:
     """Open the rare-class trial that the options ask for; lock its folder until the block ends.
 
     Enable deterministic TensorFlow operations and set Keras' random seed to 0. Training runs are
@@ -107,8 +96,7 @@ def rare_classes_trial(options: argparse.Namespace) -> Iterator[RareClasses]:
         InputError: if a class has no clips, or the width is out of range.
     """
     settings = RareClassesSettings(tuple(options.label), options.clips, spec=spec_of(options))
-    with _opened(options, settings) as trial:
-        yield trial
+    return _opened(options, settings)
 
 
 def whole_class_parser(description: str, out: str) -> argparse.ArgumentParser:
@@ -122,14 +110,14 @@ def whole_class_parser(description: str, out: str) -> argparse.ArgumentParser:
         The parser of :func:`experiment_parser` with ``--label``, ``--width`` and ``--seed``.
     """
     parser = experiment_parser(description, out)
-    parser.add_argument("--label", default="surprise", help="emotion; default: %(default)s")
-    parser.add_argument("--width", type=float, default=0.25, help="1 is the 2021 report's networks")
-    parser.add_argument("--seed", type=int, default=0)
+    add = parser.add_argument
+    add("--label", default="surprise", help="emotion; default: %(default)s")
+    add("--width", type=float, default=0.25, help="1 is the 2021 report's networks")
+    add("--seed", type=int, default=0)
     return parser
 
 
-@contextmanager
-def whole_class_trial(options: argparse.Namespace) -> Iterator[RareClasses]:
+def whole_class_trial(options: argparse.Namespace) -> AbstractContextManager[RareClasses]:
     """Open a trial as :func:`rare_classes_trial`, with all training clips of one emotion.
 
     Args:
@@ -140,9 +128,7 @@ def whole_class_trial(options: argparse.Namespace) -> Iterator[RareClasses]:
         InputError: if the emotion has no clips, or the width is out of range.
     """
     labels, spec = (options.label,), spec_of(options)
-    settings = RareClassesSettings(labels, clips=0, spec=spec, label_set="emotion")
-    with _opened(options, settings) as trial:
-        yield trial
+    return _opened(options, RareClassesSettings(labels, clips=0, spec=spec, label_set="emotion"))
 
 
 @contextmanager
@@ -168,9 +154,10 @@ def cross_validation_parser(description: str, out: str) -> argparse.ArgumentPars
         ``--live``.
     """
     parser = experiment_parser(description, out)
-    parser.add_argument("--labels", choices=LABEL_SETS, default="emotion")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--folds", type=int, default=5)
+    add = parser.add_argument
+    add("--labels", choices=LABEL_SETS, default="emotion")
+    add("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    add("--folds", type=int, default=5)
     add_live(parser)
     return parser
 
@@ -245,11 +232,5 @@ def run_of(options: argparse.Namespace, *free: str) -> Run:
     """
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(0)
-    # The folders of earlier experiments do not record the options for naming rules either.
-    free = ("out", *free, *(name for name in NAMING if not getattr(options, name)))
-    shown = {
-        name: value
-        for name, value in vars(options).items()
-        if name not in free and (name not in _LATER or value != _LATER[name])
-    }
-    return Run(options.out, {name: str(value) for name, value in shown.items()})
+    free = ("out", *free)
+    return Run(options.out, {k: str(v) for k, v in vars(options).items() if k not in free})

@@ -3,12 +3,14 @@
 import argparse
 from pathlib import Path
 
+from serkit.cli.arguments import settings_among
 from serkit.errors import InputError
 
 
 def add_to(commands) -> None:
     parser = commands.add_parser("export", help="export a model for TF Serving and serkit serve")
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "sources",
         nargs="+",
         type=Path,
@@ -16,14 +18,14 @@ def add_to(commands) -> None:
         help="folder of serkit demo or serkit compare, or a .keras file; several files form an "
         "ensemble",
     )
-    parser.add_argument(
+    add(
         "--out",
         type=Path,
         required=True,
         metavar="saved_models/NAME[/VERSION]",
         help="without a version the next free one; an existing one is never overwritten",
     )
-    parser.add_argument(
+    add(
         "--samples",
         type=int,
         default=30,
@@ -35,46 +37,37 @@ def add_to(commands) -> None:
 
 
 def _add_of_run(parser: argparse.ArgumentParser) -> None:
-    of_run = parser.add_argument_group("of a run")
-    of_run.add_argument(
+    add = parser.add_argument_group("of a run").add_argument
+    add(
         "--arm",
         help="original or augmented, or an arm of the comparison; default: the best on the "
         "validation speakers",
     )
-    of_run.add_argument(
+    add(
         "--coverage",
         type=float,
         help="fraction of the validation speakers' clips to answer, 0 to 1; the model abstains on "
         "the others; default: 0.9",
     )
-    of_run.add_argument(
-        "--accuracy", type=float, help="or: fraction of the answers that must be correct"
-    )
-    of_run.add_argument("--cache", type=Path, help="cache folder of the run, if it had one")
-    of_comparison = parser.add_argument_group(
-        "of a comparison, whose networks are trained again, one per seed"
-    )
-    of_comparison.add_argument(
-        "--classifier", help="classifier of the comparison; default: the first"
-    )
-    of_comparison.add_argument(
-        "--fold", type=int, help="fold whose training speakers are used; default: 1"
-    )
+    add("--accuracy", type=float, help="or: fraction of the answers that must be correct")
+    add("--cache", type=Path, help="cache folder of the run, if it had one")
+    title = "of a comparison, whose networks are trained again, one per seed"
+    add = parser.add_argument_group(title).add_argument
+    add("--classifier", help="classifier of the comparison; default: the first")
+    add("--fold", type=int, help="fold whose training speakers are used; default: 1")
 
 
 def _add_of_file(parser: argparse.ArgumentParser) -> None:
-    of_file = parser.add_argument_group("of Keras files")
-    of_file.add_argument("--classes", nargs="+", help="labels in the order of the outputs")
-    of_file.add_argument(
+    add = parser.add_argument_group("of Keras files").add_argument
+    add("--classes", nargs="+", help="labels in the order of the outputs")
+    add(
         "--spec",
         type=Path,
         metavar="JSON",
         help="spectrogram settings of the training; default: serkit's",
     )
-    of_file.add_argument("--temperature", type=float, help="divisor of the logits; default: 1")
-    of_file.add_argument(
-        "--threshold", type=float, help="entropy in nats above which the model abstains"
-    )
+    add("--temperature", type=float, help="divisor of the logits; default: 1")
+    add("--threshold", type=float, help="entropy in nats above which the model abstains")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -134,6 +127,5 @@ def _of_files(options: argparse.Namespace) -> Path:
         except (OSError, ValueError) as error:
             raise InputError(f"--spec {options.spec}: {error}") from error
     networks = [load_network(file) for file in options.sources]
-    temperature = 1.0 if options.temperature is None else options.temperature
-    settings = AnswerSettings(temperature, options.threshold, options.samples)
+    settings = AnswerSettings(**settings_among(options, AnswerSettings))
     return export_model(Answering(networks, spec, options.classes, settings), options.out)

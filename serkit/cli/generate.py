@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from serkit.cli.listen import write_sound
 from serkit.errors import InputError, check_choice, check_range
 
 if TYPE_CHECKING:
@@ -22,39 +23,38 @@ def add_to(commands) -> None:
         "training clips and samples that the run's classifier assigns to another class are "
         "rejected and replaced by others.",
     )
-    parser.add_argument(
-        "run_folder", type=Path, metavar="RUN", help="use the GANs of this run folder"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("run_folder", type=Path, metavar="RUN", help="use the GANs of this run folder")
+    add(
         "--class",
         dest="label",
         metavar="CLASS",
         help="generate samples of this class, for example male_surprise",
     )
-    parser.add_argument("--count", type=int, metavar="N", help="generate so many")
-    parser.add_argument(
+    add("--count", type=int, metavar="N", help="generate so many")
+    add(
         "--plan",
         choices=PLANS,
         help="generate by a plan instead of --class and --count: report as figure 18 of the 2021 "
         "report, as far as the run has generators; balance up to the largest class",
     )
-    parser.add_argument(
+    add(
         "--share",
         type=float,
         default=1.0,
         help="fill up to this fraction of the largest class with --plan balance; "
         "default: %(default)s",
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed the noise; default: %(default)s")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write here; default: RUN/samples")
-    parser.add_argument(
+    add("--seed", type=int, default=0, help="seed the noise; default: %(default)s")
+    add("--out", type=Path, metavar="DIR", help="write here; default: RUN/samples")
+    add(
         "--wav",
         type=int,
         default=8,
         metavar="N",
         help="write the first N as sound, too; default: %(default)s",
     )
-    parser.add_argument("--ungated", action="store_true", help="do not use the sample filter")
+    add("--ungated", action="store_true", help="do not use the sample filter")
     parser.set_defaults(run=run)
 
 
@@ -124,10 +124,10 @@ def _write(
     stored: "StoredGenerator",
     samples: "FilteredSamples",
 ) -> Path:
+    from serkit.audio.spectrogram import SpectrogramSpec
     from serkit.augmentation.synthetic_set import Origin, write_synthetic_set
-    from serkit.files import replacing
     from serkit.reporting.gan_figures import grid
-    from serkit.reporting.page import png
+    from serkit.reporting.page import write_png
 
     folder = (options.out or options.run_folder / "samples") / label
     origin = Origin(
@@ -141,25 +141,10 @@ def _write(
         refused=samples.refused,
     )
     write_synthetic_set(folder, samples.spectrograms, samples.numbers, origin)
-    with replacing(folder / "grid.png") as partial:
-        partial.write_bytes(png(grid(samples.spectrograms[:64, :, :, 0])))
-    _write_sound(folder, samples, stored, options.wav)
-    return folder
-
-
-def _write_sound(
-    folder: Path, samples: "FilteredSamples", stored: "StoredGenerator", count: int
-) -> None:
-    import soundfile
-
-    from serkit.audio.inversion import griffin_lim
-    from serkit.audio.spectrogram import SpectrogramSpec
-    from serkit.files import replacing
-
+    write_png(folder / "grid.png", grid(samples.spectrograms[:64, :, :, 0]))
     for old in folder.glob("sound-*.wav"):
         old.unlink()
     spec = SpectrogramSpec(**stored.card.spectrograms)
-    for number, picture in enumerate(samples.spectrograms[:count]):
-        made = griffin_lim(picture[None], spec)[0].numpy()
-        with replacing(folder / f"sound-{number:03}.wav") as partial:
-            soundfile.write(partial, made, spec.sample_rate, "PCM_16", format="WAV")
+    for number, one in enumerate(samples.spectrograms[: options.wav]):
+        write_sound(folder / f"sound-{number:03}.wav", one, spec)
+    return folder

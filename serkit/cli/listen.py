@@ -2,12 +2,16 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from serkit.audio.containers import READ
 from serkit.cli.arguments import add_spectrograms, spec_of
 from serkit.errors import InputError, check_range
+
+if TYPE_CHECKING:
+    from serkit.audio.spectrogram import SpectrogramSpec
 
 _SIDE = 224
 
@@ -20,7 +24,8 @@ def add_to(commands) -> None:
         "(Griffin-Lim), so even a real recording sounds a little rough: give one to hear what is "
         "the best to expect. Of a recording it is the middle 3.6 seconds.",
     )
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "files",
         nargs="+",
         type=Path,
@@ -31,26 +36,18 @@ def add_to(commands) -> None:
         "spectrogram and back",
     )
     add_spectrograms(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    parser.add_argument(
+    add("--out", type=Path, required=True, metavar="DIR")
+    add(
         "--iterations",
         type=int,
         default=32,
         metavar="N",
         help="run Griffin-Lim so often; default: %(default)s",
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="seed the phases; default: %(default)s"
-    )
-    parser.add_argument(
-        "--first", type=int, metavar="N", help="convert only the first N of each .npy"
-    )
-    parser.add_argument(
-        "--dark-is-loud",
-        action="store_true",
-        help="read black, not white, as loud in PNG files",
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace files in DIR")
+    add("--seed", type=int, default=0, metavar="N", help="seed the phases; default: %(default)s")
+    add("--first", type=int, metavar="N", help="convert only the first N of each .npy")
+    add("--dark-is-loud", action="store_true", help="read black, not white, as loud in PNG files")
+    add("--overwrite", action="store_true", help="replace files in DIR")
     parser.set_defaults(run=run)
 
 
@@ -66,7 +63,9 @@ def run(options: argparse.Namespace) -> int:
     progress = Progress()
     jobs = [(file, job) for file in inputs for job in zip(inputs[file], outputs[file], strict=True)]
     for file, (spectrogram, path) in progress.track("sound")(jobs, len(jobs)):
-        convergence = _write(spectrogram, path, options)
+        convergence = write_sound(
+            path, spectrogram, spec_of(options), options.iterations, options.seed
+        )
         if file.suffix.lower() in READ:
             progress.say(
                 f"{file}: spectral convergence {convergence:.3f} after the way there and back; "
@@ -78,17 +77,33 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _write(spectrogram: np.ndarray, path: Path, options: argparse.Namespace) -> float:
-    """Write the sound of one spectrogram; return the spectral convergence of the inversion."""
+def write_sound(
+    path: Path,
+    spectrogram: np.ndarray,
+    spec: "SpectrogramSpec",
+    iterations: int = 32,
+    seed: int = 0,
+) -> float:
+    """Write the sound of one spectrogram as a WAV file.
+
+    Args:
+        path: the WAV file.
+        spectrogram: ``(frames, bins, 1)`` in [-1, 1].
+        spec: settings of the spectrogram.
+        iterations: number of iterations of Griffin-Lim.
+        seed: seed of the first phases.
+
+    Returns:
+        The spectral convergence of the inversion.
+    """
     import soundfile
     import tensorflow as tf
 
     from serkit.audio.inversion import griffin_lim, spectral_convergence
     from serkit.files import replacing
 
-    spec = spec_of(options)
     wanted = tf.constant(spectrogram[np.newaxis])
-    made = griffin_lim(wanted, spec, iterations=options.iterations, seed=options.seed)
+    made = griffin_lim(wanted, spec, iterations=iterations, seed=seed)
     with replacing(path) as partial:
         soundfile.write(partial, made[0].numpy(), spec.sample_rate, "PCM_16", format="WAV")
     return float(spectral_convergence(wanted, made, spec)[0])

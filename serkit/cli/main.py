@@ -22,15 +22,11 @@ def main(arguments: list[str] | None = None) -> int:
         from serkit.cli.interrupts import Interrupts
 
         with Interrupts() as interrupts:
-            from argparse import Namespace
-
             from serkit.cli import running
             from serkit.cli.parser import build_parser
 
-            given = sys.argv[1:] if arguments is None else list(arguments)
             running.prepare()
-            # serkit tune starts worker processes with the same arguments.
-            options = build_parser().parse_args(given, Namespace(given=given))
+            options = build_parser().parse_args(arguments)
             name = interrupts.name = f"serkit {options.command}"
             return running.run(options)
     except KeyboardInterrupt:

@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import importlib
 import re
 import sys
 from collections.abc import Collection, Sequence
@@ -10,6 +11,13 @@ from typing import Any, NoReturn
 import serkit
 
 _CHOICE = re.compile(r"invalid choice: '?(?P<given>[^']*?)'? \(choose from (?P<valid>.*)\)")
+
+
+COMMANDS = (
+    *("audit", "compare", "demo", "download", "export", "generate", "listen", "predict", "serve"),
+    *("spectrogram", "tune"),
+)
+"""The commands, each a module of this package with a function ``add_to``."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -66,26 +74,11 @@ def _nearest(given: str, valid: Collection[str]) -> str:
 
 def build_parser() -> Parser:
     """Return the parser of ``serkit``; it sets ``run`` to the function of the chosen command."""
-    from serkit.cli import (
-        audit,
-        compare,
-        demo,
-        download,
-        export,
-        generate,
-        listen,
-        predict,
-        serve,
-        spectrogram,
-        tune,
-    )
-
     parser = Parser(
         prog="serkit", description="Speech emotion recognition when some classes are rare."
     )
     parser.add_argument("--version", action="version", version=f"serkit {serkit.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    known = (audit, compare, demo, download, export, generate, listen, predict, serve, spectrogram)
-    for command in (*known, tune):
-        command.add_to(commands)
+    for name in COMMANDS:
+        importlib.import_module(f"serkit.cli.{name}").add_to(commands)
     return parser

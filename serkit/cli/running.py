@@ -28,12 +28,7 @@ _ARGUMENT = re.compile(
 )
 # Number of an error of the operating system; its text follows.
 _NUMBER = re.compile(r"\[Errno -?\d+\] ")
-_FOR_PROGRAMMERS = (
-    DeprecationWarning,
-    PendingDeprecationWarning,
-    ImportWarning,
-    ResourceWarning,
-)
+_FOR_PROGRAMMERS = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 
 
 def prepare() -> None:

@@ -3,9 +3,9 @@
 import argparse
 import os
 import sys
-from dataclasses import fields
 from pathlib import Path
 
+from serkit.cli.arguments import settings_among
 from serkit.errors import check_range
 from serkit.serving.server.settings import CHOICES, ServeSettings
 
@@ -21,20 +21,17 @@ def add_to(commands) -> None:
         "of Python, without encryption or passwords; for anything that others depend on, take TF "
         "Serving, which serves the same folder to the same clients.",
     )
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "model",
         type=Path,
         metavar="MODEL",
         help="folder with a SavedModel, or with folders of them named by whole numbers",
     )
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen at (default %(default)s)"
-    )
-    parser.add_argument(
-        "--port", type=int, default=8501, help="port, 0 for any free one (default %(default)s)"
-    )
-    parser.add_argument("--name", default="", help="name in addresses (default: the folder's)")
-    parser.add_argument(
+    add("--host", default="127.0.0.1", help="address to listen at (default %(default)s)")
+    add("--port", type=int, default=8501, help="port, 0 for any free one (default %(default)s)")
+    add("--name", default="", help="name in addresses (default: the folder's)")
+    add(
         "--versions",
         choices=CHOICES,
         default=_DEFAULT.versions,
@@ -51,13 +48,13 @@ def add_to(commands) -> None:
         ("time_out", float, "timeout of a request in seconds (504)"),
         ("max_bytes", int, "maximum size of a request; longer ones are refused (413)"),
     ):
-        parser.add_argument(
+        add(
             f"--{name.replace('_', '-')}",
             type=kind,
             default=getattr(_DEFAULT, name),
             help=f"{help} (default %(default)s)",
         )
-    parser.add_argument(
+    add(
         "--no-warm-up",
         dest="warm_up",
         action="store_false",
@@ -69,9 +66,7 @@ def add_to(commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Serve until a signal arrives; return 0."""
     check_range("port", options.port, 0, 65_535)
-    settings = ServeSettings(
-        **{field.name: getattr(options, field.name) for field in fields(ServeSettings)}
-    )
+    settings = ServeSettings(**settings_among(options, ServeSettings))
     from serkit.serving.server.process import serve
 
     service = serve(options.model, settings, options.host, options.port, _say)

@@ -48,9 +48,7 @@ def add_to(commands) -> None:
         help="write a PNG of each recording below ROOT… here",
     )
     parser.add_argument(
-        "--waveform",
-        action="store_true",
-        help="draw the amplitude over time instead, with -o",
+        "--waveform", action="store_true", help="draw the amplitude over time instead, with -o"
     )
     add_spectrograms(parser)
     parser.set_defaults(run=run)
@@ -73,11 +71,9 @@ def run(options: argparse.Namespace) -> int:
         what = "is a pipe or a device" if file.exists() else "does not exist"
         raise InputError(f"{file} {what}; valid is a recording")
     figure = _waveform(file) if options.waveform else _spectrogram(file, options)
-    from serkit.files import replacing
-    from serkit.reporting.page import png
+    from serkit.reporting.page import write_png
 
-    with replacing(options.out) as partial:
-        partial.write_bytes(png(figure))
+    write_png(options.out, figure)
     print(f"written to {options.out}")
     return 0
 

@@ -1,6 +1,7 @@
 """``serkit tune``: search for better settings, scored on held-out training speakers."""
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from serkit.cli.arguments import (
     engine,
     naming_of,
     recordings_of,
+    settings_among,
     spec_of,
 )
 from serkit.errors import InputError
@@ -31,8 +33,7 @@ def add_to(commands) -> None:
         description="Scores settings on folds of the speakers in the training partition: of a "
         "classifier by UAR, of a GAN by KID, of a Bayesian network by the negative log "
         "likelihood. Validation and test speakers do not influence the search. The same command "
-        "resumes an interrupted search. With KerasTuner's environment variables the process is "
-        "the chief or a worker of a search.",
+        "resumes an interrupted search.",
     )
     add = parser.add_argument
     add("what", choices=["classifier", *_GANS, "bayesian"], metavar="WHAT", help="%(choices)s")
@@ -70,32 +71,30 @@ def run(options: argparse.Namespace) -> int:
     """Run the search in the run folder, and print the best trial."""
     recordings_of(options)
     from serkit.studies.tuning.records import SearchSettings
-    from serkit.studies.tuning.tuning import tune, tune_with_workers
-    from serkit.studies.tuning.workers import ALONE, Member
+    from serkit.studies.tuning.tuning import tune
+    from serkit.tasks.processes import ProcessEngine
 
+    workers, parallel = options.workers, options.parallel
+    if workers and (options.engine == "ray" or parallel > 1):
+        raise InputError(
+            "`workers` must be 0 with --engine ray, whose number of trials at a time is "
+            f"--parallel. Received: {workers}."
+        )
     out = options.out or Path("runs") / f"tune-{options.what}"
     settings = SearchSettings(options.algorithm, options.trials, seed=options.seed)
-    # KerasTuner's environment variables take precedence over --workers: with them this process
-    # is a chief or a worker of a search and starts no further processes.
-    if options.workers and Member.of_environment().role == ALONE:
-        found = tune_with_workers(options.given, options.workers, out)
-    else:
-        with engine(options) as chosen:
-            found = tune(
-                options.what,
-                search_of(options),
-                settings,
-                out,
-                engine=chosen,
-                parallel=options.parallel,
-            )
-    if found:
-        score = found["score"]
-        print(
-            f"best of {found['trials']}: trial {found['trial']}, {score['name']} "
-            f"{score['value']:.4g} (as it was: {score['as it was']:.4g})\n"
-            f"settings: {out / 'best.json'}\nall: {out / 'trials.md'}"
-        )
+    with ExitStack() as stack:
+        chosen = stack.enter_context(engine(options))
+        if workers:
+            processes = ProcessEngine(workers, out / "logs", options.threads)
+            chosen, parallel = stack.enter_context(processes), workers
+        search = search_of(options)
+        found = tune(options.what, search, settings, out, engine=chosen, parallel=parallel)
+    score = found["score"]
+    print(
+        f"best of {found['trials']}: trial {found['trial']}, {score['name']} "
+        f"{score['value']:.4g} (as it was: {score['as it was']:.4g})\n"
+        f"settings: {out / 'best.json'}\nall: {out / 'trials.md'}"
+    )
     return 0
 
 
@@ -109,41 +108,21 @@ def search_of(options: argparse.Namespace) -> "ClassifierSearch | GanSearch":
     from serkit.studies.tuning.classifier_objective import ClassifierSearch
     from serkit.studies.tuning.gan_objective import GanSearch
 
-    roots, naming = recordings_of(options), naming_of(options)
-    short = options.short
+    others: dict[str, Any] = {
+        "roots": recordings_of(options),
+        "naming": naming_of(options),
+        "spec": spec_of(options),
+    }
     if options.what in _GANS:
         if options.live is not None:
             raise InputError(
                 f"`--live` must not be given for {options.what}: GANs train on spectrograms that "
                 "are computed once. Valid are classifier and bayesian."
             )
-        return GanSearch(
-            roots,
-            kind=options.what,
-            label=options.label,
-            clips=options.clips,
-            folds=_first(options.folds, 2),
-            width=_first(options.width, 0.0625 if short else 0.25),
-            examples=tuple(_first(options.examples, (64, 32) if short else (2400, 800))),
-            judged=16 if short else 128,
-            seed=options.seed,
-            fit=FitSettings(epochs=2, steps_per_epoch=4) if short else FitSettings(),
-            naming=naming,
-            spec=spec_of(options),
-        )
-    return ClassifierSearch(
-        roots,
-        label_set=options.labels,
-        folds=_first(options.folds, 3),
-        epochs=_first(options.epochs, 1 if short else 30),
-        steps_per_epoch=2 if short else 24,
-        bayesian_epochs=1 if short else 10,
-        seed=options.seed,
-        naming=naming,
-        spec=spec_of(options),
-        live=None if options.live is None else tuple(options.live),
-    )
-
-
-def _first(given: Any, otherwise: Any) -> Any:
-    return otherwise if given is None else given
+        fit = FitSettings(epochs=2, steps_per_epoch=4)
+        short: dict[str, Any] = {"width": 0.0625, "examples": (64, 32), "judged": 16, "fit": fit}
+        kind, others["kind"] = GanSearch, options.what
+    else:
+        short = {"epochs": 1, "steps_per_epoch": 2, "bayesian_epochs": 1}
+        kind, others["label_set"] = ClassifierSearch, options.labels
+    return kind(**((short if options.short else {}) | settings_among(options, kind) | others))

@@ -10,7 +10,15 @@ from matplotlib.ticker import MaxNLocator
 
 from serkit.formatting import points
 from serkit.metrics.selective import RiskCoverage
-from serkit.reporting.figures import GENERATED, REAL, colour, legend, tidy
+from serkit.reporting.figures import (
+    GENERATED,
+    REAL,
+    colour,
+    heat_map,
+    legend,
+    one_panel,
+    tidy,
+)
 
 _UNSURE, _WORSE = "#7a828a", "#b0413e"
 
@@ -75,30 +83,16 @@ def recalls(arms: Mapping[str, Mapping[str, float]], rare: Sequence[str]) -> Fig
     fractions = np.array(
         [[found.get(label, np.nan) for label in classes] for found in arms.values()]
     )
-    figure = Figure(
-        figsize=(1.6 + 0.75 * len(classes), 0.9 + 0.3 * len(arms)), layout="constrained"
-    )
-    axes = figure.subplots()
-    axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for (row, column), fraction in np.ndenumerate(fractions):
-        if not np.isnan(fraction):
-            ink = "white" if fraction > 0.55 else "#222222"
-            axes.text(
-                column,
-                row,
-                f"{100 * fraction:.0f}",
-                ha="center",
-                va="center",
-                fontsize=8,
-                color=ink,
-            )
+    figure, axes = one_panel(1.6 + 0.75 * len(classes), 0.9 + 0.3 * len(arms))
+    texts = [["" if np.isnan(one) else f"{100 * one:.0f}" for one in row] for row in fractions]
+    heat_map(axes, fractions, np.array(texts), fontsize=8)
+    axes.set_aspect("auto")
     names = [f"{label}\n(rare)" if label in rare else label for label in classes]
     names = [name.replace("$", r"\$") for name in names]
     axes.set_xticks(range(len(classes)), names, fontsize=8)
     axes.set_yticks(range(len(arms)), list(arms), fontsize=8)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
     return figure
 
 
@@ -109,8 +103,7 @@ def calibration(arms: Mapping[str, Mapping[str, Any]]) -> Figure:
         arms: by name, ``confidence``, ``accuracy`` and ``ece`` as in
             :class:`serkit.metrics.calibration.Reliability`.
     """
-    figure = Figure(figsize=(5.2, 4.4), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = one_panel(5.2, 4.4)
     axes.plot([0, 100], [0, 100], color="#222222", linewidth=0.8, linestyle=":")
     for number, (name, found) in enumerate(arms.items()):
         pairs = zip(found["confidence"], found["accuracy"], strict=True)
@@ -159,8 +152,7 @@ def mean_curves(histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]
 
 def _beside_zero(names: Sequence[str], text: str) -> tuple[Figure, Axes]:
     """Return an empty figure with a row for each name and a vertical line at 0."""
-    figure = Figure(figsize=(7.5, 1.1 + 0.4 * len(names)), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = one_panel(7.5, 1.1 + 0.4 * len(names))
     axes.axvline(0, color="#222222", linewidth=0.8)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.8)
@@ -196,8 +188,7 @@ def risk_coverage_curves(methods: Mapping[str, RiskCoverage]) -> Figure:
     Args:
         methods: risk and coverage by the method's name.
     """
-    figure = Figure(figsize=(5.2, 4.4), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = one_panel(5.2, 4.4)
     for number, (name, found) in enumerate(methods.items()):
         # The error rate among the first few clips varies too much to be shown.
         shown = found.coverage >= min(0.05, found.coverage[-1])

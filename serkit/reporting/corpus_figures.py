@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from serkit.reporting.figures import CORPORA, colour, tidy
+from serkit.reporting.figures import CORPORA, colour, label_bars, one_panel, tidy
 
 _LONGEST_QUANTILE = 0.995
 _PROSODY = {
@@ -32,22 +32,13 @@ def clips_by_class(clips: pd.DataFrame) -> Figure:
     classes = clips["gender_emotion"].where(clips["gender_emotion"] != "", clips["emotion"])
     counts = pd.crosstab(classes, clips["corpus"])
     counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]
-    figure = Figure(figsize=(7.5, 1.2 + 0.3 * len(counts)), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = one_panel(7.5, 1.2 + 0.3 * len(counts))
     left = np.zeros(len(counts))
     for number, corpus in enumerate(counts):
         colour = CORPORA[number % len(CORPORA)]
         axes.barh(counts.index, counts[corpus], left=left, color=colour, label=corpus)
         left += counts[corpus].to_numpy()
-    for row, total in enumerate(left):
-        axes.annotate(
-            f"{total:.0f}",
-            (total, row),
-            (4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8,
-        )
+    label_bars(axes, left, [f"{total:.0f}" for total in left])
     axes.set_xlim(0, left.max() * 1.1)
     axes.set_xlabel("clips")
     axes.legend(

@@ -1,6 +1,6 @@
 """Figures of clips and classifiers: balance, waveforms, confusion matrices."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,38 @@ _INK = "#444444"
 def colour(number: int) -> str:
     """Return the colour of a curve by its number; there are ten colours, used in turn."""
     return _MORE[number % len(_MORE)]
+
+
+def one_panel(width: float, height: float) -> tuple[Figure, Axes]:
+    """Return an empty figure with one panel; width and height are in inches."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def label_bars(axes: Axes, ends: Iterable[float], texts: Iterable[str]) -> None:
+    """Write a text to the right of each horizontal bar."""
+    for row, (end, text) in enumerate(zip(ends, texts, strict=True)):
+        style = {"textcoords": "offset points", "va": "center", "fontsize": 8}
+        axes.annotate(text, (end, row), (4, 0), **style)
+
+
+def heat_map(
+    axes: Axes, fractions: npt.NDArray[Any], texts: npt.NDArray[Any], fontsize: int
+) -> None:
+    """Draw fractions as shades of blue, with a text in each cell.
+
+    Args:
+        axes: axes to draw on.
+        fractions: ``(rows, columns)``, 0 to 1; NaN is left white.
+        texts: strings of the same shape.
+        fontsize: of the texts, in points.
+    """
+    axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), text in np.ndenumerate(texts):
+        if text:
+            ink = "white" if fractions[row, column] > 0.55 else "#222222"
+            axes.text(column, row, text, ha="center", va="center", fontsize=fontsize, color=ink)
+    axes.spines[:].set_visible(False)
 
 
 def legend(figure: Figure, axes: Axes) -> None:
@@ -42,8 +74,7 @@ def balance(real: Mapping[str, int], generated: Mapping[str, int] | None = None)
     """Draw clips per class, generated clips stacked on real ones (2021 report, figures 13, 18)."""
     generated = generated or {}
     names = sorted(real, key=lambda name: real[name])
-    figure = Figure(figsize=(7.5, 1.0 + 0.3 * len(names)), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = one_panel(7.5, 1.0 + 0.3 * len(names))
     counts = [real[name] for name in names]
     added = [generated.get(name, 0) for name in names]
     axes.barh(names, counts, color=REAL, label="real")
@@ -51,11 +82,10 @@ def balance(real: Mapping[str, int], generated: Mapping[str, int] | None = None)
         axes.barh(names, added, left=counts, color=GENERATED, label="generated")
         axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     totals = [a + b for a, b in zip(counts, added, strict=True)]
-    for row, (count, extra, total) in enumerate(zip(counts, added, totals, strict=True)):
-        text = f"{count} + {extra}" if extra else str(count)
-        axes.annotate(
-            text, (total, row), (4, 0), textcoords="offset points", va="center", fontsize=8
-        )
+    pairs = zip(counts, added, strict=True)
+    label_bars(
+        axes, totals, [f"{count} + {extra}" if extra else str(count) for count, extra in pairs]
+    )
     axes.set_xlim(0, max(totals) * 1.15)
     axes.set_xlabel("clips")
     tidy(axes)
@@ -111,19 +141,13 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], title: st
     counts = np.asarray(matrix)
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = 1.8 + 0.36 * len(classes)
-    figure = Figure(figsize=(side, side), layout="constrained")
-    axes = figure.subplots()
-    axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), count in np.ndenumerate(counts):
-        if count:
-            ink = "white" if fractions[row, column] > 0.55 else "#222222"
-            axes.text(column, row, count, ha="center", va="center", fontsize=7, color=ink)
+    figure, axes = one_panel(side, side)
+    heat_map(axes, fractions, np.where(counts, counts.astype(str), ""), fontsize=7)
     axes.set_xticks(range(len(classes)), classes, rotation=90, fontsize=8)
     axes.set_yticks(range(len(classes)), classes, fontsize=8)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     axes.set_title(title, fontsize=10)
-    axes.spines[:].set_visible(False)
     return figure
 
 

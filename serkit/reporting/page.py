@@ -62,11 +62,7 @@ class Section:
 
 
 def write_report(
-    path: Path | str,
-    title: str,
-    summary: str,
-    warnings: Sequence[str],
-    sections: Sequence[Section],
+    path: Path | str, title: str, summary: str, warnings: Sequence[str], sections: Sequence[Section]
 ) -> None:
     """Write the report page, and every figure as PNG and SVG into ``figures/`` in the same folder.
 
@@ -104,6 +100,12 @@ def png(figure: Figure, dots_per_inch: int = 130) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dots_per_inch, metadata={"Software": None})
     return buffer.getvalue()
+
+
+def write_png(path: Path | str, figure: Figure, dots_per_inch: int = 130) -> None:
+    """Write the figure as a PNG; a reader sees the old file or the whole new one."""
+    with replacing(path) as partial:
+        partial.write_bytes(png(figure, dots_per_inch))
 
 
 def svg(figure: Figure) -> bytes:

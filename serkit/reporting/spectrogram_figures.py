@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
-from serkit.reporting.figures import REAL, tidy
+from serkit.reporting.figures import REAL, one_panel, tidy
 
 _MARKS = (20, 50, 100, 200, 500, 1000, 2000, 4000, 8000, 16_000)
 # Smallest distance of two tick labels, as a fraction of the axis; closer labels would touch.
@@ -41,8 +41,7 @@ def spectrogram_figure(
     import librosa.display
 
     frames, bins = spectrogram.shape
-    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = one_panel(7.5, 4.2)
     image = librosa.display.specshow(
         (spectrogram.T - 1.0) / 2.0 * range_db,
         x_coords=np.linspace(*seconds, frames + 1),
@@ -79,8 +78,7 @@ def waveform_figure(waveform: npt.NDArray[Any], sample_rate: int, title: str) ->
     # librosa.display is slow to import and needed for figures of clips only.
     import librosa.display
 
-    figure = Figure(figsize=(7.5, 2.8), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = one_panel(7.5, 2.8)
     librosa.display.waveshow(waveform, sr=sample_rate, ax=axes, axis="s", color=REAL)
     axes.set_title(_short(title), fontsize=10, parse_math=False)
     axes.set_xlabel("seconds")

@@ -1,1 +1,1 @@
-"""Tasks that need other tasks, run here one after the other, or on a Ray cluster."""
+"""Tasks that need other tasks, run here or on a Ray cluster."""

@@ -172,6 +172,14 @@ class TaskFactory:
     cache: Path
     inputs: tuple[tuple[str, str], ...] = ()
 
+    def name_of(self, place: Path) -> str:
+        """Return the name of the task with this folder."""
+        return place.relative_to(self.cache).as_posix()
+
+    def open(self, name: str) -> Task:
+        """Return the task of this name."""
+        return self.reopen(self.out, self.cache, name)
+
 
 class Engine(Protocol):
     """Scheduler that runs all tasks of a graph."""
@@ -207,7 +215,7 @@ class LocalEngine:
         say: Callable[[str], None],
         verbose: int,
     ) -> None:
-        """See :meth:`Engine.run`; ``task_factory`` is not used."""
+        """See :meth:`Engine.run`."""
         failed = plan.failed()
         for kind, task in plan.open():
             # Check again: meanwhile a task that it needs may have failed, or another process may
@@ -216,6 +224,11 @@ class LocalEngine:
                 failed.add(task.place)
             elif not task.is_done:
                 say(f"   {task.title}: {plan.progress()}")
-                if why := run_task(kind, task, verbose):
+                if why := self._run_task(kind, task, task_factory, verbose):
                     failed.add(task.place)
                     say(f"   {task.title} failed: {why}")
+
+    def _run_task(
+        self, kind: str, task: Task, task_factory: TaskFactory | None, verbose: int
+    ) -> str | None:
+        return run_task(kind, task, verbose)

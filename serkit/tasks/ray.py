@@ -34,7 +34,7 @@ def run_remotely(
         Why the task failed; None if it did not fail.
     """
     if not address:
-        return run_task(kind, task_factory.reopen(task_factory.out, task_factory.cache, name), 0)
+        return run_task(kind, task_factory.open(name), 0)
     share = Share(address)
     scratch = Path(tempfile.gettempdir()) / f"serkit-{content_key(share=address)}"
     folders = {"out": scratch / "out", "cache": scratch / "cache"}
@@ -47,16 +47,6 @@ def run_remotely(
     why = run_task(kind, task, 0)
     share.put(task.place, f"cache/{name}")
     return why
-
-
-def name_of(task: Task, task_factory: TaskFactory) -> str:
-    """Return a task's name: the path of its folder relative to the folder of all results."""
-    return task.place.relative_to(task_factory.cache).as_posix()
-
-
-def needs_of(task: Task, task_factory: TaskFactory) -> list[str]:
-    """Return the names of the tasks that a task needs."""
-    return [place.relative_to(task_factory.cache).as_posix() for place in task.needs]
 
 
 _INSTALL = "pip install 'serkit[ray]'"
@@ -179,8 +169,8 @@ class RayEngine:
                     reference = remote.remote(
                         kind,
                         task_factory,
-                        name=name_of(task, task_factory),
-                        needs=needs_of(task, task_factory),
+                        name=task_factory.name_of(task.place),
+                        needs=[task_factory.name_of(place) for place in task.needs],
                         address=self.settings.share,
                     )
                     running[reference] = task
@@ -220,7 +210,7 @@ class RayEngine:
                 share.put(path, f"{folder}/{inner}")
                 self._given.add(path)
         for _, task in plan.tasks:
-            name = f"cache/{name_of(task, task_factory)}"
+            name = f"cache/{task_factory.name_of(task.place)}"
             if task.is_done and not share.has(name):
                 share.put(task.place, name)
             elif not task.is_done and share.has(name):
@@ -234,17 +224,9 @@ class RayEngine:
         share: Share | None,
         say: Callable[[str], None],
     ) -> str | None:
-        why = self._result(reference)
-        if share:
-            share.get(f"cache/{name_of(task, task_factory)}", task.place)
-        if why:
-            say(f"   {task.title} failed: {why}")
-        return why
-
-    def _result(self, reference: Any) -> Any:
         lost = self._ray.exceptions
         try:
-            return self._ray.get(reference)
+            why = self._ray.get(reference)
         except (lost.WorkerCrashedError, lost.NodeDiedError, lost.ObjectLostError) as error:
             raise SchedulerError(
                 f"a task was lost with its node more than {self.settings.retries} times "
@@ -253,6 +235,11 @@ class RayEngine:
         except lost.RayTaskError as error:
             # Raise the worker's error as if it had occurred in this process.
             raise error.cause from None
+        if share:
+            share.get(f"cache/{task_factory.name_of(task.place)}", task.place)
+        if why:
+            say(f"   {task.title} failed: {why}")
+        return why
 
 
 def _require_answer(address: str, patience: float) -> None:

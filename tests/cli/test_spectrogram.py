@@ -150,44 +150,35 @@ def test_an_interrupted_run_is_resumed_without_computing_anew(drawn, tmp_path, m
     assert all(path.stat().st_mtime == 1 for path in kept)
 
 
-def test_unreadable_recordings_are_named_and_the_others_drawn(root, tmp_path, capsys):
+def test_unreadable_recordings_are_named_and_the_others_drawn(root, tmp_path, monkeypatch, capsys):
+    """One is damaged before the audit, and one after it."""
+    take, late = root / "sad" / "ann" / "take.wav", root / "sad" / "bob" / "take.wav"
     (root / "sad" / "ann" / "bad.wav").write_bytes(b"RIFF....")
-    shutil.copy(root / "sad" / "ann" / "take.wav", root / "sad" / "ann" / "copy.wav")
+    shutil.copy(take, take.with_name("copy.wav"))
+
+    def damaged(*arguments, **options):
+        late.write_bytes(b"RIFF....")
+        return spectrogram_dataset(*arguments, **options)
+
+    monkeypatch.setattr("serkit.training.spectrograms.spectrogram_dataset", damaged)
     out = tmp_path / "out"
     assert main(["spectrogram", str(root), "--pictures", str(out)]) == 1
     said = capsys.readouterr()
-    (line,) = said.err.strip().splitlines()
-    assert str(root / "sad" / "ann" / "bad.wav") in line
+    lines = said.err.strip().splitlines()
+    assert len(lines) == 2
+    assert str(root / "sad" / "ann" / "bad.wav") in lines[0]
+    assert str(late) in lines[1]
     assert "copies left out: 1" in said.out
-    assert len(_pictures(out)) == 4
+    assert len(_pictures(out)) == 3
 
 
-def test_files_damaged_after_the_audit_are_named_and_the_others_drawn(
-    root, tmp_path, monkeypatch, capsys
-):
-    bad = root / "sad" / "bob" / "take.wav"
-    shutil.rmtree(root / "angry")
-
-    def late(*arguments, **options):
-        bad.write_bytes(b"RIFF....")
-        return spectrogram_dataset(*arguments, **options)
-
-    monkeypatch.setattr("serkit.training.spectrograms.spectrogram_dataset", late)
-    out = tmp_path / "out"
-    assert main(["spectrogram", str(root), "--pictures", str(out)]) == 1
-    (line,) = capsys.readouterr().err.strip().splitlines()
-    assert str(bad) in line
-    assert len(_pictures(out)) == 1
-
-
-def test_png_files_of_two_settings_are_not_in_one_folder(root, tmp_path, capsys):
-    command = ["spectrogram", str(root), "--pictures", str(tmp_path / "out")]
-    assert main(command) == 0
-    before = _pictures(tmp_path / "out")
-    assert main([*command, "--kind", "linear"]) == 1
+def test_png_files_of_two_settings_are_not_in_one_folder(drawn, capsys):
+    root, out = drawn
+    before = _pictures(out)
+    assert main(["spectrogram", str(root), "--pictures", str(out), "--kind", "linear"]) == 1
     assert "holds pictures of --kind mel, not 'linear'" in capsys.readouterr().err
-    assert _pictures(tmp_path / "out").keys() == before.keys()
-    assert json.loads((tmp_path / "out" / "spectrogram.json").read_text())["kind"] == "mel"
+    assert _pictures(out).keys() == before.keys()
+    assert json.loads((out / "spectrogram.json").read_text())["kind"] == "mel"
 
 
 def test_labels_that_are_no_folder_names_stay_inside_and_apart(root, tmp_path):

@@ -6,12 +6,13 @@ from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.cli import tune
 from serkit.cli.main import main
 from serkit.errors import InputError
-from serkit.files import read_json
-from serkit.studies.tuning.classifier_objective import ClassifierObjective, ClassifierSearch
+from serkit.studies.tuning import tuning
+from serkit.studies.tuning.classifier_objective import ClassifierSearch
 from serkit.studies.tuning.gan_objective import GanSearch
-from serkit.studies.tuning.records import ALGORITHMS, Outcome
-from serkit.studies.tuning.tuner import TRIALS, Trial
+from serkit.studies.tuning.records import ALGORITHMS, SearchSettings
 from serkit.studies.tuning.tuning import SPACES
+from serkit.tasks.graph import LocalEngine
+from serkit.tasks.processes import ProcessEngine
 
 
 def _options(*arguments):
@@ -82,31 +83,42 @@ def test_missing_recordings_are_an_error(tmp_path, capsys):
     assert "no does not exist" in capsys.readouterr().err
 
 
-class _Known:
-    """Scores at once."""
+@pytest.fixture
+def tuned(monkeypatch):
+    """What a search would have got, and a result of it."""
+    seen = {}
 
-    name, goal = "UAR", "max"
+    def instead(kind, search, settings, out, **given):
+        seen.update(given, kind=kind, search=search, settings=settings, out=out)
+        score = {"name": "UAR", "value": 0.5, "as it was": 0.125}
+        return {"trials": settings.trials, "trial": "0", "score": score}
 
-    def prepare(self):
-        pass
-
-    def score(self, settings, share, place, verbose=0):
-        return Outcome(0.125, (0.125,), {"accuracy": 0.25, "nll": 2.0})
+    monkeypatch.setattr(tuning, "tune", instead)
+    return seen
 
 
-@pytest.mark.slow
-def test_a_search_with_a_worker_ends_with_all_trials(synthetic_root, tmp_path, capsys):
-    given = ["classifier", str(synthetic_root), "--out", str(tmp_path), "--short"]
-    # The score of the baseline is stored already, so that only the worker trains.
-    base = ClassifierObjective(tune.search_of(_options(*given)), tmp_path).base
-    Trial(_Known(), base, 1.0, tmp_path / TRIALS).run(0)
-    assert main(["tune", *given, "--trials", "1", "--workers", "1"]) == 0
+def test_a_search_in_this_process(tmp_path, capsys, tuned):
+    given = [str(tmp_path), "--out", str(tmp_path), "--seed", "3", "--trials", "4"]
+    assert main(["tune", "classifier", *given]) == 0
+    assert (tuned["kind"], tuned["out"], tuned["parallel"]) == ("classifier", tmp_path, 1)
+    assert tuned["settings"] == SearchSettings(trials=4, seed=3)
+    assert type(tuned["engine"]) is LocalEngine
     said = capsys.readouterr().out
-    assert "worker-1 is process" in said
-    assert "best of 1: trial" in said
-    best = read_json(tmp_path / "best.json")
-    assert (best["trials"], best["score"]["as it was"]) == (1, 0.125)
-    assert "trial 0: UAR" in (tmp_path / "logs" / "worker-1.log").read_text()
+    assert "best of 4: trial 0, UAR 0.5 (as it was: 0.125)" in said
+    assert f"settings: {tmp_path / 'best.json'}" in said
+
+
+def test_a_search_with_workers(tmp_path, tuned):
+    given = ["classifier", str(tmp_path), "--out", str(tmp_path), "--workers", "2"]
+    assert main(["tune", *given]) == 0
+    assert isinstance(tuned["engine"], ProcessEngine)
+    assert tuned["parallel"] == 2
+
+
+@pytest.mark.parametrize("more", [("--engine", "ray"), ("--parallel", "2")])
+def test_workers_of_two_schedulers_are_refused(tmp_path, capsys, more):
+    assert main(["tune", "classifier", str(tmp_path), "--workers", "2", *more]) == 2
+    assert "`--workers` must be 0" in capsys.readouterr().err
 
 
 def test_live_training_is_of_classifiers(tmp_path):

@@ -123,7 +123,7 @@ def test_after_a_killed_driver_another_one_resumes(toy, cluster, engine, tmp_pat
     script = f"""
 import importlib.util, sys
 from pathlib import Path
-spec = importlib.util.spec_from_file_location("toy_of_grid", {toy.__file__!r})
+spec = importlib.util.spec_from_file_location("toy_of_tasks", {toy.__file__!r})
 toy = importlib.util.module_from_spec(spec); sys.modules[spec.name] = toy
 spec.loader.exec_module(toy)
 import ray

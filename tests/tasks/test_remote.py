@@ -1,6 +1,6 @@
 import pytest
 
-from serkit.tasks.ray import name_of, needs_of, run_remotely
+from serkit.tasks.ray import run_remotely
 from serkit.tasks.share import Share
 
 GRAPH = {"a": [[]], "b": [["a"]], "bad": [[], 0.0, "diverges"]}
@@ -13,7 +13,8 @@ def task_factory(toy, tmp_path):
 
 def test_names_are_relative_paths(toy, task_factory):
     _, (_, b), _ = toy.graph(task_factory.out, task_factory.cache, GRAPH)
-    assert (name_of(b, task_factory), needs_of(b, task_factory)) == ("b", ["a"])
+    assert task_factory.name_of(b.place) == "b"
+    assert task_factory.open("b") == b
 
 
 def test_a_task_in_folders_of_this_machine(toy, task_factory):

@@ -129,7 +129,13 @@ class MeanOverFolds(ABC):
         _ = self.folds
 
     def score(self, settings: Any, share: float, place: Path, verbose: int = 0) -> Outcome:
-        """Return the mean score over folds, see :class:`serkit.studies.tuning.tuner.Objective`.
+        """Train and score on each fold, and return the mean score over folds.
+
+        Args:
+            settings: settings of the trial, a dataclass.
+            share: fraction of a full training run, above 0 and at most 1.
+            place: folder of the trial; an interrupted trial resumes from there.
+            verbose: as for Keras' ``fit``.
 
         Raises:
             TrialFailedError: if a training run diverges, or the mean score is not finite.

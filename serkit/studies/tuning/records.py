@@ -77,6 +77,10 @@ class SearchSettings:
         return kinds[self.algorithm](max_trials=self.trials, **common)
 
 
+class SearchError(SerkitError):
+    """The search cannot continue; the message says why. The search can be resumed."""
+
+
 class TrialFailedError(SerkitError):
     """A trial's settings gave no result; the message says why."""
 

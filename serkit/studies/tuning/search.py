@@ -8,20 +8,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import grpc
-import keras
 import keras_tuner
 import pandas as pd
-import tensorflow as tf
 
 from serkit.errors import check_range
-from serkit.files import alone_in, read_json, replacing, write_json, write_text
+from serkit.files import read_json, replacing, write_json, write_text
 from serkit.formatting import markdown_table
-from serkit.seeds import derive_seed
 from serkit.serialization import plain
-from serkit.studies.tuning.records import Outcome, SearchSettings, TrialFailedError
-from serkit.studies.tuning.tuner import GuardedTuner, Objective, Trials
-from serkit.studies.tuning.workers import ALONE, CHIEF, WORKER, Member, SearchError
+from serkit.studies.tuning.inner import MeanOverFolds
+from serkit.studies.tuning.records import Outcome, SearchError, SearchSettings, TrialFailedError
+from serkit.studies.tuning.tuner import GuardedTuner, Trials
 
 
 def trial_row(
@@ -44,7 +40,7 @@ def trial_row(
     return row | {"failed": failed}
 
 
-def trials_table(trials: pd.DataFrame, objective: Objective) -> str:
+def trials_table(trials: pd.DataFrame, objective: MeanOverFolds) -> str:
     """Return a Markdown table of all trials, best first, then the failed trials with their reasons.
 
     Args:
@@ -57,8 +53,8 @@ def trials_table(trials: pd.DataFrame, objective: Objective) -> str:
     details = [name for name in trials.columns if name.startswith("detail ")]
     names = ["trial", "score", *folds, *details, *values]
     shared = trials["share"].nunique() > 1
-    head = ["trial", objective.name, *(name.split(" ", 1)[-1] for name in folds + details + values)]
-    head[2 : 2 + len(folds)] = folds
+    shown = [name.split(" ", 1)[1] for name in details + values]
+    head = ["trial", objective.name, *folds, *shown]
     rows = [
         [_cell(row[name]) for name in names] + ([f"{row['share']:.2g}"] if shared else [])
         for _, row in ordered[ordered["score"].notna()].iterrows()
@@ -78,18 +74,14 @@ def _cell(value: Any) -> str:
 
 BEST = "best.json"
 _BASE = "as it was"
-# Largest number of times that a worker joins the search. It joins again if its chief was restarted.
-_CALLS = 6
 
 
 class Search:
     """Hyperparameter search whose files are in a folder.
 
-    TensorFlow operations are deterministic from the creation of a search on.
-
     Args:
         settings: search algorithm and its settings.
-        trials: runs each trial once.
+        trials: runs each trial once; its objective is prepared.
         space: function from ``hp`` to settings.
         base: settings of the baseline, which is scored too.
         kind: kind of the settings, as in ``best.json``.
@@ -109,65 +101,39 @@ class Search:
         say: Callable[[str], None] = print,
         parallel: int = 1,
     ) -> None:
-        tf.config.experimental.enable_op_determinism()
-        keras.utils.set_random_seed(derive_seed(settings.seed, "global"))
         check_range("parallel", parallel, 1)
         self._settings, self._trials, self._space = settings, trials, space
         self._objective, self._parallel = trials.objective, parallel
         self._base, self._kind, self._folder, self._say = base, kind, folder, say
 
-    def run(self) -> dict[str, Any] | None:
+    def run(self) -> dict[str, Any]:
         """Run all trials, then write the tables and the best settings.
 
-        If KerasTuner's environment variables are set, this process is the chief, or a worker that
-        runs the trials of the chief; see :mod:`serkit.studies.tuning.workers`.
-
         Returns:
-            The content of ``best.json``; None for a worker.
+            The content of ``best.json``.
 
         Raises:
             SearchError: if the search cannot continue, or no trial of a full training run has a
                 score. The search can be resumed.
         """
-        member = Member.of_environment()
         kept = self._folder / "oracle"
-        if member.role != WORKER and _is_damaged(kept):
+        if _is_damaged(kept):
             # The outcomes of all trials are stored elsewhere. KerasTuner chooses the same trials
             # again, and their stored outcomes are used.
             self._say("   KerasTuner's files are damaged; the stored outcomes are used again")
             shutil.rmtree(kept)
-        # Several workers on one machine use the same prepared files. Only one computes them.
-        with alone_in(self._folder / "prepared"):
-            self._objective.prepare()
-        if member.role == ALONE:
-            self._score_base()
-        member.require_answer()
-        tuner = GuardedTuner(
-            self._settings,
-            self._space,
-            self._trials,
-            folder=kept,
-            say=self._say,
-            require_answer=member.require_answer,
-        )
+        self._score_base()
+        tuner = GuardedTuner(self._settings, self._space, self._trials, kept, self._say)
         # KerasTuner then prints no traceback for a failed trial, which GuardedTuner reports itself.
         keras_tuner.src.config.DEBUG = False
+        tuner.oracle.verbose = 0
         try:
-            tuner.oracle.verbose = 0
-            self._search(tuner, member)
+            self._run_trials(tuner)
         except keras_tuner.errors.FatalError as error:
             raise error.__cause__ or error from None
-        if member.role == WORKER:
-            return None
-        if member.role == CHIEF:
-            # The chief scores the baseline after the trials, so that no worker has to wait for it.
-            self._score_base()
         return self._results(tuner)
 
-    def _search(self, tuner: GuardedTuner, member: Member) -> None:
-        if member.role == WORKER:
-            _work(tuner, member)
-            return
+    def _run_trials(self, tuner: GuardedTuner) -> None:
         if self._parallel == 1:
             tuner.search()
             return
@@ -202,8 +168,6 @@ class Search:
             try:
                 task = tuner.task(trial)
                 found, failed, folder = task.outcome(), "", task.place.name
-                if found is None:
-                    found, failed, folder = *_reported(trial), ""
             except TrialFailedError as error:
                 found, failed, folder = None, str(error), ""
             row = trial_row(trial.trial_id, values, tuner.share(trial), found, failed)
@@ -234,27 +198,6 @@ class Search:
         found["score"] |= {"value": float(row["score"]), _BASE: float(whole.iloc[0]["score"])}
         write_json(self._folder / BEST, found)
         return found
-
-
-def _reported(trial: Any) -> tuple[Outcome | None, str]:
-    """Return KerasTuner's record of a trial whose files are on another machine."""
-    if trial.status == "COMPLETED":
-        return Outcome(trial.score, ()), ""
-    return None, "see the log of its worker"
-
-
-def _work(tuner: GuardedTuner, member: Member) -> None:
-    """Run the trials of a worker; if the chief was killed during a call, call it again."""
-    for left in reversed(range(_CALLS)):
-        try:
-            tuner.search()
-            return
-        except grpc.RpcError as error:
-            if not left:
-                problem = f"{error.code()}: {error.details()}"
-                raise SearchError(f"the chief does not answer ({problem})") from error
-            # The chief returns the interrupted trial again. If it was done, its outcome is stored.
-            member.require_answer()
 
 
 def _is_damaged(folder: Path) -> bool:

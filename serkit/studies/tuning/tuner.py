@@ -6,47 +6,22 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import keras_tuner
 
 from serkit.errors import InputError
 from serkit.files import read_json, write_json
 from serkit.serialization import content_key, plain
-from serkit.studies.tuning.records import Outcome, SearchSettings, TrialFailedError
-from serkit.studies.tuning.workers import SearchError
+from serkit.studies.tuning.inner import MeanOverFolds
+from serkit.studies.tuning.records import Outcome, SearchError, SearchSettings, TrialFailedError
 from serkit.tasks.graph import Engine, TaskFactory, TaskGraph
 
 TRIALS = "trials"
 """Name of the folder of all trials, in the folder of the search."""
+# Files and folders that all trials need.
 _SHARED = ("split.json", "spectrograms", "fold-*")
 _OUTCOME = "outcome.json"
-
-
-class Objective(Protocol):
-    """Function that scores settings."""
-
-    name: str
-    """Name of the score in messages and tables."""
-    goal: str
-    """``min`` or ``max``."""
-
-    def prepare(self) -> None:
-        """Compute what all trials need, such as spectrograms."""
-
-    def score(self, settings: Any, share: float, place: Path, verbose: int = 0) -> Outcome:
-        """Train with some settings for a fraction of a full training run, and score the result.
-
-        Args:
-            settings: settings of the trial, a dataclass.
-            share: fraction of a full training run, above 0 and at most 1.
-            place: folder of the trial; an interrupted trial resumes from there.
-            verbose: as for Keras' ``fit``.
-
-        Raises:
-            TrialFailedError: if these settings give no finite score.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -63,7 +38,7 @@ class Trial:
         folder: folder of all trials.
     """
 
-    objective: Objective
+    objective: MeanOverFolds
     settings: Any
     share: float
     folder: Path
@@ -127,8 +102,8 @@ class Trials:
 
     def __init__(
         self,
-        objective: Objective,
-        make: Callable[[Path], Objective],
+        objective: MeanOverFolds,
+        make: Callable[[Path], MeanOverFolds],
         folder: Path,
         engine: Engine,
     ) -> None:
@@ -139,10 +114,6 @@ class Trials:
         """Return the trial of some settings, without running it."""
         return Trial(self.objective, settings, share, self._folder / TRIALS)
 
-    def any_known(self) -> bool:
-        """Return whether the outcome of any trial is stored."""
-        return any((self._folder / TRIALS).glob(f"*/{_OUTCOME}"))
-
     def get(self, settings: Any, share: float) -> Outcome:
         """Return the outcome of a trial; run the trial if no outcome is stored.
 
@@ -150,25 +121,21 @@ class Trials:
             TrialFailedError: if the trial failed.
         """
         trial = self.of(settings, share)
+        shared = [path.name for pattern in _SHARED for path in self._folder.glob(pattern)]
         task_factory = TaskFactory(
             functools.partial(_reopened, self._make, settings, share),
             out=self._folder,
             cache=self._folder,
-            inputs=tuple(("cache", name) for name in self._shared()),
+            inputs=tuple(("cache", name) for name in sorted(shared)),
         )
         self._engine.run(TaskGraph([("trial", trial)]), task_factory, lambda line: None, 0)
         outcome = trial.outcome()
         assert outcome is not None, f"{trial.title} was not run"
         return outcome
 
-    def _shared(self) -> list[str]:
-        """Return the names of the files and folders that all trials need."""
-        found = [path for pattern in _SHARED for path in self._folder.glob(pattern)]
-        return sorted(path.name for path in found)
-
 
 def _reopened(
-    make: Callable[[Path], Objective],
+    make: Callable[[Path], MeanOverFolds],
     settings: Any,
     share: float,
     out: Path,
@@ -183,7 +150,7 @@ def _reopened(
     return Trial(_OPENED[known], settings, share, cache / TRIALS)
 
 
-_OPENED: dict[tuple[str, Path], Objective] = {}
+_OPENED: dict[tuple[str, Path], MeanOverFolds] = {}
 
 
 _IN_A_ROW = 3
@@ -193,7 +160,7 @@ _PAUSE = 0.05
 
 
 class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
-    """KerasTuner tuner that scores settings dataclasses with an :class:`Objective`.
+    """KerasTuner tuner that scores settings dataclasses with a :class:`MeanOverFolds`.
 
     A trial fails, with a reason, if its settings are not valid or its score is not finite. After
     three failed trials in a row the search ends. Any other error, such as a full disk or a bug,
@@ -205,7 +172,6 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
         trials: runs each trial once.
         folder: folder for KerasTuner's own files.
         say: function that gets each line of output.
-        require_answer: function that makes a worker wait until its chief answers.
 
     Raises:
         InputError: if the default values of the space are not valid settings.
@@ -218,12 +184,11 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
         trials: Trials,
         folder: Path,
         say: Callable[[str], None],
-        require_answer: Callable[[], None],
     ) -> None:
         self._settings, self._space, self._trials, self._say = settings, space, trials, say
         objective = trials.objective
         self._failures: list[str] = []
-        self._require_answer, self._stopped = require_answer, threading.Event()
+        self._stopped = threading.Event()
         super().__init__(
             settings.oracle(objective.name, objective.goal),
             hypermodel=space,
@@ -250,15 +215,14 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
         return {name: found.score}
 
     def pre_create_trial(self) -> None:
-        """Wait until the chief answers, before a trial is requested.
+        """Wait a moment before a trial is requested.
 
         Raises:
-            SearchError: if :meth:`stop` was called, or the chief does not answer.
+            SearchError: if :meth:`stop` was called.
         """
         time.sleep(_PAUSE)
         if self._stopped.is_set():
             raise SearchError("the search was stopped, because a parallel trial ended it")
-        self._require_answer()
 
     def stop(self) -> None:
         """Make this tuner and its copies request no further trials."""
@@ -268,9 +232,8 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
         """Report a finished trial to the oracle.
 
         Raises:
-            SearchError: if three trials in a row failed, or the chief does not answer.
+            SearchError: if three trials in a row failed.
         """
-        self._require_answer()
         super().on_trial_end(trial)
         if len(self._failures) >= _IN_A_ROW:
             raise SearchError(

@@ -1,5 +1,7 @@
+import os
 import pickle
-import tempfile
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +13,7 @@ from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.comparison_spectrograms import AudioPart
 from serkit.studies.engine import Comparison, reopened
 from serkit.studies.generators import GANRun
-from serkit.tasks.ray import name_of, run_remotely
+from serkit.tasks.ray import name_of
 from serkit.tasks.share import Share
 from serkit.training.spectrograms import compute_spectrograms
 
@@ -30,9 +32,14 @@ def test_every_piece_is_found_again_by_its_name(pretended):
         assert (getattr(task_factory, folder) / inner).exists()
 
 
-def test_spectrograms_are_computed_where_there_is_nothing(
-    synthetic_root, settings_of, tmp_path, monkeypatch
-):
+_ELSEWHERE = """
+import pickle, sys
+from serkit.tasks.ray import run_remotely
+sys.exit(run_remotely(*pickle.load(sys.stdin.buffer)))
+"""
+
+
+def test_spectrograms_are_computed_where_there_is_nothing(synthetic_root, settings_of, tmp_path):
     """On a machine with a disk of its own, which can read the recordings."""
     pytest.importorskip("fsspec")
     settings = replace(
@@ -48,9 +55,12 @@ def test_spectrograms_are_computed_where_there_is_nothing(
         share.put(getattr(task_factory, folder) / inner, f"{folder}/{inner}")
     (tmp_path / "node").mkdir()
     name = name_of(part, task_factory)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "node"))
-    given = pickle.loads(pickle.dumps(("kind", task_factory, name, [], address)))
-    assert run_remotely(*given) is None
+    subprocess.run(
+        [sys.executable, "-c", _ELSEWHERE],
+        input=pickle.dumps(("kind", task_factory, name, [], address)),
+        env={**os.environ, "TMPDIR": str(tmp_path / "node"), "TF_CPP_MIN_LOG_LEVEL": "3"},
+        check=True,
+    )
     assert not comparison.cache.exists()
     assert list(tmp_path.glob("node/serkit-*/out/manifest.csv"))
     share.get(f"cache/{name}", part.place)

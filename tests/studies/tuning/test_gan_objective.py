@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from serkit.errors import InputError
+from serkit.errors import DivergedError, InputError
 from serkit.models.fitting import FitSettings
 from serkit.studies.gan_kinds import KINDS
 from serkit.studies.tuning.gan_objective import GanObjective, GanSearch
@@ -46,10 +46,19 @@ def test_a_gan_is_scored_on_held_out_speakers(objective, tmp_path, monkeypatch, 
     # The checkpoint of a finished training run is removed.
     assert not list(tmp_path.rglob("state.npz"))
     assert len(list(tmp_path.rglob("generator.keras"))) == 1
-    # Settings reach the GAN: with these it diverges.
-    wild = replace(objective.base, generator_rate=1.0, critic_rate=1.0, penalty=1e30)
-    with pytest.raises(TrialFailedError, match="fold 1: "):
-        objective.score(wild, 1.0, tmp_path / "wild")
+    # Settings reach the GAN.
+    seen = []
+
+    def diverge(gan, *_, **__):
+        seen.append(gan.settings)
+        raise DivergedError("a loss is nan")
+
+    wild = replace(objective.base, generator_rate=1.0, penalty=1e30)
+    with monkeypatch.context() as instead:
+        instead.setattr("serkit.studies.tuning.gan_objective.fit_gan", diverge)
+        with pytest.raises(TrialFailedError, match="fold 1: a loss is nan"):
+            objective.score(wild, 1.0, tmp_path / "wild")
+    assert (seen[0].generator_rate, seen[0].penalty) == (1.0, 1e30)
     # Whether classifiers learn is tested elsewhere.
     counts = []
     monkeypatch.setattr(

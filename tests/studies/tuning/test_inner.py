@@ -12,27 +12,33 @@ from serkit.studies.tuning.records import TrialFailedError
 SPEC = SpectrogramSpec(frames=32, bins=16)
 
 
-def test_each_training_speaker_is_tested_in_one_fold(synthetic_root, synthetic_corpus, tmp_path):
-    folds = inner_parts([synthetic_root], "emotion", SPEC, 3, 0, tmp_path)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Folder of a search; its spectrograms are computed once."""
+    return tmp_path_factory.mktemp("search")
+
+
+def test_each_training_speaker_is_tested_in_one_fold(synthetic_root, synthetic_corpus, folder):
+    folds = inner_parts([synthetic_root], "emotion", SPEC, 3, 0, folder)
     outer = hold_out(synthetic_corpus, "emotion", 0)
     tested = [speaker for parts in folds for speaker in parts.split.test.speakers()]
     assert sorted(tested) == sorted(outer.speakers.train)
     for parts in folds:
         known = [part.speakers() for part in parts.split.parts().values()]
         assert not set.union(*map(set, known)) & (outer.speakers.validation | outer.speakers.test)
-    written = read_json(tmp_path / "split.json")["parts"]
+    written = read_json(folder / "split.json")["parts"]
     assert written["train"]["speakers"] == sorted(outer.speakers.train)
 
 
-def test_folds_with_live_spectrograms(synthetic_root, tmp_path):
+def test_folds_with_live_spectrograms(synthetic_root, folder):
     live = WaveAugmentation(shift=0.1)
-    for parts in inner_parts([synthetic_root], "emotion", SPEC, 3, 0, tmp_path, live=live):
+    for parts in inner_parts([synthetic_root], "emotion", SPEC, 3, 0, folder, live=live):
         assert parts.to_fit(parts.split.train).spectrograms.augmentation == live
 
 
-def test_too_few_training_speakers_are_counted_and_named(synthetic_root, tmp_path):
+def test_too_few_training_speakers_are_counted_and_named(synthetic_root, folder):
     with pytest.raises(InputError, match=r"`folds` .* 14.*ravdess-.* 23 .* 15\.") as found:
-        inner_parts([synthetic_root], "emotion", SPEC, 15, 0, tmp_path)
+        inner_parts([synthetic_root], "emotion", SPEC, 15, 0, folder)
     assert str(found.value).count("-") >= 14
 
 

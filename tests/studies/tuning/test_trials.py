@@ -2,6 +2,7 @@ import pytest
 
 from serkit.files import read_json
 from serkit.studies.tuning.records import Outcome, TrialFailedError
+from serkit.tasks.processes import ProcessEngine
 from serkit.tasks.ray import RayEngine, RaySettings
 
 
@@ -13,10 +14,8 @@ def objective(toy, tmp_path):
 def test_a_trial_is_run_once(toy, objective, tmp_path):
     trials = toy.trials_of(tmp_path, objective)
     assert trials.of(toy.Toy(5.0, "b"), 1.0).outcome() is None
-    assert not trials.any_known()
     first = trials.get(toy.Toy(5.0, "b"), 1.0)
     assert first == Outcome(2.0, (1.5, 2.5), {"extra": 1.0})
-    assert trials.any_known()
     assert trials.get(toy.Toy(5.0, "b"), 1.0) == first
     assert toy.trials_of(tmp_path, objective).of(toy.Toy(5.0, "b"), 1.0).outcome() == first
     assert objective.log("began") == ["5.0000"]
@@ -63,25 +62,13 @@ def test_after_another_error_no_outcome_is_stored(toy, objective, tmp_path):
     assert not trials.of(toy.Toy(), 1.0).is_done
 
 
-class _OtherProcess:
-    """An engine that recreates tasks before it runs them."""
-
-    def __init__(self):
-        self.inputs = None
-
-    def run(self, plan, task_factory, say, verbose):
-        self.inputs = task_factory.inputs
-        for _, task in plan.open():
-            name = task.place.relative_to(task_factory.cache).as_posix()
-            task_factory.reopen(task_factory.out, task_factory.cache, name).run(verbose)
-
-
-def test_another_process_runs_the_same_trial(toy, objective, tmp_path):
-    (tmp_path / "fold-1").mkdir(parents=True)
-    engine = _OtherProcess()
-    trials = toy.trials_of(tmp_path, objective, engine)
-    assert trials.get(toy.Toy(5.0, "b"), 1.0).score == 2.0
-    assert engine.inputs == (("cache", "fold-1"),)
+@pytest.mark.slow
+def test_other_processes_run_the_same_search(toy, objective, tmp_path):
+    there = toy.ToyObjective(tmp_path / "there")
+    with ProcessEngine(1, tmp_path / "logs") as engine:
+        found = toy.make(tmp_path / "there", there, engine, trials=4).run()
+    assert found == toy.make(tmp_path, objective, trials=4).run()
+    assert there.log("began") == objective.log("began")
 
 
 @pytest.mark.slow
@@ -95,6 +82,7 @@ def test_a_cluster_without_a_common_folder_runs_the_same_search(toy, objective, 
     with RayEngine(RaySettings(share=share, threads=1)) as engine:
         there = toy.ToyObjective(out)
         found = toy.make(out, there, engine, parallel=2, trials=4).run()
+    assert (tmp_path / "share" / "cache" / "fold-1" / "judge.txt").exists()
     # No trial ran in the driver's folder, and all results are in it.
     assert there.log("began") == []
     assert len(list((tmp_path / "share" / "cache" / "trials").glob("*/outcome.json"))) > 2

@@ -11,14 +11,8 @@ def tuner_of(toy, tmp_path):
 
     def make(**settings):
         trials = toy.trials_of(tmp_path, toy.ToyObjective(tmp_path))
-        return GuardedTuner(
-            SearchSettings(**settings),
-            toy.space,
-            trials,
-            folder=tmp_path / "oracle",
-            say=print,
-            require_answer=lambda: None,
-        )
+        folder = tmp_path / "oracle"
+        return GuardedTuner(SearchSettings(**settings), toy.space, trials, folder, say=print)
 
     return make
 

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,8 @@ class ToyTask:
         time.sleep(self.seconds)
         if self.wrong == "diverges":
             raise DivergedError("a loss is no number")
+        if self.wrong == "is killed":
+            os.kill(os.getpid(), signal.SIGKILL)
         if self.wrong:
             raise OSError(28, self.wrong)
         if self.size:

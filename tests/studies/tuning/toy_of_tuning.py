@@ -1,9 +1,5 @@
-"""A search without training runs.
+"""A search without training runs."""
 
-As a script, it is one process of such a search; the environment gives its role.
-"""
-
-import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +10,6 @@ from serkit.files import replacing
 from serkit.studies.tuning.records import Outcome, SearchSettings
 from serkit.studies.tuning.search import Search
 from serkit.studies.tuning.tuner import Trials
-from serkit.studies.tuning.workers import follow_parent
 from serkit.tasks.graph import Engine, LocalEngine
 
 
@@ -42,9 +37,6 @@ class ToyObjective:
     def __init__(self, folder: Path, seconds: float = 0.0, size: int = 0) -> None:
         self._folder, self._seconds, self._size = folder, seconds, size
 
-    def prepare(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-
     def score(self, settings: Toy, share: float, place: Path, verbose: int = 0) -> Outcome:
         self._log("began", settings)
         time.sleep(self._seconds)
@@ -62,6 +54,7 @@ class ToyObjective:
         return [line.split()[1] for line in lines if line.startswith(what)]
 
     def _log(self, what: str, settings: Toy) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
         with open(self._folder / "log.txt", "a") as file:
             file.write(f"{what} {settings.rate:.4f}\n")
 
@@ -82,9 +75,3 @@ def make(
     """A search in a folder."""
     how, trials = SearchSettings(**settings), trials_of(folder, objective, engine)
     return Search(how, trials, space, Toy(), "toy", folder, say, parallel)
-
-
-if __name__ == "__main__":
-    follow_parent()
-    out, seconds, trials = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
-    make(out, ToyObjective(out, seconds), trials=trials).run()
