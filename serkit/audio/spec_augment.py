@@ -30,6 +30,7 @@ class MaskSettings:
             check_range(name, getattr(self, name), 0.0, 1.0)
 
 
+@tf.autograph.experimental.do_not_convert
 def mask(spectrograms: tf.Tensor, seed: tf.Tensor, settings: MaskSettings) -> tf.Tensor:
     """Shift each spectrogram in time, then apply one time mask and one frequency mask.
 

@@ -210,15 +210,8 @@ def _read_names(roots: Sequence[Root], rejected: list[Finding]) -> Iterator[Clip
 
 
 def _measured(clip: Clip, found: Probe) -> Clip:
-    return replace(
-        clip,
-        sample_rate=found.sample_rate,
-        channels=found.channels,
-        duration=found.duration,
-        peak=found.peak,
-        rms=found.rms,
-        sha256=found.sha256,
-    )
+    names = ("sample_rate", "channels", "duration", "peak", "rms", "sha256")
+    return replace(clip, **{name: getattr(found, name) for name in names})
 
 
 def _nothing_usable(roots: Sequence[Root], rejected: Sequence[Finding]) -> str:
