@@ -48,7 +48,7 @@ def sign(answering: Answering) -> "dict[str, tf.types.experimental.PolymorphicFu
 
     def of_spectrograms(spectrogram):
         finite = tf.reduce_all(tf.math.is_finite(spectrogram), axis=[1, 2, 3])
-        spectrograms = _or_zeros(finite, spectrogram)
+        spectrograms = tf.where(finite[:, tf.newaxis, tf.newaxis, tf.newaxis], spectrogram, 0.0)
         logits = in_turn(lambda some: answering.logits(some, default), spectrograms)
         status = tf.where(finite, "", _NOT_FINITE)
         return answering.answer(logits, status, tf.zeros_like(status))
@@ -117,10 +117,6 @@ def _as_it_is(waveform: tf.Tensor, spec: SpectrogramSpec) -> Decoded:
     status = tf.where(finite, tf.where(tf.size(waveform) > 0, "", _EMPTY), _NOT_FINITE)
     rate = tf.constant(spec.sample_rate)
     return Decoded(tf.where(finite, waveform, 0.0), rate, status, tf.constant(""))
-
-
-def _or_zeros(keep: tf.Tensor, spectrograms: tf.Tensor) -> tf.Tensor:
-    return tf.where(keep[:, tf.newaxis, tf.newaxis, tf.newaxis], spectrograms, 0.0)
 
 
 REQUESTS = "assets.extra/tf_serving_warmup_requests"
