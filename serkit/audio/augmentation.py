@@ -54,6 +54,7 @@ class WaveAugmentation:
         _check_pair("pitch", self.pitch, -_MOST_SEMITONES, _MOST_SEMITONES)
 
 
+@tf.autograph.experimental.do_not_convert
 def augment(waveforms: tf.Tensor, seed: tf.Tensor, settings: WaveAugmentation) -> tf.Tensor:
     """Apply the enabled augmentations in this order: speed, stretch, pitch, shift, noise, gain.
 

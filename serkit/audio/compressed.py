@@ -9,7 +9,6 @@ be reported as a status.
 import functools
 import logging
 import threading
-from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -19,20 +18,9 @@ import tensorflow as tf
 
 from serkit.audio.containers import decode_file, open_sound, read_all
 from serkit.audio.decoding import Decoded, decode_wav, rare
-from serkit.errors import check_choice
-
-BACKENDS = ("auto", "soundfile", "tensorflow-io")
-"""Decoding backends; see :func:`decode_any`."""
 
 _LOG = logging.getLogger(__name__)
 _LOADING = threading.Lock()
-# For each codec: the dtype that tensorflow-io's op returns, the offset to subtract, and full scale.
-_FLAC = {
-    "PCM_S8": (tf.uint8, 128, 2.0**7),
-    "PCM_16": (tf.int16, 0, 2.0**15),
-    # The op returns 24-bit samples left-justified in 32 bits.
-    "PCM_24": (tf.int32, 0, 2.0**31),
-}
 # Delay of any MPEG decoder, in samples. libsndfile removes it if a Xing tag gives the number of
 # frames. tensorflow-io removes it only if there is a LAME tag, too.
 _DECODER_DELAY = 529
@@ -40,51 +28,39 @@ _DECODER_DELAY = 529
 _MOST_SAMPLES_A_BYTE = 24
 
 
-def decode_any(data: tf.Tensor, backend: str = "auto") -> Decoded:
+def decode_any(data: tf.Tensor) -> Decoded:
     """Decode one audio file of any format that the audit accepts.
 
     Invalid contents never raise an error; the returned status describes the problem. The first
     bytes of the file, after any ID3 tags, determine its format; its file name does not matter.
 
-    All backends return the same FLAC samples. For MP3 and Ogg Vorbis they return the same number
-    of samples at the same positions, equal within 5e-6 of full scale (measured: 2.9e-6 and 6e-7 on
-    signals with a peak of 1.4). The backends may differ only in damaged MP3 frames.
+    TensorFlow ops decode WAV. tensorflow-io decodes Ogg Vorbis, and MP3 with a Xing tag, if its
+    library loads; if the library does not load, one warning is logged. soundfile decodes all other
+    files, and the files that tensorflow-io refuses. Both return the same number of samples at the
+    same positions, equal within 5e-6 of full scale (measured: 2.9e-6 and 6e-7 on signals with a
+    peak of 1.4). They may differ only in damaged MP3 frames.
 
     Args:
         data: scalar string, the whole file.
-        backend: decoder of compressed files. TensorFlow ops decode WAV with every backend.
-
-            - ``"auto"``: tensorflow-io decodes Ogg Vorbis, and MP3 with a Xing tag, if its library
-              loads; if the library does not load, one warning is logged. soundfile decodes all
-              other files, and the files that tensorflow-io refuses.
-            - ``"soundfile"``: soundfile decodes all files.
-            - ``"tensorflow-io"``: as ``"auto"``, but tensorflow-io decodes FLAC, too, after
-              soundfile has checked that the file is complete.
 
     Returns:
         A :class:`serkit.audio.decoding.Decoded`, as from
         :func:`serkit.audio.decoding.decode_wav`. The waveform is the mean of the channels; in
         lossy formats it may exceed full scale. Only WAV files can have a note.
-
-    Raises:
-        InputError: if ``backend`` is not in :data:`BACKENDS`.
     """
-    check_choice("backend", backend, BACKENDS)
     data = tf.convert_to_tensor(data, tf.string)
     return tf.cond(
         tf.strings.substr(data, 0, 4) == b"RIFF",
         lambda: decode_wav(data),
-        lambda: Decoded(*_decode_compressed(data, backend)),
+        lambda: Decoded(*_decode_compressed(data)),
     )
 
 
 @rare
-def _decode_compressed(data: tf.Tensor, backend: str) -> Decoded:
+def _decode_compressed(data: tf.Tensor) -> Decoded:
     kinds = (tf.float32, tf.int32, tf.string)
     # With a stateful function, tf.data would read files one at a time in deterministic mode.
-    waveform, rate, status = tf.numpy_function(
-        partial(_decode, backend=backend), [data], kinds, stateful=False
-    )
+    waveform, rate, status = tf.numpy_function(_decode, [data], kinds, stateful=False)
     return Decoded(
         waveform=tf.ensure_shape(waveform, [None]),
         sample_rate=tf.ensure_shape(rate, []),
@@ -93,28 +69,21 @@ def _decode_compressed(data: tf.Tensor, backend: str) -> Decoded:
     )
 
 
-def _decode(
-    data: bytes | npt.NDArray[Any], backend: str
-) -> tuple[npt.NDArray[Any], np.int32, bytes]:
+def _decode(data: bytes | npt.NDArray[Any]) -> tuple[npt.NDArray[Any], np.int32, bytes]:
     # Outside graphs `data` is an object array of one element; item() returns its bytes. NumPy byte
     # strings would lose trailing zeros.
     content = data if isinstance(data, bytes) else data.item()
-    waveform, rate, problem = decode_file(content, partial(_read, backend=backend))
+    waveform, rate, problem = decode_file(content, _read)
     return waveform, np.int32(rate), problem.encode()
 
 
-def _read(data: bytes, kind: str, backend: str) -> tuple[npt.NDArray[Any], int]:
-    """Return the samples, float32 ``(samples, channels)``, and the sample rate in Hz."""
+def _read(data: bytes, kind: str) -> tuple[npt.NDArray[Any], int]:
     with open_sound(data, kind) as (sound, tells_length):
         samples = None
-        # Without the length from a tag, it cannot be checked that both decoders agree on it.
-        if kind != "FLAC" and backend != "soundfile" and tells_length:
+        # Without a declared length nothing can show whether tensorflow-io read the whole file.
+        if kind != "FLAC" and tells_length:
             samples = _by_tensorflow_io(data, kind, sound.frames)
-        if samples is None:
-            samples = read_all(sound)
-        if kind == "FLAC" and backend == "tensorflow-io" and len(samples) == sound.frames:
-            samples = _flac_by_tensorflow_io(data, sound.subtype, samples)
-        return samples, sound.samplerate
+        return read_all(sound) if samples is None else samples, sound.samplerate
 
 
 def _by_tensorflow_io(data: bytes, kind: str, length: int) -> npt.NDArray[Any] | None:
@@ -132,15 +101,6 @@ def _by_tensorflow_io(data: bytes, kind: str, length: int) -> npt.NDArray[Any] |
     if kind == "MP3" and len(samples) - length == _DECODER_DELAY:
         samples = samples[_DECODER_DELAY:]
     return samples if len(samples) == length else None
-
-
-def _flac_by_tensorflow_io(data: bytes, subtype: str, whole: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    library = _tensorflow_io()
-    if library is None:
-        return whole
-    dtype, offset, scale = _FLAC[subtype]
-    samples = library.audio.decode_flac(data, dtype=dtype).numpy().astype(np.float32)
-    return (samples - np.float32(offset)) / np.float32(scale)
 
 
 def _tensorflow_io() -> ModuleType | None:

@@ -6,7 +6,6 @@ Sources: RFC 9639 (FLAC), RFC 3533 (Ogg), ID3v2.4.0 section 3.1, ISO/IEC 11172-3
 
 import io
 import re
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
@@ -172,9 +171,9 @@ def _mpeg(head: bytes) -> str:
     return {1: "MP3", 2: "MPEG layer II", 3: "MPEG layer I"}[layer]
 
 
-_RATES = range(1_000, 1_000_001)
+RATES = range(1_000, 1_000_001)
+"""Sample rates in Hz that serkit reads."""
 _BLOCK = 1 << 20
-_PCM, _FLOAT, _HEADER = 1, 3, struct.Struct("<4sI4s4sIHHIIHH4sI")
 
 
 @contextmanager
@@ -273,20 +272,31 @@ def as_wav(data: bytes) -> tuple[bytes, str]:
     whole = waveform * np.float32(2**15)
     # 16-bit PCM halves the bytes sent to a server and is exact, for example for mono 16-bit FLAC.
     if (whole == np.rint(whole)).all() and (np.abs(whole + 0.5) < 2**15).all():
-        code, width, samples = _PCM, 2, whole.astype("<i2").tobytes()
+        samples = whole.astype(np.int16)
     else:
-        code, width, samples = _FLOAT, 4, waveform.astype("<f4").tobytes()
-    sizes = 36 + len(samples), len(samples)
-    if not problem and max(sizes) > 0xFFFFFFFF:
+        samples = waveform
+    # 64 bytes are room for the header.
+    if not problem and 64 + samples.nbytes > 0xFFFFFFFF:
         problem = "longer than what fits into a WAV file, 4 GiB"
-    if problem:
-        return b"", problem
-    form = (16, code, 1, rate, width * rate, width, 8 * width)
-    return _HEADER.pack(b"RIFF", sizes[0], b"WAVE", b"fmt ", *form, b"data", sizes[1]) + samples, ""
+    return (b"", problem) if problem else (to_wav(samples, rate), "")
+
+
+def to_wav(samples: npt.NDArray[Any], rate: int) -> bytes:
+    """Return the bytes of a WAV file of int16 or float32 samples.
+
+    Args:
+        samples: ``(samples,)`` or ``(samples, channels)``.
+        rate: sample rate in Hz.
+    """
+    from scipy.io import wavfile
+
+    buffer = io.BytesIO()
+    wavfile.write(buffer, rate, samples)
+    return buffer.getvalue()
 
 
 def _problem(waveform: npt.NDArray[Any], rate: int) -> str:
-    if rate not in _RATES:
+    if rate not in RATES:
         return "without a usable rate"
     if not len(waveform):
         return "without samples"

@@ -163,7 +163,7 @@ def inverse_stft(transform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
     return tf.signal.overlap_and_add(frames, spec.hop) / _overlap(spec)
 
 
-@tf.function
+@tf.function(autograph=False)
 def _iterate(
     power: tf.Tensor, phases: tf.Tensor, iterations: tf.Tensor, spec: SpectrogramSpec
 ) -> tf.Tensor:

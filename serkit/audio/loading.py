@@ -128,10 +128,9 @@ class Loaded(NamedTuple):
     note: tf.Tensor
 
 
+@tf.autograph.experimental.do_not_convert
 def load_waveform(
-    data: tf.Tensor,
-    spec: SpectrogramSpec,
-    decode: Callable[[tf.Tensor], Decoded] = decode_wav,
+    data: tf.Tensor, spec: SpectrogramSpec, decode: Callable[[tf.Tensor], Decoded] = decode_wav
 ) -> Loaded:
     """Load a recording as a waveform of the spec's rate and length.
 
@@ -194,10 +193,9 @@ def spectrogram(file: Path | str, spec: SpectrogramSpec | None = None) -> npt.ND
     return to_spectrogram(loaded.waveform[tf.newaxis], spec).numpy()[0]
 
 
+@tf.autograph.experimental.do_not_convert
 def load_windows(
-    data: tf.Tensor,
-    spec: SpectrogramSpec,
-    decode: Callable[[tf.Tensor], Decoded] = decode_wav,
+    data: tf.Tensor, spec: SpectrogramSpec, decode: Callable[[tf.Tensor], Decoded] = decode_wav
 ) -> Loaded:
     """Load a recording as overlapping windows that cover all of it.
 

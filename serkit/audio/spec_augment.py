@@ -30,6 +30,7 @@ class MaskSettings:
             check_range(name, getattr(self, name), 0.0, 1.0)
 
 
+@tf.autograph.experimental.do_not_convert
 def mask(spectrograms: tf.Tensor, seed: tf.Tensor, settings: MaskSettings) -> tf.Tensor:
     """Shift each spectrogram in time, then apply one time mask and one frequency mask.
 
@@ -45,14 +46,11 @@ def mask(spectrograms: tf.Tensor, seed: tf.Tensor, settings: MaskSettings) -> tf
     """
     shape = tf.shape(spectrograms)
     seeds = tf.random.split(seed, 3)
-    keep_time = outside_an_interval(shape[0], shape[1], settings.time, seeds[0])[
-        :, :, tf.newaxis, tf.newaxis
-    ]
-    keep_bins = outside_an_interval(shape[0], shape[2], settings.frequency, seeds[1])[
-        :, tf.newaxis, :, tf.newaxis
-    ]
+    time = outside_an_interval(shape[0], shape[1], settings.time, seeds[0])
+    bins = outside_an_interval(shape[0], shape[2], settings.frequency, seeds[1])
+    keep = time[:, :, tf.newaxis, tf.newaxis] & bins[:, tf.newaxis, :, tf.newaxis]
     shifted = _shift(spectrograms, settings.shift, seeds[2])
-    return tf.where(keep_time & keep_bins, shifted, -1.0)
+    return tf.where(keep, shifted, -1.0)
 
 
 def outside_an_interval(

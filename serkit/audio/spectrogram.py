@@ -224,6 +224,7 @@ def hann(length: int) -> npt.NDArray[Any]:
         return tf.signal.hann_window(length).numpy()
 
 
+@tf.autograph.experimental.do_not_convert
 def to_spectrogram(
     waveforms: tf.Tensor, spec: SpectrogramSpec, dtype: tf.DType = tf.float32
 ) -> tf.Tensor:

@@ -102,10 +102,13 @@ def require_own_tables(folder: Path | str) -> None:
         "prosody.csv": PROSODY_HEADER,
     }.items():
         file = Path(folder, name)
-        if file.exists():
-            with open(file, encoding="utf-8", errors="replace") as opened:
-                if opened.readline().rstrip("\n") != header:
-                    raise InputError(f"{file} was not written by serkit and is not replaced.")
+        if file.exists() and _first_line(file) != header:
+            raise InputError(f"{file} was not written by serkit and is not replaced.")
+
+
+def _first_line(file: Path) -> str:
+    with open(file, encoding="utf-8", errors="replace") as opened:
+        return opened.readline().rstrip("\n")
 
 
 class NothingUsable(InputError):
@@ -210,15 +213,8 @@ def _read_names(roots: Sequence[Root], rejected: list[Finding]) -> Iterator[Clip
 
 
 def _measured(clip: Clip, found: Probe) -> Clip:
-    return replace(
-        clip,
-        sample_rate=found.sample_rate,
-        channels=found.channels,
-        duration=found.duration,
-        peak=found.peak,
-        rms=found.rms,
-        sha256=found.sha256,
-    )
+    names = ("sample_rate", "channels", "duration", "peak", "rms", "sha256")
+    return replace(clip, **{name: getattr(found, name) for name in names})
 
 
 def _nothing_usable(roots: Sequence[Root], rejected: Sequence[Finding]) -> str:
@@ -303,7 +299,5 @@ def require_other_folder(out: Path, given: Sequence[Path | str]) -> None:
 def is_manifest(given: Path | str) -> bool:
     """Return whether a path is a manifest that an audit wrote."""
     path = Path(given)
-    if path.suffix.lower() != ".csv" or not path.is_file():
-        return False
-    with open(path, encoding="utf-8", errors="replace") as opened:
-        return opened.readline().rstrip("\n") == MANIFEST_HEADER
+    is_table = path.suffix.lower() == ".csv" and path.is_file()
+    return is_table and _first_line(path) == MANIFEST_HEADER

@@ -235,7 +235,12 @@ def summarise(
             "emotion_by_corpus": asdict(by_corpus),
             "emotion_by_speaker": asdict(by_speaker),
         },
-        "warnings": [*_unknown(parts), *_same_people(parts), *_other_rates(parts), *warn(corpus)],
+        "warnings": [
+            *_unknown(parts),
+            *_same_people(parts),
+            *sorted(_other_rates(parts)),
+            *warn(corpus),
+        ],
     }
 
 
@@ -254,26 +259,24 @@ def _counts(values) -> dict[str, int]:
     return {str(value): count for value, count in sorted(Counter(values).items())}
 
 
-def _unknown(parts: dict[str, list[Clip]]) -> list[str]:
-    found = []
+def _unknown(parts: dict[str, list[Clip]]) -> Iterator[str]:
     for name, clips in parts.items():
         speakers = sum(not clip.speaker_known for clip in clips)
         genders = sum(not clip.gender for clip in clips)
         if speakers:
-            found.append(
+            yield (
                 f"the speaker is not known in {counted(speakers, 'clip')} of {name}: they count as "
                 f"one speaker, so that no split of {name} can leak"
             )
         if genders:
-            found.append(
+            yield (
                 f"the gender of the speaker is not known in {counted(genders, 'clip')} of {name}: "
                 "no label in gender_emotion"
             )
-    return found
 
 
-def _same_people(parts: dict[str, list[Clip]]) -> list[str]:
-    """Return warnings about speaker names that occur in two of the user's own corpora.
+def _same_people(parts: dict[str, list[Clip]]) -> Iterator[str]:
+    """Yield warnings about speaker names that occur in two of the user's own corpora.
 
     The name ``unknown`` of clips without a known speaker counts, too.
     """
@@ -282,25 +285,21 @@ def _same_people(parts: dict[str, list[Clip]]) -> list[str]:
         for name, clips in parts.items()
         if name not in GRAMMARS
     }
-    found = []
     for first, second in itertools.combinations(words, 2):
         shared = sorted(words[first] & words[second])
         if shared:
-            found.append(
+            yield (
                 f"{first} and {second} both have {', '.join(shared[:5])} for speakers, who count "
                 "as different people; if they are the same, give both roots one name: NAME=ROOT"
             )
-    return found
 
 
-def _other_rates(parts: dict[str, list[Clip]]) -> list[str]:
-    found = []
+def _other_rates(parts: dict[str, list[Clip]]) -> Iterator[str]:
     for name in GRAMMARS.keys() & parts.keys():
         (rate, count), *_ = Counter(clip.sample_rate for clip in parts[name]).most_common()
         official = GRAMMARS[name].SAMPLE_RATE
         if rate != official:
-            found.append(
+            yield (
                 f"{rate} Hz in {count} of {counted(len(parts[name]), 'clip')} of {name}; the "
                 f"original recordings have {official} Hz"
             )
-    return sorted(found)

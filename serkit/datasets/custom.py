@@ -139,29 +139,7 @@ class Naming:
 _NEEDED = ("path", "label", "speaker")
 
 
-@dataclass(frozen=True)
-class Table:
-    """The rows of a CSV, by the path of their recording.
-
-    Attributes:
-        rows: fields of each row, by POSIX path relative to the CSV's folder.
-        rejected: findings about unusable rows: rows with too few or too many cells, without a
-            path, label or speaker, listed twice, or whose file does not exist.
-    """
-
-    rows: dict[str, dict[str, str]]
-    rejected: tuple[Finding, ...]
-
-    def read(self, path: str, corpus: str, naming: Naming) -> Clip:
-        """Return the clip that the row of ``path`` describes.
-
-        Raises:
-            InputError: if a field is not valid; see :meth:`Naming.clip`.
-        """
-        return naming.clip(path, corpus, self.rows[path])
-
-
-def read_table(file: Path, name: str) -> Table:
+def read_table(file: Path, name: str) -> tuple[dict[str, dict[str, str]], tuple[Finding, ...]]:
     """Read a CSV of recordings.
 
     The delimiter is a comma, semicolon or tab: the one that is most frequent in the header.
@@ -171,6 +149,11 @@ def read_table(file: Path, name: str) -> Table:
     Args:
         file: the CSV, UTF-8.
         name: name of the root, for the findings.
+
+    Returns:
+        The fields of each row, by the POSIX path of its recording relative to the CSV's folder; and
+        findings about unusable rows: rows with too few or too many cells, without a path, label or
+        speaker, listed twice, or whose file does not exist.
 
     Raises:
         InputError: if the file is not UTF-8 or not a CSV, lacks a required column, or has a
@@ -201,7 +184,7 @@ def read_table(file: Path, name: str) -> Table:
 
 def _collect(
     folder: Path, name: str, columns: list[str], lines: list[tuple[str, list[str]]]
-) -> Table:
+) -> tuple[dict[str, dict[str, str]], tuple[Finding, ...]]:
     said: dict[str, list[tuple[str, dict[str, str]]]] = defaultdict(list)
     rejected: list[Finding] = []
     for where, line in lines:
@@ -230,7 +213,7 @@ def _collect(
         else:
             reason = f"{first[0]} and {others[-1][0]} say different things of it"
             rejected.append(Finding(name, path, "contradiction", reason))
-    return Table(rows, tuple(rejected))
+    return rows, tuple(rejected)
 
 
 def _relative(path: str, folder: Path) -> str:

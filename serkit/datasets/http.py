@@ -20,7 +20,7 @@ import requests
 import urllib3
 
 import serkit
-from serkit.errors import DownloadError, check_choice, check_range
+from serkit.errors import DownloadError
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ STEP = 1 << 20
 """Bytes per item that :func:`fetch` gives to ``track``."""
 _TIMEOUT = (30.0, 60.0)  # seconds: to connect, between two reads
 _LONGEST_PAUSE = 60.0
+_ATTEMPTS = 5
+_WORKERS = 4
 _READ = 1 << 17
 # Ranges and checksums refer to the stored bytes, so the server must not compress the response.
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": f"serkit/{serkit.__version__}"}
@@ -65,7 +67,6 @@ class _BrokenOff(Exception):
 def fetch(
     remote: Remote,
     *,
-    attempts: int = 5,
     pause: Callable[[float], object] = time.sleep,
     session: requests.Session | None = None,
     track: Track = lambda items, total: items,
@@ -78,7 +79,6 @@ def fetch(
 
     Args:
         remote: the file to download, and its local path.
-        attempts: number of requests before giving up, 1 or more.
         pause: waits for the given number of seconds between two attempts: 1, 2, 4, … or the time
             that the server asks for, at most 60.
         session: keeps connections open for several files.
@@ -88,19 +88,14 @@ def fetch(
     Raises:
         DownloadError: if the server cannot be reached or does not have the file, if every attempt
             is interrupted, or if the content has the wrong checksum twice.
-        InputError: if the checksum's algorithm or ``attempts`` is not valid.
     """
-    check_range("attempts", attempts, 1)
-    if remote.known_hash is not None:
-        algorithm = remote.known_hash.partition(":")[0]
-        check_choice("known_hash", algorithm, ("md5", "sha1", "sha256", "sha512"))
-        if remote.path.is_file():
-            there = _checksum(remote.path, remote.known_hash)
-            if there == remote.known_hash.lower():
-                return remote.path
+    if remote.known_hash is not None and remote.path.is_file():
+        there = _checksum(remote.path, remote.known_hash)
+        if there == remote.known_hash.lower():
+            return remote.path
     remote.path.parent.mkdir(parents=True, exist_ok=True)
     with nullcontext(session) if session else requests.Session() as opened:
-        transfer = _Transfer(remote, opened, attempts, pause)
+        transfer = _Transfer(remote, opened, pause)
         for _ in track(_in_steps(transfer.run()), -(-remote.size // STEP)):
             pass
     return remote.path
@@ -109,7 +104,6 @@ def fetch(
 def fetch_all(
     remotes: Sequence[Remote],
     *,
-    workers: int = 4,
     pause: Callable[[float], object] = time.sleep,
     track: Track = lambda items, total: items,
 ) -> None:
@@ -117,15 +111,12 @@ def fetch_all(
 
     Args:
         remotes: the files to download, with different local paths.
-        workers: number of files to download at a time, 1 or more.
         pause: as in :func:`fetch`.
         track: wraps the iteration over files for a progress bar; gets their number.
 
     Raises:
         DownloadError: as :func:`fetch`. The files that are complete stay at their paths.
-        InputError: as :func:`fetch`, or if ``workers`` is below 1.
     """
-    check_range("workers", workers, 1)
     stopping = threading.Event()
 
     def wait(seconds: float) -> None:
@@ -133,7 +124,7 @@ def fetch_all(
         if stopping.is_set():
             raise DownloadError("stopped")
 
-    with requests.Session() as session, ThreadPoolExecutor(workers) as pool:
+    with requests.Session() as session, ThreadPoolExecutor(_WORKERS) as pool:
         futures = [pool.submit(fetch, one, pause=wait, session=session) for one in remotes]
         try:
             for future in track(as_completed(futures), len(futures)):
@@ -148,7 +139,6 @@ def fetch_all(
 class _Transfer:
     remote: Remote
     session: requests.Session
-    attempts: int
     pause: Callable[[float], object]
 
     @property
@@ -174,7 +164,7 @@ class _Transfer:
 
     def _persist(self) -> Iterator[int]:
         """Write all bytes to the partial file, in up to ``attempts`` attempts."""
-        for attempt in range(1, self.attempts + 1):
+        for attempt in range(1, _ATTEMPTS + 1):
             wait = None
             try:
                 yield from self._append()
@@ -187,11 +177,11 @@ class _Transfer:
                 reason = _cause(error)
             except requests.RequestException as error:
                 raise DownloadError(f"{self.remote.url} cannot be requested: {error}") from error
-            if attempt < self.attempts:
+            if attempt < _ATTEMPTS:
                 usual = 2.0 ** (attempt - 1)
                 self.pause(min(usual if wait is None else wait, _LONGEST_PAUSE))
         raise DownloadError(
-            f"{self.remote.url} was not complete after {self.attempts} attempts ({reason}). "
+            f"{self.remote.url} was not complete after {_ATTEMPTS} attempts ({reason}). "
             "The received bytes are kept: the same command resumes there"
         )
 

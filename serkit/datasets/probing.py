@@ -14,7 +14,15 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from serkit.audio.containers import COMPRESSED, NO_LENGTH, describe_error, mend_mp3, mend_wav
+from serkit.audio.containers import (
+    COMPRESSED,
+    NO_LENGTH,
+    RATES,
+    describe_error,
+    mend_mp3,
+    mend_wav,
+    read_all,
+)
 from serkit.datasets.findings import Unusable
 from serkit.datasets.headers import TOLERATED_SECONDS, Header, read_header
 
@@ -150,7 +158,6 @@ _DECODABLE = {
     **COMPRESSED,
 }
 _SHORTEST_SECONDS = 0.1
-_RATES = range(1_000, 1_000_001)
 # Most recordings are read in one block. The block size bounds the memory for very long ones.
 _BLOCK = 1 << 22
 
@@ -201,8 +208,7 @@ def read_waveform(path: Path | str) -> tuple[npt.NDArray[Any], int]:
             truncated.
     """
     with _opened(path) as (sound, _, _):
-        blocks = [block.mean(axis=1) for block in _read_blocks(sound, _BLOCK, "float32")]
-        return np.concatenate([np.zeros(0, np.float32), *blocks]), sound.samplerate
+        return read_all(sound).mean(axis=1), sound.samplerate
 
 
 @contextmanager
@@ -231,11 +237,11 @@ def _opened(path: Path | str) -> Iterator[tuple[soundfile.SoundFile, int | None,
                 raise Unusable("unreadable", "cannot be read: its header is damaged")
             if sound.frames == NO_LENGTH:
                 raise Unusable("unreadable", "cannot be read: it does not say how long it is")
-            if sound.samplerate not in _RATES:
+            if sound.samplerate not in RATES:
                 raise Unusable(
                     "format",
-                    f"sample rate {sound.samplerate} Hz; valid is from {_RATES[0]} to "
-                    f"{_RATES[-1]} Hz",
+                    f"sample rate {sound.samplerate} Hz; valid is from {RATES[0]} to "
+                    f"{RATES[-1]} Hz",
                 )
             yield sound, sound.frames if tells_length else None, header
     except (soundfile.SoundFileError, OSError) as error:
@@ -281,14 +287,9 @@ def _read(sound: soundfile.SoundFile, meter: Meter, dtype: str) -> int:
     """Add all samples to the meter; return the number of samples per channel."""
     # A multiple of the window, so that no window crosses the end of a block.
     frames, found = max(_BLOCK // meter.window, 1) * meter.window, 0
-    for block in _read_blocks(sound, frames, dtype):
+    while len(block := sound.read(frames, dtype=dtype, always_2d=True)):
         found += len(block)
         meter.add(block)
-    return found
-
-
-def _read_blocks(sound: soundfile.SoundFile, frames: int, dtype: str) -> Iterator[npt.NDArray[Any]]:
-    while len(block := sound.read(frames, dtype=dtype, always_2d=True)):
-        yield block
         if len(block) < frames:
-            return
+            break
+    return found

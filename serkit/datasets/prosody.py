@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from serkit.audio.containers import RATES
 from serkit.datasets.corpus import Corpus
 from serkit.datasets.findings import Unusable
 from serkit.datasets.probing import read_waveform
 from serkit.datasets.workers import measure_all
-from serkit.errors import InputError
+from serkit.errors import InputError, check_range
 from serkit.files import replacing
 
 RATE = 16_000
@@ -135,10 +136,7 @@ def _prepared(waveform: npt.NDArray[Any], sample_rate: int) -> npt.NDArray[Any]:
             "`waveform` must hold finite numbers. Received: "
             f"{np.count_nonzero(~np.isfinite(waveform))} that are not"
         )
-    if not 1_000 <= sample_rate <= 1_000_000:
-        raise InputError(
-            f"`sample_rate` must be between 1000 and 1000000 Hz. Received: {sample_rate}"
-        )
+    check_range("sample_rate", sample_rate, RATES[0], RATES[-1])
     if sample_rate != RATE and len(waveform):
         import soxr
 

@@ -42,21 +42,13 @@ def random_folds(corpus: Corpus, label_set: str, seed: int, *, folds: int = 5) -
             folds.
     """
     check_range("folds", folds, 3)
-    rng = np.random.default_rng(derive_seed(seed, "random folds"))
-    kfold = StratifiedKFold(folds, shuffle=True, random_state=int(rng.integers(1 << 31)))
-    fold_of = fold_numbers(kfold, corpus.labels(label_set), None)
-
-    def part(*numbers: int) -> Corpus:
-        wanted = np.isin(fold_of, numbers)
-        chosen = (clip for clip, mine in zip(corpus.clips, wanted, strict=True) if mine)
-        return Corpus(tuple(chosen), corpus.roots)
-
+    fold_of = _stratified(corpus, label_set, seed, "random folds", folds)
     splits = []
     for test in range(folds):
         validation = (test + 1) % folds
-        train = set(range(folds)) - {test, validation}
-        detail = f"fold {test + 1} of {folds}"
-        splits.append(Split(part(*train), part(validation), part(test), RANDOM, detail))
+        part_of = np.select([fold_of == test, fold_of == validation], [2, 1])
+        train, held_out, tested = _select(corpus, part_of, 3)
+        splits.append(Split(train, held_out, tested, RANDOM, f"fold {test + 1} of {folds}"))
     return tuple(splits)
 
 
@@ -119,12 +111,7 @@ def hold_out(
 
 
 def k_fold(
-    corpus: Corpus,
-    label_set: str,
-    seed: int,
-    *,
-    folds: int = 5,
-    sentence_disjoint: bool = False,
+    corpus: Corpus, label_set: str, seed: int, *, folds: int = 5, sentence_disjoint: bool = False
 ) -> tuple[Split, ...]:
     """Split into folds of speakers.
 
@@ -258,13 +245,18 @@ def random_split(corpus: Corpus, label_set: str, seed: int) -> Split:
     Raises:
         InputError: if every class has fewer than five clips.
     """
-    labels = corpus.labels(label_set)
-    rng = np.random.default_rng(derive_seed(seed, "random split"))
-    kfold = StratifiedKFold(5, shuffle=True, random_state=int(rng.integers(1 << 31)))
-    fold_of = fold_numbers(kfold, labels, None)
-    part_of = np.array(_PARTS_OF_FOLDS)[fold_of]
-    train, validation, test = _select(corpus, part_of, 3)
+    fold_of = _stratified(corpus, label_set, seed, "random split", 5)
+    train, validation, test = _select(corpus, np.array(_PARTS_OF_FOLDS)[fold_of], 3)
     return Split(train, validation, test, RANDOM)
+
+
+def _stratified(
+    corpus: Corpus, label_set: str, seed: int, purpose: str, folds: int
+) -> npt.NDArray[Any]:
+    """Return the fold of each clip, int ``(clips,)``, whoever its speaker is."""
+    rng = np.random.default_rng(derive_seed(seed, purpose))
+    kfold = StratifiedKFold(folds, shuffle=True, random_state=int(rng.integers(1 << 31)))
+    return fold_numbers(kfold, corpus.labels(label_set), None)
 
 
 PROTOCOLS: dict[str, Callable[..., Split | Sequence[Split] | Iterator[Split]]] = {

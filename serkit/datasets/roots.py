@@ -91,10 +91,16 @@ def _open(name: str, corpus: str, path: Path, naming: Naming) -> Root:
     if path.is_file():
         if path.suffix.lower() != ".csv":
             raise InputError(f"A root must be a folder or a CSV. Received: {path}, another file.")
-        table = read_table(path, name)
-        read = partial(table.read, corpus=corpus or name, naming=naming)
+        rows, rejected = read_table(path, name)
         # The table's paths are resolved, too.
-        return Root(name, path.parent.resolve(), list(table.rows), read, table.rejected)
+        folder = path.parent.resolve()
+        return Root(
+            name,
+            folder,
+            list(rows),
+            lambda file: naming.clip(file, corpus or name, rows[file]),
+            rejected,
+        )
     if not path.is_dir():
         raise InputError(f"A root must be a folder or a CSV. Received: {path}, a pipe or a device.")
     files, rejected = find_recordings(path, name)

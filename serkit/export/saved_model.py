@@ -1,7 +1,5 @@
 """Export a classifier as a SavedModel that takes the bytes of WAV files."""
 
-import io
-import wave
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +10,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 import serkit
+from serkit.audio.containers import to_wav
 from serkit.audio.decoding import Decoded, decode_wav
 from serkit.audio.loading import Loaded, load_waveform, load_windows
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
@@ -49,7 +48,7 @@ def sign(answering: Answering) -> "dict[str, tf.types.experimental.PolymorphicFu
 
     def of_spectrograms(spectrogram):
         finite = tf.reduce_all(tf.math.is_finite(spectrogram), axis=[1, 2, 3])
-        spectrograms = _or_zeros(finite, spectrogram)
+        spectrograms = tf.where(finite[:, tf.newaxis, tf.newaxis, tf.newaxis], spectrogram, 0.0)
         logits = in_turn(lambda some: answering.logits(some, default), spectrograms)
         status = tf.where(finite, "", _NOT_FINITE)
         return answering.answer(logits, status, tf.zeros_like(status))
@@ -73,7 +72,10 @@ def sign(answering: Answering) -> "dict[str, tf.types.experimental.PolymorphicFu
     }
     if answering.draws:
         made[signatures.SAMPLED] = (of_files_sampled, [files, number])
-    return {name: tf.function(work, signature) for name, (work, signature) in made.items()}
+    return {
+        name: tf.function(work, signature, autograph=False)
+        for name, (work, signature) in made.items()
+    }
 
 
 def _of_recordings(
@@ -115,10 +117,6 @@ def _as_it_is(waveform: tf.Tensor, spec: SpectrogramSpec) -> Decoded:
     status = tf.where(finite, tf.where(tf.size(waveform) > 0, "", _EMPTY), _NOT_FINITE)
     rate = tf.constant(spec.sample_rate)
     return Decoded(tf.where(finite, waveform, 0.0), rate, status, tf.constant(""))
-
-
-def _or_zeros(keep: tf.Tensor, spectrograms: tf.Tensor) -> tf.Tensor:
-    return tf.where(keep[:, tf.newaxis, tf.newaxis, tf.newaxis], spectrograms, 0.0)
 
 
 REQUESTS = "assets.extra/tf_serving_warmup_requests"
@@ -180,14 +178,8 @@ def _requests(answering: Answering) -> Iterator[tuple[str, dict[str, npt.NDArray
 
 def _noise(rng: np.random.Generator, rate: int, channels: int, seconds: float = 1.0) -> bytes:
     """Return noise as a 16-bit WAV file."""
-    samples = rng.normal(0, 300, (int(seconds * rate), channels)).astype("<i2")
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(channels)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes(samples.tobytes())
-    return buffer.getvalue()
+    samples = rng.normal(0, 300, (int(seconds * rate), channels)).astype(np.int16)
+    return to_wav(samples, rate)
 
 
 CARD, LABELS = "assets.extra/model-card.md", "assets.extra/labels.txt"

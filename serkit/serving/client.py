@@ -9,12 +9,11 @@ import numpy.typing as npt
 
 from serkit.errors import InputError, check_range
 from serkit.export import signatures
-from serkit.serving.prediction import Example, Prediction, SignatureCall, read_example
+from serkit.serving.prediction import Example, Prediction, SignatureCall, read_example, to_text
 from serkit.serving.retries import ClientSettings, RefusedError, ServerError
 from serkit.serving.transport import (
     Address,
     Metadata,
-    Signature,
     Transport,
     VersionStatus,
     parse_address,
@@ -155,7 +154,7 @@ class Client:
                 raise ServerError(str(error)) from error
             if name not in row:
                 raise self._unlike(f"a signature {name!r} that gives {', '.join(sorted(row))}")
-            self._classes = tuple(_text(label) for label in row[name])
+            self._classes = tuple(to_text(label) for label in row[name])
         return self._classes
 
     def status(self) -> tuple[VersionStatus, ...]:
@@ -292,7 +291,7 @@ class Client:
         half = len(examples) // 2
         return self._answers(call, examples[:half]) + self._answers(call, examples[half:])
 
-    def _require(self, name: str) -> Signature:
+    def _require(self, name: str) -> None:
         known = self.metadata().signatures
         if name not in known:
             there = f"no signature {name!r}, only {', '.join(known) or 'none'}"
@@ -302,7 +301,6 @@ class Client:
                     f"layers ({there})."
                 )
             raise self._unlike(there)
-        return known[name]
 
     def _unlike(self, what: str) -> InputError:
         return InputError(
@@ -324,13 +322,9 @@ def _arrays(values: Iterable[npt.ArrayLike], name: str, axes: int) -> Iterator[E
 
 def _fits(row: Mapping[str, Any], classes: Sequence[str]) -> bool:
     """Return whether a row has a status, or its label is the most probable of ``classes``."""
-    if _text(row[signatures.STATUS]):
+    if to_text(row[signatures.STATUS]):
         return True
-    values, label = row[signatures.PROBABILITIES], _text(row[signatures.LABEL])
+    values, label = row[signatures.PROBABILITIES], to_text(row[signatures.LABEL])
     if len(values) != len(classes) or label not in classes:
         return False
     return values[classes.index(label)] == max(values)
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

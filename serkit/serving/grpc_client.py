@@ -23,12 +23,7 @@ from serkit.serving.transport import GRPC_PORT, Address, Transport
 _Code = grpc.StatusCode
 _PASSING = {_Code.UNAVAILABLE, _Code.RESOURCE_EXHAUSTED, _Code.DEADLINE_EXCEEDED}
 # Codes for one request: its content is invalid, or the model fails on it.
-_REFUSED = {
-    _Code.INVALID_ARGUMENT,
-    _Code.FAILED_PRECONDITION,
-    _Code.OUT_OF_RANGE,
-    _Code.INTERNAL,
-}
+_REFUSED = {_Code.INVALID_ARGUMENT, _Code.FAILED_PRECONDITION, _Code.OUT_OF_RANGE, _Code.INTERNAL}
 # Metadata key of gRPC's retry mechanism: how long a server asks its clients to wait.
 _PUSHBACK = "grpc-retry-pushback-ms"
 

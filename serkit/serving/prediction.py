@@ -117,19 +117,19 @@ class Prediction:
             outputs: values by the names in :mod:`serkit.export.signatures`; strings may be
                 ``bytes``.
         """
-        problem = _text(outputs[signatures.STATUS])
+        problem = to_text(outputs[signatures.STATUS])
         if problem:
             return cls.failed(file, problem)
         values = map(float, outputs[signatures.PROBABILITIES])
         return cls(
             file,
-            _text(outputs[signatures.LABEL]),
+            to_text(outputs[signatures.LABEL]),
             dict(zip(classes, values, strict=True)),
             "",
             float(outputs[signatures.ENTROPY]),
             float(outputs[signatures.MUTUAL_INFORMATION]),
             bool(outputs[signatures.ABSTAIN]),
-            _text(outputs[signatures.NOTE]),
+            to_text(outputs[signatures.NOTE]),
         )
 
     @classmethod
@@ -138,5 +138,6 @@ class Prediction:
         return cls(file, "", {}, problem, abstain=True)
 
 
-def _text(value: Any) -> str:
+def to_text(value: Any) -> str:
+    """Return an output of type string as text, whether it came as bytes or as JSON."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

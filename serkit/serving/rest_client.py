@@ -22,13 +22,7 @@ from serkit.serving.retries import (
     ServerError,
     retry_after,
 )
-from serkit.serving.transport import (
-    GRPC_PORT,
-    REST_PORT,
-    Address,
-    Transport,
-    shortened,
-)
+from serkit.serving.transport import GRPC_PORT, REST_PORT, Address, Transport, shortened
 
 _FLOATS = {signatures.PROBABILITIES, signatures.ENTROPY, signatures.MUTUAL_INFORMATION}
 
@@ -52,8 +46,8 @@ def to_rows(answer: Any, outputs: Sequence[str], count: int) -> list[dict[str, A
     """Convert an answer to rows.
 
     Args:
-        answer: JSON value in TF Serving's row or column format. These formats omit the name of a
-            signature's only output.
+        answer: JSON value in TF Serving's row format, which it gives to ``instances``. It omits the
+            name of a signature's only output.
         outputs: expected names of the outputs.
         count: number of examples.
 
@@ -64,13 +58,7 @@ def to_rows(answer: Any, outputs: Sequence[str], count: int) -> list[dict[str, A
     Raises:
         KeyError, TypeError, ValueError: if ``answer`` has another form or number of rows.
     """
-    if "outputs" in answer:
-        found = answer["outputs"]
-        columns = found if isinstance(found, dict) else {outputs[0]: found}
-        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    else:
-        found = answer["predictions"]
-        rows = [row if isinstance(row, dict) else {outputs[0]: row} for row in found]
+    rows = [row if isinstance(row, dict) else {outputs[0]: row} for row in answer["predictions"]]
     if len(rows) != count:
         raise ValueError(f"{len(rows)} rows")
     return [

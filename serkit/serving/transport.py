@@ -142,41 +142,19 @@ class VersionStatus:
 
 
 @dataclass(frozen=True)
-class Tensor:
-    """Data type and shape of an input or an output.
-
-    Attributes:
-        dtype: such as ``float32`` or ``string``.
-        shape: lengths of the axes, with None for an axis of any length; None instead of the tuple
-            if the number of axes is unknown.
-    """
-
-    dtype: str
-    shape: tuple[int | None, ...] | None
-
-
-@dataclass(frozen=True)
-class Signature:
-    """Inputs and outputs of a signature, by name."""
-
-    inputs: Mapping[str, Tensor]
-    outputs: Mapping[str, Tensor]
-
-
-@dataclass(frozen=True)
 class Metadata:
     """Metadata of the version that answers the requests.
 
     Attributes:
         model: name of the model at the server.
         version: number of the version.
-        signatures: signatures by name; see :mod:`serkit.export.signatures` for the signatures of
+        signatures: names of the signatures; see :mod:`serkit.export.signatures` for those of
             serkit's models.
     """
 
     model: str
     version: int
-    signatures: Mapping[str, Signature]
+    signatures: tuple[str, ...]
 
 
 def read_status(answer: Mapping[str, Any]) -> tuple[VersionStatus, ...]:
@@ -201,28 +179,10 @@ def read_metadata(answer: Mapping[str, Any]) -> Metadata:
         KeyError, TypeError, ValueError: if ``answer`` has another form.
     """
     known = answer["metadata"]["signature_def"]["signature_def"]
-    signatures = {
-        name: Signature(_tensors(one.get("inputs", {})), _tensors(one.get("outputs", {})))
-        # Skip TensorFlow's internal signatures, which cannot be called.
-        for name, one in sorted(known.items())
-        if not name.startswith("__")
-    }
+    # Skip TensorFlow's internal signatures, which cannot be called.
+    names = tuple(name for name in sorted(known) if not name.startswith("__"))
     model = answer["model_spec"]
-    return Metadata(str(model["name"]), int(model["version"]), signatures)
-
-
-def _tensors(given: Mapping[str, Any]) -> dict[str, Tensor]:
-    return {name: _tensor(one) for name, one in sorted(given.items())}
-
-
-def _tensor(given: Mapping[str, Any]) -> Tensor:
-    dtype = str(given["dtype"]).removeprefix("DT_").lower()
-    shape = given.get("tensor_shape", {})
-    dtype = {"float": "float32", "double": "float64"}.get(dtype, dtype)
-    if shape.get("unknown_rank"):
-        return Tensor(dtype, None)
-    sides = [int(side.get("size", 0)) for side in shape.get("dim", [])]
-    return Tensor(dtype, tuple(None if side < 0 else side for side in sides))
+    return Metadata(str(model["name"]), int(model["version"]), names)
 
 
 _Result = TypeVar("_Result")

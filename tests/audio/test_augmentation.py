@@ -56,7 +56,7 @@ def test_same_seed_same_result_eagerly_in_a_graph_and_in_map(clips, change):
     mapped = tf.data.Dataset.from_tensors(clips).map(lambda batch: change(batch, SEED))
     assert mapped.element_spec.shape == clips.shape
     unknown = tf.function(
-        change, input_signature=[tf.TensorSpec([None, None]), tf.TensorSpec([2], tf.int32)]
+        change, [tf.TensorSpec([None, None]), tf.TensorSpec([2], tf.int32)], autograph=False
     )
     for other in (next(iter(mapped)), unknown(clips, SEED)):
         np.testing.assert_allclose(other, eager, atol=1e-5)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from serkit.audio import containers
 from serkit.datasets import probing as module
 from serkit.datasets.findings import Unusable
 from serkit.datasets.probing import probe, read_waveform
@@ -58,7 +59,7 @@ def test_waveforms_are_the_mean_of_channels_in_blocks_or_not(write, noise, monke
     np.testing.assert_allclose(
         waveform, samples.mean(axis=1), atol=1 / (100 if subtype == "PCM_U8" else 20_000)
     )
-    monkeypatch.setattr(module, "_BLOCK", 1_000)
+    monkeypatch.setattr(containers, "_BLOCK", 1_000)
     np.testing.assert_array_equal(read_waveform(path)[0], waveform)
 
 

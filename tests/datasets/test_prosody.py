@@ -105,7 +105,7 @@ def test_long_recordings_are_measured_in_pieces_with_the_same_numbers(monkeypatc
     [
         (np.zeros((2, 9)), RATE, r"`waveform` .* Received: shape \(2, 9\)"),
         (np.full(9, np.nan), RATE, "`waveform` .* Received: 9 that"),
-        (np.zeros(9), 0, "`sample_rate` .* Received: 0"),
+        (np.zeros(9), 0, "`sample_rate` .* Received: sample_rate=0"),
     ],
 )
 def test_bad_input_is_named(waveform, rate, words):

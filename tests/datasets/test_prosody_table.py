@@ -1,3 +1,6 @@
+import pickle
+
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -56,12 +59,14 @@ def test_every_clip_has_a_row_with_numbers_or_the_reason_why_not(corpus, tmp_pat
     assert read["f0_hz"].isna().sum() == 4
 
 
-@pytest.mark.slow
-def test_several_processes_give_the_same_as_one(corpus, monkeypatch):
+def test_several_workers_give_the_same_as_one(corpus, monkeypatch):
+    """In threads; test_workers.py starts the processes, which need a function that they import."""
+    assert pickle.loads(pickle.dumps(module._measure_file)) is module._measure_file
     one = measure_corpus(corpus)
     monkeypatch.setattr(module, "_WORTH_PROCESSES", 1)
     monkeypatch.setattr(module, "_CHUNK", 2)
-    pd.testing.assert_frame_equal(measure_corpus(corpus), one)
+    with joblib.parallel_config("threading"):
+        pd.testing.assert_frame_equal(measure_corpus(corpus), one)
 
 
 def test_quartiles_are_by_corpus_gender_and_class_and_problems_are_counted():

@@ -64,7 +64,7 @@ def _try(protocol: str, corpus: Corpus, seed: int, label_set: str = "emotion"):
 
 
 @given(corpora(), st.integers(0, 9), st.sampled_from(sorted(PROTOCOLS)))
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_no_speaker_on_two_sides_and_every_clip_in_exactly_one_part(corpus, seed, protocol):
     for split in _try(protocol, corpus, seed):
         parts = split.parts().values()

@@ -18,31 +18,31 @@ def _read(folder, text, encoding="utf-8"):
 
 
 def test_rows_become_clips(folder):
-    table = _read(
+    rows, rejected = _read(
         folder,
         "path,label,speaker,gender,sentence,intensity,repetition,remark\n"
         'a.wav,anger,Ann,F,"Oh, well",high,2,!\nsub/c.wav,sad,Bob,,,,,\n',
     )
-    clip = table.read("a.wav", "calls", Naming())
+    clip = Naming().clip("a.wav", "calls", rows["a.wav"])
     assert (clip.speaker, clip.gender_emotion) == ("calls-Ann", "female_angry")
     assert (clip.sentence, clip.intensity, clip.repetition) == ("Oh, well", "high", 2)
-    clip = table.read("sub/c.wav", "calls", Naming(genders={"Bob": "male"}))
+    clip = Naming(genders={"Bob": "male"}).clip("sub/c.wav", "calls", rows["sub/c.wav"])
     assert (clip.gender, clip.repetition) == ("male", 1)
-    assert table.rejected == ()
+    assert rejected == ()
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t"])
 def test_other_delimiters_a_mark_in_front_and_windows_line_ends(folder, delimiter):
     text = "path,label,speaker\r\nsub\\c.wav,sad,s\r\n\r\n".replace(",", delimiter)
-    assert list(_read(folder, text, "utf-8-sig").rows) == ["sub/c.wav"]
+    assert list(_read(folder, text, "utf-8-sig")[0]) == ["sub/c.wav"]
 
 
 def test_paths_may_be_absolute(folder):
-    assert list(_read(folder, f"path,label,speaker\n{folder}/a.wav,sad,s\n").rows) == ["a.wav"]
+    assert list(_read(folder, f"path,label,speaker\n{folder}/a.wav,sad,s\n")[0]) == ["a.wav"]
 
 
 def test_bad_rows_are_rejected_with_their_line(folder):
-    table = _read(
+    rows, rejected = _read(
         folder,
         "path,label,speaker\n"
         "a.wav,sad,s\n"
@@ -54,8 +54,8 @@ def test_bad_rows_are_rejected_with_their_line(folder):
         ",sad,s\n"
         "d.wav,sad\n",
     )
-    assert list(table.rows) == ["a.wav"]
-    reasons = [(f.path, f.kind, f.reason) for f in table.rejected]
+    assert list(rows) == ["a.wav"]
+    reasons = [(f.path, f.kind, f.reason) for f in rejected]
     assert sorted(reasons) == [
         ("", "missing", "line 8 of t.csv has no path"),
         ("a.wav", "duplicate", "line 3 of t.csv lists it again"),
@@ -89,5 +89,5 @@ def test_a_table_may_be_reached_by_a_link(folder, tmp_path_factory):
     link = tmp_path_factory.mktemp("elsewhere") / "link"
     link.symlink_to(folder)
     (folder / "t.csv").write_text(f"path,label,speaker\n{folder}/a.wav,sad,s\nb.wav,sad,s\n")
-    table = read_table(link / "t.csv", "t")
-    assert (list(table.rows), table.rejected) == (["a.wav", "b.wav"], ())
+    rows, rejected = read_table(link / "t.csv", "t")
+    assert (list(rows), rejected) == (["a.wav", "b.wav"], ())

@@ -1,6 +1,7 @@
 import pytest
 
 from serkit.errors import InputError
+from serkit.serving import local
 from serkit.serving.local import ExportedModel, predict_on_ray
 from serkit.tasks.ray import RaySettings
 
@@ -9,15 +10,16 @@ pytest.importorskip("ray.data")
 
 @pytest.mark.slow
 def test_many_files_get_the_same_answers_in_the_same_order(
-    contract_model, recordings_in_memory, tmp_path
+    contract_model, recordings_in_memory, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr(local, "_BATCH_OF_A_TASK", 8)
     for number, content in enumerate(recordings_in_memory):
         (tmp_path / f"{number}.wav").write_bytes(content)
     (tmp_path / "bad.wav").write_bytes(b"no audio")
     names = ["0.wav", "bad.wav", "1.wav", "missing.wav", "2.wav"]
-    # More than one batch of a process.
-    files = [tmp_path / name for name in names] * 14
-    found = list(predict_on_ray(contract_model, files, RaySettings(cpus=0.5), samples=9))
+    # Two batches of a process.
+    files = [tmp_path / name for name in names] * 3
+    found = list(predict_on_ray(contract_model, files, RaySettings(cpus=1), samples=9))
     _same(found, ExportedModel(contract_model).predict(files, 9))
 
 

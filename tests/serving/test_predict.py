@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from serkit.errors import InputError
-from serkit.export.saved_model import DETAILS
+from serkit.export.versions import DETAILS, find_version
 from serkit.files import write_json
 from serkit.serving.local import ExportedModel
 
@@ -39,10 +39,9 @@ def test_more_files_than_a_batch_keep_their_order(predictor, files):
     assert [prediction.file for prediction in predictor.predict(many)] == [str(f) for f in many]
 
 
-def test_newest_version_or_the_one_named(contract_model):
-    folder = contract_model
-    assert ExportedModel(folder).path == folder / "1"
-    assert ExportedModel(folder / "1").path == folder / "1"
+def test_newest_version_or_the_one_named(predictor, contract_model):
+    assert predictor.path == contract_model / "1"
+    assert find_version(contract_model / "1") == contract_model / "1"
 
 
 def test_what_is_no_model_is_refused(tmp_path):

@@ -29,12 +29,10 @@ def test_floats_are_the_same_at_the_other_end(rng):
     assert row["probabilities"].dtype == np.float32
 
 
-def test_answers_in_rows_in_columns_and_without_a_name():
+def test_answers_in_rows_with_and_without_a_name():
     expected = [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
     assert to_rows({"predictions": expected}, ["a", "b"], 2) == expected
-    assert to_rows({"outputs": {"a": [1, 2], "b": ["x", "y"]}}, ["a", "b"], 2) == expected
     assert to_rows({"predictions": [["x", "y"]]}, ["classes"], 1) == [{"classes": ["x", "y"]}]
-    assert to_rows({"outputs": [["x"], ["y"]]}, ["c"], 2) == [{"c": ["x"]}, {"c": ["y"]}]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +43,7 @@ def test_answers_in_rows_in_columns_and_without_a_name():
         7,
         {"predictions": 7},
         {"predictions": [1]},
-        {"outputs": {"a": [1], "b": [1, 2]}},
+        {"outputs": {"a": [1, 2]}},
         {"predictions": [{"probabilities": "x"}] * 2},
     ],
 )

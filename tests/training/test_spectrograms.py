@@ -93,9 +93,9 @@ def test_files_are_read_side_by_side_where_ops_are_deterministic(
     both = threading.Barrier(2)
     decode = compressed._decode
 
-    def waiting(data: bytes, backend: str) -> tuple:
+    def waiting(data: bytes) -> tuple:
         both.wait(timeout=20)
-        return decode(data, backend)
+        return decode(data)
 
     monkeypatch.setattr(compressed, "_decode", waiting)
     rows = [row.numpy() for row, _ in spectrogram_dataset(files, SPEC, skipped=skipped)]

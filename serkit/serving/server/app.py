@@ -17,7 +17,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from serkit.serving.server.http import Refusal, json_answer, read_body, refused, written
+from serkit.serving.server.http import (
+    Refusal,
+    check_length,
+    json_answer,
+    read_body,
+    refused,
+    written,
+)
 from serkit.serving.server.rest_json import (
     check_examples,
     read_document,
@@ -48,10 +55,13 @@ async def predict(service: Service, request: Request, name: str, number: int | N
     version = service.find(name, number)
     # If the queue is full, refuse the request before reading its body, which saves most work.
     service.batcher.check_room()
-    with service.allowance.account() as account:
+    # Check the declared length, but do not take its bytes yet. Otherwise a client that declares a
+    # long body and sends nothing would block other clients.
+    service.allowance.check(check_length(request, settings.max_bytes))
+    with service.allowance.account() as take:
         # A list, from which _answer pops the body. A reference to the body here would keep it in
         # memory until the answer.
-        body = [await read_body(request, account, settings.max_bytes, settings.time_out)]
+        body = [await read_body(request, take, settings.max_bytes, settings.time_out)]
         request.state.is_read = True
         try:
             async with asyncio.timeout(settings.time_out):
@@ -164,11 +174,7 @@ class RestApi:
     def _metadata(self, name: str, number: int | None) -> dict[str, Any]:
         version = self._service.find(name, number)
         return {
-            "model_spec": {
-                "name": name,
-                "signature_name": "",
-                "version": str(version.number),
-            },
+            "model_spec": {"name": name, "signature_name": "", "version": str(version.number)},
             "metadata": {"signature_def": {"signature_def": version.metadata}},
         }
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -45,14 +45,14 @@ _HEADERS = {"X-Content-Type-Options": "nosniff"}
 _DRAINED_BYTES, _DRAINED_SECONDS = 2**28, 1.0
 
 
-def json_answer(value: Any, code: int = 200) -> Response:
+def json_answer(value: Any) -> Response:
     """Return a response with a value as JSON."""
-    return written(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"), code=code)
+    return written(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
-def written(content: bytes, media_type: str = "application/json", code: int = 200) -> Response:
+def written(content: bytes, media_type: str = "application/json") -> Response:
     """Return a response with the given content."""
-    return Response(content, code, _HEADERS, media_type)
+    return Response(content, 200, _HEADERS, media_type)
 
 
 def refused(refusal: Refusal, request: Request, most: int) -> Response:
@@ -66,9 +66,7 @@ def refused(refusal: Refusal, request: Request, most: int) -> Response:
         most: maximum size of a body in bytes.
     """
     content = json.dumps({"error": refusal.message}, ensure_ascii=False)
-    headers = dict(_HEADERS)
-    if refusal.code == 503:
-        headers["Retry-After"] = "1"
+    headers = _HEADERS | ({"Retry-After": "1"} if refusal.code == 503 else {})
     kind = Response if _ends_soon(request, most) and refusal.code != 408 else _Last
     return kind(content.encode("utf-8", "replace"), refusal.code, headers, "application/json")
 
@@ -76,9 +74,14 @@ def refused(refusal: Refusal, request: Request, most: int) -> Response:
 def _ends_soon(request: Request, most: int) -> bool:
     if getattr(request.state, "is_read", False):
         return True
-    declared = request.headers.get("content-length", "0")
-    short = declared.isascii() and declared.isdecimal() and int(declared) <= most
+    length = _declared_length(request)
+    short = length is not None and length <= most
     return short and "transfer-encoding" not in request.headers
+
+
+def _declared_length(request: Request) -> int | None:
+    declared = request.headers.get("content-length", "0")
+    return int(declared) if declared.isascii() and declared.isdecimal() else None
 
 
 class _Last(Response):
@@ -114,15 +117,6 @@ class Allowance:
     def __init__(self, most: int) -> None:
         self._left = most
 
-    @contextmanager
-    def account(self) -> Iterator["Account"]:
-        """Yield the account of one request; its bytes are returned at the end of the block."""
-        account = Account(self)
-        try:
-            yield account
-        finally:
-            self._left += account.taken
-
     def check(self, count: int) -> None:
         """Check that ``count`` bytes are left.
 
@@ -132,44 +126,42 @@ class Allowance:
         if count > self._left:
             raise Refusal(503, "too many bytes are being processed; try again")
 
-    def take(self, count: int) -> None:
-        """Take ``count`` bytes.
+    @contextmanager
+    def account(self) -> Iterator[Callable[[int], None]]:
+        """Yield a function that takes bytes for one request; the block's end returns them all.
 
         Raises:
-            Refusal: 503, if fewer bytes are left.
+            Refusal: 503, by the function, if fewer bytes are left.
         """
-        self.check(count)
-        self._left -= count
+        taken = 0
+
+        def take(count: int) -> None:
+            nonlocal taken
+            self.check(count)
+            self._left -= count
+            taken += count
+
+        try:
+            yield take
+        finally:
+            self._left += taken
 
 
-class Account:
-    """Bytes that one request has taken from an allowance; ``taken`` is their number."""
-
-    def __init__(self, allowance: Allowance) -> None:
-        self.allowance: Allowance = allowance
-        self.taken: int = 0
-
-    def add(self, count: int) -> None:
-        """Take ``count`` more bytes from the allowance.
-
-        Raises:
-            Refusal: 503, if fewer bytes are left.
-        """
-        self.allowance.take(count)
-        self.taken += count
-
-
-async def read_body(request: Request, account: Account, most: int, seconds: float) -> bytes:
+async def read_body(
+    request: Request, take: Callable[[int], None], most: int, seconds: float
+) -> bytes:
     """Read the whole body of a request.
 
+    Args:
+        request: the request.
+        take: takes the bytes from the :class:`Allowance`.
+        most: maximum number of bytes.
+        seconds: timeout.
+
     Raises:
-        Refusal: 413 if the body is longer than ``most`` bytes, before reading if its
-            ``Content-Length`` says so; 408 if the body is not complete after ``seconds``; 503 if
-            the allowance has too few bytes left; 499 if the client disconnects.
+        Refusal: 413 if the body is longer than ``most`` bytes; 408 if it is not complete after
+            ``seconds``; 503 if the allowance has too few bytes left; 499 if the client disconnects.
     """
-    # Check the declared length, but do not take its bytes yet. Otherwise a client that declares a
-    # long body and sends nothing would block other clients.
-    account.allowance.check(check_length(request, most))
     chunks, length = [], 0
     try:
         async with asyncio.timeout(seconds):
@@ -177,7 +169,7 @@ async def read_body(request: Request, account: Account, most: int, seconds: floa
                 length += len(chunk)
                 if length > most:
                     raise _too_long(most)
-                account.add(len(chunk))
+                take(len(chunk))
                 chunks.append(chunk)
     except TimeoutError:
         raise Refusal(408, f"the body is not complete after {seconds:g} s") from None
@@ -192,8 +184,7 @@ def check_length(request: Request, most: int) -> int:
     Raises:
         Refusal: 413, if the length is more than ``most``.
     """
-    declared = request.headers.get("content-length", "0")
-    length = int(declared) if declared.isascii() and declared.isdecimal() else 0
+    length = _declared_length(request) or 0
     if length > most:
         raise _too_long(most)
     return length

@@ -1,9 +1,7 @@
 """A model version in memory, and its warm-up."""
 
 import inspect
-import io
 import logging
-import wave
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ import tensorflow as tf
 from google.protobuf import json_format
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
+from serkit.audio.containers import to_wav
 from serkit.errors import InputError
 from serkit.export import signatures
 from serkit.export.saved_model import REQUESTS
@@ -162,7 +161,8 @@ def warm_up(version: LoadedVersion) -> int:
     if not made and signatures.WAV in version.signatures:
         inputs = version.signatures[signatures.WAV].spec.inputs
         if [spec.dtype for spec in inputs.values()] == ["string"]:
-            sound = np.array([_silence()], object)
+            # A second of silence.
+            sound = np.array([to_wav(np.zeros(16_000, np.int16), 16_000)], object)
             _call(version, signatures.WAV, dict.fromkeys(inputs, sound))
             made = 1
     return made
@@ -183,14 +183,3 @@ def _recorded(path: Path) -> Iterator[tuple[str, dict[str, npt.NDArray[Any]]]]:
         request = PredictionLog.FromString(record).predict_log.request
         tensors = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
         yield request.model_spec.signature_name or signatures.WAV, tensors
-
-
-def _silence() -> bytes:
-    """Return a second of silence as a WAV file."""
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(16_000)
-        file.writeframes(bytes(2 * 16_000))
-    return buffer.getvalue()

@@ -40,10 +40,7 @@ class Metrics:
             registry=registry,
         )
         self._batches = Histogram(
-            "serkit_batch_examples",
-            "Examples per batch.",
-            buckets=_EXAMPLES,
-            registry=registry,
+            "serkit_batch_examples", "Examples per batch.", buckets=_EXAMPLES, registry=registry
         )
         self._examples = Counter(
             "serkit_examples", "Examples by result.", ["status"], registry=registry

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -36,8 +35,8 @@ class Batcher:
 
     def __init__(self, settings: ServeSettings, counted: Callable[[int], None]) -> None:
         self._settings, self._counted = settings, counted
-        self._waiting: deque[Piece] = deque()
-        self._since: dict[Piece, float] = {}
+        # The waiting pieces in order, each with the time of its arrival.
+        self._waiting: dict[Piece, float] = {}
         self._arrived = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "model")
         self._examples = self._expected = 0
@@ -97,8 +96,7 @@ class Batcher:
         self.check_room(sum(part.examples for part in parts))
         now = asyncio.get_running_loop().time()
         for part in parts:
-            self._waiting.append(part)
-            self._since[part] = now
+            self._waiting[part] = now
             self._examples += part.examples
         self._arrived.set()
         try:
@@ -114,8 +112,7 @@ class Batcher:
     def _take(self, taken: Sequence[Piece]) -> None:
         """Remove pieces from the queue; pieces that have already left the queue are ignored."""
         for piece in taken:
-            if self._since.pop(piece, None) is not None:
-                self._waiting.remove(piece)
+            if self._waiting.pop(piece, None) is not None:
                 self._examples -= piece.examples
 
     async def _work(self) -> None:
@@ -144,8 +141,8 @@ class Batcher:
             if not self._waiting:
                 await self._arrived.wait()
                 continue
-            batch = pieces.together(self._waiting, self._settings.max_batch)
-            left = self._since[batch[0]] + self._settings.batch_delay / 1000 - loop.time()
+            batch = pieces.together(list(self._waiting), self._settings.max_batch)
+            left = self._waiting[batch[0]] + self._settings.batch_delay / 1000 - loop.time()
             full = sum(piece.examples for piece in batch) >= self._settings.max_batch
             if full or left <= 0 or batch[0].key is None:
                 return batch

@@ -69,8 +69,7 @@ class SignatureSpec:
             if not spec.admits(tensors[name].shape):
                 valid = str(["any" if size is None else size for size in spec.shape or ()])
                 raise Refusal(
-                    400,
-                    f"input {name} has shape {list(tensors[name].shape)[:8]}; valid is {valid}",
+                    400, f"input {name} has shape {list(tensors[name].shape)[:8]}; valid is {valid}"
                 )
         if self.is_batched:
             sizes = {

@@ -66,7 +66,9 @@ class _Bands(tf.Module):
             "note": empty if note is None else note,
         }
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="wav_bytes")])
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.string, name="wav_bytes")], autograph=False
+    )
     def wav(self, wav_bytes):
         waveform, status, note = self._load(wav_bytes)
         return self._answer(to_spectrogram(waveform, self.spec), status, note)
@@ -75,19 +77,22 @@ class _Bands(tf.Module):
         input_signature=[
             tf.TensorSpec([None], tf.string, name="wav_bytes"),
             tf.TensorSpec([None], tf.int32, name="samples"),
-        ]
+        ],
+        autograph=False,
     )
     def sampled(self, wav_bytes, samples):
         return self.wav(wav_bytes) | {
             "note": tf.fill(tf.shape(wav_bytes), tf.strings.as_string(tf.reduce_max(samples)))
         }
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="wav_bytes")])
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.string, name="wav_bytes")], autograph=False
+    )
     def features(self, wav_bytes):
         waveform, status, _ = self._load(wav_bytes)
         return {"spectrogram": to_spectrogram(waveform, self.spec), "status": status}
 
-    @tf.function
+    @tf.function(autograph=False)
     def waveform(self, waveform):
         return self._answer(to_spectrogram(waveform, self.spec))
 
@@ -98,7 +103,7 @@ class _Bands(tf.Module):
             "serving_default": self.wav,
             "sampled": self.sampled,
             "features": self.features,
-            "spectrogram": tf.function(self._answer, input_signature=[pictures]),
+            "spectrogram": tf.function(self._answer, [pictures], autograph=False),
             "waveform": self.waveform.get_concrete_function(
                 tf.TensorSpec(waves, tf.float32, name="waveform")
             ),

@@ -28,8 +28,10 @@ def _request(*chunks, length=None, then="end"):
 
 def _read(request, allowance=None, most=10, seconds=5.0):
     async def inside():
-        with (allowance or Allowance(100)).account() as account:
-            return await read_body(request, account, most, seconds)
+        room = allowance or Allowance(100)
+        room.check(check_length(request, most))
+        with room.account() as take:
+            return await read_body(request, take, most, seconds)
 
     return asyncio.run(inside())
 
@@ -57,7 +59,7 @@ def test_what_is_not_read(request_, code):
 def test_all_together_have_an_allowance_that_is_given_back():
     allowance = Allowance(15)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(allowance.account()).add(9)
+        stack.enter_context(allowance.account())(9)
         with pytest.raises(Refusal, match="too many bytes") as caught:
             _read(_request(b"", length=7), allowance)
         assert caught.value.code == 503
@@ -66,9 +68,10 @@ def test_all_together_have_an_allowance_that_is_given_back():
             _read(_request(b"1234", b"5678"), allowance)
         assert _read(_request(b"123456", length=6), allowance) == b"123456"
     assert _read(_request(b"1234567890", length=10), allowance) == b"1234567890"
-    with pytest.raises(Refusal):
-        allowance.take(16)
-    allowance.take(15)
+    with allowance.account() as take:
+        with pytest.raises(Refusal):
+            take(16)
+        take(15)
 
 
 def test_who_announces_much_and_sends_little_keeps_nobody_out():
@@ -80,6 +83,7 @@ def test_who_announces_much_and_sends_little_keeps_nobody_out():
                 read_body(_request(b"1", length=14, then="stop"), slow, 20, 5.0)
             )
             await asyncio.sleep(0.01)
+            allowance.check(10)
             assert await read_body(_request(b"1234567890", length=10), other, 20, 5.0)
             waiting.cancel()
 

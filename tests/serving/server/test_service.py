@@ -12,7 +12,7 @@ from serkit.serving.server.settings import ServeSettings
 
 @pytest.fixture(scope="module")
 def loaded(served_model):
-    service = Service(served_model, ServeSettings(versions="all"))
+    service = Service(served_model, ServeSettings(versions="all", warm_up=False))
     asyncio.run(service.load())
     return service
 
