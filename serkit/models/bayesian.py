@@ -1,12 +1,11 @@
 """Bayesian versions of networks: variational by MOPED, or with Monte Carlo dropout.
 
-The constructors here start from new weights, or from ImageNet weights. For a useful result, train
-the plain network first and convert it with :func:`from_deterministic`.
+Train the plain network first, and convert it with :func:`from_deterministic`. Converted without
+training, as by :func:`bayesian_lenet5`, a Bayesian network learns much less.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,9 +13,7 @@ import numpy as np
 from serkit.errors import InputError, check_choice, check_range
 from serkit.layers import Conv2DVariational, DenseVariational, MCDropout, NormalPrior
 from serkit.layers.posterior import VariationalLayer
-from serkit.models.compact import CompactSettings, compact
 from serkit.models.lenet import LeNet5Settings, lenet5
-from serkit.models.transfer import TransferSettings, vgg16_half_freeze
 from serkit.seeds import derive_seed
 
 # Names in the settings, and the names of the layers' estimators.
@@ -240,57 +237,9 @@ def bayesian_lenet5(
 
     Source: 2021 report, section 8.2.1.
     """
-    return _made(lenet5(classes, shape, network, seed), True, settings, seed)
-
-
-def bayesian_compact(
-    classes: int,
-    shape: tuple[int, int, int],
-    network: CompactSettings | None = None,
-    settings: BayesianSettings | None = None,
-    seed: int = 0,
-    *,
-    throughout: bool = False,
-) -> keras.Model:
-    """Build the compact network with a Bayesian last block and head, from new weights.
-
-    Result and errors are those of :func:`serkit.models.compact.compact` and
-    :func:`from_deterministic`. The latter converts a trained compact network to the same network.
-
-    Args:
-        classes: number of classes.
-        shape: of the spectrograms.
-        network: architecture settings.
-        settings: priors and estimators.
-        seed: of initial weights, dropout and Monte Carlo samples.
-        throughout: whether all layers are Bayesian.
-    """
-    return _made(compact(classes, shape, network, seed), throughout, settings, seed)
-
-
-def bayesian_vgg16(
-    classes: int,
-    weights: str | Path,
-    network: TransferSettings | None = None,
-    settings: BayesianSettings | None = None,
-    seed: int = 0,
-    *,
-    throughout: bool = False,
-) -> keras.Model:
-    """Build VGG16 with a Bayesian last block and head, or with all layers Bayesian.
-
-    Arguments, result and errors are those of :func:`serkit.models.transfer.vgg16_half_freeze` and
-    :func:`bayesian_compact`. Frozen layers stay frozen, also as Bayesian layers: their weights then
-    keep a standard deviation of 1e-3. With ``throughout`` no layer should be frozen.
-
-    Source: 2021 report, section 8.2.1.
-    """
-    return _made(vgg16_half_freeze(classes, weights, network, seed), throughout, settings, seed)
-
-
-def _made(model: keras.Model, throughout: bool, settings: BayesianSettings | None, seed: int):
-    layers = None if throughout else last_block(model)
-    return from_deterministic(model, None, layers=layers, settings=settings, seed=seed)
+    return from_deterministic(
+        lenet5(classes, shape, network, seed), None, settings=settings, seed=seed
+    )
 
 
 def last_block(model: keras.Model) -> list[str]:
