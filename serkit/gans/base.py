@@ -14,7 +14,7 @@ from serkit.gans.networks import LATENT
 from serkit.gans.small_data import DiffAugmentSettings, diff_augment, update_average
 from serkit.seeds import derive_seed
 from serkit.serialization import plain, restored
-from serkit.training.precision import PRECISIONS, precision
+from serkit.training.precision import PRECISIONS, dtype_policy_scope
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class GAN(keras.Model):
             )
         self.settings: GANSettings = settings
         self.seed: int = seed
-        with precision(settings.precision):
+        with dtype_policy_scope(settings.precision):
             self.generator: keras.Model = generator or networks.generator(
                 settings.width, settings.latent, derive_seed(seed, "generator"), settings.classes
             )

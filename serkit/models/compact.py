@@ -8,7 +8,7 @@ from keras import layers, ops
 
 from serkit.errors import InputError, check_choice, check_range
 from serkit.seeds import derive_seed
-from serkit.training.precision import PRECISIONS, precision
+from serkit.training.precision import PRECISIONS, dtype_policy_scope
 
 # A frame is padding if all its bins are at or below this value; exact silence is -1.
 _PADDING = -0.999
@@ -101,7 +101,7 @@ def compact(
     settings = settings or CompactSettings()
     weights = _weights(seed)
     stem, *blocks = settings.channels
-    with precision(settings.precision):
+    with dtype_policy_scope(settings.precision):
         inputs = keras.Input(shape, name="spectrogram")
         x = layers.AveragePooling2D(settings.pool)(inputs)
         x = layers.Conv2D(

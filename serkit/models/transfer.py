@@ -9,7 +9,7 @@ from keras import layers
 from serkit.errors import InputError, check_choice, check_range
 from serkit.models.pretrained import PLAIN, RESNET50, VGG16, load_base, scaling_of, warn_if_random
 from serkit.seeds import derive_seed
-from serkit.training.precision import PRECISIONS, precision
+from serkit.training.precision import PRECISIONS, dtype_policy_scope
 
 # Layers that spatial dropout follows in the 2021 report's listing (its modules 20, 23 and 25), each
 # with the number of convolutions before that dropout.
@@ -175,7 +175,7 @@ def resnet50_head(
     settings = settings or RESNET50_HEAD
     check_range("classes", classes, 2)
     warn_if_random(RESNET50, weights, "all convolutions")
-    with precision(settings.precision):
+    with dtype_policy_scope(settings.precision):
         base = load_base(RESNET50, weights, seed)
         base.trainable = False
         inputs = keras.Input(_SHAPE, name="spectrogram")
@@ -199,7 +199,7 @@ def _vgg16(
 ) -> keras.Model:
     check_range("classes", classes, 2)
     frozen = settings.frozen_convs
-    with precision(settings.precision):
+    with dtype_policy_scope(settings.precision):
         base = load_base(VGG16, weights, seed)
         inputs = keras.Input(_SHAPE, name="spectrogram")
         x = _colours(inputs, weights)

@@ -126,7 +126,7 @@ def test_lengths_that_do_not_fit_are_refused(waveforms, rows):
 
 
 def test_several_sets_of_waveforms_are_refused():
-    with pytest.raises(InputError, match="`parts`"):
+    with pytest.raises(InputError, match="`sets`"):
         one_after_another([_live(2), _live(2)])
 
 
