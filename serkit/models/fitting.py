@@ -8,7 +8,7 @@ import keras
 
 from serkit.datasets.splits import Speakers
 from serkit.errors import InputError, check_choice, check_range
-from serkit.models.frozen_features import Augment, prepare
+from serkit.models.frozen_features import Augment, prepare_training_data
 from serkit.models.losses import CLASS_WEIGHTS, LOSSES, class_weights, make_loss
 from serkit.training.callbacks import KeepBest, Resume, StopEarly, StopWhenDiverged
 from serkit.training.examples import Examples
@@ -266,7 +266,7 @@ def fit_classifier(
     speakers.require_validation(validation.speakers)
     classes = model.output_shape[-1]
     steps = settings.steps(len(train))
-    material = prepare(
+    material = prepare_training_data(
         model,
         train,
         validation,
