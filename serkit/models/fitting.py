@@ -33,8 +33,8 @@ class FitSettings:
         schedule: ``cosine``, a warm-up over a twentieth of the steps and then cosine decay to 0, or
             ``constant``.
         momentum: momentum of ``sgd``, 0 to below 1.
-        weight_decay: weight decay of ``adamw``. Biases, the scales and offsets of batch normalisation and the
-            posteriors of Bayesian layers are excluded.
+        weight_decay: weight decay of ``adamw``. Biases, the scales and offsets of batch
+            normalisation and the posteriors of Bayesian layers are excluded.
         loss: ``cross_entropy``, ``focal`` or ``one_vs_rest``, see :mod:`serkit.models.losses`.
         label_smoothing: fraction of each label that is spread over all classes, 0 to below 1.
         focal_gamma: gamma of the loss ``focal``.

@@ -138,8 +138,7 @@ def open_feature_cache(folder: Path, frozen: keras.Model, **limits: int) -> Arra
     Args:
         folder: created at the first write.
         frozen: the network; its layers and weights are part of the cache key.
-        limits: ``limit_bytes`` and ``shard_clips`` of
-            :class:`serkit.training.cache.ArrayCache`.
+        limits: see :class:`serkit.training.cache.ArrayCache`.
     """
     dtype = "bfloat16" if frozen.output.dtype == "bfloat16" else "wide-float16"
     spec_key = f"features {_CODE_VERSION} {_network_digest(frozen)}"
@@ -237,8 +236,7 @@ class TrainingData:
             batch_size: examples per batch.
             seed: seed of the order, the augmentation and the mixing.
             first_step: number of batches to skip.
-            mixup: alpha of mixup, 0 for none; if it is above 0, labels are soft labels ``(batch,
-                classes)``.
+            mixup: alpha of mixup. Above 0, labels are soft labels ``(batch, classes)``.
         """
         arrays = self.inputs, self.labels
         batches = training_batches(

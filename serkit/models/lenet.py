@@ -21,8 +21,8 @@ class LeNet5Settings:
         channels: number of channels of each of the two convolutions.
         units: number of units of each of the two fully connected layers before the last.
         activation: ``relu``, or ``tanh`` as in the original.
-        dropout: dropout rate after each fully connected layer except the last, 0 to 0.95; the original has
-            none.
+        dropout: dropout rate after each fully connected layer except the last, 0 to 0.95; the
+            original has none.
 
     Raises:
         InputError: if a value is out of range.
