@@ -21,11 +21,13 @@ from serkit.training.callbacks import Resume, StopWhenDiverged, read_state
 from serkit.training.examples import Examples
 
 KID = "kid"
-BEST = "best-generator.keras"
-_BEST_VALUES = "best-generator.json"
+BEST_GENERATOR_FILE = "best-generator.keras"
+_BEST_VALUES_FILE = "best-generator.json"
 
 Measure = Callable[[npt.NDArray[Any]], Mapping[str, float]]
+"""Function from spectrograms to values by name."""
 Draw = Callable[[npt.NDArray[Any]], bytes]
+"""Function from spectrograms to a PNG."""
 
 
 class Watch(keras.callbacks.Callback):
@@ -68,7 +70,7 @@ class Watch(keras.callbacks.Callback):
         self._folder, self._measure, self._draw = Path(folder), measure, draw
         self._sample_count, self._drawn_count = sample_count, drawn_count
         self._draw_every, self._seed = draw_every, seed
-        best_values = self._folder / _BEST_VALUES
+        best_values = self._folder / _BEST_VALUES_FILE
         self._lowest_kid = read_json(best_values)[KID] if best_values.exists() else math.inf
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -91,10 +93,10 @@ class Watch(keras.callbacks.Callback):
             logs.update(measured)
             if measured.get(KID, math.inf) < self._lowest_kid:
                 self._lowest_kid = measured[KID]
-                with replacing(self._folder / BEST) as partial:
+                with replacing(self._folder / BEST_GENERATOR_FILE) as partial:
                     self.model.sampler.save(partial)
                 values = {name: float(value) for name, value in measured.items()}
-                write_json(self._folder / _BEST_VALUES, {"epoch": epoch_number, **values})
+                write_json(self._folder / _BEST_VALUES_FILE, {"epoch": epoch_number, **values})
         if draw is not None:
             with replacing(self._folder / "samples" / f"epoch-{epoch_number:05}.png") as partial:
                 partial.write_bytes(draw(spectrograms[: self._drawn_count]))

@@ -101,7 +101,7 @@ def _class_numbers(
     return numbers
 
 
-_NETWORK, _CARD = "generator.keras", "generator.json"
+_NETWORK_FILE, _CARD_FILE = "generator.keras", "generator.json"
 
 
 @dataclass(frozen=True)
@@ -155,11 +155,11 @@ def store_generator(network: keras.Model, card: GeneratorCard, folder: Path) -> 
     If the process is killed, the folder holds either the previous generator or none that can be
     loaded.
     """
-    path = folder / _NETWORK
+    path = folder / _NETWORK_FILE
     with replacing(path) as partial:
         network.save(partial)
     # The card is written last, because a folder without a card holds no generator.
-    write_json(folder / _CARD, asdict(card) | {"sha256": file_digest(path)})
+    write_json(folder / _CARD_FILE, asdict(card) | {"sha256": file_digest(path)})
 
 
 def load_generator(folder: Path) -> StoredGenerator:
@@ -169,14 +169,14 @@ def load_generator(folder: Path) -> StoredGenerator:
         SerkitError: if a file is missing or cannot be read, or the network's file does not match
             the card.
     """
-    path = folder / _NETWORK
+    path = folder / _NETWORK_FILE
     try:
-        values = read_json(folder / _CARD)
+        values = read_json(folder / _CARD_FILE)
         for name in ("labels", "speakers"):
             values[name] = tuple(values[name])
         card = GeneratorCard(**values)
         if file_digest(path) != card.sha256:
-            raise SerkitError(f"{path} is not the file that {folder / _CARD} was written for")
+            raise SerkitError(f"{path} is not the file that {folder / _CARD_FILE} was written for")
         return StoredGenerator(keras.models.load_model(path), card)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SerkitError(f"no generator can be read from {folder}: {error}") from error
@@ -193,7 +193,7 @@ def find_generators(folder: Path) -> dict[str, Path]:
         SerkitError: if a card cannot be read.
     """
     folder_by_label: dict[str, Path] = {}
-    for card in sorted(folder.rglob(_CARD)):
+    for card in sorted(folder.rglob(_CARD_FILE)):
         for label in _read_labels(card):
             if label in folder_by_label:
                 raise InputError(

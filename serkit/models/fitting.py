@@ -39,9 +39,9 @@ class FitSettings:
         label_smoothing: fraction of each label that is spread over all classes, 0 to below 1.
         focal_gamma: gamma of the loss ``focal``.
         class_weights: ``none``, ``balanced``, or a weight for each class.
-        mixup: alpha of mixup (:func:`serkit.training.batches.mixed`), 0 for none. Mixup applies to
-            the inputs of the trained layers: to spectrograms, or to the features that the frozen
-            layers give.
+        mixup: alpha of mixup (:func:`serkit.training.batches.mix_batches`), 0 for none. Mixup
+            applies to the inputs of the trained layers: to spectrograms, or to the frozen layers'
+            outputs.
         patience: number of epochs without a higher UAR on the validation speakers after which the
             training run stops; None for no early stopping.
         keep: epoch whose weights the model gets: ``best``, by the UAR on the validation speakers,

@@ -15,7 +15,7 @@ import tensorflow as tf
 from serkit.errors import InputError
 from serkit.layers.dropout import layers_of
 from serkit.seeds import derive_seed
-from serkit.training.batches import Source, batches_in_order, mixed, training_batches
+from serkit.training.batches import Source, batches_in_order, mix_batches, training_batches
 from serkit.training.cache import ArrayCache
 from serkit.training.examples import Examples
 from serkit.training.live import LiveSpectrograms
@@ -243,7 +243,7 @@ class TrainingData:
             arrays, batch_size, seed, first_step=first_step, augment=self.augment
         )
         classes = self.network.output_shape[-1]
-        return mixed(batches, classes, mixup, seed, first_step) if mixup else batches
+        return mix_batches(batches, classes, mixup, seed, first_step) if mixup else batches
 
     def validation_batches(
         self, batch_size: int, mixup: float = 0.0

@@ -90,7 +90,7 @@ def _mix(values: tf.Tensor, permutation: tf.Tensor, coefficients: tf.Tensor) -> 
     return tf.cast(tf.ensure_shape(mixed_values, values.shape), values.dtype)
 
 
-def mixed(
+def mix_batches(
     batches: "tf.data.Dataset[tuple[tf.Tensor, ...]]",
     classes: int,
     alpha: float,

@@ -14,7 +14,7 @@ import pandas as pd
 from serkit.errors import DivergedError, ResumeError
 from serkit.files import replacing
 
-_STATE = "state.npz"
+_STATE_FILE = "state.npz"
 
 
 class Resume(keras.callbacks.Callback):
@@ -55,7 +55,7 @@ class Resume(keras.callbacks.Callback):
 
     @property
     def _state_file(self) -> Path:
-        return self._folder / _STATE
+        return self._folder / _STATE_FILE
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = {name: float(value) for name, value in (logs or {}).items()}
@@ -88,7 +88,7 @@ def read_state(folder: Path | str) -> tuple[list[npt.NDArray[Any]], list[dict[st
     Raises:
         ResumeError: if the state file cannot be read.
     """
-    path = Path(folder, _STATE)
+    path = Path(folder, _STATE_FILE)
     try:
         with np.load(path) as state:
             variable_count = len(state.files) - 1  # all but the history

@@ -7,7 +7,7 @@ import pytest
 from serkit.errors import InputError
 from serkit.files import read_json
 from serkit.gans.dcgan import DCGANSettings
-from serkit.gans.fitting import BEST, Watch, fit_gan
+from serkit.gans.fitting import BEST_GENERATOR_FILE, Watch, fit_gan
 from serkit.gans.sampling import sample
 
 
@@ -68,8 +68,11 @@ def test_the_generator_with_the_lowest_kid_is_kept(model, tmp_path):
         model,
         [1, 2, 3, 4],
     )
-    assert {item.name for item in (tmp_path / "run").iterdir()} == {BEST, "best-generator.json"}
-    kept = keras.models.load_model(tmp_path / "run" / BEST)
+    assert {item.name for item in (tmp_path / "run").iterdir()} == {
+        BEST_GENERATOR_FILE,
+        "best-generator.json",
+    }
+    kept = keras.models.load_model(tmp_path / "run" / BEST_GENERATOR_FILE)
     offset = _offset(model)
     assert not np.array_equal(sample(kept, 5, 1), sample(model.sampler, 5, 1))
     # As it was after epoch 2; epoch 4 is no better.
@@ -81,16 +84,16 @@ def test_resumed_run_knows_the_best_generator(model, tmp_path):
     _epochs(
         Watch(tmp_path, measure=_measure([0.4, 0.2]), sample_count=4, drawn_count=1), model, [1, 2]
     )
-    kept = (tmp_path / BEST).read_bytes()
+    kept = (tmp_path / BEST_GENERATOR_FILE).read_bytes()
     numbers = tmp_path / "best-generator.json"
     best = read_json(numbers)
     assert (best["epoch"], best["kid"]) == (2, 0.2)
     _epochs(
         Watch(tmp_path, measure=_measure([0.3, 0.2]), sample_count=4, drawn_count=1), model, [3, 4]
     )
-    assert (tmp_path / BEST).read_bytes() == kept
+    assert (tmp_path / BEST_GENERATOR_FILE).read_bytes() == kept
     _epochs(Watch(tmp_path, measure=_measure([0.1]), sample_count=4, drawn_count=1), model, [5])
-    assert (tmp_path / BEST).read_bytes() != kept
+    assert (tmp_path / BEST_GENERATOR_FILE).read_bytes() != kept
     assert read_json(numbers)["kid"] == 0.1
 
 
@@ -124,7 +127,7 @@ def test_first_last_and_every_third_epoch_are_drawn(model, tmp_path):
     assert [file.name for file in files] == [f"epoch-0000{n}.png" for n in (1, 3, 6, 8)]
     assert [file.read_bytes() for file in files] == [b"image %d" % n for n in (1, 2, 3, 4)]
     np.testing.assert_array_equal(drawn[-1], sample(model.sampler, 6, 2)[:3])
-    assert not (tmp_path / BEST).exists()
+    assert not (tmp_path / BEST_GENERATOR_FILE).exists()
 
 
 def test_no_samples_without_measure_or_drawing(tmp_path):
@@ -176,6 +179,6 @@ def test_measures_are_in_the_history_of_fit_gan(small_gan, small_examples, speak
     header = (tmp_path / "history.csv").read_text().splitlines()[0]
     assert header.split(",")[-2:] == ["kid", "spread"]
     # Samples come from the averaged generator.
-    kept = keras.models.load_model(tmp_path / BEST)
+    kept = keras.models.load_model(tmp_path / BEST_GENERATOR_FILE)
     np.testing.assert_array_equal(sample(kept, 5, 1), sample(gan.averaged, 5, 1))
     assert not np.array_equal(sample(kept, 5, 1), sample(gan.generator, 5, 1))
