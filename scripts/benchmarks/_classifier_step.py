@@ -106,7 +106,7 @@ class LiveAndCached:
             pictures = to_spectrogram(waves[start : start + batch], spec)
             cache.write(keys[start : start + batch], pictures.numpy())
         live = LiveSpectrograms(cache.read(keys), waves, spec, augmentation_of([]), accelerator())
-        sources = {"cached": live.kept, "live": live} | {
+        sources = {"cached": live.precomputed, "live": live} | {
             f"live, {name}": live.augmented(augmentation_of([name])) for name in STRENGTHS
         }
         labels = np.arange(clips) % _CLASSES

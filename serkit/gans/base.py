@@ -14,7 +14,7 @@ from serkit.gans.networks import LATENT
 from serkit.gans.small_data import DiffAugmentSettings, diff_augment, update_average
 from serkit.seeds import derive_seed
 from serkit.serialization import plain, restored
-from serkit.training.precision import PRECISIONS, precision
+from serkit.training.precision import PRECISIONS, dtype_policy_scope
 
 
 @dataclass(frozen=True)
@@ -138,21 +138,21 @@ class GAN(keras.Model):
             )
         self.settings: GANSettings = settings
         self.seed: int = seed
-        with precision(settings.precision):
+        with dtype_policy_scope(settings.precision):
             self.generator: keras.Model = generator or networks.generator(
                 settings.width, settings.latent, derive_seed(seed, "generator"), settings.classes
             )
-            each = discriminators or self.new_discriminators()
-            self.discriminators: list[keras.Model] = list(each)
+            discriminators = discriminators or self.new_discriminators()
+        self.discriminators: list[keras.Model] = list(discriminators)
         averaged = keras.models.clone_model(self.generator) if settings.ema else None
-        self.averaged: keras.Model | None = averaged
         if averaged is not None:
             averaged.set_weights(self.generator.get_weights())
+        self.averaged: keras.Model | None = averaged
         self.stage: int = 0
         self.noise_seed: int = derive_seed(seed, "noise")
-        # No tracker may be named "loss": Keras has one of this name, and both would show 0.
-        means = [keras.metrics.Mean(name=name) for name in self.tracked]
-        self.trackers: list[keras.metrics.Metric] = means
+        # No tracker may be named "loss": Keras has a tracker of this name, and both would show 0.
+        trackers = [keras.metrics.Mean(name=name) for name in self.tracked]
+        self.trackers: list[keras.metrics.Metric] = list(trackers)
         # Under a strategy, Keras would otherwise build this model by a call on spectrograms.
         self.built = True
         self.compile()
@@ -174,7 +174,7 @@ class GAN(keras.Model):
         discriminator_optimizers: Sequence[keras.Optimizer] | None = None,
         **options: Any,
     ) -> None:
-        """Set the optimizers. A new GAN is compiled with those of its settings.
+        """Set the optimizers. The constructor calls this method without arguments.
 
         Args:
             generator_optimizer: optimizer of the generator; None takes that of the settings.
@@ -183,14 +183,14 @@ class GAN(keras.Model):
             options: further arguments of :meth:`keras.Model.compile`, such as ``run_eagerly``.
         """
         super().compile(jit_compile=self.settings.jit_compile, **options)
-        usual, usuals = self.new_optimizers()
-        self.generator_optimizer: keras.Optimizer = generator_optimizer or usual
-        each = list(discriminator_optimizers or usuals)
-        self.discriminator_optimizers: list[keras.Optimizer] = each
+        new_generator_optimizer, new_discriminator_optimizers = self.new_optimizers()
+        optimizers = list(discriminator_optimizers or new_discriminator_optimizers)
+        self.generator_optimizer: keras.Optimizer = generator_optimizer or new_generator_optimizer
+        self.discriminator_optimizers: list[keras.Optimizer] = optimizers
         self._compile_options = options
-        # Built now, so that a checkpoint can be restored before the first step.
+        # Build the optimizers now, so that a checkpoint can be restored before the first step.
         self.generator_optimizer.build(self.generator.trainable_variables)
-        for discriminator, optimizer in zip(self.discriminators, each, strict=True):
+        for discriminator, optimizer in zip(self.discriminators, optimizers, strict=True):
             optimizer.build(discriminator.trainable_variables)
 
     def get_config(self) -> dict[str, Any]:
@@ -207,33 +207,36 @@ class GAN(keras.Model):
     def from_config(
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> Self:
-        settings, stage = restored(cls.settings_type, config["settings"]), config["stage"]
-        parts = {
-            name: keras.saving.deserialize_keras_object(config[name], custom_objects)
-            for name in ("generator", "discriminators")
-        }
-        gan = cls(settings, config["seed"], **parts, name=config["name"])
-        gan.go_to_stage(stage)
+        deserialize = keras.saving.deserialize_keras_object
+        gan = cls(
+            restored(cls.settings_type, config["settings"]),
+            config["seed"],
+            generator=deserialize(config["generator"], custom_objects),
+            discriminators=deserialize(config["discriminators"], custom_objects),
+            name=config["name"],
+        )
+        gan.go_to_stage(config["stage"])
         return gan
 
     def get_compile_config(self) -> dict[str, Any]:
-        optimizers = {
+        arguments = {
             "generator_optimizer": self.generator_optimizer,
             "discriminator_optimizers": list(self.discriminator_optimizers),
+            **self._compile_options,
         }
-        return keras.saving.serialize_keras_object(optimizers | dict(self._compile_options))
+        return keras.saving.serialize_keras_object(arguments)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         self.compile(**keras.saving.deserialize_keras_object(config))
 
     def save_own_variables(self, store: Any) -> None:
         # Keras saves the weights of the networks, but not the random state of dropout.
-        for number, state in enumerate(self._random_states):
-            store[str(number)] = np.asarray(state)
+        for index, state in enumerate(self._random_states):
+            store[str(index)] = np.asarray(state)
 
     def load_own_variables(self, store: Any) -> None:
-        for number, state in enumerate(self._random_states):
-            state.assign(store[str(number)])
+        for index, state in enumerate(self._random_states):
+            state.assign(store[str(index)])
 
     @property
     def _random_states(self) -> list[keras.Variable]:
@@ -264,19 +267,19 @@ class GAN(keras.Model):
         """
         check_range("stage", stage, 0, len(self.discriminators) - 1)
         self.stage = stage
-        # The function that Keras has compiled uses the previous discriminator.
+        # Compile the step again: Keras' compiled function uses the previous discriminator.
         self.make_train_function(force=True)
 
     def callbacks(self, history: Sequence[Mapping[str, float]]) -> list[keras.callbacks.Callback]:
         """Return the additional callbacks that ``fit`` needs for this kind of GAN.
 
         Args:
-            history: rows of the epochs that are already finished.
+            history: one row of values per finished epoch.
         """
         return []
 
     def is_finished(self, history: Sequence[Mapping[str, float]]) -> bool:
-        """Return whether the training run is finished after these epochs."""
+        """Return whether the training run is finished after the epochs of ``history``."""
         return len(history) >= self.settings.epochs
 
     @property
@@ -293,17 +296,14 @@ class GAN(keras.Model):
     @property
     def state(self) -> list[keras.Variable]:
         """All variables that training changes, for :class:`serkit.training.callbacks.Resume`."""
-        return [
-            *(variable for network in self.networks for variable in network.variables),
-            *self.generator_optimizer.variables,
-            *(v for optimizer in self.discriminator_optimizers for v in optimizer.variables),
-        ]
+        optimizers = [self.generator_optimizer, *self.discriminator_optimizers]
+        return [variable for owner in [*self.networks, *optimizers] for variable in owner.variables]
 
     def step_seed(self) -> tf.Tensor:
         """Return the step's int32 ``(2,)`` seed for stateless random numbers.
 
-        The seed depends only on the GAN's seed, the step and the replica of a strategy. A resumed
-        training run has the same seeds: the step is the optimizer's count, which is saved.
+        The seed depends only on the GAN's seed, the step and the replica of a strategy. The step is
+        the optimizer's count, which is saved. So a resumed training run has the same seeds.
         """
         step = tf.cast(self.generator_optimizer.iterations, tf.int32)
         seed = tf.stack([tf.constant(self.noise_seed, tf.int32), step])
@@ -330,14 +330,14 @@ class GAN(keras.Model):
         """Compute the outputs for a real and a generated batch, each with its own statistics."""
         return self.discriminate(real, labels), self.discriminate(fake, labels)
 
-    def show(self, spectrograms: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Apply the differentiable augmentation, if it is switched on, before the discriminator."""
+    def augment(self, spectrograms: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Apply the differentiable augmentation to inputs of the discriminator, if it is on."""
         if self.settings.augment is None:
             return spectrograms
         return diff_augment(spectrograms, seed, self.settings.augment)
 
     def finish_step(self, *values: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Update the averaged generator and the tracked metrics; return their means in the epoch.
+        """Update the averaged generator and the tracked values; return the values' epoch means.
 
         Args:
             values: one value or tensor for each name in ``tracked``, in the same order.

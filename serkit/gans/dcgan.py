@@ -85,9 +85,9 @@ class DCGAN(GAN):
 
     Each step of ``fit`` trains the discriminator. It then trains the generator on the same
     generated examples. Real and generated examples pass through the discriminator as two batches.
-    The 2021 report's section 4.1.1 puts them into one batch. Batch normalisation then reveals the
-    difference between real and generated examples within this batch. It does not do so in the
-    generator's step. As a result, the discriminator's loss fell to 0 within a hundred steps and the
+    The 2021 report's section 4.1.1 puts both into one batch. In such a batch, batch normalisation
+    reveals which examples are real. In the generator's step it does not, because the batch has no
+    real examples. As a result, the discriminator's loss fell to 0 within a hundred steps and the
     generator learned nothing.
 
     ``train_step`` reports ``d_loss`` and ``g_loss``, without label smoothing; ``d_real`` and
@@ -135,16 +135,21 @@ class DCGAN(GAN):
 
     def new_discriminators(self) -> list[keras.Model]:
         settings = self.settings
-        names = [settings.discriminator] if settings.discriminator != STAGED else DISCRIMINATORS
+        is_staged = settings.discriminator == STAGED
+        names = list(DISCRIMINATORS) if is_staged else [settings.discriminator]
         seed = derive_seed(self.seed, "discriminator")
-        return [DISCRIMINATORS[n](settings.opponent_width, seed, settings.classes) for n in names]
+        return [
+            DISCRIMINATORS[name](settings.opponent_width, seed, settings.classes) for name in names
+        ]
 
     def new_optimizers(self) -> tuple[keras.Optimizer, list[keras.Optimizer]]:
         settings, adam = self.settings, keras.optimizers.Adam
-        rates = settings.discriminator_rate, settings.second_discriminator_rate
-        return adam(settings.generator_rate, settings.beta_1), [
-            adam(rate, settings.beta_1) for rate, _ in zip(rates, self.discriminators, strict=False)
+        generator_optimizer = adam(settings.generator_rate, settings.beta_1)
+        rates = [settings.discriminator_rate, settings.second_discriminator_rate]
+        discriminator_optimizers = [
+            adam(rate, settings.beta_1) for rate in rates[: len(self.discriminators)]
         ]
+        return generator_optimizer, discriminator_optimizers
 
     def callbacks(self, history: Sequence[Mapping[str, float]]) -> list[keras.callbacks.Callback]:
         staging = self.settings.staging if len(self.discriminators) > 1 else None
@@ -154,31 +159,37 @@ class DCGAN(GAN):
 
     def is_finished(self, history: Sequence[Mapping[str, float]]) -> bool:
         stop = self.settings.stop
-        balanced = stop is not None and stop.reached(history, len(self.discriminators))
-        return balanced or super().is_finished(history)
+        is_balanced = stop is not None and stop.reached(history, len(self.discriminators))
+        return is_balanced or super().is_finished(history)
 
     def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
         settings = self.settings
-        parts = split_batch(data, settings.discriminator_steps)
-        seeds = step_seeds(self.step_seed(), len(parts) + settings.generator_steps - 1)
-        for (real, labels), seed in zip(parts[:-1], seeds, strict=False):
+        batches = split_batch(data, settings.discriminator_steps)
+        # The last discriminator step and the first generator step share a seed.
+        seeds = step_seeds(self.step_seed(), len(batches) + settings.generator_steps - 1)
+        for (real, labels), seed in zip(batches[:-1], seeds, strict=False):
             fake = self.generate(labels, tf.shape(real)[0], seed)
             self._train_discriminator(real, fake, labels, seed)
-        real, labels = parts[-1]
-        for number, seed in enumerate(seeds[len(parts) - 1 :]):
+        real, labels = batches[-1]
+        for generator_step, seed in enumerate(seeds[len(batches) - 1 :]):
             tape = tf.GradientTape()
             with tape:
                 fake = self.generate(labels, tf.shape(real)[0], seed)
-            if number == 0:
+            if generator_step == 0:
                 # Both networks use the same generated examples, so the generator runs only once.
                 logits = self._train_discriminator(real, fake, labels, seed)
             with tape:
-                shown = self.show(fake, step_seeds(seed, 3)[2])
-                g_loss = generator_loss(self.discriminate(shown, labels))
+                augmented = self.augment(fake, step_seeds(seed, 3)[2])
+                g_loss = generator_loss(self.discriminate(augmented, labels))
             apply_gradients(tape, g_loss, self.generator, self.generator_optimizer)
-        probabilities = [tf.sigmoid(values) for values in logits]
-        accuracy = discriminator_accuracy(*logits)
-        return self.finish_step(discriminator_loss(*logits), g_loss, *probabilities, accuracy)
+        real_logits, fake_logits = logits
+        return self.finish_step(
+            discriminator_loss(real_logits, fake_logits),
+            g_loss,
+            tf.sigmoid(real_logits),
+            tf.sigmoid(fake_logits),
+            discriminator_accuracy(real_logits, fake_logits),
+        )
 
     def _train_discriminator(
         self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor | None, seed: tf.Tensor
@@ -186,8 +197,9 @@ class DCGAN(GAN):
         """Apply one discriminator step; return the logits of both batches from before the step."""
         real_seed, fake_seed = step_seeds(seed, 2)
         with tf.GradientTape() as tape:
-            shown = self.show(real, real_seed), self.show(tf.stop_gradient(fake), fake_seed)
-            real_logits, fake_logits = self.discriminate_both(*shown, labels)
+            real = self.augment(real, real_seed)
+            fake = self.augment(tf.stop_gradient(fake), fake_seed)
+            real_logits, fake_logits = self.discriminate_both(real, fake, labels)
             loss = discriminator_loss(real_logits, fake_logits, smoothing=self.settings.smoothing)
         apply_gradients(tape, loss, self.discriminator, self.discriminator_optimizer)
         return real_logits, fake_logits
@@ -236,7 +248,7 @@ def dcgan_recipe(name: str, clips: int, **changes: Any) -> DCGANSettings:
         clips: number of training clips. With fewer than 128 clips, a batch of ``report`` has all
             clips. A batch of ``small-data`` repeats clips if there are fewer clips than
             ``batch_size``.
-        changes: other settings to change, such as ``width`` and ``steps``.
+        changes: settings to change, by name, such as ``width`` and ``steps``.
 
     Returns:
         The recipe's settings with these changes.

@@ -21,29 +21,31 @@ from serkit.training.callbacks import Resume, StopWhenDiverged, read_state
 from serkit.training.examples import Examples
 
 KID = "kid"
-BEST = "best-generator.keras"
-_NUMBERS = "best-generator.json"
+BEST_GENERATOR_FILE = "best-generator.keras"
+_BEST_VALUES_FILE = "best-generator.json"
 
 Measure = Callable[[npt.NDArray[Any]], Mapping[str, float]]
+"""Function from spectrograms to values by name."""
 Draw = Callable[[npt.NDArray[Any]], bytes]
+"""Function from spectrograms to a PNG."""
 
 
 class Watch(keras.callbacks.Callback):
     """Callback that measures and draws samples after each epoch, and keeps the best generator.
 
-    The samples come from the same noise in every epoch. `measure` chooses the generator that is
-    kept, so it must not use clips of validation or test speakers.
+    The samples come from the same noise in every epoch. The values of ``measure`` decide which
+    generator is kept, so ``measure`` must not use clips of validation or test speakers.
 
     Args:
         folder: folder for ``best-generator.keras``, for its measured values in
             ``best-generator.json``, and for ``samples/epoch-00010.png`` and so on. A resumed
             training run compares with the best generator in the folder.
-        measure: function that returns values for float32 ``(count, frames, bins, 1)``; they are
-            added to the history. The generator with the lowest ``kid`` is kept.
+        measure: function from float32 ``(sample_count, frames, bins, 1)`` to values by name, which
+            are added to the history. The generator with the lowest ``kid`` is kept.
         draw: function that returns a PNG of spectrograms.
-        count: number of samples to measure; with several classes, the classes alternate.
-        drawn: number of samples to draw.
-        every: epochs between two PNGs; the first and the last epoch always have one.
+        sample_count: number of samples to measure; with several classes, the classes alternate.
+        drawn_count: number of these samples to draw.
+        draw_every: epochs between two PNGs; the first and the last epoch always have one.
         seed: seed of the noise.
 
     Raises:
@@ -56,55 +58,56 @@ class Watch(keras.callbacks.Callback):
         *,
         measure: Measure | None = None,
         draw: Draw | None = None,
-        count: int = 64,
-        drawn: int = 16,
-        every: int = 5,
+        sample_count: int = 64,
+        drawn_count: int = 16,
+        draw_every: int = 5,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        check_range("count", count, 2)
-        check_range("drawn", drawn, 1, count)
-        check_range("every", every, 1)
+        check_range("sample_count", sample_count, 2)
+        check_range("drawn_count", drawn_count, 1, sample_count)
+        check_range("draw_every", draw_every, 1)
         self._folder, self._measure, self._draw = Path(folder), measure, draw
-        self._count, self._drawn, self._every, self._seed = count, drawn, every, seed
-        known = self._folder / _NUMBERS
-        self._best = read_json(known)[KID] if known.exists() else math.inf
+        self._sample_count, self._drawn_count = sample_count, drawn_count
+        self._draw_every, self._seed = draw_every, seed
+        best_values = self._folder / _BEST_VALUES_FILE
+        self._lowest_kid = read_json(best_values)[KID] if best_values.exists() else math.inf
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if epoch == 0:
             # A best generator in the folder belongs to an earlier training run that was restarted.
-            self._best = math.inf
+            self._lowest_kid = math.inf
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        logs, number = {} if logs is None else logs, epoch + 1
+        logs = {} if logs is None else logs
+        epoch_number = epoch + 1
         # The planned last epoch. A training run that stops early has a PNG of a nearby epoch.
-        last = number == self.params["epochs"]
-        due = number % self._every == 0 or number == 1 or last
-        draw = self._draw if due else None
+        is_last = epoch_number == self.params["epochs"]
+        is_drawing_due = epoch_number % self._draw_every == 0 or epoch_number == 1 or is_last
+        draw = self._draw if is_drawing_due else None
         if self._measure is None and draw is None:
             return
         spectrograms = self._sample()
         if self._measure is not None:
-            found = self._measure(spectrograms)
-            logs.update(found)
-            if found.get(KID, math.inf) < self._best:
-                self._best = found[KID]
-                with replacing(self._folder / BEST) as partial:
+            measured = self._measure(spectrograms)
+            logs.update(measured)
+            if measured.get(KID, math.inf) < self._lowest_kid:
+                self._lowest_kid = measured[KID]
+                with replacing(self._folder / BEST_GENERATOR_FILE) as partial:
                     self.model.sampler.save(partial)
-                numbers = {name: float(value) for name, value in found.items()}
-                write_json(self._folder / _NUMBERS, {"epoch": number, **numbers})
+                values = {name: float(value) for name, value in measured.items()}
+                write_json(self._folder / _BEST_VALUES_FILE, {"epoch": epoch_number, **values})
         if draw is not None:
-            with replacing(self._folder / "samples" / f"epoch-{number:05}.png") as partial:
-                partial.write_bytes(draw(spectrograms[: self._drawn]))
+            with replacing(self._folder / "samples" / f"epoch-{epoch_number:05}.png") as partial:
+                partial.write_bytes(draw(spectrograms[: self._drawn_count]))
 
     def _sample(self) -> npt.NDArray[Any]:
         classes = self.model.settings.classes
         labels = np.arange(classes) if classes else None
-        return sample(self.model.sampler, self._count, self._seed, labels)
+        return sample(self.model.sampler, self._sample_count, self._seed, labels)
 
 
-FEWEST = 8
-"""With fewer clips than this, a GAN can hardly do anything but memorise them."""
+_MIN_CLIPS = 8  # With fewer clips, a GAN can hardly do anything but memorise them.
 
 
 def fit_gan(
@@ -120,9 +123,9 @@ def fit_gan(
 ) -> list[dict[str, float]]:
     """Train a GAN on the spectrograms of one class, or of any set of clips.
 
-    An interrupted training run resumes if this function is called again with the same arguments and
-    a GAN with the same seed. It resumes after the last finished epoch and gives the same result as
-    an uninterrupted training run.
+    To resume an interrupted training run, call this function again with the same arguments and a
+    GAN with the same seed. The run resumes after the last finished epoch and gives the same result
+    as an uninterrupted training run.
 
     The result is bit-identical only with ``tf.config.experimental.enable_op_determinism()``, which
     the demo and the experiments switch on. Without it, the order of summation in convolutions may
@@ -135,7 +138,7 @@ def fit_gan(
         speakers: speakers of each partition of the split.
         seed: seed of the order of examples.
         folder: folder for ``state.npz`` and ``history.csv``.
-        init_from: such a folder of another GAN with the same networks, usually trained on more
+        init_from: training folder of another GAN with the same networks, usually trained on more
             clips; training starts from the weights of that GAN.
         callbacks: additional Keras callbacks; values that they add to an epoch's logs are in the
             history.
@@ -168,7 +171,7 @@ def fit_gan(
     """
     settings, folder = gan.settings, Path(folder)
     speakers.require_training(examples.speakers)
-    arrays = _arrays(examples, settings.classes)
+    arrays = _training_arrays(examples, settings.classes)
     resume = Resume(folder, gan.state)
     if init_from and not resume.epoch:
         start_from(gan, init_from)
@@ -223,13 +226,14 @@ def start_from(gan: GAN, folder: Path) -> None:
         variable.assign(array)
 
 
-def _arrays(examples: Examples, classes: int) -> tuple:
+def _training_arrays(examples: Examples, classes: int) -> tuple:
+    """Return spectrograms, and labels for a GAN of several classes; check both."""
     if not len(examples):
-        raise InputError(f"`examples` must have 1 clip or more, better {FEWEST}. Received: 0.")
-    if len(examples) < FEWEST:
+        raise InputError(f"`examples` must have 1 clip or more, better {_MIN_CLIPS}. Received: 0.")
+    if len(examples) < _MIN_CLIPS:
         warnings.warn(
-            f"a GAN is trained on {counted(len(examples), 'clip')}; with fewer than {FEWEST} it "
-            "can hardly do anything but memorise them",
+            f"a GAN is trained on {counted(len(examples), 'clip')}; with fewer than {_MIN_CLIPS} "
+            "it can hardly do anything but memorise them",
             stacklevel=3,
         )
     if not classes:

@@ -14,8 +14,8 @@ def discriminator_loss(
         real_logits: logits of real examples, any shape.
         fake_logits: logits of generated examples, any shape.
         smoothing: amount subtracted from the label of real examples. The label of generated
-            examples is not smoothed, since the discriminator would then favour what the generator
-            already makes.
+            examples is not smoothed, because the discriminator would then favour what the generator
+            already generates.
 
     Returns:
         float32 scalar: mean over the real examples plus mean over the generated examples. It is 2
@@ -99,8 +99,8 @@ def gradient_penalty(
             only (no batch normalisation).
         real: ``(batch, …)``.
         fake: generated examples, of the same shape as ``real``.
-        weights: float32 ``(batch,)`` in [0, 1], one per pair: weight of the real example in the
-            point between both examples at which the gradient is computed.
+        weights: float32 ``(batch,)`` in [0, 1], one per pair of a real and a generated example. The
+            gradient is computed at a point between both; this is the weight of the real example.
 
     Returns:
         float32 scalar: mean over the pairs of (norm of the gradient - 1) squared, not multiplied by
@@ -110,13 +110,12 @@ def gradient_penalty(
     """
     real, fake = tf.cast(real, tf.float32), tf.cast(fake, tf.float32)
     weights = tf.reshape(weights, [-1, *[1] * (len(real.shape) - 1)])
-    between = fake + weights * (real - fake)
+    interpolated = fake + weights * (real - fake)
     with tf.GradientTape() as tape:
-        tape.watch(between)
-        scores = critic(between)
-    gradients = tf.reshape(
-        tf.convert_to_tensor(tape.gradient(scores, between)), [tf.shape(between)[0], -1]
-    )
+        tape.watch(interpolated)
+        scores = critic(interpolated)
+    gradients = tf.convert_to_tensor(tape.gradient(scores, interpolated))
+    gradients = tf.reshape(gradients, [tf.shape(interpolated)[0], -1])
     # The derivative of the square root is infinite at 0: a gradient of 0 would cause NaN.
     norms = tf.sqrt(tf.reduce_sum(tf.square(gradients), axis=1) + 1e-12)
     return tf.reduce_mean(tf.square(norms - 1.0))

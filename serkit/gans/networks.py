@@ -1,4 +1,4 @@
-"""Generator, discriminators (section 6.1) and critic (8.1) of the 2021 report, layer for layer.
+"""Build the generator, discriminators (section 6.1) and critic (8.1) of the 2021 report.
 
 The paddings of PyTorch's convolutions are separate layers here, because the backward pass of a
 padded TensorFlow convolution is many times slower. All networks are functional models, so Keras can
@@ -55,19 +55,22 @@ def generator(
     """
     check_range("width", width, 0.01, 4.0)
     check_range("latent", latent, 1)
-    weights = _Weights(seed, "generator")
-    x = noise = keras.Input((latent,), name="noise")
-    inputs = noise
+    initializers = _Initializers(seed, "generator")
+    noise = keras.Input((latent,), name="noise")
+    inputs, x = noise, noise
     if classes:
-        inputs = [noise, _class_input(classes)]
+        class_number = _class_input(classes)
+        inputs = [noise, class_number]
         # The same variance as the noise, so that both inputs have the same scale.
-        table = layers.Embedding(classes, latent, weights.normal(0.0, 1.0), name="class_vector")
-        x = layers.Concatenate()([noise, table(inputs[1])])
+        embedding = layers.Embedding(
+            classes, latent, initializers.normal(0.0, 1.0), name="class_vector"
+        )
+        x = layers.Concatenate()([noise, embedding(class_number)])
     x = layers.Reshape((1, 1, x.shape[-1]))(x)
     for channels, kernel, stride, padding in _GENERATOR:
-        x = _up(x, _scaled(channels, width), kernel, stride, padding, weights)
-        x = layers.ReLU()(_batch_norm(x, weights))
-    x = _up(x, 1, 4, 2, 1, weights)
+        x = _upsample(x, _scaled(channels, width), kernel, stride, padding, initializers)
+        x = layers.ReLU()(_batch_norm(x, initializers))
+    x = _upsample(x, 1, 4, 2, 1, initializers)
     # float32 output under any dtype policy, so that losses are computed in full precision.
     x = layers.Activation("tanh", dtype="float32", name="spectrogram")(x)
     return keras.Model(inputs, x, name="generator")
@@ -138,14 +141,17 @@ def critic(width: float = 1.0, seed: int = 0, classes: int = 0) -> keras.Model:
     Source: 2021 report, section 8.1; Gulrajani et al. (2017), arXiv:1704.00028, section 4.
     """
     check_range("width", width, 0.01, 4.0)
-    weights = _Weights(seed, "critic")
-    x = spectrograms = keras.Input(IMAGE_SHAPE, name="spectrogram")
+    initializers = _Initializers(seed, "critic")
+    spectrograms = keras.Input(IMAGE_SHAPE, name="spectrogram")
+    x = spectrograms
     for channels, kernel, stride, padding in _CRITIC:
-        x = _down(x, _scaled(channels, width), kernel, stride, padding, weights, bias=True)
-        norm = layers.GroupNormalization(1, epsilon=1e-5, gamma_initializer=weights.scale())
+        x = _downsample(
+            x, _scaled(channels, width), kernel, stride, padding, initializers, use_bias=True
+        )
+        norm = layers.GroupNormalization(1, epsilon=1e-5, gamma_initializer=initializers.scale())
         x = layers.LeakyReLU(negative_slope=0.2)(norm(x))
-    score = layers.Flatten()(_down(x, 1, 6, 2, 0, weights, bias=True))
-    return _with_classes("critic", "score", spectrograms, x, score, classes, weights)
+    score = layers.Flatten()(_downsample(x, 1, 6, 2, 0, initializers, use_bias=True))
+    return _build_model("critic", "score", spectrograms, x, score, classes, initializers)
 
 
 DISCRIMINATORS = {"discriminator1": discriminator1, "discriminator2": discriminator2}
@@ -154,41 +160,54 @@ DISCRIMINATORS = {"discriminator1": discriminator1, "discriminator2": discrimina
 def _discriminator(
     name: str,
     blocks: Sequence[tuple[int, int, int, int]],
-    last: tuple[int, int, int],
+    last_convolution: tuple[int, int, int],
     width: float,
     seed: int,
     classes: int,
     dropout: float = 0.0,
 ) -> keras.Model:
     check_range("width", width, 0.01, 4.0)
-    weights = _Weights(seed, name)
-    x = spectrograms = keras.Input(IMAGE_SHAPE, name="spectrogram")
-    for number, (channels, kernel, stride, padding) in enumerate(blocks):
-        x = _down(x, _scaled(channels, width), kernel, stride, padding, weights)
-        if number > 0:
-            x = _batch_norm(x, weights)
+    initializers = _Initializers(seed, name)
+    spectrograms = keras.Input(IMAGE_SHAPE, name="spectrogram")
+    x = spectrograms
+    for block, (channels, kernel, stride, padding) in enumerate(blocks):
+        x = _downsample(x, _scaled(channels, width), kernel, stride, padding, initializers)
+        if block > 0:
+            x = _batch_norm(x, initializers)
         x = layers.LeakyReLU(negative_slope=0.2)(x)
-        if dropout and number == 1:
+        if dropout and block == 1:
             x = layers.SpatialDropout2D(dropout, seed=derive_seed(seed, name, "dropout"))(x)
-    logit = layers.Flatten()(_down(x, 1, *last, weights))
-    return _with_classes(name, "logit", spectrograms, x, logit, classes, weights)
+    kernel, stride, padding = last_convolution
+    logit = layers.Flatten()(_downsample(x, 1, kernel, stride, padding, initializers))
+    return _build_model(name, "logit", spectrograms, x, logit, classes, initializers)
 
 
-def _with_classes(
-    name: str, output: str, spectrograms, features, outputs, classes: int, weights: "_Weights"
+def _build_model(
+    name: str,
+    output_name: str,
+    spectrograms,
+    features,
+    outputs,
+    classes: int,
+    initializers: "_Initializers",
 ) -> keras.Model:
-    """Build the model from spectrograms, and class numbers if any, to a float32 output."""
+    """Build the model from spectrograms, and class numbers if any, to a float32 output.
+
+    With classes, the dot product of a class vector and the mean features is added to the output.
+    """
     inputs = spectrograms
     if classes:
-        inputs = [spectrograms, _class_input(classes)]
+        class_number = _class_input(classes)
+        inputs = [spectrograms, class_number]
         # Small initial values: the discriminator first learns to recognise real spectrograms, then
         # classes.
-        table = layers.Embedding(
-            classes, features.shape[-1], weights.normal(0.0), name="class_vector"
+        embedding = layers.Embedding(
+            classes, features.shape[-1], initializers.normal(0.0), name="class_vector"
         )
-        fit = layers.Dot(1)([table(inputs[1]), layers.GlobalAveragePooling2D()(features)])
-        outputs = layers.Add()([outputs, fit])
-    outputs = layers.Activation("linear", dtype="float32", name=output)(outputs)
+        mean_features = layers.GlobalAveragePooling2D()(features)
+        class_output = layers.Dot(1)([embedding(class_number), mean_features])
+        outputs = layers.Add()([outputs, class_output])
+    outputs = layers.Activation("linear", dtype="float32", name=output_name)(outputs)
     return keras.Model(inputs, outputs, name=name)
 
 
@@ -197,8 +216,8 @@ def _class_input(classes: int):
     return keras.Input((), dtype="int32", name="class")
 
 
-class _Weights:
-    """Initial weights of the DCGAN paper (Radford et al. 2016), with a separate seed per layer."""
+class _Initializers:
+    """Initializers of the DCGAN paper (Radford et al. 2016), with a separate seed per layer."""
 
     def __init__(self, seed: int, name: str) -> None:
         self._seed, self._name, self._count = seed, name, 0
@@ -219,27 +238,37 @@ def _scaled(channels: int, width: float) -> int:
     return max(8, round(channels * width))
 
 
-def _batch_norm(x, weights: _Weights):
+def _batch_norm(x, initializers: _Initializers):
     # PyTorch's momentum of 0.1 equals 0.9 in Keras. PyTorch's moving variance is unbiased, Keras'
     # is biased.
-    norm = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=weights.scale())
+    norm = layers.BatchNormalization(
+        momentum=0.9, epsilon=1e-5, gamma_initializer=initializers.scale()
+    )
     return norm(x)
 
 
-def _down(
-    x, channels: int, kernel: int, stride: int, padding: int, weights: _Weights, bias: bool = False
+def _downsample(
+    x,
+    channels: int,
+    kernel: int,
+    stride: int,
+    padding: int,
+    initializers: _Initializers,
+    use_bias: bool = False,
 ):
     if padding:
         x = layers.ZeroPadding2D(padding)(x)
     convolution = layers.Conv2D(
-        channels, kernel, stride, use_bias=bias, kernel_initializer=weights.kernel()
+        channels, kernel, stride, use_bias=use_bias, kernel_initializer=initializers.kernel()
     )
     return convolution(x)
 
 
-def _up(x, channels: int, kernel: int, stride: int, padding: int, weights: _Weights):
+def _upsample(
+    x, channels: int, kernel: int, stride: int, padding: int, initializers: _Initializers
+):
     convolution = layers.Conv2DTranspose(
-        channels, kernel, stride, use_bias=False, kernel_initializer=weights.kernel()
+        channels, kernel, stride, use_bias=False, kernel_initializer=initializers.kernel()
     )
     x = convolution(x)
     return layers.Cropping2D(padding)(x) if padding else x

@@ -28,8 +28,7 @@ def sample(
         count: number of samples, at least 1.
         seed: seed of the noise.
         labels: for a generator of several classes, one class number for all samples, or several
-            class numbers. Several numbers are repeated in this order; there may be one for each
-            sample.
+            class numbers ``(n,)``. Sample ``i`` is of class ``labels[i % n]``.
 
     Returns:
         float32 ``(count, frames, bins, 1)`` in [-1, 1].
@@ -65,14 +64,16 @@ def sample_stream(
     Raises:
         InputError: if ``labels`` do not fit the generator.
     """
-    turns = _turns(generator, labels)
+    class_numbers = _class_numbers(generator, labels)
     rng = np.random.default_rng(derive_seed(seed, "sample"))
-    shape = _BATCH, generator.inputs[0].shape[-1]
+    latent = generator.inputs[0].shape[-1]
     for start in itertools.count(0, _BATCH):
-        # Always full batches, since rounding in convolutions may depend on the batch size.
-        inputs = rng.standard_normal(shape, dtype=np.float32)
-        if turns is not None:
-            inputs = [inputs, turns[np.arange(start, start + _BATCH) % len(turns)]]
+        # Always full batches, because rounding in convolutions may depend on the batch size.
+        noise = rng.standard_normal((_BATCH, latent), dtype=np.float32)
+        inputs = noise
+        if class_numbers is not None:
+            sample_indices = np.arange(start, start + _BATCH)
+            inputs = [noise, class_numbers[sample_indices % len(class_numbers)]]
         yield np.asarray(generator(inputs, training=False))
 
 
@@ -81,9 +82,10 @@ def classes_of(generator: keras.Model) -> int:
     return generator.get_layer("class_vector").input_dim if len(generator.inputs) > 1 else 0
 
 
-def _turns(
+def _class_numbers(
     generator: keras.Model, labels: npt.NDArray[Any] | int | None
 ) -> npt.NDArray[Any] | None:
+    """Check ``labels``; return them as int32 ``(n,)``, or None for a generator of one class."""
     classes = classes_of(generator)
     if not classes:
         if labels is not None:
@@ -91,15 +93,15 @@ def _turns(
                 f"`labels` must be None for a generator of one class. Received: {labels!r}."
             )
         return None
-    turns = np.atleast_1d(np.asarray([] if labels is None else labels, dtype=np.int32))
-    if turns.ndim != 1 or not len(turns) or turns.min() < 0 or turns.max() >= classes:
+    numbers = np.atleast_1d(np.asarray([] if labels is None else labels, dtype=np.int32))
+    if numbers.ndim != 1 or not len(numbers) or numbers.min() < 0 or numbers.max() >= classes:
         raise InputError(
             f"`labels` must be numbers between 0 and {classes - 1}. Received: {labels!r}."
         )
-    return turns
+    return numbers
 
 
-_NETWORK, _CARD = "generator.keras", "generator.json"
+_NETWORK_FILE, _CARD_FILE = "generator.keras", "generator.json"
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,8 @@ class GeneratorCard:
     """Metadata of a generator.
 
     Attributes:
-        labels: names of the classes that the generator makes, in the order of its class numbers.
+        labels: names of the classes that the generator can generate, in the order of its class
+            numbers.
         speakers: speakers of the clips that the generator was trained on, sorted. Like these clips,
             the samples must be used in the training partition only.
         clips: number of clips that the generator was trained on.
@@ -136,11 +139,11 @@ class StoredGenerator:
     network: keras.Model
     card: GeneratorCard
 
-    def number(self, label: str) -> int | None:
+    def class_number(self, label: str) -> int | None:
         """Return the class number of a class, or None for a generator of one class.
 
         Raises:
-            InputError: if the generator does not make this class.
+            InputError: if the generator cannot generate this class.
         """
         check_choice("label", label, self.card.labels)
         return self.card.labels.index(label) if len(self.card.labels) > 1 else None
@@ -152,11 +155,11 @@ def store_generator(network: keras.Model, card: GeneratorCard, folder: Path) -> 
     If the process is killed, the folder holds either the previous generator or none that can be
     loaded.
     """
-    path = folder / _NETWORK
+    path = folder / _NETWORK_FILE
     with replacing(path) as partial:
         network.save(partial)
     # The card is written last, because a folder without a card holds no generator.
-    write_json(folder / _CARD, asdict(card) | {"sha256": file_digest(path)})
+    write_json(folder / _CARD_FILE, asdict(card) | {"sha256": file_digest(path)})
 
 
 def load_generator(folder: Path) -> StoredGenerator:
@@ -166,41 +169,44 @@ def load_generator(folder: Path) -> StoredGenerator:
         SerkitError: if a file is missing or cannot be read, or the network's file does not match
             the card.
     """
-    path = folder / _NETWORK
+    path = folder / _NETWORK_FILE
     try:
-        values = read_json(folder / _CARD)
+        values = read_json(folder / _CARD_FILE)
         for name in ("labels", "speakers"):
             values[name] = tuple(values[name])
         card = GeneratorCard(**values)
         if file_digest(path) != card.sha256:
-            raise SerkitError(f"{path} is not the file that {folder / _CARD} was written for")
+            raise SerkitError(f"{path} is not the file that {folder / _CARD_FILE} was written for")
         return StoredGenerator(keras.models.load_model(path), card)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SerkitError(f"no generator can be read from {folder}: {error}") from error
 
 
 def find_generators(folder: Path) -> dict[str, Path]:
-    """Find the folders of all generators below ``folder``, by the classes that they make.
+    """Find all generators below ``folder``.
+
+    Returns:
+        The folder of a generator for each class.
 
     Raises:
-        InputError: if there is no generator, or two generators make the same class.
+        InputError: if there is no generator, or two generators are for the same class.
         SerkitError: if a card cannot be read.
     """
-    found: dict[str, Path] = {}
-    for card in sorted(folder.rglob(_CARD)):
-        for label in _labels(card):
-            if label in found:
+    folder_by_label: dict[str, Path] = {}
+    for card in sorted(folder.rglob(_CARD_FILE)):
+        for label in _read_labels(card):
+            if label in folder_by_label:
                 raise InputError(
-                    f"{found[label]} and {card.parent} both make {label}; "
+                    f"{folder_by_label[label]} and {card.parent} both make {label}; "
                     "valid is one for each class"
                 )
-            found[label] = card.parent
-    if not found:
+            folder_by_label[label] = card.parent
+    if not folder_by_label:
         raise InputError(f"there is no generator below {folder}")
-    return found
+    return folder_by_label
 
 
-def _labels(card: Path) -> Sequence[str]:
+def _read_labels(card: Path) -> Sequence[str]:
     try:
         return read_json(card)["labels"]
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -47,7 +47,7 @@ def diff_augment(
     """Shift each spectrogram in time and frequency, offset its level, and mask frames and bins.
 
     The generator's gradient passes through this function. The result is linear in ``spectrograms``
-    and is not clipped to the range. So the gradient reaches every value that remains in the
+    and is not clipped to [-1, 1]. So the gradient reaches every value that remains in the
     spectrogram.
 
     Args:
@@ -64,39 +64,41 @@ def diff_augment(
     """
     batch, frames, bins, _ = tf.unstack(tf.shape(spectrograms))
     seeds = tf.random.split(seed, 5)
-    # Shifted by 1, so that 0 is silence.
+    # Add 1, so that 0 is silence.
     x = tf.squeeze(tf.cast(spectrograms, tf.float32), -1) + 1.0
     if settings.time_shift:
-        x = tf.matmul(_shifts(batch, frames, settings.time_shift, seeds[0]), x)
+        matrices = _shift_matrices(batch, frames, settings.time_shift, seeds[0])
+        x = tf.matmul(matrices, x)
     if settings.frequency_shift:
-        shifts = _shifts(batch, bins, settings.frequency_shift, seeds[1])
-        x = tf.matmul(x, shifts, transpose_b=True)
+        matrices = _shift_matrices(batch, bins, settings.frequency_shift, seeds[1])
+        x = tf.matmul(x, matrices, transpose_b=True)
     if settings.gain:
         x += tf.random.stateless_uniform(
             tf.stack([batch, 1, 1]), seeds[2], -settings.gain, settings.gain
         )
     if settings.time_mask:
-        keep = outside_an_interval(batch, frames, settings.time_mask, seeds[3])
-        x *= tf.cast(keep, tf.float32)[:, :, tf.newaxis]
+        is_kept = outside_an_interval(batch, frames, settings.time_mask, seeds[3])
+        x *= tf.cast(is_kept, tf.float32)[:, :, tf.newaxis]
     if settings.frequency_mask:
-        keep = outside_an_interval(batch, bins, settings.frequency_mask, seeds[4])
-        x *= tf.cast(keep, tf.float32)[:, tf.newaxis]
+        is_kept = outside_an_interval(batch, bins, settings.frequency_mask, seeds[4])
+        x *= tf.cast(is_kept, tf.float32)[:, tf.newaxis]
     return tf.expand_dims(x - 1.0, -1)
 
 
-def _shifts(batch: tf.Tensor, size: tf.Tensor, largest: float, seed: tf.Tensor) -> tf.Tensor:
+def _shift_matrices(
+    batch: tf.Tensor, size: tf.Tensor, max_fraction: float, seed: tf.Tensor
+) -> tf.Tensor:
     """Return matrices ``(batch, size, size)`` that shift a tensor by matrix multiplication.
 
     The gradient of a matrix product is cheap. The gradient of a gather is a scatter of single
     values.
     """
-    extent = tf.cast(size, tf.float32)
-    by = tf.round(
-        tf.random.stateless_uniform(tf.stack([batch, 1]), seed, -largest, largest) * extent
-    )
-    source = tf.range(size)[tf.newaxis] - tf.cast(by, tf.int32)
+    shape = tf.stack([batch, 1])
+    fractions = tf.random.stateless_uniform(shape, seed, -max_fraction, max_fraction)
+    shifts = tf.round(fractions * tf.cast(size, tf.float32))
+    source_indices = tf.range(size)[tf.newaxis] - tf.cast(shifts, tf.int32)
     # tf.one_hot gives a row of zeros where the source index is out of range.
-    return tf.one_hot(source, size)
+    return tf.one_hot(source_indices, size)
 
 
 def update_average(
@@ -110,25 +112,26 @@ def update_average(
     Args:
         average: copy of ``source``, whose weights are the average.
         source: network that is trained.
-        decay: fraction of the old average that is kept, 0 to below 1. After ``step`` steps it is at
-            most ``(1 + step) / (10 + step)``, so that the initial weights are soon forgotten.
+        decay: fraction of the old average that is kept, 0 to below 1. In step ``step`` the fraction
+            is at most ``(1 + step) / (10 + step)``, so that the initial weights soon lose their
+            influence.
         step: number of steps so far, 1 or more.
 
     Source: Yazici et al. (2019), arXiv:1806.04498; the warm-up as in
     ``tf.train.ExponentialMovingAverage``.
     """
     step = tf.cast(step, tf.float32)
-    kept = tf.minimum(decay, (1.0 + step) / (10.0 + step))
+    decay_in_step = tf.minimum(decay, (1.0 + step) / (10.0 + step))
     for mean, value in zip(average.variables, source.variables, strict=True):
-        mean.assign(value + kept * (mean - value))
+        mean.assign(value + decay_in_step * (mean - value))
 
 
 def tune_norms_alone(network: keras.Model) -> None:
     """Make only the scales and offsets of batch normalisation trainable.
 
-    A generator that was pretrained on many clips memorises a dozen new clips if all its weights are
-    trainable. Training only the batch normalisation can shift what the generator makes, but does
-    not let it learn new clips in detail.
+    If all weights of a pretrained generator are trainable, it memorises a dozen new clips. If only
+    the batch normalisation is trained, the generator adapts to the new clips, but cannot learn them
+    in detail.
 
     Args:
         network: network whose other layers are frozen; its optimizer need not change.

@@ -1,4 +1,4 @@
-"""Stages of a DCGAN's training: a second discriminator, and the end at an equilibrium."""
+"""Change to a second discriminator, and end a DCGAN's training at an equilibrium."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,10 +10,11 @@ from serkit.errors import check_choice, check_range
 STAGE = "stage"
 """Name of the history's column with the number of the epoch's discriminator, from 1."""
 
-_SMOOTHED = 3
-# In the first epochs the two mean probabilities differ by a few hundredths by chance.
-_LEAD = 0.1
-_NEEDED = ("g_loss", "d_real", "d_fake")
+_AVERAGED_EPOCHS = 3
+_AVERAGED_VALUES = ("g_loss", "d_real", "d_fake")
+# Smallest difference of the mean probabilities of "real" at which the discriminator is ahead. In
+# the first epochs they differ by a few hundredths by chance.
+_MIN_LEAD = 0.1
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,14 @@ class StagingSettings:
         """
         if len(history) >= self.epochs:
             return True
-        ends = range(_SMOOTHED, len(history) + 1)
-        means = [_mean(history[end - _SMOOTHED : end]) for end in ends]
-        ahead = [row["g_loss"] for row in means[:-1] if row["d_real"] - row["d_fake"] >= _LEAD]
-        return bool(ahead) and means[-1]["g_loss"] <= (1 - self.share) * max(ahead)
+        ends = range(_AVERAGED_EPOCHS, len(history) + 1)
+        means = [_mean(history[end - _AVERAGED_EPOCHS : end]) for end in ends]
+        losses_when_ahead = [
+            mean["g_loss"] for mean in means[:-1] if mean["d_real"] - mean["d_fake"] >= _MIN_LEAD
+        ]
+        if not losses_when_ahead:
+            return False
+        return means[-1]["g_loss"] <= (1 - self.share) * max(losses_when_ahead)
 
     def was_due(self, history: Sequence[Mapping[str, float]]) -> bool:
         """Return whether the change was due after any of these epochs."""
@@ -62,12 +67,12 @@ class StagingSettings:
 
 
 def _mean(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    return {name: sum(row[name] for row in rows) / len(rows) for name in _NEEDED}
+    return {name: sum(row[name] for row in rows) / len(rows) for name in _AVERAGED_VALUES}
 
 
 LOSSES, ACCURACY = "losses", "accuracy"
-_NAMES = {LOSSES: "both losses were", ACCURACY: "the discriminator's accuracy was"}
-_MEASURES = {LOSSES: ("d_loss", "g_loss"), ACCURACY: ("d_accuracy",)}
+_PHRASES = {LOSSES: "both losses were", ACCURACY: "the discriminator's accuracy was"}
+_WATCHED_VALUES = {LOSSES: ("d_loss", "g_loss"), ACCURACY: ("d_accuracy",)}
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ class Equilibrium:
     measure: str = LOSSES
 
     def __post_init__(self) -> None:
-        check_choice("measure", self.measure, _MEASURES)
+        check_choice("measure", self.measure, _WATCHED_VALUES)
         check_range("low", self.low, 0.0)
         check_range("high", self.high, self.low, 1.0 if self.measure == ACCURACY else None)
         check_range("epochs", self.epochs, 1)
@@ -108,25 +113,25 @@ class Equilibrium:
             stage: number of the discriminator, from 1; only epochs with this discriminator count.
                 An equilibrium with the first of two discriminators does not end the training run.
         """
-        last = history[-self.epochs :]
-        return len(last) == self.epochs and all(
+        last_rows = history[-self.epochs :]
+        return len(last_rows) == self.epochs and all(
             row.get(STAGE, 1) == stage and self.low <= row[name] <= self.high
-            for row in last
-            for name in _MEASURES[self.measure]
+            for row in last_rows
+            for name in _WATCHED_VALUES[self.measure]
         )
 
 
 class Stages(keras.callbacks.Callback):
     """Callback that changes to the second discriminator, and ends ``fit`` at the equilibrium.
 
-    The stage depends on the history alone, so a resumed training run continues in its stage. With
-    two discriminators, the column :data:`STAGE` is added to the history.
+    The stage depends on the history alone, so a resumed training run continues in the same stage.
+    With two discriminators, the column :data:`STAGE` is added to the history.
 
     Args:
         staging: condition for the change to the second discriminator; None if there is only one.
         stop: condition for the end of ``fit``; None trains for all epochs.
-        history: rows of the epochs before a resumed training run.
-        say: function that gets one line at the change and one at the end.
+        history: one row per epoch that was finished before a resumed training run.
+        say: function that gets one line of text at the change and one at the end.
 
     Source: 2021 report, section 6.1: two discriminators, the first one slowed down on purpose.
     """
@@ -160,7 +165,7 @@ class Stages(keras.callbacks.Callback):
             self.model.go_to_stage(1)
         if self._stop and self._stop.reached(self._history, 2 if self._staging else 1):
             self._say(
-                f"epoch {epoch + 1}: {_NAMES[self._stop.measure]} within {self._stop.low} to "
+                f"epoch {epoch + 1}: {_PHRASES[self._stop.measure]} within {self._stop.low} to "
                 f"{self._stop.high} for {self._stop.epochs} epochs; training ends"
             )
             self.model.stop_training = True

@@ -1,4 +1,4 @@
-"""Parts of a GAN's training step: batches and seeds of its steps, gradients."""
+"""Split batches, derive seeds and apply gradients in a GAN's training step."""
 
 import keras
 import tensorflow as tf
@@ -29,16 +29,16 @@ def split_batch(data: Batch, count: int) -> list[tuple[tf.Tensor, tf.Tensor | No
         raise InputError(
             f"The number of examples in a step must be a multiple of {count}. Received: {size}."
         )
+    spectrogram_batches = tf.split(spectrograms, count)
     if labels is None:
-        return [(part, None) for part in tf.split(spectrograms, count)]
-    parts = tf.split(tf.cast(labels, tf.int32), count)
-    return list(zip(tf.split(spectrograms, count), parts, strict=True))
+        return [(batch, None) for batch in spectrogram_batches]
+    label_batches = tf.split(tf.cast(labels, tf.int32), count)
+    return list(zip(spectrogram_batches, label_batches, strict=True))
 
 
 def step_seeds(seed: tf.Tensor, count: int) -> list[tf.Tensor]:
     """Derive ``count`` seeds from one seed; the first seeds do not depend on ``count``."""
-    seeds = (tf.random.fold_in(seed, number) for number in range(count))
-    return [tf.convert_to_tensor(seed) for seed in seeds]
+    return [tf.convert_to_tensor(tf.random.fold_in(seed, index)) for index in range(count)]
 
 
 def apply_gradients(
@@ -49,12 +49,12 @@ def apply_gradients(
 ) -> None:
     """Apply one optimizer step to a network's trainable variables.
 
-    Under a strategy, the gradients of all replicas are added up. So each replica's gradient is
-    divided by the number of replicas, which gives their mean.
+    Under a strategy, the optimizer adds up the gradients of all replicas. This function divides
+    each replica's gradient by the number of replicas, so that the sum is the mean.
     """
     variables = network.trainable_variables
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    replica_count = tf.distribute.get_strategy().num_replicas_in_sync
     gradients = tape.gradient(loss, variables)
-    if replicas > 1:
-        gradients = [gradient / replicas for gradient in gradients]
+    if replica_count > 1:
+        gradients = [gradient / replica_count for gradient in gradients]
     optimizer.apply_gradients(zip(gradients, variables, strict=True))

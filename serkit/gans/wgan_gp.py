@@ -116,8 +116,9 @@ class WGANGP(GAN):
 
     def new_optimizers(self) -> tuple[keras.Optimizer, list[keras.Optimizer]]:
         settings, adam = self.settings, keras.optimizers.Adam
-        generator = adam(settings.generator_rate, settings.beta_1, settings.beta_2)
-        return generator, [adam(settings.critic_rate, settings.beta_1, settings.beta_2)]
+        generator_optimizer = adam(settings.generator_rate, settings.beta_1, settings.beta_2)
+        critic_optimizer = adam(settings.critic_rate, settings.beta_1, settings.beta_2)
+        return generator_optimizer, [critic_optimizer]
 
     @property
     def critic(self) -> keras.Model:
@@ -125,33 +126,35 @@ class WGANGP(GAN):
         return self.discriminator
 
     def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
-        parts = split_batch(data, self.settings.critic_steps)
-        *seeds, last = step_seeds(self.step_seed(), len(parts) + 1)
-        for (real, labels), seed in zip(parts, seeds, strict=True):
+        batches = split_batch(data, self.settings.critic_steps)
+        seeds = step_seeds(self.step_seed(), len(batches) + 1)
+        for (real, labels), seed in zip(batches, seeds[:-1], strict=True):
             c_loss, distance, penalty = self._train_critic(real, labels, seed)
+        # The generator step uses the labels and the size of the last batch.
         with tf.GradientTape() as tape:
-            fake = self.generate(labels, tf.shape(real)[0], last)
-            shown = self.show(fake, step_seeds(last, 1)[0])
-            g_loss = wasserstein_generator_loss(self.discriminate(shown, labels))
+            fake = self.generate(labels, tf.shape(real)[0], seeds[-1])
+            augmented = self.augment(fake, step_seeds(seeds[-1], 1)[0])
+            g_loss = wasserstein_generator_loss(self.discriminate(augmented, labels))
         apply_gradients(tape, g_loss, self.generator, self.generator_optimizer)
         return self.finish_step(c_loss, g_loss, distance, penalty)
 
     def _train_critic(
         self, real: tf.Tensor, labels: tf.Tensor | None, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        batch = tf.shape(real)[0]
-        weight_seed, *show_seeds = step_seeds(seed, 3)
-        fake = self.generate(labels, batch, seed)
-        real, fake = map(self.show, (real, fake), show_seeds)
-        both = None if labels is None else tf.concat([labels, labels], axis=0)
-        weights = tf.random.stateless_uniform(tf.stack([batch]), weight_seed)
+        """Apply one critic step; return its loss, the estimated distance and the penalty."""
+        batch_size = tf.shape(real)[0]
+        weight_seed, real_seed, fake_seed = step_seeds(seed, 3)
+        fake = self.generate(labels, batch_size, seed)
+        real, fake = self.augment(real, real_seed), self.augment(fake, fake_seed)
+        labels_of_both = None if labels is None else tf.concat([labels, labels], axis=0)
+        weights = tf.random.stateless_uniform(tf.stack([batch_size]), weight_seed)
         with tf.GradientTape() as tape:
             # One pass for both batches: a critic's score depends on its own example only.
-            scores = self.discriminate(tf.concat([real, fake], axis=0), both)
-            difference = wasserstein_critic_loss(scores[:batch], scores[batch:])
+            scores = self.discriminate(tf.concat([real, fake], axis=0), labels_of_both)
+            wasserstein_loss = wasserstein_critic_loss(scores[:batch_size], scores[batch_size:])
             penalty = gradient_penalty(
-                lambda between: self.discriminate(between, labels), real, fake, weights
+                lambda interpolated: self.discriminate(interpolated, labels), real, fake, weights
             )
-            loss = difference + self.settings.penalty * penalty
+            loss = wasserstein_loss + self.settings.penalty * penalty
         apply_gradients(tape, loss, self.critic, self.discriminator_optimizer)
-        return loss, -difference, penalty
+        return loss, -wasserstein_loss, penalty

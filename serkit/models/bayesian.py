@@ -1,12 +1,11 @@
-"""Bayesian versions of networks: variational by MOPED, or with Monte Carlo dropout.
+"""Convert networks to Bayesian ones: variational by MOPED, or with Monte Carlo dropout.
 
-The constructors here start from new weights, or from ImageNet weights. For a useful result, train
-the plain network first and convert it with :func:`from_deterministic`.
+Train the plain network first, and convert it with :func:`from_deterministic`. Converted without
+training, as by :func:`bayesian_lenet5`, a Bayesian network learns much less.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,24 +13,30 @@ import numpy as np
 from serkit.errors import InputError, check_choice, check_range
 from serkit.layers import Conv2DVariational, DenseVariational, MCDropout, NormalPrior
 from serkit.layers.posterior import VariationalLayer
-from serkit.models.compact import CompactSettings, compact
 from serkit.models.lenet import LeNet5Settings, lenet5
-from serkit.models.transfer import TransferSettings, vgg16_half_freeze
 from serkit.seeds import derive_seed
 
-# Names in the settings, and the names of the layers' estimators.
+# Estimators by their names in the settings; the values are the layers' names of them.
 _ESTIMATORS = {
     "flipout": "flipout",
     "local": "local_reparameterization",
     "reparameterization": "reparameterization",
 }
 _UNITS = ("start", "layer")
-# Floor of a weight's size in the MOPED scale, as a fraction of its layer's root mean square.
-# Without it the posteriors and priors of the smallest weights would be so narrow that one training
-# step moves them thousands of nats away.
-_LEAST = 0.1
+# MOPED's scale of a weight is proportional to the weight's absolute value, but to no less than this
+# fraction of the layer's root mean square. Without this floor the posteriors and priors of the
+# smallest weights would be so narrow that one training step moves the weights thousands of nats
+# away.
+_SCALE_FLOOR = 0.1
 # Arguments that plain and variational layers have in common.
-_VARIATIONAL = ("kernel_initializer", "bias_initializer", "use_bias", "activation", "name", "dtype")
+_COMMON_ARGUMENTS = (
+    "kernel_initializer",
+    "bias_initializer",
+    "use_bias",
+    "activation",
+    "name",
+    "dtype",
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class BayesianSettings:
             the root mean square of the layer's weights. For trained weights the prior of ``layer``
             is very wide: each weight starts a few nats away from it, and a few hundred clips cannot
             make up for that.
-        centred: whether the prior's mean is the layer's initial weights rather than 0.
+        centred: whether the prior's mean is the initial weights of the layer; otherwise it is 0.
         dense: estimator of dense layers, ``local`` (local reparameterisation), ``flipout`` or
             ``reparameterization``; see :mod:`serkit.layers.posterior`.
         convolution: estimator of convolutions, one of the same three.
@@ -66,8 +71,8 @@ class BayesianSettings:
         check_choice("convolution", self.convolution, _ESTIMATORS)
 
 
-# Untrained weights say nothing about the values after training, so the prior's mean is 0.
-_NEW = BayesianSettings(unit="layer", centred=False)
+# For untrained weights, which say nothing about the values after training: the prior's mean is 0.
+_UNTRAINED_SETTINGS = BayesianSettings(unit="layer", centred=False)
 
 
 def linear_layers(model: keras.Model) -> list[str]:
@@ -91,13 +96,14 @@ def from_deterministic(
     Args:
         model: a functional model; its plain dense layers and convolutions can be converted.
         delta: initial standard deviation of each weight as a multiple of the weight's absolute
-            value (MOPED), above 0. The absolute value counts as at least a tenth of the layer's
-            root mean square. None sets all standard deviations to 1e-3, for untrained weights.
+            value (MOPED), above 0. Absolute values below a tenth of the layer's root mean square
+            are replaced by that tenth. None sets all standard deviations to 1e-3, for untrained
+            weights.
         layers: names of the dense layers and convolutions to convert, see :func:`linear_layers`;
             default: all.
         settings: priors and estimators. Default with ``delta``: :class:`BayesianSettings`. Default
             without: priors with mean 0 and a layer's root mean square as standard deviation.
-        seed: of the Monte Carlo samples of the weights.
+        seed: seed of the Monte Carlo samples of the weights.
 
     Returns:
         A model with the same inputs, outputs and layer names. Its losses contain the KL divergence
@@ -118,71 +124,72 @@ def from_deterministic(
     Source: Krishnan et al. (2020), MOPED, arXiv:1906.05323.
     """
     if settings is None:
-        settings = _NEW if delta is None else BayesianSettings()
+        settings = _UNTRAINED_SETTINGS if delta is None else BayesianSettings()
     if delta is not None:
         check_range("delta", delta, 1e-6, 10.0)
-    known = linear_layers(model)
-    chosen = set(known if layers is None else layers)
-    if missing := sorted(chosen - set(known)):
+    convertible = linear_layers(model)
+    to_convert = set(convertible if layers is None else layers)
+    if unknown := sorted(to_convert - set(convertible)):
         raise InputError(
-            f"`layers` must be dense layers or convolutions of {model.name}: {', '.join(known)}. "
-            f"Received: {', '.join(missing)}."
+            f"`layers` must be dense layers or convolutions of {model.name}: "
+            f"{', '.join(convertible)}. Received: {', '.join(unknown)}."
         )
 
-    def bayesian(layer):
-        if layer.name in chosen:
-            # Seed by position, not by name: Keras numbers names by the layers that the process
-            # created before.
-            return _variational(
-                layer, settings, derive_seed(seed, "bayesian", known.index(layer.name))
-            )
-        return type(layer).from_config(layer.get_config())
+    def convert(layer):
+        if layer.name not in to_convert:
+            return type(layer).from_config(layer.get_config())
+        # Derive the seed from the layer's position, not its name: Keras numbers names by the
+        # layers that the process created before.
+        layer_seed = derive_seed(seed, "bayesian", convertible.index(layer.name))
+        return _new_variational_layer(layer, settings, layer_seed)
 
-    made = keras.models.clone_model(model, clone_function=bayesian)
+    converted = keras.models.clone_model(model, clone_function=convert)
     for layer in model.layers:
         # A layer without weights may have another name in the copy: Keras renames unnamed inputs.
         if layer.weights:
-            _take_over(made.get_layer(layer.name), layer, delta)
-    return made
+            _copy_weights(layer, converted.get_layer(layer.name), delta)
+    return converted
 
 
-def _variational(layer, settings: BayesianSettings, seed: int) -> VariationalLayer:
+def _new_variational_layer(layer, settings: BayesianSettings, seed: int) -> VariationalLayer:
+    """Return a variational layer with the configuration of a plain layer, not its weights."""
     config = layer.get_config()
-    relative = settings.unit == "start"
-    size = 1.0 if relative else _size(layer.kernel)
-    common = {name: config[name] for name in _VARIATIONAL} | {
-        "trainable": layer.trainable,
-        "prior": NormalPrior(settings.prior * size, settings.centred, relative),
-        "seed": seed,
-    }
+    is_relative = settings.unit == "start"
+    unit = 1.0 if is_relative else _root_mean_square(layer.kernel)
+    arguments = {name: config[name] for name in _COMMON_ARGUMENTS}
+    arguments["trainable"] = layer.trainable
+    arguments["prior"] = NormalPrior(settings.prior * unit, settings.centred, is_relative)
+    arguments["seed"] = seed
     if isinstance(layer, keras.layers.Dense):
-        common["estimator"] = _ESTIMATORS[settings.dense]
-        return DenseVariational(config["units"], **common)
+        arguments["estimator"] = _ESTIMATORS[settings.dense]
+        return DenseVariational(config["units"], **arguments)
     if config["groups"] != 1 or tuple(config["dilation_rate"]) != (1, 1):
         raise InputError(
             "`layers` must be convolutions without groups and dilation. Received: "
             f"{layer.name} with groups={config['groups']}, dilation_rate={config['dilation_rate']}."
         )
-    names = ("filters", "kernel_size", "strides", "padding")
-    common["estimator"] = _ESTIMATORS[settings.convolution]
-    return Conv2DVariational(**{name: config[name] for name in names}, **common)
+    for name in ("filters", "kernel_size", "strides", "padding"):
+        arguments[name] = config[name]
+    arguments["estimator"] = _ESTIMATORS[settings.convolution]
+    return Conv2DVariational(**arguments)
 
 
-def _take_over(made, layer, delta: float | None) -> None:
-    if not isinstance(made, VariationalLayer):
-        made.set_weights(layer.get_weights())
+def _copy_weights(source, target, delta: float | None) -> None:
+    """Copy a plain layer's weights to a plain or variational layer."""
+    if not isinstance(target, VariationalLayer):
+        target.set_weights(source.get_weights())
         return
-    loc = np.asarray(layer.kernel)
-    scale = made.posterior_scale
+    loc = np.asarray(source.kernel)
+    scale = target.posterior_scale
     if delta is not None:
-        scale = delta * np.maximum(np.abs(loc), _LEAST * _size(loc))
-    made.set_posterior(loc, scale)
-    if made.use_bias:
-        made.bias.assign(layer.bias)
+        scale = delta * np.maximum(np.abs(loc), _SCALE_FLOOR * _root_mean_square(loc))
+    target.set_posterior(loc, scale)
+    if target.use_bias:
+        target.bias.assign(source.bias)
 
 
-def _size(kernel) -> float:
-    """Root mean square of weights; 1 if all are 0."""
+def _root_mean_square(kernel) -> float:
+    """Return the root mean square of weights; 1 if all are 0."""
     return float(np.sqrt(np.mean(np.square(kernel)))) or 1.0
 
 
@@ -204,7 +211,7 @@ def with_monte_carlo_dropout(model: keras.Model, rate: float | None = None) -> k
     if not any(isinstance(layer, keras.layers.Dropout) for layer in model.layers):
         raise InputError(f"`model` must have dropout layers. Received: {model.name} without any.")
 
-    def dropping(layer):
+    def convert(layer):
         if not isinstance(layer, keras.layers.Dropout):
             return type(layer).from_config(layer.get_config())
         return MCDropout(
@@ -215,15 +222,15 @@ def with_monte_carlo_dropout(model: keras.Model, rate: float | None = None) -> k
             dtype=layer.dtype_policy,
         )
 
-    made = keras.models.clone_model(model, clone_function=dropping)
-    made.set_weights(model.get_weights())
-    return made
+    converted = keras.models.clone_model(model, clone_function=convert)
+    converted.set_weights(model.get_weights())
+    return converted
 
 
-# Three convolutions of a block, two layers of its squeeze-and-excitation, two layers of the
-# attention, and the logits.
-_OF_COMPACT = 8
-_VGG16_BEFORE = ("block1", "block2", "block3", "block4")
+# Dense layers and convolutions in the last block and the head of compact: three convolutions of the
+# block, two layers of its squeeze-and-excitation, two layers of the attention, and the logits.
+_COMPACT_LAST_LAYERS = 8
+_VGG16_EARLIER_BLOCKS = ("block1", "block2", "block3", "block4")
 
 
 def bayesian_lenet5(
@@ -240,73 +247,24 @@ def bayesian_lenet5(
 
     Source: 2021 report, section 8.2.1.
     """
-    return _made(lenet5(classes, shape, network, seed), True, settings, seed)
-
-
-def bayesian_compact(
-    classes: int,
-    shape: tuple[int, int, int],
-    network: CompactSettings | None = None,
-    settings: BayesianSettings | None = None,
-    seed: int = 0,
-    *,
-    throughout: bool = False,
-) -> keras.Model:
-    """Build the compact network with a Bayesian last block and head, from new weights.
-
-    Result and errors are those of :func:`serkit.models.compact.compact` and
-    :func:`from_deterministic`. The latter converts a trained compact network to the same network.
-
-    Args:
-        classes: number of classes.
-        shape: of the spectrograms.
-        network: architecture settings.
-        settings: priors and estimators.
-        seed: of initial weights, dropout and Monte Carlo samples.
-        throughout: whether all layers are Bayesian.
-    """
-    return _made(compact(classes, shape, network, seed), throughout, settings, seed)
-
-
-def bayesian_vgg16(
-    classes: int,
-    weights: str | Path,
-    network: TransferSettings | None = None,
-    settings: BayesianSettings | None = None,
-    seed: int = 0,
-    *,
-    throughout: bool = False,
-) -> keras.Model:
-    """Build VGG16 with a Bayesian last block and head, or with all layers Bayesian.
-
-    Arguments, result and errors are those of :func:`serkit.models.transfer.vgg16_half_freeze` and
-    :func:`bayesian_compact`. Frozen layers stay frozen, also as Bayesian layers: their weights then
-    keep a standard deviation of 1e-3. With ``throughout`` no layer should be frozen.
-
-    Source: 2021 report, section 8.2.1.
-    """
-    return _made(vgg16_half_freeze(classes, weights, network, seed), throughout, settings, seed)
-
-
-def _made(model: keras.Model, throughout: bool, settings: BayesianSettings | None, seed: int):
-    layers = None if throughout else last_block(model)
-    return from_deterministic(model, None, layers=layers, settings=settings, seed=seed)
+    model = lenet5(classes, shape, network, seed)
+    return from_deterministic(model, delta=None, settings=settings, seed=seed)
 
 
 def last_block(model: keras.Model) -> list[str]:
     """Return the names of the dense layers and convolutions in the last block and the head.
 
     Args:
-        model: built by :func:`serkit.models.compact.compact`, or a VGG16 of
+        model: model that :func:`serkit.models.compact.compact` built, or a VGG16 of
             :mod:`serkit.models.transfer`.
 
     Raises:
         InputError: for any other model.
     """
     if model.name == "compact":
-        return linear_layers(model)[-_OF_COMPACT:]
+        return linear_layers(model)[-_COMPACT_LAST_LAYERS:]
     if model.name.startswith("vgg16"):
-        return [name for name in linear_layers(model) if not name.startswith(_VGG16_BEFORE)]
+        return [name for name in linear_layers(model) if not name.startswith(_VGG16_EARLIER_BLOCKS)]
     raise InputError(
         f"`model` must be compact or a VGG16; of others, name the layers. Received: {model.name}."
     )

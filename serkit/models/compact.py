@@ -1,5 +1,6 @@
 """A small residual network that trains in minutes on two cores."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ from keras import layers, ops
 
 from serkit.errors import InputError, check_choice, check_range
 from serkit.seeds import derive_seed
-from serkit.training.precision import PRECISIONS, precision
+from serkit.training.precision import PRECISIONS, dtype_policy_scope
 
 # A frame is padding if all its bins are at or below this value; exact silence is -1.
 _PADDING = -0.999
@@ -20,11 +21,12 @@ class CompactSettings:
 
     Attributes:
         pool: size of the average pooling of the input, in frames and bins.
-        stride: of the stem (the first convolution), in frames and bins.
-        channels: of the stem and of each residual block; every block halves both sides.
+        stride: stride of the stem (the first convolution), in frames and bins.
+        channels: number of channels of the stem and of each residual block; every block halves both
+            sides.
         squeeze: channels per hidden unit of a block's squeeze-and-excitation.
-        attention: hidden units of the attention over time.
-        dropout: rate before the last layer, 0 to 0.95.
+        attention: number of hidden units of the attention over time.
+        dropout: dropout rate before the last layer, 0 to 0.95.
         precision: ``float32``, or ``mixed_bfloat16`` to compute in bfloat16, with weights, pooling
             over time and logits in float32.
 
@@ -78,7 +80,7 @@ def compact(
         shape: ``(frames, bins, 1)`` of the spectrograms, each side at least 8 after pooling and the
             stem's stride.
         settings: architecture of the network.
-        seed: of initial weights and dropout.
+        seed: seed of initial weights and dropout.
 
     Returns:
         A model from float32 ``(batch, frames, bins, 1)`` in [-1, 1] to logits ``(batch, classes)``.
@@ -99,79 +101,100 @@ def compact(
     """
     check_range("classes", classes, 2)
     settings = settings or CompactSettings()
-    weights = _weights(seed)
-    stem, *blocks = settings.channels
-    with precision(settings.precision):
+    new_initializer = _initializer_factory(seed)
+    stem_channels, *block_channels = settings.channels
+    with dtype_policy_scope(settings.precision):
         inputs = keras.Input(shape, name="spectrogram")
         x = layers.AveragePooling2D(settings.pool)(inputs)
         x = layers.Conv2D(
-            stem,
+            stem_channels,
             3,
             strides=settings.stride,
             padding="same",
             use_bias=False,
-            kernel_initializer=weights(),
+            kernel_initializer=new_initializer(),
         )(x)
-        for channels in blocks:
-            x = _residual(x, channels, settings.squeeze, weights)
-        x = layers.ReLU()(_norm()(x))
-        frames = settings.pool[0] * settings.stride[0] * 2 ** len(blocks)
-        heard = _heard(inputs, frames, x.shape[1])
-        x = _attentive_statistics(ops.mean(x, axis=2), heard, settings.attention, weights)
+        for channels in block_channels:
+            x = _residual_block(x, channels, settings.squeeze, new_initializer)
+        x = layers.ReLU()(_batch_norm()(x))
+        frames_per_step = settings.pool[0] * settings.stride[0] * 2 ** len(block_channels)
+        has_sound = _steps_with_sound(inputs, frames_per_step, x.shape[1])
+        x = ops.mean(x, axis=2)
+        x = _attentive_statistics(x, has_sound, settings.attention, new_initializer)
         x = layers.Dropout(settings.dropout, seed=derive_seed(seed, "compact", "dropout"))(x)
-        last = layers.Dense(classes, kernel_initializer=weights(), dtype="float32", name="logits")
-        return keras.Model(inputs, last(x), name="compact")
+        logits = layers.Dense(
+            classes, kernel_initializer=new_initializer(), dtype="float32", name="logits"
+        )(x)
+        return keras.Model(inputs, logits, name="compact")
 
 
-def _weights(seed: int) -> Callable[[], keras.initializers.Initializer]:
-    count = iter(range(10_000))
-    return lambda: keras.initializers.HeNormal(seed=derive_seed(seed, "compact", next(count)))
+def _initializer_factory(seed: int) -> Callable[[], keras.initializers.Initializer]:
+    """Return a function that returns an initializer with another seed at each call."""
+    layer_numbers = itertools.count()
+    return lambda: keras.initializers.HeNormal(
+        seed=derive_seed(seed, "compact", next(layer_numbers))
+    )
 
 
-def _norm() -> layers.Layer:
+def _batch_norm() -> layers.Layer:
     # Keras' default momentum of 0.99 suits long training runs: after a few hundred steps the moving
-    # averages are still mostly their initial values.
+    # averages still depend mostly on their initial values.
     return layers.BatchNormalization(momentum=0.9)
 
 
-def _residual(x, channels: int, squeeze: int, weights):
-    """Pre-activation block of two convolutions and a 1x1 shortcut; halves both sides."""
-    normed = layers.ReLU()(_norm()(x))
-    convolution = {"padding": "same", "use_bias": False}
-    y = layers.Conv2D(channels, 3, 2, **convolution, kernel_initializer=weights())(normed)
-    y = layers.ReLU()(_norm()(y))
-    y = layers.Conv2D(channels, 3, **convolution, kernel_initializer=weights())(y)
-    y = _squeeze_and_excite(y, channels, squeeze, weights)
-    short = layers.AveragePooling2D(2, padding="same")(normed)
-    short = layers.Conv2D(channels, 1, **convolution, kernel_initializer=weights())(short)
-    return layers.Add()([y, short])
+def _residual_block(x, channels: int, squeeze: int, new_initializer):
+    """Apply a pre-activation block of two convolutions and a 1x1 shortcut; halves both sides."""
+    activated = layers.ReLU()(_batch_norm()(x))
+
+    def convolution(size: int, stride: int = 1) -> layers.Layer:
+        return layers.Conv2D(
+            channels,
+            size,
+            stride,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=new_initializer(),
+        )
+
+    y = convolution(3, stride=2)(activated)
+    y = layers.ReLU()(_batch_norm()(y))
+    y = convolution(3)(y)
+    y = _squeeze_and_excite(y, channels, squeeze, new_initializer)
+    shortcut = layers.AveragePooling2D(2, padding="same")(activated)
+    shortcut = convolution(1)(shortcut)
+    return layers.Add()([y, shortcut])
 
 
-def _squeeze_and_excite(x, channels: int, squeeze: int, weights):
+def _squeeze_and_excite(x, channels: int, squeeze: int, new_initializer):
     units = max(4, channels // squeeze)
     gate = layers.GlobalAveragePooling2D(keepdims=True)(x)
-    gate = layers.Dense(units, "relu", kernel_initializer=weights())(gate)
-    gate = layers.Dense(channels, "sigmoid", kernel_initializer=weights())(gate)
+    gate = layers.Dense(units, "relu", kernel_initializer=new_initializer())(gate)
+    gate = layers.Dense(channels, "sigmoid", kernel_initializer=new_initializer())(gate)
     return layers.Multiply()([x, gate])
 
 
-def _heard(inputs, frames: int, steps: int):
-    """Mask, float32 ``(batch, steps, 1)``: 1 where any frame of a step is not padding, else 0."""
-    heard = ops.cast(ops.max(inputs, axis=(2, 3)) > _PADDING, "float32")[..., None]
-    return ops.max_pool(heard, frames, padding="same")[:, :steps]
+def _steps_with_sound(inputs, frames_per_step: int, step_count: int):
+    """Return a float32 mask ``(batch, step_count, 1)``: 0 where all frames of a step are padding.
+
+    A step is a position in time of the last block's output. The mask is 1 for all other steps.
+    """
+    has_sound = ops.cast(ops.max(inputs, axis=(2, 3)) > _PADDING, "float32")[..., None]
+    return ops.max_pool(has_sound, frames_per_step, padding="same")[:, :step_count]
 
 
-def _attentive_statistics(x, heard, units: int, weights):
-    """Mean and standard deviation over time of ``(batch, time, channels)``.
+def _attentive_statistics(x, has_sound, units: int, new_initializer):
+    """Return the mean and standard deviation over time of ``(batch, time, channels)``.
 
     Each channel has attention weights of its own.
     """
-    score = layers.Dense(units, "tanh", kernel_initializer=weights())(x)
-    score = layers.Dense(x.shape[-1], kernel_initializer=weights(), name="attention")(score)
+    scores = layers.Dense(units, "tanh", kernel_initializer=new_initializer())(x)
+    scores = layers.Dense(x.shape[-1], kernel_initializer=new_initializer(), name="attention")(
+        scores
+    )
     # If all steps are padding, all get the same offset, as if none were padding.
-    score = ops.cast(score, "float32") + 1e4 * (heard - 1.0)
-    fraction, x = ops.softmax(score, axis=1), ops.cast(x, "float32")
-    mean = ops.sum(fraction * x, axis=1)
-    variance = ops.sum(fraction * ops.square(x), axis=1) - ops.square(mean)
+    scores = ops.cast(scores, "float32") + 1e4 * (has_sound - 1.0)
+    attention, x = ops.softmax(scores, axis=1), ops.cast(x, "float32")
+    mean = ops.sum(attention * x, axis=1)
+    variance = ops.sum(attention * ops.square(x), axis=1) - ops.square(mean)
     # Rounding can make the variance negative, and the gradient of the root is infinite at 0.
     return ops.concatenate([mean, ops.sqrt(ops.maximum(variance, 1e-4))], axis=-1)

@@ -8,7 +8,7 @@ import keras
 
 from serkit.datasets.splits import Speakers
 from serkit.errors import InputError, check_choice, check_range
-from serkit.models.frozen_features import Augment, prepare
+from serkit.models.frozen_features import Augment, prepare_training_data
 from serkit.models.losses import CLASS_WEIGHTS, LOSSES, class_weights, make_loss
 from serkit.training.callbacks import KeepBest, Resume, StopEarly, StopWhenDiverged
 from serkit.training.examples import Examples
@@ -29,21 +29,21 @@ class FitSettings:
             with and without added samples have equally many steps; None for one pass over the data.
         batch_size: examples per step.
         optimizer: ``adamw`` (Loshchilov & Hutter 2019, arXiv:1711.05101) or ``sgd``.
-        learning_rate: the highest of the schedule.
+        learning_rate: highest learning rate of the schedule.
         schedule: ``cosine``, a warm-up over a twentieth of the steps and then cosine decay to 0, or
             ``constant``.
-        momentum: of ``sgd``, 0 to below 1.
-        weight_decay: of ``adamw``. Biases, the scales and offsets of batch normalisation and the
-            posteriors of Bayesian layers are excluded.
+        momentum: momentum of ``sgd``, 0 to below 1.
+        weight_decay: weight decay of ``adamw``. Biases, the scales and offsets of batch
+            normalisation and the posteriors of Bayesian layers are excluded.
         loss: ``cross_entropy``, ``focal`` or ``one_vs_rest``, see :mod:`serkit.models.losses`.
-        label_smoothing: fraction of the target that is spread over all classes, 0 to below 1.
-        focal_gamma: of ``focal``.
+        label_smoothing: fraction of each label that is spread over all classes, 0 to below 1.
+        focal_gamma: gamma of the loss ``focal``.
         class_weights: ``none``, ``balanced``, or a weight for each class.
-        mixup: alpha of mixup (:func:`serkit.training.batches.mixed`), 0 for none. Mixup applies to
-            the inputs of the trained layers: to spectrograms, or to the features that the frozen
-            layers give.
-        patience: stop after so many epochs without a higher UAR on the validation speakers; None
-            for no early stopping.
+        mixup: alpha of mixup (:func:`serkit.training.batches.mix_batches`), 0 for none. Mixup
+            applies to the inputs of the trained layers: to spectrograms, or to the frozen layers'
+            outputs.
+        patience: number of epochs without a higher UAR on the validation speakers after which the
+            training run stops; None for no early stopping.
         keep: epoch whose weights the model gets: ``best``, by the UAR on the validation speakers,
             or ``last``, when a ``cosine`` schedule has reached 0.
         views: with augmentation and frozen layers: number of augmented views of each example whose
@@ -123,19 +123,19 @@ class FitSettings:
         Returns:
             ``keras.optimizers.AdamW`` or ``keras.optimizers.SGD``.
         """
-        rate = self.learning_rate
+        learning_rate = self.learning_rate
         if self.schedule == "cosine":
-            steps = self.epochs * steps_per_epoch
-            warmup = max(1, steps // 20)
-            rate = keras.optimizers.schedules.CosineDecay(
+            step_count = self.epochs * steps_per_epoch
+            warmup_steps = max(1, step_count // 20)
+            learning_rate = keras.optimizers.schedules.CosineDecay(
                 self.learning_rate / 20,
-                decay_steps=max(1, steps - warmup),
+                decay_steps=max(1, step_count - warmup_steps),
                 warmup_target=self.learning_rate,
-                warmup_steps=warmup,
+                warmup_steps=warmup_steps,
             )
         if self.optimizer == "sgd":
-            return keras.optimizers.SGD(rate, momentum=self.momentum)
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=self.weight_decay)
+            return keras.optimizers.SGD(learning_rate, momentum=self.momentum)
+        optimizer = keras.optimizers.AdamW(learning_rate, weight_decay=self.weight_decay)
         # The prior regularises posteriors already.
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "posterior"])
         return optimizer
@@ -156,12 +156,13 @@ The 2021 report states no learning rate, batch size or number of epochs; these v
 
 
 def compiled(model: keras.Model, settings: FitSettings, steps: int) -> keras.Model:
-    """Return a compiled model of the same layers and variables; the given one stays uncompiled.
+    """Return a compiled model with the layers and variables of ``model``.
 
-    An uncompiled model can be saved, and loaded without serkit's metric class.
+    ``model`` itself stays uncompiled, so that it can be saved, and loaded without serkit's metric
+    class.
 
     Args:
-        model: from inputs to logits ``(batch, classes)``.
+        model: model from inputs to logits ``(batch, classes)``.
         settings: optimiser and loss.
         steps: number of steps per epoch.
 
@@ -205,9 +206,9 @@ def fit_classifier(
 
     If the first layers of the model are frozen (:func:`serkit.models.frozen_features.cut`) and
     there is no augmentation, their outputs are computed once and kept on disk, and only the other
-    layers are trained. The result is the same up to rounding of the features to 16 bits, in a
+    layers are trained. The result is the same up to rounding of the outputs to 16 bits, in a
     fraction of the time. With augmentation, the same is done with ``settings.views`` augmented
-    views of each example, if that is not 0. A printed line says so.
+    views of each example, if that is not 0. In both cases the function prints a line.
 
     If a call is killed, the same call resumes after the last finished epoch and gives the same
     result as an uninterrupted call. The two results are bit-identical with
@@ -216,18 +217,18 @@ def fit_classifier(
 
     Args:
         model: any functional or sequential Keras model from spectrograms to logits ``(batch,
-            classes)``. It is not compiled here, so that it can be saved, and loaded without serkit.
+            classes)``. It stays uncompiled, so that it can be saved, and loaded without serkit.
             A model built under a ``tf.distribute`` strategy is trained under that strategy.
         train: real and generated examples with labels. Live spectrograms are computed from
             waveforms at each step, see :class:`serkit.training.live.LiveSpectrograms`.
         validation: real examples with labels.
         speakers: speakers of each partition of the split.
         settings: epochs, batch size, optimiser, loss.
-        seed: of the order of examples and the augmentation.
-        folder: where ``state.npz``, ``history.csv`` and ``best.weights.h5`` are written.
-        augment: function of a training batch and an int ``(2,)`` seed.
-        features: folder of the frozen layers' outputs, which training runs may share; default:
-            ``features`` in ``folder``.
+        seed: seed of the order of examples and the augmentation.
+        folder: folder for ``state.npz``, ``history.csv`` and ``best.weights.h5``.
+        augment: augmentation of training batches; function of a batch and an int ``(2,)`` seed.
+        features: cache folder of the frozen layers' outputs, which training runs may share;
+            default: ``features`` in ``folder``.
         callbacks: more Keras callbacks, such as ``keras.callbacks.TensorBoard``.
         verbose: as for Keras' ``fit``.
 
@@ -266,7 +267,7 @@ def fit_classifier(
     speakers.require_validation(validation.speakers)
     classes = model.output_shape[-1]
     steps = settings.steps(len(train))
-    material = prepare(
+    data = prepare_training_data(
         model,
         train,
         validation,
@@ -277,27 +278,34 @@ def fit_classifier(
         say=print if verbose else lambda line: None,
     )
     with model.distribute_strategy.scope():
-        trainer = compiled(material.network, settings, steps)
-    state = [*trainer.variables, *trainer.optimizer.variables]
-    resume = Resume(folder, state)
-    best = Path(folder, "best.weights.h5")
-    known = max((row["val_uar"] for row in resume.history), default=float("-inf"))
-    keeping = [KeepBest(best, "val_uar", known)] if settings.keep == "best" else []
-    stop = StopEarly("val_uar", settings.patience or settings.epochs, resume.history)
-    if resume.epoch < settings.epochs and not stop.is_over:
+        trainer = compiled(data.network, settings, steps)
+    variables = [*trainer.variables, *trainer.optimizer.variables]
+    resume = Resume(folder, variables)
+    best_weights = Path(folder, "best.weights.h5")
+    best_uar = max((row["val_uar"] for row in resume.history), default=float("-inf"))
+    keeps_best = settings.keep == "best"
+    keep_best = [KeepBest(best_weights, "val_uar", best_uar)] if keeps_best else []
+    stop_early = StopEarly("val_uar", settings.patience or settings.epochs, resume.history)
+    if resume.epoch < settings.epochs and not stop_early.is_over:
         trainer.fit(
-            material.batches(settings.batch_size, seed, resume.epoch * steps, settings.mixup),
+            data.batches(settings.batch_size, seed, resume.epoch * steps, settings.mixup),
             initial_epoch=resume.epoch,
             epochs=settings.epochs,
             steps_per_epoch=steps,
-            validation_data=material.validation_batches(64, settings.mixup),
-            class_weight=class_weights(material.labels, classes, settings.class_weights),
+            validation_data=data.validation_batches(64, settings.mixup),
+            class_weight=class_weights(data.labels, classes, settings.class_weights),
             # ``Resume`` comes after ``KeepBest``: a kill before the state is saved repeats the
             # whole epoch, including its best weights.
-            callbacks=[StopWhenDiverged(state, steps), *callbacks, *keeping, resume, stop],
+            callbacks=[
+                StopWhenDiverged(variables, steps),
+                *callbacks,
+                *keep_best,
+                resume,
+                stop_early,
+            ],
             shuffle=False,
             verbose=verbose,
         )
-    if keeping:
-        trainer.load_weights(best)
+    if keeps_best:
+        trainer.load_weights(best_weights)
     return resume.history

@@ -1,4 +1,4 @@
-"""The outputs of a network's frozen part, computed once, to train the rest on."""
+"""Compute the outputs of a network's frozen layers once, and train the other layers on them."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ import tensorflow as tf
 from serkit.errors import InputError
 from serkit.layers.dropout import layers_of
 from serkit.seeds import derive_seed
-from serkit.training.batches import Source, batches_in_order, mixed, training_batches
+from serkit.training.batches import Source, batches_in_order, mix_batches, training_batches
 from serkit.training.cache import ArrayCache
 from serkit.training.examples import Examples
 from serkit.training.live import LiveSpectrograms
@@ -27,9 +27,9 @@ class Cut:
     """A network cut into two models that share its layers and variables.
 
     Attributes:
-        frozen: from the network's input to features. It has no trained or random layers, so that an
-            input gives the same features in every epoch.
-        rest: from these features to the network's output.
+        frozen: model from the network's input to features. It has no trained or random layers, so
+            that an input gives the same features in every epoch.
+        rest: model from these features to the network's output.
     """
 
     frozen: keras.Model
@@ -51,17 +51,17 @@ def cut(model: keras.Model) -> Cut | None:
         before the first layer that trains, or a skip connection passes every frozen layer with
         weights before it.
     """
-    layers = list(_until_something_changes(model))
-    for number in range(len(layers), 0, -1):
-        if not any(layer.weights for layer in layers[:number]):
+    frozen_layers = list(_leading_frozen_layers(model))
+    for count in range(len(frozen_layers), 0, -1):
+        if not any(layer.weights for layer in frozen_layers[:count]):
             return None
-        if pieces := _at(model, layers[number - 1]):
-            return pieces
+        if models := _cut_after(model, frozen_layers[count - 1]):
+            return models
     return None
 
 
-def _until_something_changes(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """Yield the leading frozen layers, in computation order, without input layers."""
+def _leading_frozen_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Yield the frozen layers at the start of a model, without input layers."""
     for layer in model.layers:
         if not is_frozen(layer):
             return
@@ -82,12 +82,12 @@ def is_frozen(layer: keras.layers.Layer) -> bool:
     if any(id(variable) not in weights for variable in layer.variables):
         return False
     return not any(
-        isinstance(part, keras.layers.BatchNormalization) and part.trainable
-        for part in layers_of(layer)
+        isinstance(sublayer, keras.layers.BatchNormalization) and sublayer.trainable
+        for sublayer in layers_of(layer)
     )
 
 
-def _at(model: keras.Model, layer: keras.layers.Layer) -> Cut | None:
+def _cut_after(model: keras.Model, layer: keras.layers.Layer) -> Cut | None:
     try:
         frozen = keras.Model(model.input, layer.output, name=f"{model.name}_frozen")
         rest = keras.Model(layer.output, model.output, name=f"{model.name}_rest")
@@ -98,8 +98,9 @@ def _at(model: keras.Model, layer: keras.layers.Layer) -> Cut | None:
 
 
 _BATCH = 32
-# Increase when the same network and spectrogram give other numbers than before.
-_RECIPE = "1"
+# Part of the cache key. Increase it when the same network and spectrogram give other values than
+# before.
+_CODE_VERSION = "1"
 
 
 class Augmented:
@@ -108,7 +109,7 @@ class Augmented:
     Args:
         spectrograms: float32 ``(n, frames, bins, 1)``.
         augment: function of a batch and an int ``(2,)`` seed.
-        seed: of this view; each spectrogram gets a seed of its own.
+        seed: seed of this view; each spectrogram gets a seed of its own.
     """
 
     def __init__(
@@ -123,10 +124,10 @@ class Augmented:
     def __len__(self) -> int:
         return len(self._spectrograms)
 
-    def __getitem__(self, number: int) -> npt.NDArray[Any]:
-        """Return one view, float32 ``(frames, bins, 1)``."""
-        seed = tf.constant([self._seed, number], tf.int64)
-        return self._augment(self._spectrograms[number][np.newaxis], seed)[0].numpy()
+    def __getitem__(self, index: int) -> npt.NDArray[Any]:
+        """Return the view of one spectrogram, float32 ``(frames, bins, 1)``."""
+        seed = tf.constant([self._seed, index], tf.int64)
+        return self._augment(self._spectrograms[index][np.newaxis], seed)[0].numpy()
 
 
 def open_feature_cache(folder: Path, frozen: keras.Model, **limits: int) -> ArrayCache:
@@ -140,8 +141,8 @@ def open_feature_cache(folder: Path, frozen: keras.Model, **limits: int) -> Arra
         limits: see :class:`serkit.training.cache.ArrayCache`.
     """
     dtype = "bfloat16" if frozen.output.dtype == "bfloat16" else "wide-float16"
-    key = f"features {_RECIPE} {_digest(frozen)}"
-    return ArrayCache(folder, key, tuple(frozen.output_shape[1:]), dtype, **limits)
+    spec_key = f"features {_CODE_VERSION} {_network_digest(frozen)}"
+    return ArrayCache(folder, spec_key, tuple(frozen.output_shape[1:]), dtype, **limits)
 
 
 def compute_features(
@@ -153,9 +154,9 @@ def compute_features(
     outputs of spectrograms that they have in common.
 
     Args:
-        frozen: deterministic, from ``(batch, frames, bins, 1)`` to ``(batch, *shape)``.
+        frozen: deterministic model from ``(batch, frames, bins, 1)`` to ``(batch, *shape)``.
         spectrograms: float32 ``(n, frames, bins, 1)``, or a view of them.
-        cache: from :func:`open_feature_cache`.
+        cache: cache that :func:`open_feature_cache` opened for this network.
 
     Returns:
         ``(n, *shape)``, read from disk when indexed.
@@ -166,52 +167,52 @@ def compute_features(
     """
     forward = tf.function(lambda batch: tf.cast(frozen(batch, training=False), tf.float32))
     keys = [
-        hashlib.sha256(np.ascontiguousarray(spectrograms[number], "<f4").data).hexdigest()
-        for number in range(len(spectrograms))
+        hashlib.sha256(np.ascontiguousarray(spectrograms[index], "<f4").data).hexdigest()
+        for index in range(len(spectrograms))
     ]
     # One round is enough, or two if a file is damaged. If more are needed, the disk loses data.
     for _ in range(3):
         missing = cache.missing(keys)
         if not missing and (rows := cache.read(keys)) is not None:
             return rows
-        for shard in _pieces(missing, cache.shard_clips):
-            made = [
-                forward(np.stack([spectrograms[place] for place in batch])).numpy()
-                for batch in _pieces(shard, _BATCH)
+        for shard_indices in _chunks(missing, cache.shard_clips):
+            features = [
+                forward(np.stack([spectrograms[index] for index in batch_indices])).numpy()
+                for batch_indices in _chunks(shard_indices, _BATCH)
             ]
-            cache.write([keys[place] for place in shard], np.concatenate(made))
+            cache.write([keys[index] for index in shard_indices], np.concatenate(features))
     raise OSError(f"{cache.folder} does not keep what is written to it")
 
 
-def _pieces(places: list[int], size: int) -> Iterator[list[int]]:
-    return (places[start : start + size] for start in range(0, len(places), size))
+def _chunks(indices: list[int], size: int) -> Iterator[list[int]]:
+    return (indices[start : start + size] for start in range(0, len(indices), size))
 
 
-def _digest(frozen: keras.Model) -> str:
-    """SHA-256 of all that decides the outputs: layers in order with their settings, and weights.
+def _network_digest(network: keras.Model) -> str:
+    """Return the SHA-256 of everything that affects the outputs: layers, settings and weights.
 
     Layer names are left out, because Keras numbers them in the order of creation in a process.
     """
-    found = hashlib.sha256()
-    for layer in layers_of(frozen):
+    digest = hashlib.sha256()
+    for layer in layers_of(network):
         config = {} if isinstance(layer, keras.Model) else layer.get_config()
-        known = {name: value for name, value in config.items() if name != "name"}
-        text = json.dumps([type(layer).__name__, known], default=str, sort_keys=True)
-        found.update(text.encode())
-    for weight in frozen.weights:
-        found.update(np.ascontiguousarray(weight).tobytes())
-    return found.hexdigest()
+        settings = {name: value for name, value in config.items() if name != "name"}
+        text = json.dumps([type(layer).__name__, settings], default=str, sort_keys=True)
+        digest.update(text.encode())
+    for weight in network.weights:
+        digest.update(np.ascontiguousarray(weight).tobytes())
+    return digest.hexdigest()
 
 
 Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingData:
     """A network to train, and its inputs and labels.
 
     Attributes:
-        network: the model to train; it shares its variables with the model that it was made from.
+        network: model to train; it shares its variables with the model that it was cut from.
         inputs: training inputs, float32 ``(n, …)``: spectrograms, live spectrograms or features.
         labels: class numbers ``(n,)``.
         validation: inputs ``(m, …)`` of the validation examples.
@@ -233,28 +234,28 @@ class Material:
 
         Args:
             batch_size: examples per batch.
-            seed: of their order, augmentation and mixing.
+            seed: seed of the order, the augmentation and the mixing.
             first_step: number of batches to skip.
-            mixup: alpha; above 0, labels are soft labels ``(batch, classes)``.
+            mixup: alpha of mixup. Above 0, labels are soft labels ``(batch, classes)``.
         """
         arrays = self.inputs, self.labels
         batches = training_batches(
             arrays, batch_size, seed, first_step=first_step, augment=self.augment
         )
         classes = self.network.output_shape[-1]
-        return mixed(batches, classes, mixup, seed, first_step) if mixup else batches
+        return mix_batches(batches, classes, mixup, seed, first_step) if mixup else batches
 
     def validation_batches(
         self, batch_size: int, mixup: float = 0.0
     ) -> "tf.data.Dataset[tuple[tf.Tensor, ...]]":
-        """Return validation batches, in order; labels are encoded as in :meth:`batches`."""
+        """Return all validation examples in batches, with labels encoded as in :meth:`batches`."""
         labels = self.validation_labels
         if mixup:
             labels = np.eye(self.network.output_shape[-1], dtype=np.float32)[labels]
         return batches_in_order((self.validation, labels), batch_size)
 
 
-def prepare(
+def prepare_training_data(
     model: keras.Model,
     train: Examples,
     validation: Examples,
@@ -263,23 +264,23 @@ def prepare(
     seed: int,
     folder: Path,
     say: Callable[[str], None],
-) -> Material:
-    """Replace a network's input by its frozen layers' outputs, where this is valid.
+) -> TrainingData:
+    """Compute the outputs of a network's frozen layers, and return the other layers to train.
 
-    It is valid if the network has frozen layers and neither waveforms nor spectrograms are
+    This is done if the network has frozen layers and neither waveforms nor spectrograms are
     augmented. With augmentation it is done if ``views`` is above 0: this number of augmented views
-    of each example then stands for all possible ones. Otherwise the whole network is trained on
-    spectrograms.
+    of each example then replaces the augmentation at each step. Otherwise the result has the whole
+    network and the spectrograms.
 
     Args:
-        model: from spectrograms to logits.
+        model: model from spectrograms to logits.
         train: training examples with labels.
         validation: validation examples with labels.
         augment: augmentation of training batches; function of a batch and an int ``(2,)`` seed.
         views: number of augmented views of each example; 0 augments at each step.
-        seed: of the views.
+        seed: seed of the views.
         folder: cache folder of the frozen layers' outputs.
-        say: called with one line of text if the outputs are used.
+        say: function that gets one line of text if the frozen layers' outputs are used.
 
     Raises:
         InputError: if labels are missing or do not fit the model, a class has no training example,
@@ -287,33 +288,33 @@ def prepare(
     """
     labels, validation_labels = check_labels(train, validation, model.output_shape[-1])
     inputs, validation_inputs = train.spectrograms, validation.spectrograms
-    live = isinstance(inputs, LiveSpectrograms)
-    if live and views:
+    is_live = isinstance(inputs, LiveSpectrograms)
+    if is_live and views:
         raise InputError(
             f"`views` must be 0 for live spectrograms, which are others at each step. "
             f"Received: {views}."
         )
-    fixed = augment is None and not (live and inputs.is_random)
-    pieces = cut(model) if fixed or views else None
-    if pieces is None:
-        return Material(model, inputs, labels, validation_inputs, validation_labels, augment)
-    spectrograms = [inputs]
+    is_augmented = augment is not None or (is_live and inputs.is_random)
+    models = cut(model) if views or not is_augmented else None
+    if models is None:
+        return TrainingData(model, inputs, labels, validation_inputs, validation_labels, augment)
+    versions = [inputs]
     if augment is not None:
-        seeds = (derive_seed(seed, "view", view) for view in range(views))
-        spectrograms = [Augmented(inputs, augment, each) for each in seeds]
-    cache = open_feature_cache(folder, pieces.frozen)
+        view_seeds = [derive_seed(seed, "view", view) for view in range(views)]
+        versions = [Augmented(inputs, augment, view_seed) for view_seed in view_seeds]
+    cache = open_feature_cache(folder, models.frozen)
     say(
-        f"{model.name}: the frozen part, {pieces.frozen.count_params():,} of "
+        f"{model.name}: the frozen part, {models.frozen.count_params():,} of "
         f"{model.count_params():,} parameters, is computed once for "
         + (f"each of {views} augmented views of a clip" if augment else "each clip")
         + f" and kept in {folder} as {cache.dtype}; the rest is trained on its outputs"
     )
-    rows = [compute_features(pieces.frozen, each, cache) for each in spectrograms]
-    return Material(
-        network=pieces.rest,
-        inputs=Rows.joined(rows),
-        labels=np.tile(labels, len(rows)),
-        validation=compute_features(pieces.frozen, validation_inputs, cache),
+    features = [compute_features(models.frozen, version, cache) for version in versions]
+    return TrainingData(
+        network=models.rest,
+        inputs=Rows.joined(features),
+        labels=np.tile(labels, len(features)),
+        validation=compute_features(models.frozen, validation_inputs, cache),
         validation_labels=validation_labels,
         augment=None,
     )
@@ -322,27 +323,28 @@ def prepare(
 def check_labels(
     train: Examples, validation: Examples, classes: int
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Return the labels of both, if they fit a model of so many classes.
+    """Return the training and validation labels, if they fit a model of ``classes`` classes.
 
     Raises:
         InputError: if labels are missing or out of range, or a class has no training example.
     """
-    found = []
+    all_labels = []
     for name, examples in {"train": train, "validation": validation}.items():
         if examples.labels is None or not len(examples):
             raise InputError(
                 f"`{name}` must have a class number for each example. Received: no labels."
             )
-        numbers = np.unique(examples.labels)
-        if numbers[0] < 0 or numbers[-1] >= classes:
+        class_numbers = np.unique(examples.labels)
+        if class_numbers[0] < 0 or class_numbers[-1] >= classes:
             raise InputError(
                 f"The labels of `{name}` must be between 0 and {classes - 1} for a model of "
-                f"{classes} classes. Received: {', '.join(map(str, numbers))}."
+                f"{classes} classes. Received: {', '.join(map(str, class_numbers))}."
             )
-        found.append(examples.labels)
-    if missing := sorted(set(range(classes)) - set(found[0].tolist())):
+        all_labels.append(examples.labels)
+    train_labels, validation_labels = all_labels
+    if missing := sorted(set(range(classes)) - set(train_labels.tolist())):
         raise InputError(
             f"`train` must have an example of each of the model's {classes} classes. "
             f"Received: none of class {', '.join(map(str, missing))}."
         )
-    return found[0], found[1]
+    return train_labels, validation_labels

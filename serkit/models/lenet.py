@@ -18,11 +18,11 @@ class LeNet5Settings:
     Attributes:
         pool: size of an average pooling of the input, in frames and bins; the original's inputs
             were 32 x 32 images.
-        channels: of the two convolutions.
-        units: of the two fully connected layers before the last.
+        channels: number of channels of each of the two convolutions.
+        units: number of units of each of the two fully connected layers before the last.
         activation: ``relu``, or ``tanh`` as in the original.
-        dropout: rate after each fully connected layer except the last, 0 to 0.95; the original has
-            none.
+        dropout: dropout rate after each fully connected layer except the last, 0 to 0.95; the
+            original has none.
 
     Raises:
         InputError: if a value is out of range.
@@ -58,7 +58,7 @@ def lenet5(
         classes: number of classes, at least 2.
         shape: ``(frames, bins, 1)`` of the spectrograms, each side at least 16 after pooling.
         settings: architecture of the network.
-        seed: of initial weights and dropout.
+        seed: seed of initial weights and dropout.
 
     Returns:
         A model from float32 ``(batch, frames, bins, 1)`` in [-1, 1] to logits ``(batch, classes)``.
@@ -86,24 +86,26 @@ def lenet5(
     x = layers.AveragePooling2D(settings.pool)(inputs) if settings.pool != (1, 1) else inputs
     activation = settings.activation
     for number, channels in enumerate(settings.channels, 1):
-        weights = _weights(seed, "convolution", number)
+        initializer = _initializer(seed, "convolution", number)
         x = layers.Conv2D(
-            channels, 5, activation=activation, kernel_initializer=weights, name=f"conv{number}"
+            channels, 5, activation=activation, kernel_initializer=initializer, name=f"conv{number}"
         )(x)
         x = layers.MaxPooling2D(2)(x)
     x = layers.Flatten()(x)
     for number, units in enumerate(settings.units, 1):
-        weights = _weights(seed, "dense", number)
+        initializer = _initializer(seed, "dense", number)
         x = layers.Dense(
-            units, activation=activation, kernel_initializer=weights, name=f"fc{number}"
+            units, activation=activation, kernel_initializer=initializer, name=f"fc{number}"
         )(x)
         if settings.dropout:
-            own_seed = derive_seed(seed, "lenet5", "dropout", number)
-            x = layers.Dropout(settings.dropout, seed=own_seed)(x)
-    weights = _weights(seed, "logits", 0)
-    last = layers.Dense(classes, kernel_initializer=weights, dtype="float32", name="logits")
-    return keras.Model(inputs, last(x), name="lenet5")
+            dropout_seed = derive_seed(seed, "lenet5", "dropout", number)
+            x = layers.Dropout(settings.dropout, seed=dropout_seed)(x)
+    initializer = _initializer(seed, "logits", 0)
+    logits = layers.Dense(classes, kernel_initializer=initializer, dtype="float32", name="logits")(
+        x
+    )
+    return keras.Model(inputs, logits, name="lenet5")
 
 
-def _weights(seed: int, kind: str, number: int) -> keras.initializers.Initializer:
+def _initializer(seed: int, kind: str, number: int) -> keras.initializers.Initializer:
     return keras.initializers.GlorotUniform(derive_seed(seed, "lenet5", kind, number))

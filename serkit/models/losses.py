@@ -1,4 +1,4 @@
-"""Losses of a classifier, from logits, one number per example."""
+"""Losses of a classifier: logits in, one loss per example out; and class weights."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,12 +19,12 @@ Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def cross_entropy(labels: tf.Tensor, logits: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
-    """Categorical cross entropy of a softmax.
+    """Compute the categorical cross entropy of a softmax.
 
     Args:
         labels: integers ``(batch,)``, 0 to classes - 1, or soft labels ``(batch, classes)``.
         logits: ``(batch, classes)``.
-        smoothing: fraction of the target, 0 to below 1, that is spread evenly over all classes
+        smoothing: fraction of each label, 0 to below 1, that is spread evenly over all classes
             (Szegedy et al. 2016, arXiv:1512.00567).
 
     Returns:
@@ -39,7 +39,7 @@ def cross_entropy(labels: tf.Tensor, logits: tf.Tensor, smoothing: float = 0.0) 
 def focal(
     labels: tf.Tensor, logits: tf.Tensor, smoothing: float = 0.0, gamma: float = 2.0
 ) -> tf.Tensor:
-    """Focal loss: cross entropy with lower weight for examples of high confidence.
+    """Compute the focal loss: cross entropy with lower weight for examples of high confidence.
 
     Each class' term is multiplied by ``(1 - p) ** gamma``, with p the probability of that class.
     With ``gamma`` 0 the loss is :func:`cross_entropy`. Arguments and result are those of
@@ -54,10 +54,10 @@ def focal(
 
 
 def one_vs_rest(labels: tf.Tensor, logits: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
-    """Binary cross entropy of each class against the rest, mean over the classes.
+    """Compute the binary cross entropy of each class against the rest; mean over the classes.
 
-    Arguments and result are those of :func:`cross_entropy`; smoothing moves both targets towards
-    0.5.
+    Arguments and result are those of :func:`cross_entropy`; smoothing moves the labels 0 and 1
+    towards 0.5.
 
     Source: 2021 report, section 6.2.
     """
@@ -70,48 +70,50 @@ def one_vs_rest(labels: tf.Tensor, logits: tf.Tensor, smoothing: float = 0.0) ->
 def make_loss(name: str, smoothing: float = 0.0, gamma: float = 2.0) -> Loss:
     """Return one of :data:`LOSSES` as a function of labels and logits, for Keras' ``compile``."""
     functions = {"cross_entropy": cross_entropy, "focal": focal, "one_vs_rest": one_vs_rest}
-    more = {"gamma": gamma} if name == "focal" else {}
+    options = {"gamma": gamma} if name == "focal" else {}
 
     def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        return functions[name](labels, logits, smoothing, **more)
+        return functions[name](labels, logits, smoothing, **options)
 
     return loss
 
 
 def class_weights(
-    labels: npt.NDArray[Any], classes: int, how: str | Sequence[float]
+    labels: npt.NDArray[Any], classes: int, weighting: str | Sequence[float]
 ) -> dict[int, float] | None:
     """Return the weight of each class' examples for Keras' ``fit``; None for ``none``.
 
     Args:
-        labels: of the training examples, integers ``(n,)``.
+        labels: labels of the training examples, integers ``(n,)``.
         classes: number of classes.
-        how: ``none``; ``balanced``, inversely proportional to the number of the class' examples,
-            with mean 1 over all examples; or a weight for each class, 0 or more.
+        weighting: ``none``; ``balanced``, inversely proportional to the number of the class'
+            examples, with mean 1 over all examples; or a weight for each class, 0 or more.
 
     Raises:
-        InputError: if ``how`` is another name, or has another number of weights, or a negative
-            weight.
+        InputError: if ``weighting`` is another name, or has another number of weights, or a
+            negative weight.
 
     Source: King & Zeng (2001), Political Analysis 9(2); as scikit-learn's
     ``compute_class_weight("balanced")``.
     """
-    if how == "none":
+    if weighting == "none":
         return None
-    if how == "balanced":
+    if weighting == "balanced":
         counts = np.bincount(labels, minlength=classes)
-        present = counts > 0
-        weights = np.where(present, len(labels) / (present.sum() * np.maximum(counts, 1)), 0.0)
-        return {number: float(weight) for number, weight in enumerate(weights)}
-    if isinstance(how, str) or len(how) != classes or min(how) < 0:
+        occurs = counts > 0
+        weights = np.where(occurs, len(labels) / (occurs.sum() * np.maximum(counts, 1)), 0.0)
+    elif isinstance(weighting, str) or len(weighting) != classes or min(weighting) < 0:
         raise InputError(
             f"`class_weights` must be {', '.join(CLASS_WEIGHTS)} or a weight of 0 or more for each "
-            f"of the {classes} classes. Received: {how!r}."
+            f"of the {classes} classes. Received: {weighting!r}."
         )
-    return {number: float(weight) for number, weight in enumerate(how)}
+    else:
+        weights = weighting
+    return {class_number: float(weight) for class_number, weight in enumerate(weights)}
 
 
 def _one_hot(labels, logits):
+    """Return labels as ``(batch, classes)``; soft labels are returned as they are."""
     labels, logits = ops.convert_to_tensor(labels), ops.convert_to_tensor(logits)
     if len(labels.shape) == 2 and labels.shape[-1] == logits.shape[-1]:
         return ops.cast(labels, logits.dtype)

@@ -1,4 +1,4 @@
-"""ImageNet networks and their weights: downloaded, from a file, or untrained."""
+"""Build ImageNet networks with downloaded weights, weights from a file, or random weights."""
 
 import os
 import warnings
@@ -15,8 +15,9 @@ from serkit.files import read_json, write_json
 from serkit.seeds import derive_seed
 from serkit.serialization import restored
 
+# Scalings of a network's inputs, see :class:`WeightsCard`.
 IMAGENET, PLAIN = "imagenet", "plain"
-_SHAPE = (224, 224, 3)
+_INPUT_SHAPE = (224, 224, 3)
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class Base:
 
     Attributes:
         name: name of the network in prose, such as ``VGG16``.
-        build: its function in ``keras.applications``.
-        file: name of the file of its ImageNet weights without the top, as Keras downloads it.
+        build: function in ``keras.applications`` that builds the network.
+        file: name of the file that Keras downloads: ImageNet weights without the top.
     """
 
     name: str
@@ -47,11 +48,11 @@ class WeightsCard:
     Attributes:
         network: name of the :class:`Base`.
         speakers: speakers of the training clips.
-        scaling: of the inputs: ``plain``, [-1, 1], or ``imagenet``, as ``preprocess_input`` of
-            ``keras.applications.vgg16`` and ``.resnet`` computes it.
-        seed: of the folds and the training run.
+        scaling: scaling of the inputs: ``plain``, [-1, 1], or ``imagenet``, as
+            ``preprocess_input`` of ``keras.applications.vgg16`` and ``.resnet`` computes it.
+        seed: seed of the folds and the training run.
         fold: number of the fold, from 1, whose training partition was used.
-        uar: on the fold's test speakers, 0 to 1.
+        uar: UAR on the fold's test speakers, 0 to 1.
 
     Raises:
         InputError: if the scaling is unknown, or there are no speakers.
@@ -98,7 +99,11 @@ def read_card(weights: str | Path) -> WeightsCard | None:
 
 
 def scaling_of(weights: str | Path) -> str:
-    """Return the input scaling: ``plain`` for ``none``, else the card's, else ``imagenet``."""
+    """Return the input scaling that belongs to weights.
+
+    It is ``plain`` for ``none``, otherwise that of the file's card, and without a card
+    ``imagenet``.
+    """
     if str(weights) == "none":
         return PLAIN
     card = read_card(weights)
@@ -128,7 +133,7 @@ def load_base(base: Base, weights: str | Path, seed: int) -> keras.Model:
             ``keras.applications`` write them, ``.weights.h5``), or a whole model that contains
             these layers (``.keras``), such as one that serkit trained. If the file has a card, the
             card must name this network.
-        seed: of the kernels for ``none``, drawn as in He et al. (2015), arXiv:1502.01852.
+        seed: seed of the kernels for ``none``, drawn as in He et al. (2015), arXiv:1502.01852.
 
     Raises:
         InputError: if the file is missing or of another network.
@@ -136,7 +141,7 @@ def load_base(base: Base, weights: str | Path, seed: int) -> keras.Model:
     """
     if str(weights) == "imagenet":
         return _imagenet(base)
-    model = base.build(weights=None, include_top=False, input_shape=_SHAPE)
+    model = base.build(weights=None, include_top=False, input_shape=_INPUT_SHAPE)
     if str(weights) == "none":
         draw_kernels(model, derive_seed(seed, base.name))
     else:
@@ -157,19 +162,19 @@ def warn_if_random(base: Base, weights: str | Path, frozen: str) -> None:
 def draw_kernels(model: keras.Model, seed: int) -> None:
     """Draw convolution kernels as in He et al. (2015), from a seed.
 
-    The kernels of ``keras.applications`` are drawn from Keras' global seed instead.
+    Without this function, ``keras.applications`` draws them from Keras' global seed.
     """
-    for number, variable in enumerate(model.trainable_variables):
+    for index, variable in enumerate(model.trainable_variables):
         if len(variable.shape) == 4:
             # Keras' default is Glorot's initialisation, which loses half of the variance at each
             # ReLU.
-            initializer = keras.initializers.HeNormal(derive_seed(seed, number))
+            initializer = keras.initializers.HeNormal(derive_seed(seed, index))
             variable.assign(initializer(variable.shape))
 
 
 def _imagenet(base: Base) -> keras.Model:
     try:
-        return base.build(weights="imagenet", include_top=False, input_shape=_SHAPE)
+        return base.build(weights="imagenet", include_top=False, input_shape=_INPUT_SHAPE)
     # Keras raises a plain Exception for every download error.
     except Exception as error:
         home = os.environ.get("KERAS_HOME", Path.home() / ".keras")
@@ -207,23 +212,28 @@ def _load(base: Base, model: keras.Model, path: Path) -> None:
 
 
 def _copy(source: keras.Model, target: keras.Model) -> None:
-    """Copy the weights of all layers, found by name at any depth of ``source``."""
-    there = {layer.name: layer for layer in _all_layers(source)}
+    """Copy the weights of all layers of ``target`` from the layers of the same names."""
+    source_layers = {layer.name: layer for layer in _all_layers(source)}
     for layer in target.layers:
         if not layer.weights:
             continue
-        if layer.name not in there:
+        if layer.name not in source_layers:
             raise ValueError(f"{source.name} has no layer {layer.name}")
-        layer.set_weights(there[layer.name].get_weights())
+        layer.set_weights(source_layers[layer.name].get_weights())
 
 
 def _all_layers(model: keras.Model) -> list[keras.layers.Layer]:
-    nested = [_all_layers(layer) for layer in model.layers if isinstance(layer, keras.Model)]
-    return [*model.layers, *(layer for layers in nested for layer in layers)]
+    """Return the layers of a model, and those of the models among them, at any depth."""
+    all_layers = list(model.layers)
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            all_layers += _all_layers(layer)
+    return all_layers
 
 
-_SIDE, _SIDES = 224, (32, 56, 112, 224)
-_NORM = "_norm"
+_SIDE = 224
+_VALID_SIDES = (32, 56, 112, 224)
+_NORM_SUFFIX = "_norm"
 
 
 def vgg16_from_scratch(
@@ -238,9 +248,10 @@ def vgg16_from_scratch(
 
     Args:
         classes: number of classes, at least 2.
-        side: to which spectrograms are averaged before the first convolution: 32, 56, 112 or 224.
-        dropout: rate before the dense layer, 0 to 0.95.
-        seed: of dropout and of the kernels, drawn as in He et al. (2015), arXiv:1502.01852.
+        side: side length to which average pooling reduces the spectrograms before the first
+            convolution: 32, 56, 112 or 224.
+        dropout: dropout rate before the dense layer, 0 to 0.95.
+        seed: seed of dropout and of the kernels, drawn as in He et al. (2015), arXiv:1502.01852.
 
     Returns:
         A model from float32 ``(batch, 224, 224, 1)`` in [-1, 1] to logits ``(batch, classes)``.
@@ -257,12 +268,12 @@ def vgg16_from_scratch(
     """
     check_range("classes", classes, 2)
     check_range("dropout", dropout, 0.0, 0.95)
-    if side not in _SIDES:
+    if side not in _VALID_SIDES:
         raise InputError(f"`side` must be 32, 56, 112 or 224. Received: {side}.")
     inputs = keras.Input((_SIDE, _SIDE, 1), name="spectrogram")
     x = layers.AveragePooling2D(_SIDE // side)(inputs) if side < _SIDE else inputs
     x = layers.Concatenate()([x, x, x])
-    for layer in _plain().layers[1:]:
+    for layer in _plain_vgg16().layers[1:]:
         if not isinstance(layer, layers.Conv2D):
             x = layers.MaxPooling2D(2, name=layer.name)(x)
             continue
@@ -270,12 +281,12 @@ def vgg16_from_scratch(
             layer.filters, 3, padding="same", use_bias=False, name=layer.name
         )
         # A training run has a few hundred steps: the moving averages must follow the last ones.
-        x = layers.BatchNormalization(momentum=0.9, name=layer.name + _NORM)(convolution(x))
+        x = layers.BatchNormalization(momentum=0.9, name=layer.name + _NORM_SUFFIX)(convolution(x))
         x = layers.ReLU()(x)
     x = layers.GlobalAveragePooling2D()(x)
     x = layers.Dropout(dropout, seed=derive_seed(seed, "dropout"))(x)
-    glorot = keras.initializers.GlorotUniform(derive_seed(seed, "head", "logits"))
-    logits = layers.Dense(classes, kernel_initializer=glorot, name="logits")(x)
+    initializer = keras.initializers.GlorotUniform(derive_seed(seed, "head", "logits"))
+    logits = layers.Dense(classes, kernel_initializer=initializer, name="logits")(x)
     model = keras.Model(inputs, logits, name="vgg16_from_scratch")
     draw_kernels(model, derive_seed(seed, VGG16.name))
     return model
@@ -284,8 +295,12 @@ def vgg16_from_scratch(
 def plain_base(model: keras.Model) -> keras.Model:
     """Return VGG16 with the batch normalisation of :func:`vgg16_from_scratch` folded in.
 
-    Each kernel is multiplied by its channel's scale, and the bias takes the offset. Outputs equal
-    those of the model's convolutions in inference. The weights can be given as ``weights=PATH``.
+    Each kernel is multiplied by its channel's scale, and the channel's offset becomes the bias. The
+    outputs equal those of the model's convolutions in inference. If the weights are saved to a
+    file, the functions of :mod:`serkit.models.transfer` take it as ``weights``.
+
+    Args:
+        model: network that :func:`vgg16_from_scratch` built.
 
     Returns:
         VGG16 without its head, from ``(batch, height, width, 3)`` in [-1, 1].
@@ -294,16 +309,16 @@ def plain_base(model: keras.Model) -> keras.Model:
         >>> plain_base(vgg16_from_scratch(7)).output_shape
         (None, None, None, 512)
     """
-    base = _plain()
+    base = _plain_vgg16()
     for layer in base.layers:
         if isinstance(layer, layers.Conv2D):
             (kernel,) = model.get_layer(layer.name).get_weights()
-            norm = model.get_layer(layer.name + _NORM)
+            norm = model.get_layer(layer.name + _NORM_SUFFIX)
             gamma, beta, mean, variance = norm.get_weights()
             scale = gamma / np.sqrt(variance + norm.epsilon)
             layer.set_weights([kernel * scale, beta - mean * scale])
     return base
 
 
-def _plain() -> keras.Model:
+def _plain_vgg16() -> keras.Model:
     return VGG16.build(weights=None, include_top=False, input_shape=(None, None, 3))

@@ -9,13 +9,13 @@ from keras import layers
 from serkit.errors import InputError, check_choice, check_range
 from serkit.models.pretrained import PLAIN, RESNET50, VGG16, load_base, scaling_of, warn_if_random
 from serkit.seeds import derive_seed
-from serkit.training.precision import PRECISIONS, precision
+from serkit.training.precision import PRECISIONS, dtype_policy_scope
 
-# Layers that spatial dropout follows in the 2021 report's listing (its modules 20, 23 and 25), each
-# with the number of convolutions before that dropout.
-_DROPOUT_BEHIND = {"block4_conv2": 9, "block4_pool": 10, "block5_conv1": 11}
-_CONVOLUTIONS = 13
-_SHAPE = (224, 224, 1)
+# The layers after which the 2021 report's listing has spatial dropout (its modules 20, 23 and 25),
+# each with the number of convolutions before this dropout.
+_CONVOLUTIONS_BEFORE_DROPOUT = {"block4_conv2": 9, "block4_pool": 10, "block5_conv1": 11}
+_CONVOLUTION_COUNT = 13
+_INPUT_SHAPE = (224, 224, 1)
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class TransferSettings:
         frozen_convs: number of VGG16's 13 convolutions, from the input, that are frozen: 10 as in
             the 2021 report's text, 8 as in its listing. Networks that train only the head ignore
             it.
-        head: units of the fully connected layers before the last; ``(4096, 4096)`` on VGG16 in the
-            2021 report, ``()`` on ResNet50, see :data:`RESNET50_HEAD`.
-        spatial_dropout: rate between the last convolutions of VGG16, 0 to 0.95. It is applied only
-            where the next convolution is trained, so that frozen layers compute the same at every
-            step.
-        dropout: rate after each fully connected layer of the head, 0 to 0.95.
+        head: number of units of each fully connected layer before the last; ``(4096, 4096)`` on
+            VGG16 in the 2021 report, ``()`` on ResNet50, see :data:`RESNET50_HEAD`.
+        spatial_dropout: dropout rate between the last convolutions of VGG16, 0 to 0.95. It is
+            applied only where the next convolution is trained, so that frozen layers compute the
+            same at every step.
+        dropout: dropout rate after each fully connected layer of the head, 0 to 0.95.
         precision: ``float32``, or ``mixed_bfloat16`` to compute in bfloat16, with weights and
             logits in float32.
 
@@ -46,7 +46,7 @@ class TransferSettings:
     precision: str = "float32"
 
     def __post_init__(self) -> None:
-        check_range("frozen_convs", self.frozen_convs, 0, _CONVOLUTIONS)
+        check_range("frozen_convs", self.frozen_convs, 0, _CONVOLUTION_COUNT)
         if any(units < 1 for units in self.head):
             raise InputError(f"`head` must be positive numbers of units. Received: {self.head!r}.")
         check_range("spatial_dropout", self.spatial_dropout, 0.0, 0.95)
@@ -79,7 +79,7 @@ def vgg16_half_freeze(
         weights: ``imagenet`` (Keras downloads them once), ``none``, or the path of a file; see
             :func:`serkit.models.pretrained.load_base`.
         settings: frozen layers, head and precision.
-        seed: of new weights and dropout.
+        seed: seed of new weights and dropout.
 
     Returns:
         A model from float32 ``(batch, 224, 224, 1)`` in [-1, 1] to logits ``(batch, classes)``.
@@ -116,7 +116,7 @@ def vgg16_head(
         classes: number of classes, at least 2.
         weights: as for :func:`vgg16_half_freeze`.
         settings: head and precision; ``frozen_convs`` is ignored.
-        seed: of new weights and dropout.
+        seed: seed of new weights and dropout.
 
     Returns:
         A model from float32 ``(batch, 224, 224, 1)`` in [-1, 1] to logits ``(batch, classes)``.
@@ -132,7 +132,7 @@ def vgg16_head(
 
     Source: 2021 report, section 6.2, ``VGG_16_only_fl``.
     """
-    settings = replace(settings or TransferSettings(), frozen_convs=_CONVOLUTIONS)
+    settings = replace(settings or TransferSettings(), frozen_convs=_CONVOLUTION_COUNT)
     warn_if_random(VGG16, weights, "all convolutions")
     return _vgg16("vgg16_head", classes, weights, settings, seed)
 
@@ -155,7 +155,7 @@ def resnet50_head(
         settings: head and precision; ``frozen_convs`` and ``spatial_dropout`` are ignored. Default:
             :data:`RESNET50_HEAD`, with 2,049 trained parameters per class. ``head=(4096, 4096)``
             gives the network a head like VGG16's.
-        seed: of new weights and dropout.
+        seed: seed of new weights and dropout.
 
     Returns:
         A model from float32 ``(batch, 224, 224, 1)`` in [-1, 1] to logits ``(batch, classes)``.
@@ -175,13 +175,13 @@ def resnet50_head(
     settings = settings or RESNET50_HEAD
     check_range("classes", classes, 2)
     warn_if_random(RESNET50, weights, "all convolutions")
-    with precision(settings.precision):
+    with dtype_policy_scope(settings.precision):
         base = load_base(RESNET50, weights, seed)
         base.trainable = False
-        inputs = keras.Input(_SHAPE, name="spectrogram")
-        x = layers.GlobalAveragePooling2D()(base(_colours(inputs, weights)))
+        inputs = keras.Input(_INPUT_SHAPE, name="spectrogram")
+        x = layers.GlobalAveragePooling2D()(base(_to_three_channels(inputs, weights)))
         if str(weights) == "none":
-            x = _standardised(x)
+            x = _standardise(x)
         logits = _head(x, classes, settings, seed)
     return keras.Model(inputs, logits, name="resnet50_head")
 
@@ -198,49 +198,55 @@ def _vgg16(
     name: str, classes: int, weights: str | Path, settings: TransferSettings, seed: int
 ) -> keras.Model:
     check_range("classes", classes, 2)
-    frozen = settings.frozen_convs
-    with precision(settings.precision):
+    frozen_count = settings.frozen_convs
+    with dtype_policy_scope(settings.precision):
         base = load_base(VGG16, weights, seed)
-        inputs = keras.Input(_SHAPE, name="spectrogram")
-        x = _colours(inputs, weights)
-        last_frozen = _last_frozen(base, frozen) if str(weights) == "none" else None
-        passed = 0
+        inputs = keras.Input(_INPUT_SHAPE, name="spectrogram")
+        x = _to_three_channels(inputs, weights)
+        last_frozen = _last_frozen_layer(base, frozen_count) if str(weights) == "none" else None
+        convolution_number = 0
         for original in base.layers[1:]:
             # Copy the layer, because a layer of the base belongs to one model alone.
             layer = type(original).from_config(original.get_config())
             x = layer(x)
             layer.set_weights(original.get_weights())
             if isinstance(layer, layers.Conv2D):
-                passed += 1
-                layer.trainable = passed > frozen
+                convolution_number += 1
+                layer.trainable = convolution_number > frozen_count
             if layer.name == last_frozen:
-                x = _standardised(x)
-            if _DROPOUT_BEHIND.get(layer.name, -1) >= frozen and settings.spatial_dropout:
-                own_seed = derive_seed(seed, "spatial", layer.name)
-                x = layers.SpatialDropout2D(settings.spatial_dropout, seed=own_seed)(x)
+                x = _standardise(x)
+            has_dropout = _CONVOLUTIONS_BEFORE_DROPOUT.get(layer.name, -1) >= frozen_count
+            if has_dropout and settings.spatial_dropout:
+                dropout_seed = derive_seed(seed, "spatial", layer.name)
+                x = layers.SpatialDropout2D(settings.spatial_dropout, seed=dropout_seed)(x)
         logits = _head(layers.Flatten()(x), classes, settings, seed)
     return keras.Model(inputs, logits, name=name)
 
 
 def _head(x, classes: int, settings: TransferSettings, seed: int):
-    for number, units in enumerate(settings.head):
-        glorot = keras.initializers.GlorotUniform(derive_seed(seed, "head", number))
-        x = layers.Dense(units, "relu", kernel_initializer=glorot, name=f"fc{number + 1}")(x)
-        x = layers.Dropout(settings.dropout, seed=derive_seed(seed, "dropout", number))(x)
-    glorot = keras.initializers.GlorotUniform(derive_seed(seed, "head", "logits"))
-    return layers.Dense(classes, kernel_initializer=glorot, dtype="float32", name="logits")(x)
+    for index, units in enumerate(settings.head):
+        initializer = keras.initializers.GlorotUniform(derive_seed(seed, "head", index))
+        x = layers.Dense(units, "relu", kernel_initializer=initializer, name=f"fc{index + 1}")(x)
+        x = layers.Dropout(settings.dropout, seed=derive_seed(seed, "dropout", index))(x)
+    initializer = keras.initializers.GlorotUniform(derive_seed(seed, "head", "logits"))
+    return layers.Dense(classes, kernel_initializer=initializer, dtype="float32", name="logits")(x)
 
 
-def _last_frozen(base: keras.Model, frozen: int) -> str | None:
-    """Name of the last layer before the first trained convolution; None if all are trained."""
-    names = [layer.name for layer in base.layers[1:]]
-    convolutions = [n for n, name in enumerate(names) if "conv" in name]
-    if not frozen:
+def _last_frozen_layer(base: keras.Model, frozen_count: int) -> str | None:
+    """Return the name of the last layer before the first trained convolution.
+
+    Returns None if all convolutions are trained.
+    """
+    if not frozen_count:
         return None
-    return names[convolutions[frozen] - 1] if frozen < len(convolutions) else names[-1]
+    names = [layer.name for layer in base.layers[1:]]
+    convolution_indices = [index for index, name in enumerate(names) if "conv" in name]
+    if frozen_count == len(convolution_indices):
+        return names[-1]
+    return names[convolution_indices[frozen_count] - 1]
 
 
-def _standardised(x):
+def _standardise(x):
     """Standardise each channel with the mean and variance of training batches.
 
     The outputs of a frozen random network can have any scale. No weights are trained.
@@ -250,12 +256,12 @@ def _standardised(x):
     )
 
 
-def _colours(x, weights: str | Path):
-    """Convert grey values in [-1, 1] to the three channels that the network expects.
+def _to_three_channels(x, weights: str | Path):
+    """Convert one channel in [-1, 1] to the three channels that the network expects.
 
-    For ImageNet weights, and files without a card: blue, green, red, 0 to 255, minus a mean, as
-    ``preprocess_input`` of ``keras.applications.vgg16`` and ``.resnet`` does. For random weights:
-    [-1, 1]. For files with a card: as the card says.
+    The scaling is that of :func:`serkit.models.pretrained.scaling_of`. ``plain`` repeats the
+    channel. ``imagenet`` gives blue, green and red, 0 to 255, minus a mean each, as
+    ``preprocess_input`` of ``keras.applications.vgg16`` and ``.resnet`` does.
     """
     x = layers.Concatenate()([x, x, x])
     if scaling_of(weights) == PLAIN:

@@ -14,7 +14,7 @@ from serkit.audio.spec_augment import mask
 from serkit.files import file_digest, read_json, replacing, write_json
 from serkit.metrics.classification import score
 from serkit.models.fitting import FitSettings, fit_classifier
-from serkit.models.frozen_features import prepare
+from serkit.models.frozen_features import prepare_training_data
 from serkit.models.pretrained import PLAIN, scaling_of, speakers_of
 from serkit.seeds import derive_seed
 from serkit.serialization import content_key, recorded
@@ -196,7 +196,7 @@ class ClassifierRun:
 
     def _accuracy(self, model: keras.Model, train: Examples) -> float:
         # Reuse the cached outputs of frozen layers.
-        known = prepare(
+        known = prepare_training_data(
             model, train, train, None, 0, self._seed, self.folder / "features", lambda line: None
         )
         batches = batches_in_order((known.inputs,), 64)

@@ -294,7 +294,7 @@ class Samples:
             self.seed,
             self.label,
             sample_filter,
-            number=stored.number(self.label),
+            number=stored.class_number(self.label),
             strict=False,
             say=print if self.trained_filter else None,
         )

@@ -195,7 +195,7 @@ def _of_kind(comparison: Comparison, fold: Fold, arm: Arm) -> Section:
 
 def _made(gan: GANRun, label: str, seed: int) -> npt.NDArray[Any]:
     stored = gan.load()
-    number = stored.number(label)
+    number = stored.class_number(label)
     numbers = None if number is None else np.array([number])
     return sample(stored.network, _SPECTROGRAMS, seed, numbers)
 

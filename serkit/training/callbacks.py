@@ -14,30 +14,31 @@ import pandas as pd
 from serkit.errors import DivergedError, ResumeError
 from serkit.files import replacing
 
-_STATE = "state.npz"
+_STATE_FILE = "state.npz"
 
 
 class Resume(keras.callbacks.Callback):
     """Save all variables and the history after every epoch; restore them on construction.
 
-    ``fit`` needs the epoch to resume from::
+    Pass the epoch to resume from to ``fit``::
 
         resume = Resume(folder, model.variables + model.optimizer.variables)
         model.fit(training_batches(…, first_step=resume.epoch * steps), steps_per_epoch=steps,
                   initial_epoch=resume.epoch, epochs=epochs, callbacks=[resume])
 
-    With batches that depend on the step alone, a built optimiser and
-    ``tf.config.experimental.enable_op_determinism()``, losses after a kill and a restart equal
-    those of an uninterrupted training run. (Keras' BackupAndRestore saves neither the state of
-    random layers nor the history.)
+    Losses after a kill and a restart equal those of an uninterrupted training run if three
+    conditions hold: the batches depend on the step alone, the optimiser is built, and
+    ``tf.config.experimental.enable_op_determinism()`` was called. (Keras' BackupAndRestore saves
+    neither the state of random layers nor the history.)
 
     Args:
-        folder: where ``state.npz`` and ``history.csv`` are written, each replaced as a whole.
+        folder: folder for ``state.npz`` and ``history.csv``, each replaced as a whole.
         variables: all variables that training changes, in a fixed order.
 
     Attributes:
         epoch: number of finished epochs.
-        history: one dictionary of metrics per finished epoch, ``epoch`` counted from 1.
+        history: one dictionary of metrics per finished epoch, with the key ``epoch`` counted from
+            1.
 
     Raises:
         ResumeError: if the state in ``folder`` cannot be read, or its shapes are not those of
@@ -54,7 +55,7 @@ class Resume(keras.callbacks.Callback):
 
     @property
     def _state_file(self) -> Path:
-        return self._folder / _STATE
+        return self._folder / _STATE_FILE
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = {name: float(value) for name, value in (logs or {}).items()}
@@ -87,10 +88,11 @@ def read_state(folder: Path | str) -> tuple[list[npt.NDArray[Any]], list[dict[st
     Raises:
         ResumeError: if the state file cannot be read.
     """
-    path = Path(folder, _STATE)
+    path = Path(folder, _STATE_FILE)
     try:
         with np.load(path) as state:
-            arrays = [state[f"v{i}"] for i in range(len(state.files) - 1)]
+            variable_count = len(state.files) - 1  # all but the history
+            arrays = [state[f"v{i}"] for i in range(variable_count)]
             return arrays, json.loads(str(state["history"]))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise ResumeError(f"{path} cannot be read: {error}") from error
@@ -103,9 +105,9 @@ class KeepBest(keras.callbacks.Callback):
     kill during the write leaves an incomplete file.
 
     Args:
-        path: a file name that ends in ``.weights.h5``.
+        path: path of the weights file, which ends in ``.weights.h5``.
         monitor: name of the metric; higher is better.
-        best: highest value so far, for a training run that is resumed.
+        best: highest value of the metric so far, for a resumed training run.
     """
 
     def __init__(self, path: Path | str, monitor: str, best: float = float("-inf")) -> None:
@@ -141,9 +143,9 @@ class StopEarly(keras.callbacks.Callback):
 
     Args:
         monitor: name of the metric; higher is better.
-        patience: epochs, 1 or more.
-        history: of the epochs so far. Another callback, such as :class:`Resume`, must append each
-            new epoch *before* this callback is called.
+        patience: number of epochs, 1 or more.
+        history: one dictionary of metrics per finished epoch. Another callback, such as
+            :class:`Resume`, must append each new epoch *before* this callback is called.
     """
 
     def __init__(self, monitor: str, patience: int, history: Sequence[dict[str, float]]) -> None:
@@ -166,9 +168,9 @@ class StopWhenDiverged(keras.callbacks.Callback):
     Put this callback before those that save files, so that the files of earlier epochs are kept.
 
     Args:
-        variables: checked at the end of each epoch, because the last step may make weights infinite
-            or NaN after its loss was computed.
-        steps_per_epoch: to number the steps in the error message.
+        variables: variables to check at the end of each epoch. The last step may make weights
+            infinite or NaN after its loss was computed.
+        steps_per_epoch: number of steps in an epoch, with which the error message counts steps.
 
     Raises:
         DivergedError: in ``fit``, if a value is not finite; names the value, the step and the
@@ -183,7 +185,7 @@ class StopWhenDiverged(keras.callbacks.Callback):
         self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        # These are means over the epoch so far: a mean that is NaN stays NaN.
+        # Keras reports means over the epoch so far: a mean that is NaN stays NaN.
         for name, value in (logs or {}).items():
             if not np.isfinite(float(value)):
                 self._stop(f"{name} is {float(value)}", batch + 1)
@@ -193,9 +195,12 @@ class StopWhenDiverged(keras.callbacks.Callback):
             if not np.isfinite(np.asarray(variable)).all():
                 self._stop(f"{variable.path} is not finite", self._steps)
 
-    def _stop(self, what: str, step: int) -> None:
-        kept = f"the state after epoch {self._epoch} is kept" if self._epoch else "nothing was kept"
+    def _stop(self, problem: str, step_in_epoch: int) -> None:
+        step = self._epoch * self._steps + step_in_epoch
+        saved = (
+            f"the state after epoch {self._epoch} is kept" if self._epoch else "nothing was kept"
+        )
         raise DivergedError(
-            f"{what} at step {self._epoch * self._steps + step} (epoch {self._epoch + 1}); {kept}. "
+            f"{problem} at step {step} (epoch {self._epoch + 1}); {saved}. "
             "Lower learning rates help most often"
         )

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serkit.errors import InputError
-from serkit.training.live import LiveSpectrograms, one_after_another
+from serkit.training.live import LiveSpectrograms, concatenate_spectrograms
 from serkit.training.shards import Rows
 
 
@@ -52,13 +52,14 @@ class Examples:
         return len(self.spectrograms)
 
     @classmethod
-    def joined(cls, parts: Sequence["Examples"]) -> "Examples":
-        """Concatenate sets of examples; rows stay on disk if all sets are rows.
+    def joined(cls, sets: Sequence["Examples"]) -> "Examples":
+        """Concatenate sets of examples.
 
-        If some sets have waveforms, spectrograms of the other sets are used unchanged at each step.
+        Spectrograms stay on disk if all sets have :class:`~serkit.training.shards.Rows`. If some
+        sets have waveforms, spectrograms of the other sets are used unchanged at each step.
 
         Args:
-            parts: one or more sets with spectrograms of the same shape.
+            sets: one or more sets with spectrograms of the same shape.
 
         Returns:
             All examples in this order, with the speakers of all sets.
@@ -66,21 +67,21 @@ class Examples:
         Raises:
             InputError: if there are no sets, or some have labels and others do not.
         """
-        labels = [part.labels for part in parts if part.labels is not None]
-        if not parts or len(labels) not in (0, len(parts)):
+        labels = [examples.labels for examples in sets if examples.labels is not None]
+        if not sets or len(labels) not in (0, len(sets)):
             raise InputError(
-                "`parts` must be one or more sets, all with labels or all without. "
-                f"Received: {len(parts)} sets, {len(labels)} of them with labels."
+                "`sets` must be one or more sets, all with labels or all without. "
+                f"Received: {len(sets)} sets, {len(labels)} of them with labels."
             )
         return cls(
-            one_after_another([part.spectrograms for part in parts]),
-            frozenset(speaker for part in parts for speaker in part.speakers),
+            concatenate_spectrograms([examples.spectrograms for examples in sets]),
+            frozenset(speaker for examples in sets for speaker in examples.speakers),
             np.concatenate(labels) if labels else None,
         )
 
     @property
     def class_numbers(self) -> npt.NDArray[Any]:
-        """The labels of examples that must have some, int ``(n,)``.
+        """The labels, int ``(n,)``, where they must exist.
 
         Raises:
             InputError: if there are no labels.

@@ -20,20 +20,20 @@ class LiveSpectrograms:
     """Precomputed spectrograms whose training batches are computed anew from waveforms.
 
     Indexing, such as for validation, returns precomputed spectrograms.
-    :func:`serkit.training.batches.training_batches` calls :meth:`batch` instead, which augments the
-    waveforms anew at each step and transforms them. Without augmentation the result is
+    :func:`serkit.training.batches.training_batches` calls :meth:`batch` instead. That method
+    augments the waveforms anew at each step and transforms them. Without augmentation the result is
     bit-identical to the cached spectrograms on the same device.
 
     Args:
-        kept: precomputed spectrograms, float32 ``(n, frames, bins, 1)``, rounded to float16 as in
-            the cache.
-        waveforms: float32 ``(m, spec.samples)``; other sets may use the same array.
-        spec: of the spectrograms.
-        augmentation: of the waveforms.
-        device: on which waveforms are augmented and transformed, such as ``/device:GPU:0``.
-        rows: int ``(n,)``, the row of ``waveforms`` for each spectrogram; -1 for a spectrogram
-            without a waveform, such as a generated one, which is used unchanged. Default: row ``i``
-            for spectrogram ``i``.
+        precomputed: float32 ``(n, frames, bins, 1)``, rounded to float16 as in the cache.
+        waveforms: float32 ``(m, spec.samples)``; several objects may share this array.
+        spec: settings of the spectrograms.
+        augmentation: augmentation of the waveforms.
+        device: device on which waveforms are augmented and transformed, such as
+            ``/device:GPU:0``.
+        waveform_rows: int ``(n,)``, the row of ``waveforms`` for each spectrogram. -1 stands for a
+            spectrogram without a waveform, such as a generated one, which is used unchanged.
+            Default: row ``i`` for spectrogram ``i``.
 
     Raises:
         InputError: if the lengths do not match.
@@ -43,31 +43,31 @@ class LiveSpectrograms:
 
     def __init__(
         self,
-        kept: npt.NDArray[Any] | Rows,
+        precomputed: npt.NDArray[Any] | Rows,
         waveforms: npt.NDArray[Any],
         spec: SpectrogramSpec,
         augmentation: WaveAugmentation,
         device: str,
-        rows: npt.NDArray[Any] | None = None,
+        waveform_rows: npt.NDArray[Any] | None = None,
     ) -> None:
-        self.kept: npt.NDArray[Any] | Rows = kept
+        self.precomputed: npt.NDArray[Any] | Rows = precomputed
         self.waveforms: npt.NDArray[Any] = waveforms
         self.spec: SpectrogramSpec = spec
         self.augmentation: WaveAugmentation = augmentation
         self.device: str = device
-        self.rows: npt.NDArray[Any] = (
-            np.arange(len(waveforms)) if rows is None else np.asarray(rows, np.int64)
-        )
-        if len(self.rows) != len(kept) or waveforms.shape[1:] != (spec.samples,):
+        if waveform_rows is None:
+            waveform_rows = np.arange(len(waveforms))
+        self.waveform_rows: npt.NDArray[Any] = np.asarray(waveform_rows, np.int64)
+        if len(self.waveform_rows) != len(precomputed) or waveforms.shape[1:] != (spec.samples,):
             raise InputError(
-                f"`waveforms` must be one of {spec.samples} samples for each of {len(kept)} "
-                f"spectrograms. Received: {waveforms.shape} and {len(self.rows)} rows."
+                f"`waveforms` must be one of {spec.samples} samples for each of {len(precomputed)} "
+                f"spectrograms. Received: {waveforms.shape} and {len(self.waveform_rows)} rows."
             )
-        self.shape: tuple[int, ...] = kept.shape
+        self.shape: tuple[int, ...] = precomputed.shape
 
     @classmethod
     def joined(
-        cls, parts: Sequence["LiveSpectrograms | npt.NDArray[Any] | Rows"]
+        cls, sets: Sequence["LiveSpectrograms | npt.NDArray[Any] | Rows"]
     ) -> "LiveSpectrograms":
         """Concatenate several sets; spectrograms without waveforms are used unchanged.
 
@@ -75,22 +75,26 @@ class LiveSpectrograms:
             InputError: if the sets differ in waveforms, spec or augmentation, or none has
                 waveforms.
         """
-        live = [part for part in parts if isinstance(part, LiveSpectrograms)]
-        if not live or any(
-            part.waveforms is not live[0].waveforms
-            or (part.spec, part.augmentation) != (live[0].spec, live[0].augmentation)
-            for part in live
+        live_sets = [each for each in sets if isinstance(each, LiveSpectrograms)]
+        if not live_sets or any(
+            live.waveforms is not live_sets[0].waveforms
+            or live.spec != live_sets[0].spec
+            or live.augmentation != live_sets[0].augmentation
+            for live in live_sets
         ):
             raise InputError(
-                f"`parts` must be of one set of waveforms. Received: {len(parts)} parts, of which "
-                f"{len(live)} have waveforms."
+                f"`sets` must share one array of waveforms. Received: {len(sets)} sets, of which "
+                f"{len(live_sets)} have waveforms."
             )
-        kept = [part.kept if isinstance(part, LiveSpectrograms) else part for part in parts]
-        rows = [
-            part.rows if isinstance(part, LiveSpectrograms) else np.full(len(part), _NO_WAVEFORM)
-            for part in parts
-        ]
-        return live[0]._with(_concatenated(kept), np.concatenate(rows))
+        precomputed, waveform_rows = [], []
+        for spectrograms in sets:
+            if isinstance(spectrograms, LiveSpectrograms):
+                precomputed.append(spectrograms.precomputed)
+                waveform_rows.append(spectrograms.waveform_rows)
+            else:
+                precomputed.append(spectrograms)
+                waveform_rows.append(np.full(len(spectrograms), _NO_WAVEFORM))
+        return live_sets[0]._with(_concatenate_stored(precomputed), np.concatenate(waveform_rows))
 
     @property
     def is_random(self) -> bool:
@@ -102,53 +106,64 @@ class LiveSpectrograms:
         return len(self.shape)
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.waveform_rows)
 
     def __getitem__(self, index: Any) -> npt.NDArray[Any]:
         """Return precomputed spectrograms, indexed as in NumPy."""
-        return self.kept[index]
+        return self.precomputed[index]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        return np.asarray(self.kept, dtype)
+        return np.asarray(self.precomputed, dtype)
 
     def select(self, index: Any) -> "LiveSpectrograms":
         """Return the spectrograms at a slice, integers ``(m,)`` or a mask ``(n,)``.
 
         The result keeps the waveforms of these spectrograms.
         """
-        kept = self.kept.select(index) if isinstance(self.kept, Rows) else self.kept[index]
-        return self._with(kept, self.rows[index])
+        precomputed = self.precomputed
+        selected = (
+            precomputed.select(index) if isinstance(precomputed, Rows) else precomputed[index]
+        )
+        return self._with(selected, self.waveform_rows[index])
 
     def augmented(self, augmentation: WaveAugmentation) -> "LiveSpectrograms":
         """Return the same spectrograms and waveforms with another augmentation."""
-        given = self.kept, self.waveforms, self.spec, augmentation, self.device
-        return LiveSpectrograms(*given, self.rows)
+        return LiveSpectrograms(
+            self.precomputed,
+            self.waveforms,
+            self.spec,
+            augmentation,
+            self.device,
+            self.waveform_rows,
+        )
 
-    def batch(self, chosen: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def batch(self, indices: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Compute spectrograms of augmented waveforms, in a graph.
 
         Args:
-            chosen: integers ``(batch,)``.
-            seed: int ``(2,)``, of the augmentation.
+            indices: integers ``(batch,)``, the spectrograms of the batch.
+            seed: int ``(2,)``, seed of the augmentation.
 
         Returns:
-            Float32 ``(batch, frames, bins, 1)`` in [-1, 1], rounded to float16 as the precomputed
-            ones.
+            Float32 ``(batch, frames, bins, 1)`` in [-1, 1], rounded to float16 like the precomputed
+            spectrograms.
         """
-        waves = looked_up(self._waves, chosen, [self.spec.samples])
+        waves = read_in_graph(self._read_waveforms, indices, [self.spec.samples])
         # ``Dataset.map`` runs on the CPU; only the ops inside can run on an accelerator. TensorFlow
         # copies their inputs.
         with tf.device(self.device):
-            own_seed = tf.convert_to_tensor(tf.random.fold_in(seed, 1))
-            waves = augment(waves, own_seed, self.augmentation)
-            made = tf.cast(tf.cast(self._transformed(waves), tf.float16), tf.float32)
-        if (self.rows == _NO_WAVEFORM).any():
-            without = tf.gather(tf.constant(self.rows == _NO_WAVEFORM), chosen)
-            kept = looked_up(self._generated, chosen, self.shape[1:])
-            made = tf.where(without[:, tf.newaxis, tf.newaxis, tf.newaxis], kept, made)
-        return made
+            augment_seed = tf.convert_to_tensor(tf.random.fold_in(seed, 1))
+            waves = augment(waves, augment_seed, self.augmentation)
+            spectrograms = tf.cast(tf.cast(self._transform(waves), tf.float16), tf.float32)
+        has_no_waveform = self.waveform_rows == _NO_WAVEFORM
+        if has_no_waveform.any():
+            is_unchanged = tf.gather(tf.constant(has_no_waveform), indices)
+            unchanged = read_in_graph(self._read_unchanged, indices, self.shape[1:])
+            is_unchanged = is_unchanged[:, tf.newaxis, tf.newaxis, tf.newaxis]
+            spectrograms = tf.where(is_unchanged, unchanged, spectrograms)
+        return spectrograms
 
-    def _transformed(self, waves: tf.Tensor) -> tf.Tensor:
+    def _transform(self, waves: tf.Tensor) -> tf.Tensor:
         if "CPU" not in self.device:
             return to_spectrogram(waves, self.spec)
         # One clip at a time: the frames of a clip fit into the cache of a CPU, those of a batch do
@@ -160,28 +175,31 @@ class LiveSpectrograms:
             fn_output_signature=tf.TensorSpec(self.spec.shape),
         )
 
-    def _waves(self, chosen: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Waveforms of spectrograms; silence for spectrograms without a waveform."""
-        rows = self.rows[chosen]
-        found = self.waveforms[np.maximum(rows, 0)]
-        found[rows == _NO_WAVEFORM] = 0.0
-        return found
+    def _read_waveforms(self, indices: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the waveforms of spectrograms; silence for those without a waveform."""
+        rows = self.waveform_rows[indices]
+        waveforms = self.waveforms[np.maximum(rows, 0)]
+        waveforms[rows == _NO_WAVEFORM] = 0.0
+        return waveforms
 
-    def _generated(self, chosen: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Spectrograms without a waveform; 0 for all others, which are not read."""
-        found = np.zeros((len(chosen), *self.shape[1:]), self.dtype)
-        without = self.rows[chosen] == _NO_WAVEFORM
-        if without.any():
-            found[without] = self.kept[chosen[without]]
-        return found
+    def _read_unchanged(self, indices: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Read the spectrograms without a waveform; return 0 for all others."""
+        spectrograms = np.zeros((len(indices), *self.shape[1:]), self.dtype)
+        is_unchanged = self.waveform_rows[indices] == _NO_WAVEFORM
+        if is_unchanged.any():
+            spectrograms[is_unchanged] = self.precomputed[indices[is_unchanged]]
+        return spectrograms
 
-    def _with(self, kept: npt.NDArray[Any] | Rows, rows: npt.NDArray[Any]) -> "LiveSpectrograms":
-        given = self.waveforms, self.spec, self.augmentation, self.device
-        return LiveSpectrograms(kept, *given, rows)
+    def _with(
+        self, precomputed: npt.NDArray[Any] | Rows, waveform_rows: npt.NDArray[Any]
+    ) -> "LiveSpectrograms":
+        return LiveSpectrograms(
+            precomputed, self.waveforms, self.spec, self.augmentation, self.device, waveform_rows
+        )
 
 
-def one_after_another(
-    parts: Sequence[npt.NDArray[Any] | Rows | LiveSpectrograms],
+def concatenate_spectrograms(
+    sets: Sequence[npt.NDArray[Any] | Rows | LiveSpectrograms],
 ) -> npt.NDArray[Any] | Rows | LiveSpectrograms:
     """Concatenate spectrograms of several sets.
 
@@ -191,18 +209,26 @@ def one_after_another(
         InputError: as :meth:`LiveSpectrograms.joined` and
             :meth:`serkit.training.shards.Rows.joined`.
     """
-    stored = [part for part in parts if not isinstance(part, LiveSpectrograms)]
-    return _concatenated(stored) if len(stored) == len(parts) else LiveSpectrograms.joined(parts)
+    stored = [each for each in sets if not isinstance(each, LiveSpectrograms)]
+    if len(stored) < len(sets):
+        return LiveSpectrograms.joined(sets)
+    return _concatenate_stored(stored)
 
 
-def _concatenated(parts: Sequence[npt.NDArray[Any] | Rows]) -> npt.NDArray[Any] | Rows:
-    rows = [part for part in parts if isinstance(part, Rows)]
-    return Rows.joined(rows) if len(rows) == len(parts) else np.concatenate(parts)
+def _concatenate_stored(sets: Sequence[npt.NDArray[Any] | Rows]) -> npt.NDArray[Any] | Rows:
+    rows = [each for each in sets if isinstance(each, Rows)]
+    return Rows.joined(rows) if len(rows) == len(sets) else np.concatenate(sets)
 
 
-def looked_up(
-    read: Callable[[npt.NDArray[Any]], npt.NDArray[Any]], chosen: tf.Tensor, shape: Sequence[int]
+def read_in_graph(
+    read: Callable[[npt.NDArray[Any]], npt.NDArray[Any]], indices: tf.Tensor, shape: Sequence[int]
 ) -> tf.Tensor:
-    """Call ``read`` on integers ``(batch,)`` in a graph; return float32 ``(batch, *shape)``."""
-    found = tf.numpy_function(read, [chosen], tf.float32, stateful=False)
-    return tf.ensure_shape(found, [*chosen.shape, *shape])
+    """Call a Python function in a graph.
+
+    Args:
+        read: function from integers ``(batch,)`` to float32 ``(batch, *shape)``.
+        indices: integers ``(batch,)``.
+        shape: shape of one value.
+    """
+    values = tf.numpy_function(read, [indices], tf.float32, stateful=False)
+    return tf.ensure_shape(values, [*indices.shape, *shape])

@@ -1,4 +1,4 @@
-"""The numeric precision that a network computes in."""
+"""Choose and set the numeric precision in which a network computes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,48 +8,56 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-FLOAT32, BFLOAT16 = "float32", "mixed_bfloat16"
-PRECISIONS = (FLOAT32, BFLOAT16)
+FLOAT32 = "float32"
+MIXED_BFLOAT16 = "mixed_bfloat16"
+PRECISIONS = (FLOAT32, MIXED_BFLOAT16)
 """Dtype policies: float32, or bfloat16 computation with weights in float32."""
 
-# Linux' names for processor units that multiply in bfloat16: AMD's and Intel's AVX-512 units,
-# Intel's tiles, Arm's units.
-_UNITS = {"avx512_bf16", "amx_bf16", "bf16"}
-_AMPERE = (8, 0)
-_PROCESSOR = Path("/proc/cpuinfo")
+# Linux' flags of processors that multiply in bfloat16: AMD's and Intel's AVX-512 units, Intel's
+# tiles, Arm's units.
+_BFLOAT16_CPU_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+_CPUINFO_PATH = Path("/proc/cpuinfo")
+# NVIDIA's compute capability of Ampere, the first architecture with bfloat16 units.
+_MIN_COMPUTE_CAPABILITY = (8, 0)
 
 
 @cache
 def fastest_precision() -> str:
-    """Return ``mixed_bfloat16`` if this machine multiplies faster in it than in float32.
+    """Return the faster dtype policy on this machine.
 
-    This is so if the first GPU is an NVIDIA Ampere or later, or if there is no GPU and the
-    processor has bfloat16 units according to Linux. Otherwise ``float32`` is returned: bfloat16
-    would be emulated, which is several times slower.
+    It is ``mixed_bfloat16`` if the first GPU is an NVIDIA Ampere or later, or if there is no GPU
+    and the processor has bfloat16 units according to Linux. Otherwise it is ``float32``, because
+    TensorFlow would emulate bfloat16, which is several times slower.
 
     Example:
         >>> fastest_precision() in PRECISIONS
         True
     """
     if gpus := tf.config.list_physical_devices("GPU"):
-        found = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability")
-        return BFLOAT16 if found and found >= _AMPERE else FLOAT32
-    return BFLOAT16 if _UNITS & set(_features(_PROCESSOR)) else FLOAT32
+        details = tf.config.experimental.get_device_details(gpus[0])
+        compute_capability = details.get("compute_capability")
+        is_fast = compute_capability and compute_capability >= _MIN_COMPUTE_CAPABILITY
+    else:
+        is_fast = _BFLOAT16_CPU_FLAGS & _cpu_flags(_CPUINFO_PATH)
+    return MIXED_BFLOAT16 if is_fast else FLOAT32
 
 
-def _features(file: Path) -> list[str]:
-    """Processor flags from a file like Linux' ``/proc/cpuinfo``; empty if there is no file."""
-    lines = file.read_text().splitlines() if file.exists() else []
-    named = [line.split(":", 1)[1] for line in lines if line.startswith(("flags", "Features"))]
-    return named[0].split() if named else []
+def _cpu_flags(cpuinfo: Path) -> set[str]:
+    """Return a processor's flags from a file like ``/proc/cpuinfo``; none without the file."""
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    for line in lines:
+        # x86 processors have flags, Arm processors have Features. All cores have the same.
+        if line.startswith(("flags", "Features")):
+            return set(line.split(":", 1)[1].split())
+    return set()
 
 
 @contextmanager
-def precision(policy: str) -> Iterator[None]:
-    """Set the Keras dtype policy for layers created inside; restore the earlier one afterwards."""
-    before = keras.config.dtype_policy()
+def dtype_policy_scope(policy: str) -> Iterator[None]:
+    """Set Keras' dtype policy for layers created inside the block; restore the previous policy."""
+    previous_policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
         yield
     finally:
-        keras.config.set_dtype_policy(before)
+        keras.config.set_dtype_policy(previous_policy)

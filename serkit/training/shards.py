@@ -1,8 +1,9 @@
 """Files of the spectrogram cache, and reading their rows on demand.
 
 A shard is a ``.npy`` file, which ``np.load`` reads, with an index after the array. The index is
-JSON with the clips' keys and a CRC-32 of all bytes before it. The index's own length and CRC-32
-follow. Array and index are in one file, because of two files one could be missing.
+JSON with the clips' keys and a CRC-32 of all bytes before the index. A tail of fixed size ends the
+file: it holds the length and the CRC-32 of the index. Array and index are in one file, because one
+of two files could be missing.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ import struct
 import weakref
 import zlib
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -32,8 +34,8 @@ class Rows:
     readable after their file is removed.
 
     Args:
-        codes: one array of codes per spectrogram.
-        shape: of one spectrogram.
+        codes: one array of unsigned codes per spectrogram, as :class:`Shard` holds them.
+        shape: shape of one spectrogram.
         table: value of each code, float32 (:func:`serkit.training.cache.decoding_table`).
     """
 
@@ -47,20 +49,20 @@ class Rows:
         self.shape: tuple[int, ...] = (len(self._codes), *shape)
 
     @classmethod
-    def joined(cls, parts: Sequence["Rows"]) -> "Rows":
+    def joined(cls, sets: Sequence["Rows"]) -> "Rows":
         """Concatenate several sets of rows without reading them.
 
         Raises:
             InputError: if there are no sets, or their shapes or decoding tables differ.
         """
-        kinds = {(part.shape[1:], part._table.tobytes()) for part in parts}
-        if len(kinds) != 1:
+        formats = {(rows.shape[1:], rows._table.tobytes()) for rows in sets}
+        if len(formats) != 1:
             raise InputError(
-                "`parts` must be one or more sets of one shape and decoding table. "
-                f"Received: {len(parts)} sets of {len(kinds)} kinds."
+                "`sets` must be one or more sets of one shape and decoding table. "
+                f"Received: {len(sets)} sets of {len(formats)} kinds."
             )
-        codes = [part._codes[position] for part in parts for position in part._positions]
-        return cls(codes, parts[0].shape[1:], parts[0]._table)
+        codes = [row_codes for rows in sets for row_codes in rows._codes]
+        return cls(codes, sets[0].shape[1:], sets[0]._table)
 
     @property
     def ndim(self) -> int:
@@ -77,10 +79,10 @@ class Rows:
         """
         positions = self._positions[index]
         out = np.empty((*np.shape(positions), *self.shape[1:]), self.dtype)
-        flat = out.reshape(-1, *self.shape[1:])
-        for place, position in enumerate(np.ravel(positions)):
+        out_rows = out.reshape(-1, *self.shape[1:])
+        for out_row, position in zip(out_rows, np.ravel(positions), strict=True):
             # Every code is in the table; with "clip" NumPy needs no second buffer.
-            np.take(self._table, self._codes[position], out=flat[place], mode="clip")
+            np.take(self._table, self._codes[position], out=out_row, mode="clip")
         return out
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
@@ -90,38 +92,47 @@ class Rows:
 
     def select(self, index: Any) -> "Rows":
         """Return the rows at a slice, integers ``(m,)`` or a mask ``(n,)``; reads no values."""
-        chosen = [self._codes[position] for position in self._positions[index]]
-        return Rows(chosen, self.shape[1:], self._table)
+        selected_codes = [self._codes[position] for position in self._positions[index]]
+        return Rows(selected_codes, self.shape[1:], self._table)
 
 
+# The last bytes of a shard: ``_MAGIC``, and the length and CRC-32 of the index.
 _TAIL = struct.Struct("<8sII")
 _MAGIC = b"serkitS1"
 
 
 class DamagedShard(SerkitError):
-    """The file is not a complete, unchanged shard of the expected entry; the message says why."""
+    """The file is not a complete, unchanged shard of the expected settings."""
 
 
-def pack(entry: str, keys: Sequence[str], codes: npt.NDArray[Any]) -> list[bytes | memoryview]:
-    """Return the bytes of a shard, in several buffers.
+def pack(
+    settings_digest: str, keys: Sequence[str], codes: npt.NDArray[Any]
+) -> list[bytes | memoryview]:
+    """Return the bytes of a shard, in several chunks.
 
     Args:
-        entry: identifies the settings of the spectrograms; :class:`Shard` must get the same value.
+        settings_digest: digest of the spectrograms' settings; :class:`Shard` must get the same
+            value.
         keys: one per spectrogram.
         codes: ``(n, *shape)``, contiguous.
     """
     buffer = io.BytesIO()
-    description = np.lib.format.header_data_from_array_1_0(codes)
-    np.lib.format.write_array_header_1_0(buffer, description)
-    header, data = buffer.getvalue(), codes.data.cast("B")
-    checksum = zlib.crc32(data, zlib.crc32(header))
-    text = json.dumps(
-        {"entry": entry, "start": len(header), "crc32": checksum, "keys": list(keys)}
-    ).encode()
-    return [header, data, text, _TAIL.pack(_MAGIC, len(text), zlib.crc32(text))]
+    npy_header = np.lib.format.header_data_from_array_1_0(codes)
+    np.lib.format.write_array_header_1_0(buffer, npy_header)
+    header, array_bytes = buffer.getvalue(), codes.data.cast("B")
+    index = {
+        "entry": settings_digest,
+        "start": len(header),
+        "crc32": zlib.crc32(array_bytes, zlib.crc32(header)),
+        "keys": list(keys),
+    }
+    index_bytes = json.dumps(index).encode()
+    tail = _TAIL.pack(_MAGIC, len(index_bytes), zlib.crc32(index_bytes))
+    return [header, array_bytes, index_bytes, tail]
 
 
-# The files that this process has mapped. Arrays of codes refer to the mapping.
+# The paths of the files that this process has mapped. An entry disappears when nothing refers to
+# the mapping any more; arrays of codes refer to it.
 _IN_USE: weakref.WeakKeyDictionary[mmap.mmap, Path] = weakref.WeakKeyDictionary()
 
 
@@ -129,13 +140,13 @@ class Shard:
     """A memory-mapped shard.
 
     While this object or an array of its codes exists, :func:`make_room` of this process does not
-    remove the file. Another process may: then the codes stay readable here, because the operating
-    system keeps a mapped file (Windows refuses to remove it).
+    delete the file. If another process deletes the file, the codes stay readable here, because the
+    operating system keeps a mapped file. (Windows refuses to delete a mapped file.)
 
     Args:
-        path: the file.
-        entry: identifies the settings of the spectrograms, as given to :func:`pack`.
-        shape: of one spectrogram.
+        path: path of the file.
+        settings_digest: digest of the spectrograms' settings, as given to :func:`pack`.
+        shape: shape of one spectrogram.
         dtype: unsigned type that the codes are read as.
 
     Attributes:
@@ -143,79 +154,81 @@ class Shard:
         codes: read-only ``(n, *shape)``.
 
     Raises:
-        DamagedShard: if the file is truncated, too long or of another entry, or its index is
-            damaged. The array is not read; see :meth:`is_intact`.
+        DamagedShard: if the file is truncated, too long or of other settings, or its index is
+            damaged. The array is not read; see :attr:`is_intact`.
         OSError: if the file does not exist or cannot be opened.
     """
 
     def __init__(
-        self, path: Path, entry: str, shape: tuple[int, ...], dtype: np.dtype[Any]
+        self, path: Path, settings_digest: str, shape: tuple[int, ...], dtype: np.dtype[Any]
     ) -> None:
         with open(path, "rb") as file:
-            index, self._end = _read_index(file)
-            if index["entry"] != entry:
+            index, self._array_end = _read_index(file)
+            if index["entry"] != settings_digest:
                 raise DamagedShard("it belongs to another setting of the cache")
             self.keys: tuple[str, ...] = tuple(index["keys"])
-            self._checksum, start = index["crc32"], index["start"]
-            full = (len(self.keys), *shape)
-            expected = start + int(np.prod(full)) * dtype.itemsize
-            if self._end != expected:
-                raise DamagedShard(f"its array ends at byte {self._end}, not {expected}")
-            self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        # Keyed by the mapping: a file can be mapped several times.
-        _IN_USE[self._mapped] = path.resolve()
-        count = int(np.prod(full))
-        self.codes: npt.NDArray[Any] = np.frombuffer(self._mapped, dtype, count, start).reshape(
-            full
-        )
+            self._checksum, array_start = index["crc32"], index["start"]
+            array_shape = (len(self.keys), *shape)
+            code_count = int(np.prod(array_shape))
+            expected_end = array_start + code_count * dtype.itemsize
+            if self._array_end != expected_end:
+                raise DamagedShard(f"its array ends at byte {self._array_end}, not {expected_end}")
+            self._mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        # The mapping is the key, not the path, because a file can be mapped several times.
+        _IN_USE[self._mapping] = path.resolve()
+        codes = np.frombuffer(self._mapping, dtype, code_count, array_start)
+        self.codes: npt.NDArray[Any] = codes.reshape(array_shape)
 
+    @cached_property
     def is_intact(self) -> bool:
-        """Return whether the array still matches its CRC-32; reads the whole array."""
-        with memoryview(self._mapped) as view:
-            return zlib.crc32(view[: self._end]) == self._checksum
+        """Whether the array matches its CRC-32; the first access reads the whole array."""
+        with memoryview(self._mapping) as view:
+            return zlib.crc32(view[: self._array_end]) == self._checksum
 
 
 def _read_index(file: BinaryIO) -> tuple[dict, int]:
-    size = os.fstat(file.fileno()).st_size
-    if size < _TAIL.size:
-        raise DamagedShard(f"it has {size} bytes only")
-    file.seek(size - _TAIL.size)
-    magic, length, checksum = _TAIL.unpack(file.read(_TAIL.size))
-    end = size - _TAIL.size - length
-    if magic != _MAGIC or end < 0:
+    """Return the index of a shard, and the position of the byte at which the array ends."""
+    file_size = os.fstat(file.fileno()).st_size
+    if file_size < _TAIL.size:
+        raise DamagedShard(f"it has {file_size} bytes only")
+    file.seek(file_size - _TAIL.size)
+    magic, index_size, checksum = _TAIL.unpack(file.read(_TAIL.size))
+    index_start = file_size - _TAIL.size - index_size
+    if magic != _MAGIC or index_start < 0:
         raise DamagedShard("it has no index at its end")
-    file.seek(end)
-    text = file.read(length)
-    if zlib.crc32(text) != checksum:
+    file.seek(index_start)
+    index_bytes = file.read(index_size)
+    if zlib.crc32(index_bytes) != checksum:
         raise DamagedShard("its index has a wrong CRC-32")
-    return json.loads(text), end
+    return json.loads(index_bytes), index_start
 
 
 def make_room(paths: Iterable[Path], needed: int, limit: int) -> int:
-    """Remove least recently used shards until ``needed`` more bytes fit within ``limit``.
+    """Delete least recently used shards until ``needed`` more bytes fit within ``limit``.
 
-    A shard that this process has open as a :class:`Shard` stays. Only one process at a time may
-    call this function for the same paths.
+    Shards that this process has mapped, see :class:`Shard`, are not deleted. Only one process at a
+    time may call this function for the same paths.
 
     Args:
-        paths: shards; the modification time of a file is its time of last use.
-        needed: bytes to be added.
+        paths: paths of shards; the modification time of a file is its time of last use.
+        needed: number of bytes to be added.
         limit: maximum size of all shards together, in bytes, after the addition.
 
     Returns:
-        Bytes of all shards after the addition; above ``limit`` if too many shards are in use.
+        Size of all shards in bytes after the addition; above ``limit`` if too few shards could be
+        deleted.
     """
-    in_use = set(_IN_USE.values())
+    paths_in_use = set(_IN_USE.values())
     shards = []
     for path in paths:
         with contextlib.suppress(FileNotFoundError):
-            state = path.stat()
-            shards.append((state.st_mtime_ns, state.st_size, path))
-    total = needed + sum(size for _, size, _ in shards)
+            status = path.stat()
+            shards.append((status.st_mtime_ns, status.st_size, path))
+    total_size = needed + sum(size for _, size, _ in shards)
     for _, size, path in sorted(shards):
-        if total > limit and path.resolve() not in in_use:
-            # Windows refuses if another process has the file open.
+        if total_size > limit and path.resolve() not in paths_in_use:
+            # Windows refuses to delete a file that another process has open.
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
-                total -= size
-    return total
+                total_size -= size
+    return total_size

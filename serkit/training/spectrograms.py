@@ -1,4 +1,4 @@
-"""The spectrograms of a corpus, computed by tf.data."""
+"""Compute the spectrograms of a corpus with tf.data."""
 
 import itertools
 import logging
@@ -27,13 +27,13 @@ _log = logging.getLogger(__name__)
 
 
 class Skipped:
-    """Collects the files that a pipeline leaves out.
+    """Collect the files that a pipeline leaves out.
 
     Args:
         log: whether to log one warning per file; False if the caller reports the files.
 
     Attributes:
-        files: problem of each file, by its path, in the order of discovery.
+        files: the problem of each file that was left out, by path, in the order of discovery.
     """
 
     def __init__(self, log: bool = True) -> None:
@@ -55,21 +55,22 @@ class Skipped:
                     _log.warning("skipped %s: %s", path, problem)
 
     def readable(self, files: Sequence[str]) -> list[int]:
-        """Return the positions of the files that exist and can be read; add the others."""
-        places = []
-        for place, path in enumerate(files):
+        """Return the positions of the files that exist and can be read; add the other files."""
+        positions = []
+        for position, path in enumerate(files):
             if os.path.isfile(path) and os.access(path, os.R_OK):
-                places.append(place)
+                positions.append(position)
             else:
                 self.add(path, "cannot be opened" if os.path.exists(path) else "is not there")
-        return places
+        return positions
 
-    def usable(self, path: tf.Tensor, status: tf.Tensor) -> tf.Tensor:
+    def is_usable(self, path: tf.Tensor, status: tf.Tensor) -> tf.Tensor:
         """Return, in a graph, whether ``status`` is empty; add the file if it is not.
 
-        The Python call is declared stateless, because otherwise tf.data would read one file after
-        another where ops are deterministic. TensorFlow may therefore drop a call whose result is
-        not used. Use this method in ``Dataset.filter``, which also keeps the order.
+        Use this method in ``Dataset.filter``, which uses its result and keeps the order of the
+        files. TensorFlow may drop a call whose result is not used, because the Python function is
+        declared stateless. Otherwise tf.data would read one file after another where ops are
+        deterministic.
 
         Args:
             path: scalar string.
@@ -79,29 +80,29 @@ class Skipped:
             bool scalar.
         """
 
-        def tell(path: bytes, status: bytes) -> bool:
+        def add_and_reject(path: bytes, status: bytes) -> bool:
             self.add(os.fsdecode(path), status.decode())
             return False
 
         # Python is called for bad files only; good files do not wait for Python's lock.
-        told = tf.cond(
+        is_usable = tf.cond(
             status == b"",
             lambda: tf.constant(True),
-            lambda: tf.numpy_function(tell, [path, status], tf.bool, stateful=False),
+            lambda: tf.numpy_function(add_and_reject, [path, status], tf.bool, stateful=False),
         )
-        return tf.ensure_shape(told, [])
+        return tf.ensure_shape(is_usable, [])
 
-    def rest(self, corpus: Corpus) -> Corpus:
+    def remaining(self, corpus: Corpus) -> Corpus:
         """Return the corpus without the clips that were left out, in order."""
         return corpus.where(lambda clip: str(corpus.file(clip)) not in self.files)
 
 
-Computed = tuple[npt.NDArray[Any], npt.NDArray[Any]]
+ComputedBatch = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 """Positions of clips ``(batch,)``, and their spectrograms ``(batch, frames, bins, 1)``."""
 
-# Increase when the same samples and spec give other numbers than before.
-_RECIPE = "3"
-_SPEEDS = (0.5, 2.0)
+# Part of the cache key. Increase it when the same samples and spec give other values than before.
+_CODE_VERSION = "3"
+_SPEED_RANGE = (0.5, 2.0)
 
 
 def spectrogram_dataset(
@@ -111,21 +112,22 @@ def spectrogram_dataset(
     *,
     skipped: Skipped | None = None,
     device: str | None = None,
-    together: int | None = None,
+    clips_per_transform: int | None = None,
     dtype: tf.DType = tf.float32,
     speed: float = 1.0,
 ) -> "tf.data.Dataset[tuple[tf.Tensor, ...]]":
     """Return a dataset of the spectrograms of recordings, in order.
 
     Args:
-        files: WAV, FLAC, MP3 or Ogg Vorbis.
+        files: paths of WAV, FLAC, MP3 or Ogg Vorbis files.
         spec: settings of the spectrograms.
         batch_size: spectrograms per batch; the last batch may have fewer.
         skipped: collects the files that cannot be used, which are left out. If None, the first such
             file ends the iteration with an error that names it.
-        device: where the spectrograms are computed; default: the first accelerator, else the CPU.
-        together: clips per transform; default: 1 on a CPU, whose cache holds one clip, and
-            ``batch_size`` on an accelerator, which needs many clips to be fully used.
+        device: device on which the spectrograms are computed; default: the first accelerator, else
+            the CPU.
+        clips_per_transform: default: 1 on a CPU, whose cache holds one clip, and ``batch_size`` on
+            an accelerator, which needs many clips to be fully used.
         dtype: float32 or bfloat16.
         speed: playback speed of the recordings, 0.5 to 2; see
             :func:`serkit.audio.speed.change_speed`.
@@ -137,13 +139,13 @@ def spectrogram_dataset(
     Raises:
         InputError: if ``speed`` is out of range.
     """
-    check_range("speed", speed, *_SPEEDS)
+    check_range("speed", speed, *_SPEED_RANGE)
     device = accelerator() if device is None else device
-    together = together or (1 if "CPU" in device else batch_size)
+    clips_per_transform = clips_per_transform or (1 if "CPU" in device else batch_size)
     cores = joblib.cpu_count()
     readable = range(len(files)) if skipped is None else skipped.readable(files)
     rows = tf.constant(list(readable), tf.int64)
-    names = tf.constant([files[row] for row in readable], tf.string)
+    paths = tf.constant([files[row] for row in readable], tf.string)
 
     def transform(waves: tf.Tensor) -> tf.Tensor:
         # ``Dataset.map`` runs on the CPU; TensorFlow copies its function's inputs to the device.
@@ -152,20 +154,21 @@ def spectrogram_dataset(
                 waves = change_speed(waves, tf.fill(tf.shape(waves)[:1], speed))
             return to_spectrogram(waves, spec, dtype)
 
-    dataset = tf.data.Dataset.from_tensor_slices((rows, names))
-    if together == 1:
+    dataset = tf.data.Dataset.from_tensor_slices((rows, paths))
+    if clips_per_transform == 1:
         # Transform in the map that decodes: a second map costs three per cent.
-        one = _loaded(
+        dataset = _load(
             dataset, spec, skipped, 2 * cores, lambda wave: transform(wave[tf.newaxis])[0]
         )
-        dataset = one.batch(batch_size)
+        dataset = dataset.batch(batch_size)
     else:
-        dataset = _loaded(dataset, spec, skipped, 2 * cores, tf.identity).batch(together)
-        dataset = dataset.map(lambda row, waves: (row, transform(waves)), cores)
-        dataset = dataset if together == batch_size else dataset.rebatch(batch_size)
-    # All numbers of workers are given, so there is nothing to tune. The FFT has threads of its own.
-    # A thread that waits for them leaves its core to another thread: with one thread per core,
-    # cores were idle.
+        dataset = _load(dataset, spec, skipped, 2 * cores, tf.identity)
+        dataset = dataset.batch(clips_per_transform)
+        dataset = dataset.map(lambda rows, waves: (rows, transform(waves)), cores)
+        if clips_per_transform != batch_size:
+            dataset = dataset.rebatch(batch_size)
+    # All numbers of workers are fixed, so there is nothing to tune. The FFT has threads of its own.
+    # A thread that waits for the FFT leaves its core idle. So there are more threads than cores.
     options = tf.data.Options()
     options.autotune.enabled = False
     options.threading.private_threadpool_size = cores + -(-cores // 2)
@@ -175,7 +178,7 @@ def spectrogram_dataset(
     return dataset.prefetch(1).with_options(options)
 
 
-def _loaded(
+def _load(
     files: tf.data.Dataset,
     spec: SpectrogramSpec,
     skipped: Skipped | None,
@@ -195,15 +198,15 @@ def _loaded(
     dataset = files.map(load, workers)
     if skipped is None:
         return dataset
-    # Filter sequentially, so that bad files are reported in order.
-    dataset = dataset.filter(lambda *row: skipped.usable(row[2], row[3]))
+    # ``filter`` is sequential, so bad files are reported in order.
+    dataset = dataset.filter(lambda *element: skipped.is_usable(path=element[2], status=element[3]))
     return dataset.map(lambda row, values, path, status: (row, values))
 
 
 def accelerator() -> str:
     """Return the name of the first GPU, else of the CPU, such as ``/device:CPU:0``."""
-    found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    return found[0].name
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return devices[0].name
 
 
 def compute_spectrograms(
@@ -213,7 +216,9 @@ def compute_spectrograms(
     cache: Path | str | ArrayCache,
     skipped: Skipped | None = None,
     speed: float = 1.0,
-    track: Callable[[Iterable[Computed], int], Iterable[Computed]] = lambda items, total: items,
+    track: Callable[
+        [Iterable[ComputedBatch], int], Iterable[ComputedBatch]
+    ] = lambda items, total: items,
 ) -> Rows:
     """Return all spectrograms of a corpus, in order; compute those missing from ``cache``.
 
@@ -223,11 +228,11 @@ def compute_spectrograms(
         cache: folder, which runs and processes may share; or a cache opened for this spec and speed
             by :func:`open_cache`.
         skipped: collects the files that cannot be used; the result then has the clips of
-            ``skipped.rest(corpus)``. If None, the first such file raises an error.
+            ``skipped.remaining(corpus)``. If None, the first such file raises an error.
         speed: as for :func:`spectrogram_dataset`. Other speeds give more versions of the same
             recordings to train on.
-        track: wraps the iteration over the batches to compute, for a progress bar; gets the batches
-            and their number.
+        track: function that gets an iterable of the computed batches and their number, and yields
+            the batches; for a progress bar.
 
     Returns:
         ``(clips, frames, bins, 1)`` in [-1, 1], read from disk when indexed, as float32 (rounded by
@@ -256,16 +261,16 @@ def compute_spectrograms(
         cache = open_cache(cache, spec, speed=speed)
     # One round is enough, or two if a shard is damaged. If more are needed, the disk loses data.
     for _ in range(3):
-        clips = (corpus if skipped is None else skipped.rest(corpus)).clips
+        clips = (corpus if skipped is None else skipped.remaining(corpus)).clips
         keys = [clip.sha256 for clip in clips]
-        missing = [clips[place] for place in cache.missing(keys)]
-        if not missing and (rows := cache.read(keys)) is not None:
+        missing_clips = [clips[position] for position in cache.missing(keys)]
+        if not missing_clips and (rows := cache.read(keys)) is not None:
             return rows
-        files = [str(corpus.file(clip)) for clip in missing]
-        batches = _computed(files, spec, skipped, cache.shard_clips, speed)
-        pieces = -(-len(files) // cache.shard_clips)
-        for places, spectrograms in track(batches, pieces):
-            cache.write([missing[place].sha256 for place in places], spectrograms)
+        files = [str(corpus.file(clip)) for clip in missing_clips]
+        batches = _compute_batches(files, spec, skipped, cache.shard_clips, speed)
+        batch_count = -(-len(files) // cache.shard_clips)
+        for positions, spectrograms in track(batches, batch_count):
+            cache.write([missing_clips[position].sha256 for position in positions], spectrograms)
     raise OSError(f"{cache.folder} does not keep what is written to it")
 
 
@@ -282,16 +287,16 @@ def read_waveforms(corpus: Corpus, spec: SpectrogramSpec) -> npt.NDArray[Any]:
     Raises:
         RecordingError: if a file cannot be read or decoded; the message names it.
     """
-    found = np.empty((len(corpus), spec.samples), np.float32)
+    waveforms = np.empty((len(corpus), spec.samples), np.float32)
     files = [str(corpus.file(clip)) for clip in corpus.clips]
     dataset = tf.data.Dataset.from_tensor_slices((np.arange(len(files)), files))
     workers = 2 * joblib.cpu_count()
     try:
-        for rows, waves in _loaded(dataset, spec, None, workers, tf.identity).batch(32):
-            found[rows] = waves
+        for rows, waves in _load(dataset, spec, None, workers, tf.identity).batch(32):
+            waveforms[rows] = waves
     except tf.errors.OpError as error:
         raise RecordingError(_cause(error)) from error
-    return found
+    return waveforms
 
 
 def open_cache(
@@ -308,26 +313,30 @@ def open_cache(
         spec: settings of the spectrograms.
         dtype: ``float16``, or ``uint8`` at half the size, with the resolution of an 8-bit image.
         speed: playback speed of the recordings.
-        limits: see :class:`serkit.training.cache.ArrayCache`.
+        limits: ``limit_bytes`` and ``shard_clips`` of
+            :class:`serkit.training.cache.ArrayCache`.
     """
-    key = (_RECIPE, *astuple(spec)) if speed == 1.0 else (_RECIPE, *astuple(spec), speed)
-    return ArrayCache(folder, repr(key), spec.shape, dtype, **limits)
+    spec_key = (_CODE_VERSION, *astuple(spec))
+    if speed != 1.0:
+        spec_key = (*spec_key, speed)
+    return ArrayCache(folder, repr(spec_key), spec.shape, dtype, **limits)
 
 
-def _computed(
+def _compute_batches(
     files: Sequence[str], spec: SpectrogramSpec, skipped: Skipped | None, count: int, speed: float
-) -> Iterator[Computed]:
+) -> Iterator[ComputedBatch]:
     """Yield positions in ``files`` and their spectrograms, ``count`` at a time."""
-    batches = iter(spectrogram_dataset(files, spec, min(count, 32), skipped=skipped, speed=speed))
+    dataset = spectrogram_dataset(files, spec, min(count, 32), skipped=skipped, speed=speed)
+    batches = iter(dataset)
     while True:
         try:
-            piece = list(itertools.islice(batches, -(-count // 32)))
+            next_batches = list(itertools.islice(batches, -(-count // 32)))
         except tf.errors.OpError as error:
             raise RecordingError(_cause(error)) from error
-        if not piece:
+        if not next_batches:
             return
-        rows = np.concatenate([part.numpy() for part, _ in piece])
-        yield rows, np.concatenate([part.numpy() for _, part in piece])
+        positions = np.concatenate([positions.numpy() for positions, _ in next_batches])
+        yield positions, np.concatenate([values.numpy() for _, values in next_batches])
 
 
 def _cause(error: tf.errors.OpError) -> str:

@@ -46,17 +46,17 @@ def test_the_class_number_is_the_place_on_the_card(generator, tmp_path):
     several = replace(CARD, labels=("male_sad", "angry", "calm"))
     store_generator(generator(3), several, tmp_path)
     stored = load_generator(tmp_path)
-    assert [stored.number(label) for label in several.labels] == [0, 1, 2]
+    assert [stored.class_number(label) for label in several.labels] == [0, 1, 2]
     with pytest.raises(InputError, match="'sad'"):
-        stored.number("sad")
+        stored.class_number("sad")
 
 
 def test_a_generator_of_one_class_has_no_class_number(generator, tmp_path):
     store_generator(generator(), CARD, tmp_path)
     stored = load_generator(tmp_path)
-    assert stored.number("male_sad") is None
+    assert stored.class_number("male_sad") is None
     with pytest.raises(InputError, match="'angry'"):
-        stored.number("angry")
+        stored.class_number("angry")
 
 
 def test_a_network_that_is_not_the_cards_is_refused(generator, tmp_path):

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -25,6 +26,7 @@ import tensorflow as tf
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from conftest import SHAPE, small_discriminator, small_generator
 from serkit.gans.steps import apply_gradients
 from serkit.gans.dcgan import DCGAN, DCGANSettings
 from serkit.gans.small_data import DiffAugmentSettings
@@ -35,8 +37,8 @@ from serkit.datasets.splits import Speakers
 from serkit.training.examples import Examples
 
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-SIZE = {"width": 0.02, "batch_size": 4, "steps": 2, "steps_per_epoch": 2, "ema": 0.9}
-SIZE["augment"] = DiffAugmentSettings()
+SHORT = {"batch_size": 4, "steps": 2, "steps_per_epoch": 2, "ema": 0.9}
+SHORT["augment"] = DiffAugmentSettings()
 rng = np.random.default_rng(0)
 
 
@@ -51,12 +53,17 @@ def split(array):
     )
 
 
+def new_gan(kind, settings):
+    discriminator = small_discriminator("discriminator", dropout=0.4 if kind is DCGAN else 0.0)
+    return kind(settings, 0, generator=small_generator(), discriminators=[discriminator])
+
+
 def train(kind, settings, folder):
-    drawn = rng.uniform(-1, 1, (8, 224, 224, 1)).astype("float32")
+    drawn = rng.uniform(-1, 1, (8, *SHAPE)).astype("float32")
     examples = Examples(drawn, frozenset("a"))
     speakers = Speakers(frozenset("a"), frozenset("b"), frozenset("c"))
     with strategy.scope():
-        gan, again = kind(settings, 0), kind(settings, 0)
+        gan, again = new_gan(kind, settings), new_gan(kind, settings)
     begin = [np.array(variable) for variable in gan.state]
     noise = on_each(strategy.run(tf.function(lambda: gan.noise(2, gan.step_seed()))))
     history = fit_gan(gan, examples, speakers, 0, folder, verbose=0)
@@ -122,7 +129,7 @@ def descent():
     }
 
 
-dcgan, wgan_gp = DCGANSettings(**SIZE), WGANGPSettings(**SIZE, critic_steps=2)
+dcgan, wgan_gp = DCGANSettings(**SHORT), WGANGPSettings(**SHORT, critic_steps=2)
 for name in ("dcgan", "wgan_gp"):
     loaded = keras.saving.load_model(f"{sys.argv[1]}/{name}.keras")
     samples = sample(loaded.sampler, 2, 1)
@@ -162,12 +169,14 @@ def saved(tmp_path_factory) -> dict:
 
 @pytest.fixture(scope="module")
 def found(saved) -> dict:
+    # This folder, for the small networks in conftest.py.
+    paths = [str(Path(__file__).parent), *sys.path]
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(saved["folder"])],
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": os.pathsep.join(paths)},
     )
     assert done.returncode == 0, done.stderr[-3000:]
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("FOUND ")]

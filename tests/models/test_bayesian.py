@@ -5,9 +5,7 @@ from serkit.errors import InputError
 from serkit.layers import Conv2DVariational, DenseVariational
 from serkit.layers.variational import variational_layers
 from serkit.models.bayesian import (
-    bayesian_compact,
     bayesian_lenet5,
-    bayesian_vgg16,
     from_deterministic,
     last_block,
     linear_layers,
@@ -55,23 +53,12 @@ def test_vgg16_with_its_last_block_bayesian_keeps_the_rest(rng):
     )
 
 
-def test_compact_is_bayesian_at_its_end_or_throughout():
-    small = CompactSettings(channels=(4, 8, 16))
-    end = bayesian_compact(3, (64, 64, 1), small, seed=1)
-    plain = compact(3, (64, 64, 1), small, seed=1)
+def test_compact_with_its_last_block_bayesian_or_all_layers():
+    plain = compact(3, (64, 64, 1), CompactSettings(channels=(4, 8, 16)), seed=1)
+    end = from_deterministic(plain, None, layers=last_block(plain))
     assert len(list(variational_layers(end))) == len(last_block(plain))
-    through = bayesian_compact(3, (64, 64, 1), small, seed=1, throughout=True)
+    through = from_deterministic(plain, None)
     assert len(list(variational_layers(through))) == len(linear_layers(plain))
-
-
-@pytest.mark.slow
-def test_vgg16_is_bayesian_at_its_end_or_throughout():
-    settings = TransferSettings(frozen_convs=0, head=(16,))
-    end = list(variational_layers(bayesian_vgg16(3, "none", settings)))
-    assert [layer.name for layer in end][:2] == ["block5_conv1", "block5_conv2"]
-    assert len(end) == 5
-    through = bayesian_vgg16(3, "none", settings, throughout=True)
-    assert len(list(variational_layers(through))) == 13 + 2
 
 
 def test_refuses_networks_whose_last_block_is_not_known():

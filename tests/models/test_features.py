@@ -5,12 +5,12 @@ import tensorflow as tf
 from keras import layers
 
 from serkit.models.frozen_features import Augmented, compute_features, open_feature_cache
-from serkit.training.precision import precision
+from serkit.training.precision import dtype_policy_scope
 
 
 def _frozen(seed=1, units=4, policy="float32"):
     keras.utils.set_random_seed(seed)
-    with precision(policy):
+    with dtype_policy_scope(policy):
         inputs = keras.Input((6, 5, 1))
         x = layers.Conv2D(units, 3, activation="relu")(inputs)
         return keras.Model(inputs, layers.Flatten()(x))

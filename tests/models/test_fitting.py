@@ -17,7 +17,7 @@ from serkit.datasets.splits import Speakers
 from serkit.errors import InputError, LeakError
 from serkit.models.compact import CompactSettings, compact
 from serkit.models.fitting import REPORT_FIT, FitSettings, fit_classifier
-from serkit.models.frozen_features import prepare
+from serkit.models.frozen_features import prepare_training_data
 from serkit.training.examples import Examples
 from serkit.training.live import LiveSpectrograms
 
@@ -172,7 +172,9 @@ def test_the_frozen_part_is_not_cached_if_waveforms_are_augmented(data, tmp_path
     for augmentation, kept in ((WaveAugmentation(), 2), (WaveAugmentation(shift=0.1), 0)):
         folder, model = tmp_path / str(kept), _small(frozen=True)
         options = {"augment": None, "views": 0, "seed": 2, "say": lambda line: None}
-        material = prepare(model, *_live(data, augmentation), folder=folder, **options)
+        material = prepare_training_data(
+            model, *_live(data, augmentation), folder=folder, **options
+        )
         assert (material.network is model) == (not kept)
         assert len(list(folder.glob("*.npy"))) == kept
 

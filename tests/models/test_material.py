@@ -5,7 +5,7 @@ import tensorflow as tf
 from keras import layers
 
 from serkit.errors import InputError
-from serkit.models.frozen_features import check_labels, prepare
+from serkit.models.frozen_features import check_labels, prepare_training_data
 from serkit.training.examples import Examples
 
 
@@ -31,7 +31,7 @@ def _augment(batch, seed):
 
 def _prepare(model, examples, tmp_path, augment=None, views=0):
     said = []
-    return prepare(model, *examples, augment, views, 1, tmp_path, said.append), said
+    return prepare_training_data(model, *examples, augment, views, 1, tmp_path, said.append), said
 
 
 def test_without_augmentation_the_rest_is_trained_on_features(model, examples, tmp_path):

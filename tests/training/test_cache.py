@@ -73,14 +73,16 @@ def test_computed_once_and_read_in_the_order_asked_for(make, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "entry"),
+    ("dtype", "settings_digest"),
     [("float16", "ce986c6f8e2c531a2f142748"), ("uint8", "2cf28fe2bac5322daa9c4b66")],
 )
-def test_spectrograms_are_found_where_the_first_version_wrote_them(make, tmp_path, dtype, entry):
+def test_spectrograms_are_found_where_the_first_version_wrote_them(
+    make, tmp_path, dtype, settings_digest
+):
     """The names are those that the code wrote before it could keep features."""
     make(dtype=dtype).write(_keys(1), _spectrograms(_keys(1)))
     (shard,) = _shards(tmp_path)
-    assert shard.name.startswith(f"spectrograms-{entry}-")
+    assert shard.name.startswith(f"spectrograms-{settings_digest}-")
 
 
 def test_only_what_is_missing_is_computed(make):
@@ -115,7 +117,7 @@ def test_any_other_setting_finds_nothing(make, monkeypatch):
     _fill(make(), keys)
     for other in (make("spec 2"), make(shape=(3, 4, 1)), make(dtype="uint8")):
         assert other.missing(keys) == [0, 1, 2]
-    monkeypatch.setattr(cache_module, "_FORMAT", 2)
+    monkeypatch.setattr(cache_module, "_FORMAT_VERSION", 2)
     assert make().missing(keys) == [0, 1, 2]
 
 
@@ -353,7 +355,7 @@ def test_a_clip_that_is_held_is_not_lost_with_another_process_s_copy(make, tmp_p
     _shards(tmp_path)[0].unlink()
     _fill(make(), ["1"])
     # The copy is evicted when it has been seen and is not held yet.
-    monkeypatch.setattr(ours, "_hold", lambda path: path.unlink())
+    monkeypatch.setattr(ours, "_keep_open", lambda path: path.unlink())
     assert ours.missing(["1"]) == []
     assert ours.read(["1"]) is not None
 

@@ -41,7 +41,7 @@ def test_joined_examples_have_all_speakers_and_rows_stay_on_disk():
     assert (both.speakers, both.labels.tolist()) == (frozenset("ab"), [0, 1, 2])
     mixed = Examples.joined([first, second.in_memory()])
     np.testing.assert_array_equal(mixed.spectrograms, both.spectrograms[:])
-    with pytest.raises(InputError, match=r"`parts`.* 2 sets, 1 of them"):
+    with pytest.raises(InputError, match=r"`sets`.* 2 sets, 1 of them"):
         Examples.joined([first, Examples(rows, frozenset("a"))])
     with pytest.raises(InputError, match="0 sets"):
         Examples.joined([])

@@ -15,7 +15,7 @@ from serkit.errors import InputError
 from serkit.training import live as module
 from serkit.training.batches import batches_in_order, training_batches
 from serkit.training.cache import decoding_table, encode
-from serkit.training.live import LiveSpectrograms, one_after_another
+from serkit.training.live import LiveSpectrograms, concatenate_spectrograms
 from serkit.training.shards import Rows
 
 SPEC = SpectrogramSpec(frames=24, bins=40)
@@ -48,7 +48,7 @@ def _batches(source, steps=6, seed=3, **options) -> np.ndarray:
 @pytest.mark.parametrize("device", ["/device:CPU:0", ""], ids=["a clip at a time", "all at once"])
 def test_without_randomness_the_bits_are_those_of_the_cache(device):
     live = _live(device=device)
-    np.testing.assert_array_equal(_batches(live), _batches(live.kept))
+    np.testing.assert_array_equal(_batches(live), _batches(live.precomputed))
 
 
 def test_masks_are_those_that_kept_spectrograms_get():
@@ -57,8 +57,8 @@ def test_masks_are_those_that_kept_spectrograms_get():
 
     live = _live()
     found = _batches(live, augment=masked)
-    np.testing.assert_array_equal(found, _batches(live.kept, augment=masked))
-    assert not np.array_equal(found, _batches(live.kept))
+    np.testing.assert_array_equal(found, _batches(live.precomputed, augment=masked))
+    assert not np.array_equal(found, _batches(live.precomputed))
 
 
 def test_values_are_rounded_as_the_cache_rounds_them(monkeypatch):
@@ -95,9 +95,9 @@ def test_each_step_draws_anew_and_a_resumed_run_draws_the_same():
 def test_generated_spectrograms_are_used_unchanged():
     live = _live(3, SOME)
     generated = np.linspace(-1, 1, 4 * 24 * 40, dtype="f4").reshape(4, *SPEC.shape)
-    together = one_after_another([live, generated, live.select([2, 0])])
+    together = concatenate_spectrograms([live, generated, live.select([2, 0])])
     assert together.shape == (9, *SPEC.shape)
-    np.testing.assert_array_equal(together.rows, [0, 1, 2, -1, -1, -1, -1, 2, 0])
+    np.testing.assert_array_equal(together.waveform_rows, [0, 1, 2, -1, -1, -1, -1, 2, 0])
     labels = np.arange(9)
     for pictures, which in training_batches((together, labels), 9, 0).take(3):
         order = np.argsort(which)
@@ -110,8 +110,8 @@ def test_generated_spectrograms_are_used_unchanged():
 def test_batches_in_order_are_the_precomputed_spectrograms():
     live = _live(5, SOME)
     found = np.concatenate([batch.numpy() for (batch,) in batches_in_order((live,), 2)])
-    np.testing.assert_array_equal(found, live.kept[:])
-    np.testing.assert_array_equal(np.asarray(live.select(np.arange(5) > 2)), live.kept[3:])
+    np.testing.assert_array_equal(found, live.precomputed[:])
+    np.testing.assert_array_equal(np.asarray(live.select(np.arange(5) > 2)), live.precomputed[3:])
     assert live.is_random
     assert not _live(2).is_random
 
@@ -126,8 +126,8 @@ def test_lengths_that_do_not_fit_are_refused(waveforms, rows):
 
 
 def test_several_sets_of_waveforms_are_refused():
-    with pytest.raises(InputError, match="`parts`"):
-        one_after_another([_live(2), _live(2)])
+    with pytest.raises(InputError, match="`sets`"):
+        concatenate_spectrograms([_live(2), _live(2)])
 
 
 PLACEMENT = """

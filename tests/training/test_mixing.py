@@ -1,7 +1,7 @@
 import numpy as np
 import tensorflow as tf
 
-from serkit.training.batches import mixed, training_batches
+from serkit.training.batches import mix_batches, training_batches
 
 PICTURES = np.arange(40, dtype="float32").reshape(40, 1, 1, 1)
 LABELS = np.arange(40) % 4
@@ -9,7 +9,7 @@ LABELS = np.arange(40) % 4
 
 def _batches(first_step=0, seed=3, count=4):
     plain = training_batches((PICTURES, LABELS), 8, 0, first_step=first_step)
-    return list(mixed(plain, 4, 0.3, seed, first_step).take(count))
+    return list(mix_batches(plain, 4, 0.3, seed, first_step).take(count))
 
 
 def test_examples_and_labels_are_mixed_in_the_same_proportion():

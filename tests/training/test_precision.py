@@ -4,22 +4,22 @@ import pytest
 import tensorflow as tf
 
 from serkit.gans.networks import critic, discriminator1, generator
-from serkit.training.precision import BFLOAT16, FLOAT32, fastest_precision, precision
+from serkit.training.precision import FLOAT32, MIXED_BFLOAT16, dtype_policy_scope, fastest_precision
 
 
 def test_the_policy_is_what_it_was_before_even_after_an_exception():
     before = keras.config.dtype_policy().name
-    with precision("mixed_bfloat16"):
+    with dtype_policy_scope("mixed_bfloat16"):
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
     assert keras.config.dtype_policy().name == before
-    with pytest.raises(KeyError), precision("mixed_bfloat16"):
+    with pytest.raises(KeyError), dtype_policy_scope("mixed_bfloat16"):
         raise KeyError
     assert keras.config.dtype_policy().name == before
 
 
 @pytest.mark.parametrize("build", [generator, discriminator1, critic])
 def test_convolutions_are_in_bfloat16_weights_and_outputs_in_float32(build, rng):
-    with precision("mixed_bfloat16"):
+    with dtype_policy_scope("mixed_bfloat16"):
         model = build(0.05, seed=1)
     assert {variable.dtype for variable in model.trainable_variables} == {"float32"}
     convolutions = [layer for layer in model.layers if "Conv" in type(layer).__name__]
@@ -34,7 +34,7 @@ def test_convolutions_are_in_bfloat16_weights_and_outputs_in_float32(build, rng)
 
 
 def test_the_average_of_such_a_network_computes_as_it_does():
-    with precision("mixed_bfloat16"):
+    with dtype_policy_scope("mixed_bfloat16"):
         source = generator(0.05)
     average = keras.models.clone_model(source)
     kinds = [[layer.compute_dtype for layer in model.layers[1:]] for model in (source, average)]
@@ -52,7 +52,7 @@ def machine(monkeypatch, tmp_path):
         monkeypatch.setattr(details, "get_device_details", lambda gpu: gpu)
         file = tmp_path / "cpuinfo"
         file.write_text(text)
-        monkeypatch.setattr("serkit.training.precision._PROCESSOR", file)
+        monkeypatch.setattr("serkit.training.precision._CPUINFO_PATH", file)
         return fastest_precision.__wrapped__()
 
     return ask
@@ -62,8 +62,8 @@ def machine(monkeypatch, tmp_path):
     ("text", "expected"),
     [
         ("processor\t: 0\nflags\t\t: fpu avx2 avx512f\n", FLOAT32),
-        ("processor\t: 0\nflags\t\t: fpu avx512_bf16 amx_tile\n", BFLOAT16),
-        ("Features\t: fp asimd bf16\n", BFLOAT16),
+        ("processor\t: 0\nflags\t\t: fpu avx512_bf16 amx_tile\n", MIXED_BFLOAT16),
+        ("Features\t: fp asimd bf16\n", MIXED_BFLOAT16),
         ("", FLOAT32),
     ],
 )
@@ -75,7 +75,7 @@ def test_bfloat16_where_the_processor_has_units_for_it(machine, text, expected):
     ("details", "expected"),
     [
         ({"compute_capability": (7, 5)}, FLOAT32),
-        ({"compute_capability": (8, 0)}, BFLOAT16),
+        ({"compute_capability": (8, 0)}, MIXED_BFLOAT16),
         ({}, FLOAT32),
     ],
 )

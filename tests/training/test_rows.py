@@ -105,5 +105,5 @@ def test_joined_rows_come_one_after_another_and_nothing_is_read(codes):
     np.testing.assert_array_equal(both[:], TABLE[codes[[2, 0, *range(7)]]])
     with pytest.raises(InputError, match="2 sets of 2 kinds"):
         Rows.joined([rows, Rows(list(codes), (4, 3, 1), TABLE + 1)])
-    with pytest.raises(InputError, match=r"`parts`.* 0 sets"):
+    with pytest.raises(InputError, match=r"`sets`.* 0 sets"):
         Rows.joined([])

@@ -10,21 +10,21 @@ KEYS = ["a1", "b2", "c3"]
 CODES = np.arange(18, dtype=np.uint16).reshape(3, 2, 3)
 
 
-def _open(path, entry="entry", shape=(2, 3)) -> Shard:
-    return Shard(path, entry, shape, np.dtype("<u2"))
+def _open(path, settings_digest="digest", shape=(2, 3)) -> Shard:
+    return Shard(path, settings_digest, shape, np.dtype("<u2"))
 
 
 @pytest.fixture
 def path(tmp_path):
     path = tmp_path / "shard.npy"
-    path.write_bytes(b"".join(pack("entry", KEYS, CODES)))
+    path.write_bytes(b"".join(pack("digest", KEYS, CODES)))
     return path
 
 
 def test_it_comes_back_and_numpy_reads_it_too(path):
     shard = _open(path)
     assert shard.keys == tuple(KEYS)
-    assert shard.is_intact()
+    assert shard.is_intact
     np.testing.assert_array_equal(shard.codes, CODES)
     np.testing.assert_array_equal(np.load(path), CODES)
     with pytest.raises(ValueError, match="read-only"):
@@ -51,7 +51,7 @@ def test_a_flipped_bit_is_found_in_whatever_byte(path):
         changed[place] ^= 1 << place % 8
         path.write_bytes(changed)
         try:
-            if _open(path).is_intact():
+            if _open(path).is_intact:
                 believed.append(place)
         except DamagedShard:
             pass
@@ -60,7 +60,7 @@ def test_a_flipped_bit_is_found_in_whatever_byte(path):
 
 def test_shards_of_other_settings_are_damaged(path):
     with pytest.raises(DamagedShard, match="another setting"):
-        _open(path, entry="other")
+        _open(path, settings_digest="other")
     with pytest.raises(DamagedShard, match="ends at byte"):
         _open(path, shape=(3, 3))
     np.save(path, CODES)

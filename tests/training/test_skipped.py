@@ -27,7 +27,7 @@ def test_in_a_graph_good_files_pass_and_bad_ones_are_added():
     paths = tf.constant(["ü.wav", "b.wav", "c.wav"])
     status = tf.constant(["", "bad", ""])
     for _ in range(2):
-        dataset = tf.data.Dataset.from_tensor_slices((paths, status)).filter(skipped.usable)
+        dataset = tf.data.Dataset.from_tensor_slices((paths, status)).filter(skipped.is_usable)
         assert [path.numpy().decode() for path, _ in dataset] == ["ü.wav", "c.wav"]
     assert skipped.files == {"b.wav": "bad"}
 
@@ -51,4 +51,6 @@ def test_the_rest_of_a_corpus(synthetic_corpus):
     skipped = Skipped()
     skipped.add(synthetic_corpus.files()[1], "is torn")
     clips = synthetic_corpus.clips
-    assert skipped.rest(synthetic_corpus) == Corpus((clips[0], *clips[2:]), synthetic_corpus.roots)
+    assert skipped.remaining(synthetic_corpus) == Corpus(
+        (clips[0], *clips[2:]), synthetic_corpus.roots
+    )

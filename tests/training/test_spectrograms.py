@@ -76,7 +76,7 @@ def with_bad(few, tmp_path) -> Corpus:
 
 @pytest.mark.parametrize(("batch_size", "together"), [(3, 1), (3, 3), (3, 2)])
 def test_pipeline_equals_clip_by_clip_exactly(few, expected, batch_size, together):
-    batches = list(spectrogram_dataset(few.files(), SPEC, batch_size, together=together))
+    batches = list(spectrogram_dataset(few.files(), SPEC, batch_size, clips_per_transform=together))
     assert [rows.numpy().tolist() for rows, _ in batches] == [[0, 1, 2], [3]]
     np.testing.assert_array_equal(np.concatenate([batch for _, batch in batches]), expected)
 
@@ -123,7 +123,9 @@ def test_another_speed_is_that_of_the_waveform(few, waveforms):
     changed = change_speed(np.stack(waveforms), tf.fill([4], 1.2))
     fast = to_spectrogram(changed, SPEC)
     for together in (1, 3):
-        ((_, found),) = spectrogram_dataset(few.files(), SPEC, speed=1.2, together=together)
+        ((_, found),) = spectrogram_dataset(
+            few.files(), SPEC, speed=1.2, clips_per_transform=together
+        )
         np.testing.assert_allclose(found, fast, atol=1e-3)
 
 
@@ -194,7 +196,7 @@ def test_bad_files_are_skipped_named_and_counted_if_the_caller_wants(
     skipped = Skipped()
     found = compute_spectrograms(with_bad, SPEC, cache=tmp_path / "cache", skipped=skipped)
     good = Corpus(with_bad.clips[::2], with_bad.roots)
-    assert skipped.rest(with_bad) == good
+    assert skipped.remaining(with_bad) == good
     np.testing.assert_allclose(found[:], expected[:3], atol=HALF_A_STEP, rtol=0)
     assert len(skipped) == 2
     assert sorted(Path(file).name for file in skipped.files) == ["bad.wav", "gone.wav"]
@@ -217,7 +219,7 @@ from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.training.spectrograms import spectrogram_dataset
 
 for device, together in ((None, 1), ("/device:CPU:1", 1), ("/device:CPU:1", 32)):
-    options = {"device": device, "together": together}
+    options = {"device": device, "clips_per_transform": together}
     print("placements of", device, together, flush=True)
     for rows, pictures in spectrogram_dataset([sys.argv[1]], SpectrogramSpec(), **options):
         print("sum", float(tf.reduce_sum(pictures)), flush=True)

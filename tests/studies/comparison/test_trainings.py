@@ -116,7 +116,7 @@ def test_live_training_without_randomness_predicts_the_same(trained):
     assert cached.key != live.key
     (parts,) = live.data.parts
     assert isinstance(live._train()[0].spectrograms, LiveSpectrograms)
-    assert (live._train()[0].spectrograms.rows >= 0).all()
+    assert (live._train()[0].spectrograms.waveform_rows >= 0).all()
     assert parts.classes == cached.data.fold.classes
     assert cached.history() == live.history()
     assert cached.predictions().equals(live.predictions())

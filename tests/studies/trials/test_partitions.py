@@ -53,6 +53,6 @@ def test_examples_for_fitting_keep_their_waveforms(synthetic_corpus, tmp_path):
     split = hold_out(synthetic_corpus, "emotion", 0)
     parts = Partitions(synthetic_corpus, split, live, "emotion")
     found = parts.to_fit(split.train).spectrograms
-    clips = [synthetic_corpus.clips[row] for row in found.rows]
+    clips = [synthetic_corpus.clips[row] for row in found.waveform_rows]
     assert clips == list(split.train.clips)
     np.testing.assert_array_equal(found[:], parts.of(split.train))
