@@ -120,11 +120,11 @@ def abstaining(
     if validation.labels is None:
         raise InputError("`validation` must have labels, a class number for each example.")
     found = Abstaining(predictor, np.inf, measure, n, seed).answer(validation.spectrograms)
-    unsure = getattr(found.uncertainty, measure)
+    measured = getattr(found.uncertainty, measure)
     if accuracy is None:
         assert coverage is not None
-        threshold = threshold_for_coverage(unsure, coverage)
+        threshold = threshold_for_coverage(measured, coverage)
     else:
-        right = found.probabilities.argmax(axis=1) == validation.labels
-        threshold = threshold_for_accuracy(unsure, right, accuracy)
+        is_correct = found.probabilities.argmax(axis=1) == validation.labels
+        threshold = threshold_for_accuracy(measured, is_correct, accuracy)
     return Abstaining(predictor, threshold, measure, n, seed)
