@@ -184,7 +184,7 @@ class SampledNetwork:
             with ExitStack() as draws:
                 for place, layer in enumerate(self._layers):
                     own = fold_in(tf.stack([seed, number]), place)
-                    draws.enter_context(layer.drawing(own))
+                    draws.enter_context(layer.fixed_sample(own))
                 return tf.cast(self._behind(found, training=False), tf.float32)
 
         return tf.map_fn(one, tf.range(n), fn_output_signature=tf.float32)

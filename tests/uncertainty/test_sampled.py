@@ -55,12 +55,12 @@ def test_a_sample_is_one_draw_of_the_network_that_depends_on_its_number_and_the_
     np.testing.assert_allclose(network.predict_logits(x[:2], 6, seed=1), found[:, :2], atol=1e-5)
     np.testing.assert_allclose(network.predict_logits(x, 6, seed=1, batch_size=2), found, atol=1e-5)
     assert not np.allclose(network.predict_logits(x, 6, seed=2), found)
-    # The whole network with the same draws, by hand.
+    # The whole network with the same samples, by hand.
     for number in range(2):
-        with contextlib.ExitStack() as draws:
+        with contextlib.ExitStack() as stack:
             for place, layer in enumerate(network._layers):
                 seed = tf.random.experimental.stateless_fold_in(tf.constant([1, number]), place)
-                draws.enter_context(layer.drawing(seed))
+                stack.enter_context(layer.fixed_sample(seed))
             expected = model(x, training=False)
         np.testing.assert_allclose(found[number], expected, atol=1e-5)
 
