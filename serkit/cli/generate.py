@@ -140,7 +140,7 @@ def _write(
         copies=samples.copies,
         refused=samples.refused,
     )
-    write_synthetic_set(folder, samples.spectrograms, samples.numbers, origin)
+    write_synthetic_set(folder, samples.spectrograms, samples.sample_indices, origin)
     with replacing(folder / "grid.png") as partial:
         partial.write_bytes(png(grid(samples.spectrograms[:64, :, :, 0])))
     _write_sound(folder, samples, stored, options.wav)
