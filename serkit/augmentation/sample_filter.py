@@ -260,8 +260,8 @@ class FilteredSamples:
         if not self.gated:
             return f"{counted(len(self.sample_indices), 'sample')}, not filtered"
         return (
-            f"{len(self.sample_indices)} of {self.tried} samples accepted; {self.copies} were near-copies "
-            f"of training clips, {self.refused} classified as another class"
+            f"{len(self.sample_indices)} of {self.tried} samples accepted; {self.copies} were "
+            f"near-copies of training clips, {self.refused} classified as another class"
         )
 
 
@@ -318,8 +318,9 @@ def sample_filtered(
             break
     if strict and accepted_count < count:
         raise TooFewAccepted(
-            f"{label}: the filter accepted {accepted_count} of {tried} samples, {count} were wanted; "
-            f"{copies} were near-copies of training clips, {refused} classified as another class. "
+            f"{label}: the filter accepted {accepted_count} of {tried} samples, {count} were "
+            f"wanted; {copies} were near-copies of training clips, {refused} classified as another "
+            "class. "
             "Train the GAN for longer, or sample without the filter"
         )
     samples = FilteredSamples(

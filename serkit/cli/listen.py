@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     outputs = _outputs(inputs, options)
     progress = Progress()
     jobs = [(file, job) for file in inputs for job in zip(inputs[file], outputs[file], strict=True)]
-    for file, (spectrogram, path) in progress.track("sound")(jobs, len(jobs)):
+    for file, (spectrogram, path) in progress.progress_bar("sound")(jobs, len(jobs)):
         convergence = _write(spectrogram, path, options)
         if file.suffix.lower() in READ:
             progress.say(

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from serkit.errors import InputError, RecordingError
 from serkit.files import write_json
-from serkit.progress import Progress, Silent
+from serkit.progress import Progress, SilentProgress
 from serkit.studies.comparison_page import write_story
 from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.comparison_spectrograms import AUDIO, AudioPart, Views
@@ -58,12 +58,12 @@ def _find(views: Views, place: Path) -> AudioPart:
 def _views(settings: ComparisonSettings, out: Path, cache: Path) -> Views:
     # As :class:`serkit.studies.engine.Comparison` does.
     tf.config.experimental.enable_op_determinism()
-    return Views(settings, open_corpus(settings, out, Silent()), cache)
+    return Views(settings, open_corpus(settings, out, SilentProgress()), cache)
 
 
 @functools.lru_cache(maxsize=1)
 def _comparison(settings: ComparisonSettings, out: Path, cache: Path) -> Comparison:
-    return Comparison(settings, out, cache, Silent())
+    return Comparison(settings, out, cache, SilentProgress())
 
 
 # A later call in the same run folder may change these settings: training runs do not depend on each

@@ -44,8 +44,10 @@ def open_corpus(settings: ComparisonSettings, out: Path, progress: Progress) -> 
         roots = settings.roots
         if not roots:
             roots = (str(out / "built-in"),)
-            write_synthetic_corpus(roots[0], settings.synthetic, track=progress.track("speaking"))
-        found = open_recordings(roots, progress.track("reading"), naming=settings.naming)
+            write_synthetic_corpus(
+                roots[0], settings.synthetic, track=progress.progress_bar("speaking")
+            )
+        found = open_recordings(roots, progress.progress_bar("reading"), naming=settings.naming)
         found.write(out)
     corpus = Corpus.read(manifest)
     names = {clip.corpus for clip in corpus.clips}
@@ -55,7 +57,7 @@ def open_corpus(settings: ComparisonSettings, out: Path, progress: Progress) -> 
             f"Received: {', '.join(unknown)}."
         )
     corpus = corpus.where(lambda clip: clip.corpus not in settings.without)
-    progress.counts(counted(len(corpus), "clip"), corpus.counts(settings.label_set))
+    progress.class_counts_table(counted(len(corpus), "clip"), corpus.counts(settings.label_set))
     return corpus
 
 
