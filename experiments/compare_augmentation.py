@@ -26,7 +26,7 @@ from serkit.gans.dcgan import DCGAN, DCGANSettings
 from serkit.gans.fitting import fit_gan
 from serkit.gans.sampling import sample
 from serkit.gans.small_data import DiffAugmentSettings
-from serkit.metrics.classification import average_recall, tabulate
+from serkit.metrics.classification import average_recall, confusion_by_speaker
 from serkit.metrics.paired import difference
 from serkit.models.compact import compact
 from serkit.models.fitting import FitSettings, fit_classifier
@@ -100,7 +100,7 @@ def compare(options: argparse.Namespace, run: Run) -> None:
     for arm, found in pd.concat(tables).groupby("arm", sort=False):
         truth, called = (found[name].map(classes.index) for name in ("truth", "predicted"))
         where = found["seed"], found["fold"], found["speaker"]
-        cells[arm] = tabulate(truth, called, *where, len(classes))
+        cells[arm] = confusion_by_speaker(truth, called, *where, len(classes))
         print(f"{arm}: UAR {100 * average_recall(cells[arm].pooled):.1f} %")
     for arm in ("oversampling", "dcgan"):
         apart = difference(cells["none"], cells[arm], average_recall, seed=0)

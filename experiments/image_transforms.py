@@ -24,8 +24,15 @@ import tensorflow as tf
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.cli.experiments import cross_validation, cross_validation_parser
 from serkit.formatting import markdown_table
-from serkit.metrics.classification import Cells, accuracy, average_recall, macro_f1, tabulate
-from serkit.metrics.paired import difference, estimate, holm
+from serkit.metrics.bootstrap import estimate
+from serkit.metrics.classification import (
+    ConfusionBySpeaker,
+    accuracy,
+    average_recall,
+    confusion_by_speaker,
+    macro_f1,
+)
+from serkit.metrics.paired import difference, holm
 from serkit.models.compact import CompactSettings, compact
 from serkit.models.fitting import FitSettings
 from serkit.reporting.gan_figures import grid
@@ -103,11 +110,11 @@ def report(found: pd.DataFrame, classes: Sequence[str]) -> str:
     return markdown_table(head, rows)
 
 
-def cells_of(clips: pd.DataFrame, classes: Sequence[str]) -> Cells:
+def cells_of(clips: pd.DataFrame, classes: Sequence[str]) -> ConfusionBySpeaker:
     """All predictions of a speaker together, as folds of several seeds are different ones."""
     truth, called = (clips[name].map(list(classes).index) for name in ("truth", "predicted"))
     same = np.zeros(len(clips))
-    return tabulate(truth, called, same, same, clips["speaker"], len(classes))
+    return confusion_by_speaker(truth, called, same, same, clips["speaker"], len(classes))
 
 
 def rotate(spectrograms: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

@@ -71,7 +71,7 @@ def check_range(name: str, value: float, low: float, high: float | None = None) 
         raise InputError(f"`{name}` must be {valid}. Received: {name}={value!r}.")
 
 
-_MENDED = {
+_ADVICE_BY_ERRNO = {
     errno.EEXIST: "a file is where a folder has to be; choose another place, or move it away",
     errno.ENOTDIR: "a file is where a folder has to be; choose another place, or move it away",
     errno.EISDIR: "a folder is where a file has to be; choose another name, or move it away",
@@ -85,11 +85,11 @@ _MENDED = {
     errno.EMFILE: "allow more open files: ulimit -n",
 }
 # Prefix that serkit.files gives to the name of a file while writing it.
-_PARTIAL = re.compile(r"\.partial-[^/]*?-\d+-(?=[^/]*$)")
+_PARTIAL_PREFIX = re.compile(r"\.partial-[^/]*?-\d+-(?=[^/]*$)")
 
 
 def describe_os_error(error: OSError) -> str:
-    """Return one line with the path, the system's error message, and advice if there is any.
+    """Describe an OSError in one line: the path, the system's message, and advice if known.
 
     Example:
         >>> describe_os_error(OSError(28, "No space left on device", "runs"))
@@ -97,8 +97,11 @@ def describe_os_error(error: OSError) -> str:
     """
     if error.errno is None:
         return str(error)
-    names = [str(name) for name in (error.filename, error.filename2) if name is not None]
-    paths = " to ".join(_PARTIAL.sub("", name) for name in names)
-    what = (error.strerror or str(error)).lower()
-    advice = _MENDED.get(error.errno, "")
-    return (f"{paths}: " if paths else "") + what + (f"; {advice}" if advice else "")
+    paths = [str(path) for path in (error.filename, error.filename2) if path is not None]
+    final_paths = " to ".join(_PARTIAL_PREFIX.sub("", path) for path in paths)
+    line = (error.strerror or str(error)).lower()
+    if final_paths:
+        line = f"{final_paths}: {line}"
+    if error.errno in _ADVICE_BY_ERRNO:
+        line = f"{line}; {_ADVICE_BY_ERRNO[error.errno]}"
+    return line

@@ -1,4 +1,4 @@
-"""Write files beside their place and rename them into it, so that none is half written."""
+"""Write files under a temporary name and rename them when complete; read JSON; lock folders."""
 
 import hashlib
 import json
@@ -12,15 +12,16 @@ from typing import Any
 
 from filelock import FileLock
 
-_PARTIAL = ".partial-"
+_PARTIAL_PREFIX = ".partial-"
 
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path in the folder of ``path``; rename it to ``path`` at the end.
 
-    The caller writes a file or a folder to the temporary path. If the process is killed, ``path``
-    keeps its old content and a ``.partial-`` file or folder remains. An exception inside the block
+    The caller writes a file or a folder to the temporary path. So ``path`` is never half written.
+    If the process is killed, ``path`` keeps its old content and a ``.partial-`` file or folder
+    remains. An exception inside the block
     removes the temporary file or folder. A file replaces an existing file. A folder never replaces
     an existing file or folder.
 
@@ -29,9 +30,10 @@ def replacing(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays last: some writers (NumPy, Keras) choose the format by it or append it.
-    # The host name is needed because processes in different containers can have the same id.
-    partial = path.with_name(f"{_PARTIAL}{platform.node()}-{os.getpid()}-{path.name}")
+    # The file name ends with the suffix of `path`, because some writers (NumPy, Keras) choose the
+    # format by the suffix or append it. The host name is needed because processes in different
+    # containers can have the same id.
+    partial = path.with_name(f"{_PARTIAL_PREFIX}{platform.node()}-{os.getpid()}-{path.name}")
     _remove(partial)
     try:
         yield partial
@@ -47,13 +49,13 @@ def remove_partials(folder: Path | str) -> None:
 
     No other process may be writing to the folder.
     """
-    for path in list(Path(folder).rglob(f"{_PARTIAL}*")):
+    for path in list(Path(folder).rglob(f"{_PARTIAL_PREFIX}*")):
         _remove(path)
 
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a folder, which is created if missing; wait until it is free."""
+    """Create a folder if missing, wait for its lock, and hold the lock in the ``with`` block."""
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
         yield

@@ -14,19 +14,19 @@ from rich.text import Text
 
 
 class Progress:
-    """Print progress to standard output.
+    """Print stages, tables and progress bars to standard output.
 
-    Progress bars move on a terminal. Elsewhere each bar prints one line.
+    A progress bar moves on a terminal. In other output, each bar prints one line.
     """
 
     def __init__(self) -> None:
-        self._started = time.monotonic()
-        # Piped output has a fixed line width that does not depend on the terminal.
+        self._start = time.monotonic()
+        # Use 100 columns when output is piped.
         self._console = Console(width=None if sys.stdout.isatty() else 100, highlight=False)
 
     @property
     def verbose(self) -> int:
-        """Value of ``verbose`` for Keras' ``fit``: a bar on a terminal, else a line per epoch."""
+        """Value of ``verbose`` for Keras' ``fit``: 1 (a bar) on a terminal, else 2 (lines)."""
         return 1 if sys.stdout.isatty() else 2
 
     def say(self, text: str) -> None:
@@ -35,45 +35,53 @@ class Progress:
 
     @contextmanager
     def stage(self, title: str) -> Iterator[None]:
-        """Print the title at the start of a stage and the elapsed time at its end."""
-        began = time.monotonic()
-        self.say(f"\n== {title}   (after {_clock(began - self._started)})")
+        """Print title and time since start; on success, the duration of the stage."""
+        stage_start = time.monotonic()
+        self.say(f"\n== {title}   (after {_format_duration(stage_start - self._start)})")
         yield
-        self.say(f"   done in {_clock(time.monotonic() - began)}")
+        self.say(f"   done in {_format_duration(time.monotonic() - stage_start)}")
 
-    def track(self, what: str) -> Callable[[Iterable[Any], int], Iterable[Any]]:
-        """Return a progress bar function, for the ``track`` argument of functions on many files."""
+    def progress_bar(self, description: str) -> Callable[[Iterable[Any], int], Iterable[Any]]:
+        """Return a function ``track(items, total)`` that yields the items and shows a bar.
 
-        def tracked(items: Iterable, total: int) -> Iterable:
+        Pass it as ``track=`` to functions that process many files.
+        """
+
+        def track(items: Iterable[Any], total: int) -> Iterable[Any]:
             return rich.progress.track(
-                items, description=f"   {what}", total=total, console=self._console
+                items, description=f"   {description}", total=total, console=self._console
             )
 
-        return tracked
+        return track
 
     def table(self, title: str, columns: list[str], rows: Iterable[Iterable[object]]) -> None:
         """Print a table; the first column is text, the others are aligned to the right."""
         table = rich.table.Table(title=Text(title), title_justify="left", box=rich.box.SIMPLE_HEAD)
-        for number, column in enumerate(columns):
-            table.add_column(column, justify="right" if number else "left")
+        for index, column in enumerate(columns):
+            table.add_column(column, justify="right" if index > 0 else "left")
         for row in rows:
             table.add_row(*(Text(str(cell)) for cell in row))
         self._console.print(table)
 
-    def counts(self, title: str, counts: Mapping[str, int]) -> None:
+    def class_counts_table(self, title: str, class_counts: Mapping[str, int]) -> None:
         """Print a table of classes with their number of clips, largest first."""
-        rows = sorted(counts.items(), key=lambda item: -item[1])
+        rows = sorted(class_counts.items(), key=lambda item: -item[1])
         self.table(title, ["class", "clips"], rows)
 
 
-class Silent(Progress):
-    """Progress that prints nothing, for worker processes."""
+class SilentProgress(Progress):
+    """Print nothing, in worker processes."""
 
     def __init__(self) -> None:
         super().__init__()
         self._console.quiet = True
 
+    @property
+    def verbose(self) -> int:
+        """Value of ``verbose`` for Keras' ``fit``: 0, which prints nothing."""
+        return 0
 
-def _clock(seconds: float) -> str:
+
+def _format_duration(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"

@@ -1,4 +1,4 @@
-"""Derive independent seeds from one seed and names."""
+"""Derive independent seeds from one seed and names of their purpose."""
 
 import hashlib
 

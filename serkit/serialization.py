@@ -1,4 +1,4 @@
-"""Settings to JSON and back, and content keys made of JSON values."""
+"""Convert settings to JSON values and back; compute content keys of JSON values."""
 
 import dataclasses
 import hashlib
@@ -23,29 +23,30 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def recorded(settings: Any, later: Sequence[str]) -> Any:
+def recorded(settings: Any, added_fields: Sequence[str]) -> Any:
     """Convert settings to JSON values, for a run folder.
 
     Args:
         settings: a dataclass.
-        later: names of fields that run folders of earlier versions do not have. A field with its
-            default value is left out, so that these folders stay valid.
+        added_fields: names of fields that run folders of earlier versions do not have. Such a field
+            is left out if it has its default value, so that these folders stay valid.
     """
-    found = plain(dataclasses.asdict(settings))
+    values = plain(dataclasses.asdict(settings))
     for field in dataclasses.fields(settings):
-        make = field.default_factory
-        default = field.default if make is dataclasses.MISSING else make()
-        if field.name in later and getattr(settings, field.name) == default:
-            del found[field.name]
-    return found
+        default = field.default
+        if field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        if field.name in added_fields and getattr(settings, field.name) == default:
+            del values[field.name]
+    return values
 
 
-def restored(kind: type, values: Any) -> Any:
+def restored(dataclass: type, values: Any) -> Any:
     """Build a frozen dataclass from JSON values: the inverse of ``plain(dataclasses.asdict(…))``.
 
     Args:
-        kind: the dataclass. Its fields are numbers, strings, tuples, dataclasses of this kind, or
-            dictionaries of these.
+        dataclass: the class to build. Its fields are numbers, strings, tuples, other such
+            dataclasses, or dictionaries of these.
         values: field values by name. Missing fields keep their defaults.
 
     Raises:
@@ -53,44 +54,53 @@ def restored(kind: type, values: Any) -> Any:
             value that the dataclass rejects.
     """
     if not isinstance(values, dict):
-        raise InputError(f"{kind.__name__} from {values!r}; valid are its fields by name")
-    hints = typing.get_type_hints(kind)
-    known = [field.name for field in dataclasses.fields(kind)]
-    if unknown := sorted(set(values) - set(known)):
+        raise InputError(f"{dataclass.__name__} from {values!r}; valid are its fields by name")
+    type_hints = typing.get_type_hints(dataclass)
+    field_names = [field.name for field in dataclasses.fields(dataclass)]
+    if unknown_names := sorted(set(values) - set(field_names)):
         raise InputError(
-            f"{kind.__name__} has no {', '.join(unknown)}; valid are: {', '.join(known)}"
+            f"{dataclass.__name__} has no {', '.join(unknown_names)}; valid are: "
+            f"{', '.join(field_names)}"
         )
     try:
-        return kind(**{name: _field(hints[name], value) for name, value in values.items()})
+        return dataclass(
+            **{name: _restore_value(type_hints[name], value) for name, value in values.items()}
+        )
     except TypeError as error:
-        raise InputError(f"{kind.__name__} from {values!r}: {error}") from error
+        raise InputError(f"{dataclass.__name__} from {values!r}: {error}") from error
 
 
-def _field(hint: Any, value: Any) -> Any:
-    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+def _restore_value(type_hint: Any, value: Any) -> Any:
+    """Convert a JSON value to the type of a field: a dataclass, or tuples instead of lists."""
+    origin, arguments = typing.get_origin(type_hint), typing.get_args(type_hint)
     if origin is dict and isinstance(value, dict):
-        return {name: _field(inner[1], item) for name, item in value.items()}
-    for kind in inner if origin in (typing.Union, types.UnionType) else (hint,):
-        if isinstance(kind, type) and dataclasses.is_dataclass(kind) and isinstance(value, dict):
-            return restored(kind, value)
-    return _tuples(value)
+        _, item_type = arguments
+        return {name: _restore_value(item_type, item) for name, item in value.items()}
+    is_union = origin in (typing.Union, types.UnionType)
+    for candidate in arguments if is_union else (type_hint,):
+        is_dataclass = isinstance(candidate, type) and dataclasses.is_dataclass(candidate)
+        if is_dataclass and isinstance(value, dict):
+            return restored(candidate, value)
+    return _lists_to_tuples(value)
 
 
-def _tuples(value: Any) -> Any:
+def _lists_to_tuples(value: Any) -> Any:
     """Convert lists to tuples, recursively."""
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+    return tuple(map(_lists_to_tuples, value)) if isinstance(value, list) else value
 
 
-# Increase when the same content gives results that differ from those of earlier versions.
-_RECIPE = 1
+# Increase when the same settings give results that differ from those of earlier versions.
+_RECIPE_VERSION = 1
 
 
-def content_key(**parts: Any) -> str:
-    """Return a key of 16 hexadecimal digits for named JSON values: a digest of their content.
+def content_key(**values: Any) -> str:
+    """Compute a key of 16 hexadecimal digits from named JSON values: a digest of their content.
 
     Example:
         >>> content_key(seed=1, names=("a", "b")) == content_key(names=["a", "b"], seed=1)
         True
     """
-    text = json.dumps({"recipe": _RECIPE, **parts}, sort_keys=True, ensure_ascii=False, default=str)
+    text = json.dumps(
+        {"recipe": _RECIPE_VERSION, **values}, sort_keys=True, ensure_ascii=False, default=str
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -52,7 +52,7 @@ def finished_run(tmp_path_factory, synthetic_root) -> Path:
     from serkit.audio.spectrogram import SpectrogramSpec
     from serkit.files import write_json
     from serkit.models.compact import CompactSettings, compact
-    from serkit.progress import Silent
+    from serkit.progress import SilentProgress
     from serkit.studies.comparison import fixed
     from serkit.studies.comparison_settings import ComparisonSettings
     from serkit.studies.engine import Comparison
@@ -68,7 +68,7 @@ def finished_run(tmp_path_factory, synthetic_root) -> Path:
     )
     folder = tmp_path_factory.mktemp("runs") / "mine"
     with Run(folder, fixed(settings)):
-        comparison = Comparison(settings, folder, None, Silent())
+        comparison = Comparison(settings, folder, None, SilentProgress())
         arms = {}
         for number, arm in enumerate(comparison.arms):
             training = comparison.classifier_run(comparison.folds[0], "compact", arm, 0)

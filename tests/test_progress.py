@@ -1,4 +1,4 @@
-from serkit.progress import Progress
+from serkit.progress import Progress, SilentProgress
 
 
 def test_a_stage_is_named_before_and_timed_after(capsys):
@@ -11,12 +11,21 @@ def test_a_stage_is_named_before_and_timed_after(capsys):
     assert lines[2].strip().startswith("done in")
 
 
-def test_track_hands_every_item_on():
-    assert list(Progress().track("reading")([3, 1, 2], 3)) == [3, 1, 2]
+def test_a_progress_bar_yields_every_item():
+    assert list(Progress().progress_bar("reading")([3, 1, 2], 3)) == [3, 1, 2]
 
 
-def test_counts_show_the_largest_first(capsys):
-    Progress().counts("clips", {"rare": 2, "common": 40})
+def test_class_counts_show_the_largest_first(capsys):
+    Progress().class_counts_table("clips", {"rare": 2, "common": 40})
     out = capsys.readouterr().out
     assert out.index("common") < out.index("rare")
     assert "40" in out
+
+
+def test_silent_progress_prints_nothing_and_keeps_keras_silent(capsys):
+    progress = SilentProgress()
+    with progress.stage("1/2 audit"):
+        progress.class_counts_table("clips", {"rare": 2})
+        assert list(progress.progress_bar("reading")([3], 1)) == [3]
+    assert capsys.readouterr().out == ""
+    assert progress.verbose == 0

@@ -37,10 +37,12 @@ def augmentation_of(names: Iterable[str]) -> "WaveAugmentation":
     """
     from serkit.audio.augmentation import WaveAugmentation
 
-    names = tuple(names)
+    settings = {}
     for name in names:
         check_choice("augmentation", name, STRENGTHS)
-    return WaveAugmentation(**dict(STRENGTHS[name] for name in names))
+        field, value = STRENGTHS[name]
+        settings[field] = value
+    return WaveAugmentation(**settings)
 
 
 def add_live(parser: argparse.ArgumentParser) -> None:
@@ -109,7 +111,7 @@ class Arm:
         return (*self.waves, SPEED) if self.speeds else self.waves
 
     def beside(self, other: "Arm") -> "Arm":
-        """Return this arm combined with the augmentations of another arm.
+        """Combine this arm with the augmentations of another arm; keep name and meaning.
 
         Raises:
             InputError: if both arms fill up classes.
@@ -118,10 +120,11 @@ class Arm:
             raise InputError(
                 f"One arm at most must fill rare classes. Received: {self.name} and {other.name}."
             )
+        class_weights = (self.class_weights, other.class_weights)
         return replace(
             self,
             fill=self.fill or other.fill,
-            class_weights=max(self.class_weights, other.class_weights, key=_is_balanced),
+            class_weights="balanced" if "balanced" in class_weights else "none",
             masks=self.masks or other.masks,
             mixup=self.mixup or other.mixup,
             speeds=self.speeds or other.speeds,
@@ -129,13 +132,15 @@ class Arm:
         )
 
 
-def _is_balanced(how: str) -> bool:
-    return how == "balanced"
-
-
 NONE = "none"
 DEFAULT_ARMS = (
-    *(NONE, "class-weights", "oversampling", "specaugment", "noise-images", "dcgan", "wgan-gp"),
+    NONE,
+    "class-weights",
+    "oversampling",
+    "specaugment",
+    "noise-images",
+    "dcgan",
+    "wgan-gp",
 )
 ARMS = {
     arm.name: arm
@@ -181,18 +186,14 @@ def choose_arms(names: Sequence[str], everywhere: Sequence[str] = ()) -> tuple[A
             raise InputError(
                 f"`everywhere` must not fill rare classes. Received: everywhere={name!r}."
             )
-    chosen = [ARMS[name] for name in (NONE, *(name for name in names if name != NONE))]
+    arms = [ARMS[NONE], *(ARMS[name] for name in names if name != NONE)]
     for name in everywhere:
-        chosen = [arm.beside(ARMS[name]) for arm in chosen]
-    same = [
-        (one.name, two.name)
-        for place, one in enumerate(chosen)
-        for two in chosen[:place]
-        if replace(one, name="", meaning="") == replace(two, name="", meaning="")
-    ]
-    if same:
-        raise InputError(
-            "`arms` must differ beside `everywhere`. "
-            f"Received: {same[0]} with everywhere={', '.join(everywhere)}."
-        )
-    return tuple(chosen)
+        arms = [arm.beside(ARMS[name]) for arm in arms]
+    for index, arm in enumerate(arms):
+        for earlier_arm in arms[:index]:
+            if replace(arm, name="", meaning="") == replace(earlier_arm, name="", meaning=""):
+                raise InputError(
+                    "`arms` must differ beside `everywhere`. Received: "
+                    f"{(arm.name, earlier_arm.name)} with everywhere={', '.join(everywhere)}."
+                )
+    return tuple(arms)

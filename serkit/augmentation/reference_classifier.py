@@ -17,7 +17,7 @@ from serkit.models.fitting import FitSettings, fit_classifier
 from serkit.training.batches import Source
 from serkit.training.examples import Examples
 
-_BATCH = 64
+_BATCH_SIZE = 64
 
 
 def penultimate(classifier: keras.Model) -> keras.Model:
@@ -39,7 +39,7 @@ def penultimate(classifier: keras.Model) -> keras.Model:
 
 
 class Embedding:
-    """Features of a model, standardised.
+    """Compute the features of a model, standardised.
 
     Args:
         model: model from ``(batch, frames, bins, 1)`` to features ``(batch, d)``.
@@ -82,9 +82,9 @@ class Embedding:
         """
         speakers.require_training(real.speakers)
         features = cls(model, np.zeros((), np.float32), np.ones((), np.float32))(real.spectrograms)
-        # A constant feature, such as the output of a ReLU that is always 0, has no information.
-        # In float64, so that rounding does not give a constant a deviation above 0.
+        # In float64, so that rounding does not give a constant feature a deviation above 0.
         deviation = features.std(axis=0, dtype=np.float64)
+        # A constant feature, such as the output of a ReLU that is always 0, has no information.
         scale = np.where(deviation > 1e-6, deviation, np.inf).astype(np.float32)
         return cls(model, features.mean(axis=0), scale)
 
@@ -95,11 +95,11 @@ class Embedding:
 
 def in_batches(model: keras.Model, spectrograms: Source) -> npt.NDArray[Any]:
     """Compute a model's outputs for any number of spectrograms, float32 ``(n, d)``."""
-    parts = [
-        np.asarray(model(spectrograms[start : start + _BATCH], training=False))
-        for start in range(0, len(spectrograms), _BATCH)
+    outputs = [
+        np.asarray(model(spectrograms[start : start + _BATCH_SIZE], training=False))
+        for start in range(0, len(spectrograms), _BATCH_SIZE)
     ]
-    return np.concatenate(parts).astype(np.float32)
+    return np.concatenate(outputs).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def classification_accuracy_score(
     real.speakers.require_test(real.test.speakers)
     fit_classifier(
         model,
-        _replaced(real.train, generated),
+        _replace_classes(real.train, generated),
         real.validation,
         real.speakers,
         settings,
@@ -183,18 +183,22 @@ def classification_accuracy_score(
     return score(real.test.class_numbers, predicted, model.output_shape[-1])
 
 
-def _replaced(real: Examples, generated: Mapping[int, npt.NDArray[Any]]) -> Examples:
-    known = np.unique(real.class_numbers).tolist()
-    for number, spectrograms in generated.items():
-        if number not in known or not len(spectrograms):
+def _replace_classes(real: Examples, generated: Mapping[int, npt.NDArray[Any]]) -> Examples:
+    """Replace the real examples of the generated classes by the generated spectrograms."""
+    real_classes = np.unique(real.class_numbers).tolist()
+    for class_number, spectrograms in generated.items():
+        if class_number not in real_classes or not len(spectrograms):
             raise InputError(
                 "`generated` must have 1 or more spectrograms of classes with training clips, "
-                f"{', '.join(map(str, known))}. Received: {len(spectrograms)} of class {number}."
+                f"{', '.join(map(str, real_classes))}. Received: {len(spectrograms)} of class "
+                f"{class_number}."
             )
-    keep = ~np.isin(real.class_numbers, list(generated))
-    numbers = [np.full(len(spectrograms), number) for number, spectrograms in generated.items()]
+    is_kept = ~np.isin(real.class_numbers, list(generated))
+    generated_labels = [
+        np.full(len(spectrograms), class_number) for class_number, spectrograms in generated.items()
+    ]
     return Examples(
-        np.concatenate([real.spectrograms[keep], *generated.values()]),
+        np.concatenate([real.spectrograms[is_kept], *generated.values()]),
         real.speakers,
-        np.concatenate([real.class_numbers[keep], *numbers]),
+        np.concatenate([real.class_numbers[is_kept], *generated_labels]),
     )

@@ -60,9 +60,11 @@ class SampleFilter:
         >>> spectrograms = np.random.default_rng(0).uniform(-1, 1, (8, 32, 32, 1)).astype("float32")
         >>> speakers = serkit.Speakers(frozenset("ab"), frozenset("c"), frozenset("d"))
         >>> real = serkit.Examples(spectrograms, speakers.train, np.arange(8) % 2)
-        >>> voices = list("aabbaabb")
-        >>> chosen = serkit.SampleFilter.fit(classifier, real, voices, ("x", "y"), speakers)
-        >>> bool(chosen.verdicts(spectrograms[:2], "x").copies.any())
+        >>> clip_speakers = list("aabbaabb")
+        >>> sample_filter = serkit.SampleFilter.fit(
+        ...     classifier, real, clip_speakers, classes=("x", "y"), speakers=speakers
+        ... )
+        >>> bool(sample_filter.verdicts(spectrograms[:2], "x").copies.any())
         True
     """
 
@@ -82,14 +84,14 @@ class SampleFilter:
     @property
     def clips(self) -> dict[str, int]:
         """Number of training clips of each class."""
-        return {name: len(values) for name, values in self._features.items()}
+        return {name: len(features) for name, features in self._features.items()}
 
     @classmethod
     def fit(
         cls,
         classifier: keras.Model,
         real: Examples,
-        voices: Sequence[str],
+        clip_speakers: Sequence[str],
         classes: Sequence[str],
         speakers: Speakers,
         quantile: float = 0.05,
@@ -100,7 +102,7 @@ class SampleFilter:
             classifier: classifier trained on the real training partition; its last layer takes the
                 features.
             real: the training partition with its labels.
-            voices: the speaker of each clip of ``real``.
+            clip_speakers: the speaker of each clip of ``real``.
             classes: names of the class numbers.
             speakers: speakers of each partition of the split.
             quantile: quantile for :func:`serkit.metrics.neighbours.copy_threshold`, which is
@@ -112,48 +114,53 @@ class SampleFilter:
 
         Raises:
             LeakError: if ``real`` has a speaker who is not a training speaker.
-            InputError: if labels are missing, or the numbers of clips and of entries in ``voices``
-                differ.
+            InputError: if labels are missing, or the length of ``clip_speakers`` is not the number
+                of clips.
         """
-        if real.labels is None or len(voices) != len(real):
+        if real.labels is None or len(clip_speakers) != len(real):
+            n_labels = "no" if real.labels is None else len(real.labels)
             raise InputError(
-                f"`voices` and labels must be one for each of {len(real)} clips. Received: "
-                f"{len(voices)} voices, {'no' if real.labels is None else len(real.labels)} labels."
+                f"`clip_speakers` and labels must be one for each of {len(real)} clips. Received: "
+                f"{len(clip_speakers)} speakers, {n_labels} labels."
             )
         embedding = Embedding.fit(penultimate(classifier), real, speakers)
-        all_features, of_clip = embedding(real.spectrograms), np.asarray(voices)
-        features, thresholds = {}, {}
-        for number, name in enumerate(classes):
-            mine = real.labels == number
-            if mine.any():
-                features[name] = all_features[mine]
-                speakers_of_class = of_clip[mine].tolist()
-                thresholds[name] = (
-                    copy_threshold(features[name], speakers_of_class, quantile)
-                    if len(set(speakers_of_class)) > 1
-                    else 0.0
-                )
-        return cls(classifier, embedding, classes, features, thresholds)
+        real_features = embedding(real.spectrograms)
+        speaker_of_clip = np.asarray(clip_speakers)
+        features_by_class, thresholds = {}, {}
+        for class_number, class_name in enumerate(classes):
+            mask = real.labels == class_number
+            if not mask.any():
+                continue
+            class_features = real_features[mask]
+            class_speakers = speaker_of_clip[mask].tolist()
+            has_several_speakers = len(set(class_speakers)) > 1
+            features_by_class[class_name] = class_features
+            thresholds[class_name] = (
+                copy_threshold(class_features, class_speakers, quantile)
+                if has_several_speakers
+                else 0.0
+            )
+        return cls(classifier, embedding, classes, features_by_class, thresholds)
 
     def verdicts(self, spectrograms: npt.NDArray[Any], label: str) -> Verdicts:
-        """Check spectrograms ``(n, frames, bins, 1)`` that are meant to belong to class ``label``.
+        """Decide which generated spectrograms to reject.
 
         Args:
             spectrograms: generated spectrograms, float32 ``(n, frames, bins, 1)`` in [-1, 1].
-            label: name of the class that they are meant to belong to.
+            label: name of the class that the spectrograms are meant to belong to.
 
         Returns:
-            Which of them are near-copies, and which the classifier assigns to another class.
+            Which spectrograms are near-copies, and which the classifier assigns to another class.
 
         Raises:
             InputError: if the class has no training clips.
         """
         check_choice("label", label, self._features)
-        logits = in_batches(self.classifier, spectrograms)
-        near = near_copies(
+        predicted = in_batches(self.classifier, spectrograms).argmax(axis=1)
+        copies = near_copies(
             self._features[label], self.embedding(spectrograms), self._thresholds[label]
         )
-        return Verdicts(near, logits.argmax(axis=1) != self.classes.index(label))
+        return Verdicts(copies=copies, refused=predicted != self.classes.index(label))
 
     def kid_of(self, label: str) -> Callable[[npt.NDArray[Any]], dict[str, float]]:
         """Return a KID measure against the training clips of a class.
@@ -172,8 +179,8 @@ class SampleFilter:
             InputError: if the class has no training clips.
         """
         check_choice("label", label, self._features)
-        real = self._features[label]
-        return lambda spectrograms: {"kid": kid(real, self.embedding(spectrograms))[0]}
+        real_features = self._features[label]
+        return lambda spectrograms: {"kid": kid(real_features, self.embedding(spectrograms))[0]}
 
     def save(self, folder: Path) -> None:
         """Write ``classifier.keras`` and ``judge.npz`` into a folder.
@@ -183,7 +190,6 @@ class SampleFilter:
         """
         with replacing(folder / "classifier.keras") as partial:
             self.classifier.save(partial)
-        embedding = {"mean": self.embedding.mean, "scale": self.embedding.scale}
         digest = file_digest(folder / "classifier.keras")
         with replacing(folder / "judge.npz") as partial:
             np.savez(
@@ -191,8 +197,9 @@ class SampleFilter:
                 classifier=digest,
                 classes=json.dumps(self.classes),
                 thresholds=json.dumps(self._thresholds),
-                **embedding,
-                **{f"of-{name}": values for name, values in self._features.items()},
+                mean=self.embedding.mean,
+                scale=self.embedding.scale,
+                **{f"of-{name}": features for name, features in self._features.items()},
             )
 
     @classmethod
@@ -233,16 +240,17 @@ class FilteredSamples:
 
     Attributes:
         spectrograms: float32 ``(count, frames, bins, 1)`` in [-1, 1].
-        numbers: int ``(count,)``, positions in the generator's stream of samples for the seed.
+        sample_indices: int ``(count,)``, indices in the generator's stream of samples for the seed.
         tried: number of samples that were generated.
-        copies: number of these that were near-copies of a training clip.
-        refused: number of these that the classifier assigned to another class; some of them may
-            also be near-copies.
+        copies: number of generated samples that the filter rejected as near-copies of a training
+            clip.
+        refused: number of generated samples that the filter rejected because its classifier
+            assigned them to another class. Some of these may also be near-copies.
         gated: whether a sample filter was applied.
     """
 
     spectrograms: npt.NDArray[Any]
-    numbers: npt.NDArray[Any]
+    sample_indices: npt.NDArray[Any]
     tried: int
     copies: int
     refused: int
@@ -250,10 +258,10 @@ class FilteredSamples:
 
     def __str__(self) -> str:
         if not self.gated:
-            return f"{counted(len(self.numbers), 'sample')}, not filtered"
+            return f"{counted(len(self.sample_indices), 'sample')}, not filtered"
         return (
-            f"{len(self.numbers)} of {self.tried} samples accepted; {self.copies} were near-copies "
-            f"of training clips, {self.refused} classified as another class"
+            f"{len(self.sample_indices)} of {self.tried} samples accepted; {self.copies} were "
+            f"near-copies of training clips, {self.refused} classified as another class"
         )
 
 
@@ -278,7 +286,7 @@ def sample_filtered(
     Args:
         generator: generator of this class, or of several classes.
         count: number of accepted samples to return, at least 1.
-        seed: seed of the noise; the first accepted samples do not depend on ``count``.
+        seed: seed of the generator's noise; the first accepted samples do not depend on ``count``.
         label: name of the class.
         sample_filter: filter to apply; None accepts every sample.
         number: class number, for a generator of several classes.
@@ -293,33 +301,35 @@ def sample_filtered(
     """
     check_range("count", count, 1)
     check_range("tries", tries, 1)
-    kept, numbers, tried, copies, refused = [], [], 0, 0, 0
+    accepted_batches, accepted_indices = [], []
+    accepted_count, tried, copies, refused = 0, 0, 0, 0
     for batch in sample_stream(generator, seed, number):
-        accepted = np.ones(len(batch), bool)
+        is_accepted = np.ones(len(batch), bool)
         if sample_filter is not None:
             verdicts = sample_filter.verdicts(batch, label)
-            accepted = verdicts.accepted
+            is_accepted = verdicts.accepted
             copies += int(verdicts.copies.sum())
             refused += int(verdicts.refused.sum())
-        kept.append(batch[accepted])
-        numbers.append(tried + np.flatnonzero(accepted))
+        accepted_batches.append(batch[is_accepted])
+        accepted_indices.append(tried + np.flatnonzero(is_accepted))
+        accepted_count += int(is_accepted.sum())
         tried += len(batch)
-        found = sum(map(len, kept))
-        if found >= count or tried >= tries * count:
+        if accepted_count >= count or tried >= tries * count:
             break
-    if strict and found < count:
+    if strict and accepted_count < count:
         raise TooFewAccepted(
-            f"{label}: the filter accepted {found} of {tried} samples, {count} were wanted; "
-            f"{copies} were near-copies of training clips, {refused} classified as another class. "
+            f"{label}: the filter accepted {accepted_count} of {tried} samples, {count} were "
+            f"wanted; {copies} were near-copies of training clips, {refused} classified as another "
+            "class. "
             "Train the GAN for longer, or sample without the filter"
         )
     samples = FilteredSamples(
-        np.concatenate(kept)[:count],
-        np.concatenate(numbers)[:count],
-        tried,
-        copies,
-        refused,
-        sample_filter is not None,
+        spectrograms=np.concatenate(accepted_batches)[:count],
+        sample_indices=np.concatenate(accepted_indices)[:count],
+        tried=tried,
+        copies=copies,
+        refused=refused,
+        gated=sample_filter is not None,
     )
     if say:
         say(f"{label}: {samples}")

@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     require_own_tables(options.out)
     require_other_folder(options.out, options.roots)
     try:
-        track = progress.track("reading")
+        track = progress.progress_bar("reading")
         found = open_recordings(options.roots, track, naming=naming, reject=reject)
     except NothingUsable as error:
         error.audit.write(options.out)
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     if options.prosody:
         from serkit.datasets.prosody import measure_corpus
 
-        measured = measure_corpus(found.corpus, progress.track("measuring prosody"))
+        measured = measure_corpus(found.corpus, progress.progress_bar("measuring prosody"))
         found = replace(found, prosody=measured)
     found.write(options.out)
     _draw(found, options.out)
@@ -114,7 +114,7 @@ def _show(found, progress) -> None:
         ["corpus", "clips", "official set", "speakers", "hours", "Hz"],
         [_corpus_row(name, values) for name, values in summary["corpora"].items()],
     )
-    progress.counts(
+    progress.class_counts_table(
         f"{counted(summary['clips'], 'clip')} of {counted(summary['speakers'], 'speaker')}",
         summary["categories"],
     )

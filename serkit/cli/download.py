@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     )
     if not options.yes:
         _confirm(options.corpus)
-    folder = download(source, options.to, track=progress.track("downloading"))
+    folder = download(source, options.to, track=progress.progress_bar("downloading"))
     progress.say(f"{source.recordings} recordings are in {folder}; next: serkit audit {folder}")
     return 0
 

@@ -140,7 +140,7 @@ def _write(
         copies=samples.copies,
         refused=samples.refused,
     )
-    write_synthetic_set(folder, samples.spectrograms, samples.numbers, origin)
+    write_synthetic_set(folder, samples.spectrograms, samples.sample_indices, origin)
     write_png(folder / "grid.png", grid(samples.spectrograms[:64, :, :, 0]))
     for old in folder.glob("sound-*.wav"):
         old.unlink()

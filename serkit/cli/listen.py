@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     outputs = _outputs(inputs, options)
     progress = Progress()
     jobs = [(file, job) for file in inputs for job in zip(inputs[file], outputs[file], strict=True)]
-    for file, (spectrogram, path) in progress.track("sound")(jobs, len(jobs)):
+    for file, (spectrogram, path) in progress.progress_bar("sound")(jobs, len(jobs)):
         convergence = write_sound(
             path, spectrogram, spec_of(options), options.iterations, options.seed
         )

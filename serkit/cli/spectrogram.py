@@ -135,7 +135,9 @@ def _write_pictures(options: argparse.Namespace) -> int:
     progress = Progress()
     spec = spec_of(options)
     _require_same_settings(options.pictures, spec)
-    found = open_recordings(options.roots, progress.track("reading"), naming=naming_of(options))
+    found = open_recordings(
+        options.roots, progress.progress_bar("reading"), naming=naming_of(options)
+    )
     write_json(options.pictures / _SETTINGS, asdict(spec))
     places = {clip: _place(clip, options.pictures) for clip in found.corpus.clips}
     missing = found.corpus.where(lambda clip: not places[clip].exists())
@@ -145,7 +147,7 @@ def _write_pictures(options: argparse.Namespace) -> int:
     bad = [f"{Path(roots[finding.root], finding.path)}: {finding.reason}" for finding in named]
     skipped = Skipped(log=False)
     made = _spectrograms(missing.files(), spec, skipped)
-    for place, spectrogram in progress.track("drawing")(made, len(missing)):
+    for place, spectrogram in progress.progress_bar("drawing")(made, len(missing)):
         _write_picture(places[missing.clips[place]], spectrogram)
     bad += [f"{path}: {problem}" for path, problem in skipped.files.items()]
     for line in bad:

@@ -13,7 +13,7 @@ from serkit.export import signatures
 
 # Importing these modules registers the custom layers that a .keras file may hold.
 from serkit.layers import dropout, variational  # noqa: F401
-from serkit.uncertainty.predictors import SampledNetwork, draws
+from serkit.uncertainty.predictors import SampledNetwork, has_random_layers
 
 
 def load_network(file: Path | str) -> keras.Model:
@@ -112,7 +112,7 @@ class Answering:
         self.settings: AnswerSettings = settings or AnswerSettings()
         for network in self.networks:
             _require_fit(network, spec, self.classes)
-        self.draws: bool = any(map(draws, self.networks))
+        self.draws: bool = any(map(has_random_layers, self.networks))
         if self.draws and len(self.networks) > 1:
             raise InputError(
                 "`networks` must be one network with random layers, or any number without."

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from serkit.formatting import counted, markdown_table, percent
-from serkit.metrics.intervals import Interval
+from serkit.metrics.bootstrap import Interval
 
 _UNKNOWN = "Not known: the model was exported from a file, without the run that it came from.\n"
 _ACTED = (

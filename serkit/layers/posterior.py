@@ -8,9 +8,9 @@ The estimators have these arguments in common:
 - ``mean`` and ``scale``: mean and standard deviation of each weight of the kernel, float32.
 - ``seed``: seed as for ``keras.random``.
 
-With every estimator each single output has the distribution that a separate draw of the kernel
-would give. The estimators differ in the noise that the examples of a batch share. Outputs have the
-dtype of the inputs.
+With every estimator, each single output has the same distribution as with a separate kernel sample
+for each example. The estimators differ in the noise that the examples of a batch share. Outputs
+have the dtype of the inputs.
 """
 
 import math
@@ -34,7 +34,7 @@ Linear = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 # Lower bound of the variance, because the gradient of the square root is infinite at 0. It is too
 # small to change a float32 sum.
-_LEAST_VARIANCE = 1e-20
+_MIN_VARIANCE = 1e-20
 
 
 def reparameterization(
@@ -44,7 +44,7 @@ def reparameterization(
     scale: tf.Tensor,
     seed: keras.random.SeedGenerator,
 ) -> tf.Tensor:
-    """Compute the outputs with one kernel draw for the whole batch.
+    """Compute the outputs with one kernel sample for the whole batch.
 
     The gradients of all examples share the same noise.
 
@@ -61,19 +61,20 @@ def flipout(
     scale: tf.Tensor,
     seed: keras.random.SeedGenerator,
 ) -> tf.Tensor:
-    """Compute the outputs with one noise draw for the batch and random signs for each example.
+    """Compute the outputs with one kernel sample per batch and random signs per example.
 
-    Each example has its own random sign for each input channel and each output channel. So the
-    noise of the examples is uncorrelated, at the price of a second pass of ``linear``. Channels are
-    the last axis of inputs and outputs.
+    The deviation of the kernel sample from the mean is multiplied by random sign vectors, which
+    each example has for its input channels and its output channels. So the noise of the examples is
+    uncorrelated, at the price of a second pass of ``linear``. Channels are the last axis of inputs
+    and outputs.
 
     Source: Wen et al. (2018), arXiv:1803.04386.
     """
     noise = keras.random.normal(mean.shape, dtype="float32", seed=seed)
-    outputs = linear(inputs, ops.cast(mean, inputs.dtype))
-    flipped = inputs * _signs(inputs, seed)
-    perturbation = linear(flipped, ops.cast(scale * noise, inputs.dtype))
-    return outputs + perturbation * _signs(outputs, seed)
+    mean_outputs = linear(inputs, ops.cast(mean, inputs.dtype))
+    flipped_inputs = inputs * _random_signs(inputs, seed)
+    deviation = linear(flipped_inputs, ops.cast(scale * noise, inputs.dtype))
+    return mean_outputs + deviation * _random_signs(mean_outputs, seed)
 
 
 def local_reparameterization(
@@ -83,27 +84,27 @@ def local_reparameterization(
     scale: tf.Tensor,
     seed: keras.random.SeedGenerator,
 ) -> tf.Tensor:
-    """Draw each output from the normal distribution that follows from the posterior of the weights.
+    """Sample each output from its own normal distribution, given by the posterior of the weights.
 
     For a dense layer this is exact. For a convolution each single output has the right
-    distribution. The outputs of different positions are drawn independently, although these
-    positions share their weights.
+    distribution, but outputs at different positions are sampled independently, although they share
+    their weights.
 
     Source: Kingma et al. (2015), arXiv:1506.02557; for convolutions Shridhar et al. (2018),
     arXiv:1806.05978, which is reference 5 of the 2021 report.
     """
-    outputs = linear(inputs, ops.cast(mean, inputs.dtype))
+    mean_outputs = linear(inputs, ops.cast(mean, inputs.dtype))
     variance = linear(ops.square(inputs), ops.cast(ops.square(scale), inputs.dtype))
-    deviation = ops.sqrt(ops.maximum(ops.cast(variance, "float32"), _LEAST_VARIANCE))
-    noise = keras.random.normal(ops.shape(outputs), dtype="float32", seed=seed)
-    return outputs + ops.cast(deviation * noise, outputs.dtype)
+    deviation = ops.sqrt(ops.maximum(ops.cast(variance, "float32"), _MIN_VARIANCE))
+    noise = keras.random.normal(ops.shape(mean_outputs), dtype="float32", seed=seed)
+    return mean_outputs + ops.cast(deviation * noise, mean_outputs.dtype)
 
 
-def _signs(x, seed):
-    """Draw a sign, -1 or 1, for each example and channel, the same at all positions."""
+def _random_signs(x, seed):
+    """Return a random sign, -1 or 1, for each example and channel, the same at all positions."""
     shape = (ops.shape(x)[0], *[1] * (len(x.shape) - 2), x.shape[-1])
-    drawn = keras.random.uniform(shape, dtype="float32", seed=seed)
-    return ops.cast(ops.where(drawn < 0.5, -1.0, 1.0), x.dtype)
+    uniform = keras.random.uniform(shape, dtype="float32", seed=seed)
+    return ops.cast(ops.where(uniform < 0.5, -1.0, 1.0), x.dtype)
 
 
 ESTIMATORS: dict[str, Callable[..., tf.Tensor]] = {
@@ -117,6 +118,7 @@ ESTIMATORS: dict[str, Callable[..., tf.Tensor]] = {
 class VariationalLayer(keras.layers.Layer):
     """Base class of layers with a normal posterior of their kernel.
 
+    A subclass calls :meth:`add_variables` in ``build`` and :meth:`sample_outputs` in ``call``.
     The bias is deterministic, as in ``tfp.layers``. The standard deviation is the softplus of a
     variable, so that it stays positive. Mean, standard deviation and KL divergence are float32
     under every dtype policy.
@@ -175,41 +177,45 @@ class VariationalLayer(keras.layers.Layer):
         self._kl_weight = float(kl_weight)
         self.seed: int | None = seed
         self.noise: keras.random.SeedGenerator = keras.random.SeedGenerator(seed)
-        self._drawn = None
+        self._fixed_kernel: tf.Tensor | None = None
 
-    def add_kernel(self, shape: tuple[int, ...], biases: int) -> None:
+    def add_variables(self, kernel_shape: tuple[int, ...], bias_count: int) -> None:
         """Create the variables of the layer.
 
         Args:
-            shape: shape of the kernel.
-            biases: number of biases.
+            kernel_shape: shape of the kernel.
+            bias_count: number of biases.
         """
-        self.kernel_posterior_loc: keras.Variable = self._own(
-            "kernel_posterior_loc", shape, self.kernel_initializer
+        self.kernel_posterior_loc: keras.Variable = self._add_float32_weight(
+            "kernel_posterior_loc", kernel_shape, self.kernel_initializer
         )
-        raw = keras.initializers.Constant(_unsoftplus(self.posterior_scale))
-        self.kernel_posterior_untransformed_scale: keras.Variable = self._own(
-            "kernel_posterior_untransformed_scale", shape, raw
+        untransformed_scale = keras.initializers.Constant(_unsoftplus(self.posterior_scale))
+        self.kernel_posterior_untransformed_scale: keras.Variable = self._add_float32_weight(
+            "kernel_posterior_untransformed_scale", kernel_shape, untransformed_scale
         )
         if self.use_bias:
             self.bias: keras.Variable = self.add_weight(
-                name="bias", shape=(biases,), initializer=self.bias_initializer
+                name="bias", shape=(bias_count,), initializer=self.bias_initializer
             )
-        zero = keras.initializers.Zeros()
         if self.prior.centred:
-            self.kernel_prior_loc: keras.Variable = self._own(
-                "kernel_prior_loc", shape, zero, trainable=False
+            zeros = keras.initializers.Zeros()
+            self.kernel_prior_loc: keras.Variable = self._add_float32_weight(
+                "kernel_prior_loc", kernel_shape, zeros, trainable=False
             )
             self.kernel_prior_loc.assign(self.kernel_posterior_loc)
         if self.prior.relative:
-            start = keras.initializers.Constant(self.posterior_scale)
-            self.kernel_prior_unit: keras.Variable = self._own(
-                "kernel_prior_unit", shape, start, trainable=False
+            initial_scale = keras.initializers.Constant(self.posterior_scale)
+            self.kernel_prior_unit: keras.Variable = self._add_float32_weight(
+                "kernel_prior_unit", kernel_shape, initial_scale, trainable=False
             )
-        weight = keras.initializers.Constant(self._kl_weight)
-        self.kl_weight: keras.Variable = self._own("kl_weight", (), weight, trainable=False)
+        kl_weight = keras.initializers.Constant(self._kl_weight)
+        self.kl_weight: keras.Variable = self._add_float32_weight(
+            "kl_weight", (), kl_weight, trainable=False
+        )
 
-    def _own(self, name: str, shape, initializer, trainable: bool = True) -> keras.Variable:
+    def _add_float32_weight(
+        self, name: str, shape, initializer, trainable: bool = True
+    ) -> keras.Variable:
         # Not cast to bfloat16 in mixed precision: its resolution is coarser than the posterior is
         # wide.
         return self.add_weight(
@@ -243,45 +249,47 @@ class VariationalLayer(keras.layers.Layer):
             self.posterior, tf.convert_to_tensor(centre), tf.convert_to_tensor(unit), self.noise
         )
 
-    def activated(self, linear: Linear, inputs: tf.Tensor) -> tf.Tensor:
-        """Compute the layer's outputs and add the KL divergence to the model's losses.
+    def sample_outputs(self, linear: Linear, inputs: tf.Tensor) -> tf.Tensor:
+        """Sample the layer's outputs and add the KL divergence to the model's losses.
 
-        The kernel is random. Inside :meth:`drawing` and :meth:`at_mean` the kernel is fixed and no
-        KL divergence is added.
+        Inside :meth:`fixed_sample` and :meth:`at_mean` the kernel is not random, and no KL
+        divergence is added.
 
         Args:
             linear: see :mod:`serkit.layers.posterior`.
             inputs: ``(batch, …, channels)``.
         """
-        if self._drawn is not None:
-            outputs = linear(inputs, ops.cast(self._drawn, inputs.dtype))
+        if self._fixed_kernel is not None:
+            outputs = linear(inputs, ops.cast(self._fixed_kernel, inputs.dtype))
         else:
             self.add_loss(ops.convert_to_tensor(self.kl_weight) * self.divergence())
             posterior = self.posterior
-            estimate = ESTIMATORS[self.estimator]
-            outputs = estimate(linear, inputs, posterior.loc, posterior.scale, self.noise)
+            estimator = ESTIMATORS[self.estimator]
+            outputs = estimator(linear, inputs, posterior.loc, posterior.scale, self.noise)
         if self.use_bias:
             outputs = outputs + ops.cast(self.bias, outputs.dtype)
         return self.activation(outputs)
 
-    def draw(self, seed: tf.Tensor) -> tf.Tensor:
-        """Draw one kernel from the posterior, float32.
+    def sample_kernel(self, seed: tf.Tensor) -> tf.Tensor:
+        """Sample one kernel from the posterior, float32.
 
         Args:
-            seed: int ``(2,)``; the same seed draws the same kernel in every process.
+            seed: int ``(2,)``; the same seed gives the same kernel in every process.
         """
         posterior = self.posterior
         noise = tf.random.stateless_normal(posterior.loc.shape, seed)
         return posterior.loc + posterior.scale * noise
 
     @contextmanager
-    def drawing(self, seed: tf.Tensor) -> Iterator[None]:
-        """Use one kernel draw for all calls inside the ``with`` block, see :meth:`draw`.
+    def fixed_sample(self, seed: tf.Tensor) -> Iterator[None]:
+        """Use one kernel sample for all calls inside the ``with`` block.
 
-        All examples of all batches share this draw: the layer is one fixed function, drawn from its
-        posterior. Calls add no KL divergence.
+        All examples of all batches have the same kernel. Calls add no KL divergence.
+
+        Args:
+            seed: as for :meth:`sample_kernel`.
         """
-        with self._fixed(self.draw(seed)):
+        with self._use_kernel(self.sample_kernel(seed)):
             yield
 
     @contextmanager
@@ -290,16 +298,16 @@ class VariationalLayer(keras.layers.Layer):
 
         Calls add no KL divergence.
         """
-        with self._fixed(tf.convert_to_tensor(self.kernel_posterior_loc)):
+        with self._use_kernel(tf.convert_to_tensor(self.kernel_posterior_loc)):
             yield
 
     @contextmanager
-    def _fixed(self, kernel: tf.Tensor) -> Iterator[None]:
-        self._drawn = kernel
+    def _use_kernel(self, kernel: tf.Tensor) -> Iterator[None]:
+        self._fixed_kernel = kernel
         try:
             yield
         finally:
-            self._drawn = None
+            self._fixed_kernel = None
 
     def set_posterior(self, loc: npt.NDArray[Any], scale: npt.NDArray[Any] | float) -> None:
         """Set the initial posterior, and adapt a centred or relative prior to it.

@@ -49,10 +49,11 @@ class LogMelSpectrogram(keras.layers.Layer):
     """
 
     def __init__(self, spec: SpectrogramSpec | dict[str, Any] | None = None, **kwargs: Any) -> None:
-        # Inputs stay as they are in mixed precision, too: bfloat16 would round the waveforms.
+        # `autocast=False`, because in mixed precision bfloat16 would round the waveforms.
         super().__init__(autocast=False, **kwargs)
-        given = SpectrogramSpec(**spec) if isinstance(spec, dict) else spec
-        self.spec: SpectrogramSpec = given or SpectrogramSpec()
+        if isinstance(spec, dict):
+            spec = SpectrogramSpec(**spec)
+        self.spec: SpectrogramSpec = spec or SpectrogramSpec()
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Check the length of the waveforms."""

@@ -74,8 +74,8 @@ class NormalPrior:
 class ScaleMixturePrior:
     """Mixture of a wide and a narrow normal distribution as prior, with independent weights.
 
-    The KL divergence has no closed form. It is estimated from one draw of the weights at each step.
-    The estimate is random and can be negative.
+    The KL divergence has no closed form. It is estimated from one sample of the weights at each
+    step. The estimate is random and can be negative.
 
     Args:
         wide: standard deviation of the wide component, above 0.
@@ -119,13 +119,13 @@ class ScaleMixturePrior:
         unit: tf.Tensor | float,
         seed: keras.random.SeedGenerator,
     ) -> tf.Tensor:
-        """Estimate the KL divergence of the posterior from this prior with one draw of the weights.
+        """Estimate the KL divergence of the posterior from this prior with one weight sample.
 
         Args:
             posterior: float32, of any shape.
             centre: mean of the prior if it is centred, else 0.
             unit: factor of ``wide`` and ``narrow`` if the prior is relative, else 1.
-            seed: seed of the draw, as for ``keras.random``.
+            seed: seed of the sample, as for ``keras.random``.
 
         Returns:
             float32 scalar in nats, summed over all weights.
@@ -133,17 +133,21 @@ class ScaleMixturePrior:
         from tensorflow_probability import distributions as tfd
 
         noise = keras.random.normal(posterior.loc.shape, dtype="float32", seed=seed)
-        draw = posterior.loc + posterior.scale * noise
-        narrow = tfd.Normal(centre, self.narrow * unit).log_prob(draw)
-        wide = tfd.Normal(centre, self.wide * unit).log_prob(draw)
-        prior = tf.reduce_logsumexp(
-            [wide + tf.math.log(self.fraction), narrow + tf.math.log(1 - self.fraction)], axis=0
+        weights = posterior.loc + posterior.scale * noise
+        narrow_log_prob = tfd.Normal(centre, self.narrow * unit).log_prob(weights)
+        wide_log_prob = tfd.Normal(centre, self.wide * unit).log_prob(weights)
+        prior_log_prob = tf.reduce_logsumexp(
+            [
+                wide_log_prob + tf.math.log(self.fraction),
+                narrow_log_prob + tf.math.log(1 - self.fraction),
+            ],
+            axis=0,
         )
-        return tf.reduce_sum(posterior.log_prob(draw) - prior)
+        return tf.reduce_sum(posterior.log_prob(weights) - prior_log_prob)
 
     def get_config(self) -> dict[str, Any]:
-        names = ("wide", "narrow", "fraction", "centred", "relative")
-        return {name: getattr(self, name) for name in names}
+        arguments = ("wide", "narrow", "fraction", "centred", "relative")
+        return {name: getattr(self, name) for name in arguments}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "ScaleMixturePrior":
@@ -155,11 +159,14 @@ PRIORS: dict[str, type[NormalPrior] | type[ScaleMixturePrior]] = {
     "normal": NormalPrior,
     "scale_mixture": ScaleMixturePrior,
 }
-"""Priors by name; by name they have the default values of their arguments."""
+"""Priors by name. A prior that is chosen by name has the default values of its arguments."""
 
 
 def get_prior(prior: str | Prior | dict[str, Any]) -> Prior:
-    """Return a prior, given itself, its name in :data:`PRIORS` or its serialized form.
+    """Return a prior.
+
+    Args:
+        prior: a prior, which is returned, a name in :data:`PRIORS`, or a serialized prior.
 
     Raises:
         InputError: if the name is unknown.

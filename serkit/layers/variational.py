@@ -1,16 +1,18 @@
 """Variational dense and convolutional layers, and the weight of their KL divergence.
 
 The layers keep the names, variables and defaults of ``tfp.layers`` where possible: a mean-field
-normal posterior of the kernel, a deterministic bias, a standard normal prior. There are two
-differences:
+normal posterior of the kernel, a deterministic bias, a standard normal prior. Their base class,
+the estimators of the outputs and the KL divergence are in :mod:`serkit.layers.posterior`, the
+priors in :mod:`serkit.layers.priors`. There are two differences from ``tfp.layers``:
 
-- The initial standard deviation of the posterior is 1e-3. ``tfp.layers`` uses about 0.05, with
-  which deep networks do not begin to learn.
+- The initial standard deviation of the posterior is 1e-3. ``tfp.layers`` uses about 0.05. With that
+  value deep networks do not learn.
 - The variable ``kl_weight`` scales the KL divergence. ``tfp.layers`` scales it in a divergence
   function.
 
-Every call draws new weights, in prediction as in training: ``model.predict`` returns the result of
-one draw, and differs from call to call. :mod:`serkit.uncertainty` takes any number of draws.
+Each call uses new random weights, in prediction as in training. So ``model.predict`` returns the
+result of one sample of the weights, and differs from call to call. :mod:`serkit.uncertainty`
+predicts with any number of samples.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,6 +25,7 @@ from keras import ops
 from serkit.errors import InputError, check_choice, check_range
 from serkit.layers.dropout import layers_of
 from serkit.layers.posterior import VariationalLayer
+from serkit.layers.priors import Prior
 
 
 @keras.saving.register_keras_serializable("serkit")
@@ -39,14 +42,14 @@ class DenseVariational(VariationalLayer):
     Args:
         units: number of output units, 1 or more.
         activation: as for ``keras.layers.Dense``.
-        estimator: how the outputs are computed from the random kernel. ``flipout`` draws the kernel
-            once for the batch and a random sign per example, in two matrix products.
-            ``local_reparameterization`` draws the outputs, as if each example had its own kernel.
-            ``reparameterization`` draws the kernel once for all examples of the batch.
+        estimator: how the outputs are computed from the random kernel. ``flipout``: one kernel
+            sample per batch, whose deviation from the mean is multiplied by random sign vectors per
+            example. ``local_reparameterization``: samples each output from its own normal
+            distribution. ``reparameterization``: one kernel sample for the whole batch.
         prior: prior of the kernel: ``normal`` (standard normal), ``scale_mixture``, or an object of
             :mod:`serkit.layers.priors`.
-        **kwargs: more arguments of :class:`serkit.layers.posterior.VariationalLayer`, such as
-            ``kl_weight`` and ``seed``, and those of any Keras layer.
+        **kwargs: keyword arguments passed to :class:`serkit.layers.posterior.VariationalLayer`,
+            such as ``kl_weight`` and ``seed``, and those of any Keras layer.
 
     Raises:
         InputError: if a value is out of range or a name is unknown.
@@ -66,21 +69,31 @@ class DenseVariational(VariationalLayer):
     """
 
     def __init__(
-        self, units: int, activation: str | Callable[..., Any] | None = None, **kwargs: Any
+        self,
+        units: int,
+        activation: str | Callable[..., Any] | None = None,
+        *,
+        estimator: str = "flipout",
+        prior: str | Prior | dict[str, Any] = "normal",
+        **kwargs: Any,
     ) -> None:
-        super().__init__(activation, **kwargs)
+        super().__init__(activation, estimator=estimator, prior=prior, **kwargs)
         check_range("units", units, 1)
         self.units: int = units
         self.input_spec = keras.layers.InputSpec(min_ndim=2)
 
     def build(self, input_shape: tuple[int, ...]) -> None:
         """Create the variables for inputs ``(batch, …, channels)``."""
-        self.add_kernel((input_shape[-1], self.units), self.units)
+        kernel_shape = (input_shape[-1], self.units)
+        self.add_variables(kernel_shape, bias_count=self.units)
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={-1: input_shape[-1]})
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """Return random outputs; ``training`` makes no difference."""
-        return self.activated(ops.matmul, inputs)
+        """Return random outputs and add the KL divergence to the losses.
+
+        ``training`` is ignored.
+        """
+        return self.sample_outputs(linear=ops.matmul, inputs=inputs)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return ``(batch, …, units)``."""
@@ -107,8 +120,8 @@ class Conv2DVariational(VariationalLayer):
         strides: one number, or two numbers for frames and bins, each 1 or more.
         padding: ``valid`` or ``same``.
         activation: as for ``keras.layers.Conv2D``.
-        estimator: as for :class:`DenseVariational`. ``local_reparameterization`` draws the outputs
-            of different positions independently, although they share their weights.
+        estimator: as for :class:`DenseVariational`. ``local_reparameterization`` samples the
+            outputs of different positions independently, although they share their weights.
         prior: as for :class:`DenseVariational`.
         **kwargs: as for :class:`DenseVariational`.
 
@@ -133,45 +146,53 @@ class Conv2DVariational(VariationalLayer):
         strides: int | tuple[int, int] = 1,
         padding: str = "valid",
         activation: str | Callable[..., Any] | None = None,
+        *,
+        estimator: str = "flipout",
+        prior: str | Prior | dict[str, Any] = "normal",
         **kwargs: Any,
     ) -> None:
-        super().__init__(activation, **kwargs)
+        super().__init__(activation, estimator=estimator, prior=prior, **kwargs)
         check_range("filters", filters, 1)
         check_choice("padding", padding, ("valid", "same"))
         self.filters: int = filters
         self.padding: str = padding
-        self.kernel_size: tuple[int, int] = _pair("kernel_size", kernel_size)
-        self.strides: tuple[int, int] = _pair("strides", strides)
+        self.kernel_size: tuple[int, int] = _frames_and_bins("kernel_size", kernel_size)
+        self.strides: tuple[int, int] = _frames_and_bins("strides", strides)
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
     def build(self, input_shape: tuple[int, ...]) -> None:
         """Create the variables for inputs ``(batch, frames, bins, channels)``."""
-        self.add_kernel((*self.kernel_size, input_shape[-1], self.filters), self.filters)
+        kernel_shape = (*self.kernel_size, input_shape[-1], self.filters)
+        self.add_variables(kernel_shape, bias_count=self.filters)
         self.input_spec = keras.layers.InputSpec(ndim=4, axes={-1: input_shape[-1]})
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """Return random outputs; ``training`` makes no difference."""
-        return self.activated(self._convolve, inputs)
+        """Return random outputs and add the KL divergence to the losses.
+
+        ``training`` is ignored.
+        """
+        return self.sample_outputs(linear=self._convolve, inputs=inputs)
 
     def _convolve(self, inputs, kernel):
         return ops.conv(inputs, kernel, self.strides, self.padding, "channels_last")
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return ``(batch, frames, bins, filters)``."""
-        kernel = (*self.kernel_size, input_shape[-1], self.filters)
-        return self._convolve(keras.KerasTensor(input_shape), keras.KerasTensor(kernel)).shape
+        kernel_shape = (*self.kernel_size, input_shape[-1], self.filters)
+        inputs, kernel = keras.KerasTensor(input_shape), keras.KerasTensor(kernel_shape)
+        return self._convolve(inputs, kernel).shape
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the layer as JSON values."""
-        names = ("filters", "kernel_size", "strides", "padding")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        arguments = ("filters", "kernel_size", "strides", "padding")
+        return {**super().get_config(), **{name: getattr(self, name) for name in arguments}}
 
 
-def _pair(name: str, value: int | tuple[int, int]) -> tuple[int, int]:
-    height, width = (value, value) if isinstance(value, int) else value
-    check_range(name, height, 1)
-    check_range(name, width, 1)
-    return height, width
+def _frames_and_bins(name: str, value: int | tuple[int, int]) -> tuple[int, int]:
+    frames, bins = (value, value) if isinstance(value, int) else value
+    check_range(name, frames, 1)
+    check_range(name, bins, 1)
+    return frames, bins
 
 
 def variational_layers(model: keras.Model) -> Iterator[VariationalLayer]:
@@ -179,37 +200,39 @@ def variational_layers(model: keras.Model) -> Iterator[VariationalLayer]:
     return (layer for layer in layers_of(model) if isinstance(layer, VariationalLayer))
 
 
-def set_kl_weight(model: keras.Model, weight: float) -> None:
+def set_kl_weight(model: keras.Model, kl_weight: float) -> None:
     """Set the weight of the KL divergence in the loss of all variational layers of a model.
 
     Args:
         model: model with variational layers at any depth.
-        weight: weight of the KL divergence, 0 or more.
+        kl_weight: weight of the KL divergence, 0 or more.
 
     Raises:
-        InputError: if ``weight`` is below 0.
+        InputError: if ``kl_weight`` is below 0.
     """
-    check_range("weight", weight, 0.0)
+    check_range("kl_weight", kl_weight, 0.0)
     for layer in variational_layers(model):
-        layer.kl_weight.assign(weight)
+        layer.kl_weight.assign(kl_weight)
 
 
 class KLWarmup(keras.callbacks.Callback):
     """Raise the weight of the KL divergence linearly to its final value.
 
-    By default the final weight is one over the number of clips. For a loss that is a mean over
+    The final weight is ``factor / training_clips``. If ``factor`` is 1 and the loss is a mean over
     clips, the loss of an epoch is then the negative evidence lower bound per clip, for any batch
-    size. Dividing the KL divergence by the batch size instead would count it too often.
+    size. Dividing by the batch size would add the KL divergence once per batch, so several times
+    per epoch.
 
     The weight rises by the same amount every epoch. It depends only on the epoch, so that a resumed
     training run continues like an uninterrupted one.
 
     Args:
-        clips: number of real training clips. Do not count copies and generated samples: they add no
-            new information.
-        epochs: number of epochs until the final weight; 0 or 1 for the final weight from the start.
-        weight: factor of the final weight; below 1 for a cold posterior (Wenzel et al. 2020,
-            arXiv:2002.02405).
+        training_clips: number of real training clips. Do not count copies and generated samples:
+            they add no new information.
+        warmup_epochs: number of epochs until the final weight; 0 or 1 for the final weight from the
+            start.
+        factor: numerator of the final weight, 0 or more; below 1 for a cold posterior (Wenzel et
+            al. 2020, arXiv:2002.02405).
 
     Raises:
         InputError: if a value is out of range, or, at the start of training, if the model has no
@@ -218,7 +241,7 @@ class KLWarmup(keras.callbacks.Callback):
     Example:
         >>> import serkit
         >>> model = serkit.from_deterministic(serkit.lenet5(4, (32, 32, 1)), layers=["logits"])
-        >>> warmup = serkit.layers.KLWarmup(clips=200, epochs=10)  # for ``callbacks`` of ``fit``
+        >>> warmup = serkit.layers.KLWarmup(training_clips=200, warmup_epochs=10)
         >>> warmup.set_model(model)
         >>> warmup.on_epoch_begin(4)  # the fifth of ten epochs
         >>> round(float(model.get_layer("logits").kl_weight), 4)
@@ -228,19 +251,22 @@ class KLWarmup(keras.callbacks.Callback):
     arXiv:1602.02282, for the warm-up.
     """
 
-    def __init__(self, clips: int, epochs: int = 0, weight: float = 1.0) -> None:
+    def __init__(self, training_clips: int, warmup_epochs: int = 0, factor: float = 1.0) -> None:
         super().__init__()
-        check_range("clips", clips, 1)
-        check_range("epochs", epochs, 0)
-        check_range("weight", weight, 0.0)
-        self.clips: int = clips
-        self.epochs: int = epochs
-        self.weight: float = weight
+        check_range("training_clips", training_clips, 1)
+        check_range("warmup_epochs", warmup_epochs, 0)
+        check_range("factor", factor, 0.0)
+        self.training_clips: int = training_clips
+        self.warmup_epochs: int = warmup_epochs
+        self.factor: float = factor
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         if not any(variational_layers(self.model)):
-            raise InputError(f"{self.model.name} has no variational layer whose KL could count")
+            raise InputError(
+                "`KLWarmup` needs a model with at least one variational layer. "
+                f"Received: model '{self.model.name}' with none."
+            )
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        fraction = min(1.0, (epoch + 1) / max(1, self.epochs))
-        set_kl_weight(self.model, self.weight * fraction / self.clips)
+        warmup_fraction = min(1.0, (epoch + 1) / max(1, self.warmup_epochs))
+        set_kl_weight(self.model, self.factor * warmup_fraction / self.training_clips)

@@ -1,5 +1,6 @@
 """The public metrics. ``__init__.py`` imports each name at its first use."""
 
+from .bootstrap import Estimate, estimate
 from .calibration import (
     Reliability,
     adaptive_calibration_error,
@@ -9,14 +10,20 @@ from .calibration import (
     reliability,
     uncertainty,
 )
-from .classification import Cells, Scores, confusion_matrix, score, tabulate
+from .classification import (
+    ConfusionBySpeaker,
+    Scores,
+    confusion_by_speaker,
+    confusion_matrix,
+    score,
+)
 from .fidelity import frechet_distance, kid
 from .neighbours import copy_threshold, copying_score, near_copies, overlap
-from .paired import Difference, Estimate, difference, estimate, holm
+from .paired import Difference, difference, holm
 from .selective import RiskCoverage, auroc, risk_coverage, threshold_for_coverage
 
 __all__ = [
-    "Cells",
+    "ConfusionBySpeaker",
     "Difference",
     "Estimate",
     "Reliability",
@@ -26,6 +33,7 @@ __all__ = [
     "auroc",
     "brier",
     "classwise_calibration_error",
+    "confusion_by_speaker",
     "confusion_matrix",
     "copy_threshold",
     "copying_score",
@@ -40,7 +48,6 @@ __all__ = [
     "reliability",
     "risk_coverage",
     "score",
-    "tabulate",
     "threshold_for_coverage",
     "uncertainty",
 ]

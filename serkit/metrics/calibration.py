@@ -22,8 +22,8 @@ class Reliability:
 
     Example:
         >>> from serkit import metrics
-        >>> found = metrics.reliability([[0.9, 0.1], [0.9, 0.1]], [0, 1], bins=2)
-        >>> found.counts
+        >>> curve = metrics.reliability([[0.9, 0.1], [0.9, 0.1]], [0, 1], bins=2)
+        >>> curve.counts
         (0, 2)
     """
 
@@ -51,23 +51,30 @@ def reliability(probabilities: npt.ArrayLike, truth: npt.ArrayLike, bins: int = 
 
     Example:
         >>> from serkit import metrics
-        >>> found = metrics.reliability([[0.9, 0.1], [0.9, 0.1]], [0, 1], bins=2)
-        >>> found.confidence, found.accuracy, round(found.ece, 3)
+        >>> curve = metrics.reliability([[0.9, 0.1], [0.9, 0.1]], [0, 1], bins=2)
+        >>> curve.confidence, curve.accuracy, round(curve.ece, 3)
         ((None, 0.9), (None, 0.5), 0.4)
     """
     check_range("bins", bins, 1)
     probabilities, truth = check_predictions(probabilities, truth)
-    sure = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == truth
-    place = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
-    counts = np.bincount(place, minlength=bins)
-    sums = [np.bincount(place, weights=values, minlength=bins) for values in (sure, right)]
-    confidence, accuracy = (
-        tuple(float(s / c) if c else None for s, c in zip(total, counts, strict=True))
-        for total in sums
+    confidence = probabilities.max(axis=1)
+    is_correct = probabilities.argmax(axis=1) == truth
+    bin_index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    counts = np.bincount(bin_index, minlength=bins)
+    confidence_sums = np.bincount(bin_index, weights=confidence, minlength=bins)
+    correct_counts = np.bincount(bin_index, weights=is_correct, minlength=bins)
+    return Reliability(
+        confidence=_bin_means(confidence_sums, counts),
+        accuracy=_bin_means(correct_counts, counts),
+        counts=tuple(map(int, counts)),
+        ece=float(np.abs(confidence_sums - correct_counts).sum() / len(truth)),
     )
-    ece = float(np.abs(sums[0] - sums[1]).sum() / len(truth))
-    return Reliability(confidence, accuracy, tuple(map(int, counts)), ece)
+
+
+def _bin_means(sums: npt.NDArray[Any], counts: npt.NDArray[Any]) -> tuple[float | None, ...]:
+    return tuple(
+        float(total / count) if count else None for total, count in zip(sums, counts, strict=True)
+    )
 
 
 def adaptive_calibration_error(
@@ -98,10 +105,11 @@ def adaptive_calibration_error(
     """
     check_range("bins", bins, 1)
     probabilities, truth = check_predictions(probabilities, truth)
-    sure = probabilities.max(axis=1)
-    gap = sure - (probabilities.argmax(axis=1) == truth)
-    parts = np.array_split(gap[np.argsort(sure, kind="stable")], min(bins, len(gap)))
-    return float(sum(abs(part.sum()) for part in parts) / len(gap))
+    confidence = probabilities.max(axis=1)
+    gaps = confidence - (probabilities.argmax(axis=1) == truth)
+    sorted_gaps = gaps[np.argsort(confidence, kind="stable")]
+    gaps_by_bin = np.array_split(sorted_gaps, min(bins, len(gaps)))
+    return float(sum(abs(bin_gaps.sum()) for bin_gaps in gaps_by_bin) / len(gaps))
 
 
 def classwise_calibration_error(
@@ -132,11 +140,12 @@ def classwise_calibration_error(
     """
     check_range("bins", bins, 1)
     probabilities, truth = check_predictions(probabilities, truth)
-    place = np.clip(np.ceil(probabilities * bins).astype(int) - 1, 0, bins - 1)
+    bin_index = np.clip(np.ceil(probabilities * bins).astype(int) - 1, 0, bins - 1)
     errors = []
-    for number in range(probabilities.shape[1]):
-        gap = probabilities[:, number] - (truth == number)
-        errors.append(np.abs(np.bincount(place[:, number], weights=gap)).sum() / len(truth))
+    for class_number in range(probabilities.shape[1]):
+        gaps = probabilities[:, class_number] - (truth == class_number)
+        gap_sums = np.bincount(bin_index[:, class_number], weights=gaps)
+        errors.append(np.abs(gap_sums).sum() / len(truth))
     return float(np.mean(errors))
 
 
@@ -145,9 +154,10 @@ def softmax(logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
     A NaN logit stands for a class that the classifier does not know. Its probability is 0.
     """
-    shifted = np.where(np.isnan(logits), -np.inf, logits)
-    shifted = np.exp(shifted - shifted.max(axis=-1, keepdims=True))
-    return shifted / shifted.sum(axis=-1, keepdims=True)
+    logits = np.where(np.isnan(logits), -np.inf, logits)
+    # Subtracting the largest logit keeps the exponentials from overflowing.
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
 def check_predictions(
@@ -161,14 +171,14 @@ def check_predictions(
     probabilities, truth = np.asarray(probabilities, float), np.asarray(truth, int)
     if len(probabilities) != len(truth) or not len(truth):
         raise InputError(
-            "`probabilities` and `truth` must be of the same clips, one or more. "
-            f"Received: {len(probabilities)} and {len(truth)} clips."
+            "`probabilities` and `truth` must have the same length, at least 1. "
+            f"Received: {len(probabilities)} and {len(truth)}."
         )
     return probabilities, truth
 
 
 # Lower limit of probabilities in the logarithm. It keeps the loss of a clip finite, at most 27.6.
-_LEAST = 1e-12
+_MIN_PROBABILITY = 1e-12
 
 
 def negative_log_likelihood(probabilities: npt.ArrayLike, truth: npt.ArrayLike) -> float:
@@ -192,8 +202,8 @@ def negative_log_likelihood(probabilities: npt.ArrayLike, truth: npt.ArrayLike) 
         0.399
     """
     probabilities, truth = check_predictions(probabilities, truth)
-    right = probabilities[np.arange(len(truth)), truth]
-    return float(-np.log(np.maximum(right, _LEAST)).mean())
+    probability_of_truth = probabilities[np.arange(len(truth)), truth]
+    return float(-np.log(np.maximum(probability_of_truth, _MIN_PROBABILITY)).mean())
 
 
 def brier(probabilities: npt.ArrayLike, truth: npt.ArrayLike) -> float:
@@ -217,8 +227,8 @@ def brier(probabilities: npt.ArrayLike, truth: npt.ArrayLike) -> float:
         0.26
     """
     probabilities, truth = check_predictions(probabilities, truth)
-    distance = probabilities - np.eye(probabilities.shape[1])[truth]
-    return float(np.square(distance).sum(axis=1).mean())
+    one_hot = np.eye(probabilities.shape[1])[truth]
+    return float(np.square(probabilities - one_hot).sum(axis=1).mean())
 
 
 @dataclass(frozen=True)
@@ -248,16 +258,16 @@ def uncertainty(samples: npt.NDArray[Any]) -> Uncertainty:
         Total, aleatoric and epistemic uncertainty of each clip in nats.
 
     Raises:
-        InputError: if the shape is another one, there is no sample, a probability is negative, or a
-            row does not add up to 1.
+        InputError: if ``samples`` has another shape, holds no sample or a negative probability, or
+            if a row does not add up to 1.
 
     Source: Depeweg et al. (2018), arXiv:1710.07283; Houlsby et al. (2011), arXiv:1112.5745.
 
     Example:
         >>> import numpy as np
         >>> from serkit import metrics
-        >>> found = metrics.uncertainty(np.array([[[1.0, 0.0]], [[0.0, 1.0]]]))
-        >>> found.total.round(3), found.aleatoric.round(3), found.epistemic.round(3)
+        >>> result = metrics.uncertainty(np.array([[[1.0, 0.0]], [[0.0, 1.0]]]))
+        >>> result.total.round(3), result.aleatoric.round(3), result.epistemic.round(3)
         (array([0.693]), array([0.]), array([0.693]))
     """
     samples = np.asarray(samples, np.float64)
@@ -267,10 +277,10 @@ def uncertainty(samples: npt.NDArray[Any]) -> Uncertainty:
             f"Received: {samples.shape}."
         )
     if not np.allclose(samples.sum(axis=-1), 1, atol=1e-4) or samples.min() < 0:
-        totals = samples.sum(axis=-1)
+        row_sums = samples.sum(axis=-1)
         raise InputError(
-            "`samples` must be probabilities, of which rows add up to 1. "
-            f"Received: sums from {totals.min():.4g} to {totals.max():.4g}, smallest value "
+            "`samples` must be probabilities, and rows must add up to 1. "
+            f"Received: sums from {row_sums.min():.4g} to {row_sums.max():.4g}, smallest value "
             f"{samples.min():.4g}."
         )
     total = _entropy(samples.mean(axis=0))
@@ -280,5 +290,6 @@ def uncertainty(samples: npt.NDArray[Any]) -> Uncertainty:
 
 
 def _entropy(probabilities: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    logs = np.log(np.where(probabilities > 0, probabilities, 1.0))
-    return -(probabilities * logs).sum(axis=-1)
+    # Where a probability is 0, its term of the entropy is 0.
+    logarithms = np.log(np.where(probabilities > 0, probabilities, 1.0))
+    return -(probabilities * logarithms).sum(axis=-1)

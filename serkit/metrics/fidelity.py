@@ -1,13 +1,12 @@
-"""Fidelity of generated samples: KID, Fréchet distance, and reference sets."""
+"""Fidelity of generated samples: KID, Fréchet inception distance (FID), all measures at once."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter
 
-from serkit.errors import InputError, check_range
+from serkit.errors import check_range
 from serkit.metrics.neighbours import check_features, copying_score, overlap
 from serkit.seeds import derive_seed
 
@@ -23,15 +22,15 @@ def kid(real: npt.NDArray[Any], generated: npt.NDArray[Any]) -> tuple[float, flo
     the same distribution the expectation is 0, so that single values can be negative. All samples
     are used, not subsets as in the paper.
 
-    The standard error is a jackknife estimate: one sample of each set is left out at a time, and
-    the variances of both sets are added. The jackknife assumes independent samples. The error is
-    too small where samples are dependent, as clips of one speaker are. Where both distributions are
-    the same, the error is too large by a factor of about sqrt(2), because the jackknife counts the
-    joint effect of two samples twice.
+    The standard error is a jackknife estimate. Each sample of either set is left out in turn. This
+    gives one jackknife variance per set; the squared standard error is their sum. The jackknife
+    assumes independent samples. The error is too small where samples are dependent, as clips of one
+    speaker are. Where both distributions are the same, the error is too large by a factor of about
+    sqrt(2), because the jackknife counts the joint effect of two samples twice.
 
     Args:
-        real: features, floats ``(real, d)``, at least 3 samples: the jackknife needs 2 after
-            leaving one out.
+        real: features, floats ``(real, d)``, at least 3 samples, because KID needs 2 samples
+            when the jackknife leaves one out.
         generated: features, floats ``(generated, d)``, at least 3 samples.
 
     Returns:
@@ -52,61 +51,83 @@ def kid(real: npt.NDArray[Any], generated: npt.NDArray[Any]) -> tuple[float, flo
         True
     """
     real, generated = check_features(3, real=real, generated=generated)
-    m, n = len(real), len(generated)
-    in_real = _sums(real, real)[0] - _diagonal(real)
-    in_generated = _sums(generated, generated)[0] - _diagonal(generated)
-    of_real, of_generated = _sums(real, generated)
-    a, b, c = in_real.sum(), in_generated.sum(), of_real.sum()
+    n_real, n_generated = len(real), len(generated)
+    # Sums of the kernel between each sample and all other samples of its own set, or all samples of
+    # the other set.
+    within_real = _kernel_row_and_column_sums(real, real)[0] - _kernel_diagonal(real)
+    within_generated = _kernel_row_and_column_sums(generated, generated)[0] - _kernel_diagonal(
+        generated
+    )
+    real_to_generated, generated_to_real = _kernel_row_and_column_sums(real, generated)
+    sum_real, sum_generated = within_real.sum(), within_generated.sum()
+    sum_cross = real_to_generated.sum()
+    distance = _squared_mmd(sum_real, sum_generated, sum_cross, n_real, n_generated)
     # Leaving out one sample removes its row and its column from the sums.
-    without_real = _discrepancy(a - 2 * in_real, b, c - of_real, m - 1, n)
-    without_generated = _discrepancy(a, b - 2 * in_generated, c - of_generated, m, n - 1)
-    variance = _jackknife(without_real) + _jackknife(without_generated)
-    return float(_discrepancy(a, b, c, m, n)), float(np.sqrt(variance))
+    without_real = _squared_mmd(
+        sum_real - 2 * within_real,
+        sum_generated,
+        sum_cross - real_to_generated,
+        n_real - 1,
+        n_generated,
+    )
+    without_generated = _squared_mmd(
+        sum_real,
+        sum_generated - 2 * within_generated,
+        sum_cross - generated_to_real,
+        n_real,
+        n_generated - 1,
+    )
+    variance = _jackknife_variance(without_real) + _jackknife_variance(without_generated)
+    return float(distance), float(np.sqrt(variance))
 
 
-def _sums(x: npt.NDArray[Any], y: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+def _kernel_row_and_column_sums(
+    x: npt.NDArray[Any], y: npt.NDArray[Any]
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Return the row sums and the column sums of the kernel matrix ``(len(x), len(y))``."""
-    rows, columns = [], np.zeros(len(y))
+    row_sums, column_sums = [], np.zeros(len(y))
     for block in np.array_split(x, -(-len(x) // _BLOCK)):
-        kernel = _cube(block @ y.T, x.shape[1])
-        rows.append(kernel.sum(axis=1))
-        columns += kernel.sum(axis=0)
-    return np.concatenate(rows), columns
+        kernel = _polynomial_kernel(block @ y.T, x.shape[1])
+        row_sums.append(kernel.sum(axis=1))
+        column_sums += kernel.sum(axis=0)
+    return np.concatenate(row_sums), column_sums
 
 
-def _diagonal(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return _cube(np.einsum("ij,ij->i", x, x), x.shape[1])
+def _kernel_diagonal(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return _polynomial_kernel(np.einsum("ij,ij->i", x, x), x.shape[1])
 
 
-def _cube(products: npt.NDArray[Any], width: int) -> npt.NDArray[Any]:
-    base = products / width + 1
+def _polynomial_kernel(dot_products: npt.NDArray[Any], dimension: int) -> npt.NDArray[Any]:
+    base = dot_products / dimension + 1
     return base * base * base
 
 
-def _discrepancy(a, b, c, m: int, n: int):
-    """Compute the squared discrepancy from sums of the kernel over pairs of samples.
+def _squared_mmd(sum_x, sum_y, sum_xy, n_x: int, n_y: int):
+    """Compute the unbiased squared maximum mean discrepancy from sums of the kernel over pairs.
 
-    ``a`` is the sum within a set of ``m`` samples, ``b`` the sum within a set of ``n`` samples, and
-    ``c`` the sum across both sets.
+    ``sum_x`` and ``sum_y`` are the sums over all ordered pairs of different samples in one set.
+    ``sum_xy`` is the sum over all pairs of a sample of each set. ``n_x`` and ``n_y`` are the
+    numbers of samples.
     """
-    return a / (m * (m - 1)) + b / (n * (n - 1)) - 2 * c / (m * n)
+    return sum_x / (n_x * (n_x - 1)) + sum_y / (n_y * (n_y - 1)) - 2 * sum_xy / (n_x * n_y)
 
 
-def _jackknife(values: npt.NDArray[Any]) -> float:
-    """Jackknife variance of a statistic from its leave-one-out values."""
-    return (len(values) - 1) * values.var()
+def _jackknife_variance(leave_one_out_values: npt.NDArray[Any]) -> float:
+    return (len(leave_one_out_values) - 1) * leave_one_out_values.var()
 
 
-# Number of samples per set from which on the Fréchet distance is usually trusted.
-RELIABLE_FROM = 10_000
+MIN_SAMPLES_FOR_FID = 10_000
+"""Number of samples per set from which on the FID is usually trusted."""
 
 
 def frechet_distance(real: npt.NDArray[Any], generated: npt.NDArray[Any]) -> float:
-    """Squared Frechet distance between the Gaussians with the sets' means and covariances.
+    """Compute the Fréchet inception distance (FID) of two sets of features.
 
-    |m1 - m2|^2 + trace(S1 + S2 - 2 (S1 S2)^(1/2)), with covariances over n - 1. The estimate is
-    biased upwards. The bias decreases with the numbers of samples and differs between generators.
-    So below :data:`RELIABLE_FROM` samples compare only sets of equal size, and prefer :func:`kid`.
+    The FID is the squared Fréchet distance between the Gaussians with the sets' means m and
+    covariances S: |m1 - m2|^2 + trace(S1 + S2 - 2 (S1 S2)^(1/2)), with unbiased covariances
+    (divided by n - 1). The estimate is biased upwards. The bias falls as the numbers of samples
+    rise, and differs between generators. So below :data:`MIN_SAMPLES_FOR_FID` samples compare only
+    sets of equal size, and prefer :func:`kid`.
 
     Args:
         real: features, floats ``(real, d)``, at least 2 samples.
@@ -130,100 +151,29 @@ def frechet_distance(real: npt.NDArray[Any], generated: npt.NDArray[Any]) -> flo
         True
     """
     real, generated = check_features(2, real=real, generated=generated)
-    shift = real.mean(axis=0) - generated.mean(axis=0)
-    first, second = _factor(real), _factor(generated)
+    mean_difference = real.mean(axis=0) - generated.mean(axis=0)
+    factor_real, factor_generated = _covariance_factor(real), _covariance_factor(generated)
     # With S = F'F, the eigenvalues of S1 S2 are the squared singular values of F1 F2'. So no matrix
     # square root is needed. With fewer samples than features, rounding makes a matrix square root
     # complex, and a rounding error of 1e-16 becomes one of 1e-8.
-    common = np.linalg.svd(first @ second.T, compute_uv=False).sum()
-    distance = shift @ shift + np.sum(first**2) + np.sum(second**2) - 2 * common
+    trace_root = np.linalg.svd(factor_real @ factor_generated.T, compute_uv=False).sum()
+    traces = np.sum(factor_real**2), np.sum(factor_generated**2)
+    distance = mean_difference @ mean_difference + traces[0] + traces[1] - 2 * trace_root
     return max(float(distance), 0.0)
 
 
 def fid_is_reliable(real: int, generated: int) -> bool:
-    """Return whether both numbers of samples are :data:`RELIABLE_FROM` or more.
+    """Return whether both numbers of samples are :data:`MIN_SAMPLES_FOR_FID` or more.
 
     Source: the notes to the code of Heusel et al.; Binkowski et al. (2018) show the reason.
     """
-    return min(real, generated) >= RELIABLE_FROM
+    return min(real, generated) >= MIN_SAMPLES_FOR_FID
 
 
-def _factor(samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _covariance_factor(samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return F ``(min(n, d), d)``, where F'F is the covariance of samples ``(n, d)``."""
     centred = samples - samples.mean(axis=0)
     return np.linalg.qr(centred, mode="r") / np.sqrt(len(samples) - 1)
-
-
-NOISE, BLURRED, OVERSAMPLED = "noise", "blurred real", "oversampled real"
-
-
-def reference_sets(
-    training: npt.NDArray[Any], count: int, seed: int, *, sigma: float = 8.0
-) -> dict[str, npt.NDArray[Any]]:
-    """Make three reference sets with known defects from the training spectrograms of a GAN.
-
-    - ``"noise"``: each pixel is drawn independently from a Gaussian with the mean and the standard
-      deviation of its bin over all clips and frames, clipped to [-1, 1]. Any generator must be
-      better than this set.
-    - ``"blurred real"``: blurred training clips. Each clip occurs equally often, or once more. The
-      blur removes formants and harmonics; only the coarse energy distribution remains.
-    - ``"oversampled real"``: training clips drawn with replacement, so that the set holds copies,
-      of some clips several. This is oversampling, which balances classes without a GAN.
-
-    All sets hold data of the training speakers and must stay in the training partition.
-
-    Args:
-        training: spectrograms, floats ``(n, frames, bins, 1)`` in [-1, 1], at least one.
-        count: number of spectrograms in each set, at least 1.
-        seed: seed of the draws. A larger ``count`` starts with the same draws.
-        sigma: standard deviation of the Gaussian blur along frames and bins in pixels, at least 1.
-
-    Returns:
-        The sets by name in the order above, float32 ``(count, frames, bins, 1)`` in [-1, 1].
-
-    Raises:
-        InputError: if the spectrograms have another shape or range, or an argument is out of range.
-    """
-    check_range("count", count, 1)
-    check_range("sigma", sigma, 1)
-    training = _checked(training)
-    rngs = {
-        name: np.random.default_rng(derive_seed(seed, "reference", name))
-        for name in (NOISE, BLURRED, OVERSAMPLED)
-    }
-    order = np.resize(rngs[BLURRED].permutation(len(training)), count)
-    drawn = rngs[OVERSAMPLED].integers(len(training), size=count)
-    return {
-        NOISE: _noise(training, count, rngs[NOISE]),
-        BLURRED: _blur(training[order], sigma),
-        OVERSAMPLED: training[drawn],
-    }
-
-
-def _checked(training: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    training = np.asarray(training, dtype=np.float32)
-    if training.ndim != 4 or training.shape[-1] != 1 or training.size == 0:
-        raise InputError(
-            "`training` must be spectrograms (n, frames, bins, 1), one or more. "
-            f"Received: shape {training.shape}."
-        )
-    # `not all(<= 1)` instead of `any(> 1)`, because it also rejects NaN.
-    if not np.all(np.abs(training) <= 1):
-        low, high = training.min(), training.max()
-        raise InputError(f"`training` must be between -1 and 1. Received: {low} to {high}.")
-    return training
-
-
-def _noise(training: npt.NDArray[Any], count: int, rng: np.random.Generator) -> npt.NDArray[Any]:
-    mean = training.mean(axis=(0, 1), dtype=np.float64).astype(np.float32)
-    deviation = training.std(axis=(0, 1), dtype=np.float64).astype(np.float32)
-    noise = rng.standard_normal((count, *training.shape[1:]), dtype=np.float32)
-    return np.clip(mean + deviation * noise, -1, 1)
-
-
-def _blur(spectrograms: npt.NDArray[Any], sigma: float) -> npt.NDArray[Any]:
-    # Mirroring at the edges keeps the mean of a clip.
-    return gaussian_filter(spectrograms, (0, sigma, sigma, 0), mode="reflect")
 
 
 @dataclass(frozen=True)
@@ -235,16 +185,19 @@ class Fidelity:
         kid: Kernel Inception Distance. Its expectation is 0 for the same distribution; single
             values can be negative.
         kid_error: standard error of ``kid``, 0 or more.
-        fid: Frechet distance, 0 or more. Unlike the other measures it falls with ``count``.
+        fid: Fréchet inception distance, 0 or more; biased upwards; the bias falls as ``count``
+            rises.
         fid_reliable: whether there are enough samples for ``fid`` to be meaningful.
-        precision: fraction of evaluated samples in the neighbourhood of a real sample, 0 to 1.
+        precision: fraction of evaluated samples in the neighbourhood of a real sample, 0 to 1. A
+            neighbourhood is as in :func:`~serkit.metrics.neighbours.overlap`.
         recall: fraction of real samples in the neighbourhood of an evaluated sample, 0 to 1.
-        density: 0 or more; 1 for the same distribution.
+        density: mean number of real neighbourhoods that contain an evaluated sample, divided by
+            ``neighbours``: 0 or more; about 1 for the same distribution.
         coverage: fraction of real samples with an evaluated sample in their neighbourhood, 0 to 1.
             About 0.97 for the same distribution, 5 neighbours and sets of equal size.
-        copying: mean Z-score. Far below 0 (-3) the evaluated samples are nearer to the GAN's
-            training clips than real clips of other speakers are. The samples are then copies, or
-            only resemble the training speakers (see
+        copying: mean Z-score. Below about -3 the evaluated samples are nearer to the GAN's training
+            clips than real clips of other speakers are. The samples are then copies, or only
+            resemble the training speakers (see
             :func:`~serkit.metrics.neighbours.copying_score`). None if it was not computed.
     """
 
@@ -261,73 +214,75 @@ class Fidelity:
 
 
 def fidelity(
-    held_out: npt.NDArray[Any],
-    generated: npt.NDArray[Any],
-    training: npt.NDArray[Any] | None = None,
+    held_out_features: npt.NDArray[Any],
+    evaluated_features: npt.NDArray[Any],
+    training_features: npt.NDArray[Any] | None = None,
     *,
     neighbours: int = 5,
-    per_draw: int | None = None,
+    subset_size: int | None = None,
     seed: int = 0,
 ) -> Fidelity:
-    """Compare generated samples with real clips of held-out speakers.
+    """Compare evaluated samples, usually generated ones, with real clips of held-out speakers.
 
-    Recall, coverage and the Z-score of copying depend on the number of evaluated samples. So these
-    three, precision and density are means over disjoint draws of ``per_draw`` samples each.
-    Remaining samples that do not fill a draw are left out. Results with the same ``held_out``,
-    ``training``, ``neighbours`` and ``per_draw`` are comparable even if their counts differ. KID
-    and FID use all samples. The expectation of KID does not depend on the count, that of FID does.
+    Recall, coverage and copying depend on the number of evaluated samples. Therefore precision,
+    recall, density, coverage and copying are averaged over disjoint subsets of ``subset_size``
+    evaluated samples; leftover samples are ignored. KID and FID use all samples. All values except
+    FID can be compared between sets of different size if ``held_out_features``,
+    ``training_features``, ``neighbours`` and ``subset_size`` are equal.
 
-    ``fidelity(held_out, training)`` gives the values of real clips. The argument ``training`` is
-    left out there, because the distance of a clip to itself is 0, which is no information.
+    For a reference value, pass features of the training clips as ``evaluated_features`` and leave
+    ``training_features`` as None. Each clip would have distance 0 to itself, so a copying score
+    would be meaningless.
 
     Args:
-        held_out: features of real clips of held-out speakers, floats ``(held_out, d)``.
-        generated: features of the evaluated samples, floats ``(generated, d)``.
-        training: features of the GAN's training clips, floats ``(training, d)``. With None,
-            ``copying`` is not computed.
+        held_out_features: features of real clips of held-out speakers, floats ``(held_out, d)``.
+        evaluated_features: features of the evaluated samples, floats ``(evaluated, d)``.
+        training_features: features of the GAN's training clips, floats ``(training, d)``. With
+            None, ``copying`` is not computed.
         neighbours: as for :func:`~serkit.metrics.neighbours.overlap`.
-        per_draw: samples in a draw, from ``neighbours`` + 1 to the number of generated samples.
-            None means the number of held-out samples. To compare several sets, pass the size of the
-            smallest set for all of them.
-        seed: seed of the assignment of samples to draws.
+        subset_size: number of samples in a subset, from ``neighbours`` + 1 to the number of
+            evaluated samples. None means the number of held-out samples. To compare several sets,
+            pass the size of the smallest set for all of them.
+        seed: seed of the assignment of samples to subsets.
 
     Raises:
-        InputError: if ``held_out`` or ``generated`` has fewer than 3 samples, there are fewer
-            generated samples than ``per_draw``, ``neighbours`` is out of range, or the features
+        InputError: if there are fewer than 3 held-out or evaluated samples, or fewer evaluated
+            samples than ``subset_size``, if ``neighbours`` is out of range, or if the features
             cannot be compared.
 
     Source: see the functions that compute the measures.
     """
-    held_out, generated = check_features(3, held_out=held_out, generated=generated)
-    per_draw = len(held_out) if per_draw is None else per_draw
-    check_range("neighbours", neighbours, 1, min(len(held_out), len(generated)) - 1)
-    check_range("per_draw", per_draw, neighbours + 1, len(generated))
-    draws = _draws(generated, per_draw, seed)
-    overlaps = [overlap(held_out, draw, neighbours) for draw in draws]
-    distance, error = kid(held_out, generated)
+    held_out, evaluated = check_features(
+        3, held_out_features=held_out_features, evaluated_features=evaluated_features
+    )
+    subset_size = len(held_out) if subset_size is None else subset_size
+    check_range("neighbours", neighbours, 1, min(len(held_out), len(evaluated)) - 1)
+    check_range("subset_size", subset_size, neighbours + 1, len(evaluated))
+    subsets = _disjoint_subsets(evaluated, subset_size, seed)
+    overlaps = [overlap(held_out, subset, neighbours) for subset in subsets]
+    copying = None
+    if training_features is not None:
+        (training,) = check_features(1, training_features=training_features)
+        scores = [copying_score(training, held_out, subset) for subset in subsets]
+        copying = float(np.mean(scores))
+    distance, error = kid(held_out, evaluated)
     return Fidelity(
-        count=len(generated),
+        count=len(evaluated),
         kid=distance,
         kid_error=error,
-        fid=frechet_distance(held_out, generated),
-        fid_reliable=fid_is_reliable(len(held_out), len(generated)),
-        precision=float(np.mean([one.precision for one in overlaps])),
-        recall=float(np.mean([one.recall for one in overlaps])),
-        density=float(np.mean([one.density for one in overlaps])),
-        coverage=float(np.mean([one.coverage for one in overlaps])),
-        copying=None if training is None else _copying(training, held_out, draws),
+        fid=frechet_distance(held_out, evaluated),
+        fid_reliable=fid_is_reliable(len(held_out), len(evaluated)),
+        precision=float(np.mean([subset_overlap.precision for subset_overlap in overlaps])),
+        recall=float(np.mean([subset_overlap.recall for subset_overlap in overlaps])),
+        density=float(np.mean([subset_overlap.density for subset_overlap in overlaps])),
+        coverage=float(np.mean([subset_overlap.coverage for subset_overlap in overlaps])),
+        copying=copying,
     )
 
 
-def _draws(samples: npt.NDArray[Any], size: int, seed: int) -> npt.NDArray[Any]:
-    """Return as many disjoint draws of ``size`` samples as possible, ``(draws, size, d)``."""
+def _disjoint_subsets(samples: npt.NDArray[Any], subset_size: int, seed: int) -> npt.NDArray[Any]:
+    """Return as many disjoint subsets as possible, ``(subsets, subset_size, d)``."""
     # Shuffled, because real clips are sorted by speaker.
-    order = np.random.default_rng(derive_seed(seed, "fidelity")).permutation(len(samples))
-    count = len(samples) // size
-    return samples[order[: count * size]].reshape(count, size, -1)
-
-
-def _copying(
-    training: npt.NDArray[Any], held_out: npt.NDArray[Any], draws: npt.NDArray[Any]
-) -> float:
-    return float(np.mean([copying_score(training, held_out, draw) for draw in draws]))
+    shuffled = np.random.default_rng(derive_seed(seed, "fidelity")).permutation(len(samples))
+    n_subsets = len(samples) // subset_size
+    return samples[shuffled[: n_subsets * subset_size]].reshape(n_subsets, subset_size, -1)

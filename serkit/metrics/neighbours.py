@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 
 from serkit.errors import InputError, check_range
 
-_SIDE = 8
+_BLOCK_SIZE = 8
 
 
 def coarse(spectrograms: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -27,40 +27,40 @@ def coarse(spectrograms: npt.NDArray[Any]) -> npt.NDArray[Any]:
         Features ``(n, frames // 8 * (bins // 8))``.
     """
     count, frames, bins, _ = spectrograms.shape
-    rows, columns = frames // _SIDE, bins // _SIDE
-    blocks = np.asarray(spectrograms)[:, : rows * _SIDE, : columns * _SIDE, 0]
-    blocks = blocks.reshape(count, rows, _SIDE, columns, _SIDE)
+    rows, columns = frames // _BLOCK_SIZE, bins // _BLOCK_SIZE
+    cropped = np.asarray(spectrograms)[:, : rows * _BLOCK_SIZE, : columns * _BLOCK_SIZE, 0]
+    blocks = cropped.reshape(count, rows, _BLOCK_SIZE, columns, _BLOCK_SIZE)
     return blocks.mean(axis=(2, 4)).reshape(count, rows * columns)
 
 
-def check_features(at_least: int, **sets: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+def check_features(min_samples: int, **feature_sets: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
     """Check that sets of features can be compared; return each as float64 ``(n, d)``.
 
     Raises:
-        InputError: unless each set has two dimensions, ``at_least`` samples, and one or more
-            features that are all finite, and all sets have the same number of features.
+        InputError: unless each set has two dimensions, at least ``min_samples`` samples, at least
+            one feature and only finite values, and all sets have the same number of features.
     """
-    checked = {name: np.asarray(values, dtype=np.float64) for name, values in sets.items()}
-    for name, values in checked.items():
-        if values.ndim != 2 or len(values) < at_least or values.shape[1] == 0:
+    arrays = {name: np.asarray(values, dtype=np.float64) for name, values in feature_sets.items()}
+    for name, array in arrays.items():
+        if array.ndim != 2 or len(array) < min_samples or array.shape[1] == 0:
             raise InputError(
-                f"`{name}` must be features (n, d) of {at_least} or more samples. "
-                f"Received: shape {values.shape}."
+                f"`{name}` must be features (n, d) of {min_samples} or more samples. "
+                f"Received: shape {array.shape}."
             )
-        if not np.isfinite(values).all():
-            bad = int((~np.isfinite(values)).any(axis=1).sum())
+        if not np.isfinite(array).all():
+            n_bad = int((~np.isfinite(array)).any(axis=1).sum())
             raise InputError(
-                f"`{name}` must be finite. Received: {bad} samples with NaN or infinity."
+                f"`{name}` must be finite. Received: {n_bad} samples with NaN or infinity."
             )
-    widths = {name: values.shape[1] for name, values in checked.items()}
-    if len(set(widths.values())) > 1:
-        came = ", ".join(f"{width} in {name}" for name, width in widths.items())
-        raise InputError(f"Features per sample must be one number for all. Received: {came}.")
-    return list(checked.values())
+    dimensions = {name: array.shape[1] for name, array in arrays.items()}
+    if len(set(dimensions.values())) > 1:
+        received = ", ".join(f"{dimension} in {name}" for name, dimension in dimensions.items())
+        raise InputError(f"Features per sample must be one number for all. Received: {received}.")
+    return list(arrays.values())
 
 
-# Rows of a distance matrix that are computed at a time, which bounds the memory.
-_BLOCK = 1024
+# Number of rows of a distance matrix that are computed at a time, which bounds the memory.
+_ROWS_PER_BLOCK = 1024
 
 
 @dataclass(frozen=True)
@@ -114,20 +114,20 @@ def overlap(real: npt.NDArray[Any], generated: npt.NDArray[Any], neighbours: int
         >>> import numpy as np
         >>> from serkit import metrics
         >>> real, generated = np.random.default_rng(0).normal(size=(2, 50, 4))
-        >>> found = metrics.overlap(real, generated)
-        >>> found.precision > 0.5, metrics.overlap(real, generated + 9).precision
+        >>> result = metrics.overlap(real, generated)
+        >>> result.precision > 0.5, metrics.overlap(real, generated + 9).precision
         (True, 0.0)
     """
     real, generated = check_features(2, real=real, generated=generated)
     check_range("neighbours", neighbours, 1, min(len(real), len(generated)) - 1)
     distances = cdist(real, generated)
-    near_real = distances <= _radii(real, neighbours)[:, None]
-    near_generated = distances <= _radii(generated, neighbours)[None, :]
+    is_near_real = distances <= _radii(real, neighbours)[:, None]
+    is_near_generated = distances <= _radii(generated, neighbours)[None, :]
     return Overlap(
-        precision=float(near_real.any(axis=0).mean()),
-        recall=float(near_generated.any(axis=1).mean()),
-        density=float(near_real.sum() / (neighbours * len(generated))),
-        coverage=float(near_real.any(axis=1).mean()),
+        precision=float(is_near_real.any(axis=0).mean()),
+        recall=float(is_near_generated.any(axis=1).mean()),
+        density=float(is_near_real.sum() / (neighbours * len(generated))),
+        coverage=float(is_near_real.any(axis=1).mean()),
     )
 
 
@@ -148,7 +148,7 @@ def nearest_distances(samples: npt.NDArray[Any], others: npt.NDArray[Any]) -> np
         InputError: if the features cannot be compared (see :func:`check_features`).
     """
     samples, others = check_features(1, samples=samples, others=others)
-    blocks = np.array_split(samples, -(-len(samples) // _BLOCK))
+    blocks = np.array_split(samples, -(-len(samples) // _ROWS_PER_BLOCK))
     return np.concatenate([cdist(block, others).min(axis=1) for block in blocks])
 
 
@@ -195,15 +195,19 @@ def copying_score(
         >>> metrics.copying_score(training, held_out, training) < -3
         True
     """
-    sets = {"training": training, "held_out": held_out, "generated": generated}
-    training, held_out, generated = check_features(1, **sets)
+    training, held_out, generated = check_features(
+        1, training=training, held_out=held_out, generated=generated
+    )
     m, n = len(generated), len(held_out)
-    near = nearest_distances(np.concatenate([generated, held_out]), training)
-    u = rankdata(near)[:m].sum() - m * (m + 1) / 2
-    ties = np.unique(near, return_counts=True)[1].astype(float)
-    variance = m * n / 12 * (m + n + 1 - np.sum(ties**3 - ties) / ((m + n) * (m + n - 1)))
+    distances = nearest_distances(np.concatenate([generated, held_out]), training)
+    tie_sizes = np.unique(distances, return_counts=True)[1].astype(float)
     # If all distances are tied, rounding may make the variance slightly positive or negative.
-    return float((u - m * n / 2) / np.sqrt(variance)) if len(ties) > 1 else 0.0
+    if len(tie_sizes) == 1:
+        return 0.0
+    u = rankdata(distances)[:m].sum() - m * (m + 1) / 2
+    tie_correction = np.sum(tie_sizes**3 - tie_sizes) / ((m + n) * (m + n - 1))
+    variance = m * n / 12 * (m + n + 1 - tie_correction)
+    return float((u - m * n / 2) / np.sqrt(variance))
 
 
 def near_copies(
@@ -251,7 +255,7 @@ def copy_threshold(
     number of clips.
 
     Args:
-        features: features of real clips, floats ``(clips, d)``.
+        features: floats ``(clips, d)``, of real clips.
         speakers: speaker of each clip; at least two different speakers.
         quantile: from 0 to 1, interpolated linearly between clips.
 
@@ -271,13 +275,13 @@ def copy_threshold(
     """
     check_range("quantile", quantile, 0, 1)
     (features,) = check_features(2, features=features)
-    of_clip = np.asarray(speakers)
-    names = np.unique(of_clip)
-    if of_clip.shape != (len(features),) or len(names) < 2:
+    speaker_of_clip = np.asarray(speakers)
+    speaker_names = np.unique(speaker_of_clip)
+    if speaker_of_clip.shape != (len(features),) or len(speaker_names) < 2:
         raise InputError(
             f"`speakers` must be one for each of {len(features)} clips, and 2 or more different "
-            f"ones. Received: {of_clip.size}, {len(names)} different ones."
+            f"ones. Received: {speaker_of_clip.size}, {len(speaker_names)} different ones."
         )
-    parts = [of_clip == name for name in names]
-    near = [nearest_distances(features[part], features[~part]) for part in parts]
-    return float(np.quantile(np.concatenate(near), quantile))
+    masks = [speaker_of_clip == name for name in speaker_names]
+    distances = [nearest_distances(features[mask], features[~mask]) for mask in masks]
+    return float(np.quantile(np.concatenate(distances), quantile))

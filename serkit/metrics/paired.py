@@ -1,6 +1,6 @@
 """Paired differences of two classifiers: confidence intervals, tests, power."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +9,16 @@ import numpy.typing as npt
 from scipy import stats
 
 from serkit.errors import InputError, check_range
-from serkit.metrics.classification import Cells, drawn_speakers
+from serkit.metrics.bootstrap import (
+    CONFIDENCE,
+    Estimate,
+    Measure,
+    bootstrap_confusion_matrices,
+    count_measurable_speakers,
+    estimate_from_samples,
+)
+from serkit.metrics.classification import ConfusionBySpeaker
 from serkit.seeds import derive_seed
-
-Measure = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
-"""Function from confusion matrices ``(…, classes, classes)`` to numbers ``(…)``, as in
-:mod:`serkit.metrics.classification`."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,9 @@ class TrainingNoise:
     removable: float | None
 
 
-def training_noise(first: Cells, second: Cells, measure: Measure) -> TrainingNoise:
+def training_noise(
+    first: ConfusionBySpeaker, second: ConfusionBySpeaker, measure: Measure
+) -> TrainingNoise:
     """Estimate the variance that comes from training, from differences by speaker and seed.
 
     In each fold, the differences by seed and speaker are decomposed as in a two-way analysis of
@@ -51,66 +57,44 @@ def training_noise(first: Cells, second: Cells, measure: Measure) -> TrainingNoi
 
     Source: Searle, Casella & McCulloch (1992), Variance Components, section 4.5.
     """
-    seeds = len(first.counts)
-    if seeds < 2:
+    n_seeds = len(first.counts)
+    if n_seeds < 2:
         return TrainingNoise(0.0, None)
-    apart = measure(second.counts) - measure(first.counts)
-    parts = [_of_fold(apart[:, first.folds == fold]) for fold in np.unique(first.folds)]
-    known = [part for part in parts if part is not None]
-    if not known:
+    differences = measure(second.counts) - measure(first.counts)
+    folds = np.unique(first.fold_index)
+    variances = [_variances_in_fold(differences[:, first.fold_index == fold]) for fold in folds]
+    estimated = [pair for pair in variances if pair is not None]
+    if not estimated:
         return TrainingNoise(0.0, None)
-    common, own = np.mean(known, axis=0)
-    clips = first.counts.sum(axis=(0, 2, 3))
-    shares = np.array([clips[first.folds == fold].sum() for fold in np.unique(first.folds)])
-    variance = max(common, 0.0) * ((shares / shares.sum()) ** 2).sum() / seeds
-    return TrainingNoise(float(variance), float(variance + own / (seeds * apart.shape[1])))
+    common_variance, speaker_variance = np.mean(estimated, axis=0)
+    n_clips = first.counts.sum(axis=(0, 2, 3))
+    fold_clips = np.array([n_clips[first.fold_index == fold].sum() for fold in folds])
+    fold_fractions = fold_clips / fold_clips.sum()
+    variance = max(common_variance, 0.0) * (fold_fractions**2).sum() / n_seeds
+    removable = variance + speaker_variance / (n_seeds * differences.shape[1])
+    return TrainingNoise(float(variance), float(removable))
 
 
-def _of_fold(apart: npt.NDArray[Any]) -> tuple[float, float] | None:
+def _variances_in_fold(differences: npt.NDArray[Any]) -> tuple[float, float] | None:
     """Estimate two variances in one fold from differences ``(seeds, speakers)``.
 
     Returns:
-        The variances of a training run's effect on all speakers in common and on single speakers;
-        None with fewer than two speakers.
+        The variance of a training run's effect on all speakers in common, and the variance of its
+        effect on single speakers; None with fewer than two speakers.
     """
     # Speakers without clips of the measured classes have no difference.
-    apart = apart[:, ~np.isnan(apart).any(axis=0)]
-    seeds, speakers = apart.shape
-    if speakers < 2:
+    differences = differences[:, ~np.isnan(differences).any(axis=0)]
+    n_seeds, n_speakers = differences.shape
+    if n_speakers < 2:
         return None
-    by_seed = apart.mean(axis=1, keepdims=True)
-    rest = apart - by_seed - apart.mean(axis=0, keepdims=True) + apart.mean()
-    own = (rest**2).sum() / ((seeds - 1) * (speakers - 1))
-    return by_seed.var(ddof=1) - own / speakers, own
+    seed_means = differences.mean(axis=1, keepdims=True)
+    speaker_means = differences.mean(axis=0, keepdims=True)
+    residuals = differences - seed_means - speaker_means + differences.mean()
+    speaker_variance = (residuals**2).sum() / ((n_seeds - 1) * (n_speakers - 1))
+    return seed_means.var(ddof=1) - speaker_variance / n_speakers, speaker_variance
 
 
-_CONFIDENCE, _POWER = 0.95, 0.8
-FEWEST = 6
-"""Smallest number of speakers for an interval. With four speakers an interval contains the true
-value too seldom."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A measured value with its 95 % confidence interval and standard error.
-
-    Attributes:
-        value: the measured value.
-        low: lower end of the 95 % interval. None where fewer than :data:`FEWEST` speakers have
-            clips of the measured classes, because an interval of so few speakers is not reliable.
-        high: upper end; None where ``low`` is None.
-        error: standard error; None where ``low`` is None.
-
-    Example:
-        >>> from serkit import metrics
-        >>> metrics.Estimate(value=0.05, low=0.01, high=0.09, error=0.02).low > 0
-        True
-    """
-
-    value: float
-    low: float | None
-    high: float | None
-    error: float | None
+_POWER = 0.8
 
 
 @dataclass(frozen=True)
@@ -127,14 +111,16 @@ class Difference:
         visible_with_more_seeds: minimum detectable effect if each arm were trained with very many
             seeds. None where there is no interval, or the variance that comes from training cannot
             be estimated, as with one seed.
-        common: component of the squared error that more speakers would not remove, because it comes
-            from training; 0 where it cannot be estimated, as with one seed.
+        common: part of the squared standard error that more speakers would not remove, because it
+            comes from training; 0 where it cannot be estimated, as with one seed.
 
     Example:
         >>> from serkit import metrics
         >>> estimate = metrics.Estimate(value=0.05, low=-0.01, high=0.11, error=0.03)
-        >>> found = metrics.Difference(estimate, 0.1, 0.09, None, 0.0)
-        >>> found.speakers_for(0.045, speakers=20)
+        >>> difference = metrics.Difference(
+        ...     estimate, p=0.1, visible=0.09, visible_with_more_seeds=None, common=0.0
+        ... )
+        >>> difference.speakers_for(0.045, n_speakers=20)
         80
     """
 
@@ -144,12 +130,12 @@ class Difference:
     visible_with_more_seeds: float | None
     common: float
 
-    def speakers_for(self, effect: float, speakers: int) -> int | None:
+    def speakers_for(self, effect: float, n_speakers: int) -> int | None:
         """Compute the number of speakers needed to detect an effect with a power of 80 %.
 
         Args:
             effect: the difference to detect, as a fraction, above 0.
-            speakers: number of speakers in the data.
+            n_speakers: number of speakers in the data.
 
         Returns:
             The number of speakers. None if the standard error is not known, or if more seeds or
@@ -158,47 +144,21 @@ class Difference:
         error = self.estimate.error
         if not error or self.visible is None:
             return None
-        wanted = (effect * error / self.visible) ** 2 - self.common
-        if wanted <= 0:
+        needed_variance = (effect * error / self.visible) ** 2 - self.common
+        if needed_variance <= 0:
             return None
+        variance = error**2 - self.common
         # The tolerance keeps rounding errors from adding a speaker.
-        return int(np.ceil(speakers * (error**2 - self.common) / wanted - 1e-9))
-
-
-def estimate(cells: Cells, measure: Measure, *, seed: int, draws: int = 2000) -> Estimate:
-    """Compute a measure over all cells with a 95 % confidence interval over speakers.
-
-    Args:
-        cells: results of one arm.
-        measure: the measure to compute.
-        seed: seed of the draws.
-        draws: number of bootstrap samples.
-
-    Returns:
-        The measure over all clips, with its interval and its standard error.
-
-    Raises:
-        InputError: if ``draws`` is below 1.
-
-    Source: as for :func:`difference`.
-
-    Example:
-        >>> import numpy as np
-        >>> from serkit import metrics
-        >>> from serkit.metrics.classification import accuracy
-        >>> truth, once, speakers = np.tile([0, 1], 40), np.zeros(80), np.repeat(np.arange(8), 10)
-        >>> predicted = np.where(np.arange(80) % 4 == 0, 1, truth)
-        >>> arm = metrics.tabulate(truth, predicted, once, once, speakers, classes=2)
-        >>> found = metrics.estimate(arm, accuracy, seed=0, draws=200)
-        >>> found.value, found.low <= found.value <= found.high
-        (0.75, True)
-    """
-    sampled = measure(drawn_speakers(cells, seed, draws))
-    return _summary(float(measure(cells.pooled)), sampled, _measured(cells, measure))
+        return int(np.ceil(n_speakers * variance / needed_variance - 1e-9))
 
 
 def difference(
-    first: Cells, second: Cells, measure: Measure, *, seed: int, draws: int = 2000
+    first: ConfusionBySpeaker,
+    second: ConfusionBySpeaker,
+    measure: Measure,
+    *,
+    seed: int,
+    n_resamples: int = 2000,
 ) -> Difference:
     """Compute the difference ``second`` minus ``first`` of a measure on the same clips.
 
@@ -218,14 +178,15 @@ def difference(
         first: results of one arm.
         second: results of the other arm, on the same clips with as many seeds.
         measure: the measure to compare.
-        seed: seed of the draws.
-        draws: number of bootstrap samples and of permutations.
+        seed: seed of the random numbers.
+        n_resamples: number of bootstrap samples and of permutations.
 
     Returns:
         The difference with its interval, p-value and minimum detectable effect.
 
     Raises:
-        InputError: if the two arms have not predicted the same clips, or ``draws`` is below 1.
+        InputError: if the two arms have not predicted the same clips, or ``n_resamples`` is
+            below 1.
 
     Source: Davison & Hinkley (1997), sections 3.8 and 4.3; Hesterberg (2015), What Teachers Should
     Know About the Bootstrap, The American Statistician 69(4), section 3.3, for the ends.
@@ -234,41 +195,52 @@ def difference(
         >>> import numpy as np
         >>> from serkit import metrics
         >>> from serkit.metrics.classification import accuracy
-        >>> truth, once, speakers = np.tile([0, 1], 40), np.zeros(80), np.repeat(np.arange(8), 10)
+        >>> truth, zeros, speakers = np.tile([0, 1], 40), np.zeros(80), np.repeat(np.arange(8), 10)
         >>> predicted = np.where(np.arange(80) % 4 == 0, 1, truth)
-        >>> arm = metrics.tabulate(truth, predicted, once, once, speakers, classes=2)
-        >>> perfect = metrics.tabulate(truth, truth, once, once, speakers, classes=2)
-        >>> metrics.difference(arm, perfect, accuracy, seed=0, draws=200).estimate.value
+        >>> arm = metrics.confusion_by_speaker(truth, predicted, zeros, zeros, speakers, 2)
+        >>> perfect = metrics.confusion_by_speaker(truth, truth, zeros, zeros, speakers, 2)
+        >>> metrics.difference(arm, perfect, accuracy, seed=0, n_resamples=200).estimate.value
         0.25
     """
     if not np.array_equal(first.counts.sum(axis=3), second.counts.sum(axis=3)):
         raise InputError(
-            "`first` and `second` must have predicted the same clips of each speaker. "
-            "Received: different ones."
+            "`first` and `second` must have the same number of predictions per seed, fold, speaker "
+            "and true class. Received: different numbers."
         )
     value = float(measure(second.pooled) - measure(first.pooled))
-    one, two = (measure(drawn_speakers(cells, seed, draws)) for cells in (first, second))
-    noise, speakers = training_noise(first, second, measure), _measured(first, measure)
-    found = _summary(value, two - one, speakers)
-    widened = 1.0
-    if found.error:
-        widened = float(np.sqrt(1 + noise.variance / found.error**2))
-        found = _summary(value, value + widened * (two - one - value), speakers)
-    p = permutation_test(first, second, measure, seed=seed, draws=draws, stricter=widened)
-    fewer = None
-    if found.error is not None and noise.removable is not None:
-        fewer = _visible(np.sqrt(max(found.error**2 - noise.removable, 0.0)), speakers)
-    return Difference(found, p, _visible(found.error, speakers), fewer, noise.variance)
+    first_samples = measure(bootstrap_confusion_matrices(first, seed, n_resamples))
+    second_samples = measure(bootstrap_confusion_matrices(second, seed, n_resamples))
+    samples = second_samples - first_samples
+    noise = training_noise(first, second, measure)
+    n_speakers = count_measurable_speakers(first, measure)
+    result = estimate_from_samples(value, samples, n_speakers)
+    widening = 1.0
+    if result.error:
+        widening = float(np.sqrt(1 + noise.variance / result.error**2))
+        result = estimate_from_samples(value, value + widening * (samples - value), n_speakers)
+    visible_with_more_seeds = None
+    if result.error is not None and noise.removable is not None:
+        error = np.sqrt(max(result.error**2 - noise.removable, 0.0))
+        visible_with_more_seeds = _minimum_detectable_effect(error, n_speakers)
+    return Difference(
+        estimate=result,
+        p=permutation_test(
+            first, second, measure, seed=seed, n_resamples=n_resamples, divisor=widening
+        ),
+        visible=_minimum_detectable_effect(result.error, n_speakers),
+        visible_with_more_seeds=visible_with_more_seeds,
+        common=noise.variance,
+    )
 
 
 def permutation_test(
-    first: Cells,
-    second: Cells,
+    first: ConfusionBySpeaker,
+    second: ConfusionBySpeaker,
     measure: Measure,
     *,
     seed: int,
-    draws: int = 2000,
-    stricter: float = 1.0,
+    n_resamples: int = 2000,
+    divisor: float = 1.0,
 ) -> float:
     """Compute the two-sided p-value of the hypothesis that the two arms are exchangeable.
 
@@ -276,24 +248,29 @@ def permutation_test(
         first: results of one arm.
         second: results of the other arm.
         measure: the measure to compare.
-        seed: seed of the permutations.
-        draws: number of permutations. The measured data count as one more permutation, so that p is
-            never 0.
-        stricter: divisor of the measured difference, at least 1. It accounts for variance that
+        seed: seed of the random numbers.
+        n_resamples: number of permutations. The measured data count as one more permutation, so
+            that p is never 0.
+        divisor: at least 1. The measured difference is divided by it, to account for variance that
             exchanging speakers does not cover.
     """
-    check_range("draws", draws, 1)
-    check_range("stricter", stricter, 1.0)
+    check_range("n_resamples", n_resamples, 1)
+    check_range("divisor", divisor, 1.0)
     rng = np.random.default_rng(derive_seed(seed, "permutation"))
-    exchanged = rng.integers(2, size=(draws, first.speakers.max() + 1))[:, first.speakers]
-    one, two = first.counts.sum(axis=0), second.counts.sum(axis=0)
-    moved = np.tensordot(exchanged, two - one, axes=1)
-    apart = measure(two.sum(axis=0) - moved) - measure(one.sum(axis=0) + moved)
-    value = measure(two.sum(axis=0)) - measure(one.sum(axis=0))
-    # The tolerance below is for equal differences that differ by rounding.
-    known = np.abs(apart[~np.isnan(apart)])
-    as_large = known >= np.abs(value) / stricter - 1e-12
-    return float((1 + as_large.sum()) / (1 + len(known)))
+    speaker_index = first.speaker_index
+    is_exchanged = rng.integers(2, size=(n_resamples, speaker_index.max() + 1))[:, speaker_index]
+    first_counts, second_counts = first.counts.sum(axis=0), second.counts.sum(axis=0)
+    # In floats, because NumPy multiplies integer matrices slowly. The sums stay exact.
+    exchanged_counts = np.tensordot(
+        is_exchanged.astype(float), second_counts - first_counts, axes=1
+    )
+    first_total, second_total = first_counts.sum(axis=0), second_counts.sum(axis=0)
+    differences = measure(second_total - exchanged_counts) - measure(first_total + exchanged_counts)
+    measured_difference = measure(second_total) - measure(first_total)
+    sizes = np.abs(differences[~np.isnan(differences)])
+    # The tolerance is for equal differences that differ by rounding.
+    is_as_large = sizes >= np.abs(measured_difference) / divisor - 1e-12
+    return float((1 + is_as_large.sum()) / (1 + len(sizes)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -312,36 +289,16 @@ def holm(p_values: Sequence[float]) -> list[float]:
         >>> [round(float(p), 3) for p in metrics.holm([0.02, 0.01, 0.03])]
         [0.04, 0.03, 0.04]
     """
-    count, found, least = len(p_values), [0.0] * len(p_values), 0.0
-    for rank, place in enumerate(np.argsort(p_values, kind="stable")):
-        least = max(least, min(1.0, (count - rank) * p_values[place]))
-        found[place] = least
-    return found
+    adjusted, largest_so_far = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(np.argsort(p_values, kind="stable")):
+        p = min(1.0, (len(p_values) - rank) * p_values[index])
+        largest_so_far = max(largest_so_far, p)
+        adjusted[index] = largest_so_far
+    return adjusted
 
 
-def ends(count: int) -> tuple[float, float]:
-    """Return the bootstrap quantiles at the ends of a 95 % interval, for ``count`` drawn units."""
-    reach = stats.t.ppf((1 + _CONFIDENCE) / 2, count - 1) * np.sqrt(count / (count - 1))
-    low = float(stats.norm.cdf(-reach))
-    return low, 1 - low
-
-
-def _summary(value: float, sampled: npt.NDArray[Any], count: int) -> Estimate:
-    known = sampled[~np.isnan(sampled)]
-    if count < FEWEST or not len(known):
-        return Estimate(value, None, None, None)
-    low, high = np.quantile(known, ends(count))
-    error = known.std() * np.sqrt(count / (count - 1))
-    return Estimate(value, float(low), float(high), float(error))
-
-
-def _measured(cells: Cells, measure: Measure) -> int:
-    """Return the number of speakers for which the measure is defined."""
-    return int((~np.isnan(measure(cells.by_speaker))).sum())
-
-
-def _visible(error: float | None, speakers: int) -> float | None:
+def _minimum_detectable_effect(error: float | None, n_speakers: int) -> float | None:
     if error is None:
         return None
-    ends_at = stats.t.ppf([(1 + _CONFIDENCE) / 2, _POWER], speakers - 1)
-    return float(ends_at.sum() * error)
+    t_values = stats.t.ppf([(1 + CONFIDENCE) / 2, _POWER], n_speakers - 1)
+    return float(t_values.sum() * error)

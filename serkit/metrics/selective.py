@@ -31,14 +31,14 @@ class RiskCoverage:
     area: float
 
 
-def risk_coverage(unsure: npt.ArrayLike, right: npt.ArrayLike) -> RiskCoverage:
+def risk_coverage(uncertainty: npt.ArrayLike, is_correct: npt.ArrayLike) -> RiskCoverage:
     """Compute the risk-coverage curve, from the clip with the lowest uncertainty to all clips.
 
     For clips of equal uncertainty the risk is the mean over all their orders.
 
     Args:
-        unsure: any measure of uncertainty; higher values are less certain, ``(clips,)``.
-        right: whether each prediction is correct, ``(clips,)``.
+        uncertainty: any measure of uncertainty of each prediction, ``(clips,)``.
+        is_correct: whether each prediction is correct, ``(clips,)``.
 
     Returns:
         Risk at each coverage, and the mean risk.
@@ -50,29 +50,33 @@ def risk_coverage(unsure: npt.ArrayLike, right: npt.ArrayLike) -> RiskCoverage:
 
     Example:
         >>> from serkit import metrics
-        >>> found = metrics.risk_coverage([0.1, 0.2, 0.9, 0.5], [True, True, False, True])
-        >>> found.risk.tolist()
+        >>> curve = metrics.risk_coverage([0.1, 0.2, 0.9, 0.5], [True, True, False, True])
+        >>> curve.risk.tolist()
         [0.0, 0.0, 0.0, 0.25]
     """
-    unsure, right = _checked(unsure, right)
-    order = np.argsort(unsure, kind="stable")
-    _, place, counts = np.unique(unsure[order], return_inverse=True, return_counts=True)
-    wrong = np.bincount(place, weights=~right[order]) / counts
-    errors = np.cumsum(wrong[place])
-    answered = np.arange(1, len(right) + 1)
-    risk = errors / answered
-    return RiskCoverage(answered / len(right), risk, float(risk.mean()))
+    uncertainty, is_correct = _validated_arrays(uncertainty, is_correct)
+    order = np.argsort(uncertainty, kind="stable")
+    # A group holds the clips of equal uncertainty.
+    _, group_index, group_sizes = np.unique(
+        uncertainty[order], return_inverse=True, return_counts=True
+    )
+    error_rates = np.bincount(group_index, weights=~is_correct[order]) / group_sizes
+    expected_errors = np.cumsum(error_rates[group_index])
+    answered_counts = np.arange(1, len(is_correct) + 1)
+    risk = expected_errors / answered_counts
+    return RiskCoverage(answered_counts / len(is_correct), risk, float(risk.mean()))
 
 
-def accuracy_at(unsure: npt.ArrayLike, right: npt.ArrayLike, coverage: float) -> float:
+def accuracy_at(uncertainty: npt.ArrayLike, is_correct: npt.ArrayLike, coverage: float) -> float:
     """Compute the accuracy on the fraction ``coverage`` of clips with the lowest uncertainty.
 
     ``coverage`` is above 0 and at most 1; InputError is raised if it is out of range. The other
     arguments and errors are as for :func:`risk_coverage`.
     """
     check_range("coverage", coverage, 1e-9, 1.0)
-    found = risk_coverage(unsure, right)
-    return float(1.0 - found.risk[max(0, round(coverage * len(found.risk)) - 1)])
+    risk = risk_coverage(uncertainty, is_correct).risk
+    answered_count = max(1, round(coverage * len(risk)))
+    return float(1.0 - risk[answered_count - 1])
 
 
 def auroc(lower: npt.ArrayLike, higher: npt.ArrayLike) -> float:
@@ -112,11 +116,11 @@ def auroc(lower: npt.ArrayLike, higher: npt.ArrayLike) -> float:
     return float(roc_auc_score(is_higher, stats.rankdata(np.concatenate([lower, higher]))))
 
 
-def threshold_for_coverage(unsure: npt.ArrayLike, coverage: float) -> float:
+def threshold_for_coverage(uncertainty: npt.ArrayLike, coverage: float) -> float:
     """Choose the uncertainty above which to abstain, for a given coverage.
 
     Args:
-        unsure: uncertainties of the validation speakers' clips, ``(clips,)``.
+        uncertainty: uncertainties of the validation speakers' clips, ``(clips,)``.
         coverage: fraction of clips that get a prediction, approximately; 0 to 1.
 
     Returns:
@@ -131,22 +135,25 @@ def threshold_for_coverage(unsure: npt.ArrayLike, coverage: float) -> float:
         0.5
     """
     check_range("coverage", coverage, 0.0, 1.0)
-    unsure = np.sort(np.asarray(unsure, float))
-    if not len(unsure):
-        raise InputError("`unsure` must be of 1 or more clips. Received: 0.")
-    answered = round(coverage * len(unsure))
-    return float(unsure[answered - 1]) if answered else -np.inf
+    sorted_uncertainty = np.sort(np.asarray(uncertainty, float))
+    if not len(sorted_uncertainty):
+        raise InputError("`uncertainty` must hold 1 or more values. Received: 0.")
+    answered_count = round(coverage * len(sorted_uncertainty))
+    return float(sorted_uncertainty[answered_count - 1]) if answered_count else -np.inf
 
 
-def threshold_for_accuracy(unsure: npt.ArrayLike, right: npt.ArrayLike, accuracy: float) -> float:
+def threshold_for_accuracy(
+    uncertainty: npt.ArrayLike, is_correct: npt.ArrayLike, accuracy: float
+) -> float:
     """Choose the uncertainty above which to abstain, for a given accuracy on the other clips.
 
-    Of all thresholds that reach the accuracy, the one with the highest coverage is chosen.
+    The function returns the highest threshold that reaches the accuracy. It has the highest
+    coverage.
 
     Args:
-        unsure: uncertainties of the validation speakers' clips, ``(clips,)``.
-        right: whether each prediction is correct, ``(clips,)``.
-        accuracy: wanted accuracy, 0 to 1.
+        uncertainty: uncertainties of the validation speakers' clips, ``(clips,)``.
+        is_correct: whether each prediction is correct, ``(clips,)``.
+        accuracy: the accuracy to reach, 0 to 1.
 
     Raises:
         InputError: if no threshold reaches the accuracy; the message gives the highest accuracy
@@ -154,23 +161,25 @@ def threshold_for_accuracy(unsure: npt.ArrayLike, right: npt.ArrayLike, accuracy
             are no clips, or an uncertainty is NaN.
     """
     check_range("accuracy", accuracy, 0.0, 1.0)
-    unsure, right = _checked(unsure, right)
-    values, place = np.unique(unsure, return_inverse=True)
-    answered = np.cumsum(np.bincount(place))
-    reached = np.cumsum(np.bincount(place, weights=right)) / answered
-    if not (reached >= accuracy).any():
+    uncertainty, is_correct = _validated_arrays(uncertainty, is_correct)
+    thresholds, threshold_index = np.unique(uncertainty, return_inverse=True)
+    answered_counts = np.cumsum(np.bincount(threshold_index))
+    correct_counts = np.cumsum(np.bincount(threshold_index, weights=is_correct))
+    accuracies = correct_counts / answered_counts
+    if not (accuracies >= accuracy).any():
         raise InputError(
-            f"`accuracy` must be at most {reached.max():.3f}, which the best threshold reaches. "
+            f"`accuracy` must be at most {accuracies.max():.3f}, which the best threshold reaches. "
             f"Received: accuracy={accuracy}."
         )
-    return float(values[np.flatnonzero(reached >= accuracy)[-1]])
+    return float(thresholds[np.flatnonzero(accuracies >= accuracy)[-1]])
 
 
-def _checked(unsure, right) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    unsure, right = np.asarray(unsure, float), np.asarray(right, bool)
-    if len(unsure) != len(right) or not len(right) or np.isnan(unsure).any():
+def _validated_arrays(uncertainty, is_correct) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    uncertainty, is_correct = np.asarray(uncertainty, float), np.asarray(is_correct, bool)
+    n_nan = np.isnan(uncertainty).sum()
+    if len(uncertainty) != len(is_correct) or not len(is_correct) or n_nan:
         raise InputError(
-            "`unsure` and `right` must be numbers of the same clips. "
-            f"Received: {len(unsure)} and {len(right)}, {np.isnan(unsure).sum()} NaN."
+            "`uncertainty` and `is_correct` must have the same length, at least 1, and no NaN. "
+            f"Received: {len(uncertainty)} and {len(is_correct)}, {n_nan} NaN."
         )
-    return unsure, right
+    return uncertainty, is_correct

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from serkit.formatting import points
+from serkit.formatting import percentage_points
 from serkit.metrics.selective import RiskCoverage
 from serkit.reporting.figures import (
     GENERATED,
@@ -42,7 +42,7 @@ def forest(differences: Mapping[str, Mapping[str, Any]], measured: str) -> Figur
         axes.plot([100 * low, 100 * high], [row, row], color=colour, linewidth=2)
         axes.plot(100 * value, row, "o", color=colour, markersize=6)
         axes.annotate(
-            points(value).replace("-", "\N{MINUS SIGN}"),
+            percentage_points(value).replace("-", "\N{MINUS SIGN}"),
             xy=(100 * value, row),
             xytext=(0, 7),
             textcoords="offset points",

@@ -9,7 +9,7 @@ import pandas as pd
 
 from serkit.formatting import markdown_table, percent
 from serkit.metrics.classification import Scores, score
-from serkit.metrics.intervals import Group, breakdown, confusion_cells, measure_cells, recall_cells
+from serkit.metrics.intervals import Group, breakdown, confusion_table, measure_table, recall_table
 
 _MINUS = "\N{MINUS SIGN}"
 
@@ -127,9 +127,9 @@ def classifier_report(predictions: pd.DataFrame, classes: Sequence[str]) -> str:
     groups = groups_of_clips(predictions, classes)
     tables = [
         (["mean over folds, seed", "UAR", "accuracy", "macro F1"], [*rows, ["mean", *shown]]),
-        measure_cells(groups),
-        recall_cells(groups, classes),
-        confusion_cells(groups[0], classes),
+        measure_table(groups),
+        recall_table(groups, classes),
+        confusion_table(groups[0], classes),
     ]
     return "\n".join(markdown_table(*table) for table in tables)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from serkit.formatting import counted, points, too_few
+from serkit.formatting import counted, percentage_points, too_few
 from serkit.metrics.paired import Difference
 
 # With fewer speakers, a bootstrap over speakers is not reliable. On three test speakers of the
@@ -63,7 +63,7 @@ def verdict(
         leaky: whether speakers are in both training and test.
     """
     found = uar.estimate
-    head = f"{arm}: {points(found.value)} points UAR"
+    head = f"{arm}: {percentage_points(found.value)} points UAR"
     if found.low is None or found.high is None:
         return f"{head}: {too_few(speakers, 'speaker')} for an interval"
     kind = conclusion(found.low, found.high, speakers=speakers, leaky=leaky, p_holm=p_holm)
@@ -76,7 +76,7 @@ def verdict(
     }.get(kind, kind)
     if kind in ("better", "worse"):
         said += f" on unseen speakers{ONE_SEED if seeds == 1 else ''}"
-    ends = f"95 % interval {points(found.low)} to {points(found.high)}"
+    ends = f"95 % interval {percentage_points(found.low)} to {percentage_points(found.high)}"
     return f"{head} ({ends}): {said}"
 
 
@@ -103,7 +103,9 @@ def headline(arms: Mapping[str, Any], what: str, *, leaky: bool) -> str:
         kind = conclusion(
             ends["low"], ends["high"], speakers=speakers, leaky=False, p_holm=found["p_holm"]
         )
-        kinds.get(kind, kinds["no effect shown"]).append(f"{name} ({points(ends['value'])})")
+        kinds.get(kind, kinds["no effect shown"]).append(
+            f"{name} ({percentage_points(ends['value'])})"
+        )
     said = [f"{kind}: {', '.join(names)}" for kind, names in kinds.items() if names]
     once = all(len(found["seeds"]) == 1 for found in apart.values())
     return (

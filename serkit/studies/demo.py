@@ -18,7 +18,7 @@ from serkit.datasets.synthetic import SyntheticSettings
 from serkit.errors import DivergedError, check_choice
 from serkit.files import read_json, write_json
 from serkit.gans.dcgan import REPORT, SMALL_DATA
-from serkit.metrics.classification import average_recall, score, tabulate
+from serkit.metrics.classification import average_recall, confusion_by_speaker, score
 from serkit.metrics.paired import difference
 from serkit.progress import Progress
 from serkit.reporting.verdicts import LEAKY
@@ -214,7 +214,7 @@ def compare_arms(
     }
     speakers, same = [clip.speaker for clip in split.test.clips], [0] * len(split.test)
     before, after = (
-        tabulate(truth["test"], predicted[arm]["test"], same, same, speakers, classes)
+        confusion_by_speaker(truth["test"], predicted[arm]["test"], same, same, speakers, classes)
         for arm in DEMO_ARMS
     )
     uar = difference(before, after, average_recall, seed=seed).estimate

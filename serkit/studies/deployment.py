@@ -24,7 +24,7 @@ from serkit.uncertainty.predictors import (
     Ensemble,
     Predictor,
     SampledNetwork,
-    draws,
+    has_random_layers,
     predict_samples,
 )
 from serkit.uncertainty.temperature import TemperatureScaled, scale_temperature
@@ -214,7 +214,7 @@ def export_run(
     """
     settings, parts = settings or AbstentionSettings(), given.parts
     models = [load_network(file) for file in given.classifiers]
-    predictor = SampledNetwork(models[0]) if draws(models[0]) else Ensemble(models)
+    predictor = SampledNetwork(models[0]) if has_random_layers(models[0]) else Ensemble(models)
     chosen = calibrated(predictor, parts, settings, given.seed)
     evidence = gather(chosen, parts, given.generated, given.seed)
     answers = AnswerSettings(

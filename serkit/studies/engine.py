@@ -15,7 +15,7 @@ from serkit.datasets.imbalance import nothing_rare
 from serkit.datasets.synthetic import write_synthetic_corpus
 from serkit.errors import InputError
 from serkit.formatting import counted
-from serkit.progress import Progress, Silent
+from serkit.progress import Progress, SilentProgress
 from serkit.seeds import derive_seed
 from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.comparison_settings import ComparisonSettings
@@ -44,8 +44,10 @@ def open_corpus(settings: ComparisonSettings, out: Path, progress: Progress) -> 
         roots = settings.roots
         if not roots:
             roots = (str(out / "built-in"),)
-            write_synthetic_corpus(roots[0], settings.synthetic, track=progress.track("speaking"))
-        found = open_recordings(roots, progress.track("reading"), naming=settings.naming)
+            write_synthetic_corpus(
+                roots[0], settings.synthetic, track=progress.progress_bar("speaking")
+            )
+        found = open_recordings(roots, progress.progress_bar("reading"), naming=settings.naming)
         found.write(out)
     corpus = Corpus.read(manifest)
     names = {clip.corpus for clip in corpus.clips}
@@ -55,7 +57,7 @@ def open_corpus(settings: ComparisonSettings, out: Path, progress: Progress) -> 
             f"Received: {', '.join(unknown)}."
         )
     corpus = corpus.where(lambda clip: clip.corpus not in settings.without)
-    progress.counts(counted(len(corpus), "clip"), corpus.counts(settings.label_set))
+    progress.class_counts_table(counted(len(corpus), "clip"), corpus.counts(settings.label_set))
     return corpus
 
 
@@ -310,4 +312,4 @@ def reopened(settings: ComparisonSettings, out: Path, cache: Path, name: str) ->
 
 @functools.lru_cache(maxsize=1)
 def _comparison(settings: ComparisonSettings, out: Path, cache: Path) -> Comparison:
-    return Comparison(settings, out, cache, Silent())
+    return Comparison(settings, out, cache, SilentProgress())

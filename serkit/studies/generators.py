@@ -298,9 +298,9 @@ class Samples:
             strict=False,
             say=print if self.trained_filter else None,
         )
-        if len(samples.numbers):
+        if len(samples.sample_indices):
             origin = self._origin(stored.card, samples)
-            numbers = samples.numbers.tolist()
+            numbers = samples.sample_indices.tolist()
             write_synthetic_set(self.place, samples.spectrograms, numbers, origin)
         else:
             write_json(self.place / _NOTHING, {"tried": samples.tried})

@@ -22,8 +22,9 @@ from serkit.datasets.protocols import hold_out
 from serkit.datasets.splits import make_rare
 from serkit.errors import check_choice
 from serkit.metrics.classification import Scores
-from serkit.metrics.fidelity import fidelity, reference_sets
+from serkit.metrics.fidelity import fidelity
 from serkit.metrics.neighbours import coarse, nearest_distances
+from serkit.metrics.reference_sets import reference_sets
 from serkit.models.compact import compact
 from serkit.models.fitting import FitSettings
 from serkit.seeds import derive_seed
@@ -144,14 +145,14 @@ class RareClasses:
             training clips and the reference sets, then ``generated``.
         """
         settings, real = self.settings, np.asarray(self.real[label].spectrograms)
-        per_draw = min(len(self.held_out[label]), len(real))
+        subset_size = min(len(self.held_out[label]), len(real))
         references = reference_sets(real, settings.judged, settings.seed)
         embedding = self.sample_filter.embedding
         held_out, seen = embedding(self.held_out[label]), embedding(real)
         rows = []
         for name, spectrograms in {"real": real, **references, **generated}.items():
             training = None if spectrograms is real else seen
-            found = fidelity(held_out, embedding(spectrograms), training, per_draw=per_draw)
+            found = fidelity(held_out, embedding(spectrograms), training, subset_size=subset_size)
             rows.append({"set": name, **asdict(found), **self.rejected(label, spectrograms)})
         return rows
 

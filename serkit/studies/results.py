@@ -12,16 +12,17 @@ import pandas as pd
 from serkit.augmentation.arms import NONE, Arm
 from serkit.datasets.corpus_info import LISTENERS, synthetic_clips
 from serkit.errors import InputError
+from serkit.metrics.bootstrap import Measure, estimate
 from serkit.metrics.calibration import reliability, softmax
 from serkit.metrics.classification import (
-    Cells,
+    ConfusionBySpeaker,
     accuracy,
     average_recall,
     class_recalls,
+    confusion_by_speaker,
     macro_f1,
-    tabulate,
 )
-from serkit.metrics.paired import Difference, Measure, difference, estimate, holm
+from serkit.metrics.paired import Difference, difference, holm
 from serkit.reporting.verdicts import verdict
 from serkit.serialization import plain
 from serkit.studies.classifier_runs import ClassifierRun
@@ -82,7 +83,7 @@ class Outcome:
         tested = [place for place in places if pooled[place].any()]
         return MEASURES | ({"rare_recall": mean_recall(tested)} if tested else {})
 
-    def cells(self, seeds: Sequence[int], clips: pd.Series | None = None) -> Cells:
+    def cells(self, seeds: Sequence[int], clips: pd.Series | None = None) -> ConfusionBySpeaker:
         """Return confusion matrices by seed, fold and speaker.
 
         Args:
@@ -93,11 +94,11 @@ class Outcome:
         some = self.predictions[rows if clips is None else rows & clips]
         place = {label: number for number, label in enumerate(self.classes)}
         truth, predicted = (some[name].map(place).to_numpy() for name in ("truth", "predicted"))
-        return tabulate(
+        return confusion_by_speaker(
             truth, predicted, some["seed"], some["fold"], some["speaker"], len(self.classes)
         )
 
-    def uar_of_speakers(self, cells: Cells) -> dict[str, float]:
+    def uar_of_speakers(self, cells: ConfusionBySpeaker) -> dict[str, float]:
         """Return the UAR of each speaker, by name.
 
         Args:
@@ -106,7 +107,7 @@ class Outcome:
         names = sorted(self.predictions["speaker"].unique())
         counts = cells.counts.sum(axis=0)
         return {
-            name: float(average_recall(counts[cells.speakers == number].sum(axis=0)))
+            name: float(average_recall(counts[cells.speaker_index == number].sum(axis=0)))
             for number, name in enumerate(names)
         }
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from serkit.files import replacing
 from serkit.formatting import markdown_table
+from serkit.metrics.bootstrap import Interval, bootstrap_interval
 from serkit.metrics.calibration import (
     adaptive_calibration_error,
     brier,
@@ -20,7 +21,6 @@ from serkit.metrics.calibration import (
     reliability,
 )
 from serkit.metrics.classification import score
-from serkit.metrics.intervals import Interval, speaker_interval
 from serkit.metrics.selective import accuracy_at, auroc, risk_coverage
 from serkit.reporting.comparison_figures import calibration, risk_coverage_curves
 from serkit.reporting.page import png
@@ -96,7 +96,7 @@ def measure_methods(
     for method, rows in _known(answers).groupby("method", sort=False):
         columns = known_columns(rows, classes, uncertainty)
         found[method] = {
-            name: speaker_interval(
+            name: bootstrap_interval(
                 partial(_of_clips, measure, columns), list(rows["speaker"]), seed=0
             )
             for name, measure in MEASURES.items()
@@ -123,7 +123,7 @@ def differences(
     def difference(clips: npt.NDArray[Any]) -> float:
         return _of_clips(of, after, clips) - _of_clips(of, before, clips)
 
-    return speaker_interval(difference, list(one["speaker"]), seed=0)
+    return bootstrap_interval(difference, list(one["speaker"]), seed=0)
 
 
 def ood_detection(answers: pd.DataFrame, uncertainty: str = "total") -> dict[str, dict[str, float]]:

@@ -25,8 +25,8 @@ class Answers:
     """Predictions of a classifier for clips.
 
     Attributes:
-        probabilities: mean over samples, ``(clips, classes)``.
-        uncertainty: of each prediction, in nats.
+        probabilities: class probabilities, the mean over samples, ``(clips, classes)``.
+        uncertainty: uncertainty of each prediction, in nats.
         abstain: whether the classifier abstains, bool ``(clips,)``.
     """
 
@@ -41,10 +41,10 @@ class Abstaining(Generic[AnyPredictor]):
 
     Attributes:
         predictor: the predictor.
-        threshold: in nats; the predictor abstains if its uncertainty is above it.
+        threshold: uncertainty in nats above which the predictor abstains.
         measure: measure of uncertainty, one of :data:`MEASURES`.
         n: number of samples.
-        seed: of the samples.
+        seed: seed of the samples.
 
     Raises:
         InputError: if ``measure`` is not known.
@@ -66,15 +66,19 @@ class Abstaining(Generic[AnyPredictor]):
             x: float32 ``(clips, frames, bins, 1)`` in [-1, 1].
         """
         samples = predict_samples(self.predictor, x, self.n, self.seed)
-        found = uncertainty(samples)
-        return Answers(samples.mean(axis=0), found, getattr(found, self.measure) > self.threshold)
+        measures = uncertainty(samples)
+        return Answers(
+            probabilities=samples.mean(axis=0),
+            uncertainty=measures,
+            abstain=getattr(measures, self.measure) > self.threshold,
+        )
 
 
 def require_one(coverage: float | None, accuracy: float | None) -> None:
-    """Check that exactly one of two ways to choose a threshold is given.
+    """Check that a threshold is chosen either by ``coverage`` or by ``accuracy``.
 
     Raises:
-        InputError: if both or neither are given.
+        InputError: if both are None or neither is.
     """
     if (coverage is None) == (accuracy is None):
         raise InputError(
@@ -104,11 +108,11 @@ def abstaining(
         validation: real examples with labels.
         speakers: speakers of each partition of the split.
         coverage: fraction of clips without abstention; give this or ``accuracy``.
-        accuracy: fraction of correct predictions among clips without abstention; the threshold is
-            the highest that reaches it.
+        accuracy: fraction of correct predictions among clips without abstention. The threshold is
+            the highest that reaches this accuracy.
         measure: measure of uncertainty, one of :data:`MEASURES`.
         n: number of samples.
-        seed: of the samples.
+        seed: seed of the samples.
 
     Raises:
         LeakError: if ``validation`` has a speaker who is not a validation speaker.
@@ -119,12 +123,13 @@ def abstaining(
     require_one(coverage, accuracy)
     if validation.labels is None:
         raise InputError("`validation` must have labels, a class number for each example.")
-    found = Abstaining(predictor, np.inf, measure, n, seed).answer(validation.spectrograms)
-    unsure = getattr(found.uncertainty, measure)
+    never_abstaining = Abstaining(predictor, np.inf, measure, n, seed)
+    answers = never_abstaining.answer(validation.spectrograms)
+    measured_uncertainty = getattr(answers.uncertainty, measure)
     if accuracy is None:
         assert coverage is not None
-        threshold = threshold_for_coverage(unsure, coverage)
+        threshold = threshold_for_coverage(measured_uncertainty, coverage)
     else:
-        right = found.probabilities.argmax(axis=1) == validation.labels
-        threshold = threshold_for_accuracy(unsure, right, accuracy)
+        is_correct = answers.probabilities.argmax(axis=1) == validation.labels
+        threshold = threshold_for_accuracy(measured_uncertainty, is_correct, accuracy)
     return Abstaining(predictor, threshold, measure, n, seed)

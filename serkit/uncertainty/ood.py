@@ -11,11 +11,11 @@ import tensorflow as tf
 
 from serkit.datasets.splits import Speakers
 from serkit.errors import InputError
-from serkit.layers import Conv2DVariational, MCDropout
+from serkit.layers import Conv2DVariational
 from serkit.layers.dropout import layers_of
-from serkit.layers.posterior import VariationalLayer
 from serkit.training.batches import Source, batches_in_order
 from serkit.training.examples import Examples
+from serkit.uncertainty.predictors import RANDOM_LAYERS
 
 _CONVOLUTIONS = keras.layers.Conv2D, Conv2DVariational
 # Fraction of the channels' mean variance that is added to the variance of each channel, because
@@ -26,14 +26,14 @@ _SHRINKAGE = 0.01
 class FeatureDensity:
     """Gaussian densities of a network's features, per class, in each of several layers.
 
-    Predictive uncertainty measures how much the classes compete for a clip; noise may resemble one
-    class alone. The OOD score of this class measures how far a clip is from the training clips. It
-    is the maximum over layers. For example, silence is far from speech after the first convolution
-    of LeNet-5, and close to it before the logits.
+    Predictive uncertainty is high where several classes are probable. Noise may resemble one class
+    alone, so that its predictive uncertainty is low. The OOD score measures how far a clip is from
+    the training clips, as the maximum over layers. For example, silence is far from speech after
+    the first convolution of LeNet-5, and close to speech before the logits.
 
-    The layers are the convolutions, each channel averaged over frames and bins, and the input of
-    the last layer. Variational layers use the mean of their weights, and Monte Carlo dropout drops
-    nothing.
+    The features are the outputs of the convolutions, each channel averaged over frames and bins,
+    and the input of the last layer. Variational layers use the mean of their weights, and Monte
+    Carlo dropout drops nothing.
 
     Args:
         model: functional, from spectrograms to logits, trained on ``train``.
@@ -69,17 +69,21 @@ class FeatureDensity:
         speakers.require_validation(validation.speakers)
         if train.labels is None:
             raise InputError("`train` must have labels, a class number for each example.")
-        convolutions = [each.output for each in model.layers if isinstance(each, _CONVOLUTIONS)]
-        self._network = keras.Model(model.inputs, [*convolutions, model.layers[-1].input])
-        drawing = VariationalLayer, MCDropout
-        self._drawing = [layer for layer in layers_of(model) if isinstance(layer, drawing)]
+        feature_maps = [layer.output for layer in model.layers if isinstance(layer, _CONVOLUTIONS)]
+        self._feature_model = keras.Model(model.inputs, [*feature_maps, model.layers[-1].input])
+        self._random_layers = [
+            layer for layer in layers_of(model) if isinstance(layer, RANDOM_LAYERS)
+        ]
         clips = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
-        self._compiled = tf.function(self._features, input_signature=(clips,))
-        known = self._all_features(train.spectrograms)
-        new = self._all_features(validation.spectrograms)
-        self._layers = [
-            _Layer.fitted(features, np.asarray(train.labels), others)
-            for features, others in zip(known, new, strict=True)
+        self._compiled_features = tf.function(self._batch_features, input_signature=(clips,))
+        train_features = self._features(train.spectrograms)
+        validation_features = self._features(validation.spectrograms)
+        labels = np.asarray(train.labels)
+        self._densities = [
+            _LayerDensity.fit(train_of_layer, labels, validation_of_layer)
+            for train_of_layer, validation_of_layer in zip(
+                train_features, validation_features, strict=True
+            )
         ]
 
     def ood_score(self, x: Source) -> npt.NDArray[Any]:
@@ -93,50 +97,81 @@ class FeatureDensity:
             mean and standard deviation over validation clips; the maximum over layers. In each
             layer, 0 is the mean of the validation clips.
         """
-        features = self._all_features(x)
-        each = [layer.farther(own) for layer, own in zip(self._layers, features, strict=True)]
-        return np.max(each, axis=0)
+        scores = [
+            density.ood_score(features)
+            for density, features in zip(self._densities, self._features(x), strict=True)
+        ]
+        return np.max(scores, axis=0)
 
-    def _features(self, x: tf.Tensor) -> list[tf.Tensor]:
-        with ExitStack() as means:
-            for layer in self._drawing:
-                means.enter_context(layer.at_mean())
-            found = self._network(x, training=False)
-        found = [tf.cast(each, tf.float32) for each in keras.tree.flatten(found)]
-        return [tf.reduce_mean(each, (1, 2)) if each.shape.rank == 4 else each for each in found]
+    def _batch_features(self, x: tf.Tensor) -> list[tf.Tensor]:
+        with ExitStack() as mean_weights:
+            for layer in self._random_layers:
+                mean_weights.enter_context(layer.at_mean())
+            outputs = self._feature_model(x, training=False)
+        features = []
+        for output in keras.tree.flatten(outputs):
+            layer_features = tf.cast(output, tf.float32)
+            if layer_features.shape.rank == 4:
+                layer_features = tf.reduce_mean(layer_features, (1, 2))
+            features.append(layer_features)
+        return features
 
-    def _all_features(self, x: Source) -> list[npt.NDArray[Any]]:
-        batches = [self._compiled(batch) for (batch,) in batches_in_order((x,), 64)]
-        return [np.concatenate(own).astype(np.float64) for own in zip(*batches, strict=True)]
+    def _features(self, x: Source) -> list[npt.NDArray[Any]]:
+        """Return the features of each layer, float64 ``(clips, d)``."""
+        batches = [self._compiled_features(batch) for (batch,) in batches_in_order((x,), 64)]
+        batches_by_layer = zip(*batches, strict=True)
+        return [
+            np.concatenate(layer_batches).astype(np.float64) for layer_batches in batches_by_layer
+        ]
 
 
 @dataclass(frozen=True)
-class _Layer:
-    """Gaussian densities of one layer's features: a mean per class, a common precision matrix."""
+class _LayerDensity:
+    """Gaussian densities of one layer's features: a mean per class, a common precision matrix.
+
+    Attributes:
+        means: mean of each class, ``(classes, d)``.
+        precision: inverse of the covariance matrix that all classes share, ``(d, d)``.
+        log_distance_mean: mean over validation clips of the logarithm of the squared distance to
+            the nearest class.
+        log_distance_deviation: standard deviation of the same.
+    """
 
     means: npt.NDArray[Any]
     precision: npt.NDArray[Any]
-    centre: float
-    spread: float
+    log_distance_mean: float
+    log_distance_deviation: float
 
     @classmethod
-    def fitted(
-        cls, features: npt.NDArray[Any], labels: npt.NDArray[Any], others: npt.NDArray[Any]
-    ) -> "_Layer":
-        classes, place = np.unique(labels, return_inverse=True)
-        means = np.stack([features[place == number].mean(axis=0) for number in range(len(classes))])
-        apart = features - means[place]
-        covariance = apart.T @ apart / len(features)
-        least = max(_SHRINKAGE * np.trace(covariance) / len(covariance), 1e-12)
-        precision = np.linalg.inv(covariance + least * np.eye(len(covariance)))
-        plain = cls(means, precision, 0.0, 1.0).farther(others)
-        return cls(means, precision, plain.mean(), max(plain.std(), 1e-6))
+    def fit(
+        cls,
+        train_features: npt.NDArray[Any],
+        labels: npt.NDArray[Any],
+        validation_features: npt.NDArray[Any],
+    ) -> "_LayerDensity":
+        classes, class_index = np.unique(labels, return_inverse=True)
+        means = np.stack(
+            [train_features[class_index == index].mean(axis=0) for index in range(len(classes))]
+        )
+        deviations = train_features - means[class_index]
+        covariance = deviations.T @ deviations / len(train_features)
+        added_variance = max(_SHRINKAGE * np.trace(covariance) / len(covariance), 1e-12)
+        precision = np.linalg.inv(covariance + added_variance * np.eye(len(covariance)))
+        log_distances = _log_distances(validation_features, means, precision)
+        deviation = max(log_distances.std(), 1e-6)
+        return cls(means, precision, log_distances.mean(), deviation)
 
-    def farther(self, features: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        squares = [
-            np.einsum(
-                "ni,ij,nj->n", features - mean, self.precision, features - mean, optimize=True
-            )
-            for mean in self.means
-        ]
-        return (np.log(np.maximum(np.min(squares, axis=0), 1e-12)) - self.centre) / self.spread
+    def ood_score(self, features: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        log_distances = _log_distances(features, self.means, self.precision)
+        return (log_distances - self.log_distance_mean) / self.log_distance_deviation
+
+
+def _log_distances(
+    features: npt.NDArray[Any], means: npt.NDArray[Any], precision: npt.NDArray[Any]
+) -> npt.NDArray[Any]:
+    """Return the logarithm of each clip's squared Mahalanobis distance to the nearest class."""
+    squared_distances = []
+    for mean in means:
+        offset = features - mean
+        squared_distances.append(np.einsum("ni,ij,nj->n", offset, precision, offset, optimize=True))
+    return np.log(np.maximum(np.min(squared_distances, axis=0), 1e-12))

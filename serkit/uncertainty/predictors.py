@@ -21,8 +21,8 @@ class Predictor(Protocol):
     """Classifier that gives several predictions (samples) per clip.
 
     Sample number ``i`` comes from one network, the same for all clips. Given the predictor and the
-    seed, it depends on ``i`` alone: neither on the number of samples, nor on the other clips of a
-    batch.
+    seed, this network depends on ``i`` alone: neither on the number of samples, nor on the other
+    clips of a batch.
     """
 
     def predict_logits(self, x: Source, n: int = 30, seed: int = 0) -> npt.NDArray[Any]:
@@ -32,7 +32,7 @@ class Predictor(Protocol):
             x: float32 ``(clips, frames, bins, 1)`` in [-1, 1].
             n: number of samples, at least 1. Deterministic networks and ensembles return their own
                 fixed number of samples instead.
-            seed: of the samples.
+            seed: seed of the samples.
 
         Returns:
             float32 logits ``(samples, clips, classes)``.
@@ -49,10 +49,10 @@ def predict_samples(
     uncertainty that the differences between samples express.
 
     Args:
-        predictor: such as :class:`Ensemble` or :class:`SampledNetwork`.
+        predictor: a predictor, such as :class:`Ensemble` or :class:`SampledNetwork`.
         x: float32 ``(clips, frames, bins, 1)`` in [-1, 1].
         n: number of samples, at least 1; ignored by ensembles.
-        seed: of the samples.
+        seed: seed of the samples.
 
     Returns:
         float64 ``(samples, clips, classes)``; each clip's probabilities add up to 1.
@@ -97,10 +97,10 @@ class Ensemble:
 
     def __init__(self, models: Sequence[keras.Model]) -> None:
         if len({model.output_shape[-1] for model in models}) != 1:
-            found = ", ".join(str(model.output_shape[-1]) for model in models) or "none"
+            class_counts = ", ".join(str(model.output_shape[-1]) for model in models) or "none"
             raise InputError(
                 "`models` must be one or more networks with the same number of classes. Received "
-                f"numbers: {found}."
+                f"numbers: {class_counts}."
             )
         self.models: tuple[keras.Model, ...] = tuple(models)
 
@@ -119,11 +119,12 @@ class Ensemble:
             float32 logits ``(networks, clips, classes)``.
         """
         batches = batches_in_order((x,), batch_size)
-        found = [model.predict(batches, verbose=0) for model in self.models]
-        return np.stack(found).astype(np.float32)
+        logits = [model.predict(batches, verbose=0) for model in self.models]
+        return np.stack(logits).astype(np.float32)
 
 
-_DRAWING = VariationalLayer, MCDropout
+RANDOM_LAYERS = VariationalLayer, MCDropout
+"""Classes of the layers whose outputs are random in inference."""
 
 
 class SampledNetwork:
@@ -153,17 +154,19 @@ class SampledNetwork:
 
     def __init__(self, model: keras.Model) -> None:
         self.model: keras.Model = model
-        self._layers = [layer for layer in layers_of(model) if isinstance(layer, _DRAWING)]
-        if not self._layers:
+        self._random_layers = [
+            layer for layer in layers_of(model) if isinstance(layer, RANDOM_LAYERS)
+        ]
+        if not self._random_layers:
             raise InputError(
                 "`model` must have variational layers or Monte Carlo dropout. Received: "
                 f"{model.name}."
             )
-        self._before, self._behind = _pieces(model)
+        self._deterministic_part, self._random_part = _split_at_random_layers(model)
         clips = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
-        number = tf.TensorSpec((), tf.int32)
-        # One graph for all batch sizes: tracing it again for the last batch takes seconds.
-        self._compiled = tf.function(self.sample, input_signature=(clips, number, number))
+        integer = tf.TensorSpec((), tf.int32)
+        # One graph for all batch sizes: tracing another graph for the last batch takes seconds.
+        self._compiled_sample = tf.function(self.sample, input_signature=(clips, integer, integer))
 
     def sample(self, x: tf.Tensor, n: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Return the samples of one batch, usable in a graph.
@@ -171,23 +174,25 @@ class SampledNetwork:
         Args:
             x: float32 ``(batch, frames, bins, 1)``.
             n: int32, number of samples.
-            seed: int32.
+            seed: int32, seed of the samples.
 
         Returns:
             float32 logits ``(n, batch, classes)``.
         """
-        found = self._before(x, training=False) if self._before else x
+        features = x
+        if self._deterministic_part is not None:
+            features = self._deterministic_part(x, training=False)
         # TensorFlow's stubs do not know this module.
         fold_in = tf.random.experimental.stateless_fold_in  # pyright: ignore[reportAttributeAccessIssue]
 
-        def one(number: tf.Tensor) -> tf.Tensor:
-            with ExitStack() as draws:
-                for place, layer in enumerate(self._layers):
-                    own = fold_in(tf.stack([seed, number]), place)
-                    draws.enter_context(layer.drawing(own))
-                return tf.cast(self._behind(found, training=False), tf.float32)
+        def logits_of_sample(sample_number: tf.Tensor) -> tf.Tensor:
+            with ExitStack() as fixed_samples:
+                for layer_index, layer in enumerate(self._random_layers):
+                    layer_seed = fold_in(tf.stack([seed, sample_number]), layer_index)
+                    fixed_samples.enter_context(layer.fixed_sample(layer_seed))
+                return tf.cast(self._random_part(features, training=False), tf.float32)
 
-        return tf.map_fn(one, tf.range(n), fn_output_signature=tf.float32)
+        return tf.map_fn(logits_of_sample, tf.range(n), fn_output_signature=tf.float32)
 
     def predict_logits(
         self, x: Source, n: int = 30, seed: int = 0, batch_size: int = 64
@@ -197,7 +202,7 @@ class SampledNetwork:
         Args:
             x: float32 ``(clips, frames, bins, 1)`` in [-1, 1].
             n: number of samples, at least 1.
-            seed: of the samples.
+            seed: seed of the samples.
             batch_size: clips per batch.
 
         Returns:
@@ -208,39 +213,48 @@ class SampledNetwork:
         """
         check_range("n", n, 1)
         batches = (batch for (batch,) in batches_in_order((x,), batch_size))
-        found = [self._compiled(batch, tf.constant(n), tf.constant(seed)) for batch in batches]
-        return np.concatenate(found, axis=1)
+        n_samples, seed_tensor = tf.constant(n), tf.constant(seed)
+        logits = [self._compiled_sample(batch, n_samples, seed_tensor) for batch in batches]
+        return np.concatenate(logits, axis=1)
 
 
-def _pieces(model: keras.Model) -> tuple[keras.Model | None, keras.Model]:
+def _split_at_random_layers(
+    model: keras.Model,
+) -> tuple[keras.Model | None, keras.Model]:
     """Split a model into a deterministic part and a random part.
 
-    The random part takes the outputs of the deterministic part. The latter is None if the model
-    cannot be split, or nothing could be computed in advance.
+    The random part takes the outputs of the deterministic part. The deterministic part is None if
+    the model cannot be split, or if nothing could be computed in advance.
     """
-    known, random, crossing = {id(each) for each in model.inputs}, set(), {}
+    input_ids = {id(tensor) for tensor in model.inputs}
+    # Ids of all tensors computed so far, and of those that depend on a random layer.
+    computed_ids, random_ids = set(input_ids), set()
+    # Deterministic tensors that the random part takes, by id.
+    split_tensors = {}
     # The rebuilt model lists its operations in computation order, for a sequential model, too.
     for operation in keras.Model(model.inputs, model.outputs).operations:
         if isinstance(operation, keras.layers.InputLayer):
             continue
         inputs = keras.tree.flatten(operation.input)
-        if not {id(each) for each in inputs} <= known:
+        if not {id(tensor) for tensor in inputs} <= computed_ids:
             # A layer is used several times: its inputs and outputs cannot be assigned to one use.
             return None, model
-        outputs = {id(each) for each in keras.tree.flatten(operation.output)}
-        if draws(operation) or any(id(each) in random for each in inputs):
-            random |= outputs
-            crossing |= {id(each): each for each in inputs if id(each) not in random}
-        known |= outputs
-    if set(crossing) <= {id(each) for each in model.inputs}:
+        output_ids = {id(tensor) for tensor in keras.tree.flatten(operation.output)}
+        if has_random_layers(operation) or any(id(tensor) in random_ids for tensor in inputs):
+            random_ids |= output_ids
+            for tensor in inputs:
+                if id(tensor) not in random_ids:
+                    split_tensors[id(tensor)] = tensor
+        computed_ids |= output_ids
+    if set(split_tensors) <= input_ids:
         return None, model
-    tensors = list(crossing.values())
+    tensors = list(split_tensors.values())
     return keras.Model(model.inputs, tensors), keras.Model(tensors, model.outputs[0])
 
 
-def draws(layer: keras.layers.Layer) -> bool:
+def has_random_layers(layer: keras.layers.Layer) -> bool:
     """Return whether a layer or model has random layers, at any depth.
 
     Random layers are variational layers and Monte Carlo dropout.
     """
-    return any(isinstance(part, _DRAWING) for part in layers_of(layer))
+    return any(isinstance(inner_layer, RANDOM_LAYERS) for inner_layer in layers_of(layer))

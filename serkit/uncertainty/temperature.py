@@ -13,7 +13,7 @@ from serkit.training.batches import Source
 from serkit.training.examples import Examples
 from serkit.uncertainty.predictors import Predictor
 
-_RANGE = (0.05, 20.0)
+_TEMPERATURE_RANGE = (0.05, 20.0)
 
 
 class TemperatureScaled:
@@ -23,7 +23,7 @@ class TemperatureScaled:
 
     Args:
         predictor: the predictor.
-        temperature: above 1 lowers the confidence.
+        temperature: divisor of the logits, above 0. Above 1 it lowers the confidence.
 
     Source: Guo et al. (2017), arXiv:1706.04599.
     """
@@ -47,7 +47,7 @@ def scale_temperature(
         validation: real examples with labels.
         speakers: speakers of each partition of the split.
         n: number of samples.
-        seed: of the samples.
+        seed: seed of the samples.
 
     Returns:
         The predictor with all logits divided by the temperature, 0.05 to 20, that maximises the
@@ -94,9 +94,9 @@ def best_temperature(logits: npt.NDArray[Any], labels: npt.NDArray[Any]) -> floa
     logits = np.asarray(logits, np.float64)
 
     def loss(log_temperature: float) -> float:
-        return negative_log_likelihood(
-            softmax(logits / np.exp(log_temperature)).mean(axis=0), labels
-        )
+        samples = softmax(logits / np.exp(log_temperature))
+        return negative_log_likelihood(samples.mean(axis=0), labels)
 
-    found = minimize_scalar(loss, bounds=tuple(np.log(_RANGE)), method="bounded")
-    return float(np.exp(found.x))
+    bounds = tuple(np.log(_TEMPERATURE_RANGE))
+    log_temperature = minimize_scalar(loss, bounds=bounds, method="bounded").x
+    return float(np.exp(log_temperature))

@@ -88,10 +88,10 @@ def test_a_voice_that_is_not_for_training_is_refused(classifier, real, speakers)
 
 
 def test_each_clip_needs_a_speaker_and_a_label(classifier, real, speakers):
-    with pytest.raises(InputError, match=r"8 clips.* 7 voices, 8 labels"):
+    with pytest.raises(InputError, match=r"8 clips.* 7 speakers, 8 labels"):
         SampleFilter.fit(classifier, real, VOICES[1:], CLASSES, speakers)
     bare = Examples(real.spectrograms, real.speakers)
-    with pytest.raises(InputError, match=r"8 clips.* 8 voices, no labels"):
+    with pytest.raises(InputError, match=r"8 clips.* 8 speakers, no labels"):
         SampleFilter.fit(classifier, bare, VOICES, CLASSES, speakers)
 
 

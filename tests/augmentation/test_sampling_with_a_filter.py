@@ -37,8 +37,8 @@ def test_those_that_are_good_enough_come_in_the_order_of_the_stream(generator, s
     stream = sample(generator, samples.tried, 7)
     copies, refused = _expected(stream)
     good = np.flatnonzero(~(copies | refused))
-    assert samples.numbers.tolist() == good[:40].tolist()
-    np.testing.assert_array_equal(samples.spectrograms, stream[samples.numbers])
+    assert samples.sample_indices.tolist() == good[:40].tolist()
+    np.testing.assert_array_equal(samples.spectrograms, stream[samples.sample_indices])
 
 
 def test_counts_are_of_all_that_were_looked_at(generator, sample_filter):
@@ -56,7 +56,7 @@ def test_the_first_ones_are_the_same_whatever_the_count(generator, sample_filter
     few, many = (sample_filtered(generator, count, 3, "angry", sample_filter) for count in (5, 60))
     assert few.spectrograms.shape == (5, 2, 2, 1)
     np.testing.assert_array_equal(few.spectrograms, many.spectrograms[:5])
-    assert few.numbers.tolist() == many.numbers[:5].tolist()
+    assert few.sample_indices.tolist() == many.sample_indices[:5].tolist()
     other = sample_filtered(generator, 5, 4, "angry", sample_filter)
     assert not np.array_equal(other.spectrograms, few.spectrograms)
 
@@ -64,7 +64,7 @@ def test_the_first_ones_are_the_same_whatever_the_count(generator, sample_filter
 def test_without_a_filter_all_samples_are_accepted(generator):
     samples = sample_filtered(generator, 35, 7, "whatever", None)
     np.testing.assert_array_equal(samples.spectrograms, sample(generator, 35, 7))
-    assert samples.numbers.tolist() == list(range(35))
+    assert samples.sample_indices.tolist() == list(range(35))
     assert (samples.tried, samples.copies, samples.refused) == (64, 0, 0)
     assert sample_filtered(generator, 32, 7, "whatever", None).tried == 32
 
@@ -107,11 +107,11 @@ def test_accepted_samples_are_returned_if_not_strict(generator, sample_filter):
     copies, refused = _expected(sample(generator, 64, 7))
     good = np.flatnonzero(~(copies | refused))
     assert 0 < len(good) < 60
-    assert samples.numbers.tolist() == good.tolist()
+    assert samples.sample_indices.tolist() == good.tolist()
     assert len(samples.spectrograms) == len(good)
     nothing = sample_filtered(generator, 1, 7, "sad", _closed(sample_filter), strict=False)
     assert nothing.spectrograms.shape == (0, 2, 2, 1)
-    assert (len(nothing.numbers), nothing.tried, nothing.refused) == (0, 32, 32)
+    assert (len(nothing.sample_indices), nothing.tried, nothing.refused) == (0, 32, 32)
 
 
 def test_counts_are_printed(generator, sample_filter):
@@ -139,7 +139,7 @@ def test_a_generator_of_several_classes_makes_the_one_that_is_asked_for(
         assert samples.refused == 0
         np.testing.assert_allclose(_features(samples.spectrograms)[:, 0], first, rtol=1e-6)
         stream = sample(generator_of_two, samples.tried, 7, labels=number)
-        np.testing.assert_array_equal(samples.spectrograms, stream[samples.numbers])
+        np.testing.assert_array_equal(samples.spectrograms, stream[samples.sample_indices])
     with pytest.raises(TooFewAccepted, match="32 classified as another class"):
         sample_filtered(generator_of_two, 1, 7, "angry", sample_filter, number=1)
 

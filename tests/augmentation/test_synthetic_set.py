@@ -108,9 +108,9 @@ def test_a_set_that_was_not_written_whole_is_none(tmp_path, monkeypatch, place):
 
 
 @pytest.mark.parametrize(("count", "numbers"), [(2, 3), (3, 2), (0, 0)])
-def test_each_spectrogram_has_a_number(tmp_path, count, numbers):
+def test_each_spectrogram_has_a_sample_index(tmp_path, count, numbers):
     _write(tmp_path, 5)
-    with pytest.raises(InputError, match=f"`numbers`.* {count} spectrograms.* {numbers}"):
+    with pytest.raises(InputError, match=f"`sample_indices`.* {count} spectrograms.* {numbers}"):
         write_synthetic_set(tmp_path, _numbered(count), range(numbers), ORIGIN)
     assert len(read_synthetic_set(tmp_path)[0]) == 5
 
@@ -131,7 +131,7 @@ def test_a_set_with_missing_or_truncated_files_is_none(tmp_path, name, keep):
 def test_as_many_are_there_as_are_listed(tmp_path):
     _write(tmp_path, 300)
     np.save(tmp_path / "spectrograms-001.npy", np.zeros((43, 3, 2, 1), np.float16))
-    with pytest.raises(SerkitError, match="lists 300 spectrograms and has 299"):
+    with pytest.raises(SerkitError, match="lists 300 spectrograms, but the shards hold 299"):
         read_synthetic_set(tmp_path)
     np.save(tmp_path / "spectrograms-001.npy", np.zeros((44, 3, 9, 1), np.float16))
     with pytest.raises(SerkitError, match="no set of spectrograms"):

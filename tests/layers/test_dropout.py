@@ -16,11 +16,11 @@ def test_drops_units_whether_training_or_not():
         assert not np.array_equal(found, layer(x, training=training))
 
 
-def test_a_drawn_mask_is_the_same_for_all_clips_and_depends_on_the_seed_alone():
+def test_a_fixed_mask_is_the_same_for_all_clips_and_depends_on_the_seed_alone():
     layer, x = MCDropout(0.5), np.ones((6, 64), "float32")
-    with layer.drawing((3, 4)):
+    with layer.fixed_sample((3, 4)):
         first, few = layer(x).numpy(), layer(x[:2]).numpy()
-    with layer.drawing((3, 5)):
+    with layer.fixed_sample((3, 5)):
         second = layer(x).numpy()
     assert (first == first[0]).all()
     np.testing.assert_array_equal(few, first[:2])
@@ -38,7 +38,7 @@ def test_at_mean_drops_nothing():
 def test_noise_shape_drops_whole_channels():
     layer = MCDropout(0.5, noise_shape=(None, 1, 1, None), seed=2)
     x = np.ones((2, 5, 4, 32), "float32")
-    with layer.drawing((1, 1)):
+    with layer.fixed_sample((1, 1)):
         found = layer(x).numpy()
     for each in (found, layer(x).numpy()):
         assert (each == each[:, :1, :1]).all()
@@ -50,7 +50,7 @@ def test_the_mean_of_many_masks_is_the_input():
 
     @tf.function
     def draw(number):
-        with layer.drawing((9, number)):
+        with layer.fixed_sample((9, number)):
             return layer(x)[0]
 
     draws = [draw(tf.constant(number)) for number in range(2000)]

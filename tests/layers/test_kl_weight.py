@@ -24,7 +24,7 @@ def test_variational_layers_at_any_depth():
 
 
 def test_warmup_rises_and_stays_and_depends_on_the_epoch_alone():
-    model, warmup = _model(), KLWarmup(96, 4, weight=0.5)
+    model, warmup = _model(), KLWarmup(96, 4, factor=0.5)
     warmup.set_model(model)
     found = {}
     for epoch in (2, 0, 1, 3, 4, 5):
@@ -63,7 +63,11 @@ def test_without_data_the_posterior_goes_to_the_prior():
     model = _model(posterior_scale=0.3)
     steps = 1500
     rate = keras.optimizers.schedules.CosineDecay(0.03, steps)
-    model.compile(keras.optimizers.Adam(rate), lambda true, found: 0.0 * keras.ops.sum(found))
+    model.compile(
+        keras.optimizers.Adam(rate),
+        lambda y_true, y_pred: 0.0 * keras.ops.sum(y_pred),
+        steps_per_execution=50,
+    )
     batch = tf.data.Dataset.from_tensors((np.zeros((2, 6)), np.zeros((2, 3)))).repeat()
     model.fit(batch, steps_per_epoch=steps, verbose=0)
     for layer in variational_layers(model):
@@ -80,7 +84,11 @@ def test_warmup_refuses_a_model_without_variational_layers():
 
 @pytest.mark.parametrize(
     ("arguments", "received"),
-    [((0,), "clips.*0"), ((9, -1), "epochs.*-1"), ((9, 1, -0.5), r"weight.*-0\.5")],
+    [
+        ((0,), "training_clips.*0"),
+        ((9, -1), "warmup_epochs.*-1"),
+        ((9, 1, -0.5), r"factor.*-0\.5"),
+    ],
 )
 def test_numbers_out_of_range_are_refused(arguments, received):
     with pytest.raises(InputError, match=received):

@@ -59,11 +59,11 @@ def test_set_posterior_moves_a_centred_prior():
     np.testing.assert_allclose(layer.posterior.scale, 0.1 * loc, rtol=1e-5, atol=1e-11)
 
 
-def test_a_drawn_kernel_depends_on_the_seed_alone():
+def test_a_sampled_kernel_depends_on_the_seed_alone():
     layer = _built(posterior_scale=0.5)
-    np.testing.assert_array_equal(layer.draw((1, 2)), layer.draw((1, 2)))
-    assert not np.allclose(layer.draw((1, 2)), layer.draw((1, 3)))
-    draw = tf.function(lambda number: layer.draw((7, number)))
+    np.testing.assert_array_equal(layer.sample_kernel((1, 2)), layer.sample_kernel((1, 2)))
+    assert not np.allclose(layer.sample_kernel((1, 2)), layer.sample_kernel((1, 3)))
+    draw = tf.function(lambda number: layer.sample_kernel((7, number)))
     draws = np.stack([draw(tf.constant(number)) for number in range(800)])
     np.testing.assert_allclose(draws.std(axis=0), 0.5, rtol=0.12)
     np.testing.assert_allclose(draws.mean(axis=0), layer.posterior.loc, atol=0.09)

@@ -117,12 +117,14 @@ def test_in_another_process_it_is_sampled_alike_and_trains_with_xla(trained, x, 
     """Keras uses no XLA in a process that is deterministic, as this one may be."""
     np.save(tmp_path / "x.npy", x)
     trained.save(tmp_path / "model.keras")
-    expected = np.stack([layer.draw((5, 6)).numpy().sum() for layer in trained.layers[::3]])
+    expected = np.stack(
+        [layer.sample_kernel((5, 6)).numpy().sum() for layer in trained.layers[::3]]
+    )
     code = (
         "import sys, keras, numpy as np, serkit.layers\n"
         "model = keras.models.load_model(sys.argv[1] + '/model.keras')\n"
         "x = np.load(sys.argv[1] + '/x.npy')\n"
-        "sums = [layer.draw((5, 6)).numpy().sum() for layer in model.layers[::3]]\n"
+        "sums = [layer.sample_kernel((5, 6)).numpy().sum() for layer in model.layers[::3]]\n"
         "np.savez(sys.argv[1] + '/found.npz', sums=sums, one=model(x), two=model(x))\n"
         "loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)\n"
         "small = keras.Sequential([keras.Input((12, 10, 1)),\n"

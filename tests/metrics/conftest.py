@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from serkit.metrics.classification import Cells
+from serkit.metrics.classification import ConfusionBySpeaker
 
 
 def simulate(
@@ -14,7 +14,7 @@ def simulate(
     seeds: int = 1,
     folds: int = 5,
     trainings_vary_by: float = 0.0,
-) -> tuple[Cells, Cells]:
+) -> tuple[ConfusionBySpeaker, ConfusionBySpeaker]:
     """Two arms on the clips of some speakers: eight of each of seven classes.
 
     Speakers are easier or harder by a deviation of 10 points, and the effect differs by 3 points
@@ -33,7 +33,7 @@ def simulate(
             for label in range(7):
                 counts[seed, :, label, label] = right[:, label]
                 counts[seed, :, label, (label + 1) % 7] = 8 - right[:, label]
-        arms.append(Cells(counts, fold, np.arange(speakers)))
+        arms.append(ConfusionBySpeaker(counts, fold, np.arange(speakers)))
     return arms[0], arms[1]
 
 

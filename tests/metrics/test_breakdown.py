@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from serkit.errors import InputError
-from serkit.metrics.intervals import breakdown, confusion_cells, measure_cells, recall_cells
+from serkit.metrics.intervals import breakdown, confusion_table, measure_table, recall_table
 
 TRUTH = np.array([0, 0, 1, 1, 0, 1])
 PREDICTED = np.array([0, 1, 1, 1, 0, 0])
@@ -42,15 +42,15 @@ def test_by_hand(groups):
 
 
 def test_as_tables(groups):
-    head, rows = measure_cells(groups[:2])
-    assert head == ["", "speakers", "predictions", "UAR", "accuracy", "macro F1"]
+    header, rows = measure_table(groups[:2])
+    assert header == ["", "speakers", "predictions", "UAR", "accuracy", "macro F1"]
     assert rows[1] == ["gender: female", "1", "2", "100.0", "100.0", "100.0"]
     assert rows[0][:3] == ["all", "3", "6"]
     assert rows[0][3] == "66.7"
-    head, rows = recall_cells(groups, ["sad", "happy"])
-    assert head == ["recall", "sad", "happy"]
+    header, rows = recall_table(groups, ["sad", "happy"])
+    assert header == ["recall", "sad", "happy"]
     assert rows[1] == ["gender: female", "", "100.0"]
-    head, rows = confusion_cells(groups[0], ["sad", "happy"])
+    header, rows = confusion_table(groups[0], ["sad", "happy"])
     assert rows == [["sad", "67", "33"], ["happy", "33", "67"]]
 
 
@@ -60,11 +60,11 @@ def test_it_is_json(groups):
 
 
 def test_lengths_are_checked():
-    with pytest.raises(InputError, match=r"`gender`.* 6 clips.* 5"):
+    with pytest.raises(InputError, match=r"`gender`.* 6 predictions.* 5"):
         breakdown(TRUTH, PREDICTED, SPEAKERS, 2, {"gender": GENDER[:5]}, seed=0)
-    with pytest.raises(InputError, match=r"`predicted`.* 6 clips.* 5"):
+    with pytest.raises(InputError, match=r"`predicted`.* 6 predictions.* 5"):
         breakdown(TRUTH, PREDICTED[:5], SPEAKERS, 2, {}, seed=0)
-    with pytest.raises(InputError, match=r"`speakers`.* 6 clips.* 7"):
+    with pytest.raises(InputError, match=r"`speakers`.* 6 predictions.* 7"):
         breakdown(TRUTH, PREDICTED, [*SPEAKERS, "d"], 2, {}, seed=0)
     with pytest.raises(InputError, match=r"`truth`.* 0"):
         breakdown([], [], [], 2, {}, seed=0)
@@ -74,4 +74,4 @@ def test_clips_of_unknown_gender_are_called_so():
     genders = ["", "", *GENDER[2:]]
     groups = breakdown(TRUTH, PREDICTED, SPEAKERS, 2, {"gender": genders}, seed=0)
     assert [g.value for g in groups] == ["", "", "female", "male"]
-    assert [row[0] for row in measure_cells(groups)[1][:2]] == ["all", "gender: unknown"]
+    assert [row[0] for row in measure_table(groups)[1][:2]] == ["all", "gender: unknown"]

@@ -9,7 +9,7 @@ from serkit.metrics.fidelity import fidelity, frechet_distance, kid
 from serkit.metrics.neighbours import copying_score, overlap
 
 
-def test_one_draw_counts_each_speaker(rng):
+def test_one_subset_counts_each_speaker(rng):
     held_out, generated, training = rng.normal(size=(3, 40, 4))
     found = fidelity(held_out, generated, training, neighbours=3)
     parts = overlap(held_out, generated, 3)
@@ -24,7 +24,7 @@ def test_one_draw_counts_each_speaker(rng):
 
 def test_more_samples_do_not_make_a_generator_better():
     """Half of the samples are real, half of them timid. All 600 at once would cover much more than
-    60 do, and have a Z farther from 0; in draws of 60 they have the same numbers, less noisy."""
+    60 do, and have a Z farther from 0; in subsets of 60 they have the same numbers, less noisy."""
     rng = np.random.default_rng(1)
     few, many, at_once = [], [], []
     for _ in range(40):
@@ -46,18 +46,18 @@ def test_more_samples_do_not_make_a_generator_better():
     assert np.mean([z for _, z in at_once]) < 1.2 * np.mean([row.copying for row in many]) < 0
 
 
-def test_a_common_draw_makes_sets_of_different_numbers_comparable():
+def test_a_common_subset_size_makes_sets_of_different_numbers_comparable():
     rng = np.random.default_rng(1)
     rows = []
     for count in (20, 50, 400):
         sets = [(rng.normal(size=(100, 2)), rng.normal(size=(count, 2))) for _ in range(60)]
-        found = [fidelity(*pair, neighbours=2, per_draw=20).coverage for pair in sets]
+        found = [fidelity(*pair, neighbours=2, subset_size=20).coverage for pair in sets]
         rows.append(np.mean(found))
     np.testing.assert_allclose(rows, 1 - 99 * 98 / (119 * 118), atol=0.03)
 
 
-def test_draws_do_not_follow_the_order_of_the_samples(rng):
-    """Speakers one after the other: each draw gets some of all, and so covers all."""
+def test_subsets_do_not_follow_the_order_of_the_samples(rng):
+    """Speakers one after the other: each subset gets some of all, and so covers all."""
     held_out = np.repeat([0.0, 100.0], 50)[:, None] + rng.normal(size=(100, 1))
     judged = np.repeat([0.0, 100.0], 200)[:, None] + rng.normal(size=(400, 1))
     assert fidelity(held_out, judged).coverage > 0.9
@@ -108,25 +108,25 @@ def test_the_seed_decides_which_speakers_are_drawn(rng):
     assert first.kid == other.kid
 
 
-def test_fewer_samples_than_a_draw_are_refused(rng):
+def test_fewer_samples_than_a_subset_are_refused(rng):
     held_out, generated = rng.normal(size=(20, 2)), rng.normal(size=(19, 2))
-    with pytest.raises(InputError, match=r"6 and 19.*per_draw=20"):
+    with pytest.raises(InputError, match=r"6 and 19.*subset_size=20"):
         fidelity(held_out, generated)
-    assert fidelity(held_out, generated, per_draw=19).count == 19
+    assert fidelity(held_out, generated, subset_size=19).count == 19
 
 
 def test_too_few_samples_for_the_neighbours_are_refused(rng):
     with pytest.raises(InputError, match=r"1 and 3.*neighbours=5"):
         fidelity(rng.normal(size=(20, 2)), rng.normal(size=(4, 2)))
-    with pytest.raises(InputError, match=r"6 and 20.*per_draw=5"):
-        fidelity(*rng.normal(size=(2, 20, 2)), per_draw=5)
+    with pytest.raises(InputError, match=r"6 and 20.*subset_size=5"):
+        fidelity(*rng.normal(size=(2, 20, 2)), subset_size=5)
 
 
 def test_features_that_cannot_be_compared_are_refused(rng):
     good = rng.normal(size=(10, 2))
-    with pytest.raises(InputError, match=r"`held_out`.*\(2, 2\)"):
+    with pytest.raises(InputError, match=r"`held_out_features`.*\(2, 2\)"):
         fidelity(good[:2], good)
-    with pytest.raises(InputError, match=r"`generated`.* 10 samples"):
+    with pytest.raises(InputError, match=r"`evaluated_features`.* 10 samples"):
         fidelity(good, good * np.nan)
-    with pytest.raises(InputError, match=r"`training`.* 10 samples"):
+    with pytest.raises(InputError, match=r"`training_features`.* 10 samples"):
         fidelity(good, good, good * np.nan)

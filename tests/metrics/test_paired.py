@@ -5,18 +5,24 @@ import pytest
 from scipy import stats
 
 from serkit.errors import InputError
-from serkit.metrics.classification import Cells, accuracy, average_recall, class_recalls
-from serkit.metrics.paired import difference, ends, estimate, holm, permutation_test
+from serkit.metrics.bootstrap import estimate, interval_quantiles
+from serkit.metrics.classification import (
+    ConfusionBySpeaker,
+    accuracy,
+    average_recall,
+    class_recalls,
+)
+from serkit.metrics.paired import difference, holm, permutation_test
 
 EXPERIMENTS = 400
 
 
-def _trials(simulated, effect, draws=400, **how):
+def _trials(simulated, effect, n_resamples=400, **how):
     """Fractions of intervals that hold the effect, and of p values of at most 5 %."""
     held, called = 0, 0
     for number in range(EXPERIMENTS):
         arms = simulated(np.random.default_rng([11, number]), effect, **how)
-        found = difference(*arms, average_recall, seed=number, draws=draws)
+        found = difference(*arms, average_recall, seed=number, n_resamples=n_resamples)
         held += found.estimate.low <= effect <= found.estimate.high
         called += found.p <= 0.05
     return held / EXPERIMENTS, called / EXPERIMENTS
@@ -68,7 +74,7 @@ def test_an_arm_beside_itself(simulated, rng):
 def test_few_speakers_have_no_interval_since_it_would_not_hold(simulated, speakers, monkeypatch):
     arms = simulated(np.random.default_rng(0), 0.0, speakers=speakers)
     assert difference(*arms, average_recall, seed=0).estimate.low is None
-    monkeypatch.setattr("serkit.metrics.paired.FEWEST", 2)
+    monkeypatch.setattr("serkit.metrics.bootstrap.MIN_SPEAKERS", 2)
     held, _ = _trials(simulated, 0.0, speakers=speakers)
     assert held < 0.92
 
@@ -76,22 +82,22 @@ def test_few_speakers_have_no_interval_since_it_would_not_hold(simulated, speake
 def test_speakers_without_clips_of_the_class_do_not_count():
     counts = np.zeros((1, 12, 2, 2), int)
     counts[..., 0, 0], counts[0, :3, 1, 1], counts[0, :3, 1, 0] = 4, 2, 2
-    cells = Cells(counts, np.zeros(12, int), np.arange(12))
-    assert estimate(cells, lambda c: class_recalls(c)[..., 1], seed=0).low is None
-    assert estimate(cells, average_recall, seed=0).low is not None
+    confusion = ConfusionBySpeaker(counts, np.zeros(12, int), np.arange(12))
+    assert estimate(confusion, lambda c: class_recalls(c)[..., 1], seed=0).low is None
+    assert estimate(confusion, average_recall, seed=0).low is not None
 
 
 def test_one_speaker_gives_no_interval():
     counts = np.array([[[[3, 1], [0, 4]]]])
-    cells = Cells(counts, np.zeros(1, int), np.zeros(1, int))
-    found = difference(cells, cells, accuracy, seed=0)
+    confusion = ConfusionBySpeaker(counts, np.zeros(1, int), np.zeros(1, int))
+    found = difference(confusion, confusion, accuracy, seed=0)
     assert (found.estimate.low, found.visible, found.speakers_for(0.01, 1)) == (None, None, None)
-    assert estimate(cells, accuracy, seed=0).low is None
+    assert estimate(confusion, accuracy, seed=0).low is None
 
 
 def test_other_clips_are_refused(simulated, rng):
     first, second = simulated(rng, 0.0)
-    fewer = Cells(second.counts[:, ::-1] * 2, second.folds, second.speakers)
+    fewer = ConfusionBySpeaker(second.counts[:, ::-1] * 2, second.fold_index, second.speaker_index)
     with pytest.raises(InputError, match="`second`"):
         difference(first, fewer, accuracy, seed=0)
 
@@ -101,11 +107,11 @@ def test_the_permutation_test_by_hand(rng):
     right = rng.integers(0, 11, (2, 8))
     counts = np.zeros((2, 1, 8, 2, 2), int)
     counts[:, 0, :, 0, 0], counts[:, 0, :, 0, 1] = right, 10 - right
-    arms = [Cells(one, np.zeros(8, int), np.arange(8)) for one in counts]
+    arms = [ConfusionBySpeaker(one, np.zeros(8, int), np.arange(8)) for one in counts]
     apart = right[1] - right[0]
     signs = np.array(list(itertools.product([-1, 1], repeat=8)))
     exact = (np.abs(signs @ apart) >= abs(apart.sum())).mean()
-    found = permutation_test(*arms, accuracy, seed=0, draws=20_000)
+    found = permutation_test(*arms, accuracy, seed=0, n_resamples=20_000)
     assert found == pytest.approx(exact, abs=0.015)
 
 
@@ -124,7 +130,10 @@ def test_the_minimum_detectable_effect_is_detected_in_four_cases_of_five(simulat
     visible = np.mean(
         [
             difference(
-                *simulated(np.random.default_rng([5, n]), 0.0), average_recall, seed=n, draws=300
+                *simulated(np.random.default_rng([5, n]), 0.0),
+                average_recall,
+                seed=n,
+                n_resamples=300,
             ).visible
             for n in range(40)
         ]
@@ -152,9 +161,9 @@ def test_holm_by_hand():
     assert holm([]) == []
 
 
-def test_ends_are_farther_out_with_fewer_speakers():
-    low, high = ends(1000)
+def test_interval_quantiles_are_farther_out_with_fewer_speakers():
+    low, high = interval_quantiles(1000)
     assert (low, high) == pytest.approx((0.025, 0.975), abs=2e-4)
-    low, high = ends(10)
+    low, high = interval_quantiles(10)
     assert high == 1 - low
     assert -stats.norm.ppf(low) == pytest.approx(2.2622 * np.sqrt(10 / 9), rel=1e-4)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from serkit.errors import InputError
-from serkit.metrics.fidelity import reference_sets
+from serkit.metrics.reference_sets import reference_sets
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_constant_clips_give_constant_sets(value):
 @pytest.mark.parametrize(
     ("training", "message"),
     [
-        (np.zeros((2, 9, 9)), r"`training`.*\(2, 9, 9\)"),
+        (np.zeros((2, 9, 9)), r"`training_spectrograms`.*\(2, 9, 9\)"),
         (np.zeros((2, 9, 9, 3)), r"shape \(2, 9, 9, 3\)"),
         (np.zeros((0, 9, 9, 1)), r"shape \(0, 9, 9, 1\)"),
         (np.full((2, 9, 9, 1), 1.5), "-1 and 1.* 1.5 to 1.5"),

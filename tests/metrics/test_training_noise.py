@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from serkit.metrics.classification import Cells, accuracy, average_recall
+from serkit.metrics.classification import ConfusionBySpeaker, accuracy, average_recall
 from serkit.metrics.paired import training_noise
 
 
@@ -44,9 +44,13 @@ def test_speakers_without_the_classes_do_not_count():
     whole = np.zeros_like(counts)
     whole[:, :2, 0, 0], whole[:, 2, 1, 1] = 4, 4
     groups = np.zeros(3, int), np.arange(3)
-    found = training_noise(Cells(whole, *groups), Cells(counts, *groups), measure)
+    found = training_noise(
+        ConfusionBySpeaker(whole, *groups), ConfusionBySpeaker(counts, *groups), measure
+    )
     # Differences 0 and -1/4 by seed, the same for both speakers: variance 1/32, of two seeds.
     assert found.variance == pytest.approx(1 / 64)
     alone = np.zeros(3, int) + np.arange(3), np.arange(3)
-    nothing = training_noise(Cells(whole, *alone), Cells(counts, *alone), accuracy)
+    nothing = training_noise(
+        ConfusionBySpeaker(whole, *alone), ConfusionBySpeaker(counts, *alone), accuracy
+    )
     assert nothing.variance == 0

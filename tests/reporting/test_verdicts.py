@@ -1,6 +1,7 @@
 import pytest
 
-from serkit.metrics.paired import Difference, Estimate
+from serkit.metrics.bootstrap import Estimate
+from serkit.metrics.paired import Difference
 from serkit.reporting.verdicts import ONE_SEED, headline, verdict
 
 

@@ -16,7 +16,7 @@ from serkit.models.bayesian import (
 )
 from serkit.models.compact import CompactSettings, compact
 from serkit.models.lenet import LeNet5Settings, lenet5
-from serkit.uncertainty.predictors import SampledNetwork, _pieces
+from serkit.uncertainty.predictors import SampledNetwork, _split_at_random_layers
 
 SHAPE = (32, 32, 1)
 
@@ -55,12 +55,12 @@ def test_a_sample_is_one_draw_of_the_network_that_depends_on_its_number_and_the_
     np.testing.assert_allclose(network.predict_logits(x[:2], 6, seed=1), found[:, :2], atol=1e-5)
     np.testing.assert_allclose(network.predict_logits(x, 6, seed=1, batch_size=2), found, atol=1e-5)
     assert not np.allclose(network.predict_logits(x, 6, seed=2), found)
-    # The whole network with the same draws, by hand.
+    # The whole network with the same samples, by hand.
     for number in range(2):
-        with contextlib.ExitStack() as draws:
-            for place, layer in enumerate(network._layers):
+        with contextlib.ExitStack() as stack:
+            for place, layer in enumerate(network._random_layers):
                 seed = tf.random.experimental.stateless_fold_in(tf.constant([1, number]), place)
-                draws.enter_context(layer.drawing(seed))
+                stack.enter_context(layer.fixed_sample(seed))
             expected = model(x, training=False)
         np.testing.assert_allclose(found[number], expected, atol=1e-5)
 
@@ -78,12 +78,12 @@ def test_samples_are_distributed_as_calls_are(rng):
 
 def test_layers_before_the_first_random_layer_are_computed_once():
     model = _compact(3)
-    before, behind = _pieces(model)
+    before, behind = _split_at_random_layers(model)
     kinds = {type(layer).__name__ for layer in behind.layers}
     assert "Conv2D" not in kinds
     assert sum(layer.count_params() for layer in before.layers) > 0
-    assert _pieces(_compact())[0] is not None  # the padding's mask
-    assert _pieces(bayesian_lenet5(3, SHAPE))[0] is None
+    assert _split_at_random_layers(_compact())[0] is not None  # the padding's mask
+    assert _split_at_random_layers(bayesian_lenet5(3, SHAPE))[0] is None
 
 
 def test_nothing_is_added_to_the_losses_and_calls_draw_again_afterwards(rng):
