@@ -57,7 +57,6 @@ def test_vgg16_is_trained_from_nothing_in_two_stages(synthetic_root, tmp_path, m
     shared = experiment.main.__globals__
     monkeypatch.setitem(shared, "vgg16_from_scratch", _small_network)
     monkeypatch.setitem(shared, "plain_base", lambda model: model)
-    monkeypatch.setitem(shared, "SPEEDS", (1.1,))
     arguments = [str(synthetic_root), "--folds", "3", "--first-folds", "1", "--out", str(tmp_path)]
     small = ["--sides", "32", "56", "--epochs", "2", "1", "--learning-rates", "1e-3", "1e-3"]
     monkeypatch.setattr(sys, "argv", [script, *arguments, *small])
