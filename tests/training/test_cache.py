@@ -193,6 +193,24 @@ def test_a_damaged_shard_is_named_removed_and_made_again(make, tmp_path, caplog,
     assert caplog.messages == []
 
 
+def test_a_damaged_shard_that_cannot_be_deleted_is_opened_once(make, tmp_path, caplog, monkeypatch):
+    """As in a folder that only another user can write to."""
+    keys = _keys(4)
+    _fill(make(), keys)
+    (shard,) = _shards(tmp_path)
+    _truncate(shard)
+
+    def refuse(path, missing_ok=False):
+        raise PermissionError(path)
+
+    monkeypatch.setattr(type(shard), "unlink", refuse)
+    cache = make()
+    assert cache.missing(keys) == cache.missing(keys) == [0, 1, 2, 3]
+    assert cache.read(keys) is None
+    assert len(caplog.messages) == 1
+    assert shard.exists()
+
+
 def test_missing_reads_no_array(make, tmp_path, caplog):
     keys = _keys(4)
     _fill(make(), keys)
