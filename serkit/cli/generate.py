@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
             seed,
             label,
             None if options.ungated else sample_filter,
-            number=stored.number(label),
+            class_number=stored.number(label),
             say=say,
         )
         say(f"   written: {_write(options, label, seed, stored, samples)}")

@@ -294,7 +294,7 @@ class Samples:
             self.seed,
             self.label,
             sample_filter,
-            number=stored.number(self.label),
+            class_number=stored.number(self.label),
             strict=False,
             say=print if self.filter_task else None,
         )
