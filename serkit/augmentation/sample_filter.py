@@ -276,7 +276,7 @@ def sample_filtered(
     label: str,
     sample_filter: SampleFilter | None,
     *,
-    number: int | None = None,
+    class_number: int | None = None,
     tries: int = 20,
     strict: bool = True,
     say: Callable[[str], None] | None = None,
@@ -289,21 +289,22 @@ def sample_filtered(
         seed: seed of the generator's noise; the first accepted samples do not depend on ``count``.
         label: name of the class.
         sample_filter: filter to apply; None accepts every sample.
-        number: class number, for a generator of several classes.
+        class_number: number of the class, for a generator of several classes.
         tries: maximum number of generated samples per requested sample, at least 1.
         strict: whether to raise an error if too few samples are accepted; False returns the
             accepted samples, possibly none.
         say: function that gets one line with the counts at the end.
 
     Raises:
-        InputError: if ``count`` or ``tries`` is below 1, or ``number`` does not fit the generator.
+        InputError: if ``count`` or ``tries`` is below 1, or ``class_number`` does not fit the
+            generator.
         TooFewAccepted: if ``strict`` is set and too few samples are accepted.
     """
     check_range("count", count, 1)
     check_range("tries", tries, 1)
     accepted_batches, accepted_indices = [], []
     accepted_count, tried, copies, refused = 0, 0, 0, 0
-    for batch in sample_stream(generator, seed, number):
+    for batch in sample_stream(generator, seed, class_number):
         is_accepted = np.ones(len(batch), bool)
         if sample_filter is not None:
             verdicts = sample_filter.verdicts(batch, label)

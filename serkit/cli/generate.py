@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
             seed,
             label,
             None if options.ungated else sample_filter,
-            number=stored.class_number(label),
+            class_number=stored.class_number(label),
             say=say,
         )
         say(f"   written: {_write(options, label, seed, stored, samples)}")

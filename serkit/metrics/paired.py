@@ -28,12 +28,11 @@ class TrainingNoise:
     An arm is an augmentation method that is compared.
 
     Attributes:
-        variance: variance of the mean difference over folds and seeds, only of the effect that is
-            common to all speakers of a fold, because the same training runs predicted them. A
-            bootstrap over speakers does not include it. 0 if it cannot be estimated, as with one
-            seed.
-        removable: variance that very many seeds would remove: ``variance``, and the effect of
-            training that differs between speakers. None if it cannot be estimated, as with one
+        variance: variance of the mean difference over folds and seeds that comes from the effect
+            of a training run on all speakers of its fold. A bootstrap over speakers does not
+            include this variance. 0 if it cannot be estimated, as with one seed.
+        removable: variance that very many seeds would remove: ``variance``, plus the variance of
+            the effect of training on single speakers. None if it cannot be estimated, as with one
             seed.
     """
 
@@ -47,8 +46,8 @@ def training_noise(
     """Estimate the variance that comes from training, from differences by speaker and seed.
 
     In each fold, the differences by seed and speaker are decomposed as in a two-way analysis of
-    variance. The means of the seeds vary by the effect of a training run on all speakers, and by a
-    fraction of its effect on single speakers.
+    variance. The variance of the seeds' means is the sum of two variances: that of a training run's
+    effect on all speakers, and that of its effect on single speakers divided by their number.
 
     Args:
         first: results of one arm.
@@ -67,9 +66,9 @@ def training_noise(
     if not estimated:
         return TrainingNoise(0.0, None)
     common_variance, speaker_variance = np.mean(estimated, axis=0)
-    n_clips = first.counts.sum(axis=(0, 2, 3))
-    fold_clips = np.array([n_clips[first.fold_index == fold].sum() for fold in folds])
-    fold_fractions = fold_clips / fold_clips.sum()
+    clips_per_pair = first.counts.sum(axis=(0, 2, 3))
+    clips_per_fold = np.array([clips_per_pair[first.fold_index == fold].sum() for fold in folds])
+    fold_fractions = clips_per_fold / clips_per_fold.sum()
     variance = max(common_variance, 0.0) * (fold_fractions**2).sum() / n_seeds
     removable = variance + speaker_variance / (n_seeds * differences.shape[1])
     return TrainingNoise(float(variance), float(removable))

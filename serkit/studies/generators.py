@@ -294,7 +294,7 @@ class Samples:
             self.seed,
             self.label,
             sample_filter,
-            number=stored.class_number(self.label),
+            class_number=stored.class_number(self.label),
             strict=False,
             say=print if self.trained_filter else None,
         )

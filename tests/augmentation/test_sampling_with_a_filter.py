@@ -135,13 +135,15 @@ def test_a_generator_of_several_classes_makes_the_one_that_is_asked_for(
     generator_of_two, sample_filter
 ):
     for number, label, first in ((0, "angry", np.tanh(1)), (1, "happy", np.tanh(-1))):
-        samples = sample_filtered(generator_of_two, 40, 7, label, sample_filter, number=number)
+        samples = sample_filtered(
+            generator_of_two, 40, 7, label, sample_filter, class_number=number
+        )
         assert samples.refused == 0
         np.testing.assert_allclose(_features(samples.spectrograms)[:, 0], first, rtol=1e-6)
         stream = sample(generator_of_two, samples.tried, 7, labels=number)
         np.testing.assert_array_equal(samples.spectrograms, stream[samples.sample_indices])
     with pytest.raises(TooFewAccepted, match="32 classified as another class"):
-        sample_filtered(generator_of_two, 1, 7, "angry", sample_filter, number=1)
+        sample_filtered(generator_of_two, 1, 7, "angry", sample_filter, class_number=1)
 
 
 def test_what_cannot_be_sampled_is_refused(generator, generator_of_two, sample_filter):
@@ -157,7 +159,7 @@ def test_what_cannot_be_sampled_is_refused(generator, generator_of_two, sample_f
     with pytest.raises(InputError, match="label='bored'"):
         sample_filtered(generator, 1, 0, "bored", sample_filter)
     with pytest.raises(InputError, match="`labels` must be None"):
-        sample_filtered(generator, 1, 0, "angry", sample_filter, number=0)
+        sample_filtered(generator, 1, 0, "angry", sample_filter, class_number=0)
     for number in (None, 2):
         with pytest.raises(InputError, match=rf"`labels`.*{number}"):
-            sample_filtered(generator_of_two, 1, 0, "angry", sample_filter, number=number)
+            sample_filtered(generator_of_two, 1, 0, "angry", sample_filter, class_number=number)

@@ -93,7 +93,7 @@ def test_mixed_precision_keeps_posterior_and_divergence_in_float32(rng, policy):
     priors = NormalPrior(), ScaleMixturePrior()
     layers = [Conv2DVariational(4, 3, dtype=policy, prior=prior) for prior in priors]
     model = keras.Sequential([keras.Input((8, 8, 1)), *layers, keras.layers.Flatten()])
-    model.compile("adam", "mse")
+    model.compile("adam", "mse", run_eagerly=True)
     x = rng.normal(size=(4, 8, 8, 1)).astype("float32")
     history = model.fit(x, np.zeros((4, 64), "float32"), epochs=2, verbose=0).history
     assert np.isfinite(history["loss"]).all()

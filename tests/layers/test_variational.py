@@ -174,7 +174,8 @@ def test_a_regression_with_a_known_posterior_is_recovered(rng):
     steps = 3000
     model.compile(
         keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.03, steps)),
-        lambda true, found: keras.ops.sum((true - found) ** 2, axis=-1) / (2 * noise**2),
+        lambda y_true, y_pred: keras.ops.sum((y_true - y_pred) ** 2, axis=-1) / (2 * noise**2),
+        steps_per_execution=100,
     )
     # Every point many times in a batch, so that the signs and draws of one step average out.
     batch = [np.tile(each, (20, 1)).astype("float32") for each in (features, y[:, None])]

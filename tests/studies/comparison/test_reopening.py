@@ -13,7 +13,6 @@ from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.comparison_spectrograms import AudioPart
 from serkit.studies.engine import Comparison, reopened
 from serkit.studies.generators import GANRun
-from serkit.tasks.ray import name_of
 from serkit.tasks.share import Share
 from serkit.training.spectrograms import compute_spectrograms
 
@@ -54,7 +53,7 @@ def test_spectrograms_are_computed_where_there_is_nothing(synthetic_root, settin
     for folder, inner in task_factory.inputs:
         share.put(getattr(task_factory, folder) / inner, f"{folder}/{inner}")
     (tmp_path / "node").mkdir()
-    name = name_of(part, task_factory)
+    name = task_factory.name_of(part.place)
     subprocess.run(
         [sys.executable, "-c", _ELSEWHERE],
         input=pickle.dumps(("kind", task_factory, name, [], address)),
