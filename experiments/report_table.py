@@ -4,7 +4,8 @@
     python experiments/report_table.py ../shared/data/ravdess --weights none --gan-steps 40 \\
         --epochs 3 --first-folds 1                       # to see that it runs
 
-Training accuracy is that of the network that was kept, without dropout.
+What it will take is measured and printed first. Training accuracy is that of the network that was
+kept, without dropout.
 
 Source: 2021 report, section 7 and figures 18 and 19: three networks, original and augmented clips,
 training and validation accuracy, 14 categories, the 2021 report's plan, its GAN (the recipe
@@ -24,6 +25,7 @@ from serkit.files import write_text
 from serkit.formatting import markdown_table
 from serkit.gans.dcgan import REPORT as REPORT_RECIPE
 from serkit.studies.comparison_settings import ComparisonSettings
+from serkit.studies.cost import cost_table, estimate_cost
 from serkit.studies.engine import Comparison
 from serkit.studies.gan_kinds import GanSizes
 from serkit.studies.run_folder import Run
@@ -71,6 +73,7 @@ def main(options: argparse.Namespace) -> None:
     with Run(options.out, settings.to_json()) as run:
         comparison = Comparison(settings, run.folder)
         run.begin_work()
+        print(cost_table(estimate_cost(comparison)), flush=True)
         comparison.run()
         rows = []
         for name, reported in REPORT.items():

@@ -12,7 +12,6 @@ import argparse
 import heapq
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from serkit.datasets.splits import Speakers
 from serkit.formatting import markdown_table
 from serkit.models.fitting import fit_classifier
 from serkit.studies.comparison_settings import CLASSIFIERS
+from serkit.studies.cost import median_seconds
 from serkit.studies.gan_kinds import KINDS, GanSizes
 from serkit.training.batches import training_batches
 from serkit.training.examples import Examples
@@ -49,17 +49,6 @@ class Kind:
     @property
     def seconds(self) -> float:
         return self.steps * self.seconds_per_step + self.besides
-
-
-def median_seconds(step: Callable[[], object], count: int) -> float:
-    """Median duration of ``count`` calls, after a first call, which compiles."""
-    step()
-    times = []
-    for _ in range(count):
-        began = time.monotonic()
-        step()
-        times.append(time.monotonic() - began)
-    return float(np.median(times))
 
 
 def pictures(count: int) -> Examples:

@@ -1,0 +1,49 @@
+import pytest
+
+from serkit.studies import cost
+from serkit.studies.cost import Cost, cost_table, estimate_cost
+from serkit.studies.engine import Comparison
+from serkit.studies.generators import GANRun
+
+
+@pytest.fixture
+def comparison(settings_of, small, synthetic_root, tmp_path):
+    settings = settings_of(
+        synthetic_root, arms=("none", "oversampling", "dcgan"), classifiers=("compact",)
+    )
+    return Comparison(settings, tmp_path)
+
+
+def test_steps_are_measured_and_multiplied_by_what_is_to_be_done(comparison, monkeypatch):
+    def once(step, count):
+        step()
+        return 3.0
+
+    monkeypatch.setattr(cost, "median_seconds", once)
+    gans, compact = estimate_cost(comparison)
+    trained = [
+        task
+        for fold in comparison.folds
+        for _, task in comparison.tasks(fold, comparison.arms[-1], (), ())
+        if isinstance(task, GANRun)
+    ]
+    assert (gans.kind, gans.runs) == ("dcgan", len(trained))
+    # Three seconds a step of eight examples, whatever the batch of the GAN.
+    shown = [gan.settings.steps * gan.settings.batch_size for gan in trained]
+    assert gans.seconds == pytest.approx(3 / 8 * sum(shown))
+    assert (compact.kind, compact.runs) == ("compact", 9)
+    # Two epochs of two steps, validation, and the predictions of the held-out clips.
+    parts = [(len(fold.split.validation), len(fold.split.test)) for fold in comparison.folds]
+    each = [2 * (2 * 3 + held / 8) + 3 / 8 * (held + test) for held, test in parts]
+    assert compact.seconds == pytest.approx(3 * sum(each))
+
+
+def test_what_is_done_costs_nothing(comparison, monkeypatch):
+    monkeypatch.setattr(cost, "_not_done", lambda comparison: [])
+    assert estimate_cost(comparison) == []
+
+
+def test_the_table_adds_up():
+    text = cost_table([Cost("dcgan", 4, 90.0), Cost("compact", 6, 30.0)])
+    assert "| dcgan | 4 | 1.5 |" in text
+    assert "| all | 10 | 2.0 |" in text
