@@ -226,7 +226,8 @@ def fit_classifier(
         settings: epochs, batch size, optimiser, loss.
         seed: seed of the order of examples and the augmentation.
         folder: folder for ``state.npz``, ``history.csv`` and ``best.weights.h5``.
-        augment: augmentation of training batches; function of a batch and an int ``(2,)`` seed.
+        augment: augmentation of training batches; function of a batch and an int ``(2,)`` seed, of
+            TensorFlow ops. AutoGraph does not convert it.
         features: cache folder of the frozen layers' outputs, which training runs may share;
             default: ``features`` in ``folder``.
         callbacks: more Keras callbacks, such as ``keras.callbacks.TensorBoard``.

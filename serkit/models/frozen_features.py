@@ -119,7 +119,7 @@ class Augmented:
         seed: int,
     ) -> None:
         self._spectrograms, self._seed = spectrograms, seed
-        self._augment = tf.function(augment)
+        self._augment = tf.function(augment, autograph=False)
 
     def __len__(self) -> int:
         return len(self._spectrograms)
@@ -165,7 +165,9 @@ def compute_features(
         InputError: if a feature is not finite or too large for the cache's dtype.
         OSError: if the cache cannot be written to, or loses what is written.
     """
-    forward = tf.function(lambda batch: tf.cast(frozen(batch, training=False), tf.float32))
+    forward = tf.function(
+        lambda batch: tf.cast(frozen(batch, training=False), tf.float32), autograph=False
+    )
     keys = [
         hashlib.sha256(np.ascontiguousarray(spectrograms[index], "<f4").data).hexdigest()
         for index in range(len(spectrograms))

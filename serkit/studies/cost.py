@@ -65,9 +65,7 @@ def estimate_cost(comparison: Comparison, steps: int = 3) -> list[Cost]:
 def cost_table(costs: Sequence[Cost]) -> str:
     """Return a Markdown table of training runs and minutes, by kind and in total."""
     total = Cost("all", sum(each.runs for each in costs), sum(each.seconds for each in costs))
-    rows = [
-        [each.kind, f"{each.runs}", f"{each.seconds / 60:.1f}"] for each in (*costs, total)
-    ]
+    rows = [[each.kind, f"{each.runs}", f"{each.seconds / 60:.1f}"] for each in (*costs, total)]
     return markdown_table(["to do, about", "training runs", "minutes"], rows)
 
 

@@ -115,6 +115,7 @@ def mix_batches(
     Manifold Mixup, arXiv:1806.05236.
     """
 
+    @tf.autograph.experimental.do_not_convert
     def mix(step: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         examples, labels = batch
         # ``training_batches`` uses the numbers from -1 down for augmentation.
@@ -163,12 +164,14 @@ def training_batches(
     read_batch = _batch_reader(arrays)
     first_pass, examples_to_skip = divmod(first_step * batch_size, example_count)
 
+    @tf.autograph.experimental.do_not_convert
     def shuffled_indices(pass_number: tf.Tensor) -> "tf.data.Dataset[tf.Tensor]":
         indices = tf.random.experimental.stateless_shuffle(  # pyright: ignore[reportAttributeAccessIssue]
             tf.range(example_count), seed=tf.stack([tf.constant(seed, tf.int64), pass_number])
         )
         return tf.data.Dataset.from_tensor_slices(indices)
 
+    @tf.autograph.experimental.do_not_convert
     def make_batch(step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, ...]:
         # Below 0, so that it differs from the seeds of all passes.
         step_seed = tf.stack([tf.constant(seed, tf.int64), -1 - step])
@@ -213,6 +216,7 @@ def batches_in_order(
         )
     )
 
+    @tf.autograph.experimental.do_not_convert
     def make_batch(indices: tf.Tensor) -> tuple[tf.Tensor, ...]:
         # No array is live, so the seed is not used.
         return read_batch(indices, tf.zeros(2, tf.int64))

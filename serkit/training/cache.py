@@ -201,13 +201,6 @@ class ArrayCache:
             first_positions.setdefault(key, position)
         return [position for key, position in first_positions.items() if key not in locations]
 
-    def files(self, keys: Sequence[str]) -> set[Path]:
-        """Return the paths of the shards that hold any of these keys.
-
-        These shards may hold other keys, too.
-        """
-        return {path for path, _ in self._locate(keys).values()}
-
     def write(self, keys: Sequence[str], spectrograms: npt.NDArray[Any]) -> None:
         """Write spectrograms or features; skip those whose keys exist already.
 

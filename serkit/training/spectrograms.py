@@ -147,6 +147,7 @@ def spectrogram_dataset(
     rows = tf.constant(list(readable), tf.int64)
     paths = tf.constant([files[row] for row in readable], tf.string)
 
+    @tf.autograph.experimental.do_not_convert
     def transform(waves: tf.Tensor) -> tf.Tensor:
         # ``Dataset.map`` runs on the CPU; TensorFlow copies its function's inputs to the device.
         with tf.device(device):
@@ -187,6 +188,7 @@ def _load(
 ) -> "tf.data.Dataset[tuple[tf.Tensor, ...]]":
     """Map ``(row, path)`` to ``(row, transform(waveform))``; leave out unusable files."""
 
+    @tf.autograph.experimental.do_not_convert
     def load(row: tf.Tensor, path: tf.Tensor) -> tuple[tf.Tensor, ...]:
         loaded = load_waveform(tf.io.read_file(path), spec, decode_any)
         if skipped is not None:

@@ -75,7 +75,9 @@ class FeatureDensity:
             layer for layer in layers_of(model) if isinstance(layer, RANDOM_LAYERS)
         ]
         clips = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
-        self._compiled_features = tf.function(self._batch_features, input_signature=(clips,))
+        self._compiled_features = tf.function(
+            self._batch_features, input_signature=(clips,), autograph=False
+        )
         train_features = self._features(train.spectrograms)
         validation_features = self._features(validation.spectrograms)
         labels = np.asarray(train.labels)

@@ -166,7 +166,9 @@ class SampledNetwork:
         clips = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
         integer = tf.TensorSpec((), tf.int32)
         # One graph for all batch sizes: tracing another graph for the last batch takes seconds.
-        self._compiled_sample = tf.function(self.sample, input_signature=(clips, integer, integer))
+        self._compiled_sample = tf.function(
+            self.sample, input_signature=(clips, integer, integer), autograph=False
+        )
 
     def sample(self, x: tf.Tensor, n: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Return the samples of one batch, usable in a graph.

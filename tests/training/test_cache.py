@@ -103,15 +103,6 @@ def test_existing_entries_are_not_written_again(make, tmp_path):
     assert _shards(tmp_path) == before
 
 
-def test_the_files_that_hold_clips_are_known(make, tmp_path):
-    keys = _keys(6)
-    _fill(make(), keys)
-    first, second = make().files(keys[:1]), make().files(keys[4:])
-    assert len(first) == len(second) == 1
-    assert make().files([*keys, "f" * 64]) == first | second == set(_shards(tmp_path))
-    assert make().files(["f" * 64]) == set()
-
-
 def test_any_other_setting_finds_nothing(make, monkeypatch):
     keys = _keys(3)
     _fill(make(), keys)
