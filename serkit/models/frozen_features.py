@@ -165,9 +165,7 @@ def compute_features(
         InputError: if a feature is not finite or too large for the cache's dtype.
         OSError: if the cache cannot be written to, or loses what is written.
     """
-    forward = tf.function(
-        lambda batch: tf.cast(frozen(batch, training=False), tf.float32), autograph=False
-    )
+    forward = tf.function(lambda batch: frozen(batch, training=False), autograph=False)
     keys = [
         hashlib.sha256(np.ascontiguousarray(spectrograms[index], "<f4").data).hexdigest()
         for index in range(len(spectrograms))
@@ -179,7 +177,7 @@ def compute_features(
             return rows
         for shard_indices in _chunks(missing, cache.shard_clips):
             features = [
-                forward(np.stack([spectrograms[index] for index in batch_indices])).numpy()
+                tf.cast(forward(np.stack([spectrograms[i] for i in batch_indices])), "float32")
                 for batch_indices in _chunks(shard_indices, _BATCH)
             ]
             cache.write([keys[index] for index in shard_indices], np.concatenate(features))
