@@ -38,7 +38,7 @@ def model_card(details: Mapping[str, Any]) -> str:
             :class:`serkit.export.answering.AnswerSettings`, ``draws`` and ``networks``). Optional
             keys: ``serkit``, ``run``, ``protocol`` and ``leaky``; ``data``, ``test`` and
             ``abstention``, see :func:`serkit.studies.deployment.gather`; ``comparison`` and
-            ``arm``, see :func:`serkit.studies.finished_comparison.keep_networks`.
+            ``arm``, see :func:`serkit.studies.finished_comparison.open_classifier_to_export`.
 
     Returns:
         The card. Sections without details say that the details are not known.

@@ -23,16 +23,16 @@ from serkit.metrics.paired import difference
 from serkit.progress import Progress
 from serkit.reporting.verdicts import LEAKY
 from serkit.studies.classifier_runs import ClassifierRun
-from serkit.studies.comparison import compare_in, fixed
-from serkit.studies.comparison_settings import HOLD_OUT, HONEST, ComparisonSettings
-from serkit.studies.deployment import export_run, try_out
+from serkit.studies.comparison import compare_in, fixed_settings
+from serkit.studies.comparison_settings import HOLD_OUT, K_FOLD, ComparisonSettings
+from serkit.studies.deployment import check_exported_model, export_run
 from serkit.studies.engine import Comparison
-from serkit.studies.finished_comparison import DEMO_ARMS, networks_of
+from serkit.studies.finished_comparison import DEMO_ARMS, classifier_to_export
 from serkit.studies.gan_kinds import GanSizes
 from serkit.studies.partitions import Partitions
-from serkit.studies.run_folder import Run
+from serkit.studies.run_folder import RunFolder
 
-_PROTOCOLS = {HOLD_OUT: HONEST, RANDOM: RANDOM}
+_PROTOCOLS = {HOLD_OUT: K_FOLD, RANDOM: RANDOM}
 _STEPS, _STEPS_OF_REPORT = 300, 2000
 _MEASURES = {"accuracy": "accuracy", "uar": "UAR", "macro_f1": "macro F1"}
 
@@ -106,7 +106,7 @@ def demo_settings(
         settings = settings.shortened()
     if gan_steps is not None:
         settings = replace(settings, gans=replace(settings.gans, steps=gan_steps))
-    return settings.trained_for(epochs)
+    return settings.with_epochs(epochs)
 
 
 def run_demo(
@@ -141,7 +141,7 @@ def run_demo(
     folder = models.resolve() / out.resolve().name
     # Created now, so that a folder that cannot be written fails before the training runs.
     folder.mkdir(parents=True, exist_ok=True)
-    with Run(out, fixed(settings)) as run:
+    with RunFolder(out, fixed_settings(settings)) as run:
         comparison, results = compare_in(run, settings, cache, progress)
         with progress.stage("both classifiers on all real clips; samples"):
             metrics = _measure(comparison)
@@ -265,7 +265,7 @@ def _publish(comparison: Comparison, out: Path) -> None:
 
 
 def _export(comparison: Comparison, results: Mapping[str, Any], folder: Path) -> Path:
-    given = networks_of(comparison, results)
+    given = classifier_to_export(comparison, results)
     networks = [file.parent.name for file in given.classifiers]
     record = comparison.out / "stages" / "export.json"
     known = read_json(record)["result"] if record.exists() else {}
@@ -283,5 +283,5 @@ def _export(comparison: Comparison, results: Mapping[str, Any], folder: Path) ->
         f"   serkit predict {model} {file}\n"
         f"   (a test recording, labelled {clip.label(comparison.settings.label_set)})"
     )
-    try_out(model, file)
+    check_exported_model(model, file)
     return model

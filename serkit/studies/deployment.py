@@ -53,7 +53,7 @@ class AbstentionSettings:
         require_one(self.coverage, self.accuracy)
 
 
-def calibrated(
+def calibrate(
     predictor: Predictor, parts: Partitions, settings: AbstentionSettings, seed: int = 0
 ) -> Abstaining[TemperatureScaled]:
     """Fit a temperature and an abstention threshold on the validation speakers.
@@ -83,7 +83,7 @@ def calibrated(
     )
 
 
-def gather(
+def model_card_evidence(
     chosen: Abstaining[TemperatureScaled],
     parts: Partitions,
     generated: Mapping[str, int],
@@ -92,7 +92,7 @@ def gather(
     """Collect the measurements and metadata for a model card, as JSON values.
 
     Args:
-        chosen: from :func:`calibrated`.
+        chosen: from :func:`calibrate`.
         parts: spectrograms and labels of the split that the predictor was trained on.
         generated: number of generated spectrograms in the training partition, by class.
         seed: seed of the bootstrap.
@@ -215,8 +215,8 @@ def export_run(
     settings, parts = settings or AbstentionSettings(), given.parts
     models = [load_network(file) for file in given.classifiers]
     predictor = SampledNetwork(models[0]) if has_random_layers(models[0]) else Ensemble(models)
-    chosen = calibrated(predictor, parts, settings, given.seed)
-    evidence = gather(chosen, parts, given.generated, given.seed)
+    chosen = calibrate(predictor, parts, settings, given.seed)
+    evidence = model_card_evidence(chosen, parts, given.generated, given.seed)
     answers = AnswerSettings(
         chosen.predictor.temperature,
         # A threshold below 0 means to abstain from all clips; so does one of 0 nats.
@@ -228,7 +228,7 @@ def export_run(
     return export_model(Answering(models, given.spec, parts.classes, answers), out, details)
 
 
-def try_out(model: Path | str, file: Path) -> None:
+def check_exported_model(model: Path | str, file: Path) -> None:
     """Predict a recording with an exported model in a separate process, as a check.
 
     Raises:

@@ -10,12 +10,12 @@ from serkit.errors import InputError, check_choice
 from serkit.files import read_json
 from serkit.serialization import restored
 from serkit.studies.classifier_runs import ClassifierRun
-from serkit.studies.comparison import fixed
+from serkit.studies.comparison import fixed_settings
 from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.deployment import ClassifierToExport
 from serkit.studies.engine import Comparison
 from serkit.studies.folds import Fold
-from serkit.studies.run_folder import Run
+from serkit.studies.run_folder import RunFolder
 from serkit.studies.search_spaces import SETTINGS
 from serkit.tasks.graph import LocalEngine, TaskGraph
 
@@ -50,7 +50,7 @@ def read_finished(folder: Path) -> tuple[ComparisonSettings, dict[str, Any]]:
     return replace(restored(ComparisonSettings, values | {"tuned": {}}), tuned=tuned), results
 
 
-def keep_networks(
+def open_classifier_to_export(
     folder: Path,
     arm: str | None = None,
     classifier: str | None = None,
@@ -65,9 +65,9 @@ def keep_networks(
 
     Args:
         folder: run folder of a finished comparison or demo.
-        arm: as for :func:`networks_of`.
-        classifier: as for :func:`networks_of`.
-        fold: as for :func:`networks_of`.
+        arm: as for :func:`classifier_to_export`.
+        classifier: as for :func:`classifier_to_export`.
+        fold: as for :func:`classifier_to_export`.
         cache: folder of spectrograms, GANs and training runs; default: in the run folder. Missing
             results are computed again.
 
@@ -77,12 +77,12 @@ def keep_networks(
         ResumeError: if another process uses the folder.
     """
     settings, results = read_finished(folder)
-    with Run(folder, fixed(settings)) as run:
+    with RunFolder(folder, fixed_settings(settings)) as run:
         comparison = Comparison(replace(settings, keep_models=True), run.folder, cache)
-        return networks_of(comparison, results, arm, classifier, fold)
+        return classifier_to_export(comparison, results, arm, classifier, fold)
 
 
-def networks_of(
+def classifier_to_export(
     comparison: Comparison,
     results: Mapping[str, Any],
     arm: str | None = None,

@@ -28,7 +28,7 @@ _PACKAGES = (
 )
 
 
-class Run:
+class RunFolder:
     """Run folder from which an interrupted run can be resumed.
 
     The folder holds ``settings.json`` and ``versions.json``, beside what the run writes.
@@ -71,7 +71,7 @@ class Run:
             self._lock.release()
             raise
 
-    def __enter__(self) -> "Run":
+    def __enter__(self) -> "RunFolder":
         return self
 
     def __exit__(self, kind: type[BaseException] | None = None, *exception: object) -> None:

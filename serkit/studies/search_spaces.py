@@ -206,7 +206,7 @@ def read_tuned(path: Path | str) -> tuple[str, Any]:
     return kind, restored(SETTINGS[kind], values)
 
 
-def tuned_or(path: Path | None, settings: Any) -> Any:
+def tuned_or_default(path: Path | None, settings: Any) -> Any:
     """Read settings from a ``best.json``, or return the given settings if there is no path.
 
     Args:

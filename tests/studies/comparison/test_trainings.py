@@ -8,7 +8,7 @@ from serkit.augmentation.arms import ARMS
 from serkit.errors import LeakError
 from serkit.models.pretrained import WeightsCard
 from serkit.studies.classifier_runs import ClassifierRun, weights_key
-from serkit.studies.training_sets import Added, TrainingSet
+from serkit.studies.training_sets import AddedExamples, TrainingSet
 from serkit.training.examples import Examples
 from serkit.training.live import LiveSpectrograms
 
@@ -114,7 +114,7 @@ def test_live_training_without_randomness_predicts_the_same(trained):
     """Copies of rare classes' clips included, which have waveforms as well."""
     cached, live = trained("oversampling"), trained("oversampling", live=True)
     assert cached.key != live.key
-    (parts,) = live.data.parts
+    (parts,) = live.data.partitions
     assert isinstance(live._train()[0].spectrograms, LiveSpectrograms)
     assert (live._train()[0].spectrograms.waveform_rows >= 0).all()
     assert parts.classes == cached.data.fold.classes
@@ -202,7 +202,7 @@ class _Leaking(TrainingSet):
         parts = self.fold.parts
         spectrograms = np.full((4, *parts.shape), np.mean(parts.of(parts.corpus)), np.float32)
         speakers = frozenset(parts.corpus.speakers())
-        return Added([Examples(spectrograms, speakers, np.zeros(4, int))], {})
+        return AddedExamples([Examples(spectrograms, speakers, np.zeros(4, int))], {})
 
 
 def test_a_statistic_of_test_speakers_is_refused(training, fold):
