@@ -98,7 +98,7 @@ def _refuse(options: argparse.Namespace, kind: str, *names: str) -> None:
 
 
 def _of_run(options: argparse.Namespace, folder: Path) -> Path:
-    from serkit.studies.deployment import AbstentionSettings, export_run
+    from serkit.studies.deployment import AbstentionSettings, export_classifier
     from serkit.studies.finished_comparison import open_classifier_to_export
 
     coverage = options.coverage
@@ -110,7 +110,7 @@ def _of_run(options: argparse.Namespace, folder: Path) -> Path:
     given = open_classifier_to_export(
         folder, options.arm, options.classifier, fold, cache=options.cache
     )
-    return export_run(given, options.out, settings)
+    return export_classifier(given, options.out, settings)
 
 
 def _of_files(options: argparse.Namespace) -> Path:

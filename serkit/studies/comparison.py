@@ -14,8 +14,8 @@ from serkit.studies.results import make_results
 from serkit.studies.run_folder import RunFolder
 from serkit.tasks.graph import Engine
 
-# A later call in the same run folder may change these settings: no training run depends on another
-# run of other arms, classifiers, protocols or seeds, and each call computes the results anew.
+# A later call in the same run folder may change these settings: each training run has its own arm,
+# classifier, protocol and seed, and each call computes the results anew.
 _CHANGEABLE_SETTINGS = ("arms", "classifiers", "protocol", "seeds", "more_seeds", "best")
 
 

@@ -146,7 +146,7 @@ def _listeners_section(
         [
             label,
             format_per_cent(recall),
-            format_per_cent(model_recalls[label]["value"]) if label in found else "",
+            format_per_cent(model_recalls[label]["value"]) if label in model_recalls else "",
         ]
         for label, recall in listeners["recalls"].items()
     ]

@@ -220,6 +220,14 @@ def test_a_gan_that_diverges_takes_its_arm_along_and_no_other(comparison, preten
     assert "dcgan" not in results["protocols"]["k-fold"]["classifiers"]["compact"]["arms"]
 
 
+def test_the_gap_between_both_protocols_of_a_single_split(comparison, pretend):
+    made = comparison(arms=("none", "oversampling"), protocol="both", folds=1)
+    made.run()
+    results = make_results(made)
+    assert list(results["protocols"]) == ["hold-out", "random"]
+    assert set(results["gap"]["compact"]) == {"none", "oversampling"}
+
+
 def test_more_seeds_that_lie_in_the_cache_do_not_count_for_other_arms(comparison, trained):
     comparison(more_seeds=(1,), best=2).run()
     made = comparison("other", more_seeds=(1,), best=1)

@@ -47,15 +47,15 @@ def kept(compared, small):
 
 
 def test_the_networks_are_those_that_were_compared(compared, kept):
-    assert len(kept.classifiers) == 2
-    parts = kept.parts
-    for file in kept.classifiers:
+    assert len(kept.files) == 2
+    parts = kept.partitions
+    for file in kept.files:
         found = pd.read_csv(file.parent / "predictions.csv")
         model = keras.models.load_model(file)
         logits = model.predict(parts.of(parts.split.test), batch_size=64, verbose=0)
         said = found[[f"logit_{label}" for label in parts.classes]].to_numpy()
         assert np.allclose(logits, said, atol=1e-5)
-    assert len({file.read_bytes() for file in kept.classifiers}) == 2
+    assert len({file.read_bytes() for file in kept.files}) == 2
 
 
 def test_to_keep_them_changes_nothing_and_a_second_time_trains_nothing(
@@ -67,13 +67,13 @@ def test_to_keep_them_changes_nothing_and_a_second_time_trains_nothing(
     assert (compared / "comparison.json").read_bytes() == before
     monkeypatch.setattr(ClassifierRun, "run", None)
     again = open_classifier_to_export(compared, "none")
-    assert again.classifiers == kept.classifiers
+    assert again.files == kept.files
 
 
 def test_metadata_of_the_networks(kept):
     assert kept.generated == {}
-    assert (kept.known["run"], kept.known["protocol"]) == ("mine", "k-fold, fold 1 of 3")
-    assert kept.known["comparison"]["trainings"] == 2
+    assert (kept.metadata["run"], kept.metadata["protocol"]) == ("mine", "k-fold, fold 1 of 3")
+    assert kept.metadata["comparison"]["trainings"] == 2
 
 
 def test_the_command_exports_the_best_arm(compared, small, tmp_path, capsys):

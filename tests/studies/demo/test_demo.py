@@ -126,10 +126,10 @@ def test_a_finished_run_is_not_repeated_but_a_removed_model_is_exported_again(do
 def test_both_arms_can_be_exported(done, name, arm, monkeypatch):
     monkeypatch.setattr(ClassifierRun, "run", None)
     given = open_classifier_to_export(done, name)
-    assert (given.known["arm"], given.known["protocol"]) == (arm, "hold-out, one split")
+    assert (given.metadata["arm"], given.metadata["protocol"]) == (arm, "hold-out, one split")
     generated = read_json(done / "metrics.json")["generated"]
     assert given.generated == ({} if arm == "none" else generated)
-    assert all(file.is_file() for file in given.classifiers)
+    assert all(file.is_file() for file in given.files)
 
 
 @pytest.mark.usefixtures("not_tried_out")

@@ -10,15 +10,17 @@ from serkit.errors import InputError, SerkitError
 from serkit.export.versions import DETAILS
 from serkit.files import read_json
 from serkit.studies import deployment
-from serkit.studies.deployment import AbstentionSettings, check_exported_model, export_run
+from serkit.studies.deployment import AbstentionSettings, check_exported_model, export_classifier
 from serkit.studies.finished_comparison import open_classifier_to_export
 from serkit.uncertainty.temperature import best_temperature
 
 
 def _deliver(run: Path, out: Path, **settings) -> Path:
     given = open_classifier_to_export(run)
-    return export_run(
-        replace(given, known={**given.known, "leaky": True}), out, AbstentionSettings(**settings)
+    return export_classifier(
+        replace(given, metadata={**given.metadata, "leaky": True}),
+        out,
+        AbstentionSettings(**settings),
     )
 
 
@@ -42,9 +44,9 @@ def test_the_model_has_its_metadata(delivered):
 
 def test_it_is_calibrated_and_abstains_as_chosen_on_validation_speakers(delivered, finished_run):
     given = open_classifier_to_export(finished_run)
-    parts = given.parts
+    parts = given.partitions
     validation = parts.split.validation
-    model = keras.models.load_model(given.classifiers[0])
+    model = keras.models.load_model(given.files[0])
     logits = model.predict(parts.of(validation), verbose=0)[None]
     details = read_json(delivered / DETAILS)
     expected = best_temperature(logits, parts.labels(validation))
