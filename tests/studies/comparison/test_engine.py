@@ -120,7 +120,7 @@ def test_filtered_samples_need_the_classifier_of_the_sample_filter_first(compari
     trained_filter = first.data.trained_filter
     assert (trained_filter.key, trained_filter.model_file) == (reference.key, reference.model_file)
     assert reference.place in first.needs
-    tasks = [task.place for _, task in made._tasks(made.arms, (0,))]
+    tasks = [task.place for _, task in made._tasks_of(made.arms, (0,))]
     assert tasks.index(reference.place) < tasks.index(first.place)
     plain = comparison(arms=("none", "dcgan"), classifiers=("resnet50-head",))
     assert plain.classifier_run(plain.folds[0], "resnet50-head", plain.arms[1], 0).key != first.key
@@ -152,7 +152,7 @@ def test_splits_are_written_and_speeds_computed_only_if_an_arm_needs_them(compar
 def test_spectrograms_are_pieces_before_what_needs_them(comparison):
     made = comparison(arms=("none", "speed", "dcgan"))
     assert not made.cache.exists()
-    tasks = [task for _, task in made._tasks(made.arms, (0,))]
+    tasks = [task for _, task in made._tasks_of(made.arms, (0,))]
     places = [task.place for task in tasks]
     assert not made.cache.exists()
     for task in tasks:

@@ -20,7 +20,7 @@ from serkit.training.spectrograms import compute_spectrograms
 def test_every_piece_is_found_again_by_its_name(pretended):
     comparison, _ = pretended
     task_factory = comparison.task_factory()
-    tasks = [task for _, task in comparison._tasks(comparison.arms, (0, 1))]
+    tasks = [task for _, task in comparison._tasks_of(comparison.arms, (0, 1))]
     assert {type(task) for task in tasks} == {SpectrogramTask, ClassifierRun, GANRun}
     for task in (tasks[0], tasks[len(tasks) // 2], tasks[-1]):
         name = task.place.relative_to(task_factory.cache).as_posix()
@@ -71,10 +71,10 @@ def test_spectrograms_are_computed_where_there_is_nothing(synthetic_root, settin
 def test_what_a_piece_needs_comes_before_it(pretended):
     comparison, _ = pretended
     seen = set()
-    for _, task in comparison._tasks(comparison.arms, (0,)):
+    for _, task in comparison._tasks_of(comparison.arms, (0,)):
         assert set(task.needs) <= seen
         seen.add(task.place)
-    assert any(task.needs for _, task in comparison._tasks(comparison.arms, (0,)))
+    assert any(task.needs for _, task in comparison._tasks_of(comparison.arms, (0,)))
 
 
 def test_a_name_of_something_else_is_refused(pretended):
