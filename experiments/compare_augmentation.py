@@ -31,8 +31,8 @@ from serkit.metrics.paired import difference
 from serkit.models.compact import compact
 from serkit.models.fitting import FitSettings, fit_classifier
 from serkit.reporting.verdicts import verdict
-from serkit.studies.partitions import Partitions, predict_partition
-from serkit.studies.run_folder import Run
+from serkit.studies.partitions import Partitions, predict_clips
+from serkit.studies.run_folder import RunFolder
 from serkit.studies.training_sets import copies_of
 from serkit.training.examples import Examples
 from serkit.training.spectrograms import compute_spectrograms
@@ -59,7 +59,7 @@ def main(options: argparse.Namespace) -> None:
         compare(options, run)
 
 
-def compare(options: argparse.Namespace, run: Run) -> None:
+def compare(options: argparse.Namespace, run: RunFolder) -> None:
     spec, (label, _, left) = spec_of(options), options.rarify.rpartition("=")
     corpus = open_recordings(options.roots, naming=naming_of(options)).corpus
     classes, fit = corpus.classes("emotion"), FitSettings(epochs=options.epochs, keep="last")
@@ -76,7 +76,7 @@ def compare(options: argparse.Namespace, run: Run) -> None:
         clips = split.train.counts("emotion")[label]
         split = make_rare(split, "emotion", label, round(float(left) * clips), 0)
         parts, speakers = Partitions(corpus, split, pictures, "emotion"), split.speakers
-        train, rare = parts.to_fit(split.train), parts.to_fit(parts.rare(label))
+        train, rare = parts.to_fit(split.train), parts.to_fit(parts.training_clips(label))
         for name, steps, some in zip(("all", label), options.gan_steps, (train, rare), strict=True):
             settings = gan_settings(steps=steps, steps_per_epoch=20)
             gan, folder = DCGAN(settings, 0), options.out / f"fold-{fold}"
@@ -93,7 +93,7 @@ def compare(options: argparse.Namespace, run: Run) -> None:
             model = compact(len(classes), spec.shape, None, fold)
             given = Examples.joined([train, *added]), parts.examples(split.validation), speakers
             fit_classifier(model, *given, fit, fold, folder / f"classifier-{arm}", verbose=2)
-            found = predict_partition(model, parts, split.test)
+            found = predict_clips(model, parts, split.test)
             tables.append(found.assign(arm=arm, fold=fold, seed=0))
 
     cells = {}

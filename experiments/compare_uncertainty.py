@@ -25,7 +25,7 @@ from serkit.models.compact import CompactSettings, compact
 from serkit.models.fitting import FitSettings
 from serkit.models.lenet import LeNet5Settings, lenet5
 from serkit.studies.ood_sounds import all_ood_sounds
-from serkit.studies.search_spaces import BayesianRecipe, tuned_or
+from serkit.studies.search_spaces import BayesianRecipe, tuned_or_default
 from serkit.studies.uncertainty_results import uncertainty_report, write_uncertainty_figures
 from serkit.studies.uncertainty_study import ANSWERS, UncertaintyStudy
 from serkit.uncertainty.predictors import Ensemble, SampledNetwork
@@ -51,7 +51,7 @@ def main(options: argparse.Namespace) -> None:
     settings = FitSettings(epochs=options.epochs, keep="last")
     smooth = replace(settings, label_smoothing=0.1)
     going_on = replace(settings, epochs=options.bayesian_epochs, learning_rate=3e-4)
-    recipe = tuned_or(options.tuned, BayesianRecipe(fit=going_on))
+    recipe = tuned_or_default(options.tuned, BayesianRecipe(fit=going_on))
     deltas = [recipe.delta] if options.tuned else options.deltas
     network, small = (
         CompactSettings(pool=(1, 1), stride=(1, 2)),

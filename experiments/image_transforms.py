@@ -38,8 +38,8 @@ from serkit.models.fitting import FitSettings
 from serkit.reporting.gan_figures import grid
 from serkit.reporting.page import write_png
 from serkit.studies.cross_validation import FoldRun
-from serkit.studies.exports import interval, per_cent, signed_interval
-from serkit.studies.partitions import predict_partition, remove_checkpoint
+from serkit.studies.exports import format_interval, format_per_cent, format_signed_interval
+from serkit.studies.partitions import predict_clips, remove_checkpoint
 
 ANSWERS = "answers.csv"
 OWN = SpectrogramSpec(frames=160, bins=80, window=512, trim_db=30.0)
@@ -64,7 +64,7 @@ def main(options: argparse.Namespace) -> None:
             for name in chosen:
                 model = compact(len(trial.classes), trial.spec.shape, network, fold.network_seed)
                 fold.fit(model, settings, augment=TRANSFORMS[name], folder=fold.folder / name)
-                found = predict_partition(model, fold.parts, fold.parts.split.test)
+                found = predict_clips(model, fold.parts, fold.parts.split.test)
                 tables.append(found.assign(transform=name))
             fold.keep(pd.concat(tables), ANSWERS)
             for name in chosen:
@@ -103,9 +103,12 @@ def report(found: pd.DataFrame, classes: Sequence[str]) -> str:
         )
         compared = ["", ""]
         if name in apart:
-            compared = [signed_interval(asdict(apart[name].estimate)), f"{corrected[name]:.3f}"]
-        shown = (per_cent(each["value"]) for each in others)
-        rows.append([name, interval(uar), *compared, *shown])
+            compared = [
+                format_signed_interval(asdict(apart[name].estimate)),
+                f"{corrected[name]:.3f}",
+            ]
+        shown = (format_per_cent(each["value"]) for each in others)
+        rows.append([name, format_interval(uar), *compared, *shown])
     head = ["transform", "UAR", "difference to none", "p, Holm", "macro F1", "accuracy"]
     return markdown_table(head, rows)
 

@@ -39,8 +39,8 @@ from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.engine import Comparison
 from serkit.studies.folds import Fold
 from serkit.studies.gan_kinds import TUNED, GanSizes
-from serkit.studies.generators import in_order
-from serkit.studies.run_folder import Run
+from serkit.studies.generators import in_training_order
+from serkit.studies.run_folder import RunFolder
 
 
 def parse() -> argparse.Namespace:
@@ -181,7 +181,7 @@ def _sets(
     number = parts.classes.index(label)
     held_out = (*split.validation.clips, *split.test.clips)
     sets = {
-        "clips": parts.of(parts.rare(label)),
+        "clips": parts.of(parts.training_clips(label)),
         "taken away": _of(fold, split.left_out, label),
         "strangers": _of(fold, held_out, label),
     }
@@ -212,12 +212,12 @@ def main(options: argparse.Namespace) -> None:
         naming=naming_of(options),
     )
     rows = []
-    with Run(options.out, {"epochs": options.epochs, **settings.to_json()}) as run:
+    with RunFolder(options.out, {"epochs": options.epochs, **settings.to_json()}) as run:
         comparison = Comparison(settings, run.folder, options.cache)
         run.begin_work()
         for fold in comparison.folds:
             for kind in options.arms:
-                for gan in in_order(comparison.gans(kind, fold)):
+                for gan in in_training_order(comparison.gans(kind, fold)):
                     if not gan.is_done:
                         gan.run(verbose=2)
             fit = FitSettings(epochs=options.epochs)

@@ -28,7 +28,7 @@ from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.cost import cost_table, estimate_cost
 from serkit.studies.engine import Comparison
 from serkit.studies.gan_kinds import GanSizes
-from serkit.studies.run_folder import Run
+from serkit.studies.run_folder import RunFolder
 from serkit.training.precision import PRECISIONS, fastest_precision
 
 # Training and validation accuracy, original and augmented.
@@ -69,8 +69,8 @@ def main(options: argparse.Namespace) -> None:
         naming=naming_of(options),
         frozen_convs=options.frozen_convs,
         precision=options.precision,
-    ).trained_for(options.epochs)
-    with Run(options.out, settings.to_json()) as run:
+    ).with_epochs(options.epochs)
+    with RunFolder(options.out, settings.to_json()) as run:
         comparison = Comparison(settings, run.folder)
         run.begin_work()
         print(cost_table(estimate_cost(comparison)), flush=True)
@@ -79,7 +79,7 @@ def main(options: argparse.Namespace) -> None:
         for name, reported in REPORT.items():
             rows.append([f"{name}, the report", *(f"{value:.1f}" for value in reported)])
             for protocol in ("random", "k-fold"):
-                done = [comparison.runs(protocol, name, arm) for arm in comparison.arms]
+                done = [comparison.finished_runs(protocol, name, arm) for arm in comparison.arms]
                 # Without dropout; trainings of earlier versions did not write it down.
                 heard = [[one.record().get("train_accuracy", np.nan) for one in of] for of in done]
                 unheard = [[one.kept_epoch()["val_accuracy"] for one in of] for of in done]

@@ -23,7 +23,7 @@ from serkit.models.bayesian import bayesian_lenet5
 from serkit.models.fitting import FitSettings
 from serkit.models.lenet import LeNet5Settings, lenet5
 from serkit.studies.ood_sounds import all_ood_sounds
-from serkit.studies.search_spaces import BayesianRecipe, tuned_or
+from serkit.studies.search_spaces import BayesianRecipe, tuned_or_default
 from serkit.studies.uncertainty_results import uncertainty_report, write_uncertainty_figures
 from serkit.studies.uncertainty_study import ANSWERS, UncertaintyStudy
 from serkit.uncertainty.predictors import Ensemble, SampledNetwork
@@ -46,7 +46,7 @@ def main(options: argparse.Namespace) -> None:
     augment = partial(mask, settings=MaskSettings())
     settings = FitSettings(epochs=options.epochs, keep="last")
     going_on = replace(settings, epochs=options.bayesian_epochs, learning_rate=3e-4)
-    recipe = tuned_or(options.tuned, BayesianRecipe(fit=going_on))
+    recipe = tuned_or_default(options.tuned, BayesianRecipe(fit=going_on))
     deltas = [recipe.delta] if options.tuned else options.deltas
     network = LeNet5Settings(pool=(2, 2), dropout=0.3)
     with cross_validation(options, OWN, [0.9, 1.1], ANSWERS, uncertainty_report) as trial:

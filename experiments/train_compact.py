@@ -20,7 +20,7 @@ from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.cli.experiments import cross_validation, cross_validation_parser
 from serkit.models.compact import CompactSettings, compact
 from serkit.models.fitting import FitSettings
-from serkit.studies.search_spaces import CompactRecipe, tuned_or
+from serkit.studies.search_spaces import CompactRecipe, tuned_or_default
 
 # The silence around speech cut off, and frames that are sharper in time.
 OWN = SpectrogramSpec(frames=160, bins=80, window=512, trim_db=30.0)
@@ -39,7 +39,7 @@ def main(options: argparse.Namespace) -> None:
     own = options.spectrograms == "own"
     network = CompactSettings(pool=(1, 1), stride=(1, 2)) if own else CompactSettings()
     settings = FitSettings(epochs=options.epochs, label_smoothing=0.1, keep="last")
-    recipe = tuned_or(options.tuned, CompactRecipe(network, settings))
+    recipe = tuned_or_default(options.tuned, CompactRecipe(network, settings))
     settings = replace(recipe.fit, epochs=options.epochs)
     augment = partial(mask, settings=MaskSettings())
     with cross_validation(options, OWN if own else None, options.speeds) as trial:

@@ -33,7 +33,7 @@ from serkit.gans.staging import Equilibrium
 from serkit.reporting.gan_figures import gan_losses, grid, real_beside_generated
 from serkit.reporting.page import png, write_png
 from serkit.reporting.tables import accuracy_table, fidelity_table, nearest_table
-from serkit.studies.search_spaces import tuned_or
+from serkit.studies.search_spaces import tuned_or_default
 
 # What ends the recipe of the 2021 report (section 4.1.3).
 STOPS = {
@@ -52,7 +52,7 @@ def settings_of(options: argparse.Namespace, clips: int, steps: int) -> DCGANSet
     if options.recipe == REPORT:
         stop = STOPS[options.stop or "losses"]
         return replace(settings, width=options.width, steps=steps, stop=stop)
-    settings = tuned_or(options.tuned, settings)
+    settings = tuned_or_default(options.tuned, settings)
     # The discriminator gets as many examples, whatever the batch size.
     steps = 16 * steps // settings.examples_per_step
     return replace(settings, width=options.width, steps=steps)

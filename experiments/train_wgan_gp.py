@@ -27,7 +27,7 @@ from serkit.gans.wgan_gp import WGANGP, WGANGPSettings
 from serkit.reporting.gan_figures import critic_curves, grid, real_beside_generated
 from serkit.reporting.page import png, write_png
 from serkit.reporting.tables import accuracy_table, fidelity_table, nearest_table
-from serkit.studies.search_spaces import tuned_or
+from serkit.studies.search_spaces import tuned_or_default
 from serkit.training.precision import fastest_precision
 
 
@@ -56,7 +56,9 @@ def main(options: argparse.Namespace) -> None:
             # Masks leak: the generator learned to leave holes.
             augment=DiffAugmentSettings(time_mask=0.0, frequency_mask=0.0),
         )
-        found = replace(tuned_or(options.tuned, usual), width=options.width, steps_per_epoch=50)
+        found = replace(
+            tuned_or_default(options.tuned, usual), width=options.width, steps_per_epoch=50
+        )
         # The critic gets as many examples, whatever the batch size.
         steps = [8 * steps // found.examples_per_step for steps in options.steps]
         one_class = replace(found, steps=steps[1])

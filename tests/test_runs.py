@@ -4,19 +4,19 @@ import pytest
 
 from serkit.errors import InputError, ResumeError
 from serkit.files import read_json
-from serkit.studies.run_folder import Run, versions
+from serkit.studies.run_folder import RunFolder, versions
 
 
 def test_other_settings_are_refused_by_name(tmp_path):
-    with Run(tmp_path, {"seed": 1, "gan": {"steps": 10}}):
+    with RunFolder(tmp_path, {"seed": 1, "gan": {"steps": 10}}):
         pass
     with pytest.raises(ResumeError, match=r"gan was \{'steps': 10\}, now \{'steps': 20\}"):
-        Run(tmp_path, {"seed": 1, "gan": {"steps": 20}})
+        RunFolder(tmp_path, {"seed": 1, "gan": {"steps": 20}})
     assert read_json(tmp_path / "settings.json") == {"seed": 1, "gan": {"steps": 10}}
 
 
 def _failing(folder, error, settings, before=lambda run: None):
-    with contextlib.suppress(type(error)), Run(folder, settings) as run:
+    with contextlib.suppress(type(error)), RunFolder(folder, settings) as run:
         before(run)
         raise error
 
@@ -24,10 +24,10 @@ def _failing(folder, error, settings, before=lambda run: None):
 def test_bad_input_before_any_work_does_not_bind_the_folder_to_its_settings(tmp_path):
     _failing(tmp_path, InputError("no such class"), {"seed": 1})
     assert not (tmp_path / "settings.json").exists()
-    with Run(tmp_path, {"seed": 2}) as run:
+    with RunFolder(tmp_path, {"seed": 2}) as run:
         assert run.is_new
     with pytest.raises(ResumeError):
-        Run(tmp_path, {"seed": 1})
+        RunFolder(tmp_path, {"seed": 1})
 
 
 @pytest.mark.parametrize(
@@ -40,15 +40,15 @@ def test_bad_input_before_any_work_does_not_bind_the_folder_to_its_settings(tmp_
 def test_otherwise_the_settings_stay(tmp_path, error, before):
     _failing(tmp_path, error, {"seed": 1}, before)
     with pytest.raises(ResumeError):
-        Run(tmp_path, {"seed": 2})
+        RunFolder(tmp_path, {"seed": 2})
     _failing(tmp_path, InputError("later"), {"seed": 1})
     assert read_json(tmp_path / "settings.json") == {"seed": 1}
 
 
 def test_two_runs_cannot_share_a_folder(tmp_path):
-    with Run(tmp_path, {}), pytest.raises(ResumeError, match="another process"):
-        Run(tmp_path, {})
-    with Run(tmp_path, {}) as free_again:
+    with RunFolder(tmp_path, {}), pytest.raises(ResumeError, match="another process"):
+        RunFolder(tmp_path, {})
+    with RunFolder(tmp_path, {}) as free_again:
         assert free_again.folder == tmp_path
 
 
@@ -60,6 +60,6 @@ def test_versions_name_everything_that_affects_results():
 
 def test_versions_are_written_and_leftovers_go(tmp_path):
     (tmp_path / ".partial-1-x.npy").touch()
-    with Run(tmp_path, {"seed": 1}):
+    with RunFolder(tmp_path, {"seed": 1}):
         assert not list(tmp_path.glob(".partial-*"))
     assert (tmp_path / "versions.json").exists()

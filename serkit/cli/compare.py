@@ -205,7 +205,7 @@ def settings_of(options: argparse.Namespace) -> "ComparisonSettings":
     all_clips, of_class = options.gan_steps or (None, None)
     sizes = _given(width=options.gan_width, pretraining=all_clips, steps=of_class)
     settings = replace(settings, gans=replace(settings.gans, **sizes))
-    return settings.trained_for(options.epochs)
+    return settings.with_epochs(options.epochs)
 
 
 def _given(**values: Any) -> dict[str, Any]:

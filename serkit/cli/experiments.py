@@ -20,7 +20,7 @@ from serkit.gans.base import GANSettings
 from serkit.reporting.tables import classifier_report
 from serkit.studies.cross_validation import PREDICTIONS, CrossValidation
 from serkit.studies.rare_classes import RareClasses, RareClassesSettings
-from serkit.studies.run_folder import Run
+from serkit.studies.run_folder import RunFolder
 
 
 def experiment_parser(description: str, out: str) -> argparse.ArgumentParser:
@@ -218,7 +218,7 @@ def _live(names: Sequence[str], speeds: Sequence[float]) -> WaveAugmentation:
     return replace(found, speed=(min(1.0, *speeds), max(1.0, *speeds))) if speeds else found
 
 
-def run_of(options: argparse.Namespace, *free: str) -> Run:
+def run_of(options: argparse.Namespace, *free: str) -> RunFolder:
     """Open the run folder of an experiment, for a ``with`` statement.
 
     Enable deterministic TensorFlow operations and set Keras' random seed to 0.
@@ -233,4 +233,4 @@ def run_of(options: argparse.Namespace, *free: str) -> Run:
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(0)
     free = ("out", *free)
-    return Run(options.out, {k: str(v) for k, v in vars(options).items() if k not in free})
+    return RunFolder(options.out, {k: str(v) for k, v in vars(options).items() if k not in free})

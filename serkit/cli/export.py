@@ -98,8 +98,8 @@ def _refuse(options: argparse.Namespace, kind: str, *names: str) -> None:
 
 
 def _of_run(options: argparse.Namespace, folder: Path) -> Path:
-    from serkit.studies.deployment import AbstentionSettings, export_run
-    from serkit.studies.finished_comparison import keep_networks
+    from serkit.studies.deployment import AbstentionSettings, export_classifier
+    from serkit.studies.finished_comparison import open_classifier_to_export
 
     coverage = options.coverage
     if coverage is None and options.accuracy is None:
@@ -107,8 +107,10 @@ def _of_run(options: argparse.Namespace, folder: Path) -> Path:
     # Raise for values that are not valid before anything is trained.
     settings = AbstentionSettings(coverage, options.accuracy, options.samples)
     fold = 1 if options.fold is None else options.fold
-    given = keep_networks(folder, options.arm, options.classifier, fold, cache=options.cache)
-    return export_run(given, options.out, settings)
+    given = open_classifier_to_export(
+        folder, options.arm, options.classifier, fold, cache=options.cache
+    )
+    return export_classifier(given, options.out, settings)
 
 
 def _of_files(options: argparse.Namespace) -> Path:

@@ -37,8 +37,9 @@ def model_card(details: Mapping[str, Any]) -> str:
             ``classes``, ``spec`` and ``answers`` (the fields of
             :class:`serkit.export.answering.AnswerSettings`, ``draws`` and ``networks``). Optional
             keys: ``serkit``, ``run``, ``protocol`` and ``leaky``; ``data``, ``test`` and
-            ``abstention``, see :func:`serkit.studies.deployment.gather`; ``comparison`` and
-            ``arm``, see :func:`serkit.studies.finished_comparison.keep_networks`.
+            ``abstention``, see :func:`serkit.studies.deployment.model_card_evidence`;
+            ``comparison`` and ``arm``, see
+            :func:`serkit.studies.finished_comparison.open_classifier_to_export`.
 
     Returns:
         The card. Sections without details say that the details are not known.

@@ -20,26 +20,27 @@ from serkit.seeds import derive_seed
 from serkit.serialization import content_key, recorded
 from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.folds import clips_key
-from serkit.studies.partitions import CLIP_COLUMNS, predict_partition, remove_checkpoint
+from serkit.studies.partitions import CLIP_COLUMNS, predict_clips, remove_checkpoint
 from serkit.studies.training_sets import TrainingSet
 from serkit.tasks.graph import failure_at
 from serkit.training.batches import batches_in_order
 from serkit.training.examples import Examples
 
-# Otherwise pandas would read class names such as ``1`` and ``2`` as numbers.
-_TEXT = dict.fromkeys((*CLIP_COLUMNS, "truth", "predicted"), str)
+# Without these types, pandas would read class names such as ``1`` and ``2`` as numbers.
+_COLUMN_TYPES = dict.fromkeys((*CLIP_COLUMNS, "truth", "predicted"), str)
 
 
 @dataclass(frozen=True, eq=False)
 class ClassifierRun:
-    """Task: the training run of a classifier.
+    """Task: train a classifier, and predict the clips of the test partition.
 
     Attributes:
         classifier: key of :data:`serkit.studies.comparison_settings.CLASSIFIERS`.
         data: the arm, the fold, and the examples that are added to rare classes.
-        seed: seed of weights, dropout, order of examples and augmentation.
+        seed: seed of the training run. Weights, dropout, order of examples and augmentation depend
+            on it.
         settings: settings of the comparison.
-        folder: folder of all results; features of frozen layers are kept there, too.
+        folder: folder of all results. The cached outputs of frozen layers are there, too.
         keep_model: whether the trained network is saved.
     """
 
@@ -55,7 +56,7 @@ class ClassifierRun:
         """Hash of all inputs that the predictions depend on."""
         arm, fold = self.data.arm, self.data.fold
         kind = self.settings.classifier_kind(self.classifier)
-        parts = fold.split.parts().items()
+        partitions = fold.split.parts()
         return content_key(
             classifier=self.classifier,
             network=asdict(kind.network),
@@ -64,19 +65,21 @@ class ClassifierRun:
             masks=asdict(self.settings.masks) if arm.masks else None,
             speeds=self.settings.speeds_of(arm)[1:],
             filling=self.data.key,
-            clips={name: clips_key(part.clips, fold.label_set) for name, part in parts},
+            clips={
+                name: clips_key(partition.clips, fold.label_set)
+                for name, partition in partitions.items()
+            },
             classes=fold.classes,
             spec=asdict(self.settings.spec),
-            seed=self._seed,
-            **self._live,
+            seed=self._derived_seed,
+            **self._augmentation_key,
         )
 
     @property
     def title(self) -> str:
         """Name of the task in messages."""
-        fold = self.data.fold
-        what = f"{self.classifier}-{self.data.arm.name}"
-        return f"{what}-{fold.protocol}-{fold.number}-seed-{self.seed}"
+        fold, arm = self.data.fold, self.data.arm
+        return f"{self.classifier}-{arm.name}-{fold.protocol}-{fold.number}-seed-{self.seed}"
 
     @property
     def place(self) -> Path:
@@ -92,12 +95,12 @@ class ClassifierRun:
     def needs(self) -> tuple[Path, ...]:
         """Folders of the spectrograms, of the GANs, and of the sample filter's classifier."""
         speeds = self.settings.speeds_of(self.data.arm)
-        return (*self.data.fold.views.needs(speeds), *self.data.needs)
+        return (*self.data.fold.spectrograms.task_folders(speeds), *self.data.needs)
 
     @property
     def is_done(self) -> bool:
-        there = (self.place / "record.json").exists()
-        return there and (self.model_file.exists() or not self.keep_model)
+        has_record = (self.place / "record.json").exists()
+        return has_record and (self.model_file.exists() or not self.keep_model)
 
     @property
     def failure(self) -> str | None:
@@ -106,13 +109,16 @@ class ClassifierRun:
 
     @cached_property
     def fit(self) -> FitSettings:
-        """Training settings. All arms of a fold have the same number of steps."""
+        """Training settings.
+
+        All arms of a fold have the same number of steps: that of an arm that fills up classes.
+        """
         arm, fold = self.data.arm, self.data.fold
         settings = self.settings.fit_of(self.classifier)
-        filled = len(fold.split.train) + sum(fold.plan.values())
+        example_count = len(fold.split.train) + sum(fold.plan.values())
         return replace(
             settings,
-            steps_per_epoch=settings.steps(filled),
+            steps_per_epoch=settings.steps(example_count),
             class_weights=arm.class_weights,
             mixup=arm.mixup,
         )
@@ -124,107 +130,137 @@ class ClassifierRun:
             LeakError: if a clip may not be used for fitting, or the initial weights were trained on
                 speakers who are not training speakers.
         """
-        split, parts = self.data.fold.split, self.data.fold.parts
+        split, partitions = self.data.fold.split, self.data.fold.parts
         kind = self.settings.classifier_kind(self.classifier)
         if kind.pretrained:
             split.speakers.require_training(speakers_of(self.settings.weights))
-        model = kind.build(len(parts.classes), parts.shape, self.settings.weights, self._seed)
-        masks = functools.partial(mask, settings=self.settings.masks)
-        train, generated = self._train()
+        model = kind.build(
+            len(partitions.classes), partitions.shape, self.settings.weights, self._derived_seed
+        )
+        augment = functools.partial(mask, settings=self.settings.masks)
+        train, generated_count = self._training_examples()
         fit_classifier(
             model,
             train,
-            parts.examples(split.validation),
+            partitions.examples(split.validation),
             split.speakers,
             self.fit,
-            seed=self._seed,
+            seed=self._derived_seed,
             folder=self.place,
-            augment=masks if self.data.arm.masks else None,
+            augment=augment if self.data.arm.masks else None,
             features=self.folder / "features",
             verbose=verbose,
         )
-        counts = {"examples": len(train), "generated": generated}
-        self._keep(model, {**counts, "train_accuracy": self._accuracy(model, train)})
+        measured = {
+            "examples": len(train),
+            "generated": generated_count,
+            "train_accuracy": self._training_accuracy(model, train),
+        }
+        self._write_results(model, measured)
 
     def predictions(self) -> pd.DataFrame:
-        """Return test predictions, see :func:`serkit.studies.partitions.predict_partition`."""
+        """Return test predictions, see :func:`serkit.studies.partitions.predict_clips`."""
         split = self.data.fold.split
-        found = pd.read_csv(self.place / "predictions.csv", keep_default_na=False, dtype=_TEXT)
-        # Take these columns from the current manifest, which may have been corrected since.
+        table = pd.read_csv(
+            self.place / "predictions.csv", keep_default_na=False, dtype=_COLUMN_TYPES
+        )
+        # These columns come from the current manifest, because the user may have corrected it since
+        # the training run.
         for name in CLIP_COLUMNS:
-            found[name] = [getattr(clip, name) for clip in split.test.clips]
-        return found
+            table[name] = [getattr(clip, name) for clip in split.test.clips]
+        return table
 
     def history(self) -> list[dict[str, float]]:
         """Return one dictionary per epoch, see :func:`serkit.models.fitting.fit_classifier`."""
         return pd.read_csv(self.place / "history.csv").to_dict("records")
 
     def kept_epoch(self) -> dict[str, float]:
-        """Return the row of :meth:`history` of the epoch whose weights were kept."""
-        rows = self.history()
-        return rows[-1] if self.fit.keep == "last" else max(rows, key=lambda row: row["val_uar"])
+        """Return the entry of :meth:`history` for the epoch whose weights were kept."""
+        epochs = self.history()
+        if self.fit.keep == "last":
+            return epochs[-1]
+        return max(epochs, key=lambda epoch: epoch["val_uar"])
 
     def record(self) -> dict[str, Any]:
-        """Return the UAR on the validation partition and the numbers of training examples.
+        """Return the validation UAR, and the number of training examples and the accuracy on them.
 
-        ``validation_uar`` is the UAR. ``examples`` counts all training examples. ``generated``
-        counts the training examples that were generated by a GAN or as noise. ``train_accuracy`` is
-        the accuracy on all training examples with the kept weights, without dropout and
-        augmentation. Records of earlier versions do not have ``train_accuracy``.
+        Returns:
+            JSON values:
+
+            - ``validation_uar``: UAR on the validation partition.
+            - ``examples``: number of all training examples.
+            - ``generated``: number of training examples from a GAN or of noise.
+            - ``train_accuracy``: accuracy on all training examples with the kept weights, without
+              dropout and augmentation. Records of earlier versions do not have it.
         """
         return read_json(self.place / "record.json")
 
     @property
-    def _seed(self) -> int:
+    def _derived_seed(self) -> int:
         fold = self.data.fold
-        # The arm is left out, so that all arms start from the same weights.
+        # The seed does not depend on the arm, so that all arms start from the same weights.
         return derive_seed(self.seed, fold.protocol, fold.number, self.classifier)
 
     @property
-    def _live(self) -> dict[str, Any]:
-        waves = self.settings.waves_of(self.data.arm)
-        if waves is None:
+    def _augmentation_key(self) -> dict[str, Any]:
+        augmentation = self.settings.waves_of(self.data.arm)
+        if augmentation is None:
             return {}
         # Defaults are left out, so that keys stay valid when a later version adds fields.
-        return {"waves": recorded(waves, [one.name for one in fields(waves)])}
+        field_names = [field.name for field in fields(augmentation)]
+        return {"waves": recorded(augmentation, field_names)}
 
-    def _train(self) -> tuple[Examples, int]:
-        fold = self.data.fold
-        real = [view.to_fit(fold.split.train) for view in self.data.parts]
+    def _training_examples(self) -> tuple[Examples, int]:
+        """Return all training examples, and how many of them were generated."""
+        train = self.data.fold.split.train
+        real = [partitions.to_fit(train) for partitions in self.data.partitions]
         added = self.data.added()
         return Examples.joined([*real, *added.examples]), sum(added.generated.values())
 
-    def _accuracy(self, model: keras.Model, train: Examples) -> float:
-        # Reuse the cached outputs of frozen layers.
-        known = prepare_training_data(
-            model, train, train, None, 0, self._seed, self.folder / "features", lambda line: None
+    def _training_accuracy(self, model: keras.Model, train: Examples) -> float:
+        # This reuses the cached outputs of frozen layers.
+        data = prepare_training_data(
+            model,
+            train,
+            train,
+            None,
+            0,
+            self._derived_seed,
+            self.folder / "features",
+            lambda line: None,
         )
-        batches = batches_in_order((known.inputs,), 64)
-        found = known.network.predict(batches, verbose=0).argmax(axis=1)
-        return float(np.mean(found == train.labels))
+        batches = batches_in_order((data.inputs,), 64)
+        predicted = data.network.predict(batches, verbose=0).argmax(axis=1)
+        return float(np.mean(predicted == train.labels))
 
-    def _keep(self, model: keras.Model, counts: dict[str, float]) -> None:
-        split, parts = self.data.fold.split, self.data.fold.parts
+    def _write_results(self, model: keras.Model, measured: dict[str, float]) -> None:
+        split, partitions = self.data.fold.split, self.data.fold.parts
         if self.keep_model:
             with replacing(self.model_file) as partial:
                 model.save(partial)
-        logits = model.predict(parts.of(split.validation), batch_size=64, verbose=0)
-        found = score(parts.labels(split.validation), logits.argmax(axis=1), len(parts.classes))
+        logits = model.predict(partitions.of(split.validation), batch_size=64, verbose=0)
+        truth = partitions.labels(split.validation)
+        scores = score(truth, logits.argmax(axis=1), len(partitions.classes))
         with replacing(self.place / "predictions.csv") as partial:
-            clips = predict_partition(model, parts, split.test)
-            clips.to_csv(partial, index=False, lineterminator="\n")
-        # Written last, because this file marks the training run as done.
-        write_json(self.place / "record.json", {"validation_uar": found.uar, **counts})
+            table = predict_clips(model, partitions, split.test)
+            table.to_csv(partial, index=False, lineterminator="\n")
+        # This file is written last, because it marks the training run as done.
+        write_json(self.place / "record.json", {"validation_uar": scores.uar, **measured})
         remove_checkpoint(self.place)
-        # Otherwise the graphs of hundreds of networks would accumulate in one process.
+        # Without this, the graphs of hundreds of networks would accumulate in one process.
         keras.utils.clear_session()
 
 
 def weights_key(weights: str) -> str:
-    """Return a key of initial weights: their name, or a file's digest and scaling."""
+    """Return a text that identifies initial weights: their name, or a file's digest and scaling.
+
+    Args:
+        weights: ``imagenet``, ``none`` or the path of a file.
+    """
     if Path(weights).is_file():
-        # Files without a card have ImageNet's scaling. Their key is the digest alone.
-        plain = ", plain" if scaling_of(weights) == PLAIN else ""
-        return file_digest(weights) + plain
-    # The initialisation of random weights was changed once; its name keeps the keys apart.
+        # A file without a card has ImageNet's scaling. Its key is the digest alone.
+        scaling = ", plain" if scaling_of(weights) == PLAIN else ""
+        return file_digest(weights) + scaling
+    # The initialisation of random weights was changed once. The name of the current one, He, keeps
+    # the keys of the two apart.
     return "none, He" if weights == "none" else weights

@@ -6,17 +6,17 @@ from typing import Any
 from serkit.errors import RecordingError
 from serkit.files import write_json
 from serkit.progress import Progress
-from serkit.studies.comparison_page import write_story
+from serkit.studies.comparison_page import write_comparison_report
 from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.engine import MANIFEST, Comparison
 from serkit.studies.exports import write_tables
 from serkit.studies.results import make_results
-from serkit.studies.run_folder import Run
+from serkit.studies.run_folder import RunFolder
 from serkit.tasks.graph import Engine
 
-# A later call in the same run folder may change these settings: training runs do not depend on each
-# other, and each call computes the results anew.
-_MAY_CHANGE = ("arms", "classifiers", "protocol", "seeds", "more_seeds", "best")
+# A later call in the same run folder may change these settings: each training run has its own arm,
+# classifier, protocol and seed, and each call computes the results anew.
+_CHANGEABLE_SETTINGS = ("arms", "classifiers", "protocol", "seeds", "more_seeds", "best")
 
 
 def compare(
@@ -38,7 +38,7 @@ def compare(
             their inputs. Comparisons may share this folder if they run one after the other.
             Default: in the run folder.
         progress: reports progress to the user.
-        engine: scheduler that runs the tasks; default: this process runs them.
+        engine: scheduler that runs the tasks; default: one task after the other in this process.
 
     Returns:
         Content of ``comparison.json``, see :func:`serkit.studies.results.make_results`.
@@ -54,12 +54,12 @@ def compare(
             settings = serkit.ComparisonSettings(roots=("recordings",), arms=arms)
             results = serkit.compare(settings, pathlib.Path("runs/first"))
     """
-    with Run(out, fixed(settings)) as run:
+    with RunFolder(out, fixed_settings(settings)) as run:
         return compare_in(run, settings, cache, progress or Progress(), engine)[1]
 
 
 def compare_in(
-    run: Run,
+    run: RunFolder,
     settings: ComparisonSettings,
     cache: Path | None,
     progress: Progress,
@@ -73,7 +73,8 @@ def compare_in(
     out = run.folder
     with progress.stage("recordings and splits"):
         if run.is_new:
-            # A call that failed before any work may have left a manifest of other recordings.
+            # An earlier call that failed before any work may have left a manifest of other
+            # recordings.
             (out / MANIFEST).unlink(missing_ok=True)
         comparison = Comparison(settings, out, cache, progress)
     run.begin_work()
@@ -81,35 +82,38 @@ def compare_in(
         try:
             comparison.run(engine)
         except RecordingError:
-            # The user corrects the recordings, so the next call has to audit them again.
+            # The user has to correct the recordings, so the next call has to audit them again.
             (out / MANIFEST).unlink(missing_ok=True)
             raise
     with progress.stage("results"):
         results = make_results(comparison)
         write_json(out / "comparison.json", results)
         write_tables(results, out / "tables")
-        for line in verdicts(results):
-            progress.say(f"   {line}")
+        for sentence in verdicts(results):
+            progress.say(f"   {sentence}")
     with progress.stage("report"):
-        write_story(out / "report.html", comparison, results)
+        write_comparison_report(out / "report.html", comparison, results)
     progress.say(f"\nreport: {out / 'report.html'}\nnumbers: {out / 'comparison.json'}")
     return comparison, results
 
 
-def fixed(settings: ComparisonSettings) -> dict[str, Any]:
+def fixed_settings(settings: ComparisonSettings) -> dict[str, Any]:
     """Return the settings that later calls in the same run folder must keep, as JSON values."""
-    return {name: value for name, value in settings.to_json().items() if name not in _MAY_CHANGE}
+    values = settings.to_json()
+    return {name: value for name, value in values.items() if name not in _CHANGEABLE_SETTINGS}
 
 
 def verdicts(results: dict[str, Any]) -> list[str]:
     """Return a verdict, one sentence, for each protocol, classifier and arm except ``none``."""
-    several = len(results["protocols"]) > 1 or len(results["settings"]["classifiers"]) > 1
-    return [
-        f"{protocol}, {classifier}: {arm['difference']['verdict']}"
-        if several
-        else arm["difference"]["verdict"]
-        for protocol, found in results["protocols"].items()
-        for classifier, arms in found["classifiers"].items()
-        for arm in arms["arms"].values()
-        if "difference" in arm
-    ]
+    protocols, classifiers = results["protocols"], results["settings"]["classifiers"]
+    is_prefixed = len(protocols) > 1 or len(classifiers) > 1
+    sentences = []
+    for protocol, protocol_results in protocols.items():
+        for classifier, classifier_results in protocol_results["classifiers"].items():
+            prefix = f"{protocol}, {classifier}: " if is_prefixed else ""
+            sentences += [
+                prefix + arm["difference"]["verdict"]
+                for arm in classifier_results["arms"].values()
+                if "difference" in arm
+            ]
+    return sentences

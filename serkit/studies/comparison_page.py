@@ -1,4 +1,4 @@
-"""The report page of a comparison."""
+"""Write the report page of a comparison."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,17 +9,16 @@ import pandas as pd
 from serkit.augmentation.arms import NONE
 from serkit.datasets.corpus_info import WARNING, licences_of
 from serkit.files import read_json
-from serkit.reporting import comparison_figures as drawn
-from serkit.reporting import figures
+from serkit.reporting import comparison_figures, figures
 from serkit.reporting.page import Section, Table, write_report
 from serkit.reporting.verdicts import FEWEST_SPEAKERS, LEAKY, headline
 from serkit.studies.engine import Comparison
-from serkit.studies.exports import arm_cells, beside_cells, interval, per_cent
+from serkit.studies.exports import arms_table, format_interval, format_per_cent, oversampling_table
 from serkit.studies.page_sections import gan_section, recording_sections
-from serkit.studies.results import EFFECTS
+from serkit.studies.results import EFFECT_SIZES
 
-# Maximum numbers of arms in figures; more curves in one figure could not be distinguished.
-_MOST_CURVES, _MOST_MATRICES = 7, 3
+# Maximum numbers of arms in figures. More curves in one figure could not be distinguished.
+_MAX_LEARNING_CURVES, _MAX_CALIBRATION_CURVES, _MAX_CONFUSION_MATRICES = 7, 4, 3
 
 
 class ArmSections:
@@ -39,145 +38,166 @@ class ArmSections:
         self.results: dict[str, Any] = results
         self.protocol: str = protocol
         self.classifier: str = classifier
-        found = results["protocols"][protocol]
-        self.arms: dict[str, Any] = found["classifiers"][classifier]["arms"]
-        self.name: str = f"{protocol}-{classifier}"
-        self.measured = "UAR, LEAKY" if found["leaky"] else "UAR"
-        several = len(results["protocols"]) > 1 or len(found["classifiers"]) > 1
-        self.leaky: bool = found["leaky"]
-        marked = "LEAKY, " if self.leaky else ""
-        self.head: str = f"{marked}{classifier}, {protocol}: " if several or self.leaky else ""
+        protocol_results = results["protocols"][protocol]
+        self.arms: dict[str, Any] = protocol_results["classifiers"][classifier]["arms"]
+        self.differences: dict[str, dict[str, Any]] = {
+            name: arm["difference"] for name, arm in self.arms.items() if "difference" in arm
+        }
+        self.file_suffix: str = f"{protocol}-{classifier}"
+        self.is_leaky: bool = protocol_results["leaky"]
+        self.measure_name: str = "UAR, LEAKY" if self.is_leaky else "UAR"
+        is_one_of_several = (
+            len(results["protocols"]) > 1 or len(protocol_results["classifiers"]) > 1
+        )
+        mark = "LEAKY, " if self.is_leaky else ""
+        self.title_prefix: str = (
+            f"{mark}{classifier}, {protocol}: " if is_one_of_several or self.is_leaky else ""
+        )
 
     def _title(self, text: str) -> str:
-        return self.head + text if self.head else text.capitalize()
+        return self.title_prefix + text if self.title_prefix else text.capitalize()
 
     def sections(self) -> list[Section]:
         """Return the sections, in their order on the report page."""
-        made = [self._answer(), self._power(), self._errors(), self._speakers(), self._learning()]
-        for figure, _ in (pair for section in made for pair in section.figures.values()):
-            if self.leaky:
-                # A reader may copy a figure without the rest of the report page.
-                stamp = "LEAKY: speakers in training and test"
-                figure.text(0.995, 0.005, stamp, color="#b0413e", fontsize=7, ha="right")
-        return made
-
-    def _answer(self) -> Section:
-        head, rows = arm_cells(self.arms)
-        apart = {
-            name: arm["difference"]["uar"]["estimate"]
-            for name, arm in self.arms.items()
-            if "difference" in arm
-        }
-        drawing = {}
-        if apart:
-            caption = "Each arm less none, the same classifier on the same clips."
-            drawing[f"forest-{self.name}"] = drawn.forest(apart, self.measured), caption
-        text = [
-            arm["difference"]["verdict"] + "." for arm in self.arms.values() if "difference" in arm
+        sections = [
+            self._measures(),
+            self._detectable_differences(),
+            self._errors(),
+            self._speakers(),
+            self._learning_curves(),
         ]
-        tables = [Table(head, rows)]
-        head, beside = beside_cells(self.arms)
-        if beside:
-            tables.append(Table(head, beside))
-        return Section(self._title("what helps"), text, tables, drawing)
+        if self.is_leaky:
+            # Every figure is marked, because a reader may copy it without the rest of the page.
+            mark = "LEAKY: speakers in training and test"
+            for section in sections:
+                for figure, _ in section.figures.values():
+                    figure.text(0.995, 0.005, mark, color="#b0413e", fontsize=7, ha="right")
+        return sections
 
-    def _power(self) -> Section:
+    def _measures(self) -> Section:
+        header, rows = arms_table(self.arms)
+        tables = [Table(header, rows)]
+        oversampling_header, oversampling_rows = oversampling_table(self.arms)
+        if oversampling_rows:
+            tables.append(Table(oversampling_header, oversampling_rows))
+        section_figures = {}
+        if self.differences:
+            estimates = {
+                name: difference["uar"]["estimate"] for name, difference in self.differences.items()
+            }
+            section_figures[f"forest-{self.file_suffix}"] = (
+                comparison_figures.forest(estimates, self.measure_name),
+                "Each arm less none, the same classifier on the same clips.",
+            )
+        text = [difference["verdict"] + "." for difference in self.differences.values()]
+        return Section(self._title("what helps"), text, tables, section_figures)
+
+    def _detectable_differences(self) -> Section:
         rows = []
-        for name, arm in self.arms.items():
-            if apart := arm.get("difference"):
-                needed = [str(apart["speakers_needed"][f"{100 * e:g}"] or "") for e in EFFECTS]
-                visible = [
-                    "" if apart["uar"][key] is None else per_cent(apart["uar"][key])
-                    for key in ("visible", "visible_with_more_seeds")
-                ]
-                rows.append([name, str(apart["speakers"]), *visible, *needed])
+        for name, difference in self.differences.items():
+            needed = difference["speakers_needed"]
+            speakers_needed = [str(needed[f"{100 * effect:g}"] or "") for effect in EFFECT_SIZES]
+            detectable = [
+                format_per_cent(difference["uar"][key])
+                for key in ("visible", "visible_with_more_seeds")
+            ]
+            rows.append([name, str(difference["speakers"]), *detectable, *speakers_needed])
         columns = ["arm", "speakers", "points that would be seen", "with very many seeds"]
-        columns += [f"speakers for {100 * effect:g}" for effect in EFFECTS]
+        columns += [f"speakers for {100 * effect:g}" for effect in EFFECT_SIZES]
         text = (
             "How large a difference this comparison would have seen in four cases of five, of one "
             "arm alone at the 5 % level (several arms, corrected for their number, take more); "
             "what it would see if each arm were trained with very many seeds (known "
             "where an arm has several); and how many such speakers it takes to see a difference of "
-            f"{', '.join(f'{100 * effect:g}' for effect in EFFECTS)} points."
+            f"{', '.join(f'{100 * effect:g}' for effect in EFFECT_SIZES)} points."
         )
         return Section(self._title("what could be seen at all"), [text], [Table(columns, rows)])
 
     def _errors(self) -> Section:
         recalls = {
-            name: {label: found["value"] for label, found in arm["recalls"].items()}
+            name: {label: recall["value"] for label, recall in arm["recalls"].items()}
             for name, arm in self.arms.items()
         }
-        drawing = {
-            f"recalls-{self.name}": (
-                drawn.recalls(recalls, self.results["rare"]),
+        section_figures = {
+            f"recalls-{self.file_suffix}": (
+                comparison_figures.recalls(recalls, self.results["rare"]),
                 "Recall of every class, per cent.",
             )
         }
-        for name in self._shown(_MOST_MATRICES):
-            drawing[f"confusion-{self.name}-{name}"] = (
+        for name in self._best_arms(_MAX_CONFUSION_MATRICES):
+            section_figures[f"confusion-{self.file_suffix}-{name}"] = (
                 figures.confusion(self.arms[name]["confusion"], self.results["classes"], name),
                 f"Test clips by true and predicted class, {name}, all seeds.",
             )
-        drawing[f"calibration-{self.name}"] = (
-            drawn.calibration({n: self.arms[n]["calibration"] for n in self._shown(4)}),
+        calibrations = {
+            name: self.arms[name]["calibration"]
+            for name in self._best_arms(_MAX_CALIBRATION_CURVES)
+        }
+        section_figures[f"calibration-{self.file_suffix}"] = (
+            comparison_figures.calibration(calibrations),
             "How often a classifier was right, by how sure it was; ECE: the mean distance from "
             "the dotted line, in points.",
         )
-        groups = self._groups()
-        return Section(self._title("where they are right and wrong"), [], groups, drawing)
+        title = self._title("where they are right and wrong")
+        return Section(title, [], self._group_tables(), section_figures)
 
-    def _groups(self) -> list[Table]:
-        first = self.arms[NONE]["groups"]
-        if not first:
+    def _group_tables(self) -> list[Table]:
+        """Return a table of the UAR by corpus and gender; no table if there are no such groups."""
+        groups = self.arms[NONE]["groups"]
+        if not groups:
             return []
         columns = ["UAR, per cent", "speakers", *self.arms]
         rows = [
             [group["value"] or f"{group['attribute']} unknown", str(group["speakers"])]
-            + [interval(arm["groups"][number]["uar"]) for arm in self.arms.values()]
-            for number, group in enumerate(first)
+            + [format_interval(arm["groups"][index]["uar"]) for arm in self.arms.values()]
+            for index, group in enumerate(groups)
         ]
         return [Table(columns, rows)]
 
     def _speakers(self) -> Section:
-        apart = {
-            name: arm["difference"]["uar_of_speakers"]
-            for name, arm in self.arms.items()
-            if "difference" in arm
-        }
         rows = [
-            [name, *(per_cent(arm["uar_of_speakers"][name]) for arm in self.arms.values())]
-            for name in self.arms[NONE]["uar_of_speakers"]
+            [
+                speaker,
+                *(format_per_cent(arm["uar_of_speakers"][speaker]) for arm in self.arms.values()),
+            ]
+            for speaker in self.arms[NONE]["uar_of_speakers"]
         ]
-        drawing = {}
-        if apart:
-            figure = drawn.speaker_differences(apart, self.measured)
-            drawing[f"speakers-{self.name}"] = figure, "Each speaker's own difference to none."
+        section_figures = {}
+        if self.differences:
+            uar_differences = {
+                name: difference["uar_of_speakers"] for name, difference in self.differences.items()
+            }
+            section_figures[f"speakers-{self.file_suffix}"] = (
+                comparison_figures.speaker_differences(uar_differences, self.measure_name),
+                "Each speaker's own difference to none.",
+            )
         table = Table(["UAR, per cent", *self.arms], rows)
-        return Section(self._title("speaker by speaker"), [], [table], drawing)
+        return Section(self._title("speaker by speaker"), [], [table], section_figures)
 
-    def _learning(self) -> Section:
+    def _learning_curves(self) -> Section:
+        arms = {arm.name: arm for arm in self.comparison.arms}
         histories = {}
-        for name in self._shown(_MOST_CURVES):
-            arm = next(each for each in self.comparison.arms if each.name == name)
-            mine = self.comparison.runs(self.protocol, self.classifier, arm)
-            histories[name] = [run.history() for run in mine]
+        for name in self._best_arms(_MAX_LEARNING_CURVES):
+            runs = self.comparison.finished_runs(self.protocol, self.classifier, arms[name])
+            histories[name] = [run.history() for run in runs]
         caption = "Means of all trainings; solid: validation speakers, dashed: training batches."
-        drawing = {f"learning-{self.name}": (drawn.mean_curves(histories), caption)}
-        return Section(self._title("how they learned"), [], [], drawing)
+        figure = comparison_figures.mean_curves(histories)
+        section_figures = {f"learning-{self.file_suffix}": (figure, caption)}
+        return Section(self._title("how they learned"), [], [], section_figures)
 
-    def _shown(self, most: int) -> list[str]:
-        """Return ``none`` and the arms with the highest validation UAR, at most ``most`` in all."""
+    def _best_arms(self, count: int) -> list[str]:
+        """Return ``none`` and the arms with the highest validation UAR, up to ``count`` in all."""
         others = sorted(
             (name for name in self.arms if name != NONE),
             key=lambda name: -self.arms[name]["validation_uar"],
         )
-        return [NONE, *others[: most - 1]]
+        return [NONE, *others[: count - 1]]
 
 
 _FEW_CLIPS = 8
 
 
-def write_story(path: Path, comparison: Comparison, results: dict[str, Any]) -> None:
+def write_comparison_report(path: Path, comparison: Comparison, results: dict[str, Any]) -> None:
     """Write the report page and its figures.
 
     Args:
@@ -186,27 +206,28 @@ def write_story(path: Path, comparison: Comparison, results: dict[str, Any]) -> 
         results: from :func:`serkit.studies.results.make_results`.
     """
     sections = []
-    for protocol, found in results["protocols"].items():
-        for classifier in found["classifiers"]:
+    for protocol, protocol_results in results["protocols"].items():
+        for classifier in protocol_results["classifiers"]:
             sections += ArmSections(comparison, results, protocol, classifier).sections()
     sections += [*recording_sections(comparison, results), *gan_section(comparison)]
     sections.append(_method(comparison, results))
-    protocol, first = next(iter(results["protocols"].items()))
-    classifier, arms = next(iter(first["classifiers"].items()))
-    arms = arms["arms"]
+    # The headline is about the first protocol and classifier.
+    protocol, protocol_results = next(iter(results["protocols"].items()))
+    classifier, classifier_results = next(iter(protocol_results["classifiers"].items()))
+    is_leaky = protocol_results["leaky"]
     write_report(
         path,
-        f"{'LEAKY SPLIT: ' if first['leaky'] else ''}Does the augmentation help? "
+        f"{'LEAKY SPLIT: ' if is_leaky else ''}Does the augmentation help? "
         f"({', '.join(licences_of(comparison.corpus))})",
-        headline(arms, f"{classifier}, {protocol},", leaky=first["leaky"]),
+        headline(classifier_results["arms"], f"{classifier}, {protocol},", leaky=is_leaky),
         list(_warnings(results)),
         sections,
     )
 
 
 def _warnings(results: dict[str, Any]) -> Iterator[str]:
-    settings = results["settings"]
-    if any(found["leaky"] for found in results["protocols"].values()):
+    settings, protocols = results["settings"], results["protocols"].values()
+    if any(protocol["leaky"] for protocol in protocols):
         yield LEAKY
     if results.get("synthetic"):
         yield WARNING
@@ -214,18 +235,18 @@ def _warnings(results: dict[str, Any]) -> Iterator[str]:
         yield f"{label} was made rare on purpose: {fraction:.0%} of its training clips are left."
     if everywhere := settings["everywhere"]:
         yield f"Every arm, none included, also gets: {', '.join(everywhere)}."
-    folds = [one for found in results["protocols"].values() for one in found["folds"]]
-    if any(one["added"] for one in folds) and not all(one["added"] for one in folds):
-        empty = [one["detail"] for one in folds if not one["added"]]
-        yield f"Nothing is filled in {', '.join(empty)}: no class is rare enough there."
-    if why := results.get("left_out"):
-        yield f"{why}; so these arms are left out."
-    for name, why in results.get("failed", {}).items():
-        yield f"{name} failed, and its arm is left out: {why}"
+    folds = [fold for protocol in protocols for fold in protocol["folds"]]
+    unfilled_folds = [fold["detail"] for fold in folds if not fold["added"]]
+    if 0 < len(unfilled_folds) < len(folds):
+        yield f"Nothing is filled in {', '.join(unfilled_folds)}: no class is rare enough there."
+    if message := results.get("left_out"):
+        yield f"{message}; so these arms are left out."
+    for title, reason in results.get("failed", {}).items():
+        yield f"{title} failed, and its arm is left out: {reason}"
     arms = [
         arm
-        for found in results["protocols"].values()
-        for classifier in found["classifiers"].values()
+        for protocol in protocols
+        for classifier in protocol["classifiers"].values()
         for arm in classifier["arms"].values()
     ]
     if any(len(arm["seeds"]) == 1 for arm in arms):
@@ -237,29 +258,40 @@ def _warnings(results: dict[str, Any]) -> Iterator[str]:
         yield "This run cannot prove anything about augmentation: it is one split."
     if any(0 < arm.get("difference", {}).get("speakers", 99) < FEWEST_SPEAKERS for arm in arms):
         yield f"With fewer than {FEWEST_SPEAKERS} speakers no interval can be trusted."
-    if few := _fewer(folds[0]["training_clips"]):
-        yield f"Classes with fewer than {_FEW_CLIPS} training clips in the first fold: {few}."
-    for arm in arms[:1]:
-        pairs = zip(results["classes"], arm["confusion"], strict=True)
-        if few := _fewer({label: sum(row) // len(arm["seeds"]) for label, row in pairs}):
+    if small_classes := _list_small_classes(folds[0]["training_clips"]):
+        yield (
+            f"Classes with fewer than {_FEW_CLIPS} training clips in the first fold: "
+            f"{small_classes}."
+        )
+    if arms:
+        # All arms have the same test clips. The confusion matrix sums over seeds.
+        seed_count = len(arms[0]["seeds"])
+        rows = zip(results["classes"], arms[0]["confusion"], strict=True)
+        test_clips = {label: sum(row) // seed_count for label, row in rows}
+        if small_classes := _list_small_classes(test_clips):
             yield (
                 f"Classes with fewer than {_FEW_CLIPS} test clips, whose recall changes by 12 "
-                f"points or more with a single clip: {few}."
+                f"points or more with a single clip: {small_classes}."
             )
 
 
-def _fewer(counts: dict[str, int]) -> str:
-    few = {label: count for label, count in counts.items() if count < _FEW_CLIPS}
-    return ", ".join(f"{label} ({count})" for label, count in few.items())
+def _list_small_classes(counts: dict[str, int]) -> str:
+    """List the classes with fewer than ``_FEW_CLIPS`` clips, with their numbers of clips."""
+    small_classes = {label: count for label, count in counts.items() if count < _FEW_CLIPS}
+    return ", ".join(f"{label} ({count})" for label, count in small_classes.items())
 
 
 def _method(comparison: Comparison, results: dict[str, Any]) -> Section:
     versions = read_json(comparison.out / "versions.json")
-    flat = pd.json_normalize(results["settings"], sep=".").iloc[0]
+    flat_settings = pd.json_normalize(results["settings"], sep=".").iloc[0]
     licences = [[name, licence] for name, licence in licences_of(comparison.corpus).items()]
     tables = [
         Table(["arm", ""], [[arm.name, arm.meaning] for arm in comparison.arms], True),
-        Table(["setting", "value"], [[name, str(value)] for name, value in flat.items()], True),
+        Table(
+            ["setting", "value"],
+            [[name, str(value)] for name, value in flat_settings.items()],
+            True,
+        ),
         Table(["version of", ""], [[name, value] for name, value in versions.items()], True),
         Table(["recordings", "licence"], licences, True),
     ]

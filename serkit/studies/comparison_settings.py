@@ -13,6 +13,7 @@ from serkit.augmentation.arms import DCGAN, DEFAULT_ARMS, WGAN_GP, Arm, augmenta
 from serkit.datasets.corpus import LABEL_SETS
 from serkit.datasets.custom import Naming
 from serkit.datasets.imbalance import RARE_BELOW
+from serkit.datasets.splits import RANDOM
 from serkit.datasets.synthetic import SyntheticSettings
 from serkit.errors import InputError, check_choice, check_range
 from serkit.gans.base import GANSettings
@@ -25,7 +26,7 @@ from serkit.studies.gan_kinds import KINDS, REPORT_DCGAN, GanKind, GanSizes
 from serkit.studies.search_spaces import CompactRecipe
 from serkit.training.precision import fastest_precision
 
-_SIDE = 224
+_SPECTROGRAM_SIZE = 224
 FROZEN_CONVS = TransferSettings().frozen_convs
 
 
@@ -37,7 +38,7 @@ class ClassifierKind:
         build: function that returns a model from spectrograms to logits. Its arguments are the
             number of classes, the shape ``(frames, bins, 1)``, the initial weights
             (:attr:`ComparisonSettings.weights`) and the seed.
-        network: settings of the network; results depend on them.
+        network: settings of the network that ``build`` returns; keys of results depend on them.
         fit: default training settings.
         pretrained: whether ``build`` uses the given initial weights.
     """
@@ -69,21 +70,21 @@ def transfer_kind(
         precision: one of :data:`serkit.training.precision.PRECISIONS`; None chooses the fastest on
             this machine.
     """
-    own = RESNET50_HEAD if name == "resnet50-head" else TransferSettings()
-    network = replace(own, precision=precision or fastest_precision())
+    defaults = RESNET50_HEAD if name == "resnet50-head" else TransferSettings()
+    network = replace(defaults, precision=precision or fastest_precision())
     if name == "vgg16-half-freeze":
         network = replace(network, frozen_convs=frozen_convs)
 
     def build(classes: int, shape: tuple[int, int, int], weights: str, seed: int) -> keras.Model:
-        if shape[:2] != (_SIDE, _SIDE):
+        if shape[:2] != (_SPECTROGRAM_SIZE, _SPECTROGRAM_SIZE):
             raise InputError(
-                f"`spec` must give spectrograms of {_SIDE} x {_SIDE} for {name}. "
-                f"Received: {shape[:2]}."
+                f"`spec` must give spectrograms of {_SPECTROGRAM_SIZE} x {_SPECTROGRAM_SIZE} for "
+                f"{name}. Received: {shape[:2]}."
             )
         return TRANSFER[name](classes, weights, network, seed)
 
-    # The frozen layers take most of the time. So augmentation uses the cached features of two fixed
-    # views instead of a new view at each step.
+    # The frozen layers take most of the time. So their outputs for two augmented views of each
+    # spectrogram are cached, instead of computing those of a new view at each step.
     return ClassifierKind(build, network, replace(REPORT_FIT, views=2), pretrained=True)
 
 
@@ -94,16 +95,17 @@ CLASSIFIERS = {
 """Classifiers by name: serkit's own, and the three of the 2021 report (section 6.2)."""
 
 
-HONEST, LEAKY, BOTH, CORPORA = "k-fold", "random", "both", "leave-one-corpus-out"
+K_FOLD, BOTH, LEAVE_ONE_CORPUS_OUT = "k-fold", "both", "leave-one-corpus-out"
 HOLD_OUT = "hold-out"
 """Name of the protocol ``k-fold`` with one fold."""
-COMPARED = (HONEST, LEAKY, BOTH, CORPORA)
-BALANCE, REPORTED = "balance", "report"
-PLANS = (BALANCE, REPORTED)
+PROTOCOLS = (K_FOLD, RANDOM, BOTH, LEAVE_ONE_CORPUS_OUT)
+BALANCE, REPORT_PLAN = "balance", "report"
+PLANS = (BALANCE, REPORT_PLAN)
 TUNED_CLASSIFIER = "classifier"
 _TUNABLE = (TUNED_CLASSIFIER, DCGAN, WGAN_GP)
-# Run folders of earlier versions do not have these settings.
-_LATER = (
+# Settings that later versions added. They are written only if they differ from their defaults, so
+# that run folders of earlier versions, which do not have them, stay valid.
+_ADDED_SETTINGS = (
     "tuned",
     "naming",
     "gan_recipe",
@@ -124,7 +126,7 @@ class ComparisonSettings:
         roots: folders of recordings, CSV files, or manifests of an audit; may be empty if
             ``synthetic`` is given.
         arms: names of arms, see :data:`serkit.augmentation.arms.ARMS`.
-        everywhere: names of arms whose augmentations are added to every arm, also to ``none``.
+        everywhere: names of arms whose augmentations every arm gets in addition, also ``none``.
         classifiers: keys of :data:`CLASSIFIERS`.
         label_set: ``emotion`` or ``gender_emotion``.
         protocol: ``k-fold``, whose partitions share no speaker; ``random``, the protocol of the
@@ -135,18 +137,18 @@ class ComparisonSettings:
             split: ``hold-out`` in place of ``k-fold``, or the 2021 report's own random split.
         seed: seed of folds, rare classes, GANs and generated samples.
         seeds: seeds of training runs. Every arm is trained once with each seed on every fold.
-        more_seeds: further seeds for ``none`` and the best arms: those with the highest UAR on the
-            validation speakers with ``seeds``.
-        best: maximum number of best arms.
+        more_seeds: further seeds for ``none`` and the best arms. The best arms are those with the
+            highest mean UAR on validation speakers over the training runs with ``seeds``.
+        best: maximum number of best arms that are trained with ``more_seeds``.
         rarify: pairs of a label and the fraction of its training clips to keep, above 0 and at
             most 1.
         first_folds: number of folds to run, starting with the first; 0 for all.
-        plan: how many samples to add: ``balance``, according to ``rare_below`` and ``filled_to``,
-            or ``report``, the numbers of the 2021 report (figure 18).
+        plan: how the numbers of examples to add are chosen: ``balance``, by ``rare_below`` and
+            ``filled_to``; or ``report``, the numbers of the 2021 report (figure 18).
         rare_below: a class with fewer training clips than this fraction of the largest class is
             filled up. Above 1 all classes are filled up.
         filled_to: size that a class is filled up to, as a fraction of the largest class.
-        generated_share: fraction of the added samples that is generated; the others are copies of
+        generated_share: fraction of the added examples that is generated; the others are copies of
             clips. Applies to all arms that fill up classes except ``oversampling``.
         gated: whether a sample filter rejects generated samples, see :mod:`serkit.augmentation`.
         weights: initial weights of the 2021 report's networks: ``imagenet``, ``none`` or a file.
@@ -164,13 +166,13 @@ class ComparisonSettings:
             2021 report's text, 8 as in its listing.
         precision: precision of the 2021 report's networks, ``float32`` or ``mixed_bfloat16``;
             default: the faster one on this machine.
-        live: whether training batches are computed from waveforms at each step in all arms. False
-            does this only in the arms that augment waveforms.
+        live: whether the spectrograms of training batches are computed from waveforms at each step
+            in all arms. If False, only in the arms that augment waveforms.
         most_rare: number of rare classes that are filled up, starting with the rarest; 0 for all.
         synthetic: settings of the built-in corpus, which is written into the run folder and used if
             there are no ``roots``.
-        keep_models: whether all trained classifiers are saved, for an export. Without them a
-            baseline that has nothing to be compared with is refused.
+        keep_models: whether all trained classifiers are saved, for an export. If False, an
+            InputError is raised if all arms but ``none`` are left out because no class is rare.
 
     Raises:
         InputError: if a value is out of range, a name is not known, or settings exclude each other.
@@ -187,7 +189,7 @@ class ComparisonSettings:
     everywhere: tuple[str, ...] = ()
     classifiers: tuple[str, ...] = ("compact",)
     label_set: str = "emotion"
-    protocol: str = HONEST
+    protocol: str = K_FOLD
     without: tuple[str, ...] = ()
     folds: int = 5
     seed: int = 0
@@ -221,7 +223,7 @@ class ComparisonSettings:
         for name in (*self.classifiers, *self.fit):
             check_choice("classifier", name, CLASSIFIERS)
         check_choice("label_set", self.label_set, LABEL_SETS)
-        check_choice("protocol", self.protocol, COMPARED)
+        check_choice("protocol", self.protocol, PROTOCOLS)
         if self.folds != 1:
             check_range("folds", self.folds, 3)
         check_choice("plan", self.plan, PLANS)
@@ -259,16 +261,16 @@ class ComparisonSettings:
         self._check_live(arms)
 
     def _check_live(self, arms: Sequence[Arm]) -> None:
-        live = [arm for arm in arms if self.waves_of(arm) is not None]
-        names = ", ".join(arm.name for arm in live)
-        for name in self.classifiers if live else ():
+        live_arms = [arm for arm in arms if self.waves_of(arm) is not None]
+        names = ", ".join(arm.name for arm in live_arms)
+        for name in self.classifiers if live_arms else ():
             if views := self.fit_of(name).views:
                 raise InputError(
                     f"`classifiers` must be without {name} where spectrograms are computed at each "
                     f"step (the arms {names}), since it is trained on {views} fixed views of each "
                     "clip; compact is not."
                 )
-        if len(live) < len(arms) and any(arm.speeds for arm in live):
+        if len(live_arms) < len(arms) and any(arm.speeds for arm in live_arms):
             raise InputError(
                 "`live` must be true where all arms have `speed` and some augment waveforms "
                 f"({names}): these draw a speed at each step, the others have fixed ones. "
@@ -286,9 +288,10 @@ class ComparisonSettings:
     @property
     def protocols(self) -> tuple[str, ...]:
         """Protocols to run."""
-        honest = HOLD_OUT if self.folds == 1 else HONEST
-        both = {HONEST: (honest,), BOTH: (honest, LEAKY)}
-        return both.get(self.protocol, (self.protocol,))
+        speaker_disjoint = HOLD_OUT if self.folds == 1 else K_FOLD
+        if self.protocol == K_FOLD:
+            return (speaker_disjoint,)
+        return (speaker_disjoint, RANDOM) if self.protocol == BOTH else (self.protocol,)
 
     def fit_of(self, classifier: str) -> FitSettings:
         """Return the training settings of a classifier."""
@@ -299,8 +302,8 @@ class ComparisonSettings:
         recipe = self.tuned.get(TUNED_CLASSIFIER)
         if classifier == "compact" and isinstance(recipe, CompactRecipe):
             return compact_kind(recipe)
-        changed = (self.frozen_convs, self.precision) != (FROZEN_CONVS, fastest_precision())
-        if classifier in TRANSFER and changed:
+        defaults = (FROZEN_CONVS, fastest_precision())
+        if classifier in TRANSFER and (self.frozen_convs, self.precision) != defaults:
             return transfer_kind(classifier, self.frozen_convs, self.precision)
         return CLASSIFIERS[classifier]
 
@@ -308,14 +311,14 @@ class ComparisonSettings:
         """Return a kind of GAN; applies ``gan_recipe`` and ``tuned``."""
         if kind == DCGAN and self.gan_recipe == REPORT:
             return REPORT_DCGAN
-        tuned = self.tuned.get(kind)
-        return KINDS[kind].tuned(tuned) if isinstance(tuned, GANSettings) else KINDS[kind]
+        settings = self.tuned.get(kind)
+        return KINDS[kind].tuned(settings) if isinstance(settings, GANSettings) else KINDS[kind]
 
-    def trained_for(self, epochs: int | None) -> "ComparisonSettings":
-        """Return these settings with so many epochs for all classifiers; None changes nothing."""
+    def with_epochs(self, epochs: int | None) -> "ComparisonSettings":
+        """Return these settings with this number of epochs for all classifiers; None keeps them."""
         if epochs is None:
             return self
-        # Include classifiers that are not compared now, because a later call may add them.
+        # Classifiers that are not compared now are included, because a later call may add them.
         fit = {name: replace(self.fit_of(name), epochs=epochs) for name in CLASSIFIERS}
         return replace(self, fit=fit)
 
@@ -332,4 +335,4 @@ class ComparisonSettings:
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as JSON values, for the run folder."""
-        return recorded(self, _LATER)
+        return recorded(self, _ADDED_SETTINGS)

@@ -1,8 +1,9 @@
 """Spectrograms of a comparison's clips, computed as tasks.
 
-Each task computes the spectrograms of some clips at one speed, in its own folder. Comparisons of
-the same recordings that share a folder of results also share these folders. A task whose files were
-removed is no longer done.
+Each task computes the spectrograms of some clips at one speed, in its own folder. The folder's name
+depends on the recordings and on the settings of the spectrograms. So comparisons of the same
+recordings that share a folder of results also share the spectrograms. If a user removes the files
+of a task, the task counts as not done.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,12 +25,12 @@ from serkit.training.spectrograms import compute_spectrograms, open_cache
 
 
 @dataclass(frozen=True, eq=False)
-class AudioPart:
+class SpectrogramTask:
     """Task: compute the spectrograms of some clips of a corpus.
 
     Attributes:
         clips: the clips, in the order of the corpus.
-        first: number of the first clip in the corpus, from 1.
+        first: number of the first clip in the corpus, counted from 1.
         speed: speed factor of the recordings.
         spec: settings of the spectrograms.
         folder: folder of all results.
@@ -43,7 +44,7 @@ class AudioPart:
 
     needs: tuple[Path, ...] = ()
     failure: None = None
-    """Always None. An unreadable recording ends the run, because no setting is the cause."""
+    """Always None. An unreadable recording ends the run instead of marking the task as failed."""
 
     @property
     def title(self) -> str:
@@ -53,7 +54,7 @@ class AudioPart:
 
     @cached_property
     def key(self) -> str:
-        """Hash of the clips' samples, the spec and the speed, without labels and paths."""
+        """Hash of the clips' audio, the spec and the speed; labels and paths do not affect it."""
         return content_key(clips=self._digests, spec=asdict(self.spec), speed=self.speed)
 
     @property
@@ -63,14 +64,14 @@ class AudioPart:
 
     @property
     def is_done(self) -> bool:
-        """Whether all spectrograms exist. Only the files' indexes are checked, not their arrays."""
+        """Whether all spectrograms are stored. Only indexes of files are read, not their arrays."""
         return not self._cache.missing(self._digests)
 
     def run(self, verbose: int) -> None:
-        """Compute the spectrograms that do not exist, see :meth:`rows`."""
-        self.rows()
+        """Compute the spectrograms that are not stored yet, see :meth:`spectrograms`."""
+        self.spectrograms()
 
-    def rows(self) -> Rows:
+    def spectrograms(self) -> Rows:
         """Return spectrograms ``(clips, frames, bins, 1)`` in [-1, 1]; compute missing ones.
 
         Raises:
@@ -78,7 +79,8 @@ class AudioPart:
             OSError: if the spectrograms cannot be written.
         """
         clips = self.clips.clips
-        require_readable(self.clips.file(clips[row]) for row in self._cache.missing(self._digests))
+        missing_positions = self._cache.missing(self._digests)
+        require_readable(self.clips.file(clips[position]) for position in missing_positions)
         return compute_spectrograms(self.clips, self.spec, cache=self._cache, speed=self.speed)
 
     @cached_property
@@ -87,52 +89,56 @@ class AudioPart:
 
     @cached_property
     def _cache(self) -> ArrayCache:
-        # In a folder of its own: the scheduler holds the lock of the task's folder.
+        # The cache locks its folder, and the scheduler already holds the lock of the task's folder.
         return open_cache(self.place / "spectrograms", self.spec, speed=self.speed)
 
 
-# Each task takes some seconds, and fills two files of the cache.
-_PART = 512
+# With this number, a task takes some seconds and fills two files of the cache.
+_CLIPS_PER_TASK = 512
 
 
-class Views:
-    """Spectrograms of all clips, by speed factor, 1 first.
+class SpectrogramsBySpeed:
+    """Mapping from speed factors to the spectrograms of all clips; the first factor is 1.
 
-    Each task computes the spectrograms of some clips at one speed. The files are opened when an
-    entry is first used.
+    The spectrograms of a speed are opened when they are first used, and computed if no task has
+    computed them.
 
     Args:
         settings: settings of the comparison.
         corpus: audited clips.
         cache: folder of all results.
-        size: number of clips per task.
+        clips_per_task: maximum number of clips of each task.
     """
 
     def __init__(
-        self, settings: ComparisonSettings, corpus: Corpus, cache: Path, size: int = _PART
+        self,
+        settings: ComparisonSettings,
+        corpus: Corpus,
+        cache: Path,
+        clips_per_task: int = _CLIPS_PER_TASK,
     ) -> None:
         arms = choose_arms(settings.arms, settings.everywhere)
         speeds = dict.fromkeys(speed for arm in arms for speed in settings.speeds_of(arm))
         self._settings, self._corpus = settings, corpus
-        self._parts = {
+        self._tasks = {
             speed: [
-                AudioPart(
-                    Corpus(corpus.clips[start : start + size], corpus.roots),
+                SpectrogramTask(
+                    Corpus(corpus.clips[start : start + clips_per_task], corpus.roots),
                     first=start + 1,
                     speed=speed,
                     spec=settings.spec,
                     folder=cache,
                 )
-                for start in range(0, len(corpus), size)
+                for start in range(0, len(corpus), clips_per_task)
             ]
             for speed in speeds
         }
-        self._rows: dict[float, Rows] = {}
+        self._opened: dict[float, Rows] = {}
         self._live: LiveSpectrograms | None = None
 
     def __iter__(self) -> Iterator[float]:
         """Iterate over the speed factors."""
-        return iter(self._parts)
+        return iter(self._tasks)
 
     def __getitem__(self, speed: float) -> Rows:
         """Return the spectrograms ``(clips, frames, bins, 1)`` of all clips, in their order.
@@ -141,31 +147,33 @@ class Views:
             KeyError: if no arm needs this speed.
             RecordingError: if a spectrogram is missing and its recording cannot be read.
         """
-        if speed not in self._rows:
-            self._rows[speed] = Rows.joined([part.rows() for part in self._parts[speed]])
-        return self._rows[speed]
+        if speed not in self._opened:
+            parts = [task.spectrograms() for task in self._tasks[speed]]
+            self._opened[speed] = Rows.joined(parts)
+        return self._opened[speed]
 
     def live(self, augmentation: WaveAugmentation) -> LiveSpectrograms:
         """Return spectrograms at speed 1 whose training batches are computed from waveforms.
 
-        The waveforms are read once.
+        The waveforms are read at the first call only.
 
         Args:
-            augmentation: augmentation of the waveforms, drawn anew at each step.
+            augmentation: augmentation of the waveforms, with new random values at each step.
 
         Raises:
             RecordingError: if a recording cannot be read.
         """
         if self._live is None:
-            given = self._corpus, self[1.0], self._settings.spec
-            self._live = live_spectrograms(*given, augmentation)
+            self._live = live_spectrograms(
+                self._corpus, self[1.0], self._settings.spec, augmentation
+            )
         return self._live.augmented(augmentation)
 
-    def parts(self, speeds: Iterable[float]) -> Iterator[AudioPart]:
+    def tasks(self, speeds: Iterable[float]) -> Iterator[SpectrogramTask]:
         """Yield the tasks that compute the spectrograms at some speeds."""
         for speed in speeds:
-            yield from self._parts[speed]
+            yield from self._tasks[speed]
 
-    def needs(self, speeds: Iterable[float]) -> tuple[Path, ...]:
+    def task_folders(self, speeds: Iterable[float]) -> tuple[Path, ...]:
         """Return the folders of the tasks that compute the spectrograms at some speeds."""
-        return tuple(part.place for part in self.parts(speeds))
+        return tuple(task.place for task in self.tasks(speeds))

@@ -16,9 +16,9 @@ from serkit.models.frozen_features import cut
 from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.engine import Comparison
 from serkit.studies.generators import GANRun
-from serkit.tasks.graph import Task
 
-_FEW = 8
+# Number of examples of a measured step, where the time of a step is proportional to it.
+_EXAMPLE_COUNT = 8
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Cost:
     Attributes:
         kind: name of a classifier or a GAN.
         runs: number of training runs.
-        seconds: time of all of them, one after the other.
+        seconds: time of all these training runs, one after the other.
     """
 
     kind: str
@@ -39,101 +39,105 @@ class Cost:
 def estimate_cost(comparison: Comparison, steps: int = 3) -> list[Cost]:
     """Measure some steps of each network, and extrapolate to all unfinished training runs.
 
-    Spectrograms and sampling from GANs are left out, because they take little time compared with
-    training. A GAN that stops at an equilibrium may take less time. Training runs with the further
-    seeds of the best arms are left out, too.
+    The estimate leaves out the time for spectrograms and for sampling from GANs, which is short
+    compared with training. It leaves out training runs with ``more_seeds``, too. A GAN that stops
+    early takes less time than estimated.
 
     Args:
         comparison: before :meth:`serkit.studies.engine.Comparison.run`.
-        steps: number of steps to measure for each network, after the first step, which compiles.
+        steps: number of steps to measure for each network. One more step before them compiles the
+            network and is not measured.
     """
-    unfinished = _not_done(comparison)
-    gans = [each for each in unfinished if isinstance(each, GANRun)]
-    kinds = dict.fromkeys(gan.kind for gan in gans)
-    found = [_of_gans(comparison, [g for g in gans if g.kind == kind], steps) for kind in kinds]
+    gans_by_kind: dict[str, list[GANRun]] = {}
+    runs_by_classifier: dict[str, list[ClassifierRun]] = {}
+    for task in _unfinished_runs(comparison):
+        if isinstance(task, GANRun):
+            gans_by_kind.setdefault(task.kind, []).append(task)
+        else:
+            runs_by_classifier.setdefault(task.classifier, []).append(task)
+    costs = [_gan_cost(comparison, gans, steps) for gans in gans_by_kind.values()]
     for name in comparison.settings.classifiers:
-        own = [
-            each
-            for each in unfinished
-            if isinstance(each, ClassifierRun) and each.classifier == name
-        ]
-        if own:
-            found.append(_of_classifier(comparison, own, steps))
-    return found
+        if name in runs_by_classifier:
+            costs.append(_classifier_cost(comparison, runs_by_classifier[name], steps))
+    return costs
 
 
 def cost_table(costs: Sequence[Cost]) -> str:
     """Return a Markdown table of training runs and minutes, by kind and in total."""
-    total = Cost("all", sum(each.runs for each in costs), sum(each.seconds for each in costs))
-    rows = [[each.kind, f"{each.runs}", f"{each.seconds / 60:.1f}"] for each in (*costs, total)]
+    total = Cost("all", sum(cost.runs for cost in costs), sum(cost.seconds for cost in costs))
+    rows = [[cost.kind, f"{cost.runs}", f"{cost.seconds / 60:.1f}"] for cost in (*costs, total)]
     return markdown_table(["to do, about", "training runs", "minutes"], rows)
 
 
-def _not_done(comparison: Comparison) -> list[Task]:
+def _unfinished_runs(comparison: Comparison) -> list[GANRun | ClassifierRun]:
     settings = comparison.settings
-    every = {
+    # Tasks with the same folder are one task.
+    runs = {
         task.place: task
         for arm in comparison.arms
         for fold in comparison.folds
         for _, task in comparison.tasks(fold, arm, settings.classifiers, settings.seeds)
         if isinstance(task, GANRun | ClassifierRun)
     }
-    return [task for task in every.values() if not task.is_done]
+    return [run for run in runs.values() if not run.is_done]
 
 
-def _of_gans(comparison: Comparison, gans: Sequence[GANRun], steps: int) -> Cost:
-    """Estimate GANs of one kind. The time of a step is taken as proportional to its examples."""
-    kind, first = gans[0].kind, gans[0].settings
-    small = replace(first, batch_size=min(_FEW, first.batch_size))
-    gan = comparison.settings.gan_kind(kind).build(small, 0)
-    examples = small.examples_per_step
-    spectrograms = _noise((examples, *comparison.settings.spec.shape))
-    labels = (np.arange(examples) % small.classes,) if small.classes else ()
-    batch = (spectrograms, *labels) if labels else spectrograms
-    each = median_seconds(lambda: gan.train_on_batch(batch), steps) / examples
+def _gan_cost(comparison: Comparison, gans: Sequence[GANRun], steps: int) -> Cost:
+    """Estimate GANs of one kind, as if the time of a step were proportional to its examples."""
+    kind, settings = gans[0].kind, gans[0].settings
+    settings = replace(settings, batch_size=min(_EXAMPLE_COUNT, settings.batch_size))
+    gan = comparison.settings.gan_kind(kind).build(settings, 0)
+    examples_per_step = settings.examples_per_step
+    spectrograms = _noise((examples_per_step, *comparison.settings.spec.shape))
+    batch: Any = spectrograms
+    if settings.classes:
+        batch = (spectrograms, np.arange(examples_per_step) % settings.classes)
+    seconds_per_step = median_seconds(lambda: gan.train_on_batch(batch), steps)
     keras.utils.clear_session()
-    shown = sum(one.settings.steps * one.settings.examples_per_step for one in gans)
-    return Cost(kind, len(gans), each * shown)
+    example_count = sum(run.settings.steps * run.settings.examples_per_step for run in gans)
+    return Cost(kind, len(gans), seconds_per_step / examples_per_step * example_count)
 
 
-def _of_classifier(comparison: Comparison, runs: Sequence[ClassifierRun], steps: int) -> Cost:
-    settings, first = comparison.settings, runs[0]
-    classes = len(first.data.fold.classes)
-    build = settings.classifier_kind(first.classifier).build
-    model = build(classes, settings.spec.shape, settings.weights, 0)
+def _classifier_cost(comparison: Comparison, runs: Sequence[ClassifierRun], steps: int) -> Cost:
+    settings, first_run = comparison.settings, runs[0]
+    class_count, fit = len(first_run.data.fold.classes), first_run.fit
+    build = settings.classifier_kind(first_run.classifier).build
+    model = build(class_count, settings.spec.shape, settings.weights, 0)
     halves = cut(model)
-    trained = halves.rest if halves else model
-    size = first.fit.batch_size
-    trainer = compiled(trained, first.fit, 1)
-    inputs, labels = _noise((size, *trained.input_shape[1:])), np.arange(size) % classes
-    step = median_seconds(lambda: trainer.train_on_batch(inputs, labels), steps)
-    few = _noise((_FEW, *settings.spec.shape))
-    forward = median_seconds(lambda: model.predict_on_batch(few), steps) / _FEW
+    trained_half = halves.rest if halves else model
+    trainer = compiled(trained_half, fit, 1)
+    inputs = _noise((fit.batch_size, *trained_half.input_shape[1:]))
+    labels = np.arange(fit.batch_size) % class_count
+    seconds_per_step = median_seconds(lambda: trainer.train_on_batch(inputs, labels), steps)
+    spectrograms = _noise((_EXAMPLE_COUNT, *settings.spec.shape))
+    seconds_per_batch = median_seconds(lambda: model.predict_on_batch(spectrograms), steps)
+    seconds_per_clip = seconds_per_batch / _EXAMPLE_COUNT
     keras.utils.clear_session()
-    total = sum(_of_run(one, step, forward) for one in runs)
-    # The frozen layers compute each spectrogram once per augmented view.
-    views = max(1, first.fit.views) if any(one.data.arm.masks for one in runs) else 1
-    total += forward * views * _spectrograms(comparison, runs) if halves else 0.0
-    return Cost(first.classifier, len(runs), total)
+    total = sum(_run_seconds(run, seconds_per_step, seconds_per_clip) for run in runs)
+    if halves:
+        # The frozen layers compute their outputs once for each augmented view of a spectrogram.
+        view_count = max(1, fit.views) if any(run.data.arm.masks for run in runs) else 1
+        total += seconds_per_clip * view_count * _spectrogram_count(comparison, runs)
+    return Cost(first_run.classifier, len(runs), total)
 
 
-def _of_run(run: ClassifierRun, step: float, forward: float) -> float:
+def _run_seconds(run: ClassifierRun, seconds_per_step: float, seconds_per_clip: float) -> float:
     """Return the seconds of steps, validation after each epoch, and predictions at the end."""
     split, fit = run.data.fold.split, run.fit
     # A step without gradients is about a third of the work.
-    validation = step / 3 * len(split.validation) / fit.batch_size
-    epochs = fit.epochs * (fit.steps(0) * step + validation)
-    return epochs + forward * (len(split.validation) + len(split.test))
+    validation = seconds_per_step / 3 * len(split.validation) / fit.batch_size
+    epochs = fit.epochs * (fit.steps(0) * seconds_per_step + validation)
+    return epochs + seconds_per_clip * (len(split.validation) + len(split.test))
 
 
-def _spectrograms(comparison: Comparison, runs: Sequence[ClassifierRun]) -> int:
-    """Count the spectrograms of all clips and of all added samples that are not copies."""
-    added = {
-        (fold.protocol, fold.number, one.data.arm.fill): sum(fold.plan.values())
-        for one in runs
-        if one.data.arm.fill not in ("", COPIES) and (fold := one.data.fold)
-    }
-    return len(comparison.corpus) + sum(added.values())
+def _spectrogram_count(comparison: Comparison, runs: Sequence[ClassifierRun]) -> int:
+    """Count the spectrograms of all clips and of all added examples that are not copies."""
+    added_counts = {}
+    for run in runs:
+        fold, fill = run.data.fold, run.data.arm.fill
+        if fill not in ("", COPIES):
+            added_counts[fold.protocol, fold.number, fill] = sum(fold.plan.values())
+    return len(comparison.corpus) + sum(added_counts.values())
 
 
 def _noise(shape: tuple[int, ...]) -> npt.NDArray[Any]:
@@ -145,7 +149,7 @@ def median_seconds(step: Callable[[], object], count: int) -> float:
     step()
     times = []
     for _ in range(count):
-        began = time.monotonic()
+        start = time.monotonic()
         step()
-        times.append(time.monotonic() - began)
+        times.append(time.monotonic() - start)
     return float(np.median(times))

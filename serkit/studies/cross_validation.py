@@ -22,7 +22,7 @@ from serkit.seeds import derive_seed
 from serkit.studies.partitions import (
     Partitions,
     live_spectrograms,
-    predict_partition,
+    predict_clips,
     remove_checkpoint,
 )
 from serkit.training.examples import Examples
@@ -124,12 +124,12 @@ class FoldRun:
 
         Returns:
             A row per clip: ``seed``, ``fold`` and the columns of
-            :func:`serkit.studies.partitions.predict_partition`.
+            :func:`serkit.studies.partitions.predict_clips`.
         """
         with replacing(self.folder / "model.keras") as partial:
             model.save(partial)
         # This file marks the fold as done.
-        found = self.keep(predict_partition(model, self.parts, self.parts.split.test), PREDICTIONS)
+        found = self.keep(predict_clips(model, self.parts, self.parts.split.test), PREDICTIONS)
         remove_checkpoint(self.folder)
         return found
 

@@ -1,4 +1,4 @@
-"""Measure, export and try out the classifier that a run chose."""
+"""Calibrate, evaluate and export the classifier that a run chose, and check the exported model."""
 
 import subprocess
 import sys
@@ -53,24 +53,25 @@ class AbstentionSettings:
         require_one(self.coverage, self.accuracy)
 
 
-def calibrated(
-    predictor: Predictor, parts: Partitions, settings: AbstentionSettings, seed: int = 0
+def calibrate(
+    predictor: Predictor, partitions: Partitions, settings: AbstentionSettings, seed: int = 0
 ) -> Abstaining[TemperatureScaled]:
     """Fit a temperature and an abstention threshold on the validation speakers.
 
     Args:
         predictor: any predictor.
-        parts: spectrograms and labels of the split that the predictor was trained on.
+        partitions: spectrograms and labels of the split that the predictor was trained on.
         settings: settings of abstention.
-        seed: seed of the samples.
+        seed: seed of the Monte Carlo samples.
 
     Returns:
-        Predictor with abstention, whose ``predictor`` has the temperature.
+        Predictor with abstention. Its attribute ``predictor`` is the predictor with temperature.
 
     Raises:
         InputError: if there are no validation clips, or no threshold reaches the accuracy.
     """
-    validation, speakers = parts.examples(parts.split.validation), parts.split.speakers
+    split = partitions.split
+    validation, speakers = partitions.examples(split.validation), split.speakers
     scaled = scale_temperature(predictor, validation, speakers, settings.samples, seed)
     return abstaining(
         scaled,
@@ -83,17 +84,17 @@ def calibrated(
     )
 
 
-def gather(
-    chosen: Abstaining[TemperatureScaled],
-    parts: Partitions,
+def model_card_evidence(
+    predictor: Abstaining[TemperatureScaled],
+    partitions: Partitions,
     generated: Mapping[str, int],
     seed: int,
 ) -> dict[str, Any]:
     """Collect the measurements and metadata for a model card, as JSON values.
 
     Args:
-        chosen: from :func:`calibrated`.
-        parts: spectrograms and labels of the split that the predictor was trained on.
+        predictor: from :func:`calibrate`.
+        partitions: spectrograms and labels of the split that the predictor was trained on.
         generated: number of generated spectrograms in the training partition, by class.
         seed: seed of the bootstrap.
 
@@ -107,52 +108,58 @@ def gather(
         - ``abstention``: ``validation_coverage``; on the test partition ``coverage``, ``accuracy``
           of the clips without abstention (None if there are none) and ``accuracy_of_all``.
     """
-    split = parts.split
-    names = dict.fromkeys(clip.corpus for clip in parts.corpus.clips)
-    counted = split.train.counts(parts.label_set)
+    split = partitions.split
+    corpus_names = list(dict.fromkeys(clip.corpus for clip in partitions.corpus.clips))
+    training_clips = split.train.counts(partitions.label_set)
     data = {
-        "parts": {name: _summary(part, list(names)) for name, part in split.parts().items()},
-        "classes": {label: counted.get(label, 0) for label in parts.classes},
+        "parts": {name: _summary(clips, corpus_names) for name, clips in split.parts().items()},
+        "classes": {label: training_clips.get(label, 0) for label in partitions.classes},
         "generated": dict(generated),
-        "licences": licences_of(parts.corpus),
-        "synthetic": bool(synthetic_clips(parts.corpus)),
+        "licences": licences_of(partitions.corpus),
+        "synthetic": bool(synthetic_clips(partitions.corpus)),
     }
-    test, truth = split.test, parts.labels(split.test)
-    answers = chosen.answer(parts.of(test))
-    called = answers.probabilities.argmax(axis=1)
+    test, truth = split.test, partitions.labels(split.test)
+    spectrograms = partitions.of(test)
+    answers = predictor.answer(spectrograms)
+    predicted = answers.probabilities.argmax(axis=1)
     groups = breakdown(
         truth,
-        called,
+        predicted,
         [clip.speaker for clip in test.clips],
-        len(parts.classes),
+        len(partitions.classes),
         {name: [getattr(clip, name) for clip in test.clips] for name in ("corpus", "gender")},
         seed=seed,
     )
-    before = chosen.predictor.predictor
-    raw = predict_samples(before, parts.of(test), chosen.n, chosen.seed).mean(axis=0)
+    unscaled_predictor = predictor.predictor.predictor
+    samples = predict_samples(unscaled_predictor, spectrograms, predictor.n, predictor.seed)
     return {
         "data": data,
         "test": {
             "groups": [plain(group.to_json()) for group in groups],
             "calibration": {
-                "without a temperature": _calibration(raw, truth),
+                "without a temperature": _calibration(samples.mean(axis=0), truth),
                 "with it": _calibration(answers.probabilities, truth),
             },
         },
-        "abstention": _abstention(chosen, parts, ~answers.abstain, called == truth),
+        "abstention": _abstention(predictor, partitions, ~answers.abstain, predicted == truth),
     }
 
 
-def _summary(part: Corpus, names: Sequence[str]) -> dict[str, Any]:
-    by_corpus = {name: part.where(lambda clip, n=name: clip.corpus == n) for name in names}
+def _summary(clips: Corpus, corpus_names: Sequence[str]) -> dict[str, Any]:
+    """Return the numbers of clips and speakers, in total and for each corpus that has clips."""
+    clips_by_corpus = {name: _clips_of_corpus(clips, name) for name in corpus_names}
     return {
-        **_counts(part),
-        "corpora": {name: _counts(some) for name, some in by_corpus.items() if len(some)},
+        **_counts(clips),
+        "corpora": {name: _counts(clips) for name, clips in clips_by_corpus.items() if len(clips)},
     }
 
 
-def _counts(part: Corpus) -> dict[str, int]:
-    return {"clips": len(part), "speakers": len(part.speakers())}
+def _clips_of_corpus(clips: Corpus, name: str) -> Corpus:
+    return clips.where(lambda clip: clip.corpus == name)
+
+
+def _counts(clips: Corpus) -> dict[str, int]:
+    return {"clips": len(clips), "speakers": len(clips.speakers())}
 
 
 def _calibration(probabilities: npt.NDArray[Any], truth: npt.NDArray[Any]) -> dict[str, float]:
@@ -163,17 +170,17 @@ def _calibration(probabilities: npt.NDArray[Any], truth: npt.NDArray[Any]) -> di
 
 
 def _abstention(
-    chosen: Abstaining[TemperatureScaled],
-    parts: Partitions,
-    answered: npt.NDArray[Any],
-    right: npt.NDArray[Any],
+    predictor: Abstaining[TemperatureScaled],
+    partitions: Partitions,
+    is_answered: npt.NDArray[Any],
+    is_correct: npt.NDArray[Any],
 ) -> dict[str, float | None]:
-    validation = chosen.answer(parts.of(parts.split.validation))
+    validation = predictor.answer(partitions.of(partitions.split.validation))
     return {
         "validation_coverage": float(1 - validation.abstain.mean()),
-        "coverage": float(answered.mean()),
-        "accuracy": float(right[answered].mean()) if answered.any() else None,
-        "accuracy_of_all": float(right.mean()),
+        "coverage": float(is_answered.mean()),
+        "accuracy": float(is_correct[is_answered].mean()) if is_answered.any() else None,
+        "accuracy_of_all": float(is_correct.mean()),
     }
 
 
@@ -182,54 +189,62 @@ class ClassifierToExport:
     """Classifier of a run to export, and its metadata.
 
     Attributes:
-        classifiers: one or more ``.keras`` files. Several files are an ensemble, whose networks
-            must not draw random numbers.
-        spec: settings of the spectrograms that the classifiers were trained on.
-        parts: spectrograms and labels of the split that the classifiers were trained on.
-        known: ``run``, ``arm``, ``protocol``, ``leaky`` and ``comparison``, for the model card.
+        files: one or more ``.keras`` files. Several files are an ensemble, whose networks must not
+            draw random numbers.
+        spec: settings of the spectrograms that the networks were trained on.
+        partitions: spectrograms and labels of the split that the networks were trained on.
+        metadata: ``run``, ``arm``, ``protocol``, ``leaky`` and ``comparison``, for the model card.
         generated: number of generated spectrograms in the training partition, by class.
-        seed: seed of samples and bootstraps.
+        seed: seed of Monte Carlo samples and bootstraps.
     """
 
-    classifiers: Sequence[Path]
+    files: Sequence[Path]
     spec: SpectrogramSpec
-    parts: Partitions
-    known: Mapping[str, Any]
+    partitions: Partitions
+    metadata: Mapping[str, Any]
     generated: Mapping[str, int]
     seed: int
 
 
-def export_run(
-    given: ClassifierToExport, out: Path, settings: AbstentionSettings | None = None
+def export_classifier(
+    classifier: ClassifierToExport, out: Path, settings: AbstentionSettings | None = None
 ) -> Path:
     """Calibrate a classifier on validation clips, evaluate it on test clips, and export it.
 
     Args:
-        given: the classifier and its metadata.
+        classifier: the classifier and its metadata.
         out: see :func:`serkit.export.saved_model.export_model`.
         settings: settings of abstention.
+
+    Returns:
+        Folder of the exported version.
 
     Raises:
         InputError: if the version exists, or no threshold reaches the accuracy.
     """
-    settings, parts = settings or AbstentionSettings(), given.parts
-    models = [load_network(file) for file in given.classifiers]
-    predictor = SampledNetwork(models[0]) if has_random_layers(models[0]) else Ensemble(models)
-    chosen = calibrated(predictor, parts, settings, given.seed)
-    evidence = gather(chosen, parts, given.generated, given.seed)
-    answers = AnswerSettings(
-        chosen.predictor.temperature,
-        # A threshold below 0 means to abstain from all clips; so does one of 0 nats.
-        max(float(chosen.threshold), 0.0),
+    settings, seed = settings or AbstentionSettings(), classifier.seed
+    partitions = classifier.partitions
+    networks = [load_network(file) for file in classifier.files]
+    if has_random_layers(networks[0]):
+        predictor = SampledNetwork(networks[0])
+    else:
+        predictor = Ensemble(networks)
+    calibrated = calibrate(predictor, partitions, settings, seed)
+    evidence = model_card_evidence(calibrated, partitions, classifier.generated, seed)
+    answer_settings = AnswerSettings(
+        calibrated.predictor.temperature,
+        # A threshold below 0 nats means abstention from all clips. A threshold of 0 does the same.
+        max(float(calibrated.threshold), 0.0),
         settings.samples,
-        given.seed,
+        seed,
     )
-    details = {"label_set": parts.label_set, **given.known, **evidence}
-    return export_model(Answering(models, given.spec, parts.classes, answers), out, details)
+    answering = Answering(networks, classifier.spec, partitions.classes, answer_settings)
+    card = {"label_set": partitions.label_set, **classifier.metadata, **evidence}
+    return export_model(answering, out, card)
 
 
-def try_out(model: Path | str, file: Path) -> None:
-    """Predict a recording with an exported model in a separate process, as a check.
+def check_exported_model(model: Path | str, file: Path) -> None:
+    """Check that an exported model predicts a recording, in a separate process.
 
     Raises:
         SerkitError: if the prediction fails; the process has printed why.

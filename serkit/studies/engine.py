@@ -1,4 +1,4 @@
-"""The tasks of a comparison, from recordings to results."""
+"""The comparison: its arms, folds and training runs, and the tasks that compute them."""
 
 import functools
 from collections.abc import Iterator, Sequence
@@ -19,9 +19,9 @@ from serkit.progress import Progress, SilentProgress
 from serkit.seeds import derive_seed
 from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.comparison_settings import ComparisonSettings
-from serkit.studies.comparison_spectrograms import Views
+from serkit.studies.comparison_spectrograms import SpectrogramsBySpeed
 from serkit.studies.folds import Fold, make_folds
-from serkit.studies.generators import GANRun, TrainedFilter, gan_runs, in_order
+from serkit.studies.generators import GANRun, TrainedFilter, gan_runs, in_training_order
 from serkit.studies.training_sets import TrainingSet
 from serkit.tasks.graph import Engine, LocalEngine, Task, TaskFactory, TaskGraph
 
@@ -29,12 +29,14 @@ MANIFEST = "manifest.csv"
 
 
 def open_corpus(settings: ComparisonSettings, out: Path, progress: Progress) -> Corpus:
-    """Return the audited clips, without the corpora that the settings leave out.
+    """Audit the recordings, and return their clips without those of corpora that are left out.
+
+    If the run folder has the manifest of an earlier audit, the clips are read from there.
 
     Args:
         settings: settings of the comparison.
         out: the run folder; gets the manifest if it has none.
-        progress: reports the number of clips to the user.
+        progress: shows the number of clips to the user.
 
     Raises:
         InputError: if there are no recordings, or a corpus to leave out does not exist.
@@ -47,13 +49,13 @@ def open_corpus(settings: ComparisonSettings, out: Path, progress: Progress) -> 
             write_synthetic_corpus(
                 roots[0], settings.synthetic, track=progress.progress_bar("speaking")
             )
-        found = open_recordings(roots, progress.progress_bar("reading"), naming=settings.naming)
-        found.write(out)
+        audited = open_recordings(roots, progress.progress_bar("reading"), naming=settings.naming)
+        audited.write(out)
     corpus = Corpus.read(manifest)
-    names = {clip.corpus for clip in corpus.clips}
-    if unknown := sorted(set(settings.without) - names):
+    corpus_names = {clip.corpus for clip in corpus.clips}
+    if unknown := sorted(set(settings.without) - corpus_names):
         raise InputError(
-            f"`without` must be corpora of the recordings: {', '.join(sorted(names))}. "
+            f"`without` must be corpora of the recordings: {', '.join(sorted(corpus_names))}. "
             f"Received: {', '.join(unknown)}."
         )
     corpus = corpus.where(lambda clip: clip.corpus not in settings.without)
@@ -62,18 +64,18 @@ def open_corpus(settings: ComparisonSettings, out: Path, progress: Progress) -> 
 
 
 _REFERENCE = "compact"
-"""Classifier whose features the sample filter uses."""
+"""Name of the reference classifier, whose features the sample filter uses."""
 
 
 class Comparison:
     """Arms, folds and training runs of one comparison.
 
-    Creating an object switches on deterministic TensorFlow ops in this process. Spectrograms need
-    not exist before: tasks compute them, as tasks run the training runs.
+    The constructor switches on deterministic TensorFlow ops in this process, audits the recordings
+    and makes the folds. It computes no spectrogram and trains nothing: :meth:`run` does this.
 
     Args:
         settings: settings of the comparison.
-        out: the run folder. Only processes that run tasks of the same comparison may use it.
+        out: the run folder. No process that runs another comparison may use it.
         cache: folder of spectrograms, GANs and training runs. Comparisons may share it if they run
             one after the other. Default: in the run folder.
         progress: reports progress to the user.
@@ -81,10 +83,10 @@ class Comparison:
     Attributes:
         arms: the arms, ``none`` first.
         corpus: audited clips.
-        views: spectrograms of all clips.
+        spectrograms: spectrograms of all clips.
         folds: folds of all protocols.
-        left_out: message that names the arms that are left out because no class is rare; empty if
-            no arm is left out.
+        left_out_message: names the arms that are left out because no class is rare, and says why;
+            empty if no arm is left out.
     """
 
     def __init__(
@@ -102,9 +104,11 @@ class Comparison:
         self.progress: Progress = progress or Progress()
         self.arms: tuple[Arm, ...] = choose_arms(settings.arms, settings.everywhere)
         self.corpus: Corpus = open_corpus(settings, out, self.progress)
-        self.views: Views = Views(settings, self.corpus, self.cache)
-        self.folds: list[Fold] = list(make_folds(settings, self.corpus, self.views))
-        self.left_out: str = self._leave_out_unfilled()
+        self.spectrograms: SpectrogramsBySpeed = SpectrogramsBySpeed(
+            settings, self.corpus, self.cache
+        )
+        self.folds: list[Fold] = list(make_folds(settings, self.corpus, self.spectrograms))
+        self.left_out_message: str = self._leave_out_filling_arms()
         for fold in self.folds:
             fold.split.write(self.out / "splits" / f"{fold.protocol}-{fold.number}.json")
         self._gans = {
@@ -117,36 +121,39 @@ class Comparison:
         }
 
     def run(self, engine: Engine | None = None) -> None:
-        """Run all tasks: spectrograms, all arms, then ``none`` and the best arms with more seeds.
+        """Run all tasks that are not done.
+
+        All arms are trained with ``settings.seeds`` first. Then ``none`` and the arms of
+        :meth:`best_arms` are trained with ``settings.more_seeds``.
 
         Args:
-            engine: scheduler that runs the tasks; default: this process runs them.
+            engine: scheduler that runs the tasks; default: one task after the other in this
+                process.
 
         Raises:
             RecordingError: if a recording cannot be read or decoded; the message names it.
         """
-        engine, factory = engine or LocalEngine(), self.task_factory()
+        engine = engine or LocalEngine()
+        factory = self.task_factory()
         settings, say, verbose = self.settings, self.progress.say, self.progress.verbose
-        arms = 1 + min(settings.best, len(self.arms) - 1)
-        more = arms * len(settings.more_seeds) * len(self.folds)
-        first = list(self._tasks(self.arms, settings.seeds))
-        later = {f"{name} to train": more for name in settings.classifiers}
-        engine.run(TaskGraph(first, later), factory, say, verbose)
-        again = [
-            task
-            for protocol in settings.protocols
-            for classifier in settings.classifiers
-            for task in self._again(protocol, classifier)
-        ]
-        engine.run(TaskGraph([*first, *again]), factory, say, verbose)
+        tasks = list(self._tasks_of(self.arms, settings.seeds))
+        repeated_arms = 1 + min(settings.best, len(self.arms) - 1)
+        later_count = repeated_arms * len(settings.more_seeds) * len(self.folds)
+        later = {f"{name} to train": later_count for name in settings.classifiers}
+        engine.run(TaskGraph(tasks, later), factory, say, verbose)
+        # Only now the best arms are known.
+        for protocol in settings.protocols:
+            for classifier in settings.classifiers:
+                tasks += self._repetition_tasks(protocol, classifier)
+        engine.run(TaskGraph(tasks), factory, say, verbose)
 
     def task_factory(self) -> TaskFactory:
-        """Return the settings that an engine needs to run these tasks in other processes."""
-        reopen = functools.partial(reopened, self.settings)
+        """Return what a scheduler needs to recreate the tasks in other processes."""
+        reopen = functools.partial(recreate_task, self.settings)
         inputs = (("out", MANIFEST), ("out", "roots.json"))
         return TaskFactory(reopen, self.out, self.cache, inputs=inputs)
 
-    def task_at(self, name: str) -> Task:
+    def task_by_name(self, name: str) -> Task:
         """Return a task by its name.
 
         Args:
@@ -155,63 +162,68 @@ class Comparison:
         Raises:
             InputError: if there is no task of that name.
         """
-        settings, wanted = self.settings, self.cache / name
-        for _, task in self._tasks(self.arms, (*settings.seeds, *settings.more_seeds)):
-            if task.place == wanted:
+        folder = self.cache / name
+        seeds = (*self.settings.seeds, *self.settings.more_seeds)
+        for _, task in self._tasks_of(self.arms, seeds):
+            if task.place == folder:
                 return task
         raise InputError(f"`name` must be a task of this comparison. Received: {name}.")
 
-    def runs(self, protocol: str, classifier: str, arm: Arm) -> list[ClassifierRun]:
-        """Return the training runs of an arm, by seed and fold.
+    def finished_runs(self, protocol: str, classifier: str, arm: Arm) -> list[ClassifierRun]:
+        """Return the finished training runs of an arm, ordered by seed and fold.
 
-        A seed is left out unless its training runs are done in all folds. Only ``none`` and the
-        :meth:`best` arms have training runs with ``more_seeds``. Those of other arms may be in the
-        cache, but are left out.
+        A seed is left out unless its training runs are done in all folds. Runs with
+        ``settings.more_seeds`` are returned only for ``none`` and the arms of :meth:`best_arms`,
+        even if the cache has such runs of other arms from an earlier comparison.
         """
-        folds = [fold for fold in self.folds if fold.protocol == protocol]
-        found = []
         seeds = self.settings.seeds
         if self.settings.more_seeds and (
-            arm.name == NONE or arm in self.best(protocol, classifier)
+            arm.name == NONE or arm in self.best_arms(protocol, classifier)
         ):
             seeds = (*seeds, *self.settings.more_seeds)
+        finished = []
         for seed in seeds:
-            mine = [self.classifier_run(fold, classifier, arm, seed) for fold in folds]
-            if all(run.is_done for run in mine):
-                found += mine
-        return found
+            runs = [
+                self.classifier_run(fold, classifier, arm, seed)
+                for fold in self._folds_of(protocol)
+            ]
+            if all(run.is_done for run in runs):
+                finished += runs
+        return finished
 
-    def best(self, protocol: str, classifier: str) -> list[Arm]:
+    def best_arms(self, protocol: str, classifier: str) -> list[Arm]:
         """Return the arms with the highest mean UAR on the validation partitions, best first.
 
-        Only training runs with ``settings.seeds`` count. ``none`` is left out, and so are arms with
-        a missing training run. Test partitions are not used. Over all folds, however, the same
-        speakers are in validation and in test partitions.
+        At most ``settings.best`` arms are returned. Only training runs with ``settings.seeds``
+        count. ``none`` is left out, and so is an arm with a missing training run.
+
+        Test partitions are not used. However, a validation speaker of one fold is a test speaker of
+        another, so the choice is not independent of the test speakers.
         """
-        found = {}
+        uar_by_arm = {}
         for arm in self.arms:
-            mine = [
+            runs = [
                 self.classifier_run(fold, classifier, arm, seed)
-                for fold in self.folds
-                if fold.protocol == protocol
+                for fold in self._folds_of(protocol)
                 for seed in self.settings.seeds
             ]
-            if arm.name != NONE and all(run.is_done for run in mine):
-                found[arm] = np.mean([one.record()["validation_uar"] for one in mine])
-        return sorted(found, key=found.__getitem__, reverse=True)[: self.settings.best]
+            if arm.name != NONE and all(run.is_done for run in runs):
+                uar_by_arm[arm] = np.mean([run.record()["validation_uar"] for run in runs])
+        ranked = sorted(uar_by_arm, key=uar_by_arm.__getitem__, reverse=True)
+        return ranked[: self.settings.best]
 
     @property
     def failures(self) -> dict[str, str]:
-        """Reasons by title, for training runs that diverged or whose GAN diverged."""
+        """Why a training run failed, by its title; a run fails if it or its GAN diverged."""
         settings = self.settings
-        every = (
+        runs = (
             self.classifier_run(fold, classifier, arm, seed)
             for fold in self.folds
             for classifier in settings.classifiers
             for arm in self.arms
             for seed in (*settings.seeds, *settings.more_seeds)
         )
-        return {run.title: why for run in every if (why := run.failure)}
+        return {run.title: reason for run in runs if (reason := run.failure)}
 
     def classifier_run(self, fold: Fold, classifier: str, arm: Arm, seed: int) -> ClassifierRun:
         """Return a training run, done or not."""
@@ -220,14 +232,14 @@ class Comparison:
         trained_filter = self.trained_filter(fold) if settings.gated and uses_gan else None
         data = TrainingSet(arm, fold, settings, gans, trained_filter)
         reference = _REFERENCE, self.arms[0].name, settings.seeds[0]
-        keep = settings.gated and (classifier, arm.name, seed) == reference
-        keep_model = settings.keep_models or keep
+        is_filter_classifier = settings.gated and (classifier, arm.name, seed) == reference
+        keep_model = settings.keep_models or is_filter_classifier
         return ClassifierRun(classifier, data, seed, settings, self.cache, keep_model)
 
     def tasks(
         self, fold: Fold, arm: Arm, classifiers: Sequence[str], seeds: Sequence[int]
     ) -> Iterator[tuple[str, Task]]:
-        """Yield all tasks of an arm on a fold with their kinds, each after the tasks it needs.
+        """Yield pairs of kind and task for an arm on a fold, each task after those that it needs.
 
         Args:
             fold: a fold of the comparison.
@@ -235,24 +247,27 @@ class Comparison:
             classifiers: names of the classifiers to train.
             seeds: seeds of training runs.
         """
-        for part in self.views.parts(self.settings.speeds_of(arm)):
-            yield f"spectrograms at speed {part.speed:g}", part
+        for task in self.spectrograms.tasks(self.settings.speeds_of(arm)):
+            yield f"spectrograms at speed {task.speed:g}", task
         if arm.fill in GANS:
             if self.settings.gated:
                 yield f"{_REFERENCE} to train", self._reference_run(fold)
-            for gan in in_order(self.gans(arm.fill, fold)):
-                what = "of all clips" if gan.before is None and gan.name == "all" else "of a class"
-                yield f"{arm.fill} {what}", gan
+            for gan in in_training_order(self.gans(arm.fill, fold)):
+                is_of_all_clips = gan.pretrained_gan is None and gan.name == "all"
+                yield f"{arm.fill} {'of all clips' if is_of_all_clips else 'of a class'}", gan
         for classifier in classifiers:
             for seed in seeds:
                 yield f"{classifier} to train", self.classifier_run(fold, classifier, arm, seed)
 
     def gans(self, kind: str, fold: Fold) -> dict[str, GANRun]:
-        """Return the GANs of an arm's kind that a fold needs, by class."""
+        """Return the tasks of the GANs of a kind on a fold, by class, see ``gan_runs``."""
         return self._gans[kind, fold.protocol, fold.number]
 
-    def _tasks(self, arms: Sequence[Arm], seeds: Sequence[int]) -> Iterator[tuple[str, Task]]:
-        """Yield all tasks with their kinds, each after the tasks it needs.
+    def _folds_of(self, protocol: str) -> list[Fold]:
+        return [fold for fold in self.folds if fold.protocol == protocol]
+
+    def _tasks_of(self, arms: Sequence[Arm], seeds: Sequence[int]) -> Iterator[tuple[str, Task]]:
+        """Yield the tasks of some arms on all folds, see :meth:`tasks`.
 
         Arms without GANs come first, because they finish earliest.
         """
@@ -260,56 +275,57 @@ class Comparison:
             for fold in self.folds:
                 yield from self.tasks(fold, arm, self.settings.classifiers, seeds)
 
-    def _again(self, protocol: str, classifier: str) -> Iterator[tuple[str, Task]]:
+    def _repetition_tasks(self, protocol: str, classifier: str) -> Iterator[tuple[str, Task]]:
+        """Yield the tasks of ``none`` and of the best arms with ``settings.more_seeds``."""
         if not self.settings.more_seeds:
             return
-        for arm in (self.arms[0], *self.best(protocol, classifier)):
-            for fold in self.folds:
-                if fold.protocol == protocol:
-                    yield from self.tasks(fold, arm, [classifier], self.settings.more_seeds)
+        for arm in (self.arms[0], *self.best_arms(protocol, classifier)):
+            for fold in self._folds_of(protocol):
+                yield from self.tasks(fold, arm, [classifier], self.settings.more_seeds)
 
     def trained_filter(self, fold: Fold) -> TrainedFilter:
-        """Return the sample filter of a fold, whose classifier may have to be trained before."""
+        """Return the sample filter of a fold. Its classifier has to be trained before its use."""
         run = self._reference_run(fold)
         return TrainedFilter(fold, run.key, run.model_file)
 
     def _reference_run(self, fold: Fold) -> ClassifierRun:
         return self.classifier_run(fold, _REFERENCE, self.arms[0], self.settings.seeds[0])
 
-    def _leave_out_unfilled(self) -> str:
-        filling = [arm.name for arm in self.arms if arm.fill]
-        if not filling or any(fold.plan for fold in self.folds):
+    def _leave_out_filling_arms(self) -> str:
+        """Leave out the arms that fill up classes if no class is rare, and return a message."""
+        filling_names = [arm.name for arm in self.arms if arm.fill]
+        if not filling_names or any(fold.plan for fold in self.folds):
             return ""
         counts = self.folds[0].split.train.counts(self.settings.label_set)
-        why = f"nothing to fill for {', '.join(filling)}: " + nothing_rare(
+        message = f"nothing to fill for {', '.join(filling_names)}: " + nothing_rare(
             counts, self.settings.rare_below
         )
-        kept = tuple(arm for arm in self.arms if not arm.fill)
-        if len(kept) == 1 and not self.settings.keep_models:
+        other_arms = tuple(arm for arm in self.arms if not arm.fill)
+        if len(other_arms) == 1 and not self.settings.keep_models:
             raise InputError(
-                f"`arms` must have one that can be compared with none. Received: {why}. Raise "
+                f"`arms` must have one that can be compared with none. Received: {message}. Raise "
                 "`rare_below`, make classes rare with `rarify`, or choose arms that fill none."
             )
-        self.arms = kept
-        self.progress.say(f"! {why}")
-        return why
+        self.arms = other_arms
+        self.progress.say(f"! {message}")
+        return message
 
 
-def reopened(settings: ComparisonSettings, out: Path, cache: Path, name: str) -> Task:
-    """Recreate a task of a comparison, see :meth:`Comparison.task_at`.
+def recreate_task(settings: ComparisonSettings, out: Path, cache: Path, name: str) -> Task:
+    """Recreate a task of a comparison, see :meth:`Comparison.task_by_name`.
 
     Args:
         settings: settings of the comparison.
         out: the run folder, with the manifest.
-        cache: folder of all results, with the results that the task needs.
+        cache: folder of all results. It must have the results that the task needs.
         name: name of the task.
 
     Raises:
         InputError: if there is no such task.
     """
-    return _comparison(settings, out, cache).task_at(name)
+    return _cached_comparison(settings, out, cache).task_by_name(name)
 
 
 @functools.lru_cache(maxsize=1)
-def _comparison(settings: ComparisonSettings, out: Path, cache: Path) -> Comparison:
+def _cached_comparison(settings: ComparisonSettings, out: Path, cache: Path) -> Comparison:
     return Comparison(settings, out, cache, SilentProgress())

@@ -1,4 +1,4 @@
-"""Open a finished comparison or demo for the networks of one arm."""
+"""Open a finished comparison or demo, and return the networks of one arm for an export."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,12 +10,12 @@ from serkit.errors import InputError, check_choice
 from serkit.files import read_json
 from serkit.serialization import restored
 from serkit.studies.classifier_runs import ClassifierRun
-from serkit.studies.comparison import fixed
+from serkit.studies.comparison import fixed_settings
 from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.deployment import ClassifierToExport
 from serkit.studies.engine import Comparison
 from serkit.studies.folds import Fold
-from serkit.studies.run_folder import Run
+from serkit.studies.run_folder import RunFolder
 from serkit.studies.search_spaces import SETTINGS
 from serkit.tasks.graph import LocalEngine, TaskGraph
 
@@ -45,12 +45,15 @@ def read_finished(folder: Path) -> tuple[ComparisonSettings, dict[str, Any]]:
             f"{folder} is no finished run of serkit demo or serkit compare ({error}); valid is "
             "the folder that it was given as --out"
         ) from error
-    # The class of the settings follows from their kind, not from their values.
-    tuned = {kind: restored(SETTINGS[kind], one) for kind, one in values.get("tuned", {}).items()}
+    # The key of an entry, not its values, says of which class the settings are.
+    tuned = {
+        kind: restored(SETTINGS[kind], settings)
+        for kind, settings in values.get("tuned", {}).items()
+    }
     return replace(restored(ComparisonSettings, values | {"tuned": {}}), tuned=tuned), results
 
 
-def keep_networks(
+def open_classifier_to_export(
     folder: Path,
     arm: str | None = None,
     classifier: str | None = None,
@@ -58,16 +61,16 @@ def keep_networks(
     *,
     cache: Path | None = None,
 ) -> ClassifierToExport:
-    """Return an arm's networks on a fold; train those that were not saved, and save them.
+    """Open a run folder, and return an arm's networks on a fold, see :func:`classifier_to_export`.
 
-    ``serkit compare`` saves the predictions of its networks, but not the networks. The same clips
-    and seeds give the same networks again. ``serkit demo`` saves them.
+    ``serkit demo`` saves its networks. ``serkit compare`` saves only their predictions. Then the
+    networks are trained again and saved; the same clips and seeds give the same networks.
 
     Args:
         folder: run folder of a finished comparison or demo.
-        arm: as for :func:`networks_of`.
-        classifier: as for :func:`networks_of`.
-        fold: as for :func:`networks_of`.
+        arm: as for :func:`classifier_to_export`.
+        classifier: as for :func:`classifier_to_export`.
+        fold: as for :func:`classifier_to_export`.
         cache: folder of spectrograms, GANs and training runs; default: in the run folder. Missing
             results are computed again.
 
@@ -77,26 +80,26 @@ def keep_networks(
         ResumeError: if another process uses the folder.
     """
     settings, results = read_finished(folder)
-    with Run(folder, fixed(settings)) as run:
+    with RunFolder(folder, fixed_settings(settings)) as run:
         comparison = Comparison(replace(settings, keep_models=True), run.folder, cache)
-        return networks_of(comparison, results, arm, classifier, fold)
+        return classifier_to_export(comparison, results, arm, classifier, fold)
 
 
-def networks_of(
+def classifier_to_export(
     comparison: Comparison,
     results: Mapping[str, Any],
     arm: str | None = None,
     classifier: str | None = None,
     fold: int = 1,
 ) -> ClassifierToExport:
-    """Return an arm's networks on a fold for an export: one for each seed that it was trained with.
+    """Return an arm's networks on a fold, one for each seed of the arm's training runs.
 
-    Networks that are missing are trained.
+    Missing networks are trained.
 
     Args:
-        comparison: a comparison that was run, whose settings keep the networks.
+        comparison: a comparison that was run, with ``keep_models`` in its settings.
         results: from :func:`serkit.studies.results.make_results`.
-        arm: name of an arm, also as in :data:`DEMO_ARMS`; None for the arm with the highest UAR on
+        arm: name of an arm, or a key of :data:`DEMO_ARMS`; None for the arm with the highest UAR on
             the validation speakers.
         classifier: name of a classifier; None for the first classifier of the comparison.
         fold: number of the fold whose training partition is used.
@@ -113,45 +116,51 @@ def networks_of(
         arm = max(arms, key=lambda name: arms[name]["validation_uar"])
     arm = DEMO_ARMS.get(arm, arm)
     check_choice("arm", arm, arms)
-    chosen = next(one for one in comparison.arms if one.name == arm)
-    folds = {one.number: one for one in comparison.folds if one.protocol == protocol}
+    arm_of_comparison = next(candidate for candidate in comparison.arms if candidate.name == arm)
+    folds = {item.number: item for item in comparison.folds if item.protocol == protocol}
     check_choice("fold", str(fold), [str(number) for number in folds])
-    trained = _train(comparison, folds[fold], classifier, chosen, arms[arm]["seeds"])
-    parts = folds[fold].parts
-    known = {
+    partitions = folds[fold].parts
+    runs = _trained_runs(comparison, folds[fold], classifier, arm_of_comparison, arms[arm]["seeds"])
+    metadata = {
         "run": comparison.out.resolve().name,
         "arm": arm,
-        "protocol": f"{protocol}, {parts.split.detail or 'one split'}",
-        "leaky": parts.split.leaky,
-        "comparison": _of_comparison(settings, chosen, classifier, arms[arm]),
+        "protocol": f"{protocol}, {partitions.split.detail or 'one split'}",
+        "leaky": partitions.split.leaky,
+        "comparison": _comparison_metadata(settings, arm_of_comparison, classifier, arms[arm]),
     }
-    files = [one.model_file for one in trained]
-    generated = trained[0].data.added().generated
-    return ClassifierToExport(files, settings.spec, parts, known, generated, settings.seed)
+    return ClassifierToExport(
+        files=[run.model_file for run in runs],
+        spec=settings.spec,
+        partitions=partitions,
+        metadata=metadata,
+        generated=runs[0].data.added().generated,
+        seed=settings.seed,
+    )
 
 
-def _train(
+def _trained_runs(
     comparison: Comparison, fold: Fold, classifier: str, arm: Arm, seeds: list[int]
 ) -> list[ClassifierRun]:
+    """Train the networks that are not saved, and return the training runs of all seeds."""
     tasks = list(comparison.tasks(fold, arm, [classifier], seeds))
     progress = comparison.progress
     LocalEngine().run(TaskGraph(tasks), None, progress.say, progress.verbose)
-    trained = [comparison.classifier_run(fold, classifier, arm, seed) for seed in seeds]
-    for one in trained:
-        if not one.is_done:
-            raise InputError(f"{one.title} cannot be trained: {one.failure}")
-    return trained
+    runs = [comparison.classifier_run(fold, classifier, arm, seed) for seed in seeds]
+    for run in runs:
+        if not run.is_done:
+            raise InputError(f"{run.title} cannot be trained: {run.failure}")
+    return runs
 
 
-def _of_comparison(
-    settings: ComparisonSettings, arm: Arm, classifier: str, found: Mapping[str, Any]
+def _comparison_metadata(
+    settings: ComparisonSettings, arm: Arm, classifier: str, results: Mapping[str, Any]
 ) -> dict[str, Any]:
     return {
         "classifier": classifier,
         "meaning": arm.meaning,
         "everywhere": list(settings.everywhere),
-        "trainings": found["trainings"],
-        "speakers": len(found["uar_of_speakers"]),
-        "uar": found["uar"],
-        "verdict": None if arm.name == NONE else found["difference"]["verdict"],
+        "trainings": results["trainings"],
+        "speakers": len(results["uar_of_speakers"]),
+        "uar": results["uar"],
+        "verdict": None if arm.name == NONE else results["difference"]["verdict"],
     }

@@ -59,59 +59,67 @@ class GanKind:
 
     Attributes:
         build: function from settings and seed to a compiled GAN.
-        of_all: settings for pretraining on all training clips, except width and steps.
-        of_rare: settings for the clips of rare classes, except width and steps.
+        pretraining_settings: settings for pretraining on all training clips. Width and number of
+            steps are not used, see :meth:`settings`.
+        rare_settings: settings for training on clips of rare classes. Width and number of steps are
+            not used.
         conditional: whether one conditional GAN is trained on all rare classes, instead of one GAN
             per rare class.
-        longer: factor on the numbers of steps, for kinds that see fewer clips per step.
+        steps_factor: the numbers of steps of :class:`GanSizes` are multiplied by this factor. It is
+            above 1 for a kind that sees fewer clips per step than others.
         pretrained: whether training on rare classes starts from a GAN that was trained on all
-            training clips, if the comparison has pretraining.
-        whole_class: whether the batch size is limited to the number of clips.
+            training clips. Without effect if :attr:`GanSizes.pretraining` is 0.
+        limits_batch_size: whether the batch size is at most the number of clips.
     """
 
     build: Callable[[Any, int], GAN]
-    of_all: GANSettings
-    of_rare: GANSettings
+    pretraining_settings: GANSettings
+    rare_settings: GANSettings
     conditional: bool = False
-    longer: float = 1.0
+    steps_factor: float = 1.0
     pretrained: bool = True
-    whole_class: bool = False
+    limits_batch_size: bool = False
 
     def tuned(self, settings: GANSettings) -> "GanKind":
         """Return this kind with settings from a hyperparameter search.
 
-        The numbers of steps change so that the GAN sees as many examples as before.
+        ``steps_factor`` changes so that the GAN sees as many examples as with its own settings.
 
         Args:
-            settings: settings for rare classes. The settings for all clips are the same, except
-                that they keep their augmentation.
+            settings: settings for rare classes. They are also used for pretraining, except that the
+                augmentation of pretraining stays as it is.
         """
-        longer = self.longer * self.of_rare.examples_per_step / settings.examples_per_step
-        of_all = replace(settings, augment=self.of_all.augment)
-        return replace(self, of_all=of_all, of_rare=settings, longer=longer)
+        examples_per_step = self.rare_settings.examples_per_step
+        return replace(
+            self,
+            pretraining_settings=replace(settings, augment=self.pretraining_settings.augment),
+            rare_settings=settings,
+            steps_factor=self.steps_factor * examples_per_step / settings.examples_per_step,
+        )
 
-    def settings(self, sizes: GanSizes, rare: int, classes: int) -> GANSettings:
+    def settings(self, sizes: GanSizes, rare_count: int, class_count: int) -> GANSettings:
         """Return the settings of one GAN.
 
         Args:
-            sizes: width and steps.
-            rare: number of rare classes that the GAN is trained on; 0 for all training clips.
-            classes: number of classes of the fold.
+            sizes: width and numbers of steps.
+            rare_count: number of rare classes that the GAN is trained on; 0 for a GAN that is
+                pretrained on all training clips.
+            class_count: number of classes of the fold.
         """
-        base = self.of_rare if rare else self.of_all
+        base = self.rare_settings if rare_count else self.pretraining_settings
         # Only a conditional GAN is trained on several rare classes.
-        steps = rare * sizes.steps if rare else sizes.pretraining
-        steps = max(1, round(self.longer * steps)) if steps else 0
+        steps = rare_count * sizes.steps if rare_count else sizes.pretraining
+        steps = max(1, round(self.steps_factor * steps)) if steps else 0
         return replace(
             base,
             width=sizes.width,
             steps=steps,
             steps_per_epoch=min(base.steps_per_epoch, steps),
-            classes=classes if self.conditional else 0,
+            classes=class_count if self.conditional else 0,
         )
 
 
-# docs/gans.md gives the results of each of these settings.
+# docs/gans.md gives the results with each of these settings.
 _DCGAN = DCGAN_RECIPES[SMALL_DATA]
 _WGAN_GP = WGANGPSettings(
     batch_size=8,
@@ -122,15 +130,15 @@ _WGAN_GP = WGANGPSettings(
     ema=0.99,
     precision=fastest_precision(),
 )
-# Without masks: the generator of a WGAN-GP would learn to generate them.
-_MOVED = DiffAugmentSettings(time_mask=0.0, frequency_mask=0.0)
+# No masks, because the generator of a WGAN-GP would learn to generate masked spectrograms.
+_SHIFTS_ONLY = DiffAugmentSettings(time_mask=0.0, frequency_mask=0.0)
 KINDS = {
     DCGAN: GanKind(dcgan.DCGAN, _DCGAN, _DCGAN),
-    WGAN_GP: GanKind(WGANGP, _WGAN_GP, replace(_WGAN_GP, augment=_MOVED), longer=1.5),
+    WGAN_GP: GanKind(WGANGP, _WGAN_GP, replace(_WGAN_GP, augment=_SHIFTS_ONLY), steps_factor=1.5),
     CONDITIONAL: GanKind(dcgan.DCGAN, _DCGAN, _DCGAN, conditional=True),
 }
 """Kinds of GAN, by the names that arms use in ``fill``."""
 
 _REPORT = DCGAN_RECIPES[REPORT]
-REPORT_DCGAN = GanKind(dcgan.DCGAN, _REPORT, _REPORT, pretrained=False, whole_class=True)
+REPORT_DCGAN = GanKind(dcgan.DCGAN, _REPORT, _REPORT, pretrained=False, limits_batch_size=True)
 """DCGAN of the recipe ``report``, the settings of the 2021 report."""

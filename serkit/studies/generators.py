@@ -1,4 +1,4 @@
-"""The GANs of a fold, and their samples on disk."""
+"""Train the GANs of a fold, and generate and store their samples."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -35,13 +35,15 @@ class GANRun:
 
     Attributes:
         kind: key of :data:`serkit.studies.gan_kinds.KINDS`.
-        name: name of the class, ``all`` or ``rare``; used in folders and messages.
+        name: name of the class that the GAN is trained on; ``all`` for all training clips, or
+            ``rare`` for the clips of all rare classes. Used in folder names and messages.
         clips: clips that the GAN is trained on.
         settings: settings of the GAN.
         fold: fold that the clips belong to.
         seed: seed of the comparison.
         spec: settings of the spectrograms, as JSON values.
-        before: task of the GAN whose weights this GAN starts from; None starts from random weights.
+        pretrained_gan: task of the GAN whose weights this GAN starts from; None starts from random
+            weights.
         norms_alone: whether only the generator's batch normalisation is trained.
         folder: folder of all GANs.
     """
@@ -53,26 +55,27 @@ class GANRun:
     fold: Fold
     seed: int
     spec: dict[str, Any]
-    before: "GANRun | None"
+    pretrained_gan: "GANRun | None"
     norms_alone: bool
     folder: Path
 
     @cached_property
     def key(self) -> str:
         """Hash of all inputs that the trained generator depends on."""
-        # These entries are added only where they apply. So the keys of all other GANs stay valid.
-        more: dict[str, Any] = {"norms_alone": True} if self.norms_alone else {}
+        # These inputs were added later. They are left out where they do not apply, so that the keys
+        # of GANs that were trained before stay valid.
+        added_inputs: dict[str, Any] = {"norms_alone": True} if self.norms_alone else {}
         if self.settings.classes:
-            more["classes"] = self.fold.classes
+            added_inputs["classes"] = self.fold.classes
         return content_key(
-            **more,
+            **added_inputs,
             kind=self.kind,
             name=self.name,
             clips=clips_key(self.clips.clips, self.fold.label_set),
             settings=asdict(self.settings),
             seed=self.seed,
             spec=self.spec,
-            before=self.before.key if self.before else None,
+            before=self.pretrained_gan.key if self.pretrained_gan else None,
         )
 
     @property
@@ -88,8 +91,8 @@ class GANRun:
     @property
     def needs(self) -> tuple[Path, ...]:
         """Folders of the spectrograms and of the GAN whose weights this GAN starts from."""
-        before = (self.before.place,) if self.before else ()
-        return (*self.fold.views.needs([1.0]), *before)
+        spectrograms = self.fold.spectrograms.task_folders([1.0])
+        return (*spectrograms, self.pretrained_gan.place) if self.pretrained_gan else spectrograms
 
     @property
     def is_done(self) -> bool:
@@ -97,14 +100,14 @@ class GANRun:
 
     @property
     def failure(self) -> str | None:
-        """Why the training run of this GAN or of its predecessor failed; None if neither failed."""
-        return (self.before and self.before.failure) or failure_at(self.place)
+        """Why this GAN or the pretrained GAN failed to train; None if neither failed."""
+        return (self.pretrained_gan and self.pretrained_gan.failure) or failure_at(self.place)
 
     @property
     def speakers(self) -> frozenset[str]:
-        """Speakers that the generator was trained on, including those of its predecessors."""
-        own = frozenset(self.clips.speakers())
-        return own | self.before.speakers if self.before else own
+        """Speakers that the generator was trained on, including those of the pretrained GAN."""
+        speakers = frozenset(self.clips.speakers())
+        return speakers | self.pretrained_gan.speakers if self.pretrained_gan else speakers
 
     def run(self, verbose: int) -> None:
         """Train the GAN, or resume its training run, and store the generator.
@@ -112,8 +115,8 @@ class GANRun:
         Raises:
             LeakError: if a clip may not be used for fitting.
         """
-        parts = self.fold.parts
-        real = parts.to_fit(self.clips)
+        partitions = self.fold.parts
+        real = partitions.to_fit(self.clips)
         seed = derive_seed(self.seed, "gan", self.kind, self.name)
         gan = KINDS[self.kind].build(self.settings, seed)
         if self.norms_alone:
@@ -124,14 +127,14 @@ class GANRun:
             self.fold.split.speakers,
             seed,
             self.place,
-            init_from=self.before.place if self.before else None,
+            init_from=self.pretrained_gan.place if self.pretrained_gan else None,
             verbose=verbose,
         )
-        labels = parts.classes if self.settings.classes else (self.name,)
+        labels = partitions.classes if self.settings.classes else (self.name,)
         speakers = tuple(sorted(self.speakers))
         card = GeneratorCard(labels, speakers, len(self.clips), gan.name, self.spec)
         store_generator(gan.sampler, card, self.place)
-        # Otherwise the graphs of hundreds of networks would accumulate in one process.
+        # Without this, the graphs of hundreds of networks would accumulate in one process.
         keras.utils.clear_session()
 
     def load(self) -> StoredGenerator:
@@ -145,43 +148,49 @@ def gan_runs(
     """Return the task of the GAN that generates each class of a fold's plan, by class.
 
     Args:
-        kind: key of :data:`serkit.studies.gan_kinds.KINDS`. A conditional GAN is one task for all
-            classes.
+        kind: key of :data:`serkit.studies.gan_kinds.KINDS`. For a conditional GAN, all classes have
+            the same task.
         fold: a fold of the comparison.
         settings: settings of the comparison.
         folder: folder of all GANs.
     """
-    recipe, labels, train = settings.gan_kind(kind), list(fold.plan), fold.split.train
+    gan_kind, labels, train = settings.gan_kind(kind), list(fold.plan), fold.split.train
 
-    def run(name: str, clips: Corpus, rare: int, before: GANRun | None) -> GANRun:
-        own = recipe.settings(settings.gans, rare, len(fold.classes))
-        if recipe.whole_class and isinstance(own, DCGANSettings):
-            own = limit_batch(own, len(clips))
+    def gan_run(
+        name: str, clips: Corpus, rare_count: int, pretrained_gan: GANRun | None = None
+    ) -> GANRun:
+        gan_settings = gan_kind.settings(settings.gans, rare_count, len(fold.classes))
+        if gan_kind.limits_batch_size and isinstance(gan_settings, DCGANSettings):
+            gan_settings = limit_batch(gan_settings, len(clips))
         return GANRun(
             kind,
             name,
             clips,
-            settings=own,
+            settings=gan_settings,
             fold=fold,
             seed=settings.seed,
             spec=asdict(settings.spec),
-            before=before,
-            norms_alone=before is not None and settings.gans.tuned == NORMS,
+            pretrained_gan=pretrained_gan,
+            norms_alone=pretrained_gan is not None and settings.gans.tuned == NORMS,
             folder=folder,
         )
 
-    pretrained = labels and recipe.pretrained and settings.gans.pretraining
-    before = run("all", train, 0, None) if pretrained else None
-    if labels and recipe.conditional:
+    if not labels:
+        return {}
+    has_pretraining = gan_kind.pretrained and settings.gans.pretraining
+    pretrained_gan = gan_run("all", train, 0) if has_pretraining else None
+    if gan_kind.conditional:
         clips = train.where(lambda clip: clip.label(fold.label_set) in labels)
-        return dict.fromkeys(labels, run("rare", clips, len(labels), before))
-    return {label: run(label, fold.rare(label), 1, before) for label in labels}
+        return dict.fromkeys(labels, gan_run("rare", clips, len(labels), pretrained_gan))
+    return {
+        label: gan_run(label, fold.training_clips(label), 1, pretrained_gan) for label in labels
+    }
 
 
-def in_order(gans: Mapping[str, GANRun]) -> list[GANRun]:
-    """Return the tasks of :func:`gan_runs`, each once and after the GAN that it starts from."""
-    every = (one for gan in gans.values() for one in (gan.before, gan))
-    return list(dict.fromkeys(one for one in every if one is not None))
+def in_training_order(gans: Mapping[str, GANRun]) -> list[GANRun]:
+    """Return the tasks of :func:`gan_runs`, each once and after its pretrained GAN."""
+    pairs = [(gan.pretrained_gan, gan) for gan in gans.values()]
+    return list(dict.fromkeys(gan for pair in pairs for gan in pair if gan is not None))
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,28 +214,28 @@ class TrainedFilter:
 
     @cached_property
     def sample_filter(self) -> SampleFilter:
-        """The sample filter. It is not stored on disk, because fitting takes about a second.
+        """The sample filter. Fitting takes about a second, so the filter is not stored on disk.
 
         Raises:
             LeakError: if a clip may not be used for fitting.
         """
-        train, parts = self.fold.split.train, self.fold.parts
+        train, partitions = self.fold.split.train, self.fold.parts
         return SampleFilter.fit(
             keras.models.load_model(self.model_file),
-            parts.to_fit(train),
+            partitions.to_fit(train),
             [clip.speaker for clip in train.clips],
-            parts.classes,
+            partitions.classes,
             self.fold.split.speakers,
         )
 
 
-# Written if the sample filter accepted no sample, so that sampling is not repeated.
-_NOTHING = "nothing.json"
+# This file is written if the sample filter accepted no sample, so that sampling is not repeated.
+_NO_SAMPLES_FILE = "nothing.json"
 
 
 @dataclass(frozen=True)
-class Samples:
-    """Generated samples of one class, stored on disk.
+class GeneratedSamples:
+    """Generated samples of one class, stored in the folder of their GAN.
 
     Attributes:
         gan: finished task of the GAN.
@@ -246,64 +255,66 @@ class Samples:
     @property
     def place(self) -> Path:
         """Folder of the samples."""
-        # With a sample filter, the number of generated samples depends on the requested number.
-        gated = f"-{self.trained_filter.key}-{self.count}" if self.trained_filter else ""
-        return self.gan.place / "samples" / f"{self.label}-{self.seed}{gated}"
+        # With a sample filter, the samples depend on the filter and on the requested number.
+        # Without one, the first samples of a larger set can be used.
+        suffix = f"-{self.trained_filter.key}-{self.count}" if self.trained_filter else ""
+        return self.gan.place / "samples" / f"{self.label}-{self.seed}{suffix}"
 
-    def examples(self, number: int) -> Examples:
+    def examples(self, class_number: int) -> Examples:
         """Return the samples as labelled examples; generate them if they are not stored yet.
 
         The examples' speakers are those that the GAN was trained on.
 
         Args:
-            number: number of the class.
+            class_number: class number that the samples are labelled with.
 
         Raises:
             SerkitError: if the generator cannot be read.
         """
         # If several training runs need the same samples, only one process generates them.
         with alone_in(self.place):
-            found = self._kept()
-            if found is None and not (self.place / _NOTHING).exists():
-                self._sample()
-                found = self._kept()
-        if found is None:
+            stored = self._read()
+            if stored is None and not (self.place / _NO_SAMPLES_FILE).exists():
+                self._generate_and_store()
+                stored = self._read()
+        if stored is None:
             # The sample filter accepted no sample.
             shape = (0, *self.gan.fold.parts.shape)
             return Examples(np.zeros(shape, np.float32), self.gan.speakers, np.zeros(0, int))
-        spectrograms, origin = found
-        labels = np.full(len(spectrograms), number)
+        spectrograms, origin = stored
+        labels = np.full(len(spectrograms), class_number)
         return Examples(spectrograms, frozenset(origin.speakers), labels)
 
-    def _kept(self) -> tuple[npt.NDArray[Any], Origin] | None:
+    def _read(self) -> tuple[npt.NDArray[Any], Origin] | None:
         try:
             spectrograms, origin = read_synthetic_set(self.place)
         except SerkitError:
             return None
-        # With a sample filter, fewer samples than requested are a valid result.
+        # Without a sample filter, fewer samples than requested are those of an earlier, smaller
+        # request. With a filter they are a valid result.
         if len(spectrograms) < self.count and self.trained_filter is None:
             return None
         return spectrograms[: self.count], origin
 
-    def _sample(self) -> None:
-        stored = self.gan.load()
+    def _generate_and_store(self) -> None:
+        generator = self.gan.load()
         sample_filter = self.trained_filter.sample_filter if self.trained_filter else None
         samples = sample_filtered(
-            stored.network,
+            generator.network,
             self.count,
             self.seed,
             self.label,
             sample_filter,
-            class_number=stored.class_number(self.label),
+            class_number=generator.class_number(self.label),
             strict=False,
             say=print if self.trained_filter else None,
         )
         if len(samples.sample_indices):
-            origin = self._origin(stored.card, samples)
-            numbers = samples.sample_indices.tolist()
-            write_synthetic_set(self.place, samples.spectrograms, numbers, origin)
+            origin = self._origin(generator.card, samples)
+            sample_indices = samples.sample_indices.tolist()
+            write_synthetic_set(self.place, samples.spectrograms, sample_indices, origin)
         else:
-            write_json(self.place / _NOTHING, {"tried": samples.tried})
+            write_json(self.place / _NO_SAMPLES_FILE, {"tried": samples.tried})
 
     def _origin(self, card: GeneratorCard, samples: FilteredSamples) -> Origin:
         return Origin(

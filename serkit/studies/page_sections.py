@@ -20,11 +20,12 @@ from serkit.reporting.gan_figures import mp3, what_is_flat
 from serkit.reporting.page import Section, Sound, Table
 from serkit.seeds import derive_seed
 from serkit.studies.engine import Comparison
-from serkit.studies.exports import per_cent, signed_interval
+from serkit.studies.exports import format_per_cent, format_signed_interval
 from serkit.studies.folds import Fold
-from serkit.studies.generators import GANRun, in_order
+from serkit.studies.generators import GANRun, in_training_order
 
-_SPECTROGRAMS, _SOUNDS, _CLASSES = 5, 3, 4
+# Numbers of classes in the sections about GANs, and of spectrograms and sounds per class.
+_CLASS_COUNT, _SPECTROGRAM_COUNT, _SOUND_COUNT = 4, 5, 3
 
 
 def recording_sections(comparison: Comparison, results: Mapping[str, Any]) -> Iterator[Section]:
@@ -34,65 +35,69 @@ def recording_sections(comparison: Comparison, results: Mapping[str, Any]) -> It
         comparison: the finished comparison.
         results: from :func:`serkit.studies.results.make_results`.
     """
-    yield _balance(comparison, results)
-    yield _spectrogram(comparison)
+    yield _class_balance_section(comparison, results)
+    yield _spectrogram_section(comparison)
     if gap := results.get("gap"):
         rows = [
-            [f"{classifier}, {arm}", signed_interval({"value": value, "low": None, "high": None})]
+            [
+                f"{classifier}, {arm}",
+                format_signed_interval({"value": value, "low": None, "high": None}),
+            ]
             for classifier, arms in gap.items()
             for arm, value in arms.items()
         ]
         text = "How much higher the UAR is if test speakers are also training speakers."
         yield Section("Leaky beside honest", [text], [Table(["", "points"], rows)])
     if (probe := results.get("corpora")) and "uar" in probe:
-        rows = [[name, per_cent(recall)] for name, recall in probe["recalls"].items()]
+        rows = [[name, format_per_cent(recall)] for name, recall in probe["recalls"].items()]
         text = (
             f"A linear classifier predicts the corpus of unseen speakers from means and deviations "
-            f"of the spectrogram's bands: UAR {per_cent(probe['uar'])} %, where guessing gives "
-            f"{per_cent(probe['chance'])} %. If corpora are this easy to recognise, a classifier "
-            "may learn the corpus instead of the emotion."
+            f"of the spectrogram's bands: UAR {format_per_cent(probe['uar'])} %, where guessing "
+            f"gives {format_per_cent(probe['chance'])} %. If corpora are this easy to recognise, a "
+            "classifier may learn the corpus instead of the emotion."
         )
         yield Section("Which corpus is it?", [text], [Table(["recall, per cent", ""], rows)])
-    for corpus, known in results.get("listeners", {}).items():
-        yield _beside_listeners(results, corpus, known)
+    for corpus, listeners in results.get("listeners", {}).items():
+        yield _listeners_section(results, corpus, listeners)
 
 
-def _balance(comparison: Comparison, results: Mapping[str, Any]) -> Section:
+def _class_balance_section(comparison: Comparison, results: Mapping[str, Any]) -> Section:
     corpus, label_set = comparison.corpus, comparison.settings.label_set
     rejected = pd.read_csv(comparison.out / "rejected.csv")
-    first = f", the first because: {rejected['reason'][0]}" if len(rejected) else ""
+    reason = f", the first because: {rejected['reason'][0]}" if len(rejected) else ""
     text = (
         f"{counted(len(corpus), 'usable clip')} of {counted(len(corpus.speakers()), 'speaker')}; "
-        f"files rejected: {rejected['files'].sum()}{first}."
+        f"files rejected: {rejected['files'].sum()}{reason}."
     )
-    fold = next(iter(results["protocols"].values()))["folds"][0]
-    drawing = {
+    first_fold = next(iter(results["protocols"].values()))["folds"][0]
+    section_figures = {
         "balance-corpus": (
             figures.balance(corpus.counts(label_set)),
             "All clips by class (2021 report, figure 13).",
         ),
         "balance": (
-            figures.balance(fold["training_clips"], fold["added"]),
+            figures.balance(first_fold["training_clips"], first_fold["added"]),
             "Training clips of the first fold, and what arms that fill classes add (2021 report, "
             "figure 18).",
         ),
     }
     rows = [
-        [f"{protocol}, {one['detail'] or 'one split'}"]
-        + [f"{part['clips']} of {part['speakers']}" for part in one["parts"].values()]
-        + [str(sum(one["added"].values()))]
-        for protocol, found in results["protocols"].items()
-        for one in found["folds"]
+        [f"{protocol}, {fold['detail'] or 'one split'}"]
+        + [f"{part['clips']} of {part['speakers']}" for part in fold["parts"].values()]
+        + [str(sum(fold["added"].values()))]
+        for protocol, protocol_results in results["protocols"].items()
+        for fold in protocol_results["folds"]
     ]
     table = Table(["fold", "training clips, speakers", "validation", "test", "added"], rows)
-    return Section("What is in the recordings", [text], [table], drawing)
+    return Section("What is in the recordings", [text], [table], section_figures)
 
 
-def _spectrogram(comparison: Comparison) -> Section:
-    """Show a training clip of the rarest class of the first fold."""
+def _spectrogram_section(comparison: Comparison) -> Section:
+    """Return a section that shows a training clip of the rarest class of the first fold."""
     spec, fold = comparison.settings.spec, comparison.folds[0]
     counts = fold.split.train.counts(fold.label_set)
-    clip = fold.rare(min(counts, key=counts.__getitem__)).clips[0]
+    rarest_class = min(counts, key=counts.__getitem__)
+    clip = fold.training_clips(rarest_class).clips[0]
     seconds = spec.samples / spec.sample_rate
     samples, rate = soundfile.read(fold.corpus.file(clip), dtype="float32", always_2d=True)
     figure = figures.waveform_and_spectrogram(
@@ -116,7 +121,10 @@ def _spectrogram(comparison: Comparison) -> Section:
 
 
 def cropped(samples: npt.NDArray[Any], length: int) -> npt.NDArray[Any]:
-    """Crop or pad as :func:`serkit.audio.loading.fit_length` does, at the file's own sample rate.
+    """Crop or pad a waveform on both sides to a length.
+
+    :func:`serkit.audio.loading.fit_length` does the same after resampling. This function works at
+    the sample rate of the file.
 
     Args:
         samples: waveform ``(samples,)``.
@@ -124,20 +132,27 @@ def cropped(samples: npt.NDArray[Any], length: int) -> npt.NDArray[Any]:
     """
     start = max(len(samples) - length, 0) // 2
     samples = samples[start : start + length]
-    before = (length - len(samples)) // 2
-    return np.pad(samples, (before, length - len(samples) - before))
+    padding = length - len(samples)
+    return np.pad(samples, (padding // 2, padding - padding // 2))
 
 
-def _beside_listeners(results: Mapping[str, Any], corpus: str, known: Mapping[str, Any]) -> Section:
-    arms = next(iter(next(iter(results["protocols"].values()))["classifiers"].values()))["arms"]
-    found = arms[NONE]["recalls"]
+def _listeners_section(
+    results: Mapping[str, Any], corpus: str, listeners: Mapping[str, Any]
+) -> Section:
+    first_protocol = next(iter(results["protocols"].values()))
+    first_classifier = next(iter(first_protocol["classifiers"].values()))
+    model_recalls = first_classifier["arms"][NONE]["recalls"]
     rows = [
-        [label, per_cent(recall), per_cent(found[label]["value"]) if label in found else ""]
-        for label, recall in known["recalls"].items()
+        [
+            label,
+            format_per_cent(recall),
+            format_per_cent(model_recalls[label]["value"]) if label in model_recalls else "",
+        ]
+        for label, recall in listeners["recalls"].items()
     ]
     text = (
-        f"{known['source']}: {per_cent(known['accuracy'])} % of clips. The model's recalls are of "
-        "all corpora together, so that this is a reference, not a contest."
+        f"{listeners['source']}: {format_per_cent(listeners['accuracy'])} % of clips. The model's "
+        "recalls are of all corpora together, so that this is a reference, not a contest."
     )
     return Section(
         f"What listeners make of {corpus}",
@@ -156,52 +171,53 @@ def gan_section(comparison: Comparison) -> list[Section]:
     """
     fold = comparison.folds[0]
     arms = [arm for arm in comparison.arms if arm.fill in GANS] if fold.plan else []
-    return [_of_kind(comparison, fold, arm) for arm in arms]
+    return [_arm_gans_section(comparison, fold, arm) for arm in arms]
 
 
-def _of_kind(comparison: Comparison, fold: Fold, arm: Arm) -> Section:
+def _arm_gans_section(comparison: Comparison, fold: Fold, arm: Arm) -> Section:
     gans = comparison.gans(arm.fill, fold)
-    labels = list(fold.plan)[:_CLASSES]
-    seed = derive_seed(comparison.settings.seed, "examples")
-    pairs, sounds = {}, {}
+    labels = list(fold.plan)[:_CLASS_COUNT]
+    spec, seed = comparison.settings.spec, derive_seed(comparison.settings.seed, "examples")
+    real_and_generated, sounds = {}, {}
     for label in labels:
-        real = fold.parts.some(label, _SPECTROGRAMS)
-        made = _made(gans[label], label, seed)
-        pairs[label] = real[..., 0], made[..., 0]
-        spec = comparison.settings.spec
+        real = fold.parts.evenly_spaced(label, _SPECTROGRAM_COUNT)
+        generated = _generated_samples(gans[label], label, seed)
+        real_and_generated[label] = real[..., 0], generated[..., 0]
         sounds[f"{label}: real, then generated"] = [
-            *_heard(real, spec, "real"),
-            *_heard(made, spec, "generated"),
+            *_sounds(real, spec, "real"),
+            *_sounds(generated, spec, "generated"),
         ]
-    shown = [gan for gan in in_order(gans) if gan.name in ("all", "rare", *labels)]
     histories = {
-        gan.name: pd.read_csv(gan.place / "history.csv").to_dict("records") for gan in shown
+        gan.name: pd.read_csv(gan.place / "history.csv").to_dict("records")
+        for gan in in_training_order(gans)
+        if gan.name in ("all", "rare", *labels)
     }
-    draw = gan_figures.critic_curves if arm.fill == WGAN_GP else gan_figures.gan_losses
-    drawing: dict[str, Any] = {
+    loss_figure = gan_figures.critic_curves if arm.fill == WGAN_GP else gan_figures.gan_losses
+    flat_classes = " ".join(what_is_flat(real_and_generated))
+    section_figures: dict[str, Any] = {
         f"real-and-{arm.name}": (
-            gan_figures.real_beside_generated(pairs),
+            gan_figures.real_beside_generated(real_and_generated),
             "Training clips to the left, samples to the right; first fold. Contrast is the "
-            f"deviation of the values in a spectrogram. {' '.join(what_is_flat(pairs))}",
+            f"deviation of the values in a spectrogram. {flat_classes}",
         ),
-        f"losses-{arm.name}": (draw(histories), "Losses of the first fold's GANs."),
+        f"losses-{arm.name}": (loss_figure(histories), "Losses of the first fold's GANs."),
     }
     text = (
         "Both kinds of sound were made from spectrograms, so that they differ in these alone. "
         "Samples are the first ones of their generator, not chosen."
     )
-    return Section(f"What the GANs of {arm.name} make", [text], [], drawing, sounds)
+    return Section(f"What the GANs of {arm.name} make", [text], [], section_figures, sounds)
 
 
-def _made(gan: GANRun, label: str, seed: int) -> npt.NDArray[Any]:
-    stored = gan.load()
-    number = stored.class_number(label)
-    numbers = None if number is None else np.array([number])
-    return sample(stored.network, _SPECTROGRAMS, seed, numbers)
+def _generated_samples(gan: GANRun, label: str, seed: int) -> npt.NDArray[Any]:
+    generator = gan.load()
+    class_number = generator.class_number(label)
+    class_numbers = None if class_number is None else np.array([class_number])
+    return sample(generator.network, _SPECTROGRAM_COUNT, seed, class_numbers)
 
 
-def _heard(spectrograms: npt.NDArray[Any], spec: SpectrogramSpec, kind: str) -> list[Sound]:
-    waves = griffin_lim(tf.constant(spectrograms[:_SOUNDS]), spec).numpy()
+def _sounds(spectrograms: npt.NDArray[Any], spec: SpectrogramSpec, kind: str) -> list[Sound]:
+    waves = griffin_lim(tf.constant(spectrograms[:_SOUND_COUNT]), spec).numpy()
     return [
         Sound(f"{kind} {number}", mp3(wave, spec.sample_rate))
         for number, wave in enumerate(waves, 1)

@@ -30,7 +30,7 @@ def require_readable(files: Iterable[Path]) -> None:
     """Check that this machine can read some recordings.
 
     Args:
-        files: paths of the recordings.
+        files: paths of recordings.
 
     Raises:
         RecordingError: if a file is missing or not readable; the message names it.
@@ -44,30 +44,30 @@ def require_readable(files: Iterable[Path]) -> None:
 
 
 def live_spectrograms(
-    corpus: Corpus, kept: Rows, spec: SpectrogramSpec, augmentation: WaveAugmentation
+    corpus: Corpus, spectrograms: Rows, spec: SpectrogramSpec, augmentation: WaveAugmentation
 ) -> LiveSpectrograms:
     """Read waveforms and return spectrograms whose training batches are computed from them.
 
     Args:
         corpus: audited clips.
-        kept: precomputed spectrograms of the clips, in the same order.
+        spectrograms: precomputed spectrograms of the clips, in the same order.
         spec: settings of the spectrograms.
-        augmentation: augmentation of the waveforms, drawn anew at each step.
+        augmentation: augmentation of the waveforms, with new random values at each step.
 
     Raises:
         RecordingError: if a recording cannot be read; the message names it.
     """
     require_readable(map(corpus.file, corpus.clips))
     waveforms = read_waveforms(corpus, spec)
-    return LiveSpectrograms(kept, waveforms, spec, augmentation, accelerator())
+    return LiveSpectrograms(spectrograms, waveforms, spec, augmentation, accelerator())
 
 
 class Partitions:
-    """Spectrograms and labels of any subset of a corpus.
+    """Spectrograms and labels of the partitions of a split, or of any other clips of a corpus.
 
     Args:
         corpus: audited clips.
-        split: partitions of the clips.
+        split: training, validation and test partition.
         spectrograms: spectrograms of all clips ``(clips, frames, bins, 1)``, in the corpus' order.
         label_set: ``emotion`` or ``gender_emotion``.
 
@@ -86,7 +86,7 @@ class Partitions:
         self.split: Split = split
         self.label_set: str = label_set
         self._spectrograms = spectrograms
-        self._rows = {(clip.root, clip.path): row for row, clip in enumerate(corpus.clips)}
+        self._position_by_clip = {(clip.root, clip.path): i for i, clip in enumerate(corpus.clips)}
         self.classes: tuple[str, ...] = corpus.classes(label_set)
 
     @property
@@ -99,30 +99,35 @@ class Partitions:
         """Return the same clips and spectrograms with another split."""
         return Partitions(self.corpus, split, self._spectrograms, self.label_set)
 
-    def of(self, part: Corpus) -> npt.NDArray[Any]:
+    def of(self, clips: Corpus) -> npt.NDArray[Any]:
         """Return the spectrograms ``(clips, frames, bins, 1)`` of some clips, in their order."""
-        return self._spectrograms[[self._rows[clip.root, clip.path] for clip in part.clips]]
+        return self._spectrograms[self._positions(clips)]
 
-    def examples(self, part: Corpus) -> Examples:
+    def examples(self, clips: Corpus) -> Examples:
         """Return some clips as examples; spectrograms on disk are read only when they are used."""
-        rows = [self._rows[clip.root, clip.path] for clip in part.clips]
-        kept = self._spectrograms
-        found = kept[rows] if isinstance(kept, np.ndarray) else kept.select(rows)
-        return Examples(found, frozenset(part.speakers()), self.labels(part))
+        positions, spectrograms = self._positions(clips), self._spectrograms
+        if isinstance(spectrograms, np.ndarray):
+            selected = spectrograms[positions]
+        else:
+            selected = spectrograms.select(positions)
+        return Examples(selected, frozenset(clips.speakers()), self.labels(clips))
 
-    def to_fit(self, part: Corpus) -> Examples:
+    def to_fit(self, clips: Corpus) -> Examples:
         """Return some clips as examples for fitting a model.
 
         Raises:
             LeakError: if a clip may not be used for fitting.
         """
-        self.split.require_training(part.clips)
-        return self.examples(part)
+        self.split.require_training(clips.clips)
+        return self.examples(clips)
 
-    def labels(self, part: Corpus) -> npt.NDArray[Any]:
+    def labels(self, clips: Corpus) -> npt.NDArray[Any]:
         """Return the class numbers ``(clips,)`` of some clips, in their order."""
-        numbers = {label: number for number, label in enumerate(self.classes)}
-        return np.array([numbers[label] for label in part.labels(self.label_set)])
+        number_by_label = {label: number for number, label in enumerate(self.classes)}
+        return np.array([number_by_label[label] for label in clips.labels(self.label_set)])
+
+    def _positions(self, clips: Corpus) -> list[int]:
+        return [self._position_by_clip[clip.root, clip.path] for clip in clips.clips]
 
     def fit(
         self,
@@ -135,12 +140,12 @@ class Partitions:
         callbacks: Sequence[keras.callbacks.Callback] = (),
         verbose: int = 0,
     ) -> None:
-        """Train a model on the training partition, and remove the checkpoint of the training run.
+        """Train a model on the training partition; remove the run's checkpoint at the end.
 
         Args:
             model: model from spectrograms to logits.
             settings: training settings.
-            seed: seed of order, dropout and augmentation.
+            seed: seed of the order of examples, dropout and augmentation.
             folder: folder of the training run; an interrupted run resumes from there.
             augment: augmentation of training batches.
             callbacks: Keras callbacks.
@@ -165,18 +170,19 @@ class Partitions:
         )
         remove_checkpoint(folder)
 
-    def rare(self, label: str) -> Corpus:
+    def training_clips(self, label: str) -> Corpus:
         """Return the training clips of one class."""
         return self.split.train.where(lambda clip: clip.label(self.label_set) == label)
 
-    def some(self, label: str, count: int) -> npt.NDArray[Any]:
-        """Return spectrograms of up to ``count`` training clips of a class, evenly spaced in order.
+    def evenly_spaced(self, label: str, count: int) -> npt.NDArray[Any]:
+        """Return spectrograms of up to ``count`` training clips of a class.
 
-        The clips are therefore spread over the speakers of the class.
+        The clips are evenly spaced in the order of the corpus. Therefore they are spread over the
+        speakers of the class.
         """
-        clips = self.rare(label).clips
-        rows = np.unique(np.linspace(0, len(clips) - 1, count).round().astype(int))
-        return self.of(Corpus(tuple(clips[row] for row in rows), self.corpus.roots))
+        clips = self.training_clips(label).clips
+        positions = np.unique(np.linspace(0, len(clips) - 1, count).round().astype(int))
+        return self.of(Corpus(tuple(clips[i] for i in positions), self.corpus.roots))
 
 
 def remove_checkpoint(folder: Path) -> None:
@@ -185,21 +191,21 @@ def remove_checkpoint(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def predict_partition(model: keras.Model, parts: Partitions, part: Corpus) -> pd.DataFrame:
+def predict_clips(model: keras.Model, partitions: Partitions, clips: Corpus) -> pd.DataFrame:
     """Predict the classes of some clips.
 
     Args:
         model: model from spectrograms to logits ``(batch, classes)``.
-        parts: spectrograms and labels of a corpus that contains the clips.
-        part: clips to predict.
+        partitions: spectrograms and labels of a corpus that contains the clips.
+        clips: clips to predict.
 
     Returns:
         A table with one row per clip: ``root``, ``path``, ``corpus``, ``speaker``, ``gender``,
         ``truth`` and ``predicted`` (labels), and the logits ``logit_<label>``.
     """
-    logits = model.predict(parts.of(part), batch_size=64, verbose=0)
-    clips = {name: [getattr(clip, name) for clip in part.clips] for name in CLIP_COLUMNS}
-    clips["truth"] = part.labels(parts.label_set)
-    clips["predicted"] = [parts.classes[number] for number in logits.argmax(axis=1)]
-    values = pd.DataFrame(logits, columns=[f"logit_{label}" for label in parts.classes])
-    return pd.concat([pd.DataFrame(clips), values], axis=1)
+    logits = model.predict(partitions.of(clips), batch_size=64, verbose=0)
+    columns = {name: [getattr(clip, name) for clip in clips.clips] for name in CLIP_COLUMNS}
+    columns["truth"] = clips.labels(partitions.label_set)
+    columns["predicted"] = [partitions.classes[number] for number in logits.argmax(axis=1)]
+    logit_names = [f"logit_{label}" for label in partitions.classes]
+    return pd.concat([pd.DataFrame(columns), pd.DataFrame(logits, columns=logit_names)], axis=1)

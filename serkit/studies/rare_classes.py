@@ -95,7 +95,7 @@ class RareClasses:
         for label in settings.labels:
             check_choice("label", label, self.parts.classes)
         self.real: dict[str, Examples] = {
-            label: self.parts.to_fit(self.parts.rare(label)).in_memory()
+            label: self.parts.to_fit(self.parts.training_clips(label)).in_memory()
             for label in settings.labels
         }
         self.training: Examples = self.parts.to_fit(split.train)

@@ -1,4 +1,4 @@
-"""The run folder: settings, versions, and a lock."""
+"""The run folder: its settings, the versions of packages, and a lock."""
 
 import importlib.metadata
 import platform
@@ -28,20 +28,21 @@ _PACKAGES = (
 )
 
 
-class Run:
+class RunFolder:
     """Run folder from which an interrupted run can be resumed.
 
-    The folder holds ``settings.json`` and ``versions.json``, beside what the run writes.
+    The folder holds ``settings.json``, ``versions.json`` and the files that the run writes.
 
-    Use this class in a ``with`` statement, which locks the folder. If an InputError leaves the
-    statement before work has begun, the settings are removed. The user can then start again with
-    corrected settings.
+    The constructor locks the folder. Use the object in a ``with`` statement, whose end unlocks it.
+    If an InputError ends the statement before :meth:`begin_work` is called, ``settings.json`` is
+    removed from a new folder. So the user can start again with corrected settings.
 
     Args:
         folder: the run folder, created if missing; only one process at a time may use it.
-        settings: JSON values, all settings that the results depend on.
+        settings: all settings that the results depend on, as JSON values.
 
     Attributes:
+        folder: the run folder.
         is_new: whether the folder held no settings of an earlier run.
 
     Raises:
@@ -57,72 +58,80 @@ class Run:
         except filelock.Timeout as error:
             raise ResumeError(f"{self.folder} is being used by another process") from error
         try:
-            known = self.folder / "settings.json"
-            self.is_new: bool = not known.exists()
-            self._begun = False
-            if not self.is_new:
-                _require_same(read_json(known), settings, self.folder)
-            else:
+            settings_file = self.folder / "settings.json"
+            self.is_new: bool = not settings_file.exists()
+            self._has_begun = False
+            if self.is_new:
                 write_json(self.folder / "versions.json", versions())
-                write_json(known, settings)
-            # This process holds the lock, so partial files are left over from killed processes.
+                write_json(settings_file, settings)
+            else:
+                _require_same(read_json(settings_file), settings, self.folder)
+            # Partial files come from killed processes, because this process holds the lock.
             remove_partials(self.folder)
         except BaseException:
             self._lock.release()
             raise
 
-    def __enter__(self) -> "Run":
+    def __enter__(self) -> "RunFolder":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None = None, *exception: object) -> None:
-        mendable = kind is not None and issubclass(kind, InputError)
-        if mendable and self.is_new and not self._begun:
+    def __exit__(
+        self, exception_type: type[BaseException] | None = None, *exception: object
+    ) -> None:
+        is_input_error = exception_type is not None and issubclass(exception_type, InputError)
+        if is_input_error and self.is_new and not self._has_begun:
             for name in ("settings.json", "versions.json"):
                 (self.folder / name).unlink(missing_ok=True)
         self._lock.release()
 
     def begin_work(self) -> None:
-        """Keep the settings from now on, even if an error occurs."""
-        self._begun = True
+        """Keep ``settings.json`` from now on, even if an InputError occurs."""
+        self._has_begun = True
 
 
-def _require_same(known: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:
-    names = sorted({*known, *wanted})
-    changed = [name for name in names if known.get(name) != wanted.get(name)]
-    if changed:
-        details = "; ".join(
-            f"{name} was {known.get(name)!r}, now {wanted.get(name)!r}" for name in changed
-        )
+def _require_same(old: dict[str, Any], new: dict[str, Any], folder: Path) -> None:
+    changes = [
+        f"{name} was {old.get(name)!r}, now {new.get(name)!r}"
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    ]
+    if changes:
+        details = "; ".join(changes)
         raise ResumeError(
             f"{folder} was made with other settings ({details}); choose another --out"
         )
 
 
 def versions() -> dict[str, str]:
-    """Return all versions that may affect results: serkit and its commit, Python, packages, system.
+    """Return all versions that may affect results, by name.
 
-    The machine's architecture is included.
+    These are the versions of serkit, its git commit, Python and packages, the operating system, and
+    the architecture of the machine.
     """
-    found = {"serkit": serkit.__version__, "python": platform.python_version()}
-    found |= {"machine": platform.machine(), "system": platform.system()}
+    version_by_name = {
+        "serkit": serkit.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+    }
     for package in _PACKAGES:
         try:
-            found[package] = importlib.metadata.version(package)
+            version_by_name[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found | {"git_commit": _git_commit()}
+            version_by_name[package] = "not installed"
+    return version_by_name | {"git_commit": _git_commit()}
 
 
 def _git_commit() -> str:
     checkout = Path(serkit.__file__).parents[1]
-    # If serkit is installed as a package, git would find a repository of the user around it.
+    # If serkit is installed as a package, git might find a repository of the user around it.
     if not (checkout / ".git").exists():
         return "not a checkout"
     command = ["git", "-C", str(checkout), "describe", "--always", "--dirty"]
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             [*command, "--abbrev=40"], capture_output=True, text=True, timeout=30, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
-    return done.stdout.strip() or "unknown"
+    return process.stdout.strip() or "unknown"

@@ -1,7 +1,7 @@
 """Search spaces of networks and GANs, and settings that a search found.
 
-The function of a search space takes KerasTuner's ``hp`` (``keras_tuner.HyperParameters``) and
-returns settings.
+Each search space is a function. It takes KerasTuner's ``hp`` (``keras_tuner.HyperParameters``),
+which chooses values, and returns settings with these values.
 """
 
 from dataclasses import dataclass, field, replace
@@ -40,8 +40,8 @@ class BayesianRecipe:
 
     Attributes:
         delta: see :func:`serkit.models.bayesian.from_deterministic`.
-        kl: factor of the final weight of the KL divergence, reached after half of the epochs, see
-            :class:`serkit.layers.variational.KLWarmup`.
+        kl: factor on the weight of the KL divergence. The weight rises to its final value in the
+            first half of the epochs, see :class:`serkit.layers.variational.KLWarmup`.
         weights: priors and estimators of the weights.
         fit: settings of the training run.
 
@@ -62,19 +62,19 @@ class BayesianRecipe:
 
 
 def compact_space(hp: Any, base: CompactRecipe) -> CompactRecipe:
-    """Search space of channels, dropout, batch size, rates, label smoothing and mixup.
+    """Choose channels, dropout, batch size, learning rate, weight decay, label smoothing and mixup.
 
-    With another batch size, the number of steps changes so that an epoch has as many examples as in
-    ``base``.
+    The number of steps per epoch depends on the batch size, so that an epoch has as many examples
+    as with ``base``.
 
     Args:
         hp: KerasTuner's ``hp``, which gives the values.
         base: all other settings, such as epochs.
     """
     batch_size = hp.Choice("batch_size", [16, 32, 64])
-    steps = base.fit.steps_per_epoch
-    if steps is not None:
-        steps = max(1, round(steps * base.fit.batch_size / batch_size))
+    steps_per_epoch = base.fit.steps_per_epoch
+    if steps_per_epoch is not None:
+        steps_per_epoch = max(1, round(steps_per_epoch * base.fit.batch_size / batch_size))
     network = replace(
         base.network,
         channels=_CHANNELS[hp.Choice("channels", list(_CHANNELS), default="usual")],
@@ -83,7 +83,7 @@ def compact_space(hp: Any, base: CompactRecipe) -> CompactRecipe:
     fit = replace(
         base.fit,
         batch_size=batch_size,
-        steps_per_epoch=steps,
+        steps_per_epoch=steps_per_epoch,
         learning_rate=hp.Float("learning_rate", 5e-4, 8e-3, sampling="log"),
         weight_decay=hp.Float("weight_decay", 1e-3, 1e-1, sampling="log"),
         label_smoothing=hp.Choice("label_smoothing", [0.0, 0.1, 0.2]),
@@ -93,7 +93,7 @@ def compact_space(hp: Any, base: CompactRecipe) -> CompactRecipe:
 
 
 def bayesian_space(hp: Any, base: BayesianRecipe) -> BayesianRecipe:
-    """Search space of initial standard deviations, priors, KL weights and learning rates.
+    """Choose a Bayesian network's initial standard deviation, prior, KL weight and learning rate.
 
     Args:
         hp: KerasTuner's ``hp``, which gives the values.
@@ -122,7 +122,7 @@ _AUGMENTS = {
 
 
 def wgan_gp_space(hp: Any, base: WGANGPSettings) -> WGANGPSettings:
-    """Search space of a WGAN-GP's rates, betas, steps, penalty, batch size, augmentation and EMA.
+    """Choose a WGAN-GP's rates, betas, critic steps, penalty, batch size, augmentation and EMA.
 
     Args:
         hp: KerasTuner's ``hp``, which gives the values.
@@ -147,10 +147,11 @@ def wgan_gp_space(hp: Any, base: WGANGPSettings) -> WGANGPSettings:
 
 
 def dcgan_space(hp: Any, base: DCGANSettings) -> DCGANSettings:
-    """Search space of a DCGAN's rates, beta, steps, batch size, smoothing, augmentation and EMA.
+    """Choose a DCGAN's rates, beta, steps, batch size, smoothing, augmentation and EMA.
 
-    The space does not include the recipe ``report``, which has batches of 128 and a change of
-    discriminator. For this recipe use ``--gan-recipe report``, see :mod:`serkit.gans.dcgan`.
+    The space does not include the 2021 report's recipe, which has batches of 128 and changes the
+    discriminator during training. Use ``--gan-recipe report`` for it, see
+    :mod:`serkit.gans.dcgan`.
 
     Args:
         hp: KerasTuner's ``hp``, which gives the values.
@@ -178,7 +179,7 @@ SETTINGS: dict[str, type] = {
     "dcgan": DCGANSettings,
     "wgan-gp": WGANGPSettings,
 }
-"""Class of the settings of each kind."""
+"""Class of the settings, by kind of search."""
 
 
 def read_tuned(path: Path | str) -> tuple[str, Any]:
@@ -196,8 +197,8 @@ def read_tuned(path: Path | str) -> tuple[str, Any]:
     path = Path(path)
     file = path / "best.json" if path.is_dir() else path
     try:
-        found = read_json(file)
-        kind, values = found["kind"], found["settings"]
+        content = read_json(file)
+        kind, values = content["kind"], content["settings"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"`path` must be best.json of serkit tune. Received: {file} ({error!r})."
@@ -206,23 +207,23 @@ def read_tuned(path: Path | str) -> tuple[str, Any]:
     return kind, restored(SETTINGS[kind], values)
 
 
-def tuned_or(path: Path | None, settings: Any) -> Any:
-    """Read settings from a ``best.json``, or return the given settings if there is no path.
+def tuned_or_default(path: Path | None, default: Any) -> Any:
+    """Read settings from a ``best.json``; without a path return default settings.
 
     Args:
-        path: the file, or the folder of a search; None returns ``settings``.
-        settings: default settings. The settings in the file must be of the same class.
+        path: the file, or the folder of a search; None returns ``default``.
+        default: default settings. The settings in the file must be of the same class.
 
     Raises:
         InputError: if the file is missing, or holds settings of another kind.
     """
     if path is None:
-        return settings
-    kind, found = read_tuned(path)
-    if type(found) is not type(settings):
-        names = {made: name for name, made in SETTINGS.items()}
+        return default
+    kind, settings = read_tuned(path)
+    if type(settings) is not type(default):
+        kind_by_class = {settings_class: name for name, settings_class in SETTINGS.items()}
         raise InputError(
-            f"`path` must have settings for {names[type(settings)]}. Received: {path}, which was "
-            f"tuned for {kind}."
+            f"`path` must have settings for {kind_by_class[type(default)]}. Received: {path}, "
+            f"which was tuned for {kind}."
         )
-    return found
+    return settings

@@ -8,7 +8,7 @@ from serkit.cli import compare
 from serkit.cli.main import main
 from serkit.errors import InputError
 from serkit.serialization import restored
-from serkit.studies.comparison_settings import CLASSIFIERS, COMPARED, ComparisonSettings
+from serkit.studies.comparison_settings import CLASSIFIERS, PROTOCOLS, ComparisonSettings
 
 
 def _options(*arguments):
@@ -88,7 +88,7 @@ def test_choices_are_those_that_there_are():
     made = parser._subparsers._group_actions[0].choices["compare"]
     choices = {action.dest: action.choices for action in made._actions}
     assert set(choices["classifier"]) == set(CLASSIFIERS)
-    assert set(choices["protocol"]) == set(COMPARED)
+    assert set(choices["protocol"]) == set(PROTOCOLS)
     for name in choices["everywhere"]:
         ComparisonSettings(roots=("x",), arms=("none",), everywhere=(name,))
 

@@ -92,7 +92,7 @@ class GanObjective(MeanOverFolds):
     @property
     def base(self) -> GANSettings:
         """Settings of :data:`serkit.studies.gan_kinds.KINDS` for a rare class, the baseline."""
-        return replace(KINDS[self.search.kind].of_rare, width=self.search.width)
+        return replace(KINDS[self.search.kind].rare_settings, width=self.search.width)
 
     def prepare(self) -> None:
         """Compute the spectrograms, and fit the sample filter of each fold."""
@@ -197,7 +197,7 @@ class GanObjective(MeanOverFolds):
     ) -> keras.Model:
         kept, kind = folder / "generator.keras", KINDS[self.search.kind]
         stages = (
-            ("all", replace(settings, augment=kind.of_all.augment), fold.training),
+            ("all", replace(settings, augment=kind.pretraining_settings.augment), fold.training),
             ("class", settings, fold.real[self.search.label]),
         )
         before = None

@@ -13,7 +13,7 @@ from serkit.errors import InputError
 from serkit.progress import Progress
 from serkit.seeds import derive_seed
 from serkit.serialization import plain, recorded
-from serkit.studies.run_folder import Run
+from serkit.studies.run_folder import RunFolder
 from serkit.studies.search_spaces import bayesian_space, compact_space, dcgan_space, wgan_gp_space
 from serkit.studies.tuning.classifier_objective import (
     BayesianObjective,
@@ -111,7 +111,7 @@ def tune(
         "search": recorded(search, ("naming", "live")),
         "how": plain(asdict(settings)),
     }
-    with Run(out, wanted) as run:
+    with RunFolder(out, wanted) as run:
         objective.prepare()
         run.begin_work()
         return made.run()

@@ -21,7 +21,7 @@ from serkit.studies.engine import Comparison
 from serkit.studies.gan_kinds import GanSizes
 from serkit.studies.generators import GANRun
 from serkit.studies.results import make_results
-from serkit.studies.run_folder import Run
+from serkit.studies.run_folder import RunFolder
 
 _FIT = FitSettings(epochs=2, steps_per_epoch=2, batch_size=8)
 _COMPACT = CompactSettings(pool=(8, 8), channels=(4, 8))
@@ -136,7 +136,7 @@ def pretended(synthetic_root, tmp_path_factory) -> tuple[Comparison, dict]:
         synthetic_root, protocol="both", more_seeds=(1,), best=1, rarify=(("angry", 0.5),)
     )
     out = tmp_path_factory.mktemp("pretended") / "run"
-    with pytest.MonkeyPatch.context() as patch, Run(out, {}) as run:
+    with pytest.MonkeyPatch.context() as patch, RunFolder(out, {}) as run:
         _pretend(patch)
         comparison = Comparison(settings, run.folder)
         comparison.run()

@@ -10,11 +10,11 @@ from serkit.errors import DivergedError, InputError, LeakError, RecordingError
 from serkit.files import read_json, write_json
 from serkit.progress import Progress
 from serkit.studies.classifier_runs import ClassifierRun
-from serkit.studies.comparison_spectrograms import AudioPart
+from serkit.studies.comparison_spectrograms import SpectrogramTask
 from serkit.studies.engine import Comparison
-from serkit.studies.generators import GANRun, in_order
+from serkit.studies.generators import GANRun, in_training_order
 from serkit.studies.results import make_results
-from serkit.studies.run_folder import Run
+from serkit.studies.run_folder import RunFolder
 
 # Nothing is trained on these; a GAN's have another size.
 _SMALL = SpectrogramSpec(frames=32, bins=32, hop=1536)
@@ -33,7 +33,7 @@ def comparison(synthetic_root, settings_of, tmp_path):
     def make(name="run", **changed):
         if opened:
             opened.pop().__exit__()
-        opened.append(Run(tmp_path / name, {}))
+        opened.append(RunFolder(tmp_path / name, {}))
         usual = {"classifiers": ("compact",), "spec": _SMALL}
         settings = settings_of(synthetic_root, **usual | changed)
         return Comparison(settings, opened[0].folder, tmp_path / "cache", _Quiet())
@@ -80,7 +80,7 @@ def test_more_seeds_are_of_none_and_of_what_was_best_in_validation(comparison, t
     again = [name for name in trained if "seed-0" not in name and not name.startswith("dcgan")]
     arms = [name.split("-")[1] for name in again]
     assert arms == ["none"] * 6 + ["oversampling"] * 6
-    assert [arm.name for arm in made.best("k-fold", "compact")] == ["oversampling"]
+    assert [arm.name for arm in made.best_arms("k-fold", "compact")] == ["oversampling"]
     assert "0 of 28 done" in made.progress.said[0]
     assert len(trained) == 27
 
@@ -109,7 +109,7 @@ def test_what_two_arms_do_alike_is_done_once(comparison, trained):
     made.run()
     # None with masks everywhere is the arm specaugment.
     assert trained == [f"compact-oversampling-k-fold-{fold}-seed-0" for fold in (1, 2, 3)]
-    assert len(made.runs("k-fold", "compact", made.arms[0])) == 3
+    assert len(made.finished_runs("k-fold", "compact", made.arms[0])) == 3
 
 
 def test_filtered_samples_need_the_classifier_of_the_sample_filter_first(comparison, trained):
@@ -120,7 +120,7 @@ def test_filtered_samples_need_the_classifier_of_the_sample_filter_first(compari
     trained_filter = first.data.trained_filter
     assert (trained_filter.key, trained_filter.model_file) == (reference.key, reference.model_file)
     assert reference.place in first.needs
-    tasks = [task.place for _, task in made._tasks(made.arms, (0,))]
+    tasks = [task.place for _, task in made._tasks_of(made.arms, (0,))]
     assert tasks.index(reference.place) < tasks.index(first.place)
     plain = comparison(arms=("none", "dcgan"), classifiers=("resnet50-head",))
     assert plain.classifier_run(plain.folds[0], "resnet50-head", plain.arms[1], 0).key != first.key
@@ -130,7 +130,7 @@ def test_a_gan_trained_on_a_test_speaker_is_refused(comparison, pretend, monkeyp
     """Planted in the cache: its samples would go into training."""
     made = comparison(arms=("none", "dcgan"), spec=SpectrogramSpec())
     fold = made.folds[0]
-    for gan in in_order(made.gans("dcgan", fold)):
+    for gan in in_training_order(made.gans("dcgan", fold)):
         gan.run(0)
         card = read_json(gan.place / "generator.json")
         heard = sorted({*card["speakers"], *fold.split.test.speakers()})
@@ -145,23 +145,27 @@ def test_a_gan_trained_on_a_test_speaker_is_refused(comparison, pretend, monkeyp
 def test_splits_are_written_and_speeds_computed_only_if_an_arm_needs_them(comparison):
     made = comparison(arms=("none",))
     assert read_json(made.out / "splits" / "k-fold-1.json")["protocol"] == "k-fold"
-    assert list(made.folds[0].views) == [1.0]
-    assert list(comparison(arms=("none", "speed")).folds[0].views) == [1.0, 0.9, 1.1]
+    assert list(made.folds[0].spectrograms) == [1.0]
+    assert list(comparison(arms=("none", "speed")).folds[0].spectrograms) == [1.0, 0.9, 1.1]
 
 
 def test_spectrograms_are_pieces_before_what_needs_them(comparison):
     made = comparison(arms=("none", "speed", "dcgan"))
     assert not made.cache.exists()
-    tasks = [task for _, task in made._tasks(made.arms, (0,))]
+    tasks = [task for _, task in made._tasks_of(made.arms, (0,))]
     places = [task.place for task in tasks]
     assert not made.cache.exists()
     for task in tasks:
         speeds = [1.0, 0.9, 1.1] if "compact-speed" in task.title else [1.0]
         needs = {place for place in task.needs if place.parent.name == "audio"}
-        assert needs == set() if isinstance(task, AudioPart) else set(made.views.needs(speeds))
+        assert (
+            needs == set()
+            if isinstance(task, SpectrogramTask)
+            else set(made.spectrograms.task_folders(speeds))
+        )
         assert all(places.index(place) < places.index(task.place) for place in needs)
     # Those of other speeds when their arm's turn has come.
-    assert places.index(*made.views.needs([0.9])) > places.index(
+    assert places.index(*made.spectrograms.task_folders([0.9])) > places.index(
         made.classifier_run(made.folds[2], "compact", made.arms[0], 0).place
     )
 
@@ -194,8 +198,8 @@ def test_where_no_class_is_rare_arms_that_fill_are_left_out_but_not_all_arms(com
         comparison(rare_below=0.1)
     some = comparison("other", rare_below=0.1, arms=("none", "mixup", "oversampling", "dcgan"))
     assert [arm.name for arm in some.arms] == ["none", "mixup"]
-    assert "oversampling, dcgan" in some.left_out
-    assert comparison("all", rare_below=0.6).left_out == ""
+    assert "oversampling, dcgan" in some.left_out_message
+    assert comparison("all", rare_below=0.6).left_out_message == ""
 
 
 def test_a_gan_that_diverges_takes_its_arm_along_and_no_other(comparison, pretend, monkeypatch):
@@ -207,7 +211,7 @@ def test_a_gan_that_diverges_takes_its_arm_along_and_no_other(comparison, preten
     made.run()
     assert set(made.failures.values()) == {"a loss is no number"}
     assert all("dcgan" in name for name in made.failures)
-    arms = {arm.name: made.runs("k-fold", "compact", arm) for arm in made.arms}
+    arms = {arm.name: made.finished_runs("k-fold", "compact", arm) for arm in made.arms}
     assert {name: len(mine) for name, mine in arms.items()} == {
         **{"none": 6, "oversampling": 6, "dcgan": 0}
     }
@@ -216,9 +220,17 @@ def test_a_gan_that_diverges_takes_its_arm_along_and_no_other(comparison, preten
     assert "dcgan" not in results["protocols"]["k-fold"]["classifiers"]["compact"]["arms"]
 
 
+def test_the_gap_between_both_protocols_of_a_single_split(comparison, pretend):
+    made = comparison(arms=("none", "oversampling"), protocol="both", folds=1)
+    made.run()
+    results = make_results(made)
+    assert list(results["protocols"]) == ["hold-out", "random"]
+    assert set(results["gap"]["compact"]) == {"none", "oversampling"}
+
+
 def test_more_seeds_that_lie_in_the_cache_do_not_count_for_other_arms(comparison, trained):
     comparison(more_seeds=(1,), best=2).run()
     made = comparison("other", more_seeds=(1,), best=1)
     made.run()
-    counts = [len(made.runs("k-fold", "compact", arm)) for arm in made.arms]
+    counts = [len(made.finished_runs("k-fold", "compact", arm)) for arm in made.arms]
     assert counts == [6, 6, 3]

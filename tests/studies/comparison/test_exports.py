@@ -1,7 +1,12 @@
 import pandas as pd
 import pytest
 
-from serkit.studies.exports import interval, latex_table, signed_interval, write_tables
+from serkit.studies.exports import (
+    format_interval,
+    format_signed_interval,
+    latex_table,
+    write_tables,
+)
 
 
 def test_csv_has_every_arm_as_shares_and_the_others_per_cent(pretended, tmp_path):
@@ -28,11 +33,11 @@ def test_csv_has_every_arm_as_shares_and_the_others_per_cent(pretended, tmp_path
 
 def test_numbers_with_their_intervals():
     found = {"value": 0.512, "low": 0.47, "high": 0.553}
-    assert interval(found) == "51.2 [47.0, 55.3]"
+    assert format_interval(found) == "51.2 [47.0, 55.3]"
     apart = {"value": 0.012, "low": -0.004, "high": 0.029}
-    assert signed_interval(apart) == "+1.2 [−0.4, +2.9]"
-    assert interval(found | {"low": None}) == "51.2"
-    assert signed_interval(apart | {"low": None}) == "+1.2"
+    assert format_signed_interval(apart) == "+1.2 [−0.4, +2.9]"
+    assert format_interval(found | {"low": None}) == "51.2"
+    assert format_signed_interval(apart | {"low": None}) == "+1.2"
 
 
 def test_what_latex_would_take_for_its_own_is_escaped():

@@ -18,7 +18,7 @@ from serkit.models.fitting import FitSettings
 from serkit.studies import comparison, comparison_settings
 from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.comparison import compare
-from serkit.studies.finished_comparison import keep_networks, read_finished
+from serkit.studies.finished_comparison import open_classifier_to_export, read_finished
 from serkit.studies.search_spaces import CompactRecipe
 
 
@@ -36,44 +36,44 @@ def compared(synthetic_root, settings_of, small_classifiers, tmp_path_factory) -
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(comparison_settings.CLASSIFIERS, "compact", small_classifiers["compact"])
-        patch.setattr(comparison, "write_story", lambda *given: None)
+        patch.setattr(comparison, "write_comparison_report", lambda *given: None)
         compare(settings, out)
     return out
 
 
 @pytest.fixture
 def kept(compared, small):
-    return keep_networks(compared, "none")
+    return open_classifier_to_export(compared, "none")
 
 
 def test_the_networks_are_those_that_were_compared(compared, kept):
-    assert len(kept.classifiers) == 2
-    parts = kept.parts
-    for file in kept.classifiers:
+    assert len(kept.files) == 2
+    parts = kept.partitions
+    for file in kept.files:
         found = pd.read_csv(file.parent / "predictions.csv")
         model = keras.models.load_model(file)
         logits = model.predict(parts.of(parts.split.test), batch_size=64, verbose=0)
         said = found[[f"logit_{label}" for label in parts.classes]].to_numpy()
         assert np.allclose(logits, said, atol=1e-5)
-    assert len({file.read_bytes() for file in kept.classifiers}) == 2
+    assert len({file.read_bytes() for file in kept.files}) == 2
 
 
 def test_to_keep_them_changes_nothing_and_a_second_time_trains_nothing(
     compared, kept, small, monkeypatch
 ):
     before = (compared / "comparison.json").read_bytes()
-    monkeypatch.setattr(comparison, "write_story", lambda *given: None)
+    monkeypatch.setattr(comparison, "write_comparison_report", lambda *given: None)
     compare(read_finished(compared)[0], compared)
     assert (compared / "comparison.json").read_bytes() == before
     monkeypatch.setattr(ClassifierRun, "run", None)
-    again = keep_networks(compared, "none")
-    assert again.classifiers == kept.classifiers
+    again = open_classifier_to_export(compared, "none")
+    assert again.files == kept.files
 
 
 def test_metadata_of_the_networks(kept):
     assert kept.generated == {}
-    assert (kept.known["run"], kept.known["protocol"]) == ("mine", "k-fold, fold 1 of 3")
-    assert kept.known["comparison"]["trainings"] == 2
+    assert (kept.metadata["run"], kept.metadata["protocol"]) == ("mine", "k-fold, fold 1 of 3")
+    assert kept.metadata["comparison"]["trainings"] == 2
 
 
 def test_the_command_exports_the_best_arm(compared, small, tmp_path, capsys):
@@ -103,7 +103,7 @@ def test_a_training_that_fails_is_said(compared, small, tmp_path, monkeypatch):
 
     monkeypatch.setattr(ClassifierRun, "run", diverge)
     with pytest.raises(InputError, match="loss is nan"):
-        keep_networks(folder, "none")
+        open_classifier_to_export(folder, "none")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_training_that_fails_is_said(compared, small, tmp_path, monkeypatch):
 )
 def test_what_was_not_compared_is_refused(compared, small, wanted, problem):
     with pytest.raises(InputError, match=problem):
-        keep_networks(compared, **wanted)
+        open_classifier_to_export(compared, **wanted)
 
 
 def test_a_folder_without_a_comparison_is_refused(tmp_path):

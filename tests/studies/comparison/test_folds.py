@@ -94,7 +94,7 @@ def test_without_a_corpus_what_only_it_has_is_not_tested(synthetic_corpus, folds
     assert {clip.corpus for clip in without.split.test.clips} == {odd}
     assert "odd" not in without.classes
     assert without.parts.classes == without.classes
-    assert without.rare("sad") == without.parts.rare("sad")
+    assert without.training_clips("sad") == without.parts.training_clips("sad")
     assert "odd" not in without.split.test.counts("emotion")
     # Spectrograms are still those of the clips.
     places = [clips.index(clip) for clip in without.split.test.clips]

@@ -14,23 +14,26 @@ def test_there_is_a_kind_for_every_arm_with_a_gan():
 @pytest.mark.parametrize("kind", GANS)
 def test_steps_and_width_are_those_that_are_asked_for(kind):
     sizes = GanSizes(width=0.5, pretraining=100, steps=30)
-    of_all, of_rare = (KINDS[kind].settings(sizes, rare, 7) for rare in (0, 2))
-    longer = KINDS[kind].longer
-    assert (of_all.steps, of_rare.steps) == (100 * longer, 60 * longer)
-    assert of_all.width == of_rare.width == 0.5
-    assert of_all.classes == (7 if KINDS[kind].conditional else 0)
+    pretraining_settings, rare_settings = (KINDS[kind].settings(sizes, rare, 7) for rare in (0, 2))
+    steps_factor = KINDS[kind].steps_factor
+    assert (pretraining_settings.steps, rare_settings.steps) == (
+        100 * steps_factor,
+        60 * steps_factor,
+    )
+    assert pretraining_settings.width == rare_settings.width == 0.5
+    assert pretraining_settings.classes == (7 if KINDS[kind].conditional else 0)
 
 
 def test_what_a_search_found_is_shown_as_many_examples():
     kind, sizes = KINDS["wgan-gp"], GanSizes(pretraining=100, steps=30)
-    found = replace(kind.of_rare, batch_size=16, critic_steps=2, penalty=3.0)
+    found = replace(kind.rare_settings, batch_size=16, critic_steps=2, penalty=3.0)
     tuned = kind.tuned(found)
-    of_all, of_rare = (tuned.settings(sizes, rare, 7) for rare in (0, 1))
-    assert of_all.penalty == of_rare.penalty == 3.0
-    assert (of_all.augment, of_rare.augment) == (None, found.augment)
+    pretraining_settings, rare_settings = (tuned.settings(sizes, rare, 7) for rare in (0, 1))
+    assert pretraining_settings.penalty == rare_settings.penalty == 3.0
+    assert (pretraining_settings.augment, rare_settings.augment) == (None, found.augment)
     for mine, before in (
-        (of_all, kind.settings(sizes, 0, 7)),
-        (of_rare, kind.settings(sizes, 1, 7)),
+        (pretraining_settings, kind.settings(sizes, 0, 7)),
+        (rare_settings, kind.settings(sizes, 1, 7)),
     ):
         shown = before.steps * before.examples_per_step
         assert abs(mine.steps * mine.examples_per_step - shown) <= mine.examples_per_step / 2

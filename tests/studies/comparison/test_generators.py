@@ -4,7 +4,7 @@ import pytest
 
 from serkit.errors import LeakError
 from serkit.gans.sampling import load_generator
-from serkit.studies.generators import gan_runs, in_order
+from serkit.studies.generators import gan_runs, in_training_order
 
 pytestmark = pytest.mark.filterwarnings("ignore:a GAN is trained on")
 
@@ -21,15 +21,15 @@ def trained_at(tmp_path_factory):
 
 
 def _of(kind, fold, settings, folder):
-    return in_order(gan_runs(kind, fold, settings, folder))
+    return in_training_order(gan_runs(kind, fold, settings, folder))
 
 
 def test_one_of_all_clips_then_one_for_each_rare_class(fold, settings, tmp_path):
     gans = gan_runs("dcgan", fold, settings, tmp_path)
-    first, *others = in_order(gans)
-    assert (first.name, first.before) == ("all", None)
+    first, *others = in_training_order(gans)
+    assert (first.name, first.pretrained_gan) == ("all", None)
     assert [one.name for one in others] == list(fold.plan)
-    assert all(one.before is first for one in others)
+    assert all(one.pretrained_gan is first for one in others)
     assert {clip.emotion for clip in others[0].clips.clips} == {others[0].name}
     assert gans[others[0].name] is others[0]
 
@@ -47,7 +47,7 @@ def test_without_pretraining_each_begins_from_nothing(fold, settings, tmp_path):
     settings = replace(settings, gans=replace(settings.gans, pretraining=0))
     trainings = _of("dcgan", fold, settings, tmp_path)
     assert [one.name for one in trainings] == list(fold.plan)
-    assert all(one.before is None for one in trainings)
+    assert all(one.pretrained_gan is None for one in trainings)
 
 
 def test_the_recipe_of_the_2021_report_begins_from_nothing_with_all_clips_in_a_batch(
@@ -55,7 +55,7 @@ def test_the_recipe_of_the_2021_report_begins_from_nothing_with_all_clips_in_a_b
 ):
     report = replace(settings, gan_recipe="report")
     for one in _of("dcgan", fold, report, tmp_path):
-        assert one.before is None
+        assert one.pretrained_gan is None
         assert (one.settings.discriminator, one.settings.augment) == ("staged", None)
         assert one.settings.batch_size == max(2, len(one.clips))
         assert one.settings.width == settings.gans.width

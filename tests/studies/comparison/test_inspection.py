@@ -10,7 +10,7 @@ from serkit.errors import LeakError
 from serkit.models.fitting import FitSettings
 from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.engine import Comparison
-from serkit.studies.run_folder import Run
+from serkit.studies.run_folder import RunFolder
 
 _EXPERIMENT = Path(serkit.__file__).parents[1] / "experiments" / "inspect_samples.py"
 _SPEC = importlib.util.spec_from_file_location("inspect_samples", _EXPERIMENT)
@@ -31,7 +31,7 @@ def comparison(synthetic_root, tmp_path):
         rare_below=0.7,
         spec=SpectrogramSpec(frames=64, bins=64, hop=768),
     )
-    with Run(tmp_path / "run", {}) as run:
+    with RunFolder(tmp_path / "run", {}) as run:
         yield Comparison(settings, run.folder)
 
 

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 
 from serkit.metrics.classification import score
-from serkit.studies.results import Outcome, mean_recall
+from serkit.studies.arm_predictions import ArmPredictions, mean_recall
 
 
 @pytest.fixture
 def outcome(pretended):
     comparison, results = pretended
-    runs = comparison.runs("k-fold", "compact", comparison.arms[0])
-    return Outcome(comparison.arms[0], runs, results["classes"], results["rare"])
+    runs = comparison.finished_runs("k-fold", "compact", comparison.arms[0])
+    return ArmPredictions(comparison.arms[0], runs, results["classes"], results["rare"])
 
 
 def test_measures_are_those_of_all_predictions(outcome):

@@ -10,8 +10,8 @@ import pytest
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.errors import InputError
 from serkit.studies.classifier_runs import ClassifierRun
-from serkit.studies.comparison_spectrograms import AudioPart
-from serkit.studies.engine import Comparison, reopened
+from serkit.studies.comparison_spectrograms import SpectrogramTask
+from serkit.studies.engine import Comparison, recreate_task
 from serkit.studies.generators import GANRun
 from serkit.tasks.share import Share
 from serkit.training.spectrograms import compute_spectrograms
@@ -20,8 +20,8 @@ from serkit.training.spectrograms import compute_spectrograms
 def test_every_piece_is_found_again_by_its_name(pretended):
     comparison, _ = pretended
     task_factory = comparison.task_factory()
-    tasks = [task for _, task in comparison._tasks(comparison.arms, (0, 1))]
-    assert {type(task) for task in tasks} == {AudioPart, ClassifierRun, GANRun}
+    tasks = [task for _, task in comparison._tasks_of(comparison.arms, (0, 1))]
+    assert {type(task) for task in tasks} == {SpectrogramTask, ClassifierRun, GANRun}
     for task in (tasks[0], tasks[len(tasks) // 2], tasks[-1]):
         name = task.place.relative_to(task_factory.cache).as_posix()
         found = task_factory.reopen(task_factory.out, task_factory.cache, name)
@@ -47,7 +47,7 @@ def test_spectrograms_are_computed_where_there_is_nothing(synthetic_root, settin
     )
     comparison = Comparison(settings, tmp_path / "out")
     task_factory = comparison.task_factory()
-    (part,) = comparison.views.parts([1.0])
+    (part,) = comparison.spectrograms.tasks([1.0])
     address = f"file://{tmp_path}/share"
     share = Share(address)
     for folder, inner in task_factory.inputs:
@@ -65,21 +65,21 @@ def test_spectrograms_are_computed_where_there_is_nothing(synthetic_root, settin
     share.get(f"cache/{name}", part.place)
     assert part.is_done
     expected = compute_spectrograms(comparison.corpus, settings.spec, cache=tmp_path / "here")
-    np.testing.assert_array_equal(comparison.views[1.0][:], expected[:])
+    np.testing.assert_array_equal(comparison.spectrograms[1.0][:], expected[:])
 
 
 def test_what_a_piece_needs_comes_before_it(pretended):
     comparison, _ = pretended
     seen = set()
-    for _, task in comparison._tasks(comparison.arms, (0,)):
+    for _, task in comparison._tasks_of(comparison.arms, (0,)):
         assert set(task.needs) <= seen
         seen.add(task.place)
-    assert any(task.needs for _, task in comparison._tasks(comparison.arms, (0,)))
+    assert any(task.needs for _, task in comparison._tasks_of(comparison.arms, (0,)))
 
 
 def test_a_name_of_something_else_is_refused(pretended):
     comparison: Comparison = pretended[0]
     with pytest.raises(InputError, match=r"`name`.*trainings/x"):
-        reopened(comparison.settings, comparison.out, comparison.cache, "trainings/x")
+        recreate_task(comparison.settings, comparison.out, comparison.cache, "trainings/x")
     with pytest.raises(InputError, match=r"`name`.*speed-1-x"):
-        reopened(comparison.settings, comparison.out, comparison.cache, "audio/speed-1-x")
+        recreate_task(comparison.settings, comparison.out, comparison.cache, "audio/speed-1-x")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from serkit.augmentation.sample_filter import Verdicts
-from serkit.studies.generators import Samples, gan_runs
+from serkit.studies.generators import GeneratedSamples, gan_runs
 
 
 @pytest.fixture
@@ -30,31 +30,31 @@ class _Filter:
 
 
 def test_as_many_as_are_requested_with_the_speakers_of_the_gan(training, fold):
-    found = Samples(training, training.name, 5, 3).examples(2)
+    found = GeneratedSamples(training, training.name, 5, 3).examples(2)
     assert found.spectrograms.shape == (5, 224, 224, 1)
     assert found.labels.tolist() == [2] * 5
     assert found.speakers == fold.split.train.speakers()
 
 
 def test_what_is_kept_is_not_sampled_again_and_fewer_are_the_first_ones(training, monkeypatch):
-    first = Samples(training, training.name, 5, 3).examples(0)
+    first = GeneratedSamples(training, training.name, 5, 3).examples(0)
     monkeypatch.setattr("serkit.studies.generators.sample_filtered", None)
-    fewer = Samples(training, training.name, 2, 3).examples(0)
+    fewer = GeneratedSamples(training, training.name, 2, 3).examples(0)
     np.testing.assert_array_equal(fewer.spectrograms, first.spectrograms[:2])
 
 
 def test_more_are_sampled_where_more_are_wanted(training):
-    few = Samples(training, training.name, 2, 3).examples(0)
-    more = Samples(training, training.name, 6, 3).examples(0)
+    few = GeneratedSamples(training, training.name, 2, 3).examples(0)
+    more = GeneratedSamples(training, training.name, 6, 3).examples(0)
     assert len(more) == 6
     np.testing.assert_array_equal(more.spectrograms[:2], few.spectrograms)
-    other = Samples(training, training.name, 2, 4).examples(0)
+    other = GeneratedSamples(training, training.name, 2, 4).examples(0)
     assert not np.array_equal(other.spectrograms, few.spectrograms)
 
 
 def test_a_sample_filter_rejects_some_and_has_a_folder_of_its_own(training, capsys):
-    free = Samples(training, training.name, 4, 3)
-    gated = Samples(training, training.name, 4, 3, _Filter("k"))
+    free = GeneratedSamples(training, training.name, 4, 3)
+    gated = GeneratedSamples(training, training.name, 4, 3, _Filter("k"))
     assert free.place != gated.place
     np.testing.assert_array_equal(
         gated.examples(0).spectrograms[:2], free.examples(0).spectrograms[[1, 3]]
@@ -63,14 +63,14 @@ def test_a_sample_filter_rejects_some_and_has_a_folder_of_its_own(training, caps
 
 
 def test_accepted_samples_depend_on_the_requested_number_and_not_on_earlier_ones(training):
-    few = Samples(training, training.name, 2, 3, _Filter("k"))
-    more = Samples(training, training.name, 20, 3, _Filter("k"))
+    few = GeneratedSamples(training, training.name, 2, 3, _Filter("k"))
+    more = GeneratedSamples(training, training.name, 20, 3, _Filter("k"))
     assert [len(each.examples(0)) for each in (few, more)] == [2, 20]
     assert few.place != more.place
 
 
 def test_if_all_samples_are_rejected_none_are_tried_again(training, fold, monkeypatch):
-    closed = Samples(training, training.name, 1, 3, _Filter("k", nothing=True))
+    closed = GeneratedSamples(training, training.name, 1, 3, _Filter("k", nothing=True))
     found = closed.examples(0)
     assert len(found) == 0
     assert found.speakers == fold.split.train.speakers()

@@ -60,7 +60,7 @@ def test_what_a_search_found_takes_the_place_of_what_there_is():
     gan = WGANGPSettings(penalty=3.0)
     settings = ComparisonSettings(("x",), tuned={"classifier": recipe, "wgan-gp": gan})
     assert settings.fit_of("compact") == recipe.fit
-    assert settings.gan_kind("wgan-gp").of_rare == gan
+    assert settings.gan_kind("wgan-gp").rare_settings == gan
     assert settings.classifier_kind("vgg16-head") is CLASSIFIERS["vgg16-head"]
     assert settings.gan_kind("dcgan") is KINDS["dcgan"]
     assert settings.to_json()["tuned"]["wgan-gp"]["penalty"] == 3.0
@@ -101,8 +101,8 @@ def test_the_reports_networks_may_freeze_less_and_compute_in_another_precision()
 
 def test_epochs_of_all_classifiers_can_be_changed_at_once():
     settings = ComparisonSettings(("x",), classifiers=("compact", "vgg16-head"))
-    assert settings.trained_for(None) is settings
-    longer = settings.trained_for(77)
+    assert settings.with_epochs(None) is settings
+    longer = settings.with_epochs(77)
     assert [longer.fit_of(name).epochs for name in longer.classifiers] == [77, 77]
     assert longer.fit_of("vgg16-head").loss == "one_vs_rest"
 

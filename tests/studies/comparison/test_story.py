@@ -3,14 +3,14 @@ import re
 import pytest
 
 from serkit.datasets.corpus_info import LISTENERS
-from serkit.studies.comparison_page import write_story
+from serkit.studies.comparison_page import write_comparison_report
 
 
 @pytest.fixture(scope="module")
 def page(pretended, tmp_path_factory):
     comparison, results = pretended
     path = tmp_path_factory.mktemp("page") / "report.html"
-    write_story(path, comparison, results | {"listeners": LISTENERS})
+    write_comparison_report(path, comparison, results | {"listeners": LISTENERS})
     return path
 
 
@@ -56,7 +56,9 @@ def test_it_is_one_file_and_figures_lie_beside_it_for_papers(page):
 
 def test_the_same_results_make_the_same_page(page, pretended, tmp_path):
     comparison, results = pretended
-    write_story(tmp_path / "report.html", comparison, results | {"listeners": LISTENERS})
+    write_comparison_report(
+        tmp_path / "report.html", comparison, results | {"listeners": LISTENERS}
+    )
     assert (tmp_path / "report.html").read_bytes() == page.read_bytes()
 
 

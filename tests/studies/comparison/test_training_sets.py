@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from serkit.augmentation.arms import ARMS
-from serkit.studies.generators import gan_runs, in_order
+from serkit.studies.generators import gan_runs, in_training_order
 from serkit.studies.training_sets import TrainingSet, copies_of, noise_like
 from serkit.training.examples import Examples
 
@@ -14,7 +14,7 @@ def training_set(pretended, fold, pretend, tmp_path):
     """Makes what an arm adds."""
     settings = pretended[0].settings
     gans = gan_runs("dcgan", fold, settings, tmp_path)
-    for gan in in_order(gans):
+    for gan in in_training_order(gans):
         gan.run(0)
 
     def make(name, **changed):
@@ -45,7 +45,7 @@ def test_arms_that_fill_nothing_add_nothing(training_set):
 def test_copies_are_of_the_class_each_as_often_as_any_other(training_set, fold):
     found = training_set("oversampling").added().examples
     for label, part in zip(fold.plan, found, strict=True):
-        real = fold.parts.of(fold.parts.rare(label))
+        real = fold.parts.of(fold.parts.training_clips(label))
         spectrograms = np.asarray(part.spectrograms)
         same = (spectrograms[:, None] == real[None]).all(axis=(2, 3, 4))
         assert same.any(axis=1).all()
@@ -57,7 +57,7 @@ def test_half_of_what_is_generated_can_be_copies(training_set, fold):
     label, count = next(iter(fold.plan.items()))
     made, copied = training_set("dcgan", generated_share=0.5).added().examples[:2]
     assert (len(made), len(copied)) == (round(count / 2), count - round(count / 2))
-    assert copied.speakers == frozenset(fold.parts.rare(label).speakers())
+    assert copied.speakers == frozenset(fold.parts.training_clips(label).speakers())
 
 
 @pytest.mark.parametrize(

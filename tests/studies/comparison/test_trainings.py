@@ -8,7 +8,7 @@ from serkit.augmentation.arms import ARMS
 from serkit.errors import LeakError
 from serkit.models.pretrained import WeightsCard
 from serkit.studies.classifier_runs import ClassifierRun, weights_key
-from serkit.studies.training_sets import Added, TrainingSet
+from serkit.studies.training_sets import AddedExamples, TrainingSet
 from serkit.training.examples import Examples
 from serkit.training.live import LiveSpectrograms
 
@@ -59,7 +59,7 @@ def test_a_training_run_keeps_its_predictions_of_the_test_partition(trained, tra
     assert 0 <= one.record()["validation_uar"] <= 1
     assert len(one.history()) == 2
     # Of all that it was trained on, copies as well, by the network that was kept.
-    network, (train, _) = keras.models.load_model(one.model_file), one._train()
+    network, (train, _) = keras.models.load_model(one.model_file), one._training_examples()
     called = network.predict(train.spectrograms[:], verbose=0).argmax(axis=1)
     assert one.record()["train_accuracy"] == pytest.approx(np.mean(called == train.labels))
     kept = {path.name for path in one.place.iterdir()}
@@ -74,7 +74,7 @@ def test_masks_change_the_training_run(trained):
 
 
 def test_noise_is_drawn_at_each_step(training):
-    examples, generated = training("noise")._train()
+    examples, generated = training("noise")._training_examples()
     assert generated == 0
     assert isinstance(examples.spectrograms, LiveSpectrograms)
     assert examples.spectrograms.is_random
@@ -85,7 +85,11 @@ def test_all_arms_take_as_many_steps_from_the_same_weights(training, fold):
     assert {(fit.epochs, fit.steps_per_epoch) for fit in fits} == {(2, 2)}
     assert [fit.mixup > 0 for fit in fits] == [False, False, True]
     assert training("class-weights").fit.class_weights == "balanced"
-    assert training()._seed == training("oversampling")._seed != training(seed=1)._seed
+    assert (
+        training()._derived_seed
+        == training("oversampling")._derived_seed
+        != training(seed=1)._derived_seed
+    )
     # Without a number of steps they are one pass over what the largest arm has.
     free = {"compact": replace(fits[0], steps_per_epoch=None)}
     wanted = -(-(len(fold.split.train) + sum(fold.plan.values())) // 8)
@@ -114,9 +118,9 @@ def test_live_training_without_randomness_predicts_the_same(trained):
     """Copies of rare classes' clips included, which have waveforms as well."""
     cached, live = trained("oversampling"), trained("oversampling", live=True)
     assert cached.key != live.key
-    (parts,) = live.data.parts
-    assert isinstance(live._train()[0].spectrograms, LiveSpectrograms)
-    assert (live._train()[0].spectrograms.waveform_rows >= 0).all()
+    (parts,) = live.data.partitions
+    assert isinstance(live._training_examples()[0].spectrograms, LiveSpectrograms)
+    assert (live._training_examples()[0].spectrograms.waveform_rows >= 0).all()
     assert parts.classes == cached.data.fold.classes
     assert cached.history() == live.history()
     assert cached.predictions().equals(live.predictions())
@@ -202,7 +206,7 @@ class _Leaking(TrainingSet):
         parts = self.fold.parts
         spectrograms = np.full((4, *parts.shape), np.mean(parts.of(parts.corpus)), np.float32)
         speakers = frozenset(parts.corpus.speakers())
-        return Added([Examples(spectrograms, speakers, np.zeros(4, int))], {})
+        return AddedExamples([Examples(spectrograms, speakers, np.zeros(4, int))], {})
 
 
 def test_a_statistic_of_test_speakers_is_refused(training, fold):

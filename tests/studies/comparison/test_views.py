@@ -6,7 +6,7 @@ import pytest
 from serkit.audio.augmentation import WaveAugmentation
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.datasets.corpus import Corpus
-from serkit.studies.comparison_spectrograms import Views
+from serkit.studies.comparison_spectrograms import SpectrogramsBySpeed
 from serkit.training.spectrograms import compute_spectrograms
 
 SPEC = SpectrogramSpec(frames=32, bins=16)
@@ -23,7 +23,7 @@ def views_of(settings_of, tmp_path):
 
     def make(corpus, arms=("none", "speed"), size=4):
         settings = replace(settings_of("x", arms=arms), spec=SPEC)
-        return Views(settings, corpus, tmp_path / "cache", size)
+        return SpectrogramsBySpeed(settings, corpus, tmp_path / "cache", size)
 
     return make
 
@@ -31,23 +31,23 @@ def views_of(settings_of, tmp_path):
 def test_parts_are_of_all_clips_in_order_at_each_speed_that_an_arm_needs(few, views_of):
     views = views_of(few)
     assert list(views) == [1.0, 0.9, 1.1]
-    assert [part.first for part in views.parts([1.1])] == [1, 5]
-    clips = [clip for part in views.parts([0.9]) for clip in part.clips.clips]
+    assert [part.first for part in views.tasks([1.1])] == [1, 5]
+    clips = [clip for part in views.tasks([0.9]) for clip in part.clips.clips]
     assert clips == list(few.clips)
     assert list(views_of(few, ["none"])) == [1.0]
-    assert views.needs([1.0, 0.9]) == tuple(part.place for part in views.parts([1.0, 0.9]))
-    assert len({part.place for part in views.parts(views)}) == 6
+    assert views.task_folders([1.0, 0.9]) == tuple(part.place for part in views.tasks([1.0, 0.9]))
+    assert len({part.place for part in views.tasks(views)}) == 6
 
 
 def test_together_they_are_what_is_computed_at_once(few, views_of, tmp_path):
     views = views_of(few)
-    for part in list(views.parts([1.1]))[::-1]:
+    for part in list(views.tasks([1.1]))[::-1]:
         part.run(0)
     expected = compute_spectrograms(few, SPEC, cache=tmp_path / "whole", speed=1.1)
     np.testing.assert_array_equal(views[1.1][:], expected[:])
     assert views[1.1] is views[1.1]
     # Nobody asked for the others.
-    assert not any(part.is_done for part in views.parts([1.0, 0.9]))
+    assert not any(part.is_done for part in views.tasks([1.0, 0.9]))
     # Who asks for what is missing, gets it.
     assert views[1.0].shape == (7, 32, 16, 1)
     one, other = views.live(WaveAugmentation()), views.live(WaveAugmentation(shift=0.1))

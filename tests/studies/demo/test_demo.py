@@ -20,7 +20,7 @@ from serkit.models.fitting import FitSettings
 from serkit.studies import comparison, demo
 from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.demo import demo_settings, run_demo
-from serkit.studies.finished_comparison import keep_networks
+from serkit.studies.finished_comparison import open_classifier_to_export
 from serkit.studies.gan_kinds import GanSizes
 from serkit.studies.search_spaces import CompactRecipe
 
@@ -45,7 +45,7 @@ def done(tmp_path_factory) -> Path:
     """Run folder of a finished demo."""
     out = tmp_path_factory.mktemp("runs") / "demo"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo, "try_out", lambda *given: None)
+        patch.setattr(demo, "check_exported_model", lambda *given: None)
         run_demo(TINY, out, out.parent / "models")
     return out
 
@@ -53,7 +53,7 @@ def done(tmp_path_factory) -> Path:
 @pytest.fixture
 def not_tried_out(monkeypatch) -> None:
     """Without the prediction of the exported model in a process of its own."""
-    monkeypatch.setattr(demo, "try_out", lambda *given: None)
+    monkeypatch.setattr(demo, "check_exported_model", lambda *given: None)
 
 
 def test_files(done):
@@ -125,11 +125,11 @@ def test_a_finished_run_is_not_repeated_but_a_removed_model_is_exported_again(do
 @pytest.mark.parametrize(("name", "arm"), [("original", "none"), ("augmented", "dcgan")])
 def test_both_arms_can_be_exported(done, name, arm, monkeypatch):
     monkeypatch.setattr(ClassifierRun, "run", None)
-    given = keep_networks(done, name)
-    assert (given.known["arm"], given.known["protocol"]) == (arm, "hold-out, one split")
+    given = open_classifier_to_export(done, name)
+    assert (given.metadata["arm"], given.metadata["protocol"]) == (arm, "hold-out, one split")
     generated = read_json(done / "metrics.json")["generated"]
     assert given.generated == ({} if arm == "none" else generated)
-    assert all(file.is_file() for file in given.classifiers)
+    assert all(file.is_file() for file in given.files)
 
 
 @pytest.mark.usefixtures("not_tried_out")
@@ -207,7 +207,7 @@ def test_killed_in_a_gan_and_again_in_a_classifier(done, tmp_path, monkeypatch):
     _kill_when(killed, lambda: found("trainings/*/state.npz"))
     assert len(list(killed.glob("cache/trainings/*/record.json"))) < 2
     # The page is drawn from these results alone.
-    monkeypatch.setattr(comparison, "write_story", lambda *given: None)
+    monkeypatch.setattr(comparison, "write_comparison_report", lambda *given: None)
     run_demo(TINY, killed, tmp_path / "models")
     for name in ("manifest.csv", "metrics.json", "comparison.json", "splits/hold-out-1.json"):
         assert (killed / name).read_bytes() == (done / name).read_bytes()

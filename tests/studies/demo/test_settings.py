@@ -39,7 +39,7 @@ def test_short_has_the_same_spectrograms_and_less_of_all_else():
 def test_recipe_of_the_2021_report():
     settings = demo_settings(gan_recipe="report")
     assert settings.gans.steps == 2000
-    assert settings.gan_kind("dcgan").of_rare.discriminator == "staged"
+    assert settings.gan_kind("dcgan").rare_settings.discriminator == "staged"
     assert not settings.gan_kind("dcgan").pretrained
     assert demo_settings(gan_recipe="small-data") == demo_settings()
 

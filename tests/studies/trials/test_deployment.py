@@ -10,15 +10,17 @@ from serkit.errors import InputError, SerkitError
 from serkit.export.versions import DETAILS
 from serkit.files import read_json
 from serkit.studies import deployment
-from serkit.studies.deployment import AbstentionSettings, export_run, try_out
-from serkit.studies.finished_comparison import keep_networks
+from serkit.studies.deployment import AbstentionSettings, check_exported_model, export_classifier
+from serkit.studies.finished_comparison import open_classifier_to_export
 from serkit.uncertainty.temperature import best_temperature
 
 
 def _deliver(run: Path, out: Path, **settings) -> Path:
-    given = keep_networks(run)
-    return export_run(
-        replace(given, known={**given.known, "leaky": True}), out, AbstentionSettings(**settings)
+    given = open_classifier_to_export(run)
+    return export_classifier(
+        replace(given, metadata={**given.metadata, "leaky": True}),
+        out,
+        AbstentionSettings(**settings),
     )
 
 
@@ -41,10 +43,10 @@ def test_the_model_has_its_metadata(delivered):
 
 
 def test_it_is_calibrated_and_abstains_as_chosen_on_validation_speakers(delivered, finished_run):
-    given = keep_networks(finished_run)
-    parts = given.parts
+    given = open_classifier_to_export(finished_run)
+    parts = given.partitions
     validation = parts.split.validation
-    model = keras.models.load_model(given.classifiers[0])
+    model = keras.models.load_model(given.files[0])
     logits = model.predict(parts.of(validation), verbose=0)[None]
     details = read_json(delivered / DETAILS)
     expected = best_temperature(logits, parts.labels(validation))
@@ -82,7 +84,7 @@ def test_exactly_one_of_coverage_and_accuracy():
 
 def test_the_exported_model_predicts_in_another_process(delivered, synthetic_corpus, capfd):
     file = Path(synthetic_corpus.files()[0])
-    try_out(delivered, file)
+    check_exported_model(delivered, file)
     assert capfd.readouterr().out.startswith(f"{file}: ")
     with pytest.raises(SerkitError, match="does not predict"):
-        try_out(delivered, file.with_name("gone.wav"))
+        check_exported_model(delivered, file.with_name("gone.wav"))

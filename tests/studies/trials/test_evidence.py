@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from serkit.metrics.calibration import softmax
-from serkit.studies.deployment import AbstentionSettings, calibrated, gather
+from serkit.studies.deployment import AbstentionSettings, calibrate, model_card_evidence
 from serkit.uncertainty.temperature import best_temperature
 
 
@@ -19,7 +19,7 @@ class Overconfident:
 
 
 def test_temperature_and_threshold_are_fitted_on_the_validation_partition(parts):
-    chosen = calibrated(Overconfident(), parts, AbstentionSettings(0.5))
+    chosen = calibrate(Overconfident(), parts, AbstentionSettings(0.5))
     validation = parts.of(parts.split.validation)
     labels = parts.labels(parts.split.validation)
     raw = Overconfident().predict_logits(validation)
@@ -32,8 +32,8 @@ def test_temperature_and_threshold_are_fitted_on_the_validation_partition(parts)
 
 
 def test_measures_are_of_the_test_partition(parts):
-    chosen = calibrated(Overconfident(), parts, AbstentionSettings(1.0))
-    found = gather(chosen, parts, {"sad": 5}, seed=0)
+    chosen = calibrate(Overconfident(), parts, AbstentionSettings(1.0))
+    found = model_card_evidence(chosen, parts, {"sad": 5}, seed=0)
     split, test = parts.split, parts.split.test
     counted = {name: part["clips"] for name, part in found["data"]["parts"].items()}
     assert counted == {name: len(part) for name, part in split.parts().items()}
@@ -57,7 +57,7 @@ def test_measures_are_of_the_test_partition(parts):
 
 
 def test_abstaining_raises_the_accuracy(parts):
-    chosen = calibrated(Overconfident(), parts, AbstentionSettings(None, 1.0))
-    found = gather(chosen, parts, {}, seed=0)["abstention"]
+    chosen = calibrate(Overconfident(), parts, AbstentionSettings(None, 1.0))
+    found = model_card_evidence(chosen, parts, {}, seed=0)["abstention"]
     assert found["coverage"] < 1
     assert found["accuracy"] == 1.0 > found["accuracy_of_all"]

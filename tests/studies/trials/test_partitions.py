@@ -20,14 +20,14 @@ def test_spectrograms_and_labels_are_in_the_order_of_the_clips(parts):
 
 
 def test_some_clips_are_evenly_spaced(parts):
-    rare = parts.of(parts.rare("sad")).ravel().tolist()
-    some = parts.some("sad", 3).ravel().tolist()
+    rare = parts.of(parts.training_clips("sad")).ravel().tolist()
+    some = parts.evenly_spaced("sad", 3).ravel().tolist()
     assert (some[0], some[-1], len(some)) == (rare[0], rare[-1], 3)
-    assert parts.some("sad", 999).ravel().tolist() == rare
+    assert parts.evenly_spaced("sad", 999).ravel().tolist() == rare
 
 
 def test_fitting_on_a_test_speaker_is_refused(parts):
-    assert len(parts.to_fit(parts.rare("sad"))) == len(parts.rare("sad")) > 0
+    assert len(parts.to_fit(parts.training_clips("sad"))) == len(parts.training_clips("sad")) > 0
     for part in (parts.corpus, parts.split.test, parts.split.validation):
         with pytest.raises(LeakError, match="training speakers"):
             parts.to_fit(part)

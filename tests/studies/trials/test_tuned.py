@@ -11,7 +11,7 @@ from serkit.studies.search_spaces import (
     BayesianRecipe,
     CompactRecipe,
     read_tuned,
-    tuned_or,
+    tuned_or_default,
 )
 
 
@@ -36,10 +36,10 @@ def test_changed_values_come_back(tmp_path):
 
 def test_without_a_file_the_given_settings_are_returned(tmp_path):
     settings = WGANGPSettings(penalty=3.0)
-    assert tuned_or(None, WGANGPSettings()) == WGANGPSettings()
-    assert tuned_or(_write(tmp_path, "wgan-gp", settings), WGANGPSettings()) == settings
+    assert tuned_or_default(None, WGANGPSettings()) == WGANGPSettings()
+    assert tuned_or_default(_write(tmp_path, "wgan-gp", settings), WGANGPSettings()) == settings
     with pytest.raises(InputError, match=r"classifier.* wgan-gp"):
-        tuned_or(tmp_path, CompactRecipe())
+        tuned_or_default(tmp_path, CompactRecipe())
 
 
 @pytest.mark.parametrize("content", [{}, [1], {"kind": "x", "settings": {}}])
