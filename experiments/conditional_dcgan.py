@@ -45,7 +45,7 @@ def main(options: argparse.Namespace) -> None:
         )
         small_data = DCGAN_RECIPES[SMALL_DATA]
         alone = replace(small_data, width=options.width, steps=options.steps[0])
-        of_all = replace(alone, classes=len(trial.parts.classes))
+        of_all = replace(alone, classes=len(trial.partitions.classes))
         to_train = {
             "all": (alone, trial.training, None),
             **{label: (alone, real[label], "all") for label in real},
@@ -61,7 +61,7 @@ def main(options: argparse.Namespace) -> None:
             fit_gan(
                 gan,
                 examples,
-                trial.parts.split.speakers,
+                trial.partitions.split.speakers,
                 seed,
                 options.out / name,
                 init_from=options.out / before if before else None,
@@ -71,7 +71,7 @@ def main(options: argparse.Namespace) -> None:
 
         text, count = "", trial.settings.judged
         for label in real:
-            number = np.array([trial.parts.classes.index(label)])
+            number = np.array([trial.partitions.classes.index(label)])
             made = {
                 "one for each class": sample(samplers[label], count, seed),
                 "one of all classes": sample(samplers["rare-conditional"], count, seed, number),
@@ -80,7 +80,7 @@ def main(options: argparse.Namespace) -> None:
         # The conditional GAN of all classes can make a whole training part.
         imitated = {
             name: sample(samplers["all-conditional"], clips, seed, np.array([number]))
-            for number, name in enumerate(trial.parts.classes)
+            for number, name in enumerate(trial.partitions.classes)
             if (clips := int((trial.training.labels == number).sum()))
         }
         learned_from = {

@@ -64,9 +64,9 @@ def main(options: argparse.Namespace) -> None:
             for name in chosen:
                 model = compact(len(trial.classes), trial.spec.shape, network, fold.network_seed)
                 fold.fit(model, settings, augment=TRANSFORMS[name], folder=fold.folder / name)
-                found = predict_partition(model, fold.parts, fold.parts.split.test)
+                found = predict_partition(model, fold.partitions, fold.partitions.split.test)
                 tables.append(found.assign(transform=name))
-            fold.keep(pd.concat(tables), ANSWERS)
+            fold.write_table(pd.concat(tables), ANSWERS)
             for name in chosen:
                 remove_checkpoint(fold.folder / name)
 
@@ -81,7 +81,7 @@ def parse() -> argparse.Namespace:
 
 def draw(fold: FoldRun, chosen: Sequence[str], path: Path) -> None:
     """Five training clips, one below the other; a column for each transform, in their order."""
-    clips = fold.parts.to_fit(fold.parts.split.train).spectrograms[:5]
+    clips = fold.partitions.to_fit(fold.partitions.split.train).spectrograms[:5]
     seed = tf.constant([fold.seed, 0], tf.int64)
     columns = [clips if name == "none" else TRANSFORMS[name](clips, seed) for name in chosen]
     pictures = np.stack(columns, axis=1).reshape(-1, *clips.shape[1:3])

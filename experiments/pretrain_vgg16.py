@@ -97,7 +97,7 @@ def pretrained(
 
 def keep(fold: FoldRun, model: keras.Model) -> None:
     """Predict the test part; keep the convolutions with their card, then the fold as done."""
-    split, parts = fold.parts.split, fold.parts
+    split, parts = fold.partitions.split, fold.partitions
     logits = model.predict(parts.of(split.test), batch_size=16, verbose=0)
     uar = score(parts.labels(split.test), logits.argmax(axis=1), len(parts.classes)).uar
     speakers = tuple(sorted(split.train.speakers()))

@@ -56,7 +56,7 @@ def outputs(network: keras.Model, cache: ArrayCache, spectrograms: Rows) -> np.n
 
 def answers(fold: FoldRun, name: str, features: Features) -> pd.DataFrame:
     """A row per test clip, by the regression that is best on the validation speakers."""
-    parts, split = fold.parts, fold.parts.split
+    parts, split = fold.partitions, fold.partitions.split
     train, validation = parts.to_fit(split.train), fold.validation
     inputs, held_out = features(train.spectrograms), features(validation.spectrograms)
 
@@ -110,7 +110,7 @@ def main(options: argparse.Namespace) -> None:
                 "random VGG16, block 3": partial(outputs, network, cache),
             }
             tables = [answers(fold, name, features) for name, features in kinds.items()]
-            fold.keep(pd.concat(tables), ANSWERS)
+            fold.write_table(pd.concat(tables), ANSWERS)
             keras.utils.clear_session()
 
 

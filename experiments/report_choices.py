@@ -44,7 +44,7 @@ def main(options: argparse.Namespace) -> None:
         for name, build in BUILDERS.items():
             gan = build(chosen, options.seed)
             folder = options.out / name.replace(" ", "-")
-            speakers, seed = trial.parts.split.speakers, options.seed
+            speakers, seed = trial.partitions.split.speakers, options.seed
             histories[name] = fit_gan(gan, examples, speakers, seed, folder)
             made[name] = sample(gan.sampler, trial.settings.judged, options.seed)
         rows = [

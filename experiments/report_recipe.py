@@ -95,7 +95,7 @@ def train_by_report(
         return gan, known
     watched = watch(trial, folder, options)
     end = EndAfterChange(epochs - against_second(known))
-    speakers, seed = trial.parts.split.speakers, options.seed
+    speakers, seed = trial.partitions.split.speakers, options.seed
     return gan, fit_gan(gan, examples, speakers, seed, folder, callbacks=(watched, end))
 
 
@@ -118,7 +118,7 @@ def train_by_small_data(
         histories[f"{SMALL_DATA}, {name}"] = fit_gan(
             gan,
             clips,
-            trial.parts.split.speakers,
+            trial.partitions.split.speakers,
             options.seed,
             folder,
             init_from=before,

@@ -45,7 +45,7 @@ def main(options: argparse.Namespace) -> None:
             "without label smoothing": replace(everything, smoothing=0.0),
             "without pretraining": everything,
         }
-        speakers, found = trial.parts.split.speakers, []
+        speakers, found = trial.partitions.split.speakers, []
         before = options.out / "all-classes"
         gan = DCGAN(pretraining, 0)
         fit_gan(gan, trial.training, speakers, 0, before, verbose=2)

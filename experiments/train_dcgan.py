@@ -86,7 +86,7 @@ def main(options: argparse.Namespace) -> None:
     (label,) = options.label
     options.steps = options.steps or STEPS[options.recipe]
     with rare_classes_trial(options) as trial:
-        speakers, histories, before = trial.parts.split.speakers, {}, None
+        speakers, histories, before = trial.partitions.split.speakers, {}, None
         stages = {"all classes": trial.training, label: trial.real[label]}
         for (name, examples), steps in zip(stages.items(), options.steps, strict=True):
             if not steps:
@@ -118,7 +118,7 @@ def main(options: argparse.Namespace) -> None:
         }
         table = fidelity_table(trial.fidelity(label, {"DCGAN": made}))
         table += "\n" + nearest_table(trial.nearest(label, {"DCGAN": made}))
-        table += "\n" + accuracy_table(trial.parts.classes, label, scores)
+        table += "\n" + accuracy_table(trial.partitions.classes, label, scores)
         write_text(options.out / "fidelity.md", table)
         pairs = {label: (trial.real[label].spectrograms[:8, :, :, 0], made[:8, :, :, 0])}
         for name, figure in {

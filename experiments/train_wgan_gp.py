@@ -80,7 +80,7 @@ def main(options: argparse.Namespace) -> None:
                 rows = fit_gan(
                     gan,
                     examples,
-                    trial.parts.split.speakers,
+                    trial.partitions.split.speakers,
                     seed,
                     folder,
                     init_from=before,
@@ -99,7 +99,7 @@ def main(options: argparse.Namespace) -> None:
         }
         table = fidelity_table(trial.fidelity(label, made))
         table += "\n" + nearest_table(trial.nearest(label, made))
-        table += "\n" + accuracy_table(trial.parts.classes, label, scores)
+        table += "\n" + accuracy_table(trial.partitions.classes, label, scores)
         write_text(options.out / "fidelity.md", table)
         # Other real clips beside each seed's.
         pairs = {

@@ -56,12 +56,12 @@ def main(options: argparse.Namespace) -> None:
     trials["trial"] = trials["trial"].astype(str)
     best = trials[trials["trial"] != "as it was"].nsmallest(3, "score")
     chosen = pd.concat([trials[trials["trial"] == "as it was"], best])
-    places = {
+    trial_folders = {
         row["trial"]: options.out / "trials" / row["folder"] for row in chosen.to_dict("records")
     }
     rows = [
         [row["set"], f"{100 * row['recall']:.1f} %", f"{100 * row['uar']:.1f} %"]
-        for row in GanObjective(search, options.out).check(places)
+        for row in GanObjective(search, options.out).score_classifiers(trial_folders)
     ]
     table = markdown_table([f"{options.label} from", "its recall", "UAR"], rows)
     write_text(options.out / "check.md", table)

@@ -185,7 +185,7 @@ class RayEngine:
                 unfinished_folders.discard(task.place)
 
     @property
-    def environment_variables(self) -> dict[str, str]:
+    def variables(self) -> dict[str, str]:
         """Environment variables of the worker processes, set before they import TensorFlow."""
         threads = self.settings.threads or os.cpu_count() or 1
         # By default Ray sets OMP_NUM_THREADS to the number of CPUs of a task.
@@ -203,7 +203,7 @@ class RayEngine:
             num_cpus=settings.cpus,
             num_gpus=settings.gpus,
             max_retries=settings.retries,
-            runtime_env={"env_vars": self.environment_variables},
+            runtime_env={"env_vars": self.variables},
         )(function)
 
     def _synchronize(self, share: Share, task_factory: TaskFactory, graph: TaskGraph) -> None:
