@@ -146,10 +146,10 @@ def main(options: argparse.Namespace) -> None:
         )
         for epochs, rate in zip(options.epochs, options.learning_rates, strict=True)
     ]
-    with cross_validation(options, speeds=SPEEDS) as trial:
-        for fold in trial:
+    with cross_validation(options, speeds=SPEEDS) as folds:
+        for fold in folds:
             if not first_folds or fold.number <= first_folds:
-                keep(fold, pretrained(fold, len(trial.classes), options.sides, stages))
+                keep(fold, pretrained(fold, len(folds.classes), options.sides, stages))
 
 
 if __name__ == "__main__":

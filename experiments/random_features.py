@@ -100,8 +100,8 @@ def parse() -> argparse.Namespace:
 
 
 def main(options: argparse.Namespace) -> None:
-    with cross_validation(options, results=ANSWERS, report=report) as trial:
-        for fold in trial:
+    with cross_validation(options, results=ANSWERS, report=report) as folds:
+        for fold in folds:
             # The same kernels in all folds: they are drawn, not fitted.
             network = random_block_3(fold.seed)
             cache = open_feature_cache(fold.features, network)

@@ -36,23 +36,23 @@ TRACKED = "d_loss", "g_loss", "d_real", "d_fake", "d_accuracy"
 
 
 def main(options: argparse.Namespace) -> None:
-    with whole_class_trial(options) as trial:
-        examples = trial.real[options.label]
+    with whole_class_trial(options) as dataset:
+        examples = dataset.real[options.label]
         chosen = dcgan_recipe(REPORT, len(examples), width=options.width, stop=None)
         chosen = replace(chosen, steps=options.steps)
         histories, made = {}, {}
         for name, build in BUILDERS.items():
             gan = build(chosen, options.seed)
             folder = options.out / name.replace(" ", "-")
-            speakers, seed = trial.partitions.split.speakers, options.seed
+            speakers, seed = dataset.partitions.split.speakers, options.seed
             histories[name] = fit_gan(gan, examples, speakers, seed, folder)
-            made[name] = sample(gan.sampler, trial.settings.judged, options.seed)
+            made[name] = sample(gan.sampler, dataset.settings.judged, options.seed)
         rows = [
             [name, *(f"{np.mean([row[key] for row in history[-5:]]):.2f}" for key in TRACKED)]
             for name, history in histories.items()
         ]
         text = markdown_table(["means of the last 5 epochs", *TRACKED], rows)
-        text += "\n" + fidelity_table(trial.fidelity(options.label, made))
+        text += "\n" + fidelity_table(dataset.fidelity(options.label, made))
         write_text(options.out / "report-choices.md", text)
         write_png(options.out / "losses.png", gan_losses(histories))
         print(f"{text}\nwritten: {options.out}")

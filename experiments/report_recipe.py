@@ -44,12 +44,12 @@ Rows = Sequence[Mapping[str, float]]
 
 
 def main(options: argparse.Namespace) -> None:
-    with whole_class_trial(options) as trial:
-        by_report, rows = train_by_report(trial, options)
+    with whole_class_trial(options) as dataset:
+        by_report, rows = train_by_report(dataset, options)
         products = multiply_adds(by_report, rows)
-        by_small_data, histories = train_by_small_data(trial, products, options)
+        by_small_data, histories = train_by_small_data(dataset, products, options)
         made = {
-            name: sample(gan.sampler, trial.settings.judged, options.seed)
+            name: sample(gan.sampler, dataset.settings.judged, options.seed)
             for name, gan in ((REPORT, by_report), (SMALL_DATA, by_small_data))
         }
         steps = {
@@ -60,12 +60,14 @@ def main(options: argparse.Namespace) -> None:
             [
                 describe(rows, by_report.settings),
                 f"{products:.3g} multiply-adds; {SMALL_DATA} of as many: {steps}\n",
-                fidelity_table(trial.fidelity(options.label, made)),
-                nearest_table(trial.nearest(options.label, made)),
+                fidelity_table(dataset.fidelity(options.label, made)),
+                nearest_table(dataset.nearest(options.label, made)),
             ]
         )
         write_text(options.out / "report-recipe.md", text)
-        draw(trial.real[options.label].spectrograms, made, {REPORT: rows} | histories, options.out)
+        draw(
+            dataset.real[options.label].spectrograms, made, {REPORT: rows} | histories, options.out
+        )
         print(f"{text}\nwritten: {options.out}")
 
 
@@ -79,10 +81,10 @@ def parse() -> argparse.Namespace:
 
 
 def train_by_report(
-    trial: RareClasses, options: argparse.Namespace
+    dataset: RareClasses, options: argparse.Namespace
 ) -> tuple[DCGAN, list[dict[str, float]]]:
     """Train a DCGAN of the class; return it and its history, up to ``--after`` steps in stage 2."""
-    examples, folder = trial.real[options.label], options.out / REPORT
+    examples, folder = dataset.real[options.label], options.out / REPORT
     settings = dcgan_recipe(REPORT, len(examples), width=options.width, stop=None)
     each = options.steps_per_epoch
     latest = settings.staging.epochs * each
@@ -93,23 +95,25 @@ def train_by_report(
     known = Resume(folder, gan.state).history
     if against_second(known) >= epochs:
         return gan, known
-    watched = watch(trial, folder, options)
+    watched = watch(dataset, folder, options)
     end = EndAfterChange(epochs - against_second(known))
-    speakers, seed = trial.partitions.split.speakers, options.seed
+    speakers, seed = dataset.partitions.split.speakers, options.seed
     return gan, fit_gan(gan, examples, speakers, seed, folder, callbacks=(watched, end))
 
 
 def train_by_small_data(
-    trial: RareClasses, products: float, options: argparse.Namespace
+    dataset: RareClasses, products: float, options: argparse.Namespace
 ) -> tuple[DCGAN, dict[str, list[dict[str, float]]]]:
     """Train a DCGAN by ``small-data`` with as many multiply-adds; return its histories by name."""
-    examples, label = trial.real[options.label], options.label
+    examples, label = dataset.real[options.label], options.label
     settings = dcgan_recipe(SMALL_DATA, len(examples), width=options.width)
     a_step = settings.batch_size * per_example(DCGAN(settings, 0), 0)
     steps = products / a_step
     fractions = {"all classes": PRETRAINING, label: 1 - PRETRAINING}
     histories, before = {}, None
-    for (name, fraction), clips in zip(fractions.items(), (trial.training, examples), strict=True):
+    for (name, fraction), clips in zip(
+        fractions.items(), (dataset.training, examples), strict=True
+    ):
         epochs = max(1, round(fraction * steps / settings.steps_per_epoch))
         size = {"width": options.width, "steps": epochs * settings.steps_per_epoch}
         settings = dcgan_recipe(SMALL_DATA, len(clips), **size)
@@ -118,18 +122,18 @@ def train_by_small_data(
         histories[f"{SMALL_DATA}, {name}"] = fit_gan(
             gan,
             clips,
-            trial.partitions.split.speakers,
+            dataset.partitions.split.speakers,
             options.seed,
             folder,
             init_from=before,
-            callbacks=(watch(trial, folder, options),),
+            callbacks=(watch(dataset, folder, options),),
         )
         before = folder
     return gan, histories
 
 
-def watch(trial: RareClasses, folder: Path, options: argparse.Namespace) -> Watch:
-    measure = trial.sample_filter.kid_of(options.label)
+def watch(dataset: RareClasses, folder: Path, options: argparse.Namespace) -> Watch:
+    measure = dataset.sample_filter.kid_of(options.label)
     return Watch(folder, measure=measure, draw=lambda x: png(grid(x[..., 0])))
 
 

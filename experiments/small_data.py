@@ -34,7 +34,7 @@ def parse() -> argparse.Namespace:
 
 def main(options: argparse.Namespace) -> None:
     (label,) = options.label
-    with rare_classes_trial(options) as trial:
+    with rare_classes_trial(options) as dataset:
         everything = replace(
             DCGAN_RECIPES[SMALL_DATA], width=options.width, steps=options.steps[1], smoothing=0.1
         )
@@ -45,16 +45,16 @@ def main(options: argparse.Namespace) -> None:
             "without label smoothing": replace(everything, smoothing=0.0),
             "without pretraining": everything,
         }
-        speakers, found = trial.partitions.split.speakers, []
+        speakers, found = dataset.partitions.split.speakers, []
         before = options.out / "all-classes"
         gan = DCGAN(pretraining, 0)
-        fit_gan(gan, trial.training, speakers, 0, before, verbose=2)
+        fit_gan(gan, dataset.training, speakers, 0, before, verbose=2)
         for arm, settings in arms.items():
             for seed in options.seeds:
                 gan = DCGAN(settings, seed)
                 fit_gan(
                     gan,
-                    trial.real[label],
+                    dataset.real[label],
                     speakers,
                     seed,
                     options.out / f"{arm.replace(' ', '-')}-{seed}",
@@ -65,10 +65,10 @@ def main(options: argparse.Namespace) -> None:
                 if settings is everything and arm == "all measures":
                     generators["without the moving average"] = gan.generator
                 made = {
-                    name: sample(generator, trial.settings.judged, seed)
+                    name: sample(generator, dataset.settings.judged, seed)
                     for name, generator in generators.items()
                 }
-                rows = trial.fidelity(label, made)[-len(made) :]
+                rows = dataset.fidelity(label, made)[-len(made) :]
                 found += [{**row, "seed": seed} for row in rows]
 
         table = pd.DataFrame(found).groupby("set", sort=False)[

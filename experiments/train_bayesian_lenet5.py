@@ -49,10 +49,10 @@ def main(options: argparse.Namespace) -> None:
     recipe = tuned_or(options.tuned, BayesianRecipe(fit=going_on))
     deltas = [recipe.delta] if options.tuned else options.deltas
     network = LeNet5Settings(pool=(2, 2), dropout=0.3)
-    with cross_validation(options, OWN, [0.9, 1.1], ANSWERS, uncertainty_report) as trial:
-        sizes = len(trial.classes), trial.spec.shape, network
-        for fold in trial:
-            study = UncertaintyStudy(fold, all_ood_sounds(fold, trial.spec, [], trial.folder))
+    with cross_validation(options, OWN, [0.9, 1.1], ANSWERS, uncertainty_report) as folds:
+        sizes = len(folds.classes), folds.spec.shape, network
+        for fold in folds:
+            study = UncertaintyStudy(fold, all_ood_sounds(fold, folds.spec, [], folds.folder))
             plain = study.train("lenet5-twin", partial(lenet5, *sizes), settings, augment)
             started = study.train_bayesian("lenet5-bayesian", plain, deltas, recipe, augment)
             study.evaluate("plain", Ensemble([plain]), [plain])
@@ -68,7 +68,7 @@ def main(options: argparse.Namespace) -> None:
                 name = f"Bayesian, from new weights, {weight:g} of the KL"
                 study.evaluate(name, SampledNetwork(new), [new], "plain")
             study.write()
-    write_uncertainty_figures(trial.predictions(), trial.classes, options.out)
+    write_uncertainty_figures(folds.predictions(), folds.classes, options.out)
 
 
 if __name__ == "__main__":

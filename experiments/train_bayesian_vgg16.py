@@ -48,16 +48,16 @@ def main(options: argparse.Namespace) -> None:
     settings = FitSettings(epochs=options.epochs, learning_rate=2e-4, keep="last")
     going_on = replace(settings, epochs=options.bayesian_epochs, learning_rate=3e-5)
     recipe = BayesianRecipe(fit=going_on)
-    with cross_validation(options, results=ANSWERS, report=uncertainty_report) as trial:
-        for fold in trial:
+    with cross_validation(options, results=ANSWERS, report=uncertainty_report) as folds:
+        for fold in folds:
             if options.first_folds and fold.number > options.first_folds:
                 continue
             study = UncertaintyStudy(
-                fold, all_ood_sounds(fold, trial.spec, [], trial.folder), options.samples
+                fold, all_ood_sounds(fold, folds.spec, [], folds.folder), options.samples
             )
             plain = study.train(
                 "plain",
-                lambda seed: vgg16_half_freeze(len(trial.classes), options.weights, network, seed),
+                lambda seed: vgg16_half_freeze(len(folds.classes), options.weights, network, seed),
                 settings,
                 weights=options.weights,
             )

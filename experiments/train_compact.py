@@ -42,9 +42,9 @@ def main(options: argparse.Namespace) -> None:
     recipe = tuned_or(options.tuned, CompactRecipe(network, settings))
     settings = replace(recipe.fit, epochs=options.epochs)
     augment = partial(mask, settings=MaskSettings())
-    with cross_validation(options, OWN if own else None, options.speeds) as trial:
-        for fold in trial:
-            model = compact(len(trial.classes), trial.spec.shape, recipe.network, fold.network_seed)
+    with cross_validation(options, OWN if own else None, options.speeds) as folds:
+        for fold in folds:
+            model = compact(len(folds.classes), folds.spec.shape, recipe.network, fold.network_seed)
             fold.fit(model, settings, augment=augment)
             fold.test(model)
 

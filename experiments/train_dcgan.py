@@ -85,9 +85,9 @@ def parse() -> argparse.Namespace:
 def main(options: argparse.Namespace) -> None:
     (label,) = options.label
     options.steps = options.steps or STEPS[options.recipe]
-    with rare_classes_trial(options) as trial:
-        speakers, histories, before = trial.partitions.split.speakers, {}, None
-        stages = {"all classes": trial.training, label: trial.real[label]}
+    with rare_classes_trial(options) as dataset:
+        speakers, histories, before = dataset.partitions.split.speakers, {}, None
+        stages = {"all classes": dataset.training, label: dataset.real[label]}
         for (name, examples), steps in zip(stages.items(), options.steps, strict=True):
             if not steps:
                 continue
@@ -95,7 +95,7 @@ def main(options: argparse.Namespace) -> None:
             folder = options.out / name.replace(" ", "-")
             watch = Watch(
                 folder,
-                measure=trial.sample_filter.kid_of(label),
+                measure=dataset.sample_filter.kid_of(label),
                 draw=lambda x: png(grid(x[..., 0])),
             )
             gan = DCGAN(settings, options.seed)
@@ -110,17 +110,17 @@ def main(options: argparse.Namespace) -> None:
             )
             before = folder
 
-        made = sample(gan.sampler, trial.settings.judged, options.seed)
-        clips = len(trial.real[label])
+        made = sample(gan.sampler, dataset.settings.judged, options.seed)
+        clips = len(dataset.real[label])
         scores = {
-            "real clips": trial.accuracy_score("real", {}),
-            "DCGAN": trial.accuracy_score("DCGAN", {label: made[:clips]}),
+            "real clips": dataset.accuracy_score("real", {}),
+            "DCGAN": dataset.accuracy_score("DCGAN", {label: made[:clips]}),
         }
-        table = fidelity_table(trial.fidelity(label, {"DCGAN": made}))
-        table += "\n" + nearest_table(trial.nearest(label, {"DCGAN": made}))
-        table += "\n" + accuracy_table(trial.partitions.classes, label, scores)
+        table = fidelity_table(dataset.fidelity(label, {"DCGAN": made}))
+        table += "\n" + nearest_table(dataset.nearest(label, {"DCGAN": made}))
+        table += "\n" + accuracy_table(dataset.partitions.classes, label, scores)
         write_text(options.out / "fidelity.md", table)
-        pairs = {label: (trial.real[label].spectrograms[:8, :, :, 0], made[:8, :, :, 0])}
+        pairs = {label: (dataset.real[label].spectrograms[:8, :, :, 0], made[:8, :, :, 0])}
         for name, figure in {
             "losses": gan_losses(histories),
             "real-and-generated": real_beside_generated(pairs),

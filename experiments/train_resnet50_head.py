@@ -30,9 +30,9 @@ def parse() -> argparse.Namespace:
 def main(options: argparse.Namespace) -> None:
     network = replace(RESNET50_HEAD, head=tuple(options.head), precision=fastest_precision())
     settings = replace(REPORT_FIT, epochs=options.epochs, learning_rate=options.learning_rate)
-    with cross_validation(options) as trial:
-        for fold in trial:
-            model = resnet50_head(len(trial.classes), options.weights, network, fold.network_seed)
+    with cross_validation(options) as folds:
+        for fold in folds:
+            model = resnet50_head(len(folds.classes), options.weights, network, fold.network_seed)
             fold.fit(model, settings, weights=options.weights)
             fold.test(model)
 

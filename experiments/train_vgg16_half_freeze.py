@@ -36,12 +36,12 @@ def main(options: argparse.Namespace) -> None:
 
     network = TransferSettings(options.frozen_convs, precision=fastest_precision())
     settings = replace(REPORT_FIT, epochs=options.epochs, learning_rate=options.learning_rate)
-    with cross_validation(options) as trial:
-        for fold in trial:
+    with cross_validation(options) as folds:
+        for fold in folds:
             if first_folds and fold.number > first_folds:
                 continue
             model = vgg16_half_freeze(
-                len(trial.classes), options.weights, network, fold.network_seed
+                len(folds.classes), options.weights, network, fold.network_seed
             )
             fold.fit(model, settings, weights=options.weights)
             fold.test(model)

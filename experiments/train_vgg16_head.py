@@ -29,9 +29,9 @@ def parse() -> argparse.Namespace:
 def main(options: argparse.Namespace) -> None:
     network = TransferSettings(precision=fastest_precision())
     settings = replace(REPORT_FIT, epochs=options.epochs, learning_rate=options.learning_rate)
-    with cross_validation(options) as trial:
-        for fold in trial:
-            model = vgg16_head(len(trial.classes), options.weights, network, fold.network_seed)
+    with cross_validation(options) as folds:
+        for fold in folds:
+            model = vgg16_head(len(folds.classes), options.weights, network, fold.network_seed)
             fold.fit(model, settings, weights=options.weights)
             fold.test(model)
 

@@ -41,8 +41,8 @@ def parse() -> argparse.Namespace:
 
 def main(options: argparse.Namespace) -> None:
     (label,) = options.label
-    with rare_classes_trial(options) as trial:
-        real = trial.real[label]
+    with rare_classes_trial(options) as dataset:
+        real = dataset.real[label]
         usual = WGANGPSettings(
             batch_size=8,
             # A critic that learns faster needs no more steps than the generator.
@@ -67,20 +67,20 @@ def main(options: argparse.Namespace) -> None:
             name, before = f"seed {seed}", None
             histories[name] = []
             for stage, settings, examples in (
-                ("all", everything, trial.training),
+                ("all", everything, dataset.training),
                 ("class", one_class, real),
             ):
                 folder = options.out / f"seed-{seed}-{stage}"
                 watch = Watch(
                     folder,
-                    measure=trial.sample_filter.kid_of(label),
+                    measure=dataset.sample_filter.kid_of(label),
                     draw=lambda x: png(grid(x[..., 0])),
                 )
                 gan = WGANGP(settings, seed)
                 rows = fit_gan(
                     gan,
                     examples,
-                    trial.partitions.split.speakers,
+                    dataset.partitions.split.speakers,
                     seed,
                     folder,
                     init_from=before,
@@ -90,16 +90,16 @@ def main(options: argparse.Namespace) -> None:
                 epochs = len(histories[name])
                 histories[name] += [{**row, "epoch": row["epoch"] + epochs} for row in rows]
                 before = folder
-            made[f"WGAN-GP, {name}"] = sample(gan.sampler, trial.settings.judged, seed)
+            made[f"WGAN-GP, {name}"] = sample(gan.sampler, dataset.settings.judged, seed)
 
         first, samples = next(iter(made.items()))
         scores = {
-            "real clips": trial.accuracy_score("real", {}),
-            first: trial.accuracy_score("WGAN-GP", {label: samples[: len(real)]}),
+            "real clips": dataset.accuracy_score("real", {}),
+            first: dataset.accuracy_score("WGAN-GP", {label: samples[: len(real)]}),
         }
-        table = fidelity_table(trial.fidelity(label, made))
-        table += "\n" + nearest_table(trial.nearest(label, made))
-        table += "\n" + accuracy_table(trial.partitions.classes, label, scores)
+        table = fidelity_table(dataset.fidelity(label, made))
+        table += "\n" + nearest_table(dataset.nearest(label, made))
+        table += "\n" + accuracy_table(dataset.partitions.classes, label, scores)
         write_text(options.out / "fidelity.md", table)
         # Other real clips beside each seed's.
         pairs = {
