@@ -75,7 +75,9 @@ def parse() -> argparse.Namespace:
     parser = cross_validation_parser(__doc__.splitlines()[0], "runs/image-transforms")
     parser.add_argument("--transforms", nargs="+", choices=TRANSFORMS, default=list(TRANSFORMS))
     parser.add_argument("--epochs", type=int, default=60)
-    parser.add_argument("--speeds", type=float, nargs="*", default=[0.9, 1.1], help="also heard at")
+    parser.add_argument(
+        "--speeds", type=float, nargs="*", default=[0.9, 1.1], help="also train at these speeds"
+    )
     return parser.parse_args()
 
 
