@@ -9,10 +9,10 @@ serkit.gans.dcgan: the GAN is trained on all training clips, then on the class a
 differentiable augmentation and averaged weights of the generator. The second command uses the
 recipe of the 2021 report: the class alone, with all its clips in a batch, and both discriminators.
 
-Expected of the first command, in about a quarter of an hour on two busy cores: KID 1.00 +- 0.26 to clips
-of unseen speakers, where real training clips have 0.57 +- 0.39, noise 12.1 and blurred real clips
-13.5; coverage 0.76, as real clips (0.78); copying Z of -0.3, so no copies. Recall is lower, 0.38
-against 0.84: the samples have fewer variants than the real clips. A classifier that learns the
+Expected of the first command, in about a quarter of an hour on two busy cores: KID 1.00 +- 0.26 to
+clips of unseen speakers, where real training clips have 0.57 +- 0.39, noise 12.1 and blurred real
+clips 13.5; coverage 0.76, as real clips (0.78); copying Z of -0.3, so no copies. Recall is lower,
+0.38 against 0.84: the samples have fewer variants than the real clips. A classifier that learns the
 class from samples alone recognises 6 % of the real clips, and 81 % if it learns from real clips.
 docs/gans.md has tables and figures.
 """
