@@ -1,11 +1,12 @@
-"""Question: does filling a rare class with a DCGAN's samples help, more than copies do?
+"""Question: does a rare class filled up with a DCGAN's samples help more than one with copies?
 
     python experiments/compare_augmentation.py ../shared/data/ravdess --rarify surprise=0.15
 
-What `serkit compare` does, with everything that is trained in plain sight: for each fold of
-speakers one GAN, then one classifier for each arm, all on the same clips, tested on the same
-strangers; at the end each arm's difference with an interval over speakers. docs/augmentation.md
-has the numbers of the whole comparison.
+This script shows each step of `serkit compare`. For each fold of speakers it trains one GAN, then
+one classifier per augmentation method ("arm"). All classifiers of a fold are trained on the same
+clips and tested on the same held-out speakers. The script prints the difference of each arm to the
+arm ``none``, with a confidence interval over speakers. docs/augmentation.md has the numbers of the
+whole comparison.
 """
 
 import argparse
@@ -40,73 +41,97 @@ from serkit.training.spectrograms import compute_spectrograms
 
 def parse() -> argparse.Namespace:
     parser = experiment_parser(__doc__.splitlines()[0], "runs/compare-augmentation")
-    parser.add_argument("--rarify", type=share, default="surprise=0.15", metavar="CLASS=SHARE")
+    parser.add_argument(
+        "--rarify", type=class_and_share, default="surprise=0.15", metavar="CLASS=SHARE"
+    )
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--gan-steps", type=int, nargs=2, default=(800, 400))
     parser.add_argument("--folds", type=int, default=5)
     return parser.parse_args()
 
 
-def share(text: str) -> str:
-    """``CLASS=SHARE`` as it stands; ValueError if it has no number."""
+def class_and_share(text: str) -> str:
+    """Return ``CLASS=SHARE`` unchanged; raise ValueError if there is no number in it."""
     float(text.rpartition("=")[2])
     return text
 
 
 def main(options: argparse.Namespace) -> None:
-    # Made with other options, or in use, the folder is refused.
+    # Raises an error if the folder was made with other options, or another process uses it.
     with run_of(options) as run:
         compare(options, run)
 
 
 def compare(options: argparse.Namespace, run: RunFolder) -> None:
-    spec, (label, _, left) = spec_of(options), options.rarify.rpartition("=")
+    spec, (label, _, kept_fraction) = spec_of(options), options.rarify.rpartition("=")
     corpus = open_recordings(options.roots, naming=naming_of(options)).corpus
     classes, fit = corpus.classes("emotion"), FitSettings(epochs=options.epochs, keep="last")
     check_choice("rarify", label, classes)
-    pictures = compute_spectrograms(corpus, spec, cache=options.out / "spectrograms")
+    spectrograms = compute_spectrograms(corpus, spec, cache=options.out / "spectrograms")
     gan_settings = partial(
         DCGANSettings,
-        **{"width": 0.25, "batch_size": 16, "discriminator_rate": 2e-4, "ema": 0.99},
+        width=0.25,
+        batch_size=16,
+        discriminator_rate=2e-4,
+        ema=0.99,
         augment=DiffAugmentSettings(),
+        steps_per_epoch=20,
     )
     tables, splits = [], list(k_fold(corpus, "emotion", 0, folds=options.folds))
     run.begin_work()
-    for fold, split in enumerate(splits):
-        clips = split.train.counts("emotion")[label]
-        split = make_rare(split, "emotion", label, round(float(left) * clips), 0)
-        parts, speakers = Partitions(corpus, split, pictures, "emotion"), split.speakers
+    for fold, whole_split in enumerate(splits):
+        clip_count = whole_split.train.counts("emotion")[label]
+        kept_count = round(float(kept_fraction) * clip_count)
+        split = make_rare(whole_split, "emotion", label, kept_count, 0)
+        parts, speakers = Partitions(corpus, split, spectrograms, "emotion"), split.speakers
         train, rare = parts.to_fit(split.train), parts.to_fit(parts.training_clips(label))
-        for name, steps, some in zip(("all", label), options.gan_steps, (train, rare), strict=True):
-            settings = gan_settings(steps=steps, steps_per_epoch=20)
-            gan, folder = DCGAN(settings, 0), options.out / f"fold-{fold}"
-            before = folder / "gan-all" if name != "all" else None
-            fit_gan(gan, some, speakers, 0, folder / f"gan-{name}", init_from=before, verbose=2)
-        missing, number = clips - len(rare), classes.index(label)
+        folder = options.out / f"fold-{fold}"
+        pretraining_folder, gan_folder = folder / "gan-all", folder / f"gan-{label}"
+        pretraining_steps, class_steps = options.gan_steps
+        pretrained = DCGAN(gan_settings(steps=pretraining_steps), 0)
+        fit_gan(pretrained, train, speakers, 0, pretraining_folder, verbose=2)
+        gan = DCGAN(gan_settings(steps=class_steps), 0)
+        fit_gan(gan, rare, speakers, 0, gan_folder, init_from=pretraining_folder, verbose=2)
+        missing, class_number = clip_count - len(rare), classes.index(label)
         samples = sample(gan.sampler, missing, 0)
         arms = {
             "none": [],
             "oversampling": [copies_of(rare, missing, 0)],
-            "dcgan": [Examples(samples, train.speakers, np.full(missing, number))],
+            "dcgan": [Examples(samples, train.speakers, np.full(missing, class_number))],
         }
         for arm, added in arms.items():
             model = compact(len(classes), spec.shape, None, fold)
-            given = Examples.joined([train, *added]), parts.examples(split.validation), speakers
-            fit_classifier(model, *given, fit, fold, folder / f"classifier-{arm}", verbose=2)
+            fit_classifier(
+                model,
+                Examples.joined([train, *added]),
+                parts.examples(split.validation),
+                speakers,
+                fit,
+                fold,
+                folder / f"classifier-{arm}",
+                verbose=2,
+            )
             found = predict_clips(model, parts, split.test)
             tables.append(found.assign(arm=arm, fold=fold, seed=0))
 
-    cells = {}
-    for arm, found in pd.concat(tables).groupby("arm", sort=False):
-        truth, called = (found[name].map(classes.index) for name in ("truth", "predicted"))
-        where = found["seed"], found["fold"], found["speaker"]
-        cells[arm] = confusion_by_speaker(truth, called, *where, len(classes))
-        print(f"{arm}: UAR {100 * average_recall(cells[arm].pooled):.1f} %")
+    confusion_by_arm = {}
+    for arm, rows in pd.concat(tables).groupby("arm", sort=False):
+        confusion = confusion_by_speaker(
+            rows["truth"].map(classes.index),
+            rows["predicted"].map(classes.index),
+            rows["seed"],
+            rows["fold"],
+            rows["speaker"],
+            len(classes),
+        )
+        confusion_by_arm[arm] = confusion
+        print(f"{arm}: UAR {100 * average_recall(confusion.pooled):.1f} %")
     for arm in ("oversampling", "dcgan"):
-        apart = difference(cells["none"], cells[arm], average_recall, seed=0)
-        speakers = cells[arm].speaker_count
-        # Two arms are compared: the most that Holm would do is to double p.
-        print(verdict(arm, apart, min(1.0, 2 * apart.p), speakers, 1, leaky=False))
+        confusion = confusion_by_arm[arm]
+        gain = difference(confusion_by_arm["none"], confusion, average_recall, seed=0)
+        # Two arms are compared, so Holm's correction multiplies p by two at most.
+        corrected_p = min(1.0, 2 * gain.p)
+        print(verdict(arm, gain, corrected_p, confusion.speaker_count, 1, leaky=False))
 
 
 if __name__ == "__main__":

@@ -3,11 +3,12 @@
     python experiments/compare_uncertainty.py ../shared/data/ravdess --seeds 0
     python experiments/compare_uncertainty.py ROOT... --held-out OTHER   # as OOD inputs
 
-Deterministic, label smoothing, temperature scaling, Monte Carlo dropout, an ensemble, and
-variational networks that start from trained ones (2021 report, section 8.2; Krishnan et al. 2020),
-all on the same folds of speakers. Expected (RAVDESS actors 1 to 20, seed 0): compact has a UAR of
-64.8 and a calibration error of 16.6 %, variational 63.8 and 3.7, tempered 64.8 and 3.4, an ensemble
-of four 67.8 and 3.5. docs/uncertainty.md has the tables.
+The methods are: a deterministic network, label smoothing, temperature scaling, Monte Carlo dropout,
+an ensemble, and variational networks that start from trained ones (2021 report, section 8.2;
+Krishnan et al. 2020). All are evaluated on the same folds of speakers. Expected UAR and calibration
+error in per cent (RAVDESS actors 1 to 20, seed 0): compact network 64.8 and 16.6, variational 63.8
+and 3.7, with temperature 64.8 and 3.4, ensemble of four 67.8 and 3.5. docs/uncertainty.md has the
+tables.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from serkit.studies.uncertainty_results import uncertainty_report, write_uncerta
 from serkit.studies.uncertainty_study import ANSWERS, UncertaintyStudy
 from serkit.uncertainty.predictors import Ensemble, SampledNetwork
 
-OWN = SpectrogramSpec(frames=160, bins=80, window=512, trim_db=30.0)
+SPEC = SpectrogramSpec(frames=160, bins=80, window=512, trim_db=30.0)
 
 
 def parse() -> argparse.Namespace:
@@ -49,22 +50,20 @@ def parse() -> argparse.Namespace:
 def main(options: argparse.Namespace) -> None:
     augment = partial(mask, settings=MaskSettings())
     settings = FitSettings(epochs=options.epochs, keep="last")
-    smooth = replace(settings, label_smoothing=0.1)
-    going_on = replace(settings, epochs=options.bayesian_epochs, learning_rate=3e-4)
-    recipe = tuned_or_default(options.tuned, BayesianRecipe(fit=going_on))
+    smoothing_settings = replace(settings, label_smoothing=0.1)
+    bayesian_settings = replace(settings, epochs=options.bayesian_epochs, learning_rate=3e-4)
+    recipe = tuned_or_default(options.tuned, BayesianRecipe(fit=bayesian_settings))
     deltas = [recipe.delta] if options.tuned else options.deltas
-    network, small = (
-        CompactSettings(pool=(1, 1), stride=(1, 2)),
-        LeNet5Settings((2, 2), dropout=0.3),
-    )
-    with cross_validation(options, OWN, [0.9, 1.1], ANSWERS, uncertainty_report) as trial:
+    compact_settings = CompactSettings(pool=(1, 1), stride=(1, 2))
+    lenet_settings = LeNet5Settings((2, 2), dropout=0.3)
+    with cross_validation(options, SPEC, [0.9, 1.1], ANSWERS, uncertainty_report) as folds:
         builders = {
-            "compact": partial(compact, len(trial.classes), trial.spec.shape, network),
-            "lenet5": partial(lenet5, len(trial.classes), trial.spec.shape, small),
+            "compact": partial(compact, len(folds.classes), folds.spec.shape, compact_settings),
+            "lenet5": partial(lenet5, len(folds.classes), folds.spec.shape, lenet_settings),
         }
-        for fold in trial:
+        for fold in folds:
             study = UncertaintyStudy(
-                fold, all_ood_sounds(fold, trial.spec, options.held_out, trial.folder)
+                fold, all_ood_sounds(fold, folds.spec, options.held_out, folds.folder)
             )
             for name, build in builders.items():
                 twin = study.train(f"{name}-twin", build, settings, augment)
@@ -72,25 +71,26 @@ def main(options: argparse.Namespace) -> None:
                 bayesian = study.train_bayesian(
                     f"{name}-bayesian", twin, deltas, recipe, augment, layers
                 )
-                one, dropping = Ensemble([twin]), SampledNetwork(with_monte_carlo_dropout(twin))
-                study.evaluate(name, one, [twin])
-                study.evaluate(f"{name}, temperature", study.with_temperature(one), [twin], name)
-                study.evaluate(f"{name}, dropout", dropping, [twin], name)
+                deterministic = Ensemble([twin])
+                tempered = study.with_temperature(deterministic)
+                dropout = SampledNetwork(with_monte_carlo_dropout(twin))
+                study.evaluate(name, deterministic, [twin])
+                study.evaluate(f"{name}, temperature", tempered, [twin], name)
+                study.evaluate(f"{name}, dropout", dropout, [twin], name)
                 study.evaluate(f"{name}, variational", SampledNetwork(bayesian), [bayesian], name)
             members = [
-                study.train(f"compact-{number}", builders["compact"], smooth, augment)
+                study.train(f"compact-{number}", builders["compact"], smoothing_settings, augment)
                 for number in range(options.members)
             ]
-            every, name = Ensemble(members), f"compact, ensemble of {options.members}"
+            ensemble, name = Ensemble(members), f"compact, ensemble of {options.members}"
             study.evaluate(
                 "compact, label smoothing", Ensemble(members[:1]), members[:1], "compact"
             )
-            study.evaluate(name, every, members, "compact")
-            study.evaluate(
-                f"{name}, temperature", study.with_temperature(every), members, "compact"
-            )
+            study.evaluate(name, ensemble, members, "compact")
+            tempered = study.with_temperature(ensemble)
+            study.evaluate(f"{name}, temperature", tempered, members, "compact")
             study.write()
-    write_uncertainty_figures(trial.predictions(), trial.classes, options.out)
+    write_uncertainty_figures(folds.predictions(), folds.classes, options.out)
 
 
 if __name__ == "__main__":

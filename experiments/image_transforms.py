@@ -1,13 +1,13 @@
-"""Question: do image transforms of spectrograms help a classifier, as they do one of photographs?
+"""Question: do image transforms help a classifier of spectrograms, as they do one of photographs?
 
     python experiments/image_transforms.py ../shared/data/ravdess --seeds 0
-    python experiments/image_transforms.py ROOT... --transforms flip    # beside none
+    python experiments/image_transforms.py ROOT... --transforms flip    # flip and none
 
 Source: 2021 report, abstract and figure 1, which names rotation, cropping, scaling, flipping and
-noise as what is usually done. ``compact`` as in ``train_compact.py``, in the same folds and from
-the same weights, with one transform of the training batches in the place of SpecAugment's masks,
-drawn anew for each clip at each step. ``transforms.png`` has what each makes of five clips. Killed
-and called again it goes on. Not measured yet.
+noise as usual methods. For each transform a ``compact`` network is trained as in
+``train_compact.py``, in the same folds and from the same weights. The transform of the training
+batches replaces SpecAugment's masks, with new random values for each clip at each step.
+``transforms.png`` shows the transforms of five clips. An interrupted run resumes. Not measured yet.
 """
 
 import argparse
@@ -42,32 +42,32 @@ from serkit.studies.exports import format_interval, format_per_cent, format_sign
 from serkit.studies.partitions import predict_clips, remove_checkpoint
 
 ANSWERS = "answers.csv"
-OWN = SpectrogramSpec(frames=160, bins=80, window=512, trim_db=30.0)
+SPEC = SpectrogramSpec(frames=160, bins=80, window=512, trim_db=30.0)
 DEGREES = 10.0
-"""Largest rotation to either side, of the spectrogram as a square picture."""
+"""Largest rotation to either side, of the spectrogram as a square image."""
 SMALLEST_CROP = 0.8
-"""Least fraction of each side that a crop keeps; it is stretched to the whole size."""
+"""Smallest fraction of each side that a crop keeps; a crop is stretched to the whole size."""
 SCALES = 0.8, 1.25
-"""Least and largest scale; silence lies around what becomes smaller."""
+"""Smallest and largest scale; a spectrogram that becomes smaller is padded with silence."""
 LARGEST_NOISE = 0.1
-"""Largest standard deviation of the noise, where silence is -1 and the loudest is 1."""
+"""Largest standard deviation of the noise; spectrograms are from -1 (silence) to 1 (loudest)."""
 
 
 def main(options: argparse.Namespace) -> None:
     network = CompactSettings(pool=(1, 1), stride=(1, 2))
     settings = FitSettings(epochs=options.epochs, label_smoothing=0.1, keep="last")
-    chosen = ["none", *(name for name in options.transforms if name != "none")]
-    with cross_validation(options, OWN, options.speeds, ANSWERS, report) as trial:
-        for fold in trial:
-            draw(fold, chosen, trial.folder / "transforms.png")
+    names = ["none", *(name for name in options.transforms if name != "none")]
+    with cross_validation(options, SPEC, options.speeds, ANSWERS, report) as folds:
+        for fold in folds:
+            draw(fold, names, folds.folder / "transforms.png")
             tables = []
-            for name in chosen:
-                model = compact(len(trial.classes), trial.spec.shape, network, fold.network_seed)
+            for name in names:
+                model = compact(len(folds.classes), folds.spec.shape, network, fold.network_seed)
                 fold.fit(model, settings, augment=TRANSFORMS[name], folder=fold.folder / name)
-                found = predict_clips(model, fold.parts, fold.parts.split.test)
+                found = predict_clips(model, fold.partitions, fold.partitions.split.test)
                 tables.append(found.assign(transform=name))
-            fold.keep(pd.concat(tables), ANSWERS)
-            for name in chosen:
+            fold.write_table(pd.concat(tables), ANSWERS)
+            for name in names:
                 remove_checkpoint(fold.folder / name)
 
 
@@ -75,85 +75,101 @@ def parse() -> argparse.Namespace:
     parser = cross_validation_parser(__doc__.splitlines()[0], "runs/image-transforms")
     parser.add_argument("--transforms", nargs="+", choices=TRANSFORMS, default=list(TRANSFORMS))
     parser.add_argument("--epochs", type=int, default=60)
-    parser.add_argument("--speeds", type=float, nargs="*", default=[0.9, 1.1], help="also heard at")
+    parser.add_argument(
+        "--speeds", type=float, nargs="*", default=[0.9, 1.1], help="also train at these speeds"
+    )
     return parser.parse_args()
 
 
-def draw(fold: FoldRun, chosen: Sequence[str], path: Path) -> None:
-    """Five training clips, one below the other; a column for each transform, in their order."""
-    clips = fold.parts.to_fit(fold.parts.split.train).spectrograms[:5]
+def draw(fold: FoldRun, names: Sequence[str], path: Path) -> None:
+    """Draw five training clips, one per row, with a column for each transform."""
+    clips = fold.partitions.to_fit(fold.partitions.split.train).spectrograms[:5]
     seed = tf.constant([fold.seed, 0], tf.int64)
-    columns = [clips if name == "none" else TRANSFORMS[name](clips, seed) for name in chosen]
-    pictures = np.stack(columns, axis=1).reshape(-1, *clips.shape[1:3])
-    write_png(path, grid(pictures, len(chosen)))
+    columns = [clips if name == "none" else TRANSFORMS[name](clips, seed) for name in names]
+    spectrograms = np.stack(columns, axis=1).reshape(-1, *clips.shape[1:3])
+    write_png(path, grid(spectrograms, len(names)))
 
 
-def report(found: pd.DataFrame, classes: Sequence[str]) -> str:
-    """Measures of each transform with intervals over speakers, and how much more than of none."""
-    cells = {name: cells_of(clips, classes) for name, clips in found.groupby("transform")}
-    none = cells["none"]
-    names = [name for name in TRANSFORMS if name in cells]
-    apart = {name: difference(none, cells[name], average_recall, seed=0) for name in names[1:]}
-    corrected = dict(zip(apart, holm([each.p for each in apart.values()]), strict=True))
+def report(predictions: pd.DataFrame, classes: Sequence[str]) -> str:
+    """Return a table of each transform's measures and its difference in UAR to ``none``."""
+    confusion = {
+        name: confusion_of(rows, classes) for name, rows in predictions.groupby("transform")
+    }
+    names = [name for name in TRANSFORMS if name in confusion]
+    gains = {
+        name: difference(confusion["none"], confusion[name], average_recall, seed=0)
+        for name in names[1:]
+    }
+    corrected_p = dict(zip(gains, holm([gain.p for gain in gains.values()]), strict=True))
     rows = []
     for name in names:
-        uar, *others = (
-            asdict(estimate(cells[name], measure, seed=0))
+        uar, f1, overall = (
+            asdict(estimate(confusion[name], measure, seed=0))
             for measure in (average_recall, macro_f1, accuracy)
         )
-        compared = ["", ""]
-        if name in apart:
-            compared = [
-                format_signed_interval(asdict(apart[name].estimate)),
-                f"{corrected[name]:.3f}",
-            ]
-        shown = (format_per_cent(each["value"]) for each in others)
-        rows.append([name, format_interval(uar), *compared, *shown])
-    head = ["transform", "UAR", "difference to none", "p, Holm", "macro F1", "accuracy"]
-    return markdown_table(head, rows)
+        gain_cells = ["", ""]
+        if name in gains:
+            gain = asdict(gains[name].estimate)
+            gain_cells = [format_signed_interval(gain), f"{corrected_p[name]:.3f}"]
+        other_cells = [format_per_cent(f1["value"]), format_per_cent(overall["value"])]
+        rows.append([name, format_interval(uar), *gain_cells, *other_cells])
+    header = ["transform", "UAR", "difference to none", "p, Holm", "macro F1", "accuracy"]
+    return markdown_table(header, rows)
 
 
-def cells_of(clips: pd.DataFrame, classes: Sequence[str]) -> ConfusionBySpeaker:
-    """All predictions of a speaker together, as folds of several seeds are different ones."""
-    truth, called = (clips[name].map(list(classes).index) for name in ("truth", "predicted"))
-    same = np.zeros(len(clips))
-    return confusion_by_speaker(truth, called, same, same, clips["speaker"], len(classes))
+def confusion_of(predictions: pd.DataFrame, classes: Sequence[str]) -> ConfusionBySpeaker:
+    """Return one confusion matrix per speaker, with the predictions of all seeds and folds.
+
+    A speaker is in other folds for other seeds, so that seeds and folds are not told apart.
+    """
+    truth, predicted = (
+        predictions[column].map(list(classes).index) for column in ("truth", "predicted")
+    )
+    one_group = np.zeros(len(predictions))
+    speakers = predictions["speaker"]
+    return confusion_by_speaker(truth, predicted, one_group, one_group, speakers, len(classes))
 
 
 def rotate(spectrograms: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """By an angle that is uniform up to :data:`DEGREES` to either side."""
-    angle = _draw(spectrograms, seed, -DEGREES, DEGREES) * np.pi / 180
-    return _read(spectrograms, [tf.cos(angle), -tf.sin(angle), tf.sin(angle), tf.cos(angle)])
+    """Rotate each clip by a uniform random angle of at most :data:`DEGREES` to either side."""
+    angle = _uniform(spectrograms, seed, -DEGREES, DEGREES) * np.pi / 180
+    return _transform(spectrograms, [tf.cos(angle), -tf.sin(angle), tf.sin(angle), tf.cos(angle)])
 
 
 def crop(spectrograms: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """The same fraction of the frames and of the bands, anywhere, stretched to the whole size."""
+    """Cut out a random part of each clip, and stretch the part to the whole size.
+
+    The fraction of the frames and that of the bands that are kept are equal.
+    """
     seeds = tf.random.experimental.stateless_split(seed, 3)
-    kept = _draw(spectrograms, seeds[0], SMALLEST_CROP, 1.0)
-    moved = [(1.0 - kept) * _draw(spectrograms, each, -1.0, 1.0) for each in tf.unstack(seeds[1:])]
-    return _read(spectrograms, [kept, 0 * kept, 0 * kept, kept], moved)
+    fraction = _uniform(spectrograms, seeds[0], SMALLEST_CROP, 1.0)
+    offsets = [
+        (1.0 - fraction) * _uniform(spectrograms, seed_of_axis, -1.0, 1.0)
+        for seed_of_axis in tf.unstack(seeds[1:])
+    ]
+    return _transform(spectrograms, [fraction, 0 * fraction, 0 * fraction, fraction], offsets)
 
 
 def scale(spectrograms: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Time and frequency by one factor about the middle, uniform in its logarithm."""
+    """Scale time and frequency of each clip by one random factor, uniform in its logarithm."""
     low, high = np.log(SCALES)
-    inverse = tf.exp(-_draw(spectrograms, seed, low, high))
-    return _read(spectrograms, [inverse, 0 * inverse, 0 * inverse, inverse])
+    inverse = tf.exp(-_uniform(spectrograms, seed, low, high))
+    return _transform(spectrograms, [inverse, 0 * inverse, 0 * inverse, inverse])
 
 
 def flip(spectrograms: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """About half of the clips run backwards: left and right of the picture are exchanged."""
-    backwards = _draw(spectrograms, seed, 0.0, 1.0) < 0.5
-    backwards = backwards[:, tf.newaxis, tf.newaxis, tf.newaxis]
-    return tf.where(backwards, spectrograms[:, ::-1], spectrograms)
+    """Reverse the time of each clip with probability 0.5."""
+    is_reversed = _uniform(spectrograms, seed, 0.0, 1.0) < 0.5
+    is_reversed = is_reversed[:, tf.newaxis, tf.newaxis, tf.newaxis]
+    return tf.where(is_reversed, spectrograms[:, ::-1], spectrograms)
 
 
 def noise(spectrograms: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Gaussian, whose deviation is uniform up to :data:`LARGEST_NOISE`; [-1, 1] is kept."""
+    """Add Gaussian noise with a uniform random standard deviation; clip the sum to [-1, 1]."""
     seeds = tf.random.experimental.stateless_split(seed, 2)
-    deviation = _draw(spectrograms, seeds[0], 0.0, LARGEST_NOISE)
-    drawn = tf.random.stateless_normal(tf.shape(spectrograms), seeds[1])
-    noisy = spectrograms + deviation[:, tf.newaxis, tf.newaxis, tf.newaxis] * drawn
+    deviation = _uniform(spectrograms, seeds[0], 0.0, LARGEST_NOISE)
+    normal = tf.random.stateless_normal(tf.shape(spectrograms), seeds[1])
+    noisy = spectrograms + deviation[:, tf.newaxis, tf.newaxis, tf.newaxis] * normal
     return tf.clip_by_value(noisy, -1.0, 1.0)
 
 
@@ -167,33 +183,53 @@ TRANSFORMS: dict[str, Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None] = {
 }
 
 
-def _draw(spectrograms: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> tf.Tensor:
-    """Uniform float32 ``(batch,)``."""
+def _uniform(spectrograms: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> tf.Tensor:
+    """Return one uniform random number per clip, float32 ``(batch,)``."""
     return tf.random.stateless_uniform([tf.shape(spectrograms)[0]], seed, low, high)
 
 
-def _read(
-    spectrograms: tf.Tensor, matrix: Sequence[tf.Tensor], moved: Sequence[tf.Tensor] = (0.0, 0.0)
+def _transform(
+    spectrograms: tf.Tensor, matrix: Sequence[tf.Tensor], offset: Sequence[tf.Tensor] = (0.0, 0.0)
 ) -> tf.Tensor:
-    """Each clip read off at other places, linearly between them; silence lies around it.
+    """Apply an affine map to each clip, with linear interpolation and silence outside the clip.
+
+    The map goes from a point of the output to the point of the input that is read there. Time and
+    frequency run from -1 to 1.
 
     Args:
         spectrograms: float32 ``(batch, frames, bins, 1)``.
-        matrix: of what comes out to where it is read, ``(batch,)`` each: time by time, time by
-            frequency, frequency by time, frequency by frequency. Both run from -1 to 1.
-        moved: added to time and frequency, ``(batch,)`` each.
+        matrix: entries of the 2 x 2 matrix of the map, ``(batch,)`` each: input time by output
+            time, input time by output frequency, input frequency by output time, input frequency by
+            output frequency.
+        offset: input time and input frequency that are added, ``(batch,)`` each.
     """
     frames, bins = (tf.cast(size, tf.float32) for size in tf.unstack(tf.shape(spectrograms)[1:3]))
-    (tt, tf_, ft, ff), (time, frequency) = matrix, moved
-    tf_, ft = tf_ * frames / bins, ft * bins / frames
-    middle, centre = (frames - 1) / 2, (bins - 1) / 2
-    first = middle + time * frames / 2 - tt * middle - tf_ * centre
-    lowest = centre + frequency * bins / 2 - ft * middle - ff * centre
-    # The op's x is the frequency here, its y the time.
-    rows = [ff, ft, lowest, tf_, tt, first, 0 * tt, 0 * tt]
+    time_by_time, time_by_frequency, frequency_by_time, frequency_by_frequency = matrix
+    time_offset, frequency_offset = offset
+    # From units of -1 to 1 to frames and bins.
+    time_by_frequency = time_by_frequency * frames / bins
+    frequency_by_time = frequency_by_time * bins / frames
+    middle_frame, middle_bin = (frames - 1) / 2, (bins - 1) / 2
+    first_frame = (
+        middle_frame
+        + time_offset * frames / 2
+        - time_by_time * middle_frame
+        - time_by_frequency * middle_bin
+    )
+    first_bin = (
+        middle_bin
+        + frequency_offset * bins / 2
+        - frequency_by_time * middle_frame
+        - frequency_by_frequency * middle_bin
+    )
+    zero = 0 * time_by_time
+    # The x axis of the op is the frequency here, the y axis is the time.
+    x_coefficients = [frequency_by_frequency, frequency_by_time, first_bin]
+    y_coefficients = [time_by_frequency, time_by_time, first_frame]
+    coefficients = [*x_coefficients, *y_coefficients, zero, zero]
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=spectrograms,
-        transforms=tf.stack(rows, axis=1),
+        transforms=tf.stack(coefficients, axis=1),
         output_shape=tf.shape(spectrograms)[1:3],
         fill_value=-1.0,
         interpolation="BILINEAR",

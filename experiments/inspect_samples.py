@@ -3,10 +3,10 @@
     python experiments/inspect_samples.py ../shared/data/ravdess --cache CACHE --first-folds 3
     python experiments/inspect_samples.py ../shared/data/ravdess --gan-tuned norms
 
-Classes are made rare as `serkit compare --rarify` does; a classifier that has heard all clips of
-these classes says which samples it recognises, and distances between pictures how varied they are.
-With the `--cache` of a comparison its GANs are taken from there. What came out is in
-docs/augmentation.md.
+Classes are made rare as by `serkit compare --rarify`. A classifier that was trained on all clips of
+these classes shows which samples can be recognised. Distances between spectrograms show how varied
+the samples are. With the `--cache` of a comparison, the GANs of this comparison are used.
+docs/augmentation.md has the results.
 """
 
 import argparse
@@ -46,15 +46,24 @@ from serkit.studies.run_folder import RunFolder
 def parse() -> argparse.Namespace:
     parser = experiment_parser(__doc__.splitlines()[0], "runs/inspect-samples")
     parser.add_argument("--rare", nargs="+", default=["disgust", "surprise"], help="classes")
-    parser.add_argument("--left", type=float, default=0.15, help="share of their clips")
-    parser.add_argument("--filled-to", type=float, default=0.667, help="of the largest class")
+    parser.add_argument(
+        "--left", type=float, default=0.15, help="keep this fraction of their clips"
+    )
+    parser.add_argument(
+        "--filled-to",
+        type=float,
+        default=0.667,
+        help="fill up to this fraction of the largest class",
+    )
     parser.add_argument("--arms", nargs="+", default=["dcgan", "wgan-gp"])
     parser.add_argument("--gan-tuned", choices=TUNED, default="all")
     parser.add_argument("--gan-width", type=float, default=0.25)
     parser.add_argument("--gan-steps", type=int, nargs=2, default=[800, 400])
     parser.add_argument("--first-folds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=30, help="of who has heard all clips")
-    parser.add_argument("--cache", type=Path, help="of a comparison")
+    parser.add_argument(
+        "--epochs", type=int, default=30, help="epochs of the classifier of all clips"
+    )
+    parser.add_argument("--cache", type=Path, help="cache folder of a comparison")
     return parser.parse_args()
 
 
@@ -81,23 +90,23 @@ class Listener:
         self._seed = derive_seed(seed, "listener", fold.number)
 
     @cached_property
-    def whole(self) -> Corpus:
+    def full_training_partition(self) -> Corpus:
         """The training partition before classes were made rare."""
         split = self.fold.split
         return Corpus((*split.train.clips, *split.left_out), split.train.roots)
 
     @cached_property
     def model(self) -> keras.Model:
-        """Trained, or read from the folder."""
-        kept = self._folder / "listener.keras"
-        if kept.exists():
-            return keras.models.load_model(kept)
-        unthinned = replace(self.fold.split, train=self.whole, left_out=())
-        parts = self.fold.parts.split_by(unthinned)
+        """Network, trained at the first use or loaded from the folder."""
+        model_file = self._folder / "listener.keras"
+        if model_file.exists():
+            return keras.models.load_model(model_file)
+        full_split = replace(self.fold.split, train=self.full_training_partition, left_out=())
+        parts = self.fold.parts.split_by(full_split)
         model = compact(len(parts.classes), parts.shape, None, self._seed)
         masks = partial(mask, settings=MaskSettings())
         parts.fit(model, self._fit, self._seed, self._folder, augment=masks, verbose=2)
-        with replacing(kept) as partial_file:
+        with replacing(model_file) as partial_file:
             model.save(partial_file)
         return model
 
@@ -107,10 +116,10 @@ class Listener:
 
         Mean and standard deviation are those of the training clips.
         """
-        real = self.fold.parts.examples(self.whole)
+        real = self.fold.parts.examples(self.full_training_partition)
         return Embedding.fit(penultimate(self.model), real, self.fold.split.speakers)
 
-    def hear(self, spectrograms: npt.NDArray[Any], label: str) -> float:
+    def recognised(self, spectrograms: npt.NDArray[Any], label: str) -> float:
         """Return the fraction of spectrograms that are classified as ``label``."""
         logits = self.model.predict(spectrograms, batch_size=64, verbose=0)
         return float((logits.argmax(axis=1) == self.fold.parts.classes.index(label)).mean())
@@ -149,28 +158,32 @@ def inspect(
           ``strangers``.
     """
     fold = listener.fold
-    taken = {clip.label(fold.label_set) for clip in fold.split.left_out}
-    for label in filter(taken.__contains__, fold.plan):
+    made_rare = {clip.label(fold.label_set) for clip in fold.split.left_out}
+    for label in fold.plan:
+        if label not in made_rare:
+            continue
         sets = _sets(comparison, fold, label, arms)
-        clips, away = (coarse(sets[name]) for name in ("clips", "taken away"))
-        spread = pdist(away).mean()
-        distance = np.median(nearest_distances(away, clips))
-        held_out = listener.embedding(sets["strangers"])
+        coarse_clips, coarse_removed = coarse(sets["clips"]), coarse(sets["taken away"])
+        reference_spread = pdist(coarse_removed).mean()
+        reference_distance = np.median(nearest_distances(coarse_removed, coarse_clips))
+        held_out_features = listener.embedding(sets["strangers"])
         for name, spectrograms in sets.items():
-            flat, some = coarse(spectrograms), spectrograms[: len(clips)]
-            near = min(_NEIGHBOURS, len(held_out) - 1, len(some) - 1)
-            found = overlap(held_out, listener.embedding(some), near)
+            coarse_set, subset = coarse(spectrograms), spectrograms[: len(coarse_clips)]
+            neighbours = min(_NEIGHBOURS, len(held_out_features) - 1, len(subset) - 1)
+            subset_overlap = overlap(held_out_features, listener.embedding(subset), neighbours)
             yield {
                 "fold": fold.number,
                 "label": label,
                 "set": name,
                 "count": len(spectrograms),
-                "recognised": listener.hear(spectrograms, label),
-                "spread": float(pdist(flat).mean() / spread),
+                "recognised": listener.recognised(spectrograms, label),
+                "spread": float(pdist(coarse_set).mean() / reference_spread),
                 "distance": None
                 if name == "clips"
-                else float(np.median(nearest_distances(flat, clips)) / distance),
-                "coverage": None if name == "strangers" else found.coverage,
+                else float(
+                    np.median(nearest_distances(coarse_set, coarse_clips)) / reference_distance
+                ),
+                "coverage": None if name == "strangers" else subset_overlap.coverage,
             }
 
 
@@ -178,26 +191,29 @@ def _sets(
     comparison: Comparison, fold: Fold, label: str, arms: Sequence[str]
 ) -> dict[str, npt.NDArray[Any]]:
     parts, split = fold.parts, fold.split
-    number = parts.classes.index(label)
+    class_number = parts.classes.index(label)
     held_out = (*split.validation.clips, *split.test.clips)
     sets = {
         "clips": parts.of(parts.training_clips(label)),
-        "taken away": _of(fold, split.left_out, label),
-        "strangers": _of(fold, held_out, label),
+        "taken away": _spectrograms_of_class(fold, split.left_out, label),
+        "strangers": _spectrograms_of_class(fold, held_out, label),
     }
     for arm in comparison.arms:
         if arm.name not in arms:
             continue
         run = comparison.classifier_run(fold, comparison.settings.classifiers[0], arm, 0)
-        added = run.data.added().examples
-        mine = [each.spectrograms[:] for each in added if (each.labels == number).all()]
-        sets[arm.name] = np.concatenate(mine)
+        spectrograms = [
+            examples.spectrograms[:]
+            for examples in run.data.added().examples
+            if (examples.labels == class_number).all()
+        ]
+        sets[arm.name] = np.concatenate(spectrograms)
     return sets
 
 
-def _of(fold: Fold, clips: Sequence[Clip], label: str) -> npt.NDArray[Any]:
-    mine = tuple(clip for clip in clips if clip.label(fold.label_set) == label)
-    return fold.parts.of(Corpus(mine, fold.corpus.roots))
+def _spectrograms_of_class(fold: Fold, clips: Sequence[Clip], label: str) -> npt.NDArray[Any]:
+    selected = tuple(clip for clip in clips if clip.label(fold.label_set) == label)
+    return fold.parts.of(Corpus(selected, fold.corpus.roots))
 
 
 def main(options: argparse.Namespace) -> None:
@@ -226,10 +242,10 @@ def main(options: argparse.Namespace) -> None:
         table = pd.DataFrame(rows)
         with replacing(options.out / "samples.csv") as partial:
             table.to_csv(partial, index=False, lineterminator="\n")
-        numbers = ["recognised", "spread", "distance", "coverage"]
-        means = table.groupby("set", sort=False)[numbers].mean()
-        shown = means.map(lambda value: "" if pd.isna(value) else f"{value:.2f}")
-        print(markdown_table(["", *numbers], [[name, *row] for name, row in shown.iterrows()]))
+        measures = ["recognised", "spread", "distance", "coverage"]
+        means = table.groupby("set", sort=False)[measures].mean()
+        cells = means.map(lambda value: "" if pd.isna(value) else f"{value:.2f}")
+        print(markdown_table(["", *measures], [[name, *row] for name, row in cells.iterrows()]))
 
 
 if __name__ == "__main__":

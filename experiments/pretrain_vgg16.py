@@ -1,19 +1,21 @@
-"""Claim: VGG16 can learn emotions from nothing, on a few hundred recordings of training speakers.
+"""Claim: VGG16 can learn emotions from random weights, on a few hundred recordings.
 
     python experiments/pretrain_vgg16.py ../shared/data/ravdess --seeds 0 --first-folds 1
     python experiments/train_vgg16_half_freeze.py ../shared/data/ravdess --seeds 0 \\
         --first-folds 1 --weights runs/pretrain-vgg16/seed-0/fold-1/vgg16.weights.h5
 
-All of VGG16 is trained, with batch normalisation that is folded into its weights at the end: on
-spectrograms averaged to 56 x 56 first, which is a sixteenth of the work, then on larger and on
-whole ones. He's kernels, AdamW with a warm-up and a cosine, SpecAugment, recordings at three
-speeds, gradients clipped, dropout. A step at 224 x 224 is 93 GFLOP a spectrogram. Killed, and
-started again, it resumes after the last finished epoch.
+All layers of VGG16 are trained, with batch normalisation, which is folded into the weights at the
+end. The first stage uses spectrograms averaged to 56 x 56, a sixteenth of the work; the next stages
+use larger ones, and the last one whole spectrograms. The recipe: He's initial kernels, AdamW with
+warm-up and cosine decay, SpecAugment, recordings at three speeds, clipped gradients, dropout. A
+step at 224 x 224 takes 93 GFLOP per spectrogram. An interrupted run resumes after its last finished
+epoch.
 
-The file that ``--weights`` takes has a card beside it: no fold is trained from it that has one of
-its speakers in another part. The last epoch is kept, so validation speakers choose nothing.
+The file for ``--weights`` has a card beside it, which names its training speakers. A fold is
+refused if one of these speakers is in its validation or test partition. The weights of the last
+epoch are kept, so validation speakers influence no choice.
 
-On RAVDESS actors 1 to 20 guessing gives a UAR of 14.3 %; there is no table of it here yet.
+On RAVDESS actors 1 to 20 guessing gives a UAR of 14.3 %. Not measured yet.
 """
 
 import argparse
@@ -38,8 +40,8 @@ SPEEDS = (0.9, 1.1)
 _WEIGHTS = "vgg16.weights.h5"
 
 
-class Clipped(FitSettings):
-    """The same with gradients of a norm of at most 1, all of them together."""
+class ClippedFitSettings(FitSettings):
+    """Training settings whose optimizer clips the norm of all gradients together to 1."""
 
     def build_optimizer(self, steps_per_epoch: int) -> keras.optimizers.Optimizer:
         optimizer = super().build_optimizer(steps_per_epoch)
@@ -47,8 +49,8 @@ class Clipped(FitSettings):
         return optimizer
 
 
-class Speed(keras.callbacks.Callback):
-    """Prints the images per second of each epoch's steps but the first, which compiles."""
+class PrintSpeed(keras.callbacks.Callback):
+    """Print the spectrograms per second of each epoch, without the first step, which compiles."""
 
     def __init__(self, batch_size: int) -> None:
         super().__init__()
@@ -66,43 +68,44 @@ class Speed(keras.callbacks.Callback):
             print(f"{steps * self._batch_size / seconds:.2f} images/s", flush=True)
 
 
-def pretrained(
-    fold: FoldRun, classes: int, sides: list[int], stages: list[FitSettings]
+def train_stages(
+    fold: FoldRun, class_count: int, sides: list[int], stages: list[FitSettings]
 ) -> keras.Model:
-    """A network that went through all stages, each with its own folder in that of the fold."""
+    """Train a network in all stages, each in a folder of its own in the folder of the fold."""
     model = None
     for number, (side, settings) in enumerate(zip(sides, stages, strict=True), 1):
         folder = fold.folder / f"stage-{number}"
-        kept = folder / "trained.weights.h5"
-        following = vgg16_from_scratch(classes, side, seed=fold.network_seed)
-        if model is not None:
-            following.set_weights(model.get_weights())
-        model = following
-        if kept.exists():
-            model.load_weights(kept)
+        weights_file = folder / "trained.weights.h5"
+        previous_model = model
+        model = vgg16_from_scratch(class_count, side, seed=fold.network_seed)
+        if previous_model is not None:
+            model.set_weights(previous_model.get_weights())
+        if weights_file.exists():
+            model.load_weights(weights_file)
             continue
         print(f"stage {number}: {settings.epochs} epochs at {side} x {side}", flush=True)
         fold.fit(
             model,
             settings,
             augment=partial(mask, settings=MaskSettings()),
-            callbacks=(Speed(settings.batch_size),),
+            callbacks=(PrintSpeed(settings.batch_size),),
             folder=folder,
         )
-        with replacing(kept) as partial_file:
+        with replacing(weights_file) as partial_file:
             model.save_weights(partial_file)
         remove_checkpoint(folder)
     return model
 
 
-def keep(fold: FoldRun, model: keras.Model) -> None:
-    """Predict the test part; keep the convolutions with their card, then the fold as done."""
-    split, parts = fold.parts.split, fold.parts
-    logits = model.predict(parts.of(split.test), batch_size=16, verbose=0)
-    uar = score(parts.labels(split.test), logits.argmax(axis=1), len(parts.classes)).uar
+def write_weights(fold: FoldRun, model: keras.Model) -> None:
+    """Write the weights of the convolutions with their card, then mark the fold as done."""
+    split, partitions = fold.partitions.split, fold.partitions
+    logits = model.predict(partitions.of(split.test), batch_size=16, verbose=0)
+    truth = partitions.labels(split.test)
+    uar = score(truth, logits.argmax(axis=1), len(partitions.classes)).uar
     speakers = tuple(sorted(split.train.speakers()))
     card = WeightsCard(VGG16.name, speakers, PLAIN, fold.seed, fold.number, uar)
-    # The card first: weights without one would be taken for some that heard nobody.
+    # Write the card first: weights without a card would count as trained on no speaker.
     card.write(fold.folder / _WEIGHTS)
     with replacing(fold.folder / _WEIGHTS) as partial_file:
         plain_base(model).save_weights(partial_file)
@@ -112,21 +115,23 @@ def keep(fold: FoldRun, model: keras.Model) -> None:
 
 def parse() -> argparse.Namespace:
     parser = cross_validation_parser(__doc__.splitlines()[0], "runs/pretrain-vgg16")
-    lists = {"type": int, "nargs": "+", "help": "of each stage; default: %(default)s"}
-    parser.add_argument("--sides", default=[56, 112, 224], **lists)
-    parser.add_argument("--epochs", default=[20, 5, 2], **lists)
-    rates = lists | {"type": float}
-    parser.add_argument("--learning-rates", default=[5e-4, 3e-4, 1e-4], **rates)
+    per_stage = {"nargs": "+", "help": "of each stage; default: %(default)s"}
+    parser.add_argument("--sides", type=int, default=[56, 112, 224], **per_stage)
+    parser.add_argument("--epochs", type=int, default=[20, 5, 2], **per_stage)
+    rates = [5e-4, 3e-4, 1e-4]
+    parser.add_argument("--learning-rates", type=float, default=rates, **per_stage)
     parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--first-folds", type=int, default=0, help="of all; default: all")
-    # One seed is hours of work.
+    parser.add_argument(
+        "--first-folds", type=int, default=0, help="train only so many folds; default: all"
+    )
+    # One seed takes hours.
     parser.set_defaults(seeds=[0])
     options = parser.parse_args()
-    given = [len(each) for each in (options.sides, options.epochs, options.learning_rates)]
-    if len(set(given)) > 1:
+    lengths = [len(options.sides), len(options.epochs), len(options.learning_rates)]
+    if len(set(lengths)) > 1:
         parser.error(
             "`--sides`, `--epochs` and `--learning-rates` must be equally many. Received: "
-            + ", ".join(map(str, given))
+            + ", ".join(map(str, lengths))
         )
     return options
 
@@ -135,7 +140,7 @@ def main(options: argparse.Namespace) -> None:
     # Folds may be added to a folder later.
     first_folds = vars(options).pop("first_folds")
     stages = [
-        Clipped(
+        ClippedFitSettings(
             epochs=epochs,
             steps_per_epoch=None,
             batch_size=options.batch_size,
@@ -146,10 +151,11 @@ def main(options: argparse.Namespace) -> None:
         )
         for epochs, rate in zip(options.epochs, options.learning_rates, strict=True)
     ]
-    with cross_validation(options, speeds=SPEEDS) as trial:
-        for fold in trial:
+    with cross_validation(options, speeds=SPEEDS) as folds:
+        for fold in folds:
             if not first_folds or fold.number <= first_folds:
-                keep(fold, pretrained(fold, len(trial.classes), options.sides, stages))
+                model = train_stages(fold, len(folds.classes), options.sides, stages)
+                write_weights(fold, model)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
-"""Claim: frozen random layers of VGG16 tell emotions apart about as well as coarse spectrograms.
+"""Claim: random layers of VGG16 tell emotions apart about as well as coarse spectrograms.
 
     python experiments/random_features.py ../shared/data/ravdess --seeds 0
 
-Logistic regression on two kinds of features: a spectrogram averaged to 28 x 28, and the mean and
-the maximum over positions of block 3 of a VGG16 that nobody trained (He's kernels, inputs in
-[-1, 1]). Features are standardised on the training part; the penalty is chosen on the validation
-speakers. What a network with random frozen layers (``--weights none``) has to be measured against.
+Logistic regression is fitted on two kinds of features: spectrograms averaged to 28 x 28; and the
+outputs of block 3 of a VGG16 with random weights, as mean and maximum over positions (He's kernels,
+inputs in [-1, 1]). Features are standardised on the training partition; the penalty is chosen on
+the validation speakers. A network with random frozen layers (``--weights none``) should be compared
+with these results.
 
-On RAVDESS actors 1 to 20 guessing gives a UAR of 14.3 %; there is no table of it here yet.
+On RAVDESS actors 1 to 20 guessing gives a UAR of 14.3 %. Not measured yet.
 """
 
 import argparse
@@ -40,55 +41,60 @@ Features = Callable[[np.ndarray | Rows], np.ndarray]
 
 
 def random_block_3(seed: int) -> keras.Model:
-    """From ``(batch, 224, 224, 1)`` to mean and maximum of each channel, ``(batch, 512)``."""
+    """Return a network from ``(batch, 224, 224, 1)`` to means and maxima, ``(batch, 512)``."""
     base = load_base(VGG16, "none", seed)
     block = keras.Model(base.input, base.get_layer("block3_pool").output)
     inputs = keras.Input((224, 224, 1))
     x = block(keras.layers.Concatenate()([inputs, inputs, inputs]))
-    mean, largest = keras.layers.GlobalAveragePooling2D()(x), keras.layers.GlobalMaxPooling2D()(x)
-    return keras.Model(inputs, keras.layers.Concatenate()([mean, largest]))
+    mean, maximum = keras.layers.GlobalAveragePooling2D()(x), keras.layers.GlobalMaxPooling2D()(x)
+    return keras.Model(inputs, keras.layers.Concatenate()([mean, maximum]))
 
 
-def outputs(network: keras.Model, cache: ArrayCache, spectrograms: Rows) -> np.ndarray:
-    """Of the network, ``(n, 512)``; what is in the cache is not computed again."""
+def network_features(network: keras.Model, cache: ArrayCache, spectrograms: Rows) -> np.ndarray:
+    """Return the outputs of the network, ``(n, 512)``, from the cache if they are there."""
     return np.asarray(compute_features(network, spectrograms, cache))
 
 
-def answers(fold: FoldRun, name: str, features: Features) -> pd.DataFrame:
-    """A row per test clip, by the regression that is best on the validation speakers."""
-    parts, split = fold.parts, fold.parts.split
-    train, validation = parts.to_fit(split.train), fold.validation
-    inputs, held_out = features(train.spectrograms), features(validation.spectrograms)
+def predictions(fold: FoldRun, name: str, features: Features) -> pd.DataFrame:
+    """Predict the test clips by the regression that is best on the validation speakers.
 
-    def uar(regression) -> float:
-        predicted = regression.predict(held_out)
-        return score(validation.labels, predicted, len(parts.classes)).uar
+    Returns:
+        One row per test clip.
+    """
+    partitions, split = fold.partitions, fold.partitions.split
+    train, validation = partitions.to_fit(split.train), fold.validation
+    train_features = features(train.spectrograms)
+    validation_features = features(validation.spectrograms)
 
-    fitted = [
+    def validation_uar(regression) -> float:
+        predicted = regression.predict(validation_features)
+        return score(validation.labels, predicted, len(partitions.classes)).uar
+
+    regressions = [
         make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=5000)).fit(
-            inputs, train.labels
+            train_features, train.labels
         )
         for penalty in PENALTIES
     ]
-    best = max(fitted, key=uar)
-    predicted = best.predict(features(parts.examples(split.test).spectrograms))
-    known = ("root", "path", "corpus", "speaker", "gender")
-    table = {word: [getattr(clip, word) for clip in split.test.clips] for word in known}
-    table["truth"] = split.test.labels(parts.label_set)
-    table["predicted"] = [parts.classes[number] for number in predicted]
+    best = max(regressions, key=validation_uar)
+    predicted = best.predict(features(partitions.examples(split.test).spectrograms))
+    columns = ("root", "path", "corpus", "speaker", "gender")
+    table = {column: [getattr(clip, column) for clip in split.test.clips] for column in columns}
+    table["truth"] = split.test.labels(partitions.label_set)
+    table["predicted"] = [partitions.classes[number] for number in predicted]
     return pd.DataFrame(table).assign(features=name)
 
 
-def report(found: pd.DataFrame, classes: Sequence[str]) -> str:
-    """UAR, accuracy and macro F1 of each kind of features, with intervals over speakers."""
+def report(table: pd.DataFrame, classes: Sequence[str]) -> str:
+    """Return a table of the scores of each kind of features, with intervals over speakers."""
     rows = []
-    for name, clips in found.groupby("features", sort=False):
+    for name, clips in table.groupby("features", sort=False):
         uar = 100 * scores_of_folds(clips, classes)["uar"].mean()
         measures = groups_of_clips(clips, classes)[0].measures
-        shown = map(str, (measures.uar, measures.accuracy, measures.macro_f1))
-        rows.append([name, f"{uar:.1f}", *shown])
-    head = ["features", "mean UAR over folds", "UAR", "accuracy", "macro F1"]
-    return markdown_table(head, rows)
+        intervals = [str(measures.uar), str(measures.accuracy), str(measures.macro_f1)]
+        rows.append([name, f"{uar:.1f}", *intervals])
+    header = ["features", "mean UAR over folds", "UAR", "accuracy", "macro F1"]
+    return markdown_table(header, rows)
 
 
 def parse() -> argparse.Namespace:
@@ -100,17 +106,17 @@ def parse() -> argparse.Namespace:
 
 
 def main(options: argparse.Namespace) -> None:
-    with cross_validation(options, results=ANSWERS, report=report) as trial:
-        for fold in trial:
-            # The same kernels in all folds: they are drawn, not fitted.
+    with cross_validation(options, results=ANSWERS, report=report) as folds:
+        for fold in folds:
+            # The kernels are random, not fitted, so all folds can have the same kernels.
             network = random_block_3(fold.seed)
             cache = open_feature_cache(fold.features, network)
             kinds: dict[str, Features] = {
                 "spectrogram, 28 x 28": coarse,
-                "random VGG16, block 3": partial(outputs, network, cache),
+                "random VGG16, block 3": partial(network_features, network, cache),
             }
-            tables = [answers(fold, name, features) for name, features in kinds.items()]
-            fold.keep(pd.concat(tables), ANSWERS)
+            tables = [predictions(fold, name, features) for name, features in kinds.items()]
+            fold.write_table(pd.concat(tables), ANSWERS)
             keras.utils.clear_session()
 
 

@@ -2,10 +2,10 @@
 
     python experiments/report_choices.py ../shared/data/ravdess --out runs/report-choices
 
-Source: 2021 report, sections 4.1.1 and 6.1. Its recipe (``report`` of serkit.gans.dcgan) on one
-class, as chosen there, and with one choice changed at a time: Adam's beta_1 0.9 in place of 0.5;
-PyTorch's default initial weights in place of DCGAN's; real and generated examples in one batch of
-the discriminator in place of two. ``report-choices.md`` has where the losses are at the end, and
+Source: 2021 report, sections 4.1.1 and 6.1. A GAN of one class is trained by the recipe of the 2021
+report (``report`` of serkit.gans.dcgan), and with one choice changed at a time: Adam's beta_1 0.9
+instead of 0.5; PyTorch's default initial weights instead of DCGAN's; real and generated examples in
+one batch of the discriminator instead of two. ``report-choices.md`` has the losses at the end, and
 KID to unseen speakers' clips; ``losses.png`` has the curves. An interrupted run resumes.
 Expected: in one batch the discriminator's loss falls to 0 and the generator learns nothing, as
 batch normalisation tells real and generated examples apart. Not measured yet.
@@ -36,23 +36,23 @@ TRACKED = "d_loss", "g_loss", "d_real", "d_fake", "d_accuracy"
 
 
 def main(options: argparse.Namespace) -> None:
-    with whole_class_trial(options) as trial:
-        examples = trial.real[options.label]
-        chosen = dcgan_recipe(REPORT, len(examples), width=options.width, stop=None)
-        chosen = replace(chosen, steps=options.steps)
-        histories, made = {}, {}
+    with whole_class_trial(options) as dataset:
+        examples = dataset.real[options.label]
+        settings = dcgan_recipe(REPORT, len(examples), width=options.width, stop=None)
+        settings = replace(settings, steps=options.steps)
+        histories, samples = {}, {}
         for name, build in BUILDERS.items():
-            gan = build(chosen, options.seed)
+            gan = build(settings, options.seed)
             folder = options.out / name.replace(" ", "-")
-            speakers, seed = trial.parts.split.speakers, options.seed
+            speakers, seed = dataset.partitions.split.speakers, options.seed
             histories[name] = fit_gan(gan, examples, speakers, seed, folder)
-            made[name] = sample(gan.sampler, trial.settings.judged, options.seed)
+            samples[name] = sample(gan.sampler, dataset.settings.judged, options.seed)
         rows = [
             [name, *(f"{np.mean([row[key] for row in history[-5:]]):.2f}" for key in TRACKED)]
             for name, history in histories.items()
         ]
         text = markdown_table(["means of the last 5 epochs", *TRACKED], rows)
-        text += "\n" + fidelity_table(trial.fidelity(options.label, made))
+        text += "\n" + fidelity_table(dataset.fidelity(options.label, samples))
         write_text(options.out / "report-choices.md", text)
         write_png(options.out / "losses.png", gan_losses(histories))
         print(f"{text}\nwritten: {options.out}")
@@ -60,20 +60,24 @@ def main(options: argparse.Namespace) -> None:
 
 def parse() -> argparse.Namespace:
     parser = whole_class_parser(__doc__.splitlines()[0], "runs/report-choices")
-    parser.add_argument("--steps", type=int, default=300, help="of each; default: %(default)s")
+    parser.add_argument(
+        "--steps", type=int, default=300, help="steps of each GAN; default: %(default)s"
+    )
     return parser.parse_args()
 
 
 def with_standard_beta_1(settings: DCGANSettings, seed: int) -> DCGAN:
-    """Build it with Adam's own default."""
+    """Build a DCGAN with Adam's own default of beta_1."""
     return DCGAN(replace(settings, beta_1=0.9), seed)
 
 
 def with_weights_of_pytorch(settings: DCGANSettings, seed: int) -> DCGAN:
-    """Build it with PyTorch's default weights: kernels uniform in +-1 / sqrt(fan-in), scales 1.
+    """Build a DCGAN with PyTorch's default weights.
 
-    PyTorch's fan-in of a transposed convolution counts its output channels; they are the last axis
-    but one of Keras' kernels, as the input channels are of other convolutions.
+    Kernels are uniform in +-1 / sqrt(fan-in), and the scales of batch normalisation are 1.
+
+    PyTorch's fan-in of a transposed convolution counts the output channels. These are the
+    second-last axis of Keras' kernels, which is that of the input channels in other convolutions.
     """
     gan = DCGAN(settings, seed)
     for network in gan.networks:
@@ -82,18 +86,21 @@ def with_weights_of_pytorch(settings: DCGANSettings, seed: int) -> DCGAN:
                 layer.gamma.assign(np.ones(layer.gamma.shape))
             elif isinstance(layer, (keras.layers.Conv2D, keras.layers.Conv2DTranspose)):
                 limit = np.prod(layer.kernel.shape[:3]) ** -0.5
-                own = derive_seed(seed, "weights of PyTorch", network.name, number)
-                uniform = keras.initializers.RandomUniform(-limit, limit, seed=own)
+                layer_seed = derive_seed(seed, "weights of PyTorch", network.name, number)
+                uniform = keras.initializers.RandomUniform(-limit, limit, seed=layer_seed)
                 layer.kernel.assign(uniform(layer.kernel.shape))
     return gan
 
 
 def in_one_batch(settings: DCGANSettings, seed: int) -> DCGAN:
-    """Build it with real and generated examples in one batch of the discriminator's step."""
+    """Build a DCGAN with real and generated examples in one batch of the discriminator's step."""
     gan = DCGAN(settings, seed)
-    gan.discriminate_both = lambda real, fake, labels: tuple(
-        tf.split(gan.discriminate(tf.concat([real, fake], 0), labels), 2)
-    )
+
+    def discriminate_both(real, fake, labels):
+        logits = gan.discriminate(tf.concat([real, fake], 0), labels)
+        return tuple(tf.split(logits, 2))
+
+    gan.discriminate_both = discriminate_both
     return gan
 
 

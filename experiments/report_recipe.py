@@ -1,11 +1,12 @@
-"""Claim: the losses of the 2021 report's GAN, trained by its own recipe, settle; and at what cost.
+"""Claim: the losses of the 2021 report's GAN settle if it is trained by the report's own recipe.
 
     python experiments/report_recipe.py ../shared/data/ravdess --out runs/report-recipe
     python experiments/report_recipe.py ../shared/data/ravdess --width 0.5 --out runs/report-half
 
-Source: 2021 report, section 6.1, figures 16 and 17. One class, all of its training clips in a
-batch; Discriminator1, then at least 300 steps against Discriminator2, whatever the losses are.
-For comparison a DCGAN by the recipe ``small-data`` with as many multiply-adds, on the same clips.
+Source: 2021 report, section 6.1, figures 16 and 17. The GAN has one class, with all its training
+clips in a batch. It is trained against Discriminator1, then for at least 300 steps against
+Discriminator2, whatever the losses are. For comparison, a DCGAN is trained on the same clips by the
+recipe ``small-data``, with as many multiply-adds.
 An interrupted run resumes. The folder gets ``report-recipe.md`` (when the discriminators changed,
 where the losses settled, KID of both), ``figure-16.png`` and ``figure-17.png``. Expected by the
 2021 report: both losses settle between 1.1 and 1.3; docs/gans.md has the measured results.
@@ -34,38 +35,39 @@ from serkit.reporting.tables import fidelity_table, nearest_table
 from serkit.studies.rare_classes import RareClasses
 from serkit.training.callbacks import Resume
 
-# Of small-data's steps, those on all training clips, as in train_dcgan.py: 800 of 1,400.
-PRETRAINING = 800 / 1400
+# Fraction of the steps of small-data that use the clips of all classes, as in train_dcgan.py.
+PRETRAINING_FRACTION = 800 / 1400
 STOPS = {
     "both losses within 1.1 to 1.3": Equilibrium(),
     "the discriminator's accuracy within 0.5 to 0.7": Equilibrium(0.5, 0.7, measure="accuracy"),
 }
-Rows = Sequence[Mapping[str, float]]
+History = Sequence[Mapping[str, float]]
 
 
 def main(options: argparse.Namespace) -> None:
-    with whole_class_trial(options) as trial:
-        by_report, rows = train_by_report(trial, options)
-        products = multiply_adds(by_report, rows)
-        by_small_data, histories = train_by_small_data(trial, products, options)
-        made = {
-            name: sample(gan.sampler, trial.settings.judged, options.seed)
-            for name, gan in ((REPORT, by_report), (SMALL_DATA, by_small_data))
+    with whole_class_trial(options) as dataset:
+        report_gan, report_history = train_by_report(dataset, options)
+        cost = multiply_adds(report_gan, report_history)
+        small_data_gan, histories = train_by_small_data(dataset, cost, options)
+        samples = {
+            name: sample(gan.sampler, dataset.settings.judged, options.seed)
+            for name, gan in ((REPORT, report_gan), (SMALL_DATA, small_data_gan))
         }
         steps = {
-            name: len(found) * by_small_data.settings.steps_per_epoch
-            for name, found in histories.items()
+            name: len(history) * small_data_gan.settings.steps_per_epoch
+            for name, history in histories.items()
         }
         text = "\n".join(
             [
-                describe(rows, by_report.settings),
-                f"{products:.3g} multiply-adds; {SMALL_DATA} of as many: {steps}\n",
-                fidelity_table(trial.fidelity(options.label, made)),
-                nearest_table(trial.nearest(options.label, made)),
+                describe(report_history, report_gan.settings),
+                f"{cost:.3g} multiply-adds; {SMALL_DATA} of as many: {steps}\n",
+                fidelity_table(dataset.fidelity(options.label, samples)),
+                nearest_table(dataset.nearest(options.label, samples)),
             ]
         )
         write_text(options.out / "report-recipe.md", text)
-        draw(trial.real[options.label].spectrograms, made, {REPORT: rows} | histories, options.out)
+        histories = {REPORT: report_history} | histories
+        draw(dataset.real[options.label].spectrograms, samples, histories, options.out)
         print(f"{text}\nwritten: {options.out}")
 
 
@@ -79,57 +81,59 @@ def parse() -> argparse.Namespace:
 
 
 def train_by_report(
-    trial: RareClasses, options: argparse.Namespace
+    dataset: RareClasses, options: argparse.Namespace
 ) -> tuple[DCGAN, list[dict[str, float]]]:
-    """Train a DCGAN of the class; return it and its history, up to ``--after`` steps in stage 2."""
-    examples, folder = trial.real[options.label], options.out / REPORT
+    """Train a DCGAN of the class up to ``--after`` steps in stage 2; return it and its history."""
+    examples, folder = dataset.real[options.label], options.out / REPORT
     settings = dcgan_recipe(REPORT, len(examples), width=options.width, stop=None)
-    each = options.steps_per_epoch
-    latest = settings.staging.epochs * each
-    settings = replace(settings, steps_per_epoch=each, steps=latest + options.after)
+    steps_per_epoch = options.steps_per_epoch
+    max_steps = settings.staging.epochs * steps_per_epoch + options.after
+    settings = replace(settings, steps_per_epoch=steps_per_epoch, steps=max_steps)
     gan = DCGAN(settings, options.seed)
-    epochs = -(-options.after // each)
+    epochs_in_stage_2 = -(-options.after // steps_per_epoch)
     # This also restores the GAN. A finished run is not continued.
-    known = Resume(folder, gan.state).history
-    if against_second(known) >= epochs:
-        return gan, known
-    watched = watch(trial, folder, options)
-    end = EndAfterChange(epochs - against_second(known))
-    speakers, seed = trial.parts.split.speakers, options.seed
-    return gan, fit_gan(gan, examples, speakers, seed, folder, callbacks=(watched, end))
+    history = Resume(folder, gan.state).history
+    epochs_left = epochs_in_stage_2 - count_stage_2(history)
+    if epochs_left <= 0:
+        return gan, history
+    callbacks = (watch(dataset, folder, options), EndAfterChange(epochs_left))
+    speakers, seed = dataset.partitions.split.speakers, options.seed
+    return gan, fit_gan(gan, examples, speakers, seed, folder, callbacks=callbacks)
 
 
 def train_by_small_data(
-    trial: RareClasses, products: float, options: argparse.Namespace
+    dataset: RareClasses, cost: float, options: argparse.Namespace
 ) -> tuple[DCGAN, dict[str, list[dict[str, float]]]]:
-    """Train a DCGAN by ``small-data`` with as many multiply-adds; return its histories by name."""
-    examples, label = trial.real[options.label], options.label
+    """Train a DCGAN by ``small-data`` with ``cost`` multiply-adds; return it and its histories."""
+    examples, label = dataset.real[options.label], options.label
     settings = dcgan_recipe(SMALL_DATA, len(examples), width=options.width)
-    a_step = settings.batch_size * per_example(DCGAN(settings, 0), 0)
-    steps = products / a_step
-    fractions = {"all classes": PRETRAINING, label: 1 - PRETRAINING}
-    histories, before = {}, None
-    for (name, fraction), clips in zip(fractions.items(), (trial.training, examples), strict=True):
+    cost_of_step = settings.batch_size * cost_per_example(DCGAN(settings, 0), 0)
+    steps = cost / cost_of_step
+    fractions = {"all classes": PRETRAINING_FRACTION, label: 1 - PRETRAINING_FRACTION}
+    histories, previous_folder = {}, None
+    for (name, fraction), clips in zip(
+        fractions.items(), (dataset.training, examples), strict=True
+    ):
         epochs = max(1, round(fraction * steps / settings.steps_per_epoch))
-        size = {"width": options.width, "steps": epochs * settings.steps_per_epoch}
-        settings = dcgan_recipe(SMALL_DATA, len(clips), **size)
+        stage_steps = epochs * settings.steps_per_epoch
+        settings = dcgan_recipe(SMALL_DATA, len(clips), width=options.width, steps=stage_steps)
         folder = options.out / f"{SMALL_DATA}-{name.replace(' ', '-')}"
         gan = DCGAN(settings, options.seed)
         histories[f"{SMALL_DATA}, {name}"] = fit_gan(
             gan,
             clips,
-            trial.parts.split.speakers,
+            dataset.partitions.split.speakers,
             options.seed,
             folder,
-            init_from=before,
-            callbacks=(watch(trial, folder, options),),
+            init_from=previous_folder,
+            callbacks=(watch(dataset, folder, options),),
         )
-        before = folder
+        previous_folder = folder
     return gan, histories
 
 
-def watch(trial: RareClasses, folder: Path, options: argparse.Namespace) -> Watch:
-    measure = trial.sample_filter.kid_of(options.label)
+def watch(dataset: RareClasses, folder: Path, options: argparse.Namespace) -> Watch:
+    measure = dataset.sample_filter.kid_of(options.label)
     return Watch(folder, measure=measure, draw=lambda x: png(grid(x[..., 0])))
 
 
@@ -146,72 +150,75 @@ class EndAfterChange(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-def against_second(history: Rows) -> int:
+def count_stage_2(history: History) -> int:
     """Return the number of epochs against the second discriminator."""
     return sum(row[STAGE] == 2 for row in history)
 
 
-def multiply_adds(gan: DCGAN, history: Rows) -> float:
-    """Return the multiply-adds of a whole training run, by the discriminator of each epoch."""
+def multiply_adds(gan: DCGAN, history: History) -> float:
+    """Return the multiply-adds of a whole training run with the discriminators of its epochs."""
     settings = gan.settings
     examples = settings.steps_per_epoch * settings.batch_size
-    return sum(examples * per_example(gan, int(row[STAGE]) - 1) for row in history)
+    return sum(examples * cost_per_example(gan, int(row[STAGE]) - 1) for row in history)
 
 
-def per_example(gan: DCGAN, stage: int) -> float:
-    """Return the multiply-adds of a step per real example, against this discriminator.
+def cost_per_example(gan: DCGAN, stage: int) -> float:
+    """Return the multiply-adds of a step per real example, against the discriminator of a stage.
 
     The generator has three passes: forward, and backward for its variables and for its inputs. The
-    discriminator has eight: these three for a real and for a generated example, and two in the
-    generator's step, forward and backward for its inputs.
+    discriminator has eight passes: these three for a real and for a generated example, and in the
+    generator's step one forward and one backward for its inputs.
     """
-    return 3 * of_pass(gan.generator) + 8 * of_pass(gan.discriminators[stage])
+    return 3 * cost_of_pass(gan.generator) + 8 * cost_of_pass(gan.discriminators[stage])
 
 
-def of_pass(network: keras.Model) -> int:
+def cost_of_pass(network: keras.Model) -> int:
     """Return the multiply-adds of the convolutions in the forward pass of one example."""
-    found = 0
+    cost = 0
     for layer in network.layers:
         if isinstance(layer, keras.layers.Conv2DTranspose):
-            found += np.prod(layer.input.shape[1:3]) * np.prod(layer.kernel.shape)
+            cost += np.prod(layer.input.shape[1:3]) * np.prod(layer.kernel.shape)
         elif isinstance(layer, keras.layers.Conv2D):
-            found += np.prod(layer.output.shape[1:3]) * np.prod(layer.kernel.shape)
-    return int(found)
+            cost += np.prod(layer.output.shape[1:3]) * np.prod(layer.kernel.shape)
+    return int(cost)
 
 
-def describe(history: Rows, settings: DCGANSettings) -> str:
+def describe(history: History, settings: DCGANSettings) -> str:
     """Describe when the discriminators changed, the last losses, and when each criterion was met.
 
-    The last means are over a third of the epochs against Discriminator2.
+    The last losses are means over the last third of the epochs against Discriminator2.
     """
-    second = [row for row in history if row[STAGE] == 2]
-    last = second[-max(1, len(second) // 3) :]
-    names = "d_loss", "g_loss", "d_real", "d_fake", "d_accuracy"
-    cells = [
-        [name, f"{np.mean(values):.2f}", f"{min(values):.2f}", f"{max(values):.2f}"]
-        for name in names
-        for values in [[row[name] for row in last]]
-    ]
+    stage_2 = [row for row in history if row[STAGE] == 2]
+    last = stage_2[-max(1, len(stage_2) // 3) :]
+    cells = []
+    for name in ("d_loss", "g_loss", "d_real", "d_fake", "d_accuracy"):
+        values = [row[name] for row in last]
+        cells.append([name, f"{np.mean(values):.2f}", f"{min(values):.2f}", f"{max(values):.2f}"])
     lines = [
         f"batches of {settings.batch_size}, epochs of {settings.steps_per_epoch} steps; "
-        f"{len(history) - len(second)} epochs against Discriminator1, then {len(second)} "
+        f"{len(history) - len(stage_2)} epochs against Discriminator1, then {len(stage_2)} "
         "against Discriminator2",
         "",
         markdown_table([f"last {len(last)} epochs", "mean", "least", "highest"], cells),
     ]
     for name, stop in STOPS.items():
-        ends = range(1, len(history) + 1)
-        reached = next((end for end in ends if stop.reached(history[:end], 2)), None)
-        said = f"at epoch {reached}" if reached else "never"
-        lines.append(f"{name} for {stop.epochs} epochs: {said}\n")
+        epochs = range(1, len(history) + 1)
+        first = next((epoch for epoch in epochs if stop.reached(history[:epoch], 2)), None)
+        when = f"at epoch {first}" if first else "never"
+        lines.append(f"{name} for {stop.epochs} epochs: {when}\n")
     return "\n".join(lines)
 
 
 def draw(
-    real: np.ndarray, made: Mapping[str, np.ndarray], histories: Mapping[str, Rows], folder: Path
+    real: np.ndarray,
+    samples: Mapping[str, np.ndarray],
+    histories: Mapping[str, History],
+    folder: Path,
 ) -> None:
     """Draw figures 16 and 17 of the 2021 report for both recipes."""
-    pairs = {name: (real[:8, :, :, 0], some[:8, :, :, 0]) for name, some in made.items()}
+    pairs = {
+        name: (real[:8, :, :, 0], generated[:8, :, :, 0]) for name, generated in samples.items()
+    }
     figures = {"figure-16": gan_losses(histories), "figure-17": real_beside_generated(pairs)}
     for name, figure in figures.items():
         write_png(folder / f"{name}.png", figure)

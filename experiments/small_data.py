@@ -1,12 +1,12 @@
-"""Question: does what is done for small data help a GAN of 40 clips, each measure by itself?
+"""Question: does each technique for small data, by itself, help a GAN that has 40 clips?
 
     python experiments/small_data.py ../shared/data/ravdess --label female_surprise
 
-Source: the measures' own papers, see serkit/gans. A DCGAN with all of them is trained from three
-seeds, and again without each one; samples are taken without the moving average, too. Expected in
-three quarters of an hour of one core: coverage 0.76 with all, 0.38 without pretraining, 0.43
-without augmentation, 0.54 without the average; label smoothing shows no effect. docs/gans.md has
-the table.
+Source: the papers of the techniques, see serkit/gans. A DCGAN with all techniques is trained from
+three seeds, and then without each technique. Samples are also taken without the moving average of
+the generator's weights. Expected in three quarters of an hour of one core: coverage 0.76 with all
+techniques, 0.38 without pretraining, 0.43 without augmentation, 0.54 without the moving average;
+label smoothing has no measurable effect. docs/gans.md has the table.
 """
 
 import argparse
@@ -34,50 +34,52 @@ def parse() -> argparse.Namespace:
 
 def main(options: argparse.Namespace) -> None:
     (label,) = options.label
-    with rare_classes_trial(options) as trial:
-        everything = replace(
-            DCGAN_RECIPES[SMALL_DATA], width=options.width, steps=options.steps[1], smoothing=0.1
+    with rare_classes_trial(options) as dataset:
+        pretraining_steps, class_steps = options.steps
+        all_techniques = replace(
+            DCGAN_RECIPES[SMALL_DATA], width=options.width, steps=class_steps, smoothing=0.1
         )
-        pretraining = replace(everything, steps=options.steps[0])
+        pretraining = replace(all_techniques, steps=pretraining_steps)
         arms = {
-            "all measures": everything,
-            "without augmentation": replace(everything, augment=None),
-            "without label smoothing": replace(everything, smoothing=0.0),
-            "without pretraining": everything,
+            "all measures": all_techniques,
+            "without augmentation": replace(all_techniques, augment=None),
+            "without label smoothing": replace(all_techniques, smoothing=0.0),
+            "without pretraining": all_techniques,
         }
-        speakers, found = trial.parts.split.speakers, []
-        before = options.out / "all-classes"
+        speakers, rows = dataset.partitions.split.speakers, []
+        pretraining_folder = options.out / "all-classes"
         gan = DCGAN(pretraining, 0)
-        fit_gan(gan, trial.training, speakers, 0, before, verbose=2)
+        fit_gan(gan, dataset.training, speakers, 0, pretraining_folder, verbose=2)
         for arm, settings in arms.items():
             for seed in options.seeds:
                 gan = DCGAN(settings, seed)
                 fit_gan(
                     gan,
-                    trial.real[label],
+                    dataset.real[label],
                     speakers,
                     seed,
                     options.out / f"{arm.replace(' ', '-')}-{seed}",
-                    init_from=None if arm == "without pretraining" else before,
+                    init_from=None if arm == "without pretraining" else pretraining_folder,
                     verbose=2,
                 )
                 generators = {arm: gan.sampler}
-                if settings is everything and arm == "all measures":
+                if arm == "all measures":
                     generators["without the moving average"] = gan.generator
-                made = {
-                    name: sample(generator, trial.settings.judged, seed)
+                samples = {
+                    name: sample(generator, dataset.settings.judged, seed)
                     for name, generator in generators.items()
                 }
-                rows = trial.fidelity(label, made)[-len(made) :]
-                found += [{**row, "seed": seed} for row in rows]
+                # The rows of the samples come last, after those of the reference sets.
+                sample_rows = dataset.fidelity(label, samples)[-len(samples) :]
+                rows += [{**row, "seed": seed} for row in sample_rows]
 
-        table = pd.DataFrame(found).groupby("set", sort=False)[
+        table = pd.DataFrame(rows).groupby("set", sort=False)[
             ["kid", "precision", "coverage", "refused"]
         ]
         means, deviations = table.mean(), table.std(ddof=1)
         cells = [
-            [name, *(f"{means[c][name]:.2f} ± {deviations[c][name]:.2f}" for c in means.columns)]
-            for name in means.index
+            [arm, *(f"{means[c][arm]:.2f} ± {deviations[c][arm]:.2f}" for c in means.columns)]
+            for arm in means.index
         ]
         text = markdown_table(["", *means.columns.str.replace("kid", "KID")], cells)
         write_text(options.out / "small-data.md", text)

@@ -1,12 +1,12 @@
-"""Claim (report, section 8.2.1): a Bayesian VGG-16, of which its authors got no result, trains.
+"""Claim: a Bayesian VGG-16 trains, for which the 2021 report has no result (section 8.2.1).
 
     python experiments/train_bayesian_vgg16.py ../shared/data/ravdess --weights none --first-folds 1
-    python experiments/train_bayesian_vgg16.py ROOT... --throughout   # all layers, as the 2021
-    report
+    python experiments/train_bayesian_vgg16.py ROOT... --throughout   # all layers are Bayesian
 
-VGG16 is trained as :mod:`train_vgg16_half_freeze` does, and its last block and head, or all layers,
-go on from there as distributions. What came out of random frozen layers, in an earlier form of
-`--weights none`, is in docs/uncertainty.md.
+VGG16 is trained as by ``train_vgg16_half_freeze.py``. Then a Bayesian network starts from it, in
+which the last block and the head have weights with posteriors; with ``--throughout``, all layers
+have, as in the 2021 report. docs/uncertainty.md has the results with random frozen layers, from an
+earlier version of ``--weights none``.
 """
 
 import argparse
@@ -29,7 +29,9 @@ from serkit.uncertainty.predictors import Ensemble, SampledNetwork
 def parse() -> argparse.Namespace:
     parser = cross_validation_parser(__doc__.splitlines()[0], "runs/train-bayesian-vgg16")
     parser.add_argument("--weights", default="imagenet", help="imagenet, none, or a file")
-    parser.add_argument("--throughout", action="store_true", help="all layers, none frozen")
+    parser.add_argument(
+        "--throughout", action="store_true", help="make all layers Bayesian, freeze none"
+    )
     parser.add_argument("--head", type=int, nargs="*", default=[4096, 4096])
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--bayesian-epochs", type=int, default=10)
@@ -37,7 +39,7 @@ def parse() -> argparse.Namespace:
         "--deltas", type=float, nargs="+", default=[0.3, 0.5, 0.7], help="of MOPED, to choose from"
     )
     parser.add_argument("--samples", type=int, default=30)
-    parser.add_argument("--first-folds", type=int, help="of all; default: all")
+    parser.add_argument("--first-folds", type=int, help="train only so many folds; default: all")
     return parser.parse_args()
 
 
@@ -46,18 +48,18 @@ def main(options: argparse.Namespace) -> None:
         0 if options.throughout else 10, tuple(options.head), precision=fastest_precision()
     )
     settings = FitSettings(epochs=options.epochs, learning_rate=2e-4, keep="last")
-    going_on = replace(settings, epochs=options.bayesian_epochs, learning_rate=3e-5)
-    recipe = BayesianRecipe(fit=going_on)
-    with cross_validation(options, results=ANSWERS, report=uncertainty_report) as trial:
-        for fold in trial:
+    bayesian_settings = replace(settings, epochs=options.bayesian_epochs, learning_rate=3e-5)
+    recipe = BayesianRecipe(fit=bayesian_settings)
+    with cross_validation(options, results=ANSWERS, report=uncertainty_report) as folds:
+        for fold in folds:
             if options.first_folds and fold.number > options.first_folds:
                 continue
             study = UncertaintyStudy(
-                fold, all_ood_sounds(fold, trial.spec, [], trial.folder), options.samples
+                fold, all_ood_sounds(fold, folds.spec, [], folds.folder), options.samples
             )
             plain = study.train(
                 "plain",
-                lambda seed: vgg16_half_freeze(len(trial.classes), options.weights, network, seed),
+                lambda seed: vgg16_half_freeze(len(folds.classes), options.weights, network, seed),
                 settings,
                 weights=options.weights,
             )

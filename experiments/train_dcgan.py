@@ -1,19 +1,20 @@
-"""Claim: with 40 clips of a class the 2021 report's DCGAN gets near to unseen speakers' clips of
-it.
+"""Claim: with 40 clips of a class, samples of a DCGAN get close to clips of unseen speakers.
 
     python experiments/train_dcgan.py ../shared/data/ravdess --label female_surprise
     python experiments/train_dcgan.py ../shared/data/ravdess --recipe report --clips 0 \\
         --out runs/train-dcgan-report
 
-Source: 2021 report, section 6.1. The second line is its own recipe, see serkit.gans.dcgan: the
-class alone, all clips of it in a batch, both discriminators. The first is ``small-data``: the GAN
-sees all training clips, then the class alone, with differentiable augmentation and an averaged
-generator. Expected of that on two cores in about a quarter of an hour, most of it beside other work
-when it was measured: KID 1.00 +- 0.26 to unseen speakers'
-clips, where the real training clips have 0.57 +- 0.39, noise 12.1 and blurred real clips 13.5;
-coverage 0.76, as real clips (0.78); copying Z of -0.3, so no copies. Recall is lower, 0.38 against
-0.84: it makes fewer kinds of clips than there are; and a classifier that learns the class from them
-alone finds 6 % of the real ones, 81 % with real clips. docs/gans.md has tables and figures.
+Source: 2021 report, section 6.1. The first command uses the recipe ``small-data``, see
+serkit.gans.dcgan: the GAN is trained on all training clips, then on the class alone, with
+differentiable augmentation and averaged weights of the generator. The second command uses the
+recipe of the 2021 report: the class alone, with all its clips in a batch, and both discriminators.
+
+Expected of the first command, in about a quarter of an hour on two busy cores: KID 1.00 +- 0.26 to
+clips of unseen speakers, where real training clips have 0.57 +- 0.39, noise 12.1 and blurred real
+clips 13.5; coverage 0.76, as real clips (0.78); copying Z of -0.3, so no copies. Recall is lower,
+0.38 against 0.84: the samples have fewer variants than the real clips. A classifier that learns the
+class from samples alone recognises 6 % of the real clips, and 81 % if it learns from real clips.
+docs/gans.md has tables and figures.
 """
 
 import argparse
@@ -35,14 +36,14 @@ from serkit.reporting.page import png, write_png
 from serkit.reporting.tables import accuracy_table, fidelity_table, nearest_table
 from serkit.studies.search_spaces import tuned_or_default
 
-# What ends the recipe of the 2021 report (section 4.1.3).
+# Criteria that end the training by the recipe of the 2021 report (section 4.1.3).
 STOPS = {
     "losses": Equilibrium(),
     "accuracy": Equilibrium(0.5, 0.7, measure="accuracy"),
     "none": None,
 }
 
-
+# Default numbers of steps with the clips of all classes and of the class.
 STEPS = {REPORT: (0, 2000), SMALL_DATA: (800, 600)}
 
 
@@ -53,7 +54,7 @@ def settings_of(options: argparse.Namespace, clips: int, steps: int) -> DCGANSet
         stop = STOPS[options.stop or "losses"]
         return replace(settings, width=options.width, steps=steps, stop=stop)
     settings = tuned_or_default(options.tuned, settings)
-    # The discriminator gets as many examples, whatever the batch size.
+    # The discriminator gets the same number of examples for every batch size.
     steps = 16 * steps // settings.examples_per_step
     return replace(settings, width=options.width, steps=steps)
 
@@ -71,8 +72,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--stop",
         choices=STOPS,
-        help="what ends --recipe report: losses that stay between 1.1 and 1.3, the discriminator's "
-        "accuracy between 0.5 and 0.7, or the last step; default: losses",
+        help="end --recipe report by this criterion: losses that stay between 1.1 and 1.3, the "
+        "discriminator's accuracy between 0.5 and 0.7, or the last step; default: losses",
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tuned", type=Path, help="best.json of serkit tune dcgan")
@@ -85,9 +86,9 @@ def parse() -> argparse.Namespace:
 def main(options: argparse.Namespace) -> None:
     (label,) = options.label
     options.steps = options.steps or STEPS[options.recipe]
-    with rare_classes_trial(options) as trial:
-        speakers, histories, before = trial.parts.split.speakers, {}, None
-        stages = {"all classes": trial.training, label: trial.real[label]}
+    with rare_classes_trial(options) as dataset:
+        speakers, histories, previous_folder = dataset.partitions.split.speakers, {}, None
+        stages = {"all classes": dataset.training, label: dataset.real[label]}
         for (name, examples), steps in zip(stages.items(), options.steps, strict=True):
             if not steps:
                 continue
@@ -95,7 +96,7 @@ def main(options: argparse.Namespace) -> None:
             folder = options.out / name.replace(" ", "-")
             watch = Watch(
                 folder,
-                measure=trial.sample_filter.kid_of(label),
+                measure=dataset.sample_filter.kid_of(label),
                 draw=lambda x: png(grid(x[..., 0])),
             )
             gan = DCGAN(settings, options.seed)
@@ -105,22 +106,22 @@ def main(options: argparse.Namespace) -> None:
                 speakers,
                 options.seed,
                 folder,
-                init_from=before,
+                init_from=previous_folder,
                 callbacks=(watch, keras.callbacks.TensorBoard(folder / "tensorboard")),
             )
-            before = folder
+            previous_folder = folder
 
-        made = sample(gan.sampler, trial.settings.judged, options.seed)
-        clips = len(trial.real[label])
+        samples = sample(gan.sampler, dataset.settings.judged, options.seed)
+        clip_count = len(dataset.real[label])
         scores = {
-            "real clips": trial.accuracy_score("real", {}),
-            "DCGAN": trial.accuracy_score("DCGAN", {label: made[:clips]}),
+            "real clips": dataset.accuracy_score("real", {}),
+            "DCGAN": dataset.accuracy_score("DCGAN", {label: samples[:clip_count]}),
         }
-        table = fidelity_table(trial.fidelity(label, {"DCGAN": made}))
-        table += "\n" + nearest_table(trial.nearest(label, {"DCGAN": made}))
-        table += "\n" + accuracy_table(trial.parts.classes, label, scores)
+        table = fidelity_table(dataset.fidelity(label, {"DCGAN": samples}))
+        table += "\n" + nearest_table(dataset.nearest(label, {"DCGAN": samples}))
+        table += "\n" + accuracy_table(dataset.partitions.classes, label, scores)
         write_text(options.out / "fidelity.md", table)
-        pairs = {label: (trial.real[label].spectrograms[:8, :, :, 0], made[:8, :, :, 0])}
+        pairs = {label: (dataset.real[label].spectrograms[:8, :, :, 0], samples[:8, :, :, 0])}
         for name, figure in {
             "losses": gan_losses(histories),
             "real-and-generated": real_beside_generated(pairs),

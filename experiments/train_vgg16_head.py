@@ -1,10 +1,10 @@
-"""Claim (report, section 6.2): VGG16's frozen features and a new head tell emotions apart.
+"""Claim (2021 report, section 6.2): frozen VGG16 with a new head classifies emotions.
 
     python experiments/train_vgg16_head.py ../shared/data/ravdess
     python experiments/train_vgg16_head.py ROOT... --weights PATH.h5
 
-The 2021 report has 67.7 % validation accuracy, on a random split. What an earlier form of
-`--weights none` reached is in docs/classifiers.md.
+The 2021 report has 67.7 % validation accuracy, on a random split. docs/classifiers.md has results
+of an earlier version of `--weights none`.
 """
 
 import argparse
@@ -29,9 +29,9 @@ def parse() -> argparse.Namespace:
 def main(options: argparse.Namespace) -> None:
     network = TransferSettings(precision=fastest_precision())
     settings = replace(REPORT_FIT, epochs=options.epochs, learning_rate=options.learning_rate)
-    with cross_validation(options) as trial:
-        for fold in trial:
-            model = vgg16_head(len(trial.classes), options.weights, network, fold.network_seed)
+    with cross_validation(options) as folds:
+        for fold in folds:
+            model = vgg16_head(len(folds.classes), options.weights, network, fold.network_seed)
             fold.fit(model, settings, weights=options.weights)
             fold.test(model)
 

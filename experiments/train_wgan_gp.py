@@ -2,12 +2,13 @@
 
     python experiments/train_wgan_gp.py ../shared/data/ravdess --label female_surprise
 
-Source: 2021 report, section 8.1, whose authors could not balance it. From each of five seeds it is
-trained on all training clips first, then on the class alone. Expected in an hour of one core: none
-diverges; KID of 0.7 to 1.3 to unseen speakers' clips, where real training clips have 1.2 and noise
-12.2; coverage of 0.80 to 0.86, as real clips (0.81); recall below 0.15. No copies as spectrograms,
-though many in the features of the reference classifier. A classifier cannot learn the class from
-generated clips alone. docs/gans.md has tables and figures.
+Source: 2021 report, section 8.1, whose authors could not balance generator and critic. For each of
+five seeds, the GAN is trained on all training clips first, then on the class alone. Expected in an
+hour of one core: no training run diverges; KID of 0.7 to 1.3 to unseen speakers' clips, where real
+training clips have 1.2 and noise 12.2; coverage of 0.80 to 0.86, as real clips (0.81); recall below
+0.15. By the distance of spectrograms no sample is a copy, by that of the reference classifier's
+features many are. A classifier cannot learn the class from generated clips alone. docs/gans.md has
+tables and figures.
 """
 
 import argparse
@@ -41,11 +42,11 @@ def parse() -> argparse.Namespace:
 
 def main(options: argparse.Namespace) -> None:
     (label,) = options.label
-    with rare_classes_trial(options) as trial:
-        real = trial.real[label]
-        usual = WGANGPSettings(
+    with rare_classes_trial(options) as dataset:
+        real = dataset.real[label]
+        default_settings = WGANGPSettings(
             batch_size=8,
-            # A critic that learns faster needs no more steps than the generator.
+            # The critic learns faster than the generator, so it needs no more steps.
             critic_steps=1,
             generator_rate=3e-4,
             critic_rate=1e-3,
@@ -53,64 +54,67 @@ def main(options: argparse.Namespace) -> None:
             steps_per_epoch=50,
             ema=0.99,
             precision=fastest_precision(),
-            # Masks leak: the generator learned to leave holes.
+            # Without masks: with masks, the generator learned to generate holes.
             augment=DiffAugmentSettings(time_mask=0.0, frequency_mask=0.0),
         )
-        found = replace(
-            tuned_or_default(options.tuned, usual), width=options.width, steps_per_epoch=50
+        tuned = replace(
+            tuned_or_default(options.tuned, default_settings),
+            width=options.width,
+            steps_per_epoch=50,
         )
-        # The critic gets as many examples, whatever the batch size.
-        steps = [8 * steps // found.examples_per_step for steps in options.steps]
-        one_class = replace(found, steps=steps[1])
-        # All clips are enough without augmentation.
-        everything = replace(found, steps=steps[0], augment=None)
-        histories, made = {}, {}
+        # The critic gets the same number of examples for every batch size.
+        steps_of_all, steps_of_class = (
+            8 * steps // tuned.examples_per_step for steps in options.steps
+        )
+        # The clips of all classes are many enough without augmentation.
+        settings_of_all = replace(tuned, steps=steps_of_all, augment=None)
+        settings_of_class = replace(tuned, steps=steps_of_class)
+        stages = (
+            ("all", settings_of_all, dataset.training),
+            ("class", settings_of_class, real),
+        )
+        histories, samples_by_name = {}, {}
         for seed in options.seeds:
-            name, before = f"seed {seed}", None
+            name, previous_folder = f"seed {seed}", None
             histories[name] = []
-            for stage, settings, examples in (
-                ("all", everything, trial.training),
-                ("class", one_class, real),
-            ):
+            for stage, settings, examples in stages:
                 folder = options.out / f"seed-{seed}-{stage}"
                 watch = Watch(
                     folder,
-                    measure=trial.sample_filter.kid_of(label),
+                    measure=dataset.sample_filter.kid_of(label),
                     draw=lambda x: png(grid(x[..., 0])),
                 )
                 gan = WGANGP(settings, seed)
                 rows = fit_gan(
                     gan,
                     examples,
-                    trial.parts.split.speakers,
+                    dataset.partitions.split.speakers,
                     seed,
                     folder,
-                    init_from=before,
+                    init_from=previous_folder,
                     callbacks=(watch, keras.callbacks.TensorBoard(folder / "tensorboard")),
                     verbose=2,
                 )
-                epochs = len(histories[name])
-                histories[name] += [{**row, "epoch": row["epoch"] + epochs} for row in rows]
-                before = folder
-            made[f"WGAN-GP, {name}"] = sample(gan.sampler, trial.settings.judged, seed)
+                epochs_before = len(histories[name])
+                histories[name] += [{**row, "epoch": row["epoch"] + epochs_before} for row in rows]
+                previous_folder = folder
+            samples = sample(gan.sampler, dataset.settings.judged, seed)
+            samples_by_name[f"WGAN-GP, {name}"] = samples
 
-        first, samples = next(iter(made.items()))
+        first, samples = next(iter(samples_by_name.items()))
         scores = {
-            "real clips": trial.accuracy_score("real", {}),
-            first: trial.accuracy_score("WGAN-GP", {label: samples[: len(real)]}),
+            "real clips": dataset.accuracy_score("real", {}),
+            first: dataset.accuracy_score("WGAN-GP", {label: samples[: len(real)]}),
         }
-        table = fidelity_table(trial.fidelity(label, made))
-        table += "\n" + nearest_table(trial.nearest(label, made))
-        table += "\n" + accuracy_table(trial.parts.classes, label, scores)
+        table = fidelity_table(dataset.fidelity(label, samples_by_name))
+        table += "\n" + nearest_table(dataset.nearest(label, samples_by_name))
+        table += "\n" + accuracy_table(dataset.partitions.classes, label, scores)
         write_text(options.out / "fidelity.md", table)
-        # Other real clips beside each seed's.
-        pairs = {
-            name.removeprefix("WGAN-GP, "): (
-                real.spectrograms[at : at + 3, :, :, 0],
-                some[:3, ..., 0],
-            )
-            for at, (name, some) in zip(range(0, 3 * len(made), 3), made.items(), strict=True)
-        }
+        # For each seed three real clips, other ones for each seed, and three samples.
+        pairs = {}
+        for index, (name, samples) in enumerate(samples_by_name.items()):
+            real_clips = real.spectrograms[3 * index : 3 * index + 3, :, :, 0]
+            pairs[name.removeprefix("WGAN-GP, ")] = (real_clips, samples[:3, ..., 0])
         for name, figure in {
             "critic": critic_curves(histories),
             "real-and-generated": real_beside_generated(pairs),

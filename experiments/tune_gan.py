@@ -1,12 +1,12 @@
-"""Question: with which settings are samples of a GAN closer to unseen speakers, at equal cost?
+"""Question: with which settings are a GAN's samples closest to unseen speakers, at equal cost?
 
     python experiments/tune_gan.py ../shared/data/ravdess --gan wgan-gp --trials 24
 
-The 2021 report's authors could not tune their Wasserstein GAN (section 8.1). What `serkit tune`
-does: GANs are trained on one half of the speakers in the training partition and measured by KID on
-the other. Then classifiers learn the class from samples of the best three trials and of the
-baseline alone, because KID does not show whether a classifier can learn from them. docs/tuning.md
-has the tables.
+The 2021 report's authors could not tune their Wasserstein GAN (section 8.1). As in `serkit tune`,
+GANs are trained on one half of the speakers in the training partition and measured by KID on the
+other half. Then classifiers learn the class from samples alone, of the three best trials and of the
+baseline, because KID does not show whether a classifier can learn from samples. docs/tuning.md has
+the tables.
 """
 
 import argparse
@@ -54,14 +54,15 @@ def main(options: argparse.Namespace) -> None:
 
     trials = pd.read_csv(options.out / "trials.csv").dropna(subset="score")
     trials["trial"] = trials["trial"].astype(str)
-    best = trials[trials["trial"] != "as it was"].nsmallest(3, "score")
-    chosen = pd.concat([trials[trials["trial"] == "as it was"], best])
-    places = {
-        row["trial"]: options.out / "trials" / row["folder"] for row in chosen.to_dict("records")
+    is_baseline = trials["trial"] == "as it was"
+    best = trials[~is_baseline].nsmallest(3, "score")
+    checked = pd.concat([trials[is_baseline], best])
+    trial_folders = {
+        row["trial"]: options.out / "trials" / row["folder"] for row in checked.to_dict("records")
     }
     rows = [
         [row["set"], f"{100 * row['recall']:.1f} %", f"{100 * row['uar']:.1f} %"]
-        for row in GanObjective(search, options.out).check(places)
+        for row in GanObjective(search, options.out).score_classifiers(trial_folders)
     ]
     table = markdown_table([f"{options.label} from", "its recall", "UAR"], rows)
     write_text(options.out / "check.md", table)

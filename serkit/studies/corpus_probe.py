@@ -1,4 +1,4 @@
-"""How well the corpus of a clip can be told from its spectrogram."""
+"""Measure how well a classifier can tell the corpus of a clip from its spectrogram."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,17 +15,17 @@ from serkit.errors import InputError
 from serkit.metrics.classification import score
 from serkit.training.shards import Rows
 
-_FOLDS, _BATCH, _MOST = 4, 256, 4000
+_MAX_FOLDS, _BATCH_SIZE, _MAX_CLIPS = 4, 256, 4000
 
 
 def tell_corpora(
     corpus: Corpus, spectrograms: Rows | npt.NDArray[Any], seed: int
 ) -> dict[str, Any]:
-    """Train a linear classifier to predict the corpus of clips of unseen speakers.
+    """Predict the corpus of clips of unseen speakers by a linear classifier, and score it.
 
-    Its features are the mean and standard deviation over time of each bin. If the classifier can
-    recognise a corpus, by its microphone and room, and the classes of this corpus differ from those
-    of the others, then an emotion classifier may learn the corpus instead of the emotion.
+    The features are the mean and standard deviation over time of each bin. The classifier may
+    recognise a corpus by its microphone and room. If the corpora also differ in how often each
+    class occurs, an emotion classifier may learn the corpus instead of the emotion.
 
     Args:
         corpus: clips of two or more corpora.
@@ -34,67 +34,70 @@ def tell_corpora(
 
     Returns:
         JSON values: ``uar``; ``chance``, one divided by the number of corpora; ``recalls`` by
-        corpus; ``clips``, the number of clips; and ``left_out``, the corpora with fewer than two
-        speakers, which are left out.
+        corpus; ``clips``, the number of clips that were classified; and ``left_out``, the corpora
+        with fewer than two speakers, whose clips are not used.
 
     Raises:
         InputError: if fewer than two corpora have two or more speakers.
 
     Source: Torralba & Efros (2011), Unbiased Look at Dataset Bias, CVPR ("name that dataset").
     """
-    speakers: dict[str, set[str]] = {}
+    speakers_by_corpus: dict[str, set[str]] = {}
     for clip in corpus.clips:
-        speakers.setdefault(clip.corpus, set()).add(clip.speaker)
-    names = sorted(name for name, several in speakers.items() if len(several) > 1)
-    left_out = sorted(set(speakers) - set(names))
+        speakers_by_corpus.setdefault(clip.corpus, set()).add(clip.speaker)
+    names = sorted(name for name, speakers in speakers_by_corpus.items() if len(speakers) > 1)
+    left_out = sorted(set(speakers_by_corpus) - set(names))
     if len(names) < 2:
         raise InputError(
             f"corpora with two speakers or more: {', '.join(names) or 'none'}; valid are two"
         )
     rows = np.array([row for row, clip in enumerate(corpus.clips) if clip.corpus in names])
-    rows = _some_of_each(rows, [corpus.clips[row].speaker for row in rows], seed)
+    rows = _limit_rows(rows, [corpus.clips[row].speaker for row in rows], seed)
     features = _features(spectrograms, rows)
     truth = np.array([names.index(corpus.clips[row].corpus) for row in rows])
-    groups = np.array([corpus.clips[row].speaker for row in rows])
+    speaker_of_clip = np.array([corpus.clips[row].speaker for row in rows])
     predicted = np.zeros_like(truth)
-    for name in range(len(names)):
-        # Each corpus has folds of its own, so that every corpus is in every training partition.
-        mine = np.flatnonzero(truth == name)
-        folds = min(_FOLDS, len(set(groups[mine])))
-        split = GroupKFold(folds).split(mine, groups=groups[mine])
-        for _, tested in split:
-            out = np.isin(groups, groups[mine[tested]])
+    for corpus_index in range(len(names)):
+        # Split each corpus by itself, so that every corpus is in every training partition.
+        clips_of_corpus = np.flatnonzero(truth == corpus_index)
+        speakers = speaker_of_clip[clips_of_corpus]
+        fold_count = min(_MAX_FOLDS, len(set(speakers)))
+        for _, test_positions in GroupKFold(fold_count).split(clips_of_corpus, groups=speakers):
+            test_clips = clips_of_corpus[test_positions]
+            is_held_out = np.isin(speaker_of_clip, speaker_of_clip[test_clips])
             model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-            model.fit(features[~out], truth[~out])
-            predicted[mine[tested]] = model.predict(features[mine[tested]])
-    found = score(truth, predicted, len(names))
+            model.fit(features[~is_held_out], truth[~is_held_out])
+            predicted[test_clips] = model.predict(features[test_clips])
+    scores = score(truth, predicted, len(names))
     return {
-        "uar": found.uar,
+        "uar": scores.uar,
         "chance": 1 / len(names),
-        "recalls": dict(zip(names, found.recalls, strict=True)),
+        "recalls": dict(zip(names, scores.recalls, strict=True)),
         "clips": len(rows),
         "left_out": left_out,
     }
 
 
-def _some_of_each(rows: npt.NDArray[Any], speakers: Sequence[str], seed: int) -> npt.NDArray[Any]:
-    """Return all rows, or about 4,000 at most, with the same maximum for every speaker.
+def _limit_rows(
+    rows: npt.NDArray[Any], speaker_of_row: Sequence[str], seed: int
+) -> npt.NDArray[Any]:
+    """Return all rows if there are at most 4,000, otherwise about 4,000 of them.
 
-    So no corpus loses its clips if it has only few.
+    The maximum is the same for every speaker, so a speaker with few clips keeps all of them.
     """
-    if len(rows) <= _MOST:
+    if len(rows) <= _MAX_CLIPS:
         return rows
-    speaker_of = np.asarray(speakers)
-    rng, names = np.random.default_rng(seed), np.unique(speaker_of)
-    most = max(1, _MOST // len(names))
-    chosen = [rng.permutation(rows[speaker_of == name])[:most] for name in names]
+    speaker_names = np.asarray(speaker_of_row)
+    rng, speakers = np.random.default_rng(seed), np.unique(speaker_names)
+    max_rows = max(1, _MAX_CLIPS // len(speakers))
+    chosen = [rng.permutation(rows[speaker_names == name])[:max_rows] for name in speakers]
     return np.sort(np.concatenate(chosen))
 
 
 def _features(spectrograms: Rows | npt.NDArray[Any], rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Mean and standard deviation of each bin, ``(rows, 2 * bins)``, read in batches."""
-    found = []
-    for start in range(0, len(rows), _BATCH):
-        some = spectrograms[rows[start : start + _BATCH]][..., 0]
-        found.append(np.concatenate([some.mean(axis=1), some.std(axis=1)], axis=1))
-    return np.concatenate(found)
+    """Return mean and standard deviation of each bin, ``(rows, 2 * bins)``, read in batches."""
+    features = []
+    for start in range(0, len(rows), _BATCH_SIZE):
+        batch = spectrograms[rows[start : start + _BATCH_SIZE]][..., 0]
+        features.append(np.concatenate([batch.mean(axis=1), batch.std(axis=1)], axis=1))
+    return np.concatenate(features)

@@ -31,7 +31,7 @@ from serkit.training.shards import Rows
 from serkit.training.spectrograms import compute_spectrograms
 
 PREDICTIONS = "predictions.csv"
-"""File of predictions in a fold's folder."""
+"""Name of the file of predictions in a fold's folder."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +41,16 @@ class FoldRun:
     Attributes:
         seed: seed of the folds and the training run.
         number: number of the fold, from 1.
-        parts: spectrograms and labels of the split's partitions.
-        views: the same for recordings at other speeds.
+        partitions: spectrograms and labels of the split's partitions.
+        partitions_at_other_speeds: the same partitions, with recordings at other speeds.
         folder: folder of this fold.
-        features: cache folder of the outputs of frozen layers, which all training runs share.
+        features: cache folder of the outputs of frozen layers; all training runs use the same.
     """
 
     seed: int
     number: int
-    parts: Partitions
-    views: tuple[Partitions, ...]
+    partitions: Partitions
+    partitions_at_other_speeds: tuple[Partitions, ...]
     folder: Path
     features: Path
 
@@ -62,7 +62,7 @@ class FoldRun:
     @property
     def validation(self) -> Examples:
         """Examples of the validation partition."""
-        return self.parts.examples(self.parts.split.validation)
+        return self.partitions.examples(self.partitions.split.validation)
 
     def fit(
         self,
@@ -82,8 +82,9 @@ class FoldRun:
             augment: augmentation of training batches.
             callbacks: Keras callbacks.
             folder: folder of the training run; default: the fold's own.
-            weights: weights that the model starts from. The card next to a file of weights names
-                the speakers that the weights were trained on.
+            weights: ``imagenet``, ``none`` or the file of the weights that the model starts from.
+                Only the speaker leakage guard uses this argument: a card next to the file names
+                the speakers that the weights were trained on. The weights are not loaded.
 
         Returns:
             One dictionary per epoch, see :func:`serkit.models.fitting.fit_classifier`.
@@ -91,12 +92,12 @@ class FoldRun:
         Raises:
             LeakError: if the weights were trained on speakers who are not training speakers.
         """
-        split = self.parts.split
+        split = self.partitions.split
         split.speakers.require_training(speakers_of(weights))
-        train = [view.to_fit(split.train) for view in (self.parts, *self.views)]
+        all_speeds = (self.partitions, *self.partitions_at_other_speeds)
         return fit_classifier(
             model,
-            Examples.joined(train),
+            Examples.joined([partitions.to_fit(split.train) for partitions in all_speeds]),
             self.validation,
             split.speakers,
             settings,
@@ -108,13 +109,21 @@ class FoldRun:
             verbose=2,
         )
 
-    def keep(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
-        """Add the fold's seed and number to a table, write it to the fold's folder, return it."""
-        found = table.assign(seed=self.seed, fold=self.number)
-        found = found[["seed", "fold", *table.columns]]
+    def write_table(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
+        """Write a table with the columns ``seed`` and ``fold`` in front to the fold's folder.
+
+        Args:
+            table: results of the fold.
+            name: name of the file.
+
+        Returns:
+            The table as it is written.
+        """
+        with_fold = table.assign(seed=self.seed, fold=self.number)
+        with_fold = with_fold[["seed", "fold", *table.columns]]
         with replacing(self.folder / name) as partial:
-            found.to_csv(partial, index=False, lineterminator="\n")
-        return found
+            with_fold.to_csv(partial, index=False, lineterminator="\n")
+        return with_fold
 
     def test(self, model: keras.Model) -> pd.DataFrame:
         """Predict the test partition; write predictions and model to the fold's folder.
@@ -129,9 +138,10 @@ class FoldRun:
         with replacing(self.folder / "model.keras") as partial:
             model.save(partial)
         # This file marks the fold as done.
-        found = self.keep(predict_clips(model, self.parts, self.parts.split.test), PREDICTIONS)
+        predictions = predict_clips(model, self.partitions, self.partitions.split.test)
+        predictions = self.write_table(predictions, PREDICTIONS)
         remove_checkpoint(self.folder)
-        return found
+        return predictions
 
 
 class CrossValidation:
@@ -141,14 +151,15 @@ class CrossValidation:
         roots: folders of recordings.
         label_set: ``emotion`` or ``gender_emotion``.
         spec: settings of the spectrograms.
-        folder: gets the spectrograms and a folder for each fold and seed.
+        folder: folder for the spectrograms, and for a folder for each fold and seed.
         seeds: seeds; all folds are run once for each seed.
         folds: number of folds, at least 3; each is the test partition once.
-        speeds: further speed factors at which recordings are used for training, besides 1.
-        results: name of the table that marks a fold as done, see :meth:`FoldRun.keep`.
+        speeds: speed factors at which recordings are used for training, in addition to 1.
+        results: name of the table that marks a fold as done, see :meth:`FoldRun.write_table`.
         naming: naming scheme of the user's own recordings.
-        live: augmentation of waveforms. The spectrograms of training batches are then computed from
-            waveforms at each step. None trains on precomputed spectrograms.
+        live: augmentation of waveforms. With this, the spectrograms of training batches are
+            computed at each step from augmented waveforms. With None, networks are trained on
+            precomputed spectrograms.
 
     Attributes:
         classes: class names, in the order of the logits.
@@ -190,16 +201,17 @@ class CrossValidation:
                 f"`roots` must have two or more classes of {label_set}. Received: "
                 f"{', '.join(self.classes) or 'none'} in {', '.join(map(str, roots))}."
             )
-        kept = [
+        stored = [
             compute_spectrograms(self._corpus, spec, cache=folder / "spectrograms", speed=speed)
             for speed in (1.0, *speeds)
         ]
-        self._views: Sequence[Rows | LiveSpectrograms] = kept
+        self._spectrograms_at_speeds: Sequence[Rows | LiveSpectrograms] = stored
         if live is not None:
-            self._views = [live_spectrograms(self._corpus, kept[0], spec, live)]
+            live_rows = live_spectrograms(self._corpus, stored[0], spec, live)
+            self._spectrograms_at_speeds = [live_rows]
 
     def __iter__(self) -> Iterator[FoldRun]:
-        """Yield the folds that are not done, in order, so that an interrupted fold comes first."""
+        """Yield the folds that are not done, in order; an interrupted fold comes first."""
         for seed in self.seeds:
             splits = k_fold(self._corpus, self.label_set, seed, folds=self.folds)
             for number, split in enumerate(splits, 1):
@@ -210,8 +222,8 @@ class CrossValidation:
 
     def has_begun(self) -> bool:
         """Return whether the training run of any fold has written a file."""
-        left = self.folder.glob("seed-*/fold-*/**/*")
-        return any(path.is_file() and path.stem != "split" for path in left)
+        paths = self.folder.glob("seed-*/fold-*/**/*")
+        return any(path.is_file() and path.stem != "split" for path in paths)
 
     def predictions(self) -> pd.DataFrame:
         """Return the results of all folds that are done, see :meth:`FoldRun.test`."""
@@ -226,7 +238,15 @@ class CrossValidation:
         return self.folder / f"seed-{seed}" / f"fold-{number}"
 
     def _fold(self, seed: int, number: int, split: Split, folder: Path) -> FoldRun:
-        parts, *views = (
-            Partitions(self._corpus, split, view, self.label_set) for view in self._views
+        partitions = [
+            Partitions(self._corpus, split, spectrograms, self.label_set)
+            for spectrograms in self._spectrograms_at_speeds
+        ]
+        return FoldRun(
+            seed=seed,
+            number=number,
+            partitions=partitions[0],
+            partitions_at_other_speeds=tuple(partitions[1:]),
+            folder=folder,
+            features=self.folder / "features",
         )
-        return FoldRun(seed, number, parts, tuple(views), folder, self.folder / "features")

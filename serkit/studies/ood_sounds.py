@@ -22,8 +22,8 @@ OOD_KINDS = ("noise", "silence", "tones")
 WRONG_SPEEDS = {"fast": 1.5, "slow": 0.67}
 """Speed factors that make recordings of speech out-of-distribution, by kind."""
 
-# Amplitude of the noise of a quiet recorder, about 80 dB below full scale.
-_QUIET = 1e-4
+# Standard deviation of the noise of a recorder in a quiet room: 80 dB below full scale.
+_QUIET_NOISE = 1e-4
 
 
 def ood_sounds(
@@ -44,14 +44,17 @@ def ood_sounds(
     Returns:
         For each of :data:`OOD_KINDS`, float32 ``(count, frames, bins, 1)`` in [-1, 1].
     """
-    makers = {"noise": _noise, "silence": _silence, "tones": _tones}
-    samples = round(seconds * spec.sample_rate)
-    found = {}
+    synthesizers = {"noise": _noise, "silence": _silence, "tones": _tones}
+    sample_count = round(seconds * spec.sample_rate)
+    spectrograms_by_kind = {}
     for kind in OOD_KINDS:
-        rngs = [np.random.default_rng(derive_seed(seed, kind, n)) for n in range(count)]
-        waves = [makers[kind](rng, n, samples, spec.sample_rate) for n, rng in enumerate(rngs)]
-        found[kind] = np.concatenate([_spectrogram(wave, spec) for wave in waves])
-    return found
+        spectrograms = []
+        for index in range(count):
+            rng = np.random.default_rng(derive_seed(seed, kind, index))
+            waveform = synthesizers[kind](rng, index, sample_count, spec.sample_rate)
+            spectrograms.append(_spectrogram(waveform, spec))
+        spectrograms_by_kind[kind] = np.concatenate(spectrograms)
+    return spectrograms_by_kind
 
 
 def all_ood_sounds(
@@ -60,7 +63,7 @@ def all_ood_sounds(
     """Return the sounds of :func:`ood_sounds`, test clips at wrong speeds, and other corpora.
 
     Args:
-        fold: fold that supplies the test clips.
+        fold: fold whose test clips are played at wrong speeds.
         spec: settings of the spectrograms.
         corpora: folders of recordings of speakers that are in no partition of the fold.
         cache: folder whose subfolder ``spectrograms`` stores the computed spectrograms.
@@ -72,52 +75,58 @@ def all_ood_sounds(
     Raises:
         LeakError: if a speaker of ``corpora`` is in a partition of the fold.
     """
-    found = ood_sounds(spec)
-    parts = fold.parts
-    kept = cache / "spectrograms"
+    spectrograms_by_kind = ood_sounds(spec)
+    split, folder = fold.partitions.split, cache / "spectrograms"
     for kind, speed in WRONG_SPEEDS.items():
-        found[kind] = compute_spectrograms(parts.split.test, spec, cache=kept, speed=speed)[:]
+        at_speed = compute_spectrograms(split.test, spec, cache=folder, speed=speed)
+        spectrograms_by_kind[kind] = at_speed[:]
     if corpora:
-        other = audit(corpora).corpus
-        speakers = parts.split.speakers
-        known = speakers.train | speakers.validation | speakers.test
-        if shared := sorted(known & other.speakers()):
+        other_corpus = audit(corpora).corpus
+        speakers = split.speakers
+        speakers_of_fold = speakers.train | speakers.validation | speakers.test
+        if shared := sorted(speakers_of_fold & other_corpus.speakers()):
             raise LeakError(
                 "`corpora` must have no speakers of the fold. Received: "
                 f"{', '.join(shared)} in {', '.join(map(str, corpora))}."
             )
-        found["other corpus"] = compute_spectrograms(other, spec, cache=kept)[:]
-    return found
+        rows = compute_spectrograms(other_corpus, spec, cache=folder)
+        spectrograms_by_kind["other corpus"] = rows[:]
+    return spectrograms_by_kind
 
 
-def _spectrogram(wave: npt.NDArray[Any], spec: SpectrogramSpec) -> npt.NDArray[Any]:
-    samples = tf.constant(wave.astype(np.float32))
+def _spectrogram(waveform: npt.NDArray[Any], spec: SpectrogramSpec) -> npt.NDArray[Any]:
+    """Return the spectrogram of a waveform, ``(1, frames, bins, 1)``."""
+    samples = tf.constant(waveform.astype(np.float32))
     if spec.trim_db:
         samples = trim_silence(samples, spec.trim_db)
     return to_spectrogram(fit_length(samples, spec)[tf.newaxis], spec).numpy()
 
 
-def _noise(rng: np.random.Generator, number: int, samples: int, rate: int) -> npt.NDArray[Any]:
+def _noise(rng: np.random.Generator, index: int, samples: int, rate: int) -> npt.NDArray[Any]:
+    """Return noise whose power falls with frequency, from not at all (white) to 6 dB per octave."""
     spectrum = np.fft.rfft(rng.normal(size=samples))
-    falling = np.maximum(np.arange(len(spectrum)), 1.0) ** -rng.uniform(0, 1)
-    wave = np.fft.irfft(spectrum * falling, samples)
-    return rng.uniform(0.05, 0.5) * wave / np.abs(wave).max()
+    gains = np.maximum(np.arange(len(spectrum)), 1.0) ** -rng.uniform(0, 1)
+    waveform = np.fft.irfft(spectrum * gains, samples)
+    return rng.uniform(0.05, 0.5) * waveform / np.abs(waveform).max()
 
 
-def _silence(rng: np.random.Generator, number: int, samples: int, rate: int) -> npt.NDArray[Any]:
-    wave = rng.normal(size=samples) * _QUIET * rng.uniform(0.3, 3)
-    # Rounded to 16 bits, as in a recording: some samples become 0.
-    return np.round(wave * 2**15) / 2**15 if number % 2 else np.zeros(samples)
+def _silence(rng: np.random.Generator, index: int, samples: int, rate: int) -> npt.NDArray[Any]:
+    """Return zeros for an even index, faint noise for an odd one."""
+    waveform = rng.normal(size=samples) * _QUIET_NOISE * rng.uniform(0.3, 3)
+    # Round to 16 bits, as a recorder does: some samples become 0.
+    return np.round(waveform * 2**15) / 2**15 if index % 2 else np.zeros(samples)
 
 
-def _tones(rng: np.random.Generator, number: int, samples: int, rate: int) -> npt.NDArray[Any]:
-    time, wave = np.arange(samples) / rate, np.zeros(samples)
+def _tones(rng: np.random.Generator, index: int, samples: int, rate: int) -> npt.NDArray[Any]:
+    """Return chords of one to three notes, at even intervals; a note has six harmonics."""
+    time, waveform = np.arange(samples) / rate, np.zeros(samples)
     for start in np.arange(0, samples / rate, rng.uniform(0.25, 0.8)):
-        root = 110 * 2 ** (rng.integers(0, 24) / 12)
-        since = time - start
-        fading = np.where(since >= 0, np.exp(-np.maximum(since, 0) * rng.uniform(1, 4)), 0.0)
-        for interval in rng.choice([0, 3, 4, 7, 10, 12], rng.integers(1, 4), replace=False):
+        root_hz = 110 * 2 ** (rng.integers(0, 24) / 12)
+        elapsed = time - start
+        envelope = np.where(elapsed >= 0, np.exp(-np.maximum(elapsed, 0) * rng.uniform(1, 4)), 0.0)
+        for semitones in rng.choice([0, 3, 4, 7, 10, 12], rng.integers(1, 4), replace=False):
             for harmonic in range(1, 7):
-                pitch = root * 2 ** (interval / 12) * harmonic
-                wave += fading * np.sin(2 * np.pi * pitch * since) / harmonic**1.5
-    return 0.5 * wave / np.abs(wave).max()
+                frequency = root_hz * 2 ** (semitones / 12) * harmonic
+                sine = np.sin(2 * np.pi * frequency * elapsed)
+                waveform += envelope * sine / harmonic**1.5
+    return 0.5 * waveform / np.abs(waveform).max()

@@ -1,4 +1,4 @@
-"""Classes made rare on purpose, and measures of their GANs."""
+"""Make classes rare on purpose, and measure the samples of their GANs."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -38,12 +38,12 @@ _AUGMENT = functools.partial(mask, settings=MaskSettings())
 
 @dataclass(frozen=True)
 class RareClassesSettings:
-    """Classes to make rare, and settings for measuring their GANs.
+    """Classes to make rare, and settings for measuring the samples of their GANs.
 
     Attributes:
         labels: names of the classes, from the label set.
         clips: number of training clips that remain of each class; 0 keeps all.
-        judged: number of generated samples to measure.
+        judged: number of generated samples that are measured.
         seed: seed of the split, of the choice of the remaining clips, and of the sample filter's
             classifier.
         spec: settings of the spectrograms.
@@ -64,44 +64,45 @@ class RareClasses:
     """Dataset in which some classes have few training clips, with a filter for generated samples.
 
     Args:
-        parts: spectrograms and labels of the partitions of a split, with the label set of
-            ``settings``. Clips of the rare classes are removed from its training partition.
+        partitions: spectrograms and labels of the partitions of a split, with the label set of
+            ``settings``. Clips of the rare classes are removed from the training partition.
         settings: see :class:`RareClassesSettings`.
         folder: folder for the split and the sample filter. A stored sample filter is read from this
             folder instead of being fitted again.
 
     Attributes:
-        parts: spectrograms and labels, with the split whose training partition has rare classes.
+        partitions: spectrograms and labels, with the split whose training partition has rare
+            classes.
         real: for each class of ``settings.labels``, its training clips.
         training: all clips of this training partition, with labels.
         held_out: for each class of ``settings.labels``, spectrograms ``(n, frames, bins, 1)`` of
-            validation and test speakers. Generated samples are compared with them; they influence
-            no choice.
+            validation and test speakers. Generated samples are compared with these spectrograms,
+            which are used for nothing else.
 
     Raises:
         InputError: if a class of ``settings.labels`` does not exist or has fewer training clips
             than ``settings.clips``.
     """
 
-    def __init__(self, parts: Partitions, settings: RareClassesSettings, folder: Path) -> None:
+    def __init__(self, partitions: Partitions, settings: RareClassesSettings, folder: Path) -> None:
         self.settings: RareClassesSettings = settings
         self.folder: Path = folder
-        split = parts.split
+        split = partitions.split
         for label in settings.labels if settings.clips else ():
-            check_choice("label", label, parts.classes)
+            check_choice("label", label, partitions.classes)
             split = make_rare(split, settings.label_set, label, settings.clips, settings.seed)
         split.write(folder / "split.json")
-        self.parts: Partitions = parts.split_by(split)
+        self.partitions: Partitions = partitions.split_by(split)
         for label in settings.labels:
-            check_choice("label", label, self.parts.classes)
+            check_choice("label", label, self.partitions.classes)
         self.real: dict[str, Examples] = {
-            label: self.parts.to_fit(self.parts.training_clips(label)).in_memory()
+            label: self.partitions.to_fit(self.partitions.training_clips(label)).in_memory()
             for label in settings.labels
         }
-        self.training: Examples = self.parts.to_fit(split.train)
-        held_out = (*split.validation.clips, *split.test.clips)
+        self.training: Examples = self.partitions.to_fit(split.train)
+        held_out_clips = (*split.validation.clips, *split.test.clips)
         self.held_out: dict[str, npt.NDArray[Any]] = {
-            label: self._of_class(held_out, label) for label in settings.labels
+            label: self._spectrograms_of_class(held_out_clips, label) for label in settings.labels
         }
 
     @classmethod
@@ -131,7 +132,7 @@ class RareClasses:
     def fidelity(
         self, label: str, generated: Mapping[str, npt.NDArray[Any]]
     ) -> list[dict[str, Any]]:
-        """Compute the fidelity of generated sets, of the real training clips and of references.
+        """Compute the fidelity of generated sets, of the real training clips and of reference sets.
 
         Args:
             label: name of the class.
@@ -141,19 +142,23 @@ class RareClasses:
         Returns:
             One dictionary per set: ``set``, the attributes of
             :class:`serkit.metrics.fidelity.Fidelity`, and ``copies`` and ``refused``, the fractions
-            that the sample filter rejects as near-copies and as another class. First the real
-            training clips and the reference sets, then ``generated``.
+            that the sample filter rejects as near-copies and as another class. The sets are, in
+            this order: the real training clips, the reference sets, ``generated``.
         """
         settings, real = self.settings, np.asarray(self.real[label].spectrograms)
         subset_size = min(len(self.held_out[label]), len(real))
         references = reference_sets(real, settings.judged, settings.seed)
         embedding = self.sample_filter.embedding
-        held_out, seen = embedding(self.held_out[label]), embedding(real)
+        held_out_features = embedding(self.held_out[label])
+        real_features = embedding(real)
         rows = []
         for name, spectrograms in {"real": real, **references, **generated}.items():
-            training = None if spectrograms is real else seen
-            found = fidelity(held_out, embedding(spectrograms), training, subset_size=subset_size)
-            rows.append({"set": name, **asdict(found), **self.rejected(label, spectrograms)})
+            # Real clips are no copies of themselves.
+            training = None if spectrograms is real else real_features
+            measures = fidelity(
+                held_out_features, embedding(spectrograms), training, subset_size=subset_size
+            )
+            rows.append({"set": name, **asdict(measures), **self.rejected(label, spectrograms)})
         return rows
 
     def rejected(self, label: str, generated: npt.NDArray[Any]) -> dict[str, float]:
@@ -172,39 +177,43 @@ class RareClasses:
     def nearest(
         self, label: str, generated: Mapping[str, npt.NDArray[Any]]
     ) -> list[dict[str, Any]]:
-        """Compute distances to the nearest training clip, in pixels instead of an embedding.
+        """Compute distances of spectrograms to the nearest training clip.
 
-        The sample filter's embedding was trained on these training clips and clusters each class.
-        In the embedding, a sample near the centre of a class is nearer to the training clips than
-        an unseen clip is, although it is no copy. So this method compares the spectrograms, as
-        means over blocks of 8 frames by 8 bins.
+        Spectrograms are compared as means over blocks of 8 frames by 8 bins, not by the embedding
+        of the sample filter. The embedding was trained on these training clips, and the clips of a
+        class are close together in it. There a sample near the centre of a class is nearer to the
+        training clips than an unseen clip is, although the sample is no copy.
 
         Args:
             label: name of the class.
             generated: spectrograms ``(n, frames, bins, 1)`` by name of the set.
 
         Returns:
-            One dictionary per set: ``set``, ``count``, and ``least``, ``lowest`` and ``median``,
+            One dictionary per set: ``set``, ``count``, and ``least``, ``lowest`` and ``median``:
             the minimum, the 5 % quantile and the median of the distances to the nearest training
-            clip. For a training clip it is the nearest other training clip. The sets are, in this
-            order: the training clips; the clips of the same speakers that were removed to make the
-            class rare, if there are any; the held-out clips; ``generated``.
+            clip. The distance of a training clip is that to the nearest other training clip. The
+            sets are, in this order: the training clips; the clips of the same speakers that were
+            removed to make the class rare, if there are any; the held-out clips; ``generated``.
         """
         real = np.asarray(self.real[label].spectrograms)
-        unseen = self._of_class(self.parts.split.left_out, label)
-        sets = {"unseen, same speakers": unseen} if len(unseen) else {}
+        removed = self._spectrograms_of_class(self.partitions.split.left_out, label)
+        sets = {"unseen, same speakers": removed} if len(removed) else {}
         sets |= {"unseen, other speakers": self.held_out[label], **generated}
-        seen = coarse(real)
-        between = squareform(pdist(seen))
-        np.fill_diagonal(between, np.inf)
-        distances = {"real": between.min(axis=1)}
-        distances |= {name: nearest_distances(coarse(some), seen) for name, some in sets.items()}
+        coarse_real = coarse(real)
+        between_real = squareform(pdist(coarse_real))
+        np.fill_diagonal(between_real, np.inf)
+        distances_by_set = {"real": between_real.min(axis=1)}
+        for name, spectrograms in sets.items():
+            distances_by_set[name] = nearest_distances(coarse(spectrograms), coarse_real)
         return [
             {
-                **{"set": name, "count": len(found), "least": found.min()},
-                **{"lowest": np.quantile(found, 0.05), "median": np.median(found)},
+                "set": name,
+                "count": len(distances),
+                "least": distances.min(),
+                "lowest": np.quantile(distances, 0.05),
+                "median": np.median(distances),
             }
-            for name, found in distances.items()
+            for name, distances in distances_by_set.items()
         ]
 
     def accuracy_score(
@@ -213,22 +222,30 @@ class RareClasses:
         """Score a classifier that learns some classes from generated examples.
 
         Args:
-            name: name of the arm, also the name of the folder of the training run.
+            name: name of the arm; the folder of the training run is named after it.
             generated: spectrograms ``(n, frames, bins, 1)`` by class name. They replace the real
-                training clips of the class. Empty for the score of real clips.
+                training clips of their class. Empty for the score of real clips.
             seed: seed of the classifier.
 
         Returns:
             Scores on the clips of the test speakers, see
             :func:`serkit.augmentation.reference_classifier.classification_accuracy_score`.
         """
-        settings, split = self.settings, self.parts.split
-        validation, test = map(self.parts.examples, (split.validation, split.test))
-        numbered = {self.parts.classes.index(label): made for label, made in generated.items()}
+        settings, partitions, split = self.settings, self.partitions, self.partitions.split
+        generated_by_number = {
+            partitions.classes.index(label): spectrograms
+            for label, spectrograms in generated.items()
+        }
+        real = RealParts(
+            self.training,
+            partitions.examples(split.validation),
+            partitions.examples(split.test),
+            split.speakers,
+        )
         return classification_accuracy_score(
-            compact(len(self.parts.classes), settings.spec.shape, None, seed),
-            numbered,
-            RealParts(self.training, validation, test, split.speakers),
+            compact(len(partitions.classes), settings.spec.shape, None, seed),
+            generated_by_number,
+            real,
             settings.fit,
             seed,
             self.folder / "accuracy-score" / f"{name.replace(' ', '-')}-{seed}",
@@ -236,19 +253,20 @@ class RareClasses:
             verbose=2,
         )
 
-    def _of_class(self, clips: Sequence[Clip], label: str) -> npt.NDArray[Any]:
-        mine = tuple(clip for clip in clips if clip.label(self.settings.label_set) == label)
-        return self.parts.of(Corpus(mine, self.parts.corpus.roots))
+    def _spectrograms_of_class(self, clips: Sequence[Clip], label: str) -> npt.NDArray[Any]:
+        """Return the spectrograms of the clips of a class, ``(n, frames, bins, 1)``."""
+        selected = tuple(clip for clip in clips if clip.label(self.settings.label_set) == label)
+        return self.partitions.of(Corpus(selected, self.partitions.corpus.roots))
 
     @cached_property
     def sample_filter(self) -> SampleFilter:
-        """Sample filter, fitted on the training partition only, when it is first used."""
+        """Sample filter, fitted on the training partition when it is first used, or loaded."""
         settings, folder = self.settings, self.folder / "judge"
-        split, classes = self.parts.split, self.parts.classes
+        split, classes = self.partitions.split, self.partitions.classes
         if not (folder / "judge.npz").exists():
             seed = derive_seed(settings.seed, "judge")
             model = compact(len(classes), settings.spec.shape, None, seed)
-            self.parts.fit(model, settings.fit, seed, folder, augment=_AUGMENT, verbose=2)
+            self.partitions.fit(model, settings.fit, seed, folder, augment=_AUGMENT, verbose=2)
             speakers = [clip.speaker for clip in split.train.clips]
             SampleFilter.fit(model, self.training, speakers, classes, split.speakers).save(folder)
         return SampleFilter.load(folder)

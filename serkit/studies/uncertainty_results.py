@@ -26,12 +26,12 @@ from serkit.reporting.comparison_figures import calibration, risk_coverage_curve
 from serkit.reporting.page import png
 
 COVERAGE = 0.75
-"""Fraction of clips with a prediction where the classifier abstains on the most uncertain clips."""
+"""Fraction of clips that are answered when the classifier abstains on the most uncertain clips."""
 
-Measured = Callable[[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]], float]
+Measure = Callable[[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]], float]
 
 
-def _correct(p: npt.NDArray[Any], truth: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _is_correct(p: npt.NDArray[Any], truth: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return p.argmax(axis=1) == truth
 
 
@@ -39,121 +39,131 @@ def _uar(p: npt.NDArray[Any], truth: npt.NDArray[Any], uncertainty: npt.NDArray[
     return score(truth, p.argmax(axis=1), p.shape[1]).uar
 
 
-def _area(p: npt.NDArray[Any], truth: npt.NDArray[Any], uncertainty: npt.NDArray[Any]) -> float:
-    return risk_coverage(uncertainty, _correct(p, truth)).area
-
-
-def _errors_found(
+def _risk_coverage_area(
     p: npt.NDArray[Any], truth: npt.NDArray[Any], uncertainty: npt.NDArray[Any]
 ) -> float:
-    correct = _correct(p, truth)
+    return risk_coverage(uncertainty, _is_correct(p, truth)).area
+
+
+def _error_detection(
+    p: npt.NDArray[Any], truth: npt.NDArray[Any], uncertainty: npt.NDArray[Any]
+) -> float:
+    correct = _is_correct(p, truth)
     if correct.all() or not correct.any():
         return np.nan
     return auroc(uncertainty[correct], uncertainty[~correct])
 
 
-def _gain(p: npt.NDArray[Any], truth: npt.NDArray[Any], uncertainty: npt.NDArray[Any]) -> float:
-    correct = _correct(p, truth)
+def _accuracy_gain(
+    p: npt.NDArray[Any], truth: npt.NDArray[Any], uncertainty: npt.NDArray[Any]
+) -> float:
+    correct = _is_correct(p, truth)
     accuracy = correct.mean()
     return accuracy_at(uncertainty, correct, COVERAGE) / accuracy - 1 if accuracy else np.nan
 
 
-MEASURES: dict[str, Measured] = {
+MEASURES: dict[str, Measure] = {
     "UAR": _uar,
     "NLL": lambda p, truth, _: negative_log_likelihood(p, truth),
     "Brier": lambda p, truth, _: brier(p, truth),
     "ECE": lambda p, truth, _: reliability(p, truth).ece,
     "adaptive ECE": lambda p, truth, _: adaptive_calibration_error(p, truth),
     "classwise ECE": lambda p, truth, _: classwise_calibration_error(p, truth),
-    "AURC": _area,
-    "errors found": _errors_found,
-    "gain": _gain,
+    "AURC": _risk_coverage_area,
+    "errors found": _error_detection,
+    "gain": _accuracy_gain,
 }
 """Measures by name.
 
 Each is a function of probabilities ``(clips, classes)``, true class numbers ``(clips,)`` and
 uncertainties ``(clips,)``. ``errors found`` is the AUROC of separating wrong from correct
-predictions by their uncertainty. ``gain`` is the relative gain in accuracy from abstaining on the
-most uncertain quarter of the clips.
+predictions by their uncertainty; NaN if all predictions are correct, or none. ``gain`` is the
+relative gain in accuracy from abstaining on the most uncertain quarter of the clips.
 """
 
 
 def measure_methods(
-    answers: pd.DataFrame, classes: Sequence[str], uncertainty: str = "total"
+    predictions: pd.DataFrame, classes: Sequence[str], uncertainty: str = "total"
 ) -> dict[str, dict[str, Interval]]:
     """Compute all measures of every method, with confidence intervals over speakers.
 
     Args:
-        answers: tables of :meth:`serkit.studies.uncertainty_study.UncertaintyStudy.write`, of all
-            folds and seeds.
+        predictions: table of :meth:`serkit.studies.uncertainty_study.UncertaintyStudy.write`, with
+            the rows of all folds and seeds.
         classes: names of all classes.
         uncertainty: column that holds the uncertainty of each prediction.
 
     Returns:
         For each method, in the order of the table, the measures by name.
     """
-    found = {}
-    for method, rows in _known(answers).groupby("method", sort=False):
-        columns = known_columns(rows, classes, uncertainty)
-        found[method] = {
+    intervals = {}
+    for method, rows in _of_test_clips(predictions).groupby("method", sort=False):
+        arrays = prediction_arrays(rows, classes, uncertainty)
+        intervals[method] = {
             name: bootstrap_interval(
-                partial(_of_clips, measure, columns), list(rows["speaker"]), seed=0
+                partial(_measure_clips, measure, arrays), list(rows["speaker"]), seed=0
             )
             for name, measure in MEASURES.items()
         }
-    return found
+    return intervals
 
 
 def differences(
-    answers: pd.DataFrame, classes: Sequence[str], first: str, second: str, measure: str
+    predictions: pd.DataFrame, classes: Sequence[str], first: str, second: str, measure: str
 ) -> Interval:
     """Compute a measure of ``second`` minus that of ``first``, with an interval over speakers.
 
     Args:
-        answers: as for :func:`measure_methods`.
+        predictions: as for :func:`measure_methods`.
         classes: names of all classes.
         first: name of a method.
         second: name of another method.
         measure: key of :data:`MEASURES`.
     """
-    known, of = _known(answers), MEASURES[measure]
-    one, other = (known[known["method"] == method] for method in (first, second))
-    before, after = (known_columns(rows, classes) for rows in (one, other))
+    rows = _of_test_clips(predictions)
+    first_rows, second_rows = rows[rows["method"] == first], rows[rows["method"] == second]
+    first_arrays, second_arrays = (
+        prediction_arrays(first_rows, classes),
+        prediction_arrays(second_rows, classes),
+    )
 
     def difference(clips: npt.NDArray[Any]) -> float:
-        return _of_clips(of, after, clips) - _of_clips(of, before, clips)
+        value_of_second = _measure_clips(MEASURES[measure], second_arrays, clips)
+        return value_of_second - _measure_clips(MEASURES[measure], first_arrays, clips)
 
-    return bootstrap_interval(difference, list(one["speaker"]), seed=0)
+    return bootstrap_interval(difference, list(first_rows["speaker"]), seed=0)
 
 
-def ood_detection(answers: pd.DataFrame, uncertainty: str = "total") -> dict[str, dict[str, float]]:
-    """Compute the AUROC of OOD detection for each kind of OOD input, as mean over folds and seeds.
+def ood_detection(
+    predictions: pd.DataFrame, uncertainty: str = "total"
+) -> dict[str, dict[str, float]]:
+    """Compute the AUROC of OOD detection for each kind of OOD input, a mean over folds and seeds.
 
     Args:
-        answers: as for :func:`measure_methods`.
+        predictions: as for :func:`measure_methods`.
         uncertainty: column that should be higher for OOD inputs than for test clips: ``total``,
             ``epistemic`` or ``strangeness``.
 
     Returns:
         For each method, the AUROC by kind of OOD input.
     """
-    kinds = [kind for kind in answers["kind"].unique() if kind != "known"]
+    kinds = [kind for kind in predictions["kind"].unique() if kind != "known"]
 
-    def detected(rows: pd.DataFrame, kind: str) -> float:
+    def mean_auroc(rows: pd.DataFrame, kind: str) -> float:
         folds = [fold.set_index("kind")[uncertainty] for _, fold in rows.groupby(["seed", "fold"])]
         return float(np.mean([auroc(fold.loc[["known"]], fold.loc[[kind]]) for fold in folds]))
 
-    methods = answers.groupby("method", sort=False)
-    return {name: {kind: detected(rows, kind) for kind in kinds} for name, rows in methods}
+    methods = predictions.groupby("method", sort=False)
+    return {method: {kind: mean_auroc(rows, kind) for kind in kinds} for method, rows in methods}
 
 
-def known_columns(
-    answers: pd.DataFrame, classes: Sequence[str], uncertainty: str = "total"
+def prediction_arrays(
+    predictions: pd.DataFrame, classes: Sequence[str], uncertainty: str = "total"
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
     """Return the predictions for the test clips as arrays.
 
     Args:
-        answers: rows of one method, as for :func:`measure_methods`.
+        predictions: rows of one method, as for :func:`measure_methods`.
         classes: names of all classes.
         uncertainty: column that holds the uncertainty of each prediction.
 
@@ -161,80 +171,90 @@ def known_columns(
         Probabilities ``(clips, classes)``, true class numbers ``(clips,)`` and uncertainties
         ``(clips,)``.
     """
-    rows, numbers = _known(answers), {label: number for number, label in enumerate(classes)}
+    rows = _of_test_clips(predictions)
+    class_numbers = {label: number for number, label in enumerate(classes)}
     probabilities = rows[[f"p_{label}" for label in classes]].to_numpy()
-    return probabilities, rows["truth"].map(numbers).to_numpy(), rows[uncertainty].to_numpy()
+    truth = rows["truth"].map(class_numbers).to_numpy()
+    return probabilities, truth, rows[uncertainty].to_numpy()
 
 
-def _known(answers: pd.DataFrame) -> pd.DataFrame:
-    return answers[answers["kind"] == "known"]
+def _of_test_clips(predictions: pd.DataFrame) -> pd.DataFrame:
+    return predictions[predictions["kind"] == "known"]
 
 
-def _of_clips(
-    measure: Measured, columns: Sequence[npt.NDArray[Any]], clips: npt.NDArray[Any]
+def _measure_clips(
+    measure: Measure, arrays: Sequence[npt.NDArray[Any]], clips: npt.NDArray[Any]
 ) -> float:
-    probabilities, truth, uncertainty = columns
+    """Compute a measure of the clips at some positions in arrays of :func:`prediction_arrays`."""
+    probabilities, truth, uncertainty = arrays
     return measure(probabilities[clips], truth[clips], uncertainty[clips])
 
 
+# Columns that detect OOD inputs, and how a table calls them.
 _DETECTORS = {
     "total": "total uncertainty",
     "epistemic": "epistemic uncertainty",
     "strangeness": "feature density",
 }
-_OF_TWINS = ("UAR", "adaptive ECE")
-_PLAIN = ("NLL", "Brier", "AURC", "errors found")
+_MEASURES_COMPARED_WITH_TWINS = ("UAR", "adaptive ECE")
+# All other measures are shown in per cent.
+_MEASURES_NOT_IN_PER_CENT = ("NLL", "Brier", "AURC", "errors found")
 
 
-def uncertainty_report(answers: pd.DataFrame, classes: Sequence[str]) -> str:
+def uncertainty_report(predictions: pd.DataFrame, classes: Sequence[str]) -> str:
     """Return Markdown tables of measures, differences from twins, and OOD detection.
 
-    Arguments are as for :func:`measure_methods`.
+    The twin of a method is the method that it is compared with, see
+    :meth:`serkit.studies.uncertainty_study.UncertaintyStudy.evaluate`. Arguments are as for
+    :func:`measure_methods`.
     """
     rows = []
-    for method, found in measure_methods(answers, classes).items():
-        rows.append([method, *(_shown(name, found[name]) for name in MEASURES)])
-    text = [markdown_table(["", *(_head(name) for name in MEASURES)], rows)]
-    pairs = answers.loc[answers["twin"] != "", ["twin", "method"]].drop_duplicates()
-    rows = [
-        [
-            f"{method} less {twin}",
-            *(str(differences(answers, classes, twin, method, name)) for name in _OF_TWINS),
-        ]
-        for twin, method in pairs.itertuples(index=False)
-    ]
+    for method, intervals in measure_methods(predictions, classes).items():
+        rows.append([method, *(_format_interval(name, intervals[name]) for name in MEASURES)])
+    tables = [markdown_table(["", *(_column_name(name) for name in MEASURES)], rows)]
+
+    pairs = predictions.loc[predictions["twin"] != "", ["twin", "method"]].drop_duplicates()
+    compared = _MEASURES_COMPARED_WITH_TWINS
+    rows = []
+    for twin, method in pairs.itertuples(index=False):
+        cells = [str(differences(predictions, classes, twin, method, name)) for name in compared]
+        rows.append([f"{method} less {twin}", *cells])
     if rows:
-        text.append(markdown_table(["", *(f"{name}, points" for name in _OF_TWINS)], rows))
+        tables.append(markdown_table(["", *(f"{name}, points" for name in compared)], rows))
+
     for column, name in _DETECTORS.items():
-        found = ood_detection(answers, column)
-        kinds = list(next(iter(found.values())))
-        rows = [[m, *(f"{values[kind]:.2f}" for kind in kinds)] for m, values in found.items()]
+        auroc_by_method = ood_detection(predictions, column)
+        kinds = list(next(iter(auroc_by_method.values())))
+        rows = [
+            [method, *(f"{auroc_by_kind[kind]:.2f}" for kind in kinds)]
+            for method, auroc_by_kind in auroc_by_method.items()
+        ]
         if kinds:
-            text.append(markdown_table([f"OOD inputs detected by {name}", *kinds], rows))
-    return "\n".join(text)
+            tables.append(markdown_table([f"OOD inputs detected by {name}", *kinds], rows))
+    return "\n".join(tables)
 
 
-def _head(name: str) -> str:
-    return name if name in _PLAIN else f"{name}, %"
+def _column_name(measure: str) -> str:
+    return measure if measure in _MEASURES_NOT_IN_PER_CENT else f"{measure}, %"
 
 
-def _shown(name: str, found: Interval) -> str:
-    if name not in _PLAIN:
-        return str(found)
-    if found.low is None:
-        return f"{found.value:.2f}"
-    return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
+def _format_interval(measure: str, interval: Interval) -> str:
+    if measure not in _MEASURES_NOT_IN_PER_CENT:
+        return str(interval)
+    if interval.low is None:
+        return f"{interval.value:.2f}"
+    return f"{interval.value:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
 
 
 def write_uncertainty_figures(
-    answers: pd.DataFrame, classes: Sequence[str], folder: Path
+    predictions: pd.DataFrame, classes: Sequence[str], folder: Path
 ) -> list[Path]:
     """Write reliability diagrams and risk-coverage curves.
 
-    Each figure shows a method without a twin, and the methods whose twin it is.
+    Each figure shows a method without a twin, and all methods that have this method as their twin.
 
     Args:
-        answers: as for :func:`measure_methods`.
+        predictions: as for :func:`measure_methods`.
         classes: names of all classes.
         folder: folder for ``reliability-<network>.png`` and ``risk-coverage-<network>.png``, where
             ``<network>`` is the name of the method without a twin.
@@ -242,18 +262,21 @@ def write_uncertainty_figures(
     Returns:
         Paths of the files.
     """
-    written = []
-    for network in answers.loc[answers["twin"] == "", "method"].unique():
-        rows = answers[(answers["method"] == network) | (answers["twin"] == network)]
-        reliable, answered = {}, {}
-        for method, own in rows.groupby("method", sort=False):
-            probabilities, truth, uncertainty = known_columns(own, classes)
-            reliable[method] = asdict(reliability(probabilities, truth))
-            answered[method] = risk_coverage(uncertainty, _correct(probabilities, truth))
-        figures = {"reliability": calibration(reliable)}
-        figures["risk-coverage"] = risk_coverage_curves(answered)
+    paths = []
+    for network in predictions.loc[predictions["twin"] == "", "method"].unique():
+        rows = predictions[(predictions["method"] == network) | (predictions["twin"] == network)]
+        diagrams, curves = {}, {}
+        for method, rows_of_method in rows.groupby("method", sort=False):
+            probabilities, truth, uncertainty = prediction_arrays(rows_of_method, classes)
+            diagrams[method] = asdict(reliability(probabilities, truth))
+            curves[method] = risk_coverage(uncertainty, _is_correct(probabilities, truth))
+        figures = {
+            "reliability": calibration(diagrams),
+            "risk-coverage": risk_coverage_curves(curves),
+        }
         for kind, figure in figures.items():
-            written.append(folder / f"{kind}-{network.replace(' ', '-')}.png")
-            with replacing(written[-1]) as partial:
-                partial.write_bytes(png(figure))
-    return written
+            path = folder / f"{kind}-{network.replace(' ', '-')}.png"
+            with replacing(path) as partial_file:
+                partial_file.write_bytes(png(figure))
+            paths.append(path)
+    return paths

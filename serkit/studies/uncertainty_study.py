@@ -1,4 +1,4 @@
-"""Several predictors on the same clips of a fold."""
+"""Train and evaluate several predictors on the same clips of a fold."""
 
 import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -43,13 +43,12 @@ class UncertaintyStudy:
     ) -> None:
         self.fold: FoldRun = fold
         self.samples: int = samples
-        self._inputs = {"known": fold.parts.of(fold.parts.split.test), **ood_sounds}
+        test_clips = fold.partitions.of(fold.partitions.split.test)
+        self._inputs_by_kind = {"known": test_clips, **ood_sounds}
         self._tables: list[pd.DataFrame] = []
-        # Cached, because several methods need the scores of the same network and spectrograms.
-        self._density = functools.cache(self._fitted_density)
-        self._ood_score = functools.cache(
-            lambda model, kind: self._density(model).ood_score(self._inputs[kind])
-        )
+        # Several methods need the density and the scores of the same network.
+        self._density = functools.cache(self._fit_density)
+        self._ood_score = functools.cache(self._compute_ood_score)
 
     def train(
         self,
@@ -73,16 +72,16 @@ class UncertaintyStudy:
             weights: initial weights, see :meth:`serkit.studies.cross_validation.FoldRun.fit`.
         """
         folder = self.fold.folder / name
-        kept = folder / "model.keras"
-        if kept.exists():
-            return keras.models.load_model(kept)
+        model_file = folder / "model.keras"
+        if model_file.exists():
+            return keras.models.load_model(model_file)
         model = build(derive_seed(self.fold.network_seed, name))
-        clips = len(self.fold.parts.split.train)
-        warm = () if kl is None else (KLWarmup(clips, settings.epochs // 2, kl),)
+        clip_count = len(self.fold.partitions.split.train)
+        callbacks = () if kl is None else (KLWarmup(clip_count, settings.epochs // 2, kl),)
         self.fold.fit(
-            model, settings, augment=augment, callbacks=warm, folder=folder, weights=weights
+            model, settings, augment=augment, callbacks=callbacks, folder=folder, weights=weights
         )
-        with replacing(kept) as partial:
+        with replacing(model_file) as partial:
             model.save(partial)
         remove_checkpoint(folder)
         return model
@@ -101,36 +100,39 @@ class UncertaintyStudy:
         The best network has the lowest negative log likelihood on the validation partition.
 
         Args:
-            name: first half of the names of the networks' folders; the delta is appended.
+            name: start of the names of the networks' folders; the delta is appended.
             twin: trained network that the Bayesian networks start from.
             deltas: values of ``delta`` for :func:`serkit.models.bayesian.from_deterministic`.
             recipe: settings of the networks and their training runs, except ``delta``.
             augment: augmentation of the training batches.
             layers: see :func:`serkit.models.bayesian.from_deterministic`.
         """
-        found: list[tuple[float, keras.Model]] = []
-        validation, parts = self.fold.validation, self.fold.parts
-        labels = parts.labels(parts.split.validation)
+        validation, partitions = self.fold.validation, self.fold.partitions
+        labels = partitions.labels(partitions.split.validation)
+
+        def build(delta: float, seed: int) -> keras.Model:
+            return from_deterministic(
+                twin, delta, layers=layers, settings=recipe.weights, seed=seed
+            )
+
+        models: list[keras.Model] = []
+        losses: list[float] = []
         for delta in deltas:
-
-            def build(seed: int, delta: float = delta) -> keras.Model:
-                return from_deterministic(
-                    twin, delta, layers=layers, settings=recipe.weights, seed=seed
-                )
-
-            model = self.train(f"{name}-{delta}", build, recipe.fit, augment, recipe.kl)
+            build_with_delta = functools.partial(build, delta)
+            model = self.train(f"{name}-{delta}", build_with_delta, recipe.fit, augment, recipe.kl)
             samples = self._samples(SampledNetwork(model), validation.spectrograms)
             loss = negative_log_likelihood(samples.mean(axis=0), labels)
             print(f"{name}, delta {delta}: NLL of validation speakers {loss:.3f}", flush=True)
-            found.append((np.nan_to_num(loss, nan=np.inf), model))
-        return min(found, key=lambda one: one[0])[1]
+            models.append(model)
+            losses.append(np.nan_to_num(loss, nan=np.inf))
+        return models[int(np.argmin(losses))]
 
     def with_temperature(self, predictor: Predictor) -> Predictor:
-        """Return the predictor with a temperature that is fitted on the validation speakers."""
+        """Return the predictor with a temperature, which is fitted on the validation partition."""
         return scale_temperature(
             predictor,
             self.fold.validation,
-            self.fold.parts.split.speakers,
+            self.fold.partitions.split.speakers,
             n=self.samples,
             seed=self.fold.network_seed,
         )
@@ -146,19 +148,18 @@ class UncertaintyStudy:
             models: networks of the predictor; the OOD score is the mean over these networks.
             twin: name of the method to compare the predictor with; empty for none.
         """
-        parts = self.fold.parts
-        test = parts.split.test
-        for kind in self._inputs:
-            found = self._predictions(predictor, models, kind)
-            clips = test.clips if kind == "known" else None
-            found = found.assign(
+        partitions = self.fold.partitions
+        test = partitions.split.test
+        for kind in self._inputs_by_kind:
+            is_test = kind == "known"
+            table = self._predict(predictor, models, kind).assign(
                 method=method,
                 twin=twin,
                 kind=kind,
-                truth=test.labels(parts.label_set) if clips else "",
-                speaker=[clip.speaker for clip in clips] if clips else "",
+                truth=test.labels(partitions.label_set) if is_test else "",
+                speaker=[clip.speaker for clip in test.clips] if is_test else "",
             )
-            self._tables.append(found)
+            self._tables.append(table)
 
     def write(self) -> pd.DataFrame:
         """Write all predictions to the fold's folder, which marks the fold as done.
@@ -170,28 +171,36 @@ class UncertaintyStudy:
             ``strangeness`` (OOD score of :class:`serkit.uncertainty.ood.FeatureDensity`), and the
             probabilities ``p_<label>``. ``speaker`` and ``truth`` are empty for OOD inputs.
         """
-        found = pd.concat(self._tables)
-        first = ["method", "twin", "kind", "speaker", "truth"]
-        return self.fold.keep(
-            found[[*first, *found.columns.difference(first, sort=False)]], ANSWERS
-        )
+        predictions = pd.concat(self._tables)
+        first_columns = ["method", "twin", "kind", "speaker", "truth"]
+        other_columns = predictions.columns.difference(first_columns, sort=False)
+        return self.fold.write_table(predictions[[*first_columns, *other_columns]], ANSWERS)
 
-    def _predictions(
+    def _predict(
         self, predictor: Predictor, models: Sequence[keras.Model], kind: str
     ) -> pd.DataFrame:
-        samples = self._samples(predictor, self._inputs[kind])
-        unsure = uncertainty(samples)
-        names = ("total", "aleatoric", "epistemic")
-        values = {name: getattr(unsure, name) for name in names}
-        values["strangeness"] = np.mean([self._ood_score(model, kind) for model in models], axis=0)
-        for number, label in enumerate(self.fold.parts.classes):
-            values[f"p_{label}"] = samples.mean(axis=0)[:, number]
-        return pd.DataFrame(values)
+        """Return uncertainties, OOD scores and probabilities of the inputs of a kind as a table."""
+        samples = self._samples(predictor, self._inputs_by_kind[kind])
+        uncertainties = uncertainty(samples)
+        ood_scores = [self._ood_score(model, kind) for model in models]
+        columns = {
+            "total": uncertainties.total,
+            "aleatoric": uncertainties.aleatoric,
+            "epistemic": uncertainties.epistemic,
+            "strangeness": np.mean(ood_scores, axis=0),
+        }
+        probabilities = samples.mean(axis=0)
+        for number, label in enumerate(self.fold.partitions.classes):
+            columns[f"p_{label}"] = probabilities[:, number]
+        return pd.DataFrame(columns)
 
     def _samples(self, predictor: Predictor, spectrograms: Source) -> npt.NDArray[Any]:
         return predict_samples(predictor, spectrograms, self.samples, self.fold.network_seed)
 
-    def _fitted_density(self, model: keras.Model) -> FeatureDensity:
-        parts = self.fold.parts
-        train = parts.examples(parts.split.train)
-        return FeatureDensity(model, train, self.fold.validation, parts.split.speakers)
+    def _fit_density(self, model: keras.Model) -> FeatureDensity:
+        partitions = self.fold.partitions
+        train = partitions.examples(partitions.split.train)
+        return FeatureDensity(model, train, self.fold.validation, partitions.split.speakers)
+
+    def _compute_ood_score(self, model: keras.Model, kind: str) -> npt.NDArray[Any]:
+        return self._density(model).ood_score(self._inputs_by_kind[kind])

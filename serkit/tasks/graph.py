@@ -12,7 +12,7 @@ import numpy as np
 from serkit.errors import DivergedError, SerkitError
 from serkit.files import alone_in, read_json, write_json
 
-SECONDS, _FAILED = "seconds.json", "failed.json"
+_DURATION_FILE, _FAILURE_FILE = "seconds.json", "failed.json"
 
 
 class Task(Protocol):
@@ -40,11 +40,11 @@ class Task(Protocol):
 
     @property
     def failure(self) -> str | None:
-        """Why this task, or a task that it needs, has failed; None if none has failed."""
+        """Reason if this task, or a task that it needs, has failed; otherwise None."""
         ...
 
     def run(self, verbose: int) -> None:
-        """Run the task, or resume it."""
+        """Run the task, or resume it if an earlier process was interrupted."""
 
 
 def run_task(kind: str, task: Task, verbose: int) -> str | None:
@@ -60,48 +60,49 @@ def run_task(kind: str, task: Task, verbose: int) -> str | None:
         verbose: as for Keras' ``fit``.
 
     Returns:
-        Why the task failed; None if it did not fail.
+        The reason if the task failed; otherwise None.
     """
-    afresh = not task.place.exists()
+    is_resumed = task.place.exists()
     with alone_in(task.place):
         if task.is_done:
             return None
-        began = time.monotonic()
+        start = time.monotonic()
         try:
             task.run(verbose)
         except DivergedError as error:
-            write_json(task.place / _FAILED, {"why": str(error)})
+            write_json(task.place / _FAILURE_FILE, {"why": str(error)})
             return str(error)
-        if afresh:
-            # For a resumed task this would be the duration since it was resumed.
-            seconds = round(time.monotonic() - began, 1)
-            write_json(task.place / SECONDS, {"kind": kind, "seconds": seconds})
+        # The duration of a resumed task is not known: only its last part was measured.
+        if not is_resumed:
+            seconds = round(time.monotonic() - start, 1)
+            write_json(task.place / _DURATION_FILE, {"kind": kind, "seconds": seconds})
     return None
 
 
-def failure_at(place: Path) -> str | None:
-    """Return why the task with this folder failed; None if it did not fail."""
-    file = place / _FAILED
+def failure_at(folder: Path) -> str | None:
+    """Return the reason if the task of this folder failed; otherwise None."""
+    file = folder / _FAILURE_FILE
     return read_json(file)["why"] if file.exists() else None
 
 
 class TaskGraph:
-    """Ordered tasks, each with its kind.
+    """Tasks in an order in which they can be run, each with its kind.
 
     Args:
         tasks: pairs of kind and task. A task comes after the tasks that it needs. Tasks of the same
             kind take about the same time. Tasks with the same folder count as one task.
-        later: number of future tasks by kind, for tasks that are not known yet.
+        future_counts: for each kind, the number of tasks that will be added to the run later. They
+            count in :meth:`progress` and :meth:`time_left`.
     """
 
     def __init__(
-        self, tasks: Iterable[tuple[str, Task]], later: dict[str, int] | None = None
+        self, tasks: Iterable[tuple[str, Task]], future_counts: dict[str, int] | None = None
     ) -> None:
-        unique = {task.place: (kind, task) for kind, task in tasks}
-        self.tasks: list[tuple[str, Task]] = list(unique.values())
-        self._later = Counter(later or {})
+        by_folder = {task.place: (kind, task) for kind, task in tasks}
+        self.tasks: list[tuple[str, Task]] = list(by_folder.values())
+        self._future_counts = Counter(future_counts or {})
 
-    def open(self) -> list[tuple[str, Task]]:
+    def unfinished(self) -> list[tuple[str, Task]]:
         """Return the tasks that are neither done nor failed, in order."""
         return [(kind, task) for kind, task in self.tasks if not (task.is_done or task.failure)]
 
@@ -111,34 +112,37 @@ class TaskGraph:
 
     def progress(self) -> str:
         """Describe how many tasks are done, and how long the remaining tasks will take."""
-        done = len(self.tasks) - len(self.open())
-        total = len(self.tasks) + sum(self._later.values())
-        return f"{done} of {total} done; {self.left()}"
+        done = len(self.tasks) - len(self.unfinished())
+        total = len(self.tasks) + sum(self._future_counts.values())
+        return f"{done} of {total} done; {self.time_left()}"
 
-    def left(self) -> str:
+    def time_left(self) -> str:
         """Describe how long the remaining tasks will take.
 
         The estimate uses the recorded durations of tasks of the same kind in this graph, also those
         from earlier processes.
         """
-        open_ = Counter(kind for kind, _ in self.open()) + self._later
-        if not open_:
+        counts = Counter(kind for kind, _ in self.unfinished()) + self._future_counts
+        if not counts:
             return "nothing left"
-        measured = {kind: self._measured(kind) for kind in open_}
-        known = {kind: float(np.mean(times)) for kind, times in measured.items() if times}
-        unknown = [f"{open_[kind]} x {kind}" for kind in open_ if kind not in known]
-        minutes = sum(open_[kind] * seconds for kind, seconds in known.items()) / 60
-        parts = [_spoken(minutes)] if known else []
-        if unknown:
-            parts.append(f"not measured yet: {', '.join(unknown)}")
-        return "left: " + "; ".join(parts)
+        durations = {kind: self._recorded_durations(kind) for kind in counts}
+        mean_seconds = {kind: float(np.mean(times)) for kind, times in durations.items() if times}
+        minutes = sum(counts[kind] * seconds for kind, seconds in mean_seconds.items()) / 60
+        phrases = [_approximate_duration(minutes)] if mean_seconds else []
+        not_measured = [
+            f"{count} x {kind}" for kind, count in counts.items() if kind not in mean_seconds
+        ]
+        if not_measured:
+            phrases.append(f"not measured yet: {', '.join(not_measured)}")
+        return "left: " + "; ".join(phrases)
 
-    def _measured(self, kind: str) -> Sequence[float]:
-        files = (task.place / SECONDS for mine, task in self.tasks if mine == kind)
+    def _recorded_durations(self, kind: str) -> Sequence[float]:
+        """Return the recorded durations of the tasks of a kind, in seconds."""
+        files = [task.place / _DURATION_FILE for task_kind, task in self.tasks if task_kind == kind]
         return [read_json(file)["seconds"] for file in files if file.exists()]
 
 
-def _spoken(minutes: float) -> str:
+def _approximate_duration(minutes: float) -> str:
     if minutes < 1:
         return "less than a minute"
     return f"about {minutes:.0f} min" if minutes < 90 else f"about {minutes / 60:.1f} h"
@@ -150,18 +154,18 @@ class SchedulerError(SerkitError):
 
 @dataclass(frozen=True)
 class TaskFactory:
-    """Settings to recreate a task of a graph in another process, possibly on another machine.
+    """Recreates the tasks of a graph in another process, possibly on another machine.
 
     A task may read files that are neither in the two folders nor results of other tasks, such as
     recordings. They must be at the same path on every machine.
 
     Attributes:
         reopen: function that returns a task. Its arguments are the run folder, the folder of all
-            results, and the name of the task, which is the path of the task's folder relative to
-            the folder of all results. The function is pickled. Most often it is a function of a
-            module with its first arguments bound (``functools.partial``).
+            results, and the name of the task. The function is pickled. Most often it is a function
+            of a module with its first arguments bound (``functools.partial``).
         out: the run folder.
-        cache: the folder of all results.
+        cache: the folder of all results. The name of a task is the path of its folder relative to
+            this folder.
         inputs: files and folders that must exist before any task is run. Each is a pair of
             ``"out"`` or ``"cache"`` and a relative path: ``("out", "manifest.csv")``,
             ``("cache", "spectrograms")``.
@@ -172,11 +176,11 @@ class TaskFactory:
     cache: Path
     inputs: tuple[tuple[str, str], ...] = ()
 
-    def name_of(self, place: Path) -> str:
+    def name_of(self, folder: Path) -> str:
         """Return the name of the task with this folder."""
-        return place.relative_to(self.cache).as_posix()
+        return folder.relative_to(self.cache).as_posix()
 
-    def open(self, name: str) -> Task:
+    def task_named(self, name: str) -> Task:
         """Return the task of this name."""
         return self.reopen(self.out, self.cache, name)
 
@@ -186,7 +190,7 @@ class Engine(Protocol):
 
     def run(
         self,
-        plan: TaskGraph,
+        graph: TaskGraph,
         task_factory: TaskFactory | None,
         say: Callable[[str], None],
         verbose: int,
@@ -197,9 +201,9 @@ class Engine(Protocol):
         Tasks that need the failed task are skipped.
 
         Args:
-            plan: the tasks.
-            task_factory: settings to recreate a task in another process; a scheduler that runs the
-                tasks in this process needs none.
+            graph: the tasks.
+            task_factory: recreates a task in another process; a scheduler that runs the tasks in
+                this process needs none.
             say: function that is called with each line of progress.
             verbose: as for Keras' ``fit``.
         """
@@ -210,23 +214,23 @@ class LocalEngine:
 
     def run(
         self,
-        plan: TaskGraph,
+        graph: TaskGraph,
         task_factory: TaskFactory | None,
         say: Callable[[str], None],
         verbose: int,
     ) -> None:
         """See :meth:`Engine.run`."""
-        failed = plan.failed()
-        for kind, task in plan.open():
-            # Check again: meanwhile a task that it needs may have failed, or another process may
-            # have run it.
-            if task.failure or not failed.isdisjoint(task.needs):
-                failed.add(task.place)
+        failed_folders = graph.failed()
+        for kind, task in graph.unfinished():
+            # Check the task again: a task that it needs may have failed since, or another process
+            # may have run it.
+            if task.failure or not failed_folders.isdisjoint(task.needs):
+                failed_folders.add(task.place)
             elif not task.is_done:
-                say(f"   {task.title}: {plan.progress()}")
-                if why := self._run_task(kind, task, task_factory, verbose):
-                    failed.add(task.place)
-                    say(f"   {task.title} failed: {why}")
+                say(f"   {task.title}: {graph.progress()}")
+                if reason := self._run_task(kind, task, task_factory, verbose):
+                    failed_folders.add(task.place)
+                    say(f"   {task.title} failed: {reason}")
 
     def _run_task(
         self, kind: str, task: Task, task_factory: TaskFactory | None, verbose: int

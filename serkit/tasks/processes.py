@@ -15,14 +15,14 @@ import joblib
 from serkit.errors import check_range
 from serkit.tasks.graph import LocalEngine, SchedulerError, Task, TaskFactory, run_task
 
-_RESTARTS = 5
+_MAX_RESTARTS = 5
 
 
 class ProcessEngine(LocalEngine):
-    """Scheduler that runs tasks in other processes of this machine; a killed one is restarted.
+    """Scheduler that runs tasks in other processes of this machine; restarts killed processes.
 
-    Several threads may call :meth:`run`. Each task runs in a process that is idle, or in a new one.
-    The processes end with this process, even if it is killed.
+    Several threads may call :meth:`run`. Each task runs in an idle process, or in a new one if all
+    processes are busy. The processes end with this process, even if this process is killed.
 
     Use the scheduler in a ``with`` statement.
 
@@ -40,14 +40,14 @@ class ProcessEngine(LocalEngine):
         check_range("workers", workers, 1)
         # Workers that all use all cores would be slower than running the tasks one by one.
         self._threads = threads or max(1, joblib.cpu_count() // workers)
-        self._logs, self._numbers = logs, itertools.count(1)
-        self._idle: list[ProcessPoolExecutor] = []
+        self._logs, self._log_numbers = logs, itertools.count(1)
+        self._idle_pools: list[ProcessPoolExecutor] = []
 
     def __enter__(self) -> "ProcessEngine":
         return self
 
     def __exit__(self, *exception: object) -> None:
-        for pool in self._idle:
+        for pool in self._idle_pools:
             pool.shutdown()
 
     def _run_task(
@@ -55,36 +55,37 @@ class ProcessEngine(LocalEngine):
     ) -> str | None:
         assert task_factory is not None, "tasks of other processes need a task factory"
         name = task_factory.name_of(task.place)
-        for _ in range(1 + _RESTARTS):
-            pool = self._idle_pool()
+        for _ in range(1 + _MAX_RESTARTS):
+            pool = self._take_idle_pool()
             try:
-                return pool.submit(_run_there, kind, task_factory, name, verbose).result()
+                return pool.submit(_run_named_task, kind, task_factory, name, verbose).result()
             except BrokenProcessPool:
                 pool = None
-                problem = f"the process of {task.title} was killed; it is restarted"
-                warnings.warn(problem, stacklevel=2)
+                message = f"the process of {task.title} was killed; it is restarted"
+                warnings.warn(message, stacklevel=2)
             finally:
                 if pool:
-                    self._idle.append(pool)
+                    self._idle_pools.append(pool)
         raise SchedulerError(
-            f"the process of {task.title} was killed {1 + _RESTARTS} times; its output is in "
+            f"the process of {task.title} was killed {1 + _MAX_RESTARTS} times; its output is in "
             f"{self._logs}; started again, the run goes on"
         )
 
-    def _idle_pool(self) -> ProcessPoolExecutor:
+    def _take_idle_pool(self) -> ProcessPoolExecutor:
+        """Return an idle process, or a new one, as a pool of one process."""
         with contextlib.suppress(IndexError):
-            return self._idle.pop()
+            return self._idle_pools.pop()
         self._logs.mkdir(parents=True, exist_ok=True)
-        log = self._logs / f"worker-{next(self._numbers)}.log"
+        log = self._logs / f"worker-{next(self._log_numbers)}.log"
         # A forked process could not use TensorFlow.
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(1, context, _begin, (self._threads, log))
+        return ProcessPoolExecutor(1, context, _prepare_process, (self._threads, log))
 
 
-def _begin(threads: int, log: Path) -> None:
-    """Prepare a new process, before it imports TensorFlow."""
-    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-        os.environ.setdefault(name, str(threads))
+def _prepare_process(threads: int, log: Path) -> None:
+    """Set the number of threads and the log of a new process, before it imports TensorFlow."""
+    for variable in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(variable, str(threads))
     with open(log, "a") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
@@ -92,10 +93,11 @@ def _begin(threads: int, log: Path) -> None:
 
 
 def _end_with_parent() -> None:
+    """Wait until the parent process has ended, then end this process."""
     if parent := multiprocessing.parent_process():
         parent.join()
     os._exit(1)
 
 
-def _run_there(kind: str, task_factory: TaskFactory, name: str, verbose: int) -> str | None:
-    return run_task(kind, task_factory.open(name), verbose)
+def _run_named_task(kind: str, task_factory: TaskFactory, name: str, verbose: int) -> str | None:
+    return run_task(kind, task_factory.task_named(name), verbose)

@@ -25,31 +25,30 @@ def run_remotely(
         kind: kind of the task, see :func:`serkit.tasks.graph.run_task`.
         task_factory: settings to recreate the task.
         name: name of the task.
-        needs: names of the tasks that it needs.
-        address: address of a share if this machine cannot access the folders of ``task_factory``.
-            Then the function uses local folders and fetches the inputs from the share. Empty if
-            this machine can access the folders.
+        needs: names of the tasks whose results the task reads.
+        address: address of a share, for a machine that cannot access the folders of
+            ``task_factory``. The task is then run in local folders: its inputs are downloaded from
+            the share, and its results are uploaded. Empty for a machine that can access them.
 
     Returns:
-        Why the task failed; None if it did not fail.
+        The reason if the task failed; otherwise None.
     """
     if not address:
-        return run_task(kind, task_factory.open(name), 0)
+        return run_task(kind, task_factory.task_named(name), 0)
     share = Share(address)
     scratch = Path(tempfile.gettempdir()) / f"serkit-{content_key(share=address)}"
-    folders = {"out": scratch / "out", "cache": scratch / "cache"}
+    local_folders = {"out": scratch / "out", "cache": scratch / "cache"}
     with alone_in(scratch):
-        wanted = [*task_factory.inputs, *(("cache", need) for need in needs)]
-        for folder, inner in wanted:
-            if not share.is_same(f"{folder}/{inner}", folders[folder] / inner):
-                share.get(f"{folder}/{inner}", folders[folder] / inner)
-    task = task_factory.reopen(folders["out"], folders["cache"], name)
-    why = run_task(kind, task, 0)
+        for folder, path in [*task_factory.inputs, *(("cache", need) for need in needs)]:
+            if not share.is_same(f"{folder}/{path}", local_folders[folder] / path):
+                share.get(f"{folder}/{path}", local_folders[folder] / path)
+    task = task_factory.reopen(local_folders["out"], local_folders["cache"], name)
+    failure = run_task(kind, task, 0)
     share.put(task.place, f"cache/{name}")
-    return why
+    return failure
 
 
-_INSTALL = "pip install 'serkit[ray]'"
+_INSTALL_COMMAND = "pip install 'serkit[ray]'"
 
 
 @dataclass(frozen=True)
@@ -88,11 +87,11 @@ class RaySettings:
 class RayEngine:
     """Scheduler that runs tasks on a Ray cluster, each as soon as the tasks that it needs are done.
 
-    The worker process recreates the task with the task factory. So the results are those of
+    A worker process recreates a task with the task factory. The results are the same as with
     :class:`serkit.tasks.graph.LocalEngine`, and bit-identical on machines of one type. If the node
-    of a task is lost, the task runs on another node. There it resumes if its folder is on a common
-    disk, else it starts again. If this process is killed, a new process runs the tasks that are not
-    done.
+    of a task is lost, the task runs on another node. The other node resumes the task if the folder
+    of the task is on a common disk; otherwise it starts the task again. If this process is killed,
+    a new process runs the tasks that are not done.
 
     Use the scheduler in a ``with`` statement.
 
@@ -110,15 +109,15 @@ class RayEngine:
         try:
             import ray
         except ImportError as error:
-            raise InputError(f"Ray is not installed ({error}): {_INSTALL}") from error
+            raise InputError(f"Ray is not installed ({error}): {_INSTALL_COMMAND}") from error
         self._ray: Any = ray
         self.settings: RaySettings = settings
-        self._given: set[Path] = set()
+        self._uploaded_inputs: set[Path] = set()
         if settings.address:
-            _require_answer(settings.address, settings.patience)
+            _check_connection(settings.address, settings.patience)
         # If the caller has initialised Ray, use that cluster and do not shut it down.
-        self._own = not ray.is_initialized()
-        if self._own:
+        self._owns_cluster = not ray.is_initialized()
+        if self._owns_cluster:
             ray.init(
                 address=settings.address or "local",
                 include_dashboard=False,
@@ -130,12 +129,12 @@ class RayEngine:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._own:
+        if self._owns_cluster:
             self._ray.shutdown()
 
     def run(
         self,
-        plan: TaskGraph,
+        graph: TaskGraph,
         task_factory: TaskFactory | None,
         say: Callable[[str], None],
         verbose: int,
@@ -150,49 +149,55 @@ class RayEngine:
             raise InputError("`task_factory` must be given to run tasks elsewhere. Received: None.")
         share = Share(self.settings.share) if self.settings.share else None
         if share:
-            self._exchange_with(share, task_factory, plan)
-        remote = self._remote(run_remotely)
-        waiting, running = plan.open(), {}
+            self._synchronize(share, task_factory, graph)
+        remote_function = self._as_remote_function(run_remotely)
+        waiting, running = graph.unfinished(), {}
         # Read the state of the tasks from their files only once: there may be thousands of tasks.
-        unfinished, failed = {task.place for _, task in waiting}, plan.failed()
+        unfinished_folders = {task.place for _, task in waiting}
+        failed_folders = graph.failed()
         while waiting or running:
-            later = []
+            still_waiting = []
             for kind, task in waiting:
-                if not unfinished.isdisjoint(task.needs):
-                    later.append((kind, task))
-                elif task.failure or not failed.isdisjoint(task.needs):
-                    # A needed task has failed. It comes earlier in the order, so that it is in
-                    # `failed` already.
-                    unfinished.discard(task.place)
-                    failed.add(task.place)
+                if not unfinished_folders.isdisjoint(task.needs):
+                    still_waiting.append((kind, task))
+                elif task.failure or not failed_folders.isdisjoint(task.needs):
+                    # Needed tasks come earlier in the order, so a failed one is in
+                    # `failed_folders` already.
+                    unfinished_folders.discard(task.place)
+                    failed_folders.add(task.place)
                 else:
-                    reference = remote.remote(
+                    reference = remote_function.remote(
                         kind,
                         task_factory,
                         name=task_factory.name_of(task.place),
-                        needs=[task_factory.name_of(place) for place in task.needs],
+                        needs=[task_factory.name_of(folder) for folder in task.needs],
                         address=self.settings.share,
                     )
                     running[reference] = task
-            waiting = later
+            waiting = still_waiting
             if running:
-                say(f"   {len(running)} tasks handed out: {plan.progress()}")
-                (one, *_), _ = self._ray.wait(list(running), num_returns=1)
-                task = running.pop(one)
-                if self._take_in(one, task, task_factory, share, say):
-                    failed.add(task.place)
-                unfinished.discard(task.place)
+                say(f"   {len(running)} tasks handed out: {graph.progress()}")
+                finished_references, _ = self._ray.wait(list(running), num_returns=1)
+                reference = finished_references[0]
+                task = running.pop(reference)
+                if self._fetch_result(reference, task, task_factory, share, say):
+                    failed_folders.add(task.place)
+                unfinished_folders.discard(task.place)
 
     @property
     def variables(self) -> dict[str, str]:
         """Environment variables of the worker processes, set before they import TensorFlow."""
         threads = self.settings.threads or os.cpu_count() or 1
         # By default Ray sets OMP_NUM_THREADS to the number of CPUs of a task.
-        names = "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"
-        found = dict.fromkeys(names, str(threads))
-        return found | {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+        return {
+            "OMP_NUM_THREADS": str(threads),
+            "TF_NUM_INTRAOP_THREADS": str(threads),
+            "TF_NUM_INTEROP_THREADS": str(threads),
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        }
 
-    def _remote(self, function: Callable) -> Any:
+    def _as_remote_function(self, function: Callable) -> Any:
         settings = self.settings
         return self._ray.remote(
             num_cpus=settings.cpus,
@@ -201,22 +206,22 @@ class RayEngine:
             runtime_env={"env_vars": self.variables},
         )(function)
 
-    def _exchange_with(self, share: Share, task_factory: TaskFactory, plan: TaskGraph) -> None:
-        """Upload the inputs of all tasks, and exchange the results of finished tasks."""
-        for folder, inner in task_factory.inputs:
-            path = getattr(task_factory, folder) / inner
+    def _synchronize(self, share: Share, task_factory: TaskFactory, graph: TaskGraph) -> None:
+        """Upload the inputs of all tasks; upload or download the results of finished tasks."""
+        for folder, relative_path in task_factory.inputs:
+            path = getattr(task_factory, folder) / relative_path
             # Upload each input once. A hyperparameter search calls run() for each of its trials.
-            if path not in self._given:
-                share.put(path, f"{folder}/{inner}")
-                self._given.add(path)
-        for _, task in plan.tasks:
+            if path not in self._uploaded_inputs:
+                share.put(path, f"{folder}/{relative_path}")
+                self._uploaded_inputs.add(path)
+        for _, task in graph.tasks:
             name = f"cache/{task_factory.name_of(task.place)}"
             if task.is_done and not share.has(name):
                 share.put(task.place, name)
             elif not task.is_done and share.has(name):
                 share.get(name, task.place)
 
-    def _take_in(
+    def _fetch_result(
         self,
         reference: Any,
         task: Task,
@@ -224,26 +229,38 @@ class RayEngine:
         share: Share | None,
         say: Callable[[str], None],
     ) -> str | None:
-        lost = self._ray.exceptions
+        """Return the reason if the task failed, otherwise None; download its folder from the share.
+
+        Args:
+            reference: Ray's reference to the return value of :func:`run_remotely`.
+            task: the finished task.
+            task_factory: gives the name of the task.
+            share: share that has the folder of the task; None for machines with a common folder.
+            say: function that is called with a line if the task failed.
+
+        Raises:
+            SchedulerError: if the task was lost with its node more often than ``retries``.
+        """
+        errors = self._ray.exceptions
         try:
-            why = self._ray.get(reference)
-        except (lost.WorkerCrashedError, lost.NodeDiedError, lost.ObjectLostError) as error:
+            failure = self._ray.get(reference)
+        except (errors.WorkerCrashedError, errors.NodeDiedError, errors.ObjectLostError) as error:
             raise SchedulerError(
                 f"a task was lost with its node more than {self.settings.retries} times "
                 f"({str(error).splitlines()[0]}); started again, the run goes on"
             ) from error
-        except lost.RayTaskError as error:
+        except errors.RayTaskError as error:
             # Raise the worker's error as if it had occurred in this process.
             raise error.cause from None
         if share:
             share.get(f"cache/{task_factory.name_of(task.place)}", task.place)
-        if why:
-            say(f"   {task.title} failed: {why}")
-        return why
+        if failure:
+            say(f"   {task.title} failed: {failure}")
+        return failure
 
 
-def _require_answer(address: str, patience: float) -> None:
-    """Check that the address accepts a connection. Ray itself would try for minutes.
+def _check_connection(address: str, patience: float) -> None:
+    """Check that the address accepts a connection, because Ray itself would try for minutes.
 
     Raises:
         InputError: if the form of the address is not valid.

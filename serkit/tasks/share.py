@@ -8,17 +8,18 @@ from pathlib import Path
 from serkit.errors import InputError
 from serkit.files import remove_partials, replacing
 
-_DONE = ".done"
-# Files that belong to one machine's copy of a folder. They are not uploaded with the folder.
-_OWN = (".lock", _DONE)
+_MARKER = ".done"
+# Files of a local folder that are not uploaded: its lock, and the marker of the last download.
+_LOCAL_FILES = (".lock", _MARKER)
 
 
 class Share:
     """Files and folders at an address that several machines can access.
 
-    A folder is complete once it holds a file ``.done``, which is written last. So if a machine is
-    killed during an upload, other machines do not take the incomplete folder for a result. Each
-    upload writes new random contents to ``.done``. They identify the version of a copy.
+    An upload of a folder writes a marker file, ``.done``, last. A folder without this file is
+    incomplete, for example because a machine was killed during the upload; it counts as missing.
+    The marker has new random content for each upload. A download copies the marker too, so that
+    :meth:`is_same` can compare the local folder with the last upload.
 
     Args:
         address: address such as ``s3://bucket/run``, ``gs://…``, ``memory://run`` or
@@ -33,7 +34,7 @@ class Share:
         try:
             import fsspec
 
-            self._files, self._root = fsspec.core.url_to_fs(address)
+            self._filesystem, self._root = fsspec.core.url_to_fs(address)
         except (ImportError, ValueError) as error:
             raise InputError(
                 "`share` must be an address that fsspec supports, with the package that fsspec "
@@ -44,19 +45,19 @@ class Share:
     def has(self, name: str) -> bool:
         """Return whether a file or a complete folder exists on the share."""
         path = self._path(name)
-        if self._files.isdir(path):
-            return self._files.exists(f"{path}/{_DONE}")
-        return self._files.exists(path)
+        if self._filesystem.isdir(path):
+            return self._filesystem.exists(f"{path}/{_MARKER}")
+        return self._filesystem.exists(path)
 
     def is_same(self, name: str, path: Path) -> bool:
         """Return whether the local folder ``path`` is a copy of the last upload of ``name``.
 
         The result is always False for a file.
         """
-        mine, mark = path / _DONE, f"{self._path(name)}/{_DONE}"
-        if not mine.exists() or not self._files.exists(mark):
+        local_marker, marker = path / _MARKER, f"{self._path(name)}/{_MARKER}"
+        if not local_marker.exists() or not self._filesystem.exists(marker):
             return False
-        return mine.read_bytes() == self._files.cat_file(mark)
+        return local_marker.read_bytes() == self._filesystem.cat_file(marker)
 
     def put(self, path: Path, name: str) -> None:
         """Upload a file or a folder.
@@ -66,18 +67,18 @@ class Share:
         """
         target = self._path(name)
         if path.is_file():
-            self._files.makedirs(target.rpartition("/")[0], exist_ok=True)
-            self._files.put_file(str(path), target)
+            self._filesystem.makedirs(target.rpartition("/")[0], exist_ok=True)
+            self._filesystem.put_file(str(path), target)
             return
-        mark = f"{target}/{_DONE}"
-        if self._files.exists(mark):
-            self._files.rm_file(mark)
-        for file in _files_in(path):
-            there = f"{target}/{file.relative_to(path).as_posix()}"
-            self._files.makedirs(there.rpartition("/")[0], exist_ok=True)
-            self._files.put_file(str(file), there)
-        self._files.makedirs(target, exist_ok=True)
-        self._files.pipe_file(mark, uuid.uuid4().bytes)
+        marker = f"{target}/{_MARKER}"
+        if self._filesystem.exists(marker):
+            self._filesystem.rm_file(marker)
+        for file in _files_to_upload(path):
+            file_on_share = f"{target}/{file.relative_to(path).as_posix()}"
+            self._filesystem.makedirs(file_on_share.rpartition("/")[0], exist_ok=True)
+            self._filesystem.put_file(str(file), file_on_share)
+        self._filesystem.makedirs(target, exist_ok=True)
+        self._filesystem.pipe_file(marker, uuid.uuid4().bytes)
 
     def get(self, name: str, path: Path) -> None:
         """Download a file or a folder to ``path``, replacing the file or folder there.
@@ -88,25 +89,26 @@ class Share:
         source = self._path(name)
         if not self.has(name):
             raise FileNotFoundError(f"{self.address}/{name} does not exist or is not complete")
-        if not self._files.isdir(source):
+        if not self._filesystem.isdir(source):
             with replacing(path) as partial:
-                self._files.get_file(source, str(partial))
+                self._filesystem.get_file(source, str(partial))
             return
-        # Download to a temporary folder first. Remove it before, because a killed process may have
-        # left an incomplete one.
-        beside = path.with_name(f"{path.name}.fetched")
-        shutil.rmtree(beside, ignore_errors=True)
-        for there in self._files.find(source):
-            file = beside / there.removeprefix(source).lstrip("/")
+        # Download to a temporary folder, so that `path` is never incomplete. A killed process may
+        # have left such a folder.
+        temporary = path.with_name(f"{path.name}.fetched")
+        shutil.rmtree(temporary, ignore_errors=True)
+        for file_on_share in self._filesystem.find(source):
+            file = temporary / file_on_share.removeprefix(source).lstrip("/")
             file.parent.mkdir(parents=True, exist_ok=True)
-            self._files.get_file(there, str(file))
+            self._filesystem.get_file(file_on_share, str(file))
         shutil.rmtree(path, ignore_errors=True)
-        beside.rename(path)
+        temporary.rename(path)
 
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}"
 
 
-def _files_in(folder: Path) -> Iterable[Path]:
+def _files_to_upload(folder: Path) -> Iterable[Path]:
     remove_partials(folder)
-    return (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in _OWN)
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return (file for file in files if file.name not in _LOCAL_FILES)

@@ -72,7 +72,7 @@ def test_a_killed_process_is_restarted(toy, tmp_path):
 
 @pytest.mark.filterwarnings("ignore:the process of a was killed")
 def test_a_process_that_is_killed_too_often_is_an_error(toy, tmp_path, monkeypatch):
-    monkeypatch.setattr("serkit.tasks.processes._RESTARTS", 1)
+    monkeypatch.setattr("serkit.tasks.processes._MAX_RESTARTS", 1)
     killed = pytest.raises(SchedulerError, match=r"process of a was killed 2 times.*logs")
     with ProcessEngine(1, tmp_path / "logs") as engine, killed:
         _run(toy, engine, tmp_path, {"a": [[], 0.0, "is killed"]})

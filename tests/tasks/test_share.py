@@ -71,7 +71,7 @@ def test_a_downloaded_file_is_the_same(share, folder, tmp_path):
 
 def test_an_incomplete_folder_does_not_exist(share, folder, tmp_path):
     share.put(folder, "a")
-    share._files.rm_file(share._path("a/.done"))
+    share._filesystem.rm_file(share._path("a/.done"))
     assert not share.has("a")
     (tmp_path / "got").mkdir()
     (tmp_path / "got" / "old.txt").write_text("old")

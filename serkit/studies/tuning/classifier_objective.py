@@ -25,7 +25,7 @@ from serkit.models.fitting import FitSettings
 from serkit.seeds import derive_seed
 from serkit.studies.partitions import Partitions
 from serkit.studies.search_spaces import BayesianRecipe, CompactRecipe
-from serkit.studies.tuning.inner import MeanOverFolds, inner_parts
+from serkit.studies.tuning.inner import MeanOverFolds, inner_folds
 from serkit.uncertainty.predictors import SampledNetwork, predict_samples
 
 
@@ -36,10 +36,10 @@ class ClassifierSearch:
     Attributes:
         roots: folders of recordings.
         label_set: ``emotion`` or ``gender_emotion``.
-        folds: number of folds of the speakers in the training partition, at least 3; each fold is
-            scored on once.
+        folds: number of folds of the speakers in the training partition, at least 3. Each speaker
+            is used for scoring in one fold.
         epochs: epochs of a full training run of a compact network. In a search over Bayesian
-            networks, this is the network that they start from.
+            networks, compact networks are what the Bayesian networks start from.
         steps_per_epoch: steps per epoch with batches of 32. With another batch size, the number of
             examples per epoch is the same.
         bayesian_epochs: epochs of a full training run of a Bayesian network.
@@ -47,9 +47,9 @@ class ClassifierSearch:
         spec: settings of the spectrograms.
         masks: settings of the augmentation by masks.
         naming: naming scheme of the user's own recordings.
-        live: keys of :data:`serkit.augmentation.arms.STRENGTHS`. The spectrograms of training
-            batches are then computed at each step, from waveforms with these augmentations. None
-            trains on precomputed spectrograms.
+        live: keys of :data:`serkit.augmentation.arms.STRENGTHS`, names of waveform augmentations.
+            With these, the spectrograms of training batches are computed at each step from
+            augmented waveforms. With None, networks are trained on precomputed spectrograms.
 
     Raises:
         InputError: if a value is out of range.
@@ -74,9 +74,13 @@ class ClassifierSearch:
         for name in ("epochs", "steps_per_epoch", "bayesian_epochs"):
             check_range(name, getattr(self, name), 1)
 
-    def parts(self, folder: Path) -> list[Partitions]:
-        """Return the folds, see :func:`serkit.studies.tuning.inner.inner_parts`."""
-        return inner_parts(
+    def make_folds(self, folder: Path) -> list[Partitions]:
+        """Return the folds, see :func:`serkit.studies.tuning.inner.inner_folds`.
+
+        Args:
+            folder: folder for the spectrograms and the hold-out split.
+        """
+        return inner_folds(
             self.roots,
             self.label_set,
             self.spec,
@@ -89,62 +93,65 @@ class ClassifierSearch:
 
 
 class ClassifierObjective(MeanOverFolds):
-    """UAR of compact networks on held-out training speakers; arguments are of the base class."""
+    """UAR of compact networks on held-out training speakers.
+
+    Arguments are as for :class:`serkit.studies.tuning.inner.MeanOverFolds`.
+    """
 
     name: str = "UAR"
     goal: str = "max"
     search: ClassifierSearch
 
     @property
-    def base(self) -> CompactRecipe:
+    def baseline(self) -> CompactRecipe:
         """Default settings, the baseline of the search."""
-        found, search = CompactRecipe(), self.search
-        fit = replace(found.fit, epochs=search.epochs, steps_per_epoch=search.steps_per_epoch)
-        return replace(found, fit=fit)
+        recipe, search = CompactRecipe(), self.search
+        fit = replace(recipe.fit, epochs=search.epochs, steps_per_epoch=search.steps_per_epoch)
+        return replace(recipe, fit=fit)
 
     @cached_property
     def folds(self) -> list[Partitions]:
         """Folds; networks are scored on the ``test`` partition of each fold."""
-        return self.search.parts(self.folder)
+        return self.search.make_folds(self.folder)
 
-    def measured(
-        self, fold: Partitions, settings: CompactRecipe, share: float, folder: Path, verbose: int
+    def measure_fold(
+        self, fold: Partitions, settings: CompactRecipe, fraction: float, folder: Path, verbose: int
     ) -> dict[str, float]:
         """Train a network for a fraction of its epochs, and score it.
 
-        Arguments and errors are as for :meth:`MeanOverFolds.measured`.
+        Arguments and errors are as for :meth:`MeanOverFolds.measure_fold`.
 
         Returns:
             ``score``, the UAR, ``accuracy``, and ``nll``, the negative log likelihood in nats.
         """
         seed = derive_seed(self.search.seed, "fold", self.folds.index(fold))
-        model = trained_compact(fold, self.search, settings, share, seed, folder, verbose)
+        model = train_compact(fold, self.search, settings, fraction, seed, folder, verbose)
         logits = in_batches(model, fold.of(fold.split.test))
         if not np.isfinite(logits).all():
             # Logits may be infinite or NaN even if all weights are finite.
             raise DivergedError("logits of the trained network are not finite")
         truth = fold.labels(fold.split.test)
-        found = score(truth, logits.argmax(axis=1), len(fold.classes))
+        scores = score(truth, logits.argmax(axis=1), len(fold.classes))
         loss = negative_log_likelihood(softmax(logits), truth)
-        return {"score": found.uar, "accuracy": found.accuracy, "nll": loss}
+        return {"score": scores.uar, "accuracy": scores.accuracy, "nll": loss}
 
 
-def trained_compact(
+def train_compact(
     fold: Partitions,
     search: ClassifierSearch,
     recipe: CompactRecipe,
-    share: float,
+    fraction: float,
     seed: int,
     folder: Path,
     verbose: int,
 ) -> keras.Model:
-    """Return a compact network, trained on the training partition of a fold.
+    """Build a compact network and train it on the training partition of a fold.
 
     Args:
         fold: fold of the search.
-        search: its ``masks`` are the augmentation.
+        search: ``search.masks`` are the settings of the augmentation.
         recipe: settings of the network and the training run.
-        share: fraction of the epochs, above 0 and at most 1.
+        fraction: fraction of the epochs, above 0 and at most 1.
         seed: seed of weights, dropout, order and augmentation.
         folder: folder of the training run.
         verbose: as for Keras' ``fit``.
@@ -154,19 +161,19 @@ def trained_compact(
     """
     model = compact(len(fold.classes), fold.shape, recipe.network, seed)
     augment = functools.partial(mask, settings=search.masks)
-    fit = shortened(recipe.fit, share)
+    fit = shortened(recipe.fit, fraction)
     fold.fit(model, fit, seed, folder, augment=augment, verbose=verbose)
     return model
 
 
-def shortened(fit: FitSettings, share: float) -> FitSettings:
+def shortened(fit: FitSettings, fraction: float) -> FitSettings:
     """Return the same settings with a fraction of the epochs, at least 1.
 
     Example:
         >>> shortened(FitSettings(epochs=9), 1 / 3).epochs
         3
     """
-    return replace(fit, epochs=max(1, round(share * fit.epochs)))
+    return replace(fit, epochs=max(1, round(fraction * fit.epochs)))
 
 
 _SAMPLES = 30
@@ -174,9 +181,15 @@ _SAMPLES = 30
 
 @dataclass(frozen=True)
 class BayesianFold:
-    """A fold, and the trained network that the Bayesian networks of all trials start from."""
+    """A fold, and the trained network that the Bayesian networks of all trials start from.
 
-    parts: Partitions
+    Attributes:
+        partitions: spectrograms and labels of the fold.
+        twin: deterministic network, trained on the training partition of the fold.
+        seed: seed of ``twin`` and of all Bayesian networks of the fold.
+    """
+
+    partitions: Partitions
     twin: keras.Model
     seed: int
 
@@ -184,7 +197,8 @@ class BayesianFold:
 class BayesianObjective(MeanOverFolds):
     """Negative log likelihood, in nats, of compact networks whose last block and head are Bayesian.
 
-    Arguments are of the base class. The folder also gets the networks that all trials start from.
+    Arguments are as for :class:`serkit.studies.tuning.inner.MeanOverFolds`. The networks that all
+    trials start from are written to ``folder``, too.
     """
 
     name: str = "NLL"
@@ -192,33 +206,37 @@ class BayesianObjective(MeanOverFolds):
     search: ClassifierSearch
 
     @property
-    def base(self) -> BayesianRecipe:
+    def baseline(self) -> BayesianRecipe:
         """Default settings, the baseline of the search."""
-        found, search = BayesianRecipe(), self.search
+        recipe, search = BayesianRecipe(), self.search
         epochs, steps = search.bayesian_epochs, search.steps_per_epoch
-        return replace(found, fit=replace(found.fit, epochs=epochs, steps_per_epoch=steps))
+        return replace(recipe, fit=replace(recipe.fit, epochs=epochs, steps_per_epoch=steps))
 
     @cached_property
     def folds(self) -> list[BayesianFold]:
         """Folds; networks are scored on the ``test`` partition of each fold."""
-        return [
-            self._fold(parts, number) for number, parts in enumerate(self.search.parts(self.folder))
-        ]
+        folds = self.search.make_folds(self.folder)
+        return [self._add_twin(partitions, index) for index, partitions in enumerate(folds)]
 
-    def measured(
-        self, fold: BayesianFold, settings: BayesianRecipe, share: float, folder: Path, verbose: int
+    def measure_fold(
+        self,
+        fold: BayesianFold,
+        settings: BayesianRecipe,
+        fraction: float,
+        folder: Path,
+        verbose: int,
     ) -> dict[str, float]:
         """Train a Bayesian network for a fraction of its epochs, and score it.
 
-        Arguments and errors are as for :meth:`MeanOverFolds.measured`.
+        Arguments and errors are as for :meth:`MeanOverFolds.measure_fold`.
 
         Returns:
-            ``score``, ``uar`` and ``ece`` of the mean probabilities of 30 samples: the negative log
-            likelihood in nats, the UAR, and the expected calibration error. UAR and ECE are from 0
-            to 1.
+            ``score``, the negative log likelihood in nats; ``uar``; and ``ece``, the expected
+            calibration error. All three are computed from the mean probabilities of 30 samples of
+            the network. UAR and ECE are from 0 to 1.
         """
-        parts, fit = fold.parts, shortened(settings.fit, share)
-        split = parts.split
+        partitions, fit = fold.partitions, shortened(settings.fit, fraction)
+        split = partitions.split
         model = from_deterministic(
             fold.twin,
             settings.delta,
@@ -226,7 +244,7 @@ class BayesianObjective(MeanOverFolds):
             settings=settings.weights,
             seed=fold.seed,
         )
-        parts.fit(
+        partitions.fit(
             model,
             fit,
             fold.seed,
@@ -235,24 +253,26 @@ class BayesianObjective(MeanOverFolds):
             callbacks=(KLWarmup(len(split.train), fit.epochs // 2, settings.kl),),
             verbose=verbose,
         )
-        network, spectrograms = SampledNetwork(model), parts.of(split.test)
-        found = predict_samples(network, spectrograms, _SAMPLES, fold.seed).mean(axis=0)
-        truth = parts.labels(split.test)
-        uar = score(truth, found.argmax(axis=1), len(parts.classes)).uar
-        loss, ece = negative_log_likelihood(found, truth), reliability(found, truth).ece
-        return {"score": loss, "uar": uar, "ece": ece}
+        network, spectrograms = SampledNetwork(model), partitions.of(split.test)
+        samples = predict_samples(network, spectrograms, _SAMPLES, fold.seed)
+        probabilities = samples.mean(axis=0)
+        truth = partitions.labels(split.test)
+        uar = score(truth, probabilities.argmax(axis=1), len(partitions.classes)).uar
+        loss = negative_log_likelihood(probabilities, truth)
+        return {"score": loss, "uar": uar, "ece": reliability(probabilities, truth).ece}
 
-    def _fold(self, parts: Partitions, number: int) -> BayesianFold:
-        seed = derive_seed(self.search.seed, "fold", number)
-        folder = self.folder / f"fold-{number + 1}"
-        kept = folder / "twin.keras"
-        if not kept.exists():
+    def _add_twin(self, partitions: Partitions, index: int) -> BayesianFold:
+        """Train the network that the Bayesian networks of a fold start from, or load it."""
+        seed = derive_seed(self.search.seed, "fold", index)
+        folder = self.folder / f"fold-{index + 1}"
+        twin_file = folder / "twin.keras"
+        if not twin_file.exists():
             # Without label smoothing, because the Bayesian network is meant to improve the
             # probabilities of this network.
             epochs, steps = self.search.epochs, self.search.steps_per_epoch
             fit = FitSettings(epochs=epochs, steps_per_epoch=steps, keep="last")
             recipe = CompactRecipe(fit=fit)
-            model = trained_compact(parts, self.search, recipe, 1.0, seed, folder, verbose=0)
-            with replacing(kept) as partial:
-                model.save(partial)
-        return BayesianFold(parts, keras.models.load_model(kept), seed)
+            twin = train_compact(partitions, self.search, recipe, 1.0, seed, folder, verbose=0)
+            with replacing(twin_file) as partial:
+                twin.save(partial)
+        return BayesianFold(partitions, keras.models.load_model(twin_file), seed)

@@ -23,10 +23,10 @@ from serkit.models.fitting import FitSettings
 from serkit.seeds import derive_seed
 from serkit.studies.gan_kinds import KINDS
 from serkit.studies.rare_classes import LABEL_SET, RareClasses, RareClassesSettings
-from serkit.studies.tuning.inner import MeanOverFolds, inner_parts
+from serkit.studies.tuning.inner import MeanOverFolds, inner_folds
 
-# Smallest number of clips for which KID has a standard error.
-_FEWEST = 3
+# The smallest number of held-out clips for which KID has a standard error.
+_MIN_HELD_OUT_CLIPS = 3
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,14 @@ class GanSearch:
         kind: key of :data:`serkit.studies.gan_kinds.KINDS`; a GAN that is not conditional.
         label: class to generate, of the label set ``gender_emotion``.
         clips: number of training clips that remain of the class; 0 keeps all.
-        folds: number of groups of speakers in the training partition, at least 2; each group is
-            held out once.
+        folds: number of groups into which the speakers of the training partition are divided, at
+            least 2. Each group is held out in one fold.
         width: factor on the channel counts of the networks.
         examples: ``(all classes, class)``, the numbers of real examples that the critic or
-            discriminator sees in the two stages of a full training run. Settings with larger
-            batches or more critic steps get fewer generator steps, so that all settings cost about
-            the same.
-        judged: number of samples that are measured.
+            discriminator sees in the two stages of a full training run: with the clips of all
+            classes, then with those of ``label``. Settings with larger batches or more critic steps
+            get fewer generator steps, so that all settings cost about the same.
+        judged: number of generated samples that are measured.
         seed: seed of the split, the folds, the sample filters, the GANs and their samples.
         spec: settings of the spectrograms.
         fit: settings of the training runs of the sample filters' classifiers.
@@ -69,20 +69,21 @@ class GanSearch:
     naming: Naming = field(default_factory=Naming)
 
     def __post_init__(self) -> None:
-        one_class = [name for name, kind in KINDS.items() if not kind.conditional]
-        check_choice("kind", self.kind, one_class)
+        kinds_of_one_class = [name for name, kind in KINDS.items() if not kind.conditional]
+        check_choice("kind", self.kind, kinds_of_one_class)
         check_range("folds", self.folds, 2)
         check_range("judged", self.judged, 8)
-        for number in self.examples:
-            check_range("examples", number, 1)
+        for example_count in self.examples:
+            check_range("examples", example_count, 1)
 
 
 class GanObjective(MeanOverFolds):
     """KID between a GAN's samples and clips of held-out training speakers.
 
-    All clips are of the training partition that ``hold_out`` gives. Its validation and test
-    speakers do not influence the search. Arguments are of the base class. The folder also gets the
-    sample filter of each fold.
+    All clips are from the training partition of a hold-out split. The validation and test speakers
+    of this split do not influence the search. Arguments are as for
+    :class:`serkit.studies.tuning.inner.MeanOverFolds`. The sample filter of each fold is written to
+    ``folder``, too.
     """
 
     name: str = "KID"
@@ -90,7 +91,7 @@ class GanObjective(MeanOverFolds):
     search: GanSearch
 
     @property
-    def base(self) -> GANSettings:
+    def baseline(self) -> GANSettings:
         """Settings of :data:`serkit.studies.gan_kinds.KINDS` for a rare class, the baseline."""
         return replace(KINDS[self.search.kind].rare_settings, width=self.search.width)
 
@@ -101,7 +102,7 @@ class GanObjective(MeanOverFolds):
 
     @cached_property
     def folds(self) -> list[RareClasses]:
-        """Folds; GANs are trained on the training partition, other speakers held out."""
+        """Folds: GANs are trained on the training partition, all other speakers are held out."""
         search = self.search
         settings = RareClassesSettings(
             labels=(search.label,),
@@ -111,9 +112,10 @@ class GanObjective(MeanOverFolds):
             spec=search.spec,
             fit=search.fit,
         )
-        # Both the test and the validation partition of a fold are held out here. So every other one
-        # of twice as many folds is used, and each speaker is held out once.
-        every = inner_parts(
+        # The validation partition of a fold is the test partition of the next fold, and both are
+        # held out here. So make twice as many folds, and use every other one: then each speaker is
+        # held out once.
+        all_folds = inner_folds(
             search.roots,
             LABEL_SET,
             search.spec,
@@ -122,105 +124,114 @@ class GanObjective(MeanOverFolds):
             folder=self.folder,
             naming=search.naming,
         )
-        found = []
-        for number, parts in enumerate(every[::2], 1):
-            held_out = (*parts.split.validation.clips, *parts.split.test.clips)
-            count = sum(clip.label(LABEL_SET) == search.label for clip in held_out)
-            if count < _FEWEST:
+        folds = []
+        for number, partitions in enumerate(all_folds[::2], 1):
+            split = partitions.split
+            held_out = (*split.validation.clips, *split.test.clips)
+            clip_count = sum(clip.label(LABEL_SET) == search.label for clip in held_out)
+            if clip_count < _MIN_HELD_OUT_CLIPS:
                 raise InputError(
-                    f"`label` must be a class with {_FEWEST} or more held-out clips in each fold. "
-                    f"Received: {search.label}, with {counted(count, 'clip')} in fold {number}. "
+                    f"`label` must be a class with {_MIN_HELD_OUT_CLIPS} or more held-out clips in "
+                    f"each fold. Received: {search.label}, with {counted(clip_count, 'clip')} in "
+                    f"fold {number}. "
                     "Choose another class or fewer folds, or give more recordings."
                 )
-            found.append(RareClasses(parts, settings, self.folder / f"fold-{number}"))
-        return found
+            folds.append(RareClasses(partitions, settings, self.folder / f"fold-{number}"))
+        return folds
 
-    def measured(
-        self, fold: RareClasses, settings: GANSettings, share: float, folder: Path, verbose: int
+    def measure_fold(
+        self, fold: RareClasses, settings: GANSettings, fraction: float, folder: Path, verbose: int
     ) -> dict[str, float]:
         """Train a GAN on all training clips of a fold, then on the class, and measure its samples.
 
-        Arguments and errors are as for :meth:`MeanOverFolds.measured`.
+        Arguments and errors are as for :meth:`MeanOverFolds.measure_fold`.
 
         Returns:
             ``score``, the KID; ``kid_error``, its standard error; ``copies`` and ``refused``, the
             fractions of samples that the sample filter rejects as near-copies and as another class.
         """
         label = self.search.label
-        spectrograms = self._samples(self._trained(fold, settings, share, folder, verbose))
+        generator = self._train_generator(fold, settings, fraction, folder, verbose)
+        spectrograms = self._sample(generator)
         embedding = fold.sample_filter.embedding
         distance, error = kid(embedding(fold.held_out[label]), embedding(spectrograms))
         return {"score": distance, "kid_error": error, **fold.rejected(label, spectrograms)}
 
-    def check(self, places: Mapping[str, Path]) -> list[dict[str, Any]]:
+    def score_classifiers(self, trial_folders: Mapping[str, Path]) -> list[dict[str, Any]]:
         """Score classifiers that learn the class from the samples of trials.
 
-        All other classes are learned from real clips. KID does not show whether a classifier can
-        learn from the samples. This method does, but it takes as long as several trials.
+        The classifiers learn all other classes from real clips. KID does not show whether a
+        classifier can learn from the samples; these scores do, but they take as long as several
+        trials.
 
         Args:
-            places: folders of finished trials, by name.
+            trial_folders: folders of finished trials, by name.
 
         Returns:
-            One dictionary per trial: ``set``, ``recall`` of the class and ``uar``, both on held-out
-            training speakers, as means over folds. The first dictionary is for real clips.
+            One dictionary per trial: ``set``, the name of the trial; ``recall`` of the class and
+            ``uar``, both on held-out training speakers, as means over folds. The first dictionary
+            is for a classifier that learns the class from real clips.
 
         Source: Ravuri & Vinyals (2019), arXiv:1905.10887.
         """
+        class_number = self.folds[0].partitions.classes.index(self.search.label)
         rows = []
-        for name, place in {"real clips": None, **places}.items():
+        for name, trial_folder in {"real clips": None, **trial_folders}.items():
             scores = [
-                fold.accuracy_score(name, self._made(place, fold, number))
+                fold.accuracy_score(name, self._generated_clips(trial_folder, fold, number))
                 for number, fold in enumerate(self.folds, 1)
             ]
-            own = self.folds[0].parts.classes.index(self.search.label)
-            # None, as NaN, for a fold without clips of the class.
-            recalls = np.array([found.recalls[own] for found in scores], float)
-            recall = float(np.nanmean(recalls))
-            rows.append({"set": name, "recall": recall, "uar": np.mean([s.uar for s in scores])})
+            # The recall is None for a fold without clips of the class; as a float this is NaN.
+            recalls = np.array([fold_scores.recalls[class_number] for fold_scores in scores], float)
+            uar = np.mean([fold_scores.uar for fold_scores in scores])
+            rows.append({"set": name, "recall": float(np.nanmean(recalls)), "uar": uar})
         return rows
 
-    def _made(
-        self, place: Path | None, fold: RareClasses, number: int
+    def _generated_clips(
+        self, trial_folder: Path | None, fold: RareClasses, number: int
     ) -> dict[str, npt.NDArray[Any]]:
-        if place is None:
+        """Return what replaces real clips, by class: samples of a trial; nothing if it is None."""
+        if trial_folder is None:
             return {}
-        network = keras.models.load_model(place / f"fold-{number}" / "generator.keras")
+        generator = keras.models.load_model(trial_folder / f"fold-{number}" / "generator.keras")
         # At most as many samples as real clips, to keep the class proportions.
-        return {self.search.label: self._samples(network)[: len(fold.real[self.search.label])]}
+        return {self.search.label: self._sample(generator)[: len(fold.real[self.search.label])]}
 
-    def _samples(self, network: keras.Model) -> npt.NDArray[Any]:
-        return sample(network, self.search.judged, derive_seed(self.search.seed, "judged"))
+    def _sample(self, generator: keras.Model) -> npt.NDArray[Any]:
+        return sample(generator, self.search.judged, derive_seed(self.search.seed, "judged"))
 
-    def _trained(
-        self, fold: RareClasses, settings: GANSettings, share: float, folder: Path, verbose: int
+    def _train_generator(
+        self, fold: RareClasses, settings: GANSettings, fraction: float, folder: Path, verbose: int
     ) -> keras.Model:
-        kept, kind = folder / "generator.keras", KINDS[self.search.kind]
+        """Train a GAN in two stages, or load its generator if it was trained already."""
+        generator_file, kind = folder / "generator.keras", KINDS[self.search.kind]
         stages = (
             ("all", replace(settings, augment=kind.pretraining_settings.augment), fold.training),
             ("class", settings, fold.real[self.search.label]),
         )
-        before = None
-        for (name, one, examples), shown in zip(stages, self.search.examples, strict=True):
-            if kept.exists():
+        previous_folder = None
+        for stage, example_count in zip(stages, self.search.examples, strict=True):
+            if generator_file.exists():
                 break
-            steps = max(1, round(share * shown / one.examples_per_step))
-            one = replace(one, steps=steps, steps_per_epoch=min(steps, one.steps_per_epoch))
+            name, stage_settings, examples = stage
+            steps = max(1, round(fraction * example_count / stage_settings.examples_per_step))
+            steps_per_epoch = min(steps, stage_settings.steps_per_epoch)
+            stage_settings = replace(stage_settings, steps=steps, steps_per_epoch=steps_per_epoch)
             seed = derive_seed(self.search.seed, "gan", name)
-            gan = kind.build(one, seed)
+            gan = kind.build(stage_settings, seed)
             fit_gan(
                 gan,
                 examples,
-                fold.parts.split.speakers,
+                fold.partitions.split.speakers,
                 seed,
                 folder / name,
-                init_from=before,
+                init_from=previous_folder,
                 verbose=verbose,
             )
-            before = folder / name
+            previous_folder = folder / name
             if name == "class":
-                with replacing(kept) as partial:
+                with replacing(generator_file) as partial:
                     gan.sampler.save(partial)
-        for name, *_ in stages:
+        for name in ("all", "class"):
             (folder / name / "state.npz").unlink(missing_ok=True)
-        return keras.models.load_model(kept)
+        return keras.models.load_model(generator_file)

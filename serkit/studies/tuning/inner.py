@@ -21,7 +21,7 @@ from serkit.studies.tuning.records import Outcome, TrialFailedError
 from serkit.training.spectrograms import compute_spectrograms
 
 
-def inner_parts(
+def inner_folds(
     roots: Sequence[Path | str],
     label_set: str,
     spec: SpectrogramSpec,
@@ -31,9 +31,9 @@ def inner_parts(
     naming: Naming | None = None,
     live: WaveAugmentation | None = None,
 ) -> list[Partitions]:
-    """Split the speakers of the outer training partition into folds.
+    """Split the training speakers of a hold-out split into folds.
 
-    The outer split is that of :func:`serkit.datasets.protocols.hold_out` for the same seed.
+    The hold-out split is that of :func:`serkit.datasets.protocols.hold_out` for the same seed.
 
     Args:
         roots: folders of recordings.
@@ -41,38 +41,39 @@ def inner_parts(
         spec: settings of the spectrograms.
         folds: number of folds, at least 3.
         seed: seed of both splits.
-        folder: folder for the spectrograms, and for ``split.json`` of the outer split.
+        folder: folder for the spectrograms, and for ``split.json`` of the hold-out split.
         naming: naming scheme of the user's own recordings.
         live: as for :class:`serkit.studies.cross_validation.CrossValidation`.
 
     Returns:
-        For each fold its spectrograms and labels, with a split of outer training speakers:
-        ``train`` for fitting, ``validation`` for early stopping, ``test`` for scoring. Each speaker
-        is in ``test`` once.
+        For each fold its spectrograms and labels, with a split of the training speakers: ``train``
+        for fitting, ``validation`` for early stopping, ``test`` for scoring. Each training speaker
+        is in ``test`` in one fold.
 
     Raises:
         InputError: if there are too few speakers.
     """
     corpus = open_recordings(roots, naming=naming).corpus
     spectrograms = compute_spectrograms(corpus, spec, cache=folder / "spectrograms")
-    outer = hold_out(corpus, label_set, seed)
-    outer.write(folder / "split.json")
-    if len(inside := sorted(outer.train.speakers())) < folds:
+    outer_split = hold_out(corpus, label_set, seed)
+    outer_split.write(folder / "split.json")
+    training_speakers = sorted(outer_split.train.speakers())
+    if len(training_speakers) < folds:
         raise InputError(
-            f"`folds` must be at most {len(inside)}, the number of speakers in the training "
-            f"partition ({', '.join(inside)}; all recordings have {len(corpus.speakers())} "
-            f"speakers). Received: {folds}."
+            f"`folds` must be at most {len(training_speakers)}, the number of speakers in the "
+            f"training partition ({', '.join(training_speakers)}; all recordings have "
+            f"{len(corpus.speakers())} speakers). Received: {folds}."
         )
     if live is not None:
         spectrograms = live_spectrograms(corpus, spectrograms, spec, live)
-    splits = k_fold(outer.train, label_set, seed, folds=folds)
+    splits = k_fold(outer_split.train, label_set, seed, folds=folds)
     return [Partitions(corpus, split, spectrograms, label_set) for split in splits]
 
 
 class MeanOverFolds(ABC):
-    """Objective that is a mean over folds.
+    """Objective of a search: a score that is a mean over folds.
 
-    The results of finished folds are stored, so that a resumed trial does not repeat them.
+    The results of finished folds are stored. A resumed trial does not repeat these folds.
 
     Args:
         search: data and training settings.
@@ -80,7 +81,7 @@ class MeanOverFolds(ABC):
 
     Attributes:
         name: name of the score in messages and tables.
-        goal: ``min`` or ``max``.
+        goal: ``min`` or ``max``: whether a low or a high score is good.
     """
 
     name: str
@@ -92,33 +93,33 @@ class MeanOverFolds(ABC):
 
     @property
     @abstractmethod
-    def base(self) -> Any:
+    def baseline(self) -> Any:
         """Default settings, the baseline of the search."""
 
     @property
     @abstractmethod
     def folds(self) -> Sequence[Any]:
-        """Data of each fold for training and scoring, made once.
+        """Data of each fold for training and scoring; computed at the first use only.
 
         Raises:
             InputError: if there are too few speakers, or too few clips of a class.
         """
 
     @abstractmethod
-    def measured(
-        self, fold: Any, settings: Any, share: float, folder: Path, verbose: int
+    def measure_fold(
+        self, fold: Any, settings: Any, fraction: float, folder: Path, verbose: int
     ) -> dict[str, float]:
         """Train on a fold, and score the result on held-out speakers.
 
         Args:
             fold: one of :attr:`folds`.
             settings: settings of the trial.
-            share: fraction of a full training run, above 0 and at most 1.
+            fraction: fraction of a full training run, above 0 and at most 1.
             folder: folder of this training run; an interrupted training run resumes from there.
             verbose: as for Keras' ``fit``.
 
         Returns:
-            ``score``, and other numbers by name.
+            The entry ``score``, and other numbers by name.
 
         Raises:
             DivergedError: if the training run diverges with these settings.
@@ -128,31 +129,33 @@ class MeanOverFolds(ABC):
         """Compute what all trials need, such as spectrograms."""
         _ = self.folds
 
-    def score(self, settings: Any, share: float, place: Path, verbose: int = 0) -> Outcome:
+    def score(self, settings: Any, fraction: float, folder: Path, verbose: int = 0) -> Outcome:
         """Train and score on each fold, and return the mean score over folds.
 
         Args:
             settings: settings of the trial, a dataclass.
-            share: fraction of a full training run, above 0 and at most 1.
-            place: folder of the trial; an interrupted trial resumes from there.
+            fraction: fraction of a full training run, above 0 and at most 1.
+            folder: folder of the trial; an interrupted trial resumes from there.
             verbose: as for Keras' ``fit``.
 
         Raises:
             TrialFailedError: if a training run diverges, or the mean score is not finite.
         """
-        rows = []
+        results = []
         for number, fold in enumerate(self.folds, 1):
-            kept = place / f"fold-{number}.csv"
-            if not kept.exists():
+            fold_folder, result_file = folder / f"fold-{number}", folder / f"fold-{number}.csv"
+            if not result_file.exists():
                 try:
-                    row = self.measured(fold, settings, share, place / f"fold-{number}", verbose)
+                    result = self.measure_fold(fold, settings, fraction, fold_folder, verbose)
                 except DivergedError as error:
                     raise TrialFailedError(f"fold {number}: {error}") from error
-                with replacing(kept) as partial:
-                    pd.DataFrame([row]).to_csv(partial, index=False, lineterminator="\n")
-            rows.append(pd.read_csv(kept).iloc[0].to_dict())
+                with replacing(result_file) as partial:
+                    pd.DataFrame([result]).to_csv(partial, index=False, lineterminator="\n")
+            results.append(pd.read_csv(result_file).iloc[0].to_dict())
         # Otherwise the graphs of dozens of networks would accumulate in one process.
         keras.utils.clear_session()
-        values = tuple(row.pop("score") for row in rows)
-        details = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-        return Outcome(float(np.mean(values)), values, details)
+        scores = tuple(result.pop("score") for result in results)
+        details = {
+            name: float(np.mean([result[name] for result in results])) for name in results[0]
+        }
+        return Outcome(float(np.mean(scores)), scores, details)

@@ -9,8 +9,9 @@ from serkit.errors import InputError, SerkitError, check_choice, check_range
 
 RANDOM, BAYESIAN, HYPERBAND = "random", "bayesian", "hyperband"
 ALGORITHMS = (RANDOM, BAYESIAN, HYPERBAND)
-# GuardedTuner counts failed trials itself. KerasTuner would also count those of earlier processes.
-_NEVER = 1_000_000
+# Keeps KerasTuner from ending a search, because it also counts failed trials of earlier processes.
+# GuardedTuner ends the search instead.
+_UNLIMITED_FAILURES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,10 @@ class SearchSettings:
         algorithm: ``random``, ``bayesian`` or ``hyperband``.
         trials: number of trials. With ``hyperband`` it is ignored; the number of trials follows
             from ``rounds`` and ``factor``.
-        rounds: with ``hyperband``, the largest number of rounds of a trial. The shortest trials
-            last so small a fraction of a full training run that they can be lengthened
-            ``rounds`` - 1 times.
-        factor: with ``hyperband``, the factor by which trials are lengthened from one round to the
-            next, and by which their number is reduced.
+        rounds: with ``hyperband``, the largest number of rounds of a trial. The last round is a
+            full training run.
+        factor: with ``hyperband``, the factor between one round and the next: training runs are
+            ``factor`` times longer, and their number is divided by it.
         seed: seed of the choice of settings.
 
     Raises:
@@ -49,8 +49,8 @@ class SearchSettings:
             raise InputError(f"`trials` must be 3 or more with bayesian. Received: {self.trials}.")
 
     @property
-    def longest(self) -> int:
-        """With ``hyperband``, length of a full training run divided by that of the shortest."""
+    def length_ratio(self) -> int:
+        """With ``hyperband``, length of a full training run divided by that of the shortest run."""
         return self.factor ** (self.rounds - 1)
 
     def oracle(self, name: str, goal: str) -> keras_tuner.Oracle:
@@ -58,23 +58,23 @@ class SearchSettings:
 
         Args:
             name: name of the score.
-            goal: ``min`` or ``max``.
+            goal: ``min`` or ``max``: whether a low or a high score is good.
         """
-        common = {
+        arguments = {
             "objective": keras_tuner.Objective(name, goal),
             # KerasTuner replaces the seed 0 by a random one.
             "seed": self.seed + 1,
-            "max_consecutive_failed_trials": _NEVER,
+            "max_consecutive_failed_trials": _UNLIMITED_FAILURES,
         }
         if self.algorithm == HYPERBAND:
             return keras_tuner.oracles.HyperbandOracle(
-                max_epochs=self.longest, factor=self.factor, **common
+                max_epochs=self.length_ratio, factor=self.factor, **arguments
             )
-        kinds = {
+        oracle_classes = {
             RANDOM: keras_tuner.oracles.RandomSearchOracle,
             BAYESIAN: keras_tuner.oracles.BayesianOptimizationOracle,
         }
-        return kinds[self.algorithm](max_trials=self.trials, **common)
+        return oracle_classes[self.algorithm](max_trials=self.trials, **arguments)
 
 
 class SearchError(SerkitError):
@@ -82,7 +82,7 @@ class SearchError(SerkitError):
 
 
 class TrialFailedError(SerkitError):
-    """A trial's settings gave no result; the message says why."""
+    """A trial gave no score with its settings; the message says why."""
 
 
 @dataclass(frozen=True)

@@ -21,23 +21,27 @@ from serkit.studies.tuning.tuner import GuardedTuner, Trials
 
 
 def trial_row(
-    trial: str, values: dict[str, Any], share: float, found: Outcome | None, failed: str = ""
+    trial: str,
+    hyperparameters: dict[str, Any],
+    fraction: float,
+    outcome: Outcome | None,
+    failure: str = "",
 ) -> dict[str, Any]:
     """Return a row of ``trials.csv``.
 
     Args:
         trial: name of the trial.
-        values: hyperparameters that the search chose, by name.
-        share: fraction of a full training run.
-        found: outcome of the trial; None if it failed.
-        failed: why the trial failed; empty if it did not.
+        hyperparameters: hyperparameters that the search chose, by name.
+        fraction: fraction of a full training run.
+        outcome: outcome of the trial; None if the trial failed.
+        failure: reason if the trial failed; otherwise empty.
     """
-    row = {"trial": trial, "share": share, "score": found.score if found else None}
-    if found:
-        row |= {f"fold {number}": score for number, score in enumerate(found.folds, 1)}
-        row |= {f"detail {name}": value for name, value in found.details.items()}
-    row |= {f"hp {name}": value for name, value in values.items()}
-    return row | {"failed": failed}
+    row = {"trial": trial, "share": fraction, "score": outcome.score if outcome else None}
+    if outcome:
+        row |= {f"fold {number}": score for number, score in enumerate(outcome.folds, 1)}
+        row |= {f"detail {name}": value for name, value in outcome.details.items()}
+    row |= {f"hp {name}": value for name, value in hyperparameters.items()}
+    return row | {"failed": failure}
 
 
 def trials_table(trials: pd.DataFrame, objective: MeanOverFolds) -> str:
@@ -48,32 +52,35 @@ def trials_table(trials: pd.DataFrame, objective: MeanOverFolds) -> str:
         objective: objective of the search.
     """
     ordered = trials.sort_values("score", ascending=objective.goal == "min", kind="stable")
-    folds = [name for name in trials.columns if name.startswith("fold ")]
-    values = [name for name in trials.columns if name.startswith("hp ")]
-    details = [name for name in trials.columns if name.startswith("detail ")]
-    names = ["trial", "score", *folds, *details, *values]
-    shared = trials["share"].nunique() > 1
-    shown = [name.split(" ", 1)[1] for name in details + values]
-    head = ["trial", objective.name, *folds, *shown]
-    rows = [
-        [_cell(row[name]) for name in names] + ([f"{row['share']:.2g}"] if shared else [])
-        for _, row in ordered[ordered["score"].notna()].iterrows()
-    ]
-    text = markdown_table([*head, *(["share"] if shared else [])], rows)
+    folds = [column for column in trials.columns if column.startswith("fold ")]
+    details = [column for column in trials.columns if column.startswith("detail ")]
+    hyperparameters = [column for column in trials.columns if column.startswith("hp ")]
+    columns = ["trial", "score", *folds, *details, *hyperparameters]
+    names_without_prefix = [column.split(" ", 1)[1] for column in details + hyperparameters]
+    header = ["trial", objective.name, *folds, *names_without_prefix]
+    scored_rows = [row for _, row in ordered[ordered["score"].notna()].iterrows()]
+    cells = [[_format_cell(row[column]) for column in columns] for row in scored_rows]
+    if trials["share"].nunique() > 1:
+        header.append("share")
+        for row_cells, row in zip(cells, scored_rows, strict=True):
+            row_cells.append(f"{row['share']:.2g}")
+    text = markdown_table(header, cells)
     failed = trials[trials["failed"] != ""]
     return text + "".join(
         f"\nTrial {row['trial']} failed: {row['failed']}.\n" for _, row in failed.iterrows()
     )
 
 
-def _cell(value: Any) -> str:
+def _format_cell(value: Any) -> str:
     if isinstance(value, float):
         return "" if pd.isna(value) else f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
     return str(value)
 
 
 BEST = "best.json"
-_BASE = "as it was"
+"""Name of the file with the best settings, in the folder of the search."""
+# Name of the baseline in tables and messages.
+_BASELINE = "as it was"
 
 
 class Search:
@@ -82,12 +89,12 @@ class Search:
     Args:
         settings: search algorithm and its settings.
         trials: runs each trial once; its objective is prepared.
-        space: function from ``hp`` to settings.
-        base: settings of the baseline, which is scored too.
+        space: function from KerasTuner's ``hp`` to settings.
+        baseline: settings of the baseline, which is scored too.
         kind: kind of the settings, as in ``best.json``.
         folder: folder for ``trials.csv``, ``trials.md`` and ``best.json``.
         say: function that gets each line of output.
-        parallel: number of trials at a time, for an engine that can run several.
+        parallel: number of trials that run at the same time.
     """
 
     def __init__(
@@ -95,7 +102,7 @@ class Search:
         settings: SearchSettings,
         trials: Trials,
         space: Callable[[Any], Any],
-        base: Any,
+        baseline: Any,
         kind: str,
         folder: Path,
         say: Callable[[str], None] = print,
@@ -104,7 +111,7 @@ class Search:
         check_range("parallel", parallel, 1)
         self._settings, self._trials, self._space = settings, trials, space
         self._objective, self._parallel = trials.objective, parallel
-        self._base, self._kind, self._folder, self._say = base, kind, folder, say
+        self._baseline, self._kind, self._folder, self._say = baseline, kind, folder, say
 
     def run(self) -> dict[str, Any]:
         """Run all trials, then write the tables and the best settings.
@@ -116,14 +123,14 @@ class Search:
             SearchError: if the search cannot continue, or no trial of a full training run has a
                 score. The search can be resumed.
         """
-        kept = self._folder / "oracle"
-        if _is_damaged(kept):
+        oracle_folder = self._folder / "oracle"
+        if _is_damaged(oracle_folder):
             # The outcomes of all trials are stored elsewhere. KerasTuner chooses the same trials
             # again, and their stored outcomes are used.
             self._say("   KerasTuner's files are damaged; the stored outcomes are used again")
-            shutil.rmtree(kept)
-        self._score_base()
-        tuner = GuardedTuner(self._settings, self._space, self._trials, kept, self._say)
+            shutil.rmtree(oracle_folder)
+        self._score_baseline()
+        tuner = GuardedTuner(self._settings, self._space, self._trials, oracle_folder, self._say)
         # KerasTuner then prints no traceback for a failed trial, which GuardedTuner reports itself.
         keras_tuner.src.config.DEBUG = False
         tuner.oracle.verbose = 0
@@ -131,73 +138,87 @@ class Search:
             self._run_trials(tuner)
         except keras_tuner.errors.FatalError as error:
             raise error.__cause__ or error from None
-        return self._results(tuner)
+        return self._write_results(tuner)
 
     def _run_trials(self, tuner: GuardedTuner) -> None:
         if self._parallel == 1:
             tuner.search()
             return
-        # Several tuners use the same oracle. Each needs an ID of its own, as workers do.
+        # Several tuners use the same oracle. Each tuner needs an ID of its own.
         tuners = [copy.copy(tuner) for _ in range(self._parallel)]
-        for number, one in enumerate(tuners):
-            one.tuner_id = f"{tuner.tuner_id}-{number}"
+        for number, tuner_copy in enumerate(tuners):
+            tuner_copy.tuner_id = f"{tuner.tuner_id}-{number}"
         # KerasTuner resumes a search only if the file of this tuner exists.
         tuner.save()
         with ThreadPoolExecutor(self._parallel) as pool:
-            running = [pool.submit(one.search) for one in tuners]
-            for one in as_completed(running):
-                if one.exception():
+            futures = [pool.submit(tuner_copy.search) for tuner_copy in tuners]
+            for future in as_completed(futures):
+                if future.exception():
                     tuner.stop()
-        for one in running:
-            one.result()
+        # Raise the exception of the first tuner that failed.
+        for future in futures:
+            future.result()
 
-    def _score_base(self) -> None:
+    def _score_baseline(self) -> None:
         try:
-            found = self._trials.get(self._base, 1.0)
+            outcome = self._trials.outcome_of(self._baseline, 1.0)
         except TrialFailedError as error:
             raise SearchError(f"the baseline gives no score: {error}") from error
-        self._say(f"   {_BASE}: {self._objective.name} {found.score:.4g}")
+        self._say(f"   {_BASELINE}: {self._objective.name} {outcome.score:.4g}")
 
-    def _results(self, tuner: GuardedTuner) -> dict[str, Any]:
-        base = self._trials.of(self._base, 1.0)
-        rows = [trial_row(_BASE, {}, 1.0, base.outcome()) | {"folder": base.place.name}]
-        trials = sorted(tuner.oracle.trials.values(), key=lambda trial: trial.trial_id)
-        for trial in trials:
-            values = trial.hyperparameters.values
-            values = {name: value for name, value in values.items() if "/" not in name}
-            try:
-                task = tuner.task(trial)
-                found, failed, folder = task.outcome(), "", task.place.name
-            except TrialFailedError as error:
-                found, failed, folder = None, str(error), ""
-            row = trial_row(trial.trial_id, values, tuner.share(trial), found, failed)
-            rows.append(row | {"folder": folder})
-        table = pd.DataFrame(rows)
+    def _write_results(self, tuner: GuardedTuner) -> dict[str, Any]:
+        table = self._table_of_trials(tuner)
         with replacing(self._folder / "trials.csv") as partial:
             table.to_csv(partial, index=False, lineterminator="\n")
         write_text(self._folder / "trials.md", trials_table(table, self._objective))
-        whole = table[(table["share"] == 1.0) & table["score"].notna()]
-        if len(whole) < 2:
+        full_runs = table[(table["share"] == 1.0) & table["score"].notna()]
+        # The first row is the baseline.
+        if len(full_runs) < 2:
             reasons = "; ".join(sorted(set(table["failed"]) - {""}))
             raise SearchError(
                 f"no trial of a full training run gave a score: {reasons or 'none ran'}"
             )
-        order = whole["score"].rank(ascending=self._objective.goal == "min", method="first")
-        return self._best(whole.loc[order.idxmin()], whole, tuner)
+        ranks = full_runs["score"].rank(ascending=self._objective.goal == "min", method="first")
+        best = self._describe_best(full_runs.loc[ranks.idxmin()], full_runs, tuner)
+        write_json(self._folder / BEST, best)
+        return best
 
-    def _best(self, row: pd.Series, whole: pd.DataFrame, tuner: GuardedTuner) -> dict[str, Any]:
-        trial = tuner.oracle.trials.get(row["trial"])
-        settings = self._space(trial.hyperparameters) if trial else self._base
-        found = {
+    def _table_of_trials(self, tuner: GuardedTuner) -> pd.DataFrame:
+        """Return the content of ``trials.csv``: the baseline, then the trials by their ID."""
+        task = self._trials.trial_of(self._baseline, 1.0)
+        rows = [trial_row(_BASELINE, {}, 1.0, task.outcome()) | {"folder": task.place.name}]
+        for trial in sorted(tuner.oracle.trials.values(), key=lambda trial: trial.trial_id):
+            # Names with a slash are KerasTuner's own values, such as "tuner/epochs".
+            values = trial.hyperparameters.values
+            hyperparameters = {name: value for name, value in values.items() if "/" not in name}
+            try:
+                task = tuner.task(trial)
+                outcome, failure, folder = task.outcome(), "", task.place.name
+            except TrialFailedError as error:
+                outcome, failure, folder = None, str(error), ""
+            fraction = tuner.fraction(trial)
+            row = trial_row(trial.trial_id, hyperparameters, fraction, outcome, failure)
+            rows.append(row | {"folder": folder})
+        return pd.DataFrame(rows)
+
+    def _describe_best(
+        self, best_row: pd.Series, full_runs: pd.DataFrame, tuner: GuardedTuner
+    ) -> dict[str, Any]:
+        """Return the content of ``best.json``."""
+        trial = tuner.oracle.trials.get(best_row["trial"])
+        settings = self._space(trial.hyperparameters) if trial else self._baseline
+        return {
             "kind": self._kind,
             "settings": plain(asdict(settings)),
-            "trial": row["trial"],
-            "score": {"name": self._objective.name, "goal": self._objective.goal},
-            "trials": len(whole) - 1,
+            "trial": best_row["trial"],
+            "score": {
+                "name": self._objective.name,
+                "goal": self._objective.goal,
+                "value": float(best_row["score"]),
+                _BASELINE: float(full_runs.iloc[0]["score"]),
+            },
+            "trials": len(full_runs) - 1,
         }
-        found["score"] |= {"value": float(row["score"]), _BASE: float(whole.iloc[0]["score"])}
-        write_json(self._folder / BEST, found)
-        return found
 
 
 def _is_damaged(folder: Path) -> bool:
@@ -205,14 +226,14 @@ def _is_damaged(folder: Path) -> bool:
 
     KerasTuner does not write files atomically. So a killed process can leave partial files.
     """
-    file = folder / "oracle.json"
-    if not file.exists():
+    oracle_file = folder / "oracle.json"
+    if not oracle_file.exists():
         return folder.exists()
     try:
-        known = set(read_json(file)["start_order"])
-        trials = {path.parent.name.removeprefix("trial_") for path in folder.glob("trial_*/*")}
-        for path in folder.glob("trial_*/trial.json"):
-            read_json(path)
+        trials_of_oracle = set(read_json(oracle_file)["start_order"])
+        for trial_file in folder.glob("trial_*/trial.json"):
+            read_json(trial_file)
     except (ValueError, KeyError):
         return True
-    return trials != known
+    files = folder.glob("trial_*/*")
+    return {file.parent.name.removeprefix("trial_") for file in files} != trials_of_oracle

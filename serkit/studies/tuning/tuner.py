@@ -19,9 +19,9 @@ from serkit.tasks.graph import Engine, TaskFactory, TaskGraph
 
 TRIALS = "trials"
 """Name of the folder of all trials, in the folder of the search."""
-# Files and folders that all trials need.
-_SHARED = ("split.json", "spectrograms", "fold-*")
-_OUTCOME = "outcome.json"
+# Files and folders in the folder of the search that all trials need.
+_INPUT_PATTERNS = ("split.json", "spectrograms", "fold-*")
+_OUTCOME_FILE = "outcome.json"
 
 
 @dataclass(frozen=True)
@@ -34,24 +34,24 @@ class Trial:
     Attributes:
         objective: objective of the search.
         settings: settings of the trial, a dataclass.
-        share: fraction of a full training run, above 0 and at most 1.
+        fraction: fraction of a full training run, above 0 and at most 1.
         folder: folder of all trials.
     """
 
     objective: MeanOverFolds
     settings: Any
-    share: float
+    fraction: float
     folder: Path
 
     needs: tuple[Path, ...] = ()
     failure: None = None
-    """Always None: for settings without a score, the outcome holds the reason."""
+    """Always None. If the trial gave no score, its outcome file holds the reason."""
 
     @property
     def place(self) -> Path:
         """Folder of this task."""
         settings = plain(asdict(self.settings))
-        return self.folder / content_key(settings=settings, share=self.share)
+        return self.folder / content_key(settings=settings, share=self.fraction)
 
     @property
     def title(self) -> str:
@@ -60,7 +60,7 @@ class Trial:
 
     @property
     def is_done(self) -> bool:
-        return (self.place / _OUTCOME).exists()
+        return (self.place / _OUTCOME_FILE).exists()
 
     def run(self, verbose: int) -> None:
         """Score the settings, and store the score or the reason for a failure.
@@ -69,11 +69,12 @@ class Trial:
         an exception other than a TrialFailedError nothing is stored.
         """
         try:
-            found = asdict(self.objective.score(self.settings, self.share, self.place, verbose))
+            outcome = self.objective.score(self.settings, self.fraction, self.place, verbose)
+            result = asdict(outcome)
         except TrialFailedError as error:
-            found = {"failed": str(error)}
-        given = {"settings": plain(asdict(self.settings)), "share": self.share}
-        write_json(self.place / _OUTCOME, {**given, **found})
+            result = {"failed": str(error)}
+        inputs = {"settings": plain(asdict(self.settings)), "share": self.fraction}
+        write_json(self.place / _OUTCOME_FILE, {**inputs, **result})
 
     def outcome(self) -> Outcome | None:
         """Return the stored outcome, or None if the trial was not run.
@@ -83,19 +84,19 @@ class Trial:
         """
         if not self.is_done:
             return None
-        found = read_json(self.place / _OUTCOME)
-        if "failed" in found:
-            raise TrialFailedError(found["failed"])
-        return Outcome(found["score"], tuple(found["folds"]), found["details"])
+        content = read_json(self.place / _OUTCOME_FILE)
+        if "failed" in content:
+            raise TrialFailedError(content["failed"])
+        return Outcome(content["score"], tuple(content["folds"]), content["details"])
 
 
 class Trials:
-    """Run each trial of a search once.
+    """Runs each trial of a search once, and reads its outcome afterwards.
 
     Args:
         objective: objective of the search.
-        make: function from the folder of the search to the same objective, called in other
-            processes. It is pickled.
+        make_objective: function from the folder of the search to the same objective. Other
+            processes call this function, so it must be possible to pickle it.
         folder: folder of the search.
         engine: scheduler that runs the trials.
     """
@@ -103,30 +104,37 @@ class Trials:
     def __init__(
         self,
         objective: MeanOverFolds,
-        make: Callable[[Path], MeanOverFolds],
+        make_objective: Callable[[Path], MeanOverFolds],
         folder: Path,
         engine: Engine,
     ) -> None:
         self.objective = objective
-        self._make, self._folder, self._engine = make, folder, engine
+        self._make_objective, self._folder, self._engine = make_objective, folder, engine
 
-    def of(self, settings: Any, share: float) -> Trial:
-        """Return the trial of some settings, without running it."""
-        return Trial(self.objective, settings, share, self._folder / TRIALS)
+    def trial_of(self, settings: Any, fraction: float) -> Trial:
+        """Return the trial of some settings, without running it.
 
-    def get(self, settings: Any, share: float) -> Outcome:
+        Args:
+            settings: settings of the trial, a dataclass.
+            fraction: fraction of a full training run, above 0 and at most 1.
+        """
+        return Trial(self.objective, settings, fraction, self._folder / TRIALS)
+
+    def outcome_of(self, settings: Any, fraction: float) -> Outcome:
         """Return the outcome of a trial; run the trial if no outcome is stored.
+
+        Arguments are as for :meth:`trial_of`.
 
         Raises:
             TrialFailedError: if the trial failed.
         """
-        trial = self.of(settings, share)
-        shared = [path.name for pattern in _SHARED for path in self._folder.glob(pattern)]
+        trial = self.trial_of(settings, fraction)
+        inputs = [path.name for pattern in _INPUT_PATTERNS for path in self._folder.glob(pattern)]
         task_factory = TaskFactory(
-            functools.partial(_reopened, self._make, settings, share),
+            functools.partial(_recreate_trial, self._make_objective, settings, fraction),
             out=self._folder,
             cache=self._folder,
-            inputs=tuple(("cache", name) for name in sorted(shared)),
+            inputs=tuple(("cache", name) for name in sorted(inputs)),
         )
         self._engine.run(TaskGraph([("trial", trial)]), task_factory, lambda line: None, 0)
         outcome = trial.outcome()
@@ -134,27 +142,29 @@ class Trials:
         return outcome
 
 
-def _reopened(
-    make: Callable[[Path], MeanOverFolds],
+def _recreate_trial(
+    make_objective: Callable[[Path], MeanOverFolds],
     settings: Any,
-    share: float,
+    fraction: float,
     out: Path,
     cache: Path,
     name: str,
 ) -> Trial:
-    # Cached, so that a process opens the recordings only once.
-    known = (repr(make), cache)
-    if known not in _OPENED:
-        _OPENED.clear()
-        _OPENED[known] = make(cache)
-    return Trial(_OPENED[known], settings, share, cache / TRIALS)
+    """Return a trial in another process; arguments as for :attr:`TaskFactory.reopen`."""
+    key = (repr(make_objective), cache)
+    if key not in _last_objective:
+        _last_objective.clear()
+        _last_objective[key] = make_objective(cache)
+    return Trial(_last_objective[key], settings, fraction, cache / TRIALS)
 
 
-_OPENED: dict[tuple[str, Path], MeanOverFolds] = {}
+# The objective that this process made last. A process opens the recordings of a search only once.
+_last_objective: dict[tuple[str, Path], MeanOverFolds] = {}
 
 
-_IN_A_ROW = 3
-_SHARE = "tuner/epochs"
+_MAX_FAILURES_IN_A_ROW = 3
+# KerasTuner's name for the length of a trial's training run, if the search is by Hyperband.
+_LENGTH = "tuner/epochs"
 # Seconds between requests for a trial. KerasTuner repeats a request at once if no trial is ready.
 _PAUSE = 0.05
 
@@ -168,7 +178,7 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
 
     Args:
         settings: search algorithm and its settings.
-        space: function from ``hp`` to settings.
+        space: function from KerasTuner's ``hp`` to settings.
         trials: runs each trial once.
         folder: folder for KerasTuner's own files.
         say: function that gets each line of output.
@@ -185,7 +195,8 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
         folder: Path,
         say: Callable[[str], None],
     ) -> None:
-        self._settings, self._space, self._trials, self._say = settings, space, trials, say
+        self._search_settings, self._space = settings, space
+        self._trials, self._say = trials, say
         objective = trials.objective
         self._failures: list[str] = []
         self._stopped = threading.Event()
@@ -198,9 +209,10 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
 
     def run_trial(self, trial: Any) -> dict[str, float]:
         """Return the score of a trial by name; run the trial if no outcome is stored."""
-        began = time.monotonic()
+        start = time.monotonic()
         try:
-            found = self._trials.get(self._valid(trial), self.share(trial))
+            settings = self._settings_of(trial)
+            outcome = self._trials.outcome_of(settings, self.fraction(trial))
         except TrialFailedError as error:
             self._failures.append(str(error))
             self._say(f"   trial {trial.trial_id} failed: {error}")
@@ -209,13 +221,13 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
             # Otherwise KerasTuner would mark the trial as invalid and continue.
             raise keras_tuner.errors.FatalRuntimeError(str(error)) from error
         self._failures.clear()
-        seconds = time.monotonic() - began
+        seconds = time.monotonic() - start
         name = self._trials.objective.name
-        self._say(f"   trial {trial.trial_id}: {name} {found.score:.4g}   ({seconds:.0f} s)")
-        return {name: found.score}
+        self._say(f"   trial {trial.trial_id}: {name} {outcome.score:.4g}   ({seconds:.0f} s)")
+        return {name: outcome.score}
 
     def pre_create_trial(self) -> None:
-        """Wait a moment before a trial is requested.
+        """Wait a moment. KerasTuner calls this method before it requests a trial.
 
         Raises:
             SearchError: if :meth:`stop` was called.
@@ -235,7 +247,7 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
             SearchError: if three trials in a row failed.
         """
         super().on_trial_end(trial)
-        if len(self._failures) >= _IN_A_ROW:
+        if len(self._failures) >= _MAX_FAILURES_IN_A_ROW:
             raise SearchError(
                 f"{len(self._failures)} trials in a row failed. The last one: {self._failures[-1]}"
             )
@@ -246,14 +258,14 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
         Raises:
             TrialFailedError: if the trial's values are not valid settings.
         """
-        return self._trials.of(self._valid(trial), self.share(trial))
+        return self._trials.trial_of(self._settings_of(trial), self.fraction(trial))
 
-    def share(self, trial: Any) -> float:
+    def fraction(self, trial: Any) -> float:
         """Return the fraction of a full training run that a trial of KerasTuner gets."""
         values = trial.hyperparameters.values
-        return values[_SHARE] / self._settings.longest if _SHARE in values else 1.0
+        return values[_LENGTH] / self._search_settings.length_ratio if _LENGTH in values else 1.0
 
-    def _valid(self, trial: Any) -> Any:
+    def _settings_of(self, trial: Any) -> Any:
         try:
             return self._space(trial.hyperparameters)
         except InputError as error:

@@ -28,18 +28,19 @@ from serkit.studies.tuning.tuner import Trials
 from serkit.tasks.graph import Engine, LocalEngine
 
 Space = Callable[[Any, Any], Any]
+# For each kind of settings: search space, class of the objective, class of the data settings.
 _KINDS: dict[str, tuple[Space, type[MeanOverFolds], type]] = {
     "classifier": (compact_space, ClassifierObjective, ClassifierSearch),
     "bayesian": (bayesian_space, BayesianObjective, ClassifierSearch),
     "dcgan": (dcgan_space, GanObjective, GanSearch),
     "wgan-gp": (wgan_gp_space, GanObjective, GanSearch),
 }
-SPACES = {kind: space for kind, (space, *_) in _KINDS.items()}
+SPACES = {kind: space for kind, (space, _, _) in _KINDS.items()}
 """Search spaces by kind: functions from ``hp`` and the settings of the baseline to settings."""
 
 
 def make_objective(kind: str, search: ClassifierSearch | GanSearch, folder: Path) -> MeanOverFolds:
-    """Return the objective for settings of a kind; TensorFlow operations are deterministic then.
+    """Return the objective for settings of a kind, and make TensorFlow's operations deterministic.
 
     Every process that runs trials calls this function.
 
@@ -51,12 +52,14 @@ def make_objective(kind: str, search: ClassifierSearch | GanSearch, folder: Path
     Raises:
         InputError: if ``search`` is for another kind.
     """
-    _, objective, wanted = _KINDS[kind]
-    if not isinstance(search, wanted) or getattr(search, "kind", kind) != kind:
-        raise InputError(f"`search` must be a {wanted.__name__} for {kind}. Received: {search!r}.")
+    _, objective_class, search_class = _KINDS[kind]
+    if not isinstance(search, search_class) or getattr(search, "kind", kind) != kind:
+        raise InputError(
+            f"`search` must be a {search_class.__name__} for {kind}. Received: {search!r}."
+        )
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(derive_seed(search.seed, "global"))
-    return objective(search, folder)
+    return objective_class(search, folder)
 
 
 def tune(
@@ -77,7 +80,7 @@ def tune(
         out: run folder for ``best.json``, ``trials.csv`` and ``trials.md``.
         progress: reports progress to the user.
         engine: scheduler that runs the trials; default: in this process.
-        parallel: number of trials at a time, for an engine that can run several.
+        parallel: number of trials that run at the same time; must be 1 with the local engine.
 
     Returns:
         The content of ``best.json``, see :class:`serkit.studies.tuning.search.Search`.
@@ -95,12 +98,12 @@ def tune(
             f"`parallel` must be 1 with the local engine. Received: {parallel}. Use --engine ray."
         )
     trials = Trials(objective, functools.partial(make_objective, kind, search), out, engine)
-    base = objective.base
-    made = Search(
+    baseline = objective.baseline
+    hyperparameter_search = Search(
         settings,
         trials,
-        space=lambda hp: SPACES[kind](hp, base),
-        base=base,
+        space=lambda hp: SPACES[kind](hp, baseline),
+        baseline=baseline,
         kind=kind,
         folder=out,
         say=progress.say,
@@ -114,4 +117,4 @@ def tune(
     with RunFolder(out, wanted) as run:
         objective.prepare()
         run.begin_work()
-        return made.run()
+        return hyperparameter_search.run()

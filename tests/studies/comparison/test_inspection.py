@@ -63,8 +63,8 @@ def test_sets_are_told_apart(comparison, tmp_path):
 def test_the_listener_has_heard_training_speakers_alone(comparison, tmp_path):
     (fold,) = comparison.folds
     listener = Listener(fold, tmp_path / "listener", FIT)
-    assert listener.whole.speakers() <= fold.split.speakers.train
-    assert len(listener.whole) == len(fold.split.train) + len(fold.split.left_out)
-    listener.whole = fold.split.test
+    assert listener.full_training_partition.speakers() <= fold.split.speakers.train
+    assert len(listener.full_training_partition) == len(fold.split.train) + len(fold.split.left_out)
+    listener.full_training_partition = fold.split.test
     with pytest.raises(LeakError):
         _ = listener.model

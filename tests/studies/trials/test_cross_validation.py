@@ -39,12 +39,12 @@ def test_from_the_command_line_to_the_tables(synthetic_root, synthetic_corpus, t
     with cross_validation(options("--seeds", "0"), SPEC) as trial:
         for fold in trial:
             model, _, found = _run(fold, len(trial.classes))
-            split = fold.parts.split
+            split = fold.partitions.split
             assert set(found["speaker"]) == split.test.speakers()
             assert not split.test.speakers() & split.train.speakers()
             logits = found[[f"logit_{label}" for label in trial.classes]].to_numpy()
             # In batches of the same size: in others, sums may be added in another order.
-            again = model.predict(fold.parts.of(split.test), batch_size=64, verbose=0)
+            again = model.predict(fold.partitions.of(split.test), batch_size=64, verbose=0)
             np.testing.assert_allclose(logits, again)
             predicted = [trial.classes[number] for number in logits.argmax(axis=1)]
             assert predicted == list(found["predicted"])
@@ -85,12 +85,12 @@ def test_other_speeds_are_used_for_training_only(trial, monkeypatch):
     monkeypatch.setattr(module, "fit_classifier", instead)
     fold = next(iter(trial))
     _, _, found = _run(fold, len(trial.classes))
-    split = fold.parts.split
+    split = fold.partitions.split
     assert len(seen["train"]) == 2 * len(split.train)
     assert len(seen["validation"]) == len(split.validation)
     assert len(found) == len(split.test)
     plain, faster = np.split(seen["train"].spectrograms[:], 2)
-    np.testing.assert_array_equal(plain, fold.parts.of(split.train))
+    np.testing.assert_array_equal(plain, fold.partitions.of(split.train))
     assert not np.array_equal(plain, faster)
     # Faster is shorter: more of it is silence.
     assert (faster == -1).mean() > (plain == -1).mean()
@@ -111,10 +111,10 @@ def test_live_training_is_on_waveforms_of_training_speakers(synthetic_root, tmp_
         fold = next(iter(trial))
         fold.fit(None, SETTINGS)
     (train,) = seen
-    assert len(train) == len(fold.parts.split.train)
+    assert len(train) == len(fold.partitions.split.train)
     expected = WaveAugmentation(speed=(0.8, 1.0), snr_db=(10.0, 30.0))
     assert train.spectrograms.augmentation == expected
-    assert train.speakers == fold.parts.split.train.speakers()
+    assert train.speakers == fold.partitions.split.train.speakers()
 
 
 def test_fixed_speeds_beside_live_training_are_refused(synthetic_root, tmp_path):
@@ -127,7 +127,7 @@ def test_weights_trained_on_a_held_out_speaker_are_refused(trial, tmp_path, monk
     from serkit.studies import cross_validation as module
 
     fold = next(iter(trial))
-    split = fold.parts.split
+    split = fold.partitions.split
     file = tmp_path / "vgg.weights.h5"
     model = compact(len(trial.classes), SPEC.shape, SMALL, fold.network_seed)
     held_out = min(split.test.speakers())

@@ -41,9 +41,9 @@ def test_the_test_partition_at_wrong_speeds_and_other_corpora(synthetic_root, tm
     trial = CrossValidation([synthetic_root / "RAVDESS"], "emotion", SPEC, tmp_path, [0], 3)
     fold = next(iter(trial))
     found = all_ood_sounds(fold, SPEC, [synthetic_root / "SAVEE"], tmp_path)
-    test = fold.parts.split.test
+    test = fold.partitions.split.test
     assert len(found["fast"]) == len(found["slow"]) == len(test)
-    plain = fold.parts.of(test)
+    plain = fold.partitions.of(test)
     silent = [(spectrograms == -1).mean() for spectrograms in (found["fast"], plain, found["slow"])]
     assert silent[0] > silent[1] > silent[2]
     assert len(found["other corpus"]) > 0

@@ -24,7 +24,7 @@ def trial(synthetic_root, folder) -> RareClasses:
 
 
 def test_the_class_is_rare_in_training_and_whole_elsewhere(trial):
-    train, split = trial.parts.split.train, trial.parts.split
+    train, split = trial.partitions.split.train, trial.partitions.split
     assert train.counts("gender_emotion")[LABEL] == len(trial.real[LABEL]) == 9
     others = [part.counts("gender_emotion")[LABEL] for part in (split.validation, split.test)]
     assert len(trial.held_out[LABEL]) == sum(others) == 7
@@ -33,7 +33,8 @@ def test_the_class_is_rare_in_training_and_whole_elsewhere(trial):
 
 
 def test_held_out_speakers_are_not_used_for_fitting(trial):
-    assert trial.real[LABEL].speakers <= trial.training.speakers == trial.parts.split.speakers.train
+    training_speakers = trial.partitions.split.speakers.train
+    assert trial.real[LABEL].speakers <= trial.training.speakers == training_speakers
     assert trial.sample_filter.clips[LABEL] == 9
 
 
@@ -74,14 +75,14 @@ def test_samples_replace_the_clips_of_a_class(trial, monkeypatch):
         seen.update(train=train, validation=validation)
 
     monkeypatch.setattr("serkit.augmentation.reference_classifier.fit_classifier", fit)
-    number = trial.parts.classes.index(LABEL)
+    number = trial.partitions.classes.index(LABEL)
     scores = trial.accuracy_score("noise", {LABEL: trial.real[LABEL].spectrograms[:5]})
     counts, before = (np.bincount(e.labels) for e in (seen["train"], trial.training))
     before[number] = 5
     np.testing.assert_array_equal(counts, before)
-    test = trial.parts.split.test
+    test = trial.partitions.split.test
     assert np.sum(scores.confusion) == len(test)
-    assert seen["validation"].speakers == trial.parts.split.speakers.validation
+    assert seen["validation"].speakers == trial.partitions.split.speakers.validation
 
 
 def test_copies_are_nearest_to_training_clips(trial):
@@ -91,7 +92,7 @@ def test_copies_are_nearest_to_training_clips(trial):
     rows = {row["set"]: row for row in trial.nearest(LABEL, sets)}
     others = ["unseen, same speakers", "unseen, other speakers"]
     assert list(rows) == ["real", *others, "copies", "brighter"]
-    assert rows["unseen, same speakers"]["count"] == len(trial.parts.split.left_out)
+    assert rows["unseen, same speakers"]["count"] == len(trial.partitions.split.left_out)
     assert rows["unseen, other speakers"]["count"] == 7
     assert [rows["copies"][name] for name in ("least", "lowest", "median")] == [0.0] * 3
     assert rows["brighter"]["median"] == pytest.approx(0.28, rel=1e-3)

@@ -23,7 +23,7 @@ def _evaluate(fold, classes):
     study = UncertaintyStudy(fold, ood_sounds(SPEC, 3), samples=4)
     twin = study.train("twin", lambda seed: lenet5(classes, SPEC.shape, seed=seed), SETTINGS)
     bayesian = study.train_bayesian("bayesian", twin, [0.2, 0.9], RECIPE)
-    speakers = fold.parts.split.speakers
+    speakers = fold.partitions.split.speakers
     one, drawn = Ensemble([twin]), SampledNetwork(bayesian)
     study.evaluate("twin", scale_temperature(one, fold.validation, speakers), [twin])
     study.evaluate("bayesian", drawn, [bayesian], "twin")
@@ -50,8 +50,8 @@ def test_from_the_command_line_to_the_tables(synthetic_root, tmp_path, capsys):
         fold = next(iter(trial))
         found = _evaluate(fold, len(trial.classes))
         known = found[found["kind"] == "known"]
-        assert set(known["speaker"]) == fold.parts.split.test.speakers()
-        assert len(known) == 2 * len(fold.parts.split.test)
+        assert set(known["speaker"]) == fold.partitions.split.test.speakers()
+        assert len(known) == 2 * len(fold.partitions.split.test)
         probabilities = found[[f"p_{label}" for label in trial.classes]]
         assert probabilities.sum(axis=1).to_numpy() == pytest.approx(1)
         epistemic = found.groupby("method")["epistemic"].max()

@@ -42,7 +42,7 @@ def test_a_trial_gets_a_fraction_of_the_epochs_and_its_own_settings(
     search = ClassifierSearch((str(synthetic_root),), epochs=8, steps_per_epoch=2, spec=SPEC)
     objective = ClassifierObjective(search, tmp_path)
     assert len(objective.folds) == 3
-    settings = replace(objective.base, fit=replace(objective.base.fit, learning_rate=0.25))
+    settings = replace(objective.baseline, fit=replace(objective.baseline.fit, learning_rate=0.25))
     with pytest.raises(TrialFailedError):
         objective.score(settings, 0.25, tmp_path / "a")
     ((_, found),) = never_fitted
@@ -58,21 +58,21 @@ def test_bayesian_trials_start_from_the_same_trained_network(
     )
     objective = BayesianObjective(search, tmp_path)
     # One fold is enough to see.
-    folds = search.parts(tmp_path)[:1]
-    objective.folds = [objective._fold(folds[0], 0)]
-    found = objective.score(objective.base, 1.0, tmp_path / "a")
+    folds = search.make_folds(tmp_path)[:1]
+    objective.folds = [objective._add_twin(folds[0], 0)]
+    found = objective.score(objective.baseline, 1.0, tmp_path / "a")
     assert found.score > 0
     assert set(found.details) == {"uar", "ece"}
     (twin,) = tmp_path.glob("fold-*/twin.keras")
     made = twin.stat().st_mtime_ns
     seen = request.getfixturevalue("never_fitted")
-    objective.folds = [objective._fold(folds[0], 0)]
+    objective.folds = [objective._add_twin(folds[0], 0)]
     assert twin.stat().st_mtime_ns == made
     with pytest.raises(TrialFailedError):
-        objective.score(replace(objective.base, delta=0.05), 1.0, tmp_path / "b")
+        objective.score(replace(objective.baseline, delta=0.05), 1.0, tmp_path / "b")
     ((model, _),) = seen
     fold = objective.folds[0]
-    for delta, same in ((0.05, True), (objective.base.delta, False)):
+    for delta, same in ((0.05, True), (objective.baseline.delta, False)):
         expected = from_deterministic(
             fold.twin, delta, layers=last_block(fold.twin), seed=fold.seed
         )

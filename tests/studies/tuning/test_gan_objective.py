@@ -27,7 +27,7 @@ def objective(synthetic_root, tmp_path_factory):
 
 def test_each_training_speaker_is_held_out_once(objective):
     held_out = [
-        fold.parts.split.speakers.validation | fold.parts.split.speakers.test
+        fold.partitions.split.speakers.validation | fold.partitions.split.speakers.test
         for fold in objective.folds
     ]
     assert len(held_out) == 2
@@ -41,7 +41,7 @@ def test_a_gan_is_scored_on_held_out_speakers(objective, tmp_path, monkeypatch, 
     # One fold is enough to see.
     monkeypatch.setitem(objective.__dict__, "folds", objective.folds[:1])
     objective.prepare()
-    found = objective.score(objective.base, 1.0, tmp_path)
+    found = objective.score(objective.baseline, 1.0, tmp_path)
     assert set(found.details) == {"kid_error", "copies", "refused"}
     # The checkpoint of a finished training run is removed.
     assert not list(tmp_path.rglob("state.npz"))
@@ -53,7 +53,7 @@ def test_a_gan_is_scored_on_held_out_speakers(objective, tmp_path, monkeypatch, 
         seen.append(gan.settings)
         raise DivergedError("a loss is nan")
 
-    wild = replace(objective.base, generator_rate=1.0, penalty=1e30)
+    wild = replace(objective.baseline, generator_rate=1.0, penalty=1e30)
     with monkeypatch.context() as instead:
         instead.setattr("serkit.studies.tuning.gan_objective.fit_gan", diverge)
         with pytest.raises(TrialFailedError, match="fold 1: a loss is nan"):
@@ -65,10 +65,10 @@ def test_a_gan_is_scored_on_held_out_speakers(objective, tmp_path, monkeypatch, 
         "serkit.augmentation.reference_classifier.fit_classifier",
         lambda model, train, *_, **__: counts.append(np.bincount(train.labels)),
     )
-    rows = objective.check({"base": tmp_path})
+    rows = objective.score_classifiers({"base": tmp_path})
     assert [row["set"] for row in rows] == ["real clips", "base"]
     assert all(0 <= row["uar"] <= 1 for row in rows)
-    own = objective.folds[0].parts.classes.index(LABEL)
+    own = objective.folds[0].partitions.classes.index(LABEL)
     assert counts[1][own] == min(8, counts[0][own])
     assert np.delete(counts[1], own).tolist() == np.delete(counts[0], own).tolist()
 
@@ -88,6 +88,6 @@ def test_invalid_settings_are_refused(changes):
 
 
 def test_the_baseline_has_the_settings_of_a_comparison(tmp_path):
-    base = GanObjective(GanSearch(("x",), width=0.5), tmp_path).base
-    assert base == replace(KINDS["wgan-gp"].rare_settings, width=0.5)
+    base = GanObjective(GanSearch(("x",), width=0.5), tmp_path).baseline
+    assert base == replace(KINDS["wgan-gp"].of_rare, width=0.5)
     assert np.isclose(base.width, 0.5)

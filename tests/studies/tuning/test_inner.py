@@ -6,7 +6,7 @@ from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.datasets.protocols import hold_out
 from serkit.errors import DivergedError, InputError
 from serkit.files import read_json
-from serkit.studies.tuning.inner import MeanOverFolds, inner_parts
+from serkit.studies.tuning.inner import MeanOverFolds, inner_folds
 from serkit.studies.tuning.records import TrialFailedError
 
 SPEC = SpectrogramSpec(frames=32, bins=16)
@@ -19,7 +19,7 @@ def folder(tmp_path_factory):
 
 
 def test_each_training_speaker_is_tested_in_one_fold(synthetic_root, synthetic_corpus, folder):
-    folds = inner_parts([synthetic_root], "emotion", SPEC, 3, 0, folder)
+    folds = inner_folds([synthetic_root], "emotion", SPEC, 3, 0, folder)
     outer = hold_out(synthetic_corpus, "emotion", 0)
     tested = [speaker for parts in folds for speaker in parts.split.test.speakers()]
     assert sorted(tested) == sorted(outer.speakers.train)
@@ -32,28 +32,28 @@ def test_each_training_speaker_is_tested_in_one_fold(synthetic_root, synthetic_c
 
 def test_folds_with_live_spectrograms(synthetic_root, folder):
     live = WaveAugmentation(shift=0.1)
-    for parts in inner_parts([synthetic_root], "emotion", SPEC, 3, 0, folder, live=live):
+    for parts in inner_folds([synthetic_root], "emotion", SPEC, 3, 0, folder, live=live):
         assert parts.to_fit(parts.split.train).spectrograms.augmentation == live
 
 
 def test_too_few_training_speakers_are_counted_and_named(synthetic_root, folder):
     with pytest.raises(InputError, match=r"`folds` .* 14.*ravdess-.* 23 .* 15\.") as found:
-        inner_parts([synthetic_root], "emotion", SPEC, 15, 0, folder)
+        inner_folds([synthetic_root], "emotion", SPEC, 15, 0, folder)
     assert str(found.value).count("-") >= 14
 
 
 class _Three(MeanOverFolds):
     name, goal = "x", "max"
-    base, folds = None, (1.0, 2.0, 6.0)
+    baseline, folds = None, (1.0, 2.0, 6.0)
 
     def __init__(self, fails=None):
         self.asked, self.fails = [], fails
 
-    def measured(self, fold, settings, share, folder, verbose):
+    def measure_fold(self, fold, settings, fraction, folder, verbose):
         self.asked.append(fold)
         if fold == self.fails:
             raise DivergedError("step 3: loss is nan")
-        return {"score": fold * share, "other": settings}
+        return {"score": fold * fraction, "other": settings}
 
 
 def test_a_score_is_the_mean_over_folds(tmp_path):

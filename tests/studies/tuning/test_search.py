@@ -88,11 +88,11 @@ class _Breaks:
     def __init__(self, objective, error, at):
         self._objective, self._error, self._at, self.calls = objective, error, at, 0
 
-    def score(self, settings, share, place, verbose=0):
+    def score(self, settings, fraction, folder, verbose=0):
         self.calls += 1
         if self.calls == self._at:
             raise self._error
-        return self._objective.score(settings, share, place)
+        return self._objective.score(settings, fraction, folder)
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("a mistake")])
@@ -122,7 +122,7 @@ def test_a_full_disk_is_an_error_and_the_search_can_be_resumed(toy, small_disk, 
 class _Fails:
     name, goal = "distance", "min"
 
-    def score(self, settings, share, place, verbose=0):
+    def score(self, settings, fraction, folder, verbose=0):
         if settings.rate == 1.0:
             return Outcome(1.0, (1.0,))
         raise TrialFailedError("no luck")
@@ -166,7 +166,7 @@ def test_without_a_score_there_is_no_best_trial(toy, tmp_path):
 
 def test_a_baseline_without_a_score_is_refused(toy, tmp_path):
     class Never(_Fails):
-        def score(self, settings, share, place, verbose=0):
+        def score(self, settings, fraction, folder, verbose=0):
             raise TrialFailedError("no luck")
 
     with pytest.raises(SearchError, match=r"baseline .*no luck"):

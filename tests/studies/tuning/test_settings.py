@@ -20,7 +20,7 @@ def test_seed_0_is_not_replaced_by_a_random_seed():
 def test_rounds_and_factor_of_hyperband():
     settings = SearchSettings("hyperband", rounds=3, factor=2)
     oracle = settings.oracle("x", "min")
-    assert settings.longest == oracle.max_epochs == 4
+    assert settings.length_ratio == oracle.max_epochs == 4
 
 
 @pytest.mark.parametrize(

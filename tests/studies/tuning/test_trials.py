@@ -13,20 +13,20 @@ def objective(toy, tmp_path):
 
 def test_a_trial_is_run_once(toy, objective, tmp_path):
     trials = toy.trials_of(tmp_path, objective)
-    assert trials.of(toy.Toy(5.0, "b"), 1.0).outcome() is None
-    first = trials.get(toy.Toy(5.0, "b"), 1.0)
+    assert trials.trial_of(toy.Toy(5.0, "b"), 1.0).outcome() is None
+    first = trials.outcome_of(toy.Toy(5.0, "b"), 1.0)
     assert first == Outcome(2.0, (1.5, 2.5), {"extra": 1.0})
-    assert trials.get(toy.Toy(5.0, "b"), 1.0) == first
-    assert toy.trials_of(tmp_path, objective).of(toy.Toy(5.0, "b"), 1.0).outcome() == first
+    assert trials.outcome_of(toy.Toy(5.0, "b"), 1.0) == first
+    assert toy.trials_of(tmp_path, objective).trial_of(toy.Toy(5.0, "b"), 1.0).outcome() == first
     assert objective.log("began") == ["5.0000"]
-    assert trials.get(toy.Toy(5.0, "b"), 0.5).details == {"extra": 0.5}
+    assert trials.outcome_of(toy.Toy(5.0, "b"), 0.5).details == {"extra": 0.5}
     assert len(objective.log("began")) == 2
 
 
 def test_other_settings_and_fractions_are_other_trials(toy, objective, tmp_path):
     trials = toy.trials_of(tmp_path, objective)
     given = [(toy.Toy(), 1.0), (toy.Toy(2.0), 1.0), (toy.Toy(), 0.5), (toy.Toy(kind="b"), 1.0)]
-    places = {trials.of(*each).place for each in given}
+    places = {trials.trial_of(*each).place for each in given}
     assert len(places) == 4
     assert {len(place.name) for place in places} == {16}
 
@@ -35,7 +35,7 @@ def test_other_settings_and_fractions_are_other_trials(toy, objective, tmp_path)
 def test_a_trial_that_failed_fails_again_without_being_run(toy, objective, tmp_path, score):
     asked = []
 
-    def fail(settings, share, place, verbose=0):
+    def fail(settings, fraction, folder, verbose=0):
         asked.append(settings)
         if score is None:
             raise TrialFailedError("no luck")
@@ -45,21 +45,21 @@ def test_a_trial_that_failed_fails_again_without_being_run(toy, objective, tmp_p
     problem = "no luck" if score is None else f"Received: {score}"
     for _ in range(2):
         with pytest.raises(TrialFailedError, match=problem):
-            toy.trials_of(tmp_path, objective).get(toy.Toy(), 1.0)
+            toy.trials_of(tmp_path, objective).outcome_of(toy.Toy(), 1.0)
     assert len(asked) == 1
-    place = toy.trials_of(tmp_path, objective).of(toy.Toy(), 1.0).place
+    place = toy.trials_of(tmp_path, objective).trial_of(toy.Toy(), 1.0).place
     assert problem in read_json(place / "outcome.json")["failed"]
 
 
 def test_after_another_error_no_outcome_is_stored(toy, objective, tmp_path):
-    def full(settings, share, place, verbose=0):
+    def full(settings, fraction, folder, verbose=0):
         raise OSError("no space left")
 
     objective.score = full
     trials = toy.trials_of(tmp_path, objective)
     with pytest.raises(OSError, match="no space"):
-        trials.get(toy.Toy(), 1.0)
-    assert not trials.of(toy.Toy(), 1.0).is_done
+        trials.outcome_of(toy.Toy(), 1.0)
+    assert not trials.trial_of(toy.Toy(), 1.0).is_done
 
 
 @pytest.mark.slow

@@ -61,7 +61,7 @@ def test_invalid_settings_fail_the_trial(tuner):
 
 
 def test_another_error_is_fatal(tuner):
-    def full(settings, share, place, verbose=0):
+    def full(settings, fraction, folder, verbose=0):
         raise OSError(28, "No space left on device")
 
     tuner._trials.objective.score = full
@@ -72,5 +72,5 @@ def test_another_error_is_fatal(tuner):
 
 def test_hyperband_gives_a_trial_a_fraction_of_a_training_run(tuner_of):
     tuner = tuner_of(algorithm="hyperband", rounds=3, factor=3)
-    assert tuner.share(_trial(tuner, 5.0)) == 1.0
-    assert tuner.share(_trial(tuner, 5.0, **{"tuner/epochs": 3})) == pytest.approx(1 / 3)
+    assert tuner.fraction(_trial(tuner, 5.0)) == 1.0
+    assert tuner.fraction(_trial(tuner, 5.0, **{"tuner/epochs": 3})) == pytest.approx(1 / 3)

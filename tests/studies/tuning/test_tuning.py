@@ -10,7 +10,7 @@ from serkit.files import read_json
 from serkit.studies.tuning import classifier_objective
 from serkit.studies.tuning.classifier_objective import ClassifierObjective, ClassifierSearch
 from serkit.studies.tuning.gan_objective import GanSearch
-from serkit.studies.tuning.inner import inner_parts
+from serkit.studies.tuning.inner import inner_folds
 from serkit.studies.tuning.records import SearchSettings, TrialFailedError
 from serkit.studies.tuning.tuning import SPACES, make_objective, tune
 
@@ -21,8 +21,8 @@ def test_every_kind_has_a_baseline_of_its_own_type(tmp_path, kind):
     search = GanSearch(("x",), kind=kind) if is_gan else ClassifierSearch(("x",))
     objective = make_objective(kind, search, tmp_path)
     hp = keras_tuner.HyperParameters()
-    found = SPACES[kind](hp, objective.base)
-    assert type(found) is type(objective.base)
+    found = SPACES[kind](hp, objective.baseline)
+    assert type(found) is type(objective.baseline)
     assert len(hp.space) >= 4
 
 
@@ -39,7 +39,7 @@ def test_a_search_of_another_kind_is_refused(tmp_path, kind, search):
 def test_a_search_for_a_classifier(synthetic_root, tmp_path, monkeypatch):
     # One fold is enough to see.
     monkeypatch.setattr(
-        classifier_objective, "inner_parts", lambda *a, **b: inner_parts(*a, **b)[:1]
+        classifier_objective, "inner_folds", lambda *a, **b: inner_folds(*a, **b)[:1]
     )
     search = ClassifierSearch(
         (str(synthetic_root),),
@@ -64,7 +64,7 @@ def test_a_search_for_a_classifier(synthetic_root, tmp_path, monkeypatch):
         tune("classifier", search, SearchSettings(trials=2), out)
     # Scored elsewhere, the same settings have the same score; checkpoints are removed.
     objective = ClassifierObjective(search, out)
-    base = objective.base
+    base = objective.baseline
     assert base.fit.epochs == base.fit.steps_per_epoch == 2
     again = objective.score(base, 1.0, tmp_path / "again")
     assert again.score == found["score"]["as it was"]

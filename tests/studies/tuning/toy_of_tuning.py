@@ -37,15 +37,15 @@ class ToyObjective:
     def __init__(self, folder: Path, seconds: float = 0.0, size: int = 0) -> None:
         self._folder, self._seconds, self._size = folder, seconds, size
 
-    def score(self, settings: Toy, share: float, place: Path, verbose: int = 0) -> Outcome:
+    def score(self, settings: Toy, fraction: float, folder: Path, verbose: int = 0) -> Outcome:
         self._log("began", settings)
         time.sleep(self._seconds)
-        place.mkdir(parents=True, exist_ok=True)
-        with replacing(place / "large.bin") as partial:
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(folder / "large.bin") as partial:
             partial.write_bytes(bytes(self._size))
         self._log("ended", settings)
         distance = abs(settings.rate - 3) + (settings.kind == "a")
-        return Outcome(distance, (distance - 0.5, distance + 0.5), {"extra": share})
+        return Outcome(distance, (distance - 0.5, distance + 0.5), {"extra": fraction})
 
     def log(self, what: str) -> list[str]:
         """The rates of the lines that start with ``what``, in order."""
