@@ -1,4 +1,4 @@
-"""What bench_audio.py compares with: the same spectrograms made by others, and their bare parts."""
+"""Peers of bench_audio.py: spectrograms by other libraries, and decoding, resampling, FFT alone."""
 
 import os
 import time
@@ -9,20 +9,21 @@ from pathlib import Path
 
 import numpy as np
 
-# Children of the pool read these before they load anything.
+# Processes of the pool read these variables before they load a library.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _FFT, _WINDOW, _HOP, _BANDS, _FRAMES, _RATE = 2048, 1024, 256, 224, 224, 16_000
 _SAMPLES = (_FRAMES - 1) * _HOP + _WINDOW
 
 
 def by_librosa(files: Sequence[str]) -> int:
-    """Load, resample by its default (soxr HQ), mel, decibels: what librosa's guide does."""
+    """Compute spectrograms as in librosa's guide; return the number of files."""
     for file in files:
         decibels(file)
     return len(files)
 
 
 def decibels(file: str) -> np.ndarray:
+    """Load a file, resample by librosa's default (soxr HQ), and return mel bands in decibels."""
     import librosa
 
     wave, _ = librosa.load(file, sr=_RATE)
@@ -35,7 +36,7 @@ def decibels(file: str) -> np.ndarray:
 
 
 def by_pictures(files: Sequence[str], folder: Path) -> None:
-    """The report's way: a picture of 224 x 224 points drawn by matplotlib for each clip."""
+    """Draw each clip's spectrogram with matplotlib, 224 x 224 pixels, as the 2021 report did."""
     import librosa.display
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -52,7 +53,7 @@ def by_pictures(files: Sequence[str], folder: Path) -> None:
 
 
 class LibrosaProcesses:
-    """Two processes of one thread each, which keep what they have loaded."""
+    """Processes of one thread each that compute spectrograms with librosa, and are started once."""
 
     def __init__(self, count: int) -> None:
         os.environ.update(_ONE_THREAD)
@@ -68,14 +69,14 @@ class LibrosaProcesses:
 
 
 def decoders(files: Sequence[str], workers: int) -> dict[str, Callable[[], None]]:
-    """Bytes to samples and nothing else: ours and TensorFlow's own, which reads 16 bits only."""
+    """Return functions that only decode: by serkit and by TensorFlow, which reads 16 bits only."""
     import tensorflow as tf
 
     from serkit.audio.decoding import decode_wav
 
     def work(decode: Callable) -> Callable[[], None]:
         dataset = tf.data.Dataset.from_tensor_slices(list(files))
-        # One sample of each comes out, so that copying the rest is not measured.
+        # Only one sample of each file is copied to the batch, so copying is not measured.
         dataset = dataset.map(lambda path: decode(tf.io.read_file(path)), workers).batch(32)
         return lambda: [None for _ in dataset]
 
@@ -86,17 +87,19 @@ def decoders(files: Sequence[str], workers: int) -> dict[str, Callable[[], None]
 
 
 def resampler(files: Sequence[str], workers: int) -> Callable[[], None]:
-    """soxr HQ alone, as librosa uses it, on samples that are in memory."""
+    """Return a function that only resamples waveforms in memory, by soxr HQ as in librosa."""
     import soundfile
     import soxr
 
     waves = [soundfile.read(file, dtype="float32") for file in files]
     pool = ThreadPoolExecutor(workers)
-    return lambda: list(pool.map(lambda known: len(soxr.resample(*known, _RATE)), waves))
+    return lambda: list(
+        pool.map(lambda wave_and_rate: len(soxr.resample(*wave_and_rate, _RATE)), waves)
+    )
 
 
 def transforms(workers: int, count: int = 32) -> dict[str, Callable[[], None]]:
-    """The bare real FFT of the frames of ``count`` clips, by all that is installed."""
+    """Return functions that only compute the real FFT of the frames of ``count`` clips."""
     import scipy.fft
     import tensorflow as tf
 
@@ -112,12 +115,12 @@ def transforms(workers: int, count: int = 32) -> dict[str, Callable[[], None]]:
 
 
 def fastest(works: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
-    """Seconds of the fastest of several rounds, in turn, after one that does not count."""
+    """Run the functions in turns; return the seconds of the fastest round, without the first."""
     best = dict.fromkeys(works, float("inf"))
-    for number in range(rounds + 1):
+    for round_number in range(rounds + 1):
         for name, work in works.items():
-            began = time.perf_counter()
+            start = time.perf_counter()
             work()
-            if number:
-                best[name] = min(best[name], time.perf_counter() - began)
+            if round_number > 0:
+                best[name] = min(best[name], time.perf_counter() - start)
     return best

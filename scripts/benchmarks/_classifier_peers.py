@@ -1,4 +1,4 @@
-"""What bench_classifier.py compares with: the same networks in PyTorch, eager."""
+"""Peers of bench_classifier.py: the same networks in eager PyTorch."""
 
 import numpy as np
 import torch
@@ -6,7 +6,7 @@ from torch import nn
 
 _VGG16 = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512, "M")
 _RESNET50 = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
-# Layers of VGG16 up to the fourth pool: what half-freeze freezes.
+# Number of layers of VGG16 up to the fourth pool, which vgg16-half-freeze freezes.
 _HALF = 24
 
 
@@ -54,13 +54,13 @@ def resnet50() -> nn.Sequential:
 
 
 class Residual(nn.Module):
-    """A block of :mod:`serkit.models.compact`; where it halves sides, these are even."""
+    """Residual block of :mod:`serkit.models.compact`, for inputs with even sides."""
 
     def __init__(self, old: int, new: int, units: int) -> None:
         super().__init__()
         self.norm = _compact_norm(old)
         self.path = nn.Sequential(
-            # TensorFlow's "same": an odd row and column of zeros lie behind, not before.
+            # With TensorFlow's "same" padding an odd row and column of zeros come last, not first.
             nn.ZeroPad2d((0, 1, 0, 1)),
             nn.Conv2d(old, new, 3, 2, bias=False),
             _compact_norm(new),
@@ -128,7 +128,7 @@ def head(features: int, classes: int) -> list[nn.Module]:
 
 
 def network(name: str, classes: int) -> tuple[nn.Module, nn.Module]:
-    """The frozen part and the rest."""
+    """Return the frozen layers and the other layers of a network."""
     if name == "compact":
         return nn.Identity(), Compact(classes)
     if name == "resnet50-head":
@@ -141,13 +141,13 @@ def network(name: str, classes: int) -> tuple[nn.Module, nn.Module]:
 
 
 class TorchClassifier:
-    """A training that runs its frozen layers at every step, without gradients, as people write it.
+    """Training that runs the frozen layers at every step, without gradients.
 
     Args:
-        name: of the network.
-        batch: pictures a step.
-        bfloat16: whether it runs under autocast.
-        channels_last: the memory format; False is PyTorch's own.
+        name: name of the network.
+        batch: number of spectrograms per step.
+        bfloat16: whether the network runs under autocast.
+        channels_last: whether to use this memory format instead of PyTorch's default.
     """
 
     def __init__(self, name: str, batch: int, bfloat16: bool, channels_last: bool) -> None:

@@ -1,4 +1,4 @@
-"""serkit's side of bench_classifier.py: what ``fit_classifier`` does, and how long it takes."""
+"""Time the steps of ``fit_classifier``, for bench_classifier.py."""
 
 import tempfile
 import time
@@ -29,19 +29,19 @@ def build(name: str, precision: str) -> keras.Model:
     if name == "compact":
         return compact(_CLASSES, (224, 224, 1), CompactSettings(precision=precision))
     with warnings.catch_warnings():
-        # Random weights are as fast as any.
+        # The weights are random, which does not change the speed.
         warnings.simplefilter("ignore")
         settings = RESNET50_HEAD if name == "resnet50-head" else TransferSettings()
         return TRANSFER[name](_CLASSES, "none", replace(settings, precision=precision))
 
 
 class SerkitClassifier:
-    """A training from the second epoch on: the rest of the network on features from disk.
+    """Training from the second epoch on: the layers that are not frozen, on features from disk.
 
     Args:
-        name: of the network.
-        batch: examples a step.
-        precision: a Keras policy.
+        name: name of the network.
+        batch: number of examples per step.
+        precision: Keras dtype policy.
     """
 
     def __init__(self, name: str, batch: int, precision: str) -> None:
@@ -55,7 +55,7 @@ class SerkitClassifier:
         self._folder = tempfile.TemporaryDirectory()
         self._frozen = pieces.frozen
         cache = open_feature_cache(Path(self._folder.name), pieces.frozen)
-        # Traced, and warm.
+        # This also traces and warms up the frozen layers.
         rows = compute_features(pieces.frozen, self._pictures, cache)
         self._trainer = compiled(pieces.rest, REPORT_FIT, 4)
         labels = np.arange(len(rows)) % _CLASSES
@@ -63,7 +63,7 @@ class SerkitClassifier:
         self.steps(2)
 
     def steps(self, count: int) -> list[float]:
-        """Seconds of each of so many steps in ``fit``, the wait for its batch included."""
+        """Return the seconds of each of ``count`` steps of ``fit``, with the wait for its batch."""
         clock = _Clock()
         self._trainer.fit(
             self._batches, steps_per_epoch=count + 1, callbacks=[clock], shuffle=False, verbose=0
@@ -71,7 +71,7 @@ class SerkitClassifier:
         return np.diff(clock.times).tolist()
 
     def features(self) -> float:
-        """Seconds that computing and keeping the features of a batch takes."""
+        """Return the seconds to compute and store the features of a batch."""
         with tempfile.TemporaryDirectory() as folder:
             cache = open_feature_cache(Path(folder), self._frozen)
             began = time.perf_counter()
@@ -117,9 +117,9 @@ class LiveAndCached:
         self._trainer = compiled(build("compact", "float32"), FitSettings(), 4)
 
     def seconds(self, name: str, count: int) -> float:
-        """Of a clip in training, the wait for its batch included.
+        """Return the seconds per clip in training, with the wait for batches.
 
-        The mean of ten times so many steps: some batches lie ready when they begin.
+        This is a mean over ten times ``count`` steps, because some batches are ready at the start.
         """
         clock = _Clock()
         self._trainer.fit(
@@ -142,9 +142,9 @@ class _Clock(keras.callbacks.Callback):
 
 
 def train_many(clips: int, batch: int, steps: int, peak: Callable[[], dict]) -> dict:
-    """Train half-freeze on so many clips' features, and say what memory that took.
+    """Train vgg16-half-freeze on the features of ``clips`` clips; return the memory that it takes.
 
-    The features are random: what they are does not matter, that they lie on disk does.
+    The features are random, because only their size on disk matters.
     """
     pieces = cut(build("vgg16-half-freeze", "mixed_bfloat16"))
     shape = tuple(pieces.frozen.output_shape[1:])
@@ -153,8 +153,8 @@ def train_many(clips: int, batch: int, steps: int, peak: Callable[[], dict]) -> 
         cache = ArrayCache(folder, "random", shape, "bfloat16", limit_bytes=2**40)
         keys = [f"{number:064x}" for number in range(clips)]
         for start in range(0, clips, cache.shard_clips):
-            some = keys[start : start + cache.shard_clips]
-            cache.write(some, rng.random((len(some), *shape), np.float32))
+            shard_keys = keys[start : start + cache.shard_clips]
+            cache.write(shard_keys, rng.random((len(shard_keys), *shape), np.float32))
         rows = cache.read(keys)
         trainer = compiled(pieces.rest, REPORT_FIT, steps)
         batches = training_batches((rows, np.arange(clips) % _CLASSES), batch, 0)

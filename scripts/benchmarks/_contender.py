@@ -1,4 +1,4 @@
-"""A process of a bench's own, so that each contender has its threads and its peak memory alone."""
+"""Run each contender of a benchmark in a process with its own threads and peak memory."""
 
 import json
 import subprocess
@@ -6,23 +6,26 @@ import sys
 
 
 class Contender:
-    """A script, started as a contender, that does what it is asked to.
+    """Process of a script that measures something for each line of its standard input.
 
-    It reads one line for each question, and answers with a line of JSON.
+    The process answers each line with a line of JSON.
 
     Args:
-        script: file to run.
-        arguments: that make it a contender, as for a command line.
+        script: path of the script.
+        arguments: command-line arguments with which the script runs as a contender.
     """
 
     def __init__(self, script: str, *arguments: object) -> None:
         self._process = subprocess.Popen(
             [sys.executable, script, *map(str, arguments)],
-            **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
-    def ask(self, what: str) -> dict:
-        self._process.stdin.write(what + "\n")
+    def ask(self, request: str) -> dict:
+        """Send a request, and return the answer."""
+        self._process.stdin.write(request + "\n")
         self._process.stdin.flush()
         # Libraries write to stdout, too.
         for line in self._process.stdout:

@@ -1,4 +1,4 @@
-"""The same networks and the same training step as serkit's, in eager PyTorch, for bench_gan.py."""
+"""Peers of bench_gan.py: serkit's networks and training step in eager PyTorch."""
 
 import numpy as np
 import torch
@@ -29,13 +29,13 @@ def discriminator(width: float) -> nn.Sequential:
 
 
 class TorchStep:
-    """A training step as that of :class:`serkit.gans.dcgan.DCGAN`.
+    """Training step as that of :class:`serkit.gans.dcgan.DCGAN`.
 
     Args:
-        batch: size of each of the batches.
-        bfloat16: whether it runs under autocast.
-        channels_last: whether this is the memory format of networks and spectrograms.
-        width: of the networks.
+        batch: size of each of the two batches.
+        bfloat16: whether the networks run under autocast.
+        channels_last: whether networks and spectrograms have this memory format.
+        width: factor on the channel counts of the networks.
     """
 
     def __init__(self, batch: int, bfloat16: bool, channels_last: bool, width: float) -> None:

@@ -1,4 +1,4 @@
-"""The networks that bench_gan.py measures, in PyTorch's terms."""
+"""Layers of the networks that bench_gan.py measures: channels, kernel, stride, padding."""
 
 GENERATOR = (
     *((512, 4, 1, 0), (256, 4, 2, 1), (128, 6, 2, 1), (64, 6, 3, 1), (64, 6, 2, 1)),
@@ -12,15 +12,15 @@ LATENT = 5
 
 
 def scaled(channels: int, width: float) -> int:
-    """Channels of a layer that has so many at width 1."""
+    """Return the number of channels at this width of a layer with ``channels`` at width 1."""
     return channels if channels == 1 else max(8, round(channels * width))
 
 
 def flops_of_a_step(width: float) -> float:
     """Return operations per example: eight passes of the discriminator, three of the generator.
 
-    Not counted, since not needed: the discriminator's gradients by its inputs in its own step, and
-    by its weights in the generator's step.
+    Two gradients are not needed and not counted: that by the discriminator's inputs in its own
+    step, and that by its weights in the generator's step.
     """
     return 2 * (8 * products("discriminator", width) + 3 * products("generator", width))
 

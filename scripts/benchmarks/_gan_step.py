@@ -1,4 +1,4 @@
-"""serkit's side of bench_gan.py: a step as users get it, and its parts by themselves."""
+"""Time the training step of a DCGAN and its parts, for bench_gan.py."""
 
 import time
 from collections.abc import Callable
@@ -14,9 +14,9 @@ class SerkitStep:
     """A DCGAN with Discriminator2, and real examples for a step.
 
     Args:
-        batch: size of each of the batches.
-        bfloat16: whether networks compute in it.
-        width: of the networks.
+        batch: size of each of the two batches.
+        bfloat16: whether the networks compute in bfloat16.
+        width: factor on the channel counts of the networks.
     """
 
     def __init__(self, batch: int, bfloat16: bool, width: float) -> None:
@@ -37,7 +37,7 @@ class SerkitStep:
         self._product(self._matrix, self._matrix)
 
     def profile(self) -> dict[str, float]:
-        """Milliseconds of a step and of its parts, each compiled by itself."""
+        """Return the milliseconds of a step and of its parts, each compiled by itself."""
         gan = self._gan
         batch = len(self._real)
         seed = tf.constant([0, 0])

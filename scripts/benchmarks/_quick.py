@@ -1,15 +1,15 @@
-"""``--quick`` of every benchmark: small sizes, to see that it still runs."""
+"""Option ``--quick`` of every benchmark: small sizes, to check that the benchmark runs."""
 
 import argparse
 from typing import Any
 
 
 def parse(parser: argparse.ArgumentParser, **small: Any) -> argparse.Namespace:
-    """Parse the command line; with ``--quick`` these defaults hold instead.
+    """Add ``--quick`` to a parser, and parse the command line.
 
     Args:
-        parser: of the benchmark; gets ``--quick``.
-        small: values of options by name; what is given on the command line wins.
+        parser: parser of the benchmark.
+        small: default values of options with ``--quick``, by name.
     """
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs")
     if parser.parse_args().quick:

@@ -1,14 +1,14 @@
-"""How fast recordings become spectrograms, beside librosa and the 2021 report's way.
+"""Compare the speed of computing spectrograms with librosa and the 2021 report's method.
 
     python scripts/benchmarks/bench_audio.py ../shared/data/ravdess
 
-All in one run, in turn, the fastest of several rounds counting; what matters are the ratios. The
-recordings are measured as they are and at 48 kHz, made from them by soxr. `bound` is what cannot be
-saved: decoding alone and the bare real FFT of the same frames, each by the fastest that is
-installed; at 48 kHz also with soxr's resampling alone. Memory and linearity: the same files again
-and again, in a process of its own. Determinism: serkit's pipeline with and without
-`enable_op_determinism`, which every training switches on, in two processes that take turns.
-Latency: one clip after another through an exported model of the default classifier.
+All contenders run in turns, and the fastest of several rounds counts; the ratios matter. The
+recordings are measured as they are, and resampled to 48 kHz by soxr. `bound` is a lower bound of
+the time: decoding alone and the real FFT of the same frames alone, each by the fastest library that
+is installed; at 48 kHz also soxr's resampling alone. Memory and linearity: the same files are read
+many times, in a process of their own. Determinism: serkit's pipeline with and without
+`enable_op_determinism`, which every training run enables, in two processes that take turns.
+Latency: an exported model of the default classifier predicts one clip after another.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from serkit.export.saved_model import export_model
 from serkit.models.compact import compact
 from serkit.training.spectrograms import Skipped, spectrogram_dataset
 
-# Each list is gone through so often in a round, so that what starting costs does not count.
+# How often the list of files is read in a round, so that the time to start does not matter.
 _PASSES = 3
 _PICTURES = 60
 
@@ -70,14 +70,15 @@ def describe_machine() -> str:
 
 
 def upsampled(files: list[str], rate: int, folder: Path) -> list[str]:
-    """The same recordings as their originals were: 48 kHz, 16 bits."""
+    """Resample recordings, write them with 16 bits to a folder, and return their paths."""
     folder.mkdir()
-    made = []
+    paths = []
     for number, file in enumerate(files):
-        wave, known = soundfile.read(file, dtype="float32")
-        made.append(str(folder / f"{number}.wav"))
-        soundfile.write(made[-1], soxr.resample(wave, known, rate), rate, "PCM_16")
-    return made
+        wave, rate_of_file = soundfile.read(file, dtype="float32")
+        path = str(folder / f"{number}.wav")
+        soundfile.write(path, soxr.resample(wave, rate_of_file, rate), rate, "PCM_16")
+        paths.append(path)
+    return paths
 
 
 def compare(files: list[str], rate: int, rounds: int, scratch: Path) -> None:
@@ -86,7 +87,7 @@ def compare(files: list[str], rate: int, rounds: int, scratch: Path) -> None:
     seconds = sum(soundfile.info(file).duration for file in files) / len(files)
     pictures = files[:: max(1, len(files) // _PICTURES)]
     files = files * _PASSES
-    # Built once, as librosa's processes are started once.
+    # The dataset is built once, as librosa's processes are started once.
     dataset = spectrogram_dataset(files, SpectrogramSpec())
     works = {
         "serkit": lambda: [None for _ in dataset],
@@ -117,7 +118,7 @@ def compare(files: list[str], rate: int, rounds: int, scratch: Path) -> None:
 
 
 def print_determinism(files: list[str], rounds: int) -> None:
-    """It cannot be switched off again, so that each way has a process of its own."""
+    """Measure with and without determinism in two processes; it cannot be disabled again."""
     spawn = multiprocessing.get_context("spawn")
     best = {False: float("inf"), True: float("inf")}
     with spawn.Pool(1, start_run, (False,)) as off, spawn.Pool(1, start_run, (True,)) as on:
@@ -139,7 +140,7 @@ def start_run(deterministic: bool) -> None:
 
 
 def run_once(files: list[str]) -> float:
-    """Seconds for all files, once the graph is built, as the log of bad ones is asked for."""
+    """Return the seconds for all files after the graph is built, with a log of skipped files."""
     dataset = spectrogram_dataset(files, SpectrogramSpec(), skipped=Skipped())
     for _ in dataset.take(1):
         began = time.perf_counter()
@@ -173,7 +174,10 @@ def measure_many(listed: Path, many: int) -> dict:
 
 
 def peak_memory() -> float:
-    """Of this process, in MiB; what getrusage says includes the process that started it."""
+    """Return the peak memory of this process in MiB.
+
+    The value of getrusage would include the process that started this process.
+    """
     status = Path("/proc/self/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) / 1024

@@ -1,15 +1,15 @@
-"""How fast the audit is, and how much memory it takes, beside a plain loop over the same files.
+"""Compare the speed and memory of the audit with a plain loop over the same files.
 
     python scripts/benchmarks/bench_audit.py ../shared/data/ravdess
 
 Speed: files per second of `audit` and of the peer, a loop of `soundfile.read`, SHA-256, peak and
-RMS in one process; each in the same run, in turn, several times, the fastest counting; what matters
-is the ratio. The second line repeats the folder under links until there are as many files as a
-researcher with all four corpora has; all but the first are duplicates then, which the audit
-compares byte by byte and the peer does not see. The third and the fourth are the audit without and
-with prosody (`serkit audit --prosody`), in one process and in two; the first round also imports
-librosa. Memory: the peak of a process, and of its helpers, that audits 100,000 tiny recordings made
-for the purpose, counted from the process's start.
+RMS in one process. Both run in turns, several times; the fastest time counts, and the ratio
+matters. The second line of the output repeats the folder with links, until there are about as many
+files as in all four corpora. All but the first are duplicates then: the audit compares them byte by
+byte, the peer does not notice them. The third and the fourth line are the audit without and with
+prosody (`serkit audit --prosody`), in one process and in two; the first round also imports librosa.
+Memory: the peak of a process, and of its helper processes, that audits 100,000 tiny synthetic
+recordings.
 """
 
 import argparse
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def repeat(root: Path, folder: Path, times: int) -> Path:
-    """The same recordings several times, as links."""
+    """Fill a folder with links to recordings, ``times`` links to each; return the folder."""
     for number in range(times):
         for file in root.rglob("*.wav"):
             link = folder / f"copy-{number}" / file.relative_to(root)
@@ -84,7 +84,7 @@ def compare_speed(root: Path, rounds: int) -> None:
 
 
 def compare_prosody(root: Path, rounds: int, workers: int) -> None:
-    # What joblib takes for the number of cores.
+    # joblib uses this as the number of cores.
     os.environ["LOKY_MAX_CPU_COUNT"] = str(workers)
     alone, both = [], []
     for _ in range(rounds):
@@ -103,13 +103,13 @@ def compare_prosody(root: Path, rounds: int, workers: int) -> None:
 
 
 def peer(files: list[Path]) -> list[tuple]:
-    """What one would write in a minute."""
-    found = []
+    """Measure files in a plain loop: digest, peak and RMS of each."""
+    measures = []
     for file in files:
         samples, _ = soundfile.read(file)
         digest = hashlib.sha256(samples).hexdigest()
-        found.append((digest, np.abs(samples).max(), np.sqrt(np.mean(samples**2))))
-    return found
+        measures.append((digest, np.abs(samples).max(), np.sqrt(np.mean(samples**2))))
+    return measures
 
 
 def print_memory(options: argparse.Namespace, folder: Path) -> None:
@@ -126,7 +126,7 @@ def print_memory(options: argparse.Namespace, folder: Path) -> None:
 
 
 def make_tiny_files(folder: Path, number: int) -> None:
-    """Recordings of 0.15 s in the layout of a folder per label and speaker, no two the same."""
+    """Write different recordings of 0.15 s, in a folder for each label and speaker."""
     rng = np.random.default_rng(0)
     for index in range(number):
         emotion = ("angry", "happy", "sad", "neutral")[index % 4]
@@ -154,7 +154,7 @@ def measure_memory(folder: Path) -> dict[str, float]:
 
 
 def helper_peak() -> float:
-    """Peak memory in MiB of the largest process that this one has started and that is alive."""
+    """Return the largest peak memory, in MiB, of the running child processes of this process."""
     peaks = [0.0]
     for status in Path("/proc").glob("[0-9]*/status"):
         try:

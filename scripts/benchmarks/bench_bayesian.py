@@ -1,10 +1,11 @@
-"""What a Bayesian network costs, as ratios to its deterministic twin.
+"""Compare the time of a Bayesian network with that of its deterministic twin.
 
     python scripts/benchmarks/bench_bayesian.py
 
-A training step of compact with its last block and head Bayesian, and with all layers, and 30
-samples for a batch of 32, beside one step and one pass of the same network without. They take turns
-in one process, so that whatever else the machine does falls on all; the fastest of each counts.
+Two Bayesian networks are measured: compact with a Bayesian last block and head, and with all layers
+Bayesian. A training step is compared with a step of the deterministic network, and 30 samples for a
+batch of 32 with one forward pass. All run in turns in one process, so that other load on the
+machine affects all; the fastest time of each counts.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from serkit.models.fitting import FitSettings, compiled
 from serkit.uncertainty.predictors import SampledNetwork
 
 SPEC = SpectrogramSpec(frames=160, bins=80, window=512, trim_db=30.0)
-STEP, SAMPLES = 2.2, 12.0
+MAX_STEP_RATIO, MAX_SAMPLES_RATIO = 2.2, 12.0
 
 
 def main() -> None:
@@ -55,8 +56,8 @@ def main() -> None:
     for name in list(networks)[1:]:
         passes[name] = sampling(SampledNetwork(networks[name]), x, options.samples)
     rows = [
-        *report("a training step", fastest(steps, options.rounds), STEP),
-        *report(f"{options.samples} samples", fastest(passes, options.rounds), SAMPLES),
+        *report("a training step", fastest(steps, options.rounds), MAX_STEP_RATIO),
+        *report(f"{options.samples} samples", fastest(passes, options.rounds), MAX_SAMPLES_RATIO),
     ]
     print(markdown_table(["", "ratio to the deterministic", "at most"], rows))
 
@@ -73,7 +74,7 @@ def sampling(network: SampledNetwork, x, samples: int):
 
 
 def fastest(works: dict, rounds: int) -> dict[str, float]:
-    """Seconds of each one's fastest try, the first, which traces, aside."""
+    """Return the seconds of the fastest call of each function, without the first, which traces."""
     best = dict.fromkeys(works, math.inf)
     for work in works.values():
         work()
@@ -85,12 +86,13 @@ def fastest(works: dict, rounds: int) -> dict[str, float]:
     return best
 
 
-def report(what: str, seconds: dict[str, float], target: float) -> list[list[str]]:
-    ours = seconds.pop("deterministic")
-    ratios = {name: taken / ours for name, taken in seconds.items()}
+def report(title: str, seconds: dict[str, float], target: float) -> list[list[str]]:
+    """Return the rows of a table: ratios to the deterministic network, and whether they are met."""
+    deterministic = seconds.pop("deterministic")
+    ratios = {name: taken / deterministic for name, taken in seconds.items()}
     met = {name: "met" if ratio <= target else "NOT met" for name, ratio in ratios.items()}
     return [
-        [f"{what}, {name}", f"{ratio:.2f}", f"{target} {met[name]}"]
+        [f"{title}, {name}", f"{ratio:.2f}", f"{target} {met[name]}"]
         for name, ratio in ratios.items()
     ]
 

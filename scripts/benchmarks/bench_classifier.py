@@ -1,20 +1,20 @@
-"""How fast classifiers train and predict, beside the same networks in PyTorch.
+"""Compare the speed of training and prediction of classifiers with the same networks in PyTorch.
 
     python scripts/benchmarks/bench_classifier.py  # with requirements-torch.lock installed
 
-The report's three networks in training, and these and compact in prediction. PyTorch runs its
-frozen layers at every step; serkit computes them once a clip and trains the rest on what it kept on
-disk, so that what counts is an epoch from the second one on. Contenders are processes of their own;
-they take turns, so that whatever else the machine does falls on both; the fastest step counts.
-PyTorch's rate is its best of float32 and autocast bfloat16, in its own memory format and, in
-brackets, in channels_last, which is faster on some CPUs and has to be asked for. Absolute rates are
-the machine's as much as anything's.
+The three networks of the 2021 report are measured in training; these and compact in prediction.
+PyTorch runs the frozen layers at every step. serkit runs them once per clip, and trains the other
+layers on the outputs from disk; the speed is that of the second and later epochs. Each contender
+runs in a process of its own. The processes take turns, so that other load on the machine affects
+all; the fastest step counts. PyTorch's speed is the best of float32 and autocast bfloat16, in its
+default memory format and, in brackets, in channels_last, which is faster on some CPUs and must be
+requested. The ratios matter, because absolute speeds depend on the machine.
 
-`--parts live` trains compact on spectrograms of the cache, and on those that are computed from
-waveforms at each step, without and with augmentation of these (`--live`).
+`--parts live` trains compact on spectrograms from the cache, and on spectrograms that are computed
+at each step from waveforms, without and with augmentation of the waveforms (`--live`).
 
-`break-even` is the first epoch at whose end serkit, which computes features first, is ahead on
-`--for-clips` clips.
+`break-even` is the first epoch at whose end serkit, which computes features first, has needed less
+time than PyTorch on `--for-clips` clips.
 """
 
 import argparse
@@ -35,7 +35,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 _NETWORKS = ("vgg16-half-freeze", "vgg16-head", "resnet50-head")
 _PARTS = ("training", "prediction", "memory", "live")
-# That have no PyTorch beside them.
+# Parts that are not compared with PyTorch.
 _ALONE = {"memory", "live"}
 _TARGETS = {"vgg16-half-freeze": 8, "vgg16-head": 30, "resnet50-head": 30}
 _OURS = ("serkit float32", "serkit mixed_bfloat16")
@@ -92,7 +92,7 @@ def contender(name: str, network: str, batch: int, options: argparse.Namespace) 
 
 
 def serve(options: argparse.Namespace) -> None:
-    """What a contender's process does."""
+    """Measure what each line of standard input requests, in the process of a contender."""
     name, network = options.contender.split("/")
     (batch,) = options.batch
     if name == "memory":
@@ -129,19 +129,19 @@ def timed(work, count: int) -> list[float]:
     return taken
 
 
-def race(names, network: str, batch: int, what: str, options) -> dict[str, float]:
-    """Images a second of each contender's fastest try; all live, and take turns."""
+def race(names, network: str, batch: int, request: str, options) -> dict[str, float]:
+    """Run contenders in turns; return the spectrograms per second of each one's fastest run."""
     best = dict.fromkeys(names, math.inf)
-    with contextlib.ExitStack() as living:
+    with contextlib.ExitStack() as stack:
         contenders = {
-            name: living.enter_context(contender(name, network, batch, options)) for name in names
+            name: stack.enter_context(contender(name, network, batch, options)) for name in names
         }
-        # Nobody is measured while another one still starts.
-        for one in contenders.values():
-            one.ask("ready")
+        # Wait until all processes have started.
+        for process in contenders.values():
+            process.ask("ready")
         for _ in range(options.rounds):
-            for name, one in contenders.items():
-                best[name] = min(best[name], *one.ask(what)["seconds"])
+            for name, process in contenders.items():
+                best[name] = min(best[name], *process.ask(request)["seconds"])
     return {name: batch / seconds for name, seconds in best.items()}
 
 
@@ -198,7 +198,7 @@ def memory(options: argparse.Namespace) -> None:
 
 
 def live(options: argparse.Namespace) -> None:
-    """Compact from spectrograms of the cache, and from waveforms at each step, in one process."""
+    """Time compact on spectrograms from the cache, and on those computed at each step."""
     from _classifier_step import LiveAndCached
 
     contenders = LiveAndCached(min(32, max(options.batch)))
@@ -212,7 +212,7 @@ def live(options: argparse.Namespace) -> None:
 
 
 def peak_memory() -> dict[str, float]:
-    """Of this process, in MiB: the most it ever had, and what of files it has mapped now."""
+    """Return the peak memory of this process, and the file pages that it has mapped now, in MiB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     values = dict(line.split(":", 1) for line in lines)
     peak, mapped = (int(values[name].split()[0]) / 1024 for name in ("VmHWM", "RssFile"))

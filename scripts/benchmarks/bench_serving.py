@@ -1,12 +1,12 @@
-"""How fast `serkit serve` starts and answers, what it costs in memory, and what overload does.
+"""Measure start, latency, throughput and memory of `serkit serve`, also under overload.
 
     python scripts/benchmarks/bench_serving.py [MODEL]
 
 Without MODEL a compact network with random weights is exported. Recordings are three seconds of
-noise at 16 kHz. The peers are the same SavedModel called in a process by itself, a recording at a
-time, and the server with batching switched off. Clients are threads of this process, which share
-the machine with the server. Wanted: memory over 20,000 requests flat within 2 % after the first
-2,000; under overload nothing but 200 and 503, and an answer within a second of the load's end.
+noise at 16 kHz. The server is compared with the same SavedModel called directly, one recording at a
+time, and with the server without batching. Clients are threads of this process, on the same machine
+as the server. Targets: memory is constant within 2 % from request 2,000 to request 20,000; under
+overload all statuses are 200 or 503, and a request is answered within a second after the load ends.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from serkit.serving.server.settings import model_name, versions_to_serve
 
 @dataclass
 class Server:
-    """A server as a process, and the seconds that its start took."""
+    """Process of a server, and the seconds until it listened and was ready."""
 
     process: subprocess.Popen
     port: int
@@ -45,14 +45,14 @@ class Server:
 
     @property
     def rss(self) -> float:
-        """MiB that the process has in memory."""
+        """Memory of the process in MiB."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
 
 
 @contextmanager
 def served(model: Path, *options: str) -> Iterator[Server]:
-    """A server of the model, until the block ends."""
+    """Serve the model until the block ends."""
     began = time.monotonic()
     command = [sys.executable, "-m", "serkit", "serve", str(model), "--port", "0", *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -70,7 +70,7 @@ def served(model: Path, *options: str) -> Iterator[Server]:
 
 @dataclass
 class Load:
-    """What some clients met: codes, and the seconds of answers with 200."""
+    """Results of a load: counts of statuses, seconds of answers with status 200, total seconds."""
 
     codes: Counter = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
@@ -85,7 +85,7 @@ class Load:
 
 
 def exchange(connection: socket.socket, request: bytes) -> int:
-    """Send a request and read the answer; its code."""
+    """Send a request, read the answer, and return its status."""
     connection.sendall(request)
     received = b""
     while b"\r\n\r\n" not in received:
@@ -100,7 +100,7 @@ def exchange(connection: socket.socket, request: bytes) -> int:
 
 
 def load(port: int, request: bytes, clients: int, count: int, seconds: float = 600.0) -> Load:
-    """So many requests, each client one after the other, but for no longer than some seconds."""
+    """Send ``count`` requests from several clients, for at most ``seconds``."""
     found, lock, began = Load(), threading.Lock(), time.monotonic()
     left = iter(range(count))
 
@@ -117,7 +117,7 @@ def load(port: int, request: bytes, clients: int, count: int, seconds: float = 6
                     if code == 200:
                         found.seconds.append(time.monotonic() - asked)
                 if code == 503:
-                    # A client that means well waits; this one does not wait as long as it is asked.
+                    # Wait, but less than the server requests.
                     time.sleep(0.02)
 
     threads = [threading.Thread(target=client) for _ in range(clients)]
@@ -130,7 +130,7 @@ def load(port: int, request: bytes, clients: int, count: int, seconds: float = 6
 
 
 def recording(seconds: float) -> bytes:
-    """A WAV file of noise."""
+    """Return the bytes of a WAV file of noise."""
     noise = np.random.default_rng(0).uniform(-0.3, 0.3, round(16_000 * seconds))
     buffer = io.BytesIO()
     soundfile.write(buffer, noise, 16_000, "PCM_16", format="WAV")
@@ -138,14 +138,14 @@ def recording(seconds: float) -> bytes:
 
 
 def http_request(name: str, sound: bytes) -> bytes:
-    """A request for the prediction of one recording."""
+    """Return the HTTP request for the prediction of one recording."""
     body = json.dumps({"instances": [{"b64": base64.b64encode(sound).decode()}]}).encode()
     head = f"POST /v1/models/{name}:predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + b"\r\n" + body
 
 
 def in_process(model: Path, sound: bytes, count: int) -> float:
-    """Predictions a second of the SavedModel by itself."""
+    """Return the predictions per second of the SavedModel in this process."""
     import tensorflow as tf
 
     (path,) = versions_to_serve(model).values()
@@ -162,7 +162,7 @@ def in_process(model: Path, sound: bytes, count: int) -> float:
 
 
 def export(folder: Path) -> Path:
-    """A compact network with random weights."""
+    """Export a compact network with random weights; return the folder."""
     from serkit.audio.spectrogram import SpectrogramSpec
     from serkit.export.answering import Answering
     from serkit.export.saved_model import export_model
@@ -176,7 +176,7 @@ def export(folder: Path) -> Path:
 
 
 def starts(model: Path, request: bytes) -> None:
-    """Cold starts with and without warm-up, and the first requests after them."""
+    """Print the times of starts with and without warm-up, and of the first requests."""
     rows = []
     for name, options in {"with warm-up": (), "without": ("--no-warm-up",)}.items():
         with served(model, *options) as server:
@@ -189,7 +189,7 @@ def starts(model: Path, request: bytes) -> None:
 
 
 def speeds(model: Path, request: bytes, options: argparse.Namespace, alone: float) -> None:
-    """Latency and throughput for some clients, with batching and without."""
+    """Print latency and throughput by number of clients, with and without batching."""
     rows = [["in a process, one by one", "", f"{alone:.0f}", "1.00", "", "", ""]]
     for name, given in {"batches": (), "no batches": ("--max-batch", "1")}.items():
         with served(model, *given) as server:
@@ -205,7 +205,7 @@ def speeds(model: Path, request: bytes, options: argparse.Namespace, alone: floa
 
 
 def memory(model: Path, request: bytes, count: int) -> None:
-    """What the process holds after a tenth of many requests, and from then on."""
+    """Print the server's memory after a tenth of ``count`` requests, and its growth afterwards."""
     with served(model) as server:
         load(server.port, request, 8, count // 10)
         before, values = server.rss, []
@@ -220,7 +220,10 @@ def memory(model: Path, request: bytes, count: int) -> None:
 
 
 def overload(model: Path, request: bytes, seconds: float) -> None:
-    """Four times as many clients as may wait, two times: memory must not go on growing."""
+    """Load the server twice with four times as many clients as its queue has places.
+
+    The memory must not grow from the first to the second load.
+    """
     with served(model, "--queue", "32") as server:
         load(server.port, request, 8, 50)
         before, peaks, over = server.rss, [], threading.Event()

@@ -1,11 +1,11 @@
-"""How good and how fast resampling and the way back to sound are, beside soxr HQ and librosa.
+"""Compare resampling with soxr HQ, and spectrograms turned back to sound with librosa.
 
     python scripts/benchmarks/bench_sound.py ../shared/data/ravdess
 
-Resampling to 16 kHz: tones of a stepped sweep through the pass-band give its ripple, tones above
-half the lower rate give what is left of them, in dB; time is that of all cores for 3.7 s, the least
-of several rounds, in turn. The way back: spectral convergence and the correlation of spectrograms
-after there and back, for clips spread over the folder, beside librosa's `mel_to_audio`.
+Resampling to 16 kHz: the gains of tones in the pass-band give the ripple; the amplitudes of tones
+above half the lower rate give the attenuation, both in dB. The time is that of all cores for 3.7 s
+of sound, the least of several rounds in turns. Inversion: spectral convergence, and the correlation
+of a spectrogram with that of its inversion, compared with librosa's `mel_to_audio`.
 """
 
 import argparse
@@ -69,9 +69,11 @@ def seconds(peers: dict[str, Callable], rate: int) -> dict[str, float]:
 
 
 def sweep(change: Callable, rate: int) -> tuple[float, float]:
-    """Largest gain or loss in dB up to 0.45 of the lower rate; the most that is left above 0.5.
+    """Return the ripple and the largest amplitude that is left of tones that must vanish, in dB.
 
-    Upwards there is nothing above, so what is left are the images of tones of the pass-band.
+    The ripple is the largest gain or loss up to 0.45 of the lower rate. Tones above 0.5 of it must
+    vanish. When the rate is increased there are no such tones; then the images of the tones in the
+    pass-band must vanish.
     """
     lower, times = min(rate, _RATE), np.arange(rate) / rate
     passed = np.linspace(50, 0.45 * lower, 60)
@@ -93,7 +95,7 @@ def inner(wave: np.ndarray) -> np.ndarray:
 
 
 def amplitude(wave: np.ndarray, hertz: float) -> float:
-    """Of one tone in the middle half of a waveform at 16 kHz."""
+    """Return the amplitude of one tone in the middle half of a waveform at 16 kHz."""
     part = inner(wave).astype(np.float64)
     window = np.blackman(len(part))
     turns = np.exp(-2j * np.pi * hertz / _RATE * np.arange(len(part)))

@@ -1,11 +1,11 @@
-"""How much of the time scheduling costs, and how much faster two workers are than one.
+"""Measure the overhead of the schedulers, and the speed of two workers relative to one.
 
     python scripts/benchmarks/bench_tasks.py
 
-Sixteen tasks of one thread and about ten seconds each, which hash numbers: by a bare loop, by the
-local engine, by Ray with one CPU and with two. What a task took is measured inside of it; all else
-is overhead, but for starting Ray, which is in a column of its own. Wanted: overhead below 3 % of a
-task, and with two workers at least 1.7 times as fast as with one, on two idle cores.
+Sixteen tasks compute hashes, in one thread and about ten seconds each. They run in a plain loop, by
+the local engine, and by Ray with one CPU and with two. Each task measures its own duration; all
+other time is overhead, except for the start of Ray, which has a column of its own. Targets on two
+idle cores: an overhead below 3 % of a task, and two workers at least 1.7 times as fast as one.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from serkit.tasks.ray import RayEngine, RaySettings
 
 @dataclass(frozen=True)
 class Hashing:
-    """A task of one thread."""
+    """Task of one thread that computes hashes."""
 
     place: Path
     rounds: int
@@ -43,34 +43,34 @@ class Hashing:
         return (self.place / "took.json").exists()
 
     def run(self, verbose: int) -> None:
-        began = time.monotonic()
+        start = time.monotonic()
         hash_rounds(self.rounds)
-        write_json(self.place / "took.json", time.monotonic() - began)
+        write_json(self.place / "took.json", time.monotonic() - start)
 
 
 def hash_rounds(rounds: int) -> bytes:
-    """So many times SHA-256, one after the other."""
-    found = b""
+    """Apply SHA-256 ``rounds`` times."""
+    digest = b""
     for _ in range(rounds):
-        found = hashlib.sha256(found).digest()
-    return found
+        digest = hashlib.sha256(digest).digest()
+    return digest
 
 
 def reopen(rounds: int, out: Path, cache: Path, name: str) -> Hashing:
-    """A task elsewhere."""
+    """Recreate a task in another process."""
     return Hashing(cache / name, rounds)
 
 
 def rounds_for(seconds: float) -> int:
-    """How many rounds take about so long."""
-    tried = 1_000_000
-    began = time.monotonic()
-    hash_rounds(tried)
-    return round(tried * seconds / (time.monotonic() - began))
+    """Return the number of rounds that take about ``seconds``."""
+    trial_rounds = 1_000_000
+    start = time.monotonic()
+    hash_rounds(trial_rounds)
+    return round(trial_rounds * seconds / (time.monotonic() - start))
 
 
 def measured(name: str, engine, count: int, rounds: int, workers: int, start: float) -> dict:
-    """Do all tasks, in a folder of their own."""
+    """Run all tasks in a new folder, and return the times for a row of the table."""
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         tasks = [("hash", Hashing(folder / f"task-{n}", rounds)) for n in range(count)]
@@ -102,7 +102,7 @@ def main() -> None:
         ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False)
         ray.cloudpickle.register_pickle_by_value(__import__("__main__"))
         with RayEngine(RaySettings(threads=1)) as engine:
-            # Its first processes start once; a study has thousands of pieces.
+            # Start the processes first: a study has thousands of tasks, but starts them only once.
             measured("", engine, workers, 1, workers, 0.0)
             start = time.monotonic() - began
             rows.append(measured(f"Ray, {workers} CPU", engine, *given, workers, start))

@@ -1,13 +1,13 @@
-"""Damaged recordings and odd names through the audit: nothing may crash, hang or be forgotten.
+"""Fuzz the audit with damaged recordings and odd names: it must not crash, hang or omit a file.
 
     python scripts/benchmarks/fuzz_audit.py  # 20,000 files
     python scripts/benchmarks/fuzz_audit.py --count 500 --seed 7
 
-Every file starts as a whole WAV, FLAC, MP3 or Ogg file of one of the kinds that are about; then
-bytes of its header are changed, chunks are moved, doubled, cut off or given other lengths, or its
-name is. The audit runs in another process with a limit of memory and a watch on the time, a batch
-of files at a time. It has to account for every file, as a clip or as a rejected one, and all it
-measures has to be finite. A batch that fails is kept, and the command that repeats it is printed.
+Every file starts as a valid WAV, FLAC, MP3 or Ogg file of one of the common kinds. Then bytes of
+the header are changed; chunks are moved, doubled, cut off or get other lengths; or the name is
+changed. The audit runs on a batch of files at a time, in another process with limited memory and
+time. It must report every file as a clip or as rejected, and all its measures must be finite. If a
+batch fails, its files are kept, and the command that repeats it is printed.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def main() -> int:
             return 1
         kinds.update(found)
         shutil.rmtree(folder)
-        # Some names fall together, so that a batch may have a file less.
+        # Some files get the same name, so a batch may have fewer files.
         if sum(kinds.values()) >= options.count:
             break
     print(f"{sum(kinds.values())} files, every one accounted for: {dict(kinds.most_common())}")
@@ -62,7 +62,7 @@ def main() -> int:
 def write_batch(folder: Path, seed: int) -> None:
     """Write up to ``_BATCH`` damaged files."""
     rng = np.random.default_rng(seed)
-    # One that is whole, so that the audit has something to end well with.
+    # Write one valid file, because an audit without a usable clip is an error.
     (folder / "DC").mkdir()
     (folder / "DC" / "a01.wav").write_bytes(whole_file(rng))
     for _ in range(_BATCH - 1):
@@ -74,7 +74,7 @@ def write_batch(folder: Path, seed: int) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         except OSError:
-            # A file where a folder should be, or the other way round: the file system's business.
+            # The name may need a folder where there is a file, or a file where there is a folder.
             continue
 
 
@@ -95,28 +95,30 @@ def whole_file(rng: np.random.Generator) -> bytes:
 
 
 def mutate(content: bytearray, rng: np.random.Generator) -> bytearray:
-    """One change, mostly in the first hundred bytes, where the header is."""
+    """Return the content after one random change, most often in the first hundred bytes."""
     header = min(len(content), 100)
-    place = int(rng.integers(0, max(header, 1)))
+    position = int(rng.integers(0, max(header, 1)))
     match rng.integers(0, 9):
         case 0:  # a bit
             if content:
-                content[place] ^= 1 << int(rng.integers(0, 8))
+                content[position] ^= 1 << int(rng.integers(0, 8))
         case 1:  # a field of four bytes
-            content[place : place + 4] = struct.pack("<I", int(rng.choice(_INTERESTING)))
+            content[position : position + 4] = struct.pack("<I", int(rng.choice(_INTERESTING)))
         case 2:  # a field of two bytes
-            content[place : place + 2] = struct.pack("<H", int(rng.choice(_INTERESTING)) & 0xFFFF)
+            content[position : position + 2] = struct.pack(
+                "<H", int(rng.choice(_INTERESTING)) & 0xFFFF
+            )
         case 3:  # cut off anywhere
             del content[int(rng.integers(0, len(content) + 1)) :]
         case 4:  # some bytes lost in the header
-            del content[place : place + int(rng.integers(1, 20))]
+            del content[position : position + int(rng.integers(1, 20))]
         case 5:  # some bytes too many
-            content[place:place] = rng.bytes(int(rng.integers(1, 20)))
+            content[position:position] = rng.bytes(int(rng.integers(1, 20)))
         case 6:  # a chunk of odd or impossible length in front of the data
             size = int(rng.choice((0, 1, 3, 7, 0xFFFFFFFF)))
             content[36:36] = b"LIST" + struct.pack("<I", size) + b"abcdefg"
         case 7:  # a second header
-            content[place:place] = content[:header]
+            content[position:position] = content[:header]
         case _:  # something else altogether
             texts = (
                 b"",
@@ -129,7 +131,7 @@ def mutate(content: bytearray, rng: np.random.Generator) -> bytearray:
 
 
 def odd_name(rng: np.random.Generator) -> bytes:
-    """A name of one of the four corpora, most often changed somewhere."""
+    """Return a file name as in one of the four corpora, sometimes with random changes."""
     names = (
         f"Actor_07/03-01-{rng.integers(1, 10):02}-01-02-01-07.wav",
         f"1001_{rng.choice(('DFA', 'IEO', 'MTI', 'QQQ'))}_ANG_XX.wav",
@@ -138,7 +140,7 @@ def odd_name(rng: np.random.Generator) -> bytes:
     )
     name = bytearray(str(rng.choice(names)).encode())
     for _ in range(int(rng.choice((0, 0, 0, 0, 0, 1, 2)))):
-        place = int(rng.integers(0, len(name) - 4))
+        position = int(rng.integers(0, len(name) - 4))
         odd = (
             b" ",
             b"\xff",
@@ -153,13 +155,13 @@ def odd_name(rng: np.random.Generator) -> bytes:
             b"-",
             b"0",
         )
-        name[place : place + int(rng.integers(0, 2))] = odd[int(rng.integers(0, len(odd)))]
-    # Every file gets a folder of its own number, so that few names fall together.
+        name[position : position + int(rng.integers(0, 2))] = odd[int(rng.integers(0, len(odd)))]
+    # Every file gets a folder with a random number, so that few files get the same name.
     return b"%d/" % int(rng.integers(0, 10_000)) + bytes(name).replace(b"/..", b"/_")
 
 
 def run_watched(folder: Path, seed: int) -> tuple[str, Counter]:
-    """Audit in a process that is ended after a while; what went wrong, and files by kind."""
+    """Audit in a process with a time limit; return the problem, if any, and the files by kind."""
     context = multiprocessing.get_context("spawn")
     results = context.SimpleQueue()
     process = context.Process(target=audit_batch, args=(folder, seed, results))
@@ -197,8 +199,11 @@ def audit_batch(folder: Path, seed: int, results) -> None:
 
 
 def reading(folder: Path, seed: int) -> tuple[str, str, int]:
-    """What to audit (the corpora's own names, a pattern, a table, in turn), and how many files."""
-    # Names that start with a dot or end otherwise than in .wav are not recordings.
+    """Return the root and the naming pattern to audit with, and the number of recordings.
+
+    In turn by seed: the naming schemes of the corpora, a pattern, or a table of labels.
+    """
+    # Files count as recordings if the name ends in .wav and no folder or file starts with a dot.
     names = [
         os.path.relpath(os.path.join(where, name), os.fsencode(folder))
         for where, _, names in os.walk(os.fsencode(folder))

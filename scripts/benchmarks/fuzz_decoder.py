@@ -1,14 +1,15 @@
-"""Damaged WAV files through the decoder's graph: nothing may crash, hang or stay in memory.
+"""Fuzz the WAV decoder with damaged files: it must not crash, hang or lose memory.
 
     python scripts/benchmarks/fuzz_decoder.py  # 200,000 files
     python scripts/benchmarks/fuzz_decoder.py --count 5000 --seed 7
 
-Every string starts as a whole WAV file of one of the kinds that are about; then up to six times a
-bit or a field of its header is changed, bytes are lost or added, chunks are doubled or given other
-lengths, or its end is cut off. They pass, 500 at a time, through a graph as an exported model has
-it. Of each, either samples come out, finite ones and no more than the bytes hold, with a rate, or
-a status that says why not. A batch that takes longer than a second is gone through one by one, and
-none may take a second by itself. Memory must not grow from the tenth batch to the last.
+Every string starts as a valid WAV file of one of the common kinds. Then up to six changes are made:
+a bit or a field of the header is changed, bytes are removed or added, chunks are doubled or get
+other lengths, or the end is cut off. Batches of 500 strings pass through the graph of an exported
+model. For each string the result must be either a rate with finite samples, not more than the bytes
+can hold, or a status with the reason. If a batch takes longer than a second, its strings are
+decoded one by one, and none may take a second. Memory must not grow from the tenth batch to the
+last.
 """
 
 import argparse
@@ -65,7 +66,7 @@ def main() -> int:
 
 
 def damaged(rng: np.random.Generator) -> list[bytes]:
-    """A batch of files; of each whole one, ten that are damaged differently."""
+    """Return a batch of files: ten damaged versions of each valid file."""
     files = []
     for _ in range(_BATCH // 10):
         whole = whole_file(rng)
@@ -79,7 +80,7 @@ def damaged(rng: np.random.Generator) -> list[bytes]:
 
 @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
 def decode_all(files: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    """Status, note, number of samples, loudest sample and rate of each."""
+    """Return status, note, number of samples, largest absolute sample and rate of each file."""
 
     def one(data: tf.Tensor) -> tuple[tf.Tensor, ...]:
         wave, rate, status, note = decode_wav(data)
@@ -91,7 +92,7 @@ def decode_all(files: tf.Tensor) -> tuple[tf.Tensor, ...]:
 
 
 def check(files, status, note, sizes, loudest, rates) -> str:
-    """What is wrong with what came out, empty if nothing is."""
+    """Return the problem with the results of a batch; empty if there is none."""
     good = status == b""
     lengths = np.array([len(file) for file in files])
     if not np.isfinite(loudest).all():
@@ -110,7 +111,7 @@ def seconds_of(file: bytes) -> float:
 
 
 def memory() -> float:
-    """Of this process now, in MiB."""
+    """Return the memory of this process in MiB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * 4096 / 2**20
 

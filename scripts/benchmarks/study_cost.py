@@ -1,11 +1,12 @@
-"""What the full study costs on this machine, from measured steps, and how it spreads over more.
+"""Estimate the time of the full study on this machine, and on several, from measured steps.
 
     python scripts/benchmarks/study_cost.py  # on an accelerator if there is one
     python scripts/benchmarks/study_cost.py --width 0.25  # GANs of a quarter of the width
 
-The study: four corpora (12,162 clips), 14 categories, 5 folds, 5 seeds, 8 arms, 3 networks. Steps
-of each GAN and classifier are measured here, multiplied by how many there are, and put on 1, 8 and
-64 machines like this one, each piece where there is room first once what it needs is done.
+The study has four corpora (12,162 clips), 14 classes, 5 folds, 5 seeds, 8 arms and 3 networks. The
+duration of a step of each GAN and classifier is measured and multiplied by the number of steps.
+Then a schedule for 1, 8 and 64 machines like this one is simulated: each training run starts on the
+first free machine once the runs that it needs are done.
 """
 
 import argparse
@@ -38,7 +39,15 @@ _SPEAKERS = Speakers(frozenset("a"), frozenset("b"), frozenset("c"))
 
 @dataclass
 class Kind:
-    """Pieces that take the same time."""
+    """Training runs that take the same time.
+
+    Attributes:
+        name: name in the table.
+        count: number of training runs.
+        steps: number of steps of a training run.
+        seconds_per_step: measured duration of a step.
+        besides: seconds of a training run outside its steps, such as validation.
+    """
 
     name: str
     count: int
@@ -57,13 +66,13 @@ def pictures(count: int) -> Examples:
 
 
 def of_gan(name: str, sizes: GanSizes, count: int) -> tuple[Kind, Kind]:
-    """GANs of all clips, and of each category."""
+    """Measure a GAN; return the training runs on all clips and those on each class."""
     kind = KINDS[name]
     of_all, of_rare = (kind.settings(sizes, rare, CLASSES) for rare in (0, 1))
     gan = kind.build(of_all, 0)
     shown = (pictures(of_all.examples_per_step).spectrograms,)
     batches = iter(training_batches(shown, of_all.examples_per_step, 0))
-    # A step as fit takes it, losses read each time.
+    # As in fit, the losses are read at each step.
     seconds = median_seconds(lambda: gan.train_on_batch(next(batches)[0]), count)
     return (
         Kind(f"{name} of all clips", FOLDS, of_all.steps, seconds),
@@ -72,7 +81,7 @@ def of_gan(name: str, sizes: GanSizes, count: int) -> tuple[Kind, Kind]:
 
 
 class Clock(keras.callbacks.Callback):
-    """Seconds of each batch of training and of validation."""
+    """Record the seconds of each batch of training and of validation."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,7 +101,7 @@ class Clock(keras.callbacks.Callback):
 
 
 def of_network(name: str, count: int) -> Kind:
-    """A network's trainings, with their validation after each epoch."""
+    """Measure a network; return its training runs, with a validation after each epoch."""
     contender = CLASSIFIERS[name]
     model = contender.build(CLASSES, (224, 224, 1), "none", 0)
     train, validation = pictures(64), replace(pictures(64), speakers=frozenset("b"))
@@ -102,7 +111,7 @@ def of_network(name: str, count: int) -> Kind:
         given = model, train, validation, _SPEAKERS, fit, 0, Path(folder)
         fit_classifier(*given, callbacks=(clock,), verbose=0)
     fit = contender.fit
-    # The first ones compile.
+    # The first steps compile.
     each, validated = np.median(clock.train[1:]), np.median(clock.test[1:])
     besides = fit.epochs * validated * (CLIPS / FOLDS / 64)
     besides += _features(model, name) if contender.pretrained else 0.0
@@ -111,7 +120,7 @@ def of_network(name: str, count: int) -> Kind:
 
 
 def _features(model, name: str) -> float:
-    """Of a frozen part, which is passed once for all trainings; its share of each of them."""
+    """Return the seconds of the frozen layers, which run once for all training runs, per run."""
     batch = tf.constant(pictures(16).spectrograms)
     forward = tf.function(lambda x: model(x, training=False))
     seconds = median_seconds(lambda: forward(batch).numpy(), 3) / 16
@@ -119,7 +128,7 @@ def _features(model, name: str) -> float:
 
 
 def spread(kinds: dict[str, Kind], networks: list[str], machines: int) -> float:
-    """Seconds until all is done: GANs of a fold one after another, then the classifiers."""
+    """Return the seconds until all runs are done; a classifier waits for the GANs of its fold."""
     free = [0.0] * machines
     heapq.heapify(free)
 
