@@ -37,7 +37,7 @@ class Transport:
     def status(self):
         return ()
 
-    def size(self, value):
+    def request_size(self, value):
         return len(value)
 
     def close(self):

@@ -284,4 +284,4 @@ def test_sizes_in_a_request():
     numbers = np.zeros((10, 2), "float32")
     for address, sizes in (("http://a/v1/models/m", (8, 440)), ("grpc://a/m", (4, 80))):
         transport = _transport(address)
-        assert (transport.size(b"1234"), transport.size(numbers)) == sizes
+        assert (transport.request_size(b"1234"), transport.request_size(numbers)) == sizes

@@ -22,7 +22,7 @@ import tensorflow as tf
 from serkit.audio.loading import Loaded, load_waveform
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
 from serkit.files import write_json
-from serkit.serving.server.tensors import SignatureSpec, Spec
+from serkit.serving.server.tensors import SignatureSpec, TensorSpec
 
 CLASSES = ("angry", "happy", "sad")
 
@@ -237,7 +237,9 @@ class FakeModel:
     """A signature from ``x`` to ``y``, both float32 ``(batch, any)``, that is a function."""
 
     name = "serving_default"
-    spec = SignatureSpec({"x": Spec("float32", (None, None))}, {"y": Spec("float32", (None, None))})
+    spec = SignatureSpec(
+        {"x": TensorSpec("float32", (None, None))}, {"y": TensorSpec("float32", (None, None))}
+    )
 
     def __init__(self, run: Callable) -> None:
         self._run = run
