@@ -200,7 +200,7 @@ def test_the_lines_of_python(speech, rest_server, capsys):
     exec(compile(_here(code, rest_server), "serving.md", "exec"), {})
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("speech.wav ")
-    assert second.startswith("('angry', 'happy', 'sad') AVAILABLE [")
+    assert second.startswith("('angry', 'happy', 'sad') AVAILABLE (")
 
 
 def test_every_file_it_names_is_there():

@@ -1,4 +1,4 @@
-"""A client for a served model; it predicts as the exported model does."""
+"""Client of a served model. Its predictions are those of the exported model."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Settings of a client, and when it retries a request."""
+"""Settings of a client, and retries of its failed requests."""
 
 import random
 import time
