@@ -155,7 +155,7 @@ def test_the_health_check_knows_who_is_well(rest_server):
     for name, status in (("emotions", 0), ("other", 1)):
         command = script.replace(str(REST_PORT), port).replace("emotions", name)
         assert subprocess.run([shell, option, command], check=False).returncode == status
-    rest_server.plan = [503]
+    rest_server.faults = [503]
     command = script.replace(str(REST_PORT), port)
     assert subprocess.run([shell, option, command], check=False).returncode == 1
 

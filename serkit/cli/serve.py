@@ -7,7 +7,7 @@ from pathlib import Path
 
 from serkit.cli.arguments import settings_among
 from serkit.errors import check_range
-from serkit.serving.server.settings import CHOICES, ServeSettings
+from serkit.serving.server.settings import VERSION_CHOICES, ServeSettings
 
 _DEFAULT = ServeSettings()
 
@@ -33,7 +33,7 @@ def add_to(commands) -> None:
     add("--name", default="", help="name in addresses (default: the folder's)")
     add(
         "--versions",
-        choices=CHOICES,
+        choices=VERSION_CHOICES,
         default=_DEFAULT.versions,
         help="versions to load (default %(default)s)",
     )

@@ -1,1 +1,1 @@
-"""Prediction with an exported model: at hand, or with a client and a server."""
+"""Prediction with an exported model: on this machine, on a Ray cluster, or by a server."""

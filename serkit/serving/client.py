@@ -1,4 +1,4 @@
-"""A client for a served model; it predicts as the exported model does."""
+"""Client of a served model. Its predictions are those of the exported model."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,8 +23,8 @@ from serkit.serving.transport import (
 def batches(
     examples: Iterable[Example],
     settings: ClientSettings,
-    size: Callable[[Any], int],
-    shape: Callable[[Any], Hashable] = lambda value: None,
+    size_of: Callable[[Any], int],
+    shape_of: Callable[[Any], Hashable] = lambda value: None,
 ) -> Iterator[list[Example]]:
     """Group consecutive examples into batches, in order and lazily.
 
@@ -32,23 +32,29 @@ def batches(
         examples: examples; an example with a problem counts as one example of 0 bytes.
         settings: maximum number of examples and bytes of a batch. A single example with more bytes
             is a batch of its own.
-        size: returns the size in bytes of a value in a request.
-        shape: returns the shape of a value, or None for a value that fits any batch. Values of
+        size_of: returns the size in bytes of a value in a request.
+        shape_of: returns the shape of a value, or None for a value that fits any batch. Values of
             different shapes go into different batches, because they do not fit into one array.
 
     Yields:
         Batches, as lists of examples.
     """
     batch: list[Example] = []
-    total, common = 0, None
+    batch_size, batch_shape = 0, None
     for example in examples:
-        own, like = (0, None) if example.problem else (size(example.value), shape(example.value))
-        full = len(batch) == settings.batch_examples or total + own > settings.batch_bytes
-        if batch and (full or (None not in (common, like) and common != like)):
+        size, shape = 0, None
+        if not example.problem:
+            size, shape = size_of(example.value), shape_of(example.value)
+        too_many = len(batch) == settings.batch_examples
+        too_large = batch_size + size > settings.batch_bytes
+        other_shape = shape is not None and batch_shape is not None and shape != batch_shape
+        if batch and (too_many or too_large or other_shape):
             yield batch
-            batch, total, common = [], 0, None
+            batch, batch_size, batch_shape = [], 0, None
         batch.append(example)
-        total, common = total + own, common if like is None else like
+        batch_size += size
+        if shape is not None:
+            batch_shape = shape
     if batch:
         yield batch
 
@@ -62,15 +68,15 @@ def connect(
 ) -> "Client":
     """Return a client of a model that TF Serving or ``serkit serve`` has loaded.
 
-    The function sends no request. A missing server is noticed at the first request.
+    The function sends no request. If no server answers, the first request raises the error.
 
     Args:
         address: ``http://HOST:8501/v1/models/NAME``, ``https://…`` or ``grpc://HOST:8500/NAME``;
-            ``/versions/N`` may follow. The name may be missing if ``model`` is given.
+            ``/versions/N`` may follow. The address may end after the port if ``model`` is given.
         settings: timeouts, retries and batch sizes.
-        model: the model's name at the server. There is no default: TF Serving's image names its
-            only model ``model`` by default, but TF Serving has no list of its models.
-        version: the model's version; None for the newest.
+        model: the model's name at the server; empty for the name in ``address``. A client cannot
+            look the name up, because TF Serving does not list its models.
+        version: the model's version; None for the version in ``address``, or the newest.
 
     Returns:
         A client; close it, or use it as a context manager.
@@ -85,21 +91,21 @@ def connect(
                 for prediction in client.predict(["a.wav", "b.wav"]):
                     print(prediction.file, prediction.label, prediction.problem)
     """
-    where = parse_address(address, model, version)
+    model_address = parse_address(address, model, version)
     settings = settings or ClientSettings()
-    # Import only the module that is needed: importing requests alone takes a tenth of the time of
-    # importing TensorFlow.
-    if where.scheme == "grpc":
+    # Import only the module of the scheme. The REST client needs no TensorFlow; the import of
+    # requests takes a tenth of the time of the import of TensorFlow.
+    if model_address.scheme == "grpc":
         from serkit.serving.grpc_client import GrpcTransport
 
-        return Client(GrpcTransport(where, settings), settings)
+        return Client(GrpcTransport(model_address, settings), settings)
     from serkit.serving.rest_client import RestTransport
 
-    return Client(RestTransport(where, settings), settings)
+    return Client(RestTransport(model_address, settings), settings)
 
 
 class Client:
-    """Client of one model; :func:`connect` returns one. It is not thread-safe.
+    """Client of one model. :func:`connect` builds a client. A client is not thread-safe.
 
     If the server refuses an example, or a file cannot be read, the prediction of this example has a
     ``problem``; the other examples are not affected. The methods return iterators, which send
@@ -144,17 +150,19 @@ class Client:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Labels in the order of the probabilities; requested once."""
+        """Labels in the order of the probabilities; the client requests them once."""
         if not self._classes:
-            name = signatures.CLASSES
+            signature = output = signatures.CLASSES
             try:
-                (row,) = self._transport.call(name, {signatures.ANY: [0]}, [name])
+                (row,) = self._transport.call(signature, {signatures.ANY: [0]}, [output])
             except RefusedError as error:
-                self._require(name)
+                self._require_signature(signature)
                 raise ServerError(str(error)) from error
-            if name not in row:
-                raise self._unlike(f"a signature {name!r} that gives {', '.join(sorted(row))}")
-            self._classes = tuple(to_text(label) for label in row[name])
+            if output not in row:
+                raise self._other_model_error(
+                    f"a signature {signature!r} that gives {', '.join(sorted(row))}"
+                )
+            self._classes = tuple(to_text(label) for label in row[output])
         return self._classes
 
     def status(self) -> tuple[VersionStatus, ...]:
@@ -162,7 +170,7 @@ class Client:
         return self._transport.status()
 
     def metadata(self) -> Metadata:
-        """Return the signatures of the version that answers the requests."""
+        """Return the name, version and signatures of the model that answers the requests."""
         return self._transport.metadata()
 
     def predict(
@@ -198,7 +206,7 @@ class Client:
         Raises:
             InputError: as :meth:`predict`.
         """
-        examples = (Example(str(n), bytes(data)) for n, data in enumerate(contents))
+        examples = (Example(str(index), bytes(wav)) for index, wav in enumerate(contents))
         return self._predict(self._wav_call(samples), examples)
 
     def predict_waveforms(self, waveforms: Iterable[npt.ArrayLike]) -> Iterator[Prediction]:
@@ -215,7 +223,7 @@ class Client:
             InputError: if a waveform does not have one axis.
         """
         call = SignatureCall(signatures.WAVEFORM, signatures.WAVEFORM)
-        return self._predict(call, _arrays(waveforms, "waveform", 1))
+        return self._predict(call, _array_examples(waveforms, "waveform", 1))
 
     def predict_spectrograms(self, spectrograms: Iterable[npt.ArrayLike]) -> Iterator[Prediction]:
         """Predict spectrograms, named "0", "1", …
@@ -230,7 +238,7 @@ class Client:
             InputError: if a spectrogram does not have three axes.
         """
         call = SignatureCall(signatures.SPECTROGRAM, signatures.SPECTROGRAM)
-        return self._predict(call, _arrays(spectrograms, "spectrogram", 3))
+        return self._predict(call, _array_examples(spectrograms, "spectrogram", 3))
 
     def _wav_call(self, samples: int | None) -> SignatureCall:
         if samples is None:
@@ -241,90 +249,98 @@ class Client:
         )
 
     def _predict(self, call: SignatureCall, examples: Iterable[Example]) -> Iterator[Prediction]:
-        def shape(value: Any) -> Any:
+        def shape_of(value: Any) -> Any:
             return getattr(value, "shape", None)
 
-        checked = call.signature == signatures.WAV
-        for batch in batches(examples, self._settings, self._transport.size, shape):
-            if not checked:
-                self._require(call.signature)
-                checked = True
-            usable = [example for example in batch if not example.problem]
-            found = iter(self._answers(call, usable))
+        # All exported models have the signature for WAV files. For another one, ask the server.
+        is_signature_checked = call.signature == signatures.WAV
+        for batch in batches(examples, self._settings, self._transport.request_size, shape_of):
+            if not is_signature_checked:
+                self._require_signature(call.signature)
+                is_signature_checked = True
+            usable_examples = [example for example in batch if not example.problem]
+            predictions = iter(self._predict_batch(call, usable_examples))
             for example in batch:
                 if example.problem:
                     yield Prediction.failed(example.name, example.problem)
                 else:
-                    yield next(found)
+                    yield next(predictions)
 
-    def _answers(self, call: SignatureCall, examples: Sequence[Example]) -> list[Prediction]:
+    def _predict_batch(self, call: SignatureCall, examples: Sequence[Example]) -> list[Prediction]:
         if not examples:
             return []
         columns = call.columns(examples)
-        # Try twice: the server may have loaded a version with other classes since they were
-        # requested.
+        # Try twice: after the client requested the classes, the server may have loaded a version
+        # with other classes.
         for _ in range(2):
             classes = self.classes
             try:
                 rows = self._transport.call(call.signature, columns, signatures.OUTPUTS)
             except RefusedError as error:
-                return self._apart(call, examples, error)
+                return self._predict_halves(call, examples, error)
             if missing := sorted({*signatures.OUTPUTS} - {*rows[0]}):
-                raise self._unlike(f"no outputs {', '.join(missing)}")
-            if all(_fits(row, classes) for row in rows):
-                names = (example.name for example in examples)
+                raise self._other_model_error(f"no outputs {', '.join(missing)}")
+            if all(_has_classes(row, classes) for row in rows):
                 return [
-                    Prediction.of_outputs(name, classes, row)
-                    for name, row in zip(names, rows, strict=True)
+                    Prediction.of_outputs(example.name, classes, row)
+                    for example, row in zip(examples, rows, strict=True)
                 ]
             self._classes = ()
         raise ServerError(
             f"{self.address} says that its classes are {', '.join(classes)}, but it predicts others"
         )
 
-    def _apart(
+    def _predict_halves(
         self, call: SignatureCall, examples: Sequence[Example], error: RefusedError
     ) -> list[Prediction]:
-        """Retry a refused batch in halves, until each refused example is alone."""
+        """Predict the halves of a refused batch, until each refused example is alone."""
         if len(examples) == 1:
             return [Prediction.failed(examples[0].name, str(error))]
-        half = len(examples) // 2
-        return self._answers(call, examples[:half]) + self._answers(call, examples[half:])
+        middle = len(examples) // 2
+        first_half = self._predict_batch(call, examples[:middle])
+        return first_half + self._predict_batch(call, examples[middle:])
 
-    def _require(self, name: str) -> None:
-        known = self.metadata().signatures
-        if name not in known:
-            there = f"no signature {name!r}, only {', '.join(known) or 'none'}"
+    def _require_signature(self, name: str) -> None:
+        """Raise InputError if the model does not have the signature."""
+        available = self.metadata().signatures
+        if name not in available:
+            difference = f"no signature {name!r}, only {', '.join(available) or 'none'}"
             if name == signatures.SAMPLED:
                 raise InputError(
                     f"`samples` must be None for the model at {self.address}, which has no random "
-                    f"layers ({there})."
+                    f"layers ({difference})."
                 )
-            raise self._unlike(there)
+            raise self._other_model_error(difference)
 
-    def _unlike(self, what: str) -> InputError:
+    def _other_model_error(self, difference: str) -> InputError:
+        """Return the error for a model that this version of serkit did not export."""
         return InputError(
-            f"the model at {self.address} has {what}; valid is one that this version of serkit "
-            "exported: export it again"
+            f"the model at {self.address} has {difference}; valid is one that this version of "
+            "serkit exported: export it again"
         )
 
 
-def _arrays(values: Iterable[npt.ArrayLike], name: str, axes: int) -> Iterator[Example]:
-    for number, value in enumerate(values):
+def _array_examples(
+    values: Iterable[npt.ArrayLike], noun: str, axis_count: int
+) -> Iterator[Example]:
+    for index, value in enumerate(values):
         array = np.asarray(value, np.float32)
-        if array.ndim != axes:
+        if array.ndim != axis_count:
             raise InputError(
-                f"`{name}s` must have {axes} axes each. Received: {name} {number} of shape "
+                f"`{noun}s` must have {axis_count} axes each. Received: {noun} {index} of shape "
                 f"{array.shape}."
             )
-        yield Example(str(number), array)
+        yield Example(str(index), array)
 
 
-def _fits(row: Mapping[str, Any], classes: Sequence[str]) -> bool:
-    """Return whether a row has a status, or its label is the most probable of ``classes``."""
+def _has_classes(row: Mapping[str, Any], classes: Sequence[str]) -> bool:
+    """Return whether a row of outputs is consistent with ``classes``.
+
+    The label must be the most probable of the classes. A row with a status has no label.
+    """
     if to_text(row[signatures.STATUS]):
         return True
-    values, label = row[signatures.PROBABILITIES], to_text(row[signatures.LABEL])
-    if len(values) != len(classes) or label not in classes:
+    probabilities, label = row[signatures.PROBABILITIES], to_text(row[signatures.LABEL])
+    if len(probabilities) != len(classes) or label not in classes:
         return False
-    return values[classes.index(label)] == max(values)
+    return probabilities[classes.index(label)] == max(probabilities)

@@ -1,4 +1,4 @@
-"""TF Serving's gRPC API. Imports TensorFlow for its messages."""
+"""Client of TF Serving's gRPC API. Imports TensorFlow, which defines the messages."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -17,15 +17,27 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from serkit.serving.retries import Again, ClientSettings, RefusedError, Retries, ServerError
+from serkit.serving.retries import (
+    ClientSettings,
+    RefusedError,
+    Retries,
+    ServerError,
+    TemporaryError,
+)
 from serkit.serving.transport import GRPC_PORT, Address, Transport
 
 _Code = grpc.StatusCode
-_PASSING = {_Code.UNAVAILABLE, _Code.RESOURCE_EXHAUSTED, _Code.DEADLINE_EXCEEDED}
-# Codes for one request: its content is invalid, or the model fails on it.
-_REFUSED = {_Code.INVALID_ARGUMENT, _Code.FAILED_PRECONDITION, _Code.OUT_OF_RANGE, _Code.INTERNAL}
-# Metadata key of gRPC's retry mechanism: how long a server asks its clients to wait.
-_PUSHBACK = "grpc-retry-pushback-ms"
+# Codes of temporary failures of a server.
+_TEMPORARY_CODES = {_Code.UNAVAILABLE, _Code.RESOURCE_EXHAUSTED, _Code.DEADLINE_EXCEEDED}
+# Codes that concern one request: its content is invalid, or the model fails on it.
+_REFUSED_CODES = {
+    _Code.INVALID_ARGUMENT,
+    _Code.FAILED_PRECONDITION,
+    _Code.OUT_OF_RANGE,
+    _Code.INTERNAL,
+}
+# Metadata key of gRPC's retry mechanism: the milliseconds that a server asks its clients to wait.
+_PUSHBACK_KEY = "grpc-retry-pushback-ms"
 
 
 class GrpcTransport(Transport):
@@ -38,88 +50,95 @@ class GrpcTransport(Transport):
         self, address: Address, settings: ClientSettings, retries: Retries | None = None
     ) -> None:
         super().__init__(address, settings, retries)
-        self._channel = grpc.insecure_channel(address.server, _options(settings))
-        self._predicting = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
-        self._watching = model_service_pb2_grpc.ModelServiceStub(self._channel)
-        self._model = model_pb2.ModelSpec(name=address.model)
+        self._channel = grpc.insecure_channel(address.server, _channel_options(settings))
+        self._prediction_service = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
+        self._model_service = model_service_pb2_grpc.ModelServiceStub(self._channel)
+        self._model_spec = model_pb2.ModelSpec(name=address.model)
         if address.version is not None:
-            self._model.version.value = address.version
+            self._model_spec.version.value = address.version
 
     def call(
         self, signature: str, columns: Mapping[str, Sequence[Any]], outputs: Sequence[str]
     ) -> list[dict[str, Any]]:
         """Return a row of outputs per example; see :meth:`.transport.Transport.call`."""
-        count = len(next(iter(columns.values())))
-        request = predict_pb2.PredictRequest(model_spec=self._model)
+        example_count = len(next(iter(columns.values())))
+        request = predict_pb2.PredictRequest(model_spec=self._model_spec)
         request.model_spec.signature_name = signature
         for name, values in columns.items():
-            request.inputs[name].CopyFrom(_as_tensor(values))
-        answer = self._send(self._predicting.Predict, request)
-        found = {name: tf.make_ndarray(tensor) for name, tensor in answer.outputs.items()}
-        if not {len(values) if values.ndim else 0 for values in found.values()} <= {count}:
-            shapes = ", ".join(f"{name} {values.shape}" for name, values in sorted(found.items()))
-            raise self._wrong_size(shapes, count, outputs)
-        return [{name: values[row] for name, values in found.items()} for row in range(count)]
+            request.inputs[name].CopyFrom(_to_tensor_proto(values))
+        answer = self._send(self._prediction_service.Predict, request)
+        arrays = {name: tf.make_ndarray(tensor) for name, tensor in answer.outputs.items()}
+        if any(array.shape[:1] != (example_count,) for array in arrays.values()):
+            shapes = ", ".join(f"{name} {array.shape}" for name, array in sorted(arrays.items()))
+            raise self._wrong_rows_error(shapes, example_count, outputs)
+        return [
+            {name: array[row] for name, array in arrays.items()} for row in range(example_count)
+        ]
 
-    def size(self, value: Any) -> int:
+    def request_size(self, value: Any) -> int:
         return len(value) if isinstance(value, bytes) else value.nbytes
 
     def close(self) -> None:
         self._channel.close()
 
-    def _status(self) -> Any:
-        request = get_model_status_pb2.GetModelStatusRequest(model_spec=self._model)
-        return _as_json(self._send(self._watching.GetModelStatus, request))
+    def _request_status(self) -> Any:
+        request = get_model_status_pb2.GetModelStatusRequest(model_spec=self._model_spec)
+        return _to_json(self._send(self._model_service.GetModelStatus, request))
 
-    def _metadata(self) -> Any:
+    def _request_metadata(self) -> Any:
         request = get_model_metadata_pb2.GetModelMetadataRequest(
-            model_spec=self._model, metadata_field=["signature_def"]
+            model_spec=self._model_spec, metadata_field=["signature_def"]
         )
-        return _as_json(self._send(self._predicting.GetModelMetadata, request))
+        return _to_json(self._send(self._prediction_service.GetModelMetadata, request))
 
     def _send(self, method: Callable[..., Any], request: Any) -> Any:
-        advice = f"; TF Serving's port for gRPC is usually {GRPC_PORT}"
-        return self._retried(lambda left: self._once(method, request, left), advice)
+        """Send a request to a method of a service; return the answer."""
+        return self._run_with_retries(
+            lambda seconds_left: self._attempt(method, request, seconds_left),
+            advice=f"; TF Serving's port for gRPC is usually {GRPC_PORT}",
+        )
 
-    def _once(self, method: Callable[..., Any], request: Any, left: float) -> Any:
-        limit = min(left, self._settings.read_seconds)
+    def _attempt(self, method: Callable[..., Any], request: Any, seconds_left: float) -> Any:
+        """Send a request once; return the answer."""
+        timeout = min(seconds_left, self._settings.read_seconds)
         try:
-            return method(request, timeout=limit)
+            return method(request, timeout=timeout)
         except grpc.RpcError as error:
-            code, said = error.code(), error.details() or "no reason given"
+            code, reason = error.code(), error.details() or "no reason given"
             if code is _Code.DEADLINE_EXCEEDED:
-                raise Again(f"no answer within {limit:g} s") from error
-            if code in _PASSING:
-                raise Again(f"{code.name}: {said}", _pushback(error)) from error
-            raise self._refusal(code, said) from error
+                raise TemporaryError(f"no answer within {timeout:g} s") from error
+            if code in _TEMPORARY_CODES:
+                raise TemporaryError(f"{code.name}: {reason}", _pushback_seconds(error)) from error
+            raise self._error_of(code, reason) from error
 
-    def _refusal(self, code: grpc.StatusCode, said: str) -> Exception:
-        if code in _REFUSED:
-            return RefusedError(f"{self.address} answers {code.name}: {said}")
+    def _error_of(self, code: grpc.StatusCode, reason: str) -> Exception:
+        """Return the error for a code that is not temporary."""
+        if code in _REFUSED_CODES:
+            return RefusedError(f"{self.address} answers {code.name}: {reason}")
         if code is _Code.NOT_FOUND:
-            return self._missing(said)
+            return self._model_not_found_error(reason)
         if code is _Code.UNIMPLEMENTED:
-            return self._unlike(f"{code.name}: {said}")
-        return ServerError(f"{self.address} answers {code.name}: {said}")
+            return self._not_tf_serving_error(f"{code.name}: {reason}")
+        return ServerError(f"{self.address} answers {code.name}: {reason}")
 
 
-def _options(settings: ClientSettings) -> list[tuple[str, int]]:
-    connect = max(1, round(settings.connect_seconds * 1000))
-    pause = max(100, round(settings.pause_seconds * 1000))
+def _channel_options(settings: ClientSettings) -> list[tuple[str, int]]:
+    connect_ms = max(1, round(settings.connect_seconds * 1000))
+    pause_ms = max(100, round(settings.pause_seconds * 1000))
     return [
         # A batch of long recordings is larger than gRPC's default limit of 4 MiB.
         ("grpc.max_send_message_length", -1),
         ("grpc.max_receive_message_length", -1),
-        # Retries repeats the requests, not gRPC. The channel itself restores a broken connection;
-        # the values below say when.
+        # The class Retries repeats requests, not gRPC. But gRPC restores a broken connection; these
+        # options set its pauses.
         ("grpc.enable_retries", 0),
-        ("grpc.min_reconnect_backoff_ms", connect),
+        ("grpc.min_reconnect_backoff_ms", connect_ms),
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.max_reconnect_backoff_ms", pause),
+        ("grpc.max_reconnect_backoff_ms", pause_ms),
     ]
 
 
-def _as_tensor(values: Sequence[Any]) -> Any:
+def _to_tensor_proto(values: Sequence[Any]) -> Any:
     if isinstance(values[0], bytes):
         return tf.make_tensor_proto(list(values), tf.string)
     if isinstance(values[0], np.ndarray):
@@ -127,13 +146,14 @@ def _as_tensor(values: Sequence[Any]) -> Any:
     return tf.make_tensor_proto(list(values), tf.int32)
 
 
-def _as_json(message: Any) -> Any:
-    """Return the JSON form of a message, which TF Serving's REST API uses."""
+def _to_json(message: Any) -> Any:
+    """Return the JSON form of a message, as TF Serving's REST API sends it."""
     return json.loads(json_format.MessageToJson(message, preserving_proto_field_name=True))
 
 
-def _pushback(error: Any) -> float:
+def _pushback_seconds(error: Any) -> float:
+    """Return the time that the server asks the client to wait; 0 if it does not ask."""
     for key, value in error.trailing_metadata() or ():
-        if key == _PUSHBACK and str(value).isdecimal():
+        if key == _PUSHBACK_KEY and str(value).isdecimal():
             return int(value) / 1000
     return 0.0

@@ -1,8 +1,10 @@
 """Predict with an exported model on disk, here or on a Ray cluster."""
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +18,17 @@ from serkit.files import read_json
 from serkit.serving.prediction import Prediction, read_example
 from serkit.tasks.ray import RayEngine, RaySettings
 
-_BATCH = 16
+_BATCH_SIZE = 16
+"""Number of files that the model predicts at once."""
+_RAY_BATCH_SIZE = 64
+"""Number of files that a Ray process receives at once."""
 
 
 class ExportedModel:
     """A SavedModel of :func:`serkit.export.saved_model.export_model`, loaded to predict files.
 
     Args:
-        path: the folder of a version, or the folder of all versions. The newest version is then
-            used.
+        path: the folder of a version, or the folder of all versions, of which the newest is loaded.
 
     Attributes:
         path: the folder of the version.
@@ -49,11 +53,11 @@ class ExportedModel:
         try:
             self.details: dict[str, Any] = read_json(self.path / DETAILS)
             self._model = tf.saved_model.load(str(self.path))
-            known = self._model.signatures[signatures.WAV].structured_outputs
+            outputs = self._model.signatures[signatures.WAV].structured_outputs
         except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"model {self.path} cannot be loaded: {reason}") from error
-        if missing := sorted({*signatures.OUTPUTS} - {*known}):
+        if missing := sorted({*signatures.OUTPUTS} - {*outputs}):
             raise InputError(
                 f"model {self.path} has no outputs {', '.join(missing)}; valid is one that this "
                 "version of serkit exported: export it again"
@@ -62,7 +66,7 @@ class ExportedModel:
     def predict(
         self, files: Sequence[Path | str], samples: int | None = None
     ) -> Iterator[Prediction]:
-        """Predict files in their order; a file that cannot be used does not affect the others.
+        """Predict files in their order. A file that cannot be used does not affect the others.
 
         Args:
             files: WAV, FLAC, MP3 or Ogg Vorbis files.
@@ -76,12 +80,12 @@ class ExportedModel:
             InputError: if ``samples`` is less than 1, or is given for a model without random
                 layers.
         """
-        self.check(samples)
-        for start in range(0, len(files), _BATCH):
-            yield from self._predict_batch(files[start : start + _BATCH], samples)
+        self.check_samples(samples)
+        for start in range(0, len(files), _BATCH_SIZE):
+            yield from self._predict_batch(files[start : start + _BATCH_SIZE], samples)
 
-    def check(self, samples: int | None) -> None:
-        """Check ``samples``; the argument and the errors are those of :meth:`predict`."""
+    def check_samples(self, samples: int | None) -> None:
+        """Raise the errors of :meth:`predict` if the model does not accept ``samples``."""
         if samples is None:
             return
         check_range("samples", samples, 1)
@@ -91,31 +95,25 @@ class ExportedModel:
                 f"Received: {samples}."
             )
 
-    def _signature_of(self, samples: int | None, count: int) -> tuple[Any, dict[str, Any]]:
-        """Return a signature, and its inputs other than the ``count`` files."""
-        import tensorflow as tf
-
-        if samples is None:
-            return self._model.signatures[signatures.WAV], {}
-        numbers = tf.fill([count], tf.constant(samples, tf.int32))
-        return self._model.signatures[signatures.SAMPLED], {signatures.SAMPLES: numbers}
-
     def _predict_batch(
         self, files: Sequence[Path | str], samples: int | None
     ) -> Iterator[Prediction]:
         import tensorflow as tf
 
         examples = list(map(read_example, files))
-        contents = tf.constant([example.value for example in examples])
-        signature, more = self._signature_of(samples, len(examples))
-        found = signature(**{signatures.WAV_BYTES: contents}, **more)
-        outputs = {name: found[name].numpy() for name in signatures.OUTPUTS}
-        for row, example in enumerate(examples):
+        signature = signatures.WAV
+        inputs = {signatures.WAV_BYTES: tf.constant([example.value for example in examples])}
+        if samples is not None:
+            signature = signatures.SAMPLED
+            inputs[signatures.SAMPLES] = tf.fill([len(examples)], tf.constant(samples, tf.int32))
+        tensors = self._model.signatures[signature](**inputs)
+        outputs = {name: tensors[name].numpy() for name in signatures.OUTPUTS}
+        for index, example in enumerate(examples):
             if example.problem:
                 yield Prediction.failed(example.name, example.problem)
             else:
-                values = {name: value[row] for name, value in outputs.items()}
-                yield Prediction.of_outputs(example.name, self.details["classes"], values)
+                row = {name: values[index] for name, values in outputs.items()}
+                yield Prediction.of_outputs(example.name, self.details["classes"], row)
 
 
 def load_model(path: Path | str) -> ExportedModel:
@@ -123,7 +121,7 @@ def load_model(path: Path | str) -> ExportedModel:
 
     Args:
         path: the folder of a version, such as ``saved_models/demo/1``, or the folder of all
-            versions. The newest version is then used.
+            versions, of which the newest is loaded.
 
     Returns:
         A model whose :meth:`ExportedModel.predict` takes files and yields a
@@ -168,50 +166,45 @@ def predict_on_ray(
             layers, or if Ray is not installed.
         SchedulerError: if no cluster answers at the address.
     """
-    # Check the model before the connection to the cluster.
-    predictor = ExportedModel(model)
-    predictor.check(samples)
-    path = predictor.path.resolve()
+    # Find errors of the arguments before the connection to the cluster.
+    exported_model = ExportedModel(model)
+    exported_model.check_samples(samples)
+    version_folder = exported_model.path.resolve()
     with RayEngine(settings) as engine:
         import ray
 
         context = ray.data.DataContext.get_current()
         context.execution_options.preserve_order = True
         context.enable_progress_bars = False
-        room = ray.cluster_resources().get("CPU", 1) // (settings.cpus or 1)
-        rows = [{"given": str(file), "file": os.path.abspath(file)} for file in files]
-        found = ray.data.from_items(rows, override_num_blocks=_blocks(len(rows))).map_batches(
-            _Process,
-            fn_constructor_args=(str(path), samples),
-            batch_size=_BATCH_OF_A_TASK,
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, int(room))),
+        max_processes = int(ray.cluster_resources().get("CPU", 1) // (settings.cpus or 1))
+        rows = [{"file": str(file), "absolute_path": os.path.abspath(file)} for file in files]
+        # A process receives one block at a time.
+        block_count = max(1, math.ceil(len(rows) / _RAY_BATCH_SIZE))
+        predicted_rows = ray.data.from_items(rows, override_num_blocks=block_count).map_batches(
+            _PredictionActor,
+            fn_constructor_args=(str(version_folder), samples),
+            batch_size=_RAY_BATCH_SIZE,
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, max_processes)),
             num_cpus=settings.cpus,
             num_gpus=settings.gpus,
             runtime_env={"env_vars": engine.variables},
         )
-        for row in found.iter_rows():
+        for row in predicted_rows.iter_rows():
+            prediction = Prediction(**json.loads(row["prediction"]))
             # Return the path that the caller gave, not the absolute path that the nodes use.
-            yield Prediction(**json.loads(row["prediction"]) | {"file": row["given"]})
+            yield replace(prediction, file=row["file"])
 
 
-_BATCH_OF_A_TASK = 64
-
-
-def _blocks(files: int) -> int:
-    """Return the number of blocks. A process receives one block at a time."""
-    return max(1, -(-files // _BATCH_OF_A_TASK))
-
-
-class _Process:
-    """Actor of Ray Data that has loaded the model."""
+class _PredictionActor:
+    """Actor of Ray Data that loads the model once and predicts batches of files."""
 
     def __init__(self, model: str, samples: int | None) -> None:
-        self._predictor, self._samples = ExportedModel(model), samples
+        self._model, self._samples = ExportedModel(model), samples
 
     def __call__(self, batch: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
-        found = self._predictor.predict(list(batch["file"]), self._samples)
+        predictions = self._model.predict(list(batch["absolute_path"]), self._samples)
         # JSON instead of a column per class, because only the model knows its classes.
         return {
-            "given": batch["given"],
-            "prediction": np.array([json.dumps(vars(one)) for one in found]),
+            "file": batch["file"],
+            "prediction": np.array([json.dumps(vars(prediction)) for prediction in predictions]),
         }

@@ -30,48 +30,60 @@ def read_example(file: Path | str) -> Example:
 
     The example has a problem if the file cannot be read or decoded, or is not a regular file.
     Pipes, devices and folders are not read: their data may have no end.
+
+    Args:
+        file: path of the file.
+
+    Returns:
+        An example whose value is the bytes of a WAV file.
     """
     try:
-        data = _read(file)
+        data = _read_regular_file(file)
     except (OSError, ValueError) as error:
         # ValueError: not a regular file, or a path with a null character.
-        return Example(str(file), b"", (getattr(error, "strerror", "") or str(error)).lower())
+        reason = getattr(error, "strerror", "") or str(error)
+        return Example(str(file), b"", reason.lower())
     if data.startswith(b"RIFF"):
         return Example(str(file), data)
     from serkit.audio.containers import as_wav
 
-    return Example(str(file), *as_wav(data))
+    wav, problem = as_wav(data)
+    return Example(str(file), wav, problem)
 
 
-def _read(file: Path | str) -> bytes:
+_FILE_KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFDIR: "a directory", stat.S_IFSOCK: "a socket"}
+
+
+def _read_regular_file(file: Path | str) -> bytes:
     # Check before opening: opening a pipe blocks until another process writes to it.
     mode = os.stat(file).st_mode
     if not stat.S_ISREG(mode):
-        raise ValueError(f"is {_KINDS.get(stat.S_IFMT(mode), 'a device')}; valid is a file")
+        raise ValueError(f"is {_FILE_KINDS.get(stat.S_IFMT(mode), 'a device')}; valid is a file")
     return Path(file).read_bytes()
-
-
-_KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFDIR: "a directory", stat.S_IFSOCK: "a socket"}
 
 
 @dataclass(frozen=True)
 class SignatureCall:
-    """Signature to call, and its inputs.
+    """Signature to call, and how its inputs are filled.
 
     Attributes:
         signature: name of the signature.
-        column: name of the input that takes the examples.
-        shared: values of the inputs that are the same for all examples, by name.
+        example_input: name of the input that takes the examples.
+        shared_inputs: values of the other inputs, by name; each is the same for all examples.
     """
 
     signature: str
-    column: str
-    shared: Mapping[str, int] = field(default_factory=dict)
+    example_input: str
+    shared_inputs: Mapping[str, int] = field(default_factory=dict)
 
     def columns(self, examples: Sequence[Example]) -> dict[str, list[Any]]:
-        """Return the inputs by name, with a value per example."""
-        columns: dict[str, list[Any]] = {self.column: [example.value for example in examples]}
-        return columns | {name: [value] * len(examples) for name, value in self.shared.items()}
+        """Return the inputs by name, each with a value per example."""
+        columns: dict[str, list[Any]] = {
+            self.example_input: [example.value for example in examples]
+        }
+        for name, value in self.shared_inputs.items():
+            columns[name] = [value] * len(examples)
+        return columns
 
 
 @dataclass(frozen=True)
@@ -80,12 +92,12 @@ class Prediction:
 
     Attributes:
         file: path of the file as the caller gave it.
-        label: the most probable class, empty if the file could not be used.
-        probabilities: by class, summing to 1; empty if the file could not be used.
+        label: the most probable class; empty if the file could not be used.
+        probabilities: probability by class, summing to 1; empty if the file could not be used.
         problem: empty, or the reason why the file could not be used.
         entropy: entropy of the probabilities in nats.
-        mutual_information: the part of the entropy that is disagreement between the samples, in
-            nats.
+        mutual_information: the part of the entropy that comes from disagreement between the Monte
+            Carlo samples, in nats.
         abstain: whether the model abstains; True for a file that could not be used.
         note: empty, or a warning about a file that was used.
 
@@ -114,22 +126,21 @@ class Prediction:
         Args:
             file: path of the file as the caller gave it.
             classes: labels in the order of the probabilities.
-            outputs: values by the names in :mod:`serkit.export.signatures`; strings may be
+            outputs: values by the names in :mod:`serkit.export.signatures`. Text is ``str`` or
                 ``bytes``.
         """
         problem = to_text(outputs[signatures.STATUS])
         if problem:
             return cls.failed(file, problem)
-        values = map(float, outputs[signatures.PROBABILITIES])
+        probabilities = map(float, outputs[signatures.PROBABILITIES])
         return cls(
             file,
             to_text(outputs[signatures.LABEL]),
-            dict(zip(classes, values, strict=True)),
-            "",
-            float(outputs[signatures.ENTROPY]),
-            float(outputs[signatures.MUTUAL_INFORMATION]),
-            bool(outputs[signatures.ABSTAIN]),
-            to_text(outputs[signatures.NOTE]),
+            dict(zip(classes, probabilities, strict=True)),
+            entropy=float(outputs[signatures.ENTROPY]),
+            mutual_information=float(outputs[signatures.MUTUAL_INFORMATION]),
+            abstain=bool(outputs[signatures.ABSTAIN]),
+            note=to_text(outputs[signatures.NOTE]),
         )
 
     @classmethod
@@ -139,5 +150,5 @@ class Prediction:
 
 
 def to_text(value: Any) -> str:
-    """Return an output of type string as text, whether it came as bytes or as JSON."""
+    """Return a string output as text; it is ``bytes`` over gRPC and ``str`` over REST."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

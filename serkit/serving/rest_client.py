@@ -1,4 +1,4 @@
-"""TF Serving's REST API: recordings as base64 in JSON. Imports no TensorFlow."""
+"""Client of TF Serving's REST API: recordings as base64 in JSON. Imports no TensorFlow."""
 
 import base64
 import http.client
@@ -15,20 +15,20 @@ import serkit
 from serkit.errors import InputError
 from serkit.export import signatures
 from serkit.serving.retries import (
-    Again,
     ClientSettings,
     RefusedError,
     Retries,
     ServerError,
-    retry_after,
+    TemporaryError,
+    parse_retry_after,
 )
-from serkit.serving.transport import GRPC_PORT, REST_PORT, Address, Transport, shortened
+from serkit.serving.transport import GRPC_PORT, REST_PORT, Address, Transport, to_line
 
-_FLOATS = {signatures.PROBABILITIES, signatures.ENTROPY, signatures.MUTUAL_INFORMATION}
+_FLOAT_OUTPUTS = {signatures.PROBABILITIES, signatures.ENTROPY, signatures.MUTUAL_INFORMATION}
 
 
-def to_body(signature: str, columns: Mapping[str, Sequence[Any]]) -> bytes:
-    """Write a request in TF Serving's row format.
+def write_request(signature: str, columns: Mapping[str, Sequence[Any]]) -> bytes:
+    """Write the body of a request in TF Serving's row format.
 
     Args:
         signature: name of the signature.
@@ -42,14 +42,13 @@ def to_body(signature: str, columns: Mapping[str, Sequence[Any]]) -> bytes:
     return json.dumps({"signature_name": signature, "instances": instances}).encode()
 
 
-def to_rows(answer: Any, outputs: Sequence[str], count: int) -> list[dict[str, Any]]:
-    """Convert an answer to rows.
+def read_rows(answer: Any, outputs: Sequence[str], example_count: int) -> list[dict[str, Any]]:
+    """Read the rows of an answer in TF Serving's row format.
 
     Args:
-        answer: JSON value in TF Serving's row format, which it gives to ``instances``. It omits the
-            name of a signature's only output.
+        answer: JSON value. If the signature has a single output, TF Serving omits its name.
         outputs: expected names of the outputs.
-        count: number of examples.
+        example_count: number of examples in the request.
 
     Returns:
         A row per example: the outputs by name. Outputs that are float32 in
@@ -59,20 +58,23 @@ def to_rows(answer: Any, outputs: Sequence[str], count: int) -> list[dict[str, A
         KeyError, TypeError, ValueError: if ``answer`` has another form or number of rows.
     """
     rows = [row if isinstance(row, dict) else {outputs[0]: row} for row in answer["predictions"]]
-    if len(rows) != count:
+    if len(rows) != example_count:
         raise ValueError(f"{len(rows)} rows")
     return [
-        {name: np.asarray(v, np.float32) if name in _FLOATS else v for name, v in row.items()}
+        {
+            name: np.asarray(value, np.float32) if name in _FLOAT_OUTPUTS else value
+            for name, value in row.items()
+        }
         for row in rows
     ]
 
 
-def reason_in(content: bytes) -> str:
-    """Return TF Serving's reason for an error, or the beginning of any other content."""
+def read_error(body: bytes) -> str:
+    """Return the message of TF Serving's error, or the beginning of any other body."""
     try:
-        return str(json.loads(content)["error"])
+        return str(json.loads(body)["error"])
     except (ValueError, KeyError, TypeError):
-        return shortened(content) if content else ""
+        return to_line(body) if body else ""
 
 
 def _as_json(value: Any) -> Any:
@@ -82,13 +84,14 @@ def _as_json(value: Any) -> Any:
 
 
 # Status codes of temporary failures of a server, or of a proxy in front of the server.
-_PASSING = {429, 502, 503, 504}
-# Status codes for one request: its content or size is invalid, or the model fails on it.
-_REFUSED = {400, 413, 500}
+_TEMPORARY_CODES = {429, 502, 503, 504}
+# Status codes that concern one request: its content or size is invalid, or the model fails on it.
+_REFUSED_CODES = {400, 413, 500}
 _HEADERS = {"Content-Type": "application/json", "User-Agent": f"serkit/{serkit.__version__}"}
-# Digits and comma of a float32 in JSON, where it is written with the digits of a float64.
+# Approximate length of a float32 number and a comma in JSON. Python writes the number with the
+# digits of a float64.
 _BYTES_PER_NUMBER = 22
-_READ = 1 << 16
+_CHUNK_BYTES = 1 << 16
 
 
 class RestTransport(Transport):
@@ -108,14 +111,14 @@ class RestTransport(Transport):
         self, signature: str, columns: Mapping[str, Sequence[Any]], outputs: Sequence[str]
     ) -> list[dict[str, Any]]:
         """Return a row of outputs per example; see :meth:`.transport.Transport.call`."""
-        count = len(next(iter(columns.values())))
-        answer = self._send("POST", ":predict", to_body(signature, columns))
+        example_count = len(next(iter(columns.values())))
+        answer = self._send("POST", ":predict", write_request(signature, columns))
         try:
-            return to_rows(answer, outputs, count)
+            return read_rows(answer, outputs, example_count)
         except (KeyError, TypeError, ValueError) as error:
-            raise self._wrong_size(shortened(answer), count, outputs) from error
+            raise self._wrong_rows_error(to_line(answer), example_count, outputs) from error
 
-    def size(self, value: Any) -> int:
+    def request_size(self, value: Any) -> int:
         if isinstance(value, bytes):
             return 4 * -(-len(value) // 3)
         return _BYTES_PER_NUMBER * value.size
@@ -123,107 +126,118 @@ class RestTransport(Transport):
     def close(self) -> None:
         self._session.close()
 
-    def _status(self) -> Any:
+    def _request_status(self) -> Any:
         return self._send("GET", "")
 
-    def _metadata(self) -> Any:
+    def _request_metadata(self) -> Any:
         return self._send("GET", "/metadata")
 
-    def _send(self, method: str, what: str, body: bytes | None = None) -> Any:
-        response, content = self._retried(lambda left: self._once(method, what, body, left))
+    def _send(self, method: str, path: str, body: bytes | None = None) -> Any:
+        """Send a request to a path after the model's URL; return the JSON value of the answer."""
+        response, content = self._run_with_retries(
+            lambda seconds_left: self._attempt(method, path, body, seconds_left)
+        )
         if response.status_code != 200:
-            raise self._refusal(response, content)
+            raise self._error_of(response, content)
         try:
             return json.loads(content)
         except ValueError as error:
-            kind = response.headers.get("Content-Type", "no type")
+            media_type = response.headers.get("Content-Type", "no type")
             raise ServerError(
-                f"{self.address} answers with no JSON, but {kind}: {shortened(content)}; TF "
+                f"{self.address} answers with no JSON, but {media_type}: {to_line(content)}; TF "
                 f"Serving's port for HTTP is usually {REST_PORT}"
             ) from error
 
-    def _once(
-        self, method: str, what: str, body: bytes | None, left: float
+    def _attempt(
+        self, method: str, path: str, body: bytes | None, seconds_left: float
     ) -> tuple[requests.Response, bytes]:
-        end = time.monotonic() + min(left, self._settings.read_seconds)
-        limits = (min(left, self._settings.connect_seconds), min(left, self._settings.read_seconds))
+        """Send a request once; return the response and its body."""
+        connect_timeout = min(seconds_left, self._settings.connect_seconds)
+        read_timeout = min(seconds_left, self._settings.read_seconds)
+        deadline = time.monotonic() + read_timeout
         try:
             with self._session.request(
                 method,
-                self.address.url + what,
+                self.address.url + path,
                 data=body,
                 headers=_HEADERS,
-                timeout=limits,
+                timeout=(connect_timeout, read_timeout),
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                content = _read(response, end)
+                content = _read_body(response, deadline)
         except requests.exceptions.SSLError as error:
             raise InputError(
-                f"{self.address}: no TLS that can be trusted: {_cause(error)}; valid are http:// "
-                "for a server without TLS, or its authority's certificate in $REQUESTS_CA_BUNDLE"
+                f"{self.address}: no TLS that can be trusted: {_innermost_reason(error)}; valid "
+                "are http:// for a server without TLS, or its authority's certificate in "
+                "$REQUESTS_CA_BUNDLE"
             ) from error
         except requests.ConnectTimeout as error:
-            raise Again(f"no connection within {limits[0]:g} s") from error
+            raise TemporaryError(f"no connection within {connect_timeout:g} s") from error
         except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as error:
-            raise Again(f"no answer within {limits[1]:g} s") from error
+            raise TemporaryError(f"no answer within {read_timeout:g} s") from error
         except (requests.ConnectionError, urllib3.exceptions.HTTPError) as error:
-            raise Again(_broken(error)) from error
+            raise TemporaryError(_connection_problem(error)) from error
         except requests.RequestException as error:
             raise ServerError(f"{self.address} is not valid: {error}") from error
-        if response.status_code in _PASSING:
-            reason = f"it answers {response.status_code} {reason_in(content)}"
-            raise Again(reason, retry_after(response.headers.get("Retry-After", "")))
+        if response.status_code in _TEMPORARY_CODES:
+            wait_seconds = parse_retry_after(response.headers.get("Retry-After", ""))
+            reason = f"it answers {response.status_code} {read_error(content)}"
+            raise TemporaryError(reason, wait_seconds)
         return response, content
 
-    def _refusal(self, response: requests.Response, content: bytes) -> Exception:
-        said = f"{response.status_code} {reason_in(content) or response.reason}"
-        if response.status_code in _REFUSED:
-            return RefusedError(f"{self.address} answers {said}")
+    def _error_of(self, response: requests.Response, content: bytes) -> Exception:
+        """Return the error for a status code that is neither 200 nor temporary."""
+        reason = f"{response.status_code} {read_error(content) or response.reason}"
+        if response.status_code in _REFUSED_CODES:
+            return RefusedError(f"{self.address} answers {reason}")
         if response.status_code == 404:
-            return self._missing(said)
+            return self._model_not_found_error(reason)
         if response.is_redirect:
             return InputError(f"{self.address} has moved to {response.headers['Location']}")
-        return ServerError(f"{self.address} answers {said}")
+        return ServerError(f"{self.address} answers {reason}")
 
 
-def _read(response: requests.Response, end: float) -> bytes:
-    """Read the body, at most until ``end``.
+def _read_body(response: requests.Response, deadline: float) -> bytes:
+    """Read the body of a response until a time of the monotonic clock.
 
     The timeout of ``requests`` does not limit the total time: it restarts with every byte.
 
     Raises:
-        TimeoutError: if the body is not complete at ``end``.
+        TimeoutError: if the body is not complete at ``deadline``.
         requests.ConnectionError: if the body is shorter than its declared length.
     """
-    content = bytearray()
-    while data := response.raw.read1(_READ, decode_content=True):
-        content += data
-        if time.monotonic() > end:
+    body = bytearray()
+    while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
+        body += chunk
+        if time.monotonic() > deadline:
             raise TimeoutError
-    missing = response.raw.length_remaining
-    if missing:
-        raise requests.ConnectionError(f"{missing} bytes of the answer did not come")
-    return bytes(content)
+    missing_bytes = response.raw.length_remaining
+    if missing_bytes:
+        raise requests.ConnectionError(f"{missing_bytes} bytes of the answer did not come")
+    return bytes(body)
 
 
-def _broken(error: Exception) -> str:
-    inner, cause = _innermost(error), _cause(error)
-    if not isinstance(inner, http.client.BadStatusLine) or isinstance(inner, ConnectionError):
-        return f"no connection: {cause}"
+def _connection_problem(error: Exception) -> str:
+    """Describe why there is no HTTP connection, and what may listen at the port instead."""
+    innermost, reason = _innermost(error), _innermost_reason(error)
+    is_bad_status_line = isinstance(innermost, http.client.BadStatusLine)
+    # http.client.RemoteDisconnected is both: the server closed the connection without an answer.
+    if not is_bad_status_line or isinstance(innermost, ConnectionError):
+        return f"no connection: {reason}"
     # A TLS alert record begins with these bytes.
-    if "\x15\x03" in cause:
+    if "\x15\x03" in reason:
         return "it speaks TLS; valid is https://"
-    return f"no HTTP comes back, but {cause!r}; {GRPC_PORT} is usually gRPC, {REST_PORT} HTTP"
+    return f"no HTTP comes back, but {reason!r}; {GRPC_PORT} is usually gRPC, {REST_PORT} HTTP"
 
 
 def _innermost(error: BaseException) -> BaseException:
-    """Return the innermost error that requests and urllib3 have wrapped in their own errors."""
+    """Return the innermost of the errors that requests and urllib3 wrap in each other."""
     inner = getattr(error, "reason", None) or (error.args[-1] if error.args else None)
     return _innermost(inner) if isinstance(inner, BaseException) else error
 
 
-def _cause(error: BaseException) -> str:
-    """Return the innermost reason, without the connection's name that urllib3 prepends."""
+def _innermost_reason(error: BaseException) -> str:
+    """Return the message of the innermost error, without the connection that urllib3 prepends."""
     reason = str(_innermost(error))
     return reason.partition("): ")[2] or reason

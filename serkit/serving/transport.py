@@ -9,22 +9,21 @@ from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from serkit.errors import InputError
-from serkit.serving.retries import ClientSettings, GaveUp, Retries, ServerError
-
-_LONGEST = 120
+from serkit.serving.retries import ClientSettings, Retries, RetriesExhaustedError, ServerError
 
 REST_PORT, GRPC_PORT = 8501, 8500
 """Ports of TF Serving's image."""
-VALID = (
+VALID_ADDRESSES = (
     f"http://HOST:{REST_PORT}/v1/models/NAME, https://HOST/v1/models/NAME and "
     f"grpc://HOST:{GRPC_PORT}/NAME, each with /versions/N after it if it has to be that version"
 )
 """All valid forms of an address, for messages."""
-_PORTS = {"http": 80, "https": 443, "grpc": GRPC_PORT}
-_VERSIONED = r"(?P<model>[^/:]+)(?:/versions/(?P<version>\d+))?"
-_REST_PATH = re.compile(rf"(?P<prefix>.*?)/v1/models/{_VERSIONED}")
-_GRPC_PATH = re.compile(rf"(?P<prefix>)(?:/v1/models)?/{_VERSIONED}")
-_NAME = re.compile(r"[\w.~-]+", re.ASCII)
+_DEFAULT_PORTS = {"http": 80, "https": 443, "grpc": GRPC_PORT}
+_MODEL_PATTERN = r"(?P<model>[^/:]+)(?:/versions/(?P<version>\d+))?"
+_REST_PATH = re.compile(rf"(?P<prefix>.*?)/v1/models/{_MODEL_PATTERN}")
+_GRPC_PATH = re.compile(rf"(?P<prefix>)(?:/v1/models)?/{_MODEL_PATTERN}")
+_MODEL_NAME = re.compile(r"[\w.~-]+", re.ASCII)
+_MAX_LINE_LENGTH = 120
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,8 @@ class Address:
         port: from 1 to 65535.
         model: name of the model at the server.
         version: version of the model; None for the newest at the server.
-        prefix: path before ``/v1`` that a proxy may require, over HTTP; empty, or beginning with a
-            slash.
+        prefix: path before ``/v1`` in a URL over HTTP, if a proxy requires one. It begins with a
+            slash, or is empty.
     """
 
     scheme: str
@@ -50,7 +49,7 @@ class Address:
 
     @property
     def server(self) -> str:
-        """``host:port``, in the form that gRPC expects."""
+        """``host:port``, as gRPC expects it: an IPv6 address is in brackets."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
@@ -67,7 +66,7 @@ class Address:
 
 
 def is_address(text: str) -> bool:
-    """Return whether a text is meant as an address, not as a folder; it may be invalid."""
+    """Return whether a text is an address, not a folder. The address may still be invalid."""
     return "://" in text
 
 
@@ -75,55 +74,60 @@ def parse_address(text: str, model: str = "", version: int | None = None) -> Add
     """Parse an address.
 
     Args:
-        text: address in one of the forms of :data:`VALID`. The default port is 80 for http, 443 for
-            https and 8500 for grpc. The path may be missing if ``model`` is given.
-        model: name of the model at the server. There is no default, and TF Serving has no list of
-            its models.
+        text: address in one of the forms of :data:`VALID_ADDRESSES`. The default port is 80 for
+            http, 443 for https and 8500 for grpc. The path may be missing if ``model`` is given.
+        model: name of the model at the server; empty for the name in the address.
         version: version of the model, 0 or more; None for the version in the address, or the
             newest.
 
+    Returns:
+        The address.
+
     Raises:
-        InputError: if the address is not valid, or contradicts ``model`` or ``version``.
+        InputError: if the address is not valid, names no model, or contradicts ``model`` or
+            ``version``.
     """
-    parts, port = _split(text)
-    path = parts.path.rstrip("/")
-    form = _GRPC_PATH if parts.scheme == "grpc" else _REST_PATH
-    match = form.fullmatch(path)
-    if not match and not (model and (not path or parts.scheme != "grpc")):
+    url, port = _split_url(text)
+    path = url.path.rstrip("/")
+    match = (_GRPC_PATH if url.scheme == "grpc" else _REST_PATH).fullmatch(path)
+    # Over HTTP, a path that does not name a model is the prefix of a proxy.
+    may_be_prefix = not path or url.scheme != "grpc"
+    if not match and not (model and may_be_prefix):
         raise InputError(
             f"`address` must name a model, because TF Serving has no list of its models; valid are "
-            f"{VALID}. Received: {text!r}."
+            f"{VALID_ADDRESSES}. Received: {text!r}."
         )
-    named = (match["model"] if match else "") or model
-    given = int(match["version"]) if match and match["version"] else version
-    if model not in ("", named) or version not in (None, given):
+    model_name = match["model"] if match else model
+    version_number = int(match["version"]) if match and match["version"] else version
+    if model not in ("", model_name) or version not in (None, version_number):
         raise InputError(
             f"`model` and `version` must not contradict the address {text!r}. Received: "
             f"model={model!r}, version={version!r}."
         )
-    if not _NAME.fullmatch(named) or (given or 0) < 0:
+    if not _MODEL_NAME.fullmatch(model_name) or (version_number or 0) < 0:
         raise InputError(
-            f"model={named!r}, version={given!r} at {text!r}; valid are a name of letters, digits, "
-            "'.', '_', '-' and '~', and a version of 0 or more"
+            f"model={model_name!r}, version={version_number!r} at {text!r}; valid are a name of "
+            "letters, digits, '.', '_', '-' and '~', and a version of 0 or more"
         )
     prefix = match["prefix"] if match else path
-    return Address(parts.scheme, parts.hostname or "", port, named, given, prefix)
+    return Address(url.scheme, url.hostname or "", port, model_name, version_number, prefix)
 
 
-def _split(text: str) -> tuple[SplitResult, int]:
+def _split_url(text: str) -> tuple[SplitResult, int]:
+    """Return the parts of a URL, and its port or the default port of its scheme."""
     try:
-        parts = urlsplit(text)
-        port = parts.port or _PORTS.get(parts.scheme, 0)
+        url = urlsplit(text)
+        port = url.port or _DEFAULT_PORTS.get(url.scheme, 0)
     except ValueError as error:
-        raise InputError(f"address {text!r}: {error}; valid are {VALID}") from error
-    if parts.scheme not in _PORTS or not parts.hostname or parts.query or parts.fragment:
-        raise InputError(f"address {text!r} is not valid; valid are {VALID}")
-    if parts.username is not None:
+        raise InputError(f"address {text!r}: {error}; valid are {VALID_ADDRESSES}") from error
+    if url.scheme not in _DEFAULT_PORTS or not url.hostname or url.query or url.fragment:
+        raise InputError(f"address {text!r} is not valid; valid are {VALID_ADDRESSES}")
+    if url.username is not None:
         # The message must not repeat the user name and the password.
         raise InputError(
-            f"address with a user at {parts.hostname!r}; over HTTPS they belong into ~/.netrc"
+            f"address with a user at {url.hostname!r}; over HTTPS they belong into ~/.netrc"
         )
-    return parts, port
+    return url, port
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,7 @@ class VersionStatus:
 
 @dataclass(frozen=True)
 class Metadata:
-    """Metadata of the version that answers the requests.
+    """Name, version and signatures of the model that answers the requests.
 
     Attributes:
         model: name of the model at the server.
@@ -158,18 +162,23 @@ class Metadata:
 
 
 def read_status(answer: Mapping[str, Any]) -> tuple[VersionStatus, ...]:
-    """Parse the JSON form of TF Serving's ``GetModelStatusResponse``, newest version first.
+    """Parse the JSON form of TF Serving's ``GetModelStatusResponse``.
+
+    Returns:
+        The state of each version, newest version first.
 
     Raises:
         KeyError, TypeError, ValueError: if ``answer`` has another form.
     """
-    found = [
+    states = [
         VersionStatus(
-            int(one["version"]), str(one["state"]), one.get("status", {}).get("error_message", "")
+            version=int(entry["version"]),
+            state=str(entry["state"]),
+            problem=entry.get("status", {}).get("error_message", ""),
         )
-        for one in answer["model_version_status"]
+        for entry in answer["model_version_status"]
     ]
-    return tuple(sorted(found, key=lambda one: -one.version))
+    return tuple(sorted(states, key=lambda status: -status.version))
 
 
 def read_metadata(answer: Mapping[str, Any]) -> Metadata:
@@ -178,11 +187,11 @@ def read_metadata(answer: Mapping[str, Any]) -> Metadata:
     Raises:
         KeyError, TypeError, ValueError: if ``answer`` has another form.
     """
-    known = answer["metadata"]["signature_def"]["signature_def"]
+    definitions = answer["metadata"]["signature_def"]["signature_def"]
     # Skip TensorFlow's internal signatures, which cannot be called.
-    names = tuple(name for name in sorted(known) if not name.startswith("__"))
+    signatures = tuple(name for name in sorted(definitions) if not name.startswith("__"))
     model = answer["model_spec"]
-    return Metadata(str(model["name"]), int(model["version"]), names)
+    return Metadata(str(model["name"]), int(model["version"]), signatures)
 
 
 _Result = TypeVar("_Result")
@@ -191,9 +200,9 @@ _Result = TypeVar("_Result")
 class Transport(ABC):
     """Connection to a model at a server. It retries requests after temporary failures.
 
-    The methods that send requests raise InputError if the server has no such model, RefusedError if
-    the server refuses this request, and ServerError if no server answers, or if the answer is not
-    one of TF Serving.
+    The methods that send requests raise InputError if the server does not have the model,
+    RefusedError if the server refuses this request, and ServerError if no server answers, or if it
+    does not answer as TF Serving does.
 
     Args:
         address: address of the model.
@@ -218,8 +227,8 @@ class Transport(ABC):
             signature: name of the signature.
             columns: inputs by name, each with a value per example: bytes, float32 arrays of the
                 same shape, or integers.
-            outputs: names of the expected outputs. The answer may have other outputs, and expected
-                outputs may be missing.
+            outputs: names of the expected outputs. The answer may have further outputs, and
+                expected outputs may be missing.
 
         Returns:
             A row per example: the outputs by name.
@@ -227,57 +236,60 @@ class Transport(ABC):
 
     def status(self) -> tuple[VersionStatus, ...]:
         """Return the state of all versions, or of the version in the address."""
-        return self._parsed(read_status, self._status())
+        return self._parse(read_status, self._request_status())
 
     def metadata(self) -> Metadata:
-        """Return the signatures of the model."""
-        return self._parsed(read_metadata, self._metadata())
+        """Return the name, version and signatures of the model."""
+        return self._parse(read_metadata, self._request_metadata())
 
     @abstractmethod
-    def size(self, value: Any) -> int:
-        """Return the approximate size in bytes of a value in a request."""
+    def request_size(self, value: Any) -> int:
+        """Return the approximate size in bytes that a value has in a request."""
 
     @abstractmethod
     def close(self) -> None:
         """Close the connections."""
 
     @abstractmethod
-    def _status(self) -> Any:
+    def _request_status(self) -> Any:
         """Return the JSON form of ``GetModelStatusResponse``."""
 
     @abstractmethod
-    def _metadata(self) -> Any:
+    def _request_metadata(self) -> Any:
         """Return the JSON form of ``GetModelMetadataResponse``."""
 
-    def _retried(self, attempt: Callable[[float], _Result], advice: str = "") -> _Result:
+    def _run_with_retries(self, attempt: Callable[[float], _Result], advice: str = "") -> _Result:
         try:
             return self._retries.run(attempt)
-        except GaveUp as error:
+        except RetriesExhaustedError as error:
             raise ServerError(f"{self.address}: {error}{advice}") from error
 
-    def _parsed(self, read: Callable[[Any], _Result], answer: Any) -> _Result:
+    def _parse(self, parse: Callable[[Any], _Result], answer: Any) -> _Result:
         try:
-            return read(answer)
+            return parse(answer)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise self._unlike(shortened(answer)) from error
+            raise self._not_tf_serving_error(to_line(answer)) from error
 
-    def _missing(self, said: str) -> InputError:
+    def _model_not_found_error(self, reason: str) -> InputError:
         return InputError(
-            f"{self.address} is not there: {said}; valid are the name of a model that this server "
-            "has loaded (its --model_name) and one of its versions"
+            f"{self.address} is not there: {reason}; valid are the name of a model that this "
+            "server has loaded (its --model_name) and one of its versions"
         )
 
-    def _unlike(self, said: str) -> ServerError:
-        return ServerError(f"{self.address} answers unlike TF Serving: {said}")
+    def _not_tf_serving_error(self, answer: str) -> ServerError:
+        return ServerError(f"{self.address} answers unlike TF Serving: {answer}")
 
-    def _wrong_size(self, said: str, count: int, outputs: Sequence[str]) -> ServerError:
+    def _wrong_rows_error(
+        self, answer: str, example_count: int, outputs: Sequence[str]
+    ) -> ServerError:
         return ServerError(
-            f"{self.address} answers {said}, which is not {count} times {', '.join(outputs)}"
+            f"{self.address} answers {answer}, which is not {example_count} times "
+            f"{', '.join(outputs)}"
         )
 
 
-def shortened(answer: Any) -> str:
-    """Return bytes or a JSON value as one line of at most 120 characters."""
+def to_line(answer: Any) -> str:
+    """Return bytes or a JSON value as one line of text, truncated to 120 characters."""
     text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else json.dumps(answer)
-    text = " ".join(text.split())
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    line = " ".join(text.split())
+    return line if len(line) <= _MAX_LINE_LENGTH else line[: _MAX_LINE_LENGTH - 1] + "…"

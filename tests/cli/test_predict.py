@@ -190,11 +190,11 @@ def test_as_often_as_is_asked_for(model, rest_server, files, capsys):
 
 
 def test_timeout_and_attempts(rest_server, files, capsys):
-    rest_server.plan = ["hang"]
+    rest_server.faults = ["hang"]
     limits = ["--time-out", "0.3", "--attempts", "1"]
     assert main(["predict", rest_server.address, *limits, files[0]]) == 1
     assert "no answer within 0.3 s (the only attempt)" in capsys.readouterr().err
-    rest_server.plan = ["hang"]
+    rest_server.faults = ["hang"]
     limits[3] = "2"
     assert main(["predict", rest_server.address, "--time-out", "2", *limits[2:], files[0]]) == 0
 

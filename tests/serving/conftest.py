@@ -1,4 +1,4 @@
-"""One exported model for all tests of this room."""
+"""An exported model for the tests of this folder."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ CLASSES = ("angry", "happy", "sad")
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory):
-    """The Keras model and the folder it was exported to."""
+    """The Keras model, and the folder of the versions that it was exported to."""
     spec = SpectrogramSpec()
     model = compact(3, spec.shape, CompactSettings(channels=(4, 8)), seed=1)
     folder = tmp_path_factory.mktemp("models") / "tiny"
@@ -24,16 +24,16 @@ def exported(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def loaded(exported):
-    """The signatures of the exported model, loaded once."""
+    """Signatures of the exported model by name."""
     return tf.saved_model.load(str(exported[1] / "1")).signatures
 
 
 @pytest.fixture
 def recordings_in_memory(wav_bytes) -> list[bytes]:
-    """Noise of several rates, widths and channel counts."""
+    """WAV files of two seconds of noise, with several rates, sample formats and channel counts."""
     rng = np.random.default_rng(7)
-    shapes = [(16_000, "PCM_16", 1), (44_100, "PCM_24", 2), (8_000, "FLOAT", 1)]
+    formats = [(16_000, "PCM_16", 1), (44_100, "PCM_24", 2), (8_000, "FLOAT", 1)]
     return [
-        wav_bytes(rng.uniform(-0.5, 0.5, (2 * rate, channels)), rate, subtype)
-        for rate, subtype, channels in shapes
+        wav_bytes(rng.uniform(-0.5, 0.5, (2 * rate, channel_count)), rate, subtype)
+        for rate, subtype, channel_count in formats
     ]

@@ -13,19 +13,19 @@ SETTINGS = ClientSettings(batch_examples=4, batch_bytes=100)
 
 
 class Transport:
-    """Says "sad" of everything, refuses what begins with "bad"; writes down the requests."""
+    """Predicts "sad", refuses bytes that begin with "bad", and keeps the requests."""
 
     address = parse_address("http://a:1/v1/models/m")
 
     def __init__(self) -> None:
-        self.asked, self.closed = [], False
+        self.requests, self.closed = [], False
         self.names = ["serving_default", "waveform", "spectrogram", "sampled", "classes"]
 
     def call(self, signature, columns, outputs):
         if signature == "classes":
             return [{"classes": ["angry", "sad"]}]
         values, *shared = columns.values()
-        self.asked.append((signature, len(values), *shared))
+        self.requests.append((signature, len(values), *shared))
         if any(bytes(value[:3]) == b"bad" for value in values):
             raise RefusedError("no")
         row = dict.fromkeys(signatures.OUTPUTS, 0.0) | {"label": "sad", "status": "", "note": ""}
@@ -37,7 +37,7 @@ class Transport:
     def status(self):
         return ()
 
-    def size(self, value):
+    def request_size(self, value):
         return len(value)
 
     def close(self):
@@ -67,27 +67,27 @@ def test_each_scheme_has_its_way():
 
 def test_requests_are_neither_too_many_nor_too_large(client, transport):
     list(client.predict_wav([b"1"] * 9 + [b"1" * 60] * 3))
-    assert [count for _, count in transport.asked] == [4, 4, 2, 1, 1]
+    assert [count for _, count in transport.requests] == [4, 4, 2, 1, 1]
 
 
 def test_requests_are_made_as_predictions_are_taken(client, transport, tmp_path):
     (tmp_path / "a.wav").write_bytes(b"RIFF")
     found = client.predict([tmp_path / "a.wav"] * 100)
-    assert transport.asked == []
+    assert transport.requests == []
     assert next(found).label == "sad"
-    assert len(transport.asked) == 1
+    assert len(transport.requests) == 1
 
 
 def test_what_is_refused_is_found_by_halves(client, transport):
     found = list(client.predict_wav([b"1", b"1", b"bad", b"1"]))
     assert [one.problem for one in found] == ["", "", "no", ""]
-    assert [count for _, count in transport.asked] == [4, 2, 2, 1, 1]
+    assert [count for _, count in transport.requests] == [4, 2, 2, 1, 1]
 
 
 def test_files_that_cannot_be_read_are_not_sent(client, transport, tmp_path):
     found = list(client.predict([tmp_path / "a.wav", tmp_path / "b.wav"]))
     assert [one.problem for one in found] == ["no such file or directory"] * 2
-    assert transport.asked == []
+    assert transport.requests == []
 
 
 def test_samples_come_with_each_and_are_asked_about_once(client, transport, monkeypatch):
@@ -95,7 +95,7 @@ def test_samples_come_with_each_and_are_asked_about_once(client, transport, monk
     original = transport.metadata
     monkeypatch.setattr(transport, "metadata", lambda: asked.append(1) or original())
     list(client.predict_wav([b"1"] * 8, samples=9))
-    assert transport.asked == [("sampled", 4, [9] * 4)] * 2
+    assert transport.requests == [("sampled", 4, [9] * 4)] * 2
     assert asked == [1]
 
 

@@ -37,29 +37,29 @@ def _classes(transport):
     [("UNIMPLEMENTED", "unlike TF Serving"), ("PERMISSION_DENIED", "PERMISSION_DENIED")],
 )
 def test_what_no_attempt_mends(transport, grpc_server, name, message):
-    grpc_server.plan = [grpc.StatusCode[name]]
+    grpc_server.faults = [grpc.StatusCode[name]]
     with pytest.raises(ServerError, match=message):
         _classes(transport)
-    assert len(grpc_server.asked) == 1
+    assert len(grpc_server.request_log) == 1
 
 
-def test_more_than_four_megabytes_each_way(transport, grpc_server, served, monkeypatch):
+def test_more_than_four_megabytes_each_way(transport, grpc_server, run_contract_model, monkeypatch):
     def features(signature, inputs):
         return {"spectrogram": np.zeros((1, 1200, 1000, 1), "float32"), "status": np.array([""])}
 
-    features.signatures = served.signatures
-    monkeypatch.setattr(grpc_server, "served", features)
+    features.signatures = run_contract_model.signatures
+    monkeypatch.setattr(grpc_server, "run_model", features)
     asked = {"wav_bytes": [b"x" * 5_000_000]}
     (row,) = transport.call("features", asked, ["spectrogram"])
     assert row["spectrogram"].shape == (1200, 1000, 1)
 
 
-def test_an_answer_of_another_size(transport, grpc_server, served, monkeypatch):
+def test_an_answer_of_another_size(transport, grpc_server, run_contract_model, monkeypatch):
     def short(signature, inputs):
         return {"classes": np.array([["a"]] * 2)}
 
-    short.signatures = served.signatures
-    monkeypatch.setattr(grpc_server, "served", short)
+    short.signatures = run_contract_model.signatures
+    monkeypatch.setattr(grpc_server, "run_model", short)
     with pytest.raises(ServerError, match=r"\(2, 1\).*1 times"):
         _classes(transport)
 
@@ -86,7 +86,7 @@ def test_http_behind_the_port(rest_server):
         client.status()
 
 
-def test_a_server_that_starts_late(served, monkeypatch):
+def test_a_server_that_starts_late(run_contract_model, monkeypatch):
     from grpc_server import GrpcServer
 
     monkeypatch.setenv("no_proxy", "127.0.0.1")
@@ -97,7 +97,7 @@ def test_a_server_that_starts_late(served, monkeypatch):
 
     def sleep(seconds):
         if not servers:
-            servers.append(GrpcServer(served, port))
+            servers.append(GrpcServer(run_contract_model, port))
         time.sleep(0.2)
 
     address = parse_address(f"grpc://127.0.0.1:{port}/emotions")

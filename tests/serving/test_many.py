@@ -12,7 +12,7 @@ pytest.importorskip("ray.data")
 def test_many_files_get_the_same_answers_in_the_same_order(
     contract_model, recordings_in_memory, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(local, "_BATCH_OF_A_TASK", 8)
+    monkeypatch.setattr(local, "_RAY_BATCH_SIZE", 8)
     for number, content in enumerate(recordings_in_memory):
         (tmp_path / f"{number}.wav").write_bytes(content)
     (tmp_path / "bad.wav").write_bytes(b"no audio")

@@ -40,15 +40,15 @@ def _classes(transport):
     return row["classes"]
 
 
-@pytest.mark.parametrize("order", [502, 504, "close", "short"])
-def test_what_passes(transport, rest_server, order):
-    rest_server.plan = [order]
+@pytest.mark.parametrize("fault", [502, 504, "close", "short"])
+def test_what_passes(transport, rest_server, fault):
+    rest_server.faults = [fault]
     assert _classes(transport) == ["angry", "happy", "sad"]
-    assert len(rest_server.asked) == 2
+    assert len(rest_server.request_log) == 2
 
 
 def test_bytes_that_drip_do_not_extend_the_timeout(rest_server):
-    rest_server.plan = ["drip"]
+    rest_server.faults = ["drip"]
     transport = RestTransport(parse_address(rest_server.address), SETTINGS)
     started = time.monotonic()
     assert _classes(transport) == ["angry", "happy", "sad"]
@@ -57,7 +57,7 @@ def test_bytes_that_drip_do_not_extend_the_timeout(rest_server):
 
 def test_all_attempts_end_at_the_deadline(rest_server):
     settings = replace(SETTINGS, read_seconds=30, deadline_seconds=0.6)
-    rest_server.plan = ["drip"] * 3
+    rest_server.faults = ["drip"] * 3
     started = time.monotonic()
     with pytest.raises(ServerError, match="no answer within"):
         _classes(RestTransport(parse_address(rest_server.address), settings))
@@ -65,28 +65,28 @@ def test_all_attempts_end_at_the_deadline(rest_server):
 
 
 @pytest.mark.parametrize(
-    ("order", "message"),
+    ("fault", "message"),
     [
         ("html", "no JSON.*text/html: <html>.*8501"),
         ("torn", "no JSON.*application/json"),
         (b'{"predictions": []}', "not 1 times classes"),
         (b"[1, 2]", r"\[1, 2\]"),
-        (403, "403 so ordered"),
+        (403, "403 simulated error"),
     ],
 )
-def test_what_is_no_tf_serving(transport, rest_server, order, message):
-    rest_server.plan = [order]
+def test_what_is_no_tf_serving(transport, rest_server, fault, message):
+    rest_server.faults = [fault]
     with pytest.raises(ServerError, match=message):
         _classes(transport)
-    assert len(rest_server.asked) == 1
+    assert len(rest_server.request_log) == 1
     for ask in (transport.status, transport.metadata):
-        rest_server.plan = [b'{"unlike": 1}']
+        rest_server.faults = [b'{"unlike": 1}']
         with pytest.raises(ServerError, match="unlike TF Serving"):
             ask()
 
 
 def test_moved(transport, rest_server):
-    rest_server.plan = [(308, {"Location": "https://elsewhere/v1/models/emotions"})]
+    rest_server.faults = [(308, {"Location": "https://elsewhere/v1/models/emotions"})]
     with pytest.raises(InputError, match="https://elsewhere"):
         _classes(transport)
 

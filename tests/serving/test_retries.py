@@ -3,7 +3,13 @@ from email.utils import formatdate
 
 import pytest
 
-from serkit.serving.retries import Again, ClientSettings, GaveUp, Retries, retry_after
+from serkit.serving.retries import (
+    ClientSettings,
+    Retries,
+    RetriesExhaustedError,
+    TemporaryError,
+    parse_retry_after,
+)
 
 
 class Time:
@@ -39,11 +45,14 @@ def time():
 
 def test_pauses_grow_up_to_the_longest(time):
     settings = {"attempts": 6, "pause_seconds": 1.0, "longest_pause_seconds": 5.0}
-    attempt = time.failing(*[Again("busy")] * 5)
+    attempt = time.failing(*[TemporaryError("busy")] * 5)
     assert time.retries(**settings).run(attempt) == "done"
     assert time.slept == [0.5, 1.0, 2.0, 2.5, 2.5]
     time.slept.clear()
-    assert time.retries(draw=1.0, **settings).run(time.failing(*[Again("busy")] * 5)) == "done"
+    assert (
+        time.retries(draw=1.0, **settings).run(time.failing(*[TemporaryError("busy")] * 5))
+        == "done"
+    )
     assert time.slept == [1.0, 2.0, 4.0, 5.0, 5.0]
 
 
@@ -54,36 +63,40 @@ def test_draws_differ_whatever_was_seeded(time):
         random.seed(0)
         slept = []
         retries = Retries(ClientSettings(attempts=8), lambda: 0.0, slept.append)
-        retries.run(time.failing(*[Again("busy")] * 7))
+        retries.run(time.failing(*[TemporaryError("busy")] * 7))
         return slept
 
     assert pauses() != pauses()
 
 
 def test_what_the_server_asks_for_is_kept_to(time):
-    attempt = time.failing(Again("busy", 40.0), Again("busy", 0.01))
+    attempt = time.failing(TemporaryError("busy", 40.0), TemporaryError("busy", 0.01))
     assert time.retries(pause_seconds=1.0).run(attempt) == "done"
     assert time.slept == [40.0, 1.0]
 
 
 def test_gives_up_after_the_last_attempt(time):
-    with pytest.raises(GaveUp, match=r"^third \(3 attempts\)$"):
-        time.retries(attempts=3).run(time.failing(Again("a"), Again("b"), Again("third")))
+    with pytest.raises(RetriesExhaustedError, match=r"^third \(3 attempts\)$"):
+        time.retries(attempts=3).run(
+            time.failing(TemporaryError("a"), TemporaryError("b"), TemporaryError("third"))
+        )
     assert len(time.slept) == 2
-    with pytest.raises(GaveUp, match="the only attempt"):
-        time.retries(attempts=1).run(time.failing(Again("a")))
+    with pytest.raises(RetriesExhaustedError, match="the only attempt"):
+        time.retries(attempts=1).run(time.failing(TemporaryError("a")))
 
 
 def test_gives_up_rather_than_wait_past_the_deadline(time):
-    with pytest.raises(GaveUp, match=r"busy \(attempt 1, .* 60 s; all may take 50 s"):
-        time.retries(deadline_seconds=50.0).run(time.failing(Again("busy", 60.0)))
+    with pytest.raises(
+        RetriesExhaustedError, match=r"busy \(attempt 1, .* 60 s; all may take 50 s"
+    ):
+        time.retries(deadline_seconds=50.0).run(time.failing(TemporaryError("busy", 60.0)))
     assert time.slept == []
 
 
 def test_attempts_know_what_is_left(time):
     retries = time.retries(deadline_seconds=10.0, pause_seconds=2.0, attempts=9)
-    with pytest.raises(GaveUp, match="slow"):
-        retries.run(time.failing(*[Again("slow")] * 9, takes=3.0))
+    with pytest.raises(RetriesExhaustedError, match="slow"):
+        retries.run(time.failing(*[TemporaryError("slow")] * 9, takes=3.0))
     assert time.left == [10.0, 6.0, 1.0]
 
 
@@ -94,10 +107,10 @@ def test_other_errors_pass_at_once(time):
 
 
 def test_retry_after_in_both_forms():
-    assert retry_after("7") == 7.0
+    assert parse_retry_after("7") == 7.0
     date = "Wed, 21 Oct 2015 07:28:00 GMT"
-    assert retry_after(date) == 0.0
+    assert parse_retry_after(date) == 0.0
     coming = formatdate(time_module.time() + 60, usegmt=True)
-    assert 50 < retry_after(coming) <= 60
+    assert 50 < parse_retry_after(coming) <= 60
     for text in ("", "soon", "-3"):
-        assert retry_after(text) == 0.0
+        assert parse_retry_after(text) == 0.0

@@ -33,12 +33,12 @@ def test_an_exported_model_has_what_is_promised(loaded):
     assert _shape(features["spectrogram"]) == (None, 224, 224, 1)
 
 
-def test_a_model_with_all_of_them(served):
+def test_a_model_with_all_of_them(run_contract_model):
     """The table of signatures is what a model has that follows it."""
     table = re.findall(r"^``(\w+)`` +``", signatures.__doc__, re.MULTILINE)
-    assert sorted(table) == sorted(served.signatures)
+    assert sorted(table) == sorted(run_contract_model.signatures)
     for name in table:
-        signature = served.signatures[name]
+        signature = run_contract_model.signatures[name]
         inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
         if name == signatures.CLASSES:
             assert list(inputs) == [signatures.ANY]

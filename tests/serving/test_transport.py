@@ -45,7 +45,7 @@ def _classes(transport) -> list[str]:
 
 @pytest.fixture
 def busy(kind):
-    """Orders for a server to be busy: for no time that it names, and for seven seconds."""
+    """Faults of a busy server: one that names no time to wait, and one that names 7 seconds."""
     if kind == "rest":
         return 503, (429, {"Retry-After": "7"})
     pushback = ("grpc-retry-pushback-ms", "7000")
@@ -101,26 +101,26 @@ def test_as_often_as_is_asked_for(client, predictor, files):
         client.predict(files, 0)
 
 
-def test_bytes_of_floats_are_those_at_the_server(client, served, recordings_in_memory):
+def test_bytes_of_floats_are_those_at_the_server(client, run_contract_model, recordings_in_memory):
     data = recordings_in_memory[:1]
     (found,) = client.predict_wav(data)
-    expected = served("serving_default", {"wav_bytes": np.array(data, object)})
+    expected = run_contract_model("serving_default", {"wav_bytes": np.array(data, object)})
     values = np.array(list(found.probabilities.values()), "float32")
     np.testing.assert_array_equal(values, expected["probabilities"][0])
     assert found.entropy == float(expected["entropy"][0])
     assert found.file == "0"
 
 
-def test_waveforms_and_spectrograms(server, client, served, rng):
+def test_waveforms_and_spectrograms(server, client, run_contract_model, rng):
     waves = [rng.uniform(-0.5, 0.5, n).astype("float32") for n in (16_000, 16_000, 60_000)]
     for found, wave in zip(client.predict_waveforms(waves), waves, strict=True):
-        expected = served("waveform", {"waveform": wave[np.newaxis]})
+        expected = run_contract_model("waveform", {"waveform": wave[np.newaxis]})
         values = list(found.probabilities.values())
         np.testing.assert_allclose(values, expected["probabilities"][0], atol=1e-6)
     # Two of one length, and then one of another.
-    assert len(server.asked) == 4
+    assert len(server.request_log) == 4
     pictures = rng.uniform(-1, 1, (3, 224, 224, 1))
-    expected = served("spectrogram", {"spectrogram": pictures.astype("float32")})
+    expected = run_contract_model("spectrogram", {"spectrogram": pictures.astype("float32")})
     found = [list(one.probabilities.values()) for one in client.predict_spectrograms(pictures)]
     np.testing.assert_allclose(found, expected["probabilities"], atol=1e-6)
 
@@ -162,18 +162,18 @@ def test_a_named_version(server, recordings_in_memory):
         assert client.status()[0].version == 1
 
 
-def test_a_model_without_our_signatures(server, served, monkeypatch):
+def test_a_model_without_our_signatures(server, run_contract_model, monkeypatch):
     def few(signature, inputs):
-        return served(signature, inputs)
+        return run_contract_model(signature, inputs)
 
-    few.signatures = {"serving_default": served.signatures["serving_default"]}
-    monkeypatch.setattr(server, "served", few)
+    few.signatures = {"serving_default": run_contract_model.signatures["serving_default"]}
+    monkeypatch.setattr(server, "run_model", few)
     with (
         connect(server.address, SETTINGS) as client,
         pytest.raises(InputError, match=r"'classes'.*serving_default"),
     ):
         list(client.predict_wav([b""]))
-    few.signatures |= {"classes": served.signatures["classes"]}
+    few.signatures |= {"classes": run_contract_model.signatures["classes"]}
     with (
         connect(server.address, SETTINGS) as client,
         pytest.raises(InputError, match=r"`samples` must be None.*'sampled'"),
@@ -181,13 +181,13 @@ def test_a_model_without_our_signatures(server, served, monkeypatch):
         list(client.predict_wav([b""], samples=3))
 
 
-def test_a_model_that_tells_less(server, served, monkeypatch, recordings_in_memory):
+def test_a_model_that_tells_less(server, run_contract_model, monkeypatch, recordings_in_memory):
     def old(signature, inputs):
-        found = served(signature, inputs)
+        found = run_contract_model(signature, inputs)
         return {name: v for name, v in found.items() if name not in ("entropy", "abstain")}
 
-    old.signatures = served.signatures
-    monkeypatch.setattr(server, "served", old)
+    old.signatures = run_contract_model.signatures
+    monkeypatch.setattr(server, "run_model", old)
     with (
         connect(server.address, SETTINGS) as client,
         pytest.raises(InputError, match="abstain, entropy"),
@@ -197,7 +197,7 @@ def test_a_model_that_tells_less(server, served, monkeypatch, recordings_in_memo
 
 def test_another_version_with_other_classes(server, client, recordings_in_memory, monkeypatch):
     list(client.predict_wav(recordings_in_memory))
-    original = server.served
+    original = server.run_model
 
     def renamed(signature, inputs):
         # As if another version had been loaded meanwhile.
@@ -208,59 +208,61 @@ def test_another_version_with_other_classes(server, client, recordings_in_memory
         return found | {"label": np.array([names[label] for label in found["label"]])}
 
     renamed.signatures = original.signatures
-    monkeypatch.setattr(server, "served", renamed)
+    monkeypatch.setattr(server, "run_model", renamed)
     found = list(client.predict_wav(recordings_in_memory))
     assert [set(one.probabilities) for one in found] == [{"x", "y", "z"}] * 3
     assert {one.label for one in found} <= {"x", "y", "z"}
 
 
-def test_classes_that_never_fit(server, client, served, recordings_in_memory, monkeypatch):
+def test_classes_that_never_fit(
+    server, client, run_contract_model, recordings_in_memory, monkeypatch
+):
     def wrong(signature, inputs):
-        found = served(signature, inputs)
+        found = run_contract_model(signature, inputs)
         return {"classes": np.array([[b"x", b"y"]])} if signature == "classes" else found
 
-    wrong.signatures = served.signatures
-    monkeypatch.setattr(server, "served", wrong)
+    wrong.signatures = run_contract_model.signatures
+    monkeypatch.setattr(server, "run_model", wrong)
     with pytest.raises(ServerError, match="classes are x, y"):
         list(client.predict_wav(recordings_in_memory))
 
 
 @pytest.mark.parametrize(
-    ("kind", "order"),
+    ("kind", "fault"),
     [
         *[("rest", code) for code in (400, 413, 500)],
         *[("grpc", StatusCode[n]) for n in ("INVALID_ARGUMENT", "FAILED_PRECONDITION", "INTERNAL")],
     ],
     indirect=["kind"],
 )
-def test_a_refusal_is_not_repeated(server, order):
-    server.plan = [order]
-    with pytest.raises(RefusedError, match="so ordered"):
+def test_a_refusal_is_not_repeated(server, fault):
+    server.faults = [fault]
+    with pytest.raises(RefusedError, match="simulated error"):
         _classes(_transport(server.address))
-    assert len(server.asked) == 1
+    assert len(server.request_log) == 1
 
 
 def test_a_busy_server_is_asked_again_after_the_pause_that_it_names(server, busy):
     slept = []
-    server.plan = list(busy)
+    server.faults = list(busy)
     assert _classes(_transport(server.address, slept=slept)) == ["angry", "happy", "sad"]
-    assert len(server.asked) == 3
+    assert len(server.request_log) == 3
     assert slept[0] < 1
     assert slept[1] == 7
 
 
 def test_a_server_that_stays_busy(server, busy):
-    server.plan = [busy[0]] * 3
-    with pytest.raises(ServerError, match=r"so ordered \(3 attempts\)"):
+    server.faults = [busy[0]] * 3
+    with pytest.raises(ServerError, match=r"simulated error \(3 attempts\)"):
         _classes(_transport(server.address))
-    assert len(server.asked) == 3
+    assert len(server.request_log) == 3
 
 
 def test_an_answer_that_takes_too_long_is_requested_again(server):
     transport = _transport(server.address, replace(SETTINGS, read_seconds=0.5))
-    server.plan = ["hang"]
+    server.faults = ["hang"]
     assert _classes(transport) == ["angry", "happy", "sad"]
-    server.plan = ["hang"] * 3
+    server.faults = ["hang"] * 3
     started = time.monotonic()
     with pytest.raises(ServerError, match=r"0\.5 s \(3 attempts\)"):
         _classes(transport)
@@ -284,4 +286,4 @@ def test_sizes_in_a_request():
     numbers = np.zeros((10, 2), "float32")
     for address, sizes in (("http://a/v1/models/m", (8, 440)), ("grpc://a/m", (4, 80))):
         transport = _transport(address)
-        assert (transport.size(b"1234"), transport.size(numbers)) == sizes
+        assert (transport.request_size(b"1234"), transport.request_size(numbers)) == sizes

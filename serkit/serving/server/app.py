@@ -1,4 +1,4 @@
-"""The server as an ASGI application."""
+"""The server's ASGI application: REST API, health checks, metrics, and the demo page."""
 
 import asyncio
 import logging
@@ -20,13 +20,13 @@ from starlette.types import Receive, Scope, Send
 from serkit.serving.server.http import (
     Refusal,
     check_length,
-    json_answer,
+    content_response,
+    error_response,
+    json_response,
     read_body,
-    refused,
-    written,
 )
 from serkit.serving.server.rest_json import (
-    check_examples,
+    check_example_count,
     read_document,
     read_tensors,
     signature_name,
@@ -43,10 +43,14 @@ async def predict(service: Service, request: Request, name: str, number: int | N
 
     Args:
         service: service that runs the model.
-        request: request; its body is read. ``state.signature`` is set to the name of the signature
-            once the name is known to be valid.
+        request: request, whose body is not read yet. The function sets two attributes of its
+            ``state``: ``is_read`` when it has read the body, and ``signature`` to the name of the
+            signature if the model has it.
         name: name of the model.
         number: version of the model; None for the newest.
+
+    Returns:
+        The response with the outputs.
 
     Raises:
         Refusal: with any code that :class:`serkit.serving.server.http.Refusal` lists.
@@ -55,17 +59,17 @@ async def predict(service: Service, request: Request, name: str, number: int | N
     version = service.find(name, number)
     # If the queue is full, refuse the request before reading its body, which saves most work.
     service.batcher.check_room()
-    # Check the declared length, but do not take its bytes yet. Otherwise a client that declares a
-    # long body and sends nothing would block other clients.
+    # Check the declared length, but do not take its bytes from the allowance yet. Otherwise a
+    # client that declares a long body and sends nothing would block other clients.
     service.allowance.check(check_length(request, settings.max_bytes))
     with service.allowance.account() as take:
-        # A list, from which _answer pops the body. A reference to the body here would keep it in
-        # memory until the answer.
+        # A list, from which _answer pops the body. A variable for the body in this function would
+        # keep the body in memory until the answer.
         body = [await read_body(request, take, settings.max_bytes, settings.time_out)]
         request.state.is_read = True
         try:
             async with asyncio.timeout(settings.time_out):
-                return await _while_there(request, _answer(service, version, request, body))
+                return await _unless_disconnected(request, _answer(service, version, request, body))
         except TimeoutError:
             raise Refusal(504, f"no answer within {settings.time_out:g} s") from None
 
@@ -73,11 +77,11 @@ async def predict(service: Service, request: Request, name: str, number: int | N
 async def _answer(
     service: Service, version: "LoadedVersion", request: Request, body: list[bytes]
 ) -> Response:
-    def aside(function: Callable, *arguments: Any) -> Awaitable:
+    def in_json_thread(function: Callable, *arguments: Any) -> Awaitable:
         return asyncio.get_running_loop().run_in_executor(service.json_thread, function, *arguments)
 
-    with service.batcher.expecting():
-        document = await aside(read_document, body.pop())
+    with service.batcher.reserve_room():
+        document = await in_json_thread(read_document, body.pop())
         name = signature_name(document)
         if name not in version.signatures:
             raise Refusal(400, f'Serving signature name: "{name[:100]}" not found in signature def')
@@ -85,41 +89,46 @@ async def _answer(
         signature = version.signatures[name]
         inputs = signature.spec.inputs
         if signature.spec.is_batched:
-            check_examples(document, inputs, service.settings.queue)
-        tensors, rows = await aside(read_tensors, document, inputs)
-        # The document is larger than the tensors that stay in memory while the request waits.
+            check_example_count(document, inputs, service.settings.queue)
+        tensors, is_row_format = await in_json_thread(read_tensors, document, inputs)
+        # Free the document, which is larger than the tensors, before the request waits.
         del document
         signature.spec.check(tensors)
     outputs = await service.batcher.run(signature, tensors)
-    service.metrics.count_outputs(outputs, signature.spec.examples(tensors))
-    return written(await aside(write_answer, outputs, rows))
+    service.metrics.count_outputs(outputs, signature.spec.example_count(tensors))
+    return content_response(await in_json_thread(write_answer, outputs, is_row_format))
 
 
-async def _while_there(request: Request, work: Awaitable[Response]) -> Response:
-    """Return the answer; cancel the work if the client disconnects.
+async def _unless_disconnected(request: Request, work: Awaitable[Response]) -> Response:
+    """Return the response of ``work``; cancel ``work`` if the client disconnects.
 
     Raises:
-        Refusal: 499, if the client disconnects before the answer.
+        Refusal: 499, if the client disconnects before the response.
     """
-    answer, left = asyncio.ensure_future(work), asyncio.ensure_future(_left(request))
+    response = asyncio.ensure_future(work)
+    disconnect = asyncio.ensure_future(_wait_for_disconnect(request))
     try:
-        await asyncio.wait({answer, left}, return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
+        await asyncio.wait({response, disconnect}, return_when=asyncio.FIRST_COMPLETED)
+        if not response.done():
             raise Refusal(499, "the client has disconnected")
-        return answer.result()
+        return response.result()
     finally:
-        answer.cancel()
-        left.cancel()
+        response.cancel()
+        disconnect.cancel()
 
 
-async def _left(request: Request) -> None:
+async def _wait_for_disconnect(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
-_MODEL = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
-_ASKED = re.compile(_MODEL + r":(?P<method>classify|regress|predict)", re.IGNORECASE | re.ASCII)
-_SHOWN = re.compile(_MODEL + r"(?P<metadata>/metadata)?", re.IGNORECASE | re.ASCII)
+_MODEL_PATH = (
+    r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
+)
+_POST_PATH = re.compile(
+    _MODEL_PATH + r":(?P<method>classify|regress|predict)", re.IGNORECASE | re.ASCII
+)
+_GET_PATH = re.compile(_MODEL_PATH + r"(?P<metadata>/metadata)?", re.IGNORECASE | re.ASCII)
 
 
 class RestApi:
@@ -133,42 +142,41 @@ class RestApi:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
-        began = time.monotonic()
-        most = self._service.settings.max_bytes
+        start_time = time.monotonic()
+        max_bytes = self._service.settings.max_bytes
         try:
             response = await self._respond(request)
         except Refusal as refusal:
             # The traceback is part of a reference cycle between a task and its error. The cycle
             # would keep the request's data in memory until the next garbage collection.
             refusal.__traceback__ = None
-            response = refused(refusal, request, most)
-        # A bug must not stop the server. Its details go to the log, not to the client.
+            response = error_response(refusal, request, max_bytes)
+        # A bug must not stop the server. The log gets its details; the client does not.
         except Exception:
             logging.getLogger("serkit").exception("a request failed")
-            response = refused(
-                Refusal(500, "internal error; the server's log has it"), request, most
-            )
+            refusal = Refusal(500, "internal error; the server's log has it")
+            response = error_response(refusal, request, max_bytes)
         if request.method == "POST":
             signature = getattr(request.state, "signature", "")
-            seconds = time.monotonic() - began
+            seconds = time.monotonic() - start_time
             self._service.metrics.count_request(response.status_code, signature, seconds)
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> Response:
-        # Use the path before decoding: an escaped slash is part of a name, not a separator.
+        # Use the undecoded path, in which an escaped slash is part of a name, not a separator.
         path = request.scope.get("raw_path", b"").partition(b"?")[0].decode("latin-1")
         if not path.lower().startswith("/v1/"):
             raise Refusal(404, f"Not Found: {path}")
-        if request.method == "POST" and (found := _ASKED.fullmatch(path)):
-            name, number = _model(found)
-            if found["method"].lower() != "predict":
-                raise Refusal(400, f"{found['method']} is not served; valid is predict")
+        if request.method == "POST" and (match := _POST_PATH.fullmatch(path)):
+            name, number = _name_and_version(match)
+            if match["method"].lower() != "predict":
+                raise Refusal(400, f"{match['method']} is not served; valid is predict")
             return await predict(self._service, request, name, number)
-        if request.method == "GET" and (found := _SHOWN.fullmatch(path)):
-            name, number = _model(found)
-            if found["metadata"]:
-                return json_answer(self._metadata(name, number))
-            return json_answer(self._service.status(name, number))
+        if request.method == "GET" and (match := _GET_PATH.fullmatch(path)):
+            name, number = _name_and_version(match)
+            if match["metadata"]:
+                return json_response(self._metadata(name, number))
+            return json_response(self._service.status(name, number))
         raise Refusal(400, f"Malformed request: {request.method[:20]} {path}")
 
     def _metadata(self, name: str, number: int | None) -> dict[str, Any]:
@@ -179,17 +187,19 @@ class RestApi:
         }
 
 
-def _model(found: re.Match) -> tuple[str, int | None]:
-    if found["label"]:
+def _name_and_version(match: re.Match) -> tuple[str, int | None]:
+    """Return the name of the model in a path, and the version; None for the newest."""
+    if match["label"]:
         raise Refusal(400, "labels of versions are not served; valid is /versions/NUMBER")
-    digits = found["version"]
-    # TF Serving's numbers have 64 bits. Python refuses to parse thousands of digits.
+    digits = match["version"]
+    # Version numbers have 64 bits in TF Serving. Check the length first, because Python refuses to
+    # parse thousands of digits.
     if digits and (len(digits) > 19 or int(digits) >= 2**63):
         raise Refusal(400, f"Failed to convert version: {digits[:30]} to numeric.")
-    return unquote(found["name"]), int(digits) if digits else None
+    return unquote(match["name"]), int(digits) if digits else None
 
 
-_PAGE = {
+_PAGE_MEDIA_TYPES = {
     "index.html": "text/html",
     "page.css": "text/css",
     "page.js": "text/javascript",
@@ -197,7 +207,8 @@ _PAGE = {
     "sound.js": "text/javascript",
     "recorder.js": "text/javascript",
 }
-_ONLY_OURS = {
+# Headers that let the page load nothing from other servers.
+_PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "connect-src 'self'; img-src 'self' data:; media-src 'self' blob:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
@@ -211,69 +222,83 @@ _ONLY_OURS = {
 def build_app(service: Service) -> Starlette:
     """Build the server: TF Serving's REST API, health checks, metrics, and a demo page.
 
-    Loading begins when the application starts. From then on, ``/healthz`` answers. ``/readyz``
-    answers 503 until all versions are loaded and warmed up, then 200.
+    When the application starts, it begins to load the model, and ``/healthz`` answers 200.
+    ``/readyz`` answers 503 until all versions are loaded and warmed up, then 200.
+
+    Args:
+        service: service that runs the model.
+
+    Returns:
+        The ASGI application.
     """
 
     @asynccontextmanager
-    async def life(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
         service.batcher.start()
         loading = asyncio.create_task(service.load())
         yield
         loading.cancel()
         await service.batcher.stop()
 
-    def answering(
-        function: Callable[[Request], Response],
+    def endpoint(
+        respond: Callable[[Request], Response],
     ) -> Callable[[Request], Awaitable[Response]]:
+        """Return an endpoint that answers a Refusal of ``respond`` with its error response."""
+
         async def answer(request: Request) -> Response:
             try:
-                return function(request)
+                return respond(request)
             except Refusal as refusal:
-                return refused(refusal, request, service.settings.max_bytes)
+                return error_response(refusal, request, service.settings.max_bytes)
 
         return answer
 
-    def failed(request: Request, error: Exception) -> Response:
+    def handle_http_exception(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         refusal = Refusal(error.status_code, f"{error.detail}: {request.url.path[:100]}")
-        return refused(refusal, request, service.settings.max_bytes)
+        return error_response(refusal, request, service.settings.max_bytes)
 
-    routes = {
-        "/": lambda request: _page("index.html"),
-        "/page/{name}": lambda request: _page(request.path_params["name"]),
-        "/healthz": lambda request: json_answer({"status": "alive"}),
-        "/readyz": lambda request: _ready(service),
-        "/metrics": lambda request: written(service.metrics.text(), service.metrics.content_type),
-        "/model.json": lambda request: _model_of(service),
+    def metrics_response() -> Response:
+        return content_response(service.metrics.text(), service.metrics.content_type)
+
+    responses = {
+        "/": lambda request: _page_response("index.html"),
+        "/page/{name}": lambda request: _page_response(request.path_params["name"]),
+        "/healthz": lambda request: json_response({"status": "alive"}),
+        "/readyz": lambda request: _readiness_response(service),
+        "/metrics": lambda request: metrics_response(),
+        "/model.json": lambda request: _details_response(service),
     }
     return Starlette(
         routes=[
-            *(Route(path, answering(function)) for path, function in routes.items()),
+            *(Route(path, endpoint(respond)) for path, respond in responses.items()),
             Route("/{rest:path}", RestApi(service)),
         ],
-        lifespan=life,
-        exception_handlers={HTTPException: failed},
+        lifespan=lifespan,
+        exception_handlers={HTTPException: handle_http_exception},
     )
 
 
-def _ready(service: Service) -> Response:
+def _readiness_response(service: Service) -> Response:
     if not service.is_ready:
         raise Refusal(503, f"{service.name} is being loaded")
-    return json_answer({"status": "ready"})
+    return json_response({"status": "ready"})
 
 
-def _model_of(service: Service) -> Response:
+def _details_response(service: Service) -> Response:
     version = service.newest()
-    serving = {"name": service.name, "version": version.number}
-    serving["max_bytes"] = service.settings.max_bytes
-    return json_answer({**version.details, "serving": serving})
+    serving = {
+        "name": service.name,
+        "version": version.number,
+        "max_bytes": service.settings.max_bytes,
+    }
+    return json_response({**version.details, "serving": serving})
 
 
-def _page(name: str) -> Response:
-    if name not in _PAGE:
+def _page_response(name: str) -> Response:
+    if name not in _PAGE_MEDIA_TYPES:
         raise Refusal(404, f"Not Found: /page/{name}")
     content = resources.files("serkit.serving.server").joinpath("page", name).read_bytes()
-    response = written(content, f"{_PAGE[name]}; charset=utf-8")
-    response.headers.update(_ONLY_OURS)
+    response = content_response(content, f"{_PAGE_MEDIA_TYPES[name]}; charset=utf-8")
+    response.headers.update(_PAGE_HEADERS)
     return response

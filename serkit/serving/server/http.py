@@ -14,7 +14,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from serkit.errors import SerkitError
 
-_LONGEST = 500
+_MAX_MESSAGE_LENGTH = 500
 
 
 class Refusal(SerkitError):
@@ -28,67 +28,81 @@ class Refusal(SerkitError):
 
     def __init__(self, code: int, message: str) -> None:
         self.code = code
-        self.message: str = message if len(message) <= _LONGEST else message[: _LONGEST - 1] + "…"
-        super().__init__(self.message)
+        if len(message) > _MAX_MESSAGE_LENGTH:
+            message = message[: _MAX_MESSAGE_LENGTH - 1] + "…"
+        self.message: str = message
+        super().__init__(message)
 
 
-def shown(value: object, longest: int = 80) -> str:
-    """Format a value of a request for a message: truncated; of lists and objects the kind only."""
-    if isinstance(value, list | dict):
-        return "a list" if isinstance(value, list) else "an object"
-    # Truncate a text before repr, which would copy all of it, for example half a megabyte.
-    text = repr(value[:longest]) if isinstance(value, str) else str(value)
-    return text if len(text) <= longest else text[:longest] + "…"
+def format_value(value: object, max_length: int = 80) -> str:
+    """Format a value of a request for a message.
+
+    Args:
+        value: value from JSON. Of a list or an object, only the type is named.
+        max_length: number of characters after which the text is truncated.
+    """
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, dict):
+        return "an object"
+    # Truncate a string before repr, which would copy all of it, for example half a megabyte.
+    text = repr(value[:max_length]) if isinstance(value, str) else str(value)
+    return text if len(text) <= max_length else text[:max_length] + "…"
 
 
 _HEADERS = {"X-Content-Type-Options": "nosniff"}
-_DRAINED_BYTES, _DRAINED_SECONDS = 2**28, 1.0
+_MAX_DISCARDED_BYTES, _MAX_DISCARDING_SECONDS = 2**28, 1.0
 
 
-def json_answer(value: Any) -> Response:
+def json_response(value: Any) -> Response:
     """Return a response with a value as JSON."""
-    return written(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    return content_response(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
-def written(content: bytes, media_type: str = "application/json") -> Response:
-    """Return a response with the given content."""
+def content_response(content: bytes, media_type: str = "application/json") -> Response:
+    """Return a response with the given content and status code 200."""
     return Response(content, 200, _HEADERS, media_type)
 
 
-def refused(refusal: Refusal, request: Request, most: int) -> Response:
-    """Return a response ``{"error": ...}``, in the form of TF Serving.
+def error_response(refusal: Refusal, request: Request, max_bytes: int) -> Response:
+    """Return the response to a refused request: ``{"error": message}``, as TF Serving sends it.
+
+    If the rest of the request's body may be long, or does not come (code 408), the response also
+    closes the connection, after the client had time to read the response.
 
     Args:
         refusal: code and message. The response to 503 has ``Retry-After: 1`` (second).
-        request: refused request. If its body was not read and may have more than ``most`` bytes, or
-            if the code is 408, the connection is closed after the client had time to read the
-            answer.
-        most: maximum size of a body in bytes.
+        request: refused request.
+        max_bytes: maximum size of a body in bytes.
     """
-    content = json.dumps({"error": refusal.message}, ensure_ascii=False)
+    content = json.dumps({"error": refusal.message}, ensure_ascii=False).encode("utf-8", "replace")
     headers = _HEADERS | ({"Retry-After": "1"} if refusal.code == 503 else {})
-    kind = Response if _ends_soon(request, most) and refusal.code != 408 else _Last
-    return kind(content.encode("utf-8", "replace"), refusal.code, headers, "application/json")
+    keep_connection = refusal.code != 408 and _is_rest_short(request, max_bytes)
+    response_type = Response if keep_connection else _ClosingResponse
+    return response_type(content, refusal.code, headers, "application/json")
 
 
-def _ends_soon(request: Request, most: int) -> bool:
+def _is_rest_short(request: Request, max_bytes: int) -> bool:
+    """Return whether at most ``max_bytes`` bytes of the body are not read yet."""
     if getattr(request.state, "is_read", False):
         return True
+    if "transfer-encoding" in request.headers:
+        return False
     length = _declared_length(request)
-    short = length is not None and length <= most
-    return short and "transfer-encoding" not in request.headers
+    return length is not None and length <= max_bytes
 
 
 def _declared_length(request: Request) -> int | None:
-    declared = request.headers.get("content-length", "0")
-    return int(declared) if declared.isascii() and declared.isdecimal() else None
+    """Return the ``Content-Length`` of a request; None if the header is not a number."""
+    text = request.headers.get("content-length", "0")
+    return int(text) if text.isascii() and text.isdecimal() else None
 
 
-class _Last(Response):
+class _ClosingResponse(Response):
     """Response that is sent before the whole body of the request was read.
 
     If the server closes a connection while the client still sends, many clients report a broken
-    connection instead of the answer. So the server reads on for at most a second or 256 MiB,
+    connection instead of the response. So the server reads on for at most a second or 256 MiB,
     discards the data, and then closes the connection.
     """
 
@@ -97,13 +111,13 @@ class _Last(Response):
         start = {"type": "http.response.start", "status": self.status_code, "headers": headers}
         await send(start)
         await send({"type": "http.response.body", "body": self.body, "more_body": True})
-        dropped, more = 0, True
+        discarded_bytes, has_more = 0, True
         with suppress(TimeoutError):
-            async with asyncio.timeout(_DRAINED_SECONDS):
-                while more and dropped < _DRAINED_BYTES:
+            async with asyncio.timeout(_MAX_DISCARDING_SECONDS):
+                while has_more and discarded_bytes < _MAX_DISCARDED_BYTES:
                     message = await receive()
-                    dropped += len(message.get("body", b""))
-                    more = message["type"] == "http.request" and message.get("more_body", False)
+                    discarded_bytes += len(message.get("body", b""))
+                    has_more = message["type"] == "http.request" and message.get("more_body", False)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -111,96 +125,101 @@ class Allowance:
     """Limit on the total size of the bodies of all requests that are not answered yet.
 
     Args:
-        most: maximum number of bytes.
+        max_bytes: maximum total size in bytes.
     """
 
-    def __init__(self, most: int) -> None:
-        self._left = most
+    def __init__(self, max_bytes: int) -> None:
+        self._bytes_left = max_bytes
 
-    def check(self, count: int) -> None:
-        """Check that ``count`` bytes are left.
+    def check(self, byte_count: int) -> None:
+        """Check that ``byte_count`` bytes are left.
 
         Raises:
             Refusal: 503, if fewer bytes are left.
         """
-        if count > self._left:
+        if byte_count > self._bytes_left:
             raise Refusal(503, "too many bytes are being processed; try again")
 
     @contextmanager
     def account(self) -> Iterator[Callable[[int], None]]:
-        """Yield a function that takes bytes for one request; the block's end returns them all.
+        """Open an account for one request.
 
-        Raises:
-            Refusal: 503, by the function, if fewer bytes are left.
+        Yields:
+            A function that takes a number of bytes. It raises Refusal (503) if fewer bytes are
+            left. All bytes that it took are returned at the end of the ``with`` block.
         """
-        taken = 0
+        taken_bytes = 0
 
-        def take(count: int) -> None:
-            nonlocal taken
-            self.check(count)
-            self._left -= count
-            taken += count
+        def take(byte_count: int) -> None:
+            nonlocal taken_bytes
+            self.check(byte_count)
+            self._bytes_left -= byte_count
+            taken_bytes += byte_count
 
         try:
             yield take
         finally:
-            self._left += taken
+            self._bytes_left += taken_bytes
 
 
 async def read_body(
-    request: Request, take: Callable[[int], None], most: int, seconds: float
+    request: Request, take: Callable[[int], None], max_bytes: int, timeout: float
 ) -> bytes:
     """Read the whole body of a request.
 
     Args:
         request: the request.
-        take: takes the bytes from the :class:`Allowance`.
-        most: maximum number of bytes.
-        seconds: timeout.
+        take: takes a number of bytes from the :class:`Allowance`.
+        max_bytes: maximum size of the body in bytes.
+        timeout: maximum time in seconds.
+
+    Returns:
+        The body.
 
     Raises:
-        Refusal: 413 if the body is longer than ``most`` bytes; 408 if it is not complete after
-            ``seconds``; 503 if the allowance has too few bytes left; 499 if the client disconnects.
+        Refusal: 413 if the body is longer than ``max_bytes``; 408 if it is not complete after
+            ``timeout`` seconds; 503 if the allowance has too few bytes left; 499 if the client
+            disconnects.
     """
     chunks, length = [], 0
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(timeout):
             async for chunk in request.stream():
                 length += len(chunk)
-                if length > most:
-                    raise _too_long(most)
+                if length > max_bytes:
+                    raise _body_too_long(max_bytes)
                 take(len(chunk))
                 chunks.append(chunk)
     except TimeoutError:
-        raise Refusal(408, f"the body is not complete after {seconds:g} s") from None
+        raise Refusal(408, f"the body is not complete after {timeout:g} s") from None
     except ClientDisconnect:
         raise Refusal(499, "the client has disconnected") from None
     return b"".join(chunks)
 
 
-def check_length(request: Request, most: int) -> int:
-    """Return the ``Content-Length`` of a request, 0 if it is missing or not a number.
+def check_length(request: Request, max_bytes: int) -> int:
+    """Return the ``Content-Length`` of a request; 0 if the header is missing or not a number.
 
     Raises:
-        Refusal: 413, if the length is more than ``most``.
+        Refusal: 413, if the length is more than ``max_bytes``.
     """
     length = _declared_length(request) or 0
-    if length > most:
-        raise _too_long(most)
+    if length > max_bytes:
+        raise _body_too_long(max_bytes)
     return length
 
 
-def _too_long(most: int) -> Refusal:
-    return Refusal(413, f"the body is longer than {most} bytes")
+def _body_too_long(max_bytes: int) -> Refusal:
+    return Refusal(413, f"the body is longer than {max_bytes} bytes")
 
 
 class Protocol(H11Protocol):
-    """HTTP protocol of uvicorn that handles an invalid body during an answer.
+    """HTTP protocol of uvicorn that handles an invalid body during a response.
 
-    If the body of a request turns out to be invalid HTTP while the request is being answered,
-    uvicorn sends 400. It does so even if the application has sent an answer, or is about to send
-    one. The 400 has a body even for HEAD, whose answers have none. All these cases end as errors of
-    the server in the log.
+    If the body of a request turns out to be invalid HTTP, uvicorn sends a response with code 400,
+    even if the application has already sent a response or sends one later. And the response to HEAD
+    gets a body, which HTTP does not allow. Each of these cases raises an error, which uvicorn logs
+    as an error of the server. This class prevents the errors.
     """
 
     def send_400_response(self, msg: str) -> None:

@@ -1,4 +1,4 @@
-"""JSON to tensors and tensors to JSON, as TF Serving's REST interface has them."""
+"""Conversion of JSON to tensors and of tensors to JSON, as in TF Serving's REST API."""
 
 import base64
 import binascii
@@ -12,24 +12,24 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from serkit.serving.server.http import Refusal, shown
-from serkit.serving.server.tensors import Spec
+from serkit.serving.server.http import Refusal, format_value
+from serkit.serving.server.tensors import TensorSpec
 
-_FLOATS = {"float16": 11, "float32": 24, "float64": 53}
-"""Bits of the significand: each type holds all integers with so many bits exactly."""
-_DEEPEST = 32
+_SIGNIFICAND_BITS = {"float16": 11, "float32": 24, "float64": 53}
+"""Bits of the significand. A type represents all integers of at most so many bits exactly."""
+_MAX_AXES = 32
 """Maximum number of axes; NumPy 1 allows no more."""
-_MOST_VALUES = 4_000_000
-"""Maximum number of numbers, lists and objects per request. Without this limit, those in a text of
-32 MiB could take gigabytes of memory. Seventy recordings of three seconds, sent as samples, have
-about as many values. The base64 text of a recording has none of these values."""
+_MAX_VALUES = 4_000_000
+"""Maximum number of values per request: numbers, strings, lists and objects. Without this limit,
+the values of a body of 32 MiB could take gigabytes of memory. Seventy recordings of three seconds
+have about as many values if they are sent as samples. Sent as base64, each is a single string."""
 
 
 def read_document(body: bytes) -> dict[str, Any]:
     """Parse the JSON object of a request.
 
-    Like TF Serving, the function accepts NaN and Infinity, and refuses numbers that are too large
-    for a double.
+    As TF Serving, the function accepts NaN and Infinity, and refuses numbers that are too large for
+    a double.
 
     Raises:
         Refusal: 400, if the body is not a JSON object in UTF-8, is nested too deeply, or has more
@@ -37,8 +37,9 @@ def read_document(body: bytes) -> dict[str, Any]:
     """
     if not body:
         raise Refusal(400, "JSON Parse error: the document is empty")
-    if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
-        raise Refusal(400, f"more than {_MOST_VALUES} values; send sound as base64")
+    # The number of these bytes is about the number of values, and is known before parsing.
+    if sum(map(body.count, (b",", b"[", b"{"))) > _MAX_VALUES:
+        raise Refusal(400, f"more than {_MAX_VALUES} values; send sound as base64")
     try:
         document = _DECODER.decode(body.decode("utf-8-sig"))
     except RecursionError:
@@ -48,7 +49,7 @@ def read_document(body: bytes) -> dict[str, Any]:
         reason = error.reason if isinstance(error, UnicodeDecodeError) else str(error)
         raise Refusal(400, f"JSON Parse error: {reason}") from None
     if not isinstance(document, dict):
-        raise Refusal(400, f"JSON value {shown(document)} is not an object")
+        raise Refusal(400, f"JSON value {format_value(document)} is not an object")
     return document
 
 
@@ -60,86 +61,103 @@ def signature_name(document: Mapping[str, Any]) -> str:
     """
     name = document.get("signature_name", "")
     if not isinstance(name, str):
-        raise Refusal(400, f"signature_name must be a string value, not {shown(name)}")
+        raise Refusal(400, f"signature_name must be a string value, not {format_value(name)}")
     return name or "serving_default"
 
 
-def check_examples(document: Mapping[str, Any], inputs: Mapping[str, Spec], most: int) -> None:
-    """Check the number of examples of a request, before any example is parsed.
+def check_example_count(
+    document: Mapping[str, Any], inputs: Mapping[str, TensorSpec], max_examples: int
+) -> None:
+    """Check the number of examples of a request, before any example is converted.
 
     Args:
         document: JSON object of the request.
         inputs: inputs of a signature that takes batches.
-        most: maximum number of examples.
+        max_examples: maximum number of examples.
 
     Raises:
-        Refusal: 400, if there are more than ``most`` examples.
+        Refusal: 400, if there are more than ``max_examples`` examples.
     """
     columns = document.get("inputs")
     batches = [document.get("instances"), columns]
     if isinstance(columns, dict):
         batches += [columns.get(name) for name, spec in inputs.items() if not spec.is_scalar]
     for batch in batches:
-        if isinstance(batch, list) and len(batch) > most:
-            raise Refusal(400, f"{len(batch)} examples in a request; valid are at most {most}")
+        if isinstance(batch, list) and len(batch) > max_examples:
+            reason = f"{len(batch)} examples in a request; valid are at most {max_examples}"
+            raise Refusal(400, reason)
 
 
 def read_tensors(
-    document: Mapping[str, Any], inputs: Mapping[str, Spec]
+    document: Mapping[str, Any], inputs: Mapping[str, TensorSpec]
 ) -> tuple[dict[str, npt.NDArray[Any]], bool]:
     """Convert the JSON object of a request to tensors.
 
-    The object has one of two keys. ``instances`` (row format) is a list of examples of the same
-    shape. An example is a value if the signature has one input, or an object with a value for each
-    input. ``inputs`` (column format) is a batch of values if the signature has one input, or an
-    object with a batch of values for each input. Bytes are written ``{"b64": "…"}``; plain text
-    becomes its UTF-8 bytes.
+    The object has one of two keys:
+
+    - ``instances`` (row format): a list of examples of the same shape. An example is an object with
+      a value for each input. If the signature has one input, an example may be the value itself.
+    - ``inputs`` (column format): an object with a batch of values for each input. If the signature
+      has one input, it may be the batch itself.
+
+    A value is a number, a boolean, a string, or nested lists of them. Bytes are written
+    ``{"b64": "…"}``; another string stands for its UTF-8 bytes.
+
+    Args:
+        document: JSON object of the request.
+        inputs: inputs of the signature by name.
 
     Returns:
-        Arrays by the names of the inputs, and whether the request has the row format. The arrays
-        have the data types of the inputs; arrays of strings hold ``bytes``. Their shapes are not
-        checked; :meth:`serkit.serving.server.tensors.SignatureSpec.check` checks them.
+        A tuple of the arrays by the names of the inputs, and whether the request has the row
+        format. The arrays have the data types of the inputs; arrays of strings hold ``bytes``. The
+        shapes are not checked; :meth:`.tensors.SignatureSpec.check` checks them.
 
     Raises:
         Refusal: 400, if the request has another form.
     """
     if ("instances" in document) == ("inputs" in document):
         raise Refusal(400, "a request has one of the keys 'inputs' and 'instances', and only one")
-    if "instances" in document:
-        columns, rows = _columns(document["instances"], inputs), True
+    is_row_format = "instances" in document
+    if is_row_format:
+        columns = _columns_of_instances(document["instances"], inputs)
     else:
-        columns, rows = _named(document["inputs"], inputs), False
-    return {name: _array(columns[name], name, spec) for name, spec in inputs.items()}, rows
+        columns = _columns_of_inputs(document["inputs"], inputs)
+    arrays = {name: _to_array(columns[name], name, spec) for name, spec in inputs.items()}
+    return arrays, is_row_format
 
 
-def _columns(instances: Any, inputs: Mapping[str, Spec]) -> dict[str, list]:
+def _columns_of_instances(instances: Any, inputs: Mapping[str, TensorSpec]) -> dict[str, list]:
+    """Return a list with a value per example for each input."""
     if not isinstance(instances, list) or not instances:
-        raise Refusal(400, f"'instances' is {shown(instances)}; valid is a list that is not empty")
-    named = _is_object(instances[0])
-    if not named and len(inputs) > 1:
+        reason = f"'instances' is {format_value(instances)}; valid is a list that is not empty"
+        raise Refusal(400, reason)
+    are_objects = _is_object(instances[0])
+    if not are_objects and len(inputs) > 1:
         raise Refusal(400, f"instances must be objects with the keys {', '.join(inputs)}")
-    for number, instance in enumerate(instances):
-        if _is_object(instance) != named:
-            raise Refusal(400, f"instance {number}: objects and plain values are mixed")
-        if named and instance.keys() != inputs.keys():
-            raise Refusal(400, f"instance {number}: keys must be equal to {', '.join(inputs)}")
-    if named:
+    for index, instance in enumerate(instances):
+        if _is_object(instance) != are_objects:
+            raise Refusal(400, f"instance {index}: objects and plain values are mixed")
+        if are_objects and instance.keys() != inputs.keys():
+            raise Refusal(400, f"instance {index}: keys must be equal to {', '.join(inputs)}")
+    if are_objects:
         return {name: [instance[name] for instance in instances] for name in inputs}
     return dict.fromkeys(inputs, instances)
 
 
-def _named(value: Any, inputs: Mapping[str, Spec]) -> Mapping[str, Any]:
-    if not _is_object(value):
+def _columns_of_inputs(columns: Any, inputs: Mapping[str, TensorSpec]) -> Mapping[str, Any]:
+    """Return the batch of values of each input."""
+    if not _is_object(columns):
         if len(inputs) > 1:
             raise Refusal(400, f"'inputs' must be an object with the keys {', '.join(inputs)}")
-        return dict.fromkeys(inputs, value)
+        return dict.fromkeys(inputs, columns)
     for name in inputs:
-        if name not in value:
+        if name not in columns:
             raise Refusal(400, f"'inputs' has no value for {name}")
-    return value
+    return columns
 
 
 def _is_object(value: Any) -> bool:
+    """Return whether a JSON value is an object, other than one that stands for bytes."""
     return isinstance(value, dict) and not _is_base64(value)
 
 
@@ -147,17 +165,17 @@ def _is_base64(value: dict) -> bool:
     return len(value) == 1 and isinstance(value.get("b64"), str)
 
 
-def _array(value: Any, name: str, spec: Spec) -> npt.NDArray[Any]:
-    shape, leaves = _flattened(value, name)
+def _to_array(value: Any, name: str, spec: TensorSpec) -> npt.NDArray[Any]:
+    shape, flat_values = _flatten(value, name)
     if spec.dtype == "string":
-        array = np.empty(len(leaves), object)
-        array[:] = [_bytes(leaf, name) for leaf in leaves]
+        array = np.empty(len(flat_values), object)
+        array[:] = [_to_bytes(flat_value, name) for flat_value in flat_values]
     else:
-        array = _numbers(leaves, name, spec.dtype)
+        array = _to_numbers(flat_values, name, spec.dtype)
     return array.reshape(shape)
 
 
-def _flattened(value: Any, name: str) -> tuple[tuple[int, ...], list]:
+def _flatten(value: Any, name: str) -> tuple[tuple[int, ...], list]:
     """Return the shape of nested lists, and their values as a flat list.
 
     The function processes one level at a time. This is an order of magnitude faster than a call for
@@ -168,7 +186,7 @@ def _flattened(value: Any, name: str) -> tuple[tuple[int, ...], list]:
     """
     shape: list[int] = []
     level = [value]
-    while level and isinstance(level[0], list) and len(shape) < _DEEPEST:
+    while level and isinstance(level[0], list) and len(shape) < _MAX_AXES:
         if set(map(type, level)) != {list} or len(set(map(len, level))) > 1:
             raise Refusal(400, f"{name}: lists of different sizes at level {len(shape)}")
         shape.append(len(level[0]))
@@ -178,21 +196,21 @@ def _flattened(value: Any, name: str) -> tuple[tuple[int, ...], list]:
     return tuple(shape), level
 
 
-def _bytes(value: Any, name: str) -> bytes:
+def _to_bytes(value: Any, name: str) -> bytes:
     if isinstance(value, str):
         try:
             return value.encode()
         except UnicodeEncodeError:
             raise Refusal(400, f"{name}: half a surrogate pair in a text") from None
     if not isinstance(value, dict) or not _is_base64(value):
-        raise Refusal(400, f'{name}: {shown(value)} is not text, nor {{"b64": "…"}}')
+        raise Refusal(400, f'{name}: {format_value(value)} is not text, nor {{"b64": "…"}}')
     try:
-        return _decoded(value["b64"])
+        return _decode_base64(value["b64"])
     except ValueError:
         raise Refusal(400, f"{name}: unable to base64 decode") from None
 
 
-def _decoded(text: str) -> bytes:
+def _decode_base64(text: str) -> bytes:
     """Decode base64. As in TF Serving, padding is optional and white space is ignored."""
     try:
         return binascii.a2b_base64(text, strict_mode=True)
@@ -203,116 +221,124 @@ def _decoded(text: str) -> bytes:
         return base64.b64decode(text, validate=True)
 
 
-def _numbers(leaves: Sequence[Any], name: str, dtype: str) -> npt.NDArray[Any]:
-    kinds = set(map(type, leaves))
-    valid = {bool} if dtype == "bool" else {int, float} if dtype in _FLOATS else {int}
-    if not kinds <= valid:
-        wrong = next(leaf for leaf in leaves if type(leaf) not in valid)
-        raise Refusal(400, f"{name}: {shown(wrong)} is not of expected type {dtype}")
+def _to_numbers(flat_values: Sequence[Any], name: str, dtype: str) -> npt.NDArray[Any]:
+    is_float = dtype in _SIGNIFICAND_BITS
+    valid_types = {bool} if dtype == "bool" else {int, float} if is_float else {int}
+    types = set(map(type, flat_values))
+    if not types <= valid_types:
+        wrong_value = next(value for value in flat_values if type(value) not in valid_types)
+        raise Refusal(400, f"{name}: {format_value(wrong_value)} is not of expected type {dtype}")
     try:
-        if dtype in _FLOATS:
-            return _floats(leaves, dtype, int in kinds)
-        kind = np.dtype(dtype)
-        if kind.kind in "iu" and leaves:
-            info = np.iinfo(kind)
-            if min(leaves) < info.min or max(leaves) > info.max:
+        if is_float:
+            return _to_floats(flat_values, dtype, has_integers=int in types)
+        numpy_dtype = np.dtype(dtype)
+        if numpy_dtype.kind in "iu" and flat_values:
+            limits = np.iinfo(numpy_dtype)
+            if min(flat_values) < limits.min or max(flat_values) > limits.max:
                 raise OverflowError
-        elif kind.kind not in "iub":
+        elif numpy_dtype.kind not in "iub":
             raise TypeError
-        return np.array(leaves, kind)
+        return np.array(flat_values, numpy_dtype)
     except OverflowError:
         raise Refusal(400, f"{name}: a number does not fit into {dtype}") from None
     except TypeError:
         raise Refusal(400, f"{name}: values of type {dtype} cannot be sent as JSON") from None
 
 
-def _floats(leaves: Sequence[Any], dtype: str, some_whole: bool) -> npt.NDArray[Any]:
-    wide = np.array(leaves, "float64")
-    # TF Serving reads integers of more than 64 bits as doubles, which are rounded silently.
-    whole = max((abs(leaf) for leaf in leaves if type(leaf) is int), default=0) if some_whole else 0
-    most = np.finfo(dtype).max
-    if 2 ** _FLOATS[dtype] <= whole < 2**64 or (np.isfinite(wide) & (np.abs(wide) > most)).any():
+def _to_floats(flat_values: Sequence[Any], dtype: str, has_integers: bool) -> npt.NDArray[Any]:
+    """Convert numbers to a type of floating-point numbers.
+
+    Raises:
+        OverflowError: if a number is too large for the type, or an integer may not be exact in it.
+    """
+    doubles = np.array(flat_values, "float64")
+    largest_integer = 0
+    if has_integers:
+        largest_integer = max(abs(value) for value in flat_values if type(value) is int)
+    # TF Serving reads integers of more than 64 bits as doubles, which it rounds without an error.
+    may_be_inexact = 2 ** _SIGNIFICAND_BITS[dtype] <= largest_integer < 2**64
+    is_too_large = np.isfinite(doubles) & (np.abs(doubles) > np.finfo(dtype).max)
+    if may_be_inexact or is_too_large.any():
         raise OverflowError
-    return wide.astype(dtype)
+    return doubles.astype(dtype)
 
 
-def _finite(text: str) -> float:
+def _parse_finite_float(text: str) -> float:
     number = float(text)
     if math.isinf(number):
         raise ValueError("number too big to be stored in double")
     return number
 
 
-_DECODER = json.JSONDecoder(parse_float=_finite)
+_DECODER = json.JSONDecoder(parse_float=_parse_finite_float)
 
 
-def write_answer(outputs: Mapping[str, npt.NDArray[Any]], rows: bool) -> bytes:
-    """Write outputs as JSON: ``{"predictions": [...]}`` for rows, else ``{"outputs": ...}``.
+def write_answer(outputs: Mapping[str, npt.NDArray[Any]], is_row_format: bool) -> bytes:
+    """Write outputs as JSON.
 
-    If the signature has a single output, its values are written without its name. Strings are
-    decoded from UTF-8, except for outputs whose name ends in ``_bytes``, which become
-    ``{"b64": "…"}``. A float32 number has as few digits as are needed to identify it. NaN and
-    Infinity are written as ``NaN`` and ``Infinity``.
+    The row format is ``{"predictions": [...]}``, the column format ``{"outputs": ...}``. If the
+    signature has a single output, its values are written without its name. Strings are decoded from
+    UTF-8, except for outputs whose name ends in ``_bytes``, which become ``{"b64": "…"}``. A
+    float32 number has as few digits as are needed to identify it. NaN and Infinity are written as
+    ``NaN`` and ``Infinity``.
 
     Args:
         outputs: arrays of booleans, integers, floating-point numbers or ``bytes``, by name.
-        rows: whether the answer has the row format.
+        is_row_format: whether to write the row format.
 
     Raises:
-        Refusal: 400, if ``rows`` is True and the outputs have no common batch size.
+        Refusal: 400, if the row format is requested and the outputs have no common batch size.
 
     Example:
-        >>> write_answer({"p": np.array([[0.2, 0.8]], "float32")}, rows=True)
+        >>> write_answer({"p": np.array([[0.2, 0.8]], "float32")}, is_row_format=True)
         b'{"predictions":[[0.2,0.8]]}'
     """
-    values = {name: _plain(name, array) for name, array in outputs.items()}
+    columns = {name: _to_json_values(name, array) for name, array in outputs.items()}
     # orjson would write NaN and Infinity as null.
-    finite = all(np.isfinite(a).all() for a in outputs.values() if a.dtype.kind == "f")
-    write = _by_orjson if finite else _by_json
-    single = len(values) == 1
-    if not rows:
-        return write({"outputs": next(iter(values.values())) if single else values})
-    sizes = {name: array.shape[:1] for name, array in outputs.items()}
-    if len(set(sizes.values())) != 1 or () in sizes.values():
-        raise Refusal(400, f"outputs have no common batch size: {sizes}; use 'inputs'")
-    if single:
-        return write({"predictions": next(iter(values.values()))})
-    listed = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
-    return write({"predictions": listed})
+    float_arrays = [array for array in outputs.values() if array.dtype.kind == "f"]
+    are_finite = all(np.isfinite(array).all() for array in float_arrays)
+    write = _write_with_orjson if are_finite else _write_with_json
+    is_single = len(columns) == 1
+    if not is_row_format:
+        return write({"outputs": next(iter(columns.values())) if is_single else columns})
+    batch_sizes = {name: array.shape[:1] for name, array in outputs.items()}
+    if len(set(batch_sizes.values())) != 1 or () in batch_sizes.values():
+        raise Refusal(400, f"outputs have no common batch size: {batch_sizes}; use 'inputs'")
+    if is_single:
+        return write({"predictions": next(iter(columns.values()))})
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return write({"predictions": rows})
 
 
-def _plain(name: str, array: npt.NDArray[Any]) -> Any:
-    """Return an array, or nested lists of an array of ``bytes``."""
+def _to_json_values(name: str, array: npt.NDArray[Any]) -> Any:
+    """Return the array of an output in a form that orjson takes; strings as nested lists."""
     if array.dtype != object:
         # orjson takes contiguous arrays only, and scalars instead of arrays without axes.
         return np.ascontiguousarray(array) if array.ndim else array[()]
-    write = _base64 if name.endswith("_bytes") else _text
-    flat = np.empty(array.size, object)
-    flat[:] = [write(value) for value in array.ravel()]
-    return flat.reshape(array.shape).tolist()
+    json_values = np.empty(array.size, object)
+    if name.endswith("_bytes"):
+        json_values[:] = [{"b64": base64.b64encode(value).decode()} for value in array.ravel()]
+    else:
+        json_values[:] = [value.decode("utf-8", "replace") for value in array.ravel()]
+    return json_values.reshape(array.shape).tolist()
 
 
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "replace")
-
-
-def _base64(value: bytes) -> dict[str, str]:
-    return {"b64": base64.b64encode(value).decode()}
-
-
-def _by_orjson(value: Any) -> bytes:
+def _write_with_orjson(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def _by_json(value: Any) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_as_lists)
+def _write_with_json(value: Any) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_to_lists)
     return text.encode()
 
 
-def _as_lists(array: npt.NDArray[Any] | np.generic) -> Any:
-    """Return nested lists of the doubles that have the shortest digits of float32 numbers."""
+def _to_lists(array: npt.NDArray[Any] | np.generic) -> Any:
+    """Return nested lists; json writes their floats with as few digits as orjson writes."""
     if array.dtype.kind != "f":
         return array.tolist()
-    finite = np.isfinite(array)
-    digits = orjson.loads(_by_orjson(np.where(finite, array, array.dtype.type(0))[()]))
-    return np.where(finite, digits, array).tolist()
+    is_finite = np.isfinite(array)
+    # json writes a float32 number with the digits of a double. So read the number back as a double
+    # from the digits that orjson writes.
+    finite_array = np.where(is_finite, array, array.dtype.type(0))
+    doubles = orjson.loads(_write_with_orjson(finite_array[()]))
+    return np.where(is_finite, doubles, array).tolist()

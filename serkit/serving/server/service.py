@@ -1,4 +1,4 @@
-"""The model versions being served, and requests batched for them."""
+"""The queue that batches requests, and the model versions that a server has loaded."""
 
 import asyncio
 import logging
@@ -12,142 +12,168 @@ import numpy as np
 import numpy.typing as npt
 
 from serkit.errors import SerkitError
-from serkit.serving.server import tensors as pieces
 from serkit.serving.server.http import Allowance, Refusal
 from serkit.serving.server.metrics import Metrics
 from serkit.serving.server.settings import ServeSettings, model_name, versions_to_serve
-from serkit.serving.server.tensors import Model, Piece, Tensors
+from serkit.serving.server.tensors import (
+    Piece,
+    RunnableSignature,
+    Tensors,
+    first_batch,
+    run_batch,
+    split_request,
+)
 
 
 class Batcher:
     """Queue that batches examples for the same signature of the same version.
 
-    A separate thread runs one batch at a time. TensorFlow uses all cores for a batch, and the event
-    loop is not blocked. The examples that arrive meanwhile form the next batch. So the wait for
-    further examples (``batch_delay``) costs time only while the model is idle.
+    A separate thread runs one batch at a time, so the event loop is not blocked. TensorFlow uses
+    all cores for a batch. The examples that arrive while a batch runs form the next batch. So
+    ``batch_delay``, the wait for further examples, costs time only while the model is idle.
 
     A batcher belongs to one event loop; call :meth:`start` in this loop.
 
     Args:
         settings: maximum batch size, maximum queue length, and ``batch_delay``.
-        counted: called with the number of examples of each batch.
+        record_batch: called with the number of examples of each batch.
     """
 
-    def __init__(self, settings: ServeSettings, counted: Callable[[int], None]) -> None:
-        self._settings, self._counted = settings, counted
-        # The waiting pieces in order, each with the time of its arrival.
-        self._waiting: dict[Piece, float] = {}
-        self._arrived = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, "model")
-        self._examples = self._expected = 0
+    def __init__(self, settings: ServeSettings, record_batch: Callable[[int], None]) -> None:
+        self._settings, self._record_batch = settings, record_batch
+        # The waiting pieces in order of their arrival. The values are the times of their arrival.
+        self._arrival_times: dict[Piece, float] = {}
+        self._arrival_event = asyncio.Event()
+        self._model_thread = ThreadPoolExecutor(1, "model")
+        self._waiting_examples = 0
+        # Number of requests that are being parsed. Each reserves the room of one example.
+        self._reserved_examples = 0
         self.is_busy: bool = False
         """Whether the model is running a batch."""
 
     @property
-    def waiting(self) -> int:
+    def waiting_examples(self) -> int:
         """Number of examples in the queue, without the examples of the running batch."""
-        return self._examples
+        return self._waiting_examples
 
     def start(self) -> None:
-        """Start processing the queue; earlier requests wait until then."""
-        self._task = asyncio.create_task(self._work())
+        """Start processing the queue; requests that came earlier have waited in the queue."""
+        self._task = asyncio.create_task(self._process_queue())
 
     async def stop(self) -> None:
-        """Stop processing the queue; requests that still wait are never answered."""
+        """Stop processing the queue; requests that still wait get no answer."""
         self._task.cancel()
         with suppress(asyncio.CancelledError):
             await self._task
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._model_thread.shutdown(wait=False, cancel_futures=True)
 
-    def check_room(self, examples: int = 1) -> None:
-        """Check that the queue has room for ``examples`` more examples.
+    def check_room(self, example_count: int = 1) -> None:
+        """Check that the queue has room for more examples.
+
+        Args:
+            example_count: number of examples that are to be added.
 
         Raises:
-            Refusal: 503, if the queue has no room.
+            Refusal: 503, if the queue has too little room.
         """
-        there = self._examples + self._expected
-        if there + examples > self._settings.queue:
-            raise Refusal(503, f"the queue is full: {there} examples wait; try again")
+        occupied = self._waiting_examples + self._reserved_examples
+        if occupied + example_count > self._settings.queue:
+            raise Refusal(503, f"the queue is full: {occupied} examples wait; try again")
 
     @contextmanager
-    def expecting(self) -> Iterator[None]:
-        """Reserve the room of one example for a request whose number of examples is not known yet.
+    def reserve_room(self) -> Iterator[None]:
+        """Reserve the room of one example while a request is parsed.
+
+        The number of examples of the request is known only after parsing.
 
         Raises:
             Refusal: 503, if the queue is full. The request need not be parsed then.
         """
         self.check_room()
-        self._expected += 1
+        self._reserved_examples += 1
         try:
             yield
         finally:
-            self._expected -= 1
+            self._reserved_examples -= 1
 
-    async def run(self, model: Model, tensors: Tensors) -> dict[str, npt.NDArray[Any]]:
+    async def run(
+        self, signature: RunnableSignature, tensors: Tensors
+    ) -> dict[str, npt.NDArray[Any]]:
         """Return the outputs for the tensors of a request.
 
-        The tensors must be valid for the model's spec. If the call is cancelled while it waits, its
-        examples leave the queue at once.
+        If the call is cancelled while it waits, its examples leave the queue at once.
+
+        Args:
+            signature: signature to call.
+            tensors: inputs by name, valid for the signature's spec.
+
+        Returns:
+            Outputs by name.
 
         Raises:
-            Refusal: 503, if the queue is full. Errors of the model for this request are raised too.
+            Refusal: 503, if the queue has too little room. Errors of the signature for this request
+                are raised too.
         """
-        parts = list(pieces.cut(model, tensors, self._settings.max_batch))
-        self.check_room(sum(part.examples for part in parts))
+        pieces = list(split_request(signature, tensors, self._settings.max_batch))
+        self.check_room(sum(piece.example_count for piece in pieces))
         now = asyncio.get_running_loop().time()
-        for part in parts:
-            self._waiting[part] = now
-            self._examples += part.examples
-        self._arrived.set()
+        for piece in pieces:
+            self._arrival_times[piece] = now
+            self._waiting_examples += piece.example_count
+        self._arrival_event.set()
         try:
-            found = await asyncio.gather(*(part.answer for part in parts))
+            outputs = await asyncio.gather(*(piece.outputs for piece in pieces))
         finally:
-            self._take(parts)
-            for part in parts:
-                part.answer.cancel()
-        if len(found) == 1:
-            return found[0]
-        return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+            self._remove(pieces)
+            for piece in pieces:
+                piece.outputs.cancel()
+        if len(outputs) == 1:
+            return outputs[0]
+        return {
+            name: np.concatenate([outputs_of_piece[name] for outputs_of_piece in outputs])
+            for name in outputs[0]
+        }
 
-    def _take(self, taken: Sequence[Piece]) -> None:
+    def _remove(self, pieces: Sequence[Piece]) -> None:
         """Remove pieces from the queue; pieces that have already left the queue are ignored."""
-        for piece in taken:
-            if self._waiting.pop(piece, None) is not None:
-                self._examples -= piece.examples
+        for piece in pieces:
+            if self._arrival_times.pop(piece, None) is not None:
+                self._waiting_examples -= piece.example_count
 
-    async def _work(self) -> None:
+    async def _process_queue(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            batch = await self._next()
-            self._take(batch)
+            batch = await self._next_batch()
+            self._remove(batch)
             self.is_busy = True
-            found = await loop.run_in_executor(self._thread, pieces.run, batch)
+            results = await loop.run_in_executor(self._model_thread, run_batch, batch)
             self.is_busy = False
-            self._counted(sum(piece.examples for piece in batch))
-            for piece, outcome in zip(batch, found, strict=True):
-                # A request that was cancelled meanwhile has cancelled its future.
-                if piece.answer.done():
+            self._record_batch(sum(piece.example_count for piece in batch))
+            for piece, result in zip(batch, results, strict=True):
+                # If the request was cancelled while the batch ran, its future is done.
+                if piece.outputs.done():
                     continue
-                if isinstance(outcome, Exception):
-                    piece.answer.set_exception(outcome)
+                if isinstance(result, Exception):
+                    piece.outputs.set_exception(result)
                 else:
-                    piece.answer.set_result(outcome)
+                    piece.outputs.set_result(result)
 
-    async def _next(self) -> list[Piece]:
+    async def _next_batch(self) -> list[Piece]:
         """Return the next batch, once it is full or its first piece has waited ``batch_delay``."""
         loop = asyncio.get_running_loop()
         while True:
-            self._arrived.clear()
-            if not self._waiting:
-                await self._arrived.wait()
+            self._arrival_event.clear()
+            if not self._arrival_times:
+                await self._arrival_event.wait()
                 continue
-            batch = pieces.together(list(self._waiting), self._settings.max_batch)
-            left = self._waiting[batch[0]] + self._settings.batch_delay / 1000 - loop.time()
-            full = sum(piece.examples for piece in batch) >= self._settings.max_batch
-            if full or left <= 0 or batch[0].key is None:
+            batch = first_batch(list(self._arrival_times), self._settings.max_batch)
+            delay_end = self._arrival_times[batch[0]] + self._settings.batch_delay / 1000
+            seconds_left = delay_end - loop.time()
+            is_full = sum(piece.example_count for piece in batch) >= self._settings.max_batch
+            if is_full or seconds_left <= 0 or batch[0].batch_key is None:
                 return batch
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._arrived.wait(), left)
+                await asyncio.wait_for(self._arrival_event.wait(), seconds_left)
 
 
 if TYPE_CHECKING:
@@ -163,9 +189,9 @@ class Service:
 
     Attributes:
         name: name of the model in addresses.
-        paths: folders of the versions to serve, by number.
-        versions: versions that are loaded and warmed up, by number.
-        failure: error that ended the loading; None without one.
+        paths: folders of the versions to serve, by version number.
+        versions: versions that are loaded and warmed up, by version number.
+        failure: error that ended the loading; None if there was no error.
         batcher: queue of examples.
         metrics: metrics of the server.
         allowance: limit on the total size of the bodies that are not answered yet.
@@ -182,7 +208,7 @@ class Service:
         self.versions: dict[int, LoadedVersion] = {}
         self.failure: SerkitError | None = None
         self.allowance: Allowance = Allowance(4 * settings.max_bytes)
-        self.metrics: Metrics = Metrics(lambda: self.batcher.waiting)
+        self.metrics: Metrics = Metrics(lambda: self.batcher.waiting_examples)
         self.batcher: Batcher = Batcher(settings, self.metrics.count_batch)
         # A single thread, so that only one long body is parsed at a time.
         self.json_thread: ThreadPoolExecutor = ThreadPoolExecutor(1, "json")
@@ -199,14 +225,14 @@ class Service:
         return len(self.versions) == len(self.paths)
 
     async def load(self) -> None:
-        """Load all versions in a thread, newest first; store an error in ``failure``."""
+        """Load all versions in a thread, newest first. An error is stored in ``failure``."""
         loop = asyncio.get_running_loop()
         try:
             for number, path in reversed(self.paths.items()):
                 self.versions[number] = await loop.run_in_executor(
                     self._loading_thread, _load, number, path, self.settings.warm_up
                 )
-        # No task awaits this coroutine. The function that started the server checks failure.
+        # Store the error, because no task awaits this coroutine. process.serve raises the error.
         except SerkitError as error:
             logging.getLogger("serkit").error("%s", error)
             self.failure = error
@@ -232,13 +258,13 @@ class Service:
             Refusal: 404, if the model or the version is not served; 503, if the version is not
                 loaded yet.
         """
-        found = max(self.paths) if number is None else number
-        if name != self.name or found not in self.paths:
-            wanted = f"Latest({name})" if number is None else f"Specific({name}, {number})"
-            raise Refusal(404, f"Servable not found for request: {wanted}")
-        if found not in self.versions:
-            raise Refusal(503, f"version {found} of {name} is being loaded")
-        return self.versions[found]
+        version_number = max(self.paths) if number is None else number
+        if name != self.name or version_number not in self.paths:
+            requested = f"Latest({name})" if number is None else f"Specific({name}, {number})"
+            raise Refusal(404, f"Servable not found for request: {requested}")
+        if version_number not in self.versions:
+            raise Refusal(503, f"version {version_number} of {name} is being loaded")
+        return self.versions[version_number]
 
     def status(self, name: str, number: int | None) -> dict[str, Any]:
         """Return the state of a version, or of all versions, in TF Serving's format.
@@ -254,18 +280,18 @@ class Service:
         return {
             "model_version_status": [
                 {
-                    "version": str(one),
-                    "state": "AVAILABLE" if one in self.versions else "LOADING",
+                    "version": str(version_number),
+                    "state": "AVAILABLE" if version_number in self.versions else "LOADING",
                     "status": {"error_code": "OK", "error_message": ""},
                 }
-                for one in numbers
+                for version_number in numbers
             ]
         }
 
 
 def _load(number: int, path: Path, warm: bool) -> "LoadedVersion":
-    # Import here, in the thread: TensorFlow takes seconds to import, and the server answers
-    # requests meanwhile.
+    # Import here, in the loading thread: the import of TensorFlow takes seconds, in which the
+    # server already answers requests.
     from serkit.serving.server.loaded import load_version, warm_up
 
     version = load_version(number, path)

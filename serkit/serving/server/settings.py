@@ -7,32 +7,40 @@ from pathlib import Path
 from serkit.errors import InputError, check_choice, check_range
 from serkit.export.versions import instead_of, version_number, versions
 
-CHOICES = ("newest", "all")
+VERSION_CHOICES = ("newest", "all")
 
 
-def versions_to_serve(model: Path, which: str = "newest") -> dict[int, Path]:
-    """Return the folders of the SavedModels to serve by version number, smallest first.
+def versions_to_serve(model: Path, choice: str = "newest") -> dict[int, Path]:
+    """Find the folders of the SavedModels to serve.
 
     Args:
-        model: a folder of versions, as TF Serving expects it: their names are integers. Or the
-            folder of one version. Or a SavedModel with any other name, which counts as version 1.
-        which: ``newest`` or ``all``.
+        model: one of: a folder of versions, whose names are integers, as TF Serving expects it; the
+            folder of one version; a SavedModel with any other name, which counts as version 1.
+        choice: ``newest`` or ``all``.
+
+    Returns:
+        Folders by version number, smallest number first.
 
     Raises:
-        InputError: if there is no SavedModel, or ``which`` is not known.
+        InputError: if there is no SavedModel, or ``choice`` is not known.
     """
-    check_choice("versions", which, CHOICES)
+    check_choice("versions", choice, VERSION_CHOICES)
     if not model.is_dir():
         raise InputError(f"model {model} does not exist; a folder of a SavedModel is expected")
     if _is_saved_model(model):
         return {version_number(model.resolve()) or 1: model}
-    found = {number: path for number, path in versions(model).items() if _is_saved_model(path)}
-    if not found:
+    path_by_number = {
+        number: path for number, path in versions(model).items() if _is_saved_model(path)
+    }
+    if not path_by_number:
         raise InputError(
             f"model {model} has no saved_model.pb, nor a folder named by a whole number with one"
             + instead_of(model)
         )
-    return found if which == "all" else {max(found): found[max(found)]}
+    if choice == "all":
+        return path_by_number
+    newest = max(path_by_number)
+    return {newest: path_by_number[newest]}
 
 
 def model_name(model: Path) -> str:
@@ -50,15 +58,16 @@ class ServeSettings:
     """Settings of ``serkit serve``.
 
     Attributes:
-        name: name of the model in addresses; empty for the name of its folder.
+        name: name of the model in addresses; empty for the name of the folder that holds its
+            versions.
         versions: versions to serve from the folder, ``newest`` or ``all``.
         max_batch: maximum number of examples per batch, 1 to 1,024; 1 disables batching.
         batch_delay: time in milliseconds that an example waits for further examples while the model
             is idle, 0 to 10,000.
         queue: maximum number of waiting examples, 1 to 100,000. A request that does not fit into
             the queue is refused with 503, a request with more examples than the maximum with 400.
-        time_out: timeout in seconds of a request (504) and of receiving its body (408), 0.1 to
-            3,600.
+        time_out: maximum time in seconds to receive the body of a request (408), and then to answer
+            the request (504), 0.1 to 3,600.
         max_bytes: maximum size of a request's body in bytes, 1 KiB to 1 GiB; a longer body is
             refused with 413. The limit for the bodies of all requests together is four times this
             value.
@@ -83,7 +92,7 @@ class ServeSettings:
                 f"name={self.name!r} cannot stand in an address; valid is a name without "
                 "'/', ':' and spaces"
             )
-        check_choice("versions", self.versions, CHOICES)
+        check_choice("versions", self.versions, VERSION_CHOICES)
         check_range("max_batch", self.max_batch, 1, 1024)
         check_range("batch_delay", self.batch_delay, 0, 10_000)
         check_range("queue", self.queue, 1, 100_000)

@@ -1,4 +1,4 @@
-"""Input and output shapes of a signature, and tensors split and joined by row."""
+"""Shapes of a signature's inputs and outputs, and requests split into and joined to batches."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,11 +12,11 @@ from serkit.serving.server.http import Refusal
 
 
 @dataclass(frozen=True)
-class Spec:
-    """Data type and shape of a tensor.
+class TensorSpec:
+    """Data type and shape of an input or output.
 
     Attributes:
-        dtype: ``string``, or NumPy's name: ``float32``, ``int64``, ``bool``, …
+        dtype: ``string``, or NumPy's name, such as ``float32``, ``int64`` or ``bool``.
         shape: sizes of the axes, with None for an axis of any size; None instead of the tuple if
             the rank is unknown.
     """
@@ -37,27 +37,35 @@ class Spec:
         """Return whether a tensor of the given shape is valid."""
         if self.shape is None:
             return True
-        pairs = zip(self.shape, shape, strict=False)
-        return len(shape) == len(self.shape) and all(a in (None, b) for a, b in pairs)
+        return len(shape) == len(self.shape) and all(
+            valid_size in (None, size) for valid_size, size in zip(self.shape, shape, strict=True)
+        )
 
 
 @dataclass(frozen=True)
 class SignatureSpec:
     """Inputs and outputs of a signature, by name."""
 
-    inputs: Mapping[str, Spec]
-    outputs: Mapping[str, Spec]
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
 
     @property
     def is_batched(self) -> bool:
-        """Whether requests can be batched: all inputs but scalars, and all outputs, are batches."""
-        tensors = [spec for spec in self.inputs.values() if not spec.is_scalar]
-        return bool(tensors) and all(spec.is_batched for spec in [*tensors, *self.outputs.values()])
+        """Whether requests can be batched.
 
-    def examples(self, tensors: Mapping[str, npt.NDArray[Any]]) -> int:
+        All outputs, and all inputs except scalars, must have a batch axis, and there must be such
+        an input.
+        """
+        batched_inputs = [spec for spec in self.inputs.values() if not spec.is_scalar]
+        return bool(batched_inputs) and all(
+            spec.is_batched for spec in [*batched_inputs, *self.outputs.values()]
+        )
+
+    def example_count(self, tensors: Mapping[str, npt.NDArray[Any]]) -> int:
         """Return the number of examples in valid inputs; 1 if the signature takes no batches."""
-        batches = [tensors[name] for name, spec in self.inputs.items() if not spec.is_scalar]
-        return len(batches[0]) if self.is_batched else 1
+        if not self.is_batched:
+            return 1
+        return next(len(tensors[name]) for name, spec in self.inputs.items() if not spec.is_scalar)
 
     def check(self, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
         """Check that input tensors, by name, are valid for the signature.
@@ -72,26 +80,27 @@ class SignatureSpec:
                     400, f"input {name} has shape {list(tensors[name].shape)[:8]}; valid is {valid}"
                 )
         if self.is_batched:
-            sizes = {
+            batch_sizes = {
                 name: tensors[name].shape[0]
                 for name, spec in self.inputs.items()
                 if not spec.is_scalar
             }
-            if len(set(sizes.values())) > 1:
-                raise Refusal(400, f"inputs have batches of different sizes: {sizes}")
-            if 0 in sizes.values():
+            if len(set(batch_sizes.values())) > 1:
+                raise Refusal(400, f"inputs have batches of different sizes: {batch_sizes}")
+            if 0 in batch_sizes.values():
                 raise Refusal(400, "no examples in the request")
 
 
 Tensors = Mapping[str, npt.NDArray[Any]]
+"""Tensors by the names of a signature's inputs or outputs."""
 
-_MOST_BYTES = 8 * 2**20
-"""Maximum size of a batch in bytes. The number of examples is not enough as a limit: a minute of a
-recording needs twenty times as much memory as three seconds."""
+_MAX_BATCH_BYTES = 8 * 2**20
+"""Maximum size of a batch in bytes. A limit on the number of examples is not enough: a recording of
+a minute needs twenty times as much memory as one of three seconds."""
 
 
-class Model(Protocol):
-    """Interface of a callable signature, :class:`serkit.serving.server.loaded.Signature`."""
+class RunnableSignature(Protocol):
+    """Interface of :class:`serkit.serving.server.loaded.Signature`, without TensorFlow."""
 
     spec: SignatureSpec
 
@@ -100,124 +109,157 @@ class Model(Protocol):
 
 @dataclass(eq=False)
 class Piece:
-    """Examples of one request that are run in the same batch.
+    """Consecutive examples of one request, which are run in the same batch.
 
     Attributes:
-        model: signature to call.
+        signature: signature to call.
         tensors: inputs by name; they are not modified.
-        examples: number of examples.
-        cost: size in bytes.
-        key: pieces with equal keys may be batched. A piece with the key None is run alone.
-        answer: future that receives the outputs.
+        example_count: number of examples.
+        size: size of the inputs in bytes.
+        batch_key: pieces with equal keys may be run in one batch. A piece with the key None is run
+            alone.
+        outputs: future that receives the outputs.
     """
 
-    model: Model
+    signature: RunnableSignature
     tensors: Tensors
-    examples: int
-    cost: int
-    key: Any
-    answer: asyncio.Future[dict[str, npt.NDArray[Any]]] = field(repr=False)
+    example_count: int
+    size: int
+    batch_key: Any
+    outputs: asyncio.Future[dict[str, npt.NDArray[Any]]] = field(repr=False)
 
 
-def cut(model: Model, tensors: Tensors, most: int) -> Iterator[Piece]:
-    """Split the tensors of a request into pieces of at most ``most`` examples and 8 MiB.
+def split_request(
+    signature: RunnableSignature, tensors: Tensors, max_examples: int
+) -> Iterator[Piece]:
+    """Split the tensors of a request into pieces of at most ``max_examples`` examples and 8 MiB.
 
-    The tensors must be valid for the model's spec. A single example with more than 8 MiB is a piece
-    of its own. If the model takes no batches, the whole request is one piece. The function needs a
-    running event loop.
+    A single example with more than 8 MiB is a piece of its own. If the signature takes no batches,
+    the whole request is one piece. The function needs a running event loop.
+
+    Args:
+        signature: signature to call.
+        tensors: inputs by name, valid for the signature's spec.
+        max_examples: maximum number of examples of a piece.
+
+    Yields:
+        The pieces, in the order of their examples.
     """
     loop = asyncio.get_running_loop()
-    costs = _costs(model.spec, tensors)
-    if not model.spec.is_batched:
-        yield Piece(model, tensors, 1, sum(costs), None, loop.create_future())
+    sizes = _example_sizes(signature.spec, tensors)
+    if not signature.spec.is_batched:
+        yield Piece(
+            signature,
+            tensors,
+            example_count=1,
+            size=sum(sizes),
+            batch_key=None,
+            outputs=loop.create_future(),
+        )
         return
     start = 0
-    while start < len(costs):
-        end, cost = start + 1, costs[start]
-        while end < min(len(costs), start + most) and cost + costs[end] <= _MOST_BYTES:
-            cost += costs[end]
+    while start < len(sizes):
+        end, size = start + 1, sizes[start]
+        while end < min(len(sizes), start + max_examples) and size + sizes[end] <= _MAX_BATCH_BYTES:
+            size += sizes[end]
             end += 1
-        part = {
-            name: array if model.spec.inputs[name].is_scalar else array[start:end]
+        piece_tensors = {
+            name: array if signature.spec.inputs[name].is_scalar else array[start:end]
             for name, array in tensors.items()
         }
-        yield Piece(model, part, end - start, cost, _key(model, part), loop.create_future())
+        yield Piece(
+            signature,
+            piece_tensors,
+            example_count=end - start,
+            size=size,
+            batch_key=_batch_key(signature, piece_tensors),
+            outputs=loop.create_future(),
+        )
         start = end
 
 
-def together(waiting: Sequence[Piece], most: int) -> list[Piece]:
-    """Return the first piece, and the later pieces that fit into its batch, in order."""
+def first_batch(waiting: Sequence[Piece], max_examples: int) -> list[Piece]:
+    """Return the first waiting piece, and the later pieces that fit into its batch, in order."""
     first, *others = waiting
-    found, examples, cost = [first], first.examples, first.cost
-    for piece in others if first.key is not None else ():
-        fits = examples + piece.examples <= most and cost + piece.cost <= _MOST_BYTES
-        if piece.key == first.key and fits:
-            found.append(piece)
-            examples, cost = examples + piece.examples, cost + piece.cost
-    return found
+    if first.batch_key is None:
+        return [first]
+    batch, example_count, size = [first], first.example_count, first.size
+    for piece in others:
+        has_room = (
+            example_count + piece.example_count <= max_examples
+            and size + piece.size <= _MAX_BATCH_BYTES
+        )
+        if piece.batch_key == first.batch_key and has_room:
+            batch.append(piece)
+            example_count += piece.example_count
+            size += piece.size
+    return batch
 
 
-def run(pieces: Sequence[Piece]) -> list[dict[str, npt.NDArray[Any]] | Exception]:
+def run_batch(pieces: Sequence[Piece]) -> list[dict[str, npt.NDArray[Any]] | Exception]:
     """Run pieces as one batch; return the outputs of each piece, or its exception.
 
     If the batch fails, or an output does not have a row per example, the pieces are run one by one.
     So a request cannot cause errors for other requests.
     """
     if len(pieces) > 1:
-        model, examples = pieces[0].model, sum(piece.examples for piece in pieces)
+        example_count = sum(piece.example_count for piece in pieces)
         try:
-            outputs = model.run(_joined(pieces))
+            outputs = pieces[0].signature.run(_join_inputs(pieces))
         # For any error: running the pieces one by one shows which piece causes the error.
         except Exception:
             outputs = {}
-        if outputs and all(value.shape[:1] == (examples,) for value in outputs.values()):
-            return list(_split(outputs, pieces))
-    return [_alone(piece) for piece in pieces]
+        if outputs and all(array.shape[:1] == (example_count,) for array in outputs.values()):
+            return list(_split_outputs(outputs, pieces))
+    return [_run_alone(piece) for piece in pieces]
 
 
-def _alone(piece: Piece) -> dict[str, npt.NDArray[Any]] | Exception:
+def _run_alone(piece: Piece) -> dict[str, npt.NDArray[Any]] | Exception:
     try:
-        return piece.model.run(piece.tensors)
+        return piece.signature.run(piece.tensors)
     except Exception as error:
         return error
 
 
-def _joined(pieces: Sequence[Piece]) -> dict[str, npt.NDArray[Any]]:
+def _join_inputs(pieces: Sequence[Piece]) -> dict[str, npt.NDArray[Any]]:
     first = pieces[0]
     return {
         name: array
-        if first.model.spec.inputs[name].is_scalar
+        if first.signature.spec.inputs[name].is_scalar
         else np.concatenate([piece.tensors[name] for piece in pieces])
         for name, array in first.tensors.items()
     }
 
 
-def _split(outputs: Tensors, pieces: Sequence[Piece]) -> Iterator[dict[str, npt.NDArray[Any]]]:
+def _split_outputs(
+    outputs: Tensors, pieces: Sequence[Piece]
+) -> Iterator[dict[str, npt.NDArray[Any]]]:
     start = 0
     for piece in pieces:
-        end = start + piece.examples
-        yield {name: value[start:end] for name, value in outputs.items()}
+        end = start + piece.example_count
+        yield {name: array[start:end] for name, array in outputs.items()}
         start = end
 
 
-def _costs(spec: SignatureSpec, tensors: Tensors) -> list[int]:
-    """Return the size of each example in bytes; one total if the model takes no batches."""
-    batches = [array for name, array in tensors.items() if not spec.inputs[name].is_scalar]
+def _example_sizes(spec: SignatureSpec, tensors: Tensors) -> list[int]:
+    """Return the size of each example in bytes; one total if the signature takes no batches."""
+    arrays = [array for name, array in tensors.items() if not spec.inputs[name].is_scalar]
     if not spec.is_batched:
-        return [sum(_bytes(array) for array in batches)]
-    return [sum(_bytes(array[n]) for array in batches) for n in range(len(batches[0]))]
+        return [sum(_size_in_bytes(array) for array in arrays)]
+    return [sum(_size_in_bytes(array[row]) for array in arrays) for row in range(len(arrays[0]))]
 
 
-def _bytes(array: Any) -> int:
-    if isinstance(array, bytes):
-        return len(array)
-    return sum(map(len, array.ravel())) if array.dtype == object else array.nbytes
+def _size_in_bytes(value: Any) -> int:
+    """Return the size of an array, or of the ``bytes`` that a row of a string array is."""
+    if isinstance(value, bytes):
+        return len(value)
+    return sum(map(len, value.ravel())) if value.dtype == object else value.nbytes
 
 
-def _key(model: Model, tensors: Tensors) -> Any:
+def _batch_key(signature: RunnableSignature, tensors: Tensors) -> Any:
     """Return a key that is equal for pieces with stackable rows and equal scalar inputs."""
-    inputs = [
-        (name, array.shape[1:], array.tobytes() if model.spec.inputs[name].is_scalar else b"")
+    input_keys = [
+        (name, array.shape[1:], array.tobytes() if signature.spec.inputs[name].is_scalar else b"")
         for name, array in tensors.items()
     ]
-    return id(model), tuple(inputs)
+    return id(signature), tuple(input_keys)

@@ -1,4 +1,4 @@
-"""Exported models for all tests of this room."""
+"""Models and servers for the tests of this folder."""
 
 import io
 import re
@@ -22,15 +22,15 @@ import tensorflow as tf
 from serkit.audio.loading import Loaded, load_waveform
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
 from serkit.files import write_json
-from serkit.serving.server.tensors import SignatureSpec, Spec
+from serkit.serving.server.tensors import SignatureSpec, TensorSpec
 
 CLASSES = ("angry", "happy", "sad")
 
 
 class _Bands(tf.Module):
-    """A model with all that an exported one has: low, middle and high sounds are its classes.
+    """A model with the signatures of an exported model; it needs no training.
 
-    It abstains where no band is louder than the others. Not more than a batch of 1000 is taken.
+    Its classes are low, middle and high sounds. It abstains if no band is louder than the others.
     """
 
     def __init__(self) -> None:
@@ -42,28 +42,30 @@ class _Bands(tf.Module):
 
     def _load(self, wav_bytes: tf.Tensor) -> Loaded:
         text = tf.TensorSpec([], tf.string)
-        waves = tf.TensorSpec([self.spec.samples], tf.float32)
+        waveform = tf.TensorSpec([self.spec.samples], tf.float32)
         return tf.map_fn(
             lambda data: load_waveform(data, self.spec),
             wav_bytes,
-            fn_output_signature=Loaded(waves, text, text),
+            fn_output_signature=Loaded(waveform, text, text),
         )
 
-    def _answer(self, pictures, status=None, note=None):
-        empty = tf.fill(tf.shape(pictures)[:1], "")
-        status = empty if status is None else status
-        used = tf.equal(status, "")
-        logits = tf.reduce_mean(pictures[..., 0], axis=1) @ self.weights
-        values = tf.where(used[:, None], tf.nn.softmax(logits), 0.0)
-        entropy = tf.maximum(-tf.reduce_sum(tf.math.xlogy(values, values), axis=1), 0.0)
+    def _predict(self, spectrograms, status=None, note=None):
+        empty_texts = tf.fill(tf.shape(spectrograms)[:1], "")
+        status = empty_texts if status is None else status
+        is_usable = tf.equal(status, "")
+        logits = tf.reduce_mean(spectrograms[..., 0], axis=1) @ self.weights
+        probabilities = tf.where(is_usable[:, None], tf.nn.softmax(logits), 0.0)
+        entropy = -tf.reduce_sum(tf.math.xlogy(probabilities, probabilities), axis=1)
+        entropy = tf.maximum(entropy, 0.0)
+        label = tf.gather(tf.constant(CLASSES), tf.argmax(logits, -1))
         return {
-            "probabilities": values,
-            "label": tf.where(used, tf.gather(tf.constant(CLASSES), tf.argmax(logits, -1)), ""),
+            "probabilities": probabilities,
+            "label": tf.where(is_usable, label, ""),
             "entropy": entropy,
             "mutual_information": entropy / 4,
-            "abstain": tf.logical_or(entropy > 1.0, tf.logical_not(used)),
+            "abstain": tf.logical_or(entropy > 1.0, tf.logical_not(is_usable)),
             "status": status,
-            "note": empty if note is None else note,
+            "note": empty_texts if note is None else note,
         }
 
     @tf.function(
@@ -71,7 +73,7 @@ class _Bands(tf.Module):
     )
     def wav(self, wav_bytes):
         waveform, status, note = self._load(wav_bytes)
-        return self._answer(to_spectrogram(waveform, self.spec), status, note)
+        return self._predict(to_spectrogram(waveform, self.spec), status, note)
 
     @tf.function(
         input_signature=[
@@ -94,21 +96,19 @@ class _Bands(tf.Module):
 
     @tf.function(autograph=False)
     def waveform(self, waveform):
-        return self._answer(to_spectrogram(waveform, self.spec))
+        return self._predict(to_spectrogram(waveform, self.spec))
 
     def save(self, folder: Path) -> None:
-        shape = [None, *self.spec.shape]
-        waves, pictures = [None, self.spec.samples], tf.TensorSpec(shape, tf.float32, "spectrogram")
-        given = {
+        waveform = tf.TensorSpec([None, self.spec.samples], tf.float32, name="waveform")
+        spectrogram = tf.TensorSpec([None, *self.spec.shape], tf.float32, name="spectrogram")
+        signatures = {
             "serving_default": self.wav,
             "sampled": self.sampled,
             "features": self.features,
-            "spectrogram": tf.function(self._answer, [pictures], autograph=False),
-            "waveform": self.waveform.get_concrete_function(
-                tf.TensorSpec(waves, tf.float32, name="waveform")
-            ),
+            "spectrogram": tf.function(self._predict, [spectrogram], autograph=False),
+            "waveform": self.waveform.get_concrete_function(waveform),
         }
-        tf.saved_model.save(self, str(folder), given)
+        tf.saved_model.save(self, str(folder), signatures)
         write_json(
             folder / "assets.extra/serkit.json", {"classes": CLASSES, "spec": asdict(self.spec)}
         )
@@ -116,7 +116,7 @@ class _Bands(tf.Module):
 
 @pytest.fixture(scope="session")
 def served_model(tmp_path_factory) -> Path:
-    """A folder with versions 1 and 3 of a small model that has all signatures."""
+    """Folder of versions 1 and 3 of a small model with all signatures."""
     folder = tmp_path_factory.mktemp("served") / "tones"
     _Bands().save(folder / "3")
     shutil.copytree(folder / "3", folder / "1")
@@ -125,7 +125,7 @@ def served_model(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def tone() -> Callable[..., bytes]:
-    """A WAV file with a sine: ``tone(hertz, seconds)``."""
+    """Function that returns a WAV file with a sine: ``tone(hertz, seconds)``."""
 
     def make(hertz: float, seconds: float = 3.0, rate: int = 16_000) -> bytes:
         samples = 0.3 * np.sin(2 * np.pi * hertz / rate * np.arange(round(seconds * rate)))
@@ -138,10 +138,10 @@ def tone() -> Callable[..., bytes]:
 
 @pytest.fixture(scope="session")
 def start_server() -> Iterator[Callable[..., tuple[str, subprocess.Popen]]]:
-    """Runs ``serkit serve`` with arguments; gives its address and the process.
+    """Function that starts ``serkit serve`` with arguments; returns its address and the process.
 
-    It returns once the server is ready, or with ``ready=False`` once it listens. What it complains
-    about goes to ``log``.
+    The function returns when the server is ready, or with ``ready=False`` when it listens. The
+    standard error stream of the server goes to the file ``log``.
     """
     pytest.importorskip("uvicorn", reason="no web server; it is in the extra serve")
     started = []
@@ -169,7 +169,7 @@ def start_server() -> Iterator[Callable[..., tuple[str, subprocess.Popen]]]:
 
 @pytest.fixture(scope="session")
 def server_log(tmp_path_factory) -> Path:
-    """What :func:`server` complains about."""
+    """File with the standard error stream of :func:`server`."""
     return tmp_path_factory.mktemp("server") / "log"
 
 
@@ -181,7 +181,7 @@ def server(start_server, served_model, server_log) -> str:
 
 @pytest.fixture
 def run_app() -> Iterator[Callable[..., str]]:
-    """Runs a service in a thread of this process; gives its address."""
+    """Function that runs a service in a thread of this process and returns its address."""
     uvicorn = pytest.importorskip("uvicorn", reason="no web server; it is in the extra serve")
     from serkit.serving.server.app import build_app
 
@@ -207,10 +207,7 @@ def run_app() -> Iterator[Callable[..., str]]:
 
 @pytest.fixture
 def fake_service(tmp_path) -> Callable[..., object]:
-    """Makes a service of a model that is a Python function: ``fake_service(run, **settings)``.
-
-    The function takes and gives ``x`` and ``y``, float32 ``(batch, any)``.
-    """
+    """Function that returns a service of a FakeModel: ``fake_service(run, **settings)``."""
     pytest.importorskip("starlette", reason="no web server; it is in the extra serve")
     from serkit.serving.server.loaded import LoadedVersion
     from serkit.serving.server.service import Service
@@ -234,10 +231,12 @@ def fake_service(tmp_path) -> Callable[..., object]:
 
 
 class FakeModel:
-    """A signature from ``x`` to ``y``, both float32 ``(batch, any)``, that is a function."""
+    """A signature that calls a Python function from ``x`` to ``y``, float32 ``(batch, any)``."""
 
     name = "serving_default"
-    spec = SignatureSpec({"x": Spec("float32", (None, None))}, {"y": Spec("float32", (None, None))})
+    spec = SignatureSpec(
+        {"x": TensorSpec("float32", (None, None))}, {"y": TensorSpec("float32", (None, None))}
+    )
 
     def __init__(self, run: Callable) -> None:
         self._run = run

@@ -60,7 +60,7 @@ def test_what_arrives_meanwhile_makes_up_the_next_batch(fake_model, slow):
         assert batcher.is_busy
         others = [asyncio.create_task(batcher.run(model, _x(n))) for n in range(2, 8)]
         await asyncio.sleep(0.05)
-        assert batcher.waiting == 6
+        assert batcher.waiting_examples == 6
         slow.go.set()
         return [found["y"].item() for found in await asyncio.gather(first, *others)]
 
@@ -101,7 +101,7 @@ def test_a_full_queue_refuses_and_recovers(fake_model, slow):
         assert caught.value.code == 503
         slow.go.set()
         await asyncio.gather(*asked)
-        assert batcher.waiting == 0
+        assert batcher.waiting_examples == 0
         batcher.check_room(3)
         return (await batcher.run(model, _x(1, 3)))["y"].shape
 
@@ -132,7 +132,7 @@ def test_who_is_cancelled_leaves_the_queue_and_the_others_stay(fake_model, slow)
         await asyncio.sleep(0.01)
         gone.cancel()
         await asyncio.sleep(0.01)
-        assert batcher.waiting == 1
+        assert batcher.waiting_examples == 1
         running.cancel()
         slow.go.set()
         return (await stays)["y"].item()
@@ -165,7 +165,7 @@ def test_a_part_that_fails_fails_its_request_and_nothing_is_left(fake_model, slo
     async def test(batcher):
         with pytest.raises(ValueError, match="negative"):
             await batcher.run(model, values)
-        assert batcher.waiting == 0
+        assert batcher.waiting_examples == 0
         return (await batcher.run(model, _x(4)))["y"].item()
 
     assert _run(ServeSettings(max_batch=1, batch_delay=0), test)[0] == 8
@@ -176,12 +176,12 @@ def test_room_is_kept_for_what_is_expected(fake_model, slow):
     slow.go.set()
 
     async def test(batcher):
-        with batcher.expecting(), batcher.expecting():
-            with pytest.raises(Refusal, match="2 examples wait"), batcher.expecting():
+        with batcher.reserve_room(), batcher.reserve_room():
+            with pytest.raises(Refusal, match="2 examples wait"), batcher.reserve_room():
                 pass
             with pytest.raises(Refusal):
                 await batcher.run(model, _x(1))
-        with batcher.expecting():
+        with batcher.reserve_room():
             return (await batcher.run(model, _x(1)))["y"].item()
 
     assert _run(ServeSettings(queue=2, batch_delay=0), test)[0] == 2

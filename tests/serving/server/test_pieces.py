@@ -3,8 +3,13 @@ import asyncio
 import numpy as np
 import pytest
 
-from serkit.serving.server import tensors as pieces
-from serkit.serving.server.tensors import SignatureSpec, Spec
+from serkit.serving.server.tensors import (
+    SignatureSpec,
+    TensorSpec,
+    first_batch,
+    run_batch,
+    split_request,
+)
 
 
 @pytest.fixture
@@ -28,7 +33,7 @@ def test_a_request_is_cut_by_examples_and_by_bytes(fake_model, loop_around):
     model = fake_model(lambda x: x)
 
     def sizes(count, width, most):
-        return [piece.examples for piece in pieces.cut(model, _x(count, width), most)]
+        return [piece.example_count for piece in split_request(model, _x(count, width), most)]
 
     assert loop_around(lambda: sizes(10, 1, 4)) == [4, 4, 2]
     # Eight mebibytes at a time, and never less than one example.
@@ -38,23 +43,25 @@ def test_a_request_is_cut_by_examples_and_by_bytes(fake_model, loop_around):
 
 def test_strings_cost_what_they_hold(fake_model, loop_around):
     model = fake_model(None)
-    model.spec = SignatureSpec({"w": Spec("string", (None,))}, {"y": Spec("float32", (None,))})
+    model.spec = SignatureSpec(
+        {"w": TensorSpec("string", (None,))}, {"y": TensorSpec("float32", (None,))}
+    )
     words = {"w": np.array([b"a" * 1000, b"b"], object)}
-    (piece,) = loop_around(lambda: list(pieces.cut(model, words, 16)))
-    assert piece.cost == 1001
+    (piece,) = loop_around(lambda: list(split_request(model, words, 16)))
+    assert piece.size == 1001
 
 
 def test_only_equal_shapes_scalars_and_models_go_together(fake_model, loop_around):
     model, other = fake_model(None), fake_model(None)
     scalar = fake_model(None)
     scalar.spec = SignatureSpec(
-        {"x": Spec("float32", (None, None)), "n": Spec("int32", ())},
-        {"y": Spec("float32", (None,))},
+        {"x": TensorSpec("float32", (None, None)), "n": TensorSpec("int32", ())},
+        {"y": TensorSpec("float32", (None,))},
     )
 
     def chosen(*asked, most=16):
-        waiting = [piece for model, tensors in asked for piece in pieces.cut(model, tensors, 16)]
-        return [waiting.index(piece) for piece in pieces.together(waiting, most)]
+        waiting = [piece for model, tensors in asked for piece in split_request(model, tensors, 16)]
+        return [waiting.index(piece) for piece in first_batch(waiting, most)]
 
     def with_number(number):
         return scalar, _x(1, 2) | {"n": np.array(number, "int32")}
@@ -68,18 +75,18 @@ def test_only_equal_shapes_scalars_and_models_go_together(fake_model, loop_aroun
 
 def test_a_model_without_batches_is_asked_alone(fake_model, loop_around):
     model = fake_model(lambda x: x.sum())
-    model.spec = SignatureSpec({"x": Spec("float32", None)}, {"y": Spec("float32", ())})
+    model.spec = SignatureSpec({"x": TensorSpec("float32", None)}, {"y": TensorSpec("float32", ())})
 
     def chosen():
-        waiting = [*pieces.cut(model, _x(3, 2), 2), *pieces.cut(model, _x(3, 2), 2)]
-        return len(waiting), len(pieces.together(waiting, 16))
+        waiting = [*split_request(model, _x(3, 2), 2), *split_request(model, _x(3, 2), 2)]
+        return len(waiting), len(first_batch(waiting, 16))
 
     assert loop_around(chosen) == (2, 1)
 
 
 def _ask(model, loop_around, *tensors):
     return loop_around(
-        lambda: pieces.run([piece for one in tensors for piece in pieces.cut(model, one, 16)])
+        lambda: run_batch([piece for one in tensors for piece in split_request(model, one, 16)])
     )
 
 

@@ -60,7 +60,7 @@ def test_a_full_queue_is_503_and_over_within_a_second(fake_service, run_app):
         refused = [one.result() for one in asked if one.done()]
         # Alive, and says how it stands.
         assert requests.get(f"{address}healthz", timeout=5).status_code == 200
-        while service.batcher.waiting < 2:
+        while service.batcher.waiting_examples < 2:
             time.sleep(0.01)
         assert "serkit_queue_examples 2.0" in requests.get(f"{address}metrics", timeout=5).text
         go.set()
@@ -97,7 +97,7 @@ def test_who_hangs_up_is_not_worked_for(fake_service, run_app):
             time.sleep(0.01)
         with pytest.raises(requests.ReadTimeout):
             requests.post(address + URL, json={"instances": [[9]]}, timeout=0.2)
-        while service.batcher.waiting:
+        while service.batcher.waiting_examples:
             time.sleep(0.01)
         go.set()
         assert first.result().status_code == 200

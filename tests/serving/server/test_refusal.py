@@ -1,4 +1,4 @@
-from serkit.serving.server.http import Refusal, shown
+from serkit.serving.server.http import Refusal, format_value
 
 
 def test_messages_are_bounded_whatever_was_sent():
@@ -9,7 +9,7 @@ def test_messages_are_bounded_whatever_was_sent():
 
 
 def test_what_is_shown_of_a_value_is_short():
-    assert shown("a" * 1_000_000) == repr("a" * 80)[:80] + "…"
-    assert shown([[1] * 1000]) == "a list"
-    assert shown({"a": 1}) == "an object"
-    assert (shown(1.5), shown(None), shown(True)) == ("1.5", "None", "True")
+    assert format_value("a" * 1_000_000) == repr("a" * 80)[:80] + "…"
+    assert format_value([[1] * 1000]) == "a list"
+    assert format_value({"a": 1}) == "an object"
+    assert (format_value(1.5), format_value(None), format_value(True)) == ("1.5", "None", "True")

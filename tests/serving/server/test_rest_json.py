@@ -12,17 +12,17 @@ from hypothesis.extra import numpy as arrays
 
 from serkit.serving.server.http import Refusal
 from serkit.serving.server.rest_json import (
-    check_examples,
+    check_example_count,
     read_document,
     read_tensors,
     signature_name,
     write_answer,
 )
-from serkit.serving.server.tensors import Spec
+from serkit.serving.server.tensors import TensorSpec
 
-WORDS = {"w": Spec("string", (None,))}
-NUMBERS = {"x": Spec("float32", (None, None))}
-BOTH = {"w": Spec("string", (None,)), "x": Spec("float32", (None, None))}
+WORDS = {"w": TensorSpec("string", (None,))}
+NUMBERS = {"x": TensorSpec("float32", (None, None))}
+BOTH = {"w": TensorSpec("string", (None,)), "x": TensorSpec("float32", (None, None))}
 
 
 def _b64(data: bytes) -> dict[str, str]:
@@ -30,7 +30,7 @@ def _b64(data: bytes) -> dict[str, str]:
 
 
 def _one(value, dtype="float32"):
-    return read_tensors({"inputs": value}, {"x": Spec(dtype, None)})[0]["x"]
+    return read_tensors({"inputs": value}, {"x": TensorSpec(dtype, None)})[0]["x"]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_columns_are_a_value_or_an_object_with_all_inputs():
     assert found["w"].tolist() == [b"a"]
     assert read_tensors({"inputs": _b64(b"a")}, WORDS)[0]["w"].shape == ()
     assert read_tensors({"inputs": []}, WORDS)[0]["w"].shape == (0,)
-    scalar = {"n": Spec("int32", ())}
+    scalar = {"n": TensorSpec("int32", ())}
     assert read_tensors({"inputs": {"n": 3}}, scalar)[0]["n"] == 3
 
 
@@ -138,17 +138,17 @@ def test_what_is_refused(document, inputs, message):
 
 
 def test_examples_are_counted_before_they_are_looked_at():
-    inputs = {"w": Spec("string", (None,)), "n": Spec("int32", ())}
+    inputs = {"w": TensorSpec("string", (None,)), "n": TensorSpec("int32", ())}
     for document in (
         {"instances": ["a"] * 3},
         {"inputs": ["a"] * 3},
         {"inputs": {"w": ["a"] * 3, "n": 1}},
     ):
-        check_examples(document, inputs, 3)
+        check_example_count(document, inputs, 3)
         with pytest.raises(Refusal, match=r"3 examples.*2"):
-            check_examples(document, inputs, 2)
+            check_example_count(document, inputs, 2)
     for document in ({}, {"inputs": 3}, {"instances": None}, {"inputs": {"w": 3, "n": [1] * 9}}):
-        check_examples(document, inputs, 2)
+        check_example_count(document, inputs, 2)
 
 
 def test_whole_numbers_keep_to_their_type():
@@ -186,9 +186,11 @@ def test_base64_may_lack_padding_and_hold_white_space():
     )
 )
 def test_any_tensor_comes_back_from_json_bit_by_bit(array):
-    body = write_answer({"x": array}, rows=False)
+    body = write_answer({"x": array}, is_row_format=False)
     value = read_document(body)["outputs"]
-    found = read_tensors({"inputs": value}, {"x": Spec(array.dtype.name, array.shape)})[0]["x"]
+    found = read_tensors({"inputs": value}, {"x": TensorSpec(array.dtype.name, array.shape)})[0][
+        "x"
+    ]
     assert found.dtype == array.dtype
     np.testing.assert_array_equal(found, array)
 

@@ -1,20 +1,21 @@
-// Pictures of a sound, in the colours of the page.
+// Drawings of a waveform and of a spectrogram.
 
-// From dark to bright in steps that look equal, and can be told apart without seeing colours.
+// Colour scale of a spectrogram, from dark to bright. Its steps look equal, also to readers who
+// cannot tell colours apart.
 const COLOURS = [[0, 0, 4], [59, 15, 112], [140, 41, 129], [222, 73, 104], [254, 159, 109],
   [252, 253, 191]];
 
-/** A canvas as sharp as the screen, and its size in pixels. */
-function sharp(canvas) {
+/** Set the resolution of a canvas to that of the screen; return its context, width and height. */
+function prepare(canvas) {
   const scale = window.devicePixelRatio || 1;
   canvas.width = Math.max(1, Math.round(canvas.clientWidth * scale));
   canvas.height = Math.max(1, Math.round(canvas.clientHeight * scale));
   return [canvas.getContext("2d"), canvas.width, canvas.height];
 }
 
-/** Samples in [-1, 1]: of each column of pixels what is highest and lowest. */
+/** Draw samples in [-1, 1]: each column of pixels spans from its lowest to its highest sample. */
 export function drawWave(canvas, samples) {
-  const [context, width, height] = sharp(canvas);
+  const [context, width, height] = prepare(canvas);
   const style = getComputedStyle(document.documentElement);
   context.fillStyle = style.getPropertyValue("--line");
   context.fillRect(0, Math.floor(height / 2), width, 1);
@@ -33,23 +34,25 @@ export function drawWave(canvas, samples) {
   }
 }
 
-/** Rows of frames, each a list of bins of one number in [-1, 1]; low ones are drawn below. */
+/** Draw frames: lists of bins, which are lists of one value in [-1, 1]. Bin 0 is at the bottom. */
 export function drawSpectrogram(canvas, frames) {
   const bins = frames[0].length;
   const image = new ImageData(frames.length, bins);
   frames.forEach((frame, x) => frame.forEach(([value], bin) => {
-    const at = 4 * ((bins - 1 - bin) * frames.length + x);
-    image.data.set([...colour((value + 1) / 2), 255], at);
+    const offset = 4 * ((bins - 1 - bin) * frames.length + x);
+    image.data.set([...colour((value + 1) / 2), 255], offset);
   }));
-  const small = new OffscreenCanvas(frames.length, bins);
-  small.getContext("2d").putImageData(image, 0, 0);
-  const [context, width, height] = sharp(canvas);
+  const unscaled = new OffscreenCanvas(frames.length, bins);
+  unscaled.getContext("2d").putImageData(image, 0, 0);
+  const [context, width, height] = prepare(canvas);
   context.imageSmoothingEnabled = width < frames.length;
-  context.drawImage(small, 0, 0, width, height);
+  context.drawImage(unscaled, 0, 0, width, height);
 }
 
-function colour(share) {
-  const place = Math.max(0, Math.min(1, share)) * (COLOURS.length - 1);
-  const first = Math.min(Math.floor(place), COLOURS.length - 2);
-  return COLOURS[first].map((low, n) => low + (COLOURS[first + 1][n] - low) * (place - first));
+/** Return the colour of a value in [0, 1], interpolated between two colours of the scale. */
+function colour(value) {
+  const position = Math.max(0, Math.min(1, value)) * (COLOURS.length - 1);
+  const index = Math.min(Math.floor(position), COLOURS.length - 2);
+  const weight = position - index;
+  return COLOURS[index].map((low, n) => low + (COLOURS[index + 1][n] - low) * weight);
 }

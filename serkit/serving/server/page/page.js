@@ -1,17 +1,19 @@
-// The page: from a sound to what the model says of it.
+// The page: sends a recording to the server and shows the prediction.
 
 import { drawSpectrogram, drawWave } from "./drawing.js";
-import { base64, decoded, isWav, record, wavFile } from "./sound.js";
+import { decode, isWav, record, toBase64, writeWav } from "./sound.js";
 
-const part = id => document.getElementById(id);
-const percent = share => `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)}\u00a0%`;
+const element = id => document.getElementById(id);
+const percent = fraction => `${(100 * fraction).toFixed(fraction < 0.0995 ? 1 : 0)}\u00a0%`;
+// The content of model.json.
 let model = null;
-// What is on show, to be drawn again in another size or other colours.
-let shown = { samples: null, frames: null };
-// An answer to a question that is no longer asked is not shown.
-let latest = 0;
+// The waveform and the spectrogram on the page, kept to be drawn again in another size or colour.
+let drawn = { samples: null, frames: null };
+// Number of the latest recording. The prediction of an earlier one is not shown.
+let latestNumber = 0;
 
-async function answer(response) {
+/** Return the JSON value of a response; throw its error message. */
+async function readJson(response) {
   const text = await response.text();
   try {
     const value = JSON.parse(text);
@@ -26,45 +28,48 @@ async function answer(response) {
 async function predict(signature, content) {
   const address = `v1/models/${encodeURIComponent(model.serving.name)}:predict`;
   const body = JSON.stringify({ signature_name: signature, instances: [{ b64: content }] });
-  const found = await answer(await fetch(address, { method: "POST", body }));
-  return found.predictions[0];
+  const answer = await readJson(await fetch(address, { method: "POST", body }));
+  return answer.predictions[0];
 }
 
 async function start() {
   try {
-    model = await answer(await fetch("model.json"));
+    model = await readJson(await fetch("model.json"));
     const address = `v1/models/${encodeURIComponent(model.serving.name)}/metadata`;
-    const known = (await answer(await fetch(address))).metadata.signature_def.signature_def;
-    model.draws = "spectrogram" in (known.features?.outputs ?? {});
+    const answer = await readJson(await fetch(address));
+    const signatures = answer.metadata.signature_def.signature_def;
+    model.hasSpectrograms = "spectrogram" in (signatures.features?.outputs ?? {});
   } catch (error) {
-    part("model").textContent = `No model: ${error.message}`;
-    // It is being loaded, or the server is started again.
+    element("model").textContent = `No model: ${error.message}`;
+    // The model is being loaded, or the server is being restarted: try again.
     setTimeout(start, 2000);
     return;
   }
-  part("model").textContent = `Model ${model.serving.name}, version ${model.serving.version}` +
+  element("model").textContent = `Model ${model.serving.name}, version ${model.serving.version}` +
     (model.classes ? `: ${model.classes.join(", ")}` : "");
   const canRecord = Boolean(navigator.mediaDevices?.getUserMedia);
-  part("record").disabled = !canRecord;
+  element("record").disabled = !canRecord;
   if (!canRecord)
     hint("Recording needs a page from this machine (127.0.0.1, localhost) or one by HTTPS.");
   document.body.dataset.ready = "yes";
 }
 
 function hint(text) {
-  part("hint").textContent = text;
+  element("hint").textContent = text;
 }
 
-function verdict(kind, text, beside = "", note = "") {
-  part("verdict").hidden = false;
-  part("verdict").dataset.kind = kind;
-  part("answer").textContent = text;
-  part("beside").textContent = beside;
-  part("note").textContent = note;
+/** Show the answer in large letters, an explanation beside it, and a note on the file. */
+function showVerdict(kind, text, beside = "", note = "") {
+  element("verdict").hidden = false;
+  element("verdict").dataset.kind = kind;
+  element("answer").textContent = text;
+  element("beside").textContent = beside;
+  element("note").textContent = note;
 }
 
-function bars(list, shares) {
-  list.replaceChildren(...shares.map(([name, share]) => {
+/** Fill a list with a bar for each name and its fraction in [0, 1]. */
+function showBars(list, fractions) {
+  list.replaceChildren(...fractions.map(([name, fraction]) => {
     const row = document.createElement("li");
     const [label, track, value] = ["name", "track", "value"].map(kind => {
       const cell = document.createElement("span");
@@ -73,132 +78,142 @@ function bars(list, shares) {
       return cell;
     });
     label.textContent = name;
-    value.textContent = percent(share);
+    value.textContent = percent(fraction);
     const bar = document.createElement("span");
-    bar.style.width = `${100 * Math.max(0, Math.min(1, share))}%`;
+    bar.style.width = `${100 * Math.max(0, Math.min(1, fraction))}%`;
     track.append(bar);
     track.setAttribute("aria-hidden", "true");
     return row;
   }));
 }
 
-function showPrediction(found) {
-  if (found.status) {
-    verdict("refused", "This recording cannot be used", found.status);
-    part("numbers").hidden = true;
+function showPrediction(prediction) {
+  if (prediction.status) {
+    showVerdict("refused", "This recording cannot be used", prediction.status);
+    element("numbers").hidden = true;
     return;
   }
-  const values = found.probabilities ?? [];
-  const names = model.classes ?? values.map((_, n) => `class ${n}`);
-  const ranked = values.map((value, n) => [names[n], value]).sort((a, b) => b[1] - a[1]);
-  const [label, share] = ranked[0];
-  const note = found.note ? `About the file: ${found.note}` : "";
-  if (found.abstain)
-    verdict("abstain", "I do not know", `The most probable guess: ${label}, ${percent(share)}`, note);
-  else verdict("answer", label, `with a probability of ${percent(share)}`, note);
-  bars(part("bars"), ranked);
-  const most = Math.log(values.length);
-  const unsure = [["Entropy", found.entropy], ["Disagreement", found.mutual_information]]
-    .filter(([, value]) => typeof value === "number");
-  bars(part("shares"), unsure.map(([name, value]) => [name, value / most]));
-  part("unsure").hidden = !unsure.length;
-  part("numbers").hidden = false;
+  const probabilities = prediction.probabilities ?? [];
+  const names = model.classes ?? probabilities.map((_, n) => `class ${n}`);
+  const ranked = probabilities.map((value, n) => [names[n], value]).sort((a, b) => b[1] - a[1]);
+  const [label, probability] = ranked[0];
+  const note = prediction.note ? `About the file: ${prediction.note}` : "";
+  if (prediction.abstain) {
+    const guess = `The most probable guess: ${label}, ${percent(probability)}`;
+    showVerdict("abstain", "I do not know", guess, note);
+  } else showVerdict("answer", label, `with a probability of ${percent(probability)}`, note);
+  showBars(element("bars"), ranked);
+  const uncertainties = [
+    ["Entropy", prediction.entropy], ["Disagreement", prediction.mutual_information],
+  ].filter(([, value]) => typeof value === "number");
+  const maxEntropy = Math.log(probabilities.length);
+  showBars(element("shares"), uncertainties.map(([name, value]) => [name, value / maxEntropy]));
+  element("unsure").hidden = !uncertainties.length;
+  element("numbers").hidden = false;
 }
 
 function draw() {
-  part("wave-figure").hidden = !shown.samples;
-  part("spectrogram").hidden = !shown.frames;
-  if (shown.samples) drawWave(part("wave"), shown.samples);
-  if (shown.frames) drawSpectrogram(part("spectrogram"), shown.frames);
+  element("wave-figure").hidden = !drawn.samples;
+  element("spectrogram").hidden = !drawn.frames;
+  if (drawn.samples) drawWave(element("wave"), drawn.samples);
+  if (drawn.frames) drawSpectrogram(element("spectrogram"), drawn.frames);
 }
 
-function describe(name, sound) {
-  const length = sound ? `, ${(sound.samples.length / sound.rate).toFixed(1)} s` : "";
-  part("wave-caption").textContent = `${name}${length}`;
+function showCaptions(name, sound) {
+  const duration = sound ? `, ${(sound.samples.length / sound.rate).toFixed(1)} s` : "";
+  element("wave-caption").textContent = `${name}${duration}`;
   const spec = model.spec;
   const seconds = spec && ((spec.frames - 1) * spec.hop + spec.window) / spec.sample_rate;
-  part("spectrogram-caption").textContent = !model.draws
+  element("spectrogram-caption").textContent = !model.hasSpectrograms
     ? "This model has no signature that shows what it looks at."
-    : !shown.frames ? "" : "What the network looks at, loud is bright" + (spec
+    : !drawn.frames ? "" : "What the network looks at, loud is bright" + (spec
       ? `: ${seconds.toFixed(1)} s, ${spec.low_hz} to ${spec.high_hz} Hz from bottom to top.` : ".");
 }
 
-/** Ask the model about a sound: a WAV file as it is, anything else as the browser hears it. */
-async function ask(blob, name) {
-  const number = ++latest;
-  part("verdict").setAttribute("aria-busy", "true");
+/**
+ * Predict a recording and show the prediction.
+ *
+ * A WAV file is sent unchanged. Another file is sent as a WAV file of what the browser decodes.
+ */
+async function showRecording(blob, name) {
+  const number = ++latestNumber;
+  element("verdict").setAttribute("aria-busy", "true");
   hint(`Listening to ${name} …`);
   try {
-    const sound = await decoded(blob);
-    // What neither knows goes to the model too, whose word on it counts.
-    const sent = sound && !(await isWav(blob)) ? wavFile(sound.samples, sound.rate) : blob;
-    const content = await base64(sent);
+    const sound = await decode(blob);
+    // A file that the browser cannot decode is sent unchanged; the model reports the problem.
+    const sentFile = sound && !(await isWav(blob)) ? writeWav(sound.samples, sound.rate) : blob;
+    const content = await toBase64(sentFile);
     if (content.length + 100 > model.serving.max_bytes)
       throw new Error(`${name} is too long for this server`);
-    const found = await predict("serving_default", content);
-    if (number !== latest) return;
-    shown = { samples: sound?.samples ?? null, frames: null };
-    showPrediction(found);
-    URL.revokeObjectURL(part("player").src);
-    part("player").src = URL.createObjectURL(sent);
-    part("player").hidden = !sound;
-    part("pictures").hidden = !sound;
-    if (sound && !found.status && model.draws) {
-      const picture = await predict("features", content);
-      if (number !== latest) return;
-      shown.frames = (picture.spectrogram ?? picture);
+    const prediction = await predict("serving_default", content);
+    if (number !== latestNumber) return;
+    drawn = { samples: sound?.samples ?? null, frames: null };
+    showPrediction(prediction);
+    URL.revokeObjectURL(element("player").src);
+    element("player").src = URL.createObjectURL(sentFile);
+    element("player").hidden = !sound;
+    element("pictures").hidden = !sound;
+    if (sound && !prediction.status && model.hasSpectrograms) {
+      const features = await predict("features", content);
+      if (number !== latestNumber) return;
+      // A single output has no name in the answer.
+      drawn.frames = features.spectrogram ?? features;
     }
-    describe(name, sound);
+    showCaptions(name, sound);
     draw();
     hint("");
   } catch (error) {
-    if (number !== latest) return;
-    verdict("refused", "There is no answer", error.message);
-    part("numbers").hidden = part("pictures").hidden = true;
+    if (number !== latestNumber) return;
+    showVerdict("refused", "There is no answer", error.message);
+    element("numbers").hidden = element("pictures").hidden = true;
     hint("");
   } finally {
-    if (number === latest) part("verdict").setAttribute("aria-busy", "false");
+    if (number === latestNumber) element("verdict").setAttribute("aria-busy", "false");
   }
 }
 
-let stop = null;
-let asking = false;
+// Function that stops the recording; null if there is none.
+let stopRecording = null;
+// Whether the browser is asking the user for the microphone.
+let isStarting = false;
 
-async function toggle() {
-  const button = part("record");
-  if (stop) {
-    stop();
+async function toggleRecording() {
+  const button = element("record");
+  if (stopRecording) {
+    stopRecording();
     return;
   }
-  if (asking) return;
-  // Not by disabling the button: it would lose the keyboard.
-  asking = true;
+  // Ignore further clicks. A disabled button would lose the keyboard's focus.
+  if (isStarting) return;
+  isStarting = true;
   try {
-    stop = await record((seconds, loudness) => {
+    stopRecording = await record((seconds, loudness) => {
       button.textContent = `Stop (${seconds.toFixed(1)} s)`;
-      part("level").value = Math.sqrt(loudness);
+      element("level").value = Math.sqrt(loudness);
     }, wav => {
-      stop = null;
+      stopRecording = null;
       button.textContent = "Record";
       button.setAttribute("aria-pressed", "false");
-      part("level").hidden = true;
-      ask(wav, "the recording");
+      element("level").hidden = true;
+      showRecording(wav, "the recording");
     });
     button.textContent = "Stop";
     button.setAttribute("aria-pressed", "true");
-    part("level").hidden = false;
+    element("level").hidden = false;
     hint("Recording; press Stop, or wait a minute.");
   } catch (error) {
     hint(`The microphone cannot be used: ${error.message}`);
   } finally {
-    asking = false;
+    isStarting = false;
   }
 }
 
-part("record").addEventListener("click", toggle);
-part("file").addEventListener("change", ({ target }) => {
-  if (model && target.files[0]) ask(target.files[0], target.files[0].name);
-  // The same file again is a change too.
+element("record").addEventListener("click", toggleRecording);
+element("file").addEventListener("change", ({ target }) => {
+  const [file] = target.files;
+  if (model && file) showRecording(file, file.name);
+  // Without this, the browser would send no event if the user chooses the same file again.
   target.value = "";
 });
 for (const kind of ["dragenter", "dragover"])
@@ -213,7 +228,7 @@ for (const kind of ["dragleave", "drop"])
   });
 addEventListener("drop", event => {
   const [file] = event.dataTransfer.files;
-  if (model && file) ask(file, file.name);
+  if (model && file) showRecording(file, file.name);
 });
 addEventListener("resize", draw);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);

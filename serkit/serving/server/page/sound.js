@@ -1,14 +1,15 @@
-// Files and microphones to WAV files, as the model wants them.
+// Conversion of files and of the microphone's sound to WAV files, the only format of the model.
 
-const SECONDS = 60;
+const MAX_SECONDS = 60;
 
-/** Samples in [-1, 1] as a WAV file of 16 bits and one channel. */
-export function wavFile(samples, rate) {
+/** Write samples in [-1, 1] as a WAV file of 16 bits and one channel. */
+export function writeWav(samples, rate) {
   const view = new DataView(new ArrayBuffer(44 + 2 * samples.length));
-  const word = (at, text) => [...text].forEach((c, n) => view.setUint8(at + n, c.charCodeAt(0)));
-  word(0, "RIFF");
+  const writeText = (offset, text) =>
+    [...text].forEach((letter, n) => view.setUint8(offset + n, letter.charCodeAt(0)));
+  writeText(0, "RIFF");
   view.setUint32(4, 36 + 2 * samples.length, true);
-  word(8, "WAVEfmt ");
+  writeText(8, "WAVEfmt ");
   view.setUint32(16, 16, true);
   view.setUint16(20, 1, true);
   view.setUint16(22, 1, true);
@@ -16,17 +17,17 @@ export function wavFile(samples, rate) {
   view.setUint32(28, 2 * rate, true);
   view.setUint16(32, 2, true);
   view.setUint16(34, 16, true);
-  word(36, "data");
+  writeText(36, "data");
   view.setUint32(40, 2 * samples.length, true);
   samples.forEach((value, n) => {
-    const bounded = Math.max(-1, Math.min(1, value));
-    view.setInt16(44 + 2 * n, Math.round(bounded * 32767), true);
+    const clipped = Math.max(-1, Math.min(1, value));
+    view.setInt16(44 + 2 * n, Math.round(clipped * 32767), true);
   });
   return new Blob([view], { type: "audio/wav" });
 }
 
-/** Samples and rate of whatever the browser can decode, channels averaged; null if it cannot. */
-export async function decoded(blob) {
+/** Decode a file in the browser: rate, and samples averaged over channels; null if it cannot. */
+export async function decode(blob) {
   const context = new AudioContext();
   try {
     const sound = await context.decodeAudioData(await blob.arrayBuffer());
@@ -43,15 +44,15 @@ export async function decoded(blob) {
   }
 }
 
-/** Whether a file begins as WAV files do, whatever its name. */
+/** Return whether the content of a file begins as that of a WAV file. */
 export async function isWav(blob) {
-  const head = new Uint8Array(await blob.slice(0, 12).arrayBuffer());
-  const text = String.fromCharCode(...head);
+  const header = new Uint8Array(await blob.slice(0, 12).arrayBuffer());
+  const text = String.fromCharCode(...header);
   return ["RIFF", "RIFX", "RF64"].includes(text.slice(0, 4)) && text.slice(8) === "WAVE";
 }
 
-/** A blob's bytes as base64. */
-export function base64(blob) {
+/** Encode the bytes of a blob as base64. */
+export function toBase64(blob) {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
     reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(",") + 1));
@@ -63,50 +64,52 @@ export function base64(blob) {
 /**
  * Record the microphone until the returned function is called, or for a minute.
  *
- * heard: called with seconds so far and loudness in [0, 1]; done: with the WAV file.
+ * onProgress: called with the seconds so far and the loudness in [0, 1].
+ * onEnd: called with the WAV file.
  */
-export async function record(heard, done) {
+export async function record(onProgress, onEnd) {
   const stream = await navigator.mediaDevices.getUserMedia({
-    // What was said, rather than what a telephone would make of it.
+    // The unprocessed sound: these filters are for telephone calls.
     audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false },
   });
   const context = new AudioContext();
   const chunks = [];
   let length = 0;
-  let over = false;
-  const stop = () => {
-    if (over) return;
-    over = true;
+  let isStopped = false;
+  const close = () => {
+    isStopped = true;
     stream.getTracks().forEach(track => track.stop());
     context.close();
+  };
+  const stop = () => {
+    if (isStopped) return;
+    close();
     const samples = new Float32Array(length);
-    let at = 0;
+    let offset = 0;
     for (const chunk of chunks) {
-      samples.set(chunk, at);
-      at += chunk.length;
+      samples.set(chunk, offset);
+      offset += chunk.length;
     }
-    done(wavFile(samples, context.sampleRate));
+    onEnd(writeWav(samples, context.sampleRate));
   };
   try {
     await context.audioWorklet.addModule(new URL("recorder.js", import.meta.url));
     const node = new AudioWorkletNode(context, "recorder");
     node.port.onmessage = ({ data }) => {
-      if (over) return;
+      if (isStopped) return;
       chunks.push(data);
       length += data.length;
-      // A bar that follows every hundredth of a second cannot be read.
+      // Report every 20th chunk: a meter that changes a hundred times a second cannot be read.
       if (chunks.length % 20 === 0) {
-        const loudest = chunks.slice(-20).flatMap(chunk => [...chunk]).reduce(
-          (most, value) => Math.max(most, Math.abs(value)), 0);
-        heard(length / context.sampleRate, loudest);
+        const loudness = chunks.slice(-20).flatMap(chunk => [...chunk]).reduce(
+          (maximum, value) => Math.max(maximum, Math.abs(value)), 0);
+        onProgress(length / context.sampleRate, loudness);
       }
-      if (length / context.sampleRate >= SECONDS) stop();
+      if (length / context.sampleRate >= MAX_SECONDS) stop();
     };
     context.createMediaStreamSource(stream).connect(node);
   } catch (error) {
-    over = true;
-    stream.getTracks().forEach(track => track.stop());
-    context.close();
+    close();
     throw error;
   }
   return stop;
