@@ -16,7 +16,7 @@ from serkit.datasets.corpus import Corpus
 from serkit.formatting import counted
 from serkit.gans.sampling import sample
 from serkit.reporting import figures, gan_figures
-from serkit.reporting.gan_figures import mp3, what_is_flat
+from serkit.reporting.gan_figures import contrast_sentences, mp3
 from serkit.reporting.page import Section, Sound, Table
 from serkit.seeds import derive_seed
 from serkit.studies.engine import Comparison
@@ -182,7 +182,7 @@ def _of_kind(comparison: Comparison, fold: Fold, arm: Arm) -> Section:
         f"real-and-{arm.name}": (
             gan_figures.real_beside_generated(pairs),
             "Training clips to the left, samples to the right; first fold. Contrast is the "
-            f"deviation of the values in a spectrogram. {' '.join(what_is_flat(pairs))}",
+            f"deviation of the values in a spectrogram. {' '.join(contrast_sentences(pairs))}",
         ),
         f"losses-{arm.name}": (draw(histories), "Losses of the first fold's GANs."),
     }
