@@ -9,7 +9,7 @@ from serkit.metrics.paired import Difference
 # With fewer speakers, a bootstrap over speakers is not reliable. On three test speakers of the
 # built-in corpus, two runs that differed only in rounding gave +0.2 points and +5.4 points
 # (interval 4.2 to 7.1).
-MIN_SPEAKERS_FOR_VERDICT = 10
+FEWEST_SPEAKERS = 10
 """Smallest number of speakers for a verdict."""
 ONE_SEED = ", in training runs of one seed; the interval does not cover how seeds differ"
 _SIGNIFICANCE_LEVEL = 0.05
@@ -42,7 +42,7 @@ def conclusion(
     """
     if leaky:
         return "leaky"
-    if low is None or high is None or speakers < MIN_SPEAKERS_FOR_VERDICT:
+    if low is None or high is None or speakers < FEWEST_SPEAKERS:
         return "too few speakers"
     if low <= 0 <= high:
         return "no effect shown"
@@ -96,7 +96,7 @@ def headline(arms: Mapping[str, Any], classifier: str, *, leaky: bool) -> str:
     speakers = next(iter(differences.values()))["speakers"]
     if leaky:
         return f"LEAKY: {speakers} speakers are in training and test; nothing can be concluded."
-    if speakers < MIN_SPEAKERS_FOR_VERDICT:
+    if speakers < FEWEST_SPEAKERS:
         subject = f"any of {len(differences)} arms"
         if len(differences) == 1:
             subject = next(iter(differences))

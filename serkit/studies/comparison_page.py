@@ -12,7 +12,7 @@ from serkit.files import read_json
 from serkit.reporting import comparison_figures as drawn
 from serkit.reporting import figures
 from serkit.reporting.page import Section, Table, write_report
-from serkit.reporting.verdicts import LEAKY, MIN_SPEAKERS_FOR_VERDICT, headline
+from serkit.reporting.verdicts import FEWEST_SPEAKERS, LEAKY, headline
 from serkit.studies.engine import Comparison
 from serkit.studies.exports import arm_cells, beside_cells, interval, per_cent
 from serkit.studies.page_sections import gan_section, recording_sections
@@ -235,10 +235,8 @@ def _warnings(results: dict[str, Any]) -> Iterator[str]:
         )
     if len(folds) == 1:
         yield "This run cannot prove anything about augmentation: it is one split."
-    if any(
-        0 < arm.get("difference", {}).get("speakers", 99) < MIN_SPEAKERS_FOR_VERDICT for arm in arms
-    ):
-        yield f"With fewer than {MIN_SPEAKERS_FOR_VERDICT} speakers no interval can be trusted."
+    if any(0 < arm.get("difference", {}).get("speakers", 99) < FEWEST_SPEAKERS for arm in arms):
+        yield f"With fewer than {FEWEST_SPEAKERS} speakers no interval can be trusted."
     if few := _fewer(folds[0]["training_clips"]):
         yield f"Classes with fewer than {_FEW_CLIPS} training clips in the first fold: {few}."
     for arm in arms[:1]:

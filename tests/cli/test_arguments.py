@@ -2,7 +2,7 @@ import argparse
 
 import pytest
 
-from serkit.cli.arguments import add_recordings, name_of, naming_of, recordings_of
+from serkit.cli.arguments import add_recordings, naming_of, recordings_of, root_name
 from serkit.datasets.audit import audit
 from serkit.datasets.custom import Naming
 from serkit.errors import InputError
@@ -21,7 +21,7 @@ def test_folders_named_folders_and_tables_by_absolute_paths(tmp_path, monkeypatc
     found = recordings_of(_options("some/mine", "own=some/mine", "t.csv"))
     mine = tmp_path / "some" / "mine"
     assert found == (str(mine), f"own={mine}", str(tmp_path / "t.csv"))
-    assert [name_of(root) for root in found] == ["mine", "own", "t.csv"]
+    assert [root_name(root) for root in found] == ["mine", "own", "t.csv"]
     assert recordings_of(_options(nargs="*")) == ()
 
 
@@ -34,7 +34,7 @@ def test_missing_folders_are_refused(given):
 def test_a_manifest_is_named_after_its_folder(synthetic_root, tmp_path):
     audit([synthetic_root]).write(tmp_path / "checked")
     (root,) = recordings_of(_options(tmp_path / "checked" / "manifest.csv"))
-    assert name_of(root) == "checked"
+    assert root_name(root) == "checked"
 
 
 def test_how_recordings_are_named(tmp_path):

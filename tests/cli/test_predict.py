@@ -52,7 +52,7 @@ def test_the_same_from_a_folder_over_http_and_over_grpc(
     assert outputs[0] == outputs[1] == outputs[2]
 
 
-def test_predict_as_text(rest_server, files, wav_bytes, tmp_path, capsys):
+def test_predict_format_prediction(rest_server, files, wav_bytes, tmp_path, capsys):
     # Silence is as unsure as this model gets; its header says that nothing is in it.
     odd = tmp_path / "odd.wav"
     data = bytearray(wav_bytes([0.5, -0.5] * 8_000))
@@ -71,11 +71,11 @@ def test_predict_as_text(rest_server, files, wav_bytes, tmp_path, capsys):
 
 
 def test_an_abstention_is_shown_in_the_text(capsys):
-    from serkit.cli.predict import _as_text
+    from serkit.cli.predict import _format_prediction
     from serkit.serving.prediction import Prediction
 
     found = Prediction("a.wav", "sad", {"angry": 0.25, "sad": 0.75}, "", 0.5623, 0.0, True, "odd")
-    assert _as_text(found).splitlines() == [
+    assert _format_prediction(found).splitlines() == [
         "a.wav: sad (abstains)",
         "   sad 0.750  angry 0.250",
         "   entropy 0.562 nats",

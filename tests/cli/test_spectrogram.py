@@ -14,7 +14,7 @@ import soundfile
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.cli.main import main
-from serkit.cli.spectrogram import _place
+from serkit.cli.spectrogram import _picture_path
 from serkit.datasets.audit import audit
 from serkit.training.spectrograms import compute_spectrograms, spectrogram_dataset
 
@@ -184,7 +184,7 @@ def test_png_files_of_two_settings_are_not_in_one_folder(drawn, capsys):
 def test_labels_that_are_no_folder_names_stay_inside_and_apart(root, tmp_path):
     (clip, *_) = audit([root]).corpus.clips
     labels = ("../sad", "a/b", "a_b", "a%2Fb", "..", "C:\\x", "traurig é")
-    places = [_place(replace(clip, emotion=label), tmp_path) for label in labels]
+    places = [_picture_path(replace(clip, emotion=label), tmp_path) for label in labels]
     assert len(set(places)) == len(labels)
     for place in places:
         assert place.resolve().parents[1] == tmp_path.resolve()
