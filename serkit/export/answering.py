@@ -15,6 +15,11 @@ from serkit.export import signatures
 from serkit.layers import dropout, variational  # noqa: F401
 from serkit.uncertainty.predictors import SampledNetwork, has_random_layers
 
+MAX_SAMPLES = 1000
+"""Maximum number of Monte Carlo samples. Requests for more samples get this number."""
+# Number of rows per batch. A row is a window of a recording; ten minutes have over three hundred.
+_BATCH_SIZE = 32
+
 
 def load_network(file: Path | str) -> keras.Model:
     """Load a Keras model that may contain serkit's Bayesian layers.
@@ -32,10 +37,6 @@ def load_network(file: Path | str) -> keras.Model:
     except (OSError, ValueError, TypeError, KeyError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"{file} is no model that Keras can load: {reason}") from error
-
-
-# Number of rows per batch. A row is a window of a recording; ten minutes have over three hundred.
-_BATCH_SIZE = 32
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,7 @@ class AnswerSettings:
 
     def __post_init__(self) -> None:
         check_range("temperature", self.temperature, 0.05, 20.0)
-        check_range("samples", self.samples, 1, MOST_SAMPLES)
-
-
-MOST_SAMPLES = 1000
-"""Maximum number of Monte Carlo samples. Requests for more samples get this number."""
+        check_range("samples", self.samples, 1, MAX_SAMPLES)
 
 
 class Answering:

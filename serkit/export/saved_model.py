@@ -15,16 +15,83 @@ from serkit.audio.decoding import Decoded, decode_wav
 from serkit.audio.loading import Loaded, load_waveform, load_windows
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
 from serkit.export import signatures
-from serkit.export.answering import MOST_SAMPLES, Answering, map_in_batches
+from serkit.export.answering import MAX_SAMPLES, Answering, map_in_batches
 from serkit.export.model_card import model_card
 from serkit.export.versions import DETAILS, version_for
 from serkit.files import replacing, write_json, write_text
 
+REQUESTS = "assets.extra/tf_serving_warmup_requests"
+"""File of warm-up requests that TF Serving reads: a TFRecord of at most 1,000 ``PredictionLog``."""
+_CARD, _LABELS = "assets.extra/model-card.md", "assets.extra/labels.txt"
 _NOT_FINITE = "values that are not finite"
 _EMPTY = "a waveform without samples"
+# Sample rates and channel counts of warm-up files, and sizes of warm-up batches. Each pair of rate
+# and channel count uses other branches of the graph.
+_WAV_FORMATS = ((16_000, 1), (48_000, 1), (44_100, 2))
+_BATCH_SIZES = (1, 8)
 
 
-def signature_functions(
+def export_model(
+    answering: Answering, out: Path | str, details: Mapping[str, Any] | None = None
+) -> Path:
+    """Export a version of a model for TF Serving.
+
+    :mod:`serkit.export.signatures` describes the inputs and outputs. The graph consists of
+    TensorFlow's built-in ops. Its preprocessing functions are the ones that training uses. The
+    folder ``assets.extra`` holds the labels, ``serkit.json`` with the spec and the known details of
+    the model, a model card of these details, and warm-up requests.
+
+    Args:
+        answering: model to export.
+        out: ``NAME/3``, or ``NAME`` for the next version.
+        details: known details of the model, see :func:`serkit.export.model_card.model_card`.
+
+    Returns:
+        The folder of the version.
+
+    Raises:
+        InputError: if the version exists. An existing version is never overwritten.
+
+    Example:
+        .. code-block:: python
+
+            network = keras.models.load_model("classifier.keras")
+            answering = serkit.Answering([network], serkit.SpectrogramSpec(), ("happy", "sad"))
+            serkit.export_model(answering, "saved_models/mine")
+            model = serkit.load_model("saved_models/mine")
+    """
+    version = version_for(Path(out))
+    answers = asdict(answering.settings)
+    answers |= {"draws": answering.has_random_layers, "networks": len(answering.networks)}
+    all_details = {
+        "serkit": serkit.__version__,
+        "name": version.parent.name,
+        "version": int(version.name),
+        "classes": list(answering.classes),
+        "spec": asdict(answering.spec),
+        "answers": answers,
+        **(details or {}),
+    }
+    with replacing(version) as partial:
+        tf.saved_model.save(_Variables(answering), str(partial), _signature_functions(answering))
+        write_json(partial / DETAILS, all_details)
+        write_text(partial / _LABELS, "".join(f"{label}\n" for label in answering.classes))
+        write_text(partial / _CARD, model_card(all_details))
+        _write_warm_up(partial / REQUESTS, version.parent.name, answering)
+    return version
+
+
+class _Variables(tf.Module):
+    """Module that tracks the networks' variables, but no Keras objects."""
+
+    def __init__(self, answering: Answering) -> None:
+        super().__init__()
+        self.weights = [
+            variable.value for network in answering.networks for variable in network.variables
+        ]
+
+
+def _signature_functions(
     answering: Answering,
 ) -> "dict[str, tf.types.experimental.PolymorphicFunction[..., Any]]":
     """Build the function of each signature, by name; see :mod:`serkit.export.signatures`.
@@ -59,7 +126,7 @@ def signature_functions(
 
     def predict_files_sampled(wav_bytes, samples=tf.constant([samples_setting])):  # noqa: B008 - a constant
         # The highest number applies to the whole batch.
-        sample_count = tf.clip_by_value(tf.reduce_max(samples), 1, MOST_SAMPLES)
+        sample_count = tf.clip_by_value(tf.reduce_max(samples), 1, MAX_SAMPLES)
         return _predict_recordings(answering, wav_bytes, sample_count, decode_wav)
 
     def features(wav_bytes):
@@ -128,39 +195,19 @@ def _check_waveform(waveform: tf.Tensor, spec: SpectrogramSpec) -> Decoded:
     return Decoded(tf.where(is_finite, waveform, 0.0), rate, status, tf.constant(""))
 
 
-REQUESTS = "assets.extra/tf_serving_warmup_requests"
-"""File of warm-up requests that TF Serving reads: a TFRecord of at most 1,000 ``PredictionLog``."""
-
-# Sample rates and channel counts of warm-up files; each uses other branches of the graph.
-_WAV_FORMATS = ((16_000, 1), (48_000, 1), (44_100, 2))
-_BATCH_SIZES = (1, 8)
-
-
-def write_warm_up(path: Path, name: str, answering: Answering) -> int:
-    """Write warm-up requests for every signature, with quiet noise instead of speech.
-
-    Args:
-        path: file to write.
-        name: name under which the model will be served.
-        answering: determines the signatures and their inputs.
-
-    Returns:
-        The number of requests written.
-    """
+def _write_warm_up(path: Path, model_name: str, answering: Answering) -> None:
+    """Write warm-up requests for every signature, with quiet noise instead of speech."""
     from tensorflow_serving.apis import prediction_log_pb2
 
-    count = 0
     with tf.io.TFRecordWriter(str(path)) as writer:
         for signature, inputs in _requests(answering):
             log = prediction_log_pb2.PredictionLog()
             request = log.predict_log.request
-            request.model_spec.name = name
+            request.model_spec.name = model_name
             request.model_spec.signature_name = signature
             for input_name, value in inputs.items():
                 request.inputs[input_name].CopyFrom(tf.make_tensor_proto(value))
             writer.write(log.SerializeToString())
-            count += 1
-    return count
 
 
 def _requests(answering: Answering) -> Iterator[tuple[str, dict[str, npt.NDArray[Any]]]]:
@@ -191,66 +238,3 @@ def _noise_file(rng: np.random.Generator, rate: int, channels: int, seconds: flo
     """Return noise as a 16-bit WAV file."""
     samples = rng.normal(0, 300, (int(seconds * rate), channels)).astype(np.int16)
     return to_wav(samples, rate)
-
-
-CARD, LABELS = "assets.extra/model-card.md", "assets.extra/labels.txt"
-
-
-def export_model(
-    answering: Answering, out: Path | str, details: Mapping[str, Any] | None = None
-) -> Path:
-    """Export a version of a model for TF Serving.
-
-    :mod:`serkit.export.signatures` describes the inputs and outputs. The graph consists of
-    TensorFlow's built-in ops. Its preprocessing functions are the ones that training uses. The
-    folder ``assets.extra`` holds the labels, ``serkit.json`` with the spec and the known details of
-    the model, a model card of these details, and warm-up requests.
-
-    Args:
-        answering: model to export.
-        out: ``NAME/3``, or ``NAME`` for the next version.
-        details: known details of the model, see :func:`serkit.export.model_card.model_card`.
-
-    Returns:
-        The folder of the version.
-
-    Raises:
-        InputError: if the version exists. An existing version is never overwritten.
-
-    Example:
-        .. code-block:: python
-
-            network = keras.models.load_model("classifier.keras")
-            answering = serkit.Answering([network], serkit.SpectrogramSpec(), ("happy", "sad"))
-            serkit.export_model(answering, "saved_models/mine")
-            model = serkit.load_model("saved_models/mine")
-    """
-    version = version_for(Path(out))
-    answers = asdict(answering.settings)
-    answers |= {"draws": answering.has_random_layers, "networks": len(answering.networks)}
-    all_details = {
-        "serkit": serkit.__version__,
-        "name": version.parent.name,
-        "version": int(version.name),
-        "classes": list(answering.classes),
-        "spec": asdict(answering.spec),
-        "answers": answers,
-        **(details or {}),
-    }
-    with replacing(version) as partial:
-        tf.saved_model.save(_Variables(answering), str(partial), signature_functions(answering))
-        write_json(partial / DETAILS, all_details)
-        write_text(partial / LABELS, "".join(f"{label}\n" for label in answering.classes))
-        write_text(partial / CARD, model_card(all_details))
-        write_warm_up(partial / REQUESTS, version.parent.name, answering)
-    return version
-
-
-class _Variables(tf.Module):
-    """Module that tracks the networks' variables, but no Keras objects."""
-
-    def __init__(self, answering: Answering) -> None:
-        super().__init__()
-        self.weights = [
-            variable.value for network in answering.networks for variable in network.variables
-        ]

@@ -12,6 +12,11 @@ from serkit.metrics.paired import Difference
 FEWEST_SPEAKERS = 10
 """Smallest number of speakers for a verdict."""
 ONE_SEED = ", in training runs of one seed; the interval does not cover how seeds differ"
+LEAKY = (
+    "LEAKY: the random split of the 2021 report has the same speakers in training and test. Its "
+    "numbers do not hold for unseen speakers."
+)
+"""Warning at the top of every result whose split has speakers in both training and test."""
 _SIGNIFICANCE_LEVEL = 0.05
 
 
@@ -122,10 +127,3 @@ def headline(arms: Mapping[str, Any], classifier: str, *, leaky: bool) -> str:
         f"recall more or less than with none: {'; '.join(parts)}."
         + (" All of one seed." if has_one_seed else "")
     )
-
-
-LEAKY = (
-    "LEAKY: the random split of the 2021 report has the same speakers in training and test. Its "
-    "numbers do not hold for unseen speakers."
-)
-"""Warning at the top of every result whose split has speakers in both training and test."""
