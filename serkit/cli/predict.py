@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _find_files(paths: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the files among the paths and in its folders, and messages about skipped folders."""
+    """Return the files of the paths, folders searched, and messages about skipped folders."""
     files: list[str] = []
     problems: list[str] = []
     for path in map(Path, paths):

@@ -14,7 +14,7 @@ def _options(*given, nargs="+", **more):
     return parser.parse_args([str(each) for each in given])
 
 
-def test_folders_named_folders_and_tables_by_absolute_paths(tmp_path, monkeypatch):
+def test_recordings_are_returned_with_absolute_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "some" / "mine").mkdir(parents=True)
     (tmp_path / "t.csv").touch()
@@ -37,7 +37,7 @@ def test_a_manifest_is_named_after_its_folder(synthetic_root, tmp_path):
     assert root_name(root) == "checked"
 
 
-def test_how_recordings_are_named(tmp_path):
+def test_naming_rules_of_options(tmp_path):
     given = ("--pattern", "(?P<label>x)", "--genders", "3=male", "--label-names", "W=angry,L=bored")
     wanted = Naming("(?P<label>x)", {"W": "angry", "L": "bored"}, {"3": "male"})
     assert naming_of(_options(tmp_path, *given)) == wanted

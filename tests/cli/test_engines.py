@@ -14,13 +14,13 @@ def _options(*arguments):
     return parser.parse_args(arguments)
 
 
-def test_without_options_work_is_done_here():
+def test_default_is_the_local_engine():
     with engine_of(_options()) as chosen:
         assert isinstance(chosen, LocalEngine)
     assert ray_settings(_options()) == RaySettings()
 
 
-def test_everything_can_be_said():
+def test_all_options():
     found = ray_settings(
         _options(
             *("--engine", "ray", "--address", "host:1", "--cpus", "2", "--gpus", "0.5"),
@@ -31,7 +31,7 @@ def test_everything_can_be_said():
 
 
 @pytest.mark.parametrize("given", [("--address", "host:1"), ("--share", "memory://x")])
-def test_what_ray_alone_knows_is_refused_without_it(given):
+def test_ray_options_are_refused_without_ray(given):
     with pytest.raises(InputError, match=f"{given[0]} without --engine ray"):
         engine_of(_options(*given))
 

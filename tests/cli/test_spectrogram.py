@@ -73,7 +73,7 @@ def _pictures(folder) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("kind", ["mel", "log", "linear"])
-def test_a_tone_is_where_it_was_in_time_and_frequency(tmp_path, wav_bytes, figures, kind):
+def test_a_tone_is_drawn_at_its_time_and_frequency(tmp_path, wav_bytes, figures, kind):
     seconds = np.arange(16_000 * 6) / 16_000
     beep = 0.5 * np.sin(2 * np.pi * 3000 * seconds) * ((seconds > 3.5) & (seconds < 4))
     file = tmp_path / "be$p.wav"

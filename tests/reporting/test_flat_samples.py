@@ -16,7 +16,7 @@ def test_contrast_and_variety_by_hand():
     ("factor", "same", "words"),
     [(1.0, False, None), (0.6, False, None), (0.1, False, "flat"), (1.0, True, "alike")],
 )
-def test_what_has_no_contrast_is_told(rng, factor, same, words):
+def test_flat_and_alike_samples_get_a_note(rng, factor, same, words):
     real = rng.uniform(-1, 1, (5, 20, 20))
     made = factor * rng.uniform(-1, 1, (5, 20, 20))
     if same:
@@ -26,7 +26,7 @@ def test_what_has_no_contrast_is_told(rng, factor, same, words):
     assert [word for word in ("flat", "alike") if word in text] == ([words] if words else [])
 
 
-def test_one_sample_is_alike_nothing(rng):
+def test_a_single_sample_is_not_called_alike(rng):
     real = rng.uniform(-1, 1, (5, 20, 20))
     (text,) = contrast_sentences({"sad": (real, real[:1])})
     assert "alike" not in text

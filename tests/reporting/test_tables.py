@@ -41,7 +41,7 @@ def test_numbers_are_rounded_and_doubtful_ones_in_brackets():
     assert "| \N{MINUS SIGN}7.0 |" in second
 
 
-def test_what_a_class_is_learned_from():
+def test_accuracy_by_source_of_training_data():
     score = Scores(0.5, 0.625, 0.0, (0.25, 1.0), ())
     assert accuracy_table(("sad", "angry"), "angry", {"real clips": score}) == (
         "| angry from | its recall | UAR | accuracy |\n| --- | ---: | ---: | ---: |\n"
@@ -49,7 +49,7 @@ def test_what_a_class_is_learned_from():
     )
 
 
-def test_how_near_a_set_comes():
+def test_distances_to_the_nearest_training_clip():
     row = {"set": "real", "count": 4, "least": 1.0, "lowest": 1.234, "median": 2.0}
     assert nearest_table([row]).splitlines()[2] == "| real | 4 | 1.00 | 1.23 | 2.00 |"
 
