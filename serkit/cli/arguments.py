@@ -47,12 +47,12 @@ def add_recordings(
         "speaker, gender, sentence, intensity, repetition; for example "
         r"'(?P<speaker>\d\d)(?P<sentence>[ab]\d\d)(?P<label>[A-Z])' for EMO-DB",
     )
-    for names, example in (
+    for option_names, example in (
         (("--label-names", *aliases), "W=angry,L=bored"),
         (("--genders",), "03=male,08=female"),
     ):
         parser.add_argument(
-            *names,
+            *option_names,
             action="append",
             default=[],
             metavar="A=B,…",
@@ -72,14 +72,16 @@ def recordings_of(options: argparse.Namespace) -> tuple[str, ...]:
     return tuple(map(_absolute, options.roots))
 
 
-def name_of(root: str) -> str:
+def root_name(root: str) -> str:
     """Return a short name of a root of :func:`recordings_of`, for a folder of results."""
     from serkit.datasets.audit import is_manifest
     from serkit.datasets.roots import split_root
 
     name, path = split_root(root)
     # All manifests have the same file name; the name of the audit's folder identifies them.
-    return name or (path.parent.name if is_manifest(path) else path.name)
+    if name:
+        return name
+    return path.parent.name if is_manifest(path) else path.name
 
 
 def naming_of(options: argparse.Namespace) -> "Naming":
@@ -92,24 +94,29 @@ def naming_of(options: argparse.Namespace) -> "Naming":
 
     return Naming(
         options.pattern,
-        _pairs("label-names", options.label_names),
-        _pairs("genders", options.genders),
+        _parse_pairs("label-names", options.label_names),
+        _parse_pairs("genders", options.genders),
     )
 
 
-def _absolute(given: Path) -> str:
+def _absolute(root: Path) -> str:
     from serkit.datasets.roots import split_root
 
-    name, path = split_root(given)
+    name, path = split_root(root)
     return f"{name}={path.resolve()}" if name else str(path.resolve())
 
 
-def _pairs(option: str, given: Sequence[str]) -> dict[str, str]:
-    pairs = [pair for each in given for pair in each.split(",") if pair]
-    wrong = [pair for pair in pairs if not all(pair.partition("=")[::2])]
-    if wrong:
-        raise InputError(f"--{option} {wrong[0]!r} is not of the form A=B")
-    return dict(pair.split("=", 1) for pair in pairs)
+def _parse_pairs(option: str, arguments: Sequence[str]) -> dict[str, str]:
+    """Parse the arguments ``A=B,…`` of an option that may be given several times."""
+    values = {}
+    for pair in ",".join(arguments).split(","):
+        if not pair:
+            continue
+        name, _, value = pair.partition("=")
+        if not name or not value:
+            raise InputError(f"--{option} {pair!r} is not of the form A=B")
+        values[name] = value
+    return values
 
 
 def add_spectrograms(parser: argparse.ArgumentParser) -> None:
@@ -206,7 +213,7 @@ def add_filling(parser: argparse.ArgumentParser) -> None:
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the scheduler as one group."""
+    """Add the options that say where tasks run, as one group of the help text."""
     group = parser.add_argument_group("where the work is done")
     add = group.add_argument
     add(
@@ -235,8 +242,11 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def engine(options: argparse.Namespace) -> AbstractContextManager[Any]:
-    """Return a context manager for the scheduler that the options ask for.
+def engine_of(options: argparse.Namespace) -> AbstractContextManager[Any]:
+    """Return a context manager that yields the engine that the options ask for.
+
+    An engine runs tasks: :class:`serkit.tasks.graph.LocalEngine` or
+    :class:`serkit.tasks.ray.RayEngine`.
 
     With ``--engine local``, ``--threads`` sets TensorFlow's threads in this process.
 
@@ -268,19 +278,22 @@ def ray_settings(options: argparse.Namespace) -> "RaySettings":
     """
     from serkit.tasks.ray import RaySettings
 
-    return RaySettings(**settings_among(options, RaySettings))
+    return RaySettings(**field_values(options, RaySettings))
 
 
-def settings_among(options: argparse.Namespace, settings: type) -> dict[str, Any]:
-    """Return the options that are called as fields of a dataclass, without those not given (None).
+def field_values(options: argparse.Namespace, settings_class: type) -> dict[str, Any]:
+    """Return the values of the options that have the names of a settings class's fields.
+
+    Options that were not given (None) are left out. Lists become tuples, because settings hold
+    tuples.
 
     Args:
         options: parsed options.
-        settings: the dataclass. Lists become tuples, as in its fields.
+        settings_class: the dataclass.
     """
-    given = {field.name: getattr(options, field.name, None) for field in fields(settings)}
-    return {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in given.items()
-        if value is not None
-    }
+    values = {}
+    for field in fields(settings_class):
+        value = getattr(options, field.name, None)
+        if value is not None:
+            values[field.name] = tuple(value) if isinstance(value, list) else value
+    return values

@@ -1,15 +1,23 @@
 """``serkit audit``: check a folder of recordings."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from serkit.cli.arguments import add_recordings, naming_of
 from serkit.errors import check_choice
 from serkit.formatting import counted
 
-_SHOWN = 20
+if TYPE_CHECKING:
+    from serkit.datasets.audit import Audit
+    from serkit.datasets.corpus import Corpus
+    from serkit.datasets.custom import Naming
+    from serkit.datasets.findings import Finding
+    from serkit.progress import Progress
+
+_MAX_FINDINGS_SHOWN = 20
 
 
 def add_to(commands) -> None:
@@ -53,9 +61,9 @@ def run(options: argparse.Namespace) -> int:
 
     progress = Progress()
     naming = naming_of(options)
-    reject = [kind for kind in options.reject.split(",") if kind]
+    rejected_kinds = [kind for kind in options.reject.split(",") if kind]
     require_there(options.roots)
-    for kind in reject:
+    for kind in rejected_kinds:
         check_choice("reject", kind, NOTICING)
     # Check the output folder before the recordings are read, which may take long.
     options.out.mkdir(parents=True, exist_ok=True)
@@ -63,122 +71,132 @@ def run(options: argparse.Namespace) -> int:
     require_other_folder(options.out, options.roots)
     try:
         track = progress.progress_bar("reading")
-        found = open_recordings(options.roots, track, naming=naming, reject=reject)
+        audit = open_recordings(options.roots, track, naming=naming, reject=rejected_kinds)
     except NothingUsable as error:
         error.audit.write(options.out)
         raise
     if options.prosody:
         from serkit.datasets.prosody import measure_corpus
 
-        measured = measure_corpus(found.corpus, progress.progress_bar("measuring prosody"))
-        found = replace(found, prosody=measured)
-    found.write(options.out)
-    _draw(found, options.out)
-    _show(found, progress)
-    for unused in _unused(naming, found.corpus):
-        progress.say(f"! {unused}")
+        prosody = measure_corpus(audit.corpus, progress.progress_bar("measuring prosody"))
+        audit = replace(audit, prosody=prosody)
+    audit.write(options.out)
+    _write_figures(audit, options.out)
+    _print_summary(audit, progress)
+    for message in _unused_names(naming, audit.corpus):
+        progress.say(f"! {message}")
     tables = ["manifest.csv", "rejected.csv", "noticed.csv", *["prosody.csv"] * options.prosody]
     progress.say(f"\nwritten to {options.out}: {', '.join(tables)}, audit.json, figures/")
-    return 1 if options.strict and found.rejected else 0
+    return 1 if options.strict and audit.rejected else 0
 
 
-def _unused(naming, corpus) -> list[str]:
-    """Return messages about given labels and speakers that no clip has, often misspelled ones."""
+def _unused_names(naming: "Naming", corpus: "Corpus") -> list[str]:
+    """Return messages about labels and speakers in options that no clip has.
+
+    Most of these are misspelled.
+    """
     labels = {clip.original_label for clip in corpus.clips}
     speakers = {clip.speaker.removeprefix(f"{clip.corpus}-") for clip in corpus.clips}
-    unknown = {*naming.labels} - labels
-    unused = [f"--label-names {word}=…: no clip has that label" for word in unknown]
-    unused += [f"--genders {who}=…: no such speaker" for who in {*naming.genders} - speakers]
-    return sorted(unused)
+    messages = []
+    for label in {*naming.labels} - labels:
+        messages.append(f"--label-names {label}=…: no clip has that label")
+    for speaker in {*naming.genders} - speakers:
+        messages.append(f"--genders {speaker}=…: no such speaker")
+    return sorted(messages)
 
 
-def _draw(found, folder: Path) -> None:
+def _write_figures(audit: "Audit", folder: Path) -> None:
     from serkit.reporting.corpus_figures import clips_by_class, durations, prosody_by_class
     from serkit.reporting.page import write_png
 
-    clips = found.corpus.to_frame()
+    clips = audit.corpus.to_frame()
     figures = {"clips": clips_by_class(clips), "durations": durations(clips)}
-    if found.prosody is None:
+    if audit.prosody is None:
+        # An earlier audit may have written this figure.
         (folder / "figures" / "prosody.png").unlink(missing_ok=True)
     else:
-        emotions = found.corpus.classes("emotion")
-        figures["prosody"] = prosody_by_class(found.prosody, emotions)
+        emotions = audit.corpus.classes("emotion")
+        figures["prosody"] = prosody_by_class(audit.prosody, emotions)
     for name, figure in figures.items():
         write_png(folder / "figures" / f"{name}.png", figure)
 
 
-def _show(found, progress) -> None:
-    summary = found.summary
+def _print_summary(audit: "Audit", progress: "Progress") -> None:
+    summary = audit.summary
     progress.table(
         "",
         ["corpus", "clips", "official set", "speakers", "hours", "Hz"],
-        [_corpus_row(name, values) for name, values in summary["corpora"].items()],
+        [_corpus_row(name, corpus) for name, corpus in summary["corpora"].items()],
     )
     progress.class_counts_table(
         f"{counted(summary['clips'], 'clip')} of {counted(summary['speakers'], 'speaker')}",
         summary["categories"],
     )
-    _show_findings("rejected", summary["rejected"], found.rejected, progress)
-    _show_findings("odd, and kept", summary["noticed"], found.noticed, progress)
+    _print_findings("rejected", summary["rejected"], audit.rejected, progress)
+    _print_findings("odd, and kept", summary["noticed"], audit.noticed, progress)
     if "prosody" in summary:
-        _show_prosody(summary["prosody"], progress)
-    for other in ("corpus", "speaker"):
-        values = summary["shortcuts"][f"emotion_by_{other}"]
+        _print_prosody(summary["prosody"], progress)
+    for attribute in ("corpus", "speaker"):
+        association = summary["shortcuts"][f"emotion_by_{attribute}"]
         progress.say(
-            f"emotion by {other}: Cramér's V {values['cramers_v']:.2f} "
-            f"({values['by_chance']:.2f} if they had nothing to do with each other)"
+            f"emotion by {attribute}: Cramér's V {association['cramers_v']:.2f} "
+            f"({association['by_chance']:.2f} if they had nothing to do with each other)"
         )
     for warning in summary["warnings"]:
         progress.say(f"! {warning}")
 
 
-def _corpus_row(name: str, values: Mapping) -> list[object]:
-    rates = " ".join(values["sample_rates"])
-    hours = f"{values['seconds'] / 3600:.2f}"
-    official = values["official"] or ""
-    return [name, values["clips"], official, values["speakers"], hours, rates]
+def _corpus_row(name: str, summary: Mapping[str, Any]) -> list[object]:
+    rates = " ".join(summary["sample_rates"])
+    hours = f"{summary['seconds'] / 3600:.2f}"
+    official = summary["official"] or ""
+    return [name, summary["clips"], official, summary["speakers"], hours, rates]
 
 
-def _show_findings(what: str, counts: Mapping[str, int], findings, progress) -> None:
+def _print_findings(
+    heading: str, counts: Mapping[str, int], findings: "Sequence[Finding]", progress: "Progress"
+) -> None:
     from serkit.datasets.findings import NOTICING, REJECTING
 
     if not counts:
-        progress.say(f"files {what}: 0")
+        progress.say(f"files {heading}: 0")
         return
-    meaning = REJECTING | NOTICING
-    rows = [(f"{kind}: {meaning[kind]}", files) for kind, files in counts.items()]
-    progress.table(f"files {what}: {sum(counts.values())}", ["kind", "files"], rows)
-    for finding in findings[:_SHOWN]:
+    descriptions = REJECTING | NOTICING
+    rows = [(f"{kind}: {descriptions[kind]}", files) for kind, files in counts.items()]
+    progress.table(f"files {heading}: {sum(counts.values())}", ["kind", "files"], rows)
+    for finding in findings[:_MAX_FINDINGS_SHOWN]:
         progress.say(f"  {finding.path}: {finding.reason}")
-    if len(findings) > _SHOWN:
-        progress.say(f"  … and {len(findings) - _SHOWN} more lines in the CSV")
+    n_hidden = len(findings) - _MAX_FINDINGS_SHOWN
+    if n_hidden > 0:
+        progress.say(f"  … and {n_hidden} more lines in the CSV")
 
 
-def _show_prosody(found: Mapping, progress) -> None:
-    for corpus in dict.fromkeys(group["corpus"] for group in found["groups"]):
-        groups = [group for group in found["groups"] if group["corpus"] == corpus]
+def _print_prosody(prosody: Mapping[str, Any], progress: "Progress") -> None:
+    corpora = dict.fromkeys(group["corpus"] for group in prosody["groups"])
+    for corpus in corpora:
+        groups = [group for group in prosody["groups"] if group["corpus"] == corpus]
         progress.table(
             f"prosody of {corpus}: median and quartiles over clips",
             ["", "clips", "F0, Hz", "level, dB", "voiced, %", "syllables/s"],
             map(_prosody_row, groups),
         )
-    for problem, clips in found["problems"].items():
+    for problem, clips in prosody["problems"].items():
         progress.say(f"! {counted(clips, 'clip')} with missing prosody: {problem}")
 
 
-def _prosody_row(group: Mapping) -> list[object]:
-    names = [group["gender"], group["emotion"] or "all"]
+def _prosody_row(group: Mapping[str, Any]) -> list[object]:
+    name_parts = [group["gender"], group["emotion"] or "all"]
     cells = (
-        _quartiles(group["f0_hz"], 0),
-        _quartiles(group["level_db"], 0),
-        _quartiles(group["voiced_fraction"], 0, 100),
-        _quartiles(group["syllables_per_second"], 1),
+        _format_quartiles(group["f0_hz"], decimals=0),
+        _format_quartiles(group["level_db"], decimals=0),
+        _format_quartiles(group["voiced_fraction"], decimals=0, factor=100),
+        _format_quartiles(group["syllables_per_second"], decimals=1),
     )
-    return [" ".join(filter(None, names)), group["clips"], *cells]
+    return [" ".join(filter(None, name_parts)), group["clips"], *cells]
 
 
-def _quartiles(values: list[float] | None, digits: int, times: int = 1) -> str:
-    if values is None:
+def _format_quartiles(quartiles: list[float] | None, decimals: int, factor: int = 1) -> str:
+    if quartiles is None:
         return "-"
-    low, median, high = (f"{times * value:.{digits}f}" for value in values)
+    low, median, high = (f"{factor * value:.{decimals}f}" for value in quartiles)
     return f"{median} ({low} to {high})"

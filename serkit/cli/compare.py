@@ -12,10 +12,10 @@ from serkit.cli.arguments import (
     add_recordings,
     add_spectrograms,
     add_study,
-    engine,
+    engine_of,
+    field_values,
     naming_of,
     recordings_of,
-    settings_among,
     spec_of,
 )
 from serkit.errors import InputError
@@ -23,9 +23,9 @@ from serkit.errors import InputError
 if TYPE_CHECKING:
     from serkit.studies.comparison_settings import ComparisonSettings
 
-_EVERYWHERE = [name for name, arm in ARMS.items() if not arm.fill and name != NONE]
+_EVERYWHERE_ARMS = [name for name, arm in ARMS.items() if not arm.fill and name != NONE]
 # With the 2021 report's recipe each class' GAN starts from random weights, without pretraining.
-_RECIPE_STEPS = {"small-data": {}, "report": {"steps": 2000}}
+_GAN_SIZES_OF_RECIPE = {"small-data": {}, "report": {"steps": 2000}}
 _CLASSIFIERS = ("compact", "resnet50-head", "vgg16-head", "vgg16-half-freeze")
 
 
@@ -40,8 +40,12 @@ def add_to(commands) -> None:
     add_recordings(parser)
     add_spectrograms(parser)
     parser.add_argument("--out", type=Path, default=Path("runs/compare"), help="%(default)s")
-    for group in (add_study, _add_arms, _add_protocol, add_filling, _add_filling, _add_training):
-        group(parser)
+    add_study(parser)
+    _add_arms(parser)
+    _add_protocol(parser)
+    add_filling(parser)
+    _add_amounts(parser)
+    _add_training(parser)
     add_engine(parser)
     parser.set_defaults(run=run)
 
@@ -59,10 +63,10 @@ def _add_arms(parser: argparse.ArgumentParser) -> None:
     add(
         "--everywhere",
         nargs="+",
-        choices=_EVERYWHERE,
+        choices=_EVERYWHERE_ARMS,
         default=[],
         metavar="ARM",
-        help=f"what every arm gets as well, none included: {', '.join(_EVERYWHERE)}",
+        help=f"what every arm gets as well, none included: {', '.join(_EVERYWHERE_ARMS)}",
     )
     add(
         "--classifier",
@@ -103,7 +107,7 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
     add("--best", type=int, default=2, help="how many these are; default: %(default)s")
 
 
-def _add_filling(parser: argparse.ArgumentParser) -> None:
+def _add_amounts(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--plan",
@@ -171,8 +175,8 @@ def run(options: argparse.Namespace) -> int:
     from serkit.studies.comparison import compare
 
     settings = settings_of(options)
-    with engine(options) as chosen:
-        compare(settings, options.out, options.cache, engine=chosen)
+    with engine_of(options) as engine:
+        compare(settings, options.out, options.cache, engine=engine)
     return 0
 
 
@@ -186,44 +190,44 @@ def settings_of(options: argparse.Namespace) -> "ComparisonSettings":
     from serkit.studies.gan_kinds import GanSizes
     from serkit.studies.search_spaces import read_tuned
 
-    others = {
+    values = field_values(options, ComparisonSettings) | {
         "roots": recordings_of(options),
         "naming": naming_of(options),
         "spec": spec_of(options),
         "classifiers": tuple(options.classifier),
         "label_set": options.labels,
-        "rarify": _fractions(options.rarify),
-        "weights": _weights(options.weights),
+        "rarify": _parse_fractions(options.rarify),
+        "weights": _absolute_weights(options.weights),
         "tuned": dict(map(read_tuned, options.tuned)),
-        "gans": GanSizes(tuned=options.gan_tuned, **_RECIPE_STEPS[options.gan_recipe]),
+        "gans": GanSizes(tuned=options.gan_tuned, **_GAN_SIZES_OF_RECIPE[options.gan_recipe]),
     }
-    settings = ComparisonSettings(**(settings_among(options, ComparisonSettings) | others))
+    settings = ComparisonSettings(**values)
     if options.short:
         settings = settings.shortened()
     # After --short, so that options given explicitly take precedence.
-    settings = replace(settings, **_given(folds=options.folds))
-    all_clips, of_class = options.gan_steps or (None, None)
-    sizes = _given(width=options.gan_width, pretraining=all_clips, steps=of_class)
+    settings = replace(settings, **_without_none(folds=options.folds))
+    pretraining_steps, class_steps = options.gan_steps or (None, None)
+    sizes = _without_none(width=options.gan_width, pretraining=pretraining_steps, steps=class_steps)
     settings = replace(settings, gans=replace(settings.gans, **sizes))
     return settings.with_epochs(options.epochs)
 
 
-def _given(**values: Any) -> dict[str, Any]:
+def _without_none(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _weights(given: str) -> str:
-    return given if given in ("imagenet", "none") else str(Path(given).resolve())
+def _absolute_weights(weights: str) -> str:
+    return weights if weights in ("imagenet", "none") else str(Path(weights).resolve())
 
 
-def _fractions(text: str) -> tuple[tuple[str, float], ...]:
-    found = []
+def _parse_fractions(text: str) -> tuple[tuple[str, float], ...]:
+    fractions = []
     for part in filter(None, text.split(",")):
         label, _, fraction = part.rpartition("=")
         try:
-            found.append((label, float(fraction)))
+            fractions.append((label, float(fraction)))
         except ValueError as error:
             raise InputError(
                 f"`rarify` must be CLASS=FRACTION, such as surprise=0.15. Received: {part}."
             ) from error
-    return tuple(found)
+    return tuple(fractions)

@@ -8,9 +8,9 @@ from serkit.cli.arguments import (
     add_recordings,
     add_spectrograms,
     add_study,
-    name_of,
     naming_of,
     recordings_of,
+    root_name,
     spec_of,
 )
 
@@ -47,6 +47,7 @@ def add_to(commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the demo in its run folder."""
+    # Check that the recordings exist before the slow import.
     roots = recordings_of(options)
     from serkit.studies.demo import demo_settings, run_demo
 
@@ -63,7 +64,9 @@ def run(options: argparse.Namespace) -> int:
         naming=naming_of(options),
         short=options.short,
     )
-    names = list(map(name_of, roots)) or ["built-in"]
-    out = options.out or Path("runs", "-".join(names) + ("-short" if options.short else ""))
+    run_name = "-".join([root_name(root) for root in roots] or ["built-in"])
+    if options.short:
+        run_name += "-short"
+    out = options.out or Path("runs", run_name)
     run_demo(settings, out, options.models, options.cache)
     return 0

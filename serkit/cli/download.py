@@ -39,13 +39,13 @@ def run(options: argparse.Namespace) -> int:
         f"licence: {source.licence}\ncite: {source.citation}\npage: {source.homepage}"
     )
     if not options.yes:
-        _confirm(options.corpus)
+        _ask_for_consent(options.corpus)
     folder = download(source, options.to, track=progress.progress_bar("downloading"))
     progress.say(f"{source.recordings} recordings are in {folder}; next: serkit audit {folder}")
     return 0
 
 
-def _confirm(corpus: str) -> None:
+def _ask_for_consent(corpus: str) -> None:
     if not sys.stdin.isatty():
         raise InputError(f"nobody is there to accept the licence of {corpus}; --yes accepts it")
     if input("Do you accept the licence? [y/N] ").strip().lower() not in ("y", "yes"):

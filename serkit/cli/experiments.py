@@ -59,11 +59,11 @@ def rare_classes_parser(
         ``--width``.
     """
     parser = experiment_parser(description, out)
-    count = 1 if len(labels) == 1 else "+"
+    nargs = 1 if len(labels) == 1 else "+"
     add = parser.add_argument
     add(
         "--label",
-        nargs=count,
+        nargs=nargs,
         default=list(labels),
         help="make these classes rare; default: %(default)s",
     )
@@ -96,7 +96,7 @@ def rare_classes_trial(options: argparse.Namespace) -> AbstractContextManager[Ra
         InputError: if a class has no clips, or the width is out of range.
     """
     settings = RareClassesSettings(tuple(options.label), options.clips, spec=spec_of(options))
-    return _opened(options, settings)
+    return _open_rare_classes(options, settings)
 
 
 def whole_class_parser(description: str, out: str) -> argparse.ArgumentParser:
@@ -127,12 +127,16 @@ def whole_class_trial(options: argparse.Namespace) -> AbstractContextManager[Rar
         ResumeError: if the folder was made with other options, or another process uses it.
         InputError: if the emotion has no clips, or the width is out of range.
     """
-    labels, spec = (options.label,), spec_of(options)
-    return _opened(options, RareClassesSettings(labels, clips=0, spec=spec, label_set="emotion"))
+    settings = RareClassesSettings(
+        (options.label,), clips=0, spec=spec_of(options), label_set="emotion"
+    )
+    return _open_rare_classes(options, settings)
 
 
 @contextmanager
-def _opened(options: argparse.Namespace, settings: RareClassesSettings) -> Iterator[RareClasses]:
+def _open_rare_classes(
+    options: argparse.Namespace, settings: RareClassesSettings
+) -> Iterator[RareClasses]:
     # Check the width before anything is trained.
     GANSettings(width=options.width)
     with run_of(options) as run:
@@ -180,8 +184,8 @@ def cross_validation(
         spec: all other spectrogram settings than kind and sample rate; default:
             ``SpectrogramSpec()``.
         speeds: further speeds of the training recordings, in addition to the original speed 1.
-            With ``--live`` the speed of each clip is drawn at each step from the range that these
-            and 1 span.
+            With ``--live`` the speed of each clip is a new random number at each step, from the
+            lowest to the highest of 1 and ``speeds``.
         results: name of the table of results that each fold writes last.
         report: returns the tables as Markdown, given the results of all folds and the class names.
 
@@ -189,7 +193,7 @@ def cross_validation(
         ResumeError: if the folder was made with other options, or another process uses it.
         InputError: if there is only one class, or too few speakers.
     """
-    live = None if options.live is None else _live(options.live, speeds)
+    live = None if options.live is None else _live_augmentation(options.live, speeds)
     with run_of(options, "seeds") as run:
         trial = CrossValidation(
             options.roots,
@@ -213,9 +217,11 @@ def cross_validation(
         print(f"{text}\nper cent where nothing else is said; written: {options.out / 'report.md'}")
 
 
-def _live(names: Sequence[str], speeds: Sequence[float]) -> WaveAugmentation:
-    found = augmentation_of(names)
-    return replace(found, speed=(min(1.0, *speeds), max(1.0, *speeds))) if speeds else found
+def _live_augmentation(names: Sequence[str], speeds: Sequence[float]) -> WaveAugmentation:
+    augmentation = augmentation_of(names)
+    if not speeds:
+        return augmentation
+    return replace(augmentation, speed=(min(1.0, *speeds), max(1.0, *speeds)))
 
 
 def run_of(options: argparse.Namespace, *free: str) -> RunFolder:

@@ -1,10 +1,14 @@
 """``serkit export``: export a model for TF Serving, from a run or from Keras files."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
-from serkit.cli.arguments import settings_among
+from serkit.cli.arguments import field_values
 from serkit.errors import InputError
+
+_RUN_OPTIONS = ("arm", "coverage", "accuracy", "cache", "classifier", "fold")
+_FILE_OPTIONS = ("classes", "spec", "temperature", "threshold")
 
 
 def add_to(commands) -> None:
@@ -31,12 +35,12 @@ def add_to(commands) -> None:
         default=30,
         help="number of Monte Carlo samples of a Bayesian network; default: %(default)s",
     )
-    _add_of_run(parser)
-    _add_of_file(parser)
+    _add_run_options(parser)
+    _add_file_options(parser)
     parser.set_defaults(run=run)
 
 
-def _add_of_run(parser: argparse.ArgumentParser) -> None:
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("of a run").add_argument
     add(
         "--arm",
@@ -57,7 +61,7 @@ def _add_of_run(parser: argparse.ArgumentParser) -> None:
     add("--fold", type=int, help="fold whose training speakers are used; default: 1")
 
 
-def _add_of_file(parser: argparse.ArgumentParser) -> None:
+def _add_file_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("of Keras files").add_argument
     add("--classes", nargs="+", help="labels in the order of the outputs")
     add(
@@ -72,15 +76,14 @@ def _add_of_file(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Export the model, and print its path and the next commands."""
-    first = options.sources[0]
-    if first.is_dir():
+    first_source = options.sources[0]
+    if first_source.is_dir():
         if len(options.sources) > 1:
             raise InputError(f"{len(options.sources)} sources; valid is one run, or .keras files")
-        _refuse(options, "a run", "classes", "spec", "temperature", "threshold")
-        version = _of_run(options, first)
+        _require_not_given(options, "a run", _FILE_OPTIONS)
+        version = _of_run(options, first_source)
     else:
-        of_runs = ("arm", "coverage", "accuracy", "cache", "classifier", "fold")
-        _refuse(options, "Keras files", *of_runs)
+        _require_not_given(options, "Keras files", _RUN_OPTIONS)
         version = _of_files(options)
     print(
         f"{version}\n"
@@ -91,10 +94,10 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _refuse(options: argparse.Namespace, kind: str, *names: str) -> None:
+def _require_not_given(options: argparse.Namespace, source_kind: str, names: Sequence[str]) -> None:
     given = [f"--{name}" for name in names if getattr(options, name) is not None]
     if given:
-        raise InputError(f"{', '.join(given)} with {kind}; see serkit export --help")
+        raise InputError(f"{', '.join(given)} with {source_kind}; see serkit export --help")
 
 
 def _of_run(options: argparse.Namespace, folder: Path) -> Path:
@@ -129,5 +132,5 @@ def _of_files(options: argparse.Namespace) -> Path:
         except (OSError, ValueError) as error:
             raise InputError(f"--spec {options.spec}: {error}") from error
     networks = [load_network(file) for file in options.sources]
-    settings = AnswerSettings(**settings_among(options, AnswerSettings))
+    settings = AnswerSettings(**field_values(options, AnswerSettings))
     return export_model(Answering(networks, spec, options.classes, settings), options.out)

@@ -8,7 +8,7 @@ from serkit.cli.listen import write_sound
 from serkit.errors import InputError, check_choice, check_range
 
 if TYPE_CHECKING:
-    from serkit.augmentation.sample_filter import FilteredSamples
+    from serkit.augmentation.sample_filter import FilteredSamples, SampleFilter
     from serkit.gans.sampling import StoredGenerator
 
 PLANS = ("report", "balance")
@@ -76,15 +76,15 @@ def run(options: argparse.Namespace) -> int:
     from serkit.progress import Progress
     from serkit.seeds import derive_seed
 
-    found = find_generators(options.run_folder / "gans")
-    judge_folder = options.run_folder / "judge"
+    generator_paths = find_generators(options.run_folder / "gans")
     sample_filter = None
+    # The plan "balance" needs the numbers of training clips, which the sample filter stores.
     if not options.ungated or options.plan == "balance":
-        sample_filter = SampleFilter.load(judge_folder)
-    plan = _plan(options, found, sample_filter)
+        sample_filter = SampleFilter.load(options.run_folder / "judge")
+    count_by_class = _plan_counts(options, generator_paths, sample_filter)
     say = Progress().say
-    for label, count in plan.items():
-        stored = load_generator(found[label])
+    for label, count in count_by_class.items():
+        stored = load_generator(generator_paths[label])
         seed = derive_seed(options.seed, "generate", label)
         samples = sample_filtered(
             stored.network,
@@ -95,29 +95,35 @@ def run(options: argparse.Namespace) -> int:
             class_number=stored.class_number(label),
             say=say,
         )
-        say(f"   written: {_write(options, label, seed, stored, samples)}")
+        say(f"   written: {_write_samples(options, label, seed, stored, samples)}")
     return 0
 
 
-def _plan(options: argparse.Namespace, found: dict[str, Path], sample_filter) -> dict[str, int]:
+def _plan_counts(
+    options: argparse.Namespace,
+    generator_paths: dict[str, Path],
+    sample_filter: "SampleFilter | None",
+) -> dict[str, int]:
+    """Return how many samples to generate of each class."""
     from serkit.datasets.imbalance import balance_plan, report_plan
 
     if options.label:
-        check_choice("label", options.label, found)
+        check_choice("label", options.label, generator_paths)
         return {options.label: options.count}
     if options.plan == "report":
-        return report_plan(dict.fromkeys(found, 1))
+        return report_plan(dict.fromkeys(generator_paths, 1))
+    assert sample_filter is not None, "run loads the filter for this plan"
     plan = balance_plan(sample_filter.clips, share=options.share)
-    wanted = {label: count for label, count in plan.items() if label in found}
-    if not wanted:
+    count_by_class = {label: count for label, count in plan.items() if label in generator_paths}
+    if not count_by_class:
         raise InputError(
             f"no class needs more clips to reach {options.share:.0%} of the largest, of those with "
-            f"a generator: {', '.join(found)}"
+            f"a generator: {', '.join(generator_paths)}"
         )
-    return wanted
+    return count_by_class
 
 
-def _write(
+def _write_samples(
     options: argparse.Namespace,
     label: str,
     seed: int,
@@ -142,9 +148,9 @@ def _write(
     )
     write_synthetic_set(folder, samples.spectrograms, samples.sample_indices, origin)
     write_png(folder / "grid.png", grid(samples.spectrograms[:64, :, :, 0]))
-    for old in folder.glob("sound-*.wav"):
-        old.unlink()
+    for old_sound in folder.glob("sound-*.wav"):
+        old_sound.unlink()
     spec = SpectrogramSpec(**stored.card.spectrograms)
-    for number, one in enumerate(samples.spectrograms[: options.wav]):
-        write_sound(folder / f"sound-{number:03}.wav", one, spec)
+    for index, spectrogram in enumerate(samples.spectrograms[: options.wav]):
+        write_sound(folder / f"sound-{index:03}.wav", spectrogram, spec)
     return folder

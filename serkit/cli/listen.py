@@ -13,7 +13,8 @@ from serkit.errors import InputError, check_range
 if TYPE_CHECKING:
     from serkit.audio.spectrogram import SpectrogramSpec
 
-_SIDE = 224
+# Frames and bins of a spectrogram; width and height of a picture.
+_SIZE = 224
 
 
 def add_to(commands) -> None:
@@ -59,10 +60,14 @@ def run(options: argparse.Namespace) -> int:
     from serkit.progress import Progress
 
     inputs = {file: _read(file, options) for file in options.files}
-    outputs = _outputs(inputs, options)
+    outputs = _output_paths(inputs, options)
     progress = Progress()
-    jobs = [(file, job) for file in inputs for job in zip(inputs[file], outputs[file], strict=True)]
-    for file, (spectrogram, path) in progress.progress_bar("sound")(jobs, len(jobs)):
+    sounds = [
+        (file, spectrogram, path)
+        for file in inputs
+        for spectrogram, path in zip(inputs[file], outputs[file], strict=True)
+    ]
+    for file, spectrogram, path in progress.progress_bar("sound")(sounds, len(sounds)):
         convergence = write_sound(
             path, spectrogram, spec_of(options), options.iterations, options.seed
         )
@@ -72,8 +77,8 @@ def run(options: argparse.Namespace) -> int:
                 "0 would be perfect"
             )
     for file, paths in outputs.items():
-        last = f" to {paths[-1].name}" if len(paths) > 1 else ""
-        progress.say(f"{file}: {paths[0]}{last}")
+        to_last = f" to {paths[-1].name}" if len(paths) > 1 else ""
+        progress.say(f"{file}: {paths[0]}{to_last}")
     return 0
 
 
@@ -91,7 +96,7 @@ def write_sound(
         spectrogram: ``(frames, bins, 1)`` in [-1, 1].
         spec: settings of the spectrogram.
         iterations: number of iterations of Griffin-Lim.
-        seed: seed of the first phases.
+        seed: seed of the random phases that Griffin-Lim starts with.
 
     Returns:
         The spectral convergence of the inversion.
@@ -102,43 +107,45 @@ def write_sound(
     from serkit.audio.inversion import griffin_lim, spectral_convergence
     from serkit.files import replacing
 
-    wanted = tf.constant(spectrogram[np.newaxis])
-    made = griffin_lim(wanted, spec, iterations=iterations, seed=seed)
+    spectrograms = tf.constant(spectrogram[np.newaxis])
+    waveforms = griffin_lim(spectrograms, spec, iterations=iterations, seed=seed)
     with replacing(path) as partial:
-        soundfile.write(partial, made[0].numpy(), spec.sample_rate, "PCM_16", format="WAV")
-    return float(spectral_convergence(wanted, made, spec)[0])
+        soundfile.write(partial, waveforms[0].numpy(), spec.sample_rate, "PCM_16", format="WAV")
+    return float(spectral_convergence(spectrograms, waveforms, spec)[0])
 
 
-def _outputs(inputs: dict[Path, np.ndarray], options: argparse.Namespace) -> dict[Path, list[Path]]:
+def _output_paths(
+    inputs: dict[Path, np.ndarray], options: argparse.Namespace
+) -> dict[Path, list[Path]]:
     """Return an output path for each spectrogram of each input file.
 
     Raises:
         InputError: if two files would have the same output path, or if an output file exists and
             ``--overwrite`` is not given.
     """
-    stems: dict[str, Path] = {}
+    file_by_stem: dict[str, Path] = {}
     for file in inputs:
-        other = stems.setdefault(file.stem, file)
-        if other != file:
+        earlier_file = file_by_stem.setdefault(file.stem, file)
+        if earlier_file != file:
             raise InputError(
-                f"{other} and {file} would both become {file.stem}-000.wav; "
+                f"{earlier_file} and {file} would both become {file.stem}-000.wav; "
                 "give them one after the other, with an --out of their own"
             )
     outputs = {
-        file: [options.out / f"{file.stem}-{number:03}.wav" for number in range(len(pictures))]
-        for file, pictures in inputs.items()
+        file: [options.out / f"{file.stem}-{index:03}.wav" for index in range(len(spectrograms))]
+        for file, spectrograms in inputs.items()
     }
-    there = [path for paths in outputs.values() for path in paths if path.exists()]
-    if there and not options.overwrite:
-        raise InputError(f"{there[0]} exists; --overwrite replaces it, or choose another --out")
+    existing = [path for paths in outputs.values() for path in paths if path.exists()]
+    if existing and not options.overwrite:
+        raise InputError(f"{existing[0]} exists; --overwrite replaces it, or choose another --out")
     return outputs
 
 
 def _read(file: Path, options: argparse.Namespace) -> np.ndarray:
     """Read the spectrograms of one file, float32 ``(n, 224, 224, 1)`` in [-1, 1]."""
     if not file.is_file():
-        what = "is a pipe, a device or a folder" if file.exists() else "does not exist"
-        raise InputError(f"{file} {what}; valid is a .npy, a .png or a recording")
+        reason = "is a pipe, a device or a folder" if file.exists() else "does not exist"
+        raise InputError(f"{file} {reason}; valid is a .npy, a .png or a recording")
     suffix = file.suffix.lower()
     if suffix == ".npy":
         return _read_array(file, options.first)
@@ -160,11 +167,10 @@ def _read_array(file: Path, first: int | None) -> np.ndarray:
         values = np.load(file, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise InputError(f"{file} is not an array of numbers as numpy.save writes it") from error
-    one = (_SIDE, _SIDE)
     shape: tuple[int, ...] = getattr(values, "shape", ())
-    if shape in (one, (*one, 1)):
-        values = values.reshape(1, *one, 1)
-    elif shape[1:] != (*one, 1) or not len(values):
+    if shape in ((_SIZE, _SIZE), (_SIZE, _SIZE, 1)):
+        values = values.reshape(1, _SIZE, _SIZE, 1)
+    elif shape[1:] != (_SIZE, _SIZE, 1) or not len(values):
         raise InputError(
             f"{file} has the shape {shape}; valid are (n, 224, 224, 1), (224, 224, 1) and "
             "(224, 224), frames before bins, as the default SpectrogramSpec makes them"
@@ -184,21 +190,21 @@ def _read_picture(file: Path, dark_is_loud: bool) -> np.ndarray:
     import tensorflow as tf
 
     data = file.read_bytes()
-    valid = f"a grey PNG of {_SIDE} x {_SIDE} is expected"
+    expected = f"a grey PNG of {_SIZE} x {_SIZE} is expected"
     if not data.startswith(b"\x89PNG"):
-        raise InputError(f"{file} is no PNG; {valid}")
+        raise InputError(f"{file} is no PNG; {expected}")
     try:
         picture = tf.io.decode_png(data).numpy()
     except tf.errors.InvalidArgumentError as error:
-        raise InputError(f"{file} is a damaged PNG; {valid}") from error
+        raise InputError(f"{file} is a damaged PNG; {expected}") from error
     height, width, channels = picture.shape
-    if (height, width) != (_SIDE, _SIDE):
-        raise InputError(f"{file} is {width} x {height}; {valid}")
+    if (height, width) != (_SIZE, _SIZE):
+        raise InputError(f"{file} is {width} x {height}; {expected}")
     if channels in (2, 4) and picture[..., -1].min() < 255:
-        raise InputError(f"{file} is transparent in places; {valid}")
+        raise InputError(f"{file} is transparent in places; {expected}")
     colours = picture[..., : 1 if channels < 3 else 3]
     if (colours != colours[..., :1]).any():
-        raise InputError(f"{file} is in colour, which does not say what is loud; {valid}")
+        raise InputError(f"{file} is in colour, which does not say what is loud; {expected}")
     # The top row of the picture is the highest band; the first axis of a spectrogram is frames.
     grey = colours[::-1, :, 0].T
     loud = 255 - grey if dark_is_loud else grey

@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
         0 after success, 1 for bad files and errors of the operating system, 2 for bad arguments,
         130 after Ctrl-C.
     """
-    name = "serkit"
+    command_name = "serkit"
     try:
         from serkit.cli.interrupts import Interrupts
 
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
 
             running.prepare()
             options = build_parser().parse_args(arguments)
-            name = interrupts.name = f"serkit {options.command}"
+            command_name = interrupts.name = f"serkit {options.command}"
             return running.run(options)
     except KeyboardInterrupt:
         if arguments is None:
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
 
             # A second Ctrl-C ends the process at once, even if the interpreter waits for threads.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-        print(f"\n{name}: interrupted", file=sys.stderr)
+        print(f"\n{command_name}: interrupted", file=sys.stderr)
         return 130
 
 

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import serkit
 
-_CHOICE = re.compile(r"invalid choice: '?(?P<given>[^']*?)'? \(choose from (?P<valid>.*)\)")
+_INVALID_CHOICE = re.compile(r"invalid choice: '?(?P<word>[^']*?)'? \(choose from (?P<valid>.*)\)")
 
 
 COMMANDS = (
@@ -31,45 +31,51 @@ class Parser(argparse.ArgumentParser):
         The returned namespace has an attribute ``spelled``: the command's option strings, by the
         names of their destinations.
         """
-        self._given = list(sys.argv[1:] if args is None else args)
-        found, unknown = super().parse_known_args(args, namespace)
+        self._arguments = list(sys.argv[1:] if args is None else args)
+        options, unknown = super().parse_known_args(args, namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
-        if not hasattr(found, "spelled"):
-            # The command's parser returns first, so this is not set by the main parser.
-            options = [action for action in self._actions if action.option_strings]
-            found.spelled = {action.dest: action.option_strings[-1] for action in options}
-        return found, unknown
+        # The main parser calls the command's parser, which sets this first.
+        if not hasattr(options, "spelled"):
+            options.spelled = {
+                action.dest: action.option_strings[-1]
+                for action in self._actions
+                if action.option_strings
+            }
+        return options, unknown
 
     def error(self, message: str) -> NoReturn:
         """Print the usage and the message to standard error, and exit with status 2."""
-        super().error(message + suggestion(message, self._given, self._option_string_actions))
+        super().error(message + suggestion(message, self._arguments, self._option_string_actions))
 
 
-def suggestion(message: str, given: Sequence[str], options: Collection[str]) -> str:
+def suggestion(message: str, arguments: Sequence[str], options: Collection[str]) -> str:
     """Return a suggestion to append to argparse's message; empty if no valid word is similar.
 
     Args:
         message: error message of argparse.
-        given: arguments of the command.
+        arguments: arguments of the command.
         options: option strings of the command, such as ``--out``.
 
     Example:
         >>> suggestion("unrecognized arguments: --ot", ["--ot", "X"], ["--out", "--seed"])
         '; for --ot, did you mean --out?'
     """
-    if found := _CHOICE.search(message):
-        return _nearest(found["given"], re.findall(r"[^\s',]+", found["valid"]))
+    if match := _INVALID_CHOICE.search(message):
+        return _did_you_mean(match["word"], re.findall(r"[^\s',]+", match["valid"]))
     # A misspelled option also causes the message that a required option is missing.
-    for name in (word.partition("=")[0] for word in given if word.startswith("--")):
-        if name != "--" and not any(option.startswith(name) for option in options):
-            return _nearest(name, options)
+    for argument in arguments:
+        name = argument.partition("=")[0]
+        is_option = name.startswith("--") and name != "--"
+        # argparse accepts the beginning of an option, too.
+        if is_option and not any(option.startswith(name) for option in options):
+            return _did_you_mean(name, options)
     return ""
 
 
-def _nearest(given: str, valid: Collection[str]) -> str:
-    near = difflib.get_close_matches(given, valid, n=1)
-    return f"; for {given}, did you mean {near[0]}?" if near else ""
+def _did_you_mean(word: str, valid_words: Collection[str]) -> str:
+    similar_words = difflib.get_close_matches(word, valid_words, n=1)
+    return f"; for {word}, did you mean {similar_words[0]}?" if similar_words else ""
 
 
 def build_parser() -> Parser:

@@ -67,85 +67,96 @@ def run(options: argparse.Namespace) -> int:
     """Print the prediction of each file; return 1 if a file or folder could not be used."""
     if options.top is not None:
         check_range("top", options.top, 1)
-    files, unsearched = _files(options.files)
-    for line in unsearched:
-        _complain(line)
-    bad = len(unsearched)
-    show = _Table(options.top) if options.csv else _show_json if options.json else _show_text
+    files, folder_problems = _find_files(options.files)
+    for line in folder_problems:
+        _print_problem(line)
+    has_problem = bool(folder_problems)
+    table = _CsvTable(options.top) if options.csv else None
     for prediction in _predictions(options, files):
-        bad += bool(prediction.problem)
-        show(prediction if options.csv else _most_probable(prediction, options.top))
-    if options.csv:
-        show.end()
-    return 1 if bad else 0
+        has_problem |= bool(prediction.problem)
+        if table is not None:
+            table.add(prediction)
+        elif options.json:
+            _print_json(_most_probable(prediction, options.top))
+        else:
+            _print_text(_most_probable(prediction, options.top))
+    if table is not None:
+        table.end()
+    return 1 if has_problem else 0
 
 
-def _files(given: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the given files and those in given folders, and messages about skipped folders."""
+def _find_files(paths: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the files of the paths, folders searched, and messages about skipped folders."""
     files: list[str] = []
-    unsearched: list[str] = []
-    for path in map(Path, given):
+    problems: list[str] = []
+    for path in map(Path, paths):
         if not path.is_dir():
             files.append(str(path))
             continue
         # This import is slow, because it loads the audit; without folders it is not needed.
         from serkit.datasets.roots import find_recordings
 
-        found, findings = find_recordings(path, "")
-        files += [str(path / file) for file in found]
-        unsearched += [f"{path / finding.path}: {finding.reason}" for finding in findings]
-    return files, unsearched
+        files_in_folder, findings = find_recordings(path, "")
+        files += [str(path / file) for file in files_in_folder]
+        problems += [f"{path / finding.path}: {finding.reason}" for finding in findings]
+    return files, problems
 
 
 def _most_probable(prediction: "Prediction", top: int | None) -> "Prediction":
     """Keep the ``top`` most probable classes, sorted; None returns the prediction unchanged."""
     if top is None:
         return prediction
-    ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
-    return replace(prediction, probabilities=dict(ranked[:top]))
+    return replace(prediction, probabilities=dict(_ranked(prediction)[:top]))
 
 
-def _complain(line: str) -> None:
+def _ranked(prediction: "Prediction") -> list[tuple[str, float]]:
+    """Return classes with their probabilities, the most probable first."""
+    return sorted(prediction.probabilities.items(), key=lambda item: -item[1])
+
+
+def _print_problem(line: str) -> None:
     print(f"serkit predict: {line}", file=sys.stderr)
 
 
-def _show_json(prediction: "Prediction") -> None:
+def _print_json(prediction: "Prediction") -> None:
     print(json.dumps(vars(prediction), ensure_ascii=False), flush=True)
 
 
-def _show_text(prediction: "Prediction") -> None:
+def _print_text(prediction: "Prediction") -> None:
     if prediction.problem:
-        _complain(f"{prediction.file}: {prediction.problem}")
+        _print_problem(f"{prediction.file}: {prediction.problem}")
     else:
-        print(_as_text(prediction), flush=True)
+        print(_format_prediction(prediction), flush=True)
 
 
-class _Table:
-    """Write CSV to standard output; cells of classes outside the ``top`` ones are empty.
+class _CsvTable:
+    """Write CSV to standard output; only the ``top`` most probable classes of a row have a value.
 
-    The first usable prediction gives the class columns. Rows of unusable files wait until then.
+    The classes are not known before the first usable file. So rows of unusable files before it are
+    kept until then.
     """
 
     def __init__(self, top: int | None) -> None:
         self._top = top
         self._writer: csv.DictWriter | None = None
-        self._waiting: list[dict[str, object]] = []
+        self._pending_rows: list[dict[str, object]] = []
 
-    def __call__(self, prediction: "Prediction") -> None:
-        self._waiting.append(self._row(prediction))
+    def add(self, prediction: "Prediction") -> None:
+        """Write the row of a prediction, or keep it until the classes are known."""
+        self._pending_rows.append(self._row(prediction))
         if self._writer is None and prediction.probabilities:
-            self._writer = self._begin(list(prediction.probabilities))
+            self._writer = self._write_header(list(prediction.probabilities))
         if self._writer is not None:
-            self._writer.writerows(self._waiting)
-            self._waiting.clear()
+            self._writer.writerows(self._pending_rows)
+            self._pending_rows.clear()
             sys.stdout.flush()
 
     def end(self) -> None:
-        """Write the waiting rows, without class columns, if no file was usable."""
+        """If no file was usable, write the rows that were kept, without class columns."""
         if self._writer is None:
-            self._begin([]).writerows(self._waiting)
+            self._write_header([]).writerows(self._pending_rows)
 
-    def _begin(self, classes: Sequence[str]) -> "csv.DictWriter[str]":
+    def _write_header(self, classes: Sequence[str]) -> "csv.DictWriter[str]":
         header = [*_COLUMNS, *(f"p_{label}" for label in classes)]
         writer = csv.DictWriter(sys.stdout, header, lineterminator="\n")
         writer.writeheader()
@@ -155,8 +166,9 @@ class _Table:
         if prediction.problem:
             return {"file": prediction.file, "abstain": True, "problem": prediction.problem}
         row: dict[str, object] = {name: getattr(prediction, name) for name in _COLUMNS}
-        kept = _most_probable(prediction, self._top).probabilities
-        return row | {f"p_{label}": value for label, value in kept.items()}
+        for label, probability in _most_probable(prediction, self._top).probabilities.items():
+            row[f"p_{label}"] = probability
+        return row
 
 
 def _predictions(options: argparse.Namespace, files: Sequence[str]) -> Iterator["Prediction"]:
@@ -168,7 +180,7 @@ def _predictions(options: argparse.Namespace, files: Sequence[str]) -> Iterator[
     if is_address(model):
         if options.engine == "ray":
             raise InputError(f"--engine ray needs the folder of a model. Received: {model!r}.")
-        return _from_server(options, files)
+        return _predict_with_server(options, files)
     for name in ("time_out", "attempts"):
         if getattr(options, name) is not None:
             raise InputError(
@@ -183,28 +195,29 @@ def _predictions(options: argparse.Namespace, files: Sequence[str]) -> Iterator[
     return load_model(model).predict(files, samples)
 
 
-def _from_server(options: argparse.Namespace, files: Sequence[str]) -> Iterator["Prediction"]:
+def _predict_with_server(
+    options: argparse.Namespace, files: Sequence[str]
+) -> Iterator["Prediction"]:
     from serkit.serving.client import connect
     from serkit.serving.retries import ClientSettings
 
-    usual = ClientSettings()
-    limit = usual.read_seconds if options.time_out is None else options.time_out
-    attempts = usual.attempts if options.attempts is None else options.attempts
+    defaults = ClientSettings()
+    timeout = defaults.read_seconds if options.time_out is None else options.time_out
+    attempts = defaults.attempts if options.attempts is None else options.attempts
     # The default deadline must not end the attempts that the user asked for.
-    deadline = min(max(usual.deadline_seconds, 2 * limit * attempts), 86_400.0)
-    settings = ClientSettings(read_seconds=limit, attempts=attempts, deadline_seconds=deadline)
+    deadline = min(max(defaults.deadline_seconds, 2 * timeout * attempts), 86_400.0)
+    settings = ClientSettings(read_seconds=timeout, attempts=attempts, deadline_seconds=deadline)
     with connect(options.model, settings) as client:
         yield from client.predict(files, options.samples)
 
 
-def _as_text(prediction: "Prediction") -> str:
-    ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
-    listed = "  ".join(f"{label} {value:.3f}" for label, value in ranked)
-    abstains = " (abstains)" * prediction.abstain
-    lines = [f"{prediction.file}: {prediction.label}{abstains}", f"   {listed}"]
-    lines += [f"   entropy {prediction.entropy:.3f} nats"]
+def _format_prediction(prediction: "Prediction") -> str:
+    abstains = " (abstains)" if prediction.abstain else ""
+    probabilities = "  ".join(f"{label} {value:.3f}" for label, value in _ranked(prediction))
+    uncertainty = f"entropy {prediction.entropy:.3f} nats"
     if prediction.mutual_information:
-        lines[-1] += f", of which disagreement {prediction.mutual_information:.3f}"
+        uncertainty += f", of which disagreement {prediction.mutual_information:.3f}"
+    lines = [f"{prediction.file}: {prediction.label}{abstains}", probabilities, uncertainty]
     if prediction.note:
-        lines += [f"   note: {prediction.note}"]
-    return "\n".join(lines)
+        lines.append(f"note: {prediction.note}")
+    return "\n   ".join(lines)

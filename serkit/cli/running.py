@@ -20,15 +20,20 @@ from serkit.errors import InputError, SerkitError, describe_os_error
 # TensorFlow reads this variable once, when it is imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-# The name of an argument: in backquotes; or before "=", with or without a word in quotes after it;
-# or with an underscore.
+# The name of a Python argument in a message: in backquotes; or before "=", with or without a word
+# in quotes after it; or with an underscore.
 _ARGUMENT = re.compile(
-    r"`(?P<quoted>\w+)`|(?<![\w.`/-])(?:(?P<given>[a-z]\w*)=(?:'(?P<value>[\w.-]+)')?"
-    r"|(?P<long>[a-z]+_\w+)(?![\w=.`/]))"
+    r"`(?P<backquoted>\w+)`|(?<![\w.`/-])(?:(?P<assigned>[a-z]\w*)=(?:'(?P<value>[\w.-]+)')?"
+    r"|(?P<underscored>[a-z]+_\w+)(?![\w=.`/]))"
 )
-# Number of an error of the operating system; its text follows.
-_NUMBER = re.compile(r"\[Errno -?\d+\] ")
-_FOR_PROGRAMMERS = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
+# Number of an error of the operating system; the text of the error follows.
+_ERROR_NUMBER = re.compile(r"\[Errno -?\d+\] ")
+_WARNINGS_FOR_PROGRAMMERS = (
+    DeprecationWarning,
+    PendingDeprecationWarning,
+    ImportWarning,
+    ResourceWarning,
+)
 
 
 def prepare() -> None:
@@ -36,7 +41,7 @@ def prepare() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             # The parent process started this one with the stream closed.
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - as long as the process
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - open until the process ends
         # Print a question mark for a character that the terminal's encoding lacks.
         if hasattr(getattr(sys, name), "reconfigure"):
             getattr(sys, name).reconfigure(errors="replace")
@@ -54,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
         arguments.
     """
     name = f"serkit {options.command}"
-    return _status_of(lambda: options.run(options), name, options.spelled)
+    return _run_and_report(lambda: options.run(options), name, options.spelled)
 
 
 def run_experiment(
@@ -73,51 +78,52 @@ def run_experiment(
     from serkit.datasets.roots import require_there
 
     name = Path(sys.argv[0]).name
-    spelled = {each: f"--{each.replace('_', '-')}" for each in vars(options) if each != "roots"}
+    spelled = {dest: f"--{dest.replace('_', '-')}" for dest in vars(options) if dest != "roots"}
 
-    def work() -> int:
-        # Before the experiment creates its folder of results.
+    def check_and_run() -> int:
+        # Check the recordings before the experiment creates its folder of results.
         require_there(options.roots)
         main(options)
         return 0
 
     prepare()
     try:
-        status = _status_of(work, name, spelled)
+        status = _run_and_report(check_and_run, name, spelled)
     except KeyboardInterrupt:
-        _tell(f"\n{name}: interrupted")
+        _print_error(f"\n{name}: interrupted")
         status = 130
     sys.exit(status)
 
 
-def _status_of(work: Callable[[], int], name: str, spelled: Mapping[str, str]) -> int:
-    before = warnings.showwarning
+def _run_and_report(function: Callable[[], int], name: str, spelled: Mapping[str, str]) -> int:
+    """Return the status of the function; print its errors and warnings as single lines."""
+    default_showwarning = warnings.showwarning
 
-    def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
-        if issubclass(category, _FOR_PROGRAMMERS):
+    def print_warning(message: Warning | str, category: type[Warning], *location: Any) -> None:
+        if issubclass(category, _WARNINGS_FOR_PROGRAMMERS):
             # Python hides these warnings unless the user enables them.
-            return before(message, category, *place)
+            return default_showwarning(message, category, *location)
         line = " ".join(as_options(str(message), spelled).split())
-        _tell(f"! {line}")
+        _print_error(f"! {line}")
 
-    def say(what: object) -> None:
-        _tell(f"{name}: {as_options(str(what), spelled)}")
+    def print_message(message: object) -> None:
+        _print_error(f"{name}: {as_options(str(message), spelled)}")
 
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = show
-            return work()
+            warnings.showwarning = print_warning
+            return function()
     except SerkitError as error:
-        say(error)
+        print_message(error)
         return 2 if isinstance(error, InputError) else 1
     except BrokenPipeError:
-        # The reader of the output, such as head, has ended. Without the redirection Python would
-        # print an error when it flushes the stream at exit.
+        # The program that reads the output, such as head, has ended. Without the redirection Python
+        # would print an error when it flushes the stream at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
         # The user can correct these errors, such as a full disk or a folder without permission.
-        say(describe_os_error(error))
+        print_message(describe_os_error(error))
         return 1
 
 
@@ -135,20 +141,22 @@ def as_options(message: str, spelled: Mapping[str, str]) -> str:
         '`--rare` must be 1. Received: --rare 2.'
     """
 
-    def option(found: re.Match) -> str:
-        name = found["quoted"] or found["given"] or found["long"]
+    def option(match: re.Match) -> str:
+        name = match["backquoted"] or match["assigned"] or match["underscored"]
         if name not in spelled:
-            return found[0]
-        if found["quoted"]:
+            return match[0]
+        if match["backquoted"]:
             return f"`{spelled[name]}`"
-        return spelled[name] + (f" {found['value'] or ''}" if found["given"] else "")
+        if match["assigned"]:
+            return f"{spelled[name]} {match['value'] or ''}"
+        return spelled[name]
 
-    return _ARGUMENT.sub(option, _NUMBER.sub("", message))
+    return _ARGUMENT.sub(option, _ERROR_NUMBER.sub("", message))
 
 
-def _tell(line: str) -> None:
-    # If both streams go to one file, flushing keeps the lines in order. If the reader of standard
-    # output has ended, there is nothing to flush.
+def _print_error(line: str) -> None:
+    """Print a line to standard error, after what was printed to standard output so far."""
+    # If the program that reads standard output has ended, nothing can be flushed.
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.flush()
     print(line, file=sys.stderr, flush=True)

@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from serkit.cli.arguments import settings_among
+from serkit.cli.arguments import field_values
 from serkit.errors import check_range
 from serkit.serving.server.settings import VERSION_CHOICES, ServeSettings
 
@@ -37,7 +37,7 @@ def add_to(commands) -> None:
         default=_DEFAULT.versions,
         help="versions to load (default %(default)s)",
     )
-    for name, kind, help in (
+    for name, value_type, text in (
         ("max_batch", int, "maximum number of examples per batch; 1 disables batching"),
         (
             "batch_delay",
@@ -50,9 +50,9 @@ def add_to(commands) -> None:
     ):
         add(
             f"--{name.replace('_', '-')}",
-            type=kind,
+            type=value_type,
             default=getattr(_DEFAULT, name),
-            help=f"{help} (default %(default)s)",
+            help=f"{text} (default %(default)s)",
         )
     add(
         "--no-warm-up",
@@ -66,10 +66,10 @@ def add_to(commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Serve until a signal arrives; return 0."""
     check_range("port", options.port, 0, 65_535)
-    settings = ServeSettings(**settings_among(options, ServeSettings))
+    settings = ServeSettings(**field_values(options, ServeSettings))
     from serkit.serving.server.process import serve
 
-    service = serve(options.model, settings, options.host, options.port, _say)
+    service = serve(options.model, settings, options.host, options.port, _print_line)
     if service.is_busy:
         # Otherwise Python would wait for the thread that runs the model, which may never end.
         for stream in (sys.stdout, sys.stderr):
@@ -78,5 +78,5 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _say(line: str) -> None:
+def _print_line(line: str) -> None:
     print(f"serkit serve: {line}", flush=True)

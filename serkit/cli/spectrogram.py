@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from serkit.datasets.corpus import Clip
     from serkit.training.spectrograms import Skipped
 
-_SETTINGS = "spectrogram.json"
+_SETTINGS_FILE = "spectrogram.json"
 # Characters that file systems do not allow in a name, or that have a special meaning there.
 _UNSAFE = re.compile(r'[%/\\:*?"<>|\x00-\x1f]|^\.')
-_LONGEST_STEM = 40
+_MAX_STEM_LENGTH = 40
 
 
 def add_to(commands) -> None:
@@ -37,11 +37,11 @@ def add_to(commands) -> None:
         "interruption the same command resumes. Status 1 if a recording could not be used.",
     )
     add_recordings(parser)
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument(
+    output = parser.add_mutually_exclusive_group(required=True)
+    output.add_argument(
         "-o", "--out", type=Path, metavar="PNG", help="write the figure of one FILE here"
     )
-    where.add_argument(
+    output.add_argument(
         "--pictures",
         type=Path,
         metavar="DIR",
@@ -68,9 +68,9 @@ def run(options: argparse.Namespace) -> int:
     if file.is_dir():
         raise InputError(f"-o with the folder {file}; --pictures DIR draws all recordings in it")
     if not file.is_file():
-        what = "is a pipe or a device" if file.exists() else "does not exist"
-        raise InputError(f"{file} {what}; valid is a recording")
-    figure = _waveform(file) if options.waveform else _spectrogram(file, options)
+        reason = "is a pipe or a device" if file.exists() else "does not exist"
+        raise InputError(f"{file} {reason}; valid is a recording")
+    figure = _draw_waveform(file) if options.waveform else _draw_spectrogram(file, options)
     from serkit.reporting.page import write_png
 
     write_png(options.out, figure)
@@ -78,31 +78,32 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _waveform(file: Path) -> "Figure":
+def _draw_waveform(file: Path) -> "Figure":
     """Draw a recording's waveform, the mean of its channels, at its original sample rate."""
     import tensorflow as tf
 
     from serkit.audio.compressed import decode_any
     from serkit.reporting.spectrogram_figures import waveform_figure
 
-    found = decode_any(tf.constant(file.read_bytes()))
-    if problem := bytes(found.status.numpy()).decode():
+    decoded = decode_any(tf.constant(file.read_bytes()))
+    if problem := bytes(decoded.status.numpy()).decode():
         raise RecordingError(f"{file}: {problem}")
-    return waveform_figure(found.waveform.numpy(), int(found.sample_rate), _title(file))
+    return waveform_figure(decoded.waveform.numpy(), int(decoded.sample_rate), _title(file))
 
 
-def _spectrogram(file: Path, options: argparse.Namespace) -> "Figure":
+def _draw_spectrogram(file: Path, options: argparse.Namespace) -> "Figure":
     from serkit.audio.spectrogram import band_centres
     from serkit.reporting.spectrogram_figures import spectrogram_figure
     from serkit.training.spectrograms import Skipped
 
     spec, skipped = spec_of(options), Skipped(log=False)
-    made = list(_spectrograms([str(file)], spec, skipped))
+    computed = list(_compute_spectrograms([str(file)], spec, skipped))
     for path, problem in skipped.files.items():
         raise RecordingError(f"{path}: {problem}")
-    start = _start(file, spec)
+    ((_, spectrogram),) = computed
+    start = _start_seconds(file, spec)
     return spectrogram_figure(
-        made[0][1],
+        spectrogram,
         (start, start + spec.frames * spec.hop / spec.sample_rate),
         band_centres(spec),
         spec.range_db,
@@ -112,18 +113,22 @@ def _spectrogram(file: Path, options: argparse.Namespace) -> "Figure":
 
 
 def _title(file: Path) -> str:
+    """Return the file's name; bytes that are not UTF-8 become replacement characters."""
     return os.fsencode(file.name).decode("utf-8", "replace")
 
 
-def _start(file: Path, spec: "SpectrogramSpec") -> float:
-    """Time in seconds of the left edge; below 0 for a short recording, which is zero-padded."""
+def _start_seconds(file: Path, spec: "SpectrogramSpec") -> float:
+    """Return where the spectrogram starts in the recording, in seconds.
+
+    The start is below 0 for a short recording, which is zero-padded.
+    """
     import soundfile
 
     try:
-        length = soundfile.info(file).duration
+        duration = soundfile.info(file).duration
     except soundfile.SoundFileError as error:
         raise RecordingError(f"{file}: {error}") from error
-    return length / 2 - spec.frames * spec.hop / spec.sample_rate / 2
+    return duration / 2 - spec.frames * spec.hop / spec.sample_rate / 2
 
 
 def _write_pictures(options: argparse.Namespace) -> int:
@@ -135,72 +140,77 @@ def _write_pictures(options: argparse.Namespace) -> int:
     progress = Progress()
     spec = spec_of(options)
     _require_same_settings(options.pictures, spec)
-    found = open_recordings(
+    audit = open_recordings(
         options.roots, progress.progress_bar("reading"), naming=naming_of(options)
     )
-    write_json(options.pictures / _SETTINGS, asdict(spec))
-    places = {clip: _place(clip, options.pictures) for clip in found.corpus.clips}
-    missing = found.corpus.where(lambda clip: not places[clip].exists())
-    copies = sum(finding.files for finding in found.rejected if finding.kind == "duplicate")
-    # Copies are not problems: the picture of the original recording shows them, too.
-    roots, named = found.corpus.roots, [f for f in found.rejected if f.kind != "duplicate"]
-    bad = [f"{Path(roots[finding.root], finding.path)}: {finding.reason}" for finding in named]
+    write_json(options.pictures / _SETTINGS_FILE, asdict(spec))
+    path_of_clip = {clip: _picture_path(clip, options.pictures) for clip in audit.corpus.clips}
+    missing = audit.corpus.where(lambda clip: not path_of_clip[clip].exists())
+    copy_count, problems = 0, []
+    for finding in audit.rejected:
+        # Copies are not problems: the picture of the original recording shows them, too.
+        if finding.kind == "duplicate":
+            copy_count += finding.files
+        else:
+            file = Path(audit.corpus.roots[finding.root], finding.path)
+            problems.append(f"{file}: {finding.reason}")
     skipped = Skipped(log=False)
-    made = _spectrograms(missing.files(), spec, skipped)
-    for place, spectrogram in progress.progress_bar("drawing")(made, len(missing)):
-        _write_picture(places[missing.clips[place]], spectrogram)
-    bad += [f"{path}: {problem}" for path, problem in skipped.files.items()]
-    for line in bad:
+    spectrograms = _compute_spectrograms(missing.files(), spec, skipped)
+    for index, spectrogram in progress.progress_bar("drawing")(spectrograms, len(missing)):
+        _write_picture(path_of_clip[missing.clips[index]], spectrogram)
+    problems += [f"{path}: {problem}" for path, problem in skipped.files.items()]
+    for line in problems:
         print(f"serkit spectrogram: {line}", file=sys.stderr)
     progress.say(
-        f"{sum(place.exists() for place in places.values())} pictures in {options.pictures}, "
-        f"{len(places) - len(missing)} of them from before; copies left out: {copies}; "
-        f"problems: {len(bad)}"
+        f"{sum(path.exists() for path in path_of_clip.values())} pictures in {options.pictures}, "
+        f"{len(path_of_clip) - len(missing)} of them from before; copies left out: {copy_count}; "
+        f"problems: {len(problems)}"
     )
-    return 1 if bad else 0
+    return 1 if problems else 0
 
 
 def _require_same_settings(folder: Path, spec: "SpectrogramSpec") -> None:
     """Raise ResumeError if the folder holds pictures that were made with other settings."""
     from serkit.files import read_json, remove_partials
 
-    if not (folder / _SETTINGS).exists():
+    if not (folder / _SETTINGS_FILE).exists():
         return
-    there = read_json(folder / _SETTINGS)
-    for name, wanted in asdict(spec).items():
-        if there.get(name) != wanted:
+    stored_settings = read_json(folder / _SETTINGS_FILE)
+    for name, value in asdict(spec).items():
+        stored_value = stored_settings.get(name)
+        if stored_value != value:
             raise ResumeError(
-                f"{folder} holds pictures of {name}={there.get(name)!r}, not {wanted!r}; "
+                f"{folder} holds pictures of {name}={stored_value!r}, not {value!r}; "
                 "choose another folder"
             )
     # Partial files of a killed process end in .png, so readers of the folder would fail on them.
     remove_partials(folder)
 
 
-def _place(clip: "Clip", folder: Path) -> Path:
+def _picture_path(clip: "Clip", folder: Path) -> Path:
     """Return the path of a clip's picture.
 
-    The path contains the digest of the samples. So it is unique and does not depend on the other
-    clips of the corpus.
+    The path contains the digest of the samples. So the path is unique, and does not depend on the
+    other clips of the corpus.
     """
-    stem = _safe(Path(clip.path).stem)[:_LONGEST_STEM]
-    return folder / _safe(clip.category) / f"{stem}-{clip.sha256[:12]}.png"
+    stem = _escaped(Path(clip.path).stem)[:_MAX_STEM_LENGTH]
+    return folder / _escaped(clip.category) / f"{stem}-{clip.sha256[:12]}.png"
 
 
-def _safe(name: str) -> str:
+def _escaped(name: str) -> str:
     """Replace unsafe characters by ``%`` and their code, so that different names stay different."""
-    return _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", name)
+    return _UNSAFE.sub(lambda match: f"%{ord(match[0]):02X}", name)
 
 
-def _spectrograms(
+def _compute_spectrograms(
     files: "list[str]", spec: "SpectrogramSpec", skipped: "Skipped"
 ) -> Iterator[tuple[int, "np.ndarray"]]:
     """Yield the index in ``files`` and the spectrogram ``(frames, bins)`` of each usable file."""
     from serkit.training.spectrograms import spectrogram_dataset
 
     if files:
-        for places, spectrograms in spectrogram_dataset(files, spec, skipped=skipped):
-            yield from zip(places.numpy(), spectrograms.numpy()[..., 0], strict=True)
+        for indices, spectrograms in spectrogram_dataset(files, spec, skipped=skipped):
+            yield from zip(indices.numpy(), spectrograms.numpy()[..., 0], strict=True)
 
 
 def _write_picture(path: Path, spectrogram: "np.ndarray") -> None:

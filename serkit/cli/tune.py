@@ -11,10 +11,10 @@ from serkit.cli.arguments import (
     add_recordings,
     add_spectrograms,
     add_study,
-    engine,
+    engine_of,
+    field_values,
     naming_of,
     recordings_of,
-    settings_among,
     spec_of,
 )
 from serkit.errors import InputError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from serkit.studies.tuning.classifier_objective import ClassifierSearch
     from serkit.studies.tuning.gan_objective import GanSearch
 
-_GANS = ("wgan-gp", "dcgan")
+_GAN_KINDS = ("wgan-gp", "dcgan")
 
 
 def add_to(commands) -> None:
@@ -36,7 +36,7 @@ def add_to(commands) -> None:
         "resumes an interrupted search.",
     )
     add = parser.add_argument
-    add("what", choices=["classifier", *_GANS, "bayesian"], metavar="WHAT", help="%(choices)s")
+    add("what", choices=["classifier", *_GAN_KINDS, "bayesian"], metavar="WHAT", help="%(choices)s")
     add_recordings(parser)
     add_spectrograms(parser)
     add_study(parser)
@@ -69,6 +69,7 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the search in the run folder, and print the best trial."""
+    # Check that the recordings exist before the slow imports.
     recordings_of(options)
     from serkit.studies.tuning.records import SearchSettings
     from serkit.studies.tuning.tuning import tune
@@ -83,15 +84,15 @@ def run(options: argparse.Namespace) -> int:
     out = options.out or Path("runs") / f"tune-{options.what}"
     settings = SearchSettings(options.algorithm, options.trials, seed=options.seed)
     with ExitStack() as stack:
-        chosen = stack.enter_context(engine(options))
+        engine = stack.enter_context(engine_of(options))
         if workers:
             processes = ProcessEngine(workers, out / "logs", options.threads)
-            chosen, parallel = stack.enter_context(processes), workers
+            engine, parallel = stack.enter_context(processes), workers
         search = search_of(options)
-        found = tune(options.what, search, settings, out, engine=chosen, parallel=parallel)
-    score = found["score"]
+        best = tune(options.what, search, settings, out, engine=engine, parallel=parallel)
+    score = best["score"]
     print(
-        f"best of {found['trials']}: trial {found['trial']}, {score['name']} "
+        f"best of {best['trials']}: trial {best['trial']}, {score['name']} "
         f"{score['value']:.4g} (as it was: {score['as it was']:.4g})\n"
         f"settings: {out / 'best.json'}\nall: {out / 'trials.md'}"
     )
@@ -108,21 +109,27 @@ def search_of(options: argparse.Namespace) -> "ClassifierSearch | GanSearch":
     from serkit.studies.tuning.classifier_objective import ClassifierSearch
     from serkit.studies.tuning.gan_objective import GanSearch
 
-    others: dict[str, Any] = {
+    values: dict[str, Any] = {
         "roots": recordings_of(options),
         "naming": naming_of(options),
         "spec": spec_of(options),
     }
-    if options.what in _GANS:
+    if options.what in _GAN_KINDS:
         if options.live is not None:
             raise InputError(
                 f"`--live` must not be given for {options.what}: GANs train on spectrograms that "
                 "are computed once. Valid are classifier and bayesian."
             )
+        search_class = GanSearch
+        values["kind"] = options.what
         fit = FitSettings(epochs=2, steps_per_epoch=4)
         short: dict[str, Any] = {"width": 0.0625, "examples": (64, 32), "judged": 16, "fit": fit}
-        kind, others["kind"] = GanSearch, options.what
     else:
+        search_class = ClassifierSearch
+        values["label_set"] = options.labels
         short = {"epochs": 1, "steps_per_epoch": 2, "bayesian_epochs": 1}
-        kind, others["label_set"] = ClassifierSearch, options.labels
-    return kind(**((short if options.short else {}) | settings_among(options, kind) | others))
+    values = field_values(options, search_class) | values
+    if options.short:
+        # Options that were given explicitly take precedence.
+        values = short | values
+    return search_class(**values)

@@ -15,6 +15,11 @@ from serkit.export import signatures
 from serkit.layers import dropout, variational  # noqa: F401
 from serkit.uncertainty.predictors import SampledNetwork, has_random_layers
 
+MAX_SAMPLES = 1000
+"""Maximum number of Monte Carlo samples. Requests for more samples get this number."""
+# Number of rows per batch. A row is a window of a recording; ten minutes have over three hundred.
+_BATCH_SIZE = 32
+
 
 def load_network(file: Path | str) -> keras.Model:
     """Load a Keras model that may contain serkit's Bayesian layers.
@@ -34,10 +39,6 @@ def load_network(file: Path | str) -> keras.Model:
         raise InputError(f"{file} is no model that Keras can load: {reason}") from error
 
 
-# Number of windows per batch. A recording of ten minutes has over three hundred windows.
-_TOGETHER = 32
-
-
 @dataclass(frozen=True)
 class AnswerSettings:
     """Settings of the step from logits to predictions.
@@ -48,8 +49,8 @@ class AnswerSettings:
         threshold: entropy in nats above which the model abstains. None: it never abstains because
             of the entropy. See :mod:`serkit.uncertainty.abstention`.
         samples: number of Monte Carlo samples of a network with random layers, 1 to 1,000.
-        seed: of the Monte Carlo samples. It is fixed, so that the same recording always gets the
-            same prediction.
+        seed: seed of the Monte Carlo samples. All calls use the same seed, so that the same
+            recording always gets the same prediction.
 
     Raises:
         InputError: if ``temperature`` or ``samples`` is out of range.
@@ -67,11 +68,7 @@ class AnswerSettings:
 
     def __post_init__(self) -> None:
         check_range("temperature", self.temperature, 0.05, 20.0)
-        check_range("samples", self.samples, 1, MOST_SAMPLES)
-
-
-MOST_SAMPLES = 1000
-"""Maximum number of Monte Carlo samples. Requests for more samples get this number."""
+        check_range("samples", self.samples, 1, MAX_SAMPLES)
 
 
 class Answering:
@@ -111,15 +108,15 @@ class Answering:
         self.classes: tuple[str, ...] = tuple(classes)
         self.settings: AnswerSettings = settings or AnswerSettings()
         for network in self.networks:
-            _require_fit(network, spec, self.classes)
-        self.draws: bool = any(map(has_random_layers, self.networks))
-        if self.draws and len(self.networks) > 1:
+            _check_network(network, spec, self.classes)
+        self.has_random_layers: bool = any(map(has_random_layers, self.networks))
+        if self.has_random_layers and len(self.networks) > 1:
             raise InputError(
                 "`networks` must be one network with random layers, or any number without."
             )
         if not self.networks:
             raise InputError("`networks` must have one or more networks. Received: 0.")
-        self._sampled = SampledNetwork(self.networks[0]) if self.draws else None
+        self._sampled = SampledNetwork(self.networks[0]) if self.has_random_layers else None
 
     def logits(self, spectrograms: tf.Tensor, samples: tf.Tensor) -> tf.Tensor:
         """Compute the logits of each sample.
@@ -134,10 +131,11 @@ class Answering:
         """
         if self._sampled:
             seed = tf.constant(self.settings.seed)
-            found = self._sampled.sample(spectrograms, samples, seed)
+            logits = self._sampled.sample(spectrograms, samples, seed)
         else:
-            found = tf.stack([network(spectrograms, training=False) for network in self.networks])
-        return tf.transpose(tf.cast(found, tf.float32), [1, 0, 2])
+            logits = tf.stack([network(spectrograms, training=False) for network in self.networks])
+        # From (samples, rows, classes) to (rows, samples, classes).
+        return tf.transpose(tf.cast(logits, tf.float32), [1, 0, 2])
 
     def answer(self, logits: tf.Tensor, status: tf.Tensor, note: tf.Tensor) -> dict[str, tf.Tensor]:
         """Compute the outputs that :mod:`serkit.export.signatures` describes.
@@ -152,32 +150,36 @@ class Answering:
             ``(batch, classes)``; label, entropy and mutual information in nats, abstention, status
             and note ``(batch,)``.
         """
-        # A loop loses the static number of classes, and TensorFlow would report this on each call.
+        # The loop in map_in_batches loses the static number of classes, and TensorFlow would report
+        # this on each call.
         logits = tf.ensure_shape(logits, [None, None, len(self.classes)])
-        usable = tf.equal(status, "")
-        each = tf.nn.softmax(logits / tf.constant(self.settings.temperature))
-        mean = tf.reduce_mean(each, axis=1)
-        entropy = _entropy(mean)
-        apart = tf.maximum(entropy - tf.reduce_mean(_entropy(each), axis=1), 0.0)
-        if len(self.networks) == 1 and not self.draws:
+        is_usable = tf.equal(status, "")
+        sample_probabilities = tf.nn.softmax(logits / tf.constant(self.settings.temperature))
+        probabilities = tf.reduce_mean(sample_probabilities, axis=1)
+        entropy = _entropy(probabilities)
+        mean_entropy = tf.reduce_mean(_entropy(sample_probabilities), axis=1)
+        mutual_information = tf.maximum(entropy - mean_entropy, 0.0)
+        if len(self.networks) == 1 and not self.has_random_layers:
             # The mutual information of a single sample is 0. Remove its rounding error.
-            apart = tf.zeros_like(apart)
+            mutual_information = tf.zeros_like(mutual_information)
         threshold = self.settings.threshold
-        unsure = tf.zeros_like(usable) if threshold is None else entropy > threshold
-        label = tf.gather(tf.constant(self.classes), tf.argmax(mean, axis=-1))
+        is_above = tf.zeros_like(is_usable) if threshold is None else entropy > threshold
+        label = tf.gather(tf.constant(self.classes), tf.argmax(probabilities, axis=-1))
         return {
-            signatures.PROBABILITIES: tf.where(usable[:, tf.newaxis], mean, 0.0),
-            signatures.LABEL: tf.where(usable, label, ""),
-            signatures.ENTROPY: tf.where(usable, entropy, 0.0),
-            signatures.MUTUAL_INFORMATION: tf.where(usable, apart, 0.0),
-            signatures.ABSTAIN: tf.logical_or(unsure, tf.logical_not(usable)),
+            signatures.PROBABILITIES: tf.where(is_usable[:, tf.newaxis], probabilities, 0.0),
+            signatures.LABEL: tf.where(is_usable, label, ""),
+            signatures.ENTROPY: tf.where(is_usable, entropy, 0.0),
+            signatures.MUTUAL_INFORMATION: tf.where(is_usable, mutual_information, 0.0),
+            signatures.ABSTAIN: tf.logical_or(is_above, tf.logical_not(is_usable)),
             signatures.STATUS: status,
             signatures.NOTE: note,
         }
 
 
-def in_turn(function: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
-    """Apply a function to rows in batches, so that memory does not grow with the number of rows.
+def map_in_batches(function: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
+    """Apply a function to batches of rows, one batch after the other.
+
+    The memory for intermediate values is that of one batch, for any number of rows.
 
     Args:
         function: from ``(batch, …)`` to float32 ``(batch, …)``.
@@ -186,18 +188,18 @@ def in_turn(function: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor) -> tf.T
     Returns:
         float32 ``(rows, …)``.
     """
-    count = tf.shape(rows)[0]
+    row_count = tf.shape(rows)[0]
     # Without rows, compute one empty batch: TensorFlow cannot concatenate zero batches.
-    pieces = tf.maximum(-(-count // _TOGETHER), 1)
-    results = tf.TensorArray(tf.float32, pieces, infer_shape=False, element_shape=None)
+    batch_count = tf.maximum(-(-row_count // _BATCH_SIZE), 1)
+    results = tf.TensorArray(tf.float32, batch_count, infer_shape=False, element_shape=None)
 
-    def step(number, results):
-        first = number * _TOGETHER
-        return number + 1, results.write(number, function(rows[first : first + _TOGETHER]))
+    def compute_batch(index, results):
+        first = index * _BATCH_SIZE
+        return index + 1, results.write(index, function(rows[first : first + _BATCH_SIZE]))
 
     # Parallel iterations would need the memory of several batches.
     _, results = tf.while_loop(
-        lambda number, _: number < pieces, step, (0, results), parallel_iterations=1
+        lambda index, _: index < batch_count, compute_batch, (0, results), parallel_iterations=1
     )
     return results.concat()
 
@@ -207,14 +209,16 @@ def _entropy(probabilities: tf.Tensor) -> tf.Tensor:
     return -tf.reduce_sum(tf.math.xlogy(probabilities, probabilities), axis=-1)
 
 
-def _require_fit(network: keras.Model, spec: SpectrogramSpec, classes: Sequence[str]) -> None:
-    if network.output_shape[-1] != len(classes):
+def _check_network(network: keras.Model, spec: SpectrogramSpec, classes: Sequence[str]) -> None:
+    outputs = network.output_shape[-1]
+    if outputs != len(classes):
         raise InputError(
-            f"`classes` must have one label for each of the {network.output_shape[-1]} outputs of "
-            f"the model. Received: {len(classes)} labels."
+            f"`classes` must have one label for each of the {outputs} outputs of the model. "
+            f" Received: {len(classes)} labels."
         )
-    if tuple(network.input_shape[1:]) != spec.shape:
+    input_shape = tuple(network.input_shape[1:])
+    if input_shape != spec.shape:
         raise InputError(
             "`spec` must be that of the model's training, with spectrograms of "
-            f"{tuple(network.input_shape[1:])}. Received: spectrograms of {spec.shape}."
+            f"{input_shape}. Received: spectrograms of {spec.shape}."
         )

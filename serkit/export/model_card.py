@@ -6,15 +6,15 @@ from typing import Any
 from serkit.formatting import counted, markdown_table, percent
 from serkit.metrics.bootstrap import Interval
 
-_UNKNOWN = "Not known: the model was exported from a file, without the run that it came from.\n"
-_ACTED = (
+_NOT_KNOWN = "Not known: the model was exported from a file, without the run that it came from.\n"
+_ACTED_SPEECH = (
     "The speakers are actors, or speak on request. How well acted emotions represent felt emotions "
     "is not known, and not measured here."
 )
-_SYNTHETIC = (
+_SYNTHETIC_VOICES = (
     "These voices are synthetic. They show that the programs run, and say nothing about people."
 )
-_LIMITS = {
+_LIMITS_OF_CORPORA = {
     "tess": "TESS has two speakers, both women, who speak the same 200 words. If most clips of a "
     "class are theirs, the model may recognise the voices instead of the emotion.",
     "ravdess": "RAVDESS' actors speak two sentences, in two intensities. Its calm counts as "
@@ -65,123 +65,126 @@ def _sections(details: Mapping[str, Any]) -> Iterator[str]:
         "recorded must agree."
     )
     yield "## Inputs and outputs"
-    yield _answers(spec, answers)
+    yield _inputs_and_outputs(spec, answers)
     yield "## Training data"
-    yield _data(details["data"]) if details.get("data") else _UNKNOWN
+    yield _training_data(details["data"]) if details.get("data") else _NOT_KNOWN
     if details.get("comparison"):
-        yield _arm(details["arm"], details["comparison"])
+        yield _arm_sentence(details["arm"], details["comparison"])
     yield "## Performance"
     if details.get("leaky"):
         yield (
             "**The same speakers are in training and test.** These numbers are higher than on "
             "unseen speakers."
         )
-    yield _results(details) if details.get("test") else _UNKNOWN
+    yield _test_results(details) if details.get("test") else _NOT_KNOWN
     if details.get("comparison"):
-        yield _compared(details["arm"], details["comparison"])
+        yield _comparison_sentence(details["arm"], details["comparison"])
     yield "## Limitations"
     yield "".join(f"- {line}\n" for line in _limits(details))
     yield "## Licences of the recordings"
     yield _licences(details.get("data", {}))
 
 
-def _answers(spec: Mapping[str, Any], answers: Mapping[str, Any]) -> str:
+def _inputs_and_outputs(spec: Mapping[str, Any], answers: Mapping[str, Any]) -> str:
     seconds = spec["frames"] * spec["hop"] / spec["sample_rate"]
-    many, threshold = answers["networks"], answers["threshold"]
-    kind = "One network"
+    network_count, threshold = answers["networks"], answers["threshold"]
+    predictor = "One network"
     if answers["draws"]:
-        kind = f"One network with random layers, {answers['samples']} Monte Carlo samples"
-    elif many > 1:
-        kind = f"An ensemble of {many} networks"
-    when = (
+        predictor = f"One network with random layers, {answers['samples']} Monte Carlo samples"
+    elif network_count > 1:
+        predictor = f"An ensemble of {network_count} networks"
+    abstention = (
         "It never abstains: no threshold was chosen."
         if threshold is None
         else f"It abstains where the entropy of its probabilities is above {threshold:.3f} nats."
     )
     return (
         f"WAV files of any rate, width and channel count, split into windows of {seconds:.1f} s at "
-        f"{spec['sample_rate']} Hz, or waveforms, or spectrograms. {kind}, with a temperature of "
-        f"{answers['temperature']:.2f}. {when}"
+        f"{spec['sample_rate']} Hz, or waveforms, or spectrograms. {predictor}, with a temperature "
+        f"of {answers['temperature']:.2f}. {abstention}"
     )
 
 
-def _data(data: Mapping[str, Any]) -> str:
-    parts = data["parts"]
-    head = ["clips (speakers)", *parts]
-    corpora = list(dict.fromkeys(name for part in parts.values() for name in part["corpora"]))
-    rows = [
-        [name, *(_counted(part["corpora"].get(name)) for part in parts.values())]
-        for name in corpora
-    ]
-    rows.append(["all", *(_counted(part) for part in parts.values())])
-    classes = data["classes"]
-    made = data.get("generated", {})
-    head_classes = ["", *classes]
-    counts = [["training clips", *(str(value) for value in classes.values())]]
-    if made:
-        counts.append(["generated spectrograms added", *(str(made.get(n, 0)) for n in classes)])
-    return f"{markdown_table(head, rows)}\n{markdown_table(head_classes, counts)}"
+def _training_data(data: Mapping[str, Any]) -> str:
+    partitions = data["parts"]
+    corpora = dict.fromkeys(name for part in partitions.values() for name in part["corpora"])
+    rows = []
+    for corpus in corpora:
+        cells = [_clips_and_speakers(part["corpora"].get(corpus)) for part in partitions.values()]
+        rows.append([corpus, *cells])
+    rows.append(["all", *(_clips_and_speakers(part) for part in partitions.values())])
+    partition_table = markdown_table(["clips (speakers)", *partitions], rows)
+    clips_of_class = data["classes"]
+    rows = [["training clips", *map(str, clips_of_class.values())]]
+    if generated := data.get("generated", {}):
+        counts = [str(generated.get(label, 0)) for label in clips_of_class]
+        rows.append(["generated spectrograms added", *counts])
+    class_table = markdown_table(["", *clips_of_class], rows)
+    return f"{partition_table}\n{class_table}"
 
 
-def _counted(part: Mapping[str, int] | None) -> str:
-    return f"{part['clips']} ({part['speakers']})" if part else "0"
+def _clips_and_speakers(counts: Mapping[str, Any] | None) -> str:
+    return f"{counts['clips']} ({counts['speakers']})" if counts else "0"
 
 
-def _arm(arm: str, found: Mapping[str, Any]) -> str:
-    everywhere = "".join(f", with {name} as everywhere" for name in found["everywhere"])
-    return f"Arm `{arm}` of the comparison: {found['meaning']}{everywhere}."
+def _arm_sentence(arm: str, comparison: Mapping[str, Any]) -> str:
+    everywhere = "".join(f", with {name} as everywhere" for name in comparison["everywhere"])
+    return f"Arm `{arm}` of the comparison: {comparison['meaning']}{everywhere}."
 
 
-def _compared(arm: str, found: Mapping[str, Any]) -> str:
-    runs = counted(found["trainings"], "training run")
-    speakers = counted(found["speakers"], "unseen speaker")
-    verdict = f" The comparison's verdict: {found['verdict']}." if found["verdict"] else ""
+def _comparison_sentence(arm: str, comparison: Mapping[str, Any]) -> str:
+    runs = counted(comparison["trainings"], "training run")
+    speakers = counted(comparison["speakers"], "unseen speaker")
+    verdict = (
+        f" The comparison's verdict: {comparison['verdict']}." if comparison["verdict"] else ""
+    )
     return (
-        f"In the comparison, single networks of this kind ({runs} of `{found['classifier']}`, "
-        f"arm `{arm}`) reached UAR {_interval(found['uar'])} on {speakers}.{verdict}"
+        f"In the comparison, single networks of this kind ({runs} of `{comparison['classifier']}`, "
+        f"arm `{arm}`) reached UAR {_format_interval(comparison['uar'])} on {speakers}.{verdict}"
     )
 
 
-def _results(details: Mapping[str, Any]) -> str:
+def _test_results(details: Mapping[str, Any]) -> str:
     test, classes = details["test"], details["classes"]
     groups = test["groups"]
-    clips, speakers = (groups[0][name] for name in ("clips", "speakers"))
-    head = ["", "speakers", "clips", "UAR", "accuracy", "macro F1"]
-    rows = [
-        [_name(group), str(group["speakers"]), str(group["clips"])]
-        + [_interval(group["measures"][name]) for name in ("uar", "accuracy", "macro_f1")]
-        for group in groups
-    ]
-    recalls = [
-        [label, "" if found is None else _interval(found)]
-        for label, found in zip(classes, groups[0]["measures"]["recalls"], strict=True)
+    all_clips = groups[0]
+    header = ["", "speakers", "clips", "UAR", "accuracy", "macro F1"]
+    rows = []
+    for group in groups:
+        counts = [str(group["speakers"]), str(group["clips"])]
+        measures = [group["measures"][name] for name in ("uar", "accuracy", "macro_f1")]
+        rows.append([_group_name(group), *counts, *map(_format_interval, measures)])
+    recall_rows = [
+        [label, "" if recall is None else _format_interval(recall)]
+        for label, recall in zip(classes, all_clips["measures"]["recalls"], strict=True)
     ]
     text = [
-        f"On {counted(clips, 'real clip')} of {counted(speakers, 'speaker')}"
+        f"On {counted(all_clips['clips'], 'real clip')} of "
+        f"{counted(all_clips['speakers'], 'speaker')}"
         + (f" ({details['protocol']})" if details.get("protocol") else "")
         + ", in per cent, with 95 % intervals over speakers where there are enough of them.\n",
-        markdown_table(head, rows),
-        markdown_table(["class", "recall"], recalls),
+        markdown_table(header, rows),
+        markdown_table(["class", "recall"], recall_rows),
         _calibration(test["calibration"]),
         _abstention(details["abstention"]) if details.get("abstention") else "",
     ]
     return "\n".join(part for part in text if part)
 
 
-def _calibration(found: Mapping[str, Mapping[str, float]]) -> str:
-    head = ["", "expected calibration error", "negative log likelihood"]
-    rows = [[name, percent(row["error"]), f"{row['nll']:.3f}"] for name, row in found.items()]
-    return markdown_table(head, rows)
+def _calibration(calibration: Mapping[str, Mapping[str, float]]) -> str:
+    header = ["", "expected calibration error", "negative log likelihood"]
+    rows = [[name, percent(row["error"]), f"{row['nll']:.3f}"] for name, row in calibration.items()]
+    return markdown_table(header, rows)
 
 
-def _abstention(found: Mapping[str, Any]) -> str:
-    answered = found["accuracy"]
-    right = "" if answered is None else f", {percent(answered)} of these correctly"
+def _abstention(abstention: Mapping[str, Any]) -> str:
+    accuracy = abstention["accuracy"]
+    correct = "" if accuracy is None else f", {percent(accuracy)} of these correctly"
     return (
-        f"The threshold was chosen so that {percent(found['validation_coverage'], 0)} of the "
+        f"The threshold was chosen so that {percent(abstention['validation_coverage'], 0)} of the "
         f"validation speakers' clips are answered. Of the test clips it answers "
-        f"{percent(found['coverage'])}{right}; without abstention "
-        f"{percent(found['accuracy_of_all'])} are correct.\n"
+        f"{percent(abstention['coverage'])}{correct}; without abstention "
+        f"{percent(abstention['accuracy_of_all'])} are correct.\n"
     )
 
 
@@ -189,10 +192,10 @@ def _limits(details: Mapping[str, Any]) -> Iterator[str]:
     data = details.get("data", {})
     licences, synthetic = data.get("licences", {}), data.get("synthetic", False)
     if synthetic:
-        yield _SYNTHETIC
+        yield _SYNTHETIC_VOICES
     if not synthetic or len(licences) > 1:
-        yield _ACTED
-        yield from (_LIMITS[name] for name in licences if name in _LIMITS)
+        yield _ACTED_SPEECH
+        yield from (_LIMITS_OF_CORPORA[name] for name in licences if name in _LIMITS_OF_CORPORA)
     if any("surprise" in label for label in details["classes"]):
         yield _SURPRISE
     yield (
@@ -202,23 +205,23 @@ def _limits(details: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _licences(data: Mapping[str, Any]) -> str:
-    found = data.get("licences", {})
-    if not found:
-        return _UNKNOWN
-    listed = "".join(f"- {name}: {text}\n" for name, text in found.items())
-    if data.get("synthetic") and len(found) == 1:
-        return listed
+    licences = data.get("licences", {})
+    if not licences:
+        return _NOT_KNOWN
+    licence_list = "".join(f"- {name}: {text}\n" for name, text in licences.items())
+    if data.get("synthetic") and len(licences) == 1:
+        return licence_list
     return (
-        f"{listed}\n"
+        f"{licence_list}\n"
         "Whether a model made from them may be passed on or sold is for their owners to say.\n"
     )
 
 
-def _name(group: Mapping[str, str]) -> str:
+def _group_name(group: Mapping[str, str]) -> str:
     if group["attribute"] == "all":
         return "all"
     return f"{group['attribute']}: {group['value'] or 'unknown'}"
 
 
-def _interval(found: Mapping[str, Any]) -> str:
-    return str(Interval(found["value"], found["low"], found["high"]))
+def _format_interval(estimate: Mapping[str, Any]) -> str:
+    return str(Interval(estimate["value"], estimate["low"], estimate["high"]))

@@ -15,174 +15,20 @@ from serkit.audio.decoding import Decoded, decode_wav
 from serkit.audio.loading import Loaded, load_waveform, load_windows
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
 from serkit.export import signatures
-from serkit.export.answering import MOST_SAMPLES, Answering, in_turn
+from serkit.export.answering import MAX_SAMPLES, Answering, map_in_batches
 from serkit.export.model_card import model_card
 from serkit.export.versions import DETAILS, version_for
 from serkit.files import replacing, write_json, write_text
 
-_NOT_FINITE = "values that are not finite"
-_EMPTY = "a waveform without samples"
-
-
-def sign(answering: Answering) -> "dict[str, tf.types.experimental.PolymorphicFunction[..., Any]]":
-    """Build the function of each signature, by name; see :mod:`serkit.export.signatures`.
-
-    A recording that is longer than the spec's length is split into overlapping windows. The logits
-    of the windows are averaged for each sample. Of a recording longer than ten minutes, only the
-    middle ten minutes are used.
-    """
-    spec, usual = answering.spec, answering.settings.samples
-    default = tf.constant(usual)
-    waves = tf.TensorSpec([None, None], tf.float32, name=signatures.WAVEFORM)
-    spectrograms = tf.TensorSpec([None, *spec.shape], tf.float32, name=signatures.SPECTROGRAM)
-    files = tf.TensorSpec([None], tf.string, name=signatures.WAV_BYTES)
-    number = tf.TensorSpec([None], tf.int32, name=signatures.SAMPLES)
-    anything = tf.TensorSpec([None], tf.int32, name=signatures.ANY)
-
-    # The names of the arguments become the names of the signature's inputs.
-    def of_files(wav_bytes):
-        return _of_recordings(answering, wav_bytes, default, decode_wav)
-
-    def of_waveforms(waveform):
-        return _of_recordings(answering, waveform, default, lambda wave: _as_it_is(wave, spec))
-
-    def of_spectrograms(spectrogram):
-        finite = tf.reduce_all(tf.math.is_finite(spectrogram), axis=[1, 2, 3])
-        spectrograms = tf.where(finite[:, tf.newaxis, tf.newaxis, tf.newaxis], spectrogram, 0.0)
-        logits = in_turn(lambda some: answering.logits(some, default), spectrograms)
-        status = tf.where(finite, "", _NOT_FINITE)
-        return answering.answer(logits, status, tf.zeros_like(status))
-
-    def of_files_sampled(wav_bytes, samples=tf.constant([usual])):  # noqa: B008 - a constant
-        most = tf.clip_by_value(tf.reduce_max(samples), 1, MOST_SAMPLES)
-        return _of_recordings(answering, wav_bytes, most, decode_wav)
-
-    def features(wav_bytes):
-        return _features(wav_bytes, spec)
-
-    def classes(any):
-        return {"classes": tf.tile(tf.constant([answering.classes]), [tf.size(any), 1])}
-
-    made = {
-        signatures.WAV: (of_files, [files]),
-        signatures.WAVEFORM: (of_waveforms, [waves]),
-        signatures.SPECTROGRAM: (of_spectrograms, [spectrograms]),
-        signatures.FEATURES: (features, [files]),
-        signatures.CLASSES: (classes, [anything]),
-    }
-    if answering.draws:
-        made[signatures.SAMPLED] = (of_files_sampled, [files, number])
-    return {
-        name: tf.function(work, signature, autograph=False)
-        for name, (work, signature) in made.items()
-    }
-
-
-def _of_recordings(
-    answering: Answering,
-    recordings: tf.Tensor,
-    samples: tf.Tensor,
-    decode: Callable[[tf.Tensor], Decoded],
-) -> dict[str, tf.Tensor]:
-    spec, text = answering.spec, tf.TensorSpec([], tf.string)
-    ragged = tf.RaggedTensorSpec([None, spec.samples], tf.float32, ragged_rank=0)
-    loaded = tf.map_fn(
-        lambda data: load_windows(data, spec, decode),
-        recordings,
-        fn_output_signature=Loaded._make([ragged, text, text]),
-    )
-    pieces = loaded.waveform
-    logits = in_turn(
-        lambda some: answering.logits(to_spectrogram(some, spec), samples), pieces.values
-    )
-    together = tf.math.segment_mean(logits, pieces.value_rowids())
-    return answering.answer(together, loaded.status, loaded.note)
-
-
-def _features(wav_bytes: tf.Tensor, spec: SpectrogramSpec) -> dict[str, tf.Tensor]:
-    text, waves = tf.TensorSpec([], tf.string), tf.TensorSpec([spec.samples], tf.float32)
-    loaded = tf.map_fn(
-        lambda data: load_waveform(data, spec),
-        wav_bytes,
-        fn_output_signature=Loaded._make([waves, text, text]),
-    )
-    spectrograms = in_turn(lambda some: to_spectrogram(some, spec), loaded.waveform)
-    spectrograms = tf.ensure_shape(spectrograms, [None, *spec.shape])
-    return {signatures.SPECTROGRAM: spectrograms, signatures.STATUS: loaded.status}
-
-
-def _as_it_is(waveform: tf.Tensor, spec: SpectrogramSpec) -> Decoded:
-    """Check a waveform that needs no decoding: it must have samples, all of them finite."""
-    finite = tf.reduce_all(tf.math.is_finite(waveform))
-    status = tf.where(finite, tf.where(tf.size(waveform) > 0, "", _EMPTY), _NOT_FINITE)
-    rate = tf.constant(spec.sample_rate)
-    return Decoded(tf.where(finite, waveform, 0.0), rate, status, tf.constant(""))
-
-
 REQUESTS = "assets.extra/tf_serving_warmup_requests"
 """File of warm-up requests that TF Serving reads: a TFRecord of at most 1,000 ``PredictionLog``."""
-
-# Sample rates and channel counts that use different branches of the graph.
-_KINDS = ((16_000, 1), (48_000, 1), (44_100, 2))
-_BATCHES = (1, 8)
-
-
-def write_warm_up(path: Path, name: str, answering: Answering) -> int:
-    """Write warm-up requests for every signature, with quiet noise instead of speech.
-
-    Args:
-        path: file to write.
-        name: name under which the model will be served.
-        answering: determines the signatures and their inputs.
-
-    Returns:
-        The number of requests written.
-    """
-    from tensorflow_serving.apis import prediction_log_pb2
-
-    count = 0
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for signature, inputs in _requests(answering):
-            log = prediction_log_pb2.PredictionLog()
-            request = log.predict_log.request
-            request.model_spec.name, request.model_spec.signature_name = name, signature
-            for key, value in inputs.items():
-                request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
-            writer.write(log.SerializeToString())
-            count += 1
-    return count
-
-
-def _requests(answering: Answering) -> Iterator[tuple[str, dict[str, npt.NDArray[Any]]]]:
-    rng, spec = np.random.default_rng(0), answering.spec
-    files = [_noise(rng, rate, channels) for rate, channels in _KINDS]
-    usual = files[0]
-    # A recording of several windows.
-    files.append(_noise(rng, spec.sample_rate, 1, 1.5 * spec.samples / spec.sample_rate))
-    for signature in (signatures.WAV, signatures.FEATURES):
-        for file in files:
-            yield signature, {signatures.WAV_BYTES: np.array([file], object)}
-    for size in _BATCHES[1:]:
-        yield signatures.WAV, {signatures.WAV_BYTES: np.array([usual] * size, object)}
-    for size in _BATCHES:
-        noise = 0.01 * rng.standard_normal((size, spec.sample_rate))
-        yield signatures.WAVEFORM, {signatures.WAVEFORM: noise.astype("float32")}
-        spectrograms = rng.uniform(-1, 1, (size, *spec.shape)).astype("float32")
-        yield signatures.SPECTROGRAM, {signatures.SPECTROGRAM: spectrograms}
-    yield signatures.CLASSES, {signatures.ANY: np.zeros(1, "int32")}
-    if answering.draws:
-        samples = np.array([answering.settings.samples], "int32")
-        some = {signatures.WAV_BYTES: np.array([usual], object), signatures.SAMPLES: samples}
-        yield signatures.SAMPLED, some
-
-
-def _noise(rng: np.random.Generator, rate: int, channels: int, seconds: float = 1.0) -> bytes:
-    """Return noise as a 16-bit WAV file."""
-    samples = rng.normal(0, 300, (int(seconds * rate), channels)).astype(np.int16)
-    return to_wav(samples, rate)
-
-
-CARD, LABELS = "assets.extra/model-card.md", "assets.extra/labels.txt"
+_CARD, _LABELS = "assets.extra/model-card.md", "assets.extra/labels.txt"
+_NOT_FINITE = "values that are not finite"
+_EMPTY = "a waveform without samples"
+# Sample rates and channel counts of warm-up files, and sizes of warm-up batches. Each pair of rate
+# and channel count uses other branches of the graph.
+_WAV_FORMATS = ((16_000, 1), (48_000, 1), (44_100, 2))
+_BATCH_SIZES = (1, 8)
 
 
 def export_model(
@@ -215,26 +61,27 @@ def export_model(
             model = serkit.load_model("saved_models/mine")
     """
     version = version_for(Path(out))
-    settings = asdict(answering.settings)
-    known = {
+    answers = asdict(answering.settings)
+    answers |= {"draws": answering.has_random_layers, "networks": len(answering.networks)}
+    all_details = {
         "serkit": serkit.__version__,
         "name": version.parent.name,
         "version": int(version.name),
         "classes": list(answering.classes),
         "spec": asdict(answering.spec),
-        "answers": settings | {"draws": answering.draws, "networks": len(answering.networks)},
+        "answers": answers,
         **(details or {}),
     }
     with replacing(version) as partial:
-        tf.saved_model.save(_Weights(answering), str(partial), sign(answering))
-        write_json(partial / DETAILS, known)
-        write_text(partial / LABELS, "".join(f"{label}\n" for label in answering.classes))
-        write_text(partial / CARD, model_card(known))
-        write_warm_up(partial / REQUESTS, version.parent.name, answering)
+        tf.saved_model.save(_Variables(answering), str(partial), _signature_functions(answering))
+        write_json(partial / DETAILS, all_details)
+        write_text(partial / _LABELS, "".join(f"{label}\n" for label in answering.classes))
+        write_text(partial / _CARD, model_card(all_details))
+        _write_warm_up(partial / REQUESTS, version.parent.name, answering)
     return version
 
 
-class _Weights(tf.Module):
+class _Variables(tf.Module):
     """Module that tracks the networks' variables, but no Keras objects."""
 
     def __init__(self, answering: Answering) -> None:
@@ -242,3 +89,152 @@ class _Weights(tf.Module):
         self.weights = [
             variable.value for network in answering.networks for variable in network.variables
         ]
+
+
+def _signature_functions(
+    answering: Answering,
+) -> "dict[str, tf.types.experimental.PolymorphicFunction[..., Any]]":
+    """Build the function of each signature, by name; see :mod:`serkit.export.signatures`.
+
+    A recording that is longer than a spectrogram is split into overlapping windows. The logits of
+    the windows are averaged for each Monte Carlo sample. Of a recording longer than ten minutes,
+    only the middle ten minutes are used.
+    """
+    spec, samples_setting = answering.spec, answering.settings.samples
+    default_samples = tf.constant(samples_setting)
+    wav_bytes_spec = tf.TensorSpec([None], tf.string, name=signatures.WAV_BYTES)
+    waveform_spec = tf.TensorSpec([None, None], tf.float32, name=signatures.WAVEFORM)
+    spectrogram_spec = tf.TensorSpec([None, *spec.shape], tf.float32, name=signatures.SPECTROGRAM)
+    samples_spec = tf.TensorSpec([None], tf.int32, name=signatures.SAMPLES)
+    any_spec = tf.TensorSpec([None], tf.int32, name=signatures.ANY)
+
+    # The names of the arguments become the names of the signature's inputs.
+    def predict_files(wav_bytes):
+        return _predict_recordings(answering, wav_bytes, default_samples, decode_wav)
+
+    def predict_waveforms(waveform):
+        return _predict_recordings(
+            answering, waveform, default_samples, lambda samples: _check_waveform(samples, spec)
+        )
+
+    def predict_spectrograms(spectrogram):
+        is_finite = tf.reduce_all(tf.math.is_finite(spectrogram), axis=[1, 2, 3])
+        usable = tf.where(is_finite[:, tf.newaxis, tf.newaxis, tf.newaxis], spectrogram, 0.0)
+        logits = map_in_batches(lambda batch: answering.logits(batch, default_samples), usable)
+        status = tf.where(is_finite, "", _NOT_FINITE)
+        return answering.answer(logits, status, tf.zeros_like(status))
+
+    def predict_files_sampled(wav_bytes, samples=tf.constant([samples_setting])):  # noqa: B008 - a constant
+        # The highest number applies to the whole batch.
+        sample_count = tf.clip_by_value(tf.reduce_max(samples), 1, MAX_SAMPLES)
+        return _predict_recordings(answering, wav_bytes, sample_count, decode_wav)
+
+    def features(wav_bytes):
+        return _features(wav_bytes, spec)
+
+    def classes(any):
+        return {"classes": tf.tile(tf.constant([answering.classes]), [tf.size(any), 1])}
+
+    functions = {
+        signatures.WAV: (predict_files, [wav_bytes_spec]),
+        signatures.WAVEFORM: (predict_waveforms, [waveform_spec]),
+        signatures.SPECTROGRAM: (predict_spectrograms, [spectrogram_spec]),
+        signatures.FEATURES: (features, [wav_bytes_spec]),
+        signatures.CLASSES: (classes, [any_spec]),
+    }
+    if answering.has_random_layers:
+        functions[signatures.SAMPLED] = (predict_files_sampled, [wav_bytes_spec, samples_spec])
+    return {
+        name: tf.function(function, input_specs, autograph=False)
+        for name, (function, input_specs) in functions.items()
+    }
+
+
+def _predict_recordings(
+    answering: Answering,
+    recordings: tf.Tensor,
+    samples: tf.Tensor,
+    decode: Callable[[tf.Tensor], Decoded],
+) -> dict[str, tf.Tensor]:
+    """Decode recordings, split them into windows, and compute the outputs of each recording."""
+    spec, text_spec = answering.spec, tf.TensorSpec([], tf.string)
+    windows_spec = tf.RaggedTensorSpec([None, spec.samples], tf.float32, ragged_rank=0)
+    loaded = tf.map_fn(
+        lambda recording: load_windows(recording, spec, decode),
+        recordings,
+        fn_output_signature=Loaded._make([windows_spec, text_spec, text_spec]),
+    )
+    windows = loaded.waveform
+    window_logits = map_in_batches(
+        lambda batch: answering.logits(to_spectrogram(batch, spec), samples), windows.values
+    )
+    logits = tf.math.segment_mean(window_logits, windows.value_rowids())
+    return answering.answer(logits, loaded.status, loaded.note)
+
+
+def _features(wav_bytes: tf.Tensor, spec: SpectrogramSpec) -> dict[str, tf.Tensor]:
+    text_spec, waveform_spec = (
+        tf.TensorSpec([], tf.string),
+        tf.TensorSpec([spec.samples], tf.float32),
+    )
+    loaded = tf.map_fn(
+        lambda data: load_waveform(data, spec),
+        wav_bytes,
+        fn_output_signature=Loaded._make([waveform_spec, text_spec, text_spec]),
+    )
+    spectrograms = map_in_batches(lambda batch: to_spectrogram(batch, spec), loaded.waveform)
+    spectrograms = tf.ensure_shape(spectrograms, [None, *spec.shape])
+    return {signatures.SPECTROGRAM: spectrograms, signatures.STATUS: loaded.status}
+
+
+def _check_waveform(waveform: tf.Tensor, spec: SpectrogramSpec) -> Decoded:
+    """Return a waveform as a decoded file; its status tells whether it is empty or not finite."""
+    is_finite = tf.reduce_all(tf.math.is_finite(waveform))
+    status = tf.where(is_finite, tf.where(tf.size(waveform) > 0, "", _EMPTY), _NOT_FINITE)
+    rate = tf.constant(spec.sample_rate)
+    return Decoded(tf.where(is_finite, waveform, 0.0), rate, status, tf.constant(""))
+
+
+def _write_warm_up(path: Path, model_name: str, answering: Answering) -> None:
+    """Write warm-up requests for every signature, with quiet noise instead of speech."""
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for signature, inputs in _requests(answering):
+            log = prediction_log_pb2.PredictionLog()
+            request = log.predict_log.request
+            request.model_spec.name = model_name
+            request.model_spec.signature_name = signature
+            for input_name, value in inputs.items():
+                request.inputs[input_name].CopyFrom(tf.make_tensor_proto(value))
+            writer.write(log.SerializeToString())
+
+
+def _requests(answering: Answering) -> Iterator[tuple[str, dict[str, npt.NDArray[Any]]]]:
+    """Yield the signature and the inputs of each warm-up request."""
+    rng, spec = np.random.default_rng(0), answering.spec
+    files = [_noise_file(rng, rate, channels) for rate, channels in _WAV_FORMATS]
+    short_file = files[0]
+    # A recording of several windows.
+    files.append(_noise_file(rng, spec.sample_rate, 1, 1.5 * spec.samples / spec.sample_rate))
+    for signature in (signatures.WAV, signatures.FEATURES):
+        for file in files:
+            yield signature, {signatures.WAV_BYTES: np.array([file], object)}
+    for size in _BATCH_SIZES[1:]:
+        yield signatures.WAV, {signatures.WAV_BYTES: np.array([short_file] * size, object)}
+    for size in _BATCH_SIZES:
+        waveforms = 0.01 * rng.standard_normal((size, spec.sample_rate))
+        yield signatures.WAVEFORM, {signatures.WAVEFORM: waveforms.astype("float32")}
+        spectrograms = rng.uniform(-1, 1, (size, *spec.shape)).astype("float32")
+        yield signatures.SPECTROGRAM, {signatures.SPECTROGRAM: spectrograms}
+    yield signatures.CLASSES, {signatures.ANY: np.zeros(1, "int32")}
+    if answering.has_random_layers:
+        samples = np.array([answering.settings.samples], "int32")
+        file = np.array([short_file], object)
+        yield signatures.SAMPLED, {signatures.WAV_BYTES: file, signatures.SAMPLES: samples}
+
+
+def _noise_file(rng: np.random.Generator, rate: int, channels: int, seconds: float = 1.0) -> bytes:
+    """Return noise as a 16-bit WAV file."""
+    samples = rng.normal(0, 300, (int(seconds * rate), channels)).astype(np.int16)
+    return to_wav(samples, rate)

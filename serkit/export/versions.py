@@ -9,7 +9,7 @@ DETAILS = "assets.extra/serkit.json"
 
 
 def version_number(folder: Path) -> int:
-    """Return the version number that the name of a folder is; 0 if its name is not one.
+    """Return the version number in the name of a folder; 0 if the name is not a version number.
 
     A version number is 1 or more, in ASCII digits; TF Serving stores it in 64 bits.
 
@@ -26,8 +26,8 @@ def versions(folder: Path | str) -> dict[int, Path]:
     folder = Path(folder)
     if not folder.is_dir():
         return {}
-    found = {version_number(path): path for path in folder.iterdir()}
-    return {number: found[number] for number in sorted(found.keys() - {0})}
+    folder_of_version = {version_number(path): path for path in folder.iterdir()}
+    return {number: folder_of_version[number] for number in sorted(folder_of_version.keys() - {0})}
 
 
 def next_version(folder: Path | str) -> Path:
@@ -64,8 +64,8 @@ def find_version(path: Path) -> Path:
     """
     if not path.is_dir():
         raise InputError(f"model {path} does not exist; a SavedModel's folder is expected")
-    known = versions(path)
-    version = known[max(known)] if known else path
+    folder_of_version = versions(path)
+    version = folder_of_version[max(folder_of_version)] if folder_of_version else path
     if not (version / "saved_model.pb").is_file() or not (version / DETAILS).is_file():
         raise InputError(
             f"{path} is not a model exported by serkit: no saved_model.pb, {DETAILS}"
@@ -81,9 +81,8 @@ def instead_of(path: Path) -> str:
         Text that begins with a semicolon; empty without a suggestion.
     """
     if (path / "settings.json").is_file():
-        name = path.resolve().name
-        return (
-            f"; it is a run's: serkit export {path} --out saved_models/{name} makes a model of it"
-        )
+        run_name = path.resolve().name
+        command = f"serkit export {path} --out saved_models/{run_name}"
+        return f"; it is a run's: {command} makes a model of it"
     models = sorted(folder.name for folder in path.iterdir() if versions(folder))
     return f"; give one of the models in it: {', '.join(models)}" if models else ""

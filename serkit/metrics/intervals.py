@@ -1,4 +1,4 @@
-"""Scores of one classifier with confidence intervals, for groups of clips, and as tables."""
+"""Scores of one classifier with confidence intervals, for groups of clips."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -200,41 +200,3 @@ def breakdown(
             )
         )
     return groups
-
-
-def measure_table(groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
-    """Return header and rows of a table with UAR, accuracy and macro F1 of each group in %."""
-    header = ["", "speakers", "predictions", "UAR", "accuracy", "macro F1"]
-    rows = []
-    for group in groups:
-        measures = group.measures
-        counts = [str(group.speakers), str(group.clips)]
-        values = [str(measures.uar), str(measures.accuracy), str(measures.macro_f1)]
-        rows.append([_group_name(group), *counts, *values])
-    return header, rows
-
-
-def recall_table(
-    groups: Sequence[Group], class_names: Sequence[str]
-) -> tuple[list[str], list[list[str]]]:
-    """Return header and rows of a table with each group's recall of each class in %."""
-    rows = []
-    for group in groups:
-        recalls = ["" if recall is None else str(recall) for recall in group.measures.recalls]
-        rows.append([_group_name(group), *recalls])
-    return ["recall", *class_names], rows
-
-
-def confusion_table(group: Group, class_names: Sequence[str]) -> tuple[list[str], list[list[str]]]:
-    """Return header and rows of a confusion table, each row in % of the class's predictions."""
-    rows = []
-    for class_name, counts in zip(class_names, group.confusion, strict=True):
-        total = max(sum(counts), 1)
-        rows.append([class_name, *(f"{100 * count / total:.0f}" for count in counts)])
-    return ["true, called", *class_names], rows
-
-
-def _group_name(group: Group) -> str:
-    if group.attribute == "all":
-        return group.attribute
-    return f"{group.attribute}: {group.value or 'unknown'}"

@@ -11,14 +11,15 @@ from matplotlib.figure import Figure
 REAL, GENERATED = "#2563a8", "#d97706"
 CORPORA = ("#2563a8", "#d97706", "#4d8c57", "#8a5a9e", "#b0413e", "#5f6b76")
 """Colours of corpora; further corpora start again at the first colour."""
-_MORE = (*CORPORA, "#2f9aa0", "#c26ba0", "#8c7a2b", "#222222")
-_MOST_INSIDE, _BESIDE = 4, 2.6
-_INK = "#444444"
+_CURVE_COLOURS = (*CORPORA, "#2f9aa0", "#c26ba0", "#8c7a2b", "#222222")
+# A legend with more entries is placed beside the axes; the figure then gets wider (inches).
+_MAX_ENTRIES_INSIDE, _LEGEND_WIDTH = 4, 2.6
+_FRAME_COLOUR = "#444444"
 
 
-def colour(number: int) -> str:
-    """Return the colour of a curve by its number; there are ten colours, used in turn."""
-    return _MORE[number % len(_MORE)]
+def colour(index: int) -> str:
+    """Return the colour of a curve by its index; after ten curves the colours repeat."""
+    return _CURVE_COLOURS[index % len(_CURVE_COLOURS)]
 
 
 def one_panel(width: float, height: float) -> tuple[Figure, Axes]:
@@ -28,7 +29,7 @@ def one_panel(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def label_bars(axes: Axes, ends: Iterable[float], texts: Iterable[str]) -> None:
-    """Write a text to the right of each horizontal bar."""
+    """Write a text to the right of each horizontal bar, which ends at ``ends``."""
     for row, (end, text) in enumerate(zip(ends, texts, strict=True)):
         style = {"textcoords": "offset points", "va": "center", "fontsize": 8}
         axes.annotate(text, (end, row), (4, 0), **style)
@@ -48,44 +49,46 @@ def heat_map(
     axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     for (row, column), text in np.ndenumerate(texts):
         if text:
-            ink = "white" if fractions[row, column] > 0.55 else "#222222"
-            axes.text(column, row, text, ha="center", va="center", fontsize=fontsize, color=ink)
+            text_colour = "white" if fractions[row, column] > 0.55 else "#222222"
+            axes.text(
+                column, row, text, ha="center", va="center", fontsize=fontsize, color=text_colour
+            )
     axes.spines[:].set_visible(False)
 
 
 def legend(figure: Figure, axes: Axes) -> None:
     """Add a legend in the upper left corner, or to the right of the axes if it has many entries."""
     style = {"frameon": False, "fontsize": 8, "loc": "upper left"}
-    if len(axes.get_legend_handles_labels()[1]) <= _MOST_INSIDE:
+    if len(axes.get_legend_handles_labels()[1]) <= _MAX_ENTRIES_INSIDE:
         axes.legend(**style)
         return
-    figure.set_figwidth(figure.get_figwidth() + _BESIDE)
+    figure.set_figwidth(figure.get_figwidth() + _LEGEND_WIDTH)
     axes.legend(bbox_to_anchor=(1.02, 1.0), borderaxespad=0.0, **style)
 
 
 def tidy(axes: Axes) -> None:
     """Remove the upper and right side of the frame, and draw the other sides and ticks in grey."""
     axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(_INK)
-    axes.tick_params(colors=_INK, labelsize=8)
+    axes.spines[["left", "bottom"]].set_color(_FRAME_COLOUR)
+    axes.tick_params(colors=_FRAME_COLOUR, labelsize=8)
 
 
 def balance(real: Mapping[str, int], generated: Mapping[str, int] | None = None) -> Figure:
     """Draw clips per class, generated clips stacked on real ones (2021 report, figures 13, 18)."""
     generated = generated or {}
-    names = sorted(real, key=lambda name: real[name])
-    figure, axes = one_panel(7.5, 1.0 + 0.3 * len(names))
-    counts = [real[name] for name in names]
-    added = [generated.get(name, 0) for name in names]
-    axes.barh(names, counts, color=REAL, label="real")
-    if any(added):
-        axes.barh(names, added, left=counts, color=GENERATED, label="generated")
+    classes = sorted(real, key=lambda label: real[label])
+    figure, axes = one_panel(7.5, 1.0 + 0.3 * len(classes))
+    real_counts = [real[label] for label in classes]
+    generated_counts = [generated.get(label, 0) for label in classes]
+    axes.barh(classes, real_counts, color=REAL, label="real")
+    if any(generated_counts):
+        axes.barh(classes, generated_counts, left=real_counts, color=GENERATED, label="generated")
         axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
-    totals = [a + b for a, b in zip(counts, added, strict=True)]
-    pairs = zip(counts, added, strict=True)
-    label_bars(
-        axes, totals, [f"{count} + {extra}" if extra else str(count) for count, extra in pairs]
-    )
+    totals, texts = [], []
+    for n_real, n_generated in zip(real_counts, generated_counts, strict=True):
+        totals.append(n_real + n_generated)
+        texts.append(f"{n_real} + {n_generated}" if n_generated else str(n_real))
+    label_bars(axes, totals, texts)
     axes.set_xlim(0, max(totals) * 1.15)
     axes.set_xlabel("clips")
     tidy(axes)
@@ -152,6 +155,6 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], title: st
 
 
 def _frequency_axis(axes: Axes, frequencies: npt.NDArray[Any]) -> None:
-    marks = [f for f in (100, 250, 500, 1000, 2000, 4000, 8000) if f <= frequencies[-1] * 1.02]
-    places = np.interp(marks, frequencies, np.arange(len(frequencies)) + 0.5)
-    axes.set_yticks(places, [f"{mark:,}" for mark in marks])
+    ticks = [f for f in (100, 250, 500, 1000, 2000, 4000, 8000) if f <= frequencies[-1] * 1.02]
+    positions = np.interp(ticks, frequencies, np.arange(len(frequencies)) + 0.5)
+    axes.set_yticks(positions, [f"{tick:,}" for tick in ticks])

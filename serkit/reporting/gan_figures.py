@@ -8,18 +8,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import soundfile
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from serkit.errors import InputError
 from serkit.reporting.figures import GENERATED, REAL, tidy
 
-FLAT, ALIKE = 0.5, 0.25
-"""Thresholds as fractions of the real clips' contrast (flat samples) and variety (alike ones)."""
+_FLAT_BELOW, _ALIKE_BELOW = 0.5, 0.25
+_COLOUR_MAP = "magma"
+_LOSSES = ("d_loss", "g_loss")
+_CURVES = tuple(zip(_LOSSES, (REAL, GENERATED), ("discriminator", "generator"), strict=True))
+_CRITIC_PANELS = {
+    "distance": "distance of generated from real, as the critic sees it",
+    "penalty": "gradient penalty, without its weight",
+}
 
 
 def contrast(spectrograms: npt.NDArray[Any]) -> float:
-    """Mean over spectrograms of the standard deviation of the values within a spectrogram.
+    """Compute the standard deviation within each spectrogram, and return the mean over all.
 
     Args:
         spectrograms: ``(n, frames, bins)`` in [-1, 1], ``n`` at least 1.
@@ -31,7 +38,7 @@ def contrast(spectrograms: npt.NDArray[Any]) -> float:
 
 
 def variety(spectrograms: npt.NDArray[Any]) -> float:
-    """Mean over frames and bins of the standard deviation over spectrograms.
+    """Compute the standard deviation over spectrograms, and return the mean over frames and bins.
 
     Args:
         spectrograms: as for :func:`contrast`.
@@ -42,33 +49,27 @@ def variety(spectrograms: npt.NDArray[Any]) -> float:
     return float(np.asarray(spectrograms, np.float64).std(axis=0).mean())
 
 
-def what_is_flat(pairs: Mapping[str, tuple[npt.NDArray[Any], npt.NDArray[Any]]]) -> list[str]:
+def contrast_sentences(pairs: Mapping[str, tuple[npt.NDArray[Any], npt.NDArray[Any]]]) -> list[str]:
     """Return a sentence per class on its contrast, with a note if samples are flat or alike.
+
+    Samples are flat if their contrast is below half of the real clips' contrast. They are alike if
+    their variety is below a quarter of the real clips' variety.
 
     Args:
         pairs: by class, real and generated spectrograms, ``(n, frames, bins)`` in [-1, 1] each.
     """
-    return [_sentence(label, *pair) for label, pair in pairs.items()]
+    return [_sentence(label, real, generated) for label, (real, generated) in pairs.items()]
 
 
-def _sentence(label: str, real: npt.NDArray[Any], made: npt.NDArray[Any]) -> str:
-    of_real, of_made = contrast(real), contrast(made)
-    text = f"{label}: contrast {of_made:.2f}, that of clips {of_real:.2f}"
-    if of_made < FLAT * of_real:
+def _sentence(label: str, real: npt.NDArray[Any], generated: npt.NDArray[Any]) -> str:
+    real_contrast, generated_contrast = contrast(real), contrast(generated)
+    text = f"{label}: contrast {generated_contrast:.2f}, that of clips {real_contrast:.2f}"
+    if generated_contrast < _FLAT_BELOW * real_contrast:
         return f"{text}. These samples are nearly flat: the generator has learned little."
-    if min(len(real), len(made)) > 1 and variety(made) < ALIKE * variety(real):
+    has_variety = min(len(real), len(generated)) > 1
+    if has_variety and variety(generated) < _ALIKE_BELOW * variety(real):
         return f"{text}. These samples are nearly all alike."
     return f"{text}."
-
-
-_MAP = "magma"
-_LOSSES = ("d_loss", "g_loss")
-_CURVES = tuple(zip(_LOSSES, (REAL, GENERATED), ("discriminator", "generator"), strict=True))
-_IN_POINTS = {"textcoords": "offset points"}
-_CRITIC_CURVES = {
-    "distance": "distance of generated from real, as the critic sees it",
-    "penalty": "gradient penalty, without its weight",
-}
 
 
 def gan_losses(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
@@ -81,20 +82,28 @@ def gan_losses(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure
         epochs = [row["epoch"] for row in history]
         # A line with one point is invisible without a marker.
         marker = "o" if len(history) == 1 else None
-        for name_of, colour, label in _CURVES:
-            values = [row[name_of] for row in history]
+        for loss, colour, label in _CURVES:
+            values = [row[loss] for row in history]
             axes.plot(epochs, values, color=colour, label=label, marker=marker)
+        # The losses of both networks where the discriminator answers 1/2 for every spectrogram.
         axes.axhline(2 * np.log(2), color=REAL, linewidth=0.6, linestyle=":")
         axes.axhline(np.log(2), color=GENERATED, linewidth=0.6, linestyle=":")
-        for epoch in _changes(history):
+        for epoch in _discriminator_changes(history):
             axes.axvline(epoch, color="#666666", linewidth=0.8)
-            axes.annotate("next discriminator", (epoch, 0), (3, 3), fontsize=6, **_IN_POINTS)
+            axes.annotate(
+                "next discriminator",
+                xy=(epoch, 0),
+                xytext=(3, 3),
+                textcoords="offset points",
+                fontsize=6,
+            )
         axes.set_title(name, fontsize=9)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
         tidy(axes)
-    highest = max(row[n] for rows in histories.values() for row in rows for n in _LOSSES)
-    panels[0].set_ylim(0, 1.05 * highest)
-    panels[0].set_xlim(0.5, max(row["epoch"] for rows in histories.values() for row in rows) + 0.5)
+    all_rows = [row for history in histories.values() for row in history]
+    highest_loss = max(row[loss] for row in all_rows for loss in _LOSSES)
+    panels[0].set_ylim(0, 1.05 * highest_loss)
+    panels[0].set_xlim(0.5, max(row["epoch"] for row in all_rows) + 0.5)
     for axes in panels[len(histories) :]:
         axes.set_visible(False)
     panels[0].legend(frameon=False, fontsize=8)
@@ -103,11 +112,12 @@ def gan_losses(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure
     return figure
 
 
-def _changes(history: Sequence[Mapping[str, float]]) -> list[float]:
+def _discriminator_changes(history: Sequence[Mapping[str, float]]) -> list[float]:
     """Return the positions, between two epochs, at which the discriminator changed."""
-    pairs = itertools.pairwise(history)
     return [
-        after["epoch"] - 0.5 for before, after in pairs if before.get("stage") != after.get("stage")
+        row["epoch"] - 0.5
+        for previous, row in itertools.pairwise(history)
+        if previous.get("stage") != row.get("stage")
     ]
 
 
@@ -119,11 +129,13 @@ def critic_curves(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> Fig
     """
     figure = Figure(figsize=(7.6, 2.8), layout="constrained")
     panels = figure.subplots(1, 2, sharex=True)
-    for axes, (name, title) in zip(panels, _CRITIC_CURVES.items(), strict=True):
-        for run, history in histories.items():
+    for axes, (column, title) in zip(panels, _CRITIC_PANELS.items(), strict=True):
+        for run_name, history in histories.items():
+            # A line with one point is invisible without a marker.
             marker = "o" if len(history) == 1 else None
-            epochs, values = ([row[key] for row in history] for key in ("epoch", name))
-            axes.plot(epochs, values, label=run, marker=marker)
+            epochs = [row["epoch"] for row in history]
+            values = [row[column] for row in history]
+            axes.plot(epochs, values, label=run_name, marker=marker)
         axes.set_title(title, fontsize=9)
         axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
@@ -139,7 +151,7 @@ def real_beside_generated(pairs: Mapping[str, tuple[npt.NDArray[Any], npt.NDArra
     Args:
         pairs: by class, ``(real, generated)``, each ``(n, frames, bins)`` in [-1, 1].
     """
-    columns = max(max(len(real), len(made)) for real, made in pairs.values())
+    columns = max(max(len(real), len(generated)) for real, generated in pairs.values())
     figure = Figure(figsize=(1.15 * 2 * columns + 0.6, 1.25 * len(pairs) + 0.5))
     grid = figure.add_gridspec(
         nrows=len(pairs),
@@ -152,17 +164,19 @@ def real_beside_generated(pairs: Mapping[str, tuple[npt.NDArray[Any], npt.NDArra
         wspace=0.05,
         hspace=0.08,
     )
-    for row, (name, sides) in enumerate(pairs.items()):
-        for side, spectrograms in enumerate(sides):
-            for column, values in enumerate(spectrograms):
-                axes = figure.add_subplot(grid[row, side * (columns + 1) + column])
-                axes.imshow(values.T, cmap=_MAP, vmin=-1, vmax=1, origin="lower", aspect="auto")
+    for row, (name, (real, generated)) in enumerate(pairs.items()):
+        for source, spectrograms, colour, first_column in (
+            ("real", real, REAL, 0),
+            ("generated", generated, GENERATED, columns + 1),
+        ):
+            for column, spectrogram in enumerate(spectrograms):
+                axes = figure.add_subplot(grid[row, first_column + column])
+                _draw_spectrogram(axes, spectrogram)
                 axes.set(xticks=[], yticks=[])
-                axes.spines[:].set_color(REAL if side == 0 else GENERATED)
+                axes.spines[:].set_color(colour)
                 if row == 0 and column == 0:
-                    text, colour = (("real", REAL), ("generated", GENERATED))[side]
-                    axes.set_title(text, fontsize=9, color=colour, loc="left")
-                if side == 0 and column == 0:
+                    axes.set_title(source, fontsize=9, color=colour, loc="left")
+                if source == "real" and column == 0:
                     label = name.replace("_", "\n")
                     axes.set_ylabel(label, fontsize=8, rotation=0, ha="right", va="center")
     return figure
@@ -176,9 +190,13 @@ def grid(spectrograms: npt.NDArray[Any], columns: int = 8) -> Figure:
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in panels:
         axes.set_axis_off()
-    for axes, values in zip(panels, spectrograms, strict=False):
-        axes.imshow(values.T, cmap=_MAP, vmin=-1, vmax=1, origin="lower", aspect="auto")
+    for axes, spectrogram in zip(panels, spectrograms, strict=False):
+        _draw_spectrogram(axes, spectrogram)
     return figure
+
+
+def _draw_spectrogram(axes: Axes, spectrogram: npt.NDArray[Any]) -> None:
+    axes.imshow(spectrogram.T, cmap=_COLOUR_MAP, vmin=-1, vmax=1, origin="lower", aspect="auto")
 
 
 def mp3(samples: npt.NDArray[Any], sample_rate: int) -> bytes:
@@ -200,10 +218,10 @@ def mp3(samples: npt.NDArray[Any], sample_rate: int) -> bytes:
         raise InputError(
             f"`samples` must have the shape (n,), n 1 or more. Received: {samples.shape}."
         )
-    loudest = np.abs(samples).max()
+    peak = np.abs(samples).max()
     buffer = io.BytesIO()
     try:
-        soundfile.write(buffer, samples / max(1.0, loudest), sample_rate, format="MP3")
+        soundfile.write(buffer, samples / max(1.0, peak), sample_rate, format="MP3")
     except soundfile.LibsndfileError as error:
         raise InputError(
             f"`sample_rate` must be one that MP3 supports. Received: {sample_rate} ({error})."

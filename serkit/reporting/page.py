@@ -20,7 +20,7 @@ class Table:
     Attributes:
         columns: header cells; the first column names the row.
         rows: formatted cells, one for each column.
-        words: whether the cells hold words instead of numbers, and are aligned left.
+        words: whether the cells hold words instead of numbers; words are aligned left.
     """
 
     columns: Sequence[str]
@@ -49,7 +49,7 @@ class Section:
         title: heading.
         text: paragraphs.
         tables: tables, shown before the figures.
-        figures: figure and caption, by the name of the PNG and SVG files.
+        figures: ``(figure, caption)``, by the name of the PNG and SVG files without suffix.
         sounds: groups of sounds by heading, shown after the figures; the sounds of a group are side
             by side.
     """
@@ -74,11 +74,11 @@ def write_report(
         sections: sections in their order.
     """
     path = Path(path)
-    pictures = {}
+    png_by_name = {}
     for section in sections:
         for name, (figure, _) in section.figures.items():
-            pictures[name] = png(figure)
-            for suffix, content in {"png": pictures[name], "svg": svg(figure)}.items():
+            png_by_name[name] = png(figure)
+            for suffix, content in (("png", png_by_name[name]), ("svg", svg(figure))):
                 with replacing(path.parent / "figures" / f"{name}.{suffix}") as partial:
                     partial.write_bytes(content)
     environment = jinja2.Environment(
@@ -87,7 +87,7 @@ def write_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["picture"] = lambda name: _data_uri("image/png", pictures[name])
+    environment.globals["picture"] = lambda name: _data_uri("image/png", png_by_name[name])
     environment.globals["playable"] = lambda mp3: _data_uri("audio/mpeg", mp3)
     page = environment.get_template("report.html").render(
         title=title, summary=summary, warnings=warnings, sections=sections
@@ -117,5 +117,5 @@ def svg(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def _data_uri(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64," + base64.b64encode(content).decode()
+def _data_uri(media_type: str, content: bytes) -> str:
+    return f"data:{media_type};base64," + base64.b64encode(content).decode()

@@ -11,10 +11,10 @@ from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from serkit.reporting.figures import REAL, one_panel, tidy
 
-_MARKS = (20, 50, 100, 200, 500, 1000, 2000, 4000, 8000, 16_000)
+_TICKS = (20, 50, 100, 200, 500, 1000, 2000, 4000, 8000, 16_000)
 # Smallest distance of two tick labels, as a fraction of the axis; closer labels would touch.
-_APART = 0.04
-_LONGEST_TITLE = 48
+_MIN_TICK_DISTANCE = 0.04
+_MAX_TITLE_LENGTH = 48
 
 
 def spectrogram_figure(
@@ -53,15 +53,15 @@ def spectrogram_figure(
         vmax=0.0,
     )
     # A file's name may have a dollar sign, where matplotlib would start a formula.
-    axes.set_title(_short(title), fontsize=10, parse_math=False)
+    axes.set_title(_shortened(title), fontsize=10, parse_math=False)
     axes.set_xlabel("seconds")
     axes.set_ylabel(f"Hz ({scale} scale)" if scale else "Hz")
-    _mark_frequencies(axes, frequencies)
+    _set_frequency_ticks(axes, frequencies)
     tidy(axes)
-    bar = figure.colorbar(image, ax=axes, pad=0.01)
-    bar.set_label("dB below the maximum", fontsize=9)
-    bar.ax.tick_params(labelsize=8)
-    bar.ax.yaxis.set_major_locator(MultipleLocator(10 if range_db <= 90 else 20))
+    colour_bar = figure.colorbar(image, ax=axes, pad=0.01)
+    colour_bar.set_label("dB below the maximum", fontsize=9)
+    colour_bar.ax.tick_params(labelsize=8)
+    colour_bar.ax.yaxis.set_major_locator(MultipleLocator(10 if range_db <= 90 else 20))
     return figure
 
 
@@ -80,7 +80,7 @@ def waveform_figure(waveform: npt.NDArray[Any], sample_rate: int, title: str) ->
 
     figure, axes = one_panel(7.5, 2.8)
     librosa.display.waveshow(waveform, sr=sample_rate, ax=axes, axis="s", color=REAL)
-    axes.set_title(_short(title), fontsize=10, parse_math=False)
+    axes.set_title(_shortened(title), fontsize=10, parse_math=False)
     axes.set_xlabel("seconds")
     axes.set_ylabel("amplitude (1 is full scale)")
     tidy(axes)
@@ -102,30 +102,31 @@ def grey_levels(spectrogram: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.rint(levels).astype(np.uint8)
 
 
-def _short(title: str) -> str:
-    if len(title) <= _LONGEST_TITLE:
+def _shortened(title: str) -> str:
+    if len(title) <= _MAX_TITLE_LENGTH:
         return title
-    return f"{title[: _LONGEST_TITLE // 2]}…{title[-_LONGEST_TITLE // 2 :]}"
+    return f"{title[: _MAX_TITLE_LENGTH // 2]}…{title[-_MAX_TITLE_LENGTH // 2 :]}"
 
 
-def _mark_frequencies(axes: Axes, frequencies: npt.NDArray[Any]) -> None:
-    count = len(frequencies)
+def _set_frequency_ticks(axes: Axes, frequencies: npt.NDArray[Any]) -> None:
+    bins = len(frequencies)
     steps = np.diff(frequencies)
     # Each bin is one step wide. So the outer edges lie half a step beyond the outermost centres.
-    edges = frequencies[0] - steps[0] / 2, frequencies[-1] + steps[-1] / 2
-    known = [edges[0], *frequencies, edges[1]]
-    places = [0.0, *(np.arange(count) + 0.5), float(count)]
-    marks = _marks(frequencies, steps)
-    shown: list[tuple[float, float]] = []
-    for mark in marks:
-        place = float(np.interp(mark, known, places))
-        inside = edges[0] - steps[0] <= mark <= edges[1] + steps[-1]
-        if inside and (not shown or place - shown[-1][1] >= _APART * count):
-            shown.append((mark, place))
-    axes.set_yticks([place for _, place in shown], [f"{mark:,.0f}" for mark, _ in shown])
+    low_edge, high_edge = frequencies[0] - steps[0] / 2, frequencies[-1] + steps[-1] / 2
+    hz_of_positions = [low_edge, *frequencies, high_edge]
+    positions_on_axis = [0.0, *(np.arange(bins) + 0.5), float(bins)]
+    ticks: list[float] = []
+    positions: list[float] = []
+    for tick in _candidate_ticks(frequencies, steps):
+        position = float(np.interp(tick, hz_of_positions, positions_on_axis))
+        is_inside = low_edge - steps[0] <= tick <= high_edge + steps[-1]
+        if is_inside and (not ticks or position - positions[-1] >= _MIN_TICK_DISTANCE * bins):
+            ticks.append(tick)
+            positions.append(position)
+    axes.set_yticks(positions, [f"{tick:,.0f}" for tick in ticks])
 
 
-def _marks(frequencies: npt.NDArray[Any], steps: npt.NDArray[Any]) -> Sequence[float]:
+def _candidate_ticks(frequencies: npt.NDArray[Any], steps: npt.NDArray[Any]) -> Sequence[float]:
     if np.allclose(steps, steps[0], rtol=1e-3):
         return MaxNLocator(9).tick_values(frequencies[0], frequencies[-1])
-    return _MARKS
+    return _TICKS

@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from serkit.formatting import markdown_table, percent
 from serkit.metrics.classification import Scores, score
-from serkit.metrics.intervals import Group, breakdown, confusion_table, measure_table, recall_table
+from serkit.metrics.intervals import Group, breakdown
 
 _MINUS = "\N{MINUS SIGN}"
+_MEASURES = ("uar", "accuracy", "macro_f1")
 
 
 def fidelity_table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -20,17 +20,19 @@ def fidelity_table(rows: Sequence[Mapping[str, Any]]) -> str:
     KID is shown with its standard error. FID is in brackets if there are too few samples for a
     reliable value.
     """
-    head = ["", "samples", "KID", "FID", "precision", "recall", "density", "coverage"]
-    head += ["copying, Z", "near-copies", "refused"]
-    return markdown_table(head, [_cells(row) for row in rows])
+    header = ["", "samples", "KID", "FID", "precision", "recall", "density", "coverage"]
+    header += ["copying, Z", "near-copies", "refused"]
+    return markdown_table(header, [_fidelity_cells(row) for row in rows])
 
 
 def nearest_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the rows of :meth:`serkit.studies.rare_classes.RareClasses.nearest` as Markdown."""
-    columns = "least", "lowest", "median"
-    head = ["to the nearest training clip, as spectrograms", "clips", "least", "5 %", "median"]
-    cells = [[row["set"], str(row["count"]), *(f"{row[c]:.2f}" for c in columns)] for row in rows]
-    return markdown_table(head, cells)
+    header = ["to the nearest training clip, as spectrograms", "clips", "least", "5 %", "median"]
+    cells = []
+    for row in rows:
+        distances = [f"{row[name]:.2f}" for name in ("least", "lowest", "median")]
+        cells.append([row["set"], str(row["count"]), *distances])
+    return markdown_table(header, cells)
 
 
 def accuracy_table(classes: Sequence[str], label: str, scores: Mapping[str, Scores]) -> str:
@@ -39,21 +41,24 @@ def accuracy_table(classes: Sequence[str], label: str, scores: Mapping[str, Scor
     Args:
         classes: names of all classes.
         label: the class whose real training clips are replaced.
-        scores: scores on the real test clips, by the data that the class is learned from.
+        scores: scores on the real test clips, by the source of the training data of ``label``.
     """
-    number = classes.index(label)
-    rows = [
-        [
-            name,
-            *("" if value is None else percent(value) for value in (s.recalls[number], s.uar)),
-            percent(s.accuracy),
-        ]
-        for name, s in scores.items()
-    ]
+    class_index = classes.index(label)
+    rows = []
+    for source, source_scores in scores.items():
+        recall, uar = source_scores.recalls[class_index], source_scores.uar
+        rows.append(
+            [
+                source,
+                "" if recall is None else percent(recall),
+                "" if uar is None else percent(uar),
+                percent(source_scores.accuracy),
+            ]
+        )
     return markdown_table([f"{label} from", "its recall", "UAR", "accuracy"], rows)
 
 
-def _cells(row: Mapping) -> list[str]:
+def _fidelity_cells(row: Mapping[str, Any]) -> list[str]:
     fid = f"{row['fid']:.0f}"
     fractions = [f"{row[name]:.2f}" for name in ("precision", "recall", "density", "coverage")]
     return [
@@ -67,11 +72,8 @@ def _cells(row: Mapping) -> list[str]:
     ]
 
 
-def _signed(value: float, digits: int = 2) -> str:
-    return f"{value:.{digits}f}".replace("-", _MINUS)
-
-
-_MEASURES = ("uar", "accuracy", "macro_f1")
+def _signed(value: float, decimals: int = 2) -> str:
+    return f"{value:.{decimals}f}".replace("-", _MINUS)
 
 
 def scores_of_folds(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
@@ -85,23 +87,24 @@ def scores_of_folds(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.Dat
         A row for each ``seed`` and ``fold`` (the index) with ``uar``, ``accuracy``, ``macro_f1``.
     """
     rows = {}
-    for key, clips in predictions.groupby(["seed", "fold"]):
-        found = score(*_numbers(clips, classes), len(classes))
-        rows[key] = {name: getattr(found, name) for name in _MEASURES}
+    for seed_and_fold, fold_predictions in predictions.groupby(["seed", "fold"]):
+        truth, predicted = _class_numbers(fold_predictions, classes)
+        scores = score(truth, predicted, len(classes))
+        rows[seed_and_fold] = {name: getattr(scores, name) for name in _MEASURES}
     table = pd.DataFrame.from_dict(rows, orient="index")
     return table.rename_axis(index=["seed", "fold"])
 
 
 def groups_of_clips(predictions: pd.DataFrame, classes: Sequence[str]) -> list[Group]:
-    """Compute measures of all clips, per corpus and per gender, with intervals over speakers.
+    """Compute measures of all predictions, per corpus and per gender, with intervals over speakers.
 
-    The groups per corpus are left out if there is only one corpus; likewise those per gender. The
-    arguments are those of :func:`scores_of_folds`.
+    With one corpus only, there are no groups per corpus; likewise for genders. The arguments are
+    those of :func:`scores_of_folds`.
     """
     attributes = {
         name: predictions[name] for name in ("corpus", "gender") if predictions[name].nunique() > 1
     }
-    truth, predicted = _numbers(predictions, classes)
+    truth, predicted = _class_numbers(predictions, classes)
     return breakdown(truth, predicted, predictions["speaker"], len(classes), attributes, seed=0)
 
 
@@ -112,30 +115,75 @@ def classifier_report(predictions: pd.DataFrame, classes: Sequence[str]) -> str:
     predictions of all training runs, have an interval over speakers. The arguments are those of
     :func:`scores_of_folds`.
     """
-    folds = scores_of_folds(predictions, classes)
-    seeds = folds.groupby("seed").mean()
-    several = len(seeds) > 1
-    rows = [
-        [str(seed), *(f"{100 * values[name]:.1f}" for name in _MEASURES)]
-        for seed, values in seeds.iterrows()
-    ]
-    means = [100 * folds[name].mean() for name in _MEASURES]
-    spread = [100 * seeds[name].std(ddof=1) if several else np.nan for name in _MEASURES]
-    shown = [
-        f"{m:.1f} ± {d:.1f}" if several else f"{m:.1f}" for m, d in zip(means, spread, strict=True)
-    ]
     groups = groups_of_clips(predictions, classes)
     tables = [
-        (["mean over folds, seed", "UAR", "accuracy", "macro F1"], [*rows, ["mean", *shown]]),
+        _mean_table(scores_of_folds(predictions, classes)),
         measure_table(groups),
         recall_table(groups, classes),
         confusion_table(groups[0], classes),
     ]
-    return "\n".join(markdown_table(*table) for table in tables)
+    return "\n".join(tables)
 
 
-def _numbers(
-    clips: pd.DataFrame, classes: Sequence[str]
+def _mean_table(fold_scores: pd.DataFrame) -> str:
+    """Return the means over folds in % as Markdown: a row per seed, and their mean.
+
+    With several seeds, ± is the standard deviation over the seeds.
+    """
+    seed_means = fold_scores.groupby("seed").mean()
+    rows = []
+    for seed, means in seed_means.iterrows():
+        rows.append([str(seed), *(f"{100 * means[name]:.1f}" for name in _MEASURES)])
+    last_row = ["mean"]
+    for name in _MEASURES:
+        text = f"{100 * fold_scores[name].mean():.1f}"
+        if len(seed_means) > 1:
+            text += f" ± {100 * seed_means[name].std(ddof=1):.1f}"
+        last_row.append(text)
+    header = ["mean over folds, seed", "UAR", "accuracy", "macro F1"]
+    return markdown_table(header, [*rows, last_row])
+
+
+def measure_table(groups: Sequence[Group]) -> str:
+    """Return UAR, accuracy and macro F1 of each group in % as Markdown."""
+    header = ["", "speakers", "predictions", "UAR", "accuracy", "macro F1"]
+    rows = []
+    for group in groups:
+        measures = group.measures
+        counts = [str(group.speakers), str(group.clips)]
+        values = [str(measures.uar), str(measures.accuracy), str(measures.macro_f1)]
+        rows.append([_group_name(group), *counts, *values])
+    return markdown_table(header, rows)
+
+
+def recall_table(groups: Sequence[Group], classes: Sequence[str]) -> str:
+    """Return each group's recall of each class in % as Markdown."""
+    rows = []
+    for group in groups:
+        recalls = ["" if recall is None else str(recall) for recall in group.measures.recalls]
+        rows.append([_group_name(group), *recalls])
+    return markdown_table(["recall", *classes], rows)
+
+
+def confusion_table(group: Group, classes: Sequence[str]) -> str:
+    """Return a confusion matrix as Markdown, each row in % of the class's predictions."""
+    rows = []
+    for label, counts in zip(classes, group.confusion, strict=True):
+        total = max(sum(counts), 1)
+        rows.append([label, *(f"{100 * count / total:.0f}" for count in counts)])
+    return markdown_table(["true, called", *classes], rows)
+
+
+def _group_name(group: Group) -> str:
+    if group.attribute == "all":
+        return group.attribute
+    return f"{group.attribute}: {group.value or 'unknown'}"
+
+
+def _class_numbers(
+    predictions: pd.DataFrame, classes: Sequence[str]
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    place = {label: number for number, label in enumerate(classes)}
-    return tuple(clips[name].map(place).to_numpy() for name in ("truth", "predicted"))
+    """Return the true and the predicted class numbers."""
+    number_of_class = {label: number for number, label in enumerate(classes)}
+    truth = predictions["truth"].map(number_of_class).to_numpy()
+    return truth, predictions["predicted"].map(number_of_class).to_numpy()

@@ -10,15 +10,22 @@ from serkit.metrics.paired import Difference
 # built-in corpus, two runs that differed only in rounding gave +0.2 points and +5.4 points
 # (interval 4.2 to 7.1).
 FEWEST_SPEAKERS = 10
-"""With fewer speakers no verdict is given, for any interval."""
+"""Smallest number of speakers for a verdict."""
 ONE_SEED = ", in training runs of one seed; the interval does not cover how seeds differ"
-_LEVEL = 0.05
+LEAKY = (
+    "LEAKY: the random split of the 2021 report has the same speakers in training and test. Its "
+    "numbers do not hold for unseen speakers."
+)
+"""Warning at the top of every result whose split has speakers in both training and test."""
+_SIGNIFICANCE_LEVEL = 0.05
 
 
 def conclusion(
     low: float | None, high: float | None, *, speakers: int, leaky: bool, p_holm: float = 0.0
 ) -> str:
-    """Return what may be concluded from a difference to a baseline. All verdicts follow from it.
+    """Return what may be concluded from a difference to a baseline.
+
+    All verdicts, in every table and sentence, come from this function.
 
     Args:
         low: lower end of the 95 % confidence interval over speakers; None without an interval.
@@ -44,7 +51,7 @@ def conclusion(
         return "too few speakers"
     if low <= 0 <= high:
         return "no effect shown"
-    if p_holm > _LEVEL:
+    if p_holm > _SIGNIFICANCE_LEVEL:
         return "not significant"
     return "better" if low > 0 else "worse"
 
@@ -62,60 +69,61 @@ def verdict(
         seeds: number of seeds that both arms were trained with.
         leaky: whether speakers are in both training and test.
     """
-    found = uar.estimate
-    head = f"{arm}: {percentage_points(found.value)} points UAR"
-    if found.low is None or found.high is None:
-        return f"{head}: {too_few(speakers, 'speaker')} for an interval"
-    kind = conclusion(found.low, found.high, speakers=speakers, leaky=leaky, p_holm=p_holm)
-    better = "better" if found.low > 0 else "worse"
-    said = {
+    value, low, high = uar.estimate.value, uar.estimate.low, uar.estimate.high
+    arm_and_value = f"{arm}: {percentage_points(value)} points UAR"
+    if low is None or high is None:
+        return f"{arm_and_value}: {too_few(speakers, 'speaker')} for an interval"
+    concluded = conclusion(low, high, speakers=speakers, leaky=leaky, p_holm=p_holm)
+    direction = "better" if low > 0 else "worse"
+    text = {
         "leaky": "LEAKY, speakers are in training and test, so nothing can be concluded",
         "too few speakers": f"{too_few(speakers, 'speaker')} for a verdict",
-        "not significant": f"{better}, but not beyond chance once all arms are counted "
+        "not significant": f"{direction}, but not beyond chance once all arms are counted "
         f"(p {p_holm:.2f})",
-    }.get(kind, kind)
-    if kind in ("better", "worse"):
-        said += f" on unseen speakers{ONE_SEED if seeds == 1 else ''}"
-    ends = f"95 % interval {percentage_points(found.low)} to {percentage_points(found.high)}"
-    return f"{head} ({ends}): {said}"
+    }.get(concluded, concluded)
+    if concluded in ("better", "worse"):
+        text += f" on unseen speakers{ONE_SEED if seeds == 1 else ''}"
+    interval = f"95 % interval {percentage_points(low)} to {percentage_points(high)}"
+    return f"{arm_and_value} ({interval}): {text}"
 
 
-def headline(arms: Mapping[str, Any], what: str, *, leaky: bool) -> str:
+def headline(arms: Mapping[str, Any], classifier: str, *, leaky: bool) -> str:
     """Return the result of a comparison in one or two sentences.
 
     Args:
         arms: results by arm, as in ``comparison.json``.
-        what: name of the classifier, such as ``compact``, for the start of the sentence.
+        classifier: name of the classifier, such as ``compact``; the sentence starts with it.
         leaky: whether speakers are in both training and test.
     """
-    apart = {name: arm["difference"] for name, arm in arms.items() if "difference" in arm}
-    if not apart:
+    differences = {name: arm["difference"] for name, arm in arms.items() if "difference" in arm}
+    if not differences:
         return "Nothing was compared: no arm except none is complete."
-    speakers = next(iter(apart.values()))["speakers"]
+    speakers = next(iter(differences.values()))["speakers"]
     if leaky:
         return f"LEAKY: {speakers} speakers are in training and test; nothing can be concluded."
     if speakers < FEWEST_SPEAKERS:
-        which = next(iter(apart)) if len(apart) == 1 else f"any of {len(apart)} arms"
-        return f"{too_few(speakers, 'speaker')} to say whether {which} helps."
-    kinds: dict[str, list[str]] = {"better": [], "worse": [], "no effect shown": []}
-    for name, found in apart.items():
-        ends = found["uar"]["estimate"]
-        kind = conclusion(
-            ends["low"], ends["high"], speakers=speakers, leaky=False, p_holm=found["p_holm"]
+        subject = f"any of {len(differences)} arms"
+        if len(differences) == 1:
+            subject = next(iter(differences))
+        return f"{too_few(speakers, 'speaker')} to say whether {subject} helps."
+    arms_by_conclusion: dict[str, list[str]] = {"better": [], "worse": [], "no effect shown": []}
+    for name, difference in differences.items():
+        uar = difference["uar"]["estimate"]
+        concluded = conclusion(
+            uar["low"], uar["high"], speakers=speakers, leaky=False, p_holm=difference["p_holm"]
         )
-        kinds.get(kind, kinds["no effect shown"]).append(
-            f"{name} ({percentage_points(ends['value'])})"
-        )
-    said = [f"{kind}: {', '.join(names)}" for kind, names in kinds.items() if names]
-    once = all(len(found["seeds"]) == 1 for found in apart.values())
+        # A difference without an interval, or not significant, counts as no effect shown.
+        if concluded not in ("better", "worse"):
+            concluded = "no effect shown"
+        arms_by_conclusion[concluded].append(f"{name} ({percentage_points(uar['value'])})")
+    parts = [
+        f"{concluded}: {', '.join(names)}"
+        for concluded, names in arms_by_conclusion.items()
+        if names
+    ]
+    has_one_seed = all(len(difference["seeds"]) == 1 for difference in differences.values())
     return (
-        f"{what} on {counted(speakers, 'unseen speaker')}, points of unweighted average recall "
-        f"more or less than with none: {'; '.join(said)}." + (" All of one seed." if once else "")
+        f"{classifier} on {counted(speakers, 'unseen speaker')}, points of unweighted average "
+        f"recall more or less than with none: {'; '.join(parts)}."
+        + (" All of one seed." if has_one_seed else "")
     )
-
-
-LEAKY = (
-    "LEAKY: the random split of the 2021 report has the same speakers in training and test. Its "
-    "numbers do not hold for unseen speakers."
-)
-"""Warning at the top of every result whose split has speakers in both training and test."""

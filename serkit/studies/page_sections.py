@@ -16,7 +16,7 @@ from serkit.datasets.corpus import Corpus
 from serkit.formatting import counted
 from serkit.gans.sampling import sample
 from serkit.reporting import figures, gan_figures
-from serkit.reporting.gan_figures import mp3, what_is_flat
+from serkit.reporting.gan_figures import contrast_sentences, mp3
 from serkit.reporting.page import Section, Sound, Table
 from serkit.seeds import derive_seed
 from serkit.studies.engine import Comparison
@@ -193,12 +193,12 @@ def _arm_gans_section(comparison: Comparison, fold: Fold, arm: Arm) -> Section:
         if gan.name in ("all", "rare", *labels)
     }
     loss_figure = gan_figures.critic_curves if arm.fill == WGAN_GP else gan_figures.gan_losses
-    flat_classes = " ".join(what_is_flat(real_and_generated))
+    contrasts = " ".join(contrast_sentences(real_and_generated))
     section_figures: dict[str, Any] = {
         f"real-and-{arm.name}": (
             gan_figures.real_beside_generated(real_and_generated),
             "Training clips to the left, samples to the right; first fold. Contrast is the "
-            f"deviation of the values in a spectrogram. {flat_classes}",
+            f"deviation of the values in a spectrogram. {contrasts}",
         ),
         f"losses-{arm.name}": (loss_figure(histories), "Losses of the first fold's GANs."),
     }

@@ -2,7 +2,7 @@ import argparse
 
 import pytest
 
-from serkit.cli.arguments import add_recordings, name_of, naming_of, recordings_of
+from serkit.cli.arguments import add_recordings, naming_of, recordings_of, root_name
 from serkit.datasets.audit import audit
 from serkit.datasets.custom import Naming
 from serkit.errors import InputError
@@ -14,14 +14,14 @@ def _options(*given, nargs="+", **more):
     return parser.parse_args([str(each) for each in given])
 
 
-def test_folders_named_folders_and_tables_by_absolute_paths(tmp_path, monkeypatch):
+def test_recordings_are_returned_with_absolute_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "some" / "mine").mkdir(parents=True)
     (tmp_path / "t.csv").touch()
     found = recordings_of(_options("some/mine", "own=some/mine", "t.csv"))
     mine = tmp_path / "some" / "mine"
     assert found == (str(mine), f"own={mine}", str(tmp_path / "t.csv"))
-    assert [name_of(root) for root in found] == ["mine", "own", "t.csv"]
+    assert [root_name(root) for root in found] == ["mine", "own", "t.csv"]
     assert recordings_of(_options(nargs="*")) == ()
 
 
@@ -34,10 +34,10 @@ def test_missing_folders_are_refused(given):
 def test_a_manifest_is_named_after_its_folder(synthetic_root, tmp_path):
     audit([synthetic_root]).write(tmp_path / "checked")
     (root,) = recordings_of(_options(tmp_path / "checked" / "manifest.csv"))
-    assert name_of(root) == "checked"
+    assert root_name(root) == "checked"
 
 
-def test_how_recordings_are_named(tmp_path):
+def test_naming_rules_of_options(tmp_path):
     given = ("--pattern", "(?P<label>x)", "--genders", "3=male", "--label-names", "W=angry,L=bored")
     wanted = Naming("(?P<label>x)", {"W": "angry", "L": "bored"}, {"3": "male"})
     assert naming_of(_options(tmp_path, *given)) == wanted

@@ -81,7 +81,7 @@ def test_a_table_of_prosody_not_written_by_serkit_is_kept(root, tmp_path, capsys
     assert (tmp_path / "prosody.csv").read_text() == "speaker,f0\n"
 
 
-def test_names_of_ones_own_are_one_line(root, tmp_path, capsys):
+def test_naming_rules_of_the_user(root, tmp_path, capsys):
     options = ("--pattern", PATTERN, "--label-names", "wut=angry", "--genders", "ann=f,bob=m")
     assert _audit(root, tmp_path / "out", *options) == 0
     manifest = pd.read_csv(tmp_path / "out" / "manifest.csv")
@@ -125,13 +125,13 @@ def test_bad_options_are_one_line_and_status_2(root, tmp_path, capsys, options, 
     assert words in line
 
 
-def test_where_nothing_is_usable_the_reasons_are_written_all_the_same(root, tmp_path, capsys):
+def test_rejected_csv_is_written_even_if_no_file_is_usable(root, tmp_path, capsys):
     assert _audit(root, tmp_path / "out") == 2
     assert "4 rejected, the first ann-angry-1.wav" in capsys.readouterr().err
     assert len(pd.read_csv(tmp_path / "out" / "rejected.csv")) == 4
 
 
-def test_two_corpora_by_their_names(synthetic_root, tmp_path):
+def test_two_corpora_with_names(synthetic_root, tmp_path):
     roots = [f"tess={synthetic_root}/TESS", f"ravdess={synthetic_root}/RAVDESS"]
     assert main(["audit", *roots, "--out", str(tmp_path)]) == 0
     manifest = pd.read_csv(tmp_path / "manifest.csv")
@@ -146,7 +146,7 @@ def test_a_second_audit_without_a_result_leaves_no_stale_manifest(root, tmp_path
     assert json.loads((tmp_path / "out" / "audit.json").read_text("utf-8"))["clips"] == 0
 
 
-def test_the_tables_of_the_user_are_safe(root, capsys):
+def test_tables_of_the_user_are_not_overwritten(root, capsys):
     table = root / "manifest.csv"
     table.write_text("path,label,speaker\nann-sad-1.wav,sad,ann\n")
     assert main(["audit", str(table), "--out", str(root)]) == 2
@@ -163,7 +163,7 @@ def test_misspelled_options_are_corrected(root, tmp_path, capsys):
     assert "wut=…" not in out
 
 
-def test_names_with_signs_that_mean_something_elsewhere(root, tmp_path, capsys):
+def test_names_with_special_characters(root, tmp_path, capsys):
     odd = root.rename(root.with_name("a$b_$c [old]"))
     assert _audit(odd, tmp_path / "out", "--pattern", PATTERN, "--label-names", "wut=angry") == 0
     assert "a$b_$c [old]" in capsys.readouterr().out

@@ -17,12 +17,12 @@ def _options(*arguments):
     return parser.parse_args(["compare", *arguments])
 
 
-def test_without_options_it_is_the_defaults(tmp_path):
+def test_default_settings(tmp_path):
     settings = compare.settings_of(_options(str(tmp_path)))
     assert settings == ComparisonSettings(roots=(str(tmp_path),))
 
 
-def test_everything_can_be_said(tmp_path):
+def test_all_options(tmp_path):
     settings = compare.settings_of(
         _options(
             *(str(tmp_path), "--arms", "none", "dcgan", "--classifier", "resnet50-head"),
@@ -43,14 +43,14 @@ def test_everything_can_be_said(tmp_path):
     assert settings.everywhere == ("specaugment",)
 
 
-def test_the_recipe_of_the_2021_report_has_more_steps_of_its_own(tmp_path):
+def test_the_report_recipe_has_its_own_default_of_gan_steps(tmp_path):
     given = (str(tmp_path), "--gan-recipe", "report")
     settings = compare.settings_of(_options(*given))
     assert (settings.gan_recipe, settings.gans.steps) == ("report", 2000)
     assert compare.settings_of(_options(*given, "--gan-steps", "0", "30")).gans.steps == 30
 
 
-def test_a_folder_is_meant_from_here_and_a_corpus_may_be_named(tmp_path, monkeypatch):
+def test_roots_are_absolute_and_may_have_names(tmp_path, monkeypatch):
     (tmp_path / "mine").mkdir()
     monkeypatch.chdir(tmp_path)
     found = compare.settings_of(_options("mine", "own=mine")).roots
@@ -63,7 +63,7 @@ def test_kind_and_rate_of_spectrograms(tmp_path):
     assert settings.spec == SpectrogramSpec.at_rate(22_050, "log")
 
 
-def test_names_of_ones_own_are_part_of_the_settings(tmp_path):
+def test_naming_rules(tmp_path):
     given = compare.settings_of(_options(str(tmp_path), "--pattern", "(?P<label>x)"))
     assert given.naming.pattern == "(?P<label>x)"
     assert given.to_json()["naming"]["pattern"] == "(?P<label>x)"
@@ -71,7 +71,7 @@ def test_names_of_ones_own_are_part_of_the_settings(tmp_path):
     assert "naming" not in compare.settings_of(_options(str(tmp_path))).to_json()
 
 
-def test_short_leaves_what_was_given_as_it_was_given(tmp_path):
+def test_short_keeps_given_options(tmp_path):
     short = compare.settings_of(_options(str(tmp_path), "--short"))
     assert (short.folds, short.gans.steps, short.gans.pretraining) == (3, 2, 2)
     options = ("--folds", "50", "--gan-steps", "7", "9", "--gan-width", "0.5", "--epochs", "8")
@@ -82,7 +82,7 @@ def test_short_leaves_what_was_given_as_it_was_given(tmp_path):
     assert (some.gans.width, some.gans.steps) == (0.5, 2)
 
 
-def test_choices_are_those_that_there_are():
+def test_choices_are_complete():
     parser = argparse.ArgumentParser()
     compare.add_to(parser.add_subparsers())
     made = parser._subparsers._group_actions[0].choices["compare"]
@@ -98,7 +98,7 @@ def test_wrong_fractions_are_refused(tmp_path):
         compare.settings_of(_options(str(tmp_path), "--rarify", "surprise"))
 
 
-def test_what_is_not_there_is_one_line(tmp_path, capsys):
+def test_missing_recordings_are_an_error(tmp_path, capsys):
     assert main(["compare", str(tmp_path / "none"), "--out", str(tmp_path / "run")]) == 2
     assert "none does not exist" in capsys.readouterr().err
     assert not Path(tmp_path / "run").exists()

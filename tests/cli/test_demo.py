@@ -30,7 +30,7 @@ def test_options_become_settings(asked, tmp_path):
     assert (str(out), str(models), str(cache)) == ("there", "saved_models", "c")
 
 
-def test_without_options_it_is_the_built_in_corpus_split_by_speaker(asked):
+def test_default_is_the_built_in_corpus_split_by_speaker(asked):
     assert main(["demo", "--short"]) == 0
     ((settings, out, _, cache),) = asked
     assert cache is None
@@ -38,7 +38,7 @@ def test_without_options_it_is_the_built_in_corpus_split_by_speaker(asked):
     assert str(out) == "runs/built-in-short"
 
 
-def test_short_takes_two_rare_classes_and_leaves_what_was_given(asked):
+def test_short_has_two_rare_classes_and_keeps_given_options(asked):
     assert main(["demo", "--short", "--gan-steps", "50", "--rare-below", "0.9"]) == 0
     assert main(["demo"]) == 0
     (short, *_), (plain, *_) = asked
@@ -48,13 +48,13 @@ def test_short_takes_two_rare_classes_and_leaves_what_was_given(asked):
     assert "most_rare" not in plain.to_json()
 
 
-def test_a_folder_that_is_not_there_is_told_before_anything_starts(asked, capsys):
+def test_a_missing_folder_is_an_error_before_anything_starts(asked, capsys):
     assert main(["demo", "nowhere"]) == 2
     assert "nowhere does not exist" in capsys.readouterr().err
     assert asked == []
 
 
-def test_a_named_folder_and_names_of_ones_own(asked, tmp_path):
+def test_named_roots_and_naming_rules(asked, tmp_path):
     pattern = "(?P<label>[A-Z])"
     command = ["demo", f"mine={tmp_path}", "--pattern", pattern, "--label-names", "W=angry"]
     assert main(command) == 0

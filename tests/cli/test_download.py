@@ -35,14 +35,14 @@ def _answer(monkeypatch, text: str) -> None:
         ("crema-d", ("ODbL", "Cao H", "7442 recordings", "606 MB")),
     ],
 )
-def test_licence_and_citation_are_shown_before(corpus, words, downloaded, capsys):
+def test_licence_and_citation_are_shown_before_the_download(corpus, words, downloaded, capsys):
     assert main(["download", corpus, "--to", "there", "--yes"]) == 0
     out = capsys.readouterr().out
     assert all(word in out for word in words)
     assert downloaded == [(corpus, "there")]
 
 
-def test_it_is_asked_for(downloaded, monkeypatch, capsys):
+def test_the_user_is_asked_for_consent(downloaded, monkeypatch, capsys):
     _answer(monkeypatch, "n\n")
     assert main(["download", "ravdess"]) == 2
     assert "was not accepted" in capsys.readouterr().err
@@ -59,7 +59,7 @@ def test_without_a_terminal_no_licence_is_accepted(downloaded, monkeypatch, caps
     assert downloaded == []
 
 
-def test_savee_has_to_be_asked_for(capsys):
+def test_savee_is_provided_on_request_only(capsys):
     assert main(["download", "savee", "--yes"]) == 2
     assert "http://kahlan.eps.surrey.ac.uk/savee/Download.html" in capsys.readouterr().err
     assert main(["download", "iemocap"]) == 2

@@ -2,7 +2,7 @@ import argparse
 
 import pytest
 
-from serkit.cli.arguments import add_engine, engine, ray_settings
+from serkit.cli.arguments import add_engine, engine_of, ray_settings
 from serkit.errors import InputError
 from serkit.tasks.graph import LocalEngine, SchedulerError
 from serkit.tasks.ray import RaySettings
@@ -14,13 +14,13 @@ def _options(*arguments):
     return parser.parse_args(arguments)
 
 
-def test_without_options_work_is_done_here():
-    with engine(_options()) as chosen:
+def test_default_is_the_local_engine():
+    with engine_of(_options()) as chosen:
         assert isinstance(chosen, LocalEngine)
     assert ray_settings(_options()) == RaySettings()
 
 
-def test_everything_can_be_said():
+def test_all_options():
     found = ray_settings(
         _options(
             *("--engine", "ray", "--address", "host:1", "--cpus", "2", "--gpus", "0.5"),
@@ -31,13 +31,13 @@ def test_everything_can_be_said():
 
 
 @pytest.mark.parametrize("given", [("--address", "host:1"), ("--share", "memory://x")])
-def test_what_ray_alone_knows_is_refused_without_it(given):
+def test_ray_options_are_refused_without_ray(given):
     with pytest.raises(InputError, match=f"{given[0]} without --engine ray"):
-        engine(_options(*given))
+        engine_of(_options(*given))
 
 
 def test_an_address_that_does_not_answer_is_an_error():
     pytest.importorskip("ray")
     options = _options("--engine", "ray", "--address", "127.0.0.1:1")
-    with pytest.raises(SchedulerError, match="`address`"), engine(options):
+    with pytest.raises(SchedulerError, match="`address`"), engine_of(options):
         pass

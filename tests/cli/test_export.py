@@ -36,7 +36,7 @@ def test_keras_files_become_an_ensemble_in_the_next_version(tmp_path):
     assert (details["answers"]["temperature"], details["answers"]["threshold"]) == (1.5, 0.6)
 
 
-def test_a_bayesian_network_of_another_spec(bayesian_export):
+def test_a_bayesian_network_with_its_own_spec(bayesian_export):
     details = read_json(bayesian_export / DETAILS)
     assert details["answers"]["draws"]
     assert details["answers"]["samples"] == 4
@@ -44,7 +44,7 @@ def test_a_bayesian_network_of_another_spec(bayesian_export):
     assert details["classes"] == ["angry", "sad"]
 
 
-def test_what_does_not_go_together_is_one_line(finished_run, tmp_path, capsys):
+def test_options_that_exclude_each_other_are_one_line(finished_run, tmp_path, capsys):
     (tmp_path / "x.keras").write_text("no network")
     (tmp_path / "spec.json").write_text("{")
     out = ["--out", str(tmp_path / "m")]

@@ -182,7 +182,7 @@ def test_a_generator_of_several_classes_makes_the_one_that_is_asked_for(generate
     np.testing.assert_allclose(spectrograms[:, :4], np.tanh(1), atol=1e-3)
 
 
-def test_ungated_rejects_nothing(generate, run_folder, capsys):
+def test_ungated_rejects_no_sample(generate, run_folder, capsys):
     folder = generate(*_of("male_surprise", 20), "--ungated", "--wav", "0") / "male_surprise"
     spectrograms, origin = read_synthetic_set(folder)
     assert (origin.gated, origin.copies, origin.refused) == (False, 0, 0)

@@ -14,7 +14,7 @@ def as_python_starts():
     signal.signal(signal.SIGINT, before)
 
 
-def test_elsewhere_than_in_an_import_it_is_an_exception():
+def test_outside_of_imports_ctrl_c_raises():
     with pytest.raises(KeyboardInterrupt), Interrupts():
         signal.raise_signal(signal.SIGINT)
     # As it was before.
@@ -28,7 +28,7 @@ def test_an_ignored_interrupt_stays_ignored():
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
-def test_in_an_import_that_would_swallow_it_the_process_ends(tmp_path):
+def test_during_an_import_ctrl_c_ends_the_process(tmp_path):
     swallowing = (
         "import signal\ntry:\n    signal.raise_signal(signal.SIGINT)\nexcept BaseException:"
     )

@@ -37,11 +37,11 @@ def test_a_misspelled_option_gets_the_usage_and_a_suggestion(arguments, prog, me
         ("the following arguments are required: ROOT", ["--se=1", "--"]),
     ],
 )
-def test_nothing_is_suggested_where_nothing_is_near(message, given):
+def test_no_suggestion_without_a_similar_word(message, given):
     assert suggestion(message, given, ["--out", "--seed"]) == ""
 
 
-def test_options_by_the_names_of_their_values():
+def test_spelled_maps_destinations_to_options():
     options = build_parser().parse_args(["predict", "model", "file"])
     assert options.spelled["time_out"] == "--time-out"
     assert not {"model", "files"} & set(options.spelled)

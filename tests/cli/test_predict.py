@@ -32,7 +32,7 @@ def model(contract_model, predictor, monkeypatch) -> str:
     return str(contract_model)
 
 
-def test_predict_goes_on_after_a_bad_file(contract_model, files, capsys):
+def test_predict_continues_after_a_bad_file(contract_model, files, capsys):
     good, bad, gone, _ = files
     assert main(["predict", str(contract_model), bad, gone, good]) == 1
     printed = capsys.readouterr()
@@ -71,11 +71,11 @@ def test_predict_as_text(rest_server, files, wav_bytes, tmp_path, capsys):
 
 
 def test_an_abstention_is_shown_in_the_text(capsys):
-    from serkit.cli.predict import _as_text
+    from serkit.cli.predict import _format_prediction
     from serkit.serving.prediction import Prediction
 
     found = Prediction("a.wav", "sad", {"angry": 0.25, "sad": 0.75}, "", 0.5623, 0.0, True, "odd")
-    assert _as_text(found).splitlines() == [
+    assert _format_prediction(found).splitlines() == [
         "a.wav: sad (abstains)",
         "   sad 0.750  angry 0.250",
         "   entropy 0.562 nats",
@@ -129,7 +129,7 @@ def test_folders_and_other_formats_the_same_from_everywhere(
         assert "is a pipe" in pipe["problem"]
 
 
-def test_folders_that_are_not_searched_are_told(model, folder, tmp_path, capsys):
+def test_skipped_folders_are_reported(model, folder, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     (folder / "link").symlink_to(tmp_path)
     (folder / "deeper" / "c.ogg").unlink()
@@ -165,7 +165,7 @@ def test_a_table_and_the_most_probable_classes(model, files, capsys, top):
     assert told | {"probabilities": whole["probabilities"]} == whole
 
 
-def test_a_table_of_nothing_that_could_be_used(model, files, capsys):
+def test_csv_without_any_usable_file(model, files, capsys):
     assert main(["predict", model, "--csv", files[1]]) == 1
     header, row = capsys.readouterr().out.splitlines()
     assert header.split(",")[0] == "file"
@@ -177,7 +177,7 @@ def test_predict_without_a_model(tmp_path, capsys):
     assert "does not exist" in capsys.readouterr().err
 
 
-def test_as_often_as_is_asked_for(model, rest_server, files, capsys):
+def test_number_of_monte_carlo_samples(model, rest_server, files, capsys):
     outputs = []
     for address, more in (
         (rest_server.address, []),
@@ -215,12 +215,12 @@ def test_timeout_and_attempts(rest_server, files, capsys):
         (["http://a/v1/models/m", "--samples", "0", "x.wav"], "--samples 0"),
     ],
 )
-def test_options_that_do_not_fit(arguments, message, capsys):
+def test_options_that_need_a_server_or_a_folder(arguments, message, capsys):
     assert main(["predict", *arguments]) == 2
     assert message in capsys.readouterr().err
 
 
-def test_a_server_is_asked_without_tensorflow(rest_server, files):
+def test_predicting_with_a_server_does_not_import_tensorflow(rest_server, files):
     code = (
         "import sys; from serkit.cli.main import main;"
         f"status = main(['predict', {rest_server.address!r}, {files[0]!r}]);"

@@ -66,7 +66,7 @@ def test_errors_are_one_line_and_a_status(error, status, line, capsys):
     assert printed.startswith(line)
 
 
-def test_warnings_are_one_line_without_a_place(capsys):
+def test_warnings_are_one_line_without_file_and_line_number(capsys):
     def warn(_):
         warnings.warn("weights='none':\n random", stacklevel=1)
         warnings.warn("for programmers", DeprecationWarning, stacklevel=1)
@@ -103,7 +103,7 @@ def test_an_experiment_ends_as_a_command_does(
     assert not tensorflow_remarks.isEnabledFor(logging.WARNING)
 
 
-def test_an_experiment_begins_with_recordings_that_are_there(monkeypatch, capsys, tmp_path):
+def test_an_experiment_checks_its_recordings_first(monkeypatch, capsys, tmp_path):
     done = []
     monkeypatch.setattr(sys, "argv", ["experiments/dance.py"])
     for roots, status, works in (([tmp_path / "none"], 2, 0), ([tmp_path], 0, 1)):

@@ -16,7 +16,7 @@ from serkit.cli.main import main
         (["."], "has no saved_model.pb"),
     ],
 )
-def test_what_cannot_be_served_is_one_line_and_status_2(
+def test_folders_that_cannot_be_served_are_one_line_and_status_2(
     arguments, message, tmp_path, monkeypatch, capsys
 ):
     pytest.importorskip("uvicorn", reason="no web server; it is in the extra serve")
@@ -27,7 +27,7 @@ def test_what_cannot_be_served_is_one_line_and_status_2(
     assert printed.count("\n") == 1
 
 
-def test_without_the_extra_it_says_how_to_get_it(tmp_path):
+def test_a_missing_extra_is_named(tmp_path):
     code = (
         "import sys; sys.modules['uvicorn'] = None; from serkit.cli.main import main;"
         "sys.exit(main(['serve', '.']))"
@@ -39,7 +39,7 @@ def test_without_the_extra_it_says_how_to_get_it(tmp_path):
     assert done.stderr == "serkit serve: uvicorn is missing; pip install 'serkit[serve]'\n"
 
 
-def test_the_help_says_what_it_is_for(capsys):
+def test_help(capsys):
     with pytest.raises(SystemExit):
         main(["serve", "--help"])
     printed = " ".join(capsys.readouterr().out.split())

@@ -14,7 +14,7 @@ import soundfile
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.cli.main import main
-from serkit.cli.spectrogram import _place
+from serkit.cli.spectrogram import _picture_path
 from serkit.datasets.audit import audit
 from serkit.training.spectrograms import compute_spectrograms, spectrogram_dataset
 
@@ -73,7 +73,7 @@ def _pictures(folder) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("kind", ["mel", "log", "linear"])
-def test_a_tone_is_where_it_was_in_time_and_frequency(tmp_path, wav_bytes, figures, kind):
+def test_a_tone_is_drawn_at_its_time_and_frequency(tmp_path, wav_bytes, figures, kind):
     seconds = np.arange(16_000 * 6) / 16_000
     beep = 0.5 * np.sin(2 * np.pi * 3000 * seconds) * ((seconds > 3.5) & (seconds < 4))
     file = tmp_path / "be$p.wav"
@@ -184,7 +184,7 @@ def test_png_files_of_two_settings_are_not_in_one_folder(drawn, capsys):
 def test_labels_that_are_no_folder_names_stay_inside_and_apart(root, tmp_path):
     (clip, *_) = audit([root]).corpus.clips
     labels = ("../sad", "a/b", "a_b", "a%2Fb", "..", "C:\\x", "traurig é")
-    places = [_place(replace(clip, emotion=label), tmp_path) for label in labels]
+    places = [_picture_path(replace(clip, emotion=label), tmp_path) for label in labels]
     assert len(set(places)) == len(labels)
     for place in places:
         assert place.resolve().parents[1] == tmp_path.resolve()

@@ -38,7 +38,7 @@ def test_groups_by_hand(predictions):
     assert {group.attribute for group in one} == {"all", "gender"}
 
 
-def test_as_markdown(predictions):
+def test_report_as_markdown(predictions):
     text = classifier_report(predictions, CLASSES)
     assert "| 0 | 75.0 | 75.0 | 66.7 |" in text
     # The seeds' means are 75 and 50.

@@ -12,7 +12,7 @@ APART = {
 }
 
 
-def test_the_forest_has_a_line_for_each_arm_coloured_by_what_was_shown():
+def test_forest_has_a_line_per_arm_with_the_colour_of_its_conclusion():
     axes = drawn.forest(APART, "UAR").axes[0]
     lines = [line for line in axes.get_lines() if len(line.get_xdata()) == 2][1:]
     assert [list(line.get_xdata()) for line in lines[:2]] == [[1, 5], [-5, -1]]
@@ -28,7 +28,7 @@ def test_every_speaker_is_a_dot():
     assert [sorted(np.round(line.get_xdata(), 6)) for line in dots] == [[-30, 10], [0]]
 
 
-def test_recalls_are_written_into_the_picture():
+def test_recalls_are_written_into_the_heat_map():
     axes = drawn.recalls({"none": {"sad": 0.51, "angry": 0.2}}, ["angry"]).axes[0]
     assert [text.get_text() for text in axes.texts] == ["51", "20"]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["sad", "angry\n(rare)"]
@@ -41,7 +41,7 @@ def test_empty_bins_of_calibration_are_left_out():
     assert axes.get_legend().get_texts()[0].get_text() == "none (ECE 8.1)"
 
 
-def test_curves_are_means_of_trainings():
+def test_curves_are_means_over_training_runs():
     row = {"loss": 1.0, "val_loss": 2.0, "uar": 0.5, "val_uar": 0.4}
     other = {name: value + 0.2 for name, value in row.items()}
     figure = drawn.mean_curves({"none": [[row, row], [other, other]]})

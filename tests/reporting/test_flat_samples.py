@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from serkit.reporting.gan_figures import contrast, variety, what_is_flat
+from serkit.reporting.gan_figures import contrast, contrast_sentences, variety
 
 
 def test_contrast_and_variety_by_hand():
@@ -16,17 +16,17 @@ def test_contrast_and_variety_by_hand():
     ("factor", "same", "words"),
     [(1.0, False, None), (0.6, False, None), (0.1, False, "flat"), (1.0, True, "alike")],
 )
-def test_what_has_no_contrast_is_told(rng, factor, same, words):
+def test_flat_and_alike_samples_get_a_note(rng, factor, same, words):
     real = rng.uniform(-1, 1, (5, 20, 20))
     made = factor * rng.uniform(-1, 1, (5, 20, 20))
     if same:
         made = made[:1].repeat(5, axis=0)
-    (text,) = what_is_flat({"sad": (real, made)})
+    (text,) = contrast_sentences({"sad": (real, made)})
     assert text.startswith(f"sad: contrast {contrast(made):.2f}, that of clips 0.5")
     assert [word for word in ("flat", "alike") if word in text] == ([words] if words else [])
 
 
-def test_one_sample_is_alike_nothing(rng):
+def test_a_single_sample_is_not_called_alike(rng):
     real = rng.uniform(-1, 1, (5, 20, 20))
-    (text,) = what_is_flat({"sad": (real, real[:1])})
+    (text,) = contrast_sentences({"sad": (real, real[:1])})
     assert "alike" not in text

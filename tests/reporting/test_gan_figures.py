@@ -34,7 +34,7 @@ def test_critic_curves_have_a_line_per_run_in_both_panels():
     assert penalty.get_ylim()[0] == 0
 
 
-def test_grid_has_real_to_the_left_and_generated_to_the_right():
+def test_real_is_drawn_left_and_generated_right():
     real, made = np.full((2, 8, 8), -1.0), np.full((2, 8, 8), 1.0)
     figure = gan_figures.real_beside_generated({"sad": (real, made), "angry": (real, made)})
     assert len(figure.axes) == 8
@@ -54,12 +54,12 @@ def _marked(stages) -> tuple[list[list[float]], list[str]]:
     return [list(places) for places in upright], [text.get_text() for text in axes.texts]
 
 
-def test_a_line_stands_between_the_epochs_of_two_discriminators():
+def test_a_change_of_discriminator_is_marked_between_two_epochs():
     assert _marked([0, 0, 0, 1, 1]) == ([[3.5, 3.5]], ["next discriminator"])
     assert _marked([0, 1, 1, 2, 2]) == ([[1.5, 1.5], [3.5, 3.5]], ["next discriminator"] * 2)
 
 
-def test_no_line_stands_where_one_discriminator_stays():
+def test_no_mark_without_a_change_of_discriminator():
     assert _marked([None] * 5) == _marked([1] * 5) == ([], [])
 
 

@@ -33,7 +33,7 @@ def _write(path, **options):
     return path.read_text("utf-8")
 
 
-def test_page_is_whole_and_carries_its_pictures(tmp_path):
+def test_page_is_complete_and_contains_its_figures(tmp_path):
     page = _write(tmp_path / "report.html")
     checker = _Checker()
     checker.feed(page)
@@ -51,7 +51,7 @@ def test_text_is_escaped(tmp_path):
     assert "Text &amp; more" in page
 
 
-def test_answer_and_warnings_come_before_the_sections(tmp_path):
+def test_summary_and_warnings_come_before_the_sections(tmp_path):
     page = _write(tmp_path / "report.html")
     assert page.index("The answer.") < page.index("Beware.") < page.index("<section>")
 

@@ -94,14 +94,14 @@ def test_tables_sort_by_the_number_before_a_bracket(page, new_page):
 
 
 @pytest.mark.parametrize(("dark", "ground"), [(False, "255, 255, 255"), (True, "16, 21, 28")])
-def test_it_is_dark_where_that_is_wanted(page, new_page, dark, ground):
+def test_dark_colour_scheme(page, new_page, dark, ground):
     opened = new_page(dark=dark)
     opened.goto(page.as_uri())
     found = opened.evaluate("getComputedStyle(document.body).backgroundColor")
     assert found == f"rgb({ground})"
 
 
-def test_it_prints(page, new_page):
+def test_printing(page, new_page):
     opened = new_page()
     opened.goto(page.as_uri())
     assert opened.pdf().startswith(b"%PDF")

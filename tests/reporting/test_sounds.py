@@ -8,7 +8,7 @@ from serkit.errors import InputError
 from serkit.reporting.gan_figures import mp3
 
 
-def test_it_sounds_as_before(rng):
+def test_mp3_keeps_the_sound(rng):
     seconds = np.arange(16_000) / 16_000
     tone = 0.5 * np.sin(2 * np.pi * 440 * seconds)
     data = mp3(tone, 16_000)
@@ -20,13 +20,13 @@ def test_it_sounds_as_before(rng):
     assert np.sqrt((back**2).mean()) == pytest.approx(np.sqrt((tone**2).mean()), rel=0.1)
 
 
-def test_what_is_too_loud_is_made_quieter_as_a_whole():
+def test_loud_samples_are_scaled_down():
     tone = 4 * np.sin(np.arange(16_000) / 10)
     back, _ = soundfile.read(io.BytesIO(mp3(tone, 16_000)))
     assert 0.8 < np.abs(back).max() < 1.2
 
 
-def test_what_cannot_be_encoded_is_refused():
+def test_samples_that_cannot_be_encoded_are_refused():
     with pytest.raises(InputError, match=r"`samples`.*\(0,\)"):
         mp3(np.zeros(0), 16_000)
     with pytest.raises(InputError, match=r"`sample_rate`.*12345"):

@@ -54,7 +54,7 @@ def test_axes_are_in_seconds_and_hertz_and_colours_in_decibels(picture):
         (np.geomspace(25, 6000, 90), ["50", "100", "200", "500", "1,000", "2,000", "4,000"]),
     ],
 )
-def test_marks_stand_at_the_bins_of_their_frequency(picture, frequencies, expected):
+def test_ticks_are_at_the_bins_of_their_frequency(picture, frequencies, expected):
     axes = spectrogram_figure(picture, (0, 1), frequencies, 80.0, "").axes[0]
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert set(expected) <= set(labels)
@@ -65,7 +65,7 @@ def test_marks_stand_at_the_bins_of_their_frequency(picture, frequencies, expect
     assert np.diff(axes.get_yticks()).min() >= 0.04 * 90
 
 
-def test_everything_lies_inside_the_picture(picture):
+def test_everything_lies_inside_the_figure(picture):
     figure = spectrogram_figure(picture, (0, 3.6), MEL, 80.0, "W" * 300, "mel")
     figure.draw_without_rendering()
     box = figure.get_tightbbox()
@@ -76,11 +76,11 @@ def test_everything_lies_inside_the_picture(picture):
     assert box.y1 <= height
 
 
-def test_a_dollar_sign_is_no_formula(picture):
+def test_a_dollar_sign_in_a_title(picture):
     png(spectrogram_figure(picture, (0, 1), MEL, 80.0, r"a$b_$c$\bad"))
 
 
-def test_grey_is_lighter_where_it_is_louder_with_low_frequencies_at_the_bottom():
+def test_grey_levels_are_lighter_where_louder_with_low_frequencies_at_the_bottom():
     picture = np.full((4, 3), -1.0)
     picture[0, 0] = 1.0
     picture[3, 1] = 0.0

@@ -5,13 +5,13 @@ from matplotlib.figure import Figure
 from serkit.reporting.figures import colour, legend, tidy
 
 
-def test_ten_colours_in_turn():
+def test_colours_repeat_after_ten():
     assert len({colour(number) for number in range(10)}) == 10
     assert colour(10) == colour(0)
 
 
 @pytest.mark.parametrize(("count", "inside"), [(4, True), (5, False)])
-def test_many_names_stand_beside_the_curves(count, inside):
+def test_a_legend_of_many_names_is_beside_the_axes(count, inside):
     figure = Figure(figsize=(5, 4), layout="constrained")
     canvas, axes = FigureCanvasAgg(figure), figure.subplots()
     for number in range(count):

@@ -5,7 +5,7 @@ from serkit.reporting.comparison_figures import risk_coverage_curves
 from serkit.reporting.page import png
 
 
-def test_a_curve_for_each_method_ends_at_its_share_of_errors(rng):
+def test_each_curve_ends_at_its_error_rate(rng):
     right = rng.random(200) < 0.7
     methods = {
         "knows": risk_coverage(np.where(right, 0.0, 1.0) + rng.random(200) / 10, right),

@@ -22,7 +22,7 @@ def _uar(value, low, high):
         ((0.03, None, None), 0.01, 1, False, "1 speaker is too few for an interval"),
     ],
 )
-def test_no_stronger_than_the_numbers(numbers, p, speakers, leaky, said):
+def test_verdicts_by_interval_and_p_value(numbers, p, speakers, leaky, said):
     found = verdict("dcgan", _uar(*numbers), p, speakers, 3, leaky=leaky)
     assert found.startswith("dcgan: ")
     assert said in found
@@ -35,7 +35,7 @@ def _arm(value, low, high, p, speakers=20):
     }
 
 
-def test_the_headline_sorts_arms_by_what_was_shown():
+def test_headline_sorts_arms_by_conclusion():
     arms = {
         "none": {},
         "a": _arm(0.03, 0.01, 0.05, 0.01),
@@ -52,6 +52,6 @@ def test_the_headline_sorts_arms_by_what_was_shown():
     assert headline({"none": {}}, "x", leaky=False).startswith("Nothing was compared")
 
 
-def test_of_one_seed_a_verdict_says_so():
+def test_verdict_mentions_a_single_seed():
     found = verdict("a", _uar(0.03, 0.01, 0.05), 0.01, 20, 1, leaky=False)
     assert found.endswith("better on unseen speakers" + ONE_SEED)

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.errors import InputError
-from serkit.export.answering import Answering, AnswerSettings, in_turn
+from serkit.export.answering import Answering, AnswerSettings, map_in_batches
 from serkit.metrics.calibration import uncertainty
 from serkit.models.bayesian import bayesian_lenet5
 from serkit.uncertainty.predictors import SampledNetwork
@@ -69,7 +69,7 @@ def test_the_temperature_divides_logits():
 def test_a_network_that_draws_gives_its_samples_and_the_same_ones_again(rng):
     model = bayesian_lenet5(2, SPEC.shape, seed=3)
     answering = Answering([model], SPEC, CLASSES, AnswerSettings(seed=5))
-    assert answering.draws
+    assert answering.has_random_layers
     x = rng.uniform(-1, 1, (4, *SPEC.shape)).astype("float32")
     logits = answering.logits(tf.constant(x), tf.constant(7))
     expected = SampledNetwork(model).predict_logits(x, 7, 5)
@@ -82,17 +82,17 @@ def test_a_network_that_draws_gives_its_samples_and_the_same_ones_again(rng):
 
 
 @pytest.mark.parametrize("rows", [0, 1, 32, 33, 70])
-def test_in_turn_gives_what_all_at_once_would(rows):
+def test_map_in_batches_gives_what_one_batch_would(rows):
     values = np.arange(3 * rows, dtype="float32").reshape(rows, 3)
-    seen = []
+    batch_sizes = []
 
-    def double(some):
-        seen.append(len(some))
-        return 2 * some
+    def double(batch):
+        batch_sizes.append(len(batch))
+        return 2 * batch
 
-    found = in_turn(double, tf.constant(values))
-    np.testing.assert_array_equal(found, 2 * values)
-    assert max(seen) <= 32
+    doubled = map_in_batches(double, tf.constant(values))
+    np.testing.assert_array_equal(doubled, 2 * values)
+    assert max(batch_sizes) <= 32
 
 
 def test_what_does_not_go_together_is_refused():
