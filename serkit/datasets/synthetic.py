@@ -135,6 +135,7 @@ def write_synthetic_corpus(
 
 def _plan(settings: SyntheticSettings) -> Iterator[_Take]:
     def clips_per_speaker(real_clips: int, real_speakers: int, speakers: int) -> int:
+        """Return the clips of an emotion per speaker, from those per speaker of a real corpus."""
         return max(1, round(real_clips * settings.size * real_speakers / speakers))
 
     yield from _plan_ravdess(settings.ravdess_speakers, clips_per_speaker)
@@ -150,9 +151,8 @@ def _plan_ravdess(
         for code, (_, ravdess_name) in ravdess.EMOTIONS.items():
             emotion = {"fearful": "fear", "surprised": "surprise"}.get(ravdess_name, ravdess_name)
             intensity_count = 1 if ravdess_name == "neutral" else 2
-            for take_index in range(
-                min(clips_per_speaker(4 * intensity_count, 24, speakers), 4 * intensity_count)
-            ):
+            max_takes = 4 * intensity_count
+            for take_index in range(min(clips_per_speaker(max_takes, 24, speakers), max_takes)):
                 sentence, strong = take_index % 2, take_index // 2 % intensity_count
                 repetition = take_index // 2 // intensity_count + 1
                 name = f"03-01-{code}-{strong + 1:02}-{sentence + 1:02}-{repetition:02}"
@@ -179,13 +179,10 @@ def _plan_tess(clips_per_speaker: Callable[[int, int, int], int]) -> Iterator[_T
 def _plan_savee(clips_per_speaker: Callable[[int, int, int], int]) -> Iterator[_Take]:
     for speaker in savee.SPEAKERS:
         for code, emotion in savee.EMOTIONS.items():
-            for sentence_number in range(
-                1, clips_per_speaker(30 if emotion == "neutral" else 15, 4, 4) + 1
-            ):
-                path = f"SAVEE/{speaker}/{code}{sentence_number:02}.wav"
-                yield _Take(
-                    path, "savee", speaker, False, emotion, False, f"{code}{sentence_number}"
-                )
+            count = clips_per_speaker(30 if emotion == "neutral" else 15, 4, 4)
+            for number in range(1, count + 1):
+                path = f"SAVEE/{speaker}/{code}{number:02}.wav"
+                yield _Take(path, "savee", speaker, False, emotion, False, f"{code}{number}")
 
 
 def _plan_cremad(
@@ -215,14 +212,14 @@ def _cremad_actors(speakers: int) -> list[int]:
 
 
 def _synthesise_take(take: _Take, settings: SyntheticSettings) -> npt.NDArray[Any]:
-    """Synthesise one take with pauses and room noise, float32 ``(samples,)`` at its corpus' rate."""
+    """Synthesise a take with pauses and room noise, float32 ``(samples,)`` at its corpus' rate."""
     rng = np.random.default_rng(derive_seed(settings.seed, take.path))
-    sentence = np.random.default_rng(
+    sentence_rng = np.random.default_rng(
         derive_seed(settings.seed, "sentence", take.corpus, take.sentence)
     )
-    speech = speak(_voice(take, settings.seed), _manner(take, settings, rng), sentence, rng)
-    before, after = (int(rng.uniform(0.25, 0.7) * SAMPLE_RATE) for _ in range(2))
-    wave = np.pad(speech, (before, after))
+    speech = speak(_voice(take, settings.seed), _manner(take, settings, rng), sentence_rng, rng)
+    leading_samples, trailing_samples = (int(rng.uniform(0.25, 0.7) * SAMPLE_RATE) for _ in range(2))
+    wave = np.pad(speech, (leading_samples, trailing_samples))
     wave += _room_noise(wave.size, rng) * 10 ** (_NOISE_DB[take.corpus] / 20)
     rate = _RATES[take.corpus]
     if rate != SAMPLE_RATE:
@@ -262,9 +259,8 @@ def _manner(take: _Take, settings: SyntheticSettings, rng: np.random.Generator) 
     values = {}
     for name, deviation in deviation_by_attribute.items():
         value = getattr(neutral, name) + strength * (getattr(target, name) - getattr(neutral, name))
-        random_part = speaker_rng.normal(0, 0.5 * settings.overlap) + rng.normal(
-            0, settings.overlap
-        )
+        random_part = speaker_rng.normal(0, 0.5 * settings.overlap)
+        random_part += rng.normal(0, settings.overlap)
         values[name] = value + random_part * deviation
     values["tempo"] = max(values["tempo"], 0.6)
     values["pitch_range"] = max(values["pitch_range"], 0.3)

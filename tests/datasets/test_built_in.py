@@ -4,12 +4,18 @@ import pytest
 
 from serkit.datasets.audit import audit
 from serkit.datasets.corpus import Corpus
-from serkit.datasets.corpus_info import LICENCES, NAME, licences_of, mark_as_synthetic, synthetic_clips
+from serkit.datasets.corpus_info import (
+    LICENCES,
+    NAME,
+    licences_of,
+    mark_as_synthetic,
+    synthetic_clips,
+)
 
 
 @pytest.fixture
 def savee(synthetic_root, tmp_path):
-    """SAVEE's part of the built-in corpus without its mark_as_synthetic, as if people had spoken it."""
+    """SAVEE's part of the built-in corpus without its marker file, as if people had spoken it."""
     shutil.copytree(synthetic_root / "SAVEE", tmp_path / "SAVEE")
     return tmp_path / "SAVEE"
 

@@ -2,7 +2,12 @@ from dataclasses import replace
 
 import pytest
 
-from serkit.datasets.checks import clip_anomalies, unusual_sample_rates, contradicting_genders, require_distinct_speakers
+from serkit.datasets.checks import (
+    clip_anomalies,
+    contradicting_genders,
+    require_distinct_speakers,
+    unusual_sample_rates,
+)
 from serkit.datasets.corpus import Clip
 from serkit.datasets.probing import Probe
 from serkit.errors import InputError

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from serkit.datasets.checks import measure_association, corpus_warnings
+from serkit.datasets.checks import corpus_warnings, measure_association
 from serkit.datasets.corpus import Clip, Corpus
 from serkit.datasets.custom import Naming
 from serkit.datasets.roots import GRAMMARS, open_roots
@@ -79,7 +79,9 @@ def test_one_clip_is_no_clips():
 
 def test_one_even_corpus_has_nothing_to_warn_of(four_corpora):
     for name in ("ravdess", "crema-d"):
-        assert corpus_warnings(four_corpora.where(lambda clip, name=name: clip.corpus == name)) == []
+        assert (
+            corpus_warnings(four_corpora.where(lambda clip, name=name: clip.corpus == name)) == []
+        )
 
 
 def test_classes_of_unknown_gender_are_the_emotion():
