@@ -78,24 +78,24 @@ def identify(file: BinaryIO) -> str:
         ``"WAV"``, a key of :data:`COMPRESSED`, the name of a format that serkit does not decode
         (``"AAC"``, ``"Opus"``, ``"a web page"``, ``"an empty file"``, …), or ``""`` if unknown.
     """
-    head = _read_at(file, 0, _HEADER_BYTES)
-    if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
+    first_bytes = _read_at(file, 0, _HEADER_BYTES)
+    if first_bytes[:4] == b"RIFF" and first_bytes[8:12] == b"WAVE":
         return "WAV"
-    if head[:3] == b"ID3":
-        head = _read_at(file, _skip_tags(file), _HEADER_BYTES)
-    if head[:4] == b"OggS":
-        packet = head[27 + head[26] :] if len(head) > 27 else b""
+    if first_bytes[:3] == b"ID3":
+        first_bytes = _read_at(file, _skip_tags(file), _HEADER_BYTES)
+    if first_bytes[:4] == b"OggS":
+        packet = first_bytes[27 + first_bytes[26] :] if len(first_bytes) > 27 else b""
         return next(
             (name for magic, name in _OGG_CODECS.items() if packet.startswith(magic)), "Ogg"
         )
-    if head[4:8] == b"ftyp":
+    if first_bytes[4:8] == b"ftyp":
         return "MPEG-4"
-    if len(head) > 3 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:
-        return _mpeg_format(head)
-    if _HTML.match(head.removeprefix(b"\xef\xbb\xbf")):
+    if len(first_bytes) > 3 and first_bytes[0] == 0xFF and first_bytes[1] & 0xE0 == 0xE0:
+        return _mpeg_format(first_bytes)
+    if _HTML.match(first_bytes.removeprefix(b"\xef\xbb\xbf")):
         return "a web page"
-    names = (name for magic, name in _NAME_BY_FIRST_BYTES.items() if head.startswith(magic))
-    return next(names, "" if head else "an empty file")
+    names = (name for magic, name in _NAME_BY_FIRST_BYTES.items() if first_bytes.startswith(magic))
+    return next(names, "" if first_bytes else "an empty file")
 
 
 def ogg_is_whole(file: BinaryIO) -> bool:

@@ -128,15 +128,15 @@ def _kernel(old_block: int, new_block: int) -> tuple[npt.NDArray[Any], int]:
     old_per_row, new_per_row = repeats * old_block, repeats * new_block
     reach = half_length // new_block
     last_position = (new_per_row - 1) * old_block // new_block
-    rows = -(-(2 * reach + last_position + 1) // old_per_row)
-    distance = (np.arange(rows * old_per_row) - reach)[:, None] * new_block - np.arange(
+    kernel_rows = -(-(2 * reach + last_position + 1) // old_per_row)
+    distance = (np.arange(kernel_rows * old_per_row) - reach)[:, None] * new_block - np.arange(
         new_per_row
     ) * old_block
     is_inside = np.abs(distance) <= half_length
     kernel = np.where(is_inside, taps[np.where(is_inside, half_length + distance, 0)], 0.0)
     # Normalise, so that each phase passes a constant unchanged.
     kernel /= kernel.sum(axis=0)
-    return kernel.reshape(rows, old_per_row, new_per_row).astype(np.float32), reach
+    return kernel.reshape(kernel_rows, old_per_row, new_per_row).astype(np.float32), reach
 
 
 @not_inlined

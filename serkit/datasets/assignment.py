@@ -87,7 +87,8 @@ def cost(
         Costs ``(n,)``.
     """
     clip_counts = np.stack(
-        [(assignments == part).astype(float) @ counts for part in range(len(fractions))], axis=1
+        [(assignments == partition).astype(float) @ counts for partition in range(len(fractions))],
+        axis=1,
     )
     return _cost_of(clip_counts, fractions, ranks)
 
@@ -119,8 +120,11 @@ def _improve(
     partition_of: npt.NDArray[Any],
     rng: np.random.Generator,
 ) -> npt.NDArray[Any]:
+    """Improve an assignment in place by local search and return it; see :func:`assign`."""
     partitions = np.arange(len(fractions))
-    clip_counts = np.stack([counts[partition_of == part].sum(axis=0) for part in partitions])
+    clip_counts = np.stack(
+        [counts[partition_of == partition].sum(axis=0) for partition in partitions]
+    )
     best_cost = float(_cost_of(clip_counts, fractions, ranks))
     improved = True
     while improved:

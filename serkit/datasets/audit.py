@@ -184,7 +184,7 @@ def audit(
     )
     rejected_keys = {_file_key(finding) for finding in findings_to_reject}
     clips = [clip for clip in clips if _file_key(clip) not in rejected_keys]
-    # Last, so that the copy that is kept is not one of the rejected clips.
+    # Drop duplicates last, so that the copy that is kept is not one of the rejected clips.
     clips, rejected = drop_duplicates(clips, [*rejected, *findings_to_reject], folders)
     noticed = _findings_about(clips, noticed)
     rejected.sort(key=_file_key)

@@ -146,7 +146,7 @@ def _resample_and_centre(waveform: npt.NDArray[Any], sample_rate: int) -> npt.ND
 
 
 def _split_into_pieces(waveform: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
-    """Yield pieces of a waveform of at most ``_BLOCK`` frames that together hold all frames."""
+    """Split a waveform into pieces of at most ``_BLOCK`` frames; together they hold all frames."""
     frame_count = 1 + (len(waveform) - FRAME) // HOP
     for start in range(0, frame_count, _BLOCK):
         end = min(start + _BLOCK, frame_count)
@@ -171,7 +171,7 @@ def _levels(waveform: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def _pitch(waveform: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Return fundamental frequencies in Hz and autocorrelations, -1 to 1; both ``(frames,)``.
 
-    The autocorrelation is the normalised one at the lag of one period.
+    The autocorrelation is normalised and taken at the lag of one period.
     """
     # librosa imports numba, which takes seconds.
     import librosa

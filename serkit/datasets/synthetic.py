@@ -85,6 +85,8 @@ class SyntheticSettings:
 
 @dataclass(frozen=True)
 class _Take:
+    """A recording to synthesise; ``emotion`` is a key of :data:`MANNERS`."""
+
     path: str
     corpus: str
     speaker: str
@@ -218,7 +220,8 @@ def _synthesise_take(take: _Take, settings: SyntheticSettings) -> npt.NDArray[An
         derive_seed(settings.seed, "sentence", take.corpus, take.sentence)
     )
     speech = speak(_voice(take, settings.seed), _manner(take, settings, rng), sentence_rng, rng)
-    leading_samples, trailing_samples = (int(rng.uniform(0.25, 0.7) * SAMPLE_RATE) for _ in range(2))
+    leading_samples = int(rng.uniform(0.25, 0.7) * SAMPLE_RATE)
+    trailing_samples = int(rng.uniform(0.25, 0.7) * SAMPLE_RATE)
     wave = np.pad(speech, (leading_samples, trailing_samples))
     wave += _room_noise(wave.size, rng) * 10 ** (_NOISE_DB[take.corpus] / 20)
     rate = _RATES[take.corpus]
