@@ -91,7 +91,7 @@ class Meter:
         last_energy = float(last_samples @ last_samples)
         self._energy += (float(energies.sum()) + last_energy) * scale**2
         self._count += len(samples)
-        # A constant offset is not sound. If most of a window's energy is an offset, float32 sums are
+        # A constant offset is not sound. If it is most of a window's energy, float32 sums are
         # too coarse for the remainder. Compute the variance of such windows in float64.
         window_sums = (windows @ np.ones(window_size, np.float32)).astype(np.float64)
         is_mostly_offset = np.square(window_sums) / window_size > _OFFSET_FRACTION * energies
