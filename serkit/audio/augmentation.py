@@ -1,7 +1,7 @@
 """Random augmentation of training waveforms: speed, tempo, pitch, time shift, noise, gain.
 
-The random draw for a clip depends on the seed and on the clip's index in the batch. The same clip
-at another index gets another draw. Training needs a new seed for every step.
+The random numbers for a clip depend on the seed and on the clip's index in the batch. The same clip
+at another index gets other random numbers. Training needs a new seed for every step.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ import tensorflow as tf
 from serkit.audio.speed import change_pitch, change_speed, change_tempo
 from serkit.errors import InputError, check_range
 
-_MOST_DB = 120.0
-_SLOWEST, _FASTEST = 0.5, 2.0
-_MOST_SEMITONES = 12.0
+_MAX_DB = 120.0
+_MIN_FACTOR, _MAX_FACTOR = 0.5, 2.0
+_MAX_SEMITONES = 12.0
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class WaveAugmentation:
             :func:`time_shift`.
         snr_db: lowest and highest signal-to-noise ratio in dB, -120 to 120; None is off. See
             :func:`add_noise`.
-        gain_db: lowest and highest gain in dB, -120 to 120; None is off. See :func:`gain`.
+        gain_db: lowest and highest gain in dB, -120 to 120; None is off. See :func:`random_gain`.
         stretch: lowest and highest tempo factor, 0.5 to 2, at constant pitch; None is off. See
-            :func:`stretch`.
+            :func:`random_stretch`.
         pitch: lowest and highest pitch change in semitones, -12 to 12, at constant tempo; None is
-            off. See :func:`pitch`.
+            off. See :func:`random_pitch`.
 
     Raises:
         InputError: if a value is out of range, if a pair does not have two values, or if its first
@@ -47,19 +47,19 @@ class WaveAugmentation:
 
     def __post_init__(self) -> None:
         check_range("shift", self.shift, 0.0, 1.0)
-        _check_pair("speed", self.speed, _SLOWEST, _FASTEST)
-        _check_pair("snr_db", self.snr_db, -_MOST_DB, _MOST_DB)
-        _check_pair("gain_db", self.gain_db, -_MOST_DB, _MOST_DB)
-        _check_pair("stretch", self.stretch, _SLOWEST, _FASTEST)
-        _check_pair("pitch", self.pitch, -_MOST_SEMITONES, _MOST_SEMITONES)
+        _check_pair("speed", self.speed, _MIN_FACTOR, _MAX_FACTOR)
+        _check_pair("snr_db", self.snr_db, -_MAX_DB, _MAX_DB)
+        _check_pair("gain_db", self.gain_db, -_MAX_DB, _MAX_DB)
+        _check_pair("stretch", self.stretch, _MIN_FACTOR, _MAX_FACTOR)
+        _check_pair("pitch", self.pitch, -_MAX_SEMITONES, _MAX_SEMITONES)
 
 
 @tf.autograph.experimental.do_not_convert
 def augment(waveforms: tf.Tensor, seed: tf.Tensor, settings: WaveAugmentation) -> tf.Tensor:
     """Apply the enabled augmentations in this order: speed, stretch, pitch, shift, noise, gain.
 
-    Each augmentation derives its own seed. Switching one on does not change the random numbers of
-    the others.
+    Each augmentation derives its own seed. Switching an augmentation on does not change the random
+    numbers of the others.
 
     Args:
         waveforms: float32 ``(batch, samples)``.
@@ -74,46 +74,46 @@ def augment(waveforms: tf.Tensor, seed: tf.Tensor, settings: WaveAugmentation) -
         waveforms = random_speed(waveforms, seeds[0], *settings.speed)
     if settings.stretch is not None:
         own_seed = tf.convert_to_tensor(tf.random.fold_in(seed, 1))
-        waveforms = stretch(waveforms, own_seed, *settings.stretch)
+        waveforms = random_stretch(waveforms, own_seed, *settings.stretch)
     if settings.pitch is not None:
         own_seed = tf.convert_to_tensor(tf.random.fold_in(seed, 2))
-        waveforms = pitch(waveforms, own_seed, *settings.pitch)
+        waveforms = random_pitch(waveforms, own_seed, *settings.pitch)
     if settings.shift:
         waveforms = time_shift(waveforms, seeds[1], settings.shift)
     if settings.snr_db is not None:
         waveforms = add_noise(waveforms, seeds[2], *settings.snr_db)
     if settings.gain_db is not None:
-        waveforms = gain(waveforms, seeds[3], *settings.gain_db)
+        waveforms = random_gain(waveforms, seeds[3], *settings.gain_db)
     return waveforms
 
 
-def time_shift(waveforms: tf.Tensor, seed: tf.Tensor, largest: float) -> tf.Tensor:
+def time_shift(waveforms: tf.Tensor, seed: tf.Tensor, max_fraction: float) -> tf.Tensor:
     """Shift each clip to a later or earlier time by whole samples, without wrapping around.
 
     Args:
         waveforms: float32 ``(batch, samples)``.
         seed: int ``(2,)``; equal seeds give equal results.
-        largest: largest shift to either side as a fraction of ``samples``, 0 to 1. Each clip has
-            its own shift, drawn uniformly from ``-largest`` to ``largest``.
+        max_fraction: largest shift to either side as a fraction of ``samples``, 0 to 1. Each clip
+            has its own shift, drawn uniformly from ``-largest`` to ``max_fraction``.
 
     Returns:
         Waveforms of the same shape. Zeros fill the gap. The remaining samples are bit-identical to
         the input.
 
     Raises:
-        InputError: if ``largest`` is out of range.
+        InputError: if ``max_fraction`` is out of range.
     """
-    check_range("largest", largest, 0.0, 1.0)
+    check_range("max_fraction", max_fraction, 0.0, 1.0)
     samples = tf.shape(waveforms)[1]
-    fraction = _draw(waveforms, seed, -largest, largest)
-    by = tf.cast(tf.round(fraction * tf.cast(samples, tf.float32)), tf.int32)
-    index = tf.range(samples)[tf.newaxis] - by
-    inside = (index >= 0) & (index < samples)
-    moved = tf.gather(waveforms, tf.where(inside, index, 0), batch_dims=1)
-    return tf.ensure_shape(tf.where(inside, moved, 0.0), waveforms.shape)
+    fraction = _random_per_clip(waveforms, seed, -max_fraction, max_fraction)
+    shift = tf.cast(tf.round(fraction * tf.cast(samples, tf.float32)), tf.int32)
+    source_index = tf.range(samples)[tf.newaxis] - shift
+    is_inside = (source_index >= 0) & (source_index < samples)
+    shifted = tf.gather(waveforms, tf.where(is_inside, source_index, 0), batch_dims=1)
+    return tf.ensure_shape(tf.where(is_inside, shifted, 0.0), waveforms.shape)
 
 
-def gain(waveforms: tf.Tensor, seed: tf.Tensor, low_db: float, high_db: float) -> tf.Tensor:
+def random_gain(waveforms: tf.Tensor, seed: tf.Tensor, low_db: float, high_db: float) -> tf.Tensor:
     """Multiply each clip by a random gain that is uniform in decibels.
 
     Args:
@@ -128,8 +128,8 @@ def gain(waveforms: tf.Tensor, seed: tf.Tensor, low_db: float, high_db: float) -
     Raises:
         InputError: if a gain is out of range.
     """
-    _check_order("low_db", low_db, "high_db", high_db, -_MOST_DB, _MOST_DB)
-    return waveforms * tf.pow(10.0, _draw(waveforms, seed, low_db, high_db) / 20.0)
+    _check_order("low_db", low_db, "high_db", high_db, -_MAX_DB, _MAX_DB)
+    return waveforms * tf.pow(10.0, _random_per_clip(waveforms, seed, low_db, high_db) / 20.0)
 
 
 def add_noise(waveforms: tf.Tensor, seed: tf.Tensor, low_db: float, high_db: float) -> tf.Tensor:
@@ -150,12 +150,12 @@ def add_noise(waveforms: tf.Tensor, seed: tf.Tensor, low_db: float, high_db: flo
     Raises:
         InputError: if a ratio is out of range.
     """
-    _check_order("low_db", low_db, "high_db", high_db, -_MOST_DB, _MOST_DB)
+    _check_order("low_db", low_db, "high_db", high_db, -_MAX_DB, _MAX_DB)
     seeds = tf.random.split(seed, 2)
     noise = tf.random.stateless_normal(tf.shape(waveforms), seeds[0])
-    ratio = tf.pow(10.0, _draw(waveforms, seeds[1], low_db, high_db) / 20.0)
-    level = _root_mean_square(waveforms) / (_root_mean_square(noise) * ratio)
-    return waveforms + level * noise
+    amplitude_ratio = tf.pow(10.0, _random_per_clip(waveforms, seeds[1], low_db, high_db) / 20.0)
+    noise_gain = _root_mean_square(waveforms) / (_root_mean_square(noise) * amplitude_ratio)
+    return waveforms + noise_gain * noise
 
 
 def random_speed(waveforms: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> tf.Tensor:
@@ -180,11 +180,11 @@ def random_speed(waveforms: tf.Tensor, seed: tf.Tensor, low: float, high: float)
     Source: Ko et al. (2015), Audio augmentation for speech recognition, Interspeech. The authors
     use the factors 0.9, 1 and 1.1.
     """
-    _check_order("low", low, "high", high, _SLOWEST, _FASTEST)
-    return change_speed(waveforms, _draw(waveforms, seed, low, high)[:, 0])
+    _check_order("low", low, "high", high, _MIN_FACTOR, _MAX_FACTOR)
+    return change_speed(waveforms, _random_per_clip(waveforms, seed, low, high)[:, 0])
 
 
-def stretch(waveforms: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> tf.Tensor:
+def random_stretch(waveforms: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> tf.Tensor:
     """Change the tempo of each clip by a random factor at constant pitch.
 
     The middle of a clip stays in the middle. A slower clip is cut at both ends, a faster clip is
@@ -203,11 +203,11 @@ def stretch(waveforms: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> t
     Raises:
         InputError: if a factor is out of range.
     """
-    _check_order("low", low, "high", high, _SLOWEST, _FASTEST)
-    return change_tempo(waveforms, _draw(waveforms, seed, low, high)[:, 0])
+    _check_order("low", low, "high", high, _MIN_FACTOR, _MAX_FACTOR)
+    return change_tempo(waveforms, _random_per_clip(waveforms, seed, low, high)[:, 0])
 
 
-def pitch(waveforms: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> tf.Tensor:
+def random_pitch(waveforms: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> tf.Tensor:
     """Change the pitch of each clip by a random number of semitones at constant tempo.
 
     See :func:`serkit.audio.speed.change_pitch`.
@@ -225,12 +225,12 @@ def pitch(waveforms: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> tf.
     Raises:
         InputError: if a change is out of range.
     """
-    _check_order("low", low, "high", high, -_MOST_SEMITONES, _MOST_SEMITONES)
-    factors = tf.pow(2.0, _draw(waveforms, seed, low, high)[:, 0] / 12.0)
+    _check_order("low", low, "high", high, -_MAX_SEMITONES, _MAX_SEMITONES)
+    factors = tf.pow(2.0, _random_per_clip(waveforms, seed, low, high)[:, 0] / 12.0)
     return change_pitch(waveforms, factors, 2.0 ** (high / 12.0))
 
 
-def _draw(waveforms: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> tf.Tensor:
+def _random_per_clip(waveforms: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> tf.Tensor:
     """Draw one uniform random number per clip, float32 ``(batch, 1)``."""
     return tf.random.stateless_uniform(tf.stack([tf.shape(waveforms)[0], 1]), seed, low, high)
 
@@ -239,16 +239,16 @@ def _root_mean_square(waveforms: tf.Tensor) -> tf.Tensor:
     return tf.sqrt(tf.reduce_mean(tf.square(waveforms), axis=1, keepdims=True))
 
 
-def _check_pair(name: str, pair: Sequence[float] | None, least: float, most: float) -> None:
+def _check_pair(name: str, pair: Sequence[float] | None, minimum: float, maximum: float) -> None:
     if pair is None:
         return
     if len(pair) != 2:
         raise InputError(f"`{name}` must be a lowest and a highest value. Received: {pair!r}.")
-    _check_order(f"{name}[0]", pair[0], f"{name}[1]", pair[1], least, most)
+    _check_order(f"{name}[0]", pair[0], f"{name}[1]", pair[1], minimum, maximum)
 
 
 def _check_order(
-    low_name: str, low: float, high_name: str, high: float, least: float, most: float
+    low_name: str, low: float, high_name: str, high: float, minimum: float, maximum: float
 ) -> None:
-    check_range(low_name, low, least, most)
-    check_range(high_name, high, low, most)
+    check_range(low_name, low, minimum, maximum)
+    check_range(high_name, high, low, maximum)

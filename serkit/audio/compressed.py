@@ -17,15 +17,15 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from serkit.audio.containers import decode_file, open_sound, read_all
-from serkit.audio.decoding import Decoded, decode_wav, rare
+from serkit.audio.decoding import Decoded, decode_wav, not_inlined
 
 _LOG = logging.getLogger(__name__)
-_LOADING = threading.Lock()
+_LOAD_LOCK = threading.Lock()
 # Delay of any MPEG decoder, in samples. libsndfile removes it if a Xing tag gives the number of
 # frames. tensorflow-io removes it only if there is a LAME tag, too.
 _DECODER_DELAY = 529
 # At the lowest bit rates 24 bytes hold 576 samples.
-_MOST_SAMPLES_A_BYTE = 24
+_MAX_SAMPLES_PER_BYTE = 24
 
 
 def decode_any(data: tf.Tensor) -> Decoded:
@@ -56,7 +56,7 @@ def decode_any(data: tf.Tensor) -> Decoded:
     )
 
 
-@rare
+@not_inlined
 def _decode_compressed(data: tf.Tensor) -> Decoded:
     kinds = (tf.float32, tf.int32, tf.string)
     # With a stateful function, tf.data would read files one at a time in deterministic mode.
@@ -82,15 +82,15 @@ def _read(data: bytes, kind: str) -> tuple[npt.NDArray[Any], int]:
         samples = None
         # Without a declared length nothing can show whether tensorflow-io read the whole file.
         if kind != "FLAC" and tells_length:
-            samples = _by_tensorflow_io(data, kind, sound.frames)
+            samples = _decode_by_tensorflow_io(data, kind, sound.frames)
         return read_all(sound) if samples is None else samples, sound.samplerate
 
 
-def _by_tensorflow_io(data: bytes, kind: str, length: int) -> npt.NDArray[Any] | None:
+def _decode_by_tensorflow_io(data: bytes, kind: str, length: int) -> npt.NDArray[Any] | None:
     """Return the samples as libsndfile would, or None if libsndfile has to decode the file."""
     library = _tensorflow_io()
     # The op allocates memory for the length in the header before it reads the samples.
-    too_long = kind == "MP3" and length > _MOST_SAMPLES_A_BYTE * len(data)
+    too_long = kind == "MP3" and length > _MAX_SAMPLES_PER_BYTE * len(data)
     if library is None or length == 0 or too_long:
         return None
     decode = library.audio.decode_mp3 if kind == "MP3" else library.audio.decode_vorbis
@@ -104,7 +104,7 @@ def _by_tensorflow_io(data: bytes, kind: str, length: int) -> npt.NDArray[Any] |
 
 
 def _tensorflow_io() -> ModuleType | None:
-    with _LOADING:
+    with _LOAD_LOCK:
         return _load_tensorflow_io()
 
 

@@ -38,7 +38,7 @@ NO_LENGTH = (1 << 63) - 1
 """Number of samples that libsndfile reports for a file whose header does not give its length."""
 
 _HTML = re.compile(rb"\s*(<!doctype html|<html|<head|<\?xml)", re.IGNORECASE)
-_MAGIC = {
+_NAME_BY_FIRST_BYTES = {
     b"version https://git-lfs.github.com/spec/": "a Git LFS pointer",
     b"fLaC": "FLAC",
     b"FORM": "AIFF",
@@ -56,19 +56,19 @@ _MAGIC = {
     b"\x1a\x45\xdf\xa3": "Matroska or WebM",
     b"ADIF": "AAC",
 }
-# First bytes of the first packet of an Ogg file, and the codec that they identify.
-_OGG = {
+# Codec of an Ogg file by the first bytes of its first packet.
+_OGG_CODECS = {
     b"\x01vorbis": "Ogg Vorbis",
     b"OpusHead": "Opus",
     b"Speex   ": "Ogg Speex",
     b"\x7fFLAC": "Ogg FLAC",
     b"\x80theora": "Ogg Theora",
 }
-_LAST_PAGE = 0x04
-_LARGEST_PAGE = 27 + 255 + 255 * 255
-_HEAD = 512
+_LAST_PAGE_FLAG = 0x04
+_MAX_PAGE_BYTES = 27 + 255 + 255 * 255
+_HEADER_BYTES = 512
 # Highest bit rate divided by the lowest: 160 / 8 kbit/s; in MPEG-1 it is 320 / 32 kbit/s.
-_MOST_BIT_RATES = 20
+_MAX_BIT_RATE_RATIO = 20
 
 
 def identify(file: BinaryIO) -> str:
@@ -78,33 +78,37 @@ def identify(file: BinaryIO) -> str:
         ``"WAV"``, a key of :data:`COMPRESSED`, the name of a format that serkit does not decode
         (``"AAC"``, ``"Opus"``, ``"a web page"``, ``"an empty file"``, …), or ``""`` if unknown.
     """
-    head = _read(file, 0, _HEAD)
-    if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
+    first_bytes = _read_at(file, 0, _HEADER_BYTES)
+    if first_bytes[:4] == b"RIFF" and first_bytes[8:12] == b"WAVE":
         return "WAV"
-    if head[:3] == b"ID3":
-        head = _read(file, _skip_tags(file), _HEAD)
-    if head[:4] == b"OggS":
-        packet = head[27 + head[26] :] if len(head) > 27 else b""
-        return next((name for magic, name in _OGG.items() if packet.startswith(magic)), "Ogg")
-    if head[4:8] == b"ftyp":
+    if first_bytes[:3] == b"ID3":
+        first_bytes = _read_at(file, _skip_tags(file), _HEADER_BYTES)
+    if first_bytes[:4] == b"OggS":
+        packet = first_bytes[27 + first_bytes[26] :] if len(first_bytes) > 27 else b""
+        return next(
+            (name for magic, name in _OGG_CODECS.items() if packet.startswith(magic)), "Ogg"
+        )
+    if first_bytes[4:8] == b"ftyp":
         return "MPEG-4"
-    if len(head) > 3 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:
-        return _mpeg(head)
-    if _HTML.match(head.removeprefix(b"\xef\xbb\xbf")):
+    if len(first_bytes) > 3 and first_bytes[0] == 0xFF and first_bytes[1] & 0xE0 == 0xE0:
+        return _mpeg_format(first_bytes)
+    if _HTML.match(first_bytes.removeprefix(b"\xef\xbb\xbf")):
         return "a web page"
-    known = (name for magic, name in _MAGIC.items() if head.startswith(magic))
-    return next(known, "" if head else "an empty file")
+    names = (name for magic, name in _NAME_BY_FIRST_BYTES.items() if first_bytes.startswith(magic))
+    return next(names, "" if first_bytes else "an empty file")
 
 
 def ogg_is_whole(file: BinaryIO) -> bool:
     """Return whether an Ogg file ends with a complete page that is marked as the last page."""
-    size = file.seek(0, 2)
-    tail = _read(file, max(size - _LARGEST_PAGE, 0), _LARGEST_PAGE)
-    place = tail.rfind(b"OggS")
-    page = tail[place:]
-    if place < 0 or len(page) < 27 or len(page) < 27 + page[26]:
+    file_size = file.seek(0, 2)
+    last_bytes = _read_at(file, max(file_size - _MAX_PAGE_BYTES, 0), _MAX_PAGE_BYTES)
+    page_start = last_bytes.rfind(b"OggS")
+    page = last_bytes[page_start:]
+    if page_start < 0 or len(page) < 27 or len(page) < 27 + page[26]:
         return False
-    return bool(page[5] & _LAST_PAGE) and len(page) >= 27 + page[26] + sum(page[27 : 27 + page[26]])
+    return bool(page[5] & _LAST_PAGE_FLAG) and len(page) >= 27 + page[26] + sum(
+        page[27 : 27 + page[26]]
+    )
 
 
 def describe_error(error: Exception) -> str:
@@ -119,19 +123,19 @@ def mend_mp3(data: bytes) -> tuple[bytes, bool]:
     Without a Xing tag libsndfile computes the length from the size of the file and the bit rate of
     the first frame, and does not read beyond this length. In a file of variable bit rate it can
     skip up to nine tenths. To such files this function appends a large ID3 tag. libsndfile does not
-    decode the tag, but counts its size, so that the computed length is long enough.
+    decode the tag, but counts its size. The computed length is then long enough.
 
     Returns:
         The bytes of the file, and whether a Xing tag gives its length.
     """
     start = _skip_tags(io.BytesIO(data))
-    head = data[start : start + 64]
-    place = max(head.find(b"Xing"), head.find(b"Info"))
-    if place > 0 and len(head) >= place + 8 and head[place + 7] & 1:
+    first_frame = data[start : start + 64]
+    tag_start = max(first_frame.find(b"Xing"), first_frame.find(b"Info"))
+    if tag_start > 0 and len(first_frame) >= tag_start + 8 and first_frame[tag_start + 7] & 1:
         return data, True
-    size = min(_MOST_BIT_RATES * len(data), (1 << 28) - 1)
-    digits = bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0))
-    return data + b"ID3\x04\0\0" + digits + bytes(size), False
+    padding_size = min(_MAX_BIT_RATE_RATIO * len(data), (1 << 28) - 1)
+    size_bytes = bytes(padding_size >> shift & 0x7F for shift in (21, 14, 7, 0))
+    return data + b"ID3\x04\0\0" + size_bytes + bytes(padding_size), False
 
 
 def mend_wav(data: bytes, start: int) -> bytes:
@@ -143,30 +147,33 @@ def mend_wav(data: bytes, start: int) -> bytes:
         data: the whole file.
         start: position of the first byte of the samples.
     """
-    length = min(len(data) - start, 0xFFFFFFFF - start)
-    sizes = [(start + length - 8).to_bytes(4, "little"), length.to_bytes(4, "little")]
-    return data[:4] + sizes[0] + data[8 : start - 4] + sizes[1] + data[start:]
+    data_length = min(len(data) - start, 0xFFFFFFFF - start)
+    size_fields = [
+        (start + data_length - 8).to_bytes(4, "little"),
+        data_length.to_bytes(4, "little"),
+    ]
+    return data[:4] + size_fields[0] + data[8 : start - 4] + size_fields[1] + data[start:]
 
 
 def _skip_tags(file: BinaryIO) -> int:
     """Return the position of the first byte after the ID3v2 tags at the beginning of a file."""
-    place = 0
-    while (head := _read(file, place, 10))[:3] == b"ID3" and len(head) == 10:
-        digits = zip(head[6:], (21, 14, 7, 0), strict=True)
-        place += 10 + sum((digit & 0x7F) << shift for digit, shift in digits)
-    return place
+    position = 0
+    while (head := _read_at(file, position, 10))[:3] == b"ID3" and len(head) == 10:
+        digits_and_shifts = zip(head[6:], (21, 14, 7, 0), strict=True)
+        position += 10 + sum((digit & 0x7F) << shift for digit, shift in digits_and_shifts)
+    return position
 
 
-def _read(file: BinaryIO, place: int, count: int) -> bytes:
-    file.seek(place)
+def _read_at(file: BinaryIO, position: int, count: int) -> bytes:
+    file.seek(position)
     return file.read(count)
 
 
-def _mpeg(head: bytes) -> str:
-    version, layer = head[1] >> 3 & 3, head[1] >> 1 & 3
+def _mpeg_format(first_bytes: bytes) -> str:
+    version, layer = first_bytes[1] >> 3 & 3, first_bytes[1] >> 1 & 3
     if layer == 0:
-        return "AAC" if head[1] & 0xF0 == 0xF0 else ""
-    if version == 1 or head[2] >> 4 == 15 or head[2] >> 2 & 3 == 3:
+        return "AAC" if first_bytes[1] & 0xF0 == 0xF0 else ""
+    if version == 1 or first_bytes[2] >> 4 == 15 or first_bytes[2] >> 2 & 3 == 3:
         return ""
     return {1: "MP3", 2: "MPEG layer II", 3: "MPEG layer I"}[layer]
 
@@ -191,13 +198,13 @@ def open_sound(data: bytes, kind: str) -> Iterator[tuple[soundfile.SoundFile, bo
         ValueError: if serkit does not decode the codec, or the header does not give the length.
         soundfile.SoundFileError: if libsndfile cannot read the file.
     """
-    source, tells_length = mend_mp3(data) if kind == "MP3" else (data, True)
-    with soundfile.SoundFile(io.BytesIO(source)) as sound:
+    readable_data, has_length = mend_mp3(data) if kind == "MP3" else (data, True)
+    with soundfile.SoundFile(io.BytesIO(readable_data)) as sound:
         if sound.subtype not in COMPRESSED[kind]:
             raise ValueError(f"its codec is {sound.subtype}")
         if sound.frames == NO_LENGTH:
             raise ValueError("its header does not say how long it is")
-        yield sound, tells_length
+        yield sound, has_length
 
 
 def read_all(sound: soundfile.SoundFile) -> npt.NDArray[Any]:
@@ -244,7 +251,7 @@ def decode_file(
         try:
             samples, rate = read(data, kind)
             waveform = samples.mean(axis=1, dtype=np.float32)
-            problem = _problem(waveform, rate)
+            problem = _describe_problem(waveform, rate)
         # Catch every error of a decoder: one bad file must not end an epoch.
         except Exception as error:
             problem = f"that cannot be decoded: {describe_error(error)}"
@@ -269,10 +276,10 @@ def as_wav(data: bytes) -> tuple[bytes, str]:
     if data.startswith(b"RIFF"):
         return data, ""
     waveform, rate, problem = decode_file(data)
-    whole = waveform * np.float32(2**15)
+    scaled = waveform * np.float32(2**15)
     # 16-bit PCM halves the bytes sent to a server and is exact, for example for mono 16-bit FLAC.
-    if (whole == np.rint(whole)).all() and (np.abs(whole + 0.5) < 2**15).all():
-        samples = whole.astype(np.int16)
+    if (scaled == np.rint(scaled)).all() and (np.abs(scaled + 0.5) < 2**15).all():
+        samples = scaled.astype(np.int16)
     else:
         samples = waveform
     # 64 bytes are room for the header.
@@ -295,7 +302,7 @@ def to_wav(samples: npt.NDArray[Any], rate: int) -> bytes:
     return buffer.getvalue()
 
 
-def _problem(waveform: npt.NDArray[Any], rate: int) -> str:
+def _describe_problem(waveform: npt.NDArray[Any], rate: int) -> str:
     if rate not in RATES:
         return "without a usable rate"
     if not len(waveform):

@@ -1,4 +1,4 @@
-"""Spectrograms back to waveforms, by Griffin-Lim."""
+"""Estimate waveforms from spectrograms by Griffin-Lim."""
 
 import functools
 from typing import Any
@@ -11,18 +11,18 @@ from serkit.audio.spectrogram import SpectrogramSpec, band_weights, hann
 from serkit.errors import InputError, check_range
 from serkit.seeds import derive_seed
 
-_PEAK = 0.5
+_OUTPUT_PEAK = 0.5
 # The tanh output of a generator never quite reaches -1. A generated silent clip must stay silent
 # and not be amplified to noise.
-_SILENT = -0.99
+_MAX_SILENT_VALUE = -0.99
 # On 30 real clips more updates changed the spectral convergence by less than 0.0003.
 _UPDATES = 16
 _MOMENTUM = 0.99
 # Lower bound of the overlap, as a fraction of its maximum. At the ends of a clip the sum of the
 # windows is almost 0, and dividing by it would make clicks.
-_LEAST_OVERLAP = 0.01
-# Lower bound of a divisor: far below any magnitude, and its inverse is still finite in float32.
-_TINY = 1e-20
+_MIN_OVERLAP = 0.01
+# Lower bound of a divisor. It is far below any magnitude, and its inverse is finite in float32.
+_MIN_DIVISOR = 1e-20
 
 
 def griffin_lim(
@@ -44,7 +44,7 @@ def griffin_lim(
     Returns:
         float32 ``(batch, spec.samples)``. A spectrogram does not hold the level of its clip, so
         each clip's peak is set to 0.5. A clip whose values are all -0.99 or below becomes silence.
-        Hardly any window covers the first and last milliseconds, which are therefore faded.
+        The first and last milliseconds are faded, because hardly any window covers them.
 
     Raises:
         InputError: if the shape does not fit ``spec``, or ``iterations`` is below 1.
@@ -61,18 +61,18 @@ def griffin_lim(
         ((2, 1152), 1152)
     """
     check_range("iterations", iterations, 1)
-    power = _relative_power(_checked(spectrograms, spec), spec)
+    power = _relative_power(_validated_spectrograms(spectrograms, spec), spec)
     shape = [spec.frames, spec.fft // 2 + 1]
-    seeds = (derive_seed(seed, "phases"), 0)
-    angles = tf.random.stateless_uniform(shape, seeds, 0.0, 2.0 * np.pi, alg="philox")
+    phase_seed = (derive_seed(seed, "phases"), 0)
+    angles = tf.random.stateless_uniform(shape, phase_seed, 0.0, 2.0 * np.pi, alg="philox")
     phases = tf.complex(tf.cos(angles), tf.sin(angles))
-    count = tf.constant(iterations)
+    iteration_count = tf.constant(iterations)
 
-    def one(clip: tf.Tensor) -> tf.Tensor:
-        return _iterate(clip, phases, count, spec)
+    def estimate_waveform(clip: tf.Tensor) -> tf.Tensor:
+        return _estimate_one(clip, phases, iteration_count, spec)
 
-    result = tf.TensorSpec([spec.samples], tf.float32)
-    return tf.map_fn(one, power, fn_output_signature=result)
+    waveform_spec = tf.TensorSpec([spec.samples], tf.float32)
+    return tf.map_fn(estimate_waveform, power, fn_output_signature=waveform_spec)
 
 
 def spectral_convergence(
@@ -99,17 +99,19 @@ def spectral_convergence(
     Source: Sturmel & Daudet (2011), Signal reconstruction from STFT magnitude: a state of the art.
     The paper uses FFT bins instead of bands.
     """
-    wanted = tf.sqrt(_relative_power(_checked(spectrograms, spec), spec))
+    target = tf.sqrt(_relative_power(_validated_spectrograms(spectrograms, spec), spec))
     transform = tf.signal.stft(waveforms, spec.window, spec.hop, spec.fft)
-    got = tf.sqrt(tf.matmul(tf.square(tf.abs(transform)), band_weights(spec)))
-    peaks = tf.reduce_max(got, axis=[1, 2], keepdims=True)
-    got = tf.math.divide_no_nan(got, peaks)
-    products = tf.reduce_sum(wanted * got, axis=[1, 2], keepdims=True)
-    gain = tf.math.divide_no_nan(products, tf.reduce_sum(got * got, axis=[1, 2], keepdims=True))
-    error = tf.norm(wanted - gain * got, axis=[1, 2])
-    norm = tf.norm(wanted, axis=[1, 2])
-    noise = tf.cast(peaks[:, 0, 0] > 0, tf.float32)
-    return tf.where(norm > 0, tf.math.divide_no_nan(error, norm), noise)
+    actual = tf.sqrt(tf.matmul(tf.square(tf.abs(transform)), band_weights(spec)))
+    peaks = tf.reduce_max(actual, axis=[1, 2], keepdims=True)
+    actual = tf.math.divide_no_nan(actual, peaks)
+    products = tf.reduce_sum(target * actual, axis=[1, 2], keepdims=True)
+    gain = tf.math.divide_no_nan(
+        products, tf.reduce_sum(actual * actual, axis=[1, 2], keepdims=True)
+    )
+    error = tf.norm(target - gain * actual, axis=[1, 2])
+    norm = tf.norm(target, axis=[1, 2])
+    silent_target_value = tf.cast(peaks[:, 0, 0] > 0, tf.float32)
+    return tf.where(norm > 0, tf.math.divide_no_nan(error, norm), silent_target_value)
 
 
 def linear_power(power: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
@@ -130,10 +132,10 @@ def linear_power(power: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
     Source: Lee & Seung (2001), Algorithms for non-negative matrix factorization.
     """
     weights = tf.constant(band_weights(spec))
-    sums = tf.reduce_sum(weights, axis=1)
+    weight_sums = tf.reduce_sum(weights, axis=1)
 
     def spread(bands: tf.Tensor) -> tf.Tensor:
-        return tf.math.divide_no_nan(tf.matmul(bands, weights, transpose_b=True), sums)
+        return tf.math.divide_no_nan(tf.matmul(bands, weights, transpose_b=True), weight_sums)
 
     linear = spread(power / tf.reduce_sum(weights, axis=0))
     for _ in range(_UPDATES):
@@ -164,7 +166,7 @@ def inverse_stft(transform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
 
 
 @tf.function(autograph=False)
-def _iterate(
+def _estimate_one(
     power: tf.Tensor, phases: tf.Tensor, iterations: tf.Tensor, spec: SpectrogramSpec
 ) -> tf.Tensor:
     """Estimate one clip's waveform, ``(spec.samples,)``, from its band power ``(frames, bins)``."""
@@ -172,28 +174,30 @@ def _iterate(
     momentum = tf.constant(_MOMENTUM / (1.0 + _MOMENTUM), tf.complex64)
     start = tf.cast(magnitude, tf.complex64) * phases
 
-    def step(number, estimate, previous):
-        rebuilt = tf.signal.stft(inverse_stft(estimate, spec), spec.window, spec.hop, spec.fft)
-        estimate = rebuilt - momentum * previous
-        gain = magnitude / tf.maximum(tf.abs(estimate), _TINY)
-        return number + 1, estimate * tf.cast(gain, tf.complex64), rebuilt
+    def step(iteration, estimate, previous):
+        consistent = tf.signal.stft(inverse_stft(estimate, spec), spec.window, spec.hop, spec.fft)
+        estimate = consistent - momentum * previous
+        gain = magnitude / tf.maximum(tf.abs(estimate), _MIN_DIVISOR)
+        return iteration + 1, estimate * tf.cast(gain, tf.complex64), consistent
 
-    loop = [tf.constant(0), start, tf.zeros_like(start)]
-    _, estimate, _ = tf.while_loop(lambda number, *_: number < iterations, step, loop)
+    loop_variables = [tf.constant(0), start, tf.zeros_like(start)]
+    _, estimate, _ = tf.while_loop(
+        lambda iteration, *_: iteration < iterations, step, loop_variables
+    )
     waveform = inverse_stft(estimate, spec)
     peak = tf.reduce_max(tf.abs(waveform))
-    return tf.ensure_shape(tf.math.divide_no_nan(_PEAK * waveform, peak), [spec.samples])
+    return tf.ensure_shape(tf.math.divide_no_nan(_OUTPUT_PEAK * waveform, peak), [spec.samples])
 
 
 def _relative_power(spectrograms: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
     """Compute the band power ``(batch, frames, bins)`` from 0 to 1; values at the floor give 0."""
     scaled = tf.cast(spectrograms[:, :, :, 0], tf.float32)
     power = tf.exp((scaled - 1.0) * (np.log(10.0) * spec.range_db / 20.0))
-    heard = tf.reduce_max(scaled, axis=[1, 2], keepdims=True) > _SILENT
-    return tf.where(heard & (scaled > -1.0), power, 0.0)
+    is_audible = tf.reduce_max(scaled, axis=[1, 2], keepdims=True) > _MAX_SILENT_VALUE
+    return tf.where(is_audible & (scaled > -1.0), power, 0.0)
 
 
-def _checked(spectrograms: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
+def _validated_spectrograms(spectrograms: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
     spectrograms = tf.convert_to_tensor(spectrograms)
     if not spectrograms.shape.is_compatible_with([None, *spec.shape]):
         valid = ", ".join(map(str, spec.shape))
@@ -207,6 +211,8 @@ def _checked(spectrograms: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
 def _overlap(spec: SpectrogramSpec) -> npt.NDArray[Any]:
     """Compute the sum of the squared windows at each sample, ``(samples,)``, with a lower bound."""
     with tf.init_scope():
-        squares = tf.square(hann(spec.window))
-        total = tf.signal.overlap_and_add(tf.tile(squares[tf.newaxis], [spec.frames, 1]), spec.hop)
-        return tf.maximum(total, _LEAST_OVERLAP * tf.reduce_max(total)).numpy()
+        squared_window = tf.square(hann(spec.window))
+        overlap = tf.signal.overlap_and_add(
+            tf.tile(squared_window[tf.newaxis], [spec.frames, 1]), spec.hop
+        )
+        return tf.maximum(overlap, _MIN_OVERLAP * tf.reduce_max(overlap)).numpy()

@@ -1,4 +1,4 @@
-"""Bytes to waveforms of a given sample rate and length, for training and inference alike."""
+"""Load the bytes of a recording as a waveform of a given rate and length, or as a spectrogram."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ from serkit.errors import InputError, RecordingError
 
 # librosa's defaults: 128 ms at 16 kHz, a frame every 32 ms.
 _FRAME, _HOP = 2048, 512
-_OVERLAP = 0.5
+_MIN_OVERLAP = 0.5
 
 
 def trim_silence(waveform: tf.Tensor, below_db: float) -> tf.Tensor:
@@ -40,19 +40,25 @@ def trim_silence(waveform: tf.Tensor, below_db: float) -> tf.Tensor:
     if not below_db > 0:
         raise InputError(f"`below_db` must be above 0 dB. Received: {below_db!r}.")
     samples = tf.size(waveform)
-    frames = 1 + samples // _HOP
-    # Sum blocks first, because each block is part of four frames. Use float64, so that rounding
-    # errors of a loud beginning do not affect later frames.
+    frame_count = 1 + samples // _HOP
+    # Sum the squares of blocks first, because each block is part of four frames. Use float64, so
+    # that rounding errors of a loud beginning do not affect later frames.
     padded = tf.pad(waveform, [[_FRAME // 2, _FRAME // 2 + _HOP]])
-    blocks = tf.reshape(padded[: (frames + 3) * _HOP], [-1, _HOP])
-    sums = tf.reduce_sum(tf.square(tf.cast(blocks, tf.float64)), axis=1)
-    power = tf.add_n([sums[first : first + frames] for first in range(_FRAME // _HOP)])
-    loudest = tf.reduce_max(power)
-    sound = tf.where((power > loudest * 10.0 ** (-below_db / 10.0)) & (power > 0))[:, 0]
-    places = tf.cast(sound, tf.int32)
+    blocks = tf.reshape(padded[: (frame_count + 3) * _HOP], [-1, _HOP])
+    block_energies = tf.reduce_sum(tf.square(tf.cast(blocks, tf.float64)), axis=1)
+    frame_energies = tf.add_n(
+        [block_energies[offset : offset + frame_count] for offset in range(_FRAME // _HOP)]
+    )
+    loudest = tf.reduce_max(frame_energies)
+    sounding_frames = tf.where(
+        (frame_energies > loudest * 10.0 ** (-below_db / 10.0)) & (frame_energies > 0)
+    )[:, 0]
+    frame_indices = tf.cast(sounding_frames, tf.int32)
     return tf.cond(
-        tf.size(places) > 0,
-        lambda: waveform[places[0] * _HOP : tf.minimum((places[-1] + 1) * _HOP, samples)],
+        tf.size(frame_indices) > 0,
+        lambda: waveform[
+            frame_indices[0] * _HOP : tf.minimum((frame_indices[-1] + 1) * _HOP, samples)
+        ],
         lambda: waveform[:0],
     )
 
@@ -70,14 +76,14 @@ def fit_length(waveform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
     surplus = tf.size(waveform) - spec.samples
     start = tf.maximum(surplus, 0) // 2
     waveform = waveform[start : start + spec.samples]
-    before = tf.maximum(-surplus, 0) // 2
-    behind = spec.samples - tf.size(waveform) - before
+    leading_zeros = tf.maximum(-surplus, 0) // 2
+    trailing_zeros = spec.samples - tf.size(waveform) - leading_zeros
     # tf.concat is several times as fast as tf.pad.
-    waveform = tf.concat([tf.zeros([before]), waveform, tf.zeros([behind])], axis=0)
+    waveform = tf.concat([tf.zeros([leading_zeros]), waveform, tf.zeros([trailing_zeros])], axis=0)
     return tf.ensure_shape(waveform, [spec.samples])
 
 
-def windows(waveform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
+def split_into_windows(waveform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
     """Split a waveform into windows of the spec's length that overlap by half or more.
 
     The windows are spread evenly from the first sample to the last, so that they need no padding. A
@@ -91,25 +97,27 @@ def windows(waveform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
         float32 ``(windows, spec.samples)``.
     """
     surplus = tf.maximum(tf.size(waveform) - spec.samples, 0)
-    hop = max(1, int(spec.samples * (1 - _OVERLAP)))
-    count = 1 + -(-surplus // hop)
-    numbers = tf.range(count, dtype=tf.int64)
-    steps = tf.cast(tf.maximum(count - 1, 1), tf.int64)
-    starts = tf.cast(numbers * tf.cast(surplus, tf.int64) // steps, tf.int32)
+    max_hop = max(1, int(spec.samples * (1 - _MIN_OVERLAP)))
+    window_count = 1 + -(-surplus // max_hop)
+    window_indices = tf.range(window_count, dtype=tf.int64)
+    intervals = tf.cast(tf.maximum(window_count - 1, 1), tf.int64)
+    starts = tf.cast(window_indices * tf.cast(surplus, tf.int64) // intervals, tf.int32)
     padded = tf.cond(surplus > 0, lambda: waveform, lambda: fit_length(waveform, spec))
-    found = tf.map_fn(
+    windows = tf.map_fn(
         lambda start: tf.ensure_shape(padded[start : start + spec.samples], [spec.samples]),
         starts,
         fn_output_signature=tf.float32,
     )
-    return tf.ensure_shape(found, [None, spec.samples])
+    return tf.ensure_shape(windows, [None, spec.samples])
 
 
 # Samples at the spec's rate that resampling may change at each end of a cropped waveform.
 _MARGIN = 2048
-# Longest recording that is processed whole. A header with a wrong rate must not exhaust the memory.
-_LONGEST_SECONDS = 600
-_CUT = "longer than {0} minutes, of which the middle {0} are used".format(_LONGEST_SECONDS // 60)
+# Longer recordings are cropped. A header with a wrong rate must not exhaust the memory.
+_MAX_SECONDS = 600
+_CROPPED_NOTE = "longer than {0} minutes, of which the middle {0} are used".format(
+    _MAX_SECONDS // 60
+)
 
 
 class Loaded(NamedTuple):
@@ -144,16 +152,16 @@ def load_waveform(
         A :class:`Loaded` with a waveform ``(spec.samples,)``.
     """
     decoded = decode(data)
-    enough = (spec.samples + 2 * _MARGIN) / spec.sample_rate
+    needed_seconds = (spec.samples + 2 * _MARGIN) / spec.sample_rate
     if spec.trim_db:
-        waveform = _at_rate(decoded, spec, max(enough, _LONGEST_SECONDS))
+        waveform = _resample_middle(decoded, spec, max(needed_seconds, _MAX_SECONDS))
     else:
         # Crop before resampling, to save time on long recordings. A recording that is already at
         # the spec's rate is cropped only once, by fit_length.
         waveform = tf.cond(
             tf.equal(decoded.sample_rate, spec.sample_rate),
             lambda: decoded.waveform,
-            lambda: _at_rate(decoded, spec, enough),
+            lambda: _resample_middle(decoded, spec, needed_seconds),
         )
     return Loaded(fit_length(waveform, spec), decoded.status, decoded.note)
 
@@ -207,22 +215,22 @@ def load_windows(
         A :class:`Loaded` with a waveform ``(windows, spec.samples)``.
     """
     decoded = decode(data)
-    waveform = _at_rate(decoded, spec, _LONGEST_SECONDS)
+    waveform = _resample_middle(decoded, spec, _MAX_SECONDS)
     seconds = tf.size(decoded.waveform) / decoded.sample_rate
-    note = _joined(decoded.note, tf.where(seconds > _LONGEST_SECONDS, _CUT, ""))
-    return Loaded(windows(waveform, spec), decoded.status, note)
+    note = _join_notes(decoded.note, tf.where(seconds > _MAX_SECONDS, _CROPPED_NOTE, ""))
+    return Loaded(split_into_windows(waveform, spec), decoded.status, note)
 
 
-def _joined(note: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
-    both = tf.logical_and(tf.not_equal(note, ""), tf.not_equal(other, ""))
-    return tf.strings.join([note, tf.where(both, "; ", ""), other])
+def _join_notes(note: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+    has_both = tf.logical_and(tf.not_equal(note, ""), tf.not_equal(other, ""))
+    return tf.strings.join([note, tf.where(has_both, "; ", ""), other])
 
 
-def _at_rate(decoded: Decoded, spec: SpectrogramSpec, seconds: float) -> tf.Tensor:
+def _resample_middle(decoded: Decoded, spec: SpectrogramSpec, seconds: float) -> tf.Tensor:
     """Crop a recording to its middle, resample it to the spec's rate, and trim it if required."""
-    waveform, rate, *_ = decoded
-    wanted = tf.cast(tf.math.ceil(seconds * tf.cast(rate, tf.float64)), tf.int32)
-    start = tf.maximum(tf.size(waveform) - wanted, 0) // 2
-    waveform = waveform[start : start + wanted]
+    waveform, rate = decoded.waveform, decoded.sample_rate
+    max_samples = tf.cast(tf.math.ceil(seconds * tf.cast(rate, tf.float64)), tf.int32)
+    start = tf.maximum(tf.size(waveform) - max_samples, 0) // 2
+    waveform = waveform[start : start + max_samples]
     waveform = resample(waveform, rate, spec.sample_rate)
     return trim_silence(waveform, spec.trim_db) if spec.trim_db else waveform

@@ -9,31 +9,31 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from serkit.audio.decoding import rare
+from serkit.audio.decoding import not_inlined
 
 # Upper edge of the pass-band and lower edge of the stop-band, as fractions of the lower rate.
-_PASS, _STOP = 0.45, 0.5
+_PASS_EDGE, _STOP_EDGE = 0.45, 0.5
 
 # Ratios of the old rate to the new rate that use a polyphase filter. The most frequent ratio is
 # 48 to 16 kHz; the simple ratios cover most other cases. With more than two phases, the images of
 # an equal-ripple filter would add up to more than -80 dB.
-_FREQUENT = (3, 1)
-_SIMPLE = ((1, 2), (3, 2), (5, 2), (2, 1), (4, 1), (5, 1), (6, 1))
+_FREQUENT_RATIO = (3, 1)
+_SIMPLE_RATIOS = ((1, 2), (3, 2), (5, 2), (2, 1), (4, 1), (5, 1), (6, 1))
 # Half length of these filters, in samples at the lower rate. The ripple is 0.0004 dB below 0.41 of
 # the lower rate, where tones must not ring after their ends. The price is a ripple of 0.07 dB from
 # there to 0.45. The stop-band from 0.5 on is at -87 dB, or at -81 dB with two phases.
 _FILTER_REACH = 40
-_EDGES = (0, 0.41, 0.42, _PASS, _STOP)
+_EDGES = (0, 0.41, 0.42, _PASS_EDGE, _STOP_EDGE)
 _WEIGHTS = (400, 1, 200)
-# Least number of channels of the convolution, so that it fills a vector register of the CPU.
-_TOGETHER = 16
+# Smallest number of channels of the convolution, so that it fills a vector register of the CPU.
+_MIN_CHANNELS = 16
 
-# Settings for all other ratios, which use the FFT: reach of the filter, and least length of a
+# Settings for all other ratios, which use the FFT: reach of the filter, and smallest length of a
 # frame, both in samples at the lower rate. The FFT processes four or eight frames at a time, and a
 # single remaining frame costs nearly as much as four.
 _SPECTRUM_REACH = 64
-_SPECTRUM = 1024
-_FRAMES_TOGETHER = 4
+_MIN_FRAME_LENGTH = 1024
+_FRAMES_PER_FFT = 4
 
 
 def resample(waveform: tf.Tensor, rate: tf.Tensor, new_rate: int) -> tf.Tensor:
@@ -41,7 +41,7 @@ def resample(waveform: tf.Tensor, rate: tf.Tensor, new_rate: int) -> tf.Tensor:
 
     Tones of up to 0.45 of the lower rate keep their level within 0.1 dB. Aliases, images and all
     frequencies above 0.5 of the lower rate are attenuated by at least 80 dB. The gain falls in
-    between. There is no delay. Outside its ends the waveform counts as zero.
+    between. There is no delay. Samples before the start and after the end count as zero.
 
     Args:
         waveform: float32 ``(samples,)``.
@@ -59,35 +59,35 @@ def resample(waveform: tf.Tensor, rate: tf.Tensor, new_rate: int) -> tf.Tensor:
     against soxr HQ.
     """
     rate = tf.cast(rate, tf.int32)
-    change = _changer(new_rate)
+    resample_by_other_ratio = _resampler_to(new_rate)
     # Every op of an inlined branch costs time even if the branch is not taken. A call costs time
-    # only if it is taken. So only the most frequent ratio is inlined here.
-    old, new = _FREQUENT
+    # only if its branch is taken. So only the most frequent ratio is inlined here.
+    old_block, new_block = _FREQUENT_RATIO
     return tf.cond(
         # A recording that cannot be used has an empty waveform. It stays empty.
         tf.equal(rate, new_rate) | tf.equal(tf.size(waveform), 0),
         lambda: waveform,
         lambda: tf.cond(
-            tf.equal(rate * new, new_rate * old),
-            lambda: _by_filter(waveform, old, new),
-            lambda: change(waveform, rate),
+            tf.equal(rate * new_block, new_rate * old_block),
+            lambda: _by_filter(waveform, old_block, new_block),
+            lambda: resample_by_other_ratio(waveform, rate),
         ),
     )
 
 
 @functools.cache
-def _changer(new_rate: int) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+def _resampler_to(new_rate: int) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """Return a function that resamples a waveform from its given rate to ``new_rate``."""
 
     def change(waveform: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
-        old, new = np.array(_SIMPLE, np.int64).T
-        simple = tf.cast(rate, tf.int64) * new == new_rate * old
+        old_blocks, new_blocks = np.array(_SIMPLE_RATIOS, np.int64).T
+        is_simple_ratio = tf.cast(rate, tf.int64) * new_blocks == new_rate * old_blocks
         # The last branch is for all ratios that are not simple.
-        branch = tf.argmax(tf.concat([simple, [True]], 0), output_type=tf.int32)
-        branches = [functools.partial(_by_filter, waveform, *ratio) for ratio in _SIMPLE]
+        branch = tf.argmax(tf.concat([is_simple_ratio, [True]], 0), output_type=tf.int32)
+        branches = [functools.partial(_by_filter, waveform, *ratio) for ratio in _SIMPLE_RATIOS]
         return tf.switch_case(branch, [*branches, lambda: _by_spectrum(waveform, rate, new_rate)])
 
-    return rare(change)
+    return not_inlined(change)
 
 
 def _by_filter(waveform: tf.Tensor, old_block: int, new_block: int) -> tf.Tensor:
@@ -97,15 +97,15 @@ def _by_filter(waveform: tf.Tensor, old_block: int, new_block: int) -> tf.Tensor
     channels are the phases.
     """
     kernel, reach = _kernel(old_block, new_block)
-    rows, old, _ = kernel.shape
+    kernel_rows, old_per_row, _ = kernel.shape
     samples = tf.size(waveform)
     # At least one block: a graph may be traced with an empty waveform.
-    blocks = tf.maximum(-(-samples // old), 1)
-    behind = (blocks + rows - 1) * old - samples - reach
-    signal = tf.reshape(tf.pad(waveform, [[reach, behind]]), [1, -1, old])
+    blocks = tf.maximum(-(-samples // old_per_row), 1)
+    trailing_zeros = (blocks + kernel_rows - 1) * old_per_row - samples - reach
+    signal = tf.reshape(tf.pad(waveform, [[reach, trailing_zeros]]), [1, -1, old_per_row])
     with tf.device("CPU"):  # TF32 on a GPU would raise the level of the stop-band.
-        changed = tf.reshape(tf.nn.conv1d(signal, tf.constant(kernel), 1, "VALID"), [-1])
-    return changed[: -(-samples * new_block // old_block)]
+        resampled = tf.reshape(tf.nn.conv1d(signal, tf.constant(kernel), 1, "VALID"), [-1])
+    return resampled[: -(-samples * new_block // old_block)]
 
 
 @functools.cache
@@ -118,24 +118,28 @@ def _kernel(old_block: int, new_block: int) -> tuple[npt.NDArray[Any], int]:
     """
     from scipy.signal import remez
 
-    lower, dense = sorted((old_block, new_block))
-    half = _FILTER_REACH * dense
-    edges = [*_EDGES, dense / 2]
-    taps = remez(2 * half + 1, edges, [1, 1, 0], weight=_WEIGHTS, maxiter=200, fs=dense)
-    group = -(-_TOGETHER // lower)
-    old, new = group * old_block, group * new_block
-    reach = half // new_block
-    last = (new - 1) * old_block // new_block
-    rows = -(-(2 * reach + last + 1) // old)
-    distance = (np.arange(rows * old) - reach)[:, None] * new_block - np.arange(new) * old_block
-    inside = np.abs(distance) <= half
-    kernel = np.where(inside, taps[np.where(inside, half + distance, 0)], 0.0)
+    lower_block, higher_block = sorted((old_block, new_block))
+    half_length = _FILTER_REACH * higher_block
+    edges = [*_EDGES, higher_block / 2]
+    taps = remez(
+        2 * half_length + 1, edges, [1, 1, 0], weight=_WEIGHTS, maxiter=200, fs=higher_block
+    )
+    repeats = -(-_MIN_CHANNELS // lower_block)
+    old_per_row, new_per_row = repeats * old_block, repeats * new_block
+    reach = half_length // new_block
+    last_position = (new_per_row - 1) * old_block // new_block
+    kernel_rows = -(-(2 * reach + last_position + 1) // old_per_row)
+    distance = (np.arange(kernel_rows * old_per_row) - reach)[:, None] * new_block - np.arange(
+        new_per_row
+    ) * old_block
+    is_inside = np.abs(distance) <= half_length
+    kernel = np.where(is_inside, taps[np.where(is_inside, half_length + distance, 0)], 0.0)
     # Normalise, so that each phase passes a constant unchanged.
     kernel /= kernel.sum(axis=0)
-    return kernel.reshape(rows, old, new).astype(np.float32), reach
+    return kernel.reshape(kernel_rows, old_per_row, new_per_row).astype(np.float32), reach
 
 
-@rare
+@not_inlined
 def _by_spectrum(waveform: tf.Tensor, rate: tf.Tensor, new_rate: int) -> tf.Tensor:
     """Resample by FFT, blockwise.
 
@@ -147,25 +151,29 @@ def _by_spectrum(waveform: tf.Tensor, rate: tf.Tensor, new_rate: int) -> tf.Tens
     """
     old_block, new_block = _in_lowest_terms(rate, new_rate)
     samples = tf.size(waveform)
-    lower = tf.minimum(old_block, new_block)
-    spare = -(-2 * _SPECTRUM_REACH // lower)
-    reach = spare * old_block // 2
-    powers = 2 ** np.arange(1, 11, dtype=np.int32)
-    periods = tf.reduce_min(tf.where(powers * lower >= _SPECTRUM, powers, powers[-1]))
-    hop = (periods - spare) * old_block
-    blocks = tf.maximum(-(-samples // (hop * _FRAMES_TOGETHER)), 1) * _FRAMES_TOGETHER
-    rows = tf.reshape(tf.pad(waveform, [[0, blocks * hop - samples]]), [blocks, hop])
-    after = tf.pad(rows[1:, : spare * old_block - reach], [[0, 1], [0, 0]])
-    before = tf.pad(rows[:-1, hop - reach :], [[1, 0], [0, 0]])
-    spectra = tf.signal.rfft(tf.concat([rows, after, before], axis=1))
-    passed = spectra[:, : periods * lower // 2 + 1] * _gains(periods, old_block, new_block)
-    length = periods * new_block
-    zeros = tf.zeros([blocks, length // 2 + 1 - tf.shape(passed)[1]], passed.dtype)
-    passed = tf.concat([passed, zeros], axis=1)
-    frames = tf.signal.irfft(passed, [length])
-    changed = tf.reshape(frames[:, : (periods - spare) * new_block], [-1])
-    wanted = -(-tf.cast(samples, tf.int64) * new_rate // tf.cast(rate, tf.int64))
-    return changed[: tf.cast(wanted, tf.int32)]
+    lower_block = tf.minimum(old_block, new_block)
+    spare_periods = -(-2 * _SPECTRUM_REACH // lower_block)
+    reach = spare_periods * old_block // 2
+    powers_of_two = 2 ** np.arange(1, 11, dtype=np.int32)
+    periods = tf.reduce_min(
+        tf.where(powers_of_two * lower_block >= _MIN_FRAME_LENGTH, powers_of_two, powers_of_two[-1])
+    )
+    block_samples = (periods - spare_periods) * old_block
+    blocks = tf.maximum(-(-samples // (block_samples * _FRAMES_PER_FFT)), 1) * _FRAMES_PER_FFT
+    block_rows = tf.reshape(
+        tf.pad(waveform, [[0, blocks * block_samples - samples]]), [blocks, block_samples]
+    )
+    after = tf.pad(block_rows[1:, : spare_periods * old_block - reach], [[0, 1], [0, 0]])
+    before = tf.pad(block_rows[:-1, block_samples - reach :], [[1, 0], [0, 0]])
+    spectra = tf.signal.rfft(tf.concat([block_rows, after, before], axis=1))
+    filtered = spectra[:, : periods * lower_block // 2 + 1] * _gains(periods, old_block, new_block)
+    new_frame_length = periods * new_block
+    zeros = tf.zeros([blocks, new_frame_length // 2 + 1 - tf.shape(filtered)[1]], filtered.dtype)
+    filtered = tf.concat([filtered, zeros], axis=1)
+    frames = tf.signal.irfft(filtered, [new_frame_length])
+    resampled = tf.reshape(frames[:, : (periods - spare_periods) * new_block], [-1])
+    sample_count = -(-tf.cast(samples, tf.int64) * new_rate // tf.cast(rate, tf.int64))
+    return resampled[: tf.cast(sample_count, tf.int32)]
 
 
 def _in_lowest_terms(rate: tf.Tensor, new_rate: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -181,10 +189,12 @@ def _gains(periods: tf.Tensor, old_block: tf.Tensor, new_block: tf.Tensor) -> tf
 
     The gain falls like the integral of the Blackman window, so that the filter rings little.
     """
-    lower = periods * tf.minimum(old_block, new_block)
-    frequency = tf.cast(tf.range(lower // 2 + 1), tf.float32) / tf.cast(lower, tf.float32)
-    way = tf.clip_by_value(frequency - _PASS, 0, _STOP - _PASS)
-    angle = way * (2 * math.pi / (_STOP - _PASS))
-    fall = angle - tf.sin(angle) * (0.5 / 0.42) + tf.sin(2 * angle) * (0.04 / 0.42)
+    lower_length = periods * tf.minimum(old_block, new_block)
+    frequency = tf.cast(tf.range(lower_length // 2 + 1), tf.float32) / tf.cast(
+        lower_length, tf.float32
+    )
+    distance_into_band = tf.clip_by_value(frequency - _PASS_EDGE, 0, _STOP_EDGE - _PASS_EDGE)
+    angle = distance_into_band * (2 * math.pi / (_STOP_EDGE - _PASS_EDGE))
+    attenuation = angle - tf.sin(angle) * (0.5 / 0.42) + tf.sin(2 * angle) * (0.04 / 0.42)
     scale = tf.cast(new_block, tf.float32) / tf.cast(old_block, tf.float32)
-    return tf.cast((1 - fall * (1 / (2 * math.pi))) * scale, tf.complex64)
+    return tf.cast((1 - attenuation * (1 / (2 * math.pi))) * scale, tf.complex64)

@@ -46,17 +46,17 @@ def mask(spectrograms: tf.Tensor, seed: tf.Tensor, settings: MaskSettings) -> tf
     """
     shape = tf.shape(spectrograms)
     seeds = tf.random.split(seed, 3)
-    time = outside_an_interval(shape[0], shape[1], settings.time, seeds[0])
-    bins = outside_an_interval(shape[0], shape[2], settings.frequency, seeds[1])
-    keep = time[:, :, tf.newaxis, tf.newaxis] & bins[:, tf.newaxis, :, tf.newaxis]
+    keep_frames = random_keep_mask(shape[0], shape[1], settings.time, seeds[0])
+    keep_bins = random_keep_mask(shape[0], shape[2], settings.frequency, seeds[1])
+    keep = keep_frames[:, :, tf.newaxis, tf.newaxis] & keep_bins[:, tf.newaxis, :, tf.newaxis]
     shifted = _shift(spectrograms, settings.shift, seeds[2])
     return tf.where(keep, shifted, -1.0)
 
 
-def outside_an_interval(
+def random_keep_mask(
     batch: tf.Tensor, size: tf.Tensor, longest: float, seed: tf.Tensor
 ) -> tf.Tensor:
-    """Draw a boolean mask that is false inside one random interval per row.
+    """Draw a boolean mask per row that is false inside one random interval and true elsewhere.
 
     Args:
         batch: number of rows.
@@ -67,17 +67,17 @@ def outside_an_interval(
     Returns:
         Boolean ``(batch, size)``.
     """
-    draws = tf.random.stateless_uniform(tf.stack([2, batch, 1]), seed)
-    extent = tf.cast(size, tf.float32)
-    length = draws[0] * longest * extent
-    start = draws[1] * (extent - length)
-    position = tf.range(extent)[tf.newaxis]
+    random_numbers = tf.random.stateless_uniform(tf.stack([2, batch, 1]), seed)
+    float_size = tf.cast(size, tf.float32)
+    length = random_numbers[0] * longest * float_size
+    start = random_numbers[1] * (float_size - length)
+    position = tf.range(float_size)[tf.newaxis]
     return (position < start) | (position >= start + length)
 
 
 def _shift(spectrograms: tf.Tensor, largest: float, seed: tf.Tensor) -> tf.Tensor:
     shape = tf.shape(spectrograms)
     frames = tf.cast(shape[1], tf.float32)
-    by = tf.random.stateless_uniform(tf.stack([shape[0], 1]), seed, -largest, largest) * frames
-    index = (tf.range(shape[1])[tf.newaxis] + tf.cast(tf.round(by), tf.int32)) % shape[1]
-    return tf.gather(spectrograms, index, batch_dims=1)
+    shift = tf.random.stateless_uniform(tf.stack([shape[0], 1]), seed, -largest, largest) * frames
+    source_index = (tf.range(shape[1])[tf.newaxis] + tf.cast(tf.round(shift), tf.int32)) % shape[1]
+    return tf.gather(spectrograms, source_index, batch_dims=1)

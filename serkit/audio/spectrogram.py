@@ -16,7 +16,7 @@ SCALES = ("linear", "log", "mel")
 """Frequency scales. Band centres are equally spaced in Hz, in log frequency, or in (HTK) mel."""
 
 
-def bands(scale: str, count: int, low_hz: float, high_hz: float) -> npt.NDArray[Any]:
+def centre_frequencies(scale: str, count: int, low_hz: float, high_hz: float) -> npt.NDArray[Any]:
     """Compute the centre frequencies of bands in Hz, float64 ``(count,)``, ascending.
 
     Args:
@@ -54,8 +54,8 @@ def triangular_filterbank(
         count: number of bands.
         fft_bins: number of FFT bins, from 0 Hz to half the sample rate.
         sample_rate: sample rate in Hz.
-        low_hz: see :func:`bands`.
-        high_hz: see :func:`bands`.
+        low_hz: see :func:`centre_frequencies`.
+        high_hz: see :func:`centre_frequencies`.
 
     Returns:
         float32 ``(fft_bins, count)`` from 0 to 1.
@@ -63,20 +63,20 @@ def triangular_filterbank(
     Raises:
         InputError: if ``scale`` is not in :data:`SCALES`.
     """
-    centres = bands(scale, count, low_hz, high_hz)
+    centres = centre_frequencies(scale, count, low_hz, high_hz)
     if scale == "mel":
         with tf.init_scope():
             weights = tf.signal.linear_to_mel_weight_matrix(
                 count, fft_bins, sample_rate, low_hz, high_hz, tf.float64
             )
         return weights.numpy().astype(np.float32)
-    distance = sample_rate / 2 / (fft_bins - 1)
-    gaps = np.maximum(np.diff(centres), distance)
-    left = np.concatenate([gaps[:1], gaps]) if count > 1 else np.array([distance])
-    right = np.concatenate([gaps, gaps[-1:]]) if count > 1 else np.array([distance])
-    offset = np.linspace(0.0, sample_rate / 2, fft_bins)[:, np.newaxis] - centres
+    bin_distance = sample_rate / 2 / (fft_bins - 1)
+    gaps = np.maximum(np.diff(centres), bin_distance)
+    left_widths = np.concatenate([gaps[:1], gaps]) if count > 1 else np.array([bin_distance])
+    right_widths = np.concatenate([gaps, gaps[-1:]]) if count > 1 else np.array([bin_distance])
+    offsets = np.linspace(0.0, sample_rate / 2, fft_bins)[:, np.newaxis] - centres
     # Tiny weights are rounding errors of the bin frequencies. Set them to 0.
-    weights = 1.0 - np.where(offset < 0, -offset / left, offset / right)
+    weights = 1.0 - np.where(offsets < 0, -offsets / left_widths, offsets / right_widths)
     return np.where(weights > 1e-9, weights, 0.0).astype(np.float32)
 
 
@@ -84,7 +84,7 @@ def triangular_filterbank(
 _SILENT_POWER = 1e-10
 # Number of bands per matrix product. One product for all bands would multiply mostly zeros. One
 # product per band would be mostly overhead.
-_TOGETHER = 32
+_BANDS_PER_PRODUCT = 32
 
 
 @dataclass(frozen=True)
@@ -142,16 +142,16 @@ class SpectrogramSpec:
         check_range("low_hz", self.low_hz, 1.0 if self.kind == "log" else 0.0, self.high_hz - 1.0)
         check_range("range_db", self.range_db, 1.0)
         check_range("trim_db", self.trim_db, 0.0)
-        empty = int((band_weights(self).max(axis=0) <= 0).sum())
-        if empty:
+        empty_bands = int((band_weights(self).max(axis=0) <= 0).sum())
+        if empty_bands:
             raise InputError(
                 f"`bins` must be fewer, or `fft` longer, so that every mel band holds an FFT bin. "
-                f"Received: bins={self.bins}, fft={self.fft}, with {empty} empty band(s)."
+                f"Received: bins={self.bins}, fft={self.fft}, with {empty_bands} empty band(s)."
             )
 
     @classmethod
     def at_rate(
-        cls, sample_rate: int, kind: str = "mel", of: "SpectrogramSpec | None" = None
+        cls, sample_rate: int, kind: str = "mel", base: "SpectrogramSpec | None" = None
     ) -> "SpectrogramSpec":
         """Return a spec at another sample rate with the same shape and duration.
 
@@ -163,7 +163,7 @@ class SpectrogramSpec:
         Args:
             sample_rate: sample rate in Hz, 1,000 to 192,000.
             kind: frequency scale of the bands.
-            of: spec to adapt; the default spec if None.
+            base: spec to adapt; the default spec if None.
 
         Returns:
             The new spec.
@@ -175,15 +175,15 @@ class SpectrogramSpec:
         default rate: ``SpectrogramSpec.at_rate(22_050, "log")``.
         """
         check_range("sample_rate", sample_rate, 1_000, 192_000)
-        of = of or cls()
-        factor = sample_rate / of.sample_rate
+        base = base or cls()
+        factor = sample_rate / base.sample_rate
         return replace(
-            of,
+            base,
             sample_rate=sample_rate,
-            window=round(of.window * factor),
-            hop=round(of.hop * factor),
-            fft=2 * next_fast_len(math.ceil(of.fft * factor / 2), real=True),
-            high_hz=of.high_hz * sample_rate / of.sample_rate,
+            window=round(base.window * factor),
+            hop=round(base.hop * factor),
+            fft=2 * next_fast_len(math.ceil(base.fft * factor / 2), real=True),
+            high_hz=base.high_hz * sample_rate / base.sample_rate,
             kind=kind,
         )
 
@@ -208,11 +208,11 @@ def band_weights(spec: SpectrogramSpec) -> npt.NDArray[Any]:
 
 def band_centres(spec: SpectrogramSpec) -> npt.NDArray[Any]:
     """Return the frequency in Hz at the peak of each band, ``(bins,)``, ascending."""
-    return bands(spec.kind, spec.bins, spec.low_hz, spec.high_hz)
+    return centre_frequencies(spec.kind, spec.bins, spec.low_hz, spec.high_hz)
 
 
 @functools.lru_cache(maxsize=8)
-def _hann_rows(length: int, rows: int) -> npt.NDArray[Any]:
+def _repeated_hann(length: int, rows: int) -> npt.NDArray[Any]:
     """Return one row with the window for every frame, so that multiplying needs no broadcasting."""
     return np.tile(hann(length), [rows, 1])
 
@@ -247,8 +247,8 @@ def to_spectrogram(
     ``melspectrogram(htk=True, norm=None)`` and ``power_to_db(ref=max)`` on the same frames.
     """
     frames = tf.signal.frame(waveforms, spec.window, spec.hop)
-    frames *= tf.constant(_hann_rows(spec.window, spec.frames))
-    power = _power_of_bands(tf.signal.rfft(frames, [spec.fft]), spec)
+    frames *= tf.constant(_repeated_hann(spec.window, spec.frames))
+    power = _band_power(tf.signal.rfft(frames, [spec.fft]), spec)
     loudest = tf.reduce_max(power, axis=[1, 2], keepdims=True)
     relative = power / tf.maximum(loudest, _SILENT_POWER)
     # Clip at half the floor first, and at -1 after scaling, so that the floor is exactly -1 without
@@ -261,7 +261,7 @@ def to_spectrogram(
     return scaled if dtype == tf.float32 else tf.cast(scaled, dtype)
 
 
-def _power_of_bands(transform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
+def _band_power(transform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
     """Compute band powers ``(batch, frames, bins)`` of spectra ``(batch, frames, fft // 2 + 1)``.
 
     Each clip has its own matrix product, so that its sums are the same in any batch. In one product
@@ -270,29 +270,29 @@ def _power_of_bands(transform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
     The function squares real and imaginary parts interleaved, as they are in memory, and repeats
     each weight twice. Separating the parts would take longer than the larger matrix product.
     """
-    parts = tf.bitcast(transform, tf.float32)
-    parts = tf.reshape(parts, [-1, spec.frames, 2 * (spec.fft // 2 + 1)])
+    components = tf.bitcast(transform, tf.float32)
+    components = tf.reshape(components, [-1, spec.frames, 2 * (spec.fft // 2 + 1)])
     # Square group by group and in place, so that the squares are still in the CPU's cache.
     groups = [
-        tf.matmul(tf.square(parts[:, :, 2 * low : 2 * high]), np.repeat(weights, 2, axis=0))
-        for low, high, weights in _groups(spec)
+        tf.matmul(tf.square(components[:, :, 2 * low : 2 * high]), np.repeat(weights, 2, axis=0))
+        for low, high, weights in _band_groups(spec)
     ]
     return tf.concat(groups, axis=2)
 
 
 @functools.lru_cache(maxsize=8)
-def _groups(spec: SpectrogramSpec) -> tuple[tuple[int, int, npt.NDArray[Any]], ...]:
+def _band_groups(spec: SpectrogramSpec) -> tuple[tuple[int, int, npt.NDArray[Any]], ...]:
     """Group neighbouring bands.
 
     Returns:
         For each group the first FFT bin and the end of the FFT bins with nonzero weights, and the
         weights ``(high - low, bands)``.
     """
-    found = []
+    groups = []
     weights = band_weights(spec)
-    for first in range(0, spec.bins, _TOGETHER):
-        columns = weights[:, first : first + _TOGETHER]
-        used = np.flatnonzero(columns.any(axis=1))
-        low, high = int(used[0]), int(used[-1]) + 1
-        found.append((low, high, columns[low:high]))
-    return tuple(found)
+    for first in range(0, spec.bins, _BANDS_PER_PRODUCT):
+        group_weights = weights[:, first : first + _BANDS_PER_PRODUCT]
+        used_bins = np.flatnonzero(group_weights.any(axis=1))
+        low, high = int(used_bins[0]), int(used_bins[-1]) + 1
+        groups.append((low, high, group_weights[low:high]))
+    return tuple(groups)

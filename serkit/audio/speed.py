@@ -40,9 +40,11 @@ def change_speed(waveforms: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
     # In float64: float32 has too few digits for positions between two samples of a long clip.
     steps = tf.range(tf.cast(samples, tf.float64), dtype=tf.float64) - middle
     position = middle + tf.cast(factor, tf.float64) * steps
-    inside = (position >= 0.0) & (position <= 2.0 * middle)
-    changed = tf.where(inside, _between(_oversampled(waveforms, factor), position), 0.0)
-    return tf.ensure_shape(tf.where(factor == 1.0, waveforms, changed), waveforms.shape)
+    is_inside = (position >= 0.0) & (position <= 2.0 * middle)
+    resampled = tf.where(
+        is_inside, _evaluate_spline(_spline_coefficients(waveforms, factor), position), 0.0
+    )
+    return tf.ensure_shape(tf.where(factor == 1.0, waveforms, resampled), waveforms.shape)
 
 
 def change_tempo(waveforms: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
@@ -65,15 +67,17 @@ def change_tempo(waveforms: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
     factor = factors[:, tf.newaxis]
     samples = tf.shape(waveforms)[1]
     # Number of frames on either side of the middle frame. The outermost frames hold only zeros.
-    around = -(-samples // (2 * _HOP)) + _WINDOW // _HOP
-    first = around * _HOP + _WINDOW // 2 - samples // 2
-    length = 2 * around * _HOP + _WINDOW
-    padded = _padded(waveforms, first, length - first - samples)
+    frames_per_side = -(-samples // (2 * _HOP)) + _WINDOW // _HOP
+    clip_start = frames_per_side * _HOP + _WINDOW // 2 - samples // 2
+    padded_length = 2 * frames_per_side * _HOP + _WINDOW
+    padded = _pad(waveforms, clip_start, padded_length - clip_start - samples)
     frames = tf.signal.stft(padded, _WINDOW, _HOP)
-    steps = tf.cast(tf.range(-around, around + 1), tf.float32)
-    places = tf.cast(around, tf.float32) + factor * steps
-    changed = _overlapped(_read_frames(frames, places, around))[:, first : first + samples]
-    return tf.ensure_shape(tf.where(factor == 1.0, waveforms, changed), waveforms.shape)
+    steps = tf.cast(tf.range(-frames_per_side, frames_per_side + 1), tf.float32)
+    frame_positions = tf.cast(frames_per_side, tf.float32) + factor * steps
+    stretched = _inverse_stft(_interpolate_frames(frames, frame_positions, frames_per_side))[
+        :, clip_start : clip_start + samples
+    ]
+    return tf.ensure_shape(tf.where(factor == 1.0, waveforms, stretched), waveforms.shape)
 
 
 def change_pitch(waveforms: tf.Tensor, factors: tf.Tensor, highest: float) -> tf.Tensor:
@@ -94,85 +98,94 @@ def change_pitch(waveforms: tf.Tensor, factors: tf.Tensor, highest: float) -> tf
     samples = tf.shape(waveforms)[1]
     fraction = max(highest - 1.0, 0.0) / 2.0
     margin = tf.cast(tf.math.ceil(fraction * tf.cast(samples, tf.float32)), tf.int32)
-    padded = _padded(waveforms, margin, margin)
-    changed = change_speed(change_tempo(padded, 1.0 / factors), factors)
-    return tf.ensure_shape(changed[:, margin : margin + samples], waveforms.shape)
+    padded = _pad(waveforms, margin, margin)
+    shifted = change_speed(change_tempo(padded, 1.0 / factors), factors)
+    return tf.ensure_shape(shifted[:, margin : margin + samples], waveforms.shape)
 
 
-def _padded(rows: tf.Tensor, before: tf.Tensor | int, after: tf.Tensor | int) -> tf.Tensor:
+def _pad(rows: tf.Tensor, before: tf.Tensor | int, after: tf.Tensor | int) -> tf.Tensor:
     """Pad the rows of ``(batch, any)`` with zeros."""
     return tf.pad(rows, [[0, 0], [before, after]])  # pyright: ignore[reportArgumentType]
 
 
-def _read_frames(frames: tf.Tensor, places: tf.Tensor, fixed: tf.Tensor) -> tf.Tensor:
-    """Interpolate an STFT at ``places``.
+def _interpolate_frames(
+    frames: tf.Tensor, positions: tf.Tensor, fixed_frame: tf.Tensor
+) -> tf.Tensor:
+    """Interpolate an STFT at ``positions``, given in frames.
 
     Magnitudes are interpolated linearly. The phase step from one output frame to the next is the
-    phase step between the two input frames around its place.
+    phase step between the two input frames around the output frame's position.
 
     Args:
         frames: complex64 ``(batch, frames, bins)``.
-        places: float32 ``(batch, any)``, positions in frames. Beyond the ends the result is 0.
-        fixed: index of the output frame whose place is the input frame of the same index. This
-            frame keeps its phases.
+        positions: float32 ``(batch, any)``, positions in frames. Beyond the ends the result is 0.
+        fixed_frame: index of the output frame whose position is the input frame of the same index.
+            This frame keeps its phases.
     """
     # tf.atan2 is several times as fast as tf.math.angle.
     angles = tf.atan2(tf.math.imag(frames), tf.math.real(frames))
-    sizes = tf.abs(frames)
-    lower = tf.clip_by_value(tf.cast(tf.floor(places), tf.int32), 0, tf.shape(frames)[1] - 2)
-    fraction = tf.expand_dims(places - tf.cast(lower, tf.float32), -1)
-    here, after = (tf.gather(sizes, lower + step, batch_dims=1) for step in (0, 1))
-    inside = (fraction >= 0.0) & (fraction <= 1.0)
-    size = tf.where(inside, here + fraction * (after - here), 0.0)
-    steps = tf.gather(angles[:, 1:] - angles[:, :-1], lower, batch_dims=1)
-    phase = tf.cumsum(steps, axis=1, exclusive=True)
-    phase += (angles - phase)[:, fixed, tf.newaxis]
-    return tf.complex(size * tf.cos(phase), size * tf.sin(phase))
+    magnitudes = tf.abs(frames)
+    lower = tf.clip_by_value(tf.cast(tf.floor(positions), tf.int32), 0, tf.shape(frames)[1] - 2)
+    fraction = tf.expand_dims(positions - tf.cast(lower, tf.float32), -1)
+    magnitude_before, magnitude_after = (
+        tf.gather(magnitudes, lower + step, batch_dims=1) for step in (0, 1)
+    )
+    is_inside = (fraction >= 0.0) & (fraction <= 1.0)
+    magnitude = tf.where(
+        is_inside, magnitude_before + fraction * (magnitude_after - magnitude_before), 0.0
+    )
+    phase_steps = tf.gather(angles[:, 1:] - angles[:, :-1], lower, batch_dims=1)
+    phase = tf.cumsum(phase_steps, axis=1, exclusive=True)
+    phase += (angles - phase)[:, fixed_frame, tf.newaxis]
+    return tf.complex(magnitude * tf.cos(phase), magnitude * tf.sin(phase))
 
 
-def _overlapped(frames: tf.Tensor) -> tf.Tensor:
+def _inverse_stft(frames: tf.Tensor) -> tf.Tensor:
     """Compute the inverse STFT; several times as fast as ``tf.signal.inverse_stft``."""
     window = tf.signal.inverse_stft_window_fn(_HOP)(_WINDOW, tf.float32)
-    pieces = tf.signal.irfft(frames, [_WINDOW]) * window
-    over = _WINDOW // _HOP
-    pieces = tf.reshape(pieces, [tf.shape(pieces)[0], tf.shape(pieces)[1], over, _HOP])
-    placed = [
-        tf.pad(pieces[:, :, piece], [[0, 0], [piece, over - 1 - piece], [0, 0]])
-        for piece in range(over)
+    windowed_frames = tf.signal.irfft(frames, [_WINDOW]) * window
+    hops_per_frame = _WINDOW // _HOP
+    windowed_frames = tf.reshape(
+        windowed_frames,
+        [tf.shape(windowed_frames)[0], tf.shape(windowed_frames)[1], hops_per_frame, _HOP],
+    )
+    shifted_frames = [
+        tf.pad(windowed_frames[:, :, piece], [[0, 0], [piece, hops_per_frame - 1 - piece], [0, 0]])
+        for piece in range(hops_per_frame)
     ]
-    return tf.reshape(tf.add_n(placed), [tf.shape(pieces)[0], -1])
+    return tf.reshape(tf.add_n(shifted_frames), [tf.shape(windowed_frames)[0], -1])
 
 
-def _oversampled(waveforms: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
+def _spline_coefficients(waveforms: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
     """Compute B-spline coefficients of the padded clips without frequencies that would alias."""
     samples = tf.shape(waveforms)[1]
     length = -(-(samples + 2 * _MARGIN) // _BLOCK) * _BLOCK
-    longer = _OVERSAMPLING * length
-    padded = _padded(waveforms, _MARGIN, length - samples - _MARGIN)
+    oversampled_length = _OVERSAMPLING * length
+    padded = _pad(waveforms, _MARGIN, length - samples - _MARGIN)
     spectrum = tf.signal.rfft(padded)
     bins = tf.range(tf.cast(length // 2 + 1, tf.float32))
     # Replace bin 0 by a small number to avoid 0 / 0; its sine is equal to the angle.
-    angle = np.pi * tf.maximum(bins, 1e-3) / tf.cast(longer, tf.float32)
+    angle = np.pi * tf.maximum(bins, 1e-3) / tf.cast(oversampled_length, tf.float32)
     response = (tf.sin(angle) / angle) ** 4 / _OVERSAMPLING
-    kept = bins * tf.maximum(factor, 1.0) < tf.cast(length // 2, tf.float32)
-    spectrum *= tf.cast(tf.where(kept, 1.0 / response, 0.0), tf.complex64)
-    spectrum = _padded(spectrum, 0, (longer - length) // 2)
-    return tf.signal.irfft(spectrum, [longer])
+    is_kept = bins * tf.maximum(factor, 1.0) < tf.cast(length // 2, tf.float32)
+    spectrum *= tf.cast(tf.where(is_kept, 1.0 / response, 0.0), tf.complex64)
+    spectrum = _pad(spectrum, 0, (oversampled_length - length) // 2)
+    return tf.signal.irfft(spectrum, [oversampled_length])
 
 
-def _between(coefficients: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
+def _evaluate_spline(coefficients: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
     """Evaluate the cubic spline at ``position``, float64 ``(batch, any)`` in samples of a clip."""
-    place = (position + _MARGIN) * _OVERSAMPLING
-    whole = tf.floor(place)
-    after = tf.cast(place - whole, tf.float32)
-    before = 1.0 - after
-    last = tf.shape(coefficients)[1] - 3
-    first = tf.clip_by_value(tf.cast(whole, tf.int32), 1, last) - 1
+    oversampled_position = (position + _MARGIN) * _OVERSAMPLING
+    lower_position = tf.floor(oversampled_position)
+    distance_after = tf.cast(oversampled_position - lower_position, tf.float32)
+    distance_before = 1.0 - distance_after
+    last_tap = tf.shape(coefficients)[1] - 3
+    first_tap = tf.clip_by_value(tf.cast(lower_position, tf.int32), 1, last_tap) - 1
     weights = (
-        before**3 / 6.0,
-        2.0 / 3.0 - 0.5 * after**2 * (1.0 + before),
-        2.0 / 3.0 - 0.5 * before**2 * (1.0 + after),
-        after**3 / 6.0,
+        distance_before**3 / 6.0,
+        2.0 / 3.0 - 0.5 * distance_after**2 * (1.0 + distance_before),
+        2.0 / 3.0 - 0.5 * distance_before**2 * (1.0 + distance_after),
+        distance_after**3 / 6.0,
     )
-    taps = [tf.gather(coefficients, first + tap, batch_dims=1) for tap in range(4)]
+    taps = [tf.gather(coefficients, first_tap + tap, batch_dims=1) for tap in range(4)]
     return tf.add_n([weight * tap for weight, tap in zip(weights, taps, strict=True)])

@@ -66,9 +66,9 @@ def recordings_of(options: argparse.Namespace) -> tuple[str, ...]:
     Raises:
         InputError: if one of the paths does not exist.
     """
-    from serkit.datasets.roots import require_there
+    from serkit.datasets.roots import require_roots_exist
 
-    require_there(options.roots)
+    require_roots_exist(options.roots)
     return tuple(map(_absolute, options.roots))
 
 

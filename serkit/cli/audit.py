@@ -56,13 +56,13 @@ def run(options: argparse.Namespace) -> int:
         require_own_tables,
     )
     from serkit.datasets.findings import NOTICING
-    from serkit.datasets.roots import require_there
+    from serkit.datasets.roots import require_roots_exist
     from serkit.progress import Progress
 
     progress = Progress()
     naming = naming_of(options)
     rejected_kinds = [kind for kind in options.reject.split(",") if kind]
-    require_there(options.roots)
+    require_roots_exist(options.roots)
     for kind in rejected_kinds:
         check_choice("reject", kind, NOTICING)
     # Check the output folder before the recordings are read, which may take long.

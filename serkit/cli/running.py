@@ -75,14 +75,14 @@ def run_experiment(
     Raises:
         SystemExit: always, with the status of :func:`run`, or 130 after Ctrl-C.
     """
-    from serkit.datasets.roots import require_there
+    from serkit.datasets.roots import require_roots_exist
 
     name = Path(sys.argv[0]).name
     spelled = {dest: f"--{dest.replace('_', '-')}" for dest in vars(options) if dest != "roots"}
 
     def check_and_run() -> int:
         # Check the recordings before the experiment creates its folder of results.
-        require_there(options.roots)
+        require_roots_exist(options.roots)
         main(options)
         return 0
 

@@ -9,7 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from serkit.datasets.checks import notice, odd_rates, other_genders, require_own_speakers, summarise
+from serkit.datasets.checks import (
+    clip_anomalies,
+    contradicting_genders,
+    require_distinct_speakers,
+    summarise,
+    unusual_sample_rates,
+)
 from serkit.datasets.corpus import MANIFEST_HEADER, Clip, Corpus
 from serkit.datasets.custom import Naming, UnknownName
 from serkit.datasets.duplicates import drop_duplicates
@@ -21,7 +27,7 @@ from serkit.datasets.workers import probe_all
 from serkit.errors import InputError, check_choice
 from serkit.files import write_json
 
-# Line ends and other control characters in a path break the CSV readers of other programs.
+# Other programs' CSV readers fail on line ends and other control characters in a path.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -42,8 +48,8 @@ class Audit:
         >>> folder.mkdir()
         >>> sound = np.sin(np.arange(48_000) / 20) / 2
         >>> soundfile.write(folder / "03-01-05-01-01-01-12.wav", sound, 48_000)
-        >>> found = serkit.audit([folder])
-        >>> found.write(folder.parent)
+        >>> audit = serkit.audit([folder])
+        >>> audit.write(folder.parent)
         >>> len(serkit.Corpus.read(folder.parent / "manifest.csv"))
         1
     """
@@ -83,10 +89,12 @@ class Audit:
         If prosody was measured, its summary is added under the key ``prosody``; see
         :func:`serkit.datasets.prosody.summarise_prosody`.
         """
-        found = summarise(self.corpus, self.rejected, self.noticed)
+        summary = summarise(self.corpus, self.rejected, self.noticed)
         if self.prosody is None:
-            return found
-        return found | {"prosody": summarise_prosody(self.prosody, self.corpus.classes("emotion"))}
+            return summary
+        return summary | {
+            "prosody": summarise_prosody(self.prosody, self.corpus.classes("emotion"))
+        }
 
 
 def require_own_tables(folder: Path | str) -> None:
@@ -107,8 +115,8 @@ def require_own_tables(folder: Path | str) -> None:
 
 
 def _first_line(file: Path) -> str:
-    with open(file, encoding="utf-8", errors="replace") as opened:
-        return opened.readline().rstrip("\n")
+    with open(file, encoding="utf-8", errors="replace") as text_file:
+        return text_file.readline().rstrip("\n")
 
 
 class NothingUsable(InputError):
@@ -150,50 +158,54 @@ def audit(
         >>> sound = np.sin(np.arange(48_000) / 20) / 2
         >>> soundfile.write(folder / "03-01-05-01-01-01-12.wav", sound, 48_000)
         >>> soundfile.write(folder / "03-01-04-01-01-01-12.wav", 0 * sound, 48_000)
-        >>> found = serkit.audit([folder])
-        >>> found.corpus.counts("emotion"), len(found.rejected)
+        >>> audit = serkit.audit([folder])
+        >>> audit.corpus.counts("emotion"), len(audit.rejected)
         ({'angry': 1}, 1)
     """
     for kind in reject:
         check_choice("reject", kind, NOTICING)
-    opened = open_roots(roots, naming or Naming())
-    folders = {root.name: root.folder for root in opened}
-    rejected = [finding for root in opened for finding in root.rejected]
-    named = list(_read_names(opened, rejected))
-    require_own_speakers(named)
+    opened_roots = open_roots(roots, naming or Naming())
+    folders = {root.name: root.folder for root in opened_roots}
+    rejected = [finding for root in opened_roots for finding in root.rejected]
+    clips_to_probe = list(_parse_names(opened_roots, rejected))
+    require_distinct_speakers(clips_to_probe)
     clips, noticed = [], []
-    files = [str(folders[clip.root] / clip.path) for clip in named]
-    for clip, found in zip(named, track(probe_all(files), len(files)), strict=True):
-        if isinstance(found, Probe):
-            clips.append(_measured(clip, found))
-            noticed += notice(clip, found)
+    files = [str(folders[clip.root] / clip.path) for clip in clips_to_probe]
+    for clip, result in zip(clips_to_probe, track(probe_all(files), len(files)), strict=True):
+        if isinstance(result, Probe):
+            clips.append(_with_measurements(clip, result))
+            noticed += clip_anomalies(clip, result)
         else:
-            rejected.append(Finding(clip.root, clip.path, *found))
-    noticed += odd_rates(clips)
-    unwanted = [*other_genders(clips), *(f for f in noticed if f.kind in reject)]
-    unwanted = list({_place(finding): finding for finding in unwanted}.values())
-    out = {_place(finding) for finding in unwanted}
-    clips = [clip for clip in clips if _place(clip) not in out]
-    # Last, so that the copy that is kept is not one of the rejected clips.
-    clips, rejected = drop_duplicates(clips, [*rejected, *unwanted], folders)
-    noticed = _about(clips, noticed)
-    rejected.sort(key=_place)
+            rejected.append(Finding(clip.root, clip.path, *result))
+    noticed += unusual_sample_rates(clips)
+    findings_to_reject = [*contradicting_genders(clips), *(f for f in noticed if f.kind in reject)]
+    findings_to_reject = list(
+        {_file_key(finding): finding for finding in findings_to_reject}.values()
+    )
+    rejected_keys = {_file_key(finding) for finding in findings_to_reject}
+    clips = [clip for clip in clips if _file_key(clip) not in rejected_keys]
+    # Drop duplicates last, so that the copy that is kept is not one of the rejected clips.
+    clips, rejected = drop_duplicates(clips, [*rejected, *findings_to_reject], folders)
+    noticed = _findings_about(clips, noticed)
+    rejected.sort(key=_file_key)
     if not clips:
-        nothing = Audit(Corpus((), folders), tuple(rejected))
-        raise NothingUsable(_nothing_usable(opened, rejected), nothing)
-    return Audit(Corpus(tuple(clips), folders), tuple(rejected), tuple(sorted(noticed, key=_place)))
+        empty_audit = Audit(Corpus((), folders), tuple(rejected))
+        raise NothingUsable(_nothing_usable(opened_roots, rejected), empty_audit)
+    return Audit(
+        Corpus(tuple(clips), folders), tuple(rejected), tuple(sorted(noticed, key=_file_key))
+    )
 
 
-def _place(one: Finding | Clip) -> tuple[str, str]:
-    return one.root, one.path
+def _file_key(item: Finding | Clip) -> tuple[str, str]:
+    return item.root, item.path
 
 
-def _about(clips: Sequence[Clip], findings: Iterable[Finding]) -> list[Finding]:
-    kept = set(map(_place, clips))
-    return [finding for finding in findings if _place(finding) in kept]
+def _findings_about(clips: Sequence[Clip], findings: Iterable[Finding]) -> list[Finding]:
+    clip_keys = set(map(_file_key, clips))
+    return [finding for finding in findings if _file_key(finding) in clip_keys]
 
 
-def _read_names(roots: Sequence[Root], rejected: list[Finding]) -> Iterator[Clip]:
+def _parse_names(roots: Sequence[Root], rejected: list[Finding]) -> Iterator[Clip]:
     """Parse the clips' names; append a finding to ``rejected`` for each unreadable name."""
     for root in roots:
         for path in root.files:
@@ -212,25 +224,25 @@ def _read_names(roots: Sequence[Root], rejected: list[Finding]) -> Iterator[Clip
                 rejected.append(Finding(root.name, path, "label", str(error)))
 
 
-def _measured(clip: Clip, found: Probe) -> Clip:
-    names = ("sample_rate", "channels", "duration", "peak", "rms", "sha256")
-    return replace(clip, **{name: getattr(found, name) for name in names})
+def _with_measurements(clip: Clip, measurements: Probe) -> Clip:
+    attributes = ("sample_rate", "channels", "duration", "peak", "rms", "sha256")
+    return replace(clip, **{name: getattr(measurements, name) for name in attributes})
 
 
 def _nothing_usable(roots: Sequence[Root], rejected: Sequence[Finding]) -> str:
-    where = ", ".join(str(root.folder) for root in roots)
+    folders = ", ".join(str(root.folder) for root in roots)
     if not rejected:
         suffixes = ", ".join(sorted(AUDIO_SUFFIXES))
-        return f"no recordings ({suffixes}) below {where}"
-    first = rejected[0]
+        return f"no recordings ({suffixes}) below {folders}"
+    first_finding = rejected[0]
     return (
-        f"no usable recording below {where}: {sum(finding.files for finding in rejected)} "
-        f"rejected, the first {first.path}: {first.reason}"
+        f"no usable recording below {folders}: {sum(finding.files for finding in rejected)} "
+        f"rejected, the first {first_finding.path}: {first_finding.reason}"
     )
 
 
 def open_recordings(
-    given: Sequence[Path | str],
+    inputs: Sequence[Path | str],
     track: Callable[[Iterable[Any], int], Iterable[Any]] = lambda items, total: items,
     *,
     naming: Naming | None = None,
@@ -239,7 +251,7 @@ def open_recordings(
     """Audit folders and CSV tables, and read manifests without another audit.
 
     Args:
-        given: roots as for :func:`audit`, and ``manifest.csv`` files that an audit wrote, with
+        inputs: roots as for :func:`audit`, and ``manifest.csv`` files that an audit wrote, with
             their ``roots.json`` in the same folder.
         track: as for :func:`audit`.
         naming: as for :func:`audit`; not applied to manifests.
@@ -254,50 +266,50 @@ def open_recordings(
             same recording.
         NothingUsable: as :func:`audit`.
     """
-    manifests = [Path(each) for each in given if is_manifest(each)]
-    others = [each for each in given if Path(each) not in manifests]
-    found = (
-        audit(others, naming=naming, reject=reject, track=track)
-        if others
+    manifests = [Path(path) for path in inputs if is_manifest(path)]
+    roots_to_audit = [path for path in inputs if Path(path) not in manifests]
+    audited = (
+        audit(roots_to_audit, naming=naming, reject=reject, track=track)
+        if roots_to_audit
         else Audit(Corpus(()), ())
     )
-    corpora = [found.corpus, *map(Corpus.read, manifests)]
-    roots: dict[str, Path] = {}
+    corpora = [audited.corpus, *map(Corpus.read, manifests)]
+    folder_by_root: dict[str, Path] = {}
     for corpus in corpora:
-        if shared := sorted(roots.keys() & corpus.roots.keys()):
+        if shared_names := sorted(folder_by_root.keys() & corpus.roots.keys()):
             raise InputError(
-                f"Roots must have different names. Received: {', '.join(shared)} twice."
+                f"Roots must have different names. Received: {', '.join(shared_names)} twice."
             )
-        roots |= corpus.roots
+        folder_by_root |= corpus.roots
     clips = [clip for corpus in corpora for clip in corpus.clips]
-    seen: dict[str, str] = {}
+    path_by_digest: dict[str, str] = {}
     for clip in clips:
-        if clip.sha256 in seen:
+        if clip.sha256 in path_by_digest:
             raise InputError(
                 "Manifests must list each recording once. "
-                f"Received: {clip.path}, the same as {seen[clip.sha256]}."
+                f"Received: {clip.path}, the same as {path_by_digest[clip.sha256]}."
             )
-        seen[clip.sha256] = clip.path
-    return Audit(Corpus(tuple(clips), roots), found.rejected, found.noticed)
+        path_by_digest[clip.sha256] = clip.path
+    return Audit(Corpus(tuple(clips), folder_by_root), audited.rejected, audited.noticed)
 
 
-def require_other_folder(out: Path, given: Sequence[Path | str]) -> None:
+def require_other_folder(out: Path, inputs: Sequence[Path | str]) -> None:
     """Raise if the output folder holds a manifest that is an input.
 
     Writing there would replace the rejected.csv of that manifest's audit.
 
     Raises:
-        InputError: if ``out`` is the folder of a manifest in ``given``; the message names it.
+        InputError: if ``out`` is the folder of a manifest in ``inputs``; the message names it.
     """
-    for each in given:
-        if is_manifest(each) and Path(each).resolve().parent == out.resolve():
+    for path in inputs:
+        if is_manifest(path) and Path(path).resolve().parent == out.resolve():
             raise InputError(
                 f"`--out` must be another folder than that of the manifest. Received: {out}"
             )
 
 
-def is_manifest(given: Path | str) -> bool:
+def is_manifest(path: Path | str) -> bool:
     """Return whether a path is a manifest that an audit wrote."""
-    path = Path(given)
+    path = Path(path)
     is_table = path.suffix.lower() == ".csv" and path.is_file()
     return is_table and _first_line(path) == MANIFEST_HEADER

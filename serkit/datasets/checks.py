@@ -17,21 +17,23 @@ from serkit.errors import InputError
 from serkit.formatting import counted
 
 
-def notice(clip: Clip, found: Probe) -> Iterator[Finding]:
-    """Yield the anomalies of one clip that do not make it unusable."""
-    if found.clipped:
-        fraction = found.clipped / (found.duration * found.sample_rate * found.channels)
-        reason = f"{found.clipped} samples ({fraction:.2%}) are cut off at full scale"
+def clip_anomalies(clip: Clip, measurements: Probe) -> Iterator[Finding]:
+    """Yield a finding for each anomaly of a clip that does not make the clip unusable."""
+    if measurements.clipped:
+        fraction = measurements.clipped / (
+            measurements.duration * measurements.sample_rate * measurements.channels
+        )
+        reason = f"{measurements.clipped} samples ({fraction:.2%}) are cut off at full scale"
         yield Finding(clip.root, clip.path, "clipped", reason)
-    if found.channels > 1:
-        reason = f"{found.channels} channels; they are mixed to one"
+    if measurements.channels > 1:
+        reason = f"{measurements.channels} channels; they are mixed to one"
         yield Finding(clip.root, clip.path, "stereo", reason)
-    if found.length_unknown:
+    if measurements.length_unknown:
         reason = "its header does not say how long it is; it was read to its end"
         yield Finding(clip.root, clip.path, "length", reason)
 
 
-def require_own_speakers(clips: Sequence[Clip]) -> None:
+def require_distinct_speakers(clips: Sequence[Clip]) -> None:
     """Raise if speakers of two corpora have the same name.
 
     Corpus ``a`` with speaker ``b-1`` and corpus ``a-b`` with speaker ``1`` both give ``a-b-1``.
@@ -41,51 +43,53 @@ def require_own_speakers(clips: Sequence[Clip]) -> None:
     """
     corpus_of: dict[str, str] = {}
     for clip in clips:
-        other = corpus_of.setdefault(clip.speaker, clip.corpus)
-        if other != clip.corpus:
+        first_corpus = corpus_of.setdefault(clip.speaker, clip.corpus)
+        if first_corpus != clip.corpus:
             raise InputError(
-                f"{clip.speaker} would be a speaker of {other} and of {clip.corpus}; "
+                f"{clip.speaker} would be a speaker of {first_corpus} and of {clip.corpus}; "
                 "give one of them another name: NAME=ROOT"
             )
 
 
-def odd_rates(clips: Sequence[Clip]) -> Iterator[Finding]:
+def unusual_sample_rates(clips: Sequence[Clip]) -> Iterator[Finding]:
     """Yield a finding for each clip whose sample rate is not the most common of its corpus."""
-    rates: dict[str, Counter[int]] = defaultdict(Counter)
+    rate_counts: dict[str, Counter[int]] = defaultdict(Counter)
     for clip in clips:
-        rates[clip.corpus][clip.sample_rate] += 1
-    usual = {corpus: counted.most_common(1)[0][0] for corpus, counted in rates.items()}
+        rate_counts[clip.corpus][clip.sample_rate] += 1
+    usual_rate = {corpus: counts.most_common(1)[0][0] for corpus, counts in rate_counts.items()}
     for clip in clips:
-        if clip.sample_rate != usual[clip.corpus]:
-            reason = f"{clip.sample_rate} Hz, most of {clip.corpus} has {usual[clip.corpus]} Hz"
+        if clip.sample_rate != usual_rate[clip.corpus]:
+            reason = (
+                f"{clip.sample_rate} Hz, most of {clip.corpus} has {usual_rate[clip.corpus]} Hz"
+            )
             yield Finding(clip.root, clip.path, "sample-rate", reason)
 
 
-def other_genders(clips: Sequence[Clip]) -> Iterator[Finding]:
+def contradicting_genders(clips: Sequence[Clip]) -> Iterator[Finding]:
     """Yield a finding for each clip whose gender is not the most common one of its speaker.
 
-    If no gender is the most common one, yield a finding for every clip of the speaker that has a
+    If two genders are equally common, yield a finding for every clip of the speaker that has a
     gender.
     """
-    genders: dict[str, Counter[str]] = defaultdict(Counter)
+    gender_counts: dict[str, Counter[str]] = defaultdict(Counter)
     for clip in clips:
         if clip.gender and clip.speaker_known:
-            genders[clip.speaker][clip.gender] += 1
+            gender_counts[clip.speaker][clip.gender] += 1
     for clip in clips:
-        counted = genders[clip.speaker].most_common()
-        if len(counted) > 1 and clip.gender:
-            clear = counted[0][1] > counted[1][1]
-            if not clear or clip.gender != counted[0][0]:
-                shown = ", ".join(f"{gender} in {count}" for gender, count in counted)
-                reason = f"{clip.speaker} is {shown} recordings"
+        ranked = gender_counts[clip.speaker].most_common()
+        if len(ranked) > 1 and clip.gender:
+            is_clear = ranked[0][1] > ranked[1][1]
+            if not is_clear or clip.gender != ranked[0][0]:
+                listed = ", ".join(f"{gender} in {count}" for gender, count in ranked)
+                reason = f"{clip.speaker} is {listed} recordings"
                 yield Finding(clip.root, clip.path, "gender", reason)
 
 
 # Warn about a class if this fraction of the speakers of its gender has more than half its clips.
-_FEW_SPEAKERS = 0.1
+_FEW_SPEAKERS_FRACTION = 0.1
 # Warn about a class if one corpus has more than half of its clips, and more than this many times
 # the fraction that this corpus has of the other classes of the same gender.
-_OVERREPRESENTED = 1.5
+_MIN_OVERREPRESENTATION = 1.5
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ class Association:
     by_chance: float
 
 
-def associate(corpus: Corpus, other: Callable[[Clip], str]) -> Association:
+def measure_association(corpus: Corpus, property_of_clip: Callable[[Clip], str]) -> Association:
     """Measure how strongly emotion is associated with another property of the clips.
 
     Source: Cramér, Mathematical Methods of Statistics (1946), section 21.9; the value by chance
@@ -113,92 +117,112 @@ def associate(corpus: Corpus, other: Callable[[Clip], str]) -> Association:
 
     Args:
         corpus: the clips to measure.
-        other: returns the other property of a clip, such as ``lambda clip: clip.speaker``.
+        property_of_clip: returns the other property of a clip, such as
+            ``lambda clip: clip.speaker``.
     """
-    pairs = Counter((clip.emotion, other(clip)) for clip in corpus.clips)
+    pairs = Counter((clip.emotion, property_of_clip(clip)) for clip in corpus.clips)
     emotions = corpus.classes("emotion")
-    others = sorted({name for _, name in pairs})
-    table = np.array([[pairs[emotion, name] for name in others] for emotion in emotions])
+    values = sorted({name for _, name in pairs})
+    table = np.array([[pairs[emotion, name] for name in values] for emotion in emotions])
     counts = {
-        emotion: {name: int(n) for name, n in zip(others, row, strict=True) if n}
+        emotion: {name: int(n) for name, n in zip(values, row, strict=True) if n}
         for emotion, row in zip(emotions, table, strict=True)
     }
-    smaller, total = min(table.shape) - 1, int(table.sum())
-    if smaller <= 0:
+    smaller_dimension, total = min(table.shape) - 1, int(table.sum())
+    if smaller_dimension <= 0:
         return Association(counts, 0.0, 0.0)
     # Importing scipy.stats takes longer than an audit; most callers of this module do not need it.
     from scipy.stats.contingency import association
 
-    freedom = (table.shape[0] - 1) * (table.shape[1] - 1)
-    chance = math.sqrt(freedom / max(total - 1, 1) / smaller)
+    degrees_of_freedom = (table.shape[0] - 1) * (table.shape[1] - 1)
+    expected_by_chance = math.sqrt(degrees_of_freedom / max(total - 1, 1) / smaller_dimension)
     return Association(
-        counts, round(float(association(table, method="cramer")), 4), round(min(chance, 1.0), 4)
+        counts=counts,
+        cramers_v=round(float(association(table, method="cramer")), 4),
+        by_chance=round(min(expected_by_chance, 1.0), 4),
     )
 
 
-def warn(corpus: Corpus) -> list[str]:
+def corpus_warnings(corpus: Corpus) -> list[str]:
     """Return warnings about classes that come mostly from one corpus or from few speakers.
 
     A class is a gender and an emotion, or the emotion alone where the gender is not known. With
     several corpora, also warn about a corpus that lacks an emotion or has only one gender.
     """
     clips = corpus.clips
-    categories = sorted({clip.category for clip in clips})
-    found: list[str] = []
-    for category in categories:
-        inside = [clip for clip in clips if clip.category == category]
-        gender = inside[0].gender
-        peers = [clip for clip in clips if clip.gender == gender]
-        found += _few_speakers(category, inside, peers)
-        found += _one_corpus(category, inside, [c for c in peers if c.category != category])
-    return [*found, *_lacking(corpus)]
+    class_names = sorted({clip.category for clip in clips})
+    warnings: list[str] = []
+    for class_name in class_names:
+        clips_of_class = [clip for clip in clips if clip.category == class_name]
+        gender = clips_of_class[0].gender
+        clips_of_gender = [clip for clip in clips if clip.gender == gender]
+        warnings += _few_speakers_warnings(class_name, clips_of_class, clips_of_gender)
+        warnings += _one_corpus_warnings(
+            class_name, clips_of_class, [c for c in clips_of_gender if c.category != class_name]
+        )
+    return [*warnings, *_missing_class_warnings(corpus)]
 
 
-def _few_speakers(category: str, inside: Sequence[Clip], peers: Sequence[Clip]) -> Iterator[str]:
-    ranked = Counter(clip.speaker for clip in inside).most_common()
-    able = len({clip.speaker for clip in peers})
-    few = max(1, int(_FEW_SPEAKERS * able))
-    for number in range(1, min(few, len(ranked)) + 1):
-        clips = sum(count for _, count in ranked[:number])
-        if able > number and clips > len(inside) / 2:
-            names = ", ".join(name for name, _ in ranked[:number])
-            yield (f"{_part(clips, len(inside), category)} is {number} of {able} speakers: {names}")
+def _few_speakers_warnings(
+    class_name: str, clips_of_class: Sequence[Clip], clips_of_gender: Sequence[Clip]
+) -> Iterator[str]:
+    clips_by_speaker = Counter(clip.speaker for clip in clips_of_class).most_common()
+    speaker_count = len({clip.speaker for clip in clips_of_gender})
+    max_speakers = max(1, int(_FEW_SPEAKERS_FRACTION * speaker_count))
+    for n_speakers in range(1, min(max_speakers, len(clips_by_speaker)) + 1):
+        clip_count = sum(count for _, count in clips_by_speaker[:n_speakers])
+        if speaker_count > n_speakers and clip_count > len(clips_of_class) / 2:
+            names = ", ".join(name for name, _ in clips_by_speaker[:n_speakers])
+            fraction = _fraction_phrase(clip_count, len(clips_of_class), class_name)
+            yield f"{fraction} is {n_speakers} of {speaker_count} speakers: {names}"
             return
-    if len(ranked) < able / 2:
-        yield f"{category} is of {len(ranked)} of {able} speakers; the others never show it"
-
-
-def _one_corpus(category: str, inside: Sequence[Clip], others: Sequence[Clip]) -> Iterator[str]:
-    (corpus, clips), *_ = Counter(clip.corpus for clip in inside).most_common()
-    fraction = clips / len(inside)
-    usual = sum(clip.corpus == corpus for clip in others) / max(len(others), 1)
-    if fraction > 0.5 and 0 < usual < fraction / _OVERREPRESENTED:
+    if len(clips_by_speaker) < speaker_count / 2:
         yield (
-            f"{_part(clips, len(inside), category)} is from {corpus}, which has "
-            f"{_share(usual, 1)} of the other classes"
+            f"{class_name} is of {len(clips_by_speaker)} of {speaker_count} speakers; "
+            "the others never show it"
         )
 
 
-def _lacking(corpus: Corpus) -> Iterator[str]:
+def _one_corpus_warnings(
+    class_name: str, clips_of_class: Sequence[Clip], clips_of_other_classes: Sequence[Clip]
+) -> Iterator[str]:
+    (corpus, clip_count), *_ = Counter(clip.corpus for clip in clips_of_class).most_common()
+    fraction = clip_count / len(clips_of_class)
+    usual_fraction = sum(clip.corpus == corpus for clip in clips_of_other_classes) / max(
+        len(clips_of_other_classes), 1
+    )
+    if fraction > 0.5 and 0 < usual_fraction < fraction / _MIN_OVERREPRESENTATION:
+        yield (
+            f"{_fraction_phrase(clip_count, len(clips_of_class), class_name)} is from {corpus}, "
+            f"which has {_percentage(usual_fraction, 1)} of the other classes"
+        )
+
+
+def _missing_class_warnings(corpus: Corpus) -> Iterator[str]:
     names = sorted({clip.corpus for clip in corpus.clips})
     if len(names) < 2:
         return
     for name in names:
-        part = corpus.where(lambda clip, name=name: clip.corpus == name)
-        missing = [e for e in corpus.classes("emotion") if e not in part.classes("emotion")]
+        clips_of_corpus = corpus.where(lambda clip, name=name: clip.corpus == name)
+        missing = [
+            e for e in corpus.classes("emotion") if e not in clips_of_corpus.classes("emotion")
+        ]
         if missing:
             yield f"{name} has no {' and no '.join(missing)}: there the corpus tells the emotion"
-        genders = {clip.gender for clip in part.clips}
+        genders = {clip.gender for clip in clips_of_corpus.clips}
         if len(genders) == 1 and genders != {""}:
-            those = f"all {len(part)} clips of {name} are"
-            yield f"{those if len(part) > 1 else f'the only clip of {name} is'} {genders.pop()}"
+            subject = f"the only clip of {name} is"
+            if len(clips_of_corpus) > 1:
+                subject = f"all {len(clips_of_corpus)} clips of {name} are"
+            yield f"{subject} {genders.pop()}"
 
 
-def _part(clips: int, of: int, category: str) -> str:
-    return f"{_share(clips, of)} of {category} ({clips} of {counted(of, 'clip')})"
+def _fraction_phrase(clip_count: int, total: int, class_name: str) -> str:
+    fraction = _percentage(clip_count, total)
+    return f"{fraction} of {class_name} ({clip_count} of {counted(total, 'clip')})"
 
 
-def _share(part: float, whole: float) -> str:
+def _percentage(part: float, whole: float) -> str:
     return f"{part / whole:.0%}".replace("%", " %")
 
 
@@ -218,15 +242,17 @@ def summarise(
         see :class:`Association`; and ``warnings``, sentences.
     """
     clips = corpus.clips
-    names = sorted({clip.corpus for clip in clips})
-    parts = {name: [clip for clip in clips if clip.corpus == name] for name in names}
-    by_corpus = associate(corpus, lambda clip: clip.corpus)
-    by_speaker = associate(corpus, lambda clip: clip.speaker)
+    corpus_names = sorted({clip.corpus for clip in clips})
+    clips_by_corpus = {
+        name: [clip for clip in clips if clip.corpus == name] for name in corpus_names
+    }
+    by_corpus = measure_association(corpus, lambda clip: clip.corpus)
+    by_speaker = measure_association(corpus, lambda clip: clip.speaker)
     return {
         "clips": len(clips),
         "speakers": len(corpus.speakers()),
         "hours": round(sum(clip.duration for clip in clips) / 3600, 3),
-        "corpora": {name: _describe(name, part) for name, part in parts.items()},
+        "corpora": {name: _describe_corpus(name, part) for name, part in clips_by_corpus.items()},
         "emotions": corpus.counts("emotion"),
         "categories": dict(sorted(Counter(clip.category for clip in clips).items())),
         "rejected": count_files(rejected),
@@ -236,57 +262,57 @@ def summarise(
             "emotion_by_speaker": asdict(by_speaker),
         },
         "warnings": [
-            *_unknown(parts),
-            *_same_people(parts),
-            *sorted(_other_rates(parts)),
-            *warn(corpus),
+            *_unknown_label_warnings(clips_by_corpus),
+            *_shared_speaker_warnings(clips_by_corpus),
+            *sorted(_resampling_warnings(clips_by_corpus)),
+            *corpus_warnings(corpus),
         ],
     }
 
 
-def _describe(name: str, clips: Sequence[Clip]) -> dict[str, Any]:
+def _describe_corpus(name: str, clips: Sequence[Clip]) -> dict[str, Any]:
     return {
         "clips": len(clips),
         "official": GRAMMARS[name].CLIPS if name in GRAMMARS else None,
         "speakers": len({clip.speaker for clip in clips}),
         "seconds": round(sum(clip.duration for clip in clips), 1),
-        "sample_rates": _counts(clip.sample_rate for clip in clips),
-        "channels": _counts(clip.channels for clip in clips),
+        "sample_rates": _count_by_value(clip.sample_rate for clip in clips),
+        "channels": _count_by_value(clip.channels for clip in clips),
     }
 
 
-def _counts(values) -> dict[str, int]:
+def _count_by_value(values) -> dict[str, int]:
     return {str(value): count for value, count in sorted(Counter(values).items())}
 
 
-def _unknown(parts: dict[str, list[Clip]]) -> Iterator[str]:
-    for name, clips in parts.items():
-        speakers = sum(not clip.speaker_known for clip in clips)
-        genders = sum(not clip.gender for clip in clips)
-        if speakers:
+def _unknown_label_warnings(clips_by_corpus: dict[str, list[Clip]]) -> Iterator[str]:
+    for name, clips in clips_by_corpus.items():
+        unknown_speakers = sum(not clip.speaker_known for clip in clips)
+        unknown_genders = sum(not clip.gender for clip in clips)
+        if unknown_speakers:
             yield (
-                f"the speaker is not known in {counted(speakers, 'clip')} of {name}: they count as "
-                f"one speaker, so that no split of {name} can leak"
+                f"the speaker is not known in {counted(unknown_speakers, 'clip')} of {name}: "
+                f"they count as one speaker, so that no split of {name} can leak"
             )
-        if genders:
+        if unknown_genders:
             yield (
-                f"the gender of the speaker is not known in {counted(genders, 'clip')} of {name}: "
-                "no label in gender_emotion"
+                "the gender of the speaker is not known in "
+                f"{counted(unknown_genders, 'clip')} of {name}: no label in gender_emotion"
             )
 
 
-def _same_people(parts: dict[str, list[Clip]]) -> Iterator[str]:
+def _shared_speaker_warnings(clips_by_corpus: dict[str, list[Clip]]) -> Iterator[str]:
     """Yield warnings about speaker names that occur in two of the user's own corpora.
 
     The name ``unknown`` of clips without a known speaker counts, too.
     """
-    words = {
+    speakers_by_corpus = {
         name: {clip.speaker.removeprefix(f"{name}-") for clip in clips}
-        for name, clips in parts.items()
+        for name, clips in clips_by_corpus.items()
         if name not in GRAMMARS
     }
-    for first, second in itertools.combinations(words, 2):
-        shared = sorted(words[first] & words[second])
+    for first, second in itertools.combinations(speakers_by_corpus, 2):
+        shared = sorted(speakers_by_corpus[first] & speakers_by_corpus[second])
         if shared:
             yield (
                 f"{first} and {second} both have {', '.join(shared[:5])} for speakers, who count "
@@ -294,12 +320,14 @@ def _same_people(parts: dict[str, list[Clip]]) -> Iterator[str]:
             )
 
 
-def _other_rates(parts: dict[str, list[Clip]]) -> Iterator[str]:
-    for name in GRAMMARS.keys() & parts.keys():
-        (rate, count), *_ = Counter(clip.sample_rate for clip in parts[name]).most_common()
+def _resampling_warnings(clips_by_corpus: dict[str, list[Clip]]) -> Iterator[str]:
+    for name in GRAMMARS.keys() & clips_by_corpus.keys():
+        (rate, count), *_ = Counter(
+            clip.sample_rate for clip in clips_by_corpus[name]
+        ).most_common()
         official = GRAMMARS[name].SAMPLE_RATE
         if rate != official:
             yield (
-                f"{rate} Hz in {count} of {counted(len(parts[name]), 'clip')} of {name}; the "
-                f"original recordings have {official} Hz"
+                f"{rate} Hz in {count} of {counted(len(clips_by_corpus[name]), 'clip')} of {name}; "
+                f"the original recordings have {official} Hz"
             )

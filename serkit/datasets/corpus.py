@@ -37,23 +37,25 @@ _SYNONYMS = {
     "sad": ("sadness",),
     "surprise": ("surprised", "pleasant surprise", "pleasant surprised", "ps", "sur"),
 }
-_EMOTION_OF = {word: word for word in EMOTIONS} | {
+_EMOTION_BY_WORD = {word: word for word in EMOTIONS} | {
     word: emotion for emotion, words in _SYNONYMS.items() for word in words
 }
-_GENDER_OF = {
+_GENDER_BY_WORD = {
     **dict.fromkeys(("female", "f", "woman", "w"), "female"),
     **dict.fromkeys(("male", "m", "man"), "male"),
 }
-_NOT_SAID = frozenset({"", "?", "-", "unknown", "unspecified", "n/a", "na", "nan", "none", "null"})
+_MISSING_VALUE_WORDS = frozenset(
+    {"", "?", "-", "unknown", "unspecified", "n/a", "na", "nan", "none", "null"}
+)
 
 
 def emotion_of(word: str) -> str | None:
-    """Return the emotion of :data:`EMOTIONS` that a word means, or None for any other word.
+    """Return the emotion of :data:`EMOTIONS` that a word means; return None for any other word.
 
     The word is English or a common abbreviation. Case is ignored; hyphens and underscores count
     as spaces: ``Pleasant_Surprise`` is ``surprise``.
     """
-    return _EMOTION_OF.get(re.sub(r"[\s_-]+", " ", word).strip().lower())
+    return _EMOTION_BY_WORD.get(re.sub(r"[\s_-]+", " ", word).strip().lower())
 
 
 def gender_of(word: str) -> str:
@@ -63,7 +65,7 @@ def gender_of(word: str) -> str:
     word is returned in lower case.
     """
     word = word.strip().lower()
-    return "" if word in _NOT_SAID else _GENDER_OF.get(word, word)
+    return "" if word in _MISSING_VALUE_WORDS else _GENDER_BY_WORD.get(word, word)
 
 
 UNKNOWN_SPEAKER = "unknown"
@@ -71,7 +73,7 @@ UNKNOWN_SPEAKER = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One recording: labels from its name or table row, and measurements of the audit.
+    """A recording: labels from its file name or table row, and measurements of the audit.
 
     Attributes:
         path: POSIX path relative to its root.
@@ -160,7 +162,7 @@ class Clip:
 
 _COLUMN_TYPES = {field.name: field.type for field in fields(Clip)}
 _COLUMNS = [*_COLUMN_TYPES, "gender_emotion"]
-_row = attrgetter(*_COLUMNS)
+_manifest_row = attrgetter(*_COLUMNS)
 MANIFEST_HEADER = ",".join(_COLUMNS)
 """First line of every manifest."""
 
@@ -241,8 +243,8 @@ class Corpus:
             InputError: as :meth:`Clip.label`.
         """
         present = set(self.labels(label_set))
-        known = [label for label in LABEL_SETS[label_set] if label in present]
-        return (*known, *sorted(present.difference(known)))
+        ordered = [label for label in LABEL_SETS[label_set] if label in present]
+        return (*ordered, *sorted(present.difference(ordered)))
 
     def counts(self, label_set: str) -> dict[str, int]:
         """Count the clips of each label that occurs, in the order of :meth:`classes`.
@@ -253,12 +255,12 @@ class Corpus:
         Raises:
             InputError: as :meth:`Clip.label`.
         """
-        counted = Counter(self.labels(label_set))
-        return {label: counted[label] for label in self.classes(label_set)}
+        count_by_label = Counter(self.labels(label_set))
+        return {label: count_by_label[label] for label in self.classes(label_set)}
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per clip, with the clip's attributes and ``gender_emotion`` as columns."""
-        return pd.DataFrame(map(_row, self.clips), columns=_COLUMNS)
+        return pd.DataFrame(map(_manifest_row, self.clips), columns=_COLUMNS)
 
     def write(self, path: Path | str) -> None:
         """Write the manifest CSV, and the roots as ``roots.json`` in the same folder.
@@ -267,16 +269,16 @@ class Corpus:
             path: CSV file to write; an existing file is replaced.
         """
         path = Path(path)
-        # Before the manifest: a manifest without its roots cannot be read.
+        # Write the roots first: a manifest without its roots cannot be read.
         write_json(
             path.with_name("roots.json"),
             {name: str(Path(root).resolve()) for name, root in self.roots.items()},
         )
-        # Row by row: a data frame of 100,000 clips would double the memory.
+        # Write row by row, because a data frame of 100,000 clips would double the memory.
         with replacing(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(_COLUMNS)
-            writer.writerows(map(_row, self.clips))
+            writer.writerows(map(_manifest_row, self.clips))
 
     @classmethod
     def read(cls, path: Path | str, roots: Mapping[str, Path] | None = None) -> "Corpus":
@@ -300,8 +302,8 @@ class Corpus:
         missing = [name for name in _COLUMN_TYPES if name not in frame.columns]
         if missing:
             raise InputError(f"manifest {path} lacks the columns: {', '.join(missing)}")
-        for name, kind in _COLUMN_TYPES.items():
-            frame[name] = frame[name].astype(kind)
+        for name, column_type in _COLUMN_TYPES.items():
+            frame[name] = frame[name].astype(column_type)
         rows: Sequence[dict] = frame[list(_COLUMN_TYPES)].to_dict("records")
         return cls(
             tuple(Clip(**row) for row in rows), _read_roots(path) if roots is None else roots

@@ -13,34 +13,36 @@ WARNING = (
     "works; they say nothing about people's speech."
 )
 """Warning in every result that is computed from the built-in corpus."""
-_MARK = "SYNTHETIC.txt"
-_TEXT = (
+_MARKER_FILE = "SYNTHETIC.txt"
+_MARKER_TEXT = (
     "The voices below this folder are made by serkit, in the file names of RAVDESS, TESS, SAVEE "
     "and CREMA-D.\nNobody spoke them. This file tells serkit so: leave it where it is.\n"
 )
 
 
-def mark(folder: Path | str) -> None:
-    """Mark all recordings below a folder as synthetic."""
-    if not (place := Path(folder, _MARK)).exists():
-        write_text(place, _TEXT)
+def mark_as_synthetic(folder: Path | str) -> None:
+    """Mark all recordings below a folder as synthetic by a text file in it."""
+    if not (marker := Path(folder, _MARKER_FILE)).exists():
+        write_text(marker, _MARKER_TEXT)
 
 
 def synthetic_clips(corpus: Corpus) -> frozenset[Clip]:
-    """Return the clips below a folder that :func:`mark` marked.
+    """Return the clips below a folder that :func:`mark_as_synthetic` marked.
 
     Clips whose root is not in ``corpus.roots`` are left out.
     """
-    known: dict[Path, bool] = {}
+    marked_by_folder: dict[Path, bool] = {}
 
     def is_marked(folder: Path) -> bool:
-        if folder not in known:
-            above = folder.parent != folder and is_marked(folder.parent)
-            known[folder] = above or (folder / _MARK).is_file()
-        return known[folder]
+        if folder not in marked_by_folder:
+            is_parent_marked = folder.parent != folder and is_marked(folder.parent)
+            marked_by_folder[folder] = is_parent_marked or (folder / _MARKER_FILE).is_file()
+        return marked_by_folder[folder]
 
-    here = [clip for clip in corpus.clips if clip.root in corpus.roots]
-    return frozenset(clip for clip in here if is_marked(corpus.file(clip).absolute().parent))
+    clips_with_root = [clip for clip in corpus.clips if clip.root in corpus.roots]
+    return frozenset(
+        clip for clip in clips_with_root if is_marked(corpus.file(clip).absolute().parent)
+    )
 
 
 LICENCES = {
@@ -50,7 +52,9 @@ LICENCES = {
     "crema-d": "Open Database License (ODbL) 1.0",
 }
 """Short description of each corpus' licence; only the text of the licence itself is binding."""
-_SYNTHETIC = "made by serkit (Apache-2.0); nobody spoke it, and it holds nothing of other corpora"
+_SYNTHETIC_LICENCE = (
+    "made by serkit (Apache-2.0); nobody spoke it, and it holds nothing of other corpora"
+)
 
 
 def licences_of(corpus: Corpus) -> dict[str, str]:
@@ -58,10 +62,10 @@ def licences_of(corpus: Corpus) -> dict[str, str]:
 
     Synthetic clips count as the built-in corpus, whatever the corpus of their file names.
     """
-    made = synthetic_clips(corpus)
-    names = sorted({clip.corpus for clip in corpus.clips if clip not in made})
-    found = {name: LICENCES.get(name, "the owner's; ask them") for name in names}
-    return found | ({NAME: _SYNTHETIC} if made else {})
+    synthetic = synthetic_clips(corpus)
+    corpus_names = sorted({clip.corpus for clip in corpus.clips if clip not in synthetic})
+    licences = {name: LICENCES.get(name, "the owner's; ask them") for name in corpus_names}
+    return licences | ({NAME: _SYNTHETIC_LICENCE} if synthetic else {})
 
 
 LISTENERS: dict[str, dict[str, Any]] = {

@@ -1,4 +1,4 @@
-"""Recordings of the user's own: labels and speakers from file names or a CSV file."""
+"""Parse labels and speakers of the user's own recordings from file names or a CSV file."""
 
 import csv
 import io
@@ -14,12 +14,12 @@ from serkit.datasets.corpus import EMOTIONS, UNKNOWN_SPEAKER, Clip, emotion_of, 
 from serkit.datasets.findings import Finding
 from serkit.errors import InputError
 
-GROUPS = ("label", "speaker", "gender", "sentence", "intensity", "repetition")
+FIELDS = ("label", "speaker", "gender", "sentence", "intensity", "repetition")
 """Fields that a file name, a pattern or a table may give; only the label is required."""
 
 
 class UnknownName(InputError):
-    """A file's name has no form that its parser knows."""
+    """The form of a file's name is unknown to the parser."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Naming:
 
     Attributes:
         pattern: regular expression that is searched in the path below the root, written with
-            slashes; its named groups are some of :data:`GROUPS`. If it is empty, folders name the
+            slashes; its named groups are some of :data:`FIELDS`. If it is empty, folders name the
             labels; see :meth:`by_folder`.
         labels: emotion of each label that is not an English word for an emotion, such as ``{"W":
             "angry"}``. An emotion that is none of the 2021 report's seven becomes a new class.
@@ -36,7 +36,7 @@ class Naming:
 
     Raises:
         InputError: if the pattern is not a regular expression, has no group ``label``, or has a
-            group that is not in :data:`GROUPS`.
+            group that is not in :data:`FIELDS`.
     """
 
     pattern: str = ""
@@ -53,12 +53,12 @@ class Naming:
                 f"`pattern` must be a regular expression ({error}). "
                 f"Received: pattern={self.pattern!r}."
             ) from error
-        unknown = sorted(set(groups) - set(GROUPS))
+        unknown = sorted(set(groups) - set(FIELDS))
         if unknown or "label" not in groups:
-            wrong = f"the groups {', '.join(unknown)}" if unknown else "no group label"
+            problem = f"the groups {', '.join(unknown)}" if unknown else "no group label"
             raise InputError(
                 "`pattern` must have the group (?P<label>…) and, where known, "
-                f"{', '.join(GROUPS[1:])}. Received: {wrong} in pattern={self.pattern!r}."
+                f"{', '.join(FIELDS[1:])}. Received: {problem} in pattern={self.pattern!r}."
             )
 
     def by_pattern(self, path: str, corpus: str) -> Clip:
@@ -79,49 +79,52 @@ class Naming:
         Raises:
             InputError: if neither of the two folders is a known label, or both are.
         """
-        *_, above, folder = ("", "", *PurePosixPath(path).parent.parts)
-        if self.emotion(folder) is not None and self.emotion(above) is not None:
-            raise InputError(f"{above} and {folder} are both labels; say in a CSV which is meant")
-        if self.emotion(above) is not None:
-            return self.clip(path, corpus, {"label": above, "speaker": folder})
+        *_, parent_folder, folder = ("", "", *PurePosixPath(path).parent.parts)
+        if self.emotion(folder) is not None and self.emotion(parent_folder) is not None:
+            raise InputError(
+                f"{parent_folder} and {folder} are both labels; say in a CSV which is meant"
+            )
+        if self.emotion(parent_folder) is not None:
+            return self.clip(path, corpus, {"label": parent_folder, "speaker": folder})
         return self.clip(path, corpus, {"label": folder})
 
     def emotion(self, label: str) -> str | None:
         """Return the emotion that a label means, or None if the label is not known."""
-        meant = self.labels.get(label, label)
-        return emotion_of(meant) or (meant if label in self.labels else None)
+        meaning = self.labels.get(label, label)
+        return emotion_of(meaning) or (meaning if label in self.labels else None)
 
-    def clip(self, path: str, corpus: str, said: Mapping[str, str]) -> Clip:
+    def clip(self, path: str, corpus: str, fields: Mapping[str, str]) -> Clip:
         """Build a clip from the fields of its name or table row.
 
         Args:
             path: POSIX path below the root.
             corpus: name of the corpus; it prefixes the speaker, which makes speakers unique.
-            said: value of each given field of :data:`GROUPS`; ``label`` is required.
+            fields: value of each given field of :data:`FIELDS`; ``label`` is required.
 
         Raises:
             InputError: if the label is not known, the repetition is not a number, or emotion or
                 gender cannot be the name of a folder.
         """
         # Unicode has two encodings of letters such as é; names must compare equal in both.
-        said = {key: unicodedata.normalize("NFC", value) for key, value in said.items()}
-        emotion = self.emotion(said["label"])
+        fields = {key: unicodedata.normalize("NFC", value) for key, value in fields.items()}
+        emotion = self.emotion(fields["label"])
         if emotion is None:
             raise InputError(
-                f"label {said['label']!r} is not known; valid are {', '.join(EMOTIONS)} and words "
-                f"for them, or say what it means: --label-names {said['label'] or 'LABEL'}=EMOTION"
+                f"label {fields['label']!r} is not known; valid are {', '.join(EMOTIONS)} and "
+                "words for them, or say what it means: "
+                f"--label-names {fields['label'] or 'LABEL'}=EMOTION"
             )
-        speaker = said.get("speaker") or UNKNOWN_SPEAKER
-        repetition = said.get("repetition") or "1"
+        speaker = fields.get("speaker") or UNKNOWN_SPEAKER
+        repetition = fields.get("repetition") or "1"
         if not repetition.isdecimal():
             raise InputError(f"repetition {repetition!r} is not a number")
-        gender = gender_of(said.get("gender") or self.genders.get(speaker, ""))
-        for word in (emotion, gender):
+        gender = gender_of(fields.get("gender") or self.genders.get(speaker, ""))
+        for class_name in (emotion, gender):
             # A run folder has a subfolder per class.
-            if word.startswith(".") or any(character in word for character in "/\\\0"):
+            if class_name.startswith(".") or any(character in class_name for character in "/\\\0"):
                 raise InputError(
-                    f"{word!r} cannot be a class; valid are names without / and \\ that do not "
-                    "begin with a dot"
+                    f"{class_name!r} cannot be a class; valid are names without / and \\ that do "
+                    "not begin with a dot"
                 )
         return Clip(
             path=path,
@@ -129,17 +132,17 @@ class Naming:
             speaker=f"{corpus}-{speaker}",
             gender=gender,
             emotion=emotion,
-            original_label=said["label"],
-            intensity=said.get("intensity", ""),
-            sentence=said.get("sentence", ""),
+            original_label=fields["label"],
+            intensity=fields.get("intensity", ""),
+            sentence=fields.get("sentence", ""),
             repetition=int(repetition),
         )
 
 
-_NEEDED = ("path", "label", "speaker")
+_REQUIRED_COLUMNS = ("path", "label", "speaker")
 
 
-def read_table(file: Path, name: str) -> tuple[dict[str, dict[str, str]], tuple[Finding, ...]]:
+def read_table(file: Path, root_name: str) -> tuple[dict[str, dict[str, str]], tuple[Finding, ...]]:
     """Read a CSV of recordings.
 
     The delimiter is a comma, semicolon or tab: the one that is most frequent in the header.
@@ -148,7 +151,7 @@ def read_table(file: Path, name: str) -> tuple[dict[str, dict[str, str]], tuple[
 
     Args:
         file: the CSV, UTF-8.
-        name: name of the root, for the findings.
+        root_name: name of the root, for the findings.
 
     Returns:
         The fields of each row, by the POSIX path of its recording relative to the CSV's folder; and
@@ -167,57 +170,67 @@ def read_table(file: Path, name: str) -> tuple[dict[str, dict[str, str]], tuple[
     delimiter = max(",;\t", key=header.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
-        lines = [(f"line {reader.line_num} of {file.name}", line) for line in reader if any(line)]
+        rows = [(f"line {reader.line_num} of {file.name}", cells) for cells in reader if any(cells)]
     except csv.Error as error:
         raise InputError(f"{file} is not a CSV: {error}") from error
-    columns = [column.strip().lower() for column in lines[0][1]] if lines else []
-    twice = sorted({column for column in columns if columns.count(column) > 1})
-    if twice:
-        raise InputError(f"{file} has the columns {', '.join(twice)} more than once")
-    missing = [column for column in _NEEDED if column not in columns]
+    columns = [column.strip().lower() for column in rows[0][1]] if rows else []
+    repeated = sorted({column for column in columns if columns.count(column) > 1})
+    if repeated:
+        raise InputError(f"{file} has the columns {', '.join(repeated)} more than once")
+    missing = [column for column in _REQUIRED_COLUMNS if column not in columns]
     if missing:
         raise InputError(
             f"{file} lacks the columns {', '.join(missing)}; its columns are: {', '.join(columns)}"
         )
-    return _collect(file.parent, name, columns, lines[1:])
+    return _parse_rows(file.parent, root_name, columns, rows[1:])
 
 
-def _collect(
-    folder: Path, name: str, columns: list[str], lines: list[tuple[str, list[str]]]
+def _parse_rows(
+    folder: Path, root_name: str, columns: list[str], rows: list[tuple[str, list[str]]]
 ) -> tuple[dict[str, dict[str, str]], tuple[Finding, ...]]:
-    said: dict[str, list[tuple[str, dict[str, str]]]] = defaultdict(list)
-    rejected: list[Finding] = []
-    for where, line in lines:
-        if len(line) != len(columns):
-            reason = f"{where} has {len(line)} cells, its header {len(columns)}"
-            rejected.append(Finding(name, line[0], "missing", reason))
+    """Return the fields by path and the findings; see :func:`read_table`.
+
+    Args:
+        folder: folder of the CSV.
+        root_name: name of the root.
+        columns: names of the columns.
+        rows: for each row its place in the file, for messages, and its cells.
+    """
+    rows_by_path: dict[str, list[tuple[str, dict[str, str]]]] = defaultdict(list)
+    findings: list[Finding] = []
+    for place, cells in rows:
+        if len(cells) != len(columns):
+            reason = f"{place} has {len(cells)} cells, its header {len(columns)}"
+            findings.append(Finding(root_name, cells[0], "missing", reason))
             continue
-        cells = {column: cell.strip() for column, cell in zip(columns, line, strict=True)}
-        empty = [column for column in _NEEDED if not cells[column]]
-        path = _relative(cells["path"], folder) if cells["path"] else ""
-        if empty:
+        row = {column: cell.strip() for column, cell in zip(columns, cells, strict=True)}
+        empty_columns = [column for column in _REQUIRED_COLUMNS if not row[column]]
+        path = _path_below(row["path"], folder) if row["path"] else ""
+        if empty_columns:
             kind = "label" if path else "missing"
-            reason = f"{where} has no {' and no '.join(empty)}"
-            rejected.append(Finding(name, path, kind, reason))
+            reason = f"{place} has no {' and no '.join(empty_columns)}"
+            findings.append(Finding(root_name, path, kind, reason))
         elif not os.path.isfile(folder / path):
-            rejected.append(Finding(name, path, "missing", f"{where} names it; it is not there"))
+            reason = f"{place} names it; it is not there"
+            findings.append(Finding(root_name, path, "missing", reason))
         else:
-            said[path].append((where, {k: cells[k] for k in GROUPS if k in cells}))
-    rows = {}
-    for path, (first, *others) in said.items():
-        if all(row == first[1] for _, row in others):
-            rows[path] = first[1]
-            rejected += [
-                Finding(name, path, "duplicate", f"{where} lists it again") for where, _ in others
-            ]
+            rows_by_path[path].append((place, {k: row[k] for k in FIELDS if k in row}))
+    fields_by_path = {}
+    for path, ((first_place, first_fields), *repeated) in rows_by_path.items():
+        if all(fields == first_fields for _, fields in repeated):
+            fields_by_path[path] = first_fields
+            for place, _ in repeated:
+                findings.append(Finding(root_name, path, "duplicate", f"{place} lists it again"))
         else:
-            reason = f"{first[0]} and {others[-1][0]} say different things of it"
-            rejected.append(Finding(name, path, "contradiction", reason))
-    return rows, tuple(rejected)
+            last_place, _ = repeated[-1]
+            reason = f"{first_place} and {last_place} say different things of it"
+            findings.append(Finding(root_name, path, "contradiction", reason))
+    return fields_by_path, tuple(findings)
 
 
-def _relative(path: str, folder: Path) -> str:
+def _path_below(path: str, folder: Path) -> str:
+    """Return a table's path as a POSIX path relative to the table's folder."""
     # Windows writes paths with backslashes. Recordings' names are assumed to have none.
     path = path.replace("\\", "/")
-    where = os.path.realpath(Path(folder, path).parent)
-    return Path(os.path.relpath(where, os.path.realpath(folder)), Path(path).name).as_posix()
+    parent = os.path.realpath(Path(folder, path).parent)
+    return Path(os.path.relpath(parent, os.path.realpath(folder)), Path(path).name).as_posix()

@@ -43,7 +43,7 @@ class Source:
         size: total download in bytes, shown to the user; an estimate for TESS.
         recordings: number of .wav files.
         checksum: ``md5:`` of the zip, or ``sha256:`` of the table of pointers (see
-            ``_pointers``). Empty if the list gives the checksums, because the list can change.
+            ``_get_git_lfs``). Empty if the list gives the checksums, because the list can change.
         files_address: prefix of the URLs of single files; empty for a zip.
     """
 
@@ -129,12 +129,12 @@ def find_source(name: str) -> Source:
     return SOURCES[name]
 
 
-_POINTER = re.compile(
+_POINTER_CONTENT = re.compile(
     rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\nsize (\d+)\n"
 )
 _POINTER_PATH = re.compile(r"[^/]+/AudioWAV/([^/]+\.wav)")
 _SEPARATOR = r"[/\\]"
-_ALGORITHMS = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-512": "sha512"}
+_HASH_NAMES = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-512": "sha512"}
 
 
 def download(
@@ -146,7 +146,7 @@ def download(
 ) -> Path:
     """Download a corpus into ``<to>/<name>``.
 
-    The next call resumes an interrupted one. A folder with at least as many recordings as the
+    The next call resumes an interrupted download. A folder with at least as many recordings as the
     corpus has counts as complete: it is returned without a request, because this function checks
     recordings before it puts them there. ``<to>/.partial-<name>-download`` holds temporary files
     until the download is complete. Other files are left unchanged, with one exception: a file at
@@ -176,17 +176,17 @@ def download(
             folder = serkit.download(SOURCES["ravdess"], "recordings")
     """
     # Follow a link to another disk, so that the corpus goes there and does not replace the link.
-    folder = (Path(to) / source.name).resolve()
-    complete = len(_recordings_in(folder)) >= source.recordings
-    if complete and not _workshop_path(folder).exists():
-        return folder
-    with _workshop(folder) as work:
+    corpus_folder = (Path(to) / source.name).resolve()
+    is_complete = len(_recordings_in(corpus_folder)) >= source.recordings
+    if is_complete and not _work_folder_path(corpus_folder).exists():
+        return corpus_folder
+    with _work_folder(corpus_folder) as work:
         try:
-            if not complete:
-                _METHODS[source.kind](source, folder, work, track, pause)
+            if not is_complete:
+                _DOWNLOAD_BY_KIND[source.kind](source, corpus_folder, work, track, pause)
         except DownloadError as error:
             raise DownloadError(f"{error} (by hand: {source.homepage})") from error
-    return folder
+    return corpus_folder
 
 
 def _recordings_in(folder: Path) -> list[Path]:
@@ -198,24 +198,24 @@ def _is_recording(name: str) -> bool:
     return name.lower().endswith(".wav") and not name.startswith(".")
 
 
-def _workshop_path(folder: Path) -> Path:
+def _work_folder_path(folder: Path) -> Path:
     return folder.with_name(f".partial-{folder.name}-download")
 
 
 @contextmanager
-def _workshop(folder: Path) -> Iterator[Path]:
-    """Provide a temporary folder next to ``folder``, locked against other processes.
+def _work_folder(folder: Path) -> Iterator[Path]:
+    """Create a temporary folder next to ``folder``, locked against other processes.
 
     The folder is removed after success. After an exception it stays if it holds files.
 
     Raises:
         DownloadError: if another process holds the lock.
     """
-    work = _workshop_path(folder)
+    work = _work_folder_path(folder)
     work.mkdir(parents=True, exist_ok=True)
-    lock = work / ".lock"
+    lock_file = work / ".lock"
     try:
-        with FileLock(lock, timeout=0):
+        with FileLock(lock_file, timeout=0):
             yield work
     except Timeout as error:
         raise DownloadError(
@@ -224,10 +224,10 @@ def _workshop(folder: Path) -> Iterator[Path]:
     except BaseException:
         # Keep a partial zip, so that the next call can resume it. Remove an empty folder.
         with suppress(OSError):
-            lock.unlink()
+            lock_file.unlink()
             work.rmdir()
         raise
-    # Not earlier: on Windows an open file, such as the lock, cannot be removed.
+    # Remove the folder after the lock is closed: Windows cannot remove an open file.
     shutil.rmtree(work, ignore_errors=True)
 
 
@@ -243,26 +243,26 @@ def _get_zip(source: Source, folder: Path, work: Path, track: Track, pause: Call
     if unpacked.exists():
         shutil.rmtree(unpacked)
     try:
-        with zipfile.ZipFile(archive.path) as opened:
-            for name in opened.namelist():
+        with zipfile.ZipFile(archive.path) as zip_file:
+            for name in zip_file.namelist():
                 if name.startswith("/") or ".." in re.split(_SEPARATOR, name):
                     raise DownloadError(f"{source.address} is refused: it would write to {name!r}")
-            opened.extractall(unpacked)
+            zip_file.extractall(unpacked)
     except zipfile.BadZipFile as error:
         raise DownloadError(f"{source.address} is no sound zip file: {error}") from error
     _check_count(source, len(_recordings_in(unpacked)))
-    # This overwrites no files: os.rename fails if the target is a folder that is not empty.
+    # os.rename overwrites no files: it fails if the target is a folder that is not empty.
     os.rename(unpacked, folder)
 
 
 def _get_dataverse(source: Source, folder: Path, work: Path, track: Track, pause: Callable) -> None:
     listing = fetch(Remote(source.address, work / "listing.json", None), pause=pause)
     try:
-        entries = json.loads(listing.read_bytes())["data"]["latestVersion"]["files"]
-        names = [entry["dataFile"]["filename"] for entry in entries]
+        file_entries = json.loads(listing.read_bytes())["data"]["latestVersion"]["files"]
+        names = [entry["dataFile"]["filename"] for entry in file_entries]
         remotes = [
-            _listed(entry, source, folder)
-            for entry, name in zip(entries, names, strict=True)
+            _parse_entry(entry, source, folder)
+            for entry, name in zip(file_entries, names, strict=True)
             if _is_recording(re.split(_SEPARATOR, name)[-1])
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -270,14 +270,14 @@ def _get_dataverse(source: Source, folder: Path, work: Path, track: Track, pause
             f"{source.address} is not the list that was expected ({error!r}); "
             "is there a newer serkit?"
         ) from error
-    for path, times in Counter(remote.path for remote in remotes).items():
-        if times > 1:
-            raise DownloadError(f"{source.address} is refused: it lists {path.name} {times} times")
+    for path, count in Counter(remote.path for remote in remotes).items():
+        if count > 1:
+            raise DownloadError(f"{source.address} is refused: it lists {path.name} {count} times")
     fetch_all(remotes, pause=pause, track=track)
     _check_count(source, len(remotes))
 
 
-def _listed(entry: dict, source: Source, folder: Path) -> Remote:
+def _parse_entry(entry: dict, source: Source, folder: Path) -> Remote:
     file = entry["dataFile"]
     parts = [*filter(None, (entry.get("directoryLabel") or "").split("/")), file["filename"]]
     for part in parts:
@@ -286,19 +286,19 @@ def _listed(entry: dict, source: Source, folder: Path) -> Remote:
     if file.get("md5"):
         known_hash = f"md5:{file['md5']}"
     else:
-        known_hash = f"{_ALGORITHMS[file['checksum']['type']]}:{file['checksum']['value']}"
+        known_hash = f"{_HASH_NAMES[file['checksum']['type']]}:{file['checksum']['value']}"
     return Remote(f"{source.files_address}{int(file['id'])}", folder.joinpath(*parts), known_hash)
 
 
 def _get_git_lfs(source: Source, folder: Path, work: Path, track: Track, pause: Callable) -> None:
     archive = fetch(Remote(source.address, work / "pointers.tar.gz", None), pause=pause)
     try:
-        table = _pointers(archive)
+        pointer_by_name = _read_pointers(archive)
     except (tarfile.TarError, ValueError) as error:
         raise DownloadError(
             f"{source.address} is not the archive that was expected: {error}"
         ) from error
-    lines = (f"{oid} {size} {name}\n" for name, (oid, size) in sorted(table.items()))
+    lines = (f"{oid} {size} {name}\n" for name, (oid, size) in sorted(pointer_by_name.items()))
     digest = "sha256:" + hashlib.sha256("".join(lines).encode()).hexdigest()
     if digest != source.checksum:
         raise DownloadError(
@@ -307,13 +307,13 @@ def _get_git_lfs(source: Source, folder: Path, work: Path, track: Track, pause: 
         )
     remotes = [
         Remote(source.files_address + quote(name), folder / "AudioWAV" / name, f"sha256:{oid}")
-        for name, (oid, _) in table.items()
+        for name, (oid, _) in pointer_by_name.items()
     ]
     fetch_all(remotes, pause=pause, track=track)
     _check_count(source, len(remotes))
 
 
-def _pointers(archive: Path) -> dict[str, tuple[str, str]]:
+def _read_pointers(archive: Path) -> dict[str, tuple[str, str]]:
     """Read the checksum and size of each recording from a repository's Git LFS pointers.
 
     Returns:
@@ -322,27 +322,27 @@ def _pointers(archive: Path) -> dict[str, tuple[str, str]]:
     Raises:
         ValueError: if a recording in the archive is not a Git LFS pointer.
     """
-    table = {}
-    with tarfile.open(archive, "r|gz") as opened:
-        for member in opened:
-            path = _POINTER_PATH.fullmatch(member.name)
-            if path is None:
+    pointer_by_name = {}
+    with tarfile.open(archive, "r|gz") as tar_file:
+        for member in tar_file:
+            path_match = _POINTER_PATH.fullmatch(member.name)
+            if path_match is None:
                 continue
-            file = opened.extractfile(member) if member.isfile() else None
-            text = file.read(1024) if file else b""
-            pointer = _POINTER.fullmatch(text)
+            file = tar_file.extractfile(member) if member.isfile() else None
+            content = file.read(1024) if file else b""
+            pointer = _POINTER_CONTENT.fullmatch(content)
             if pointer is None:
                 raise ValueError(f"{member.name} is no Git LFS pointer")
-            table[path[1]] = (pointer[1].decode(), pointer[2].decode())
-    return table
+            pointer_by_name[path_match[1]] = (pointer[1].decode(), pointer[2].decode())
+    return pointer_by_name
 
 
-def _check_count(source: Source, found: int) -> None:
-    if found != source.recordings:
+def _check_count(source: Source, recording_count: int) -> None:
+    if recording_count != source.recordings:
         raise DownloadError(
-            f"{source.address} has {found} recordings instead of {source.recordings}; it is "
-            "another version now: is there a newer serkit?"
+            f"{source.address} has {recording_count} recordings instead of {source.recordings}; "
+            "it is another version now: is there a newer serkit?"
         )
 
 
-_METHODS = {"zip": _get_zip, "dataverse": _get_dataverse, "git-lfs": _get_git_lfs}
+_DOWNLOAD_BY_KIND = {"zip": _get_zip, "dataverse": _get_dataverse, "git-lfs": _get_git_lfs}

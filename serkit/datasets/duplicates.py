@@ -12,12 +12,13 @@ from serkit.datasets.corpus import Clip
 from serkit.datasets.findings import Finding
 from serkit.errors import InputError
 
-_Key = tuple[str, str]
+_RootAndPath = tuple[str, str]
 # A folder with fewer files is not reported as a copy; each file has its own finding.
-_TREE = 2
-_NAMED = 8
-# Number of files with the same name and samples that are compared as possible originals.
-_TWINS = 5
+_MIN_FILES = 2
+# Number of files that a finding lists.
+_MAX_LISTED = 8
+# Number of files with the same name and samples that are checked as possible originals.
+_MAX_ORIGINALS = 5
 
 
 def drop_duplicates(
@@ -38,141 +39,164 @@ def drop_duplicates(
     Returns:
         The clips to keep, in their order, and all findings, including ``unusable``.
     """
-    order = {name: number for number, name in enumerate(roots)}
-    groups: dict[str, list[Clip]] = defaultdict(list)
+    root_order = {name: number for number, name in enumerate(roots)}
+    clips_by_digest: dict[str, list[Clip]] = defaultdict(list)
     for clip in clips:
-        groups[clip.sha256].append(clip)
-    dropped: dict[_Key, Finding] = {}
-    for group in groups.values():
+        clips_by_digest[clip.sha256].append(clip)
+    finding_by_file: dict[_RootAndPath, Finding] = {}
+    for group in clips_by_digest.values():
         if len(group) > 1:
-            group.sort(key=lambda c: (order[c.root], c.path.count("/"), c.path))
-            dropped |= {(f.root, f.path): f for f in _resolved(group, roots)}
-    kept = [clip for clip in clips if (clip.root, clip.path) not in dropped]
-    found = [*unusable, *dropped.values()]
-    if not any(finding.kind == "duplicate" for finding in dropped.values()):
-        return kept, found
-    same = {digest: [(c.root, c.path) for c in group] for digest, group in groups.items()}
-    return kept, _Trees(same, unusable, roots).fold(found)
+            group.sort(key=lambda c: (root_order[c.root], c.path.count("/"), c.path))
+            finding_by_file |= {(f.root, f.path): f for f in _duplicate_findings(group, roots)}
+    kept = [clip for clip in clips if (clip.root, clip.path) not in finding_by_file]
+    findings = [*unusable, *finding_by_file.values()]
+    if not any(finding.kind == "duplicate" for finding in finding_by_file.values()):
+        return kept, findings
+    files_by_digest = {
+        digest: [(c.root, c.path) for c in group] for digest, group in clips_by_digest.items()
+    }
+    return kept, _CopiedFolders(files_by_digest, unusable, roots).replace_findings(findings)
 
 
-def _resolved(group: Sequence[Clip], roots: Mapping[str, Path]) -> Iterable[Finding]:
-    first, *others = group
+def _duplicate_findings(group: Sequence[Clip], roots: Mapping[str, Path]) -> Iterable[Finding]:
+    kept_clip, *copies = group
     emotions = {clip.emotion for clip in group}
     genders = {clip.gender for clip in group} - {""}
     if len(emotions) > 1 or len(genders) > 1:
-        names = ", ".join(f"{_show(clip, first)} ({clip.category})" for clip in group[:_NAMED])
-        if len(group) > _NAMED:
-            names += f" and {len(group) - _NAMED} more"
+        listed = [
+            f"{_display_path(clip, kept_clip)} ({clip.category})" for clip in group[:_MAX_LISTED]
+        ]
+        names = ", ".join(listed)
+        if len(group) > _MAX_LISTED:
+            names += f" and {len(group) - _MAX_LISTED} more"
         reason = f"same samples under different labels: {names}"
         return [Finding(clip.root, clip.path, "contradiction", reason) for clip in group]
-    found = []
-    for clip in others:
-        files = [Path(roots[c.root], c.path) for c in (first, clip)]
-        what = "bytes" if filecmp.cmp(*files, shallow=False) else "samples"
-        reason = f"same {what} and label as {_show(first, clip)}"
-        if clip.speaker != first.speaker:
-            reason += f", which is of another speaker ({first.speaker}, here {clip.speaker})"
-        found.append(Finding(clip.root, clip.path, "duplicate", reason))
-    return found
+    findings = []
+    for clip in copies:
+        files = [Path(roots[c.root], c.path) for c in (kept_clip, clip)]
+        identical_part = "bytes" if filecmp.cmp(*files, shallow=False) else "samples"
+        reason = f"same {identical_part} and label as {_display_path(kept_clip, clip)}"
+        if clip.speaker != kept_clip.speaker:
+            reason += f", which is of another speaker ({kept_clip.speaker}, here {clip.speaker})"
+        findings.append(Finding(clip.root, clip.path, "duplicate", reason))
+    return findings
 
 
-def _show(clip: Clip, seen_from: Clip) -> str:
-    return clip.path if clip.root == seen_from.root else f"{clip.root}: {clip.path}"
+def _display_path(clip: Clip, reference: Clip) -> str:
+    return clip.path if clip.root == reference.root else f"{clip.root}: {clip.path}"
 
 
-class _Trees:
+class _CopiedFolders:
     """Find folders in which every file has a copy of the same name in another folder.
 
     Args:
-        same: files by digest; the first of each list is the one to keep.
+        files_by_digest: files with equal samples; the first of each list is the one to keep.
         unusable: findings about files that have no digest.
         roots: folder of each root.
     """
 
     def __init__(
         self,
-        same: Mapping[str, Sequence[_Key]],
+        files_by_digest: Mapping[str, Sequence[_RootAndPath]],
         unusable: Sequence[Finding],
         roots: Mapping[str, Path],
     ) -> None:
         self._roots = roots
-        self._digest = {key: digest for digest, keys in same.items() for key in keys}
-        self._named: dict[_Key, list[_Key]] = defaultdict(list)
-        for digest, keys in same.items():
-            for key in keys:
-                self._named[digest, PurePosixPath(key[1]).name].append(key)
-        self._below: dict[_Key, list[str]] = defaultdict(list)
-        for root, path in {*self._digest, *((f.root, f.path) for f in unusable)}:
+        self._digest_by_file = {
+            file: digest for digest, files in files_by_digest.items() for file in files
+        }
+        self._files_by_digest_and_name: dict[tuple[str, str], list[_RootAndPath]] = defaultdict(
+            list
+        )
+        for digest, files in files_by_digest.items():
+            for file in files:
+                self._files_by_digest_and_name[digest, PurePosixPath(file[1]).name].append(file)
+        self._files_below: dict[_RootAndPath, list[str]] = defaultdict(list)
+        for root, path in {*self._digest_by_file, *((f.root, f.path) for f in unusable)}:
             for folder in PurePosixPath(path).parents:
-                self._below[root, folder.as_posix()].append(path)
+                self._files_below[root, folder.as_posix()].append(path)
 
-    def fold(self, findings: Sequence[Finding]) -> list[Finding]:
+    def replace_findings(self, findings: Sequence[Finding]) -> list[Finding]:
         """Replace the findings in each copied folder tree by a single finding."""
-        doubled = self._doubled(findings)
-        folded = [f for f in findings if not _inside((f.root, f.path), doubled)]
-        for (root, folder), (other_root, other) in doubled.items():
-            count = len(self._below[root, folder])
-            place = "the root" if other == "." else f"{other}/"
+        original_by_copy = self._find_copies(findings)
+        remaining = [f for f in findings if not _is_inside((f.root, f.path), original_by_copy)]
+        for (root, folder), (other_root, other_folder) in original_by_copy.items():
+            file_count = len(self._files_below[root, folder])
+            original_name = "the root" if other_folder == "." else f"{other_folder}/"
             if root != other_root:
-                place = f"{other_root}: {other}/"
-            reason = f"a second copy of {place}: all {count} files in it are there too"
-            folded.append(Finding(root, f"{folder}/", "duplicate", reason, count))
-        return folded
+                original_name = f"{other_root}: {other_folder}/"
+            reason = f"a second copy of {original_name}: all {file_count} files in it are there too"
+            remaining.append(Finding(root, f"{folder}/", "duplicate", reason, file_count))
+        return remaining
 
-    def _doubled(self, findings: Sequence[Finding]) -> dict[_Key, _Key]:
+    def _find_copies(self, findings: Sequence[Finding]) -> dict[_RootAndPath, _RootAndPath]:
         """Return the topmost copied folders, each with the folder that it is a copy of."""
-        found: dict[_Key, _Key] = {}
-        seen: set[tuple[_Key, _Key]] = set()
+        original_by_copy: dict[_RootAndPath, _RootAndPath] = {}
+        checked_pairs: set[tuple[_RootAndPath, _RootAndPath]] = set()
         for finding in findings:
-            key = (finding.root, finding.path)
-            if finding.kind != "duplicate" or key not in self._digest or _inside(key, found):
+            file = (finding.root, finding.path)
+            if finding.kind != "duplicate" or file not in self._digest_by_file:
                 continue
-            for pair in self._pairs(key):
-                if pair not in seen and self._is_copy(*pair):
-                    found[pair[0]] = pair[1]
+            if _is_inside(file, original_by_copy):
+                continue
+            for pair in self._folder_pairs(file):
+                if pair not in checked_pairs and self._is_copy(*pair):
+                    original_by_copy[pair[0]] = pair[1]
                     break
-                seen.add(pair)
-        return {folder: of for folder, of in found.items() if not _inside(folder, found)}
+                checked_pairs.add(pair)
+        return {
+            folder: original
+            for folder, original in original_by_copy.items()
+            if not _is_inside(folder, original_by_copy)
+        }
 
-    def _pairs(self, key: _Key) -> Iterator[tuple[_Key, _Key]]:
+    def _folder_pairs(self, file: _RootAndPath) -> Iterator[tuple[_RootAndPath, _RootAndPath]]:
         """Yield pairs of folders that may be copies, the topmost first.
 
-        The first folder of a pair contains the file ``key``. The second one contains an earlier
-        file with the same samples, under the same relative path.
+        The first folder of a pair contains ``file``. The second folder contains an earlier file
+        with the same samples, under the same relative path.
         """
-        twins = self._named[self._digest[key], PurePosixPath(key[1]).name][:_TWINS]
-        for root, path in itertools.takewhile(lambda twin: twin != key, twins):
-            parts, others = PurePosixPath(key[1]).parts, PurePosixPath(path).parts
+        digest, file_name = self._digest_by_file[file], PurePosixPath(file[1]).name
+        same_files = self._files_by_digest_and_name[digest, file_name][:_MAX_ORIGINALS]
+        for root, path in itertools.takewhile(lambda other: other != file, same_files):
+            parts, other_parts = PurePosixPath(file[1]).parts, PurePosixPath(path).parts
+            # Number of parts, from the end, that are equal in both paths.
             common = 0
-            while common < min(len(parts), len(others)) and parts[~common] == others[~common]:
+            for part, other_part in zip(reversed(parts), reversed(other_parts), strict=False):
+                if part != other_part:
+                    break
                 common += 1
             for cut in range(common, 0, -1):
-                folder, other = (PurePosixPath(*p[:-cut]).as_posix() for p in (parts, others))
-                if (key[0], folder) != (root, other):
-                    yield (key[0], folder), (root, other)
+                folder = PurePosixPath(*parts[:-cut]).as_posix()
+                other_folder = PurePosixPath(*other_parts[:-cut]).as_posix()
+                if (file[0], folder) != (root, other_folder):
+                    yield (file[0], folder), (root, other_folder)
 
-    def _is_copy(self, folder: _Key, other: _Key) -> bool:
-        if len(self._below[folder]) < _TREE:
+    def _is_copy(self, folder: _RootAndPath, other_folder: _RootAndPath) -> bool:
+        if len(self._files_below[folder]) < _MIN_FILES:
             return False
-        for path in self._below[folder]:
-            twin = PurePosixPath(other[1], PurePosixPath(path).relative_to(folder[1])).as_posix()
-            digests = (self._digest.get((folder[0], path)), self._digest.get((other[0], twin)))
-            if digests[0] != digests[1] or (
-                digests[0] is None and not self._same_bytes((folder[0], path), (other[0], twin))
-            ):
+        for path in self._files_below[folder]:
+            relative_path = PurePosixPath(path).relative_to(folder[1])
+            other_path = PurePosixPath(other_folder[1], relative_path).as_posix()
+            file, other_file = (folder[0], path), (other_folder[0], other_path)
+            digest = self._digest_by_file.get(file)
+            if digest != self._digest_by_file.get(other_file):
+                return False
+            if digest is None and not self._same_bytes(file, other_file):
                 return False
         return True
 
-    def _same_bytes(self, *keys: _Key) -> bool:
-        files = [Path(self._roots[root], path) for root, path in keys]
+    def _same_bytes(self, file: _RootAndPath, other_file: _RootAndPath) -> bool:
+        paths = [Path(self._roots[root], path) for root, path in (file, other_file)]
         try:
-            return filecmp.cmp(*files, shallow=False)
+            return filecmp.cmp(*paths, shallow=False)
         except OSError:
             return False
 
 
-def _inside(key: _Key, folders: Collection[_Key]) -> bool:
-    return any((key[0], folder.as_posix()) in folders for folder in PurePosixPath(key[1]).parents)
+def _is_inside(file_or_folder: _RootAndPath, folders: Collection[_RootAndPath]) -> bool:
+    root, path = file_or_folder
+    return any((root, parent.as_posix()) in folders for parent in PurePosixPath(path).parents)
 
 
 def drop_lossy_copies(
@@ -196,24 +220,26 @@ def drop_lossy_copies(
     lossless = [file for file in files if _suffix(file) in READ - LOSSY]
     if not lossy or not lossless:
         return list(files), []
-    originals = {key: file for file in lossless if (key := _key(file, read))}
-    found = {
+    lossless_by_identity = {
+        identity: file for file in lossless if (identity := _identity(file, read))
+    }
+    original_by_copy = {
         file: original
         for file in lossy
-        if (key := _key(file, read)) and (original := originals.get(key))
+        if (identity := _identity(file, read)) and (original := lossless_by_identity.get(identity))
     }
     findings = [
         Finding(root, file, "duplicate", f"a lossy copy of {original}, by name, label and speaker")
-        for file, original in found.items()
+        for file, original in original_by_copy.items()
     ]
-    return [file for file in files if file not in found], findings
+    return [file for file in files if file not in original_by_copy], findings
 
 
 def _suffix(file: str) -> str:
     return os.path.splitext(file)[1].lower()
 
 
-def _key(file: str, read: Callable[[str], Clip]) -> tuple[str, ...] | None:
+def _identity(file: str, read: Callable[[str], Clip]) -> tuple[str, ...] | None:
     try:
         clip = read(file)
     except InputError:

@@ -1,4 +1,4 @@
-"""What an audit found wrong or odd, one finding per line."""
+"""Findings of an audit: problems and anomalies of recordings."""
 
 import csv
 from collections import Counter
@@ -26,7 +26,7 @@ REJECTING = {
     "contradiction": "same samples under different labels",
     "gender": "its speaker has another gender in other recordings",
 }
-"""Kinds of findings that keep a recording out of the manifest, with their meaning."""
+"""Meaning of each kind of finding that keeps a recording out of the manifest."""
 
 NOTICING = {
     "clipped": "samples cut off at full scale",
@@ -34,7 +34,10 @@ NOTICING = {
     "sample-rate": "another sample rate than most of its corpus",
     "length": "its header does not say how long it is",
 }
-"""Kinds of findings about usable recordings; the caller may reject these recordings, too."""
+"""Meaning of each kind of finding about usable recordings.
+
+The caller may reject these recordings, too.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +73,10 @@ class Unusable(RecordingError):
 
 def count_files(findings: Iterable[Finding]) -> dict[str, int]:
     """Count files per kind, in the order of :data:`REJECTING` and :data:`NOTICING`."""
-    counted: Counter[str] = Counter()
+    files_by_kind: Counter[str] = Counter()
     for finding in findings:
-        counted[finding.kind] += finding.files
-    return {kind: counted[kind] for kind in (*REJECTING, *NOTICING) if kind in counted}
+        files_by_kind[finding.kind] += finding.files
+    return {kind: files_by_kind[kind] for kind in (*REJECTING, *NOTICING) if kind in files_by_kind}
 
 
 def write_findings(path: Path, findings: Iterable[Finding]) -> None:

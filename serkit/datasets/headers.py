@@ -19,7 +19,7 @@ TOLERATED_SECONDS = 0.01
 
 A smaller difference is an inaccuracy of the program that wrote the header; no sound is missing.
 """
-_MOST_CHUNKS = 1000
+_MAX_CHUNKS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ class Header:
     length_unknown: bool = False
 
     def describe_missing(self) -> str:
-        there = self.seconds - self.missing_seconds
-        return f"truncated: its header says {self.seconds:.2f} s, {there:.2f} s are there"
+        present_seconds = self.seconds - self.missing_seconds
+        return f"truncated: its header says {self.seconds:.2f} s, {present_seconds:.2f} s are there"
 
 
 def read_header(path: Path | str) -> Header:
@@ -57,16 +57,16 @@ def read_header(path: Path | str) -> Header:
             without its last page.
     """
     try:
-        found = os.stat(path)
-        if not stat.S_ISREG(found.st_mode):
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
             raise Unusable("unreadable", "cannot be read: it is no regular file")
-        size = found.st_size
+        file_size = status.st_size
         with open(path, "rb") as file:
             kind = identify(file)
             if kind == "WAV":
-                return _read_chunks(file, size)
+                return _read_chunks(file, file_size)
             if kind not in COMPRESSED:
-                raise _not_decoded(kind, file, size)
+                raise _format_error(kind, file, file_size)
             if kind == "Ogg Vorbis" and not ogg_is_whole(file):
                 raise Unusable("truncated", "truncated: the last page of the Ogg file is missing")
             return Header(kind)
@@ -74,14 +74,14 @@ def read_header(path: Path | str) -> Header:
         raise Unusable("unreadable", f"cannot be read: {error.strerror or error}") from error
 
 
-def _not_decoded(kind: str, file: BinaryIO, size: int) -> Unusable:
+def _format_error(kind: str, file: BinaryIO, file_size: int) -> Unusable:
     if kind == "an empty file":
         return Unusable("unreadable", "cannot be read: the file is empty")
     if kind == "a Git LFS pointer":
         return Unusable(
             "lfs-pointer",
-            f"a Git LFS pointer of {size} bytes, not the recording: run `git lfs pull` where it "
-            "was cloned",
+            f"a Git LFS pointer of {file_size} bytes, not the recording: run `git lfs pull` where "
+            "it was cloned",
         )
     if kind == "a web page":
         return Unusable("html", "a web page, not a recording: the download failed")
@@ -90,66 +90,72 @@ def _not_decoded(kind: str, file: BinaryIO, size: int) -> Unusable:
             "format", f"not WAV, FLAC, MP3 or Ogg Vorbis but {kind}, whatever its name says"
         )
     file.seek(0)
-    shown = file.read(12).decode("ascii", "backslashreplace")
-    return Unusable("unreadable", f"cannot be read: it begins with {shown!r}, as no recording does")
+    first_bytes = file.read(12).decode("ascii", "backslashreplace")
+    return Unusable(
+        "unreadable", f"cannot be read: it begins with {first_bytes!r}, as no recording does"
+    )
 
 
-def _read_chunks(file: BinaryIO, size: int) -> Header:
-    place, bytes_per_second = 12, 0
-    for _ in range(_MOST_CHUNKS):
-        file.seek(place)
-        chunk = file.read(8)
-        if len(chunk) < 8:
+def _read_chunks(file: BinaryIO, file_size: int) -> Header:
+    position, bytes_per_second = 12, 0
+    for _ in range(_MAX_CHUNKS):
+        file.seek(position)
+        chunk_header = file.read(8)
+        if len(chunk_header) < 8:
             break
-        name, length = struct.unpack("<4sI", chunk)
-        if name == b"fmt ":
-            bytes_per_second = _bytes_per_second(file.read(min(length, 40)))
-        elif name == b"data":
-            start = place + 8
-            if length == 0 and size > start and not _is_chunk(file.read(8), size - start):
-                return Header(data_start=start, length_unknown=True)
-            return _compare(length, size - start, bytes_per_second)
+        chunk_id, chunk_length = struct.unpack("<4sI", chunk_header)
+        if chunk_id == b"fmt ":
+            bytes_per_second = _bytes_per_second(file.read(min(chunk_length, 40)))
+        elif chunk_id == b"data":
+            data_start = position + 8
+            if (
+                chunk_length == 0
+                and file_size > data_start
+                and not _is_chunk_header(file.read(8), file_size - data_start)
+            ):
+                return Header(data_start=data_start, length_unknown=True)
+            return _compare_lengths(chunk_length, file_size - data_start, bytes_per_second)
         # Chunks start at even offsets.
-        place += 8 + length + length % 2
+        position += 8 + chunk_length + chunk_length % 2
     return Header()
 
 
-def _bytes_per_second(fields: bytes) -> int:
+def _bytes_per_second(fmt_chunk: bytes) -> int:
     """Compute bytes per second from the content of a ``fmt `` chunk; 0 if it is too short.
 
     Raises:
         Unusable: if serkit does not decode the codec.
     """
-    if len(fields) < 16:
+    if len(fmt_chunk) < 16:
         return 0
-    codec, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", fields)
-    if codec == _EXTENSIBLE and len(fields) >= 26:
-        (codec,) = struct.unpack_from("<H", fields, 24)
+    codec, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", fmt_chunk)
+    if codec == _EXTENSIBLE and len(fmt_chunk) >= 26:
+        (codec,) = struct.unpack_from("<H", fmt_chunk, 24)
     if codec not in (_PCM, _FLOAT, _EXTENSIBLE):
         name = _CODECS.get(codec, f"number {codec}")
         raise Unusable("format", f"codec {name}; valid are PCM of 8 to 32 bits and float")
     return channels * rate * (-(-bits // 8))
 
 
-def _is_chunk(head: bytes, there: int) -> bool:
-    """Return whether 8 bytes are the head of another chunk rather than samples.
+def _is_chunk_header(content: bytes, bytes_left: int) -> bool:
+    """Return whether 8 bytes are the header of another chunk rather than samples.
 
     Args:
-        head: the bytes after the head of a ``data`` chunk of declared length 0.
-        there: number of bytes from ``head`` to the end of the file.
+        content: the 8 bytes after the header of a ``data`` chunk of declared length 0.
+        bytes_left: number of bytes from ``content`` on to the end of the file.
     """
-    if len(head) < 8:
+    if len(content) < 8:
         return False
-    name, length = struct.unpack("<4sI", head)
-    return all(0x20 <= byte < 0x7F for byte in name) and length <= there - 8
+    chunk_id, chunk_length = struct.unpack("<4sI", content)
+    return all(0x20 <= byte < 0x7F for byte in chunk_id) and chunk_length <= bytes_left - 8
 
 
-def _compare(announced: int, there: int, bytes_per_second: int) -> Header:
-    if announced in _UNKNOWN_LENGTHS and there != announced:
+def _compare_lengths(declared_bytes: int, present_bytes: int, bytes_per_second: int) -> Header:
+    if declared_bytes in _UNKNOWN_LENGTHS and present_bytes != declared_bytes:
         return Header(length_unknown=True)
     if not bytes_per_second:
         return Header()
-    seconds = announced / bytes_per_second
-    missing = (announced - there) / bytes_per_second
+    seconds = declared_bytes / bytes_per_second
+    missing = (declared_bytes - present_bytes) / bytes_per_second
     missing = missing if missing > TOLERATED_SECONDS else 0.0
     return Header(seconds=seconds, missing_seconds=missing)

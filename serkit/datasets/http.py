@@ -1,4 +1,4 @@
-"""Download files over HTTP: resumed after a break, kept only with the right checksum.
+"""Download files over HTTP: resume interrupted downloads and verify checksums.
 
 pooch computes the checksums. Its ``retrieve`` is not used: it restarts from the first byte after
 every interruption, and a killed process leaves an empty temporary file in the user's folder.
@@ -45,10 +45,10 @@ class Remote:
 STEP = 1 << 20
 """Bytes per item that :func:`fetch` gives to ``track``."""
 _TIMEOUT = (30.0, 60.0)  # seconds: to connect, between two reads
-_LONGEST_PAUSE = 60.0
+_MAX_PAUSE = 60.0
 _ATTEMPTS = 5
-_WORKERS = 4
-_READ = 1 << 17
+_PARALLEL_DOWNLOADS = 4
+_READ_BYTES = 1 << 17
 # Ranges and checksums refer to the stored bytes, so the server must not compress the response.
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": f"serkit/{serkit.__version__}"}
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
@@ -56,7 +56,7 @@ _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 Track = Callable[[Iterable[Any], int], Iterable[Any]]
 
 
-class _BrokenOff(Exception):
+class _Interrupted(Exception):
     """A transfer failed and may be retried after ``wait`` seconds (None: the default pause)."""
 
     def __init__(self, reason: str, wait: float | None = None) -> None:
@@ -90,13 +90,13 @@ def fetch(
             is interrupted, or if the content has the wrong checksum twice.
     """
     if remote.known_hash is not None and remote.path.is_file():
-        there = _checksum(remote.path, remote.known_hash)
-        if there == remote.known_hash.lower():
+        checksum = _checksum(remote.path, remote.known_hash)
+        if checksum == remote.known_hash.lower():
             return remote.path
     remote.path.parent.mkdir(parents=True, exist_ok=True)
-    with nullcontext(session) if session else requests.Session() as opened:
-        transfer = _Transfer(remote, opened, pause)
-        for _ in track(_in_steps(transfer.run()), -(-remote.size // STEP)):
+    with nullcontext(session) if session else requests.Session() as open_session:
+        transfer = _Transfer(remote, open_session, pause)
+        for _ in track(_steps(transfer.run()), -(-remote.size // STEP)):
             pass
     return remote.path
 
@@ -124,8 +124,8 @@ def fetch_all(
         if stopping.is_set():
             raise DownloadError("stopped")
 
-    with requests.Session() as session, ThreadPoolExecutor(_WORKERS) as pool:
-        futures = [pool.submit(fetch, one, pause=wait, session=session) for one in remotes]
+    with requests.Session() as session, ThreadPoolExecutor(_PARALLEL_DOWNLOADS) as pool:
+        futures = [pool.submit(fetch, remote, pause=wait, session=session) for remote in remotes]
         try:
             for future in track(as_completed(futures), len(futures)):
                 future.result()
@@ -148,28 +148,28 @@ class _Transfer:
     def run(self) -> Iterator[int]:
         """Download the file, check it and move it to its path; yield the bytes so far."""
         for _ in range(2):
-            yield from self._persist()
-            came = _checksum(self.partial, self.remote.known_hash)
-            if came == (self.remote.known_hash or "").lower():
+            yield from self._download_with_retries()
+            checksum = _checksum(self.partial, self.remote.known_hash)
+            if checksum == (self.remote.known_hash or "").lower():
                 os.replace(self.partial, self.remote.path)
                 return
-            # The bytes of an earlier call may be wrong: the second round and the next call
-            # start without them.
+            # The bytes of an earlier call may be wrong. Delete them, so that the second attempt and
+            # the next call start from the first byte.
             self.partial.unlink()
         raise DownloadError(
-            f"{self.remote.url} had the checksum {came} instead of {self.remote.known_hash}, "
+            f"{self.remote.url} had the checksum {checksum} instead of {self.remote.known_hash}, "
             "twice, and was deleted. Try again later: the file was damaged in transfer, or has "
             "changed"
         )
 
-    def _persist(self) -> Iterator[int]:
+    def _download_with_retries(self) -> Iterator[int]:
         """Write all bytes to the partial file, in up to ``attempts`` attempts."""
         for attempt in range(1, _ATTEMPTS + 1):
             wait = None
             try:
                 yield from self._append()
                 return
-            except _BrokenOff as error:
+            except _Interrupted as error:
                 reason, wait = str(error), error.wait
             except (requests.ConnectionError, requests.Timeout) as error:
                 reason = f"no connection: {_cause(error)}; is the network up?"
@@ -178,8 +178,8 @@ class _Transfer:
             except requests.RequestException as error:
                 raise DownloadError(f"{self.remote.url} cannot be requested: {error}") from error
             if attempt < _ATTEMPTS:
-                usual = 2.0 ** (attempt - 1)
-                self.pause(min(usual if wait is None else wait, _LONGEST_PAUSE))
+                default_wait = 2.0 ** (attempt - 1)
+                self.pause(min(default_wait if wait is None else wait, _MAX_PAUSE))
         raise DownloadError(
             f"{self.remote.url} was not complete after {_ATTEMPTS} attempts ({reason}). "
             "The received bytes are kept: the same command resumes there"
@@ -188,21 +188,21 @@ class _Transfer:
     def _append(self) -> Iterator[int]:
         """Request the missing bytes once and append them to the partial file."""
         headers = dict(_HEADERS)
-        if have := self._resumable_bytes():
-            headers["Range"] = f"bytes={have}-"
+        if partial_size := self._resumable_bytes():
+            headers["Range"] = f"bytes={partial_size}-"
         with self.session.get(
             self.remote.url, headers=headers, stream=True, timeout=_TIMEOUT
         ) as response:
-            start, size = self._placement(response, have)
+            start, size = self._response_range(response, partial_size)
             with open(self.partial, "ab" if start else "wb") as file:
-                done = start
+                bytes_written = start
                 # Not iter_content: if the connection breaks, it drops an incomplete chunk.
-                while data := response.raw.read1(_READ, decode_content=False):
+                while data := response.raw.read1(_READ_BYTES, decode_content=False):
                     file.write(data)
-                    done += len(data)
-                    yield done
-        if size is not None and done < size:
-            raise _BrokenOff(f"only {done} of {size} bytes came")
+                    bytes_written += len(data)
+                    yield bytes_written
+        if size is not None and bytes_written < size:
+            raise _Interrupted(f"only {bytes_written} of {size} bytes came")
 
     def _resumable_bytes(self) -> int:
         # Without a checksum a file joined from two versions would not be detected.
@@ -210,43 +210,45 @@ class _Transfer:
             return 0
         return self.partial.stat().st_size
 
-    def _placement(self, response: requests.Response, have: int) -> tuple[int, int | None]:
+    def _response_range(
+        self, response: requests.Response, partial_size: int
+    ) -> tuple[int, int | None]:
         """Return the offset of the response's first byte, and the file's size or None.
 
         Args:
             response: the response to a request.
-            have: number of bytes in the partial file when the request was sent.
+            partial_size: number of bytes in the partial file when the request was sent.
 
         Raises:
-            _BrokenOff: if the request may be repeated.
+            _Interrupted: if the request may be repeated.
             DownloadError: if the server refuses the request.
         """
-        answer = f"{response.status_code} {response.reason}"
+        status = f"{response.status_code} {response.reason}"
         if response.status_code == 200:
             length = response.headers.get("Content-Length", "")
             return 0, int(length) if length.isdecimal() else None
         if response.status_code == 206:
             match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-            if match and int(match[1]) == have:
-                return have, None if match[2] == "*" else int(match[2])
-        if have and response.status_code in (206, 416):
+            if match and int(match[1]) == partial_size:
+                return partial_size, None if match[2] == "*" else int(match[2])
+        if partial_size and response.status_code in (206, 416):
             self.partial.unlink()
-            raise _BrokenOff(f"{answer} to a request for the rest", wait=0.0)
+            raise _Interrupted(f"{status} to a request for the rest", wait=0.0)
         if response.status_code == 429 or response.status_code >= 500:
             wait = response.headers.get("Retry-After", "")
-            raise _BrokenOff(f"it answers {answer}", float(wait) if wait.isdecimal() else None)
+            raise _Interrupted(f"it answers {status}", float(wait) if wait.isdecimal() else None)
         raise DownloadError(
-            f"{self.remote.url} answers {answer}; it may have moved: is there a newer serkit?"
+            f"{self.remote.url} answers {status}; it may have moved: is there a newer serkit?"
         )
 
 
-def _in_steps(positions: Iterator[int]) -> Iterator[None]:
+def _steps(positions: Iterator[int]) -> Iterator[None]:
     """Yield once for each further STEP that ``positions`` enters."""
     steps = 0
     for position in positions:
-        reached = -(-position // STEP)
-        yield from [None] * (reached - steps)
-        steps = max(steps, reached)
+        steps_reached = -(-position // STEP)
+        yield from [None] * (steps_reached - steps)
+        steps = max(steps, steps_reached)
 
 
 def _checksum(path: Path, known_hash: str | None) -> str:
@@ -259,6 +261,6 @@ def _checksum(path: Path, known_hash: str | None) -> str:
 
 def _cause(error: Exception) -> str:
     """Return the innermost reason in requests' and urllib3's nested errors, without class names."""
-    inner = error.args[0] if error.args else error
-    reason = str(getattr(inner, "reason", inner))
+    inner_error = error.args[0] if error.args else error
+    reason = str(getattr(inner_error, "reason", inner_error))
     return reason.partition("): ")[2] or reason

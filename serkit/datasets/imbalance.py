@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from serkit.errors import InputError, check_range
 
 # Number of clips that the 2021 report generated for each class with few clips (figure 18).
-_REPORT = {
+_REPORT_COUNTS = {
     **{f"male_{name}": 250 for name in ("neutral", "fear", "disgust", "happy", "angry", "sad")},
     **{f"{gender}_surprise": 400 for gender in ("female", "male")},
 }
@@ -13,12 +13,12 @@ _REPORT = {
 
 RARE_BELOW = 0.5
 """Default: a class with fewer training clips than this fraction of the largest class is rare."""
-REPORTED_CLASSES = tuple(_REPORT)
+REPORTED_CLASSES = tuple(_REPORT_COUNTS)
 """The classes that the 2021 report filled up with generated clips."""
 
 
-def nothing_rare(counts: Mapping[str, int], rare_below: float) -> str:
-    """Return a sentence that explains an empty :func:`balance_plan`.
+def explain_no_rare_class(counts: Mapping[str, int], rare_below: float) -> str:
+    """Return a sentence that explains why :func:`balance_plan` is empty.
 
     The sentence names the smallest class and its size relative to the largest class.
 
@@ -26,10 +26,11 @@ def nothing_rare(counts: Mapping[str, int], rare_below: float) -> str:
         counts: training clips per class.
         rare_below: as for :func:`balance_plan`.
     """
-    least, largest = min(counts, key=lambda label: counts[label]), max(counts.values())
+    smallest_class, largest = min(counts, key=lambda label: counts[label]), max(counts.values())
+    smallest = counts[smallest_class]
     return (
-        f"no class has fewer than {rare_below:.0%} of the largest one's clips; {least}, with "
-        f"{counts[least]} of {largest} ({counts[least] / largest:.0%}), comes nearest"
+        f"no class has fewer than {rare_below:.0%} of the largest one's clips; {smallest_class}, "
+        f"with {smallest} of {largest} ({smallest / largest:.0%}), comes nearest"
     )
 
 
@@ -49,10 +50,10 @@ def report_plan(counts: Mapping[str, int]) -> dict[str, int]:
 
     Source: 2021 report, figure 18.
     """
-    plan = {label: count for label, count in _REPORT.items() if counts.get(label)}
+    plan = {label: count for label, count in _REPORT_COUNTS.items() if counts.get(label)}
     if not plan:
         raise InputError(
-            f"The 2021 report's plan must have one of the classes {', '.join(_REPORT)}. "
+            f"The 2021 report's plan must have one of the classes {', '.join(_REPORT_COUNTS)}. "
             f"Received: {', '.join(counts) or 'none'}."
         )
     return plan
@@ -86,10 +87,10 @@ def balance_plan(
         raise InputError("`counts` must be one number or more. Received: none.")
     check_range("rare_below", rare_below, 0.0, 10.0)
     check_range("share", share, 0.0, 10.0)
-    largest = max(counts.values())
-    wanted = round(share * largest)
+    largest_count = max(counts.values())
+    target_count = round(share * largest_count)
     return {
-        label: wanted - count
+        label: target_count - count
         for label, count in sorted(counts.items(), key=lambda item: item[1])
-        if count < rare_below * largest and count < wanted
+        if count < rare_below * largest_count and count < target_count
     }

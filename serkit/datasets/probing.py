@@ -1,4 +1,4 @@
-"""Read one recording once: is it whole, is there sound, and its peak, level and digest."""
+"""Read a recording once, check that it is complete and not silent, and measure it."""
 
 import hashlib
 import io
@@ -27,18 +27,18 @@ from serkit.datasets.findings import Unusable
 from serkit.datasets.headers import TOLERATED_SECONDS, Header, read_header
 
 # Loudness is measured in windows of 25 ms. Four windows make up 0.1 s.
-_WINDOWS_PER_SECOND, _LOUD_WINDOWS = 40, 4
+_WINDOWS_PER_SECOND, _LOUDEST_WINDOWS = 40, 4
 # Fraction of a window's energy above which a constant offset dominates the window.
-_MOSTLY = 0.99
+_OFFSET_FRACTION = 0.99
 # -80 dB of full scale. Dither lies below; the quietest of 1,200 RAVDESS recordings is at -55 dB.
 _SILENCE = 1e-4
 # The second largest 16-bit value. 8-bit samples are coarser: their largest value lies below it.
 _FULL_SCALE, _FULL_SCALE_8_BIT = 32_766 / 32_768, 127 / 128
 # Shorter runs at full scale are peaks that just reach full scale, not clipping.
-_CLIPPED_RUN = 3
-_HALF = 32_768
+_MIN_CLIPPED_RUN = 3
+_INT16_SCALE = 32_768
 # Float files may exceed full scale, or hold integer values. Larger values cannot be samples.
-_LOUDEST = 2.0**32
+_MAX_MAGNITUDE = 2.0**32
 
 
 class Meter:
@@ -57,73 +57,75 @@ class Meter:
         self.window: int = max(1, rate // _WINDOWS_PER_SECOND)
         self._channels = channels
         start = f"{rate}/{channels}/".encode()
-        self._narrow, self._wide = hashlib.sha256(start), hashlib.sha256(start)
+        self._int16_digest, self._float32_digest = hashlib.sha256(start), hashlib.sha256(start)
         self._all_16_bit = True
         self._low, self._high = np.inf, -np.inf
         self._energy, self._count = 0.0, 0
-        self._loudest = np.zeros(_LOUD_WINDOWS)
+        self._loudest_levels = np.zeros(_LOUDEST_WINDOWS)
         self.clipped: int = 0
 
     def add(self, block: npt.NDArray[Any]) -> None:
-        """Add frames ``(frames, channels)``.
+        """Add a block of samples, int16 or float32 ``(frames, channels)``.
 
         Raises:
             Unusable: if a sample is not finite, or too large to be a sample (above 2 ** 32).
         """
-        values = block.reshape(-1)
-        scale = 1 / _HALF if values.dtype == np.int16 else 1.0
-        self._add_range(float(values.min()) * scale, float(values.max()) * scale)
-        if values.dtype == np.int16:
-            self._narrow.update(values.data)
-            values = values.astype(np.float32)
+        samples = block.reshape(-1)
+        scale = 1 / _INT16_SCALE if samples.dtype == np.int16 else 1.0
+        self._add_range(float(samples.min()) * scale, float(samples.max()) * scale)
+        if samples.dtype == np.int16:
+            self._int16_digest.update(samples.data)
+            samples = samples.astype(np.float32)
         else:
-            self._add_wide(values)
-        self._add_loudness(values, scale)
+            self._add_float32(samples)
+        self._add_loudness(samples, scale)
         if self.peak >= self._full_scale:
-            for channel in values.reshape(-1, self._channels).T:
-                self.clipped += _clipped(channel * scale, self._full_scale)
+            for channel in samples.reshape(-1, self._channels).T:
+                self.clipped += _count_clipped(channel * scale, self._full_scale)
 
-    def _add_loudness(self, values: npt.NDArray[Any], scale: float) -> None:
-        size = self.window * self._channels
-        whole = values[: len(values) // size * size].reshape(-1, size)
-        rest = values[whole.size :].astype(np.float64)
-        energies = np.einsum("ij,ij->i", whole, whole).astype(np.float64)
-        rest_energy = float(rest @ rest)
-        self._energy += (float(energies.sum()) + rest_energy) * scale**2
-        self._count += len(values)
-        # A constant offset is not sound. Where it is most of a window's energy, float32 sums are
-        # too coarse for the remainder, so that the variance is computed in float64.
-        sums = (whole @ np.ones(size, np.float32)).astype(np.float64)
-        offset = np.square(sums) / size > _MOSTLY * energies
-        if offset.any():
-            energies[offset] = whole[offset].var(axis=1, dtype=np.float64) * size
-        rest_energy -= float(rest.sum()) ** 2 / max(rest.size, 1)
-        levels = np.append(energies, rest_energy) * (scale**2 / size)
-        levels = np.concatenate([self._loudest, levels])
-        self._loudest = np.partition(levels, -_LOUD_WINDOWS)[-_LOUD_WINDOWS:]
+    def _add_loudness(self, samples: npt.NDArray[Any], scale: float) -> None:
+        window_size = self.window * self._channels
+        windows = samples[: len(samples) // window_size * window_size].reshape(-1, window_size)
+        last_samples = samples[windows.size :].astype(np.float64)
+        energies = np.einsum("ij,ij->i", windows, windows).astype(np.float64)
+        last_energy = float(last_samples @ last_samples)
+        self._energy += (float(energies.sum()) + last_energy) * scale**2
+        self._count += len(samples)
+        # A constant offset is not sound. If it is most of a window's energy, float32 sums are
+        # too coarse for the remainder. Compute the variance of such windows in float64.
+        window_sums = (windows @ np.ones(window_size, np.float32)).astype(np.float64)
+        is_mostly_offset = np.square(window_sums) / window_size > _OFFSET_FRACTION * energies
+        if is_mostly_offset.any():
+            energies[is_mostly_offset] = (
+                windows[is_mostly_offset].var(axis=1, dtype=np.float64) * window_size
+            )
+        last_energy -= float(last_samples.sum()) ** 2 / max(last_samples.size, 1)
+        levels = np.append(energies, last_energy) * (scale**2 / window_size)
+        levels = np.concatenate([self._loudest_levels, levels])
+        self._loudest_levels = np.partition(levels, -_LOUDEST_WINDOWS)[-_LOUDEST_WINDOWS:]
 
     def _add_range(self, low: float, high: float) -> None:
         # If one sample is NaN, both `low` and `high` are NaN.
         if not math.isfinite(low) or not math.isfinite(high):
             raise Unusable("not-finite", "holds samples that are not finite numbers")
         self._low, self._high = min(self._low, low), max(self._high, high)
-        if self.peak > _LOUDEST:
+        if self.peak > _MAX_MAGNITUDE:
             raise Unusable("unreadable", f"cannot be read: samples of {self.peak:.0e} x full scale")
 
-    def _add_wide(self, values: npt.NDArray[Any]) -> None:
-        self._wide.update(values.data)
+    def _add_float32(self, samples: npt.NDArray[Any]) -> None:
+        self._float32_digest.update(samples.data)
         if self._all_16_bit:
-            scaled = values * _HALF
-            rounded = scaled.round().clip(-_HALF, _HALF - 1)
+            scaled = samples * _INT16_SCALE
+            rounded = scaled.round().clip(-_INT16_SCALE, _INT16_SCALE - 1)
             self._all_16_bit = bool((scaled == rounded).all())
-            self._narrow.update(rounded.astype(np.int16).data)
+            self._int16_digest.update(rounded.astype(np.int16).data)
 
     def require_sound(self) -> None:
         """Raise Unusable unless at least 0.1 s is louder than silence.
 
         A click or a constant offset does not count as sound.
         """
-        level = float(np.sqrt(self._loudest.min()))
+        level = float(np.sqrt(self._loudest_levels.min()))
         if level < _SILENCE:
             raise Unusable("silent", f"silent: its loudest 0.1 s have {level:.1e} of full scale")
 
@@ -139,16 +141,18 @@ class Meter:
 
     def sha256(self) -> str:
         """Return the SHA-256 of ``rate/channels/`` and the samples; see :func:`probe`."""
-        return (self._narrow if self._all_16_bit else self._wide).hexdigest()
+        return (self._int16_digest if self._all_16_bit else self._float32_digest).hexdigest()
 
 
-def _clipped(values: npt.NDArray[Any], full_scale: float) -> int:
+def _count_clipped(samples: npt.NDArray[Any], full_scale: float) -> int:
     """Count the samples in runs of at least three at full scale with the same sign."""
     total = 0
-    for full in (values >= full_scale, values <= -full_scale):
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], full, [False]]).astype(np.int8)))
-        runs = edges[1::2] - edges[::2]
-        total += int(runs[runs >= _CLIPPED_RUN].sum())
+    for is_full_scale in (samples >= full_scale, samples <= -full_scale):
+        edges = np.flatnonzero(
+            np.diff(np.concatenate([[False], is_full_scale, [False]]).astype(np.int8))
+        )
+        run_lengths = edges[1::2] - edges[::2]
+        total += int(run_lengths[run_lengths >= _MIN_CLIPPED_RUN].sum())
     return total
 
 
@@ -157,7 +161,7 @@ _DECODABLE = {
     "WAV": frozenset({"PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"}),
     **COMPRESSED,
 }
-_SHORTEST_SECONDS = 0.1
+_MIN_SECONDS = 0.1
 # Most recordings are read in one block. The block size bounds the memory for very long ones.
 _BLOCK = 1 << 22
 
@@ -192,8 +196,8 @@ def probe(path: Path | str) -> Probe:
             the recording cannot be read, is truncated, too short or silent, or holds samples that
             are not finite.
     """
-    with _opened(path) as (sound, announced, header):
-        return _measure(sound, announced, header.length_unknown)
+    with _opened(path) as (sound, declared_frames, header):
+        return _measure(sound, declared_frames, header.length_unknown)
 
 
 def read_waveform(path: Path | str) -> tuple[npt.NDArray[Any], int]:
@@ -224,11 +228,11 @@ def _opened(path: Path | str) -> Iterator[tuple[soundfile.SoundFile, int | None,
     """
     header = read_header(path)
     try:
-        source, tells_length = _open(path, header)
-        with soundfile.SoundFile(source) as sound:
-            decodable = _DECODABLE[header.kind]
-            if sound.subtype not in decodable:
-                valid = ", ".join(sorted(decodable))
+        sound_source, has_length = _sound_source(path, header)
+        with soundfile.SoundFile(sound_source) as sound:
+            codecs = _DECODABLE[header.kind]
+            if sound.subtype not in codecs:
+                valid = ", ".join(sorted(codecs))
                 raise Unusable("format", f"codec {sound.subtype} is not one of {valid}")
             if header.missing_seconds > 0:
                 raise Unusable("truncated", header.describe_missing())
@@ -243,32 +247,38 @@ def _opened(path: Path | str) -> Iterator[tuple[soundfile.SoundFile, int | None,
                     f"sample rate {sound.samplerate} Hz; valid is from {RATES[0]} to "
                     f"{RATES[-1]} Hz",
                 )
-            yield sound, sound.frames if tells_length else None, header
+            yield sound, sound.frames if has_length else None, header
     except (soundfile.SoundFileError, OSError) as error:
         raise Unusable("unreadable", f"cannot be read: {describe_error(error)}") from error
 
 
-def _open(path: Path | str, header: Header) -> tuple[Path | str | io.BytesIO, bool]:
+def _sound_source(path: Path | str, header: Header) -> tuple[Path | str | io.BytesIO, bool]:
     """Return the input for libsndfile, and whether its reported length comes from the file."""
     if header.data_start:
         return io.BytesIO(mend_wav(Path(path).read_bytes(), header.data_start)), True
     if header.kind == "MP3":
-        data, tells_length = mend_mp3(Path(path).read_bytes())
-        return io.BytesIO(data), tells_length
+        mended, has_length = mend_mp3(Path(path).read_bytes())
+        return io.BytesIO(mended), has_length
     return path, True
 
 
-def _measure(sound: soundfile.SoundFile, announced: int | None, length_unknown: bool) -> Probe:
+def _measure(
+    sound: soundfile.SoundFile, declared_frames: int | None, length_unknown: bool
+) -> Probe:
     rate, channels = sound.samplerate, sound.channels
     eight_bits = sound.subtype in ("PCM_U8", "PCM_S8")
     meter = Meter(rate, channels, eight_bits)
-    found = _read(sound, meter, "int16" if eight_bits or sound.subtype == "PCM_16" else "float32")
-    missing = ((found if announced is None else announced) - found) / rate
-    if missing > TOLERATED_SECONDS:
-        header = Header(seconds=announced / rate, missing_seconds=missing)
+    frame_count = _read_into_meter(
+        sound, meter, "int16" if eight_bits or sound.subtype == "PCM_16" else "float32"
+    )
+    missing_seconds = (
+        (frame_count if declared_frames is None else declared_frames) - frame_count
+    ) / rate
+    if missing_seconds > TOLERATED_SECONDS:
+        header = Header(seconds=declared_frames / rate, missing_seconds=missing_seconds)
         raise Unusable("truncated", header.describe_missing())
-    duration = found / rate
-    if duration < _SHORTEST_SECONDS:
+    duration = frame_count / rate
+    if duration < _MIN_SECONDS:
         raise Unusable("short", f"only {duration:.3f} s long")
     meter.require_sound()
     return Probe(
@@ -283,13 +293,13 @@ def _measure(sound: soundfile.SoundFile, announced: int | None, length_unknown: 
     )
 
 
-def _read(sound: soundfile.SoundFile, meter: Meter, dtype: str) -> int:
+def _read_into_meter(sound: soundfile.SoundFile, meter: Meter, dtype: str) -> int:
     """Add all samples to the meter; return the number of samples per channel."""
     # A multiple of the window, so that no window crosses the end of a block.
-    frames, found = max(_BLOCK // meter.window, 1) * meter.window, 0
-    while len(block := sound.read(frames, dtype=dtype, always_2d=True)):
-        found += len(block)
+    block_frames, frame_count = max(_BLOCK // meter.window, 1) * meter.window, 0
+    while len(block := sound.read(block_frames, dtype=dtype, always_2d=True)):
+        frame_count += len(block)
         meter.add(block)
-        if len(block) < frames:
+        if len(block) < block_frames:
             break
-    return found
+    return frame_count

@@ -1,4 +1,4 @@
-"""Prosody of clips: fundamental frequency, level, voiced fraction, speaking rate."""
+"""Measure prosody of clips: fundamental frequency, level, voiced fraction, speaking rate."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -27,13 +27,13 @@ LOWEST_HZ, HIGHEST_HZ = 60, 500
 RANGE_DB = 35
 """A frame whose level is more than this many dB below its clip's loudest frame is silent."""
 
-_VOICED = 0.5
+_MIN_AUTOCORRELATION = 0.5
 _SILENCE_DB = -80.0
 # A level peak is a syllable nucleus if it is at most _PEAK_DB below the loudest frame and has dips
 # of at least _DIP_DB on both sides.
 _PEAK_DB, _DIP_DB = 25.0, 2.0
-_LONGEST_LAG = math.ceil(RATE / LOWEST_HZ) + 1
-_WINDOW = FRAME - _LONGEST_LAG
+_MAX_LAG = math.ceil(RATE / LOWEST_HZ) + 1
+_WINDOW = FRAME - _MAX_LAG
 # Frames are processed about one minute at a time, which bounds the memory for long recordings.
 _BLOCK = 4096
 
@@ -94,38 +94,39 @@ def measure_prosody(waveform: npt.NDArray[Any], sample_rate: int) -> Prosody:
 
     Example:
         >>> tone = 0.1 * np.sin(2 * np.pi * 200 * np.arange(16_000) / 16_000)
-        >>> found = measure_prosody(tone, 16_000)
-        >>> round(found.f0_hz), round(found.level_db), found.voiced_fraction
+        >>> prosody = measure_prosody(tone, 16_000)
+        >>> round(prosody.f0_hz), round(prosody.level_db), prosody.voiced_fraction
         (200, -23, 1.0)
     """
-    waveform = _prepared(waveform, sample_rate)
+    waveform = _resample_and_centre(waveform, sample_rate)
     if len(waveform) < FRAME:
         return Prosody()
-    levels = np.concatenate([_levels(piece) for piece in _pieces(waveform)])
+    levels = np.concatenate([_levels(piece) for piece in _split_into_pieces(waveform)])
     loudest = levels.max()
     if loudest < _SILENCE_DB:
         return Prosody()
-    sounding = levels > loudest - RANGE_DB
-    first, last = np.flatnonzero(sounding)[[0, -1]]
-    stretch = slice(first, last + 1)
+    is_sounding = levels > loudest - RANGE_DB
+    first, last = np.flatnonzero(is_sounding)[[0, -1]]
+    speech_frames = slice(first, last + 1)
     # Silence at both ends, often half of a clip, has no period to find.
-    spoken = waveform[first * HOP : last * HOP + FRAME]
-    found = [_pitch(piece) for piece in _pieces(spoken)]
-    f0, likeness = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    voiced = sounding[stretch] & (likeness > _VOICED)
-    level = 10 * np.log10(np.mean(10 ** (levels[sounding] / 10)))
-    if not voiced.any():
+    speech = waveform[first * HOP : last * HOP + FRAME]
+    pitch_of_pieces = [_pitch(piece) for piece in _split_into_pieces(speech)]
+    f0 = np.concatenate([frequencies for frequencies, _ in pitch_of_pieces])
+    autocorrelation = np.concatenate([correlations for _, correlations in pitch_of_pieces])
+    is_voiced = is_sounding[speech_frames] & (autocorrelation > _MIN_AUTOCORRELATION)
+    level = 10 * np.log10(np.mean(10 ** (levels[is_sounding] / 10)))
+    if not is_voiced.any():
         return Prosody(level_db=float(level), voiced_fraction=0.0)
-    nuclei = _count_nuclei(levels[stretch], voiced)
+    nucleus_count = _count_nuclei(levels[speech_frames], is_voiced)
     return Prosody(
-        f0_hz=float(np.median(f0[voiced])),
+        f0_hz=float(np.median(f0[is_voiced])),
         level_db=float(level),
-        voiced_fraction=float(voiced.mean()),
-        syllables_per_second=nuclei / (len(voiced) * HOP / RATE),
+        voiced_fraction=float(is_voiced.mean()),
+        syllables_per_second=nucleus_count / (len(is_voiced) * HOP / RATE),
     )
 
 
-def _prepared(waveform: npt.NDArray[Any], sample_rate: int) -> npt.NDArray[Any]:
+def _resample_and_centre(waveform: npt.NDArray[Any], sample_rate: int) -> npt.NDArray[Any]:
     waveform = np.asarray(waveform, np.float32)
     if waveform.ndim != 1:
         raise InputError(
@@ -144,15 +145,15 @@ def _prepared(waveform: npt.NDArray[Any], sample_rate: int) -> npt.NDArray[Any]:
     return waveform - waveform.mean() if len(waveform) else waveform
 
 
-def _pieces(waveform: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
-    """Yield pieces of a waveform of at most ``_BLOCK`` frames that together hold all frames."""
-    frames = 1 + (len(waveform) - FRAME) // HOP
-    for start in range(0, frames, _BLOCK):
-        end = min(start + _BLOCK, frames)
+def _split_into_pieces(waveform: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
+    """Split a waveform into pieces of at most ``_BLOCK`` frames; together they hold all frames."""
+    frame_count = 1 + (len(waveform) - FRAME) // HOP
+    for start in range(0, frame_count, _BLOCK):
+        end = min(start + _BLOCK, frame_count)
         yield waveform[start * HOP : (end - 1) * HOP + FRAME]
 
 
-def _frames(waveform: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _frame_view(waveform: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return a view of the waveform's frames, ``(frames, FRAME)``."""
     return np.lib.stride_tricks.sliding_window_view(waveform, FRAME)[::HOP]
 
@@ -162,7 +163,7 @@ def _levels(waveform: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
     The lower limit is 20 dB below the silence threshold.
     """
-    frames = _frames(waveform)
+    frames = _frame_view(waveform)
     squares = np.einsum("ij,ij->i", frames, frames).astype(np.float64) / FRAME
     return 10 * np.log10(np.maximum(squares, 10 ** (_SILENCE_DB / 10 - 2)))
 
@@ -170,7 +171,7 @@ def _levels(waveform: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def _pitch(waveform: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Return fundamental frequencies in Hz and autocorrelations, -1 to 1; both ``(frames,)``.
 
-    The autocorrelation is the normalised one at the lag of one period.
+    The autocorrelation is normalised and taken at the lag of one period.
     """
     # librosa imports numba, which takes seconds.
     import librosa
@@ -184,39 +185,38 @@ def _pitch(waveform: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[An
         hop_length=HOP,
         center=False,
     )
-    frames = _frames(waveform)
+    frames = _frame_view(waveform)
     lags = np.rint(RATE / f0).astype(np.int64)
     early = frames[:, :_WINDOW]
     late = np.take_along_axis(frames, lags[:, None] + np.arange(_WINDOW), axis=1)
-    product, *energies = (
-        np.einsum("ij,ij->i", one, other)
-        for one, other in ((early, late), (early, early), (late, late))
-    )
-    return f0, product / np.sqrt(np.maximum(np.prod(energies, axis=0), np.finfo(np.float32).tiny))
+    products = np.einsum("ij,ij->i", early, late)
+    early_energies = np.einsum("ij,ij->i", early, early)
+    late_energies = np.einsum("ij,ij->i", late, late)
+    energies = np.maximum(early_energies * late_energies, np.finfo(np.float32).tiny)
+    return f0, products / np.sqrt(energies)
 
 
-def _count_nuclei(levels: npt.NDArray[Any], voiced: npt.NDArray[Any]) -> int:
+def _count_nuclei(levels: npt.NDArray[Any], is_voiced: npt.NDArray[Any]) -> int:
     from scipy.signal import find_peaks
 
-    # Silence is added at both ends, so that a syllable there has a dip. A tiny slope is subtracted,
-    # so that only the first of several equally high peaks counts, as in a steady tone.
-    edge = [levels.min() - 2 * _DIP_DB]
-    surrounded = np.concatenate([edge, levels - 1e-9 * np.arange(len(levels)), edge])
-    peaks, _ = find_peaks(surrounded, height=levels.max() - _PEAK_DB, prominence=_DIP_DB)
-    return int(voiced[peaks - 1].sum())
+    # Add silence at both ends, so that a syllable there has a dip. Subtract a tiny slope, so that
+    # only the first of several equally high peaks counts, as in a steady tone.
+    silence = [levels.min() - 2 * _DIP_DB]
+    padded_levels = np.concatenate([silence, levels - 1e-9 * np.arange(len(levels)), silence])
+    peaks, _ = find_peaks(padded_levels, height=levels.max() - _PEAK_DB, prominence=_DIP_DB)
+    return int(is_voiced[peaks - 1].sum())
 
 
 MEASURES = tuple(field.name for field in fields(Prosody))
 """Names of the columns that hold the values of :class:`Prosody`."""
 
-_CLIP = ("root", "path", "corpus", "speaker", "gender", "emotion")
-PROSODY_HEADER = ",".join((*_CLIP, *MEASURES, "problem"))
+_CLIP_COLUMNS = ("root", "path", "corpus", "speaker", "gender", "emotion")
+PROSODY_HEADER = ",".join((*_CLIP_COLUMNS, *MEASURES, "problem"))
 """First line of every prosody CSV."""
 
-# Worker processes need some seconds to import librosa. In that time one process measures this many
-# clips.
-_WORTH_PROCESSES, _CHUNK = 400, 16
-_DIGITS = 4
+# Worker processes need some seconds to import librosa. In that time one process measures 400 clips.
+_MIN_FILES_FOR_PROCESSES, _CHUNK_SIZE = 400, 16
+_DECIMALS = 4
 
 
 def measure_corpus(
@@ -237,17 +237,20 @@ def measure_corpus(
         ``corpus``, ``speaker``, ``gender``, ``emotion``, the attributes of :class:`Prosody` rounded
         to 4 digits, and ``problem``: the reason for NaN values, or empty.
     """
-    found = measure_all(
-        _measure_file, corpus.files(), worth_processes=_WORTH_PROCESSES, chunk=_CHUNK
+    results = measure_all(
+        _measure_file,
+        corpus.files(),
+        min_files_for_processes=_MIN_FILES_FOR_PROCESSES,
+        chunk_size=_CHUNK_SIZE,
     )
     rows = [
-        asdict(one) | {"problem": _problem(one)}
-        if isinstance(one, Prosody)
-        else asdict(Prosody()) | {"problem": one[1]}
-        for one in track(found, len(corpus))
+        asdict(result) | {"problem": _problem(result)}
+        if isinstance(result, Prosody)
+        else asdict(Prosody()) | {"problem": result[1]}
+        for result in track(results, len(corpus))
     ]
-    measured = pd.DataFrame(rows, columns=[*MEASURES, "problem"])
-    return corpus.to_frame()[list(_CLIP)].join(measured.round(_DIGITS))
+    measurements = pd.DataFrame(rows, columns=[*MEASURES, "problem"])
+    return corpus.to_frame()[list(_CLIP_COLUMNS)].join(measurements.round(_DECIMALS))
 
 
 def write_prosody(path: Path, table: pd.DataFrame) -> None:
@@ -271,10 +274,14 @@ def summarise_prosody(table: pd.DataFrame, emotions: Iterable[str]) -> dict[str,
     """
     groups = []
     for (corpus, gender), group in table.groupby(["corpus", "gender"]):
-        named = {"corpus": corpus, "gender": gender}
-        groups.append(named | {"emotion": None} | _quartiles(group))
-        parts = dict(iter(group.groupby("emotion")))
-        groups += [named | {"emotion": e} | _quartiles(parts[e]) for e in emotions if e in parts]
+        keys = {"corpus": corpus, "gender": gender}
+        groups.append(keys | {"emotion": None} | _quartiles_by_measure(group))
+        clips_by_emotion = dict(iter(group.groupby("emotion")))
+        groups += [
+            keys | {"emotion": e} | _quartiles_by_measure(clips_by_emotion[e])
+            for e in emotions
+            if e in clips_by_emotion
+        ]
     problems = table["problem"][table["problem"] != ""].value_counts().sort_index()
     return {"groups": groups, "problems": {text: int(count) for text, count in problems.items()}}
 
@@ -287,17 +294,19 @@ def _measure_file(path: str) -> Prosody:
         raise Unusable("not-finite", str(error)) from error
 
 
-def _problem(found: Prosody) -> str:
-    if found.level_db != found.level_db:
+def _problem(prosody: Prosody) -> str:
+    if math.isnan(prosody.level_db):
         return "silent, or shorter than a frame of 64 ms"
-    return "" if found.voiced_fraction else "no frame is voiced"
+    return "" if prosody.voiced_fraction else "no frame is voiced"
 
 
-def _quartiles(clips: pd.DataFrame) -> dict[str, Any]:
-    return {"clips": len(clips)} | {name: _three(clips[name].dropna()) for name in MEASURES}
+def _quartiles_by_measure(clips: pd.DataFrame) -> dict[str, Any]:
+    return {"clips": len(clips)} | {
+        name: _rounded_quartiles(clips[name].dropna()) for name in MEASURES
+    }
 
 
-def _three(values: pd.Series) -> list[float] | None:
+def _rounded_quartiles(values: pd.Series) -> list[float] | None:
     if not len(values):
         return None
-    return [round(float(value), _DIGITS) for value in values.quantile([0.25, 0.5, 0.75])]
+    return [round(float(value), _DECIMALS) for value in values.quantile([0.25, 0.5, 0.75])]

@@ -10,7 +10,7 @@ from sklearn.model_selection import StratifiedKFold
 from serkit.datasets.assignment import (
     assign,
     count_clips,
-    fold_numbers,
+    fold_of_each_clip,
     keep_sentences_apart,
     order_folds,
     start_folds,
@@ -42,23 +42,23 @@ def random_folds(corpus: Corpus, label_set: str, seed: int, *, folds: int = 5) -
             folds.
     """
     check_range("folds", folds, 3)
-    fold_of = _stratified(corpus, label_set, seed, "random folds", folds)
+    fold_of = _stratified_folds(corpus, label_set, seed, "random folds", folds)
     splits = []
-    for test in range(folds):
-        validation = (test + 1) % folds
-        part_of = np.select([fold_of == test, fold_of == validation], [2, 1])
-        train, held_out, tested = _select(corpus, part_of, 3)
-        splits.append(Split(train, held_out, tested, RANDOM, f"fold {test + 1} of {folds}"))
+    for test_fold in range(folds):
+        validation_fold = (test_fold + 1) % folds
+        partition_of_clip = np.select([fold_of == test_fold, fold_of == validation_fold], [2, 1])
+        train, validation, test = _partition_clips(corpus, partition_of_clip, 3)
+        splits.append(Split(train, validation, test, RANDOM, f"fold {test_fold + 1} of {folds}"))
     return tuple(splits)
 
 
 _FRACTIONS = np.array([0.6, 0.2, 0.2])
-_PARTS_OF_FOLDS = (0, 0, 0, 1, 2)
+_PARTITION_OF_FOLDS = (0, 0, 0, 1, 2)
 # Ranks of a missing class in train, validation and test. A class missing in training cannot be
 # learned. A class missing in test cannot be reported. A class missing in validation cannot
 # be considered in model selection.
 _RANKS = np.array([2, 0, 1])
-_FEWEST_SPEAKERS = 5
+_MIN_SPEAKERS = 5
 
 
 def hold_out(
@@ -95,14 +95,16 @@ def hold_out(
         >>> split.train.speakers() & split.test.speakers()
         set()
     """
-    speakers = _require_speakers(corpus, _FEWEST_SPEAKERS, "into training, validation and test")
+    speakers = _require_speakers(corpus, _MIN_SPEAKERS, "into training, validation and test")
     counts = count_clips(corpus, "speaker", speakers, label_set)
     rng = np.random.default_rng(derive_seed(seed, "split"))
     starts = []
-    for fold_of in start_folds(corpus, label_set, speakers, _FEWEST_SPEAKERS, rng):
-        starts.append(np.array(_PARTS_OF_FOLDS)[rng.permutation(5)][fold_of])
-    part_of = assign(counts, _FRACTIONS, _RANKS, np.stack(starts), int(rng.integers(1 << 31)))
-    train, validation, test = _parts(corpus, speakers, part_of, 3)
+    for fold_of in start_folds(corpus, label_set, speakers, _MIN_SPEAKERS, rng):
+        starts.append(np.array(_PARTITION_OF_FOLDS)[rng.permutation(5)][fold_of])
+    partition_of_speaker = assign(
+        counts, _FRACTIONS, _RANKS, np.stack(starts), int(rng.integers(1 << 31))
+    )
+    train, validation, test = _partition_by_speaker(corpus, speakers, partition_of_speaker, 3)
     split = Split(train, validation, test)
     if sentence_disjoint:
         split = keep_sentences_apart(split, label_set, seed)
@@ -148,15 +150,15 @@ def k_fold(
     starts = np.stack(list(start_folds(corpus, label_set, speakers, folds, rng)))
     fractions, ranks = np.full(folds, 1 / folds), np.zeros(folds, int)
     fold_of = assign(counts, fractions, ranks, starts, int(rng.integers(1 << 31)))
-    order = order_folds(
+    new_folds = order_folds(
         np.stack([counts[fold_of == fold].sum(axis=0) for fold in range(folds)]), rng
     )
-    parts = _parts(corpus, speakers, order[fold_of], folds)
+    clips_of_folds = _partition_by_speaker(corpus, speakers, new_folds[fold_of], folds)
     splits = []
     for number in range(folds):
-        test, validation = parts[number], parts[(number + 1) % folds]
-        held_out = test.speakers() | validation.speakers()
-        train = corpus.where(lambda clip, out=held_out: clip.speaker not in out)
+        test, validation = clips_of_folds[number], clips_of_folds[(number + 1) % folds]
+        held_out_speakers = test.speakers() | validation.speakers()
+        train = corpus.where(lambda clip, out=held_out_speakers: clip.speaker not in out)
         split = Split(train, validation, test, "k-fold", f"fold {number + 1} of {folds}")
         if sentence_disjoint:
             split = keep_sentences_apart(split, label_set, seed)
@@ -193,16 +195,16 @@ def leave_one_speaker_out(
         >>> next(serkit.leave_one_speaker_out(corpus, "emotion", seed=0)).test.speakers()
         {'a'}
     """
-    for speaker in _require_speakers(corpus, _FEWEST_SPEAKERS, "by leaving one speaker out"):
+    for speaker in _require_speakers(corpus, _MIN_SPEAKERS, "by leaving one speaker out"):
         test = corpus.where(lambda clip, speaker=speaker: clip.speaker == speaker)
-        split = _without(corpus, test, label_set, seed, "leave-one-speaker-out", speaker)
+        split = _split_others(corpus, test, label_set, seed, "leave-one-speaker-out", speaker)
         yield keep_sentences_apart(split, label_set, seed) if sentence_disjoint else split
 
 
 def leave_one_corpus_out(corpus: Corpus, label_set: str, seed: int) -> Iterator[Split]:
     """Yield a split for each corpus, with this corpus as the test partition.
 
-    About a fifth of the other corpora' clips is the validation partition.
+    About a fifth of the other corpora's clips is the validation partition.
 
     Each corpus has its own sentences, so that sentences are disjoint, too. A class that only the
     test corpus has is tested but not trained.
@@ -233,7 +235,7 @@ def leave_one_corpus_out(corpus: Corpus, label_set: str, seed: int) -> Iterator[
         raise InputError(f"`corpus` must hold 2 corpora or more. Received: {', '.join(names)}.")
     for name in names:
         test = corpus.where(lambda clip, name=name: clip.corpus == name)
-        yield _without(corpus, test, label_set, seed, "leave-one-corpus-out", name)
+        yield _split_others(corpus, test, label_set, seed, "leave-one-corpus-out", name)
 
 
 def random_split(corpus: Corpus, label_set: str, seed: int) -> Split:
@@ -245,18 +247,18 @@ def random_split(corpus: Corpus, label_set: str, seed: int) -> Split:
     Raises:
         InputError: if every class has fewer than five clips.
     """
-    fold_of = _stratified(corpus, label_set, seed, "random split", 5)
-    train, validation, test = _select(corpus, np.array(_PARTS_OF_FOLDS)[fold_of], 3)
+    fold_of = _stratified_folds(corpus, label_set, seed, "random split", 5)
+    train, validation, test = _partition_clips(corpus, np.array(_PARTITION_OF_FOLDS)[fold_of], 3)
     return Split(train, validation, test, RANDOM)
 
 
-def _stratified(
+def _stratified_folds(
     corpus: Corpus, label_set: str, seed: int, purpose: str, folds: int
 ) -> npt.NDArray[Any]:
-    """Return the fold of each clip, int ``(clips,)``, whoever its speaker is."""
+    """Return the fold of each clip, int ``(clips,)``, without regard to speakers."""
     rng = np.random.default_rng(derive_seed(seed, purpose))
     kfold = StratifiedKFold(folds, shuffle=True, random_state=int(rng.integers(1 << 31)))
-    return fold_numbers(kfold, corpus.labels(label_set), None)
+    return fold_of_each_clip(kfold, corpus.labels(label_set), None)
 
 
 PROTOCOLS: dict[str, Callable[..., Split | Sequence[Split] | Iterator[Split]]] = {
@@ -275,65 +277,71 @@ def make_splits(protocol: str, corpus: Corpus, label_set: str, seed: int) -> tup
         InputError: if the protocol is unknown, or the corpus does not meet its requirements.
     """
     check_choice("protocol", protocol, PROTOCOLS)
-    made = PROTOCOLS[protocol](corpus, label_set, seed)
-    return (made,) if isinstance(made, Split) else tuple(made)
+    splits = PROTOCOLS[protocol](corpus, label_set, seed)
+    return (splits,) if isinstance(splits, Split) else tuple(splits)
 
 
-def _require_speakers(corpus: Corpus, fewest: int, how: str) -> list[str]:
-    """Return all speakers; raise InputError if there are fewer than ``fewest``.
+def _require_speakers(corpus: Corpus, min_speakers: int, split_phrase: str) -> list[str]:
+    """Return all speakers; raise InputError if there are fewer than ``min_speakers``.
 
-    ``how`` describes the split in the error message.
+    ``split_phrase`` describes the split in the error message.
     """
     speakers = sorted(corpus.speakers())
-    if len(speakers) < fewest:
-        found = f"{counted(len(corpus), 'clip')} of {counted(len(speakers), 'speaker')}"
+    if len(speakers) < min_speakers:
+        received = f"{counted(len(corpus), 'clip')} of {counted(len(speakers), 'speaker')}"
         raise InputError(
-            f"`corpus` must have {fewest} or more speakers to be split {how}. "
-            f"Received: {found} ({', '.join(speakers)})."
+            f"`corpus` must have {min_speakers} or more speakers to be split {split_phrase}. "
+            f"Received: {received} ({', '.join(speakers)})."
         )
     return speakers
 
 
-def _parts(
-    corpus: Corpus, speakers: Sequence[str], part_of: npt.NDArray[Any], parts: int
+def _partition_by_speaker(
+    corpus: Corpus, speakers: Sequence[str], partitions: npt.NDArray[Any], count: int
 ) -> list[Corpus]:
-    of = dict(zip(speakers, part_of.tolist(), strict=True))
-    return _select(corpus, np.array([of[clip.speaker] for clip in corpus.clips]), parts)
+    """Return ``count`` corpora. The clips of ``speakers[i]`` are in corpus ``partitions[i]``."""
+    partition_of = dict(zip(speakers, partitions.tolist(), strict=True))
+    return _partition_clips(
+        corpus, np.array([partition_of[clip.speaker] for clip in corpus.clips]), count
+    )
 
 
-def _select(corpus: Corpus, part_of: npt.NDArray[Any], parts: int) -> list[Corpus]:
-    chosen: list[list[Clip]] = [[] for _ in range(parts)]
-    for clip, part in zip(corpus.clips, part_of.tolist(), strict=True):
-        chosen[part].append(clip)
-    return [Corpus(tuple(clips), corpus.roots) for clips in chosen]
+def _partition_clips(corpus: Corpus, partitions: npt.NDArray[Any], count: int) -> list[Corpus]:
+    """Return ``count`` corpora. Clip ``i`` is in corpus ``partitions[i]``."""
+    clips_of: list[list[Clip]] = [[] for _ in range(count)]
+    for clip, partition in zip(corpus.clips, partitions.tolist(), strict=True):
+        clips_of[partition].append(clip)
+    return [Corpus(tuple(clips), corpus.roots) for clips in clips_of]
 
 
-def _without(
+def _split_others(
     corpus: Corpus, test: Corpus, label_set: str, seed: int, protocol: str, name: str
 ) -> Split:
     """Split all speakers that are not in ``test`` into training and validation."""
-    out = test.speakers()
-    rest = corpus.where(lambda clip: clip.speaker not in out)
-    speakers = _require_speakers(rest, 2, f"into training and validation, {name} being left out")
+    test_speakers = test.speakers()
+    others = corpus.where(lambda clip: clip.speaker not in test_speakers)
+    speakers = _require_speakers(others, 2, f"into training and validation, {name} being left out")
     rng = np.random.default_rng(derive_seed(seed, protocol, name))
     starts = np.stack([rng.permutation(np.arange(len(speakers)) % 5 == 0) for _ in range(3)])
-    counts = count_clips(rest, "speaker", speakers, label_set)
+    counts = count_clips(others, "speaker", speakers, label_set)
     fractions, ranks = np.array([0.8, 0.2]), np.array([1, 0])
-    part_of = assign(counts, fractions, ranks, starts.astype(int), int(rng.integers(1 << 31)))
-    train, validation = _parts(rest, speakers, part_of, 2)
+    partition_of_speaker = assign(
+        counts, fractions, ranks, starts.astype(int), int(rng.integers(1 << 31))
+    )
+    train, validation = _partition_by_speaker(others, speakers, partition_of_speaker, 2)
     return Split(train, validation, test, protocol, f"without {name}")
 
 
 def _require_all_classes(corpus: Corpus, split: Split, label_set: str) -> None:
     missing = set(corpus.classes(label_set)) - set(split.train.classes(label_set))
     if missing:
-        few = {
+        speaker_counts = {
             label: len({clip.speaker for clip in corpus.clips if clip.label(label_set) == label})
             for label in sorted(missing)
         }
-        shown = ", ".join(f"{label} ({speakers})" for label, speakers in few.items())
-        lack = "speakers or sentences" if split.sentence_disjoint else "speakers"
+        listed = ", ".join(f"{label} ({speakers})" for label, speakers in speaker_counts.items())
+        scarce_units = "speakers or sentences" if split.sentence_disjoint else "speakers"
         raise InputError(
             f"No split of {len(corpus.speakers())} speakers has every class of {label_set} in its "
-            f"training partition. Classes with few {lack}: {shown}"
+            f"training partition. Classes with few {scarce_units}: {listed}"
         )

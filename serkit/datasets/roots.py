@@ -17,7 +17,7 @@ from serkit.errors import InputError
 
 AUDIO_SUFFIXES = AUDIO
 GRAMMARS = {grammar.NAME: grammar for grammar in (ravdess, tess, savee, cremad)}
-_NAMED = re.compile(r"([^/\\=]+)=(.+)")
+_NAMED_ROOT = re.compile(r"([^/\\=]+)=(.+)")
 
 
 @dataclass(frozen=True)
@@ -55,35 +55,37 @@ def open_roots(roots: Sequence[Path | str], naming: Naming) -> list[Root]:
         InputError: if a root does not exist, is neither a folder nor a CSV file, or has a path
             that is not UTF-8.
     """
-    require_there(roots)
-    opened: dict[str, Root] = {}
-    for given in roots:
-        corpus, path = split_root(given)
-        base = corpus or (path.resolve().stem if path.is_file() else path.resolve().name) or "root"
-        name, number = base, 2
-        while name in opened:
-            name, number = f"{base}-{number}", number + 1
-        opened[name] = _open(name, corpus, path, naming)
-    return list(opened.values())
+    require_roots_exist(roots)
+    opened_roots: dict[str, Root] = {}
+    for argument in roots:
+        corpus, path = split_root(argument)
+        base_name = (
+            corpus or (path.resolve().stem if path.is_file() else path.resolve().name) or "root"
+        )
+        name, number = base_name, 2
+        while name in opened_roots:
+            name, number = f"{base_name}-{number}", number + 1
+        opened_roots[name] = _open_root(name, corpus, path, naming)
+    return list(opened_roots.values())
 
 
-def require_there(roots: Sequence[Path | str]) -> None:
+def require_roots_exist(roots: Sequence[Path | str]) -> None:
     """Raise InputError unless each root of :func:`open_roots` exists; no file is read."""
-    for path in (split_root(given)[1] for given in roots):
+    for path in (split_root(argument)[1] for argument in roots):
         if not path.exists():
             raise InputError(f"{path} does not exist")
 
 
-def split_root(given: Path | str) -> tuple[str, Path]:
+def split_root(argument: Path | str) -> tuple[str, Path]:
     """Split ``NAME=FOLDER`` into name and path; the name of a plain path is empty."""
-    match = _NAMED.fullmatch(str(given))
+    match = _NAMED_ROOT.fullmatch(str(argument))
     # A folder may itself be named `A=B`. An existing path takes precedence.
-    if match is None or os.path.exists(given):
-        return "", Path(given)
+    if match is None or os.path.exists(argument):
+        return "", Path(argument)
     return match[1], Path(match[2])
 
 
-def _open(name: str, corpus: str, path: Path, naming: Naming) -> Root:
+def _open_root(name: str, corpus: str, path: Path, naming: Naming) -> Root:
     try:
         os.path.abspath(path).encode()
     except UnicodeEncodeError as error:
@@ -91,14 +93,14 @@ def _open(name: str, corpus: str, path: Path, naming: Naming) -> Root:
     if path.is_file():
         if path.suffix.lower() != ".csv":
             raise InputError(f"A root must be a folder or a CSV. Received: {path}, another file.")
-        rows, rejected = read_table(path, name)
+        fields_by_path, rejected = read_table(path, name)
         # The table's paths are resolved, too.
         folder = path.parent.resolve()
         return Root(
             name,
             folder,
-            list(rows),
-            lambda file: naming.clip(file, corpus or name, rows[file]),
+            list(fields_by_path),
+            lambda file: naming.clip(file, corpus or name, fields_by_path[file]),
             rejected,
         )
     if not path.is_dir():
@@ -115,14 +117,14 @@ def _choose_reader(
     # The root itself may be named after a SAVEE speaker: in the given path, or in a link's target.
     folders = [Path(os.path.abspath(path)), path.resolve()]
     if corpus.lower() in GRAMMARS:
-        return partial(_read_known, folders=folders, corpora=[corpus.lower()])
-    known = partial(_read_known, folders=folders, corpora=list(GRAMMARS))
-    if not corpus and any(_is_known(file, known) for file in files):
-        return known
+        return partial(_read_known_name, folders=folders, corpora=[corpus.lower()])
+    read_known = partial(_read_known_name, folders=folders, corpora=list(GRAMMARS))
+    if not corpus and any(_is_known_name(file, read_known) for file in files):
+        return read_known
     if naming.pattern:
         return partial(naming.by_pattern, corpus=corpus or name)
     labels = any(naming.emotion(part) for file in files for part in file.split("/")[-3:-1])
-    return partial(naming.by_folder, corpus=corpus or name) if corpus or labels else known
+    return partial(naming.by_folder, corpus=corpus or name) if corpus or labels else read_known
 
 
 def find_recordings(root: Path, name: str) -> tuple[list[str], tuple[Finding, ...]]:
@@ -137,36 +139,38 @@ def find_recordings(root: Path, name: str) -> tuple[list[str], tuple[Finding, ..
         not searched. If ``root`` holds no recordings and no folder was skipped, the
         finding is ``root`` itself.
     """
-    found: list[str] = []
+    recordings: list[str] = []
     skipped: list[Finding] = []
 
     def skip(folder: str | Path, reason: str) -> None:
-        below = Path(folder).relative_to(root).as_posix()
-        skipped.append(Finding(name, f"{below}/", "folder", reason))
+        relative_folder = Path(folder).relative_to(root).as_posix()
+        skipped.append(Finding(name, f"{relative_folder}/", "folder", reason))
 
     def cannot(error: OSError) -> None:
         skip(error.filename, f"cannot be searched: {error.strerror}")
 
-    for folder, subfolders, names in os.walk(root, onerror=cannot):
+    for folder, subfolders, file_names in os.walk(root, onerror=cannot):
         # Names that start with a dot are other programs' files or serkit's partial files.
-        subfolders[:] = sorted(sub for sub in subfolders if not sub.startswith("."))
-        for sub in subfolders:
-            if os.path.islink(os.path.join(folder, sub)):
+        subfolders[:] = sorted(
+            subfolder for subfolder in subfolders if not subfolder.startswith(".")
+        )
+        for subfolder in subfolders:
+            if os.path.islink(os.path.join(folder, subfolder)):
                 skip(
-                    os.path.join(folder, sub),
+                    os.path.join(folder, subfolder),
                     "a link to a folder, not followed; give its target, too",
                 )
-        below = Path(folder).relative_to(root).as_posix()
-        prefix = "" if below == "." else f"{below}/"
-        for file in sorted(names):
+        relative_folder = Path(folder).relative_to(root).as_posix()
+        prefix = "" if relative_folder == "." else f"{relative_folder}/"
+        for file in sorted(file_names):
             if os.path.splitext(file)[1].lower() in AUDIO_SUFFIXES and not file.startswith("."):
-                found.append(prefix + file)
-    if not found and not skipped:
+                recordings.append(prefix + file)
+    if not recordings and not skipped:
         skip(root, f"no recordings ({', '.join(sorted(AUDIO_SUFFIXES))}) in it")
-    return found, tuple(skipped)
+    return recordings, tuple(skipped)
 
 
-def _is_known(file: str, read: Callable[[str], Clip]) -> bool:
+def _is_known_name(file: str, read: Callable[[str], Clip]) -> bool:
     try:
         read(file)
     except UnknownName:
@@ -176,16 +180,16 @@ def _is_known(file: str, read: Callable[[str], Clip]) -> bool:
     return True
 
 
-def _read_known(file: str, folders: Sequence[Path], corpora: Sequence[str]) -> Clip:
+def _read_known_name(file: str, folders: Sequence[Path], corpora: Sequence[str]) -> Clip:
     for folder in folders:
         for corpus in corpora:
             clip = GRAMMARS[corpus].parse(folder / file)
             if clip is not None:
                 return clip
     if os.path.splitext(file)[1].lower() not in READ:
-        known = ", ".join(sorted(READ))
+        suffixes = ", ".join(sorted(READ))
         raise UnknownName(
-            f"its name ends in none of {known}, and serkit reads no other: convert it"
+            f"its name ends in none of {suffixes}, and serkit reads no other: convert it"
         )
     if len(corpora) == 1:
         raise UnknownName(f"name is not one of {corpora[0]}'s")

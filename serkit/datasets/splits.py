@@ -67,7 +67,7 @@ class Speakers:
         Raises:
             LeakError: if some are not; the message names them.
         """
-        _require("training", speakers, self.train)
+        _require_speakers("training", speakers, self.train)
 
     def require_validation(self, speakers: Iterable[str]) -> None:
         """Check that all speakers are validation speakers.
@@ -80,7 +80,7 @@ class Speakers:
         Raises:
             LeakError: if some are not; the message names them.
         """
-        _require("validation", speakers, self.validation)
+        _require_speakers("validation", speakers, self.validation)
 
     def require_test(self, speakers: Iterable[str]) -> None:
         """Check that all speakers are test speakers.
@@ -93,13 +93,15 @@ class Speakers:
         Raises:
             LeakError: if some are not; the message names them.
         """
-        _require("test", speakers, self.test)
+        _require_speakers("test", speakers, self.test)
 
 
-def _require(part: str, speakers: Iterable[str], allowed: frozenset[str]) -> None:
-    others = sorted(set(speakers) - allowed)
-    if others:
-        raise LeakError(f"not {part} speakers: {', '.join(others)}")
+def _require_speakers(
+    partition_name: str, speakers: Iterable[str], allowed: frozenset[str]
+) -> None:
+    other_speakers = sorted(set(speakers) - allowed)
+    if other_speakers:
+        raise LeakError(f"not {partition_name} speakers: {', '.join(other_speakers)}")
 
 
 RANDOM = "random"
@@ -144,24 +146,27 @@ class Split:
 
     def __post_init__(self) -> None:
         _ = self.speakers
-        parts = self.parts().values()
-        times = Counter((clip.root, clip.path) for part in parts for clip in part.clips)
-        twice = [path for (_, path), count in times.items() if count > 1]
-        if twice:
+        partitions = self.parts().values()
+        clip_counts = Counter((clip.root, clip.path) for part in partitions for clip in part.clips)
+        repeated_paths = [path for (_, path), count in clip_counts.items() if count > 1]
+        if repeated_paths:
             raise LeakError(
-                f"{counted(len(twice), 'clip')} in more than one part, such as {twice[0]}"
+                f"{counted(len(repeated_paths), 'clip')} in more than one part, "
+                f"such as {repeated_paths[0]}"
             )
         if self.sentence_disjoint:
-            fitted = {*_sentences(self.train), *_sentences(self.validation)}
-            shared = sorted(fitted & set(_sentences(self.test)))
-            if shared:
-                raise LeakError(f"sentences on both sides: {', '.join(map('/'.join, shared))}")
+            fitted_sentences = {*_sentences(self.train), *_sentences(self.validation)}
+            shared_sentences = sorted(fitted_sentences & set(_sentences(self.test)))
+            if shared_sentences:
+                raise LeakError(
+                    f"sentences on both sides: {', '.join(map('/'.join, shared_sentences))}"
+                )
 
     @cached_property
     def speakers(self) -> Speakers:
         """Speakers of each partition, for the checks in fitting functions."""
-        parts = (frozenset(part.speakers()) for part in self.parts().values())
-        return Speakers(*parts, leaky=self.leaky)
+        speakers_of_partitions = (frozenset(part.speakers()) for part in self.parts().values())
+        return Speakers(*speakers_of_partitions, leaky=self.leaky)
 
     @property
     def leaky(self) -> bool:
@@ -188,13 +193,17 @@ class Split:
         self.speakers.require_training(clip.speaker for clip in clips)
         if self.leaky:
             held_out = {(c.root, c.path) for c in (*self.validation.clips, *self.test.clips)}
-            leaks = {clip.speaker for clip in clips if (clip.root, clip.path) in held_out}
-            if leaks:
-                raise LeakError(f"held-out clips of {', '.join(sorted(leaks))}")
+            speakers_of_leaks = {
+                clip.speaker for clip in clips if (clip.root, clip.path) in held_out
+            }
+            if speakers_of_leaks:
+                raise LeakError(f"held-out clips of {', '.join(sorted(speakers_of_leaks))}")
         if self.sentence_disjoint:
-            shared = {(c.corpus, c.sentence) for c in clips} & set(_sentences(self.test))
-            if shared:
-                raise LeakError(f"test sentences: {', '.join(map('/'.join, sorted(shared)))}")
+            shared_sentences = {(c.corpus, c.sentence) for c in clips} & set(_sentences(self.test))
+            if shared_sentences:
+                raise LeakError(
+                    f"test sentences: {', '.join(map('/'.join, sorted(shared_sentences)))}"
+                )
 
     def summary(self) -> dict[str, Any]:
         """Return the protocol, and each partition's speakers, clip count and digest, for JSON."""
@@ -236,8 +245,8 @@ def _sentences(corpus: Corpus) -> Iterable[tuple[str, str]]:
     return ((clip.corpus, clip.sentence) for clip in corpus.clips)
 
 
-def _digest(part: Corpus) -> str:
-    lines = (f"{clip.root}/{clip.path}\n" for clip in part.clips)
+def _digest(corpus: Corpus) -> str:
+    lines = (f"{clip.root}/{clip.path}\n" for clip in corpus.clips)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -260,29 +269,37 @@ def make_rare(split: Split, label_set: str, label: str, clips: int, seed: int) -
     Raises:
         InputError: if ``clips`` is out of range, or no training clip has the label.
     """
-    mine = [clip for clip in split.train.clips if clip.label(label_set) == label]
-    if not mine:
-        known = ", ".join(split.train.classes(label_set))
+    clips_of_class = [clip for clip in split.train.clips if clip.label(label_set) == label]
+    if not clips_of_class:
+        valid_labels = ", ".join(split.train.classes(label_set))
         raise InputError(
-            f"`label` must be one of the training clips': {known}. Received: label={label!r}."
+            f"`label` must be one of the training clips': {valid_labels}. "
+            f"Received: label={label!r}."
         )
-    check_range("clips", clips, 1, len(mine))
-    gone = {(clip.root, clip.path) for clip in _surplus(mine, len(mine) - clips, seed)}
+    check_range("clips", clips, 1, len(clips_of_class))
+    removed_keys = {
+        (clip.root, clip.path)
+        for clip in _choose_removed(clips_of_class, len(clips_of_class) - clips, seed)
+    }
     return replace(
         split,
-        train=split.train.where(lambda clip: (clip.root, clip.path) not in gone),
-        left_out=(*split.left_out, *(clip for clip in mine if (clip.root, clip.path) in gone)),
+        train=split.train.where(lambda clip: (clip.root, clip.path) not in removed_keys),
+        left_out=(
+            *split.left_out,
+            *(clip for clip in clips_of_class if (clip.root, clip.path) in removed_keys),
+        ),
     )
 
 
-def _surplus(clips: list[Clip], count: int, seed: int) -> list[Clip]:
+def _choose_removed(clips: list[Clip], count: int, seed: int) -> list[Clip]:
     rng = np.random.default_rng(derive_seed(seed, "make_rare"))
-    of_speaker: dict[str, list[Clip]] = defaultdict(list)
-    for place in rng.permutation(len(clips)):
-        of_speaker[clips[place].speaker].append(clips[place])
-    taken = []
+    clips_by_speaker: dict[str, list[Clip]] = defaultdict(list)
+    for index in rng.permutation(len(clips)):
+        clips_by_speaker[clips[index].speaker].append(clips[index])
+    removed = []
     for _ in range(count):
-        # `max` takes the first of equal speakers; the dictionary holds them in random order.
-        most = max(of_speaker.values(), key=len)
-        taken.append(most.pop())
-    return taken
+        # If speakers have equally many clips, `max` takes the first one. The dictionary holds the
+        # speakers in random order.
+        clips_of_largest_speaker = max(clips_by_speaker.values(), key=len)
+        removed.append(clips_of_largest_speaker.pop())
+    return removed

@@ -1,7 +1,7 @@
-"""The built-in corpus: made-up voices in the four corpora's layouts, names, rates and imbalance.
+"""Write the built-in corpus: synthetic voices in the four corpora's layouts, names and rates.
 
-It allows users to try and test everything without a download. Results on it say nothing about
-real speech, and every report made from it says so.
+The class imbalance is also that of the four corpora. Users can try everything without a download.
+Results on the built-in corpus say nothing about real speech, and every report on it says so.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +15,7 @@ import soundfile
 import soxr
 
 from serkit.datasets import cremad, ravdess, savee, tess
-from serkit.datasets.corpus_info import mark
+from serkit.datasets.corpus_info import mark_as_synthetic
 from serkit.datasets.voice import SAMPLE_RATE, Manner, Voice, speak
 from serkit.errors import check_range
 from serkit.files import replacing
@@ -29,7 +29,7 @@ _TESS_WORDS = (
 )
 _RATES = {"ravdess": 48_000, "tess": 24_414, "savee": 44_100, "crema-d": 16_000}
 # Background noise of the recording rooms in dB of full scale.
-_NOISE = {"ravdess": -78.0, "tess": -70.0, "savee": -68.0, "crema-d": -58.0}
+_NOISE_DB = {"ravdess": -78.0, "tess": -70.0, "savee": -68.0, "crema-d": -58.0}
 
 MANNERS = {
     "neutral": Manner(),
@@ -85,6 +85,8 @@ class SyntheticSettings:
 
 @dataclass(frozen=True)
 class _Take:
+    """A recording to synthesise; ``emotion`` is a key of :data:`MANNERS`."""
+
     path: str
     corpus: str
     speaker: str
@@ -121,7 +123,7 @@ def write_synthetic_corpus(
         70
     """
     settings = settings or SyntheticSettings()
-    mark(folder)
+    mark_as_synthetic(folder)
     takes = list(_plan(settings))
     for take in track(takes, len(takes)):
         path = Path(folder, take.path)
@@ -129,42 +131,46 @@ def write_synthetic_corpus(
             continue
         rate = _RATES[take.corpus]
         with replacing(path) as partial:
-            soundfile.write(partial, _record(take, settings), rate, "PCM_16", format="WAV")
+            soundfile.write(partial, _synthesise_take(take, settings), rate, "PCM_16", format="WAV")
     return len(takes)
 
 
 def _plan(settings: SyntheticSettings) -> Iterator[_Take]:
-    def per_speaker(real_clips: int, real_speakers: int, speakers: int) -> int:
+    def clips_per_speaker(real_clips: int, real_speakers: int, speakers: int) -> int:
+        """Return the clips of an emotion per speaker, from those per speaker of a real corpus."""
         return max(1, round(real_clips * settings.size * real_speakers / speakers))
 
-    yield from _plan_ravdess(settings.ravdess_speakers, per_speaker)
-    yield from _plan_tess(per_speaker)
-    yield from _plan_savee(per_speaker)
-    yield from _plan_cremad(settings.cremad_speakers, per_speaker)
+    yield from _plan_ravdess(settings.ravdess_speakers, clips_per_speaker)
+    yield from _plan_tess(clips_per_speaker)
+    yield from _plan_savee(clips_per_speaker)
+    yield from _plan_cremad(settings.cremad_speakers, clips_per_speaker)
 
 
-def _plan_ravdess(speakers: int, per_speaker: Callable[[int, int, int], int]) -> Iterator[_Take]:
+def _plan_ravdess(
+    speakers: int, clips_per_speaker: Callable[[int, int, int], int]
+) -> Iterator[_Take]:
     for actor in range(1, speakers + 1):
-        for code, (_, original) in ravdess.EMOTIONS.items():
-            manner = {"fearful": "fear", "surprised": "surprise"}.get(original, original)
-            levels = 1 if original == "neutral" else 2
-            for number in range(min(per_speaker(4 * levels, 24, speakers), 4 * levels)):
-                sentence, strong = number % 2, number // 2 % levels
-                repetition = number // 2 // levels + 1
+        for code, (_, ravdess_name) in ravdess.EMOTIONS.items():
+            emotion = {"fearful": "fear", "surprised": "surprise"}.get(ravdess_name, ravdess_name)
+            intensity_count = 1 if ravdess_name == "neutral" else 2
+            max_takes = 4 * intensity_count
+            for take_index in range(min(clips_per_speaker(max_takes, 24, speakers), max_takes)):
+                sentence, strong = take_index % 2, take_index // 2 % intensity_count
+                repetition = take_index // 2 // intensity_count + 1
                 name = f"03-01-{code}-{strong + 1:02}-{sentence + 1:02}-{repetition:02}"
                 yield _Take(
                     path=f"RAVDESS/Actor_{actor:02}/{name}-{actor:02}.wav",
                     corpus="ravdess",
                     speaker=f"{actor:02}",
                     female=actor % 2 == 0,
-                    emotion=manner,
+                    emotion=emotion,
                     strong=bool(strong),
                     sentence=str(sentence),
                 )
 
 
-def _plan_tess(per_speaker: Callable[[int, int, int], int]) -> Iterator[_Take]:
-    count = min(per_speaker(200, 2, 2), len(_TESS_WORDS))
+def _plan_tess(clips_per_speaker: Callable[[int, int, int], int]) -> Iterator[_Take]:
+    count = min(clips_per_speaker(200, 2, 2), len(_TESS_WORDS))
     for speaker in ("OAF", "YAF"):
         for code, emotion in tess.EMOTIONS.items():
             for word in _TESS_WORDS[:count]:
@@ -172,46 +178,52 @@ def _plan_tess(per_speaker: Callable[[int, int, int], int]) -> Iterator[_Take]:
                 yield _Take(path, "tess", speaker, True, emotion, False, word)
 
 
-def _plan_savee(per_speaker: Callable[[int, int, int], int]) -> Iterator[_Take]:
+def _plan_savee(clips_per_speaker: Callable[[int, int, int], int]) -> Iterator[_Take]:
     for speaker in savee.SPEAKERS:
         for code, emotion in savee.EMOTIONS.items():
-            for number in range(1, per_speaker(30 if emotion == "neutral" else 15, 4, 4) + 1):
+            count = clips_per_speaker(30 if emotion == "neutral" else 15, 4, 4)
+            for number in range(1, count + 1):
                 path = f"SAVEE/{speaker}/{code}{number:02}.wav"
                 yield _Take(path, "savee", speaker, False, emotion, False, f"{code}{number}")
 
 
-def _plan_cremad(speakers: int, per_speaker: Callable[[int, int, int], int]) -> Iterator[_Take]:
+def _plan_cremad(
+    speakers: int, clips_per_speaker: Callable[[int, int, int], int]
+) -> Iterator[_Take]:
     for actor in _cremad_actors(speakers):
         for code, emotion in cremad.EMOTIONS.items():
-            count = min(per_speaker(12 if emotion == "neutral" else 14, 91, speakers), 36)
-            for number in range(count):
-                sentence = cremad.SENTENCES[number % len(cremad.SENTENCES)]
-                # As in CREMA-D, only some takes have a level of intensity. Here these are the
-                # second take (LO) and the third take (HI) of a sentence.
-                level = ("XX", "LO", "HI")[number // len(cremad.SENTENCES)]
-                path = f"CREMA-D/AudioWAV/{actor}_{sentence}_{code}_{level}.wav"
+            count = min(clips_per_speaker(12 if emotion == "neutral" else 14, 91, speakers), 36)
+            for take_index in range(count):
+                sentence = cremad.SENTENCES[take_index % len(cremad.SENTENCES)]
+                # As in CREMA-D, only some takes have an intensity. Here these are the second take
+                # (LO) and the third take (HI) of a sentence.
+                intensity = ("XX", "LO", "HI")[take_index // len(cremad.SENTENCES)]
+                path = f"CREMA-D/AudioWAV/{actor}_{sentence}_{code}_{intensity}.wav"
                 female = actor in cremad.FEMALE_ACTORS
-                yield _Take(path, "crema-d", str(actor), female, emotion, level == "HI", sentence)
+                yield _Take(
+                    path, "crema-d", str(actor), female, emotion, intensity == "HI", sentence
+                )
 
 
 def _cremad_actors(speakers: int) -> list[int]:
     """Return the first actors, alternating men and women as long as there are both."""
     women = [actor for actor in cremad.ACTORS if actor in cremad.FEMALE_ACTORS]
     men = [actor for actor in cremad.ACTORS if actor not in cremad.FEMALE_ACTORS]
-    in_turn = [actor for pair in zip(men, women, strict=False) for actor in pair]
-    return sorted((in_turn + men[len(women) :])[:speakers])
+    alternating = [actor for pair in zip(men, women, strict=False) for actor in pair]
+    return sorted((alternating + men[len(women) :])[:speakers])
 
 
-def _record(take: _Take, settings: SyntheticSettings) -> npt.NDArray[Any]:
-    """Return float32 samples of one take at its corpus' rate, with pauses and room noise."""
+def _synthesise_take(take: _Take, settings: SyntheticSettings) -> npt.NDArray[Any]:
+    """Synthesise a take with pauses and room noise, float32 ``(samples,)`` at its corpus' rate."""
     rng = np.random.default_rng(derive_seed(settings.seed, take.path))
-    sentence = np.random.default_rng(
+    sentence_rng = np.random.default_rng(
         derive_seed(settings.seed, "sentence", take.corpus, take.sentence)
     )
-    speech = speak(_voice(take, settings.seed), _manner(take, settings, rng), sentence, rng)
-    before, after = (int(rng.uniform(0.25, 0.7) * SAMPLE_RATE) for _ in range(2))
-    wave = np.pad(speech, (before, after))
-    wave += _room_noise(wave.size, rng) * 10 ** (_NOISE[take.corpus] / 20)
+    speech = speak(_voice(take, settings.seed), _manner(take, settings, rng), sentence_rng, rng)
+    leading_samples = int(rng.uniform(0.25, 0.7) * SAMPLE_RATE)
+    trailing_samples = int(rng.uniform(0.25, 0.7) * SAMPLE_RATE)
+    wave = np.pad(speech, (leading_samples, trailing_samples))
+    wave += _room_noise(wave.size, rng) * 10 ** (_NOISE_DB[take.corpus] / 20)
     rate = _RATES[take.corpus]
     if rate != SAMPLE_RATE:
         wave = soxr.resample(wave, SAMPLE_RATE, rate)
@@ -238,18 +250,21 @@ def _voice(take: _Take, seed: int) -> Voice:
 
 
 def _manner(take: _Take, settings: SyntheticSettings, rng: np.random.Generator) -> Manner:
-    """Draw the manner of a take: the emotion's, varied by speaker and by take."""
-    usual, aim = MANNERS["neutral"], MANNERS[take.emotion]
-    habit = np.random.default_rng(
+    """Draw the manner of a take: the manner of its emotion, varied by speaker and by take."""
+    neutral, target = MANNERS["neutral"], MANNERS[take.emotion]
+    speaker_rng = np.random.default_rng(
         derive_seed(settings.seed, "habit", take.corpus, take.speaker, take.emotion)
     )
-    strength = habit.uniform(0.55, 1.1) * (1.25 if take.strong else 1.0)
-    spread = {name: np.std([getattr(m, name) for m in MANNERS.values()]) for name in vars(aim)}
+    strength = speaker_rng.uniform(0.55, 1.1) * (1.25 if take.strong else 1.0)
+    deviation_by_attribute = {
+        name: np.std([getattr(m, name) for m in MANNERS.values()]) for name in vars(target)
+    }
     values = {}
-    for name, wide in spread.items():
-        value = getattr(usual, name) + strength * (getattr(aim, name) - getattr(usual, name))
-        stray = habit.normal(0, 0.5 * settings.overlap) + rng.normal(0, settings.overlap)
-        values[name] = value + stray * wide
+    for name, deviation in deviation_by_attribute.items():
+        value = getattr(neutral, name) + strength * (getattr(target, name) - getattr(neutral, name))
+        random_part = speaker_rng.normal(0, 0.5 * settings.overlap)
+        random_part += rng.normal(0, settings.overlap)
+        values[name] = value + random_part * deviation
     values["tempo"] = max(values["tempo"], 0.6)
     values["pitch_range"] = max(values["pitch_range"], 0.3)
     values["tremor"] = max(values["tremor"], 0.0)

@@ -1,6 +1,6 @@
-"""A source-filter voice: glottal pulses and noise through moving formants.
+"""Synthesise a voice by a source-filter model: glottal pulses and noise through moving formants.
 
-The synthesis follows Fant's source-filter model. Components and typical values are those of
+The model is Fant's. Components and typical values are those of
 Klatt (1980), JASA 67(3). The signals have properties of speech (pitch, formants, syllables, breath,
 pauses), but no words.
 """
@@ -75,134 +75,153 @@ class Manner:
 
 
 def speak(
-    voice: Voice, manner: Manner, sentence: np.random.Generator, take: np.random.Generator
+    voice: Voice, manner: Manner, sentence_rng: np.random.Generator, take_rng: np.random.Generator
 ) -> npt.NDArray[Any]:
     """Synthesise one utterance.
 
     Args:
         voice: the speaker's voice.
         manner: the manner of speaking.
-        sentence: draws the phones. Generators with equal state give the same sentence.
-        take: draws the properties that differ between takes: timing, accents, noise.
+        sentence_rng: draws the phones. Generators with equal state give the same sentence.
+        take_rng: draws the properties that differ between takes: timing, accents, noise.
 
     Returns:
         float32 waveform ``(samples,)`` at 16 kHz with a peak of about 0.1 to 1.0, without pauses at
         either end.
     """
     # Draws from `sentence` come first and do not depend on `take`.
-    syllables = int(sentence.integers(5, 9))
-    vowels = sentence.integers(0, len(_VOWELS), syllables)
+    syllables = int(sentence_rng.integers(5, 9))
+    vowels = sentence_rng.integers(0, len(_VOWELS), syllables)
     # Onset of each syllable: 0 vowel only, 1 plosive, 2 fricative.
-    consonants = sentence.choice([0.0, 1.0, 2.0], syllables, p=[0.3, 0.35, 0.35])
-    stressed = sentence.random(syllables) < 0.4
+    consonants = sentence_rng.choice([0.0, 1.0, 2.0], syllables, p=[0.3, 0.35, 0.35])
+    stressed = sentence_rng.random(syllables) < 0.4
 
-    lengths = take.normal(1.0, 0.12, syllables).clip(0.6, 1.5) * np.where(stressed, 1.2, 0.9)
-    frames = np.maximum(
-        (lengths * SAMPLE_RATE / _HOP / (voice.tempo * manner.tempo)).astype(int), 12
+    relative_lengths = take_rng.normal(1.0, 0.12, syllables).clip(0.6, 1.5) * np.where(
+        stressed, 1.2, 0.9
     )
-    position, index = _positions(frames)
-    pitch = _pitch(voice, manner, position, index, stressed, take)
-    voiced, noise = _envelopes(position, index, stressed, consonants, manner)
-    source = _glottal_source(pitch, voice, manner, take)
-    spectra = _frame_spectra(source, len(index)) * (
-        voiced[:, None] * _vowel_response(vowels, index, position, voice, manner)
+    frame_counts = np.maximum(
+        (relative_lengths * SAMPLE_RATE / _HOP / (voice.tempo * manner.tempo)).astype(int), 12
     )
-    hiss = _frame_spectra(take.standard_normal(source.size), len(index))
-    spectra += hiss * (noise[:, None] * _hiss_response(voice))
+    position, syllable_of_frame = _positions(frame_counts)
+    pitch = _pitch(voice, manner, position, syllable_of_frame, stressed, take_rng)
+    voice_amplitude, noise_amplitude = _envelopes(
+        position, syllable_of_frame, stressed, consonants, manner
+    )
+    source = _glottal_source(pitch, voice, manner, take_rng)
+    spectra = _frame_spectra(source, len(syllable_of_frame)) * (
+        voice_amplitude[:, None]
+        * _vowel_response(vowels, syllable_of_frame, position, voice, manner)
+    )
+    noise_spectra = _frame_spectra(take_rng.standard_normal(source.size), len(syllable_of_frame))
+    spectra += noise_spectra * (noise_amplitude[:, None] * _noise_response(voice))
     wave = _overlap_add(spectra)
     loudness = 0.35 * 10 ** (manner.effort / 20)
     return (wave * (loudness / np.abs(wave).max())).clip(-1, 1).astype(np.float32)
 
 
-def _positions(frames: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+def _positions(frame_counts: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Return each frame's relative position in its syllable, 0 to 1, and the syllable index."""
-    index = np.repeat(np.arange(len(frames)), frames)
-    position = np.concatenate([np.linspace(0, 1, count) for count in frames])
-    return position, index
+    syllable_of_frame = np.repeat(np.arange(len(frame_counts)), frame_counts)
+    position = np.concatenate([np.linspace(0, 1, count) for count in frame_counts])
+    return position, syllable_of_frame
 
 
-def _pitch(voice, manner, position, index, stressed, take) -> npt.NDArray[Any]:
-    time = np.linspace(0, 1, len(index))
-    size = manner.pitch_range * np.where(stressed, 1.0, 0.25) * take.normal(1, 0.25, len(stressed))
-    semitones = manner.pitch + manner.rise * time + size[index] * np.sin(np.pi * position)
-    seconds = np.arange(len(index)) * _HOP / SAMPLE_RATE
+def _pitch(voice, manner, position, syllable_of_frame, stressed, take_rng) -> npt.NDArray[Any]:
+    time = np.linspace(0, 1, len(syllable_of_frame))
+    accent_size = (
+        manner.pitch_range * np.where(stressed, 1.0, 0.25) * take_rng.normal(1, 0.25, len(stressed))
+    )
+    semitones = (
+        manner.pitch
+        + manner.rise * time
+        + accent_size[syllable_of_frame] * np.sin(np.pi * position)
+    )
+    seconds = np.arange(len(syllable_of_frame)) * _HOP / SAMPLE_RATE
     semitones += manner.tremor * np.sin(2 * np.pi * 6 * seconds)
-    semitones += np.cumsum(take.normal(0, 0.06, len(index)))
+    semitones += np.cumsum(take_rng.normal(0, 0.06, len(syllable_of_frame)))
     return voice.pitch * 2 ** (semitones / 12)
 
 
 def _envelopes(
-    position, index, stressed, consonants, manner
+    position, syllable_of_frame, stressed, consonants, manner
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Return the amplitudes of the voice and of the consonant noise in every frame."""
-    consonant = consonants[index]
-    onset = np.array([0.0, 0.2, 0.3])[consonant.astype(int)]
+    consonant_of_frame = consonants[syllable_of_frame]
+    onset = np.array([0.0, 0.2, 0.3])[consonant_of_frame.astype(int)]
     # A syllable with a vowel onset is connected to the previous syllable.
-    rise = np.where(consonant == 0, 0.35 + 0.65 * position, (position - onset) / 0.1).clip(0, 1)
+    rise = np.where(consonant_of_frame == 0, 0.35 + 0.65 * position, (position - onset) / 0.1).clip(
+        0, 1
+    )
     fall = ((1 - position) / 0.15).clip(0, 1)
-    decay = 1 - 0.35 * np.linspace(0, 1, len(index))
-    voiced = rise * (0.3 + 0.7 * fall) * np.where(stressed[index], 1.0, 0.65) * decay
+    decay = 1 - 0.35 * np.linspace(0, 1, len(syllable_of_frame))
+    voice_amplitude = (
+        rise * (0.3 + 0.7 * fall) * np.where(stressed[syllable_of_frame], 1.0, 0.65) * decay
+    )
     burst = np.exp(-(((position - 0.16) / 0.03) ** 2)) * 0.06
-    hiss = np.sin(np.pi * (position / 0.3).clip(0, 1)) * 0.05
-    noise = np.select([consonant == 1, consonant == 2], [burst, hiss])
-    noise = noise * decay * 10 ** (manner.effort / 40)
-    return voiced, noise
+    fricative = np.sin(np.pi * (position / 0.3).clip(0, 1)) * 0.05
+    noise_amplitude = np.select(
+        [consonant_of_frame == 1, consonant_of_frame == 2], [burst, fricative]
+    )
+    noise_amplitude = noise_amplitude * decay * 10 ** (manner.effort / 40)
+    return voice_amplitude, noise_amplitude
 
 
-def _glottal_source(pitch, voice, manner, take) -> npt.NDArray[Any]:
+def _glottal_source(pitch, voice, manner, take_rng) -> npt.NDArray[Any]:
     """Return Rosenberg's (1971) glottal pulses, differentiated (lip radiation), plus breath."""
     size = len(pitch) * _HOP
     fundamental = np.interp(np.arange(size), np.arange(len(pitch)) * _HOP, pitch)
     phase = np.cumsum(fundamental / SAMPLE_RATE) % 1.0
     opening, closing = 0.4, 0.16
-    falling = (phase - opening) / closing
+    closing_phase = (phase - opening) / closing
     flow = np.where(
         phase < opening,
         0.5 * (1 - np.cos(np.pi * phase / opening)),
-        np.where(falling < 1, np.cos(0.5 * np.pi * falling.clip(0, 1)), 0.0),
+        np.where(closing_phase < 1, np.cos(0.5 * np.pi * closing_phase.clip(0, 1)), 0.0),
     )
     pulses = np.diff(flow, prepend=0.0)
     pulses /= pulses.std()
     breath = np.clip(voice.breathiness + manner.breathiness, 0.0, 0.9)
-    return (1 - breath) * pulses + breath * take.standard_normal(size) * (0.3 + flow)
+    return (1 - breath) * pulses + breath * take_rng.standard_normal(size) * (0.3 + flow)
 
 
 def _frequencies() -> npt.NDArray[Any]:
     return np.fft.rfftfreq(_FFT, 1 / SAMPLE_RATE)
 
 
-def _vowel_response(vowels, index, position, voice, manner) -> npt.NDArray[Any]:
+def _vowel_response(vowels, syllable_of_frame, position, voice, manner) -> npt.NDArray[Any]:
     """Return vocal tract magnitudes ``(frames, frequencies)``, with glides between vowels."""
-    following = _VOWELS[np.roll(vowels, -1)][index]
+    following = _VOWELS[np.roll(vowels, -1)][syllable_of_frame]
     glide = (((position - 0.7) / 0.3).clip(0, 1) * 0.5)[:, None]
-    formants = ((1 - glide) * _VOWELS[vowels][index] + glide * following) * voice.tract
+    formants = ((1 - glide) * _VOWELS[vowels][syllable_of_frame] + glide * following) * voice.tract
     frequencies = _frequencies()
-    response = np.ones((len(index), len(frequencies)))
-    for number, bandwidth in enumerate(_BANDWIDTHS):
-        centre = formants[:, number, None]
-        real = centre**2 - frequencies**2
-        response *= centre**2 / np.hypot(real, frequencies * bandwidth)
+    response = np.ones((len(syllable_of_frame), len(frequencies)))
+    for formant, bandwidth in enumerate(_BANDWIDTHS):
+        centre = formants[:, formant, None]
+        real_part = centre**2 - frequencies**2
+        response *= centre**2 / np.hypot(real_part, frequencies * bandwidth)
     tilt = voice.tilt + 0.25 * manner.effort
     octaves = np.log2(np.maximum(frequencies, 125.0) / 500.0)
     return response * 10 ** (tilt * octaves / 20)
 
 
-def _hiss_response(voice) -> npt.NDArray[Any]:
+def _noise_response(voice) -> npt.NDArray[Any]:
     frequencies = _frequencies()
     return np.exp(-(((frequencies - 4500 * voice.tract) / 2200) ** 2)) * 6
 
 
-def _frame_spectra(wave: npt.NDArray[Any], frames: int) -> npt.NDArray[Any]:
+def _frame_spectra(wave: npt.NDArray[Any], frame_count: int) -> npt.NDArray[Any]:
     padded = np.pad(wave, (0, _WINDOW))
-    starts = np.arange(frames)[:, None] * _HOP + np.arange(_WINDOW)
-    return np.fft.rfft(padded[starts] * np.hanning(_WINDOW), _FFT)
+    sample_indices = np.arange(frame_count)[:, None] * _HOP + np.arange(_WINDOW)
+    return np.fft.rfft(padded[sample_indices] * np.hanning(_WINDOW), _FFT)
 
 
 def _overlap_add(spectra: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    pieces = np.fft.irfft(spectra, _FFT)
-    blocks = -(-_FFT // _HOP)
-    pieces = np.pad(pieces, ((0, 0), (0, blocks * _HOP - _FFT))).reshape(-1, blocks, _HOP)
-    wave = np.zeros((len(pieces) + blocks, _HOP))
-    for block in range(blocks):
-        wave[block : block + len(pieces)] += pieces[:, block]
+    frames = np.fft.irfft(spectra, _FFT)
+    hops_per_frame = -(-_FFT // _HOP)
+    frames = np.pad(frames, ((0, 0), (0, hops_per_frame * _HOP - _FFT))).reshape(
+        -1, hops_per_frame, _HOP
+    )
+    wave = np.zeros((len(frames) + hops_per_frame, _HOP))
+    for hop in range(hops_per_frame):
+        wave[hop : hop + len(frames)] += frames[:, hop]
     return wave.reshape(-1)

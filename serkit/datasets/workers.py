@@ -12,10 +12,9 @@ from serkit.datasets.probing import Probe, probe
 
 Measured = TypeVar("Measured")
 
-# Worker processes need about half a second to start. In that time one process reads this many
-# files.
-_WORTH_PROCESSES = 2000
-_CHUNK = 128
+# Worker processes need about half a second to start. In that time one process reads 2,000 files.
+_MIN_FILES_FOR_PROCESSES = 2000
+_CHUNK_SIZE = 128
 
 
 def probe_all(files: Sequence[str]) -> Iterator[Probe | tuple[str, str]]:
@@ -25,11 +24,17 @@ def probe_all(files: Sequence[str]) -> Iterator[Probe | tuple[str, str]]:
         For each file the result of :func:`~serkit.datasets.probing.probe`, or the kind and the
         reason of the finding that makes the file unusable.
     """
-    return measure_all(probe, files, worth_processes=_WORTH_PROCESSES, chunk=_CHUNK)
+    return measure_all(
+        probe, files, min_files_for_processes=_MIN_FILES_FOR_PROCESSES, chunk_size=_CHUNK_SIZE
+    )
 
 
 def measure_all(
-    measure: Callable[[str], Measured], files: Sequence[str], *, worth_processes: int, chunk: int
+    measure: Callable[[str], Measured],
+    files: Sequence[str],
+    *,
+    min_files_for_processes: int,
+    chunk_size: int,
 ) -> Iterator[Measured | tuple[str, str]]:
     """Apply ``measure`` to files, in order; for many files, in one process per core.
 
@@ -39,45 +44,47 @@ def measure_all(
     Args:
         measure: function of a file path. It must be a module-level function, because worker
             processes import it. It raises Unusable for a file that cannot be used.
-        worth_processes: smallest number of files for which worker processes are started.
-        chunk: number of files that a process gets at a time.
+        min_files_for_processes: smallest number of files for which worker processes are started.
+        chunk_size: number of files that a process gets at a time.
 
     Yields:
         For each file the result of ``measure``, or the kind and the reason of its Unusable error.
     """
-    chunks = (files[start : start + chunk] for start in range(0, len(files), chunk))
-    if len(files) < worth_processes or joblib.cpu_count() == 1:
-        results = (_measure_some(measure, some) for some in chunks)
+    chunks = (files[start : start + chunk_size] for start in range(0, len(files), chunk_size))
+    if len(files) < min_files_for_processes or joblib.cpu_count() == 1:
+        results = (_measure_chunk(measure, chunk_files) for chunk_files in chunks)
     else:
         # If more calls than this are queued, joblib prints a traceback when interrupted.
         parallel = joblib.Parallel(n_jobs=-1, return_as="generator", pre_dispatch="2*n_jobs")
-        with _shielded():
-            results = parallel(joblib.delayed(_measure_some)(measure, some) for some in chunks)
+        with _block_interrupts():
+            results = parallel(
+                joblib.delayed(_measure_chunk)(measure, chunk_files) for chunk_files in chunks
+            )
     for result in results:
         yield from result
 
 
 @contextmanager
-def _shielded() -> Iterator[None]:
+def _block_interrupts() -> Iterator[None]:
     """Block SIGINT (Ctrl-C) in the processes that start in this context.
 
     A terminal sends SIGINT to all processes of a command. The parent process ends its workers.
     Without the block each worker would print a traceback.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    previous_mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous_mask)
 
 
-def _measure_some(
+def _measure_chunk(
     measure: Callable[[str], Measured], files: Sequence[str]
 ) -> list[Measured | tuple[str, str]]:
-    found: list[Measured | tuple[str, str]] = []
+    results: list[Measured | tuple[str, str]] = []
     for file in files:
         try:
-            found.append(measure(file))
+            results.append(measure(file))
         except Unusable as error:
-            found.append((error.kind, str(error)))
-    return found
+            results.append((error.kind, str(error)))
+    return results

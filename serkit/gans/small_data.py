@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from serkit.audio.spec_augment import outside_an_interval
+from serkit.audio.spec_augment import random_keep_mask
 from serkit.errors import InputError, check_range
 
 
@@ -77,10 +77,10 @@ def diff_augment(
             tf.stack([batch, 1, 1]), seeds[2], -settings.gain, settings.gain
         )
     if settings.time_mask:
-        is_kept = outside_an_interval(batch, frames, settings.time_mask, seeds[3])
+        is_kept = random_keep_mask(batch, frames, settings.time_mask, seeds[3])
         x *= tf.cast(is_kept, tf.float32)[:, :, tf.newaxis]
     if settings.frequency_mask:
-        is_kept = outside_an_interval(batch, bins, settings.frequency_mask, seeds[4])
+        is_kept = random_keep_mask(batch, bins, settings.frequency_mask, seeds[4])
         x *= tf.cast(is_kept, tf.float32)[:, tf.newaxis]
     return tf.expand_dims(x - 1.0, -1)
 

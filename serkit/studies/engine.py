@@ -11,7 +11,7 @@ import tensorflow as tf
 from serkit.augmentation.arms import GANS, NONE, Arm, choose_arms
 from serkit.datasets.audit import open_recordings
 from serkit.datasets.corpus import Corpus
-from serkit.datasets.imbalance import nothing_rare
+from serkit.datasets.imbalance import explain_no_rare_class
 from serkit.datasets.synthetic import write_synthetic_corpus
 from serkit.errors import InputError
 from serkit.formatting import counted
@@ -297,7 +297,7 @@ class Comparison:
         if not filling_names or any(fold.plan for fold in self.folds):
             return ""
         counts = self.folds[0].split.train.counts(self.settings.label_set)
-        message = f"nothing to fill for {', '.join(filling_names)}: " + nothing_rare(
+        message = f"nothing to fill for {', '.join(filling_names)}: " + explain_no_rare_class(
             counts, self.settings.rare_below
         )
         other_arms = tuple(arm for arm in self.arms if not arm.fill)

@@ -8,10 +8,10 @@ from serkit.audio.augmentation import (
     WaveAugmentation,
     add_noise,
     augment,
-    gain,
-    pitch,
+    random_gain,
+    random_pitch,
     random_speed,
-    stretch,
+    random_stretch,
     time_shift,
 )
 from serkit.audio.speed import change_pitch, change_speed, change_tempo
@@ -27,15 +27,15 @@ EVERYTHING = WaveAugmentation(
     pitch=(-2, 2),
 )
 ALL = {
-    "shift": partial(time_shift, largest=0.3),
-    "gain": partial(gain, low_db=-6, high_db=6),
+    "shift": partial(time_shift, max_fraction=0.3),
+    "gain": partial(random_gain, low_db=-6, high_db=6),
     "noise": partial(add_noise, low_db=5, high_db=20),
     "speed": partial(random_speed, low=0.8, high=1.2),
-    "stretch": partial(stretch, low=0.8, high=1.2),
-    "pitch": partial(pitch, low=-3, high=3),
+    "stretch": partial(random_stretch, low=0.8, high=1.2),
+    "pitch": partial(random_pitch, low=-3, high=3),
     "augment": partial(augment, settings=EVERYTHING),
 }
-HIGH = ((random_speed, "high"), (stretch, "high"), (pitch, "high"))
+HIGH = ((random_speed, "high"), (random_stretch, "high"), (random_pitch, "high"))
 anything = pytest.mark.parametrize("change", ALL.values(), ids=ALL)
 
 
@@ -103,8 +103,8 @@ def test_shifts_are_uniform_up_to_the_largest():
 
 
 def test_gain_is_in_decibels_and_uniform(clips):
-    np.testing.assert_allclose(gain(clips, SEED, 20, 20), clips * 10, rtol=1e-5)
-    drawn = 20 * np.log10(gain(np.ones((4000, 1), "float32"), SEED, -12, 4).numpy())
+    np.testing.assert_allclose(random_gain(clips, SEED, 20, 20), clips * 10, rtol=1e-5)
+    drawn = 20 * np.log10(random_gain(np.ones((4000, 1), "float32"), SEED, -12, 4).numpy())
     assert -12 <= drawn.min() < -11.9
     assert 3.9 < drawn.max() <= 4.0001
     assert drawn.mean() == pytest.approx(-4, abs=0.25)
@@ -145,32 +145,32 @@ def test_each_clip_has_a_speed_of_its_own_in_the_range():
 
 def test_each_clip_has_a_pitch_of_its_own_in_the_range():
     tone = np.cos(0.2 * np.pi * np.arange(4000)).astype("float32")
-    changed = pitch(np.repeat(tone[None], 40, axis=0), SEED, -3, 2).numpy()
+    changed = random_pitch(np.repeat(tone[None], 40, axis=0), SEED, -3, 2).numpy()
     middle = changed[:, 500:3500] * np.hanning(3000)
     found = np.abs(np.fft.rfft(middle, 60_000)).argmax(axis=1) / 60_000 / 0.1
     semitones = 12 * np.log2(found)
     assert -3.05 <= semitones.min() < -2.5
     assert 1.5 < semitones.max() <= 2.05
     fixed = change_pitch(tone[None], tf.constant([2 ** (2 / 12)], tf.float32), 2 ** (2 / 12))
-    np.testing.assert_allclose(pitch(tone[None], SEED, 2, 2), fixed, atol=1e-5)
+    np.testing.assert_allclose(random_pitch(tone[None], SEED, 2, 2), fixed, atol=1e-5)
 
 
 def test_each_clip_has_a_tempo_of_its_own_in_the_range():
     """How long two seconds of noise last, by their power; clips are four seconds long."""
     noise = np.random.default_rng(3).normal(0, 0.1, 8000)
     clip = np.pad(noise, 4000).astype("float32")
-    changed = stretch(np.repeat(clip[None], 40, axis=0), SEED, 0.8, 1.25).numpy()
+    changed = random_stretch(np.repeat(clip[None], 40, axis=0), SEED, 0.8, 1.25).numpy()
     lasting = (np.square(changed) > 1e-4).sum(axis=1) / (np.square(clip) > 1e-4).sum()
     assert 1 / 1.25 - 0.06 < lasting.min() < 0.86
     assert 1.15 < lasting.max() < 1 / 0.8 + 0.06
     fixed = change_tempo(clip[None], tf.constant([0.9]))
-    np.testing.assert_array_equal(stretch(clip[None], SEED, 0.9, 0.9), fixed)
+    np.testing.assert_array_equal(random_stretch(clip[None], SEED, 0.9, 0.9), fixed)
 
 
 def test_tempo_comes_after_speed_and_before_pitch_and_all_before_shift(clips):
     fixed = WaveAugmentation(speed=(1.1, 1.1), stretch=(0.9, 0.9), pitch=(1, 1), gain_db=(3, 3))
     wanted = change_tempo(change_speed(clips, tf.fill([6], 1.1)), tf.fill([6], 0.9))
-    wanted = pitch(wanted, SEED, 1, 1) * 10 ** (3 / 20)
+    wanted = random_pitch(wanted, SEED, 1, 1) * 10 ** (3 / 20)
     np.testing.assert_allclose(augment(clips, SEED, fixed), wanted, atol=1e-5)
 
 
@@ -218,8 +218,8 @@ def test_settings_are_checked(settings, received):
 
 
 def test_arguments_are_checked(clips):
-    for function, name in ((gain, "high_db"), (add_noise, "high_db"), *HIGH):
+    for function, name in ((random_gain, "high_db"), (add_noise, "high_db"), *HIGH):
         with pytest.raises(InputError, match=rf"{name}.*0\.7\b"):
             function(clips, SEED, 0.8, 0.7)
-    with pytest.raises(InputError, match=r"largest.*-1"):
+    with pytest.raises(InputError, match=r"max_fraction.*-1"):
         time_shift(clips, SEED, -1)

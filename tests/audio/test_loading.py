@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serkit.audio.loading import fit_length, load_waveform, load_windows, trim_silence, windows
+from serkit.audio.loading import (
+    fit_length,
+    load_waveform,
+    load_windows,
+    split_into_windows,
+    trim_silence,
+)
 from serkit.audio.resampling import resample
 from serkit.audio.spectrogram import SpectrogramSpec
 
@@ -62,7 +68,7 @@ def test_of_windows_the_first_of_a_short_recording_is_its_waveform(wav_bytes, rn
 def test_windows_of_a_long_recording_cover_all_of_it(wav_bytes, rng):
     wave = rng.uniform(-0.5, 0.5, 20 * 16_000).astype("float32")
     found = load_windows(wav_bytes(wave, subtype="FLOAT"), SPEC)
-    np.testing.assert_array_equal(found.waveform, windows(tf.constant(wave), SPEC))
+    np.testing.assert_array_equal(found.waveform, split_into_windows(tf.constant(wave), SPEC))
     assert len(found.waveform) == 11
 
 

@@ -3,7 +3,7 @@ import pytest
 import soxr
 import tensorflow as tf
 
-from serkit.audio.resampling import _changer, resample
+from serkit.audio.resampling import _resampler_to, resample
 
 NEW = 16_000
 RATES = [48_000, 44_100, 24_414, 22_050, 8_000, 16_001]
@@ -128,7 +128,7 @@ def test_other_new_rates(new_rate):
 @pytest.mark.parametrize("rate", [1, 8_000, 44_100, 48_000])
 def test_nothing_stays_nothing_even_where_it_comes_first(rate):
     """In a new graph as well, which then knows of no other length."""
-    _changer.cache_clear()
+    _resampler_to.cache_clear()
     assert resample(tf.zeros([0]), rate, NEW).shape == (0,)
     graph = tf.function(lambda: resample(tf.zeros([0]), tf.constant(rate), NEW))
     assert graph().shape == (0,)

@@ -72,7 +72,7 @@ def test_with_many_groups_no_move_and_no_exchange_is_better(counts, seed):
 
 
 def test_fractions_are_met_exactly_where_possible(monkeypatch):
-    monkeypatch.setattr(assignment, "_FEW", 0)
+    monkeypatch.setattr(assignment, "_MAX_ASSIGNMENTS", 0)
     counts = np.full((20, 4), 3)
     shares = np.array([0.6, 0.2, 0.2])
     found = assign(counts, shares, np.array([2, 0, 1]), _starts(20), 0)
@@ -84,8 +84,8 @@ def test_a_class_of_few_groups_reaches_the_parts_of_high_rank_first(monkeypatch)
     counts = np.full((12, 2), [5, 0])
     counts[[3, 8], 1] = 1
     shares = np.array([0.6, 0.2, 0.2])
-    for few in (assignment._FEW, 0):
-        monkeypatch.setattr(assignment, "_FEW", few)
+    for few in (assignment._MAX_ASSIGNMENTS, 0):
+        monkeypatch.setattr(assignment, "_MAX_ASSIGNMENTS", few)
         for seed in range(4):
             found = assign(counts, shares, np.array([2, 0, 1]), _starts(12), seed)
             assert sorted(found[[3, 8]]) == [0, 2]

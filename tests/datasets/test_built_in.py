@@ -4,12 +4,18 @@ import pytest
 
 from serkit.datasets.audit import audit
 from serkit.datasets.corpus import Corpus
-from serkit.datasets.corpus_info import LICENCES, NAME, licences_of, mark, synthetic_clips
+from serkit.datasets.corpus_info import (
+    LICENCES,
+    NAME,
+    licences_of,
+    mark_as_synthetic,
+    synthetic_clips,
+)
 
 
 @pytest.fixture
 def savee(synthetic_root, tmp_path):
-    """SAVEE's part of the built-in corpus without its mark, as if people had spoken it."""
+    """SAVEE's part of the built-in corpus without its marker file, as if people had spoken it."""
     shutil.copytree(synthetic_root / "SAVEE", tmp_path / "SAVEE")
     return tmp_path / "SAVEE"
 
@@ -37,10 +43,10 @@ def test_beside_others_both_are_named(synthetic_root, savee):
 
 def test_the_mark_is_no_recording_and_stays(savee):
     before = len(audit([savee]).corpus)
-    mark(savee)
+    mark_as_synthetic(savee)
     (place,) = savee.glob("*.txt")
     place.write_text("mine")
-    mark(savee)
+    mark_as_synthetic(savee)
     found = audit([savee])
     assert (len(found.corpus), found.rejected, place.read_text()) == (before, (), "mine")
     assert len(synthetic_clips(found.corpus)) == before

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from serkit.datasets.assignment import count_clips, fold_numbers, order_folds, start_folds
+from serkit.datasets.assignment import count_clips, fold_of_each_clip, order_folds, start_folds
 from serkit.datasets.corpus import Clip, Corpus
 from serkit.errors import InputError
 
@@ -32,20 +32,20 @@ def test_the_first_start_is_scikit_learns_and_all_have_every_fold(corpus):
     assert all(set(start) == {0, 1, 2} for start in starts)
     seed = int(np.random.default_rng(0).integers(1 << 31))
     kfold = StratifiedGroupKFold(3, shuffle=True, random_state=seed)
-    of_clips = fold_numbers(
+    of_clips = fold_of_each_clip(
         kfold, corpus.labels("emotion"), [clip.speaker for clip in corpus.clips]
     )
     assert [starts[0][int(c.speaker[1:])] for c in corpus.clips] == of_clips.tolist()
 
 
 def test_every_clip_is_tested_in_one_fold(corpus):
-    numbers = fold_numbers(StratifiedKFold(4), corpus.labels("emotion"), None)
+    numbers = fold_of_each_clip(StratifiedKFold(4), corpus.labels("emotion"), None)
     assert np.bincount(numbers).tolist() == [6, 6, 6, 6]
 
 
 def test_an_error_of_scikit_learn_is_an_input_error():
     with pytest.raises(InputError, match="folds"):
-        fold_numbers(StratifiedKFold(5), ["a", "b", "c"], None)
+        fold_of_each_clip(StratifiedKFold(5), ["a", "b", "c"], None)
 
 
 @pytest.mark.parametrize("folds", [4, 6, 9])

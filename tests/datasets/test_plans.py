@@ -1,6 +1,6 @@
 import pytest
 
-from serkit.datasets.imbalance import balance_plan, nothing_rare, report_plan
+from serkit.datasets.imbalance import balance_plan, explain_no_rare_class, report_plan
 from serkit.errors import InputError
 
 COUNTS = {"a": 100, "b": 69, "c": 70, "d": 10}
@@ -48,6 +48,6 @@ def test_counts_without_a_plan_are_refused():
 
 
 def test_without_a_rare_class_the_smallest_is_named():
-    found = nothing_rare({"happy": 288, "sad": 192}, 0.5)
+    found = explain_no_rare_class({"happy": 288, "sad": 192}, 0.5)
     assert "50%" in found
     assert "sad, with 192 of 288 (67%)" in found

@@ -63,8 +63,8 @@ def test_several_workers_give_the_same_as_one(corpus, monkeypatch):
     """In threads; test_workers.py starts the processes, which need a function that they import."""
     assert pickle.loads(pickle.dumps(module._measure_file)) is module._measure_file
     one = measure_corpus(corpus)
-    monkeypatch.setattr(module, "_WORTH_PROCESSES", 1)
-    monkeypatch.setattr(module, "_CHUNK", 2)
+    monkeypatch.setattr(module, "_MIN_FILES_FOR_PROCESSES", 1)
+    monkeypatch.setattr(module, "_CHUNK_SIZE", 2)
     with joblib.parallel_config("threading"):
         pd.testing.assert_frame_equal(measure_corpus(corpus), one)
 

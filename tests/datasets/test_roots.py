@@ -6,7 +6,7 @@ import pytest
 
 from serkit.datasets.corpus import CATEGORIES, Clip
 from serkit.datasets.custom import Naming
-from serkit.datasets.roots import Root, open_roots, require_there
+from serkit.datasets.roots import Root, open_roots, require_roots_exist
 from serkit.errors import InputError
 
 COUNTS = {"ravdess": 1440, "tess": 2800, "savee": 480, "crema-d": 7442}
@@ -266,7 +266,7 @@ def test_a_pipe_is_no_root(tmp_path):
 
 def test_roots_that_are_not_there_are_known_before_anything_is_read(tmp_path):
     (tmp_path / "there").mkdir()
-    require_there([tmp_path / "there", f"mine={tmp_path / 'there'}"])
+    require_roots_exist([tmp_path / "there", f"mine={tmp_path / 'there'}"])
     for given in (tmp_path / "gone", f"mine={tmp_path / 'gone'}"):
         with pytest.raises(InputError, match=r"/gone does not exist$"):
-            require_there([given])
+            require_roots_exist([given])

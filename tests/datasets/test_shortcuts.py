@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from serkit.datasets.checks import associate, warn
+from serkit.datasets.checks import corpus_warnings, measure_association
 from serkit.datasets.corpus import Clip, Corpus
 from serkit.datasets.custom import Naming
 from serkit.datasets.roots import GRAMMARS, open_roots
@@ -39,7 +39,7 @@ def test_cramers_v_by_hand():
         *(("1", "sad", "a", 30), ("1", "sad", "b", 10)),
         *(("1", "happy", "a", 10), ("1", "happy", "b", 30)),
     )
-    found = associate(corpus, lambda clip: clip.corpus)
+    found = measure_association(corpus, lambda clip: clip.corpus)
     assert found.cramers_v == 0.5
     assert found.counts == {"happy": {"a": 10, "b": 30}, "sad": {"a": 30, "b": 10}}
     assert found.by_chance == pytest.approx((1 / 79) ** 0.5, abs=1e-4)
@@ -47,14 +47,14 @@ def test_cramers_v_by_hand():
 
 def test_attributes_that_determine_the_emotion_have_v_of_1_others_0():
     telling = _corpus(("1", "sad", "a", 5), ("2", "happy", "a", 7))
-    assert associate(telling, lambda clip: clip.speaker).cramers_v == 1.0
-    assert associate(telling, lambda clip: clip.corpus).cramers_v == 0.0
+    assert measure_association(telling, lambda clip: clip.speaker).cramers_v == 1.0
+    assert measure_association(telling, lambda clip: clip.corpus).cramers_v == 0.0
     even = _corpus(*((s, e, "a", 5) for s in "12" for e in ("sad", "happy")))
-    assert associate(even, lambda clip: clip.speaker).cramers_v == 0.0
+    assert measure_association(even, lambda clip: clip.speaker).cramers_v == 0.0
 
 
 def test_81_per_cent_of_female_surprise_is_two_women(four_corpora):
-    warnings = warn(four_corpora)
+    warnings = corpus_warnings(four_corpora)
     assert (
         "81 % of female_surprise (400 of 496 clips) is 2 of 57 speakers: tess-OAF, tess-YAF"
         in warnings
@@ -72,22 +72,24 @@ def test_81_per_cent_of_female_surprise_is_two_women(four_corpora):
 
 def test_one_clip_is_no_clips():
     corpus = _corpus(("1", "sad", "a", 1), ("2", "sad", "b", 1), ("3", "sad", "b", 1))
-    found = " ".join(warn(corpus))
+    found = " ".join(corpus_warnings(corpus))
     assert "the only clip of a is male" in found
     assert "1 clips" not in found
 
 
 def test_one_even_corpus_has_nothing_to_warn_of(four_corpora):
     for name in ("ravdess", "crema-d"):
-        assert warn(four_corpora.where(lambda clip, name=name: clip.corpus == name)) == []
+        assert (
+            corpus_warnings(four_corpora.where(lambda clip, name=name: clip.corpus == name)) == []
+        )
 
 
 def test_classes_of_unknown_gender_are_the_emotion():
     corpus = _corpus(*((s, e, "a", 1) for s in "1234567890" for e in ("sad", "happy")))
     corpus = Corpus(tuple(replace(clip, gender="") for clip in corpus.clips))
-    assert warn(corpus) == []
+    assert corpus_warnings(corpus) == []
     many = tuple(replace(corpus.clips[0], path=str(n)) for n in range(20))
-    (warning,) = warn(Corpus(corpus.clips + many))
+    (warning,) = corpus_warnings(Corpus(corpus.clips + many))
     assert warning.startswith("70 % of sad (21 of 30 clips) is 1 of 10 speakers: a-1")
 
 

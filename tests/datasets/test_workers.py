@@ -14,7 +14,7 @@ def test_many_processes_give_the_same_as_one_in_the_same_order(plant, monkeypatc
     root = plant(files | {"077.wav": b"", "140.wav": b"<html>"})
     paths = [str(root / name) for name in files]
     one = list(workers.probe_all(paths))
-    monkeypatch.setattr(workers, "_WORTH_PROCESSES", 1)
+    monkeypatch.setattr(workers, "_MIN_FILES_FOR_PROCESSES", 1)
     assert list(workers.probe_all(paths)) == one
     assert one[3] == probe(paths[3])
     assert [n for n, found in enumerate(one) if not isinstance(found, Probe)] == [77, 140]
@@ -31,7 +31,7 @@ def test_the_result_of_an_unusable_file_is_its_finding():
             raise Unusable("html", "a web page")
         return len(file)
 
-    found = workers.measure_all(measure, ["a", "b", "ccc"], worth_processes=9, chunk=2)
+    found = workers.measure_all(measure, ["a", "b", "ccc"], min_files_for_processes=9, chunk_size=2)
     assert list(found) == [1, ("html", "a web page"), 3]
 
 
@@ -40,7 +40,7 @@ def test_ctrl_c_ends_all_processes_without_a_traceback(tmp_path):
 from serkit.datasets.workers import measure_all
 work = "import os, time; open(f'{tmp_path}/{{os.getpid()}}', 'w').close(); time.sleep(60)"
 try:
-    list(measure_all(exec, 9 * [work], worth_processes=1, chunk=1))
+    list(measure_all(exec, 9 * [work], min_files_for_processes=1, chunk_size=1))
 except KeyboardInterrupt:
     print("stopped")
 """

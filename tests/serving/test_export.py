@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serkit.audio.loading import load_waveform, windows
+from serkit.audio.loading import load_waveform, split_into_windows
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
 from serkit.errors import InputError
 from serkit.export.answering import Answering
@@ -79,7 +79,7 @@ def test_long_recordings_are_heard_in_windows_whose_logits_are_averaged(
     data = [wav_bytes(wave, subtype="FLOAT") for wave in waves]
     outputs = serve([data[0], recordings_in_memory[0], b"bad", data[1]])
     for wave, row in zip(waves, (0, 3), strict=True):
-        heard = windows(tf.constant(wave), SPEC)
+        heard = split_into_windows(tf.constant(wave), SPEC)
         logits = model(to_spectrogram(heard, SPEC), training=False)
         expected = tf.nn.softmax(tf.reduce_mean(logits, axis=0))
         np.testing.assert_allclose(outputs["probabilities"][row], expected, atol=1e-6)

@@ -1,10 +1,10 @@
 import numpy as np
 import tensorflow as tf
 
-from serkit.audio.decoding import rare
+from serkit.audio.decoding import not_inlined
 
 
-@rare
+@not_inlined
 def many_steps(values):
     for step in range(50):
         values = tf.sin(values) + step
