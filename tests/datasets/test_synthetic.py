@@ -29,7 +29,7 @@ def test_same_seed_same_bytes_other_seed_other_bytes(tmp_path):
     takes, others = list(synthetic._plan(TINY)), list(synthetic._plan(replace(TINY, seed=1)))
     assert [take.path for take in takes] == [take.path for take in others]
     for take in takes[::10]:
-        recorded, other = (synthetic._record(take, replace(TINY, seed=n)) for n in (0, 1))
+        recorded, other = (synthetic._synthesise_take(take, replace(TINY, seed=n)) for n in (0, 1))
         assert not np.array_equal(recorded, other)
 
 
