@@ -89,5 +89,5 @@ def test_invalid_settings_are_refused(changes):
 
 def test_the_baseline_has_the_settings_of_a_comparison(tmp_path):
     base = GanObjective(GanSearch(("x",), width=0.5), tmp_path).baseline
-    assert base == replace(KINDS["wgan-gp"].of_rare, width=0.5)
+    assert base == replace(KINDS["wgan-gp"].rare_settings, width=0.5)
     assert np.isclose(base.width, 0.5)
