@@ -83,8 +83,11 @@ def compare(options: argparse.Namespace, run: RunFolder) -> None:
         clip_count = whole_split.train.counts("emotion")[label]
         kept_count = round(float(kept_fraction) * clip_count)
         split = make_rare(whole_split, "emotion", label, kept_count, 0)
-        parts, speakers = Partitions(corpus, split, spectrograms, "emotion"), split.speakers
-        train, rare = parts.to_fit(split.train), parts.to_fit(parts.training_clips(label))
+        partitions, speakers = Partitions(corpus, split, spectrograms, "emotion"), split.speakers
+        train, rare = (
+            partitions.to_fit(split.train),
+            partitions.to_fit(partitions.training_clips(label)),
+        )
         folder = options.out / f"fold-{fold}"
         pretraining_folder, gan_folder = folder / "gan-all", folder / f"gan-{label}"
         pretraining_steps, class_steps = options.gan_steps
@@ -104,14 +107,14 @@ def compare(options: argparse.Namespace, run: RunFolder) -> None:
             fit_classifier(
                 model,
                 Examples.joined([train, *added]),
-                parts.examples(split.validation),
+                partitions.examples(split.validation),
                 speakers,
                 fit,
                 fold,
                 folder / f"classifier-{arm}",
                 verbose=2,
             )
-            found = predict_clips(model, parts, split.test)
+            found = predict_clips(model, partitions, split.test)
             tables.append(found.assign(arm=arm, fold=fold, seed=0))
 
     confusion_by_arm = {}

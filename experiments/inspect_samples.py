@@ -102,10 +102,10 @@ class Listener:
         if model_file.exists():
             return keras.models.load_model(model_file)
         full_split = replace(self.fold.split, train=self.full_training_partition, left_out=())
-        parts = self.fold.parts.split_by(full_split)
-        model = compact(len(parts.classes), parts.shape, None, self._seed)
+        partitions = self.fold.partitions.split_by(full_split)
+        model = compact(len(partitions.classes), partitions.shape, None, self._seed)
         masks = partial(mask, settings=MaskSettings())
-        parts.fit(model, self._fit, self._seed, self._folder, augment=masks, verbose=2)
+        partitions.fit(model, self._fit, self._seed, self._folder, augment=masks, verbose=2)
         with replacing(model_file) as partial_file:
             model.save(partial_file)
         return model
@@ -116,13 +116,13 @@ class Listener:
 
         Mean and standard deviation are those of the training clips.
         """
-        real = self.fold.parts.examples(self.full_training_partition)
+        real = self.fold.partitions.examples(self.full_training_partition)
         return Embedding.fit(penultimate(self.model), real, self.fold.split.speakers)
 
     def recognised(self, spectrograms: npt.NDArray[Any], label: str) -> float:
         """Return the fraction of spectrograms that are classified as ``label``."""
         logits = self.model.predict(spectrograms, batch_size=64, verbose=0)
-        return float((logits.argmax(axis=1) == self.fold.parts.classes.index(label)).mean())
+        return float((logits.argmax(axis=1) == self.fold.partitions.classes.index(label)).mean())
 
 
 def inspect(
@@ -135,8 +135,8 @@ def inspect(
     - ``clips``: the remaining training clips, which all arms start from.
     - ``taken away``: the clips that were removed to make the class rare. Their speakers are
       training speakers.
-    - ``strangers``: clips of validation and test speakers. They are used only to compute these
-      measures.
+    - ``unseen speakers``: clips of validation and test speakers. They are used only to compute
+      these measures.
     - one set per arm, named after the arm: the samples that the arm adds.
 
     Args:
@@ -153,9 +153,9 @@ def inspect(
           of ``taken away``.
         - ``distance``: median distance to the nearest spectrogram of ``clips``, divided by the same
           value of ``taken away``; None for ``clips``.
-        - ``coverage``: fraction of ``strangers`` with an example of the set in their neighbourhood,
-          in the listener's embedding. Each set is cut to the size of ``clips``. None for
-          ``strangers``.
+        - ``coverage``: fraction of ``unseen speakers`` with an example of the set in their
+          neighbourhood, in the classifier's embedding. Each set is cut to the size of ``clips``.
+          None for ``unseen speakers``.
     """
     fold = listener.fold
     made_rare = {clip.label(fold.label_set) for clip in fold.split.left_out}
@@ -166,7 +166,7 @@ def inspect(
         coarse_clips, coarse_removed = coarse(sets["clips"]), coarse(sets["taken away"])
         reference_spread = pdist(coarse_removed).mean()
         reference_distance = np.median(nearest_distances(coarse_removed, coarse_clips))
-        held_out_features = listener.embedding(sets["strangers"])
+        held_out_features = listener.embedding(sets["unseen speakers"])
         for name, spectrograms in sets.items():
             coarse_set, subset = coarse(spectrograms), spectrograms[: len(coarse_clips)]
             neighbours = min(_NEIGHBOURS, len(held_out_features) - 1, len(subset) - 1)
@@ -183,20 +183,20 @@ def inspect(
                 else float(
                     np.median(nearest_distances(coarse_set, coarse_clips)) / reference_distance
                 ),
-                "coverage": None if name == "strangers" else subset_overlap.coverage,
+                "coverage": None if name == "unseen speakers" else subset_overlap.coverage,
             }
 
 
 def _sets(
     comparison: Comparison, fold: Fold, label: str, arms: Sequence[str]
 ) -> dict[str, npt.NDArray[Any]]:
-    parts, split = fold.parts, fold.split
-    class_number = parts.classes.index(label)
+    partitions, split = fold.partitions, fold.split
+    class_number = partitions.classes.index(label)
     held_out = (*split.validation.clips, *split.test.clips)
     sets = {
-        "clips": parts.of(parts.training_clips(label)),
+        "clips": partitions.spectrograms(partitions.training_clips(label)),
         "taken away": _spectrograms_of_class(fold, split.left_out, label),
-        "strangers": _spectrograms_of_class(fold, held_out, label),
+        "unseen speakers": _spectrograms_of_class(fold, held_out, label),
     }
     for arm in comparison.arms:
         if arm.name not in arms:
@@ -213,7 +213,7 @@ def _sets(
 
 def _spectrograms_of_class(fold: Fold, clips: Sequence[Clip], label: str) -> npt.NDArray[Any]:
     selected = tuple(clip for clip in clips if clip.label(fold.label_set) == label)
-    return fold.parts.of(Corpus(selected, fold.corpus.roots))
+    return fold.partitions.spectrograms(Corpus(selected, fold.corpus.roots))
 
 
 def main(options: argparse.Namespace) -> None:

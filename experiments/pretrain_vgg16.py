@@ -100,7 +100,7 @@ def train_stages(
 def write_weights(fold: FoldRun, model: keras.Model) -> None:
     """Write the weights of the convolutions with their card, then mark the fold as done."""
     split, partitions = fold.partitions.split, fold.partitions
-    logits = model.predict(partitions.of(split.test), batch_size=16, verbose=0)
+    logits = model.predict(partitions.spectrograms(split.test), batch_size=16, verbose=0)
     truth = partitions.labels(split.test)
     uar = score(truth, logits.argmax(axis=1), len(partitions.classes)).uar
     speakers = tuple(sorted(split.train.speakers()))

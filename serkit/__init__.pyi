@@ -12,7 +12,7 @@ from .datasets.protocols import hold_out, k_fold, leave_one_corpus_out, leave_on
 from .datasets.splits import Speakers, Split
 from .datasets.synthetic import SyntheticSettings, write_synthetic_corpus
 from .errors import InputError, LeakError, SerkitError
-from .export.answering import Answering
+from .export.exportable_model import ExportableModel
 from .export.saved_model import export_model
 from .gans.dcgan import DCGAN, DCGANSettings
 from .gans.fitting import fit_gan
@@ -37,7 +37,6 @@ from .uncertainty.temperature import scale_temperature
 __all__ = [
     "DCGAN",
     "WGANGP",
-    "Answering",
     "Audit",
     "Client",
     "Clip",
@@ -47,6 +46,7 @@ __all__ = [
     "DCGANSettings",
     "Ensemble",
     "Examples",
+    "ExportableModel",
     "ExportedModel",
     "FeatureDensity",
     "FitSettings",

@@ -72,11 +72,11 @@ def finished_run(tmp_path_factory, synthetic_root) -> Path:
         arms = {}
         for number, arm in enumerate(comparison.arms):
             training = comparison.classifier_run(comparison.folds[0], "compact", arm, 0)
-            training.place.mkdir(parents=True)
+            training.folder.mkdir(parents=True)
             model = compact(7, settings.spec.shape, CompactSettings(channels=(4, 8)), number)
             model.save(training.model_file)
             uar = 0.1 * (1 + number)
-            write_json(training.place / "record.json", {"validation_uar": uar})
+            write_json(training.folder / "record.json", {"validation_uar": uar})
             arms[arm.name] = {
                 **{"seeds": [0], "trainings": 1, "validation_uar": uar, "uar_of_speakers": {}},
                 **{"uar": {"value": uar, "low": None, "high": None}},
@@ -152,7 +152,7 @@ def small_disk(tmp_path):
 
 
 @pytest.fixture
-def parts():
+def partitions():
     """Parts of a corpus of twelve speakers and two emotions; pictures carry the clip's number."""
     from serkit.studies.partitions import Partitions
 

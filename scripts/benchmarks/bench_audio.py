@@ -29,7 +29,7 @@ import tensorflow as tf
 from _quick import parse as parse_options
 
 from serkit.audio.spectrogram import SpectrogramSpec
-from serkit.export.answering import Answering
+from serkit.export.exportable_model import ExportableModel
 from serkit.export.saved_model import export_model
 from serkit.models.compact import compact
 from serkit.training.spectrograms import Skipped, spectrogram_dataset
@@ -185,7 +185,7 @@ def peak_memory() -> float:
 
 def print_latency(files: list[str], folder: Path, calls: int) -> None:
     spec = SpectrogramSpec()
-    path = export_model(Answering([compact(7, spec.shape)], spec, "abcdefg"), folder)
+    path = export_model(ExportableModel([compact(7, spec.shape)], spec, "abcdefg"), folder)
     loaded = tf.saved_model.load(str(path))
     serve = loaded.signatures["serving_default"]
     taken = []

@@ -164,14 +164,14 @@ def in_process(model: Path, sound: bytes, count: int) -> float:
 def export(folder: Path) -> Path:
     """Export a compact network with random weights; return the folder."""
     from serkit.audio.spectrogram import SpectrogramSpec
-    from serkit.export.answering import Answering
+    from serkit.export.exportable_model import ExportableModel
     from serkit.export.saved_model import export_model
     from serkit.models.compact import compact
 
     spec = SpectrogramSpec()
     classes = ("angry", "calm", "fearful", "happy", "neutral", "sad", "surprised")
     network = compact(len(classes), spec.shape, seed=1)
-    export_model(Answering([network], spec, classes), folder)
+    export_model(ExportableModel([network], spec, classes), folder)
     return folder
 
 

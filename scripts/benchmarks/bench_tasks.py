@@ -29,23 +29,23 @@ from serkit.tasks.ray import RayEngine, RaySettings
 class Hashing:
     """Task of one thread that computes hashes."""
 
-    place: Path
+    folder: Path
     rounds: int
     needs: tuple[Path, ...] = ()
     failure: None = None
 
     @property
     def title(self) -> str:
-        return self.place.name
+        return self.folder.name
 
     @property
     def is_done(self) -> bool:
-        return (self.place / "took.json").exists()
+        return (self.folder / "took.json").exists()
 
     def run(self, verbose: int) -> None:
         start = time.monotonic()
         hash_rounds(self.rounds)
-        write_json(self.place / "took.json", time.monotonic() - start)
+        write_json(self.folder / "took.json", time.monotonic() - start)
 
 
 def hash_rounds(rounds: int) -> bytes:
@@ -78,12 +78,12 @@ def measured(name: str, engine, count: int, rounds: int, workers: int, start: fl
         began = time.monotonic()
         if engine is None:
             for _, task in tasks:
-                task.place.mkdir()
+                task.folder.mkdir()
                 task.run(0)
         else:
             engine.run(TaskGraph(tasks), task_factory, lambda line: None, 0)
         wall = time.monotonic() - began
-        inside = sum(read_json(task.place / "took.json") for _, task in tasks)
+        inside = sum(read_json(task.folder / "took.json") for _, task in tasks)
     overhead = (wall * workers - inside) / count
     return {"name": name, "wall": wall, "task": inside / count, "over": overhead, "start": start}
 

@@ -14,17 +14,17 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-READ = frozenset({".wav", ".flac", ".mp3", ".ogg"})
+READABLE_SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".ogg"})
 """Suffixes of the formats that serkit decodes."""
-LOSSY = frozenset({".mp3", ".ogg"})
-"""Suffixes in :data:`READ` of lossy formats."""
-AUDIO = READ | {".aif", ".aiff", ".m4a"}
+LOSSY_SUFFIXES = frozenset({".mp3", ".ogg"})
+"""Suffixes in :data:`READABLE_SUFFIXES` of lossy formats."""
+AUDIO_SUFFIXES = READABLE_SUFFIXES | {".aif", ".aiff", ".m4a"}
 """Suffixes of all files that count as audio, also if serkit cannot decode them.
 
 A file that serkit cannot decode is thus reported to the user and not silently left out.
 """
-SUFFIX = r"\.(?:wav|flac|mp3|ogg)"
-""":data:`READ` as a regular expression."""
+SUFFIX_PATTERN = r"\.(?:wav|flac|mp3|ogg)"
+""":data:`READABLE_SUFFIXES` as a regular expression."""
 
 
 COMPRESSED = {
@@ -178,7 +178,7 @@ def _mpeg_format(first_bytes: bytes) -> str:
     return {1: "MP3", 2: "MPEG layer II", 3: "MPEG layer I"}[layer]
 
 
-RATES = range(1_000, 1_000_001)
+VALID_SAMPLE_RATES = range(1_000, 1_000_001)
 """Sample rates in Hz that serkit reads."""
 _BLOCK = 1 << 20
 
@@ -303,7 +303,7 @@ def to_wav(samples: npt.NDArray[Any], rate: int) -> bytes:
 
 
 def _describe_problem(waveform: npt.NDArray[Any], rate: int) -> str:
-    if rate not in RATES:
+    if rate not in VALID_SAMPLE_RATES:
         return "without a usable rate"
     if not len(waveform):
         return "without samples"

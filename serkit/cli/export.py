@@ -81,10 +81,10 @@ def run(options: argparse.Namespace) -> int:
         if len(options.sources) > 1:
             raise InputError(f"{len(options.sources)} sources; valid is one run, or .keras files")
         _require_not_given(options, "a run", _FILE_OPTIONS)
-        version = _of_run(options, first_source)
+        version = _export_run(options, first_source)
     else:
         _require_not_given(options, "Keras files", _RUN_OPTIONS)
-        version = _of_files(options)
+        version = _export_files(options)
     print(
         f"{version}\n"
         f"what it is: {version / 'assets.extra' / 'model-card.md'}\n"
@@ -100,7 +100,7 @@ def _require_not_given(options: argparse.Namespace, source_kind: str, names: Seq
         raise InputError(f"{', '.join(given)} with {source_kind}; see serkit export --help")
 
 
-def _of_run(options: argparse.Namespace, folder: Path) -> Path:
+def _export_run(options: argparse.Namespace, folder: Path) -> Path:
     from serkit.studies.deployment import AbstentionSettings, export_classifier
     from serkit.studies.finished_comparison import open_classifier_to_export
 
@@ -116,11 +116,11 @@ def _of_run(options: argparse.Namespace, folder: Path) -> Path:
     return export_classifier(given, options.out, settings)
 
 
-def _of_files(options: argparse.Namespace) -> Path:
+def _export_files(options: argparse.Namespace) -> Path:
     if not options.classes:
         raise InputError("no --classes; valid are the labels, in the order of the model's outputs")
     from serkit.audio.spectrogram import SpectrogramSpec
-    from serkit.export.answering import Answering, AnswerSettings, load_network
+    from serkit.export.exportable_model import ExportableModel, PredictionSettings, load_network
     from serkit.export.saved_model import export_model
     from serkit.files import read_json
     from serkit.serialization import restored
@@ -132,5 +132,5 @@ def _of_files(options: argparse.Namespace) -> Path:
         except (OSError, ValueError) as error:
             raise InputError(f"--spec {options.spec}: {error}") from error
     networks = [load_network(file) for file in options.sources]
-    settings = AnswerSettings(**field_values(options, AnswerSettings))
-    return export_model(Answering(networks, spec, options.classes, settings), options.out)
+    settings = PredictionSettings(**field_values(options, PredictionSettings))
+    return export_model(ExportableModel(networks, spec, options.classes, settings), options.out)

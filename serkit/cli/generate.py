@@ -113,7 +113,7 @@ def _plan_counts(
     if options.plan == "report":
         return report_plan(dict.fromkeys(generator_paths, 1))
     assert sample_filter is not None, "run loads the filter for this plan"
-    plan = balance_plan(sample_filter.clips, share=options.share)
+    plan = balance_plan(sample_filter.clips, target=options.share)
     count_by_class = {label: count for label, count in plan.items() if label in generator_paths}
     if not count_by_class:
         raise InputError(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from serkit.audio.containers import READ
+from serkit.audio.containers import READABLE_SUFFIXES
 from serkit.cli.arguments import add_spectrograms, spec_of
 from serkit.errors import InputError, check_range
 
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
         convergence = write_sound(
             path, spectrogram, spec_of(options), options.iterations, options.seed
         )
-        if file.suffix.lower() in READ:
+        if file.suffix.lower() in READABLE_SUFFIXES:
             progress.say(
                 f"{file}: spectral convergence {convergence:.3f} after the way there and back; "
                 "0 would be perfect"
@@ -151,11 +151,11 @@ def _read(file: Path, options: argparse.Namespace) -> np.ndarray:
         return _read_array(file, options.first)
     if suffix == ".png":
         return _read_picture(file, options.dark_is_loud)
-    if suffix in READ:
+    if suffix in READABLE_SUFFIXES:
         from serkit.audio.loading import spectrogram
 
         return spectrogram(file, spec_of(options))[np.newaxis]
-    recordings = ", ".join(sorted(READ))
+    recordings = ", ".join(sorted(READABLE_SUFFIXES))
     raise InputError(
         f"{file} is not a .npy with spectrograms, a .png picture or a recording ({recordings})"
     )

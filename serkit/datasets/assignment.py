@@ -260,7 +260,7 @@ def keep_sentences_apart(split: Split, label_set: str, seed: int) -> Split:
         InputError: if the sentence of a clip is not known, if clips must be left out and a corpus
             has only one sentence, or if a partition would be left without clips.
     """
-    all_clips = Corpus(tuple(clip for part in split.parts().values() for clip in part.clips))
+    all_clips = Corpus(tuple(clip for part in split.partitions().values() for clip in part.clips))
     _require_sentences(all_clips)
     if not _sentences(split.test) & (_sentences(split.train) | _sentences(split.validation)):
         return replace(split, sentence_disjoint=True)

@@ -6,9 +6,9 @@ from typing import Any
 from serkit.datasets.corpus import Clip, Corpus
 from serkit.files import write_text
 
-NAME = "built-in corpus"
+BUILT_IN_CORPUS = "built-in corpus"
 """Name of the synthetic corpus in lists of corpora."""
-WARNING = (
+SYNTHETIC_WARNING = (
     "The recordings are serkit's built-in corpus of synthetic voices. They show that everything "
     "works; they say nothing about people's speech."
 )
@@ -65,7 +65,7 @@ def licences_of(corpus: Corpus) -> dict[str, str]:
     synthetic = synthetic_clips(corpus)
     corpus_names = sorted({clip.corpus for clip in corpus.clips if clip not in synthetic})
     licences = {name: LICENCES.get(name, "the owner's; ask them") for name in corpus_names}
-    return licences | ({NAME: _SYNTHETIC_LICENCE} if synthetic else {})
+    return licences | ({BUILT_IN_CORPUS: _SYNTHETIC_LICENCE} if synthetic else {})
 
 
 LISTENERS: dict[str, dict[str, Any]] = {

@@ -8,7 +8,7 @@ gives.
 import re
 from pathlib import PurePath
 
-from serkit.audio.containers import SUFFIX
+from serkit.audio.containers import SUFFIX_PATTERN
 from serkit.datasets.corpus import Clip
 from serkit.errors import InputError
 
@@ -41,7 +41,7 @@ FEMALE_ACTORS = frozenset(
 )
 # One file has a single X for its intensity: 1040_ITH_SAD_X.wav.
 _GRAMMAR = re.compile(
-    r"(\d{4})_([A-Z]{3})_([A-Z]{3})_([A-Z]{1,2})" + SUFFIX, re.IGNORECASE | re.ASCII
+    r"(\d{4})_([A-Z]{3})_([A-Z]{3})_([A-Z]{1,2})" + SUFFIX_PATTERN, re.IGNORECASE | re.ASCII
 )
 
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from serkit.audio.containers import LOSSY, READ
+from serkit.audio.containers import LOSSY_SUFFIXES, READABLE_SUFFIXES
 from serkit.datasets.corpus import Clip
 from serkit.datasets.findings import Finding
 from serkit.errors import InputError
@@ -216,8 +216,8 @@ def drop_lossy_copies(
     Returns:
         The files to keep, and a finding for each file that is left out.
     """
-    lossy = [file for file in files if _suffix(file) in LOSSY]
-    lossless = [file for file in files if _suffix(file) in READ - LOSSY]
+    lossy = [file for file in files if _suffix(file) in LOSSY_SUFFIXES]
+    lossless = [file for file in files if _suffix(file) in READABLE_SUFFIXES - LOSSY_SUFFIXES]
     if not lossy or not lossless:
         return list(files), []
     lossless_by_identity = {

@@ -60,7 +60,7 @@ def report_plan(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def balance_plan(
-    counts: Mapping[str, int], rare_below: float = 1.0, share: float = 1.0
+    counts: Mapping[str, int], rare_below: float = 1.0, target: float = 1.0
 ) -> dict[str, int]:
     """Compute how many clips to add to each rare class to oversample it.
 
@@ -70,7 +70,7 @@ def balance_plan(
         counts: training clips per class.
         rare_below: a class with fewer clips than this fraction of the largest class is rare,
             0 to 10. Above 1 all classes are rare.
-        share: size that a rare class is filled up to, as a fraction of the largest class, 0 to 10.
+        target: size that a rare class is filled up to, as a fraction of the largest class, 0 to 10.
 
     Returns:
         Number of clips to add per class, smallest class first. A rare class that needs no clips is
@@ -86,9 +86,9 @@ def balance_plan(
     if not counts:
         raise InputError("`counts` must be one number or more. Received: none.")
     check_range("rare_below", rare_below, 0.0, 10.0)
-    check_range("share", share, 0.0, 10.0)
+    check_range("target", target, 0.0, 10.0)
     largest_count = max(counts.values())
-    target_count = round(share * largest_count)
+    target_count = round(target * largest_count)
     return {
         label: target_count - count
         for label, count in sorted(counts.items(), key=lambda item: item[1])

@@ -17,7 +17,7 @@ import soundfile
 from serkit.audio.containers import (
     COMPRESSED,
     NO_LENGTH,
-    RATES,
+    VALID_SAMPLE_RATES,
     describe_error,
     mend_mp3,
     mend_wav,
@@ -241,11 +241,11 @@ def _opened(path: Path | str) -> Iterator[tuple[soundfile.SoundFile, int | None,
                 raise Unusable("unreadable", "cannot be read: its header is damaged")
             if sound.frames == NO_LENGTH:
                 raise Unusable("unreadable", "cannot be read: it does not say how long it is")
-            if sound.samplerate not in RATES:
+            if sound.samplerate not in VALID_SAMPLE_RATES:
                 raise Unusable(
                     "format",
-                    f"sample rate {sound.samplerate} Hz; valid is from {RATES[0]} to "
-                    f"{RATES[-1]} Hz",
+                    f"sample rate {sound.samplerate} Hz; valid is from {VALID_SAMPLE_RATES[0]} to "
+                    f"{VALID_SAMPLE_RATES[-1]} Hz",
                 )
             yield sound, sound.frames if has_length else None, header
     except (soundfile.SoundFileError, OSError) as error:

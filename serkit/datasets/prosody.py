@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from serkit.audio.containers import RATES
+from serkit.audio.containers import VALID_SAMPLE_RATES
 from serkit.datasets.corpus import Corpus
 from serkit.datasets.findings import Unusable
 from serkit.datasets.probing import read_waveform
@@ -137,7 +137,7 @@ def _resample_and_centre(waveform: npt.NDArray[Any], sample_rate: int) -> npt.ND
             "`waveform` must hold finite numbers. Received: "
             f"{np.count_nonzero(~np.isfinite(waveform))} that are not"
         )
-    check_range("sample_rate", sample_rate, RATES[0], RATES[-1])
+    check_range("sample_rate", sample_rate, VALID_SAMPLE_RATES[0], VALID_SAMPLE_RATES[-1])
     if sample_rate != RATE and len(waveform):
         import soxr
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection
 from pathlib import PurePath
 
-from serkit.audio.containers import SUFFIX
+from serkit.audio.containers import SUFFIX_PATTERN
 from serkit.datasets.corpus import Clip
 from serkit.errors import InputError
 
@@ -28,7 +28,7 @@ EMOTIONS = {
 }
 ACTORS = range(1, 25)
 _INTENSITIES = {"01": "normal", "02": "strong"}
-_GRAMMAR = re.compile("-".join([r"(\d\d)"] * 7) + SUFFIX, re.IGNORECASE | re.ASCII)
+_GRAMMAR = re.compile("-".join([r"(\d\d)"] * 7) + SUFFIX_PATTERN, re.IGNORECASE | re.ASCII)
 
 
 def parse(path: PurePath) -> Clip | None:

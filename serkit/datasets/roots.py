@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from serkit.audio.containers import AUDIO, READ
+from serkit.audio.containers import AUDIO_SUFFIXES, READABLE_SUFFIXES
 from serkit.datasets import cremad, ravdess, savee, tess
 from serkit.datasets.corpus import Clip
 from serkit.datasets.custom import Naming, UnknownName, read_table
@@ -15,7 +15,7 @@ from serkit.datasets.duplicates import drop_lossy_copies
 from serkit.datasets.findings import Finding
 from serkit.errors import InputError
 
-AUDIO_SUFFIXES = AUDIO
+AUDIO_SUFFIXES = AUDIO_SUFFIXES
 GRAMMARS = {grammar.NAME: grammar for grammar in (ravdess, tess, savee, cremad)}
 _NAMED_ROOT = re.compile(r"([^/\\=]+)=(.+)")
 
@@ -186,8 +186,8 @@ def _read_known_name(file: str, folders: Sequence[Path], corpora: Sequence[str])
             clip = GRAMMARS[corpus].parse(folder / file)
             if clip is not None:
                 return clip
-    if os.path.splitext(file)[1].lower() not in READ:
-        suffixes = ", ".join(sorted(READ))
+    if os.path.splitext(file)[1].lower() not in READABLE_SUFFIXES:
+        suffixes = ", ".join(sorted(READABLE_SUFFIXES))
         raise UnknownName(
             f"its name ends in none of {suffixes}, and serkit reads no other: convert it"
         )

@@ -6,7 +6,7 @@ Source: Haq & Jackson (2010), in Machine Audition, IGI Global, chapter 17.
 import re
 from pathlib import PurePath
 
-from serkit.audio.containers import SUFFIX
+from serkit.audio.containers import SUFFIX_PATTERN
 from serkit.datasets.corpus import Clip
 from serkit.errors import InputError
 
@@ -27,7 +27,7 @@ EMOTIONS = {
 }
 _COMMON = 3
 _GRAMMAR = re.compile(
-    r"(?:(DC|JE|JK|KL)_)?(sa|su|a|d|f|h|n)(\d\d)" + SUFFIX, re.IGNORECASE | re.ASCII
+    r"(?:(DC|JE|JK|KL)_)?(sa|su|a|d|f|h|n)(\d\d)" + SUFFIX_PATTERN, re.IGNORECASE | re.ASCII
 )
 
 

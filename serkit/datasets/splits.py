@@ -146,7 +146,7 @@ class Split:
 
     def __post_init__(self) -> None:
         _ = self.speakers
-        partitions = self.parts().values()
+        partitions = self.partitions().values()
         clip_counts = Counter((clip.root, clip.path) for part in partitions for clip in part.clips)
         repeated_paths = [path for (_, path), count in clip_counts.items() if count > 1]
         if repeated_paths:
@@ -165,7 +165,7 @@ class Split:
     @cached_property
     def speakers(self) -> Speakers:
         """Speakers of each partition, for the checks in fitting functions."""
-        speakers_of_partitions = (frozenset(part.speakers()) for part in self.parts().values())
+        speakers_of_partitions = (frozenset(part.speakers()) for part in self.partitions().values())
         return Speakers(*speakers_of_partitions, leaky=self.leaky)
 
     @property
@@ -173,7 +173,7 @@ class Split:
         """Whether partitions may share speakers; every result from such a split must say so."""
         return self.protocol == RANDOM
 
-    def parts(self) -> dict[str, Corpus]:
+    def partitions(self) -> dict[str, Corpus]:
         """Return the partitions by name: ``train``, ``validation`` and ``test``."""
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
@@ -220,7 +220,7 @@ class Split:
                     "clips": len(part),
                     "sha256": _digest(part),
                 }
-                for name, part in self.parts().items()
+                for name, part in self.partitions().items()
             },
         }
 
@@ -236,7 +236,7 @@ class Split:
         with replacing(table) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["root", "path", "part"])
-            for name, part in self.parts().items():
+            for name, part in self.partitions().items():
                 writer.writerows((clip.root, clip.path, name) for clip in part.clips)
             writer.writerows((clip.root, clip.path, "") for clip in self.left_out)
 

@@ -6,7 +6,7 @@ Source: Pichora-Fuller & Dupuis (2020), doi:10.5683/SP2/E8H2MF.
 import re
 from pathlib import PurePath
 
-from serkit.audio.containers import SUFFIX
+from serkit.audio.containers import SUFFIX_PATTERN
 from serkit.datasets.corpus import Clip
 
 NAME = "tess"
@@ -24,7 +24,7 @@ EMOTIONS = {
     "sad": "sad",
 }
 # One file of the set is named OA_bite_neutral.wav. Its speaker is OAF.
-_GRAMMAR = re.compile(r"(OAF|OA|YAF)_([a-z]+)_([a-z]+)" + SUFFIX, re.IGNORECASE | re.ASCII)
+_GRAMMAR = re.compile(r"(OAF|OA|YAF)_([a-z]+)_([a-z]+)" + SUFFIX_PATTERN, re.IGNORECASE | re.ASCII)
 
 
 def parse(path: PurePath) -> Clip | None:

@@ -35,10 +35,10 @@ def model_card(details: Mapping[str, Any]) -> str:
     Args:
         details: content of ``assets.extra/serkit.json``. Required keys: ``name``, ``version``,
             ``classes``, ``spec`` and ``answers`` (the fields of
-            :class:`serkit.export.answering.AnswerSettings`, ``draws`` and ``networks``). Optional
-            keys: ``serkit``, ``run``, ``protocol`` and ``leaky``; ``data``, ``test`` and
-            ``abstention``, see :func:`serkit.studies.deployment.model_card_evidence`;
-            ``comparison`` and ``arm``, see
+            :class:`serkit.export.exportable_model.PredictionSettings`, ``draws`` and
+            ``networks``). Optional keys: ``serkit``, ``run``, ``protocol`` and
+            ``leaky``; ``data``, ``test`` and ``abstention``, see
+            :func:`serkit.studies.deployment.model_card_evidence`; ``comparison`` and ``arm``, see
             :func:`serkit.studies.finished_comparison.open_classifier_to_export`.
 
     Returns:

@@ -15,7 +15,7 @@ from serkit.audio.decoding import Decoded, decode_wav
 from serkit.audio.loading import Loaded, load_waveform, load_windows
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
 from serkit.export import signatures
-from serkit.export.answering import MAX_SAMPLES, Answering, map_in_batches
+from serkit.export.exportable_model import MAX_SAMPLES, ExportableModel, map_in_batches
 from serkit.export.model_card import model_card
 from serkit.export.versions import DETAILS, version_for
 from serkit.files import replacing, write_json, write_text
@@ -32,7 +32,7 @@ _BATCH_SIZES = (1, 8)
 
 
 def export_model(
-    answering: Answering, out: Path | str, details: Mapping[str, Any] | None = None
+    model: ExportableModel, out: Path | str, details: Mapping[str, Any] | None = None
 ) -> Path:
     """Export a version of a model for TF Serving.
 
@@ -42,7 +42,7 @@ def export_model(
     the model, a model card of these details, and warm-up requests.
 
     Args:
-        answering: model to export.
+        model: model to export.
         out: ``NAME/3``, or ``NAME`` for the next version.
         details: known details of the model, see :func:`serkit.export.model_card.model_card`.
 
@@ -56,43 +56,46 @@ def export_model(
         .. code-block:: python
 
             network = keras.models.load_model("classifier.keras")
-            answering = serkit.Answering([network], serkit.SpectrogramSpec(), ("happy", "sad"))
-            serkit.export_model(answering, "saved_models/mine")
-            model = serkit.load_model("saved_models/mine")
+            spec = serkit.SpectrogramSpec()
+            model = serkit.ExportableModel([network], spec, ("happy", "sad"))
+            version = serkit.export_model(model, "saved_models/mine")
+            exported = serkit.load_model(version)
     """
     version = version_for(Path(out))
-    answers = asdict(answering.settings)
-    answers |= {"draws": answering.has_random_layers, "networks": len(answering.networks)}
     all_details = {
         "serkit": serkit.__version__,
         "name": version.parent.name,
         "version": int(version.name),
-        "classes": list(answering.classes),
-        "spec": asdict(answering.spec),
-        "answers": answers,
+        "classes": list(model.classes),
+        "spec": asdict(model.spec),
+        "answers": {
+            **asdict(model.settings),
+            "draws": model.has_random_layers,
+            "networks": len(model.networks),
+        },
         **(details or {}),
     }
     with replacing(version) as partial:
-        tf.saved_model.save(_Variables(answering), str(partial), _signature_functions(answering))
+        tf.saved_model.save(_Variables(model), str(partial), _signature_functions(model))
         write_json(partial / DETAILS, all_details)
-        write_text(partial / _LABELS, "".join(f"{label}\n" for label in answering.classes))
+        write_text(partial / _LABELS, "".join(f"{label}\n" for label in model.classes))
         write_text(partial / _CARD, model_card(all_details))
-        _write_warm_up(partial / REQUESTS, version.parent.name, answering)
+        _write_warm_up(partial / REQUESTS, version.parent.name, model)
     return version
 
 
 class _Variables(tf.Module):
     """Module that tracks the networks' variables, but no Keras objects."""
 
-    def __init__(self, answering: Answering) -> None:
+    def __init__(self, model: ExportableModel) -> None:
         super().__init__()
         self.weights = [
-            variable.value for network in answering.networks for variable in network.variables
+            variable.value for network in model.networks for variable in network.variables
         ]
 
 
 def _signature_functions(
-    answering: Answering,
+    model: ExportableModel,
 ) -> "dict[str, tf.types.experimental.PolymorphicFunction[..., Any]]":
     """Build the function of each signature, by name; see :mod:`serkit.export.signatures`.
 
@@ -100,7 +103,7 @@ def _signature_functions(
     the windows are averaged for each Monte Carlo sample. Of a recording longer than ten minutes,
     only the middle ten minutes are used.
     """
-    spec, samples_setting = answering.spec, answering.settings.samples
+    spec, samples_setting = model.spec, model.settings.samples
     default_samples = tf.constant(samples_setting)
     wav_bytes_spec = tf.TensorSpec([None], tf.string, name=signatures.WAV_BYTES)
     waveform_spec = tf.TensorSpec([None, None], tf.float32, name=signatures.WAVEFORM)
@@ -110,30 +113,30 @@ def _signature_functions(
 
     # The names of the arguments become the names of the signature's inputs.
     def predict_files(wav_bytes):
-        return _predict_recordings(answering, wav_bytes, default_samples, decode_wav)
+        return _predict_recordings(model, wav_bytes, default_samples, decode_wav)
 
     def predict_waveforms(waveform):
         return _predict_recordings(
-            answering, waveform, default_samples, lambda samples: _check_waveform(samples, spec)
+            model, waveform, default_samples, lambda samples: _check_waveform(samples, spec)
         )
 
     def predict_spectrograms(spectrogram):
         is_finite = tf.reduce_all(tf.math.is_finite(spectrogram), axis=[1, 2, 3])
         usable = tf.where(is_finite[:, tf.newaxis, tf.newaxis, tf.newaxis], spectrogram, 0.0)
-        logits = map_in_batches(lambda batch: answering.logits(batch, default_samples), usable)
+        logits = map_in_batches(lambda batch: model.logits(batch, default_samples), usable)
         status = tf.where(is_finite, "", _NOT_FINITE)
-        return answering.answer(logits, status, tf.zeros_like(status))
+        return model.outputs(logits, status, tf.zeros_like(status))
 
     def predict_files_sampled(wav_bytes, samples=tf.constant([samples_setting])):  # noqa: B008 - a constant
         # The highest number applies to the whole batch.
         sample_count = tf.clip_by_value(tf.reduce_max(samples), 1, MAX_SAMPLES)
-        return _predict_recordings(answering, wav_bytes, sample_count, decode_wav)
+        return _predict_recordings(model, wav_bytes, sample_count, decode_wav)
 
     def features(wav_bytes):
         return _features(wav_bytes, spec)
 
     def classes(any):
-        return {"classes": tf.tile(tf.constant([answering.classes]), [tf.size(any), 1])}
+        return {"classes": tf.tile(tf.constant([model.classes]), [tf.size(any), 1])}
 
     functions = {
         signatures.WAV: (predict_files, [wav_bytes_spec]),
@@ -142,7 +145,7 @@ def _signature_functions(
         signatures.FEATURES: (features, [wav_bytes_spec]),
         signatures.CLASSES: (classes, [any_spec]),
     }
-    if answering.has_random_layers:
+    if model.has_random_layers:
         functions[signatures.SAMPLED] = (predict_files_sampled, [wav_bytes_spec, samples_spec])
     return {
         name: tf.function(function, input_specs, autograph=False)
@@ -151,13 +154,13 @@ def _signature_functions(
 
 
 def _predict_recordings(
-    answering: Answering,
+    model: ExportableModel,
     recordings: tf.Tensor,
     samples: tf.Tensor,
     decode: Callable[[tf.Tensor], Decoded],
 ) -> dict[str, tf.Tensor]:
     """Decode recordings, split them into windows, and compute the outputs of each recording."""
-    spec, text_spec = answering.spec, tf.TensorSpec([], tf.string)
+    spec, text_spec = model.spec, tf.TensorSpec([], tf.string)
     windows_spec = tf.RaggedTensorSpec([None, spec.samples], tf.float32, ragged_rank=0)
     loaded = tf.map_fn(
         lambda recording: load_windows(recording, spec, decode),
@@ -166,10 +169,10 @@ def _predict_recordings(
     )
     windows = loaded.waveform
     window_logits = map_in_batches(
-        lambda batch: answering.logits(to_spectrogram(batch, spec), samples), windows.values
+        lambda batch: model.logits(to_spectrogram(batch, spec), samples), windows.values
     )
     logits = tf.math.segment_mean(window_logits, windows.value_rowids())
-    return answering.answer(logits, loaded.status, loaded.note)
+    return model.outputs(logits, loaded.status, loaded.note)
 
 
 def _features(wav_bytes: tf.Tensor, spec: SpectrogramSpec) -> dict[str, tf.Tensor]:
@@ -195,12 +198,12 @@ def _check_waveform(waveform: tf.Tensor, spec: SpectrogramSpec) -> Decoded:
     return Decoded(tf.where(is_finite, waveform, 0.0), rate, status, tf.constant(""))
 
 
-def _write_warm_up(path: Path, model_name: str, answering: Answering) -> None:
+def _write_warm_up(path: Path, model_name: str, model: ExportableModel) -> None:
     """Write warm-up requests for every signature, with quiet noise instead of speech."""
     from tensorflow_serving.apis import prediction_log_pb2
 
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for signature, inputs in _requests(answering):
+        for signature, inputs in _requests(model):
             log = prediction_log_pb2.PredictionLog()
             request = log.predict_log.request
             request.model_spec.name = model_name
@@ -210,9 +213,9 @@ def _write_warm_up(path: Path, model_name: str, answering: Answering) -> None:
             writer.write(log.SerializeToString())
 
 
-def _requests(answering: Answering) -> Iterator[tuple[str, dict[str, npt.NDArray[Any]]]]:
+def _requests(model: ExportableModel) -> Iterator[tuple[str, dict[str, npt.NDArray[Any]]]]:
     """Yield the signature and the inputs of each warm-up request."""
-    rng, spec = np.random.default_rng(0), answering.spec
+    rng, spec = np.random.default_rng(0), model.spec
     files = [_noise_file(rng, rate, channels) for rate, channels in _WAV_FORMATS]
     short_file = files[0]
     # A recording of several windows.
@@ -228,8 +231,8 @@ def _requests(answering: Answering) -> Iterator[tuple[str, dict[str, npt.NDArray
         spectrograms = rng.uniform(-1, 1, (size, *spec.shape)).astype("float32")
         yield signatures.SPECTROGRAM, {signatures.SPECTROGRAM: spectrograms}
     yield signatures.CLASSES, {signatures.ANY: np.zeros(1, "int32")}
-    if answering.has_random_layers:
-        samples = np.array([answering.settings.samples], "int32")
+    if model.has_random_layers:
+        samples = np.array([model.settings.samples], "int32")
         file = np.array([short_file], object)
         yield signatures.SAMPLED, {signatures.WAV_BYTES: file, signatures.SAMPLES: samples}
 

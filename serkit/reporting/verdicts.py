@@ -9,7 +9,7 @@ from serkit.metrics.paired import Difference
 # With fewer speakers, a bootstrap over speakers is not reliable. On three test speakers of the
 # built-in corpus, two runs that differed only in rounding gave +0.2 points and +5.4 points
 # (interval 4.2 to 7.1).
-FEWEST_SPEAKERS = 10
+MIN_SPEAKERS_FOR_VERDICT = 10
 """Smallest number of speakers for a verdict."""
 ONE_SEED = ", in training runs of one seed; the interval does not cover how seeds differ"
 LEAKY = (
@@ -47,7 +47,7 @@ def conclusion(
     """
     if leaky:
         return "leaky"
-    if low is None or high is None or speakers < FEWEST_SPEAKERS:
+    if low is None or high is None or speakers < MIN_SPEAKERS_FOR_VERDICT:
         return "too few speakers"
     if low <= 0 <= high:
         return "no effect shown"
@@ -101,7 +101,7 @@ def headline(arms: Mapping[str, Any], classifier: str, *, leaky: bool) -> str:
     speakers = next(iter(differences.values()))["speakers"]
     if leaky:
         return f"LEAKY: {speakers} speakers are in training and test; nothing can be concluded."
-    if speakers < FEWEST_SPEAKERS:
+    if speakers < MIN_SPEAKERS_FOR_VERDICT:
         subject = f"any of {len(differences)} arms"
         if len(differences) == 1:
             subject = next(iter(differences))
@@ -116,7 +116,7 @@ def headline(arms: Mapping[str, Any], classifier: str, *, leaky: bool) -> str:
         if concluded not in ("better", "worse"):
             concluded = "no effect shown"
         arms_by_conclusion[concluded].append(f"{name} ({percentage_points(uar['value'])})")
-    parts = [
+    phrases = [
         f"{concluded}: {', '.join(names)}"
         for concluded, names in arms_by_conclusion.items()
         if names
@@ -124,6 +124,6 @@ def headline(arms: Mapping[str, Any], classifier: str, *, leaky: bool) -> str:
     has_one_seed = all(len(difference["seeds"]) == 1 for difference in differences.values())
     return (
         f"{classifier} on {counted(speakers, 'unseen speaker')}, points of unweighted average "
-        f"recall more or less than with none: {'; '.join(parts)}."
+        f"recall more or less than with none: {'; '.join(phrases)}."
         + (" All of one seed." if has_one_seed else "")
     )

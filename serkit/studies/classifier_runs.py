@@ -40,7 +40,7 @@ class ClassifierRun:
         seed: seed of the training run. Weights, dropout, order of examples and augmentation depend
             on it.
         settings: settings of the comparison.
-        folder: folder of all results. The cached outputs of frozen layers are there, too.
+        results_folder: folder of all results. The cached outputs of frozen layers are there, too.
         keep_model: whether the trained network is saved.
     """
 
@@ -48,7 +48,7 @@ class ClassifierRun:
     data: TrainingSet
     seed: int
     settings: ComparisonSettings
-    folder: Path
+    results_folder: Path
     keep_model: bool = False
 
     @cached_property
@@ -56,7 +56,7 @@ class ClassifierRun:
         """Hash of all inputs that the predictions depend on."""
         arm, fold = self.data.arm, self.data.fold
         kind = self.settings.classifier_kind(self.classifier)
-        partitions = fold.split.parts()
+        partitions = fold.split.partitions()
         return content_key(
             classifier=self.classifier,
             network=asdict(kind.network),
@@ -82,14 +82,14 @@ class ClassifierRun:
         return f"{self.classifier}-{arm.name}-{fold.protocol}-{fold.number}-seed-{self.seed}"
 
     @property
-    def place(self) -> Path:
+    def folder(self) -> Path:
         """Folder of this task. Two arms with the same training run share one folder."""
-        return self.folder / "trainings" / f"{self.classifier}-{self.key}"
+        return self.results_folder / "trainings" / f"{self.classifier}-{self.key}"
 
     @property
     def model_file(self) -> Path:
         """File of the trained network, if it is saved."""
-        return self.place / "model.keras"
+        return self.folder / "model.keras"
 
     @property
     def needs(self) -> tuple[Path, ...]:
@@ -99,13 +99,13 @@ class ClassifierRun:
 
     @property
     def is_done(self) -> bool:
-        has_record = (self.place / "record.json").exists()
+        has_record = (self.folder / "record.json").exists()
         return has_record and (self.model_file.exists() or not self.keep_model)
 
     @property
     def failure(self) -> str | None:
         """Why this training run, or that of a GAN that it needs, failed; None if none failed."""
-        return self.data.failure or failure_at(self.place)
+        return self.data.failure or failure_at(self.folder)
 
     @cached_property
     def fit(self) -> FitSettings:
@@ -130,7 +130,7 @@ class ClassifierRun:
             LeakError: if a clip may not be used for fitting, or the initial weights were trained on
                 speakers who are not training speakers.
         """
-        split, partitions = self.data.fold.split, self.data.fold.parts
+        split, partitions = self.data.fold.split, self.data.fold.partitions
         kind = self.settings.classifier_kind(self.classifier)
         if kind.pretrained:
             split.speakers.require_training(speakers_of(self.settings.weights))
@@ -146,9 +146,9 @@ class ClassifierRun:
             split.speakers,
             self.fit,
             seed=self._derived_seed,
-            folder=self.place,
+            folder=self.folder,
             augment=augment if self.data.arm.masks else None,
-            features=self.folder / "features",
+            features=self.results_folder / "features",
             verbose=verbose,
         )
         measured = {
@@ -162,7 +162,7 @@ class ClassifierRun:
         """Return test predictions, see :func:`serkit.studies.partitions.predict_clips`."""
         split = self.data.fold.split
         table = pd.read_csv(
-            self.place / "predictions.csv", keep_default_na=False, dtype=_COLUMN_TYPES
+            self.folder / "predictions.csv", keep_default_na=False, dtype=_COLUMN_TYPES
         )
         # These columns come from the current manifest, because the user may have corrected it since
         # the training run.
@@ -172,7 +172,7 @@ class ClassifierRun:
 
     def history(self) -> list[dict[str, float]]:
         """Return one dictionary per epoch, see :func:`serkit.models.fitting.fit_classifier`."""
-        return pd.read_csv(self.place / "history.csv").to_dict("records")
+        return pd.read_csv(self.folder / "history.csv").to_dict("records")
 
     def kept_epoch(self) -> dict[str, float]:
         """Return the entry of :meth:`history` for the epoch whose weights were kept."""
@@ -193,7 +193,7 @@ class ClassifierRun:
             - ``train_accuracy``: accuracy on all training examples with the kept weights, without
               dropout and augmentation. Records of earlier versions do not have it.
         """
-        return read_json(self.place / "record.json")
+        return read_json(self.folder / "record.json")
 
     @property
     def _derived_seed(self) -> int:
@@ -226,7 +226,7 @@ class ClassifierRun:
             None,
             0,
             self._derived_seed,
-            self.folder / "features",
+            self.results_folder / "features",
             lambda line: None,
         )
         batches = batches_in_order((data.inputs,), 64)
@@ -234,19 +234,19 @@ class ClassifierRun:
         return float(np.mean(predicted == train.labels))
 
     def _write_results(self, model: keras.Model, measured: dict[str, float]) -> None:
-        split, partitions = self.data.fold.split, self.data.fold.parts
+        split, partitions = self.data.fold.split, self.data.fold.partitions
         if self.keep_model:
             with replacing(self.model_file) as partial:
                 model.save(partial)
-        logits = model.predict(partitions.of(split.validation), batch_size=64, verbose=0)
+        logits = model.predict(partitions.spectrograms(split.validation), batch_size=64, verbose=0)
         truth = partitions.labels(split.validation)
         scores = score(truth, logits.argmax(axis=1), len(partitions.classes))
-        with replacing(self.place / "predictions.csv") as partial:
+        with replacing(self.folder / "predictions.csv") as partial:
             table = predict_clips(model, partitions, split.test)
             table.to_csv(partial, index=False, lineterminator="\n")
         # This file is written last, because it marks the training run as done.
-        write_json(self.place / "record.json", {"validation_uar": scores.uar, **measured})
-        remove_checkpoint(self.place)
+        write_json(self.folder / "record.json", {"validation_uar": scores.uar, **measured})
+        remove_checkpoint(self.folder)
         # Without this, the graphs of hundreds of networks would accumulate in one process.
         keras.utils.clear_session()
 

@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 
 from serkit.augmentation.arms import NONE
-from serkit.datasets.corpus_info import WARNING, licences_of
+from serkit.datasets.corpus_info import SYNTHETIC_WARNING, licences_of
 from serkit.files import read_json
 from serkit.reporting import comparison_figures, figures
 from serkit.reporting.page import Section, Table, write_report
-from serkit.reporting.verdicts import FEWEST_SPEAKERS, LEAKY, headline
+from serkit.reporting.verdicts import LEAKY, MIN_SPEAKERS_FOR_VERDICT, headline
 from serkit.studies.engine import Comparison
 from serkit.studies.exports import arms_table, format_interval, format_per_cent, oversampling_table
 from serkit.studies.page_sections import gan_section, recording_sections
@@ -230,7 +230,7 @@ def _warnings(results: dict[str, Any]) -> Iterator[str]:
     if any(protocol["leaky"] for protocol in protocols):
         yield LEAKY
     if results.get("synthetic"):
-        yield WARNING
+        yield SYNTHETIC_WARNING
     for label, fraction in settings["rarify"]:
         yield f"{label} was made rare on purpose: {fraction:.0%} of its training clips are left."
     if everywhere := settings["everywhere"]:
@@ -256,8 +256,10 @@ def _warnings(results: dict[str, Any]) -> Iterator[str]:
         )
     if len(folds) == 1:
         yield "This run cannot prove anything about augmentation: it is one split."
-    if any(0 < arm.get("difference", {}).get("speakers", 99) < FEWEST_SPEAKERS for arm in arms):
-        yield f"With fewer than {FEWEST_SPEAKERS} speakers no interval can be trusted."
+    if any(
+        0 < arm.get("difference", {}).get("speakers", 99) < MIN_SPEAKERS_FOR_VERDICT for arm in arms
+    ):
+        yield f"With fewer than {MIN_SPEAKERS_FOR_VERDICT} speakers no interval can be trusted."
     if small_classes := _list_small_classes(folds[0]["training_clips"]):
         yield (
             f"Classes with fewer than {_FEW_CLIPS} training clips in the first fold: "

@@ -33,14 +33,14 @@ class SpectrogramTask:
         first: number of the first clip in the corpus, counted from 1.
         speed: speed factor of the recordings.
         spec: settings of the spectrograms.
-        folder: folder of all results.
+        results_folder: folder of all results.
     """
 
     clips: Corpus
     first: int
     speed: float
     spec: SpectrogramSpec
-    folder: Path
+    results_folder: Path
 
     needs: tuple[Path, ...] = ()
     failure: None = None
@@ -58,9 +58,9 @@ class SpectrogramTask:
         return content_key(clips=self._digests, spec=asdict(self.spec), speed=self.speed)
 
     @property
-    def place(self) -> Path:
+    def folder(self) -> Path:
         """Folder of this task."""
-        return self.folder / "audio" / f"speed-{self.speed:g}-{self.key}"
+        return self.results_folder / "audio" / f"speed-{self.speed:g}-{self.key}"
 
     @property
     def is_done(self) -> bool:
@@ -90,7 +90,7 @@ class SpectrogramTask:
     @cached_property
     def _cache(self) -> ArrayCache:
         # The cache locks its folder, and the scheduler already holds the lock of the task's folder.
-        return open_cache(self.place / "spectrograms", self.spec, speed=self.speed)
+        return open_cache(self.folder / "spectrograms", self.spec, speed=self.speed)
 
 
 # With this number, a task takes some seconds and fills two files of the cache.
@@ -127,7 +127,7 @@ class SpectrogramsBySpeed:
                     first=start + 1,
                     speed=speed,
                     spec=settings.spec,
-                    folder=cache,
+                    results_folder=cache,
                 )
                 for start in range(0, len(corpus), clips_per_task)
             ]
@@ -176,4 +176,4 @@ class SpectrogramsBySpeed:
 
     def task_folders(self, speeds: Iterable[float]) -> tuple[Path, ...]:
         """Return the folders of the tasks that compute the spectrograms at some speeds."""
-        return tuple(task.place for task in self.tasks(speeds))
+        return tuple(task.folder for task in self.tasks(speeds))

@@ -73,7 +73,7 @@ def _unfinished_runs(comparison: Comparison) -> list[GANRun | ClassifierRun]:
     settings = comparison.settings
     # Tasks with the same folder are one task.
     runs = {
-        task.place: task
+        task.folder: task
         for arm in comparison.arms
         for fold in comparison.folds
         for _, task in comparison.tasks(fold, arm, settings.classifiers, settings.seeds)

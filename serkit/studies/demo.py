@@ -180,7 +180,7 @@ def _score_classifiers(comparison: Comparison) -> dict[str, Any]:
     runs = _classifier_runs(comparison)
     models = {name: keras.models.load_model(run.model_file) for name, run in runs.items()}
     generated = runs["augmented"].data.added().generated
-    return compare_arms(models, comparison.folds[0].parts, generated, comparison.settings.seed)
+    return compare_arms(models, comparison.folds[0].partitions, generated, comparison.settings.seed)
 
 
 def compare_arms(
@@ -216,9 +216,9 @@ def compare_arms(
     zeros = [0] * len(split.test)
     speakers = [clip.speaker for clip in split.test.clips]
     for arm, model in models.items():
-        for name, clips in split.parts().items():
+        for name, clips in split.partitions().items():
             truth = partitions.labels(clips)
-            logits = model.predict(partitions.of(clips), batch_size=64, verbose=0)
+            logits = model.predict(partitions.spectrograms(clips), batch_size=64, verbose=0)
             predicted = logits.argmax(axis=1)
             scores[arm][name] = asdict(score(truth, predicted, class_count))
             if name == "test":
@@ -234,7 +234,7 @@ def compare_arms(
         "classes": list(partitions.classes),
         "parts": {
             name: {"clips": len(clips), "speakers": len(clips.speakers())}
-            for name, clips in split.parts().items()
+            for name, clips in split.partitions().items()
         },
         "training_clips": split.train.counts(partitions.label_set),
         "generated": dict(generated),
@@ -266,11 +266,11 @@ def _copy_gans_and_samples(comparison: Comparison, out: Path) -> None:
         gan_folder = out / "gans" / label
         gan_folder.mkdir(parents=True, exist_ok=True)
         for name in ("history.csv", "generator.keras", "generator.json"):
-            shutil.copyfile(gan.place / name, gan_folder / name)
+            shutil.copyfile(gan.folder / name, gan_folder / name)
         # There is no manifest if the sample filter rejected all samples.
-        if (samples.place / "manifest.csv").exists():
+        if (samples.folder / "manifest.csv").exists():
             shutil.copytree(
-                samples.place,
+                samples.folder,
                 out / "generated" / label,
                 ignore=shutil.ignore_patterns(".*"),
                 dirs_exist_ok=True,

@@ -13,7 +13,7 @@ from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.datasets.corpus import Corpus
 from serkit.datasets.corpus_info import licences_of, synthetic_clips
 from serkit.errors import SerkitError
-from serkit.export.answering import Answering, AnswerSettings, load_network
+from serkit.export.exportable_model import ExportableModel, PredictionSettings, load_network
 from serkit.export.saved_model import export_model
 from serkit.metrics.calibration import negative_log_likelihood, reliability
 from serkit.metrics.intervals import breakdown
@@ -112,14 +112,16 @@ def model_card_evidence(
     corpus_names = list(dict.fromkeys(clip.corpus for clip in partitions.corpus.clips))
     training_clips = split.train.counts(partitions.label_set)
     data = {
-        "parts": {name: _summary(clips, corpus_names) for name, clips in split.parts().items()},
+        "parts": {
+            name: _summary(clips, corpus_names) for name, clips in split.partitions().items()
+        },
         "classes": {label: training_clips.get(label, 0) for label in partitions.classes},
         "generated": dict(generated),
         "licences": licences_of(partitions.corpus),
         "synthetic": bool(synthetic_clips(partitions.corpus)),
     }
     test, truth = split.test, partitions.labels(split.test)
-    spectrograms = partitions.of(test)
+    spectrograms = partitions.spectrograms(test)
     answers = predictor.answer(spectrograms)
     predicted = answers.probabilities.argmax(axis=1)
     groups = breakdown(
@@ -175,7 +177,7 @@ def _abstention(
     is_answered: npt.NDArray[Any],
     is_correct: npt.NDArray[Any],
 ) -> dict[str, float | None]:
-    validation = predictor.answer(partitions.of(partitions.split.validation))
+    validation = predictor.answer(partitions.spectrograms(partitions.split.validation))
     return {
         "validation_coverage": float(1 - validation.abstain.mean()),
         "coverage": float(is_answered.mean()),
@@ -231,16 +233,16 @@ def export_classifier(
         predictor = Ensemble(networks)
     calibrated = calibrate(predictor, partitions, settings, seed)
     evidence = model_card_evidence(calibrated, partitions, classifier.generated, seed)
-    answer_settings = AnswerSettings(
+    prediction_settings = PredictionSettings(
         calibrated.predictor.temperature,
         # A threshold below 0 nats means abstention from all clips. A threshold of 0 does the same.
         max(float(calibrated.threshold), 0.0),
         settings.samples,
         seed,
     )
-    answering = Answering(networks, classifier.spec, partitions.classes, answer_settings)
+    model = ExportableModel(networks, classifier.spec, partitions.classes, prediction_settings)
     card = {"label_set": partitions.label_set, **classifier.metadata, **evidence}
-    return export_model(answering, out, card)
+    return export_model(model, out, card)
 
 
 def check_exported_model(model: Path | str, file: Path) -> None:

@@ -165,7 +165,7 @@ class Comparison:
         folder = self.cache / name
         seeds = (*self.settings.seeds, *self.settings.more_seeds)
         for _, task in self._tasks_of(self.arms, seeds):
-            if task.place == folder:
+            if task.folder == folder:
                 return task
         raise InputError(f"`name` must be a task of this comparison. Received: {name}.")
 

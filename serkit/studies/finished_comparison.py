@@ -119,7 +119,7 @@ def classifier_to_export(
     arm_of_comparison = next(candidate for candidate in comparison.arms if candidate.name == arm)
     folds = {item.number: item for item in comparison.folds if item.protocol == protocol}
     check_choice("fold", str(fold), [str(number) for number in folds])
-    partitions = folds[fold].parts
+    partitions = folds[fold].partitions
     runs = _trained_runs(comparison, folds[fold], classifier, arm_of_comparison, arms[arm]["seeds"])
     metadata = {
         "run": comparison.out.resolve().name,

@@ -68,7 +68,7 @@ class Fold:
         return self.split.train.where(lambda clip: clip.label(self.label_set) == label)
 
     @cached_property
-    def parts(self) -> Partitions:
+    def partitions(self) -> Partitions:
         """Spectrograms and labels of the fold's partitions."""
         return self.at_speed(1.0)
 

@@ -45,7 +45,7 @@ class GANRun:
         pretrained_gan: task of the GAN whose weights this GAN starts from; None starts from random
             weights.
         norms_alone: whether only the generator's batch normalisation is trained.
-        folder: folder of all GANs.
+        gans_folder: folder of all GANs.
     """
 
     kind: str
@@ -57,7 +57,7 @@ class GANRun:
     spec: dict[str, Any]
     pretrained_gan: "GANRun | None"
     norms_alone: bool
-    folder: Path
+    gans_folder: Path
 
     @cached_property
     def key(self) -> str:
@@ -79,9 +79,9 @@ class GANRun:
         )
 
     @property
-    def place(self) -> Path:
+    def folder(self) -> Path:
         """Folder of this task."""
-        return self.folder / f"{self.kind}-{self.name}-{self.key}"
+        return self.gans_folder / f"{self.kind}-{self.name}-{self.key}"
 
     @property
     def title(self) -> str:
@@ -92,16 +92,16 @@ class GANRun:
     def needs(self) -> tuple[Path, ...]:
         """Folders of the spectrograms and of the GAN whose weights this GAN starts from."""
         spectrograms = self.fold.spectrograms.task_folders([1.0])
-        return (*spectrograms, self.pretrained_gan.place) if self.pretrained_gan else spectrograms
+        return (*spectrograms, self.pretrained_gan.folder) if self.pretrained_gan else spectrograms
 
     @property
     def is_done(self) -> bool:
-        return (self.place / "generator.json").exists()
+        return (self.folder / "generator.json").exists()
 
     @property
     def failure(self) -> str | None:
         """Why this GAN or the pretrained GAN failed to train; None if neither failed."""
-        return (self.pretrained_gan and self.pretrained_gan.failure) or failure_at(self.place)
+        return (self.pretrained_gan and self.pretrained_gan.failure) or failure_at(self.folder)
 
     @property
     def speakers(self) -> frozenset[str]:
@@ -115,7 +115,7 @@ class GANRun:
         Raises:
             LeakError: if a clip may not be used for fitting.
         """
-        partitions = self.fold.parts
+        partitions = self.fold.partitions
         real = partitions.to_fit(self.clips)
         seed = derive_seed(self.seed, "gan", self.kind, self.name)
         gan = KINDS[self.kind].build(self.settings, seed)
@@ -126,24 +126,24 @@ class GANRun:
             real,
             self.fold.split.speakers,
             seed,
-            self.place,
-            init_from=self.pretrained_gan.place if self.pretrained_gan else None,
+            self.folder,
+            init_from=self.pretrained_gan.folder if self.pretrained_gan else None,
             verbose=verbose,
         )
         labels = partitions.classes if self.settings.classes else (self.name,)
         speakers = tuple(sorted(self.speakers))
         card = GeneratorCard(labels, speakers, len(self.clips), gan.name, self.spec)
-        store_generator(gan.sampler, card, self.place)
+        store_generator(gan.sampler, card, self.folder)
         # Without this, the graphs of hundreds of networks would accumulate in one process.
         keras.utils.clear_session()
 
     def load(self) -> StoredGenerator:
         """The trained generator."""
-        return load_generator(self.place)
+        return load_generator(self.folder)
 
 
 def gan_runs(
-    kind: str, fold: Fold, settings: ComparisonSettings, folder: Path
+    kind: str, fold: Fold, settings: ComparisonSettings, gans_folder: Path
 ) -> dict[str, GANRun]:
     """Return the task of the GAN that generates each class of a fold's plan, by class.
 
@@ -152,7 +152,7 @@ def gan_runs(
             the same task.
         fold: a fold of the comparison.
         settings: settings of the comparison.
-        folder: folder of all GANs.
+        gans_folder: folder of all GANs.
     """
     gan_kind, labels, train = settings.gan_kind(kind), list(fold.plan), fold.split.train
 
@@ -172,7 +172,7 @@ def gan_runs(
             spec=asdict(settings.spec),
             pretrained_gan=pretrained_gan,
             norms_alone=pretrained_gan is not None and settings.gans.tuned == NORMS,
-            folder=folder,
+            gans_folder=gans_folder,
         )
 
     if not labels:
@@ -208,7 +208,7 @@ class TrainedFilter:
     model_file: Path
 
     @property
-    def place(self) -> Path:
+    def folder(self) -> Path:
         """Folder of the classifier's training run."""
         return self.model_file.parent
 
@@ -219,7 +219,7 @@ class TrainedFilter:
         Raises:
             LeakError: if a clip may not be used for fitting.
         """
-        train, partitions = self.fold.split.train, self.fold.parts
+        train, partitions = self.fold.split.train, self.fold.partitions
         return SampleFilter.fit(
             keras.models.load_model(self.model_file),
             partitions.to_fit(train),
@@ -253,12 +253,12 @@ class GeneratedSamples:
     trained_filter: TrainedFilter | None = None
 
     @property
-    def place(self) -> Path:
+    def folder(self) -> Path:
         """Folder of the samples."""
         # With a sample filter, the samples depend on the filter and on the requested number.
         # Without one, the first samples of a larger set can be used.
         suffix = f"-{self.trained_filter.key}-{self.count}" if self.trained_filter else ""
-        return self.gan.place / "samples" / f"{self.label}-{self.seed}{suffix}"
+        return self.gan.folder / "samples" / f"{self.label}-{self.seed}{suffix}"
 
     def examples(self, class_number: int) -> Examples:
         """Return the samples as labelled examples; generate them if they are not stored yet.
@@ -272,14 +272,14 @@ class GeneratedSamples:
             SerkitError: if the generator cannot be read.
         """
         # If several training runs need the same samples, only one process generates them.
-        with alone_in(self.place):
+        with alone_in(self.folder):
             stored = self._read()
-            if stored is None and not (self.place / _NO_SAMPLES_FILE).exists():
+            if stored is None and not (self.folder / _NO_SAMPLES_FILE).exists():
                 self._generate_and_store()
                 stored = self._read()
         if stored is None:
             # The sample filter accepted no sample.
-            shape = (0, *self.gan.fold.parts.shape)
+            shape = (0, *self.gan.fold.partitions.shape)
             return Examples(np.zeros(shape, np.float32), self.gan.speakers, np.zeros(0, int))
         spectrograms, origin = stored
         labels = np.full(len(spectrograms), class_number)
@@ -287,7 +287,7 @@ class GeneratedSamples:
 
     def _read(self) -> tuple[npt.NDArray[Any], Origin] | None:
         try:
-            spectrograms, origin = read_synthetic_set(self.place)
+            spectrograms, origin = read_synthetic_set(self.folder)
         except SerkitError:
             return None
         # Without a sample filter, fewer samples than requested are those of an earlier, smaller
@@ -312,9 +312,9 @@ class GeneratedSamples:
         if len(samples.sample_indices):
             origin = self._origin(generator.card, samples)
             sample_indices = samples.sample_indices.tolist()
-            write_synthetic_set(self.place, samples.spectrograms, sample_indices, origin)
+            write_synthetic_set(self.folder, samples.spectrograms, sample_indices, origin)
         else:
-            write_json(self.place / _NO_SAMPLES_FILE, {"tried": samples.tried})
+            write_json(self.folder / _NO_SAMPLES_FILE, {"tried": samples.tried})
 
     def _origin(self, card: GeneratorCard, samples: FilteredSamples) -> Origin:
         return Origin(

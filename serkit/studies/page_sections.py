@@ -103,7 +103,7 @@ def _spectrogram_section(comparison: Comparison) -> Section:
     figure = figures.waveform_and_spectrogram(
         cropped(samples.mean(axis=1), round(seconds * rate)),
         rate,
-        fold.parts.of(Corpus((clip,)))[0, :, :, 0],
+        fold.partitions.spectrograms(Corpus((clip,)))[0, :, :, 0],
         seconds,
         band_centres(spec),
         f"{clip.path} ({clip.label(fold.label_set)})",
@@ -180,7 +180,7 @@ def _arm_gans_section(comparison: Comparison, fold: Fold, arm: Arm) -> Section:
     spec, seed = comparison.settings.spec, derive_seed(comparison.settings.seed, "examples")
     real_and_generated, sounds = {}, {}
     for label in labels:
-        real = fold.parts.evenly_spaced(label, _SPECTROGRAM_COUNT)
+        real = fold.partitions.evenly_spaced(label, _SPECTROGRAM_COUNT)
         generated = _generated_samples(gans[label], label, seed)
         real_and_generated[label] = real[..., 0], generated[..., 0]
         sounds[f"{label}: real, then generated"] = [
@@ -188,7 +188,7 @@ def _arm_gans_section(comparison: Comparison, fold: Fold, arm: Arm) -> Section:
             *_sounds(generated, spec, "generated"),
         ]
     histories = {
-        gan.name: pd.read_csv(gan.place / "history.csv").to_dict("records")
+        gan.name: pd.read_csv(gan.folder / "history.csv").to_dict("records")
         for gan in in_training_order(gans)
         if gan.name in ("all", "rare", *labels)
     }

@@ -99,7 +99,7 @@ class Partitions:
         """Return the same clips and spectrograms with another split."""
         return Partitions(self.corpus, split, self._spectrograms, self.label_set)
 
-    def of(self, clips: Corpus) -> npt.NDArray[Any]:
+    def spectrograms(self, clips: Corpus) -> npt.NDArray[Any]:
         """Return the spectrograms ``(clips, frames, bins, 1)`` of some clips, in their order."""
         return self._spectrograms[self._positions(clips)]
 
@@ -182,7 +182,7 @@ class Partitions:
         """
         clips = self.training_clips(label).clips
         positions = np.unique(np.linspace(0, len(clips) - 1, count).round().astype(int))
-        return self.of(Corpus(tuple(clips[i] for i in positions), self.corpus.roots))
+        return self.spectrograms(Corpus(tuple(clips[i] for i in positions), self.corpus.roots))
 
 
 def remove_checkpoint(folder: Path) -> None:
@@ -203,7 +203,7 @@ def predict_clips(model: keras.Model, partitions: Partitions, clips: Corpus) -> 
         A table with one row per clip: ``root``, ``path``, ``corpus``, ``speaker``, ``gender``,
         ``truth`` and ``predicted`` (labels), and the logits ``logit_<label>``.
     """
-    logits = model.predict(partitions.of(clips), batch_size=64, verbose=0)
+    logits = model.predict(partitions.spectrograms(clips), batch_size=64, verbose=0)
     columns = {name: [getattr(clip, name) for clip in clips.clips] for name in CLIP_COLUMNS}
     columns["truth"] = clips.labels(partitions.label_set)
     columns["predicted"] = [partitions.classes[number] for number in logits.argmax(axis=1)]

@@ -256,7 +256,7 @@ class RareClasses:
     def _spectrograms_of_class(self, clips: Sequence[Clip], label: str) -> npt.NDArray[Any]:
         """Return the spectrograms of the clips of a class, ``(n, frames, bins, 1)``."""
         selected = tuple(clip for clip in clips if clip.label(self.settings.label_set) == label)
-        return self.partitions.of(Corpus(selected, self.partitions.corpus.roots))
+        return self.partitions.spectrograms(Corpus(selected, self.partitions.corpus.roots))
 
     @cached_property
     def sample_filter(self) -> SampleFilter:

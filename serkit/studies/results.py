@@ -106,7 +106,7 @@ def _folds(comparison: Comparison, protocol: str) -> list[dict[str, Any]]:
             "detail": fold.split.detail,
             "parts": {
                 name: {"clips": len(partition), "speakers": len(partition.speakers())}
-                for name, partition in fold.split.parts().items()
+                for name, partition in fold.split.partitions().items()
             },
             "training_clips": fold.split.train.counts(label_set),
             "added": fold.plan,

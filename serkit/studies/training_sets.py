@@ -70,9 +70,9 @@ class TrainingSet:
     @property
     def needs(self) -> tuple[Path, ...]:
         """Folders of the tasks that must run before: GANs, and the sample filter's classifier."""
-        folders = [gan.place for gan in self.gans.values()]
+        folders = [gan.folder for gan in self.gans.values()]
         if self.trained_filter:
-            folders.append(self.trained_filter.place)
+            folders.append(self.trained_filter.folder)
         return tuple(dict.fromkeys(folders))
 
     @property

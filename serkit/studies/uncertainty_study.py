@@ -43,7 +43,7 @@ class UncertaintyStudy:
     ) -> None:
         self.fold: FoldRun = fold
         self.samples: int = samples
-        test_clips = fold.partitions.of(fold.partitions.split.test)
+        test_clips = fold.partitions.spectrograms(fold.partitions.split.test)
         self._inputs_by_kind = {"known": test_clips, **ood_sounds}
         self._tables: list[pd.DataFrame] = []
         # Several methods need the density and the scores of the same network.

@@ -24,7 +24,7 @@ class Task(Protocol):
         ...
 
     @property
-    def place(self) -> Path:
+    def folder(self) -> Path:
         """Folder of this task alone. It holds all its results."""
         ...
 
@@ -62,20 +62,20 @@ def run_task(kind: str, task: Task, verbose: int) -> str | None:
     Returns:
         The reason if the task failed; otherwise None.
     """
-    is_resumed = task.place.exists()
-    with alone_in(task.place):
+    is_resumed = task.folder.exists()
+    with alone_in(task.folder):
         if task.is_done:
             return None
         start = time.monotonic()
         try:
             task.run(verbose)
         except DivergedError as error:
-            write_json(task.place / _FAILURE_FILE, {"why": str(error)})
+            write_json(task.folder / _FAILURE_FILE, {"why": str(error)})
             return str(error)
         # The duration of a resumed task is not known: only its last part was measured.
         if not is_resumed:
             seconds = round(time.monotonic() - start, 1)
-            write_json(task.place / _DURATION_FILE, {"kind": kind, "seconds": seconds})
+            write_json(task.folder / _DURATION_FILE, {"kind": kind, "seconds": seconds})
     return None
 
 
@@ -98,7 +98,7 @@ class TaskGraph:
     def __init__(
         self, tasks: Iterable[tuple[str, Task]], future_counts: dict[str, int] | None = None
     ) -> None:
-        by_folder = {task.place: (kind, task) for kind, task in tasks}
+        by_folder = {task.folder: (kind, task) for kind, task in tasks}
         self.tasks: list[tuple[str, Task]] = list(by_folder.values())
         self._future_counts = Counter(future_counts or {})
 
@@ -108,7 +108,7 @@ class TaskGraph:
 
     def failed(self) -> set[Path]:
         """Return the folders of the tasks that have failed or need a failed task."""
-        return {task.place for _, task in self.tasks if task.failure}
+        return {task.folder for _, task in self.tasks if task.failure}
 
     def progress(self) -> str:
         """Describe how many tasks are done, and how long the remaining tasks will take."""
@@ -138,7 +138,9 @@ class TaskGraph:
 
     def _recorded_durations(self, kind: str) -> Sequence[float]:
         """Return the recorded durations of the tasks of a kind, in seconds."""
-        files = [task.place / _DURATION_FILE for task_kind, task in self.tasks if task_kind == kind]
+        files = [
+            task.folder / _DURATION_FILE for task_kind, task in self.tasks if task_kind == kind
+        ]
         return [read_json(file)["seconds"] for file in files if file.exists()]
 
 
@@ -225,11 +227,11 @@ class LocalEngine:
             # Check the task again: a task that it needs may have failed since, or another process
             # may have run it.
             if task.failure or not failed_folders.isdisjoint(task.needs):
-                failed_folders.add(task.place)
+                failed_folders.add(task.folder)
             elif not task.is_done:
                 say(f"   {task.title}: {graph.progress()}")
                 if reason := self._run_task(kind, task, task_factory, verbose):
-                    failed_folders.add(task.place)
+                    failed_folders.add(task.folder)
                     say(f"   {task.title} failed: {reason}")
 
     def _run_task(

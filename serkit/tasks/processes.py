@@ -54,7 +54,7 @@ class ProcessEngine(LocalEngine):
         self, kind: str, task: Task, task_factory: TaskFactory | None, verbose: int
     ) -> str | None:
         assert task_factory is not None, "tasks of other processes need a task factory"
-        name = task_factory.name_of(task.place)
+        name = task_factory.name_of(task.folder)
         for _ in range(1 + _MAX_RESTARTS):
             pool = self._take_idle_pool()
             try:

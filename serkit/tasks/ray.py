@@ -44,7 +44,7 @@ def run_remotely(
                 share.get(f"{folder}/{path}", local_folders[folder] / path)
     task = task_factory.reopen(local_folders["out"], local_folders["cache"], name)
     failure = run_task(kind, task, 0)
-    share.put(task.place, f"cache/{name}")
+    share.put(task.folder, f"cache/{name}")
     return failure
 
 
@@ -153,7 +153,7 @@ class RayEngine:
         remote_function = self._as_remote_function(run_remotely)
         waiting, running = graph.unfinished(), {}
         # Read the state of the tasks from their files only once: there may be thousands of tasks.
-        unfinished_folders = {task.place for _, task in waiting}
+        unfinished_folders = {task.folder for _, task in waiting}
         failed_folders = graph.failed()
         while waiting or running:
             still_waiting = []
@@ -163,13 +163,13 @@ class RayEngine:
                 elif task.failure or not failed_folders.isdisjoint(task.needs):
                     # Needed tasks come earlier in the order, so a failed one is in
                     # `failed_folders` already.
-                    unfinished_folders.discard(task.place)
-                    failed_folders.add(task.place)
+                    unfinished_folders.discard(task.folder)
+                    failed_folders.add(task.folder)
                 else:
                     reference = remote_function.remote(
                         kind,
                         task_factory,
-                        name=task_factory.name_of(task.place),
+                        name=task_factory.name_of(task.folder),
                         needs=[task_factory.name_of(folder) for folder in task.needs],
                         address=self.settings.share,
                     )
@@ -181,8 +181,8 @@ class RayEngine:
                 reference = finished_references[0]
                 task = running.pop(reference)
                 if self._fetch_result(reference, task, task_factory, share, say):
-                    failed_folders.add(task.place)
-                unfinished_folders.discard(task.place)
+                    failed_folders.add(task.folder)
+                unfinished_folders.discard(task.folder)
 
     @property
     def variables(self) -> dict[str, str]:
@@ -215,11 +215,11 @@ class RayEngine:
                 share.put(path, f"{folder}/{relative_path}")
                 self._uploaded_inputs.add(path)
         for _, task in graph.tasks:
-            name = f"cache/{task_factory.name_of(task.place)}"
+            name = f"cache/{task_factory.name_of(task.folder)}"
             if task.is_done and not share.has(name):
-                share.put(task.place, name)
+                share.put(task.folder, name)
             elif not task.is_done and share.has(name):
-                share.get(name, task.place)
+                share.get(name, task.folder)
 
     def _fetch_result(
         self,
@@ -253,7 +253,7 @@ class RayEngine:
             # Raise the worker's error as if it had occurred in this process.
             raise error.cause from None
         if share:
-            share.get(f"cache/{task_factory.name_of(task.place)}", task.place)
+            share.get(f"cache/{task_factory.name_of(task.folder)}", task.folder)
         if failure:
             say(f"   {task.title} failed: {failure}")
         return failure

@@ -5,8 +5,8 @@ import pytest
 from serkit.datasets.audit import audit
 from serkit.datasets.corpus import Corpus
 from serkit.datasets.corpus_info import (
+    BUILT_IN_CORPUS,
     LICENCES,
-    NAME,
     licences_of,
     mark_as_synthetic,
     synthetic_clips,
@@ -24,7 +24,7 @@ def test_it_is_known_by_whatever_leads_to_it(synthetic_root, tmp_path):
     for root in (synthetic_root, synthetic_root / "SAVEE", synthetic_root / "SAVEE" / "DC"):
         corpus = audit([root]).corpus
         assert synthetic_clips(corpus) == frozenset(corpus.clips)
-        assert list(licences_of(corpus)) == [NAME]
+        assert list(licences_of(corpus)) == [BUILT_IN_CORPUS]
     corpus.write(tmp_path / "manifest.csv")
     assert synthetic_clips(Corpus.read(tmp_path / "manifest.csv")) == frozenset(corpus.clips)
 
@@ -38,7 +38,7 @@ def test_recordings_of_people_are_not_taken_for_it(savee):
 def test_beside_others_both_are_named(synthetic_root, savee):
     corpus = audit([synthetic_root / "TESS", savee]).corpus
     assert {clip.corpus for clip in synthetic_clips(corpus)} == {"tess"}
-    assert list(licences_of(corpus)) == ["savee", NAME]
+    assert list(licences_of(corpus)) == ["savee", BUILT_IN_CORPUS]
 
 
 def test_the_mark_is_no_recording_and_stays(savee):

@@ -13,8 +13,8 @@ def test_rare_classes_are_filled_to_the_largest_rarest_first():
 
 
 def test_classes_are_filled_up_to_a_fraction():
-    assert balance_plan(COUNTS, share=0.7) == {"d": 60, "b": 1}
-    assert balance_plan(COUNTS, share=0.05) == {}
+    assert balance_plan(COUNTS, target=0.7) == {"d": 60, "b": 1}
+    assert balance_plan(COUNTS, target=0.05) == {}
 
 
 def test_all_classes_can_be_filled_up_past_the_largest():
@@ -41,8 +41,8 @@ def test_the_reports_plan_adds_2300_to_eight_classes():
 def test_counts_without_a_plan_are_refused():
     with pytest.raises(InputError, match="`counts`"):
         balance_plan({})
-    with pytest.raises(InputError, match="share=11"):
-        balance_plan(COUNTS, share=11)
+    with pytest.raises(InputError, match="target=11"):
+        balance_plan(COUNTS, target=11)
     with pytest.raises(InputError, match=r"male_neutral.*happy, sad"):
         report_plan({"happy": 3, "sad": 4})
 

@@ -67,7 +67,7 @@ def _try(protocol: str, corpus: Corpus, seed: int, label_set: str = "emotion"):
 @settings(max_examples=100)
 def test_no_speaker_on_two_sides_and_every_clip_in_exactly_one_part(corpus, seed, protocol):
     for split in _try(protocol, corpus, seed):
-        parts = split.parts().values()
+        parts = split.partitions().values()
         speakers = [part.speakers() for part in parts]
         shared = any(a & b for a, b in itertools.combinations(speakers, 2))
         assert not shared or protocol == "random"
@@ -144,13 +144,13 @@ def test_kept_apart_sentences_stay_apart(corpus, seed):
         return
     heard = {(c.corpus, c.sentence) for p in (split.train, split.validation) for c in p.clips}
     assert not heard & {(clip.corpus, clip.sentence) for clip in split.test.clips}
-    kept = sum(map(len, split.parts().values()))
+    kept = sum(map(len, split.partitions().values()))
     assert kept + len(split.left_out) == len(corpus)
 
 
 def test_fractions_are_near_60_20_20():
     split = hold_out(_corpus(40), "emotion", seed=0)
-    shares = np.array([len(part) for part in split.parts().values()]) / 240
+    shares = np.array([len(part) for part in split.partitions().values()]) / 240
     assert shares.tolist() == [0.6, 0.2, 0.2]
 
 
@@ -163,7 +163,7 @@ def test_a_class_of_few_speakers_reaches_every_part():
     corpus = Corpus(_corpus(20).clips + rare)
     for seed in range(3):
         split = hold_out(corpus, "emotion", seed)
-        assert all("surprise" in part.classes("emotion") for part in split.parts().values())
+        assert all("surprise" in part.classes("emotion") for part in split.partitions().values())
         folds = k_fold(corpus, "emotion", seed)
         assert sum("surprise" in split.test.classes("emotion") for split in folds) == 3
 
@@ -235,7 +235,7 @@ def test_all_four_corpora_are_split_evenly(official_names, tmp_path):
 def test_the_random_split_is_even_and_leaks():
     split = random_split(_corpus(10, each=10), "emotion", 0)
     assert split.leaky
-    assert [len(part) for part in split.parts().values()] == [120, 40, 40]
+    assert [len(part) for part in split.partitions().values()] == [120, 40, 40]
     assert split.test.counts("emotion") == {"angry": 20, "sad": 20}
     assert split.summary()["speakers_in_several_parts"]
 

@@ -42,14 +42,14 @@ def test_no_test_sentence_is_in_training_or_validation(seed):
     assert len(heard) == 8
     assert not tested & heard
     assert found.sentence_disjoint
-    kept = sum(map(len, found.parts().values()))
+    kept = sum(map(len, found.partitions().values()))
     assert kept + len(found.left_out) == 4 * 24
 
 
 def test_two_sentences_are_one_for_each_side():
     split = Split(_part("ab", ("01", "02")), _part("c", ("01", "02")), _part("d", ("01", "02")))
     found = keep_sentences_apart(split, "emotion", 0)
-    assert {len({c.sentence for c in part.clips}) for part in found.parts().values()} == {1}
+    assert {len({c.sentence for c in part.clips}) for part in found.partitions().values()} == {1}
 
 
 def test_each_corpus_has_sentences_on_both_sides():
@@ -57,7 +57,7 @@ def test_each_corpus_has_sentences_on_both_sides():
         return _join(_part(speakers, ("1", "2")), _part(speakers, ("x", "y", "z"), "d"))
 
     found = keep_sentences_apart(Split(both("ab"), both("e"), both("f")), "emotion", 1)
-    for part in found.parts().values():
+    for part in found.partitions().values():
         assert {clip.corpus for clip in part.clips} == {"c", "d"}
 
 
@@ -75,7 +75,7 @@ def test_splits_without_shared_sentences_lose_nothing():
     found = keep_sentences_apart(split, "emotion", 0)
     assert found.left_out == ()
     assert found.sentence_disjoint
-    assert found.parts() == split.parts()
+    assert found.partitions() == split.partitions()
 
 
 def test_a_part_that_would_be_empty_is_an_error():
@@ -83,7 +83,7 @@ def test_a_part_that_would_be_empty_is_an_error():
     messages = set()
     for seed in range(9):
         try:
-            parts = keep_sentences_apart(split, "emotion", seed).parts()
+            parts = keep_sentences_apart(split, "emotion", seed).partitions()
             assert all(len(part) for part in parts.values())
         except InputError as error:
             messages.add(str(error))

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from serkit.audio.spectrogram import SpectrogramSpec
-from serkit.export.answering import Answering
+from serkit.export.exportable_model import ExportableModel
 from serkit.export.saved_model import export_model
 from serkit.models.compact import CompactSettings, compact
 
@@ -18,7 +18,7 @@ def exported(tmp_path_factory):
     spec = SpectrogramSpec()
     model = compact(3, spec.shape, CompactSettings(channels=(4, 8)), seed=1)
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    export_model(Answering([model], spec, CLASSES), folder, {"run": "test"})
+    export_model(ExportableModel([model], spec, CLASSES), folder, {"run": "test"})
     return model, folder
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from serkit.audio.loading import load_waveform, split_into_windows
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
 from serkit.errors import InputError
-from serkit.export.answering import Answering
+from serkit.export.exportable_model import ExportableModel
 from serkit.export.saved_model import export_model
 from serkit.export.versions import DETAILS, versions
 from serkit.files import read_json
@@ -40,7 +40,7 @@ def test_kind_and_rate_are_those_of_training_and_versions_count_up(recordings_in
     (tmp_path / "m" / "notes").mkdir()
     spec = SpectrogramSpec.at_rate(22_050, "log")
     model = compact(3, spec.shape, CompactSettings(channels=(4, 8)), seed=1)
-    written = export_model(Answering([model], spec, ("a", "b", "c")), tmp_path / "m")
+    written = export_model(ExportableModel([model], spec, ("a", "b", "c")), tmp_path / "m")
     assert written == tmp_path / "m" / "8"
     assert list(versions(tmp_path / "m")) == [7, 8]
     assert list((tmp_path / "m" / "7").iterdir()) == []
@@ -147,4 +147,4 @@ def test_graph_holds_plain_tensorflow_ops_only(exported):
 def test_wrong_number_of_classes_is_refused(exported):
     model, _ = exported
     with pytest.raises(InputError, match=r"`classes`.*3 outputs.*2"):
-        Answering([model], SPEC, ("a", "b"))
+        ExportableModel([model], SPEC, ("a", "b"))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from serkit.errors import InputError
-from serkit.export.answering import load_network
+from serkit.export.exportable_model import load_network
 from serkit.models.bayesian import bayesian_lenet5
 
 

@@ -13,7 +13,7 @@ def task_factory(toy, tmp_path):
 
 def test_names_are_relative_paths(toy, task_factory):
     _, (_, b), _ = toy.graph(task_factory.out, task_factory.cache, GRAPH)
-    assert task_factory.name_of(b.place) == "b"
+    assert task_factory.name_of(b.folder) == "b"
     assert task_factory.task_named("b") == b
 
 

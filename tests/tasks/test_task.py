@@ -12,7 +12,7 @@ def task(toy, tmp_path):
 
 
 def _runs(task):
-    return len((task.place / "runs.txt").read_text().splitlines())
+    return len((task.folder / "runs.txt").read_text().splitlines())
 
 
 def test_a_task_runs_once_and_is_timed(task):
@@ -20,22 +20,22 @@ def test_a_task_runs_once_and_is_timed(task):
     assert run_task("net", one, 0) is None
     assert run_task("net", one, 0) is None
     assert _runs(one) == 1
-    assert json.loads((one.place / "seconds.json").read_text()) == {"kind": "net", "seconds": 0.0}
+    assert json.loads((one.folder / "seconds.json").read_text()) == {"kind": "net", "seconds": 0.0}
 
 
 def test_a_resumed_task_is_not_timed(task):
     one = task()
-    one.place.mkdir()
+    one.folder.mkdir()
     run_task("net", one, 0)
     assert one.is_done
-    assert not (one.place / "seconds.json").exists()
+    assert not (one.folder / "seconds.json").exists()
 
 
 def test_a_task_that_diverges_is_recorded_as_failed(task):
     one = task(wrong="diverges")
     assert run_task("net", one, 0) == "a loss is no number"
-    assert failure_at(one.place) == one.failure == "a loss is no number"
-    assert failure_at(one.place.parent) is None
+    assert failure_at(one.folder) == one.failure == "a loss is no number"
+    assert failure_at(one.folder.parent) is None
 
 
 def test_a_full_disk_is_no_failure_of_the_task(task):

@@ -10,7 +10,7 @@ class _Task:
     failure = None
 
     def __init__(self, place):
-        self.place, self.is_done = place, False
+        self.folder, self.is_done = place, False
         self.title = place.name
 
 
@@ -24,7 +24,7 @@ def test_tasks_with_one_folder_count_once(task):
     assert [one for _, one in plan.tasks] == task[:3]
     task[1].is_done = True
     task[2].failure = "a loss is no number"
-    assert plan.failed() == {task[2].place}
+    assert plan.failed() == {task[2].folder}
     assert plan.unfinished() == [("gan", task[0])]
     assert plan.progress() == "2 of 3 done; left: not measured yet: 1 x gan"
 
@@ -33,9 +33,9 @@ def test_time_left_is_estimated_from_tasks_of_the_same_kind(task, tmp_path):
     plan = TaskGraph([("gan", task[0]), ("gan", task[1]), ("net", task[2]), ("net", task[3])])
     assert plan.time_left() == "left: not measured yet: 2 x gan, 2 x net"
     for one, seconds in ((task[0], 240), (task[2], 60)):
-        one.place.mkdir()
+        one.folder.mkdir()
         one.is_done = True
-        (one.place / "seconds.json").write_text(json.dumps({"seconds": seconds}))
+        (one.folder / "seconds.json").write_text(json.dumps({"seconds": seconds}))
     assert plan.time_left() == "left: about 5 min"
     later = TaskGraph(plan.tasks, {"gan": 30, "other": 2})
     assert later.time_left() == "left: about 2.1 h; not measured yet: 2 x other"

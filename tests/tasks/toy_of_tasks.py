@@ -16,7 +16,7 @@ from serkit.tasks.graph import TaskFactory, failure_at
 class ToyTask:
     """Task whose result is its number plus the results of the tasks that it needs."""
 
-    place: Path
+    folder: Path
     needs: tuple[Path, ...]
     number: int
     seconds: float = 0.0
@@ -25,19 +25,19 @@ class ToyTask:
 
     @property
     def title(self) -> str:
-        return self.place.name
+        return self.folder.name
 
     @property
     def is_done(self) -> bool:
-        return (self.place / "result.json").exists()
+        return (self.folder / "result.json").exists()
 
     @property
     def failure(self) -> str | None:
-        return next(filter(None, map(failure_at, (*self.needs, self.place))), None)
+        return next(filter(None, map(failure_at, (*self.needs, self.folder))), None)
 
     def run(self, verbose: int) -> None:
-        self.place.mkdir(parents=True, exist_ok=True)
-        with open(self.place / "runs.txt", "a") as file:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open(self.folder / "runs.txt", "a") as file:
             file.write(f"{os.getpid()} {os.environ.get('TF_NUM_INTRAOP_THREADS')}\n")
         time.sleep(self.seconds)
         if self.wrong == "diverges":
@@ -47,10 +47,10 @@ class ToyTask:
         if self.wrong:
             raise OSError(28, self.wrong)
         if self.size:
-            with replacing(self.place / "large.bin") as partial:
+            with replacing(self.folder / "large.bin") as partial:
                 partial.write_bytes(bytes(self.size))
         found = sum(read_json(place / "result.json")["sum"] for place in self.needs)
-        write_json(self.place / "result.json", {"sum": self.number + found})
+        write_json(self.folder / "result.json", {"sum": self.number + found})
 
 
 def graph(out: Path, cache: Path, given: dict) -> list[tuple[str, ToyTask]]:
@@ -64,7 +64,7 @@ def graph(out: Path, cache: Path, given: dict) -> list[tuple[str, ToyTask]]:
 def reopen(given: dict, out: Path, cache: Path, name: str) -> ToyTask:
     """Recreate a task."""
     assert (out / "manifest.csv").exists()
-    return next(task for _, task in graph(out, cache, given) if task.place == cache / name)
+    return next(task for _, task in graph(out, cache, given) if task.folder == cache / name)
 
 
 def task_factory(out: Path, given: dict) -> TaskFactory:

@@ -126,7 +126,7 @@ class ClassifierObjective(MeanOverFolds):
         """
         seed = derive_seed(self.search.seed, "fold", self.folds.index(fold))
         model = train_compact(fold, self.search, settings, fraction, seed, folder, verbose)
-        logits = in_batches(model, fold.of(fold.split.test))
+        logits = in_batches(model, fold.spectrograms(fold.split.test))
         if not np.isfinite(logits).all():
             # Logits may be infinite or NaN even if all weights are finite.
             raise DivergedError("logits of the trained network are not finite")
@@ -253,7 +253,7 @@ class BayesianObjective(MeanOverFolds):
             callbacks=(KLWarmup(len(split.train), fit.epochs // 2, settings.kl),),
             verbose=verbose,
         )
-        network, spectrograms = SampledNetwork(model), partitions.of(split.test)
+        network, spectrograms = SampledNetwork(model), partitions.spectrograms(split.test)
         samples = predict_samples(network, spectrograms, _SAMPLES, fold.seed)
         probabilities = samples.mean(axis=0)
         truth = partitions.labels(split.test)

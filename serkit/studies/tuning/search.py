@@ -186,14 +186,14 @@ class Search:
     def _table_of_trials(self, tuner: GuardedTuner) -> pd.DataFrame:
         """Return the content of ``trials.csv``: the baseline, then the trials by their ID."""
         task = self._trials.trial_of(self._baseline, 1.0)
-        rows = [trial_row(_BASELINE, {}, 1.0, task.outcome()) | {"folder": task.place.name}]
+        rows = [trial_row(_BASELINE, {}, 1.0, task.outcome()) | {"folder": task.folder.name}]
         for trial in sorted(tuner.oracle.trials.values(), key=lambda trial: trial.trial_id):
             # Names with a slash are KerasTuner's own values, such as "tuner/epochs".
             values = trial.hyperparameters.values
             hyperparameters = {name: value for name, value in values.items() if "/" not in name}
             try:
                 task = tuner.task(trial)
-                outcome, failure, folder = task.outcome(), "", task.place.name
+                outcome, failure, folder = task.outcome(), "", task.folder.name
             except TrialFailedError as error:
                 outcome, failure, folder = None, str(error), ""
             fraction = tuner.fraction(trial)

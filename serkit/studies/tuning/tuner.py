@@ -35,32 +35,32 @@ class Trial:
         objective: objective of the search.
         settings: settings of the trial, a dataclass.
         fraction: fraction of a full training run, above 0 and at most 1.
-        folder: folder of all trials.
+        trials_folder: folder of all trials.
     """
 
     objective: MeanOverFolds
     settings: Any
     fraction: float
-    folder: Path
+    trials_folder: Path
 
     needs: tuple[Path, ...] = ()
     failure: None = None
     """Always None. If the trial gave no score, its outcome file holds the reason."""
 
     @property
-    def place(self) -> Path:
+    def folder(self) -> Path:
         """Folder of this task."""
         settings = plain(asdict(self.settings))
-        return self.folder / content_key(settings=settings, share=self.fraction)
+        return self.trials_folder / content_key(settings=settings, share=self.fraction)
 
     @property
     def title(self) -> str:
         """Name of the task in messages."""
-        return f"trial {self.place.name}"
+        return f"trial {self.folder.name}"
 
     @property
     def is_done(self) -> bool:
-        return (self.place / _OUTCOME_FILE).exists()
+        return (self.folder / _OUTCOME_FILE).exists()
 
     def run(self, verbose: int) -> None:
         """Score the settings, and store the score or the reason for a failure.
@@ -69,12 +69,12 @@ class Trial:
         an exception other than a TrialFailedError nothing is stored.
         """
         try:
-            outcome = self.objective.score(self.settings, self.fraction, self.place, verbose)
+            outcome = self.objective.score(self.settings, self.fraction, self.folder, verbose)
             result = asdict(outcome)
         except TrialFailedError as error:
             result = {"failed": str(error)}
         inputs = {"settings": plain(asdict(self.settings)), "share": self.fraction}
-        write_json(self.place / _OUTCOME_FILE, {**inputs, **result})
+        write_json(self.folder / _OUTCOME_FILE, {**inputs, **result})
 
     def outcome(self) -> Outcome | None:
         """Return the stored outcome, or None if the trial was not run.
@@ -84,7 +84,7 @@ class Trial:
         """
         if not self.is_done:
             return None
-        content = read_json(self.place / _OUTCOME_FILE)
+        content = read_json(self.folder / _OUTCOME_FILE)
         if "failed" in content:
             raise TrialFailedError(content["failed"])
         return Outcome(content["score"], tuple(content["folds"]), content["details"])

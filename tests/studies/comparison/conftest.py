@@ -73,7 +73,7 @@ def pretend_to_train(training: ClassifierRun, verbose: int) -> None:
     """Predictions at random, right the more often the better the arm is meant to be."""
     fold = training.data.fold
     rng = np.random.default_rng(int(training.key, 16))
-    classes = fold.parts.classes
+    classes = fold.partitions.classes
     chance = {"none": 0.4, "oversampling": 0.7}.get(training.data.arm.name, 0.45)
     clips = fold.split.test.clips
     truth = np.array([classes.index(clip.label(fold.label_set)) for clip in clips])
@@ -87,14 +87,14 @@ def pretend_to_train(training: ClassifierRun, verbose: int) -> None:
         }
     )
     logits = pd.DataFrame(2.0 * np.eye(len(classes))[predicted], columns=classes)
-    training.place.mkdir(parents=True, exist_ok=True)
+    training.folder.mkdir(parents=True, exist_ok=True)
     table = pd.concat([table, logits.add_prefix("logit_")], axis=1)
-    table.to_csv(training.place / "predictions.csv", index=False)
+    table.to_csv(training.folder / "predictions.csv", index=False)
     row = {"loss": 1.0, "val_loss": 1.1, "uar": 0.5, "val_uar": chance}
     history = [{"epoch": epoch, **row} for epoch in (1, 2)]
-    pd.DataFrame(history).to_csv(training.place / "history.csv", index=False)
+    pd.DataFrame(history).to_csv(training.folder / "history.csv", index=False)
     write_json(
-        training.place / "record.json", {"validation_uar": chance, "examples": 1, "generated": 0}
+        training.folder / "record.json", {"validation_uar": chance, "examples": 1, "generated": 0}
     )
 
 
@@ -103,12 +103,12 @@ _COLUMNS = ("root", "path", "corpus", "speaker", "gender")
 
 def pretend_to_train_gan(gan: GANRun, verbose: int) -> None:
     """A generator as it begins."""
-    labels = gan.fold.parts.classes if gan.settings.classes else (gan.name,)
+    labels = gan.fold.partitions.classes if gan.settings.classes else (gan.name,)
     card = GeneratorCard(labels, tuple(sorted(gan.speakers)), len(gan.clips), gan.kind, gan.spec)
-    gan.place.mkdir(parents=True, exist_ok=True)
+    gan.folder.mkdir(parents=True, exist_ok=True)
     rows = [{"epoch": 1, "d_loss": 1.0, "g_loss": 1.0, "distance": 1.0, "penalty": 0.1}]
-    pd.DataFrame(rows).to_csv(gan.place / "history.csv", index=False)
-    store_generator(_generator(gan.settings.classes), card, gan.place)
+    pd.DataFrame(rows).to_csv(gan.folder / "history.csv", index=False)
+    store_generator(_generator(gan.settings.classes), card, gan.folder)
 
 
 @functools.cache

@@ -63,14 +63,14 @@ def test_what_is_damaged_or_removed_is_computed_again(few, part_of, computed):
     part = part_of(few)
     part.run(0)
     before = part.spectrograms()[:]
-    (path,) = part.place.rglob("*.npy")
+    (path,) = part.folder.rglob("*.npy")
     data = bytearray(path.read_bytes())
     data[200] ^= 1
     path.write_bytes(data)
     np.testing.assert_array_equal(part_of(few).spectrograms()[:], before)
     assert len(computed) == 2 * len(few)
     assert part_of(few).is_done
-    for path in part.place.rglob("*.npy"):
+    for path in part.folder.rglob("*.npy"):
         path.unlink()
     assert not part_of(few).is_done
     np.testing.assert_array_equal(part_of(few).spectrograms()[:], before)
@@ -78,15 +78,15 @@ def test_what_is_damaged_or_removed_is_computed_again(few, part_of, computed):
 
 
 def test_its_place_is_of_the_sound_the_spec_and_the_speed(few, part_of):
-    known = part_of(few).place
+    known = part_of(few).folder
     other = Corpus(tuple(replace(clip, emotion="x", path="y") for clip in few.clips), few.roots)
-    assert part_of(other).place == known
+    assert part_of(other).folder == known
     changed = [
         part_of(few, 1.1),
         part_of(few, spec=replace(SPEC, bins=8)),
         part_of(Corpus(few.clips[::-1], few.roots)),
     ]
-    assert len({known, *(part.place for part in changed)}) == 4
+    assert len({known, *(part.folder for part in changed)}) == 4
 
 
 def test_a_bad_or_missing_recording_is_named(few, part_of, tmp_path):

@@ -119,9 +119,9 @@ def test_filtered_samples_need_the_classifier_of_the_sample_filter_first(compari
     assert reference.keep_model
     trained_filter = first.data.trained_filter
     assert (trained_filter.key, trained_filter.model_file) == (reference.key, reference.model_file)
-    assert reference.place in first.needs
-    tasks = [task.place for _, task in made._tasks_of(made.arms, (0,))]
-    assert tasks.index(reference.place) < tasks.index(first.place)
+    assert reference.folder in first.needs
+    tasks = [task.folder for _, task in made._tasks_of(made.arms, (0,))]
+    assert tasks.index(reference.folder) < tasks.index(first.folder)
     plain = comparison(arms=("none", "dcgan"), classifiers=("resnet50-head",))
     assert plain.classifier_run(plain.folds[0], "resnet50-head", plain.arms[1], 0).key != first.key
 
@@ -132,9 +132,9 @@ def test_a_gan_trained_on_a_test_speaker_is_refused(comparison, pretend, monkeyp
     fold = made.folds[0]
     for gan in in_training_order(made.gans("dcgan", fold)):
         gan.run(0)
-        card = read_json(gan.place / "generator.json")
+        card = read_json(gan.folder / "generator.json")
         heard = sorted({*card["speakers"], *fold.split.test.speakers()})
-        write_json(gan.place / "generator.json", card | {"speakers": heard})
+        write_json(gan.folder / "generator.json", card | {"speakers": heard})
     monkeypatch.undo()
     training = made.classifier_run(fold, "compact", made.arms[1], 0)
     with pytest.raises(LeakError, match="speakers"):
@@ -153,7 +153,7 @@ def test_spectrograms_are_pieces_before_what_needs_them(comparison):
     made = comparison(arms=("none", "speed", "dcgan"))
     assert not made.cache.exists()
     tasks = [task for _, task in made._tasks_of(made.arms, (0,))]
-    places = [task.place for task in tasks]
+    places = [task.folder for task in tasks]
     assert not made.cache.exists()
     for task in tasks:
         speeds = [1.0, 0.9, 1.1] if "compact-speed" in task.title else [1.0]
@@ -163,10 +163,10 @@ def test_spectrograms_are_pieces_before_what_needs_them(comparison):
             if isinstance(task, SpectrogramTask)
             else set(made.spectrograms.task_folders(speeds))
         )
-        assert all(places.index(place) < places.index(task.place) for place in needs)
+        assert all(places.index(place) < places.index(task.folder) for place in needs)
     # Those of other speeds when their arm's turn has come.
     assert places.index(*made.spectrograms.task_folders([0.9])) > places.index(
-        made.classifier_run(made.folds[2], "compact", made.arms[0], 0).place
+        made.classifier_run(made.folds[2], "compact", made.arms[0], 0).folder
     )
 
 

@@ -22,7 +22,7 @@ def test_the_sample_filter_has_the_training_clips_and_no_others(trained_filter, 
     sample_filter = trained_filter.sample_filter
     assert sample_filter.clips == fold.split.train.counts("emotion")
     label = next(iter(fold.plan))
-    real = fold.parts.of(fold.parts.training_clips(label))
+    real = fold.partitions.spectrograms(fold.partitions.training_clips(label))
     assert sample_filter.verdicts(real, label).copies.all()
     assert trained_filter.sample_filter is sample_filter
     assert np.isfinite(sample_filter.embedding(real)).all()

@@ -48,12 +48,14 @@ def kept(compared, small):
 
 def test_the_networks_are_those_that_were_compared(compared, kept):
     assert len(kept.files) == 2
-    parts = kept.partitions
+    partitions = kept.partitions
     for file in kept.files:
         found = pd.read_csv(file.parent / "predictions.csv")
         model = keras.models.load_model(file)
-        logits = model.predict(parts.of(parts.split.test), batch_size=64, verbose=0)
-        said = found[[f"logit_{label}" for label in parts.classes]].to_numpy()
+        logits = model.predict(
+            partitions.spectrograms(partitions.split.test), batch_size=64, verbose=0
+        )
+        said = found[[f"logit_{label}" for label in partitions.classes]].to_numpy()
         assert np.allclose(logits, said, atol=1e-5)
     assert len({file.read_bytes() for file in kept.files}) == 2
 

@@ -93,9 +93,11 @@ def test_without_a_corpus_what_only_it_has_is_not_tested(synthetic_corpus, folds
     without = next(fold for fold in folds if fold.split.detail == f"without {odd}")
     assert {clip.corpus for clip in without.split.test.clips} == {odd}
     assert "odd" not in without.classes
-    assert without.parts.classes == without.classes
-    assert without.training_clips("sad") == without.parts.training_clips("sad")
+    assert without.partitions.classes == without.classes
+    assert without.training_clips("sad") == without.partitions.training_clips("sad")
     assert "odd" not in without.split.test.counts("emotion")
     # Spectrograms are still those of the clips.
     places = [clips.index(clip) for clip in without.split.test.clips]
-    np.testing.assert_array_equal(without.parts.of(without.split.test).ravel(), places)
+    np.testing.assert_array_equal(
+        without.partitions.spectrograms(without.split.test).ravel(), places
+    )

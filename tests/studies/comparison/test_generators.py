@@ -40,7 +40,7 @@ def test_a_conditional_one_is_of_all_rare_classes_together(fold, settings, tmp_p
     assert (first.name, together.name) == ("all", "rare")
     assert {clip.emotion for clip in together.clips.clips} == set(fold.plan)
     assert together.settings.steps == len(fold.plan) * settings.gans.steps
-    assert together.settings.classes == len(fold.parts.classes)
+    assert together.settings.classes == len(fold.partitions.classes)
 
 
 def test_without_pretraining_each_begins_from_nothing(fold, settings, tmp_path):
@@ -90,7 +90,7 @@ def test_a_trained_gan_is_stored_with_its_speakers(fold, settings, trained_at):
         assert not training.is_done
         training.run(0)
         assert training.is_done
-    card = load_generator(then.place).card
+    card = load_generator(then.folder).card
     assert card.labels == (then.name,)
     # It started from a GAN of all training speakers.
     assert set(card.speakers) == fold.split.train.speakers()

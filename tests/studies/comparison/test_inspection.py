@@ -42,7 +42,7 @@ def test_sets_are_told_apart(comparison, tmp_path):
     listener = Listener(fold, tmp_path / "listener", FIT)
     rows = list(inspect(comparison, listener, ["oversampling", "noise-images"]))
     found = {row["set"]: row for row in rows if row["label"] == "angry"}
-    assert set(found) == {"clips", "taken away", "strangers", "oversampling", "noise-images"}
+    assert set(found) == {"clips", "taken away", "unseen speakers", "oversampling", "noise-images"}
     assert found["oversampling"]["count"] == fold.plan["angry"]
     assert found["oversampling"]["distance"] == pytest.approx(0, abs=1e-6)
     assert found["taken away"]["distance"] == found["taken away"]["spread"] == pytest.approx(1)
@@ -52,7 +52,7 @@ def test_sets_are_told_apart(comparison, tmp_path):
     assert 0 <= found["oversampling"]["coverage"] <= 1
     # Trained once: another one reads it.
     again = Listener(fold, tmp_path / "listener", FIT)
-    spectrograms = fold.parts.of(fold.split.test)
+    spectrograms = fold.partitions.spectrograms(fold.split.test)
     np.testing.assert_allclose(
         again.model.predict(spectrograms, verbose=0),
         listener.model.predict(spectrograms, verbose=0),

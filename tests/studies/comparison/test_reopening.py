@@ -23,7 +23,7 @@ def test_every_piece_is_found_again_by_its_name(pretended):
     tasks = [task for _, task in comparison._tasks_of(comparison.arms, (0, 1))]
     assert {type(task) for task in tasks} == {SpectrogramTask, ClassifierRun, GANRun}
     for task in (tasks[0], tasks[len(tasks) // 2], tasks[-1]):
-        name = task.place.relative_to(task_factory.cache).as_posix()
+        name = task.folder.relative_to(task_factory.cache).as_posix()
         found = task_factory.reopen(task_factory.out, task_factory.cache, name)
         assert found is not task
         assert (found.key, found.title, found.needs) == (task.key, task.title, task.needs)
@@ -53,7 +53,7 @@ def test_spectrograms_are_computed_where_there_is_nothing(synthetic_root, settin
     for folder, inner in task_factory.inputs:
         share.put(getattr(task_factory, folder) / inner, f"{folder}/{inner}")
     (tmp_path / "node").mkdir()
-    name = task_factory.name_of(part.place)
+    name = task_factory.name_of(part.folder)
     subprocess.run(
         [sys.executable, "-c", _ELSEWHERE],
         input=pickle.dumps(("kind", task_factory, name, [], address)),
@@ -62,7 +62,7 @@ def test_spectrograms_are_computed_where_there_is_nothing(synthetic_root, settin
     )
     assert not comparison.cache.exists()
     assert list(tmp_path.glob("node/serkit-*/out/manifest.csv"))
-    share.get(f"cache/{name}", part.place)
+    share.get(f"cache/{name}", part.folder)
     assert part.is_done
     expected = compute_spectrograms(comparison.corpus, settings.spec, cache=tmp_path / "here")
     np.testing.assert_array_equal(comparison.spectrograms[1.0][:], expected[:])
@@ -73,7 +73,7 @@ def test_what_a_piece_needs_comes_before_it(pretended):
     seen = set()
     for _, task in comparison._tasks_of(comparison.arms, (0,)):
         assert set(task.needs) <= seen
-        seen.add(task.place)
+        seen.add(task.folder)
     assert any(task.needs for _, task in comparison._tasks_of(comparison.arms, (0,)))
 
 

@@ -55,7 +55,7 @@ def test_more_are_sampled_where_more_are_wanted(training):
 def test_a_sample_filter_rejects_some_and_has_a_folder_of_its_own(training, capsys):
     free = GeneratedSamples(training, training.name, 4, 3)
     gated = GeneratedSamples(training, training.name, 4, 3, _Filter("k"))
-    assert free.place != gated.place
+    assert free.folder != gated.folder
     np.testing.assert_array_equal(
         gated.examples(0).spectrograms[:2], free.examples(0).spectrograms[[1, 3]]
     )
@@ -66,7 +66,7 @@ def test_accepted_samples_depend_on_the_requested_number_and_not_on_earlier_ones
     few = GeneratedSamples(training, training.name, 2, 3, _Filter("k"))
     more = GeneratedSamples(training, training.name, 20, 3, _Filter("k"))
     assert [len(each.examples(0)) for each in (few, more)] == [2, 20]
-    assert few.place != more.place
+    assert few.folder != more.folder
 
 
 def test_if_all_samples_are_rejected_none_are_tried_again(training, fold, monkeypatch):

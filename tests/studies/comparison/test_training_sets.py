@@ -33,7 +33,7 @@ def _counts(examples, classes):
 @pytest.mark.parametrize("fraction", [1.0, 0.5])
 def test_every_arm_adds_the_same_number_of_the_same_classes(training_set, fold, name, fraction):
     found = training_set(name, generated_share=fraction).added().examples
-    assert _counts(found, fold.parts.classes) == fold.plan
+    assert _counts(found, fold.partitions.classes) == fold.plan
     assert all(part.speakers <= fold.split.train.speakers() for part in found)
 
 
@@ -45,7 +45,7 @@ def test_arms_that_fill_nothing_add_nothing(training_set):
 def test_copies_are_of_the_class_each_as_often_as_any_other(training_set, fold):
     found = training_set("oversampling").added().examples
     for label, part in zip(fold.plan, found, strict=True):
-        real = fold.parts.of(fold.parts.training_clips(label))
+        real = fold.partitions.spectrograms(fold.partitions.training_clips(label))
         spectrograms = np.asarray(part.spectrograms)
         same = (spectrograms[:, None] == real[None]).all(axis=(2, 3, 4))
         assert same.any(axis=1).all()
@@ -57,7 +57,7 @@ def test_half_of_what_is_generated_can_be_copies(training_set, fold):
     label, count = next(iter(fold.plan.items()))
     made, copied = training_set("dcgan", generated_share=0.5).added().examples[:2]
     assert (len(made), len(copied)) == (round(count / 2), count - round(count / 2))
-    assert copied.speakers == frozenset(fold.parts.training_clips(label).speakers())
+    assert copied.speakers == frozenset(fold.partitions.training_clips(label).speakers())
 
 
 @pytest.mark.parametrize(

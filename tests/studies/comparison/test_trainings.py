@@ -62,7 +62,7 @@ def test_a_training_run_keeps_its_predictions_of_the_test_partition(trained, tra
     network, (train, _) = keras.models.load_model(one.model_file), one._training_examples()
     called = network.predict(train.spectrograms[:], verbose=0).argmax(axis=1)
     assert one.record()["train_accuracy"] == pytest.approx(np.mean(called == train.labels))
-    kept = {path.name for path in one.place.iterdir()}
+    kept = {path.name for path in one.folder.iterdir()}
     assert kept == {"history.csv", "model.keras", "predictions.csv", "record.json"}
 
 
@@ -118,10 +118,10 @@ def test_live_training_without_randomness_predicts_the_same(trained):
     """Copies of rare classes' clips included, which have waveforms as well."""
     cached, live = trained("oversampling"), trained("oversampling", live=True)
     assert cached.key != live.key
-    (parts,) = live.data.partitions
+    (partitions,) = live.data.partitions
     assert isinstance(live._training_examples()[0].spectrograms, LiveSpectrograms)
     assert (live._training_examples()[0].spectrograms.waveform_rows >= 0).all()
-    assert parts.classes == cached.data.fold.classes
+    assert partitions.classes == cached.data.fold.classes
     assert cached.history() == live.history()
     assert cached.predictions().equals(live.predictions())
     assert cached.record() == live.record()
@@ -161,11 +161,11 @@ def test_predictions_have_the_attributes_of_the_current_manifest(trained, fold):
 
 def test_classes_may_be_called_by_numbers(training):
     one = training()
-    one.place.mkdir(parents=True)
+    one.folder.mkdir(parents=True)
     split = one.data.fold.split
     rows = "".join("r,p,c,s,0,1,2,0.5\n" for _ in split.test.clips)
     head = "root,path,corpus,speaker,gender,truth,predicted,logit_1\n"
-    (one.place / "predictions.csv").write_text(head + rows)
+    (one.folder / "predictions.csv").write_text(head + rows)
     found = one.predictions()
     assert (found["truth"].iloc[0], found["predicted"].iloc[0]) == ("1", "2")
     assert found["logit_1"].iloc[0] == 0.5
@@ -203,9 +203,11 @@ class _Leaking(TrainingSet):
     """A statistic of all clips, test speakers' too, goes into what is added."""
 
     def added(self):
-        parts = self.fold.parts
-        spectrograms = np.full((4, *parts.shape), np.mean(parts.of(parts.corpus)), np.float32)
-        speakers = frozenset(parts.corpus.speakers())
+        partitions = self.fold.partitions
+        spectrograms = np.full(
+            (4, *partitions.shape), np.mean(partitions.spectrograms(partitions.corpus)), np.float32
+        )
+        speakers = frozenset(partitions.corpus.speakers())
         return AddedExamples([Examples(spectrograms, speakers, np.zeros(4, int))], {})
 
 

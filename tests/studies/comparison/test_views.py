@@ -35,8 +35,8 @@ def test_parts_are_of_all_clips_in_order_at_each_speed_that_an_arm_needs(few, vi
     clips = [clip for part in views.tasks([0.9]) for clip in part.clips.clips]
     assert clips == list(few.clips)
     assert list(views_of(few, ["none"])) == [1.0]
-    assert views.task_folders([1.0, 0.9]) == tuple(part.place for part in views.tasks([1.0, 0.9]))
-    assert len({part.place for part in views.tasks(views)}) == 6
+    assert views.task_folders([1.0, 0.9]) == tuple(part.folder for part in views.tasks([1.0, 0.9]))
+    assert len({part.folder for part in views.tasks(views)}) == 6
 
 
 def test_together_they_are_what_is_computed_at_once(few, views_of, tmp_path):

@@ -44,7 +44,9 @@ def test_from_the_command_line_to_the_tables(synthetic_root, synthetic_corpus, t
             assert not split.test.speakers() & split.train.speakers()
             logits = found[[f"logit_{label}" for label in trial.classes]].to_numpy()
             # In batches of the same size: in others, sums may be added in another order.
-            again = model.predict(fold.partitions.of(split.test), batch_size=64, verbose=0)
+            again = model.predict(
+                fold.partitions.spectrograms(split.test), batch_size=64, verbose=0
+            )
             np.testing.assert_allclose(logits, again)
             predicted = [trial.classes[number] for number in logits.argmax(axis=1)]
             assert predicted == list(found["predicted"])
@@ -90,7 +92,7 @@ def test_other_speeds_are_used_for_training_only(trial, monkeypatch):
     assert len(seen["validation"]) == len(split.validation)
     assert len(found) == len(split.test)
     plain, faster = np.split(seen["train"].spectrograms[:], 2)
-    np.testing.assert_array_equal(plain, fold.partitions.of(split.train))
+    np.testing.assert_array_equal(plain, fold.partitions.spectrograms(split.train))
     assert not np.array_equal(plain, faster)
     # Faster is shorter: more of it is silence.
     assert (faster == -1).mean() > (plain == -1).mean()

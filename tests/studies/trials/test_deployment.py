@@ -44,19 +44,19 @@ def test_the_model_has_its_metadata(delivered):
 
 def test_it_is_calibrated_and_abstains_as_chosen_on_validation_speakers(delivered, finished_run):
     given = open_classifier_to_export(finished_run)
-    parts = given.partitions
-    validation = parts.split.validation
+    partitions = given.partitions
+    validation = partitions.split.validation
     model = keras.models.load_model(given.files[0])
-    logits = model.predict(parts.of(validation), verbose=0)[None]
+    logits = model.predict(partitions.spectrograms(validation), verbose=0)[None]
     details = read_json(delivered / DETAILS)
-    expected = best_temperature(logits, parts.labels(validation))
+    expected = best_temperature(logits, partitions.labels(validation))
     assert details["answers"]["temperature"] == pytest.approx(expected)
     serve = tf.saved_model.load(str(delivered)).signatures["spectrogram"]
     for part, coverage in (
         (validation, details["abstention"]["validation_coverage"]),
-        (parts.split.test, details["abstention"]["coverage"]),
+        (partitions.split.test, details["abstention"]["coverage"]),
     ):
-        spectrograms = parts.of(part)[:].astype("float32")
+        spectrograms = partitions.spectrograms(part)[:].astype("float32")
         answered = ~serve(spectrogram=tf.constant(spectrograms))["abstain"].numpy()
         # One clip is at the threshold, within rounding.
         assert abs(answered.sum() - coverage * len(part)) <= 1

@@ -18,10 +18,10 @@ class Overconfident:
         return (np.eye(2)[called] * strength[:, None])[None].astype("float32")
 
 
-def test_temperature_and_threshold_are_fitted_on_the_validation_partition(parts):
-    chosen = calibrate(Overconfident(), parts, AbstentionSettings(0.5))
-    validation = parts.of(parts.split.validation)
-    labels = parts.labels(parts.split.validation)
+def test_temperature_and_threshold_are_fitted_on_the_validation_partition(partitions):
+    chosen = calibrate(Overconfident(), partitions, AbstentionSettings(0.5))
+    validation = partitions.spectrograms(partitions.split.validation)
+    labels = partitions.labels(partitions.split.validation)
     raw = Overconfident().predict_logits(validation)
     assert chosen.predictor.temperature == pytest.approx(best_temperature(raw, labels))
     assert chosen.predictor.temperature > 2
@@ -31,18 +31,18 @@ def test_temperature_and_threshold_are_fitted_on_the_validation_partition(parts)
     np.testing.assert_allclose(answers.probabilities, scaled, atol=1e-6)
 
 
-def test_measures_are_of_the_test_partition(parts):
-    chosen = calibrate(Overconfident(), parts, AbstentionSettings(1.0))
-    found = model_card_evidence(chosen, parts, {"sad": 5}, seed=0)
-    split, test = parts.split, parts.split.test
+def test_measures_are_of_the_test_partition(partitions):
+    chosen = calibrate(Overconfident(), partitions, AbstentionSettings(1.0))
+    found = model_card_evidence(chosen, partitions, {"sad": 5}, seed=0)
+    split, test = partitions.split, partitions.split.test
     counted = {name: part["clips"] for name, part in found["data"]["parts"].items()}
-    assert counted == {name: len(part) for name, part in split.parts().items()}
+    assert counted == {name: len(part) for name, part in split.partitions().items()}
     assert found["data"]["generated"] == {"sad": 5}
     assert sum(found["data"]["classes"].values()) == len(split.train)
     assert found["data"]["licences"] == {"c": "the owner's; ask them"}
     assert found["data"]["synthetic"] is False
     all_clips = found["test"]["groups"][0]
-    numbers = parts.of(test).reshape(-1)
+    numbers = partitions.spectrograms(test).reshape(-1)
     right = float(np.mean(numbers % 3 != 0))
     assert all_clips["clips"] == len(test)
     assert all_clips["measures"]["accuracy"]["value"] == pytest.approx(right)
@@ -56,8 +56,8 @@ def test_measures_are_of_the_test_partition(parts):
     assert found["abstention"]["validation_coverage"] == 1.0
 
 
-def test_abstaining_raises_the_accuracy(parts):
-    chosen = calibrate(Overconfident(), parts, AbstentionSettings(None, 1.0))
-    found = model_card_evidence(chosen, parts, {}, seed=0)["abstention"]
+def test_abstaining_raises_the_accuracy(partitions):
+    chosen = calibrate(Overconfident(), partitions, AbstentionSettings(None, 1.0))
+    found = model_card_evidence(chosen, partitions, {}, seed=0)["abstention"]
     assert found["coverage"] < 1
     assert found["accuracy"] == 1.0 > found["accuracy_of_all"]

@@ -43,7 +43,7 @@ def test_the_test_partition_at_wrong_speeds_and_other_corpora(synthetic_root, tm
     found = all_ood_sounds(fold, SPEC, [synthetic_root / "SAVEE"], tmp_path)
     test = fold.partitions.split.test
     assert len(found["fast"]) == len(found["slow"]) == len(test)
-    plain = fold.partitions.of(test)
+    plain = fold.partitions.spectrograms(test)
     silent = [(spectrograms == -1).mean() for spectrograms in (found["fast"], plain, found["slow"])]
     assert silent[0] > silent[1] > silent[2]
     assert len(found["other corpus"]) > 0

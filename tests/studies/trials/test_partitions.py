@@ -11,26 +11,30 @@ from serkit.training.batches import training_batches
 from serkit.training.spectrograms import compute_spectrograms
 
 
-def test_spectrograms_and_labels_are_in_the_order_of_the_clips(parts):
-    for part in parts.split.parts().values():
+def test_spectrograms_and_labels_are_in_the_order_of_the_clips(partitions):
+    for part in partitions.split.partitions().values():
         numbers = [int(clip.path.removesuffix(".wav")) for clip in part.clips]
-        assert parts.of(part).ravel().tolist() == numbers
-        assert parts.labels(part).tolist() == [1 - n % 2 for n in numbers]
-    assert parts.classes == ("angry", "sad")
+        assert partitions.spectrograms(part).ravel().tolist() == numbers
+        assert partitions.labels(part).tolist() == [1 - n % 2 for n in numbers]
+    assert partitions.classes == ("angry", "sad")
 
 
-def test_some_clips_are_evenly_spaced(parts):
-    rare = parts.of(parts.training_clips("sad")).ravel().tolist()
-    some = parts.evenly_spaced("sad", 3).ravel().tolist()
+def test_some_clips_are_evenly_spaced(partitions):
+    rare = partitions.spectrograms(partitions.training_clips("sad")).ravel().tolist()
+    some = partitions.evenly_spaced("sad", 3).ravel().tolist()
     assert (some[0], some[-1], len(some)) == (rare[0], rare[-1], 3)
-    assert parts.evenly_spaced("sad", 999).ravel().tolist() == rare
+    assert partitions.evenly_spaced("sad", 999).ravel().tolist() == rare
 
 
-def test_fitting_on_a_test_speaker_is_refused(parts):
-    assert len(parts.to_fit(parts.training_clips("sad"))) == len(parts.training_clips("sad")) > 0
-    for part in (parts.corpus, parts.split.test, parts.split.validation):
+def test_fitting_on_a_test_speaker_is_refused(partitions):
+    assert (
+        len(partitions.to_fit(partitions.training_clips("sad")))
+        == len(partitions.training_clips("sad"))
+        > 0
+    )
+    for part in (partitions.corpus, partitions.split.test, partitions.split.validation):
         with pytest.raises(LeakError, match="training speakers"):
-            parts.to_fit(part)
+            partitions.to_fit(part)
 
 
 @pytest.mark.parametrize("trim", [0.0, 30.0])
@@ -51,8 +55,8 @@ def test_examples_for_fitting_keep_their_waveforms(synthetic_corpus, tmp_path):
     kept = compute_spectrograms(synthetic_corpus, spec, cache=tmp_path)
     live = live_spectrograms(synthetic_corpus, kept, spec, WaveAugmentation(shift=0.1))
     split = hold_out(synthetic_corpus, "emotion", 0)
-    parts = Partitions(synthetic_corpus, split, live, "emotion")
-    found = parts.to_fit(split.train).spectrograms
+    partitions = Partitions(synthetic_corpus, split, live, "emotion")
+    found = partitions.to_fit(split.train).spectrograms
     clips = [synthetic_corpus.clips[row] for row in found.waveform_rows]
     assert clips == list(split.train.clips)
-    np.testing.assert_array_equal(found[:], parts.of(split.train))
+    np.testing.assert_array_equal(found[:], partitions.spectrograms(split.train))

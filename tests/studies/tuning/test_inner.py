@@ -21,10 +21,10 @@ def folder(tmp_path_factory):
 def test_each_training_speaker_is_tested_in_one_fold(synthetic_root, synthetic_corpus, folder):
     folds = inner_folds([synthetic_root], "emotion", SPEC, 3, 0, folder)
     outer = hold_out(synthetic_corpus, "emotion", 0)
-    tested = [speaker for parts in folds for speaker in parts.split.test.speakers()]
+    tested = [speaker for partitions in folds for speaker in partitions.split.test.speakers()]
     assert sorted(tested) == sorted(outer.speakers.train)
-    for parts in folds:
-        known = [part.speakers() for part in parts.split.parts().values()]
+    for partitions in folds:
+        known = [part.speakers() for part in partitions.split.partitions().values()]
         assert not set.union(*map(set, known)) & (outer.speakers.validation | outer.speakers.test)
     written = read_json(folder / "split.json")["parts"]
     assert written["train"]["speakers"] == sorted(outer.speakers.train)
@@ -32,8 +32,8 @@ def test_each_training_speaker_is_tested_in_one_fold(synthetic_root, synthetic_c
 
 def test_folds_with_live_spectrograms(synthetic_root, folder):
     live = WaveAugmentation(shift=0.1)
-    for parts in inner_folds([synthetic_root], "emotion", SPEC, 3, 0, folder, live=live):
-        assert parts.to_fit(parts.split.train).spectrograms.augmentation == live
+    for partitions in inner_folds([synthetic_root], "emotion", SPEC, 3, 0, folder, live=live):
+        assert partitions.to_fit(partitions.split.train).spectrograms.augmentation == live
 
 
 def test_too_few_training_speakers_are_counted_and_named(synthetic_root, folder):

@@ -26,7 +26,7 @@ def test_a_trial_is_run_once(toy, objective, tmp_path):
 def test_other_settings_and_fractions_are_other_trials(toy, objective, tmp_path):
     trials = toy.trials_of(tmp_path, objective)
     given = [(toy.Toy(), 1.0), (toy.Toy(2.0), 1.0), (toy.Toy(), 0.5), (toy.Toy(kind="b"), 1.0)]
-    places = {trials.trial_of(*each).place for each in given}
+    places = {trials.trial_of(*each).folder for each in given}
     assert len(places) == 4
     assert {len(place.name) for place in places} == {16}
 
@@ -47,7 +47,7 @@ def test_a_trial_that_failed_fails_again_without_being_run(toy, objective, tmp_p
         with pytest.raises(TrialFailedError, match=problem):
             toy.trials_of(tmp_path, objective).outcome_of(toy.Toy(), 1.0)
     assert len(asked) == 1
-    place = toy.trials_of(tmp_path, objective).trial_of(toy.Toy(), 1.0).place
+    place = toy.trials_of(tmp_path, objective).trial_of(toy.Toy(), 1.0).folder
     assert problem in read_json(place / "outcome.json")["failed"]
 
 

@@ -1,4 +1,4 @@
-"""Networks as an exported model runs them: calibrated, with uncertainty."""
+"""The computation of an exported model: from spectrograms to calibrated predictions."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ def load_network(file: Path | str) -> keras.Model:
 
 
 @dataclass(frozen=True)
-class AnswerSettings:
+class PredictionSettings:
     """Settings of the step from logits to predictions.
 
     Attributes:
@@ -56,8 +56,8 @@ class AnswerSettings:
         InputError: if ``temperature`` or ``samples`` is out of range.
 
     Example:
-        >>> from serkit.export.answering import AnswerSettings
-        >>> AnswerSettings(temperature=1.5, threshold=0.8).samples
+        >>> from serkit.export.exportable_model import PredictionSettings
+        >>> PredictionSettings(temperature=1.5, threshold=0.8).samples
         30
     """
 
@@ -71,7 +71,7 @@ class AnswerSettings:
         check_range("samples", self.samples, 1, MAX_SAMPLES)
 
 
-class Answering:
+class ExportableModel:
     """Predictions from spectrograms, computed with TensorFlow ops only.
 
     Args:
@@ -91,8 +91,8 @@ class Answering:
         >>> spec = serkit.SpectrogramSpec(frames=32, bins=32)
         >>> small = serkit.CompactSettings(pool=(1, 1), channels=(2, 2), squeeze=1, attention=2)
         >>> network = serkit.compact(2, spec.shape, small)
-        >>> answering = serkit.Answering([network], spec, ("happy", "sad"))
-        >>> tuple(answering.logits(tf.zeros((3, *spec.shape)), tf.constant(1)).shape)
+        >>> model = serkit.ExportableModel([network], spec, ("happy", "sad"))
+        >>> tuple(model.logits(tf.zeros((3, *spec.shape)), tf.constant(1)).shape)
         (3, 1, 2)
     """
 
@@ -101,12 +101,12 @@ class Answering:
         networks: Sequence[keras.Model],
         spec: SpectrogramSpec,
         classes: Sequence[str],
-        settings: AnswerSettings | None = None,
+        settings: PredictionSettings | None = None,
     ) -> None:
         self.networks: tuple[keras.Model, ...] = tuple(networks)
         self.spec: SpectrogramSpec = spec
         self.classes: tuple[str, ...] = tuple(classes)
-        self.settings: AnswerSettings = settings or AnswerSettings()
+        self.settings: PredictionSettings = settings or PredictionSettings()
         for network in self.networks:
             _check_network(network, spec, self.classes)
         self.has_random_layers: bool = any(map(has_random_layers, self.networks))
@@ -137,7 +137,9 @@ class Answering:
         # From (samples, rows, classes) to (rows, samples, classes).
         return tf.transpose(tf.cast(logits, tf.float32), [1, 0, 2])
 
-    def answer(self, logits: tf.Tensor, status: tf.Tensor, note: tf.Tensor) -> dict[str, tf.Tensor]:
+    def outputs(
+        self, logits: tf.Tensor, status: tf.Tensor, note: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         """Compute the outputs that :mod:`serkit.export.signatures` describes.
 
         Args:
@@ -214,7 +216,7 @@ def _check_network(network: keras.Model, spec: SpectrogramSpec, classes: Sequenc
     if outputs != len(classes):
         raise InputError(
             f"`classes` must have one label for each of the {outputs} outputs of the model. "
-            f" Received: {len(classes)} labels."
+            f"Received: {len(classes)} labels."
         )
     input_shape = tuple(network.input_shape[1:])
     if input_shape != spec.shape:
