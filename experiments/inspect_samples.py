@@ -31,7 +31,7 @@ from serkit.cli.experiments import experiment_parser
 from serkit.datasets.corpus import Clip, Corpus
 from serkit.files import replacing
 from serkit.formatting import markdown_table
-from serkit.metrics.neighbours import coarse, nearest_distances, overlap
+from serkit.metrics.neighbours import block_means, nearest_distances, prdc
 from serkit.models.compact import compact
 from serkit.models.fitting import FitSettings
 from serkit.seeds import derive_seed
@@ -163,14 +163,14 @@ def inspect(
         if label not in made_rare:
             continue
         sets = _sets(comparison, fold, label, arms)
-        coarse_clips, coarse_removed = coarse(sets["clips"]), coarse(sets["taken away"])
+        coarse_clips, coarse_removed = block_means(sets["clips"]), block_means(sets["taken away"])
         reference_spread = pdist(coarse_removed).mean()
         reference_distance = np.median(nearest_distances(coarse_removed, coarse_clips))
         held_out_features = listener.embedding(sets["unseen speakers"])
         for name, spectrograms in sets.items():
-            coarse_set, subset = coarse(spectrograms), spectrograms[: len(coarse_clips)]
+            coarse_set, subset = block_means(spectrograms), spectrograms[: len(coarse_clips)]
             neighbours = min(_NEIGHBOURS, len(held_out_features) - 1, len(subset) - 1)
-            subset_overlap = overlap(held_out_features, listener.embedding(subset), neighbours)
+            subset_prdc = prdc(held_out_features, listener.embedding(subset), neighbours)
             yield {
                 "fold": fold.number,
                 "label": label,
@@ -183,7 +183,7 @@ def inspect(
                 else float(
                     np.median(nearest_distances(coarse_set, coarse_clips)) / reference_distance
                 ),
-                "coverage": None if name == "unseen speakers" else subset_overlap.coverage,
+                "coverage": None if name == "unseen speakers" else subset_prdc.coverage,
             }
 
 

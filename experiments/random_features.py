@@ -27,7 +27,7 @@ from sklearn.preprocessing import StandardScaler
 from serkit.cli.experiments import cross_validation, cross_validation_parser
 from serkit.formatting import markdown_table
 from serkit.metrics.classification import score
-from serkit.metrics.neighbours import coarse
+from serkit.metrics.neighbours import block_means
 from serkit.models.frozen_features import compute_features, open_feature_cache
 from serkit.models.pretrained import VGG16, load_base
 from serkit.reporting.tables import groups_of_clips, scores_of_folds
@@ -112,7 +112,7 @@ def main(options: argparse.Namespace) -> None:
             network = random_block_3(fold.seed)
             cache = open_feature_cache(fold.features, network)
             kinds: dict[str, Features] = {
-                "spectrogram, 28 x 28": coarse,
+                "spectrogram, 28 x 28": block_means,
                 "random VGG16, block 3": partial(network_features, network, cache),
             }
             tables = [predictions(fold, name, features) for name, features in kinds.items()]

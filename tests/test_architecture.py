@@ -20,7 +20,7 @@ ORDER = (
 # What a client, the audit and `serkit --help` load; TensorFlow's start takes seconds.
 WITHOUT_TENSORFLOW = (
     *("datasets", "metrics", "tasks"),
-    *("serving/client.py", "serving/rest_client.py", "serving/server/settings.py"),
+    *("serving/client.py", "serving/rest_transport.py", "serving/server/settings.py"),
     *("cli/parser.py", "cli/main.py", "augmentation/arms.py", "export/versions.py"),
 )
 

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
-from serkit.augmentation.arms import STRENGTHS, augmentation_of
+from serkit.augmentation.arms import WAVE_AUGMENTATIONS, wave_augmentation
 from serkit.models.compact import CompactSettings, compact
 from serkit.models.fitting import REPORT_FIT, FitSettings, compiled
 from serkit.models.frozen_features import compute_features, cut, open_feature_cache
@@ -105,9 +105,10 @@ class LiveAndCached:
         for start in range(0, clips, batch):
             pictures = to_spectrogram(waves[start : start + batch], spec)
             cache.write(keys[start : start + batch], pictures.numpy())
-        live = LiveSpectrograms(cache.read(keys), waves, spec, augmentation_of([]), accelerator())
+        live = LiveSpectrograms(cache.read(keys), waves, spec, wave_augmentation([]), accelerator())
         sources = {"cached": live.precomputed, "live": live} | {
-            f"live, {name}": live.augmented(augmentation_of([name])) for name in STRENGTHS
+            f"live, {name}": live.augmented(wave_augmentation([name]))
+            for name in WAVE_AUGMENTATIONS
         }
         labels = np.arange(clips) % _CLASSES
         self.batches = {

@@ -1,6 +1,6 @@
 """Augmentation methods by name: the arms of a comparison. Imports no TensorFlow."""
 
-import argparse
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -11,124 +11,111 @@ if TYPE_CHECKING:
     from serkit.audio.augmentation import WaveAugmentation
 
 SPEED = "speed"
-STRENGTHS: dict[str, tuple[str, Any]] = {
-    SPEED: ("speed", (0.9, 1.1)),
-    "noise": ("snr_db", (10.0, 30.0)),
-    "gain": ("gain_db", (-10.0, 10.0)),
-    "time-shift": ("shift", 0.1),
-    "stretch": ("stretch", (0.8, 1.25)),
-    "pitch": ("pitch", (-2.0, 2.0)),
+WAVE_AUGMENTATIONS: dict[str, dict[str, Any]] = {
+    SPEED: {"speed": (0.9, 1.1)},
+    "noise": {"snr_db": (10.0, 30.0)},
+    "gain": {"gain_db": (-10.0, 10.0)},
+    "time-shift": {"shift": 0.1},
+    "stretch": {"stretch": (0.8, 1.25)},
+    "pitch": {"pitch": (-2.0, 2.0)},
 }
-"""Augmentations by name.
-
-Each value is a field of :class:`serkit.audio.augmentation.WaveAugmentation` and the setting that
-this augmentation gives to the field.
-"""
+"""Arguments of :class:`serkit.audio.augmentation.WaveAugmentation` by the augmentation's name."""
 
 
-def augmentation_of(names: Iterable[str]) -> "WaveAugmentation":
+def wave_augmentation(names: Iterable[str]) -> "WaveAugmentation":
     """Return the settings that switch on all the named augmentations.
 
     Args:
-        names: keys of :data:`STRENGTHS`.
+        names: keys of :data:`WAVE_AUGMENTATIONS`.
 
     Raises:
-        InputError: if a name is not a key of :data:`STRENGTHS`.
+        InputError: if a name is not a key of :data:`WAVE_AUGMENTATIONS`.
     """
     from serkit.audio.augmentation import WaveAugmentation
 
-    settings = {}
+    arguments: dict[str, Any] = {}
     for name in names:
-        check_choice("augmentation", name, STRENGTHS)
-        field, value = STRENGTHS[name]
-        settings[field] = value
-    return WaveAugmentation(**settings)
+        check_choice("augmentation", name, WAVE_AUGMENTATIONS)
+        arguments |= WAVE_AUGMENTATIONS[name]
+    return WaveAugmentation(**arguments)
 
 
-def add_live(parser: argparse.ArgumentParser) -> None:
-    """Add the option ``--live`` to a parser. Its value is a list of names, or None if not given.
-
-    Args:
-        parser: parser of a command that trains classifiers.
-    """
-    parser.add_argument(
-        "--live",
-        nargs="*",
-        choices=STRENGTHS,
-        metavar="AUGMENTATION",
-        help="compute spectrograms from waveforms at each step, and augment these before, anew at "
-        f"each step: any of {', '.join(STRENGTHS)}, such as --live noise speed; default: train on "
-        "spectrograms that are computed once",
-    )
-
-
-COPIES, NOISE, DCGAN, WGAN_GP, CONDITIONAL = "copies", "noise", "dcgan", "wgan-gp", "conditional"
-GANS = (DCGAN, WGAN_GP, CONDITIONAL)
-FILLS = ("", COPIES, NOISE, *GANS)
+COPIES, NOISE_SPECTROGRAMS = "copies", "noise"
+DCGAN, WGAN_GP, CONDITIONAL_GAN = "dcgan", "wgan-gp", "conditional"
+GANS = (DCGAN, WGAN_GP, CONDITIONAL_GAN)
+FILL_KINDS = ("", COPIES, NOISE_SPECTROGRAMS, *GANS)
+"""Kinds of samples that rare classes can be filled up with; an empty string for no samples."""
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One arm of a comparison: an augmentation method that changes the training partition only.
+    """One arm of a comparison: an augmentation method.
+
+    It affects training only, never validation or test clips.
 
     Attributes:
         name: name of the arm.
-        meaning: short description for the report page.
-        fill: kind of samples that rare classes are filled up with, one of :data:`FILLS`; an empty
-            string adds no samples.
-        class_weights: ``none`` or ``balanced``, see :class:`serkit.models.fitting.FitSettings`.
-        masks: whether to apply SpecAugment's masks and a shift in time, drawn anew at each step.
-        mixup: alpha of mixup; 0 switches mixup off.
+        description: short description for the report page.
+        fill: kind of samples that rare classes are filled up with, one of :data:`FILL_KINDS`.
+        class_weights: ``none`` or ``balanced``; checked by
+            :class:`serkit.models.fitting.FitSettings`.
+        spec_augment: whether to apply SpecAugment: masks and a time shift, drawn anew at each step.
+        mixup: alpha of mixup, 0 to 10; 0 switches mixup off. Checked by ``FitSettings``.
         speeds: speed factors at which each clip is added once more. If spectrograms are computed
-            from waveforms at each step, a random speed from a range is applied instead, see
-            :attr:`augmentations`.
-        waves: augmentations of waveforms at each step, keys of :data:`STRENGTHS`.
+            from waveforms at each step, these factors are not used; a random speed of
+            ``WAVE_AUGMENTATIONS[SPEED]`` is applied instead.
+        wave_augmentations: augmentations of waveforms at each step, keys of
+            :data:`WAVE_AUGMENTATIONS`.
 
     Raises:
-        InputError: if ``fill`` or a name in ``waves`` is not known.
+        InputError: if ``fill`` or a name in ``wave_augmentations`` is not known.
     """
 
     name: str
-    meaning: str
+    description: str
     fill: str = ""
     class_weights: str = "none"
-    masks: bool = False
+    spec_augment: bool = False
     mixup: float = 0.0
     speeds: tuple[float, ...] = ()
-    waves: tuple[str, ...] = ()
+    wave_augmentations: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        check_choice("fill", self.fill, FILLS)
-        for name in self.waves:
-            check_choice("waves", name, STRENGTHS)
+        check_choice("fill", self.fill, FILL_KINDS)
+        for name in self.wave_augmentations:
+            check_choice("wave_augmentations", name, WAVE_AUGMENTATIONS)
 
     @property
-    def augmentations(self) -> tuple[str, ...]:
-        """Names of the augmentations for training batches that are computed from waveforms.
+    def live_augmentations(self) -> tuple[str, ...]:
+        """Augmentations of waveforms if spectrograms are computed from waveforms at each step.
 
-        :data:`SPEED` is one of these names if :attr:`speeds` is not empty.
+        Includes :data:`SPEED` if :attr:`speeds` is not empty.
         """
-        return (*self.waves, SPEED) if self.speeds else self.waves
+        return (*self.wave_augmentations, SPEED) if self.speeds else self.wave_augmentations
 
-    def beside(self, other: "Arm") -> "Arm":
-        """Combine this arm with the augmentations of another arm; keep name and meaning.
+    def combined_with(self, other: "Arm") -> "Arm":
+        """Return this arm with the method of another arm added; name and description stay.
+
+        ``balanced`` class weights take precedence over ``none``. If both arms have mixup or speeds,
+        this arm's are kept.
 
         Raises:
             InputError: if both arms fill up classes.
         """
         if self.fill and other.fill:
             raise InputError(
-                f"One arm at most must fill rare classes. Received: {self.name} and {other.name}."
+                "At most one of two combined arms may fill rare classes. Received: "
+                f"{self.name} and {other.name}."
             )
         class_weights = (self.class_weights, other.class_weights)
         return replace(
             self,
             fill=self.fill or other.fill,
             class_weights="balanced" if "balanced" in class_weights else "none",
-            masks=self.masks or other.masks,
+            spec_augment=self.spec_augment or other.spec_augment,
             mixup=self.mixup or other.mixup,
             speeds=self.speeds or other.speeds,
-            waves=tuple(sorted({*self.waves, *other.waves})),
+            wave_augmentations=tuple(sorted({*self.wave_augmentations, *other.wave_augmentations})),
         )
 
 
@@ -145,24 +132,29 @@ DEFAULT_ARMS = (
 ARMS = {
     arm.name: arm
     for arm in (
-        Arm(NONE, "the training clips as they are"),
+        Arm(NONE, "baseline without augmentation"),
         Arm("class-weights", "examples of rare classes count more", class_weights="balanced"),
         Arm("oversampling", "copies of rare classes' clips", fill=COPIES),
-        Arm("specaugment", "masks and a shift, other ones at each step", masks=True),
+        Arm("specaugment", "SpecAugment: random masks and shifts at each step", spec_augment=True),
         Arm("mixup", "weighted means of two clips and of their labels", mixup=0.3),
         Arm("speed", "recordings also at 0.9 and 1.1 of their speed", speeds=(0.9, 1.1)),
-        Arm("noise", "white noise, 10 to 30 dB below the clip", waves=("noise",)),
-        Arm("gain", "up to 10 dB louder or quieter", waves=("gain",)),
-        Arm("time-shift", "up to a tenth earlier or later", waves=("time-shift",)),
-        Arm("stretch", "at 0.8 to 1.25 of the tempo, as high as before", waves=("stretch",)),
-        Arm("pitch", "up to 2 semitones higher or lower, as fast as before", waves=("pitch",)),
-        Arm("noise-images", "as many spectrograms of noise, without content", fill=NOISE),
+        *(
+            Arm(name, description, wave_augmentations=(name,))
+            for name, description in (
+                ("noise", "white noise, 10 to 30 dB below the clip"),
+                ("gain", "up to 10 dB louder or quieter"),
+                ("time-shift", "shifted by up to 10 % of the clip's length"),
+                ("stretch", "at 0.8 to 1.25 of the tempo, at constant pitch"),
+                ("pitch", "up to 2 semitones higher or lower, at constant tempo"),
+            )
+        ),
+        Arm("noise-images", "spectrograms of random noise, as a control", fill=NOISE_SPECTROGRAMS),
         Arm("dcgan", "samples of a DCGAN of each rare class", fill=DCGAN),
         Arm("wgan-gp", "samples of a WGAN-GP of each rare class", fill=WGAN_GP),
-        Arm("conditional-gan", "samples of one DCGAN of all classes", fill=CONDITIONAL),
+        Arm("conditional-gan", "samples of one class-conditional DCGAN", fill=CONDITIONAL_GAN),
     )
 }
-"""All arms by name. The other arms are compared with the baseline ``none``."""
+"""All arms by name; ``none`` is the baseline."""
 
 
 def choose_arms(names: Sequence[str], everywhere: Sequence[str] = ()) -> tuple[Arm, ...]:
@@ -170,8 +162,8 @@ def choose_arms(names: Sequence[str], everywhere: Sequence[str] = ()) -> tuple[A
 
     Args:
         names: keys of :data:`ARMS`; ``none`` is always included, also if it is not named.
-        everywhere: arms whose augmentations are added to every arm, also to ``none``. These arms
-            must not fill up classes.
+        everywhere: names of arms whose methods are added to every arm, the baseline included.
+            These arms must not fill up classes.
 
     Raises:
         InputError: if a name is not known, if ``names`` has a name twice, if an arm of
@@ -188,12 +180,11 @@ def choose_arms(names: Sequence[str], everywhere: Sequence[str] = ()) -> tuple[A
             )
     arms = [ARMS[NONE], *(ARMS[name] for name in names if name != NONE)]
     for name in everywhere:
-        arms = [arm.beside(ARMS[name]) for arm in arms]
-    for index, arm in enumerate(arms):
-        for earlier_arm in arms[:index]:
-            if replace(arm, name="", meaning="") == replace(earlier_arm, name="", meaning=""):
-                raise InputError(
-                    "`arms` must differ beside `everywhere`. Received: "
-                    f"{(arm.name, earlier_arm.name)} with everywhere={', '.join(everywhere)}."
-                )
+        arms = [arm.combined_with(ARMS[name]) for arm in arms]
+    for arm, other in itertools.combinations(arms, 2):
+        if replace(other, name=arm.name, description=arm.description) == arm:
+            raise InputError(
+                "Two arms must not be the same after `everywhere` is added. Received: "
+                f"{arm.name} and {other.name} with everywhere={', '.join(everywhere)}."
+            )
     return tuple(arms)

@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from serkit.augmentation.arms import WAVE_AUGMENTATIONS
 from serkit.datasets.imbalance import RARE_BELOW
 from serkit.errors import InputError
 
@@ -179,6 +180,28 @@ def add_study(parser: argparse.ArgumentParser, labels: str = "emotion") -> None:
         "--short",
         action="store_true",
         help="train as little as possible where no option says more, to see that everything runs",
+    )
+
+
+def add_live_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--live``.
+
+    Its value is a list of keys of :data:`serkit.augmentation.arms.WAVE_AUGMENTATIONS`. An empty
+    list computes spectrograms at each step without augmentation. If the option is not given, the
+    value is None.
+
+    Args:
+        parser: parser of a command that trains classifiers.
+    """
+    names = ", ".join(WAVE_AUGMENTATIONS)
+    parser.add_argument(
+        "--live",
+        nargs="*",
+        choices=WAVE_AUGMENTATIONS,
+        metavar="AUGMENTATION",
+        help="compute spectrograms from waveforms at each training step, after random "
+        f"augmentations of the waveforms: any of {names}, or none, such as --live noise speed; "
+        "default: compute each spectrogram once, without these augmentations",
     )
 
 

@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
         require_other_folder,
         require_own_tables,
     )
-    from serkit.datasets.findings import NOTICING
+    from serkit.datasets.findings import ANOMALY_KINDS
     from serkit.datasets.roots import require_roots_exist
     from serkit.progress import Progress
 
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     rejected_kinds = [kind for kind in options.reject.split(",") if kind]
     require_roots_exist(options.roots)
     for kind in rejected_kinds:
-        check_choice("reject", kind, NOTICING)
+        check_choice("reject", kind, ANOMALY_KINDS)
     # Check the output folder before the recordings are read, which may take long.
     options.out.mkdir(parents=True, exist_ok=True)
     require_own_tables(options.out)
@@ -156,12 +156,12 @@ def _corpus_row(name: str, summary: Mapping[str, Any]) -> list[object]:
 def _print_findings(
     heading: str, counts: Mapping[str, int], findings: "Sequence[Finding]", progress: "Progress"
 ) -> None:
-    from serkit.datasets.findings import NOTICING, REJECTING
+    from serkit.datasets.findings import ANOMALY_KINDS, REJECTION_KINDS
 
     if not counts:
         progress.say(f"files {heading}: 0")
         return
-    descriptions = REJECTING | NOTICING
+    descriptions = REJECTION_KINDS | ANOMALY_KINDS
     rows = [(f"{kind}: {descriptions[kind]}", files) for kind, files in counts.items()]
     progress.table(f"files {heading}: {sum(counts.values())}", ["kind", "files"], rows)
     for finding in findings[:_MAX_FINDINGS_SHOWN]:

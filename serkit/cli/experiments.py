@@ -12,8 +12,14 @@ import tensorflow as tf
 
 from serkit.audio.augmentation import WaveAugmentation
 from serkit.audio.spectrogram import SpectrogramSpec
-from serkit.augmentation.arms import add_live, augmentation_of
-from serkit.cli.arguments import add_recordings, add_spectrograms, naming_of, spec_of
+from serkit.augmentation.arms import wave_augmentation
+from serkit.cli.arguments import (
+    add_live_option,
+    add_recordings,
+    add_spectrograms,
+    naming_of,
+    spec_of,
+)
 from serkit.datasets.corpus import LABEL_SETS
 from serkit.files import write_text
 from serkit.gans.base import GANSettings
@@ -162,7 +168,7 @@ def cross_validation_parser(description: str, out: str) -> argparse.ArgumentPars
     add("--labels", choices=LABEL_SETS, default="emotion")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2])
     add("--folds", type=int, default=5)
-    add_live(parser)
+    add_live_option(parser)
     return parser
 
 
@@ -218,7 +224,7 @@ def cross_validation(
 
 
 def _live_augmentation(names: Sequence[str], speeds: Sequence[float]) -> WaveAugmentation:
-    augmentation = augmentation_of(names)
+    augmentation = wave_augmentation(names)
     if not speeds:
         return augmentation
     return replace(augmentation, speed=(min(1.0, *speeds), max(1.0, *speeds)))

@@ -5,9 +5,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from serkit.augmentation.arms import add_live
 from serkit.cli.arguments import (
     add_engine,
+    add_live_option,
     add_recordings,
     add_spectrograms,
     add_study,
@@ -53,7 +53,7 @@ def add_to(commands) -> None:
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add_live(parser)
+    add_live_option(parser)
     add("--label", default="female_surprise", help="class of a GAN; default: %(default)s")
     add("--clips", type=int, default=0, help="leave only N training clips of it; default: all")
     add("--width", type=float, help="of a GAN; 1 is the 2021 report's; default: 0.25")

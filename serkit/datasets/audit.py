@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from serkit.audio.containers import AUDIO_SUFFIXES
 from serkit.datasets.checks import (
     clip_anomalies,
     contradicting_genders,
@@ -19,10 +20,10 @@ from serkit.datasets.checks import (
 from serkit.datasets.corpus import MANIFEST_HEADER, Clip, Corpus
 from serkit.datasets.custom import Naming, UnknownName
 from serkit.datasets.duplicates import drop_duplicates
-from serkit.datasets.findings import FINDINGS_HEADER, NOTICING, Finding, write_findings
+from serkit.datasets.findings import ANOMALY_KINDS, FINDINGS_HEADER, Finding, write_findings
 from serkit.datasets.probing import Probe
 from serkit.datasets.prosody import PROSODY_HEADER, summarise_prosody, write_prosody
-from serkit.datasets.roots import AUDIO_SUFFIXES, Root, open_roots
+from serkit.datasets.roots import Root, open_roots
 from serkit.datasets.workers import probe_all
 from serkit.errors import InputError, check_choice
 from serkit.files import write_json
@@ -139,8 +140,8 @@ def audit(
     Args:
         roots: folders, CSV files or ``NAME=FOLDER``; see :func:`serkit.datasets.roots.open_roots`.
         naming: naming rules of recordings that are not of the four known corpora.
-        reject: kinds of anomalies, keys of :data:`serkit.datasets.findings.NOTICING`, that keep a
-            clip out of the manifest.
+        reject: kinds of anomalies that keep a clip out of the manifest, keys of
+            :data:`serkit.datasets.findings.ANOMALY_KINDS`.
         track: wraps the iteration over files for a progress bar; gets the number of files.
 
     Returns:
@@ -163,7 +164,7 @@ def audit(
         ({'angry': 1}, 1)
     """
     for kind in reject:
-        check_choice("reject", kind, NOTICING)
+        check_choice("reject", kind, ANOMALY_KINDS)
     opened_roots = open_roots(roots, naming or Naming())
     folders = {root.name: root.folder for root in opened_roots}
     rejected = [finding for root in opened_roots for finding in root.rejected]

@@ -12,7 +12,7 @@ import numpy as np
 from serkit.datasets.corpus import Clip, Corpus
 from serkit.datasets.findings import Finding, count_files
 from serkit.datasets.probing import Probe
-from serkit.datasets.roots import GRAMMARS
+from serkit.datasets.roots import READERS
 from serkit.errors import InputError
 from serkit.formatting import counted
 
@@ -273,7 +273,7 @@ def summarise(
 def _describe_corpus(name: str, clips: Sequence[Clip]) -> dict[str, Any]:
     return {
         "clips": len(clips),
-        "official": GRAMMARS[name].CLIPS if name in GRAMMARS else None,
+        "official": READERS[name].CLIPS if name in READERS else None,
         "speakers": len({clip.speaker for clip in clips}),
         "seconds": round(sum(clip.duration for clip in clips), 1),
         "sample_rates": _count_by_value(clip.sample_rate for clip in clips),
@@ -309,7 +309,7 @@ def _shared_speaker_warnings(clips_by_corpus: dict[str, list[Clip]]) -> Iterator
     speakers_by_corpus = {
         name: {clip.speaker.removeprefix(f"{name}-") for clip in clips}
         for name, clips in clips_by_corpus.items()
-        if name not in GRAMMARS
+        if name not in READERS
     }
     for first, second in itertools.combinations(speakers_by_corpus, 2):
         shared = sorted(speakers_by_corpus[first] & speakers_by_corpus[second])
@@ -321,11 +321,11 @@ def _shared_speaker_warnings(clips_by_corpus: dict[str, list[Clip]]) -> Iterator
 
 
 def _resampling_warnings(clips_by_corpus: dict[str, list[Clip]]) -> Iterator[str]:
-    for name in GRAMMARS.keys() & clips_by_corpus.keys():
+    for name in READERS.keys() & clips_by_corpus.keys():
         (rate, count), *_ = Counter(
             clip.sample_rate for clip in clips_by_corpus[name]
         ).most_common()
-        official = GRAMMARS[name].SAMPLE_RATE
+        official = READERS[name].SAMPLE_RATE
         if rate != official:
             yield (
                 f"{rate} Hz in {count} of {counted(len(clips_by_corpus[name]), 'clip')} of {name}; "

@@ -82,7 +82,8 @@ class Clip:
             is not known, so that all such clips stay in one partition of a split.
         gender: ``female`` or ``male``, or another word that the user chose; empty if not known.
         emotion: one of :data:`EMOTIONS`, or a class that the user defined.
-        original_label: the corpus' own word for the emotion, such as ``calm``.
+        original_label: the corpus' own word for the emotion, such as ``calm``; for SAVEE and
+            CREMA-D the same as ``emotion``.
         root: name of the folder tree that holds the clip, a key of :attr:`Corpus.roots`.
         intensity: the corpus' own word, or empty.
         sentence: code of the sentence or word spoken; empty if not known.

@@ -1,8 +1,8 @@
 """CREMA-D: ``1001_DFA_ANG_XX.wav``, 91 actors, 16 kHz, no surprise.
 
-Source: Cao et al. (2014), IEEE Transactions on Affective Computing 5(4); the actors' genders are
-those of its VideoDemographics.csv. The official set lacks 20 of the 7,462 names that its rule
-gives.
+Crowd-sourced Emotional Multimodal Actors Dataset. Source: Cao et al. (2014), IEEE Transactions on
+Affective Computing 5(4); the actors' genders are those of its VideoDemographics.csv. The official
+set lacks 20 of the 7,462 names that its rule gives.
 """
 
 import re
@@ -40,7 +40,7 @@ FEMALE_ACTORS = frozenset(
     )
 )
 # One file has a single X for its intensity: 1040_ITH_SAD_X.wav.
-_GRAMMAR = re.compile(
+_FILE_NAME = re.compile(
     r"(\d{4})_([A-Z]{3})_([A-Z]{3})_([A-Z]{1,2})" + SUFFIX_PATTERN, re.IGNORECASE | re.ASCII
 )
 
@@ -52,7 +52,7 @@ def parse(path: PurePath) -> Clip | None:
         InputError: if the name has CREMA-D's form, but its actor, sentence, emotion or intensity
             is not one of CREMA-D's.
     """
-    match = _GRAMMAR.fullmatch(path.name)
+    match = _FILE_NAME.fullmatch(path.name)
     if match is None:
         return None
     actor, sentence, emotion, intensity = (part.upper() for part in match.groups())
@@ -67,7 +67,7 @@ def parse(path: PurePath) -> Clip | None:
                 f"CREMA-D name with {what} {code}, which is not one of {', '.join(valid)}"
             )
     return Clip(
-        path=path.name,
+        path=path.name,  # The audit sets the path relative to the root.
         corpus=NAME,
         speaker=f"{NAME}-{actor}",
         gender="female" if int(actor) in FEMALE_ACTORS else "male",

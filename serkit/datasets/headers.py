@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from serkit.audio.containers import COMPRESSED, identify, ogg_is_whole
-from serkit.datasets.findings import Unusable
+from serkit.datasets.findings import UnusableError
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _CODECS = {2: "MS ADPCM", 6: "A-law", 7: "mu-law", 0x11: "IMA ADPCM", 0x31: "GSM 6.10", 0x55: "MP3"}
@@ -52,14 +52,14 @@ def read_header(path: Path | str) -> Header:
     Call this before decoding, because a decoder may guess a file's format and length.
 
     Raises:
-        Unusable: if the file cannot be opened, is not a regular file, is empty, a Git LFS pointer
-            or a web page, has a format or codec that serkit does not decode, or is an Ogg file
-            without its last page.
+        UnusableError: if the file cannot be opened, is not a regular file, is empty, a Git LFS
+            pointer or a web page, has a format or codec that serkit does not decode, or is an Ogg
+            file without its last page.
     """
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
-            raise Unusable("unreadable", "cannot be read: it is no regular file")
+            raise UnusableError("unreadable", "cannot be read: it is no regular file")
         file_size = status.st_size
         with open(path, "rb") as file:
             kind = identify(file)
@@ -68,30 +68,32 @@ def read_header(path: Path | str) -> Header:
             if kind not in COMPRESSED:
                 raise _format_error(kind, file, file_size)
             if kind == "Ogg Vorbis" and not ogg_is_whole(file):
-                raise Unusable("truncated", "truncated: the last page of the Ogg file is missing")
+                raise UnusableError(
+                    "truncated", "truncated: the last page of the Ogg file is missing"
+                )
             return Header(kind)
     except OSError as error:
-        raise Unusable("unreadable", f"cannot be read: {error.strerror or error}") from error
+        raise UnusableError("unreadable", f"cannot be read: {error.strerror or error}") from error
 
 
-def _format_error(kind: str, file: BinaryIO, file_size: int) -> Unusable:
+def _format_error(kind: str, file: BinaryIO, file_size: int) -> UnusableError:
     if kind == "an empty file":
-        return Unusable("unreadable", "cannot be read: the file is empty")
+        return UnusableError("unreadable", "cannot be read: the file is empty")
     if kind == "a Git LFS pointer":
-        return Unusable(
+        return UnusableError(
             "lfs-pointer",
             f"a Git LFS pointer of {file_size} bytes, not the recording: run `git lfs pull` where "
             "it was cloned",
         )
     if kind == "a web page":
-        return Unusable("html", "a web page, not a recording: the download failed")
+        return UnusableError("html", "a web page, not a recording: the download failed")
     if kind:
-        return Unusable(
+        return UnusableError(
             "format", f"not WAV, FLAC, MP3 or Ogg Vorbis but {kind}, whatever its name says"
         )
     file.seek(0)
     first_bytes = file.read(12).decode("ascii", "backslashreplace")
-    return Unusable(
+    return UnusableError(
         "unreadable", f"cannot be read: it begins with {first_bytes!r}, as no recording does"
     )
 
@@ -124,7 +126,7 @@ def _bytes_per_second(fmt_chunk: bytes) -> int:
     """Compute bytes per second from the content of a ``fmt `` chunk; 0 if it is too short.
 
     Raises:
-        Unusable: if serkit does not decode the codec.
+        UnusableError: if serkit does not decode the codec.
     """
     if len(fmt_chunk) < 16:
         return 0
@@ -133,7 +135,7 @@ def _bytes_per_second(fmt_chunk: bytes) -> int:
         (codec,) = struct.unpack_from("<H", fmt_chunk, 24)
     if codec not in (_PCM, _FLOAT, _EXTENSIBLE):
         name = _CODECS.get(codec, f"number {codec}")
-        raise Unusable("format", f"codec {name}; valid are PCM of 8 to 32 bits and float")
+        raise UnusableError("format", f"codec {name}; valid are PCM of 8 to 32 bits and float")
     return channels * rate * (-(-bits // 8))
 
 

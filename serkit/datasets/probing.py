@@ -23,7 +23,7 @@ from serkit.audio.containers import (
     mend_wav,
     read_all,
 )
-from serkit.datasets.findings import Unusable
+from serkit.datasets.findings import UnusableError
 from serkit.datasets.headers import TOLERATED_SECONDS, Header, read_header
 
 # Loudness is measured in windows of 25 ms. Four windows make up 0.1 s.
@@ -68,7 +68,7 @@ class Meter:
         """Add a block of samples, int16 or float32 ``(frames, channels)``.
 
         Raises:
-            Unusable: if a sample is not finite, or too large to be a sample (above 2 ** 32).
+            UnusableError: if a sample is not finite, or too large to be a sample (above 2 ** 32).
         """
         samples = block.reshape(-1)
         scale = 1 / _INT16_SCALE if samples.dtype == np.int16 else 1.0
@@ -107,10 +107,12 @@ class Meter:
     def _add_range(self, low: float, high: float) -> None:
         # If one sample is NaN, both `low` and `high` are NaN.
         if not math.isfinite(low) or not math.isfinite(high):
-            raise Unusable("not-finite", "holds samples that are not finite numbers")
+            raise UnusableError("not-finite", "holds samples that are not finite numbers")
         self._low, self._high = min(self._low, low), max(self._high, high)
         if self.peak > _MAX_MAGNITUDE:
-            raise Unusable("unreadable", f"cannot be read: samples of {self.peak:.0e} x full scale")
+            raise UnusableError(
+                "unreadable", f"cannot be read: samples of {self.peak:.0e} x full scale"
+            )
 
     def _add_float32(self, samples: npt.NDArray[Any]) -> None:
         self._float32_digest.update(samples.data)
@@ -121,13 +123,15 @@ class Meter:
             self._int16_digest.update(rounded.astype(np.int16).data)
 
     def require_sound(self) -> None:
-        """Raise Unusable unless at least 0.1 s is louder than silence.
+        """Raise UnusableError unless at least 0.1 s is louder than silence.
 
         A click or a constant offset does not count as sound.
         """
         level = float(np.sqrt(self._loudest_levels.min()))
         if level < _SILENCE:
-            raise Unusable("silent", f"silent: its loudest 0.1 s have {level:.1e} of full scale")
+            raise UnusableError(
+                "silent", f"silent: its loudest 0.1 s have {level:.1e} of full scale"
+            )
 
     @property
     def peak(self) -> float:
@@ -192,9 +196,9 @@ def probe(path: Path | str) -> Probe:
     are 16-bit values, else as float32. Containers, chunks and sample widths do not change it.
 
     Raises:
-        Unusable: if the file is not a WAV, FLAC, MP3 or Ogg Vorbis file that serkit decodes, or if
-            the recording cannot be read, is truncated, too short or silent, or holds samples that
-            are not finite.
+        UnusableError: if the file is not a WAV, FLAC, MP3 or Ogg Vorbis file that serkit decodes,
+            or if the recording cannot be read, is truncated, too short or silent, or holds samples
+            that are not finite.
     """
     with _opened(path) as (sound, declared_frames, header):
         return _measure(sound, declared_frames, header.length_unknown)
@@ -208,8 +212,8 @@ def read_waveform(path: Path | str) -> tuple[npt.NDArray[Any], int]:
         in Hz.
 
     Raises:
-        Unusable: if serkit does not decode the file's format, or if the file cannot be read or is
-            truncated.
+        UnusableError: if serkit does not decode the file's format, or if the file cannot be read
+            or is truncated.
     """
     with _opened(path) as (sound, _, _):
         return read_all(sound).mean(axis=1), sound.samplerate
@@ -223,8 +227,8 @@ def _opened(path: Path | str) -> Iterator[tuple[soundfile.SoundFile, int | None,
         The open file, the number of frames if the file declares it (else None), and the header.
 
     Raises:
-        Unusable: if serkit does not decode the file's format, or if the file cannot be read or its
-            header shows that it is truncated.
+        UnusableError: if serkit does not decode the file's format, or if the file cannot be read
+            or its header shows that it is truncated.
     """
     header = read_header(path)
     try:
@@ -233,23 +237,23 @@ def _opened(path: Path | str) -> Iterator[tuple[soundfile.SoundFile, int | None,
             codecs = _DECODABLE[header.kind]
             if sound.subtype not in codecs:
                 valid = ", ".join(sorted(codecs))
-                raise Unusable("format", f"codec {sound.subtype} is not one of {valid}")
+                raise UnusableError("format", f"codec {sound.subtype} is not one of {valid}")
             if header.missing_seconds > 0:
-                raise Unusable("truncated", header.describe_missing())
+                raise UnusableError("truncated", header.describe_missing())
             # A damaged header may declare any length. No WAV file holds more samples than bytes.
             if header.kind == "WAV" and sound.frames * sound.channels > os.path.getsize(path):
-                raise Unusable("unreadable", "cannot be read: its header is damaged")
+                raise UnusableError("unreadable", "cannot be read: its header is damaged")
             if sound.frames == NO_LENGTH:
-                raise Unusable("unreadable", "cannot be read: it does not say how long it is")
+                raise UnusableError("unreadable", "cannot be read: it does not say how long it is")
             if sound.samplerate not in VALID_SAMPLE_RATES:
-                raise Unusable(
+                raise UnusableError(
                     "format",
                     f"sample rate {sound.samplerate} Hz; valid is from {VALID_SAMPLE_RATES[0]} to "
                     f"{VALID_SAMPLE_RATES[-1]} Hz",
                 )
             yield sound, sound.frames if has_length else None, header
     except (soundfile.SoundFileError, OSError) as error:
-        raise Unusable("unreadable", f"cannot be read: {describe_error(error)}") from error
+        raise UnusableError("unreadable", f"cannot be read: {describe_error(error)}") from error
 
 
 def _sound_source(path: Path | str, header: Header) -> tuple[Path | str | io.BytesIO, bool]:
@@ -276,10 +280,10 @@ def _measure(
     ) / rate
     if missing_seconds > TOLERATED_SECONDS:
         header = Header(seconds=declared_frames / rate, missing_seconds=missing_seconds)
-        raise Unusable("truncated", header.describe_missing())
+        raise UnusableError("truncated", header.describe_missing())
     duration = frame_count / rate
     if duration < _MIN_SECONDS:
-        raise Unusable("short", f"only {duration:.3f} s long")
+        raise UnusableError("short", f"only {duration:.3f} s long")
     meter.require_sound()
     return Probe(
         sample_rate=rate,

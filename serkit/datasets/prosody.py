@@ -12,7 +12,7 @@ import pandas as pd
 
 from serkit.audio.containers import VALID_SAMPLE_RATES
 from serkit.datasets.corpus import Corpus
-from serkit.datasets.findings import Unusable
+from serkit.datasets.findings import UnusableError
 from serkit.datasets.probing import read_waveform
 from serkit.datasets.workers import measure_all
 from serkit.errors import InputError, check_range
@@ -291,7 +291,7 @@ def _measure_file(path: str) -> Prosody:
     try:
         return measure_prosody(waveform, rate)
     except InputError as error:
-        raise Unusable("not-finite", str(error)) from error
+        raise UnusableError("not-finite", str(error)) from error
 
 
 def _problem(prosody: Prosody) -> str:

@@ -28,7 +28,7 @@ EMOTIONS = {
 }
 ACTORS = range(1, 25)
 _INTENSITIES = {"01": "normal", "02": "strong"}
-_GRAMMAR = re.compile("-".join([r"(\d\d)"] * 7) + SUFFIX_PATTERN, re.IGNORECASE | re.ASCII)
+_FILE_NAME = re.compile("-".join([r"(\d\d)"] * 7) + SUFFIX_PATTERN, re.IGNORECASE | re.ASCII)
 
 
 def parse(path: PurePath) -> Clip | None:
@@ -37,7 +37,7 @@ def parse(path: PurePath) -> Clip | None:
     Raises:
         InputError: if a RAVDESS name is not of audio-only speech, or has an invalid code.
     """
-    match = _GRAMMAR.fullmatch(path.name)
+    match = _FILE_NAME.fullmatch(path.name)
     if match is None:
         return None
     modality, channel, emotion, intensity, sentence, repetition, actor = match.groups()

@@ -15,8 +15,9 @@ from serkit.datasets.duplicates import drop_lossy_copies
 from serkit.datasets.findings import Finding
 from serkit.errors import InputError
 
-AUDIO_SUFFIXES = AUDIO_SUFFIXES
-GRAMMARS = {grammar.NAME: grammar for grammar in (ravdess, tess, savee, cremad)}
+READERS = {reader.NAME: reader for reader in (ravdess, tess, savee, cremad)}
+"""Reader modules by the names of their corpora."""
+
 _NAMED_ROOT = re.compile(r"([^/\\=]+)=(.+)")
 
 
@@ -116,9 +117,9 @@ def _choose_reader(
 ) -> Callable[[str], Clip]:
     # The root itself may be named after a SAVEE speaker: in the given path, or in a link's target.
     folders = [Path(os.path.abspath(path)), path.resolve()]
-    if corpus.lower() in GRAMMARS:
+    if corpus.lower() in READERS:
         return partial(_read_known_name, folders=folders, corpora=[corpus.lower()])
-    read_known = partial(_read_known_name, folders=folders, corpora=list(GRAMMARS))
+    read_known = partial(_read_known_name, folders=folders, corpora=list(READERS))
     if not corpus and any(_is_known_name(file, read_known) for file in files):
         return read_known
     if naming.pattern:
@@ -183,7 +184,7 @@ def _is_known_name(file: str, read: Callable[[str], Clip]) -> bool:
 def _read_known_name(file: str, folders: Sequence[Path], corpora: Sequence[str]) -> Clip:
     for folder in folders:
         for corpus in corpora:
-            clip = GRAMMARS[corpus].parse(folder / file)
+            clip = READERS[corpus].parse(folder / file)
             if clip is not None:
                 return clip
     if os.path.splitext(file)[1].lower() not in READABLE_SUFFIXES:

@@ -1,6 +1,7 @@
 """SAVEE: ``DC/a01.wav`` or ``DC_a01.wav``, four men, 44.1 kHz.
 
-Source: Haq & Jackson (2010), in Machine Audition, IGI Global, chapter 17.
+Surrey Audio-Visual Expressed Emotion. Source: Haq & Jackson (2010), in Machine Audition, IGI
+Global, chapter 17.
 """
 
 import re
@@ -25,9 +26,10 @@ EMOTIONS = {
     "sa": "sad",
     "su": "surprise",
 }
-_COMMON = 3
-_GRAMMAR = re.compile(
-    r"(?:(DC|JE|JK|KL)_)?(sa|su|a|d|f|h|n)(\d\d)" + SUFFIX_PATTERN, re.IGNORECASE | re.ASCII
+_COMMON_SENTENCES = 3  # Sentences 01 to 03 are the same for all emotions.
+_FILE_NAME = re.compile(
+    rf"(?:({'|'.join(SPEAKERS)})_)?({'|'.join(EMOTIONS)})(\d\d)" + SUFFIX_PATTERN,
+    re.IGNORECASE | re.ASCII,
 )
 
 
@@ -37,31 +39,33 @@ def parse(path: PurePath) -> Clip | None:
     Raises:
         InputError: if a SAVEE name has a sentence number that its emotion does not have.
     """
-    match = _GRAMMAR.fullmatch(path.name)
+    match = _FILE_NAME.fullmatch(path.name)
     if match is None:
         return None
     speaker = (match[1] or path.parent.name).upper()
     if speaker not in SPEAKERS:
         return None
-    emotion = EMOTIONS[match[2].lower()]
-    sentences = 30 if emotion == "neutral" else 15
-    if not 1 <= int(match[3]) <= sentences:
+    emotion_code, sentence_number = match[2].lower(), match[3]
+    emotion = EMOTIONS[emotion_code]
+    sentence_count = 30 if emotion == "neutral" else 15
+    if not 1 <= int(sentence_number) <= sentence_count:
         raise InputError(
-            f"SAVEE name with sentence {match[3]}; valid for {emotion} is 01 to {sentences}"
+            f"SAVEE name with sentence {sentence_number}; valid for {emotion} is 01 to "
+            f"{sentence_count}"
         )
     return Clip(
-        path=path.name,
+        path=path.name,  # The audit sets the path relative to the root.
         corpus=NAME,
         speaker=f"{NAME}-{speaker}",
         gender="male",
         emotion=emotion,
         original_label=emotion,
-        sentence=_sentence(match[2].lower(), match[3]),
+        sentence=_sentence(emotion_code, sentence_number),
     )
 
 
-def _sentence(emotion: str, number: str) -> str:
-    # Sentences 1 to 3 are common to all emotions. The other sentences are numbered per emotion.
-    # Neutral repeats the two specific sentences of every emotion. Their numbers in the neutral
-    # recordings are not known here.
-    return f"common-{number}" if int(number) <= _COMMON else f"{emotion}{number}"
+def _sentence(emotion_code: str, number: str) -> str:
+    """Return the code of a sentence, such as ``common-01`` or ``sa05``."""
+    # Neutral also repeats two sentences of each emotion, under numbers that are not documented.
+    # They get other codes here, so partitions without shared sentences may still share them.
+    return f"common-{number}" if int(number) <= _COMMON_SENTENCES else f"{emotion_code}{number}"

@@ -24,12 +24,14 @@ EMOTIONS = {
     "sad": "sad",
 }
 # One file of the set is named OA_bite_neutral.wav. Its speaker is OAF.
-_GRAMMAR = re.compile(r"(OAF|OA|YAF)_([a-z]+)_([a-z]+)" + SUFFIX_PATTERN, re.IGNORECASE | re.ASCII)
+_FILE_NAME = re.compile(
+    r"(OAF|OA|YAF)_([a-z]+)_([a-z]+)" + SUFFIX_PATTERN, re.IGNORECASE | re.ASCII
+)
 
 
 def parse(path: PurePath) -> Clip | None:
     """Parse a clip's labels from its file name; return None if it is not a TESS name."""
-    match = _GRAMMAR.fullmatch(path.name)
+    match = _FILE_NAME.fullmatch(path.name)
     if match is None or match[3].lower() not in EMOTIONS:
         return None
     speaker, word, emotion = match[1].upper(), match[2].lower(), match[3].lower()

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import joblib
 
-from serkit.datasets.findings import Unusable
+from serkit.datasets.findings import UnusableError
 from serkit.datasets.probing import Probe, probe
 
 Measured = TypeVar("Measured")
@@ -43,12 +43,12 @@ def measure_all(
 
     Args:
         measure: function of a file path. It must be a module-level function, because worker
-            processes import it. It raises Unusable for a file that cannot be used.
+            processes import it. It raises UnusableError for a file that cannot be used.
         min_files_for_processes: smallest number of files for which worker processes are started.
         chunk_size: number of files that a process gets at a time.
 
     Yields:
-        For each file the result of ``measure``, or the kind and the reason of its Unusable error.
+        For each file the result of ``measure``, or the kind and the reason of its UnusableError.
     """
     chunks = (files[start : start + chunk_size] for start in range(0, len(files), chunk_size))
     if len(files) < min_files_for_processes or joblib.cpu_count() == 1:
@@ -85,6 +85,6 @@ def _measure_chunk(
     for file in files:
         try:
             results.append(measure(file))
-        except Unusable as error:
+        except UnusableError as error:
             results.append((error.kind, str(error)))
     return results

@@ -17,7 +17,7 @@ from serkit.uncertainty.predictors import SampledNetwork, has_random_layers
 
 MAX_SAMPLES = 1000
 """Maximum number of Monte Carlo samples. Requests for more samples get this number."""
-# Number of rows per batch. A row is a window of a recording; ten minutes have over three hundred.
+# Number of rows per batch. A row is a segment of a recording; ten minutes have over three hundred.
 _BATCH_SIZE = 32
 
 

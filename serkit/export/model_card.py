@@ -99,9 +99,9 @@ def _inputs_and_outputs(spec: Mapping[str, Any], answers: Mapping[str, Any]) -> 
         else f"It abstains where the entropy of its probabilities is above {threshold:.3f} nats."
     )
     return (
-        f"WAV files of any rate, width and channel count, split into windows of {seconds:.1f} s at "
-        f"{spec['sample_rate']} Hz, or waveforms, or spectrograms. {predictor}, with a temperature "
-        f"of {answers['temperature']:.2f}. {abstention}"
+        f"WAV files of any rate, width and channel count, split into segments of {seconds:.1f} s "
+        f"at {spec['sample_rate']} Hz, or waveforms, or spectrograms. {predictor}, with a "
+        f"temperature of {answers['temperature']:.2f}. {abstention}"
     )
 
 

@@ -12,15 +12,15 @@ import tensorflow as tf
 import serkit
 from serkit.audio.containers import to_wav
 from serkit.audio.decoding import Decoded, decode_wav
-from serkit.audio.loading import Loaded, load_waveform, load_windows
+from serkit.audio.loading import LoadedRecording, load_segments, load_waveform
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
 from serkit.export import signatures
 from serkit.export.exportable_model import MAX_SAMPLES, ExportableModel, map_in_batches
 from serkit.export.model_card import model_card
-from serkit.export.versions import DETAILS, version_for
+from serkit.export.versions import DETAILS_FILE, version_for
 from serkit.files import replacing, write_json, write_text
 
-REQUESTS = "assets.extra/tf_serving_warmup_requests"
+WARM_UP_FILE = "assets.extra/tf_serving_warmup_requests"
 """File of warm-up requests that TF Serving reads: a TFRecord of at most 1,000 ``PredictionLog``."""
 _CARD, _LABELS = "assets.extra/model-card.md", "assets.extra/labels.txt"
 _NOT_FINITE = "values that are not finite"
@@ -77,10 +77,10 @@ def export_model(
     }
     with replacing(version) as partial:
         tf.saved_model.save(_Variables(model), str(partial), _signature_functions(model))
-        write_json(partial / DETAILS, all_details)
+        write_json(partial / DETAILS_FILE, all_details)
         write_text(partial / _LABELS, "".join(f"{label}\n" for label in model.classes))
         write_text(partial / _CARD, model_card(all_details))
-        _write_warm_up(partial / REQUESTS, version.parent.name, model)
+        _write_warm_up(partial / WARM_UP_FILE, version.parent.name, model)
     return version
 
 
@@ -99,9 +99,9 @@ def _signature_functions(
 ) -> "dict[str, tf.types.experimental.PolymorphicFunction[..., Any]]":
     """Build the function of each signature, by name; see :mod:`serkit.export.signatures`.
 
-    A recording that is longer than a spectrogram is split into overlapping windows. The logits of
-    the windows are averaged for each Monte Carlo sample. Of a recording longer than ten minutes,
-    only the middle ten minutes are used.
+    A recording that is longer than a spectrogram is split into overlapping segments. The logits
+    of the segments are averaged for each Monte Carlo sample. Of a recording longer than ten
+    minutes, only the middle ten minutes are used.
     """
     spec, samples_setting = model.spec, model.settings.samples
     default_samples = tf.constant(samples_setting)
@@ -159,19 +159,19 @@ def _predict_recordings(
     samples: tf.Tensor,
     decode: Callable[[tf.Tensor], Decoded],
 ) -> dict[str, tf.Tensor]:
-    """Decode recordings, split them into windows, and compute the outputs of each recording."""
+    """Decode recordings, split them into segments, and compute the outputs of each recording."""
     spec, text_spec = model.spec, tf.TensorSpec([], tf.string)
-    windows_spec = tf.RaggedTensorSpec([None, spec.samples], tf.float32, ragged_rank=0)
+    segments_spec = tf.RaggedTensorSpec([None, spec.samples], tf.float32, ragged_rank=0)
     loaded = tf.map_fn(
-        lambda recording: load_windows(recording, spec, decode),
+        lambda recording: load_segments(recording, spec, decode),
         recordings,
-        fn_output_signature=Loaded._make([windows_spec, text_spec, text_spec]),
+        fn_output_signature=LoadedRecording._make([segments_spec, text_spec, text_spec]),
     )
-    windows = loaded.waveform
-    window_logits = map_in_batches(
-        lambda batch: model.logits(to_spectrogram(batch, spec), samples), windows.values
+    segments = loaded.waveform
+    segment_logits = map_in_batches(
+        lambda batch: model.logits(to_spectrogram(batch, spec), samples), segments.values
     )
-    logits = tf.math.segment_mean(window_logits, windows.value_rowids())
+    logits = tf.math.segment_mean(segment_logits, segments.value_rowids())
     return model.outputs(logits, loaded.status, loaded.note)
 
 
@@ -183,7 +183,7 @@ def _features(wav_bytes: tf.Tensor, spec: SpectrogramSpec) -> dict[str, tf.Tenso
     loaded = tf.map_fn(
         lambda data: load_waveform(data, spec),
         wav_bytes,
-        fn_output_signature=Loaded._make([waveform_spec, text_spec, text_spec]),
+        fn_output_signature=LoadedRecording._make([waveform_spec, text_spec, text_spec]),
     )
     spectrograms = map_in_batches(lambda batch: to_spectrogram(batch, spec), loaded.waveform)
     spectrograms = tf.ensure_shape(spectrograms, [None, *spec.shape])
@@ -218,7 +218,7 @@ def _requests(model: ExportableModel) -> Iterator[tuple[str, dict[str, npt.NDArr
     rng, spec = np.random.default_rng(0), model.spec
     files = [_noise_file(rng, rate, channels) for rate, channels in _WAV_FORMATS]
     short_file = files[0]
-    # A recording of several windows.
+    # A recording of several segments.
     files.append(_noise_file(rng, spec.sample_rate, 1, 1.5 * spec.samples / spec.sample_rate))
     for signature in (signatures.WAV, signatures.FEATURES):
         for file in files:

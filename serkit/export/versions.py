@@ -4,7 +4,7 @@ from pathlib import Path
 
 from serkit.errors import InputError
 
-DETAILS = "assets.extra/serkit.json"
+DETAILS_FILE = "assets.extra/serkit.json"
 """File in an exported SavedModel with its labels, its spec and other known details."""
 
 
@@ -66,9 +66,9 @@ def find_version(path: Path) -> Path:
         raise InputError(f"model {path} does not exist; a SavedModel's folder is expected")
     folder_of_version = versions(path)
     version = folder_of_version[max(folder_of_version)] if folder_of_version else path
-    if not (version / "saved_model.pb").is_file() or not (version / DETAILS).is_file():
+    if not (version / "saved_model.pb").is_file() or not (version / DETAILS_FILE).is_file():
         raise InputError(
-            f"{path} is not a model exported by serkit: no saved_model.pb, {DETAILS}"
+            f"{path} is not a model exported by serkit: no saved_model.pb, {DETAILS_FILE}"
             + instead_of(path)
         )
     return version

@@ -197,7 +197,7 @@ class VariationalLayer(keras.layers.Layer):
             self.bias: keras.Variable = self.add_weight(
                 name="bias", shape=(bias_count,), initializer=self.bias_initializer
             )
-        if self.prior.centred:
+        if self.prior.mean_from_posterior:
             zeros = keras.initializers.Zeros()
             self.kernel_prior_loc: keras.Variable = self._add_float32_weight(
                 "kernel_prior_loc", kernel_shape, zeros, trainable=False
@@ -237,17 +237,16 @@ class VariationalLayer(keras.layers.Layer):
             tf.nn.softplus(tf.convert_to_tensor(self.kernel_posterior_untransformed_scale)),
         )
 
-    def divergence(self) -> tf.Tensor:
+    def kl_divergence(self) -> tf.Tensor:
         """Compute the KL divergence of the posterior from the prior, summed over all weights.
 
         Returns:
             float32 scalar in nats.
         """
-        centre = self.kernel_prior_loc if self.prior.centred else 0.0
-        unit = self.kernel_prior_unit if self.prior.relative else 1.0
-        return self.prior.divergence(
-            self.posterior, tf.convert_to_tensor(centre), tf.convert_to_tensor(unit), self.noise
-        )
+        prior = self.prior
+        mean = tf.convert_to_tensor(self.kernel_prior_loc if prior.mean_from_posterior else 0.0)
+        factor = tf.convert_to_tensor(self.kernel_prior_unit if prior.relative else 1.0)
+        return prior.kl_divergence(self.posterior, mean, factor, self.noise)
 
     def sample_outputs(self, linear: Linear, inputs: tf.Tensor) -> tf.Tensor:
         """Sample the layer's outputs and add the KL divergence to the model's losses.
@@ -262,7 +261,7 @@ class VariationalLayer(keras.layers.Layer):
         if self._fixed_kernel is not None:
             outputs = linear(inputs, ops.cast(self._fixed_kernel, inputs.dtype))
         else:
-            self.add_loss(ops.convert_to_tensor(self.kl_weight) * self.divergence())
+            self.add_loss(ops.convert_to_tensor(self.kl_weight) * self.kl_divergence())
             posterior = self.posterior
             estimator = ESTIMATORS[self.estimator]
             outputs = estimator(linear, inputs, posterior.loc, posterior.scale, self.noise)
@@ -310,7 +309,7 @@ class VariationalLayer(keras.layers.Layer):
             self._fixed_kernel = None
 
     def set_posterior(self, loc: npt.NDArray[Any], scale: npt.NDArray[Any] | float) -> None:
-        """Set the initial posterior, and adapt a centred or relative prior to it.
+        """Set the initial posterior, and adapt a prior that depends on it.
 
         Args:
             loc: mean of each weight, with the shape of the kernel.
@@ -320,7 +319,7 @@ class VariationalLayer(keras.layers.Layer):
         scale = np.broadcast_to(np.maximum(scale, 1e-12), loc.shape)
         self.kernel_posterior_loc.assign(loc)
         self.kernel_posterior_untransformed_scale.assign(_unsoftplus(scale))
-        if self.prior.centred:
+        if self.prior.mean_from_posterior:
             self.kernel_prior_loc.assign(loc)
         if self.prior.relative:
             self.kernel_prior_unit.assign(scale)

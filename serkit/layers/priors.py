@@ -1,31 +1,79 @@
-"""Priors of weights."""
+"""Prior distributions of the weights of variational layers."""
 
 from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
 
-from serkit.errors import check_choice, check_range
+from serkit.errors import InputError, check_choice, check_range
 
 if TYPE_CHECKING:
-    # Its import takes seconds, and this package is imported wherever a model is trained.
+    # TensorFlow Probability takes seconds to import, and this package is imported wherever a model
+    # is trained.
     from tensorflow_probability import distributions as tfd
+
+# Key of ``mean_from_posterior`` in configurations, so that saved models stay readable.
+_MEAN_KEY = "centred"
+
+
+class Prior:
+    """Base class of the priors of a kernel, with independent weights.
+
+    Args:
+        mean_from_posterior: see :class:`NormalPrior`.
+        relative: see :class:`NormalPrior`.
+    """
+
+    def __init__(self, mean_from_posterior: bool, relative: bool) -> None:
+        self.mean_from_posterior: bool = bool(mean_from_posterior)
+        self.relative: bool = bool(relative)
+
+    def kl_divergence(
+        self,
+        posterior: "tfd.Normal",
+        prior_mean: tf.Tensor | float,
+        scale_factor: tf.Tensor | float,
+        seed: keras.random.SeedGenerator,
+    ) -> tf.Tensor:
+        """Compute or estimate the KL divergence of the posterior from this prior.
+
+        Args:
+            posterior: float32, of any shape.
+            prior_mean: mean of the prior, with the shape of the posterior or a scalar: the initial
+                mean of the posterior if ``mean_from_posterior``, else 0.
+            scale_factor: factor of the prior's standard deviations, with the shape of the posterior
+                or a scalar: the initial standard deviation of each weight's posterior if
+                ``relative``, else 1.
+            seed: seed of a sample of the weights, as for ``keras.random``.
+
+        Returns:
+            float32 scalar in nats, summed over all weights.
+        """
+        raise NotImplementedError
+
+    def get_config(self) -> dict[str, Any]:
+        return {_MEAN_KEY: self.mean_from_posterior, "relative": self.relative}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Prior":
+        names = {_MEAN_KEY: "mean_from_posterior"}
+        return cls(**{names.get(key, key): value for key, value in config.items()})
 
 
 @keras.saving.register_keras_serializable("serkit")
-class NormalPrior:
+class NormalPrior(Prior):
     """Normal prior with independent weights.
 
     Args:
-        scale: standard deviation of each weight, above 0.
-        centred: whether the mean of the prior is the initial mean of the posterior rather than 0.
-            The initial mean is set when the layer is built, or converted from a trained layer
-            (MOPED).
+        scale: standard deviation of each weight, 1e-12 to 1e6.
+        mean_from_posterior: whether the prior's mean is the posterior's initial mean (MOPED); if
+            False, it is 0. The layer stores the initial mean when it is built or when
+            ``set_posterior`` is called.
         relative: whether ``scale`` is a multiple of the initial standard deviation of each weight's
             posterior.
 
     Raises:
-        InputError: if ``scale`` is not above 0.
+        InputError: if ``scale`` is out of range.
 
     Example:
         >>> from serkit.layers import DenseVariational, NormalPrior
@@ -33,55 +81,42 @@ class NormalPrior:
         0.5
     """
 
-    def __init__(self, scale: float = 1.0, centred: bool = False, relative: bool = False) -> None:
+    def __init__(
+        self, scale: float = 1.0, mean_from_posterior: bool = False, relative: bool = False
+    ) -> None:
+        super().__init__(mean_from_posterior, relative)
         check_range("scale", scale, 1e-12, 1e6)
         self.scale: float = float(scale)
-        self.centred: bool = bool(centred)
-        self.relative: bool = bool(relative)
 
-    def divergence(
+    def kl_divergence(
         self,
         posterior: "tfd.Normal",
-        centre: tf.Tensor | float,
-        unit: tf.Tensor | float,
+        prior_mean: tf.Tensor | float,
+        scale_factor: tf.Tensor | float,
         seed: keras.random.SeedGenerator,
     ) -> tf.Tensor:
-        """Compute the KL divergence of the posterior from this prior, summed over all weights.
-
-        Args:
-            posterior: float32, of any shape.
-            centre: mean of the prior if it is centred, else 0.
-            unit: factor of ``scale`` if the prior is relative, else 1.
-            seed: not used, because the KL divergence has a closed form.
-
-        Returns:
-            float32 scalar in nats.
-        """
+        """Compute the KL divergence in closed form; see :class:`Prior`. ``seed`` is not used."""
         from tensorflow_probability import distributions as tfd
 
-        prior = tfd.Normal(centre, self.scale * unit)
+        prior = tfd.Normal(prior_mean, self.scale * scale_factor)
         return tf.reduce_sum(tfd.kl_divergence(posterior, prior))
 
     def get_config(self) -> dict[str, Any]:
-        return {"scale": self.scale, "centred": self.centred, "relative": self.relative}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "NormalPrior":
-        return cls(**config)
+        return {"scale": self.scale, **super().get_config()}
 
 
 @keras.saving.register_keras_serializable("serkit")
-class ScaleMixturePrior:
+class ScaleMixturePrior(Prior):
     """Mixture of a wide and a narrow normal distribution as prior, with independent weights.
 
     The KL divergence has no closed form. It is estimated from one sample of the weights at each
-    step. The estimate is random and can be negative.
+    call. The estimate is random and can be negative.
 
     Args:
-        wide: standard deviation of the wide component, above 0.
-        narrow: standard deviation of the narrow component, above 0.
+        wide: standard deviation of the wide component, 1e-12 to 1e6.
+        narrow: standard deviation of the narrow component, 1e-12 to 1e6.
         fraction: mixture weight of the wide component, 0.001 to 0.999.
-        centred: as for :class:`NormalPrior`.
+        mean_from_posterior: as for :class:`NormalPrior`.
         relative: as for :class:`NormalPrior`, applied to ``wide`` and ``narrow``.
 
     Raises:
@@ -100,42 +135,31 @@ class ScaleMixturePrior:
         wide: float = 1.0,
         narrow: float = 0.002,
         fraction: float = 0.5,
-        centred: bool = False,
+        mean_from_posterior: bool = False,
         relative: bool = False,
     ) -> None:
+        super().__init__(mean_from_posterior, relative)
         check_range("wide", wide, 1e-12, 1e6)
         check_range("narrow", narrow, 1e-12, 1e6)
         check_range("fraction", fraction, 0.001, 0.999)
         self.wide: float = float(wide)
         self.narrow: float = float(narrow)
         self.fraction: float = float(fraction)
-        self.centred: bool = bool(centred)
-        self.relative: bool = bool(relative)
 
-    def divergence(
+    def kl_divergence(
         self,
         posterior: "tfd.Normal",
-        centre: tf.Tensor | float,
-        unit: tf.Tensor | float,
+        prior_mean: tf.Tensor | float,
+        scale_factor: tf.Tensor | float,
         seed: keras.random.SeedGenerator,
     ) -> tf.Tensor:
-        """Estimate the KL divergence of the posterior from this prior with one weight sample.
-
-        Args:
-            posterior: float32, of any shape.
-            centre: mean of the prior if it is centred, else 0.
-            unit: factor of ``wide`` and ``narrow`` if the prior is relative, else 1.
-            seed: seed of the sample, as for ``keras.random``.
-
-        Returns:
-            float32 scalar in nats, summed over all weights.
-        """
+        """Estimate the KL divergence from one sample of the weights; see :class:`Prior`."""
         from tensorflow_probability import distributions as tfd
 
         noise = keras.random.normal(posterior.loc.shape, dtype="float32", seed=seed)
         weights = posterior.loc + posterior.scale * noise
-        narrow_log_prob = tfd.Normal(centre, self.narrow * unit).log_prob(weights)
-        wide_log_prob = tfd.Normal(centre, self.wide * unit).log_prob(weights)
+        narrow_log_prob = tfd.Normal(prior_mean, self.narrow * scale_factor).log_prob(weights)
+        wide_log_prob = tfd.Normal(prior_mean, self.wide * scale_factor).log_prob(weights)
         prior_log_prob = tf.reduce_logsumexp(
             [
                 wide_log_prob + tf.math.log(self.fraction),
@@ -146,15 +170,10 @@ class ScaleMixturePrior:
         return tf.reduce_sum(posterior.log_prob(weights) - prior_log_prob)
 
     def get_config(self) -> dict[str, Any]:
-        arguments = ("wide", "narrow", "fraction", "centred", "relative")
-        return {name: getattr(self, name) for name in arguments}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "ScaleMixturePrior":
-        return cls(**config)
+        arguments = {"wide": self.wide, "narrow": self.narrow, "fraction": self.fraction}
+        return {**arguments, **super().get_config()}
 
 
-Prior = NormalPrior | ScaleMixturePrior
 PRIORS: dict[str, type[NormalPrior] | type[ScaleMixturePrior]] = {
     "normal": NormalPrior,
     "scale_mixture": ScaleMixturePrior,
@@ -163,17 +182,24 @@ PRIORS: dict[str, type[NormalPrior] | type[ScaleMixturePrior]] = {
 
 
 def get_prior(prior: str | Prior | dict[str, Any]) -> Prior:
-    """Return a prior.
+    """Convert an identifier to a prior, as ``keras.initializers.get`` does.
 
     Args:
-        prior: a prior, which is returned, a name in :data:`PRIORS`, or a serialized prior.
+        prior: a prior, a name in :data:`PRIORS`, or a prior serialized by
+            ``keras.saving.serialize_keras_object``.
+
+    Returns:
+        The prior; a new one unless ``prior`` is a prior.
 
     Raises:
-        InputError: if the name is unknown.
+        InputError: if the name is unknown, or the value is none of these.
+        TypeError: if a serialized prior cannot be deserialized.
     """
     if isinstance(prior, str):
         check_choice("prior", prior, PRIORS)
         return PRIORS[prior]()
     if isinstance(prior, dict):
-        return keras.saving.deserialize_keras_object(prior)
+        prior = keras.saving.deserialize_keras_object(prior)
+    if not isinstance(prior, Prior):
+        raise InputError(f"`prior` must be a prior or its name. Received: {prior!r}.")
     return prior

@@ -18,7 +18,7 @@ from .classification import (
     score,
 )
 from .fidelity import frechet_distance, kid
-from .neighbours import copy_threshold, copying_score, near_copies, overlap
+from .neighbours import copy_threshold, copying_z, near_copies, prdc
 from .paired import Difference, difference, holm
 from .selective import RiskCoverage, auroc, risk_coverage, threshold_for_coverage
 
@@ -36,7 +36,7 @@ __all__ = [
     "confusion_by_speaker",
     "confusion_matrix",
     "copy_threshold",
-    "copying_score",
+    "copying_z",
     "difference",
     "estimate",
     "frechet_distance",
@@ -44,7 +44,7 @@ __all__ = [
     "kid",
     "near_copies",
     "negative_log_likelihood",
-    "overlap",
+    "prdc",
     "reliability",
     "risk_coverage",
     "score",

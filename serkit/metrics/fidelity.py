@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serkit.errors import check_range
-from serkit.metrics.neighbours import check_features, copying_score, overlap
+from serkit.metrics.neighbours import copying_z, prdc, validated_features
 from serkit.seeds import derive_seed
 
 # Rows of a kernel matrix that are computed at a time, which bounds the memory.
@@ -38,7 +38,7 @@ def kid(real: npt.NDArray[Any], generated: npt.NDArray[Any]) -> tuple[float, flo
 
     Raises:
         InputError: if the features cannot be compared (see
-            :func:`~serkit.metrics.neighbours.check_features`).
+            :func:`~serkit.metrics.neighbours.validated_features`).
 
     Source: Binkowski et al. (2018), arXiv:1801.01401; Efron & Stein (1981) for the jackknife.
 
@@ -50,7 +50,7 @@ def kid(real: npt.NDArray[Any], generated: npt.NDArray[Any]) -> tuple[float, flo
         >>> distance > 3 * error
         True
     """
-    real, generated = check_features(3, real=real, generated=generated)
+    real, generated = validated_features(3, real=real, generated=generated)
     n_real, n_generated = len(real), len(generated)
     # Sums of the kernel between each sample and all other samples of its own set, or all samples of
     # the other set.
@@ -138,7 +138,7 @@ def frechet_distance(real: npt.NDArray[Any], generated: npt.NDArray[Any]) -> flo
 
     Raises:
         InputError: if the features cannot be compared (see
-            :func:`~serkit.metrics.neighbours.check_features`).
+            :func:`~serkit.metrics.neighbours.validated_features`).
 
     Source: Heusel et al. (2017), arXiv:1706.08500; Binkowski et al. (2018), arXiv:1801.01401, for
     the bias.
@@ -150,7 +150,7 @@ def frechet_distance(real: npt.NDArray[Any], generated: npt.NDArray[Any]) -> flo
         >>> metrics.frechet_distance(real, real) < 1e-9 < metrics.frechet_distance(real, generated)
         True
     """
-    real, generated = check_features(2, real=real, generated=generated)
+    real, generated = validated_features(2, real=real, generated=generated)
     mean_difference = real.mean(axis=0) - generated.mean(axis=0)
     factor_real, factor_generated = _covariance_factor(real), _covariance_factor(generated)
     # With S = F'F, the eigenvalues of S1 S2 are the squared singular values of F1 F2'. So no matrix
@@ -189,7 +189,7 @@ class Fidelity:
             rises.
         fid_reliable: whether there are enough samples for ``fid`` to be meaningful.
         precision: fraction of evaluated samples in the neighbourhood of a real sample, 0 to 1. A
-            neighbourhood is as in :func:`~serkit.metrics.neighbours.overlap`.
+            neighbourhood is as in :func:`~serkit.metrics.neighbours.prdc`.
         recall: fraction of real samples in the neighbourhood of an evaluated sample, 0 to 1.
         density: mean number of real neighbourhoods that contain an evaluated sample, divided by
             ``neighbours``: 0 or more; about 1 for the same distribution.
@@ -198,7 +198,7 @@ class Fidelity:
         copying: mean Z-score. Below about -3 the evaluated samples are nearer to the GAN's training
             clips than real clips of other speakers are. The samples are then copies, or only
             resemble the training speakers (see
-            :func:`~serkit.metrics.neighbours.copying_score`). None if it was not computed.
+            :func:`~serkit.metrics.neighbours.copying_z`). None if it was not computed.
     """
 
     count: int
@@ -231,15 +231,15 @@ def fidelity(
     ``training_features``, ``neighbours`` and ``subset_size`` are equal.
 
     For a reference value, pass features of the training clips as ``evaluated_features`` and leave
-    ``training_features`` as None. Each clip would have distance 0 to itself, so a copying score
-    would be meaningless.
+    ``training_features`` as None. Each clip would have distance 0 to itself, so the Z-score would
+    be meaningless.
 
     Args:
         held_out_features: features of real clips of held-out speakers, floats ``(held_out, d)``.
         evaluated_features: features of the evaluated samples, floats ``(evaluated, d)``.
         training_features: features of the GAN's training clips, floats ``(training, d)``. With
             None, ``copying`` is not computed.
-        neighbours: as for :func:`~serkit.metrics.neighbours.overlap`.
+        neighbours: as for :func:`~serkit.metrics.neighbours.prdc`.
         subset_size: number of samples in a subset, from ``neighbours`` + 1 to the number of
             evaluated samples. None means the number of held-out samples. To compare several sets,
             pass the size of the smallest set for all of them.
@@ -252,19 +252,19 @@ def fidelity(
 
     Source: see the functions that compute the measures.
     """
-    held_out, evaluated = check_features(
+    held_out, evaluated = validated_features(
         3, held_out_features=held_out_features, evaluated_features=evaluated_features
     )
     subset_size = len(held_out) if subset_size is None else subset_size
     check_range("neighbours", neighbours, 1, min(len(held_out), len(evaluated)) - 1)
     check_range("subset_size", subset_size, neighbours + 1, len(evaluated))
     subsets = _disjoint_subsets(evaluated, subset_size, seed)
-    overlaps = [overlap(held_out, subset, neighbours) for subset in subsets]
+    prdc_of_subsets = [prdc(held_out, subset, neighbours) for subset in subsets]
     copying = None
     if training_features is not None:
-        (training,) = check_features(1, training_features=training_features)
-        scores = [copying_score(training, held_out, subset) for subset in subsets]
-        copying = float(np.mean(scores))
+        (training,) = validated_features(1, training_features=training_features)
+        z_scores = [copying_z(training, held_out, subset) for subset in subsets]
+        copying = float(np.mean(z_scores))
     distance, error = kid(held_out, evaluated)
     return Fidelity(
         count=len(evaluated),
@@ -272,10 +272,10 @@ def fidelity(
         kid_error=error,
         fid=frechet_distance(held_out, evaluated),
         fid_reliable=fid_is_reliable(len(held_out), len(evaluated)),
-        precision=float(np.mean([subset_overlap.precision for subset_overlap in overlaps])),
-        recall=float(np.mean([subset_overlap.recall for subset_overlap in overlaps])),
-        density=float(np.mean([subset_overlap.density for subset_overlap in overlaps])),
-        coverage=float(np.mean([subset_overlap.coverage for subset_overlap in overlaps])),
+        precision=float(np.mean([result.precision for result in prdc_of_subsets])),
+        recall=float(np.mean([result.recall for result in prdc_of_subsets])),
+        density=float(np.mean([result.density for result in prdc_of_subsets])),
+        coverage=float(np.mean([result.coverage for result in prdc_of_subsets])),
         copying=copying,
     )
 

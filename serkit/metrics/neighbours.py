@@ -1,5 +1,6 @@
 """Nearest neighbours of feature vectors: precision, recall, density, coverage, near-copies."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,17 +15,17 @@ from serkit.errors import InputError, check_range
 _BLOCK_SIZE = 8
 
 
-def coarse(spectrograms: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Average spectrograms over blocks of 8 frames by 8 bins and flatten the result.
+def block_means(spectrograms: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Average spectrograms over blocks of 8 frames by 8 bins, as features for near-copies.
 
-    The resolution is high enough to recognise a clip.
+    The features still distinguish single clips.
 
     Args:
         spectrograms: ``(n, frames, bins, 1)``. Frames and bins after the last whole block are cut
             off.
 
     Returns:
-        Features ``(n, frames // 8 * (bins // 8))``.
+        Features ``(n, (frames // 8) * (bins // 8))``.
     """
     count, frames, bins, _ = spectrograms.shape
     rows, columns = frames // _BLOCK_SIZE, bins // _BLOCK_SIZE
@@ -33,8 +34,14 @@ def coarse(spectrograms: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return blocks.mean(axis=(2, 4)).reshape(count, rows * columns)
 
 
-def check_features(min_samples: int, **feature_sets: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+def validated_features(
+    min_samples: int, **feature_sets: npt.NDArray[Any]
+) -> list[npt.NDArray[Any]]:
     """Check that sets of features can be compared; return each as float64 ``(n, d)``.
+
+    Args:
+        min_samples: minimum number of samples of each set.
+        **feature_sets: floats ``(n, d)``, by the name that error messages use.
 
     Raises:
         InputError: unless each set has two dimensions, at least ``min_samples`` samples, at least
@@ -55,25 +62,31 @@ def check_features(min_samples: int, **feature_sets: npt.NDArray[Any]) -> list[n
     dimensions = {name: array.shape[1] for name, array in arrays.items()}
     if len(set(dimensions.values())) > 1:
         received = ", ".join(f"{dimension} in {name}" for name, dimension in dimensions.items())
-        raise InputError(f"Features per sample must be one number for all. Received: {received}.")
+        raise InputError(
+            f"All sets must have the same number of features per sample. Received: {received}."
+        )
     return list(arrays.values())
 
 
-# Number of rows of a distance matrix that are computed at a time, which bounds the memory.
-_ROWS_PER_BLOCK = 1024
+# Number of rows of the distance matrix that nearest_distances computes at a time, to bound its
+# memory.
+_ROWS_PER_CHUNK = 1024
 
 
 @dataclass(frozen=True)
-class Overlap:
-    """Overlap of the neighbourhoods of real and generated samples.
+class PRDC:
+    """Precision, recall, density and coverage of generated samples.
 
     Attributes:
-        precision: fraction of generated samples in the neighbourhood of a real sample, 0 to 1.
-        recall: fraction of real samples in the neighbourhood of a generated sample, 0 to 1.
+        precision: fraction of generated samples in the neighbourhood of at least one real sample,
+            0 to 1.
+        recall: fraction of real samples in the neighbourhood of at least one generated sample,
+            0 to 1.
         density: mean number of real neighbourhoods that contain a generated sample, divided by
             ``neighbours``: 0 or more. About 1 for a perfect generator; above 1 where generated
             samples concentrate in dense regions.
-        coverage: fraction of real samples with a generated sample in their neighbourhood, 0 to 1.
+        coverage: fraction of real samples whose own neighbourhood contains a generated sample,
+            0 to 1.
     """
 
     precision: float
@@ -82,12 +95,12 @@ class Overlap:
     coverage: float
 
 
-def overlap(real: npt.NDArray[Any], generated: npt.NDArray[Any], neighbours: int = 5) -> Overlap:
-    """Compare two sets by the neighbourhoods of their samples.
+def prdc(real: npt.NDArray[Any], generated: npt.NDArray[Any], neighbours: int = 5) -> PRDC:
+    """Compute precision, recall, density and coverage (PRDC) of generated samples.
 
     The neighbourhood of a sample is the ball whose radius is the distance to the
     ``neighbours``-th nearest other sample of the same set. The ball includes its surface, as in
-    Kynkaanniemi et al., so that a copy of a real sample is always inside. The code of the authors
+    Kynkäänniemi et al., so that a copy of a real sample is always inside. The code of the authors
     of density and coverage excludes the surface.
 
     Recall and coverage depend on the number of samples. With as many generated as real samples, a
@@ -96,34 +109,34 @@ def overlap(real: npt.NDArray[Any], generated: npt.NDArray[Any], neighbours: int
     size.
 
     Args:
-        real: features, floats ``(real, d)``.
-        generated: features, floats ``(generated, d)``.
-        neighbours: from 1 to the number of samples in the smaller set minus 1.
+        real: features, floats ``(n_real, d)``.
+        generated: features, floats ``(n_generated, d)``.
+        neighbours: number k of nearest neighbours, 1 to the size of the smaller set minus 1.
 
     Returns:
         Precision, recall, density and coverage.
 
     Raises:
         InputError: if ``neighbours`` is out of range or the features cannot be compared (see
-            :func:`check_features`).
+            :func:`validated_features`).
 
-    Source: Kynkaanniemi et al. (2019), arXiv:1904.06991, for precision and recall; Naeem et al.
+    Source: Kynkäänniemi et al. (2019), arXiv:1904.06991, for precision and recall; Naeem et al.
     (2020), arXiv:2002.09797, for density and coverage.
 
     Example:
         >>> import numpy as np
         >>> from serkit import metrics
         >>> real, generated = np.random.default_rng(0).normal(size=(2, 50, 4))
-        >>> result = metrics.overlap(real, generated)
-        >>> result.precision > 0.5, metrics.overlap(real, generated + 9).precision
+        >>> result = metrics.prdc(real, generated)
+        >>> result.precision > 0.5, metrics.prdc(real, generated + 9).precision
         (True, 0.0)
     """
-    real, generated = check_features(2, real=real, generated=generated)
+    real, generated = validated_features(2, real=real, generated=generated)
     check_range("neighbours", neighbours, 1, min(len(real), len(generated)) - 1)
     distances = cdist(real, generated)
     is_near_real = distances <= _radii(real, neighbours)[:, None]
     is_near_generated = distances <= _radii(generated, neighbours)[None, :]
-    return Overlap(
+    return PRDC(
         precision=float(is_near_real.any(axis=0).mean()),
         recall=float(is_near_generated.any(axis=1).mean()),
         density=float(is_near_real.sum() / (neighbours * len(generated))),
@@ -134,8 +147,8 @@ def overlap(real: npt.NDArray[Any], generated: npt.NDArray[Any], neighbours: int
 def nearest_distances(samples: npt.NDArray[Any], others: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Compute the Euclidean distance of each sample to the nearest of ``others``.
 
-    The distance of a copy is exactly 0, because distances are not computed from inner products,
-    which round.
+    The distance of a copy is exactly 0: ``cdist`` subtracts the vectors. (scikit-learn's
+    ``euclidean_distances`` uses inner products, which round.)
 
     Args:
         samples: features, floats ``(n, d)``.
@@ -145,11 +158,11 @@ def nearest_distances(samples: npt.NDArray[Any], others: npt.NDArray[Any]) -> np
         Distances ``(n,)``.
 
     Raises:
-        InputError: if the features cannot be compared (see :func:`check_features`).
+        InputError: if the features cannot be compared (see :func:`validated_features`).
     """
-    samples, others = check_features(1, samples=samples, others=others)
-    blocks = np.array_split(samples, -(-len(samples) // _ROWS_PER_BLOCK))
-    return np.concatenate([cdist(block, others).min(axis=1) for block in blocks])
+    samples, others = validated_features(1, samples=samples, others=others)
+    chunks = np.array_split(samples, math.ceil(len(samples) / _ROWS_PER_CHUNK))
+    return np.concatenate([cdist(chunk, others).min(axis=1) for chunk in chunks])
 
 
 def _radii(samples: npt.NDArray[Any], neighbours: int) -> npt.NDArray[Any]:
@@ -157,34 +170,35 @@ def _radii(samples: npt.NDArray[Any], neighbours: int) -> npt.NDArray[Any]:
     return np.partition(cdist(samples, samples), neighbours, axis=1)[:, neighbours]
 
 
-def copying_score(
+def copying_z(
     training: npt.NDArray[Any], held_out: npt.NDArray[Any], generated: npt.NDArray[Any]
 ) -> float:
-    """Test whether generated samples are nearer to the training samples than held-out samples are.
+    """Compute the Z-score of a test for copying, negative if generated samples are copies.
 
-    The score is the Z-score of a Mann-Whitney U test on the distances to the nearest training
-    sample. If both distances had the same distribution and all samples were independent, Z would be
-    approximately standard normal. A Z below -3 (by chance once in about 740 sets) strongly suggests
-    copying. Above 3 the generated samples are farther from the training samples than real samples
-    are, as those of a bad generator. The magnitude of Z grows with the numbers of samples. So
-    compare only sets of equal size.
+    The Mann-Whitney U test compares the distances to the nearest training sample. Z is negative if
+    generated samples are nearer to the training samples than held-out samples are. If both
+    distances had the same distribution and all samples were independent, Z would be approximately
+    standard normal. A Z below -3 (by chance once in about 740 sets) strongly suggests copying.
+    Above 3 the generated samples are farther from the training samples than real samples are, as
+    happens with a bad generator. The magnitude of Z grows with the numbers of samples. So compare
+    only sets of equal size.
 
-    The held-out clips are of other speakers. So Z is also below 0 for a generator that has learned
-    the voices of its training speakers, but copies no clips. If there are clips of the training
-    speakers that the generator was not trained on, pass them as ``generated`` to measure this
-    effect. Clips of one speaker are not independent, which moves Z away from 0 in both directions.
+    If the held-out samples are of other speakers, Z is also below 0 for a generator that has
+    learned the voices of its training speakers, but copies no clips. To measure that effect, pass
+    unused clips of the training speakers as ``generated``. Clips of one speaker are not
+    independent, so large values of abs(Z) are more frequent than the normal distribution says.
 
     Args:
-        training: features of the generator's training samples, floats ``(training, d)``.
+        training: features of the generator's training samples, floats ``(n_training, d)``.
         held_out: features of real samples that the generator was not trained on, floats
-            ``(held_out, d)``.
-        generated: features of the evaluated samples, floats ``(generated, d)``.
+            ``(n_held_out, d)``.
+        generated: features of the evaluated samples, floats ``(n_generated, d)``.
 
     Returns:
         Z; 0 if all distances are equal.
 
     Raises:
-        InputError: if the features cannot be compared (see :func:`check_features`).
+        InputError: if the features cannot be compared (see :func:`validated_features`).
 
     Source: the global test of Meehan et al. (2020), arXiv:2004.05675; ties as in Lehmann (1975).
 
@@ -192,10 +206,10 @@ def copying_score(
         >>> import numpy as np
         >>> from serkit import metrics
         >>> training, held_out = np.random.default_rng(0).normal(size=(2, 50, 4))
-        >>> metrics.copying_score(training, held_out, training) < -3
+        >>> metrics.copying_z(training, held_out, training) < -3
         True
     """
-    training, held_out, generated = check_features(
+    training, held_out, generated = validated_features(
         1, training=training, held_out=held_out, generated=generated
     )
     m, n = len(generated), len(held_out)
@@ -216,12 +230,12 @@ def near_copies(
     """Mark the generated samples that have a training sample within ``threshold``.
 
     Args:
-        training: features, floats ``(training, d)``.
-        generated: features, floats ``(generated, d)``.
+        training: features, floats ``(n_training, d)``.
+        generated: features, floats ``(n_generated, d)``.
         threshold: a distance, 0 or more, as from :func:`copy_threshold`; 0 finds exact copies.
 
     Returns:
-        True for near-copies, bool ``(generated,)``.
+        True for near-copies, bool ``(n_generated,)``.
 
     Raises:
         InputError: if ``threshold`` is below 0 or the features cannot be compared.
@@ -234,7 +248,7 @@ def near_copies(
         array([ True, False])
     """
     check_range("threshold", threshold, 0)
-    training, generated = check_features(1, training=training, generated=generated)
+    training, generated = validated_features(1, training=training, generated=generated)
     return nearest_distances(generated, training) <= threshold
 
 
@@ -248,8 +262,8 @@ def copy_threshold(
     nearly copies of each other. So ``quantile`` is the expected fraction of near-copies among real
     clips of unseen speakers: 5 % by default. A larger fraction in a generated set is suspicious,
     but no proof, because samples that resemble the training speakers are also nearer. A lower
-    quantile depends on fewer clips (with 0.05 and 200 clips, on the ten nearest), and finally on a
-    single duplicate that the audit missed.
+    quantile depends on fewer clips (with 0.05 and 200 clips, on the ten nearest). A very low one
+    may be set by a single duplicate that the audit did not find.
 
     Pass the generator's training clips, because distances to the nearest clip decrease with the
     number of clips.
@@ -274,13 +288,14 @@ def copy_threshold(
         2.5
     """
     check_range("quantile", quantile, 0, 1)
-    (features,) = check_features(2, features=features)
+    (features,) = validated_features(2, features=features)
     speaker_of_clip = np.asarray(speakers)
     speaker_names = np.unique(speaker_of_clip)
     if speaker_of_clip.shape != (len(features),) or len(speaker_names) < 2:
         raise InputError(
-            f"`speakers` must be one for each of {len(features)} clips, and 2 or more different "
-            f"ones. Received: {speaker_of_clip.size}, {len(speaker_names)} different ones."
+            f"`speakers` must name a speaker for each of {len(features)} clips, and 2 or more "
+            f"speakers in all. Received: {speaker_of_clip.size} names of {len(speaker_names)} "
+            "speakers."
         )
     masks = [speaker_of_clip == name for name in speaker_names]
     distances = [nearest_distances(features[mask], features[~mask]) for mask in masks]

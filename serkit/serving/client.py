@@ -96,10 +96,10 @@ def connect(
     # Import only the module of the scheme. The REST client needs no TensorFlow; the import of
     # requests takes a tenth of the time of the import of TensorFlow.
     if model_address.scheme == "grpc":
-        from serkit.serving.grpc_client import GrpcTransport
+        from serkit.serving.grpc_transport import GrpcTransport
 
         return Client(GrpcTransport(model_address, settings), settings)
-    from serkit.serving.rest_client import RestTransport
+    from serkit.serving.rest_transport import RestTransport
 
     return Client(RestTransport(model_address, settings), settings)
 

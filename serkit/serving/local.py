@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from serkit.errors import InputError, check_range
 from serkit.export import signatures
-from serkit.export.versions import DETAILS, find_version
+from serkit.export.versions import DETAILS_FILE, find_version
 from serkit.files import read_json
 from serkit.serving.prediction import Prediction, read_example
 from serkit.tasks.ray import RayEngine, RaySettings
@@ -51,7 +51,7 @@ class ExportedModel:
         import tensorflow as tf
 
         try:
-            self.details: dict[str, Any] = read_json(self.path / DETAILS)
+            self.details: dict[str, Any] = read_json(self.path / DETAILS_FILE)
             self._model = tf.saved_model.load(str(self.path))
             outputs = self._model.signatures[signatures.WAV].structured_outputs
         except (OSError, ValueError, KeyError, tf.errors.OpError) as error:

@@ -136,7 +136,7 @@ class VersionStatus:
 
     Attributes:
         version: number of the version.
-        state: ``START``, ``LOADING``, ``AVAILABLE``, ``UNLOADING`` or ``END``.
+        state: ``START``, ``LOADING``, ``AVAILABLE``, ``UNLOADING``, ``END`` or ``UNKNOWN``.
         problem: empty, or the reason why the version could not be loaded.
     """
 
@@ -244,7 +244,7 @@ class Transport(ABC):
 
     @abstractmethod
     def request_size(self, value: Any) -> int:
-        """Return the approximate size in bytes that a value has in a request."""
+        """Return the approximate size in bytes that bytes or an array have in a request."""
 
     @abstractmethod
     def close(self) -> None:

@@ -138,7 +138,7 @@ class ArmPredictions:
             if confusion.pooled[number].any()
         }
         return {
-            "meaning": self.arm.meaning,
+            "meaning": self.arm.description,
             "seeds": self.seeds,
             "trainings": len(self.runs),
             "generated": _mean_of_known([record.get("generated") for record in records]),

@@ -62,7 +62,7 @@ class ClassifierRun:
             network=asdict(kind.network),
             weights=weights_key(self.settings.weights) if kind.pretrained else None,
             fit=asdict(self.fit),
-            masks=asdict(self.settings.masks) if arm.masks else None,
+            masks=asdict(self.settings.masks) if arm.spec_augment else None,
             speeds=self.settings.speeds_of(arm)[1:],
             filling=self.data.key,
             clips={
@@ -147,7 +147,7 @@ class ClassifierRun:
             self.fit,
             seed=self._derived_seed,
             folder=self.folder,
-            augment=augment if self.data.arm.masks else None,
+            augment=augment if self.data.arm.spec_augment else None,
             features=self.results_folder / "features",
             verbose=verbose,
         )
@@ -203,7 +203,7 @@ class ClassifierRun:
 
     @property
     def _augmentation_key(self) -> dict[str, Any]:
-        augmentation = self.settings.waves_of(self.data.arm)
+        augmentation = self.settings.wave_augmentation_of(self.data.arm)
         if augmentation is None:
             return {}
         # Defaults are left out, so that keys stay valid when a later version adds fields.

@@ -288,7 +288,7 @@ def _method(comparison: Comparison, results: dict[str, Any]) -> Section:
     flat_settings = pd.json_normalize(results["settings"], sep=".").iloc[0]
     licences = [[name, licence] for name, licence in licences_of(comparison.corpus).items()]
     tables = [
-        Table(["arm", ""], [[arm.name, arm.meaning] for arm in comparison.arms], True),
+        Table(["arm", ""], [[arm.name, arm.description] for arm in comparison.arms], True),
         Table(
             ["setting", "value"],
             [[name, str(value)] for name, value in flat_settings.items()],

@@ -9,7 +9,14 @@ import keras
 from serkit.audio.augmentation import WaveAugmentation
 from serkit.audio.spec_augment import MaskSettings
 from serkit.audio.spectrogram import SpectrogramSpec
-from serkit.augmentation.arms import DCGAN, DEFAULT_ARMS, WGAN_GP, Arm, augmentation_of, choose_arms
+from serkit.augmentation.arms import (
+    DCGAN,
+    DEFAULT_ARMS,
+    WGAN_GP,
+    Arm,
+    choose_arms,
+    wave_augmentation,
+)
 from serkit.datasets.corpus import LABEL_SETS
 from serkit.datasets.custom import Naming
 from serkit.datasets.imbalance import RARE_BELOW
@@ -126,7 +133,7 @@ class ComparisonSettings:
         roots: folders of recordings, CSV files, or manifests of an audit; may be empty if
             ``synthetic`` is given.
         arms: names of arms, see :data:`serkit.augmentation.arms.ARMS`.
-        everywhere: names of arms whose augmentations every arm gets in addition, also ``none``.
+        everywhere: names of arms whose methods are added to every arm, the baseline included.
         classifiers: keys of :data:`CLASSIFIERS`.
         label_set: ``emotion`` or ``gender_emotion``.
         protocol: ``k-fold``, whose partitions share no speaker; ``random``, the protocol of the
@@ -261,7 +268,7 @@ class ComparisonSettings:
         self._check_live(arms)
 
     def _check_live(self, arms: Sequence[Arm]) -> None:
-        live_arms = [arm for arm in arms if self.waves_of(arm) is not None]
+        live_arms = [arm for arm in arms if self.wave_augmentation_of(arm) is not None]
         names = ", ".join(arm.name for arm in live_arms)
         for name in self.classifiers if live_arms else ():
             if views := self.fit_of(name).views:
@@ -277,13 +284,15 @@ class ComparisonSettings:
                 "Received: False."
             )
 
-    def waves_of(self, arm: Arm) -> WaveAugmentation | None:
+    def wave_augmentation_of(self, arm: Arm) -> WaveAugmentation | None:
         """Return an arm's augmentation of waveforms; None if its spectrograms are precomputed."""
-        return augmentation_of(arm.augmentations) if self.live or arm.waves else None
+        if not (self.live or arm.wave_augmentations):
+            return None
+        return wave_augmentation(arm.live_augmentations)
 
     def speeds_of(self, arm: Arm) -> tuple[float, ...]:
         """Return the speed factors of an arm's precomputed spectrograms, 1 first."""
-        return (1.0,) if self.waves_of(arm) is not None else (1.0, *arm.speeds)
+        return (1.0,) if self.wave_augmentation_of(arm) is not None else (1.0, *arm.speeds)
 
     @property
     def protocols(self) -> tuple[str, ...]:

@@ -116,7 +116,7 @@ def _classifier_cost(comparison: Comparison, runs: Sequence[ClassifierRun], step
     total = sum(_run_seconds(run, seconds_per_step, seconds_per_clip) for run in runs)
     if halves:
         # The frozen layers compute their outputs once for each augmented view of a spectrogram.
-        view_count = max(1, fit.views) if any(run.data.arm.masks for run in runs) else 1
+        view_count = max(1, fit.views) if any(run.data.arm.spec_augment for run in runs) else 1
         total += seconds_per_clip * view_count * _spectrogram_count(comparison, runs)
     return Cost(first_run.classifier, len(runs), total)
 

@@ -19,7 +19,11 @@ from serkit.metrics.calibration import negative_log_likelihood, reliability
 from serkit.metrics.intervals import breakdown
 from serkit.serialization import plain
 from serkit.studies.partitions import Partitions
-from serkit.uncertainty.abstention import Abstaining, abstaining, require_one
+from serkit.uncertainty.abstention import (
+    SelectivePredictor,
+    check_one_target,
+    choose_threshold,
+)
 from serkit.uncertainty.predictors import (
     Ensemble,
     Predictor,
@@ -50,12 +54,12 @@ class AbstentionSettings:
     samples: int = 30
 
     def __post_init__(self) -> None:
-        require_one(self.coverage, self.accuracy)
+        check_one_target(self.coverage, self.accuracy)
 
 
 def calibrate(
     predictor: Predictor, partitions: Partitions, settings: AbstentionSettings, seed: int = 0
-) -> Abstaining[TemperatureScaled]:
+) -> SelectivePredictor[TemperatureScaled]:
     """Fit a temperature and an abstention threshold on the validation speakers.
 
     Args:
@@ -73,7 +77,7 @@ def calibrate(
     split = partitions.split
     validation, speakers = partitions.examples(split.validation), split.speakers
     scaled = scale_temperature(predictor, validation, speakers, settings.samples, seed)
-    return abstaining(
+    return choose_threshold(
         scaled,
         validation,
         speakers,
@@ -85,7 +89,7 @@ def calibrate(
 
 
 def model_card_evidence(
-    predictor: Abstaining[TemperatureScaled],
+    predictor: SelectivePredictor[TemperatureScaled],
     partitions: Partitions,
     generated: Mapping[str, int],
     seed: int,
@@ -122,8 +126,8 @@ def model_card_evidence(
     }
     test, truth = split.test, partitions.labels(split.test)
     spectrograms = partitions.spectrograms(test)
-    answers = predictor.answer(spectrograms)
-    predicted = answers.probabilities.argmax(axis=1)
+    predictions = predictor.predict(spectrograms)
+    predicted = predictions.probabilities.argmax(axis=1)
     groups = breakdown(
         truth,
         predicted,
@@ -140,10 +144,10 @@ def model_card_evidence(
             "groups": [plain(group.to_json()) for group in groups],
             "calibration": {
                 "without a temperature": _calibration(samples.mean(axis=0), truth),
-                "with it": _calibration(answers.probabilities, truth),
+                "with it": _calibration(predictions.probabilities, truth),
             },
         },
-        "abstention": _abstention(predictor, partitions, ~answers.abstain, predicted == truth),
+        "abstention": _abstention(predictor, partitions, ~predictions.abstain, predicted == truth),
     }
 
 
@@ -172,16 +176,16 @@ def _calibration(probabilities: npt.NDArray[Any], truth: npt.NDArray[Any]) -> di
 
 
 def _abstention(
-    predictor: Abstaining[TemperatureScaled],
+    predictor: SelectivePredictor[TemperatureScaled],
     partitions: Partitions,
-    is_answered: npt.NDArray[Any],
+    is_covered: npt.NDArray[Any],
     is_correct: npt.NDArray[Any],
 ) -> dict[str, float | None]:
-    validation = predictor.answer(partitions.spectrograms(partitions.split.validation))
+    validation = predictor.predict(partitions.spectrograms(partitions.split.validation))
     return {
         "validation_coverage": float(1 - validation.abstain.mean()),
-        "coverage": float(is_answered.mean()),
-        "accuracy": float(is_correct[is_answered].mean()) if is_answered.any() else None,
+        "coverage": float(is_covered.mean()),
+        "accuracy": float(is_correct[is_covered].mean()) if is_covered.any() else None,
         "accuracy_of_all": float(is_correct.mean()),
     }
 

@@ -157,7 +157,7 @@ def _comparison_metadata(
 ) -> dict[str, Any]:
     return {
         "classifier": classifier,
-        "meaning": arm.meaning,
+        "meaning": arm.description,
         "everywhere": list(settings.everywhere),
         "trainings": results["trainings"],
         "speakers": len(results["uar_of_speakers"]),

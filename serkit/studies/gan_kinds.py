@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from serkit.augmentation.arms import CONDITIONAL, DCGAN, WGAN_GP
+from serkit.augmentation.arms import CONDITIONAL_GAN, DCGAN, WGAN_GP
 from serkit.errors import InputError, check_choice, check_range
 from serkit.gans import dcgan
 from serkit.gans.base import GAN, GANSettings
@@ -135,7 +135,7 @@ _SHIFTS_ONLY = DiffAugmentSettings(time_mask=0.0, frequency_mask=0.0)
 KINDS = {
     DCGAN: GanKind(dcgan.DCGAN, _DCGAN, _DCGAN),
     WGAN_GP: GanKind(WGANGP, _WGAN_GP, replace(_WGAN_GP, augment=_SHIFTS_ONLY), steps_factor=1.5),
-    CONDITIONAL: GanKind(dcgan.DCGAN, _DCGAN, _DCGAN, conditional=True),
+    CONDITIONAL_GAN: GanKind(dcgan.DCGAN, _DCGAN, _DCGAN, conditional=True),
 }
 """Kinds of GAN, by the names that arms use in ``fill``."""
 

@@ -23,7 +23,7 @@ from serkit.datasets.splits import make_rare
 from serkit.errors import check_choice
 from serkit.metrics.classification import Scores
 from serkit.metrics.fidelity import fidelity
-from serkit.metrics.neighbours import coarse, nearest_distances
+from serkit.metrics.neighbours import block_means, nearest_distances
 from serkit.metrics.reference_sets import reference_sets
 from serkit.models.compact import compact
 from serkit.models.fitting import FitSettings
@@ -199,12 +199,12 @@ class RareClasses:
         removed = self._spectrograms_of_class(self.partitions.split.left_out, label)
         sets = {"unseen, same speakers": removed} if len(removed) else {}
         sets |= {"unseen, other speakers": self.held_out[label], **generated}
-        coarse_real = coarse(real)
+        coarse_real = block_means(real)
         between_real = squareform(pdist(coarse_real))
         np.fill_diagonal(between_real, np.inf)
         distances_by_set = {"real": between_real.min(axis=1)}
         for name, spectrograms in sets.items():
-            distances_by_set[name] = nearest_distances(coarse(spectrograms), coarse_real)
+            distances_by_set[name] = nearest_distances(block_means(spectrograms), coarse_real)
         return [
             {
                 "set": name,

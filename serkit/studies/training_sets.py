@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serkit.augmentation.arms import COPIES, GANS, NOISE, Arm
+from serkit.augmentation.arms import COPIES, GANS, NOISE_SPECTROGRAMS, Arm
 from serkit.seeds import derive_seed
 from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.folds import Fold
@@ -87,7 +87,7 @@ class TrainingSet:
         If the arm augments waveforms, there is only one item, whose training batches are computed
         from waveforms.
         """
-        augmentation = self.settings.waves_of(self.arm)
+        augmentation = self.settings.wave_augmentation_of(self.arm)
         if augmentation is not None:
             return (self.fold.live(augmentation),)
         return tuple(self.fold.at_speed(speed) for speed in self.settings.speeds_of(self.arm))
@@ -126,7 +126,7 @@ class TrainingSet:
         real = partitions.to_fit(partitions.training_clips(label))
         requested = 0 if self.arm.fill == COPIES else round(self.settings.generated_share * count)
         generated = None
-        if requested and self.arm.fill == NOISE:
+        if requested and self.arm.fill == NOISE_SPECTROGRAMS:
             training = partitions.to_fit(self.fold.split.train)
             generated = noise_like(training, requested, class_number, seed)
         elif requested:

@@ -1,6 +1,6 @@
-"""Abstain from uncertain predictions."""
+"""Abstention: mark clips whose predictions are too uncertain."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -21,13 +21,14 @@ MEASURES = ("total", "aleatoric", "epistemic")
 
 
 @dataclass(frozen=True)
-class Answers:
-    """Predictions of a classifier for clips.
+class SelectivePredictions:
+    """Predictions for all clips, with a mark where to abstain.
 
     Attributes:
-        probabilities: class probabilities, the mean over samples, ``(clips, classes)``.
+        probabilities: class probabilities, the mean over Monte Carlo samples, float64
+            ``(clips, classes)``.
         uncertainty: uncertainty of each prediction, in nats.
-        abstain: whether the classifier abstains, bool ``(clips,)``.
+        abstain: whether to abstain, bool ``(clips,)``.
     """
 
     probabilities: npt.NDArray[Any]
@@ -36,15 +37,17 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class Abstaining(Generic[AnyPredictor]):
-    """A predictor that abstains where its uncertainty is high.
+class SelectivePredictor(Generic[AnyPredictor]):
+    """A predictor with an uncertainty threshold.
+
+    It predicts every clip and marks those on which to abstain.
 
     Attributes:
         predictor: the predictor.
-        threshold: uncertainty in nats above which the predictor abstains.
+        threshold: uncertainty in nats above which to abstain.
         measure: measure of uncertainty, one of :data:`MEASURES`.
-        n: number of samples.
-        seed: seed of the samples.
+        n: number of Monte Carlo samples per clip, at least 1; ignored by ensembles.
+        seed: seed of the Monte Carlo samples.
 
     Raises:
         InputError: if ``measure`` is not known.
@@ -59,22 +62,29 @@ class Abstaining(Generic[AnyPredictor]):
     def __post_init__(self) -> None:
         check_choice("measure", self.measure, MEASURES)
 
-    def answer(self, x: Source) -> Answers:
-        """Predict clips, and abstain where the uncertainty is above the threshold.
+    def predict(self, x: Source) -> SelectivePredictions:
+        """Predict clips, and mark those whose uncertainty is above the threshold.
 
         Args:
             x: float32 ``(clips, frames, bins, 1)`` in [-1, 1].
+
+        Returns:
+            Predictions for all clips.
+
+        Raises:
+            InputError: if ``n`` is below 1 for a predictor that uses it, or probabilities are not
+                finite.
         """
         samples = predict_samples(self.predictor, x, self.n, self.seed)
         measures = uncertainty(samples)
-        return Answers(
+        return SelectivePredictions(
             probabilities=samples.mean(axis=0),
             uncertainty=measures,
             abstain=getattr(measures, self.measure) > self.threshold,
         )
 
 
-def require_one(coverage: float | None, accuracy: float | None) -> None:
+def check_one_target(coverage: float | None, accuracy: float | None) -> None:
     """Check that a threshold is chosen either by ``coverage`` or by ``accuracy``.
 
     Raises:
@@ -82,12 +92,12 @@ def require_one(coverage: float | None, accuracy: float | None) -> None:
     """
     if (coverage is None) == (accuracy is None):
         raise InputError(
-            f"`coverage` or `accuracy` must be given, and not both. Received: {coverage!r} and "
-            f"{accuracy!r}."
+            "Exactly one of `coverage` and `accuracy` must be given. "
+            f"Received: coverage={coverage!r}, accuracy={accuracy!r}."
         )
 
 
-def abstaining(
+def choose_threshold(
     predictor: AnyPredictor,
     validation: Examples,
     speakers: Speakers,
@@ -97,39 +107,43 @@ def abstaining(
     measure: str = "total",
     n: int = 30,
     seed: int = 0,
-) -> Abstaining[AnyPredictor]:
+) -> SelectivePredictor[AnyPredictor]:
     """Choose the threshold for abstention on validation speakers.
 
-    The requested coverage or accuracy holds on average for speakers like the validation speakers.
-    For other unseen speakers the coverage may be lower or higher.
+    The threshold meets the request on the validation clips, coverage approximately. For other
+    speakers coverage and accuracy differ; accuracy is usually lower, because the threshold was
+    selected on these clips.
 
     Args:
         predictor: the predictor.
-        validation: real examples with labels.
+        validation: real examples; ``accuracy`` needs their labels.
         speakers: speakers of each partition of the split.
-        coverage: fraction of clips without abstention; give this or ``accuracy``.
-        accuracy: fraction of correct predictions among clips without abstention. The threshold is
-            the highest that reaches this accuracy.
+        coverage: fraction of clips without abstention, 0 to 1; give this or ``accuracy``.
+        accuracy: fraction of correct predictions among clips without abstention, 0 to 1. The
+            threshold is the highest that reaches this accuracy.
         measure: measure of uncertainty, one of :data:`MEASURES`.
-        n: number of samples.
-        seed: seed of the samples.
+        n: number of Monte Carlo samples per clip, at least 1; ignored by ensembles.
+        seed: seed of the Monte Carlo samples.
+
+    Returns:
+        The predictor with the threshold; minus infinity, which means abstention from all clips, if
+        ``coverage`` rounds to no clip.
 
     Raises:
         LeakError: if ``validation`` has a speaker who is not a validation speaker.
-        InputError: if not exactly one of ``coverage`` and ``accuracy`` is given, there are no
-            labels, or no threshold reaches the accuracy.
+        InputError: if not exactly one of ``coverage`` and ``accuracy`` is given, a value is out of
+            range, ``measure`` is not known, there are no clips, ``accuracy`` is given without
+            labels, or no threshold reaches it.
     """
     speakers.require_validation(validation.speakers)
-    require_one(coverage, accuracy)
-    if validation.labels is None:
-        raise InputError("`validation` must have labels, a class number for each example.")
-    never_abstaining = Abstaining(predictor, np.inf, measure, n, seed)
-    answers = never_abstaining.answer(validation.spectrograms)
-    measured_uncertainty = getattr(answers.uncertainty, measure)
+    check_one_target(coverage, accuracy)
+    never_abstaining = SelectivePredictor(predictor, np.inf, measure, n, seed)
+    predictions = never_abstaining.predict(validation.spectrograms)
+    measured_uncertainty = getattr(predictions.uncertainty, measure)
     if accuracy is None:
         assert coverage is not None
         threshold = threshold_for_coverage(measured_uncertainty, coverage)
     else:
-        is_correct = answers.probabilities.argmax(axis=1) == validation.labels
+        is_correct = predictions.probabilities.argmax(axis=1) == validation.class_numbers
         threshold = threshold_for_accuracy(measured_uncertainty, is_correct, accuracy)
-    return Abstaining(predictor, threshold, measure, n, seed)
+    return replace(never_abstaining, threshold=threshold)

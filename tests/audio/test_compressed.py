@@ -12,7 +12,7 @@ from serkit.audio import compressed
 from serkit.audio.compressed import decode_any
 from serkit.audio.containers import mend_mp3
 from serkit.audio.decoding import decode_wav
-from serkit.datasets.findings import Unusable
+from serkit.datasets.findings import UnusableError
 from serkit.datasets.probing import probe
 
 RATE = 16_000
@@ -250,5 +250,5 @@ def test_what_is_not_decoded_the_audit_rejects(wav_bytes, speechlike, tmp_path):
     for data in files:
         path.write_bytes(data)
         assert _decode(data)[2] != ""
-        with pytest.raises(Unusable):
+        with pytest.raises(UnusableError):
             probe(path)

@@ -4,7 +4,12 @@ import pytest
 import soundfile
 import tensorflow as tf
 
-from serkit.audio.inversion import griffin_lim, inverse_stft, linear_power, spectral_convergence
+from serkit.audio.inversion import (
+    fft_power_from_bands,
+    griffin_lim,
+    inverse_stft,
+    spectral_convergence,
+)
 from serkit.audio.loading import fit_length
 from serkit.audio.spectrogram import SpectrogramSpec, band_weights, to_spectrogram
 from serkit.errors import InputError
@@ -73,11 +78,11 @@ def test_inverse_stft_is_the_least_squares_one(rng):
 
 
 @pytest.mark.parametrize("kind", ["mel", "log", "linear"])
-def test_linear_power_holds_the_power_of_the_bands(rng, kind):
+def test_fft_power_holds_the_power_of_the_bands(rng, kind):
     spec = SpectrogramSpec(kind=kind)
     weights = band_weights(spec)
     power = np.abs(tf.signal.stft(_voice(rng, spec, 1)[0], spec.window, spec.hop, spec.fft)) ** 2
-    got = linear_power(tf.constant(power @ weights), spec).numpy()
+    got = fft_power_from_bands(tf.constant(power @ weights), spec).numpy()
     assert got.min() >= 0
     assert (got[:, weights.max(axis=1) == 0] == 0).all()
     assert _distance(power @ weights, got @ weights) < 0.03
@@ -175,6 +180,8 @@ def test_what_does_not_fit_is_refused(rng):
         griffin_lim(tf.zeros([1, *SMALL.shape]), SPEC)
     with pytest.raises(InputError, match=r"spectrograms.*Received: \(60, 64, 1\)"):
         spectral_convergence(tf.zeros(SMALL.shape), tf.zeros([1, SMALL.samples]), SMALL)
+    with pytest.raises(InputError, match=rf"waveforms.*batch, {SMALL.samples}\).*\(1, 99\)"):
+        spectral_convergence(tf.zeros([1, *SMALL.shape]), tf.zeros([1, 99]), SMALL)
     with pytest.raises(InputError, match=r"iterations.*0"):
         griffin_lim(tf.zeros([1, *SMALL.shape]), SMALL, iterations=0)
 

@@ -4,7 +4,7 @@ import pytest
 import soundfile
 import tensorflow as tf
 
-from serkit.audio.loading import fit_length, split_into_windows, trim_silence
+from serkit.audio.loading import fit_length, split_into_segments, trim_silence
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.errors import InputError
 
@@ -46,14 +46,14 @@ def test_trimming_is_of_the_ends_only(rng):
 
 
 def test_trimming_by_nothing_is_refused():
-    with pytest.raises(InputError, match=r"below_db.*0\.0"):
+    with pytest.raises(InputError, match=r"top_db.*0\.0"):
         trim_silence(tf.ones(3), 0.0)
 
 
 @pytest.mark.parametrize("length", [0, 1, 1000, SPEC.samples - 1, SPEC.samples])
-def test_what_fits_is_one_window_with_zeros_around(length):
+def test_what_fits_is_one_segment_with_zeros_around(length):
     wave = tf.range(1, length + 1, dtype=tf.float32)
-    found = split_into_windows(wave, SPEC)
+    found = split_into_segments(wave, SPEC)
     assert found.shape == (1, SPEC.samples)
     np.testing.assert_array_equal(found[0], fit_length(wave, SPEC))
     before = (SPEC.samples - length) // 2
@@ -61,8 +61,8 @@ def test_what_fits_is_one_window_with_zeros_around(length):
 
 
 @pytest.mark.parametrize("length", [SPEC.samples + 1, 90_000, 3 * SPEC.samples, 777_777])
-def test_windows_cover_everything_and_overlap_by_half(length):
-    found = split_into_windows(tf.range(length, dtype=tf.float32), SPEC).numpy()
+def test_segments_cover_everything_and_overlap_by_half(length):
+    found = split_into_segments(tf.range(length, dtype=tf.float32), SPEC).numpy()
     starts = found[:, 0].astype(int)
     for start, row in zip(starts, found, strict=True):
         np.testing.assert_array_equal(row, np.arange(start, start + SPEC.samples))
@@ -78,11 +78,11 @@ def test_the_middle_is_cut_out():
 
 def test_one_graph_takes_any_length(rng):
     graph = tf.function(
-        lambda wave: split_into_windows(trim_silence(wave, 30.0), SPEC),
+        lambda wave: split_into_segments(trim_silence(wave, 30.0), SPEC),
         input_signature=[tf.TensorSpec([None])],
     )
     for length in (10, 60_000, 200_000):
         wave = tf.constant(rng.standard_normal(length).astype("float32"))
         np.testing.assert_array_equal(
-            graph(wave), split_into_windows(trim_silence(wave, 30.0), SPEC)
+            graph(wave), split_into_segments(trim_silence(wave, 30.0), SPEC)
         )

@@ -6,9 +6,9 @@ import tensorflow as tf
 
 from serkit.audio.loading import (
     fit_length,
+    load_segments,
     load_waveform,
-    load_windows,
-    split_into_windows,
+    split_into_segments,
     trim_silence,
 )
 from serkit.audio.resampling import resample
@@ -58,31 +58,31 @@ def test_bad_bytes_give_silence_and_a_status():
     np.testing.assert_array_equal(waveform, np.zeros(SPEC.samples))
 
 
-def test_of_windows_the_first_of_a_short_recording_is_its_waveform(wav_bytes, rng):
+def test_a_short_recording_is_one_segment_its_waveform(wav_bytes, rng):
     data = wav_bytes(rng.uniform(-0.5, 0.5, 44_100), 44_100)
-    found = load_windows(data, SPEC)
+    found = load_segments(data, SPEC)
     assert found.waveform.shape == (1, SPEC.samples)
     np.testing.assert_array_equal(found.waveform[0], load_waveform(data, SPEC).waveform)
 
 
-def test_windows_of_a_long_recording_cover_all_of_it(wav_bytes, rng):
+def test_segments_of_a_long_recording_cover_all_of_it(wav_bytes, rng):
     wave = rng.uniform(-0.5, 0.5, 20 * 16_000).astype("float32")
-    found = load_windows(wav_bytes(wave, subtype="FLOAT"), SPEC)
-    np.testing.assert_array_equal(found.waveform, split_into_windows(tf.constant(wave), SPEC))
+    found = load_segments(wav_bytes(wave, subtype="FLOAT"), SPEC)
+    np.testing.assert_array_equal(found.waveform, split_into_segments(tf.constant(wave), SPEC))
     assert len(found.waveform) == 11
 
 
 def test_of_more_than_ten_minutes_the_middle_ten_are_taken(wav_bytes):
     wave = np.zeros(700 * 8_000, "uint8") + 128
     data = bytearray(wav_bytes(wave.astype("float32") / 256, 1_000, "PCM_U8"))
-    found = load_windows(bytes(data), SPEC)
+    found = load_segments(bytes(data), SPEC)
     assert found.status == b""
     assert found.note == b"longer than 10 minutes, of which the middle 10 are used"
     # A header that promises more than there is, too.
     place = data.index(b"data") + 4
     data[place : place + 4] = b"\xff\xff\xff\x7f"
     # In a graph that gives the note alone, nothing is resampled.
-    note = tf.function(lambda data: load_windows(data, SPEC).note, [tf.TensorSpec([], tf.string)])
+    note = tf.function(lambda data: load_segments(data, SPEC).note, [tf.TensorSpec([], tf.string)])
     short = note(bytes(data[:500_000])).numpy()
     assert note(bytes(data)) == short + b"; " + found.note.numpy()
     assert len(found.waveform) == 1 + -(-(600 * 16_000 - SPEC.samples) // (SPEC.samples // 2))

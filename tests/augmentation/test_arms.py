@@ -21,7 +21,7 @@ def test_the_defaults_are_what_the_report_page_is_about():
 def test_everywhere_applies_to_every_arm():
     chosen = choose_arms(["dcgan"], ["specaugment", "class-weights"])
     assert [(arm.name, arm.fill) for arm in chosen] == [("none", ""), ("dcgan", "dcgan")]
-    assert all(arm.masks and arm.class_weights == "balanced" for arm in chosen)
+    assert all(arm.spec_augment and arm.class_weights == "balanced" for arm in chosen)
 
 
 @pytest.mark.parametrize(
@@ -38,18 +38,19 @@ def test_invalid_arms_are_refused(names, everywhere, message):
         choose_arms(names, everywhere)
 
 
-def test_two_ways_of_filling_are_refused():
+def test_two_kinds_of_fill_are_rejected():
     with pytest.raises(InputError, match="dcgan and oversampling"):
-        ARMS["dcgan"].beside(ARMS["oversampling"])
+        ARMS["dcgan"].combined_with(ARMS["oversampling"])
     with pytest.raises(InputError, match="fill='gan'"):
         Arm("x", "y", fill="gan")
 
 
 def test_waveforms_are_augmented_in_all_ways_that_are_asked_for():
-    both = ARMS["noise"].beside(ARMS["gain"])
-    assert both.waves == ARMS["gain"].beside(ARMS["noise"]).waves == ("gain", "noise")
-    assert ARMS["noise"].beside(ARMS["speed"]).augmentations == ("noise", "speed")
-    assert ARMS["speed"].augmentations == ("speed",)
-    assert ARMS["dcgan"].augmentations == ()
-    with pytest.raises(InputError, match="waves='echo'"):
-        Arm("x", "y", waves=("echo",))
+    for one, other in (("noise", "gain"), ("gain", "noise")):
+        both = ARMS[one].combined_with(ARMS[other])
+        assert both.wave_augmentations == ("gain", "noise")
+    assert ARMS["noise"].combined_with(ARMS["speed"]).live_augmentations == ("noise", "speed")
+    assert ARMS["speed"].live_augmentations == ("speed",)
+    assert ARMS["dcgan"].live_augmentations == ()
+    with pytest.raises(InputError, match="wave_augmentations='echo'"):
+        Arm("x", "y", wave_augmentations=("echo",))

@@ -2,7 +2,13 @@ import argparse
 
 import pytest
 
-from serkit.cli.arguments import add_recordings, naming_of, recordings_of, root_name
+from serkit.cli.arguments import (
+    add_live_option,
+    add_recordings,
+    naming_of,
+    recordings_of,
+    root_name,
+)
 from serkit.datasets.audit import audit
 from serkit.datasets.custom import Naming
 from serkit.errors import InputError
@@ -46,3 +52,13 @@ def test_naming_rules_of_options(tmp_path):
     assert naming_of(_options(tmp_path)) == Naming()
     with pytest.raises(InputError, match="--genders 'ann' is not of the form A=B"):
         naming_of(_options(tmp_path, "--genders", "ann"))
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [([], None), (["--live"], []), (["--live", "noise", "speed"], ["noise", "speed"])],
+)
+def test_the_live_option_is_none_or_names(given, expected):
+    parser = argparse.ArgumentParser()
+    add_live_option(parser)
+    assert parser.parse_args(given).live == expected

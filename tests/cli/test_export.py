@@ -2,7 +2,7 @@ import pytest
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.cli.main import main
-from serkit.export.versions import DETAILS
+from serkit.export.versions import DETAILS_FILE
 from serkit.files import read_json
 from serkit.models.compact import CompactSettings, compact
 
@@ -14,7 +14,7 @@ def test_a_run_becomes_a_model_that_is_not_overwritten(finished_run, tmp_path, c
     said = capsys.readouterr().out
     assert f"{out}\nwhat it is:" in said
     assert f"serkit serve {out.parent}" in said
-    details = read_json(out / DETAILS)
+    details = read_json(out / DETAILS_FILE)
     assert (details["arm"], details["version"], details["name"]) == ("none", 5, "mine")
     assert details["abstention"]["validation_coverage"] == pytest.approx(0.8, abs=0.02)
     before = (out / "saved_model.pb").read_bytes()
@@ -31,13 +31,13 @@ def test_keras_files_become_an_ensemble_in_the_next_version(tmp_path):
         compact(2, spec.shape, CompactSettings(channels=(4, 8)), seed).save(file)
     settings = ["--temperature", "1.5", "--threshold", "0.6", "--classes", "angry", "sad"]
     assert main(["export", *files, "--out", str(tmp_path / "two"), *settings]) == 0
-    details = read_json(tmp_path / "two" / "5" / DETAILS)
+    details = read_json(tmp_path / "two" / "5" / DETAILS_FILE)
     assert details["answers"]["networks"] == 2
     assert (details["answers"]["temperature"], details["answers"]["threshold"]) == (1.5, 0.6)
 
 
 def test_a_bayesian_network_with_its_own_spec(bayesian_export):
-    details = read_json(bayesian_export / DETAILS)
+    details = read_json(bayesian_export / DETAILS_FILE)
     assert details["answers"]["draws"]
     assert details["answers"]["samples"] == 4
     assert details["spec"]["hop"] == 1536

@@ -8,7 +8,7 @@ import pytest
 from serkit.datasets.audit import NothingUsable, audit
 from serkit.datasets.corpus import Corpus
 from serkit.datasets.custom import Naming
-from serkit.datasets.findings import NOTICING, REJECTING
+from serkit.datasets.findings import ANOMALY_KINDS, REJECTION_KINDS
 from serkit.errors import InputError
 from serkit.files import read_json
 
@@ -110,7 +110,7 @@ def test_every_fault_is_found_with_its_reason(faulty, tmp_path):
 
 
 def test_anomalies_are_rejected_on_request(faulty, tmp_path):
-    found = audit([faulty], reject=list(NOTICING))
+    found = audit([faulty], reject=list(ANOMALY_KINDS))
     assert _kinds(found.rejected) == REJECTED | NOTICED
     assert found.noticed == ()
     assert {clip.path for clip in found.corpus.clips} == {_name(3), _name(4, 2)}
@@ -229,7 +229,7 @@ def test_nothing_in_the_recordings_is_changed(faulty, tmp_path):
         return {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in sorted(faulty.rglob("*"))}
 
     before = state()
-    audit([faulty], reject=list(NOTICING)).write(tmp_path / "out")
+    audit([faulty], reject=list(ANOMALY_KINDS)).write(tmp_path / "out")
     assert state() == before
 
 
@@ -243,9 +243,9 @@ def test_written_tables_can_be_read_and_are_the_same_every_time(faulty, tmp_path
     found = audit([faulty])
     assert Corpus.read(tmp_path / "one" / "manifest.csv").clips == found.corpus.clips
     summary = read_json(tmp_path / "one" / "audit.json")
-    assert summary["rejected"] == {kind: 1 for kind in REJECTING if kind in REJECTED.values()} | {
-        "contradiction": 2
-    }
+    assert summary["rejected"] == {
+        kind: 1 for kind in REJECTION_KINDS if kind in REJECTED.values()
+    } | {"contradiction": 2}
 
 
 def test_names_that_are_not_utf8_are_rejected_not_fatal(faulty, tmp_path):

@@ -1,6 +1,12 @@
 import pandas as pd
 
-from serkit.datasets.findings import NOTICING, REJECTING, Finding, count_files, write_findings
+from serkit.datasets.findings import (
+    ANOMALY_KINDS,
+    REJECTION_KINDS,
+    Finding,
+    count_files,
+    write_findings,
+)
 
 
 def test_files_are_counted_not_lines():
@@ -12,8 +18,8 @@ def test_files_are_counted_not_lines():
     assert count_files(findings) == {"silent": 1, "duplicate": 1441}
 
 
-def test_no_kind_both_rejects_and_is_only_noticed():
-    assert not REJECTING.keys() & NOTICING.keys()
+def test_no_kind_is_both_a_rejection_and_an_anomaly():
+    assert not REJECTION_KINDS.keys() & ANOMALY_KINDS.keys()
 
 
 def test_reasons_survive_commas_quotes_and_line_ends(tmp_path):

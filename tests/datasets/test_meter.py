@@ -3,7 +3,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from serkit.datasets.findings import Unusable
+from serkit.datasets.findings import UnusableError
 from serkit.datasets.probing import Meter
 
 
@@ -41,11 +41,11 @@ def test_runs_at_full_scale_are_counted_for_each_channel():
 
 @pytest.mark.parametrize(("value", "kind"), [(np.nan, "not-finite"), (1e12, "unreadable")])
 def test_values_that_are_no_samples(value, kind):
-    with pytest.raises(Unusable) as caught:
+    with pytest.raises(UnusableError) as caught:
         _meter(np.full((800, 1), value, np.float32))
     assert caught.value.kind == kind
 
 
 def test_no_sound_is_silence():
-    with pytest.raises(Unusable, match="silent: its loudest"):
+    with pytest.raises(UnusableError, match="silent: its loudest"):
         _meter(np.full((8_000, 1), 100, np.int16)).require_sound()

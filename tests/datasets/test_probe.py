@@ -4,7 +4,7 @@ import soundfile
 
 from serkit.audio import containers
 from serkit.datasets import probing as module
-from serkit.datasets.findings import Unusable
+from serkit.datasets.findings import UnusableError
 from serkit.datasets.probing import probe, read_waveform
 
 RATE = 16_000
@@ -25,7 +25,7 @@ def write(tmp_path, wav_bytes):
 
 
 def _kind(path) -> str:
-    with pytest.raises(Unusable) as caught:
+    with pytest.raises(UnusableError) as caught:
         probe(path)
     return caught.value.kind
 
@@ -66,7 +66,7 @@ def test_waveforms_are_the_mean_of_channels_in_blocks_or_not(write, noise, monke
 def test_waveforms_of_truncated_files_are_refused(write, noise):
     path = write(noise())
     path.write_bytes(path.read_bytes()[:9_000])
-    with pytest.raises(Unusable) as caught:
+    with pytest.raises(UnusableError) as caught:
         read_waveform(path)
     assert caught.value.kind == "truncated"
 
@@ -143,13 +143,15 @@ def test_files_that_are_no_recording(write, noise, tmp_path):
 
 @pytest.mark.parametrize("kind", ["AIFF", "W64", "RF64", "AU", "CAF", "NIST"])
 def test_other_formats_under_a_wav_name(write, noise, kind):
-    with pytest.raises(Unusable, match=f"Ogg Vorbis but {kind}.*, whatever its name") as caught:
+    with pytest.raises(
+        UnusableError, match=f"Ogg Vorbis but {kind}.*, whatever its name"
+    ) as caught:
         probe(write(noise(), format=kind))
     assert caught.value.kind == "format"
 
 
 def test_opus_is_not_decoded(write, noise):
-    with pytest.raises(Unusable, match="but Opus") as caught:
+    with pytest.raises(UnusableError, match="but Opus") as caught:
         probe(write(noise(), subtype="OPUS", format="OGG"))
     assert caught.value.kind == "format"
 
@@ -191,7 +193,7 @@ def test_numbers_that_are_no_samples(write, noise):
 def test_half_a_file_is_truncated(write, noise):
     path = write(noise(1.0))
     path.write_bytes(path.read_bytes()[: 44 + RATE])
-    with pytest.raises(Unusable, match=r"says 1\.00 s, 0\.50 s are there") as caught:
+    with pytest.raises(UnusableError, match=r"says 1\.00 s, 0\.50 s are there") as caught:
         probe(path)
     assert caught.value.kind == "truncated"
 
@@ -216,7 +218,7 @@ def test_a_header_that_announces_too_much_is_not_believed(write, noise, monkeypa
         frames = property(lambda self: 1 << 40)
 
     monkeypatch.setattr(module.soundfile, "SoundFile", Huge)
-    with pytest.raises(Unusable, match="header is damaged"):
+    with pytest.raises(UnusableError, match="header is damaged"):
         probe(path)
 
 
@@ -250,5 +252,5 @@ def test_a_click_on_an_offset_is_silence(write):
 @pytest.mark.parametrize("rate", [100, 2_000_000])
 def test_rates_that_cannot_be_decoded_are_rejected(write, noise, rate):
     samples = np.resize(noise(), rate // 5)
-    with pytest.raises(Unusable, match=f"sample rate {rate} Hz; valid is from 1000 to"):
+    with pytest.raises(UnusableError, match=f"sample rate {rate} Hz; valid is from 1000 to"):
         probe(write(samples, rate))

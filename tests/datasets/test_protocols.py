@@ -16,7 +16,7 @@ from serkit.datasets.protocols import (
     make_splits,
     random_split,
 )
-from serkit.datasets.roots import GRAMMARS
+from serkit.datasets.roots import READERS
 from serkit.errors import InputError
 
 CLIP = Clip("x.wav", "c", "s", "male", "sad", "sad")
@@ -216,7 +216,7 @@ def test_left_out_speakers_may_have_sentences_of_their_own():
 def test_all_four_corpora_are_split_evenly(official_names, tmp_path):
     """The complete official sets by their names: every fold has a fifth of every class."""
     clips = [
-        replace(GRAMMARS[corpus].parse(tmp_path / name), path=name, root=corpus)
+        replace(READERS[corpus].parse(tmp_path / name), path=name, root=corpus)
         for corpus, names in official_names.items()
         for name in names
     ]

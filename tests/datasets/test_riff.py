@@ -3,7 +3,7 @@ import struct
 
 import pytest
 
-from serkit.datasets.findings import Unusable
+from serkit.datasets.findings import UnusableError
 from serkit.datasets.headers import read_header
 
 FORMAT = struct.pack("<HHIIHH", 1, 1, 8000, 16000, 2, 16)
@@ -112,7 +112,7 @@ def test_headers_without_a_length(header, content):
     ],
 )
 def test_other_files_saved_under_a_recording_s_name(header, content, kind):
-    with pytest.raises(Unusable) as caught:
+    with pytest.raises(UnusableError) as caught:
         header(content)
     assert caught.value.kind == kind
 
@@ -120,5 +120,5 @@ def test_other_files_saved_under_a_recording_s_name(header, content, kind):
 def test_folders_and_missing_files_are_unreadable(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "gone", tmp_path / "pipe"):
-        with pytest.raises(Unusable, match="cannot be read"):
+        with pytest.raises(UnusableError, match="cannot be read"):
             read_header(path)

@@ -5,7 +5,7 @@ import pytest
 from serkit.datasets.checks import corpus_warnings, measure_association
 from serkit.datasets.corpus import Clip, Corpus
 from serkit.datasets.custom import Naming
-from serkit.datasets.roots import GRAMMARS, open_roots
+from serkit.datasets.roots import READERS, open_roots
 
 CLIP = Clip("x.wav", "c", "c-1", "male", "sad", "sad")
 
@@ -26,7 +26,7 @@ def four_corpora(official_names, tmp_path_factory) -> Corpus:
     """The complete official sets, by their names alone."""
     folder = tmp_path_factory.mktemp("names")
     clips = [
-        replace(GRAMMARS[corpus].parse(folder / name), path=name, root=corpus)
+        replace(READERS[corpus].parse(folder / name), path=name, root=corpus)
         for corpus, names in official_names.items()
         for name in names
     ]

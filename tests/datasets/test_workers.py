@@ -5,7 +5,7 @@ import sys
 import time
 
 from serkit.datasets import workers
-from serkit.datasets.findings import Unusable
+from serkit.datasets.findings import UnusableError
 from serkit.datasets.probing import Probe, probe
 
 
@@ -28,7 +28,7 @@ def test_no_files_are_no_work():
 def test_the_result_of_an_unusable_file_is_its_finding():
     def measure(file: str) -> int:
         if file == "b":
-            raise Unusable("html", "a web page")
+            raise UnusableError("html", "a web page")
         return len(file)
 
     found = workers.measure_all(measure, ["a", "b", "ccc"], min_files_for_processes=9, chunk_size=2)

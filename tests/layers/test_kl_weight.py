@@ -40,7 +40,7 @@ def test_the_loss_per_clip_is_the_same_for_any_batch_size(rng):
     model = _model(posterior_scale=1e-7, kernel_initializer="ones")
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.0), loss)
-    divergence = sum(float(layer.divergence()) for layer in variational_layers(model))
+    divergence = sum(float(layer.kl_divergence()) for layer in variational_layers(model))
     logits = np.full((len(x), 3), np.maximum(x.sum(1), 0)[:, None] * 5)
     expected = keras.losses.sparse_categorical_crossentropy(y, logits, from_logits=True)
     for batch_size in (4, 16, 96):

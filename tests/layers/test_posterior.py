@@ -24,21 +24,21 @@ def test_variables_have_the_names_of_tfp():
     assert names == ["kernel_posterior_loc", "kernel_posterior_untransformed_scale", "bias"]
 
 
-def test_a_centred_prior_lies_where_the_posterior_starts():
-    layer = _built(prior=NormalPrior(0.1, centred=True), posterior_scale=0.1)
+def test_a_prior_s_mean_is_the_posterior_s_initial_mean():
+    layer = _built(prior=NormalPrior(0.1, mean_from_posterior=True), posterior_scale=0.1)
     np.testing.assert_array_equal(layer.kernel_prior_loc, layer.kernel_posterior_loc)
-    assert float(layer.divergence()) == pytest.approx(0, abs=1e-5)
+    assert float(layer.kl_divergence()) == pytest.approx(0, abs=1e-5)
     layer.kernel_posterior_loc.assign_add(tf.ones((5, 3)))
     # 15 weights, each 10 deviations away: 15 * 100 / 2.
-    assert float(layer.divergence()) == pytest.approx(750, rel=1e-4)
+    assert float(layer.kl_divergence()) == pytest.approx(750, rel=1e-4)
 
 
 def test_a_relative_prior_is_as_wide_as_the_posterior_starts():
     layer = _built(prior=NormalPrior(1.0, True, relative=True), posterior_scale=0.3)
-    assert float(layer.divergence()) == pytest.approx(0, abs=1e-5)
+    assert float(layer.kl_divergence()) == pytest.approx(0, abs=1e-5)
     loc = np.arange(15, dtype="float32").reshape(5, 3)
     layer.set_posterior(loc, 0.1 * np.abs(loc) + 0.1)
-    assert float(layer.divergence()) == pytest.approx(0, abs=1e-5)
+    assert float(layer.kl_divergence()) == pytest.approx(0, abs=1e-5)
     np.testing.assert_allclose(layer.kernel_prior_unit, 0.1 * loc + 0.1, rtol=1e-6)
 
 
@@ -51,8 +51,8 @@ def test_at_the_mean_it_is_the_plain_layer(rng):
     assert not np.allclose(layer(x), found)
 
 
-def test_set_posterior_moves_a_centred_prior():
-    layer = _built(prior=NormalPrior(0.1, centred=True))
+def test_set_posterior_sets_the_mean_of_the_prior():
+    layer = _built(prior=NormalPrior(0.1, mean_from_posterior=True))
     loc = np.arange(15, dtype="float32").reshape(5, 3)
     layer.set_posterior(loc, 0.1 * np.abs(loc))
     np.testing.assert_array_equal(layer.kernel_prior_loc, loc)
@@ -85,7 +85,7 @@ def test_the_divergence_counts_as_often_as_it_is_told(rng):
     layer = _built(kl_weight=0.25)
     layer(rng.normal(size=(2, 5)).astype("float32"))
     (loss,) = layer.losses
-    np.testing.assert_allclose(loss, 0.25 * layer.divergence(), rtol=1e-6)
+    np.testing.assert_allclose(loss, 0.25 * layer.kl_divergence(), rtol=1e-6)
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])

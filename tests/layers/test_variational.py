@@ -20,7 +20,7 @@ def _model(seed=1):
         [
             keras.Input((12, 10, 1)),
             Conv2DVariational(
-                4, 3, 2, "same", "relu", prior=NormalPrior(0.1, centred=True), **common
+                4, 3, 2, "same", "relu", prior=NormalPrior(0.1, mean_from_posterior=True), **common
             ),
             Conv2DVariational(4, (3, 2), estimator=_LOCAL, **common),
             keras.layers.Flatten(),
@@ -64,7 +64,7 @@ def test_convolution_without_deviation_is_keras_conv2d(rng, estimator, strides, 
 @pytest.mark.parametrize(
     ("kind", "size"), [(DenseVariational, (4,)), (Conv2DVariational, (4, (3, 1), 2))]
 )
-@pytest.mark.parametrize("prior", [NormalPrior(0.5, centred=True), "scale_mixture"])
+@pytest.mark.parametrize("prior", [NormalPrior(0.5, mean_from_posterior=True), "scale_mixture"])
 def test_configuration_round_trip(kind, size, estimator, prior):
     arguments = {
         "use_bias": False,

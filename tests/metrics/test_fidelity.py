@@ -6,20 +6,20 @@ import pytest
 
 from serkit.errors import InputError
 from serkit.metrics.fidelity import fidelity, frechet_distance, kid
-from serkit.metrics.neighbours import copying_score, overlap
+from serkit.metrics.neighbours import copying_z, prdc
 
 
 def test_one_subset_counts_each_speaker(rng):
     held_out, generated, training = rng.normal(size=(3, 40, 4))
     found = fidelity(held_out, generated, training, neighbours=3)
-    parts = overlap(held_out, generated, 3)
+    parts = prdc(held_out, generated, 3)
     assert found.count == 40
     assert (found.kid, found.kid_error) == pytest.approx(kid(held_out, generated))
     assert found.fid == pytest.approx(frechet_distance(held_out, generated))
     assert found.fid_reliable is False
     assert (found.precision, found.recall) == pytest.approx((parts.precision, parts.recall))
     assert (found.density, found.coverage) == pytest.approx((parts.density, parts.coverage))
-    assert found.copying == pytest.approx(copying_score(training, held_out, generated))
+    assert found.copying == pytest.approx(copying_z(training, held_out, generated))
 
 
 def test_more_samples_do_not_make_a_generator_better():
@@ -33,9 +33,7 @@ def test_more_samples_do_not_make_a_generator_better():
         rng.shuffle(generated)
         few.append(fidelity(held_out, generated[:60], training, neighbours=1))
         many.append(fidelity(held_out, generated, training, neighbours=1))
-        at_once.append(
-            (overlap(held_out, generated, 1), copying_score(training, held_out, generated))
-        )
+        at_once.append((prdc(held_out, generated, 1), copying_z(training, held_out, generated)))
     for name in ("precision", "recall", "density", "coverage", "copying"):
         one, ten = ([getattr(row, name) for row in rows] for rows in (few, many))
         error = np.std(np.subtract(one, ten)) / np.sqrt(40)

@@ -3,7 +3,7 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from serkit.errors import InputError
-from serkit.metrics.neighbours import Overlap, nearest_distances, overlap
+from serkit.metrics.neighbours import PRDC, nearest_distances, prdc
 
 
 def _column(*values) -> np.ndarray:
@@ -13,31 +13,31 @@ def _column(*values) -> np.ndarray:
 def test_by_hand():
     """Radii 1 1 2 2 2 and 2 2 15 15. Generated 0.5 lies in two real balls, 2.5 in one, the others
     in none; real 20 and 22 lie in the ball of 25, which reaches from 10 to 40."""
-    found = overlap(_column(0, 1, 3, 20, 22), _column(0.5, 2.5, 25, 40), 1)
-    assert found == Overlap(precision=2 / 4, recall=1.0, density=3 / 4, coverage=3 / 5)
+    found = prdc(_column(0, 1, 3, 20, 22), _column(0.5, 2.5, 25, 40), 1)
+    assert found == PRDC(precision=2 / 4, recall=1.0, density=3 / 4, coverage=3 / 5)
 
 
 def test_by_hand_with_two_neighbours():
     """Real balls -3 to 3, -1 to 3 and 0 to 6; generated ones 1 to 9, 3 to 9 and 5 to 13."""
-    found = overlap(_column(0, 1, 3), _column(5, 6, 9), 2)
-    assert found == Overlap(precision=2 / 3, recall=2 / 3, density=2 / (2 * 3), coverage=1 / 3)
+    found = prdc(_column(0, 1, 3), _column(5, 6, 9), 2)
+    assert found == PRDC(precision=2 / 3, recall=2 / 3, density=2 / (2 * 3), coverage=1 / 3)
 
 
 def test_the_surface_belongs_to_the_ball():
-    assert overlap(_column(0, 1), _column(2, 3), 1).precision == 0.5
-    assert overlap(_column(0, 1), _column(2.001, 3), 1).precision == 0.0
+    assert prdc(_column(0, 1), _column(2, 3), 1).precision == 0.5
+    assert prdc(_column(0, 1), _column(2.001, 3), 1).precision == 0.0
 
 
-def test_constant_features_overlap_wholly():
+def test_equal_constant_features_have_precision_recall_and_coverage_1():
     same = np.ones((4, 3))
-    assert overlap(same, same, 2) == Overlap(1.0, 1.0, 4 / 2, 1.0)
+    assert prdc(same, same, 2) == PRDC(1.0, 1.0, 4 / 2, 1.0)
 
 
 def test_radii_are_those_of_scikit_learn(rng):
     real, generated = rng.normal(size=(60, 7)), rng.normal(0.5, 0.8, size=(50, 7))
     radii = NearestNeighbors(n_neighbors=4).fit(real).kneighbors()[0][:, -1]
     inside = np.linalg.norm(real[:, None] - generated, axis=2) <= radii[:, None]
-    found = overlap(real, generated, 4)
+    found = prdc(real, generated, 4)
     assert 0 < found.precision == inside.any(axis=0).mean() < 1
     assert 0 < found.coverage == inside.any(axis=1).mean() < 1
     assert found.density == pytest.approx(inside.sum() / (4 * 50))
@@ -45,7 +45,7 @@ def test_radii_are_those_of_scikit_learn(rng):
 
 def test_recall_is_precision_the_other_way_round(rng):
     real, generated = rng.normal(size=(40, 3)), rng.normal(1, 0.5, size=(30, 3))
-    assert overlap(real, generated).recall == overlap(generated, real).precision
+    assert prdc(real, generated).recall == prdc(generated, real).precision
 
 
 def test_coverage_of_a_perfect_generator_is_as_naeem_et_al_expect():
@@ -55,9 +55,7 @@ def test_coverage_of_a_perfect_generator_is_as_naeem_et_al_expect():
     """
     rng = np.random.default_rng(0)
     for count, expected in [(30, 1 - 29 * 28 / (59 * 58)), (300, 1 - 29 * 28 / (329 * 328))]:
-        found = [
-            overlap(rng.normal(size=(30, 2)), rng.normal(size=(count, 2)), 2) for _ in range(300)
-        ]
+        found = [prdc(rng.normal(size=(30, 2)), rng.normal(size=(count, 2)), 2) for _ in range(300)]
         assert np.mean([one.coverage for one in found]) == pytest.approx(expected, abs=0.015)
         assert np.mean([one.density for one in found]) == pytest.approx(1, abs=0.03)
 
@@ -67,7 +65,7 @@ def test_nearest_distances_by_hand():
     np.testing.assert_array_equal(found, [2, 1])
 
 
-def test_nearest_distances_in_blocks(rng):
+def test_nearest_distances_in_chunks(rng):
     samples, others = rng.normal(size=(2500, 2)), rng.normal(size=(10, 2))
     expected = NearestNeighbors(n_neighbors=1).fit(others).kneighbors(samples)[0][:, 0]
     np.testing.assert_allclose(nearest_distances(samples, others), expected)
@@ -81,4 +79,4 @@ def test_a_copy_is_at_no_distance_even_far_from_the_origin(rng):
 @pytest.mark.parametrize("neighbours", [0, 4, 5])
 def test_neighbours_out_of_range_are_refused(rng, neighbours):
     with pytest.raises(InputError, match=f"1 and 3.*neighbours={neighbours}"):
-        overlap(rng.normal(size=(9, 2)), rng.normal(size=(4, 2)), neighbours)
+        prdc(rng.normal(size=(9, 2)), rng.normal(size=(4, 2)), neighbours)

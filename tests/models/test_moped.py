@@ -51,16 +51,16 @@ def test_a_small_step_from_the_start_costs_little():
     )
     layer = from_deterministic(model, delta=0.3).get_layer("logits")
     layer.kernel_posterior_loc.assign_add(np.full(kernel.shape, 3e-4))
-    assert 0 < float(layer.divergence()) / kernel.size < 0.01
+    assert 0 < float(layer.kl_divergence()) / kernel.size < 0.01
 
 
 def test_by_default_trained_weights_start_at_their_prior_and_new_ones_around_zero():
     model = _compact()
     for layer in variational_layers(from_deterministic(model, 0.2)):
-        assert float(layer.divergence()) == pytest.approx(0, abs=1e-3)
+        assert float(layer.kl_divergence()) == pytest.approx(0, abs=1e-3)
     new = from_deterministic(model, None).get_layer("logits").prior
     size = np.sqrt(np.mean(np.square(model.get_layer("logits").kernel)))
-    assert (new.centred, new.relative) == (False, False)
+    assert (new.mean_from_posterior, new.relative) == (False, False)
     assert new.scale == pytest.approx(size, rel=1e-5)
 
 

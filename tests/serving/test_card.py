@@ -61,7 +61,7 @@ def test_what_is_not_known_is_not_made_up():
     assert card.count("Not known: the model was exported from a file") == 3
     assert "abstains where the entropy of its probabilities is above 0.600 nats" in card
     assert "temperature of 1.50" in card
-    assert "windows of 3.6 s at 16000 Hz" in card
+    assert "segments of 3.6 s at 16000 Hz" in card
     assert "%" not in card
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serkit.audio.loading import load_waveform, split_into_windows
+from serkit.audio.loading import load_waveform, split_into_segments
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
 from serkit.errors import InputError
 from serkit.export.exportable_model import ExportableModel
 from serkit.export.saved_model import export_model
-from serkit.export.versions import DETAILS, versions
+from serkit.export.versions import DETAILS_FILE, versions
 from serkit.files import read_json
 from serkit.models.compact import CompactSettings, compact
 from serkit.training.spectrograms import spectrogram_dataset
@@ -53,7 +53,7 @@ def test_kind_and_rate_are_those_of_training_and_versions_count_up(recordings_in
     loaded = tf.saved_model.load(str(written))
     outputs = loaded.signatures["serving_default"](wav_bytes=tf.constant(recordings_in_memory))
     np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-6)
-    assert read_json(written / DETAILS)["spec"] == asdict(spec)
+    assert read_json(written / DETAILS_FILE)["spec"] == asdict(spec)
 
 
 def test_a_bad_file_fails_alone(serve, recordings_in_memory):
@@ -70,7 +70,7 @@ def test_a_bad_file_fails_alone(serve, recordings_in_memory):
     )
 
 
-def test_long_recordings_are_heard_in_windows_whose_logits_are_averaged(
+def test_long_recordings_are_heard_in_segments_whose_logits_are_averaged(
     exported, serve, recordings_in_memory, wav_bytes, rng
 ):
     model, _ = exported
@@ -79,7 +79,7 @@ def test_long_recordings_are_heard_in_windows_whose_logits_are_averaged(
     data = [wav_bytes(wave, subtype="FLOAT") for wave in waves]
     outputs = serve([data[0], recordings_in_memory[0], b"bad", data[1]])
     for wave, row in zip(waves, (0, 3), strict=True):
-        heard = split_into_windows(tf.constant(wave), SPEC)
+        heard = split_into_segments(tf.constant(wave), SPEC)
         logits = model(to_spectrogram(heard, SPEC), training=False)
         expected = tf.nn.softmax(tf.reduce_mean(logits, axis=0))
         np.testing.assert_allclose(outputs["probabilities"][row], expected, atol=1e-6)
@@ -127,7 +127,7 @@ def test_what_is_known_lies_beside_the_graph(exported):
 
 def test_details_say_what_the_model_is(exported):
     _, folder = exported
-    details = read_json(folder / "1" / DETAILS)
+    details = read_json(folder / "1" / DETAILS_FILE)
     assert details["classes"] == ["angry", "happy", "sad"]
     assert details["spec"]["bins"] == 224
     assert details["run"] == "test"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from serkit.errors import InputError
-from serkit.export.versions import DETAILS, find_version
+from serkit.export.versions import DETAILS_FILE, find_version
 from serkit.files import write_json
 from serkit.serving.local import ExportedModel
 
@@ -85,6 +85,6 @@ def test_a_model_of_an_older_serkit(tmp_path):
     module.serve = tf.function(lambda wav_bytes: {"label": wav_bytes, "status": wav_bytes})
     text = tf.TensorSpec([None], tf.string, name="wav_bytes")
     tf.saved_model.save(module, str(tmp_path), module.serve.get_concrete_function(text))
-    write_json(tmp_path / DETAILS, {"classes": ["sad"]})
+    write_json(tmp_path / DETAILS_FILE, {"classes": ["sad"]})
     with pytest.raises(InputError, match="abstain, entropy"):
         ExportedModel(tmp_path)

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from serkit.serving.rest_client import read_error, read_rows, to_line, write_request
+from serkit.serving.rest_transport import read_error, read_rows, to_line, write_request
 
 
 def test_rows_of_base64():

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from serkit.audio.loading import load_waveform, load_windows
+from serkit.audio.loading import load_segments, load_waveform
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
 from serkit.datasets.audit import audit
 from serkit.export import signatures
@@ -141,7 +141,7 @@ def test_serving_hears_what_training_heard(recordings, loaded, exported, tmp_pat
         halved = pictures.numpy().astype("float16")
         np.testing.assert_array_equal(halved, cached[start : start + 40])
         np.testing.assert_array_equal(to_spectrogram(waves[start : start + 40], spec), pictures)
-    heard = contents.map(lambda data: load_windows(data, spec))
+    heard = contents.map(lambda data: load_segments(data, spec))
     short = [row for row, one in enumerate(heard) if len(one.waveform) == 1]
     assert len(short) > 10
     expected = tf.nn.softmax(model.predict(pipeline[short], verbose=0))

@@ -10,9 +10,9 @@ from grpc import StatusCode
 
 from serkit.errors import InputError
 from serkit.serving.client import connect
-from serkit.serving.grpc_client import GrpcTransport
+from serkit.serving.grpc_transport import GrpcTransport
 from serkit.serving.local import ExportedModel
-from serkit.serving.rest_client import RestTransport
+from serkit.serving.rest_transport import RestTransport
 from serkit.serving.retries import ClientSettings, RefusedError, Retries, ServerError
 from serkit.serving.transport import parse_address
 

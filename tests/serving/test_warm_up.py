@@ -2,11 +2,11 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from serkit.export import signatures
-from serkit.export.saved_model import REQUESTS
+from serkit.export.saved_model import WARM_UP_FILE
 
 
 def _logs(version):
-    for record in tf.data.TFRecordDataset(str(version / REQUESTS)):
+    for record in tf.data.TFRecordDataset(str(version / WARM_UP_FILE)):
         yield prediction_log_pb2.PredictionLog.FromString(record.numpy())
 
 
@@ -29,7 +29,7 @@ def test_the_model_answers_every_request_and_none_is_refused(exported, loaded):
 
 
 def test_they_are_few_and_small(exported):
-    path = exported[1] / "1" / REQUESTS
+    path = exported[1] / "1" / WARM_UP_FILE
     # TF Serving takes no more than a thousand.
     assert 10 <= len(list(_logs(exported[1] / "1"))) <= 1000
     assert path.stat().st_size < 5_000_000

@@ -4,7 +4,7 @@ import pytest
 from serkit.datasets.splits import Speakers
 from serkit.errors import InputError, LeakError
 from serkit.training.examples import Examples
-from serkit.uncertainty.abstention import Abstaining, abstaining
+from serkit.uncertainty.abstention import SelectivePredictor, choose_threshold
 
 SPEAKERS = Speakers(frozenset("a"), frozenset("b"), frozenset("c"))
 
@@ -25,37 +25,42 @@ def _examples(logits, labels, who="b"):
 
 def test_coverage_on_validation_clips():
     validation = _examples(np.arange(1.0, 11.0), [0] * 10)
-    found = abstaining(_Confident(), validation, SPEAKERS, coverage=0.7)
-    answers = found.answer(validation.spectrograms)
+    found = choose_threshold(_Confident(), validation, SPEAKERS, coverage=0.7)
+    predictions = found.predict(validation.spectrograms)
     # The seven most confident.
-    assert answers.abstain.tolist() == [True] * 3 + [False] * 7
-    assert answers.probabilities.shape == (10, 2)
-    np.testing.assert_allclose(answers.uncertainty.epistemic, 0, atol=1e-12)
+    assert predictions.abstain.tolist() == [True] * 3 + [False] * 7
+    assert predictions.probabilities.shape == (10, 2)
+    np.testing.assert_allclose(predictions.uncertainty.epistemic, 0, atol=1e-12)
 
 
 def test_accuracy_on_validation_clips():
     validation = _examples([5.0, 4.0, 3.0, 2.0], [0, 0, 1, 1])
-    found = abstaining(_Confident(), validation, SPEAKERS, accuracy=0.6)
-    assert found.answer(validation.spectrograms).abstain.tolist() == [False] * 3 + [True]
+    found = choose_threshold(_Confident(), validation, SPEAKERS, accuracy=0.6)
+    assert found.predict(validation.spectrograms).abstain.tolist() == [False] * 3 + [True]
     wrong = _examples([5.0, 4.0], [1, 1])
     with pytest.raises(InputError, match=r"0\.000"):
-        abstaining(_Confident(), wrong, SPEAKERS, accuracy=0.5)
+        choose_threshold(_Confident(), wrong, SPEAKERS, accuracy=0.5)
 
 
 @pytest.mark.parametrize("who", ["a", "c"])
 def test_other_than_validation_speakers_are_refused(who):
     with pytest.raises(LeakError, match=who):
-        abstaining(_Confident(), _examples([1.0], [0], who), SPEAKERS, coverage=0.5)
+        choose_threshold(_Confident(), _examples([1.0], [0], who), SPEAKERS, coverage=0.5)
 
 
 def test_invalid_arguments_are_refused():
     validation = _examples([1.0], [0])
-    with pytest.raises(InputError, match=r"`coverage` or `accuracy`.* None and None"):
-        abstaining(_Confident(), validation, SPEAKERS)
-    with pytest.raises(InputError, match=r"`coverage` or `accuracy`.* 0\.5 and 0\.5"):
-        abstaining(_Confident(), validation, SPEAKERS, coverage=0.5, accuracy=0.5)
+    with pytest.raises(InputError, match=r"Exactly one.*coverage=None, accuracy=None"):
+        choose_threshold(_Confident(), validation, SPEAKERS)
+    with pytest.raises(InputError, match=r"Exactly one.*coverage=0\.5, accuracy=0\.5"):
+        choose_threshold(_Confident(), validation, SPEAKERS, coverage=0.5, accuracy=0.5)
     with pytest.raises(InputError, match="measure='variance'"):
-        Abstaining(_Confident(), 1.0, "variance")
-    unlabelled = Examples(validation.spectrograms, frozenset("b"))
-    with pytest.raises(InputError, match=r"`validation`.*labels"):
-        abstaining(_Confident(), unlabelled, SPEAKERS, coverage=0.5)
+        SelectivePredictor(_Confident(), 1.0, "variance")
+
+
+def test_accuracy_needs_labels_and_coverage_does_not():
+    unlabelled = Examples(_examples([1.0, 2.0], [0, 0]).spectrograms, frozenset("b"))
+    with pytest.raises(InputError, match="`labels`"):
+        choose_threshold(_Confident(), unlabelled, SPEAKERS, accuracy=0.5)
+    found = choose_threshold(_Confident(), unlabelled, SPEAKERS, coverage=0.5)
+    assert found.predict(unlabelled.spectrograms).abstain.tolist() == [True, False]

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from serkit.serving.server.http import (
-    Refusal,
+    HttpError,
     check_length,
     content_response,
     error_response,
@@ -53,7 +53,7 @@ async def predict(service: Service, request: Request, name: str, number: int | N
         The response with the outputs.
 
     Raises:
-        Refusal: with any code that :class:`serkit.serving.server.http.Refusal` lists.
+        HttpError: with any code that :class:`serkit.serving.server.http.HttpError` lists.
     """
     settings = service.settings
     version = service.find(name, number)
@@ -71,7 +71,7 @@ async def predict(service: Service, request: Request, name: str, number: int | N
             async with asyncio.timeout(settings.time_out):
                 return await _unless_disconnected(request, _answer(service, version, request, body))
         except TimeoutError:
-            raise Refusal(504, f"no answer within {settings.time_out:g} s") from None
+            raise HttpError(504, f"no answer within {settings.time_out:g} s") from None
 
 
 async def _answer(
@@ -84,7 +84,9 @@ async def _answer(
         document = await in_json_thread(read_document, body.pop())
         name = signature_name(document)
         if name not in version.signatures:
-            raise Refusal(400, f'Serving signature name: "{name[:100]}" not found in signature def')
+            raise HttpError(
+                400, f'Serving signature name: "{name[:100]}" not found in signature def'
+            )
         request.state.signature = name
         signature = version.signatures[name]
         inputs = signature.spec.inputs
@@ -103,14 +105,14 @@ async def _unless_disconnected(request: Request, work: Awaitable[Response]) -> R
     """Return the response of ``work``; cancel ``work`` if the client disconnects.
 
     Raises:
-        Refusal: 499, if the client disconnects before the response.
+        HttpError: 499, if the client disconnects before the response.
     """
     response = asyncio.ensure_future(work)
     disconnect = asyncio.ensure_future(_wait_for_disconnect(request))
     try:
         await asyncio.wait({response, disconnect}, return_when=asyncio.FIRST_COMPLETED)
         if not response.done():
-            raise Refusal(499, "the client has disconnected")
+            raise HttpError(499, "the client has disconnected")
         return response.result()
     finally:
         response.cancel()
@@ -146,16 +148,16 @@ class RestApi:
         max_bytes = self._service.settings.max_bytes
         try:
             response = await self._respond(request)
-        except Refusal as refusal:
+        except HttpError as error:
             # The traceback is part of a reference cycle between a task and its error. The cycle
             # would keep the request's data in memory until the next garbage collection.
-            refusal.__traceback__ = None
-            response = error_response(refusal, request, max_bytes)
+            error.__traceback__ = None
+            response = error_response(error, request, max_bytes)
         # A bug must not stop the server. The log gets its details; the client does not.
         except Exception:
             logging.getLogger("serkit").exception("a request failed")
-            refusal = Refusal(500, "internal error; the server's log has it")
-            response = error_response(refusal, request, max_bytes)
+            internal_error = HttpError(500, "internal error; the server's log has it")
+            response = error_response(internal_error, request, max_bytes)
         if request.method == "POST":
             signature = getattr(request.state, "signature", "")
             seconds = time.monotonic() - start_time
@@ -166,18 +168,18 @@ class RestApi:
         # Use the undecoded path, in which an escaped slash is part of a name, not a separator.
         path = request.scope.get("raw_path", b"").partition(b"?")[0].decode("latin-1")
         if not path.lower().startswith("/v1/"):
-            raise Refusal(404, f"Not Found: {path}")
+            raise HttpError(404, f"Not Found: {path}")
         if request.method == "POST" and (match := _POST_PATH.fullmatch(path)):
             name, number = _name_and_version(match)
             if match["method"].lower() != "predict":
-                raise Refusal(400, f"{match['method']} is not served; valid is predict")
+                raise HttpError(400, f"{match['method']} is not served; valid is predict")
             return await predict(self._service, request, name, number)
         if request.method == "GET" and (match := _GET_PATH.fullmatch(path)):
             name, number = _name_and_version(match)
             if match["metadata"]:
                 return json_response(self._metadata(name, number))
             return json_response(self._service.status(name, number))
-        raise Refusal(400, f"Malformed request: {request.method[:20]} {path}")
+        raise HttpError(400, f"Malformed request: {request.method[:20]} {path}")
 
     def _metadata(self, name: str, number: int | None) -> dict[str, Any]:
         version = self._service.find(name, number)
@@ -190,12 +192,12 @@ class RestApi:
 def _name_and_version(match: re.Match) -> tuple[str, int | None]:
     """Return the name of the model in a path, and the version; None for the newest."""
     if match["label"]:
-        raise Refusal(400, "labels of versions are not served; valid is /versions/NUMBER")
+        raise HttpError(400, "labels of versions are not served; valid is /versions/NUMBER")
     digits = match["version"]
     # Version numbers have 64 bits in TF Serving. Check the length first, because Python refuses to
     # parse thousands of digits.
     if digits and (len(digits) > 19 or int(digits) >= 2**63):
-        raise Refusal(400, f"Failed to convert version: {digits[:30]} to numeric.")
+        raise HttpError(400, f"Failed to convert version: {digits[:30]} to numeric.")
     return unquote(match["name"]), int(digits) if digits else None
 
 
@@ -243,20 +245,20 @@ def build_app(service: Service) -> Starlette:
     def endpoint(
         respond: Callable[[Request], Response],
     ) -> Callable[[Request], Awaitable[Response]]:
-        """Return an endpoint that answers a Refusal of ``respond`` with its error response."""
+        """Return an endpoint that answers an HttpError of ``respond`` with its error response."""
 
         async def answer(request: Request) -> Response:
             try:
                 return respond(request)
-            except Refusal as refusal:
-                return error_response(refusal, request, service.settings.max_bytes)
+            except HttpError as error:
+                return error_response(error, request, service.settings.max_bytes)
 
         return answer
 
     def handle_http_exception(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        refusal = Refusal(error.status_code, f"{error.detail}: {request.url.path[:100]}")
-        return error_response(refusal, request, service.settings.max_bytes)
+        http_error = HttpError(error.status_code, f"{error.detail}: {request.url.path[:100]}")
+        return error_response(http_error, request, service.settings.max_bytes)
 
     def metrics_response() -> Response:
         return content_response(service.metrics.text(), service.metrics.content_type)
@@ -281,7 +283,7 @@ def build_app(service: Service) -> Starlette:
 
 def _readiness_response(service: Service) -> Response:
     if not service.is_ready:
-        raise Refusal(503, f"{service.name} is being loaded")
+        raise HttpError(503, f"{service.name} is being loaded")
     return json_response({"status": "ready"})
 
 
@@ -297,7 +299,7 @@ def _details_response(service: Service) -> Response:
 
 def _page_response(name: str) -> Response:
     if name not in _PAGE_MEDIA_TYPES:
-        raise Refusal(404, f"Not Found: /page/{name}")
+        raise HttpError(404, f"Not Found: /page/{name}")
     content = resources.files("serkit.serving.server").joinpath("page", name).read_bytes()
     response = content_response(content, f"{_PAGE_MEDIA_TYPES[name]}; charset=utf-8")
     response.headers.update(_PAGE_HEADERS)

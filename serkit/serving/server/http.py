@@ -17,8 +17,8 @@ from serkit.errors import SerkitError
 _MAX_MESSAGE_LENGTH = 500
 
 
-class Refusal(SerkitError):
-    """Error that is sent as the answer ``{"error": message}``.
+class HttpError(SerkitError):
+    """Error of a request, which becomes an HTTP response with the body ``{"error": message}``.
 
     Attributes:
         code: HTTP status code: 400 for an invalid request, 404, 408, 413, 500, 503 or 504; 499 if
@@ -64,22 +64,22 @@ def content_response(content: bytes, media_type: str = "application/json") -> Re
     return Response(content, 200, _HEADERS, media_type)
 
 
-def error_response(refusal: Refusal, request: Request, max_bytes: int) -> Response:
-    """Return the response to a refused request: ``{"error": message}``, as TF Serving sends it.
+def error_response(error: HttpError, request: Request, max_bytes: int) -> Response:
+    """Return the response to a request that failed: ``{"error": message}``, as TF Serving does.
 
     If the rest of the request's body may be long, or does not come (code 408), the response also
     closes the connection, after the client had time to read the response.
 
     Args:
-        refusal: code and message. The response to 503 has ``Retry-After: 1`` (second).
-        request: refused request.
+        error: code and message. The response to 503 has ``Retry-After: 1`` (second).
+        request: request that failed.
         max_bytes: maximum size of a body in bytes.
     """
-    content = json.dumps({"error": refusal.message}, ensure_ascii=False).encode("utf-8", "replace")
-    headers = _HEADERS | ({"Retry-After": "1"} if refusal.code == 503 else {})
-    keep_connection = refusal.code != 408 and _is_rest_short(request, max_bytes)
+    content = json.dumps({"error": error.message}, ensure_ascii=False).encode("utf-8", "replace")
+    headers = _HEADERS | ({"Retry-After": "1"} if error.code == 503 else {})
+    keep_connection = error.code != 408 and _is_rest_short(request, max_bytes)
     response_type = Response if keep_connection else _ClosingResponse
-    return response_type(content, refusal.code, headers, "application/json")
+    return response_type(content, error.code, headers, "application/json")
 
 
 def _is_rest_short(request: Request, max_bytes: int) -> bool:
@@ -135,17 +135,17 @@ class Allowance:
         """Check that ``byte_count`` bytes are left.
 
         Raises:
-            Refusal: 503, if fewer bytes are left.
+            HttpError: 503, if fewer bytes are left.
         """
         if byte_count > self._bytes_left:
-            raise Refusal(503, "too many bytes are being processed; try again")
+            raise HttpError(503, "too many bytes are being processed; try again")
 
     @contextmanager
     def account(self) -> Iterator[Callable[[int], None]]:
         """Open an account for one request.
 
         Yields:
-            A function that takes a number of bytes. It raises Refusal (503) if fewer bytes are
+            A function that takes a number of bytes. It raises HttpError (503) if fewer bytes are
             left. All bytes that it took are returned at the end of the ``with`` block.
         """
         taken_bytes = 0
@@ -177,7 +177,7 @@ async def read_body(
         The body.
 
     Raises:
-        Refusal: 413 if the body is longer than ``max_bytes``; 408 if it is not complete after
+        HttpError: 413 if the body is longer than ``max_bytes``; 408 if it is not complete after
             ``timeout`` seconds; 503 if the allowance has too few bytes left; 499 if the client
             disconnects.
     """
@@ -191,9 +191,9 @@ async def read_body(
                 take(len(chunk))
                 chunks.append(chunk)
     except TimeoutError:
-        raise Refusal(408, f"the body is not complete after {timeout:g} s") from None
+        raise HttpError(408, f"the body is not complete after {timeout:g} s") from None
     except ClientDisconnect:
-        raise Refusal(499, "the client has disconnected") from None
+        raise HttpError(499, "the client has disconnected") from None
     return b"".join(chunks)
 
 
@@ -201,7 +201,7 @@ def check_length(request: Request, max_bytes: int) -> int:
     """Return the ``Content-Length`` of a request; 0 if the header is missing or not a number.
 
     Raises:
-        Refusal: 413, if the length is more than ``max_bytes``.
+        HttpError: 413, if the length is more than ``max_bytes``.
     """
     length = _declared_length(request) or 0
     if length > max_bytes:
@@ -209,8 +209,8 @@ def check_length(request: Request, max_bytes: int) -> int:
     return length
 
 
-def _body_too_long(max_bytes: int) -> Refusal:
-    return Refusal(413, f"the body is longer than {max_bytes} bytes")
+def _body_too_long(max_bytes: int) -> HttpError:
+    return HttpError(413, f"the body is longer than {max_bytes} bytes")
 
 
 class Protocol(H11Protocol):

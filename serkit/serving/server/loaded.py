@@ -1,8 +1,7 @@
 """A model version in memory, and its warm-up."""
 
-import inspect
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,17 +9,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from google.protobuf import json_format
+from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef, TensorInfo
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from serkit.audio.containers import to_wav
 from serkit.errors import InputError
-from serkit.export import signatures
-from serkit.export.saved_model import REQUESTS
-from serkit.export.versions import DETAILS
+from serkit.export.saved_model import WARM_UP_FILE
+from serkit.export.signatures import WAV
+from serkit.export.versions import DETAILS_FILE
 from serkit.files import read_json
-from serkit.serving.server.http import Refusal
+from serkit.serving.protobuf_json import to_rest_json
+from serkit.serving.server.http import HttpError
 from serkit.serving.server.tensors import SignatureSpec, TensorSpec
+
+_LOG = logging.getLogger("serkit")
+_MAX_WARM_UP_REQUESTS = 1000
+"""Number of recorded requests to run at most. TF Serving refuses a file with more of them."""
 
 
 class Signature:
@@ -48,7 +53,7 @@ class Signature:
             Outputs by name; strings are arrays of ``bytes``.
 
         Raises:
-            Refusal: 400, if the model reports invalid input; 503, if there is not enough memory.
+            HttpError: 400, if the model reports invalid input; 503, if there is not enough memory.
             tensorflow.errors.OpError: for any other error of the model.
         """
         inputs = {
@@ -58,14 +63,15 @@ class Signature:
         try:
             outputs = self._function(**inputs)
             return {name: tensor.numpy() for name, tensor in outputs.items()}
+        # TF Serving answers these errors with 400, too.
         except (
             tf.errors.InvalidArgumentError,
             tf.errors.OutOfRangeError,
             tf.errors.FailedPreconditionError,
         ) as error:
-            raise Refusal(400, _error_line(error)) from error
+            raise HttpError(400, _error_line(error)) from error
         except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-            raise Refusal(503, "not enough memory for this request") from error
+            raise HttpError(503, "not enough memory for this request") from error
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,8 @@ class LoadedVersion:
         number: number of the version.
         path: folder of the version.
         signatures: signatures by name.
-        metadata: signatures by name, as JSON values in TF Serving's metadata format.
+        metadata: signatures by name, as JSON values in TF Serving's metadata format; includes
+            TensorFlow's internal signatures, which :attr:`signatures` does not have.
         details: content of ``assets.extra/serkit.json``; empty if there is no such file.
     """
 
@@ -98,15 +105,18 @@ def load_version(number: int, path: Path) -> LoadedVersion:
         The loaded version.
 
     Raises:
-        InputError: if the SavedModel is damaged, or has no signatures.
+        InputError: if the folder has no readable SavedModel with the tag ``serve``, no signatures,
+            or a damaged ``serkit.json``.
     """
     try:
         saved_model = SavedModel.FromString((path / "saved_model.pb").read_bytes())
         graphs = [graph for graph in saved_model.meta_graphs if "serve" in graph.meta_info_def.tags]
+        if not graphs:
+            raise InputError("no graph with the tag `serve`")
         definitions = graphs[0].signature_def
         model = tf.saved_model.load(str(path), tags=["serve"])
         specs = {name: _signature_spec(definitions[name]) for name in model.signatures}
-        details = read_json(path / DETAILS) if (path / DETAILS).is_file() else {}
+        details = read_json(path / DETAILS_FILE) if (path / DETAILS_FILE).is_file() else {}
     # TensorFlow raises errors of many types for damaged files.
     except Exception as error:
         raise InputError(f"model {path} cannot be loaded: {_error_line(error)}") from error
@@ -116,78 +126,82 @@ def load_version(number: int, path: Path) -> LoadedVersion:
         number,
         path,
         signatures={name: Signature(name, spec, model) for name, spec in specs.items()},
-        metadata={name: _to_json(definition) for name, definition in sorted(definitions.items())},
+        metadata={name: to_rest_json(definitions[name]) for name in sorted(definitions)},
         details=details,
     )
 
 
-def _signature_spec(definition: Any) -> SignatureSpec:
+def _signature_spec(definition: SignatureDef) -> SignatureSpec:
     return SignatureSpec(
         inputs={name: _tensor_spec(info) for name, info in sorted(definition.inputs.items())},
         outputs={name: _tensor_spec(info) for name, info in sorted(definition.outputs.items())},
     )
 
 
-def _tensor_spec(info: Any) -> TensorSpec:
-    shape = tf.TensorShape(info.tensor_shape)
-    sizes = None if shape.rank is None else tuple(shape.as_list())
-    return TensorSpec(tf.dtypes.as_dtype(info.dtype).name, sizes)
-
-
-def _to_json(definition: Any) -> dict[str, Any]:
-    """Return the JSON form of a signature, with the fields that have no value, as TF Serving."""
-    # protobuf 5 has renamed the argument that includes fields without a value.
-    option_names = ("always_print_fields_with_no_presence", "including_default_value_fields")
-    parameters = inspect.signature(json_format.MessageToDict).parameters
-    options: dict[str, Any] = {name: True for name in option_names if name in parameters}
-    return json_format.MessageToDict(definition, preserving_proto_field_name=True, **options)
+def _tensor_spec(info: TensorInfo) -> TensorSpec:
+    shape = info.tensor_shape
+    sizes = tuple(None if dim.size == -1 else dim.size for dim in shape.dim)
+    return TensorSpec(tf.dtypes.as_dtype(info.dtype).name, None if shape.unknown_rank else sizes)
 
 
 def _error_line(error: Exception) -> str:
-    """Return the line of an error's message that says what is wrong.
+    """Return the first line of an error's message; without a message, the name of its class.
 
-    This is the first line. For a graph execution error of TensorFlow, it is the last line before
-    the location in the graph.
+    For TensorFlow's ``Graph execution error``, return the last line before ``[[{{node …``.
     """
     text = (getattr(error, "message", "") or str(error)).strip()
     lines = text.partition("\n\t [[")[0].splitlines() or [type(error).__name__]
     return lines[-1 if text.startswith("Graph execution error") else 0]
 
 
-_MAX_WARM_UP_REQUESTS = 1000
-"""TF Serving refuses a file with more warm-up requests."""
-
-
 def warm_up(version: LoadedVersion) -> int:
-    """Run the model's recorded warm-up requests; without them, predict a second of silence.
+    """Run the model's recorded requests; if none could be run, predict one second of silence.
 
-    A damaged file, or a request that the model does not accept, does not stop the server. The error
-    is written to the log.
+    If the file is damaged, or the model rejects a request, the error is logged and the remaining
+    requests are skipped.
 
     Returns:
         The number of requests that were run.
     """
+    path = version.path / WARM_UP_FILE
+    request_count = _run_requests(version, _read_requests(path), str(path))
+    return request_count or _run_requests(version, _silent_requests(version), "silence")
+
+
+def _run_requests(
+    version: LoadedVersion,
+    requests: Iterable[tuple[str, dict[str, npt.NDArray[Any]]]],
+    source: str,
+) -> int:
+    """Run requests until one fails; return how many were run."""
     request_count = 0
     try:
-        for name, tensors in _read_requests(version.path / REQUESTS):
-            _run_signature(version, name, tensors)
+        for name, tensors in requests:
+            signature = version.signatures[name]
+            signature.spec.check(tensors)
+            signature.run(tensors)
             request_count += 1
-    except (tf.errors.OpError, Refusal, ValueError, KeyError, ImportError) as error:
-        logging.getLogger("serkit").warning("%s: %s", version.path / REQUESTS, error)
-    if not request_count and signatures.WAV in version.signatures:
-        inputs = version.signatures[signatures.WAV].spec.inputs
-        if [spec.dtype for spec in inputs.values()] == ["string"]:
-            second_of_silence = to_wav(np.zeros(16_000, np.int16), 16_000)
-            wav_batch = np.array([second_of_silence], object)
-            _run_signature(version, signatures.WAV, dict.fromkeys(inputs, wav_batch))
-            request_count = 1
+    except (
+        tf.errors.OpError,
+        HttpError,
+        DecodeError,
+        ValueError,
+        TypeError,
+        KeyError,
+        ImportError,
+    ) as error:
+        reason = f"{type(error).__name__}: {_error_line(error)}"
+        _LOG.warning("warm-up with %s stopped after %d requests: %s", source, request_count, reason)
     return request_count
 
 
-def _run_signature(version: LoadedVersion, name: str, tensors: dict[str, npt.NDArray[Any]]) -> None:
-    signature = version.signatures[name]
-    signature.spec.check(tensors)
-    signature.run(tensors)
+def _silent_requests(version: LoadedVersion) -> Iterator[tuple[str, dict[str, npt.NDArray[Any]]]]:
+    """Yield a request with one second of silence, if the model takes WAV files."""
+    inputs = version.signatures[WAV].spec.inputs if WAV in version.signatures else {}
+    # Only a signature with a single input of strings takes WAV files.
+    if [spec.dtype for spec in inputs.values()] == ["string"]:
+        second_of_silence = to_wav(np.zeros(16_000, np.int16), 16_000)
+        yield WAV, dict.fromkeys(inputs, np.array([second_of_silence], object))
 
 
 def _read_requests(path: Path) -> Iterator[tuple[str, dict[str, npt.NDArray[Any]]]]:
@@ -200,4 +214,4 @@ def _read_requests(path: Path) -> Iterator[tuple[str, dict[str, npt.NDArray[Any]
     for record in records.as_numpy_iterator():
         request = PredictionLog.FromString(record).predict_log.request
         tensors = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
-        yield request.model_spec.signature_name or signatures.WAV, tensors
+        yield request.model_spec.signature_name or WAV, tensors

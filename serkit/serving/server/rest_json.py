@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from serkit.serving.server.http import Refusal, format_value
+from serkit.serving.server.http import HttpError, format_value
 from serkit.serving.server.tensors import TensorSpec
 
 _SIGNIFICAND_BITS = {"float16": 11, "float32": 24, "float64": 53}
@@ -32,24 +32,24 @@ def read_document(body: bytes) -> dict[str, Any]:
     a double.
 
     Raises:
-        Refusal: 400, if the body is not a JSON object in UTF-8, is nested too deeply, or has more
+        HttpError: 400, if the body is not a JSON object in UTF-8, is nested too deeply, or has more
             than four million values.
     """
     if not body:
-        raise Refusal(400, "JSON Parse error: the document is empty")
+        raise HttpError(400, "JSON Parse error: the document is empty")
     # The number of these bytes is about the number of values, and is known before parsing.
     if sum(map(body.count, (b",", b"[", b"{"))) > _MAX_VALUES:
-        raise Refusal(400, f"more than {_MAX_VALUES} values; send sound as base64")
+        raise HttpError(400, f"more than {_MAX_VALUES} values; send sound as base64")
     try:
         document = _DECODER.decode(body.decode("utf-8-sig"))
     except RecursionError:
-        raise Refusal(400, "JSON Parse error: too deeply nested") from None
+        raise HttpError(400, "JSON Parse error: too deeply nested") from None
     except ValueError as error:
         # The message of a UnicodeError shows the whole body; its reason does not.
         reason = error.reason if isinstance(error, UnicodeDecodeError) else str(error)
-        raise Refusal(400, f"JSON Parse error: {reason}") from None
+        raise HttpError(400, f"JSON Parse error: {reason}") from None
     if not isinstance(document, dict):
-        raise Refusal(400, f"JSON value {format_value(document)} is not an object")
+        raise HttpError(400, f"JSON value {format_value(document)} is not an object")
     return document
 
 
@@ -57,11 +57,11 @@ def signature_name(document: Mapping[str, Any]) -> str:
     """Return the name of the requested signature; the default is ``serving_default``.
 
     Raises:
-        Refusal: 400, if the name is not text.
+        HttpError: 400, if the name is not text.
     """
     name = document.get("signature_name", "")
     if not isinstance(name, str):
-        raise Refusal(400, f"signature_name must be a string value, not {format_value(name)}")
+        raise HttpError(400, f"signature_name must be a string value, not {format_value(name)}")
     return name or "serving_default"
 
 
@@ -76,7 +76,7 @@ def check_example_count(
         max_examples: maximum number of examples.
 
     Raises:
-        Refusal: 400, if there are more than ``max_examples`` examples.
+        HttpError: 400, if there are more than ``max_examples`` examples.
     """
     columns = document.get("inputs")
     batches = [document.get("instances"), columns]
@@ -85,7 +85,7 @@ def check_example_count(
     for batch in batches:
         if isinstance(batch, list) and len(batch) > max_examples:
             reason = f"{len(batch)} examples in a request; valid are at most {max_examples}"
-            raise Refusal(400, reason)
+            raise HttpError(400, reason)
 
 
 def read_tensors(
@@ -113,10 +113,10 @@ def read_tensors(
         shapes are not checked; :meth:`.tensors.SignatureSpec.check` checks them.
 
     Raises:
-        Refusal: 400, if the request has another form.
+        HttpError: 400, if the request has another form.
     """
     if ("instances" in document) == ("inputs" in document):
-        raise Refusal(400, "a request has one of the keys 'inputs' and 'instances', and only one")
+        raise HttpError(400, "a request has one of the keys 'inputs' and 'instances', and only one")
     is_row_format = "instances" in document
     if is_row_format:
         columns = _columns_of_instances(document["instances"], inputs)
@@ -130,15 +130,15 @@ def _columns_of_instances(instances: Any, inputs: Mapping[str, TensorSpec]) -> d
     """Return a list with a value per example for each input."""
     if not isinstance(instances, list) or not instances:
         reason = f"'instances' is {format_value(instances)}; valid is a list that is not empty"
-        raise Refusal(400, reason)
+        raise HttpError(400, reason)
     are_objects = _is_object(instances[0])
     if not are_objects and len(inputs) > 1:
-        raise Refusal(400, f"instances must be objects with the keys {', '.join(inputs)}")
+        raise HttpError(400, f"instances must be objects with the keys {', '.join(inputs)}")
     for index, instance in enumerate(instances):
         if _is_object(instance) != are_objects:
-            raise Refusal(400, f"instance {index}: objects and plain values are mixed")
+            raise HttpError(400, f"instance {index}: objects and plain values are mixed")
         if are_objects and instance.keys() != inputs.keys():
-            raise Refusal(400, f"instance {index}: keys must be equal to {', '.join(inputs)}")
+            raise HttpError(400, f"instance {index}: keys must be equal to {', '.join(inputs)}")
     if are_objects:
         return {name: [instance[name] for instance in instances] for name in inputs}
     return dict.fromkeys(inputs, instances)
@@ -148,11 +148,11 @@ def _columns_of_inputs(columns: Any, inputs: Mapping[str, TensorSpec]) -> Mappin
     """Return the batch of values of each input."""
     if not _is_object(columns):
         if len(inputs) > 1:
-            raise Refusal(400, f"'inputs' must be an object with the keys {', '.join(inputs)}")
+            raise HttpError(400, f"'inputs' must be an object with the keys {', '.join(inputs)}")
         return dict.fromkeys(inputs, columns)
     for name in inputs:
         if name not in columns:
-            raise Refusal(400, f"'inputs' has no value for {name}")
+            raise HttpError(400, f"'inputs' has no value for {name}")
     return columns
 
 
@@ -182,17 +182,17 @@ def _flatten(value: Any, name: str) -> tuple[tuple[int, ...], list]:
     each sample of a recording.
 
     Raises:
-        Refusal: 400, if the lists of a level differ in size, or values and lists are mixed.
+        HttpError: 400, if the lists of a level differ in size, or values and lists are mixed.
     """
     shape: list[int] = []
     level = [value]
     while level and isinstance(level[0], list) and len(shape) < _MAX_AXES:
         if set(map(type, level)) != {list} or len(set(map(len, level))) > 1:
-            raise Refusal(400, f"{name}: lists of different sizes at level {len(shape)}")
+            raise HttpError(400, f"{name}: lists of different sizes at level {len(shape)}")
         shape.append(len(level[0]))
         level = list(chain.from_iterable(level))
     if list in set(map(type, level)):
-        raise Refusal(400, f"{name}: a list at level {len(shape)}, where none is expected")
+        raise HttpError(400, f"{name}: a list at level {len(shape)}, where none is expected")
     return tuple(shape), level
 
 
@@ -201,13 +201,13 @@ def _to_bytes(value: Any, name: str) -> bytes:
         try:
             return value.encode()
         except UnicodeEncodeError:
-            raise Refusal(400, f"{name}: half a surrogate pair in a text") from None
+            raise HttpError(400, f"{name}: half a surrogate pair in a text") from None
     if not isinstance(value, dict) or not _is_base64(value):
-        raise Refusal(400, f'{name}: {format_value(value)} is not text, nor {{"b64": "…"}}')
+        raise HttpError(400, f'{name}: {format_value(value)} is not text, nor {{"b64": "…"}}')
     try:
         return _decode_base64(value["b64"])
     except ValueError:
-        raise Refusal(400, f"{name}: unable to base64 decode") from None
+        raise HttpError(400, f"{name}: unable to base64 decode") from None
 
 
 def _decode_base64(text: str) -> bytes:
@@ -227,7 +227,7 @@ def _to_numbers(flat_values: Sequence[Any], name: str, dtype: str) -> npt.NDArra
     types = set(map(type, flat_values))
     if not types <= valid_types:
         wrong_value = next(value for value in flat_values if type(value) not in valid_types)
-        raise Refusal(400, f"{name}: {format_value(wrong_value)} is not of expected type {dtype}")
+        raise HttpError(400, f"{name}: {format_value(wrong_value)} is not of expected type {dtype}")
     try:
         if is_float:
             return _to_floats(flat_values, dtype, has_integers=int in types)
@@ -240,9 +240,9 @@ def _to_numbers(flat_values: Sequence[Any], name: str, dtype: str) -> npt.NDArra
             raise TypeError
         return np.array(flat_values, numpy_dtype)
     except OverflowError:
-        raise Refusal(400, f"{name}: a number does not fit into {dtype}") from None
+        raise HttpError(400, f"{name}: a number does not fit into {dtype}") from None
     except TypeError:
-        raise Refusal(400, f"{name}: values of type {dtype} cannot be sent as JSON") from None
+        raise HttpError(400, f"{name}: values of type {dtype} cannot be sent as JSON") from None
 
 
 def _to_floats(flat_values: Sequence[Any], dtype: str, has_integers: bool) -> npt.NDArray[Any]:
@@ -287,7 +287,7 @@ def write_answer(outputs: Mapping[str, npt.NDArray[Any]], is_row_format: bool) -
         is_row_format: whether to write the row format.
 
     Raises:
-        Refusal: 400, if the row format is requested and the outputs have no common batch size.
+        HttpError: 400, if the row format is requested and the outputs have no common batch size.
 
     Example:
         >>> write_answer({"p": np.array([[0.2, 0.8]], "float32")}, is_row_format=True)
@@ -303,7 +303,7 @@ def write_answer(outputs: Mapping[str, npt.NDArray[Any]], is_row_format: bool) -
         return write({"outputs": next(iter(columns.values())) if is_single else columns})
     batch_sizes = {name: array.shape[:1] for name, array in outputs.items()}
     if len(set(batch_sizes.values())) != 1 or () in batch_sizes.values():
-        raise Refusal(400, f"outputs have no common batch size: {batch_sizes}; use 'inputs'")
+        raise HttpError(400, f"outputs have no common batch size: {batch_sizes}; use 'inputs'")
     if is_single:
         return write({"predictions": next(iter(columns.values()))})
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serkit.errors import SerkitError
-from serkit.serving.server.http import Allowance, Refusal
+from serkit.serving.server.http import Allowance, HttpError
 from serkit.serving.server.metrics import Metrics
 from serkit.serving.server.settings import ServeSettings, model_name, versions_to_serve
 from serkit.serving.server.tensors import (
@@ -74,11 +74,11 @@ class Batcher:
             example_count: number of examples that are to be added.
 
         Raises:
-            Refusal: 503, if the queue has too little room.
+            HttpError: 503, if the queue has too little room.
         """
         occupied = self._waiting_examples + self._reserved_examples
         if occupied + example_count > self._settings.queue:
-            raise Refusal(503, f"the queue is full: {occupied} examples wait; try again")
+            raise HttpError(503, f"the queue is full: {occupied} examples wait; try again")
 
     @contextmanager
     def reserve_room(self) -> Iterator[None]:
@@ -87,7 +87,7 @@ class Batcher:
         The number of examples of the request is known only after parsing.
 
         Raises:
-            Refusal: 503, if the queue is full. The request need not be parsed then.
+            HttpError: 503, if the queue is full. The request need not be parsed then.
         """
         self.check_room()
         self._reserved_examples += 1
@@ -111,8 +111,8 @@ class Batcher:
             Outputs by name.
 
         Raises:
-            Refusal: 503, if the queue has too little room. Errors of the signature for this request
-                are raised too.
+            HttpError: 503, if the queue has too little room. Errors of the signature for this
+                request are raised too.
         """
         pieces = list(split_request(signature, tensors, self._settings.max_batch))
         self.check_room(sum(piece.example_count for piece in pieces))
@@ -247,7 +247,7 @@ class Service:
         """Return the newest version, which answers requests without a version.
 
         Raises:
-            Refusal: 503, while the version is being loaded.
+            HttpError: 503, while the version is being loaded.
         """
         return self.find(self.name, None)
 
@@ -255,27 +255,27 @@ class Service:
         """Return a version; the newest if ``number`` is None.
 
         Raises:
-            Refusal: 404, if the model or the version is not served; 503, if the version is not
+            HttpError: 404, if the model or the version is not served; 503, if the version is not
                 loaded yet.
         """
         version_number = max(self.paths) if number is None else number
         if name != self.name or version_number not in self.paths:
             requested = f"Latest({name})" if number is None else f"Specific({name}, {number})"
-            raise Refusal(404, f"Servable not found for request: {requested}")
+            raise HttpError(404, f"Servable not found for request: {requested}")
         if version_number not in self.versions:
-            raise Refusal(503, f"version {version_number} of {name} is being loaded")
+            raise HttpError(503, f"version {version_number} of {name} is being loaded")
         return self.versions[version_number]
 
     def status(self, name: str, number: int | None) -> dict[str, Any]:
         """Return the state of a version, or of all versions, in TF Serving's format.
 
         Raises:
-            Refusal: 404, if the model or the version is not served.
+            HttpError: 404, if the model or the version is not served.
         """
         if name != self.name:
-            raise Refusal(404, f"Could not find any versions of model {name}")
+            raise HttpError(404, f"Could not find any versions of model {name}")
         if number is not None and number not in self.paths:
-            raise Refusal(404, f"Could not find version {number} of model {name}")
+            raise HttpError(404, f"Could not find version {number} of model {name}")
         numbers = sorted(self.paths, reverse=True) if number is None else [number]
         return {
             "model_version_status": [

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from serkit.serving.server.http import Refusal
+from serkit.serving.server.http import HttpError
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,12 @@ class SignatureSpec:
         """Check that input tensors, by name, are valid for the signature.
 
         Raises:
-            Refusal: 400, if a shape is not valid, a batch is empty, or batch sizes differ.
+            HttpError: 400, if a shape is not valid, a batch is empty, or batch sizes differ.
         """
         for name, spec in self.inputs.items():
             if not spec.admits(tensors[name].shape):
                 valid = str(["any" if size is None else size for size in spec.shape or ()])
-                raise Refusal(
+                raise HttpError(
                     400, f"input {name} has shape {list(tensors[name].shape)[:8]}; valid is {valid}"
                 )
         if self.is_batched:
@@ -86,9 +86,9 @@ class SignatureSpec:
                 if not spec.is_scalar
             }
             if len(set(batch_sizes.values())) > 1:
-                raise Refusal(400, f"inputs have batches of different sizes: {batch_sizes}")
+                raise HttpError(400, f"inputs have batches of different sizes: {batch_sizes}")
             if 0 in batch_sizes.values():
-                raise Refusal(400, "no examples in the request")
+                raise HttpError(400, "no examples in the request")
 
 
 Tensors = Mapping[str, npt.NDArray[Any]]

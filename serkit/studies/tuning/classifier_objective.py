@@ -10,7 +10,7 @@ import numpy as np
 
 from serkit.audio.spec_augment import MaskSettings, mask
 from serkit.audio.spectrogram import SpectrogramSpec
-from serkit.augmentation.arms import augmentation_of
+from serkit.augmentation.arms import wave_augmentation
 from serkit.augmentation.reference_classifier import in_batches
 from serkit.datasets.corpus import LABEL_SETS
 from serkit.datasets.custom import Naming
@@ -47,9 +47,9 @@ class ClassifierSearch:
         spec: settings of the spectrograms.
         masks: settings of the augmentation by masks.
         naming: naming scheme of the user's own recordings.
-        live: keys of :data:`serkit.augmentation.arms.STRENGTHS`, names of waveform augmentations.
-            With these, the spectrograms of training batches are computed at each step from
-            augmented waveforms. With None, networks are trained on precomputed spectrograms.
+        live: keys of :data:`serkit.augmentation.arms.WAVE_AUGMENTATIONS`. With these, the
+            spectrograms of training batches are computed at each step from augmented waveforms.
+            With None, networks are trained on precomputed spectrograms.
 
     Raises:
         InputError: if a value is out of range.
@@ -70,7 +70,7 @@ class ClassifierSearch:
     def __post_init__(self) -> None:
         check_choice("label_set", self.label_set, LABEL_SETS)
         check_range("folds", self.folds, 3)
-        augmentation_of(self.live or ())
+        wave_augmentation(self.live or ())
         for name in ("epochs", "steps_per_epoch", "bayesian_epochs"):
             check_range(name, getattr(self, name), 1)
 
@@ -88,7 +88,7 @@ class ClassifierSearch:
             seed=self.seed,
             folder=folder,
             naming=self.naming,
-            live=None if self.live is None else augmentation_of(self.live),
+            live=None if self.live is None else wave_augmentation(self.live),
         )
 
 

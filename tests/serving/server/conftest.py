@@ -19,7 +19,7 @@ import requests
 import soundfile
 import tensorflow as tf
 
-from serkit.audio.loading import Loaded, load_waveform
+from serkit.audio.loading import LoadedRecording, load_waveform
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
 from serkit.files import write_json
 from serkit.serving.server.tensors import SignatureSpec, TensorSpec
@@ -40,13 +40,13 @@ class _Bands(tf.Module):
             np.eye(3, dtype="float32")[(np.arange(self.spec.bins) / third).astype(int)] * 12 / third
         )
 
-    def _load(self, wav_bytes: tf.Tensor) -> Loaded:
+    def _load(self, wav_bytes: tf.Tensor) -> LoadedRecording:
         text = tf.TensorSpec([], tf.string)
         waveform = tf.TensorSpec([self.spec.samples], tf.float32)
         return tf.map_fn(
             lambda data: load_waveform(data, self.spec),
             wav_bytes,
-            fn_output_signature=Loaded(waveform, text, text),
+            fn_output_signature=LoadedRecording(waveform, text, text),
         )
 
     def _predict(self, spectrograms, status=None, note=None):

@@ -7,7 +7,7 @@ pytest.importorskip("starlette", reason="no web server; it is in the extra serve
 
 from starlette.requests import Request
 
-from serkit.serving.server.http import Refusal, error_response, json_response
+from serkit.serving.server.http import HttpError, error_response, json_response
 
 
 def _request(**headers):
@@ -38,11 +38,11 @@ def test_values_are_json_and_nothing_is_sniffed():
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
-def test_a_refusal_has_tf_servings_shape():
-    response = error_response(Refusal(503, "full"), _request(content_length="10"), 100)
+def test_an_error_has_tf_servings_form():
+    response = error_response(HttpError(503, "full"), _request(content_length="10"), 100)
     assert (response.status_code, response.body) == (503, b'{"error": "full"}')
     assert response.headers["retry-after"] == "1"
-    assert "retry-after" not in error_response(Refusal(404, "gone"), _request(), 100).headers
+    assert "retry-after" not in error_response(HttpError(404, "gone"), _request(), 100).headers
     sent, heard = _sent(response, [b"x"])
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
     assert heard == 0
@@ -53,7 +53,7 @@ def test_a_refusal_has_tf_servings_shape():
     [{"content_length": "101"}, {"transfer_encoding": "chunked"}, {"content_length": "x"}],
 )
 def test_who_still_sends_is_listened_to_for_a_second_and_hung_up_on(headers):
-    response = error_response(Refusal(413, "long"), _request(**headers), 100)
+    response = error_response(HttpError(413, "long"), _request(**headers), 100)
     began = time.monotonic()
     sent, heard = _sent(response, [b"x" * 10] * 3)
     assert 0.9 < time.monotonic() - began < 5
@@ -67,4 +67,4 @@ def test_who_still_sends_is_listened_to_for_a_second_and_hung_up_on(headers):
 def test_a_body_that_was_read_needs_no_listening():
     request = _request(transfer_encoding="chunked")
     request.state.is_read = True
-    assert len(_sent(error_response(Refusal(400, "bad"), request, 100))[0]) == 2
+    assert len(_sent(error_response(HttpError(400, "bad"), request, 100))[0]) == 2

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from serkit.serving.server.http import Refusal
+from serkit.serving.server.http import HttpError
 from serkit.serving.server.service import Batcher
 from serkit.serving.server.settings import ServeSettings
 
@@ -96,7 +96,7 @@ def test_a_full_queue_refuses_and_recovers(fake_model, slow):
             await asyncio.sleep(0.01)
         asked += [asyncio.create_task(batcher.run(model, _x(1))) for _ in range(3)]
         await asyncio.sleep(0)
-        with pytest.raises(Refusal, match="3 examples wait") as caught:
+        with pytest.raises(HttpError, match="3 examples wait") as caught:
             await batcher.run(model, _x(1))
         assert caught.value.code == 503
         slow.go.set()
@@ -177,9 +177,9 @@ def test_room_is_kept_for_what_is_expected(fake_model, slow):
 
     async def test(batcher):
         with batcher.reserve_room(), batcher.reserve_room():
-            with pytest.raises(Refusal, match="2 examples wait"), batcher.reserve_room():
+            with pytest.raises(HttpError, match="2 examples wait"), batcher.reserve_room():
                 pass
-            with pytest.raises(Refusal):
+            with pytest.raises(HttpError):
                 await batcher.run(model, _x(1))
         with batcher.reserve_room():
             return (await batcher.run(model, _x(1)))["y"].item()

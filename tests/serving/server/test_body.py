@@ -7,7 +7,7 @@ pytest.importorskip("starlette", reason="no web server; it is in the extra serve
 
 from starlette.requests import Request
 
-from serkit.serving.server.http import Allowance, Refusal, check_length, read_body
+from serkit.serving.server.http import Allowance, HttpError, check_length, read_body
 
 
 def _request(*chunks, length=None, then="end"):
@@ -51,7 +51,7 @@ def test_a_body_in_chunks_is_whole():
     ],
 )
 def test_what_is_not_read(request_, code):
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(HttpError) as caught:
         _read(request_, seconds=0.1)
     assert caught.value.code == code
 
@@ -60,16 +60,16 @@ def test_all_together_have_an_allowance_that_is_given_back():
     allowance = Allowance(15)
     with contextlib.ExitStack() as stack:
         stack.enter_context(allowance.account())(9)
-        with pytest.raises(Refusal, match="too many bytes") as caught:
+        with pytest.raises(HttpError, match="too many bytes") as caught:
             _read(_request(b"", length=7), allowance)
         assert caught.value.code == 503
         # Chunked: nobody knows before.
-        with pytest.raises(Refusal, match="too many bytes"):
+        with pytest.raises(HttpError, match="too many bytes"):
             _read(_request(b"1234", b"5678"), allowance)
         assert _read(_request(b"123456", length=6), allowance) == b"123456"
     assert _read(_request(b"1234567890", length=10), allowance) == b"1234567890"
     with allowance.account() as take:
-        with pytest.raises(Refusal):
+        with pytest.raises(HttpError):
             take(16)
         take(15)
 
@@ -93,5 +93,5 @@ def test_who_announces_much_and_sends_little_keeps_nobody_out():
 def test_lengths_that_are_none_count_as_unknown():
     assert check_length(_request(length="x"), 10) == 0
     assert check_length(_request(length="²"), 10) == 0
-    with pytest.raises(Refusal):
+    with pytest.raises(HttpError):
         check_length(_request(length="9" * 30), 10)

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from serkit.errors import InputError
 from serkit.export import signatures
-from serkit.serving.server.http import Refusal
+from serkit.serving.server.http import HttpError
 from serkit.serving.server.loaded import load_version
 
 
@@ -35,7 +36,7 @@ def test_a_signature_runs_on_arrays(version, tone):
     assert b"not a WAV file" in found["status"][1]
 
 
-def test_what_the_model_blames_on_the_input_is_a_refusal(tmp_path):
+def test_input_that_the_model_rejects_is_an_http_error(tmp_path):
     module = tf.Module()
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
@@ -47,7 +48,7 @@ def test_what_the_model_blames_on_the_input_is_a_refusal(tmp_path):
     version = load_version(1, tmp_path / "m")
     assert version.details == {}
     assert version.signatures["serving_default"].run({"x": np.ones(2)})["y"].tolist() == [1, 1]
-    with pytest.raises(Refusal, match="only positive") as caught:
+    with pytest.raises(HttpError, match="only positive") as caught:
         version.signatures["serving_default"].run({"x": -np.ones(2)})
     assert caught.value.code == 400
     assert "\n" not in caught.value.message
@@ -56,6 +57,9 @@ def test_what_the_model_blames_on_the_input_is_a_refusal(tmp_path):
 def test_damaged_models_are_named(tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(b"torn")
     with pytest.raises(InputError, match="cannot be loaded"):
+        load_version(1, tmp_path)
+    (tmp_path / "saved_model.pb").write_bytes(SavedModel().SerializeToString())
+    with pytest.raises(InputError, match="no graph with the tag `serve`"):
         load_version(1, tmp_path)
     tf.saved_model.save(tf.Module(), str(tmp_path / "empty"))
     with pytest.raises(InputError, match="has no signatures"):

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from serkit.serving.server.http import Refusal
+from serkit.serving.server.http import HttpError
 from serkit.serving.server.rest_json import write_answer
 
 TWO = {
@@ -51,5 +51,5 @@ def test_other_types_and_scalars():
 
 @pytest.mark.parametrize("other", [np.zeros(3), np.array(1.0)])
 def test_rows_need_a_common_batch(other):
-    with pytest.raises(Refusal, match="no common batch size"):
+    with pytest.raises(HttpError, match="no common batch size"):
         write_answer(TWO | {"x": other}, is_row_format=True)

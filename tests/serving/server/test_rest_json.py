@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from serkit.serving.server.http import Refusal
+from serkit.serving.server.http import HttpError
 from serkit.serving.server.rest_json import (
     check_example_count,
     read_document,
@@ -55,7 +55,7 @@ def _one(value, dtype="float32"):
     ids=lambda body: repr(body[:20]),
 )
 def test_what_is_no_json_object_is_refused(body):
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(HttpError) as caught:
         read_document(body)
     assert caught.value.code == 400
     assert len(caught.value.message) <= 500
@@ -71,7 +71,7 @@ def test_nan_and_infinity_are_taken_as_tf_serving_does():
 def test_the_signature_is_the_default_unless_named():
     assert signature_name({}) == signature_name({"signature_name": ""}) == "serving_default"
     assert signature_name({"signature_name": "features"}) == "features"
-    with pytest.raises(Refusal, match="must be a string"):
+    with pytest.raises(HttpError, match="must be a string"):
         signature_name({"signature_name": ["x"] * 1000})
 
 
@@ -132,7 +132,7 @@ def test_columns_are_a_value_or_an_object_with_all_inputs():
     ],
 )
 def test_what_is_refused(document, inputs, message):
-    with pytest.raises(Refusal, match=message) as caught:
+    with pytest.raises(HttpError, match=message) as caught:
         read_tensors(document, inputs)
     assert caught.value.code == 400
 
@@ -145,7 +145,7 @@ def test_examples_are_counted_before_they_are_looked_at():
         {"inputs": {"w": ["a"] * 3, "n": 1}},
     ):
         check_example_count(document, inputs, 3)
-        with pytest.raises(Refusal, match=r"3 examples.*2"):
+        with pytest.raises(HttpError, match=r"3 examples.*2"):
             check_example_count(document, inputs, 2)
     for document in ({}, {"inputs": 3}, {"instances": None}, {"inputs": {"w": 3, "n": [1] * 9}}):
         check_example_count(document, inputs, 2)
@@ -159,10 +159,10 @@ def test_whole_numbers_keep_to_their_type():
     # Beyond 64 bits TF Serving reads a double.
     assert _one([2**64]) == 2.0**64
     for value, dtype in [(2**31, "int32"), (-1, "uint8"), (1.0, "int64"), (True, "int32")]:
-        with pytest.raises(Refusal):
+        with pytest.raises(HttpError):
             _one([value], dtype)
     for value, dtype in [(1, "bool"), (1, "complex64"), (1, "resource")]:
-        with pytest.raises(Refusal):
+        with pytest.raises(HttpError):
             _one([value], dtype)
 
 
@@ -170,7 +170,7 @@ def test_lists_deeper_than_any_tensor_are_refused():
     value = 1.0
     for _ in range(900):
         value = [value]
-    with pytest.raises(Refusal, match="a list at level 32"):
+    with pytest.raises(HttpError, match="a list at level 32"):
         _one(value)
 
 
@@ -208,12 +208,12 @@ _JSON = st.recursive(
 )
 
 
-def _refusal(function, *arguments):
+def _http_error(function, *arguments):
     """None if there is none."""
     try:
         function(*arguments)
-    except Refusal as refusal:
-        return refusal
+    except HttpError as error:
+        return error
     return None
 
 
@@ -225,15 +225,15 @@ def _refusal(function, *arguments):
 )
 def test_anything_else_is_refused_with_400(document, inputs):
     found = read_document(json.dumps(document).encode())
-    refusal = _refusal(read_tensors, found, inputs)
-    if refusal:
-        assert refusal.code == 400
-        assert len(refusal.message) <= 500
+    error = _http_error(read_tensors, found, inputs)
+    if error:
+        assert error.code == 400
+        assert len(error.message) <= 500
     else:
         assert read_tensors(found, inputs)[0].keys() == inputs.keys()
 
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_document_or_refused(body):
-    refusal = _refusal(read_document, body)
-    assert refusal.code == 400 if refusal else isinstance(read_document(body), dict)
+    error = _http_error(read_document, body)
+    assert error.code == 400 if error else isinstance(read_document(body), dict)

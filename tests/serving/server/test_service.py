@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("starlette", reason="no web server; it is in the extra serve")
 
 from serkit.errors import InputError
-from serkit.serving.server.http import Refusal
+from serkit.serving.server.http import HttpError
 from serkit.serving.server.service import Service
 from serkit.serving.server.settings import ServeSettings
 
@@ -38,7 +38,7 @@ def test_what_is_not_there_is_404(loaded):
         (lambda: loaded.status("tunes", None), "any versions of model tunes"),
         (lambda: loaded.status("tones", 2), "version 2 of model tones"),
     ]:
-        with pytest.raises(Refusal, match=message) as caught:
+        with pytest.raises(HttpError, match=message) as caught:
             find()
         assert caught.value.code == 404
 
@@ -48,7 +48,7 @@ def test_what_is_not_there_yet_is_503(served_model):
     assert not service.is_ready
     assert service.is_busy
     assert service.status("other", None)["model_version_status"][0]["state"] == "LOADING"
-    with pytest.raises(Refusal, match="is being loaded") as caught:
+    with pytest.raises(HttpError, match="is being loaded") as caught:
         service.find("other", None)
     assert caught.value.code == 503
 

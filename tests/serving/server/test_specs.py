@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from serkit.serving.server.http import Refusal
+from serkit.serving.server.http import HttpError
 from serkit.serving.server.tensors import SignatureSpec, TensorSpec
 
 WAVES = TensorSpec("string", (None,))
@@ -28,11 +28,11 @@ def test_tensors_are_checked_before_the_model_sees_them():
     spec = SignatureSpec({"w": WAVES, "x": ANSWER}, {"p": ANSWER})
     words = np.array([b"a", b"b"], object)
     spec.check({"w": words, "x": np.zeros((2, 3))})
-    with pytest.raises(Refusal, match=r"x.*\[2, 4\].*\['any', 3\]"):
+    with pytest.raises(HttpError, match=r"x.*\[2, 4\].*\['any', 3\]"):
         spec.check({"w": words, "x": np.zeros((2, 4))})
-    with pytest.raises(Refusal, match="different sizes"):
+    with pytest.raises(HttpError, match="different sizes"):
         spec.check({"w": words, "x": np.zeros((3, 3))})
-    with pytest.raises(Refusal, match="no examples"):
+    with pytest.raises(HttpError, match="no examples"):
         spec.check({"w": words[:0], "x": np.zeros((0, 3))})
 
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from serkit.serving.server import loaded
 from serkit.serving.server import loaded as warm_up
+from serkit.serving.server.http import HttpError
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def version(loaded_version, tmp_path, monkeypatch):
 
 def _write(path, *requests):
     apis = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
-    with tf.io.TFRecordWriter(str(path / warm_up.REQUESTS)) as writer:
+    with tf.io.TFRecordWriter(str(path / warm_up.WARM_UP_FILE)) as writer:
         for name, tensors in requests:
             log = apis.PredictionLog()
             request = log.predict_log.request
@@ -62,7 +63,7 @@ def test_without_a_file_it_is_a_second_of_silence(version):
 
 def test_a_bad_file_is_told_and_does_not_matter(version, caplog):
     version, calls = version
-    (version.path / warm_up.REQUESTS).write_bytes(b"torn" * 100)
+    (version.path / warm_up.WARM_UP_FILE).write_bytes(b"torn" * 100)
     assert warm_up.warm_up(version) == 1
     assert "tf_serving_warmup_requests" in caplog.text
     _write(version.path, ("gone", {"wav_bytes": [b"x"]}))
@@ -70,3 +71,22 @@ def test_a_bad_file_is_told_and_does_not_matter(version, caplog):
     _write(version.path, ("waveform", {"waveform": np.zeros((1, 7), "float32")}))
     assert warm_up.warm_up(version) == 1
     assert {name for name, _ in calls} == {"serving_default"}
+
+
+def test_a_record_of_another_kind_is_logged(version, caplog):
+    version, _ = version
+    pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
+    with tf.io.TFRecordWriter(str(version.path / warm_up.WARM_UP_FILE)) as writer:
+        writer.write(b"\xff no PredictionLog")
+    assert warm_up.warm_up(version) == 1
+    assert "stopped after 0 requests: DecodeError" in caplog.text
+
+
+def test_a_model_that_fails_on_silence_is_logged(version, monkeypatch, caplog):
+    def fail(self, tensors):
+        raise HttpError(503, "not enough memory")
+
+    version, _ = version
+    monkeypatch.setattr(loaded.Signature, "run", fail)
+    assert warm_up.warm_up(version) == 0
+    assert "silence stopped after 0 requests: HttpError: not enough memory" in caplog.text

@@ -11,7 +11,7 @@ import pytest
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.cli.main import main
 from serkit.errors import DivergedError, InputError
-from serkit.export.versions import DETAILS
+from serkit.export.versions import DETAILS_FILE
 from serkit.files import read_json, write_json
 from serkit.gans.wgan_gp import WGANGPSettings
 from serkit.models.fitting import FitSettings
@@ -82,7 +82,7 @@ def test_the_command_exports_the_best_arm(compared, small, tmp_path, capsys):
     out = tmp_path / "model" / "4"
     assert main(["export", str(compared), "--out", str(out)]) == 0
     assert f"serkit serve {out.parent}" in capsys.readouterr().out
-    details = read_json(out / DETAILS)
+    details = read_json(out / DETAILS_FILE)
     arms = read_json(compared / "comparison.json")["protocols"]["k-fold"]["classifiers"]
     arms = arms["compact"]["arms"]
     best = max(arms, key=lambda name: arms[name]["validation_uar"])

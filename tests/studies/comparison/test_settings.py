@@ -110,16 +110,16 @@ def test_epochs_of_all_classifiers_can_be_changed_at_once():
 def test_waveforms_are_kept_where_they_are_asked_for():
     plain = ComparisonSettings(("x",), arms=("none", "speed"))
     assert "live" not in plain.to_json()
-    assert plain.waves_of(ARMS["speed"]) is None
+    assert plain.wave_augmentation_of(ARMS["speed"]) is None
     assert plain.speeds_of(ARMS["speed"]) == (1.0, 0.9, 1.1)
     noisy = ComparisonSettings(("x",), arms=("none", "speed", "noise"))
     assert "live" not in noisy.to_json()
-    assert noisy.waves_of(ARMS["noise"]) == WaveAugmentation(snr_db=(10.0, 30.0))
+    assert noisy.wave_augmentation_of(ARMS["noise"]) == WaveAugmentation(snr_db=(10.0, 30.0))
     assert noisy.speeds_of(ARMS["speed"]) == (1.0, 0.9, 1.1)
     live = ComparisonSettings(("x",), arms=("none", "speed"), live=True)
     assert live.to_json()["live"]
-    assert live.waves_of(ARMS["none"]) == WaveAugmentation()
-    assert live.waves_of(ARMS["speed"]) == WaveAugmentation(speed=(0.9, 1.1))
+    assert live.wave_augmentation_of(ARMS["none"]) == WaveAugmentation()
+    assert live.wave_augmentation_of(ARMS["speed"]) == WaveAugmentation(speed=(0.9, 1.1))
     assert live.speeds_of(ARMS["speed"]) == (1.0,)
 
 
@@ -135,4 +135,4 @@ def test_arms_do_not_differ_in_how_speeds_are_drawn():
         ComparisonSettings(**given, everywhere=("speed",))
     for others in ({"live": True, "everywhere": ("speed",)}, {"everywhere": ("gain", "speed")}):
         settings = ComparisonSettings(**given, **others)
-        assert settings.waves_of(ARMS["noise"]) is not None
+        assert settings.wave_augmentation_of(ARMS["noise"]) is not None

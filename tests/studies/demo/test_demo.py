@@ -13,7 +13,7 @@ import pytest
 from serkit.datasets.imbalance import balance_plan
 from serkit.datasets.synthetic import SyntheticSettings
 from serkit.errors import InputError, ResumeError
-from serkit.export.versions import DETAILS
+from serkit.export.versions import DETAILS_FILE
 from serkit.files import read_json
 from serkit.models.compact import CompactSettings
 from serkit.models.fitting import FitSettings
@@ -153,7 +153,7 @@ def test_mended_recordings_are_audited_again(tmp_path, wav_bytes, rng):
     metrics = run_demo(settings, out, models)
     assert metrics["arms"]["original"] == metrics["arms"]["augmented"]
     assert metrics["generated"] == {}
-    assert read_json(models / "run" / "1" / DETAILS)["arm"] == "none"
+    assert read_json(models / "run" / "1" / DETAILS_FILE)["arm"] == "none"
     assert "nothing to fill for dcgan" in (out / "report.html").read_text("utf-8")
 
 
@@ -169,7 +169,7 @@ def test_all_results_of_the_random_split_are_marked_as_leaky(done, tmp_path, cap
     assert split["leaky"]
     assert len(split["speakers_in_several_parts"]) > 10
     assert (metrics["leaky"], metrics["protocol"]) == (True, "random, one split, one seed")
-    assert read_json(tmp_path / "models" / "leaky" / "1" / DETAILS)["leaky"] is True
+    assert read_json(tmp_path / "models" / "leaky" / "1" / DETAILS_FILE)["leaky"] is True
     page = (out / "report.html").read_text("utf-8")
     assert "<h1>LEAKY SPLIT: " in page
     assert page.count("LEAKY") >= 4

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from serkit.errors import InputError, SerkitError
-from serkit.export.versions import DETAILS
+from serkit.export.versions import DETAILS_FILE
 from serkit.files import read_json
 from serkit.studies import deployment
 from serkit.studies.deployment import AbstentionSettings, check_exported_model, export_classifier
@@ -30,7 +30,7 @@ def delivered(finished_run, tmp_path_factory) -> Path:
 
 
 def test_the_model_has_its_metadata(delivered):
-    details = read_json(delivered / DETAILS)
+    details = read_json(delivered / DETAILS_FILE)
     assert details["leaky"] is True
     assert (details["run"], details["arm"]) == ("mine", "noise-images")
     assert list(details["data"]["generated"]) == ["surprise"]
@@ -48,7 +48,7 @@ def test_it_is_calibrated_and_abstains_as_chosen_on_validation_speakers(delivere
     validation = partitions.split.validation
     model = keras.models.load_model(given.files[0])
     logits = model.predict(partitions.spectrograms(validation), verbose=0)[None]
-    details = read_json(delivered / DETAILS)
+    details = read_json(delivered / DETAILS_FILE)
     expected = best_temperature(logits, partitions.labels(validation))
     assert details["answers"]["temperature"] == pytest.approx(expected)
     serve = tf.saved_model.load(str(delivered)).signatures["spectrogram"]
@@ -76,9 +76,9 @@ def test_abstaining_from_all_clips(finished_run, tmp_path, monkeypatch):
 
 
 def test_exactly_one_of_coverage_and_accuracy():
-    with pytest.raises(InputError, match="`coverage` or `accuracy`"):
+    with pytest.raises(InputError, match="`coverage` and `accuracy`"):
         AbstentionSettings(coverage=0.5, accuracy=0.5)
-    with pytest.raises(InputError, match="`coverage` or `accuracy`"):
+    with pytest.raises(InputError, match="`coverage` and `accuracy`"):
         AbstentionSettings(coverage=None)
 
 

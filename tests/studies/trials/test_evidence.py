@@ -25,10 +25,10 @@ def test_temperature_and_threshold_are_fitted_on_the_validation_partition(partit
     raw = Overconfident().predict_logits(validation)
     assert chosen.predictor.temperature == pytest.approx(best_temperature(raw, labels))
     assert chosen.predictor.temperature > 2
-    answers = chosen.answer(validation)
-    assert (~answers.abstain).mean() == pytest.approx(0.5, abs=0.5)
+    predictions = chosen.predict(validation)
+    assert (~predictions.abstain).mean() == pytest.approx(0.5, abs=0.5)
     scaled = softmax(raw[0].astype(float) / chosen.predictor.temperature)
-    np.testing.assert_allclose(answers.probabilities, scaled, atol=1e-6)
+    np.testing.assert_allclose(predictions.probabilities, scaled, atol=1e-6)
 
 
 def test_measures_are_of_the_test_partition(partitions):

@@ -1,13 +1,14 @@
-"""Client of TF Serving's gRPC API. Imports TensorFlow, which defines the messages."""
+"""Transport over TF Serving's gRPC API. Imports TensorFlow.
 
-import json
+Requests and responses hold tensors as TensorFlow's ``TensorProto`` messages.
+"""
+
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
 import numpy as np
 import tensorflow as tf
-from google.protobuf import json_format
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -17,6 +18,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from serkit.serving.protobuf_json import to_rest_json
 from serkit.serving.retries import (
     ClientSettings,
     RefusedError,
@@ -27,8 +29,9 @@ from serkit.serving.retries import (
 from serkit.serving.transport import GRPC_PORT, Address, Transport
 
 _Code = grpc.StatusCode
-# Codes of temporary failures of a server.
-_TEMPORARY_CODES = {_Code.UNAVAILABLE, _Code.RESOURCE_EXHAUSTED, _Code.DEADLINE_EXCEEDED}
+# Codes of temporary failures of a server. RESOURCE_EXHAUSTED may also mean that a message is too
+# large for the server; then all attempts fail.
+_TEMPORARY_CODES = {_Code.UNAVAILABLE, _Code.RESOURCE_EXHAUSTED}
 # Codes that concern one request: its content is invalid, or the model fails on it.
 _REFUSED_CODES = {
     _Code.INVALID_ARGUMENT,
@@ -38,6 +41,8 @@ _REFUSED_CODES = {
 }
 # Metadata key of gRPC's retry mechanism: the milliseconds that a server asks its clients to wait.
 _PUSHBACK_KEY = "grpc-retry-pushback-ms"
+# Minimum that gRPC accepts for the pauses between connection attempts.
+_MIN_PAUSE_MS = 100
 
 
 class GrpcTransport(Transport):
@@ -60,14 +65,14 @@ class GrpcTransport(Transport):
     def call(
         self, signature: str, columns: Mapping[str, Sequence[Any]], outputs: Sequence[str]
     ) -> list[dict[str, Any]]:
-        """Return a row of outputs per example; see :meth:`.transport.Transport.call`."""
+        """Call a signature; see :meth:`serkit.serving.transport.Transport.call`."""
         example_count = len(next(iter(columns.values())))
         request = predict_pb2.PredictRequest(model_spec=self._model_spec)
         request.model_spec.signature_name = signature
         for name, values in columns.items():
             request.inputs[name].CopyFrom(_to_tensor_proto(values))
-        answer = self._send(self._prediction_service.Predict, request)
-        arrays = {name: tf.make_ndarray(tensor) for name, tensor in answer.outputs.items()}
+        response = self._send(self._prediction_service.Predict, request)
+        arrays = {name: tf.make_ndarray(tensor) for name, tensor in response.outputs.items()}
         if any(array.shape[:1] != (example_count,) for array in arrays.values()):
             shapes = ", ".join(f"{name} {array.shape}" for name, array in sorted(arrays.items()))
             raise self._wrong_rows_error(shapes, example_count, outputs)
@@ -83,23 +88,23 @@ class GrpcTransport(Transport):
 
     def _request_status(self) -> Any:
         request = get_model_status_pb2.GetModelStatusRequest(model_spec=self._model_spec)
-        return _to_json(self._send(self._model_service.GetModelStatus, request))
+        return to_rest_json(self._send(self._model_service.GetModelStatus, request))
 
     def _request_metadata(self) -> Any:
         request = get_model_metadata_pb2.GetModelMetadataRequest(
             model_spec=self._model_spec, metadata_field=["signature_def"]
         )
-        return _to_json(self._send(self._prediction_service.GetModelMetadata, request))
+        return to_rest_json(self._send(self._prediction_service.GetModelMetadata, request))
 
     def _send(self, method: Callable[..., Any], request: Any) -> Any:
-        """Send a request to a method of a service; return the answer."""
+        """Send a request to a method of a service; return the response."""
         return self._run_with_retries(
             lambda seconds_left: self._attempt(method, request, seconds_left),
             advice=f"; TF Serving's port for gRPC is usually {GRPC_PORT}",
         )
 
     def _attempt(self, method: Callable[..., Any], request: Any, seconds_left: float) -> Any:
-        """Send a request once; return the answer."""
+        """Send a request once; return the response."""
         timeout = min(seconds_left, self._settings.read_seconds)
         try:
             return method(request, timeout=timeout)
@@ -109,9 +114,9 @@ class GrpcTransport(Transport):
                 raise TemporaryError(f"no answer within {timeout:g} s") from error
             if code in _TEMPORARY_CODES:
                 raise TemporaryError(f"{code.name}: {reason}", _pushback_seconds(error)) from error
-            raise self._error_of(code, reason) from error
+            raise self._permanent_error(code, reason) from error
 
-    def _error_of(self, code: grpc.StatusCode, reason: str) -> Exception:
+    def _permanent_error(self, code: grpc.StatusCode, reason: str) -> Exception:
         """Return the error for a code that is not temporary."""
         if code in _REFUSED_CODES:
             return RefusedError(f"{self.address} answers {code.name}: {reason}")
@@ -124,21 +129,24 @@ class GrpcTransport(Transport):
 
 def _channel_options(settings: ClientSettings) -> list[tuple[str, int]]:
     connect_ms = max(1, round(settings.connect_seconds * 1000))
-    pause_ms = max(100, round(settings.pause_seconds * 1000))
+    pause_ms = max(_MIN_PAUSE_MS, round(settings.pause_seconds * 1000))
     return [
         # A batch of long recordings is larger than gRPC's default limit of 4 MiB.
         ("grpc.max_send_message_length", -1),
         ("grpc.max_receive_message_length", -1),
-        # The class Retries repeats requests, not gRPC. But gRPC restores a broken connection; these
-        # options set its pauses.
+        # The class Retries repeats requests, not gRPC. But gRPC restores a broken connection.
         ("grpc.enable_retries", 0),
+        # Despite its name, this option is the timeout of a connection attempt.
         ("grpc.min_reconnect_backoff_ms", connect_ms),
-        ("grpc.initial_reconnect_backoff_ms", 100),
+        # First and longest pause between connection attempts. During a pause requests fail at
+        # once, so the longest is about as long as the first pause of Retries.
+        ("grpc.initial_reconnect_backoff_ms", _MIN_PAUSE_MS),
         ("grpc.max_reconnect_backoff_ms", pause_ms),
     ]
 
 
 def _to_tensor_proto(values: Sequence[Any]) -> Any:
+    """Stack a value per example: bytes to string, arrays to float32, integers to int32."""
     if isinstance(values[0], bytes):
         return tf.make_tensor_proto(list(values), tf.string)
     if isinstance(values[0], np.ndarray):
@@ -146,14 +154,10 @@ def _to_tensor_proto(values: Sequence[Any]) -> Any:
     return tf.make_tensor_proto(list(values), tf.int32)
 
 
-def _to_json(message: Any) -> Any:
-    """Return the JSON form of a message, as TF Serving's REST API sends it."""
-    return json.loads(json_format.MessageToJson(message, preserving_proto_field_name=True))
-
-
 def _pushback_seconds(error: Any) -> float:
-    """Return the time that the server asks the client to wait; 0 if it does not ask."""
-    for key, value in error.trailing_metadata() or ():
-        if key == _PUSHBACK_KEY and str(value).isdecimal():
-            return int(value) / 1000
-    return 0.0
+    """Return the time that the server asks the client to wait; 0 if it does not ask.
+
+    A negative value, by which a server forbids retries, is ignored.
+    """
+    milliseconds = str(dict(error.trailing_metadata() or ()).get(_PUSHBACK_KEY, ""))
+    return int(milliseconds) / 1000 if milliseconds.isdecimal() else 0.0

@@ -14,7 +14,7 @@ import pytest
 
 from serkit.errors import InputError
 from serkit.serving.client import connect
-from serkit.serving.rest_client import RestTransport
+from serkit.serving.rest_transport import RestTransport
 from serkit.serving.retries import ClientSettings, Retries, ServerError
 from serkit.serving.transport import parse_address
 

@@ -10,7 +10,7 @@ import pytest
 
 from serkit.errors import InputError
 from serkit.serving.client import connect
-from serkit.serving.grpc_client import GrpcTransport
+from serkit.serving.grpc_transport import GrpcTransport
 from serkit.serving.retries import ClientSettings, Retries, ServerError
 from serkit.serving.transport import parse_address
 

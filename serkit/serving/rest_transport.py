@@ -1,4 +1,4 @@
-"""Client of TF Serving's REST API: recordings as base64 in JSON. Imports no TensorFlow."""
+"""Transport over TF Serving's REST API: recordings as base64 in JSON. Imports no TensorFlow."""
 
 import base64
 import http.client
@@ -110,7 +110,7 @@ class RestTransport(Transport):
     def call(
         self, signature: str, columns: Mapping[str, Sequence[Any]], outputs: Sequence[str]
     ) -> list[dict[str, Any]]:
-        """Return a row of outputs per example; see :meth:`.transport.Transport.call`."""
+        """Call a signature; see :meth:`serkit.serving.transport.Transport.call`."""
         example_count = len(next(iter(columns.values())))
         answer = self._send("POST", ":predict", write_request(signature, columns))
         try:
@@ -138,7 +138,7 @@ class RestTransport(Transport):
             lambda seconds_left: self._attempt(method, path, body, seconds_left)
         )
         if response.status_code != 200:
-            raise self._error_of(response, content)
+            raise self._permanent_error(response, content)
         try:
             return json.loads(content)
         except ValueError as error:
@@ -186,7 +186,7 @@ class RestTransport(Transport):
             raise TemporaryError(reason, wait_seconds)
         return response, content
 
-    def _error_of(self, response: requests.Response, content: bytes) -> Exception:
+    def _permanent_error(self, response: requests.Response, content: bytes) -> Exception:
         """Return the error for a status code that is neither 200 nor temporary."""
         reason = f"{response.status_code} {read_error(content) or response.reason}"
         if response.status_code in _REFUSED_CODES:

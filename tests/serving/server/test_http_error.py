@@ -1,11 +1,11 @@
-from serkit.serving.server.http import Refusal, format_value
+from serkit.serving.server.http import HttpError, format_value
 
 
 def test_messages_are_bounded_whatever_was_sent():
-    refusal = Refusal(400, "x" * 100_000)
-    assert len(refusal.message) == 500
-    assert refusal.message.endswith("…")
-    assert str(Refusal(404, "short")) == "short"
+    error = HttpError(400, "x" * 100_000)
+    assert len(error.message) == 500
+    assert error.message.endswith("…")
+    assert str(HttpError(404, "short")) == "short"
 
 
 def test_what_is_shown_of_a_value_is_short():
