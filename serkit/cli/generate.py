@@ -40,6 +40,7 @@ def add_to(commands) -> None:
     )
     add(
         "--share",
+        dest="target",
         type=float,
         default=1.0,
         help="fill up to this fraction of the largest class with --plan balance; "
@@ -113,11 +114,11 @@ def _plan_counts(
     if options.plan == "report":
         return report_plan(dict.fromkeys(generator_paths, 1))
     assert sample_filter is not None, "run loads the filter for this plan"
-    plan = balance_plan(sample_filter.clips, target=options.share)
+    plan = balance_plan(sample_filter.clips, target=options.target)
     count_by_class = {label: count for label, count in plan.items() if label in generator_paths}
     if not count_by_class:
         raise InputError(
-            f"no class needs more clips to reach {options.share:.0%} of the largest, of those with "
+            f"no class needs more clips to reach {options.target:.0%} of the largest, of those with "
             f"a generator: {', '.join(generator_paths)}"
         )
     return count_by_class

@@ -54,7 +54,7 @@ def test_options_that_exclude_each_other_are_one_line(finished_run, tmp_path, ca
         ([run, run], "valid is one run"),
         ([run, *classes], "--classes with a run"),
         ([run, "--arm", "third"], "arm"),
-        ([run, "--coverage", "0.5", "--accuracy", "0.5"], "not both"),
+        ([run, "--coverage", "0.5", "--accuracy", "0.5"], "Exactly one"),
         ([file], "no --classes"),
         ([file, *classes], "no model that Keras can load"),
         ([file, *classes, "--spec", str(tmp_path / "spec.json")], "--spec"),
