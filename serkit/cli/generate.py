@@ -118,8 +118,8 @@ def _plan_counts(
     count_by_class = {label: count for label, count in plan.items() if label in generator_paths}
     if not count_by_class:
         raise InputError(
-            f"no class needs more clips to reach {options.target:.0%} of the largest, of those with "
-            f"a generator: {', '.join(generator_paths)}"
+            f"no class needs more clips to reach {options.target:.0%} of the largest, of those "
+            f"with a generator: {', '.join(generator_paths)}"
         )
     return count_by_class
 
