@@ -121,11 +121,7 @@ def _signature_functions(
         )
 
     def predict_spectrograms(spectrogram):
-        is_finite = tf.reduce_all(tf.math.is_finite(spectrogram), axis=[1, 2, 3])
-        usable = tf.where(is_finite[:, tf.newaxis, tf.newaxis, tf.newaxis], spectrogram, 0.0)
-        logits = map_in_batches(lambda batch: model.logits(batch, default_samples), usable)
-        status = tf.where(is_finite, "", _NOT_FINITE)
-        return model.outputs(logits, status, tf.zeros_like(status))
+        return _predict_spectrograms(model, spectrogram, default_samples)
 
     def predict_files_sampled(wav_bytes, samples=tf.constant([samples_setting])):  # noqa: B008 - a constant
         # The highest number applies to the whole batch.
@@ -173,6 +169,17 @@ def _predict_recordings(
     )
     logits = tf.math.segment_mean(segment_logits, segments.value_rowids())
     return model.outputs(logits, loaded.status, loaded.note)
+
+
+def _predict_spectrograms(
+    model: ExportableModel, spectrograms: tf.Tensor, samples: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """Compute the outputs of spectrograms; those with values that are not finite are not usable."""
+    is_finite = tf.reduce_all(tf.math.is_finite(spectrograms), axis=[1, 2, 3])
+    usable = tf.where(is_finite[:, tf.newaxis, tf.newaxis, tf.newaxis], spectrograms, 0.0)
+    logits = map_in_batches(lambda batch: model.logits(batch, samples), usable)
+    status = tf.where(is_finite, "", _NOT_FINITE)
+    return model.outputs(logits, status, tf.zeros_like(status))
 
 
 def _features(wav_bytes: tf.Tensor, spec: SpectrogramSpec) -> dict[str, tf.Tensor]:
