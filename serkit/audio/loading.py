@@ -89,34 +89,29 @@ def fit_length(waveform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
 _MIN_OVERLAP = 0.5
 
 
-def split_into_segments(waveform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
-    """Split a waveform into segments of the spec's length that overlap by half or more.
+def split_into_segments(waveform: tf.Tensor, length: int) -> tf.Tensor:
+    """Split a waveform into segments of a length that overlap by half or more.
 
     The segments are spread evenly from the first sample to the last, so that they need no padding.
-    A waveform that is not longer than the spec's length gives one segment, as from
-    :func:`fit_length`.
+    A waveform that is not longer than a segment is one segment, as it is.
 
     Args:
-        waveform: float32 ``(samples,)``, of any length, at the spec's rate.
-        spec: settings that give the length.
+        waveform: float32 ``(samples,)``, of any length.
+        length: number of samples of a segment.
 
     Returns:
-        float32 ``(segments, spec.samples)``.
+        float32 ``(segments, min(samples, length))``.
     """
-    surplus = tf.maximum(tf.size(waveform) - spec.samples, 0)
-    max_hop = max(1, int(spec.samples * (1 - _MIN_OVERLAP)))
+    surplus = tf.maximum(tf.size(waveform) - length, 0)
+    max_hop = max(1, int(length * (1 - _MIN_OVERLAP)))
     segment_count = 1 + -(-surplus // max_hop)
     # int64, because the product exceeds int32 for long recordings.
     segment_indices = tf.range(segment_count, dtype=tf.int64)
     intervals = tf.cast(tf.maximum(segment_count - 1, 1), tf.int64)
     starts = tf.cast(segment_indices * tf.cast(surplus, tf.int64) // intervals, tf.int32)
-    long_enough = tf.cond(surplus > 0, lambda: waveform, lambda: fit_length(waveform, spec))
-    segments = tf.map_fn(
-        lambda start: tf.ensure_shape(long_enough[start : start + spec.samples], [spec.samples]),
-        starts,
-        fn_output_signature=tf.float32,
+    return tf.map_fn(
+        lambda start: waveform[start : start + length], starts, fn_output_signature=tf.float32
     )
-    return tf.ensure_shape(segments, [None, spec.samples])
 
 
 # Samples at the spec's rate that resampling may change at each end of a cropped waveform.
@@ -169,14 +164,16 @@ def load_waveform(
     if spec.trim_db:
         # Trim before cropping to the needed length: after cropping, a trimmed waveform would be too
         # short.
-        waveform = _crop_resample_trim(decoded, spec, max(needed_seconds, _MAX_SECONDS))
+        waveform = _crop_resample_trim(
+            decoded, spec.sample_rate, spec.trim_db, max(needed_seconds, _MAX_SECONDS)
+        )
     else:
         # Crop before resampling, to save time on long recordings. A recording that is already at
         # the spec's rate is cropped only once, by fit_length.
         waveform = tf.cond(
             tf.equal(decoded.sample_rate, spec.sample_rate),
             lambda: decoded.waveform,
-            lambda: _crop_resample_trim(decoded, spec, needed_seconds),
+            lambda: _crop_resample_trim(decoded, spec.sample_rate, None, needed_seconds),
         )
     return LoadedRecording(fit_length(waveform, spec), decoded.status, decoded.note)
 
@@ -237,11 +234,43 @@ def load_segments(
     Returns:
         A :class:`LoadedRecording` with a waveform ``(segments, spec.samples)``.
     """
+    loaded = load_whole(data, spec.sample_rate, spec.trim_db, decode)
+    waveform = tf.cond(
+        tf.size(loaded.waveform) > spec.samples,
+        lambda: loaded.waveform,
+        lambda: fit_length(loaded.waveform, spec),
+    )
+    segments = split_into_segments(waveform, spec.samples)
+    return loaded._replace(waveform=tf.ensure_shape(segments, [None, spec.samples]))
+
+
+@tf.autograph.experimental.do_not_convert
+def load_whole(
+    data: tf.Tensor,
+    sample_rate: int,
+    trim_db: float | None,
+    decode: Callable[[tf.Tensor], Decoded] = decode_wav,
+) -> LoadedRecording:
+    """Load a recording, or its middle ten minutes if it is longer, at its own length.
+
+    If the recording is longer, a note says so.
+
+    Args:
+        data: as for :func:`load_waveform`.
+        sample_rate: sample rate of the waveform in Hz.
+        trim_db: threshold for trimming silence at both ends, see :func:`trim_silence`; None for no
+            trimming.
+        decode: as for :func:`load_waveform`.
+
+    Returns:
+        A :class:`LoadedRecording` with a waveform ``(samples,)``, which is empty for silence if
+        ``trim_db`` is given.
+    """
     decoded = decode(data)
-    waveform = _crop_resample_trim(decoded, spec, _MAX_SECONDS)
+    waveform = _crop_resample_trim(decoded, sample_rate, trim_db, _MAX_SECONDS)
     seconds = tf.size(decoded.waveform) / decoded.sample_rate
     note = _join_notes(decoded.note, tf.where(seconds > _MAX_SECONDS, _CROPPED_NOTE, ""))
-    return LoadedRecording(split_into_segments(waveform, spec), decoded.status, note)
+    return LoadedRecording(waveform, decoded.status, note)
 
 
 def _join_notes(note: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
@@ -249,17 +278,20 @@ def _join_notes(note: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
     return tf.strings.join([note, tf.where(has_both, "; ", ""), other])
 
 
-def _crop_resample_trim(decoded: Decoded, spec: SpectrogramSpec, seconds: float) -> tf.Tensor:
-    """Crop a recording to its middle, resample it to the spec's rate, and trim it if required.
+def _crop_resample_trim(
+    decoded: Decoded, sample_rate: int, trim_db: float | None, seconds: float
+) -> tf.Tensor:
+    """Crop a recording to its middle, resample it, and trim it if required.
 
     Args:
         decoded: the recording.
-        spec: settings that give the rate, and the threshold for trimming.
+        sample_rate: sample rate of the result in Hz.
+        trim_db: threshold for trimming, or None.
         seconds: length of the middle to keep.
     """
     waveform, rate = decoded.waveform, decoded.sample_rate
     max_samples = tf.cast(tf.math.ceil(seconds * tf.cast(rate, tf.float64)), tf.int32)
     start = tf.maximum(tf.size(waveform) - max_samples, 0) // 2
     waveform = waveform[start : start + max_samples]
-    waveform = resample(waveform, rate, spec.sample_rate)
-    return trim_silence(waveform, spec.trim_db) if spec.trim_db else waveform
+    waveform = resample(waveform, rate, sample_rate)
+    return trim_silence(waveform, trim_db) if trim_db else waveform

@@ -23,6 +23,7 @@ from serkit.cli.arguments import (
 from serkit.datasets.corpus import LABEL_SETS
 from serkit.files import write_text
 from serkit.gans.base import GANSettings
+from serkit.models.speech_features import SpeechFeatures
 from serkit.reporting.tables import classifier_report
 from serkit.studies.cross_validation import PREDICTIONS, CrossValidation
 from serkit.studies.rare_classes import RareClasses, RareClassesSettings
@@ -175,7 +176,7 @@ def cross_validation_parser(description: str, out: str) -> argparse.ArgumentPars
 @contextmanager
 def cross_validation(
     options: argparse.Namespace,
-    spec: SpectrogramSpec | None = None,
+    spec: SpectrogramSpec | SpeechFeatures | None = None,
     speeds: Sequence[float] = (),
     results: str = PREDICTIONS,
     report: Callable[[pd.DataFrame, Sequence[str]], str] = classifier_report,
@@ -188,7 +189,7 @@ def cross_validation(
     Args:
         options: options of :func:`cross_validation_parser` and of the experiment.
         spec: all other spectrogram settings than kind and sample rate; default:
-            ``SpectrogramSpec()``.
+            ``SpectrogramSpec()``. Or the encoder whose features take the place of spectrograms.
         speeds: further speeds of the training recordings, in addition to the original speed 1.
             With ``--live`` the speed of each clip is a new random number at each step, from the
             lowest to the highest of 1 and ``speeds``.
@@ -204,7 +205,7 @@ def cross_validation(
         trial = CrossValidation(
             options.roots,
             options.labels,
-            spec_of(options, spec),
+            spec if isinstance(spec, SpeechFeatures) else spec_of(options, spec),
             options.out,
             options.seeds,
             folds=options.folds,

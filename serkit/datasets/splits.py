@@ -177,6 +177,15 @@ class Split:
         """Return the partitions by name: ``train``, ``validation`` and ``test``."""
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
+    def without_validation(self) -> "Split":
+        """Return the split with the validation clips in the training partition.
+
+        For a model that needs no validation speakers, and whose settings were not chosen on the
+        clips of the test partition.
+        """
+        train = Corpus((*self.train.clips, *self.validation.clips), self.train.roots)
+        return replace(self, train=train, validation=Corpus((), self.train.roots))
+
     def require_training(self, clips: Iterable[Clip]) -> None:
         """Check that all clips may be used for fitting.
 

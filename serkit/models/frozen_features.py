@@ -141,7 +141,7 @@ def open_feature_cache(folder: Path, frozen: keras.Model, **limits: int) -> Arra
         limits: see :class:`serkit.training.cache.ArrayCache`.
     """
     dtype = "bfloat16" if frozen.output.dtype == "bfloat16" else "wide-float16"
-    spec_key = f"features {_CODE_VERSION} {_network_digest(frozen)}"
+    spec_key = f"features {_CODE_VERSION} {network_digest(frozen)}"
     return ArrayCache(folder, spec_key, tuple(frozen.output_shape[1:]), dtype, **limits)
 
 
@@ -188,7 +188,7 @@ def _chunks(indices: list[int], size: int) -> Iterator[list[int]]:
     return (indices[start : start + size] for start in range(0, len(indices), size))
 
 
-def _network_digest(network: keras.Model) -> str:
+def network_digest(network: keras.Model) -> str:
     """Return the SHA-256 of everything that affects the outputs: layers, settings and weights.
 
     Layer names are left out, because Keras numbers them in the order of creation in a process.

@@ -10,6 +10,7 @@ import pandas as pd
 from serkit.audio.augmentation import WaveAugmentation
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.datasets.audit import open_recordings
+from serkit.datasets.corpus import Corpus
 from serkit.datasets.custom import Naming
 from serkit.datasets.protocols import k_fold
 from serkit.datasets.splits import Split
@@ -18,6 +19,7 @@ from serkit.files import replacing
 from serkit.models.fitting import FitSettings, fit_classifier
 from serkit.models.frozen_features import Augment
 from serkit.models.pretrained import speakers_of
+from serkit.models.speech_features import SpeechFeatures, compute_speech_features
 from serkit.seeds import derive_seed
 from serkit.studies.partitions import (
     Partitions,
@@ -32,6 +34,22 @@ from serkit.training.spectrograms import compute_spectrograms
 
 PREDICTIONS = "predictions.csv"
 """Name of the file of predictions in a fold's folder."""
+
+
+def compute_inputs(
+    corpus: Corpus, spec: SpectrogramSpec | SpeechFeatures, cache: Path, speed: float = 1.0
+) -> Rows:
+    """Return the spectrograms of a corpus, or the features that take their place.
+
+    Args:
+        corpus: audited clips.
+        spec: settings of the spectrograms, or the encoder of the features.
+        cache: folder of the cache.
+        speed: playback speed of the recordings.
+    """
+    if isinstance(spec, SpeechFeatures):
+        return compute_speech_features(corpus, spec, cache=cache, speed=speed)
+    return compute_spectrograms(corpus, spec, cache=cache, speed=speed)
 
 
 @dataclass(frozen=True)
@@ -150,7 +168,7 @@ class CrossValidation:
     Args:
         roots: folders of recordings.
         label_set: ``emotion`` or ``gender_emotion``.
-        spec: settings of the spectrograms.
+        spec: settings of the spectrograms; or the encoder whose features take their place.
         folder: folder for the spectrograms, and for a folder for each fold and seed.
         seeds: seeds; all folds are run once for each seed.
         folds: number of folds, at least 3; each is the test partition once.
@@ -163,7 +181,7 @@ class CrossValidation:
 
     Attributes:
         classes: class names, in the order of the logits.
-        spec: settings of the spectrograms.
+        spec: settings of the spectrograms, or the encoder of the features.
 
     Raises:
         InputError: if there is only one class, there are too few speakers, or ``speeds`` and
@@ -174,7 +192,7 @@ class CrossValidation:
         self,
         roots: Sequence[Path | str],
         label_set: str,
-        spec: SpectrogramSpec,
+        spec: SpectrogramSpec | SpeechFeatures,
         folder: Path,
         seeds: Sequence[int],
         folds: int = 5,
@@ -192,7 +210,7 @@ class CrossValidation:
         self.seeds: Sequence[int] = seeds
         self.folds: int = folds
         self.label_set: str = label_set
-        self.spec: SpectrogramSpec = spec
+        self.spec: SpectrogramSpec | SpeechFeatures = spec
         self._results = results
         self._corpus = open_recordings(roots, naming=naming).corpus
         self.classes: tuple[str, ...] = self._corpus.classes(label_set)
@@ -202,11 +220,11 @@ class CrossValidation:
                 f"{', '.join(self.classes) or 'none'} in {', '.join(map(str, roots))}."
             )
         stored = [
-            compute_spectrograms(self._corpus, spec, cache=folder / "spectrograms", speed=speed)
+            compute_inputs(self._corpus, spec, folder / "spectrograms", speed)
             for speed in (1.0, *speeds)
         ]
         self._spectrograms_at_speeds: Sequence[Rows | LiveSpectrograms] = stored
-        if live is not None:
+        if live is not None and isinstance(spec, SpectrogramSpec):
             live_rows = live_spectrograms(self._corpus, stored[0], spec, live)
             self._spectrograms_at_speeds = [live_rows]
 

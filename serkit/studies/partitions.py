@@ -68,7 +68,9 @@ class Partitions:
     Args:
         corpus: audited clips.
         split: training, validation and test partition.
-        spectrograms: spectrograms of all clips ``(clips, frames, bins, 1)``, in the corpus' order.
+        spectrograms: spectrograms of all clips ``(clips, frames, bins, 1)``, in the corpus' order;
+            or features ``(clips, features)`` of a speech encoder. All methods return what was given
+            here.
         label_set: ``emotion`` or ``gender_emotion``.
 
     Attributes:

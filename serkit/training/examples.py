@@ -18,7 +18,8 @@ class Examples:
 
     Attributes:
         spectrograms: float32 ``(n, frames, bins, 1)`` in [-1, 1]: an array, rows on disk, or live
-            spectrograms, whose training batches are computed from waveforms.
+            spectrograms, whose training batches are computed from waveforms. Or features
+            ``(n, features)`` of a speech encoder.
         speakers: all speakers of the clips that the spectrograms were made from. For generated
             spectrograms, the speakers of the clips that their GAN was trained on.
         labels: class numbers ``(n,)``, or None if there is one class only.

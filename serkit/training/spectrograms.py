@@ -15,7 +15,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from serkit.audio.compressed import decode_any
-from serkit.audio.loading import load_waveform
+from serkit.audio.loading import LoadedRecording, load_waveform
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
 from serkit.audio.speed import change_speed
 from serkit.datasets.corpus import Corpus
@@ -98,7 +98,11 @@ class Skipped:
 
 
 ComputedBatch = tuple[npt.NDArray[Any], npt.NDArray[Any]]
-"""Positions of clips ``(batch,)``, and their spectrograms ``(batch, frames, bins, 1)``."""
+"""Positions of clips ``(batch,)``, and their spectrograms or features ``(batch, …)``."""
+Track = Callable[[Iterable[ComputedBatch], int], Iterable[ComputedBatch]]
+"""Function that gets an iterable and the number of its items and yields the items."""
+
+_BATCH_SIZE = 32
 
 # Part of the cache key. Increase it when the same samples and spec give other values than before.
 _CODE_VERSION = "3"
@@ -108,7 +112,7 @@ _SPEED_RANGE = (0.5, 2.0)
 def spectrogram_dataset(
     files: Sequence[str],
     spec: SpectrogramSpec,
-    batch_size: int = 32,
+    batch_size: int = _BATCH_SIZE,
     *,
     skipped: Skipped | None = None,
     device: str | None = None,
@@ -143,9 +147,6 @@ def spectrogram_dataset(
     device = accelerator() if device is None else device
     clips_per_transform = clips_per_transform or (1 if "CPU" in device else batch_size)
     cores = joblib.cpu_count()
-    readable = range(len(files)) if skipped is None else skipped.readable(files)
-    rows = tf.constant(list(readable), tf.int64)
-    paths = tf.constant([files[row] for row in readable], tf.string)
 
     @tf.autograph.experimental.do_not_convert
     def transform(waves: tf.Tensor) -> tf.Tensor:
@@ -155,54 +156,80 @@ def spectrogram_dataset(
                 waves = change_speed(waves, tf.fill(tf.shape(waves)[:1], speed))
             return to_spectrogram(waves, spec, dtype)
 
-    dataset = tf.data.Dataset.from_tensor_slices((rows, paths))
+    def load(data: tf.Tensor) -> LoadedRecording:
+        return load_waveform(data, spec, decode_any)
+
+    def load_and_transform(data: tf.Tensor) -> LoadedRecording:
+        loaded = load(data)
+        return loaded._replace(waveform=transform(loaded.waveform[tf.newaxis])[0])
+
     if clips_per_transform == 1:
         # Transform in the map that decodes: a second map costs three per cent.
-        dataset = _load(
-            dataset, spec, skipped, 2 * cores, lambda wave: transform(wave[tf.newaxis])[0]
+        return file_dataset(files, load_and_transform, skipped, batch_size, 2 * cores)
+    dataset = file_dataset(files, load, skipped, clips_per_transform, 2 * cores)
+    dataset = dataset.map(lambda positions, waves: (positions, transform(waves)), cores)
+    if clips_per_transform != batch_size:
+        dataset = dataset.rebatch(batch_size)
+    return dataset.prefetch(1).with_options(_pipeline_options())
+
+
+def file_dataset(
+    files: Sequence[str],
+    load: Callable[[tf.Tensor], LoadedRecording],
+    skipped: Skipped | None = None,
+    batch_size: int = _BATCH_SIZE,
+    workers: int | None = None,
+) -> "tf.data.Dataset[tuple[tf.Tensor, ...]]":
+    """Return a dataset of what is computed from the bytes of files, in order.
+
+    Args:
+        files: paths of recordings.
+        load: function of TensorFlow ops from the bytes of a file to its value, in the first field,
+            and its status.
+        skipped: as for :func:`spectrogram_dataset`.
+        batch_size: files per batch.
+        workers: number of files that are loaded in parallel; default: the number of cores.
+
+    Returns:
+        A dataset of ``(positions, values)``: int64 ``(batch,)``, positions in ``files``, and the
+        values ``(batch, …)``.
+    """
+    readable = range(len(files)) if skipped is None else skipped.readable(files)
+    positions = tf.constant(list(readable), tf.int64)
+    paths = tf.constant([files[position] for position in readable], tf.string)
+
+    @tf.autograph.experimental.do_not_convert
+    def load_file(position: tf.Tensor, path: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        value, status, _ = load(tf.io.read_file(path))
+        if skipped is not None:
+            return position, value, path, status
+        text = tf.strings.join([path, ": ", status])
+        with tf.control_dependencies([tf.debugging.Assert(status == b"", [text])]):
+            return position, tf.identity(value)
+
+    dataset = tf.data.Dataset.from_tensor_slices((positions, paths))
+    dataset = dataset.map(load_file, workers or joblib.cpu_count())
+    if skipped is not None:
+        # ``filter`` is sequential, so bad files are reported in order.
+        dataset = dataset.filter(
+            lambda *element: skipped.is_usable(path=element[2], status=element[3])
         )
-        dataset = dataset.batch(batch_size)
-    else:
-        dataset = _load(dataset, spec, skipped, 2 * cores, tf.identity)
-        dataset = dataset.batch(clips_per_transform)
-        dataset = dataset.map(lambda rows, waves: (rows, transform(waves)), cores)
-        if clips_per_transform != batch_size:
-            dataset = dataset.rebatch(batch_size)
+        dataset = dataset.map(lambda position, values, path, status: (position, values))
+    return dataset.batch(batch_size).prefetch(1).with_options(_pipeline_options())
+
+
+def _pipeline_options() -> tf.data.Options:
+    """Return the options of a pipeline that computes with TensorFlow ops inside ``Dataset.map``."""
     # All numbers of workers are fixed, so there is nothing to tune. The FFT has threads of its own.
     # A thread that waits for the FFT leaves its core idle. So there are more threads than cores.
+    cores = joblib.cpu_count()
     options = tf.data.Options()
     options.autotune.enabled = False
     options.threading.private_threadpool_size = cores + -(-cores // 2)
     # Use as many threads per operation as outside tf.data, which would use one. On processors where
     # TensorFlow multiplies matrices with Eigen, the last bits of sums depend on that number.
     options.threading.max_intra_op_parallelism = 0
-    return dataset.prefetch(1).with_options(options)
-
-
-def _load(
-    files: tf.data.Dataset,
-    spec: SpectrogramSpec,
-    skipped: Skipped | None,
-    workers: int,
-    transform: Callable[[tf.Tensor], tf.Tensor],
-) -> "tf.data.Dataset[tuple[tf.Tensor, ...]]":
-    """Map ``(row, path)`` to ``(row, transform(waveform))``; leave out unusable files."""
-
-    @tf.autograph.experimental.do_not_convert
-    def load(row: tf.Tensor, path: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        loaded = load_waveform(tf.io.read_file(path), spec, decode_any)
-        if skipped is not None:
-            return row, transform(loaded.waveform), path, loaded.status
-        text = tf.strings.join([path, ": ", loaded.status])
-        with tf.control_dependencies([tf.debugging.Assert(loaded.status == b"", [text])]):
-            return row, transform(loaded.waveform)
-
-    dataset = files.map(load, workers)
-    if skipped is None:
-        return dataset
-    # ``filter`` is sequential, so bad files are reported in order.
-    dataset = dataset.filter(lambda *element: skipped.is_usable(path=element[2], status=element[3]))
-    return dataset.map(lambda row, values, path, status: (row, values))
+    return options
 
 
 def accelerator() -> str:
@@ -218,9 +245,7 @@ def compute_spectrograms(
     cache: Path | str | ArrayCache,
     skipped: Skipped | None = None,
     speed: float = 1.0,
-    track: Callable[
-        [Iterable[ComputedBatch], int], Iterable[ComputedBatch]
-    ] = lambda items, total: items,
+    track: Track = lambda items, total: items,
 ) -> Rows:
     """Return all spectrograms of a corpus, in order; compute those missing from ``cache``.
 
@@ -261,6 +286,35 @@ def compute_spectrograms(
     """
     if not isinstance(cache, ArrayCache):
         cache = open_cache(cache, spec, speed=speed)
+
+    def batches(files: Sequence[str]) -> Iterator[ComputedBatch]:
+        size = min(cache.shard_clips, _BATCH_SIZE)
+        dataset = spectrogram_dataset(files, spec, size, skipped=skipped, speed=speed)
+        return batches_of(dataset, cache.shard_clips)
+
+    return cached_rows(corpus, cache, batches, skipped, track)
+
+
+def cached_rows(
+    corpus: Corpus,
+    cache: ArrayCache,
+    compute: Callable[[Sequence[str]], Iterator[ComputedBatch]],
+    skipped: Skipped | None,
+    track: Track,
+) -> Rows:
+    """Return the cached values of all clips of a corpus, in order; compute those missing.
+
+    Args:
+        corpus: audited clips; the cache identifies them by their ``sha256``.
+        cache: cache of the values.
+        compute: function that yields positions in a list of files, and the values of these files.
+        skipped: as for :func:`compute_spectrograms`.
+        track: as for :func:`compute_spectrograms`.
+
+    Raises:
+        RecordingError: as :func:`compute_spectrograms`.
+        OSError: if the cache cannot be written to, or loses what is written.
+    """
     # One round is enough, or two if a shard is damaged. If more are needed, the disk loses data.
     for _ in range(3):
         clips = (corpus if skipped is None else skipped.remaining(corpus)).clips
@@ -268,11 +322,10 @@ def compute_spectrograms(
         missing_clips = [clips[position] for position in cache.missing(keys)]
         if not missing_clips and (rows := cache.read(keys)) is not None:
             return rows
-        files = [str(corpus.file(clip)) for clip in missing_clips]
-        batches = _compute_batches(files, spec, skipped, cache.shard_clips, speed)
-        batch_count = -(-len(files) // cache.shard_clips)
-        for positions, spectrograms in track(batches, batch_count):
-            cache.write([missing_clips[position].sha256 for position in positions], spectrograms)
+        batches = compute([str(corpus.file(clip)) for clip in missing_clips])
+        batch_count = -(-len(missing_clips) // cache.shard_clips)
+        for positions, values in track(batches, batch_count):
+            cache.write([missing_clips[position].sha256 for position in positions], values)
     raise OSError(f"{cache.folder} does not keep what is written to it")
 
 
@@ -291,11 +344,13 @@ def read_waveforms(corpus: Corpus, spec: SpectrogramSpec) -> npt.NDArray[Any]:
     """
     waveforms = np.empty((len(corpus), spec.samples), np.float32)
     files = [str(corpus.file(clip)) for clip in corpus.clips]
-    dataset = tf.data.Dataset.from_tensor_slices((np.arange(len(files)), files))
-    workers = 2 * joblib.cpu_count()
+
+    def load(data: tf.Tensor) -> LoadedRecording:
+        return load_waveform(data, spec, decode_any)
+
     try:
-        for rows, waves in _load(dataset, spec, None, workers, tf.identity).batch(32):
-            waveforms[rows] = waves
+        for positions, waves in file_dataset(files, load, workers=2 * joblib.cpu_count()):
+            waveforms[positions] = waves
     except tf.errors.OpError as error:
         raise RecordingError(_cause(error)) from error
     return waveforms
@@ -324,15 +379,18 @@ def open_cache(
     return ArrayCache(folder, repr(spec_key), spec.shape, dtype, **limits)
 
 
-def _compute_batches(
-    files: Sequence[str], spec: SpectrogramSpec, skipped: Skipped | None, count: int, speed: float
+def batches_of(
+    dataset: "tf.data.Dataset[tuple[tf.Tensor, ...]]", count: int
 ) -> Iterator[ComputedBatch]:
-    """Yield positions in ``files`` and their spectrograms, ``count`` at a time."""
-    dataset = spectrogram_dataset(files, spec, min(count, 32), skipped=skipped, speed=speed)
+    """Yield the positions and values of a dataset of batches, about ``count`` at a time.
+
+    Raises:
+        RecordingError: if a file cannot be read or decoded; the message names it.
+    """
     batches = iter(dataset)
     while True:
         try:
-            next_batches = list(itertools.islice(batches, -(-count // 32)))
+            next_batches = list(itertools.islice(batches, -(-count // _BATCH_SIZE)))
         except tf.errors.OpError as error:
             raise RecordingError(_cause(error)) from error
         if not next_batches:

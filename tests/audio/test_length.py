@@ -51,18 +51,18 @@ def test_trimming_by_nothing_is_refused():
 
 
 @pytest.mark.parametrize("length", [0, 1, 1000, SPEC.samples - 1, SPEC.samples])
-def test_what_fits_is_one_segment_with_zeros_around(length):
+def test_a_waveform_that_fits_is_one_segment_and_may_get_zeros_around(length):
     wave = tf.range(1, length + 1, dtype=tf.float32)
-    found = split_into_segments(wave, SPEC)
-    assert found.shape == (1, SPEC.samples)
-    np.testing.assert_array_equal(found[0], fit_length(wave, SPEC))
+    np.testing.assert_array_equal(split_into_segments(wave, SPEC.samples), [wave])
     before = (SPEC.samples - length) // 2
-    np.testing.assert_array_equal(found[0][before : before + length], wave)
+    padded = fit_length(wave, SPEC)
+    assert padded.shape == (SPEC.samples,)
+    np.testing.assert_array_equal(padded[before : before + length], wave)
 
 
 @pytest.mark.parametrize("length", [SPEC.samples + 1, 90_000, 3 * SPEC.samples, 777_777])
 def test_segments_cover_everything_and_overlap_by_half(length):
-    found = split_into_segments(tf.range(length, dtype=tf.float32), SPEC).numpy()
+    found = split_into_segments(tf.range(length, dtype=tf.float32), SPEC.samples).numpy()
     starts = found[:, 0].astype(int)
     for start, row in zip(starts, found, strict=True):
         np.testing.assert_array_equal(row, np.arange(start, start + SPEC.samples))
@@ -78,11 +78,11 @@ def test_the_middle_is_cut_out():
 
 def test_one_graph_takes_any_length(rng):
     graph = tf.function(
-        lambda wave: split_into_segments(trim_silence(wave, 30.0), SPEC),
+        lambda wave: split_into_segments(trim_silence(wave, 30.0), SPEC.samples),
         input_signature=[tf.TensorSpec([None])],
     )
     for length in (10, 60_000, 200_000):
         wave = tf.constant(rng.standard_normal(length).astype("float32"))
         np.testing.assert_array_equal(
-            graph(wave), split_into_segments(trim_silence(wave, 30.0), SPEC)
+            graph(wave), split_into_segments(trim_silence(wave, 30.0), SPEC.samples)
         )

@@ -79,7 +79,7 @@ def test_long_recordings_are_heard_in_segments_whose_logits_are_averaged(
     data = [wav_bytes(wave, subtype="FLOAT") for wave in waves]
     outputs = serve([data[0], recordings_in_memory[0], b"bad", data[1]])
     for wave, row in zip(waves, (0, 3), strict=True):
-        heard = split_into_segments(tf.constant(wave), SPEC)
+        heard = split_into_segments(tf.constant(wave), SPEC.samples)
         logits = model(to_spectrogram(heard, SPEC), training=False)
         expected = tf.nn.softmax(tf.reduce_mean(logits, axis=0))
         np.testing.assert_allclose(outputs["probabilities"][row], expected, atol=1e-6)

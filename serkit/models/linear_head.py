@@ -1,0 +1,165 @@
+"""Fit a linear classifier on features in closed form, as a Keras model."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import layers
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import LogisticRegression
+
+from serkit.datasets.splits import Speakers
+from serkit.errors import InputError, check_choice, check_range
+from serkit.training.examples import Examples
+
+LDA, LOGISTIC, BOTH = "lda", "logistic", "both"
+METHODS = (LDA, LOGISTIC, BOTH)
+_WEIGHTS = ("none", "balanced")
+
+
+@dataclass(frozen=True)
+class LinearHeadSettings:
+    """Settings of :func:`fit_linear_head`.
+
+    Attributes:
+        method: ``lda``, linear discriminant analysis with the shrinkage of Ledoit & Wolf (2004);
+            ``logistic``, logistic regression; or ``both``, the mean of their logits.
+        components: number of principal components, at most as many as examples less one.
+        penalty: weight of the squared coefficients of logistic regression, above 0; scikit-learn's
+            ``C`` is its inverse.
+        class_weights: ``balanced``, as if all classes had equally many examples, or ``none``.
+
+    Raises:
+        InputError: if a value is not valid.
+
+    Example:
+        >>> import serkit
+        >>> serkit.LinearHeadSettings(method="lda").components
+        256
+    """
+
+    method: str = BOTH
+    components: int = 256
+    penalty: float = 100.0
+    class_weights: str = "balanced"
+
+    def __post_init__(self) -> None:
+        check_choice("method", self.method, METHODS)
+        check_range("components", self.components, 1)
+        check_range("penalty", self.penalty, 1e-6)
+        check_choice("class_weights", self.class_weights, _WEIGHTS)
+
+
+def fit_linear_head(
+    train: Examples, speakers: Speakers, classes: int, settings: LinearHeadSettings | None = None
+) -> keras.Model:
+    """Fit a linear classifier on the features of examples.
+
+    The features are standardised, projected on their principal components, and each component is
+    scaled to variance 1; then the classifier is fitted. All of it is one linear function, so the
+    model has one dense layer.
+
+    Args:
+        train: examples whose ``spectrograms`` are features ``(n, features)``, with labels.
+        speakers: speakers of each partition of the split.
+        classes: number of classes, at least 2; each must have an example.
+        settings: settings of the classifier.
+
+    Returns:
+        A model from float32 ``(batch, features)`` to logits ``(batch, classes)``.
+
+    Raises:
+        LeakError: if ``train`` has a speaker who is not a training speaker.
+        InputError: if a class has no example.
+
+    Example:
+        >>> import numpy as np
+        >>> import serkit
+        >>> features = np.random.default_rng(0).normal(size=(8, 16)).astype("float32")
+        >>> train = serkit.Examples(features, frozenset({"ann"}), np.array([0, 1] * 4))
+        >>> speakers = serkit.Speakers(frozenset({"ann"}), frozenset({"bob"}), frozenset({"cid"}))
+        >>> head = serkit.fit_linear_head(train, speakers, classes=2)
+        >>> head.predict(features, verbose=0).shape
+        (8, 2)
+    """
+    settings = settings or LinearHeadSettings()
+    speakers.require_training(train.speakers)
+    labels = train.class_numbers
+    if missing := sorted({*range(classes)} - {*labels.tolist()}):
+        raise InputError(
+            "`train` must have an example of each class. Received: none of the classes "
+            f"{', '.join(map(str, missing))}."
+        )
+    features = np.asarray(train.spectrograms, np.float64)
+    mean, deviation = features.mean(axis=0), features.std(axis=0)
+    # A feature that is the same in all examples stays 0.
+    deviation[deviation == 0] = 1.0
+    standardised = (features - mean) / deviation
+    projection = _whitening(standardised, settings.components)
+    components = standardised @ projection
+    fitted = [
+        _coefficients(classifier.fit(components, labels), classes)
+        for classifier in _classifiers(settings, classes)
+    ]
+    kernel = np.mean([kernel for kernel, _ in fitted], axis=0)
+    bias = np.mean([bias for _, bias in fitted], axis=0)
+    return _as_model(mean, deviation, projection @ kernel, bias)
+
+
+def _whitening(centred: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
+    """Return the projection ``(features, components)`` on principal components of variance 1.
+
+    The smaller one of the matrices of inner products, of examples or of features, is decomposed:
+    with 1,000 examples of 3,000 features this takes a tenth of the time of scikit-learn's PCA.
+    """
+    n, width = centred.shape
+    if n <= width:
+        variances, vectors = np.linalg.eigh(centred @ centred.T / (n - 1))
+        vectors = centred.T @ vectors / np.sqrt((n - 1) * np.maximum(variances, 1e-300))
+    else:
+        variances, vectors = np.linalg.eigh(centred.T @ centred / (n - 1))
+    # Directions without variance, such as that of the mean, are left out.
+    is_used = variances > variances[-1] * 1e-10
+    variances, vectors = variances[is_used][-count:], vectors[:, is_used][:, -count:]
+    return vectors / np.sqrt(variances)
+
+
+def _classifiers(settings: LinearHeadSettings, classes: int) -> list[Any]:
+    """Return scikit-learn's classifiers, not fitted."""
+    balanced = settings.class_weights == "balanced"
+    priors = np.full(classes, 1 / classes) if balanced else None
+    lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=priors)
+    logistic = LogisticRegression(
+        C=1 / settings.penalty, class_weight="balanced" if balanced else None, max_iter=2000
+    )
+    return {LDA: [lda], LOGISTIC: [logistic], BOTH: [lda, logistic]}[settings.method]
+
+
+def _coefficients(
+    classifier: Any, classes: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the kernel ``(components, classes)`` and the bias ``(classes,)`` of the logits."""
+    kernel, bias = classifier.coef_.T, classifier.intercept_
+    if classes == 2:
+        # For two classes scikit-learn has one logit, that of the second class.
+        kernel, bias = np.concatenate([-kernel, kernel], axis=1) / 2, np.array([-bias, bias]) / 2
+    return kernel, np.ravel(bias)
+
+
+def _as_model(
+    mean: npt.NDArray[Any],
+    deviation: npt.NDArray[Any],
+    kernel: npt.NDArray[Any],
+    bias: npt.NDArray[Any],
+) -> keras.Model:
+    inputs = keras.Input((len(mean),), name="features")
+    # Standardise first: with the mean in the bias, the sums of the dense layer would lose digits.
+    standardised = layers.Normalization(
+        mean=mean.astype(np.float32), variance=np.square(deviation).astype(np.float32)
+    )(inputs)
+    dense = layers.Dense(len(bias), name="logits")
+    model = keras.Model(inputs, dense(standardised), name="linear_head")
+    dense.set_weights([kernel, bias])
+    return model
