@@ -7,6 +7,8 @@
 #   scripts/test.sh --torch [...]      with PyTorch, beside which networks are tested; without it
 #                                      those tests are skipped (where pip has no build for the CPU
 #                                      alone, it brings gigabytes of CUDA)
+#   scripts/test.sh --weights [...]    with the weights of whisper-tiny.en (70 MB); without them the
+#                                      tests that need them are skipped
 #   scripts/test.sh --latest [...]     on the newest TensorFlow, in .venv-latest: the fast tests,
 #                                      or what the arguments say; no ruff
 set -euo pipefail
@@ -34,10 +36,10 @@ if [ "${1:-}" = --latest ]; then
     exec .venv-latest/bin/python -m pytest --durations=10 "$@"
 fi
 locks=(requirements.lock requirements-test.lock)
-if [ "${1:-}" = --torch ]; then
+while [ "${1:-}" = --torch ] || [ "${1:-}" = --weights ]; do
+    locks+=("requirements-${1#--}.lock")
     shift
-    locks+=(requirements-torch.lock)
-fi
+done
 make_environment "${locks[@]}"
 echo "== ruff"
 .venv/bin/ruff check .

@@ -22,12 +22,16 @@ from .models.bayesian import from_deterministic
 from .models.compact import CompactSettings, compact
 from .models.fitting import FitSettings, fit_classifier
 from .models.lenet import lenet5
+from .models.linear_head import LinearHeadSettings, fit_linear_head
+from .models.speech_features import SpeechFeatures, compute_speech_features
 from .models.transfer import resnet50_head, vgg16_half_freeze, vgg16_head
+from .models.whisper_weights import whisper_from_preset
 from .serving.client import Client, connect
 from .serving.local import ExportedModel, load_model
 from .serving.prediction import Prediction
 from .studies.comparison import compare
 from .studies.comparison_settings import ComparisonSettings
+from .studies.train import TrainSettings, train
 from .training.examples import Examples
 from .training.spectrograms import compute_spectrograms
 from .uncertainty.ood import FeatureDensity
@@ -52,24 +56,29 @@ __all__ = [
     "FitSettings",
     "InputError",
     "LeakError",
+    "LinearHeadSettings",
     "Prediction",
     "SampleFilter",
     "SampledNetwork",
     "SerkitError",
     "Speakers",
     "SpectrogramSpec",
+    "SpeechFeatures",
     "Split",
     "SyntheticSettings",
+    "TrainSettings",
     "WGANGPSettings",
     "audit",
     "compact",
     "compare",
     "compute_spectrograms",
+    "compute_speech_features",
     "connect",
     "download",
     "export_model",
     "fit_classifier",
     "fit_gan",
+    "fit_linear_head",
     "from_deterministic",
     "griffin_lim",
     "hold_out",
@@ -85,8 +94,10 @@ __all__ = [
     "sample",
     "scale_temperature",
     "spectrogram",
+    "train",
     "vgg16_half_freeze",
     "vgg16_head",
+    "whisper_from_preset",
     "write_synthetic_corpus",
 ]
 __version__: str

@@ -32,7 +32,8 @@ from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.export.exportable_model import ExportableModel
 from serkit.export.saved_model import export_model
 from serkit.models.compact import compact
-from serkit.training.spectrograms import Skipped, spectrogram_dataset
+from serkit.training.recordings import Skipped
+from serkit.training.spectrograms import spectrogram_dataset
 
 # How often the list of files is read in a round, so that the time to start does not matter.
 _PASSES = 3

@@ -15,7 +15,7 @@ _INVALID_CHOICE = re.compile(r"invalid choice: '?(?P<word>[^']*?)'? \(choose fro
 
 COMMANDS = (
     *("audit", "compare", "demo", "download", "export", "generate", "listen", "predict", "serve"),
-    *("spectrogram", "tune"),
+    *("spectrogram", "train", "tune"),
 )
 """The commands, each a module of this package with a function ``add_to``."""
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from serkit.audio.spectrogram import SpectrogramSpec
     from serkit.datasets.corpus import Clip
-    from serkit.training.spectrograms import Skipped
+    from serkit.training.recordings import Skipped
 
 _SETTINGS_FILE = "spectrogram.json"
 # Characters that file systems do not allow in a name, or that have a special meaning there.
@@ -94,7 +94,7 @@ def _draw_waveform(file: Path) -> "Figure":
 def _draw_spectrogram(file: Path, options: argparse.Namespace) -> "Figure":
     from serkit.audio.spectrogram import band_centres
     from serkit.reporting.spectrogram_figures import spectrogram_figure
-    from serkit.training.spectrograms import Skipped
+    from serkit.training.recordings import Skipped
 
     spec, skipped = spec_of(options), Skipped(log=False)
     computed = list(_compute_spectrograms([str(file)], spec, skipped))
@@ -135,7 +135,7 @@ def _write_pictures(options: argparse.Namespace) -> int:
     from serkit.datasets.audit import open_recordings
     from serkit.files import write_json
     from serkit.progress import Progress
-    from serkit.training.spectrograms import Skipped
+    from serkit.training.recordings import Skipped
 
     progress = Progress()
     spec = spec_of(options)

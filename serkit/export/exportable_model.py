@@ -1,4 +1,4 @@
-"""The computation of an exported model: from spectrograms to calibrated predictions."""
+"""The computation of an exported model: from spectrograms or features to predictions."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from serkit.export import signatures
 
 # Importing these modules registers the custom layers that a .keras file may hold.
 from serkit.layers import dropout, variational  # noqa: F401
+from serkit.models.speech_features import SpeechFeatures
 from serkit.uncertainty.predictors import SampledNetwork, has_random_layers
 
 MAX_SAMPLES = 1000
@@ -72,13 +73,14 @@ class PredictionSettings:
 
 
 class ExportableModel:
-    """Predictions from spectrograms, computed with TensorFlow ops only.
+    """Predictions from spectrograms or features, computed with TensorFlow ops only.
 
     Args:
-        networks: one or more Keras models from spectrograms of ``spec`` to logits ``(batch,
-            classes)``. Several networks are an ensemble; each network is one sample. A single
-            network may have random layers: variational layers or Monte Carlo dropout.
-        spec: spectrogram settings that the networks were trained with.
+        networks: one or more Keras models from spectrograms or features of ``spec`` to logits
+            ``(batch, classes)``. Several networks are an ensemble; each network is one sample. A
+            single network may have random layers: variational layers or Monte Carlo dropout.
+        spec: settings of the spectrograms that the networks were trained on, or the encoder of the
+            features.
         classes: labels in the order of the logits.
         settings: settings of the step from logits to predictions.
 
@@ -99,12 +101,12 @@ class ExportableModel:
     def __init__(
         self,
         networks: Sequence[keras.Model],
-        spec: SpectrogramSpec,
+        spec: SpectrogramSpec | SpeechFeatures,
         classes: Sequence[str],
         settings: PredictionSettings | None = None,
     ) -> None:
         self.networks: tuple[keras.Model, ...] = tuple(networks)
-        self.spec: SpectrogramSpec = spec
+        self.spec: SpectrogramSpec | SpeechFeatures = spec
         self.classes: tuple[str, ...] = tuple(classes)
         self.settings: PredictionSettings = settings or PredictionSettings()
         for network in self.networks:
@@ -118,11 +120,12 @@ class ExportableModel:
             raise InputError("`networks` must have one or more networks. Received: 0.")
         self._sampled = SampledNetwork(self.networks[0]) if self.has_random_layers else None
 
-    def logits(self, spectrograms: tf.Tensor, samples: tf.Tensor) -> tf.Tensor:
+    def logits(self, inputs: tf.Tensor, samples: tf.Tensor) -> tf.Tensor:
         """Compute the logits of each sample.
 
         Args:
-            spectrograms: float32 ``(rows, frames, bins, 1)`` in [-1, 1].
+            inputs: float32 spectrograms ``(rows, frames, bins, 1)`` in [-1, 1], or features
+                ``(rows, features)``.
             samples: int32 scalar, number of samples of a network with random layers. Ignored for
                 other networks.
 
@@ -131,9 +134,9 @@ class ExportableModel:
         """
         if self._sampled:
             seed = tf.constant(self.settings.seed)
-            logits = self._sampled.sample(spectrograms, samples, seed)
+            logits = self._sampled.sample(inputs, samples, seed)
         else:
-            logits = tf.stack([network(spectrograms, training=False) for network in self.networks])
+            logits = tf.stack([network(inputs, training=False) for network in self.networks])
         # From (samples, rows, classes) to (rows, samples, classes).
         return tf.transpose(tf.cast(logits, tf.float32), [1, 0, 2])
 
@@ -211,7 +214,9 @@ def _entropy(probabilities: tf.Tensor) -> tf.Tensor:
     return -tf.reduce_sum(tf.math.xlogy(probabilities, probabilities), axis=-1)
 
 
-def _check_network(network: keras.Model, spec: SpectrogramSpec, classes: Sequence[str]) -> None:
+def _check_network(
+    network: keras.Model, spec: SpectrogramSpec | SpeechFeatures, classes: Sequence[str]
+) -> None:
     outputs = network.output_shape[-1]
     if outputs != len(classes):
         raise InputError(
@@ -221,6 +226,6 @@ def _check_network(network: keras.Model, spec: SpectrogramSpec, classes: Sequenc
     input_shape = tuple(network.input_shape[1:])
     if input_shape != spec.shape:
         raise InputError(
-            "`spec` must be that of the model's training, with spectrograms of "
-            f"{input_shape}. Received: spectrograms of {spec.shape}."
+            "`spec` must be that of the model's training, with inputs of "
+            f"{input_shape}. Received: inputs of {spec.shape}."
         )

@@ -7,6 +7,11 @@ from serkit.formatting import counted, markdown_table, percent
 from serkit.metrics.bootstrap import Interval
 
 _NOT_KNOWN = "Not known: the model was exported from a file, without the run that it came from.\n"
+_REFITTED = (
+    "**The exported model itself was not tested**: after these measurements it was fitted on all "
+    "speakers. The numbers are those of models that were fitted in the same way, each without the "
+    "speakers that it was tested on.\n"
+)
 _ACTED_SPEECH = (
     "The speakers are actors, or speak on request. How well acted emotions represent felt emotions "
     "is not known, and not measured here."
@@ -37,7 +42,8 @@ def model_card(details: Mapping[str, Any]) -> str:
             ``classes``, ``spec`` and ``answers`` (the fields of
             :class:`serkit.export.exportable_model.PredictionSettings`, ``draws`` and
             ``networks``). Optional keys: ``serkit``, ``run``, ``protocol`` and
-            ``leaky``; ``data``, ``test`` and ``abstention``, see
+            ``leaky``; ``refitted``, whether the model was fitted on the tested speakers after the
+            test; ``data``, ``test`` and ``abstention``, see
             :func:`serkit.studies.deployment.model_card_evidence`; ``comparison`` and ``arm``, see
             :func:`serkit.studies.finished_comparison.open_classifier_to_export`.
 
@@ -86,7 +92,6 @@ def _sections(details: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _inputs_and_outputs(spec: Mapping[str, Any], answers: Mapping[str, Any]) -> str:
-    seconds = spec["frames"] * spec["hop"] / spec["sample_rate"]
     network_count, threshold = answers["networks"], answers["threshold"]
     predictor = "One network"
     if answers["draws"]:
@@ -98,9 +103,19 @@ def _inputs_and_outputs(spec: Mapping[str, Any], answers: Mapping[str, Any]) -> 
         if threshold is None
         else f"It abstains where the entropy of its probabilities is above {threshold:.3f} nats."
     )
+    if "encoder" in spec:
+        inputs = (
+            f"or waveforms at {spec['sample_rate']} Hz, of which the speech encoder "
+            f"{spec['encoder']} computes features."
+        )
+    else:
+        seconds = spec["frames"] * spec["hop"] / spec["sample_rate"]
+        inputs = (
+            f"split into segments of {seconds:.1f} s at {spec['sample_rate']} Hz, or waveforms, or "
+            "spectrograms."
+        )
     return (
-        f"WAV files of any rate, width and channel count, split into segments of {seconds:.1f} s "
-        f"at {spec['sample_rate']} Hz, or waveforms, or spectrograms. {predictor}, with a "
+        f"WAV files of any rate, width and channel count, {inputs} {predictor}, with a "
         f"temperature of {answers['temperature']:.2f}. {abstention}"
     )
 
@@ -165,6 +180,7 @@ def _test_results(details: Mapping[str, Any]) -> str:
         + ", in per cent, with 95 % intervals over speakers where there are enough of them.\n",
         markdown_table(header, rows),
         markdown_table(["class", "recall"], recall_rows),
+        _REFITTED if details.get("refitted") else "",
         _calibration(test["calibration"]),
         _abstention(details["abstention"]) if details.get("abstention") else "",
     ]
@@ -182,7 +198,8 @@ def _abstention(abstention: Mapping[str, Any]) -> str:
     correct = "" if accuracy is None else f", {percent(accuracy)} of these correctly"
     return (
         f"The threshold was chosen so that {percent(abstention['validation_coverage'], 0)} of the "
-        f"validation speakers' clips are answered. Of the test clips it answers "
+        f"clips of {abstention.get('chosen_on', 'the validation speakers')} are answered. Of the "
+        f"test clips it answers "
         f"{percent(abstention['coverage'])}{correct}; without abstention "
         f"{percent(abstention['accuracy_of_all'])} are correct.\n"
     )

@@ -19,6 +19,7 @@ from serkit.export.exportable_model import MAX_SAMPLES, ExportableModel, map_in_
 from serkit.export.model_card import model_card
 from serkit.export.versions import DETAILS_FILE, version_for
 from serkit.files import replacing, write_json, write_text
+from serkit.models.speech_features import SpeechFeatures
 
 WARM_UP_FILE = "assets.extra/tf_serving_warmup_requests"
 """File of warm-up requests that TF Serving reads: a TFRecord of at most 1,000 ``PredictionLog``."""
@@ -67,7 +68,7 @@ def export_model(
         "name": version.parent.name,
         "version": int(version.name),
         "classes": list(model.classes),
-        "spec": asdict(model.spec),
+        "spec": _spec_json(model.spec),
         "answers": {
             **asdict(model.settings),
             "draws": model.has_random_layers,
@@ -89,9 +90,14 @@ class _Variables(tf.Module):
 
     def __init__(self, model: ExportableModel) -> None:
         super().__init__()
-        self.weights = [
-            variable.value for network in model.networks for variable in network.variables
-        ]
+        networks = list(model.networks)
+        if isinstance(model.spec, SpeechFeatures):
+            networks.append(model.spec.encoder)
+        self.weights = [variable.value for network in networks for variable in network.variables]
+
+
+def _spec_json(spec: SpectrogramSpec | SpeechFeatures) -> dict[str, Any]:
+    return spec.to_json() if isinstance(spec, SpeechFeatures) else asdict(spec)
 
 
 def _signature_functions(
@@ -107,7 +113,6 @@ def _signature_functions(
     default_samples = tf.constant(samples_setting)
     wav_bytes_spec = tf.TensorSpec([None], tf.string, name=signatures.WAV_BYTES)
     waveform_spec = tf.TensorSpec([None, None], tf.float32, name=signatures.WAVEFORM)
-    spectrogram_spec = tf.TensorSpec([None, *spec.shape], tf.float32, name=signatures.SPECTROGRAM)
     samples_spec = tf.TensorSpec([None], tf.int32, name=signatures.SAMPLES)
     any_spec = tf.TensorSpec([None], tf.int32, name=signatures.ANY)
 
@@ -117,7 +122,10 @@ def _signature_functions(
 
     def predict_waveforms(waveform):
         return _predict_recordings(
-            model, waveform, default_samples, lambda samples: _check_waveform(samples, spec)
+            model,
+            waveform,
+            default_samples,
+            lambda samples: _check_waveform(samples, spec.sample_rate),
         )
 
     def predict_spectrograms(spectrogram):
@@ -129,7 +137,10 @@ def _signature_functions(
         return _predict_recordings(model, wav_bytes, sample_count, decode_wav)
 
     def features(wav_bytes):
-        return _features(wav_bytes, spec)
+        if isinstance(spec, SpeechFeatures):
+            loaded = _load_features(wav_bytes, spec, decode_wav)
+            return {signatures.FEATURES: loaded.waveform, signatures.STATUS: loaded.status}
+        return _spectrograms(wav_bytes, spec)
 
     def classes(any):
         return {"classes": tf.tile(tf.constant([model.classes]), [tf.size(any), 1])}
@@ -137,10 +148,14 @@ def _signature_functions(
     functions = {
         signatures.WAV: (predict_files, [wav_bytes_spec]),
         signatures.WAVEFORM: (predict_waveforms, [waveform_spec]),
-        signatures.SPECTROGRAM: (predict_spectrograms, [spectrogram_spec]),
         signatures.FEATURES: (features, [wav_bytes_spec]),
         signatures.CLASSES: (classes, [any_spec]),
     }
+    if isinstance(spec, SpectrogramSpec):
+        spectrogram_spec = tf.TensorSpec(
+            [None, *spec.shape], tf.float32, name=signatures.SPECTROGRAM
+        )
+        functions[signatures.SPECTROGRAM] = (predict_spectrograms, [spectrogram_spec])
     if model.has_random_layers:
         functions[signatures.SAMPLED] = (predict_files_sampled, [wav_bytes_spec, samples_spec])
     return {
@@ -155,8 +170,19 @@ def _predict_recordings(
     samples: tf.Tensor,
     decode: Callable[[tf.Tensor], Decoded],
 ) -> dict[str, tf.Tensor]:
-    """Decode recordings, split them into segments, and compute the outputs of each recording."""
-    spec, text_spec = model.spec, tf.TensorSpec([], tf.string)
+    """Decode recordings and compute the outputs of each."""
+    spec = model.spec
+    if isinstance(spec, SpeechFeatures):
+        loaded = _load_features(recordings, spec, decode)
+        # One row at a time, so that a prediction does not depend on the other recordings: the last
+        # bits of a matrix product depend on the number of rows.
+        logits = tf.map_fn(
+            lambda row: model.logits(row[tf.newaxis], samples)[0],
+            loaded.waveform,
+            parallel_iterations=1,
+        )
+        return model.outputs(logits, loaded.status, loaded.note)
+    text_spec = tf.TensorSpec([], tf.string)
     segments_spec = tf.RaggedTensorSpec([None, spec.samples], tf.float32, ragged_rank=0)
     loaded = tf.map_fn(
         lambda recording: load_segments(recording, spec, decode),
@@ -171,6 +197,21 @@ def _predict_recordings(
     return model.outputs(logits, loaded.status, loaded.note)
 
 
+def _load_features(
+    recordings: tf.Tensor, spec: SpeechFeatures, decode: Callable[[tf.Tensor], Decoded]
+) -> LoadedRecording:
+    """Compute the features of recordings, one after the other, as in training."""
+    text_spec = tf.TensorSpec([], tf.string)
+    return tf.map_fn(
+        lambda recording: spec.load(recording, decode),
+        recordings,
+        fn_output_signature=LoadedRecording._make(
+            [tf.TensorSpec(spec.shape, tf.float32), text_spec, text_spec]
+        ),
+        parallel_iterations=1,
+    )
+
+
 def _predict_spectrograms(
     model: ExportableModel, spectrograms: tf.Tensor, samples: tf.Tensor
 ) -> dict[str, tf.Tensor]:
@@ -182,7 +223,7 @@ def _predict_spectrograms(
     return model.outputs(logits, status, tf.zeros_like(status))
 
 
-def _features(wav_bytes: tf.Tensor, spec: SpectrogramSpec) -> dict[str, tf.Tensor]:
+def _spectrograms(wav_bytes: tf.Tensor, spec: SpectrogramSpec) -> dict[str, tf.Tensor]:
     text_spec, waveform_spec = (
         tf.TensorSpec([], tf.string),
         tf.TensorSpec([spec.samples], tf.float32),
@@ -197,11 +238,11 @@ def _features(wav_bytes: tf.Tensor, spec: SpectrogramSpec) -> dict[str, tf.Tenso
     return {signatures.SPECTROGRAM: spectrograms, signatures.STATUS: loaded.status}
 
 
-def _check_waveform(waveform: tf.Tensor, spec: SpectrogramSpec) -> Decoded:
+def _check_waveform(waveform: tf.Tensor, sample_rate: int) -> Decoded:
     """Return a waveform as a decoded file; its status tells whether it is empty or not finite."""
     is_finite = tf.reduce_all(tf.math.is_finite(waveform))
     status = tf.where(is_finite, tf.where(tf.size(waveform) > 0, "", _EMPTY), _NOT_FINITE)
-    rate = tf.constant(spec.sample_rate)
+    rate = tf.constant(sample_rate)
     return Decoded(tf.where(is_finite, waveform, 0.0), rate, status, tf.constant(""))
 
 
@@ -225,8 +266,9 @@ def _requests(model: ExportableModel) -> Iterator[tuple[str, dict[str, npt.NDArr
     rng, spec = np.random.default_rng(0), model.spec
     files = [_noise_file(rng, rate, channels) for rate, channels in _WAV_FORMATS]
     short_file = files[0]
-    # A recording of several segments.
-    files.append(_noise_file(rng, spec.sample_rate, 1, 1.5 * spec.samples / spec.sample_rate))
+    if isinstance(spec, SpectrogramSpec):
+        # A recording of several segments.
+        files.append(_noise_file(rng, spec.sample_rate, 1, 1.5 * spec.samples / spec.sample_rate))
     for signature in (signatures.WAV, signatures.FEATURES):
         for file in files:
             yield signature, {signatures.WAV_BYTES: np.array([file], object)}
@@ -235,8 +277,9 @@ def _requests(model: ExportableModel) -> Iterator[tuple[str, dict[str, npt.NDArr
     for size in _BATCH_SIZES:
         waveforms = 0.01 * rng.standard_normal((size, spec.sample_rate))
         yield signatures.WAVEFORM, {signatures.WAVEFORM: waveforms.astype("float32")}
-        spectrograms = rng.uniform(-1, 1, (size, *spec.shape)).astype("float32")
-        yield signatures.SPECTROGRAM, {signatures.SPECTROGRAM: spectrograms}
+        if isinstance(spec, SpectrogramSpec):
+            spectrograms = rng.uniform(-1, 1, (size, *spec.shape)).astype("float32")
+            yield signatures.SPECTROGRAM, {signatures.SPECTROGRAM: spectrograms}
     yield signatures.CLASSES, {signatures.ANY: np.zeros(1, "int32")}
     if model.has_random_layers:
         samples = np.array([model.settings.samples], "int32")

@@ -14,7 +14,9 @@ signature           input                                        shape
 ``classes``         ``any``: int32, any values                   ``(batch,)``
 =================== ============================================ ==========================
 
-Only models with random layers have the signature ``sampled``.
+Only models with random layers have the signature ``sampled``. ``features`` returns the output
+``spectrogram``, of the middle of longer recordings. With a speech encoder it returns the output
+``features``, ``(batch, features)``, and the model has no signature ``spectrogram``.
 """
 
 WAV, WAVEFORM, SPECTROGRAM = "serving_default", "waveform", "spectrogram"

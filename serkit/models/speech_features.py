@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -15,8 +16,7 @@ from serkit.datasets.corpus import Corpus
 from serkit.errors import check_range
 from serkit.models.frozen_features import network_digest
 from serkit.training.cache import ArrayCache
-from serkit.training.shards import Rows
-from serkit.training.spectrograms import (
+from serkit.training.recordings import (
     ComputedBatch,
     Skipped,
     Track,
@@ -24,6 +24,7 @@ from serkit.training.spectrograms import (
     cached_rows,
     file_dataset,
 )
+from serkit.training.shards import Rows
 
 # Part of the cache key. Increase it when the same recording and encoder give other values.
 _CODE_VERSION = "1"
@@ -77,6 +78,14 @@ class SpeechFeatures:
         *blocks, _ = encoder.outputs
         self.block_width: int = 2 * blocks[0].shape[-1]
         self.shape: tuple[int] = (len(blocks) * self.block_width,)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the name of the encoder, the sample rate and ``trim_db``, as JSON values."""
+        return {
+            "encoder": self.encoder.name,
+            "sample_rate": self.sample_rate,
+            "trim_db": self.trim_db,
+        }
 
     @property
     def key(self) -> str:

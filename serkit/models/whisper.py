@@ -44,7 +44,7 @@ class WhisperSettings:
             raise InputError(f"`width` must be a multiple of 64. Received: {self.width}.")
 
 
-def whisper_encoder(settings: WhisperSettings) -> keras.Model:
+def whisper_encoder(settings: WhisperSettings, name: str = "whisper_encoder") -> keras.Model:
     """Build Whisper's encoder without weights, for recordings of any length up to 30 seconds.
 
     Recordings are not padded to 30 seconds, as OpenAI's code does: the positional embedding is cut
@@ -53,6 +53,7 @@ def whisper_encoder(settings: WhisperSettings) -> keras.Model:
 
     Args:
         settings: size of the encoder.
+        name: name of the model.
 
     Returns:
         A model with the inputs ``spectrogram``, float32 ``(batch, frames, mels)`` with up to 3,000
@@ -85,7 +86,7 @@ def whisper_encoder(settings: WhisperSettings) -> keras.Model:
         x = _block(x, position_count, width, f"block{number}")
         states.append(x)
     states.append(_layer_norm("norm")(x))
-    return keras.Model([spectrogram, frame_count], states, name="whisper_encoder")
+    return keras.Model([spectrogram, frame_count], states, name=name)
 
 
 def _block(x: keras.KerasTensor, position_count: Any, width: int, name: str) -> keras.KerasTensor:

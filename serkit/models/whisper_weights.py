@@ -95,7 +95,7 @@ def whisper_from_preset(preset: str, weights: Path | str | None = None) -> keras
     Source: Radford et al. (2022), arXiv:2212.04356.
     """
     check_choice("preset", preset, PRESETS)
-    encoder = whisper_encoder(PRESETS[preset].settings)
+    encoder = whisper_encoder(PRESETS[preset].settings, preset)
     load_weights(encoder, Path(weights) if weights else find_weights(preset))
     encoder.trainable = False
     return encoder

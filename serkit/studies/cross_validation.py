@@ -1,7 +1,7 @@
 """Cross-validation by speaker: every clip is tested once per seed."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -20,6 +20,7 @@ from serkit.models.fitting import FitSettings, fit_classifier
 from serkit.models.frozen_features import Augment
 from serkit.models.pretrained import speakers_of
 from serkit.models.speech_features import SpeechFeatures, compute_speech_features
+from serkit.progress import Progress, SilentProgress
 from serkit.seeds import derive_seed
 from serkit.studies.partitions import (
     Partitions,
@@ -29,6 +30,7 @@ from serkit.studies.partitions import (
 )
 from serkit.training.examples import Examples
 from serkit.training.live import LiveSpectrograms
+from serkit.training.recordings import Track
 from serkit.training.shards import Rows
 from serkit.training.spectrograms import compute_spectrograms
 
@@ -37,7 +39,11 @@ PREDICTIONS = "predictions.csv"
 
 
 def compute_inputs(
-    corpus: Corpus, spec: SpectrogramSpec | SpeechFeatures, cache: Path, speed: float = 1.0
+    corpus: Corpus,
+    spec: SpectrogramSpec | SpeechFeatures,
+    cache: Path,
+    speed: float = 1.0,
+    track: Track = lambda items, total: items,
 ) -> Rows:
     """Return the spectrograms of a corpus, or the features that take their place.
 
@@ -46,10 +52,11 @@ def compute_inputs(
         spec: settings of the spectrograms, or the encoder of the features.
         cache: folder of the cache.
         speed: playback speed of the recordings.
+        track: as for :func:`serkit.training.spectrograms.compute_spectrograms`.
     """
     if isinstance(spec, SpeechFeatures):
-        return compute_speech_features(corpus, spec, cache=cache, speed=speed)
-    return compute_spectrograms(corpus, spec, cache=cache, speed=speed)
+        return compute_speech_features(corpus, spec, cache=cache, speed=speed, track=track)
+    return compute_spectrograms(corpus, spec, cache=cache, speed=speed, track=track)
 
 
 @dataclass(frozen=True)
@@ -175,6 +182,7 @@ class CrossValidation:
         speeds: speed factors at which recordings are used for training, in addition to 1.
         results: name of the table that marks a fold as done, see :meth:`FoldRun.write_table`.
         naming: naming scheme of the user's own recordings.
+        progress: shows progress bars; default: none.
         live: augmentation of waveforms. With this, the spectrograms of training batches are
             computed at each step from augmented waveforms. With None, networks are trained on
             precomputed spectrograms.
@@ -200,7 +208,9 @@ class CrossValidation:
         results: str = PREDICTIONS,
         naming: Naming | None = None,
         live: WaveAugmentation | None = None,
+        progress: Progress | None = None,
     ) -> None:
+        progress = progress or SilentProgress()
         if speeds and live is not None:
             raise InputError(
                 f"`speeds` must be empty with `live`, which has a range of speeds of its own. "
@@ -212,7 +222,9 @@ class CrossValidation:
         self.label_set: str = label_set
         self.spec: SpectrogramSpec | SpeechFeatures = spec
         self._results = results
-        self._corpus = open_recordings(roots, naming=naming).corpus
+        self._corpus = open_recordings(
+            roots, progress.progress_bar("reading"), naming=naming
+        ).corpus
         self.classes: tuple[str, ...] = self._corpus.classes(label_set)
         if len(self.classes) < 2:
             raise InputError(
@@ -220,7 +232,13 @@ class CrossValidation:
                 f"{', '.join(self.classes) or 'none'} in {', '.join(map(str, roots))}."
             )
         stored = [
-            compute_inputs(self._corpus, spec, folder / "spectrograms", speed)
+            compute_inputs(
+                self._corpus,
+                spec,
+                folder / "spectrograms",
+                speed,
+                progress.progress_bar("computing" if speed == 1.0 else f"computing, speed {speed}"),
+            )
             for speed in (1.0, *speeds)
         ]
         self._spectrograms_at_speeds: Sequence[Rows | LiveSpectrograms] = stored
@@ -237,6 +255,23 @@ class CrossValidation:
                 if not (folder / self._results).exists():
                     split.write(folder / "split.json")
                     yield self._fold(seed, number, split, folder)
+
+    def all_speakers(self, *, validation: bool) -> FoldRun:
+        """Return a fold for the last training run, whose training partition has all speakers.
+
+        Args:
+            validation: whether the training run needs validation speakers. These are then those of
+                the first fold; the other speakers are training speakers.
+        """
+        seed = self.seeds[0]
+        first, *_ = k_fold(self._corpus, self.label_set, seed, folds=self.folds)
+        nobody = Corpus((), self._corpus.roots)
+        if validation:
+            clips = (*first.train.clips, *first.test.clips)
+            split = replace(first, train=replace(self._corpus, clips=clips), test=nobody)
+        else:
+            split = Split(self._corpus, nobody, nobody)
+        return self._fold(seed, 0, split, self._folder(seed, 0))
 
     def has_begun(self) -> bool:
         """Return whether the training run of any fold has written a file."""

@@ -113,17 +113,7 @@ def model_card_evidence(
           of the clips without abstention (None if there are none) and ``accuracy_of_all``.
     """
     split = partitions.split
-    corpus_names = list(dict.fromkeys(clip.corpus for clip in partitions.corpus.clips))
-    training_clips = split.train.counts(partitions.label_set)
-    data = {
-        "parts": {
-            name: _summary(clips, corpus_names) for name, clips in split.partitions().items()
-        },
-        "classes": {label: training_clips.get(label, 0) for label in partitions.classes},
-        "generated": dict(generated),
-        "licences": licences_of(partitions.corpus),
-        "synthetic": bool(synthetic_clips(partitions.corpus)),
-    }
+    data = describe_data(split.partitions(), partitions.classes, partitions.label_set, generated)
     test, truth = split.test, partitions.labels(split.test)
     spectrograms = partitions.spectrograms(test)
     predictions = predictor.predict(spectrograms)
@@ -143,11 +133,41 @@ def model_card_evidence(
         "test": {
             "groups": [plain(group.to_json()) for group in groups],
             "calibration": {
-                "without a temperature": _calibration(samples.mean(axis=0), truth),
-                "with it": _calibration(predictions.probabilities, truth),
+                "without a temperature": calibration_scores(samples.mean(axis=0), truth),
+                "with it": calibration_scores(predictions.probabilities, truth),
             },
         },
         "abstention": _abstention(predictor, partitions, ~predictions.abstain, predicted == truth),
+    }
+
+
+def describe_data(
+    parts: Mapping[str, Corpus],
+    classes: Sequence[str],
+    label_set: str,
+    generated: Mapping[str, int],
+) -> dict[str, Any]:
+    """Describe the recordings of a model for its card.
+
+    Args:
+        parts: partitions by name; the first one is that of training.
+        classes: class names.
+        label_set: ``emotion`` or ``gender_emotion``.
+        generated: number of generated spectrograms in the training partition, by class.
+
+    Returns:
+        The value of ``data`` that :func:`model_card_evidence` describes.
+    """
+    train, *_ = parts.values()
+    corpus = Corpus(tuple(clip for part in parts.values() for clip in part.clips), train.roots)
+    corpus_names = sorted({clip.corpus for clip in corpus.clips})
+    training_clips = train.counts(label_set)
+    return {
+        "parts": {name: _summary(clips, corpus_names) for name, clips in parts.items()},
+        "classes": {label: training_clips.get(label, 0) for label in classes},
+        "generated": dict(generated),
+        "licences": licences_of(corpus),
+        "synthetic": bool(synthetic_clips(corpus)),
     }
 
 
@@ -168,7 +188,10 @@ def _counts(clips: Corpus) -> dict[str, int]:
     return {"clips": len(clips), "speakers": len(clips.speakers())}
 
 
-def _calibration(probabilities: npt.NDArray[Any], truth: npt.NDArray[Any]) -> dict[str, float]:
+def calibration_scores(
+    probabilities: npt.NDArray[Any], truth: npt.NDArray[Any]
+) -> dict[str, float]:
+    """Return the expected calibration error and the negative log likelihood, for a model card."""
     return {
         "error": float(reliability(probabilities, truth).ece),
         "nll": float(negative_log_likelihood(probabilities, truth)),

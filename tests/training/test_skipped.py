@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from serkit.datasets.corpus import Corpus
-from serkit.training.spectrograms import Skipped
+from serkit.training.recordings import Skipped
 
 
 def test_every_file_is_logged_and_counted_once(caplog):

@@ -1,0 +1,84 @@
+"""``serkit train``: from labelled recordings to a tested and exported model."""
+
+import argparse
+from pathlib import Path
+
+from serkit.cli.arguments import (
+    add_recordings,
+    field_values,
+    naming_of,
+    recordings_of,
+    root_name,
+)
+
+# The names of serkit.studies.train.MODELS; that module imports TensorFlow.
+_ENCODERS = [f"whisper-{size}" for size in ("tiny", "base", "small", "medium")]
+_ENCODERS = [name + language for name in _ENCODERS for language in (".en", "")]
+_ENCODERS += [f"whisper-large-{version}" for version in ("v1", "v2", "v3", "v3-turbo")]
+_NETWORKS = ["compact", "vgg16-half-freeze", "vgg16-head", "resnet50-head"]
+MODELS = (*_ENCODERS, *_NETWORKS)
+
+
+def add_to(commands) -> None:
+    parser = commands.add_parser(
+        "train",
+        help="the best classifier of your recordings, tested on unseen speakers, exported",
+        description="Audits the recordings; tests a model on each fold of speakers after fitting "
+        "it on the other folds; chooses temperature and threshold for abstention by these "
+        "predictions; then fits the model on all speakers and exports it with a model card. A "
+        "killed run resumes where it was.",
+    )
+    add_recordings(parser)
+    add = parser.add_argument
+    add(
+        "--model",
+        choices=MODELS,
+        default="whisper-tiny.en",
+        metavar="MODEL",
+        help="train this: a linear classifier of the features of a frozen speech encoder "
+        f"({', '.join(_ENCODERS)}), or a network of spectrograms ({', '.join(_NETWORKS)}); "
+        "default: %(default)s",
+    )
+    add(
+        "--weights",
+        help="read the encoder's weights from this file (.pt, .safetensors, model.bin, .keras), "
+        "or VGG16's and ResNet50's (imagenet, none or a file); default: find or download them",
+    )
+    add("--labels", choices=["emotion", "gender_emotion"], default="emotion", dest="label_set")
+    add("--folds", type=int, default=5, help="make so many folds of speakers; default: 5")
+    add("--seed", type=int, default=0, help="draw folds and training from this; default: 0")
+    add(
+        "--coverage",
+        type=float,
+        default=0.9,
+        metavar="FRACTION",
+        help="abstain from all but this fraction of the clips; default: %(default)s",
+    )
+    add("--epochs", type=int, help="train a network of spectrograms so long; default: its own")
+    add("--out", type=Path, help="run folder; default: runs/train- and the data's name")
+    add(
+        "--export",
+        type=Path,
+        metavar="saved_models/NAME",
+        help="export a new version of this model; default: saved_models/ and the data's name",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train, test and export the model, and print the next commands."""
+    # Check that the recordings exist before the slow import.
+    roots = recordings_of(options)
+    from serkit.studies.train import TrainSettings, train
+
+    values = field_values(options, TrainSettings)
+    settings = TrainSettings(**values | {"roots": roots, "naming": naming_of(options)})
+    name = "-".join(map(root_name, roots))
+    out = options.out or Path("runs", f"train-{name}")
+    version = train(settings, out, options.export or Path("saved_models", name))
+    print(
+        f"what it is: {version / 'assets.extra' / 'model-card.md'}\n"
+        f"try it:     serkit predict {version} FILE.wav\n"
+        f"serve it:   serkit serve {version.parent}"
+    )
+    return 0

@@ -1,0 +1,275 @@
+"""Train a classifier: test it on unseen speakers, then fit it on all speakers and export it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import tensorflow as tf
+
+from serkit.datasets.audit import open_recordings
+from serkit.datasets.corpus import LABEL_SETS, Corpus
+from serkit.datasets.custom import Naming
+from serkit.errors import InputError, check_choice, check_range
+from serkit.export.exportable_model import ExportableModel, PredictionSettings
+from serkit.export.saved_model import export_model
+from serkit.files import replacing, write_json
+from serkit.metrics.calibration import softmax, uncertainty
+from serkit.metrics.intervals import Group
+from serkit.metrics.selective import threshold_for_coverage
+from serkit.models.linear_head import LinearHeadSettings
+from serkit.models.speech_features import SpeechFeatures
+from serkit.models.whisper_weights import PRESETS, find_weights, whisper_from_preset
+from serkit.progress import Progress
+from serkit.reporting.tables import groups_of_clips, measure_table, recall_table
+from serkit.serialization import plain
+from serkit.studies.cross_validation import CrossValidation
+from serkit.studies.deployment import calibration_scores, describe_data
+from serkit.studies.engine import MANIFEST
+from serkit.studies.run_folder import RunFolder
+from serkit.studies.train_recipes import MODELS, HeadRecipe, NetworkRecipe, Recipe
+from serkit.uncertainty.temperature import best_temperature
+
+DEFAULT_MODEL = "whisper-tiny.en"
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Settings of :func:`train`.
+
+    Attributes:
+        roots: folders of recordings, CSV files, or manifests of an audit.
+        model: one of :data:`serkit.studies.train_recipes.MODELS`.
+        weights: file of the encoder's weights; or initial weights of the 2021 report's networks,
+            ``imagenet``, ``none`` or a file. Default: found or downloaded.
+        label_set: ``emotion`` or ``gender_emotion``.
+        folds: number of folds of speakers, at least 3.
+        seed: seed of the folds and of training.
+        coverage: fraction of clips on which the model does not abstain, above 0 to 1.
+        head: settings of the linear classifier of an encoder's features.
+        epochs: number of epochs of a network of spectrograms; default: the network's own.
+        naming: naming scheme of the user's own recordings.
+
+    Raises:
+        InputError: if a value is not valid.
+
+    Example:
+        >>> import serkit
+        >>> serkit.TrainSettings(roots=("recordings",)).model
+        'whisper-tiny.en'
+    """
+
+    roots: tuple[str, ...]
+    model: str = DEFAULT_MODEL
+    weights: str | None = None
+    label_set: str = "emotion"
+    folds: int = 5
+    seed: int = 0
+    coverage: float = 0.9
+    head: LinearHeadSettings = field(default_factory=LinearHeadSettings)
+    epochs: int | None = None
+    naming: Naming = field(default_factory=Naming, hash=False)
+
+    def __post_init__(self) -> None:
+        check_choice("model", self.model, MODELS)
+        check_choice("label_set", self.label_set, LABEL_SETS)
+        check_range("folds", self.folds, 3)
+        check_range("coverage", self.coverage, 0.01, 1.0)
+        if self.epochs is not None:
+            check_range("epochs", self.epochs, 1)
+        if not self.roots:
+            raise InputError("`roots` must be one or more folders or files. Received: none.")
+
+
+def train(
+    settings: TrainSettings, out: Path | str, model: Path | str, progress: Progress | None = None
+) -> Path:
+    """Train a classifier, test it on unseen speakers, and export it.
+
+    The recordings are audited. In each fold of speakers a model is fitted on the other folds and
+    predicts the clips of the fold. From these predictions come the scores, with confidence
+    intervals over speakers, the temperature, and the threshold for abstention. The exported model
+    is then fitted on all speakers; it is not tested itself, and its model card says so.
+
+    If a call is killed, the same call resumes and gives the same result.
+
+    Args:
+        settings: recordings and model.
+        out: run folder; gets the audit, ``metrics.json`` and ``predictions.csv``.
+        model: folder of the exported model, such as ``saved_models/mine``; gets a new version.
+        progress: reports progress to the user.
+
+    Returns:
+        The folder of the exported version, for :func:`serkit.load_model`.
+
+    Raises:
+        SerkitError: for recordings or settings that do not work; the message says why.
+        DownloadError: if the weights of an encoder are not on this machine and cannot be
+            downloaded.
+        ResumeError: if ``out`` was made with other settings, or another process uses it.
+
+    Example:
+        .. code-block:: python
+
+            settings = serkit.TrainSettings(roots=("recordings",))
+            version = serkit.train(settings, "runs/mine", "saved_models/mine")
+            print(serkit.load_model(version).predict("a.wav"))
+    """
+    out, progress = Path(out), progress or Progress()
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(settings.seed)
+    with RunFolder(out, plain(asdict(settings))) as run:
+        with progress.stage("recordings"):
+            corpus = _audited(settings, run, progress)
+        with progress.stage(f"{settings.model}: inputs"):
+            recipe = _recipe(settings, progress)
+            folds = CrossValidation(
+                [out / MANIFEST],
+                settings.label_set,
+                recipe.spec,
+                out / "cache",
+                [settings.seed],
+                folds=settings.folds,
+                speeds=recipe.speeds,
+                progress=progress,
+            )
+        run.begin_work()
+        with progress.stage(f"{settings.folds} folds of speakers"):
+            for fold in folds:
+                fold.test(recipe.fit(fold))
+                progress.say(f"   fold {fold.number} of {settings.folds}")
+        predictions = folds.predictions()
+        tested = TestedPredictions(predictions, folds.classes, settings.coverage)
+        metrics = tested.to_json()
+        with replacing(out / "predictions.csv") as partial:
+            predictions.to_csv(partial, index=False, lineterminator="\n")
+        write_json(out / "metrics.json", {"classes": folds.classes, **metrics})
+        progress.say("\n" + tested.tables())
+        with progress.stage("fit on all speakers, and export"):
+            network = recipe.fit(folds.all_speakers(validation=recipe.needs_validation))
+            exportable = ExportableModel(
+                [network], recipe.spec, folds.classes, tested.prediction_settings(settings.seed)
+            )
+            version = export_model(exportable, model, _card(settings, corpus, folds, metrics))
+    progress.say(f"\nnumbers: {out / 'metrics.json'}\nmodel: {version}")
+    return version
+
+
+def _recipe(settings: TrainSettings, progress: Progress) -> Recipe:
+    if settings.model in PRESETS:
+        weights = settings.weights or find_weights(
+            settings.model, track=progress.progress_bar(f"weights of {settings.model}")
+        )
+        encoder = whisper_from_preset(settings.model, weights)
+        return HeadRecipe(SpeechFeatures(encoder), settings.head)
+    return NetworkRecipe(settings.model, settings.weights or "imagenet", settings.epochs)
+
+
+def _audited(settings: TrainSettings, run: RunFolder, progress: Progress) -> Corpus:
+    """Audit the recordings, or read the manifest of an earlier call."""
+    manifest = run.folder / MANIFEST
+    if run.is_new or not manifest.exists():
+        audited = open_recordings(
+            settings.roots, progress.progress_bar("reading"), naming=settings.naming
+        )
+        audited.write(run.folder)
+    corpus = Corpus.read(manifest)
+    progress.class_counts_table(f"{len(corpus)} clips", corpus.counts(settings.label_set))
+    return corpus
+
+
+class TestedPredictions:
+    """Predictions of all clips by models that were not fitted on the clip's speaker.
+
+    The temperature and the threshold for abstention are those of all predictions. Their effect is
+    measured fold by fold with the temperature and the threshold of the other folds.
+
+    Args:
+        predictions: table of :meth:`serkit.studies.cross_validation.CrossValidation.predictions`.
+        classes: class names in the order of the logits.
+        coverage: fraction of clips on which the model does not abstain.
+    """
+
+    # pytest would take the class for a test.
+    __test__ = False
+
+    def __init__(self, predictions: pd.DataFrame, classes: Sequence[str], coverage: float) -> None:
+        self._predictions, self._classes, self._coverage = predictions, tuple(classes), coverage
+        names = [f"logit_{label}" for label in classes]
+        self._logits = predictions[names].to_numpy(np.float64)
+        self._truth = predictions["truth"].map(self._classes.index).to_numpy()
+        self._folds = predictions["fold"].to_numpy()
+
+    def prediction_settings(self, seed: int) -> PredictionSettings:
+        """Return the temperature and the threshold of all predictions."""
+        everything = np.ones(len(self._truth), bool)
+        temperature, threshold = self._calibrate(everything)
+        return PredictionSettings(temperature, max(threshold, 0.0), seed=seed)
+
+    def groups(self) -> list[Group]:
+        """Return the scores with intervals, of all clips, by corpus and by gender."""
+        return groups_of_clips(self._predictions, self._classes)
+
+    def tables(self) -> str:
+        """Return the scores as Markdown tables, in per cent."""
+        groups = self.groups()
+        return f"{measure_table(groups)}\n{recall_table(groups, self._classes)}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return ``test`` and ``abstention`` for metrics.json and the model card.
+
+        See :func:`serkit.studies.deployment.model_card_evidence`.
+        """
+        probabilities = np.empty_like(self._logits)
+        is_covered = np.empty(len(self._truth), bool)
+        for fold in np.unique(self._folds):
+            of_fold = self._folds == fold
+            temperature, threshold = self._calibrate(~of_fold)
+            probabilities[of_fold] = softmax(self._logits[of_fold] / temperature)
+            is_covered[of_fold] = _entropies(probabilities[of_fold]) <= threshold
+        is_correct = probabilities.argmax(axis=1) == self._truth
+        covered = float(is_correct[is_covered].mean()) if is_covered.any() else None
+        return {
+            "test": {
+                "groups": [plain(group.to_json()) for group in self.groups()],
+                "calibration": {
+                    "without a temperature": calibration_scores(softmax(self._logits), self._truth),
+                    "with it": calibration_scores(probabilities, self._truth),
+                },
+            },
+            "abstention": {
+                "chosen_on": "the other folds",
+                "validation_coverage": self._coverage,
+                "coverage": float(is_covered.mean()),
+                "accuracy": covered,
+                "accuracy_of_all": float(is_correct.mean()),
+            },
+        }
+
+    def _calibrate(self, used: npt.NDArray[np.bool_]) -> tuple[float, float]:
+        """Return the temperature, and the entropy above which to abstain, of some predictions."""
+        temperature = best_temperature(self._logits[np.newaxis, used], self._truth[used])
+        entropies = _entropies(softmax(self._logits[used] / temperature))
+        return temperature, threshold_for_coverage(entropies, self._coverage)
+
+
+def _entropies(probabilities: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return uncertainty(probabilities[np.newaxis]).total
+
+
+def _card(
+    settings: TrainSettings, corpus: Corpus, folds: CrossValidation, metrics: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the details of the model card."""
+    return {
+        "label_set": settings.label_set,
+        "model": settings.model,
+        "protocol": f"{settings.folds} folds of speakers",
+        "refitted": True,
+        "data": describe_data({"train": corpus}, folds.classes, settings.label_set, {}),
+        **metrics,
+    }

@@ -1,0 +1,99 @@
+"""How the models of ``serkit train`` are fitted."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+import keras
+
+from serkit.audio.spec_augment import MaskSettings, mask
+from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.models.compact import CompactSettings, compact
+from serkit.models.fitting import FitSettings
+from serkit.models.linear_head import LinearHeadSettings, fit_linear_head
+from serkit.models.speech_features import SpeechFeatures
+from serkit.models.transfer import TRANSFER
+from serkit.models.whisper_weights import PRESETS
+from serkit.studies.comparison_settings import transfer_kind
+from serkit.studies.cross_validation import FoldRun
+
+COMPACT = "compact"
+MODELS = (*PRESETS, COMPACT, *TRANSFER)
+"""Classifiers by name: Whisper encoders with a linear classifier, and networks of spectrograms."""
+
+
+class Recipe(Protocol):
+    """How a kind of model is trained."""
+
+    @property
+    def spec(self) -> SpectrogramSpec | SpeechFeatures:
+        """Settings of the spectrograms, or the encoder of the features."""
+        ...
+
+    @property
+    def speeds(self) -> tuple[float, ...]:
+        """Other speeds at which training clips are used."""
+        ...
+
+    @property
+    def needs_validation(self) -> bool:
+        """Whether training needs validation speakers."""
+        ...
+
+    def fit(self, fold: FoldRun) -> keras.Model:
+        """Return a model that is fitted on speakers of a fold, but on none of its test speakers."""
+        ...
+
+
+@dataclass(frozen=True)
+class HeadRecipe:
+    """A linear classifier of an encoder's features, see :class:`Recipe`."""
+
+    spec: SpeechFeatures
+    head: LinearHeadSettings
+    speeds: tuple[float, ...] = ()
+    needs_validation: bool = False
+
+    def fit(self, fold: FoldRun) -> keras.Model:
+        split = fold.partitions.split.without_validation()
+        train = fold.partitions.split_by(split).to_fit(split.train)
+        return fit_linear_head(train, split.speakers, len(fold.partitions.classes), self.head)
+
+
+@dataclass(frozen=True)
+class NetworkRecipe:
+    """A network of spectrograms, see :class:`Recipe`.
+
+    The last epoch is kept, so that validation speakers choose nothing.
+    """
+
+    model: str
+    weights: str
+    epochs: int | None
+    needs_validation: bool = True
+
+    @property
+    def spec(self) -> SpectrogramSpec:
+        if self.model == COMPACT:
+            return SpectrogramSpec(frames=160, bins=80, window=512, trim_db=30.0)
+        return SpectrogramSpec()
+
+    @property
+    def speeds(self) -> tuple[float, ...]:
+        return (0.9, 1.1) if self.model == COMPACT else ()
+
+    def fit(self, fold: FoldRun) -> keras.Model:
+        classes, seed = len(fold.partitions.classes), fold.network_seed
+        if self.model == COMPACT:
+            network = CompactSettings(pool=(1, 1), stride=(1, 2))
+            settings = FitSettings(epochs=60, label_smoothing=0.1, keep="last")
+            model = compact(classes, self.spec.shape, network, seed)
+            augment = partial(mask, settings=MaskSettings())
+        else:
+            kind = transfer_kind(self.model)
+            settings = replace(kind.fit, keep="last")
+            model = kind.build(classes, self.spec.shape, self.weights, seed)
+            augment = None
+        settings = replace(settings, epochs=self.epochs or settings.epochs)
+        fold.fit(model, settings, augment=augment, weights=self.weights)
+        return model
