@@ -69,11 +69,11 @@ class Variant:
 
 UNWEIGHTED = LinearHeadSettings(class_weights="none")
 VARIANTS = (
-    Variant("heads", "default: LDA and logistic regression, 256 components"),
+    Variant("heads", "default: LDA and logistic regression, 128 components"),
     Variant("heads", "LDA", LinearHeadSettings("lda")),
     Variant("heads", "logistic regression", LinearHeadSettings("logistic")),
     Variant("heads", "64 components", LinearHeadSettings(components=64)),
-    Variant("heads", "128 components", LinearHeadSettings(components=128)),
+    Variant("heads", "256 components", LinearHeadSettings(components=256)),
     Variant("heads", "384 components", LinearHeadSettings(components=384)),
     Variant("heads", "last block only", last_block=True),
     Variant("heads", "also trained at 0.9 and 1.1 of the speed", speeds=True),

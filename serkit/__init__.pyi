@@ -31,6 +31,7 @@ from .serving.local import ExportedModel, load_model
 from .serving.prediction import Prediction
 from .studies.comparison import compare
 from .studies.comparison_settings import ComparisonSettings
+from .studies.evaluation import EvaluationSettings, evaluate
 from .studies.train import TrainSettings, train
 from .training.examples import Examples
 from .training.spectrograms import compute_spectrograms
@@ -49,6 +50,7 @@ __all__ = [
     "Corpus",
     "DCGANSettings",
     "Ensemble",
+    "EvaluationSettings",
     "Examples",
     "ExportableModel",
     "ExportedModel",
@@ -75,6 +77,7 @@ __all__ = [
     "compute_speech_features",
     "connect",
     "download",
+    "evaluate",
     "export_model",
     "fit_classifier",
     "fit_gan",

@@ -14,7 +14,18 @@ _INVALID_CHOICE = re.compile(r"invalid choice: '?(?P<word>[^']*?)'? \(choose fro
 
 
 COMMANDS = (
-    *("audit", "compare", "demo", "download", "export", "generate", "listen", "predict", "serve"),
+    *(
+        "audit",
+        "compare",
+        "demo",
+        "download",
+        "evaluate",
+        "export",
+        "generate",
+        "listen",
+        "predict",
+        "serve",
+    ),
     *("spectrogram", "train", "tune"),
 )
 """The commands, each a module of this package with a function ``add_to``."""

@@ -37,11 +37,11 @@ class LinearHeadSettings:
     Example:
         >>> import serkit
         >>> serkit.LinearHeadSettings(method="lda").components
-        256
+        128
     """
 
     method: str = BOTH
-    components: int = 256
+    components: int = 128
     penalty: float = 100.0
     class_weights: str = "balanced"
 

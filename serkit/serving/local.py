@@ -1,9 +1,10 @@
 """Predict with an exported model on disk, here or on a Ray cluster."""
 
+import itertools
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from serkit.errors import InputError, check_range
 from serkit.export import signatures
 from serkit.export.versions import DETAILS_FILE, find_version
 from serkit.files import read_json
-from serkit.serving.prediction import Prediction, read_example
+from serkit.serving.prediction import Example, Prediction, read_example
 from serkit.tasks.ray import RayEngine, RaySettings
 
 _BATCH_SIZE = 16
@@ -81,8 +82,31 @@ class ExportedModel:
                 layers.
         """
         self.check_samples(samples)
-        for start in range(0, len(files), _BATCH_SIZE):
-            yield from self._predict_batch(files[start : start + _BATCH_SIZE], samples)
+        yield from self._predict(map(read_example, files), samples)
+
+    def predict_wav(
+        self, contents: Iterable[bytes], samples: int | None = None
+    ) -> Iterator[Prediction]:
+        """Predict whole WAV files in memory, named "0", "1", …
+
+        Args:
+            contents: bytes of WAV files.
+            samples: as for :meth:`predict`.
+
+        Yields:
+            A prediction per file.
+
+        Raises:
+            InputError: as :meth:`predict`.
+        """
+        self.check_samples(samples)
+        examples = (Example(str(index), bytes(wav)) for index, wav in enumerate(contents))
+        yield from self._predict(examples, samples)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Labels in the order of the probabilities."""
+        return tuple(self.details["classes"])
 
     def check_samples(self, samples: int | None) -> None:
         """Raise the errors of :meth:`predict` if the model does not accept ``samples``."""
@@ -95,25 +119,24 @@ class ExportedModel:
                 f"Received: {samples}."
             )
 
-    def _predict_batch(
-        self, files: Sequence[Path | str], samples: int | None
-    ) -> Iterator[Prediction]:
+    def _predict(self, examples: Iterable[Example], samples: int | None) -> Iterator[Prediction]:
         import tensorflow as tf
 
-        examples = list(map(read_example, files))
-        signature = signatures.WAV
-        inputs = {signatures.WAV_BYTES: tf.constant([example.value for example in examples])}
-        if samples is not None:
-            signature = signatures.SAMPLED
-            inputs[signatures.SAMPLES] = tf.fill([len(examples)], tf.constant(samples, tf.int32))
-        tensors = self._model.signatures[signature](**inputs)
-        outputs = {name: tensors[name].numpy() for name in signatures.OUTPUTS}
-        for index, example in enumerate(examples):
-            if example.problem:
-                yield Prediction.failed(example.name, example.problem)
-            else:
-                row = {name: values[index] for name, values in outputs.items()}
-                yield Prediction.of_outputs(example.name, self.details["classes"], row)
+        remaining = iter(examples)
+        while batch := list(itertools.islice(remaining, _BATCH_SIZE)):
+            signature = signatures.WAV
+            inputs = {signatures.WAV_BYTES: tf.constant([example.value for example in batch])}
+            if samples is not None:
+                signature = signatures.SAMPLED
+                inputs[signatures.SAMPLES] = tf.fill([len(batch)], tf.constant(samples, tf.int32))
+            tensors = self._model.signatures[signature](**inputs)
+            outputs = {name: tensors[name].numpy() for name in signatures.OUTPUTS}
+            for index, example in enumerate(batch):
+                if example.problem:
+                    yield Prediction.failed(example.name, example.problem)
+                else:
+                    row = {name: values[index] for name, values in outputs.items()}
+                    yield Prediction.of_outputs(example.name, self.classes, row)
 
 
 def load_model(path: Path | str) -> ExportedModel:

@@ -1,5 +1,6 @@
 """Calibrate, evaluate and export the classifier that a run chose, and check the exported model."""
 
+import hashlib
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,9 @@ from serkit.uncertainty.predictors import (
     predict_samples,
 )
 from serkit.uncertainty.temperature import TemperatureScaled, scale_temperature
+
+DIGEST_LENGTH = 16
+"""Hexadecimal digits of the digests of recordings and speakers in an exported model."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +108,9 @@ def model_card_evidence(
 
     Returns:
         - ``data``: ``parts`` (number of clips and speakers by partition, in total and by corpus),
-          ``classes`` (number of training clips by class), ``generated``, ``licences`` by corpus and
-          ``synthetic`` (whether some clips are of the built-in corpus).
+          ``classes`` (number of training clips by class), ``generated``, ``licences`` by corpus,
+          ``synthetic`` (whether some clips are of the built-in corpus), and ``digests`` of the
+          recordings and speakers of all partitions but test.
         - ``test``, measured on the real clips of the test partition: ``groups``
           (:class:`serkit.metrics.intervals.Group`, for all clips, by corpus and by gender) and
           ``calibration`` (``error`` and ``nll`` without and with the temperature).
@@ -159,6 +164,7 @@ def describe_data(
         The value of ``data`` that :func:`model_card_evidence` describes.
     """
     train, *_ = parts.values()
+    fitted = [clip for name, part in parts.items() if name != "test" for clip in part.clips]
     corpus = Corpus(tuple(clip for part in parts.values() for clip in part.clips), train.roots)
     corpus_names = sorted({clip.corpus for clip in corpus.clips})
     training_clips = train.counts(label_set)
@@ -168,7 +174,16 @@ def describe_data(
         "generated": dict(generated),
         "licences": licences_of(corpus),
         "synthetic": bool(synthetic_clips(corpus)),
+        "digests": {
+            "recordings": sorted(clip.sha256[:DIGEST_LENGTH] for clip in fitted),
+            "speakers": sorted({speaker_digest(clip.speaker) for clip in fitted}),
+        },
     }
+
+
+def speaker_digest(speaker: str) -> str:
+    """Return a digest of a speaker's name, as exported models hold those of their training set."""
+    return hashlib.sha256(speaker.encode()).hexdigest()[:DIGEST_LENGTH]
 
 
 def _summary(clips: Corpus, corpus_names: Sequence[str]) -> dict[str, Any]:

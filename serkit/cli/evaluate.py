@@ -1,0 +1,67 @@
+"""``serkit evaluate``: measure an exported or served model on labelled recordings."""
+
+import argparse
+import json
+from pathlib import Path
+
+from serkit.cli.arguments import add_recordings, naming_of, recordings_of
+from serkit.errors import InputError
+
+
+def add_to(commands) -> None:
+    parser = commands.add_parser(
+        "evaluate",
+        help="measure a model on labelled recordings, with intervals",
+        description="Predicts labelled recordings with an exported or served model, and prints its "
+        "scores with 95 %% confidence intervals over speakers. Recordings and speakers of the "
+        "model's training set are refused.",
+    )
+    parser.add_argument(
+        "model", help="use this model: a folder, or an address (http://…, grpc://…)"
+    )
+    add_recordings(parser)
+    add = parser.add_argument
+    add(
+        "--corrupt",
+        default="",
+        metavar="NAME=VALUE,…",
+        help="corrupt all recordings first, for example noise=10,telephone,reverb=0.5,gain=-20 "
+        "(signal-to-noise ratio in dB, seconds, dB); default: none",
+    )
+    add(
+        "--allow-leaks",
+        action="store_true",
+        help="accept recordings and speakers of the training set; the results are marked",
+    )
+    add("--out", type=Path, help="write evaluation.json, predictions.csv and report.html here")
+    add("--json", action="store_true", help="print the results as JSON")
+    add("--seed", type=int, default=0, help="draw noise and intervals from this; default: 0")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Evaluate the model, and print the results."""
+    roots = recordings_of(options)
+    if options.out is not None and options.out.is_file():
+        raise InputError(f"`--out` must be a folder. Received: {options.out}, which is a file.")
+    from serkit.progress import Progress, SilentProgress
+    from serkit.studies.corruptions import parse_corruptions
+    from serkit.studies.evaluation import EvaluationSettings, evaluate
+    from serkit.studies.evaluation_report import summary
+
+    settings = EvaluationSettings(
+        roots,
+        parse_corruptions(options.corrupt),
+        options.allow_leaks,
+        naming_of(options),
+        options.seed,
+    )
+    progress = SilentProgress() if options.json else Progress()
+    results = evaluate(options.model, settings, options.out, progress)
+    if options.json:
+        print(json.dumps(results, indent=2, ensure_ascii=False))
+    else:
+        print(f"\n{summary(results)}")
+        if options.out is not None:
+            print(f"report: {options.out / 'report.html'}")
+    return 0
