@@ -9,7 +9,7 @@ from typing import Any
 import filelock
 
 import serkit
-from serkit.errors import InputError, ResumeError
+from serkit.errors import ResumeError
 from serkit.files import read_json, remove_partials, write_json
 
 _PACKAGES = (
@@ -34,8 +34,8 @@ class RunFolder:
     The folder holds ``settings.json``, ``versions.json`` and the files that the run writes.
 
     The constructor locks the folder. Use the object in a ``with`` statement, whose end unlocks it.
-    If an InputError ends the statement before :meth:`begin_work` is called, ``settings.json`` is
-    removed from a new folder. So the user can start again with corrected settings.
+    If an exception ends the statement before :meth:`begin_work` is called, ``settings.json`` is
+    removed from a new folder. So the user can start again with other settings.
 
     Args:
         folder: the run folder, created if missing; only one process at a time may use it.
@@ -78,14 +78,13 @@ class RunFolder:
     def __exit__(
         self, exception_type: type[BaseException] | None = None, *exception: object
     ) -> None:
-        is_input_error = exception_type is not None and issubclass(exception_type, InputError)
-        if is_input_error and self.is_new and not self._has_begun:
+        if exception_type is not None and self.is_new and not self._has_begun:
             for name in ("settings.json", "versions.json"):
                 (self.folder / name).unlink(missing_ok=True)
         self._lock.release()
 
     def begin_work(self) -> None:
-        """Keep ``settings.json`` from now on, even if an InputError occurs."""
+        """Keep ``settings.json`` from now on, whatever exception occurs."""
         self._has_begun = True
 
 
