@@ -187,8 +187,10 @@ def _imagenet(base: Base) -> keras.Model:
 
 def _load(base: Base, model: keras.Model, path: Path) -> None:
     if not path.is_file():
+        reason = "is not a file" if path.exists() else "does not exist"
         raise InputError(
-            f"`weights` must be imagenet, none or the path of a file. Received: {str(path)!r}."
+            f"`weights` must be imagenet, none or the path of a file. Received: {path}, which "
+            f"{reason}."
         )
     card = read_card(path)
     if card and card.network != base.name:

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from serkit.errors import RecordingError
 from serkit.files import write_json
 from serkit.progress import Progress
 from serkit.studies.comparison_page import write_comparison_report
@@ -72,19 +71,9 @@ def compare_in(
     """
     out = run.folder
     with progress.stage("recordings and splits"):
-        if run.is_new:
-            # An earlier call that failed before any work may have left a manifest of other
-            # recordings.
-            (out / MANIFEST).unlink(missing_ok=True)
-        comparison = Comparison(settings, out, cache, progress)
-    run.begin_work()
+        comparison = open_comparison(run, settings, cache, progress)
     with progress.stage("spectrograms and training runs"):
-        try:
-            comparison.run(engine)
-        except RecordingError:
-            # The user has to correct the recordings, so the next call has to audit them again.
-            (out / MANIFEST).unlink(missing_ok=True)
-            raise
+        comparison.run(engine)
     with progress.stage("results"):
         results = make_results(comparison)
         write_json(out / "comparison.json", results)
@@ -95,6 +84,33 @@ def compare_in(
         write_comparison_report(out / "report.html", comparison, results)
     progress.say(f"\nreport: {out / 'report.html'}\nnumbers: {out / 'comparison.json'}")
     return comparison, results
+
+
+def open_comparison(
+    run: RunFolder,
+    settings: ComparisonSettings,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Audit the recordings, check the initial weights, and begin the work of an open run folder.
+
+    Args:
+        run: the open run folder. Later calls must have the same settings once this function
+            returns.
+        settings: settings of the comparison.
+        cache: as for :func:`compare`.
+        progress: reports progress to the user.
+
+    Raises:
+        SerkitError: for recordings or settings that do not work; the message says why.
+    """
+    if run.is_new:
+        # An earlier call that failed before any work may have left a manifest of other recordings.
+        (run.folder / MANIFEST).unlink(missing_ok=True)
+    comparison = Comparison(settings, run.folder, cache, progress)
+    comparison.require_weights()
+    run.begin_work()
+    return comparison
 
 
 def fixed_settings(settings: ComparisonSettings) -> dict[str, Any]:

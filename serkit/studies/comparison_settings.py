@@ -27,6 +27,7 @@ from serkit.gans.base import GANSettings
 from serkit.gans.dcgan import DCGAN_RECIPES, REPORT, SMALL_DATA
 from serkit.models.compact import CompactSettings, compact
 from serkit.models.fitting import REPORT_FIT, FitSettings
+from serkit.models.pretrained import RESNET50, VGG16, Base
 from serkit.models.transfer import RESNET50_HEAD, TRANSFER, TransferSettings
 from serkit.serialization import recorded
 from serkit.studies.gan_kinds import KINDS, REPORT_DCGAN, GanKind, GanSizes
@@ -47,13 +48,13 @@ class ClassifierKind:
             (:attr:`ComparisonSettings.weights`) and the seed.
         network: settings of the network that ``build`` returns; keys of results depend on them.
         fit: default training settings.
-        pretrained: whether ``build`` uses the given initial weights.
+        base: ImageNet network that ``build`` gives the initial weights to; None if there is none.
     """
 
     build: Callable[[int, tuple[int, int, int], str, int], keras.Model]
     network: CompactSettings | TransferSettings
     fit: FitSettings
-    pretrained: bool = False
+    base: Base | None = None
 
 
 def compact_kind(recipe: CompactRecipe) -> ClassifierKind:
@@ -77,7 +78,8 @@ def transfer_kind(
         precision: one of :data:`serkit.training.precision.PRECISIONS`; None chooses the fastest on
             this machine.
     """
-    defaults = RESNET50_HEAD if name == "resnet50-head" else TransferSettings()
+    is_resnet50 = name == "resnet50-head"
+    defaults = RESNET50_HEAD if is_resnet50 else TransferSettings()
     network = replace(defaults, precision=precision or fastest_precision())
     if name == "vgg16-half-freeze":
         network = replace(network, frozen_convs=frozen_convs)
@@ -92,7 +94,8 @@ def transfer_kind(
 
     # The frozen layers take most of the time. So their outputs for two augmented views of each
     # spectrogram are cached, instead of computing those of a new view at each step.
-    return ClassifierKind(build, network, replace(REPORT_FIT, views=2), pretrained=True)
+    base = RESNET50 if is_resnet50 else VGG16
+    return ClassifierKind(build, network, replace(REPORT_FIT, views=2), base)
 
 
 CLASSIFIERS = {

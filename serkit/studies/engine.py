@@ -13,8 +13,9 @@ from serkit.datasets.audit import open_recordings
 from serkit.datasets.corpus import Corpus
 from serkit.datasets.imbalance import explain_no_rare_class
 from serkit.datasets.synthetic import write_synthetic_corpus
-from serkit.errors import InputError
+from serkit.errors import InputError, RecordingError
 from serkit.formatting import counted
+from serkit.models.pretrained import load_base, speakers_of
 from serkit.progress import Progress, SilentProgress
 from serkit.seeds import derive_seed
 from serkit.studies.classifier_runs import ClassifierRun
@@ -120,6 +121,29 @@ class Comparison:
             if arm.fill in GANS
         }
 
+    def require_weights(self) -> None:
+        """Load the initial weights of unfinished training runs once; download missing ones.
+
+        So errors occur before any work, and not when the first training run needs the weights.
+
+        Raises:
+            InputError: if the file is missing or of another network.
+            SerkitError: if the ImageNet weights cannot be downloaded.
+            LeakError: if the weights were trained on speakers who are not training speakers.
+        """
+        settings, weights = self.settings, self.settings.weights
+        if weights == "none":
+            return
+        bases = {}
+        for _, task in self._tasks_of(self.arms, settings.seeds):
+            if isinstance(task, ClassifierRun) and not task.is_done:
+                base = settings.classifier_kind(task.classifier).base
+                if base:
+                    bases[base.name] = base
+                    task.data.fold.split.speakers.require_training(speakers_of(weights))
+        for base in bases.values():
+            load_base(base, weights, settings.seed)
+
     def run(self, engine: Engine | None = None) -> None:
         """Run all tasks that are not done.
 
@@ -131,9 +155,17 @@ class Comparison:
                 process.
 
         Raises:
-            RecordingError: if a recording cannot be read or decoded; the message names it.
+            RecordingError: if a recording cannot be read or decoded; the message names it. The
+                manifest is removed, because the user has to correct the recordings, so that the
+                next call has to audit them again.
         """
-        engine = engine or LocalEngine()
+        try:
+            self._run(engine or LocalEngine())
+        except RecordingError:
+            (self.out / MANIFEST).unlink(missing_ok=True)
+            raise
+
+    def _run(self, engine: Engine) -> None:
         factory = self.task_factory()
         settings, say, verbose = self.settings, self.progress.say, self.progress.verbose
         tasks = list(self._tasks_of(self.arms, settings.seeds))
