@@ -275,10 +275,11 @@ class ComparisonSettings:
         names = ", ".join(arm.name for arm in live_arms)
         for name in self.classifiers if live_arms else ():
             if views := self.fit_of(name).views:
+                reason = "`live` is given" if self.live else f"`arms` has {names}"
                 raise InputError(
-                    f"`classifiers` must be without {name} where spectrograms are computed at each "
-                    f"step (the arms {names}), since it is trained on {views} fixed views of each "
-                    "clip; compact is not."
+                    f"`classifiers` must not have {name} if {reason}: then spectrograms are "
+                    f"computed at each step, and {name} is trained on {views} fixed views of each "
+                    f"clip. Received: {', '.join(self.classifiers)}."
                 )
         if len(live_arms) < len(arms) and any(arm.speeds for arm in live_arms):
             raise InputError(

@@ -27,6 +27,8 @@ _PACKAGES = (
     "soxr",
 )
 
+_MAX_CHANGES_SHOWN = 4
+
 
 class RunFolder:
     """Run folder from which an interrupted run can be resumed.
@@ -89,16 +91,35 @@ class RunFolder:
 
 
 def _require_same(old: dict[str, Any], new: dict[str, Any], folder: Path) -> None:
+    old, new = _flattened(old), _flattened(new)
     changes = [
-        f"{name} was {old.get(name)!r}, now {new.get(name)!r}"
+        f"{name} was {_short(old.get(name))}, now {_short(new.get(name))}"
         for name in sorted({*old, *new})
         if old.get(name) != new.get(name)
     ]
     if changes:
-        details = "; ".join(changes)
+        details = "; ".join(changes[:_MAX_CHANGES_SHOWN])
+        if hidden_count := len(changes[_MAX_CHANGES_SHOWN:]):
+            details += f"; and {hidden_count} more"
         raise ResumeError(
             f"{folder} was made with other settings ({details}); choose another --out"
         )
+
+
+def _flattened(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings with a name such as ``gans.steps`` for each setting in a dictionary."""
+    flat = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}.{key}": inner for key, inner in _flattened(value).items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def versions() -> dict[str, str]:
