@@ -257,8 +257,8 @@ def test_the_default_folder_is_in_the_run(run_folder, tmp_path):
         (
             _of("male_calm", 3),
             "male_calm: the filter accepted 0 of 64 samples, 3 were wanted; 0 were near-copies "
-            "of training clips, 64 classified as another class. Train the GAN for longer, or sample "
-            "without the filter: --ungated",
+            "of training clips, 64 classified as another class. Train the GAN for longer, or "
+            "sample without the filter: --ungated",
             1,
         ),
     ],
