@@ -153,8 +153,8 @@ def warn_if_random(base: Base, weights: str | Path, frozen: str) -> None:
     """Warn if frozen layers have random weights; ``frozen`` describes them in the warning."""
     if str(weights) == "none":
         warnings.warn(
-            f"weights='none': {frozen} of {base.name} are random and stay so, since they are "
-            "frozen; use imagenet or a weights file for a result that means anything",
+            f"weights='none': {frozen} of {base.name} have random weights that are not trained. "
+            "This is a baseline for trained ones: pass weights='imagenet' or a weights file",
             stacklevel=3,
         )
 
