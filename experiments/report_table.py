@@ -14,6 +14,7 @@ folds of speakers. The results are meaningful with ImageNet weights only.
 """
 
 import argparse
+from functools import partial
 
 from serkit.cli.running import run_experiment
 
@@ -73,7 +74,7 @@ def main(options: argparse.Namespace) -> None:
     ).with_epochs(options.epochs)
     with RunFolder(options.out, settings.to_json()) as run:
         comparison = open_comparison(run, settings)
-        print(cost_table(estimate_cost(comparison)), flush=True)
+        print(cost_table(estimate_cost(comparison, say=partial(print, flush=True))), flush=True)
         comparison.run()
         rows = []
         for name, reported in REPORTED_ACCURACIES.items():

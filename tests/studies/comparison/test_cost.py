@@ -20,7 +20,9 @@ def test_steps_are_measured_and_multiplied_by_what_is_to_be_done(comparison, mon
         return 3.0
 
     monkeypatch.setattr(cost, "median_seconds", once)
-    gans, compact = estimate_cost(comparison)
+    said = []
+    gans, compact = estimate_cost(comparison, say=said.append)
+    assert said == ["measuring 3 steps of dcgan", "measuring 3 steps of compact"]
     trained = [
         task
         for fold in comparison.folds
