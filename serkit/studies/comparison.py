@@ -15,7 +15,7 @@ from serkit.tasks.graph import Engine
 
 # A later call in the same run folder may change these settings: each training run has its own arm,
 # classifier, protocol and seed, and each call computes the results anew.
-_CHANGEABLE_SETTINGS = ("arms", "classifiers", "protocol", "seeds", "more_seeds", "best")
+_CHANGEABLE_SETTINGS = ("arms", "classifiers", "protocol", "seeds", "more_seeds", "best", "short")
 
 
 def compare(

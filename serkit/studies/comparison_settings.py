@@ -125,6 +125,7 @@ _ADDED_SETTINGS = (
     "most_rare",
     "synthetic",
     "keep_models",
+    "short",
 )
 
 
@@ -183,6 +184,7 @@ class ComparisonSettings:
             there are no ``roots``.
         keep_models: whether all trained classifiers are saved, for an export. If False, an
             InputError is raised if all arms but ``none`` are left out because no class is rare.
+        short: whether these settings are for a check that everything runs, see :meth:`shortened`.
 
     Raises:
         InputError: if a value is out of range, a name is not known, or settings exclude each other.
@@ -227,6 +229,7 @@ class ComparisonSettings:
     most_rare: int = 0
     synthetic: SyntheticSettings | None = None
     keep_models: bool = False
+    short: bool = False
 
     def __post_init__(self) -> None:
         arms = choose_arms(self.arms, self.everywhere)
@@ -343,7 +346,12 @@ class ComparisonSettings:
         }
         synthetic = replace(self.synthetic, size=0.03) if self.synthetic else None
         return replace(
-            self, gans=self.gans.shortened(), fit=fit, folds=min(self.folds, 3), synthetic=synthetic
+            self,
+            gans=self.gans.shortened(),
+            fit=fit,
+            folds=min(self.folds, 3),
+            synthetic=synthetic,
+            short=True,
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from serkit.augmentation.arms import GANS, NONE, Arm, choose_arms
 from serkit.datasets.audit import open_recordings
 from serkit.datasets.corpus import Corpus
-from serkit.datasets.imbalance import explain_no_rare_class
+from serkit.datasets.imbalance import balance_plan, explain_no_rare_class
 from serkit.datasets.synthetic import write_synthetic_corpus
 from serkit.errors import InputError, RecordingError
 from serkit.formatting import counted
@@ -86,6 +86,7 @@ class Comparison:
         corpus: audited clips.
         spectrograms: spectrograms of all clips.
         folds: folds of all protocols.
+        short_message: says what a short run shortened; empty if the run is not short.
         left_out_message: names the arms that are left out because no class is rare, and says why;
             empty if no arm is left out.
     """
@@ -110,6 +111,9 @@ class Comparison:
         )
         self.folds: list[Fold] = list(make_folds(settings, self.corpus, self.spectrograms))
         self.left_out_message: str = self._leave_out_filling_arms()
+        self.short_message: str = self._describe_short_run() if settings.short else ""
+        if self.short_message:
+            self.progress.say(f"! {self.short_message}")
         for fold in self.folds:
             fold.split.write(self.out / "splits" / f"{fold.protocol}-{fold.number}.json")
         self._gans = {
@@ -322,6 +326,23 @@ class Comparison:
 
     def _reference_run(self, fold: Fold) -> ClassifierRun:
         return self.classifier_run(fold, _REFERENCE, self.arms[0], self.settings.seeds[0])
+
+    def _describe_short_run(self) -> str:
+        settings, fold = self.settings, self.folds[0]
+        fit, sizes = settings.fit_of(settings.classifiers[0]), settings.gans
+        parts = [f"{counted(fit.epochs, 'epoch')} of {fit.steps_per_epoch} steps"]
+        if settings.folds > 1:
+            parts.append(counted(settings.folds, "fold"))
+        if any(arm.fill in GANS for arm in self.arms):
+            parts.append(f"GANs of width {sizes.width:g}, {counted(sizes.steps, 'step')} a class")
+            if settings.most_rare:
+                counts = fold.split.train.counts(settings.label_set)
+                rare = balance_plan(counts, settings.rare_below, settings.filled_to)
+                parts.append(f"GANs for {len(fold.plan)} of the rare classes, {len(rare)} in all")
+                parts.append("no sample filter")
+        if settings.synthetic:
+            parts.append(f"a built-in corpus of {counted(len(self.corpus), 'clip')}")
+        return f"A short run shows only that everything works: {'; '.join(parts)}"
 
     def _leave_out_filling_arms(self) -> str:
         """Leave out the arms that fill up classes if no class is rare, and return a message."""

@@ -44,6 +44,7 @@ def make_results(comparison: Comparison) -> dict[str, Any]:
         - ``gap``: for each classifier and arm, the UAR of the leaky protocol minus the UAR of the
           speaker-disjoint one. Only if both protocols were run.
         - ``left_out``: why arms that fill up classes were not run. Only if no class is rare.
+        - ``short``: what was shortened. Only of a short run.
         - ``failed``: training runs that diverged, or whose GAN diverged, and why. Only if there are
           any.
         - ``corpora``: how well a linear classifier recognises the corpus of a clip, see
@@ -78,6 +79,8 @@ def make_results(comparison: Comparison) -> dict[str, Any]:
         results["gap"] = _gap(speaker_disjoint, leaky)
     if comparison.left_out_message:
         results["left_out"] = comparison.left_out_message
+    if comparison.short_message:
+        results["short"] = comparison.short_message
     if comparison.failures:
         results["failed"] = comparison.failures
     if len(corpus_names) > 1:

@@ -60,6 +60,16 @@ def _noting(names, run):
     return noted
 
 
+def test_a_short_run_says_what_it_shortened(comparison):
+    assert comparison().short_message == ""
+    short = comparison(short=True, most_rare=1, rare_below=2.0)
+    (said,) = (line for line in short.progress.said if line.startswith("! A short run"))
+    assert said.endswith(
+        "3 folds; GANs of width 0.05, 2 steps a class; GANs for 1 of the rare classes, 6 in all; "
+        "no sample filter"
+    )
+
+
 def test_cheap_arms_come_first_and_gans_before_the_classifiers_that_need_them(comparison, trained):
     comparison().run()
     assert trained[:6] == [
