@@ -287,10 +287,7 @@ def make_splits(protocol: str, corpus: Corpus, label_set: str, seed: int) -> tup
 
 
 def _require_speakers(corpus: Corpus, min_speakers: int, split_phrase: str) -> list[str]:
-    """Return all speakers; raise InputError if there are fewer than ``min_speakers``.
-
-    ``split_phrase`` describes the split in the error message.
-    """
+    """Return all speakers; raise InputError, with ``split_phrase``, if there are too few."""
     speakers = sorted(corpus.speakers())
     if len(speakers) < min_speakers:
         received = f"{counted(len(corpus), 'clip')} of {counted(len(speakers), 'speaker')}"

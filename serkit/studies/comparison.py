@@ -4,12 +4,15 @@ from pathlib import Path
 from typing import Any
 
 from serkit.files import write_json
+from serkit.models.pretrained import load_base, speakers_of
 from serkit.progress import Progress
+from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.comparison_page import write_comparison_report
 from serkit.studies.comparison_settings import ComparisonSettings
+from serkit.studies.cost import unfinished_runs
 from serkit.studies.engine import MANIFEST, Comparison
 from serkit.studies.exports import write_tables
-from serkit.studies.results import make_results
+from serkit.studies.results import describe_short_run, make_results
 from serkit.studies.run_folder import RunFolder
 from serkit.tasks.graph import Engine
 
@@ -108,9 +111,30 @@ def open_comparison(
         # An earlier call that failed before any work may have left a manifest of other recordings.
         (run.folder / MANIFEST).unlink(missing_ok=True)
     comparison = Comparison(settings, run.folder, cache, progress)
-    comparison.require_weights()
+    if settings.short:
+        comparison.progress.say(f"! {describe_short_run(comparison)}")
+    _require_weights(comparison)
     run.begin_work()
     return comparison
+
+
+def _require_weights(comparison: Comparison) -> None:
+    """Load the initial weights of unfinished training runs once; download missing ones.
+
+    So errors occur before any work, and not when the first training run needs the weights.
+    """
+    settings, weights = comparison.settings, comparison.settings.weights
+    if weights == "none":
+        return
+    bases = {}
+    for run in unfinished_runs(comparison):
+        if isinstance(run, ClassifierRun):
+            base = settings.classifier_kind(run.classifier).base
+            if base:
+                bases[base.name] = base
+                run.data.fold.split.speakers.require_training(speakers_of(weights))
+    for base in bases.values():
+        load_base(base, weights, settings.seed)
 
 
 def fixed_settings(settings: ComparisonSettings) -> dict[str, Any]:

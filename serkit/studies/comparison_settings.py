@@ -78,8 +78,8 @@ def transfer_kind(
         precision: one of :data:`serkit.training.precision.PRECISIONS`; None chooses the fastest on
             this machine.
     """
-    is_resnet50 = name == "resnet50-head"
-    defaults = RESNET50_HEAD if is_resnet50 else TransferSettings()
+    base = RESNET50 if name == "resnet50-head" else VGG16
+    defaults = RESNET50_HEAD if base is RESNET50 else TransferSettings()
     network = replace(defaults, precision=precision or fastest_precision())
     if name == "vgg16-half-freeze":
         network = replace(network, frozen_convs=frozen_convs)
@@ -94,7 +94,6 @@ def transfer_kind(
 
     # The frozen layers take most of the time. So their outputs for two augmented views of each
     # spectrogram are cached, instead of computing those of a new view at each step.
-    base = RESNET50 if is_resnet50 else VGG16
     return ClassifierKind(build, network, replace(REPORT_FIT, views=2), base)
 
 
@@ -103,7 +102,6 @@ CLASSIFIERS = {
     **{name: transfer_kind(name) for name in TRANSFER},
 }
 """Classifiers by name: serkit's own, and the three of the 2021 report (section 6.2)."""
-
 
 K_FOLD, BOTH, LEAVE_ONE_CORPUS_OUT = "k-fold", "both", "leave-one-corpus-out"
 HOLD_OUT = "hold-out"
@@ -280,9 +278,8 @@ class ComparisonSettings:
             if views := self.fit_of(name).views:
                 reason = "`live` is given" if self.live else f"`arms` has {names}"
                 raise InputError(
-                    f"`classifiers` must not have {name} if {reason}: then spectrograms are "
-                    f"computed at each step, and {name} is trained on {views} fixed views of each "
-                    f"clip. Received: {', '.join(self.classifiers)}."
+                    f"`classifiers` must not have {name} if {reason}: spectrograms are then new at "
+                    f"each step, not {views} fixed views. Received: {', '.join(self.classifiers)}."
                 )
         if len(live_arms) < len(arms) and any(arm.speeds for arm in live_arms):
             raise InputError(
@@ -345,14 +342,8 @@ class ComparisonSettings:
             for name in CLASSIFIERS
         }
         synthetic = replace(self.synthetic, size=0.03) if self.synthetic else None
-        return replace(
-            self,
-            gans=self.gans.shortened(),
-            fit=fit,
-            folds=min(self.folds, 3),
-            synthetic=synthetic,
-            short=True,
-        )
+        gans, folds = self.gans.shortened(), min(self.folds, 3)
+        return replace(self, gans=gans, fit=fit, folds=folds, synthetic=synthetic, short=True)
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as JSON values, for the run folder."""

@@ -53,7 +53,7 @@ def estimate_cost(
     """
     gans_by_kind: dict[str, list[GANRun]] = {}
     runs_by_classifier: dict[str, list[ClassifierRun]] = {}
-    for task in _unfinished_runs(comparison):
+    for task in unfinished_runs(comparison):
         if isinstance(task, GANRun):
             gans_by_kind.setdefault(task.kind, []).append(task)
         else:
@@ -76,7 +76,8 @@ def cost_table(costs: Sequence[Cost]) -> str:
     return markdown_table(["to do, about", "training runs", "minutes"], rows)
 
 
-def _unfinished_runs(comparison: Comparison) -> list[GANRun | ClassifierRun]:
+def unfinished_runs(comparison: Comparison) -> list[GANRun | ClassifierRun]:
+    """Return the training runs that are not done, without those with ``more_seeds``."""
     settings = comparison.settings
     # Tasks with the same folder are one task.
     runs = {

@@ -11,11 +11,10 @@ import tensorflow as tf
 from serkit.augmentation.arms import GANS, NONE, Arm, choose_arms
 from serkit.datasets.audit import open_recordings
 from serkit.datasets.corpus import Corpus
-from serkit.datasets.imbalance import balance_plan, explain_no_rare_class
+from serkit.datasets.imbalance import explain_no_rare_class
 from serkit.datasets.synthetic import write_synthetic_corpus
 from serkit.errors import InputError, RecordingError
 from serkit.formatting import counted
-from serkit.models.pretrained import load_base, speakers_of
 from serkit.progress import Progress, SilentProgress
 from serkit.seeds import derive_seed
 from serkit.studies.classifier_runs import ClassifierRun
@@ -86,7 +85,6 @@ class Comparison:
         corpus: audited clips.
         spectrograms: spectrograms of all clips.
         folds: folds of all protocols.
-        short_message: says what a short run shortened; empty if the run is not short.
         left_out_message: names the arms that are left out because no class is rare, and says why;
             empty if no arm is left out.
     """
@@ -111,9 +109,6 @@ class Comparison:
         )
         self.folds: list[Fold] = list(make_folds(settings, self.corpus, self.spectrograms))
         self.left_out_message: str = self._leave_out_filling_arms()
-        self.short_message: str = self._describe_short_run() if settings.short else ""
-        if self.short_message:
-            self.progress.say(f"! {self.short_message}")
         for fold in self.folds:
             fold.split.write(self.out / "splits" / f"{fold.protocol}-{fold.number}.json")
         self._gans = {
@@ -124,29 +119,6 @@ class Comparison:
             for arm in self.arms
             if arm.fill in GANS
         }
-
-    def require_weights(self) -> None:
-        """Load the initial weights of unfinished training runs once; download missing ones.
-
-        So errors occur before any work, and not when the first training run needs the weights.
-
-        Raises:
-            InputError: if the file is missing or of another network.
-            SerkitError: if the ImageNet weights cannot be downloaded.
-            LeakError: if the weights were trained on speakers who are not training speakers.
-        """
-        settings, weights = self.settings, self.settings.weights
-        if weights == "none":
-            return
-        bases = {}
-        for _, task in self._tasks_of(self.arms, settings.seeds):
-            if isinstance(task, ClassifierRun) and not task.is_done:
-                base = settings.classifier_kind(task.classifier).base
-                if base:
-                    bases[base.name] = base
-                    task.data.fold.split.speakers.require_training(speakers_of(weights))
-        for base in bases.values():
-            load_base(base, weights, settings.seed)
 
     def run(self, engine: Engine | None = None) -> None:
         """Run all tasks that are not done.
@@ -326,23 +298,6 @@ class Comparison:
 
     def _reference_run(self, fold: Fold) -> ClassifierRun:
         return self.classifier_run(fold, _REFERENCE, self.arms[0], self.settings.seeds[0])
-
-    def _describe_short_run(self) -> str:
-        settings, fold = self.settings, self.folds[0]
-        fit, sizes = settings.fit_of(settings.classifiers[0]), settings.gans
-        parts = [f"{counted(fit.epochs, 'epoch')} of {fit.steps_per_epoch} steps"]
-        if settings.folds > 1:
-            parts.append(counted(settings.folds, "fold"))
-        if any(arm.fill in GANS for arm in self.arms):
-            parts.append(f"GANs of width {sizes.width:g}, {counted(sizes.steps, 'step')} a class")
-            if settings.most_rare:
-                counts = fold.split.train.counts(settings.label_set)
-                rare = balance_plan(counts, settings.rare_below, settings.filled_to)
-                parts.append(f"GANs for {len(fold.plan)} of the rare classes, {len(rare)} in all")
-                parts.append("no sample filter")
-        if settings.synthetic:
-            parts.append(f"a built-in corpus of {counted(len(self.corpus), 'clip')}")
-        return f"A short run shows only that everything works: {'; '.join(parts)}"
 
     def _leave_out_filling_arms(self) -> str:
         """Leave out the arms that fill up classes if no class is rare, and return a message."""

@@ -41,7 +41,7 @@ def test_steps_are_measured_and_multiplied_by_what_is_to_be_done(comparison, mon
 
 
 def test_what_is_done_costs_nothing(comparison, monkeypatch):
-    monkeypatch.setattr(cost, "_unfinished_runs", lambda comparison: [])
+    monkeypatch.setattr(cost, "unfinished_runs", lambda comparison: [])
     assert estimate_cost(comparison) == []
 
 

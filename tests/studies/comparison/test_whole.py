@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.cli.main import main
 from serkit.datasets.corpus import Corpus
 from serkit.errors import InputError, RecordingError, ResumeError
 from serkit.files import read_json
@@ -77,6 +78,20 @@ def test_weights_that_cannot_be_loaded_do_not_bind_the_folder(
         compare(settings, tmp_path / "run")
     assert not (tmp_path / "run" / "cache").exists()
     compare(replace(settings, weights="none"), tmp_path / "run")
+
+
+def test_the_compare_line_of_the_readme_ends_well_without_a_rare_class(
+    synthetic_root, pretend, tmp_path, capsys
+):
+    root, out = synthetic_root / "RAVDESS", tmp_path / "run"
+    assert main(["compare", str(root), "--out", str(out), "--short"]) == 0
+    said = capsys.readouterr().out
+    assert "! nothing to fill for oversampling" in said
+    assert "! A short run shows only that everything works: 2 epochs of 4 steps; 3 folds" in said
+    page = (out / "report.html").read_text()
+    assert "A short run shows only that everything works" in page
+    results = read_json(out / "comparison.json")
+    assert {"left_out", "short"} <= set(results)
 
 
 def test_an_experiment_forgets_the_recordings_of_a_call_that_failed(
