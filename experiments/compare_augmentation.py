@@ -22,7 +22,7 @@ from serkit.cli.experiments import experiment_parser, run_of
 from serkit.datasets.audit import open_recordings
 from serkit.datasets.protocols import k_fold
 from serkit.datasets.splits import make_rare
-from serkit.errors import check_choice
+from serkit.errors import check_choice, check_range
 from serkit.gans.dcgan import DCGAN, DCGANSettings
 from serkit.gans.fitting import fit_gan
 from serkit.gans.sampling import sample
@@ -37,6 +37,8 @@ from serkit.studies.run_folder import RunFolder
 from serkit.studies.training_sets import copies_of
 from serkit.training.examples import Examples
 from serkit.training.spectrograms import compute_spectrograms
+
+_STEPS_PER_EPOCH = 20
 
 
 def parse() -> argparse.Namespace:
@@ -63,6 +65,7 @@ def main(options: argparse.Namespace) -> None:
 
 
 def compare(options: argparse.Namespace, run: RunFolder) -> None:
+    check_range("gan_steps", min(options.gan_steps), _STEPS_PER_EPOCH)
     spec, (label, _, kept_fraction) = spec_of(options), options.rarify.rpartition("=")
     corpus = open_recordings(options.roots, naming=naming_of(options)).corpus
     classes, fit = corpus.classes("emotion"), FitSettings(epochs=options.epochs, keep="last")
@@ -75,14 +78,16 @@ def compare(options: argparse.Namespace, run: RunFolder) -> None:
         discriminator_rate=2e-4,
         ema=0.99,
         augment=DiffAugmentSettings(),
-        steps_per_epoch=20,
+        steps_per_epoch=_STEPS_PER_EPOCH,
     )
-    tables, splits = [], list(k_fold(corpus, "emotion", 0, folds=options.folds))
-    run.begin_work()
-    for fold, whole_split in enumerate(splits):
+    splits = []
+    for whole_split in k_fold(corpus, "emotion", 0, folds=options.folds):
         clip_count = whole_split.train.counts("emotion")[label]
         kept_count = round(float(kept_fraction) * clip_count)
-        split = make_rare(whole_split, "emotion", label, kept_count, 0)
+        splits.append((make_rare(whole_split, "emotion", label, kept_count, 0), clip_count))
+    tables = []
+    run.begin_work()
+    for fold, (split, clip_count) in enumerate(splits):
         partitions, speakers = Partitions(corpus, split, spectrograms, "emotion"), split.speakers
         train, rare = (
             partitions.to_fit(split.train),

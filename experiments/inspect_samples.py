@@ -35,6 +35,7 @@ from serkit.metrics.neighbours import block_means, nearest_distances, prdc
 from serkit.models.compact import compact
 from serkit.models.fitting import FitSettings
 from serkit.seeds import derive_seed
+from serkit.studies.comparison import open_comparison
 from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.engine import Comparison
 from serkit.studies.folds import Fold
@@ -229,8 +230,7 @@ def main(options: argparse.Namespace) -> None:
     )
     rows = []
     with RunFolder(options.out, {"epochs": options.epochs, **settings.to_json()}) as run:
-        comparison = Comparison(settings, run.folder, options.cache)
-        run.begin_work()
+        comparison = open_comparison(run, settings, options.cache)
         for fold in comparison.folds:
             for kind in options.arms:
                 for gan in in_training_order(comparison.gans(kind, fold)):

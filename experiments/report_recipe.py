@@ -1,4 +1,4 @@
-"""Claim: the losses of the 2021 report's GAN settle if it is trained by the report's own recipe.
+"""Question: do the losses of the 2021 report's GAN settle by the report's own recipe?
 
     python experiments/report_recipe.py ../shared/data/ravdess --out runs/report-recipe
     python experiments/report_recipe.py ../shared/data/ravdess --width 0.5 --out runs/report-half
@@ -9,7 +9,8 @@ Discriminator2, whatever the losses are. For comparison, a DCGAN is trained on t
 recipe ``small-data``, with as many multiply-adds.
 An interrupted run resumes. The folder gets ``report-recipe.md`` (when the discriminators changed,
 where the losses settled, KID of both), ``figure-16.png`` and ``figure-17.png``. Expected by the
-2021 report: both losses settle between 1.1 and 1.3; docs/gans.md has the measured results.
+2021 report: both losses settle between 1.1 and 1.3. Found on RAVDESS: they do not. Both pass
+through this band, then Discriminator2 wins (docs/gans.md).
 """
 
 import argparse

@@ -14,6 +14,7 @@ folds of speakers. The results are meaningful with ImageNet weights only.
 """
 
 import argparse
+from functools import partial
 
 from serkit.cli.running import run_experiment
 
@@ -24,9 +25,9 @@ from serkit.cli.experiments import experiment_parser
 from serkit.files import write_text
 from serkit.formatting import markdown_table
 from serkit.gans.dcgan import REPORT
+from serkit.studies.comparison import open_comparison
 from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.cost import cost_table, estimate_cost
-from serkit.studies.engine import Comparison
 from serkit.studies.gan_kinds import GanSizes
 from serkit.studies.run_folder import RunFolder
 from serkit.training.precision import PRECISIONS, fastest_precision
@@ -72,9 +73,8 @@ def main(options: argparse.Namespace) -> None:
         precision=options.precision,
     ).with_epochs(options.epochs)
     with RunFolder(options.out, settings.to_json()) as run:
-        comparison = Comparison(settings, run.folder)
-        run.begin_work()
-        print(cost_table(estimate_cost(comparison)), flush=True)
+        comparison = open_comparison(run, settings)
+        print(cost_table(estimate_cost(comparison, say=partial(print, flush=True))), flush=True)
         comparison.run()
         rows = []
         for name, reported in REPORTED_ACCURACIES.items():

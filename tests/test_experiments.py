@@ -14,7 +14,8 @@ import tensorflow as tf
 
 import serkit
 from serkit.cli.arguments import spec_of
-from serkit.errors import InputError
+from serkit.errors import InputError, ResumeError
+from serkit.studies.run_folder import RunFolder
 
 EXPERIMENTS = sorted((Path(serkit.__file__).parents[1] / "experiments").glob("*.py"))
 
@@ -38,6 +39,21 @@ def test_it_takes_recordings_spectrograms_and_a_folder(path, monkeypatch, tmp_pa
     assert (spec_of(options).kind, spec_of(options).sample_rate) == ("log", 22_050)
     assert options.out == tmp_path / "out"
     with pytest.raises(InputError, match=r"nowhere does not exist$"):
+        experiment.main(options)
+
+
+def test_compare_augmentation_checks_its_options_before_work_and_locks_its_folder(
+    monkeypatch, tmp_path, synthetic_root
+):
+    (path,) = (path for path in EXPERIMENTS if path.stem == "compare_augmentation")
+    experiment, out = load(path), tmp_path / "run"
+    words = [path.name, str(synthetic_root), "--out", str(out), "--gan-steps", "1", "40"]
+    monkeypatch.setattr(sys, "argv", words)
+    options = experiment.parse()
+    with pytest.raises(InputError, match="`gan_steps` must be 20 or more"):
+        experiment.main(options)
+    assert not (out / "settings.json").exists()
+    with RunFolder(out, {}), pytest.raises(ResumeError, match="another process"):
         experiment.main(options)
 
 

@@ -10,8 +10,12 @@ from serkit.studies.run_folder import RunFolder, versions
 def test_other_settings_are_refused_by_name(tmp_path):
     with RunFolder(tmp_path, {"seed": 1, "gan": {"steps": 10}}):
         pass
-    with pytest.raises(ResumeError, match=r"gan was \{'steps': 10\}, now \{'steps': 20\}"):
+    with pytest.raises(ResumeError, match=r"\(gan\.steps was 10, now 20\)"):
         RunFolder(tmp_path, {"seed": 1, "gan": {"steps": 20}})
+    with pytest.raises(ResumeError) as found:
+        RunFolder(tmp_path, dict.fromkeys("abcdefg", "x" * 1000))
+    assert "; and 5 more)" in str(found.value)
+    assert len(str(found.value)) < 600
     assert read_json(tmp_path / "settings.json") == {"seed": 1, "gan": {"steps": 10}}
 
 
@@ -21,8 +25,9 @@ def _failing(folder, error, settings, before=lambda run: None):
         raise error
 
 
-def test_bad_input_before_any_work_does_not_bind_the_folder_to_its_settings(tmp_path):
-    _failing(tmp_path, InputError("no such class"), {"seed": 1})
+@pytest.mark.parametrize("error", [InputError("no such class"), KeyboardInterrupt(), OSError()])
+def test_before_any_work_an_error_does_not_bind_the_folder_to_its_settings(tmp_path, error):
+    _failing(tmp_path, error, {"seed": 1})
     assert not (tmp_path / "settings.json").exists()
     with RunFolder(tmp_path, {"seed": 2}) as run:
         assert run.is_new
@@ -30,15 +35,9 @@ def test_bad_input_before_any_work_does_not_bind_the_folder_to_its_settings(tmp_
         RunFolder(tmp_path, {"seed": 1})
 
 
-@pytest.mark.parametrize(
-    ("error", "before"),
-    [
-        (InputError("x"), lambda run: run.begin_work()),
-        (KeyboardInterrupt(), lambda run: None),
-    ],
-)
-def test_otherwise_the_settings_stay(tmp_path, error, before):
-    _failing(tmp_path, error, {"seed": 1}, before)
+@pytest.mark.parametrize("error", [InputError("x"), KeyboardInterrupt()])
+def test_once_work_has_begun_the_settings_stay(tmp_path, error):
+    _failing(tmp_path, error, {"seed": 1}, lambda run: run.begin_work())
     with pytest.raises(ResumeError):
         RunFolder(tmp_path, {"seed": 2})
     _failing(tmp_path, InputError("later"), {"seed": 1})

@@ -246,7 +246,7 @@ def decode_file(
     problem, waveform, rate = "", np.zeros(0, np.float32), 1
     kind = identify(io.BytesIO(data))
     if kind not in COMPRESSED:
-        problem = f"not WAV, FLAC, MP3 or Ogg Vorbis but {kind or 'of no format that is known'}"
+        problem = "not a WAV, FLAC, MP3 or Ogg Vorbis file" + (f" but {kind}" if kind else "")
     else:
         try:
             samples, rate = read(data, kind)

@@ -39,7 +39,9 @@ def add_to(commands) -> None:
     )
     add_recordings(parser)
     add_spectrograms(parser)
-    parser.add_argument("--out", type=Path, default=Path("runs/compare"), help="%(default)s")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/compare"), help="run folder; default: %(default)s"
+    )
     add_study(parser)
     _add_arms(parser)
     _add_protocol(parser)
@@ -144,7 +146,7 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         metavar=("ALL", "CLASS"),
         help="of the generator on all training clips, 0 for none, then on each rare class; half "
         "as many again for a WGAN-GP, whose batches are smaller; default: 800 400, with "
-        "--gan-recipe report 800 2000",
+        "--gan-recipe report 800 2000, of which the DCGAN does not use the first number",
     )
     add(
         "--gan-tuned",

@@ -72,7 +72,12 @@ def run(options: argparse.Namespace) -> int:
     check_range("wav", options.wav, 0)
     if not options.run_folder.is_dir():
         raise InputError(f"RUN {options.run_folder} is no folder")
-    from serkit.augmentation.sample_filter import SampleFilter, sample_filtered
+    if not (options.run_folder / "gans").is_dir():
+        raise InputError(
+            f"RUN must be the run folder of a finished demo with rare classes. Received: "
+            f"{options.run_folder}, which has no folder gans."
+        )
+    from serkit.augmentation.sample_filter import SampleFilter, TooFewAccepted, sample_filtered
     from serkit.gans.sampling import find_generators, load_generator
     from serkit.progress import Progress
     from serkit.seeds import derive_seed
@@ -87,15 +92,18 @@ def run(options: argparse.Namespace) -> int:
     for label, count in count_by_class.items():
         stored = load_generator(generator_paths[label])
         seed = derive_seed(options.seed, "generate", label)
-        samples = sample_filtered(
-            stored.network,
-            count,
-            seed,
-            label,
-            None if options.ungated else sample_filter,
-            class_number=stored.class_number(label),
-            say=say,
-        )
+        try:
+            samples = sample_filtered(
+                stored.network,
+                count,
+                seed,
+                label,
+                None if options.ungated else sample_filter,
+                class_number=stored.class_number(label),
+                say=say,
+            )
+        except TooFewAccepted as error:
+            raise TooFewAccepted(f"{error}: --ungated") from error
         say(f"   written: {_write_samples(options, label, seed, stored, samples)}")
     return 0
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from serkit.audio.containers import READABLE_SUFFIXES
 from serkit.cli.arguments import add_spectrograms, spec_of
-from serkit.errors import InputError, check_range
+from serkit.errors import InputError, RecordingError, check_range
 
 if TYPE_CHECKING:
     from serkit.audio.spectrogram import SpectrogramSpec
@@ -144,8 +144,10 @@ def _output_paths(
 def _read(file: Path, options: argparse.Namespace) -> np.ndarray:
     """Read the spectrograms of one file, float32 ``(n, 224, 224, 1)`` in [-1, 1]."""
     if not file.is_file():
-        reason = "is a pipe, a device or a folder" if file.exists() else "does not exist"
-        raise InputError(f"{file} {reason}; valid is a .npy, a .png or a recording")
+        expected = "valid is a .npy, a .png or a recording"
+        if file.exists():
+            raise RecordingError(f"{file} is a pipe, a device or a folder; {expected}")
+        raise InputError(f"{file} does not exist; {expected}")
     suffix = file.suffix.lower()
     if suffix == ".npy":
         return _read_array(file, options.first)

@@ -85,7 +85,8 @@ def suggestion(message: str, arguments: Sequence[str], options: Collection[str])
 
 
 def _did_you_mean(word: str, valid_words: Collection[str]) -> str:
-    similar_words = difflib.get_close_matches(word, valid_words, n=1)
+    # A lower cutoff suggests --folds for --foo.
+    similar_words = difflib.get_close_matches(word, valid_words, n=1, cutoff=0.7)
     return f"; for {word}, did you mean {similar_words[0]}?" if similar_words else ""
 
 

@@ -32,7 +32,13 @@ def add_to(commands) -> None:
         help="folder of a SavedModel, or address of a served one: http://HOST:8501/v1/models/NAME, "
         "https://HOST/v1/models/NAME, grpc://HOST:8500/NAME",
     )
-    add("files", nargs="+", metavar="FILE|FOLDER", help="folders are searched at any depth")
+    add(
+        "files",
+        nargs="+",
+        metavar="FILE|FOLDER|CSV",
+        help="classify a recording, those in a folder or NAME=FOLDER, at any depth, or those that "
+        "a CSV (path,label,speaker) or the manifest.csv of an audit lists",
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object per file")
     form.add_argument(
@@ -85,20 +91,35 @@ def run(options: argparse.Namespace) -> int:
     return 1 if has_problem else 0
 
 
-def _find_files(paths: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the files of the paths, folders searched, and messages about skipped folders."""
+def _find_files(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the recordings, also those of folders and tables, and messages about unusable ones."""
     files: list[str] = []
     problems: list[str] = []
-    for path in map(Path, paths):
-        if not path.is_dir():
-            files.append(str(path))
+    for argument in arguments:
+        path = Path(argument)
+        is_table = path.suffix.lower() == ".csv"
+        if not (path.is_dir() or is_table or "=" in argument):
+            files.append(argument)
             continue
-        # This import is slow, because it loads the audit; without folders it is not needed.
-        from serkit.datasets.roots import find_recordings
+        # These imports are slow; for single recordings they are not needed.
+        from serkit.datasets.audit import is_manifest
+        from serkit.datasets.corpus import Corpus
+        from serkit.datasets.custom import read_table
+        from serkit.datasets.roots import find_recordings, split_root
 
-        files_in_folder, findings = find_recordings(path, "")
-        files += [str(path / file) for file in files_in_folder]
-        problems += [f"{path / finding.path}: {finding.reason}" for finding in findings]
+        _, path = split_root(argument)
+        folder, found, findings = path, [str(path)], ()
+        if path.is_dir():
+            found, findings = find_recordings(path, "")
+        elif is_manifest(path):
+            found = Corpus.read(path).files()
+        elif path.is_file() and path.suffix.lower() == ".csv":
+            folder = path.parent
+            found, findings = read_table(path, "")
+        else:
+            folder = Path()
+        files += [str(folder / file) for file in found]
+        problems += [f"{folder / finding.path}: {finding.reason}" for finding in findings]
     return files, problems
 
 

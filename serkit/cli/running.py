@@ -26,6 +26,14 @@ _ARGUMENT = re.compile(
     r"`(?P<backquoted>\w+)`|(?<![\w.`/-])(?:(?P<assigned>[a-z]\w*)=(?:'(?P<value>[\w.-]+)')?"
     r"|(?P<underscored>[a-z]+_\w+)(?![\w=.`/]))"
 )
+# Destinations of options, by the names of settings that the options set under another name.
+_DESTINATIONS = {
+    "classifiers": "classifier",
+    "label_set": "labels",
+    "pretraining": "gan_steps",
+    "steps": "gan_steps",
+    "width": "gan_width",
+}
 # Number of an error of the operating system; the text of the error follows.
 _ERROR_NUMBER = re.compile(r"\[Errno -?\d+\] ")
 _WARNINGS_FOR_PROGRAMMERS = (
@@ -143,6 +151,8 @@ def as_options(message: str, spelled: Mapping[str, str]) -> str:
 
     def option(match: re.Match) -> str:
         name = match["backquoted"] or match["assigned"] or match["underscored"]
+        if name not in spelled:
+            name = _DESTINATIONS.get(name, "")
         if name not in spelled:
             return match[0]
         if match["backquoted"]:

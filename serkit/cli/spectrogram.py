@@ -64,12 +64,15 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"-o takes one FILE, not {len(options.roots)}; --pictures takes more")
     if options.out.suffix.lower() != ".png":
         raise InputError(f"-o {options.out} is not valid; valid is a name that ends in .png")
+    if options.waveform and (options.kind, options.sample_rate) != ("mel", 16_000):
+        raise InputError("--waveform draws no spectrogram: --kind and --sample-rate are not for it")
     file = Path(options.roots[0])
     if file.is_dir():
         raise InputError(f"-o with the folder {file}; --pictures DIR draws all recordings in it")
     if not file.is_file():
-        reason = "is a pipe or a device" if file.exists() else "does not exist"
-        raise InputError(f"{file} {reason}; valid is a recording")
+        if file.exists():
+            raise RecordingError(f"{file} is a pipe or a device; valid is a recording")
+        raise InputError(f"{file} does not exist; valid is a recording")
     figure = _draw_waveform(file) if options.waveform else _draw_spectrogram(file, options)
     from serkit.reporting.page import write_png
 

@@ -89,6 +89,8 @@ def run(options: argparse.Namespace) -> int:
             processes = ProcessEngine(workers, out / "logs", options.threads)
             engine, parallel = stack.enter_context(processes), workers
         search = search_of(options)
+        if options.short:
+            print(f"! A short search shows only that everything works: {_describe_short(search)}")
         best = tune(options.what, search, settings, out, engine=engine, parallel=parallel)
     score = best["score"]
     print(
@@ -133,3 +135,8 @@ def search_of(options: argparse.Namespace) -> "ClassifierSearch | GanSearch":
         # Options that were given explicitly take precedence.
         values = short | values
     return search_class(**values)
+
+
+def _describe_short(search: "ClassifierSearch | GanSearch") -> str:
+    names = ["width", "examples", "judged", "epochs", "steps_per_epoch", "bayesian_epochs"]
+    return ", ".join(f"{name} {getattr(search, name)}" for name in names if hasattr(search, name))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from serkit.audio.containers import AUDIO_SUFFIXES
+from serkit.audio.containers import READABLE_SUFFIXES
 from serkit.datasets.checks import (
     clip_anomalies,
     contradicting_genders,
@@ -233,7 +233,7 @@ def _with_measurements(clip: Clip, measurements: Probe) -> Clip:
 def _nothing_usable(roots: Sequence[Root], rejected: Sequence[Finding]) -> str:
     folders = ", ".join(str(root.folder) for root in roots)
     if not rejected:
-        suffixes = ", ".join(sorted(AUDIO_SUFFIXES))
+        suffixes = ", ".join(sorted(READABLE_SUFFIXES))
         return f"no recordings ({suffixes}) below {folders}"
     first_finding = rejected[0]
     return (

@@ -146,7 +146,7 @@ class Clip:
         if not label:
             raise InputError(
                 f"{self.path} has no label in gender_emotion because the gender of "
-                f"{self.speaker} is not known; use the label set emotion, or say the gender"
+                f"{self.speaker} is not known; pass label_set='emotion', or name it by `genders`"
             )
         return label
 

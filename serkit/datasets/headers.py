@@ -89,7 +89,8 @@ def _format_error(kind: str, file: BinaryIO, file_size: int) -> UnusableError:
         return UnusableError("html", "a web page, not a recording: the download failed")
     if kind:
         return UnusableError(
-            "format", f"not WAV, FLAC, MP3 or Ogg Vorbis but {kind}, whatever its name says"
+            "format",
+            f"not a WAV, FLAC, MP3 or Ogg Vorbis file but {kind}, whatever its name says",
         )
     file.seek(0)
     first_bytes = file.read(12).decode("ascii", "backslashreplace")

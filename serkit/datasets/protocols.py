@@ -144,7 +144,12 @@ def k_fold(
         [4, 4, 4]
     """
     check_range("folds", folds, 3)
-    speakers = _require_speakers(corpus, folds, f"into {folds} folds")
+    if folds > len(corpus.speakers()) >= 3:
+        raise InputError(
+            f"`folds` must be at most {len(corpus.speakers())}, the number of speakers. "
+            f"Received: {folds}."
+        )
+    speakers = _require_speakers(corpus, 3, f"into {folds} folds")
     counts = count_clips(corpus, "speaker", speakers, label_set)
     rng = np.random.default_rng(derive_seed(seed, "folds"))
     starts = np.stack(list(start_folds(corpus, label_set, speakers, folds, rng)))
@@ -282,15 +287,12 @@ def make_splits(protocol: str, corpus: Corpus, label_set: str, seed: int) -> tup
 
 
 def _require_speakers(corpus: Corpus, min_speakers: int, split_phrase: str) -> list[str]:
-    """Return all speakers; raise InputError if there are fewer than ``min_speakers``.
-
-    ``split_phrase`` describes the split in the error message.
-    """
+    """Return all speakers; raise InputError, with ``split_phrase``, if there are too few."""
     speakers = sorted(corpus.speakers())
     if len(speakers) < min_speakers:
         received = f"{counted(len(corpus), 'clip')} of {counted(len(speakers), 'speaker')}"
         raise InputError(
-            f"`corpus` must have {min_speakers} or more speakers to be split {split_phrase}. "
+            f"The recordings must have {min_speakers} or more speakers to be split {split_phrase}. "
             f"Received: {received} ({', '.join(speakers)})."
         )
     return speakers

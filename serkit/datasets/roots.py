@@ -159,7 +159,7 @@ def find_recordings(root: Path, name: str) -> tuple[list[str], tuple[Finding, ..
             if os.path.islink(os.path.join(folder, subfolder)):
                 skip(
                     os.path.join(folder, subfolder),
-                    "a link to a folder, not followed; give its target, too",
+                    "a link to a folder, not followed; give its target",
                 )
         relative_folder = Path(folder).relative_to(root).as_posix()
         prefix = "" if relative_folder == "." else f"{relative_folder}/"
@@ -167,7 +167,7 @@ def find_recordings(root: Path, name: str) -> tuple[list[str], tuple[Finding, ..
             if os.path.splitext(file)[1].lower() in AUDIO_SUFFIXES and not file.startswith("."):
                 recordings.append(prefix + file)
     if not recordings and not skipped:
-        skip(root, f"no recordings ({', '.join(sorted(AUDIO_SUFFIXES))}) in it")
+        skip(root, f"no recordings ({', '.join(sorted(READABLE_SUFFIXES))}) in it")
     return recordings, tuple(skipped)
 
 

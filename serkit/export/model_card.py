@@ -28,10 +28,11 @@ _LIMITS_OF_CORPORA = {
     "the recording conditions.",
     "savee": "SAVEE has four speakers, all men.",
 }
-_SURPRISE = (
-    "*Surprise* is what the corpora call so: pleasant surprise in TESS; RAVDESS and SAVEE do not "
-    "say which."
-)
+_SURPRISE_IN_CORPORA = {
+    "tess": "In TESS, *surprise* is pleasant surprise.",
+    "ravdess": "RAVDESS does not say which *surprise* is meant.",
+    "savee": "SAVEE does not say which *surprise* is meant.",
+}
 
 
 def model_card(details: Mapping[str, Any]) -> str:
@@ -214,7 +215,7 @@ def _limits(details: Mapping[str, Any]) -> Iterator[str]:
         yield _ACTED_SPEECH
         yield from (_LIMITS_OF_CORPORA[name] for name in licences if name in _LIMITS_OF_CORPORA)
     if any("surprise" in label for label in details["classes"]):
-        yield _SURPRISE
+        yield from (text for name, text in _SURPRISE_IN_CORPORA.items() if name in licences)
     yield (
         "Sounds other than speech, and languages and microphones that are not in the training "
         "data, get predictions too, sometimes with high confidence."

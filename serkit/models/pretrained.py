@@ -153,8 +153,8 @@ def warn_if_random(base: Base, weights: str | Path, frozen: str) -> None:
     """Warn if frozen layers have random weights; ``frozen`` describes them in the warning."""
     if str(weights) == "none":
         warnings.warn(
-            f"weights='none': {frozen} of {base.name} are random and stay so, since they are "
-            "frozen; use imagenet or a weights file for a result that means anything",
+            f"weights='none': {frozen} of {base.name} have random weights that are not trained. "
+            "This is a baseline for trained ones: pass weights='imagenet' or a weights file",
             stacklevel=3,
         )
 
@@ -187,8 +187,10 @@ def _imagenet(base: Base) -> keras.Model:
 
 def _load(base: Base, model: keras.Model, path: Path) -> None:
     if not path.is_file():
+        reason = "is not a file" if path.exists() else "does not exist"
         raise InputError(
-            f"`weights` must be imagenet, none or the path of a file. Received: {str(path)!r}."
+            f"`weights` must be imagenet, none or the path of a file. Received: {path}, which "
+            f"{reason}."
         )
     card = read_card(path)
     if card and card.network != base.name:

@@ -50,10 +50,7 @@ def variety(spectrograms: npt.NDArray[Any]) -> float:
 
 
 def contrast_sentences(pairs: Mapping[str, tuple[npt.NDArray[Any], npt.NDArray[Any]]]) -> list[str]:
-    """Return a sentence per class on its contrast, with a note if samples are flat or alike.
-
-    Samples are flat if their contrast is below half of the real clips' contrast. They are alike if
-    their variety is below a quarter of the real clips' variety.
+    """Return a sentence per class on its contrast, with the note of :func:`note_on_samples`.
 
     Args:
         pairs: by class, real and generated spectrograms, ``(n, frames, bins)`` in [-1, 1] each.
@@ -63,13 +60,27 @@ def contrast_sentences(pairs: Mapping[str, tuple[npt.NDArray[Any], npt.NDArray[A
 
 def _sentence(label: str, real: npt.NDArray[Any], generated: npt.NDArray[Any]) -> str:
     real_contrast, generated_contrast = contrast(real), contrast(generated)
-    text = f"{label}: contrast {generated_contrast:.2f}, that of clips {real_contrast:.2f}"
-    if generated_contrast < _FLAT_BELOW * real_contrast:
-        return f"{text}. These samples are nearly flat: the generator has learned little."
+    text = f"{label}: contrast {generated_contrast:.2f}, that of clips {real_contrast:.2f}."
+    note = note_on_samples(real, generated)
+    return f"{text} These samples are {note}." if note else text
+
+
+def note_on_samples(real: npt.NDArray[Any], generated: npt.NDArray[Any]) -> str:
+    """Return whether samples are nearly flat or nearly all alike; empty if they are neither.
+
+    Samples are flat if their contrast is below half of the real clips' contrast. They are alike if
+    their variety is below a quarter of the real clips' variety.
+
+    Args:
+        real: real spectrograms ``(n, frames, bins)`` in [-1, 1].
+        generated: generated spectrograms of the same class.
+    """
+    if contrast(generated) < _FLAT_BELOW * contrast(real):
+        return "nearly flat: the generator has learned little"
     has_variety = min(len(real), len(generated)) > 1
     if has_variety and variety(generated) < _ALIKE_BELOW * variety(real):
-        return f"{text}. These samples are nearly all alike."
-    return f"{text}."
+        return "nearly all alike"
+    return ""
 
 
 def gan_losses(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:

@@ -60,7 +60,7 @@ class ClassifierRun:
         return content_key(
             classifier=self.classifier,
             network=asdict(kind.network),
-            weights=weights_key(self.settings.weights) if kind.pretrained else None,
+            weights=weights_key(self.settings.weights) if kind.base else None,
             fit=asdict(self.fit),
             masks=asdict(self.settings.masks) if arm.spec_augment else None,
             speeds=self.settings.speeds_of(arm)[1:],
@@ -132,7 +132,7 @@ class ClassifierRun:
         """
         split, partitions = self.data.fold.split, self.data.fold.partitions
         kind = self.settings.classifier_kind(self.classifier)
-        if kind.pretrained:
+        if kind.base:
             split.speakers.require_training(speakers_of(self.settings.weights))
         model = kind.build(
             len(partitions.classes), partitions.shape, self.settings.weights, self._derived_seed

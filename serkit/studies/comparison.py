@@ -3,20 +3,22 @@
 from pathlib import Path
 from typing import Any
 
-from serkit.errors import RecordingError
 from serkit.files import write_json
+from serkit.models.pretrained import load_base, speakers_of
 from serkit.progress import Progress
+from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.comparison_page import write_comparison_report
 from serkit.studies.comparison_settings import ComparisonSettings
+from serkit.studies.cost import unfinished_runs
 from serkit.studies.engine import MANIFEST, Comparison
 from serkit.studies.exports import write_tables
-from serkit.studies.results import make_results
+from serkit.studies.results import describe_short_run, make_results
 from serkit.studies.run_folder import RunFolder
 from serkit.tasks.graph import Engine
 
 # A later call in the same run folder may change these settings: each training run has its own arm,
 # classifier, protocol and seed, and each call computes the results anew.
-_CHANGEABLE_SETTINGS = ("arms", "classifiers", "protocol", "seeds", "more_seeds", "best")
+_CHANGEABLE_SETTINGS = ("arms", "classifiers", "protocol", "seeds", "more_seeds", "best", "short")
 
 
 def compare(
@@ -72,19 +74,9 @@ def compare_in(
     """
     out = run.folder
     with progress.stage("recordings and splits"):
-        if run.is_new:
-            # An earlier call that failed before any work may have left a manifest of other
-            # recordings.
-            (out / MANIFEST).unlink(missing_ok=True)
-        comparison = Comparison(settings, out, cache, progress)
-    run.begin_work()
+        comparison = open_comparison(run, settings, cache, progress)
     with progress.stage("spectrograms and training runs"):
-        try:
-            comparison.run(engine)
-        except RecordingError:
-            # The user has to correct the recordings, so the next call has to audit them again.
-            (out / MANIFEST).unlink(missing_ok=True)
-            raise
+        comparison.run(engine)
     with progress.stage("results"):
         results = make_results(comparison)
         write_json(out / "comparison.json", results)
@@ -95,6 +87,54 @@ def compare_in(
         write_comparison_report(out / "report.html", comparison, results)
     progress.say(f"\nreport: {out / 'report.html'}\nnumbers: {out / 'comparison.json'}")
     return comparison, results
+
+
+def open_comparison(
+    run: RunFolder,
+    settings: ComparisonSettings,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Audit the recordings, check the initial weights, and begin the work of an open run folder.
+
+    Args:
+        run: the open run folder. Later calls must have the same settings once this function
+            returns.
+        settings: settings of the comparison.
+        cache: as for :func:`compare`.
+        progress: reports progress to the user.
+
+    Raises:
+        SerkitError: for recordings or settings that do not work; the message says why.
+    """
+    if run.is_new:
+        # An earlier call that failed before any work may have left a manifest of other recordings.
+        (run.folder / MANIFEST).unlink(missing_ok=True)
+    comparison = Comparison(settings, run.folder, cache, progress)
+    if settings.short:
+        comparison.progress.say(f"! {describe_short_run(comparison)}")
+    _require_weights(comparison)
+    run.begin_work()
+    return comparison
+
+
+def _require_weights(comparison: Comparison) -> None:
+    """Load the initial weights of unfinished training runs once; download missing ones.
+
+    So errors occur before any work, and not when the first training run needs the weights.
+    """
+    settings, weights = comparison.settings, comparison.settings.weights
+    if weights == "none":
+        return
+    bases = {}
+    for run in unfinished_runs(comparison):
+        if isinstance(run, ClassifierRun):
+            base = settings.classifier_kind(run.classifier).base
+            if base:
+                bases[base.name] = base
+                run.data.fold.split.speakers.require_training(speakers_of(weights))
+    for base in bases.values():
+        load_base(base, weights, settings.seed)
 
 
 def fixed_settings(settings: ComparisonSettings) -> dict[str, Any]:

@@ -229,6 +229,8 @@ def _warnings(results: dict[str, Any]) -> Iterator[str]:
     settings, protocols = results["settings"], results["protocols"].values()
     if any(protocol["leaky"] for protocol in protocols):
         yield LEAKY
+    if message := results.get("short"):
+        yield f"{message}."
     if results.get("synthetic"):
         yield SYNTHETIC_WARNING
     for label, fraction in settings["rarify"]:

@@ -27,6 +27,7 @@ from serkit.gans.base import GANSettings
 from serkit.gans.dcgan import DCGAN_RECIPES, REPORT, SMALL_DATA
 from serkit.models.compact import CompactSettings, compact
 from serkit.models.fitting import REPORT_FIT, FitSettings
+from serkit.models.pretrained import RESNET50, VGG16, Base
 from serkit.models.transfer import RESNET50_HEAD, TRANSFER, TransferSettings
 from serkit.serialization import recorded
 from serkit.studies.gan_kinds import KINDS, REPORT_DCGAN, GanKind, GanSizes
@@ -47,13 +48,13 @@ class ClassifierKind:
             (:attr:`ComparisonSettings.weights`) and the seed.
         network: settings of the network that ``build`` returns; keys of results depend on them.
         fit: default training settings.
-        pretrained: whether ``build`` uses the given initial weights.
+        base: ImageNet network that ``build`` gives the initial weights to; None if there is none.
     """
 
     build: Callable[[int, tuple[int, int, int], str, int], keras.Model]
     network: CompactSettings | TransferSettings
     fit: FitSettings
-    pretrained: bool = False
+    base: Base | None = None
 
 
 def compact_kind(recipe: CompactRecipe) -> ClassifierKind:
@@ -77,7 +78,8 @@ def transfer_kind(
         precision: one of :data:`serkit.training.precision.PRECISIONS`; None chooses the fastest on
             this machine.
     """
-    defaults = RESNET50_HEAD if name == "resnet50-head" else TransferSettings()
+    base = RESNET50 if name == "resnet50-head" else VGG16
+    defaults = RESNET50_HEAD if base is RESNET50 else TransferSettings()
     network = replace(defaults, precision=precision or fastest_precision())
     if name == "vgg16-half-freeze":
         network = replace(network, frozen_convs=frozen_convs)
@@ -92,7 +94,7 @@ def transfer_kind(
 
     # The frozen layers take most of the time. So their outputs for two augmented views of each
     # spectrogram are cached, instead of computing those of a new view at each step.
-    return ClassifierKind(build, network, replace(REPORT_FIT, views=2), pretrained=True)
+    return ClassifierKind(build, network, replace(REPORT_FIT, views=2), base)
 
 
 CLASSIFIERS = {
@@ -100,7 +102,6 @@ CLASSIFIERS = {
     **{name: transfer_kind(name) for name in TRANSFER},
 }
 """Classifiers by name: serkit's own, and the three of the 2021 report (section 6.2)."""
-
 
 K_FOLD, BOTH, LEAVE_ONE_CORPUS_OUT = "k-fold", "both", "leave-one-corpus-out"
 HOLD_OUT = "hold-out"
@@ -122,6 +123,7 @@ _ADDED_SETTINGS = (
     "most_rare",
     "synthetic",
     "keep_models",
+    "short",
 )
 
 
@@ -180,6 +182,7 @@ class ComparisonSettings:
             there are no ``roots``.
         keep_models: whether all trained classifiers are saved, for an export. If False, an
             InputError is raised if all arms but ``none`` are left out because no class is rare.
+        short: whether these settings are for a check that everything runs, see :meth:`shortened`.
 
     Raises:
         InputError: if a value is out of range, a name is not known, or settings exclude each other.
@@ -224,6 +227,7 @@ class ComparisonSettings:
     most_rare: int = 0
     synthetic: SyntheticSettings | None = None
     keep_models: bool = False
+    short: bool = False
 
     def __post_init__(self) -> None:
         arms = choose_arms(self.arms, self.everywhere)
@@ -272,10 +276,10 @@ class ComparisonSettings:
         names = ", ".join(arm.name for arm in live_arms)
         for name in self.classifiers if live_arms else ():
             if views := self.fit_of(name).views:
+                reason = "`live` is given" if self.live else f"`arms` has {names}"
                 raise InputError(
-                    f"`classifiers` must be without {name} where spectrograms are computed at each "
-                    f"step (the arms {names}), since it is trained on {views} fixed views of each "
-                    "clip; compact is not."
+                    f"`classifiers` must not have {name} if {reason}: spectrograms are then new at "
+                    f"each step, not {views} fixed views. Received: {', '.join(self.classifiers)}."
                 )
         if len(live_arms) < len(arms) and any(arm.speeds for arm in live_arms):
             raise InputError(
@@ -338,9 +342,8 @@ class ComparisonSettings:
             for name in CLASSIFIERS
         }
         synthetic = replace(self.synthetic, size=0.03) if self.synthetic else None
-        return replace(
-            self, gans=self.gans.shortened(), fit=fit, folds=min(self.folds, 3), synthetic=synthetic
-        )
+        gans, folds = self.gans.shortened(), min(self.folds, 3)
+        return replace(self, gans=gans, fit=fit, folds=folds, synthetic=synthetic, short=True)
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as JSON values, for the run folder."""

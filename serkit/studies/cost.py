@@ -36,7 +36,9 @@ class Cost:
     seconds: float
 
 
-def estimate_cost(comparison: Comparison, steps: int = 3) -> list[Cost]:
+def estimate_cost(
+    comparison: Comparison, steps: int = 3, say: Callable[[str], None] = lambda line: None
+) -> list[Cost]:
     """Measure some steps of each network, and extrapolate to all unfinished training runs.
 
     The estimate leaves out the time for spectrograms and for sampling from GANs, which is short
@@ -47,17 +49,22 @@ def estimate_cost(comparison: Comparison, steps: int = 3) -> list[Cost]:
         comparison: before :meth:`serkit.studies.engine.Comparison.run`.
         steps: number of steps to measure for each network. One more step before them compiles the
             network and is not measured.
+        say: function that gets a line before each network is measured.
     """
     gans_by_kind: dict[str, list[GANRun]] = {}
     runs_by_classifier: dict[str, list[ClassifierRun]] = {}
-    for task in _unfinished_runs(comparison):
+    for task in unfinished_runs(comparison):
         if isinstance(task, GANRun):
             gans_by_kind.setdefault(task.kind, []).append(task)
         else:
             runs_by_classifier.setdefault(task.classifier, []).append(task)
-    costs = [_gan_cost(comparison, gans, steps) for gans in gans_by_kind.values()]
+    costs = []
+    for kind, gans in gans_by_kind.items():
+        say(f"measuring {steps} steps of {kind}")
+        costs.append(_gan_cost(comparison, gans, steps))
     for name in comparison.settings.classifiers:
         if name in runs_by_classifier:
+            say(f"measuring {steps} steps of {name}")
             costs.append(_classifier_cost(comparison, runs_by_classifier[name], steps))
     return costs
 
@@ -69,7 +76,8 @@ def cost_table(costs: Sequence[Cost]) -> str:
     return markdown_table(["to do, about", "training runs", "minutes"], rows)
 
 
-def _unfinished_runs(comparison: Comparison) -> list[GANRun | ClassifierRun]:
+def unfinished_runs(comparison: Comparison) -> list[GANRun | ClassifierRun]:
+    """Return the training runs that are not done, without those with ``more_seeds``."""
     settings = comparison.settings
     # Tasks with the same folder are one task.
     runs = {

@@ -13,7 +13,7 @@ from serkit.datasets.audit import open_recordings
 from serkit.datasets.corpus import Corpus
 from serkit.datasets.imbalance import explain_no_rare_class
 from serkit.datasets.synthetic import write_synthetic_corpus
-from serkit.errors import InputError
+from serkit.errors import InputError, RecordingError
 from serkit.formatting import counted
 from serkit.progress import Progress, SilentProgress
 from serkit.seeds import derive_seed
@@ -131,9 +131,17 @@ class Comparison:
                 process.
 
         Raises:
-            RecordingError: if a recording cannot be read or decoded; the message names it.
+            RecordingError: if a recording cannot be read or decoded; the message names it. The
+                manifest is removed, because the user has to correct the recordings, so that the
+                next call has to audit them again.
         """
-        engine = engine or LocalEngine()
+        try:
+            self._run(engine or LocalEngine())
+        except RecordingError:
+            (self.out / MANIFEST).unlink(missing_ok=True)
+            raise
+
+    def _run(self, engine: Engine) -> None:
         factory = self.task_factory()
         settings, say, verbose = self.settings, self.progress.say, self.progress.verbose
         tasks = list(self._tasks_of(self.arms, settings.seeds))

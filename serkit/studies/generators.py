@@ -307,7 +307,7 @@ class GeneratedSamples:
             sample_filter,
             class_number=generator.class_number(self.label),
             strict=False,
-            say=print if self.trained_filter else None,
+            say=print,
         )
         if len(samples.sample_indices):
             origin = self._origin(generator.card, samples)

@@ -183,7 +183,9 @@ def _arm_gans_section(comparison: Comparison, fold: Fold, arm: Arm) -> Section:
         real = fold.partitions.evenly_spaced(label, _SPECTROGRAM_COUNT)
         generated = _generated_samples(gans[label], label, seed)
         real_and_generated[label] = real[..., 0], generated[..., 0]
-        sounds[f"{label}: real, then generated"] = [
+        note = gan_figures.note_on_samples(*real_and_generated[label])
+        heading = f"{label}: real, then generated" + (f" ({note})" if note else "")
+        sounds[heading] = [
             *_sounds(real, spec, "real"),
             *_sounds(generated, spec, "generated"),
         ]

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from serkit.augmentation.arms import NONE
+from serkit.augmentation.arms import GANS, NONE
 from serkit.datasets.corpus_info import LISTENERS, synthetic_clips
+from serkit.datasets.imbalance import balance_plan
 from serkit.datasets.splits import RANDOM
 from serkit.errors import InputError
+from serkit.formatting import counted
 from serkit.metrics.paired import Difference, difference, holm
 from serkit.reporting.verdicts import verdict
 from serkit.serialization import plain
@@ -44,6 +46,7 @@ def make_results(comparison: Comparison) -> dict[str, Any]:
         - ``gap``: for each classifier and arm, the UAR of the leaky protocol minus the UAR of the
           speaker-disjoint one. Only if both protocols were run.
         - ``left_out``: why arms that fill up classes were not run. Only if no class is rare.
+        - ``short``: what was shortened. Only of a short run.
         - ``failed``: training runs that diverged, or whose GAN diverged, and why. Only if there are
           any.
         - ``corpora``: how well a linear classifier recognises the corpus of a clip, see
@@ -78,6 +81,8 @@ def make_results(comparison: Comparison) -> dict[str, Any]:
         results["gap"] = _gap(speaker_disjoint, leaky)
     if comparison.left_out_message:
         results["left_out"] = comparison.left_out_message
+    if settings.short:
+        results["short"] = describe_short_run(comparison)
     if comparison.failures:
         results["failed"] = comparison.failures
     if len(corpus_names) > 1:
@@ -97,6 +102,25 @@ def make_results(comparison: Comparison) -> dict[str, Any]:
             name: listeners for name, listeners in LISTENERS.items() if name in recorded
         }
     return plain(results)
+
+
+def describe_short_run(comparison: Comparison) -> str:
+    """Return a sentence, without its full stop, on what the settings of a short run shorten."""
+    settings, fold = comparison.settings, comparison.folds[0]
+    fit, sizes = settings.fit_of(settings.classifiers[0]), settings.gans
+    parts = [f"{counted(fit.epochs, 'epoch')} of {fit.steps_per_epoch} steps"]
+    if settings.folds > 1:
+        parts.append(counted(settings.folds, "fold"))
+    if any(arm.fill in GANS for arm in comparison.arms):
+        parts.append(f"GANs of width {sizes.width:g}, {counted(sizes.steps, 'step')} a class")
+        if settings.most_rare:
+            counts = fold.split.train.counts(settings.label_set)
+            rare = balance_plan(counts, settings.rare_below, settings.filled_to)
+            parts.append(f"GANs for {len(fold.plan)} of the rare classes, {len(rare)} in all")
+            parts.append("no sample filter")
+    if settings.synthetic:
+        parts.append(f"a built-in corpus of {counted(len(comparison.corpus), 'clip')}")
+    return f"A short run shows only that everything works: {'; '.join(parts)}"
 
 
 def _folds(comparison: Comparison, protocol: str) -> list[dict[str, Any]]:

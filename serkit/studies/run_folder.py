@@ -9,7 +9,7 @@ from typing import Any
 import filelock
 
 import serkit
-from serkit.errors import InputError, ResumeError
+from serkit.errors import ResumeError
 from serkit.files import read_json, remove_partials, write_json
 
 _PACKAGES = (
@@ -27,6 +27,8 @@ _PACKAGES = (
     "soxr",
 )
 
+_MAX_CHANGES_SHOWN = 4
+
 
 class RunFolder:
     """Run folder from which an interrupted run can be resumed.
@@ -34,8 +36,8 @@ class RunFolder:
     The folder holds ``settings.json``, ``versions.json`` and the files that the run writes.
 
     The constructor locks the folder. Use the object in a ``with`` statement, whose end unlocks it.
-    If an InputError ends the statement before :meth:`begin_work` is called, ``settings.json`` is
-    removed from a new folder. So the user can start again with corrected settings.
+    If an exception ends the statement before :meth:`begin_work` is called, ``settings.json`` is
+    removed from a new folder. So the user can start again with other settings.
 
     Args:
         folder: the run folder, created if missing; only one process at a time may use it.
@@ -78,28 +80,46 @@ class RunFolder:
     def __exit__(
         self, exception_type: type[BaseException] | None = None, *exception: object
     ) -> None:
-        is_input_error = exception_type is not None and issubclass(exception_type, InputError)
-        if is_input_error and self.is_new and not self._has_begun:
+        if exception_type is not None and self.is_new and not self._has_begun:
             for name in ("settings.json", "versions.json"):
                 (self.folder / name).unlink(missing_ok=True)
         self._lock.release()
 
     def begin_work(self) -> None:
-        """Keep ``settings.json`` from now on, even if an InputError occurs."""
+        """Keep ``settings.json`` from now on, whatever exception occurs."""
         self._has_begun = True
 
 
 def _require_same(old: dict[str, Any], new: dict[str, Any], folder: Path) -> None:
+    old, new = _flattened(old), _flattened(new)
     changes = [
-        f"{name} was {old.get(name)!r}, now {new.get(name)!r}"
+        f"{name} was {_short(old.get(name))}, now {_short(new.get(name))}"
         for name in sorted({*old, *new})
         if old.get(name) != new.get(name)
     ]
     if changes:
-        details = "; ".join(changes)
+        details = "; ".join(changes[:_MAX_CHANGES_SHOWN])
+        if hidden_count := len(changes[_MAX_CHANGES_SHOWN:]):
+            details += f"; and {hidden_count} more"
         raise ResumeError(
             f"{folder} was made with other settings ({details}); choose another --out"
         )
+
+
+def _flattened(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings with a name such as ``gans.steps`` for each setting in a dictionary."""
+    flat = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}.{key}": inner for key, inner in _flattened(value).items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def versions() -> dict[str, str]:

@@ -128,13 +128,14 @@ class TaskGraph:
         durations = {kind: self._recorded_durations(kind) for kind in counts}
         mean_seconds = {kind: float(np.mean(times)) for kind, times in durations.items() if times}
         minutes = sum(counts[kind] * seconds for kind, seconds in mean_seconds.items()) / 60
-        phrases = [_approximate_duration(minutes)] if mean_seconds else []
         not_measured = [
             f"{count} x {kind}" for kind, count in counts.items() if kind not in mean_seconds
         ]
-        if not_measured:
-            phrases.append(f"not measured yet: {', '.join(not_measured)}")
-        return "left: " + "; ".join(phrases)
+        if not not_measured:
+            return f"left: {'about ' if minutes >= 1 else ''}{_approximate_duration(minutes)}"
+        # The known part is a lower bound; below a minute it says nothing.
+        known_part = f"at least {_approximate_duration(minutes)}; " if minutes >= 1 else ""
+        return f"left: {known_part}not measured yet: {', '.join(not_measured)}"
 
     def _recorded_durations(self, kind: str) -> Sequence[float]:
         """Return the recorded durations of the tasks of a kind, in seconds."""
@@ -147,7 +148,7 @@ class TaskGraph:
 def _approximate_duration(minutes: float) -> str:
     if minutes < 1:
         return "less than a minute"
-    return f"about {minutes:.0f} min" if minutes < 90 else f"about {minutes / 60:.1f} h"
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 
 class SchedulerError(SerkitError):

@@ -50,7 +50,7 @@ def test_wav_is_left_as_it_is():
     ("data", "words"),
     [
         (b"", "an empty file"),
-        (b"hello there", "of no format that is known"),
+        (b"hello there", "not a WAV, FLAC, MP3 or Ogg Vorbis file"),
         (b"....ftypM4A ", "MPEG-4"),
         (b"fLaC" + bytes(40), "FLAC file that cannot be decoded"),
         (b"\xff\xfb\x90\x00", "MP3 file that cannot be decoded"),

@@ -257,7 +257,8 @@ def test_the_default_folder_is_in_the_run(run_folder, tmp_path):
         (
             _of("male_calm", 3),
             "male_calm: the filter accepted 0 of 64 samples, 3 were wanted; 0 were near-copies "
-            "of training clips, 64 classified as another class",
+            "of training clips, 64 classified as another class. Train the GAN for longer, or "
+            "sample without the filter: --ungated",
             1,
         ),
     ],
@@ -278,7 +279,9 @@ def test_a_folder_without_gans_is_refused(run_folder, tmp_path, capsys):
         assert f"RUN {tmp_path / name} is no folder" in capsys.readouterr().err
     shutil.copytree(run_folder / "judge", tmp_path / "run" / "judge")
     assert main(["generate", str(tmp_path / "run"), *_of("female_sad", 3)]) == 2
-    assert f"there is no generator below {tmp_path / 'run' / 'gans'}" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "RUN must be the run folder of a finished demo" in said
+    assert f"Received: {tmp_path / 'run'}, which has no folder gans." in said
 
 
 def test_without_a_filter_samples_must_be_ungated(run_folder, tmp_path, capsys):

@@ -31,6 +31,7 @@ def test_a_misspelled_option_gets_the_usage_and_a_suggestion(arguments, prog, me
     ("message", "given"),
     [
         ("unrecognized arguments: --zzzzzz", ["--zzzzzz"]),
+        ("unrecognized arguments: --foo", ["--foo"]),
         ("unrecognized arguments: b", ["a", "b"]),
         ("argument --seed: invalid int value: 'x'", ["--seed", "x"]),
         # Beginnings of options are taken for them, and what stands behind "--" is none.
@@ -38,7 +39,7 @@ def test_a_misspelled_option_gets_the_usage_and_a_suggestion(arguments, prog, me
     ],
 )
 def test_no_suggestion_without_a_similar_word(message, given):
-    assert suggestion(message, given, ["--out", "--seed"]) == ""
+    assert suggestion(message, given, ["--out", "--seed", "--folds"]) == ""
 
 
 def test_spelled_maps_destinations_to_options():

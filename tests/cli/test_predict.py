@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 import soundfile
 
 from serkit.cli.main import main
+from serkit.datasets.audit import audit
 from serkit.serving.local import ExportedModel
 
 
@@ -109,6 +111,30 @@ def folder(files, wav_bytes, tmp_path):
     for name in ("notes.txt", ".hidden/d.wav", ".e.wav"):
         (found / name).write_text("no sound")
     return found
+
+
+def test_tables_and_named_folders_are_read_as_in_other_commands(model, files, tmp_path, capsys):
+    good, _, gone, other = files
+    table = tmp_path / "table.csv"
+    rows = [f"{file},sad,s" for file in (good, gone, other)]
+    table.write_text("\n".join(["path,label,speaker", *rows]))
+    assert main(["predict", model, "--json", str(table)]) == 1
+    printed = capsys.readouterr()
+    found = [json.loads(line)["file"] for line in printed.out.splitlines()]
+    assert [os.path.realpath(file) for file in found] == list(map(os.path.realpath, (good, other)))
+    assert "line 3 of table.csv names it; it is not there" in printed.err
+    copy = tmp_path / "one" / "sad" / "a.wav"
+    copy.parent.mkdir(parents=True)
+    shutil.copy(good, copy)
+    named = f"mine={tmp_path / 'one'}"
+    audit([named]).write(tmp_path / "audit")
+    for argument in (named, str(tmp_path / "audit" / "manifest.csv")):
+        assert main(["predict", model, "--json", argument]) == 0
+        (line,) = capsys.readouterr().out.splitlines()
+        assert json.loads(line)["file"] == str(copy)
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    assert main(["predict", model, str(tmp_path / "other.csv")]) == 2
+    assert "other.csv lacks the columns path, label, speaker" in capsys.readouterr().err
 
 
 def test_folders_and_other_formats_the_same_from_everywhere(

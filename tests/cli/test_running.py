@@ -11,7 +11,12 @@ import pytest
 
 from serkit.errors import InputError, ResumeError
 
-SPELLED = {"weights": "--weights", "rare_below": "--rare-below", "out": "--out"}
+SPELLED = {
+    "weights": "--weights",
+    "rare_below": "--rare-below",
+    "out": "--out",
+    "labels": "--labels",
+}
 
 
 @pytest.fixture
@@ -37,6 +42,8 @@ def tensorflow_remarks():
             "no weights of it; a/out=3, /rare_below/x, my.out=4",
         ),
         ("folds=2 is out of range", "folds=2 is out of range"),
+        ("`label_set` or label_set='emotion'", "`--labels` or --labels emotion"),
+        ("`classifiers` must be one", "`classifiers` must be one"),
         ("no run ([Errno 2] No such file: 'x')", "no run (No such file: 'x')"),
     ],
 )

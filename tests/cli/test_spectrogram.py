@@ -233,6 +233,8 @@ def test_a_waveform_is_drawn_of_a_recording_alone(root, tmp_path, capsys):
     file, out = root / "sad" / "ann" / "take.wav", tmp_path / "wave.png"
     assert main(["spectrogram", str(file), "--waveform", "-o", str(out)]) == 0
     assert out.read_bytes().startswith(b"\x89PNG")
+    assert main(["spectrogram", str(file), "--waveform", "--kind", "log", "-o", str(out)]) == 2
+    assert "--kind" in capsys.readouterr().err
     assert main(["spectrogram", str(root), "--waveform", "--pictures", str(tmp_path / "p")]) == 2
     assert "--waveform" in capsys.readouterr().err
     assert not (tmp_path / "p").exists()

@@ -56,3 +56,12 @@ def test_where_keeps_order_and_roots(synthetic_corpus):
     assert 0 < len(women) < len(synthetic_corpus)
     assert {clip.gender for clip in women.clips} == {"female"}
     assert women.roots == synthetic_corpus.roots
+
+
+def test_a_clip_without_a_gender_says_what_to_pass():
+    clip = Clip("x.wav", "mine", "mine-ann", "", "sad", "sad")
+    assert clip.label("emotion") == "sad"
+    with pytest.raises(
+        InputError, match=r"mine-ann is not known; .*label_set='emotion'.*`genders`"
+    ):
+        clip.label("gender_emotion")

@@ -247,8 +247,10 @@ def test_lengths_that_differ_are_refused():
     corpus = Corpus(tuple(c for c in _corpus(5).clips if c.speaker in ("s00", "s01", "s02")) + lone)
     with pytest.raises(InputError, match=r"5 or more speakers.* 3 speakers"):
         hold_out(corpus, "emotion", 0)
-    with pytest.raises(InputError, match=r"7 or more speakers.* 7 folds.* 6 speakers"):
+    with pytest.raises(InputError, match=r"`folds` must be at most 6, .*Received: 7\."):
         k_fold(_corpus(6), "emotion", 0, folds=7)
+    with pytest.raises(InputError, match=r"3 or more speakers.* 7 folds.* 2 speakers"):
+        k_fold(_corpus(2), "emotion", 0, folds=7)
     with pytest.raises(InputError, match="folds=2"):
         k_fold(_corpus(6), "emotion", 0, folds=2)
     with pytest.raises(InputError, match=r"2 corpora.*: c\."):

@@ -186,7 +186,7 @@ def test_folders_that_are_not_searched_are_findings(tmp_path, monkeypatch):
     assert root.files == ["sad/1.wav"]
     assert [(f.path, f.kind) for f in root.rejected] == [("linked/", "folder")]
     assert "a link to a folder" in root.rejected[0].reason
-    assert empty.rejected[0].reason.startswith("no recordings (.aif")
+    assert empty.rejected[0].reason.startswith("no recordings (.flac, .mp3, .og")
 
     def refuse(folder, onerror, **_):
         onerror(PermissionError(13, "Permission denied", f"{folder}/secret"))

@@ -75,7 +75,7 @@ def test_random_frozen_parts_warn_loudly(recwarn):
 
 
 def test_missing_files_are_clear_errors(tmp_path):
-    with pytest.raises(InputError, match=r"weights.*gone\.h5"):
+    with pytest.raises(InputError, match=r"weights.*gone\.h5, which does not exist\.$"):
         load_base(VGG16, tmp_path / "gone.h5", 0)
 
 

@@ -48,7 +48,13 @@ def test_headline_sorts_arms_by_conclusion():
     assert "better: a (+3.0); worse: b (-3.0); no effect shown: c (+2.0), d (+3.0)." in found
     assert found.endswith("All of one seed.")
     assert headline(arms, "compact", leaky=True).startswith("LEAKY")
-    assert "too few" in headline({"a": _arm(0.03, 0.01, 0.05, 0.01, 5)}, "x", leaky=False)
+    few = {name: _arm(0.03, 0.01, 0.05, 0.01, 5) for name in ("a", "b")}
+    assert headline(few, "x", leaky=False) == (
+        "5 speakers are too few to say whether any of 2 arms helps."
+    )
+    assert headline({"a": few["a"]}, "x", leaky=False) == (
+        "5 speakers are too few to say whether a helps."
+    )
     assert headline({"none": {}}, "x", leaky=False).startswith("Nothing was compared")
 
 

@@ -27,7 +27,7 @@ def test_good_files_get_probabilities_and_bad_ones_a_reason(predictor, files):
     found = list(predictor.predict(files))
     assert [prediction.file for prediction in found] == [str(file) for file in files]
     assert [bool(prediction.problem) for prediction in found] == [False, True, False, True, False]
-    assert "not WAV, FLAC" in found[1].problem
+    assert "not a WAV, FLAC" in found[1].problem
     assert found[3].problem == "no such file or directory"
     for prediction in (found[0], found[2], found[4]):
         assert sum(prediction.probabilities.values()) == pytest.approx(1, abs=1e-5)

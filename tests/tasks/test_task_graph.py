@@ -38,7 +38,11 @@ def test_time_left_is_estimated_from_tasks_of_the_same_kind(task, tmp_path):
         (one.folder / "seconds.json").write_text(json.dumps({"seconds": seconds}))
     assert plan.time_left() == "left: about 5 min"
     later = TaskGraph(plan.tasks, {"gan": 30, "other": 2})
-    assert later.time_left() == "left: about 2.1 h; not measured yet: 2 x other"
+    assert later.time_left() == "left: at least 2.1 h; not measured yet: 2 x other"
+    (task[0].folder / "seconds.json").write_text(json.dumps({"seconds": 40}))
+    soon = TaskGraph([("gan", task[0]), ("gan", task[1])])
+    assert soon.time_left() == "left: less than a minute"
+    assert TaskGraph(soon.tasks, {"net": 1}).time_left() == "left: not measured yet: 1 x net"
     for one in task:
         one.is_done = True
     assert plan.time_left() == "nothing left"

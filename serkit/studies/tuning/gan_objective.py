@@ -112,20 +112,19 @@ class GanObjective(MeanOverFolds):
             spec=search.spec,
             fit=search.fit,
         )
-        # The validation partition of a fold is the test partition of the next fold, and both are
-        # held out here. So make twice as many folds, and use every other one: then each speaker is
-        # held out once.
         all_folds = inner_folds(
             search.roots,
             LABEL_SET,
             search.spec,
-            folds=2 * search.folds,
+            folds=search.folds,
             seed=search.seed,
             folder=self.folder,
             naming=search.naming,
+            label=search.label,
+            halves=True,
         )
         folds = []
-        for number, partitions in enumerate(all_folds[::2], 1):
+        for number, partitions in enumerate(all_folds, 1):
             split = partitions.split
             held_out = (*split.validation.clips, *split.test.clips)
             clip_count = sum(clip.label(LABEL_SET) == search.label for clip in held_out)

@@ -12,9 +12,11 @@ import pandas as pd
 from serkit.audio.augmentation import WaveAugmentation
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.datasets.audit import open_recordings
+from serkit.datasets.corpus import Corpus
 from serkit.datasets.custom import Naming
 from serkit.datasets.protocols import hold_out, k_fold
-from serkit.errors import DivergedError, InputError
+from serkit.datasets.splits import Split
+from serkit.errors import DivergedError, InputError, check_choice
 from serkit.files import replacing
 from serkit.studies.partitions import Partitions, live_spectrograms
 from serkit.studies.tuning.records import Outcome, TrialFailedError
@@ -30,6 +32,8 @@ def inner_folds(
     folder: Path,
     naming: Naming | None = None,
     live: WaveAugmentation | None = None,
+    label: str = "",
+    halves: bool = False,
 ) -> list[Partitions]:
     """Split the training speakers of a hold-out split into folds.
 
@@ -39,11 +43,14 @@ def inner_folds(
         roots: folders of recordings.
         label_set: ``emotion`` or ``gender_emotion``.
         spec: settings of the spectrograms.
-        folds: number of folds, at least 3.
+        folds: number of folds, at least 3, or 2 with ``halves``.
         seed: seed of both splits.
         folder: folder for the spectrograms, and for ``split.json`` of the hold-out split.
         naming: naming scheme of the user's own recordings.
         live: as for :class:`serkit.studies.cross_validation.CrossValidation`.
+        label: a class that the recordings must have; empty for none.
+        halves: whether validation and test partition are halves of what a fold holds out. Then each
+            training speaker is in one of the two in one fold.
 
     Returns:
         For each fold its spectrograms and labels, with a split of the training speakers: ``train``
@@ -51,23 +58,46 @@ def inner_folds(
         is in ``test`` in one fold.
 
     Raises:
-        InputError: if there are too few speakers.
+        InputError: if there are too few speakers, or the class does not exist.
     """
     corpus = open_recordings(roots, naming=naming).corpus
-    spectrograms = compute_spectrograms(corpus, spec, cache=folder / "spectrograms")
+    if label:
+        check_choice("label", label, corpus.classes(label_set))
     outer_split = hold_out(corpus, label_set, seed)
+    _require_training_speakers(corpus, outer_split, folds, halves)
+    spectrograms = compute_spectrograms(corpus, spec, cache=folder / "spectrograms")
     outer_split.write(folder / "split.json")
-    training_speakers = sorted(outer_split.train.speakers())
-    if len(training_speakers) < folds:
-        raise InputError(
-            f"`folds` must be at most {len(training_speakers)}, the number of speakers in the "
-            f"training partition ({', '.join(training_speakers)}; all recordings have "
-            f"{len(corpus.speakers())} speakers). Received: {folds}."
-        )
     if live is not None:
         spectrograms = live_spectrograms(corpus, spectrograms, spec, live)
-    splits = k_fold(outer_split.train, label_set, seed, folds=folds)
+    if halves:
+        # The validation partition of a fold is the test partition of the next fold. So make twice
+        # as many folds, and use every other one.
+        splits = k_fold(outer_split.train, label_set, seed, folds=2 * folds)[::2]
+    else:
+        splits = k_fold(outer_split.train, label_set, seed, folds=folds)
     return [Partitions(corpus, split, spectrograms, label_set) for split in splits]
+
+
+def _require_training_speakers(corpus: Corpus, split: Split, folds: int, halves: bool) -> None:
+    speakers = sorted(split.train.speakers())
+    speakers_per_fold, min_folds = (2, 2) if halves else (1, 3)
+    max_folds = len(speakers) // speakers_per_fold
+    if max_folds >= folds:
+        return
+    training_partition = (
+        f"{len(speakers)} ({', '.join(speakers)}; all recordings have "
+        f"{len(corpus.speakers())} speakers)"
+    )
+    if max_folds < min_folds:
+        raise InputError(
+            f"The training partition must have {min_folds * speakers_per_fold} or more speakers "
+            f"for {min_folds} folds. Received: {training_partition}. Give recordings of more "
+            "speakers."
+        )
+    raise InputError(
+        f"`folds` must be at most {max_folds}, since the training partition's speakers are "
+        f"{training_partition} and each fold needs {speakers_per_fold}. Received: {folds}."
+    )
 
 
 class MeanOverFolds(ABC):

@@ -13,6 +13,7 @@ from serkit.gans.networks import generator
 from serkit.gans.sampling import GeneratorCard, store_generator
 from serkit.models.compact import CompactSettings, compact
 from serkit.models.fitting import FitSettings
+from serkit.models.pretrained import RESNET50
 from serkit.models.transfer import TransferSettings, resnet50_head
 from serkit.studies import comparison_settings
 from serkit.studies.classifier_runs import ClassifierRun
@@ -31,7 +32,7 @@ SMALL_CLASSIFIERS = {
         lambda n, shape, _, s: compact(n, shape, _COMPACT, s), _COMPACT, _FIT
     ),
     "resnet50-head": ClassifierKind(
-        lambda n, _, weights, s: resnet50_head(n, weights, _RESNET, s), _RESNET, _FIT, True
+        lambda n, _, weights, s: resnet50_head(n, weights, _RESNET, s), _RESNET, _FIT, RESNET50
     ),
 }
 """Classifiers as they are, but small."""

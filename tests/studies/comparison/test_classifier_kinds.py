@@ -1,14 +1,19 @@
 import pytest
 
 from serkit.errors import InputError
+from serkit.models.pretrained import RESNET50, VGG16
 from serkit.models.transfer import TRANSFER
 from serkit.studies.comparison_settings import CLASSIFIERS
 
 
 def test_serkits_own_and_the_reports_three():
     assert set(CLASSIFIERS) == {"compact", *TRANSFER}
-    assert not CLASSIFIERS["compact"].pretrained
-    assert all(CLASSIFIERS[name].pretrained for name in TRANSFER)
+    assert CLASSIFIERS["compact"].base is None
+    assert {name: CLASSIFIERS[name].base for name in TRANSFER} == {
+        "resnet50-head": RESNET50,
+        "vgg16-head": VGG16,
+        "vgg16-half-freeze": VGG16,
+    }
     assert {CLASSIFIERS[name].fit.loss for name in TRANSFER} == {"one_vs_rest"}
 
 

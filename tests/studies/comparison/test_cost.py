@@ -20,7 +20,9 @@ def test_steps_are_measured_and_multiplied_by_what_is_to_be_done(comparison, mon
         return 3.0
 
     monkeypatch.setattr(cost, "median_seconds", once)
-    gans, compact = estimate_cost(comparison)
+    said = []
+    gans, compact = estimate_cost(comparison, say=said.append)
+    assert said == ["measuring 3 steps of dcgan", "measuring 3 steps of compact"]
     trained = [
         task
         for fold in comparison.folds
@@ -39,7 +41,7 @@ def test_steps_are_measured_and_multiplied_by_what_is_to_be_done(comparison, mon
 
 
 def test_what_is_done_costs_nothing(comparison, monkeypatch):
-    monkeypatch.setattr(cost, "_unfinished_runs", lambda comparison: [])
+    monkeypatch.setattr(cost, "unfinished_runs", lambda comparison: [])
     assert estimate_cost(comparison) == []
 
 

@@ -13,7 +13,7 @@ from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.comparison_spectrograms import SpectrogramTask
 from serkit.studies.engine import Comparison
 from serkit.studies.generators import GANRun, in_training_order
-from serkit.studies.results import make_results
+from serkit.studies.results import describe_short_run, make_results
 from serkit.studies.run_folder import RunFolder
 
 # Nothing is trained on these; a GAN's have another size.
@@ -58,6 +58,14 @@ def _noting(names, run):
         run(self, verbose)
 
     return noted
+
+
+def test_a_short_run_says_what_it_shortened(comparison):
+    said = describe_short_run(comparison(short=True, most_rare=1, rare_below=2.0))
+    assert said.endswith(
+        "3 folds; GANs of width 0.05, 2 steps a class; GANs for 1 of the rare classes, 6 in all; "
+        "no sample filter"
+    )
 
 
 def test_cheap_arms_come_first_and_gans_before_the_classifiers_that_need_them(comparison, trained):

@@ -29,11 +29,12 @@ class _Filter:
         return Verdicts(np.zeros(len(spectrograms), bool), refused)
 
 
-def test_as_many_as_are_requested_with_the_speakers_of_the_gan(training, fold):
+def test_as_many_as_are_requested_with_the_speakers_of_the_gan(training, fold, capsys):
     found = GeneratedSamples(training, training.name, 5, 3).examples(2)
     assert found.spectrograms.shape == (5, 224, 224, 1)
     assert found.labels.tolist() == [2] * 5
     assert found.speakers == fold.split.train.speakers()
+    assert "5 samples, not filtered" in capsys.readouterr().out
 
 
 def test_what_is_kept_is_not_sampled_again_and_fewer_are_the_first_ones(training, monkeypatch):

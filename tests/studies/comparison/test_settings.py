@@ -123,9 +123,12 @@ def test_waveforms_are_kept_where_they_are_asked_for():
     assert live.speeds_of(ARMS["speed"]) == (1.0,)
 
 
-@pytest.mark.parametrize("given", [{"live": True}, {"arms": ("none", "noise")}])
-def test_networks_that_are_trained_on_fixed_views_are_refused_by_name(given):
-    with pytest.raises(InputError, match=r"`classifiers`.*vgg16-head"):
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [({"live": True}, "`live` is given"), ({"arms": ("none", "noise")}, "noise")],
+)
+def test_networks_that_are_trained_on_fixed_views_are_refused_by_name(given, reason):
+    with pytest.raises(InputError, match=rf"`classifiers` must not have vgg16-head if .*{reason}:"):
         ComparisonSettings(("x",), classifiers=("compact", "vgg16-head"), **given)
 
 

@@ -10,7 +10,7 @@ from serkit.studies.comparison_page import write_comparison_report
 def page(pretended, tmp_path_factory):
     comparison, results = pretended
     path = tmp_path_factory.mktemp("page") / "report.html"
-    write_comparison_report(path, comparison, results | {"listeners": LISTENERS})
+    write_comparison_report(path, comparison, results | {"listeners": LISTENERS, "short": "Short"})
     return path
 
 
@@ -18,6 +18,7 @@ def test_the_answer_comes_first_and_what_leaks_says_so(page, pretended):
     text = page.read_text()
     assert text.index("unseen speakers, points") < text.index("<table")
     assert "LEAKY: the random split" in text
+    assert text.index("Short.") < text.index("<table")
     assert "angry was made rare on purpose: 50% of its training clips are left." in text
     for found in pretended[1]["protocols"].values():
         for classifier in found["classifiers"].values():
@@ -57,7 +58,7 @@ def test_it_is_one_file_and_figures_lie_beside_it_for_papers(page):
 def test_the_same_results_make_the_same_page(page, pretended, tmp_path):
     comparison, results = pretended
     write_comparison_report(
-        tmp_path / "report.html", comparison, results | {"listeners": LISTENERS}
+        tmp_path / "report.html", comparison, results | {"listeners": LISTENERS, "short": "Short"}
     )
     assert (tmp_path / "report.html").read_bytes() == page.read_bytes()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.cli.main import main
 from serkit.datasets.corpus import Corpus
 from serkit.errors import InputError, RecordingError, ResumeError
 from serkit.files import read_json
@@ -17,6 +18,7 @@ from serkit.studies.comparison import compare, verdicts
 from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.engine import Comparison
 from serkit.studies.gan_kinds import GanSizes
+from serkit.studies.run_folder import RunFolder
 from serkit.studies.search_spaces import CompactRecipe
 from serkit.tasks.ray import RayEngine, RaySettings
 
@@ -62,6 +64,45 @@ def test_after_a_call_that_failed_before_any_work_other_recordings_may_be_given(
     assert set(manifest.roots) == {"other"}
     with pytest.raises(ResumeError):
         compare(settings_of(synthetic_root), tmp_path / "run")
+
+
+def test_weights_that_cannot_be_loaded_do_not_bind_the_folder(
+    synthetic_root, settings_of, pretend, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(comparison, "write_comparison_report", lambda *given: None)
+    gone = str(tmp_path / "gone.h5")
+    settings = settings_of(
+        synthetic_root / "RAVDESS", arms=("none",), classifiers=("resnet50-head",), weights=gone
+    )
+    with pytest.raises(InputError, match=r"gone\.h5, which does not exist"):
+        compare(settings, tmp_path / "run")
+    assert not (tmp_path / "run" / "cache").exists()
+    compare(replace(settings, weights="none"), tmp_path / "run")
+
+
+def test_the_compare_line_of_the_readme_ends_well_without_a_rare_class(
+    synthetic_root, pretend, tmp_path, capsys
+):
+    root, out = synthetic_root / "RAVDESS", tmp_path / "run"
+    assert main(["compare", str(root), "--out", str(out), "--short"]) == 0
+    said = capsys.readouterr().out
+    assert "! nothing to fill for oversampling" in said
+    assert "! A short run shows only that everything works: 2 epochs of 4 steps; 3 folds" in said
+    page = (out / "report.html").read_text()
+    assert "A short run shows only that everything works" in page
+    results = read_json(out / "comparison.json")
+    assert {"left_out", "short"} <= set(results)
+
+
+def test_an_experiment_forgets_the_recordings_of_a_call_that_failed(
+    synthetic_root, settings_of, tmp_path
+):
+    settings, folder = settings_of(synthetic_root, rarify=(("boredom", 0.5),)), tmp_path / "run"
+    with pytest.raises(InputError, match="rarify"), RunFolder(folder, {}) as run:
+        comparison.open_comparison(run, settings)
+    with RunFolder(folder, {}) as run:
+        opened = comparison.open_comparison(run, settings_of(synthetic_root / "RAVDESS"))
+    assert set(opened.corpus.roots) == {"RAVDESS"}
 
 
 @pytest.mark.slow

@@ -3,13 +3,19 @@ import pytest
 
 from serkit.audio.augmentation import WaveAugmentation
 from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.datasets.corpus import Clip, Corpus
 from serkit.datasets.protocols import hold_out
 from serkit.errors import DivergedError, InputError
 from serkit.files import read_json
-from serkit.studies.tuning.inner import MeanOverFolds, inner_folds
+from serkit.studies.tuning.inner import (
+    MeanOverFolds,
+    _require_training_speakers,
+    inner_folds,
+)
 from serkit.studies.tuning.records import TrialFailedError
 
 SPEC = SpectrogramSpec(frames=32, bins=16)
+_HELD_OUT = ("validation", "test")
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +46,34 @@ def test_too_few_training_speakers_are_counted_and_named(synthetic_root, folder)
     with pytest.raises(InputError, match=r"`folds` .* 14.*ravdess-.* 23 .* 15\.") as found:
         inner_folds([synthetic_root], "emotion", SPEC, 15, 0, folder)
     assert str(found.value).count("-") >= 14
+
+
+def test_halves_need_two_speakers_for_each_fold(synthetic_root, folder):
+    given = ([synthetic_root], "gender_emotion", SPEC)
+    folds = inner_folds(*given, 3, 0, folder, halves=True)
+    held_out = [f.partitions()[name] for f in (p.split for p in folds) for name in _HELD_OUT]
+    speakers = [speaker for clips in held_out for speaker in clips.speakers()]
+    assert len(folds) == 3
+    assert len(speakers) == len(set(speakers)) == 14
+    with pytest.raises(InputError, match=r"`folds` must be at most 7, .* 14 .*needs 2\. .*: 8\."):
+        inner_folds(*given, 8, 0, folder, halves=True)
+
+
+def test_without_enough_speakers_for_two_folds_folds_are_not_to_blame(folder):
+    clips = [
+        Clip(f"{s}{e}", "c", f"s{s}", "male", e, e) for s in range(5) for e in ("happy", "sad")
+    ]
+    corpus = Corpus(tuple(clips))
+    split = hold_out(corpus, "emotion", 0)
+    with pytest.raises(InputError, match=r"4 or more speakers for 2 folds\. Received: 3 .* 5 sp"):
+        _require_training_speakers(corpus, split, 2, halves=True)
+
+
+def test_the_class_is_checked_before_the_folds(synthetic_root, folder):
+    with pytest.raises(InputError, match=r"`label` must be one of: .*: label='female_foo'\."):
+        inner_folds(
+            [synthetic_root], "gender_emotion", SPEC, 99, 0, folder, label="female_foo", halves=True
+        )
 
 
 class _Three(MeanOverFolds):
