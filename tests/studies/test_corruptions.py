@@ -47,12 +47,13 @@ def test_reverberation_falls_by_60_db(wav_bytes):
     level = [np.mean(tail[start : start + 400] ** 2) for start in (0, 4000)]
     # A quarter of a second later it is 30 dB quieter.
     assert 10 * np.log10(level[0] / level[1]) == pytest.approx(30, abs=3)
-    assert not heard[9000:].any()
+    # Rounding errors of the FFT remain.
+    assert np.abs(heard[9000:]).max() < 1e-12
     assert np.sum(tail**2) == pytest.approx(0.25, rel=0.02)
 
 
 def test_corruptions_are_applied_in_order_and_repeatable(speechlike):
-    chain = (("gain", -20.0), ("noise", 0.0))
+    chain = (("noise", 0.0), ("reverb", 0.1))
     assert corrupt(speechlike, chain, seed=1) == corrupt(speechlike, chain, seed=1)
     assert corrupt(speechlike, chain, seed=1) != corrupt(speechlike, chain, seed=2)
     assert corrupt(speechlike, chain, seed=1) != corrupt(speechlike, chain[::-1], seed=1)
