@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +43,8 @@ class ExportedModel:
         .. code-block:: python
 
             model = serkit.load_model("saved_models/demo/1")
-            print(model.details["classes"])
+            print(model.classes)
+            print(model.predict("a.wav").label)
             predictions = list(model.predict(["a.wav", "b.wav"]))
     """
 
@@ -64,25 +65,70 @@ class ExportedModel:
                 "version of serkit exported: export it again"
             )
 
+    @overload
     def predict(
-        self, files: Sequence[Path | str], samples: int | None = None
-    ) -> Iterator[Prediction]:
-        """Predict files in their order. A file that cannot be used does not affect the others.
+        self, recordings: Path | str | npt.NDArray[Any], samples: int | None = None
+    ) -> Prediction: ...
+
+    @overload
+    def predict(
+        self, recordings: Sequence[Path | str], samples: int | None = None
+    ) -> Iterator[Prediction]: ...
+
+    def predict(
+        self,
+        recordings: Path | str | npt.NDArray[Any] | Sequence[Path | str],
+        samples: int | None = None,
+    ) -> Prediction | Iterator[Prediction]:
+        """Predict one recording, or files in their order.
+
+        A file that cannot be used does not affect the others; its prediction has a ``problem``.
 
         Args:
-            files: WAV, FLAC, MP3 or Ogg Vorbis files.
+            recordings: a WAV, FLAC, MP3 or Ogg Vorbis file; a waveform, float32 ``(samples,)`` in
+                [-1, 1] at the rate of the model's spec (16 kHz); or several files. For all files of
+                a folder see :meth:`predict_folder`.
             samples: number of Monte Carlo samples, 1 or more, for a model with random layers. None
-                for the number that was exported with the model.
+                for the number that was exported with the model. Not for waveforms.
 
-        Yields:
-            A prediction per file.
+        Returns:
+            For one recording its prediction; for several an iterator, which predicts batch by
+            batch.
 
         Raises:
-            InputError: if ``samples`` is less than 1, or is given for a model without random
-                layers.
+            InputError: if ``samples`` is less than 1, or is given for a waveform or for a model
+                without random layers; or if a waveform does not have one axis.
         """
         self.check_samples(samples)
-        yield from self._predict(map(read_example, files), samples)
+        if isinstance(recordings, np.ndarray):
+            return self._predict_waveform(recordings, samples)
+        if isinstance(recordings, Path | str):
+            (prediction,) = self._predict([read_example(recordings)], samples)
+            return prediction
+        return self._predict(map(read_example, recordings), samples)
+
+    def predict_folder(
+        self, folder: Path | str, samples: int | None = None
+    ) -> Iterator[Prediction]:
+        """Predict the recordings below a folder, sorted by path.
+
+        Args:
+            folder: folder of recordings, at any depth.
+            samples: as for :meth:`predict`.
+
+        Returns:
+            An iterator of one prediction per recording.
+
+        Raises:
+            InputError: as :meth:`predict`, or if ``folder`` is not a folder.
+        """
+        from serkit.datasets.roots import find_recordings
+
+        self.check_samples(samples)
+        if not Path(folder).is_dir():
+            raise InputError(f"`folder` must be a folder. Received: {folder}.")
+        paths, _ = find_recordings(Path(folder), "")
+        return self._predict((read_example(Path(folder, path)) for path in paths), samples)
 
     def predict_wav(
         self, contents: Iterable[bytes], samples: int | None = None
@@ -118,6 +164,19 @@ class ExportedModel:
                 f"`samples` must be None for the model {self.path}, which has no random layers. "
                 f"Received: {samples}."
             )
+
+    def _predict_waveform(self, waveform: npt.NDArray[Any], samples: int | None) -> Prediction:
+        import tensorflow as tf
+
+        if samples is not None or waveform.ndim != 1:
+            raise InputError(
+                "`recordings` must be a file, a waveform with one axis and without `samples`, or "
+                f"several files. Received: an array of shape {waveform.shape}, samples={samples}."
+            )
+        batch = tf.constant(waveform[np.newaxis], tf.float32)
+        tensors = self._model.signatures[signatures.WAVEFORM](**{signatures.WAVEFORM: batch})
+        row = {name: tensors[name].numpy()[0] for name in signatures.OUTPUTS}
+        return Prediction.of_outputs("", self.classes, row)
 
     def _predict(self, examples: Iterable[Example], samples: int | None) -> Iterator[Prediction]:
         import tensorflow as tf

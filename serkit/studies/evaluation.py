@@ -1,11 +1,11 @@
 """Evaluate an exported or served model on labelled recordings."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ from serkit.metrics.calibration import (
 from serkit.metrics.intervals import Group, breakdown
 from serkit.progress import Progress
 from serkit.serialization import plain
-from serkit.serving.client import connect
+from serkit.serving.client import Client, connect
 from serkit.serving.local import ExportedModel
 from serkit.serving.prediction import Prediction
 from serkit.serving.transport import is_address
@@ -153,21 +153,7 @@ def evaluate(
     return results
 
 
-class Model(Protocol):
-    """What an exported and a served model have in common."""
-
-    @property
-    def classes(self) -> Sequence[str]:
-        """Labels in the order of the probabilities."""
-        ...
-
-    def predict(self, files: Sequence[Path | str]) -> Iterator[Prediction]:
-        """Predict files in their order."""
-        ...
-
-    def predict_wav(self, contents: Iterable[bytes]) -> Iterator[Prediction]:
-        """Predict whole WAV files in memory."""
-        ...
+Model = ExportedModel | Client
 
 
 @contextmanager

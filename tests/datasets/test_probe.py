@@ -144,7 +144,7 @@ def test_files_that_are_no_recording(write, noise, tmp_path):
 @pytest.mark.parametrize("kind", ["AIFF", "W64", "RF64", "AU", "CAF", "NIST"])
 def test_other_formats_under_a_wav_name(write, noise, kind):
     with pytest.raises(
-        UnusableError, match=f"Ogg Vorbis but {kind}.*, whatever its name"
+        UnusableError, match=f"Ogg Vorbis file but {kind}.*, whatever its name"
     ) as caught:
         probe(write(noise(), format=kind))
     assert caught.value.kind == "format"

@@ -34,6 +34,37 @@ def test_good_files_get_probabilities_and_bad_ones_a_reason(predictor, files):
         assert prediction.label == max(prediction.probabilities, key=prediction.probabilities.get)
 
 
+def test_one_file_or_waveform_gets_one_prediction(predictor, files):
+    first = predictor.predict(files[0])
+    assert first == predictor.predict(str(files[0])) == next(predictor.predict(files[:1]))
+    assert predictor.predict(files[1]).problem
+    waveform = np.sin(np.arange(16_000) / 9).astype("float32")
+    from_array = predictor.predict(waveform)
+    assert sum(from_array.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    with pytest.raises(InputError, match="`recordings`"):
+        predictor.predict(waveform[np.newaxis])
+    with pytest.raises(InputError, match="`recordings`"):
+        predictor.predict(waveform, samples=2)
+
+
+def test_a_folder_is_predicted_in_the_order_of_its_paths(predictor, files):
+    found = list(predictor.predict_folder(files[0].parent))
+    assert [prediction.file for prediction in found] == sorted(
+        str(file) for file in files if file.exists()
+    )
+    with pytest.raises(InputError, match="`folder`"):
+        predictor.predict_folder(files[0])
+
+
+def test_waveforms_in_memory_are_predicted_like_files(predictor, files):
+    usable = [files[0], files[2]]
+    contents = [file.read_bytes() for file in usable]
+    for from_bytes, from_file in zip(
+        predictor.predict_wav(contents), predictor.predict(usable), strict=True
+    ):
+        assert from_bytes.probabilities == from_file.probabilities
+
+
 def test_more_files_than_a_batch_keep_their_order(predictor, files):
     many = files * 8
     assert [prediction.file for prediction in predictor.predict(many)] == [str(f) for f in many]
