@@ -11,7 +11,8 @@ tables, all on the same folds of speakers and seeds:
 - speakers: the default classifier, fitted on 4, 8, 12 or all 16 of the fold's other speakers.
 - rare: two classes keep 14 training clips: nothing is done, class weights, copies of clips.
 
-On RAVDESS actors 1 to 20 guessing gives a UAR of 14.3 %. docs/classifiers.md has the results.
+On RAVDESS actors 1 to 20 guessing gives a UAR of 14.3 %. Measured: 76.5 % with all clips, and
+69.9 % with 14 clips of two classes; docs/classifiers.md has the tables.
 """
 
 import argparse
