@@ -69,4 +69,14 @@ def run(options: argparse.Namespace) -> int:
         run_name += "-short"
     out = options.out or Path("runs", run_name)
     run_demo(settings, out, options.models, options.cache)
+    if roots:
+        from serkit.models.whisper_weights import local_weights
+
+        # The demo itself never downloads weights.
+        is_here = local_weights("whisper-tiny.en") is not None
+        weights = "are on this machine" if is_here else "are downloaded once, 75 MB"
+        print(
+            f"more accurate: serkit train {' '.join(map(str, options.roots))} (whisper-tiny.en, "
+            f"whose weights {weights})"
+        )
     return 0

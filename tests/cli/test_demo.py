@@ -70,3 +70,16 @@ def test_kind_and_rate_of_spectrograms(asked):
     assert main(["demo", "--short", "--kind", "log", "--sample-rate", "22050"]) == 0
     ((settings, *_),) = asked
     assert settings.spec == SpectrogramSpec.at_rate(22_050, "log")
+
+
+@pytest.mark.parametrize("weights", [None, "model.bin"])
+def test_recordings_get_a_hint_at_the_encoder_and_nothing_is_downloaded(
+    asked, tmp_path, capsys, monkeypatch, weights
+):
+    monkeypatch.setattr("serkit.models.whisper_weights.local_weights", lambda preset: weights)
+    assert main(["demo", str(tmp_path)]) == 0
+    hint = capsys.readouterr().out
+    assert f"serkit train {tmp_path}" in hint
+    assert ("are on this machine" in hint) == bool(weights)
+    assert main(["demo"]) == 0
+    assert capsys.readouterr().out == ""
