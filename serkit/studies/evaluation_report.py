@@ -19,7 +19,7 @@ from serkit.reporting.tables import measure_table, recall_table
 def summary(results: Mapping[str, Any]) -> str:
     """Return the main results in a few lines, in per cent."""
     scores = [
-        f"{title} {Interval(**results[name])}"
+        f"{title} {Interval(**results[name])} %"
         for title, name in (("UAR", "uar"), ("accuracy", "accuracy"), ("macro F1", "macro_f1"))
     ]
     lines = [
@@ -78,7 +78,10 @@ def write_evaluation(
         ["In per cent, with 95 % confidence intervals over speakers where there are enough."],
         [_as_table(measure_table(groups)), _as_table(recall_table(groups, classes))],
         {
-            "confusion": (matrix, "Confusion matrix, in per cent of the true class."),
+            "confusion": (
+                matrix,
+                "Confusion matrix: numbers of clips, shaded by their fraction of the true class.",
+            ),
             "calibration": (diagram, "Accuracy by confidence."),
         },
     )
