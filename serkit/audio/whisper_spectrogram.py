@@ -1,6 +1,7 @@
 """Whisper's log-mel spectrogram, in plain TensorFlow ops."""
 
 import functools
+import math
 from typing import Any
 
 import librosa
@@ -47,7 +48,7 @@ def whisper_spectrogram(waveforms: tf.Tensor, mels: int = 80) -> tf.Tensor:
     frames = tf.signal.stft(mirrored, _WINDOW, HOP, _WINDOW)[:, :-1]
     power = tf.square(tf.abs(frames))
     bands = tf.matmul(power, tf.constant(_mel_filters(mels)))
-    levels = tf.math.log(tf.maximum(bands, _MIN_POWER)) / tf.math.log(10.0)
+    levels = tf.math.log(tf.maximum(bands, _MIN_POWER)) * (1 / math.log(10))
     loudest = tf.reduce_max(levels, axis=[1, 2], keepdims=True)
     return (tf.maximum(levels, loudest - _RANGE) + 4.0) / 4.0
 

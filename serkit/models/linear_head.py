@@ -86,13 +86,26 @@ def fit_linear_head(
     """
     settings = settings or LinearHeadSettings()
     speakers.require_training(train.speakers)
+    check_range("classes", classes, 2)
     labels = train.class_numbers
+    if min(labels, default=0) < 0 or max(labels, default=0) >= classes:
+        raise InputError(
+            f"`train` must have labels between 0 and {classes - 1}. "
+            f"Received: {min(labels)} to {max(labels)}."
+        )
     if missing := sorted({*range(classes)} - {*labels.tolist()}):
         raise InputError(
             "`train` must have an example of each class. Received: none of the classes "
             f"{', '.join(map(str, missing))}."
         )
+    if settings.method != LOGISTIC and len(labels) <= classes:
+        raise InputError(
+            f"`train` must have more examples than classes for linear discriminant analysis. "
+            f"Received: {len(labels)} examples of {classes} classes."
+        )
     features = np.asarray(train.spectrograms, np.float64)
+    if not np.isfinite(features).all():
+        raise InputError("`train` must have finite features. Received: infinity or NaN.")
     mean, deviation = features.mean(axis=0), features.std(axis=0)
     # A feature that is the same in all examples stays 0.
     deviation[deviation == 0] = 1.0
@@ -156,10 +169,10 @@ def _as_model(
 ) -> keras.Model:
     inputs = keras.Input((len(mean),), name="features")
     # Standardise first: with the mean in the bias, the sums of the dense layer would lose digits.
-    standardised = layers.Normalization(
-        mean=mean.astype(np.float32), variance=np.square(deviation).astype(np.float32)
-    )(inputs)
+    standardised = layers.Normalization(mean=mean.astype(np.float32), variance=np.ones_like(mean))(
+        inputs
+    )
     dense = layers.Dense(len(bias), name="logits")
     model = keras.Model(inputs, dense(standardised), name="linear_head")
-    dense.set_weights([kernel, bias])
+    dense.set_weights([kernel / deviation[:, np.newaxis], bias])
     return model

@@ -1,8 +1,11 @@
 """Read the tensors of weights files that other libraries wrote."""
 
+import errno
+import io
 import json
 import math
 import pickle
+import pickletools
 import struct
 import zipfile
 from collections import OrderedDict
@@ -53,15 +56,23 @@ def read_tensors(path: Path | str, keep: Callable[[str], bool] = lambda name: Tr
     try:
         return read(path, keep)
     except (
-        ValueError,
-        KeyError,
-        TypeError,
+        ArithmeticError,
         AttributeError,
         EOFError,
+        LookupError,
+        MemoryError,
+        OSError,
+        RuntimeError,
+        TypeError,
+        ValueError,
         struct.error,
         zipfile.BadZipFile,
         pickle.UnpicklingError,
     ) as error:
+        # A damaged file may lead to a seek to before its start. Other errors of the system are not
+        # the file's.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
         reason = str(error).strip() or type(error).__name__
         raise InputError(
             f"`path` must be a complete weights file. Received: {path} ({reason})."
@@ -89,13 +100,18 @@ def _read_safetensors(path: Path, keep: Callable[[str], bool]) -> Tensors:
         header = json.loads(_read(file, _checked_size(header_size, path)))
         values_start = file.tell()
         tensors = {}
+        header.pop("__metadata__", None)
         for name, entry in header.items():
-            if name != "__metadata__" and keep(name):
-                start, end = entry["data_offsets"]
-                file.seek(values_start + start)
+            start, end = entry["data_offsets"]
+            _checked_size(values_start + end, path)
+            if keep(name):
+                file.seek(values_start + _checked_size(start, path))
                 dtype = np.dtype(_SAFETENSORS_TYPES[entry["dtype"]])
                 data = _read(file, _checked_size(end - start, path))
-                tensors[name] = np.frombuffer(data, dtype).reshape(entry["shape"])
+                shape = entry["shape"]
+                if not isinstance(shape, list) or min(shape, default=0) < 0:
+                    raise ValueError(f"the shape {shape!r} in it")
+                tensors[name] = np.frombuffer(data, dtype).reshape(shape)
         return tensors
 
 
@@ -123,7 +139,8 @@ def _read_ctranslate2(path: Path, keep: Callable[[str], bool]) -> Tensors:
             name = text()
             shape = [number("<I") for _ in range(number("<B"))]
             dtype = np.dtype(_CTRANSLATE2_TYPES[number("<B")])
-            size = _checked_size(number("<I"), path)
+            size = number("<I")
+            _checked_size(file.tell() + size, path)
             if keep(name):
                 tensors[name] = np.frombuffer(_read(file, size), dtype).reshape(shape)
             else:
@@ -151,8 +168,15 @@ def _read_torch(path: Path, keep: Callable[[str], bool]) -> Tensors:
         pickled = [name for name in archive.namelist() if name.endswith("/data.pkl")]
         if not pickled:
             raise ValueError("no data.pkl in it")
-        with archive.open(pickled[0]) as file:
-            content = _TensorUnpickler(file).load()
+        for entry in archive.infolist():
+            # PyTorch does not compress. Only so no tensor is larger than the file.
+            if entry.compress_type != zipfile.ZIP_STORED:
+                raise ValueError("it is compressed")
+            _checked_size(max(entry.file_size, entry.compress_size), path)
+        # Read as a whole, so that its checksum is compared before it is used.
+        data = archive.read(pickled[0])
+        _check_pickle(data)
+        content = _TensorUnpickler(io.BytesIO(data)).load()
         state = content.get("model_state_dict", content)
         folder = pickled[0].removesuffix("data.pkl")
         return {
@@ -181,16 +205,33 @@ class _StoredTensor:
 
     def read(self, archive: zipfile.ZipFile, folder: str) -> npt.NDArray[Any]:
         dtype, name = self._storage
-        values = np.frombuffer(archive.read(f"{folder}data/{name}"), dtype)
-        last = sum((n - 1) * step for n, step in zip(self._shape, self._strides, strict=True))
+        data = archive.read(f"{folder}data/{name}")
         if min((*self._shape, *self._strides, self._offset), default=0) < 0:
             raise ValueError("a tensor has a negative size")
-        if math.prod(self._shape) and self._offset + last >= len(values):
+        if math.prod(self._shape) * dtype.itemsize > len(data):
             raise ValueError("a tensor is larger than its values")
         strides = [step * dtype.itemsize for step in self._strides]
-        return np.lib.stride_tricks.as_strided(
-            values[self._offset :], self._shape, strides, writeable=False
-        ).copy()
+        offset = self._offset * dtype.itemsize
+        # NumPy checks that the tensor is within its values.
+        return np.ndarray(self._shape, dtype, data, offset, strides).copy()
+
+
+# Whisper's largest file has about 5,000.
+_MAX_TUPLES = 20_000
+
+
+def _check_pickle(pickled: bytes) -> None:
+    """Raise ValueError if a pickle is damaged, or would fill the memory or the stack.
+
+    Python's unpickler allocates memory for all numbers of objects up to the largest one, and hashes
+    tuples in tuples without a limit.
+    """
+    tuples = 0
+    for opcode, argument, _ in pickletools.genops(pickled):
+        tuples += "TUPLE" in opcode.name
+        is_wrong_number = opcode.name.endswith("PUT") and (argument or 0) > len(pickled)
+        if is_wrong_number or tuples > _MAX_TUPLES:
+            raise ValueError("its pickle is not one of tensors")
 
 
 class _TensorUnpickler(pickle.Unpickler):
@@ -200,16 +241,17 @@ class _TensorUnpickler(pickle.Unpickler):
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _StoredTensor
+            # Not the class: a pickle can set attributes of what it gets.
+            return lambda *arguments: _StoredTensor(*arguments)
         if module == "torch" and name in _TORCH_TYPES:
-            return np.dtype(_TORCH_TYPES[name])
+            return name
         raise pickle.UnpicklingError(f"{module}.{name} in it, which is no tensor")
 
     def persistent_load(self, pid: Any) -> tuple[np.dtype[Any], str]:
-        kind, dtype, name, *_ = pid
-        if kind != "storage" or not isinstance(dtype, np.dtype):
+        kind, element_type, name, *_ = pid
+        if kind != "storage" or element_type not in _TORCH_TYPES:
             raise pickle.UnpicklingError(f"{kind!r} in it, which is no tensor")
-        return dtype, str(name)
+        return np.dtype(_TORCH_TYPES[element_type]), str(name)
 
 
 def _checked_size(size: int, path: Path) -> int:

@@ -202,8 +202,8 @@ class SelfAttention(keras.layers.Layer):
         projected = tf.reshape(self.projection(x), [batch, positions, 3, self.heads, head_width])
         query, key, value = tf.unstack(tf.transpose(projected, [2, 0, 3, 1, 4]))
         scores = tf.matmul(query * head_width**-0.5, key, transpose_b=True)
-        is_padding = ~tf.sequence_mask(position_count, positions)
-        scores += tf.cast(is_padding, scores.dtype)[:, tf.newaxis, tf.newaxis] * -1e9
+        mask = tf.sequence_mask(position_count, positions)[:, tf.newaxis, tf.newaxis]
+        scores = tf.where(mask, scores, scores.dtype.min)
         attended = tf.transpose(tf.matmul(tf.nn.softmax(scores), value), [0, 2, 1, 3])
         return self.output_projection(tf.reshape(attended, [batch, positions, self.width]))
 

@@ -2,11 +2,13 @@
 
 import importlib.util
 import re
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +38,7 @@ class WhisperPreset:
 _TINY, _BASE, _SMALL = WhisperSettings(4, 384), WhisperSettings(6, 512), WhisperSettings(12, 768)
 _MEDIUM, _LARGE = WhisperSettings(24, 1024), WhisperSettings(32, 1280)
 _LARGE_V3 = WhisperSettings(32, 1280, mels=128)
+_TURBO_SHA256 = "aff26ae408abcba5fbf8813c21e62b0941638c5f6eebfb145be0c9839262a19a"
 
 PRESETS = {
     f"whisper-{name}": WhisperPreset(settings, sha256)
@@ -51,11 +54,7 @@ PRESETS = {
         ("large-v1", _LARGE, "e4b87e7e0bf463eb8e6956e646f1e277e901512310def2c24bf0e11bd3c28e9a"),
         ("large-v2", _LARGE, "81f7c96c852ee8fc832187b0132e569d6c3065a3252ed18e56effd0b6a73e524"),
         ("large-v3", _LARGE_V3, "e5b1a55b89c1367dacf97e3e19bfd829a01529dbfdeefa8caeb59b3f1b81dadb"),
-        (
-            "large-v3-turbo",
-            _LARGE_V3,
-            "aff26ae408abcba5fbf8813c21e62b0941638c5f6eebfb145be0c9839262a19a",
-        ),
+        ("large-v3-turbo", _LARGE_V3, _TURBO_SHA256),
     )
 }
 """Published encoders by name. Source of the digests: OpenAI's ``whisper/__init__.py``. The weights
@@ -185,7 +184,16 @@ def load_weights(encoder: keras.Model, path: Path | str) -> None:
         InputError: if the file is missing, damaged or incomplete, has weights of another network
             or size, or is quantised.
     """
-    path = Path(path)
+    path, before = Path(path), encoder.get_weights()
+    try:
+        _load(encoder, path)
+    except InputError:
+        # Some layers may have been loaded.
+        encoder.set_weights(before)
+        raise
+
+
+def _load(encoder: keras.Model, path: Path) -> None:
     if path.suffix in (".keras", ".h5"):
         _load_keras_file(encoder, path)
         return
@@ -196,7 +204,7 @@ def load_weights(encoder: keras.Model, path: Path | str) -> None:
     try:
         for layer, weights in _weights_by_layer(tensors, encoder).items():
             _set_weights(encoder.get_layer(layer), weights)
-    except (KeyError, ValueError) as error:
+    except (LookupError, ValueError) as error:
         reason = f"no {error.args[0]}" if isinstance(error, KeyError) else error
         raise InputError(
             f"`path` must be a file with the weights of {_describe(encoder)}. "
@@ -309,12 +317,25 @@ def _load_keras_file(encoder: keras.Model, path: Path) -> None:
             saved = keras.models.load_model(path, compile=False)
             encoder.set_weights(saved.get_weights())
         else:
+            # Keras would load the first blocks of a deeper encoder without an error.
+            if (count := _array_count(path)) != len(encoder.weights):
+                raise ValueError(f"{count} arrays in place of {len(encoder.weights)}")
             encoder.load_weights(path)
-    except (ValueError, OSError, KeyError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (ValueError, OSError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(
             f"`path` must be a Keras file of {_describe(encoder)}. Received: {path} ({reason})."
         ) from error
+
+
+def _array_count(path: Path) -> int:
+    """Return the number of arrays in a Keras file of weights."""
+    found: list[str] = []
+    with h5py.File(path) as file:
+        file["layers"].visititems(
+            lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None
+        )
+    return len(found)
 
 
 def _depth(encoder: keras.Model) -> int:
