@@ -173,15 +173,7 @@ def _predict_recordings(
     """Decode recordings and compute the outputs of each."""
     spec = model.spec
     if isinstance(spec, SpeechFeatures):
-        loaded = _load_features(recordings, spec, decode)
-        # One row at a time, so that a prediction does not depend on the other recordings: the last
-        # bits of a matrix product depend on the number of rows.
-        logits = tf.map_fn(
-            lambda row: model.logits(row[tf.newaxis], samples)[0],
-            loaded.waveform,
-            parallel_iterations=1,
-        )
-        return model.outputs(logits, loaded.status, loaded.note)
+        return _predict_alone(model, spec, recordings, samples, decode)
     text_spec = tf.TensorSpec([], tf.string)
     segments_spec = tf.RaggedTensorSpec([None, spec.samples], tf.float32, ragged_rank=0)
     loaded = tf.map_fn(
@@ -195,6 +187,38 @@ def _predict_recordings(
     )
     logits = tf.math.segment_mean(segment_logits, segments.value_rowids())
     return model.outputs(logits, loaded.status, loaded.note)
+
+
+def _predict_alone(
+    model: ExportableModel,
+    spec: SpeechFeatures,
+    recordings: tf.Tensor,
+    samples: tf.Tensor,
+    decode: Callable[[tf.Tensor], Decoded],
+) -> dict[str, tf.Tensor]:
+    """Compute the outputs of recordings, one after the other.
+
+    So an output does not depend on the other recordings: the last bits of a matrix product or a
+    softmax depend on the number of rows.
+    """
+
+    def predict(recording: tf.Tensor) -> dict[str, tf.Tensor]:
+        features, status, note = spec.load(recording, decode)
+        logits = model.logits(features[tf.newaxis], samples)
+        outputs = model.outputs(logits, status[tf.newaxis], note[tf.newaxis])
+        return {name: rows[0] for name, rows in outputs.items()}
+
+    number, text = tf.TensorSpec([], tf.float32), tf.TensorSpec([], tf.string)
+    output_specs = {
+        signatures.PROBABILITIES: tf.TensorSpec([len(model.classes)], tf.float32),
+        signatures.LABEL: text,
+        signatures.ENTROPY: number,
+        signatures.MUTUAL_INFORMATION: number,
+        signatures.ABSTAIN: tf.TensorSpec([], tf.bool),
+        signatures.STATUS: text,
+        signatures.NOTE: text,
+    }
+    return tf.map_fn(predict, recordings, fn_output_signature=output_specs, parallel_iterations=1)
 
 
 def _load_features(
