@@ -138,8 +138,7 @@ def _signature_functions(
 
     def features(wav_bytes):
         if isinstance(spec, SpeechFeatures):
-            loaded = _load_features(wav_bytes, spec, decode_wav)
-            return {signatures.FEATURES: loaded.waveform, signatures.STATUS: loaded.status}
+            return _speech_features(wav_bytes, spec)
         return _spectrograms(wav_bytes, spec)
 
     def classes(any):
@@ -221,19 +220,16 @@ def _predict_alone(
     return tf.map_fn(predict, recordings, fn_output_signature=output_specs, parallel_iterations=1)
 
 
-def _load_features(
-    recordings: tf.Tensor, spec: SpeechFeatures, decode: Callable[[tf.Tensor], Decoded]
-) -> LoadedRecording:
+def _speech_features(wav_bytes: tf.Tensor, spec: SpeechFeatures) -> dict[str, tf.Tensor]:
     """Compute the features of recordings, one after the other, as in training."""
-    text_spec = tf.TensorSpec([], tf.string)
-    return tf.map_fn(
-        lambda recording: spec.load(recording, decode),
-        recordings,
-        fn_output_signature=LoadedRecording._make(
-            [tf.TensorSpec(spec.shape, tf.float32), text_spec, text_spec]
-        ),
+    text_spec, features_spec = tf.TensorSpec([], tf.string), tf.TensorSpec(spec.shape, tf.float32)
+    loaded = tf.map_fn(
+        spec.load,
+        wav_bytes,
+        fn_output_signature=LoadedRecording._make([features_spec, text_spec, text_spec]),
         parallel_iterations=1,
     )
+    return {signatures.FEATURES: loaded.waveform, signatures.STATUS: loaded.status}
 
 
 def _predict_spectrograms(

@@ -1,10 +1,12 @@
 """``serkit train``: from recordings to a tested and exported model."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 from scipy.special import softmax
 
 import serkit
@@ -93,6 +95,12 @@ def test_the_exported_model_answers_as_it_was_fitted(trained, synthetic_corpus, 
     found = [list(prediction.probabilities.values()) for prediction in together]
     # The cache rounds features to 16 bits.
     np.testing.assert_allclose(found, expected, atol=0.02)
+    content = np.array([Path(file).read_bytes() for file in files], object)
+    served = tf.saved_model.load(str(version)).signatures["features"](
+        wav_bytes=tf.constant(content)
+    )
+    np.testing.assert_allclose(served["features"], np.asarray(rows)[:5], rtol=1e-3, atol=1e-3)
+    assert not any(served["status"].numpy())
 
 
 def test_a_killed_run_resumes_with_the_same_result(
