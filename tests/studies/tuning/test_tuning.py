@@ -60,7 +60,7 @@ def test_a_search_for_a_classifier(synthetic_root, tmp_path, monkeypatch):
     before = (out / "trials.csv").read_bytes()
     assert tune("classifier", search, SearchSettings(trials=1), out) == found
     assert (out / "trials.csv").read_bytes() == before
-    with pytest.raises(ResumeError, match="how was"):
+    with pytest.raises(ResumeError, match=r"how\.trials was 1, now 2"):
         tune("classifier", search, SearchSettings(trials=2), out)
     # Scored elsewhere, the same settings have the same score; checkpoints are removed.
     objective = ClassifierObjective(search, out)
