@@ -24,7 +24,7 @@ from _quick import parse as parse_options
 from serkit.datasets.splits import Speakers
 from serkit.formatting import markdown_table
 from serkit.models.fitting import fit_classifier
-from serkit.studies.comparison_settings import CLASSIFIERS
+from serkit.studies import classifier_kinds
 from serkit.studies.cost import median_seconds
 from serkit.studies.gan_kinds import KINDS, GanSizes
 from serkit.training.batches import training_batches
@@ -102,7 +102,7 @@ class Clock(keras.callbacks.Callback):
 
 def of_network(name: str, count: int) -> Kind:
     """Measure a network; return its training runs, with a validation after each epoch."""
-    contender = CLASSIFIERS[name]
+    contender = classifier_kinds.NETWORKS[name]
     model = contender.build(CLASSES, (224, 224, 1), "none", 0)
     train, validation = pictures(64), replace(pictures(64), speakers=frozenset("b"))
     fit = replace(contender.fit, epochs=3, steps_per_epoch=count, views=0, patience=None)

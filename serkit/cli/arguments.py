@@ -11,6 +11,13 @@ from serkit.augmentation.arms import WAVE_AUGMENTATIONS
 from serkit.datasets.imbalance import RARE_BELOW
 from serkit.errors import InputError
 
+# The names of serkit.studies.classifier_kinds; that module imports TensorFlow.
+ENCODERS = [f"whisper-{size}" for size in ("tiny", "base", "small", "medium")]
+ENCODERS = [name + language for name in ENCODERS for language in (".en", "")]
+ENCODERS += [f"whisper-large-{version}" for version in ("v1", "v2", "v3", "v3-turbo")]
+NETWORKS = ("compact", "vgg16-half-freeze", "vgg16-head", "resnet50-head")
+CLASSIFIERS = (*NETWORKS, *ENCODERS, "features")
+
 if TYPE_CHECKING:
     from serkit.audio.spectrogram import SpectrogramSpec
     from serkit.datasets.custom import Naming
@@ -262,6 +269,16 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         default="",
         metavar="URL",
         help="where machines without a common folder exchange results, such as s3://bucket/run",
+    )
+
+
+def add_features(parser: argparse.ArgumentParser) -> None:
+    """Add ``--features``, the file of the user's own features."""
+    parser.add_argument(
+        "--features",
+        metavar="FILE",
+        help="classify these features of the recordings, which another program computed: .npy with "
+        "a row per clip of the manifest, or .parquet or .csv with the column sha256 or path",
     )
 
 

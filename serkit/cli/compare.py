@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from serkit.augmentation.arms import ARMS, DEFAULT_ARMS, NONE
 from serkit.cli.arguments import (
+    CLASSIFIERS,
+    ENCODERS,
+    NETWORKS,
     add_engine,
+    add_features,
     add_filling,
     add_recordings,
     add_spectrograms,
@@ -26,7 +30,6 @@ if TYPE_CHECKING:
 _EVERYWHERE_ARMS = [name for name, arm in ARMS.items() if not arm.fill and name != NONE]
 # With the 2021 report's recipe each class' GAN starts from random weights, without pretraining.
 _GAN_SIZES_OF_RECIPE = {"small-data": {}, "report": {"steps": 2000}}
-_CLASSIFIERS = ("compact", "resnet50-head", "vgg16-head", "vgg16-half-freeze")
 
 
 def add_to(commands) -> None:
@@ -73,10 +76,15 @@ def _add_arms(parser: argparse.ArgumentParser) -> None:
     add(
         "--classifier",
         nargs="+",
-        choices=_CLASSIFIERS,
+        choices=CLASSIFIERS,
         default=["compact"],
-        help="default: compact",
+        metavar="CLASSIFIER",
+        help=f"train these: networks of spectrograms ({', '.join(NETWORKS)}), or linear "
+        f"classifiers of the features of a frozen speech encoder ({', '.join(ENCODERS)}) or of "
+        "--features (features), which are trained with the arms none, class-weights, oversampling "
+        "and speed only; default: compact",
     )
+    add_features(parser)
 
 
 def _add_protocol(parser: argparse.ArgumentParser) -> None:
@@ -137,7 +145,11 @@ def _add_amounts(parser: argparse.ArgumentParser) -> None:
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--weights", default="imagenet", help="of VGG16 and ResNet50: imagenet, none or a file")
+    add(
+        "--weights",
+        default="imagenet",
+        help="of VGG16 and ResNet50: imagenet, none or a file; or the file of an encoder's weights",
+    )
     add("--gan-width", type=float, help="1 is the report's; default: 0.25")
     add(
         "--gan-steps",

@@ -4,19 +4,16 @@ import argparse
 from pathlib import Path
 
 from serkit.cli.arguments import (
+    CLASSIFIERS,
+    ENCODERS,
+    NETWORKS,
+    add_features,
     add_recordings,
     field_values,
     naming_of,
     recordings_of,
     root_name,
 )
-
-# The names of serkit.studies.train.MODELS; that module imports TensorFlow.
-_ENCODERS = [f"whisper-{size}" for size in ("tiny", "base", "small", "medium")]
-_ENCODERS = [name + language for name in _ENCODERS for language in (".en", "")]
-_ENCODERS += [f"whisper-large-{version}" for version in ("v1", "v2", "v3", "v3-turbo")]
-_NETWORKS = ["compact", "vgg16-half-freeze", "vgg16-head", "resnet50-head"]
-MODELS = (*_ENCODERS, *_NETWORKS)
 
 
 def add_to(commands) -> None:
@@ -32,11 +29,12 @@ def add_to(commands) -> None:
     add = parser.add_argument
     add(
         "--model",
-        choices=MODELS,
+        choices=CLASSIFIERS,
         default="whisper-tiny.en",
         metavar="MODEL",
         help="train this: a linear classifier of the features of a frozen speech encoder "
-        f"({', '.join(_ENCODERS)}), or a network of spectrograms ({', '.join(_NETWORKS)}); "
+        f"({', '.join(ENCODERS)}) or of --features (features), or a network of spectrograms "
+        f"({', '.join(NETWORKS)}); "
         "default: %(default)s",
     )
     add(
@@ -44,6 +42,7 @@ def add_to(commands) -> None:
         help="read the encoder's weights from this file (.pt, .safetensors, model.bin, .keras), "
         "or VGG16's and ResNet50's (imagenet, none or a file); default: find or download them",
     )
+    add_features(parser)
     add("--labels", choices=["emotion", "gender_emotion"], default="emotion", dest="label_set")
     add("--folds", type=int, default=5, help="make so many folds of speakers; default: 5")
     add("--seed", type=int, default=0, help="draw folds and training from this; default: 0")
@@ -76,6 +75,8 @@ def run(options: argparse.Namespace) -> int:
     name = "-".join(map(root_name, roots))
     out = options.out or Path("runs", f"train-{name}")
     version = train(settings, out, options.export or Path("saved_models", name))
+    if version.suffix == ".keras":
+        return 0
     print(
         f"what it is: {version / 'assets.extra' / 'model-card.md'}\n"
         f"try it:     serkit predict {version} FILE.wav\n"

@@ -92,6 +92,16 @@ class SpeechFeatures:
         """Text that identifies everything that the features depend on, except the recording."""
         return f"speech {_CODE_VERSION} {self.trim_db} {network_digest(self.encoder)}"
 
+    def open_cache(self, folder: Path | str, speed: float = 1.0) -> ArrayCache:
+        """Open the cache of these features, in a folder that other caches may share.
+
+        Args:
+            folder: created at the first write.
+            speed: playback speed of the recordings.
+        """
+        key = self.key if speed == 1.0 else f"{self.key} {speed}"
+        return ArrayCache(folder, key, self.shape, "wide-float16", shard_clips=_SHARD_CLIPS)
+
     @tf.autograph.experimental.do_not_convert
     def load(
         self,
@@ -147,7 +157,7 @@ def compute_speech_features(
     corpus: Corpus,
     features: SpeechFeatures,
     *,
-    cache: Path | str,
+    cache: Path | str | ArrayCache,
     skipped: Skipped | None = None,
     speed: float = 1.0,
     track: Track = lambda items, total: items,
@@ -157,7 +167,8 @@ def compute_speech_features(
     Args:
         corpus: audited clips; the cache identifies them by their ``sha256``, not by their paths.
         features: the encoder.
-        cache: folder of the features, which runs and processes may share.
+        cache: folder of the features, which runs and processes may share; or an open cache of
+            these features and this speed, see :meth:`SpeechFeatures.open_cache`.
         skipped: as for :func:`serkit.training.spectrograms.compute_spectrograms`.
         speed: as for :meth:`SpeechFeatures.load`.
         track: as for :func:`serkit.training.spectrograms.compute_spectrograms`.
@@ -180,13 +191,13 @@ def compute_speech_features(
             rows = serkit.compute_speech_features(corpus, features, cache="cache")
     """
     check_range("speed", speed, 0.5, 2.0)
-    key = features.key if speed == 1.0 else f"{features.key} {speed}"
-    array_cache = ArrayCache(cache, key, features.shape, "wide-float16", shard_clips=_SHARD_CLIPS)
+    if not isinstance(cache, ArrayCache):
+        cache = features.open_cache(cache, speed)
 
     def load(data: tf.Tensor) -> LoadedRecording:
         return features.load(data, decode_any, speed)
 
     def compute(files: Sequence[str]) -> Iterator[ComputedBatch]:
-        return batches_of(file_dataset(files, load, skipped), array_cache.shard_clips)
+        return batches_of(file_dataset(files, load, skipped), cache.shard_clips)
 
-    return cached_rows(corpus, array_cache, compute, skipped, track)
+    return cached_rows(corpus, cache, compute, skipped, track)

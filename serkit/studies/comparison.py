@@ -6,19 +6,30 @@ from typing import Any
 from serkit.files import write_json
 from serkit.models.pretrained import load_base, speakers_of
 from serkit.progress import Progress
-from serkit.studies.classifier_runs import ClassifierRun
+from serkit.studies.comparison_inputs import MANIFEST
 from serkit.studies.comparison_page import write_comparison_report
 from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.cost import unfinished_runs
-from serkit.studies.engine import MANIFEST, Comparison
+from serkit.studies.engine import Comparison
 from serkit.studies.exports import write_tables
+from serkit.studies.network_runs import NetworkRun
 from serkit.studies.results import describe_short_run, make_results
 from serkit.studies.run_folder import RunFolder
 from serkit.tasks.graph import Engine
 
-# A later call in the same run folder may change these settings: each training run has its own arm,
-# classifier, protocol and seed, and each call computes the results anew.
-_CHANGEABLE_SETTINGS = ("arms", "classifiers", "protocol", "seeds", "more_seeds", "best", "short")
+# A later call in the same run folder may change these settings: each training run has a key of its
+# own, which depends on them, and each call computes the results anew.
+_CHANGEABLE_SETTINGS = (
+    "arms",
+    "classifiers",
+    "features",
+    "weights",
+    "protocol",
+    "seeds",
+    "more_seeds",
+    "best",
+    "short",
+)
 
 
 def compare(
@@ -119,17 +130,19 @@ def open_comparison(
 
 
 def _require_weights(comparison: Comparison) -> None:
-    """Load the initial weights of unfinished training runs once; download missing ones.
+    """Load encoders, and the initial weights of unfinished runs, once; download missing ones.
 
     So errors occur before any work, and not when the first training run needs the weights.
     """
     settings, weights = comparison.settings, comparison.settings.weights
+    for classifier in settings.classifiers:
+        comparison.inputs_of(classifier)
     if weights == "none":
         return
     bases = {}
     for run in unfinished_runs(comparison):
-        if isinstance(run, ClassifierRun):
-            base = settings.classifier_kind(run.classifier).base
+        if isinstance(run, NetworkRun):
+            base = settings.network_kind(run.classifier).base
             if base:
                 bases[base.name] = base
                 run.data.fold.split.speakers.require_training(speakers_of(weights))

@@ -1,15 +1,14 @@
-"""Settings of a comparison, and the classifiers it may train."""
+"""Settings of a comparison."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-
-import keras
 
 from serkit.audio.augmentation import WaveAugmentation
 from serkit.audio.spec_augment import MaskSettings
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.augmentation.arms import (
+    COPIES,
     DCGAN,
     DEFAULT_ARMS,
     WGAN_GP,
@@ -25,83 +24,24 @@ from serkit.datasets.synthetic import SyntheticSettings
 from serkit.errors import InputError, check_choice, check_range
 from serkit.gans.base import GANSettings
 from serkit.gans.dcgan import DCGAN_RECIPES, REPORT, SMALL_DATA
-from serkit.models.compact import CompactSettings, compact
-from serkit.models.fitting import REPORT_FIT, FitSettings
-from serkit.models.pretrained import RESNET50, VGG16, Base
-from serkit.models.transfer import RESNET50_HEAD, TRANSFER, TransferSettings
+from serkit.models.fitting import FitSettings
+from serkit.models.transfer import TRANSFER, TransferSettings
 from serkit.serialization import recorded
+from serkit.studies.classifier_kinds import (
+    CLASSIFIERS,
+    COMPACT,
+    FEATURES,
+    FROZEN_CONVS,
+    HEADS,
+    NETWORKS,
+    NetworkKind,
+    compact_kind,
+    require_features,
+    transfer_kind,
+)
 from serkit.studies.gan_kinds import KINDS, REPORT_DCGAN, GanKind, GanSizes
 from serkit.studies.search_spaces import CompactRecipe
 from serkit.training.precision import fastest_precision
-
-_SPECTROGRAM_SIZE = 224
-FROZEN_CONVS = TransferSettings().frozen_convs
-
-
-@dataclass(frozen=True)
-class ClassifierKind:
-    """Kind of classifier that a comparison can train.
-
-    Attributes:
-        build: function that returns a model from spectrograms to logits. Its arguments are the
-            number of classes, the shape ``(frames, bins, 1)``, the initial weights
-            (:attr:`ComparisonSettings.weights`) and the seed.
-        network: settings of the network that ``build`` returns; keys of results depend on them.
-        fit: default training settings.
-        base: ImageNet network that ``build`` gives the initial weights to; None if there is none.
-    """
-
-    build: Callable[[int, tuple[int, int, int], str, int], keras.Model]
-    network: CompactSettings | TransferSettings
-    fit: FitSettings
-    base: Base | None = None
-
-
-def compact_kind(recipe: CompactRecipe) -> ClassifierKind:
-    """Return the compact network with the settings of a recipe."""
-
-    def build(classes: int, shape: tuple[int, int, int], weights: str, seed: int) -> keras.Model:
-        return compact(classes, shape, recipe.network, seed)
-
-    return ClassifierKind(build, recipe.network, recipe.fit)
-
-
-def transfer_kind(
-    name: str, frozen_convs: int = FROZEN_CONVS, precision: str | None = None
-) -> ClassifierKind:
-    """Return one of the 2021 report's networks.
-
-    Args:
-        name: key of :data:`serkit.models.transfer.TRANSFER`.
-        frozen_convs: number of frozen convolutions of ``vgg16-half-freeze``; other networks ignore
-            it.
-        precision: one of :data:`serkit.training.precision.PRECISIONS`; None chooses the fastest on
-            this machine.
-    """
-    base = RESNET50 if name == "resnet50-head" else VGG16
-    defaults = RESNET50_HEAD if base is RESNET50 else TransferSettings()
-    network = replace(defaults, precision=precision or fastest_precision())
-    if name == "vgg16-half-freeze":
-        network = replace(network, frozen_convs=frozen_convs)
-
-    def build(classes: int, shape: tuple[int, int, int], weights: str, seed: int) -> keras.Model:
-        if shape[:2] != (_SPECTROGRAM_SIZE, _SPECTROGRAM_SIZE):
-            raise InputError(
-                f"`spec` must give spectrograms of {_SPECTROGRAM_SIZE} x {_SPECTROGRAM_SIZE} for "
-                f"{name}. Received: {shape[:2]}."
-            )
-        return TRANSFER[name](classes, weights, network, seed)
-
-    # The frozen layers take most of the time. So their outputs for two augmented views of each
-    # spectrogram are cached, instead of computing those of a new view at each step.
-    return ClassifierKind(build, network, replace(REPORT_FIT, views=2), base)
-
-
-CLASSIFIERS = {
-    "compact": compact_kind(CompactRecipe()),
-    **{name: transfer_kind(name) for name in TRANSFER},
-}
-"""Classifiers by name: serkit's own, and the three of the 2021 report (section 6.2)."""
 
 K_FOLD, BOTH, LEAVE_ONE_CORPUS_OUT = "k-fold", "both", "leave-one-corpus-out"
 HOLD_OUT = "hold-out"
@@ -124,6 +64,7 @@ _ADDED_SETTINGS = (
     "synthetic",
     "keep_models",
     "short",
+    "features",
 )
 
 
@@ -136,7 +77,8 @@ class ComparisonSettings:
             ``synthetic`` is given.
         arms: names of arms, see :data:`serkit.augmentation.arms.ARMS`.
         everywhere: names of arms whose methods are added to every arm, the baseline included.
-        classifiers: keys of :data:`CLASSIFIERS`.
+        classifiers: some of :data:`serkit.studies.classifier_kinds.CLASSIFIERS`. A linear
+            classifier of features is trained with some of the arms only, see :meth:`arms_of`.
         label_set: ``emotion`` or ``gender_emotion``.
         protocol: ``k-fold``, whose partitions share no speaker; ``random``, the protocol of the
             2021 report, in which speakers are in both training and test, so that all results are
@@ -161,6 +103,7 @@ class ComparisonSettings:
             clips. Applies to all arms that fill up classes except ``oversampling``.
         gated: whether a sample filter rejects generated samples, see :mod:`serkit.augmentation`.
         weights: initial weights of the 2021 report's networks: ``imagenet``, ``none`` or a file.
+            Or the file of a Whisper encoder's weights; default: found or downloaded.
         spec: settings of the spectrograms. GANs and the 2021 report's networks need 224 by 224.
         masks: settings of the arm ``specaugment``.
         gans: width of the GANs and number of their training steps.
@@ -183,6 +126,8 @@ class ComparisonSettings:
         keep_models: whether all trained classifiers are saved, for an export. If False, an
             InputError is raised if all arms but ``none`` are left out because no class is rare.
         short: whether these settings are for a check that everything runs, see :meth:`shortened`.
+        features: file of the user's own features of the recordings, for the classifier
+            ``features``; see :class:`serkit.datasets.feature_table.FeatureTable`.
 
     Raises:
         InputError: if a value is out of range, a name is not known, or settings exclude each other.
@@ -197,7 +142,7 @@ class ComparisonSettings:
     roots: tuple[str, ...]
     arms: tuple[str, ...] = DEFAULT_ARMS
     everywhere: tuple[str, ...] = ()
-    classifiers: tuple[str, ...] = ("compact",)
+    classifiers: tuple[str, ...] = (COMPACT,)
     label_set: str = "emotion"
     protocol: str = K_FOLD
     without: tuple[str, ...] = ()
@@ -228,11 +173,15 @@ class ComparisonSettings:
     synthetic: SyntheticSettings | None = None
     keep_models: bool = False
     short: bool = False
+    features: str | None = None
 
     def __post_init__(self) -> None:
         arms = choose_arms(self.arms, self.everywhere)
-        for name in (*self.classifiers, *self.fit):
+        for name in self.classifiers:
             check_choice("classifier", name, CLASSIFIERS)
+        for name in self.fit:
+            check_choice("fit", name, NETWORKS)
+        require_features(self.classifiers, self.features)
         check_choice("label_set", self.label_set, LABEL_SETS)
         check_choice("protocol", self.protocol, PROTOCOLS)
         if self.folds != 1:
@@ -270,11 +219,13 @@ class ComparisonSettings:
                 f"`more_seeds` must be others than {self.seeds}. Received: {self.more_seeds}."
             )
         self._check_live(arms)
+        self._check_heads(arms)
 
     def _check_live(self, arms: Sequence[Arm]) -> None:
         live_arms = [arm for arm in arms if self.wave_augmentation_of(arm) is not None]
         names = ", ".join(arm.name for arm in live_arms)
-        for name in self.classifiers if live_arms else ():
+        networks = [name for name in self.classifiers if name in NETWORKS]
+        for name in networks if live_arms else ():
             if views := self.fit_of(name).views:
                 reason = "`live` is given" if self.live else f"`arms` has {names}"
                 raise InputError(
@@ -287,6 +238,45 @@ class ComparisonSettings:
                 f"({names}): these draw a speed at each step, the others have fixed ones. "
                 "Received: False."
             )
+
+    def _check_heads(self, arms: Sequence[Arm]) -> None:
+        heads = [name for name in self.classifiers if name in HEADS]
+        for name in heads:
+            usable = self.arms_of(name)
+            if arms[0] not in usable or (len(arms) > 1 and len(usable) == 1):
+                raise InputError(
+                    f"`arms` must have none, class-weights, oversampling or speed with {name}, "
+                    "whose features are computed once for each recording, without `everywhere` or "
+                    f"`live` that change them. Received: {', '.join(arm.name for arm in arms)}."
+                )
+        if self.encoder_weights and heads and any(name in TRANSFER for name in self.classifiers):
+            raise InputError(
+                "`weights` must not be a file with classifiers that need different ones. "
+                f"Received: {self.weights} with {', '.join(self.classifiers)}."
+            )
+
+    def arms_of(self, classifier: str) -> tuple[Arm, ...]:
+        """Return the arms that a classifier can be trained with, ``none`` first.
+
+        A network is trained with all arms. A linear classifier is fitted in closed form on features
+        that are computed once for each recording: class weights, copies and, with an encoder,
+        speeds are possible; generated spectrograms and random changes at each step are not.
+        """
+        arms = choose_arms(self.arms, self.everywhere)
+        if classifier in NETWORKS:
+            return arms
+        return tuple(
+            arm
+            for arm in arms
+            if arm.fill in ("", COPIES)
+            and not (arm.spec_augment or arm.mixup or self.wave_augmentation_of(arm))
+            and not (arm.speeds and classifier == FEATURES)
+        )
+
+    @property
+    def encoder_weights(self) -> str | None:
+        """File of a Whisper encoder's weights; None to find or download them."""
+        return None if self.weights in ("imagenet", "none") else self.weights
 
     def wave_augmentation_of(self, arm: Arm) -> WaveAugmentation | None:
         """Return an arm's augmentation of waveforms; None if its spectrograms are precomputed."""
@@ -307,18 +297,18 @@ class ComparisonSettings:
         return (speaker_disjoint, RANDOM) if self.protocol == BOTH else (self.protocol,)
 
     def fit_of(self, classifier: str) -> FitSettings:
-        """Return the training settings of a classifier."""
-        return self.fit.get(classifier, self.classifier_kind(classifier).fit)
+        """Return the training settings of a network."""
+        return self.fit.get(classifier, self.network_kind(classifier).fit)
 
-    def classifier_kind(self, classifier: str) -> ClassifierKind:
-        """Return a kind of classifier; applies ``tuned``, ``frozen_convs`` and ``precision``."""
+    def network_kind(self, classifier: str) -> NetworkKind:
+        """Return a kind of network; applies ``tuned``, ``frozen_convs`` and ``precision``."""
         recipe = self.tuned.get(TUNED_CLASSIFIER)
-        if classifier == "compact" and isinstance(recipe, CompactRecipe):
+        if classifier == COMPACT and isinstance(recipe, CompactRecipe):
             return compact_kind(recipe)
         defaults = (FROZEN_CONVS, fastest_precision())
         if classifier in TRANSFER and (self.frozen_convs, self.precision) != defaults:
             return transfer_kind(classifier, self.frozen_convs, self.precision)
-        return CLASSIFIERS[classifier]
+        return NETWORKS[classifier]
 
     def gan_kind(self, kind: str) -> GanKind:
         """Return a kind of GAN; applies ``gan_recipe`` and ``tuned``."""
@@ -328,18 +318,18 @@ class ComparisonSettings:
         return KINDS[kind].tuned(settings) if isinstance(settings, GANSettings) else KINDS[kind]
 
     def with_epochs(self, epochs: int | None) -> "ComparisonSettings":
-        """Return these settings with this number of epochs for all classifiers; None keeps them."""
+        """Return these settings with this number of epochs for all networks; None keeps them."""
         if epochs is None:
             return self
         # Classifiers that are not compared now are included, because a later call may add them.
-        fit = {name: replace(self.fit_of(name), epochs=epochs) for name in CLASSIFIERS}
+        fit = {name: replace(self.fit_of(name), epochs=epochs) for name in NETWORKS}
         return replace(self, fit=fit)
 
     def shortened(self) -> "ComparisonSettings":
         """Return the shortest settings that show whether everything runs."""
         fit = {
             name: replace(self.fit_of(name), epochs=2, steps_per_epoch=4, batch_size=16)
-            for name in CLASSIFIERS
+            for name in NETWORKS
         }
         synthetic = replace(self.synthetic, size=0.03) if self.synthetic else None
         gans, folds = self.gans.shortened(), min(self.folds, 3)

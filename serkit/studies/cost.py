@@ -16,6 +16,7 @@ from serkit.models.frozen_features import cut
 from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.engine import Comparison
 from serkit.studies.generators import GANRun
+from serkit.studies.network_runs import NetworkRun
 
 # Number of examples of a measured step, where the time of a step is proportional to it.
 _EXAMPLE_COUNT = 8
@@ -43,7 +44,7 @@ def estimate_cost(
 
     The estimate leaves out the time for spectrograms and for sampling from GANs, which is short
     compared with training. It leaves out training runs with ``more_seeds``, too. A GAN that stops
-    early takes less time than estimated.
+    early takes less time than estimated. Linear classifiers, which take seconds, are left out.
 
     Args:
         comparison: before :meth:`serkit.studies.engine.Comparison.run`.
@@ -52,11 +53,11 @@ def estimate_cost(
         say: function that gets a line before each network is measured.
     """
     gans_by_kind: dict[str, list[GANRun]] = {}
-    runs_by_classifier: dict[str, list[ClassifierRun]] = {}
+    runs_by_classifier: dict[str, list[NetworkRun]] = {}
     for task in unfinished_runs(comparison):
         if isinstance(task, GANRun):
             gans_by_kind.setdefault(task.kind, []).append(task)
-        else:
+        elif isinstance(task, NetworkRun):
             runs_by_classifier.setdefault(task.classifier, []).append(task)
     costs = []
     for kind, gans in gans_by_kind.items():
@@ -106,10 +107,10 @@ def _gan_cost(comparison: Comparison, gans: Sequence[GANRun], steps: int) -> Cos
     return Cost(kind, len(gans), seconds_per_step / examples_per_step * example_count)
 
 
-def _classifier_cost(comparison: Comparison, runs: Sequence[ClassifierRun], steps: int) -> Cost:
+def _classifier_cost(comparison: Comparison, runs: Sequence[NetworkRun], steps: int) -> Cost:
     settings, first_run = comparison.settings, runs[0]
     class_count, fit = len(first_run.data.fold.classes), first_run.fit
-    build = settings.classifier_kind(first_run.classifier).build
+    build = settings.network_kind(first_run.classifier).build
     model = build(class_count, settings.spec.shape, settings.weights, 0)
     halves = cut(model)
     trained_half = halves.rest if halves else model
@@ -129,7 +130,7 @@ def _classifier_cost(comparison: Comparison, runs: Sequence[ClassifierRun], step
     return Cost(first_run.classifier, len(runs), total)
 
 
-def _run_seconds(run: ClassifierRun, seconds_per_step: float, seconds_per_clip: float) -> float:
+def _run_seconds(run: NetworkRun, seconds_per_step: float, seconds_per_clip: float) -> float:
     """Return the seconds of steps, validation after each epoch, and predictions at the end."""
     split, fit = run.data.fold.split, run.fit
     # A step without gradients is about a third of the work.
@@ -138,7 +139,7 @@ def _run_seconds(run: ClassifierRun, seconds_per_step: float, seconds_per_clip: 
     return epochs + seconds_per_clip * (len(split.validation) + len(split.test))
 
 
-def _spectrogram_count(comparison: Comparison, runs: Sequence[ClassifierRun]) -> int:
+def _spectrogram_count(comparison: Comparison, runs: Sequence[NetworkRun]) -> int:
     """Count the spectrograms of all clips and of all added examples that are not copies."""
     added_counts = {}
     for run in runs:

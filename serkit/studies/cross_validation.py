@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import keras
+import numpy.typing as npt
 import pandas as pd
 
 from serkit.audio.augmentation import WaveAugmentation
@@ -12,6 +14,7 @@ from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.datasets.audit import open_recordings
 from serkit.datasets.corpus import Corpus
 from serkit.datasets.custom import Naming
+from serkit.datasets.feature_table import FeatureTable
 from serkit.datasets.protocols import k_fold
 from serkit.datasets.splits import Split
 from serkit.errors import InputError
@@ -19,44 +22,22 @@ from serkit.files import replacing
 from serkit.models.fitting import FitSettings, fit_classifier
 from serkit.models.frozen_features import Augment
 from serkit.models.pretrained import speakers_of
-from serkit.models.speech_features import SpeechFeatures, compute_speech_features
 from serkit.progress import Progress, SilentProgress
 from serkit.seeds import derive_seed
 from serkit.studies.partitions import (
+    Inputs,
     Partitions,
+    compute_inputs,
     live_spectrograms,
     predict_clips,
     remove_checkpoint,
 )
 from serkit.training.examples import Examples
 from serkit.training.live import LiveSpectrograms
-from serkit.training.recordings import Track
 from serkit.training.shards import Rows
-from serkit.training.spectrograms import compute_spectrograms
 
 PREDICTIONS = "predictions.csv"
 """Name of the file of predictions in a fold's folder."""
-
-
-def compute_inputs(
-    corpus: Corpus,
-    spec: SpectrogramSpec | SpeechFeatures,
-    cache: Path,
-    speed: float = 1.0,
-    track: Track = lambda items, total: items,
-) -> Rows:
-    """Return the spectrograms of a corpus, or the features that take their place.
-
-    Args:
-        corpus: audited clips.
-        spec: settings of the spectrograms, or the encoder of the features.
-        cache: folder of the cache.
-        speed: playback speed of the recordings.
-        track: as for :func:`serkit.training.spectrograms.compute_spectrograms`.
-    """
-    if isinstance(spec, SpeechFeatures):
-        return compute_speech_features(corpus, spec, cache=cache, speed=speed, track=track)
-    return compute_spectrograms(corpus, spec, cache=cache, speed=speed, track=track)
 
 
 @dataclass(frozen=True)
@@ -175,7 +156,8 @@ class CrossValidation:
     Args:
         roots: folders of recordings.
         label_set: ``emotion`` or ``gender_emotion``.
-        spec: settings of the spectrograms; or the encoder whose features take their place.
+        spec: settings of the spectrograms; or the encoder, or the user's own features, that take
+            their place.
         folder: folder for the spectrograms, and for a folder for each fold and seed.
         seeds: seeds; all folds are run once for each seed.
         folds: number of folds, at least 3; each is the test partition once.
@@ -189,7 +171,7 @@ class CrossValidation:
 
     Attributes:
         classes: class names, in the order of the logits.
-        spec: settings of the spectrograms, or the encoder of the features.
+        spec: settings of the spectrograms, the encoder, or the user's own features.
 
     Raises:
         InputError: if there is only one class, there are too few speakers, or ``speeds`` and
@@ -200,7 +182,7 @@ class CrossValidation:
         self,
         roots: Sequence[Path | str],
         label_set: str,
-        spec: SpectrogramSpec | SpeechFeatures,
+        spec: Inputs,
         folder: Path,
         seeds: Sequence[int],
         folds: int = 5,
@@ -220,7 +202,7 @@ class CrossValidation:
         self.seeds: Sequence[int] = seeds
         self.folds: int = folds
         self.label_set: str = label_set
-        self.spec: SpectrogramSpec | SpeechFeatures = spec
+        self.spec: Inputs = spec
         self._results = results
         self._corpus = open_recordings(
             roots, progress.progress_bar("reading"), naming=naming
@@ -231,6 +213,10 @@ class CrossValidation:
                 f"`roots` must have two or more classes of {label_set}. Received: "
                 f"{', '.join(self.classes) or 'none'} in {', '.join(map(str, roots))}."
             )
+        self._spectrograms_at_speeds: Sequence[Rows | LiveSpectrograms | npt.NDArray[Any]]
+        if isinstance(spec, FeatureTable):
+            self._spectrograms_at_speeds = [spec.of(self._corpus)]
+            return
         stored = [
             compute_inputs(
                 self._corpus,
@@ -241,7 +227,7 @@ class CrossValidation:
             )
             for speed in (1.0, *speeds)
         ]
-        self._spectrograms_at_speeds: Sequence[Rows | LiveSpectrograms] = stored
+        self._spectrograms_at_speeds = stored
         if live is not None and isinstance(spec, SpectrogramSpec):
             live_rows = live_spectrograms(self._corpus, stored[0], spec, live)
             self._spectrograms_at_speeds = [live_rows]

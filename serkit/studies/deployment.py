@@ -18,6 +18,7 @@ from serkit.export.exportable_model import ExportableModel, PredictionSettings, 
 from serkit.export.saved_model import export_model
 from serkit.metrics.calibration import negative_log_likelihood, reliability
 from serkit.metrics.intervals import breakdown
+from serkit.models.speech_features import SpeechFeatures
 from serkit.serialization import plain
 from serkit.studies.partitions import Partitions
 from serkit.uncertainty.abstention import (
@@ -235,15 +236,16 @@ class ClassifierToExport:
     Attributes:
         files: one or more ``.keras`` files. Several files are an ensemble, whose networks must not
             draw random numbers.
-        spec: settings of the spectrograms that the networks were trained on.
-        partitions: spectrograms and labels of the split that the networks were trained on.
+        spec: settings of the spectrograms, or the encoder of the features, that the networks were
+            trained on.
+        partitions: inputs and labels of the split that the networks were trained on.
         metadata: ``run``, ``arm``, ``protocol``, ``leaky`` and ``comparison``, for the model card.
         generated: number of generated spectrograms in the training partition, by class.
         seed: seed of Monte Carlo samples and bootstraps.
     """
 
     files: Sequence[Path]
-    spec: SpectrogramSpec
+    spec: SpectrogramSpec | SpeechFeatures
     partitions: Partitions
     metadata: Mapping[str, Any]
     generated: Mapping[str, int]

@@ -9,59 +9,22 @@ import numpy as np
 import tensorflow as tf
 
 from serkit.augmentation.arms import GANS, NONE, Arm, choose_arms
-from serkit.datasets.audit import open_recordings
 from serkit.datasets.corpus import Corpus
 from serkit.datasets.imbalance import explain_no_rare_class
-from serkit.datasets.synthetic import write_synthetic_corpus
 from serkit.errors import InputError, RecordingError
-from serkit.formatting import counted
 from serkit.progress import Progress, SilentProgress
 from serkit.seeds import derive_seed
+from serkit.studies.classifier_kinds import HEADS, open_features
 from serkit.studies.classifier_runs import ClassifierRun
+from serkit.studies.comparison_inputs import MANIFEST, InputsBySpeed, open_corpus
 from serkit.studies.comparison_settings import ComparisonSettings
-from serkit.studies.comparison_spectrograms import SpectrogramsBySpeed
 from serkit.studies.folds import Fold, make_folds
 from serkit.studies.generators import GANRun, TrainedFilter, gan_runs, in_training_order
+from serkit.studies.head_runs import HeadRun
+from serkit.studies.network_runs import NetworkRun
+from serkit.studies.partitions import Inputs
 from serkit.studies.training_sets import TrainingSet
 from serkit.tasks.graph import Engine, LocalEngine, Task, TaskFactory, TaskGraph
-
-MANIFEST = "manifest.csv"
-
-
-def open_corpus(settings: ComparisonSettings, out: Path, progress: Progress) -> Corpus:
-    """Audit the recordings, and return their clips without those of corpora that are left out.
-
-    If the run folder has the manifest of an earlier audit, the clips are read from there.
-
-    Args:
-        settings: settings of the comparison.
-        out: the run folder; gets the manifest if it has none.
-        progress: shows the number of clips to the user.
-
-    Raises:
-        InputError: if there are no recordings, or a corpus to leave out does not exist.
-    """
-    manifest = out / MANIFEST
-    if not manifest.exists():
-        roots = settings.roots
-        if not roots:
-            roots = (str(out / "built-in"),)
-            write_synthetic_corpus(
-                roots[0], settings.synthetic, track=progress.progress_bar("speaking")
-            )
-        audited = open_recordings(roots, progress.progress_bar("reading"), naming=settings.naming)
-        audited.write(out)
-    corpus = Corpus.read(manifest)
-    corpus_names = {clip.corpus for clip in corpus.clips}
-    if unknown := sorted(set(settings.without) - corpus_names):
-        raise InputError(
-            f"`without` must be corpora of the recordings: {', '.join(sorted(corpus_names))}. "
-            f"Received: {', '.join(unknown)}."
-        )
-    corpus = corpus.where(lambda clip: clip.corpus not in settings.without)
-    progress.class_counts_table(counted(len(corpus), "clip"), corpus.counts(settings.label_set))
-    return corpus
-
 
 _REFERENCE = "compact"
 """Name of the reference classifier, whose features the sample filter uses."""
@@ -83,10 +46,10 @@ class Comparison:
     Attributes:
         arms: the arms, ``none`` first.
         corpus: audited clips.
-        spectrograms: spectrograms of all clips.
+        spectrograms: spectrograms of all clips, at each speed that an arm needs.
         folds: folds of all protocols.
-        left_out_message: names the arms that are left out because no class is rare, and says why;
-            empty if no arm is left out.
+        left_out_message: names the arms that are left out, and says why: because no class is rare,
+            or because a linear classifier cannot be trained with them. Empty if none is left out.
     """
 
     def __init__(
@@ -104,11 +67,12 @@ class Comparison:
         self.progress: Progress = progress or Progress()
         self.arms: tuple[Arm, ...] = choose_arms(settings.arms, settings.everywhere)
         self.corpus: Corpus = open_corpus(settings, out, self.progress)
-        self.spectrograms: SpectrogramsBySpeed = SpectrogramsBySpeed(
-            settings, self.corpus, self.cache
-        )
+        unusable_message = self._leave_out_unusable_arms()
+        self.spectrograms: InputsBySpeed = self._inputs(settings.spec)
+        self._features: dict[str, InputsBySpeed] = {}
         self.folds: list[Fold] = list(make_folds(settings, self.corpus, self.spectrograms))
-        self.left_out_message: str = self._leave_out_filling_arms()
+        messages = (unusable_message, self._leave_out_filling_arms())
+        self.left_out_message: str = "; ".join(filter(None, messages))
         for fold in self.folds:
             fold.split.write(self.out / "splits" / f"{fold.protocol}-{fold.number}.json")
         self._gans = {
@@ -119,6 +83,30 @@ class Comparison:
             for arm in self.arms
             if arm.fill in GANS
         }
+
+    def inputs_of(self, classifier: str) -> InputsBySpeed:
+        """Return the inputs of a classifier: spectrograms, or features for a linear classifier.
+
+        Raises:
+            InputError: if the file of features or of an encoder's weights cannot be used.
+            DownloadError: if the weights of an encoder cannot be downloaded.
+        """
+        if classifier not in HEADS:
+            return self.spectrograms
+        if classifier not in self._features:
+            weights, file = self.settings.encoder_weights, self.settings.features
+            features = open_features(classifier, weights, file, self.progress)
+            self._features[classifier] = self._inputs(features)
+        return self._features[classifier]
+
+    def _inputs(self, inputs: Inputs) -> InputsBySpeed:
+        speeds = dict.fromkeys(speed for arm in self.arms for speed in self.settings.speeds_of(arm))
+        return InputsBySpeed(self.corpus, inputs, speeds, self.cache)
+
+    def arms_of(self, classifier: str) -> list[Arm]:
+        """Return the arms that a classifier is trained with, ``none`` first."""
+        usable = self.settings.arms_of(classifier)
+        return [arm for arm in self.arms if arm in usable]
 
     def run(self, engine: Engine | None = None) -> None:
         """Run all tasks that are not done.
@@ -145,9 +133,11 @@ class Comparison:
         factory = self.task_factory()
         settings, say, verbose = self.settings, self.progress.say, self.progress.verbose
         tasks = list(self._tasks_of(self.arms, settings.seeds))
-        repeated_arms = 1 + min(settings.best, len(self.arms) - 1)
-        later_count = repeated_arms * len(settings.more_seeds) * len(self.folds)
-        later = {f"{name} to train": later_count for name in settings.classifiers}
+        later = {}
+        for name in settings.classifiers:
+            repeated_arms = 1 + min(settings.best, len(self.arms_of(name)) - 1)
+            repetitions = repeated_arms * len(settings.more_seeds)
+            later[f"{name} to train"] = repetitions * len(self.folds)
         engine.run(TaskGraph(tasks, later), factory, say, verbose)
         # Only now the best arms are known.
         for protocol in settings.protocols:
@@ -209,7 +199,7 @@ class Comparison:
         another, so the choice is not independent of the test speakers.
         """
         uar_by_arm = {}
-        for arm in self.arms:
+        for arm in self.arms_of(classifier):
             runs = [
                 self.classifier_run(fold, classifier, arm, seed)
                 for fold in self._folds_of(protocol)
@@ -228,7 +218,7 @@ class Comparison:
             self.classifier_run(fold, classifier, arm, seed)
             for fold in self.folds
             for classifier in settings.classifiers
-            for arm in self.arms
+            for arm in self.arms_of(classifier)
             for seed in (*settings.seeds, *settings.more_seeds)
         )
         return {run.title: reason for run in runs if (reason := run.failure)}
@@ -238,11 +228,14 @@ class Comparison:
         settings, uses_gan = self.settings, arm.fill in GANS
         gans = self.gans(arm.fill, fold) if uses_gan else {}
         trained_filter = self.trained_filter(fold) if settings.gated and uses_gan else None
-        data = TrainingSet(arm, fold, settings, gans, trained_filter)
+        data = TrainingSet(
+            arm, fold.with_inputs(self.inputs_of(classifier)), settings, gans, trained_filter
+        )
         reference = _REFERENCE, self.arms[0].name, settings.seeds[0]
         is_filter_classifier = settings.gated and (classifier, arm.name, seed) == reference
         keep_model = settings.keep_models or is_filter_classifier
-        return ClassifierRun(classifier, data, seed, settings, self.cache, keep_model)
+        kind = HeadRun if classifier in HEADS else NetworkRun
+        return kind(classifier, data, seed, settings, self.cache, keep_model)
 
     def tasks(
         self, fold: Fold, arm: Arm, classifiers: Sequence[str], seeds: Sequence[int]
@@ -252,11 +245,17 @@ class Comparison:
         Args:
             fold: a fold of the comparison.
             arm: an arm of the comparison.
-            classifiers: names of the classifiers to train.
+            classifiers: names of the classifiers to train; those that cannot be trained with the
+                arm are left out.
             seeds: seeds of training runs.
         """
-        for task in self.spectrograms.tasks(self.settings.speeds_of(arm)):
-            yield f"spectrograms at speed {task.speed:g}", task
+        classifiers = [name for name in classifiers if arm in self.arms_of(name)]
+        inputs = dict.fromkeys(map(self.inputs_of, classifiers))
+        if arm.fill in GANS:
+            inputs[self.spectrograms] = None
+        for each in inputs:
+            for task in each.tasks(self.settings.speeds_of(arm)):
+                yield f"{task.kind} at speed {task.speed:g}", task
         if arm.fill in GANS:
             if self.settings.gated:
                 yield f"{_REFERENCE} to train", self._reference_run(fold)
@@ -298,6 +297,18 @@ class Comparison:
 
     def _reference_run(self, fold: Fold) -> ClassifierRun:
         return self.classifier_run(fold, _REFERENCE, self.arms[0], self.settings.seeds[0])
+
+    def _leave_out_unusable_arms(self) -> str:
+        """Leave out the arms that no classifier can be trained with, and return a message."""
+        usable = {name: self.settings.arms_of(name) for name in self.settings.classifiers}
+        messages = []
+        for classifier, arms in usable.items():
+            if left_out := [arm.name for arm in self.arms if arm not in arms]:
+                message = f"{classifier} is not trained with {', '.join(left_out)}"
+                messages.append(f"{message}: its features are computed once for each recording")
+                self.progress.say(f"! {messages[-1]}")
+        self.arms = tuple(arm for arm in self.arms if any(arm in arms for arms in usable.values()))
+        return "; ".join(messages)
 
     def _leave_out_filling_arms(self) -> str:
         """Leave out the arms that fill up classes if no class is rare, and return a message."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from serkit.augmentation.arms import DCGAN, NONE, Arm
+from serkit.datasets.feature_table import FeatureTable
 from serkit.errors import InputError, check_choice
 from serkit.files import read_json
 from serkit.serialization import restored
@@ -119,8 +120,14 @@ def classifier_to_export(
     arm_of_comparison = next(candidate for candidate in comparison.arms if candidate.name == arm)
     folds = {item.number: item for item in comparison.folds if item.protocol == protocol}
     check_choice("fold", str(fold), [str(number) for number in folds])
-    partitions = folds[fold].partitions
+    inputs = comparison.inputs_of(classifier)
+    if isinstance(inputs.inputs, FeatureTable):
+        raise InputError(
+            "`classifier` must be another than features: an exported model takes recordings, and "
+            "nothing computes your features from one."
+        )
     runs = _trained_runs(comparison, folds[fold], classifier, arm_of_comparison, arms[arm]["seeds"])
+    partitions = runs[0].data.fold.partitions
     metadata = {
         "run": comparison.out.resolve().name,
         "arm": arm,
@@ -130,7 +137,7 @@ def classifier_to_export(
     }
     return ClassifierToExport(
         files=[run.model_file for run in runs],
-        spec=settings.spec,
+        spec=inputs.inputs,
         partitions=partitions,
         metadata=metadata,
         generated=runs[0].data.added().generated,

@@ -5,6 +5,9 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
+
+import numpy.typing as npt
 
 from serkit.audio.augmentation import WaveAugmentation
 from serkit.datasets.corpus import Clip, Corpus
@@ -12,15 +15,15 @@ from serkit.datasets.imbalance import REPORTED_CLASSES, balance_plan, report_pla
 from serkit.datasets.protocols import k_fold, make_splits, random_folds
 from serkit.datasets.splits import RANDOM, Split, make_rare
 from serkit.errors import InputError, check_choice
+from serkit.studies.comparison_inputs import InputsBySpeed
 from serkit.studies.comparison_settings import (
     K_FOLD,
     LEAVE_ONE_CORPUS_OUT,
     REPORT_PLAN,
     ComparisonSettings,
 )
-from serkit.studies.comparison_spectrograms import SpectrogramsBySpeed
 from serkit.studies.partitions import Partitions
-from serkit.training.live import LiveSpectrograms
+from serkit.training.live import LiveSpectrograms, select_spectrograms
 from serkit.training.shards import Rows
 
 
@@ -41,8 +44,8 @@ class Fold:
         number: number of the fold, from 1.
         split: the split. Its training partition lacks the clips that ``rarify`` removes.
         plan: number of examples to add, by class.
-        spectrograms: spectrograms of all clips of the comparison, by speed factor. They need not be
-            computed before the fold is created.
+        inputs: spectrograms or features of all clips of the comparison, by speed factor. They need
+            not be computed before the fold is created.
         corpus: the fold's clips.
         label_set: ``emotion`` or ``gender_emotion``.
         clip_positions: positions of the fold's clips among all clips of the comparison; None if the
@@ -53,7 +56,7 @@ class Fold:
     number: int
     split: Split
     plan: dict[str, int]
-    spectrograms: SpectrogramsBySpeed
+    inputs: InputsBySpeed
     corpus: Corpus
     label_set: str
     clip_positions: tuple[int, ...] | None = None
@@ -69,35 +72,39 @@ class Fold:
 
     @cached_property
     def partitions(self) -> Partitions:
-        """Spectrograms and labels of the fold's partitions."""
+        """Inputs and labels of the fold's partitions."""
         return self.at_speed(1.0)
 
     def at_speed(self, speed: float) -> Partitions:
-        """Return spectrograms and labels of the fold's partitions at a speed factor."""
-        return self._partitions(self.spectrograms[speed])
+        """Return inputs and labels of the fold's partitions at a speed factor."""
+        return self._partitions(self.inputs[speed])
 
     def live(self, augmentation: WaveAugmentation) -> Partitions:
         """Return spectrograms and labels of the partitions; training batches use waveforms.
 
         Each training batch of the spectrograms is computed from augmented waveforms.
         """
-        return self._partitions(self.spectrograms.live(augmentation))
+        return self._partitions(self.inputs.live(augmentation))
 
-    def _partitions(self, spectrograms: Rows | LiveSpectrograms) -> Partitions:
+    def with_inputs(self, inputs: InputsBySpeed) -> "Fold":
+        """Return the same fold with other inputs of the same clips."""
+        return replace(self, inputs=inputs)
+
+    def _partitions(self, spectrograms: Rows | LiveSpectrograms | npt.NDArray[Any]) -> Partitions:
         if self.clip_positions is not None:
-            spectrograms = spectrograms.select(list(self.clip_positions))
+            spectrograms = select_spectrograms(spectrograms, self.clip_positions)
         return Partitions(self.corpus, self.split, spectrograms, self.label_set)
 
 
 def make_folds(
-    settings: ComparisonSettings, corpus: Corpus, spectrograms: SpectrogramsBySpeed
+    settings: ComparisonSettings, corpus: Corpus, inputs: InputsBySpeed
 ) -> Iterator[Fold]:
     """Yield all folds of all protocols, in the order in which they are run.
 
     Args:
         settings: settings of the comparison.
         corpus: audited clips.
-        spectrograms: spectrograms of all clips at each speed that an arm needs, including 1.
+        inputs: spectrograms or features of all clips.
 
     Raises:
         InputError: if there is only one class, a class of ``rarify`` has no clips or would keep no
@@ -115,7 +122,7 @@ def make_folds(
     for protocol in settings.protocols:
         splits = itertools.islice(_splits(protocol, settings, corpus), settings.first_folds or None)
         for number, split in enumerate(splits, 1):
-            fold = Fold(protocol, number, split, {}, spectrograms, corpus, settings.label_set)
+            fold = Fold(protocol, number, split, {}, inputs, corpus, settings.label_set)
             if protocol == LEAVE_ONE_CORPUS_OUT:
                 fold = _without_untrained_classes(fold)
             for label, fraction in _applicable(settings.rarify, fold):

@@ -91,7 +91,7 @@ class GANRun:
     @property
     def needs(self) -> tuple[Path, ...]:
         """Folders of the spectrograms and of the GAN whose weights this GAN starts from."""
-        spectrograms = self.fold.spectrograms.task_folders([1.0])
+        spectrograms = self.fold.inputs.task_folders([1.0])
         return (*spectrograms, self.pretrained_gan.folder) if self.pretrained_gan else spectrograms
 
     @property

@@ -1,4 +1,4 @@
-"""Spectrograms and labels of a split's partitions, and predictions of them."""
+"""Inputs and labels of a split's partitions, and predictions of them."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -13,14 +13,21 @@ import pandas as pd
 from serkit.audio.augmentation import WaveAugmentation
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.datasets.corpus import Corpus
+from serkit.datasets.feature_table import FeatureTable
 from serkit.datasets.splits import Split
 from serkit.errors import RecordingError
 from serkit.models.fitting import FitSettings, fit_classifier
 from serkit.models.frozen_features import Augment
+from serkit.models.speech_features import SpeechFeatures, compute_speech_features
+from serkit.training.cache import ArrayCache
 from serkit.training.examples import Examples
-from serkit.training.live import LiveSpectrograms
+from serkit.training.live import LiveSpectrograms, select_spectrograms
+from serkit.training.recordings import Track
 from serkit.training.shards import Rows
-from serkit.training.spectrograms import accelerator, read_waveforms
+from serkit.training.spectrograms import accelerator, compute_spectrograms, read_waveforms
+
+Inputs = SpectrogramSpec | SpeechFeatures | FeatureTable
+"""What inputs of a classifier are: spectrograms, an encoder's features, or the user's own."""
 
 CLIP_COLUMNS = ("root", "path", "corpus", "speaker", "gender")
 """Attributes of a clip that tables of predictions have as columns."""
@@ -62,6 +69,30 @@ def live_spectrograms(
     return LiveSpectrograms(spectrograms, waveforms, spec, augmentation, accelerator())
 
 
+def compute_inputs(
+    corpus: Corpus,
+    inputs: SpectrogramSpec | SpeechFeatures,
+    cache: Path | ArrayCache,
+    speed: float = 1.0,
+    track: Track = lambda items, total: items,
+) -> Rows:
+    """Return the inputs of a classifier for all clips of a corpus, in order; compute missing ones.
+
+    Args:
+        corpus: audited clips.
+        inputs: settings of the spectrograms, or the encoder of the features.
+        cache: folder of the cache, or an open one.
+        speed: playback speed of the recordings.
+        track: as for :func:`serkit.training.spectrograms.compute_spectrograms`.
+
+    Returns:
+        Spectrograms ``(clips, frames, bins, 1)``, or features ``(clips, features)``.
+    """
+    if isinstance(inputs, SpeechFeatures):
+        return compute_speech_features(corpus, inputs, cache=cache, speed=speed, track=track)
+    return compute_spectrograms(corpus, inputs, cache=cache, speed=speed, track=track)
+
+
 class Partitions:
     """Spectrograms and labels of the partitions of a split, or of any other clips of a corpus.
 
@@ -69,8 +100,7 @@ class Partitions:
         corpus: audited clips.
         split: training, validation and test partition.
         spectrograms: spectrograms of all clips ``(clips, frames, bins, 1)``, in the corpus' order;
-            or features ``(clips, features)`` of a speech encoder. All methods return what was given
-            here.
+            or features ``(clips, features)``. All methods return what was given here.
         label_set: ``emotion`` or ``gender_emotion``.
 
     Attributes:
@@ -107,11 +137,7 @@ class Partitions:
 
     def examples(self, clips: Corpus) -> Examples:
         """Return some clips as examples; spectrograms on disk are read only when they are used."""
-        positions, spectrograms = self._positions(clips), self._spectrograms
-        if isinstance(spectrograms, np.ndarray):
-            selected = spectrograms[positions]
-        else:
-            selected = spectrograms.select(positions)
+        selected = select_spectrograms(self._spectrograms, self._positions(clips))
         return Examples(selected, frozenset(clips.speakers()), self.labels(clips))
 
     def to_fit(self, clips: Corpus) -> Examples:

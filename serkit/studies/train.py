@@ -14,6 +14,7 @@ import tensorflow as tf
 from serkit.datasets.audit import open_recordings
 from serkit.datasets.corpus import LABEL_SETS, Corpus
 from serkit.datasets.custom import Naming
+from serkit.datasets.feature_table import FeatureTable
 from serkit.errors import InputError, check_choice, check_range
 from serkit.export.exportable_model import ExportableModel, PredictionSettings
 from serkit.export.saved_model import export_model
@@ -22,16 +23,15 @@ from serkit.metrics.calibration import softmax, uncertainty
 from serkit.metrics.intervals import Group
 from serkit.metrics.selective import threshold_for_coverage
 from serkit.models.linear_head import LinearHeadSettings
-from serkit.models.speech_features import SpeechFeatures
-from serkit.models.whisper_weights import PRESETS, find_weights, whisper_from_preset
 from serkit.progress import Progress
 from serkit.reporting.tables import groups_of_clips, measure_table, recall_table
 from serkit.serialization import plain
+from serkit.studies.classifier_kinds import CLASSIFIERS, HEADS, open_features, require_features
+from serkit.studies.comparison_inputs import MANIFEST
 from serkit.studies.cross_validation import CrossValidation
 from serkit.studies.deployment import calibration_scores, describe_data
-from serkit.studies.engine import MANIFEST
 from serkit.studies.run_folder import RunFolder
-from serkit.studies.train_recipes import MODELS, HeadRecipe, NetworkRecipe, Recipe
+from serkit.studies.train_recipes import HeadRecipe, NetworkRecipe, Recipe
 from serkit.uncertainty.temperature import best_temperature
 
 DEFAULT_MODEL = "whisper-tiny.en"
@@ -43,16 +43,19 @@ class TrainSettings:
 
     Attributes:
         roots: folders of recordings, CSV files, or manifests of an audit.
-        model: one of :data:`serkit.studies.train_recipes.MODELS`.
+        model: one of :data:`serkit.studies.classifier_kinds.CLASSIFIERS`: a Whisper encoder,
+            ``features``, or a network of spectrograms.
         weights: file of the encoder's weights; or initial weights of the 2021 report's networks,
             ``imagenet``, ``none`` or a file. Default: found or downloaded.
         label_set: ``emotion`` or ``gender_emotion``.
         folds: number of folds of speakers, at least 3.
         seed: seed of the folds and of training.
         coverage: fraction of clips on which the model does not abstain, above 0 to 1.
-        head: settings of the linear classifier of an encoder's features.
+        head: settings of the linear classifier of features.
         epochs: number of epochs of a network of spectrograms; default: the network's own.
         naming: naming scheme of the user's own recordings.
+        features: file of the user's own features of the recordings, for the model ``features``; see
+            :class:`serkit.datasets.feature_table.FeatureTable`.
 
     Raises:
         InputError: if a value is not valid.
@@ -73,9 +76,11 @@ class TrainSettings:
     head: LinearHeadSettings = field(default_factory=LinearHeadSettings)
     epochs: int | None = None
     naming: Naming = field(default_factory=Naming, hash=False)
+    features: str | None = None
 
     def __post_init__(self) -> None:
-        check_choice("model", self.model, MODELS)
+        check_choice("model", self.model, CLASSIFIERS)
+        require_features((self.model,), self.features)
         check_choice("label_set", self.label_set, LABEL_SETS)
         check_range("folds", self.folds, 3)
         check_range("coverage", self.coverage, 0.01, 1.0)
@@ -95,6 +100,10 @@ def train(
     intervals over speakers, the temperature, and the threshold for abstention. The exported model
     is then fitted on all speakers; it is not tested itself, and its model card says so.
 
+    A classifier of the user's own features cannot be exported, because nothing computes these
+    features from a recording: it is saved as the Keras model ``model.keras``, from features to
+    logits, in the run folder; ``metrics.json`` has the temperature to divide the logits by.
+
     If a call is killed, the same call resumes and gives the same result.
 
     Args:
@@ -104,7 +113,8 @@ def train(
         progress: reports progress to the user.
 
     Returns:
-        The folder of the exported version, for :func:`serkit.load_model`.
+        The folder of the exported version, for :func:`serkit.load_model`; or the file of the Keras
+        model.
 
     Raises:
         SerkitError: for recordings or settings that do not work; the message says why.
@@ -144,28 +154,31 @@ def train(
                 progress.say(f"   fold {fold.number} of {settings.folds}")
         predictions = folds.predictions()
         tested = TestedPredictions(predictions, folds.classes, settings.coverage)
-        metrics = tested.to_json()
+        prediction = tested.prediction_settings(settings.seed)
+        metrics = tested.to_json() | {
+            "prediction": {"temperature": prediction.temperature, "threshold": prediction.threshold}
+        }
         with replacing(out / "predictions.csv") as partial:
             predictions.to_csv(partial, index=False, lineterminator="\n")
         write_json(out / "metrics.json", {"classes": folds.classes, **metrics})
         progress.say("\n" + tested.tables())
         with progress.stage("fit on all speakers, and export"):
             network = recipe.fit(folds.all_speakers(validation=recipe.needs_validation))
-            exportable = ExportableModel(
-                [network], recipe.spec, folds.classes, tested.prediction_settings(settings.seed)
-            )
-            version = export_model(exportable, model, _card(settings, corpus, folds, metrics))
+            if isinstance(recipe.spec, FeatureTable):
+                version = out / "model.keras"
+                with replacing(version) as partial:
+                    network.save(partial)
+            else:
+                exportable = ExportableModel([network], recipe.spec, folds.classes, prediction)
+                version = export_model(exportable, model, _card(settings, corpus, folds, metrics))
     progress.say(f"\nnumbers: {out / 'metrics.json'}\nmodel: {version}")
     return version
 
 
 def _recipe(settings: TrainSettings, progress: Progress) -> Recipe:
-    if settings.model in PRESETS:
-        weights = settings.weights or find_weights(
-            settings.model, track=progress.progress_bar(f"weights of {settings.model}")
-        )
-        encoder = whisper_from_preset(settings.model, weights)
-        return HeadRecipe(SpeechFeatures(encoder), settings.head)
+    if settings.model in HEADS:
+        features = open_features(settings.model, settings.weights, settings.features, progress)
+        return HeadRecipe(features, settings.head)
     return NetworkRecipe(settings.model, settings.weights or "imagenet", settings.epochs)
 
 

@@ -8,26 +8,22 @@ import keras
 
 from serkit.audio.spec_augment import MaskSettings, mask
 from serkit.audio.spectrogram import SpectrogramSpec
+from serkit.datasets.feature_table import FeatureTable
 from serkit.models.compact import CompactSettings, compact
 from serkit.models.fitting import FitSettings
 from serkit.models.linear_head import LinearHeadSettings, fit_linear_head
 from serkit.models.speech_features import SpeechFeatures
-from serkit.models.transfer import TRANSFER
-from serkit.models.whisper_weights import PRESETS
-from serkit.studies.comparison_settings import transfer_kind
+from serkit.studies.classifier_kinds import COMPACT, transfer_kind
 from serkit.studies.cross_validation import FoldRun
-
-COMPACT = "compact"
-MODELS = (*PRESETS, COMPACT, *TRANSFER)
-"""Classifiers by name: Whisper encoders with a linear classifier, and networks of spectrograms."""
+from serkit.studies.partitions import Inputs
 
 
 class Recipe(Protocol):
     """How a kind of model is trained."""
 
     @property
-    def spec(self) -> SpectrogramSpec | SpeechFeatures:
-        """Settings of the spectrograms, or the encoder of the features."""
+    def spec(self) -> Inputs:
+        """Settings of the spectrograms, the encoder, or the user's own features."""
         ...
 
     @property
@@ -47,9 +43,9 @@ class Recipe(Protocol):
 
 @dataclass(frozen=True)
 class HeadRecipe:
-    """A linear classifier of an encoder's features, see :class:`Recipe`."""
+    """A linear classifier of features, see :class:`Recipe`."""
 
-    spec: SpeechFeatures
+    spec: SpeechFeatures | FeatureTable
     head: LinearHeadSettings
     speeds: tuple[float, ...] = ()
     needs_validation: bool = False

@@ -16,7 +16,7 @@ from serkit.studies.folds import Fold
 from serkit.studies.generators import GANRun, GeneratedSamples, TrainedFilter
 from serkit.studies.partitions import Partitions
 from serkit.training.examples import Examples
-from serkit.training.live import LiveSpectrograms
+from serkit.training.live import LiveSpectrograms, select_spectrograms
 from serkit.training.shards import Rows
 
 
@@ -145,11 +145,7 @@ def copies_of(real: Examples, count: int, seed: int) -> Examples:
     """
     rng = np.random.default_rng(derive_seed(seed, "copies"))
     positions = np.resize(rng.permutation(len(real)), count)
-    originals = real.spectrograms
-    if isinstance(originals, np.ndarray):
-        copies = originals[positions]
-    else:
-        copies = originals.select(positions)
+    copies = select_spectrograms(real.spectrograms, positions)
     labels = None if real.labels is None else real.labels[positions]
     return Examples(copies, real.speakers, labels)
 

@@ -215,6 +215,16 @@ def concatenate_spectrograms(
     return _concatenate_stored(stored)
 
 
+def select_spectrograms(
+    spectrograms: npt.NDArray[Any] | Rows | LiveSpectrograms,
+    positions: Sequence[int] | npt.NDArray[Any],
+) -> npt.NDArray[Any] | Rows | LiveSpectrograms:
+    """Return some spectrograms in a given order; rows stay on disk."""
+    if isinstance(spectrograms, np.ndarray):
+        return spectrograms[list(positions)]
+    return spectrograms.select(list(positions))
+
+
 def _concatenate_stored(sets: Sequence[npt.NDArray[Any] | Rows]) -> npt.NDArray[Any] | Rows:
     rows = [each for each in sets if isinstance(each, Rows)]
     return Rows.joined(rows) if len(rows) == len(sets) else np.concatenate(sets)

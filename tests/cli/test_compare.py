@@ -8,7 +8,8 @@ from serkit.cli import compare
 from serkit.cli.main import main
 from serkit.errors import InputError
 from serkit.serialization import restored
-from serkit.studies.comparison_settings import CLASSIFIERS, PROTOCOLS, ComparisonSettings
+from serkit.studies.classifier_kinds import CLASSIFIERS
+from serkit.studies.comparison_settings import PROTOCOLS, ComparisonSettings
 
 
 def _options(*arguments):

@@ -19,8 +19,8 @@ from serkit.models.linear_head import LinearHeadSettings
 from serkit.models.whisper import whisper_encoder
 from serkit.models.whisper_weights import PRESETS, local_weights
 from serkit.studies import train_recipes
+from serkit.studies.classifier_kinds import CLASSIFIERS
 from serkit.studies.train import TestedPredictions, TrainSettings, train
-from serkit.studies.train_recipes import MODELS
 from serkit.uncertainty.temperature import best_temperature
 
 TINY = "whisper-tiny.en"
@@ -189,7 +189,7 @@ def test_invalid_settings_are_named(values):
 
 
 def test_the_command_offers_every_model():
-    assert sorted(command.MODELS) == sorted(MODELS)
+    assert sorted(command.CLASSIFIERS) == sorted(CLASSIFIERS)
 
 
 @pytest.mark.slow

@@ -15,9 +15,10 @@ from serkit.models.compact import CompactSettings, compact
 from serkit.models.fitting import FitSettings
 from serkit.models.pretrained import RESNET50
 from serkit.models.transfer import TransferSettings, resnet50_head
-from serkit.studies import comparison_settings
+from serkit.studies import classifier_kinds
+from serkit.studies.classifier_kinds import NetworkKind
 from serkit.studies.classifier_runs import ClassifierRun
-from serkit.studies.comparison_settings import ClassifierKind, ComparisonSettings
+from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.engine import Comparison
 from serkit.studies.gan_kinds import GanSizes
 from serkit.studies.generators import GANRun
@@ -28,10 +29,8 @@ _FIT = FitSettings(epochs=2, steps_per_epoch=2, batch_size=8)
 _COMPACT = CompactSettings(pool=(8, 8), channels=(4, 8))
 _RESNET = TransferSettings(head=(8,))
 SMALL_CLASSIFIERS = {
-    "compact": ClassifierKind(
-        lambda n, shape, _, s: compact(n, shape, _COMPACT, s), _COMPACT, _FIT
-    ),
-    "resnet50-head": ClassifierKind(
+    "compact": NetworkKind(lambda n, shape, _, s: compact(n, shape, _COMPACT, s), _COMPACT, _FIT),
+    "resnet50-head": NetworkKind(
         lambda n, _, weights, s: resnet50_head(n, weights, _RESNET, s), _RESNET, _FIT, RESNET50
     ),
 }
@@ -59,7 +58,7 @@ def settings_of():
 
 
 @pytest.fixture(scope="session")
-def small_classifiers() -> dict[str, ClassifierKind]:
+def small_classifiers() -> dict[str, NetworkKind]:
     return SMALL_CLASSIFIERS
 
 
@@ -67,7 +66,7 @@ def small_classifiers() -> dict[str, ClassifierKind]:
 def small(monkeypatch, small_classifiers) -> None:
     """Classifiers that are trained in a moment."""
     for name, kind in small_classifiers.items():
-        monkeypatch.setitem(comparison_settings.CLASSIFIERS, name, kind)
+        monkeypatch.setitem(classifier_kinds.NETWORKS, name, kind)
 
 
 def pretend_to_train(training: ClassifierRun, verbose: int) -> None:

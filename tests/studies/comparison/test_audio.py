@@ -7,7 +7,7 @@ import pytest
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.datasets.corpus import Corpus
 from serkit.errors import RecordingError
-from serkit.studies.comparison_spectrograms import SpectrogramTask
+from serkit.studies.comparison_inputs import InputTask
 from serkit.training import spectrograms as module
 from serkit.training.spectrograms import compute_spectrograms
 
@@ -29,7 +29,7 @@ def part_of(tmp_path):
     """Makes a piece of work."""
 
     def make(clips, speed=1.0, spec=SPEC, cache="cache"):
-        return SpectrogramTask(clips, 1, speed, spec, tmp_path / cache)
+        return InputTask(clips, 1, speed, spec, tmp_path / cache)
 
     return make
 
@@ -53,7 +53,7 @@ def test_it_gives_what_is_computed_without_it(few, part_of, tmp_path):
     part.run(0)
     assert part.is_done
     expected = compute_spectrograms(few, SPEC, cache=tmp_path / "other", speed=1.1)
-    np.testing.assert_array_equal(part.spectrograms()[:], expected[:])
+    np.testing.assert_array_equal(part.rows()[:], expected[:])
     # Another process finds it.
     assert part_of(few, 1.1).is_done
     assert part.title == "spectrograms-1-to-6-speed-1.1"
@@ -62,18 +62,18 @@ def test_it_gives_what_is_computed_without_it(few, part_of, tmp_path):
 def test_what_is_damaged_or_removed_is_computed_again(few, part_of, computed):
     part = part_of(few)
     part.run(0)
-    before = part.spectrograms()[:]
+    before = part.rows()[:]
     (path,) = part.folder.rglob("*.npy")
     data = bytearray(path.read_bytes())
     data[200] ^= 1
     path.write_bytes(data)
-    np.testing.assert_array_equal(part_of(few).spectrograms()[:], before)
+    np.testing.assert_array_equal(part_of(few).rows()[:], before)
     assert len(computed) == 2 * len(few)
     assert part_of(few).is_done
     for path in part.folder.rglob("*.npy"):
         path.unlink()
     assert not part_of(few).is_done
-    np.testing.assert_array_equal(part_of(few).spectrograms()[:], before)
+    np.testing.assert_array_equal(part_of(few).rows()[:], before)
     assert len(computed) == 3 * len(few)
 
 

@@ -10,7 +10,7 @@ from serkit.errors import DivergedError, InputError, LeakError, RecordingError
 from serkit.files import read_json, write_json
 from serkit.progress import Progress
 from serkit.studies.classifier_runs import ClassifierRun
-from serkit.studies.comparison_spectrograms import SpectrogramTask
+from serkit.studies.comparison_inputs import InputTask
 from serkit.studies.engine import Comparison
 from serkit.studies.generators import GANRun, in_training_order
 from serkit.studies.results import describe_short_run, make_results
@@ -153,8 +153,8 @@ def test_a_gan_trained_on_a_test_speaker_is_refused(comparison, pretend, monkeyp
 def test_splits_are_written_and_speeds_computed_only_if_an_arm_needs_them(comparison):
     made = comparison(arms=("none",))
     assert read_json(made.out / "splits" / "k-fold-1.json")["protocol"] == "k-fold"
-    assert list(made.folds[0].spectrograms) == [1.0]
-    assert list(comparison(arms=("none", "speed")).folds[0].spectrograms) == [1.0, 0.9, 1.1]
+    assert list(made.folds[0].inputs) == [1.0]
+    assert list(comparison(arms=("none", "speed")).folds[0].inputs) == [1.0, 0.9, 1.1]
 
 
 def test_spectrograms_are_pieces_before_what_needs_them(comparison):
@@ -168,7 +168,7 @@ def test_spectrograms_are_pieces_before_what_needs_them(comparison):
         needs = {place for place in task.needs if place.parent.name == "audio"}
         assert (
             needs == set()
-            if isinstance(task, SpectrogramTask)
+            if isinstance(task, InputTask)
             else set(made.spectrograms.task_folders(speeds))
         )
         assert all(places.index(place) < places.index(task.folder) for place in needs)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from serkit.augmentation.arms import ARMS
-from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.generators import TrainedFilter
+from serkit.studies.network_runs import NetworkRun
 from serkit.studies.training_sets import TrainingSet
 
 
@@ -13,7 +13,7 @@ from serkit.studies.training_sets import TrainingSet
 def trained_filter(pretended, fold, small, tmp_path):
     settings = replace(pretended[0].settings, gated=True)
     data = TrainingSet(ARMS["none"], fold, settings, {})
-    run = ClassifierRun("compact", data, 0, settings, tmp_path, keep_model=True)
+    run = NetworkRun("compact", data, 0, settings, tmp_path, keep_model=True)
     run.run(0)
     return TrainedFilter(fold, run.key, run.model_file)
 

@@ -15,7 +15,7 @@ from serkit.export.versions import DETAILS_FILE
 from serkit.files import read_json, write_json
 from serkit.gans.wgan_gp import WGANGPSettings
 from serkit.models.fitting import FitSettings
-from serkit.studies import comparison, comparison_settings
+from serkit.studies import classifier_kinds, comparison
 from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.comparison import compare
 from serkit.studies.finished_comparison import open_classifier_to_export, read_finished
@@ -35,7 +35,7 @@ def compared(synthetic_root, settings_of, small_classifiers, tmp_path_factory) -
         spec=SpectrogramSpec(frames=64, bins=64, hop=768),
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(comparison_settings.CLASSIFIERS, "compact", small_classifiers["compact"])
+        patch.setitem(classifier_kinds.NETWORKS, "compact", small_classifiers["compact"])
         patch.setattr(comparison, "write_comparison_report", lambda *given: None)
         compare(settings, out)
     return out

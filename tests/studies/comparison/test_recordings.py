@@ -2,7 +2,7 @@ import pytest
 
 from serkit.errors import InputError
 from serkit.progress import SilentProgress
-from serkit.studies.engine import open_corpus
+from serkit.studies.comparison_inputs import open_corpus
 
 
 def test_recordings_are_audited_once(synthetic_root, settings_of, tmp_path):

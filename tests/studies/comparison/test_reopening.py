@@ -9,10 +9,10 @@ import pytest
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.errors import InputError
-from serkit.studies.classifier_runs import ClassifierRun
-from serkit.studies.comparison_spectrograms import SpectrogramTask
+from serkit.studies.comparison_inputs import InputTask
 from serkit.studies.engine import Comparison, recreate_task
 from serkit.studies.generators import GANRun
+from serkit.studies.network_runs import NetworkRun
 from serkit.tasks.share import Share
 from serkit.training.spectrograms import compute_spectrograms
 
@@ -21,7 +21,7 @@ def test_every_piece_is_found_again_by_its_name(pretended):
     comparison, _ = pretended
     task_factory = comparison.task_factory()
     tasks = [task for _, task in comparison._tasks_of(comparison.arms, (0, 1))]
-    assert {type(task) for task in tasks} == {SpectrogramTask, ClassifierRun, GANRun}
+    assert {type(task) for task in tasks} == {InputTask, NetworkRun, GANRun}
     for task in (tasks[0], tasks[len(tasks) // 2], tasks[-1]):
         name = task.folder.relative_to(task_factory.cache).as_posix()
         found = task_factory.reopen(task_factory.out, task_factory.cache, name)

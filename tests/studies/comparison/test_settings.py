@@ -8,7 +8,8 @@ from serkit.errors import InputError
 from serkit.gans.dcgan import DCGANSettings
 from serkit.gans.wgan_gp import WGANGPSettings
 from serkit.models.fitting import FitSettings
-from serkit.studies.comparison_settings import CLASSIFIERS, ComparisonSettings
+from serkit.studies.classifier_kinds import NETWORKS
+from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.gan_kinds import KINDS
 from serkit.studies.search_spaces import CompactRecipe
 
@@ -61,7 +62,7 @@ def test_what_a_search_found_takes_the_place_of_what_there_is():
     settings = ComparisonSettings(("x",), tuned={"classifier": recipe, "wgan-gp": gan})
     assert settings.fit_of("compact") == recipe.fit
     assert settings.gan_kind("wgan-gp").rare_settings == gan
-    assert settings.classifier_kind("vgg16-head") is CLASSIFIERS["vgg16-head"]
+    assert settings.network_kind("vgg16-head") is NETWORKS["vgg16-head"]
     assert settings.gan_kind("dcgan") is KINDS["dcgan"]
     assert settings.to_json()["tuned"]["wgan-gp"]["penalty"] == 3.0
     assert "tuned" not in ComparisonSettings(("x",)).to_json()
@@ -84,16 +85,16 @@ def test_a_recipe_is_recorded_where_it_is_not_the_usual_one():
 def test_the_reports_networks_may_freeze_less_and_compute_in_another_precision():
     usual = ComparisonSettings(("x",))
     assert not {"frozen_convs", "precision"} & set(usual.to_json())
-    assert usual.classifier_kind("vgg16-half-freeze") is CLASSIFIERS["vgg16-half-freeze"]
+    assert usual.network_kind("vgg16-half-freeze") is NETWORKS["vgg16-half-freeze"]
     settings = ComparisonSettings(("x",), frozen_convs=8, precision="float32")
     assert settings.to_json()["frozen_convs"] == 8
-    network = settings.classifier_kind("vgg16-half-freeze").network
+    network = settings.network_kind("vgg16-half-freeze").network
     assert (network.frozen_convs, network.precision) == (8, "float32")
     # The others freeze all: what was trained of them is still of use.
     less = ComparisonSettings(("x",), frozen_convs=8)
     for name in ("vgg16-head", "resnet50-head", "compact"):
-        assert less.classifier_kind(name).network == CLASSIFIERS[name].network
-        assert less.classifier_kind(name).fit == CLASSIFIERS[name].fit
+        assert less.network_kind(name).network == NETWORKS[name].network
+        assert less.network_kind(name).fit == NETWORKS[name].fit
     for changed in ({"frozen_convs": 14}, {"precision": "float16"}):
         with pytest.raises(InputError, match=next(iter(changed))):
             ComparisonSettings(("x",), **changed)

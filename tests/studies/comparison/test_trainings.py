@@ -7,7 +7,7 @@ import pytest
 from serkit.augmentation.arms import ARMS
 from serkit.errors import LeakError
 from serkit.models.pretrained import WeightsCard
-from serkit.studies.classifier_runs import ClassifierRun, weights_key
+from serkit.studies.network_runs import NetworkRun, weights_key
 from serkit.studies.training_sets import AddedExamples, TrainingSet
 from serkit.training.examples import Examples
 from serkit.training.live import LiveSpectrograms
@@ -23,7 +23,7 @@ def training(pretended, fold, tmp_path):
     def make(arm="none", seed=0, keep=False, folder=tmp_path, **changed):
         own = replace(settings, **changed)
         data = TrainingSet(ARMS[arm], fold, own, {})
-        return ClassifierRun("compact", data, seed, own, folder, keep)
+        return NetworkRun("compact", data, seed, own, folder, keep)
 
     return make
 
@@ -142,7 +142,7 @@ def test_the_epoch_that_was_kept(training, monkeypatch):
         {"epoch": 2, "val_uar": 0.5},
         {"epoch": 3, "val_uar": 0.4},
     ]
-    monkeypatch.setattr(ClassifierRun, "history", lambda self: rows)
+    monkeypatch.setattr(NetworkRun, "history", lambda self: rows)
     fit = training().fit
     best, last = (
         training(fit={"compact": replace(fit, keep=keep)}).kept_epoch() for keep in ("best", "last")

@@ -6,7 +6,7 @@ import pytest
 from serkit.audio.augmentation import WaveAugmentation
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.datasets.corpus import Corpus
-from serkit.studies.comparison_spectrograms import SpectrogramsBySpeed
+from serkit.studies.comparison_inputs import InputsBySpeed
 from serkit.training.spectrograms import compute_spectrograms
 
 SPEC = SpectrogramSpec(frames=32, bins=16)
@@ -23,7 +23,9 @@ def views_of(settings_of, tmp_path):
 
     def make(corpus, arms=("none", "speed"), size=4):
         settings = replace(settings_of("x", arms=arms), spec=SPEC)
-        return SpectrogramsBySpeed(settings, corpus, tmp_path / "cache", size)
+        arms_to_train = settings.arms_of("compact")
+        speeds = dict.fromkeys(s for arm in arms_to_train for s in settings.speeds_of(arm))
+        return InputsBySpeed(corpus, SPEC, speeds, tmp_path / "cache", size)
 
     return make
 

@@ -1,0 +1,148 @@
+"""Read features of recordings that the user computed, such as those of WavLM or HuBERT."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from serkit.datasets.corpus import MANIFEST_HEADER, Corpus
+from serkit.errors import InputError
+
+_DIGEST, _PATH = "sha256", "path"
+_SUFFIXES = (".npy", ".parquet", ".csv")
+# Columns that identify a clip, are its label, or number the rows as pandas does.
+_NOT_FEATURES = {*MANIFEST_HEADER.split(","), "label", "class", "index", "Unnamed: 0"}
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """A file with one row of features per recording.
+
+    Attributes:
+        file: one of:
+
+            - ``.npy``: array ``(clips, features)``, a row per clip in the order of the manifest.
+            - ``.parquet`` or ``.csv``: a table with the column ``sha256``, as in the manifest, or
+              else ``path``, as in the manifest or absolute. Other columns of the manifest, labels
+              and row numbers are ignored. Either every further column is one feature, or the only
+              further column of a Parquet file holds the features of a clip as a list.
+
+    Raises:
+        InputError: if the file does not exist or has another suffix.
+
+    Example:
+        .. code-block:: python
+
+            corpus = serkit.Corpus.read("audit/manifest.csv")
+            np.save("wavlm.npy", [my_encoder(path) for path in corpus.files()])
+            features = serkit.FeatureTable(pathlib.Path("wavlm.npy")).of(corpus)
+    """
+
+    file: Path
+
+    def __post_init__(self) -> None:
+        if self.file.suffix.lower() not in _SUFFIXES:
+            raise InputError(
+                f"`features` must be a file that ends with one of: {', '.join(_SUFFIXES)}. "
+                f"Received: {self.file}."
+            )
+        if not self.file.is_file():
+            raise InputError(f"`features` must be a file. Received: {self.file}, which is none.")
+
+    def of(self, corpus: Corpus) -> npt.NDArray[np.float32]:
+        """Return the features of the clips, ``(clips, features)``, in the order of the corpus.
+
+        Args:
+            corpus: audited clips. The rows of a table for other clips are ignored.
+
+        Raises:
+            InputError: if a clip has no row or several, or a feature is not a finite number.
+        """
+        if isinstance(self._content, pd.DataFrame):
+            features = self._matched(self._content, corpus)
+        else:
+            features = self._content
+            if len(features) != len(corpus):
+                raise self._error(
+                    f"a row for each of {len(corpus)} clips, in the order of the manifest",
+                    f"{len(features)} rows",
+                )
+        if not np.isfinite(features).all():
+            row = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
+            raise self._error("finite numbers", f"others for clip {corpus.clips[row].path}")
+        return features
+
+    def key(self, corpus: Corpus) -> str:
+        """Return a digest of the features of the clips."""
+        return hashlib.sha256(self.of(corpus).tobytes()).hexdigest()[:16]
+
+    @cached_property
+    def _content(self) -> npt.NDArray[np.float32] | pd.DataFrame:
+        try:
+            if self.file.suffix.lower() == ".npy":
+                return self._as_matrix(np.load(self.file, allow_pickle=False))
+            if self.file.suffix.lower() == ".csv":
+                return pd.read_csv(self.file, dtype={_DIGEST: str, _PATH: str})
+            return pd.read_parquet(self.file)
+        except ImportError as error:
+            raise InputError(f"reading {self.file} needs pyarrow: pip install pyarrow") from error
+        except (ValueError, EOFError, OSError) as error:
+            raise self._error("readable", f"{type(error).__name__}: {error}") from error
+
+    def _matched(self, table: pd.DataFrame, corpus: Corpus) -> npt.NDArray[np.float32]:
+        """Return the features of the clips from a table, which may have other rows and order."""
+        row_by_clip, column = {}, _DIGEST if _DIGEST in table else _PATH
+        if column not in table:
+            raise self._error(
+                f"a column {_DIGEST} or {_PATH}", ", ".join(map(str, table)) or "none"
+            )
+        for row, name in enumerate(table[column]):
+            if row_by_clip.setdefault(name, row) != row:
+                raise self._error("one row for each clip", f"several of {column} {name}")
+        if column == _DIGEST:
+            rows = [row_by_clip.get(clip.sha256) for clip in corpus.clips]
+        else:
+            rows = [
+                row_by_clip.get(str(corpus.file(clip)), row_by_clip.get(clip.path))
+                for clip in corpus.clips
+            ]
+        missing = [clip.path for clip, row in zip(corpus.clips, rows, strict=True) if row is None]
+        if missing:
+            raise self._error(
+                f"a row for each of {len(corpus)} clips, by {column}",
+                f"none for {len(missing)} of them, such as {missing[0]}",
+            )
+        if len(set(rows)) < len(rows):
+            raise self._error(
+                "one row for each clip", f"the same {column} for clips of several folders"
+            )
+        used = table.iloc[rows]
+        return self._as_matrix(self._feature_columns(used))
+
+    def _feature_columns(self, table: pd.DataFrame) -> npt.NDArray[Any]:
+        names = [name for name in table if name not in _NOT_FEATURES]
+        columns = table[names]
+        if len(names) == 1 and pd.api.types.is_object_dtype(columns.iloc[:, 0]):
+            lists = columns.iloc[:, 0].to_list()
+            if len({np.shape(row) for row in lists}) > 1:
+                raise self._error("lists of one length", "lists of several lengths")
+            return np.array(lists)
+        for name in names:
+            if not pd.api.types.is_numeric_dtype(columns[name]):
+                raise self._error("numbers in all feature columns", f"other values in {name}")
+        return columns.to_numpy()
+
+    def _as_matrix(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        if values.ndim != 2 or values.shape[1] < 1 or values.dtype.kind not in "fiu":
+            raise self._error(
+                "numbers of shape (clips, features)", f"{values.dtype} of shape {values.shape}"
+            )
+        return values.astype(np.float32)
+
+    def _error(self, expected: str, received: str) -> InputError:
+        return InputError(f"{self.file} must have {expected}. Received: {received}.")
