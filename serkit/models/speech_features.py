@@ -99,7 +99,7 @@ class SpeechFeatures:
             folder: created at the first write.
             speed: playback speed of the recordings.
         """
-        key = self.key if speed == 1.0 else f"{self.key} {speed}"
+        key = self.key if speed == 1.0 else f"{self.key} speed {speed}"
         return ArrayCache(folder, key, self.shape, "wide-float16", shard_clips=_SHARD_CLIPS)
 
     @tf.autograph.experimental.do_not_convert
@@ -115,7 +115,8 @@ class SpeechFeatures:
             data: scalar string, the whole file. Of a recording longer than ten minutes, the middle
                 ten minutes are used; a note says so.
             decode: function that decodes the bytes; the default reads WAV only.
-            speed: playback speed, 0.5 to 2, see :func:`serkit.audio.speed.change_speed`.
+            speed: playback speed, 0.5 to 2, see :func:`serkit.audio.speed.change_speed`. A faster
+                recording is shorter.
 
         Returns:
             A :class:`~serkit.audio.loading.LoadedRecording` with the features ``(features,)`` in
@@ -124,7 +125,7 @@ class SpeechFeatures:
         loaded = load_whole(data, self.sample_rate, self.trim_db, decode)
         waveform = loaded.waveform
         if speed != 1.0:
-            waveform = change_speed(waveform[tf.newaxis], tf.constant([speed]))[0]
+            waveform = _at_speed(waveform, speed)
         return loaded._replace(waveform=self.of_waveform(waveform))
 
     def of_waveform(self, waveform: tf.Tensor) -> tf.Tensor:
@@ -151,6 +152,17 @@ class SpeechFeatures:
         return tf.concat(
             [part for mean, variance in moments for part in (mean, tf.sqrt(variance))], axis=0
         )
+
+
+def _at_speed(waveform: tf.Tensor, speed: float) -> tf.Tensor:
+    """Return the whole waveform at another speed; its length changes, too."""
+    length = tf.cast(tf.round(tf.cast(tf.size(waveform), tf.float64) / speed), tf.int32)
+    # ``change_speed`` keeps the length: it cuts slower clips and pads faster ones at both ends.
+    missing = tf.maximum(length - tf.size(waveform), 0)
+    padded = tf.pad(waveform, [[missing // 2, missing - missing // 2]])
+    changed = change_speed(padded[tf.newaxis], tf.constant([speed]))[0]
+    start = (tf.size(changed) - length) // 2
+    return changed[start : start + length]
 
 
 def compute_speech_features(
