@@ -228,12 +228,15 @@ def test_another_speed_is_that_of_the_waveform(features, wav_bytes, rng):
     plain = features.load(data).waveform.numpy()
     np.testing.assert_array_equal(features.load(data, speed=1.0).waveform, plain)
     waveform = load_whole(data, 16_000, 40.0).waveform
-    assert waveform.shape == (30_000,)
+    samples = len(waveform)
     # A slower recording is longer, a faster one is shorter: nothing is cut and nothing is padded.
-    for speed, padding, kept in ((0.8, 3_750, slice(None)), (1.25, 0, slice(3_000, 27_000))):
-        padded = tf.pad(waveform, [[padding, padding]])
-        changed = change_speed(padded[tf.newaxis], tf.constant([speed]))[0][kept]
-        assert changed.shape == (30_000 / speed,)
+    for speed in (0.8, 1.25):
+        length = round(samples / speed)
+        extra = (length - samples) // 2
+        padded = tf.pad(waveform, [[max(extra, 0), max(length - samples - extra, 0)]])
+        changed = change_speed(padded[tf.newaxis], tf.constant([speed]))[0]
+        start = (len(changed) - length) // 2
+        changed = changed[start : start + length]
         found = features.load(data, speed=speed).waveform.numpy()
         np.testing.assert_array_equal(found, features.of_waveform(changed))
         assert np.abs(found - plain).max() > 1e-2
