@@ -23,10 +23,9 @@ from serkit.datasets.audit import open_recordings
 from serkit.datasets.protocols import k_fold
 from serkit.datasets.splits import make_rare
 from serkit.errors import check_choice, check_range
-from serkit.gans.dcgan import DCGAN, DCGANSettings
+from serkit.gans.dcgan import DCGAN, DCGAN_RECIPES, SMALL_DATA, dcgan_recipe
 from serkit.gans.fitting import fit_gan
 from serkit.gans.sampling import sample
-from serkit.gans.small_data import DiffAugmentSettings
 from serkit.metrics.classification import average_recall, confusion_by_speaker
 from serkit.metrics.paired import difference
 from serkit.models.compact import compact
@@ -47,6 +46,7 @@ def parse() -> argparse.Namespace:
         "--rarify", type=class_and_share, default="surprise=0.15", metavar="CLASS=SHARE"
     )
     parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--gan-recipe", choices=DCGAN_RECIPES, default=SMALL_DATA)
     parser.add_argument("--gan-steps", type=int, nargs=2, default=(800, 400))
     parser.add_argument("--folds", type=int, default=5)
     return parser.parse_args()
@@ -72,13 +72,7 @@ def compare(options: argparse.Namespace, run: RunFolder) -> None:
     check_choice("rarify", label, classes)
     spectrograms = compute_spectrograms(corpus, spec, cache=options.out / "spectrograms")
     gan_settings = partial(
-        DCGANSettings,
-        width=0.25,
-        batch_size=16,
-        discriminator_rate=2e-4,
-        ema=0.99,
-        augment=DiffAugmentSettings(),
-        steps_per_epoch=_STEPS_PER_EPOCH,
+        dcgan_recipe, options.gan_recipe, width=0.25, steps_per_epoch=_STEPS_PER_EPOCH
     )
     splits = []
     for whole_split in k_fold(corpus, "emotion", 0, folds=options.folds):
@@ -96,10 +90,12 @@ def compare(options: argparse.Namespace, run: RunFolder) -> None:
         folder = options.out / f"fold-{fold}"
         pretraining_folder, gan_folder = folder / "gan-all", folder / f"gan-{label}"
         pretraining_steps, class_steps = options.gan_steps
-        pretrained = DCGAN(gan_settings(steps=pretraining_steps), 0)
-        fit_gan(pretrained, train, speakers, 0, pretraining_folder, verbose=2)
-        gan = DCGAN(gan_settings(steps=class_steps), 0)
-        fit_gan(gan, rare, speakers, 0, gan_folder, init_from=pretraining_folder, verbose=2)
+        if options.gan_recipe == SMALL_DATA:
+            pretrained = DCGAN(gan_settings(len(train), steps=pretraining_steps), 0)
+            fit_gan(pretrained, train, speakers, 0, pretraining_folder, verbose=2)
+        gan = DCGAN(gan_settings(len(rare), steps=class_steps), 0)
+        start = pretraining_folder if options.gan_recipe == SMALL_DATA else None
+        fit_gan(gan, rare, speakers, 0, gan_folder, init_from=start, verbose=2)
         missing, class_number = clip_count - len(rare), classes.index(label)
         samples = sample(gan.sampler, missing, 0)
         arms = {

@@ -31,6 +31,7 @@ from serkit.cli.experiments import experiment_parser
 from serkit.datasets.corpus import Clip, Corpus
 from serkit.files import replacing
 from serkit.formatting import markdown_table
+from serkit.gans.dcgan import DCGAN_RECIPES, SMALL_DATA
 from serkit.metrics.neighbours import block_means, nearest_distances, prdc
 from serkit.models.compact import compact
 from serkit.models.fitting import FitSettings
@@ -57,6 +58,7 @@ def parse() -> argparse.Namespace:
         help="fill up to this fraction of the largest class",
     )
     parser.add_argument("--arms", nargs="+", default=["dcgan", "wgan-gp"])
+    parser.add_argument("--gan-recipe", choices=DCGAN_RECIPES, default=SMALL_DATA)
     parser.add_argument("--gan-tuned", choices=TUNED, default="all")
     parser.add_argument("--gan-width", type=float, default=0.25)
     parser.add_argument("--gan-steps", type=int, nargs=2, default=[800, 400])
@@ -226,6 +228,7 @@ def main(options: argparse.Namespace) -> None:
         first_folds=options.first_folds,
         spec=spec_of(options),
         gans=GanSizes(options.gan_width, *options.gan_steps, options.gan_tuned),
+        gan_recipe=options.gan_recipe,
         naming=naming_of(options),
     )
     rows = []

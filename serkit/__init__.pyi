@@ -8,8 +8,8 @@ from .augmentation.sample_filter import SampleFilter
 from .datasets.audit import Audit, audit
 from .datasets.corpus import Clip, Corpus
 from .datasets.download import download
-from .datasets.protocols import hold_out, k_fold, leave_one_corpus_out, leave_one_speaker_out
 from .datasets.feature_table import FeatureTable
+from .datasets.protocols import hold_out, k_fold, leave_one_corpus_out, leave_one_speaker_out
 from .datasets.splits import Speakers, Split
 from .datasets.synthetic import SyntheticSettings, write_synthetic_corpus
 from .errors import InputError, LeakError, SerkitError
