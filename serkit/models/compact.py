@@ -120,7 +120,7 @@ def compact(
         frames_per_step = settings.pool[0] * settings.stride[0] * 2 ** len(block_channels)
         has_sound = _steps_with_sound(inputs, frames_per_step, x.shape[1])
         x = ops.mean(x, axis=2)
-        x = _attentive_statistics(x, has_sound, settings.attention, new_initializer)
+        x = attentive_statistics(x, has_sound, settings.attention, new_initializer)
         x = layers.Dropout(settings.dropout, seed=derive_seed(seed, "compact", "dropout"))(x)
         logits = layers.Dense(
             classes, kernel_initializer=new_initializer(), dtype="float32", name="logits"
@@ -182,10 +182,26 @@ def _steps_with_sound(inputs, frames_per_step: int, step_count: int):
     return ops.max_pool(has_sound, frames_per_step, padding="same")[:, :step_count]
 
 
-def _attentive_statistics(x, has_sound, units: int, new_initializer):
+def attentive_statistics(
+    x: keras.KerasTensor,
+    has_sound: keras.KerasTensor,
+    units: int,
+    new_initializer: Callable[[], keras.initializers.Initializer],
+) -> keras.KerasTensor:
     """Return the mean and standard deviation over time of ``(batch, time, channels)``.
 
     Each channel has attention weights of its own.
+
+    Args:
+        x: ``(batch, time, channels)``.
+        has_sound: float32 ``(batch, time, 1)``: 1, or 0 at padding, which gets no attention.
+        units: width of the hidden layer of the attention.
+        new_initializer: returns an initializer of a kernel at each call.
+
+    Returns:
+        float32 ``(batch, 2 * channels)``.
+
+    Source: Okabe et al. (2018), arXiv:1803.10963.
     """
     scores = layers.Dense(units, "tanh", kernel_initializer=new_initializer())(x)
     scores = layers.Dense(x.shape[-1], kernel_initializer=new_initializer(), name="attention")(

@@ -83,14 +83,23 @@ def whisper_encoder(settings: WhisperSettings, name: str = "whisper_encoder") ->
     x = PositionEmbedding(MAX_POSITIONS, name="positions")(_gelu(x))
     states = []
     for number in range(settings.depth):
-        x = _block(x, position_count, width, f"block{number}")
+        x = transformer_block(x, position_count, width, f"block{number}")
         states.append(x)
     states.append(_layer_norm("norm")(x))
     return keras.Model([spectrogram, frame_count], states, name=name)
 
 
-def _block(x: keras.KerasTensor, position_count: Any, width: int, name: str) -> keras.KerasTensor:
-    """Apply one transformer block: self-attention and a feed-forward network, both residual."""
+def transformer_block(
+    x: keras.KerasTensor, position_count: Any, width: int, name: str
+) -> keras.KerasTensor:
+    """Apply one block of the encoder: self-attention and a feed-forward network, both residual.
+
+    Args:
+        x: hidden states ``(batch, positions, width)``.
+        position_count: int ``(batch,)``, the number of positions that are not padding.
+        width: width of the hidden states.
+        name: first part of the names of the block's layers.
+    """
     attention = SelfAttention(width, width // _HEAD_WIDTH, name=f"{name}_attention")
     x = x + attention(_layer_norm(f"{name}_attention_norm")(x), position_count)
     hidden = layers.Dense(4 * width, name=f"{name}_hidden")(_layer_norm(f"{name}_mlp_norm")(x))
