@@ -1,7 +1,7 @@
 """Claim: neither attention over time nor trained blocks beat a linear classifier of features.
 
     python experiments/finetune_whisper.py ../shared/data/ravdess
-    python experiments/finetune_whisper.py ../shared/data/ravdess --blocks 1    # trains the last one
+    python experiments/finetune_whisper.py ../shared/data/ravdess --blocks 1
 
 Source: Pepino et al. (2021), arXiv:2104.03502, for weights of the blocks; Okabe et al. (2018),
 arXiv:1803.10963, for attentive statistics. The hidden states of Whisper's blocks are normalised and
