@@ -8,133 +8,32 @@ import struct
 import subprocess
 import sys
 import tracemalloc
-import types
 import zipfile
 
 import ml_dtypes
 import numpy as np
 import pytest
+from weights_files import (
+    CTRANSLATE2_TYPES,
+    Storage,
+    Tensor,
+    ctranslate2,
+    dtype_of,
+    pickled,
+    safetensors,
+    safetensors_of,
+    tensor,
+    torch_file,
+    torch_of,
+    zipped,
+)
 
 from serkit.errors import InputError
 from serkit.models.tensor_files import read_tensors
 
 FLOATS = ("float32", "float16", "bfloat16")
 ALL_TYPES = (*FLOATS, "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
-CTRANSLATE2_TYPES = ("float32", "int8", "int16", "int32", "float16", "bfloat16")
-TORCH_TYPES = {
-    "float32": "FloatStorage",
-    "float16": "HalfStorage",
-    "float64": "DoubleStorage",
-    "bfloat16": "BFloat16Storage",
-    "int64": "LongStorage",
-    "int32": "IntStorage",
-    "int16": "ShortStorage",
-    "int8": "CharStorage",
-    "uint8": "ByteStorage",
-    "bool": "BoolStorage",
-}
-
-
-def _dtype(name: str) -> np.dtype:
-    return np.dtype(getattr(ml_dtypes, name) if name == "bfloat16" else name)
-
-
-def _safetensors(tensors: dict) -> bytes:
-    header, values = {"__metadata__": {"format": "pt"}}, b""
-    kinds = {"f": "F", "i": "I", "u": "U"}
-    for name, array in tensors.items():
-        kind = {"bfloat16": "BF16", "bool": "BOOL"}.get(
-            array.dtype.name, f"{kinds.get(array.dtype.kind)}{8 * array.itemsize}"
-        )
-        start, values = len(values), values + array.tobytes()
-        offsets = [start, len(values)]
-        header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": offsets}
-    return _safetensors_of(json.dumps(header).encode(), values)
-
-
-def _safetensors_of(header: bytes, values: bytes = bytes(16)) -> bytes:
-    return struct.pack("<Q", len(header)) + header + values
-
-
-def _ctranslate2(tensors: dict) -> bytes:
-    def text(value: str) -> bytes:
-        return struct.pack("<H", len(value.encode()) + 1) + value.encode() + b"\0"
-
-    parts = [struct.pack("<I", 6), text("WhisperSpec"), struct.pack("<II", 3, len(tensors))]
-    for name, array in tensors.items():
-        number = CTRANSLATE2_TYPES.index(array.dtype.name)
-        shape = struct.pack(f"<B{array.ndim}I", array.ndim, *array.shape)
-        parts += [text(name), shape, struct.pack("<BI", number, array.nbytes), array.tobytes()]
-    return b"".join(parts)
-
-
-class _Storage:
-    def __init__(self, values: np.ndarray) -> None:
-        self.values = values
-
-
-class _Tensor:
-    """Pickled as PyTorch's tensors are."""
-
-    def __init__(self, storage: _Storage, offset, shape, strides) -> None:
-        self.arguments = storage, offset, shape, strides, False, collections.OrderedDict()
-
-    def __reduce__(self) -> tuple:
-        return sys.modules["torch._utils"]._rebuild_tensor_v2, self.arguments
-
-
-def _tensor(array: np.ndarray) -> _Tensor:
-    steps = tuple(stride // array.itemsize for stride in array.copy(order="C").strides)
-    return _Tensor(_Storage(array.ravel()), 0, array.shape, steps)
-
-
-def _pickle(content) -> tuple[bytes, list[np.ndarray]]:
-    """The pickle that torch.save makes, and the values of the storages in it."""
-    torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
-    for name in TORCH_TYPES.values():
-        setattr(torch, name, type(name, (), {"__module__": "torch"}))
-    rebuild = types.FunctionType((lambda: None).__code__, {}, "_rebuild_tensor_v2")
-    rebuild.__module__, rebuild.__qualname__ = "torch._utils", "_rebuild_tensor_v2"
-    torch._utils, utils._rebuild_tensor_v2 = utils, rebuild
-    storages = []
-
-    class Pickler(pickle.Pickler):
-        def persistent_id(self, value):
-            if not isinstance(value, _Storage):
-                return None
-            if value not in storages:
-                storages.append(value)
-            kind = getattr(torch, TORCH_TYPES[value.values.dtype.name])
-            return "storage", kind, str(storages.index(value)), "cpu", value.values.size
-
-    buffer = io.BytesIO()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "torch", torch)
-        patch.setitem(sys.modules, "torch._utils", utils)
-        Pickler(buffer, protocol=2).dump(content)
-    return buffer.getvalue(), [storage.values for storage in storages]
-
-
-def _zip(pickled: bytes, storages=(), compression: int = zipfile.ZIP_STORED) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", compression) as archive:
-        archive.writestr("archive/data.pkl", pickled)
-        archive.writestr("archive/version", "3\n")
-        for number, values in enumerate(storages):
-            archive.writestr(f"archive/data/{number}", values.tobytes())
-    return buffer.getvalue()
-
-
-def _torch_of(content, **options) -> bytes:
-    return _zip(*_pickle(content), **options)
-
-
-def _torch(tensors: dict) -> bytes:
-    state = collections.OrderedDict((name, _tensor(array)) for name, array in tensors.items())
-    return _torch_of({"dims": {"n_mels": 80}, "model_state_dict": state})
-
-
-WRITERS = {".safetensors": _safetensors, ".bin": _ctranslate2, ".pt": _torch, ".pth": _torch}
+WRITERS = {".safetensors": safetensors, ".bin": ctranslate2, ".pt": torch_file, ".pth": torch_file}
 TENSORS = {
     "encoder.a": np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32),
     "encoder.b": np.random.default_rng(1).normal(size=5).astype(np.float16),
@@ -179,7 +78,7 @@ def test_tensors_are_read_as_they_were_written(read, suffix):
     ],
 )
 def test_every_type_is_read(read, suffix, name):
-    array = np.array([[0, 1, 1], [0, 100, 7]]).astype(_dtype(name))
+    array = np.array([[0, 1, 1], [0, 100, 7]]).astype(dtype_of(name))
     _assert_equal(read(suffix, WRITERS[suffix]({"a": array})), {"a": array})
 
 
@@ -205,18 +104,18 @@ def test_tensors_that_are_not_kept_are_left_out(read, suffix):
 @pytest.mark.parametrize("wrap", [lambda state: state, lambda state: {"model_state_dict": state}])
 def test_a_dictionary_of_tensors_is_read_with_and_without_a_name_for_it(read, wrap):
     array = TENSORS["encoder.a"]
-    content = wrap({"a": _tensor(array), "number": 3, "text": "x", "list": [1]})
-    _assert_equal(read(".pt", _torch_of(content)), {"a": array})
+    content = wrap({"a": tensor(array), "number": 3, "text": "x", "list": [1]})
+    _assert_equal(read(".pt", torch_of(content)), {"a": array})
 
 
 def test_views_of_one_storage_are_read(read):
     values = np.arange(24, dtype=np.float32)
-    storage = _Storage(values)
+    storage = Storage(values)
     views = {
-        "whole": _Tensor(storage, 0, (24,), (1,)),
-        "transposed": _Tensor(storage, 0, (4, 6), (1, 4)),
-        "inner": _Tensor(storage, 7, (2, 3), (6, 2)),
-        "last": _Tensor(storage, 23, (1,), (1,)),
+        "whole": Tensor(storage, 0, (24,), (1,)),
+        "transposed": Tensor(storage, 0, (4, 6), (1, 4)),
+        "inner": Tensor(storage, 7, (2, 3), (6, 2)),
+        "last": Tensor(storage, 23, (1,), (1,)),
     }
     expected = {
         "whole": values,
@@ -224,7 +123,7 @@ def test_views_of_one_storage_are_read(read):
         "inner": values[7:19].reshape(2, 6)[:, :6:2],
         "last": values[23:],
     }
-    _assert_equal(read(".pt", _torch_of(views)), expected)
+    _assert_equal(read(".pt", torch_of(views)), expected)
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".h5", ".PT", "", ".safetensors.txt"])
@@ -335,7 +234,7 @@ ENTRY = {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}
 )
 def test_a_wrong_header_of_safetensors_is_an_error(read, header):
     with pytest.raises(InputError, match=r"`path`.*weights\.safetensors"):
-        read(".safetensors", _safetensors_of(header))
+        read(".safetensors", safetensors_of(header))
 
 
 def _ctranslate2_of(
@@ -380,7 +279,7 @@ def test_a_wrong_variable_of_ctranslate2_is_an_error(read, values):
 
 
 def _view(offset, shape, strides) -> bytes:
-    return _torch_of({"a": _Tensor(_Storage(np.zeros(4, np.float32)), offset, shape, strides)})
+    return torch_of({"a": Tensor(Storage(np.zeros(4, np.float32)), offset, shape, strides)})
 
 
 @pytest.mark.parametrize(
@@ -426,16 +325,16 @@ class _Call:
 def test_a_pickle_that_calls_a_function_is_an_error_and_calls_nothing(read, tmp_path, where):
     mark = tmp_path / "called"
     call = _Call(os.system, f"touch {mark}")
-    storage = _Storage(np.zeros(4, np.float32))
+    storage = Storage(np.zeros(4, np.float32))
     content = {
         "whole": call,
         "value": {"model_state_dict": {"a": call}},
-        "beside": {"hook": call, "model_state_dict": {"a": _tensor(storage.values)}},
+        "beside": {"hook": call, "model_state_dict": {"a": tensor(storage.values)}},
         "key": {call: 1},
-        "argument": {"a": _Tensor(storage, 0, call, (1,))},
+        "argument": {"a": Tensor(storage, 0, call, (1,))},
     }[where]
     with pytest.raises(InputError, match=r"`path`.*weights\.pt.*system"):
-        read(".pt", _torch_of(content))
+        read(".pt", torch_of(content))
     assert not mark.exists()
     # What the test would see if the function were called.
     pickle.loads(pickle.dumps(call))
@@ -449,7 +348,7 @@ def test_a_pickle_that_calls_a_function_is_an_error_and_calls_nothing(read, tmp_
 )
 def test_no_function_but_those_of_tensors_is_found(read, function):
     with pytest.raises(InputError, match=rf"`path`.*{function.__name__}"):
-        read(".pt", _torch_of({"a": _Call(function, "x")}))
+        read(".pt", torch_of({"a": _Call(function, "x")}))
 
 
 REBUILD = b"ctorch._utils\n_rebuild_tensor_v2\n"
@@ -473,8 +372,8 @@ print({name: array.tolist() for name, array in read_tensors(sys.argv[2]).items()
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_pickle_cannot_change_what_is_read_after_it(tmp_path, name):
     tensors = {"a": np.arange(3).astype(ml_dtypes.bfloat16), "b": np.ones(2, np.float32)}
-    (tmp_path / "hostile.pt").write_bytes(_zip(b"\x80\x02" + HOSTILE[name]))
-    (tmp_path / "good.pt").write_bytes(_torch(tensors))
+    (tmp_path / "hostile.pt").write_bytes(zipped(b"\x80\x02" + HOSTILE[name]))
+    (tmp_path / "good.pt").write_bytes(torch_file(tensors))
     command = [sys.executable, "-c", READ_TWO, tmp_path / "hostile.pt", tmp_path / "good.pt"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout == "{'a': [0.0, 1.0, 2.0], 'b': [1.0, 1.0]}\n"
@@ -511,7 +410,7 @@ def test_a_pickle_cannot_change_what_is_read_after_it(tmp_path, name):
 )
 def test_a_wrong_pickle_is_an_error(read, pickled):
     with pytest.raises(InputError, match=r"`path`.*weights\.pt"):
-        read(".pt", _zip(b"\x80\x02" + pickled, [np.zeros(4, np.float32)]))
+        read(".pt", zipped(b"\x80\x02" + pickled, [np.zeros(4, np.float32)]))
 
 
 def test_a_zip_file_without_a_pickle_or_without_values_is_an_error(read):
@@ -520,9 +419,9 @@ def test_a_zip_file_without_a_pickle_or_without_values_is_an_error(read):
         archive.writestr("archive/other.pkl", b"")
     with pytest.raises(InputError, match=r"`path`.*weights\.pt"):
         read(".pt", buffer.getvalue())
-    pickled, _ = _pickle({"a": _tensor(np.zeros(4, np.float32))})
+    content, _ = pickled({"a": tensor(np.zeros(4, np.float32))})
     with pytest.raises(InputError, match=r"`path`.*weights\.pt.*data/0"):
-        read(".pt", _zip(pickled))
+        read(".pt", zipped(content))
 
 
 @pytest.mark.parametrize(
@@ -541,7 +440,7 @@ def test_a_zip_file_without_a_pickle_or_without_values_is_an_error(read):
 )
 def test_an_entry_of_the_zip_file_that_cannot_be_read_is_an_error(read, offset, value):
     """Encrypted, of a later version, or with another compression than it says."""
-    content = bytearray(_zip(b"\x80\x02}."))
+    content = bytearray(zipped(b"\x80\x02}."))
     content[content.index(b"PK\x01\x02") + offset] = value
     with pytest.raises(InputError, match=r"`path`.*weights\.pt"):
         read(".pt", bytes(content))
@@ -549,6 +448,6 @@ def test_an_entry_of_the_zip_file_that_cannot_be_read_is_an_error(read, offset, 
 
 def test_compressed_values_are_an_error(read):
     """A file of a megabyte could fill the memory."""
-    content = {"a": _Tensor(_Storage(np.zeros(2_500_000, np.float32)), 0, (4,), (1,))}
+    content = {"a": Tensor(Storage(np.zeros(2_500_000, np.float32)), 0, (4,), (1,))}
     with pytest.raises(InputError, match=r"`path`.*weights\.pt"):
-        read(".pt", _torch_of(content, compression=zipfile.ZIP_DEFLATED))
+        read(".pt", torch_of(content, compression=zipfile.ZIP_DEFLATED))

@@ -3,23 +3,18 @@ import functools
 import hashlib
 import http.server
 import importlib
-import io
-import json
-import pickle
 import random
 import re
 import socket
-import struct
 import sys
-import types
 import warnings
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from weights_files import ctranslate2, safetensors, torch_file
 
 from serkit.datasets.http import fetch
 from serkit.errors import DownloadError, InputError
@@ -160,80 +155,17 @@ def _ctranslate2(tensors: dict) -> dict:
 
 
 def _write_safetensors(tensors: dict, path: Path) -> Path:
-    header, values = {}, b""
-    kinds = {"float32": "F32", "float16": "F16", "int8": "I8"}
-    for name, array in tensors.items():
-        start, values = len(values), values + array.tobytes()
-        header[name] = {
-            "dtype": kinds[array.dtype.name],
-            "shape": list(array.shape),
-            "data_offsets": [start, len(values)],
-        }
-    text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + values)
+    path.write_bytes(safetensors(tensors))
     return path
 
 
 def _write_ctranslate2(tensors: dict, path: Path) -> Path:
-    def text(value: str) -> bytes:
-        return struct.pack("<H", len(value) + 1) + value.encode() + b"\0"
-
-    numbers = {"float32": 0, "int8": 1, "float16": 4}
-    parts = [struct.pack("<I", 6), text("WhisperSpec"), struct.pack("<II", 3, len(tensors))]
-    for name, array in tensors.items():
-        shape = struct.pack(f"<B{array.ndim}I", array.ndim, *array.shape)
-        number = struct.pack("<BI", numbers[array.dtype.name], array.nbytes)
-        parts += [text(name), shape, number, array.tobytes()]
-    path.write_bytes(b"".join(parts))
+    path.write_bytes(ctranslate2(tensors))
     return path
 
 
-class _Tensor:
-    """Pickled as PyTorch's tensors are."""
-
-    def __init__(self, values: np.ndarray) -> None:
-        self.values = values
-
-    def __reduce__(self) -> tuple:
-        strides = tuple(stride // self.values.itemsize for stride in self.values.strides)
-        arguments = (_Storage(self.values), 0, self.values.shape, strides, False, {})
-        return sys.modules["torch._utils"]._rebuild_tensor_v2, arguments
-
-
-class _Storage:
-    def __init__(self, values: np.ndarray) -> None:
-        self.values = values
-
-
 def _write_torch(tensors: dict, path: Path) -> Path:
-    torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
-    kinds = {"float32": "FloatStorage", "float16": "HalfStorage"}
-    for name in kinds.values():
-        setattr(torch, name, type(name, (), {"__module__": "torch"}))
-    rebuild = types.FunctionType((lambda: None).__code__, {}, "_rebuild_tensor_v2")
-    rebuild.__module__, rebuild.__qualname__ = "torch._utils", "_rebuild_tensor_v2"
-    torch._utils, utils._rebuild_tensor_v2 = utils, rebuild
-    storages = []
-
-    class Pickler(pickle.Pickler):
-        def persistent_id(self, value):
-            if not isinstance(value, _Storage):
-                return None
-            storages.append(value.values)
-            kind = getattr(torch, kinds[value.values.dtype.name])
-            return "storage", kind, str(len(storages) - 1), "cpu", value.values.size
-
-    buffer = io.BytesIO()
-    state = collections.OrderedDict((name, _Tensor(array)) for name, array in tensors.items())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "torch", torch)
-        patch.setitem(sys.modules, "torch._utils", utils)
-        content = {"dims": {"n_mels": 80}, "model_state_dict": state}
-        Pickler(buffer, protocol=2).dump(content)
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(f"{path.stem}/data.pkl", buffer.getvalue())
-        for number, values in enumerate(storages):
-            archive.writestr(f"{path.stem}/data/{number}", values.tobytes())
+    path.write_bytes(torch_file(tensors))
     return path
 
 
