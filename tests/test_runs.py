@@ -35,6 +35,13 @@ def test_before_any_work_an_error_does_not_bind_the_folder_to_its_settings(tmp_p
         RunFolder(tmp_path, {"seed": 1})
 
 
+def test_before_any_work_nothing_is_written_that_a_kill_would_leave(tmp_path):
+    with RunFolder(tmp_path, {"seed": 1}) as run:
+        assert {path.name for path in tmp_path.iterdir()} == {".lock"}
+        run.begin_work()
+        assert read_json(tmp_path / "settings.json") == {"seed": 1}
+
+
 @pytest.mark.parametrize("error", [InputError("x"), KeyboardInterrupt()])
 def test_once_work_has_begun_the_settings_stay(tmp_path, error):
     _failing(tmp_path, error, {"seed": 1}, lambda run: run.begin_work())

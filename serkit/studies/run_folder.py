@@ -36,8 +36,8 @@ class RunFolder:
     The folder holds ``settings.json``, ``versions.json`` and the files that the run writes.
 
     The constructor locks the folder. Use the object in a ``with`` statement, whose end unlocks it.
-    If an exception ends the statement before :meth:`begin_work` is called, ``settings.json`` is
-    removed from a new folder. So the user can start again with other settings.
+    The settings are written by :meth:`begin_work`, or at the end of the statement. So a call that
+    fails or is killed before any work does not bind later calls to its settings.
 
     Args:
         folder: the run folder, created if missing; only one process at a time may use it.
@@ -63,10 +63,8 @@ class RunFolder:
             settings_file = self.folder / "settings.json"
             self.is_new: bool = not settings_file.exists()
             self._has_begun = False
-            if self.is_new:
-                write_json(self.folder / "versions.json", versions())
-                write_json(settings_file, settings)
-            else:
+            self._settings = settings
+            if not self.is_new:
                 _require_same(read_json(settings_file), settings, self.folder)
             # Partial files come from killed processes, because this process holds the lock.
             remove_partials(self.folder)
@@ -80,13 +78,15 @@ class RunFolder:
     def __exit__(
         self, exception_type: type[BaseException] | None = None, *exception: object
     ) -> None:
-        if exception_type is not None and self.is_new and not self._has_begun:
-            for name in ("settings.json", "versions.json"):
-                (self.folder / name).unlink(missing_ok=True)
+        if exception_type is None:
+            self.begin_work()
         self._lock.release()
 
     def begin_work(self) -> None:
-        """Keep ``settings.json`` from now on, whatever exception occurs."""
+        """Write ``settings.json`` and ``versions.json``, unless the folder has them."""
+        if self.is_new and not self._has_begun:
+            write_json(self.folder / "versions.json", versions())
+            write_json(self.folder / "settings.json", self._settings)
         self._has_begun = True
 
 
