@@ -150,7 +150,8 @@ def _arms(
     seed = comparison.settings.seed
     predictions = {
         arm.name: ArmPredictions(arm, runs, classes, rare)
-        for arm in comparison.arms
+        # For another arm, the run of a linear classifier may be that of ``none``.
+        for arm in comparison.arms_of(classifier)
         if (runs := comparison.finished_runs(protocol, classifier, arm))
     }
     results = {name: arm.to_json(seed) for name, arm in predictions.items()}
