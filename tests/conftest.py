@@ -53,10 +53,9 @@ def finished_run(tmp_path_factory, synthetic_root) -> Path:
     from serkit.files import write_json
     from serkit.models.compact import CompactSettings, compact
     from serkit.progress import SilentProgress
-    from serkit.studies.comparison import fixed_settings
+    from serkit.studies.comparison import open_run_folder
     from serkit.studies.comparison_settings import ComparisonSettings
     from serkit.studies.engine import Comparison
-    from serkit.studies.run_folder import RunFolder
 
     settings = ComparisonSettings(
         (str(synthetic_root),),
@@ -67,7 +66,7 @@ def finished_run(tmp_path_factory, synthetic_root) -> Path:
         keep_models=True,
     )
     folder = tmp_path_factory.mktemp("runs") / "mine"
-    with RunFolder(folder, fixed_settings(settings)):
+    with open_run_folder(folder, settings):
         comparison = Comparison(settings, folder, None, SilentProgress())
         arms = {}
         for number, arm in enumerate(comparison.arms):
