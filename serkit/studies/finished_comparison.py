@@ -95,6 +95,8 @@ def classifier_to_export(
 ) -> ClassifierToExport:
     """Return an arm's networks on a fold, one for each seed of the arm's training runs.
 
+    Of a linear classifier, which is the same for every seed, there is one.
+
     Missing networks are trained.
 
     Args:
@@ -136,7 +138,8 @@ def classifier_to_export(
         "comparison": _comparison_metadata(settings, arm_of_comparison, classifier, arms[arm]),
     }
     return ClassifierToExport(
-        files=[run.model_file for run in runs],
+        # A linear classifier is the same for every seed.
+        files=list(dict.fromkeys(run.model_file for run in runs)),
         spec=inputs.inputs,
         partitions=partitions,
         metadata=metadata,
