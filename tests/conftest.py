@@ -47,6 +47,18 @@ def synthetic_corpus(synthetic_root) -> Corpus:
 
 
 @pytest.fixture(scope="session")
+def own_features(synthetic_root, tmp_path_factory) -> Path:
+    """Features of the clips of RAVDESS that tell some of the classes apart."""
+    corpus = audit([synthetic_root / "RAVDESS"]).corpus
+    rng = np.random.default_rng(0)
+    means = {label: rng.normal(size=12) for label in corpus.classes("emotion")}
+    rows = [means[label] + rng.normal(size=12) for label in corpus.labels("emotion")]
+    file = tmp_path_factory.mktemp("features") / "own.npy"
+    np.save(file, rows)
+    return file
+
+
+@pytest.fixture(scope="session")
 def finished_run(tmp_path_factory, synthetic_root) -> Path:
     """Run folder of a finished comparison of one split, whose networks learned nothing."""
     from serkit.audio.spectrogram import SpectrogramSpec
