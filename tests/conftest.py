@@ -47,16 +47,27 @@ def synthetic_corpus(synthetic_root) -> Corpus:
 
 
 @pytest.fixture(scope="session")
+def own_features(synthetic_root, tmp_path_factory) -> Path:
+    """Features of the clips of RAVDESS that tell some of the classes apart."""
+    corpus = audit([synthetic_root / "RAVDESS"]).corpus
+    rng = np.random.default_rng(0)
+    means = {label: rng.normal(size=12) for label in corpus.classes("emotion")}
+    rows = [means[label] + rng.normal(size=12) for label in corpus.labels("emotion")]
+    file = tmp_path_factory.mktemp("features") / "own.npy"
+    np.save(file, rows)
+    return file
+
+
+@pytest.fixture(scope="session")
 def finished_run(tmp_path_factory, synthetic_root) -> Path:
     """Run folder of a finished comparison of one split, whose networks learned nothing."""
     from serkit.audio.spectrogram import SpectrogramSpec
     from serkit.files import write_json
     from serkit.models.compact import CompactSettings, compact
     from serkit.progress import SilentProgress
-    from serkit.studies.comparison import fixed_settings
+    from serkit.studies.comparison import open_run_folder
     from serkit.studies.comparison_settings import ComparisonSettings
     from serkit.studies.engine import Comparison
-    from serkit.studies.run_folder import RunFolder
 
     settings = ComparisonSettings(
         (str(synthetic_root),),
@@ -67,7 +78,7 @@ def finished_run(tmp_path_factory, synthetic_root) -> Path:
         keep_models=True,
     )
     folder = tmp_path_factory.mktemp("runs") / "mine"
-    with RunFolder(folder, fixed_settings(settings)):
+    with open_run_folder(folder, settings):
         comparison = Comparison(settings, folder, None, SilentProgress())
         arms = {}
         for number, arm in enumerate(comparison.arms):

@@ -3,7 +3,7 @@ import contextlib
 import pytest
 
 from serkit.errors import InputError, ResumeError
-from serkit.files import read_json
+from serkit.files import read_json, write_json
 from serkit.studies.run_folder import RunFolder, versions
 
 
@@ -17,6 +17,21 @@ def test_other_settings_are_refused_by_name(tmp_path):
     assert "; and 5 more)" in str(found.value)
     assert len(str(found.value)) < 600
     assert read_json(tmp_path / "settings.json") == {"seed": 1, "gan": {"steps": 10}}
+
+
+def test_settings_that_may_change_are_neither_written_nor_compared(tmp_path):
+    settings = {"seed": 1, "weights": "none", "arms": ["none"]}
+    with RunFolder(tmp_path, settings, ("weights", "arms")):
+        pass
+    assert read_json(tmp_path / "settings.json") == {"seed": 1}
+    with RunFolder(tmp_path, settings | {"weights": "imagenet"}, ("weights", "arms")) as run:
+        assert not run.is_new
+    with pytest.raises(ResumeError, match=r"\(seed was 1, now 2\)"):
+        RunFolder(tmp_path, settings | {"seed": 2}, ("weights", "arms"))
+    # In an earlier version they were not to be changed.
+    write_json(tmp_path / "settings.json", {"seed": 1, "weights": "none"})
+    with RunFolder(tmp_path, settings | {"weights": "imagenet"}, ("weights", "arms")):
+        pass
 
 
 def _failing(folder, error, settings, before=lambda run: None):

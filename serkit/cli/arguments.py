@@ -276,6 +276,7 @@ def add_features(parser: argparse.ArgumentParser) -> None:
     """Add ``--features``, the file of the user's own features."""
     parser.add_argument(
         "--features",
+        type=lambda file: str(Path(file).resolve()),
         metavar="FILE",
         help="classify these features of the recordings, which another program computed: .npy with "
         "a row per clip of the manifest, or .parquet or .csv with the column sha256 or path",

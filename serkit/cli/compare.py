@@ -82,7 +82,7 @@ def _add_arms(parser: argparse.ArgumentParser) -> None:
         help=f"train these: networks of spectrograms ({', '.join(NETWORKS)}), or linear "
         f"classifiers of the features of a frozen speech encoder ({', '.join(ENCODERS)}) or of "
         "--features (features), which are trained with the arms none, class-weights, oversampling "
-        "and speed only; default: compact",
+        "and, of an encoder, speed only; default: compact",
     )
     add_features(parser)
 

@@ -15,8 +15,10 @@ from serkit.errors import InputError
 
 _DIGEST, _PATH = "sha256", "path"
 _SUFFIXES = (".npy", ".parquet", ".csv")
-# Columns that identify a clip, are its label, or number the rows as pandas does.
-_NOT_FEATURES = {*MANIFEST_HEADER.split(","), "label", "class", "index", "Unnamed: 0"}
+# Columns that identify a clip, are its label, or number the rows.
+_NOT_FEATURES = {*MANIFEST_HEADER.split(","), "label", "class", "index"}
+# pandas gives this name to a column without one, such as the row numbers that it writes.
+_UNNAMED = "Unnamed: "
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,10 @@ class FeatureTable:
 
             - ``.npy``: array ``(clips, features)``, a row per clip in the order of the manifest.
             - ``.parquet`` or ``.csv``: a table with the column ``sha256``, as in the manifest, or
-              else ``path``, as in the manifest or absolute. Other columns of the manifest, labels
-              and row numbers are ignored. Either every further column is one feature, or the only
-              further column of a Parquet file holds the features of a clip as a list.
+              else ``path``, as in the manifest or absolute. Other columns of the manifest and the
+              columns ``label``, ``class``, ``index`` and without a name are ignored. Either every
+              further column is one feature, or the only further column of a Parquet file holds the
+              features of a clip as a list.
 
     Raises:
         InputError: if the file does not exist or has another suffix.
@@ -38,9 +41,11 @@ class FeatureTable:
     Example:
         .. code-block:: python
 
+            from serkit.datasets.feature_table import FeatureTable
+
             corpus = serkit.Corpus.read("audit/manifest.csv")
             np.save("wavlm.npy", [my_encoder(path) for path in corpus.files()])
-            features = serkit.FeatureTable(pathlib.Path("wavlm.npy")).of(corpus)
+            features = FeatureTable(pathlib.Path("wavlm.npy")).of(corpus)
     """
 
     file: Path
@@ -84,15 +89,23 @@ class FeatureTable:
     @cached_property
     def _content(self) -> npt.NDArray[np.float32] | pd.DataFrame:
         try:
-            if self.file.suffix.lower() == ".npy":
-                return self._as_matrix(np.load(self.file, allow_pickle=False))
-            if self.file.suffix.lower() == ".csv":
-                return pd.read_csv(self.file, dtype={_DIGEST: str, _PATH: str})
-            return pd.read_parquet(self.file)
+            content = self._read()
         except ImportError as error:
             raise InputError(f"reading {self.file} needs pyarrow: pip install pyarrow") from error
-        except (ValueError, EOFError, OSError) as error:
-            raise self._error("readable", f"{type(error).__name__}: {error}") from error
+        except Exception as error:
+            # For a damaged file each library raises errors of its own.
+            raise self._error("readable content", f"{type(error).__name__}: {error}") from error
+        return content if isinstance(content, pd.DataFrame) else self._as_matrix(content)
+
+    def _read(self) -> npt.NDArray[Any] | pd.DataFrame:
+        suffix = self.file.suffix.lower()
+        if suffix == ".npy":
+            # np.load would also open the archive of an .npz file.
+            with self.file.open("rb") as file:
+                return np.lib.format.read_array(file, allow_pickle=False)
+        if suffix == ".csv":
+            return pd.read_csv(self.file, dtype={_DIGEST: str, _PATH: str})
+        return pd.read_parquet(self.file)
 
     def _matched(self, table: pd.DataFrame, corpus: Corpus) -> npt.NDArray[np.float32]:
         """Return the features of the clips from a table, which may have other rows and order."""
@@ -121,11 +134,14 @@ class FeatureTable:
             raise self._error(
                 "one row for each clip", f"the same {column} for clips of several folders"
             )
-        used = table.iloc[rows]
-        return self._as_matrix(self._feature_columns(used))
+        return self._as_matrix(self._feature_columns(table.iloc[rows]))
 
     def _feature_columns(self, table: pd.DataFrame) -> npt.NDArray[Any]:
-        names = [name for name in table if name not in _NOT_FEATURES]
+        names = [
+            name
+            for name in table
+            if name not in _NOT_FEATURES and not str(name).startswith(_UNNAMED)
+        ]
         columns = table[names]
         if len(names) == 1 and pd.api.types.is_object_dtype(columns.iloc[:, 0]):
             lists = columns.iloc[:, 0].to_list()
@@ -135,14 +151,16 @@ class FeatureTable:
         for name in names:
             if not pd.api.types.is_numeric_dtype(columns[name]):
                 raise self._error("numbers in all feature columns", f"other values in {name}")
-        return columns.to_numpy()
+        return columns.to_numpy(np.float64, na_value=np.nan)
 
     def _as_matrix(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         if values.ndim != 2 or values.shape[1] < 1 or values.dtype.kind not in "fiu":
             raise self._error(
                 "numbers of shape (clips, features)", f"{values.dtype} of shape {values.shape}"
             )
-        return values.astype(np.float32)
+        # A number that float32 cannot hold becomes infinity, which is refused later.
+        with np.errstate(over="ignore"):
+            return values.astype(np.float32)
 
     def _error(self, expected: str, received: str) -> InputError:
         return InputError(f"{self.file} must have {expected}. Received: {received}.")

@@ -67,7 +67,7 @@ def compare(
             settings = serkit.ComparisonSettings(roots=("recordings",), arms=arms)
             results = serkit.compare(settings, pathlib.Path("runs/first"))
     """
-    with RunFolder(out, fixed_settings(settings)) as run:
+    with open_run_folder(out, settings) as run:
         return compare_in(run, settings, cache, progress or Progress(), engine)[1]
 
 
@@ -150,10 +150,13 @@ def _require_weights(comparison: Comparison) -> None:
         load_base(base, weights, settings.seed)
 
 
-def fixed_settings(settings: ComparisonSettings) -> dict[str, Any]:
-    """Return the settings that later calls in the same run folder must keep, as JSON values."""
-    values = settings.to_json()
-    return {name: value for name, value in values.items() if name not in _CHANGEABLE_SETTINGS}
+def open_run_folder(folder: Path, settings: ComparisonSettings) -> RunFolder:
+    """Open the run folder of a comparison or demo; some settings may differ from earlier calls.
+
+    Raises:
+        ResumeError: as for :class:`serkit.studies.run_folder.RunFolder`.
+    """
+    return RunFolder(folder, settings.to_json(), _CHANGEABLE_SETTINGS)
 
 
 def verdicts(results: dict[str, Any]) -> list[str]:

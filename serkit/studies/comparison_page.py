@@ -12,6 +12,7 @@ from serkit.files import read_json
 from serkit.reporting import comparison_figures, figures
 from serkit.reporting.page import Section, Table, write_report
 from serkit.reporting.verdicts import LEAKY, MIN_SPEAKERS_FOR_VERDICT, headline
+from serkit.studies.classifier_kinds import HEADS, NETWORKS
 from serkit.studies.engine import Comparison
 from serkit.studies.exports import arms_table, format_interval, format_per_cent, oversampling_table
 from serkit.studies.page_sections import gan_section, recording_sections
@@ -64,8 +65,9 @@ class ArmSections:
             self._detectable_differences(),
             self._errors(),
             self._speakers(),
-            self._learning_curves(),
         ]
+        if self.classifier in NETWORKS:
+            sections.append(self._learning_curves())
         if self.is_leaky:
             # Every figure is marked, because a reader may copy it without the rest of the page.
             mark = "LEAKY: speakers in training and test"
@@ -245,13 +247,15 @@ def _warnings(results: dict[str, Any]) -> Iterator[str]:
         yield f"{message}; so these arms are left out."
     for title, reason in results.get("failed", {}).items():
         yield f"{title} failed, and its arm is left out: {reason}"
-    arms = [
-        arm
+    arms_by_classifier = [
+        (name, arm)
         for protocol in protocols
-        for classifier in protocol["classifiers"].values()
+        for name, classifier in protocol["classifiers"].items()
         for arm in classifier["arms"].values()
     ]
-    if any(len(arm["seeds"]) == 1 for arm in arms):
+    arms = [arm for _, arm in arms_by_classifier]
+    # A linear classifier is the same for every seed.
+    if any(len(arm["seeds"]) == 1 for name, arm in arms_by_classifier if name in NETWORKS):
         yield (
             "Arms of one seed: their intervals cover which speakers were tested, not how the "
             "training happened to go."
@@ -299,11 +303,22 @@ def _method(comparison: Comparison, results: dict[str, Any]) -> Section:
         Table(["version of", ""], [[name, value] for name, value in versions.items()], True),
         Table(["recordings", "licence"], licences, True),
     ]
-    text = [
-        "Every arm is the same network with the same initial weights and the same number of "
-        "optimiser steps. What an arm adds joins the training part only, in the same number for "
-        "all that fill classes; GANs are trained once for each fold and class, on training clips. "
-        "All numbers are of real test clips.",
+    classifiers = results["settings"]["classifiers"]
+    text = []
+    if any(name in NETWORKS for name in classifiers):
+        text.append(
+            "Every arm of a network has the same initial weights and the same number of optimiser "
+            "steps."
+        )
+    if any(name in HEADS for name in classifiers):
+        text.append(
+            "A linear classifier of features is fitted in closed form, and is the same for every "
+            "seed."
+        )
+    text += [
+        "What an arm adds joins the training part only, in the same number for all that fill "
+        "classes; GANs are trained once for each fold and class, on training clips. All numbers "
+        "are of real test clips.",
         "Intervals: bootstrap over speakers, widened for their number; those of differences, where "
         "there are several seeds, also for what trainings have in common. p: exchange of arms by "
         "speaker, corrected for "

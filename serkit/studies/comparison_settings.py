@@ -244,15 +244,19 @@ class ComparisonSettings:
         for name in heads:
             usable = self.arms_of(name)
             if arms[0] not in usable or (len(arms) > 1 and len(usable) == 1):
+                speed = "" if name == FEATURES else ", speed"
                 raise InputError(
-                    f"`arms` must have none, class-weights, oversampling or speed with {name}, "
-                    "whose features are computed once for each recording, without `everywhere` or "
-                    f"`live` that change them. Received: {', '.join(arm.name for arm in arms)}."
+                    f"`arms` must have some of none, class-weights, oversampling{speed} with "
+                    f"{name}, whose features are computed once for each recording, without "
+                    "`everywhere` or `live` that change them. Received: "
+                    f"{', '.join(arm.name for arm in arms)}."
                 )
-        if self.encoder_weights and heads and any(name in TRANSFER for name in self.classifiers):
+        encoders = [name for name in heads if name != FEATURES]
+        others = [name for name in self.classifiers if name in TRANSFER]
+        if self.encoder_weights and encoders and len(encoders + others) > 1:
             raise InputError(
                 "`weights` must not be a file with classifiers that need different ones. "
-                f"Received: {self.weights} with {', '.join(self.classifiers)}."
+                f"Received: {self.weights} with {', '.join(encoders + others)}."
             )
 
     def arms_of(self, classifier: str) -> tuple[Arm, ...]:

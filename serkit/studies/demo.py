@@ -23,14 +23,13 @@ from serkit.metrics.paired import difference
 from serkit.progress import Progress
 from serkit.reporting.verdicts import LEAKY
 from serkit.studies.classifier_runs import ClassifierRun
-from serkit.studies.comparison import compare_in, fixed_settings
+from serkit.studies.comparison import compare_in, open_run_folder
 from serkit.studies.comparison_settings import HOLD_OUT, K_FOLD, ComparisonSettings
 from serkit.studies.deployment import check_exported_model, export_classifier
 from serkit.studies.engine import Comparison
 from serkit.studies.finished_comparison import DEMO_ARMS, classifier_to_export
 from serkit.studies.gan_kinds import GanSizes
 from serkit.studies.partitions import Partitions
-from serkit.studies.run_folder import RunFolder
 
 # The demo's names of protocols, and those of ComparisonSettings with one fold.
 _PROTOCOLS = {HOLD_OUT: K_FOLD, RANDOM: RANDOM}
@@ -145,7 +144,7 @@ def run_demo(
     model_folder = models.resolve() / out.resolve().name
     # The folder is created now, so that an error occurs before the training runs and not after.
     model_folder.mkdir(parents=True, exist_ok=True)
-    with RunFolder(out, fixed_settings(settings)) as run:
+    with open_run_folder(out, settings) as run:
         comparison, results = compare_in(run, settings, cache, progress)
         with progress.stage("both classifiers on all real clips; samples"):
             metrics = _score_classifiers(comparison)

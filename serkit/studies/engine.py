@@ -134,10 +134,10 @@ class Comparison:
         settings, say, verbose = self.settings, self.progress.say, self.progress.verbose
         tasks = list(self._tasks_of(self.arms, settings.seeds))
         later = {}
-        for name in settings.classifiers:
+        # A linear classifier is the same for every seed.
+        for name in (name for name in settings.classifiers if name not in HEADS):
             repeated_arms = 1 + min(settings.best, len(self.arms_of(name)) - 1)
-            repetitions = repeated_arms * len(settings.more_seeds)
-            later[f"{name} to train"] = repetitions * len(self.folds)
+            later[f"{name} to train"] = repeated_arms * len(settings.more_seeds) * len(self.folds)
         engine.run(TaskGraph(tasks, later), factory, say, verbose)
         # Only now the best arms are known.
         for protocol in settings.protocols:

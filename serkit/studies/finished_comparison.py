@@ -11,12 +11,11 @@ from serkit.errors import InputError, check_choice
 from serkit.files import read_json
 from serkit.serialization import restored
 from serkit.studies.classifier_runs import ClassifierRun
-from serkit.studies.comparison import fixed_settings
+from serkit.studies.comparison import open_run_folder
 from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.deployment import ClassifierToExport
 from serkit.studies.engine import Comparison
 from serkit.studies.folds import Fold
-from serkit.studies.run_folder import RunFolder
 from serkit.studies.search_spaces import SETTINGS
 from serkit.tasks.graph import LocalEngine, TaskGraph
 
@@ -40,7 +39,8 @@ def read_finished(folder: Path) -> tuple[ComparisonSettings, dict[str, Any]]:
         results: dict[str, Any] = read_json(folder / "comparison.json")
         # comparison.json has the last arms, classifiers and seeds; settings.json has the folders of
         # the recordings.
-        values = results["settings"] | read_json(folder / "settings.json")
+        fixed = read_json(folder / "settings.json")
+        values = fixed | results["settings"] | {"roots": fixed["roots"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{folder} is no finished run of serkit demo or serkit compare ({error}); valid is "
@@ -81,7 +81,7 @@ def open_classifier_to_export(
         ResumeError: if another process uses the folder.
     """
     settings, results = read_finished(folder)
-    with RunFolder(folder, fixed_settings(settings)) as run:
+    with open_run_folder(folder, settings) as run:
         comparison = Comparison(replace(settings, keep_models=True), run.folder, cache)
         return classifier_to_export(comparison, results, arm, classifier, fold)
 
@@ -94,6 +94,8 @@ def classifier_to_export(
     fold: int = 1,
 ) -> ClassifierToExport:
     """Return an arm's networks on a fold, one for each seed of the arm's training runs.
+
+    Of a linear classifier, which is the same for every seed, there is one.
 
     Missing networks are trained.
 
@@ -136,7 +138,8 @@ def classifier_to_export(
         "comparison": _comparison_metadata(settings, arm_of_comparison, classifier, arms[arm]),
     }
     return ClassifierToExport(
-        files=[run.model_file for run in runs],
+        # A linear classifier is the same for every seed.
+        files=list(dict.fromkeys(run.model_file for run in runs)),
         spec=inputs.inputs,
         partitions=partitions,
         metadata=metadata,

@@ -14,6 +14,7 @@ from serkit.metrics.paired import Difference, difference, holm
 from serkit.reporting.verdicts import verdict
 from serkit.serialization import plain
 from serkit.studies.arm_predictions import ArmPredictions
+from serkit.studies.classifier_kinds import NETWORKS
 from serkit.studies.corpus_probe import tell_corpora
 from serkit.studies.engine import Comparison
 
@@ -107,8 +108,11 @@ def make_results(comparison: Comparison) -> dict[str, Any]:
 def describe_short_run(comparison: Comparison) -> str:
     """Return a sentence, without its full stop, on what the settings of a short run shorten."""
     settings, fold = comparison.settings, comparison.folds[0]
-    fit, sizes = settings.fit_of(settings.classifiers[0]), settings.gans
-    parts = [f"{counted(fit.epochs, 'epoch')} of {fit.steps_per_epoch} steps"]
+    sizes, parts = settings.gans, []
+    networks = [name for name in settings.classifiers if name in NETWORKS]
+    if networks:
+        fit = settings.fit_of(networks[0])
+        parts.append(f"{counted(fit.epochs, 'epoch')} of {fit.steps_per_epoch} steps")
     if settings.folds > 1:
         parts.append(counted(settings.folds, "fold"))
     if any(arm.fill in GANS for arm in comparison.arms):
@@ -120,7 +124,8 @@ def describe_short_run(comparison: Comparison) -> str:
             parts.append("no sample filter")
     if settings.synthetic:
         parts.append(f"a built-in corpus of {counted(len(comparison.corpus), 'clip')}")
-    return f"A short run shows only that everything works: {'; '.join(parts)}"
+    sentence = "A short run shows only that everything works"
+    return f"{sentence}: {'; '.join(parts)}" if parts else sentence
 
 
 def _folds(comparison: Comparison, protocol: str) -> list[dict[str, Any]]:
@@ -150,7 +155,8 @@ def _arms(
     seed = comparison.settings.seed
     predictions = {
         arm.name: ArmPredictions(arm, runs, classes, rare)
-        for arm in comparison.arms
+        # For another arm, the run of a linear classifier may be that of ``none``.
+        for arm in comparison.arms_of(classifier)
         if (runs := comparison.finished_runs(protocol, classifier, arm))
     }
     results = {name: arm.to_json(seed) for name, arm in predictions.items()}

@@ -3,6 +3,7 @@
 import importlib.metadata
 import platform
 import subprocess
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ class RunFolder:
     Args:
         folder: the run folder, created if missing; only one process at a time may use it.
         settings: all settings that the results depend on, as JSON values.
+        changeable: names of settings that a later call may change. They are not written, and those
+            that an earlier version wrote are ignored.
 
     Attributes:
         folder: the run folder.
@@ -51,7 +54,9 @@ class RunFolder:
         ResumeError: if the folder was made with other settings, or another process uses it.
     """
 
-    def __init__(self, folder: Path | str, settings: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path | str, settings: dict[str, Any], changeable: Collection[str] = ()
+    ) -> None:
         self.folder: Path = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = filelock.FileLock(self.folder / ".lock")
@@ -61,11 +66,13 @@ class RunFolder:
             raise ResumeError(f"{self.folder} is being used by another process") from error
         try:
             settings_file = self.folder / "settings.json"
+            settings = _without(settings, changeable)
             self.is_new: bool = not settings_file.exists()
             self._has_begun = False
             self._settings = settings
             if not self.is_new:
-                _require_same(read_json(settings_file), settings, self.folder)
+                earlier = _without(read_json(settings_file), changeable)
+                _require_same(earlier, settings, self.folder)
             # Partial files come from killed processes, because this process holds the lock.
             remove_partials(self.folder)
         except BaseException:
@@ -88,6 +95,10 @@ class RunFolder:
             write_json(self.folder / "versions.json", versions())
             write_json(self.folder / "settings.json", self._settings)
         self._has_begun = True
+
+
+def _without(settings: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in names}
 
 
 def _require_same(old: dict[str, Any], new: dict[str, Any], folder: Path) -> None:

@@ -137,11 +137,15 @@ def train(
             corpus = _audited(settings, run, progress)
         with progress.stage(f"{settings.model}: inputs"):
             recipe = _recipe(settings, progress)
+            cache = out / "cache"
+            if isinstance(recipe.spec, FeatureTable):
+                # The file may have other features in a later call.
+                cache /= f"features-{recipe.spec.key(corpus)}"
             folds = CrossValidation(
                 [out / MANIFEST],
                 settings.label_set,
                 recipe.spec,
-                out / "cache",
+                cache,
                 [settings.seed],
                 folds=settings.folds,
                 speeds=recipe.speeds,
@@ -155,12 +159,13 @@ def train(
         predictions = folds.predictions()
         tested = TestedPredictions(predictions, folds.classes, settings.coverage)
         prediction = tested.prediction_settings(settings.seed)
-        metrics = tested.to_json() | {
-            "prediction": {"temperature": prediction.temperature, "threshold": prediction.threshold}
-        }
+        scores = tested.to_json()
+        calibration = {"temperature": prediction.temperature, "threshold": prediction.threshold}
         with replacing(out / "predictions.csv") as partial:
             predictions.to_csv(partial, index=False, lineterminator="\n")
-        write_json(out / "metrics.json", {"classes": folds.classes, **metrics})
+        write_json(
+            out / "metrics.json", {"classes": folds.classes, **scores, "prediction": calibration}
+        )
         progress.say("\n" + tested.tables())
         with progress.stage("fit on all speakers, and export"):
             network = recipe.fit(folds.all_speakers(validation=recipe.needs_validation))
@@ -170,7 +175,7 @@ def train(
                     network.save(partial)
             else:
                 exportable = ExportableModel([network], recipe.spec, folds.classes, prediction)
-                version = export_model(exportable, model, _card(settings, corpus, folds, metrics))
+                version = export_model(exportable, model, _card(settings, corpus, folds, scores))
     progress.say(f"\nnumbers: {out / 'metrics.json'}\nmodel: {version}")
     return version
 
@@ -275,7 +280,7 @@ def _entropies(probabilities: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _card(
-    settings: TrainSettings, corpus: Corpus, folds: CrossValidation, metrics: dict[str, Any]
+    settings: TrainSettings, corpus: Corpus, folds: CrossValidation, scores: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the details of the model card."""
     return {
@@ -284,5 +289,5 @@ def _card(
         "protocol": f"{settings.folds} folds of speakers",
         "refitted": True,
         "data": describe_data({"train": corpus}, folds.classes, settings.label_set, {}),
-        **metrics,
+        **scores,
     }

@@ -5,9 +5,12 @@ import pytest
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.cli import compare
+from serkit.cli.arguments import ENCODERS, NETWORKS
 from serkit.cli.main import main
 from serkit.errors import InputError
+from serkit.models.whisper_weights import PRESETS
 from serkit.serialization import restored
+from serkit.studies import classifier_kinds
 from serkit.studies.classifier_kinds import CLASSIFIERS
 from serkit.studies.comparison_settings import PROTOCOLS, ComparisonSettings
 
@@ -92,6 +95,29 @@ def test_choices_are_complete():
     assert set(choices["protocol"]) == set(PROTOCOLS)
     for name in choices["everywhere"]:
         ComparisonSettings(roots=("x",), arms=("none",), everywhere=(name,))
+
+
+def test_classifiers_of_features(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = ("--classifier", "whisper-base", "features", "--features", "mine.npy")
+    settings = compare.settings_of(_options(str(tmp_path), *given, "--weights", "base.pt"))
+    assert settings.classifiers == ("whisper-base", "features")
+    # Other processes of a cluster may have another working directory.
+    assert settings.features == str(tmp_path / "mine.npy")
+    assert settings.encoder_weights == str(tmp_path / "base.pt")
+    assert compare.settings_of(_options(str(tmp_path))).features is None
+    with pytest.raises(InputError, match="`features` must be given with the classifier features"):
+        compare.settings_of(_options(str(tmp_path), "--classifier", "features"))
+
+
+def test_the_help_lists_all_classifiers(capsys):
+    assert set(ENCODERS) == set(PRESETS)
+    assert set(NETWORKS) == set(classifier_kinds.NETWORKS)
+    with pytest.raises(SystemExit):
+        _options("--help")
+    said = "".join(capsys.readouterr().out.split())
+    assert "--featuresFILE" in said
+    assert all(name in said for name in CLASSIFIERS)
 
 
 def test_wrong_fractions_are_refused(tmp_path):

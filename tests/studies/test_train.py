@@ -65,6 +65,11 @@ def test_metrics_are_those_of_the_predictions(trained):
     assert everyone["clips"] == len(predictions)
     assert everyone["measures"]["accuracy"]["value"] == pytest.approx(is_correct.mean())
     assert metrics["abstention"]["accuracy_of_all"] == pytest.approx(is_correct.mean())
+    details = serkit.load_model(version).details
+    assert metrics["prediction"] == {
+        name: pytest.approx(details["answers"][name]) for name in ("temperature", "threshold")
+    }
+    assert "prediction" not in details
     card = (version / "assets.extra" / "model-card.md").read_text("utf-8")
     assert "was not tested" in card
     assert TINY in card

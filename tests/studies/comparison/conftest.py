@@ -1,6 +1,7 @@
 """A small comparison: one really trained, one whose trainings are made up."""
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -15,6 +16,7 @@ from serkit.models.compact import CompactSettings, compact
 from serkit.models.fitting import FitSettings
 from serkit.models.pretrained import RESNET50
 from serkit.models.transfer import TransferSettings, resnet50_head
+from serkit.models.whisper import WhisperSettings, whisper_encoder
 from serkit.studies import classifier_kinds
 from serkit.studies.classifier_kinds import NetworkKind
 from serkit.studies.classifier_runs import ClassifierRun
@@ -67,6 +69,40 @@ def small(monkeypatch, small_classifiers) -> None:
     """Classifiers that are trained in a moment."""
     for name, kind in small_classifiers.items():
         monkeypatch.setitem(classifier_kinds.NETWORKS, name, kind)
+
+
+@pytest.fixture(scope="session")
+def encoder_of() -> Callable[[int], keras.Model]:
+    """Makes a small Whisper encoder with the random weights of a seed."""
+
+    @functools.cache
+    def make(seed: int) -> keras.Model:
+        encoder = whisper_encoder(WhisperSettings(depth=1, width=64), "whisper-tiny.en")
+        rng = np.random.default_rng(seed)
+        encoder.set_weights([rng.normal(0, 0.15, w.shape) for w in encoder.get_weights()])
+        return encoder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def use_small_encoders(encoder_of) -> Callable[[pytest.MonkeyPatch], None]:
+    """Replaces the encoders; those of ``weights`` that end with ``1`` have other weights."""
+
+    def load(name: str, weights: Path) -> keras.Model:
+        return encoder_of(int(str(weights).endswith("1")))
+
+    def replace_them(patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(classifier_kinds, "whisper_from_preset", load)
+        patch.setattr(classifier_kinds, "find_weights", lambda name, track: Path("found"))
+
+    return replace_them
+
+
+@pytest.fixture
+def small_encoders(monkeypatch, use_small_encoders) -> None:
+    """Encoders that compute features in a moment."""
+    use_small_encoders(monkeypatch)
 
 
 def pretend_to_train(training: ClassifierRun, verbose: int) -> None:

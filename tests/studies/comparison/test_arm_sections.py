@@ -43,6 +43,15 @@ def test_speakers_corpora_and_curves(sections):
     assert "learning-k-fold-compact" in sections["how they learned"].figures
 
 
+def test_a_classifier_that_is_not_trained_in_epochs_has_no_learning_curves(sections, pretended):
+    comparison, results = pretended
+    found = results["protocols"]["k-fold"]["classifiers"]
+    known = {"k-fold": {"leaky": False, "classifiers": {"features": found["compact"]}}}
+    shown = ArmSections(comparison, results | {"protocols": known}, "k-fold", "features").sections()
+    assert len(shown) == len(sections) - 1
+    assert not any("learning" in name for section in shown for name in section.figures)
+
+
 def test_what_leaks_says_so_in_its_figures(pretended):
     found = ArmSections(*pretended, "random", "compact")
     axes = found.sections()[0].figures["forest-random-compact"][0].axes[0]

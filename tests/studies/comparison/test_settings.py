@@ -1,14 +1,16 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from serkit.audio.augmentation import WaveAugmentation
-from serkit.augmentation.arms import ARMS
+from serkit.augmentation.arms import ARMS, choose_arms
 from serkit.errors import InputError
 from serkit.gans.dcgan import DCGANSettings
 from serkit.gans.wgan_gp import WGANGPSettings
 from serkit.models.fitting import FitSettings
-from serkit.studies.classifier_kinds import NETWORKS
+from serkit.serialization import restored
+from serkit.studies.classifier_kinds import FEATURES, HEADS, NETWORKS
 from serkit.studies.comparison_settings import ComparisonSettings
 from serkit.studies.gan_kinds import KINDS
 from serkit.studies.search_spaces import CompactRecipe
@@ -140,3 +142,97 @@ def test_arms_do_not_differ_in_how_speeds_are_drawn():
     for others in ({"live": True, "everywhere": ("speed",)}, {"everywhere": ("gain", "speed")}):
         settings = ComparisonSettings(**given, **others)
         assert settings.wave_augmentation_of(ARMS["noise"]) is not None
+
+
+_ENCODER = "whisper-tiny.en"
+_POSSIBLE = ("none", "class-weights", "oversampling", "speed")
+
+
+def _names(arms) -> tuple[str, ...]:
+    return tuple(arm.name for arm in arms)
+
+
+@pytest.mark.parametrize("classifier", [*NETWORKS, *HEADS])
+def test_arms_of_a_classifier(classifier):
+    features = "features.npy" if classifier == FEATURES else None
+    # The other networks of the 2021 report refuse arms that augment waveforms.
+    arms = tuple(ARMS) if classifier in ("compact", *HEADS) else (*_POSSIBLE, "mixup", "dcgan")
+    settings = ComparisonSettings(("x",), arms, classifiers=(classifier,), features=features)
+    if classifier in NETWORKS:
+        assert settings.arms_of(classifier) == choose_arms(arms, ())
+    else:
+        expected = _POSSIBLE[:3] if classifier == FEATURES else _POSSIBLE
+        assert _names(settings.arms_of(classifier)) == expected
+
+
+def test_arms_of_an_encoder_with_a_method_for_every_arm():
+    settings = ComparisonSettings(("x",), ("none", "speed"), ("class-weights",), (_ENCODER,))
+    none, speed = settings.arms_of(_ENCODER)
+    assert (none.class_weights, none.speeds) == ("balanced", ())
+    assert (speed.class_weights, settings.speeds_of(speed)) == ("balanced", (1.0, 0.9, 1.1))
+    faster = replace(settings, arms=("none", "class-weights"), everywhere=("speed",))
+    assert [settings.speeds_of(arm) for arm in faster.arms_of(_ENCODER)] == [(1.0, 0.9, 1.1)] * 2
+
+
+_OWN = {"classifiers": ("features",), "features": "x.npy"}
+_OF_ENCODER = {"classifiers": (_ENCODER,)}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            _OF_ENCODER | {"arms": ("none", "dcgan")},
+            f"`arms` must have .*{_ENCODER}.*: none, dcgan",
+        ),
+        (_OF_ENCODER | {"arms": ("none", "mixup", "noise")}, r"`arms`.*none, mixup, noise\."),
+        (_OF_ENCODER | {"arms": _POSSIBLE, "everywhere": ("specaugment",)}, "`arms`.*`everywhere`"),
+        (_OF_ENCODER | {"everywhere": ("gain",)}, "`arms`.*`everywhere`"),
+        (_OF_ENCODER | {"arms": _POSSIBLE, "live": True}, "`arms`.*`live`"),
+        (
+            {"classifiers": ("compact", _ENCODER), "arms": ("none", "dcgan")},
+            f"`arms` must have .*{_ENCODER}",
+        ),
+        (_OWN | {"arms": ("none", "speed")}, "oversampling with features.*: none, speed"),
+        (_OWN | {"arms": ("none", "oversampling"), "everywhere": ("speed",)}, "`arms`.*features"),
+        (_OWN | {"features": None}, "`features`.*none, with features"),
+        (_OF_ENCODER | {"features": "x.npy"}, rf"`features`.*x\.npy, with {_ENCODER}"),
+        ({"features": "x.npy"}, r"`features`.*x\.npy, with compact"),
+        (
+            {"classifiers": (_ENCODER, "vgg16-head"), "weights": "a.h5"},
+            rf"`weights`.*a\.h5 with {_ENCODER}, vgg16-head",
+        ),
+        (
+            {"classifiers": (_ENCODER, "whisper-tiny"), "weights": "a.pt"},
+            rf"`weights`.*a\.pt with {_ENCODER}, whisper-tiny",
+        ),
+        (_OF_ENCODER | {"fit": {_ENCODER: FitSettings()}}, f"`fit`.*{_ENCODER}"),
+    ],
+)
+def test_what_a_linear_classifier_cannot_be_trained_with_is_refused(given, message):
+    with pytest.raises(InputError, match=message):
+        ComparisonSettings(**{"roots": ("x",)} | given)
+
+
+def test_weights_may_be_a_file_of_one_kind_of_network():
+    for classifiers in ((_ENCODER, "compact"), (_ENCODER, "features"), ("features", "vgg16-head")):
+        features = "x.npy" if "features" in classifiers else None
+        settings = ComparisonSettings(
+            ("x",), classifiers=classifiers, weights="a.h5", features=features
+        )
+        assert settings.encoder_weights == "a.h5"
+    for weights in ("imagenet", "none"):
+        both = ComparisonSettings(("x",), classifiers=(_ENCODER, "vgg16-head"), weights=weights)
+        assert both.encoder_weights is None
+
+
+def test_the_file_of_features_is_a_setting():
+    own = ComparisonSettings(("x",), **_OWN)
+    assert own.to_json()["features"] == "x.npy"
+    assert restored(ComparisonSettings, own.to_json()) == own
+    assert "features" not in ComparisonSettings(("x",)).to_json()
+
+
+def test_epochs_and_short_runs_are_of_networks():
+    own = ComparisonSettings(("x",), **_OWN)
+    assert set(own.with_epochs(3).fit) == set(own.shortened().fit) == set(NETWORKS)
