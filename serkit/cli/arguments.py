@@ -279,7 +279,8 @@ def add_features(parser: argparse.ArgumentParser) -> None:
         type=lambda file: str(Path(file).resolve()),
         metavar="FILE",
         help="classify these features of the recordings, which another program computed: .npy with "
-        "a row per clip of the manifest, or .parquet or .csv with the column sha256 or path",
+        "a row per clip of the only ROOT's manifest, or .parquet or .csv with the column "
+        "sha256 or path",
     )
 
 

@@ -29,6 +29,7 @@ class FeatureTable:
         file: one of:
 
             - ``.npy``: array ``(clips, features)``, a row per clip in the order of the manifest.
+              Commands then take one root, such as this manifest.
             - ``.parquet`` or ``.csv``: a table with the column ``sha256``, as in the manifest, or
               else ``path``, as in the manifest or absolute. Other columns of the manifest and the
               columns ``label``, ``class``, ``index`` and without a name are ignored. Either every
@@ -41,11 +42,9 @@ class FeatureTable:
     Example:
         .. code-block:: python
 
-            from serkit.datasets.feature_table import FeatureTable
-
             corpus = serkit.Corpus.read("audit/manifest.csv")
             np.save("wavlm.npy", [my_encoder(path) for path in corpus.files()])
-            features = FeatureTable(pathlib.Path("wavlm.npy")).of(corpus)
+            features = serkit.FeatureTable(pathlib.Path("wavlm.npy")).of(corpus)
     """
 
     file: Path

@@ -95,12 +95,24 @@ features."""
 CLASSIFIERS = (*NETWORKS, *HEADS)
 
 
-def require_features(classifiers: tuple[str, ...], features: str | None) -> None:
-    """Raise InputError unless a file of features is given exactly if a classifier needs it."""
+def require_features(
+    classifiers: tuple[str, ...], features: str | None, roots: tuple[str, ...]
+) -> None:
+    """Raise InputError unless a file of features is given exactly if a classifier needs it.
+
+    The rows of a ``.npy`` file have no names. So it takes one root: several roots in another order
+    would give rows to other clips.
+    """
     if (FEATURES in classifiers) != (features is not None):
         raise InputError(
             f"`features` must be given with the classifier {FEATURES}, and only with it. "
             f"Received: {features or 'none'}, with {', '.join(classifiers)}."
+        )
+    if features and features.endswith(".npy") and len(roots) > 1:
+        raise InputError(
+            f"`roots` must be one root, such as a manifest.csv, for {features}, whose rows have "
+            "the order of its manifest; or use a table with the column sha256. Received: "
+            f"{', '.join(roots)}."
         )
 
 

@@ -244,7 +244,7 @@ def _warnings(results: dict[str, Any]) -> Iterator[str]:
     if 0 < len(unfilled_folds) < len(folds):
         yield f"Nothing is filled in {', '.join(unfilled_folds)}: no class is rare enough there."
     if message := results.get("left_out"):
-        yield f"{message}; so these arms are left out."
+        yield f"{message}."
     for title, reason in results.get("failed", {}).items():
         yield f"{title} failed, and its arm is left out: {reason}"
     arms_by_classifier = [

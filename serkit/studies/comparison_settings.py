@@ -181,7 +181,7 @@ class ComparisonSettings:
             check_choice("classifier", name, CLASSIFIERS)
         for name in self.fit:
             check_choice("fit", name, NETWORKS)
-        require_features(self.classifiers, self.features)
+        require_features(self.classifiers, self.features, self.roots)
         check_choice("label_set", self.label_set, LABEL_SETS)
         check_choice("protocol", self.protocol, PROTOCOLS)
         if self.folds != 1:

@@ -80,7 +80,7 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         check_choice("model", self.model, CLASSIFIERS)
-        require_features((self.model,), self.features)
+        require_features((self.model,), self.features, self.roots)
         check_choice("label_set", self.label_set, LABEL_SETS)
         check_range("folds", self.folds, 3)
         check_range("coverage", self.coverage, 0.01, 1.0)

@@ -5,7 +5,13 @@ from serkit.models.pretrained import RESNET50, VGG16
 from serkit.models.transfer import TRANSFER
 from serkit.models.whisper_weights import PRESETS
 from serkit.progress import SilentProgress
-from serkit.studies.classifier_kinds import CLASSIFIERS, HEADS, NETWORKS, open_features
+from serkit.studies.classifier_kinds import (
+    CLASSIFIERS,
+    HEADS,
+    NETWORKS,
+    open_features,
+    require_features,
+)
 
 
 def test_serkits_own_and_the_reports_three():
@@ -30,6 +36,10 @@ def test_inputs_of_a_linear_classifier(encoder_of, small_encoders, own_features)
     assert open_features("whisper-tiny", "at-1", None, SilentProgress()).encoder is encoder_of(1)
     own = open_features("features", "at-1", str(own_features), SilentProgress())
     assert own.file == own_features
+    require_features(("features",), "rows.npy", ("manifest.csv",))
+    require_features(("features",), "rows.csv", ("a", "b"))
+    with pytest.raises(InputError, match=r"`roots` must be one root.*rows\.npy.*Received: a, b"):
+        require_features(("features",), "rows.npy", ("a", "b"))
     with pytest.raises(InputError, match=r"`features`.*gone\.npy"):
         open_features("features", None, "gone.npy", SilentProgress())
 

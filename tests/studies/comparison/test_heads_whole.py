@@ -107,7 +107,7 @@ def test_the_page_says_which_arms_are_left_out_and_how_the_others_are_fitted(com
     first, second = results["left_out"].split("; ")
     assert first.startswith(f"{_ENCODER} is not trained with mixup: ")
     assert second.startswith("features is not trained with speed, mixup: ")
-    assert f"{results['left_out']}; so these arms are left out." in page
+    assert f"{results['left_out']}." in page
     assert "closed form" in page
     assert "optimiser steps" not in page
     for classifier in (_ENCODER, "features"):
