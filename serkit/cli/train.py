@@ -14,6 +14,7 @@ from serkit.cli.arguments import (
     recordings_of,
     root_name,
 )
+from serkit.errors import InputError
 
 
 def add_to(commands) -> None:
@@ -70,6 +71,11 @@ def run(options: argparse.Namespace) -> int:
     roots = recordings_of(options)
     from serkit.studies.train import TrainSettings, train
 
+    if options.export and options.model == "features":
+        raise InputError(
+            "--export must not be given with --model features: an exported model takes recordings, "
+            "and nothing computes your features from one."
+        )
     values = field_values(options, TrainSettings)
     settings = TrainSettings(**values | {"roots": roots, "naming": naming_of(options)})
     name = "-".join(map(root_name, roots))

@@ -12,6 +12,7 @@ import pandas as pd
 
 from serkit.datasets.corpus import MANIFEST_HEADER, Corpus
 from serkit.errors import InputError
+from serkit.formatting import counted
 
 _DIGEST, _PATH = "sha256", "path"
 _SUFFIXES = (".npy", ".parquet", ".csv")
@@ -81,6 +82,20 @@ class FeatureTable:
             raise self._error("finite numbers", f"others for clip {corpus.clips[row].path}")
         return features
 
+    def summary(self) -> str:
+        """Return a line that says which columns of the file are features and which are ignored.
+
+        Raises:
+            InputError: as :meth:`of`, for a file that cannot be read.
+        """
+        content = self._content
+        if isinstance(content, np.ndarray):
+            return f"{self.file}: {content.shape[1]} features"
+        used = _feature_names(content)
+        shown = f"{used[0]} … {used[-1]}" if len(used) > 1 else ", ".join(used)
+        ignored = ", ".join(str(name) for name in content if name not in used)
+        return f"{self.file}: features in {counted(len(used), 'column')} ({shown}); not: {ignored}"
+
     def key(self, corpus: Corpus) -> str:
         """Return a digest of the features of the clips."""
         return hashlib.sha256(self.of(corpus).tobytes()).hexdigest()[:16]
@@ -127,7 +142,8 @@ class FeatureTable:
         if missing:
             raise self._error(
                 f"a row for each of {len(corpus)} clips, by {column}",
-                f"none for {len(missing)} of them, such as {missing[0]}",
+                f"none for {len(missing)} of them, such as {missing[0]}, but rows such as "
+                f"{next(iter(row_by_clip), 'none')}",
             )
         if len(set(rows)) < len(rows):
             raise self._error(
@@ -136,11 +152,7 @@ class FeatureTable:
         return self._as_matrix(self._feature_columns(table.iloc[rows]))
 
     def _feature_columns(self, table: pd.DataFrame) -> npt.NDArray[Any]:
-        names = [
-            name
-            for name in table
-            if name not in _NOT_FEATURES and not str(name).startswith(_UNNAMED)
-        ]
+        names = _feature_names(table)
         columns = table[names]
         if len(names) == 1 and pd.api.types.is_object_dtype(columns.iloc[:, 0]):
             lists = columns.iloc[:, 0].to_list()
@@ -163,3 +175,9 @@ class FeatureTable:
 
     def _error(self, expected: str, received: str) -> InputError:
         return InputError(f"{self.file} must have {expected}. Received: {received}.")
+
+
+def _feature_names(table: pd.DataFrame) -> list[Any]:
+    return [
+        name for name in table if name not in _NOT_FEATURES and not str(name).startswith(_UNNAMED)
+    ]

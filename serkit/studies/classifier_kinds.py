@@ -103,10 +103,14 @@ def require_features(
     The rows of a ``.npy`` file have no names. So it takes one root: several roots in another order
     would give rows to other clips.
     """
-    if (FEATURES in classifiers) != (features is not None):
+    if FEATURES in classifiers and features is None:
         raise InputError(
-            f"`features` must be given with the classifier {FEATURES}, and only with it. "
-            f"Received: {features or 'none'}, with {', '.join(classifiers)}."
+            f"`features` must be a file for the classifier {FEATURES}. Received: none."
+        )
+    if features is not None and FEATURES not in classifiers:
+        raise InputError(
+            f"`features` is a file for the classifier {FEATURES}. "
+            f"Received: {features}, with the classifier {', '.join(classifiers)}."
         )
     if features and features.endswith(".npy") and len(roots) > 1:
         raise InputError(
@@ -132,7 +136,9 @@ def open_features(
         DownloadError: if the weights are not on this machine and cannot be downloaded.
     """
     if classifier == FEATURES:
-        return FeatureTable(Path(features or ""))
+        table = FeatureTable(Path(features or ""))
+        progress.say(f"   {table.summary()}")
+        return table
     track = progress.progress_bar(f"weights of {classifier}")
     weights_file = Path(weights) if weights else find_weights(classifier, track=track)
     return SpeechFeatures(whisper_from_preset(classifier, weights_file))

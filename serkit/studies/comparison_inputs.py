@@ -6,7 +6,7 @@ of the same recordings that share a folder of results also share the inputs. If 
 files of a task, the task counts as not done.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from serkit.audio.augmentation import WaveAugmentation
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.datasets.audit import open_recordings
 from serkit.datasets.corpus import Corpus
+from serkit.datasets.custom import Naming
 from serkit.datasets.feature_table import FeatureTable
 from serkit.datasets.synthetic import write_synthetic_corpus
 from serkit.errors import InputError
@@ -56,8 +57,7 @@ def open_corpus(settings: ComparisonSettings, out: Path, progress: Progress) -> 
             write_synthetic_corpus(
                 roots[0], settings.synthetic, track=progress.progress_bar("speaking")
             )
-        audited = open_recordings(roots, progress.progress_bar("reading"), naming=settings.naming)
-        audited.write(out)
+        write_audit(roots, settings.naming, out, progress)
     corpus = Corpus.read(manifest)
     corpus_names = {clip.corpus for clip in corpus.clips}
     if unknown := sorted(set(settings.without) - corpus_names):
@@ -68,6 +68,28 @@ def open_corpus(settings: ComparisonSettings, out: Path, progress: Progress) -> 
     corpus = corpus.where(lambda clip: clip.corpus not in settings.without)
     progress.class_counts_table(counted(len(corpus), "clip"), corpus.counts(settings.label_set))
     return corpus
+
+
+def write_audit(roots: Sequence[str], naming: Naming, out: Path, progress: Progress) -> None:
+    """Audit recordings, and write the manifest; say how many files are rejected.
+
+    Args:
+        roots: folders of recordings, CSV files, or manifests of an audit.
+        naming: naming scheme of the user's own recordings.
+        out: the run folder.
+        progress: shows progress to the user.
+
+    Raises:
+        InputError: if there are no recordings.
+    """
+    audited = open_recordings(roots, progress.progress_bar("reading"), naming=naming)
+    audited.write(out)
+    if audited.rejected:
+        first = audited.rejected[0]
+        count = counted(sum(finding.files for finding in audited.rejected), "file")
+        progress.say(
+            f"! {count} not used, such as {first.path}: {first.reason}; all in {out}/rejected.csv"
+        )
 
 
 @dataclass(frozen=True, eq=False)

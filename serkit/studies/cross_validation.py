@@ -213,6 +213,8 @@ class CrossValidation:
                 f"`roots` must have two or more classes of {label_set}. Received: "
                 f"{', '.join(self.classes) or 'none'} in {', '.join(map(str, roots))}."
             )
+        # Too few speakers are an error before the recordings are read.
+        next(iter(k_fold(self._corpus, label_set, seeds[0], folds=folds)))
         self._spectrograms_at_speeds: Sequence[Rows | LiveSpectrograms | npt.NDArray[Any]]
         if isinstance(spec, FeatureTable):
             self._spectrograms_at_speeds = [spec.of(self._corpus)]

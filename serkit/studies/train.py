@@ -11,14 +11,13 @@ import numpy.typing as npt
 import pandas as pd
 import tensorflow as tf
 
-from serkit.datasets.audit import open_recordings
 from serkit.datasets.corpus import LABEL_SETS, Corpus
 from serkit.datasets.custom import Naming
 from serkit.datasets.feature_table import FeatureTable
 from serkit.errors import InputError, check_choice, check_range
 from serkit.export.exportable_model import ExportableModel, PredictionSettings
 from serkit.export.saved_model import export_model
-from serkit.files import replacing, write_json
+from serkit.files import read_json, replacing, write_json
 from serkit.metrics.calibration import softmax, uncertainty
 from serkit.metrics.intervals import Group
 from serkit.metrics.selective import threshold_for_coverage
@@ -27,13 +26,14 @@ from serkit.progress import Progress
 from serkit.reporting.tables import groups_of_clips, measure_table, recall_table
 from serkit.serialization import plain
 from serkit.studies.classifier_kinds import CLASSIFIERS, HEADS, open_features, require_features
-from serkit.studies.comparison_inputs import MANIFEST
+from serkit.studies.comparison_inputs import MANIFEST, write_audit
 from serkit.studies.cross_validation import CrossValidation
 from serkit.studies.deployment import calibration_scores, describe_data
 from serkit.studies.run_folder import RunFolder
 from serkit.studies.train_recipes import HeadRecipe, NetworkRecipe, Recipe
 from serkit.uncertainty.temperature import best_temperature
 
+_EXPORTED = "exported.json"
 DEFAULT_MODEL = "whisper-tiny.en"
 
 
@@ -154,8 +154,8 @@ def train(
         run.begin_work()
         with progress.stage(f"{settings.folds} folds of speakers"):
             for fold in folds:
-                fold.test(recipe.fit(fold))
                 progress.say(f"   fold {fold.number} of {settings.folds}")
+                fold.test(recipe.fit(fold))
         predictions = folds.predictions()
         tested = TestedPredictions(predictions, folds.classes, settings.coverage)
         prediction = tested.prediction_settings(settings.seed)
@@ -167,7 +167,10 @@ def train(
             out / "metrics.json", {"classes": folds.classes, **scores, "prediction": calibration}
         )
         progress.say("\n" + tested.tables())
-        with progress.stage("fit on all speakers, and export"):
+        if exported := _exported_before(out, Path(model)):
+            progress.say(f"exported by an earlier call: {exported}")
+            return exported
+        with progress.stage("fit on all speakers"):
             network = recipe.fit(folds.all_speakers(validation=recipe.needs_validation))
             if isinstance(recipe.spec, FeatureTable):
                 version = out / "model.keras"
@@ -176,6 +179,7 @@ def train(
             else:
                 exportable = ExportableModel([network], recipe.spec, folds.classes, prediction)
                 version = export_model(exportable, model, _card(settings, corpus, folds, scores))
+                write_json(out / _EXPORTED, {"version": str(version)})
     progress.say(f"\nnumbers: {out / 'metrics.json'}\nmodel: {version}")
     return version
 
@@ -187,14 +191,19 @@ def _recipe(settings: TrainSettings, progress: Progress) -> Recipe:
     return NetworkRecipe(settings.model, settings.weights or "imagenet", settings.epochs)
 
 
+def _exported_before(out: Path, model: Path) -> Path | None:
+    """Return the version of a model that an earlier call of the same run has exported."""
+    if not (out / _EXPORTED).exists():
+        return None
+    version = Path(read_json(out / _EXPORTED)["version"])
+    return version if version.is_dir() and model in (version, version.parent) else None
+
+
 def _audited(settings: TrainSettings, run: RunFolder, progress: Progress) -> Corpus:
     """Audit the recordings, or read the manifest of an earlier call."""
     manifest = run.folder / MANIFEST
     if run.is_new or not manifest.exists():
-        audited = open_recordings(
-            settings.roots, progress.progress_bar("reading"), naming=settings.naming
-        )
-        audited.write(run.folder)
+        write_audit(settings.roots, settings.naming, run.folder, progress)
     corpus = Corpus.read(manifest)
     progress.class_counts_table(f"{len(corpus)} clips", corpus.counts(settings.label_set))
     return corpus

@@ -106,7 +106,7 @@ def test_classifiers_of_features(tmp_path, monkeypatch):
     assert settings.features == str(tmp_path / "mine.npy")
     assert settings.encoder_weights == str(tmp_path / "base.pt")
     assert compare.settings_of(_options(str(tmp_path))).features is None
-    with pytest.raises(InputError, match="`features` must be given with the classifier features"):
+    with pytest.raises(InputError, match="`features` must be a file for the classifier features"):
         compare.settings_of(_options(str(tmp_path), "--classifier", "features"))
 
 

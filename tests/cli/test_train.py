@@ -45,7 +45,10 @@ def test_options_are_passed(asked, tmp_path):
 def test_features_without_their_model_are_one_line(asked, tmp_path, capsys):
     assert main(["train", str(tmp_path), "--features", "mine.npy"]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
-    assert line.startswith("serkit train: `--features` must be given with the classifier features")
+    assert line.startswith("serkit train: `--features` is a file for the classifier features")
+    options = ["--model", "features", "--features", "mine.csv", "--export", "saved_models/mine"]
+    assert main(["train", str(tmp_path), *options]) == 2
+    assert "--export must not be given with --model features" in capsys.readouterr().err
     assert asked == []
 
 

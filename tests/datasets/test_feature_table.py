@@ -293,3 +293,11 @@ def test_the_key_is_of_the_features_of_the_clips_alone(corpus, write, tmp_path):
         changed[row, column] += 2.0**-10
         others.append(FeatureTable(write(changed, ".npy")).key(corpus))
     assert len({known, *others}) == len(others) + 1
+
+
+def test_the_summary_names_what_is_a_feature_and_what_is_not(write):
+    table = _table(_DIGESTS).assign(emotion=1)
+    said = FeatureTable(write(table)).summary()
+    last = len(_FEATURES[0]) - 1
+    assert said.endswith(f"features in {last + 1} columns (f0 … f{last}); not: sha256, emotion")
+    assert FeatureTable(write(_FEATURES, ".npy")).summary().endswith(f": {last + 1} features")

@@ -128,23 +128,23 @@ def test_views_of_one_storage_are_read(read):
 
 @pytest.mark.parametrize("suffix", [".npz", ".h5", ".PT", "", ".safetensors.txt"])
 def test_another_suffix_is_an_error(read, suffix):
-    with pytest.raises(InputError, match=rf"`path`.*\.safetensors.*weights{suffix}"):
+    with pytest.raises(InputError, match=rf"`weights`.*\.safetensors.*weights{suffix}"):
         read(suffix, FILES[".pt"])
 
 
 @pytest.mark.parametrize("suffix", FILES)
 def test_a_folder_or_a_missing_file_is_an_error(tmp_path, suffix):
-    with pytest.raises(InputError, match=f"`path`.*gone{suffix}"):
+    with pytest.raises(InputError, match=f"`weights`.*gone{suffix}"):
         read_tensors(tmp_path / f"gone{suffix}")
     (tmp_path / f"folder{suffix}").mkdir()
-    with pytest.raises(InputError, match=f"`path`.*folder{suffix}"):
+    with pytest.raises(InputError, match=f"`weights`.*folder{suffix}"):
         read_tensors(str(tmp_path / f"folder{suffix}"))
 
 
 @pytest.mark.parametrize("suffix", FILES)
 def test_the_file_of_another_format_is_an_error(read, suffix):
     for other in FILES.keys() - {suffix}:
-        with pytest.raises(InputError, match=rf"`path`.*weights{suffix}"):
+        with pytest.raises(InputError, match=rf"`weights`.*weights{suffix}"):
             read(suffix, FILES[other])
 
 
@@ -153,14 +153,14 @@ def test_every_truncated_file_is_an_error(read, suffix):
     content = FILES[suffix]
     # Every third length, and every one close to the end.
     for length in {*range(0, len(content), 3), *range(len(content) - 30, len(content))}:
-        with pytest.raises(InputError, match=rf"`path`.*weights{suffix}"):
+        with pytest.raises(InputError, match=rf"`weights`.*weights{suffix}"):
             read(suffix, content[:length])
 
 
 @pytest.mark.parametrize("suffix", FILES)
 def test_a_truncated_file_is_an_error_if_its_last_tensor_is_not_kept_too(read, suffix):
     content = WRITERS[suffix]({name: TENSORS[name] for name in ("encoder.a", "encoder.b")})
-    with pytest.raises(InputError, match=rf"`path`.*weights{suffix}"):
+    with pytest.raises(InputError, match=rf"`weights`.*weights{suffix}"):
         read(suffix, content[:-3], keep=lambda name: name == "encoder.a")
 
 
@@ -233,7 +233,7 @@ ENTRY = {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}
     ],
 )
 def test_a_wrong_header_of_safetensors_is_an_error(read, header):
-    with pytest.raises(InputError, match=r"`path`.*weights\.safetensors"):
+    with pytest.raises(InputError, match=r"`weights`.*weights\.safetensors"):
         read(".safetensors", safetensors_of(header))
 
 
@@ -274,7 +274,7 @@ def _ctranslate2_of(
 )
 def test_a_wrong_variable_of_ctranslate2_is_an_error(read, values):
     assert read(".bin", _ctranslate2_of())["a"].tolist() == [0.0] * 4
-    with pytest.raises(InputError, match=r"`path`.*weights\.bin"):
+    with pytest.raises(InputError, match=r"`weights`.*weights\.bin"):
         read(".bin", _ctranslate2_of(**values))
 
 
@@ -307,7 +307,7 @@ def _view(offset, shape, strides) -> bytes:
 )
 def test_a_view_beyond_its_storage_is_an_error(read, arguments):
     assert read(".pt", _view(0, (2, 2), (2, 1)))["a"].shape == (2, 2)
-    with pytest.raises(InputError, match=r"`path`.*weights\.pt"):
+    with pytest.raises(InputError, match=r"`weights`.*weights\.pt"):
         read(".pt", _view(*arguments))
 
 
@@ -333,7 +333,7 @@ def test_a_pickle_that_calls_a_function_is_an_error_and_calls_nothing(read, tmp_
         "key": {call: 1},
         "argument": {"a": Tensor(storage, 0, call, (1,))},
     }[where]
-    with pytest.raises(InputError, match=r"`path`.*weights\.pt.*system"):
+    with pytest.raises(InputError, match=r"`weights`.*weights\.pt.*system"):
         read(".pt", torch_of(content))
     assert not mark.exists()
     # What the test would see if the function were called.
@@ -347,7 +347,7 @@ def test_a_pickle_that_calls_a_function_is_an_error_and_calls_nothing(read, tmp_
     ids=lambda function: function.__name__,
 )
 def test_no_function_but_those_of_tensors_is_found(read, function):
-    with pytest.raises(InputError, match=rf"`path`.*{function.__name__}"):
+    with pytest.raises(InputError, match=rf"`weights`.*{function.__name__}"):
         read(".pt", torch_of({"a": _Call(function, "x")}))
 
 
@@ -409,7 +409,7 @@ def test_a_pickle_cannot_change_what_is_read_after_it(tmp_path, name):
     ],
 )
 def test_a_wrong_pickle_is_an_error(read, pickled):
-    with pytest.raises(InputError, match=r"`path`.*weights\.pt"):
+    with pytest.raises(InputError, match=r"`weights`.*weights\.pt"):
         read(".pt", zipped(b"\x80\x02" + pickled, [np.zeros(4, np.float32)]))
 
 
@@ -417,10 +417,10 @@ def test_a_zip_file_without_a_pickle_or_without_values_is_an_error(read):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("archive/other.pkl", b"")
-    with pytest.raises(InputError, match=r"`path`.*weights\.pt"):
+    with pytest.raises(InputError, match=r"`weights`.*weights\.pt"):
         read(".pt", buffer.getvalue())
     content, _ = pickled({"a": tensor(np.zeros(4, np.float32))})
-    with pytest.raises(InputError, match=r"`path`.*weights\.pt.*data/0"):
+    with pytest.raises(InputError, match=r"`weights`.*weights\.pt.*data/0"):
         read(".pt", zipped(content))
 
 
@@ -442,12 +442,12 @@ def test_an_entry_of_the_zip_file_that_cannot_be_read_is_an_error(read, offset, 
     """Encrypted, of a later version, or with another compression than it says."""
     content = bytearray(zipped(b"\x80\x02}."))
     content[content.index(b"PK\x01\x02") + offset] = value
-    with pytest.raises(InputError, match=r"`path`.*weights\.pt"):
+    with pytest.raises(InputError, match=r"`weights`.*weights\.pt"):
         read(".pt", bytes(content))
 
 
 def test_compressed_values_are_an_error(read):
     """A file of a megabyte could fill the memory."""
     content = {"a": Tensor(Storage(np.zeros(2_500_000, np.float32)), 0, (4,), (1,))}
-    with pytest.raises(InputError, match=r"`path`.*weights\.pt"):
+    with pytest.raises(InputError, match=r"`weights`.*weights\.pt"):
         read(".pt", torch_of(content, compression=zipfile.ZIP_DEFLATED))

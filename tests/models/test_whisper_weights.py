@@ -209,7 +209,7 @@ def _same_weights(a: list, b: list) -> bool:
 
 def _assert_refused(encoder: keras.Model, path: Path, *words: str) -> None:
     """Loading is an error that names the argument, the file and ``words``."""
-    pattern = ".*".join(["`path`", re.escape(path.name), *words])
+    pattern = ".*".join(["`weights`", re.escape(path.name), *words])
     with warnings.catch_warnings():
         # Keras warns of what it does not find before the error.
         warnings.simplefilter("ignore", UserWarning)
@@ -602,7 +602,7 @@ def test_a_preset_without_a_file_is_downloaded(source, server, tmp_path, monkeyp
 
 def test_a_preset_with_the_file_of_another_is_an_error(weights_file, others, tmp_path):
     path = FORMATS["CTranslate2"](others["{'width': 128}"], tmp_path)
-    with pytest.raises(InputError, match=r"`path`.*model\.bin"):
+    with pytest.raises(InputError, match=r"`weights`.*model\.bin"):
         whisper_from_preset(PRESET, str(path))
 
 

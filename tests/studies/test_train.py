@@ -126,6 +126,9 @@ def test_a_killed_run_resumes_with_the_same_result(
         train(settings, tmp_path / "run", tmp_path / "model")
     assert not (tmp_path / "model").exists()
     again = train(settings, tmp_path / "run", tmp_path / "model")
+    # A finished run is not exported again, unless its model is removed.
+    assert train(settings, tmp_path / "run", tmp_path / "model") == again
+    assert len(calls) == 3 + 4
     # Two folds were done, the third to the fifth and the last fit were not.
     assert len(calls) == 3 + 4
     for name in ("metrics.json", "predictions.csv"):
@@ -141,7 +144,7 @@ def test_without_weights_the_way_out_is_named(tmp_path, synthetic_root, monkeypa
     monkeypatch.setattr(whisper_weights, "_default_cache", lambda: tmp_path / "cache")
     monkeypatch.setattr("serkit.datasets.http._ATTEMPTS", 1)
     settings = TrainSettings((str(synthetic_root),))
-    with pytest.raises(DownloadError, match="--weights"):
+    with pytest.raises(DownloadError, match=r"with `weights`\. The classifier compact"):
         train(settings, tmp_path / "run", tmp_path / "model")
 
 

@@ -195,9 +195,12 @@ _OF_ENCODER = {"classifiers": (_ENCODER,)}
         ),
         (_OWN | {"arms": ("none", "speed")}, "oversampling with features.*: none, speed"),
         (_OWN | {"arms": ("none", "oversampling"), "everywhere": ("speed",)}, "`arms`.*features"),
-        (_OWN | {"features": None}, "`features`.*none, with features"),
-        (_OF_ENCODER | {"features": "x.npy"}, rf"`features`.*x\.npy, with {_ENCODER}"),
-        ({"features": "x.npy"}, r"`features`.*x\.npy, with compact"),
+        (_OWN | {"features": None}, "`features` must be a file.*none"),
+        (
+            _OF_ENCODER | {"features": "x.npy"},
+            rf"`features`.*x\.npy, with the classifier {_ENCODER}",
+        ),
+        ({"features": "x.npy"}, r"`features`.*x\.npy, with the classifier compact"),
         (
             {"classifiers": (_ENCODER, "vgg16-head"), "weights": "a.h5"},
             rf"`weights`.*a\.h5 with {_ENCODER}, vgg16-head",
