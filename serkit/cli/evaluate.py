@@ -13,7 +13,7 @@ def add_to(commands) -> None:
         "evaluate",
         help="measure a model on labelled recordings, with intervals",
         description="Predicts labelled recordings with an exported or served model, and prints its "
-        "scores with 95 %% confidence intervals over speakers. Recordings and speakers of the "
+        "scores with 95 % confidence intervals over speakers. Recordings and speakers of the "
         "model's training set are refused.",
     )
     parser.add_argument(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from serkit.formatting import counted, percentage_points, too_few
+from serkit.metrics.bootstrap import MIN_SPEAKERS
 from serkit.metrics.paired import Difference
 
 # With fewer speakers, a bootstrap over speakers is not reliable. On three test speakers of the
@@ -11,6 +12,8 @@ from serkit.metrics.paired import Difference
 # (interval 4.2 to 7.1).
 MIN_SPEAKERS_FOR_VERDICT = 10
 """Smallest number of speakers for a verdict."""
+FEW_SPEAKERS = f"With fewer than {MIN_SPEAKERS_FOR_VERDICT} speakers no interval can be trusted."
+"""Warning above intervals over fewer speakers."""
 ONE_SEED = ", in training runs of one seed; the interval does not cover how seeds differ"
 LEAKY = (
     "LEAKY: the random split of the 2021 report has the same speakers in training and test. Its "
@@ -54,6 +57,20 @@ def conclusion(
     if p_holm > _SIGNIFICANCE_LEVEL:
         return "not significant"
     return "better" if low > 0 else "worse"
+
+
+def interval_warnings(speakers: int) -> list[str]:
+    """Return why intervals over so few speakers are missing or not reliable; empty for enough.
+
+    Example:
+        >>> interval_warnings(2)
+        ['2 speakers are too few for an interval.']
+        >>> interval_warnings(8)
+        ['With fewer than 10 speakers no interval can be trusted.']
+    """
+    if speakers < MIN_SPEAKERS:
+        return [f"{too_few(speakers, 'speaker')} for an interval."]
+    return [FEW_SPEAKERS] if speakers < MIN_SPEAKERS_FOR_VERDICT else []
 
 
 def verdict(

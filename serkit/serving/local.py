@@ -97,13 +97,22 @@ class ExportedModel:
 
         Raises:
             InputError: if ``samples`` is less than 1, or is given for a waveform or for a model
-                without random layers; or if a waveform does not have one axis.
+                without random layers; if a waveform does not have one axis; or for bytes, which
+                :meth:`predict_wav` takes.
         """
         self.check_samples(samples)
+        if isinstance(recordings, bytes | bytearray | memoryview):
+            raise InputError(
+                "`recordings` must be paths or a waveform. Received: bytes, of which `predict_wav` "
+                "takes a list."
+            )
         if isinstance(recordings, np.ndarray):
             return self._predict_waveform(recordings, samples)
         if isinstance(recordings, Path | str):
-            (prediction,) = self._predict([read_example(recordings)], samples)
+            example = read_example(recordings)
+            if os.path.isdir(recordings):
+                example = replace(example, problem=f"{example.problem}, or use `predict_folder`")
+            (prediction,) = self._predict([example], samples)
             return prediction
         return self._predict(map(read_example, recordings), samples)
 
@@ -153,6 +162,18 @@ class ExportedModel:
     def classes(self) -> tuple[str, ...]:
         """Labels in the order of the probabilities."""
         return tuple(self.details["classes"])
+
+    @property
+    def sample_rate(self) -> int:
+        """Sample rate in Hz of the waveforms that :meth:`predict` takes."""
+        return int(self.details["spec"]["sample_rate"])
+
+    def __repr__(self) -> str:
+        folder = self.path.resolve()
+        return (
+            f"{type(self).__name__}({folder.parent.name}, version {folder.name}: "
+            f"{', '.join(self.classes)})"
+        )
 
     def check_samples(self, samples: int | None) -> None:
         """Raise the errors of :meth:`predict` if the model does not accept ``samples``."""

@@ -87,6 +87,8 @@ def _as_json(value: Any) -> Any:
 _TEMPORARY_CODES = {429, 502, 503, 504}
 # Status codes that concern one request: its content or size is invalid, or the model fails on it.
 _REFUSED_CODES = {400, 413, 500}
+# End of the message of ``serkit serve`` while it loads a version.
+_LOADING = " is being loaded"
 _HEADERS = {"Content-Type": "application/json", "User-Agent": f"serkit/{serkit.__version__}"}
 # Approximate length of a float32 number and a comma in JSON. Python writes the number with the
 # digits of a float64.
@@ -182,8 +184,12 @@ class RestTransport(Transport):
             raise ServerError(f"{self.address} is not valid: {error}") from error
         if response.status_code in _TEMPORARY_CODES:
             wait_seconds = parse_retry_after(response.headers.get("Retry-After", ""))
-            reason = f"it answers {response.status_code} {read_error(content)}"
-            raise TemporaryError(reason, wait_seconds)
+            message = read_error(content)
+            raise TemporaryError(
+                f"it answers {response.status_code} {message}",
+                wait_seconds,
+                is_loading=response.status_code == 503 and message.endswith(_LOADING),
+            )
         return response, content
 
     def _permanent_error(self, response: requests.Response, content: bytes) -> Exception:

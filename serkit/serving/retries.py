@@ -22,7 +22,8 @@ class ClientSettings:
         connect_seconds: maximum time in seconds to establish a connection.
         read_seconds: maximum time in seconds from the connection to the whole answer, per attempt.
         deadline_seconds: maximum duration of a request in seconds, with all attempts and pauses.
-        attempts: maximum number of attempts per request, 1 or more.
+        attempts: maximum number of attempts per request, 1 or more. Attempts during which the
+            server loads the model are not counted.
         pause_seconds: approximate pause in seconds after the first attempt; each further pause is
             twice as long as the pause before.
         longest_pause_seconds: maximum of these pauses in seconds. If a server asks for a longer
@@ -75,11 +76,13 @@ class TemporaryError(Exception):
     Args:
         reason: reason of the failure.
         wait_seconds: time that the server asks the client to wait; 0 if it does not ask.
+        is_loading: whether the server says that it loads the model. The attempt is not counted.
     """
 
-    def __init__(self, reason: str, wait_seconds: float = 0.0) -> None:
+    def __init__(self, reason: str, wait_seconds: float = 0.0, *, is_loading: bool = False) -> None:
         super().__init__(reason)
         self.wait_seconds = wait_seconds
+        self.is_loading = is_loading
 
 
 class RetriesExhaustedError(Exception):
@@ -128,12 +131,14 @@ class Retries:
         max_seconds = self._settings.deadline_seconds
         deadline = self._clock() + max_seconds
         attempt_number = 1
+        counted_attempts = 0
         while True:
             try:
                 return attempt(max(deadline - self._clock(), _MIN_TIMEOUT_SECONDS))
             except TemporaryError as error:
                 reason, wait_seconds = str(error), error.wait_seconds
-            if attempt_number == self._settings.attempts:
+                counted_attempts += not error.is_loading
+            if counted_attempts == self._settings.attempts:
                 attempts = (
                     f"{attempt_number} attempts" if attempt_number > 1 else "the only attempt"
                 )

@@ -11,7 +11,7 @@ from serkit.datasets.corpus_info import SYNTHETIC_WARNING, licences_of
 from serkit.files import read_json
 from serkit.reporting import comparison_figures, figures
 from serkit.reporting.page import Section, Table, write_report
-from serkit.reporting.verdicts import LEAKY, MIN_SPEAKERS_FOR_VERDICT, headline
+from serkit.reporting.verdicts import FEW_SPEAKERS, LEAKY, MIN_SPEAKERS_FOR_VERDICT, headline
 from serkit.studies.classifier_kinds import HEADS, NETWORKS
 from serkit.studies.engine import Comparison
 from serkit.studies.exports import arms_table, format_interval, format_per_cent, oversampling_table
@@ -265,7 +265,7 @@ def _warnings(results: dict[str, Any]) -> Iterator[str]:
     if any(
         0 < arm.get("difference", {}).get("speakers", 99) < MIN_SPEAKERS_FOR_VERDICT for arm in arms
     ):
-        yield f"With fewer than {MIN_SPEAKERS_FOR_VERDICT} speakers no interval can be trusted."
+        yield FEW_SPEAKERS
     if small_classes := _list_small_classes(folds[0]["training_clips"]):
         yield (
             f"Classes with fewer than {_FEW_CLIPS} training clips in the first fold: "

@@ -77,14 +77,15 @@ def parse_corruptions(text: str) -> tuple[tuple[str, float], ...]:
             _, default, low, high = CORRUPTIONS[name]
             number = float(value) if value else default
             if not low <= number <= high:
-                raise ValueError(f"{name} must be from {low} to {high}")
+                raise ValueError
         except (KeyError, ValueError) as error:
             valid = ", ".join(
-                name if low == high else f"{name}={default:g}"
-                for name, (_, default, low, high) in CORRUPTIONS.items()
+                name if low == high else f"{name}={low:g} to {high:g}"
+                for name, (_, _, low, high) in CORRUPTIONS.items()
             )
             raise InputError(
-                f"`corrupt` must be a list such as {valid}. Received: {part}."
+                f"`corrupt` must be a list of {valid}; for example noise=10,telephone. "
+                f"Received: {part}."
             ) from error
         corruptions.append((name, number))
     return tuple(corruptions)

@@ -198,10 +198,12 @@ def _find_leaks(model: Model, corpus: Corpus, allowed: bool) -> bool | None:
     known = sum(clip.sha256[:DIGEST_LENGTH] in recordings for clip in corpus.clips)
     known_speakers = sorted(s for s in corpus.speakers() if speaker_digest(s) in speakers)
     if (known or known_speakers) and not allowed:
+        found = [counted(known, "clip")] if known else []
+        if known_speakers:
+            names = ", ".join([*known_speakers[:5], *(["…"] if len(known_speakers) > 5 else [])])
+            found.append(f"{counted(len(known_speakers), 'speaker')} ({names})")
         raise LeakError(
-            f"the model was trained on {counted(known, 'clip')} and "
-            f"{counted(len(known_speakers), 'speaker')} of these recordings "
-            f"({', '.join(known_speakers[:5])}{', …' if len(known_speakers) > 5 else ''}); "
+            f"the model was trained on {' and '.join(found)} of these recordings; "
             "evaluate it on others, or pass --allow-leaks, which marks the results"
         )
     return bool(known or known_speakers)

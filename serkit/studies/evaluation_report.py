@@ -14,6 +14,7 @@ from serkit.reporting.comparison_figures import calibration
 from serkit.reporting.figures import confusion
 from serkit.reporting.page import Section, Table, write_report
 from serkit.reporting.tables import measure_table, recall_table
+from serkit.reporting.verdicts import interval_warnings
 
 
 def summary(results: Mapping[str, Any]) -> str:
@@ -49,6 +50,13 @@ def warnings_of(results: Mapping[str, Any]) -> list[str]:
     if results["left_out"]:
         labels = ", ".join(f"{label} ({count})" for label, count in results["left_out"].items())
         warnings.append(f"Left out, since the model does not know these labels: {labels}.")
+    recalls = results["recalls"]
+    if missing := [label for label, recall in recalls.items() if recall is None]:
+        warnings.append(
+            f"No clip here has these classes of the model: {', '.join(missing)}. UAR is the mean "
+            f"over the classes that have clips, {len(recalls) - len(missing)} of {len(recalls)}."
+        )
+    warnings += interval_warnings(results["speakers"])
     if results["problems"]:
         warnings.append(f"{counted(results['problems'], 'recording')} could not be used.")
     if results["corruptions"]:

@@ -1,7 +1,7 @@
 import pytest
 
 from serkit.cli.main import main
-from serkit.cli.parser import build_parser, suggestion
+from serkit.cli.parser import COMMANDS, build_parser, suggestion
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,10 @@ def test_spelled_maps_destinations_to_options():
     options = build_parser().parse_args(["predict", "model", "file"])
     assert options.spelled["time_out"] == "--time-out"
     assert not {"model", "files"} & set(options.spelled)
+
+
+def test_no_help_text_has_a_doubled_percent_sign(capsys):
+    for command in COMMANDS:
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        assert "%%" not in capsys.readouterr().out

@@ -47,6 +47,19 @@ def test_one_file_or_waveform_gets_one_prediction(predictor, files):
         predictor.predict(waveform, samples=2)
 
 
+def test_bytes_and_folders_are_answered_with_the_method_that_takes_them(predictor, files):
+    with pytest.raises(InputError, match="`predict_wav`"):
+        predictor.predict(files[0].read_bytes())
+    assert "`predict_folder`" in predictor.predict(files[0].parent).problem
+
+
+def test_a_model_describes_itself(predictor, contract_model):
+    assert predictor.sample_rate == 16_000
+    assert repr(predictor) == (
+        f"ExportedModel({contract_model.name}, version 1: {', '.join(predictor.classes)})"
+    )
+
+
 def test_a_folder_is_predicted_in_the_order_of_its_paths(predictor, files):
     found = list(predictor.predict_folder(files[0].parent))
     assert [prediction.file for prediction in found] == sorted(

@@ -47,6 +47,15 @@ def test_what_passes(transport, rest_server, fault):
     assert len(rest_server.request_log) == 2
 
 
+def test_a_model_that_is_being_loaded_is_waited_for(transport, rest_server):
+    rest_server.faults = [(503, "version 1 of emotions is being loaded")] * 6
+    assert _classes(transport) == ["angry", "happy", "sad"]
+    assert len(transport.slept) == 6
+    rest_server.faults = [503] * 3
+    with pytest.raises(ServerError, match="3 attempts"):
+        _classes(transport)
+
+
 def test_bytes_that_drip_do_not_extend_the_timeout(rest_server):
     rest_server.faults = ["drip"]
     transport = RestTransport(parse_address(rest_server.address), SETTINGS)

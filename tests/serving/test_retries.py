@@ -85,6 +85,15 @@ def test_gives_up_after_the_last_attempt(time):
         time.retries(attempts=1).run(time.failing(TemporaryError("a")))
 
 
+def test_attempts_while_the_model_is_loaded_are_not_counted(time):
+    loading = TemporaryError("loading", is_loading=True)
+    attempt = time.failing(*[loading] * 9, TemporaryError("busy"))
+    assert time.retries(attempts=2).run(attempt) == "done"
+    assert len(time.slept) == 10
+    with pytest.raises(RetriesExhaustedError, match=r"^loading .*all may take 300 s"):
+        time.retries(attempts=1).run(time.failing(*[loading] * 99))
+
+
 def test_gives_up_rather_than_wait_past_the_deadline(time):
     with pytest.raises(
         RetriesExhaustedError, match=r"busy \(attempt 1, .* 60 s; all may take 50 s"

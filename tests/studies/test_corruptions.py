@@ -75,5 +75,5 @@ def test_invalid_corruptions_are_named(text):
     if text == "noise=":
         assert parse_corruptions(text) == (("noise", 10.0),)
         return
-    with pytest.raises(InputError, match="`corrupt`"):
+    with pytest.raises(InputError, match=r"`corrupt` .*noise=-20 to 60, telephone, reverb=0"):
         parse_corruptions(text)

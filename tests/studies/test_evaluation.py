@@ -18,6 +18,7 @@ from serkit.models.compact import CompactSettings, compact
 from serkit.progress import SilentProgress
 from serkit.studies.deployment import describe_data
 from serkit.studies.evaluation import EvaluationSettings, evaluate
+from serkit.studies.evaluation_report import summary, warnings_of
 
 SPEC = SpectrogramSpec(frames=32, bins=32, hop=1536)
 
@@ -102,6 +103,32 @@ def test_labels_that_the_model_does_not_know_are_counted(tmp_path, synthetic_roo
     assert results["leaky"] is None
     with pytest.raises(InputError, match="`roots`"):
         _evaluate(_export(tmp_path / "other", ("bored", "calm"), {}), synthetic_root)
+
+
+def test_classes_without_clips_and_missing_intervals_are_said(tmp_path, synthetic_corpus, classes):
+    speakers = sorted(synthetic_corpus.speakers())
+    synthetic_corpus.where(lambda clip: clip.speaker in speakers[:2]).write(tmp_path / "two.csv")
+    model = _export(tmp_path / "model", (*classes, "gloomy"), {})
+    results = _evaluate(model, tmp_path / "two.csv", tmp_path / "out")
+    assert results["recalls"]["gloomy"] is None
+    warnings = warnings_of(results)
+    with_clips = [label for label, recall in results["recalls"].items() if recall is not None]
+    fraction = f"{len(with_clips)} of {len(classes) + 1}"
+    assert any("gloomy" in warning and fraction in warning for warning in warnings)
+    assert "2 speakers are too few for an interval." in warnings
+    assert set(warnings) <= set(summary(results).splitlines())
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "gloomy" in page
+    assert "too few for an interval" in page
+
+
+def test_a_refusal_for_clips_alone_lists_no_speakers(tmp_path, classes, synthetic_corpus):
+    data = describe_data({"train": synthetic_corpus}, classes, "emotion", {})
+    data["digests"]["speakers"] = []
+    model = _export(tmp_path / "model", classes, {"data": data})
+    synthetic_corpus.write(tmp_path / "all.csv")
+    with pytest.raises(LeakError, match=r"trained on \d+ clips of these recordings;"):
+        _evaluate(model, tmp_path / "all.csv")
 
 
 def test_gender_emotion_models_are_compared_with_such_labels(tmp_path, synthetic_root):

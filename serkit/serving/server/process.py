@@ -55,7 +55,10 @@ def serve(
         url_host = f"[{host}]" if ":" in host else host
         address = f"http://{url_host}:{listener.getsockname()[1]}/"
         versions = ", ".join(map(str, service.paths))
-        print_line(f"{service.name}, version {versions}, at {address}")
+        print_line(
+            f"loading {service.name}, version {versions}; from the next line on it predicts at "
+            f"{address}"
+        )
         config = uvicorn.Config(
             build_app(service),
             http=Protocol,

@@ -23,6 +23,7 @@ _MAX_VALUES = 4_000_000
 """Maximum number of values per request: numbers, strings, lists and objects. Without this limit,
 the values of a body of 32 MiB could take gigabytes of memory. Seventy recordings of three seconds
 have about as many values if they are sent as samples. Sent as base64, each is a single string."""
+_VALID_BODY = 'valid is JSON such as {"instances": [{"wav_bytes": {"b64": "…"}}]}, sound as base64'
 
 
 def read_document(body: bytes) -> dict[str, Any]:
@@ -47,9 +48,9 @@ def read_document(body: bytes) -> dict[str, Any]:
     except ValueError as error:
         # The message of a UnicodeError shows the whole body; its reason does not.
         reason = error.reason if isinstance(error, UnicodeDecodeError) else str(error)
-        raise HttpError(400, f"JSON Parse error: {reason}") from None
+        raise HttpError(400, f"JSON Parse error: {reason}; {_VALID_BODY}") from None
     if not isinstance(document, dict):
-        raise HttpError(400, f"JSON value {format_value(document)} is not an object")
+        raise HttpError(400, f"JSON value {format_value(document)} is not an object; {_VALID_BODY}")
     return document
 
 

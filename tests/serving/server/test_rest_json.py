@@ -61,6 +61,12 @@ def test_what_is_no_json_object_is_refused(body):
     assert len(caught.value.message) <= 500
 
 
+@pytest.mark.parametrize("body", [b"RIFF\xff\xff", b"[1]"])
+def test_the_refusal_of_another_body_names_the_expected_form(body):
+    with pytest.raises(HttpError, match=r'"wav_bytes": ."b64"'):
+        read_document(body)
+
+
 def test_nan_and_infinity_are_taken_as_tf_serving_does():
     document = read_document(b'\xef\xbb\xbf{"inputs": [NaN, Infinity, -Infinity, 1e308]}')
     found = _one(document["inputs"], "float64")
