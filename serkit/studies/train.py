@@ -12,6 +12,7 @@ import pandas as pd
 import tensorflow as tf
 
 from serkit.datasets.corpus import LABEL_SETS, Corpus
+from serkit.datasets.corpus_info import SYNTHETIC_WARNING, synthetic_clips
 from serkit.datasets.custom import Naming
 from serkit.datasets.feature_table import FeatureTable
 from serkit.errors import InputError, check_choice, check_range
@@ -24,6 +25,7 @@ from serkit.metrics.selective import threshold_for_coverage
 from serkit.models.linear_head import LinearHeadSettings
 from serkit.progress import Progress
 from serkit.reporting.tables import groups_of_clips, measure_table, recall_table
+from serkit.reporting.verdicts import interval_warnings
 from serkit.serialization import plain
 from serkit.studies.classifier_kinds import CLASSIFIERS, HEADS, open_features, require_features
 from serkit.studies.comparison_inputs import MANIFEST, write_audit
@@ -167,6 +169,10 @@ def train(
             out / "metrics.json", {"classes": folds.classes, **scores, "prediction": calibration}
         )
         progress.say("\n" + tested.tables())
+        for warning in interval_warnings(len(corpus.speakers())):
+            progress.say(f"! {warning}")
+        if synthetic_clips(corpus):
+            progress.say(f"! {SYNTHETIC_WARNING}")
         if exported := _exported_before(out, Path(model)):
             progress.say(f"exported by an earlier call: {exported}")
             return exported
