@@ -291,15 +291,10 @@ def _require_speakers(corpus: Corpus, min_speakers: int, split_phrase: str) -> l
     speakers = sorted(corpus.speakers())
     if len(speakers) < min_speakers:
         received = f"{counted(len(corpus), 'clip')} of {counted(len(speakers), 'speaker')}"
-        hint = ""
-        if not all(clip.speaker_known for clip in corpus.clips):
-            hint = (
-                " Speakers are named by folders (label/speaker/file), by the group (?P<speaker>…) "
-                "of `pattern`, or by the column speaker of a CSV."
-            )
         raise InputError(
             f"The recordings must have {min_speakers} or more speakers to be split {split_phrase}. "
-            f"Received: {received} ({', '.join(speakers)}).{hint}"
+            f"Received: {received} ({', '.join(speakers)}). Folders (label/speaker/file), a group "
+            "(?P<speaker>…) of `pattern` or the column speaker of a CSV name them."
         )
     return speakers
 

