@@ -33,7 +33,9 @@ POSITIONS = 200
 
 
 def parse() -> argparse.Namespace:
-    parser = cross_validation_parser(__doc__.splitlines()[0], "runs/finetune-whisper")
+    parser = cross_validation_parser(
+        __doc__.splitlines()[0], "runs/finetune-whisper", spectrograms=False
+    )
     add = parser.add_argument
     add("--model", choices=PRESETS, default="whisper-tiny.en")
     add("--weights", help="file of the weights; default: find or download them")

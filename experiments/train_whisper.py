@@ -101,7 +101,9 @@ def main(options: argparse.Namespace) -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = cross_validation_parser(__doc__.splitlines()[0], "runs/train-whisper")
+    parser = cross_validation_parser(
+        __doc__.splitlines()[0], "runs/train-whisper", spectrograms=False
+    )
     parser.add_argument("--model", choices=PRESETS, default="whisper-tiny.en")
     parser.add_argument("--weights", help="file of the weights; default: find or download them")
     return parser.parse_args()

@@ -30,12 +30,15 @@ from serkit.studies.rare_classes import RareClasses, RareClassesSettings
 from serkit.studies.run_folder import RunFolder
 
 
-def experiment_parser(description: str, out: str) -> argparse.ArgumentParser:
+def experiment_parser(
+    description: str, out: str, *, spectrograms: bool = True
+) -> argparse.ArgumentParser:
     """Return a parser with the options of every experiment; experiments add further options.
 
     Args:
         description: the claim or question of the experiment.
         out: default folder of the results.
+        spectrograms: whether the experiment computes spectrograms that its options choose.
 
     Returns:
         A parser with the options of recordings and spectrograms (see
@@ -43,7 +46,8 @@ def experiment_parser(description: str, out: str) -> argparse.ArgumentParser:
     """
     parser = argparse.ArgumentParser(description=description)
     add_recordings(parser)
-    add_spectrograms(parser)
+    if spectrograms:
+        add_spectrograms(parser)
     parser.add_argument(
         "--out", type=Path, default=Path(out), help="write here; default: %(default)s"
     )
@@ -153,23 +157,29 @@ def _open_rare_classes(
         yield trial
 
 
-def cross_validation_parser(description: str, out: str) -> argparse.ArgumentParser:
+def cross_validation_parser(
+    description: str, out: str, *, spectrograms: bool = True
+) -> argparse.ArgumentParser:
     """Return a parser with the options of every experiment with a classifier.
 
     Args:
         description: the claim or question of the experiment.
         out: default folder of the results.
+        spectrograms: as for :func:`experiment_parser`.
 
     Returns:
-        The parser of :func:`experiment_parser` with ``--labels``, ``--seeds``, ``--folds`` and
-        ``--live``.
+        The parser of :func:`experiment_parser` with ``--labels``, ``--seeds``, ``--folds`` and,
+        with spectrograms, ``--live``.
     """
-    parser = experiment_parser(description, out)
+    parser = experiment_parser(description, out, spectrograms=spectrograms)
     add = parser.add_argument
-    add("--labels", choices=LABEL_SETS, default="emotion")
-    add("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    add("--folds", type=int, default=5)
-    add_live_option(parser)
+    add("--labels", choices=LABEL_SETS, default="emotion", help="default: %(default)s")
+    add("--seeds", type=int, nargs="+", default=[0, 1, 2], help="default: 0 1 2")
+    add("--folds", type=int, default=5, help="of speakers; default: %(default)s")
+    if spectrograms:
+        add_live_option(parser)
+    else:
+        parser.set_defaults(live=None)
     return parser
 
 

@@ -94,7 +94,7 @@ def _sections(details: Mapping[str, Any]) -> Iterator[str]:
 
 def _inputs_and_outputs(spec: Mapping[str, Any], answers: Mapping[str, Any]) -> str:
     network_count, threshold = answers["networks"], answers["threshold"]
-    predictor = "One network"
+    predictor = "One linear classifier" if "encoder" in spec else "One network"
     if answers["draws"]:
         predictor = f"One network with random layers, {answers['samples']} Monte Carlo samples"
     elif network_count > 1:
@@ -107,7 +107,8 @@ def _inputs_and_outputs(spec: Mapping[str, Any], answers: Mapping[str, Any]) -> 
     if "encoder" in spec:
         inputs = (
             f"or waveforms at {spec['sample_rate']} Hz, of which the speech encoder "
-            f"{spec['encoder']} computes features."
+            f"{spec['encoder']} computes features. OpenAI's weights of Whisper are under the MIT "
+            "licence."
         )
     else:
         seconds = spec["frames"] * spec["hop"] / spec["sample_rate"]
