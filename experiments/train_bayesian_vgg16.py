@@ -1,12 +1,13 @@
 """Claim: a Bayesian VGG-16 trains, for which the 2021 report has no result (section 8.2.1).
 
-    python experiments/train_bayesian_vgg16.py ../shared/data/ravdess --weights none --first-folds 1
+    python experiments/train_bayesian_vgg16.py ../shared/data/ravdess --weights VGG16.weights.h5 \\
+        --head 256 --seeds 0 --first-folds 1
     python experiments/train_bayesian_vgg16.py ROOT... --throughout   # all layers are Bayesian
 
 VGG16 is trained as by ``train_vgg16_half_freeze.py``. Then a Bayesian network starts from it, in
 which the last block and the head have weights with posteriors; with ``--throughout``, all layers
-have, as in the 2021 report. docs/uncertainty.md has the results with random frozen layers, from an
-earlier version of ``--weights none``.
+have, as in the 2021 report. Measured, from a file of ``pretrain_vgg16.py``: 54.2 % UAR and a
+calibration error of 8.5 %, where the plain network has 54.6 % and 28.0 %; docs/uncertainty.md.
 """
 
 import argparse
@@ -36,7 +37,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--bayesian-epochs", type=int, default=10)
     parser.add_argument(
-        "--deltas", type=float, nargs="+", default=[0.3, 0.5, 0.7], help="of MOPED, to choose from"
+        "--deltas", type=float, nargs="+", default=[1.0, 1.5, 2.5], help="of MOPED, to choose from"
     )
     parser.add_argument("--samples", type=int, default=30)
     parser.add_argument("--first-folds", type=int, help="train only so many folds; default: all")
