@@ -196,11 +196,29 @@ def test_the_lines_of_curl(speech, rest_server):
 
 
 def test_the_lines_of_python(speech, rest_server, capsys):
-    (code,) = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
+    _, code = _python_blocks()
     exec(compile(_here(code, rest_server), "serving.md", "exec"), {})
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("speech.wav ")
     assert second.startswith("('angry', 'happy', 'sad') AVAILABLE (")
+
+
+def _python_blocks() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
+
+
+def test_the_lines_of_python_without_a_server(speech, contract_model, capsys):
+    folder = speech.parent / "folder"
+    folder.mkdir()
+    for path in (speech.parent / "a.wav", folder / "b.wav"):
+        shutil.copy(speech, path)
+    code, _ = _python_blocks()
+    code = code.replace("saved_models/mine", str(contract_model))
+    exec(compile(code, "serving.md", "exec"), {})
+    one, of_folder = capsys.readouterr().out.splitlines()
+    label = one.split()[0]
+    assert label in ("angry", "happy", "sad")
+    assert of_folder.endswith(f"b.wav {label}")
 
 
 def test_every_file_it_names_is_there():
