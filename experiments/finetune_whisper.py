@@ -102,7 +102,9 @@ def classifier(encoder: keras.Model, classes: int, trained_blocks: int, seed: in
     x = WeightedSum()([layers.LayerNormalization()(state) for state in states])
     is_sound = ops.cast(ops.any(trimmed != 0, axis=-1, keepdims=True), "float32")
     x = attentive_statistics(x, is_sound, 128, new_initializer)
-    x = layers.Dropout(0.3, seed=derive_seed(seed, "dropout"))(layers.BatchNormalization()(x))
+    # A momentum of 0.99 would suit thousands of steps; there are some hundred.
+    x = layers.BatchNormalization(momentum=0.9)(x)
+    x = layers.Dropout(0.3, seed=derive_seed(seed, "dropout"))(x)
     logits = layers.Dense(classes, kernel_initializer=new_initializer(), name="logits")(x)
     model = keras.Model(inputs, logits)
     for layer in model.layers:
