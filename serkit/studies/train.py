@@ -169,19 +169,14 @@ def train(
             out / "metrics.json", {"classes": folds.classes, **scores, "prediction": calibration}
         )
         progress.say("\n" + tested.tables())
-        for warning in interval_warnings(len(corpus.speakers())):
-            progress.say(f"! {warning}")
-        if synthetic_clips(corpus):
-            progress.say(f"! {SYNTHETIC_WARNING}")
+        _say_warnings(corpus, progress)
         if exported := _exported_before(out, Path(model)):
             progress.say(f"exported by an earlier call: {exported}")
             return exported
         with progress.stage("fit on all speakers"):
             network = recipe.fit(folds.all_speakers(validation=recipe.needs_validation))
             if isinstance(recipe.spec, FeatureTable):
-                version = out / "model.keras"
-                with replacing(version) as partial:
-                    network.save(partial)
+                version = _save(network, out / "model.keras")
             else:
                 exportable = ExportableModel([network], recipe.spec, folds.classes, prediction)
                 version = export_model(exportable, model, _card(settings, corpus, folds, scores))
@@ -195,6 +190,19 @@ def _recipe(settings: TrainSettings, progress: Progress) -> Recipe:
         features = open_features(settings.model, settings.weights, settings.features, progress)
         return HeadRecipe(features, settings.head)
     return NetworkRecipe(settings.model, settings.weights or "imagenet", settings.epochs)
+
+
+def _say_warnings(corpus: Corpus, progress: Progress) -> None:
+    for warning in interval_warnings(len(corpus.speakers())):
+        progress.say(f"! {warning}")
+    if synthetic_clips(corpus):
+        progress.say(f"! {SYNTHETIC_WARNING}")
+
+
+def _save(network: keras.Model, file: Path) -> Path:
+    with replacing(file) as partial:
+        network.save(partial)
+    return file
 
 
 def _exported_before(out: Path, model: Path) -> Path | None:
