@@ -1,4 +1,4 @@
-"""Claim: neither attention over time nor trained blocks beat a linear classifier of features.
+"""Question: does attention over time, or training of blocks, beat a linear classifier of features?
 
     python experiments/finetune_whisper.py ../shared/data/ravdess
     python experiments/finetune_whisper.py ../shared/data/ravdess --blocks 1
