@@ -1,4 +1,4 @@
-"""Question: does attention over time, or training of blocks, beat a linear classifier of features?
+"""Claim: a linear classifier of features beats attention over time and training of blocks.
 
     python experiments/finetune_whisper.py ../shared/data/ravdess
     python experiments/finetune_whisper.py ../shared/data/ravdess --blocks 1
@@ -7,7 +7,10 @@ Source: Pepino et al. (2021), arXiv:2104.03502, for weights of the blocks; Okabe
 arXiv:1803.10963, for attentive statistics. The hidden states of Whisper's blocks are normalised and
 added with trained weights. Mean and standard deviation over time, weighted by attention, go to a
 dense layer. With ``--blocks`` the last blocks are trained as well, from their published weights.
-docs/classifiers.md has the results beside those of ``train_whisper.py``.
+
+On RAVDESS actors 1 to 20, seed 0, with 12 training speakers a fold: a UAR of 69.0 %, with the last
+block trained as well 64.4 %. The linear classifier of ``train_whisper.py`` has 74.0 % with as many
+speakers; docs/classifiers.md has all results.
 """
 
 import argparse
