@@ -14,7 +14,13 @@ from serkit.reporting.page import Section, Table, write_report
 from serkit.reporting.verdicts import FEW_SPEAKERS, LEAKY, MIN_SPEAKERS_FOR_VERDICT, headline
 from serkit.studies.classifier_kinds import HEADS, NETWORKS
 from serkit.studies.engine import Comparison
-from serkit.studies.exports import arms_table, format_interval, format_per_cent, oversampling_table
+from serkit.studies.exports import (
+    arms_table,
+    classifiers_table,
+    format_interval,
+    format_per_cent,
+    oversampling_table,
+)
 from serkit.studies.page_sections import gan_section, recording_sections
 from serkit.studies.results import EFFECT_SIZES
 
@@ -197,6 +203,11 @@ class ArmSections:
 
 
 _FEW_CLIPS = 8
+# Settings without effect where all classifiers are linear classifiers of features.
+_SETTINGS_OF_NETWORKS = {
+    *("spec", "masks", "fit", "tuned", "frozen_convs", "precision", "live"),
+    *("gans", "gan_recipe", "generated_share", "gated"),
+}
 
 
 def write_comparison_report(path: Path, comparison: Comparison, results: dict[str, Any]) -> None:
@@ -209,6 +220,10 @@ def write_comparison_report(path: Path, comparison: Comparison, results: dict[st
     """
     sections = []
     for protocol, protocol_results in results["protocols"].items():
+        if between := protocol_results.get("between_classifiers"):
+            mark = "LEAKY, " if protocol_results["leaky"] else ""
+            table = Table(*classifiers_table(between))
+            sections.append(Section(f"{mark}{protocol}: which classifier is better", [], [table]))
         for classifier in protocol_results["classifiers"]:
             sections += ArmSections(comparison, results, protocol, classifier).sections()
     sections += [*recording_sections(comparison, results), *gan_section(comparison)]
@@ -291,7 +306,14 @@ def _list_small_classes(counts: dict[str, int]) -> str:
 
 def _method(comparison: Comparison, results: dict[str, Any]) -> Section:
     versions = read_json(comparison.out / "versions.json")
-    flat_settings = pd.json_normalize(results["settings"], sep=".").iloc[0]
+    classifiers = results["settings"]["classifiers"]
+    has_networks = any(name in NETWORKS for name in classifiers)
+    settings = {
+        name: value
+        for name, value in results["settings"].items()
+        if has_networks or name not in _SETTINGS_OF_NETWORKS
+    }
+    flat_settings = pd.json_normalize(settings, sep=".").iloc[0]
     licences = [[name, licence] for name, licence in licences_of(comparison.corpus).items()]
     tables = [
         Table(["arm", ""], [[arm.name, arm.description] for arm in comparison.arms], True),
@@ -303,9 +325,8 @@ def _method(comparison: Comparison, results: dict[str, Any]) -> Section:
         Table(["version of", ""], [[name, value] for name, value in versions.items()], True),
         Table(["recordings", "licence"], licences, True),
     ]
-    classifiers = results["settings"]["classifiers"]
     text = []
-    if any(name in NETWORKS for name in classifiers):
+    if has_networks:
         text.append(
             "Every arm of a network has the same initial weights and the same number of optimiser "
             "steps."

@@ -18,11 +18,14 @@ def write_tables(results: dict[str, Any], folder: Path) -> None:
     Args:
         results: from :func:`serkit.studies.results.make_results`.
         folder: gets ``arms.csv`` with all results, as fractions; and
-            ``<protocol>-<classifier>.md`` and ``.tex``, in per cent.
+            ``<protocol>-<classifier>.md`` and ``.tex``, in per cent. With several classifiers also
+            ``<protocol>.md``, their differences.
     """
     csv_rows = []
     for protocol, protocol_results in results["protocols"].items():
         is_leaky = protocol_results["leaky"]
+        if between := protocol_results.get("between_classifiers"):
+            write_text(folder / f"{protocol}.md", markdown_table(*classifiers_table(between)))
         for classifier, classifier_results in protocol_results["classifiers"].items():
             arms = classifier_results["arms"]
             csv_rows += [
@@ -89,6 +92,25 @@ def oversampling_table(arms: dict[str, Any]) -> tuple[list[str], list[list[str]]
         if (difference := arm.get("beside_copies"))
     ]
     return ["more than oversampling", "UAR", "p"], rows
+
+
+def classifiers_table(between: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Return the header and rows of the table of differences between classifiers, in points.
+
+    Args:
+        between: ``between_classifiers`` of a protocol in ``comparison.json``, not empty.
+    """
+    rows = [
+        [
+            row["classifier"],
+            row["arm"],
+            format_signed_interval(row["uar"]["estimate"]),
+            f"{row['p_holm']:.3f}",
+            row["conclusion"],
+        ]
+        for row in between
+    ]
+    return ["classifier", "arm", f"UAR minus {between[0]['minus']}'s", "p, Holm", ""], rows
 
 
 def format_interval(estimate: dict[str, float | None], sign: str = "") -> str:

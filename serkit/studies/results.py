@@ -1,6 +1,6 @@
 """Compute the results of a comparison, as JSON values without times or paths."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +11,7 @@ from serkit.datasets.splits import RANDOM
 from serkit.errors import InputError
 from serkit.formatting import counted
 from serkit.metrics.paired import Difference, difference, holm
-from serkit.reporting.verdicts import verdict
+from serkit.reporting.verdicts import conclusion, verdict
 from serkit.serialization import plain
 from serkit.studies.arm_predictions import ArmPredictions
 from serkit.studies.classifier_kinds import NETWORKS
@@ -44,6 +44,9 @@ def make_results(comparison: Comparison) -> dict[str, Any]:
           arm that fills up classes, except ``oversampling``, also has
           ``beside_copies``, the difference from ``oversampling``. A difference uses the seeds that
           both arms have.
+          With several classifiers, the protocol also has ``between_classifiers``: a list of
+          differences from the first classifier with the same arm, with ``p_holm`` over the list and
+          a ``conclusion`` of :func:`serkit.reporting.verdicts.conclusion`.
         - ``gap``: for each classifier and arm, the UAR of the leaky protocol minus the UAR of the
           speaker-disjoint one. Only if both protocols were run.
         - ``left_out``: why arms that fill up classes were not run. Only if no class is rare.
@@ -66,14 +69,7 @@ def make_results(comparison: Comparison) -> dict[str, Any]:
         "classes": classes,
         "rare": rare,
         "protocols": {
-            protocol: {
-                "leaky": protocol == RANDOM,
-                "folds": _folds(comparison, protocol),
-                "classifiers": {
-                    classifier: {"arms": _arms(comparison, protocol, classifier, classes, rare)}
-                    for classifier in settings.classifiers
-                },
-            }
+            protocol: _protocol(comparison, protocol, classes, rare)
             for protocol in settings.protocols
         },
     }
@@ -128,6 +124,32 @@ def describe_short_run(comparison: Comparison) -> str:
     return f"{sentence}: {'; '.join(parts)}" if parts else sentence
 
 
+def _protocol(
+    comparison: Comparison, protocol: str, classes: Sequence[str], rare: Sequence[str]
+) -> dict[str, Any]:
+    predictions = {
+        classifier: {
+            arm.name: ArmPredictions(arm, runs, classes, rare)
+            # For another arm, the run of a linear classifier may be that of ``none``.
+            for arm in comparison.arms_of(classifier)
+            if (runs := comparison.finished_runs(protocol, classifier, arm))
+        }
+        for classifier in comparison.settings.classifiers
+    }
+    seed = comparison.settings.seed
+    results = {
+        "leaky": protocol == RANDOM,
+        "folds": _folds(comparison, protocol),
+        "classifiers": {
+            classifier: {"arms": _arms(arms, seed, protocol)}
+            for classifier, arms in predictions.items()
+        },
+    }
+    if len(predictions) > 1:
+        results["between_classifiers"] = _between_classifiers(predictions, seed, protocol)
+    return results
+
+
 def _folds(comparison: Comparison, protocol: str) -> list[dict[str, Any]]:
     label_set = comparison.settings.label_set
     return [
@@ -146,19 +168,8 @@ def _folds(comparison: Comparison, protocol: str) -> list[dict[str, Any]]:
 
 
 def _arms(
-    comparison: Comparison,
-    protocol: str,
-    classifier: str,
-    classes: Sequence[str],
-    rare: Sequence[str],
+    predictions: Mapping[str, ArmPredictions], seed: int, protocol: str
 ) -> dict[str, dict[str, Any]]:
-    seed = comparison.settings.seed
-    predictions = {
-        arm.name: ArmPredictions(arm, runs, classes, rare)
-        # For another arm, the run of a linear classifier may be that of ``none``.
-        for arm in comparison.arms_of(classifier)
-        if (runs := comparison.finished_runs(protocol, classifier, arm))
-    }
     results = {name: arm.to_json(seed) for name, arm in predictions.items()}
     if NONE not in predictions:
         return results
@@ -177,6 +188,32 @@ def _arms(
                     measure: asdict(value) for measure, value in by_measure.items()
                 }
     return results
+
+
+def _between_classifiers(
+    predictions: Mapping[str, Mapping[str, ArmPredictions]], seed: int, protocol: str
+) -> list[dict[str, Any]]:
+    """Return the differences of all classifiers from the first, for each arm that both have."""
+    first_name, *other_names = predictions
+    rows = []
+    for name in other_names:
+        for arm, other in predictions[name].items():
+            if first := predictions[first_name].get(arm):
+                by_measure = _differences(first, other, seed)
+                measures = {measure: asdict(value) for measure, value in by_measure.items()}
+                rows.append({"classifier": name, "minus": first_name, "arm": arm, **measures})
+    p_values = holm([row["uar"]["p"] for row in rows])
+    for row, p_holm in zip(rows, p_values, strict=True):
+        estimate, arm = row["uar"]["estimate"], predictions[row["classifier"]][row["arm"]]
+        row["p_holm"] = p_holm
+        row["conclusion"] = conclusion(
+            estimate["low"],
+            estimate["high"],
+            speakers=arm.predictions["speaker"].nunique(),
+            leaky=protocol == RANDOM,
+            p_holm=p_holm,
+        )
+    return rows
 
 
 def _common_seeds(first: ArmPredictions, second: ArmPredictions) -> list[int]:

@@ -31,6 +31,17 @@ def test_csv_has_every_arm_as_shares_and_the_others_per_cent(pretended, tmp_path
     assert "LEAKY" not in (tmp_path / "k-fold-compact.tex").read_text()
 
 
+def test_a_table_of_each_protocol_compares_classifiers(pretended, tmp_path):
+    _, results = pretended
+    write_tables(results, tmp_path)
+    header, _, *rows = (tmp_path / "k-fold.md").read_text().splitlines()
+    assert "compact" in header
+    assert [row.split(" | ")[:2] for row in rows] == [
+        ["| resnet50-head", arm] for arm in ("none", "oversampling", "dcgan")
+    ]
+    assert "leaky" in (tmp_path / "random.md").read_text()
+
+
 def test_numbers_with_their_intervals():
     found = {"value": 0.512, "low": 0.47, "high": 0.553}
     assert format_interval(found) == "51.2 [47.0, 55.3]"

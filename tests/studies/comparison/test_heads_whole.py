@@ -102,6 +102,23 @@ def test_the_page_has_a_section_of_each_kind_but_no_learning_curves(compared, pa
         assert re.search(r"<p|<table|<img", section)
 
 
+def test_equal_classifiers_do_not_differ(compared, page):
+    out, results = compared
+    rows = results["protocols"]["k-fold"]["between_classifiers"]
+    assert [row["arm"] for row in rows] == ["none", "class-weights"]
+    for row in rows:
+        assert row["uar"]["estimate"]["value"] == 0
+        assert row["p_holm"] == 1
+        assert row["conclusion"] in ("no effect shown", "too few speakers")
+    assert "k-fold: which classifier is better" in page
+    assert (out / "tables" / "k-fold.md").is_file()
+
+
+def test_settings_of_networks_are_not_on_the_page(page):
+    assert "<td>filled_to" in page
+    assert not re.search("<td>(spec|fit|gans|precision)[.<]", page)
+
+
 def test_the_page_says_which_arms_are_left_out_and_how_the_others_are_fitted(compared, page):
     out, results = compared
     first, second = results["left_out"].split("; ")

@@ -50,6 +50,24 @@ def test_ways_of_filling_are_compared_with_the_cheapest(pretended):
     assert "beside_copies" not in arms["oversampling"]
 
 
+def test_other_classifiers_are_compared_with_the_first_arm_by_arm(pretended):
+    _, results = pretended
+    for protocol, found in results["protocols"].items():
+        rows = found["between_classifiers"]
+        assert [row["arm"] for row in rows] == ["none", "oversampling", "dcgan"]
+        for row in rows:
+            assert (row["classifier"], row["minus"]) == ("resnet50-head", "compact")
+            assert row["p_holm"] >= row["uar"]["p"]
+            assert (row["conclusion"] == "leaky") == (protocol == "random")
+        # Of the seeds that both have.
+        arms = {name: each["arms"]["dcgan"] for name, each in found["classifiers"].items()}
+        seeds = set.intersection(*(set(arm["uar_of_seeds"]) for arm in arms.values()))
+        assert len(seeds) == 1
+        uars = {name: arm["uar_of_seeds"][min(seeds)] for name, arm in arms.items()}
+        expected = uars["resnet50-head"] - uars["compact"]
+        assert rows[2]["uar"]["estimate"]["value"] == pytest.approx(expected)
+
+
 def test_the_gap_and_the_corpora(pretended):
     _, results = pretended
     values = [
