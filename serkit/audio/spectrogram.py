@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
+import joblib
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
@@ -82,9 +83,9 @@ def triangular_filterbank(
 
 # A clip whose highest band power is below this value counts as silent.
 _SILENT_POWER = 1e-10
-# Number of bands per matrix product. One product for all bands would multiply mostly zeros. One
-# product per band would be mostly overhead.
-_BANDS_PER_PRODUCT = 32
+# Neighbouring bands share a matrix product while they use at most so many FFT bins. One product for
+# all bands would multiply mostly zeros. One product per band would be mostly overhead.
+_BINS_PER_PRODUCT = 64
 
 
 @dataclass(frozen=True)
@@ -246,6 +247,19 @@ def to_spectrogram(
     Source: the 2021 report, section 4.3; with ``mel`` equal to librosa's
     ``melspectrogram(htk=True, norm=None)`` and ``power_to_db(ref=max)`` on the same frames.
     """
+    if waveforms.shape[0] == 1 or tf.config.list_logical_devices("GPU"):
+        return _to_spectrogram(waveforms, spec, dtype)
+    # One clip at a time: the frames of a clip fit into the cache of a CPU, those of a batch do not.
+    # And the order of addition in a matrix product depends on the number of rows.
+    return tf.map_fn(
+        lambda waveform: _to_spectrogram(waveform[tf.newaxis], spec, dtype)[0],
+        waveforms,
+        parallel_iterations=joblib.cpu_count(),
+        fn_output_signature=tf.TensorSpec(spec.shape, dtype),
+    )
+
+
+def _to_spectrogram(waveforms: tf.Tensor, spec: SpectrogramSpec, dtype: tf.DType) -> tf.Tensor:
     frames = tf.signal.frame(waveforms, spec.window, spec.hop)
     frames *= tf.constant(_repeated_hann(spec.window, spec.frames))
     power = _band_power(tf.signal.rfft(frames, [spec.fft]), spec)
@@ -262,37 +276,38 @@ def to_spectrogram(
 
 
 def _band_power(transform: tf.Tensor, spec: SpectrogramSpec) -> tf.Tensor:
-    """Compute band powers ``(batch, frames, bins)`` of spectra ``(batch, frames, fft // 2 + 1)``.
-
-    Each clip has its own matrix product, so that its sums are the same in any batch. In one product
-    for the batch, TensorFlow's order of addition would depend on the number of rows.
+    """Compute band powers ``(batch, frames, bands)`` of spectra ``(batch, frames, fft // 2 + 1)``.
 
     The function squares real and imaginary parts interleaved, as they are in memory, and repeats
     each weight twice. Separating the parts would take longer than the larger matrix product.
     """
     components = tf.bitcast(transform, tf.float32)
-    components = tf.reshape(components, [-1, spec.frames, 2 * (spec.fft // 2 + 1)])
-    # Square group by group and in place, so that the squares are still in the CPU's cache.
+    components = tf.reshape(components, [-1, 2 * (spec.fft // 2 + 1)])
+    # Square group by group, so that the squares are still in the CPU's cache.
     groups = [
-        tf.matmul(tf.square(components[:, :, 2 * low : 2 * high]), np.repeat(weights, 2, axis=0))
-        for low, high, weights in _band_groups(spec)
+        tf.matmul(tf.square(components[:, first : first + len(weights)]), weights)
+        for first, weights in _band_groups(spec)
     ]
-    return tf.concat(groups, axis=2)
+    return tf.reshape(tf.concat(groups, axis=1), [-1, spec.frames, spec.bins])
 
 
 @functools.lru_cache(maxsize=8)
-def _band_groups(spec: SpectrogramSpec) -> tuple[tuple[int, int, npt.NDArray[Any]], ...]:
+def _band_groups(spec: SpectrogramSpec) -> list[tuple[int, npt.NDArray[Any]]]:
     """Group neighbouring bands.
 
     Returns:
-        For each group the first FFT bin and the end of the FFT bins with nonzero weights, and the
-        weights ``(high - low, bands)``.
+        For each group the first component (real or imaginary part of an FFT bin) with nonzero
+        weights, and the weights ``(components, bands)``.
     """
-    groups = []
     weights = band_weights(spec)
-    for first in range(0, spec.bins, _BANDS_PER_PRODUCT):
-        group_weights = weights[:, first : first + _BANDS_PER_PRODUCT]
-        used_bins = np.flatnonzero(group_weights.any(axis=1))
-        low, high = int(used_bins[0]), int(used_bins[-1]) + 1
-        groups.append((low, high, group_weights[low:high]))
-    return tuple(groups)
+    is_used = weights > 0
+    first_bins = is_used.argmax(axis=0)
+    end_bins = len(weights) - is_used[::-1].argmax(axis=0)
+    groups, first_band = [], 0
+    for band in range(1, spec.bins + 1):
+        low = int(first_bins[first_band])
+        if band == spec.bins or end_bins[band] - low > _BINS_PER_PRODUCT:
+            group_weights = weights[low : end_bins[band - 1], first_band:band]
+            groups.append((2 * low, group_weights.repeat(2, axis=0)))
+            first_band = band
+    return groups

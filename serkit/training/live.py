@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import joblib
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
@@ -154,7 +153,8 @@ class LiveSpectrograms:
         with tf.device(self.device):
             augment_seed = tf.convert_to_tensor(tf.random.fold_in(seed, 1))
             waves = augment(waves, augment_seed, self.augmentation)
-            spectrograms = tf.cast(tf.cast(self._transform(waves), tf.float16), tf.float32)
+            spectrograms = to_spectrogram(waves, self.spec)
+            spectrograms = tf.cast(tf.cast(spectrograms, tf.float16), tf.float32)
         has_no_waveform = self.waveform_rows == _NO_WAVEFORM
         if has_no_waveform.any():
             is_unchanged = tf.gather(tf.constant(has_no_waveform), indices)
@@ -162,18 +162,6 @@ class LiveSpectrograms:
             is_unchanged = is_unchanged[:, tf.newaxis, tf.newaxis, tf.newaxis]
             spectrograms = tf.where(is_unchanged, unchanged, spectrograms)
         return spectrograms
-
-    def _transform(self, waves: tf.Tensor) -> tf.Tensor:
-        if "CPU" not in self.device:
-            return to_spectrogram(waves, self.spec)
-        # One clip at a time: the frames of a clip fit into the cache of a CPU, those of a batch do
-        # not.
-        return tf.map_fn(
-            lambda wave: to_spectrogram(wave[tf.newaxis], self.spec)[0],
-            waves,
-            parallel_iterations=joblib.cpu_count(),
-            fn_output_signature=tf.TensorSpec(self.spec.shape),
-        )
 
     def _read_waveforms(self, indices: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the waveforms of spectrograms; silence for those without a waveform."""

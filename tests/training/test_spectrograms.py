@@ -242,7 +242,7 @@ def test_the_transform_runs_on_the_device_and_decoding_does_not(few):
         placed = re.findall(r"\((\w+)\): \S*device:CPU:(\d)", case)
         # Resampling has transforms of its own, so the test goes by the product with the bands'
         # weights.
-        assert {place for op, place in placed if op == "BatchMatMulV2"} == {number}
+        assert {place for op, place in placed if op == "MatMul"} == {number}
         assert ("RFFT", number) in placed
         assert {place for op, place in placed if op == "DecodePaddedRaw"} == {"0"}
 
