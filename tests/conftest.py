@@ -1,4 +1,4 @@
-"""Fixtures that more than one room of the tests uses."""
+"""Fixtures that several folders of the tests use."""
 
 import contextlib
 import io
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from socketserver import BaseServer
+from types import ModuleType
 
 import hypothesis
 import numpy as np
@@ -23,7 +24,7 @@ from serkit.datasets.synthetic import SyntheticSettings, write_synthetic_corpus
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-# In tests/fixtures: what rooms share that deal with served models.
+# In tests/fixtures: what tests of served models share.
 pytest_plugins = ["browser", "contract_model", "exports", "rest_server", "grpc_server"]
 
 # The same examples every time; HYPOTHESIS_PROFILE=default looks for new ones.
@@ -192,3 +193,22 @@ def running(monkeypatch) -> Iterator[Callable[[BaseServer], BaseServer]]:
             return server
 
         yield run
+
+
+@pytest.fixture
+def kill_at(monkeypatch) -> Callable[[ModuleType, str, int], list[tuple]]:
+    """Ends a call of a function, by its number, as Ctrl-C does; returns a list of all calls."""
+
+    def replace(module: ModuleType, name: str, number: int) -> list[tuple]:
+        function, calls = getattr(module, name), []
+
+        def killed(*arguments):
+            calls.append(arguments)
+            if len(calls) == number:
+                raise KeyboardInterrupt
+            return function(*arguments)
+
+        monkeypatch.setattr(module, name, killed)
+        return calls
+
+    return replace

@@ -109,18 +109,10 @@ def test_the_exported_model_answers_as_it_was_fitted(trained, synthetic_corpus, 
 
 
 def test_a_killed_run_resumes_with_the_same_result(
-    trained, tmp_path, synthetic_root, weights, monkeypatch
+    trained, tmp_path, synthetic_root, weights, kill_at
 ):
     run, version = trained
-    fit, calls = train_recipes.fit_linear_head, []
-
-    def killed(*arguments):
-        calls.append(arguments)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return fit(*arguments)
-
-    monkeypatch.setattr(train_recipes, "fit_linear_head", killed)
+    calls = kill_at(train_recipes, "fit_linear_head", 3)
     settings = TrainSettings((str(synthetic_root),), weights=str(weights))
     with pytest.raises(KeyboardInterrupt):
         train(settings, tmp_path / "run", tmp_path / "model")
@@ -128,7 +120,6 @@ def test_a_killed_run_resumes_with_the_same_result(
     again = train(settings, tmp_path / "run", tmp_path / "model")
     # A finished run is not exported again, unless its model is removed.
     assert train(settings, tmp_path / "run", tmp_path / "model") == again
-    assert len(calls) == 3 + 4
     # Two folds were done, the third to the fifth and the last fit were not.
     assert len(calls) == 3 + 4
     for name in ("metrics.json", "predictions.csv"):

@@ -120,16 +120,8 @@ def test_the_command_says_where_the_model_is_and_promises_no_export(trained, roo
     assert "serkit serve" not in said
 
 
-def test_a_killed_run_resumes_with_the_same_result(trained, tmp_path, train_in, monkeypatch):
-    fit, calls = train_recipes.fit_linear_head, []
-
-    def killed(*arguments):
-        calls.append(arguments)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return fit(*arguments)
-
-    monkeypatch.setattr(train_recipes, "fit_linear_head", killed)
+def test_a_killed_run_resumes_with_the_same_result(trained, tmp_path, train_in, kill_at):
+    calls = kill_at(train_recipes, "fit_linear_head", 3)
     with pytest.raises(KeyboardInterrupt):
         train_in()
     assert not (tmp_path / "run" / "model.keras").exists()

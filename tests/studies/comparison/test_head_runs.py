@@ -131,17 +131,11 @@ def test_a_kept_model_gives_the_predictions(compared, own_features, tmp_path):
     assert run.predictions().equals(_run(compared).predictions())
 
 
-def test_a_killed_comparison_resumes_with_the_same_bytes(settings, out, tmp_path, monkeypatch):
+def test_a_killed_comparison_resumes_with_the_same_bytes(
+    settings, out, tmp_path, monkeypatch, kill_at
+):
     monkeypatch.setattr(module, "write_comparison_report", lambda *given: None)
-    fit, calls = head_runs.fit_linear_head, []
-
-    def killed(*arguments):
-        calls.append(arguments)
-        if len(calls) == 5:
-            raise KeyboardInterrupt
-        return fit(*arguments)
-
-    monkeypatch.setattr(head_runs, "fit_linear_head", killed)
+    calls = kill_at(head_runs, "fit_linear_head", 5)
     with pytest.raises(KeyboardInterrupt):
         compare(settings, tmp_path / "run", progress=SilentProgress())
     assert not (tmp_path / "run" / "comparison.json").exists()
