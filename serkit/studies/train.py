@@ -23,14 +23,16 @@ from serkit.metrics.calibration import softmax, uncertainty
 from serkit.metrics.intervals import Group
 from serkit.metrics.selective import threshold_for_coverage
 from serkit.models.linear_head import LinearHeadSettings
+from serkit.models.speech_features import SpeechFeatures
 from serkit.progress import Progress
 from serkit.reporting.tables import groups_of_clips, measure_table, recall_table
 from serkit.reporting.verdicts import interval_warnings
-from serkit.serialization import plain
+from serkit.serialization import content_key, plain
 from serkit.studies.classifier_kinds import CLASSIFIERS, HEADS, open_features, require_features
 from serkit.studies.comparison_inputs import MANIFEST, write_audit
 from serkit.studies.cross_validation import CrossValidation
 from serkit.studies.deployment import calibration_scores, describe_data
+from serkit.studies.partitions import Inputs
 from serkit.studies.run_folder import RunFolder
 from serkit.studies.train_recipes import HeadRecipe, NetworkRecipe, Recipe
 from serkit.uncertainty.temperature import best_temperature
@@ -139,10 +141,7 @@ def train(
             corpus = _audited(settings, run, progress)
         with progress.stage(f"{settings.model}: inputs"):
             recipe = _recipe(settings, progress)
-            cache = out / "cache"
-            if isinstance(recipe.spec, FeatureTable):
-                # The file may have other features in a later call.
-                cache /= f"features-{recipe.spec.key(corpus)}"
+            cache = out / "cache" / _inputs_key(recipe.spec, corpus)
             folds = CrossValidation(
                 [out / MANIFEST],
                 settings.label_set,
@@ -170,7 +169,7 @@ def train(
         )
         progress.say("\n" + tested.tables())
         _say_warnings(corpus, progress)
-        if exported := _exported_before(out, Path(model)):
+        if exported := _exported_before(out, Path(model), cache.name):
             progress.say(f"exported by an earlier call: {exported}")
             return exported
         with progress.stage("fit on all speakers"):
@@ -180,7 +179,7 @@ def train(
             else:
                 exportable = ExportableModel([network], recipe.spec, folds.classes, prediction)
                 version = export_model(exportable, model, _card(settings, corpus, folds, scores))
-                write_json(out / _EXPORTED, {"version": str(version)})
+                write_json(out / _EXPORTED, {"version": str(version), "inputs": cache.name})
     progress.say(f"\nnumbers: {out / 'metrics.json'}\nmodel: {version}")
     return version
 
@@ -205,12 +204,23 @@ def _save(network: keras.Model, file: Path) -> Path:
     return file
 
 
-def _exported_before(out: Path, model: Path) -> Path | None:
-    """Return the version of a model that an earlier call of the same run has exported."""
+def _inputs_key(spec: Inputs, corpus: Corpus) -> str:
+    """Return a key of the inputs of the model: a file may have other content in a later call."""
+    if isinstance(spec, FeatureTable):
+        return f"features-{spec.key(corpus)}"
+    if isinstance(spec, SpeechFeatures):
+        return f"features-{content_key(spec=spec.key)}"
+    return "spectrograms"
+
+
+def _exported_before(out: Path, model: Path, inputs: str) -> Path | None:
+    """Return the version of a model that an earlier call has exported, with the same inputs."""
     if not (out / _EXPORTED).exists():
         return None
-    version = Path(read_json(out / _EXPORTED)["version"])
-    return version if version.is_dir() and model in (version, version.parent) else None
+    exported = read_json(out / _EXPORTED)
+    version = Path(exported["version"])
+    is_same = exported.get("inputs") == inputs and model in (version, version.parent)
+    return version if is_same and version.is_dir() else None
 
 
 def _audited(settings: TrainSettings, run: RunFolder, progress: Progress) -> Corpus:

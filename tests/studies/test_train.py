@@ -1,6 +1,7 @@
 """``serkit train``: from recordings to a tested and exported model."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,26 @@ def test_the_exported_model_answers_as_it_was_fitted(trained, synthetic_corpus, 
     )
     np.testing.assert_allclose(served["features"], np.asarray(rows)[:5], rtol=1e-3, atol=1e-3)
     assert not any(served["status"].numpy())
+
+
+def test_other_weights_in_the_same_file_are_not_mixed_with_those_of_before(
+    trained, tmp_path, synthetic_root, weights, kill_at
+):
+    run, _ = trained
+    file, encoder = tmp_path / "mine.weights.h5", whisper_encoder(PRESETS[TINY].settings)
+    encoder.save_weights(file)
+    calls = kill_at(train_recipes, "fit_linear_head", 3)
+    settings = TrainSettings((str(synthetic_root),), weights=str(file))
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, tmp_path / "run", tmp_path / "model")
+    other = train(settings, tmp_path / "run", tmp_path / "model")
+    shutil.copy(weights, file)
+    again = train(settings, tmp_path / "run", tmp_path / "model")
+    assert len(calls) == 3 + 4 + 6
+    assert other.name == "1"
+    assert again.name == "2"
+    for name in ("metrics.json", "predictions.csv"):
+        assert (tmp_path / "run" / name).read_bytes() == (run / name).read_bytes()
 
 
 def test_a_killed_run_resumes_with_the_same_result(
