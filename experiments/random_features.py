@@ -8,8 +8,8 @@ inputs in [-1, 1]). Features are standardised on the training partition; the pen
 the validation speakers. A network with random frozen layers (``--weights none``) should be compared
 with these results.
 
-On RAVDESS actors 1 to 20 guessing gives a UAR of 14.3 %. Measured: 47.5 % on spectrograms, 44.9 % on
-random features; docs/classifiers.md has the table.
+On RAVDESS actors 1 to 20 guessing gives a UAR of 14.3 %. Measured: 47.5 % on spectrograms, 44.9 %
+on random features; docs/classifiers.md has the table.
 """
 
 import argparse
