@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from serkit.augmentation.arms import WAVE_AUGMENTATIONS
+from serkit.datasets.corpus import LABEL_SETS
 from serkit.datasets.imbalance import RARE_BELOW
 from serkit.errors import InputError
 
@@ -175,11 +176,12 @@ def add_study(parser: argparse.ArgumentParser, labels: str = "emotion") -> None:
         labels: default of ``--labels``.
     """
     add = parser.add_argument
+    sizes = ", ".join(f"{len(classes)} of {name}" for name, classes in LABEL_SETS.items())
     add(
         "--labels",
-        choices=["emotion", "gender_emotion"],
+        choices=LABEL_SETS,
         default=labels,
-        help="7 emotions, or the 14 categories of the 2021 report; default: %(default)s",
+        help=f"predict these classes: {sizes}; default: %(default)s",
     )
     add("--seed", type=int, default=0, help="of all random numbers; default: %(default)s")
     add("--epochs", type=int, help="of each classifier; default: 30")

@@ -14,6 +14,7 @@ from serkit.cli.arguments import (
     recordings_of,
     root_name,
 )
+from serkit.datasets.corpus import LABEL_SETS
 from serkit.errors import InputError
 
 
@@ -44,7 +45,7 @@ def add_to(commands) -> None:
         "or VGG16's and ResNet50's (imagenet, none or a file); default: find or download them",
     )
     add_features(parser)
-    add("--labels", choices=["emotion", "gender_emotion"], default="emotion", dest="label_set")
+    add("--labels", choices=LABEL_SETS, default="emotion", dest="label_set")
     add("--folds", type=int, default=5, help="make so many folds of speakers; default: 5")
     add("--seed", type=int, default=0, help="draw folds and training from this; default: 0")
     add(

@@ -8,11 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from serkit.errors import InputError, check_choice
 from serkit.files import replacing, write_json
+
+# pandas is imported where it is used: the options of most commands need LABEL_SETS, not pandas.
+if TYPE_CHECKING:
+    import pandas as pd
 
 GENDERS = ("female", "male")
 
@@ -259,8 +262,10 @@ class Corpus:
         count_by_label = Counter(self.labels(label_set))
         return {label: count_by_label[label] for label in self.classes(label_set)}
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> "pd.DataFrame":
         """Return one row per clip, with the clip's attributes and ``gender_emotion`` as columns."""
+        import pandas as pd
+
         return pd.DataFrame(map(_manifest_row, self.clips), columns=_COLUMNS)
 
     def write(self, path: Path | str) -> None:
@@ -296,6 +301,8 @@ class Corpus:
             InputError: if the manifest does not exist or lacks a column, or if there is neither
                 ``roots`` nor a ``roots.json``.
         """
+        import pandas as pd
+
         path = Path(path)
         if not path.is_file():
             raise InputError(f"manifest {path} does not exist")

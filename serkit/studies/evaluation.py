@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from serkit.datasets.audit import open_recordings
-from serkit.datasets.corpus import Corpus
+from serkit.datasets.corpus import LABEL_SETS, Corpus
 from serkit.datasets.custom import Naming
 from serkit.errors import InputError, LeakError, RecordingError
 from serkit.formatting import counted
@@ -118,11 +118,11 @@ def evaluate(
     progress = progress or Progress()
     with _opened(model) as opened:
         classes = tuple(opened.classes)
-        label_set = _label_set(classes)
         with progress.stage("recordings"):
             audited = open_recordings(
                 settings.roots, progress.progress_bar("reading"), naming=settings.naming
             )
+            label_set = _label_set(audited.corpus, classes)
             corpus, left_out = _known(audited.corpus, label_set, classes)
             leaky = _find_leaks(opened, corpus, settings.allow_leaks)
         with progress.stage("predictions"):
@@ -165,10 +165,15 @@ def _opened(model: Path | str) -> Iterator[Model]:
         yield ExportedModel(model)
 
 
-def _label_set(classes: Sequence[str]) -> str:
-    """Return the label set of a model's classes."""
-    has_genders = all(label.startswith(("male_", "female_")) for label in classes)
-    return "gender_emotion" if has_genders else "emotion"
+def _label_set(corpus: Corpus, classes: Sequence[str]) -> str:
+    """Return the label set in which most clips have one of a model's classes."""
+
+    def matches(name: str) -> tuple[int, int]:
+        clips = sum(getattr(clip, name) in classes for clip in corpus.clips)
+        # Without any such clip, the names of the classes decide what the error is about.
+        return clips, len({*classes} & {*LABEL_SETS[name]})
+
+    return max(LABEL_SETS, key=matches)
 
 
 def _known(corpus: Corpus, label_set: str, classes: Sequence[str]) -> tuple[Corpus, dict[str, int]]:

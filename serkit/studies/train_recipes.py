@@ -13,7 +13,7 @@ from serkit.models.compact import CompactSettings, compact
 from serkit.models.fitting import FitSettings
 from serkit.models.linear_head import LinearHeadSettings, fit_linear_head
 from serkit.models.speech_features import SpeechFeatures
-from serkit.studies.classifier_kinds import COMPACT, transfer_kind
+from serkit.studies.classifier_kinds import COMPACT, NETWORKS
 from serkit.studies.cross_validation import FoldRun
 from serkit.studies.partitions import Inputs
 
@@ -86,7 +86,7 @@ class NetworkRecipe:
             model = compact(classes, self.spec.shape, network, seed)
             augment = partial(mask, settings=MaskSettings())
         else:
-            kind = transfer_kind(self.model)
+            kind = NETWORKS[self.model]
             settings = replace(kind.fit, keep="last")
             model = kind.build(classes, self.spec.shape, self.weights, seed)
             augment = None

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 import serkit
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.cli.main import main
+from serkit.datasets.corpus import Corpus
 from serkit.errors import InputError, LeakError
 from serkit.export.exportable_model import ExportableModel, PredictionSettings
 from serkit.export.saved_model import export_model
@@ -136,6 +138,27 @@ def test_gender_emotion_models_are_compared_with_such_labels(tmp_path, synthetic
     results = _evaluate(_export(tmp_path / "model", labels, {}), synthetic_root)
     assert set(results["recalls"]) == set(labels)
     assert "male_sad" in results["left_out"]
+
+
+def test_classes_with_a_gender_in_their_names_may_be_emotions_of_the_users_own(
+    tmp_path, synthetic_corpus
+):
+    """As where the folders of a data set are named after gender and emotion."""
+    labels = ("female_angry", "male_angry")
+    clips = [
+        replace(clip, emotion=clip.gender_emotion, gender="") for clip in synthetic_corpus.clips
+    ]
+    Corpus(tuple(clips), synthetic_corpus.roots).write(tmp_path / "manifest.csv")
+    results = _evaluate(_export(tmp_path / "model", labels, {}), tmp_path / "manifest.csv")
+    assert set(results["recalls"]) == set(labels)
+
+
+def test_recordings_without_genders_are_refused_for_a_model_of_genders(tmp_path, synthetic_corpus):
+    clips = tuple(replace(clip, gender="") for clip in synthetic_corpus.clips)
+    Corpus(clips, synthetic_corpus.roots).write(tmp_path / "manifest.csv")
+    model = _export(tmp_path / "model", ("female_angry", "male_angry"), {})
+    with pytest.raises(InputError, match="gender_emotion because the gender"):
+        _evaluate(model, tmp_path / "manifest.csv")
 
 
 def test_corrupted_recordings_get_other_predictions(model, evaluated, synthetic_root):

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,11 +17,13 @@ from serkit.cli.main import main
 from serkit.errors import DownloadError, InputError
 from serkit.metrics.selective import threshold_for_coverage
 from serkit.models import whisper_weights
+from serkit.models.compact import CompactSettings
+from serkit.models.fitting import FitSettings
 from serkit.models.linear_head import LinearHeadSettings
 from serkit.models.whisper import whisper_encoder
 from serkit.models.whisper_weights import PRESETS, local_weights
 from serkit.studies import train_recipes
-from serkit.studies.classifier_kinds import CLASSIFIERS
+from serkit.studies.classifier_kinds import CLASSIFIERS, NETWORKS, NetworkKind
 from serkit.studies.train import TestedPredictions, TrainSettings, train
 from serkit.uncertainty.temperature import best_temperature
 
@@ -210,6 +213,23 @@ def test_invalid_settings_are_named(values):
 
 def test_the_command_offers_every_model():
     assert sorted(command.CLASSIFIERS) == sorted(CLASSIFIERS)
+
+
+def test_a_network_that_is_added_to_the_kinds_is_built_and_fitted_as_they_say(monkeypatch):
+    def build(*arguments):
+        return arguments
+
+    kind = NetworkKind(build, CompactSettings(), FitSettings(epochs=7))
+    monkeypatch.setitem(NETWORKS, "new", kind)
+    fitted = []
+    fold = SimpleNamespace(
+        partitions=SimpleNamespace(classes=("angry", "sad", "happy")),
+        network_seed=4,
+        fit=lambda model, settings, **_: fitted.append((model, settings)),
+    )
+    model = train_recipes.NetworkRecipe("new", "none", None).fit(fold)
+    assert model == (3, (224, 224, 1), "none", 4)
+    assert fitted == [(model, FitSettings(epochs=7, keep="last"))]
 
 
 @pytest.mark.slow
