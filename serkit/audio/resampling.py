@@ -35,6 +35,14 @@ _SPECTRUM_REACH = 64
 _MIN_FRAME_LENGTH = 1024
 _FRAMES_PER_FFT = 4
 
+# A ratio in lowest terms with a number above the first is replaced by a ratio of smaller numbers
+# that differs by at most the second, relatively. Otherwise a header with a rate such as 999,983 Hz
+# would cost FFTs of two million points, however short the recording.
+_LONGEST_BLOCK = 50_000
+_MAX_RATIO_ERROR = 1e-5
+# The lower number of such a ratio. There is one for each rate from 1,000 to 1,000,000 Hz.
+_LOWER_BLOCKS = np.arange(1, 8193)
+
 
 def resample(waveform: tf.Tensor, rate: tf.Tensor, new_rate: int) -> tf.Tensor:
     """Resample one waveform with a linear-phase low-pass below the lower Nyquist frequency.
@@ -51,6 +59,8 @@ def resample(waveform: tf.Tensor, rate: tf.Tensor, new_rate: int) -> tf.Tensor:
 
     Returns:
         float32 ``(ceil(samples * new_rate / rate),)``; ``waveform`` itself if the rates are equal.
+        Where the ratio of the rates in lowest terms has a number above 50,000, the ratio that is
+        used differs from it by at most 1e-5.
 
     Source: polyphase filters (Crochiere & Rabiner, Multirate Digital Signal Processing, 1983,
     chapters 3 and 4) with equal ripple (Parks & McClellan, IEEE Transactions on Circuit Theory 19,
@@ -149,7 +159,7 @@ def _by_spectrum(waveform: tf.Tensor, rate: tf.Tensor, new_rate: int) -> tf.Tens
     next block, then those of the block before. This order is right because the transform is
     circular.
     """
-    old_block, new_block = _in_lowest_terms(rate, new_rate)
+    old_block, new_block = _ratio(rate, new_rate)
     samples = tf.size(waveform)
     lower_block = tf.minimum(old_block, new_block)
     spare_periods = -(-2 * _SPECTRUM_REACH // lower_block)
@@ -172,16 +182,29 @@ def _by_spectrum(waveform: tf.Tensor, rate: tf.Tensor, new_rate: int) -> tf.Tens
     filtered = tf.concat([filtered, zeros], axis=1)
     frames = tf.signal.irfft(filtered, [new_frame_length])
     resampled = tf.reshape(frames[:, : (periods - spare_periods) * new_block], [-1])
-    sample_count = -(-tf.cast(samples, tf.int64) * new_rate // tf.cast(rate, tf.int64))
-    return resampled[: tf.cast(sample_count, tf.int32)]
+    sample_count = tf.cast(
+        -(-tf.cast(samples, tf.int64) * new_rate // tf.cast(rate, tf.int64)), tf.int32
+    )
+    # With a ratio that is slightly too low, a long recording has some samples less.
+    missing = tf.maximum(sample_count - tf.size(resampled), 0)
+    return tf.pad(resampled, [[0, missing]])[:sample_count]
 
 
-def _in_lowest_terms(rate: tf.Tensor, new_rate: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Reduce the ratio of the old rate to the new rate to lowest terms."""
+def _ratio(rate: tf.Tensor, new_rate: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the ratio of the old rate to the new rate in lowest terms, or one close to it."""
     candidates = np.arange(1, new_rate + 1, dtype=np.int32)
     divisors = candidates[new_rate % candidates == 0]
     divisor = tf.reduce_max(tf.where(rate % divisors == 0, divisors, 1))
-    return rate // divisor, new_rate // divisor
+    exact = rate // divisor, new_rate // divisor
+    lower_rate, higher_rate = tf.minimum(rate, new_rate), tf.maximum(rate, new_rate)
+    quotient = tf.cast(higher_rate, tf.float64) / tf.cast(lower_rate, tf.float64)
+    lower_blocks = tf.constant(_LOWER_BLOCKS, tf.float64)
+    higher_blocks = tf.round(lower_blocks * quotient)
+    is_close = tf.abs(higher_blocks / (lower_blocks * quotient) - 1.0) <= _MAX_RATIO_ERROR
+    first = tf.argmax(is_close)
+    lower, higher = (tf.cast(blocks[first], tf.int32) for blocks in (lower_blocks, higher_blocks))
+    close = tf.cond(rate > new_rate, lambda: (higher, lower), lambda: (lower, higher))
+    return tf.cond(tf.maximum(*exact) <= _LONGEST_BLOCK, lambda: exact, lambda: close)
 
 
 def _gains(periods: tf.Tensor, old_block: tf.Tensor, new_block: tf.Tensor) -> tf.Tensor:

@@ -3,7 +3,7 @@ import pytest
 import soxr
 import tensorflow as tf
 
-from serkit.audio.resampling import _resampler_to, resample
+from serkit.audio.resampling import _ratio, _resampler_to, resample
 
 NEW = 16_000
 RATES = [48_000, 44_100, 24_414, 22_050, 8_000, 16_001]
@@ -101,6 +101,24 @@ def test_agrees_with_soxr(rate, rng):
     other = theirs(wave, rate)
     inner = slice(200, NEW - 200)
     assert np.abs(ours(wave, rate)[inner] - other[inner]).max() < 2e-4 * np.abs(other).max()
+
+
+def test_no_rate_costs_long_transforms(rng):
+    """A header of a few bytes may give any rate, such as a prime number."""
+    rates = [999_983, 16_001, 55_999, 72_001, 159_998, *rng.integers(1_000, 1_000_001, 2_000)]
+    for new_rate in (NEW, 22_050):
+        ratio = tf.function(lambda rate, new=new_rate: _ratio(rate, new))
+        for rate in rates:
+            old, new = (block.numpy() for block in ratio(tf.constant(rate, tf.int32)))
+            assert max(old, new) <= 50_000
+            assert abs(old / new * new_rate / rate - 1) <= 1e-5
+
+
+@pytest.mark.parametrize("rate", [159_998, 999_983])
+def test_a_long_recording_keeps_its_length_where_the_ratio_is_not_exact(rate):
+    out = ours(np.ones(20 * rate), rate)
+    assert out.shape == (20 * NEW,)
+    np.testing.assert_allclose(out[200:-200], 1, atol=1e-3)
 
 
 def test_equal_rates_change_nothing(rng):
