@@ -188,9 +188,10 @@ def run(options: argparse.Namespace) -> int:
     """Run the comparison in the run folder."""
     from serkit.studies.comparison import compare
 
-    settings = settings_of(options)
+    # The engine sets TensorFlow's threads. This must be done before TensorFlow computes anything,
+    # and the settings of spectrograms compute the bands.
     with engine_of(options) as engine:
-        compare(settings, options.out, options.cache, engine=engine)
+        compare(settings_of(options), options.out, options.cache, engine=engine)
     return 0
 
 

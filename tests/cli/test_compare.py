@@ -1,4 +1,6 @@
 import argparse
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -129,6 +131,20 @@ def test_missing_recordings_are_an_error(tmp_path, capsys):
     assert main(["compare", str(tmp_path / "none"), "--out", str(tmp_path / "run")]) == 2
     assert "none does not exist" in capsys.readouterr().err
     assert not Path(tmp_path / "run").exists()
+
+
+def test_threads_are_set_before_tensorflow_computes(tmp_path):
+    """In a process of its own: in this one TensorFlow has computed something long ago."""
+    arguments = [str(tmp_path), "--threads", "1", "--out", str(tmp_path / "run")]
+    done = subprocess.run(
+        [sys.executable, "-m", "serkit", "compare", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert f"no usable recording below {tmp_path}" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_live_training(tmp_path):
