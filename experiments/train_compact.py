@@ -37,17 +37,24 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main(options: argparse.Namespace) -> None:
+def recipe_of(options: argparse.Namespace) -> CompactRecipe:
     is_own = options.spectrograms == "own"
     network = CompactSettings(pool=(1, 1), stride=(1, 2)) if is_own else CompactSettings()
     settings = FitSettings(epochs=options.epochs, label_smoothing=0.1, keep="last")
     recipe = tuned_or_default(options.tuned, CompactRecipe(network, settings))
-    settings = replace(recipe.fit, epochs=options.epochs)
+    # A search does not choose pool and stride, which depend on the size of the spectrograms.
+    network = replace(recipe.network, pool=network.pool, stride=network.stride)
+    return CompactRecipe(network, replace(recipe.fit, epochs=options.epochs))
+
+
+def main(options: argparse.Namespace) -> None:
+    recipe = recipe_of(options)
     augment = partial(mask, settings=MaskSettings())
-    with cross_validation(options, SPEC if is_own else None, options.speeds) as folds:
+    spec = SPEC if options.spectrograms == "own" else None
+    with cross_validation(options, spec, options.speeds) as folds:
         for fold in folds:
             model = compact(len(folds.classes), folds.spec.shape, recipe.network, fold.network_seed)
-            fold.fit(model, settings, augment=augment)
+            fold.fit(model, recipe.fit, augment=augment)
             fold.test(model)
 
 

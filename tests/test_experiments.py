@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 
@@ -15,8 +16,12 @@ import tensorflow as tf
 import serkit
 from serkit.cli.arguments import spec_of
 from serkit.errors import InputError, ResumeError
+from serkit.files import write_json
+from serkit.models.compact import CompactSettings
+from serkit.models.fitting import FitSettings
 from serkit.models.whisper import WhisperSettings, whisper_encoder
 from serkit.studies.run_folder import RunFolder
+from serkit.studies.search_spaces import CompactRecipe
 
 EXPERIMENTS = sorted((Path(serkit.__file__).parents[1] / "experiments").glob("*.py"))
 
@@ -64,6 +69,21 @@ def test_compare_augmentation_checks_its_options_before_work_and_locks_its_folde
     assert not (out / "settings.json").exists()
     with RunFolder(out, {}), pytest.raises(ResumeError, match="another process"):
         experiment.main(options)
+
+
+@pytest.mark.parametrize(("spectrograms", "pool"), [("own", (1, 1)), ("report", (2, 4))])
+def test_train_compact_fits_a_tuned_network_to_its_spectrograms(
+    monkeypatch, tmp_path, spectrograms, pool
+):
+    (path,) = (path for path in EXPERIMENTS if path.stem == "train_compact")
+    experiment, best = load(path), tmp_path / "best.json"
+    tuned = CompactRecipe(CompactSettings(dropout=0.5), FitSettings(epochs=9, learning_rate=5e-4))
+    write_json(best, {"kind": "classifier", "settings": asdict(tuned)})
+    words = ["--tuned", str(best), "--spectrograms", spectrograms, "--epochs", "3"]
+    monkeypatch.setattr(sys, "argv", [path.name, "nowhere", *words])
+    recipe = experiment.recipe_of(experiment.parse())
+    assert (recipe.network.pool, recipe.network.dropout) == (pool, 0.5)
+    assert (recipe.fit.epochs, recipe.fit.learning_rate) == (3, 5e-4)
 
 
 def test_nothing_but_our_line_reaches_the_user():
