@@ -56,7 +56,7 @@ def measure_all(
     else:
         # If more calls than this are queued, joblib prints a traceback when interrupted.
         parallel = joblib.Parallel(n_jobs=-1, return_as="generator", pre_dispatch="2*n_jobs")
-        with _block_interrupts():
+        with block_interrupts():
             results = parallel(
                 joblib.delayed(_measure_chunk)(measure, chunk_files) for chunk_files in chunks
             )
@@ -65,7 +65,7 @@ def measure_all(
 
 
 @contextmanager
-def _block_interrupts() -> Iterator[None]:
+def block_interrupts() -> Iterator[None]:
     """Block SIGINT (Ctrl-C) in the processes that start in this context.
 
     A terminal sends SIGINT to all processes of a command. The parent process ends its workers.

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import multiprocessing
+import multiprocessing.connection
 import os
 import threading
 import warnings
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import joblib
 
+from serkit.datasets.workers import block_interrupts
 from serkit.errors import check_range
 from serkit.tasks.graph import LocalEngine, SchedulerError, Task, TaskFactory, run_task
 
@@ -22,9 +24,11 @@ class ProcessEngine(LocalEngine):
     """Scheduler that runs tasks in other processes of this machine; restarts killed processes.
 
     Several threads may call :meth:`run`. Each task runs in an idle process, or in a new one if all
-    processes are busy. The processes end with this process, even if this process is killed.
+    processes are busy. The processes end with this process, even if this process is killed. They
+    ignore Ctrl-C.
 
-    Use the scheduler in a ``with`` statement.
+    Use the scheduler in a ``with`` statement. If it ends with an exception, such as that of Ctrl-C,
+    all processes end at once, and other threads' calls of :meth:`run` raise a SchedulerError.
 
     Args:
         workers: number of threads that call :meth:`run`, at least 1.
@@ -42,11 +46,17 @@ class ProcessEngine(LocalEngine):
         self._threads = threads or max(1, joblib.cpu_count() // workers)
         self._logs, self._log_numbers = logs, itertools.count(1)
         self._idle_pools: list[ProcessPoolExecutor] = []
+        # Closing the second connection ends the processes.
+        self._stop_reader, self._stop_writer = multiprocessing.Pipe(duplex=False)
+        self._is_stopped = False
 
     def __enter__(self) -> "ProcessEngine":
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, exception_type: type[BaseException] | None, *_: object) -> None:
+        if exception_type:
+            self._is_stopped = True
+            self._stop_writer.close()
         for pool in self._idle_pools:
             pool.shutdown()
 
@@ -58,9 +68,14 @@ class ProcessEngine(LocalEngine):
         for _ in range(1 + _MAX_RESTARTS):
             pool = self._take_idle_pool()
             try:
-                return pool.submit(_run_named_task, kind, task_factory, name, verbose).result()
-            except BrokenProcessPool:
+                # A process starts at the first call of submit.
+                with block_interrupts():
+                    future = pool.submit(_run_named_task, kind, task_factory, name, verbose)
+                return future.result()
+            except BrokenProcessPool as error:
                 pool = None
+                if self._is_stopped:
+                    raise SchedulerError(f"{task.title} was interrupted") from error
                 message = f"the process of {task.title} was killed; it is restarted"
                 warnings.warn(message, stacklevel=2)
             finally:
@@ -79,23 +94,26 @@ class ProcessEngine(LocalEngine):
         log = self._logs / f"worker-{next(self._log_numbers)}.log"
         # A forked process could not use TensorFlow.
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(1, context, _prepare_process, (self._threads, log))
+        arguments = (self._threads, log, self._stop_reader)
+        return ProcessPoolExecutor(1, context, _prepare_process, arguments)
 
 
-def _prepare_process(threads: int, log: Path) -> None:
+def _prepare_process(
+    threads: int, log: Path, stop_reader: multiprocessing.connection.Connection
+) -> None:
     """Set the number of threads and the log of a new process, before it imports TensorFlow."""
     for variable in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ.setdefault(variable, str(threads))
     with open(log, "a") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_when_stopped, args=(stop_reader,), daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    """Wait until the parent process has ended, then end this process."""
-    if parent := multiprocessing.parent_process():
-        parent.join()
+def _end_when_stopped(stop_reader: multiprocessing.connection.Connection) -> None:
+    """Wait until the scheduler stops or the parent process has ended, then end this process."""
+    parent = multiprocessing.parent_process()
+    multiprocessing.connection.wait([stop_reader, parent.sentinel] if parent else [stop_reader])
     os._exit(1)
 
 

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 import subprocess
@@ -101,6 +102,27 @@ def test_processes_end_with_a_killed_driver(toy, tmp_path):
         driver.wait()
     ((process, _),) = _runs(tmp_path)
     _until(lambda: not _is_running(int(process)))
+
+
+def test_ctrl_c_ends_processes_at_once_and_restarts_none(toy, tmp_path):
+    graphs = [{name: [[], 60.0]} for name in ("p", "q")]
+    pool = ThreadPoolExecutor(2)
+    with contextlib.suppress(KeyboardInterrupt), ProcessEngine(2, tmp_path / "logs") as engine:
+        running = [pool.submit(_run, toy, engine, tmp_path, graph) for graph in graphs]
+        _until(lambda: len(_runs(tmp_path)) == 2)
+        processes = [int(process) for process, _ in _runs(tmp_path)]
+        # A terminal sends the signal to these processes, too.
+        for process in processes:
+            os.kill(process, signal.SIGINT)
+        time.sleep(0.5)
+        assert all(map(_is_running, processes))
+        raise KeyboardInterrupt
+    for future in running:
+        with pytest.raises(SchedulerError, match="was interrupted"):
+            future.result(timeout=30)
+    pool.shutdown()
+    _until(lambda: not any(map(_is_running, processes)))
+    assert sorted(int(process) for process, _ in _runs(tmp_path)) == sorted(processes)
 
 
 def _is_running(process: int) -> bool:

@@ -150,11 +150,16 @@ class Search:
             tuner_copy.tuner_id = f"{tuner.tuner_id}-{number}"
         # KerasTuner resumes a search only if the file of this tuner exists.
         tuner.save()
-        with ThreadPoolExecutor(self._parallel) as pool:
+        pool = ThreadPoolExecutor(self._parallel)
+        try:
             futures = [pool.submit(tuner_copy.search) for tuner_copy in tuners]
             for future in as_completed(futures):
                 if future.exception():
                     tuner.stop()
+        finally:
+            # After Ctrl-C, do not wait for the running trials. The scheduler ends them.
+            tuner.stop()
+            pool.shutdown(wait=False)
         # Raise the exception of the first tuner that failed.
         for future in futures:
             future.result()

@@ -1,4 +1,7 @@
 import json
+import os
+import signal
+import threading
 
 import pandas as pd
 import pytest
@@ -11,6 +14,14 @@ from serkit.studies.tuning.records import Outcome, SearchError, TrialFailedError
 @pytest.fixture
 def objective(toy, tmp_path):
     return toy.ToyObjective(tmp_path)
+
+
+@pytest.fixture
+def heeds_ctrl_c():
+    # A shell starts processes in the background with SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize(("algorithm", "trials"), [("random", 12), ("bayesian", 8)])
@@ -156,6 +167,30 @@ def test_an_error_of_a_parallel_trial_ends_the_search(toy, objective, tmp_path):
         toy.make(tmp_path, broken, parallel=2, trials=30).run()
     assert broken.calls < 30
     assert toy.make(tmp_path, broken, parallel=2, trials=30).run()["trials"] > 10
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
+def test_ctrl_c_does_not_wait_for_parallel_trials(toy, tmp_path):
+    both, ended, threads = threading.Barrier(2), threading.Event(), []
+
+    class Interrupted(toy.ToyObjective):
+        def score(self, settings, *arguments):
+            outcome = super().score(settings, *arguments)
+            if settings != toy.Toy():
+                threads.append(threading.current_thread())
+                if both.wait(30) == 0:
+                    os.kill(os.getpid(), signal.SIGINT)
+                ended.wait(5)
+            return outcome
+
+    with pytest.raises(KeyboardInterrupt):
+        toy.make(tmp_path, Interrupted(tmp_path), parallel=2, trials=30).run()
+    assert all(thread.is_alive() for thread in threads)
+    ended.set()
+    for thread in threads:
+        thread.join(30)
+    # No further trials.
+    assert len(threads) == 2
 
 
 def test_without_a_score_there_is_no_best_trial(toy, tmp_path):
