@@ -44,7 +44,7 @@ def add_to(commands) -> None:
     add("--algorithm", choices=["random", "bayesian", "hyperband"], default="random")
     add("--trials", type=int, default=20, help="ignored by hyperband; default: %(default)s")
     add("--workers", type=int, default=0, help="processes on this machine; default: none besides")
-    add("--folds", type=int, help="default: 3, of GANs 2")
+    add("--folds", type=int, help="3 or more, of GANs 2 or more; default: the smallest number")
     add("--parallel", type=int, default=1, help="trials at a time, of --engine ray; default: 1")
     _add_training(parser)
     add_engine(parser)
