@@ -180,7 +180,8 @@ def test_the_lines_of_curl(speech, rest_server):
         command = ["bash", "-o", "pipefail", "-c", _here(code, rest_server)]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         answers.append(json.loads(done.stdout))
-    default, classes, sampled = answers
+    default, classes, sampled, short = answers
+    assert short == default
     (names,) = classes["predictions"]
     (row,) = default["predictions"]
     from serkit.serving.client import connect

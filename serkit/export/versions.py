@@ -3,9 +3,12 @@
 from pathlib import Path
 
 from serkit.errors import InputError
+from serkit.files import read_json
 
 DETAILS_FILE = "assets.extra/serkit.json"
 """File in an exported SavedModel with its labels, its spec and other known details."""
+EXPORTED_FILE = "exported.json"
+"""File in a run folder of ``serkit train`` that names the exported version."""
 
 
 def version_number(folder: Path) -> int:
@@ -80,7 +83,9 @@ def instead_of(path: Path) -> str:
     Returns:
         Text that begins with a semicolon; empty without a suggestion.
     """
-    if (path / "settings.json").is_file():
+    if (path / EXPORTED_FILE).is_file():
+        return f"; it is the run of a model: give {read_json(path / EXPORTED_FILE)['version']}"
+    if (path / "comparison.json").is_file():
         run_name = path.resolve().name
         command = f"serkit export {path} --out saved_models/{run_name}"
         return f"; it is a run's: {command} makes a model of it"

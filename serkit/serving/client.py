@@ -4,12 +4,18 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from serkit.errors import InputError, check_range
 from serkit.export import signatures
-from serkit.serving.prediction import Example, Prediction, SignatureCall, read_example, to_text
+from serkit.serving.prediction import (
+    Example,
+    Prediction,
+    SignatureCall,
+    array_examples,
+    read_example,
+    to_text,
+)
 from serkit.serving.retries import ClientSettings, RefusedError, ServerError
 from serkit.serving.transport import (
     Address,
@@ -220,10 +226,10 @@ class Client:
             An iterator of one prediction per waveform.
 
         Raises:
-            InputError: if a waveform does not have one axis.
+            InputError: if a waveform does not have one axis, or is an array of integers.
         """
         call = SignatureCall(signatures.WAVEFORM, signatures.WAVEFORM)
-        return self._predict(call, _array_examples(waveforms, "waveform", 1))
+        return self._predict(call, array_examples(waveforms, "waveform", 1))
 
     def predict_spectrograms(self, spectrograms: Iterable[npt.ArrayLike]) -> Iterator[Prediction]:
         """Predict spectrograms, named "0", "1", …
@@ -238,7 +244,7 @@ class Client:
             InputError: if a spectrogram does not have three axes.
         """
         call = SignatureCall(signatures.SPECTROGRAM, signatures.SPECTROGRAM)
-        return self._predict(call, _array_examples(spectrograms, "spectrogram", 3))
+        return self._predict(call, array_examples(spectrograms, "spectrogram", 3))
 
     def _wav_call(self, samples: int | None) -> SignatureCall:
         if samples is None:
@@ -318,19 +324,6 @@ class Client:
             f"the model at {self.address} has {difference}; valid is one that this version of "
             "serkit exported: export it again"
         )
-
-
-def _array_examples(
-    values: Iterable[npt.ArrayLike], noun: str, axis_count: int
-) -> Iterator[Example]:
-    for index, value in enumerate(values):
-        array = np.asarray(value, np.float32)
-        if array.ndim != axis_count:
-            raise InputError(
-                f"`{noun}s` must have {axis_count} axes each. Received: {noun} {index} of shape "
-                f"{array.shape}."
-            )
-        yield Example(str(index), array)
 
 
 def _has_classes(row: Mapping[str, Any], classes: Sequence[str]) -> bool:

@@ -16,7 +16,7 @@ from serkit.errors import InputError, check_range
 from serkit.export import signatures
 from serkit.export.versions import DETAILS_FILE, find_version
 from serkit.files import read_json
-from serkit.serving.prediction import Example, Prediction, read_example
+from serkit.serving.prediction import Example, Prediction, read_example, require_floats
 from serkit.tasks.ray import RayEngine, RaySettings
 
 _BATCH_SIZE = 16
@@ -97,8 +97,8 @@ class ExportedModel:
 
         Raises:
             InputError: if ``samples`` is less than 1, or is given for a waveform or for a model
-                without random layers; if a waveform does not have one axis; or for bytes, which
-                :meth:`predict_wav` takes.
+                without random layers; if a waveform does not have one axis, or has integers; or for
+                bytes, which :meth:`predict_wav` takes.
         """
         self.check_samples(samples)
         if isinstance(recordings, bytes | bytearray | memoryview):
@@ -194,6 +194,7 @@ class ExportedModel:
                 "`recordings` must be a file, a waveform with one axis and without `samples`, or "
                 f"several files. Received: an array of shape {waveform.shape}, samples={samples}."
             )
+        require_floats(waveform, "recordings")
         batch = tf.constant(waveform[np.newaxis], tf.float32)
         tensors = self._model.signatures[signatures.WAVEFORM](**{signatures.WAVEFORM: batch})
         row = {name: tensors[name].numpy()[0] for name in signatures.OUTPUTS}

@@ -2,11 +2,15 @@
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from serkit.errors import InputError
 from serkit.export import signatures
 
 
@@ -23,6 +27,44 @@ class Example:
     name: str
     value: Any
     problem: str = ""
+
+
+def array_examples(
+    values: Iterable[npt.ArrayLike], noun: str, axis_count: int
+) -> Iterator[Example]:
+    """Yield an example for each array, named "0", "1", …
+
+    Args:
+        values: waveforms or spectrograms.
+        noun: what one of them is, for error messages.
+        axis_count: number of axes of each.
+
+    Raises:
+        InputError: if one has other axes, or is an array of integers.
+    """
+    for index, value in enumerate(values):
+        require_floats(value, f"{noun}s")
+        array = np.asarray(value, np.float32)
+        if array.ndim != axis_count:
+            raise InputError(
+                f"`{noun}s` must have {axis_count} axes each. Received: {noun} {index} of shape "
+                f"{array.shape}."
+            )
+        yield Example(str(index), array)
+
+
+def require_floats(array: npt.ArrayLike, name: str) -> None:
+    """Raise InputError for an array of integers, because samples are floats in [-1, 1].
+
+    Args:
+        array: a waveform or spectrogram.
+        name: name of the argument that it came with.
+    """
+    if isinstance(array, np.ndarray) and array.dtype.kind in "iu":
+        raise InputError(
+            f"`{name}` must have floats in [-1, 1]. Received: an array of {array.dtype}; divide "
+            "samples of 16 bits by 32768, for example."
+        )
 
 
 def read_example(file: Path | str) -> Example:

@@ -94,8 +94,8 @@ def parse_address(text: str, model: str = "", version: int | None = None) -> Add
     may_be_prefix = not path or url.scheme != "grpc"
     if not match and not (model and may_be_prefix):
         raise InputError(
-            f"`address` must name a model, because TF Serving has no list of its models; valid are "
-            f"{VALID_ADDRESSES}. Received: {text!r}."
+            f"An address must name a model, because TF Serving has no list of its models; valid "
+            f"are {VALID_ADDRESSES}. Received: {text!r}."
         )
     model_name = match["model"] if match else model
     version_number = int(match["version"]) if match and match["version"] else version

@@ -160,11 +160,18 @@ def open_run_folder(folder: Path, settings: ComparisonSettings) -> RunFolder:
 
 
 def verdicts(results: dict[str, Any]) -> list[str]:
-    """Return a verdict, one sentence, for each protocol, classifier and arm except ``none``."""
+    """Return a verdict, one sentence, for each protocol, classifier and arm except ``none``.
+
+    With several classifiers, the verdicts on their differences come first.
+    """
     protocols, classifiers = results["protocols"], results["settings"]["classifiers"]
     is_prefixed = len(protocols) > 1 or len(classifiers) > 1
     sentences = []
     for protocol, protocol_results in protocols.items():
+        sentences += [
+            f"{protocol}, {row['verdict']}"
+            for row in protocol_results.get("between_classifiers", ())
+        ]
         for classifier, classifier_results in protocol_results["classifiers"].items():
             prefix = f"{protocol}, {classifier}: " if is_prefixed else ""
             sentences += [

@@ -105,7 +105,7 @@ def evaluate(
 
     Raises:
         LeakError: if recordings or speakers of the training set are among the recordings.
-        InputError: if the model knows none of the labels.
+        InputError: if the model knows none of the labels, or ``out`` is the folder of a run.
         SerkitError: for recordings or a model that do not work; the message says why.
 
     Example:
@@ -116,6 +116,11 @@ def evaluate(
             print(results["uar"])
     """
     progress = progress or Progress()
+    if out is not None and Path(out, "settings.json").exists():
+        raise InputError(
+            "`out` must be a folder of its own. Received: "
+            f"{out}, the folder of a run, whose files would be replaced."
+        )
     with _opened(model) as opened:
         classes = tuple(opened.classes)
         with progress.stage("recordings"):

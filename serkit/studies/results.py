@@ -46,7 +46,8 @@ def make_results(comparison: Comparison) -> dict[str, Any]:
           both arms have.
           With several classifiers, the protocol also has ``between_classifiers``: a list of
           differences from the first classifier with the same arm, with ``p_holm`` over the list and
-          a ``conclusion`` of :func:`serkit.reporting.verdicts.conclusion`.
+          a ``conclusion`` of :func:`serkit.reporting.verdicts.conclusion`, also as a ``verdict`` in
+          words.
         - ``gap``: for each classifier and arm, the UAR of the leaky protocol minus the UAR of the
           speaker-disjoint one. Only if both protocols were run.
         - ``left_out``: why arms that fill up classes were not run. Only if no class is rare.
@@ -195,24 +196,29 @@ def _between_classifiers(
 ) -> list[dict[str, Any]]:
     """Return the differences of all classifiers from the first, for each arm that both have."""
     first_name, *other_names = predictions
-    rows = []
+    rows: list[dict[str, Any]] = []
+    uars: list[Difference] = []
     for name in other_names:
         for arm, other in predictions[name].items():
             if first := predictions[first_name].get(arm):
                 by_measure = _differences(first, other, seed)
                 measures = {measure: asdict(value) for measure, value in by_measure.items()}
                 rows.append({"classifier": name, "minus": first_name, "arm": arm, **measures})
-    p_values = holm([row["uar"]["p"] for row in rows])
-    for row, p_holm in zip(rows, p_values, strict=True):
-        estimate, arm = row["uar"]["estimate"], predictions[row["classifier"]][row["arm"]]
+                uars.append(by_measure["uar"])
+    p_values = holm([uar.p for uar in uars])
+    for row, uar, p_holm in zip(rows, uars, p_values, strict=True):
+        name, arm = row["classifier"], row["arm"]
+        first, other = predictions[first_name][arm], predictions[name][arm]
+        speaker_count = other.predictions["speaker"].nunique()
+        seed_count = len(_common_seeds(first, other))
+        leaky = protocol == RANDOM
+        low, high = uar.estimate.low, uar.estimate.high
         row["p_holm"] = p_holm
         row["conclusion"] = conclusion(
-            estimate["low"],
-            estimate["high"],
-            speakers=arm.predictions["speaker"].nunique(),
-            leaky=protocol == RANDOM,
-            p_holm=p_holm,
+            low, high, speakers=speaker_count, leaky=leaky, p_holm=p_holm
         )
+        title = f"{name} minus {first_name}, {arm}"
+        row["verdict"] = verdict(title, uar, p_holm, speaker_count, seed_count, leaky=leaky)
     return rows
 
 

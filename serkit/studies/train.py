@@ -18,6 +18,7 @@ from serkit.datasets.feature_table import FeatureTable
 from serkit.errors import InputError, check_choice, check_range
 from serkit.export.exportable_model import ExportableModel, PredictionSettings
 from serkit.export.saved_model import export_model
+from serkit.export.versions import EXPORTED_FILE
 from serkit.files import read_json, replacing, write_json
 from serkit.metrics.calibration import softmax, uncertainty
 from serkit.metrics.intervals import Group
@@ -28,7 +29,13 @@ from serkit.progress import Progress
 from serkit.reporting.tables import groups_of_clips, measure_table, recall_table
 from serkit.reporting.verdicts import interval_warnings
 from serkit.serialization import content_key, plain
-from serkit.studies.classifier_kinds import CLASSIFIERS, HEADS, open_features, require_features
+from serkit.studies.classifier_kinds import (
+    CLASSIFIERS,
+    HEADS,
+    NETWORKS,
+    open_features,
+    require_features,
+)
 from serkit.studies.comparison_inputs import MANIFEST, write_audit
 from serkit.studies.cross_validation import CrossValidation
 from serkit.studies.deployment import calibration_scores, describe_data
@@ -37,7 +44,6 @@ from serkit.studies.run_folder import RunFolder
 from serkit.studies.train_recipes import HeadRecipe, NetworkRecipe, Recipe
 from serkit.uncertainty.temperature import best_temperature
 
-_EXPORTED = "exported.json"
 DEFAULT_MODEL = "whisper-tiny.en"
 
 
@@ -90,6 +96,11 @@ class TrainSettings:
         check_range("coverage", self.coverage, 0.01, 1.0)
         if self.epochs is not None:
             check_range("epochs", self.epochs, 1)
+            if self.model not in NETWORKS:
+                raise InputError(
+                    f"`epochs` is for a network of spectrograms: {', '.join(NETWORKS)}. "
+                    f"Received: {self.epochs}, with the model {self.model}."
+                )
         if not self.roots:
             raise InputError("`roots` must be one or more folders or files. Received: none.")
 
@@ -179,7 +190,7 @@ def train(
             else:
                 exportable = ExportableModel([network], recipe.spec, folds.classes, prediction)
                 version = export_model(exportable, model, _card(settings, corpus, folds, scores))
-                write_json(out / _EXPORTED, {"version": str(version), "inputs": cache.name})
+                write_json(out / EXPORTED_FILE, {"version": str(version), "inputs": cache.name})
     progress.say(f"\nnumbers: {out / 'metrics.json'}\nmodel: {version}")
     return version
 
@@ -215,9 +226,9 @@ def _inputs_key(spec: Inputs, corpus: Corpus) -> str:
 
 def _exported_before(out: Path, model: Path, inputs: str) -> Path | None:
     """Return the version of a model that an earlier call has exported, with the same inputs."""
-    if not (out / _EXPORTED).exists():
+    if not (out / EXPORTED_FILE).exists():
         return None
-    exported = read_json(out / _EXPORTED)
+    exported = read_json(out / EXPORTED_FILE)
     version = Path(exported["version"])
     is_same = exported.get("inputs") == inputs and model in (version, version.parent)
     return version if is_same and version.is_dir() else None

@@ -45,6 +45,8 @@ def test_one_file_or_waveform_gets_one_prediction(predictor, files):
         predictor.predict(waveform[np.newaxis])
     with pytest.raises(InputError, match="`recordings`"):
         predictor.predict(waveform, samples=2)
+    with pytest.raises(InputError, match=r"`recordings` must have floats.*an array of int16"):
+        predictor.predict((32767 * waveform).astype("int16"))
 
 
 def test_bytes_and_folders_are_answered_with_the_method_that_takes_them(predictor, files):

@@ -128,6 +128,8 @@ def test_waveforms_and_spectrograms(server, client, run_contract_model, rng):
 def test_what_is_no_waveform_is_refused_here(client):
     with pytest.raises(InputError, match=r"waveform.*\(2, 3\)"):
         list(client.predict_waveforms(np.zeros((1, 2, 3))))
+    with pytest.raises(InputError, match=r"`waveforms` must have floats.*an array of int16"):
+        list(client.predict_waveforms(np.zeros((1, 16_000), "int16")))
 
 
 def test_status_and_metadata(client):

@@ -5,12 +5,14 @@ import pytest
 
 from serkit.errors import InputError
 from serkit.export.versions import (
+    EXPORTED_FILE,
     find_version,
     next_version,
     version_for,
     version_number,
     versions,
 )
+from serkit.files import write_json
 from serkit.serving.server.settings import versions_to_serve
 
 
@@ -33,15 +35,20 @@ def test_a_version_that_is_there_is_refused(tmp_path):
 
 def test_what_to_give_instead_is_said(tmp_path):
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "settings.json").touch()
+    (tmp_path / "run" / "comparison.json").touch()
+    (tmp_path / "train").mkdir()
+    write_json(tmp_path / "train" / EXPORTED_FILE, {"version": "saved_models/mine/1"})
     (tmp_path / "models" / "emotions" / "3").mkdir(parents=True)
     (tmp_path / "models" / "empty").mkdir()
     for folder, words in (
         ("run", f"serkit export {tmp_path / 'run'} --out saved_models/run "),
+        ("train", r"it is the run of a model: give saved_models/mine/1$"),
         ("models", "give one of the models in it: emotions"),
         ("models/empty", r"serkit.json$"),
     ):
-        for find in (find_version, versions_to_serve) if words[-1] != "$" else (find_version,):
+        for find in (
+            (find_version,) if folder == "models/empty" else (find_version, versions_to_serve)
+        ):
             with pytest.raises(InputError, match=words):
                 find(tmp_path / folder)
 

@@ -84,6 +84,14 @@ def test_results_are_written_whole(evaluated):
     assert (out / "figures" / "confusion.png").exists()
 
 
+def test_the_folder_of_a_run_is_refused_before_any_work(tmp_path):
+    (tmp_path / "settings.json").touch()
+    (tmp_path / "predictions.csv").write_text("of the run")
+    with pytest.raises(InputError, match=r"`out` must be a folder of its own.*the folder of a run"):
+        _evaluate("no model", tmp_path, tmp_path)
+    assert (tmp_path / "predictions.csv").read_text() == "of the run"
+
+
 def test_training_speakers_are_refused_by_name(model, synthetic_root, synthetic_corpus):
     with pytest.raises(LeakError, match=sorted(synthetic_corpus.speakers())[0]):
         _evaluate(model, synthetic_root)

@@ -200,6 +200,7 @@ def test_calibration_of_a_fold_comes_from_the_other_folds(rng):
         {"folds": 2},
         {"coverage": 0.0},
         {"epochs": 0},
+        {"epochs": 3},
         {"label_set": "mood"},
         {"roots": ()},
     ],

@@ -19,7 +19,7 @@ from serkit.export.versions import DETAILS_FILE
 from serkit.files import read_json, write_json
 from serkit.progress import SilentProgress
 from serkit.studies import comparison, head_runs
-from serkit.studies.comparison import compare
+from serkit.studies.comparison import compare, verdicts
 from serkit.studies.deployment import export_classifier
 from serkit.studies.finished_comparison import open_classifier_to_export, read_finished
 
@@ -110,6 +110,10 @@ def test_equal_classifiers_do_not_differ(compared, page):
         assert row["uar"]["estimate"]["value"] == 0
         assert row["p_holm"] == 1
         assert row["conclusion"] in ("no effect shown", "too few speakers")
+    sentences = [line.split(":")[0] for line in verdicts(results)]
+    assert sentences[:2] == [
+        f"k-fold, features minus {_ENCODER}, {arm}" for arm in ("none", "class-weights")
+    ]
     assert "k-fold: which classifier is better" in page
     assert (out / "tables" / "k-fold.md").is_file()
 
