@@ -26,7 +26,8 @@ def add_to(commands) -> None:
         default="",
         metavar="NAME=VALUE,…",
         help="corrupt all recordings first, for example noise=10,telephone,reverb=0.5,gain=-20 "
-        "(signal-to-noise ratio in dB, seconds, dB); default: none",
+        "(signal-to-noise ratio in dB, seconds, dB; these values hold where none is given); "
+        "default: none",
     )
     add(
         "--allow-leaks",

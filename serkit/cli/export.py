@@ -44,8 +44,8 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("of a run").add_argument
     add(
         "--arm",
-        help="original or augmented, or an arm of the comparison; default: the best on the "
-        "validation speakers",
+        help="an arm of the comparison, of a demo also original or augmented; default: the best on "
+        "the validation speakers",
     )
     add(
         "--coverage",

@@ -220,9 +220,9 @@ def write_comparison_report(path: Path, comparison: Comparison, results: dict[st
     """
     sections = []
     for protocol, protocol_results in results["protocols"].items():
-        if between := protocol_results.get("between_classifiers"):
+        if protocol_results.get("between_classifiers"):
             mark = "LEAKY, " if protocol_results["leaky"] else ""
-            table = Table(*classifiers_table(between))
+            table = Table(*classifiers_table(protocol_results))
             sections.append(Section(f"{mark}{protocol}: which classifier is better", [], [table]))
         for classifier in protocol_results["classifiers"]:
             sections += ArmSections(comparison, results, protocol, classifier).sections()

@@ -24,8 +24,9 @@ def write_tables(results: dict[str, Any], folder: Path) -> None:
     csv_rows = []
     for protocol, protocol_results in results["protocols"].items():
         is_leaky = protocol_results["leaky"]
-        if between := protocol_results.get("between_classifiers"):
-            write_text(folder / f"{protocol}.md", markdown_table(*classifiers_table(between)))
+        if protocol_results.get("between_classifiers"):
+            table = markdown_table(*classifiers_table(protocol_results))
+            write_text(folder / f"{protocol}.md", table)
         for classifier, classifier_results in protocol_results["classifiers"].items():
             arms = classifier_results["arms"]
             csv_rows += [
@@ -94,23 +95,30 @@ def oversampling_table(arms: dict[str, Any]) -> tuple[list[str], list[list[str]]
     return ["more than oversampling", "UAR", "p"], rows
 
 
-def classifiers_table(between: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    """Return the header and rows of the table of differences between classifiers, in points.
+def classifiers_table(protocol_results: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Return the header and rows of the table of all classifiers beside the first, in per cent.
 
     Args:
-        between: ``between_classifiers`` of a protocol in ``comparison.json``, not empty.
+        protocol_results: results of a protocol with ``between_classifiers``, as in
+            ``comparison.json``.
     """
+    classifiers, between = protocol_results["classifiers"], protocol_results["between_classifiers"]
     rows = [
         [
             row["classifier"],
             row["arm"],
+            *(
+                format_interval(classifiers[row[name]]["arms"][row["arm"]]["uar"])
+                for name in ("classifier", "minus")
+            ),
             format_signed_interval(row["uar"]["estimate"]),
             f"{row['p_holm']:.3f}",
             row["conclusion"],
         ]
         for row in between
     ]
-    return ["classifier", "arm", f"UAR minus {between[0]['minus']}'s", "p, Holm", ""], rows
+    first = next(iter(classifiers))
+    return ["classifier", "arm", "UAR", f"UAR of {first}", "difference", "p, Holm", ""], rows
 
 
 def format_interval(estimate: dict[str, float | None], sign: str = "") -> str:
