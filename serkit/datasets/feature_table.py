@@ -57,9 +57,7 @@ class FeatureTable:
                 f"Received: {self.file}."
             )
         if not self.file.is_file():
-            raise InputError(
-                f"`features` must be a file. Received: {self.file}, which does not exist."
-            )
+            raise InputError(f"`features` must be a file that exists. Received: {self.file}.")
 
     def of(self, corpus: Corpus) -> npt.NDArray[np.float32]:
         """Return the features of the clips, ``(clips, features)``, in the order of the corpus.

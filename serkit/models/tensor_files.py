@@ -49,7 +49,7 @@ def read_tensors(weights: Path | str, keep: Callable[[str], bool] = lambda name:
     path = Path(weights)
     read = _READERS.get(path.suffix)
     if not path.is_file():
-        raise InputError(f"`weights` must be a file. Received: {path}, which does not exist.")
+        raise InputError(f"`weights` must be a file that exists. Received: {path}.")
     if read is None:
         raise InputError(
             f"`weights` must be a file that ends in {', '.join(_READERS)}, .keras or .h5. "
