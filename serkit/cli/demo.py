@@ -46,7 +46,7 @@ def add_to(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the demo in its run folder."""
+    """Run the demo in its run folder; then print a command that trains a more accurate model."""
     # Check that the recordings exist before the slow import.
     roots = recordings_of(options)
     from serkit.studies.demo import demo_settings, run_demo
@@ -72,11 +72,11 @@ def run(options: argparse.Namespace) -> int:
     if roots:
         from serkit.models.whisper_weights import local_weights
 
-        # The demo itself never downloads weights.
-        is_here = local_weights("whisper-tiny.en") is not None
-        weights = "are on this machine" if is_here else "are downloaded once, 75 MB"
+        # `serkit train` needs the weights. The demo does not, so it does not download them.
+        is_local = local_weights("whisper-tiny.en") is not None
+        where = "are on this machine" if is_local else "are downloaded once, 75 MB"
         print(
             f"more accurate: serkit train {' '.join(map(str, options.roots))} (whisper-tiny.en, "
-            f"whose weights {weights})"
+            f"whose weights {where})"
         )
     return 0

@@ -1,7 +1,7 @@
 """Show errors and warnings of a command or experiment as single lines.
 
-Import this module before TensorFlow: it turns off the log messages of TensorFlow's C++ code, which
-would hide those of serkit.
+Import this module before TensorFlow: it turns off the log messages of TensorFlow's C++ code. Among
+them a user could overlook serkit's messages.
 """
 
 import argparse
@@ -26,8 +26,9 @@ _ARGUMENT = re.compile(
     r"`(?P<backquoted>\w+)`|(?<![\w.`/-])(?:(?P<assigned>[a-z]\w*)=(?:'(?P<value>[\w.-]+)')?"
     r"|(?P<underscored>[a-z]+_\w+)(?![\w=.`/]))"
 )
-# Destinations of options, by the names of settings that the options set under another name.
-_DESTINATIONS = {
+# Settings whose option has another name: argparse destination of the option by name of the setting.
+# Used only if the command has no option with the name of the setting.
+_DESTINATION_BY_SETTING = {
     "classifiers": "classifier",
     "label_set": "labels",
     "pretraining": "gan_steps",
@@ -60,7 +61,8 @@ def run(options: argparse.Namespace) -> int:
     """Run a command; print an error as one line and return its exit status.
 
     Args:
-        options: parsed options, with ``command``, ``run`` and ``spelled``.
+        options: parsed options, with ``command``, ``run`` and ``spelled``; for the last see
+            :func:`as_options`.
 
     Returns:
         The status of the command, or 1 for bad files and errors of the operating system, 2 for bad
@@ -109,7 +111,7 @@ def _run_and_report(function: Callable[[], int], name: str, spelled: Mapping[str
 
     def print_warning(message: Warning | str, category: type[Warning], *location: Any) -> None:
         if issubclass(category, _WARNINGS_FOR_PROGRAMMERS):
-            # Python hides these warnings unless the user enables them.
+            # Python hides these warnings unless the user enables them. Then show them as it does.
             return default_showwarning(message, category, *location)
         line = " ".join(as_options(str(message), spelled).split())
         _print_error(f"! {line}")
@@ -125,8 +127,8 @@ def _run_and_report(function: Callable[[], int], name: str, spelled: Mapping[str
         print_message(error)
         return 2 if isinstance(error, InputError) else 1
     except BrokenPipeError:
-        # The program that reads the output, such as head, has ended. Without the redirection Python
-        # would print an error when it flushes the stream at exit.
+        # The program that reads the output, such as head, has ended. Send the rest of the output to
+        # the null device; otherwise Python would print an error when it flushes the stream at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
@@ -152,7 +154,7 @@ def as_options(message: str, spelled: Mapping[str, str]) -> str:
     def option(match: re.Match) -> str:
         name = match["backquoted"] or match["assigned"] or match["underscored"]
         if name not in spelled:
-            name = _DESTINATIONS.get(name, "")
+            name = _DESTINATION_BY_SETTING.get(name, "")
         if name not in spelled:
             return match[0]
         if match["backquoted"]:

@@ -46,12 +46,13 @@ def add_to(commands) -> None:
     add("--workers", type=int, default=0, help="processes on this machine; default: none besides")
     add("--folds", type=int, help="3 or more, of GANs 2 or more; default: the smallest number")
     add("--parallel", type=int, default=1, help="trials at a time, of --engine ray; default: 1")
-    _add_training(parser)
+    _add_options_of_some_kinds(parser)
     add_engine(parser)
     parser.set_defaults(run=run)
 
 
-def _add_training(parser: argparse.ArgumentParser) -> None:
+def _add_options_of_some_kinds(parser: argparse.ArgumentParser) -> None:
+    """Add the options that only classifiers use (``--live``), and those that only GANs use."""
     add = parser.add_argument
     add_live_option(parser)
     add("--label", default="female_surprise", help="class of a GAN; default: %(default)s")

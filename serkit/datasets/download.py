@@ -43,7 +43,7 @@ class Source:
         size: total download in bytes, shown to the user; an estimate for TESS.
         recordings: number of .wav files.
         checksum: ``md5:`` of the zip, or ``sha256:`` of the table of pointers (see
-            ``_get_git_lfs``). Empty if the list gives the checksums, because the list can change.
+            ``_get_git_lfs``). Empty for ``dataverse``: its list can change, and gives checksums.
         files_address: prefix of the URLs of single files; empty for a zip.
     """
 
@@ -146,17 +146,16 @@ def download(
 ) -> Path:
     """Download a corpus into ``<to>/<name>``.
 
-    The next call resumes an interrupted download. A folder with at least as many recordings as the
-    corpus has counts as complete: it is returned without a request, because this function checks
-    recordings before it puts them there. ``<to>/.partial-<name>-download`` holds temporary files
-    until the download is complete. Other files are left unchanged, with one exception: a file at
-    the path of a recording is replaced if its checksum differs.
+    The next call resumes an interrupted download. If the folder has at least as many
+    recordings as ``source``, it is returned without a request: only checked recordings are put
+    there. ``<to>/.partial-<name>-download`` holds the archive or list until the download is
+    complete. Files in the folder stay unchanged, except that a file at the path of a recording is
+    replaced if its checksum differs.
 
     Args:
         source: one of :data:`SOURCES`.
         to: parent folder of the corpus' folder; created if it does not exist.
-        track: wraps an iteration for a progress bar, over MiB for a zip, over files otherwise;
-            gets their number.
+        track: wraps an iterable of MiB (for a zip) or files for a progress bar; gets their number.
         pause: waits for the given number of seconds before the next attempt.
 
     Returns:
@@ -171,9 +170,9 @@ def download(
     Example:
         .. code-block:: python
 
-            from serkit.datasets.download import SOURCES
+            from serkit.datasets.download import SOURCES, download
 
-            folder = serkit.download(SOURCES["ravdess"], "recordings")
+            folder = download(SOURCES["ravdess"], "recordings")
     """
     # Follow a link to another disk, so that the corpus goes there and does not replace the link.
     corpus_folder = (Path(to) / source.name).resolve()
@@ -262,6 +261,7 @@ def _get_dataverse(source: Source, folder: Path, work: Path, track: Track, pause
         names = [entry["dataFile"]["filename"] for entry in file_entries]
         remotes = [
             _parse_entry(entry, source, folder)
+            # A name with a separator is not left out here: _parse_entry refuses it.
             for entry, name in zip(file_entries, names, strict=True)
             if _is_recording(re.split(_SEPARATOR, name)[-1])
         ]
@@ -278,6 +278,7 @@ def _get_dataverse(source: Source, folder: Path, work: Path, track: Track, pause
 
 
 def _parse_entry(entry: dict, source: Source, folder: Path) -> Remote:
+    """Return the file to download for an entry of a Dataverse list; refuse unsafe names."""
     file = entry["dataFile"]
     parts = [*filter(None, (entry.get("directoryLabel") or "").split("/")), file["filename"]]
     for part in parts:
@@ -298,6 +299,7 @@ def _get_git_lfs(source: Source, folder: Path, work: Path, track: Track, pause: 
         raise DownloadError(
             f"{source.address} is not the archive that was expected: {error}"
         ) from error
+    # The table of pointers: a line per recording, in the order of the file names.
     lines = (f"{oid} {size} {name}\n" for name, (oid, size) in sorted(pointer_by_name.items()))
     digest = "sha256:" + hashlib.sha256("".join(lines).encode()).hexdigest()
     if digest != source.checksum:

@@ -28,8 +28,8 @@ class Header:
 
     Attributes:
         kind: ``"WAV"`` or a key of :data:`~serkit.audio.containers.COMPRESSED`.
-        data_start: byte offset of the first sample of a WAV file that declares no samples but
-            holds some; 0 for any other file.
+        data_start: byte offset of the first sample, only for a WAV file that holds samples but
+            declares none; 0 for any other file.
         seconds: length that the header declares; 0 if it declares none.
         missing_seconds: declared length minus actual length; 0 if the file is complete.
         length_unknown: whether the file is a WAV file whose header declares no length.
@@ -47,7 +47,7 @@ class Header:
 
 
 def read_header(path: Path | str) -> Header:
-    """Read a file's first bytes and its RIFF chunks.
+    """Identify a file's format, and read the length that a WAV header declares.
 
     Call this before decoding, because a decoder may guess a file's format and length.
 
@@ -100,6 +100,7 @@ def _format_error(kind: str, file: BinaryIO, file_size: int) -> UnusableError:
 
 
 def _read_chunks(file: BinaryIO, file_size: int) -> Header:
+    # The first chunk starts after "RIFF", the file's length and "WAVE".
     position, bytes_per_second = 12, 0
     for _ in range(_MAX_CHUNKS):
         file.seek(position)
@@ -111,6 +112,7 @@ def _read_chunks(file: BinaryIO, file_size: int) -> Header:
             bytes_per_second = _bytes_per_second(file.read(min(chunk_length, 40)))
         elif chunk_id == b"data":
             data_start = position + 8
+            # A program that streams declares 0 bytes of data. If no chunk follows, samples do.
             if (
                 chunk_length == 0
                 and file_size > data_start
@@ -133,6 +135,7 @@ def _bytes_per_second(fmt_chunk: bytes) -> int:
         return 0
     codec, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", fmt_chunk)
     if codec == _EXTENSIBLE and len(fmt_chunk) >= 26:
+        # The codec is the first field of the extension's GUID.
         (codec,) = struct.unpack_from("<H", fmt_chunk, 24)
     if codec not in (_PCM, _FLOAT, _EXTENSIBLE):
         name = _CODECS.get(codec, f"number {codec}")

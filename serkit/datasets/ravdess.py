@@ -1,5 +1,8 @@
 """RAVDESS speech: ``03-01-EE-II-SS-RR-AA.wav``, 24 actors, 48 kHz.
 
+03-01 is audio-only speech. The other numbers are codes of the emotion (EE), its intensity (II), the
+sentence (SS), the repetition (RR) and the actor (AA).
+
 Source: Livingstone & Russo (2018), PLoS ONE 13(5): e0196391.
 """
 
@@ -26,6 +29,7 @@ EMOTIONS = {
     "07": ("disgust", "disgust"),
     "08": ("surprise", "surprised"),
 }
+"""By code: serkit's class, and RAVDESS's own word for the emotion."""
 ACTORS = range(1, 25)
 _INTENSITIES = {"01": "normal", "02": "strong"}
 _FILE_NAME = re.compile("-".join([r"(\d\d)"] * 7) + SUFFIX_PATTERN, re.IGNORECASE | re.ASCII)
@@ -35,7 +39,8 @@ def parse(path: PurePath) -> Clip | None:
     """Parse a clip's labels from its file name; return None if it is not a RAVDESS name.
 
     Raises:
-        InputError: if a RAVDESS name is not of audio-only speech, or has an invalid code.
+        InputError: if a RAVDESS name is not of audio-only speech, or has an invalid code
+            or combination of codes.
     """
     match = _FILE_NAME.fullmatch(path.name)
     if match is None:
@@ -52,7 +57,7 @@ def parse(path: PurePath) -> Clip | None:
         raise InputError("RAVDESS has no neutral of strong intensity (03-01-01-02-…)")
     label, original = EMOTIONS[emotion]
     return Clip(
-        path=path.name,
+        path=path.name,  # The audit sets the path relative to the root.
         corpus=NAME,
         speaker=f"{NAME}-{actor}",
         gender="male" if int(actor) % 2 else "female",

@@ -49,7 +49,8 @@ def open_roots(roots: Sequence[Path | str], naming: Naming) -> list[Root]:
             followed. ``ravdess=FOLDER`` (or ``tess``, ``savee``, ``crema-d``) is read as that
             corpus only. ``NAME=FOLDER`` with another name is read as a custom corpus of that name.
             A plain folder is read as the four corpora if at least one of its file names is theirs.
-            Otherwise it is read by the pattern if there is one, else as one folder per label.
+            Otherwise it is read by the pattern if there is one, else as one folder per label. If no
+            folder in it is called by a label either, all its files are rejected.
         naming: how to read recordings that are not of the four corpora.
 
     Raises:
@@ -60,6 +61,7 @@ def open_roots(roots: Sequence[Path | str], naming: Naming) -> list[Root]:
     opened_roots: dict[str, Root] = {}
     for argument in roots:
         corpus, path = split_root(argument)
+        # The folder "/" has an empty name.
         base_name = (
             corpus or (path.resolve().stem if path.is_file() else path.resolve().name) or "root"
         )
@@ -95,7 +97,7 @@ def _open_root(name: str, corpus: str, path: Path, naming: Naming) -> Root:
         if path.suffix.lower() != ".csv":
             raise InputError(f"A root must be a folder or a CSV. Received: {path}, another file.")
         fields_by_path, rejected = read_table(path, name)
-        # The table's paths are resolved, too.
+        # The paths from read_table are relative to the folder with links resolved.
         folder = path.parent.resolve()
         return Root(
             name,
@@ -115,7 +117,8 @@ def _open_root(name: str, corpus: str, path: Path, naming: Naming) -> Root:
 def _choose_reader(
     name: str, corpus: str, path: Path, files: Sequence[str], naming: Naming
 ) -> Callable[[str], Clip]:
-    # The root itself may be named after a SAVEE speaker: in the given path, or in a link's target.
+    # SAVEE's `a01.wav` is in a folder named after the speaker. This may be the root itself, under
+    # its given name or, if it is a link, under the name of the link's target.
     folders = [Path(os.path.abspath(path)), path.resolve()]
     if corpus.lower() in READERS:
         return partial(_read_known_name, folders=folders, corpora=[corpus.lower()])
@@ -124,8 +127,11 @@ def _choose_reader(
         return read_known
     if naming.pattern:
         return partial(naming.by_pattern, corpus=corpus or name)
-    labels = any(naming.emotion(part) for file in files for part in file.split("/")[-3:-1])
-    return partial(naming.by_folder, corpus=corpus or name) if corpus or labels else read_known
+    has_labels = any(naming.emotion(part) for file in files for part in file.split("/")[-3:-1])
+    if corpus or has_labels:
+        return partial(naming.by_folder, corpus=corpus or name)
+    # No file can be read. The errors of this reader say which names and folders are valid.
+    return read_known
 
 
 def find_recordings(root: Path, name: str) -> tuple[list[str], tuple[Finding, ...]]:
@@ -137,8 +143,8 @@ def find_recordings(root: Path, name: str) -> tuple[list[str], tuple[Finding, ..
 
     Returns:
         POSIX paths relative to ``root`` in a fixed order, and findings for the folders that were
-        not searched. If ``root`` holds no recordings and no folder was skipped, the
-        finding is ``root`` itself.
+        not searched. If ``root`` holds no recordings and no folder was skipped, the only
+        finding is about ``root`` itself.
     """
     recordings: list[str] = []
     skipped: list[Finding] = []
@@ -147,10 +153,10 @@ def find_recordings(root: Path, name: str) -> tuple[list[str], tuple[Finding, ..
         relative_folder = Path(folder).relative_to(root).as_posix()
         skipped.append(Finding(name, f"{relative_folder}/", "folder", reason))
 
-    def cannot(error: OSError) -> None:
+    def skip_unreadable(error: OSError) -> None:
         skip(error.filename, f"cannot be searched: {error.strerror}")
 
-    for folder, subfolders, file_names in os.walk(root, onerror=cannot):
+    for folder, subfolders, file_names in os.walk(root, onerror=skip_unreadable):
         # Names that start with a dot are other programs' files or serkit's partial files.
         subfolders[:] = sorted(
             subfolder for subfolder in subfolders if not subfolder.startswith(".")
@@ -177,6 +183,7 @@ def _is_known_name(file: str, read: Callable[[str], Clip]) -> bool:
     except UnknownName:
         return False
     except InputError:
+        # The form of the name is known; one of its codes is not valid.
         return True
     return True
 

@@ -17,13 +17,17 @@ from serkit.models.speech_features import SpeechFeatures
 from serkit.uncertainty.predictors import SampledNetwork, has_random_layers
 
 MAX_SAMPLES = 1000
-"""Maximum number of Monte Carlo samples. Requests for more samples get this number."""
-# Number of rows per batch. A row is a segment of a recording; ten minutes have over three hundred.
+"""Maximum number of Monte Carlo samples.
+
+An exported model that is asked for more computes this many.
+"""
+# Number of rows per batch. A row is the spectrogram of a segment of a recording; a recording of ten
+# minutes can have over three hundred segments.
 _BATCH_SIZE = 32
 
 
 def load_network(file: Path | str) -> keras.Model:
-    """Load a Keras model that may contain serkit's Bayesian layers.
+    """Load a Keras model that may contain serkit's random layers.
 
     Args:
         file: path of a ``.keras`` file.
@@ -146,7 +150,8 @@ class ExportableModel:
         """Compute the outputs that :mod:`serkit.export.signatures` describes.
 
         Args:
-            logits: float32 ``(batch, samples, classes)``.
+            logits: float32 ``(batch, samples, classes)``. An example of the batch is a spectrogram
+                or a recording, with the mean of the logits of its segments.
             status: string ``(batch,)``, the reason why an example cannot be used, else empty.
             note: string ``(batch,)``, passed to the outputs.
 

@@ -21,7 +21,7 @@ _MAX_FOLDS, _BATCH_SIZE, _MAX_CLIPS = 4, 256, 4000
 def tell_corpora(
     corpus: Corpus, spectrograms: Rows | npt.NDArray[Any], seed: int
 ) -> dict[str, Any]:
-    """Predict the corpus of clips of unseen speakers by a linear classifier, and score it.
+    """Fit linear classifiers that predict a clip's corpus, and score them on unseen speakers.
 
     The features are the mean and standard deviation over time of each bin. The classifier may
     recognise a corpus by its microphone and room. If the corpora also differ in how often each
@@ -59,15 +59,16 @@ def tell_corpora(
     predicted = np.zeros_like(truth)
     for corpus_index in range(len(names)):
         # Split each corpus by itself, so that every corpus is in every training partition.
-        clips_of_corpus = np.flatnonzero(truth == corpus_index)
-        speakers = speaker_of_clip[clips_of_corpus]
+        # Positions are indices into `rows`, `truth` and `features`.
+        positions = np.flatnonzero(truth == corpus_index)
+        speakers = speaker_of_clip[positions]
         fold_count = min(_MAX_FOLDS, len(set(speakers)))
-        for _, test_positions in GroupKFold(fold_count).split(clips_of_corpus, groups=speakers):
-            test_clips = clips_of_corpus[test_positions]
-            is_held_out = np.isin(speaker_of_clip, speaker_of_clip[test_clips])
+        for _, test_indices in GroupKFold(fold_count).split(positions, groups=speakers):
+            test_positions = positions[test_indices]
+            is_held_out = np.isin(speaker_of_clip, speaker_of_clip[test_positions])
             model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
             model.fit(features[~is_held_out], truth[~is_held_out])
-            predicted[test_clips] = model.predict(features[test_clips])
+            predicted[test_positions] = model.predict(features[test_positions])
     scores = score(truth, predicted, len(names))
     return {
         "uar": scores.uar,
@@ -81,9 +82,10 @@ def tell_corpora(
 def _limit_rows(
     rows: npt.NDArray[Any], speaker_of_row: Sequence[str], seed: int
 ) -> npt.NDArray[Any]:
-    """Return all rows if there are at most 4,000, otherwise about 4,000 of them.
+    """Return all rows if there are at most 4,000, otherwise at most 4,000 of them.
 
-    The maximum is the same for every speaker, so a speaker with few clips keeps all of them.
+    Every speaker keeps at most the same number of clips, so a speaker with few clips keeps all of
+    them. With more than 4,000 speakers, each keeps one clip.
     """
     if len(rows) <= _MAX_CLIPS:
         return rows
