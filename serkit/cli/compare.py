@@ -93,8 +93,8 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
         "--protocol",
         choices=["k-fold", "random", "both", "leave-one-corpus-out"],
         default="k-fold",
-        help="k-fold keeps speakers apart; random is the report's own, which "
-        "leaks them, and every result says so; default: %(default)s",
+        help="k-fold keeps speakers apart; random is the 2021 report's own, with "
+        "speakers in both, and every result says so; default: %(default)s",
     )
     add("--without", nargs="+", default=[], metavar="CORPUS", help="such as tess")
     add(

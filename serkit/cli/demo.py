@@ -32,8 +32,8 @@ def add_to(commands) -> None:
         "--split",
         choices=["hold-out", "random"],
         default="hold-out",
-        help="hold-out keeps speakers apart; random is the 2021 report's own, which leaks them, "
-        "and every result says so; default: %(default)s",
+        help="hold-out keeps speakers apart; random is the 2021 report's own, with speakers in "
+        "both, and every result says so; default: %(default)s",
     )
     add(
         "--gan-steps",

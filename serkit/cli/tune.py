@@ -43,7 +43,12 @@ def add_to(commands) -> None:
     add("--out", type=Path, help="default: runs/tune-WHAT")
     add("--algorithm", choices=["random", "bayesian", "hyperband"], default="random")
     add("--trials", type=int, default=20, help="ignored by hyperband; default: %(default)s")
-    add("--workers", type=int, default=0, help="processes on this machine; default: none besides")
+    add(
+        "--workers",
+        type=int,
+        default=0,
+        help="run trials in so many processes; default: 0, in this process",
+    )
     add("--folds", type=int, help="3 or more, of GANs 2 or more; default: the smallest number")
     add("--parallel", type=int, default=1, help="trials at a time, of --engine ray; default: 1")
     _add_options_of_some_kinds(parser)
@@ -79,8 +84,8 @@ def run(options: argparse.Namespace) -> int:
     workers, parallel = options.workers, options.parallel
     if workers and (options.engine == "ray" or parallel > 1):
         raise InputError(
-            "`workers` must be 0 with --engine ray, whose number of trials at a time is "
-            f"--parallel. Received: {workers}."
+            "`workers` must be 0 with --engine ray or --parallel, which sets the number of "
+            f"trials at a time. Received: {workers}."
         )
     out = options.out or Path("runs") / f"tune-{options.what}"
     settings = SearchSettings(options.algorithm, options.trials, seed=options.seed)

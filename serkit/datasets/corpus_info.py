@@ -47,7 +47,7 @@ def synthetic_clips(corpus: Corpus) -> frozenset[Clip]:
 
 LICENCES = {
     "ravdess": "CC BY-NC-SA 4.0: not for commerce, say who made it, share alike",
-    "tess": "CC BY-NC-ND 4.0; the archive's page has the last word",
+    "tess": "CC BY-NC-ND 4.0; see the archive's page",
     "savee": "for research; see the owners' terms",
     "crema-d": "Open Database License (ODbL) 1.0",
 }

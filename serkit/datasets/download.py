@@ -81,7 +81,7 @@ SOURCES = {
         Source(
             name="tess",
             title="Toronto emotional speech set",
-            licence="CC BY-NC-ND 4.0 (the archive's page has the last word)",
+            licence="CC BY-NC-ND 4.0 (see the archive's page)",
             citation="Pichora-Fuller MK, Dupuis K (2020), Toronto emotional speech set (TESS), "
             "Borealis, https://doi.org/10.5683/SP2/E8H2MF",
             homepage="https://doi.org/10.5683/SP2/E8H2MF",

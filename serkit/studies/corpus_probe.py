@@ -49,7 +49,7 @@ def tell_corpora(
     left_out = sorted(set(speakers_by_corpus) - set(names))
     if len(names) < 2:
         raise InputError(
-            f"corpora with two speakers or more: {', '.join(names) or 'none'}; valid are two"
+            f"two corpora must have two speakers or more. Received: {', '.join(names) or 'none'}."
         )
     rows = np.array([row for row, clip in enumerate(corpus.clips) if clip.corpus in names])
     rows = _limit_rows(rows, [corpus.clips[row].speaker for row in rows], seed)

@@ -46,5 +46,5 @@ def test_a_corpus_of_one_speaker_is_left_out(rng):
     pictures = rng.normal(0, 1, (len(corpus), 8, 4, 1)).astype("float32")
     found = tell_corpora(corpus, pictures, 0)
     assert (found["left_out"], set(found["recalls"])) == (["c"], {"a", "b"})
-    with pytest.raises(InputError, match="two speakers or more: a; valid are two"):
+    with pytest.raises(InputError, match=r"two speakers or more.*: a\."):
         tell_corpora(_corpus({"a": 3, "c": 1}), pictures, 0)
