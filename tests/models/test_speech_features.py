@@ -167,13 +167,17 @@ def test_other_clips_beside_it_do_not_change_a_clip_s_features(few, features, ca
     np.testing.assert_array_equal(alone, together[1:2])
 
 
-def test_in_a_dataset_s_map_features_are_bit_identical(features, rng):
+def test_in_a_dataset_s_map_features_are_those_outside(features, rng):
     waves = [_noise(rng, samples) for samples in (12_345, 30_000)]
     signature = tf.TensorSpec([None])
     dataset = tf.data.Dataset.from_generator(lambda: iter(waves), output_signature=signature)
     dataset = dataset.map(features.of_waveform, 2).with_options(pipeline_options())
-    for wave, found in zip(waves, dataset, strict=True):
-        np.testing.assert_array_equal(found, features.of_waveform(wave))
+    again = list(dataset)
+    for wave, found, repeated in zip(waves, dataset, again, strict=True):
+        np.testing.assert_array_equal(found, repeated)
+        # The last bits differ where a graph has the bias and the activation in the kernel of the
+        # matrix product, as oneDNN has them.
+        np.testing.assert_allclose(found, features.of_waveform(wave), rtol=0, atol=2e-6)
 
 
 def test_cached_ones_are_read_without_the_files_in_any_order(few, encoder, cached):
