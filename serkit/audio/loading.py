@@ -123,6 +123,8 @@ _CROPPED_NOTE = (
     f"longer than {_MAX_SECONDS // 60} minutes, of which the middle {_MAX_SECONDS // 60} are used"
 )
 
+_SILENT_NOTE = "silent: all samples are 0"
+
 
 class LoadedRecording(NamedTuple):
     """A loaded recording, usable as a tensor structure in ``Dataset.map`` and in graphs.
@@ -253,7 +255,7 @@ def load_whole(
 ) -> LoadedRecording:
     """Load a recording, or its middle ten minutes if it is longer, at its own length.
 
-    If the recording is longer, a note says so.
+    If the recording is longer, or silent, a note says so.
 
     Args:
         data: as for :func:`load_waveform`.
@@ -270,6 +272,9 @@ def load_whole(
     waveform = _crop_resample_trim(decoded, sample_rate, trim_db, _MAX_SECONDS)
     seconds = tf.size(decoded.waveform) / decoded.sample_rate
     note = _join_notes(decoded.note, tf.where(seconds > _MAX_SECONDS, _CROPPED_NOTE, ""))
+    has_sound = tf.reduce_any(tf.not_equal(decoded.waveform, 0.0))
+    is_silent = tf.logical_and(tf.equal(decoded.status, ""), tf.logical_not(has_sound))
+    note = _join_notes(note, tf.where(is_silent, _SILENT_NOTE, ""))
     return LoadedRecording(waveform, decoded.status, note)
 
 

@@ -76,6 +76,9 @@ def _add_file_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Export the model, and print its path and the next commands."""
+    for source in options.sources:
+        if not source.exists():
+            raise InputError(f"{source} does not exist; valid is a run's folder, or .keras files")
     first_source = options.sources[0]
     if first_source.is_dir():
         if len(options.sources) > 1:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serkit.cli.arguments import add_engine, ray_settings
+from serkit.cli.arguments import add_engine, engine_of, ray_settings
 from serkit.errors import check_range
 
 if TYPE_CHECKING:
@@ -213,6 +213,8 @@ def _predictions(options: argparse.Namespace, files: Sequence[str]) -> Iterator[
         return predict_on_ray(model, files, ray_settings(options), samples)
     from serkit.serving.local import load_model
 
+    # This sets TensorFlow's threads.
+    engine_of(options)
     return load_model(model).predict(files, samples)
 
 

@@ -147,10 +147,13 @@ class Clip:
         check_choice("label_set", label_set, LABEL_SETS)
         label = getattr(self, label_set)
         if not label:
-            raise InputError(
-                f"{self.path} has no label in gender_emotion because the gender of "
-                f"{self.speaker} is not known; pass label_set='emotion', or name it by `genders`"
-            )
+            reason = ""
+            if label_set == "gender_emotion":
+                reason = (
+                    f" because the gender of {self.speaker} is not known; pass "
+                    "label_set='emotion', or name it by `genders`"
+                )
+            raise InputError(f"{self.path} has no label in {label_set}{reason}")
         return label
 
     @property

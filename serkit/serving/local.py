@@ -97,8 +97,8 @@ class ExportedModel:
 
         Raises:
             InputError: if ``samples`` is less than 1, or is given for a waveform or for a model
-                without random layers; if a waveform does not have one axis, or has integers; or for
-                bytes, which :meth:`predict_wav` takes.
+                without random layers; if a waveform does not have one axis, or has integers; for
+                bytes, which :meth:`predict_wav` takes; or for anything else.
         """
         self.check_samples(samples)
         if isinstance(recordings, bytes | bytearray | memoryview):
@@ -114,6 +114,11 @@ class ExportedModel:
                 example = replace(example, problem=f"{example.problem}, or use `predict_folder`")
             (prediction,) = self._predict([example], samples)
             return prediction
+        if not isinstance(recordings, Iterable):
+            raise InputError(
+                "`recordings` must be a path, a waveform or several paths. "
+                f"Received: {recordings!r}."
+            )
         return self._predict(map(read_example, recordings), samples)
 
     def predict_folder(

@@ -231,12 +231,18 @@ def write_comparison_report(path: Path, comparison: Comparison, results: dict[st
     # The headline is about the first protocol and classifier.
     protocol, protocol_results = next(iter(results["protocols"].items()))
     classifier, classifier_results = next(iter(protocol_results["classifiers"].items()))
-    is_leaky = protocol_results["leaky"]
+    is_leaky, arms = protocol_results["leaky"], classifier_results["arms"]
+    question = "Does the augmentation help?"
+    summary = headline(arms, f"{classifier}, {protocol},", leaky=is_leaky)
+    between = protocol_results.get("between_classifiers")
+    if between and list(arms) == [NONE]:
+        question = "Which classifier is better?"
+        summary = "; ".join(row["verdict"] for row in between) + "."
     write_report(
         path,
-        f"{'LEAKY SPLIT: ' if is_leaky else ''}Does the augmentation help? "
+        f"{'LEAKY SPLIT: ' if is_leaky else ''}{question} "
         f"({', '.join(licences_of(comparison.corpus))})",
-        headline(classifier_results["arms"], f"{classifier}, {protocol},", leaky=is_leaky),
+        summary,
         list(_warnings(results)),
         sections,
     )

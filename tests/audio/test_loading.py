@@ -74,6 +74,17 @@ def test_segments_of_a_long_recording_cover_all_of_it(wav_bytes, rng):
     assert len(found.waveform) == 11
 
 
+def test_silence_is_noted_but_not_of_a_file_that_cannot_be_used(wav_bytes):
+    silent = wav_bytes(np.zeros(8_000, "float32"))
+    assert b"silent" in load_segments(silent, SPEC).note.numpy()
+    one_sample = np.zeros(8_000, "float32")
+    one_sample[500] = 1e-3
+    assert load_segments(wav_bytes(one_sample), SPEC).note == b""
+    broken = load_segments(b"RIFF", SPEC)
+    assert broken.status != b""
+    assert broken.note == b""
+
+
 def test_of_more_than_ten_minutes_the_middle_ten_are_taken(wav_bytes):
     wave = np.zeros(700 * 8_000, "uint8") + 128
     data = bytearray(wav_bytes(wave.astype("float32") / 256, 1_000, "PCM_U8"))

@@ -1,8 +1,10 @@
 import argparse
 
 import pytest
+import tensorflow as tf
 
 from serkit.cli.arguments import add_engine, engine_of, ray_settings
+from serkit.cli.main import main
 from serkit.errors import InputError
 from serkit.tasks.graph import LocalEngine, SchedulerError
 from serkit.tasks.ray import RaySettings
@@ -28,6 +30,14 @@ def test_all_options():
         )
     )
     assert found == RaySettings("host:1", 2.0, 0.5, 3, 4, "s3://bucket/run")
+
+
+def test_predict_sets_tensorflow_s_threads_without_ray(monkeypatch, capsys):
+    given = []
+    monkeypatch.setattr(tf.config.threading, "set_intra_op_parallelism_threads", given.append)
+    monkeypatch.setattr(tf.config.threading, "set_inter_op_parallelism_threads", given.append)
+    assert main(["predict", "nowhere", "x.wav", "--threads", "1"]) == 2
+    assert given == [1, 1]
 
 
 @pytest.mark.parametrize("given", [("--address", "host:1"), ("--share", "memory://x")])

@@ -59,7 +59,7 @@ def test_options_that_exclude_each_other_are_one_line(finished_run, tmp_path, ca
         ([file, *classes], "no model that Keras can load"),
         ([file, *classes, "--spec", str(tmp_path / "spec.json")], "--spec"),
         ([file, *classes, "--arm", "original"], "--arm with Keras files"),
-        ([str(tmp_path / "gone.keras"), *classes], "is no file"),
+        ([str(tmp_path / "gone.keras")], "gone.keras does not exist"),
     ):
         assert main(["export", *arguments, *out]) == 2, arguments
         (line,) = capsys.readouterr().err.strip().splitlines()

@@ -65,3 +65,5 @@ def test_a_clip_without_a_gender_says_what_to_pass():
         InputError, match=r"mine-ann is not known; .*label_set='emotion'.*`genders`"
     ):
         clip.label("gender_emotion")
+    with pytest.raises(InputError, match=r"no label in emotion$"):
+        replace(clip, emotion="").label("emotion")

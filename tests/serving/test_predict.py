@@ -47,6 +47,8 @@ def test_one_file_or_waveform_gets_one_prediction(predictor, files):
         predictor.predict(waveform, samples=2)
     with pytest.raises(InputError, match=r"`recordings` must have floats.*an array of int16"):
         predictor.predict((32767 * waveform).astype("int16"))
+    with pytest.raises(InputError, match=r"`recordings` must be a path.*Received: 3\."):
+        predictor.predict(3)
 
 
 def test_bytes_and_folders_are_answered_with_the_method_that_takes_them(predictor, files):

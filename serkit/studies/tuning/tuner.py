@@ -14,7 +14,13 @@ from serkit.errors import InputError
 from serkit.files import read_json, write_json
 from serkit.serialization import content_key, plain
 from serkit.studies.tuning.inner import MeanOverFolds
-from serkit.studies.tuning.records import Outcome, SearchError, SearchSettings, TrialFailedError
+from serkit.studies.tuning.records import (
+    HYPERBAND,
+    Outcome,
+    SearchError,
+    SearchSettings,
+    TrialFailedError,
+)
 from serkit.tasks.graph import Engine, TaskFactory, TaskGraph
 
 TRIALS = "trials"
@@ -215,7 +221,7 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
             outcome = self._trials.outcome_of(settings, self.fraction(trial))
         except TrialFailedError as error:
             self._failures.append(str(error))
-            self._say(f"   trial {trial.trial_id} failed: {error}")
+            self._say(f"   {self._name_of(trial)} failed: {error}")
             raise keras_tuner.errors.FailedTrialError(str(error)) from error
         except Exception as error:
             # Otherwise KerasTuner would mark the trial as invalid and continue.
@@ -223,8 +229,15 @@ class GuardedTuner(keras_tuner.engine.base_tuner.BaseTuner):
         self._failures.clear()
         seconds = time.monotonic() - start
         name = self._trials.objective.name
-        self._say(f"   trial {trial.trial_id}: {name} {outcome.score:.4g}   ({seconds:.0f} s)")
+        self._say(f"   {self._name_of(trial)}: {name} {outcome.score:.4g}   ({seconds:.0f} s)")
         return {name: outcome.score}
+
+    def _name_of(self, trial: Any) -> str:
+        """Return a trial's ID and its number among all trials, if that is known beforehand."""
+        name = f"trial {trial.trial_id}"
+        if self._search_settings.algorithm == HYPERBAND:
+            return name
+        return f"{name} ({int(trial.trial_id) + 1} of {self._search_settings.trials})"
 
     def pre_create_trial(self) -> None:
         """Wait a moment. KerasTuner calls this method before it requests a trial.

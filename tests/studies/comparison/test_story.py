@@ -1,3 +1,4 @@
+import copy
 import re
 
 import pytest
@@ -25,6 +26,22 @@ def test_the_answer_comes_first_and_what_leaks_says_so(page, pretended):
             for arm in classifier["arms"].values():
                 if "difference" in arm:
                     assert arm["difference"]["verdict"] in text
+
+
+def test_without_augmentation_the_question_is_which_classifier_is_better(pretended, tmp_path):
+    comparison, results = pretended
+    results = copy.deepcopy(results)
+    for protocol in results["protocols"].values():
+        for classifier in protocol["classifiers"].values():
+            classifier["arms"] = {"none": classifier["arms"]["none"]}
+        protocol["between_classifiers"] = [
+            row for row in protocol["between_classifiers"] if row["arm"] == "none"
+        ]
+    write_comparison_report(tmp_path / "report.html", comparison, results)
+    text = (tmp_path / "report.html").read_text()
+    assert re.search("<h1>Which classifier is better", text)
+    between = results["protocols"]["k-fold"]["between_classifiers"]
+    assert text.index(between[0]["verdict"]) < text.index("<table")
 
 
 def test_every_part_of_the_comparison_is_on_it(page):

@@ -52,6 +52,16 @@ def test_a_trial_gives_its_score_which_is_stored(tuner):
     assert tuner.task(trial).outcome() == Outcome(2.0, (1.5, 2.5), {"extra": 1.0})
 
 
+def test_the_number_of_a_trial_is_said_where_the_number_of_all_is_known(tuner_of, capsys):
+    for settings, name in (
+        ({"trials": 9}, "trial 7 (8 of 9)"),
+        ({"algorithm": "hyperband"}, "trial 7"),
+    ):
+        tuner = tuner_of(**settings)
+        tuner.run_trial(_trial(tuner, 5.0))
+        assert f"{name}: distance" in capsys.readouterr().out
+
+
 def test_invalid_settings_fail_the_trial(tuner):
     trial = _trial(tuner, 9.0)
     with pytest.raises(keras_tuner.errors.FailedTrialError, match=r"no valid settings.*9\.0"):
