@@ -29,7 +29,7 @@ make_environment() {
         # Bytecode is compiled here even where PYTHONDONTWRITEBYTECODE is set: without it every
         # start of TensorFlow costs five seconds more.
         env -u PYTHONDONTWRITEBYTECODE "$environment/bin/python" -m pip install --quiet \
-            --disable-pip-version-check --compile -r "$lock" || return 1
+            --disable-pip-version-check --compile --no-deps --require-hashes -r "$lock" || return 1
         echo "$wanted" > "$stamp"
     done
     stamp=$environment/installed-serkit
