@@ -37,11 +37,16 @@ _FRAMES_PER_FFT = 4
 
 # A ratio in lowest terms with a number above the first is replaced by a ratio of smaller numbers
 # that differs by at most the second, relatively. Otherwise a header with a rate such as 999,983 Hz
-# would cost FFTs of two million points, however short the recording.
-_LONGEST_BLOCK = 50_000
+# would cost FFTs of two million points, however short the recording. (TESS, 24,414 Hz, keeps its
+# ratio to 16 kHz, 12,207 to 8,000.)
+_LONGEST_BLOCK = 12_500
+_LONGEST_BLOCK_IF_NONE_IS_CLOSE = 50_000
 _MAX_RATIO_ERROR = 1e-5
 # The lower number of such a ratio. There is one for each rate from 1,000 to 1,000,000 Hz.
 _LOWER_BLOCKS = np.arange(1, 8193)
+# If possible, both numbers have no prime factor above this, because the FFT of other lengths takes
+# several times as long.
+_MAX_PRIME_FACTOR = 31
 
 
 def resample(waveform: tf.Tensor, rate: tf.Tensor, new_rate: int) -> tf.Tensor:
@@ -59,7 +64,7 @@ def resample(waveform: tf.Tensor, rate: tf.Tensor, new_rate: int) -> tf.Tensor:
 
     Returns:
         float32 ``(ceil(samples * new_rate / rate),)``; ``waveform`` itself if the rates are equal.
-        Where the ratio of the rates in lowest terms has a number above 50,000, the ratio that is
+        Where the ratio of the rates in lowest terms has a number above 12,500, the ratio that is
         used differs from it by at most 1e-5.
 
     Source: polyphase filters (Crochiere & Rabiner, Multirate Digital Signal Processing, 1983,
@@ -201,10 +206,27 @@ def _ratio(rate: tf.Tensor, new_rate: int) -> tuple[tf.Tensor, tf.Tensor]:
     lower_blocks = tf.constant(_LOWER_BLOCKS, tf.float64)
     higher_blocks = tf.round(lower_blocks * quotient)
     is_close = tf.abs(higher_blocks / (lower_blocks * quotient) - 1.0) <= _MAX_RATIO_ERROR
-    first = tf.argmax(is_close)
+    has_fast_fft = tf.constant(_numbers_with_fast_fft())
+    indices = tf.minimum(tf.cast(higher_blocks, tf.int32), _LONGEST_BLOCK_IF_NONE_IS_CLOSE + 1)
+    is_fast = tf.gather(has_fast_fft, indices) & has_fast_fft[1 : len(_LOWER_BLOCKS) + 1]
+    # The first that is close and fast, or else the first that is close.
+    first = tf.argmax(2 * tf.cast(is_close & is_fast, tf.int32) + tf.cast(is_close, tf.int32))
     lower, higher = (tf.cast(blocks[first], tf.int32) for blocks in (lower_blocks, higher_blocks))
     close = tf.cond(rate > new_rate, lambda: (higher, lower), lambda: (lower, higher))
-    return tf.cond(tf.maximum(*exact) <= _LONGEST_BLOCK, lambda: exact, lambda: close)
+    # For rates that are nearly equal, none may be close.
+    longest = tf.where(tf.reduce_any(is_close), _LONGEST_BLOCK, _LONGEST_BLOCK_IF_NONE_IS_CLOSE)
+    return tf.cond(tf.maximum(*exact) <= longest, lambda: exact, lambda: close)
+
+
+@functools.cache
+def _numbers_with_fast_fft() -> npt.NDArray[np.bool_]:
+    """Return whether the FFT of a length is fast, by length. The last is for all longer ones."""
+    rest = np.arange(_LONGEST_BLOCK_IF_NONE_IS_CLOSE + 2)
+    rest[0] = len(rest)
+    for factor in range(2, _MAX_PRIME_FACTOR + 1):
+        while (divisible := rest % factor == 0).any():
+            rest[divisible] //= factor
+    return rest == 1
 
 
 def _gains(periods: tf.Tensor, old_block: tf.Tensor, new_block: tf.Tensor) -> tf.Tensor:

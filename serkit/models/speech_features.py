@@ -27,7 +27,7 @@ from serkit.training.recordings import (
 from serkit.training.shards import Rows
 
 # Part of the cache key. Increase it when the same recording and encoder give other values.
-_CODE_VERSION = "2"
+_CODE_VERSION = "3"
 # A shorter recording, such as one that is silent throughout, is padded to a tenth of a second.
 _MIN_SAMPLES = SAMPLE_RATE // 10
 # Files per shard of the cache: an interrupted computation loses at most so many.

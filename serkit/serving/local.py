@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from serkit.errors import InputError, check_range
 from serkit.export import signatures
+from serkit.export.operations import check_operations
 from serkit.export.versions import DETAILS_FILE, find_version
 from serkit.files import read_json
 from serkit.serving.prediction import Example, Prediction, read_example, require_floats
@@ -30,6 +31,7 @@ class ExportedModel:
 
     Args:
         path: the folder of a version, or the folder of all versions, of which the newest is loaded.
+        trust: load the model even if it reads or writes files, or runs Python code.
 
     Attributes:
         path: the folder of the version.
@@ -37,7 +39,8 @@ class ExportedModel:
 
     Raises:
         InputError: if the model does not exist, is not one that serkit exported, lacks an output
-            because an older version of serkit exported it, or is damaged.
+            because an older version of serkit exported it, or is damaged; without ``trust``, as
+            :func:`serkit.export.operations.check_operations`.
 
     Example:
         .. code-block:: python
@@ -48,10 +51,12 @@ class ExportedModel:
             predictions = list(model.predict(["a.wav", "b.wav"]))
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, trust: bool = False) -> None:
         self.path: Path = find_version(Path(path))
         import tensorflow as tf
 
+        if not trust:
+            check_operations(self.path)
         try:
             self.details: dict[str, Any] = read_json(self.path / DETAILS_FILE)
             self._model = tf.saved_model.load(str(self.path))
@@ -225,12 +230,13 @@ class ExportedModel:
                     yield Prediction.of_outputs(example.name, self.classes, row)
 
 
-def load_model(path: Path | str) -> ExportedModel:
+def load_model(path: Path | str, *, trust: bool = False) -> ExportedModel:
     """Load an exported model.
 
     Args:
         path: the folder of a version, such as ``saved_models/demo/1``, or the folder of all
             versions, of which the newest is loaded.
+        trust: as for :class:`ExportedModel`.
 
     Returns:
         A model whose :meth:`ExportedModel.predict` takes files and yields a
@@ -246,7 +252,7 @@ def load_model(path: Path | str) -> ExportedModel:
             for prediction in model.predict(["a.wav", "b.wav"]):
                 print(prediction.file, "unknown" if prediction.abstain else prediction.label)
     """
-    return ExportedModel(path)
+    return ExportedModel(path, trust=trust)
 
 
 def predict_on_ray(

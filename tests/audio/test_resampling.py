@@ -114,6 +114,17 @@ def test_no_rate_costs_long_transforms(rng):
             assert abs(old / new * new_rate / rate - 1) <= 1e-5
 
 
+def test_prime_numbers_get_a_ratio_with_small_factors_and_rates_of_corpora_their_own():
+    ratio = tf.function(lambda rate: _ratio(rate, NEW))
+    for rate in (44_101, 999_983):
+        for block in ratio(tf.constant(rate)):
+            factors = [n for n in range(2, int(block) + 1) if block % n == 0]
+            assert max(n for n in factors if all(n % m for m in range(2, n))) <= 31
+    # TESS, and a CD.
+    for rate, blocks in ((24_414, (12_207, 8_000)), (44_100, (441, 160))):
+        assert tuple(map(int, ratio(tf.constant(rate)))) == blocks
+
+
 @pytest.mark.parametrize("rate", [159_998, 999_983])
 def test_a_long_recording_keeps_its_length_where_the_ratio_is_not_exact(rate):
     out = ours(np.ones(20 * rate), rate)
