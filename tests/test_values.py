@@ -41,7 +41,9 @@ def test_missing_fields_keep_their_defaults():
         ({"rate": 1}, r"has no rate; valid are: width, .*beta_1"),
         ({"batch_size": 1}, "batch_size=1"),
         ({"augment": {"gain": 3}}, "gain=3"),
-        ({"batch_size": "many"}, "DCGANSettings from"),
+        ({"batch_size": "many"}, "`batch_size` of DCGANSettings must be int.*'many'"),
+        ({"batch_size": True}, "`batch_size`.*True"),
+        ({"augment": [1]}, "`augment`.*DiffAugment"),
         ([1], r"from \[1\]"),
     ],
 )

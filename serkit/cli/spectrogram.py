@@ -174,11 +174,11 @@ def _write_pictures(options: argparse.Namespace) -> int:
 
 def _require_same_settings(folder: Path, spec: "SpectrogramSpec") -> None:
     """Raise ResumeError if the folder holds pictures that were made with other settings."""
-    from serkit.files import read_json, remove_partials
+    from serkit.files import read_json_object, remove_partials
 
     if not (folder / _SETTINGS_FILE).exists():
         return
-    stored_settings = read_json(folder / _SETTINGS_FILE)
+    stored_settings = read_json_object(folder / _SETTINGS_FILE)
     for name, value in asdict(spec).items():
         stored_value = stored_settings.get(name)
         if stored_value != value:

@@ -1,7 +1,6 @@
 """Clips, labels, and the corpus that holds clips: serkit's manifest."""
 
 import csv
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -10,8 +9,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serkit.errors import InputError, check_choice
-from serkit.files import replacing, write_json
+from serkit.errors import DamagedFileError, InputError, check_choice, short_repr
+from serkit.files import read_json_object, replacing, write_json
 
 # pandas is imported where it is used: the options of most commands need LABEL_SETS, not pandas.
 if TYPE_CHECKING:
@@ -322,4 +321,8 @@ def _read_roots(manifest: Path) -> dict[str, Path]:
     path = manifest.with_name("roots.json")
     if not path.is_file():
         raise InputError(f"{path} does not exist: pass roots= for manifest {manifest}")
-    return {name: Path(root) for name, root in json.loads(path.read_text("utf-8")).items()}
+    roots = read_json_object(path)
+    for name, root in roots.items():
+        if not isinstance(root, str):
+            raise DamagedFileError(path, f"{name!r} must be a folder, not {short_repr(root)}")
+    return {name: Path(root) for name, root in roots.items()}

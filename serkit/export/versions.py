@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from serkit.errors import InputError
-from serkit.files import read_json
+from serkit.files import read_json_object
 
 DETAILS_FILE = "assets.extra/serkit.json"
 """File in an exported SavedModel with its labels, its spec and other known details."""
@@ -84,7 +84,8 @@ def instead_of(path: Path) -> str:
         Text that begins with a semicolon; empty without a suggestion.
     """
     if (path / EXPORTED_FILE).is_file():
-        return f"; it is the run of a model: give {read_json(path / EXPORTED_FILE)['version']}"
+        exported = read_json_object(path / EXPORTED_FILE, version=str)
+        return f"; it is the run of a model: give {exported['version']}"
     if (path / "comparison.json").is_file():
         run_name = path.resolve().name
         command = f"serkit export {path} --out saved_models/{run_name}"

@@ -61,6 +61,11 @@ def test_arguments_are_named_as_options(message, shown):
             1,
             "serkit dance: /x/y: file exists; ",
         ),
+        (
+            RuntimeError("/x; No space left on device\n[Op:SaveV2]"),
+            1,
+            "serkit dance: no space left on device; make room",
+        ),
     ],
 )
 def test_errors_are_one_line_and_a_status(error, status, line, capsys):

@@ -238,7 +238,7 @@ def _is_damaged(folder: Path) -> bool:
         trials_of_oracle = set(read_json(oracle_file)["start_order"])
         for trial_file in folder.glob("trial_*/trial.json"):
             read_json(trial_file)
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError):
         return True
     files = folder.glob("trial_*/*")
     return {file.parent.name.removeprefix("trial_") for file in files} != trials_of_oracle
