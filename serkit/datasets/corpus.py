@@ -324,5 +324,6 @@ def _read_roots(manifest: Path) -> dict[str, Path]:
     roots = read_json_object(path)
     for name, root in roots.items():
         if not isinstance(root, str):
-            raise DamagedFileError(path, f"{name!r} must be a folder, not {short_repr(root)}")
+            reason = f"{name!r} must be a folder, not {short_repr(root)}"
+            raise DamagedFileError(path, reason, "audit the recordings again")
     return {name: Path(root) for name, root in roots.items()}
