@@ -38,7 +38,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
     # format by the suffix or append it. The host name is needed because processes in different
     # containers can have the same id.
     partial = path.with_name(f"{_PARTIAL_PREFIX}{platform.node()}-{os.getpid()}-{path.name}")
-    _remove(partial)
+    remove_path(partial)
     try:
         yield partial
         if partial.is_dir() and path.exists():
@@ -50,7 +50,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         raise
     finally:
-        _remove(partial)
+        remove_path(partial)
 
 
 def move_synced(source: Path, target: Path) -> None:
@@ -88,7 +88,7 @@ def remove_partials(folder: Path | str) -> None:
     No other process may be writing to the folder.
     """
     for path in list(Path(folder).rglob(f"{_PARTIAL_PREFIX}*")):
-        _remove(path)
+        remove_path(path)
 
 
 @contextmanager
@@ -99,7 +99,8 @@ def alone_in(folder: Path) -> Iterator[None]:
         yield
 
 
-def _remove(path: Path) -> None:
+def remove_path(path: Path) -> None:
+    """Remove a file or a folder, if it exists."""
     if path.is_dir():
         shutil.rmtree(path)
     else:

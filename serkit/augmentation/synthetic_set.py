@@ -119,7 +119,7 @@ def read_synthetic_set(folder: Path) -> tuple[npt.NDArray[Any], Origin]:
         shard_file_names = manifest["shard"].unique()
         arrays = [np.load(folder / name).astype(np.float32) for name in shard_file_names]
         spectrograms = np.concatenate(arrays)
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise SerkitError(f"no set of spectrograms can be read from {folder}: {error}") from error
     if len(spectrograms) != len(manifest):
         raise SerkitError(

@@ -167,7 +167,7 @@ def _read_array(file: Path, first: int | None) -> np.ndarray:
     try:
         # Memory-mapped, so that only the first spectrograms of a large file are read.
         values = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, OverflowError) as error:
         raise InputError(f"{file} is not an array of numbers as numpy.save writes it") from error
     shape: tuple[int, ...] = getattr(values, "shape", ())
     if shape in ((_SIZE, _SIZE), (_SIZE, _SIZE, 1)):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from serkit.errors import InputError, SerkitError, describe_os_error, is_disk_full
+from serkit.formatting import printable
 
 # TensorFlow reads this variable once, when it is imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -115,10 +116,10 @@ def _run_and_report(function: Callable[[], int], name: str, spelled: Mapping[str
             # Python hides these warnings unless the user enables them. Then show them as it does.
             return default_showwarning(message, category, *location)
         line = " ".join(as_options(str(message), spelled).split())
-        _print_error(f"! {line}")
+        _print_error(f"! {printable(line)}")
 
     def print_message(message: object) -> None:
-        _print_error(f"{name}: {as_options(str(message), spelled)}")
+        _print_error(f"{name}: {printable(as_options(str(message), spelled))}")
 
     try:
         with warnings.catch_warnings():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from serkit.cli.arguments import add_recordings, add_spectrograms, naming_of, spec_of
 from serkit.errors import InputError, RecordingError, ResumeError
+from serkit.formatting import printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -163,7 +164,7 @@ def _write_pictures(options: argparse.Namespace) -> int:
         _write_picture(path_of_clip[missing.clips[index]], spectrogram)
     problems += [f"{path}: {problem}" for path, problem in skipped.files.items()]
     for line in problems:
-        print(f"serkit spectrogram: {line}", file=sys.stderr)
+        print(f"serkit spectrogram: {printable(line)}", file=sys.stderr)
     progress.say(
         f"{sum(path.exists() for path in path_of_clip.values())} pictures in {options.pictures}, "
         f"{len(path_of_clip) - len(missing)} of them from before; copies left out: {copy_count}; "

@@ -297,20 +297,30 @@ class Corpus:
             The corpus.
 
         Raises:
-            InputError: if the manifest does not exist or lacks a column, or if there is neither
-                ``roots`` nor a ``roots.json``.
+            DamagedFileError: if ``roots.json`` cannot be read.
+            InputError: if the manifest does not exist, is no CSV, lacks a column or has text where
+                a number belongs, or if there is neither ``roots`` nor a ``roots.json``.
         """
         import pandas as pd
 
         path = Path(path)
         if not path.is_file():
             raise InputError(f"manifest {path} does not exist")
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        try:
+            frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        except ValueError as error:
+            # Errors of pandas' parser and of the encoding.
+            raise InputError(f"manifest {path} is not a CSV: {error}") from error
         missing = [name for name in _COLUMN_TYPES if name not in frame.columns]
         if missing:
             raise InputError(f"manifest {path} lacks the columns: {', '.join(missing)}")
         for name, column_type in _COLUMN_TYPES.items():
-            frame[name] = frame[name].astype(column_type)
+            try:
+                frame[name] = frame[name].astype(column_type)
+            except (ValueError, OverflowError) as error:
+                raise InputError(
+                    f"column {name} of manifest {path} must have numbers: {short_repr(str(error))}"
+                ) from error
         rows: Sequence[dict] = frame[list(_COLUMN_TYPES)].to_dict("records")
         return cls(
             tuple(Clip(**row) for row in rows), _read_roots(path) if roots is None else roots

@@ -7,7 +7,7 @@ from typing import Any
 
 from serkit.augmentation.arms import DCGAN, NONE, Arm
 from serkit.datasets.feature_table import FeatureTable
-from serkit.errors import InputError, check_choice
+from serkit.errors import DamagedFileError, InputError, check_choice
 from serkit.files import read_json_object
 from serkit.serialization import restored
 from serkit.studies.classifier_runs import ClassifierRun
@@ -109,15 +109,23 @@ def classifier_to_export(
         fold: number of the fold whose training partition is used.
 
     Raises:
+        DamagedFileError: if ``results`` have no arms of the classifier.
         InputError: if there is no such arm, classifier or fold, or a training run failed.
     """
     settings = comparison.settings
     protocol = settings.protocols[0]
     classifier = settings.classifiers[0] if classifier is None else classifier
     check_choice("classifier", classifier, settings.classifiers)
-    arms = results["protocols"][protocol]["classifiers"][classifier]["arms"]
-    if arm is None:
-        arm = max(arms, key=lambda name: arms[name]["validation_uar"])
+    try:
+        arms = results["protocols"][protocol]["classifiers"][classifier]["arms"]
+        if arm is None:
+            arm = max(arms, key=lambda name: float(arms[name]["validation_uar"]))
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise DamagedFileError(
+            comparison.out / "comparison.json",
+            f"it has no results of {classifier}: {error!r}",
+            "give the command that made the run again",
+        ) from error
     arm = DEMO_ARMS.get(arm, arm)
     check_choice("arm", arm, arms)
     arm_of_comparison = next(candidate for candidate in comparison.arms if candidate.name == arm)
