@@ -1,6 +1,7 @@
 """``serkit listen``: turn spectrograms into WAV files."""
 
 import argparse
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,8 +110,11 @@ def write_sound(
 
     spectrograms = tf.constant(spectrogram[np.newaxis])
     waveforms = griffin_lim(spectrograms, spec, iterations=iterations, seed=seed)
+    # In memory first: libsndfile does not say that a disk is full.
+    wav = io.BytesIO()
+    soundfile.write(wav, waveforms[0].numpy(), spec.sample_rate, "PCM_16", format="WAV")
     with replacing(path) as partial:
-        soundfile.write(partial, waveforms[0].numpy(), spec.sample_rate, "PCM_16", format="WAV")
+        partial.write_bytes(wav.getvalue())
     return float(spectral_convergence(spectrograms, waveforms, spec)[0])
 
 
