@@ -99,7 +99,8 @@ def _restore_value(type_hint: Any, value: Any) -> Any:
         item_types = arguments[:1] * len(value) if arguments[1:] == (...,) else arguments
         if len(item_types) == len(value):
             return tuple(map(_restore_value, item_types, value))
-    elif isinstance(type_hint, type) and origin is None:
+    # In Python 3.11 and later `Any` is a class.
+    elif isinstance(type_hint, type) and type_hint is not Any and origin is None:
         valid = (int, float) if type_hint is float else type_hint
         if isinstance(value, valid) and (type_hint is bool or not isinstance(value, bool)):
             return value

@@ -1,4 +1,5 @@
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,12 @@ def test_settings_come_back_from_json(tmp_path, settings):
     assert restored(type(settings), read_json(tmp_path / "x.json")) == settings
 
 
+def test_values_of_any_type_are_taken():
+    assert restored(_Any, {"values": {"a": [1, None]}, "one": 3}) == _Any({"a": (1, None)}, 3)
+    with pytest.raises(InputError, match="`values` of _Any"):
+        restored(_Any, {"values": 3})
+
+
 def test_missing_fields_keep_their_defaults():
     assert restored(DCGANSettings, {"batch_size": 5}) == DCGANSettings(batch_size=5)
 
@@ -50,6 +57,12 @@ def test_missing_fields_keep_their_defaults():
 def test_unknown_fields_are_refused(values, problem):
     with pytest.raises(InputError, match=problem):
         restored(DCGANSettings, values)
+
+
+@dataclass(frozen=True)
+class _Any:
+    values: dict[str, Any]
+    one: Any = None
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,12 @@
 """Unpack downloaded archives up to a size."""
 
 import gzip
+import io
 import re
 import tarfile
 import zipfile
 import zlib
 from pathlib import Path
-from typing import IO
 
 _SEPARATOR = re.compile(r"[/\\]")
 _POINTER_PATH = re.compile(r"[^/]+/AudioWAV/([^/]+\.wav)")
@@ -81,13 +81,14 @@ def read_pointers(archive: Path, max_bytes: int) -> dict[str, tuple[str, int]]:
     return pointer_by_name
 
 
-class _Limited:
+class _Limited(io.RawIOBase):
     """File that can be read up to a number of bytes, for tarfile."""
 
-    def __init__(self, file: IO[bytes], max_bytes: int) -> None:
+    def __init__(self, file: gzip.GzipFile, max_bytes: int) -> None:
+        super().__init__()
         self._file, self._max_bytes, self._bytes_left = file, max_bytes, max_bytes
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = -1, /) -> bytes:
         data = self._file.read(size)
         self._bytes_left -= len(data)
         if self._bytes_left < 0:

@@ -37,7 +37,7 @@ def read_finished(folder: Path) -> tuple[ComparisonSettings, dict[str, Any]]:
         InputError: if the folder holds no finished comparison.
     """
     try:
-        results = read_json_object(folder / "comparison.json", settings=dict, protocols=dict)
+        results = read_json_object(folder / "comparison.json", settings=dict)
         # comparison.json has the last arms, classifiers and seeds; settings.json has the folders of
         # the recordings.
         fixed = read_json_object(folder / "settings.json", roots=list)
