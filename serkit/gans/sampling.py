@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from serkit.errors import InputError, SerkitError, check_choice, check_range
+from serkit.errors import DamagedFileError, InputError, SerkitError, check_choice, check_range
 from serkit.files import file_digest, read_json, replacing, write_json
 from serkit.seeds import derive_seed
 from serkit.serialization import restored
@@ -188,7 +188,7 @@ def find_generators(folder: Path) -> dict[str, Path]:
 
     Raises:
         InputError: if there is no generator, or two generators are for the same class.
-        SerkitError: if a card cannot be read.
+        DamagedFileError: if a card cannot be read.
     """
     folder_by_label: dict[str, Path] = {}
     for card in sorted(folder.rglob(_CARD_FILE)):
@@ -207,5 +207,7 @@ def find_generators(folder: Path) -> dict[str, Path]:
 def _read_labels(card: Path) -> Sequence[str]:
     try:
         return restored(GeneratorCard, read_json(card)).labels
-    except (OSError, ValueError) as error:
-        raise SerkitError(f"{card} cannot be read: {error}") from error
+    except ValueError as error:
+        reason = error.reason if isinstance(error, DamagedFileError) else str(error)
+        advice = "give the command that trained the generator again"
+        raise DamagedFileError(card, reason, advice) from error
