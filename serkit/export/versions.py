@@ -1,8 +1,9 @@
 """Version folders of a model, as TF Serving expects them: ``NAME/1``, ``NAME/2``, …"""
 
 from pathlib import Path
+from typing import Any
 
-from serkit.errors import InputError
+from serkit.errors import DamagedFileError, InputError
 from serkit.files import read_json_object
 
 DETAILS_FILE = "assets.extra/serkit.json"
@@ -75,6 +76,23 @@ def find_version(path: Path) -> Path:
             + instead_of(path)
         )
     return version
+
+
+def read_details(version: Path, **types: type) -> dict[str, Any]:
+    """Read the ``serkit.json`` of a version.
+
+    Args:
+        version: folder of the version.
+        **types: see :func:`serkit.files.read_json_object`.
+
+    Raises:
+        DamagedFileError: if it is not a JSON object with these values.
+    """
+    try:
+        return read_json_object(version / DETAILS_FILE, **types)
+    except DamagedFileError as error:
+        advice = "export the model again"
+        raise DamagedFileError(error.path, error.reason, advice) from error
 
 
 def instead_of(path: Path) -> str:
