@@ -1,8 +1,11 @@
 """Errors that a user can correct; the command line prints them as one line."""
 
 import errno
+import os
 import re
+import shutil
 from collections.abc import Collection
+from pathlib import Path
 
 
 class SerkitError(Exception):
@@ -48,6 +51,28 @@ class ResumeError(SerkitError):
     """A run folder was made with settings that differ from the current ones."""
 
 
+class DamagedFileError(SerkitError, ValueError):
+    """A file that serkit wrote is truncated or was changed.
+
+    Args:
+        path: the file.
+        reason: what is wrong with it.
+        advice: what the user can do. The default is for a file whose content is computed again.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        reason: str,
+        advice: str = "delete it, then give the same command again",
+    ) -> None:
+        super().__init__(path, reason, advice)
+        self.path, self.reason, self.advice = path, reason, advice
+
+    def __str__(self) -> str:
+        return f"{self.path} is damaged: {self.reason}; {self.advice}"
+
+
 class DivergedError(SerkitError):
     """Values of a training run are no longer finite; the message names the step."""
 
@@ -69,6 +94,46 @@ def check_range(name: str, value: float, low: float, high: float | None = None) 
     if not value >= low or (high is not None and not value <= high):
         valid = f"{low} or more" if high is None else f"between {low} and {high}"
         raise InputError(f"`{name}` must be {valid}. Received: {name}={value!r}.")
+
+
+def short_repr(value: object) -> str:
+    """Return ``repr(value)``, truncated to 60 characters.
+
+    Example:
+        >>> short_repr("a" * 100)
+        "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…"
+    """
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+# NumPy fails with an error without a number only for files larger than this.
+_LITTLE_SPACE = 1 << 16
+
+
+def is_disk_full(error: BaseException, folder: Path | str | None = None) -> bool:
+    """Return whether an error was raised because a disk is full.
+
+    Args:
+        error: any exception. TensorFlow and h5py have errors of their own, with the system's
+            message in it.
+        folder: folder of the file that was written. If given, an OSError without a number counts,
+            too, if there is almost no space. NumPy raises such an error.
+
+    Example:
+        >>> is_disk_full(RuntimeError("a.h5; No space left on device")), is_disk_full(OSError("no"))
+        (True, False)
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in _FULL_DISK
+    if any(os.strerror(number) in str(error) for number in _FULL_DISK):
+        return True
+    return (
+        isinstance(error, OSError)
+        and folder is not None
+        and shutil.disk_usage(folder).free < _LITTLE_SPACE
+    )
 
 
 _ADVICE_BY_ERRNO = {

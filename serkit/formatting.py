@@ -1,12 +1,49 @@
-"""Format Markdown tables, percentages and phrases with counts."""
+"""Format Markdown tables, percentages and phrases with counts; make text safe to print."""
 
+import re
+import unicodedata
 from collections.abc import Sequence
 
 
+def printable(text: str) -> str:
+    """Escape all characters that could control a terminal, line breaks included.
+
+    Names of files, cells of a CSV and answers of a server may hold them.
+
+    Example:
+        >>> print(printable("a\\x1b[2J.wav"))
+        a\\x1b[2J.wav
+    """
+    return "".join(
+        char
+        if char.isprintable() or unicodedata.category(char) == "Zs"
+        else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
+# Characters with a meaning in Markdown where they stand: of links and HTML the decisive one.
+_MARKDOWN = re.compile(r"[\\`*|]|\](?=[(\[])|<(?=[A-Za-z/!?])")
+
+
+def markdown_text(text: str) -> str:
+    """Escape text that a Markdown document quotes, such as a class or the name of a corpus.
+
+    Example:
+        >>> print(markdown_text("<b>a|b</b>"))
+        \\<b>a\\|b\\</b>
+    """
+    return _MARKDOWN.sub(r"\\\g<0>", printable(text))
+
+
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Format a Markdown table: the first column aligned left, the others right."""
+    """Format a Markdown table: the first column aligned left, the others right.
+
+    The cells are plain text: what has a meaning in Markdown is escaped.
+    """
     alignments = ["---", *["---:"] * (len(header) - 1)]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in (header, alignments, *rows))
+    lines = [list(map(markdown_text, cells)) for cells in (header, *rows)]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in (lines[0], alignments, *lines[1:]))
 
 
 def percent(fraction: float, decimals: int = 1) -> str:

@@ -12,6 +12,8 @@ import rich.table
 from rich.console import Console
 from rich.text import Text
 
+from serkit.formatting import printable
+
 
 class Progress:
     """Print stages, tables and progress bars to standard output.
@@ -30,8 +32,9 @@ class Progress:
         return 1 if sys.stdout.isatty() else 2
 
     def say(self, text: str) -> None:
-        """Print a line."""
-        self._console.print(text, markup=False, soft_wrap=True)
+        """Print one line, or several; control characters in them are escaped."""
+        lines = "\n".join(map(printable, text.split("\n")))
+        self._console.print(lines, markup=False, soft_wrap=True)
 
     @contextmanager
     def stage(self, title: str) -> Iterator[None]:
@@ -60,7 +63,7 @@ class Progress:
         for index, column in enumerate(columns):
             table.add_column(column, justify="right" if index > 0 else "left")
         for row in rows:
-            table.add_row(*(Text(str(cell)) for cell in row))
+            table.add_row(*(Text(printable(str(cell))) for cell in row))
         self._console.print(table)
 
     def class_counts_table(self, title: str, class_counts: Mapping[str, int]) -> None:

@@ -1,5 +1,6 @@
 """Convert settings to JSON values and back; compute content keys of JSON values."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -8,7 +9,7 @@ import typing
 from collections.abc import Sequence
 from typing import Any
 
-from serkit.errors import InputError
+from serkit.errors import InputError, short_repr
 
 
 def plain(value: Any) -> Any:
@@ -51,10 +52,12 @@ def restored(dataclass: type, values: Any) -> Any:
 
     Raises:
         InputError: if ``values`` is not a dictionary, has a name that is not a field, or has a
-            value that the dataclass rejects.
+            value that is of another type or that the dataclass rejects.
     """
     if not isinstance(values, dict):
-        raise InputError(f"{dataclass.__name__} from {values!r}; valid are its fields by name")
+        raise InputError(
+            f"{dataclass.__name__} from {short_repr(values)}; valid are its fields by name"
+        )
     type_hints = typing.get_type_hints(dataclass)
     field_names = [field.name for field in dataclasses.fields(dataclass)]
     if unknown_names := sorted(set(values) - set(field_names)):
@@ -62,26 +65,48 @@ def restored(dataclass: type, values: Any) -> Any:
             f"{dataclass.__name__} has no {', '.join(unknown_names)}; valid are: "
             f"{', '.join(field_names)}"
         )
+    restored_values = {}
+    for name, value in values.items():
+        try:
+            restored_values[name] = _restore_value(type_hints[name], value)
+        except TypeError as error:
+            raise InputError(
+                f"`{name}` of {dataclass.__name__} must be {error}. Received: {short_repr(value)}."
+            ) from error
     try:
-        return dataclass(
-            **{name: _restore_value(type_hints[name], value) for name, value in values.items()}
-        )
+        return dataclass(**restored_values)
     except TypeError as error:
-        raise InputError(f"{dataclass.__name__} from {values!r}: {error}") from error
+        raise InputError(f"{dataclass.__name__} from {short_repr(values)}: {error}") from error
 
 
 def _restore_value(type_hint: Any, value: Any) -> Any:
-    """Convert a JSON value to the type of a field: a dataclass, or tuples instead of lists."""
+    """Convert a JSON value to the type of a field.
+
+    Raises:
+        TypeError: if the value is not of this type. The message is the valid type.
+    """
     origin, arguments = typing.get_origin(type_hint), typing.get_args(type_hint)
+    if origin in (typing.Union, types.UnionType):
+        for candidate in arguments:
+            with contextlib.suppress(TypeError):
+                return _restore_value(candidate, value)
+        raise TypeError(str(type_hint))
+    if dataclasses.is_dataclass(type_hint) and isinstance(value, dict):
+        return restored(typing.cast(type, type_hint), value)
     if origin is dict and isinstance(value, dict):
-        _, item_type = arguments
-        return {name: _restore_value(item_type, item) for name, item in value.items()}
-    is_union = origin in (typing.Union, types.UnionType)
-    for candidate in arguments if is_union else (type_hint,):
-        is_dataclass = isinstance(candidate, type) and dataclasses.is_dataclass(candidate)
-        if is_dataclass and isinstance(value, dict):
-            return restored(candidate, value)
-    return _lists_to_tuples(value)
+        return {name: _restore_value(arguments[1], item) for name, item in value.items()}
+    if origin is tuple and isinstance(value, list | tuple):
+        item_types = arguments[:1] * len(value) if arguments[1:] == (...,) else arguments
+        if len(item_types) == len(value):
+            return tuple(map(_restore_value, item_types, value))
+    # In Python 3.11 and later `Any` is a class.
+    elif isinstance(type_hint, type) and type_hint is not Any and origin is None:
+        valid = (int, float) if type_hint is float else type_hint
+        if isinstance(value, valid) and (type_hint is bool or not isinstance(value, bool)):
+            return value
+    elif origin not in (dict, tuple):
+        return _lists_to_tuples(value)
+    raise TypeError(getattr(type_hint, "__name__", "") if origin is None else str(type_hint))
 
 
 def _lists_to_tuples(value: Any) -> Any:

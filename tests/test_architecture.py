@@ -12,7 +12,7 @@ ROOT = Path(serkit.__file__).parent
 MODULES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
 # Each may import those before it.
 ORDER = (
-    *("errors", "files", "seeds", "progress", "formatting", "serialization"),
+    *("errors", "files", "seeds", "formatting", "progress", "serialization"),
     *("audio", "datasets", "metrics", "tasks", "layers", "training", "models", "gans"),
     *("uncertainty", "augmentation", "reporting", "export", "serving", "studies", "cli"),
     "__main__",

@@ -2,7 +2,7 @@ import contextlib
 
 import pytest
 
-from serkit.errors import InputError, ResumeError
+from serkit.errors import DamagedFileError, InputError, ResumeError
 from serkit.files import read_json, write_json
 from serkit.studies.run_folder import RunFolder, versions
 
@@ -32,6 +32,14 @@ def test_settings_that_may_change_are_neither_written_nor_compared(tmp_path):
     write_json(tmp_path / "settings.json", {"seed": 1, "weights": "none"})
     with RunFolder(tmp_path, settings | {"weights": "imagenet"}, ("weights", "arms")):
         pass
+
+
+@pytest.mark.parametrize("content", ['{"seed": 1', "[1]", "", "null"])
+def test_damaged_settings_are_named_with_what_to_do(tmp_path, content):
+    (tmp_path / "settings.json").write_text(content)
+    for _ in range(2):  # The lock is free again.
+        with pytest.raises(DamagedFileError, match=r"settings\.json is damaged: .*another --out"):
+            RunFolder(tmp_path, {"seed": 1})
 
 
 def _failing(folder, error, settings, before=lambda run: None):

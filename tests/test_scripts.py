@@ -39,6 +39,12 @@ def test_damaged_headers_give_samples_or_a_status():
     _run("scripts/benchmarks/fuzz_decoder.py", "--quick", "--seed", "99")
 
 
+@pytest.mark.slow
+def test_killed_commands_give_the_files_of_whole_ones():
+    """Its exit status is 1 if a file differs."""
+    _run("scripts/benchmarks/kill_runs.py", "--quick")
+
+
 def _small_network(classes: int, side: int, seed: int) -> keras.Model:
     """A network in place of VGG16, whose weights fit every side, too."""
     keras.utils.set_random_seed(seed % 1000)

@@ -1,4 +1,5 @@
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,12 @@ def test_settings_come_back_from_json(tmp_path, settings):
     assert restored(type(settings), read_json(tmp_path / "x.json")) == settings
 
 
+def test_values_of_any_type_are_taken():
+    assert restored(_Any, {"values": {"a": [1, None]}, "one": 3}) == _Any({"a": (1, None)}, 3)
+    with pytest.raises(InputError, match="`values` of _Any"):
+        restored(_Any, {"values": 3})
+
+
 def test_missing_fields_keep_their_defaults():
     assert restored(DCGANSettings, {"batch_size": 5}) == DCGANSettings(batch_size=5)
 
@@ -41,13 +48,21 @@ def test_missing_fields_keep_their_defaults():
         ({"rate": 1}, r"has no rate; valid are: width, .*beta_1"),
         ({"batch_size": 1}, "batch_size=1"),
         ({"augment": {"gain": 3}}, "gain=3"),
-        ({"batch_size": "many"}, "DCGANSettings from"),
+        ({"batch_size": "many"}, "`batch_size` of DCGANSettings must be int.*'many'"),
+        ({"batch_size": True}, "`batch_size`.*True"),
+        ({"augment": [1]}, "`augment`.*DiffAugment"),
         ([1], r"from \[1\]"),
     ],
 )
 def test_unknown_fields_are_refused(values, problem):
     with pytest.raises(InputError, match=problem):
         restored(DCGANSettings, values)
+
+
+@dataclass(frozen=True)
+class _Any:
+    values: dict[str, Any]
+    one: Any = None
 
 
 @dataclass(frozen=True)

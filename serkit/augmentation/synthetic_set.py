@@ -12,6 +12,7 @@ import pandas as pd
 
 from serkit.errors import InputError, SerkitError
 from serkit.files import read_json, replacing, write_json
+from serkit.serialization import restored
 
 PER_SHARD = 256
 # A row per spectrogram.
@@ -114,13 +115,11 @@ def read_synthetic_set(folder: Path) -> tuple[npt.NDArray[Any], Origin]:
     """
     try:
         manifest = pd.read_csv(folder / _MANIFEST_FILE)
-        origin_values = read_json(folder / _ORIGIN_FILE)
-        origin_values["speakers"] = tuple(origin_values["speakers"])
-        origin = Origin(**origin_values)
+        origin = restored(Origin, read_json(folder / _ORIGIN_FILE))
         shard_file_names = manifest["shard"].unique()
         arrays = [np.load(folder / name).astype(np.float32) for name in shard_file_names]
         spectrograms = np.concatenate(arrays)
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise SerkitError(f"no set of spectrograms can be read from {folder}: {error}") from error
     if len(spectrograms) != len(manifest):
         raise SerkitError(

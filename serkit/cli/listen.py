@@ -1,6 +1,7 @@
 """``serkit listen``: turn spectrograms into WAV files."""
 
 import argparse
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,8 +110,11 @@ def write_sound(
 
     spectrograms = tf.constant(spectrogram[np.newaxis])
     waveforms = griffin_lim(spectrograms, spec, iterations=iterations, seed=seed)
+    # In memory first: libsndfile does not say that a disk is full.
+    wav = io.BytesIO()
+    soundfile.write(wav, waveforms[0].numpy(), spec.sample_rate, "PCM_16", format="WAV")
     with replacing(path) as partial:
-        soundfile.write(partial, waveforms[0].numpy(), spec.sample_rate, "PCM_16", format="WAV")
+        partial.write_bytes(wav.getvalue())
     return float(spectral_convergence(spectrograms, waveforms, spec)[0])
 
 
@@ -167,7 +171,7 @@ def _read_array(file: Path, first: int | None) -> np.ndarray:
     try:
         # Memory-mapped, so that only the first spectrograms of a large file are read.
         values = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, OverflowError) as error:
         raise InputError(f"{file} is not an array of numbers as numpy.save writes it") from error
     shape: tuple[int, ...] = getattr(values, "shape", ())
     if shape in ((_SIZE, _SIZE), (_SIZE, _SIZE, 1)):

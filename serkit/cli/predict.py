@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from serkit.cli.arguments import add_engine, engine_of, ray_settings
 from serkit.errors import check_range
+from serkit.formatting import printable
 
 if TYPE_CHECKING:
     from serkit.serving.prediction import Prediction
@@ -136,11 +137,14 @@ def _ranked(prediction: "Prediction") -> list[tuple[str, float]]:
 
 
 def _print_problem(line: str) -> None:
-    print(f"serkit predict: {line}", file=sys.stderr)
+    print(f"serkit predict: {printable(line)}", file=sys.stderr)
 
 
 def _print_json(prediction: "Prediction") -> None:
-    print(json.dumps(vars(prediction), ensure_ascii=False), flush=True)
+    text = json.dumps(vars(prediction), ensure_ascii=False)
+    # JSON's own escapes for what could control a terminal.
+    escaped = (char if printable(char) == char else json.dumps(char)[1:-1] for char in text)
+    print("".join(escaped), flush=True)
 
 
 def _print_text(prediction: "Prediction") -> None:
@@ -168,17 +172,23 @@ class _CsvTable:
         if self._writer is None and prediction.probabilities:
             self._writer = self._write_header(list(prediction.probabilities))
         if self._writer is not None:
-            self._writer.writerows(self._pending_rows)
+            self._write_rows(self._writer)
             self._pending_rows.clear()
             sys.stdout.flush()
 
     def end(self) -> None:
         """If no file was usable, write the rows that were kept, without class columns."""
         if self._writer is None:
-            self._write_header([]).writerows(self._pending_rows)
+            self._write_rows(self._write_header([]))
+
+    def _write_rows(self, writer: "csv.DictWriter[str]") -> None:
+        # A program that reads the table needs the names as they are.
+        shown = printable if sys.stdout.isatty() else str
+        for row in self._pending_rows:
+            writer.writerow({name: shown(str(value)) for name, value in row.items()})
 
     def _write_header(self, classes: Sequence[str]) -> "csv.DictWriter[str]":
-        header = [*_COLUMNS, *(f"p_{label}" for label in classes)]
+        header = [*_COLUMNS, *(f"p_{printable(label)}" for label in classes)]
         writer = csv.DictWriter(sys.stdout, header, lineterminator="\n")
         writer.writeheader()
         return writer
@@ -188,7 +198,7 @@ class _CsvTable:
             return {"file": prediction.file, "abstain": True, "problem": prediction.problem}
         row: dict[str, object] = {name: getattr(prediction, name) for name in _COLUMNS}
         for label, probability in _most_probable(prediction, self._top).probabilities.items():
-            row[f"p_{label}"] = probability
+            row[f"p_{printable(label)}"] = probability
         return row
 
 
@@ -243,4 +253,4 @@ def _format_prediction(prediction: "Prediction") -> str:
     lines = [f"{prediction.file}: {prediction.label}{abstains}", probabilities, uncertainty]
     if prediction.note:
         lines.append(f"note: {prediction.note}")
-    return "\n   ".join(lines)
+    return "\n   ".join(map(printable, lines))

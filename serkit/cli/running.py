@@ -6,6 +6,7 @@ them a user could overlook serkit's messages.
 
 import argparse
 import contextlib
+import errno
 import logging
 import os
 import re
@@ -15,7 +16,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from serkit.errors import InputError, SerkitError, describe_os_error
+from serkit.errors import InputError, SerkitError, describe_os_error, is_disk_full
+from serkit.formatting import printable
 
 # TensorFlow reads this variable once, when it is imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -114,10 +116,10 @@ def _run_and_report(function: Callable[[], int], name: str, spelled: Mapping[str
             # Python hides these warnings unless the user enables them. Then show them as it does.
             return default_showwarning(message, category, *location)
         line = " ".join(as_options(str(message), spelled).split())
-        _print_error(f"! {line}")
+        _print_error(f"! {printable(line)}")
 
     def print_message(message: object) -> None:
-        _print_error(f"{name}: {as_options(str(message), spelled)}")
+        _print_error(f"{name}: {printable(as_options(str(message), spelled))}")
 
     try:
         with warnings.catch_warnings():
@@ -134,6 +136,12 @@ def _run_and_report(function: Callable[[], int], name: str, spelled: Mapping[str
     except OSError as error:
         # The user can correct these errors, such as a full disk or a folder without permission.
         print_message(describe_os_error(error))
+        return 1
+    except Exception as error:
+        # TensorFlow has its own errors for a full disk.
+        if not is_disk_full(error):
+            raise
+        print_message(describe_os_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
         return 1
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from serkit.cli.arguments import add_recordings, add_spectrograms, naming_of, spec_of
 from serkit.errors import InputError, RecordingError, ResumeError
+from serkit.formatting import printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -163,7 +164,7 @@ def _write_pictures(options: argparse.Namespace) -> int:
         _write_picture(path_of_clip[missing.clips[index]], spectrogram)
     problems += [f"{path}: {problem}" for path, problem in skipped.files.items()]
     for line in problems:
-        print(f"serkit spectrogram: {line}", file=sys.stderr)
+        print(f"serkit spectrogram: {printable(line)}", file=sys.stderr)
     progress.say(
         f"{sum(path.exists() for path in path_of_clip.values())} pictures in {options.pictures}, "
         f"{len(path_of_clip) - len(missing)} of them from before; copies left out: {copy_count}; "
@@ -174,11 +175,11 @@ def _write_pictures(options: argparse.Namespace) -> int:
 
 def _require_same_settings(folder: Path, spec: "SpectrogramSpec") -> None:
     """Raise ResumeError if the folder holds pictures that were made with other settings."""
-    from serkit.files import read_json, remove_partials
+    from serkit.files import read_json_object, remove_partials
 
     if not (folder / _SETTINGS_FILE).exists():
         return
-    stored_settings = read_json(folder / _SETTINGS_FILE)
+    stored_settings = read_json_object(folder / _SETTINGS_FILE)
     for name, value in asdict(spec).items():
         stored_value = stored_settings.get(name)
         if stored_value != value:

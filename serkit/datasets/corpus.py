@@ -1,7 +1,6 @@
 """Clips, labels, and the corpus that holds clips: serkit's manifest."""
 
 import csv
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -10,8 +9,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serkit.errors import InputError, check_choice
-from serkit.files import replacing, write_json
+from serkit.errors import DamagedFileError, InputError, check_choice, short_repr
+from serkit.files import read_json_object, replacing, write_json
 
 # pandas is imported where it is used: the options of most commands need LABEL_SETS, not pandas.
 if TYPE_CHECKING:
@@ -301,20 +300,30 @@ class Corpus:
             The corpus.
 
         Raises:
-            InputError: if the manifest does not exist or lacks a column, or if there is neither
-                ``roots`` nor a ``roots.json``.
+            DamagedFileError: if ``roots.json`` cannot be read.
+            InputError: if the manifest does not exist, is no CSV, lacks a column or has text where
+                a number belongs, or if there is neither ``roots`` nor a ``roots.json``.
         """
         import pandas as pd
 
         path = Path(path)
         if not path.is_file():
             raise InputError(f"manifest {path} does not exist")
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        try:
+            frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        except ValueError as error:
+            # Errors of pandas' parser and of the encoding.
+            raise InputError(f"manifest {path} is not a CSV: {error}") from error
         missing = [name for name in _COLUMN_TYPES if name not in frame.columns]
         if missing:
             raise InputError(f"manifest {path} lacks the columns: {', '.join(missing)}")
         for name, column_type in _COLUMN_TYPES.items():
-            frame[name] = frame[name].astype(column_type)
+            try:
+                frame[name] = frame[name].astype(column_type)
+            except (ValueError, OverflowError) as error:
+                raise InputError(
+                    f"column {name} of manifest {path} must have numbers: {short_repr(str(error))}"
+                ) from error
         rows: Sequence[dict] = frame[list(_COLUMN_TYPES)].to_dict("records")
         return cls(
             tuple(Clip(**row) for row in rows), _read_roots(path) if roots is None else roots
@@ -325,4 +334,9 @@ def _read_roots(manifest: Path) -> dict[str, Path]:
     path = manifest.with_name("roots.json")
     if not path.is_file():
         raise InputError(f"{path} does not exist: pass roots= for manifest {manifest}")
-    return {name: Path(root) for name, root in json.loads(path.read_text("utf-8")).items()}
+    roots = read_json_object(path)
+    for name, root in roots.items():
+        if not isinstance(root, str):
+            reason = f"{name!r} must be a folder, not {short_repr(root)}"
+            raise DamagedFileError(path, reason, "audit the recordings again")
+    return {name: Path(root) for name, root in roots.items()}

@@ -4,18 +4,23 @@ import csv
 import io
 import os
 import re
+import signal
+import threading
 import unicodedata
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from serkit.datasets.corpus import EMOTIONS, UNKNOWN_SPEAKER, Clip, emotion_of, gender_of
 from serkit.datasets.findings import Finding
-from serkit.errors import InputError
+from serkit.errors import InputError, SerkitError, short_repr
+from serkit.formatting import printable
 
 FIELDS = ("label", "speaker", "gender", "sentence", "intensity", "repetition")
 """Fields that a file name, a pattern or a table may give; only the label is required."""
+_MAX_DIGITS = 9
 
 
 class UnknownName(InputError):
@@ -67,8 +72,11 @@ class Naming:
         Raises:
             UnknownName: if the path does not match the pattern.
             InputError: if a field is not valid; see :meth:`clip`.
+            SlowPatternError: if the search takes longer than a second, as it may with repetitions
+                of repetitions. Only a main thread can end it, and not on Windows.
         """
-        match = re.search(self.pattern, path)
+        with _time_limit(_PATTERN_SECONDS, f"`pattern` takes too long on the name {path!r}"):
+            match = re.search(self.pattern, path)
         if match is None:
             raise UnknownName("the pattern is not found in its name")
         return self.clip(path, corpus, {k: v or "" for k, v in match.groupdict().items()})
@@ -116,15 +124,19 @@ class Naming:
             )
         speaker = fields.get("speaker") or UNKNOWN_SPEAKER
         repetition = fields.get("repetition") or "1"
-        if not repetition.isdecimal():
-            raise InputError(f"repetition {repetition!r} is not a number")
+        if not repetition.isdecimal() or len(repetition) > _MAX_DIGITS:
+            raise InputError(
+                f"repetition {short_repr(repetition)} is not a number of at most {_MAX_DIGITS} "
+                "digits"
+            )
         gender = gender_of(fields.get("gender") or self.genders.get(speaker, ""))
         for class_name in (emotion, gender):
             # A run folder has a subfolder per class.
-            if class_name.startswith(".") or any(character in class_name for character in "/\\\0"):
+            has_separator = any(character in class_name for character in "/\\")
+            if class_name.startswith(".") or has_separator or printable(class_name) != class_name:
                 raise InputError(
-                    f"{class_name!r} cannot be a class; valid are names without / and \\ that do "
-                    "not begin with a dot"
+                    f"{class_name!r} cannot be a class; valid are names without /, \\, line breaks "
+                    "and other control characters that do not begin with a dot"
                 )
         return Clip(
             path=path,
@@ -137,6 +149,36 @@ class Naming:
             sentence=fields.get("sentence", ""),
             repetition=int(repetition),
         )
+
+
+class SlowPatternError(SerkitError):
+    """A regular expression takes too long."""
+
+
+_PATTERN_SECONDS = 1.0
+
+
+@contextmanager
+def _time_limit(seconds: float, problem: str) -> Iterator[None]:
+    """Raise SlowPatternError in the block after some seconds, where signals allow it."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise SlowPatternError(
+            f"{problem}: more than {seconds:g} s; a repetition within a repetition, such as "
+            "(a+)+, may be the reason"
+        )
+
+    earlier_handler = signal.signal(signal.SIGALRM, stop)
+    earlier_seconds, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, earlier_seconds)
+        signal.signal(signal.SIGALRM, earlier_handler)
 
 
 _REQUIRED_COLUMNS = ("path", "label", "speaker")

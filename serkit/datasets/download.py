@@ -5,12 +5,8 @@ SAVEE cannot be downloaded: its owners provide it on request only.
 
 import hashlib
 import json
-import os
-import re
 import shutil
-import tarfile
 import time
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,7 +17,9 @@ from urllib.parse import quote
 from filelock import FileLock, Timeout
 
 from serkit.datasets.http import Remote, Track, fetch, fetch_all
+from serkit.datasets.unpacking import base_name, read_pointers, unpack_zip
 from serkit.errors import DownloadError, InputError, check_choice
+from serkit.files import move_synced
 
 _CREMAD = "CheyneyComputerScience/CREMA-D"
 _CREMAD_COMMIT = "1658cd342dff90010aa843eaeebd53610a08b1dc"
@@ -40,9 +38,10 @@ class Source:
         kind: content of ``address``: ``zip``, an archive of the recordings; ``dataverse``, a JSON
             list of files; ``git-lfs``, a tar.gz of Git LFS pointers.
         address: URL of the archive or list.
-        size: total download in bytes, shown to the user; an estimate for TESS.
+        size: total download in bytes, shown to the user; an estimate for TESS. Of a zip, the size
+            of the file.
         recordings: number of .wav files.
-        checksum: ``md5:`` of the zip, or ``sha256:`` of the table of pointers (see
+        checksum: ``sha256:`` of the zip, or ``sha256:`` of the table of pointers (see
             ``_get_git_lfs``). Empty for ``dataverse``: its list can change, and gives checksums.
         files_address: prefix of the URLs of single files; empty for a zip.
     """
@@ -76,7 +75,7 @@ SOURCES = {
             "Audio_Speech_Actors_01-24.zip?download=1",
             size=208_468_073,
             recordings=1_440,
-            checksum="md5:bc696df654c87fed845eb13823edef8a",
+            checksum="sha256:5d208e01632cc3e5242106fa2af3273e6dc5239fb8143131979ac74c4aa40657",
         ),
         Source(
             name="tess",
@@ -129,11 +128,11 @@ def find_source(name: str) -> Source:
     return SOURCES[name]
 
 
-_POINTER_CONTENT = re.compile(
-    rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\nsize (\d+)\n"
-)
-_POINTER_PATH = re.compile(r"[^/]+/AudioWAV/([^/]+\.wav)")
-_SEPARATOR = r"[/\\]"
+_MAX_RECORDING_BYTES = 64 << 20
+# Largest list of files or pointers.
+_MAX_LIST_BYTES = 256 << 20
+# How many bytes an archive may have unpacked, for each of its own.
+_MAX_UNPACKING_RATIO = 10
 _HASH_NAMES = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-512": "sha512"}
 
 
@@ -242,20 +241,18 @@ def _get_zip(source: Source, folder: Path, work: Path, track: Track, pause: Call
     if unpacked.exists():
         shutil.rmtree(unpacked)
     try:
-        with zipfile.ZipFile(archive.path) as zip_file:
-            for name in zip_file.namelist():
-                if name.startswith("/") or ".." in re.split(_SEPARATOR, name):
-                    raise DownloadError(f"{source.address} is refused: it would write to {name!r}")
-            zip_file.extractall(unpacked)
-    except zipfile.BadZipFile as error:
-        raise DownloadError(f"{source.address} is no sound zip file: {error}") from error
+        unpack_zip(archive.path, unpacked, _MAX_UNPACKING_RATIO * source.size)
+    except ValueError as error:
+        raise DownloadError(f"{source.address} is refused: {error}") from error
     _check_count(source, len(_recordings_in(unpacked)))
-    # os.rename overwrites no files: it fails if the target is a folder that is not empty.
-    os.rename(unpacked, folder)
+    # A rename overwrites no files: it fails if the target is a folder that is not empty.
+    move_synced(unpacked, folder)
 
 
 def _get_dataverse(source: Source, folder: Path, work: Path, track: Track, pause: Callable) -> None:
-    listing = fetch(Remote(source.address, work / "listing.json", None), pause=pause)
+    listing = fetch(
+        Remote(source.address, work / "listing.json", None, _MAX_LIST_BYTES), pause=pause
+    )
     try:
         file_entries = json.loads(listing.read_bytes())["data"]["latestVersion"]["files"]
         names = [entry["dataFile"]["filename"] for entry in file_entries]
@@ -263,7 +260,7 @@ def _get_dataverse(source: Source, folder: Path, work: Path, track: Track, pause
             _parse_entry(entry, source, folder)
             # A name with a separator is not left out here: _parse_entry refuses it.
             for entry, name in zip(file_entries, names, strict=True)
-            if _is_recording(re.split(_SEPARATOR, name)[-1])
+            if _is_recording(base_name(name))
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DownloadError(
@@ -288,14 +285,22 @@ def _parse_entry(entry: dict, source: Source, folder: Path) -> Remote:
         known_hash = f"md5:{file['md5']}"
     else:
         known_hash = f"{_HASH_NAMES[file['checksum']['type']]}:{file['checksum']['value']}"
-    return Remote(f"{source.files_address}{int(file['id'])}", folder.joinpath(*parts), known_hash)
+    return Remote(
+        f"{source.files_address}{int(file['id'])}",
+        folder.joinpath(*parts),
+        known_hash,
+        # A list without sizes is valid, too.
+        int(file.get("filesize") or _MAX_RECORDING_BYTES),
+    )
 
 
 def _get_git_lfs(source: Source, folder: Path, work: Path, track: Track, pause: Callable) -> None:
-    archive = fetch(Remote(source.address, work / "pointers.tar.gz", None), pause=pause)
+    archive = fetch(
+        Remote(source.address, work / "pointers.tar.gz", None, _MAX_LIST_BYTES), pause=pause
+    )
     try:
-        pointer_by_name = _read_pointers(archive)
-    except (tarfile.TarError, ValueError) as error:
+        pointer_by_name = read_pointers(archive, _MAX_UNPACKING_RATIO * _MAX_LIST_BYTES)
+    except ValueError as error:
         raise DownloadError(
             f"{source.address} is not the archive that was expected: {error}"
         ) from error
@@ -308,35 +313,13 @@ def _get_git_lfs(source: Source, folder: Path, work: Path, track: Track, pause: 
             f"{source.checksum}; nothing is downloaded by it"
         )
     remotes = [
-        Remote(source.files_address + quote(name), folder / "AudioWAV" / name, f"sha256:{oid}")
-        for name, (oid, _) in pointer_by_name.items()
+        Remote(
+            source.files_address + quote(name), folder / "AudioWAV" / name, f"sha256:{oid}", size
+        )
+        for name, (oid, size) in pointer_by_name.items()
     ]
     fetch_all(remotes, pause=pause, track=track)
     _check_count(source, len(remotes))
-
-
-def _read_pointers(archive: Path) -> dict[str, tuple[str, str]]:
-    """Read the checksum and size of each recording from a repository's Git LFS pointers.
-
-    Returns:
-        SHA-256 in hexadecimal digits and size in bytes, by file name.
-
-    Raises:
-        ValueError: if a recording in the archive is not a Git LFS pointer.
-    """
-    pointer_by_name = {}
-    with tarfile.open(archive, "r|gz") as tar_file:
-        for member in tar_file:
-            path_match = _POINTER_PATH.fullmatch(member.name)
-            if path_match is None:
-                continue
-            file = tar_file.extractfile(member) if member.isfile() else None
-            content = file.read(1024) if file else b""
-            pointer = _POINTER_CONTENT.fullmatch(content)
-            if pointer is None:
-                raise ValueError(f"{member.name} is no Git LFS pointer")
-            pointer_by_name[path_match[1]] = (pointer[1].decode(), pointer[2].decode())
-    return pointer_by_name
 
 
 def _check_count(source: Source, recording_count: int) -> None:

@@ -4,7 +4,6 @@ pooch computes the checksums. Its ``retrieve`` is not used: it restarts from the
 every interruption, and a killed process leaves an empty temporary file in the user's folder.
 """
 
-import os
 import re
 import threading
 import time
@@ -14,6 +13,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pooch
 import requests
@@ -21,6 +21,7 @@ import urllib3
 
 import serkit
 from serkit.errors import DownloadError
+from serkit.files import move_synced
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Remote:
         known_hash: ``md5:`` or ``sha256:`` (or ``sha1:``, ``sha512:``) and hexadecimal digits.
             None if the file has no fixed content: then the content is not checked, a download is
             never resumed, and an existing file is downloaded again.
-        size: bytes, for the progress bar only; 0 if not known.
+        size: size of the file in bytes, or the largest that it may have; 0 if not known. A longer
+            response is refused, without a size one of more than 4 GiB.
     """
 
     url: str
@@ -49,6 +51,10 @@ _MAX_PAUSE = 60.0
 _ATTEMPTS = 5
 _PARALLEL_DOWNLOADS = 4
 _READ_BYTES = 1 << 17
+_MAX_BYTES = 4 << 30
+# A download may take this many seconds, and longer the more bytes it has.
+_BASE_SECONDS, _MIN_BYTES_PER_SECOND = 600.0, 20_000
+_ASSUMED_BYTES = 1 << 30
 # Ranges and checksums refer to the stored bytes, so the server must not compress the response.
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": f"serkit/{serkit.__version__}"}
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
@@ -70,6 +76,7 @@ def fetch(
     pause: Callable[[float], object] = time.sleep,
     session: requests.Session | None = None,
     track: Track = lambda items, total: items,
+    deadline: float | None = None,
 ) -> Path:
     """Download one file and return its path; keep an existing file with the right checksum.
 
@@ -84,10 +91,13 @@ def fetch(
         session: keeps connections open for several files.
         track: wraps the iteration over the file's MiB (:data:`STEP`), including those of an
             earlier call, for a progress bar; gets their number, 0 if ``size`` is not known.
+        deadline: time of the monotonic clock at which an incomplete download ends; default: ten
+            minutes from now, and the time that ``size`` takes at 20 kB/s.
 
     Raises:
         DownloadError: if the server cannot be reached or does not have the file, if every attempt
-            is interrupted, or if the content has the wrong checksum twice.
+            is interrupted, if the content has the wrong checksum twice or is longer than ``size``,
+            if it is not complete at the deadline, or if https:// is redirected to http://.
     """
     if remote.known_hash is not None and remote.path.is_file():
         checksum = _checksum(remote.path, remote.known_hash)
@@ -95,7 +105,9 @@ def fetch(
             return remote.path
     remote.path.parent.mkdir(parents=True, exist_ok=True)
     with nullcontext(session) if session else requests.Session() as open_session:
-        transfer = _Transfer(remote, open_session, pause)
+        transfer = _Transfer(
+            remote, open_session, pause, _deadline([remote]) if deadline is None else deadline
+        )
         for _ in track(_steps(transfer.run()), -(-remote.size // STEP)):
             pass
     return remote.path
@@ -125,7 +137,11 @@ def fetch_all(
             raise DownloadError("stopped")
 
     with requests.Session() as session, ThreadPoolExecutor(_PARALLEL_DOWNLOADS) as pool:
-        futures = [pool.submit(fetch, remote, pause=wait, session=session) for remote in remotes]
+        deadline = _deadline(remotes)
+        futures = [
+            pool.submit(fetch, remote, pause=wait, session=session, deadline=deadline)
+            for remote in remotes
+        ]
         try:
             for future in track(as_completed(futures), len(futures)):
                 future.result()
@@ -140,6 +156,7 @@ class _Transfer:
     remote: Remote
     session: requests.Session
     pause: Callable[[float], object]
+    deadline: float
 
     @property
     def partial(self) -> Path:
@@ -151,7 +168,7 @@ class _Transfer:
             yield from self._download_with_retries()
             checksum = _checksum(self.partial, self.remote.known_hash)
             if checksum == (self.remote.known_hash or "").lower():
-                os.replace(self.partial, self.remote.path)
+                move_synced(self.partial, self.remote.path)
                 return
             # The bytes of an earlier call may be wrong. Delete them, so that the second attempt and
             # the next call start from the first byte.
@@ -191,18 +208,38 @@ class _Transfer:
         if partial_size := self._resumable_bytes():
             headers["Range"] = f"bytes={partial_size}-"
         with self.session.get(
-            self.remote.url, headers=headers, stream=True, timeout=_TIMEOUT
+            self.remote.url,
+            headers=headers,
+            stream=True,
+            timeout=_TIMEOUT,
+            hooks={"response": _refuse_insecure_redirect},
         ) as response:
             start, size = self._response_range(response, partial_size)
+            limit = self.remote.size or _MAX_BYTES
+            self._require_within(size or 0, limit)
             with open(self.partial, "ab" if start else "wb") as file:
                 bytes_written = start
                 # Not iter_content: if the connection breaks, it drops an incomplete chunk.
                 while data := response.raw.read1(_READ_BYTES, decode_content=False):
-                    file.write(data)
                     bytes_written += len(data)
+                    self._require_within(bytes_written, limit if size is None else size)
+                    if time.monotonic() > self.deadline:
+                        raise DownloadError(
+                            f"{self.remote.url} is too slow: {bytes_written} bytes until the "
+                            "deadline. The received bytes are kept: the same command resumes there"
+                        )
+                    file.write(data)
                     yield bytes_written
         if size is not None and bytes_written < size:
             raise _Interrupted(f"only {bytes_written} of {size} bytes came")
+
+    def _require_within(self, bytes_received: int, limit: int) -> None:
+        if bytes_received > limit:
+            self.partial.unlink(missing_ok=True)
+            raise DownloadError(
+                f"{self.remote.url} has more than the {limit} bytes that it should have; nothing "
+                "of it is kept. Is there a newer serkit?"
+            )
 
     def _resumable_bytes(self) -> int:
         # Without a checksum a file joined from two versions would not be detected.
@@ -239,6 +276,23 @@ class _Transfer:
             raise _Interrupted(f"it answers {status}", float(wait) if wait.isdecimal() else None)
         raise DownloadError(
             f"{self.remote.url} answers {status}; it may have moved: is there a newer serkit?"
+        )
+
+
+def _deadline(remotes: Sequence[Remote]) -> float:
+    size = sum(remote.size or _ASSUMED_BYTES for remote in remotes)
+    return time.monotonic() + _BASE_SECONDS + size / _MIN_BYTES_PER_SECOND
+
+
+def _refuse_insecure_redirect(response: requests.Response, **_: Any) -> None:
+    """Raise DownloadError if a response redirects from https:// to another scheme."""
+    # An address without a scheme keeps that of the request.
+    target = urlsplit(response.headers.get("Location", "")).scheme
+    is_secure = urlsplit(response.url).scheme == "https"
+    if response.is_redirect and is_secure and target not in ("", "https"):
+        raise DownloadError(
+            f"{response.url} redirects to an address without TLS and is not followed: "
+            f"{response.headers['Location']}"
         )
 
 

@@ -4,6 +4,7 @@ The class imbalance is also that of the four corpora. Users can try everything w
 Results on the built-in corpus say nothing about real speech, and every report on it says so.
 """
 
+import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,8 +131,11 @@ def write_synthetic_corpus(
         if path.exists():
             continue
         rate = _RATES[take.corpus]
+        # In memory first: libsndfile does not say that a disk is full.
+        wav = io.BytesIO()
+        soundfile.write(wav, _synthesise_take(take, settings), rate, "PCM_16", format="WAV")
         with replacing(path) as partial:
-            soundfile.write(partial, _synthesise_take(take, settings), rate, "PCM_16", format="WAV")
+            partial.write_bytes(wav.getvalue())
     return len(takes)
 
 

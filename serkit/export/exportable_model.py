@@ -10,6 +10,7 @@ import tensorflow as tf
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.errors import InputError, check_range
 from serkit.export import signatures
+from serkit.formatting import printable
 
 # Importing these modules registers the custom layers that a .keras file may hold.
 from serkit.layers import dropout, variational  # noqa: F401
@@ -89,8 +90,9 @@ class ExportableModel:
         settings: settings of the step from logits to predictions.
 
     Raises:
-        InputError: if there is no network, if a network does not match the classes or the spec, or
-            if there are several networks and one of them has random layers.
+        InputError: if there is no network, if a network does not match the classes or the spec,
+            if there are several networks and one of them has random layers, or if a label has a
+            line break or another control character.
 
     Example:
         >>> import serkit, tensorflow as tf
@@ -112,6 +114,12 @@ class ExportableModel:
         self.networks: tuple[keras.Model, ...] = tuple(networks)
         self.spec: SpectrogramSpec | SpeechFeatures = spec
         self.classes: tuple[str, ...] = tuple(classes)
+        for label in self.classes:
+            if not label or printable(label) != label:
+                raise InputError(
+                    "`classes` must be labels without line breaks and other control characters. "
+                    f"Received: {label!r}."
+                )
         self.settings: PredictionSettings = settings or PredictionSettings()
         for network in self.networks:
             _check_network(network, spec, self.classes)

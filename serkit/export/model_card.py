@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from serkit.formatting import counted, markdown_table, percent
+from serkit.formatting import counted, markdown_table, markdown_text, percent
 from serkit.metrics.bootstrap import Interval
 
 _NOT_KNOWN = "Not known: the model was exported from a file, without the run that it came from.\n"
@@ -58,11 +58,12 @@ def model_card(details: Mapping[str, Any]) -> str:
 
 def _sections(details: Mapping[str, Any]) -> Iterator[str]:
     classes, spec, answers = details["classes"], details["spec"], details["answers"]
-    yield f"# {details['name']}, version {details['version']}"
+    class_list = markdown_text(", ".join(classes))
+    yield f"# {markdown_text(details['name'])}, version {details['version']}"
     yield (
-        f"Classifies speech into {len(classes)} classes: {', '.join(classes)}. Made with serkit "
+        f"Classifies speech into {len(classes)} classes: {class_list}. Made with serkit "
         f"{details.get('serkit', '')}".rstrip()
-        + (f", run `{details['run']}`" if details.get("run") else "")
+        + (f", run {markdown_text(details['run'])}" if details.get("run") else "")
         + "."
     )
     yield "## Intended use"
@@ -227,7 +228,7 @@ def _licences(data: Mapping[str, Any]) -> str:
     licences = data.get("licences", {})
     if not licences:
         return _NOT_KNOWN
-    licence_list = "".join(f"- {name}: {text}\n" for name, text in licences.items())
+    licence_list = "".join(f"- {markdown_text(name)}: {text}\n" for name, text in licences.items())
     if data.get("synthetic") and len(licences) == 1:
         return licence_list
     return (

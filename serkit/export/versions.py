@@ -1,9 +1,10 @@
 """Version folders of a model, as TF Serving expects them: ``NAME/1``, ``NAME/2``, …"""
 
 from pathlib import Path
+from typing import Any
 
-from serkit.errors import InputError
-from serkit.files import read_json
+from serkit.errors import DamagedFileError, InputError
+from serkit.files import read_json_object
 
 DETAILS_FILE = "assets.extra/serkit.json"
 """File in an exported SavedModel with its labels, its spec and other known details."""
@@ -77,6 +78,23 @@ def find_version(path: Path) -> Path:
     return version
 
 
+def read_details(version: Path, **types: type) -> dict[str, Any]:
+    """Read the ``serkit.json`` of a version.
+
+    Args:
+        version: folder of the version.
+        **types: see :func:`serkit.files.read_json_object`.
+
+    Raises:
+        DamagedFileError: if it is not a JSON object with these values.
+    """
+    try:
+        return read_json_object(version / DETAILS_FILE, **types)
+    except DamagedFileError as error:
+        advice = "export the model again"
+        raise DamagedFileError(error.path, error.reason, advice) from error
+
+
 def instead_of(path: Path) -> str:
     """Suggest what to give instead of a folder that is not a model, for an error message.
 
@@ -84,7 +102,8 @@ def instead_of(path: Path) -> str:
         Text that begins with a semicolon; empty without a suggestion.
     """
     if (path / EXPORTED_FILE).is_file():
-        return f"; it is the run of a model: give {read_json(path / EXPORTED_FILE)['version']}"
+        exported = read_json_object(path / EXPORTED_FILE, version=str)
+        return f"; it is the run of a model: give {exported['version']}"
     if (path / "comparison.json").is_file():
         run_name = path.resolve().name
         command = f"serkit export {path} --out saved_models/{run_name}"

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from serkit.datasets.splits import Speakers
 from serkit.errors import InputError, ResumeError, check_range
-from serkit.files import read_json, replacing, write_json
+from serkit.files import read_json_object, replacing, write_json
 from serkit.formatting import counted
 from serkit.gans.base import GAN
 from serkit.gans.sampling import sample
@@ -71,7 +71,9 @@ class Watch(keras.callbacks.Callback):
         self._sample_count, self._drawn_count = sample_count, drawn_count
         self._draw_every, self._seed = draw_every, seed
         best_values = self._folder / _BEST_VALUES_FILE
-        self._lowest_kid = read_json(best_values)[KID] if best_values.exists() else math.inf
+        self._lowest_kid = math.inf
+        if best_values.exists():
+            self._lowest_kid = read_json_object(best_values, **{KID: float})[KID]
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if epoch == 0:

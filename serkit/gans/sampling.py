@@ -10,9 +10,10 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from serkit.errors import InputError, SerkitError, check_choice, check_range
+from serkit.errors import DamagedFileError, InputError, SerkitError, check_choice, check_range
 from serkit.files import file_digest, read_json, replacing, write_json
 from serkit.seeds import derive_seed
+from serkit.serialization import restored
 
 _BATCH = 32
 
@@ -171,10 +172,7 @@ def load_generator(folder: Path) -> StoredGenerator:
     """
     path = folder / _NETWORK_FILE
     try:
-        values = read_json(folder / _CARD_FILE)
-        for name in ("labels", "speakers"):
-            values[name] = tuple(values[name])
-        card = GeneratorCard(**values)
+        card = restored(GeneratorCard, read_json(folder / _CARD_FILE))
         if file_digest(path) != card.sha256:
             raise SerkitError(f"{path} is not the file that {folder / _CARD_FILE} was written for")
         return StoredGenerator(keras.models.load_model(path), card)
@@ -190,7 +188,7 @@ def find_generators(folder: Path) -> dict[str, Path]:
 
     Raises:
         InputError: if there is no generator, or two generators are for the same class.
-        SerkitError: if a card cannot be read.
+        DamagedFileError: if a card cannot be read.
     """
     folder_by_label: dict[str, Path] = {}
     for card in sorted(folder.rglob(_CARD_FILE)):
@@ -208,6 +206,8 @@ def find_generators(folder: Path) -> dict[str, Path]:
 
 def _read_labels(card: Path) -> Sequence[str]:
     try:
-        return read_json(card)["labels"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SerkitError(f"{card} cannot be read: {error}") from error
+        return restored(GeneratorCard, read_json(card)).labels
+    except ValueError as error:
+        reason = error.reason if isinstance(error, DamagedFileError) else str(error)
+        advice = "give the command that trained the generator again"
+        raise DamagedFileError(card, reason, advice) from error

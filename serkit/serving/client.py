@@ -4,6 +4,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from serkit.errors import InputError, check_range
@@ -15,6 +16,7 @@ from serkit.serving.prediction import (
     array_examples,
     read_example,
     to_text,
+    wrong_outputs,
 )
 from serkit.serving.retries import ClientSettings, RefusedError, ServerError
 from serkit.serving.transport import (
@@ -164,11 +166,13 @@ class Client:
             except RefusedError as error:
                 self._require_signature(signature)
                 raise ServerError(str(error)) from error
-            if output not in row:
+            labels = row.get(output, ())
+            is_list = isinstance(labels, list | np.ndarray) and len(labels) > 0
+            if not is_list or not all(isinstance(label, str | bytes) for label in labels):
                 raise self._other_model_error(
                     f"a signature {signature!r} that gives {', '.join(sorted(row))}"
                 )
-            self._classes = tuple(to_text(label) for label in row[output])
+            self._classes = tuple(map(to_text, labels))
         return self._classes
 
     def status(self) -> tuple[VersionStatus, ...]:
@@ -284,8 +288,11 @@ class Client:
                 rows = self._transport.call(call.signature, columns, signatures.OUTPUTS)
             except RefusedError as error:
                 return self._predict_halves(call, examples, error)
-            if missing := sorted({*signatures.OUTPUTS} - {*rows[0]}):
-                raise self._other_model_error(f"no outputs {', '.join(missing)}")
+            for row in rows:
+                if missing := sorted({*signatures.OUTPUTS} - {*row}):
+                    raise self._other_model_error(f"no outputs {', '.join(missing)}")
+                if wrong := wrong_outputs(row):
+                    raise self._other_model_error(f"outputs {', '.join(wrong)} of other types")
             if all(_has_classes(row, classes) for row in rows):
                 return [
                     Prediction.of_outputs(example.name, classes, row)

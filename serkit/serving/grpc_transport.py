@@ -26,7 +26,7 @@ from serkit.serving.retries import (
     ServerError,
     TemporaryError,
 )
-from serkit.serving.transport import GRPC_PORT, Address, Transport
+from serkit.serving.transport import GRPC_PORT, MAX_ANSWER_BYTES, Address, Transport, to_line
 
 _Code = grpc.StatusCode
 # Codes of temporary failures of a server. RESOURCE_EXHAUSTED may also mean that a message is too
@@ -72,7 +72,10 @@ class GrpcTransport(Transport):
         for name, values in columns.items():
             request.inputs[name].CopyFrom(_to_tensor_proto(values))
         response = self._send(self._prediction_service.Predict, request)
-        arrays = {name: tf.make_ndarray(tensor) for name, tensor in response.outputs.items()}
+        try:
+            arrays = {name: tf.make_ndarray(tensor) for name, tensor in response.outputs.items()}
+        except (TypeError, ValueError) as error:
+            raise self._wrong_rows_error(to_line(str(error)), example_count, outputs) from error
         if any(array.shape[:1] != (example_count,) for array in arrays.values()):
             shapes = ", ".join(f"{name} {array.shape}" for name, array in sorted(arrays.items()))
             raise self._wrong_rows_error(shapes, example_count, outputs)
@@ -133,7 +136,7 @@ def _channel_options(settings: ClientSettings) -> list[tuple[str, int]]:
     return [
         # A batch of long recordings is larger than gRPC's default limit of 4 MiB.
         ("grpc.max_send_message_length", -1),
-        ("grpc.max_receive_message_length", -1),
+        ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
         # The class Retries repeats requests, not gRPC. But gRPC restores a broken connection.
         ("grpc.enable_retries", 0),
         # Despite its name, this option is the timeout of a connection attempt.

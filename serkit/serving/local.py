@@ -15,8 +15,7 @@ import numpy.typing as npt
 from serkit.errors import InputError, check_range
 from serkit.export import signatures
 from serkit.export.operations import check_operations
-from serkit.export.versions import DETAILS_FILE, find_version
-from serkit.files import read_json
+from serkit.export.versions import find_version, read_details
 from serkit.serving.prediction import Example, Prediction, read_example, require_floats
 from serkit.tasks.ray import RayEngine, RaySettings
 
@@ -58,7 +57,7 @@ class ExportedModel:
         if not trust:
             check_operations(self.path)
         try:
-            self.details: dict[str, Any] = read_json(self.path / DETAILS_FILE)
+            self.details: dict[str, Any] = read_details(self.path, classes=list, spec=dict)
             self._model = tf.saved_model.load(str(self.path))
             outputs = self._model.signatures[signatures.WAV].structured_outputs
         except (OSError, ValueError, KeyError, tf.errors.OpError) as error:

@@ -191,6 +191,28 @@ class Prediction:
         return cls(file, "", {}, problem, abstain=True)
 
 
+# Number of axes of the float outputs of one recording.
+_AXES = {signatures.PROBABILITIES: 1, signatures.ENTROPY: 0, signatures.MUTUAL_INFORMATION: 0}
+
+
+def wrong_outputs(outputs: Mapping[str, Any]) -> list[str]:
+    """Return the names in :data:`serkit.export.signatures.OUTPUTS` whose values have other types.
+
+    Args:
+        outputs: one row of a signature's outputs, as a server sent it; none is missing.
+    """
+    return [name for name in signatures.OUTPUTS if not _is_valid(name, outputs[name])]
+
+
+def _is_valid(name: str, value: Any) -> bool:
+    if name in _AXES:
+        try:
+            return np.asarray(value, np.float64).ndim == _AXES[name]
+        except (TypeError, ValueError, OverflowError):
+            return False
+    return isinstance(value, bool | np.bool_ if name == signatures.ABSTAIN else str | bytes)
+
+
 def to_text(value: Any) -> str:
     """Return a string output as text; it is ``bytes`` over gRPC and ``str`` over REST."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

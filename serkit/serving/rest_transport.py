@@ -22,7 +22,14 @@ from serkit.serving.retries import (
     TemporaryError,
     parse_retry_after,
 )
-from serkit.serving.transport import GRPC_PORT, REST_PORT, Address, Transport, to_line
+from serkit.serving.transport import (
+    GRPC_PORT,
+    MAX_ANSWER_BYTES,
+    REST_PORT,
+    Address,
+    Transport,
+    to_line,
+)
 
 _FLOAT_OUTPUTS = {signatures.PROBABILITIES, signatures.ENTROPY, signatures.MUTUAL_INFORMATION}
 
@@ -55,7 +62,8 @@ def read_rows(answer: Any, outputs: Sequence[str], example_count: int) -> list[d
         :mod:`serkit.export.signatures` are float32 arrays.
 
     Raises:
-        KeyError, TypeError, ValueError: if ``answer`` has another form or number of rows.
+        KeyError, TypeError, ValueError, OverflowError: if ``answer`` has another form or number of
+            rows.
     """
     rows = [row if isinstance(row, dict) else {outputs[0]: row} for row in answer["predictions"]]
     if len(rows) != example_count:
@@ -73,7 +81,7 @@ def read_error(body: bytes) -> str:
     """Return the message of TF Serving's error, or the beginning of any other body."""
     try:
         return str(json.loads(body)["error"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return to_line(body) if body else ""
 
 
@@ -117,7 +125,7 @@ class RestTransport(Transport):
         answer = self._send("POST", ":predict", write_request(signature, columns))
         try:
             return read_rows(answer, outputs, example_count)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise self._wrong_rows_error(to_line(answer), example_count, outputs) from error
 
     def request_size(self, value: Any) -> int:
@@ -143,7 +151,7 @@ class RestTransport(Transport):
             raise self._permanent_error(response, content)
         try:
             return json.loads(content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             media_type = response.headers.get("Content-Type", "no type")
             raise ServerError(
                 f"{self.address} answers with no JSON, but {media_type}: {to_line(content)}; TF "
@@ -210,12 +218,15 @@ def _read_body(response: requests.Response, deadline: float) -> bytes:
     The timeout of ``requests`` does not limit the total time: it restarts with every byte.
 
     Raises:
+        ServerError: if the body has more than :data:`MAX_ANSWER_BYTES` bytes.
         TimeoutError: if the body is not complete at ``deadline``.
         requests.ConnectionError: if the body is shorter than its declared length.
     """
     body = bytearray()
     while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
         body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            raise ServerError(f"an answer of more than {MAX_ANSWER_BYTES} bytes")
         if time.monotonic() > deadline:
             raise TimeoutError
     missing_bytes = response.raw.length_remaining

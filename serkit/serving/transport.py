@@ -24,6 +24,8 @@ _REST_PATH = re.compile(rf"(?P<prefix>.*?)/v1/models/{_MODEL_PATTERN}")
 _GRPC_PATH = re.compile(rf"(?P<prefix>)(?:/v1/models)?/{_MODEL_PATTERN}")
 _MODEL_NAME = re.compile(r"[\w.~-]+", re.ASCII)
 _MAX_LINE_LENGTH = 120
+MAX_ANSWER_BYTES = 64 << 20
+"""Most bytes of a server's answer that a client takes. An answer for one recording has 1 kB."""
 
 
 @dataclass(frozen=True)
@@ -168,13 +170,14 @@ def read_status(answer: Mapping[str, Any]) -> tuple[VersionStatus, ...]:
         The state of each version, newest version first.
 
     Raises:
-        KeyError, TypeError, ValueError: if ``answer`` has another form.
+        KeyError, TypeError, ValueError, AttributeError, OverflowError: if ``answer`` has another
+            form.
     """
     states = [
         VersionStatus(
             version=int(entry["version"]),
             state=str(entry["state"]),
-            problem=entry.get("status", {}).get("error_message", ""),
+            problem=str(entry.get("status", {}).get("error_message", "")),
         )
         for entry in answer["model_version_status"]
     ]
@@ -185,7 +188,8 @@ def read_metadata(answer: Mapping[str, Any]) -> Metadata:
     """Parse the JSON form of TF Serving's ``GetModelMetadataResponse``.
 
     Raises:
-        KeyError, TypeError, ValueError: if ``answer`` has another form.
+        KeyError, TypeError, ValueError, AttributeError, OverflowError: if ``answer`` has another
+            form.
     """
     definitions = answer["metadata"]["signature_def"]["signature_def"]
     # Skip TensorFlow's internal signatures, which cannot be called.
@@ -267,7 +271,7 @@ class Transport(ABC):
     def _parse(self, parse: Callable[[Any], _Result], answer: Any) -> _Result:
         try:
             return parse(answer)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise self._not_tf_serving_error(to_line(answer)) from error
 
     def _model_not_found_error(self, reason: str) -> InputError:
@@ -290,6 +294,11 @@ class Transport(ABC):
 
 def to_line(answer: Any) -> str:
     """Return bytes or a JSON value as one line of text, truncated to 120 characters."""
-    text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else json.dumps(answer)
+    try:
+        text = (
+            answer.decode("utf-8", "replace") if isinstance(answer, bytes) else json.dumps(answer)
+        )
+    except RecursionError:
+        text = "deeply nested JSON"
     line = " ".join(text.split())
     return line if len(line) <= _MAX_LINE_LENGTH else line[: _MAX_LINE_LENGTH - 1] + "…"

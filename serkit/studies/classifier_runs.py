@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import pandas as pd
 
-from serkit.files import read_json, replacing, write_json
+from serkit.files import read_json_object, replacing, write_json
 from serkit.metrics.classification import score
 from serkit.serialization import content_key
 from serkit.studies.comparison_settings import ComparisonSettings
@@ -151,7 +151,9 @@ class ClassifierRun(ABC):
             - ``train_accuracy``: accuracy on all training examples with the kept weights, without
               dropout and augmentation. Records of earlier versions do not have it.
         """
-        return read_json(self.folder / "record.json")
+        return read_json_object(
+            self.folder / "record.json", validation_uar=float, examples=int, generated=int
+        )
 
     def _training_examples(self) -> tuple[Examples, int]:
         """Return all training examples, and how many of them were generated."""

@@ -8,7 +8,7 @@ import pandas as pd
 
 from serkit.augmentation.arms import NONE
 from serkit.datasets.corpus_info import SYNTHETIC_WARNING, licences_of
-from serkit.files import read_json
+from serkit.files import read_json_object
 from serkit.reporting import comparison_figures, figures
 from serkit.reporting.page import Section, Table, write_report
 from serkit.reporting.verdicts import FEW_SPEAKERS, LEAKY, MIN_SPEAKERS_FOR_VERDICT, headline
@@ -311,7 +311,7 @@ def _list_small_classes(counts: dict[str, int]) -> str:
 
 
 def _method(comparison: Comparison, results: dict[str, Any]) -> Section:
-    versions = read_json(comparison.out / "versions.json")
+    versions = read_json_object(comparison.out / "versions.json")
     classifiers = results["settings"]["classifiers"]
     has_networks = any(name in NETWORKS for name in classifiers)
     settings = {

@@ -16,7 +16,7 @@ from serkit.datasets.imbalance import RARE_BELOW
 from serkit.datasets.splits import RANDOM
 from serkit.datasets.synthetic import SyntheticSettings
 from serkit.errors import DivergedError, check_choice
-from serkit.files import read_json, write_json
+from serkit.files import read_json_object, write_json
 from serkit.gans.dcgan import REPORT, SMALL_DATA
 from serkit.metrics.classification import average_recall, confusion_by_speaker, score
 from serkit.metrics.paired import difference
@@ -282,8 +282,8 @@ def _export(comparison: Comparison, results: Mapping[str, Any], model_folder: Pa
     classifier = classifier_to_export(comparison, results)
     networks = [file.parent.name for file in classifier.files]
     record_file = comparison.out / "stages" / "export.json"
-    record = read_json(record_file)["result"] if record_file.exists() else {}
-    model = Path(record.get("model", ""))
+    record = read_json_object(record_file, result=dict)["result"] if record_file.exists() else {}
+    model = Path(str(record.get("model", "")))
     # Since an earlier call, the model may have been removed, or other networks been chosen.
     is_exported = (
         record.get("networks") == networks and model.parent == model_folder and model.is_dir()

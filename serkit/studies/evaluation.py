@@ -13,7 +13,8 @@ import pandas as pd
 from serkit.datasets.audit import open_recordings
 from serkit.datasets.corpus import LABEL_SETS, Corpus
 from serkit.datasets.custom import Naming
-from serkit.errors import InputError, LeakError, RecordingError
+from serkit.errors import DamagedFileError, InputError, LeakError, RecordingError
+from serkit.export.versions import DETAILS_FILE
 from serkit.formatting import counted
 from serkit.metrics.calibration import (
     adaptive_calibration_error,
@@ -200,11 +201,16 @@ def _find_leaks(model: Model, corpus: Corpus, allowed: bool) -> bool | None:
     Raises:
         LeakError: if it has, and leaks are not allowed.
     """
-    details = model.details if isinstance(model, ExportedModel) else {}
-    digests = details.get("data", {}).get("digests")
-    if digests is None:
+    if not isinstance(model, ExportedModel):
         return None
-    recordings, speakers = set(digests["recordings"]), set(digests["speakers"])
+    try:
+        digests = model.details.get("data", {}).get("digests")
+        if digests is None:
+            return None
+        recordings, speakers = set(digests["recordings"]), set(digests["speakers"])
+    except (AttributeError, KeyError, TypeError) as error:
+        file = model.path / DETAILS_FILE
+        raise DamagedFileError(file, f"no `data`: {error!r}", "export the model again") from error
     known = sum(clip.sha256[:DIGEST_LENGTH] in recordings for clip in corpus.clips)
     known_speakers = sorted(s for s in corpus.speakers() if speaker_digest(s) in speakers)
     if (known or known_speakers) and not allowed:

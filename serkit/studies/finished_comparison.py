@@ -7,8 +7,8 @@ from typing import Any
 
 from serkit.augmentation.arms import DCGAN, NONE, Arm
 from serkit.datasets.feature_table import FeatureTable
-from serkit.errors import InputError, check_choice
-from serkit.files import read_json
+from serkit.errors import DamagedFileError, InputError, check_choice
+from serkit.files import read_json_object
 from serkit.serialization import restored
 from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.comparison import open_run_folder
@@ -33,19 +33,20 @@ def read_finished(folder: Path) -> tuple[ComparisonSettings, dict[str, Any]]:
         The settings, and the content of ``comparison.json``.
 
     Raises:
+        DamagedFileError: if ``comparison.json`` or ``settings.json`` cannot be read.
         InputError: if the folder holds no finished comparison.
     """
     try:
-        results: dict[str, Any] = read_json(folder / "comparison.json")
+        results = read_json_object(folder / "comparison.json", settings=dict)
         # comparison.json has the last arms, classifiers and seeds; settings.json has the folders of
         # the recordings.
-        fixed = read_json(folder / "settings.json")
-        values = fixed | results["settings"] | {"roots": fixed["roots"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        fixed = read_json_object(folder / "settings.json", roots=list)
+    except OSError as error:
         raise InputError(
             f"{folder} is no finished run of serkit demo or serkit compare ({error}); valid is "
             "the folder that it was given as --out"
         ) from error
+    values = fixed | results["settings"] | {"roots": fixed["roots"]}
     # The key of an entry, not its values, says of which class the settings are.
     tuned = {
         kind: restored(SETTINGS[kind], settings)
@@ -108,15 +109,23 @@ def classifier_to_export(
         fold: number of the fold whose training partition is used.
 
     Raises:
+        DamagedFileError: if ``results`` have no arms of the classifier.
         InputError: if there is no such arm, classifier or fold, or a training run failed.
     """
     settings = comparison.settings
     protocol = settings.protocols[0]
     classifier = settings.classifiers[0] if classifier is None else classifier
     check_choice("classifier", classifier, settings.classifiers)
-    arms = results["protocols"][protocol]["classifiers"][classifier]["arms"]
-    if arm is None:
-        arm = max(arms, key=lambda name: arms[name]["validation_uar"])
+    try:
+        arms = results["protocols"][protocol]["classifiers"][classifier]["arms"]
+        if arm is None:
+            arm = max(arms, key=lambda name: float(arms[name]["validation_uar"]))
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise DamagedFileError(
+            comparison.out / "comparison.json",
+            f"it has no results of {classifier}: {error!r}",
+            "give the command that made the run again",
+        ) from error
     arm = DEMO_ARMS.get(arm, arm)
     check_choice("arm", arm, arms)
     arm_of_comparison = next(candidate for candidate in comparison.arms if candidate.name == arm)

@@ -10,8 +10,8 @@ from typing import Any
 import filelock
 
 import serkit
-from serkit.errors import ResumeError
-from serkit.files import read_json, remove_partials, write_json
+from serkit.errors import DamagedFileError, ResumeError, short_repr
+from serkit.files import read_json_object, remove_partials, write_json
 
 _PACKAGES = (
     "tensorflow",
@@ -51,6 +51,7 @@ class RunFolder:
         is_new: whether the folder held no settings of an earlier run.
 
     Raises:
+        DamagedFileError: if ``settings.json`` cannot be read.
         ResumeError: if the folder was made with other settings, or another process uses it.
     """
 
@@ -71,7 +72,7 @@ class RunFolder:
             self._has_begun = False
             self._settings = settings
             if not self.is_new:
-                earlier = _without(read_json(settings_file), changeable)
+                earlier = _without(_read_settings(settings_file), changeable)
                 _require_same(earlier, settings, self.folder)
             # Partial files come from killed processes, because this process holds the lock.
             remove_partials(self.folder)
@@ -97,6 +98,15 @@ class RunFolder:
         self._has_begun = True
 
 
+def _read_settings(file: Path) -> dict[str, Any]:
+    try:
+        return read_json_object(file)
+    except DamagedFileError as error:
+        # Without its settings, nobody knows what the folder holds.
+        advice = "choose another --out, or delete the folder"
+        raise DamagedFileError(file, error.reason, advice) from error
+
+
 def _without(settings: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name not in names}
 
@@ -104,7 +114,7 @@ def _without(settings: dict[str, Any], names: Collection[str]) -> dict[str, Any]
 def _require_same(old: dict[str, Any], new: dict[str, Any], folder: Path) -> None:
     old, new = _flattened(old), _flattened(new)
     changes = [
-        f"{name} was {_short(old.get(name))}, now {_short(new.get(name))}"
+        f"{name} was {short_repr(old.get(name))}, now {short_repr(new.get(name))}"
         for name in sorted({*old, *new})
         if old.get(name) != new.get(name)
     ]
@@ -126,11 +136,6 @@ def _flattened(settings: dict[str, Any]) -> dict[str, Any]:
         else:
             flat[name] = value
     return flat
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def versions() -> dict[str, str]:

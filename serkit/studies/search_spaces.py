@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from serkit.errors import InputError, check_choice, check_range
-from serkit.files import read_json
+from serkit.files import read_json_object
 from serkit.gans.dcgan import DCGANSettings
 from serkit.gans.small_data import DiffAugmentSettings
 from serkit.gans.wgan_gp import WGANGPSettings
@@ -197,9 +197,9 @@ def read_tuned(path: Path | str) -> tuple[str, Any]:
     path = Path(path)
     file = path / "best.json" if path.is_dir() else path
     try:
-        content = read_json(file)
+        content = read_json_object(file, kind=str, settings=dict)
         kind, values = content["kind"], content["settings"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(
             f"`path` must be best.json of serkit tune. Received: {file} ({error!r})."
         ) from error

@@ -19,7 +19,7 @@ from serkit.errors import InputError, check_choice, check_range
 from serkit.export.exportable_model import ExportableModel, PredictionSettings
 from serkit.export.saved_model import export_model
 from serkit.export.versions import EXPORTED_FILE
-from serkit.files import read_json, replacing, write_json
+from serkit.files import read_json_object, replacing, write_json
 from serkit.metrics.calibration import softmax, uncertainty
 from serkit.metrics.intervals import Group
 from serkit.metrics.selective import threshold_for_coverage
@@ -228,7 +228,7 @@ def _exported_before(out: Path, model: Path, inputs: str) -> Path | None:
     """Return the version of a model that an earlier call has exported, with the same inputs."""
     if not (out / EXPORTED_FILE).exists():
         return None
-    exported = read_json(out / EXPORTED_FILE)
+    exported = read_json_object(out / EXPORTED_FILE, version=str)
     version = Path(exported["version"])
     is_same = exported.get("inputs") == inputs and model in (version, version.parent)
     return version if is_same and version.is_dir() else None

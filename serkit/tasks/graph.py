@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from serkit.errors import DivergedError, SerkitError
-from serkit.files import alone_in, read_json, write_json
+from serkit.files import alone_in, read_json_object, write_json
 
 _DURATION_FILE, _FAILURE_FILE = "seconds.json", "failed.json"
 
@@ -82,7 +82,7 @@ def run_task(kind: str, task: Task, verbose: int) -> str | None:
 def failure_at(folder: Path) -> str | None:
     """Return the reason if the task of this folder failed; otherwise None."""
     file = folder / _FAILURE_FILE
-    return read_json(file)["why"] if file.exists() else None
+    return read_json_object(file, why=str)["why"] if file.exists() else None
 
 
 class TaskGraph:
@@ -142,7 +142,7 @@ class TaskGraph:
         files = [
             task.folder / _DURATION_FILE for task_kind, task in self.tasks if task_kind == kind
         ]
-        return [read_json(file)["seconds"] for file in files if file.exists()]
+        return [read_json_object(file, seconds=float)["seconds"] for file in files if file.exists()]
 
 
 def _approximate_duration(minutes: float) -> str:

@@ -2,7 +2,9 @@
 
 import logging
 import os
+import shutil
 import socket
+import stat
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,7 +38,7 @@ def run_remotely(
     if not address:
         return run_task(kind, task_factory.task_named(name), 0)
     share = Share(address)
-    scratch = Path(tempfile.gettempdir()) / f"serkit-{content_key(share=address)}"
+    scratch = scratch_folder(address)
     local_folders = {"out": scratch / "out", "cache": scratch / "cache"}
     with alone_in(scratch):
         for folder, path in [*task_factory.inputs, *(("cache", need) for need in needs)]:
@@ -48,7 +50,40 @@ def run_remotely(
     return failure
 
 
+def scratch_folder(address: str) -> Path:
+    """Create the folder in which this user's tasks of a share run, or return the existing one.
+
+    Other users can neither read nor write it.
+
+    Raises:
+        SchedulerError: if the path is a link, or belongs to another user, who could change what
+            the tasks read.
+    """
+    folder = _scratch_path(address)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = folder.lstat()
+    # Windows has no user numbers; its temporary folder belongs to one user.
+    is_own = os.name == "nt" or (status.st_uid == os.getuid() and not status.st_mode & 0o077)
+    if not stat.S_ISDIR(status.st_mode) or not is_own:
+        raise SchedulerError(
+            f"{folder} must be a folder of the user of this process that nobody else may use; "
+            "remove it on this machine"
+        )
+    return folder
+
+
+def remove_scratch_folder(address: str) -> None:
+    """Remove the folder of :func:`scratch_folder`, if it exists."""
+    shutil.rmtree(_scratch_path(address), ignore_errors=True)
+
+
+def _scratch_path(address: str) -> Path:
+    user = os.getuid() if os.name != "nt" else ""
+    return Path(tempfile.gettempdir()) / f"serkit-{content_key(share=address, user=user)}"
+
+
 _INSTALL_COMMAND = "pip install 'serkit[ray]'"
+_CLEANING_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -129,6 +164,8 @@ class RayEngine:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        if self.settings.share:
+            self._remove_scratch_folders()
         if self._owns_cluster:
             self._ray.shutdown()
 
@@ -205,6 +242,21 @@ class RayEngine:
             max_retries=settings.retries,
             runtime_env={"env_vars": self.variables},
         )(function)
+
+    def _remove_scratch_folders(self) -> None:
+        """Remove the scratch folder on each node."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        function = self._ray.remote(num_cpus=0)(remove_scratch_folder)
+        references = [
+            function.options(
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            ).remote(self.settings.share)
+            for node in self._ray.nodes()
+            if node["Alive"]
+        ]
+        # A node may be lost now; its folder stays.
+        self._ray.wait(references, num_returns=len(references), timeout=_CLEANING_SECONDS)
 
     def _synchronize(self, share: Share, task_factory: TaskFactory, graph: TaskGraph) -> None:
         """Upload the inputs of all tasks; upload or download the results of finished tasks."""

@@ -9,6 +9,7 @@ of two files could be missing.
 import contextlib
 import io
 import json
+import math
 import mmap
 import os
 import struct
@@ -155,7 +156,8 @@ class Shard:
 
     Raises:
         DamagedShard: if the file is truncated, too long or of other settings, or its index is
-            damaged. The array is not read; see :attr:`is_intact`.
+            damaged, or is not one that :func:`pack` writes. The array is not read; see
+            :attr:`is_intact`.
         OSError: if the file does not exist or cannot be opened.
     """
 
@@ -169,7 +171,7 @@ class Shard:
             self.keys: tuple[str, ...] = tuple(index["keys"])
             self._checksum, array_start = index["crc32"], index["start"]
             array_shape = (len(self.keys), *shape)
-            code_count = int(np.prod(array_shape))
+            code_count = math.prod(array_shape)
             expected_end = array_start + code_count * dtype.itemsize
             if self._array_end != expected_end:
                 raise DamagedShard(f"its array ends at byte {self._array_end}, not {expected_end}")
@@ -200,7 +202,28 @@ def _read_index(file: BinaryIO) -> tuple[dict, int]:
     index_bytes = file.read(index_size)
     if zlib.crc32(index_bytes) != checksum:
         raise DamagedShard("its index has a wrong CRC-32")
-    return json.loads(index_bytes), index_start
+    try:
+        index = json.loads(index_bytes)
+    except (ValueError, RecursionError) as error:
+        raise DamagedShard("its index is not JSON") from error
+    if not _is_index(index):
+        raise DamagedShard("its index has other values than an index has")
+    return index, index_start
+
+
+def _is_index(index: Any) -> bool:
+    """Return whether a JSON value has the form of the index in :func:`pack`.
+
+    Whoever can write to the folder can also write an index with a valid checksum.
+    """
+    if not isinstance(index, dict) or index.keys() != {"entry", "start", "crc32", "keys"}:
+        return False
+    numbers, keys = (index["start"], index["crc32"]), index["keys"]
+    return (
+        all(type(number) is int and 0 <= number < 2**32 for number in numbers)
+        and isinstance(keys, list)
+        and all(isinstance(key, str) and key for key in keys)
+    )
 
 
 def make_room(paths: Iterable[Path], needed: int, limit: int) -> int:

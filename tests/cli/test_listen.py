@@ -175,6 +175,11 @@ def _picture(path, mode="L", size=(224, 224), colour=0):
     Image.new(mode, size, colour).save(path, "png")
 
 
+def _array_of_shape(path, shape):
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".encode().ljust(117)
+    path.write_bytes(b"\x93NUMPY\x01\x00v\x00" + header + b"\n" + bytes(224 * 224 * 4))
+
+
 @pytest.mark.parametrize(
     ("name", "write", "words"),
     [
@@ -182,6 +187,8 @@ def _picture(path, mode="L", size=(224, 224), colour=0):
         ("a.txt", lambda path: path.touch(), "is not a .npy with spectrograms"),
         ("a.npy", lambda path: path.write_text("text"), "is not an array of numbers"),
         ("b.npy", lambda path: path.touch(), "is not an array of numbers"),
+        ("c.npy", lambda path: _array_of_shape(path, "(-1, 224, 224, 1)"), "is not an array of n"),
+        ("d.npy", lambda path: _array_of_shape(path, f"({10**30},)"), "is not an array of numbers"),
         ("a.png", lambda path: path.write_text("text"), "is no PNG; a grey PNG of 224 x 224"),
         ("b.png", lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n"), "is a damaged PNG"),
         ("c.png", lambda path: _picture(path, size=(300, 224)), "is 300 x 224; a grey PNG"),

@@ -1,3 +1,4 @@
+import argparse
 import csv
 import io
 import json
@@ -9,9 +10,11 @@ import sys
 import pytest
 import soundfile
 
+from serkit.cli import predict
 from serkit.cli.main import main
 from serkit.datasets.audit import audit
 from serkit.serving.local import ExportedModel
+from serkit.serving.prediction import Prediction
 
 
 @pytest.fixture
@@ -255,3 +258,28 @@ def test_predicting_with_a_server_does_not_import_tensorflow(rest_server, files)
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "0 set()"
+
+
+@pytest.mark.parametrize("form", ["text", "json", "csv"])
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_control_characters_of_names_and_servers_do_not_reach_a_terminal(
+    form, is_terminal, monkeypatch, capsys
+):
+    evil = "\x1b[2J\x9b\u202e\n"
+    found = [
+        Prediction(f"{evil}.wav", f"sad{evil}", {f"sad{evil}": 1.0}, note=evil),
+        Prediction.failed(f"{evil}.wav", evil),
+    ]
+    monkeypatch.setattr(predict, "_predictions", lambda *_: found)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
+    options = argparse.Namespace(files=["a.wav"], top=None, json=form == "json", csv=form == "csv")
+    assert predict.run(options) == 1
+    printed, problems = capsys.readouterr()
+    controls = {"\x1b", "\x9b", "\u202e"}
+    assert controls.isdisjoint(problems)
+    if form == "csv" and not is_terminal:
+        assert [row["file"] for row in csv.DictReader(io.StringIO(printed))] == [f"{evil}.wav"] * 2
+        return
+    assert controls.isdisjoint(printed)
+    if form == "json":
+        assert [json.loads(line)["file"] for line in printed.splitlines()] == [f"{evil}.wav"] * 2

@@ -56,10 +56,16 @@ def test_arguments_are_named_as_options(message, shown):
     [
         (InputError("rare_below=2"), 2, "serkit dance: --rare-below 2"),
         (ResumeError("other"), 1, "serkit dance: other"),
+        (ResumeError("a\x1b[2J\nb"), 1, r"serkit dance: a\x1b[2J\nb"),
         (
             FileExistsError(errno.EEXIST, "File exists", "/x/y"),
             1,
             "serkit dance: /x/y: file exists; ",
+        ),
+        (
+            RuntimeError("/x; No space left on device\n[Op:SaveV2]"),
+            1,
+            "serkit dance: no space left on device; make room",
         ),
     ],
 )

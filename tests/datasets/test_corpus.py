@@ -1,9 +1,10 @@
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from serkit.datasets.corpus import Clip, Corpus
-from serkit.errors import InputError
+from serkit.errors import DamagedFileError, InputError
 
 CLIP = Clip("a/03.wav", "ravdess", "ravdess-03", "male", "sad", "sad", root="r", sentence="01")
 
@@ -35,7 +36,20 @@ def test_read_names_what_is_wrong(tmp_path):
     path.write_text("path,label\nx.wav,sad\n")
     with pytest.raises(InputError, match=r"lacks the columns: .*speaker"):
         Corpus.read(path)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="is not a CSV"):
+        Corpus.read(path)
     Corpus((CLIP,), {"r": tmp_path}).write(path)
+    whole = path.read_text()
+    frame = pd.read_csv(path, dtype=str)
+    for column, cell in (("repetition", "9" * 5000), ("sample_rate", "x"), ("duration", "long")):
+        frame.assign(**{column: cell}).to_csv(path, index=False)
+        with pytest.raises(InputError, match=f"column {column} of manifest .* numbers"):
+            Corpus.read(path)
+    path.write_text(whole)
+    (tmp_path / "roots.json").write_text('{"r": 3}')
+    with pytest.raises(DamagedFileError, match=r"roots\.json is damaged"):
+        Corpus.read(path)
     (tmp_path / "roots.json").unlink()
     with pytest.raises(InputError, match="roots"):
         Corpus.read(path)

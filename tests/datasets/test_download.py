@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from filelock import FileLock
 
+from serkit.datasets import download as download_module
 from serkit.datasets.download import SOURCES, download
 from serkit.errors import DownloadError, InputError
 
@@ -269,10 +270,22 @@ def test_a_damaged_zip_is_refused(server, get, ravdess):
 
 
 def test_a_wrong_zip_is_refused_and_thrown_away(server, get, ravdess, tmp_path):
-    server.files["/speech.zip"] += b"!"
+    server.files["/speech.zip"] = server.files["/speech.zip"][:-1] + b"!"
     with pytest.raises(DownloadError, match=rf"instead of {ravdess.checksum}"):
         get(ravdess)
     assert list((tmp_path / "to").iterdir()) == []
+
+
+def test_a_zip_that_unpacks_to_much_more_is_refused(server, get, ravdess, tmp_path):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in WAVS:
+            archive.writestr(name, bytes(1_000_000))
+    body = server.files["/speech.zip"] = buffer.getvalue()
+    checksum = f"md5:{hashlib.md5(body).hexdigest()}"
+    with pytest.raises(DownloadError, match="refused: it unpacks to 3000000 bytes"):
+        get(replace(ravdess, size=len(body), checksum=checksum))
+    assert list(tmp_path.rglob("*.wav")) == []
 
 
 def test_a_folder_with_other_things_in_it_is_left_alone(server, get, ravdess, tmp_path):
@@ -319,6 +332,13 @@ def test_listed_files_come_and_are_not_asked_for_again(server, get, tess, tmp_pa
     assert ("/datafile/1", "bytes=1000-") in server.log
     assert get(tess) == folder
     assert len(server.log) == 5
+
+
+def test_a_listed_file_that_is_longer_than_listed_is_refused(server, get, tess, tmp_path):
+    server.files["/datafile/1"] += b"!"
+    with pytest.raises(DownloadError, match="more than the 5000 bytes"):
+        get(tess)
+    assert not (tmp_path / "to/tess/OAF_angry/x/b.wav").exists()
 
 
 def test_only_missing_or_wrong_files_are_requested(server, get, tess):
@@ -444,3 +464,12 @@ def test_an_archive_that_is_none_or_cut_short_is_refused(server, get, cremad, ke
     with pytest.raises(DownloadError, match=r"commit\.tar\.gz"):
         get(cremad)
     assert server.paths() == ["/commit.tar.gz"]
+
+
+def test_an_archive_that_unpacks_to_much_more_is_refused(get, publish_tar, monkeypatch):
+    """Also a member that tarfile skips, and a long name, which it would read into memory."""
+    monkeypatch.setattr(download_module, "_MAX_LIST_BYTES", 100_000)
+    for name in ("CREMA-D-1/other", "CREMA-D-1/" + "x" * 2_000_000):
+        content = bytes(2_000_000) if name.endswith("other") else b""
+        with pytest.raises(DownloadError, match="unpacks to more than 1000000 bytes"):
+            get(publish_tar({name: content, **POINTERS}))

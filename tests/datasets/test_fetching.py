@@ -1,4 +1,5 @@
 import hashlib
+import io
 import random
 import re
 import socket
@@ -10,7 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
+import urllib3
 
+from serkit.datasets import http
 from serkit.datasets.http import STEP, Remote, fetch, fetch_all
 from serkit.errors import DownloadError
 
@@ -32,6 +35,7 @@ class Answer:
     shift: int = 0
     at_most: int = len(BODY)
     chunked: bool = False
+    extra: bytes = b""
 
 
 class Server(ThreadingHTTPServer):
@@ -61,7 +65,7 @@ class Handler(BaseHTTPRequestHandler):
         start = self._start(answer)
         if start is None:
             return
-        body = answer.body[start : start + answer.at_most]
+        body = answer.body[start : start + answer.at_most] + answer.extra
         if answer.chunked:
             body = f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n"
         if answer.breaks_after is not None:
@@ -309,12 +313,75 @@ def test_without_a_checksum_nothing_is_put_together_and_nothing_kept(server, get
     assert names(tmp_path) == ["x.wav"]
 
 
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_file_that_is_too_long_is_refused(server, get, tmp_path, chunked):
+    server.plans["/file"] = [Answer(chunked=chunked)]
+    with pytest.raises(DownloadError, match=rf"more than the {HALF} bytes"):
+        get(size=HALF)
+    assert (names(tmp_path), len(server.log)) == ([], 1)
+
+
+def test_nothing_after_the_announced_size_is_written(server, get, tmp_path):
+    (tmp_path / ".partial-x.wav").write_bytes(BODY[:-10])
+    server.plans["/file"] = [Answer(chunked=True, extra=b"!")]
+    with pytest.raises(DownloadError, match=rf"more than the {len(BODY)} bytes"):
+        get()
+    assert (names(tmp_path), server.log) == ([], [("/file", f"bytes={len(BODY) - 10}-")])
+
+
+def test_a_slow_download_ends_at_the_deadline_and_is_resumed(server, get, tmp_path, monkeypatch):
+    monkeypatch.setattr(http, "_BASE_SECONDS", 0.0)
+    monkeypatch.setattr(http, "_MIN_BYTES_PER_SECOND", 1e12)
+    with pytest.raises(DownloadError, match="too slow"):
+        get()
+    monkeypatch.undo()
+    assert names(tmp_path) == [".partial-x.wav"]
+    assert get().read_bytes() == BODY
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "is_followed"),
+    [
+        ("https://a.org/x", "http://a.org/x", False),
+        ("https://a.org/x", "ftp://a.org/x", False),
+        ("https://a.org/x", "https://b.org/x", True),
+        ("https://a.org/x", "/y", True),
+        ("http://a.org/x", "http://b.org/x", True),
+    ],
+)
+def test_no_redirect_leads_from_https_to_http(source, target, is_followed, tmp_path):
+    """With an adapter instead of a server, because a server with TLS needs a certificate."""
+    asked = []
+
+    class Adapter(requests.adapters.BaseAdapter):
+        def send(self, request, **options):
+            asked.append(request.url)
+            response = requests.Response()
+            response.request, response.url, response.status_code = request, request.url, 302
+            response.headers["Location"] = target
+            response.raw = urllib3.HTTPResponse(io.BytesIO(b""), preload_content=False)
+            if len(asked) > 1:
+                response.status_code, response.reason = 404, "Not Found"
+            return response
+
+        def close(self):
+            pass
+
+    session = requests.Session()
+    session.mount("https://", Adapter())
+    session.mount("http://", Adapter())
+    problem = "answers 404" if is_followed else "without TLS"
+    with pytest.raises(DownloadError, match=problem):
+        fetch(Remote(source, tmp_path / "x", None), session=session)
+    assert len(asked) == 1 + is_followed
+
+
 def test_progress_counts_every_mib_once(server, get):
     body = bytes(2 * STEP + 1)
     known_hash = "md5:" + hashlib.md5(body).hexdigest()
     many = len(body)
     server.plans["/file"] = [
-        Answer(body[::-1] + b"!", at_most=many + 1),
+        Answer(b"!" * many, at_most=many),
         Answer(body, breaks_after=STEP + 5, at_most=many),
         Answer(body, at_most=many),
     ]

@@ -1,6 +1,9 @@
+import signal
+
 import pytest
 
-from serkit.datasets.custom import Naming
+from serkit.datasets import custom
+from serkit.datasets.custom import Naming, SlowPatternError
 from serkit.errors import InputError
 
 
@@ -13,6 +16,19 @@ def test_a_pattern_says_what_it_knows():
     assert (clip.original_label, clip.repetition) == ("wut", 2)
     with pytest.raises(InputError, match="not found in its name"):
         naming.by_pattern("notes.wav", "calls")
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer")
+def test_a_pattern_that_takes_for_ever_is_an_error_and_leaves_no_timer(monkeypatch):
+    monkeypatch.setattr(custom, "_PATTERN_SECONDS", 0.05)
+    handler = signal.getsignal(signal.SIGALRM)
+    naming = Naming(r"(?P<label>(a+)+)b")
+    with pytest.raises(SlowPatternError, match=r"`pattern`.*aaaa.*0\.05 s") as found:
+        naming.by_pattern(f"{'a' * 40}.wav", "c")
+    # Otherwise the audit would wait so long for each file.
+    assert not isinstance(found.value, InputError)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert signal.getsignal(signal.SIGALRM) == handler
 
 
 @pytest.mark.parametrize(
@@ -57,8 +73,10 @@ def test_a_class_of_ones_own_is_one_that_was_asked_for():
 
 
 def test_a_repetition_is_a_number():
-    with pytest.raises(InputError, match="repetition 'b'"):
-        Naming().clip("x.wav", "c", {"label": "sad", "repetition": "b"})
+    for repetition in ("b", "9" * 5000):
+        with pytest.raises(InputError, match=rf"repetition '{repetition[:9]}") as found:
+            Naming().clip("x.wav", "c", {"label": "sad", "repetition": repetition})
+        assert len(str(found.value)) < 200
 
 
 def test_a_pattern_that_leaves_the_label_out_is_a_label_that_is_not_known():
@@ -72,7 +90,7 @@ def test_a_label_may_be_any_word_for_an_emotion():
     assert [naming.emotion(word) for word in "ABC"] == ["angry", "happy", "Bored"]
 
 
-@pytest.mark.parametrize("word", ["mixed/other", "a\\b", "..", ".hidden"])
+@pytest.mark.parametrize("word", ["mixed/other", "a\\b", "..", ".hidden", "a\nb", "\x1b[2J"])
 def test_a_class_has_to_be_a_folders_name(word):
     naming = Naming(labels={"X": word})
     with pytest.raises(InputError, match=r"class.* without /"):

@@ -132,3 +132,16 @@ def test_what_a_comparison_says_is_told():
     assert "(1 training run of `compact`, arm `none`)" in alone
     assert " on 1 unseen speaker." in alone
     assert "comparison" not in model_card(FULL)
+
+
+def test_names_are_quoted_as_they_are():
+    names = {"name": "<b>", "classes": ["[a](http://b)", "surprise"], "run": "`x`"}
+    data = FULL["data"] | {"licences": {"mine|*": "unknown"}}
+    card = model_card(FULL | names | {"data": data})
+    for shown in (
+        r"# \<b>, ver",
+        r": [a\](http://b), surprise.",
+        r"run \`x\`",
+        r"- mine\|\*: unk",
+    ):
+        assert shown in card

@@ -100,6 +100,7 @@ def test_what_does_not_go_together_is_refused():
     cases = [
         ([network], SPEC, ("a", "b", "c"), "`classes`.*2 outputs.*3"),
         ([network], SpectrogramSpec(), CLASSES, r"`spec`.*\(224, 224, 1\)"),
+        ([network], SPEC, ("a", "b\nc"), r"`classes`.*line breaks.*b\\nc"),
         ([], SPEC, CLASSES, "`networks`.*0"),
         ([network, draws], SPEC, CLASSES, "`networks`.*random layers"),
     ]

@@ -1,5 +1,6 @@
 """What a server may do wrong over HTTP; what it does right is in test_transport.py."""
 
+import json
 import shutil
 import socket
 import ssl
@@ -13,7 +14,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from serkit.errors import InputError
-from serkit.serving.client import connect
+from serkit.serving import rest_transport
+from serkit.serving.client import Client, connect
 from serkit.serving.rest_transport import RestTransport
 from serkit.serving.retries import ClientSettings, Retries, ServerError
 from serkit.serving.transport import parse_address
@@ -81,6 +83,11 @@ def test_all_attempts_end_at_the_deadline(rest_server):
         (b'{"predictions": []}', "not 1 times classes"),
         (b"[1, 2]", r"\[1, 2\]"),
         (403, "403 simulated error"),
+        (b"[" * 100_000, "no JSON"),
+        (b'{"predictions": ' + b"9" * 5000 + b"}", "no JSON"),
+        (b'{"predictions": 3}', "not 1 times classes"),
+        (b"null", "not 1 times classes"),
+        (b'{"predictions": [{"entropy": 1' + b"0" * 400 + b"}]}", "not 1 times classes"),
     ],
 )
 def test_what_is_no_tf_serving(transport, rest_server, fault, message):
@@ -89,9 +96,58 @@ def test_what_is_no_tf_serving(transport, rest_server, fault, message):
         _classes(transport)
     assert len(rest_server.request_log) == 1
     for ask in (transport.status, transport.metadata):
-        rest_server.faults = [b'{"unlike": 1}']
-        with pytest.raises(ServerError, match="unlike TF Serving"):
-            ask()
+        for answer in (
+            b'{"unlike": 1}',
+            b'{"model_version_status": [{"version": Infinity, "state": 1}]}',
+            b'{"model_version_status": [3], "metadata": {"signature_def": []}}',
+            b'{"metadata": {"signature_def": {"signature_def": [1, "a"]}}, "model_spec": []}',
+        ):
+            rest_server.faults = [answer]
+            with pytest.raises(ServerError, match="unlike TF Serving"):
+                ask()
+
+
+def test_an_answer_that_is_too_long_is_not_read_to_its_end(transport, rest_server, monkeypatch):
+    monkeypatch.setattr(rest_transport, "MAX_ANSWER_BYTES", 1000)
+    assert _classes(transport) == ["angry", "happy", "sad"]
+    rest_server.faults = [b"x" * 10_000_000]
+    with pytest.raises(ServerError, match="answer of more than 1000 bytes"):
+        _classes(transport)
+    assert transport.slept == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"probabilities": 0.5},
+        {"probabilities": [[0.5], [0.5], [0.5]]},
+        {"label": ["happy"]},
+        {"status": {"a": 1}},
+        {"status": None},
+        {"note": 3},
+        {"abstain": "yes"},
+        {"entropy": [1, 2]},
+    ],
+)
+def test_outputs_of_other_types_are_one_error(transport, rest_server, wrong):
+    row = {"probabilities": [0.2, 0.5, 0.3], "label": "happy", "entropy": 1.0, "abstain": False}
+    row |= {"mutual_information": 0.0, "status": "", "note": ""}
+    client = Client(transport, SETTINGS)
+    assert client.classes == ("angry", "happy", "sad")
+    for outputs, problem in ((row, None), (row | wrong, next(iter(wrong)))):
+        rest_server.faults = [json.dumps({"predictions": [outputs]}).encode()]
+        if problem is None:
+            assert next(client.predict_wav([b"x"])).label == "happy"
+        else:
+            with pytest.raises(InputError, match=f"outputs {problem} of other types"):
+                next(client.predict_wav([b"x"]))
+
+
+@pytest.mark.parametrize("classes", [[], "happy", [1, 2], [["a"]], {"a": 1}, None])
+def test_classes_that_are_no_names_are_one_error(transport, rest_server, classes):
+    rest_server.faults = [json.dumps({"predictions": [{"classes": classes}]}).encode()]
+    with pytest.raises(InputError, match="signature 'classes' that gives classes"):
+        _ = Client(transport, SETTINGS).classes
 
 
 def test_moved(transport, rest_server):

@@ -3,11 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from serkit.errors import InputError
+from serkit.errors import DamagedFileError, InputError
 from serkit.export.versions import (
+    DETAILS_FILE,
     EXPORTED_FILE,
     find_version,
     next_version,
+    read_details,
     version_for,
     version_number,
     versions,
@@ -85,3 +87,14 @@ def test_a_version_is_the_same_for_the_exporter_and_for_the_server(
     if name.isdecimal():
         with pytest.raises(InputError, match="`out` must end in"):
             version_for(tmp_path / "m" / name)
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "3", "{", '{"classes": 3}'])
+def test_damaged_details_are_named_with_what_to_do(tmp_path, content):
+    file = tmp_path / DETAILS_FILE
+    file.parent.mkdir(parents=True)
+    file.write_text(content)
+    with pytest.raises(
+        DamagedFileError, match=r"serkit\.json is damaged: .*; export the model again"
+    ):
+        read_details(tmp_path, classes=list)

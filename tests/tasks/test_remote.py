@@ -1,6 +1,10 @@
+import os
+import stat
+
 import pytest
 
-from serkit.tasks.ray import run_remotely
+from serkit.tasks.graph import SchedulerError
+from serkit.tasks.ray import remove_scratch_folder, run_remotely, scratch_folder
 from serkit.tasks.share import Share
 
 GRAPH = {"a": [[]], "b": [["a"]], "bad": [[], 0.0, "diverges"]}
@@ -47,3 +51,32 @@ def test_a_task_fetches_its_inputs_from_a_share(toy, task_factory, tmp_path, mon
     again.unlink()
     run_remotely("kind", task_factory, "b", ["a"], address)
     assert again.read_text().split() == ["{", '"sum":', "102", "}"]
+
+
+def test_nobody_else_can_use_the_scratch_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    scratch = scratch_folder("memory://x")
+    assert stat.S_IMODE(scratch.stat().st_mode) == 0o700
+    assert scratch_folder("memory://x") == scratch
+    assert scratch_folder("memory://y") != scratch
+    (scratch / "file").touch()
+    remove_scratch_folder("memory://x")
+    assert not scratch.exists()
+    remove_scratch_folder("memory://x")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no user numbers")
+@pytest.mark.parametrize("attack", ["open to all", "a link", "another user"])
+def test_a_scratch_folder_of_somebody_else_is_refused(attack, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    scratch = scratch_folder("memory://x")
+    if attack == "open to all":
+        scratch.chmod(0o777)
+    elif attack == "a link":
+        scratch.rmdir()
+        (tmp_path / "target").mkdir(mode=0o700)
+        scratch.symlink_to(tmp_path / "target")
+    else:
+        monkeypatch.setattr(os, "getuid", lambda: scratch.stat().st_uid + 1)
+    with pytest.raises(SchedulerError, match=r"serkit-\w+ must be a folder of the user"):
+        scratch_folder("memory://x")

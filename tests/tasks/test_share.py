@@ -45,6 +45,7 @@ def test_a_copy_is_the_same_until_the_next_upload(share, folder, tmp_path):
     assert not share.is_same("a", folder)
     share.get("a", got)
     assert share.is_same("a", got)
+    (folder / "x.txt").write_text("new")
     share.put(folder, "a")
     assert not share.is_same("a", got)
 
@@ -71,13 +72,42 @@ def test_a_downloaded_file_is_the_same(share, folder, tmp_path):
 
 def test_an_incomplete_folder_does_not_exist(share, folder, tmp_path):
     share.put(folder, "a")
-    share._filesystem.rm_file(share._path("a/.done"))
+    share._filesystem.rm_file(share._path("a/.sha256"))
     assert not share.has("a")
     (tmp_path / "got").mkdir()
     (tmp_path / "got" / "old.txt").write_text("old")
     with pytest.raises(FileNotFoundError, match="share/a "):
         share.get("a", tmp_path / "got")
     assert (tmp_path / "got" / "old.txt").exists()
+
+
+@pytest.mark.parametrize("name", ["a", "a/x.txt"])
+def test_another_content_than_was_uploaded_is_refused(share, folder, tmp_path, name):
+    share.put(folder if name == "a" else folder / "x.txt", name)
+    share._filesystem.pipe_file(share._path("a/x.txt"), b"y")
+    (tmp_path / "got").write_text("old")
+    with pytest.raises(OSError, match="SHA-256"):
+        share.get(name, tmp_path / "got")
+    assert (tmp_path / "got").read_text() == "old"
+    assert not (tmp_path / "got.fetched").exists()
+
+
+def test_files_that_are_not_of_the_last_upload_are_not_taken(share, folder, tmp_path):
+    share.put(folder, "a")
+    (folder / "inner" / "y.bin").unlink()
+    share.put(folder, "a")
+    share._filesystem.pipe_file(share._path("a/more.txt"), b"more")
+    share.get("a", tmp_path / "got")
+    assert _content(tmp_path / "got") == {"x.txt": b"x"}
+
+
+@pytest.mark.parametrize("evil", ["../evil.txt", "/tmp/serkit-evil.txt", "inner/../../evil.txt"])
+def test_no_list_leads_to_files_elsewhere(share, folder, tmp_path, evil):
+    share.put(folder, "a")
+    share._filesystem.pipe_file(share._path("a/.sha256"), f"{'0' * 64}  {evil}\n".encode())
+    with pytest.raises(OSError, match="outside"):
+        share.get("a", tmp_path / "b" / "got")
+    assert list((tmp_path / "b").iterdir()) == []
 
 
 @pytest.mark.parametrize("address", ["nosuch://x", "s3://bucket/x"])

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from serkit.errors import InputError
 from serkit.training import cache as cache_module
 from serkit.training.cache import ArrayCache
-from serkit.training.shards import Rows
+from serkit.training.shards import _MAGIC, _TAIL, Rows
 
 SHAPE = (4, 3, 1)
 
@@ -167,7 +168,15 @@ def _flip_index(path):
     _flip(path, -40)
 
 
-@pytest.mark.parametrize("damage", [_truncate, _empty, _other_array, _flip_array, _flip_index])
+def _hostile_index(path):
+    content = path.read_bytes()
+    index = b'{"entry": 3}'
+    path.write_bytes(content + index + _TAIL.pack(_MAGIC, len(index), zlib.crc32(index)))
+
+
+@pytest.mark.parametrize(
+    "damage", [_truncate, _empty, _other_array, _flip_array, _flip_index, _hostile_index]
+)
 def test_a_damaged_shard_is_named_removed_and_made_again(make, tmp_path, caplog, damage):
     keys = _keys(12)
     _fill(make(), keys)

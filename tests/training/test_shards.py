@@ -1,10 +1,12 @@
 import gc
+import json
 import os
+import zlib
 
 import numpy as np
 import pytest
 
-from serkit.training.shards import DamagedShard, Shard, make_room, pack
+from serkit.training.shards import _MAGIC, _TAIL, DamagedShard, Shard, make_room, pack
 
 KEYS = ["a1", "b2", "c3"]
 CODES = np.arange(18, dtype=np.uint16).reshape(3, 2, 3)
@@ -56,6 +58,45 @@ def test_a_flipped_bit_is_found_in_whatever_byte(path):
         except DamagedShard:
             pass
     assert believed == []
+
+
+def _rewrite_index(path, whole: bytes | None = None, **changes) -> None:
+    """Change values of the index, or all of it, and make its checksum valid; ... removes one."""
+    content = path.read_bytes()
+    _, size, _ = _TAIL.unpack(content[-_TAIL.size :])
+    end = len(content) - _TAIL.size - size
+    index = json.loads(content[end : -_TAIL.size]) | changes
+    index = {name: value for name, value in index.items() if value is not ...}
+    index = json.dumps(index).encode() if whole is None else whole
+    path.write_bytes(content[:end] + index + _TAIL.pack(_MAGIC, len(index), zlib.crc32(index)))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"whole": text} for text in (b"", b"[]", b"null", b"\xff", b"[" * 100_000, b"{}")),
+        *(
+            {"keys": keys}
+            for keys in (..., None, "abc", 3, {"a": 1}, ["a", "b", 3], ["a", "b", ""])
+        ),
+        *(
+            {"keys": [["a"], ["b"], ["c"]]},
+            {"keys": []},
+            {"keys": ["a"] * 4},
+            {"keys": ["a"] * 9999},
+        ),
+        *({"start": start} for start in (..., None, "128", 128.0, True, -128, 0, 10**30)),
+        *({"crc32": crc32} for crc32 in (..., None, "x", [1], -1, 2**40)),
+        *({"entry": entry} for entry in (..., None, 3, ["digest"])),
+        {"more": 1},
+    ],
+)
+def test_an_index_with_a_valid_checksum_and_other_values_is_damaged(path, changes):
+    _rewrite_index(path)
+    assert _open(path).is_intact
+    _rewrite_index(path, **changes)
+    with pytest.raises(DamagedShard):
+        _open(path)
 
 
 def test_shards_of_other_settings_are_damaged(path):

@@ -17,8 +17,7 @@ from serkit.audio.containers import to_wav
 from serkit.errors import InputError
 from serkit.export.saved_model import WARM_UP_FILE
 from serkit.export.signatures import WAV
-from serkit.export.versions import DETAILS_FILE
-from serkit.files import read_json
+from serkit.export.versions import DETAILS_FILE, read_details
 from serkit.serving.protobuf_json import to_rest_json
 from serkit.serving.server.http import HttpError
 from serkit.serving.server.tensors import SignatureSpec, TensorSpec
@@ -116,7 +115,7 @@ def load_version(number: int, path: Path) -> LoadedVersion:
         definitions = graphs[0].signature_def
         model = tf.saved_model.load(str(path), tags=["serve"])
         specs = {name: _signature_spec(definitions[name]) for name in model.signatures}
-        details = read_json(path / DETAILS_FILE) if (path / DETAILS_FILE).is_file() else {}
+        details = read_details(path) if (path / DETAILS_FILE).is_file() else {}
     # TensorFlow raises errors of many types for damaged files.
     except Exception as error:
         raise InputError(f"model {path} cannot be loaded: {_error_line(error)}") from error

@@ -1,5 +1,6 @@
 """A search from its first trial to the best settings, and the table of its trials."""
 
+import contextlib
 import copy
 import shutil
 from collections.abc import Callable
@@ -123,14 +124,8 @@ class Search:
             SearchError: if the search cannot continue, or no trial of a full training run has a
                 score. The search can be resumed.
         """
-        oracle_folder = self._folder / "oracle"
-        if _is_damaged(oracle_folder):
-            # The outcomes of all trials are stored elsewhere. KerasTuner chooses the same trials
-            # again, and their stored outcomes are used.
-            self._say("   KerasTuner's files are damaged; the stored outcomes are used again")
-            shutil.rmtree(oracle_folder)
         self._score_baseline()
-        tuner = GuardedTuner(self._settings, self._space, self._trials, oracle_folder, self._say)
+        tuner = self._open_tuner()
         # KerasTuner then prints no traceback for a failed trial, which GuardedTuner reports itself.
         keras_tuner.src.config.DEBUG = False
         tuner.oracle.verbose = 0
@@ -139,6 +134,22 @@ class Search:
         except keras_tuner.errors.FatalError as error:
             raise error.__cause__ or error from None
         return self._write_results(tuner)
+
+    def _open_tuner(self) -> GuardedTuner:
+        """Read KerasTuner's files, or begin new ones if these are damaged.
+
+        The outcomes of all trials are stored elsewhere. KerasTuner chooses the same trials again,
+        and their stored outcomes are used.
+        """
+        folder = self._folder / "oracle"
+        arguments = (self._settings, self._space, self._trials, folder, self._say)
+        if not _is_incomplete(folder):
+            # KerasTuner does not check the types of what it reads.
+            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+                return GuardedTuner(*arguments)
+        self._say("   KerasTuner's files are damaged; the stored outcomes are used again")
+        shutil.rmtree(folder, ignore_errors=True)
+        return GuardedTuner(*arguments)
 
     def _run_trials(self, tuner: GuardedTuner) -> None:
         if self._parallel == 1:
@@ -226,7 +237,7 @@ class Search:
         }
 
 
-def _is_damaged(folder: Path) -> bool:
+def _is_incomplete(folder: Path) -> bool:
     """Return whether KerasTuner's files are incomplete.
 
     KerasTuner does not write files atomically. So a killed process can leave partial files.
@@ -238,7 +249,7 @@ def _is_damaged(folder: Path) -> bool:
         trials_of_oracle = set(read_json(oracle_file)["start_order"])
         for trial_file in folder.glob("trial_*/trial.json"):
             read_json(trial_file)
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError):
         return True
     files = folder.glob("trial_*/*")
     return {file.parent.name.removeprefix("trial_") for file in files} != trials_of_oracle

@@ -11,7 +11,7 @@ from typing import Any
 import keras_tuner
 
 from serkit.errors import InputError
-from serkit.files import read_json, write_json
+from serkit.files import read_json_object, write_json
 from serkit.serialization import content_key, plain
 from serkit.studies.tuning.inner import MeanOverFolds
 from serkit.studies.tuning.records import (
@@ -90,9 +90,11 @@ class Trial:
         """
         if not self.is_done:
             return None
-        content = read_json(self.folder / _OUTCOME_FILE)
+        file = self.folder / _OUTCOME_FILE
+        content = read_json_object(file)
         if "failed" in content:
-            raise TrialFailedError(content["failed"])
+            raise TrialFailedError(str(content["failed"]))
+        content = read_json_object(file, score=float, folds=list, details=dict)
         return Outcome(content["score"], tuple(content["folds"]), content["details"])
 
 

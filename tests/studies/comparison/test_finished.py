@@ -10,7 +10,7 @@ import pytest
 
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.cli.main import main
-from serkit.errors import DivergedError, InputError
+from serkit.errors import DamagedFileError, DivergedError, InputError
 from serkit.export.versions import DETAILS_FILE
 from serkit.files import read_json, write_json
 from serkit.gans.wgan_gp import WGANGPSettings
@@ -124,9 +124,10 @@ def test_what_was_not_compared_is_refused(compared, small, wanted, problem):
 def test_a_folder_without_a_comparison_is_refused(tmp_path):
     with pytest.raises(InputError, match="no finished run"):
         read_finished(tmp_path)
-    write_json(tmp_path / "comparison.json", [])
-    with pytest.raises(InputError, match="no finished run"):
-        read_finished(tmp_path)
+    for content in ([], {}, {"settings": 3}):
+        write_json(tmp_path / "comparison.json", content)
+        with pytest.raises(DamagedFileError, match=r"comparison\.json is damaged"):
+            read_finished(tmp_path)
 
 
 def test_all_settings_come_back(synthetic_root, settings_of, tmp_path):

@@ -73,7 +73,9 @@ def test_a_second_call_repeats_no_trial(toy, objective, tmp_path):
     assert objective.log("began") == asked
 
 
-@pytest.mark.parametrize("damage", ["cut", "no tuner", "a trial more"])
+@pytest.mark.parametrize(
+    "damage", ["cut", "no tuner", "cut tuner", "a trial more", "a list", "trial is null"]
+)
 def test_damaged_files_of_kerastuner_repeat_no_trial(toy, objective, tmp_path, damage):
     found = toy.make(tmp_path, objective, trials=6).run()
     asked = objective.log("began")
@@ -82,6 +84,12 @@ def test_damaged_files_of_kerastuner_repeat_no_trial(toy, objective, tmp_path, d
         oracle.write_text(oracle.read_text()[:100])
     elif damage == "no tuner":
         (tmp_path / "oracle" / "tuner0.json").unlink()
+    elif damage == "cut tuner":
+        (tmp_path / "oracle" / "tuner0.json").write_text("{")
+    elif damage == "a list":
+        oracle.write_text("[]")
+    elif damage == "trial is null":
+        next(oracle.parent.glob("trial_*/trial.json")).write_text("null")
     else:
         # As a kill between KerasTuner's two files leaves it.
         state = json.loads(oracle.read_text())
