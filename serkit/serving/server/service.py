@@ -195,6 +195,7 @@ class Service:
         batcher: queue of examples.
         metrics: metrics of the server.
         allowance: limit on the total size of the bodies that are not answered yet.
+        answer_allowance: limit on the total size of the long answers that are not sent yet.
         json_thread: thread that parses and writes JSON.
 
     Raises:
@@ -208,6 +209,7 @@ class Service:
         self.versions: dict[int, LoadedVersion] = {}
         self.failure: SerkitError | None = None
         self.allowance: Allowance = Allowance(4 * settings.max_bytes)
+        self.answer_allowance: Allowance = Allowance(4 * settings.max_answer)
         self.metrics: Metrics = Metrics(lambda: self.batcher.waiting_examples)
         self.batcher: Batcher = Batcher(settings, self.metrics.count_batch)
         # A single thread, so that only one long body is parsed at a time.

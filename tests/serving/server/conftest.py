@@ -1,5 +1,6 @@
 """Models and servers for the tests of this folder."""
 
+import functools
 import io
 import re
 import shutil
@@ -184,12 +185,18 @@ def run_app() -> Iterator[Callable[..., str]]:
     """Function that runs a service in a thread of this process and returns its address."""
     uvicorn = pytest.importorskip("uvicorn", reason="no web server; it is in the extra serve")
     from serkit.serving.server.app import build_app
+    from serkit.serving.server.protocol import Protocol
 
     running = []
 
     def run(service, wait: bool = True) -> str:
         listener = socket.create_server(("127.0.0.1", 0))
-        config = uvicorn.Config(build_app(service), log_config=None, log_level="error")
+        protocol = functools.partial(
+            Protocol, time_out=service.settings.time_out, max_connections=100
+        )
+        config = uvicorn.Config(
+            build_app(service), http=protocol, log_config=None, log_level="error"
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()

@@ -115,7 +115,7 @@ def test_bodies_that_are_too_long_or_never_come(fake_service, run_app):
     found = requests.post(address + URL, data=(b"x" * 500 for _ in range(100)), timeout=5)
     assert found.status_code == 413
     host, port = address.split("/")[2].split(":")
-    head = f"POST /{URL} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n".encode()
+    head = f"POST /{URL} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n".encode()
     with socket.create_connection((host, int(port)), 5) as connection:
         connection.sendall(head + b"half")
         assert connection.recv(100).startswith(b"HTTP/1.1 408 ")

@@ -13,7 +13,7 @@ import requests
 
 from serkit.cli.main import main
 
-pytest.importorskip("uvicorn", reason="no web server; it is in the extra serve")
+uvicorn = pytest.importorskip("uvicorn", reason="no web server; it is in the extra serve")
 
 
 def test_a_signal_ends_it_with_0_after_what_is_in_flight(start_server, served_model, tone):
@@ -86,16 +86,31 @@ def test_an_unexpected_error_of_a_model_is_a_clear_error_too(served_model, monke
 
 
 def test_what_is_used_of_uvicorn_and_not_documented_is_there():
-    """If this fails with a new uvicorn: see ``http.Protocol`` and ``process._Server``."""
+    """If this fails with a new uvicorn: see ``protocol.Protocol`` and ``process._Server``."""
     from uvicorn import Server
+    from uvicorn.protocols.http.flow_control import FlowControl
     from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+    # The versions whose source was read for it, those of the lock files.
+    assert uvicorn.__version__ in {"0.54.0"}
 
     def parameters(function):
         return list(inspect.signature(function).parameters)
 
     assert parameters(H11Protocol.send_400_response) == ["self", "msg"]
-    assert {"cycle", "transport"} <= set(H11Protocol.__init__.__code__.co_names)
-    assert {"disconnected", "message_event"} <= set(RequestResponseCycle.__init__.__code__.co_names)
+    assert parameters(H11Protocol) == ["config", "server_state", "app_state", "_loop"]
+    for name in ("connection_lost", "handle_events", "on_response_complete", "pause_writing"):
+        assert inspect.isfunction(getattr(H11Protocol, name))
+    for name in ("resume_writing", "timeout_keep_alive_handler", "connection_made"):
+        assert inspect.isfunction(getattr(H11Protocol, name))
+    attributes = {"cycle", "transport", "connections", "flow", "loop"}
+    assert attributes <= set(H11Protocol.__init__.__code__.co_names)
+    attributes = {"disconnected", "message_event", "more_body", "response_complete"}
+    assert attributes <= set(RequestResponseCycle.__init__.__code__.co_names)
+    assert "write_paused" in FlowControl.__init__.__code__.co_names
+    # Nothing else waits until the system has taken what was written before.
+    assert "drain" in RequestResponseCycle.send.__code__.co_names
+    assert parameters(Server.startup) == ["self", "sockets"]
     assert inspect.iscoroutinefunction(Server.on_tick)
     assert parameters(Server.on_tick) == ["self", "counter"]
     assert parameters(Server.capture_signals) == ["self"]
