@@ -3,6 +3,7 @@
 import functools
 import io
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -142,17 +143,26 @@ def start_server() -> Iterator[Callable[..., tuple[str, subprocess.Popen]]]:
     """Function that starts ``serkit serve`` with arguments; returns its address and the process.
 
     The function returns when the server is ready, or with ``ready=False`` when it listens. The
-    standard error stream of the server goes to the file ``log``.
+    standard error stream of the server goes to the file ``log``. It may open ``open_files`` files.
     """
     pytest.importorskip("uvicorn", reason="no web server; it is in the extra serve")
     started = []
 
     def start(
-        *arguments: object, ready: bool = True, log: Path | None = None
+        *arguments: object,
+        ready: bool = True,
+        log: Path | None = None,
+        open_files: int | None = None,
     ) -> tuple[str, subprocess.Popen]:
         command = [sys.executable, "-m", "serkit", "serve", *map(str, arguments), "--port", "0"]
         with open(log, "w") if log else nullcontext() as errors:
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+            process = subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                preexec_fn=open_files and functools.partial(_limit_open_files, open_files),
+            )
         started.append(process)
         line = process.stdout.readline()
         address = re.search(r"http://\S+", line)
@@ -166,6 +176,10 @@ def start_server() -> Iterator[Callable[..., tuple[str, subprocess.Popen]]]:
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+def _limit_open_files(count: int) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """The process: its start, its signals, its end."""
 
 import base64
+import contextlib
 import inspect
 import logging
 import signal
@@ -47,6 +48,29 @@ def test_a_signal_while_loading_ends_it_too(start_server, served_model):
     with socket.create_connection((host, int(port))):
         process.send_signal(signal.SIGINT)
         assert process.wait(120) == 0
+
+
+def test_silent_connections_keep_nobody_out(start_server, served_model, tmp_path):
+    """Twice as many as the process may have open files, at once and again."""
+    address, _ = start_server(served_model, log=tmp_path / "log", open_files=300)
+    host, port = address.split("/")[2].split(":")
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            for _ in range(200):
+                stack.enter_context(socket.create_connection((host, int(port)), 20))
+            for path in ("healthz", "readyz", "model.json"):
+                assert requests.get(address + path, timeout=10).status_code == 200
+    assert (tmp_path / "log").read_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("open_files", "connections"), [(1024, 512), (256, 64), (100, 1), (-1, 512)]
+)
+def test_the_limit_of_open_files_limits_connections(monkeypatch, open_files, connections):
+    from serkit.serving.server import process
+
+    monkeypatch.setattr(process.resource, "getrlimit", lambda _: (open_files, open_files))
+    assert process._max_connections() == connections
 
 
 def test_an_address_that_is_taken_is_one_line(served_model, capsys):
