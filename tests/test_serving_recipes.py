@@ -136,7 +136,7 @@ def test_parts_of_the_cluster_belong_together():
 
 
 def _nginx(text: str) -> list:
-    """Directives of an nginx configuration: a list of words, with a list at the end of a block's."""
+    """Directives of an nginx configuration: lists of words; that of a block ends with a list."""
     tokens = re.findall(r'"[^"]*"|[{};]|[^\s{};]+', re.sub(r"#.*", "", text))
     stack, words = [[]], []
     for token in tokens:

@@ -140,8 +140,8 @@ def recording(seconds: float) -> bytes:
 def http_request(name: str, sound: bytes) -> bytes:
     """Return the HTTP request for the prediction of one recording."""
     body = json.dumps({"instances": [{"b64": base64.b64encode(sound).decode()}]}).encode()
-    head = f"POST /v1/models/{name}:predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
-    return head.encode() + b"\r\n" + body
+    head = f"POST /v1/models/{name}:predict HTTP/1.1\r\nHost: localhost\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 def in_process(model: Path, sound: bytes, count: int) -> float:
