@@ -39,6 +39,14 @@ def test_damaged_headers_give_samples_or_a_status():
     _run("scripts/benchmarks/fuzz_decoder.py", "--quick", "--seed", "99")
 
 
+@pytest.mark.slow
+def test_attacks_do_not_make_the_server_fail():
+    """Its exit status is 1 if the log has a traceback or a request in between failed."""
+    printed = _run("scripts/benchmarks/attack_server.py", "--quick", "--time-out", "10")
+    assert "| connections that send nothing | " in printed
+    assert "30 of 30 closed" in printed
+
+
 def _small_network(classes: int, side: int, seed: int) -> keras.Model:
     """A network in place of VGG16, whose weights fit every side, too."""
     keras.utils.set_random_seed(seed % 1000)

@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import soundfile
@@ -51,11 +52,11 @@ class Server:
 
 
 @contextmanager
-def served(model: Path, *options: str) -> Iterator[Server]:
-    """Serve the model until the block ends."""
+def served(model: Path, *options: str, errors: TextIO | None = None) -> Iterator[Server]:
+    """Serve the model until the block ends; standard error goes to the file ``errors``."""
     began = time.monotonic()
     command = [sys.executable, "-m", "serkit", "serve", str(model), "--port", "0", *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
     try:
         port = int(re.search(r":(\d+)/", process.stdout.readline())[1])
         server = Server(process, port, time.monotonic() - began)

@@ -1,6 +1,8 @@
 """HTTP connections: their number, deadlines for clients, and invalid bodies."""
 
 import asyncio
+import socket
+import struct
 from contextlib import suppress
 from typing import Any, cast
 
@@ -8,6 +10,9 @@ import h11
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
+
+# On, for 0 seconds.
+_NO_LINGERING = struct.pack("ii", 1, 0)
 
 
 class Protocol(H11Protocol):
@@ -75,8 +80,15 @@ class Protocol(H11Protocol):
             return False
         longest = min(waiting, key=lambda other: (other._has_request, other._waiting_since))
         self.connections.discard(longest)
-        longest.transport.abort()
+        longest._abort()
         return True
+
+    def _abort(self) -> None:
+        """Close the connection, and drop the rest, which the system would keep for minutes."""
+        self.transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGERING
+        )
+        self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the timers, too."""
@@ -108,7 +120,7 @@ class Protocol(H11Protocol):
         """Start the timer for the client to read; asyncio calls this method."""
         super().pause_writing()
         self._waiting_since = self.loop.time()
-        self._write_timer = self.loop.call_later(self._time_out, self.transport.abort)
+        self._write_timer = self.loop.call_later(self._time_out, self._abort)
 
     def resume_writing(self) -> None:
         """Stop the timer; asyncio calls this method when the system has taken all bytes."""

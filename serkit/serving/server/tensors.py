@@ -131,6 +131,7 @@ class Piece:
         batch_key: pieces with equal keys may be run in one batch. A piece with the key None is run
             alone.
         outputs: future that receives the outputs.
+        is_long: whether the example is larger than a batch may be, and runs alone.
     """
 
     signature: RunnableSignature
@@ -139,6 +140,10 @@ class Piece:
     size: int
     batch_key: Any
     outputs: asyncio.Future[dict[str, npt.NDArray[Any]]] = field(repr=False)
+
+    @property
+    def is_long(self) -> bool:
+        return self.size > _MAX_BATCH_BYTES
 
 
 def split_request(
