@@ -45,6 +45,12 @@ def test_killed_commands_give_the_files_of_whole_ones():
     _run("scripts/benchmarks/kill_runs.py", "--quick")
 
 
+@pytest.mark.slow
+def test_attacks_do_not_make_the_server_fail():
+    """Its exit status is 1 if the log has a traceback or a request in between failed."""
+    _run("scripts/benchmarks/attack_server.py", "--quick")
+
+
 def _small_network(classes: int, side: int, seed: int) -> keras.Model:
     """A network in place of VGG16, whose weights fit every side, too."""
     keras.utils.set_random_seed(seed % 1000)

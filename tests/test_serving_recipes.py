@@ -12,6 +12,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, te
 
 import serkit
 from serkit.serving.retries import ClientSettings
+from serkit.serving.server.settings import ServeSettings
 from serkit.serving.transport import GRPC_PORT, REST_PORT
 
 PROJECT = Path(serkit.__file__).parents[1]
@@ -132,6 +133,49 @@ def test_parts_of_the_cluster_belong_together():
     assert {one["name"] for one in _container()["volumeMounts"]} == set(volumes)
     for name, text in parts["ConfigMap"]["data"].items():
         assert text == (RECIPES / name).read_text("utf-8")
+
+
+def _nginx(text: str) -> list:
+    """Directives of an nginx configuration: lists of words; that of a block ends with a list."""
+    tokens = re.findall(r'"[^"]*"|[{};]|[^\s{};]+', re.sub(r"#.*", "", text))
+    stack, words = [[]], []
+    for token in tokens:
+        if token == ";":
+            stack[-1].append(words)
+            words = []
+        elif token == "{":
+            stack[-1].append([*words, []])
+            stack.append(stack[-1][-1][-1])
+            words = []
+        elif token == "}":
+            assert not words
+            stack.pop()
+        else:
+            words.append(token.strip('"'))
+    assert not words
+    (found,) = stack
+    return found
+
+
+def test_the_proxy_with_tls_fits_the_server():
+    (server,) = _nginx((RECIPES / "nginx.conf").read_text("utf-8"))
+    assert server[0] == "server"
+    directives = {name: values for name, *values in server[1] if name != "location"}
+    assert directives["listen"] == ["443", "ssl"]
+    assert {"ssl_certificate", "ssl_certificate_key"} <= set(directives)
+    settings = ServeSettings()
+    assert directives["client_max_body_size"] == [f"{settings.max_bytes >> 20}m"]
+    assert directives["client_body_timeout"] == [f"{settings.time_out:g}s"]
+    # The server says 504 before the proxy does.
+    assert float(directives["proxy_read_timeout"][0][:-1]) > settings.time_out
+    locations = {tuple(words): inner for name, *words, inner in server[1] if name == "location"}
+    assert locations[("=", "/metrics")] == [["return", "404"]]
+    proxy = locations[("/",)]
+    assert ["proxy_pass", f"http://127.0.0.1:{REST_PORT}"] in proxy
+    # Otherwise the server would see neither the allowed host nor the origin of its own page.
+    assert ["proxy_set_header", "Host", "$http_host"] in proxy
+    (name,) = directives["server_name"]
+    assert f"--allowed-host {name}" in DOCUMENT
 
 
 def test_nothing_may_be_written_and_nobody_is_root():

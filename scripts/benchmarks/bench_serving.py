@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import soundfile
@@ -51,11 +52,11 @@ class Server:
 
 
 @contextmanager
-def served(model: Path, *options: str) -> Iterator[Server]:
-    """Serve the model until the block ends."""
+def served(model: Path, *options: str, errors: TextIO | None = None) -> Iterator[Server]:
+    """Serve the model until the block ends; standard error goes to the file ``errors``."""
     began = time.monotonic()
     command = [sys.executable, "-m", "serkit", "serve", str(model), "--port", "0", *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
     try:
         port = int(re.search(r":(\d+)/", process.stdout.readline())[1])
         server = Server(process, port, time.monotonic() - began)
@@ -140,8 +141,8 @@ def recording(seconds: float) -> bytes:
 def http_request(name: str, sound: bytes) -> bytes:
     """Return the HTTP request for the prediction of one recording."""
     body = json.dumps({"instances": [{"b64": base64.b64encode(sound).decode()}]}).encode()
-    head = f"POST /v1/models/{name}:predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
-    return head.encode() + b"\r\n" + body
+    head = f"POST /v1/models/{name}:predict HTTP/1.1\r\nHost: localhost\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 def in_process(model: Path, sound: bytes, count: int) -> float:

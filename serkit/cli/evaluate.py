@@ -36,6 +36,12 @@ def add_to(commands) -> None:
     )
     add("--out", type=Path, help="write evaluation.json, predictions.csv and report.html here")
     add("--json", action="store_true", help="print the results as JSON")
+    add(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="send a served model the token in this file; default: none",
+    )
     add("--seed", type=int, default=0, help="draw noise and intervals from this; default: 0")
     parser.set_defaults(run=run)
 
@@ -46,6 +52,7 @@ def run(options: argparse.Namespace) -> int:
     if options.out is not None and options.out.is_file():
         raise InputError(f"`--out` must be a folder. Received: {options.out}, which is a file.")
     from serkit.progress import Progress, SilentProgress
+    from serkit.serving.retries import read_token
     from serkit.studies.corruptions import parse_corruptions
     from serkit.studies.evaluation import EvaluationSettings, evaluate
     from serkit.studies.evaluation_report import summary
@@ -56,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
         options.allow_leaks,
         naming_of(options),
         options.seed,
+        read_token(options.token_file) if options.token_file else "",
     )
     progress = SilentProgress() if options.json else Progress()
     results = evaluate(options.model, settings, options.out, progress)

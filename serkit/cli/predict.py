@@ -66,6 +66,12 @@ def add_to(commands) -> None:
         metavar="N",
         help="maximum number of attempts if a server does not answer or is busy; default: 4",
     )
+    group.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="send the token in this file; default: none",
+    )
     add_engine(parser)
     parser.set_defaults(run=run)
 
@@ -212,7 +218,7 @@ def _predictions(options: argparse.Namespace, files: Sequence[str]) -> Iterator[
         if options.engine == "ray":
             raise InputError(f"--engine ray needs the folder of a model. Received: {model!r}.")
         return _predict_with_server(options, files)
-    for name in ("time_out", "attempts"):
+    for name in ("time_out", "attempts", "token_file"):
         if getattr(options, name) is not None:
             raise InputError(
                 f"--{name.replace('_', '-')} needs the address of a server. Received: {model!r}."
@@ -232,14 +238,19 @@ def _predict_with_server(
     options: argparse.Namespace, files: Sequence[str]
 ) -> Iterator["Prediction"]:
     from serkit.serving.client import connect
-    from serkit.serving.retries import ClientSettings
+    from serkit.serving.retries import ClientSettings, read_token
 
     defaults = ClientSettings()
     timeout = defaults.read_seconds if options.time_out is None else options.time_out
     attempts = defaults.attempts if options.attempts is None else options.attempts
     # The default deadline must not end the attempts that the user asked for.
     deadline = min(max(defaults.deadline_seconds, 2 * timeout * attempts), 86_400.0)
-    settings = ClientSettings(read_seconds=timeout, attempts=attempts, deadline_seconds=deadline)
+    settings = ClientSettings(
+        read_seconds=timeout,
+        attempts=attempts,
+        deadline_seconds=deadline,
+        token=read_token(options.token_file) if options.token_file else "",
+    )
     with connect(options.model, settings) as client:
         yield from client.predict(files, options.samples)
 

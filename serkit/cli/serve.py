@@ -18,8 +18,8 @@ def add_to(commands) -> None:
         help="serve a model over HTTP, with a page to try it",
         description="Serves a SavedModel by TF Serving's REST interface, where there is no TF "
         "Serving: for development, tests, and a look at a model from a browser. It is one process "
-        "of Python, without encryption or passwords; for anything that others depend on, take TF "
-        "Serving, which serves the same folder to the same clients.",
+        "of Python, without encryption; for anything that others depend on, take TF Serving, which "
+        "serves the same folder to the same clients.",
     )
     add = parser.add_argument
     add(
@@ -45,8 +45,18 @@ def add_to(commands) -> None:
             "milliseconds that an example waits for others while the model is idle",
         ),
         ("queue", int, "maximum number of waiting examples; more are refused (503)"),
-        ("time_out", float, "timeout of a request in seconds (504)"),
+        (
+            "time_out",
+            float,
+            "seconds for each of: the head of a request, its body (408), its answer (504), and the "
+            "reading of the answer",
+        ),
         ("max_bytes", int, "maximum size of a request; longer ones are refused (413)"),
+        (
+            "max_answer",
+            int,
+            "maximum size of an answer; longer ones are refused (400)",
+        ),
     ):
         add(
             f"--{name.replace('_', '-')}",
@@ -54,6 +64,27 @@ def add_to(commands) -> None:
             default=getattr(_DEFAULT, name),
             help=f"{text} (default %(default)s)",
         )
+    add(
+        "--allowed-host",
+        dest="allowed_hosts",
+        action="append",
+        metavar="NAME",
+        help="answer requests for this host, too, for example speech.example (default: IP "
+        "addresses, localhost and the name given to --host; others are refused with 403)",
+    )
+    add(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="ask for the token in this file: requests without it are refused (401), except for "
+        "the page and health checks (default: ask for none)",
+    )
+    add(
+        "--metrics-port",
+        type=int,
+        metavar="PORT",
+        help="serve /metrics at this port instead, 0 for any free one (default: at --port)",
+    )
     add(
         "--no-warm-up",
         dest="warm_up",
@@ -66,7 +97,12 @@ def add_to(commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Serve until a signal arrives; return 0."""
     check_range("port", options.port, 0, 65_535)
-    settings = ServeSettings(**field_values(options, ServeSettings))
+    token = ""
+    if options.token_file is not None:
+        from serkit.serving.retries import read_token
+
+        token = read_token(options.token_file)
+    settings = ServeSettings(**field_values(options, ServeSettings), token=token)
     from serkit.serving.server.process import serve
 
     service = serve(options.model, settings, options.host, options.port, _print_line)

@@ -81,7 +81,7 @@ def connect(
     Args:
         address: ``http://HOST:8501/v1/models/NAME``, ``https://…`` or ``grpc://HOST:8500/NAME``;
             ``/versions/N`` may follow. The address may end after the port if ``model`` is given.
-        settings: timeouts, retries and batch sizes.
+        settings: timeouts, retries, batch sizes, and the token of the server.
         model: the model's name at the server; empty for the name in ``address``. A client cannot
             look the name up, because TF Serving does not list its models.
         version: the model's version; None for the version in ``address``, or the newest.
@@ -90,7 +90,8 @@ def connect(
         A client; close it, or use it as a context manager.
 
     Raises:
-        InputError: if the address is not valid, or contradicts ``model`` or ``version``.
+        InputError: if the address is not valid, contradicts ``model`` or ``version``, or is that of
+            a gRPC server although there is a token.
 
     Example:
         .. code-block:: python
@@ -104,6 +105,8 @@ def connect(
     # Import only the module of the scheme. The REST client needs no TensorFlow; the import of
     # requests takes a tenth of the time of the import of TensorFlow.
     if model_address.scheme == "grpc":
+        if settings.token:
+            raise InputError(f"`token` must be empty over gRPC. Received: one for {model_address}.")
         from serkit.serving.grpc_transport import GrpcTransport
 
         return Client(GrpcTransport(model_address, settings), settings)

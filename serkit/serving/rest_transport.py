@@ -116,6 +116,8 @@ class RestTransport(Transport):
     ) -> None:
         super().__init__(address, settings, retries)
         self._session = requests.Session()
+        if settings.token:
+            self._session.auth = self._add_token
 
     def call(
         self, signature: str, columns: Mapping[str, Sequence[Any]], outputs: Sequence[str]
@@ -200,11 +202,18 @@ class RestTransport(Transport):
             )
         return response, content
 
+    def _add_token(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        # With a header of the session instead, requests would prefer a password in ~/.netrc.
+        request.headers["Authorization"] = f"Bearer {self._settings.token}"
+        return request
+
     def _permanent_error(self, response: requests.Response, content: bytes) -> Exception:
         """Return the error for a status code that is neither 200 nor temporary."""
         reason = f"{response.status_code} {read_error(content) or response.reason}"
         if response.status_code in _REFUSED_CODES:
             return RefusedError(f"{self.address} answers {reason}")
+        if response.status_code == 401:
+            return InputError(f"{self.address} needs a valid token (`token_file`): {reason}")
         if response.status_code == 404:
             return self._model_not_found_error(reason)
         if response.is_redirect:

@@ -1,15 +1,17 @@
 """Settings of a client, and retries of its failed requests."""
 
 import random
+import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
-from serkit.errors import SerkitError, check_range
+from serkit.errors import InputError, SerkitError, check_range
 
 _MIN_TIMEOUT_SECONDS = 0.001
 
@@ -32,6 +34,8 @@ class ClientSettings:
             it refuses more examples than its ``max_batch_size``.
         batch_bytes: maximum size of the recordings of a request in bytes, encoded as they are sent.
             A request with a single recording may be larger.
+        token: token of a server that asks for one (``serkit serve --token-file``), over HTTP only;
+            empty for none.
 
     Raises:
         InputError: if a value is out of range.
@@ -45,6 +49,7 @@ class ClientSettings:
     longest_pause_seconds: float = 30.0
     batch_examples: int = 16
     batch_bytes: int = 16 << 20
+    token: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         for name in ("connect_seconds", "read_seconds", "deadline_seconds"):
@@ -54,6 +59,28 @@ class ClientSettings:
             check_range(name, getattr(self, name), 1)
         check_range("pause_seconds", self.pause_seconds, 0.0)
         check_range("longest_pause_seconds", self.longest_pause_seconds, self.pause_seconds)
+
+
+def read_token(path: Path) -> str:
+    """Read a token from a file, for :attr:`ClientSettings.token` or a server.
+
+    Args:
+        path: file with one line.
+
+    Returns:
+        The line, without spaces around it.
+
+    Raises:
+        InputError: if the file does not hold one line of visible ASCII characters without spaces.
+        OSError: if the file cannot be read.
+    """
+    token = path.read_text("utf-8", "replace").strip()
+    if not re.fullmatch("[!-~]+", token):
+        raise InputError(
+            f"`token_file` must hold one line of visible ASCII characters. Received: {path}, which "
+            "holds something else."
+        )
+    return token
 
 
 class ServerError(SerkitError):

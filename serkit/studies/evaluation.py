@@ -28,6 +28,7 @@ from serkit.serialization import plain
 from serkit.serving.client import Client, connect
 from serkit.serving.local import ExportedModel
 from serkit.serving.prediction import Prediction
+from serkit.serving.retries import ClientSettings
 from serkit.serving.transport import is_address
 from serkit.studies.corruptions import corrupt
 from serkit.studies.deployment import DIGEST_LENGTH, speaker_digest
@@ -50,6 +51,7 @@ class EvaluationSettings:
             recordings. Results are then marked as leaky.
         naming: naming scheme of the user's own recordings.
         seed: seed of the corruptions and of the bootstrap.
+        token: token of the server, if the model is a served one that asks for a token.
 
     Raises:
         InputError: if there are no roots.
@@ -65,6 +67,7 @@ class EvaluationSettings:
     allow_leaks: bool = False
     naming: Naming = field(default_factory=Naming, hash=False)
     seed: int = 0
+    token: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         if not self.roots:
@@ -122,7 +125,7 @@ def evaluate(
             "`out` must be a folder of its own. Received: "
             f"{out}, the folder of a run, whose files would be replaced."
         )
-    with _opened(model) as opened:
+    with _opened(model, settings.token) as opened:
         classes = tuple(opened.classes)
         with progress.stage("recordings"):
             audited = open_recordings(
@@ -163,9 +166,9 @@ Model = ExportedModel | Client
 
 
 @contextmanager
-def _opened(model: Path | str) -> Iterator[Model]:
+def _opened(model: Path | str, token: str) -> Iterator[Model]:
     if is_address(str(model)):
-        with connect(str(model)) as client:
+        with connect(str(model), ClientSettings(token=token)) as client:
             yield client
     else:
         yield ExportedModel(model)

@@ -236,6 +236,34 @@ def test_something_else_behind_the_port(first, message, monkeypatch):
         thread.join()
 
 
+def test_the_token_is_sent_and_no_password_instead(monkeypatch, tmp_path, running):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password mine\n")
+    received = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            received.append(self.headers["Authorization"])
+            self.send_error(401)
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    running(server)
+    address = f"http://127.0.0.1:{server.server_port}/v1/models/m"
+    for token in ("t0ken", ""):
+        settings = replace(SETTINGS, token=token)
+        assert "t0ken" not in repr(settings)
+        with connect(address, settings) as client, pytest.raises(InputError, match="valid token"):
+            client.status()
+    assert received[0] == "Bearer t0ken"
+    assert received[1].startswith("Basic ")
+    with pytest.raises(InputError, match="`token` must be empty over gRPC"):
+        connect("grpc://127.0.0.1:1/m", replace(SETTINGS, token="t0ken"))
+
+
 def test_grpc_behind_the_port(grpc_server):
     address = grpc_server.address.replace("grpc://", "http://").replace("/em", "/v1/models/em")
     with connect(address, SETTINGS) as client, pytest.raises(ServerError, match="8501 HTTP"):

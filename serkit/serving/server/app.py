@@ -12,13 +12,16 @@ from urllib.parse import unquote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from serkit.serving.server.access import Access
 from serkit.serving.server.http import (
     HttpError,
+    answer_response,
     check_length,
     content_response,
     error_response,
@@ -33,12 +36,19 @@ from serkit.serving.server.rest_json import (
     write_answer,
 )
 from serkit.serving.server.service import Service
+from serkit.serving.server.settings import SMALL_ANSWER, ServeSettings
 
 if TYPE_CHECKING:
     from serkit.serving.server.loaded import LoadedVersion
 
 
-async def predict(service: Service, request: Request, name: str, number: int | None) -> Response:
+async def predict(
+    service: Service,
+    request: Request,
+    name: str,
+    number: int | None,
+    take_answer: Callable[[int], None],
+) -> Response:
     """Answer ``POST …:predict``.
 
     Args:
@@ -48,6 +58,7 @@ async def predict(service: Service, request: Request, name: str, number: int | N
             signature if the model has it.
         name: name of the model.
         number: version of the model; None for the newest.
+        take_answer: takes the size of a long answer from the service's ``answer_allowance``.
 
     Returns:
         The response with the outputs.
@@ -69,14 +80,18 @@ async def predict(service: Service, request: Request, name: str, number: int | N
         request.state.is_read = True
         try:
             async with asyncio.timeout(settings.time_out):
-                return await _unless_disconnected(request, _answer(service, version, request, body))
+                answer = _answer(service, version, request, body)
+                content = await _unless_disconnected(request, answer)
         except TimeoutError:
             raise HttpError(504, f"no answer within {settings.time_out:g} s") from None
+        if len(content) > SMALL_ANSWER:
+            take_answer(len(content))
+        return answer_response(content)
 
 
 async def _answer(
     service: Service, version: "LoadedVersion", request: Request, body: list[bytes]
-) -> Response:
+) -> bytes:
     def in_json_thread(function: Callable, *arguments: Any) -> Awaitable:
         return asyncio.get_running_loop().run_in_executor(service.json_thread, function, *arguments)
 
@@ -98,24 +113,40 @@ async def _answer(
         signature.spec.check(tensors)
     outputs = await service.batcher.run(signature, tensors)
     service.metrics.count_outputs(outputs, signature.spec.example_count(tensors))
-    return content_response(await in_json_thread(write_answer, outputs, is_row_format))
+    # In JSON a value and the comma after it take at least two bytes.
+    _check_answer_size(2 * sum(array.size for array in outputs.values()), service.settings)
+    content = await in_json_thread(write_answer, outputs, is_row_format)
+    _check_answer_size(len(content), service.settings)
+    return content
 
 
-async def _unless_disconnected(request: Request, work: Awaitable[Response]) -> Response:
-    """Return the response of ``work``; cancel ``work`` if the client disconnects.
+def _check_answer_size(byte_count: int, settings: ServeSettings) -> None:
+    """Check that an answer of a number of bytes is not too long.
 
     Raises:
-        HttpError: 499, if the client disconnects before the response.
+        HttpError: 400, if the number exceeds ``settings.max_answer``.
     """
-    response = asyncio.ensure_future(work)
+    if byte_count > settings.max_answer:
+        raise HttpError(
+            400, f"the answer is longer than {settings.max_answer} bytes; send fewer examples"
+        )
+
+
+async def _unless_disconnected(request: Request, work: Awaitable[bytes]) -> bytes:
+    """Return the result of ``work``; cancel ``work`` if the client disconnects.
+
+    Raises:
+        HttpError: 499, if the client disconnects before the result.
+    """
+    result = asyncio.ensure_future(work)
     disconnect = asyncio.ensure_future(_wait_for_disconnect(request))
     try:
-        await asyncio.wait({response, disconnect}, return_when=asyncio.FIRST_COMPLETED)
-        if not response.done():
+        await asyncio.wait({result, disconnect}, return_when=asyncio.FIRST_COMPLETED)
+        if not result.done():
             raise HttpError(499, "the client has disconnected")
-        return response.result()
+        return result.result()
     finally:
-        response.cancel()
+        result.cancel()
         disconnect.cancel()
 
 
@@ -143,11 +174,19 @@ class RestApi:
         self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive, send)
+        # A long answer counts until it was sent.
+        with self._service.answer_allowance.account() as take_answer:
+            response = await self._respond_or_fail(Request(scope, receive, send), take_answer)
+            await response(scope, receive, send)
+
+    async def _respond_or_fail(
+        self, request: Request, take_answer: Callable[[int], None]
+    ) -> Response:
+        """Return the response to a request, which may be that of an error."""
         start_time = time.monotonic()
         max_bytes = self._service.settings.max_bytes
         try:
-            response = await self._respond(request)
+            response = await self._respond(request, take_answer)
         except HttpError as error:
             # The traceback is part of a reference cycle between a task and its error. The cycle
             # would keep the request's data in memory until the next garbage collection.
@@ -162,9 +201,9 @@ class RestApi:
             signature = getattr(request.state, "signature", "")
             seconds = time.monotonic() - start_time
             self._service.metrics.count_request(response.status_code, signature, seconds)
-        await response(scope, receive, send)
+        return response
 
-    async def _respond(self, request: Request) -> Response:
+    async def _respond(self, request: Request, take_answer: Callable[[int], None]) -> Response:
         # Use the undecoded path, in which an escaped slash is part of a name, not a separator.
         path = request.scope.get("raw_path", b"").partition(b"?")[0].decode("latin-1")
         if not path.lower().startswith("/v1/"):
@@ -173,7 +212,7 @@ class RestApi:
             name, number = _name_and_version(match)
             if match["method"].lower() != "predict":
                 raise HttpError(400, f"{match['method']} is not served; valid is predict")
-            return await predict(self._service, request, name, number)
+            return await predict(self._service, request, name, number, take_answer)
         if request.method == "GET" and (match := _GET_PATH.fullmatch(path)):
             name, number = _name_and_version(match)
             if match["metadata"]:
@@ -223,6 +262,8 @@ _PAGE_HEADERS = {
 
 def build_app(service: Service) -> Starlette:
     """Build the server: TF Serving's REST API, health checks, metrics, and a demo page.
+
+    :class:`serkit.serving.server.access.Access` decides which requests it answers.
 
     When the application starts, it begins to load the model, and ``/healthz`` answers 200.
     ``/readyz`` answers 503 until all versions are loaded and warmed up, then 200.
@@ -276,6 +317,7 @@ def build_app(service: Service) -> Starlette:
             *(Route(path, endpoint(respond)) for path, respond in responses.items()),
             Route("/{rest:path}", RestApi(service)),
         ],
+        middleware=[Middleware(Access, service.settings)],
         lifespan=lifespan,
         exception_handlers={HTTPException: handle_http_exception},
     )

@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import h11
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from serkit.errors import SerkitError
 
@@ -21,8 +19,8 @@ class HttpError(SerkitError):
     """Error of a request, which becomes an HTTP response with the body ``{"error": message}``.
 
     Attributes:
-        code: HTTP status code: 400 for an invalid request, 404, 408, 413, 500, 503 or 504; 499 if
-            the client has disconnected.
+        code: HTTP status code: 400 for an invalid request, 401, 403, 404, 408, 413, 500, 503 or
+            504; 499 if the client has disconnected.
         message: message, truncated to 500 characters.
     """
 
@@ -51,6 +49,7 @@ def format_value(value: object, max_length: int = 80) -> str:
 
 
 _HEADERS = {"X-Content-Type-Options": "nosniff"}
+_HEADERS_BY_CODE = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
 _MAX_DISCARDED_BYTES, _MAX_DISCARDING_SECONDS = 2**28, 1.0
 
 
@@ -64,6 +63,14 @@ def content_response(content: bytes, media_type: str = "application/json") -> Re
     return Response(content, 200, _HEADERS, media_type)
 
 
+def answer_response(content: bytes) -> Response:
+    """Return a response with code 200 whose call ends only when its content was sent.
+
+    The response drops its reference to the content when the connection has it.
+    """
+    return _SentResponse(content, 200, _HEADERS, "application/json")
+
+
 def error_response(error: HttpError, request: Request, max_bytes: int) -> Response:
     """Return the response to a request that failed: ``{"error": message}``, as TF Serving does.
 
@@ -71,15 +78,17 @@ def error_response(error: HttpError, request: Request, max_bytes: int) -> Respon
     closes the connection, after the client had time to read the response.
 
     Args:
-        error: code and message. The response to 503 has ``Retry-After: 1`` (second).
+        error: code and message. The response with 503 has ``Retry-After: 1`` (second), that with
+            401 ``WWW-Authenticate: Bearer``.
         request: request that failed.
         max_bytes: maximum size of a body in bytes.
     """
     content = json.dumps({"error": error.message}, ensure_ascii=False).encode("utf-8", "replace")
-    headers = _HEADERS | ({"Retry-After": "1"} if error.code == 503 else {})
-    keep_connection = error.code != 408 and _is_rest_short(request, max_bytes)
-    response_type = Response if keep_connection else _ClosingResponse
-    return response_type(content, error.code, headers, "application/json")
+    headers = _HEADERS | _HEADERS_BY_CODE.get(error.code, {})
+    if error.code != 408 and _is_rest_short(request, max_bytes):
+        return Response(content, error.code, headers, "application/json")
+    headers |= {"Connection": "close"}
+    return _ClosingResponse(content, error.code, headers, "application/json")
 
 
 def _is_rest_short(request: Request, max_bytes: int) -> bool:
@@ -98,7 +107,24 @@ def _declared_length(request: Request) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() else None
 
 
-class _ClosingResponse(Response):
+class _SentResponse(Response):
+    """Response whose call ends when the system has taken its bytes, or the connection is closed."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        head = {"status": self.status_code, "headers": self.raw_headers}
+        await send({"type": "http.response.start", **head})
+        body, self.body = self.body, b""
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        del body
+        await self._before_end(receive)
+        # uvicorn waits here until the system has taken all bytes before.
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _before_end(self, receive: Receive) -> None:
+        """Run after the body was passed to the connection."""
+
+
+class _ClosingResponse(_SentResponse):
     """Response that is sent before the whole body of the request was read.
 
     If the server closes a connection while the client still sends, many clients report a broken
@@ -106,11 +132,7 @@ class _ClosingResponse(Response):
     discards the data, and then closes the connection.
     """
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [*self.raw_headers, (b"connection", b"close")]
-        start = {"type": "http.response.start", "status": self.status_code, "headers": headers}
-        await send(start)
-        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+    async def _before_end(self, receive: Receive) -> None:
         discarded_bytes, has_more = 0, True
         with suppress(TimeoutError):
             async with asyncio.timeout(_MAX_DISCARDING_SECONDS):
@@ -118,11 +140,10 @@ class _ClosingResponse(Response):
                     message = await receive()
                     discarded_bytes += len(message.get("body", b""))
                     has_more = message["type"] == "http.request" and message.get("more_body", False)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class Allowance:
-    """Limit on the total size of the bodies of all requests that are not answered yet.
+    """Limit on the total size of what many requests keep in memory at the same time.
 
     Args:
         max_bytes: maximum total size in bytes.
@@ -211,23 +232,3 @@ def check_length(request: Request, max_bytes: int) -> int:
 
 def _body_too_long(max_bytes: int) -> HttpError:
     return HttpError(413, f"the body is longer than {max_bytes} bytes")
-
-
-class Protocol(H11Protocol):
-    """HTTP protocol of uvicorn that handles an invalid body during a response.
-
-    If the body of a request turns out to be invalid HTTP, uvicorn sends a response with code 400,
-    even if the application has already sent a response or sends one later. And the response to HEAD
-    gets a body, which HTTP does not allow. Each of these cases raises an error, which uvicorn logs
-    as an error of the server. This class prevents the errors.
-    """
-
-    def send_400_response(self, msg: str) -> None:
-        """Send 400 if that is still possible, and close the connection."""
-        with suppress(h11.LocalProtocolError):
-            super().send_400_response(msg)
-        self.transport.close()
-        if self.cycle is not None:
-            # Discard all that the application sends from now on.
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()

@@ -114,8 +114,9 @@ def load_version(number: int, path: Path) -> LoadedVersion:
             raise InputError("no graph with the tag `serve`")
         definitions = graphs[0].signature_def
         model = tf.saved_model.load(str(path), tags=["serve"])
-        specs = {name: _signature_spec(definitions[name]) for name in model.signatures}
         details = read_details(path) if (path / DETAILS_FILE).is_file() else {}
+        rate = _sample_rate(details)
+        specs = {name: _signature_spec(definitions[name], rate) for name in model.signatures}
     # TensorFlow raises errors of many types for damaged files.
     except Exception as error:
         raise InputError(f"model {path} cannot be loaded: {_error_line(error)}") from error
@@ -130,10 +131,18 @@ def load_version(number: int, path: Path) -> LoadedVersion:
     )
 
 
-def _signature_spec(definition: SignatureDef) -> SignatureSpec:
+def _sample_rate(details: Any) -> int:
+    """Return the rate in Hz in the spec of ``serkit.json``; that of most models if it has none."""
+    spec = details.get("spec") if isinstance(details, dict) else None
+    rate = spec.get("sample_rate") if isinstance(spec, dict) else None
+    return rate if isinstance(rate, int) and rate > 0 else SignatureSpec.sample_rate
+
+
+def _signature_spec(definition: SignatureDef, sample_rate: int) -> SignatureSpec:
     return SignatureSpec(
         inputs={name: _tensor_spec(info) for name, info in sorted(definition.inputs.items())},
         outputs={name: _tensor_spec(info) for name, info in sorted(definition.outputs.items())},
+        sample_rate=sample_rate,
     )
 
 

@@ -2,12 +2,17 @@
 
 import contextlib
 import errno
+import functools
+import ipaddress
 import math
 import signal
 import socket
 import time
+import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from serkit.errors import InputError, SerkitError
 from serkit.serving.server.settings import ServeSettings
@@ -16,14 +21,22 @@ try:
     import uvicorn
 
     from serkit.serving.server.app import build_app
-    from serkit.serving.server.http import Protocol
+    from serkit.serving.server.protocol import Protocol
     from serkit.serving.server.service import Service
 except ImportError as _error:
     raise InputError(f"{_error.name} is missing; pip install 'serkit[serve]'") from _error
 
+try:
+    import resource
+except ImportError:  # Windows, where sockets are no files.
+    resource = None
+
 _MAX_CONNECTIONS = 512
-"""Maximum number of simultaneous connections; uvicorn answers 503 to further requests. Each needs
-an open file, and most systems allow a process 1024 of them."""
+_ACCEPTED_AT_ONCE = 32
+"""Number of connections that asyncio accepts before it closes any of them."""
+_OTHER_FILES = 64 + 4 * _ACCEPTED_AT_ONCE
+"""Open files that are kept for the process itself, and for connections that are about to be closed:
+asyncio closes a connection three rounds of its loop after it was accepted."""
 
 
 def serve(
@@ -50,10 +63,16 @@ def serve(
         SerkitError: if the model cannot be loaded, or the server cannot listen at ``host`` and
             ``port``.
     """
-    service = Service(model, settings)
-    with _open_listener(host, port) as listener:
+    service = Service(model, replace(settings, allowed_hosts=(*settings.allowed_hosts, host)))
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(_open_listener(host, port))
+        listeners = [listener]
+        _warn_if_open(listener, settings)
+        if settings.metrics_port is not None:
+            listeners.append(stack.enter_context(_open_listener(host, settings.metrics_port)))
+            service.settings = replace(service.settings, metrics_port=_port(listeners[-1]))
         url_host = f"[{host}]" if ":" in host else host
-        address = f"http://{url_host}:{listener.getsockname()[1]}/"
+        address = f"http://{url_host}:{_port(listener)}/"
         versions = ", ".join(map(str, service.paths))
         print_line(
             f"loading {service.name}, version {versions}; from the next line on it predicts at "
@@ -61,20 +80,53 @@ def serve(
         )
         config = uvicorn.Config(
             build_app(service),
-            http=Protocol,
+            http=_protocol(settings),
             # uvicorn's log configuration would close the handlers of other libraries. When absl's
             # handler is closed, it closes the stream that it writes to.
             log_config=None,
             log_level="error",
             access_log=False,
-            limit_concurrency=_MAX_CONNECTIONS,
+            backlog=_ACCEPTED_AT_ONCE,
             timeout_graceful_shutdown=math.ceil(settings.time_out),
             server_header=False,
         )
-        _Server(config, service, print_line).run(sockets=[listener])
+        _Server(config, service, print_line).run(sockets=listeners)
     if service.failure:
         raise service.failure
     return service
+
+
+def _protocol(settings: ServeSettings) -> Any:
+    """Return what builds the protocol of each connection."""
+    return functools.partial(
+        Protocol, time_out=settings.time_out, max_connections=_max_connections()
+    )
+
+
+def _max_connections() -> int:
+    """Return the number of connections that the limit of open files allows, at most 512."""
+    if resource is None:
+        return _MAX_CONNECTIONS
+    open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if open_files == resource.RLIM_INFINITY:
+        return _MAX_CONNECTIONS
+    return max(1, min(_MAX_CONNECTIONS, open_files - _OTHER_FILES))
+
+
+def _port(listener: socket.socket) -> int:
+    return listener.getsockname()[1]
+
+
+def _warn_if_open(listener: socket.socket, settings: ServeSettings) -> None:
+    """Warn if other machines can reach a listener."""
+    address = listener.getsockname()[0]
+    if not ipaddress.ip_address(address).is_loopback:
+        token = "" if settings.token else " and without a token"
+        warnings.warn(
+            f"other machines can reach {address}, without encryption{token}; see docs/serving.md "
+            "for a proxy with TLS",
+            stacklevel=2,
+        )
 
 
 def _open_listener(host: str, port: int) -> socket.socket:
@@ -118,6 +170,12 @@ class _Server(uvicorn.Server):
         self._print_line = print_line
         self._start_time = time.monotonic()
         self._is_ready_printed = False
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and let the system keep more new connections than asyncio accepts at once."""
+        await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(_MAX_CONNECTIONS)
 
     async def on_tick(self, counter: int) -> bool:
         """Return whether to stop; uvicorn calls this method ten times a second."""

@@ -32,6 +32,9 @@ class Batcher:
     all cores for a batch. The examples that arrive while a batch runs form the next batch. So
     ``batch_delay``, the wait for further examples, costs time only while the model is idle.
 
+    Examples run in order of their arrival, but after a long recording the others come first. So a
+    request with several long ones delays others by one of them.
+
     A batcher belongs to one event loop; call :meth:`start` in this loop.
 
     Args:
@@ -46,6 +49,7 @@ class Batcher:
         self._arrival_event = asyncio.Event()
         self._model_thread = ThreadPoolExecutor(1, "model")
         self._waiting_examples = 0
+        self._last_was_long = False
         # Number of requests that are being parsed. Each reserves the room of one example.
         self._reserved_examples = 0
         self.is_busy: bool = False
@@ -145,6 +149,7 @@ class Batcher:
         while True:
             batch = await self._next_batch()
             self._remove(batch)
+            self._last_was_long = batch[0].is_long
             self.is_busy = True
             results = await loop.run_in_executor(self._model_thread, run_batch, batch)
             self.is_busy = False
@@ -166,7 +171,10 @@ class Batcher:
             if not self._arrival_times:
                 await self._arrival_event.wait()
                 continue
-            batch = first_batch(list(self._arrival_times), self._settings.max_batch)
+            waiting = list(self._arrival_times)
+            if self._last_was_long:
+                waiting.sort(key=lambda piece: piece.is_long)
+            batch = first_batch(waiting, self._settings.max_batch)
             delay_end = self._arrival_times[batch[0]] + self._settings.batch_delay / 1000
             seconds_left = delay_end - loop.time()
             is_full = sum(piece.example_count for piece in batch) >= self._settings.max_batch
@@ -195,6 +203,7 @@ class Service:
         batcher: queue of examples.
         metrics: metrics of the server.
         allowance: limit on the total size of the bodies that are not answered yet.
+        answer_allowance: limit on the total size of the long answers that are not sent yet.
         json_thread: thread that parses and writes JSON.
 
     Raises:
@@ -208,6 +217,7 @@ class Service:
         self.versions: dict[int, LoadedVersion] = {}
         self.failure: SerkitError | None = None
         self.allowance: Allowance = Allowance(4 * settings.max_bytes)
+        self.answer_allowance: Allowance = Allowance(4 * settings.max_answer)
         self.metrics: Metrics = Metrics(lambda: self.batcher.waiting_examples)
         self.batcher: Batcher = Batcher(settings, self.metrics.count_batch)
         # A single thread, so that only one long body is parsed at a time.

@@ -1,13 +1,15 @@
 """Settings of the server, and the model versions in a folder."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from serkit.errors import InputError, check_choice, check_range
 from serkit.export.versions import instead_of, version_number, versions
 
 VERSION_CHOICES = ("newest", "all")
+SMALL_ANSWER = 2**16
+"""Size in bytes up to which an answer does not count as memory: there are not many connections."""
 
 
 def versions_to_serve(model: Path, choice: str = "newest") -> dict[int, Path]:
@@ -66,11 +68,18 @@ class ServeSettings:
             is idle, 0 to 10,000.
         queue: maximum number of waiting examples, 1 to 100,000. A request that does not fit into
             the queue is refused with 503, a request with more examples than the maximum with 400.
-        time_out: maximum time in seconds to receive the body of a request (408), and then to answer
-            the request (504), 0.1 to 3,600.
+        time_out: maximum time in seconds for each of: the head of a request, its body (408), its
+            answer (504), and the client's reading of the answer, 0.1 to 3,600.
         max_bytes: maximum size of a request's body in bytes, 1 KiB to 1 GiB; a longer body is
             refused with 413. The limit for the bodies of all requests together is four times this
             value.
+        max_answer: maximum size of an answer in bytes, 64 KiB to 1 GiB; a request with a longer
+            answer is refused with 400. The limit for all answers that clients have not read yet is
+            four times this value; answers of up to 64 KiB do not count.
+        allowed_hosts: names by which clients reach the server, besides IP addresses and
+            ``localhost``.
+        token: token that requests for predictions, metadata and metrics must have; empty for none.
+        metrics_port: port of ``/metrics``, 0 for any free one; None for the port of the rest.
         warm_up: whether to make the slow first calls before the server reports that it is ready.
 
     Raises:
@@ -84,6 +93,10 @@ class ServeSettings:
     queue: int = 64
     time_out: float = 30.0
     max_bytes: int = 32 * 2**20
+    max_answer: int = 32 * 2**20
+    allowed_hosts: tuple[str, ...] = ()
+    token: str = field(default="", repr=False)
+    metrics_port: int | None = None
     warm_up: bool = True
 
     def __post_init__(self) -> None:
@@ -98,3 +111,6 @@ class ServeSettings:
         check_range("queue", self.queue, 1, 100_000)
         check_range("time_out", self.time_out, 0.1, 3600)
         check_range("max_bytes", self.max_bytes, 1024, 2**30)
+        check_range("max_answer", self.max_answer, SMALL_ANSWER, 2**30)
+        if self.metrics_port is not None:
+            check_range("metrics_port", self.metrics_port, 0, 65_535)

@@ -44,10 +44,17 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class SignatureSpec:
-    """Inputs and outputs of a signature, by name."""
+    """Inputs and outputs of a signature, by name.
+
+    Attributes:
+        inputs: data types and shapes of the inputs.
+        outputs: data types and shapes of the outputs.
+        sample_rate: rate in Hz to which the model resamples recordings.
+    """
 
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
+    sample_rate: int = 16_000
 
     @property
     def is_batched(self) -> bool:
@@ -96,7 +103,12 @@ Tensors = Mapping[str, npt.NDArray[Any]]
 
 _MAX_BATCH_BYTES = 8 * 2**20
 """Maximum size of a batch in bytes. A limit on the number of examples is not enough: a recording of
-a minute needs twenty times as much memory as one of three seconds."""
+a minute needs twenty times as much memory as one of three seconds. A WAV file counts as its samples
+at the model's rate, because 600 KB may hold ten minutes."""
+_LOWEST_RATE, _MAX_SECONDS = 1000, 600
+"""Of the recordings that a model takes, and of what it uses of them; see serkit.audio.loading."""
+_MAX_CHUNKS = 16
+"""Chunks of a WAV file that are read to find its rate. With more of them, the lowest counts."""
 
 
 class RunnableSignature(Protocol):
@@ -119,6 +131,7 @@ class Piece:
         batch_key: pieces with equal keys may be run in one batch. A piece with the key None is run
             alone.
         outputs: future that receives the outputs.
+        is_long: whether the example is larger than a batch may be, and runs alone.
     """
 
     signature: RunnableSignature
@@ -127,6 +140,10 @@ class Piece:
     size: int
     batch_key: Any
     outputs: asyncio.Future[dict[str, npt.NDArray[Any]]] = field(repr=False)
+
+    @property
+    def is_long(self) -> bool:
+        return self.size > _MAX_BATCH_BYTES
 
 
 def split_request(
@@ -244,16 +261,59 @@ def _split_outputs(
 def _example_sizes(spec: SignatureSpec, tensors: Tensors) -> list[int]:
     """Return the size of each example in bytes; one total if the signature takes no batches."""
     arrays = [array for name, array in tensors.items() if not spec.inputs[name].is_scalar]
+
+    def size_of(value: Any) -> int:
+        """Return the size of an array, or of the ``bytes`` that a row of a string array is."""
+        if isinstance(value, bytes):
+            return max(len(value), decoded_size(value, spec.sample_rate))
+        return sum(map(size_of, value.ravel())) if value.dtype == object else value.nbytes
+
     if not spec.is_batched:
-        return [sum(_size_in_bytes(array) for array in arrays)]
-    return [sum(_size_in_bytes(array[row]) for array in arrays) for row in range(len(arrays[0]))]
+        return [sum(map(size_of, arrays))]
+    return [sum(size_of(array[row]) for array in arrays) for row in range(len(arrays[0]))]
 
 
-def _size_in_bytes(value: Any) -> int:
-    """Return the size of an array, or of the ``bytes`` that a row of a string array is."""
-    if isinstance(value, bytes):
-        return len(value)
-    return sum(map(len, value.ravel())) if value.dtype == object else value.nbytes
+def decoded_size(content: bytes, sample_rate: int) -> int:
+    """Return the size of a WAV file as float32 samples at a model's rate; no file is decoded.
+
+    Args:
+        content: a WAV file, or other bytes, whose size is 0.
+        sample_rate: rate of the model in Hz.
+
+    Returns:
+        The size in bytes, or more if the header cannot be read or declares less than there is. At
+        most that of ten minutes, which is all that a model uses.
+
+    Example:
+        >>> decoded_size(b"RIFF" + bytes(40), sample_rate=16_000)
+        2816
+    """
+    if content[:4] != b"RIFF":
+        return 0
+    rate, frame_bytes = _LOWEST_RATE, 1
+    position, is_data = 12, False
+    for _ in range(_MAX_CHUNKS):
+        name, length = content[position : position + 4], _number(content, position + 4, 4)
+        if is_data := name == b"data":
+            break
+        # The last of several counts, as in the decoder.
+        if name == b"fmt ":
+            rate, frame_bytes = _number(content, position + 12, 4), _frame_bytes(content, position)
+        position += 8 + length + length % 2
+    if not is_data or not frame_bytes:
+        rate, frame_bytes = _LOWEST_RATE, 1
+    seconds = len(content) / frame_bytes / max(rate, _LOWEST_RATE)
+    return round(4 * sample_rate * min(seconds, _MAX_SECONDS))
+
+
+def _frame_bytes(content: bytes, fmt: int) -> int:
+    """Return the bytes of a sample of all channels, by the fmt chunk at a position."""
+    channels, bits = _number(content, fmt + 10, 2), _number(content, fmt + 22, 2)
+    return channels * ((bits + 7) // 8)
+
+
+def _number(content: bytes, start: int, count: int) -> int:
+    return int.from_bytes(content[start : start + count], "little")
 
 
 def _batch_key(signature: RunnableSignature, tensors: Tensors) -> Any:

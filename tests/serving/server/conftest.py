@@ -1,7 +1,9 @@
 """Models and servers for the tests of this folder."""
 
+import functools
 import io
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -141,17 +143,26 @@ def start_server() -> Iterator[Callable[..., tuple[str, subprocess.Popen]]]:
     """Function that starts ``serkit serve`` with arguments; returns its address and the process.
 
     The function returns when the server is ready, or with ``ready=False`` when it listens. The
-    standard error stream of the server goes to the file ``log``.
+    standard error stream of the server goes to the file ``log``. It may open ``open_files`` files.
     """
     pytest.importorskip("uvicorn", reason="no web server; it is in the extra serve")
     started = []
 
     def start(
-        *arguments: object, ready: bool = True, log: Path | None = None
+        *arguments: object,
+        ready: bool = True,
+        log: Path | None = None,
+        open_files: int | None = None,
     ) -> tuple[str, subprocess.Popen]:
         command = [sys.executable, "-m", "serkit", "serve", *map(str, arguments), "--port", "0"]
         with open(log, "w") if log else nullcontext() as errors:
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+            process = subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                preexec_fn=open_files and functools.partial(_limit_open_files, open_files),
+            )
         started.append(process)
         line = process.stdout.readline()
         address = re.search(r"http://\S+", line)
@@ -165,6 +176,10 @@ def start_server() -> Iterator[Callable[..., tuple[str, subprocess.Popen]]]:
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+def _limit_open_files(count: int) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
 
 
 @pytest.fixture(scope="session")
@@ -184,12 +199,18 @@ def run_app() -> Iterator[Callable[..., str]]:
     """Function that runs a service in a thread of this process and returns its address."""
     uvicorn = pytest.importorskip("uvicorn", reason="no web server; it is in the extra serve")
     from serkit.serving.server.app import build_app
+    from serkit.serving.server.protocol import Protocol
 
     running = []
 
     def run(service, wait: bool = True) -> str:
         listener = socket.create_server(("127.0.0.1", 0))
-        config = uvicorn.Config(build_app(service), log_config=None, log_level="error")
+        protocol = functools.partial(
+            Protocol, time_out=service.settings.time_out, max_connections=100
+        )
+        config = uvicorn.Config(
+            build_app(service), http=protocol, log_config=None, log_level="error"
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()

@@ -54,13 +54,13 @@ def test_an_error_has_tf_servings_form():
 )
 def test_who_still_sends_is_listened_to_for_a_second_and_hung_up_on(headers):
     response = error_response(HttpError(413, "long"), _request(**headers), 100)
-    began = time.monotonic()
+    content, began = response.body, time.monotonic()
     sent, heard = _sent(response, [b"x" * 10] * 3)
     assert 0.9 < time.monotonic() - began < 5
     assert heard == 3
     assert (b"connection", b"close") in sent[0]["headers"]
     # The answer is out before anything is listened to.
-    assert sent[1] == {"type": "http.response.body", "body": response.body, "more_body": True}
+    assert sent[1] == {"type": "http.response.body", "body": content, "more_body": True}
     assert sent[-1]["more_body"] is False
 
 

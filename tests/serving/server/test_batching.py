@@ -185,3 +185,28 @@ def test_room_is_kept_for_what_is_expected(fake_model, slow):
             return (await batcher.run(model, _x(1)))["y"].item()
 
     assert _run(ServeSettings(queue=2, batch_delay=0), test)[0] == 2
+
+
+def test_long_examples_of_one_request_let_others_in_between(fake_model, slow):
+    model = fake_model(slow)
+    long = {"x": np.zeros((3, 2**21 + 1), "float32")}
+
+    async def test(batcher):
+        found = []
+
+        async def ask(name, tensors):
+            await batcher.run(model, tensors)
+            found.append(name)
+
+        first = asyncio.create_task(ask("long", long))
+        while not slow.sizes:
+            await asyncio.sleep(0.01)
+        others = [asyncio.create_task(ask("short", _x(n))) for n in range(2)]
+        await asyncio.sleep(0.01)
+        slow.go.set()
+        await asyncio.gather(first, *others)
+        return found
+
+    found, counted = _run(ServeSettings(batch_delay=0), test)
+    assert found == ["short", "short", "long"]
+    assert counted == [1, 2, 1, 1]

@@ -118,7 +118,12 @@ def _request(random: random.Random, sound: bytes) -> tuple[bytes, bool]:
     method = random.choices(["POST", "GET", "PUT", "HEAD", "X"], [20, 2, 1, 1, 1])[0]
     path = _PATHS[0] if random.random() < 0.7 else random.choice(_PATHS)
     kind = random.choice(["application/json", "text/plain", "multipart/form-data", "\x7f", ""])
-    head = [f"{method} {path} HTTP/1.1", "Host: x", f"Content-Type: {kind}", "Connection: close"]
+    head = [
+        f"{method} {path} HTTP/1.1",
+        "Host: localhost",
+        f"Content-Type: {kind}",
+        "Connection: close",
+    ]
     how = random.random()
     if how < 0.7:
         head.append(f"Content-Length: {len(body)}")

@@ -182,3 +182,31 @@ def test_on_a_phone_and_in_the_dark(new_page, server, sounds, width, dark):
 def test_a_model_without_the_rest_of_the_signatures_is_enough(new_page, fake_service, run_app):
     page = _opened(new_page(), run_app(fake_service(lambda x: x)))
     assert "version 1: a, b" in page.locator("#model").text_content()
+
+
+def test_a_token_is_asked_for_and_sent(new_page, fake_service, run_app, sounds):
+    expect = pytest.importorskip("playwright.sync_api").expect
+    page = new_page()
+    page.goto(run_app(fake_service(lambda x: x, token="t0ken")))
+    form, token = page.locator("#access"), page.locator("#token")
+    expect(form).to_be_visible()
+    assert "a valid token is missing" in page.locator("#model").text_content()
+    token.fill("wrong")
+    token.press("Enter")
+    expect(form).to_be_visible()
+    token.fill(" t0ken ")
+    page.get_by_role("button", name="Continue").click()
+    page.locator("body[data-ready=yes]").wait_for()
+    expect(form).to_be_hidden()
+    assert "version 1: a, b" in page.locator("#model").text_content()
+    # The prediction carries it, too. This model takes no files, so that the test answers.
+    sent = []
+
+    def answer(route) -> None:
+        sent.append(route.request.headers["authorization"])
+        route.fulfill(json={"predictions": [{"status": "no sound"}]})
+
+    page.route(re.compile(":predict$"), answer)
+    _choose(page, sounds / "low.wav")
+    assert _settled(page)["beside"] == "no sound"
+    assert sent == ["Bearer t0ken"]

@@ -1,4 +1,5 @@
 import asyncio
+import struct
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from serkit.serving.server.tensors import (
     SignatureSpec,
     TensorSpec,
+    decoded_size,
     first_batch,
     run_batch,
     split_request,
@@ -49,6 +51,51 @@ def test_strings_cost_what_they_hold(fake_model, loop_around):
     words = {"w": np.array([b"a" * 1000, b"b"], object)}
     (piece,) = loop_around(lambda: list(split_request(model, words, 16)))
     assert piece.size == 1001
+
+
+def _wav(rate: int, samples: int, width: int = 1, before: bytes = b"") -> bytes:
+    fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, rate * width, width, 8 * width)
+    data = struct.pack("<4sI", b"data", samples * width) + bytes(samples * width)
+    return b"RIFF\0\0\0\0WAVE" + before + fmt + data
+
+
+def test_recordings_cost_what_their_samples_take_at_the_rate_of_the_model(fake_model, loop_around):
+    """600 KB of eight bits at 1,000 Hz are ten minutes: 38 MB, too many for two in a batch."""
+    model = fake_model(None)
+    model.spec = SignatureSpec(
+        {"w": TensorSpec("string", (None,))}, {"y": TensorSpec("float32", (None,))}
+    )
+
+    def counts(*files):
+        request = {"w": np.array(files, object)}
+        return loop_around(
+            lambda: [piece.example_count for piece in split_request(model, request, 8)]
+        )
+
+    assert counts(*[_wav(1000, 600_000)] * 3) == [1, 1, 1]
+    assert counts(*[_wav(16_000, 48_000, 2)] * 8) == [8]
+    # The rate that the decoder finds counts: that of the last fmt before the data.
+    high = _wav(1_000_000, 0)[12:36]
+    junk = struct.pack("<4sI", b"JUNK", len(high)) + high
+    for before in (high, junk, high * 3):
+        assert counts(*[_wav(1000, 600_000, before=before)] * 2) == [1, 1]
+    assert counts(*[_wav(16_000, 48_000, 2, before=junk)] * 8) == [8]
+
+
+def test_the_decoded_size_is_never_too_low():
+    def seconds(content):
+        return decoded_size(content, 16_000) / 64_000
+
+    assert seconds(_wav(8000, 80_000, 2)) == pytest.approx(10, abs=0.01)
+    assert seconds(_wav(44_100, 44_100, 3)) == pytest.approx(1, abs=0.01)
+    assert seconds(_wav(1000, 10_000_000)) == 600
+    # As the lowest rate: none, too many chunks before it, and headers that end.
+    for content in (_wav(0, 8000), _wav(48_000, 8000, before=b"JUNK\0\0\0\0" * 20)):
+        assert seconds(content) >= 8
+    assert seconds(_wav(48_000, 100, 0)) == pytest.approx(0.044, abs=0.001)
+    assert decoded_size(b"fLaC" + bytes(1000), 16_000) == 0
+    for end in range(60):
+        assert decoded_size(_wav(8000, 100)[:end], 16_000) >= 0
 
 
 def test_only_equal_shapes_scalars_and_models_go_together(fake_model, loop_around):

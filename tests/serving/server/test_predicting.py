@@ -1,5 +1,6 @@
 """Requests and what becomes of them, with a model that is a Python function."""
 
+import contextlib
 import gc
 import socket
 import threading
@@ -7,6 +8,7 @@ import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import requests
 
@@ -115,11 +117,52 @@ def test_bodies_that_are_too_long_or_never_come(fake_service, run_app):
     found = requests.post(address + URL, data=(b"x" * 500 for _ in range(100)), timeout=5)
     assert found.status_code == 413
     host, port = address.split("/")[2].split(":")
-    head = f"POST /{URL} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n".encode()
+    head = f"POST /{URL} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n".encode()
     with socket.create_connection((host, int(port)), 5) as connection:
         connection.sendall(head + b"half")
         assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
     assert _post(address).status_code == 200
+
+
+def _ones(x):
+    """As many ones as the request says; three bytes each in the answer, and a comma."""
+    return np.ones((1, int(x[0, 0])), "float32")
+
+
+def test_a_longer_answer_than_allowed_is_no_request(fake_service, run_app):
+    address = run_app(fake_service(_ones, max_answer=2**16))
+    # The first of 64 KiB less some bytes, the second refused after, the third before it is written.
+    for count, code in ((16_000, 200), (17_000, 400), (10_000_000, 400)):
+        found = _post(address, {"instances": [[count]]})
+        assert found.status_code == code
+        assert code == 200 or "longer than 65536 bytes" in found.json()["error"]
+
+
+def test_long_answers_that_nobody_reads_are_held_for_a_while_and_only_some(fake_service, run_app):
+    from serkit.serving.server.http import Allowance
+
+    service = fake_service(_ones, time_out=2)
+    service.answer_allowance = Allowance(2**24)
+    address = run_app(service)
+    host, port = address.split("/")[2].split(":")
+    body = b'{"instances": [[3000000]]}'
+    head = f"POST /{URL} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection((host, int(port)), 20) as reader:
+        reader.sendall(head.encode() + body)
+        assert reader.recv(100).startswith(b"HTTP/1.1 200")
+        found = _post(address, {"instances": [[3_000_000]]})
+        assert found.status_code == 503
+        # A short answer is not kept waiting by those.
+        assert _post(address, {"instances": [[10]]}).status_code == 200
+        # The reader is given up after two seconds.
+        while found.status_code == 503:
+            found = _post(address, {"instances": [[3_000_000]]})
+        assert (found.status_code, len(found.content)) == (200, 12_000_000 + 19)
+        received = 0
+        with contextlib.suppress(ConnectionResetError):
+            while piece := reader.recv(2**20):
+                received += len(piece)
+        assert received < 12_000_000
 
 
 def test_a_mistake_of_ours_is_500_and_the_next_is_answered(fake_service, run_app, caplog):

@@ -1,6 +1,7 @@
 """The process: its start, its signals, its end."""
 
 import base64
+import contextlib
 import inspect
 import logging
 import signal
@@ -13,7 +14,7 @@ import requests
 
 from serkit.cli.main import main
 
-pytest.importorskip("uvicorn", reason="no web server; it is in the extra serve")
+uvicorn = pytest.importorskip("uvicorn", reason="no web server; it is in the extra serve")
 
 
 def test_a_signal_ends_it_with_0_after_what_is_in_flight(start_server, served_model, tone):
@@ -47,6 +48,29 @@ def test_a_signal_while_loading_ends_it_too(start_server, served_model):
     with socket.create_connection((host, int(port))):
         process.send_signal(signal.SIGINT)
         assert process.wait(120) == 0
+
+
+def test_silent_connections_keep_nobody_out(start_server, served_model, tmp_path):
+    """Twice as many as the process may have open files, at once and again."""
+    address, _ = start_server(served_model, log=tmp_path / "log", open_files=300)
+    host, port = address.split("/")[2].split(":")
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            for _ in range(200):
+                stack.enter_context(socket.create_connection((host, int(port)), 20))
+            for path in ("healthz", "readyz", "model.json"):
+                assert requests.get(address + path, timeout=10).status_code == 200
+    assert (tmp_path / "log").read_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("open_files", "connections"), [(1024, 512), (256, 64), (100, 1), (-1, 512)]
+)
+def test_the_limit_of_open_files_limits_connections(monkeypatch, open_files, connections):
+    from serkit.serving.server import process
+
+    monkeypatch.setattr(process.resource, "getrlimit", lambda _: (open_files, open_files))
+    assert process._max_connections() == connections
 
 
 def test_an_address_that_is_taken_is_one_line(served_model, capsys):
@@ -86,16 +110,31 @@ def test_an_unexpected_error_of_a_model_is_a_clear_error_too(served_model, monke
 
 
 def test_what_is_used_of_uvicorn_and_not_documented_is_there():
-    """If this fails with a new uvicorn: see ``http.Protocol`` and ``process._Server``."""
+    """If this fails with a new uvicorn: see ``protocol.Protocol`` and ``process._Server``."""
     from uvicorn import Server
+    from uvicorn.protocols.http.flow_control import FlowControl
     from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+    # The versions whose source was read for it, those of the lock files.
+    assert uvicorn.__version__ in {"0.54.0"}
 
     def parameters(function):
         return list(inspect.signature(function).parameters)
 
     assert parameters(H11Protocol.send_400_response) == ["self", "msg"]
-    assert {"cycle", "transport"} <= set(H11Protocol.__init__.__code__.co_names)
-    assert {"disconnected", "message_event"} <= set(RequestResponseCycle.__init__.__code__.co_names)
+    assert parameters(H11Protocol) == ["config", "server_state", "app_state", "_loop"]
+    for name in ("connection_lost", "handle_events", "on_response_complete", "pause_writing"):
+        assert inspect.isfunction(getattr(H11Protocol, name))
+    for name in ("resume_writing", "timeout_keep_alive_handler", "connection_made"):
+        assert inspect.isfunction(getattr(H11Protocol, name))
+    attributes = {"cycle", "transport", "connections", "flow", "loop"}
+    assert attributes <= set(H11Protocol.__init__.__code__.co_names)
+    attributes = {"disconnected", "message_event", "more_body", "response_complete"}
+    assert attributes <= set(RequestResponseCycle.__init__.__code__.co_names)
+    assert "write_paused" in FlowControl.__init__.__code__.co_names
+    # Nothing else waits until the system has taken what was written before.
+    assert "drain" in RequestResponseCycle.send.__code__.co_names
+    assert parameters(Server.startup) == ["self", "sockets"]
     assert inspect.iscoroutinefunction(Server.on_tick)
     assert parameters(Server.on_tick) == ["self", "counter"]
     assert parameters(Server.capture_signals) == ["self"]

@@ -7,13 +7,19 @@ const element = id => document.getElementById(id);
 const percent = fraction => `${(100 * fraction).toFixed(fraction < 0.0995 ? 1 : 0)}\u00a0%`;
 // The content of model.json.
 let model = null;
+// The token that the server asks for; empty if it asks for none.
+let token = "";
 // The waveform and the spectrogram on the page, kept to be drawn again in another size or colour.
 let drawn = { samples: null, frames: null };
 // Number of the latest recording. The prediction of an earlier one is not shown.
 let latestNumber = 0;
 
-/** Return the JSON value of a response; throw its error message. */
-async function readJson(response) {
+/** Request an address of the server; return the JSON value of the response or throw its error. */
+async function request(address, options = {}) {
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  const response = await fetch(address, { ...options, headers });
+  // After another start the server may ask for a token, or for another one.
+  element("access").hidden = response.status !== 401;
   const text = await response.text();
   try {
     const value = JSON.parse(text);
@@ -28,19 +34,20 @@ async function readJson(response) {
 async function predict(signature, content) {
   const address = `v1/models/${encodeURIComponent(model.serving.name)}:predict`;
   const body = JSON.stringify({ signature_name: signature, instances: [{ b64: content }] });
-  const answer = await readJson(await fetch(address, { method: "POST", body }));
+  const answer = await request(address, { method: "POST", body });
   return answer.predictions[0];
 }
 
 async function start() {
   try {
-    model = await readJson(await fetch("model.json"));
+    model = await request("model.json");
     const address = `v1/models/${encodeURIComponent(model.serving.name)}/metadata`;
-    const answer = await readJson(await fetch(address));
+    const answer = await request(address);
     const signatures = answer.metadata.signature_def.signature_def;
     model.hasSpectrograms = "spectrogram" in (signatures.features?.outputs ?? {});
   } catch (error) {
     element("model").textContent = `No model: ${error.message}`;
+    if (!element("access").hidden) return;
     // The model is being loaded, or the server is being restarted: try again.
     setTimeout(start, 2000);
     return;
@@ -209,6 +216,11 @@ async function toggleRecording() {
   }
 }
 
+element("access").addEventListener("submit", event => {
+  event.preventDefault();
+  token = element("token").value.trim();
+  start();
+});
 element("record").addEventListener("click", toggleRecording);
 element("file").addEventListener("change", ({ target }) => {
   const [file] = target.files;
