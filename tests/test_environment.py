@@ -104,9 +104,25 @@ def test_the_quick_choice_leaves_out_what_is_there(project):
 
 
 def _pinned(lock: str) -> dict[str, str]:
-    lines = (PROJECT / lock).read_text("utf-8").splitlines()
-    pairs = (line.split("==") for line in lines if not line.startswith("#"))
+    # A hash follows each version, in lines that are indented.
+    pairs = re.findall(
+        r"^([^#\s]+)==(\S+) \\\n +--hash=sha256:", (PROJECT / lock).read_text(), re.M
+    )
     return {canonicalize_name(name): version for name, version in pairs}
+
+
+@pytest.mark.parametrize("lock", [path.name for path in PROJECT.glob("requirements*.lock")])
+def test_every_line_of_a_lock_file_has_a_version_and_a_hash(lock):
+    lines = (PROJECT / lock).read_text().splitlines()
+    versions = [line for line in lines if not line.startswith(("#", " "))]
+    assert len(_pinned(lock)) == len(versions) > 0
+
+
+def test_only_files_with_these_hashes_are_installed(project):
+    made = _call(project, "scripts/test.sh", "--torch", "--weights")
+    installed = [line for line in made if ".lock" in line]
+    assert len(installed) == 4
+    assert all("--no-deps --require-hashes" in line for line in installed)
 
 
 def _ranges(*extras: str) -> list[Requirement]:

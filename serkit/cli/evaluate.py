@@ -34,6 +34,12 @@ def add_to(commands) -> None:
         action="store_true",
         help="accept recordings and speakers of the training set; the results are marked",
     )
+    add(
+        "--trust",
+        action="store_true",
+        help="load a model even if it reads or writes files, or runs Python code: a model is a "
+        "program",
+    )
     add("--out", type=Path, help="write evaluation.json, predictions.csv and report.html here")
     add("--json", action="store_true", help="print the results as JSON")
     add(
@@ -64,6 +70,7 @@ def run(options: argparse.Namespace) -> int:
         naming_of(options),
         options.seed,
         read_token(options.token_file) if options.token_file else "",
+        options.trust,
     )
     progress = SilentProgress() if options.json else Progress()
     results = evaluate(options.model, settings, options.out, progress)

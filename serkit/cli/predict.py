@@ -53,6 +53,12 @@ def add_to(commands) -> None:
         help="number of Monte Carlo samples of a model with random layers; default: the number "
         "that was exported with it",
     )
+    add(
+        "--trust",
+        action="store_true",
+        help="load a model even if it reads or writes files, or runs Python code: a model is a "
+        "program",
+    )
     group = parser.add_argument_group("a served model")
     group.add_argument(
         "--time-out",
@@ -226,12 +232,12 @@ def _predictions(options: argparse.Namespace, files: Sequence[str]) -> Iterator[
     if options.engine == "ray":
         from serkit.serving.local import predict_on_ray
 
-        return predict_on_ray(model, files, ray_settings(options), samples)
+        return predict_on_ray(model, files, ray_settings(options), samples, trust=options.trust)
     from serkit.serving.local import load_model
 
     # This sets TensorFlow's threads.
     engine_of(options)
-    return load_model(model).predict(files, samples)
+    return load_model(model, trust=options.trust).predict(files, samples)
 
 
 def _predict_with_server(

@@ -86,6 +86,12 @@ def add_to(commands) -> None:
         help="serve /metrics at this port instead, 0 for any free one (default: at --port)",
     )
     add(
+        "--trust",
+        action="store_true",
+        help="load a model even if it reads or writes files, or runs Python code: a model is a "
+        "program",
+    )
+    add(
         "--no-warm-up",
         dest="warm_up",
         action="store_false",

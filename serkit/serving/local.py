@@ -259,6 +259,8 @@ def predict_on_ray(
     files: Sequence[Path | str],
     settings: RaySettings,
     samples: int | None = None,
+    *,
+    trust: bool = False,
 ) -> Iterator[Prediction]:
     """Predict files on a Ray cluster, in their order.
 
@@ -271,17 +273,18 @@ def predict_on_ray(
         files: paths of the files; they must exist on all nodes.
         settings: address of the cluster, and resources of a process.
         samples: see :meth:`ExportedModel.predict`.
+        trust: as for :class:`ExportedModel`.
 
     Yields:
         A prediction per file.
 
     Raises:
-        InputError: if the model does not exist, if ``samples`` is given for a model without random
-            layers, or if Ray is not installed.
+        InputError: if the model does not exist or is not trusted, if ``samples`` is given for a
+            model without random layers, or if Ray is not installed.
         SchedulerError: if no cluster answers at the address.
     """
     # Find errors of the arguments before the connection to the cluster.
-    exported_model = ExportedModel(model)
+    exported_model = ExportedModel(model, trust=trust)
     exported_model.check_samples(samples)
     version_folder = exported_model.path.resolve()
     with RayEngine(settings) as engine:
@@ -313,7 +316,8 @@ class _PredictionActor:
     """Actor of Ray Data that loads the model once and predicts batches of files."""
 
     def __init__(self, model: str, samples: int | None) -> None:
-        self._model, self._samples = ExportedModel(model), samples
+        # The driver has checked the model.
+        self._model, self._samples = ExportedModel(model, trust=True), samples
 
     def __call__(self, batch: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
         predictions = self._model.predict(list(batch["absolute_path"]), self._samples)

@@ -232,17 +232,16 @@ def write_comparison_report(path: Path, comparison: Comparison, results: dict[st
     protocol, protocol_results = next(iter(results["protocols"].items()))
     classifier, classifier_results = next(iter(protocol_results["classifiers"].items()))
     is_leaky, arms = protocol_results["leaky"], classifier_results["arms"]
-    question = "Does the augmentation help?"
-    summary = headline(arms, f"{classifier}, {protocol},", leaky=is_leaky)
-    between = protocol_results.get("between_classifiers")
-    if between and list(arms) == [NONE]:
-        question = "Which classifier is better?"
-        summary = "; ".join(row["verdict"] for row in between) + "."
+    between = protocol_results.get("between_classifiers", [])
+    is_of_arms = len(arms) > 1 or not between
+    question = "Does the augmentation help?" if is_of_arms else "Which classifier is better?"
     write_report(
         path,
         f"{'LEAKY SPLIT: ' if is_leaky else ''}{question} "
         f"({', '.join(licences_of(comparison.corpus))})",
-        summary,
+        headline(arms, f"{classifier}, {protocol},", leaky=is_leaky)
+        if is_of_arms
+        else "; ".join(row["verdict"] for row in between) + ".",
         list(_warnings(results)),
         sections,
     )
@@ -268,24 +267,19 @@ def _warnings(results: dict[str, Any]) -> Iterator[str]:
         yield f"{message}."
     for title, reason in results.get("failed", {}).items():
         yield f"{title} failed, and its arm is left out: {reason}"
-    arms_by_classifier = [
-        (name, arm)
-        for protocol in protocols
-        for name, classifier in protocol["classifiers"].items()
-        for arm in classifier["arms"].values()
-    ]
-    arms = [arm for _, arm in arms_by_classifier]
+    classifiers = [item for protocol in protocols for item in protocol["classifiers"].items()]
+    named_arms = [(name, arm) for name, found in classifiers for arm in found["arms"].values()]
+    arms = [arm for _, arm in named_arms]
     # A linear classifier is the same for every seed.
-    if any(len(arm["seeds"]) == 1 for name, arm in arms_by_classifier if name in NETWORKS):
+    if any(len(arm["seeds"]) == 1 for name, arm in named_arms if name in NETWORKS):
         yield (
             "Arms of one seed: their intervals cover which speakers were tested, not how the "
             "training happened to go."
         )
     if len(folds) == 1:
         yield "This run cannot prove anything about augmentation: it is one split."
-    if any(
-        0 < arm.get("difference", {}).get("speakers", 99) < MIN_SPEAKERS_FOR_VERDICT for arm in arms
-    ):
+    speakers = [arm["difference"]["speakers"] for arm in arms if "difference" in arm]
+    if any(0 < count < MIN_SPEAKERS_FOR_VERDICT for count in speakers):
         yield FEW_SPEAKERS
     if small_classes := _list_small_classes(folds[0]["training_clips"]):
         yield (

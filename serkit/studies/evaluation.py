@@ -52,6 +52,7 @@ class EvaluationSettings:
         naming: naming scheme of the user's own recordings.
         seed: seed of the corruptions and of the bootstrap.
         token: token of the server, if the model is a served one that asks for a token.
+        trust: as for :func:`serkit.load_model`.
 
     Raises:
         InputError: if there are no roots.
@@ -68,6 +69,7 @@ class EvaluationSettings:
     naming: Naming = field(default_factory=Naming, hash=False)
     seed: int = 0
     token: str = field(default="", repr=False)
+    trust: bool = False
 
     def __post_init__(self) -> None:
         if not self.roots:
@@ -125,7 +127,7 @@ def evaluate(
             "`out` must be a folder of its own. Received: "
             f"{out}, the folder of a run, whose files would be replaced."
         )
-    with _opened(model, settings.token) as opened:
+    with _opened(model, settings) as opened:
         classes = tuple(opened.classes)
         with progress.stage("recordings"):
             audited = open_recordings(
@@ -166,12 +168,12 @@ Model = ExportedModel | Client
 
 
 @contextmanager
-def _opened(model: Path | str, token: str) -> Iterator[Model]:
+def _opened(model: Path | str, settings: EvaluationSettings) -> Iterator[Model]:
     if is_address(str(model)):
-        with connect(str(model), ClientSettings(token=token)) as client:
+        with connect(str(model), ClientSettings(token=settings.token)) as client:
             yield client
     else:
-        yield ExportedModel(model)
+        yield ExportedModel(model, trust=settings.trust)
 
 
 def _label_set(corpus: Corpus, classes: Sequence[str]) -> str:

@@ -33,7 +33,10 @@ def predictor(contract_model):
 @pytest.fixture
 def model(contract_model, predictor, monkeypatch) -> str:
     """The model's folder; it is loaded once for all tests."""
-    monkeypatch.setattr("serkit.serving.local.load_model", {str(contract_model): predictor}.get)
+    predictors = {(str(contract_model), False): predictor}
+    monkeypatch.setattr(
+        "serkit.serving.local.load_model", lambda path, trust: predictors.get((path, trust))
+    )
     return str(contract_model)
 
 

@@ -133,6 +133,6 @@ def test_a_model_of_an_older_serkit(tmp_path):
     module.serve = tf.function(lambda wav_bytes: {"label": wav_bytes, "status": wav_bytes})
     text = tf.TensorSpec([None], tf.string, name="wav_bytes")
     tf.saved_model.save(module, str(tmp_path), module.serve.get_concrete_function(text))
-    write_json(tmp_path / DETAILS_FILE, {"classes": ["sad"]})
+    write_json(tmp_path / DETAILS_FILE, {"classes": ["sad"], "spec": {}})
     with pytest.raises(InputError, match="abstain, entropy"):
         ExportedModel(tmp_path)

@@ -15,6 +15,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from serkit.audio.containers import to_wav
 from serkit.errors import InputError
+from serkit.export.operations import check_operations
 from serkit.export.saved_model import WARM_UP_FILE
 from serkit.export.signatures import WAV
 from serkit.export.versions import DETAILS_FILE, read_details
@@ -93,20 +94,24 @@ class LoadedVersion:
     details: Mapping[str, Any]
 
 
-def load_version(number: int, path: Path) -> LoadedVersion:
+def load_version(number: int, path: Path, *, trust: bool = False) -> LoadedVersion:
     """Load a SavedModel.
 
     Args:
         number: number of the version.
         path: folder of the version.
+        trust: load the model even if it reads or writes files, or runs Python code.
 
     Returns:
         The loaded version.
 
     Raises:
         InputError: if the folder has no readable SavedModel with the tag ``serve``, no signatures,
-            or a damaged ``serkit.json``.
+            or a damaged ``serkit.json``; without ``trust``, as
+            :func:`serkit.export.operations.check_operations`.
     """
+    if not trust:
+        check_operations(path)
     try:
         saved_model = SavedModel.FromString((path / "saved_model.pb").read_bytes())
         graphs = [graph for graph in saved_model.meta_graphs if "serve" in graph.meta_info_def.tags]

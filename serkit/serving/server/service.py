@@ -240,7 +240,7 @@ class Service:
         try:
             for number, path in reversed(self.paths.items()):
                 self.versions[number] = await loop.run_in_executor(
-                    self._loading_thread, _load, number, path, self.settings.warm_up
+                    self._loading_thread, _load, number, path, self.settings
                 )
         # Store the error, because no task awaits this coroutine. process.serve raises the error.
         except SerkitError as error:
@@ -299,12 +299,12 @@ class Service:
         }
 
 
-def _load(number: int, path: Path, warm: bool) -> "LoadedVersion":
+def _load(number: int, path: Path, settings: ServeSettings) -> "LoadedVersion":
     # Import here, in the loading thread: the import of TensorFlow takes seconds, in which the
     # server already answers requests.
     from serkit.serving.server.loaded import load_version, warm_up
 
-    version = load_version(number, path)
-    if warm:
+    version = load_version(number, path, trust=settings.trust)
+    if settings.warm_up:
         warm_up(version)
     return version

@@ -80,6 +80,7 @@ class ServeSettings:
             ``localhost``.
         token: token that requests for predictions, metadata and metrics must have; empty for none.
         metrics_port: port of ``/metrics``, 0 for any free one; None for the port of the rest.
+        trust: load a model even if it reads or writes files, or runs Python code.
         warm_up: whether to make the slow first calls before the server reports that it is ready.
 
     Raises:
@@ -97,6 +98,7 @@ class ServeSettings:
     allowed_hosts: tuple[str, ...] = ()
     token: str = field(default="", repr=False)
     metrics_port: int | None = None
+    trust: bool = False
     warm_up: bool = True
 
     def __post_init__(self) -> None:
