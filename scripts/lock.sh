@@ -27,18 +27,17 @@ pip="$scratch/venv/bin/python -m pip --disable-pip-version-check"
 freeze() { $pip freeze --all | grep -viE '^(pip==|serkit )'; }
 # Writes a lock file: the lines that start with # stay, and each version gets its hashes.
 write_lock() {
-    local versions="$scratch/versions" file
+    local versions="$scratch/versions"
     grep -v '^ ' "$2" | sed 's/ .*//' | grep -v '^#' > "$versions"
     { sed -n '/^#/p' "$2"; [ -z "${3:-}" ] || echo "$3"
       "$scratch/uv/bin/uv" pip compile --quiet --generate-hashes --no-deps --no-header \
           --no-annotate --no-strip-extras --python-version 3.11 "$versions"; } > "$scratch/lock"
-    # PyTorch's build for the CPU alone is a file of its own, which not every index has.
+    # Only PyTorch's build for the CPU, which is the one that pip finds here: the others need CUDA.
     if grep -q '^torch==' "$versions"; then
-        $pip download --quiet --no-deps --dest "$scratch/torch-wheel" "$(grep '^torch==' "$versions")"
-        file=$(echo "$scratch"/torch-wheel/*)
-        hash=$($pip hash "$file" | tail -n 1)
-        grep -qF -- "$hash" "$scratch/lock" ||
-            sed -i "s/^torch==[^ ]*/& \\\\\n    $hash/" "$scratch/lock"
+        $pip download --quiet --no-deps --dest "$scratch/torch" "$(grep '^torch==' "$versions")"
+        sed -i '/^torch==/,$d' "$scratch/lock"
+        printf '%s \\\n    %s\n' "$(grep '^torch==' "$versions")" \
+            "$($pip hash "$scratch"/torch/* | tail -n 1)" >> "$scratch/lock"
     fi
     mv "$scratch/lock" "$1"
 }

@@ -5,8 +5,8 @@
 #   scripts/test.sh -m "not slow"      arguments go to pytest
 #   scripts/test.sh --cov              what of serkit they go through, which takes half as long again
 #   scripts/test.sh --torch [...]      with PyTorch, beside which networks are tested; without it
-#                                      those tests are skipped (where pip has no build for the CPU
-#                                      alone, it brings gigabytes of CUDA)
+#                                      those tests are skipped (pip must find PyTorch's build for
+#                                      the CPU, by an index or --find-links)
 #   scripts/test.sh --weights [...]    with the weights of whisper-tiny.en (70 MB); without them the
 #                                      tests that need them are skipped
 #   scripts/test.sh --latest [...]     on the newest TensorFlow, in .venv-latest: the fast tests,
