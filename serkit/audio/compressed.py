@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from serkit.audio.containers import decode_file, open_sound, read_all
+from serkit.audio.containers import MAX_COMPRESSED_SAMPLES, decode_file, open_sound, read_all
 from serkit.audio.decoding import Decoded, decode_wav, not_inlined
 
 _LOG = logging.getLogger(__name__)
@@ -91,6 +91,7 @@ def _decode_by_tensorflow_io(data: bytes, kind: str, length: int) -> npt.NDArray
     library = _tensorflow_io()
     # The op allocates memory for the length in the header before it reads the samples.
     too_long = kind == "MP3" and length > _MAX_SAMPLES_PER_BYTE * len(data)
+    too_long |= length > MAX_COMPRESSED_SAMPLES
     if library is None or length == 0 or too_long:
         return None
     decode = library.audio.decode_mp3 if kind == "MP3" else library.audio.decode_vorbis

@@ -180,6 +180,12 @@ def _mpeg_format(first_bytes: bytes) -> str:
 
 VALID_SAMPLE_RATES = range(1_000, 1_000_001)
 """Sample rates in Hz that serkit reads."""
+MAX_COMPRESSED_SAMPLES = 1 << 27
+"""Samples per channel of a FLAC, MP3 or Ogg Vorbis file that serkit decodes: 46 minutes at 48 kHz.
+
+A megabyte of FLAC can hold gigabytes of silence. A WAV file needs no limit but its size.
+"""
+TOO_LONG = f"more than {MAX_COMPRESSED_SAMPLES:,} samples: split it, or convert it to WAV"
 _BLOCK = 1 << 20
 
 
@@ -208,20 +214,28 @@ def open_sound(data: bytes, kind: str) -> Iterator[tuple[soundfile.SoundFile, bo
 
 
 def read_all(sound: soundfile.SoundFile) -> npt.NDArray[Any]:
-    """Read all samples, float32 ``(samples, channels)``.
+    """Read all samples, float32 ``(samples, 1)``, the mean of the channels.
 
     The function reads in blocks, because a wrong header may announce any number of samples.
+
+    Raises:
+        ValueError: if a compressed file has more than :data:`MAX_COMPRESSED_SAMPLES`.
+        soundfile.SoundFileError: if libsndfile cannot read the file.
     """
-    blocks = []
+    blocks, sample_count = [], 0
     while not blocks or len(blocks[-1]) == _BLOCK:
-        blocks.append(sound.read(_BLOCK, dtype="float32", always_2d=True))
+        block = sound.read(_BLOCK, dtype="float32", always_2d=True)
+        sample_count += len(block)
+        if sample_count > MAX_COMPRESSED_SAMPLES and sound.format != "WAV":
+            raise ValueError(TOO_LONG)
+        blocks.append(block.mean(axis=1, keepdims=True))
     return np.concatenate(blocks)
 
 
 def read_samples(data: bytes, kind: str) -> tuple[npt.NDArray[Any], int]:
-    """Return the samples, float32 ``(samples, channels)``, and the sample rate in Hz.
+    """Return the samples, float32 ``(samples, 1)``, and the sample rate in Hz.
 
-    Arguments and errors are those of :func:`open_sound`.
+    Arguments and errors are those of :func:`open_sound` and :func:`read_all`.
     """
     with open_sound(data, kind) as (sound, _):
         return read_all(sound), sound.samplerate

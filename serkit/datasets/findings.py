@@ -17,7 +17,7 @@ REJECTION_KINDS = {
     "unreadable": "cannot be read",
     "lfs-pointer": "Git LFS pointer instead of the recording",
     "html": "web page saved as a recording",
-    "format": "format, codec or sample rate that serkit does not decode",
+    "format": "format, codec, sample rate or length that serkit does not decode",
     "truncated": "incomplete: shorter than its header says, or without its last Ogg page",
     "short": "shorter than 0.1 s",
     "silent": "less than 0.1 s above the silence threshold",

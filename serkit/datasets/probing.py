@@ -16,7 +16,9 @@ import soundfile
 
 from serkit.audio.containers import (
     COMPRESSED,
+    MAX_COMPRESSED_SAMPLES,
     NO_LENGTH,
+    TOO_LONG,
     VALID_SAMPLE_RATES,
     describe_error,
     mend_mp3,
@@ -216,7 +218,7 @@ def read_waveform(path: Path | str) -> tuple[npt.NDArray[Any], int]:
             or is truncated.
     """
     with _opened(path) as (sound, _, _):
-        return read_all(sound).mean(axis=1), sound.samplerate
+        return read_all(sound)[:, 0], sound.samplerate
 
 
 @contextmanager
@@ -303,6 +305,8 @@ def _read_into_meter(sound: soundfile.SoundFile, meter: Meter, dtype: str) -> in
     block_frames, frame_count = max(_BLOCK // meter.window, 1) * meter.window, 0
     while len(block := sound.read(block_frames, dtype=dtype, always_2d=True)):
         frame_count += len(block)
+        if frame_count > MAX_COMPRESSED_SAMPLES and sound.format != "WAV":
+            raise UnusableError("format", TOO_LONG)
         meter.add(block)
         if len(block) < block_frames:
             break

@@ -4,6 +4,7 @@ import sys
 import numpy as np
 import pytest
 
+from serkit.audio import compressed, containers
 from serkit.audio.compressed import decode_any
 from serkit.audio.containers import as_wav, decode_file
 from serkit.audio.decoding import decode_wav
@@ -39,6 +40,19 @@ def test_a_model_gets_of_lossy_files_nearly_what_training_has(wav_bytes, rng, fo
     assert problem == ""
     assert np.abs(found).max() > 1
     np.testing.assert_allclose(found, trained, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize(("form", "subtype"), [("FLAC", "PCM_16"), ("OGG", "VORBIS")])
+def test_little_data_cannot_become_any_amount_of_sound(wav_bytes, monkeypatch, form, subtype):
+    data = wav_bytes(np.zeros((30_000, 2)), 16_000, subtype, format=form)
+    for module in (containers, compressed):
+        monkeypatch.setattr(module, "MAX_COMPRESSED_SAMPLES", 29_999)
+    assert "samples: split it" in as_wav(data)[1]
+    found = decode_any(data)
+    assert b"samples: split it" in found.status.numpy()
+    assert found.waveform.shape == (0,)
+    monkeypatch.setattr(containers, "MAX_COMPRESSED_SAMPLES", 30_000)
+    assert as_wav(data)[1] == ""
 
 
 def test_wav_is_left_as_it_is():

@@ -150,6 +150,12 @@ def test_other_formats_under_a_wav_name(write, noise, kind):
     assert caught.value.kind == "format"
 
 
+def test_compressed_files_have_a_greatest_length_and_wav_files_have_none(write, noise, monkeypatch):
+    monkeypatch.setattr(module, "MAX_COMPRESSED_SAMPLES", RATE - 1)
+    assert _kind(write(noise(1), format="FLAC")) == "format"
+    assert probe(write(noise(1))).duration == 1
+
+
 def test_opus_is_not_decoded(write, noise):
     with pytest.raises(UnusableError, match="but Opus") as caught:
         probe(write(noise(), subtype="OPUS", format="OGG"))
