@@ -3,16 +3,18 @@
     python scripts/benchmarks/fuzz_decoder.py  # 200,000 files
     python scripts/benchmarks/fuzz_decoder.py --count 5000 --seed 7
 
-Every string starts as a valid WAV file of one of the common kinds. Then up to six changes are made:
-a bit or a field of the header is changed, bytes are removed or added, chunks are doubled or get
-other lengths, or the end is cut off. Batches of 500 strings pass through the graph of an exported
-model. For each string the result must be either a rate with finite samples, not more than the bytes
-can hold, or a status with the reason. If a batch takes longer than a second, its strings are
-decoded one by one, and none may take a second. Memory must not grow from the tenth batch to the
-last.
+Every string starts as a valid WAV file of one of the common kinds; every second one gets a sample
+rate from 1,000 to 1,000,000 Hz in its header. Then up to six changes are made: a bit or a field of
+the header is changed, bytes are removed or added, chunks are doubled or get other lengths, or the
+end is cut off. The strings pass one by one through the graph of an exported model that decodes and
+resamples. For each string the result must be either a rate with finite samples, not more than the
+bytes can hold, or a status with the reason. None may take more than 50 ms, three times in a row.
+Memory must not grow from the tenth batch of 500 to the last.
 """
 
 import argparse
+import math
+import struct
 import sys
 import time
 from collections import Counter
@@ -24,9 +26,11 @@ from _quick import parse as parse_options
 from fuzz_audit import mutate, whole_file
 
 from serkit.audio.decoding import decode_wav
+from serkit.audio.resampling import resample
 
 _BATCH, _WARM = 500, 10
-_SECONDS, _GROWTH_MIB = 1.0, 64
+_SECONDS, _GROWTH_MIB = 0.05, 64
+_NEW_RATE = 16_000
 
 
 def main() -> int:
@@ -38,17 +42,20 @@ def main() -> int:
     start, slowest = 0.0, 0.0
     batches = -(-options.count // _BATCH)
     warm = min(_WARM, batches - 1)
-    # The graph is traced before anything is timed.
-    decode_all(tf.constant([b""]))
+    # The graph is traced, and each of its branches warmed up, before anything is timed.
+    for file in damaged(np.random.default_rng(options.seed)):
+        decode(tf.constant(file))
     for number in range(batches):
         files = damaged(np.random.default_rng([options.seed, number]))
-        began = time.perf_counter()
-        found = [part.numpy() for part in decode_all(tf.constant(files))]
-        if time.perf_counter() - began > _SECONDS:
-            slowest = max(slowest, *map(seconds_of, files))
+        rows = []
+        for file in files:
+            seconds, row = timed(file)
+            rows.append(row)
+            slowest = max(slowest, seconds)
+        found = [np.array(column) for column in zip(*rows, strict=True)]
         problem = check(files, *found)
         if problem or slowest > _SECONDS:
-            print(f"seed {options.seed}, batch {number}: {problem or f'{slowest:.1f} s for one'}")
+            print(f"seed {options.seed}, batch {number}: {problem or f'{slowest:.3f} s for one'}")
             return 1
         kinds.update(status.decode() or "decoded" for status in found[0])
         kinds["decoded, with a note"] += int((found[1] != b"").sum())
@@ -58,7 +65,7 @@ def main() -> int:
             print(f"{sum(kinds.values())} …", flush=True)
     growth = memory() - start
     total = sum(kinds.values()) - kinds["decoded, with a note"]
-    print(f"{total} files, seed {options.seed}: no crash, none took {_SECONDS:.0f} s")
+    print(f"{total} files, seed {options.seed}: no crash, the slowest took {1000 * slowest:.0f} ms")
     for kind, count in kinds.most_common():
         print(f"  {count:7} {kind}")
     print(f"memory grew by {growth:.0f} MiB from batch {warm} to the last")
@@ -70,25 +77,36 @@ def damaged(rng: np.random.Generator) -> list[bytes]:
     files = []
     for _ in range(_BATCH // 10):
         whole = whole_file(rng)
-        for _ in range(10):
+        for number in range(10):
             content = bytearray(whole)
+            place = content.find(b"fmt ", 0, 100)
+            if number % 2 and place > 0:
+                content[place + 12 : place + 16] = struct.pack("<I", rng.integers(1_000, 1_000_001))
             for _ in range(int(rng.integers(0, 7))):
                 content = mutate(content, rng)
             files.append(bytes(content))
     return files
 
 
-@tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
-def decode_all(files: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    """Return status, note, number of samples, largest absolute sample and rate of each file."""
+@tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+def decode(data: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """Return status, note, number of samples, largest absolute resampled sample and rate."""
+    wave, rate, status, note = decode_wav(data)
+    resampled = resample(wave, rate, _NEW_RATE)
+    loudest = tf.reduce_max(tf.abs(tf.concat([resampled, [0.0]], 0)))
+    return status, note, tf.size(wave), loudest, rate
 
-    def one(data: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        wave, rate, status, note = decode_wav(data)
-        loudest = tf.reduce_max(tf.abs(tf.concat([wave, [0.0]], 0)))
-        return status, note, tf.size(wave), loudest, rate
 
-    kinds = (tf.string, tf.string, tf.int32, tf.float32, tf.int32)
-    return tf.map_fn(one, files, fn_output_signature=kinds)
+def timed(file: bytes) -> tuple[float, list]:
+    """Return the seconds for a file, the least of up to three runs, and the results of decode."""
+    least = math.inf
+    for _ in range(3):
+        began = time.perf_counter()
+        row = [part.numpy() for part in decode(tf.constant(file))]
+        least = min(least, time.perf_counter() - began)
+        if least <= _SECONDS:
+            break
+    return least, row
 
 
 def check(files, status, note, sizes, loudest, rates) -> str:
@@ -102,12 +120,6 @@ def check(files, status, note, sizes, loudest, rates) -> str:
     if (rates[~good] != 1).any() or ((rates[good] < 1_000) | (rates[good] > 1_000_000)).any():
         return "a rate that cannot be"
     return "a note on what was not decoded" if (note[~good] != b"").any() else ""
-
-
-def seconds_of(file: bytes) -> float:
-    began = time.perf_counter()
-    decode_all(tf.constant([file]))
-    return time.perf_counter() - began
 
 
 def memory() -> float:

@@ -186,6 +186,11 @@ MAX_COMPRESSED_SAMPLES = 1 << 27
 A megabyte of FLAC can hold gigabytes of silence. A WAV file needs no limit but its size.
 """
 TOO_LONG = f"more than {MAX_COMPRESSED_SAMPLES:,} samples: split it, or convert it to WAV"
+MAX_MAGNITUDE = 2.0**32
+"""Greatest magnitude of a sample, where 1 is full scale. Squares of much larger ones overflow.
+
+Float files may exceed full scale, or hold integer values.
+"""
 _BLOCK = 1 << 20
 
 
@@ -321,4 +326,6 @@ def _describe_problem(waveform: npt.NDArray[Any], rate: int) -> str:
         return "without a usable rate"
     if not len(waveform):
         return "without samples"
-    return "" if np.isfinite(waveform).all() else "with samples that are not finite"
+    # NaN is not less than anything.
+    is_sound = (np.abs(waveform) <= MAX_MAGNITUDE).all()
+    return "" if is_sound else "with samples that are not finite, or far above full scale"

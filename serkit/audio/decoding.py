@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from serkit.audio.containers import MAX_MAGNITUDE
+
 
 def not_inlined(function: Callable) -> Callable:
     """Turn the function of a seldom taken ``tf.cond`` branch into a call that is not inlined.
@@ -50,7 +52,7 @@ _PROBLEMS = (
     "WAV header without a usable rate",
     "WAV codec other than PCM of 8 to 32 bits and float of 32 or 64",
     "WAV file without samples",
-    "WAV file with samples that are not finite",
+    "WAV file with samples that are not finite, or far above full scale",
 )
 
 
@@ -185,12 +187,13 @@ def _decode_any_wav(data: tf.Tensor, file_size: tf.Tensor) -> Decoded:
     )
     samples = _samples(payload, tf.where(is_usable, branch, 0))
     waveform = _mix_to_mono(samples, tf.where(is_usable, channels, 1))
-    is_finite = tf.cond(
+    is_sound = tf.cond(
         branch < _FIRST_FLOAT_BRANCH,
         lambda: tf.constant(True),
-        lambda: tf.reduce_all(tf.math.is_finite(waveform)),
+        # NaN is not less than anything.
+        lambda: tf.reduce_all(tf.abs(waveform) <= MAX_MAGNITUDE),
     )
-    problem = tf.where(is_usable & ~is_finite, len(_PROBLEMS) - 1, problem)
+    problem = tf.where(is_usable & ~is_sound, len(_PROBLEMS) - 1, problem)
     is_decoded = problem == 0
     waveform = tf.cond(is_decoded, lambda: waveform, lambda: waveform[:0])
     return Decoded(

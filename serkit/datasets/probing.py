@@ -17,6 +17,7 @@ import soundfile
 from serkit.audio.containers import (
     COMPRESSED,
     MAX_COMPRESSED_SAMPLES,
+    MAX_MAGNITUDE,
     NO_LENGTH,
     TOO_LONG,
     VALID_SAMPLE_RATES,
@@ -39,8 +40,6 @@ _FULL_SCALE, _FULL_SCALE_8_BIT = 32_766 / 32_768, 127 / 128
 # Shorter runs at full scale are peaks that just reach full scale, not clipping.
 _MIN_CLIPPED_RUN = 3
 _INT16_SCALE = 32_768
-# Float files may exceed full scale, or hold integer values. Larger values cannot be samples.
-_MAX_MAGNITUDE = 2.0**32
 
 
 class Meter:
@@ -111,7 +110,7 @@ class Meter:
         if not math.isfinite(low) or not math.isfinite(high):
             raise UnusableError("not-finite", "holds samples that are not finite numbers")
         self._low, self._high = min(self._low, low), max(self._high, high)
-        if self.peak > _MAX_MAGNITUDE:
+        if self.peak > MAX_MAGNITUDE:
             raise UnusableError(
                 "unreadable", f"cannot be read: samples of {self.peak:.0e} x full scale"
             )

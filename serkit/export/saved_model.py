@@ -10,7 +10,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 import serkit
-from serkit.audio.containers import to_wav
+from serkit.audio.containers import MAX_MAGNITUDE, to_wav
 from serkit.audio.decoding import Decoded, decode_wav
 from serkit.audio.loading import LoadedRecording, load_segments, load_waveform
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
@@ -259,11 +259,12 @@ def _spectrograms(wav_bytes: tf.Tensor, spec: SpectrogramSpec) -> dict[str, tf.T
 
 
 def _check_waveform(waveform: tf.Tensor, sample_rate: int) -> Decoded:
-    """Return a waveform as a decoded file; its status tells whether it is empty or not finite."""
-    is_finite = tf.reduce_all(tf.math.is_finite(waveform))
-    status = tf.where(is_finite, tf.where(tf.size(waveform) > 0, "", _EMPTY), _NOT_FINITE)
+    """Return a waveform as a decoded file; its status tells whether it is empty or no sound."""
+    # NaN is not less than anything.
+    is_sound = tf.reduce_all(tf.abs(waveform) <= MAX_MAGNITUDE)
+    status = tf.where(is_sound, tf.where(tf.size(waveform) > 0, "", _EMPTY), _NOT_FINITE)
     rate = tf.constant(sample_rate)
-    return Decoded(tf.where(is_finite, waveform, 0.0), rate, status, tf.constant(""))
+    return Decoded(tf.where(is_sound, waveform, 0.0), rate, status, tf.constant(""))
 
 
 def _write_warm_up(path: Path, model_name: str, model: ExportableModel) -> None:

@@ -81,6 +81,7 @@ def test_what_cannot_be_decoded_has_a_reason(data, words):
     ("samples", "rate", "words"),
     [
         (np.array([[0.1], [np.nan]], np.float32), 16_000, "not finite"),
+        (np.array([[0.1], [1e19]], np.float32), 16_000, "far above full scale"),
         (np.zeros((0, 1), np.float32), 16_000, "without samples"),
         (np.zeros((9, 1), np.float32), 100, "without a usable rate"),
     ],

@@ -113,6 +113,7 @@ def test_a_torn_last_frame_is_left_out():
         (_wav(_fmt(rate=999), _chunk(b"data", PCM16)), "usable rate"),
         (_wav(_fmt(), _chunk(b"data", b"")), "without samples"),
         (_wav(_fmt(code=3, bits=32), _chunk(b"data", struct.pack("<f", float("nan")))), "finite"),
+        (_wav(_fmt(code=3, bits=32), _chunk(b"data", struct.pack("<f", -1e19))), "far above full"),
     ],
 )
 def test_bad_bytes_give_a_status_and_nothing_else(data, words):

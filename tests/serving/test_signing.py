@@ -95,6 +95,7 @@ def test_whatever_comes_gets_an_answer_or_a_status(loaded, wav_bytes, rng):
         "a stub of Git LFS": (b"version https://git-lfs.github.com/spec/v1\n", "not a WAV file"),
         "a header that lies": (bytes(lying), ""),
         "NaN": (wav_bytes(np.array([0.1, np.nan, 0.2]), subtype="FLOAT"), "not finite"),
+        "loud": (wav_bytes(np.array([0.1, 1e19, 0.2]), subtype="FLOAT"), "far above full scale"),
         "no samples": (wav_bytes(np.zeros(0)), "without samples"),
         "one sample": (wav_bytes(np.array([0.5])), ""),
         "192 kHz": (wav_bytes(rng.uniform(-0.5, 0.5, 192_000), 192_000), ""),
