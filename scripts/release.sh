@@ -23,10 +23,10 @@ if [ "$*" = --audit ]; then
     done
     exit $status
 fi
-version=$($python -c "import serkit; print(serkit.__version__)")
+version=$($python -c "from importlib.metadata import version; print(version('serkit'))")
 # An earlier build's files in build/ would get into the wheel.
 rm -rf build
 $python -m build --no-isolation --outdir dist
-"$environment/bin/cyclonedx-py" requirements --pyproject pyproject.toml --output-reproducible \
+"$environment/bin/cyclonedx-py" requirements --output-reproducible \
     --output-file "dist/serkit-$version.cdx.json" requirements.lock
 ls -l dist
