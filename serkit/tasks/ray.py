@@ -66,7 +66,7 @@ def scratch_folder(address: str) -> Path:
     is_own = os.name == "nt" or (status.st_uid == os.getuid() and not status.st_mode & 0o077)
     if not stat.S_ISDIR(status.st_mode) or not is_own:
         raise SchedulerError(
-            f"{folder} must be a folder of the user of this process that nobody else may use; "
+            f"{folder} must be a folder of the user of this process that no other user may enter; "
             "remove it on this machine"
         )
     return folder
