@@ -37,6 +37,24 @@ def add_to(commands) -> None:
         default=_DEFAULT.versions,
         help="versions to load (default %(default)s)",
     )
+    _add_limits(parser)
+    _add_access(parser)
+    add(
+        "--trust",
+        action="store_true",
+        help="load a model even if it reads or writes files, or runs Python code: a model is a "
+        "program",
+    )
+    add(
+        "--no-warm-up",
+        dest="warm_up",
+        action="store_false",
+        help="skip the warm-up: ready sooner, but the first request is slow",
+    )
+    parser.set_defaults(run=run)
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
     for name, value_type, text in (
         ("max_batch", int, "maximum number of examples per batch; 1 disables batching"),
         (
@@ -58,12 +76,16 @@ def add_to(commands) -> None:
             "maximum size of an answer; longer ones are refused (400)",
         ),
     ):
-        add(
+        parser.add_argument(
             f"--{name.replace('_', '-')}",
             type=value_type,
             default=getattr(_DEFAULT, name),
             help=f"{text} (default %(default)s)",
         )
+
+
+def _add_access(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add(
         "--allowed-host",
         dest="allowed_hosts",
@@ -85,19 +107,6 @@ def add_to(commands) -> None:
         metavar="PORT",
         help="serve /metrics at this port instead, 0 for any free one (default: at --port)",
     )
-    add(
-        "--trust",
-        action="store_true",
-        help="load a model even if it reads or writes files, or runs Python code: a model is a "
-        "program",
-    )
-    add(
-        "--no-warm-up",
-        dest="warm_up",
-        action="store_false",
-        help="skip the warm-up: ready sooner, but the first request is slow",
-    )
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
