@@ -22,9 +22,9 @@ MAX_SAMPLES = 1000
 
 An exported model that is asked for more computes this many.
 """
-# Number of rows per batch. A row is the spectrogram of a segment of a recording; a recording of ten
-# minutes can have over three hundred segments.
-_BATCH_SIZE = 32
+BATCH_SIZE = 32
+"""Number of rows per batch of :func:`map_in_batches`. A row is the spectrogram of a segment of a
+recording; a recording of ten minutes can have over three hundred segments."""
 
 
 def load_network(file: Path | str) -> keras.Model:
@@ -207,19 +207,22 @@ def map_in_batches(function: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor) 
         float32 ``(rows, …)``.
     """
     row_count = tf.shape(rows)[0]
-    # Without rows, compute one empty batch: TensorFlow cannot concatenate zero batches.
-    batch_count = tf.maximum(-(-row_count // _BATCH_SIZE), 1)
+    # Without rows, compute a batch of one row of zeros, and drop its result: TensorFlow cannot
+    # concatenate zero batches, and convolutions by oneDNN fail with an empty one.
+    one_row = tf.concat([[1], tf.shape(rows)[1:]], axis=0)
+    rows = tf.cond(row_count > 0, lambda: rows, lambda: tf.zeros(one_row))
+    batch_count = tf.maximum(-(-row_count // BATCH_SIZE), 1)
     results = tf.TensorArray(tf.float32, batch_count, infer_shape=False, element_shape=None)
 
     def compute_batch(index, results):
-        first = index * _BATCH_SIZE
-        return index + 1, results.write(index, function(rows[first : first + _BATCH_SIZE]))
+        first = index * BATCH_SIZE
+        return index + 1, results.write(index, function(rows[first : first + BATCH_SIZE]))
 
     # Parallel iterations would need the memory of several batches.
     _, results = tf.while_loop(
         lambda index, _: index < batch_count, compute_batch, (0, results), parallel_iterations=1
     )
-    return results.concat()
+    return results.concat()[:row_count]
 
 
 def _entropy(probabilities: tf.Tensor) -> tf.Tensor:

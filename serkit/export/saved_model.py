@@ -15,7 +15,12 @@ from serkit.audio.decoding import Decoded, decode_wav
 from serkit.audio.loading import LoadedRecording, load_segments, load_waveform
 from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
 from serkit.export import signatures
-from serkit.export.exportable_model import MAX_SAMPLES, ExportableModel, map_in_batches
+from serkit.export.exportable_model import (
+    BATCH_SIZE,
+    MAX_SAMPLES,
+    ExportableModel,
+    map_in_batches,
+)
 from serkit.export.model_card import model_card
 from serkit.export.versions import DETAILS_FILE, version_for
 from serkit.files import replacing, write_json, write_text
@@ -169,23 +174,50 @@ def _predict_recordings(
     samples: tf.Tensor,
     decode: Callable[[tf.Tensor], Decoded],
 ) -> dict[str, tf.Tensor]:
-    """Decode recordings and compute the outputs of each."""
+    """Decode recordings and compute the outputs of each.
+
+    The logits of a recording of more segments than a batch are computed before the next recording
+    is decoded, so that the segments of only one such recording are held at a time.
+    """
     spec = model.spec
     if isinstance(spec, SpeechFeatures):
         return _predict_alone(model, spec, recordings, samples, decode)
+    # As a function, the network is in the graph once, although it is called in two places.
+    compute_logits = tf.function(
+        lambda segments: map_in_batches(
+            lambda batch: model.logits(to_spectrogram(batch, spec), samples), segments
+        ),
+        [tf.TensorSpec([None, spec.samples])],
+        autograph=False,
+    )
+    sample_count = samples if model.has_random_layers else len(model.networks)
+
+    def load(recording: tf.Tensor) -> tuple[LoadedRecording, tf.Tensor]:
+        """Return a recording's segments and zeros, or no segments and the mean of their logits."""
+        loaded = load_segments(recording, spec, decode)
+        segments, logits = tf.cond(
+            tf.shape(loaded.waveform)[0] > BATCH_SIZE,
+            lambda: (loaded.waveform[:0], tf.reduce_mean(compute_logits(loaded.waveform), axis=0)),
+            lambda: (loaded.waveform, tf.zeros([sample_count, len(model.classes)])),
+        )
+        return loaded._replace(waveform=segments), logits
+
     text_spec = tf.TensorSpec([], tf.string)
     segments_spec = tf.RaggedTensorSpec([None, spec.samples], tf.float32, ragged_rank=0)
-    loaded = tf.map_fn(
-        lambda recording: load_segments(recording, spec, decode),
+    loaded, long_logits = tf.map_fn(
+        load,
         recordings,
-        fn_output_signature=LoadedRecording._make([segments_spec, text_spec, text_spec]),
+        fn_output_signature=(
+            LoadedRecording._make([segments_spec, text_spec, text_spec]),
+            tf.TensorSpec([None, len(model.classes)]),
+        ),
+        parallel_iterations=1,
     )
     segments = loaded.waveform
-    segment_logits = map_in_batches(
-        lambda batch: model.logits(to_spectrogram(batch, spec), samples), segments.values
+    short_logits = tf.math.unsorted_segment_mean(
+        compute_logits(segments.values), segments.value_rowids(), segments.nrows()
     )
-    logits = tf.math.segment_mean(segment_logits, segments.value_rowids())
-    return model.outputs(logits, loaded.status, loaded.note)
+    return model.outputs(short_logits + long_logits, loaded.status, loaded.note)
 
 
 def _predict_alone(

@@ -86,6 +86,8 @@ def test_long_recordings_are_heard_in_segments_whose_logits_are_averaged(
     alone = serve([recordings_in_memory[0]])["probabilities"][0]
     np.testing.assert_allclose(outputs["probabilities"][1], alone, atol=1e-6)
     assert [bool(text) for text in outputs["status"].numpy()] == [False, False, True, False]
+    # The segments of the last recording are more than a batch: its logits are computed alone.
+    np.testing.assert_array_equal(serve([data[1]])["probabilities"][0], outputs["probabilities"][3])
 
 
 def test_a_header_that_lies_is_noted(serve, recordings_in_memory):
