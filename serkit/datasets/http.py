@@ -20,6 +20,7 @@ import requests
 import urllib3
 
 import serkit
+from serkit.datasets.http_session import new_session
 from serkit.errors import DownloadError
 from serkit.files import move_synced
 
@@ -104,7 +105,7 @@ def fetch(
         if checksum == remote.known_hash.lower():
             return remote.path
     remote.path.parent.mkdir(parents=True, exist_ok=True)
-    with nullcontext(session) if session else requests.Session() as open_session:
+    with nullcontext(session) if session else new_session() as open_session:
         transfer = _Transfer(
             remote, open_session, pause, _deadline([remote]) if deadline is None else deadline
         )
@@ -136,7 +137,7 @@ def fetch_all(
         if stopping.is_set():
             raise DownloadError("stopped")
 
-    with requests.Session() as session, ThreadPoolExecutor(_PARALLEL_DOWNLOADS) as pool:
+    with new_session() as session, ThreadPoolExecutor(_PARALLEL_DOWNLOADS) as pool:
         deadline = _deadline(remotes)
         futures = [
             pool.submit(fetch, remote, pause=wait, session=session, deadline=deadline)

@@ -12,6 +12,7 @@ import requests
 import urllib3
 
 import serkit
+from serkit.datasets.http_session import new_session
 from serkit.errors import InputError
 from serkit.export import signatures
 from serkit.serving.retries import (
@@ -115,7 +116,7 @@ class RestTransport(Transport):
         self, address: Address, settings: ClientSettings, retries: Retries | None = None
     ) -> None:
         super().__init__(address, settings, retries)
-        self._session = requests.Session()
+        self._session = new_session()
         if settings.token:
             self._session.auth = self._add_token
 

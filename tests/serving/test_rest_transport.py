@@ -58,8 +58,9 @@ def test_a_model_that_is_being_loaded_is_waited_for(transport, rest_server):
         _classes(transport)
 
 
-def test_bytes_that_drip_do_not_extend_the_timeout(rest_server):
-    rest_server.faults = ["drip"]
+@pytest.mark.parametrize("fault", ["drip", "drip-head"])
+def test_bytes_that_drip_do_not_extend_the_timeout(rest_server, fault):
+    rest_server.faults = [fault]
     transport = RestTransport(parse_address(rest_server.address), SETTINGS)
     started = time.monotonic()
     assert _classes(transport) == ["angry", "happy", "sad"]
@@ -68,7 +69,7 @@ def test_bytes_that_drip_do_not_extend_the_timeout(rest_server):
 
 def test_all_attempts_end_at_the_deadline(rest_server):
     settings = replace(SETTINGS, read_seconds=30, deadline_seconds=0.6)
-    rest_server.faults = ["drip"] * 3
+    rest_server.faults = ["drip-head", "drip", "drip"]
     started = time.monotonic()
     with pytest.raises(ServerError, match="no answer within"):
         _classes(RestTransport(parse_address(rest_server.address), settings))
