@@ -51,6 +51,12 @@ def test_attacks_do_not_make_the_server_fail():
     _run("scripts/benchmarks/attack_server.py", "--quick")
 
 
+@pytest.mark.slow
+def test_slow_and_incomplete_requests_do_not_make_the_server_fail():
+    """Its exit status is 1 if the log has a traceback, or for a status 500."""
+    _run("scripts/benchmarks/fuzz_streams.py", "--quick")
+
+
 def _small_network(classes: int, side: int, seed: int) -> keras.Model:
     """A network in place of VGG16, whose weights fit every side, too."""
     keras.utils.set_random_seed(seed % 1000)

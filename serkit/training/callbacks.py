@@ -94,7 +94,7 @@ def read_state(folder: Path | str) -> tuple[list[npt.NDArray[Any]], list[dict[st
             variable_count = len(state.files) - 1  # all but the history
             arrays = [state[f"v{i}"] for i in range(variable_count)]
             return arrays, json.loads(str(state["history"]))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise ResumeError(f"{path} cannot be read: {error}") from error
 
 

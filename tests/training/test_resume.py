@@ -64,8 +64,9 @@ def test_another_networks_state_is_refused(tmp_path):
         _fit(tmp_path, 2, units=9)
 
 
-def test_a_damaged_state_is_one_clear_error(tmp_path):
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 torn"])
+def test_a_damaged_state_is_one_clear_error(tmp_path, content):
     _fit(tmp_path, 1)
-    (tmp_path / "state.npz").write_bytes(b"PK\x03\x04 torn")
+    (tmp_path / "state.npz").write_bytes(content)
     with pytest.raises(ResumeError, match=r"state\.npz cannot be read"):
         _fit(tmp_path, 2)

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import select
 import socket
 
@@ -157,12 +158,19 @@ def _answer(server: str, sent: bytes, is_whole: bool) -> bytes:
         return received
 
 
+def _memory(server: str) -> float:
+    """Memory of the server's process in MiB."""
+    text = requests.get(f"{server}metrics", timeout=30).text
+    return float(re.search(r"^process_resident_memory_bytes (\S+)", text, re.M)[1]) / 2**20
+
+
 def test_nothing_makes_the_server_fail(attacked, server_log, sound):
     url, good = f"{attacked}v1/models/tones:predict", _instances(sound)
     expected = requests.post(url, json=good, timeout=30).json()
     assert expected["predictions"][0]["status"] == ""
     chance = random.Random(SEED)
     codes: dict[int, int] = {}
+    memory: list[float] = []
     for number in range(COUNT):
         sent, is_whole = _request(chance, sound)
         received = _answer(attacked, sent, is_whole)
@@ -174,9 +182,12 @@ def test_nothing_makes_the_server_fail(attacked, server_log, sound):
             codes[code] = codes.get(code, 0) + 1
         if number % 50 == 49:
             assert requests.post(url, json=good, timeout=30).json() == expected
+            memory.append(_memory(attacked))
     assert requests.post(url, json=good, timeout=30).json() == expected
     # Some were answered, some refused: what is sent is neither all rubbish nor all fine.
     assert {200, 400, 404} <= set(codes), codes
     log = server_log.read_text()
     assert "Traceback" not in log, log[-5000:]
     print(f"{COUNT} requests, seed {SEED}: {dict(sorted(codes.items()))}")
+    before, most = memory[len(memory) // 10], max(memory[len(memory) // 10 :])
+    print(f"memory: {before:.0f} MiB after a tenth of them, then at most {most:.0f} MiB")
