@@ -47,7 +47,8 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--gan-recipe", choices=DCGAN_RECIPES, default=SMALL_DATA)
-    parser.add_argument("--gan-steps", type=int, nargs=2, default=(800, 400))
+    parser.add_argument("--pretraining-steps", type=int, default=800)
+    parser.add_argument("--gan-steps", type=int, default=400)
     parser.add_argument("--folds", type=int, default=5)
     return parser.parse_args()
 
@@ -65,7 +66,8 @@ def main(options: argparse.Namespace) -> None:
 
 
 def compare(options: argparse.Namespace, run: RunFolder) -> None:
-    check_range("gan_steps", min(options.gan_steps), _STEPS_PER_EPOCH)
+    check_range("pretraining_steps", options.pretraining_steps, _STEPS_PER_EPOCH)
+    check_range("gan_steps", options.gan_steps, _STEPS_PER_EPOCH)
     spec, (label, _, kept_fraction) = spec_of(options), options.rarify.rpartition("=")
     corpus = open_recordings(options.roots, naming=naming_of(options)).corpus
     classes, fit = corpus.classes("emotion"), FitSettings(epochs=options.epochs, keep="last")
@@ -89,11 +91,10 @@ def compare(options: argparse.Namespace, run: RunFolder) -> None:
         )
         folder = options.out / f"fold-{fold}"
         pretraining_folder, gan_folder = folder / "gan-all", folder / f"gan-{label}"
-        pretraining_steps, class_steps = options.gan_steps
         if options.gan_recipe == SMALL_DATA:
-            pretrained = DCGAN(gan_settings(len(train), steps=pretraining_steps), 0)
+            pretrained = DCGAN(gan_settings(len(train), steps=options.pretraining_steps), 0)
             fit_gan(pretrained, train, speakers, 0, pretraining_folder, verbose=2)
-        gan = DCGAN(gan_settings(len(rare), steps=class_steps), 0)
+        gan = DCGAN(gan_settings(len(rare), steps=options.gan_steps), 0)
         start = pretraining_folder if options.gan_recipe == SMALL_DATA else None
         fit_gan(gan, rare, speakers, 0, gan_folder, init_from=start, verbose=2)
         missing, class_number = clip_count - len(rare), classes.index(label)

@@ -40,7 +40,7 @@ def parse() -> argparse.Namespace:
         __doc__.splitlines()[0], "runs/finetune-whisper", spectrograms=False
     )
     add = parser.add_argument
-    add("--model", choices=PRESETS, default="whisper-tiny.en")
+    add("--classifier", dest="model", choices=PRESETS, default="whisper-tiny.en")
     add("--weights", help="file of the weights; default: find or download them")
     add("--blocks", type=int, default=0, help="train so many of the last blocks; default: 0")
     add("--speeds", type=float, nargs="*", default=[], help="also train at these speeds")

@@ -61,7 +61,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--gan-recipe", choices=DCGAN_RECIPES, default=SMALL_DATA)
     parser.add_argument("--gan-tuned", choices=TUNED, default="all")
     parser.add_argument("--gan-width", type=float, default=0.25)
-    parser.add_argument("--gan-steps", type=int, nargs=2, default=[800, 400])
+    parser.add_argument("--pretraining-steps", type=int, default=800)
+    parser.add_argument("--gan-steps", type=int, default=400)
     parser.add_argument("--first-folds", type=int, default=5)
     parser.add_argument(
         "--epochs", type=int, default=30, help="epochs of the classifier of all clips"
@@ -227,7 +228,9 @@ def main(options: argparse.Namespace) -> None:
         filled_to=options.filled_to,
         first_folds=options.first_folds,
         spec=spec_of(options),
-        gans=GanSizes(options.gan_width, *options.gan_steps, options.gan_tuned),
+        gans=GanSizes(
+            options.gan_width, options.pretraining_steps, options.gan_steps, options.gan_tuned
+        ),
         gan_recipe=options.gan_recipe,
         naming=naming_of(options),
     )

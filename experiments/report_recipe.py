@@ -1,7 +1,7 @@
 """Question: do the losses of the 2021 report's GAN settle by the report's own recipe?
 
     python experiments/report_recipe.py ../shared/data/ravdess --out runs/report-recipe
-    python experiments/report_recipe.py ../shared/data/ravdess --width 0.5 --out runs/report-half
+    python experiments/report_recipe.py ../shared/data/ravdess --gan-width 0.5 --out runs/half
 
 Source: 2021 report, section 6.1, figures 16 and 17. The GAN has one class, with all its training
 clips in a batch. It is trained against Discriminator1, then for at least 300 steps against

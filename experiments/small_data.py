@@ -1,6 +1,6 @@
 """Question: does each technique for small data, by itself, help a GAN that has 40 clips?
 
-    python experiments/small_data.py ../shared/data/ravdess --label female_surprise
+    python experiments/small_data.py ../shared/data/ravdess --class female_surprise
 
 Source: the papers of the techniques, see serkit/gans. A DCGAN with all techniques is trained from
 three seeds, and then without each technique. Samples are also taken without the moving average of

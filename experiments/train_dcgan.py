@@ -1,7 +1,7 @@
 """Claim: with 40 clips of a class, samples of a DCGAN get close to clips of unseen speakers.
 
-    python experiments/train_dcgan.py ../shared/data/ravdess --label female_surprise
-    python experiments/train_dcgan.py ../shared/data/ravdess --recipe report --clips 0 \\
+    python experiments/train_dcgan.py ../shared/data/ravdess --class female_surprise
+    python experiments/train_dcgan.py ../shared/data/ravdess --gan-recipe report --clips 0 \\
         --out runs/train-dcgan-report
 
 Source: 2021 report, section 6.1. The first command uses the recipe ``small-data``, see
@@ -61,25 +61,25 @@ def settings_of(options: argparse.Namespace, clips: int, steps: int) -> DCGANSet
 
 def parse() -> argparse.Namespace:
     parser = rare_classes_parser(__doc__.splitlines()[0], "runs/train-dcgan")
-    parser.add_argument("--recipe", choices=DCGAN_RECIPES, default=SMALL_DATA)
+    parser.add_argument("--gan-recipe", dest="recipe", choices=DCGAN_RECIPES, default=SMALL_DATA)
     parser.add_argument(
         "--steps",
         type=int,
         nargs=2,
         metavar=("ALL", "CLASS"),
-        help="default: 800 600; --recipe report: 0 2000, at most",
+        help="default: 800 600; --gan-recipe report: 0 2000, at most",
     )
     parser.add_argument(
         "--stop",
         choices=STOPS,
-        help="end --recipe report by this criterion: losses that stay between 1.1 and 1.3, the "
+        help="end --gan-recipe report by this criterion: losses that stay between 1.1 and 1.3, the "
         "discriminator's accuracy between 0.5 and 0.7, or the last step; default: losses",
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tuned", type=Path, help="best.json of serkit tune dcgan")
     options = parser.parse_args()
     if options.stop and options.recipe != REPORT:
-        parser.error(f"--stop {options.stop} goes with --recipe report alone")
+        parser.error(f"--stop {options.stop} goes with --gan-recipe report alone")
     return options
 
 

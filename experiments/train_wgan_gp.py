@@ -1,6 +1,6 @@
 """Claim: with a gradient penalty the 2021 report's Wasserstein GAN trains, whatever the seed.
 
-    python experiments/train_wgan_gp.py ../shared/data/ravdess --label female_surprise
+    python experiments/train_wgan_gp.py ../shared/data/ravdess --class female_surprise
 
 Source: 2021 report, section 8.1, whose authors could not balance generator and critic. For each of
 five seeds, the GAN is trained on all training clips first, then on the class alone. Expected in an

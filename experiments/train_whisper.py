@@ -1,7 +1,7 @@
 """Claim: a frozen Whisper encoder and a linear classifier beat every network trained from scratch.
 
     python experiments/train_whisper.py ../shared/data/ravdess
-    python experiments/train_whisper.py ROOT... --model whisper-base.en    # or --weights FILE
+    python experiments/train_whisper.py ROOT... --classifier whisper-base.en    # or --weights FILE
 
 Source: Pepino et al. (2021), arXiv:2104.03502, for frozen encoders and all of their layers. Three
 tables, all on the same folds of speakers and seeds:
@@ -104,7 +104,7 @@ def parse() -> argparse.Namespace:
     parser = cross_validation_parser(
         __doc__.splitlines()[0], "runs/train-whisper", spectrograms=False
     )
-    parser.add_argument("--model", choices=PRESETS, default="whisper-tiny.en")
+    parser.add_argument("--classifier", dest="model", choices=PRESETS, default="whisper-tiny.en")
     parser.add_argument("--weights", help="file of the weights; default: find or download them")
     return parser.parse_args()
 

@@ -29,8 +29,14 @@ from serkit.studies.tuning.tuning import tune
 def parse() -> argparse.Namespace:
     parser = experiment_parser(__doc__.splitlines()[0], "runs/tune-gan")
     parser.add_argument("--gan", choices=["wgan-gp", "dcgan"], default="wgan-gp")
-    parser.add_argument("--label", default="female_surprise")
-    parser.add_argument("--width", type=float, default=0.25, help="1 is the 2021 report's networks")
+    parser.add_argument("--class", dest="label", default="female_surprise")
+    parser.add_argument(
+        "--gan-width",
+        dest="width",
+        type=float,
+        default=0.25,
+        help="1 is the 2021 report's networks",
+    )
     parser.add_argument("--examples", type=int, nargs=2, default=(2400, 800))
     parser.add_argument("--algorithm", choices=ALGORITHMS, default="random")
     parser.add_argument("--trials", type=int, default=24)

@@ -34,7 +34,7 @@ def test_what_cannot_be_used_is_one_line_and_status_2(command, tmp_path, capsys)
 def test_places_that_cannot_be_written_to_are_one_line(synthetic_root, tmp_path, capsys):
     (tmp_path / "file").touch()
     assert main(["audit", str(synthetic_root), "--out", str(tmp_path / "file")]) == 1
-    arguments = ["--out", str(tmp_path / "run"), "--models", str(tmp_path / "file")]
+    arguments = ["--out", str(tmp_path / "run"), "--export", str(tmp_path / "file")]
     assert main(["demo", str(synthetic_root), *arguments]) == 1
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 2
@@ -89,13 +89,13 @@ def test_ctrl_c_during_the_imports_is_one_line(after):
         ["audit", "mine={nowhere}", "--out", "{out}"],
         ["audit", "{there}", "--reject", "colour", "--out", "{out}"],
         ["compare", "{nowhere}", "--out", "{out}"],
-        ["demo", "{nowhere}", "--out", "{out}", "--models", "{out}"],
+        ["demo", "{nowhere}", "--out", "{out}", "--export", "{out}"],
         ["tune", "classifier", "{nowhere}", "--out", "{out}"],
-        ["spectrogram", "{nowhere}", "--pictures", "{out}"],
+        ["spectrogram", "{nowhere}", "--out", "{out}"],
         ["listen", "{nowhere}", "--out", "{out}"],
         ["generate", "{nowhere}", "--plan", "balance", "--out", "{out}"],
         ["export", "{nowhere}", "--classes", "sad", "--out", "{out}"],
-        ["download", "{nowhere}", "--to", "{out}"],
+        ["download", "{nowhere}", "--out", "{out}"],
     ],
     ids=" ".join,
 )

@@ -61,7 +61,7 @@ def test_compare_augmentation_checks_its_options_before_work_and_locks_its_folde
 ):
     (path,) = (path for path in EXPERIMENTS if path.stem == "compare_augmentation")
     experiment, out = load(path), tmp_path / "run"
-    words = [path.name, str(synthetic_root), "--out", str(out), "--gan-steps", "1", "40"]
+    words = [path.name, str(synthetic_root), "--out", str(out), "--gan-steps", "1"]
     monkeypatch.setattr(sys, "argv", words)
     options = experiment.parse()
     with pytest.raises(InputError, match="`gan_steps` must be 20 or more"):

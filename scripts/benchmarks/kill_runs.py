@@ -172,7 +172,7 @@ class Runs:
 def _jobs(data: str, download_words: tuple[str, ...]) -> dict[str, Job]:
     serkit = (sys.executable, "-m", "serkit")
     run, model = ("--out", "{out}/run"), "{out}/models/it"
-    network = ("--model", "compact", "--epochs", "1", "--folds", "3")
+    network = ("--classifier", "compact", "--epochs", "1", "--folds", "3")
     exported = ("--export", model)
     arms = ("none", "oversampling", "--rare-below", "0.9", "--folds", "1")
     return {
@@ -195,7 +195,7 @@ def _jobs(data: str, download_words: tuple[str, ...]) -> dict[str, Job]:
             ("run/best.json", "run/trials.csv"),
         ),
         "demo": Job(
-            (*serkit, "demo", data, "--short", *run, "--models", "{out}/models"),
+            (*serkit, "demo", data, "--short", *run, "--export", "{out}/models/run"),
             ("run/metrics.json", "run/comparison.json", "run/manifest.csv"),
             "models/run",
         ),

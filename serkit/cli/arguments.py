@@ -29,7 +29,6 @@ def add_recordings(
     parser: argparse.ArgumentParser,
     nargs: str = "+",
     default: str = "",
-    aliases: Sequence[str] = (),
 ) -> None:
     """Add ``ROOT…``, ``--pattern``, ``--label-names`` and ``--genders``.
 
@@ -38,7 +37,6 @@ def add_recordings(
             read the parsed options.
         nargs: ``+``, or ``*`` if the command has default recordings.
         default: name of the default recordings, for the help text.
-        aliases: other names of ``--label-names``.
     """
     parser.add_argument(
         "roots",
@@ -54,18 +52,20 @@ def add_recordings(
         metavar="REGEX",
         help="read labels from paths below ROOT by this; named groups: label, and where known "
         "speaker, gender, sentence, intensity, repetition; for example "
-        r"'(?P<speaker>\d\d)(?P<sentence>[ab]\d\d)(?P<label>[A-Z])' for EMO-DB",
+        r"'(?P<speaker>\d\d)(?P<sentence>[ab]\d\d)(?P<label>[A-Z])' for EMO-DB; "
+        "default: names of the four corpora, or a folder per label",
     )
-    for option_names, example in (
-        (("--label-names", *aliases), "W=angry,L=bored"),
-        (("--genders",), "03=male,08=female"),
+    for option_name, what, example in (
+        ("--label-names", "labels", "W=angry,L=bored"),
+        ("--genders", "speakers to genders", "03=male,08=female"),
     ):
         parser.add_argument(
-            *option_names,
-            action="append",
+            option_name,
+            action="extend",
+            nargs="+",
             default=[],
-            metavar="A=B,…",
-            help=f"map them, for example {example}",
+            metavar="A=B",
+            help=f"map {what}, for example {example}; default: names that serkit knows",
         )
 
 
@@ -116,7 +116,7 @@ def _absolute(root: Path) -> str:
 
 
 def _parse_pairs(option: str, arguments: Sequence[str]) -> dict[str, str]:
-    """Parse the arguments ``A=B,…`` of an option that may be given several times."""
+    """Parse the arguments ``A=B`` of an option, separated by spaces or commas."""
     values = {}
     for pair in ",".join(arguments).split(","):
         if not pair:
@@ -183,8 +183,13 @@ def add_study(parser: argparse.ArgumentParser, labels: str = "emotion") -> None:
         default=labels,
         help=f"predict these classes: {sizes}; default: %(default)s",
     )
-    add("--seed", type=int, default=0, help="of all random numbers; default: %(default)s")
-    add("--epochs", type=int, help="of each classifier; default: 30")
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        help="draw all random numbers from this; default: %(default)s",
+    )
+    add("--epochs", type=int, help="train each classifier so long; default: 30")
     add(
         "--short",
         action="store_true",
@@ -233,13 +238,14 @@ def add_filling(parser: argparse.ArgumentParser) -> None:
         "--gan-recipe",
         choices=["small-data", "report"],
         default="small-data",
-        help="how a DCGAN is trained; report is the 2021 report's way: both discriminators, "
+        help="train DCGANs like this; report is the 2021 report's way: both discriminators, "
         "batches of 128, no pretraining, no augmentation; default: %(default)s",
     )
     add(
         "--cache",
         type=Path,
-        help="folder of spectrograms, GANs and training runs, which runs may share one after the "
+        metavar="DIR",
+        help="keep spectrograms, GANs and training runs here; runs may share it one after the "
         "other; default: in the run folder",
     )
 
@@ -265,12 +271,19 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         help="give TensorFlow so many threads for a task; the last bits of results depend on it; "
         "default: the number of cores",
     )
-    add("--retries", type=int, default=3, help="of a piece whose node was lost; default: 3")
     add(
-        "--share",
+        "--retries",
+        type=int,
+        default=3,
+        help="repeat a task whose node was lost so often; default: 3",
+    )
+    add(
+        "--storage",
+        dest="share",
         default="",
         metavar="URL",
-        help="where machines without a common folder exchange results, such as s3://bucket/run",
+        help="exchange results of machines without a common folder here, for example "
+        "s3://bucket/run; default: the run folder",
     )
 
 
@@ -282,7 +295,7 @@ def add_features(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="classify these features of the recordings, which another program computed: .npy with "
         "a row per clip of the only ROOT's manifest, or .parquet or .csv with the column "
-        "sha256 or path",
+        "sha256 or path; default: none",
     )
 
 

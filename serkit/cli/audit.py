@@ -29,14 +29,15 @@ def add_to(commands) -> None:
         "folder per label, a CSV (path,label,speaker[,gender,sentence,intensity,repetition]) or "
         "a pattern.",
     )
-    add_recordings(parser, aliases=["--labels"])
+    add_recordings(parser)
     add = parser.add_argument
     add("--out", type=Path, default=Path("runs/audit"), help="write here; default: %(default)s")
     add(
         "--reject",
-        default="",
-        metavar="KIND,…",
-        help="reject these clips, too: clipped, stereo, sample-rate, length",
+        nargs="+",
+        default=[],
+        metavar="KIND",
+        help="reject these clips, too: clipped, stereo, sample-rate, length; default: none",
     )
     add(
         "--prosody",
@@ -61,9 +62,8 @@ def run(options: argparse.Namespace) -> int:
 
     progress = Progress()
     naming = naming_of(options)
-    rejected_kinds = [kind for kind in options.reject.split(",") if kind]
     require_roots_exist(options.roots)
-    for kind in rejected_kinds:
+    for kind in options.reject:
         check_choice("reject", kind, ANOMALY_KINDS)
     # Check the output folder before the recordings are read, which may take long.
     options.out.mkdir(parents=True, exist_ok=True)
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     require_other_folder(options.out, options.roots)
     try:
         track = progress.progress_bar("reading")
-        audit = open_recordings(options.roots, track, naming=naming, reject=rejected_kinds)
+        audit = open_recordings(options.roots, track, naming=naming, reject=options.reject)
     except NothingUsable as error:
         error.audit.write(options.out)
         raise

@@ -1,6 +1,7 @@
 """``serkit compare``: compare augmentation methods on the same folds."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,7 @@ def add_to(commands) -> None:
     add_recordings(parser)
     add_spectrograms(parser)
     parser.add_argument(
-        "--out", type=Path, default=Path("runs/compare"), help="run folder; default: %(default)s"
+        "--out", type=Path, default=Path("runs/compare"), help="write here; default: %(default)s"
     )
     add_study(parser)
     _add_arms(parser)
@@ -63,7 +64,7 @@ def _add_arms(parser: argparse.ArgumentParser) -> None:
         choices=ARMS,
         default=list(DEFAULT_ARMS),
         metavar="ARM",
-        help=f"of {', '.join(ARMS)}; default: {', '.join(DEFAULT_ARMS)}",
+        help=f"compare these: {', '.join(ARMS)}; default: {', '.join(DEFAULT_ARMS)}",
     )
     add(
         "--everywhere",
@@ -71,7 +72,8 @@ def _add_arms(parser: argparse.ArgumentParser) -> None:
         choices=_EVERYWHERE_ARMS,
         default=[],
         metavar="ARM",
-        help=f"what every arm gets as well, none included: {', '.join(_EVERYWHERE_ARMS)}",
+        help="augment the training clips of every arm, none included, with these: "
+        f"{', '.join(_EVERYWHERE_ARMS)}; default: none of them",
     )
     add(
         "--classifier",
@@ -93,28 +95,58 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
         "--protocol",
         choices=["k-fold", "random", "both", "leave-one-corpus-out"],
         default="k-fold",
-        help="k-fold keeps speakers apart; random is the 2021 report's own, with "
+        help="split like this: k-fold keeps speakers apart; random is the 2021 report's own, with "
         "speakers in both, and every result says so; default: %(default)s",
     )
-    add("--without", nargs="+", default=[], metavar="CORPUS", help="such as tess")
+    add(
+        "--without",
+        nargs="+",
+        default=[],
+        metavar="CORPUS",
+        help="leave out these corpora, for example tess; default: none",
+    )
     add(
         "--rarify",
-        default="",
-        metavar="CLASS=FRACTION,…",
-        help="leave only so much of these classes' training clips, such as surprise=0.15",
+        nargs="+",
+        default=[],
+        metavar="CLASS=FRACTION",
+        help="leave only so much of these classes' training clips, for example surprise=0.15; "
+        "default: all",
     )
-    add("--folds", type=int, help="3 or more, or 1 for a single split; default: 5")
-    add("--first-folds", type=int, default=0, metavar="N", help="run these alone; default: all")
-    add("--seeds", type=int, nargs="+", default=[0], help="of trainings; default: 0")
+    add(
+        "--folds",
+        type=int,
+        help="test on so many folds: 3 or more, or 1 for a single split; default: 5",
+    )
+    add(
+        "--first-folds",
+        type=int,
+        default=0,
+        metavar="N",
+        help="run only the first N folds; default: all",
+    )
+    add(
+        "--seeds",
+        type=int,
+        nargs="+",
+        default=[0],
+        help="train once with each of these; default: 0",
+    )
     add(
         "--more-seeds",
         type=int,
         nargs="+",
         default=[],
         metavar="SEED",
-        help="of none and of the arms that were best on validation speakers",
+        help="train none and the arms that were best on validation speakers with these, too; "
+        "default: none",
     )
-    add("--best", type=int, default=2, help="how many these are; default: %(default)s")
+    add(
+        "--best",
+        type=int,
+        default=2,
+        help="train so many arms with --more-seeds; default: %(default)s",
+    )
 
 
 def _add_amounts(parser: argparse.ArgumentParser) -> None:
@@ -123,24 +155,32 @@ def _add_amounts(parser: argparse.ArgumentParser) -> None:
         "--plan",
         choices=["balance", "report"],
         default="balance",
-        help="how many are added: balance as the next two say; report what the report added to "
-        "its gender_emotion categories (figure 18); default: %(default)s",
+        help="fill up rare classes to --filled-to (balance), or as figure 18 of the 2021 report "
+        "says (report); default: %(default)s",
     )
     add(
         "--filled-to",
         type=float,
         default=1.0,
         metavar="FRACTION",
-        help="of the largest class; default: %(default)s",
+        help="fill up to this fraction of the largest class; default: %(default)s",
     )
     add(
         "--generated-share",
         type=float,
         default=1.0,
         metavar="FRACTION",
-        help="of what is added by arms with GANs or noise, the rest being copies of clips",
+        help="generate this fraction of what arms with GANs or noise add, and copy clips for the "
+        "rest; default: %(default)s",
     )
-    add("--gated", action="store_true", help="filter generated samples")
+    add(
+        "--sample-filter",
+        action=argparse.BooleanOptionalAction,
+        dest="gated",
+        default=False,
+        help="reject generated samples that are near-copies of training clips or of another "
+        "class; default: no",
+    )
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
@@ -148,24 +188,29 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     add(
         "--weights",
         default="imagenet",
-        help="of VGG16 and ResNet50: imagenet, none or a file; or the file of an encoder's weights",
+        help="start VGG16 and ResNet50 from these: imagenet, none or a file; or read an encoder's "
+        "from this file; default: %(default)s",
     )
-    add("--gan-width", type=float, help="1 is the report's; default: 0.25")
+    add("--gan-width", type=float, help="scale GANs, 1 as in the 2021 report; default: 0.25")
+    add(
+        "--pretraining-steps",
+        type=int,
+        help="train the generator so long on all training clips, 0 for none; half as many again "
+        "for a WGAN-GP, whose batches are smaller; not for a DCGAN with --gan-recipe report; "
+        "default: 800",
+    )
     add(
         "--gan-steps",
         type=int,
-        nargs=2,
-        metavar=("ALL", "CLASS"),
-        help="of the generator on all training clips, 0 for none, then on each rare class; half "
-        "as many again for a WGAN-GP, whose batches are smaller; default: 800 400, with "
-        "--gan-recipe report 800 2000, of which the DCGAN does not use the first number",
+        help="train the generator so long on each rare class; half as many again for a WGAN-GP; "
+        "default: 400, with --gan-recipe report 2000",
     )
     add(
         "--gan-tuned",
         choices=["all", "norms"],
         default="all",
-        help="what of a generator goes on being trained with a rare class; norms alone keep it "
-        "from learning a dozen clips by heart; default: %(default)s",
+        help="train these variables of a pretrained generator on a rare class: all, or those of "
+        "normalisation layers (norms), so that it memorises fewer clips; default: %(default)s",
     )
     add(
         "--tuned",
@@ -173,7 +218,8 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="BEST.JSON",
-        help="of serkit tune, in place of serkit's own settings of what it was for",
+        help="use these settings of serkit tune, for example runs/tune-dcgan/best.json; default: "
+        "serkit's own",
     )
     add(
         "--live",
@@ -221,8 +267,11 @@ def settings_of(options: argparse.Namespace) -> "ComparisonSettings":
         settings = settings.shortened()
     # After --short, so that options given explicitly take precedence.
     settings = replace(settings, **_without_none(folds=options.folds))
-    pretraining_steps, class_steps = options.gan_steps or (None, None)
-    sizes = _without_none(width=options.gan_width, pretraining=pretraining_steps, steps=class_steps)
+    sizes = _without_none(
+        width=options.gan_width,
+        pretraining=options.pretraining_steps,
+        steps=options.gan_steps,
+    )
     settings = replace(settings, gans=replace(settings.gans, **sizes))
     return settings.with_epochs(options.epochs)
 
@@ -235,9 +284,9 @@ def _absolute_weights(weights: str) -> str:
     return weights if weights in ("imagenet", "none") else str(Path(weights).resolve())
 
 
-def _parse_fractions(text: str) -> tuple[tuple[str, float], ...]:
+def _parse_fractions(parts: Sequence[str]) -> tuple[tuple[str, float], ...]:
     fractions = []
-    for part in filter(None, text.split(",")):
+    for part in parts:
         label, _, fraction = part.rpartition("=")
         try:
             fractions.append((label, float(fraction)))

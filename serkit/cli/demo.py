@@ -26,19 +26,25 @@ def add_to(commands) -> None:
     add_recordings(parser, "*", "the built-in corpus")
     add_spectrograms(parser)
     add = parser.add_argument
-    add("--out", type=Path, help="run folder; default: runs/ and the data's name")
-    add("--models", type=Path, default=Path("saved_models"), help="default: %(default)s")
+    add("--out", type=Path, help="write here; default: runs/ and the data's name")
     add(
-        "--split",
+        "--export",
+        type=Path,
+        metavar="saved_models/NAME",
+        help="export a new version of this model; default: saved_models/ and the run folder's name",
+    )
+    add(
+        "--protocol",
         choices=["hold-out", "random"],
         default="hold-out",
-        help="hold-out keeps speakers apart; random is the 2021 report's own, with speakers in "
-        "both, and every result says so; default: %(default)s",
+        help="split like this: hold-out keeps speakers apart; random is the 2021 report's own, "
+        "with speakers in both, and every result says so; default: %(default)s",
     )
     add(
         "--gan-steps",
         type=int,
-        help="of the GAN of each rare class; default: 300, with --gan-recipe report 2000",
+        help="train the GAN of each rare class so long; default: 300, with --gan-recipe report "
+        "2000",
     )
     add_study(parser, "gender_emotion")
     add_filling(parser)
@@ -54,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     settings = demo_settings(
         roots,
         seed=options.seed,
-        protocol=options.split,
+        protocol=options.protocol,
         label_set=options.labels,
         rare_below=options.rare_below,
         gan_recipe=options.gan_recipe,
@@ -68,7 +74,8 @@ def run(options: argparse.Namespace) -> int:
     if options.short:
         run_name += "-short"
     out = options.out or Path("runs", run_name)
-    run_demo(settings, out, options.models, options.cache)
+    model_folder = options.export or Path("saved_models", out.resolve().name)
+    run_demo(settings, out, model_folder, options.cache)
     if roots:
         from serkit.models.whisper_weights import local_weights
 

@@ -17,7 +17,7 @@ def add_to(commands) -> None:
     add = parser.add_argument
     add("corpus", metavar="CORPUS", help="download ravdess, tess or crema-d")
     add(
-        "--to",
+        "--out",
         type=Path,
         default=Path("data"),
         metavar="DIR",
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     )
     if not options.yes:
         _ask_for_consent(options.corpus)
-    folder = download(source, options.to, track=progress.progress_bar("downloading"))
+    folder = download(source, options.out, track=progress.progress_bar("downloading"))
     progress.say(f"{source.recordings} recordings are in {folder}; next: serkit audit {folder}")
     return 0
 

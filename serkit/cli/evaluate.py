@@ -40,7 +40,11 @@ def add_to(commands) -> None:
         help="load a model even if it reads or writes files, or runs Python code: a model is a "
         "program",
     )
-    add("--out", type=Path, help="write evaluation.json, predictions.csv and report.html here")
+    add(
+        "--out",
+        type=Path,
+        help="write evaluation.json, predictions.csv and report.html here; default: nowhere",
+    )
     add("--json", action="store_true", help="print the results as JSON")
     add(
         "--token-file",

@@ -62,18 +62,19 @@ def rare_classes_parser(
     Args:
         description: the claim or question of the experiment.
         out: default folder of the results.
-        labels: default classes to make rare. With one default class ``--label`` takes exactly one
+        labels: default classes to make rare. With one default class ``--class`` takes exactly one
             class, otherwise one or more.
 
     Returns:
-        The parser of :func:`experiment_parser` with ``--label`` (a list), ``--clips`` and
-        ``--width``.
+        The parser of :func:`experiment_parser` with ``--class`` (a list), ``--clips`` and
+        ``--gan-width``.
     """
     parser = experiment_parser(description, out)
     nargs = 1 if len(labels) == 1 else "+"
     add = parser.add_argument
     add(
-        "--label",
+        "--class",
+        dest="label",
         nargs=nargs,
         default=list(labels),
         help="make these classes rare; default: %(default)s",
@@ -85,7 +86,8 @@ def rare_classes_parser(
         help="keep so many training clips of a class, 0 for all; default: %(default)s",
     )
     add(
-        "--width",
+        "--gan-width",
+        dest="width",
         type=float,
         default=0.25,
         help="scale the networks by this, 1 as in the 2021 report; default: %(default)s",
@@ -118,12 +120,18 @@ def whole_class_parser(description: str, out: str) -> argparse.ArgumentParser:
         out: default folder of the results.
 
     Returns:
-        The parser of :func:`experiment_parser` with ``--label``, ``--width`` and ``--seed``.
+        The parser of :func:`experiment_parser` with ``--class``, ``--gan-width`` and ``--seed``.
     """
     parser = experiment_parser(description, out)
     add = parser.add_argument
-    add("--label", default="surprise", help="emotion; default: %(default)s")
-    add("--width", type=float, default=0.25, help="1 is the 2021 report's networks")
+    add("--class", dest="label", default="surprise", help="emotion; default: %(default)s")
+    add(
+        "--gan-width",
+        dest="width",
+        type=float,
+        default=0.25,
+        help="1 is the 2021 report's networks",
+    )
     add("--seed", type=int, default=0)
     return parser
 

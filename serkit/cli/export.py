@@ -27,13 +27,13 @@ def add_to(commands) -> None:
         type=Path,
         required=True,
         metavar="saved_models/NAME[/VERSION]",
-        help="without a version the next free one; an existing one is never overwritten",
+        help="write here; without a version to the next free one; no version is overwritten",
     )
     add(
         "--samples",
         type=int,
         default=30,
-        help="number of Monte Carlo samples of a Bayesian network; default: %(default)s",
+        help="draw so many Monte Carlo samples of a Bayesian network; default: %(default)s",
     )
     _add_run_options(parser)
     _add_file_options(parser)
@@ -44,34 +44,38 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("of a run").add_argument
     add(
         "--arm",
-        help="an arm of the comparison, of a demo also original or augmented; default: the best on "
-        "the validation speakers",
+        help="export the classifier of this arm, of a demo also original or augmented; default: "
+        "the best on the validation speakers",
     )
     add(
         "--coverage",
         type=float,
-        help="fraction of the validation speakers' clips to answer, 0 to 1; the model abstains on "
-        "the others; default: 0.9",
+        help="abstain from all but this fraction of the validation speakers' clips, 0 to 1; "
+        "default: 0.9",
     )
-    add("--accuracy", type=float, help="or: fraction of the answers that must be correct")
-    add("--cache", type=Path, help="cache folder of the run, if it had one")
+    add(
+        "--accuracy",
+        type=float,
+        help="abstain so that this fraction of the answers is correct; default: as --coverage",
+    )
+    add("--cache", type=Path, help="read the run's cache from here; default: its run folder")
     title = "of a comparison, whose networks are trained again, one per seed"
     add = parser.add_argument_group(title).add_argument
-    add("--classifier", help="classifier of the comparison; default: the first")
-    add("--fold", type=int, help="fold whose training speakers are used; default: 1")
+    add("--classifier", help="export this classifier of the comparison; default: the first")
+    add("--fold", type=int, help="train on the training speakers of this fold; default: 1")
 
 
 def _add_file_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("of Keras files").add_argument
-    add("--classes", nargs="+", help="labels in the order of the outputs")
+    add("--classes", nargs="+", help="name the outputs in their order; default: those of the file")
     add(
         "--spec",
         type=Path,
         metavar="JSON",
-        help="spectrogram settings of the training; default: serkit's",
+        help="read the spectrogram settings of the training from here; default: serkit's",
     )
-    add("--temperature", type=float, help="divisor of the logits; default: 1")
-    add("--threshold", type=float, help="entropy in nats above which the model abstains")
+    add("--temperature", type=float, help="divide the logits by this; default: 1")
+    add("--threshold", type=float, help="abstain above this entropy in nats; default: never")
 
 
 def run(options: argparse.Namespace) -> int:

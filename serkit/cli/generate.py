@@ -29,9 +29,9 @@ def add_to(commands) -> None:
         "--class",
         dest="label",
         metavar="CLASS",
-        help="generate samples of this class, for example male_surprise",
+        help="generate samples of this class, for example male_surprise, or use --plan",
     )
-    add("--count", type=int, metavar="N", help="generate so many")
+    add("--count", type=int, metavar="N", help="generate so many; needed with --class")
     add(
         "--plan",
         choices=PLANS,
@@ -39,7 +39,7 @@ def add_to(commands) -> None:
         "report, as far as the run has generators; balance up to the largest class",
     )
     add(
-        "--share",
+        "--filled-to",
         dest="target",
         type=float,
         default=1.0,
@@ -55,7 +55,12 @@ def add_to(commands) -> None:
         metavar="N",
         help="write the first N as sound, too; default: %(default)s",
     )
-    add("--ungated", action="store_true", help="do not use the sample filter")
+    add(
+        "--sample-filter",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="reject near-copies of training clips and samples of another class; default: yes",
+    )
     parser.set_defaults(run=run)
 
 
@@ -85,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
     generator_paths = find_generators(options.run_folder / "gans")
     sample_filter = None
     # The plan "balance" needs the numbers of training clips, which the sample filter stores.
-    if not options.ungated or options.plan == "balance":
+    if options.sample_filter or options.plan == "balance":
         sample_filter = SampleFilter.load(options.run_folder / "judge")
     count_by_class = _plan_counts(options, generator_paths, sample_filter)
     say = Progress().say
@@ -98,12 +103,12 @@ def run(options: argparse.Namespace) -> int:
                 count,
                 seed,
                 label,
-                None if options.ungated else sample_filter,
+                sample_filter if options.sample_filter else None,
                 class_number=stored.class_number(label),
                 say=say,
             )
         except TooFewAccepted as error:
-            raise TooFewAccepted(f"{error}: --ungated") from error
+            raise TooFewAccepted(f"{error}: --no-sample-filter") from error
         say(f"   written: {_write_samples(options, label, seed, stored, samples)}")
     return 0
 
@@ -150,7 +155,7 @@ def _write_samples(
         seed=seed,
         generator=stored.card.sha256,
         speakers=stored.card.speakers,
-        gated=not options.ungated,
+        gated=options.sample_filter,
         tried=samples.tried,
         copies=samples.copies,
         refused=samples.refused,

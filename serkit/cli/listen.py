@@ -38,7 +38,7 @@ def add_to(commands) -> None:
         "spectrogram and back",
     )
     add_spectrograms(parser)
-    add("--out", type=Path, required=True, metavar="DIR")
+    add("--out", type=Path, required=True, metavar="DIR", help="write WAV files here")
     add(
         "--iterations",
         type=int,
@@ -47,7 +47,9 @@ def add_to(commands) -> None:
         help="run Griffin-Lim so often; default: %(default)s",
     )
     add("--seed", type=int, default=0, metavar="N", help="seed the phases; default: %(default)s")
-    add("--first", type=int, metavar="N", help="convert only the first N of each .npy")
+    add(
+        "--first", type=int, metavar="N", help="convert only the first N of each .npy; default: all"
+    )
     add("--dark-is-loud", action="store_true", help="read black, not white, as loud in PNG files")
     add("--overwrite", action="store_true", help="replace files in DIR")
     parser.set_defaults(run=run)

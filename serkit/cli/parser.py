@@ -5,7 +5,8 @@ import difflib
 import importlib
 import re
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import serkit
@@ -18,12 +19,14 @@ COMMANDS = (
         "audit",
         "compare",
         "demo",
+        "doctor",
         "download",
         "evaluate",
         "export",
         "generate",
         "listen",
         "predict",
+        "runs",
         "serve",
     ),
     *("spectrogram", "train", "tune"),
@@ -31,8 +34,25 @@ COMMANDS = (
 """The commands, each a module of this package with a function ``add_to``."""
 
 
+RENAMED_OPTIONS = {
+    "audit": {"--labels": "--label-names"},
+    "compare": {"--gated": "--sample-filter", "--share": "--storage"},
+    "demo": {"--models": "--export", "--split": "--protocol"},
+    "download": {"--to": "--out"},
+    "generate": {"--share": "--filled-to", "--ungated": "--no-sample-filter"},
+    "predict": {"--share": "--storage"},
+    "spectrogram": {"--pictures": "--out"},
+    "train": {"--model": "--classifier"},
+    "tune": {"--label": "--class", "--share": "--storage", "--width": "--gan-width"},
+}
+"""The present name of each option that had another one before version 0.2, by command."""
+
+
 class Parser(argparse.ArgumentParser):
-    """``ArgumentParser`` whose commands report their own unknown arguments, with a suggestion."""
+    """``ArgumentParser`` whose commands report their own unknown arguments, with a suggestion.
+
+    The values of an option that takes several are separated by spaces or commas.
+    """
 
     def parse_known_args(
         self, args: Sequence[str] | None = None, namespace: Any = None
@@ -55,21 +75,34 @@ class Parser(argparse.ArgumentParser):
             }
         return options, unknown
 
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        if action.option_strings and action.nargs in ("*", "+") and action.type is not Path:
+            arg_strings = [word for text in arg_strings for word in text.split(",") if word]
+        return super()._get_values(action, arg_strings)
+
     def error(self, message: str) -> NoReturn:
         """Print the usage and the message to standard error, and exit with status 2."""
-        super().error(message + suggestion(message, self._arguments, self._option_string_actions))
+        renamed = RENAMED_OPTIONS.get(self.prog.rpartition(" ")[2], {})
+        options = self._option_string_actions
+        super().error(message + suggestion(message, self._arguments, options, renamed))
 
 
-def suggestion(message: str, arguments: Sequence[str], options: Collection[str]) -> str:
+def suggestion(
+    message: str,
+    arguments: Sequence[str],
+    options: Collection[str],
+    renamed: Mapping[str, str],
+) -> str:
     """Return a suggestion to append to argparse's message; empty if no valid word is similar.
 
     Args:
         message: error message of argparse.
         arguments: arguments of the command.
         options: option strings of the command, such as ``--out``.
+        renamed: present name of each earlier option.
 
     Example:
-        >>> suggestion("unrecognized arguments: --ot", ["--ot", "X"], ["--out", "--seed"])
+        >>> suggestion("unrecognized arguments: --ot", ["--ot", "X"], ["--out", "--seed"], {})
         '; for --ot, did you mean --out?'
     """
     if match := _INVALID_CHOICE.search(message):
@@ -79,6 +112,8 @@ def suggestion(message: str, arguments: Sequence[str], options: Collection[str])
         name = argument.partition("=")[0]
         is_option = name.startswith("--") and name != "--"
         # argparse accepts the beginning of an option, too.
+        if is_option and name not in options and name in renamed:
+            return f"; {name} is now {renamed[name]}"
         if is_option and not any(option.startswith(name) for option in options):
             return _did_you_mean(name, options)
     return ""

@@ -41,16 +41,16 @@ def add_to(commands) -> None:
         "a CSV (path,label,speaker) or the manifest.csv of an audit lists",
     )
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="one JSON object per file")
+    form.add_argument("--json", action="store_true", help="print a JSON object per file")
     form.add_argument(
-        "--csv", action="store_true", help="a table: a row per file, a column per class"
+        "--csv", action="store_true", help="print a table: a row per file, a column per class"
     )
     add("--top", type=int, metavar="N", help="show only the N most probable classes; default: all")
     add(
         "--samples",
         type=int,
         metavar="N",
-        help="number of Monte Carlo samples of a model with random layers; default: the number "
+        help="draw so many Monte Carlo samples of a model with random layers; default: the number "
         "that was exported with it",
     )
     add(
@@ -64,13 +64,13 @@ def add_to(commands) -> None:
         "--time-out",
         type=float,
         metavar="SECONDS",
-        help="timeout of an answer, in each attempt; default: 60",
+        help="wait so long for an answer, in each attempt; default: 60",
     )
     group.add_argument(
         "--attempts",
         type=int,
         metavar="N",
-        help="maximum number of attempts if a server does not answer or is busy; default: 4",
+        help="try so often if a server does not answer or is busy; default: 4",
     )
     group.add_argument(
         "--token-file",

@@ -33,7 +33,7 @@ _ARGUMENT = re.compile(
 _DESTINATION_BY_SETTING = {
     "classifiers": "classifier",
     "label_set": "labels",
-    "pretraining": "gan_steps",
+    "pretraining": "pretraining_steps",
     "steps": "gan_steps",
     "width": "gan_width",
 }

@@ -28,14 +28,19 @@ def add_to(commands) -> None:
         metavar="MODEL",
         help="folder with a SavedModel, or with folders of them named by whole numbers",
     )
-    add("--host", default="127.0.0.1", help="address to listen at (default %(default)s)")
-    add("--port", type=int, default=8501, help="port, 0 for any free one (default %(default)s)")
-    add("--name", default="", help="name in addresses (default: the folder's)")
+    add("--host", default="127.0.0.1", help="listen at this address; default: %(default)s")
+    add(
+        "--port",
+        type=int,
+        default=8501,
+        help="listen at this port, 0 for any free one; default: %(default)s",
+    )
+    add("--name", default="", help="use this name in addresses; default: the folder's")
     add(
         "--versions",
         choices=VERSION_CHOICES,
         default=_DEFAULT.versions,
-        help="versions to load (default %(default)s)",
+        help="load these versions; default: %(default)s",
     )
     _add_limits(parser)
     _add_access(parser)
@@ -56,31 +61,35 @@ def add_to(commands) -> None:
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:
     for name, value_type, text in (
-        ("max_batch", int, "maximum number of examples per batch; 1 disables batching"),
+        ("max_batch", int, "compute at most so many examples in a batch; 1 disables batching"),
         (
             "batch_delay",
             float,
-            "milliseconds that an example waits for others while the model is idle",
+            "let an example wait so many milliseconds for others while the model is idle",
         ),
-        ("queue", int, "maximum number of waiting examples; more are refused (503)"),
+        ("queue", int, "let at most so many examples wait; more are refused (503)"),
         (
             "time_out",
             float,
-            "seconds for each of: the head of a request, its body (408), its answer (504), and the "
-            "reading of the answer",
+            "allow so many seconds each for the head of a request, its body (408), its answer "
+            "(504), and the reading of the answer",
         ),
-        ("max_bytes", int, "maximum size of a request; longer ones are refused (413)"),
+        (
+            "max_bytes",
+            int,
+            "take at most so many bytes in a request; longer ones are refused (413)",
+        ),
         (
             "max_answer",
             int,
-            "maximum size of an answer; longer ones are refused (400)",
+            "send at most so many bytes in an answer; longer ones are refused (400)",
         ),
     ):
         parser.add_argument(
             f"--{name.replace('_', '-')}",
             type=value_type,
             default=getattr(_DEFAULT, name),
-            help=f"{text} (default %(default)s)",
+            help=f"{text}; default: %(default)s",
         )
 
 
@@ -91,21 +100,21 @@ def _add_access(parser: argparse.ArgumentParser) -> None:
         dest="allowed_hosts",
         action="append",
         metavar="NAME",
-        help="answer requests for this host, too, for example speech.example (default: IP "
-        "addresses, localhost and the name given to --host; others are refused with 403)",
+        help="answer requests for this host, too, for example speech.example; others are "
+        "refused (403); default: IP addresses, localhost and the name given to --host",
     )
     add(
         "--token-file",
         type=Path,
         metavar="FILE",
         help="ask for the token in this file: requests without it are refused (401), except for "
-        "the page and health checks (default: ask for none)",
+        "the page and health checks; default: ask for none",
     )
     add(
         "--metrics-port",
         type=int,
         metavar="PORT",
-        help="serve /metrics at this port instead, 0 for any free one (default: at --port)",
+        help="serve /metrics at this port instead, 0 for any free one; default: at --port",
     )
 
 

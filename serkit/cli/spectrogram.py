@@ -31,25 +31,26 @@ def add_to(commands) -> None:
     parser = commands.add_parser(
         "spectrogram",
         help="draw the spectrogram of a recording, or of all as greyscale PNG files",
-        description="With -o, one recording over seconds and Hz, in dB below its maximum; of a "
-        "longer one the middle 3.6 s. With --pictures, every usable recording below the ROOTs "
-        "becomes a greyscale PNG of 224 x 224 pixels in DIR/CATEGORY: time goes to the right, low "
-        "frequencies are at the bottom, louder is lighter. Existing files stay; after an "
-        "interruption the same command resumes. Status 1 if a recording could not be used.",
+        description="With --out NAME.png, one recording over seconds and Hz, in dB below its "
+        "maximum; of a longer one the middle 3.6 s. With --out DIR, every usable recording below "
+        "the ROOTs becomes a greyscale PNG of 224 x 224 pixels in DIR/CATEGORY: time goes to the "
+        "right, low frequencies are at the bottom, louder is lighter. Existing files stay; after "
+        "an interruption the same command resumes. Status 1 if a recording could not be used.",
     )
     add_recordings(parser)
-    output = parser.add_mutually_exclusive_group(required=True)
-    output.add_argument(
-        "-o", "--out", type=Path, metavar="PNG", help="write the figure of one FILE here"
-    )
-    output.add_argument(
-        "--pictures",
+    parser.add_argument(
+        "-o",
+        "--out",
         type=Path,
-        metavar="DIR",
-        help="write a PNG of each recording below ROOT… here",
+        required=True,
+        metavar="NAME.png|DIR",
+        help="write the figure of one recording to this file, or a picture of each recording below "
+        "ROOT… to this folder",
     )
     parser.add_argument(
-        "--waveform", action="store_true", help="draw the amplitude over time instead, with -o"
+        "--waveform",
+        action="store_true",
+        help="draw the amplitude of one recording over time instead",
     )
     add_spectrograms(parser)
     parser.set_defaults(run=run)
@@ -57,19 +58,24 @@ def add_to(commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Draw one recording, or write pictures of many; return 1 if a recording is unusable."""
-    if options.pictures:
-        if options.waveform:
-            raise InputError("--waveform goes with -o, not with --pictures")
+    if options.out.suffix.lower() != ".png":
+        root = Path(options.roots[0])
+        if options.waveform or (root.is_file() and root.suffix.lower() != ".csv"):
+            raise InputError(
+                "for one recording, and with --waveform, --out must be a name that ends in .png. "
+                f"Received: {printable(str(options.out))}."
+            )
         return _write_pictures(options)
     if len(options.roots) > 1:
-        raise InputError(f"-o takes one FILE, not {len(options.roots)}; --pictures takes more")
-    if options.out.suffix.lower() != ".png":
-        raise InputError(f"-o {options.out} is not valid; valid is a name that ends in .png")
+        raise InputError(
+            f"--out {printable(str(options.out))} takes one recording, not {len(options.roots)}; "
+            "a folder takes more"
+        )
     if options.waveform and (options.kind, options.sample_rate) != ("mel", 16_000):
         raise InputError("--waveform draws no spectrogram: --kind and --sample-rate are not for it")
     file = Path(options.roots[0])
     if file.is_dir():
-        raise InputError(f"-o with the folder {file}; --pictures DIR draws all recordings in it")
+        raise InputError(f"{file} is a folder; --out DIR, without .png, draws all recordings in it")
     if not file.is_file():
         if file.exists():
             raise RecordingError(f"{file} is a pipe or a device; valid is a recording")
@@ -143,12 +149,12 @@ def _write_pictures(options: argparse.Namespace) -> int:
 
     progress = Progress()
     spec = spec_of(options)
-    _require_same_settings(options.pictures, spec)
+    _require_same_settings(options.out, spec)
     audit = open_recordings(
         options.roots, progress.progress_bar("reading"), naming=naming_of(options)
     )
-    write_json(options.pictures / _SETTINGS_FILE, asdict(spec))
-    path_of_clip = {clip: _picture_path(clip, options.pictures) for clip in audit.corpus.clips}
+    write_json(options.out / _SETTINGS_FILE, asdict(spec))
+    path_of_clip = {clip: _picture_path(clip, options.out) for clip in audit.corpus.clips}
     missing = audit.corpus.where(lambda clip: not path_of_clip[clip].exists())
     copy_count, problems = 0, []
     for finding in audit.rejected:
@@ -166,7 +172,7 @@ def _write_pictures(options: argparse.Namespace) -> int:
     for line in problems:
         print(f"serkit spectrogram: {printable(line)}", file=sys.stderr)
     progress.say(
-        f"{sum(path.exists() for path in path_of_clip.values())} pictures in {options.pictures}, "
+        f"{sum(path.exists() for path in path_of_clip.values())} pictures in {options.out}, "
         f"{len(path_of_clip) - len(missing)} of them from before; copies left out: {copy_count}; "
         f"problems: {len(problems)}"
     )

@@ -30,10 +30,11 @@ def add_to(commands) -> None:
     add_recordings(parser)
     add = parser.add_argument
     add(
-        "--model",
+        "--classifier",
+        dest="model",
         choices=CLASSIFIERS,
         default="whisper-tiny.en",
-        metavar="MODEL",
+        metavar="CLASSIFIER",
         help="train this: a linear classifier of the features of a frozen speech encoder "
         f"({', '.join(ENCODERS)}) or of --features (features), or a network of spectrograms "
         f"({', '.join(NETWORKS)}); "
@@ -45,7 +46,13 @@ def add_to(commands) -> None:
         "or VGG16's and ResNet50's (imagenet, none or a file); default: find or download them",
     )
     add_features(parser)
-    add("--labels", choices=LABEL_SETS, default="emotion", dest="label_set")
+    add(
+        "--labels",
+        choices=LABEL_SETS,
+        default="emotion",
+        dest="label_set",
+        help="predict these classes; default: %(default)s",
+    )
     add("--folds", type=int, default=5, help="make so many folds of speakers; default: 5")
     add("--seed", type=int, default=0, help="draw folds and training from this; default: 0")
     add(
@@ -56,7 +63,7 @@ def add_to(commands) -> None:
         help="abstain from all but this fraction of the clips; default: %(default)s",
     )
     add("--epochs", type=int, help="train a network of spectrograms so long; default: its own")
-    add("--out", type=Path, help="run folder; default: runs/train- and the data's name")
+    add("--out", type=Path, help="write here; default: runs/train- and the data's name")
     add(
         "--export",
         type=Path,
@@ -74,8 +81,8 @@ def run(options: argparse.Namespace) -> int:
 
     if options.export and options.model == "features":
         raise InputError(
-            "--export must not be given with --model features: an exported model takes recordings, "
-            "and nothing computes your features from one."
+            "--export must not be given with --classifier features: an exported model takes "
+            "recordings, and nothing computes your features from one."
         )
     values = field_values(options, TrainSettings)
     settings = TrainSettings(**values | {"roots": roots, "naming": naming_of(options)})

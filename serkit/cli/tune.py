@@ -40,17 +40,36 @@ def add_to(commands) -> None:
     add_recordings(parser)
     add_spectrograms(parser)
     add_study(parser)
-    add("--out", type=Path, help="default: runs/tune-WHAT")
-    add("--algorithm", choices=["random", "bayesian", "hyperband"], default="random")
-    add("--trials", type=int, default=20, help="ignored by hyperband; default: %(default)s")
+    add("--out", type=Path, help="write here; default: runs/tune-WHAT")
+    add(
+        "--algorithm",
+        choices=["random", "bayesian", "hyperband"],
+        default="random",
+        help="choose settings like this; default: %(default)s",
+    )
+    add(
+        "--trials",
+        type=int,
+        default=20,
+        help="try so many settings; ignored by hyperband; default: %(default)s",
+    )
     add(
         "--workers",
         type=int,
         default=0,
         help="run trials in so many processes; default: 0, in this process",
     )
-    add("--folds", type=int, help="3 or more, of GANs 2 or more; default: the smallest number")
-    add("--parallel", type=int, default=1, help="trials at a time, of --engine ray; default: 1")
+    add(
+        "--folds",
+        type=int,
+        help="score on so many folds, 3 or more, of GANs 2 or more; default: the smallest number",
+    )
+    add(
+        "--parallel",
+        type=int,
+        default=1,
+        help="run so many trials at a time, of --engine ray; default: 1",
+    )
     _add_options_of_some_kinds(parser)
     add_engine(parser)
     parser.set_defaults(run=run)
@@ -60,16 +79,26 @@ def _add_options_of_some_kinds(parser: argparse.ArgumentParser) -> None:
     """Add the options that only classifiers use (``--live``), and those that only GANs use."""
     add = parser.add_argument
     add_live_option(parser)
-    add("--label", default="female_surprise", help="class of a GAN; default: %(default)s")
+    add(
+        "--class",
+        dest="label",
+        default="female_surprise",
+        help="train GANs of this class; default: %(default)s",
+    )
     add("--clips", type=int, default=0, help="leave only N training clips of it; default: all")
-    add("--width", type=float, help="of a GAN; 1 is the 2021 report's; default: 0.25")
+    add(
+        "--gan-width",
+        dest="width",
+        type=float,
+        help="scale GANs, 1 as in the 2021 report; default: 0.25",
+    )
     add(
         "--examples",
         type=int,
         nargs=2,
         metavar=("ALL", "CLASS"),
-        help="number of real examples that a critic or discriminator sees in the two stages of a "
-        "trial; default: 2400 800",
+        help="show a critic or discriminator so many real examples in the two stages of a trial; "
+        "default: 2400 800",
     )
 
 

@@ -115,7 +115,7 @@ def demo_settings(
 def run_demo(
     settings: ComparisonSettings,
     out: Path,
-    models: Path,
+    model_folder: Path,
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def run_demo(
             folder gets the files that :func:`serkit.studies.comparison.compare` writes, and
             ``metrics.json``. For ``serkit generate`` it also gets the GANs (``gans/<class>``),
             their samples (``generated/<class>``) and the sample filter (``judge``).
-        models: gets the exported model as ``<name of out>/<version>``.
+        model_folder: gets the exported model as a new version.
         cache: folder of spectrograms, GANs and training runs, which runs may share; default: in the
             run folder.
         progress: reports progress to the user.
@@ -141,7 +141,7 @@ def run_demo(
         SerkitError: for recordings or settings that do not work; the message says why.
     """
     progress = progress or Progress()
-    model_folder = models.resolve() / out.resolve().name
+    model_folder = model_folder.resolve()
     # The folder is created now, so that an error occurs before the training runs and not after.
     model_folder.mkdir(parents=True, exist_ok=True)
     with open_run_folder(out, settings) as run:

@@ -47,8 +47,8 @@ def test_naming_rules_of_options(tmp_path):
     given = ("--pattern", "(?P<label>x)", "--genders", "3=male", "--label-names", "W=angry,L=bored")
     wanted = Naming("(?P<label>x)", {"W": "angry", "L": "bored"}, {"3": "male"})
     assert naming_of(_options(tmp_path, *given)) == wanted
-    again = _options(tmp_path, "--labels", "W=angry", aliases=["--labels"])
-    assert naming_of(again) == Naming(labels={"W": "angry"})
+    again = _options(tmp_path, "--label-names", "W=angry", "L=bored")
+    assert naming_of(again) == Naming(labels={"W": "angry", "L": "bored"})
     assert naming_of(_options(tmp_path)) == Naming()
     with pytest.raises(InputError, match="--genders 'ann' is not of the form A=B"):
         naming_of(_options(tmp_path, "--genders", "ann"))

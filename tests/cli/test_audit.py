@@ -114,7 +114,7 @@ def test_anomalies_can_be_rejected(root, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--labels", "wut"), "--label-names 'wut' is not of the form A=B"),
+        (("--label-names", "wut"), "--label-names 'wut' is not of the form A=B"),
         (("--pattern", "("), "Received: --pattern '('"),
         (("--reject", "noise"), "--reject noise"),
     ],

@@ -28,11 +28,11 @@ def _options(*arguments: str, labels=("sad",), seed: int = 0):
 
 def test_one_class_stays_one(capsys):
     assert _options("a", "b").label == ["sad"]
-    assert _options("a", "--label", "happy").label == ["happy"]
+    assert _options("a", "--class", "happy").label == ["happy"]
     with pytest.raises(SystemExit):
-        _options("a", "--label", "happy", "sad", "--width", "1")
+        _options("a", "--class", "happy", "sad", "--gan-width", "1")
     assert "unrecognized arguments: sad" in capsys.readouterr().err
-    several = _options("a", "--label", "happy", labels=("sad", "angry"))
+    several = _options("a", "--class", "happy", labels=("sad", "angry"))
     assert several.label == ["happy"]
 
 
@@ -76,7 +76,7 @@ def test_a_width_out_of_range_leaves_no_folder(tmp_path):
     out = tmp_path / "out"
     with (
         pytest.raises(InputError, match="width"),
-        rare_classes_trial(_options("a", "--width", "-1", "--out", str(out))),
+        rare_classes_trial(_options("a", "--gan-width", "-1", "--out", str(out))),
     ):
         pass
     assert not out.exists()

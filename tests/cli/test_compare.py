@@ -32,10 +32,27 @@ def test_all_options(tmp_path):
     settings = compare.settings_of(
         _options(
             *(str(tmp_path), "--arms", "none", "dcgan", "--classifier", "resnet50-head"),
-            *("--protocol", "both", "--without", "tess", "--rarify", "surprise=0.15,sad=0.5"),
+            *("--protocol", "both", "--without", "tess", "--rarify", "surprise=0.15", "sad=0.5"),
             *("--folds", "4", "--seeds", "1", "2", "--more-seeds", "3", "--best", "1"),
-            *("--gan-steps", "0", "7", "--gan-width", "0.1", "--generated-share", "0.5"),
-            *("--gated", "--weights", "none", "--labels", "gender_emotion", "--epochs", "3"),
+            *(
+                "--pretraining-steps",
+                "0",
+                "--gan-steps",
+                "7",
+                "--gan-width",
+                "0.1",
+                "--generated-share",
+                "0.5",
+            ),
+            *(
+                "--sample-filter",
+                "--weights",
+                "none",
+                "--labels",
+                "gender_emotion",
+                "--epochs",
+                "3",
+            ),
             *("--everywhere", "specaugment"),
         )
     )
@@ -53,7 +70,7 @@ def test_the_report_recipe_has_its_own_default_of_gan_steps(tmp_path):
     given = (str(tmp_path), "--gan-recipe", "report")
     settings = compare.settings_of(_options(*given))
     assert (settings.gan_recipe, settings.gans.steps) == ("report", 2000)
-    assert compare.settings_of(_options(*given, "--gan-steps", "0", "30")).gans.steps == 30
+    assert compare.settings_of(_options(*given, "--gan-steps", "30")).gans.steps == 30
 
 
 def test_roots_are_absolute_and_may_have_names(tmp_path, monkeypatch):
@@ -80,7 +97,18 @@ def test_naming_rules(tmp_path):
 def test_short_keeps_given_options(tmp_path):
     short = compare.settings_of(_options(str(tmp_path), "--short"))
     assert (short.folds, short.gans.steps, short.gans.pretraining) == (3, 2, 2)
-    options = ("--folds", "50", "--gan-steps", "7", "9", "--gan-width", "0.5", "--epochs", "8")
+    options = (
+        "--folds",
+        "50",
+        "--pretraining-steps",
+        "7",
+        "--gan-steps",
+        "9",
+        "--gan-width",
+        "0.5",
+        "--epochs",
+        "8",
+    )
     given = compare.settings_of(_options(str(tmp_path), "--short", *options))
     assert (given.folds, given.gans.pretraining, given.gans.steps) == (50, 7, 9)
     assert (given.gans.width, given.fit_of("compact").epochs) == (0.5, 8)

@@ -18,7 +18,7 @@ def asked(monkeypatch):
 
 
 def test_options_become_settings(asked, tmp_path):
-    command = ["demo", str(tmp_path), "--seed", "3", "--labels", "emotion", "--split", "random"]
+    command = ["demo", str(tmp_path), "--seed", "3", "--labels", "emotion", "--protocol", "random"]
     assert (
         main([*command, "--gan-steps", "40", "--epochs", "2", "--out", "there", "--cache", "c"])
         == 0
@@ -27,7 +27,7 @@ def test_options_become_settings(asked, tmp_path):
     assert (settings.seed, settings.label_set, settings.protocols) == (3, "emotion", ("random",))
     assert settings.roots == (str(tmp_path.resolve()),)
     assert (settings.gans.steps, settings.fit_of("compact").epochs) == (40, 2)
-    assert (str(out), str(models), str(cache)) == ("there", "saved_models", "c")
+    assert (str(out), str(models), str(cache)) == ("there", "saved_models/there", "c")
 
 
 def test_default_is_the_built_in_corpus_split_by_speaker(asked):

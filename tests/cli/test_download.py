@@ -36,7 +36,7 @@ def _answer(monkeypatch, text: str) -> None:
     ],
 )
 def test_licence_and_citation_are_shown_before_the_download(corpus, words, downloaded, capsys):
-    assert main(["download", corpus, "--to", "there", "--yes"]) == 0
+    assert main(["download", corpus, "--out", "there", "--yes"]) == 0
     out = capsys.readouterr().out
     assert all(word in out for word in words)
     assert downloaded == [(corpus, "there")]

@@ -26,7 +26,7 @@ def test_all_options():
     found = ray_settings(
         _options(
             *("--engine", "ray", "--address", "host:1", "--cpus", "2", "--gpus", "0.5"),
-            *("--threads", "3", "--retries", "4", "--share", "s3://bucket/run"),
+            *("--threads", "3", "--retries", "4", "--storage", "s3://bucket/run"),
         )
     )
     assert found == RaySettings("host:1", 2.0, 0.5, 3, 4, "s3://bucket/run")
@@ -40,7 +40,7 @@ def test_predict_sets_tensorflow_s_threads_without_ray(monkeypatch, capsys):
     assert given == [1, 1]
 
 
-@pytest.mark.parametrize("given", [("--address", "host:1"), ("--share", "memory://x")])
+@pytest.mark.parametrize("given", [("--address", "host:1"), ("--storage", "memory://x")])
 def test_ray_options_are_refused_without_ray(given):
     with pytest.raises(InputError, match=f"{given[0]} without --engine ray"):
         engine_of(_options(*given))

@@ -177,13 +177,15 @@ def test_a_generator_of_several_classes_makes_the_one_that_is_asked_for(generate
     np.testing.assert_allclose(spectrograms[:, :4], np.tanh(-1), atol=1e-3)
     assert origin.speakers == ("ann", "eve")
     assert origin.generator == load_generator(run_folder / "gans" / "deeper" / "y").card.sha256
-    generate(*_of("male_calm", 5), "--wav", "0", "--ungated")
+    generate(*_of("male_calm", 5), "--wav", "0", "--no-sample-filter")
     spectrograms, origin = read_synthetic_set(out / "male_calm")
     np.testing.assert_allclose(spectrograms[:, :4], np.tanh(1), atol=1e-3)
 
 
 def test_ungated_rejects_no_sample(generate, run_folder, capsys):
-    folder = generate(*_of("male_surprise", 20), "--ungated", "--wav", "0") / "male_surprise"
+    folder = (
+        generate(*_of("male_surprise", 20), "--no-sample-filter", "--wav", "0") / "male_surprise"
+    )
     spectrograms, origin = read_synthetic_set(folder)
     assert (origin.gated, origin.copies, origin.refused) == (False, 0, 0)
     network = load_generator(run_folder / "gans" / "x").network
@@ -209,7 +211,7 @@ def test_the_reports_plan_adds_400_to_mens_surprise(generate):
     ("share", "counts"),
     [
         ((), {"male_surprise": 6, "female_sad": 2}),
-        (("--share", "0.7"), {"male_surprise": 3}),
+        (("--filled-to", "0.7"), {"male_surprise": 3}),
     ],
 )
 def test_balance_fills_classes_with_a_generator(generate, capsys, share, counts):
@@ -222,7 +224,7 @@ def test_balance_fills_classes_with_a_generator(generate, capsys, share, counts)
 
 
 def test_balance_needs_the_filter_s_counts_unless_ungated(generate):
-    out = generate("--plan", "balance", "--wav", "0", "--ungated")
+    out = generate("--plan", "balance", "--wav", "0", "--no-sample-filter")
     spectrograms, origin = read_synthetic_set(out / "male_surprise")
     assert (len(spectrograms), origin.gated) == (6, False)
     # Here the judge would have found some.
@@ -250,15 +252,19 @@ def test_the_default_folder_is_in_the_run(run_folder, tmp_path):
         (("--count", "3", "--plan", "balance"), "valid are --class with --count, or --plan", 2),
         (("--class", "female_sad"), "--class needs --count", 2),
         (("--count", "3"), "--count needs --class", 2),
-        (("--count", "3", "--ungated"), "--count needs --class", 2),
+        (("--count", "3", "--no-sample-filter"), "--count needs --class", 2),
         ((*_of("female_sad", 3), "--wav", "-1"), "--wav -1", 2),
-        (("--plan", "balance", "--share", "11"), "--share 11.0", 2),
-        (("--plan", "balance", "--share", "0.4"), "no class needs more clips to reach 40% of", 2),
+        (("--plan", "balance", "--filled-to", "11"), "--filled-to 11.0", 2),
+        (
+            ("--plan", "balance", "--filled-to", "0.4"),
+            "no class needs more clips to reach 40% of",
+            2,
+        ),
         (
             _of("male_calm", 3),
             "male_calm: the filter accepted 0 of 64 samples, 3 were wanted; 0 were near-copies "
             "of training clips, 64 classified as another class. Train the GAN for longer, or "
-            "sample without the filter: --ungated",
+            "sample without the filter: --no-sample-filter",
             1,
         ),
     ],
@@ -291,7 +297,7 @@ def test_without_a_filter_samples_must_be_ungated(run_folder, tmp_path, capsys):
     assert main(arguments) == 1
     assert f"no sample filter can be read from {run / 'judge'}" in capsys.readouterr().err
     assert not (run / "samples").exists()
-    assert main([*arguments, "--ungated"]) == 0
+    assert main([*arguments, "--no-sample-filter"]) == 0
     assert len(read_synthetic_set(run / "samples" / "female_sad")[0]) == 3
 
 

@@ -45,7 +45,7 @@ def drawn(tmp_path_factory, wav_bytes) -> tuple[Path, Path]:
     """Recordings, and the folder that they were drawn into."""
     folder = tmp_path_factory.mktemp("drawn")
     root, out = _recordings(folder / "calls", wav_bytes), folder / "out"
-    assert main(["spectrogram", str(root), "--pictures", str(out)]) == 0
+    assert main(["spectrogram", str(root), "--out", str(out)]) == 0
     return root, out
 
 
@@ -126,7 +126,7 @@ def test_every_recording_becomes_a_png_in_the_folder_of_its_category(drawn, tmp_
 def test_an_interrupted_run_is_resumed_without_computing_anew(drawn, tmp_path, monkeypatch, capsys):
     root, before = drawn
     out = Path(shutil.copytree(before, tmp_path / "out"))
-    command = ["spectrogram", str(root), "--pictures", str(out)]
+    command = ["spectrogram", str(root), "--out", str(out)]
     whole = {path: path.read_bytes() for path in out.rglob("*.png")}
     gone, *kept = sorted(whole)
     gone.unlink()
@@ -162,7 +162,7 @@ def test_unreadable_recordings_are_named_and_the_others_drawn(root, tmp_path, mo
 
     monkeypatch.setattr("serkit.training.spectrograms.spectrogram_dataset", damaged)
     out = tmp_path / "out"
-    assert main(["spectrogram", str(root), "--pictures", str(out)]) == 1
+    assert main(["spectrogram", str(root), "--out", str(out)]) == 1
     said = capsys.readouterr()
     lines = said.err.strip().splitlines()
     assert len(lines) == 2
@@ -175,7 +175,7 @@ def test_unreadable_recordings_are_named_and_the_others_drawn(root, tmp_path, mo
 def test_png_files_of_two_settings_are_not_in_one_folder(drawn, capsys):
     root, out = drawn
     before = _pictures(out)
-    assert main(["spectrogram", str(root), "--pictures", str(out), "--kind", "linear"]) == 1
+    assert main(["spectrogram", str(root), "--out", str(out), "--kind", "linear"]) == 1
     assert "holds pictures of --kind mel, not 'linear'" in capsys.readouterr().err
     assert _pictures(out).keys() == before.keys()
     assert json.loads((out / "spectrogram.json").read_text())["kind"] == "mel"
@@ -194,11 +194,11 @@ def test_labels_that_are_no_folder_names_stay_inside_and_apart(root, tmp_path):
     ("arguments", "words", "status"),
     [
         (("nowhere.wav", "-o", "x.png"), "nowhere.wav does not exist", 2),
-        ((".", "-o", "x.png"), "-o with the folder .", 2),
-        (("a.wav", "b.wav", "-o", "x.png"), "-o takes one FILE, not 2", 2),
-        (("bad.wav", "-o", "x.jpg"), "-o x.jpg is not valid", 2),
+        ((".", "-o", "x.png"), ". is a folder", 2),
+        (("a.wav", "b.wav", "-o", "x.png"), "--out x.png takes one recording, not 2", 2),
+        (("bad.wav", "-o", "x.jpg"), "must be a name that ends in .png. Received: x.jpg.", 2),
         (("bad.wav", "-o", "x.png"), "bad.wav: ", 1),
-        (("nowhere", "--pictures", "out"), "nowhere does not exist", 2),
+        (("nowhere", "--out", "out"), "nowhere does not exist", 2),
     ],
 )
 def test_unusable_files_are_one_line(tmp_path, monkeypatch, capsys, arguments, words, status):
@@ -235,6 +235,6 @@ def test_a_waveform_is_drawn_of_a_recording_alone(root, tmp_path, capsys):
     assert out.read_bytes().startswith(b"\x89PNG")
     assert main(["spectrogram", str(file), "--waveform", "--kind", "log", "-o", str(out)]) == 2
     assert "--kind" in capsys.readouterr().err
-    assert main(["spectrogram", str(root), "--waveform", "--pictures", str(tmp_path / "p")]) == 2
+    assert main(["spectrogram", str(root), "--waveform", "--out", str(tmp_path / "p")]) == 2
     assert "--waveform" in capsys.readouterr().err
     assert not (tmp_path / "p").exists()

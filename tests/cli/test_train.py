@@ -26,7 +26,14 @@ def asked(monkeypatch, tmp_path) -> list:
 
 def test_options_are_passed(asked, tmp_path):
     (tmp_path / "mine").mkdir()
-    options = ["--model", "features", "--features", "wavlm.parquet", "--labels", "gender_emotion"]
+    options = [
+        "--classifier",
+        "features",
+        "--features",
+        "wavlm.parquet",
+        "--labels",
+        "gender_emotion",
+    ]
     options += ["--folds", "4", "--seed", "3", "--coverage", "0.8", "--out", "run"]
     assert main(["train", "mine", *options]) == 0
     settings = TrainSettings(
@@ -46,9 +53,16 @@ def test_features_without_their_model_are_one_line(asked, tmp_path, capsys):
     assert main(["train", str(tmp_path), "--features", "mine.npy"]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("serkit train: `--features` is a file for the classifier features")
-    options = ["--model", "features", "--features", "mine.csv", "--export", "saved_models/mine"]
+    options = [
+        "--classifier",
+        "features",
+        "--features",
+        "mine.csv",
+        "--export",
+        "saved_models/mine",
+    ]
     assert main(["train", str(tmp_path), *options]) == 2
-    assert "--export must not be given with --model features" in capsys.readouterr().err
+    assert "--export must not be given with --classifier features" in capsys.readouterr().err
     assert asked == []
 
 

@@ -33,7 +33,7 @@ def test_all_options(tmp_path):
     root = str(tmp_path)
     found = tune.search_of(
         _options(
-            *("dcgan", root, "--label", "male_sad", "--clips", "9", "--width", "0.5"),
+            *("dcgan", root, "--class", "male_sad", "--clips", "9", "--gan-width", "0.5"),
             *("--examples", "7", "8", "--folds", "3", "--seed", "4"),
         )
     )
@@ -62,7 +62,7 @@ def test_short_keeps_given_options(tmp_path):
     command = ("dcgan", str(tmp_path), "--short")
     short = tune.search_of(_options(*command))
     assert (short.width, short.examples) == (0.0625, (64, 32))
-    given = tune.search_of(_options(*command, "--width", "0.5", "--examples", "7", "8"))
+    given = tune.search_of(_options(*command, "--gan-width", "0.5", "--examples", "7", "8"))
     assert (given.width, given.examples) == (0.5, (7, 8))
     command = ("classifier", str(tmp_path), "--short")
     assert tune.search_of(_options(*command)).epochs == 1

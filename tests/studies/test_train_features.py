@@ -36,7 +36,7 @@ def corpus(root) -> serkit.Corpus:
 def trained(tmp_path_factory, root, own_features) -> Path:
     """Run folder of a whole run from the command line."""
     folder = tmp_path_factory.mktemp("train")
-    options = ["--model", "features", "--features", str(own_features), "--folds", "3"]
+    options = ["--classifier", "features", "--features", str(own_features), "--folds", "3"]
     options += ["--out", str(folder / "run")]
     assert main(["train", str(root), *options]) == 0
     assert not (folder / "model").exists()
@@ -113,7 +113,7 @@ def test_metrics_have_the_temperature_and_the_threshold_of_all_predictions(train
 
 def test_the_command_says_where_the_model_is_and_promises_no_export(trained, root, own_features,
                                                                     capsys):  # fmt: skip
-    options = ["--model", "features", "--features", str(own_features), "--folds", "3"]
+    options = ["--classifier", "features", "--features", str(own_features), "--folds", "3"]
     assert main(["train", str(root), *options, "--out", str(trained)]) == 0
     said = capsys.readouterr().out
     assert f"model: {trained / 'model.keras'}" in said

@@ -46,7 +46,7 @@ def done(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "demo"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "check_exported_model", lambda *given: None)
-        run_demo(TINY, out, out.parent / "models")
+        run_demo(TINY, out, out.parent / "models" / "demo")
     return out
 
 
@@ -114,7 +114,7 @@ def test_a_finished_run_is_not_repeated_but_a_removed_model_is_exported_again(do
     kept = {name: (done / name).read_bytes() for name in ("report.html", "metrics.json")}
     models = done.parent / "models" / "demo"
     shutil.rmtree(models / "1")
-    run_demo(TINY, done, done.parent / "models")
+    run_demo(TINY, done, done.parent / "models" / "demo")
     assert len(before) == 2
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert {name: (done / name).read_bytes() for name in kept} == kept
@@ -145,7 +145,7 @@ def test_mended_recordings_are_audited_again(tmp_path, wav_bytes, rng):
 
     record(range(1, 4))
     settings = replace(TINY, roots=(str(root),), synthetic=None, label_set="emotion")
-    out, models = tmp_path / "run", tmp_path / "models"
+    out, models = tmp_path / "run", tmp_path / "models" / "run"
     with pytest.raises(InputError, match="5 or more"):
         run_demo(settings, out, models)
     record(range(4, 9))
@@ -153,7 +153,7 @@ def test_mended_recordings_are_audited_again(tmp_path, wav_bytes, rng):
     metrics = run_demo(settings, out, models)
     assert metrics["arms"]["original"] == metrics["arms"]["augmented"]
     assert metrics["generated"] == {}
-    assert read_json(models / "run" / "1" / DETAILS_FILE)["arm"] == "none"
+    assert read_json(models / "1" / DETAILS_FILE)["arm"] == "none"
     assert "nothing to fill for dcgan" in (out / "report.html").read_text("utf-8")
 
 
@@ -164,7 +164,7 @@ def test_all_results_of_the_random_split_are_marked_as_leaky(done, tmp_path, cap
     shutil.copytree(done / "cache" / "audio", cache / "audio")
     roots = (str(done / "built-in"),)
     settings = replace(TINY, roots=roots, protocol="random", rare_below=0.0)
-    metrics = run_demo(settings, out, tmp_path / "models", cache)
+    metrics = run_demo(settings, out, tmp_path / "models" / "leaky", cache)
     split = read_json(out / "splits" / "random-1.json")
     assert split["leaky"]
     assert len(split["speakers_in_several_parts"]) > 10
@@ -178,7 +178,7 @@ def test_all_results_of_the_random_split_are_marked_as_leaky(done, tmp_path, cap
 
 def test_other_settings_need_another_folder(done):
     with pytest.raises(ResumeError, match=r"seed.*0.*1"):
-        run_demo(replace(TINY, seed=1), done, done.parent / "models")
+        run_demo(replace(TINY, seed=1), done, done.parent / "models" / "demo")
 
 
 def _kill_when(out: Path, condition) -> None:
@@ -208,11 +208,11 @@ def test_killed_in_a_gan_and_again_in_a_classifier(done, tmp_path, monkeypatch):
     assert len(list(killed.glob("cache/trainings/*/record.json"))) < 2
     # The page is drawn from these results alone.
     monkeypatch.setattr(comparison, "write_comparison_report", lambda *given: None)
-    run_demo(TINY, killed, tmp_path / "models")
+    run_demo(TINY, killed, tmp_path / "models" / killed.name)
     for name in ("manifest.csv", "metrics.json", "comparison.json", "splits/hold-out-1.json"):
         assert (killed / name).read_bytes() == (done / name).read_bytes()
 
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    run_demo(TINY, folder, folder.parent / "models")
+    run_demo(TINY, folder, folder.parent / "models" / folder.name)
