@@ -31,6 +31,16 @@ def test_what_cannot_be_used_is_one_line_and_status_2(command, tmp_path, capsys)
         assert words in line
 
 
+def test_an_interrupted_command_that_resumes_says_so(monkeypatch, capsys):
+    def interrupt(options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("serkit.cli.running.run", interrupt)
+    for command, hint in (("compare", "; the same command resumes"), ("audit", "")):
+        assert main([command, "x"]) == 130
+        assert capsys.readouterr().err == f"\nserkit {command}: interrupted{hint}\n"
+
+
 def test_places_that_cannot_be_written_to_are_one_line(synthetic_root, tmp_path, capsys):
     (tmp_path / "file").touch()
     assert main(["audit", str(synthetic_root), "--out", str(tmp_path / "file")]) == 1

@@ -87,6 +87,7 @@ def run(options: argparse.Namespace) -> int:
         progress.say(f"! {message}")
     tables = ["manifest.csv", "rejected.csv", "noticed.csv", *["prosody.csv"] * options.prosody]
     progress.say(f"\nwritten to {options.out}: {', '.join(tables)}, audit.json, figures/")
+    progress.say(f"train on them: serkit train {options.out / 'manifest.csv'}")
     return 1 if options.strict and audit.rejected else 0
 
 

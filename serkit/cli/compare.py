@@ -238,6 +238,9 @@ def run(options: argparse.Namespace) -> int:
     # and the settings of spectrograms compute the bands.
     with engine_of(options) as engine:
         compare(settings_of(options), options.out, options.cache, engine=engine)
+    if options.classifier != ["features"]:
+        name = options.out.resolve().name
+        print(f"export the best: serkit export {options.out} --out saved_models/{name}")
     return 0
 
 

@@ -17,17 +17,19 @@ def main(arguments: list[str] | None = None) -> int:
         0 after success, 1 for bad files and errors of the operating system, 2 for bad arguments,
         130 after Ctrl-C.
     """
-    command_name = "serkit"
+    command_name, hint = "serkit", ""
     try:
         from serkit.cli.interrupts import Interrupts
 
         with Interrupts() as interrupts:
             from serkit.cli import running
-            from serkit.cli.parser import build_parser
+            from serkit.cli.parser import RESUMABLE_COMMANDS, build_parser
 
             running.prepare()
             options = build_parser().parse_args(arguments)
             command_name = interrupts.name = f"serkit {options.command}"
+            if options.command in RESUMABLE_COMMANDS:
+                hint = "; the same command resumes"
             return running.run(options)
     except KeyboardInterrupt:
         if arguments is None:
@@ -35,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
 
             # A second Ctrl-C ends the process at once, even if the interpreter waits for threads.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-        print(f"\n{command_name}: interrupted", file=sys.stderr)
+        print(f"\n{command_name}: interrupted{hint}", file=sys.stderr)
         return 130
 
 

@@ -33,6 +33,9 @@ COMMANDS = (
 )
 """The commands, each a module of this package with a function ``add_to``."""
 
+RESUMABLE_COMMANDS = ("compare", "demo", "download", "spectrogram", "train", "tune")
+"""Commands that go on where an interrupted call of the same command stopped."""
+
 
 RENAMED_OPTIONS = {
     "audit": {"--labels": "--label-names"},

@@ -133,6 +133,9 @@ def run(options: argparse.Namespace) -> int:
         f"{score['value']:.4g} (as it was: {score['as it was']:.4g})\n"
         f"settings: {out / 'best.json'}\nall: {out / 'trials.md'}"
     )
+    if options.what != "bayesian":
+        roots = " ".join(map(str, options.roots))
+        print(f"use them: serkit compare {roots} --tuned {out / 'best.json'}")
     return 0
 
 
