@@ -78,7 +78,7 @@ def recordings_of(options: argparse.Namespace) -> tuple[str, ...]:
     from serkit.datasets.roots import require_roots_exist
 
     require_roots_exist(options.roots)
-    return tuple(map(_absolute, options.roots))
+    return tuple(map(absolute_root, options.roots))
 
 
 def root_name(root: str) -> str:
@@ -108,7 +108,8 @@ def naming_of(options: argparse.Namespace) -> "Naming":
     )
 
 
-def _absolute(root: Path) -> str:
+def absolute_root(root: Path) -> str:
+    """Return ``PATH`` or ``NAME=PATH`` with an absolute path."""
     from serkit.datasets.roots import split_root
 
     name, path = split_root(root)

@@ -23,6 +23,7 @@ from serkit.cli.arguments import (
     recordings_of,
     spec_of,
 )
+from serkit.cli.config import add_config, record_command
 from serkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def add_to(commands) -> None:
         "tests it on the same clips of unseen speakers. A killed run resumes where it was; "
         "arms, classifiers and seeds may be added later.",
     )
+    add_config(parser)
     add_recordings(parser)
     add_spectrograms(parser)
     parser.add_argument(
@@ -238,6 +240,7 @@ def run(options: argparse.Namespace) -> int:
     # and the settings of spectrograms compute the bands.
     with engine_of(options) as engine:
         compare(settings_of(options), options.out, options.cache, engine=engine)
+    record_command(options, options.out)
     if options.classifier != ["features"]:
         name = options.out.resolve().name
         print(f"export the best: serkit export {options.out} --out saved_models/{name}")

@@ -13,6 +13,7 @@ from serkit.cli.arguments import (
     root_name,
     spec_of,
 )
+from serkit.cli.config import add_config, record_command
 
 
 def add_to(commands) -> None:
@@ -23,6 +24,7 @@ def add_to(commands) -> None:
         "exports the classifier that is better on the validation speakers. A killed run resumes "
         "where it was. With --short only two rare classes get a GAN.",
     )
+    add_config(parser)
     add_recordings(parser, "*", "the built-in corpus")
     add_spectrograms(parser)
     add = parser.add_argument
@@ -76,6 +78,7 @@ def run(options: argparse.Namespace) -> int:
     out = options.out or Path("runs", run_name)
     model_folder = options.export or Path("saved_models", out.resolve().name)
     run_demo(settings, out, model_folder, options.cache)
+    record_command(options, out)
     if roots:
         from serkit.models.whisper_weights import local_weights
 

@@ -98,13 +98,14 @@ def _base() -> Check:
     """Compute the spectrogram of noise, as all commands do with recordings."""
     try:
         import numpy as np
+        import tensorflow as tf
         import tensorflow_probability as tfp
 
         from serkit.audio.spectrogram import SpectrogramSpec, to_spectrogram
 
         spec = SpectrogramSpec()
         waveform = np.random.default_rng(0).normal(0, 0.01, (1, spec.samples)).astype("float32")
-        spectrogram = np.asarray(to_spectrogram(waveform, spec))
+        spectrogram = np.asarray(to_spectrogram(tf.constant(waveform), spec))
         works = bool(np.isfinite(spectrogram).all()) and tfp.__version__ != ""
     except Exception as error:
         return Check("spectrogram of noise", False, f"{type(error).__name__}: {error}", True)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import serkit
+from serkit.cli.config import apply_config, given_options
+from serkit.errors import SerkitError
 
 _INVALID_CHOICE = re.compile(r"invalid choice: '?(?P<word>[^']*?)'? \(choose from (?P<valid>.*)\)")
 
@@ -62,10 +64,17 @@ class Parser(argparse.ArgumentParser):
     ) -> tuple[Any, list[str]]:
         """Parse as argparse does, but exit with status 2 if there are unknown arguments.
 
-        The returned namespace has an attribute ``spelled``: the command's option strings, by the
-        names of their destinations.
+        The returned namespace has the attributes ``spelled``, the command's option strings by the
+        names of their destinations, and ``given``, see
+        :func:`serkit.cli.config.given_options`.
         """
         self._arguments = list(sys.argv[1:] if args is None else args)
+        defaults = {action.dest: action.default for action in self._actions}
+        if path := self._config():
+            try:
+                apply_config(path, self.prog.rpartition(" ")[2], self._actions)
+            except (SerkitError, OSError) as error:
+                self.error(str(error))
         options, unknown = super().parse_known_args(args, namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -76,7 +85,16 @@ class Parser(argparse.ArgumentParser):
                 for action in self._actions
                 if action.option_strings
             }
+            options.given = given_options(options, self._actions, defaults)
         return options, unknown
+
+    def _config(self) -> Path | None:
+        """Return the value of ``--config`` in the arguments of a command that has it."""
+        if "--config" not in self._option_string_actions:
+            return None
+        finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+        finder.add_argument("--config", type=Path, nargs="?")
+        return finder.parse_known_args(self._arguments)[0].config
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
         if action.option_strings and action.nargs in ("*", "+") and action.type is not Path:

@@ -14,6 +14,7 @@ from serkit.cli.arguments import (
     recordings_of,
     root_name,
 )
+from serkit.cli.config import add_config, record_command
 from serkit.datasets.corpus import LABEL_SETS
 from serkit.errors import InputError
 
@@ -27,6 +28,7 @@ def add_to(commands) -> None:
         "predictions; then fits the model on all speakers and exports it with a model card. A "
         "killed run resumes where it was.",
     )
+    add_config(parser)
     add_recordings(parser)
     add = parser.add_argument
     add(
@@ -89,6 +91,7 @@ def run(options: argparse.Namespace) -> int:
     name = "-".join(map(root_name, roots))
     out = options.out or Path("runs", f"train-{name}")
     version = train(settings, out, options.export or Path("saved_models", name))
+    record_command(options, out)
     if version.suffix == ".keras":
         return 0
     print(

@@ -17,6 +17,7 @@ from serkit.cli.arguments import (
     recordings_of,
     spec_of,
 )
+from serkit.cli.config import add_config, record_command
 from serkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def add_to(commands) -> None:
     )
     add = parser.add_argument
     add("what", choices=["classifier", *_GAN_KINDS, "bayesian"], metavar="WHAT", help="%(choices)s")
+    add_config(parser)
     add_recordings(parser)
     add_spectrograms(parser)
     add_study(parser)
@@ -127,6 +129,7 @@ def run(options: argparse.Namespace) -> int:
         if options.short:
             print(f"! A short search shows only that everything works: {_describe_short(search)}")
         best = tune(options.what, search, settings, out, engine=engine, parallel=parallel)
+    record_command(options, out)
     score = best["score"]
     print(
         f"best of {best['trials']}: trial {best['trial']}, {score['name']} "
