@@ -43,8 +43,11 @@ def test_there_are_commands():
 
 
 @pytest.mark.parametrize(("page", "command"), COMMANDS, ids=str)
-def test_the_options_are_there(page, command, monkeypatch):
+def test_the_options_are_there(page, command, monkeypatch, tmp_path):
     program, *words = _words(command)
+    if "--config" in words:
+        (tmp_path / "config.toml").write_text("roots = ['recordings']")
+        words[words.index("--config") + 1] = str(tmp_path / "config.toml")
     if program == "python":
         path = PROJECT / words[0]
         spec = importlib.util.spec_from_file_location(path.stem, path)

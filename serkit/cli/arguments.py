@@ -75,7 +75,7 @@ def recordings_of(options: argparse.Namespace) -> tuple[str, ...]:
     Raises:
         InputError: if one of the paths does not exist.
     """
-    from serkit.datasets.roots import require_roots_exist
+    from serkit.datasets.roots import absolute_root, require_roots_exist
 
     require_roots_exist(options.roots)
     return tuple(map(absolute_root, options.roots))
@@ -106,14 +106,6 @@ def naming_of(options: argparse.Namespace) -> "Naming":
         _parse_pairs("label-names", options.label_names),
         _parse_pairs("genders", options.genders),
     )
-
-
-def absolute_root(root: Path) -> str:
-    """Return ``PATH`` or ``NAME=PATH`` with an absolute path."""
-    from serkit.datasets.roots import split_root
-
-    name, path = split_root(root)
-    return f"{name}={path.resolve()}" if name else str(path.resolve())
 
 
 def _parse_pairs(option: str, arguments: Sequence[str]) -> dict[str, str]:

@@ -127,7 +127,7 @@ def _name(action: argparse.Action) -> str:
 
 
 def _as_json(value: Any) -> Any:
-    from serkit.cli.arguments import absolute_root
+    from serkit.datasets.roots import absolute_root
 
     if isinstance(value, Path):
         return absolute_root(value)

@@ -88,6 +88,12 @@ def split_root(argument: Path | str) -> tuple[str, Path]:
     return match[1], Path(match[2])
 
 
+def absolute_root(root: Path | str) -> str:
+    """Return a root with an absolute path, as ``PATH`` or ``NAME=PATH``."""
+    name, path = split_root(root)
+    return f"{name}={path.resolve()}" if name else str(path.resolve())
+
+
 def _open_root(name: str, corpus: str, path: Path, naming: Naming) -> Root:
     try:
         os.path.abspath(path).encode()

@@ -13,7 +13,7 @@ def _parse(*words):
 
 COMMANDS = [
     "compare mine=data --arms none,speed --rarify sad=0.5 --sample-filter --short",
-    "compare data more --gan-steps 7 --tuned best.json --seeds 1 2 --without tess --label-names W=angry",
+    "compare data more --gan-steps 7 --tuned best.json --seeds 1 2 --label-names W=angry",
     "train data --classifier compact --epochs 3 --labels gender_emotion",
     "tune dcgan data --class male_sad --examples 64 32 --algorithm bayesian",
     "tune classifier data --live noise speed",
