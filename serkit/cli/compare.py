@@ -49,6 +49,11 @@ def add_to(commands) -> None:
         "--out", type=Path, default=Path("runs/compare"), help="write here; default: %(default)s"
     )
     add_study(parser)
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print what will be trained, how long and how much disk that takes, and train nothing",
+    )
     _add_arms(parser)
     _add_protocol(parser)
     add_filling(parser)
@@ -234,11 +239,15 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the comparison in the run folder."""
-    from serkit.studies.comparison import compare
+    from serkit.progress import Progress
+    from serkit.studies.comparison import compare, print_estimate
 
     # The engine sets TensorFlow's threads. This must be done before TensorFlow computes anything,
     # and the settings of spectrograms compute the bands.
     with engine_of(options) as engine:
+        if options.dry_run:
+            print_estimate(settings_of(options), options.out, options.cache, Progress())
+            return 0
         compare(settings_of(options), options.out, options.cache, engine=engine)
     record_command(options, options.out)
     if options.classifier != ["features"]:

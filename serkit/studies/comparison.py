@@ -1,6 +1,9 @@
 """Run a whole comparison: training runs, numbers, tables and the report page."""
 
+import math
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from serkit.files import write_json
@@ -9,7 +12,7 @@ from serkit.progress import Progress
 from serkit.studies.comparison_inputs import MANIFEST
 from serkit.studies.comparison_page import write_comparison_report
 from serkit.studies.comparison_settings import ComparisonSettings
-from serkit.studies.cost import unfinished_runs
+from serkit.studies.cost import cost_table, estimate_cost, unfinished_runs
 from serkit.studies.engine import Comparison
 from serkit.studies.exports import write_tables
 from serkit.studies.network_runs import NetworkRun
@@ -157,6 +160,33 @@ def open_run_folder(folder: Path, settings: ComparisonSettings) -> RunFolder:
         ResumeError: as for :class:`serkit.studies.run_folder.RunFolder`.
     """
     return RunFolder(folder, settings.to_json(), _CHANGEABLE_SETTINGS)
+
+
+def print_estimate(
+    settings: ComparisonSettings, out: Path, cache: Path | None, progress: Progress
+) -> None:
+    """Print what a comparison has left to train, and estimates of time and disk.
+
+    Nothing is trained, and a new run folder is not made.
+
+    Args:
+        settings: settings of the comparison.
+        out: run folder, which may have finished training runs.
+        cache: as for :func:`compare`.
+        progress: reports progress to the user.
+
+    Raises:
+        SerkitError: for recordings or settings that do not work; the message says why.
+    """
+    with ExitStack() as stack:
+        if not (out / "settings.json").exists():
+            out = Path(stack.enter_context(TemporaryDirectory()))
+        run = stack.enter_context(open_run_folder(out, settings))
+        comparison = Comparison(settings, run.folder, cache, progress)
+        progress.say(cost_table(estimate_cost(comparison, say=progress.say)))
+        clips, values = len(comparison.corpus), math.prod(settings.spec.shape)
+        # Stored as float16.
+        progress.say(f"spectrograms: {2 * clips * values / 1e6:.0f} MB, once in each cache")
 
 
 def verdicts(results: dict[str, Any]) -> list[str]:

@@ -1,7 +1,8 @@
-"""Estimate the time of a comparison from a few measured steps of each network."""
+"""Estimate time and disk of a comparison from a few measured steps of each network."""
 
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,11 +31,13 @@ class Cost:
         kind: name of a classifier or a GAN.
         runs: number of training runs.
         seconds: time of all these training runs, one after the other.
+        disk_bytes: size of the checkpoints of all these training runs.
     """
 
     kind: str
     runs: int
     seconds: float
+    disk_bytes: int
 
 
 def estimate_cost(
@@ -71,10 +74,18 @@ def estimate_cost(
 
 
 def cost_table(costs: Sequence[Cost]) -> str:
-    """Return a Markdown table of training runs and minutes, by kind and in total."""
-    total = Cost("all", sum(cost.runs for cost in costs), sum(cost.seconds for cost in costs))
-    rows = [[cost.kind, f"{cost.runs}", f"{cost.seconds / 60:.1f}"] for cost in (*costs, total)]
-    return markdown_table(["to do, about", "training runs", "minutes"], rows)
+    """Return a Markdown table of training runs, minutes and megabytes, by kind and in total."""
+    total = Cost(
+        "all",
+        sum(cost.runs for cost in costs),
+        sum(cost.seconds for cost in costs),
+        sum(cost.disk_bytes for cost in costs),
+    )
+    rows = [
+        [cost.kind, f"{cost.runs}", f"{cost.seconds / 60:.1f}", f"{cost.disk_bytes / 1e6:.0f}"]
+        for cost in (*costs, total)
+    ]
+    return markdown_table(["to do, about", "training runs", "minutes", "MB of disk"], rows)
 
 
 def unfinished_runs(comparison: Comparison) -> list[GANRun | ClassifierRun]:
@@ -102,9 +113,11 @@ def _gan_cost(comparison: Comparison, gans: Sequence[GANRun], steps: int) -> Cos
     if settings.classes:
         batch = (spectrograms, np.arange(examples_per_step) % settings.classes)
     seconds_per_step = median_seconds(lambda: gan.train_on_batch(batch), steps)
+    state_bytes = _size(gan.state)
     keras.utils.clear_session()
     example_count = sum(run.settings.steps * run.settings.examples_per_step for run in gans)
-    return Cost(kind, len(gans), seconds_per_step / examples_per_step * example_count)
+    seconds = seconds_per_step / examples_per_step * example_count
+    return Cost(kind, len(gans), seconds, len(gans) * state_bytes)
 
 
 def _classifier_cost(comparison: Comparison, runs: Sequence[NetworkRun], steps: int) -> Cost:
@@ -121,13 +134,14 @@ def _classifier_cost(comparison: Comparison, runs: Sequence[NetworkRun], steps: 
     spectrograms = _noise((_EXAMPLE_COUNT, *settings.spec.shape))
     seconds_per_batch = median_seconds(lambda: model.predict_on_batch(spectrograms), steps)
     seconds_per_clip = seconds_per_batch / _EXAMPLE_COUNT
+    state_bytes = _size(trainer.variables)
     keras.utils.clear_session()
     total = sum(_run_seconds(run, seconds_per_step, seconds_per_clip) for run in runs)
     if halves:
         # The frozen layers compute their outputs once for each augmented view of a spectrogram.
         view_count = max(1, fit.views) if any(run.data.arm.spec_augment for run in runs) else 1
         total += seconds_per_clip * view_count * _spectrogram_count(comparison, runs)
-    return Cost(first_run.classifier, len(runs), total)
+    return Cost(first_run.classifier, len(runs), total, len(runs) * state_bytes)
 
 
 def _run_seconds(run: NetworkRun, seconds_per_step: float, seconds_per_clip: float) -> float:
@@ -147,6 +161,11 @@ def _spectrogram_count(comparison: Comparison, runs: Sequence[NetworkRun]) -> in
         if fill not in ("", COPIES):
             added_counts[fold.protocol, fold.number, fill] = sum(fold.plan.values())
     return len(comparison.corpus) + sum(added_counts.values())
+
+
+def _size(variables: Iterable[keras.Variable]) -> int:
+    """Return the bytes of variables in a checkpoint, which holds float32."""
+    return sum(4 * math.prod(variable.shape) for variable in variables)
 
 
 def _noise(shape: tuple[int, ...]) -> npt.NDArray[Any]:

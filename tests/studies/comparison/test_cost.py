@@ -1,6 +1,8 @@
 import pytest
 
+from serkit.progress import SilentProgress
 from serkit.studies import cost
+from serkit.studies.comparison import print_estimate
 from serkit.studies.cost import Cost, cost_table, estimate_cost
 from serkit.studies.engine import Comparison
 from serkit.studies.generators import GANRun
@@ -30,6 +32,8 @@ def test_steps_are_measured_and_multiplied_by_what_is_to_be_done(comparison, mon
         if isinstance(task, GANRun)
     ]
     assert (gans.kind, gans.runs) == ("dcgan", len(trained))
+    # A generator, a discriminator, and Adam's two moments of each of their weights.
+    assert gans.disk_bytes > gans.runs * 4 * 3 * 10_000
     # Three seconds a step of eight examples, whatever the batch of the GAN.
     shown = [gan.settings.steps * gan.settings.batch_size for gan in trained]
     assert gans.seconds == pytest.approx(3 / 8 * sum(shown))
@@ -46,6 +50,21 @@ def test_what_is_done_costs_nothing(comparison, monkeypatch):
 
 
 def test_the_table_adds_up():
-    text = cost_table([Cost("dcgan", 4, 90.0), Cost("compact", 6, 30.0)])
-    assert "| dcgan | 4 | 1.5 |" in text
-    assert "| all | 10 | 2.0 |" in text
+    costs = [Cost("dcgan", 4, 90.0, 3_000_000), Cost("compact", 6, 30.0, 1_000_000)]
+    text = cost_table(costs)
+    assert "| dcgan | 4 | 1.5 | 3 |" in text
+    assert "| all | 10 | 2.0 | 4 |" in text
+
+
+def test_a_dry_run_trains_nothing_and_makes_no_folder(
+    settings_of, small, synthetic_root, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(cost, "median_seconds", lambda step, count: 3.0)
+    settings = settings_of(synthetic_root, arms=("none", "dcgan"), classifiers=("compact",))
+    said, progress = [], SilentProgress()
+    monkeypatch.setattr(progress, "say", said.append)
+    print_estimate(settings, tmp_path / "run", None, progress)
+    text = "\n".join(said)
+    assert "| dcgan |" in text
+    assert "spectrograms: " in text
+    assert not (tmp_path / "run").exists()
