@@ -29,6 +29,6 @@ def test_the_lines_of_python_run(synthetic_root, tmp_path, monkeypatch):
 def test_every_file_it_names_is_there():
     linked = re.findall(r"\]\((?!http)([^)]+)\)", README)
     named = re.findall(r"`((?:scripts|experiments|saved_models)/[\w./-]*|[A-Z]+\.md)`", README)
-    assert {"docs/images/gan-grid.png", "ARCHITECTURE.md"} <= {*linked, *named}
+    assert {"docs/images/compare-verdicts.png", "ARCHITECTURE.md"} <= {*linked, *named}
     for name in {*linked, *named}:
         assert (PROJECT / name).exists(), name
