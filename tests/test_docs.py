@@ -57,3 +57,12 @@ def test_the_options_are_there(page, command, monkeypatch, tmp_path):
         experiment.parse()
     else:
         build_parser().parse_args(words if program == "serkit" else ["demo", *words])
+
+
+@pytest.mark.parametrize(
+    "page", sorted(PROJECT.glob("*.md")) + PAGES[1:], ids=lambda page: page.name
+)
+def test_lines_are_short_but_for_tables_and_links(page):
+    lines = page.read_text("utf-8").splitlines()
+    free = [line for line in lines if line.lstrip().startswith("|") or "](" in line]
+    assert [line for line in lines if len(line) > 100 and line not in free] == []
