@@ -14,7 +14,7 @@ source scripts/_environment.sh
 case "$*" in
     "") wanted=("tensorflow==2.17.1" "tf-keras==2.17.0" ".[tfio,serve]") ;;
     --latest) wanted=(".[serve]") ;;
-    --release) wanted=(build cyclonedx-bom pip-audit) ;;
+    --release) wanted=(build cyclonedx-bom pip-audit twine) ;;
     --hashes) ;;
     *) echo "usage: $0 [--latest|--release|--hashes]" >&2; exit 2 ;;
 esac
