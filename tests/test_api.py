@@ -1,8 +1,6 @@
 """The public API: its names and their arguments."""
 
 import inspect
-import os
-import platform
 import re
 import subprocess
 import sys
@@ -73,16 +71,6 @@ def test_importing_a_module_does_not_hide_a_name_of_the_api():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="nothing"):
         _ = serkit.nothing
-
-
-@pytest.mark.skipif(
-    platform.machine() != "x86_64" or os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "1",
-    reason="oneDNN is turned on on x86 only, and not against the user's will",
-)
-def test_onednn_is_on_on_every_processor():
-    from tensorflow.python.util import _pywrap_util_port
-
-    assert _pywrap_util_port.IsMklEnabled()
 
 
 if __name__ == "__main__":

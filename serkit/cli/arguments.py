@@ -308,9 +308,9 @@ def engine_of(options: argparse.Namespace) -> AbstractContextManager[Any]:
     from serkit.tasks.ray import RayEngine
 
     if options.engine == "local":
-        for name in ("address", "share"):
-            if getattr(options, name):
-                raise InputError(f"--{name} without --engine ray; valid are both, or neither")
+        for option, value in (("--address", options.address), ("--storage", options.share)):
+            if value:
+                raise InputError(f"{option} without --engine ray; valid are both, or neither")
         if options.threads:
             import tensorflow as tf
 
