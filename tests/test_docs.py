@@ -1,4 +1,4 @@
-"""Commands that README.md, docs/ and experiments show have the options that are shown with them."""
+"""Commands in README.md, docs/, experiments and CI have the options that stand beside them."""
 
 import ast
 import importlib.util
@@ -15,6 +15,7 @@ from serkit.cli.parser import build_parser
 PROJECT = Path(serkit.__file__).parents[1]
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
 EXPERIMENTS = sorted((PROJECT / "experiments").glob("*.py"))
+CI = PROJECT / ".ci/run"
 _COMMAND = re.compile(r"(?:serkit [a-z]+|python experiments/\w+\.py|scripts/demo\.sh) (?!\.\.\.).*")
 
 
@@ -22,6 +23,8 @@ def _commands(page: Path) -> list[str]:
     text = page.read_text("utf-8")
     if page.suffix == ".py":
         text = f"```\n{ast.get_docstring(ast.parse(text))}\n```"
+    if page == CI:
+        text = f"```\n{text}```"
     text = text.replace("\\\n", " ")
     blocks = re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     lines = [line.strip() for block in blocks for line in block.splitlines()]
@@ -35,11 +38,14 @@ def _words(command: str) -> list[str]:
     return [word for word in shlex.split(shown) if word != "&"]
 
 
-COMMANDS = [(page.name, command) for page in (*PAGES, *EXPERIMENTS) for command in _commands(page)]
+COMMANDS = [
+    (page.name, command) for page in (*PAGES, *EXPERIMENTS, CI) for command in _commands(page)
+]
 
 
 def test_there_are_commands():
     assert len(COMMANDS) > 50
+    assert len(_commands(CI)) == 1
 
 
 @pytest.mark.parametrize(("page", "command"), COMMANDS, ids=str)
