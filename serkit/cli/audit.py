@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from serkit.cli.arguments import add_recordings, naming_of
+from serkit.cli.output import add_output, print_json, progress_of
 from serkit.errors import check_choice
 from serkit.formatting import counted
 
@@ -45,6 +46,7 @@ def add_to(commands) -> None:
         help="measure fundamental frequency, level, voiced fraction and speaking rate: prosody.csv",
     )
     add("--strict", action="store_true", help="exit with 1 if a file was rejected")
+    add_output(parser, has_json=True)
     parser.set_defaults(run=run)
 
 
@@ -58,9 +60,8 @@ def run(options: argparse.Namespace) -> int:
     )
     from serkit.datasets.findings import ANOMALY_KINDS
     from serkit.datasets.roots import require_roots_exist
-    from serkit.progress import Progress
 
-    progress = Progress()
+    progress = progress_of(options)
     naming = naming_of(options)
     require_roots_exist(options.roots)
     for kind in options.reject:
@@ -88,6 +89,8 @@ def run(options: argparse.Namespace) -> int:
     tables = ["manifest.csv", "rejected.csv", "noticed.csv", *["prosody.csv"] * options.prosody]
     progress.say(f"\nwritten to {options.out}: {', '.join(tables)}, audit.json, figures/")
     progress.say(f"train on them: serkit train {options.out / 'manifest.csv'}")
+    if options.json:
+        print_json(audit.summary)
     return 1 if options.strict and audit.rejected else 0
 
 

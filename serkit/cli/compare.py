@@ -24,6 +24,7 @@ from serkit.cli.arguments import (
     spec_of,
 )
 from serkit.cli.config import add_config, record_command
+from serkit.cli.output import add_dry_run, add_output, print_json, progress_of
 from serkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,17 +50,14 @@ def add_to(commands) -> None:
         "--out", type=Path, default=Path("runs/compare"), help="write here; default: %(default)s"
     )
     add_study(parser)
-    parser.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="print what will be trained, how long and how much disk that takes, and train nothing",
-    )
     _add_arms(parser)
     _add_protocol(parser)
     add_filling(parser)
     _add_amounts(parser)
     _add_training(parser)
     add_engine(parser)
+    add_dry_run(parser)
+    add_output(parser, has_json=True)
     parser.set_defaults(run=run)
 
 
@@ -239,20 +237,22 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the comparison in the run folder."""
-    from serkit.progress import Progress
     from serkit.studies.comparison import compare, print_estimate
 
+    progress = progress_of(options)
     # The engine sets TensorFlow's threads. This must be done before TensorFlow computes anything,
     # and the settings of spectrograms compute the bands.
     with engine_of(options) as engine:
         if options.dry_run:
-            print_estimate(settings_of(options), options.out, options.cache, Progress())
+            print_estimate(settings_of(options), options.out, options.cache, progress)
             return 0
-        compare(settings_of(options), options.out, options.cache, engine=engine)
+        results = compare(settings_of(options), options.out, options.cache, progress, engine)
     record_command(options, options.out)
+    if options.json:
+        print_json(results)
     if options.classifier != ["features"]:
         name = options.out.resolve().name
-        print(f"export the best: serkit export {options.out} --out saved_models/{name}")
+        progress.say(f"export the best: serkit export {options.out} --out saved_models/{name}")
     return 0
 
 

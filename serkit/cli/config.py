@@ -14,8 +14,8 @@ COMMAND_FILE = "command.json"
 """File of a finished run: the command, and the values of its options by their names."""
 # Where a run is written and computed does not belong to what it does.
 _OF_THE_CALL = {
-    *("address", "cache", "config", "cpus", "dry_run", "engine", "export", "gpus", "help", "out"),
-    *("retries", "share", "threads"),
+    *("address", "cache", "config", "cpus", "dry_run", "engine", "export", "gpus", "help", "json"),
+    *("out", "quiet", "retries", "share", "threads", "verbose"),
 }
 
 

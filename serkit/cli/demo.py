@@ -14,6 +14,7 @@ from serkit.cli.arguments import (
     spec_of,
 )
 from serkit.cli.config import add_config, record_command
+from serkit.cli.output import add_dry_run, add_output, print_json, progress_of
 
 
 def add_to(commands) -> None:
@@ -50,6 +51,8 @@ def add_to(commands) -> None:
     )
     add_study(parser, "gender_emotion")
     add_filling(parser)
+    add_dry_run(parser)
+    add_output(parser, has_json=True)
     parser.set_defaults(run=run)
 
 
@@ -57,6 +60,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the demo in its run folder; then print a command that trains a more accurate model."""
     # Check that the recordings exist before the slow import.
     roots = recordings_of(options)
+    from serkit.studies.comparison import print_estimate
     from serkit.studies.demo import demo_settings, run_demo
 
     settings = demo_settings(
@@ -76,16 +80,22 @@ def run(options: argparse.Namespace) -> int:
     if options.short:
         run_name += "-short"
     out = options.out or Path("runs", run_name)
+    progress = progress_of(options)
+    if options.dry_run:
+        print_estimate(settings, out, options.cache, progress)
+        return 0
     model_folder = options.export or Path("saved_models", out.resolve().name)
-    run_demo(settings, out, model_folder, options.cache)
+    metrics = run_demo(settings, out, model_folder, options.cache, progress)
     record_command(options, out)
+    if options.json:
+        print_json(metrics)
     if roots:
         from serkit.models.whisper_weights import local_weights
 
         # `serkit train` needs the weights. The demo does not, so it does not download them.
         is_local = local_weights("whisper-tiny.en") is not None
         where = "are on this machine" if is_local else "are downloaded once, 75 MB"
-        print(
+        progress.say(
             f"more accurate: serkit train {' '.join(map(str, options.roots))} (whisper-tiny.en, "
             f"whose weights {where})"
         )

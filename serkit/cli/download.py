@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from serkit.cli.output import add_output, progress_of
 from serkit.errors import InputError
 
 
@@ -24,16 +25,16 @@ def add_to(commands) -> None:
         help="download to here; default: %(default)s",
     )
     add("--yes", action="store_true", help="accept the licence without a question")
+    add_output(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Show licence and citation, ask the user to accept the licence, and download."""
     from serkit.datasets.download import download, find_source
-    from serkit.progress import Progress
 
     source = find_source(options.corpus)
-    progress = Progress()
+    progress = progress_of(options)
     progress.say(
         f"{source.title}: {source.recordings} recordings, about {source.size / 1e6:.0f} MB\n"
         f"licence: {source.licence}\ncite: {source.citation}\npage: {source.homepage}"

@@ -1,10 +1,10 @@
 """``serkit evaluate``: measure an exported or served model on labelled recordings."""
 
 import argparse
-import json
 from pathlib import Path
 
 from serkit.cli.arguments import add_recordings, naming_of, recordings_of
+from serkit.cli.output import add_output, print_json, progress_of
 from serkit.errors import InputError
 
 
@@ -45,7 +45,6 @@ def add_to(commands) -> None:
         type=Path,
         help="write evaluation.json, predictions.csv and report.html here; default: nowhere",
     )
-    add("--json", action="store_true", help="print the results as JSON")
     add(
         "--token-file",
         type=Path,
@@ -53,6 +52,7 @@ def add_to(commands) -> None:
         help="send a served model the token in this file; default: none",
     )
     add("--seed", type=int, default=0, help="draw noise and intervals from this; default: 0")
+    add_output(parser, has_json=True)
     parser.set_defaults(run=run)
 
 
@@ -61,7 +61,6 @@ def run(options: argparse.Namespace) -> int:
     roots = recordings_of(options)
     if options.out is not None and options.out.is_file():
         raise InputError(f"`--out` must be a folder. Received: {options.out}, which is a file.")
-    from serkit.progress import Progress, SilentProgress
     from serkit.serving.retries import read_token
     from serkit.studies.corruptions import parse_corruptions
     from serkit.studies.evaluation import EvaluationSettings, evaluate
@@ -76,12 +75,11 @@ def run(options: argparse.Namespace) -> int:
         read_token(options.token_file) if options.token_file else "",
         options.trust,
     )
-    progress = SilentProgress() if options.json else Progress()
+    progress = progress_of(options)
     results = evaluate(options.model, settings, options.out, progress)
+    progress.say(f"\n{summary(results)}")
+    if options.out is not None:
+        progress.say(f"report: {options.out / 'report.html'}")
     if options.json:
-        print(json.dumps(results, indent=2, ensure_ascii=False))
-    else:
-        print(f"\n{summary(results)}")
-        if options.out is not None:
-            print(f"report: {options.out / 'report.html'}")
+        print_json(results)
     return 0

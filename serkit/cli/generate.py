@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from serkit.cli.listen import write_sound
+from serkit.cli.output import add_output, progress_of
 from serkit.errors import InputError, check_choice, check_range
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def add_to(commands) -> None:
         default=True,
         help="reject near-copies of training clips and samples of another class; default: yes",
     )
+    add_output(parser)
     parser.set_defaults(run=run)
 
 
@@ -84,7 +86,6 @@ def run(options: argparse.Namespace) -> int:
         )
     from serkit.augmentation.sample_filter import SampleFilter, TooFewAccepted, sample_filtered
     from serkit.gans.sampling import find_generators, load_generator
-    from serkit.progress import Progress
     from serkit.seeds import derive_seed
 
     generator_paths = find_generators(options.run_folder / "gans")
@@ -93,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
     if options.sample_filter or options.plan == "balance":
         sample_filter = SampleFilter.load(options.run_folder / "judge")
     count_by_class = _plan_counts(options, generator_paths, sample_filter)
-    say = Progress().say
+    say = progress_of(options).say
     for label, count in count_by_class.items():
         stored = load_generator(generator_paths[label])
         seed = derive_seed(options.seed, "generate", label)

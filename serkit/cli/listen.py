@@ -9,6 +9,7 @@ import numpy as np
 
 from serkit.audio.containers import READABLE_SUFFIXES
 from serkit.cli.arguments import add_spectrograms, spec_of
+from serkit.cli.output import add_output, progress_of
 from serkit.errors import InputError, RecordingError, check_range
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def add_to(commands) -> None:
     )
     add("--dark-is-loud", action="store_true", help="read black, not white, as loud in PNG files")
     add("--overwrite", action="store_true", help="replace files in DIR")
+    add_output(parser)
     parser.set_defaults(run=run)
 
 
@@ -60,11 +62,10 @@ def run(options: argparse.Namespace) -> int:
     check_range("iterations", options.iterations, 1)
     if options.first is not None:
         check_range("first", options.first, 1)
-    from serkit.progress import Progress
 
     inputs = {file: _read(file, options) for file in options.files}
     outputs = _output_paths(inputs, options)
-    progress = Progress()
+    progress = progress_of(options)
     sounds = [
         (file, spectrogram, path)
         for file in inputs

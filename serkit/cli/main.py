@@ -1,9 +1,10 @@
 """The ``serkit`` command.
 
-Only ``sys`` is imported before :func:`main` runs, so that :func:`main` handles Ctrl-C during the
-other imports, too.
+Only ``os`` and ``sys`` are imported before :func:`main` runs, so that :func:`main` handles Ctrl-C
+during the other imports, too.
 """
 
+import os
 import sys
 
 
@@ -26,7 +27,12 @@ def main(arguments: list[str] | None = None) -> int:
             from serkit.cli.parser import RESUMABLE_COMMANDS, build_parser
 
             running.prepare()
-            options = build_parser().parse_args(arguments)
+            parser = build_parser()
+            if "_ARGCOMPLETE" in os.environ:
+                import argcomplete
+
+                argcomplete.autocomplete(parser)
+            options = parser.parse_args(arguments)
             command_name = interrupts.name = f"serkit {options.command}"
             if options.command in RESUMABLE_COMMANDS:
                 hint = "; the same command resumes"

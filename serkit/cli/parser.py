@@ -155,4 +155,9 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
         importlib.import_module(f"serkit.cli.{name}").add_to(commands)
+        commands.choices[name].add_argument(
+            *("-v", "--verbose"),
+            action="store_true",
+            help="print TensorFlow's log, and where an error was raised; default: no",
+        )
     return parser

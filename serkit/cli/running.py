@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -63,15 +64,19 @@ def run(options: argparse.Namespace) -> int:
     """Run a command; print an error as one line and return its exit status.
 
     Args:
-        options: parsed options, with ``command``, ``run`` and ``spelled``; for the last see
-            :func:`as_options`.
+        options: parsed options, with ``command``, ``run``, ``verbose``, and ``spelled``; for the
+            last see :func:`as_options`.
 
     Returns:
         The status of the command, or 1 for bad files and errors of the operating system, 2 for bad
         arguments.
     """
     name = f"serkit {options.command}"
-    return _run_and_report(lambda: options.run(options), name, options.spelled)
+    if options.verbose:
+        # No command has imported TensorFlow yet.
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
+        logging.getLogger("tensorflow").setLevel(logging.INFO)
+    return _run_and_report(lambda: options.run(options), name, options.spelled, options.verbose)
 
 
 def run_experiment(
@@ -107,8 +112,13 @@ def run_experiment(
     sys.exit(status)
 
 
-def _run_and_report(function: Callable[[], int], name: str, spelled: Mapping[str, str]) -> int:
-    """Return the status of the function; print its errors and warnings as single lines."""
+def _run_and_report(
+    function: Callable[[], int], name: str, spelled: Mapping[str, str], verbose: bool = False
+) -> int:
+    """Return the status of the function; print its errors and warnings as single lines.
+
+    If ``verbose``, print tracebacks before errors.
+    """
     default_showwarning = warnings.showwarning
 
     def print_warning(message: Warning | str, category: type[Warning], *location: Any) -> None:
@@ -119,6 +129,8 @@ def _run_and_report(function: Callable[[], int], name: str, spelled: Mapping[str
         _print_error(f"! {printable(line)}")
 
     def print_message(message: object) -> None:
+        if verbose:
+            _print_error(traceback.format_exc())
         _print_error(f"{name}: {printable(as_options(str(message), spelled))}")
 
     try:

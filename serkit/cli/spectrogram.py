@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from serkit.cli.arguments import add_recordings, add_spectrograms, naming_of, spec_of
+from serkit.cli.output import add_output, progress_of
 from serkit.errors import InputError, RecordingError, ResumeError
 from serkit.formatting import printable
 
@@ -53,6 +54,7 @@ def add_to(commands) -> None:
         help="draw the amplitude of one recording over time instead",
     )
     add_spectrograms(parser)
+    add_output(parser)
     parser.set_defaults(run=run)
 
 
@@ -84,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
     from serkit.reporting.page import write_png
 
     write_png(options.out, figure)
-    print(f"written to {options.out}")
+    progress_of(options).say(f"written to {options.out}")
     return 0
 
 
@@ -144,10 +146,9 @@ def _start_seconds(file: Path, spec: "SpectrogramSpec") -> float:
 def _write_pictures(options: argparse.Namespace) -> int:
     from serkit.datasets.audit import open_recordings
     from serkit.files import write_json
-    from serkit.progress import Progress
     from serkit.training.recordings import Skipped
 
-    progress = Progress()
+    progress = progress_of(options)
     spec = spec_of(options)
     _require_same_settings(options.out, spec)
     audit = open_recordings(

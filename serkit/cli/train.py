@@ -15,8 +15,10 @@ from serkit.cli.arguments import (
     root_name,
 )
 from serkit.cli.config import add_config, record_command
+from serkit.cli.output import add_dry_run, add_output, print_json, progress_of
 from serkit.datasets.corpus import LABEL_SETS
 from serkit.errors import InputError
+from serkit.files import read_json_object
 
 
 def add_to(commands) -> None:
@@ -72,6 +74,8 @@ def add_to(commands) -> None:
         metavar="saved_models/NAME",
         help="export a new version of this model; default: saved_models/ and the data's name",
     )
+    add_dry_run(parser)
+    add_output(parser, has_json=True)
     parser.set_defaults(run=run)
 
 
@@ -79,6 +83,7 @@ def run(options: argparse.Namespace) -> int:
     """Train, test and export the model, and print the next commands."""
     # Check that the recordings exist before the slow import.
     roots = recordings_of(options)
+    from serkit.studies.cost import cost_table, training_cost
     from serkit.studies.train import TrainSettings, train
 
     if options.export and options.model == "features":
@@ -88,13 +93,19 @@ def run(options: argparse.Namespace) -> int:
         )
     values = field_values(options, TrainSettings)
     settings = TrainSettings(**values | {"roots": roots, "naming": naming_of(options)})
+    progress = progress_of(options)
+    if options.dry_run:
+        progress.say(cost_table([training_cost(settings, progress)]))
+        return 0
     name = "-".join(map(root_name, roots))
     out = options.out or Path("runs", f"train-{name}")
-    version = train(settings, out, options.export or Path("saved_models", name))
+    version = train(settings, out, options.export or Path("saved_models", name), progress)
     record_command(options, out)
+    if options.json:
+        print_json({"model": str(version), **read_json_object(out / "metrics.json")})
     if version.suffix == ".keras":
         return 0
-    print(
+    progress.say(
         f"what it is: {version / 'assets.extra' / 'model-card.md'}\n"
         f"try it:     serkit predict {version} FILE.wav\n"
         f"serve it:   serkit serve {version.parent}"

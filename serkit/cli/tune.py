@@ -18,6 +18,7 @@ from serkit.cli.arguments import (
     spec_of,
 )
 from serkit.cli.config import add_config, record_command
+from serkit.cli.output import add_dry_run, add_output, print_json, progress_of
 from serkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ def add_to(commands) -> None:
     )
     _add_options_of_some_kinds(parser)
     add_engine(parser)
+    add_dry_run(parser)
+    add_output(parser, has_json=True)
     parser.set_defaults(run=run)
 
 
@@ -109,7 +112,7 @@ def run(options: argparse.Namespace) -> int:
     # Check that the recordings exist before the slow imports.
     recordings_of(options)
     from serkit.studies.tuning.records import SearchSettings
-    from serkit.studies.tuning.tuning import tune
+    from serkit.studies.tuning.tuning import print_estimate, tune
     from serkit.tasks.processes import ProcessEngine
 
     workers, parallel = options.workers, options.parallel
@@ -120,25 +123,33 @@ def run(options: argparse.Namespace) -> int:
         )
     out = options.out or Path("runs") / f"tune-{options.what}"
     settings = SearchSettings(options.algorithm, options.trials, seed=options.seed)
+    progress = progress_of(options)
     with ExitStack() as stack:
         engine = stack.enter_context(engine_of(options))
         if workers:
             processes = ProcessEngine(workers, out / "logs", options.threads)
             engine, parallel = stack.enter_context(processes), workers
         search = search_of(options)
+        if options.dry_run:
+            print_estimate(options.what, search, settings, progress)
+            return 0
         if options.short:
-            print(f"! A short search shows only that everything works: {_describe_short(search)}")
-        best = tune(options.what, search, settings, out, engine=engine, parallel=parallel)
+            progress.say(
+                f"! A short search shows only that everything works: {_describe_short(search)}"
+            )
+        best = tune(options.what, search, settings, out, progress, engine, parallel)
     record_command(options, out)
+    if options.json:
+        print_json(best)
     score = best["score"]
-    print(
+    progress.say(
         f"best of {best['trials']}: trial {best['trial']}, {score['name']} "
         f"{score['value']:.4g} (as it was: {score['as it was']:.4g})\n"
         f"settings: {out / 'best.json'}\nall: {out / 'trials.md'}"
     )
     if options.what != "bayesian":
         roots = " ".join(map(str, options.roots))
-        print(f"use them: serkit compare {roots} --tuned {out / 'best.json'}")
+        progress.say(f"use them: serkit compare {roots} --tuned {out / 'best.json'}")
     return 0
 
 

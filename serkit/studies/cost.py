@@ -1,9 +1,11 @@
-"""Estimate time and disk of a comparison from a few measured steps of each network."""
+"""Estimate time and disk of training runs from a few measured steps of each network."""
 
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import keras
@@ -11,13 +13,20 @@ import numpy as np
 import numpy.typing as npt
 
 from serkit.augmentation.arms import COPIES
+from serkit.datasets.audit import open_recordings
+from serkit.datasets.corpus import Corpus
 from serkit.formatting import markdown_table
-from serkit.models.fitting import compiled
+from serkit.models.fitting import FitSettings, compiled
 from serkit.models.frozen_features import cut
+from serkit.models.speech_features import SpeechFeatures
+from serkit.progress import Progress
 from serkit.studies.classifier_runs import ClassifierRun
 from serkit.studies.engine import Comparison
 from serkit.studies.generators import GANRun
 from serkit.studies.network_runs import NetworkRun
+from serkit.studies.partitions import Inputs, compute_inputs
+from serkit.studies.train import TrainSettings, recipe_of
+from serkit.studies.train_recipes import NetworkRecipe
 
 # Number of examples of a measured step, where the time of a step is proportional to it.
 _EXAMPLE_COUNT = 8
@@ -125,32 +134,114 @@ def _classifier_cost(comparison: Comparison, runs: Sequence[NetworkRun], steps: 
     class_count, fit = len(first_run.data.fold.classes), first_run.fit
     build = settings.network_kind(first_run.classifier).build
     model = build(class_count, settings.spec.shape, settings.weights, 0)
+    network = _measure(model, fit, class_count, steps)
+    total = 0.0
+    for run in runs:
+        split = run.data.fold.split
+        total += network.run_seconds(run.fit, 0, len(split.validation), len(split.test))
+    if network.is_cut:
+        # The frozen layers compute their outputs once for each augmented view of a spectrogram.
+        view_count = max(1, fit.views) if any(run.data.arm.spec_augment for run in runs) else 1
+        total += network.seconds_per_clip * view_count * _spectrogram_count(comparison, runs)
+    return Cost(first_run.classifier, len(runs), total, len(runs) * network.state_bytes)
+
+
+def training_cost(settings: TrainSettings, progress: Progress, steps: int = 3) -> Cost:
+    """Measure an encoder on some recordings, or some steps of a network, and extrapolate.
+
+    The estimate is that of :func:`serkit.studies.train.train` from its beginning. It leaves out the
+    time for spectrograms and for linear classifiers, which take seconds.
+
+    Args:
+        settings: recordings and model.
+        progress: reports progress to the user.
+        steps: as for :func:`estimate_cost`.
+
+    Raises:
+        SerkitError: for recordings or settings that do not work; the message says why.
+    """
+    track, naming = progress.progress_bar("reading"), settings.naming
+    corpus = open_recordings(settings.roots, track, naming=naming).corpus
+    recipe, folds = recipe_of(settings, progress), settings.folds
+    progress.say(f"measuring {settings.model}")
+    if not isinstance(recipe, NetworkRecipe):
+        seconds, disk_bytes = _feature_cost(recipe.spec, corpus)
+        return Cost(settings.model, folds + 1, seconds, disk_bytes)
+    class_count, fit = len(corpus.classes(settings.label_set)), recipe.fit_settings
+    model = recipe.build(class_count, settings.seed)
+    network = _measure(model, fit, class_count, steps)
+    speed_count, held_out = 1 + len(recipe.speeds), len(corpus) // folds
+    in_fold = speed_count * (len(corpus) - 2 * held_out)
+    seconds = folds * network.run_seconds(fit, in_fold, held_out, held_out)
+    # The last model has validation speakers and no test speakers.
+    seconds += network.run_seconds(fit, in_fold + speed_count * held_out, held_out, 0)
+    if network.is_cut:
+        seconds += network.seconds_per_clip * speed_count * len(corpus)
+    # A checkpoint at a time, a model for each fold, and the spectrograms as float16.
+    disk_bytes = network.state_bytes + folds * network.model_bytes
+    disk_bytes += 2 * speed_count * len(corpus) * math.prod(recipe.spec.shape)
+    return Cost(settings.model, folds + 1, seconds, disk_bytes)
+
+
+def _feature_cost(inputs: Inputs, corpus: Corpus) -> tuple[float, int]:
+    """Return the time for the features of all clips, and the bytes of their cache."""
+    if not isinstance(inputs, SpeechFeatures):
+        return 0.0, 0
+    # Clips of all speakers, whose lengths may differ.
+    chosen = corpus.clips[:: max(1, len(corpus) // _EXAMPLE_COUNT)]
+    with TemporaryDirectory() as folder:
+        compute_inputs(replace(corpus, clips=chosen[:1]), inputs, Path(folder))
+        start = time.monotonic()
+        compute_inputs(replace(corpus, clips=chosen), inputs, Path(folder))
+        seconds = time.monotonic() - start
+    disk_bytes = 2 * len(corpus) * math.prod(inputs.shape)
+    return seconds / max(1, len(chosen) - 1) * len(corpus), disk_bytes
+
+
+@dataclass(frozen=True)
+class _NetworkCost:
+    """Measured cost of a network.
+
+    Attributes:
+        seconds_per_step: duration of a training step.
+        seconds_per_clip: duration of a prediction, divided by the number of clips.
+        state_bytes: size of a checkpoint.
+        model_bytes: size of the model.
+        is_cut: whether the outputs of its frozen layers are stored.
+    """
+
+    seconds_per_step: float
+    seconds_per_clip: float
+    state_bytes: int
+    model_bytes: int
+    is_cut: bool
+
+    def run_seconds(self, fit: FitSettings, train: int, validation: int, test: int) -> float:
+        """Return the seconds of steps, validation after each epoch, and predictions at the end.
+
+        ``train``, ``validation`` and ``test`` are the numbers of clips of the partitions.
+        """
+        # A step without gradients is about a third of the work.
+        validation_seconds = self.seconds_per_step / 3 * validation / fit.batch_size
+        epochs = fit.epochs * (fit.steps(train) * self.seconds_per_step + validation_seconds)
+        return epochs + self.seconds_per_clip * (validation + test)
+
+
+def _measure(model: keras.Model, fit: FitSettings, class_count: int, steps: int) -> _NetworkCost:
     halves = cut(model)
     trained_half = halves.rest if halves else model
     trainer = compiled(trained_half, fit, 1)
     inputs = _noise((fit.batch_size, *trained_half.input_shape[1:]))
     labels = np.arange(fit.batch_size) % class_count
     seconds_per_step = median_seconds(lambda: trainer.train_on_batch(inputs, labels), steps)
-    spectrograms = _noise((_EXAMPLE_COUNT, *settings.spec.shape))
+    spectrograms = _noise((_EXAMPLE_COUNT, *model.input_shape[1:]))
     seconds_per_batch = median_seconds(lambda: model.predict_on_batch(spectrograms), steps)
-    seconds_per_clip = seconds_per_batch / _EXAMPLE_COUNT
-    state_bytes = _size(trainer.variables)
+    state_bytes, model_bytes = _size(trainer.variables), _size(model.variables)
     keras.utils.clear_session()
-    total = sum(_run_seconds(run, seconds_per_step, seconds_per_clip) for run in runs)
-    if halves:
-        # The frozen layers compute their outputs once for each augmented view of a spectrogram.
-        view_count = max(1, fit.views) if any(run.data.arm.spec_augment for run in runs) else 1
-        total += seconds_per_clip * view_count * _spectrogram_count(comparison, runs)
-    return Cost(first_run.classifier, len(runs), total, len(runs) * state_bytes)
-
-
-def _run_seconds(run: NetworkRun, seconds_per_step: float, seconds_per_clip: float) -> float:
-    """Return the seconds of steps, validation after each epoch, and predictions at the end."""
-    split, fit = run.data.fold.split, run.fit
-    # A step without gradients is about a third of the work.
-    validation = seconds_per_step / 3 * len(split.validation) / fit.batch_size
-    epochs = fit.epochs * (fit.steps(0) * seconds_per_step + validation)
-    return epochs + seconds_per_clip * (len(split.validation) + len(split.test))
+    seconds_per_clip = seconds_per_batch / _EXAMPLE_COUNT
+    return _NetworkCost(
+        seconds_per_step, seconds_per_clip, state_bytes, model_bytes, halves is not None
+    )
 
 
 def _spectrogram_count(comparison: Comparison, runs: Sequence[NetworkRun]) -> int:

@@ -51,6 +51,7 @@ class FoldRun:
         partitions_at_other_speeds: the same partitions, with recordings at other speeds.
         folder: folder of this fold.
         features: cache folder of the outputs of frozen layers; all training runs use the same.
+        verbose: as for Keras' ``fit``.
     """
 
     seed: int
@@ -59,6 +60,7 @@ class FoldRun:
     partitions_at_other_speeds: tuple[Partitions, ...]
     folder: Path
     features: Path
+    verbose: int = 2
 
     @property
     def network_seed(self) -> int:
@@ -112,7 +114,7 @@ class FoldRun:
             augment=augment,
             features=self.features,
             callbacks=callbacks,
-            verbose=2,
+            verbose=self.verbose,
         )
 
     def write_table(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -192,6 +194,8 @@ class CrossValidation:
         live: WaveAugmentation | None = None,
         progress: Progress | None = None,
     ) -> None:
+        # Without progress bars, a line for each epoch.
+        self._verbose = progress.verbose if progress else 2
         progress = progress or SilentProgress()
         if speeds and live is not None:
             raise InputError(
@@ -290,4 +294,5 @@ class CrossValidation:
             partitions_at_other_speeds=tuple(partitions[1:]),
             folder=folder,
             features=self.folder / "features",
+            verbose=self._verbose,
         )

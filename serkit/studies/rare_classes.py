@@ -250,7 +250,7 @@ class RareClasses:
             seed,
             self.folder / "accuracy-score" / f"{name.replace(' ', '-')}-{seed}",
             augment=_AUGMENT,
-            verbose=2,
+            verbose=0,
         )
 
     def _spectrograms_of_class(self, clips: Sequence[Clip], label: str) -> npt.NDArray[Any]:
@@ -266,7 +266,7 @@ class RareClasses:
         if not (folder / "judge.npz").exists():
             seed = derive_seed(settings.seed, "judge")
             model = compact(len(classes), settings.spec.shape, None, seed)
-            self.partitions.fit(model, settings.fit, seed, folder, augment=_AUGMENT, verbose=2)
+            self.partitions.fit(model, settings.fit, seed, folder, augment=_AUGMENT, verbose=0)
             speakers = [clip.speaker for clip in split.train.clips]
             SampleFilter.fit(model, self.training, speakers, classes, split.speakers).save(folder)
         return SampleFilter.load(folder)

@@ -151,7 +151,7 @@ def train(
         with progress.stage("recordings"):
             corpus = _audited(settings, run, progress)
         with progress.stage(f"{settings.model}: inputs"):
-            recipe = _recipe(settings, progress)
+            recipe = recipe_of(settings, progress)
             cache = out / "cache" / _inputs_key(recipe.spec, corpus)
             folds = CrossValidation(
                 [out / MANIFEST],
@@ -195,7 +195,8 @@ def train(
     return version
 
 
-def _recipe(settings: TrainSettings, progress: Progress) -> Recipe:
+def recipe_of(settings: TrainSettings, progress: Progress) -> Recipe:
+    """Return how the model is trained; an encoder is loaded, and downloaded if need be."""
     if settings.model in HEADS:
         features = open_features(settings.model, settings.weights, settings.features, progress)
         return HeadRecipe(features, settings.head)

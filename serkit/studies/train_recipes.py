@@ -78,18 +78,24 @@ class NetworkRecipe:
     def speeds(self) -> tuple[float, ...]:
         return (0.9, 1.1) if self.model == COMPACT else ()
 
-    def fit(self, fold: FoldRun) -> keras.Model:
-        classes, seed = len(fold.partitions.classes), fold.network_seed
+    @property
+    def fit_settings(self) -> FitSettings:
+        """Settings of a training run."""
+        if self.model == COMPACT:
+            settings = FitSettings(epochs=60, label_smoothing=0.1, keep="last")
+        else:
+            settings = replace(NETWORKS[self.model].fit, keep="last")
+        return replace(settings, epochs=self.epochs or settings.epochs)
+
+    def build(self, classes: int, seed: int) -> keras.Model:
+        """Return the network before training."""
         if self.model == COMPACT:
             network = CompactSettings(pool=(1, 1), stride=(1, 2))
-            settings = FitSettings(epochs=60, label_smoothing=0.1, keep="last")
-            model = compact(classes, self.spec.shape, network, seed)
-            augment = partial(mask, settings=MaskSettings())
-        else:
-            kind = NETWORKS[self.model]
-            settings = replace(kind.fit, keep="last")
-            model = kind.build(classes, self.spec.shape, self.weights, seed)
-            augment = None
-        settings = replace(settings, epochs=self.epochs or settings.epochs)
-        fold.fit(model, settings, augment=augment, weights=self.weights)
+            return compact(classes, self.spec.shape, network, seed)
+        return NETWORKS[self.model].build(classes, self.spec.shape, self.weights, seed)
+
+    def fit(self, fold: FoldRun) -> keras.Model:
+        model = self.build(len(fold.partitions.classes), fold.network_seed)
+        augment = partial(mask, settings=MaskSettings()) if self.model == COMPACT else None
+        fold.fit(model, self.fit_settings, augment=augment, weights=self.weights)
         return model

@@ -13,7 +13,7 @@ from serkit.studies.comparison_settings import ComparisonSettings
 def asked(monkeypatch):
     """What the demo would have been run with."""
     calls = []
-    monkeypatch.setattr("serkit.studies.demo.run_demo", lambda *call: calls.append(call))
+    monkeypatch.setattr("serkit.studies.demo.run_demo", lambda *call: calls.append(call[:-1]))
     return calls
 
 

@@ -73,7 +73,7 @@ def test_errors_are_one_line_and_a_status(error, status, line, capsys):
     def fail(_):
         raise error
 
-    options = argparse.Namespace(command="dance", run=fail, spelled=SPELLED)
+    options = argparse.Namespace(command="dance", verbose=False, run=fail, spelled=SPELLED)
     assert run(options) == status
     (printed,) = capsys.readouterr().err.splitlines()
     assert printed.startswith(line)
@@ -87,7 +87,9 @@ def test_warnings_are_one_line_without_file_and_line_number(capsys):
 
     before = warnings.showwarning
     with pytest.warns(DeprecationWarning, match="for programmers"):
-        assert run(argparse.Namespace(command="dance", run=warn, spelled=SPELLED)) == 0
+        assert (
+            run(argparse.Namespace(command="dance", verbose=False, run=warn, spelled=SPELLED)) == 0
+        )
     assert capsys.readouterr().err == "! --weights none: random\n"
     assert warnings.showwarning is before
 
@@ -129,7 +131,9 @@ def test_an_experiment_checks_its_recordings_first(monkeypatch, capsys, tmp_path
 def test_a_closed_output_is_no_error():
     code = "import argparse, os, sys; from serkit.cli.running import run\n"
     code += "def show(_):\n    while True:\n        print('x' * 1000)\n"
-    code += "sys.exit(run(argparse.Namespace(command='dance', run=show, spelled={})))"
+    code += (
+        "sys.exit(run(argparse.Namespace(command='dance', run=show, spelled={}, verbose=False)))"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:

@@ -16,7 +16,8 @@ def asked(monkeypatch, tmp_path) -> list:
     given = []
 
     def train(*arguments):
-        given.append(arguments)
+        *others, _progress = arguments
+        given.append(tuple(others))
         return tmp_path / "run" / "model.keras"
 
     monkeypatch.setattr(module, "train", train)

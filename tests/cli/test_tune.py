@@ -88,8 +88,9 @@ def tuned(monkeypatch):
     """What a search would have got, and a result of it."""
     seen = {}
 
-    def instead(kind, search, settings, out, **given):
-        seen.update(given, kind=kind, search=search, settings=settings, out=out)
+    def instead(kind, search, settings, out, progress, engine, parallel):
+        seen.update(kind=kind, search=search, settings=settings, out=out)
+        seen.update(engine=engine, parallel=parallel)
         score = {"name": "UAR", "value": 0.5, "as it was": 0.125}
         return {"trials": settings.trials, "trial": "0", "score": score}
 

@@ -53,6 +53,19 @@ class SearchSettings:
         """With ``hyperband``, length of a full training run divided by that of the shortest run."""
         return self.factor ** (self.rounds - 1)
 
+    @property
+    def full_runs(self) -> float:
+        """Length of all trials together, in full training runs; about, with ``hyperband``."""
+        if self.algorithm != HYPERBAND:
+            return self.trials
+        total = 0.0
+        for bracket in range(self.rounds):
+            # The trials of a bracket's first round are this often shorter than a full run.
+            ratio = self.factor**bracket
+            size = math.ceil(self.rounds * ratio / (bracket + 1))
+            total += (bracket + 1) * size / ratio
+        return total
+
     def oracle(self, name: str, goal: str) -> keras_tuner.Oracle:
         """Return KerasTuner's oracle, which chooses the settings of the next trial.
 

@@ -1,18 +1,22 @@
 """Run a whole search in its run folder."""
 
 import functools
+import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from serkit.errors import InputError
+from serkit.models.fitting import FitSettings
 from serkit.progress import Progress
 from serkit.seeds import derive_seed
 from serkit.serialization import plain, recorded
+from serkit.studies.gan_kinds import KINDS
 from serkit.studies.run_folder import RunFolder
 from serkit.studies.search_spaces import bayesian_space, compact_space, dcgan_space, wgan_gp_space
 from serkit.studies.tuning.classifier_objective import (
@@ -27,6 +31,8 @@ from serkit.studies.tuning.search import Search
 from serkit.studies.tuning.tuner import Trials
 from serkit.tasks.graph import Engine, LocalEngine
 
+# A GAN's training run is not measured by epochs.
+_EXAMPLE_PARTS = 30
 Space = Callable[[Any, Any], Any]
 # For each kind of settings: search space, class of the objective, class of the data settings.
 _KINDS: dict[str, tuple[Space, type[MeanOverFolds], type]] = {
@@ -60,6 +66,50 @@ def make_objective(kind: str, search: ClassifierSearch | GanSearch, folder: Path
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(derive_seed(search.seed, "global"))
     return objective_class(search, folder)
+
+
+def print_estimate(
+    kind: str, search: ClassifierSearch | GanSearch, settings: SearchSettings, progress: Progress
+) -> None:
+    """Print how long a search takes, by the measured time of two parts of a training run.
+
+    The time is that of the baseline's settings; those of a trial may take longer or less long. What
+    all trials start from, such as sample filters, is left out.
+
+    Args:
+        kind: key of :data:`SPACES`.
+        search: data and training settings.
+        settings: search algorithm and its settings.
+        progress: reports progress to the user.
+
+    Raises:
+        InputError: if recordings or settings are not valid.
+    """
+    # As short as possible, since the networks that trials start from are not measured.
+    short = {"fit": FitSettings(epochs=1, steps_per_epoch=1)} if kind in KINDS else {}
+    short |= {"epochs": 1} if kind == "bayesian" else {}
+    with TemporaryDirectory() as temporary:
+        objective = make_objective(kind, replace(search, **short), Path(temporary))
+        with progress.stage("recordings and folds"):
+            objective.prepare()
+        baseline = objective.baseline
+        epochs = baseline.fit.epochs if hasattr(baseline, "fit") else _EXAMPLE_PARTS
+        seconds = []
+        for parts in (1, 2):
+            progress.say(f"measuring {parts} of {epochs} parts of a training run")
+            start = time.monotonic()
+            folder = Path(temporary, f"measured-{parts}")
+            objective.measure_fold(objective.folds[0], baseline, parts / epochs, folder, 0)
+            seconds.append(time.monotonic() - start)
+    first, both = seconds
+    # The first part includes the time to compile, once in each fold of each trial.
+    per_fold = first + max(0.0, both - first) * (epochs - 1)
+    # The search scores the baseline, too.
+    runs = settings.full_runs + 1
+    progress.say(
+        f"to do, about: {runs:.0f} full training runs on each of {search.folds} folds, "
+        f"{runs * search.folds * per_fold / 60:.0f} minutes"
+    )
 
 
 def tune(
@@ -115,6 +165,7 @@ def tune(
         "how": plain(asdict(settings)),
     }
     with RunFolder(out, wanted) as run:
-        objective.prepare()
+        with progress.stage("recordings, folds, and what all trials start from"):
+            objective.prepare()
         run.begin_work()
         return hyperparameter_search.run()

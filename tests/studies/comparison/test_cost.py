@@ -1,11 +1,13 @@
 import pytest
 
+from serkit.datasets.audit import audit
 from serkit.progress import SilentProgress
 from serkit.studies import cost
 from serkit.studies.comparison import print_estimate
-from serkit.studies.cost import Cost, cost_table, estimate_cost
+from serkit.studies.cost import Cost, cost_table, estimate_cost, training_cost
 from serkit.studies.engine import Comparison
 from serkit.studies.generators import GANRun
+from serkit.studies.train import TrainSettings
 
 
 @pytest.fixture
@@ -16,12 +18,16 @@ def comparison(settings_of, small, synthetic_root, tmp_path):
     return Comparison(settings, tmp_path)
 
 
-def test_steps_are_measured_and_multiplied_by_what_is_to_be_done(comparison, monkeypatch):
+@pytest.fixture
+def three_seconds(monkeypatch):
     def once(step, count):
         step()
         return 3.0
 
     monkeypatch.setattr(cost, "median_seconds", once)
+
+
+def test_steps_are_measured_and_multiplied_by_what_is_to_be_done(comparison, three_seconds):
     said = []
     gans, compact = estimate_cost(comparison, say=said.append)
     assert said == ["measuring 3 steps of dcgan", "measuring 3 steps of compact"]
@@ -68,3 +74,26 @@ def test_a_dry_run_trains_nothing_and_makes_no_folder(
     assert "| dcgan |" in text
     assert "spectrograms: " in text
     assert not (tmp_path / "run").exists()
+
+
+def test_a_network_is_trained_on_each_fold_and_then_on_all_speakers(synthetic_root, three_seconds):
+    root = synthetic_root / "RAVDESS"
+    settings = TrainSettings((str(root),), model="compact", folds=3, epochs=2)
+    found = training_cost(settings, SilentProgress())
+    assert (found.kind, found.runs) == ("compact", 4)
+    clips = len(audit([root]).corpus)
+    part = clips // 3
+    # 24 steps of 3 s, and validation, a third of a step; predictions, 3 s for 8 clips.
+    epochs = 2 * (24 * 3 + part / 32)
+    assert found.seconds == pytest.approx(4 * epochs + 3 / 8 * (3 * 2 * part + part))
+    speeds = 3
+    spectrograms = 2 * speeds * clips * 160 * 80
+    assert found.disk_bytes > spectrograms
+
+
+def test_features_are_measured_on_a_few_recordings(synthetic_root, small_encoders):
+    root = synthetic_root / "RAVDESS"
+    found = training_cost(TrainSettings((str(root),), folds=3), SilentProgress())
+    assert (found.kind, found.runs) == ("whisper-tiny.en", 4)
+    assert found.seconds > 0
+    assert found.disk_bytes > 0

@@ -1,4 +1,6 @@
+from contextlib import nullcontext
 from dataclasses import replace
+from types import SimpleNamespace
 
 import keras_tuner
 import pandas as pd
@@ -7,12 +9,13 @@ import pytest
 from serkit.audio.spectrogram import SpectrogramSpec
 from serkit.errors import InputError, ResumeError
 from serkit.files import read_json
-from serkit.studies.tuning import classifier_objective
+from serkit.progress import SilentProgress
+from serkit.studies.tuning import classifier_objective, tuning
 from serkit.studies.tuning.classifier_objective import ClassifierObjective, ClassifierSearch
 from serkit.studies.tuning.gan_objective import GanSearch
 from serkit.studies.tuning.inner import inner_folds
 from serkit.studies.tuning.records import SearchSettings, TrialFailedError
-from serkit.studies.tuning.tuning import SPACES, make_objective, tune
+from serkit.studies.tuning.tuning import SPACES, make_objective, print_estimate, tune
 
 
 @pytest.mark.parametrize("kind", SPACES)
@@ -76,3 +79,29 @@ def test_a_search_for_a_classifier(synthetic_root, tmp_path, monkeypatch):
     wild = replace(base, fit=replace(base.fit, learning_rate=10.0))
     with pytest.raises(TrialFailedError, match=r"not finite|nan"):
         objective.score(wild, 0.5, tmp_path / "wild")
+
+
+def test_an_estimate_adds_up_parts_of_a_training_run(monkeypatch):
+    clock = iter([0.0, 5.0, 5.0, 12.0])
+    monkeypatch.setattr(tuning, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(ClassifierObjective, "prepare", lambda self: None)
+    monkeypatch.setattr(ClassifierObjective, "folds", [None])
+    fractions = []
+    monkeypatch.setattr(
+        ClassifierObjective,
+        "measure_fold",
+        lambda self, fold, settings, fraction, folder, verbose: fractions.append(fraction),
+    )
+    said, progress = [], SilentProgress()
+    monkeypatch.setattr(progress, "say", said.append)
+    monkeypatch.setattr(progress, "stage", lambda title: nullcontext())
+    search = ClassifierSearch(("x",), epochs=10)
+    print_estimate("classifier", search, SearchSettings(trials=3), progress)
+    assert fractions == [0.1, 0.2]
+    # The first epoch takes 5 s, each other 7 - 5: 23 s on each of 3 folds, for 3 + 1 trials.
+    assert "4 full training runs on each of 3 folds, 5 minutes" in said[-1]
+
+
+def test_hyperband_s_trials_are_counted_in_full_runs():
+    # 9 of a ninth, 3 of a third, 1; 5 of a third, 5 / 3; 3.
+    assert SearchSettings("hyperband").full_runs == pytest.approx(3 + 10 / 3 + 3)
