@@ -1,5 +1,6 @@
 """What an installed serkit must be."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,12 @@ def test_importing_serkit_imports_nothing_heavy():
     code = f"import sys, serkit; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_version_is_the_same_everywhere():
+    version = re.search(r"^version: (.+)$", (PROJECT / "CITATION.cff").read_text("utf-8"), re.M)
+    released = re.findall(r"^## \[(\d.+)\]", (PROJECT / "CHANGELOG.md").read_text("utf-8"), re.M)
+    assert [version[1], released[0]] == [serkit.__version__] * 2
 
 
 @pytest.fixture(scope="module")
