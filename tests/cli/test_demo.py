@@ -10,9 +10,10 @@ from serkit.studies.comparison_settings import ComparisonSettings
 
 
 @pytest.fixture
-def asked(monkeypatch):
+def asked(monkeypatch, tmp_path):
     """What the demo would have been run with."""
     calls = []
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("serkit.studies.demo.run_demo", lambda *call: calls.append(call[:-1]))
     return calls
 
