@@ -31,6 +31,16 @@ def test_what_cannot_be_used_is_one_line_and_status_2(command, tmp_path, capsys)
         assert words in line
 
 
+def test_tensorflow_prints_nothing_between_a_command_s_lines(tmp_path, wav_bytes, rng):
+    recording, picture = tmp_path / "a.wav", tmp_path / "a.png"
+    recording.write_bytes(wav_bytes(rng.uniform(-0.5, 0.5, 16_000)))
+    command = [sys.executable, "-m", "serkit", "spectrogram", str(recording), "--out", str(picture)]
+    # The tests' own level shows errors, such as that there is no GPU.
+    env = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
+    assert (done.stdout, done.stderr) == (f"written to {picture}\n", "")
+
+
 def test_an_interrupted_command_that_resumes_says_so(monkeypatch, capsys):
     def interrupt(options):
         raise KeyboardInterrupt

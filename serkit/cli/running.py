@@ -7,14 +7,18 @@ them a user could overlook serkit's messages.
 import argparse
 import contextlib
 import errno
+import importlib.abc
+import importlib.machinery
+import importlib.util
 import logging
 import os
 import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 from serkit.errors import InputError, SerkitError, describe_os_error, is_disk_full
@@ -48,6 +52,52 @@ _WARNINGS_FOR_PROGRAMMERS = (
 )
 
 
+class _QuietTensorFlow(importlib.abc.MetaPathFinder):
+    """Import TensorFlow with the standard error stream turned off.
+
+    TensorFlow 2.21 prints lines about missing GPU drivers whatever ``TF_CPP_MIN_LOG_LEVEL`` is.
+    Errors of the import are exceptions, and are not lost.
+    """
+
+    @classmethod
+    def install(cls) -> None:
+        """Take part in the first import of TensorFlow, if it is still to come."""
+        if "tensorflow" not in sys.modules:
+            sys.meta_path.insert(0, cls())
+
+    def find_spec(self, fullname: str, *_: Any) -> importlib.machinery.ModuleSpec | None:
+        if fullname != "tensorflow":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def execute_quietly(module: ModuleType) -> None:
+                with _stderr_off():
+                    execute(module)
+
+            spec.loader.exec_module = execute_quietly
+        return spec
+
+
+@contextlib.contextmanager
+def _stderr_off() -> Iterator[None]:
+    try:
+        stderr = os.dup(2)
+    except OSError:
+        # The parent process started this one with the stream closed.
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+
+
 def prepare() -> None:
     """Make the standard streams accept any character, and turn off TensorFlow's Python warnings."""
     for name in ("stdout", "stderr"):
@@ -76,6 +126,8 @@ def run(options: argparse.Namespace) -> int:
         # No command has imported TensorFlow yet.
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
         logging.getLogger("tensorflow").setLevel(logging.INFO)
+    else:
+        _QuietTensorFlow.install()
     return _run_and_report(lambda: options.run(options), name, options.spelled, options.verbose)
 
 
@@ -104,6 +156,7 @@ def run_experiment(
         return 0
 
     prepare()
+    _QuietTensorFlow.install()
     try:
         status = _run_and_report(check_and_run, name, spelled)
     except KeyboardInterrupt:
