@@ -31,7 +31,7 @@ small = serkit.SyntheticSettings(size=0.01)
 serkit.write_synthetic_corpus(pathlib.Path('recordings'), small)"
     "$serkit" train recordings --classifier compact --folds 3 --epochs 1 --quiet \
         --out "$extra/run" --export "$extra/mine"
-    recording=$(find recordings -name '*.wav' | head -n 1)
+    recording=$(find recordings -name '*.wav' -print -quit)
     case $extra in
         serve)
             "$serkit" serve "$extra/mine" --port 8591 >"$extra/log" 2>&1 &
