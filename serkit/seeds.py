@@ -2,6 +2,8 @@
 
 import hashlib
 
+from serkit.errors import check_range
+
 
 def derive_seed(seed: int, *names: str | int) -> int:
     """Derive a seed in [0, 2**31) from ``seed`` and names that describe its purpose.
@@ -17,3 +19,8 @@ def derive_seed(seed: int, *names: str | int) -> int:
     """
     text = "/".join([str(int(seed)), *map(str, names)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+
+def check_seed(name: str, seed: int) -> None:
+    """Raise InputError unless ``0 <= seed < 2**31``, which all libraries take."""
+    check_range(name, seed, 0, 2**31 - 1)

@@ -1,6 +1,7 @@
 """``serkit audit``: check a folder of recordings."""
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from serkit.cli.arguments import add_recordings, naming_of
 from serkit.cli.output import add_output, print_json, progress_of
-from serkit.errors import check_choice
+from serkit.errors import InputError, check_choice
 from serkit.formatting import counted
 
 if TYPE_CHECKING:
@@ -70,6 +71,10 @@ def run(options: argparse.Namespace) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     require_own_tables(options.out)
     require_other_folder(options.out, options.roots)
+    if (options.out / "settings.json").exists():
+        raise InputError(
+            f"`--out` must not be the folder of another command's run. Received: {options.out}."
+        )
     try:
         track = progress.progress_bar("reading")
         audit = open_recordings(options.roots, track, naming=naming, reject=options.reject)
@@ -91,7 +96,12 @@ def run(options: argparse.Namespace) -> int:
     progress.say(f"train on them: serkit train {options.out / 'manifest.csv'}")
     if options.json:
         print_json(audit.summary)
-    return 1 if options.strict and audit.rejected else 0
+    if options.strict and audit.rejected:
+        count = counted(sum(finding.files for finding in audit.rejected), "file")
+        rejected = options.out / "rejected.csv"
+        print(f"serkit audit: {count} rejected, with --strict; see {rejected}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def _unused_names(naming: "Naming", corpus: "Corpus") -> list[str]:

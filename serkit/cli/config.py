@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from serkit.errors import InputError
+from serkit.errors import DamagedFileError, InputError
 from serkit.files import read_json_object, write_json
 
 COMMAND_FILE = "command.json"
@@ -89,8 +89,13 @@ def _read(path: Path) -> Mapping[str, Any]:
         if not (path / COMMAND_FILE).exists():
             raise InputError(f"--config {path} is no finished run of a command: no {COMMAND_FILE}")
         path = path / COMMAND_FILE
+    if not path.exists():
+        raise InputError(f"--config {path} does not exist")
     if path.suffix == ".json":
-        return read_json_object(path)
+        try:
+            return read_json_object(path)
+        except DamagedFileError as error:
+            raise InputError(f"--config {path} is damaged: no JSON object") from error
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except ValueError as error:
@@ -112,7 +117,8 @@ def _parsed(action: argparse.Action, value: Any, path: Path) -> Any:
         if action.choices is not None and not set(parsed) <= set(action.choices):
             raise ValueError
     except (TypeError, ValueError) as error:
-        form = "true or false" if is_flag else "a list" if takes_several else "one value"
+        kind = {int: "a whole number", float: "a number"}.get(action.type, "one value")
+        form = "true or false" if is_flag else "a list" if takes_several else kind
         choices = f" of {', '.join(map(str, action.choices))}" if action.choices else ""
         raise InputError(
             f"--config {path}: {_name(action)} must be {form}{choices}. Received: "
@@ -123,7 +129,8 @@ def _parsed(action: argparse.Action, value: Any, path: Path) -> Any:
 
 def _name(action: argparse.Action) -> str:
     # The last one of --sample-filter and --no-sample-filter is the negative one.
-    return action.option_strings[0].lstrip("-") if action.option_strings else action.dest
+    long = (option for option in action.option_strings if option.startswith("--"))
+    return next(long, action.dest).lstrip("-")
 
 
 def _as_json(value: Any) -> Any:

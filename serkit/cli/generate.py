@@ -68,8 +68,12 @@ def add_to(commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Generate the samples class by class; after an error the classes written so far stay."""
-    if bool(options.plan) == bool(options.label or options.count is not None):
-        raise InputError("valid are --class with --count, or --plan")
+    if not options.run_folder.is_dir():
+        raise InputError(f"RUN {options.run_folder} is no folder")
+    if options.plan and (options.label or options.count is not None):
+        raise InputError("--plan with --class or --count; valid are --plan, or both of the others")
+    if not (options.plan or options.label or options.count is not None):
+        raise InputError("neither --plan nor --class with --count is given; one of them is needed")
     if options.label and options.count is None:
         raise InputError("--class needs --count")
     if options.count is not None and not options.label:
@@ -77,8 +81,6 @@ def run(options: argparse.Namespace) -> int:
     if options.count is not None:
         check_range("count", options.count, 1)
     check_range("wav", options.wav, 0)
-    if not options.run_folder.is_dir():
-        raise InputError(f"RUN {options.run_folder} is no folder")
     if not (options.run_folder / "gans").is_dir():
         raise InputError(
             f"RUN must be the run folder of a finished demo with rare classes. Received: "

@@ -2,14 +2,14 @@
 
 import argparse
 import csv
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from serkit.cli.arguments import add_engine, engine_of, ray_settings
+from serkit.cli.output import print_json
 from serkit.errors import check_range
 from serkit.formatting import printable
 
@@ -41,7 +41,7 @@ def add_to(commands) -> None:
         "a CSV (path,label,speaker) or the manifest.csv of an audit lists",
     )
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print a JSON object per file")
+    form.add_argument("--json", action="store_true", help="print a line of JSON per file")
     form.add_argument(
         "--csv", action="store_true", help="print a table: a row per file, a column per class"
     )
@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
         if table is not None:
             table.add(prediction)
         elif options.json:
-            _print_json(_most_probable(prediction, options.top))
+            print_json(_as_json(_most_probable(prediction, options.top)), indent=None)
         else:
             _print_text(_most_probable(prediction, options.top))
     if table is not None:
@@ -152,11 +152,12 @@ def _print_problem(line: str) -> None:
     print(f"serkit predict: {printable(line)}", file=sys.stderr)
 
 
-def _print_json(prediction: "Prediction") -> None:
-    text = json.dumps(vars(prediction), ensure_ascii=False)
-    # JSON's own escapes for what could control a terminal.
-    escaped = (char if printable(char) == char else json.dumps(char)[1:-1] for char in text)
-    print("".join(escaped), flush=True)
+def _as_json(prediction: "Prediction") -> dict[str, Any]:
+    """Return the fields of a prediction; None for numbers that an unusable file has not."""
+    fields = dict(vars(prediction))
+    if prediction.problem:
+        fields |= {"entropy": None, "mutual_information": None}
+    return fields
 
 
 def _print_text(prediction: "Prediction") -> None:

@@ -56,8 +56,8 @@ def _runs(folder: Path) -> Iterator[tuple[datetime, str, str, str]]:
         kind, read = _READERS[name]
         try:
             text = read(read_json_object(path / name))
-        except (SerkitError, KeyError, TypeError, AttributeError) as error:
-            text = f"{name} cannot be read: {type(error).__name__}"
+        except (SerkitError, KeyError, TypeError, AttributeError):
+            text = f"{name} is damaged"
         if kind == "compare" and (path / "metrics.json").exists():
             kind = "demo"
         time = datetime.fromtimestamp((path / name).stat().st_mtime)

@@ -33,10 +33,11 @@ def add_to(commands) -> None:
         "spectrogram",
         help="draw the spectrogram of a recording, or of all as greyscale PNG files",
         description="With --out NAME.png, one recording over seconds and Hz, in dB below its "
-        "maximum; of a longer one the middle 3.6 s. With --out DIR, every usable recording below "
-        "the ROOTs becomes a greyscale PNG of 224 x 224 pixels in DIR/CATEGORY: time goes to the "
-        "right, low frequencies are at the bottom, louder is lighter. Existing files stay; after "
-        "an interruption the same command resumes. Status 1 if a recording could not be used.",
+        "maximum; of a longer one the middle 3.6 s; an existing NAME.png is replaced. With --out "
+        "DIR, every usable recording below the ROOTs becomes a greyscale PNG of 224 x 224 pixels "
+        "in DIR/CATEGORY: time goes to the right, low frequencies are at the bottom, louder is "
+        "lighter. Existing files stay there; after an interruption the same command resumes. "
+        "Status 1 if a recording could not be used.",
     )
     add_recordings(parser)
     parser.add_argument(

@@ -26,6 +26,7 @@ from serkit.gans.base import GANSettings
 from serkit.gans.dcgan import DCGAN_RECIPES, REPORT, SMALL_DATA
 from serkit.models.fitting import FitSettings
 from serkit.models.transfer import TRANSFER, TransferSettings
+from serkit.seeds import check_seed
 from serkit.serialization import recorded
 from serkit.studies.classifier_kinds import (
     CLASSIFIERS,
@@ -214,6 +215,10 @@ class ComparisonSettings:
                 raise InputError(
                     f"`{name}` must be one or more values, each once. Received: {values!r}."
                 )
+        check_seed("seed", self.seed)
+        for name in ("seeds", "more_seeds"):
+            for seed in getattr(self, name):
+                check_seed(name, seed)
         if set(self.more_seeds) & set(self.seeds):
             raise InputError(
                 f"`more_seeds` must be others than {self.seeds}. Received: {self.more_seeds}."

@@ -300,5 +300,5 @@ def _export(comparison: Comparison, results: Mapping[str, Any], model_folder: Pa
         f"   serkit predict {model} {file}\n"
         f"   (a test recording, labelled {clip.label(comparison.settings.label_set)})"
     )
-    check_exported_model(model, file)
+    comparison.progress.say(check_exported_model(model, file))
     return model

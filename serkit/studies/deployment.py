@@ -289,12 +289,14 @@ def export_classifier(
     return export_model(model, out, card)
 
 
-def check_exported_model(model: Path | str, file: Path) -> None:
-    """Check that an exported model predicts a recording, in a separate process.
+def check_exported_model(model: Path | str, file: Path) -> str:
+    """Return what ``serkit predict`` prints for an exported model and a recording.
 
     Raises:
         SerkitError: if the prediction fails; the process has printed why.
     """
     command = [sys.executable, "-m", "serkit", "predict", str(model), str(file)]
-    if subprocess.run(command, check=False).returncode:
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
         raise SerkitError(f"the exported model {model} does not predict {file}; see above")
+    return done.stdout.rstrip()

@@ -28,6 +28,7 @@ from serkit.models.speech_features import SpeechFeatures
 from serkit.progress import Progress
 from serkit.reporting.tables import groups_of_clips, measure_table, recall_table
 from serkit.reporting.verdicts import interval_warnings
+from serkit.seeds import check_seed
 from serkit.serialization import content_key, plain
 from serkit.studies.classifier_kinds import (
     CLASSIFIERS,
@@ -93,13 +94,14 @@ class TrainSettings:
         require_features((self.model,), self.features, self.roots)
         check_choice("label_set", self.label_set, LABEL_SETS)
         check_range("folds", self.folds, 3)
+        check_seed("seed", self.seed)
         check_range("coverage", self.coverage, 0.01, 1.0)
         if self.epochs is not None:
-            check_range("epochs", self.epochs, 1)
+            check_range("epochs", self.epochs, 1, 1_000_000)
             if self.model not in NETWORKS:
                 raise InputError(
                     f"`epochs` is for a network of spectrograms: {', '.join(NETWORKS)}. "
-                    f"Received: {self.epochs}, with the model {self.model}."
+                    f"Received: {self.epochs}, with model={self.model!r}."
                 )
         if not self.roots:
             raise InputError("`roots` must be one or more folders or files. Received: none.")

@@ -54,8 +54,8 @@ def test_a_file_in_toml(tmp_path):
     [
         ("arms = 'none'", "arms must be a list of none, class-weights"),
         ("arms = ['none', 'dcgn']", 'Received: ["none", "dcgn"]'),
-        ("folds = 'many'", "folds must be one value"),
-        ("folds = [3]", "folds must be one value"),
+        ("folds = 'many'", "folds must be a whole number"),
+        ("folds = [3]", "folds must be a whole number"),
         ("short = 1", "short must be true or false"),
         ("labels = 3", "labels must be one value"),
         ("colour = 3", "no option colour; valid are address, arms,"),
@@ -75,11 +75,12 @@ def test_a_run_of_another_command_is_an_error(tmp_path, capsys):
     assert "is of serkit train, not of serkit compare" in capsys.readouterr().err
     (tmp_path / COMMAND_FILE).write_text("{")
     assert _status("train", "--config", tmp_path) == 2
-    assert "is not JSON" in capsys.readouterr().err
+    assert "is damaged: no JSON object" in capsys.readouterr().err
     (tmp_path / COMMAND_FILE).unlink()
     assert _status("train", "--config", tmp_path) == 2
     assert "no finished run" in capsys.readouterr().err
     assert _status("train", "--config", tmp_path / "none.toml") == 2
+    assert "none.toml does not exist" in capsys.readouterr().err
 
 
 def _status(*words):

@@ -59,3 +59,28 @@ def test_a_shell_completes_values_of_options():
         check=False,
     )
     assert done.stdout.strip() == "specaugment"
+
+
+def test_a_dry_run_has_no_json(synthetic_root, tmp_path, capfd):
+    call = ["train", str(synthetic_root), "--out", str(tmp_path / "run"), "--dry-run", "--json"]
+    assert main(call) == 2
+    (line,) = capfd.readouterr().err.strip().splitlines()
+    assert "--dry-run prints a table" in line
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("command", ["train", "compare"])
+def test_a_seed_has_a_range(command, synthetic_root, tmp_path, capfd):
+    option = "--seeds" if command == "compare" else "--seed"
+    call = [command, str(synthetic_root), "--out", str(tmp_path / "run"), option]
+    assert main([*call, str(2**31)]) == 2
+    (line,) = capfd.readouterr().err.strip().splitlines()
+    assert f"`{option}` must be between 0 and {2**31 - 1}" in line
+
+
+def test_an_audit_does_not_replace_another_run(finished_run, synthetic_root, capfd):
+    before = (finished_run / "manifest.csv").read_bytes()
+    assert main(["audit", str(synthetic_root / "SAVEE"), "--out", str(finished_run)]) == 2
+    (line,) = capfd.readouterr().err.strip().splitlines()
+    assert "`--out` must not be the folder of another command's run" in line
+    assert (finished_run / "manifest.csv").read_bytes() == before

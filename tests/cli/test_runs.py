@@ -46,7 +46,7 @@ def test_a_damaged_run_does_not_hide_the_others(tmp_path, capsys):
     (tmp_path / "torn" / "metrics.json").write_text("{")
     assert main(["runs", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    assert out.count("cannot be read") == 2
+    assert out.count("metrics.json is damaged") == 2
     assert "UAR 50.0 [40.0, 60.0] %" in out
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import keras_tuner
 
 from serkit.errors import InputError, SerkitError, check_choice, check_range
+from serkit.seeds import check_seed
 
 RANDOM, BAYESIAN, HYPERBAND = "random", "bayesian", "hyperband"
 ALGORITHMS = (RANDOM, BAYESIAN, HYPERBAND)
@@ -43,6 +44,7 @@ class SearchSettings:
     def __post_init__(self) -> None:
         check_choice("algorithm", self.algorithm, ALGORITHMS)
         check_range("trials", self.trials, 1)
+        check_seed("seed", self.seed)
         check_range("rounds", self.rounds, 1)
         check_range("factor", self.factor, 2)
         if self.algorithm == BAYESIAN and self.trials < 3:

@@ -45,7 +45,7 @@ def done(tmp_path_factory) -> Path:
     """Run folder of a finished demo."""
     out = tmp_path_factory.mktemp("runs") / "demo"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo, "check_exported_model", lambda *given: None)
+        patch.setattr(demo, "check_exported_model", lambda *given: "")
         run_demo(TINY, out, out.parent / "models" / "demo")
     return out
 
@@ -53,7 +53,7 @@ def done(tmp_path_factory) -> Path:
 @pytest.fixture
 def not_tried_out(monkeypatch) -> None:
     """Without the prediction of the exported model in a process of its own."""
-    monkeypatch.setattr(demo, "check_exported_model", lambda *given: None)
+    monkeypatch.setattr(demo, "check_exported_model", lambda *given: "")
 
 
 def test_files(done):
