@@ -12,11 +12,13 @@ is 1 if the log has a traceback, or if the good client gets anything but its ans
 import argparse
 import base64
 import contextlib
+import io
 import json
 import os
 import select
 import socket
 import struct
+import subprocess
 import sys
 import tempfile
 import threading
@@ -26,6 +28,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import soundfile
 from _quick import parse as parse_options
 from bench_serving import Server, exchange, export, recording, served
 
@@ -169,6 +173,24 @@ def two_lengths(target: Target) -> str:
     return asked(target, *[both] * min(target.requests, 20))
 
 
+def other_targets(target: Target) -> str:
+    request = target.request(wav(16_000, 1))
+    request = request.replace(b"POST /", b"POST http://evil.example/", 1)
+    return asked(target, *[request] * min(target.requests, 20))
+
+
+def deep_json(target: Target) -> str:
+    body = b'{"instances": ' + b"[" * 1_000_000
+    return asked(target, target.head(f"Content-Length: {len(body)}") + body)
+
+
+def long_flac(target: Target) -> str:
+    """Send FLAC files of an hour of silence."""
+    flac = io.BytesIO()
+    soundfile.write(flac, np.zeros(3600 * 8000, np.int16), 8000, format="FLAC")
+    return asked(target, target.request(*[flac.getvalue()] * 8))
+
+
 ATTACKS: dict[str, tuple[Callable[[Target], str], str]] = {
     "connections that send nothing": (silence, "number of connections, time for a head"),
     "heads, a line each second": (slow_heads, "number of connections, time for a head"),
@@ -180,6 +202,9 @@ ATTACKS: dict[str, tuple[Callable[[Target], str], str]] = {
     "Origin: http://evil.example": (other_pages, "origin"),
     "wrong tokens": (wrong_tokens, "token"),
     "Content-Length and Transfer-Encoding": (two_lengths, "HTTP with one meaning"),
+    "POST http://evil.example/…": (other_targets, "allowed hosts"),
+    "JSON a million brackets deep": (deep_json, "depth of JSON"),
+    "8 times an hour of silence as FLAC": (long_flac, "a model takes WAV only"),
 }
 
 
@@ -260,6 +285,23 @@ def measured(target: Target, attack: Callable[[Target], str]) -> tuple[list[str]
     return [outcome, used, f"{before:.0f}", f"{peak[0]:.0f}", answered], client.failures
 
 
+def row_of_a_writing_model(folder: Path) -> list[str]:
+    """Serve a SavedModel that writes a file; return a row with the status of the server."""
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def write(inputs):
+        tf.io.write_file(inputs[0], "x")
+        return {"probabilities": tf.ones([1, 2])}
+
+    tf.saved_model.save(tf.Module(), folder / "1", signatures={"serving_default": write})
+    command = [sys.executable, "-m", "serkit", "serve", str(folder), "--port", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    named = "names WriteFile" if "WriteFile" in done.stderr else "does not name the operation"
+    outcome = f"no server: status {done.returncode}, {named}"
+    return ["a model that writes files", "operations of the model", outcome, "", "", "", ""]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", nargs="?", type=Path, help="folder of a SavedModel")
@@ -285,6 +327,7 @@ def main() -> int:
                 failures += [failure for failure in failed if failure != "504"]
                 rows.append([name, limit, *cells])
                 print(f"{name}: {cells[0]}", file=sys.stderr)
+        rows.append(row_of_a_writing_model(Path(folder) / "writes"))
         has_traceback = "Traceback" in log.read_text()
     head = ["attack", "stopped by", "result", "CPU, s", "MiB before", "at most"]
     print(markdown_table([*head, "good client within 1 s, slowest"], rows))
