@@ -12,7 +12,12 @@ _FILE_OPTIONS = ("classes", "spec", "temperature", "threshold")
 
 
 def add_to(commands) -> None:
-    parser = commands.add_parser("export", help="export a model for TF Serving and serkit serve")
+    parser = commands.add_parser(
+        "export",
+        help="export a model for TF Serving and serkit serve",
+        description="Exports the best classifier of a finished run, or networks from .keras files, "
+        "as a SavedModel from the bytes of WAV files to probabilities, with a model card.",
+    )
     add = parser.add_argument
     add(
         "sources",

@@ -28,8 +28,8 @@ def add_dry_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="print what will be trained, how long and how much disk that takes, and train "
-        "nothing; default: no",
+        help="measure a few training steps, print what will be trained, how long and how much disk "
+        "that takes, and train nothing; default: no",
     )
 
 
