@@ -25,8 +25,8 @@ def add_to(commands) -> None:
         help="classify recordings with an exported model",
         description="Classifies WAV, FLAC, MP3 and Ogg Vorbis files. A file that cannot be used is "
         "reported in one line, and the others are classified; the exit status is then 1. Entropy "
-        "is the uncertainty of a prediction in nats: 0 is certain, and above the model's threshold it "
-        "abstains.",
+        "is the uncertainty of a prediction in nats: 0 is certain; above a threshold of the model "
+        "it abstains.",
     )
     add = parser.add_argument
     add(
