@@ -51,15 +51,22 @@ class Progress:
         """
 
         def track(items: Iterable[Any], total: int) -> Iterable[Any]:
-            return rich.progress.track(
-                items, description=f"   {description}", total=total, console=self._console
-            )
+            if self._console.is_terminal:
+                yield from rich.progress.track(
+                    items, description=f"   {description}", total=total, console=self._console
+                )
+            else:
+                start = time.monotonic()
+                yield from items
+                self.say(f"   {description}: {_format_duration(time.monotonic() - start)}")
 
         return track
 
     def table(self, title: str, columns: list[str], rows: Iterable[Iterable[object]]) -> None:
         """Print a table; the first column is text, the others are aligned to the right."""
-        table = rich.table.Table(title=Text(title), title_justify="left", box=rich.box.SIMPLE_HEAD)
+        if title:
+            self.say(title)
+        table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
         for index, column in enumerate(columns):
             table.add_column(column, justify="right" if index > 0 else "left")
         for row in rows:

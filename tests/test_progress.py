@@ -11,8 +11,9 @@ def test_a_stage_is_named_before_and_timed_after(capsys):
     assert lines[2].strip().startswith("done in")
 
 
-def test_a_progress_bar_yields_every_item():
+def test_a_progress_bar_yields_every_item_and_is_a_line_where_there_is_no_terminal(capsys):
     assert list(Progress().progress_bar("reading")([3, 1, 2], 3)) == [3, 1, 2]
+    assert capsys.readouterr().out == "   reading: 0 s\n"
 
 
 def test_class_counts_show_the_largest_first(capsys):
