@@ -20,22 +20,19 @@ if [ "${1:-}" = --latest ]; then
     environment=.venv-latest
     make_environment requirements-latest.lock requirements-test.lock
     # Left out: what TensorFlow and NumPy cannot break, such as file names and HTTP; what is put
-    # together from trainings that other packages test; and all of the demo and of train but one
-    # whole run each. The default suite has them all.
+    # together from trainings that other packages test; and all of the demo but one whole run. The
+    # default suite has them all.
     demo=tests/studies/demo/test_demo.py
-    train=tests/studies/test_train.py
     [ $# -gt 0 ] || set -- -m "not slow" --ignore=tests/test_architecture.py \
         --ignore=tests/test_packaging.py --ignore=tests/test_scripts.py \
         --ignore=tests/test_serving_recipes.py --ignore=tests/augmentation --ignore=tests/cli \
         --ignore=tests/datasets --ignore=tests/metrics/test_paired.py --ignore=tests/reporting \
         --ignore=tests/serving/server --ignore=tests/studies/comparison \
-        --ignore=tests/studies/test_evaluation.py --ignore=tests/studies/trials \
-        --ignore=tests/studies/tuning --ignore=tests/tasks \
+        --ignore=tests/studies/test_evaluation.py --ignore=tests/studies/test_train.py \
+        --ignore=tests/studies/trials --ignore=tests/studies/tuning --ignore=tests/tasks \
         --deselect=$demo::test_all_results_of_the_random_split_are_marked_as_leaky \
         --deselect=$demo::test_mended_recordings_are_audited_again \
-        --deselect=$demo::test_a_finished_run_is_not_repeated_but_a_removed_model_is_exported_again \
-        --deselect=$train::test_a_killed_run_resumes_with_the_same_result \
-        --deselect=$train::test_other_weights_in_the_same_file_are_not_mixed_with_those_of_before
+        --deselect=$demo::test_a_finished_run_is_not_repeated_but_a_removed_model_is_exported_again
     echo "== pytest on the newest TensorFlow"
     exec .venv-latest/bin/python -m pytest --durations=10 "$@"
 fi
