@@ -1,8 +1,15 @@
 import errno
+import pickle
 
 import pytest
 
-from serkit.errors import InputError, check_choice, check_range, describe_os_error
+from serkit.errors import (
+    InputError,
+    RecordingError,
+    check_choice,
+    check_range,
+    describe_os_error,
+)
 
 
 def test_check_choice_names_argument_value_and_choices():
@@ -40,3 +47,8 @@ def test_check_range_takes_both_ends_and_may_be_open():
 )
 def test_errors_of_the_system_are_a_path_a_cause_and_advice(error, line):
     assert describe_os_error(error).startswith(line)
+
+
+def test_an_error_of_another_process_says_the_same():
+    error = pickle.loads(pickle.dumps(RecordingError("a.wav: not a WAV file")))
+    assert (type(error), str(error)) == (RecordingError, "a.wav: not a WAV file")
