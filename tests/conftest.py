@@ -23,6 +23,8 @@ from serkit.datasets.protocols import hold_out
 from serkit.datasets.synthetic import SyntheticSettings, write_synthetic_corpus
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Ray's workers have a low priority by default, and starve beside a second process of tests.
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 # In tests/fixtures: what tests of served models share.
 pytest_plugins = ["browser", "contract_model", "exports", "rest_server", "grpc_server"]
