@@ -61,27 +61,31 @@ def add_to(commands) -> None:
         help="load a model even if it reads or writes files, or runs Python code: a model is a "
         "program",
     )
-    group = parser.add_argument_group("a served model")
-    group.add_argument(
+    _add_served(parser)
+    add_engine(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_served(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("a served model").add_argument
+    add(
         "--time-out",
         type=float,
         metavar="SECONDS",
         help="wait so long for an answer, in each attempt; default: 60",
     )
-    group.add_argument(
+    add(
         "--attempts",
         type=int,
         metavar="N",
         help="try so often if a server does not answer or is busy; default: 4",
     )
-    group.add_argument(
+    add(
         "--token-file",
         type=Path,
         metavar="FILE",
         help="send the token in this file; default: none",
     )
-    add_engine(parser)
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
