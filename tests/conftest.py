@@ -25,6 +25,9 @@ from serkit.datasets.synthetic import SyntheticSettings, write_synthetic_corpus
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Ray's workers have a low priority by default, and starve beside a second process of tests.
 os.environ.setdefault("RAY_worker_niceness", "0")
+# Runs in this process and in others are compared bit for bit; both must use the same threads.
+for _variable in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+    os.environ.pop(_variable, None)
 
 # In tests/fixtures: what tests of served models share.
 pytest_plugins = ["browser", "contract_model", "exports", "rest_server", "grpc_server"]
