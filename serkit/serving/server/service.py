@@ -32,8 +32,8 @@ class Batcher:
     all cores for a batch. The examples that arrive while a batch runs form the next batch. So
     ``batch_delay``, the wait for further examples, costs time only while the model is idle.
 
-    Examples run in order of their arrival, but after a long recording the others come first. So a
-    request with several long ones delays others by one of them.
+    Examples run in order of their arrival. Long recordings run one by one in a thread of their own,
+    so that others need not wait for them.
 
     A batcher belongs to one event loop; call :meth:`start` in this loop.
 
@@ -46,30 +46,35 @@ class Batcher:
         self._settings, self._record_batch = settings, record_batch
         # The waiting pieces in order of their arrival. The values are the times of their arrival.
         self._arrival_times: dict[Piece, float] = {}
-        self._arrival_event = asyncio.Event()
-        self._model_thread = ThreadPoolExecutor(1, "model")
-        self._waiting_examples = 0
-        self._last_was_long = False
+        # A queue for long pieces, and one for the others.
+        self._arrival_events = {is_long: asyncio.Event() for is_long in (False, True)}
+        self._model_threads = ThreadPoolExecutor(2, "model")
+        self._waiting_examples = self._running_batches = 0
         # Number of requests that are being parsed. Each reserves the room of one example.
         self._reserved_examples = 0
-        self.is_busy: bool = False
+
+    @property
+    def is_busy(self) -> bool:
         """Whether the model is running a batch."""
+        return self._running_batches > 0
 
     @property
     def waiting_examples(self) -> int:
-        """Number of examples in the queue, without the examples of the running batch."""
+        """Number of examples in the queues, without the examples of the running batches."""
         return self._waiting_examples
 
     def start(self) -> None:
-        """Start processing the queue; requests that came earlier have waited in the queue."""
-        self._task = asyncio.create_task(self._process_queue())
+        """Start processing the queues; requests that came earlier have waited in them."""
+        self._tasks = [
+            asyncio.create_task(self._process_queue(is_long)) for is_long in self._arrival_events
+        ]
 
     async def stop(self) -> None:
-        """Stop processing the queue; requests that still wait get no answer."""
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
-        self._model_thread.shutdown(wait=False, cancel_futures=True)
+        """Stop processing the queues; requests that still wait get no answer."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._model_threads.shutdown(wait=False, cancel_futures=True)
 
     def check_room(self, example_count: int = 1) -> None:
         """Check that the queue has room for more examples.
@@ -124,7 +129,7 @@ class Batcher:
         for piece in pieces:
             self._arrival_times[piece] = now
             self._waiting_examples += piece.example_count
-        self._arrival_event.set()
+            self._arrival_events[piece.is_long].set()
         try:
             outputs = await asyncio.gather(*(piece.outputs for piece in pieces))
         finally:
@@ -144,15 +149,14 @@ class Batcher:
             if self._arrival_times.pop(piece, None) is not None:
                 self._waiting_examples -= piece.example_count
 
-    async def _process_queue(self) -> None:
+    async def _process_queue(self, is_long: bool) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            batch = await self._next_batch()
+            batch = await self._next_batch(is_long)
             self._remove(batch)
-            self._last_was_long = batch[0].is_long
-            self.is_busy = True
-            results = await loop.run_in_executor(self._model_thread, run_batch, batch)
-            self.is_busy = False
+            self._running_batches += 1
+            results = await loop.run_in_executor(self._model_threads, run_batch, batch)
+            self._running_batches -= 1
             self._record_batch(sum(piece.example_count for piece in batch))
             for piece, result in zip(batch, results, strict=True):
                 # If the request was cancelled while the batch ran, its future is done.
@@ -163,17 +167,16 @@ class Batcher:
                 else:
                     piece.outputs.set_result(result)
 
-    async def _next_batch(self) -> list[Piece]:
+    async def _next_batch(self, is_long: bool) -> list[Piece]:
         """Return the next batch, once it is full or its first piece has waited ``batch_delay``."""
         loop = asyncio.get_running_loop()
+        arrival_event = self._arrival_events[is_long]
         while True:
-            self._arrival_event.clear()
-            if not self._arrival_times:
-                await self._arrival_event.wait()
+            arrival_event.clear()
+            waiting = [piece for piece in self._arrival_times if piece.is_long == is_long]
+            if not waiting:
+                await arrival_event.wait()
                 continue
-            waiting = list(self._arrival_times)
-            if self._last_was_long:
-                waiting.sort(key=lambda piece: piece.is_long)
             batch = first_batch(waiting, self._settings.max_batch)
             delay_end = self._arrival_times[batch[0]] + self._settings.batch_delay / 1000
             seconds_left = delay_end - loop.time()
@@ -181,7 +184,7 @@ class Batcher:
             if is_full or seconds_left <= 0 or batch[0].batch_key is None:
                 return batch
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._arrival_event.wait(), seconds_left)
+                await asyncio.wait_for(arrival_event.wait(), seconds_left)
 
 
 if TYPE_CHECKING:

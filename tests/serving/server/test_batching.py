@@ -187,26 +187,24 @@ def test_room_is_kept_for_what_is_expected(fake_model, slow):
     assert _run(ServeSettings(queue=2, batch_delay=0), test)[0] == 2
 
 
-def test_long_examples_of_one_request_let_others_in_between(fake_model, slow):
-    model = fake_model(slow)
+def test_a_short_example_does_not_wait_for_a_long_one(fake_model, slow):
     long = {"x": np.zeros((3, 2**21 + 1), "float32")}
 
     async def test(batcher):
-        found = []
-
-        async def ask(name, tensors):
-            await batcher.run(model, tensors)
-            found.append(name)
-
-        first = asyncio.create_task(ask("long", long))
+        asked = asyncio.create_task(batcher.run(fake_model(slow), long))
         while not slow.sizes:
             await asyncio.sleep(0.01)
-        others = [asyncio.create_task(ask("short", _x(n))) for n in range(2)]
-        await asyncio.sleep(0.01)
+        found = [
+            (await batcher.run(fake_model(lambda x: 2 * x), _x(n)))["y"].item() for n in (1, 2)
+        ]
+        assert not asked.done()
+        assert batcher.is_busy
         slow.go.set()
-        await asyncio.gather(first, *others)
+        await asyncio.wait_for(asked, 10)
         return found
 
     found, counted = _run(ServeSettings(batch_delay=0), test)
-    assert found == ["short", "short", "long"]
-    assert counted == [1, 2, 1, 1]
+    assert found == [2, 4]
+    assert counted == [1, 1, 1, 1, 1]
+    # The long ones ran one by one.
+    assert slow.sizes == [1, 1, 1]
